@@ -1,0 +1,65 @@
+//! The only crate that speaks Redis: the dispatch queue and the update pub/sub, Redis and in-process behind one trait.
+//!
+//! Nothing here is the truth. An entry of the queue only means "look at this order", an update only means "this order
+//! changed"; both may be lost, doubled or late, and are healed from the database.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use galley_protocol::{IncarnationId, OrderId, Update, UpdateBatch};
+use thiserror::Error;
+
+/// The bus did not take it, or is away. Nothing is lost but time: the database is asked instead.
+#[derive(Clone, Debug, Error)]
+#[error("the bus is not available: {0}")]
+pub struct BusError(pub String);
+
+/// The dispatch queue and the update pub/sub.
+#[async_trait]
+pub trait Bus: Send + Sync + 'static {
+    /// Puts orders on the dispatch queue and publishes updates, in one pipeline, in this order.
+    async fn announce(&self, orders: &[OrderId], updates: &[Update]) -> Result<(), BusError>;
+    /// Opens the dispatch queue for one worker.
+    async fn queue(&self, consumer: IncarnationId) -> Result<Box<dyn Queue>, BusError>;
+    /// Listens to the updates of every process, this one included. What is published after this returns is heard.
+    async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError>;
+    /// Whether the bus answers.
+    async fn ping(&self) -> Result<(), BusError>;
+}
+
+/// A bus that everyone may hold.
+pub type SharedBus = Arc<dyn Bus>;
+
+/// The dispatch queue, as one worker reads it. An entry is given to one worker at a time.
+#[async_trait]
+pub trait Queue: Send {
+    /// Waits up to a second for entries and takes at most `limit`. An empty answer is no error. Safe to drop while it waits.
+    async fn next(&mut self, limit: usize) -> Result<Vec<Entry>, BusError>;
+    /// Publishes what came of the entries and takes them off the queue, in one pipeline, in this order.
+    async fn settle(&mut self, entries: &[Entry], updates: &[Update]) -> Result<(), BusError>;
+}
+
+/// An entry of the dispatch queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Which order to look at.
+    pub order_id: OrderId,
+    /// The queue's own name for the entry.
+    pub token: String,
+}
+
+/// The updates, as one gateway hears them.
+#[async_trait]
+pub trait Subscription: Send {
+    /// Waits for the next thing to hear. Safe to drop while it waits.
+    async fn next(&mut self) -> Heard;
+}
+
+/// What a subscription hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// What one process published at once.
+    Updates(UpdateBatch),
+    /// Updates may have been lost up to here: the connection was cut and is back, or the listener was too slow.
+    Gap,
+}

@@ -1,0 +1,1 @@
+//! How a program of Galley starts and stops: logs, signals, exit codes, waiting for what it depends on

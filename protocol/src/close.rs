@@ -1,0 +1,114 @@
+//! The one table of WebSocket close codes (RFC 6455 section 7.4).
+
+/// Why the gateway closes a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CloseCode {
+    /// Answer to the client's own close.
+    Normal,
+    /// The gateway goes away without a hint.
+    GoingAway,
+    /// Policy: the origin or the hero is not allowed here any more.
+    Policy,
+    /// A message beyond `GALLEY_MAX_MESSAGE`.
+    TooBig,
+    /// The gateway restarts; come back after the hint.
+    Restart,
+    /// Too slow beyond repair, or overload.
+    TryLater,
+    /// A violation of RFC 6455, or a binary message.
+    BadProtocol,
+    /// The token is missing or has expired.
+    TokenExpired,
+    /// Not allowed.
+    Forbidden,
+    /// No token came in time.
+    AuthTimeout,
+}
+
+/// Whether a client should come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reconnect {
+    /// No.
+    No,
+    /// Yes, with back-off and jitter.
+    BackOff,
+    /// Yes, after the `after_ms` of the `reconnect` frame.
+    AfterHint,
+    /// Yes, with a new token.
+    NewToken,
+}
+
+impl CloseCode {
+    /// Every code.
+    pub const ALL: [Self; 10] = [
+        Self::Normal,
+        Self::GoingAway,
+        Self::Policy,
+        Self::TooBig,
+        Self::Restart,
+        Self::TryLater,
+        Self::BadProtocol,
+        Self::TokenExpired,
+        Self::Forbidden,
+        Self::AuthTimeout,
+    ];
+
+    /// The number on the wire.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::Normal => 1000,
+            Self::GoingAway => 1001,
+            Self::Policy => 1008,
+            Self::TooBig => 1009,
+            Self::Restart => 1012,
+            Self::TryLater => 1013,
+            Self::BadProtocol => 4400,
+            Self::TokenExpired => 4401,
+            Self::Forbidden => 4403,
+            Self::AuthTimeout => 4408,
+        }
+    }
+
+    /// The reason on the wire: at most 123 bytes (RFC 6455 section 5.5.1).
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Normal => "bye",
+            Self::GoingAway => "the gateway goes away",
+            Self::Policy => "not allowed here",
+            Self::TooBig => "message too big",
+            Self::Restart => "the gateway restarts, come back after the hint",
+            Self::TryLater => "too slow, try again later",
+            Self::BadProtocol => "bad protocol",
+            Self::TokenExpired => "token missing or expired",
+            Self::Forbidden => "forbidden",
+            Self::AuthTimeout => "no token came in time",
+        }
+    }
+
+    /// Whether a client should come back.
+    #[must_use]
+    pub const fn reconnect(self) -> Reconnect {
+        match self {
+            Self::Normal | Self::Policy | Self::TooBig | Self::BadProtocol | Self::Forbidden => Reconnect::No,
+            Self::GoingAway | Self::TryLater => Reconnect::BackOff,
+            Self::Restart => Reconnect::AfterHint,
+            Self::TokenExpired | Self::AuthTimeout => Reconnect::NewToken,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CloseCode;
+
+    #[test]
+    fn codes_are_unique_and_reasons_fit_a_control_frame() {
+        let mut codes: Vec<u16> = CloseCode::ALL.into_iter().map(CloseCode::code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), CloseCode::ALL.len());
+        assert!(CloseCode::ALL.into_iter().all(|code| code.reason().len() <= 123));
+    }
+}

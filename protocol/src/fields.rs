@@ -1,0 +1,235 @@
+//! Reads a JSON object field by field and remembers everything that is wrong with it, so that one answer names every
+//! wrong field. Request bodies and client frames are read with this, and nothing else.
+
+use std::collections::HashSet;
+use std::fmt::Display;
+
+use serde_json::{Map, Value};
+
+use crate::allergy::fold;
+use crate::problem::{FieldError, Problem, ProblemType};
+use crate::text::MAX_ENTRIES;
+
+/// A JSON object being read.
+#[derive(Debug)]
+pub struct Fields {
+    object: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    /// Starts reading.
+    ///
+    /// # Errors
+    /// A problem when the value is not an object.
+    pub fn new(value: Value) -> Result<Self, Problem> {
+        match value {
+            Value::Object(object) => Ok(Self { object, errors: Vec::new() }),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                Err(invalid(vec![FieldError { pointer: "#".to_owned(), detail: "must be a JSON object".to_owned() }]))
+            }
+        }
+    }
+
+    /// Takes a field out, whatever it holds.
+    pub fn take(&mut self, name: &str) -> Option<Value> {
+        self.object.remove(name)
+    }
+
+    /// Takes an optional text.
+    pub fn text<T, E: Display>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
+        let value = self.take(name)?;
+        self.parse_text(pointer(name), &value, parse)
+    }
+
+    /// Takes a text that must be there.
+    pub fn required_text<T, E: Display>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
+        self.require(name)?;
+        self.text(name, parse)
+    }
+
+    /// Takes a number that must be there.
+    pub fn required_number<T, E: Display>(&mut self, name: &str, parse: impl Fn(f64) -> Result<T, E>) -> Option<T> {
+        self.require(name)?;
+        self.number(name, parse)
+    }
+
+    /// Takes an optional number.
+    pub fn number<T, E: Display>(&mut self, name: &str, parse: impl Fn(f64) -> Result<T, E>) -> Option<T> {
+        let value = self.take(name)?;
+        match value.as_f64().map(parse) {
+            Some(parsed) => self.accept(pointer(name), parsed),
+            None => self.refuse(pointer(name), "must be a number"),
+        }
+    }
+
+    /// Takes an integer that must be there.
+    pub fn required_integer<T, E: Display>(&mut self, name: &str, parse: impl Fn(i64) -> Result<T, E>) -> Option<T> {
+        self.require(name)?;
+        self.integer(name, parse)
+    }
+
+    /// Takes an optional integer.
+    pub fn integer<T, E: Display>(&mut self, name: &str, parse: impl Fn(i64) -> Result<T, E>) -> Option<T> {
+        let value = self.take(name)?;
+        match value.as_i64().map(parse) {
+            Some(parsed) => self.accept(pointer(name), parsed),
+            None => self.refuse(pointer(name), "must be an integer"),
+        }
+    }
+
+    /// Takes an optional list of texts, at most [`MAX_ENTRIES`].
+    pub fn list<T, E: Display>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<Vec<T>> {
+        let value = self.take(name)?;
+        let Value::Array(entries) = value else {
+            return self.refuse(pointer(name), "must be a list of strings");
+        };
+        if entries.len() > MAX_ENTRIES {
+            return self.refuse(pointer(name), &format!("must have at most {MAX_ENTRIES} entries"));
+        }
+        let parsed =
+            entries.iter().enumerate().map(|(index, entry)| self.parse_text(format!("{}/{index}", pointer(name)), entry, &parse));
+        let parsed: Vec<Option<T>> = parsed.collect();
+        parsed.into_iter().collect()
+    }
+
+    /// Takes an optional list as a set: of entries that match each other (see [`fold`]) the first stays.
+    pub fn set<T, E: Display>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+        text: impl Fn(&T) -> &str,
+    ) -> Option<Vec<T>> {
+        let mut entries = self.list(name, parse)?;
+        let mut seen = HashSet::new();
+        entries.retain(|entry| seen.insert(fold(text(entry))));
+        Some(entries)
+    }
+
+    /// `null` stands for the default; anything else is read by `read`.
+    pub fn reset_or<T: Default>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        if self.object.get(name) == Some(&Value::Null) {
+            self.take(name);
+            return Some(T::default());
+        }
+        read(self)
+    }
+
+    /// Remembers an error.
+    pub fn refuse<T>(&mut self, pointer: String, detail: &str) -> Option<T> {
+        self.errors.push(FieldError { pointer, detail: detail.to_owned() });
+        None
+    }
+
+    /// Ends reading: a field that nobody took is unknown, and an error. `build` is called when nothing is wrong; it may
+    /// answer `None` only for a required field that was refused before.
+    ///
+    /// # Errors
+    /// A problem that names every wrong field.
+    pub fn finish<T>(mut self, build: impl FnOnce() -> Option<T>) -> Result<T, Problem> {
+        let unknown = std::mem::take(&mut self.object);
+        for name in unknown.keys() {
+            self.refuse::<()>(pointer(name), "is not a known field");
+        }
+        if self.errors.is_empty()
+            && let Some(whole) = build()
+        {
+            return Ok(whole);
+        }
+        Err(invalid(self.errors))
+    }
+
+    fn require(&mut self, name: &str) -> Option<()> {
+        if self.object.contains_key(name) { Some(()) } else { self.refuse(pointer(name), "is required") }
+    }
+
+    fn parse_text<T, E: Display>(&mut self, pointer: String, value: &Value, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
+        match value.as_str().map(parse) {
+            Some(parsed) => self.accept(pointer, parsed),
+            None => self.refuse(pointer, "must be a string"),
+        }
+    }
+
+    fn accept<T, E: Display>(&mut self, pointer: String, parsed: Result<T, E>) -> Option<T> {
+        match parsed {
+            Ok(parsed) => Some(parsed),
+            Err(error) => self.refuse(pointer, &error.to_string()),
+        }
+    }
+}
+
+/// The JSON pointer of a field of the body (RFC 6901), as a URI fragment like in RFC 9457 section 3.
+fn pointer(name: &str) -> String {
+    let short: String = name.chars().take(64).collect();
+    format!("#/{}", short.replace('~', "~0").replace('/', "~1"))
+}
+
+fn invalid(mut errors: Vec<FieldError>) -> Problem {
+    errors.truncate(MAX_ENTRIES);
+    Problem::new(ProblemType::ValidationFailed).with_errors(errors)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::{MealPatch, NewHero, NewMeal};
+
+    fn pointers(problem: &crate::Problem) -> Vec<(&str, &str)> {
+        problem.errors.iter().map(|error| (error.pointer.as_str(), error.detail.as_str())).collect()
+    }
+
+    #[test]
+    fn every_wrong_field_is_named_at_once() {
+        let body = json!({"name": " ", "allergies": ["ok", 7, "bell\u{7}"], "id": 3, "a/b~": 1});
+        let problem = NewHero::from_json(body).expect_err("a wrong body");
+        assert_eq!(
+            pointers(&problem),
+            [
+                ("#/name", "must not be empty"),
+                ("#/planet", "is required"),
+                ("#/allergies/1", "must be a string"),
+                ("#/allergies/2", "must not contain control characters"),
+                ("#/a~1b~0", "is not a known field"),
+                ("#/id", "is not a known field"),
+            ]
+        );
+    }
+
+    #[test]
+    fn defaults_stand_in_for_what_is_absent() {
+        let meal = NewMeal::from_json(json!({"name": "Soup", "price": 3.5, "origin_planet": "Earth"})).expect("a meal");
+        assert!(meal.ingredients.is_empty());
+        assert_eq!(meal.description.as_str(), "");
+    }
+
+    #[test]
+    fn allergies_are_a_set() {
+        let hero =
+            NewHero::from_json(json!({"name": "A", "planet": "B", "allergies": ["Nut", " nut", "NÜT", "milk"]})).expect("a hero");
+        assert_eq!(hero.allergies.iter().map(crate::Allergy::as_str).collect::<Vec<_>>(), ["Nut", "milk"]);
+    }
+
+    #[test]
+    fn a_list_is_bounded() {
+        let body = json!({"name": "A", "planet": "B", "allergies": vec!["x"; 101]});
+        let problem = NewHero::from_json(body).expect_err("too long");
+        assert_eq!(pointers(&problem), [("#/allergies", "must have at most 100 entries")]);
+    }
+
+    #[test]
+    fn in_a_patch_null_restores_a_default_and_is_refused_where_there_is_none() {
+        let patch = MealPatch::from_json(json!({"description": null, "ingredients": null})).expect("a patch");
+        assert_eq!(patch.ingredients, Some(vec![]));
+        assert_eq!(patch.description.map(String::from), Some(String::new()));
+        let problem = MealPatch::from_json(json!({"name": null, "price": null})).expect_err("no default");
+        assert_eq!(pointers(&problem), [("#/name", "must be a string"), ("#/price", "must be a number")]);
+    }
+
+    #[test]
+    fn a_body_that_is_not_an_object_is_refused() {
+        for body in [json!(null), json!([]), json!("x"), json!(1)] {
+            assert_eq!(pointers(&NewHero::from_json(body).expect_err("no object")), [("#", "must be a JSON object")]);
+        }
+    }
+}

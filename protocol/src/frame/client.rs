@@ -1,0 +1,275 @@
+//! What a client may say.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::fields::Fields;
+use crate::problem::{Problem, ProblemType};
+use crate::words;
+use crate::{HeroId, IdempotencyKey, MealId, OrderId, PageCursor, ReasonText, Status};
+
+/// The most orders in one answer, and the default is half of it.
+pub const MAX_LIMIT: usize = 100;
+/// The most characters of a command's id.
+const MAX_COMMAND_ID: usize = 255;
+/// The most `feed` frames a second that a watcher may ask for.
+const MAX_RATE: i64 = 50;
+/// The `feed` frames a second when a watcher asks for no rate.
+const DEFAULT_RATE: i64 = 10;
+
+/// What a client puts on a command to know its answer by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(untagged)]
+pub enum CommandId {
+    /// An integer.
+    Number(i64),
+    /// A string of at most 255 characters.
+    Text(String),
+}
+
+/// A command with the id under which it will be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientFrame {
+    /// Echoed in the answer.
+    pub id: Option<CommandId>,
+    /// What to do.
+    pub command: Command,
+}
+
+/// Everything that a client may ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Order a meal.
+    Place(Place),
+    /// Cancel an order.
+    Cancel {
+        /// Which.
+        order_id: OrderId,
+        /// Why.
+        reason: Option<ReasonText>,
+    },
+    /// Delete an order that has ended.
+    Delete {
+        /// Which.
+        order_id: OrderId,
+    },
+    /// Read an order.
+    Get {
+        /// Which.
+        order_id: OrderId,
+    },
+    /// List orders, newest first.
+    Orders {
+        /// Only these; all when empty.
+        status: Vec<Status>,
+        /// At most so many: 1 to [`MAX_LIMIT`].
+        limit: usize,
+        /// Where to go on.
+        cursor: Option<PageCursor>,
+    },
+    /// List the meals.
+    Menu {
+        /// Where to go on.
+        cursor: Option<PageCursor>,
+    },
+    /// Watch the whole feed (staff).
+    Watch(Watch),
+    /// Ask for a `pong`.
+    Ping,
+    /// Ask what may be said.
+    Help,
+}
+
+/// An order to place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// What to order.
+    pub meal_id: MealId,
+    /// Repeating the command with the same key places nothing new.
+    pub key: Option<IdempotencyKey>,
+}
+
+/// What a watcher wants to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Only these; all when empty.
+    pub status: Vec<Status>,
+    /// Only this hero's.
+    pub hero_id: Option<HeroId>,
+    /// At most so many `feed` frames a second: 1 to 50.
+    pub max_rate: u8,
+}
+
+impl ClientFrame {
+    /// Reads one message: a JSON object, or plain words when it does not begin with `{`.
+    ///
+    /// # Errors
+    /// A problem, with the command's id when that could be read.
+    pub fn parse(message: &str) -> Result<Self, (Option<CommandId>, Problem)> {
+        let message = message.trim();
+        if !message.starts_with('{') {
+            return words::parse(message).map(|command| Self { id: None, command }).map_err(|problem| (None, problem));
+        }
+        let value: Value = serde_json::from_str(message)
+            .map_err(|error| (None, Problem::new(ProblemType::MalformedJson).with_detail(error.to_string())))?;
+        let mut fields = Fields::new(value).map_err(|problem| (None, problem))?;
+        let id = command_id(&mut fields);
+        match command(fields) {
+            Ok(command) => Ok(Self { id, command }),
+            Err(problem) => Err((id, problem)),
+        }
+    }
+}
+
+fn command_id(fields: &mut Fields) -> Option<CommandId> {
+    match fields.take("id")? {
+        Value::String(text) if text.chars().count() <= MAX_COMMAND_ID => Some(CommandId::Text(text)),
+        Value::Number(number) if number.is_i64() => number.as_i64().map(CommandId::Number),
+        Value::Null => None,
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            fields.refuse("#/id".to_owned(), "must be an integer or a string of at most 255 characters")
+        }
+    }
+}
+
+fn command(mut fields: Fields) -> Result<Command, Problem> {
+    let kind = match fields.take("type") {
+        Some(Value::String(kind)) => kind,
+        other => {
+            fields.refuse::<()>("#/type".to_owned(), if other.is_some() { "must be a string" } else { "is required" });
+            String::new()
+        }
+    };
+    match kind.as_str() {
+        "" => fields.finish(|| None),
+        "place" => {
+            let meal_id = fields.required_integer("meal_id", MealId::new);
+            let key = fields.text("key", IdempotencyKey::parse);
+            fields.finish(|| Some(Command::Place(Place { meal_id: meal_id?, key })))
+        }
+        "cancel" => {
+            let order_id = fields.required_integer("order_id", OrderId::new);
+            let reason = fields.text("reason", ReasonText::parse);
+            fields.finish(|| Some(Command::Cancel { order_id: order_id?, reason }))
+        }
+        "delete" => {
+            let order_id = fields.required_integer("order_id", OrderId::new);
+            fields.finish(|| Some(Command::Delete { order_id: order_id? }))
+        }
+        "get" => {
+            let order_id = fields.required_integer("order_id", OrderId::new);
+            fields.finish(|| Some(Command::Get { order_id: order_id? }))
+        }
+        "orders" => {
+            let status = fields.list("status", str::parse::<Status>);
+            let limit = fields.integer("limit", limit);
+            let cursor = fields.text("cursor", str::parse::<PageCursor>);
+            fields.finish(|| {
+                Some(Command::Orders { status: status.unwrap_or_default(), limit: limit.unwrap_or(MAX_LIMIT / 2), cursor })
+            })
+        }
+        "menu" => {
+            let cursor = fields.text("cursor", str::parse::<PageCursor>);
+            fields.finish(|| Some(Command::Menu { cursor }))
+        }
+        "watch" => {
+            let status = fields.list("status", str::parse::<Status>);
+            let hero_id = fields.integer("hero_id", HeroId::new);
+            let max_rate = fields.integer("max_rate", rate);
+            fields.finish(|| Some(Command::Watch(Watch { status: status.unwrap_or_default(), hero_id, ..Watch::all(max_rate) })))
+        }
+        "ping" => fields.finish(|| Some(Command::Ping)),
+        "help" => fields.finish(|| Some(Command::Help)),
+        unknown => Err(words::unknown(unknown)),
+    }
+}
+
+impl Watch {
+    /// Everything, at `max_rate` or the default.
+    #[must_use]
+    pub fn all(max_rate: Option<u8>) -> Self {
+        Self { status: Vec::new(), hero_id: None, max_rate: max_rate.unwrap_or(u8::try_from(DEFAULT_RATE).unwrap_or(u8::MAX)) }
+    }
+}
+
+fn rate(number: i64) -> Result<u8, String> {
+    u8::try_from(number)
+        .ok()
+        .filter(|rate| (1..=MAX_RATE).contains(&i64::from(*rate)))
+        .ok_or_else(|| format!("must be from 1 to {MAX_RATE}"))
+}
+
+/// Reads a page's limit.
+///
+/// # Errors
+/// A detail for people when the number is not from 1 to [`MAX_LIMIT`].
+pub fn limit(number: i64) -> Result<usize, String> {
+    usize::try_from(number)
+        .ok()
+        .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+        .ok_or_else(|| format!("must be from 1 to {MAX_LIMIT}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ClientFrame, Command, CommandId};
+
+    fn error(message: &str) -> (Option<CommandId>, String) {
+        let (id, problem) = ClientFrame::parse(message).expect_err("a bad frame");
+        (id, format!("{}: {}", problem.kind.slug(), problem.detail))
+    }
+
+    #[test]
+    fn every_command_of_the_contract_is_read() {
+        for (frame, command) in [
+            (r#"{"type":"place","id":1,"meal_id":2,"key":"k"}"#, "Place"),
+            (r#"{"type":"cancel","id":2,"order_id":7,"reason":"no"}"#, "Cancel"),
+            (r#"{"type":"delete","id":3,"order_id":7}"#, "Delete"),
+            (r#"{"type":"get","id":4,"order_id":7}"#, "Get"),
+            (r#"{"type":"orders","id":5,"status":["PENDING"],"limit":50}"#, "Orders"),
+            (r#"{"type":"menu","id":6}"#, "Menu"),
+            (r#"{"type":"watch","id":7,"status":[],"hero_id":1,"max_rate":10}"#, "Watch"),
+            (r#"{"type":"ping","id":"eight"}"#, "Ping"),
+            (r#"{"type":"help"}"#, "Help"),
+        ] {
+            let parsed = ClientFrame::parse(frame).expect("a good frame");
+            assert!(format!("{:?}", parsed.command).starts_with(command), "{frame}");
+        }
+        let parsed = ClientFrame::parse(r#"{"type":"ping","id":"eight"}"#).expect("a good frame");
+        assert_eq!(parsed, ClientFrame { id: Some(CommandId::Text("eight".to_owned())), command: Command::Ping });
+    }
+
+    #[test]
+    fn a_bad_frame_is_answered_under_its_id() {
+        for (frame, id, detail) in [
+            ("{", None, "malformed-json: EOF while parsing an object at line 1 column 1"),
+            (r#"{"id":1}"#, Some(CommandId::Number(1)), "validation-failed: #/type is required"),
+            (r#"{"id":1,"type":"place"}"#, Some(CommandId::Number(1)), "validation-failed: #/meal_id is required"),
+            (
+                r#"{"id":1,"type":"place","meal_id":"2"}"#,
+                Some(CommandId::Number(1)),
+                "validation-failed: #/meal_id must be an integer",
+            ),
+            (r#"{"type":"get","order_id":1,"x":1}"#, None, "validation-failed: #/x is not a known field"),
+            (
+                r#"{"type":"get","order_id":0}"#,
+                None,
+                "validation-failed: #/order_id must be an integer from 1 to 9007199254740991",
+            ),
+            (
+                r#"{"type":"ping","id":1.5}"#,
+                None,
+                "validation-failed: #/id must be an integer or a string of at most 255 characters",
+            ),
+            (r#"{"type":"orders","limit":101}"#, None, "validation-failed: #/limit must be from 1 to 100"),
+            (r#"{"type":"watch","max_rate":0}"#, None, "validation-failed: #/max_rate must be from 1 to 50"),
+            (
+                r#"{"type":"plaice","id":3}"#,
+                Some(CommandId::Number(3)),
+                "unknown-command: there is no command `plaice`; did you mean `place`?",
+            ),
+        ] {
+            assert_eq!(error(frame), (id, detail.to_owned()), "{frame}");
+        }
+    }
+}

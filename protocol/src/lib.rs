@@ -1,0 +1,33 @@
+//! The words of Galley: domain types that cannot be wrong once parsed, the life cycle of an order, the frames of the
+//! WebSocket, the table of problems, the table of close codes and the messages between processes.
+//!
+//! A leaf: no I/O, no clock, no randomness. Every other crate speaks these types.
+
+pub mod allergy;
+pub mod close;
+pub mod cursor;
+pub mod fields;
+pub mod frame;
+pub mod hero;
+pub mod id;
+pub mod lifecycle;
+pub mod meal;
+pub mod order;
+pub mod price;
+pub mod problem;
+pub mod text;
+pub mod timestamp;
+pub mod update;
+pub mod words;
+
+pub use cursor::{PageCursor, ResumeCursor};
+pub use hero::{Hero, HeroPatch, HeroRef, NewHero};
+pub use id::{HeroId, IncarnationId, MealId, OrderId, Version};
+pub use lifecycle::{Reason, Status, Transition};
+pub use meal::{Meal, MealPatch, MealRef, NewMeal};
+pub use order::{Deleted, Order, OrderView};
+pub use price::Price;
+pub use problem::{FieldError, Problem, ProblemType};
+pub use text::{Allergy, Description, HeroName, IdempotencyKey, Ingredient, MealName, Planet, ReasonText};
+pub use timestamp::Timestamp;
+pub use update::{Update, UpdateBatch};

@@ -1,0 +1,221 @@
+//! The life cycle of an order: one type, one transition function. The schema's CHECKs say the same.
+//!
+//! ```text
+//! PENDING -> IN_PROGRESS -> COMPLETED
+//! PENDING -> CANCELLED                   (hero_request, hero_gone, meal_gone)
+//! IN_PROGRESS -> CANCELLED               (allergy, hero_request, hero_gone, meal_gone, undeliverable)
+//! ```
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use utoipa::ToSchema;
+
+/// Where an order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Status {
+    /// Accepted, waiting for a worker («en attente»).
+    Pending,
+    /// A worker prepares it («en cours de traitement»).
+    InProgress,
+    /// Ended well («terminée»).
+    Completed,
+    /// Ended without a meal («annulée»).
+    Cancelled,
+}
+
+/// Why an order was cancelled, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The hero asked for it.
+    HeroRequest,
+    /// An ingredient of the meal is one of the hero's allergies.
+    Allergy,
+    /// The hero was deleted before the order was prepared.
+    HeroGone,
+    /// The meal was deleted before the order was prepared.
+    MealGone,
+    /// Every worker that took it died.
+    Undeliverable,
+}
+
+/// A step in the life of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transition {
+    /// A worker takes it.
+    Start,
+    /// It is ready.
+    Complete,
+    /// It ends without a meal.
+    Cancel(Reason),
+}
+
+/// The step is not part of the life cycle.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("an order that is {from} cannot take the step {step:?}")]
+pub struct IllegalTransition {
+    /// Where the order stands.
+    pub from: Status,
+    /// What was asked for.
+    pub step: Transition,
+}
+
+impl Status {
+    /// Every status, in the order of a life.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::InProgress, Self::Completed, Self::Cancelled];
+
+    /// Takes one step.
+    ///
+    /// # Errors
+    /// [`IllegalTransition`] for every step that the life cycle does not have.
+    pub fn step(self, step: Transition) -> Result<Self, IllegalTransition> {
+        match (self, step) {
+            (Self::Pending, Transition::Start) => Ok(Self::InProgress),
+            (Self::InProgress, Transition::Complete) => Ok(Self::Completed),
+            (Self::Pending, Transition::Cancel(Reason::HeroRequest | Reason::HeroGone | Reason::MealGone))
+            | (Self::InProgress, Transition::Cancel(_)) => Ok(Self::Cancelled),
+            (from, step) => Err(IllegalTransition { from, step }),
+        }
+    }
+
+    /// Whether the order can still change.
+    #[must_use]
+    pub const fn is_active(self) -> bool {
+        matches!(self, Self::Pending | Self::InProgress)
+    }
+
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::InProgress => "IN_PROGRESS",
+            Self::Completed => "COMPLETED",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
+
+    /// The word of the specification, for people.
+    #[must_use]
+    pub const fn label_fr(self) -> &'static str {
+        match self {
+            Self::Pending => "en attente",
+            Self::InProgress => "en cours de traitement",
+            Self::Completed => "terminée",
+            Self::Cancelled => "annulée",
+        }
+    }
+
+    /// The number in the database.
+    #[must_use]
+    pub const fn code(self) -> i16 {
+        match self {
+            Self::Pending => 0,
+            Self::InProgress => 1,
+            Self::Completed => 2,
+            Self::Cancelled => 3,
+        }
+    }
+
+    /// The status with this number in the database.
+    #[must_use]
+    pub fn from_code(code: i16) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.code() == code)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// The word is none of the four.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("must be one of PENDING, IN_PROGRESS, COMPLETED, CANCELLED")]
+pub struct StatusError;
+
+impl FromStr for Status {
+    type Err = StatusError;
+    fn from_str(text: &str) -> Result<Self, StatusError> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(StatusError)
+    }
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 5] = [Self::HeroRequest, Self::Allergy, Self::HeroGone, Self::MealGone, Self::Undeliverable];
+
+    /// The number in the database.
+    #[must_use]
+    pub const fn code(self) -> i16 {
+        match self {
+            Self::HeroRequest => 1,
+            Self::Allergy => 2,
+            Self::HeroGone => 3,
+            Self::MealGone => 4,
+            Self::Undeliverable => 5,
+        }
+    }
+
+    /// The reason with this number in the database.
+    #[must_use]
+    pub fn from_code(code: i16) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+
+    /// The `message` of an order that was cancelled for this reason when nobody gave a text. After [`Reason::Allergy`]
+    /// the names of the conflicting ingredients follow.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::HeroRequest => "Cancelled at the hero's request",
+            Self::Allergy => "Allergy conflict: ",
+            Self::HeroGone => "The hero was deleted",
+            Self::MealGone => "The meal was taken off the menu",
+            Self::Undeliverable => "The kitchen could not prepare this order",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Reason, Status, Transition};
+
+    #[test]
+    fn every_pair_of_status_and_step_is_decided() {
+        use Reason::{Allergy, HeroGone, HeroRequest, MealGone, Undeliverable};
+        use Status::{Cancelled, Completed, InProgress, Pending};
+        use Transition::{Cancel, Complete, Start};
+        let steps =
+            [Start, Complete, Cancel(HeroRequest), Cancel(HeroGone), Cancel(MealGone), Cancel(Allergy), Cancel(Undeliverable)];
+        let c = Some(Cancelled);
+        let table = [
+            (Pending, [Some(InProgress), None, c, c, c, None, None]),
+            (InProgress, [None, Some(Completed), c, c, c, c, c]),
+            (Completed, [None; 7]),
+            (Cancelled, [None; 7]),
+        ];
+        for (from, ends) in table {
+            for (step, end) in steps.into_iter().zip(ends) {
+                assert_eq!(from.step(step).ok(), end, "{from} {step:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn codes_and_words_lead_back_to_where_they_came_from() {
+        for status in Status::ALL {
+            assert_eq!(Status::from_code(status.code()), Some(status));
+            assert_eq!(status.as_str().parse(), Ok(status));
+            assert_eq!(serde_json::to_value(status).expect("a string"), status.as_str());
+        }
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_code(reason.code()), Some(reason));
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The messages between processes: "this order changed", with the client's frame already encoded.
+//!
+//! A message on the bus is lines of text, so that a person sees what passes with `SUBSCRIBE`:
+//!
+//! ```text
+//! galley1 <publisher> <running number>
+//! <hero> <order> <version> <status or -> <frame>
+//! ```
+//!
+//! A frame is one line of JSON; JSON escapes line feeds, so that a line feed ends an update.
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::frame::ServerFrame;
+use crate::{Deleted, HeroId, Order, OrderId, ResumeCursor, Status, Timestamp, Version};
+
+const MAGIC: &str = "galley1";
+
+/// A change of one order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// Whose sockets it goes to.
+    pub hero_id: HeroId,
+    /// Which order.
+    pub order_id: OrderId,
+    /// The version it came to.
+    pub version: Version,
+    /// Where it stands now; nothing when it was deleted.
+    pub status: Option<Status>,
+    /// The frame for the client, UTF-8, one line; shared by every socket that gets it.
+    pub frame: Bytes,
+}
+
+/// What one process published at once on one channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpdateBatch {
+    /// Who: one start of one process.
+    pub publisher: u64,
+    /// 1, 2, 3 … per publisher and channel: a number left out tells of a lost message.
+    pub number: u64,
+    /// The changes, in the order of their commit.
+    pub updates: Vec<Update>,
+}
+
+/// The message is not one of ours.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("not a message of updates: {0}")]
+pub struct UpdateError(&'static str);
+
+impl Update {
+    /// The update that tells of this state.
+    #[must_use]
+    pub fn of(order: &Order, floor: OrderId) -> Self {
+        let cursor = ResumeCursor { time: order.changed_time(), floor };
+        Self {
+            hero_id: order.hero_id,
+            order_id: order.id,
+            version: order.version,
+            status: Some(order.status),
+            frame: ServerFrame::Order { order, cursor }.encode().into(),
+        }
+    }
+
+    /// The update that tells of a deletion.
+    #[must_use]
+    pub fn of_deleted(deleted: Deleted, hero_id: HeroId, time: Timestamp, floor: OrderId) -> Self {
+        let Deleted { order_id, version } = deleted;
+        let frame = ServerFrame::Deleted { order_id, version, cursor: ResumeCursor { time, floor } };
+        Self { hero_id, order_id, version, status: None, frame: frame.encode().into() }
+    }
+
+    /// The order within the frame; nothing when it was deleted.
+    #[must_use]
+    pub fn order(&self) -> Option<Order> {
+        #[derive(serde::Deserialize)]
+        struct Frame {
+            order: Order,
+        }
+        serde_json::from_slice::<Frame>(&self.frame).ok().map(|frame| frame.order)
+    }
+}
+
+impl UpdateBatch {
+    /// The message on the bus.
+    #[must_use]
+    pub fn encode(publisher: u64, number: u64, updates: &[Update]) -> Vec<u8> {
+        use std::io::Write as _;
+        let size: usize = updates.iter().map(|update| update.frame.len() + 64).sum();
+        let mut message = Vec::with_capacity(size + 64);
+        let head = |message: &mut Vec<u8>, line: std::fmt::Arguments<'_>| {
+            message.write_fmt(line).expect("writing to memory does not fail");
+        };
+        head(&mut message, format_args!("{MAGIC} {publisher} {number}\n"));
+        for Update { hero_id, order_id, version, status, frame } in updates {
+            let status = status.map_or("-", Status::as_str);
+            head(&mut message, format_args!("{hero_id} {order_id} {version} {status} "));
+            message.extend_from_slice(frame);
+            message.push(b'\n');
+        }
+        message
+    }
+
+    /// Reads a message; the frames share its memory.
+    ///
+    /// # Errors
+    /// [`UpdateError`] for whatever [`UpdateBatch::encode`] did not write. Never panics, whatever the bytes.
+    pub fn decode(message: &Bytes) -> Result<Self, UpdateError> {
+        let text = std::str::from_utf8(message).map_err(|_| UpdateError("not UTF-8"))?;
+        let mut lines = text.split_terminator('\n');
+        let mut head = lines.next().ok_or(UpdateError("empty"))?.split(' ');
+        if head.next() != Some(MAGIC) {
+            return Err(UpdateError("unknown head"));
+        }
+        let mut number = || head.next().and_then(|word| word.parse().ok()).ok_or(UpdateError("bad head"));
+        let (publisher, number) = (number()?, number()?);
+        let updates = lines.map(|line| decode_update(message, line)).collect::<Option<Vec<_>>>();
+        Ok(Self { publisher, number, updates: updates.ok_or(UpdateError("bad update"))? })
+    }
+}
+
+fn decode_update(message: &Bytes, line: &str) -> Option<Update> {
+    let mut words = line.splitn(5, ' ');
+    let hero_id = words.next()?.parse().ok()?;
+    let order_id = words.next()?.parse().ok()?;
+    let version = Version(words.next()?.parse().ok()?);
+    let status = match words.next()? {
+        "-" => None,
+        word => Some(word.parse().ok()?),
+    };
+    let frame = message.slice_ref(words.next()?.as_bytes());
+    Some(Update { hero_id, order_id, version, status, frame })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::{Update, UpdateBatch};
+    use crate::{Deleted, HeroId, MealId, Order, OrderId, Status, Timestamp, Version};
+
+    fn updates() -> Vec<Update> {
+        let order = Order {
+            id: OrderId::new(7).expect("an id"),
+            hero_id: HeroId::new(1).expect("an id"),
+            meal_id: MealId::new(2).expect("an id"),
+            status: Status::Pending,
+            message: Some("two\nlines".to_owned()),
+            reason: None,
+            version: Version::FIRST,
+            order_time: Timestamp::from_millis(5).expect("in range"),
+            started_time: None,
+            completed_time: None,
+        };
+        let deleted = Deleted { order_id: order.id, version: Version(4) };
+        vec![Update::of(&order, order.id), Update::of_deleted(deleted, order.hero_id, order.order_time, order.id)]
+    }
+
+    #[test]
+    fn a_batch_leads_back_to_where_it_came_from() {
+        let updates = updates();
+        let message = Bytes::from(UpdateBatch::encode(u64::MAX, 9, &updates));
+        let batch = UpdateBatch::decode(&message).expect("a batch");
+        assert_eq!(batch, UpdateBatch { publisher: u64::MAX, number: 9, updates: updates.clone() });
+        assert_eq!(updates[0].order().and_then(|order| order.message), Some("two\nlines".to_owned()));
+        assert_eq!(updates[1].order(), None);
+        let empty = UpdateBatch::decode(&UpdateBatch::encode(1, 1, &[]).into()).expect("a batch");
+        assert!(empty.updates.is_empty());
+    }
+
+    #[test]
+    fn garbage_is_refused() {
+        for garbage in [
+            &b""[..],
+            b"\n",
+            b"galley1",
+            b"galley1 1",
+            b"galley1 1 x\n",
+            b"galley2 1 1\n",
+            b"\xff",
+            b"galley1 1 1\n1 2 3\n",
+            b"galley1 1 1\n0 2 3 - {}\n",
+        ] {
+            assert!(UpdateBatch::decode(&Bytes::copy_from_slice(garbage)).is_err(), "{garbage:?}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Plain words, one command a line, for people at a terminal.
+
+use crate::frame::{Command, Place, Watch};
+use crate::problem::{Problem, ProblemType};
+use crate::{MealId, OrderId, ReasonText};
+
+/// What a person may type; the `help` of the welcome frame.
+pub const HELP: &str =
+    "type: menu | order <meal> | orders | get <order> | cancel <order> [why] | delete <order> | watch | ping | help";
+
+/// The words and the frame types that exist.
+const COMMANDS: [&str; 10] = ["menu", "order", "orders", "get", "cancel", "delete", "watch", "ping", "help", "place"];
+
+/// Reads a line.
+///
+/// # Errors
+/// A problem that tells what the command takes, or the nearest command.
+pub fn parse(line: &str) -> Result<Command, Problem> {
+    let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let rest = rest.trim();
+    let word = word.to_lowercase();
+    match word.as_str() {
+        "menu" => alone(&word, rest, Command::Menu { cursor: None }),
+        "order" => {
+            let meal_id = rest.parse::<MealId>().map_err(|_| usage("order <meal>, for example: order 2"))?;
+            Ok(Command::Place(Place { meal_id, key: None }))
+        }
+        "orders" => {
+            alone(&word, rest, Command::Orders { status: Vec::new(), limit: crate::frame::client::MAX_LIMIT / 2, cursor: None })
+        }
+        "get" => order_id("get", rest).map(|order_id| Command::Get { order_id }),
+        "cancel" => {
+            let (id, why) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            let order_id = order_id("cancel", id)?;
+            let reason = if why.is_empty() { None } else { Some(ReasonText::parse(why)) };
+            let reason = reason.transpose().map_err(|error| usage(&format!("cancel <order> [why], where the reason {error}")))?;
+            Ok(Command::Cancel { order_id, reason })
+        }
+        "delete" => order_id("delete", rest).map(|order_id| Command::Delete { order_id }),
+        "watch" => alone(&word, rest, Command::Watch(Watch::all(None))),
+        "ping" => alone(&word, rest, Command::Ping),
+        "help" => alone(&word, rest, Command::Help),
+        _ => Err(unknown(&word)),
+    }
+}
+
+/// The answer to a command that does not exist.
+#[must_use]
+pub fn unknown(word: &str) -> Problem {
+    let short: String = word.chars().filter(|character| !character.is_control()).take(32).collect();
+    let nearest = COMMANDS
+        .into_iter()
+        .map(|command| (strsim::damerau_levenshtein(command, &short), command))
+        .min()
+        .filter(|(distance, command)| *distance <= command.len() / 2);
+    let hint = nearest.map_or_else(|| HELP.to_owned(), |(_, command)| format!("did you mean `{command}`?"));
+    Problem::new(ProblemType::UnknownCommand).with_detail(format!("there is no command `{short}`; {hint}"))
+}
+
+fn order_id(command: &str, text: &str) -> Result<OrderId, Problem> {
+    text.parse().map_err(|_| usage(&format!("{command} <order>, for example: {command} 7")))
+}
+
+fn alone(word: &str, rest: &str, command: Command) -> Result<Command, Problem> {
+    if rest.is_empty() { Ok(command) } else { Err(usage(&format!("{word}, alone"))) }
+}
+
+fn usage(usage: &str) -> Problem {
+    Problem::new(ProblemType::ValidationFailed).with_detail(format!("type: {usage}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use crate::frame::{ClientFrame, Command};
+
+    #[test]
+    fn words_say_the_same_as_frames() {
+        for (words, frame) in [
+            ("menu", r#"{"type":"menu"}"#),
+            ("order 2", r#"{"type":"place","meal_id":2}"#),
+            ("ORDER   2", r#"{"type":"place","meal_id":2}"#),
+            ("orders", r#"{"type":"orders"}"#),
+            ("get 7", r#"{"type":"get","order_id":7}"#),
+            ("cancel 7", r#"{"type":"cancel","order_id":7}"#),
+            ("cancel 7 changed my  mind", r#"{"type":"cancel","order_id":7,"reason":"changed my  mind"}"#),
+            ("delete 7", r#"{"type":"delete","order_id":7}"#),
+            ("watch", r#"{"type":"watch"}"#),
+            ("help", r#"{"type":"help"}"#),
+            ("ping", r#"{"type":"ping"}"#),
+        ] {
+            assert_eq!(ClientFrame::parse(words), ClientFrame::parse(frame), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_typo_is_answered_with_the_nearest_command() {
+        for (line, nearest) in
+            [("ordr 2", "order"), ("cancle 7", "cancel"), ("mneu", "menu"), ("dlete 7", "delete"), ("hlep", "help")]
+        {
+            let problem = parse(line).expect_err("a typo");
+            assert!(problem.detail.ends_with(&format!("did you mean `{nearest}`?")), "{line}: {}", problem.detail);
+        }
+        assert!(parse("zzzzzzzzzzzz").expect_err("no command").detail.contains("type: menu"));
+        assert!(parse("").is_err());
+    }
+
+    #[test]
+    fn a_wrong_argument_is_answered_with_the_usage() {
+        for (line, usage) in
+            [("order soup", "order 2"), ("cancel", "cancel 7"), ("delete 7 now", "delete 7"), ("menu please", "menu, alone")]
+        {
+            assert!(parse(line).expect_err("a wrong argument").detail.contains(usage), "{line}");
+        }
+        assert!(matches!(parse("cancel 7 a"), Ok(Command::Cancel { .. })));
+    }
+}

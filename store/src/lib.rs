@@ -1,0 +1,120 @@
+//! The only crate that speaks SQL: PostgreSQL and SQLite behind one trait.
+//!
+//! The database is the truth. Every transition is one guarded statement – it names the status it expects and raises the
+//! version by one – so that whoever gets no row back has lost the race and does nothing. What a method returns has been
+//! committed, with the disk's word for it; nothing is published from here.
+//!
+//! Everything a hero waits for comes in batches: one statement, one commit, a verdict for each request in the order of the
+//! requests. Callers bound the batches at [`MAX_BATCH`].
+
+mod connect;
+pub mod requests;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use galley_protocol::frame::Totals;
+use galley_protocol::{
+    Hero, HeroId, HeroPatch, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView, Version,
+};
+use thiserror::Error;
+
+pub use connect::{ConnectError, connect};
+pub use requests::{
+    CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, KeyScope, ListPage, OrderFilter,
+    PlaceRequest, PlaceVerdict, RemoveError, Snapshot, SnapshotRequest,
+};
+
+/// The most requests in one batch.
+pub const MAX_BATCH: usize = 500;
+
+/// How long the database may work on one statement. A change becomes visible at most so long after its time stamp, which is
+/// why readers of "what changed since" go back by a greater margin.
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How far readers of "what changed since" go back behind a moment, for what was about to commit then.
+pub const RESUME_MARGIN: Duration = Duration::from_secs(10);
+
+/// How often an order may be adopted before it ends as `undeliverable`.
+pub const MAX_ADOPTIONS: i32 = 5;
+
+/// How long an idempotency key and a deleted order are kept at least.
+pub const RETENTION: Duration = Duration::from_hours(25);
+
+/// The database did not do what was asked.
+#[derive(Clone, Debug, Error)]
+pub enum StoreError {
+    /// It is away, or too busy to answer in time. What was asked may have been done or not.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// It answered with an error that repeating will not cure, or with something that cannot be.
+    #[error("the database refused: {0}")]
+    Failed(String),
+}
+
+/// Heroes, meals and orders, durable.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Brings the schema up to date; safe to call from several processes at once.
+    async fn migrate(&self) -> Result<(), StoreError>;
+    /// Whether the database answers and its schema is the one this program needs.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Adds a hero.
+    async fn create_hero(&self, hero: &NewHero) -> Result<Hero, StoreError>;
+    /// Reads a hero that was not deleted.
+    async fn hero(&self, id: HeroId) -> Result<Option<Hero>, StoreError>;
+    /// Lists heroes by rising id.
+    async fn heroes(&self, page: &ListPage) -> Result<Vec<Hero>, StoreError>;
+    /// Replaces a hero, or some of its fields.
+    async fn change_hero(&self, id: HeroId, change: Change<NewHero, HeroPatch>, expected: Option<Version>) -> Result<Hero, ChangeError>;
+    /// Deletes a hero that has no active order; its ended orders stay readable.
+    async fn remove_hero(&self, id: HeroId, expected: Option<Version>) -> Result<(), RemoveError>;
+
+    /// Adds a meal.
+    async fn create_meal(&self, meal: &NewMeal) -> Result<Meal, StoreError>;
+    /// Reads a meal that was not deleted.
+    async fn meal(&self, id: MealId) -> Result<Option<Meal>, StoreError>;
+    /// Lists meals by rising id.
+    async fn meals(&self, page: &ListPage) -> Result<Vec<Meal>, StoreError>;
+    /// Replaces a meal, or some of its fields.
+    async fn change_meal(&self, id: MealId, change: Change<NewMeal, MealPatch>, expected: Option<Version>) -> Result<Meal, ChangeError>;
+    /// Deletes a meal on which no order is active; ended orders on it stay readable.
+    async fn remove_meal(&self, id: MealId, expected: Option<Version>) -> Result<(), RemoveError>;
+
+    /// Reads an order.
+    async fn order(&self, id: OrderId) -> Result<Option<OrderView>, StoreError>;
+    /// Lists orders, newest first.
+    async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError>;
+    /// Counts the orders by status.
+    async fn totals(&self) -> Result<Totals, StoreError>;
+    /// For each request the hero, its active orders and, from a cursor, what changed since; nothing for an unknown hero.
+    async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError>;
+
+    /// Places orders. Of requests with the same key in one batch the first places, the others replay it.
+    async fn place(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError>;
+    /// Cancels orders that are PENDING or IN_PROGRESS at a hero's request.
+    async fn cancel(&self, requests: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError>;
+    /// Deletes orders that have ended.
+    async fn delete(&self, requests: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError>;
+
+    /// Begins a new incarnation and holds it alive, as long as this process lives and reaches the database.
+    async fn enlist(&self) -> Result<IncarnationId, StoreError>;
+    /// Makes sure that the incarnation is still seen alive, and makes it so again after the database was away.
+    async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError>;
+    /// Takes PENDING orders: each becomes IN_PROGRESS, owned by `owner` and due after a random delay, or is CANCELLED at once
+    /// because of an allergy or because its hero or meal is gone. Orders that are not PENDING are left out of the answer.
+    async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError>;
+    /// Takes over at most `limit` orders IN_PROGRESS whose owner is dead or handed them back, with their due time. One that has
+    /// been adopted [`MAX_ADOPTIONS`] times before ends as `undeliverable` instead.
+    async fn adopt(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError>;
+    /// Completes those of the orders that are IN_PROGRESS and owned by `owner`; the others are left out of the answer.
+    async fn complete(&self, owner: IncarnationId, orders: &[OrderId]) -> Result<Vec<Order>, StoreError>;
+    /// Hands back every order that `owner` holds, for others to adopt; says how many.
+    async fn hand_back(&self, owner: IncarnationId) -> Result<u64, StoreError>;
+
+    /// The smallest id of an order that may still change. Known in memory; as fresh as the last [`Store::maintain`].
+    fn floor(&self) -> OrderId;
+    /// Moves the floor up, and forgets what is older than [`RETENTION`]. To be called every few seconds.
+    async fn maintain(&self) -> Result<(), StoreError>;
+}

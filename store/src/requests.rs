@@ -1,0 +1,234 @@
+//! What is asked of the store, and its verdicts.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use galley_protocol::{
+    Deleted, Hero, HeroId, IdempotencyKey, MealId, Order, OrderId, PageCursor, ReasonText, ResumeCursor, Status, Timestamp, Version,
+};
+use thiserror::Error;
+
+use crate::StoreError;
+
+/// A page of heroes or meals.
+#[derive(Clone, Debug)]
+pub struct ListPage {
+    /// At most so many.
+    pub limit: usize,
+    /// Only those after this place.
+    pub after: Option<PageCursor>,
+    /// Only those whose name contains this, folded like allergies.
+    pub name_contains: Option<String>,
+}
+
+/// A page of orders.
+#[derive(Clone, Debug, Default)]
+pub struct OrderFilter {
+    /// Only this hero's.
+    pub hero_id: Option<HeroId>,
+    /// Only of this meal.
+    pub meal_id: Option<MealId>,
+    /// Only these; all when empty.
+    pub status: Vec<Status>,
+    /// Only those older than this place.
+    pub after: Option<PageCursor>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A change of a hero or a meal.
+#[derive(Clone, Debug)]
+pub enum Change<Whole, Patch> {
+    /// Every field.
+    Replace(Whole),
+    /// Some fields.
+    Patch(Patch),
+}
+
+/// Why a hero or meal was not changed.
+#[derive(Clone, Debug, Error)]
+pub enum ChangeError {
+    /// There is none with this id.
+    #[error("not found")]
+    NotFound,
+    /// It has another version than expected.
+    #[error("another version")]
+    Stale,
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a hero or meal was not deleted.
+#[derive(Clone, Debug, Error)]
+pub enum RemoveError {
+    /// There is none with this id.
+    #[error("not found")]
+    NotFound,
+    /// It has another version than expected.
+    #[error("another version")]
+    Stale,
+    /// An order on it is PENDING or IN_PROGRESS.
+    #[error("has active orders")]
+    HasActiveOrders,
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Within what an idempotency key is unique.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyScope {
+    /// The callers without an identity, all together.
+    Anonymous,
+    /// One hero.
+    Hero(HeroId),
+}
+
+impl KeyScope {
+    /// The number in the database: 0, or the hero's id.
+    #[must_use]
+    pub const fn code(self) -> i64 {
+        match self {
+            Self::Anonymous => 0,
+            Self::Hero(id) => id.get(),
+        }
+    }
+}
+
+/// An order to place.
+#[derive(Clone, Debug)]
+pub struct PlaceRequest {
+    /// Who orders.
+    pub hero_id: HeroId,
+    /// What.
+    pub meal_id: MealId,
+    /// Repeating with the same key places nothing new.
+    pub key: Option<(KeyScope, IdempotencyKey)>,
+}
+
+/// What came of placing an order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PlaceVerdict {
+    /// It is stored, PENDING.
+    Placed(Order),
+    /// The key is known, with the same hero and meal: this is the order as it is now (its last state when it was deleted).
+    Replayed(Order),
+    /// The key is known with another hero or meal.
+    KeyReused,
+    /// There is no such hero.
+    HeroNotFound,
+    /// There is no such meal.
+    MealNotFound,
+}
+
+/// An order to cancel.
+#[derive(Clone, Debug)]
+pub struct CancelRequest {
+    /// Which.
+    pub order_id: OrderId,
+    /// Only when it is this hero's.
+    pub hero_id: Option<HeroId>,
+    /// The message; a default when nothing.
+    pub message: Option<ReasonText>,
+    /// Only when it has this version.
+    pub expected: Option<Version>,
+}
+
+/// What came of cancelling an order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CancelVerdict {
+    /// It is CANCELLED now, by this request.
+    Cancelled(Order),
+    /// It had ended before.
+    AlreadyFinished(Order),
+    /// It has another version than expected; this is how it is.
+    Stale(Order),
+    /// There is no such order, or it is another hero's.
+    NotFound,
+}
+
+/// An order to delete.
+#[derive(Clone, Debug)]
+pub struct DeleteRequest {
+    /// Which.
+    pub order_id: OrderId,
+    /// Only when it is this hero's.
+    pub hero_id: Option<HeroId>,
+    /// Only when it has this version.
+    pub expected: Option<Version>,
+}
+
+/// What came of deleting an order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DeleteVerdict {
+    /// It is gone now, by this request.
+    Deleted {
+        /// Which, and the version of its deletion.
+        deleted: Deleted,
+        /// Whose it was.
+        hero_id: HeroId,
+        /// When it was deleted.
+        time: Timestamp,
+    },
+    /// It is PENDING or IN_PROGRESS.
+    NotFinished(Order),
+    /// It has another version than expected; this is how it is.
+    Stale(Order),
+    /// There is no such order, or it is another hero's.
+    NotFound,
+}
+
+/// Which orders to claim, and how long their preparation takes.
+#[derive(Clone, Debug)]
+pub struct Claim<'a> {
+    /// Which.
+    pub from: ClaimFrom<'a>,
+    /// The preparation, uniform random.
+    pub delay: RangeInclusive<Duration>,
+}
+
+/// Where the orders to claim come from.
+#[derive(Clone, Copy, Debug)]
+pub enum ClaimFrom<'a> {
+    /// Entries of the queue. Rows that others hold are waited for, so that an entry is settled when this returns.
+    Entries(&'a [OrderId]),
+    /// The database itself: the oldest PENDING orders of at least this age, at most so many, leaving out rows that others hold.
+    Oldest {
+        /// Their least age.
+        age: Duration,
+        /// At most so many.
+        limit: usize,
+    },
+}
+
+/// An order that a worker took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claimed {
+    /// IN_PROGRESS, or CANCELLED at once.
+    pub order: Order,
+    /// When its preparation ends, from now; zero when it is past.
+    pub due_in: Duration,
+}
+
+/// Asks for what a socket must know when it begins.
+#[derive(Clone, Copy, Debug)]
+pub struct SnapshotRequest {
+    /// Whose socket.
+    pub hero_id: HeroId,
+    /// What it knows already.
+    pub since: Option<ResumeCursor>,
+}
+
+/// What a socket must know when it begins.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Whose socket.
+    pub hero: Hero,
+    /// All active orders, and those that changed since the cursor, by rising id.
+    pub orders: Vec<Order>,
+    /// Those deleted since the cursor.
+    pub deleted: Vec<Deleted>,
+    /// Everything that had committed before this is in here.
+    pub cursor: ResumeCursor,
+}

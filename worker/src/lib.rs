@@ -1,0 +1,1 @@
+//! Processes orders: claim, prepare, complete, adopt, sweep

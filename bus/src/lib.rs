@@ -3,11 +3,23 @@
 //! Nothing here is the truth. An entry of the queue only means "look at this order", an update only means "this order
 //! changed"; both may be lost, doubled or late, and are healed from the database.
 
+pub mod backoff;
+mod connect;
+mod inbox;
+mod local;
+mod rarely;
+mod redis;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use galley_protocol::{IncarnationId, OrderId, Update, UpdateBatch};
 use thiserror::Error;
+
+pub use backoff::Backoff;
+pub use connect::{BusConfig, ConnectError, connect};
+#[doc(hidden)]
+pub use connect::{Timing, connect_with};
 
 /// The bus did not take it, or is away. Nothing is lost but time: the database is asked instead.
 #[derive(Clone, Debug, Error)]

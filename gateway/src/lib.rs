@@ -1,1 +1,154 @@
-//! REST, WebSocket and dashboard
+//! REST, WebSocket and dashboard: what a hero talks to.
+//!
+//! A gateway holds no truth. It hands requests to the store in batches, tells the bus what was committed, hears what
+//! others committed and delivers it to its sockets. Any number of gateways may serve the same heroes.
+
+mod announcer;
+mod batcher;
+mod config;
+mod dashboard;
+mod desk;
+mod ear;
+mod feed;
+mod http;
+mod hub;
+pub mod metrics;
+mod pulse;
+mod rest;
+mod session;
+mod state;
+mod totals;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::any;
+use galley_bus::SharedBus;
+use galley_store::Store;
+use rand::RngExt as _;
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use config::Config;
+use desk::Desk;
+use hub::Hub;
+use state::{AppState, Readiness};
+
+/// Connections that wait to be accepted; the kernel may hold fewer.
+const BACKLOG: u32 = 4_096;
+/// How long requests in flight, and sockets that were told to close, may take to end.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A gateway that has its address.
+pub struct Gateway {
+    listener: TcpListener,
+    address: SocketAddr,
+    state: AppState,
+    /// The tasks that end when the last handle on the state is gone.
+    background: TaskTracker,
+}
+
+/// Why a gateway cannot begin.
+#[derive(Debug, Error)]
+pub enum BindError {
+    /// A setting that must not be.
+    #[error("{0}")]
+    Config(String),
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {address}: {error}")]
+    Io {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+}
+
+impl Gateway {
+    /// Takes the address; connections wait until [`Gateway::run`].
+    ///
+    /// # Errors
+    /// [`BindError`], of which [`BindError::Config`] cannot be cured by waiting.
+    pub async fn bind(config: Config, store: Arc<dyn Store>, bus: SharedBus) -> Result<Self, BindError> {
+        if !config.listen.ip().is_loopback() && !config.insecure_no_auth {
+            return Err(BindError::Config(format!(
+                "refusing to listen on {} without authentication: anybody who reaches it could do anything; \
+                 listen on a loopback address, or set GALLEY_INSECURE_NO_AUTH=1 if a network around it keeps others out",
+                config.listen
+            )));
+        }
+        let listener = listen(config.listen).map_err(|error| BindError::Io { address: config.listen, error })?;
+        let address = listener.local_addr().map_err(|error| BindError::Io { address: config.listen, error })?;
+        metrics::install();
+        let hub = Hub::default();
+        let background = TaskTracker::new();
+        let desk = Desk::start(&background, store, Arc::clone(&bus), hub.clone());
+        let state = AppState {
+            config: Arc::new(config),
+            desk,
+            totals: totals::Totals::default(),
+            bus,
+            hub,
+            readiness: Readiness::default(),
+            sockets: TaskTracker::new(),
+        };
+        Ok(Self { listener, address, state, background })
+    }
+
+    /// The address on which it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop`, then leaves: takes no new socket, tells each socket when to go, spread over the drain window,
+    /// and returns when all have gone or shortly after the window.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { listener, address: _, state, background } = self;
+        let ended = CancellationToken::new();
+        let Config { ping_interval, pong_timeout, drain, .. } = *state.config;
+        background.spawn(ear::listen(Arc::clone(&state.bus), state.hub.clone(), state.readiness.clone(), ended.clone()));
+        background.spawn(pulse::beat(state.hub.clone(), ping_interval, pong_timeout, ended.clone()));
+        let server = tokio::spawn(http::serve(listener, router(state.clone()), ended.clone(), GRACE));
+
+        stop.cancelled().await;
+        state.readiness.set_draining();
+        leave(&state, drain).await;
+        ended.cancel();
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the accept loop ended badly");
+        }
+        drop(state);
+        background.close();
+        if tokio::time::timeout(GRACE, background.wait()).await.is_err() {
+            tracing::warn!("left before everything was announced; workers and gateways find it in the database");
+        }
+    }
+}
+
+/// Sends every socket away, each at its own random moment within the window, and waits for them.
+async fn leave(state: &AppState, window: Duration) {
+    tracing::info!(sockets = state.hub.len(), ?window, "leaving");
+    let mut random = rand::rng();
+    state.hub.for_each(|outbox| outbox.leave(window.mul_f64(random.random_range(0.0..=1.0))));
+    state.sockets.close();
+    if tokio::time::timeout(window + GRACE, state.sockets.wait()).await.is_err() {
+        tracing::warn!(sockets = state.hub.len(), "some sockets did not go in time; they are cut");
+    }
+}
+
+fn router(state: AppState) -> Router {
+    let routes = rest::router().merge(dashboard::router()).route("/ws", any(session::handshake::open));
+    http::layers(routes).with_state(state)
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}

@@ -1,1 +1,23 @@
-//! How a program of Galley starts and stops: logs, signals, exit codes, waiting for what it depends on
+//! How a program of Galley starts and stops: the command line, logs, signals, exit codes, waiting for what it depends on.
+//!
+//! Every `main.rs` is the same three steps: [`parse`], [`run`], and a body that opens its [`Backends`] and serves.
+
+mod announce;
+mod backends;
+mod failure;
+mod health;
+mod log;
+mod parse;
+mod run;
+mod signals;
+mod wait;
+
+pub use announce::announce;
+pub use backends::{Backends, Namespace, open_bus, open_store, schema};
+pub use failure::Failure;
+pub use health::{HealthConfig, fresh};
+pub use log::{LogConfig, LogFormat};
+pub use parse::parse;
+pub use run::run;
+pub use signals::stop_on_signals;
+pub use wait::{NotYet, Patience, WaitConfig};

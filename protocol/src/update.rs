@@ -70,6 +70,16 @@ impl Update {
         Self { hero_id, order_id, version, status: None, frame: frame.encode().into() }
     }
 
+    /// The cursor within the frame.
+    #[must_use]
+    pub fn cursor(&self) -> Option<ResumeCursor> {
+        #[derive(serde::Deserialize)]
+        struct Frame<'a> {
+            cursor: &'a str,
+        }
+        serde_json::from_slice::<Frame<'_>>(&self.frame).ok()?.cursor.parse().ok()
+    }
+
     /// The order within the frame; nothing when it was deleted.
     #[must_use]
     pub fn order(&self) -> Option<Order> {
@@ -164,6 +174,7 @@ mod tests {
         assert_eq!(batch, UpdateBatch { publisher: u64::MAX, number: 9, updates: updates.clone() });
         assert_eq!(updates[0].order().and_then(|order| order.message), Some("two\nlines".to_owned()));
         assert_eq!(updates[1].order(), None);
+        assert_eq!(updates[1].cursor().map(|cursor| cursor.to_string()), Some("r5.7".to_owned()));
         let empty = UpdateBatch::decode(&UpdateBatch::encode(1, 1, &[]).into()).expect("a batch");
         assert!(empty.updates.is_empty());
     }

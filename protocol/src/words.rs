@@ -8,6 +8,9 @@ use crate::{MealId, OrderId, ReasonText};
 pub const HELP: &str =
     "type: menu | order <meal> | orders | get <order> | cancel <order> [why] | delete <order> | watch | ping | help";
 
+/// The same for staff, which places nothing and watches everything.
+pub const STAFF_HELP: &str = "type: watch | menu | orders | get <order> | cancel <order> [why] | delete <order> | ping | help";
+
 /// The words and the frame types that exist.
 const COMMANDS: [&str; 10] = ["menu", "order", "orders", "get", "cancel", "delete", "watch", "ping", "help", "place"];
 

@@ -1,1 +1,31 @@
-//! End-to-end tests: real processes, real PostgreSQL and Redis
+//! What the end-to-end tests stand on: a [`Stack`] of real processes over a real PostgreSQL and Redis, and a [`Client`] with
+//! verbs. The tests know the service by its public interface only.
+//!
+//! `GALLEY_TEST_POSTGRES` names a PostgreSQL in which databases may be created, `GALLEY_TEST_REDIS` a Redis; both are
+//! shared by all tests, each of which has a database and a key prefix of its own. Tests that break PostgreSQL or Redis
+//! start their own.
+
+pub mod answer;
+pub mod client;
+pub mod command_line;
+pub mod database;
+pub mod json;
+pub mod namespace;
+pub mod patience;
+pub mod port;
+pub mod postgres_server;
+pub mod program;
+pub mod readme;
+pub mod redis_server;
+pub mod socket;
+pub mod stack;
+pub mod terminal;
+
+pub use answer::Answer;
+pub use client::Client;
+pub use patience::{until, within};
+pub use postgres_server::PostgresServer;
+pub use program::Program;
+pub use redis_server::RedisServer;
+pub use socket::Socket;
+pub use stack::{Stack, StackBuilder};

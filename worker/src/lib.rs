@@ -1,1 +1,123 @@
-//! Processes orders: claim, prepare, complete, adopt, sweep
+//! Processes orders: claim, prepare, complete, adopt, sweep.
+//!
+//! A worker is one incarnation, and its parts are tasks around one [`kitchen`]:
+//!
+//! - the [`taker`] reads the dispatch queue, claims, and settles the entries;
+//! - the [`sweeper`] claims from the database what the queue did not bring, or everything while the bus is away;
+//! - the [`adopter`] takes over the orders of dead workers, at the start those that an earlier process left;
+//! - the [`finisher`] completes what is due;
+//! - the [`keeper`] keeps the incarnation alive and the store tidy.
+//!
+//! No transition depends on what a worker remembers: each is guarded in the database by status and owner, so that an order
+//! that is claimed, armed or completed twice changes once. Any number of workers may run, in one process or in many.
+
+mod adopter;
+mod config;
+mod crew;
+mod finisher;
+mod keeper;
+mod kitchen;
+mod outage;
+mod preparation;
+mod sweeper;
+mod taker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use galley_bus::{Backoff, SharedBus};
+use galley_protocol::IncarnationId;
+use galley_store::{Store, StoreError};
+use thiserror::Error;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+pub use config::{Config, DelayError, ProcessingDelay};
+use crew::Crew;
+use kitchen::Kitchen;
+use outage::Outage;
+
+/// How long each step of leaving may take.
+const LEAVE: Duration = Duration::from_secs(2);
+
+/// Why a worker ended without being told to.
+#[derive(Debug, Error)]
+pub enum WorkerError {
+    /// The database will not have it.
+    #[error("the worker could not begin: {0}")]
+    Enlist(StoreError),
+    /// One of its tasks ended. What it held was handed back.
+    #[error("the worker's {0} died")]
+    Died(&'static str),
+}
+
+/// A worker that has not begun.
+pub struct Worker {
+    config: Config,
+    store: Arc<dyn Store>,
+    bus: SharedBus,
+}
+
+impl Worker {
+    /// A worker on this store and this bus.
+    #[must_use]
+    pub fn new(config: Config, store: Arc<dyn Store>, bus: SharedBus) -> Self {
+        Self { config, store, bus }
+    }
+
+    /// Works until told to stop; then takes no more orders, completes what is due, hands back the rest and returns within a few
+    /// seconds. A database or a bus that is away is waited for, however long.
+    ///
+    /// # Errors
+    /// [`WorkerError`] when it cannot go on.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), WorkerError> {
+        let outage = Outage::default();
+        let Some(owner) = stop.run_until_cancelled(enlist(self.store.as_ref(), &outage)).await.transpose()? else {
+            return Ok(());
+        };
+        tracing::info!(incarnation = owner.get(), delay = %self.config.processing_delay, "the worker begins");
+        let kitchen = Arc::new(Kitchen::new(self.store, self.bus, owner, self.config.processing_delay.range(), outage));
+
+        let (mut intake, mut finish, mut life) = (Crew::default(), Crew::default(), Crew::default());
+        life.hire("pulse", |stop| keeper::keep_alive(Arc::clone(&kitchen), stop));
+        finish.hire("finisher", |stop| finisher::run(Arc::clone(&kitchen), stop));
+        intake.hire("adopter", |stop| adopter::run(Arc::clone(&kitchen), stop));
+        intake.hire("taker", |stop| taker::run(Arc::clone(&kitchen), stop));
+        intake.hire("sweeper", |stop| sweeper::run(Arc::clone(&kitchen), stop));
+        intake.hire("upkeep", |stop| keeper::maintain(Arc::clone(&kitchen), stop));
+
+        let dead = tokio::select! {
+            () = stop.cancelled() => None,
+            part = intake.death() => Some(part),
+            part = finish.death() => Some(part),
+            part = life.death() => Some(part),
+        };
+        intake.leave(LEAVE).await;
+        finish.leave(LEAVE).await;
+        hand_back(&kitchen).await;
+        life.leave(LEAVE).await;
+        tracing::info!(incarnation = owner.get(), "the worker ends");
+        dead.map_or(Ok(()), |part| Err(WorkerError::Died(part)))
+    }
+}
+
+async fn enlist(store: &dyn Store, outage: &Outage) -> Result<IncarnationId, WorkerError> {
+    let mut backoff = Backoff::AWAY;
+    loop {
+        match store.enlist().await {
+            Ok(owner) => return Ok(owner),
+            Err(error @ StoreError::Failed(_)) => return Err(WorkerError::Enlist(error)),
+            Err(error) => outage.note("enlist", &error),
+        }
+        backoff.wait().await;
+    }
+}
+
+/// Others adopt what is handed back at once; what is not, as soon as this incarnation is seen dead.
+async fn hand_back(kitchen: &Kitchen) {
+    match timeout(LEAVE, kitchen.store.hand_back(kitchen.owner)).await {
+        Ok(Ok(orders)) => tracing::info!(orders, "orders in preparation were handed back"),
+        Ok(Err(error)) => tracing::warn!(%error, "orders in preparation were not handed back"),
+        Err(_) => tracing::warn!("orders in preparation were not handed back in time"),
+    }
+}

@@ -95,8 +95,9 @@ pub struct Welcome<'a> {
     /// On a resume, the orders deleted since the cursor.
     #[serde(skip_serializing_if = "<[Deleted]>::is_empty")]
     pub deleted: &'a [Deleted],
-    /// Resumes after this.
-    pub cursor: ResumeCursor,
+    /// Resumes after this; absent on a staff socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<ResumeCursor>,
     /// What a person may type.
     pub help: &'static str,
 }
@@ -139,12 +140,24 @@ pub enum Reply {
 }
 
 /// A page of a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Page<T> {
     /// The entries.
     pub items: Vec<T>,
     /// Where the next page begins; `null` on the last.
+    #[schema(required, value_type = Option<String>)]
     pub next_cursor: Option<PageCursor>,
+}
+
+impl<T> Page<T> {
+    /// Makes a page of at most `limit` entries out of up to `limit + 1` that were read: the one more tells of a next page.
+    #[must_use]
+    pub fn cut(mut read: Vec<T>, limit: usize, id: impl Fn(&T) -> i64) -> Self {
+        let more = read.len() > limit;
+        read.truncate(limit);
+        let next_cursor = read.last().filter(|_| more).map(|last| PageCursor::after(id(last)));
+        Self { items: read, next_cursor }
+    }
 }
 
 /// How many orders stand where.
@@ -218,6 +231,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_last_page_has_no_cursor() {
+        let full = Page::cut(vec![1, 2, 3], 2, |id| *id);
+        assert_eq!((full.items, full.next_cursor.map(crate::PageCursor::get)), (vec![1, 2], Some(2)));
+        let last = Page::cut(vec![1, 2], 2, |id| *id);
+        assert_eq!((last.items, last.next_cursor), (vec![1, 2], None));
+    }
+
     /// The wire, pinned: a change here is a change for every client. Only additions are allowed.
     #[test]
     fn frames_look_like_this_for_ever() {
@@ -242,7 +263,7 @@ mod tests {
                     resume: Resume::Resumed,
                     orders: std::slice::from_ref(&order),
                     deleted: &deleted,
-                    cursor,
+                    cursor: Some(cursor),
                     help: words::HELP,
                 }),
                 format!(

@@ -1,0 +1,24 @@
+# One image with every program: galley, galley-gateway, galley-worker. The compose file runs it as services; alone:
+#
+#   docker build --tag galley .
+#   docker run --rm --publish 127.0.0.1:8080:8080 --volume galley:/data \
+#     --env GALLEY_LISTEN=0.0.0.0:8080 --env GALLEY_INSECURE_NO_AUTH=1 galley
+
+FROM rust:1-slim-bookworm AS build
+WORKDIR /build
+COPY . .
+RUN cargo build --release --locked --package galley --package galley-gateway --package galley-worker
+
+FROM debian:bookworm-slim
+RUN useradd --system --no-create-home --uid 10001 galley \
+    && mkdir /data \
+    && chown galley /data
+COPY --from=build /build/target/release/galley /build/target/release/galley-gateway /build/target/release/galley-worker /usr/local/bin/
+USER galley
+# Where `galley` without a command keeps its embedded database, in .galley.
+WORKDIR /data
+ENV GALLEY_LOG_FORMAT=json
+EXPOSE 8080
+# SIGTERM drains: sockets are told to reconnect, orders are handed over.
+STOPSIGNAL SIGTERM
+CMD ["galley"]

@@ -1,0 +1,131 @@
+//! The bus on Redis 7.0 or newer, one server or a Redis Cluster.
+//!
+//! # Keys and channels
+//!
+//! ```text
+//! galley:v1:orders:{00}    stream: one entry per order to look at, one field `o` = its id
+//! galley:v1:updates:{00}   channel: UpdateBatch::encode, numbered per publisher and channel
+//! ```
+//!
+//! The braces are a hash tag: stream and channel of one shard live in one slot, so that a shard's commands travel in one
+//! pipeline. One server has one shard. A cluster has 16, orders by order id and updates by hero id; its channels are sharded
+//! (SPUBLISH, SSUBSCRIBE), its streams have one reader each. No other key exists, and losing all of them loses nothing.
+//!
+//! # The life of an entry
+//!
+//! XADD, XREADGROUP by one consumer of the group `workers` (the consumer is the worker's incarnation), PUBLISH and XACK in one
+//! pipeline right after the claim committed. An entry stays pending for milliseconds. What becomes of a stuck one:
+//!
+//! - its worker died between reading and acknowledging: after 10 s the XAUTOCLAIM of any living worker returns it like new;
+//! - it cannot be read (no field `o`, no id): acknowledged at once, counted as `galley_queue_malformed_total`, logged;
+//! - the stream or the group is gone (FLUSHALL, DEL, XGROUP DESTROY): the group is made again at id 0, with back-off; entries
+//!   that are gone are found by the worker's sweep in the database.
+//!
+//! Every worker trims the stream every 5 s by MINID below what is pending and what was delivered, never by MAXLEN, which would
+//! drop entries that nobody has read. It deletes consumers that are silent for a minute and hold nothing.
+//!
+//! # Connections
+//!
+//! One shared connection for everything that answers at once ([`link`]), with a response time-out of 1 s; while it is broken
+//! calls fail at once. One connection per queue and shard for the blocking XREADGROUP ([`reader`]), with a time-out above the
+//! time it blocks. One per subscription ([`ear`]), read by the driver of the connection, which only moves bytes.
+//!
+//! Nothing here may read the database, and nothing may wait for Redis without a time-out.
+
+mod ear;
+mod link;
+mod names;
+mod nodes;
+mod numbers;
+mod publisher;
+mod queue;
+mod reader;
+mod reply;
+mod upkeep;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ::redis::{RedisError, Value};
+use async_trait::async_trait;
+use galley_protocol::{IncarnationId, OrderId, Update};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::connect::{ConnectError, Timing};
+use crate::{Bus, BusError, Queue, Subscription};
+use ear::Ear;
+use link::Link;
+use names::Names;
+use nodes::Nodes;
+use publisher::Publisher;
+use queue::RedisQueue;
+
+/// The bus on Redis.
+pub(crate) struct RedisBus {
+    nodes: Arc<Nodes>,
+    names: Names,
+    timing: Timing,
+    link: Arc<Link>,
+    publisher: Arc<Publisher>,
+    /// How many subscriptions of this bus hear nothing at the moment.
+    deaf: Arc<AtomicUsize>,
+    _mender: AbortOnDropHandle<()>,
+}
+
+impl RedisBus {
+    /// Connects.
+    pub(crate) async fn connect(url: &str, namespace: &str, timing: Timing) -> Result<Self, ConnectError> {
+        let nodes = Arc::new(Nodes::parse(url)?);
+        let names = Names::new(namespace, nodes.is_cluster());
+        let link = Arc::new(Link::open(Arc::clone(&nodes)).await?);
+        link.query::<Value>(::redis::pipe().cmd("PING")).await?;
+        warn_of_eviction(&link).await;
+        let publisher = Arc::new(Publisher::new(Arc::clone(&link), names.clone()));
+        let mender = AbortOnDropHandle::new(tokio::spawn(publisher::mend(Arc::clone(&publisher))));
+        Ok(Self { nodes, names, timing, link, publisher, deaf: Arc::default(), _mender: mender })
+    }
+}
+
+#[async_trait]
+impl Bus for RedisBus {
+    async fn announce(&self, orders: &[OrderId], updates: &[Update]) -> Result<(), BusError> {
+        self.publisher.announce(orders, updates).await
+    }
+
+    async fn queue(&self, consumer: IncarnationId) -> Result<Box<dyn Queue>, BusError> {
+        let publisher = Arc::clone(&self.publisher);
+        let queue = RedisQueue::open(&self.nodes, &self.names, self.timing, &self.link, publisher, consumer).await?;
+        Ok(Box::new(queue))
+    }
+
+    async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError> {
+        let ear = Ear::open(Arc::clone(&self.nodes), self.names.clone(), Arc::clone(&self.deaf)).await?;
+        Ok(Box::new(ear))
+    }
+
+    /// Also fails while a subscription of this bus is cut: whoever asks wants to know whether updates come through.
+    async fn ping(&self) -> Result<(), BusError> {
+        self.link.query::<Value>(::redis::pipe().cmd("PING")).await?;
+        match self.deaf.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            _ => Err(BusError("a subscription is cut".to_owned())),
+        }
+    }
+}
+
+/// Under memory pressure Redis must refuse to write, not throw streams away. A server that does not tell is not asked again.
+async fn warn_of_eviction(link: &Link) {
+    let Ok(info) = link.query::<Value>(::redis::pipe().cmd("INFO").arg("memory")).await else { return };
+    let mut policies =
+        reply::texts(&info).into_iter().flat_map(str::lines).filter_map(|line| line.strip_prefix("maxmemory_policy:"));
+    if let Some(policy) = policies.find(|policy| *policy != "noeviction") {
+        tracing::warn!(policy, "Redis may evict the order streams: set maxmemory-policy to noeviction");
+    }
+}
+
+impl From<RedisError> for BusError {
+    /// redis-rs never puts a password into its errors.
+    fn from(error: RedisError) -> Self {
+        Self(error.to_string())
+    }
+}

@@ -1,0 +1,78 @@
+//! The names in Redis, and which shard holds what.
+
+use std::sync::Arc;
+
+use galley_protocol::{HeroId, OrderId};
+
+/// The consumer group of all workers.
+pub(super) const GROUP: &str = "workers";
+
+/// The field of an entry that holds the order's id.
+pub(super) const FIELD: &str = "o";
+
+const CLUSTER_SHARDS: u16 = 16;
+
+/// The names under one namespace.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    namespace: Arc<str>,
+    shards: u16,
+}
+
+impl Names {
+    /// One shard on one server, 16 on a cluster.
+    pub(super) fn new(namespace: &str, cluster: bool) -> Self {
+        Self { namespace: namespace.into(), shards: if cluster { CLUSTER_SHARDS } else { 1 } }
+    }
+
+    /// Every shard.
+    pub(super) fn shards(&self) -> impl Iterator<Item = u16> + use<> {
+        0..self.shards
+    }
+
+    /// Where the entries of an order go.
+    pub(super) fn shard_of_order(&self, id: OrderId) -> u16 {
+        self.shard(id.get())
+    }
+
+    /// Where the updates for a hero go.
+    pub(super) fn shard_of_hero(&self, id: HeroId) -> u16 {
+        self.shard(id.get())
+    }
+
+    /// The stream of a shard.
+    pub(super) fn stream(&self, shard: u16) -> String {
+        format!("{}:orders:{{{shard:02}}}", self.namespace)
+    }
+
+    /// The channel of a shard.
+    pub(super) fn channel(&self, shard: u16) -> String {
+        format!("{}:updates:{{{shard:02}}}", self.namespace)
+    }
+
+    /// The command that publishes on a channel.
+    pub(super) fn publish(&self) -> &'static str {
+        if self.shards == 1 { "PUBLISH" } else { "SPUBLISH" }
+    }
+
+    fn shard(&self, id: i64) -> u16 {
+        u16::try_from(id.rem_euclid(self.shards.into())).expect("a remainder is below the number of shards")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use galley_protocol::{HeroId, OrderId};
+
+    use super::Names;
+
+    #[test]
+    fn a_shard_is_a_hash_tag_of_two_digits() {
+        let one = Names::new("galley:v1", false);
+        assert_eq!(one.stream(0), "galley:v1:orders:{00}");
+        assert_eq!(one.shard_of_order(OrderId::new(31).expect("an id")), 0);
+        let cluster = Names::new("galley:v1", true);
+        assert_eq!(cluster.shards().count(), 16);
+        assert_eq!(cluster.channel(cluster.shard_of_hero(HeroId::new(31).expect("an id"))), "galley:v1:updates:{15}");
+    }
+}

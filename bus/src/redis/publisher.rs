@@ -1,0 +1,122 @@
+//! Writes to Redis: entries, updates and acknowledgements, one pipeline per shard.
+//!
+//! Each message on a channel carries this publisher's next number. The number is taken and the message sent under one lock, so
+//! that numbers arrive in order. A number whose message did not go out leaves a hole that listeners notice with the next one; so
+//! that they need not wait for it, [`mend`] publishes an empty message as soon as Redis takes it.
+
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use galley_protocol::{OrderId, Update, UpdateBatch};
+use redis::{Pipeline, Value};
+use tokio::sync::{Mutex, Notify};
+
+use super::link::Link;
+use super::names::{FIELD, GROUP, Names};
+use crate::{Backoff, BusError};
+
+/// Writes to Redis.
+pub(super) struct Publisher {
+    link: Arc<Link>,
+    names: Names,
+    id: u64,
+    /// The last number on each channel.
+    numbers: Vec<Mutex<u64>>,
+    /// A message did not go out.
+    owed: Notify,
+}
+
+/// What goes to one shard at once, in this order.
+struct Parcel<'a> {
+    orders: Vec<OrderId>,
+    updates: Option<Vec<Update>>,
+    settled: Vec<&'a str>,
+}
+
+/// Calls the mender unless the message went out, even when its sender is dropped while it waits.
+struct Debt<'a>(Option<&'a Notify>);
+
+impl Debt<'_> {
+    fn settle(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Debt<'_> {
+    fn drop(&mut self) {
+        if let Some(owed) = self.0 {
+            owed.notify_one();
+        }
+    }
+}
+
+impl Publisher {
+    /// A publisher with a random name, that has said nothing yet.
+    pub(super) fn new(link: Arc<Link>, names: Names) -> Self {
+        let numbers = names.shards().map(|_| Mutex::new(0)).collect();
+        Self { link, names, id: rand::random(), numbers, owed: Notify::new() }
+    }
+
+    /// Adds entries to the queue, then publishes updates.
+    pub(super) async fn announce(&self, orders: &[OrderId], updates: &[Update]) -> Result<(), BusError> {
+        self.send(orders, updates, &[]).await
+    }
+
+    /// Publishes updates, then acknowledges entries, each by its shard and its id in the stream.
+    pub(super) async fn settle(&self, settled: &[(u16, &str)], updates: &[Update]) -> Result<(), BusError> {
+        self.send(&[], updates, settled).await
+    }
+
+    async fn send(&self, orders: &[OrderId], updates: &[Update], settled: &[(u16, &str)]) -> Result<(), BusError> {
+        let parcels = self.names.shards().filter_map(|shard| {
+            let mine = |update: &&Update| self.names.shard_of_hero(update.hero_id) == shard;
+            let updates: Vec<Update> = updates.iter().filter(mine).cloned().collect();
+            let parcel = Parcel {
+                orders: orders.iter().copied().filter(|id| self.names.shard_of_order(*id) == shard).collect(),
+                updates: (!updates.is_empty()).then_some(updates),
+                settled: settled.iter().filter(|(place, _)| *place == shard).map(|(_, id)| *id).collect(),
+            };
+            let empty = parcel.orders.is_empty() && parcel.updates.is_none() && parcel.settled.is_empty();
+            (!empty).then(|| self.send_parcel(shard, parcel))
+        });
+        try_join_all(parcels).await.map(drop)
+    }
+
+    async fn send_parcel(&self, shard: u16, parcel: Parcel<'_>) -> Result<(), BusError> {
+        let mut pipeline = Pipeline::new();
+        let stream = self.names.stream(shard);
+        for order in parcel.orders {
+            pipeline.cmd("XADD").arg(&stream).arg("*").arg(FIELD).arg(order.get()).ignore();
+        }
+        let debt = Debt(parcel.updates.as_ref().map(|_| &self.owed));
+        let mut number = self.numbers[usize::from(shard)].lock().await;
+        if let Some(updates) = parcel.updates {
+            *number += 1;
+            let message = UpdateBatch::encode(self.id, *number, &updates);
+            pipeline.cmd(self.names.publish()).arg(self.names.channel(shard)).arg(message).ignore();
+        }
+        if !parcel.settled.is_empty() {
+            pipeline.cmd("XACK").arg(&stream).arg(GROUP).arg(parcel.settled).ignore();
+        }
+        self.link.query::<Value>(&pipeline).await?;
+        debt.settle();
+        Ok(())
+    }
+
+    async fn send_empty(&self) -> Result<(), BusError> {
+        let empty = || Parcel { orders: Vec::new(), updates: Some(Vec::new()), settled: Vec::new() };
+        try_join_all(self.names.shards().map(|shard| self.send_parcel(shard, empty()))).await.map(drop)
+    }
+}
+
+/// Publishes an empty message on each channel after one did not go out, until it does. For one task.
+pub(super) async fn mend(publisher: Arc<Publisher>) {
+    let mut backoff = Backoff::AWAY;
+    loop {
+        publisher.owed.notified().await;
+        backoff.wait().await;
+        if publisher.send_empty().await.is_ok() {
+            backoff.reset();
+        }
+    }
+}

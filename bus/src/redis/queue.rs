@@ -1,0 +1,84 @@
+//! The dispatch queue, as one worker reads it: a reader per shard, their harvest in one place.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use galley_protocol::{IncarnationId, Update};
+use redis::Value;
+
+use super::link::Link;
+use super::names::{GROUP, Names};
+use super::nodes::Nodes;
+use super::publisher::Publisher;
+use super::reader::Reader;
+use crate::connect::Timing;
+use crate::{BusError, Entry, Queue};
+
+type Reading = BoxFuture<'static, (Reader, Result<Vec<Entry>, BusError>)>;
+
+/// The queue of one worker. Reads live here, not in the call that waits for them: a dropped call loses nothing.
+pub(super) struct RedisQueue {
+    publisher: Arc<Publisher>,
+    resting: Vec<Reader>,
+    reading: FuturesUnordered<Reading>,
+    /// Read and not handed on; at most one read of each shard.
+    ready: VecDeque<Entry>,
+}
+
+impl RedisQueue {
+    /// Makes the groups where they are missing, and a reader for each shard.
+    pub(super) async fn open(
+        nodes: &Arc<Nodes>,
+        names: &Names,
+        timing: Timing,
+        link: &Link,
+        publisher: Arc<Publisher>,
+        consumer: IncarnationId,
+    ) -> Result<Self, BusError> {
+        for shard in names.shards() {
+            let mut pipeline = redis::pipe();
+            pipeline.cmd("XGROUP").arg("CREATE").arg(names.stream(shard)).arg(GROUP).arg("0").arg("MKSTREAM");
+            let made = link.query::<Value>(&pipeline).await;
+            made.or_else(|error| if error.0.contains("BUSYGROUP") { Ok(Value::Nil) } else { Err(error) })?;
+        }
+        let reader = |shard| Reader::new(Arc::clone(nodes), names, shard, consumer, timing);
+        let resting = names.shards().map(reader).collect();
+        Ok(Self { publisher, resting, reading: FuturesUnordered::new(), ready: VecDeque::new() })
+    }
+
+    fn harvest(&mut self, (reader, entries): (Reader, Result<Vec<Entry>, BusError>)) -> Result<(), BusError> {
+        self.resting.push(reader);
+        self.ready.extend(entries?);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Queue for RedisQueue {
+    async fn next(&mut self, limit: usize) -> Result<Vec<Entry>, BusError> {
+        if self.ready.is_empty() {
+            self.reading.extend(self.resting.drain(..).map(|reader| reader.read(limit).boxed()));
+            if let Some(read) = self.reading.next().await {
+                self.harvest(read)?;
+            }
+            while let Some(Some(read)) = self.reading.next().now_or_never() {
+                self.harvest(read)?;
+            }
+        }
+        let count = limit.min(self.ready.len());
+        Ok(self.ready.drain(..count).collect())
+    }
+
+    async fn settle(&mut self, entries: &[Entry], updates: &[Update]) -> Result<(), BusError> {
+        let place = |entry: &'_ Entry| -> Option<(u16, usize)> {
+            let (shard, _) = entry.token.split_once('/')?;
+            Some((shard.parse().ok()?, shard.len() + 1))
+        };
+        let settled: Vec<(u16, &str)> =
+            entries.iter().filter_map(|entry| place(entry).map(|(shard, at)| (shard, &entry.token[at..]))).collect();
+        self.publisher.settle(&settled, updates).await
+    }
+}

@@ -1,0 +1,128 @@
+//! Reads one shard's stream on a connection of its own.
+//!
+//! Called by the queue, which owns the readers and keeps their futures, so that dropping the wait loses nothing. Never more than
+//! one command is under way. A failure is reported at once; the next read then waits first, so that no fault, a missing group
+//! least of all, turns into a hot loop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use galley_protocol::IncarnationId;
+use redis::{RedisError, RedisResult, Value};
+use tokio::time::Instant;
+
+use super::names::{GROUP, Names};
+use super::nodes::{Nodes, Wire};
+use super::reply::{self, RawEntry};
+use super::upkeep;
+use crate::connect::Timing;
+use crate::rarely::Rarely;
+use crate::{Backoff, BusError, Entry};
+
+/// How long XREADGROUP waits for entries.
+const BLOCK: Duration = Duration::from_secs(1);
+
+/// How long an answer may take: longer than Redis waits.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A reader of one shard.
+pub(super) struct Reader {
+    shard: u16,
+    stream: String,
+    consumer: IncarnationId,
+    nodes: Arc<Nodes>,
+    timing: Timing,
+    wire: Option<Wire>,
+    upkeep_at: Instant,
+    /// The last read failed: wait before the next.
+    troubled: bool,
+    backoff: Backoff,
+    malformed: Rarely,
+}
+
+impl Reader {
+    /// A reader that connects when it first reads.
+    pub(super) fn new(nodes: Arc<Nodes>, names: &Names, shard: u16, consumer: IncarnationId, timing: Timing) -> Self {
+        Self {
+            shard,
+            stream: names.stream(shard),
+            consumer,
+            nodes,
+            timing,
+            wire: None,
+            upkeep_at: Instant::now() + timing.upkeep_every,
+            troubled: false,
+            backoff: Backoff::AWAY,
+            malformed: Rarely::default(),
+        }
+    }
+
+    /// Reads once, and comes back for the next time.
+    pub(super) async fn read(mut self, limit: usize) -> (Self, Result<Vec<Entry>, BusError>) {
+        if self.troubled {
+            self.backoff.wait().await;
+        }
+        let entries = self.read_or_heal(limit).await;
+        (self, entries.map_err(BusError::from))
+    }
+
+    async fn read_or_heal(&mut self, limit: usize) -> RedisResult<Vec<Entry>> {
+        let mut wire = match self.wire.take() {
+            Some(wire) => wire,
+            None => self.nodes.open(PATIENCE).await.inspect_err(|_| self.troubled = true)?,
+        };
+        let mut outcome = self.read_once(&mut wire, limit).await;
+        self.troubled = outcome.is_err();
+        if outcome.as_ref().is_err_and(is_group_missing) {
+            metrics::counter!("galley_queue_group_recreated_total").increment(1);
+            tracing::warn!(stream = self.stream, "the consumer group was gone and is made again");
+            outcome = upkeep::create_group(&mut wire, &self.stream).await.map(|()| Vec::new());
+        } else if outcome.is_ok() {
+            self.backoff.reset();
+        }
+        if !outcome.as_ref().is_err_and(|error| wire.is_broken_by(error)) {
+            self.wire = Some(wire);
+        }
+        outcome
+    }
+
+    async fn read_once(&mut self, wire: &mut Wire, limit: usize) -> RedisResult<Vec<Entry>> {
+        if Instant::now() >= self.upkeep_at {
+            let reclaimed = upkeep::reclaim(wire, &self.stream, self.consumer, self.timing.reclaim_after, limit).await?;
+            let entries = self.accept(wire, reclaimed).await?;
+            if entries.len() < limit {
+                upkeep::tidy(wire, &self.stream).await;
+                self.upkeep_at = Instant::now() + self.timing.upkeep_every;
+            }
+            if !entries.is_empty() {
+                return Ok(entries);
+            }
+        }
+        let mut command = redis::cmd("XREADGROUP");
+        command.arg("GROUP").arg(GROUP).arg(self.consumer.get()).arg("COUNT").arg(limit);
+        command.arg("BLOCK").arg(BLOCK.as_millis()).arg("STREAMS").arg(&self.stream).arg(">");
+        let answer: Value = command.query_async(wire).await?;
+        self.accept(wire, reply::read(&answer)?).await
+    }
+
+    /// Keeps the good entries and acknowledges the others.
+    async fn accept(&mut self, wire: &mut Wire, raw: Vec<RawEntry>) -> RedisResult<Vec<Entry>> {
+        let (good, malformed): (Vec<_>, Vec<_>) = raw.into_iter().partition(|entry| entry.order_id.is_some());
+        if !malformed.is_empty() {
+            metrics::counter!("galley_queue_malformed_total").increment(malformed.len() as u64);
+            if let Some(silent) = self.malformed.now() {
+                tracing::warn!(stream = self.stream, id = malformed[0].id, silent, "a malformed entry is taken off the queue");
+            }
+            let ids: Vec<&str> = malformed.iter().map(|entry| entry.id.as_str()).collect();
+            redis::cmd("XACK").arg(&self.stream).arg(GROUP).arg(ids).exec_async(wire).await?;
+        }
+        let shard = self.shard;
+        let entry = |raw: RawEntry| raw.order_id.map(|order_id| Entry { order_id, token: format!("{shard}/{}", raw.id) });
+        Ok(good.into_iter().filter_map(entry).collect())
+    }
+}
+
+/// NOGROUP, or what Redis 7.0 says to a reader whose stream is deleted while it waits.
+fn is_group_missing(error: &RedisError) -> bool {
+    matches!(error.code(), Some("NOGROUP" | "UNBLOCKED"))
+}

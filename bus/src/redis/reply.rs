@@ -1,0 +1,108 @@
+//! Reads the answers of streams by hand: redis-rs's own types give up on a whole answer when one entry holds bytes that are no
+//! text, and whoever writes such an entry would stop the queue.
+
+use galley_protocol::OrderId;
+use redis::{ErrorKind, RedisError, RedisResult, Value};
+
+use super::names::FIELD;
+
+/// An entry as it stands in the stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct RawEntry {
+    /// Its id in the stream.
+    pub(super) id: String,
+    /// The order, unless the entry is malformed.
+    pub(super) order_id: Option<OrderId>,
+}
+
+/// The entries in the answer of XREADGROUP on one stream; nothing when it waited in vain.
+pub(super) fn read(answer: &Value) -> RedisResult<Vec<RawEntry>> {
+    if let Value::Map(streams) = answer {
+        return streams.first().map_or(Ok(Vec::new()), |(_, list)| entries(list));
+    }
+    if *answer == Value::Nil {
+        return Ok(Vec::new());
+    }
+    match items(answer)?.first() {
+        None => Ok(Vec::new()),
+        Some(stream) => entries(items(stream)?.get(1).ok_or_else(strange)?),
+    }
+}
+
+/// The entries in the answer of XAUTOCLAIM.
+pub(super) fn reclaimed(answer: &Value) -> RedisResult<Vec<RawEntry>> {
+    entries(items(answer)?.get(1).ok_or_else(strange)?)
+}
+
+/// Every text within an answer; a cluster answers with one per node.
+pub(super) fn texts(answer: &Value) -> Vec<&str> {
+    if let Value::Map(pairs) = answer {
+        return pairs.iter().flat_map(|(_, value)| texts(value)).collect();
+    }
+    answer.as_sequence().map_or_else(|| text(answer).into_iter().collect(), |parts| parts.iter().flat_map(texts).collect())
+}
+
+fn entries(list: &Value) -> RedisResult<Vec<RawEntry>> {
+    items(list)?.iter().filter(|value| **value != Value::Nil).map(entry).collect()
+}
+
+fn entry(value: &Value) -> RedisResult<RawEntry> {
+    let parts = items(value)?;
+    let id = parts.first().and_then(text).ok_or_else(strange)?.to_owned();
+    let fields = parts.get(1).and_then(Value::as_sequence).unwrap_or_default();
+    let order_id = match fields {
+        [name, value] if text(name) == Some(FIELD) => text(value).and_then(|id| id.parse().ok()),
+        _ => None,
+    };
+    Ok(RawEntry { id, order_id })
+}
+
+fn items(value: &Value) -> RedisResult<&[Value]> {
+    value.as_sequence().ok_or_else(strange)
+}
+
+fn text(value: &Value) -> Option<&str> {
+    if let Value::BulkString(bytes) = value {
+        return std::str::from_utf8(bytes).ok();
+    }
+    if let Value::SimpleString(text) | Value::VerbatimString { text, .. } = value { Some(text) } else { None }
+}
+
+fn strange() -> RedisError {
+    (ErrorKind::UnexpectedReturnType, "not an answer of a stream").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use galley_protocol::OrderId;
+    use redis::Value;
+
+    use super::{RawEntry, read};
+
+    fn bulk(text: &[u8]) -> Value {
+        Value::BulkString(text.to_vec())
+    }
+
+    fn entry(id: &str, fields: &[&[u8]]) -> Value {
+        Value::Array(vec![bulk(id.as_bytes()), Value::Array(fields.iter().map(|field| bulk(field)).collect())])
+    }
+
+    #[test]
+    fn a_malformed_entry_spoils_nothing_but_itself() {
+        let list = vec![
+            entry("1-0", &[b"o", b"7"]),
+            entry("2-0", &[b"\xff", b"\xff"]),
+            entry("3-0", &[b"o", b"-7"]),
+            entry("4-0", &[b"o", b"7", b"x", b"y"]),
+            Value::Array(vec![bulk(b"5-0"), Value::Nil]),
+        ];
+        let answer = Value::Array(vec![Value::Array(vec![bulk(b"stream"), Value::Array(list)])]);
+        let entries = read(&answer).expect("entries");
+        let raw = |id: &str, order_id| RawEntry { id: id.to_owned(), order_id };
+        let seven = OrderId::new(7).expect("an id");
+        let expected = [raw("1-0", Some(seven)), raw("2-0", None), raw("3-0", None), raw("4-0", None), raw("5-0", None)];
+        assert_eq!(entries, expected);
+        assert!(read(&Value::Int(1)).is_err());
+        assert_eq!(read(&Value::Nil), Ok(Vec::new()));
+    }
+}

@@ -1,0 +1,140 @@
+//! What every bus promises.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use galley_bus::Heard;
+
+use crate::stage::{Kind, Stage, hear, hear_gap, hear_updates, ids, order, take, update, update_of};
+
+macro_rules! on_every_bus {
+    ($($test:ident)*) => {
+        mod local {
+            $(#[tokio::test] async fn $test() { super::$test(super::Kind::Local).await; })*
+        }
+        mod redis {
+            $(#[tokio::test] async fn $test() { super::$test(super::Kind::Redis).await; })*
+        }
+        mod cluster {
+            $(#[tokio::test] async fn $test() { super::$test(super::Kind::Cluster).await; })*
+        }
+    };
+}
+
+on_every_bus! {
+    an_entry_goes_to_one_worker_and_never_comes_back_once_settled
+    entries_of_a_dead_worker_come_back
+    a_dropped_wait_loses_no_entry
+    every_subscriber_hears_everything_in_order
+    nothing_published_after_subscribing_is_missed
+    settling_publishes
+    a_subscriber_that_overflows_hears_a_gap_and_then_goes_on
+    a_healthy_bus_answers
+}
+
+async fn an_entry_goes_to_one_worker_and_never_comes_back_once_settled(kind: Kind) {
+    let stage = Stage::new(kind).await;
+    let (mut one, mut two) = (stage.queue(1).await, stage.queue(2).await);
+    let orders: Vec<_> = (1..=100).map(order).collect();
+    stage.bus.announce(&orders, &[]).await.expect("a healthy bus");
+    let mut taken = Vec::new();
+    while taken.len() < 100 {
+        for queue in [&mut one, &mut two] {
+            let entries = queue.next(30).await.expect("a healthy bus");
+            assert!(entries.len() <= 30);
+            queue.settle(&entries, &[]).await.expect("a healthy bus");
+            taken.extend(entries);
+        }
+    }
+    assert_eq!(ids(&taken), (1..=100).collect::<Vec<_>>());
+    for queue in [&mut one, &mut two] {
+        assert_eq!(queue.next(30).await.expect("a healthy bus"), []);
+    }
+}
+
+async fn entries_of_a_dead_worker_come_back(kind: Kind) {
+    let stage = Stage::impatient(kind).await;
+    let mut dying = stage.queue(1).await;
+    stage.bus.announce(&[order(1), order(2), order(3)], &[]).await.expect("a healthy bus");
+    let mut taken = take(&mut *dying, 3).await;
+    taken.retain(|entry| entry.order_id == order(2));
+    dying.settle(&taken, &[]).await.expect("a healthy bus");
+    drop(dying);
+    let mut living = stage.queue(2).await;
+    assert_eq!(ids(&take(&mut *living, 2).await), [1, 3]);
+}
+
+async fn a_dropped_wait_loses_no_entry(kind: Kind) {
+    let stage = Stage::new(kind).await;
+    let mut queue = stage.queue(1).await;
+    let mut taken = Vec::new();
+    for id in 1..=50 {
+        stage.bus.announce(&[order(id)], &[]).await.expect("a healthy bus");
+        if let Ok(entries) = tokio::time::timeout(Duration::from_micros(50), queue.next(10)).await {
+            taken.extend(entries.expect("a healthy bus"));
+        }
+    }
+    let rest = 50 - taken.len();
+    taken.extend(take(&mut *queue, rest).await);
+    assert_eq!(ids(&taken), (1..=50).collect::<Vec<_>>());
+}
+
+async fn every_subscriber_hears_everything_in_order(kind: Kind) {
+    let stage = Stage::new(kind).await;
+    let other = if kind == Kind::Local { stage.bus.clone() } else { stage.another_bus().await };
+    let mut subscriptions = Vec::new();
+    for bus in [&stage.bus, &stage.bus, &other] {
+        subscriptions.push(bus.subscribe().await.expect("a healthy bus"));
+    }
+    for id in 1..=50 {
+        stage.bus.announce(&[], &[update(2 * id), update(2 * id + 1)]).await.expect("a healthy bus");
+    }
+    for subscription in &mut subscriptions {
+        for id in 1..=50 {
+            let Heard::Updates(batch) = hear(&mut **subscription).await else { panic!("a gap before {id}") };
+            assert_eq!(batch.updates, [update(2 * id), update(2 * id + 1)]);
+        }
+    }
+}
+
+async fn nothing_published_after_subscribing_is_missed(kind: Kind) {
+    let stage = Stage::new(kind).await;
+    for id in 1..=20 {
+        let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
+        // One hero per shard of a cluster.
+        let hero = id % 16 + 1;
+        stage.bus.announce(&[], &[update_of(hero, id, Bytes::from_static(b"{}"))]).await.expect("a healthy bus");
+        assert_eq!(hear_updates(&mut *subscription).await, [id]);
+    }
+}
+
+async fn settling_publishes(kind: Kind) {
+    let stage = Stage::new(kind).await;
+    let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
+    let mut queue = stage.queue(1).await;
+    stage.bus.announce(&[order(1)], &[update(1)]).await.expect("a healthy bus");
+    assert_eq!(hear_updates(&mut *subscription).await, [1]);
+    let entries = take(&mut *queue, 1).await;
+    queue.settle(&entries, &[update(2)]).await.expect("a healthy bus");
+    assert_eq!(hear_updates(&mut *subscription).await, [2]);
+}
+
+async fn a_subscriber_that_overflows_hears_a_gap_and_then_goes_on(kind: Kind) {
+    let stage = Stage::new(kind).await;
+    let mut slow = stage.bus.subscribe().await.expect("a healthy bus");
+    let mut quick = stage.bus.subscribe().await.expect("a healthy bus");
+    let frame = Bytes::from(vec![b'x'; 1 << 20]);
+    for id in 1..=40 {
+        stage.bus.announce(&[], &[update_of(1, id, frame.clone())]).await.expect("a healthy bus");
+        assert_eq!(hear_updates(&mut *quick).await, [id]);
+    }
+    hear_gap(&mut *slow).await;
+    stage.bus.announce(&[], &[update(99)]).await.expect("a healthy bus");
+    while hear_updates(&mut *slow).await != [99] {}
+}
+
+async fn a_healthy_bus_answers(kind: Kind) {
+    let stage = Stage::new(kind).await;
+    let _subscription = stage.bus.subscribe().await.expect("a healthy bus");
+    stage.bus.ping().await.expect("a healthy bus");
+}

@@ -1,0 +1,147 @@
+//! A bus to play on.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use galley_bus::{BusConfig, Entry, Heard, Queue, SharedBus, Subscription, Timing, connect_with};
+use galley_protocol::{HeroId, IncarnationId, OrderId, Status, Update, Version};
+
+use crate::server::{LONG, Server};
+
+/// Which bus.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Local,
+    Redis,
+    Cluster,
+}
+
+/// A bus with a fresh namespace, and what is needed to reach it once more.
+pub struct Stage {
+    pub bus: SharedBus,
+    config: BusConfig,
+    timing: Timing,
+    _cluster: Vec<Server>,
+}
+
+impl Stage {
+    pub async fn new(kind: Kind) -> Self {
+        Self::with(kind, Timing::default()).await
+    }
+
+    /// One on which entries that nobody settles come back soon.
+    pub async fn impatient(kind: Kind) -> Self {
+        let timing = Timing { reclaim_after: Duration::from_millis(200), upkeep_every: Duration::from_millis(100) };
+        Self::with(kind, timing).await
+    }
+
+    async fn with(kind: Kind, timing: Timing) -> Self {
+        let cluster = if kind == Kind::Cluster { Server::start_cluster().await } else { Vec::new() };
+        let url = match kind {
+            Kind::Local => None,
+            Kind::Redis => Some(std::env::var("GALLEY_TEST_REDIS").expect("GALLEY_TEST_REDIS must be the URL of a Redis")),
+            Kind::Cluster => Some(cluster.iter().map(Server::url).collect::<Vec<_>>().join(",")),
+        };
+        Self { _cluster: cluster, ..Self::at(url, timing).await }
+    }
+
+    /// On a server of the test's own.
+    pub async fn on(server: &Server) -> Self {
+        Self::at(Some(server.url()), Timing::default()).await
+    }
+
+    async fn at(url: Option<String>, timing: Timing) -> Self {
+        let config = BusConfig { url, namespace: format!("test:{:016x}", rand::random::<u64>()) };
+        Self { bus: connect(&config, timing).await, config, timing, _cluster: Vec::new() }
+    }
+
+    /// The bus as another process has it.
+    pub async fn another_bus(&self) -> SharedBus {
+        connect(&self.config, self.timing).await
+    }
+
+    /// The stream and the channel, on one server.
+    pub fn names(&self) -> (String, String) {
+        let namespace = &self.config.namespace;
+        (format!("{namespace}:orders:{{00}}"), format!("{namespace}:updates:{{00}}"))
+    }
+
+    /// Runs a command on the Redis of this bus.
+    pub async fn raw(&self, command: &mut redis::Cmd) -> redis::Value {
+        let url = self.config.url.clone().expect("this bus is on Redis");
+        let client = redis::Client::open(url).expect("a URL");
+        let mut connection = client.get_multiplexed_async_connection().await.expect("it is running");
+        command.query_async(&mut connection).await.expect("an answer")
+    }
+
+    /// A queue for a worker of this number.
+    pub async fn queue(&self, worker: i64) -> Box<dyn Queue> {
+        self.bus.queue(IncarnationId::new(worker).expect("an id")).await.expect("a queue")
+    }
+}
+
+async fn connect(config: &BusConfig, timing: Timing) -> SharedBus {
+    connect_with(config, timing).await.expect("Redis answers")
+}
+
+pub fn order(id: i64) -> OrderId {
+    OrderId::new(id).expect("an id")
+}
+
+/// An update for hero 1.
+pub fn update(id: i64) -> Update {
+    update_of(1, id, Bytes::from_static(b"{}"))
+}
+
+pub fn update_of(hero: i64, id: i64, frame: Bytes) -> Update {
+    let hero_id = HeroId::new(hero).expect("an id");
+    Update { hero_id, order_id: order(id), version: Version::FIRST, status: Some(Status::Pending), frame }
+}
+
+/// Reads until so many entries have come, and no longer than it takes.
+pub async fn take(queue: &mut dyn Queue, count: usize) -> Vec<Entry> {
+    let all = async {
+        let mut entries = Vec::new();
+        while entries.len() < count {
+            entries.extend(queue.next(count - entries.len()).await.unwrap_or_default());
+        }
+        entries
+    };
+    tokio::time::timeout(LONG, all).await.expect("the entries come")
+}
+
+/// The orders of entries, sorted.
+pub fn ids(entries: &[Entry]) -> Vec<i64> {
+    let mut ids: Vec<i64> = entries.iter().map(|entry| entry.order_id.get()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+pub async fn hear(subscription: &mut dyn Subscription) -> Heard {
+    tokio::time::timeout(LONG, subscription.next()).await.expect("something is heard")
+}
+
+/// The orders of the next updates, whatever gaps come before.
+pub async fn hear_updates(subscription: &mut dyn Subscription) -> Vec<i64> {
+    loop {
+        if let Heard::Updates(batch) = hear(subscription).await {
+            return batch.updates.iter().map(|update| update.order_id.get()).collect();
+        }
+    }
+}
+
+/// Hears until a gap.
+pub async fn hear_gap(subscription: &mut dyn Subscription) {
+    while hear(subscription).await != Heard::Gap {}
+}
+
+/// Asks until it is so.
+pub async fn eventually(is_so: impl AsyncFn() -> bool) {
+    let asking = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
+        while !is_so().await {
+            ticks.tick().await;
+        }
+    };
+    tokio::time::timeout(LONG, asking).await.expect("it becomes so");
+}

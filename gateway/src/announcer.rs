@@ -1,0 +1,73 @@
+//! Tells the bus what was committed, off the way of the answers.
+//!
+//! Called by the desk after each commit, never before. Keeps the order of the commits it is told of. When the bus is away
+//! the sockets of this gateway get their updates all the same. The queue is bounded: at the bound an announcement is
+//! dropped and counted; the orders are found by a worker's sweep, the updates by the repair of the sockets.
+
+use galley_bus::SharedBus;
+use galley_protocol::{OrderId, Update};
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use crate::hub::Hub;
+use crate::metrics;
+
+/// The most announcements that wait.
+const MAX_WAITING: usize = 4_096;
+/// The most announcements that go in one pipeline.
+const MAX_BATCH: usize = 64;
+
+/// What one commit changed.
+#[derive(Debug, Default)]
+struct Announcement {
+    orders: Vec<OrderId>,
+    updates: Vec<Update>,
+}
+
+/// Tells the bus what was committed.
+#[derive(Clone, Debug)]
+pub struct Announcer {
+    queue: mpsc::Sender<Announcement>,
+}
+
+impl Announcer {
+    /// Starts the task, which ends when the last clone is gone and everything has been told.
+    pub fn start(tasks: &TaskTracker, bus: SharedBus, hub: Hub) -> Self {
+        let (queue, waiting) = mpsc::channel(MAX_WAITING);
+        tasks.spawn(tell(waiting, bus, hub));
+        Self { queue }
+    }
+
+    /// Tells that these orders wait for a worker, and that these changes happened.
+    pub fn announce(&self, orders: Vec<OrderId>, updates: Vec<Update>) {
+        if updates.is_empty() {
+            return;
+        }
+        if self.queue.try_send(Announcement { orders, updates }).is_err() {
+            ::metrics::counter!(metrics::ANNOUNCEMENTS_DROPPED).increment(1);
+        }
+    }
+}
+
+async fn tell(mut waiting: mpsc::Receiver<Announcement>, bus: SharedBus, hub: Hub) {
+    let mut batch = Vec::new();
+    let mut away = false;
+    while waiting.recv_many(&mut batch, MAX_BATCH).await > 0 {
+        let mut whole = Announcement::default();
+        for Announcement { orders, updates } in batch.drain(..) {
+            whole.orders.extend(orders);
+            whole.updates.extend(updates);
+        }
+        let told = bus.announce(&whole.orders, &whole.updates).await;
+        if let Err(error) = &told {
+            ::metrics::counter!(metrics::ANNOUNCEMENTS_FAILED).increment(1);
+            hub.deliver(&whole.updates);
+            if !away {
+                tracing::warn!(%error, "the bus is away; workers will find new orders in the database");
+            }
+        } else if away {
+            tracing::info!("the bus is back");
+        }
+        away = told.is_err();
+    }
+}

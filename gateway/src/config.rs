@@ -1,0 +1,58 @@
+//! The settings of a gateway.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use clap::Args;
+
+/// The settings of a gateway: flags, then environment, then defaults.
+#[derive(Args, Clone, Debug)]
+pub struct Config {
+    /// Address to listen on; port 0 picks a free one
+    #[arg(long, env = "GALLEY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+
+    /// Serve without authentication beyond loopback; anybody who reaches the address may do anything
+    #[arg(long, env = "GALLEY_INSECURE_NO_AUTH", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", value_name = "BOOL")]
+    pub insecure_no_auth: bool,
+
+    /// Origins whose pages may open a WebSocket here besides the same origin, comma-separated, as `https://host:port`
+    #[arg(long, env = "GALLEY_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGINS")]
+    pub allowed_origins: Vec<String>,
+
+    /// A socket whose peer was silent for so long is sent a native ping
+    #[arg(long, env = "GALLEY_PING_INTERVAL", default_value = "20s", value_parser = duration, value_name = "DURATION")]
+    pub ping_interval: Duration,
+
+    /// A peer that stays silent for so long after the ping is given up
+    #[arg(long, env = "GALLEY_PONG_TIMEOUT", default_value = "10s", value_parser = duration, value_name = "DURATION")]
+    pub pong_timeout: Duration,
+
+    /// The largest frame and message that a client may send, in bytes; beyond: close 1009
+    #[arg(long, env = "GALLEY_MAX_MESSAGE", default_value = "16KiB", value_parser = bytes, value_name = "BYTES")]
+    pub max_message: usize,
+
+    /// Bytes held for a socket that does not keep up; beyond, it is sent the newest states as one `resync`
+    #[arg(long, env = "GALLEY_SEND_QUEUE", default_value = "256KiB", value_parser = bytes, value_name = "BYTES")]
+    pub send_queue: usize,
+
+    /// Sockets that one hero may hold on this gateway; beyond: 429 before the upgrade
+    #[arg(long, env = "GALLEY_MAX_SOCKETS_PER_HERO", default_value_t = 64, value_name = "COUNT")]
+    pub max_sockets_per_hero: usize,
+
+    /// Window over which sockets are told to reconnect when the gateway leaves
+    #[arg(long, env = "GALLEY_DRAIN", default_value = "10s", value_parser = humantime::parse_duration, value_name = "DURATION")]
+    pub drain: Duration,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration < Duration::from_millis(100) { Err("must be at least 100ms".to_owned()) } else { Ok(duration) }
+}
+
+fn bytes(text: &str) -> Result<usize, String> {
+    let size = text.parse::<ByteSize>()?;
+    let bytes = usize::try_from(size.as_u64()).map_err(|error| error.to_string())?;
+    if (1024..=64 * 1024 * 1024).contains(&bytes) { Ok(bytes) } else { Err("must be from 1KiB to 64MiB".to_owned()) }
+}

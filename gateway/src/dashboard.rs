@@ -1,0 +1,50 @@
+//! The dashboard's files, embedded.
+
+use axum::Router;
+use axum::extract::Path;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use galley_protocol::{Problem, ProblemType};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+use crate::http::Refusal;
+
+/// What a page may load and where it may connect to: this service and nothing else.
+const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+#[derive(RustEmbed)]
+#[folder = "../clients/dashboard"]
+struct Files;
+
+/// `GET /` and the files it needs.
+pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new()
+        .route("/", get(|headers: HeaderMap| async move { serve("index.html", &headers) }))
+        .route("/assets/{*path}", get(|Path(path): Path<String>, headers: HeaderMap| async move { serve(&format!("assets/{path}"), &headers) }))
+}
+
+fn serve(path: &str, headers: &HeaderMap) -> Response {
+    let Some(EmbeddedFile { data, metadata }) = Files::get(path) else {
+        return Refusal(Problem::new(ProblemType::NotFound)).into_response();
+    };
+    let etag = metadata.sha256_hash().iter().fold(String::from("\""), |etag, byte| etag + &format!("{byte:02x}")) + "\"";
+    let fresh = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
+    let mut response = if fresh { StatusCode::NOT_MODIFIED.into_response() } else { data.into_owned().into_response() };
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, HeaderValue::try_from(etag).expect("hexadecimal digits in quotes are a header value"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(path)));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    response
+}
+
+fn media_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "application/octet-stream",
+    }
+}

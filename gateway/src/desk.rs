@@ -1,0 +1,216 @@
+//! What can be asked for, by REST and by sockets alike: the requests that go through batchers, and the store for the rest.
+//! Answers and problems come ready to show.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use galley_bus::SharedBus;
+use galley_protocol::{Deleted, Order, OrderId, Problem, ProblemType, Update};
+use galley_store::{
+    CancelRequest, CancelVerdict, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict, Snapshot, SnapshotRequest, Store, StoreError,
+};
+use tokio_util::task::TaskTracker;
+
+use crate::announcer::Announcer;
+use crate::batcher::{Answer, Batcher, Full};
+use crate::hub::Hub;
+
+/// Batches of one kind that are written at the same time.
+const WRITERS: usize = 2;
+/// What a refused caller is told to wait.
+const RETRY_AFTER_MS: u64 = 1_000;
+
+/// An order that was placed, or was already there under its key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placed {
+    /// The order.
+    pub order: Order,
+    /// Whether it was already there.
+    pub replayed: bool,
+}
+
+/// Where requests are handed in.
+#[derive(Clone)]
+pub struct Desk {
+    store: Arc<dyn Store>,
+    place: Batcher<PlaceRequest, PlaceVerdict>,
+    cancel: Batcher<CancelRequest, CancelVerdict>,
+    delete: Batcher<DeleteRequest, DeleteVerdict>,
+    snapshot: Batcher<SnapshotRequest, Option<Snapshot>>,
+}
+
+impl Desk {
+    /// Starts the batchers; their tasks end when the last clone of the desk is gone.
+    pub fn start(tasks: &TaskTracker, store: Arc<dyn Store>, bus: SharedBus, hub: Hub) -> Self {
+        let announcer = Announcer::start(tasks, bus, hub);
+        Self {
+            place: Batcher::start(tasks, WRITERS, {
+                let (store, announcer) = (Arc::clone(&store), announcer.clone());
+                move |requests| place(Arc::clone(&store), announcer.clone(), requests)
+            }),
+            cancel: Batcher::start(tasks, WRITERS, {
+                let (store, announcer) = (Arc::clone(&store), announcer.clone());
+                move |requests| cancel(Arc::clone(&store), announcer.clone(), requests)
+            }),
+            delete: Batcher::start(tasks, 1, {
+                let store = Arc::clone(&store);
+                move |requests| delete(Arc::clone(&store), announcer.clone(), requests)
+            }),
+            snapshot: Batcher::start(tasks, WRITERS, {
+                let store = Arc::clone(&store);
+                move |requests: Vec<SnapshotRequest>| {
+                    let store = Arc::clone(&store);
+                    async move { store.snapshots(&requests).await }
+                }
+            }),
+            store,
+        }
+    }
+
+    /// For plain reads, and for managing heroes and meals.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Places an order. The request is in a batch when this returns; only the answer is waited for.
+    pub fn place(&self, request: PlaceRequest) -> impl Future<Output = Result<Placed, Problem>> + Send + use<> {
+        let hero_id = request.hero_id;
+        let meal_id = request.meal_id;
+        let answer = self.place.submit(request);
+        async move {
+            match verdict(answer).await? {
+                PlaceVerdict::Placed(order) => Ok(Placed { order, replayed: false }),
+                PlaceVerdict::Replayed(order) => Ok(Placed { order, replayed: true }),
+                PlaceVerdict::KeyReused => Err(Problem::new(ProblemType::IdempotencyKeyReused)
+                    .with_detail("this key came before with another hero or meal")),
+                PlaceVerdict::HeroNotFound => {
+                    Err(Problem::new(ProblemType::HeroNotFound).with_detail(format!("there is no hero {hero_id}")))
+                }
+                PlaceVerdict::MealNotFound => {
+                    Err(Problem::new(ProblemType::MealNotFound).with_detail(format!("there is no meal {meal_id}")))
+                }
+            }
+        }
+    }
+
+    /// Cancels an order that is PENDING or `IN_PROGRESS`.
+    ///
+    /// # Errors
+    /// `already-finished` with the order when it came too late, `version-mismatch`, `order-not-found`.
+    pub async fn cancel(&self, request: CancelRequest) -> Result<Order, Problem> {
+        let order_id = request.order_id;
+        match verdict(self.cancel.submit(request)).await? {
+            CancelVerdict::Cancelled(order) => Ok(order),
+            CancelVerdict::AlreadyFinished(order) => {
+                let detail = format!("order {order_id} is {} already", order.status);
+                Err(Problem::new(ProblemType::AlreadyFinished).with_detail(detail).with_order(order))
+            }
+            CancelVerdict::Stale(order) => Err(stale(order)),
+            CancelVerdict::NotFound => Err(no_order(order_id)),
+        }
+    }
+
+    /// Deletes an order that has ended.
+    ///
+    /// # Errors
+    /// `not-finished` with the order when it is PENDING or `IN_PROGRESS`, `version-mismatch`, `order-not-found`.
+    pub async fn delete(&self, request: DeleteRequest) -> Result<Deleted, Problem> {
+        let order_id = request.order_id;
+        match verdict(self.delete.submit(request)).await? {
+            DeleteVerdict::Deleted { deleted, .. } => Ok(deleted),
+            DeleteVerdict::NotFinished(order) => {
+                let detail = format!("order {order_id} is {}", order.status);
+                Err(Problem::new(ProblemType::NotFinished).with_detail(detail).with_order(order))
+            }
+            DeleteVerdict::Stale(order) => Err(stale(order)),
+            DeleteVerdict::NotFound => Err(no_order(order_id)),
+        }
+    }
+
+    /// Reads what a socket must know when it begins or has fallen behind.
+    ///
+    /// # Errors
+    /// `hero-not-found`.
+    pub async fn snapshot(&self, request: SnapshotRequest) -> Result<Snapshot, Problem> {
+        let hero_id = request.hero_id;
+        verdict(self.snapshot.submit(request))
+            .await?
+            .ok_or_else(|| Problem::new(ProblemType::HeroNotFound).with_detail(format!("there is no hero {hero_id}")))
+    }
+}
+
+/// The answer to a request for an order that is not there, or not the caller's.
+#[must_use]
+pub fn no_order(order_id: OrderId) -> Problem {
+    Problem::new(ProblemType::OrderNotFound).with_detail(format!("there is no order {order_id}"))
+}
+
+/// The problem to show for an error of the store; the error itself is for the log.
+#[must_use]
+pub fn problem(error: &StoreError) -> Problem {
+    match error {
+        StoreError::Unavailable(_) => {
+            tracing::warn!(%error, "answered 503");
+            Problem::new(ProblemType::Unavailable)
+                .with_detail("the database is away; what was asked may have been done or not")
+                .with_retry_after(RETRY_AFTER_MS)
+        }
+        StoreError::Failed(_) => {
+            tracing::error!(%error, "answered 500");
+            Problem::new(ProblemType::Internal)
+        }
+    }
+}
+
+fn stale(order: Order) -> Problem {
+    let detail = format!("order {} has version {} now", order.id, order.version);
+    Problem::new(ProblemType::VersionMismatch).with_detail(detail).with_order(order)
+}
+
+async fn verdict<A>(answer: Result<Answer<A>, Full>) -> Result<A, Problem> {
+    let Ok(answer) = answer else {
+        return Err(Problem::new(ProblemType::Overloaded).with_retry_after(RETRY_AFTER_MS));
+    };
+    match answer.await {
+        Ok(answer) => answer.map_err(|error| problem(&error)),
+        // The writer was dropped with the request in its hands: it panicked, or the runtime ends.
+        Err(_) => Err(Problem::new(ProblemType::Internal)),
+    }
+}
+
+async fn place(store: Arc<dyn Store>, announcer: Announcer, requests: Vec<PlaceRequest>) -> Result<Vec<PlaceVerdict>, StoreError> {
+    let verdicts = store.place(&requests).await?;
+    let floor = store.floor();
+    let (mut orders, mut updates) = (Vec::new(), Vec::new());
+    for verdict in &verdicts {
+        if let PlaceVerdict::Placed(order) = verdict {
+            orders.push(order.id);
+            updates.push(Update::of(order, floor));
+        }
+    }
+    announcer.announce(orders, updates);
+    Ok(verdicts)
+}
+
+async fn cancel(store: Arc<dyn Store>, announcer: Announcer, requests: Vec<CancelRequest>) -> Result<Vec<CancelVerdict>, StoreError> {
+    let verdicts = store.cancel(&requests).await?;
+    let floor = store.floor();
+    let updates = verdicts.iter().filter_map(|verdict| match verdict {
+        CancelVerdict::Cancelled(order) => Some(Update::of(order, floor)),
+        CancelVerdict::AlreadyFinished(_) | CancelVerdict::Stale(_) | CancelVerdict::NotFound => None,
+    });
+    announcer.announce(Vec::new(), updates.collect());
+    Ok(verdicts)
+}
+
+async fn delete(store: Arc<dyn Store>, announcer: Announcer, requests: Vec<DeleteRequest>) -> Result<Vec<DeleteVerdict>, StoreError> {
+    let verdicts = store.delete(&requests).await?;
+    let floor = store.floor();
+    let updates = verdicts.iter().filter_map(|verdict| match *verdict {
+        DeleteVerdict::Deleted { deleted, hero_id, time } => Some(Update::of_deleted(deleted, hero_id, time, floor)),
+        DeleteVerdict::NotFinished(_) | DeleteVerdict::Stale(_) | DeleteVerdict::NotFound => None,
+    });
+    announcer.announce(Vec::new(), updates.collect());
+    Ok(verdicts)
+}

@@ -1,0 +1,57 @@
+//! Hears what is published and delivers it to the hub.
+//!
+//! One task per gateway, from its start to its end. It never waits for a socket. When updates may have been lost, every
+//! socket of a hero is told to read the database since the last update that was heard.
+
+use std::time::Duration;
+
+use galley_bus::{Heard, SharedBus, Subscription};
+use galley_protocol::{ResumeCursor, Update};
+use rand::RngExt as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::hub::Hub;
+use crate::state::Readiness;
+
+/// The longest pause between two attempts to subscribe.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// Listens until `stop`.
+pub async fn listen(bus: SharedBus, hub: Hub, readiness: Readiness, stop: CancellationToken) {
+    stop.run_until_cancelled(async {
+        let mut subscription = subscribe(&bus, &readiness).await;
+        let mut heard: Option<ResumeCursor> = None;
+        loop {
+            match subscription.next().await {
+                Heard::Updates(batch) => {
+                    hub.deliver(&batch.updates);
+                    heard = batch.updates.last().and_then(Update::cursor).or(heard);
+                }
+                Heard::Gap => {
+                    tracing::warn!("updates may have been lost; reading them from the database");
+                    hub.repair(heard);
+                }
+            }
+        }
+    })
+    .await;
+}
+
+async fn subscribe(bus: &SharedBus, readiness: &Readiness) -> Box<dyn Subscription> {
+    let mut pause = Duration::from_millis(50);
+    loop {
+        match bus.subscribe().await {
+            Ok(subscription) => {
+                readiness.set_deaf(false);
+                return subscription;
+            }
+            Err(error) => {
+                readiness.set_deaf(true);
+                tracing::warn!(%error, "cannot hear updates yet");
+                let jitter = rand::rng().random_range(0.5..1.0);
+                tokio::time::sleep(pause.mul_f64(jitter)).await;
+                pause = (pause * 2).min(MAX_PAUSE);
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What is known of each request: its id, a line in the log, its count and latency.
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::Instrument as _;
+
+use super::MAX_SHOWN;
+use crate::metrics;
+
+/// The id of a request, the caller's or ours, sent back with the answer.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The most characters of a caller's id; a longer one is replaced by ours.
+const MAX_REQUEST_ID: usize = 64;
+/// The route of a request that no route answers, for the metrics.
+const UNMATCHED: &str = "unmatched";
+
+/// Runs a request in a span that carries its id, and counts its answer. Logs ids and the path, never the query, headers or
+/// a body.
+pub async fn observe(request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let id = request_id(request.headers());
+    let method = method(request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let path = request.uri().path();
+    let path = &path[..path.floor_char_boundary(MAX_SHOWN)];
+    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default(), method, path);
+    let mut response = next.run(request).instrument(span.clone()).await;
+
+    let took = began.elapsed();
+    let status = response.status();
+    span.in_scope(|| {
+        let millis = took.as_secs_f64() * 1_000.0;
+        if status.is_server_error() {
+            tracing::info!(status = status.as_u16(), millis, "answered with a failure");
+        } else {
+            tracing::debug!(status = status.as_u16(), millis, "answered");
+        }
+    });
+    let route = route.map_or_else(|| UNMATCHED.to_owned(), |route| route.as_str().to_owned());
+    let labels = [("method", method.into()), ("route", route.into()), ("status", class(status).into())];
+    let labels: [(&str, ::metrics::SharedString); 3] = labels;
+    ::metrics::counter!(metrics::REQUESTS, &labels).increment(1);
+    ::metrics::histogram!(metrics::REQUEST_SECONDS, &labels).record(took);
+
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+/// The caller's id when it is short and plain, or else a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    match headers.get(REQUEST_ID) {
+        Some(id) if (1..=MAX_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(plain) => id.clone(),
+        _ => HeaderValue::try_from(format!("{:032x}", rand::random::<u128>())).expect("hexadecimal digits"),
+    }
+}
+
+/// A label for each method of the routes; the others share one, so that callers cannot invent labels.
+fn method(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+fn class(status: StatusCode) -> &'static str {
+    match status.as_u16() / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
+    }
+}

@@ -1,0 +1,71 @@
+//! The one way a problem goes out over HTTP.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use galley_protocol::Problem;
+use galley_store::StoreError;
+
+use crate::desk;
+
+/// A problem as an answer: `application/problem+json`, and `Retry-After` when it says when to try again.
+#[derive(Debug)]
+pub struct Refusal(pub Problem);
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self(desk::problem(&error))
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self(problem) = self;
+        let status = StatusCode::from_u16(problem.status).expect("the table of problems holds HTTP statuses");
+        let body = serde_json::to_vec(&problem).expect("a problem has only string keys");
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(millis) = problem.retry_after_ms {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(millis.div_ceil(1_000)));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse as _;
+    use galley_protocol::{Problem, ProblemType};
+    use galley_store::StoreError;
+
+    use super::Refusal;
+
+    #[test]
+    fn retry_after_is_in_whole_seconds_rounded_up() {
+        for (millis, seconds) in [(0, "0"), (1, "1"), (1_000, "1"), (1_001, "2")] {
+            let response = Refusal(Problem::new(ProblemType::Overloaded).with_retry_after(millis)).into_response();
+            assert_eq!(response.status(), 503);
+            assert_eq!(response.headers()["retry-after"], seconds);
+        }
+        assert!(!Refusal(Problem::new(ProblemType::NotFound)).into_response().headers().contains_key("retry-after"));
+    }
+
+    #[tokio::test]
+    async fn what_the_database_says_stays_here() {
+        let secret = || "relation heroes on db:5432".to_owned();
+        for (error, status) in [(StoreError::Unavailable(secret()), 503), (StoreError::Failed(secret()), 500)] {
+            let response = Refusal::from(error).into_response();
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers()["content-type"], "application/problem+json");
+            let body = axum::body::to_bytes(response.into_body(), 4_096).await.expect("a short body");
+            let body = String::from_utf8(body.to_vec()).expect("text");
+            assert!(!body.contains("relation") && !body.contains("5432"), "{body}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The accept loop.
+//!
+//! Called once by the gateway. Guarantees that a client that sends its request head slowly or not at all is cut off, that a
+//! connection holds a bounded buffer, that running out of files only slows accepting down, and that it returns at most
+//! `drain` after `stop`. A connection that was upgraded is out of its hands: whoever upgraded it must end it.
+//!
+//! It must never wrap the stream: the sessions take the `TokioIo<TcpStream>` back out of the upgrade.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use crate::metrics;
+
+/// How long a request head may take, from the end of the request before it: the bound for idle connections, too.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most bytes of a request head, and of unsent answer before the body is no longer asked for more.
+const MAX_BUFFER: usize = 32 * 1024;
+/// The pauses after failed accepts, the first and the longest: when files run out, spinning would not free any.
+const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+/// How often the recorder of metrics is tidied.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Serves `app` until `stop`; then accepts nothing more, lets the requests in flight finish within `drain`, and returns.
+pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken, drain: Duration) {
+    let connections = TaskTracker::new();
+    let mut upkeep = interval(UPKEEP);
+    upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pause = ACCEPT_PAUSE.0;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            _ = upkeep.tick() => {
+                metrics::upkeep();
+                continue;
+            }
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                pause = ACCEPT_PAUSE.0;
+                connections.spawn(connection(stream, peer, app.clone(), stop.clone(), drain));
+            }
+            Err(error) if is_of_one_client(&error) => tracing::debug!(%error, "a client left while it was accepted"),
+            Err(error) => {
+                tracing::warn!(%error, ?pause, "cannot accept connections");
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = sleep(pause) => pause = (pause * 2).min(ACCEPT_PAUSE.1),
+                }
+            }
+        }
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, stop: CancellationToken, drain: Duration) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a client left while it was accepted");
+        return;
+    }
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        app.clone().oneshot(request.map(Body::new))
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_BUFFER)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            match timeout(drain, connection).await {
+                Ok(ended) => ended,
+                Err(_) => return tracing::info!("cut a connection whose request did not end in time"),
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+fn is_of_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use axum::Router;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::Notify;
+    use tokio::task::JoinHandle;
+    use tokio_util::sync::CancellationToken;
+
+    use super::{HEAD_TIMEOUT, serve};
+
+    const DRAIN: Duration = Duration::from_secs(5);
+
+    struct Server {
+        client: TcpStream,
+        /// Told when a request to `/slow` has begun.
+        began: Arc<Notify>,
+        /// Lets the request to `/slow` end.
+        release: Arc<Notify>,
+        stop: CancellationToken,
+        serving: JoinHandle<()>,
+    }
+
+    /// A server, and a client that is connected to it.
+    async fn start() -> Server {
+        let (began, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let slow = get({
+            let (began, release) = (Arc::clone(&began), Arc::clone(&release));
+            async move || {
+                began.notify_one();
+                release.notified().await;
+                "done"
+            }
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let stop = CancellationToken::new();
+        let app = Router::new().route("/slow", slow).route("/fast", get(async || "done"));
+        let serving = tokio::spawn(serve(listener, app, stop.clone(), DRAIN));
+        let client = TcpStream::connect(address).await.expect("a connection");
+        Server { client, began, release, stop, serving }
+    }
+
+    impl Server {
+        async fn send(&mut self, text: &str) {
+            self.client.write_all(text.as_bytes()).await.expect("sent");
+        }
+
+        /// Everything that comes until the server closes.
+        async fn rest(&mut self) -> String {
+            let mut rest = Vec::new();
+            self.client.read_to_end(&mut rest).await.expect("an end");
+            String::from_utf8(rest).expect("text")
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_does_not_come_is_not_waited_for() {
+        for head in ["", "GET /fast HTTP/1.1\r\nHost: a\r\nX-Slow: "] {
+            let mut server = start().await;
+            server.send(head).await;
+            let began = tokio::time::Instant::now();
+            server.rest().await;
+            assert!(began.elapsed() <= HEAD_TIMEOUT + Duration::from_secs(1), "{head:?}: {:?}", began.elapsed());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_closed() {
+        let mut server = start().await;
+        server.send("GET /fast HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert!(server.rest().await.ends_with("done"));
+    }
+
+    #[tokio::test]
+    async fn a_request_in_flight_ends_well_and_then_the_server_does() {
+        let mut server = start().await;
+        server.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        server.began.notified().await;
+        server.stop.cancel();
+        server.release.notify_one();
+        let answer = server.rest().await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
+        server.serving.await.expect("no panic");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_does_not_end_is_cut() {
+        let mut server = start().await;
+        server.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        server.began.notified().await;
+        let began = tokio::time::Instant::now();
+        server.stop.cancel();
+        assert_eq!(server.rest().await, "");
+        server.serving.await.expect("no panic");
+        assert!(began.elapsed() <= DRAIN + Duration::from_secs(1), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_does_not_hold_the_server_up() {
+        let mut server = start().await;
+        server.send("GET /fast HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let mut byte = [0];
+        server.client.read_exact(&mut byte).await.expect("an answer");
+        server.stop.cancel();
+        server.rest().await;
+        server.serving.await.expect("no panic");
+    }
+}

@@ -1,0 +1,259 @@
+//! What one socket is to be told, bounded in bytes.
+//!
+//! The hub pushes, the socket's session takes. When the socket does not keep up and the bound is reached, everything that
+//! waits is dropped and only the moment is kept since which updates are missing; the session then reads the newest states
+//! since that moment from the database and sends them as one `resync`. So a slow socket costs a bounded number of bytes,
+//! however many orders change.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use galley_protocol::{ResumeCursor, Update};
+use tokio::sync::Notify;
+
+use crate::metrics;
+
+/// What a session is to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Out {
+    /// Send this frame.
+    Frame(Bytes),
+    /// Send the newest state of every order that changed since.
+    Resync(ResumeCursor),
+    /// Ask the peer whether it lives.
+    Ping,
+    /// Say goodbye: the hint now, the close after this time.
+    Leave(Duration),
+    /// The peer is gone.
+    Abandon,
+}
+
+/// What one socket is to be told.
+#[derive(Debug)]
+pub struct Outbox {
+    waiting: Mutex<Waiting>,
+    wake: Notify,
+    bound: usize,
+    born: Instant,
+    heard_ms: AtomicU64,
+    pinged: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    updates: VecDeque<Update>,
+    bytes: usize,
+    /// What the welcome told; nothing on a staff socket, which gets no updates here.
+    known: Option<ResumeCursor>,
+    behind: Option<ResumeCursor>,
+    ping: bool,
+    leave: Option<Duration>,
+    abandon: bool,
+}
+
+impl Outbox {
+    /// An empty outbox that holds at most `bound` bytes.
+    #[must_use]
+    pub fn new(bound: usize) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            wake: Notify::new(),
+            bound,
+            born: Instant::now(),
+            heard_ms: AtomicU64::new(0),
+            pinged: AtomicBool::new(false),
+        }
+    }
+
+    /// Adds an update; at the bound all that waits is dropped for a later resync.
+    pub fn push(&self, update: &Update) {
+        {
+            let mut waiting = self.lock();
+            if waiting.behind.is_some() {
+                return;
+            }
+            if waiting.bytes + update.frame.len() > self.bound {
+                // An update that waits unsent and the one that comes now are both missing: the older one's moment counts.
+                let oldest = waiting.updates.front().unwrap_or(update).cursor();
+                waiting.behind = oldest.or(waiting.known);
+                waiting.updates = VecDeque::new();
+                waiting.bytes = 0;
+                ::metrics::counter!(metrics::SOCKETS_BEHIND).increment(1);
+            } else {
+                waiting.bytes += update.frame.len();
+                waiting.updates.push_back(update.clone());
+            }
+        }
+        self.wake.notify_one();
+    }
+
+    /// What the welcome told: a repair never goes back behind it.
+    pub fn know(&self, cursor: ResumeCursor) {
+        self.lock().known = Some(cursor);
+    }
+
+    /// Updates may be missing since `since`, or since the welcome.
+    pub fn fall_behind(&self, since: Option<ResumeCursor>) {
+        {
+            let mut waiting = self.lock();
+            let Some(known) = waiting.known else { return };
+            let since = since.filter(|since| since.time > known.time).unwrap_or(known);
+            waiting.behind = match waiting.behind {
+                Some(before) if before.time <= since.time => Some(before),
+                Some(_) | None => Some(since),
+            };
+            waiting.updates = VecDeque::new();
+            waiting.bytes = 0;
+        }
+        self.wake.notify_one();
+    }
+
+    /// The gateway leaves: the close shall come after this time.
+    pub fn leave(&self, after: Duration) {
+        self.lock().leave = Some(after);
+        self.wake.notify_one();
+    }
+
+    /// The session heard from the peer.
+    pub fn heard(&self) {
+        self.heard_ms.store(self.age_ms(), Ordering::Relaxed);
+        self.pinged.store(false, Ordering::Relaxed);
+    }
+
+    /// Asks for a ping when the peer was silent for `ping`, gives the peer up when it stayed silent for `pong` more.
+    pub fn beat(&self, ping: Duration, pong: Duration) {
+        let silent = Duration::from_millis(self.age_ms() - self.heard_ms.load(Ordering::Relaxed).min(self.age_ms()));
+        if silent >= ping + pong {
+            self.lock().abandon = true;
+        } else if silent >= ping && !self.pinged.swap(true, Ordering::Relaxed) {
+            self.lock().ping = true;
+        } else {
+            return;
+        }
+        self.wake.notify_one();
+    }
+
+    /// Waits for something to do. Safe to drop while it waits.
+    pub async fn next(&self) -> Out {
+        loop {
+            let woken = self.wake.notified();
+            if let Some(out) = self.try_next() {
+                return out;
+            }
+            woken.await;
+        }
+    }
+
+    /// Takes what is to be done next, if anything.
+    pub fn try_next(&self) -> Option<Out> {
+        let mut waiting = self.lock();
+        if waiting.abandon {
+            return Some(Out::Abandon);
+        }
+        if let Some(after) = waiting.leave.take() {
+            return Some(Out::Leave(after));
+        }
+        if std::mem::take(&mut waiting.ping) {
+            return Some(Out::Ping);
+        }
+        // Cleared before the database is read: what is pushed from now on waits behind the resync.
+        if let Some(since) = waiting.behind.take() {
+            return Some(Out::Resync(since));
+        }
+        let frame = waiting.updates.pop_front()?.frame;
+        waiting.bytes -= frame.len();
+        if waiting.updates.is_empty() {
+            // A burst's memory is not kept for the idle time after it.
+            waiting.updates = VecDeque::new();
+        }
+        Some(Out::Frame(frame))
+    }
+
+    fn age_ms(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use galley_protocol::{HeroId, MealId, Order, OrderId, ResumeCursor, Status, Timestamp, Update, Version};
+
+    use super::{Out, Outbox};
+
+    fn update(id: i64, millis: i64) -> Update {
+        let order = Order {
+            id: OrderId::new(id).expect("an id"),
+            hero_id: HeroId::new(1).expect("an id"),
+            meal_id: MealId::new(1).expect("an id"),
+            status: Status::Pending,
+            message: None,
+            reason: None,
+            version: Version::FIRST,
+            order_time: Timestamp::from_millis(millis).expect("in range"),
+            started_time: None,
+            completed_time: None,
+        };
+        Update::of(&order, OrderId::new(1).expect("an id"))
+    }
+
+    fn cursor(millis: i64) -> ResumeCursor {
+        ResumeCursor { time: Timestamp::from_millis(millis).expect("in range"), floor: OrderId::new(1).expect("an id") }
+    }
+
+    #[tokio::test]
+    async fn frames_come_out_in_the_order_they_went_in() {
+        let outbox = Outbox::new(10_000);
+        for id in 1..=3 {
+            outbox.push(&update(id, id));
+        }
+        for id in 1..=3 {
+            assert_eq!(outbox.next().await, Out::Frame(update(id, id).frame));
+        }
+        assert_eq!(outbox.try_next(), None);
+    }
+
+    #[test]
+    fn at_the_bound_only_the_moment_is_kept() {
+        let size = update(1, 1_000).frame.len();
+        let outbox = Outbox::new(2 * size);
+        for id in 1..=9 {
+            outbox.push(&update(id, 1_000 * id));
+        }
+        assert_eq!(outbox.try_next(), Some(Out::Resync(cursor(1_000))));
+        outbox.push(&update(9, 9_000));
+        assert_eq!(outbox.try_next(), Some(Out::Frame(update(9, 9_000).frame)));
+    }
+
+    #[test]
+    fn a_repair_goes_back_to_what_was_heard_but_not_behind_the_welcome() {
+        let outbox = Outbox::new(10_000);
+        outbox.fall_behind(Some(cursor(5)));
+        assert_eq!(outbox.try_next(), None, "a socket without a welcome reads everything in its welcome");
+        outbox.know(cursor(100));
+        outbox.push(&update(1, 150));
+        outbox.fall_behind(Some(cursor(50)));
+        outbox.fall_behind(Some(cursor(200)));
+        assert_eq!(outbox.try_next(), Some(Out::Resync(cursor(100))));
+        assert_eq!(outbox.try_next(), None);
+    }
+
+    #[test]
+    fn a_silent_peer_is_asked_once_and_then_given_up() {
+        let outbox = Outbox::new(10);
+        outbox.beat(Duration::ZERO, Duration::from_mins(1));
+        outbox.beat(Duration::ZERO, Duration::from_mins(1));
+        assert_eq!(outbox.try_next(), Some(Out::Ping));
+        assert_eq!(outbox.try_next(), None);
+        outbox.beat(Duration::ZERO, Duration::ZERO);
+        assert_eq!(outbox.try_next(), Some(Out::Abandon));
+    }
+}

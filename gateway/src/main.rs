@@ -1,0 +1,46 @@
+//! The gateway as a program: REST, WebSocket, SSE and the dashboard. Start any number of instances.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use galley_gateway::{BindError, Config, Gateway};
+use galley_launch::{Backends, Failure, LogConfig, WaitConfig};
+use tokio_util::sync::CancellationToken;
+
+/// The gateway of Galley: REST, WebSocket, SSE and the dashboard. Any number of instances share a PostgreSQL and a Redis.
+#[derive(Parser)]
+#[command(name = "galley-gateway", version, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(flatten)]
+    backends: Backends,
+    #[command(flatten)]
+    gateway: Config,
+    #[command(flatten)]
+    wait: WaitConfig,
+    #[command(flatten)]
+    log: LogConfig,
+}
+
+const EXAMPLES: &str = "\
+The schema must be there: `galley migrate` brings it.
+
+Examples:
+  DATABASE_URL=postgres://galley@localhost/galley REDIS_URL=redis://localhost galley-gateway
+  galley-gateway --listen 127.0.0.1:0    # a free port, printed on standard output";
+
+fn main() -> ExitCode {
+    let arguments: Arguments = galley_launch::parse();
+    let log = arguments.log.clone();
+    galley_launch::run(&log, async |stop| serve(arguments, stop).await)
+}
+
+async fn serve(arguments: Arguments, stop: CancellationToken) -> Result<(), Failure> {
+    let (store, bus) = arguments.backends.open(&arguments.wait.begin(&stop)).await?;
+    let gateway = Gateway::bind(arguments.gateway, store, bus).await.map_err(|error| match error {
+        BindError::Config { .. } => Failure::Usage(error.to_string()),
+        BindError::Io { .. } => Failure::failed(error),
+    })?;
+    galley_launch::announce(gateway.address());
+    gateway.run(stop).await;
+    Ok(())
+}

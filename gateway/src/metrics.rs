@@ -1,0 +1,74 @@
+//! The names of the gateway's metrics, and the recorder that `/metrics` reads.
+//!
+//! The recorder belongs to the process: several gateways in one process share it, and the first to ask installs it. What
+//! it remembers between two scrapes is bounded by [`upkeep`], which the accept loop calls.
+
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// The bounds of every histogram of seconds.
+const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+macro_rules! metrics {
+    ($($describe:ident $name:ident $text:literal $explanation:literal)*) => {
+        $(#[doc = $explanation] pub const $name: &str = $text;)*
+
+        fn describe() {
+            $(::metrics::$describe!($name, $explanation);)*
+        }
+    };
+}
+
+metrics! {
+    describe_counter REQUESTS "galley_http_requests_total"
+        "HTTP requests answered, by method, matched route and class of status."
+    describe_histogram REQUEST_SECONDS "galley_http_request_seconds"
+        "Seconds from the request head to the head of the answer, by method, matched route and class of status."
+    describe_counter ANNOUNCEMENTS_DROPPED "galley_announcements_dropped_total"
+        "Commits that were not announced on the bus because too many waited; healed from the database."
+    describe_counter ANNOUNCEMENTS_FAILED "galley_announcements_failed_total"
+        "Announcements that the bus did not take; healed from the database."
+    describe_gauge SOCKETS "galley_sockets"
+        "Sockets that are connected."
+    describe_counter SOCKETS_CLOSED "galley_sockets_closed_total"
+        "Sockets that ended, by close code."
+    describe_counter SOCKETS_BEHIND "galley_sockets_behind_total"
+        "Times that a socket did not keep up and its queue was merged to the newest states."
+    describe_counter RESYNCS "galley_resyncs_total"
+        "Resync frames made for sockets that did not keep up or had missed something."
+    describe_counter FRAMES_IN "galley_frames_in_total"
+        "Frames received from clients."
+    describe_counter FRAMES_OUT "galley_frames_out_total"
+        "Frames sent to clients."
+    describe_counter BYTES_OUT "galley_frame_bytes_out_total"
+        "Bytes of frames sent to clients."
+    describe_counter UPDATES_HEARD "galley_updates_heard_total"
+        "Updates heard on the bus."
+    describe_counter UPDATES_DELIVERED "galley_updates_delivered_total"
+        "Updates handed to sockets, once for each socket."
+    describe_counter REPAIRS "galley_repairs_total"
+        "Times that all sockets were brought up to date from the database because updates may have been lost."
+}
+
+/// Installs the recorder, unless one is there: the process's own, or that of a gateway started before.
+pub fn install() -> &'static PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(|| {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+            .expect("the bounds are not empty")
+            .build_recorder();
+        let handle = recorder.handle();
+        if ::metrics::set_global_recorder(recorder).is_err() {
+            tracing::warn!("another recorder of metrics is installed; /metrics stays empty");
+        }
+        describe();
+        handle
+    })
+}
+
+/// Moves what histograms gathered since the last time into their buckets.
+pub fn upkeep() {
+    install().run_upkeep();
+}

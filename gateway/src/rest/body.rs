@@ -1,0 +1,158 @@
+//! Request bodies: JSON in UTF-8, bounded in bytes and in time, read field by field.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, OptionalFromRequest, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use galley_protocol::{HeroPatch, MealPatch, NewHero, NewMeal, Problem, ProblemType};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::http::{MAX_BODY, Refusal};
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What can be read from a JSON body.
+pub trait FromJson: Sized {
+    /// Whether `application/merge-patch+json` is taken besides `application/json`.
+    const MERGE_PATCH: bool = false;
+
+    /// Reads it; the problem names every wrong field.
+    fn from_json(body: Value) -> Result<Self, Problem>;
+}
+
+impl FromJson for NewHero {
+    fn from_json(body: Value) -> Result<Self, Problem> {
+        Self::from_json(body)
+    }
+}
+
+impl FromJson for HeroPatch {
+    const MERGE_PATCH: bool = true;
+
+    fn from_json(body: Value) -> Result<Self, Problem> {
+        Self::from_json(body)
+    }
+}
+
+impl FromJson for NewMeal {
+    fn from_json(body: Value) -> Result<Self, Problem> {
+        Self::from_json(body)
+    }
+}
+
+impl FromJson for MealPatch {
+    const MERGE_PATCH: bool = true;
+
+    fn from_json(body: Value) -> Result<Self, Problem> {
+        Self::from_json(body)
+    }
+}
+
+/// A JSON body. As an `Option`, an empty body is nothing, whatever its media type.
+pub struct Json<T>(pub T);
+
+impl<S: Send + Sync, T: FromJson> FromRequest<S> for Json<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        check_media::<T>(request.headers())?;
+        let body = receive(request, state).await?;
+        Ok(Self(parse(&body)?))
+    }
+}
+
+impl<S: Send + Sync, T: FromJson> OptionalFromRequest<S> for Json<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Refusal> {
+        let media = check_media::<T>(request.headers());
+        let body = receive(request, state).await?;
+        if body.is_empty() {
+            return Ok(None);
+        }
+        media?;
+        Ok(Some(Self(parse(&body)?)))
+    }
+}
+
+async fn receive<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let incomplete = |detail: &str| Err(Problem::new(ProblemType::MalformedJson).with_detail(detail));
+    match timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(Problem::new(ProblemType::BodyTooLarge).with_detail(format!("the body must have at most {MAX_BODY} bytes")))
+        }
+        Ok(Err(_)) => incomplete("the body ended early"),
+        Err(_) => incomplete("the body did not arrive in time"),
+    }
+}
+
+fn parse<T: FromJson>(body: &[u8]) -> Result<T, Problem> {
+    let value = serde_json::from_slice(body);
+    let value = value.map_err(|error| Problem::new(ProblemType::MalformedJson).with_detail(format!("{error}")))?;
+    T::from_json(value)
+}
+
+fn check_media<T: FromJson>(headers: &HeaderMap) -> Result<(), Problem> {
+    let unsupported = |detail: &str| Err(Problem::new(ProblemType::UnsupportedMediaType).with_detail(detail));
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return unsupported("the body must not have a content encoding");
+    }
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let named = match (types.next(), types.next()) {
+        (Some(named), None) => named.to_str().unwrap_or_default(),
+        _ => "",
+    };
+    if is_json(named, T::MERGE_PATCH) {
+        Ok(())
+    } else if T::MERGE_PATCH {
+        unsupported("the content type must be application/json or application/merge-patch+json")
+    } else {
+        unsupported("the content type must be application/json")
+    }
+}
+
+/// Whether a content type (RFC 9110 section 8.3) is JSON; the only parameter it may have is `charset=utf-8`.
+fn is_json(content_type: &str, merge_patch: bool) -> bool {
+    let mut parts = content_type.split(';').map(str::trim);
+    let named = parts.next().unwrap_or_default();
+    let known = named.eq_ignore_ascii_case("application/json")
+        || (merge_patch && named.eq_ignore_ascii_case("application/merge-patch+json"));
+    let is_utf8 =
+        |parameter: &str| parameter.eq_ignore_ascii_case("charset=utf-8") || parameter.eq_ignore_ascii_case("charset=\"utf-8\"");
+    known && parts.all(|parameter| parameter.is_empty() || is_utf8(parameter))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_json;
+
+    #[test]
+    fn json_has_few_names() {
+        for named in [
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            "application/json;charset=UTF-8",
+            "application/json ; charset=\"utf-8\"",
+            "application/json;",
+        ] {
+            assert!(is_json(named, false), "{named}");
+        }
+        for named in [
+            "",
+            "text/plain",
+            "application/jsonp",
+            "application/json; charset=latin1",
+            "application/json; charset",
+            "application/problem+json",
+            "application/merge-patch+json",
+        ] {
+            assert!(!is_json(named, false), "{named}");
+        }
+        assert!(is_json("application/merge-patch+json; charset=utf-8", true));
+    }
+}

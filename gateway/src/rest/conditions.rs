@@ -1,0 +1,188 @@
+//! `ETag`, `If-Match` and `If-None-Match` (RFC 9110 section 13). The entity tag of a state is its version.
+
+use std::future::Future;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, header};
+use galley_protocol::{Problem, Version};
+
+use crate::http::Refusal;
+
+/// The most entity tags in one condition.
+const MAX_TAGS: usize = 16;
+/// A version that no state has.
+const NO_VERSION: Version = Version(0);
+
+/// Which versions a change may be made to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct IfMatch(Condition);
+
+/// Which versions the caller has already.
+#[derive(Debug, PartialEq, Eq)]
+pub struct IfNoneMatch(Condition);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Condition {
+    Absent,
+    Any,
+    Tags(Vec<Tag>),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Tag {
+    weak: bool,
+    text: String,
+}
+
+impl IfMatch {
+    /// Tries a change that names the version it expects, once for each version that would do, until one is not stale.
+    pub async fn guard<T, E, F>(&self, is_stale: impl Fn(&E) -> bool, attempt: impl Fn(Option<Version>) -> F) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let (first, others) = self.expected();
+        let mut outcome = attempt(first).await;
+        for version in others {
+            match &outcome {
+                Err(error) if is_stale(error) => outcome = attempt(Some(version)).await,
+                _ => break,
+            }
+        }
+        outcome
+    }
+
+    /// The versions that would do, rising, so that a change that happens between two attempts is not missed; one that no
+    /// state has when none would do; nothing when every version would do.
+    fn expected(&self) -> (Option<Version>, Vec<Version>) {
+        let Condition::Tags(tags) = &self.0 else {
+            return (None, Vec::new());
+        };
+        let mut versions: Vec<Version> = tags.iter().filter(|tag| !tag.weak).filter_map(Tag::version).collect();
+        versions.sort_unstable();
+        versions.dedup();
+        if versions.is_empty() {
+            return (Some(NO_VERSION), versions);
+        }
+        (Some(versions.remove(0)), versions)
+    }
+}
+
+impl IfNoneMatch {
+    /// Whether the caller has this version already. A weak tag is as good as a strong one here.
+    pub fn has(&self, version: Version) -> bool {
+        match &self.0 {
+            Condition::Absent => false,
+            Condition::Any => true,
+            Condition::Tags(tags) => tags.iter().any(|tag| tag.version() == Some(version)),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        Ok(Self(Condition::read(&parts.headers, &header::IF_MATCH, "If-Match")?))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IfNoneMatch {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        Ok(Self(Condition::read(&parts.headers, &header::IF_NONE_MATCH, "If-None-Match")?))
+    }
+}
+
+impl Condition {
+    fn read(headers: &HeaderMap, header: &HeaderName, name: &str) -> Result<Self, Problem> {
+        let lines: Vec<&[u8]> = headers.get_all(header).iter().map(axum::http::HeaderValue::as_bytes).collect();
+        if lines.is_empty() {
+            return Ok(Self::Absent);
+        }
+        let wrong = || Problem::invalid_parameter(name, &format!("must be `*` or at most {MAX_TAGS} entity tags like \"3\""));
+        // Several lines are one list (RFC 9110 section 5.3).
+        let whole = lines.join(&b", "[..]);
+        std::str::from_utf8(&whole).ok().and_then(Self::parse).ok_or_else(wrong)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if text.trim() == "*" {
+            return Some(Self::Any);
+        }
+        let mut tags = Vec::new();
+        let mut rest = text;
+        loop {
+            // Empty elements of a list are allowed (RFC 9110 section 5.6.1.2).
+            rest = rest.trim_start_matches([' ', '\t', ',']);
+            if rest.is_empty() {
+                break;
+            }
+            let (tag, after) = Tag::parse(rest)?;
+            rest = after.trim_start_matches([' ', '\t']);
+            tags.push(tag);
+            if tags.len() > MAX_TAGS || !(rest.is_empty() || rest.starts_with(',')) {
+                return None;
+            }
+        }
+        if tags.is_empty() { None } else { Some(Self::Tags(tags)) }
+    }
+}
+
+impl Tag {
+    /// Takes one entity tag off the text (RFC 9110 section 8.8.3).
+    fn parse(text: &str) -> Option<(Self, &str)> {
+        let (weak, text) = text.strip_prefix("W/").map_or((false, text), |strong| (true, strong));
+        let (tag, rest) = text.strip_prefix('"')?.split_once('"')?;
+        let allowed = tag.chars().all(|character| character > ' ' && character != '\u{7f}');
+        allowed.then(|| (Self { weak, text: tag.to_owned() }, rest))
+    }
+
+    /// The version whose tag this is; only the one spelling that we give out counts.
+    fn version(&self) -> Option<Version> {
+        let version = Version(self.text.parse().ok()?);
+        (version >= Version::FIRST && version.to_string() == self.text).then_some(version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use galley_protocol::Version;
+
+    use super::{Condition, IfMatch, IfNoneMatch, MAX_TAGS};
+
+    fn expected(text: &str) -> Vec<i32> {
+        let (first, others) = IfMatch(Condition::parse(text).expect("a condition")).expected();
+        first.into_iter().chain(others).map(|version| version.0).collect()
+    }
+
+    #[test]
+    fn only_a_strong_tag_of_a_version_allows_a_change() {
+        assert_eq!(expected("\"3\""), [3]);
+        assert_eq!(expected("*"), [0; 0]);
+        assert_eq!(expected(" , \"7\",,\t\"3\" , W/\"5\", \"a,b\", \"3\","), [3, 7]);
+        for no_version in ["W/\"3\"", "\"abc\"", "\"\"", "\"03\"", "\"+3\"", "\"0\"", "\"-1\"", "\"99999999999\""] {
+            assert_eq!(expected(no_version), [0], "{no_version}");
+        }
+    }
+
+    #[test]
+    fn a_weak_tag_is_enough_to_know_a_state() {
+        let has = |text: &str, version| IfNoneMatch(Condition::parse(text).expect("a condition")).has(Version(version));
+        assert!(has("W/\"3\"", 3));
+        assert!(has("\"2\", \"3\"", 3));
+        assert!(has("*", 9));
+        assert!(!has("\"3\"", 4));
+    }
+
+    #[test]
+    fn garbage_is_refused() {
+        let too_many = vec!["\"1\""; MAX_TAGS + 1].join(",");
+        for garbage in
+            ["", ",", "3", "\"3", "3\"", "\"3\" \"4\"", "w/\"3\"", "\"3\", *", "\"a b\"", "W/", "\"3\"4", too_many.as_str()]
+        {
+            assert_eq!(Condition::parse(garbage), None, "{garbage}");
+        }
+    }
+}

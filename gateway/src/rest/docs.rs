@@ -1,0 +1,90 @@
+//! What this service says about itself: the document, the page to try it on, the explanations of the problems.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use axum::{Extension, Json, Router};
+use galley_protocol::{Problem, ProblemType};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::OpenApi;
+use utoipa_swagger_ui::Config;
+
+use super::problems::OfExplaining;
+use crate::http::Refusal;
+
+/// What a type of problem means.
+#[derive(Serialize, ToSchema)]
+pub struct ProblemMeaning {
+    /// The path of this explanation, which is the `type` of such problems.
+    #[serde(rename = "type")]
+    #[schema(value_type = String, example = "/problems/already-finished")]
+    kind: ProblemType,
+    /// The type in a few words.
+    #[schema(example = "Already finished")]
+    title: &'static str,
+    /// The HTTP status.
+    #[schema(example = 409)]
+    status: u16,
+    /// What it means and what to do about it.
+    #[schema(example = "The order had ended before it could be cancelled. `order` shows how.")]
+    explanation: &'static str,
+}
+
+/// Explain a type of problem
+#[utoipa::path(
+    get, path = "/problems/{slug}", tag = "problems",
+    params(("slug" = String, Path, description = "The last part of the problem's `type`.", example = "already-finished")),
+    responses((status = 200, description = "What it means.", body = ProblemMeaning), OfExplaining),
+)]
+pub async fn explain(slug: Result<Path<String>, PathRejection>) -> Result<Json<ProblemMeaning>, Refusal> {
+    let known = |Path(slug): Path<String>| ProblemType::ALL.iter().copied().find(|kind| kind.slug() == slug);
+    let kind = slug.ok().and_then(known).ok_or_else(|| not_found("there is no such type of problem"))?;
+    Ok(Json(ProblemMeaning { kind, title: kind.title(), status: kind.status(), explanation: kind.explanation() }))
+}
+
+/// `/openapi.json`, and `/docs` on top of it. Nothing is loaded from elsewhere.
+pub fn router<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Router<S> {
+    let document = Bytes::from(serde_json::to_vec(document).expect("the document has only string keys"));
+    // A badge of the page would have the document checked by a public server.
+    let config = Config::from("/openapi.json").use_base_layout().try_it_out_enabled(true).validator_url("none");
+    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    Router::new()
+        .route("/openapi.json", get(async move || (json, document)))
+        .route("/docs", get(async || Redirect::permanent("/docs/")))
+        .route("/docs/", get(index))
+        .route("/docs/{*file}", get(file))
+        .layer(Extension(PageConfig(Arc::new(config))))
+}
+
+/// The settings of the page.
+#[derive(Clone)]
+struct PageConfig(Arc<Config<'static>>);
+
+async fn index(Extension(config): Extension<PageConfig>) -> Result<Response, Refusal> {
+    embedded("index.html", config)
+}
+
+async fn file(path: Result<Path<String>, PathRejection>, Extension(config): Extension<PageConfig>) -> Result<Response, Refusal> {
+    let Path(path) = path.map_err(|_| not_found("there is no such file"))?;
+    embedded(&path, config)
+}
+
+fn embedded(path: &str, PageConfig(config): PageConfig) -> Result<Response, Refusal> {
+    let found = utoipa_swagger_ui::serve(path, config).map_err(|error| {
+        tracing::error!(%error, path, "cannot show the page of the documentation");
+        Problem::new(ProblemType::Internal)
+    })?;
+    let file = found.ok_or_else(|| not_found("there is no such file"))?;
+    let kind = HeaderValue::try_from(file.content_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    Ok(([(header::CONTENT_TYPE, kind)], file.bytes.into_owned()).into_response())
+}
+
+fn not_found(detail: &str) -> Problem {
+    Problem::new(ProblemType::NotFound).with_detail(detail)
+}

@@ -1,0 +1,127 @@
+//! Orders: cancelling and deleting them.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use galley_protocol::fields::Fields;
+use galley_protocol::{Order, OrderId, Problem, ProblemType, ReasonText};
+use galley_store::{CancelRequest, DeleteRequest};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use super::body::{FromJson, Json};
+use super::conditions::IfMatch;
+use super::id::Id;
+use super::params::{FromPairs, Pairs, Params};
+use super::problems::{OfCancelling, OfEnding};
+use crate::http::Refusal;
+use crate::state::AppState;
+
+/// Why an order is to be cancelled.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Why {
+    /// In a person's words; becomes the order's `message`.
+    #[schema(nullable = false)]
+    reason: Option<ReasonText>,
+}
+
+impl FromJson for Why {
+    fn from_json(body: Value) -> Result<Self, Problem> {
+        let mut fields = Fields::new(body)?;
+        let reason = fields.text("reason", ReasonText::parse);
+        fields.finish(|| Some(Self { reason }))
+    }
+}
+
+/// Why an order is to be cancelled, without a body.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct WhyParams {
+    /// In a person's words; becomes the order's `message`. Here or in the body, not both.
+    reason: Option<ReasonText>,
+}
+
+impl FromPairs for WhyParams {
+    fn from_pairs(mut pairs: Pairs) -> Result<Self, Problem> {
+        let reason = pairs.one("reason", ReasonText::parse);
+        pairs.finish(|| Some(Self { reason }))
+    }
+}
+
+/// Cancel an order
+///
+/// An order that is CANCELLED by this is never COMPLETED afterwards.
+#[utoipa::path(
+    post, path = "/orders/{id}/cancel", tag = "orders",
+    params(
+        ("id" = OrderId, Path, description = "Its identifier."),
+        ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"2\"`."),
+    ),
+    request_body(content = Option<Why>, example = json!({"reason": "changed my mind"})),
+    responses((status = 200, description = "The order, CANCELLED.", body = Order), OfCancelling),
+)]
+pub async fn cancel(
+    State(state): State<AppState>,
+    Id(id): Id<OrderId>,
+    _: Params<()>,
+    guard: IfMatch,
+    why: Option<Json<Why>>,
+) -> Result<Answer<Order>, Refusal> {
+    let message = why.and_then(|Json(why)| why.reason);
+    Ok(Answer(try_cancel(&state, id, &guard, message).await?))
+}
+
+/// Cancel or delete an order
+///
+/// An order that is `PENDING` or `IN_PROGRESS` is cancelled (200), one that has ended is deleted (204). `If-Match` guards
+/// against an end that came meanwhile.
+#[utoipa::path(
+    delete, path = "/orders/{id}", tag = "orders",
+    params(
+        ("id" = OrderId, Path, description = "Its identifier."),
+        ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"2\"`."),
+        WhyParams,
+    ),
+    request_body(content = Option<Why>, example = json!({"reason": "changed my mind"})),
+    responses(
+        (status = 200, description = "It was active: the order, CANCELLED.", body = Order),
+        (status = 204, description = "It had ended: it is gone."),
+        OfEnding,
+    ),
+)]
+pub async fn end(
+    State(state): State<AppState>,
+    Id(id): Id<OrderId>,
+    Params(params): Params<WhyParams>,
+    guard: IfMatch,
+    why: Option<Json<Why>>,
+) -> Result<Response, Refusal> {
+    let message = match (params.reason, why.and_then(|Json(why)| why.reason)) {
+        (Some(_), Some(_)) => {
+            return Err(Problem::invalid_parameter("?reason", &"must not stand in the query and in the body").into());
+        }
+        (one, other) => one.or(other),
+    };
+    match try_cancel(&state, id, &guard, message).await {
+        Ok(order) => Ok(Answer(order).into_response()),
+        // An end is final: nothing but another deletion can come between.
+        Err(problem) if problem.kind == ProblemType::AlreadyFinished => {
+            let attempt = |expected| state.desk.delete(DeleteRequest { order_id: id, hero_id: None, expected });
+            guard.guard(is_stale, attempt).await?;
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+        Err(problem) => Err(problem.into()),
+    }
+}
+
+async fn try_cancel(state: &AppState, id: OrderId, guard: &IfMatch, message: Option<ReasonText>) -> Result<Order, Problem> {
+    let attempt = |expected| state.desk.cancel(CancelRequest { order_id: id, hero_id: None, message: message.clone(), expected });
+    guard.guard(is_stale, attempt).await
+}
+
+fn is_stale(problem: &Problem) -> bool {
+    problem.kind == ProblemType::VersionMismatch
+}

@@ -1,0 +1,168 @@
+//! Whether this gateway lives, and whether it may take traffic.
+//!
+//! Asked by balancers and people. The dependencies are asked at most every half second, by one caller at a time, each for
+//! at most a second; everyone who asks meanwhile waits for the same answer.
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::Serialize;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use utoipa::ToSchema;
+
+use crate::metrics;
+use crate::state::AppState;
+
+/// How long a dependency may take to answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long an answer of the dependencies is good for.
+const FRESH: Duration = Duration::from_millis(500);
+
+/// This process answers.
+#[derive(Serialize, ToSchema)]
+pub struct Health {
+    /// Always `alive`.
+    #[schema(example = "alive")]
+    status: &'static str,
+}
+
+/// Whether this gateway may take traffic.
+#[derive(Serialize, ToSchema)]
+pub struct ReadinessReport {
+    /// In a word.
+    status: ReadinessStatus,
+    /// Each thing that this gateway depends on.
+    dependencies: Vec<Dependency>,
+}
+
+/// Whether this gateway may take traffic, in a word.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ReadinessStatus {
+    /// It may.
+    Ready,
+    /// It is about to leave.
+    Draining,
+    /// It cannot hear updates.
+    Deaf,
+    /// The database is away.
+    Unavailable,
+}
+
+/// A thing that this gateway depends on.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+pub struct Dependency {
+    /// Which: `database` or `bus`.
+    #[schema(example = "database")]
+    name: &'static str,
+    /// Whether it answers.
+    ok: bool,
+    /// How long it took.
+    millis: u64,
+}
+
+/// The last answer of the dependencies.
+#[derive(Clone, Default)]
+pub struct Probes(Arc<Mutex<Option<Probed>>>);
+
+#[derive(Clone, Copy)]
+struct Probed {
+    at: Instant,
+    database: Dependency,
+    bus: Dependency,
+}
+
+/// Alive
+#[utoipa::path(
+    get, path = "/healthz", tag = "operation",
+    responses((status = 200, description = "This process answers.", body = Health)),
+)]
+pub async fn alive() -> Json<Health> {
+    Json(Health { status: "alive" })
+}
+
+/// Ready
+///
+/// The database away, draining or deaf is 503. The bus away is not, as long as updates are heard: placing and
+/// cancelling go on without it.
+#[utoipa::path(
+    get, path = "/readyz", tag = "operation",
+    responses(
+        (status = 200, description = "It may take traffic.", body = ReadinessReport,
+            example = json!({"status": "ready", "dependencies": [
+                {"name": "database", "ok": true, "millis": 0}, {"name": "bus", "ok": true, "millis": 0}]})),
+        (status = 503, description = "It may not.", body = ReadinessReport,
+            example = json!({"status": "deaf", "dependencies": [
+                {"name": "database", "ok": true, "millis": 0}, {"name": "bus", "ok": false, "millis": 1000}]})),
+    ),
+)]
+pub async fn ready(State(state): State<AppState>, Extension(probes): Extension<Probes>) -> Response {
+    let Probed { database, bus, .. } = probes.ask(&state).await;
+    let status = if state.readiness.is_draining() {
+        ReadinessStatus::Draining
+    } else if !database.ok {
+        ReadinessStatus::Unavailable
+    } else if state.readiness.is_deaf() {
+        ReadinessStatus::Deaf
+    } else {
+        ReadinessStatus::Ready
+    };
+    let code = if status == ReadinessStatus::Ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let report = ReadinessReport { status, dependencies: vec![database, bus] };
+    (code, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], report.lines()).into_response()
+}
+
+/// Metrics
+///
+/// In the text format of Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operation",
+    responses((status = 200, description = "The metrics of this process.", body = String, content_type = "text/plain")),
+)]
+pub async fn scrape() -> Response {
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], metrics::install().render()).into_response()
+}
+
+impl ReadinessReport {
+    /// JSON with a line for each dependency, for people with `curl` and `grep`.
+    fn lines(&self) -> String {
+        let text = |value: serde_json::Result<String>| value.expect("plain data is JSON");
+        let mut lines = format!("{{\"status\":{},\"dependencies\":[", text(serde_json::to_string(&self.status)));
+        for (index, dependency) in self.dependencies.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            write!(lines, "{comma}\n{}", text(serde_json::to_string(dependency))).expect("writing to memory does not fail");
+        }
+        lines.push_str("\n]}\n");
+        lines
+    }
+}
+
+impl Probes {
+    async fn ask(&self, state: &AppState) -> Probed {
+        let mut last = self.0.lock().await;
+        if let Some(probed) = *last
+            && probed.at.elapsed() < FRESH
+        {
+            return probed;
+        }
+        let database = probe("database", state.desk.store().ping());
+        let bus = probe("bus", state.bus.ping());
+        let (database, bus) = tokio::join!(database, bus);
+        *last.insert(Probed { at: Instant::now(), database, bus })
+    }
+}
+
+async fn probe<E>(name: &'static str, ping: impl Future<Output = Result<(), E>>) -> Dependency {
+    let began = Instant::now();
+    let ok = matches!(timeout(PATIENCE, ping).await, Ok(Ok(())));
+    let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Dependency { name, ok, millis }
+}

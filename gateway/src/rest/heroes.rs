@@ -1,0 +1,173 @@
+//! Heroes.
+
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use galley_protocol::{Hero, HeroId, HeroPatch, NewHero, Problem, ProblemType};
+use galley_store::{Change, ChangeError, RemoveError};
+
+use super::body::Json;
+use super::conditions::{IfMatch, IfNoneMatch};
+use super::id::Id;
+use super::page::{ListParams, Page};
+use super::params::Params;
+use super::problems::{OfChangingHero, OfCreating, OfListing, OfReadingHero, OfRemovingHero};
+use super::resource::{changed, created, read};
+use crate::http::Refusal;
+use crate::state::AppState;
+
+/// Create a hero
+#[utoipa::path(
+    post, path = "/heroes", tag = "heroes",
+    request_body(content = NewHero, example = json!({"name": "Zoé", "planet": "Earth", "allergies": ["peanut"]})),
+    responses(
+        (status = 201, description = "The hero.", body = Hero, headers(
+            ("Location" = String, description = "Where it is."), ("ETag" = String, description = "Its version."))),
+        OfCreating,
+    ),
+)]
+pub async fn create(State(state): State<AppState>, _: Params<()>, Json(hero): Json<NewHero>) -> Result<Response, Refusal> {
+    let hero = state.desk.store().create_hero(&hero).await?;
+    Ok(created(&format!("/heroes/{}", hero.id), hero.version, &hero))
+}
+
+/// List heroes
+///
+/// By rising id. Follow `next_cursor`, or `Link: <…>; rel="next"`, until it is `null`.
+#[utoipa::path(
+    get, path = "/heroes", tag = "heroes", params(ListParams),
+    responses(
+        (status = 200, description = "A page.", body = Page<Hero>, headers(("Link" = String, description = "The next page."))),
+        OfListing,
+    ),
+)]
+pub async fn list(State(state): State<AppState>, uri: Uri, Params(params): Params<ListParams>) -> Result<Response, Refusal> {
+    let (limit, page) = params.into_store();
+    let heroes = state.desk.store().heroes(&page).await?;
+    Ok(Page::answer(heroes, limit, |hero| hero.id.get(), &uri))
+}
+
+/// Read a hero
+#[utoipa::path(
+    get, path = "/heroes/{id}", tag = "heroes",
+    params(
+        ("id" = HeroId, Path, description = "Its identifier."),
+        ("If-None-Match" = Option<String>, Header, description = "Versions that the caller has: `\"3\"`."),
+    ),
+    responses(
+        (status = 200, description = "The hero.", body = Hero, headers(("ETag" = String, description = "Its version."))),
+        (status = 304, description = "The caller has this version.", headers(("ETag" = String, description = "Its version."))),
+        OfReadingHero,
+    ),
+)]
+pub async fn get(
+    State(state): State<AppState>,
+    Id(id): Id<HeroId>,
+    _: Params<()>,
+    known: IfNoneMatch,
+) -> Result<Response, Refusal> {
+    let hero = state.desk.store().hero(id).await?.ok_or_else(|| no_hero(id))?;
+    Ok(read(&known, hero.version, &hero))
+}
+
+/// Replace a hero
+#[utoipa::path(
+    put, path = "/heroes/{id}", tag = "heroes",
+    params(
+        ("id" = HeroId, Path, description = "Its identifier."),
+        ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"3\"`."),
+    ),
+    request_body(content = NewHero, example = json!({"name": "Zoé", "planet": "Mars", "allergies": []})),
+    responses(
+        (status = 200, description = "The hero as it is now.", body = Hero, headers(
+            ("ETag" = String, description = "Its new version."))),
+        OfChangingHero,
+    ),
+)]
+pub async fn replace(
+    State(state): State<AppState>,
+    Id(id): Id<HeroId>,
+    _: Params<()>,
+    guard: IfMatch,
+    Json(hero): Json<NewHero>,
+) -> Result<Response, Refusal> {
+    change(&state, id, &guard, &Change::Replace(hero)).await
+}
+
+/// Change some fields of a hero
+#[utoipa::path(
+    patch, path = "/heroes/{id}", tag = "heroes",
+    description = "A JSON merge patch (RFC 7396): an absent field stays, `null` restores a default.",
+    params(
+        ("id" = HeroId, Path, description = "Its identifier."),
+        ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"3\"`."),
+    ),
+    request_body(content(
+        (HeroPatch = "application/merge-patch+json", example = json!({"allergies": ["peanut", "milk"]})),
+        (HeroPatch = "application/json", example = json!({"planet": "Mars"})),
+    )),
+    responses(
+        (status = 200, description = "The hero as it is now.", body = Hero, headers(
+            ("ETag" = String, description = "Its new version."))),
+        OfChangingHero,
+    ),
+)]
+pub async fn patch(
+    State(state): State<AppState>,
+    Id(id): Id<HeroId>,
+    _: Params<()>,
+    guard: IfMatch,
+    Json(hero): Json<HeroPatch>,
+) -> Result<Response, Refusal> {
+    change(&state, id, &guard, &Change::Patch(hero)).await
+}
+
+/// Delete a hero
+///
+/// Its ended orders stay readable.
+#[utoipa::path(
+    delete, path = "/heroes/{id}", tag = "heroes",
+    params(
+        ("id" = HeroId, Path, description = "Its identifier."),
+        ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"3\"`."),
+    ),
+    responses((status = 204, description = "It is gone."), OfRemovingHero),
+)]
+pub async fn remove(
+    State(state): State<AppState>,
+    Id(id): Id<HeroId>,
+    _: Params<()>,
+    guard: IfMatch,
+) -> Result<Response, Refusal> {
+    let store = state.desk.store();
+    let removed = guard.guard(|error| matches!(error, RemoveError::Stale), |expected| store.remove_hero(id, expected)).await;
+    removed.map_err(|error| match error {
+        RemoveError::NotFound => no_hero(id).into(),
+        RemoveError::Stale => stale(id).into(),
+        RemoveError::HasActiveOrders => {
+            Problem::new(ProblemType::HasActiveOrders).with_detail(format!("hero {id} has orders that have not ended")).into()
+        }
+        RemoveError::Store(error) => Refusal::from(error),
+    })?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn change(state: &AppState, id: HeroId, guard: &IfMatch, change: &Change<NewHero, HeroPatch>) -> Result<Response, Refusal> {
+    let store = state.desk.store();
+    let attempt = |expected| store.change_hero(id, change.clone(), expected);
+    let hero = guard.guard(|error| matches!(error, ChangeError::Stale), attempt).await.map_err(|error| match error {
+        ChangeError::NotFound => no_hero(id).into(),
+        ChangeError::Stale => stale(id).into(),
+        ChangeError::Store(error) => Refusal::from(error),
+    })?;
+    Ok(changed(hero.version, &hero))
+}
+
+/// The answer to a request for a hero that is not there.
+pub fn no_hero(id: HeroId) -> Problem {
+    Problem::new(ProblemType::HeroNotFound).with_detail(format!("there is no hero {id}"))
+}
+
+fn stale(id: HeroId) -> Problem {
+    Problem::new(ProblemType::VersionMismatch).with_detail(format!("hero {id} has another version now"))
+}

@@ -1,0 +1,184 @@
+//! Orders: placing and reading them.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use galley_protocol::fields::Fields;
+use galley_protocol::{HeroId, MealId, Order, OrderId, OrderView, PageCursor, Problem, Status};
+use galley_store::{KeyScope, OrderFilter, PlaceRequest};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use super::body::{FromJson, Json};
+use super::heroes::no_hero;
+use super::id::Id;
+use super::key::Key;
+use super::page::{Page, limit};
+use super::params::{FromPairs, Pairs, Params};
+use super::problems::{OfListing, OfPlacing, OfReadingHero, OfReadingOrder};
+use super::resource::{changed, location};
+use crate::desk::no_order;
+use crate::http::Refusal;
+use crate::state::AppState;
+
+/// Tells that the order was already there under its key.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// What is needed to place an order.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewOrder {
+    /// Who orders.
+    hero_id: HeroId,
+    /// What.
+    meal_id: MealId,
+}
+
+impl FromJson for NewOrder {
+    fn from_json(body: Value) -> Result<Self, Problem> {
+        let mut fields = Fields::new(body)?;
+        let hero_id = fields.required_integer("hero_id", HeroId::new);
+        let meal_id = fields.required_integer("meal_id", MealId::new);
+        fields.finish(|| Some(Self { hero_id: hero_id?, meal_id: meal_id? }))
+    }
+}
+
+/// Which orders to list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct OrdersParams {
+    /// Only of this meal.
+    meal_id: Option<MealId>,
+    /// Only in one of these; may be repeated.
+    #[param(required = false)]
+    status: Vec<Status>,
+    /// At most so many entries.
+    #[param(minimum = 1, maximum = 100, default = 50)]
+    limit: usize,
+    /// The `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<PageCursor>,
+}
+
+/// The same, of one hero or of all.
+pub struct AllOrdersParams {
+    hero_id: Option<HeroId>,
+    others: OrdersParams,
+}
+
+impl FromPairs for OrdersParams {
+    fn from_pairs(mut pairs: Pairs) -> Result<Self, Problem> {
+        let meal_id = pairs.one("meal_id", str::parse);
+        let status = pairs.many("status", str::parse);
+        let limit = limit(&mut pairs);
+        let cursor = pairs.one("cursor", str::parse);
+        pairs.finish(|| Some(Self { meal_id, status, limit, cursor }))
+    }
+}
+
+impl FromPairs for AllOrdersParams {
+    fn from_pairs(mut pairs: Pairs) -> Result<Self, Problem> {
+        let hero_id = pairs.one("hero_id", str::parse);
+        Ok(Self { hero_id, others: OrdersParams::from_pairs(pairs)? })
+    }
+}
+
+/// Place an order
+///
+/// The order is stored when this answers; a worker prepares it afterwards. With an `Idempotency-Key` the request can be
+/// repeated safely for at least 24 hours: the same key and body lead to the same order.
+#[utoipa::path(
+    post, path = "/orders", tag = "orders",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+        description = "The caller's own name for this request.", example = "7f9c2ba4-e88f-4a5d")),
+    request_body(content = NewOrder, example = json!({"hero_id": 1, "meal_id": 2})),
+    responses(
+        (status = 202, description = "The order; PENDING, unless it is a repetition.", body = Order, headers(
+            ("Location" = String, description = "Where it is."),
+            ("Idempotent-Replayed" = String, description = "`true` when the order was already there under its key."))),
+        OfPlacing,
+    ),
+)]
+pub async fn place(
+    State(state): State<AppState>,
+    _: Params<()>,
+    Key(key): Key,
+    Json(NewOrder { hero_id, meal_id }): Json<NewOrder>,
+) -> Result<Response, Refusal> {
+    let key = key.map(|key| (KeyScope::Anonymous, key));
+    let placed = state.desk.place(PlaceRequest { hero_id, meal_id, key }).await?;
+    let location = location(&format!("/orders/{}", placed.order.id));
+    let mut response = (StatusCode::ACCEPTED, [(header::LOCATION, location)], Answer(placed.order)).into_response();
+    if placed.replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// Read an order
+///
+/// `ETag` is the version of the order, for `If-Match`. The names within are those of the moment: there is no 304 here.
+#[utoipa::path(
+    get, path = "/orders/{id}", tag = "orders",
+    params(("id" = OrderId, Path, description = "Its identifier.")),
+    responses(
+        (status = 200, description = "The order.", body = OrderView, headers(("ETag" = String, description = "Its version."))),
+        OfReadingOrder,
+    ),
+)]
+pub async fn get(State(state): State<AppState>, Id(id): Id<OrderId>, _: Params<()>) -> Result<Response, Refusal> {
+    let order = state.desk.store().order(id).await?.ok_or_else(|| no_order(id))?;
+    Ok(changed(order.order.version, &order))
+}
+
+/// List orders
+///
+/// Newest first. Follow `next_cursor`, or `Link: <…>; rel="next"`, until it is `null`.
+#[utoipa::path(
+    get, path = "/orders", tag = "orders",
+    params(("hero_id" = Option<HeroId>, Query, description = "Only this hero's."), OrdersParams),
+    responses(
+        (status = 200, description = "A page.", body = Page<OrderView>, headers(
+            ("Link" = String, description = "The next page."))),
+        OfListing,
+    ),
+)]
+pub async fn list(
+    State(state): State<AppState>,
+    uri: Uri,
+    Params(AllOrdersParams { hero_id, others }): Params<AllOrdersParams>,
+) -> Result<Response, Refusal> {
+    page(&state, hero_id, others, &uri).await
+}
+
+/// List the orders of a hero
+///
+/// Newest first.
+#[utoipa::path(
+    get, path = "/heroes/{id}/orders", tag = "heroes",
+    params(("id" = HeroId, Path, description = "Whose."), OrdersParams),
+    responses(
+        (status = 200, description = "A page.", body = Page<OrderView>, headers(
+            ("Link" = String, description = "The next page."))),
+        OfReadingHero,
+    ),
+)]
+pub async fn of_hero(
+    State(state): State<AppState>,
+    Id(id): Id<HeroId>,
+    uri: Uri,
+    Params(params): Params<OrdersParams>,
+) -> Result<Response, Refusal> {
+    state.desk.store().hero(id).await?.ok_or_else(|| no_hero(id))?;
+    page(&state, Some(id), params, &uri).await
+}
+
+async fn page(state: &AppState, hero_id: Option<HeroId>, params: OrdersParams, uri: &Uri) -> Result<Response, Refusal> {
+    let OrdersParams { meal_id, status, limit, cursor } = params;
+    // One more than asked for tells that there is a next page.
+    let filter = OrderFilter { hero_id, meal_id, status, after: cursor, limit: limit + 1 };
+    let orders = state.desk.store().orders(&filter).await?;
+    Ok(Page::answer(orders, limit, |order| order.order.id.get(), uri))
+}

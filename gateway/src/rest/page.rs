@@ -1,0 +1,92 @@
+//! Pages of lists: how many, from where, and where the next one begins.
+
+use axum::Json;
+use axum::http::{HeaderValue, Uri, header};
+use axum::response::{IntoResponse, Response};
+use galley_protocol::{HeroName, PageCursor, Problem};
+use galley_store::ListPage;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::params::{FromPairs, Pairs, without};
+
+/// The most entries of a page.
+const MAX_LIMIT: usize = 100;
+/// The entries of a page when the caller does not say.
+const DEFAULT_LIMIT: usize = 50;
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    /// The entries.
+    items: Vec<T>,
+    /// Where the next page begins; nothing when this is the last.
+    #[schema(required, value_type = Option<String>)]
+    next_cursor: Option<PageCursor>,
+}
+
+/// Which heroes or meals to list.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListParams {
+    /// At most so many entries.
+    #[param(minimum = 1, maximum = 100, default = 50)]
+    limit: usize,
+    /// The `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<PageCursor>,
+    /// Only those whose name contains this; case, accents and runs of white space do not matter.
+    #[param(min_length = 1, max_length = 200)]
+    q: Option<String>,
+}
+
+impl FromPairs for ListParams {
+    fn from_pairs(mut pairs: Pairs) -> Result<Self, Problem> {
+        let limit = limit(&mut pairs);
+        let cursor = pairs.one("cursor", str::parse);
+        // What is looked for in a name has the bounds of a name.
+        let q = pairs.one("q", |text| HeroName::parse(text).map(String::from));
+        pairs.finish(|| Some(Self { limit, cursor, q }))
+    }
+}
+
+impl ListParams {
+    /// The page of the store, one entry longer than asked for: the one more tells that there is a next page.
+    pub fn into_store(self) -> (usize, ListPage) {
+        (self.limit, ListPage { limit: self.limit + 1, after: self.cursor, name_contains: self.q })
+    }
+}
+
+/// Takes the `limit` of a list.
+pub fn limit(pairs: &mut Pairs) -> usize {
+    let parse = |text: &str| {
+        let canonical = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|number| canonical && (1..=MAX_LIMIT).contains(number));
+        number.ok_or_else(|| format!("must be an integer from 1 to {MAX_LIMIT}"))
+    };
+    pairs.one("limit", parse).unwrap_or(DEFAULT_LIMIT)
+}
+
+impl<T: Serialize> Page<T> {
+    /// Cuts the one entry more than `limit` off, and answers with a link to the next page of the same list if it was there.
+    pub fn answer(mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> i64, uri: &Uri) -> Response {
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next_cursor = items.last().filter(|_| more).map(|last| PageCursor::after(id(last)));
+        let mut response = Json(Self { items, next_cursor }).into_response();
+        if let Some(cursor) = next_cursor {
+            response.headers_mut().insert(header::LINK, link(uri, cursor));
+        }
+        response
+    }
+}
+
+/// `Link` (RFC 8288) to the next page, with the filters of this one as they came.
+fn link(uri: &Uri, cursor: PageCursor) -> HeaderValue {
+    let mut query = without(uri.query().unwrap_or_default(), "cursor");
+    if !query.is_empty() {
+        query.push('&');
+    }
+    let link = format!("<{}?{query}cursor={cursor}>; rel=\"next\"", uri.path());
+    HeaderValue::try_from(link).expect("a URI holds no control characters")
+}

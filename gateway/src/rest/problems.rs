@@ -1,0 +1,86 @@
+//! What can go wrong, for the document: drawn from the one table of problem types, so that both say the same.
+
+use std::collections::BTreeMap;
+
+use galley_protocol::{Problem, ProblemType};
+use serde_json::json;
+use utoipa::IntoResponses;
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response};
+
+/// What can go wrong with any request.
+const ALWAYS: [ProblemType; 3] = [ProblemType::InvalidParameter, ProblemType::Internal, ProblemType::Unavailable];
+
+macro_rules! problems {
+    ($($(#[$doc:meta])* $name:ident: $($kind:ident)*;)*) => {$(
+        $(#[$doc])*
+        pub enum $name {}
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                responses(&[$(ProblemType::$kind),*])
+            }
+        }
+    )*};
+}
+
+problems! {
+    /// Of reading a list.
+    OfListing:;
+    /// Of reading a hero, or what belongs to it.
+    OfReadingHero: HeroNotFound;
+    /// Of reading a meal.
+    OfReadingMeal: MealNotFound;
+    /// Of reading an order.
+    OfReadingOrder: OrderNotFound;
+    /// Of reading an explanation.
+    OfExplaining: NotFound;
+    /// Of creating a hero or a meal.
+    OfCreating: MalformedJson BodyTooLarge UnsupportedMediaType ValidationFailed;
+    /// Of changing a hero.
+    OfChangingHero: HeroNotFound VersionMismatch MalformedJson BodyTooLarge UnsupportedMediaType ValidationFailed;
+    /// Of changing a meal.
+    OfChangingMeal: MealNotFound VersionMismatch MalformedJson BodyTooLarge UnsupportedMediaType ValidationFailed;
+    /// Of deleting a hero.
+    OfRemovingHero: HeroNotFound HasActiveOrders VersionMismatch;
+    /// Of deleting a meal.
+    OfRemovingMeal: MealNotFound HasActiveOrders VersionMismatch;
+    /// Of placing an order.
+    OfPlacing: HeroNotFound MealNotFound IdempotencyKeyReused Overloaded MalformedJson BodyTooLarge UnsupportedMediaType
+        ValidationFailed;
+    /// Of cancelling an order.
+    OfCancelling: OrderNotFound AlreadyFinished VersionMismatch Overloaded MalformedJson BodyTooLarge UnsupportedMediaType
+        ValidationFailed;
+    /// Of cancelling or deleting an order, whichever fits.
+    OfEnding: OrderNotFound VersionMismatch Overloaded MalformedJson BodyTooLarge UnsupportedMediaType ValidationFailed;
+}
+
+/// One response per status, with an example per type.
+fn responses(kinds: &[ProblemType]) -> BTreeMap<String, RefOr<Response>> {
+    let mut by_status = BTreeMap::<u16, Vec<ProblemType>>::new();
+    for kind in ALWAYS.iter().chain(kinds) {
+        by_status.entry(kind.status()).or_default().push(*kind);
+    }
+    by_status.into_iter().map(|(status, kinds)| (status.to_string(), response(&kinds).into())).collect()
+}
+
+fn response(kinds: &[ProblemType]) -> Response {
+    let description: Vec<String> = kinds.iter().map(|kind| format!("`{}`: {}", kind.slug(), kind.explanation())).collect();
+    let examples = kinds.iter().map(|kind| {
+        let example = ExampleBuilder::new().summary(kind.title()).value(Some(json!(Problem::new(*kind))));
+        (kind.slug(), example.build())
+    });
+    let schema = Some(Ref::from_schema_name("Problem"));
+    let content = ContentBuilder::new().schema(schema).examples_from_iter(examples).build();
+    let response = ResponseBuilder::new().description(description.join("\n\n")).content("application/problem+json", content);
+    let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
+    let retry_after = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds after which to try again.")).build();
+    if kinds.iter().any(|kind| kind.status() == 503) {
+        response.header("Retry-After", retry_after).build()
+    } else {
+        response.build()
+    }
+}

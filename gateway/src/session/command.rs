@@ -1,0 +1,84 @@
+//! Carries a client's command out and makes its answer.
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use galley_protocol::frame::{ClientFrame, Command, CommandId, Page, Place, Reply, ServerFrame};
+use galley_protocol::{HeroId, OrderId, PageCursor, Problem, ProblemType, Status, words};
+use galley_store::{CancelRequest, DeleteRequest, KeyScope, ListPage, OrderFilter, PlaceRequest};
+
+use crate::desk::{Desk, Placed, no_order, problem};
+use crate::state::AppState;
+
+/// Meals in one answer to `menu`.
+const MENU_PAGE: usize = 100;
+
+/// Hands the command in; the future ends with the frame that answers it. A placement is in a batch when this returns.
+pub fn execute(state: &AppState, hero_id: Option<HeroId>, frame: ClientFrame) -> BoxFuture<'static, String> {
+    let ClientFrame { id, command } = frame;
+    let desk = state.desk.clone();
+    match command {
+        Command::Place(Place { meal_id, key }) => {
+            let Some(hero_id) = hero_id else { return refuse(id, "staff places no orders").boxed() };
+            let key = key.map(|key| (KeyScope::Hero(hero_id), key));
+            let placed = desk.place(PlaceRequest { hero_id, meal_id, key });
+            placed.map(|placed| answer(id, placed.map(|Placed { order, replayed }| Reply::Order { order: Box::new(order), replayed }))).boxed()
+        }
+        Command::Cancel { order_id, reason } => async move {
+            let request = CancelRequest { order_id, hero_id, message: reason, expected: None };
+            answer(id, desk.cancel(request).await.map(|order| Reply::Order { order: Box::new(order), replayed: false }))
+        }
+        .boxed(),
+        Command::Delete { order_id } => async move {
+            let request = DeleteRequest { order_id, hero_id, expected: None };
+            answer(id, desk.delete(request).await.map(|deleted| Reply::Deleted { deleted: true, order_id: deleted.order_id }))
+        }
+        .boxed(),
+        Command::Get { order_id } => async move { answer(id, get(&desk, hero_id, order_id).await) }.boxed(),
+        Command::Orders { status, limit, cursor } => {
+            async move { answer(id, orders(&desk, hero_id, status, limit, cursor).await) }.boxed()
+        }
+        Command::Menu { cursor } => async move { answer(id, menu(&desk, cursor).await) }.boxed(),
+        Command::Watch(_) => refuse(id, "only staff watches the whole feed; connect without a hero").boxed(),
+        Command::Ping => std::future::ready(ServerFrame::Pong { id }.encode()).boxed(),
+        Command::Help => {
+            let help = if hero_id.is_some() { words::HELP } else { words::STAFF_HELP };
+            std::future::ready(answer(id, Ok(Reply::Help { help }))).boxed()
+        }
+    }
+}
+
+async fn get(desk: &Desk, hero_id: Option<HeroId>, order_id: OrderId) -> Result<Reply, Problem> {
+    let view = desk.store().order(order_id).await.map_err(|error| problem(&error))?;
+    let order = view.map(|view| view.order).filter(|order| hero_id.is_none_or(|hero_id| hero_id == order.hero_id));
+    order.map(|order| Reply::Order { order: Box::new(order), replayed: false }).ok_or_else(|| no_order(order_id))
+}
+
+async fn orders(
+    desk: &Desk,
+    hero_id: Option<HeroId>,
+    status: Vec<Status>,
+    limit: usize,
+    after: Option<PageCursor>,
+) -> Result<Reply, Problem> {
+    let filter = OrderFilter { hero_id, meal_id: None, status, after, limit: limit + 1 };
+    let views = desk.store().orders(&filter).await.map_err(|error| problem(&error))?;
+    let orders = views.into_iter().map(|view| view.order).collect();
+    Ok(Reply::Orders(Page::cut(orders, limit, |order| order.id.get())))
+}
+
+async fn menu(desk: &Desk, after: Option<PageCursor>) -> Result<Reply, Problem> {
+    let page = ListPage { limit: MENU_PAGE + 1, after, name_contains: None };
+    let meals = desk.store().meals(&page).await.map_err(|error| problem(&error))?;
+    Ok(Reply::Menu(Page::cut(meals, MENU_PAGE, |meal| meal.id.get())))
+}
+
+fn answer(id: Option<CommandId>, reply: Result<Reply, Problem>) -> String {
+    match reply {
+        Ok(reply) => ServerFrame::Reply { id, reply }.encode(),
+        Err(problem) => ServerFrame::Error { id, problem: Box::new(problem) }.encode(),
+    }
+}
+
+fn refuse(id: Option<CommandId>, detail: &str) -> std::future::Ready<String> {
+    std::future::ready(answer(id, Err(Problem::new(ProblemType::Forbidden).with_detail(detail))))
+}

@@ -1,0 +1,208 @@
+//! The wire of one session: `tokio-tungstenite` on the upgraded connection, with small buffers, and a bound on how long a
+//! write may make no progress.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use galley_protocol::close::CloseCode;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WireCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+
+use crate::metrics;
+
+/// A peer whose connection takes no byte for so long is closed with 1013.
+const STALLED: Duration = Duration::from_secs(10);
+/// How long the closing handshake may take (RFC 6455 section 7.1.1).
+const CLOSING: Duration = Duration::from_secs(2);
+/// tungstenite fills its read buffer with zeros at each read and keeps it: small is cheap.
+const READ_BUFFER: usize = 1_024;
+/// Frames gathered before a write.
+const WRITE_BUFFER: usize = 8 * 1_024;
+
+/// The wire of one session.
+#[derive(Debug)]
+pub struct Socket(WebSocketStream<Counted>);
+
+/// What came from the peer.
+#[derive(Debug)]
+pub enum Heard {
+    /// A message.
+    Text(Utf8Bytes),
+    /// A ping or pong.
+    Control,
+    /// The end.
+    Closed(Closed),
+}
+
+/// Why a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// The peer closed; the handshake is to be finished.
+    ByPeer,
+    /// The peer is gone; there is nobody to tell.
+    Gone,
+    /// This side closes.
+    With(CloseCode),
+}
+
+impl Socket {
+    /// Takes an upgraded connection over.
+    pub async fn new(upgraded: Upgraded, max_message: usize) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(WRITE_BUFFER)
+            .max_write_buffer_size(usize::MAX) // one frame at a time goes in, and waits for its predecessors
+            .max_message_size(Some(max_message))
+            .max_frame_size(Some(max_message));
+        let counted = Counted { io: TokioIo::new(upgraded), written: 0 };
+        Self(WebSocketStream::from_raw_socket(counted, Role::Server, Some(config)).await)
+    }
+
+    /// Waits for the peer. Safe to drop while it waits.
+    pub async fn hear(&mut self) -> Heard {
+        match self.0.next().await {
+            Some(Ok(Message::Text(text))) => {
+                ::metrics::counter!(metrics::FRAMES_IN).increment(1);
+                Heard::Text(text)
+            }
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Heard::Control,
+            Some(Ok(Message::Close(_))) => Heard::Closed(Closed::ByPeer),
+            Some(Ok(Message::Binary(_) | Message::Frame(_))) => Heard::Closed(Closed::With(CloseCode::BadProtocol)),
+            Some(Err(error)) => Heard::Closed(closed(&error)),
+            None => Heard::Closed(Closed::Gone),
+        }
+    }
+
+    /// Sends a frame at once.
+    pub async fn send(&mut self, frame: String) -> Result<(), Closed> {
+        self.feed(frame).await?;
+        self.flush().await
+    }
+
+    /// Sends a control frame at once.
+    pub async fn send_message(&mut self, message: Message) -> Result<(), Closed> {
+        self.put(message).await?;
+        self.flush().await
+    }
+
+    /// Gathers a frame for the next flush.
+    pub async fn feed(&mut self, frame: String) -> Result<(), Closed> {
+        self.put(Message::text(frame)).await
+    }
+
+    /// Gathers a frame that other sockets send too.
+    pub async fn feed_shared(&mut self, frame: Bytes) -> Result<(), Closed> {
+        match Utf8Bytes::try_from(frame) {
+            Ok(text) => self.put(Message::Text(text)).await,
+            // Frames come from our own encoder, through a bus that refuses what is not UTF-8.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Sends what was gathered.
+    pub async fn flush(&mut self) -> Result<(), Closed> {
+        loop {
+            let before = self.0.get_ref().written;
+            match tokio::time::timeout(STALLED, self.0.flush()).await {
+                Ok(flushed) => return flushed.map_err(|error| closed(&error)),
+                Err(_) if self.0.get_ref().written > before => {}
+                Err(_) => return Err(Closed::With(CloseCode::TryLater)),
+            }
+        }
+    }
+
+    /// Ends the session: tells the peer, when there is one, and waits a little for its answer.
+    pub async fn close(mut self, why: Closed) {
+        let code = match why {
+            Closed::Gone => 0,
+            Closed::ByPeer => CloseCode::Normal.code(),
+            Closed::With(code) => code.code(),
+        };
+        ::metrics::counter!(metrics::SOCKETS_CLOSED, "code" => code.to_string()).increment(1);
+        let goodbye = match why {
+            Closed::Gone => return,
+            Closed::ByPeer => None,
+            Closed::With(code) => Some(CloseFrame { code: WireCode::from(code.code()), reason: code.reason().into() }),
+        };
+        // Whatever happens, the connection is dropped afterwards.
+        let _ = tokio::time::timeout(CLOSING, async {
+            self.0.close(goodbye).await?;
+            while self.0.next().await.transpose()?.is_some() {}
+            Ok::<(), Error>(())
+        })
+        .await;
+    }
+
+    async fn put(&mut self, message: Message) -> Result<(), Closed> {
+        loop {
+            let before = self.0.get_ref().written;
+            let ready = std::future::poll_fn(|context| Pin::new(&mut self.0).poll_ready_unpin(context));
+            match tokio::time::timeout(STALLED, ready).await {
+                Ok(ready) => {
+                    ready.map_err(|error| closed(&error))?;
+                    break;
+                }
+                Err(_) if self.0.get_ref().written > before => {}
+                Err(_) => return Err(Closed::With(CloseCode::TryLater)),
+            }
+        }
+        ::metrics::counter!(metrics::FRAMES_OUT).increment(1);
+        ::metrics::counter!(metrics::BYTES_OUT).increment(message.len() as u64);
+        self.0.start_send_unpin(message).map_err(|error| closed(&error))
+    }
+}
+
+fn closed(error: &Error) -> Closed {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => Closed::With(CloseCode::TooBig),
+        Error::Protocol(_) | Error::Utf8(_) | Error::Capacity(_) => Closed::With(CloseCode::BadProtocol),
+        Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Io(_)
+        | Error::WriteBufferFull(_)
+        | Error::AttackAttempt
+        | Error::Tls(_)
+        | Error::Url(_)
+        | Error::Http(_)
+        | Error::HttpFormat(_) => Closed::Gone,
+    }
+}
+
+/// A connection that counts the bytes it has taken.
+#[derive(Debug)]
+struct Counted {
+    io: TokioIo<Upgraded>,
+    written: u64,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        let written = std::task::ready!(Pin::new(&mut self.io).poll_write(context, buffer))?;
+        self.written += written as u64;
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,95 @@
+use galley_protocol::ProblemType;
+use serde_json::Value;
+
+use crate::stack::Stack;
+
+#[tokio::test]
+async fn the_document_describes_every_route_with_its_problems() {
+    let stack = Stack::start().await;
+    let answer = stack.get("/openapi.json").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
+    let document = answer.body();
+    assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")), "{}", document["openapi"]);
+    let described: Vec<String> = document["paths"]
+        .as_object()
+        .expect("paths")
+        .iter()
+        .map(|(path, item)| {
+            let mut methods: Vec<&str> = item.as_object().expect("an item").keys().map(String::as_str).collect();
+            methods.sort_unstable();
+            format!("{path} {}", methods.join(" "))
+        })
+        .collect();
+    assert_eq!(
+        described,
+        [
+            "/healthz get",
+            "/heroes get post",
+            "/heroes/{id} delete get patch put",
+            "/heroes/{id}/orders get",
+            "/meals get post",
+            "/meals/{id} delete get patch put",
+            "/metrics get",
+            "/orders get post",
+            "/orders/{id} delete get",
+            "/orders/{id}/cancel post",
+            "/problems/{slug} get",
+            "/readyz get",
+        ]
+    );
+    let place = &document["paths"]["/orders"]["post"];
+    assert_eq!(place["parameters"][0]["name"], "Idempotency-Key");
+    for (status, slug) in [("404", "meal-not-found"), ("422", "idempotency-key-reused"), ("503", "overloaded")] {
+        let content = &place["responses"][status]["content"]["application/problem+json"];
+        assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{status}");
+        assert_eq!(content["examples"][slug]["value"]["type"], format!("/problems/{slug}"), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn every_reference_within_the_document_leads_somewhere() {
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(object) => {
+                found.extend(object.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                object.values().for_each(|value| references(value, found));
+            }
+            Value::Array(values) => values.iter().for_each(|value| references(value, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let document = Stack::start().await.get("/openapi.json").await.body();
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(found.len() > 20, "{found:?}");
+    for reference in found {
+        let pointer = reference.strip_prefix('#').expect("a reference within the document");
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_to_try_it_loads_nothing_from_elsewhere() {
+    let stack = Stack::start().await;
+    let answer = stack.get("/docs").await;
+    assert_eq!((answer.status, answer.header("location")), (308, "/docs/"));
+    let page = stack.get("/docs/").await;
+    assert!(page.header("content-type").starts_with("text/html"), "{page:?}");
+    assert!(!page.text.contains("://"), "{}", page.text);
+    for piece in page.text.split(['"', '\'']).filter(|piece| piece.starts_with("./")) {
+        let file = stack.get(&format!("/docs/{}", &piece[2..])).await;
+        assert_eq!(file.status, 200, "{piece}");
+    }
+    let settings = stack.get("/docs/swagger-initializer.js").await.text;
+    assert!(settings.contains("/openapi.json") && settings.contains("\"validatorUrl\": \"none\""), "{settings}");
+}
+
+#[tokio::test]
+async fn every_type_of_problem_is_explained() {
+    let stack = Stack::start().await;
+    for kind in ProblemType::ALL {
+        let meaning = stack.get(&format!("/problems/{}", kind.slug())).await.body();
+        assert_eq!(meaning["explanation"], kind.explanation());
+        assert_eq!((&meaning["title"], &meaning["status"]), (&kind.title().into(), &kind.status().into()));
+    }
+}

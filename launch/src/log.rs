@@ -1,0 +1,82 @@
+//! Where the program says what it does: standard error, for people or for machines.
+
+use std::io::{IsTerminal as _, stderr};
+
+use clap::{Args, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use crate::Failure;
+
+/// What is logged, and how.
+#[derive(Args, Clone, Debug)]
+pub struct LogConfig {
+    /// What to log: error, warn, info, debug, trace, or rules such as `info,galley_gateway=debug`; `debug` tells of every
+    /// request and costs throughput
+    #[arg(long, env = "GALLEY_LOG", value_name = "LEVEL", default_value = "info")]
+    pub log: String,
+    /// How to log, on standard error
+    #[arg(long, env = "GALLEY_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
+    pub log_format: LogFormat,
+}
+
+/// How to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON lines otherwise
+    Auto,
+    /// Lines for people, in colour on a terminal unless `NO_COLOR` is set
+    Pretty,
+    /// One JSON object a line
+    Json,
+}
+
+impl LogConfig {
+    /// Starts logging. To be called once, before anything logs.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] when the rules cannot be read.
+    pub fn start(&self) -> Result<(), Failure> {
+        let filter = EnvFilter::try_new(&self.log)
+            .map_err(|error| Failure::Usage(format!("invalid value '{}' for '--log <LEVEL>': {error}", self.log)))?;
+        let terminal = stderr().is_terminal();
+        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
+        let started = if self.log_format.is_json(terminal) {
+            subscriber.json().flatten_event(true).with_span_list(false).try_init()
+        } else {
+            let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            subscriber.with_ansi(terminal && !plain).with_target(false).try_init()
+        };
+        started.map_err(|error| Failure::failed(format_args!("cannot start logging: {error}")))
+    }
+}
+
+impl LogFormat {
+    fn is_json(self, terminal: bool) -> bool {
+        match self {
+            Self::Auto => !terminal,
+            Self::Pretty => false,
+            Self::Json => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LogConfig, LogFormat};
+
+    #[test]
+    fn auto_is_pretty_on_a_terminal_only() {
+        assert!(LogFormat::Auto.is_json(false));
+        assert!(!LogFormat::Auto.is_json(true));
+        assert!(!LogFormat::Pretty.is_json(false));
+        assert!(LogFormat::Json.is_json(true));
+    }
+
+    #[test]
+    fn rules_that_cannot_be_read_are_a_bad_configuration() {
+        let config = LogConfig { log: "info,=,".to_owned(), log_format: LogFormat::Json };
+        let failure = config.start().expect_err("bad rules");
+        assert_eq!(failure.code(), 2);
+        assert!(failure.to_string().contains("--log"), "{failure}");
+    }
+}

@@ -1,0 +1,43 @@
+//! Runs a program from its first log line to its exit code.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::{Failure, LogConfig, stop_on_signals};
+
+/// How long blocking work that is still going on may hold up the end of the process.
+const LAST_WORK: Duration = Duration::from_secs(2);
+
+/// Starts logging, raises the limit of open files, and runs `body` until it ends. The token it gets is cancelled by
+/// SIGTERM and SIGINT; a second signal ends the process at once. What `body` answers becomes the exit code.
+#[must_use]
+pub fn run(log: &LogConfig, body: impl AsyncFnOnce(CancellationToken) -> Result<(), Failure>) -> ExitCode {
+    Failure::report(try_run(log, body))
+}
+
+fn try_run(log: &LogConfig, body: impl AsyncFnOnce(CancellationToken) -> Result<(), Failure>) -> Result<(), Failure> {
+    log.start()?;
+    raise_open_files();
+    let runtime = Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format_args!("cannot start threads: {error}")))?;
+    let result = runtime.block_on(async {
+        let stop = stop_on_signals()?;
+        body(stop).await
+    });
+    runtime.shutdown_timeout(LAST_WORK);
+    result
+}
+
+/// Every socket is an open file, and the usual soft limit is 1,024. Going on with what there is beats not starting.
+fn raise_open_files() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(files) => debug!(files, "open files are limited to the hard limit"),
+        Err(error) => warn!(%error, "cannot raise the limit of open files; few sockets will fit"),
+    }
+}

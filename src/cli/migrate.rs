@@ -1,0 +1,35 @@
+//! `galley migrate`
+
+use std::process::ExitCode;
+
+use clap::Args;
+use galley_launch::{Failure, LogConfig, WaitConfig, open_store};
+
+use super::output;
+
+/// Which database.
+#[derive(Args)]
+#[command(after_help = "\
+Safe to repeat, and safe to run from several places at once.
+
+Example:
+  galley migrate --database-url postgres://galley@localhost/galley")]
+pub struct MigrateArguments {
+    /// The database: `postgres://USER:PASSWORD@HOST/NAME` or `sqlite://PATH`
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: String,
+    #[command(flatten)]
+    wait: WaitConfig,
+    #[command(flatten)]
+    log: LogConfig,
+}
+
+/// Brings the schema.
+pub fn run(arguments: MigrateArguments) -> ExitCode {
+    let MigrateArguments { database_url, wait, log } = arguments;
+    galley_launch::run(&log, async |stop| {
+        let store = open_store(&database_url, &wait.begin(&stop)).await?;
+        store.migrate().await.map_err(Failure::failed)?;
+        output::print("the schema is up to date")
+    })
+}

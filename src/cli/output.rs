@@ -1,0 +1,88 @@
+//! Standard output: data only, as tables for people. When nobody reads it any more, the program ends without a word.
+
+use std::fmt::Display;
+use std::io::{ErrorKind, Write as _};
+use std::time::Duration;
+
+use comfy_table::{Table, presets};
+use galley_launch::Failure;
+
+/// Prints a text and ends its line.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut output = std::io::stdout().lock();
+    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    write!(output, "{text}{end}").and_then(|()| output.flush()).map_err(|error| {
+        if error.kind() == ErrorKind::BrokenPipe {
+            return Failure::Stopped;
+        }
+        Failure::failed(format_args!("cannot write: {error}"))
+    })
+}
+
+/// Many things, one a line, under the names of their columns.
+pub fn table<const N: usize>(columns: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = plain();
+    table.set_header(columns.map(str::to_uppercase));
+    table.add_rows(rows);
+    lines(&table)
+}
+
+/// One thing, a field a line.
+pub fn card<const N: usize>(fields: [(&str, String); N]) -> String {
+    let mut table = plain();
+    table.add_rows(fields.map(|(name, value)| [name.to_owned(), value]));
+    lines(&table)
+}
+
+/// A list within a cell; `-` when it is empty.
+pub fn list<T: Display>(entries: &[T]) -> String {
+    if entries.is_empty() {
+        return "-".to_owned();
+    }
+    entries.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A value that may be absent.
+pub fn optional<T: Display>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// A length of time on the command line, above zero.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration.is_zero() => Err("must be longer than 0s".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// No borders: columns that `awk` can take apart, and no colours.
+fn plain() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table
+}
+
+fn lines(table: &Table) -> String {
+    table.lines().map(|line| line.trim_end().strip_prefix(' ').unwrap_or_default().to_owned() + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{card, list, optional, table};
+
+    #[test]
+    fn tables_are_columns_without_borders() {
+        let rows = [["1".to_owned(), "Tarte à l'œuf".to_owned()], ["12".to_owned(), "Soup".to_owned()]];
+        assert_eq!(table(["id", "name"], rows), "ID  NAME\n1   Tarte à l'œuf\n12  Soup\n");
+        assert_eq!(table(["id", "name"], []), "ID  NAME\n");
+        assert_eq!(card([("id", "1".to_owned()), ("planet", "Mars".to_owned())]), "id      1\nplanet  Mars\n");
+    }
+
+    #[test]
+    fn what_is_absent_is_a_dash() {
+        assert_eq!(list::<String>(&[]), "-");
+        assert_eq!(list(&["a", "b"]), "a, b");
+        assert_eq!(optional(None::<i32>), "-");
+    }
+}

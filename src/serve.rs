@@ -1,0 +1,69 @@
+//! Everything in one process: the gateway, the worker, and by default an embedded database and an in-process bus.
+//!
+//! Called by `main` when no command is given. Brings the schema of an embedded database itself, since nobody else holds it;
+//! any other is shared, and gets its schema from `galley migrate` alone. Seeds nothing but an empty embedded database.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use galley_bus::BusConfig;
+use galley_gateway::{BindError, Gateway};
+use galley_launch::{Failure, LogConfig, Namespace, WaitConfig, open_bus, open_store, schema};
+use galley_worker::Worker;
+use tokio_util::sync::CancellationToken;
+
+use crate::demo;
+
+/// How to serve.
+#[derive(Args)]
+#[command(next_help_heading = "Options for serving")]
+pub struct ServeArguments {
+    /// The database: `sqlite://PATH`, held by this process alone, or `postgres://USER:PASSWORD@HOST/NAME`
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", default_value = "sqlite://.galley/galley.db", hide_env_values = true)]
+    pub database_url: String,
+    /// The bus: `redis://…` or `rediss://…`; several comma-separated nodes are a Redis Cluster; none: within this process
+    #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
+    pub redis_url: Option<String>,
+    #[command(flatten)]
+    pub namespace: Namespace,
+    /// Leave an empty embedded database empty: no demo menu, no heroes
+    #[arg(long)]
+    pub no_seed: bool,
+    #[command(flatten)]
+    pub gateway: galley_gateway::Config,
+    #[command(flatten)]
+    pub worker: galley_worker::Config,
+    #[command(flatten)]
+    pub wait: WaitConfig,
+    #[command(flatten)]
+    pub log: LogConfig,
+}
+
+/// Serves until a signal.
+pub fn run(arguments: ServeArguments) -> ExitCode {
+    let log = arguments.log.clone();
+    galley_launch::run(&log, async |stop| serve(arguments, stop).await)
+}
+
+async fn serve(arguments: ServeArguments, stop: CancellationToken) -> Result<(), Failure> {
+    let patience = arguments.wait.begin(&stop);
+    let store = open_store(&arguments.database_url, &patience).await?;
+    if arguments.database_url.starts_with("sqlite:") {
+        store.migrate().await.map_err(Failure::failed)?;
+        if !arguments.no_seed {
+            demo::seed(store.as_ref()).await.map_err(Failure::failed)?;
+        }
+    } else {
+        schema(store.as_ref(), &patience).await?;
+    }
+    let bus = BusConfig { url: arguments.redis_url, namespace: arguments.namespace.namespace };
+    let bus = open_bus(&bus, &patience).await?;
+    let gateway = Gateway::bind(arguments.gateway, store.clone(), bus.clone()).await.map_err(|error| match error {
+        BindError::Config { .. } => Failure::Usage(error.to_string()),
+        BindError::Io { .. } => Failure::failed(error),
+    })?;
+    let worker = Worker::new(arguments.worker, store, bus);
+    galley_launch::announce(gateway.address());
+    tokio::join!(gateway.run(stop.clone()), worker.run(stop));
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! The store on PostgreSQL 15 or newer, shared by any number of processes.
+//!
+//! Every method is a guarded statement or two, each committed by itself; see [`session`] for how they get there. Times come
+//! from the database's clock only. Rows are locked by rising id, so that batches that overlap cannot deadlock.
+
+mod adopt;
+mod cancel;
+mod claim;
+mod complete;
+mod delete;
+mod heroes;
+mod liveness;
+mod maintain;
+mod meals;
+mod place;
+mod reads;
+mod rows;
+mod schema;
+mod session;
+mod snapshots;
+
+use async_trait::async_trait;
+use galley_protocol::frame::Totals;
+use galley_protocol::{
+    Hero, HeroId, HeroPatch, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView, Version,
+};
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{Connection, PgConnection, PgPool};
+use tokio::time::timeout;
+
+use self::liveness::Liveness;
+use self::maintain::Upkeep;
+use crate::floor::Floor;
+use crate::requests::{
+    CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, DeleteRequest, DeleteVerdict, ListPage, OrderFilter,
+    PlaceRequest, PlaceVerdict, RemoveError, Snapshot, SnapshotRequest,
+};
+use crate::{ConnectError, Store, StoreError};
+
+/// How often a hero or meal is read and written again when others change it at the same moment.
+const CHANGE_TRIES: u32 = 10;
+/// How often the requests of a batch are asked again when others come between asking and reading.
+const SETTLE_TRIES: u32 = 5;
+
+pub(crate) struct Postgres {
+    pool: PgPool,
+    /// For connections outside of the pool, without its time-outs.
+    options: PgConnectOptions,
+    floor: Floor,
+    liveness: Liveness,
+    upkeep: Upkeep,
+}
+
+impl Postgres {
+    /// Opens the pool, after one connection has shown that the database answers.
+    pub(crate) async fn connect(url: &str) -> Result<Self, ConnectError> {
+        let options = session::options(url).map_err(ConnectError::BadUrl)?;
+        let greet = async { PgConnection::connect_with(&options).await?.close().await };
+        let greeted = timeout(crate::STATEMENT_TIMEOUT, greet).await.unwrap_or_else(|_| Err(session::silence()));
+        greeted.map_err(|error| session::refusal(&error))?;
+        let pool = session::pool(options.clone());
+        let store = Self { pool, options, floor: Floor::default(), liveness: Liveness::default(), upkeep: Upkeep::default() };
+        store.read_first_floor().await?;
+        Ok(store)
+    }
+}
+
+/// Reads the row of an answer of at most one.
+fn only<T>(rows: &[PgRow], read: impl Fn(&PgRow) -> Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    rows.first().map(read).transpose()
+}
+
+/// The index of a request, from its ordinality.
+fn index(n: i64) -> Result<usize, StoreError> {
+    usize::try_from(n - 1).map_err(|_| StoreError::Failed("the number of a request cannot be".to_owned()))
+}
+
+/// The error of a request that others kept coming before.
+fn unsettled() -> StoreError {
+    StoreError::Unavailable("too many changes of one order at once".to_owned())
+}
+
+#[async_trait]
+impl Store for Postgres {
+    async fn migrate(&self) -> Result<(), StoreError> {
+        self.apply_migrations().await
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.check_schema().await
+    }
+
+    async fn create_hero(&self, hero: &NewHero) -> Result<Hero, StoreError> {
+        self.insert_hero(hero).await
+    }
+    async fn hero(&self, id: HeroId) -> Result<Option<Hero>, StoreError> {
+        self.read_hero(id).await
+    }
+    async fn heroes(&self, page: &ListPage) -> Result<Vec<Hero>, StoreError> {
+        self.list_heroes(page).await
+    }
+    async fn change_hero(&self, id: HeroId, change: Change<NewHero, HeroPatch>, expected: Option<Version>) -> Result<Hero, ChangeError> {
+        self.update_hero(id, change, expected).await
+    }
+    async fn remove_hero(&self, id: HeroId, expected: Option<Version>) -> Result<(), RemoveError> {
+        self.delete_hero(id, expected).await
+    }
+
+    async fn create_meal(&self, meal: &NewMeal) -> Result<Meal, StoreError> {
+        self.insert_meal(meal).await
+    }
+    async fn meal(&self, id: MealId) -> Result<Option<Meal>, StoreError> {
+        self.read_meal(id).await
+    }
+    async fn meals(&self, page: &ListPage) -> Result<Vec<Meal>, StoreError> {
+        self.list_meals(page).await
+    }
+    async fn change_meal(&self, id: MealId, change: Change<NewMeal, MealPatch>, expected: Option<Version>) -> Result<Meal, ChangeError> {
+        self.update_meal(id, change, expected).await
+    }
+    async fn remove_meal(&self, id: MealId, expected: Option<Version>) -> Result<(), RemoveError> {
+        self.delete_meal(id, expected).await
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Option<OrderView>, StoreError> {
+        self.read_order(id).await
+    }
+    async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError> {
+        self.list_orders(filter).await
+    }
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        self.count_orders().await
+    }
+    async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError> {
+        self.read_snapshots(requests).await
+    }
+
+    async fn place(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {
+        self.place_orders(requests).await
+    }
+    async fn cancel(&self, requests: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError> {
+        self.cancel_orders(requests).await
+    }
+    async fn delete(&self, requests: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError> {
+        self.delete_orders(requests).await
+    }
+
+    async fn enlist(&self) -> Result<IncarnationId, StoreError> {
+        self.begin_incarnation().await
+    }
+    async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError> {
+        self.hold_incarnation(incarnation).await
+    }
+    async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
+        self.claim_orders(owner, &claim).await
+    }
+    async fn adopt(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+        self.adopt_orders(owner, limit).await
+    }
+    async fn complete(&self, owner: IncarnationId, orders: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+        self.complete_orders(owner, orders).await
+    }
+    async fn hand_back(&self, owner: IncarnationId) -> Result<u64, StoreError> {
+        self.release_orders(owner).await
+    }
+
+    fn floor(&self) -> OrderId {
+        self.floor.get()
+    }
+    async fn maintain(&self) -> Result<(), StoreError> {
+        self.keep_up().await
+    }
+}

@@ -1,0 +1,89 @@
+//! Deletes orders that have ended: softly, and one version up, so that sockets hear of it.
+
+use std::collections::HashMap;
+
+use galley_protocol::{Deleted, Order, OrderId, Version};
+use sqlx::postgres::PgRow;
+
+use super::rows::{get, moment, order, order_columns, parse, time};
+use super::{Postgres, SETTLE_TRIES, index, unsettled};
+use crate::StoreError;
+use crate::requests::{DeleteRequest, DeleteVerdict};
+use crate::verdict::against_delete;
+
+impl Postgres {
+    /// Tries again what the first statement could not delete and the second one found free: somebody else was in between.
+    pub(super) async fn delete_orders(&self, requests: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError> {
+        let mut verdicts: Vec<Option<DeleteVerdict>> = vec![None; requests.len()];
+        for _ in 0..SETTLE_TRIES {
+            let open: Vec<usize> = (0..requests.len()).filter(|&index| verdicts[index].is_none()).collect();
+            let asked: Vec<&DeleteRequest> = open.iter().map(|&index| &requests[index]).collect();
+            for row in &self.update_deleted(&asked).await? {
+                verdicts[open[index(get(row, "n")?)?]] = Some(deleted(row)?);
+            }
+            let rest: Vec<usize> = open.into_iter().filter(|&index| verdicts[index].is_none()).collect();
+            if rest.is_empty() {
+                break;
+            }
+            let found = self.orders_by_id(rest.iter().map(|&index| requests[index].order_id)).await?;
+            for index in rest {
+                let request = &requests[index];
+                verdicts[index] = against_delete(request, found.get(&request.order_id));
+            }
+        }
+        verdicts.into_iter().map(|verdict| verdict.ok_or_else(unsettled)).collect()
+    }
+
+    /// Of the requests for one order the first that fits wins.
+    async fn update_deleted(&self, asked: &[&DeleteRequest]) -> Result<Vec<PgRow>, StoreError> {
+        let ids: Vec<i64> = asked.iter().map(|request| request.order_id.get()).collect();
+        let heroes: Vec<Option<i64>> = asked.iter().map(|request| request.hero_id.map(i64::from)).collect();
+        let expected: Vec<Option<i32>> = asked.iter().map(|request| request.expected.map(|version| version.0)).collect();
+        self.rows(|| {
+            sqlx::query(concat!(
+                "/* delete_orders */
+                 with locked as materialized (
+                     select id, hero_id, version from orders
+                     where id = any($1) and status in (2, 3) and deleted_time is null order by id for update
+                 ), winners as materialized (
+                     select distinct on (locked.id) locked.id, asked.n
+                     from unnest($1::bigint[], $2::bigint[], $3::int[]) with ordinality as asked(id, hero_id, expected, n)
+                     join locked on locked.id = asked.id
+                         and locked.hero_id = coalesce(asked.hero_id, locked.hero_id)
+                         and locked.version = coalesce(asked.expected, locked.version)
+                     order by locked.id, asked.n
+                 )
+                 update orders set deleted_time = greatest(", moment!(), ", completed_time), version = orders.version + 1
+                 from winners where orders.id = winners.id and orders.deleted_time is null
+                 returning winners.n, orders.id, orders.hero_id, orders.version, orders.deleted_time"
+            ))
+            .bind(&ids)
+            .bind(&heroes)
+            .bind(&expected)
+        })
+        .await
+    }
+
+    /// The orders as they are, without the deleted ones.
+    pub(super) async fn orders_by_id(
+        &self,
+        ids: impl Iterator<Item = OrderId>,
+    ) -> Result<HashMap<OrderId, Order>, StoreError> {
+        let ids: Vec<i64> = ids.map(OrderId::get).collect();
+        let rows = self.rows(|| {
+            sqlx::query(concat!(
+                "/* orders_by_id */ select ", order_columns!(), " from orders where id = any($1) and deleted_time is null"
+            ))
+            .bind(&ids)
+        });
+        rows.await?.iter().map(|row| order(row).map(|order| (order.id, order))).collect()
+    }
+}
+
+fn deleted(row: &PgRow) -> Result<DeleteVerdict, StoreError> {
+    Ok(DeleteVerdict::Deleted {
+        deleted: Deleted { order_id: parse::<i64, _>(row, "id")?, version: Version(get(row, "version")?) },
+        hero_id: parse::<i64, _>(row, "hero_id")?,
+        time: time(row, "deleted_time")?,
+    })
+}

@@ -1,0 +1,164 @@
+//! Moves the floor up and forgets what is old. Every process may call this at any time; what several do at once is done once.
+//!
+//! Ids are assigned before commit. The floor therefore never passes the greatest id that was assigned [`LAG`] ago, and stands
+//! still while a statement from before is still about to commit. It must never pass an order that is active.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Postgres;
+use super::rows::get;
+use crate::{RETENTION, StoreError};
+
+/// How far the floor lags behind.
+const LAG: Duration = Duration::from_secs(30);
+/// The least time between two marks, so that at most `LAG / MARK_STEP` and one more are remembered.
+const MARK_STEP: Duration = Duration::from_secs(2);
+/// How many ids one statement looks at, and how many statements move the floor in one call; the rest waits for the next.
+const FLOOR_WINDOW: i64 = 200_000;
+const FLOOR_STEPS: usize = 20;
+/// How often old rows are forgotten, how many by one statement, and by how many statements; the rest waits for the next time.
+const FORGET_STEP: Duration = Duration::from_secs(30);
+const FORGET_CHUNK: i64 = 5_000;
+const FORGET_STEPS: usize = 10;
+
+/// What a process remembers from one call to the next.
+#[derive(Default)]
+pub(super) struct Upkeep {
+    /// The greatest id assigned at a moment, oldest first.
+    marks: Mutex<VecDeque<(Instant, i64)>>,
+    forgotten: Mutex<Option<Instant>>,
+}
+
+impl Upkeep {
+    /// Remembers the greatest id assigned by now, and tells the one of at least [`LAG`] ago.
+    fn mark(&self, now: Instant, id: i64) -> Option<i64> {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        if marks.back().is_none_or(|(time, _)| now - *time >= MARK_STEP) {
+            marks.push_back((now, id));
+        }
+        while marks.get(1).is_some_and(|(time, _)| now - *time >= LAG) {
+            marks.pop_front();
+        }
+        marks.front().filter(|(time, _)| now - *time >= LAG).map(|(_, id)| *id)
+    }
+
+    /// Whether it is time to forget.
+    fn is_forgetful(&self, now: Instant) -> bool {
+        let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = forgotten.is_none_or(|time| now - time >= FORGET_STEP);
+        if due {
+            *forgotten = Some(now);
+        }
+        due
+    }
+}
+
+impl Postgres {
+    pub(super) async fn keep_up(&self) -> Result<(), StoreError> {
+        let now = Instant::now();
+        let rows = self.rows(|| {
+            sqlx::query("/* assigned */ select case when is_called then last_value else 0 end as id from order_ids")
+        });
+        let assigned = rows.await?.first().map(|row| get(row, "id")).transpose()?;
+        if let Some(settled) = assigned.and_then(|id| self.upkeep.mark(now, id)) {
+            self.move_floor(settled).await?;
+        }
+        self.read_floor().await?;
+        if self.upkeep.is_forgetful(now) {
+            self.forget_deleted().await?;
+            self.forget_keys().await?;
+        }
+        Ok(())
+    }
+
+    async fn move_floor(&self, settled: i64) -> Result<(), StoreError> {
+        for _ in 0..FLOOR_STEPS {
+            let rows = self.rows(|| {
+                sqlx::query(
+                    "/* move_floor */
+                     with lowest as materialized (
+                         select orders.id from orders, watermark
+                         where orders.id >= watermark.floor and orders.id < watermark.floor + $2 and status in (0, 1)
+                         order by orders.id limit 1
+                     ), target as materialized (
+                         select least($1 + 1, watermark.floor + $2, (select id from lowest)) as floor from watermark
+                     )
+                     update watermark set floor = target.floor from target
+                     where watermark.floor < target.floor
+                       and not exists (
+                           select from pg_stat_activity
+                           where datname = current_database() and application_name = 'galley'
+                             and xact_start < clock_timestamp() - make_interval(secs => $3::float8)
+                       )
+                     returning watermark.floor",
+                )
+                .bind(settled)
+                .bind(FLOOR_WINDOW)
+                .bind((LAG - Duration::from_secs(5)).as_secs_f64())
+            });
+            if rows.await?.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn read_floor(&self) -> Result<(), StoreError> {
+        let rows = self.rows(|| sqlx::query("/* floor */ select floor from watermark")).await?;
+        rows.iter().try_for_each(|row| get(row, "floor").map(|floor| self.floor.raise(floor)))
+    }
+
+    async fn forget_deleted(&self) -> Result<(), StoreError> {
+        for _ in 0..FORGET_STEPS {
+            let rows = self.rows(|| {
+                sqlx::query(
+                    "/* forget_deleted */
+                     with old as materialized (
+                         select id from orders where deleted_time < now() - make_interval(secs => $1::float8)
+                         limit $2 for update skip locked
+                     )
+                     delete from orders using old where orders.id = old.id
+                     returning orders.id",
+                )
+                .bind(RETENTION.as_secs_f64())
+                .bind(FORGET_CHUNK)
+            });
+            if rows.await?.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes through the orders by rising id, once, up to the first one that is not old.
+    async fn forget_keys(&self) -> Result<(), StoreError> {
+        for _ in 0..FORGET_STEPS {
+            let rows = self.rows(|| {
+                sqlx::query(
+                    "/* forget_keys */
+                     with chunk as materialized (
+                         select orders.id, key, order_time < now() - make_interval(secs => $1::float8) as old
+                         from orders, watermark where orders.id >= watermark.key_floor order by orders.id limit $2
+                     ), old as materialized (
+                         select id, key from chunk where id < coalesce((select min(id) from chunk where not old), 9223372036854775807)
+                     ), forgotten as (
+                         update orders set key = null, key_scope = null from old where orders.id = old.id and old.key is not null
+                     )
+                     update watermark set key_floor = newest.id + 1 from (select max(id) as id from old) as newest
+                     where watermark.key_floor <= newest.id
+                     returning watermark.key_floor",
+                )
+                .bind(RETENTION.as_secs_f64())
+                .bind(FORGET_CHUNK)
+            });
+            if rows.await?.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,51 @@
+//! Brings the schema up to date, and tells whether it is. A schema newer than this program is fine: migrations only add, so
+//! that old and new processes run side by side.
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{Connection, PgConnection};
+
+use super::Postgres;
+use super::rows::get;
+use super::session::refusal;
+use crate::StoreError;
+use crate::migrations::{newest, outdated};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
+
+impl Postgres {
+    /// On a connection without time-outs, for a migration takes as long as it takes. An advisory lock keeps others waiting.
+    pub(super) async fn apply_migrations(&self) -> Result<(), StoreError> {
+        let mut connection = PgConnection::connect_with(&self.options).await.map_err(|error| refusal(&error))?;
+        let applied = crate::migrations::tolerant(&MIGRATIONS).run(&mut connection).await;
+        applied.map_err(|error| match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => refusal(&error),
+            other => StoreError::Failed(other.to_string()),
+        })?;
+        connection.close().await.map_err(|error| refusal(&error))?;
+        self.read_floor().await
+    }
+
+    pub(super) async fn check_schema(&self) -> Result<(), StoreError> {
+        if !self.has_table("_sqlx_migrations").await? {
+            return Err(outdated());
+        }
+        let rows = self.rows(|| {
+            sqlx::query("/* schema */ select exists (select from _sqlx_migrations where version = $1 and success) as current")
+                .bind(newest(&MIGRATIONS))
+        });
+        match rows.await?.first().map(|row| get(row, "current")).transpose()? {
+            Some(true) => Ok(()),
+            _ => Err(outdated()),
+        }
+    }
+
+    /// Reads the floor, when there is one already.
+    pub(super) async fn read_first_floor(&self) -> Result<(), StoreError> {
+        if self.has_table("watermark").await? { self.read_floor().await } else { Ok(()) }
+    }
+
+    async fn has_table(&self, name: &str) -> Result<bool, StoreError> {
+        let rows = self.rows(|| sqlx::query("/* has_table */ select to_regclass($1) is not null as there").bind(name)).await?;
+        rows.first().map_or(Ok(false), |row| get(row, "there"))
+    }
+}

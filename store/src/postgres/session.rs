@@ -1,0 +1,122 @@
+//! How statements reach PostgreSQL. Every statement commits by itself, so that no transaction waits for this process.
+//!
+//! A statement ends within [`STATEMENT_TIMEOUT`] on the server's side; when the server is silent for longer, the
+//! connection is thrown away here. A collision with another transaction is tried again [`RETRIES`] times, then it is
+//! [`StoreError::Unavailable`]. Never retry here what the server may have carried out.
+
+use std::io;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rand::RngExt;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::query::Query;
+use sqlx::{Connection, PgPool, Postgres as Database};
+use tokio::time::{sleep, timeout};
+
+use super::Postgres;
+use crate::{STATEMENT_TIMEOUT, StoreError};
+
+/// The connections of one process. One more request waits [`ACQUIRE_TIMEOUT`], then it is refused.
+const MAX_CONNECTIONS: u32 = 8;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longer than the server takes to give up by itself.
+const ANSWER_TIMEOUT: Duration = STATEMENT_TIMEOUT.saturating_add(Duration::from_secs(1));
+/// A connection idle for longer is tested before it is used: the server may have restarted meanwhile.
+const IDLE_TRUST: Duration = Duration::from_secs(1);
+/// How often a statement that collided is tried again.
+const RETRIES: u32 = 3;
+/// The most milliseconds before it is tried again.
+const RETRY_PAUSE: u64 = 50;
+
+/// A statement with its arguments.
+pub(super) type Ask<'q> = Query<'q, Database, PgArguments>;
+
+/// Reads the URL. The reason why it cannot be read never quotes it, for it may hold a password.
+pub(super) fn options(url: &str) -> Result<PgConnectOptions, String> {
+    let options = PgConnectOptions::from_str(url).map_err(|error| match error {
+        sqlx::Error::Configuration(cause) => cause.to_string(),
+        _ => "cannot be read".to_owned(),
+    })?;
+    let keepalive = [("tcp_keepalives_idle", "5"), ("tcp_keepalives_interval", "1"), ("tcp_keepalives_count", "3")];
+    Ok(options.application_name("galley").options([("jit", "off")]).options(keepalive))
+}
+
+pub(super) fn pool(options: PgConnectOptions) -> PgPool {
+    let limits = [("statement_timeout", "5s"), ("lock_timeout", "4s"), ("idle_in_transaction_session_timeout", "5s")];
+    PgPoolOptions::new()
+        .max_connections(MAX_CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, metadata| {
+            Box::pin(async move {
+                if metadata.idle_for > IDLE_TRUST {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(options.options(limits))
+}
+
+impl Postgres {
+    /// Runs one statement, and waits until it has committed.
+    pub(super) async fn rows<'q>(&self, ask: impl Fn() -> Ask<'q> + Send + Sync) -> Result<Vec<PgRow>, StoreError> {
+        let mut tries = 0;
+        loop {
+            match self.once(ask()).await {
+                Err(error) if tries < RETRIES && is_collision(&error) => {
+                    tries += 1;
+                    let pause = rand::rng().random_range(1..=RETRY_PAUSE);
+                    sleep(Duration::from_millis(pause)).await;
+                }
+                answer => return answer.map_err(|error| refusal(&error)),
+            }
+        }
+    }
+
+    async fn once(&self, ask: Ask<'_>) -> Result<Vec<PgRow>, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        if let Ok(answer) = timeout(ANSWER_TIMEOUT, ask.fetch_all(&mut *connection)).await {
+            return answer;
+        }
+        drop(connection.detach());
+        Err(silence())
+    }
+}
+
+/// The error of a server that does not answer.
+pub(super) fn silence() -> sqlx::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into()
+}
+
+fn code(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error().and_then(|error| error.code()).map(String::from)
+}
+
+/// A deadlock or a failure to serialize: nothing was done.
+fn is_collision(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| matches!(code.as_str(), "40P01" | "40001"))
+}
+
+/// The error for the caller. SQLSTATE: 08 connection, 40 rolled back, 53 resources, 55P03 lock not available, 57014 time-out,
+/// 57P0x shutdown, 25006 read-only, as a standby is.
+pub(super) fn refusal(error: &sqlx::Error) -> StoreError {
+    let away = match code(error) {
+        Some(code) => {
+            matches!(code.get(..2), Some("08" | "40" | "53"))
+                || code.starts_with("57P0")
+                || matches!(code.as_str(), "55P03" | "57014" | "25006")
+        }
+        None => matches!(
+            error,
+            sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed
+        ),
+    };
+    if away { StoreError::Unavailable(error.to_string()) } else { StoreError::Failed(error.to_string()) }
+}

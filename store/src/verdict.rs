@@ -1,0 +1,46 @@
+//! What stands against a request, judged from the row it met, alike in both stores.
+
+use galley_protocol::{HeroId, Order, Version};
+
+use crate::{CancelRequest, CancelVerdict, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict};
+
+/// The verdict on a request whose key was found with this order.
+pub(crate) fn repeated(request: &PlaceRequest, found: &Order) -> PlaceVerdict {
+    if (request.hero_id, request.meal_id) == (found.hero_id, found.meal_id) {
+        PlaceVerdict::Replayed(found.clone())
+    } else {
+        PlaceVerdict::KeyReused
+    }
+}
+
+/// Why the order cannot be cancelled; nothing when it can.
+pub(crate) fn against_cancel(request: &CancelRequest, found: Option<&Order>) -> Option<CancelVerdict> {
+    let Some(order) = seen(found, request.hero_id) else { return Some(CancelVerdict::NotFound) };
+    if is_stale(order, request.expected) {
+        Some(CancelVerdict::Stale(order.clone()))
+    } else if order.status.is_active() {
+        None
+    } else {
+        Some(CancelVerdict::AlreadyFinished(order.clone()))
+    }
+}
+
+/// Why the order cannot be deleted; nothing when it can.
+pub(crate) fn against_delete(request: &DeleteRequest, found: Option<&Order>) -> Option<DeleteVerdict> {
+    let Some(order) = seen(found, request.hero_id) else { return Some(DeleteVerdict::NotFound) };
+    if is_stale(order, request.expected) {
+        Some(DeleteVerdict::Stale(order.clone()))
+    } else if order.status.is_active() {
+        Some(DeleteVerdict::NotFinished(order.clone()))
+    } else {
+        None
+    }
+}
+
+fn seen(found: Option<&Order>, hero_id: Option<HeroId>) -> Option<&Order> {
+    found.filter(|order| hero_id.is_none_or(|hero_id| hero_id == order.hero_id))
+}
+
+fn is_stale(order: &Order, expected: Option<Version>) -> bool {
+    expected.is_some_and(|expected| expected != order.version)
+}

@@ -1,0 +1,58 @@
+//! An answer over HTTP.
+
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+/// An answer, whole.
+#[derive(Debug)]
+pub struct Answer {
+    /// What was asked, for the message of a failure.
+    pub question: String,
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub text: String,
+}
+
+impl Answer {
+    /// Expects this status, and gives the JSON of the body; `null` when there is none.
+    #[must_use]
+    pub fn is(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}: {}", self.question, self.text);
+        self.json()
+    }
+
+    /// Expects a problem (RFC 9457) of this type, whole.
+    #[must_use]
+    pub fn problem(self, status: u16, slug: &str) -> Value {
+        let question = self.question.clone();
+        assert_eq!(self.header("content-type"), "application/problem+json", "{question}: {} {}", self.status, self.text);
+        let problem = self.is(status);
+        assert_eq!(problem["type"], format!("/problems/{slug}"), "{question}: {problem}");
+        assert_eq!(problem["status"], status, "{question}: {problem}");
+        for field in ["title", "detail"] {
+            assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{question}: {problem}");
+        }
+        for secret in ["SELECT", "select ", "sqlx", "postgres", "sqlite", ".rs:", "/home/", env!("CARGO_PKG_VERSION")] {
+            assert!(!problem.to_string().contains(secret), "{question}: {problem} shows {secret}");
+        }
+        problem
+    }
+
+    /// The JSON of the body; `null` when there is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        if self.text.is_empty() {
+            return Value::Null;
+        }
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{}: {error}: {}", self.question, self.text))
+    }
+
+    /// A header; empty when it is absent.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("our headers are ASCII"))
+    }
+}

@@ -1,0 +1,216 @@
+//! A client with verbs over REST and the WebSocket.
+
+use std::pin::Pin;
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::json::{id, list, text};
+use crate::patience::{until, within};
+use crate::{Answer, Socket};
+
+/// Somebody who uses the service at one gateway.
+#[derive(Clone, Debug)]
+pub struct Client {
+    base: String,
+    http: reqwest::Client,
+}
+
+/// A request that is sent when it is awaited.
+pub struct Call {
+    question: String,
+    request: RequestBuilder,
+}
+
+impl Client {
+    /// For the gateway at this URL.
+    #[must_use]
+    pub fn new(base: &str) -> Self {
+        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        Self { base: base.to_owned(), http: http.build().expect("a client without TLS") }
+    }
+
+    /// The URL of the gateway.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// A request.
+    #[must_use]
+    pub fn call(&self, method: Method, path: &str) -> Call {
+        let question = format!("{method} {path}");
+        Call { request: self.http.request(method, format!("{}{path}", self.base)), question }
+    }
+
+    /// `GET`.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Call {
+        self.call(Method::GET, path)
+    }
+
+    /// `POST` with a JSON body.
+    #[must_use]
+    pub fn post(&self, path: &str, body: &Value) -> Call {
+        self.call(Method::POST, path).json(body)
+    }
+
+    /// `PUT` with a JSON body.
+    #[must_use]
+    pub fn put(&self, path: &str, body: &Value) -> Call {
+        self.call(Method::PUT, path).json(body)
+    }
+
+    /// `PATCH` with a JSON body.
+    #[must_use]
+    pub fn patch(&self, path: &str, body: &Value) -> Call {
+        self.call(Method::PATCH, path).json(body)
+    }
+
+    /// `DELETE`.
+    #[must_use]
+    pub fn delete(&self, path: &str) -> Call {
+        self.call(Method::DELETE, path)
+    }
+
+    /// Creates a hero and gives its id.
+    pub async fn create_hero(&self, name: &str, allergies: &[&str]) -> i64 {
+        let body = json!({"name": name, "planet": "Earth", "allergies": allergies});
+        id(&self.post("/heroes", &body).await.is(201))
+    }
+
+    /// Creates a meal and gives its id.
+    pub async fn create_meal(&self, name: &str, ingredients: &[&str]) -> i64 {
+        let body = json!({"name": name, "price": 9.5, "origin_planet": "Mars", "ingredients": ingredients});
+        id(&self.post("/meals", &body).await.is(201))
+    }
+
+    /// Creates a hero and a meal that agree with each other.
+    pub async fn create_hero_and_meal(&self) -> (i64, i64) {
+        (self.create_hero("Zoé", &[]).await, self.create_meal("Soup", &["water"]).await)
+    }
+
+    /// Places an order, and gives it as the answer shows it.
+    pub async fn place(&self, hero_id: i64, meal_id: i64) -> Value {
+        self.post("/orders", &json!({"hero_id": hero_id, "meal_id": meal_id})).await.is(202)
+    }
+
+    /// Cancels an order.
+    #[must_use]
+    pub fn cancel(&self, order_id: i64) -> Call {
+        self.post(&format!("/orders/{order_id}/cancel"), &json!({}))
+    }
+
+    /// Reads an order.
+    pub async fn order(&self, order_id: i64) -> Value {
+        self.get(&format!("/orders/{order_id}")).await.is(200)
+    }
+
+    /// Reads every page of a list.
+    pub async fn all(&self, path: &str) -> Vec<Value> {
+        let (mut items, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let more = if path.contains('?') { '&' } else { '?' };
+            let page = self.get(&format!("{path}{more}limit=100{cursor}")).await.is(200);
+            items.extend_from_slice(list(&page, "items"));
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return items,
+            }
+        }
+    }
+
+    /// Waits until an order has this status.
+    pub async fn until_status(&self, order_id: i64, status: &str) -> Value {
+        let what = format!("order {order_id} is {status}");
+        until(&what, async || Some(self.order(order_id).await).filter(|order| text(order, "status") == status)).await
+    }
+
+    /// Waits until no order at all has one of these statuses.
+    pub async fn until_none(&self, statuses: &[&str]) {
+        let filter: String = statuses.iter().map(|status| format!("&status={status}")).collect();
+        let path = format!("/orders?limit=1{filter}");
+        until(&format!("no order is {statuses:?}"), async || {
+            let answer = self.get(&path).await;
+            (answer.status == 200 && list(&answer.json(), "items").is_empty()).then_some(())
+        })
+        .await;
+    }
+
+    /// Opens a socket of a hero and takes its welcome.
+    pub async fn connect(&self, hero_id: i64) -> Socket {
+        self.connect_with(&format!("?hero_id={hero_id}")).await
+    }
+
+    /// Opens a socket of a hero that resumes after a cursor.
+    pub async fn resume(&self, hero_id: i64, cursor: &str) -> Socket {
+        self.connect_with(&format!("?hero_id={hero_id}&cursor={cursor}")).await
+    }
+
+    /// Opens a socket with this query, and takes its welcome.
+    pub async fn connect_with(&self, query: &str) -> Socket {
+        Socket::open(&self.socket_url(query)).await.unwrap_or_else(|error| panic!("/ws{query}: {error}"))
+    }
+
+    /// The status that a refused handshake is answered with, and its problem.
+    pub async fn refused(&self, query: &str) -> (u16, Value) {
+        match Socket::open(&self.socket_url(query)).await {
+            Err(tokio_tungstenite::tungstenite::Error::Http(response)) => {
+                let body = response.body().as_deref().unwrap_or_default();
+                (response.status().as_u16(), serde_json::from_slice(body).expect("a problem"))
+            }
+            other => panic!("/ws{query}: {other:?}"),
+        }
+    }
+
+    /// Where the sockets are.
+    #[must_use]
+    pub fn socket_url(&self, query: &str) -> String {
+        format!("{}/ws{query}", self.base.replacen("http", "ws", 1))
+    }
+}
+
+impl Call {
+    /// Adds a header.
+    #[must_use]
+    pub fn header(self, name: &str, value: &str) -> Self {
+        Self { request: self.request.header(name, value), ..self }
+    }
+
+    /// Sets a JSON body.
+    #[must_use]
+    pub fn json(self, body: &Value) -> Self {
+        Self { request: self.request.json(body), ..self }
+    }
+
+    /// Sets a body as it is.
+    #[must_use]
+    pub fn body(self, body: impl Into<reqwest::Body>) -> Self {
+        Self { request: self.request.body(body), ..self }
+    }
+
+    /// Sends it; an error when nobody answers.
+    ///
+    /// # Errors
+    /// When the connection is refused or cut.
+    pub async fn try_send(self) -> Result<Answer, reqwest::Error> {
+        let Self { question, request } = self;
+        within(&question, async {
+            let response = request.send().await?;
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            let text = response.text().await?;
+            Ok(Answer { question: question.clone(), status, headers, text })
+        })
+        .await
+    }
+}
+
+impl IntoFuture for Call {
+    type Output = Answer;
+    type IntoFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let question = self.question.clone();
+        Box::pin(async move { self.try_send().await.unwrap_or_else(|error| panic!("{question}: {error:?}")) })
+    }
+}

@@ -1,0 +1,44 @@
+//! The command line, as somebody at a terminal uses it.
+
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::Client;
+use crate::patience::within;
+use crate::program::{command, path_of};
+
+/// What a command said, and its exit code.
+#[derive(Debug)]
+pub struct Said {
+    /// The exit code.
+    pub code: i32,
+    /// Its data.
+    pub stdout: String,
+    /// Its messages.
+    pub stderr: String,
+}
+
+/// Runs a program of this workspace with these arguments and variables to its end.
+pub async fn run(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Said {
+    let mut command = tokio::process::Command::from(command(path_of(program)));
+    command.args(arguments).envs(variables.iter().copied()).current_dir(std::env::temp_dir()).kill_on_drop(true);
+    let what = format!("{program} {}", arguments.join(" "));
+    let Output { status, stdout, stderr } = within(&what, command.output()).await.expect("it can be run");
+    let text = |bytes| String::from_utf8(bytes).expect("the programs speak UTF-8");
+    Said { code: status.code().expect("no signal ended it"), stdout: text(stdout), stderr: text(stderr) }
+}
+
+impl Client {
+    /// Runs `galley` with these arguments against this gateway.
+    pub async fn galley(&self, arguments: &[&str]) -> Said {
+        run("galley", arguments, &[("GALLEY_URL", self.base())]).await
+    }
+
+    /// The same with `--json`, and expects it to succeed.
+    pub async fn galley_json(&self, arguments: &[&str]) -> Value {
+        let said = self.galley(&[arguments, &["--json"]].concat()).await;
+        assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{arguments:?}: {said:?}");
+        if said.stdout.is_empty() { Value::Null } else { serde_json::from_str(&said.stdout).expect("JSON") }
+    }
+}

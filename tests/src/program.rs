@@ -1,0 +1,142 @@
+//! A process that a test started.
+//!
+//! Every stack and every server of a test holds its processes as [`Program`]s. Guarantees that a process is signalled by
+//! its own pid only, and only before it is reaped, and that it is dead when its `Program` is gone; when that is because the test
+//! fails, what the process said is printed. Must never leave a process behind.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, kill_process};
+use tokio::sync::watch;
+
+pub use rustix::process::Signal;
+
+use crate::patience::within;
+
+/// The lines that are kept; at the bound the oldest is forgotten.
+const MAX_LINES: usize = 5_000;
+
+type Lines = VecDeque<String>;
+
+/// A process with what it said.
+#[derive(Debug)]
+pub struct Program {
+    name: String,
+    child: Child,
+    /// Nobody sends any more when both outputs have ended, and that is when the process has.
+    lines: watch::Receiver<Lines>,
+}
+
+/// Where a program of this workspace is: beside the tests.
+#[must_use]
+pub fn path_of(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a running program has a path");
+    let folder = test.ancestors().nth(2).expect("tests are built into a folder of the target directory");
+    let path = folder.join(name);
+    assert!(path.exists(), "there is no {}: run `cargo build --workspace --bins` first", path.display());
+    path
+}
+
+/// A command that knows nothing of the environment of the tests but the search path.
+#[must_use]
+pub fn command(path: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(path);
+    command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).env("RUST_BACKTRACE", "1");
+    command.stdin(Stdio::null());
+    command
+}
+
+impl Program {
+    /// Starts it.
+    #[must_use]
+    pub fn start(name: &str, command: &mut Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        let (said, lines) = watch::channel(Lines::new());
+        listen(child.stdout.take().expect("it is piped"), said.clone());
+        listen(child.stderr.take().expect("it is piped"), said);
+        Self { name: name.to_owned(), child, lines }
+    }
+
+    /// Waits for a line that contains `part`, said before or now.
+    pub async fn line(&mut self, part: &str) -> String {
+        let find = |lines: &Lines| lines.iter().find(|line| line.contains(part)).cloned();
+        let found = within(part, self.lines.wait_for(|lines| find(lines).is_some())).await;
+        let line = found.ok().and_then(|lines| find(&lines));
+        line.unwrap_or_else(|| panic!("{} ended before it said {part:?}:\n{}", self.name, self.log()))
+    }
+
+    /// Waits for its end.
+    pub async fn exit(&mut self) -> ExitStatus {
+        let what = format!("the end of {}", self.name);
+        // Both outputs end with the process: the wait below is short.
+        let ended = self.lines.wait_for(|_| false);
+        drop(within(&what, ended).await);
+        self.child.wait().expect("a child can be waited for")
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&mut self, signal: Signal) {
+        let running = self.child.try_wait().expect("a child can be waited for").is_none();
+        assert!(running, "{} has ended before its signal", self.name);
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a pid is a positive integer");
+        kill_process(pid, signal).unwrap_or_else(|error| panic!("cannot signal {}: {error}", self.name));
+    }
+
+    /// Kills it with -9, and waits until it is gone.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it was killed");
+    }
+
+    /// Asks it with SIGTERM to leave, and expects exit code 0.
+    pub async fn stop(&mut self) {
+        self.signal(Signal::TERM);
+        let status = self.exit().await;
+        assert!(status.success(), "{} ended with {status}:\n{}", self.name, self.log());
+    }
+
+    /// Ends it at once with SIGQUIT, for programs that clean up after themselves then, and waits until it is gone.
+    pub fn quit(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.signal(Signal::QUIT);
+            self.child.wait().expect("it was asked to end at once");
+        }
+    }
+
+    /// What it said.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.lines.borrow().iter().fold(String::new(), |mut log, line| {
+            writeln!(log, "{line}").expect("writing to memory does not fail");
+            log
+        })
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let killed = self.child.kill().and_then(|()| self.child.wait());
+        if std::thread::panicking() {
+            eprintln!("---- {} said ({killed:?}) ----\n{}", self.name, self.log());
+        }
+    }
+}
+
+fn listen(output: impl Read + Send + 'static, said: watch::Sender<Lines>) {
+    let read = move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            said.send_modify(|lines| {
+                if lines.len() == MAX_LINES {
+                    lines.pop_front();
+                }
+                lines.push_back(line);
+            });
+        }
+    };
+    std::thread::Builder::new().name("listen".to_owned()).spawn(read).expect("a thread");
+}

@@ -1,0 +1,54 @@
+//! A Redis of a test's own, that it may break.
+
+use crate::Program;
+use crate::patience::until;
+use crate::port;
+use crate::program::command;
+
+/// A `redis-server` that keeps nothing; killed when dropped.
+#[derive(Debug)]
+pub struct RedisServer {
+    port: u16,
+    program: Program,
+}
+
+impl RedisServer {
+    /// Starts one and waits for it.
+    pub async fn start() -> Self {
+        let port = port::free();
+        let server = Self { port, program: launch(port) };
+        server.ready().await;
+        server
+    }
+
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Kills it; everything it held is lost.
+    pub fn kill(&mut self) {
+        self.program.kill();
+    }
+
+    /// Starts it again, empty, at the same address.
+    pub async fn restart(&mut self) {
+        self.program = launch(self.port);
+        self.ready().await;
+    }
+
+    async fn ready(&self) {
+        let client = redis::Client::open(self.url()).expect("a URL");
+        until("redis-server", async || {
+            let mut connection = client.get_multiplexed_async_connection().await.ok()?;
+            redis::cmd("PING").query_async::<String>(&mut connection).await.ok()
+        })
+        .await;
+    }
+}
+
+fn launch(port: u16) -> Program {
+    let options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"];
+    Program::start("redis-server", command("redis-server").args(options).arg(port.to_string()))
+}

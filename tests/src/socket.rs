@@ -1,0 +1,170 @@
+//! A WebSocket of a client.
+
+use std::collections::VecDeque;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use crate::patience::within;
+
+/// An open socket.
+#[derive(Debug)]
+pub struct Socket {
+    /// The first frame.
+    pub welcome: Value,
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// Frames that came while another was waited for.
+    waiting: VecDeque<Value>,
+    commands: i64,
+}
+
+impl Socket {
+    /// Opens a socket and takes its welcome.
+    ///
+    /// # Errors
+    /// When the handshake fails.
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        let (stream, _) = within("the handshake", connect_async(url)).await?;
+        let mut socket = Self { welcome: Value::Null, stream, waiting: VecDeque::new(), commands: 0 };
+        socket.welcome = socket.next().await;
+        assert_eq!(socket.welcome["type"], "welcome");
+        Ok(socket)
+    }
+
+    /// The next frame.
+    pub async fn next(&mut self) -> Value {
+        match self.waiting.pop_front() {
+            Some(frame) => frame,
+            None => self.read().await,
+        }
+    }
+
+    /// The first frame that will do, of those that have not been taken; the others stay.
+    pub async fn until(&mut self, what: &str, will_do: impl Fn(&Value) -> bool) -> Value {
+        if let Some(at) = self.waiting.iter().position(&will_do) {
+            return self.waiting.remove(at).expect("it was found there");
+        }
+        within(what, async {
+            loop {
+                let frame = self.read().await;
+                if will_do(&frame) {
+                    return frame;
+                }
+                self.waiting.push_back(frame);
+            }
+        })
+        .await
+    }
+
+    /// The next frame of this type.
+    pub async fn until_type(&mut self, kind: &str) -> Value {
+        self.until(&format!("a frame of type {kind}"), |frame| frame["type"] == kind).await
+    }
+
+    /// The order in its next `order` frame with this status.
+    pub async fn until_status(&mut self, order_id: i64, status: &str) -> Value {
+        let will_do = |frame: &Value| frame["order"]["id"] == order_id && frame["order"]["status"] == status;
+        let what = format!("order {order_id} is {status}");
+        self.until(&what, |frame| frame["type"] == "order" && will_do(frame)).await["order"].take()
+    }
+
+    /// Sends a command under an id of its own, and gives its answer.
+    pub async fn ask(&mut self, mut command: Value) -> Value {
+        self.commands += 1;
+        let id = json!(format!("ask-{}", self.commands));
+        command["id"] = id.clone();
+        self.say(&command.to_string()).await;
+        self.until(&format!("the answer to {command}"), |frame| frame["id"] == id).await
+    }
+
+    /// Sends a command that must be carried out.
+    pub async fn reply(&mut self, command: Value) -> Value {
+        let answer = self.ask(command).await;
+        assert_eq!(answer["type"], "reply", "{answer}");
+        answer
+    }
+
+    /// Sends a command that must be refused, and gives the problem.
+    pub async fn problem(&mut self, command: Value) -> Value {
+        let mut answer = self.ask(command).await;
+        assert_eq!(answer["type"], "error", "{answer}");
+        answer["problem"].take()
+    }
+
+    /// Sends a text frame as it is.
+    pub async fn say(&mut self, text: &str) {
+        self.send(Message::text(text)).await;
+    }
+
+    /// Sends any message.
+    pub async fn send(&mut self, message: Message) {
+        within("the send", self.stream.send(message)).await.expect("the socket is open");
+    }
+
+    /// The orders, by version, of the `order` frames that came so far and up to now: whatever the gateway had sent before
+    /// it answered a ping.
+    pub async fn order_frames_so_far(&mut self) -> Vec<Value> {
+        let pong = self.ask(json!({"type": "ping"})).await;
+        assert_eq!(pong["type"], "pong");
+        let frames = std::mem::take(&mut self.waiting);
+        frames.into_iter().filter(|frame| frame["type"] == "order").map(|mut frame| frame["order"].take()).collect()
+    }
+
+    /// Waits for a native pong.
+    pub async fn until_pong(&mut self) -> Vec<u8> {
+        within("a pong", async {
+            loop {
+                if let Message::Pong(payload) = self.message().await.expect("the socket is open") {
+                    return payload.to_vec();
+                }
+            }
+        })
+        .await
+    }
+
+    /// Reads to the end, and gives the close code.
+    pub async fn close_code(&mut self) -> u16 {
+        within("the close", async {
+            loop {
+                match self.message().await {
+                    Some(Message::Close(Some(frame))) => return frame.code.into(),
+                    Some(_) => {}
+                    None => panic!("the socket ended without a close code"),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Closes like a browser whose page goes away.
+    pub async fn close(mut self) {
+        within("the close", async {
+            self.stream.close(None).await.expect("the socket is open");
+            while self.stream.next().await.is_some_and(|message| message.is_ok()) {}
+        })
+        .await;
+    }
+
+    async fn read(&mut self) -> Value {
+        within("a frame", async {
+            loop {
+                match self.message().await {
+                    Some(Message::Text(text)) => {
+                        assert!(!text.contains('\n'), "a frame is one line: {text}");
+                        return serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+                    }
+                    Some(Message::Ping(_) | Message::Pong(_)) => {}
+                    other => panic!("no text frame but {other:?}"),
+                }
+            }
+        })
+        .await
+    }
+
+    async fn message(&mut self) -> Option<Message> {
+        self.stream.next().await.and_then(Result::ok)
+    }
+}

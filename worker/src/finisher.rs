@@ -1,0 +1,55 @@
+//! Completes what is due.
+//!
+//! One task. Everything due goes in one guarded statement; while one commits the next batch fills, so that no timer stands between
+//! a claim without delay and its completion. A batch that failed is kept and tried again: nothing is lost, and meanwhile the
+//! worker, late, takes no more. It must never publish what has not committed.
+
+use std::sync::Arc;
+
+use galley_bus::Backoff;
+use galley_protocol::{Order, OrderId, Update};
+use galley_store::StoreError;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::kitchen::Kitchen;
+use crate::preparation::Due;
+
+/// Runs until told to stop; then completes what is due by then.
+pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
+    loop {
+        let due = kitchen.take_due();
+        if !due.is_empty() {
+            complete(&kitchen, &due).await;
+        } else if stop.run_until_cancelled(kitchen.due()).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Completes a batch, however long it takes. Those left out were cancelled or are another worker's by now.
+async fn complete(kitchen: &Kitchen, due: &[Due]) {
+    let ids: Vec<OrderId> = due.iter().map(|due| due.id).collect();
+    let mut backoff = Backoff::AWAY;
+    let mut repeated = false;
+    let completed: Vec<Order> = loop {
+        match kitchen.store.complete(kitchen.owner, &ids).await {
+            Ok(completed) => break completed,
+            Err(error) => {
+                repeated |= matches!(error, StoreError::Unavailable(_));
+                kitchen.outage.note("complete", &error);
+            }
+        }
+        backoff.wait().await;
+    };
+    let now = Instant::now();
+    for due in due {
+        metrics::histogram!("galley_completion_lag_seconds").record((now - due.at).as_secs_f64());
+    }
+    metrics::counter!("galley_orders_completed_total").increment(completed.len() as u64);
+    let updates: Vec<Update> = completed.iter().map(|order| kitchen.update(order)).collect();
+    kitchen.tell(&updates).await;
+    if repeated {
+        kitchen.tell_again(&ids, completed.iter().map(|order| order.id)).await;
+    }
+}

@@ -1,0 +1,39 @@
+//! Keeps the incarnation alive and the store tidy. Two tasks, so that slow tidying never makes a living worker look dead.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::kitchen::Kitchen;
+
+const PULSE: Duration = Duration::from_millis(500);
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Shows that this worker lives, until told to stop.
+pub(crate) async fn keep_alive(kitchen: Arc<Kitchen>, stop: CancellationToken) {
+    every(PULSE, &stop, async || match kitchen.store.keep_alive(kitchen.owner).await {
+        Ok(()) => kitchen.outage.is_over(),
+        Err(error) => kitchen.outage.note("keep_alive", &error),
+    })
+    .await;
+}
+
+/// Moves the floor up and forgets what is old, until told to stop.
+pub(crate) async fn maintain(kitchen: Arc<Kitchen>, stop: CancellationToken) {
+    every(UPKEEP, &stop, async || {
+        if let Err(error) = kitchen.store.maintain().await {
+            kitchen.outage.note("maintain", &error);
+        }
+    })
+    .await;
+}
+
+async fn every(period: Duration, stop: &CancellationToken, act: impl AsyncFn()) {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        act().await;
+    }
+}

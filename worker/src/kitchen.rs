@@ -1,0 +1,208 @@
+//! What the parts of a worker share: the store, the bus, the orders in preparation, and two flags.
+//!
+//! Locks are held for moments and never across an await. Nothing here talks to the store or the bus but [`Kitchen::tell`] and
+//! [`Kitchen::tell_again`].
+
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use galley_bus::{BusError, SharedBus};
+use galley_protocol::{IncarnationId, Order, OrderId, Status, Update};
+use galley_store::{Claim, ClaimFrom, Claimed, MAX_BATCH, Store, StoreError};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::outage::Outage;
+use crate::preparation::{Due, Preparation};
+
+/// The most orders that one worker holds. Beyond, it takes no more; they stay on the queue, for others.
+const MAX_HELD: usize = 200_000;
+
+/// How late completions may be. Beyond, the worker takes no more orders until it has caught up.
+const MAX_LAG: Duration = Duration::from_secs(1);
+
+/// What the parts of a worker share.
+pub(crate) struct Kitchen {
+    /// The database.
+    pub(crate) store: Arc<dyn Store>,
+    /// The bus.
+    pub(crate) bus: SharedBus,
+    /// Who this worker is.
+    pub(crate) owner: IncarnationId,
+    /// What is known of the database's health.
+    pub(crate) outage: Outage,
+    delay: RangeInclusive<Duration>,
+    preparation: Mutex<Preparation>,
+    armed: Notify,
+    full: watch::Sender<bool>,
+    bus_away: watch::Sender<bool>,
+    doubt: AtomicBool,
+}
+
+impl Kitchen {
+    /// An empty kitchen.
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        bus: SharedBus,
+        owner: IncarnationId,
+        delay: RangeInclusive<Duration>,
+        outage: Outage,
+    ) -> Self {
+        Self {
+            store,
+            bus,
+            owner,
+            outage,
+            delay,
+            preparation: Mutex::default(),
+            armed: Notify::new(),
+            full: watch::Sender::new(false),
+            bus_away: watch::Sender::new(false),
+            doubt: AtomicBool::new(false),
+        }
+    }
+
+    /// Claims orders. After a failure nobody knows whether it took them: that raises the doubt.
+    pub(crate) async fn claim(&self, from: ClaimFrom<'_>) -> Result<Vec<Claimed>, StoreError> {
+        let claimed = self.store.claim(self.owner, Claim { from, delay: self.delay.clone() }).await;
+        if let Err(error) = &claimed {
+            self.doubt("claim", error);
+        }
+        claimed
+    }
+
+    /// Takes note of a failure after which this worker may own orders that it does not know of.
+    pub(crate) fn doubt(&self, question: &'static str, error: &StoreError) {
+        self.outage.note(question, error);
+        if matches!(error, StoreError::Unavailable(_)) {
+            self.doubt.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether this worker may own orders that it does not know of; no longer after this.
+    pub(crate) fn take_doubt(&self) -> bool {
+        self.doubt.swap(false, Ordering::Relaxed)
+    }
+
+    /// Arms what was claimed or adopted, unless it ended at once.
+    pub(crate) fn arm(&self, claimed: &[Claimed]) {
+        let now = Instant::now();
+        {
+            let mut preparation = self.preparation();
+            for Claimed { order, due_in } in claimed.iter().filter(|claimed| claimed.order.status == Status::InProgress) {
+                preparation.arm(Due { at: now + *due_in, id: order.id });
+            }
+        }
+        for Claimed { order, .. } in claimed {
+            if let Some(reason) = order.reason {
+                let reason = format!("{reason:?}").to_lowercase();
+                metrics::counter!("galley_orders_cancelled_total", "reason" => reason).increment(1);
+            }
+        }
+        self.weigh();
+        self.armed.notify_one();
+    }
+
+    /// Takes at most a batch of orders that are due.
+    pub(crate) fn take_due(&self) -> Vec<Due> {
+        let due = self.preparation().take_due(Instant::now(), MAX_BATCH);
+        self.weigh();
+        due
+    }
+
+    /// Waits until an order is due or others were armed, which may be due at once.
+    pub(crate) async fn due(&self) {
+        let next = self.preparation().next_due();
+        let due = async {
+            match next {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = due => {}
+            () = self.armed.notified() => {}
+        }
+    }
+
+    /// Waits until there is room for more orders.
+    pub(crate) async fn room(&self) {
+        let kept = self.full.subscribe().wait_for(|full| !full).await.map(drop);
+        kept.expect("the kitchen keeps the sender");
+    }
+
+    /// Whether the dispatch queue can be read, for whoever wants to know at once.
+    pub(crate) fn watch_bus(&self) -> watch::Receiver<bool> {
+        self.bus_away.subscribe()
+    }
+
+    /// The dispatch queue cannot be read, or it can.
+    pub(crate) fn set_bus_away(&self, error: Option<&BusError>) {
+        let changed = self.bus_away.send_if_modified(|away| std::mem::replace(away, error.is_some()) != error.is_some());
+        match error {
+            Some(error) if changed => tracing::warn!(%error, "the queue is away; orders are claimed from the database"),
+            None if changed => tracing::info!("the queue is back"),
+            _ => {}
+        }
+    }
+
+    /// The update of this state.
+    pub(crate) fn update(&self, order: &Order) -> Update {
+        Update::of(order, self.store.floor())
+    }
+
+    /// The updates of orders that were claimed: two for one that was cancelled in the same breath.
+    pub(crate) fn updates(&self, claimed: &[Claimed]) -> Vec<Update> {
+        let mut updates = Vec::with_capacity(claimed.len());
+        for Claimed { order, .. } in claimed {
+            let started = if order.status == Status::Cancelled { order.as_started() } else { None };
+            updates.extend(started.iter().map(|started| self.update(started)));
+            updates.push(self.update(order));
+        }
+        updates
+    }
+
+    /// Publishes. When it fails listeners find a hole and ask the database.
+    pub(crate) async fn tell(&self, updates: &[Update]) {
+        for batch in updates.chunks(MAX_BATCH) {
+            if let Err(error) = self.bus.announce(&[], batch).await {
+                metrics::counter!("galley_worker_publish_errors_total").increment(1);
+                tracing::debug!(%error, "updates were not published");
+                return;
+            }
+        }
+    }
+
+    /// Publishes the present state of orders that changed without an answer: the statement was repeated, and those that it had
+    /// changed the first time were left out the second.
+    pub(crate) async fn tell_again(&self, asked: &[OrderId], answered: impl Iterator<Item = OrderId>) {
+        let answered: HashSet<OrderId> = answered.collect();
+        let mut updates = Vec::new();
+        for id in asked.iter().filter(|id| !answered.contains(id)) {
+            match self.store.order(*id).await {
+                Ok(found) => updates.extend(found.map(|view| self.update(&view.order))),
+                Err(error) => self.outage.note("order", &error),
+            }
+        }
+        self.tell(&updates).await;
+    }
+
+    fn weigh(&self) {
+        let (held, next) = {
+            let preparation = self.preparation();
+            (preparation.len(), preparation.next_due())
+        };
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+        metrics::gauge!("galley_orders_in_preparation").set(held as f64);
+        let late = next.is_some_and(|at| at.elapsed() > MAX_LAG);
+        let full = held >= MAX_HELD || late;
+        self.full.send_if_modified(|was| std::mem::replace(was, full) != full);
+    }
+
+    fn preparation(&self) -> MutexGuard<'_, Preparation> {
+        self.preparation.lock().expect("nothing panics while it holds this lock")
+    }
+}

@@ -1,0 +1,44 @@
+//! The worker as a program: it processes orders. Start any number of instances.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use galley_launch::{Backends, Failure, HealthConfig, LogConfig, WaitConfig};
+use galley_worker::{Config, Worker};
+use tokio_util::sync::CancellationToken;
+
+/// The worker of Galley: it claims orders, prepares them and completes them. Any number of instances share a PostgreSQL
+/// and a Redis; the orders of one that dies are taken over by the others.
+#[derive(Parser)]
+#[command(name = "galley-worker", version, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(flatten)]
+    backends: Backends,
+    #[command(flatten)]
+    worker: Config,
+    #[command(flatten)]
+    health: HealthConfig,
+    #[command(flatten)]
+    wait: WaitConfig,
+    #[command(flatten)]
+    log: LogConfig,
+}
+
+const EXAMPLES: &str = "\
+The schema must be there: `galley migrate` brings it.
+
+Example:
+  DATABASE_URL=postgres://galley@localhost/galley REDIS_URL=redis://localhost galley-worker";
+
+fn main() -> ExitCode {
+    let arguments: Arguments = galley_launch::parse();
+    let log = arguments.log.clone();
+    galley_launch::run(&log, async |stop| work(arguments, stop).await)
+}
+
+async fn work(arguments: Arguments, stop: CancellationToken) -> Result<(), Failure> {
+    let (store, bus) = arguments.backends.open(&arguments.wait.begin(&stop)).await?;
+    let worker = Worker::new(arguments.worker, store.clone(), bus);
+    arguments.health.beside(store.as_ref(), worker.run(stop)).await;
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! Reads the dispatch queue and claims.
+//!
+//! One task. It guarantees that an entry is settled only after its claim committed, and right then, so that the pending list is
+//! short and nobody takes over an order that is only waiting. It must never claim while there is no room.
+
+use std::sync::Arc;
+
+use galley_bus::{Backoff, Entry, Queue};
+use galley_protocol::OrderId;
+use galley_store::{ClaimFrom, MAX_BATCH, StoreError};
+use tokio_util::sync::CancellationToken;
+
+use crate::kitchen::Kitchen;
+
+/// Runs until told to stop; then finishes the batch at hand.
+pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
+    let Some(mut queue) = stop.run_until_cancelled(open(&kitchen)).await else { return };
+    let mut backoff = Backoff::AWAY;
+    loop {
+        let reading = async {
+            kitchen.room().await;
+            queue.next(MAX_BATCH).await
+        };
+        let Some(read) = stop.run_until_cancelled(reading).await else { return };
+        match read {
+            Ok(entries) => {
+                kitchen.set_bus_away(None);
+                backoff.reset();
+                if !entries.is_empty() {
+                    serve(&kitchen, &mut *queue, &entries, &stop).await;
+                }
+            }
+            Err(error) => {
+                kitchen.set_bus_away(Some(&error));
+                stop.run_until_cancelled(backoff.wait()).await;
+            }
+        }
+    }
+}
+
+async fn open(kitchen: &Kitchen) -> Box<dyn Queue> {
+    let mut backoff = Backoff::AWAY;
+    loop {
+        match kitchen.bus.queue(kitchen.owner).await {
+            Ok(queue) => return queue,
+            Err(error) => kitchen.set_bus_away(Some(&error)),
+        }
+        backoff.wait().await;
+    }
+}
+
+/// Claims what the entries name and settles them. Told to stop while the database is away it leaves them: they come back.
+async fn serve(kitchen: &Kitchen, queue: &mut dyn Queue, entries: &[Entry], stop: &CancellationToken) {
+    let ids: Vec<OrderId> = entries.iter().map(|entry| entry.order_id).collect();
+    let mut backoff = Backoff::AWAY;
+    let mut repeated = false;
+    let claimed = loop {
+        match kitchen.claim(ClaimFrom::Entries(&ids)).await {
+            Ok(claimed) => break claimed,
+            // Repeating will not cure it; the sweeper tries these orders again, one step slower.
+            Err(StoreError::Failed(_)) => break Vec::new(),
+            Err(StoreError::Unavailable(_)) => repeated = true,
+        }
+        if stop.run_until_cancelled(backoff.wait()).await.is_none() {
+            return;
+        }
+    };
+    kitchen.arm(&claimed);
+    metrics::counter!("galley_orders_claimed_total", "from" => "queue").increment(claimed.len() as u64);
+    if let Err(error) = queue.settle(entries, &kitchen.updates(&claimed)).await {
+        tracing::debug!(%error, "entries were not settled; they come back and find nothing to do");
+    }
+    if repeated {
+        kitchen.tell_again(&ids, claimed.iter().map(|claimed| claimed.order.id)).await;
+    }
+}

@@ -51,7 +51,8 @@ const HEROES: [DemoHero; 6] = [
 pub async fn seed(store: &dyn Store) -> Result<(), StoreError> {
     let page = ListPage { limit: 1, after: None, name_contains: None };
     let orders = OrderFilter { limit: 1, ..OrderFilter::default() };
-    if !(store.meals(&page).await?.is_empty() && store.heroes(&page).await?.is_empty() && store.orders(&orders).await?.is_empty()) {
+    if !(store.meals(&page).await?.is_empty() && store.heroes(&page).await?.is_empty() && store.orders(&orders).await?.is_empty())
+    {
         return Ok(());
     }
     for meal in &MEALS {

@@ -58,12 +58,17 @@ async fn serve(arguments: ServeArguments, stop: CancellationToken) -> Result<(),
     }
     let bus = BusConfig { url: arguments.redis_url, namespace: arguments.namespace.namespace };
     let bus = open_bus(&bus, &patience).await?;
-    let gateway = Gateway::bind(arguments.gateway, store.clone(), bus.clone()).await.map_err(|error| match error {
+    let gateway = Gateway::bind(arguments.gateway, store.clone(), bus.clone()).map_err(|error| match error {
         BindError::Config { .. } => Failure::Usage(error.to_string()),
         BindError::Io { .. } => Failure::failed(error),
     })?;
     let worker = Worker::new(arguments.worker, store, bus);
     galley_launch::announce(gateway.address());
-    tokio::join!(gateway.run(stop.clone()), worker.run(stop));
-    Ok(())
+    // When the worker dies, the gateway leaves too: half a service is none.
+    let work = async {
+        let _end = stop.clone().drop_guard();
+        worker.run(stop.clone()).await
+    };
+    let ((), result) = tokio::join!(gateway.run(stop.clone()), work);
+    result.map_err(Failure::failed)
 }

@@ -8,6 +8,7 @@ use clap::Args;
 
 /// The settings of a gateway: flags, then environment, then defaults.
 #[derive(Args, Clone, Debug)]
+#[group(id = "gateway")]
 pub struct Config {
     /// Address to listen on; port 0 picks a free one
     #[arg(long, env = "GALLEY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]

@@ -19,9 +19,10 @@ struct Files;
 
 /// `GET /` and the files it needs.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new()
-        .route("/", get(|headers: HeaderMap| async move { serve("index.html", &headers) }))
-        .route("/assets/{*path}", get(|Path(path): Path<String>, headers: HeaderMap| async move { serve(&format!("assets/{path}"), &headers) }))
+    Router::new().route("/", get(|headers: HeaderMap| async move { serve("index.html", &headers) })).route(
+        "/assets/{*path}",
+        get(|Path(path): Path<String>, headers: HeaderMap| async move { serve(&format!("assets/{path}"), &headers) }),
+    )
 }
 
 fn serve(path: &str, headers: &HeaderMap) -> Response {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use galley_bus::SharedBus;
 use galley_protocol::{Deleted, Order, OrderId, Problem, ProblemType, Update};
 use galley_store::{
-    CancelRequest, CancelVerdict, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict, Snapshot, SnapshotRequest, Store, StoreError,
+    CancelRequest, CancelVerdict, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict, Snapshot, SnapshotRequest, Store,
+    StoreError,
 };
 use tokio_util::task::TaskTracker;
 
@@ -82,8 +83,10 @@ impl Desk {
             match verdict(answer).await? {
                 PlaceVerdict::Placed(order) => Ok(Placed { order, replayed: false }),
                 PlaceVerdict::Replayed(order) => Ok(Placed { order, replayed: true }),
-                PlaceVerdict::KeyReused => Err(Problem::new(ProblemType::IdempotencyKeyReused)
-                    .with_detail("this key came before with another hero or meal")),
+                PlaceVerdict::KeyReused => {
+                    Err(Problem::new(ProblemType::IdempotencyKeyReused)
+                        .with_detail("this key came before with another hero or meal"))
+                }
                 PlaceVerdict::HeroNotFound => {
                     Err(Problem::new(ProblemType::HeroNotFound).with_detail(format!("there is no hero {hero_id}")))
                 }
@@ -179,7 +182,11 @@ async fn verdict<A>(answer: Result<Answer<A>, Full>) -> Result<A, Problem> {
     }
 }
 
-async fn place(store: Arc<dyn Store>, announcer: Announcer, requests: Vec<PlaceRequest>) -> Result<Vec<PlaceVerdict>, StoreError> {
+async fn place(
+    store: Arc<dyn Store>,
+    announcer: Announcer,
+    requests: Vec<PlaceRequest>,
+) -> Result<Vec<PlaceVerdict>, StoreError> {
     let verdicts = store.place(&requests).await?;
     let floor = store.floor();
     let (mut orders, mut updates) = (Vec::new(), Vec::new());
@@ -193,7 +200,11 @@ async fn place(store: Arc<dyn Store>, announcer: Announcer, requests: Vec<PlaceR
     Ok(verdicts)
 }
 
-async fn cancel(store: Arc<dyn Store>, announcer: Announcer, requests: Vec<CancelRequest>) -> Result<Vec<CancelVerdict>, StoreError> {
+async fn cancel(
+    store: Arc<dyn Store>,
+    announcer: Announcer,
+    requests: Vec<CancelRequest>,
+) -> Result<Vec<CancelVerdict>, StoreError> {
     let verdicts = store.cancel(&requests).await?;
     let floor = store.floor();
     let updates = verdicts.iter().filter_map(|verdict| match verdict {
@@ -204,7 +215,11 @@ async fn cancel(store: Arc<dyn Store>, announcer: Announcer, requests: Vec<Cance
     Ok(verdicts)
 }
 
-async fn delete(store: Arc<dyn Store>, announcer: Announcer, requests: Vec<DeleteRequest>) -> Result<Vec<DeleteVerdict>, StoreError> {
+async fn delete(
+    store: Arc<dyn Store>,
+    announcer: Announcer,
+    requests: Vec<DeleteRequest>,
+) -> Result<Vec<DeleteVerdict>, StoreError> {
     let verdicts = store.delete(&requests).await?;
     let floor = store.floor();
     let updates = verdicts.iter().filter_map(|verdict| match *verdict {

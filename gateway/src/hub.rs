@@ -126,13 +126,7 @@ impl Hub {
 
     /// How many sockets there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.all.len()
-    }
-
-    /// Whether there is no socket.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.all.is_empty()
     }
 }

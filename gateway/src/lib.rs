@@ -69,11 +69,11 @@ pub enum BindError {
 }
 
 impl Gateway {
-    /// Takes the address; connections wait until [`Gateway::run`].
+    /// Takes the address; connections wait until [`Gateway::run`]. Within a tokio runtime.
     ///
     /// # Errors
     /// [`BindError`], of which [`BindError::Config`] cannot be cured by waiting.
-    pub async fn bind(config: Config, store: Arc<dyn Store>, bus: SharedBus) -> Result<Self, BindError> {
+    pub fn bind(config: Config, store: Arc<dyn Store>, bus: SharedBus) -> Result<Self, BindError> {
         if !config.listen.ip().is_loopback() && !config.insecure_no_auth {
             return Err(BindError::Config(format!(
                 "refusing to listen on {} without authentication: anybody who reaches it could do anything; \
@@ -132,12 +132,11 @@ impl Gateway {
 
 /// Sends every socket away, each at its own random moment within the window, and waits for them.
 async fn leave(state: &AppState, window: Duration) {
-    tracing::info!(sockets = state.hub.len(), ?window, "leaving");
-    let mut random = rand::rng();
-    state.hub.for_each(|outbox| outbox.leave(window.mul_f64(random.random_range(0.0..=1.0))));
+    tracing::info!(sockets = state.hub.count(), ?window, "leaving");
+    state.hub.for_each(|outbox| outbox.leave(window.mul_f64(rand::rng().random_range(0.0..=1.0))));
     state.sockets.close();
     if tokio::time::timeout(window + GRACE, state.sockets.wait()).await.is_err() {
-        tracing::warn!(sockets = state.hub.len(), "some sockets did not go in time; they are cut");
+        tracing::warn!(sockets = state.hub.count(), "some sockets did not go in time; they are cut");
     }
 }
 

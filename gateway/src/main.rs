@@ -7,7 +7,7 @@ use galley_gateway::{BindError, Config, Gateway};
 use galley_launch::{Backends, Failure, LogConfig, WaitConfig};
 use tokio_util::sync::CancellationToken;
 
-/// The gateway of Galley: REST, WebSocket, SSE and the dashboard. Any number of instances share a PostgreSQL and a Redis.
+/// The gateway of Galley: REST, WebSocket, SSE and the dashboard. Any number of instances share a database and a Redis.
 #[derive(Parser)]
 #[command(name = "galley-gateway", version, after_help = EXAMPLES)]
 struct Arguments {
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 
 async fn serve(arguments: Arguments, stop: CancellationToken) -> Result<(), Failure> {
     let (store, bus) = arguments.backends.open(&arguments.wait.begin(&stop)).await?;
-    let gateway = Gateway::bind(arguments.gateway, store, bus).await.map_err(|error| match error {
+    let gateway = Gateway::bind(arguments.gateway, store, bus).map_err(|error| match error {
         BindError::Config { .. } => Failure::Usage(error.to_string()),
         BindError::Io { .. } => Failure::failed(error),
     })?;

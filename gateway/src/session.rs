@@ -239,7 +239,9 @@ async fn leave(leaving: &mut Option<std::pin::Pin<Box<tokio::time::Sleep>>>) {
 
 fn welcome(role: &Role) -> String {
     let welcome = match role {
-        Role::Staff => Welcome { hero: None, resume: Resume::Fresh, orders: &[], deleted: &[], cursor: None, help: words::STAFF_HELP },
+        Role::Staff => {
+            Welcome { hero: None, resume: Resume::Fresh, orders: &[], deleted: &[], cursor: None, help: words::STAFF_HELP }
+        }
         Role::Hero(snapshot, since) => {
             let resume = match since {
                 None => Resume::Fresh,

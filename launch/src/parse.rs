@@ -46,10 +46,7 @@ mod tests {
                 "error: invalid value 'x' for '--number <NUMBER>': invalid digit found in string",
             ),
             (&["p"], "error: the following required arguments were not provided: --number <NUMBER> --word <WORD>"),
-            (
-                &["p", "--numbr", "1"],
-                "error: unexpected argument '--numbr' found tip: a similar argument exists: '--number'",
-            ),
+            (&["p", "--numbr", "1"], "error: unexpected argument '--numbr' found tip: a similar argument exists: '--number'"),
         ] {
             let error = Program::try_parse_from(arguments).expect_err("a bad command line");
             assert_eq!(one_line(&error), expected);

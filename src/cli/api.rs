@@ -42,7 +42,8 @@ pub struct Answer {
 impl Remote {
     /// Prepares to ask.
     pub fn open(self) -> Result<Api, Failure> {
-        let builder = Client::builder().timeout(self.timeout).no_proxy().user_agent(concat!("galley/", env!("CARGO_PKG_VERSION")));
+        let builder =
+            Client::builder().timeout(self.timeout).no_proxy().user_agent(concat!("galley/", env!("CARGO_PKG_VERSION")));
         Ok(Api { client: builder.build().map_err(Failure::failed)?, remote: self })
     }
 
@@ -51,6 +52,11 @@ impl Remote {
         let mut url = self.url.clone();
         url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
         url
+    }
+
+    /// The gateway's address, for messages.
+    pub fn name(&self) -> &str {
+        self.url.as_str().trim_end_matches('/')
     }
 }
 
@@ -78,7 +84,7 @@ impl Api {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        let url = &self.remote.url;
+        let url = self.remote.name();
         if error.is_timeout() {
             return Failure::Failed(format!("{url} did not answer within {:?}", self.remote.timeout));
         }
@@ -103,13 +109,14 @@ impl Answer {
     }
 }
 
-/// What an answer that is not good says.
+/// What an answer that is not good says: its problem, or the beginning of whatever a proxy put in its place.
 fn refused(status: StatusCode, body: &str) -> Failure {
-    Failure::Failed(explain(body).unwrap_or_else(|| format!("the answer is {status}")))
+    let beginning = || body.chars().take(300).collect::<String>();
+    Failure::Failed(explain(body).unwrap_or_else(|| format!("the answer is {status} {}", beginning())))
 }
 
 /// The innermost error says it best: "Connection refused".
-fn root_cause(error: &dyn std::error::Error) -> String {
+pub fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;

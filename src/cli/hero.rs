@@ -33,7 +33,7 @@ pub enum HeroCommand {
         id: HeroId,
     },
     /// Add a hero
-    #[command(after_help = "Example:\n  galley hero create --name Mistral --planet Mars --allergy gluten --allergy œuf")]
+    #[command(after_help = "Example:\n  galley hero create --name Mistral --planet Mars --allergies gluten --allergies œuf")]
     Create {
         #[command(flatten)]
         remote: Remote,
@@ -44,11 +44,13 @@ pub enum HeroCommand {
         #[arg(long, value_parser = Planet::parse)]
         planet: Planet,
         /// Something it cannot eat; repeat for more
-        #[arg(long = "allergy", value_name = "ALLERGY", value_parser = Allergy::parse)]
+        #[arg(long, alias = "allergy", value_name = "ALLERGY", value_parser = Allergy::parse)]
         allergies: Vec<Allergy>,
     },
     /// Change some fields of a hero
-    #[command(after_help = "Examples:\n  galley hero update 1 --planet Venus\n  galley hero update 1 --no-allergies --if-version 2")]
+    #[command(
+        after_help = "Examples:\n  galley hero update 1 --planet Venus\n  galley hero update 1 --no-allergies --if-version 2"
+    )]
     Update {
         #[command(flatten)]
         remote: Remote,
@@ -84,7 +86,7 @@ pub struct Changes {
     #[arg(long, value_parser = Planet::parse)]
     planet: Option<Planet>,
     /// Something it cannot eat, in place of all allergies before; repeat for more
-    #[arg(long = "allergy", value_name = "ALLERGY", value_parser = Allergy::parse)]
+    #[arg(long, alias = "allergy", value_name = "ALLERGY", value_parser = Allergy::parse)]
     allergies: Vec<Allergy>,
     /// It can eat everything
     #[arg(long, conflicts_with = "allergies")]

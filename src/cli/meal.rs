@@ -33,7 +33,9 @@ pub enum MealCommand {
         id: MealId,
     },
     /// Put a meal on the menu
-    #[command(after_help = "Example:\n  galley meal create --name Soup --price 12.50 --origin-planet Mars --ingredient leek")]
+    #[command(
+        after_help = "Example:\n  galley meal create --name Soup --price 12.50 --origin-planet Mars --ingredients leek --ingredients milk"
+    )]
     Create {
         #[command(flatten)]
         remote: Remote,
@@ -41,7 +43,7 @@ pub enum MealCommand {
         #[arg(long, value_parser = MealName::parse)]
         name: MealName,
         /// What is in it; repeat for more
-        #[arg(long = "ingredient", value_name = "INGREDIENT", value_parser = Ingredient::parse)]
+        #[arg(long, alias = "ingredient", value_name = "INGREDIENT", value_parser = Ingredient::parse)]
         ingredients: Vec<Ingredient>,
         /// What it costs, with at most two decimal places
         #[arg(long, value_parser = parse_price)]
@@ -87,7 +89,7 @@ pub struct Changes {
     #[arg(long, value_parser = MealName::parse)]
     name: Option<MealName>,
     /// What is in it, in place of all ingredients before; repeat for more
-    #[arg(long = "ingredient", value_name = "INGREDIENT", value_parser = Ingredient::parse)]
+    #[arg(long, alias = "ingredient", value_name = "INGREDIENT", value_parser = Ingredient::parse)]
     ingredients: Vec<Ingredient>,
     /// Nothing is in it
     #[arg(long, conflicts_with = "ingredients")]

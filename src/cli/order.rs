@@ -69,6 +69,9 @@ pub enum OrderCommand {
         /// Why
         #[arg(long, value_name = "TEXT", value_parser = ReasonText::parse)]
         reason: Option<ReasonText>,
+        /// Only while it has this version
+        #[arg(long, value_name = "VERSION")]
+        if_version: Option<i32>,
     },
     /// Delete an order that has ended; one that is active is cancelled instead
     #[command(after_help = "Example:\n  galley order delete 7 --if-version 3")]
@@ -116,10 +119,10 @@ pub async fn run(command: OrderCommand) -> Result<(), Failure> {
             let request = if let Some(key) = key { request.header("Idempotency-Key", key.as_str().as_bytes()) } else { request };
             api.ask(request).await?.print(show)
         }
-        OrderCommand::Cancel { remote, id, reason } => {
+        OrderCommand::Cancel { remote, id, reason, if_version } => {
             let api = remote.open()?;
             let body = reason.map_or_else(|| json!({}), |reason| json!({"reason": reason}));
-            let request = api.request(Method::POST, &format!("/orders/{id}/cancel")).json(&body);
+            let request = api.guarded(Method::POST, &format!("/orders/{id}/cancel"), if_version).json(&body);
             api.ask(request).await?.print(show)
         }
         OrderCommand::Delete { remote, id, reason, if_version } => {

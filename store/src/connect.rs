@@ -1,9 +1,11 @@
-//! Opens the store that a URL names.
+//! Opens the store that a URL names. No error tells the URL's password.
 
 use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::postgres::Postgres;
+use crate::sqlite::Sqlite;
 use crate::{Store, StoreError};
 
 /// Why a store was not opened.
@@ -15,15 +17,20 @@ pub enum ConnectError {
     /// Another process serves this file.
     #[error("the database is busy: {0}")]
     Busy(String),
-    /// The database is away.
+    /// The database is away, or does not let us in.
     #[error(transparent)]
     Unavailable(#[from] StoreError),
 }
 
-/// Opens the store that `url` names.
+/// Opens the store that `url` names: `postgres://…`, or `sqlite://` and the path of a file, which is made when it is not
+/// there. The schema stays as it is; see [`Store::migrate`].
 ///
 /// # Errors
 /// [`ConnectError`].
 pub async fn connect(url: &str) -> Result<Arc<dyn Store>, ConnectError> {
-    Err(ConnectError::BadUrl(url.to_owned()))
+    match url.split_once(':') {
+        Some(("postgres" | "postgresql", _)) => Ok(Arc::new(Postgres::connect(url).await?)),
+        Some(("sqlite", _)) => Ok(Arc::new(Sqlite::connect(url).await?)),
+        _ => Err(ConnectError::BadUrl("must begin with postgres:// or sqlite://".to_owned())),
+    }
 }

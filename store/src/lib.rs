@@ -1,4 +1,4 @@
-//! The only crate that speaks SQL: PostgreSQL and SQLite behind one trait.
+//! The only crate that speaks SQL: `PostgreSQL` and `SQLite` behind one trait.
 //!
 //! The database is the truth. Every transition is one guarded statement – it names the status it expects and raises the
 //! version by one – so that whoever gets no row back has lost the race and does nothing. What a method returns has been
@@ -7,8 +7,14 @@
 //! Everything a hero waits for comes in batches: one statement, one commit, a verdict for each request in the order of the
 //! requests. Callers bound the batches at [`MAX_BATCH`].
 
+mod change;
 mod connect;
+mod floor;
+mod migrations;
+mod postgres;
 pub mod requests;
+mod sqlite;
+mod verdict;
 
 use std::time::Duration;
 
@@ -21,8 +27,8 @@ use thiserror::Error;
 
 pub use connect::{ConnectError, connect};
 pub use requests::{
-    CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, KeyScope, ListPage, OrderFilter,
-    PlaceRequest, PlaceVerdict, RemoveError, Snapshot, SnapshotRequest,
+    CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, KeyScope,
+    ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, Snapshot, SnapshotRequest,
 };
 
 /// The most requests in one batch.
@@ -67,7 +73,12 @@ pub trait Store: Send + Sync + 'static {
     /// Lists heroes by rising id.
     async fn heroes(&self, page: &ListPage) -> Result<Vec<Hero>, StoreError>;
     /// Replaces a hero, or some of its fields.
-    async fn change_hero(&self, id: HeroId, change: Change<NewHero, HeroPatch>, expected: Option<Version>) -> Result<Hero, ChangeError>;
+    async fn change_hero(
+        &self,
+        id: HeroId,
+        change: Change<NewHero, HeroPatch>,
+        expected: Option<Version>,
+    ) -> Result<Hero, ChangeError>;
     /// Deletes a hero that has no active order; its ended orders stay readable.
     async fn remove_hero(&self, id: HeroId, expected: Option<Version>) -> Result<(), RemoveError>;
 
@@ -78,7 +89,12 @@ pub trait Store: Send + Sync + 'static {
     /// Lists meals by rising id.
     async fn meals(&self, page: &ListPage) -> Result<Vec<Meal>, StoreError>;
     /// Replaces a meal, or some of its fields.
-    async fn change_meal(&self, id: MealId, change: Change<NewMeal, MealPatch>, expected: Option<Version>) -> Result<Meal, ChangeError>;
+    async fn change_meal(
+        &self,
+        id: MealId,
+        change: Change<NewMeal, MealPatch>,
+        expected: Option<Version>,
+    ) -> Result<Meal, ChangeError>;
     /// Deletes a meal on which no order is active; ended orders on it stay readable.
     async fn remove_meal(&self, id: MealId, expected: Option<Version>) -> Result<(), RemoveError>;
 
@@ -93,7 +109,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Places orders. Of requests with the same key in one batch the first places, the others replay it.
     async fn place(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError>;
-    /// Cancels orders that are PENDING or IN_PROGRESS at a hero's request.
+    /// Cancels orders that are PENDING or `IN_PROGRESS` at a hero's request.
     async fn cancel(&self, requests: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError>;
     /// Deletes orders that have ended.
     async fn delete(&self, requests: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError>;
@@ -102,13 +118,13 @@ pub trait Store: Send + Sync + 'static {
     async fn enlist(&self) -> Result<IncarnationId, StoreError>;
     /// Makes sure that the incarnation is still seen alive, and makes it so again after the database was away.
     async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError>;
-    /// Takes PENDING orders: each becomes IN_PROGRESS, owned by `owner` and due after a random delay, or is CANCELLED at once
+    /// Takes PENDING orders: each becomes `IN_PROGRESS`, owned by `owner` and due after a random delay, or is CANCELLED at once
     /// because of an allergy or because its hero or meal is gone. Orders that are not PENDING are left out of the answer.
     async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError>;
-    /// Takes over at most `limit` orders IN_PROGRESS whose owner is dead or handed them back, with their due time. One that has
+    /// Takes over at most `limit` orders `IN_PROGRESS` whose owner is dead or handed them back, with their due time. One that has
     /// been adopted [`MAX_ADOPTIONS`] times before ends as `undeliverable` instead.
     async fn adopt(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError>;
-    /// Completes those of the orders that are IN_PROGRESS and owned by `owner`; the others are left out of the answer.
+    /// Completes those of the orders that are `IN_PROGRESS` and owned by `owner`; the others are left out of the answer.
     async fn complete(&self, owner: IncarnationId, orders: &[OrderId]) -> Result<Vec<Order>, StoreError>;
     /// Hands back every order that `owner` holds, for others to adopt; says how many.
     async fn hand_back(&self, owner: IncarnationId) -> Result<u64, StoreError>;

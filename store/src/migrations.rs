@@ -1,6 +1,6 @@
 //! What both stores do with their migrations.
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 
 use crate::StoreError;
 
@@ -18,4 +18,13 @@ pub(crate) fn newest(migrations: &Migrator) -> i64 {
 
 pub(crate) fn outdated() -> StoreError {
     StoreError::Failed("the schema is not up to date: run `galley migrate`".to_owned())
+}
+
+/// The error for the caller; `refusal` judges what the database said.
+pub(crate) fn failure(error: &MigrateError, refusal: impl Fn(&sqlx::Error) -> StoreError) -> StoreError {
+    if let MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) = error {
+        refusal(error)
+    } else {
+        StoreError::Failed(error.to_string())
+    }
 }

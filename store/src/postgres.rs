@@ -1,4 +1,4 @@
-//! The store on PostgreSQL 15 or newer, shared by any number of processes.
+//! The store on `PostgreSQL` 15 or newer, shared by any number of processes.
 //!
 //! Every method is a guarded statement or two, each committed by itself; see [`session`] for how they get there. Times come
 //! from the database's clock only. Rows are locked by rising id, so that batches that overlap cannot deadlock.
@@ -98,7 +98,12 @@ impl Store for Postgres {
     async fn heroes(&self, page: &ListPage) -> Result<Vec<Hero>, StoreError> {
         self.list_heroes(page).await
     }
-    async fn change_hero(&self, id: HeroId, change: Change<NewHero, HeroPatch>, expected: Option<Version>) -> Result<Hero, ChangeError> {
+    async fn change_hero(
+        &self,
+        id: HeroId,
+        change: Change<NewHero, HeroPatch>,
+        expected: Option<Version>,
+    ) -> Result<Hero, ChangeError> {
         self.update_hero(id, change, expected).await
     }
     async fn remove_hero(&self, id: HeroId, expected: Option<Version>) -> Result<(), RemoveError> {
@@ -114,7 +119,12 @@ impl Store for Postgres {
     async fn meals(&self, page: &ListPage) -> Result<Vec<Meal>, StoreError> {
         self.list_meals(page).await
     }
-    async fn change_meal(&self, id: MealId, change: Change<NewMeal, MealPatch>, expected: Option<Version>) -> Result<Meal, ChangeError> {
+    async fn change_meal(
+        &self,
+        id: MealId,
+        change: Change<NewMeal, MealPatch>,
+        expected: Option<Version>,
+    ) -> Result<Meal, ChangeError> {
         self.update_meal(id, change, expected).await
     }
     async fn remove_meal(&self, id: MealId, expected: Option<Version>) -> Result<(), RemoveError> {

@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use galley_protocol::{
-    Deleted, Hero, HeroId, IdempotencyKey, MealId, Order, OrderId, PageCursor, ReasonText, ResumeCursor, Status, Timestamp, Version,
+    Deleted, Hero, HeroId, IdempotencyKey, MealId, Order, OrderId, PageCursor, ReasonText, ResumeCursor, Status, Timestamp,
+    Version,
 };
 use thiserror::Error;
 
@@ -68,7 +69,7 @@ pub enum RemoveError {
     /// It has another version than expected.
     #[error("another version")]
     Stale,
-    /// An order on it is PENDING or IN_PROGRESS.
+    /// An order on it is PENDING or `IN_PROGRESS`.
     #[error("has active orders")]
     HasActiveOrders,
     /// The database.
@@ -171,7 +172,7 @@ pub enum DeleteVerdict {
         /// When it was deleted.
         time: Timestamp,
     },
-    /// It is PENDING or IN_PROGRESS.
+    /// It is PENDING or `IN_PROGRESS`.
     NotFinished(Order),
     /// It has another version than expected; this is how it is.
     Stale(Order),
@@ -205,7 +206,7 @@ pub enum ClaimFrom<'a> {
 /// An order that a worker took.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claimed {
-    /// IN_PROGRESS, or CANCELLED at once.
+    /// `IN_PROGRESS`, or CANCELLED at once.
     pub order: Order,
     /// When its preparation ends, from now; zero when it is past.
     pub due_in: Duration,

@@ -125,6 +125,14 @@ impl Socket {
         .await
     }
 
+    /// Waits for a native ping of the gateway.
+    pub async fn until_ping(&mut self) {
+        within("a ping", async {
+            while !matches!(self.message().await.expect("the socket is open"), Message::Ping(_)) {}
+        })
+        .await;
+    }
+
     /// Reads to the end, and gives the close code.
     pub async fn close_code(&mut self) -> u16 {
         within("the close", async {

@@ -169,7 +169,7 @@ impl Stack {
         let mut program = self.launch_gateway();
         let line = program.line("listening on http://").await;
         let (_, address) = line.split_once("listening on ").expect("the line contains it");
-        let url = address.trim_end_matches(['"', '}']).split('"').next().unwrap_or_default().to_owned();
+        let url = address.split('"').next().unwrap_or_default().to_owned(); // or a log line in JSON
         self.gateways.push(Gateway { program, url });
         let client = self.client_of(self.gateways.len() - 1);
         until("a ready gateway", async || Some(client.get("/readyz").await).filter(|answer| answer.status == 200)).await;

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use galley_protocol::Update;
 use galley_store::StoreError;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::keeper::every;
 use crate::kitchen::Kitchen;
 
 /// How often to look for orphans.
@@ -27,8 +28,7 @@ const DOUBT_PERIOD: Duration = Duration::from_secs(10);
 
 /// Runs until told to stop.
 pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
-    let mut ticks = interval(PERIOD);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = every(PERIOD);
     let mut resolved = None;
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let may_resolve = resolved.is_none_or(|last: Instant| last.elapsed() >= DOUBT_PERIOD);

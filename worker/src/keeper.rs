@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::kitchen::Kitchen;
@@ -13,27 +13,28 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Shows that this worker lives, until told to stop.
 pub(crate) async fn keep_alive(kitchen: Arc<Kitchen>, stop: CancellationToken) {
-    every(PULSE, &stop, async || match kitchen.store.keep_alive(kitchen.owner).await {
-        Ok(()) => kitchen.outage.is_over(),
-        Err(error) => kitchen.outage.note("keep_alive", &error),
-    })
-    .await;
+    let mut ticks = every(PULSE);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        match kitchen.store.keep_alive(kitchen.owner).await {
+            Ok(()) => kitchen.outage.is_over(),
+            Err(error) => kitchen.outage.note("keep_alive", &error),
+        }
+    }
 }
 
 /// Moves the floor up and forgets what is old, until told to stop.
 pub(crate) async fn maintain(kitchen: Arc<Kitchen>, stop: CancellationToken) {
-    every(UPKEEP, &stop, async || {
+    let mut ticks = every(UPKEEP);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         if let Err(error) = kitchen.store.maintain().await {
             kitchen.outage.note("maintain", &error);
         }
-    })
-    .await;
+    }
 }
 
-async fn every(period: Duration, stop: &CancellationToken, act: impl AsyncFn()) {
+/// Ticks at once, then so often; a tick that was missed is not made up for.
+pub(crate) fn every(period: Duration) -> Interval {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        act().await;
-    }
+    ticks
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use galley_bus::{BusError, SharedBus};
-use galley_protocol::{IncarnationId, Order, OrderId, Status, Update};
+use galley_protocol::{IncarnationId, Order, OrderId, Reason, Status, Update};
 use galley_store::{Claim, ClaimFrom, Claimed, MAX_BATCH, Store, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -98,8 +98,7 @@ impl Kitchen {
         }
         for Claimed { order, .. } in claimed {
             if let Some(reason) = order.reason {
-                let reason = format!("{reason:?}").to_lowercase();
-                metrics::counter!("galley_orders_cancelled_total", "reason" => reason).increment(1);
+                metrics::counter!("galley_orders_cancelled_total", "reason" => label(reason)).increment(1);
             }
         }
         self.weigh();
@@ -204,5 +203,16 @@ impl Kitchen {
 
     fn preparation(&self) -> MutexGuard<'_, Preparation> {
         self.preparation.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+/// The word for a reason in metrics, as on the wire.
+fn label(reason: Reason) -> &'static str {
+    match reason {
+        Reason::HeroRequest => "hero_request",
+        Reason::Allergy => "allergy",
+        Reason::HeroGone => "hero_gone",
+        Reason::MealGone => "meal_gone",
+        Reason::Undeliverable => "undeliverable",
     }
 }

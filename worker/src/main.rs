@@ -7,7 +7,7 @@ use galley_launch::{Backends, Failure, HealthConfig, LogConfig, WaitConfig};
 use galley_worker::{Config, Worker};
 use tokio_util::sync::CancellationToken;
 
-/// The worker of Galley: it claims orders, prepares them and completes them. Any number of instances share a PostgreSQL
+/// The worker of Galley: it claims orders, prepares them and completes them. Any number of instances share a database
 /// and a Redis; the orders of one that dies are taken over by the others.
 #[derive(Parser)]
 #[command(name = "galley-worker", version, after_help = EXAMPLES)]
@@ -39,6 +39,5 @@ fn main() -> ExitCode {
 async fn work(arguments: Arguments, stop: CancellationToken) -> Result<(), Failure> {
     let (store, bus) = arguments.backends.open(&arguments.wait.begin(&stop)).await?;
     let worker = Worker::new(arguments.worker, store.clone(), bus);
-    arguments.health.beside(store.as_ref(), worker.run(stop)).await;
-    Ok(())
+    arguments.health.beside(store.as_ref(), worker.run(stop)).await.map_err(Failure::failed)
 }

@@ -20,45 +20,40 @@ const LOST_AFTER: Duration = Duration::from_secs(3);
 /// How often to look with the bus away: every 50 to 100 ms, so that many workers do not look at once.
 const AWAY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(100));
 
-/// Runs until told to stop.
+/// Runs until told to stop; then finishes the claim at hand.
 pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     let mut bus_away = kitchen.watch_bus();
     let mut backoff = Backoff::AWAY;
     loop {
         let away = *bus_away.borrow_and_update();
-        let sweeping = async {
-            let age = if away { Duration::ZERO } else { LOST_AFTER };
-            let pause = match sweep(&kitchen, age).await {
-                Some(_) => {
-                    backoff.reset();
-                    if away { AWAY.clone().delay() } else { CALM }
-                }
-                None => backoff.delay(),
-            };
-            // Looks at once when the bus goes away.
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                _ = bus_away.changed() => {}
-            }
+        let pause = if sweep(&kitchen, if away { Duration::ZERO } else { LOST_AFTER }, &stop).await {
+            backoff.reset();
+            if away { AWAY.clone().delay() } else { CALM }
+        } else {
+            backoff.delay()
         };
-        if stop.run_until_cancelled(sweeping).await.is_none() {
-            return;
+        // Looks at once when the bus goes away.
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = bus_away.changed() => {}
+            () = stop.cancelled() => return,
         }
     }
 }
 
-/// Claims all there is; says how many, or nothing when the database failed.
-async fn sweep(kitchen: &Kitchen, age: Duration) -> Option<usize> {
-    let mut swept = 0;
-    loop {
-        kitchen.room().await;
-        let claimed = kitchen.claim(ClaimFrom::Oldest { age, limit: MAX_BATCH }).await.ok()?;
+/// Claims all there is; whether the database answered.
+async fn sweep(kitchen: &Kitchen, age: Duration, stop: &CancellationToken) -> bool {
+    while stop.run_until_cancelled(kitchen.room()).await.is_some() {
+        let Ok(claimed) = kitchen.claim(ClaimFrom::Oldest { age, limit: MAX_BATCH }).await else { return false };
+        if claimed.is_empty() {
+            break;
+        }
         kitchen.arm(&claimed);
         metrics::counter!("galley_orders_claimed_total", "from" => "database").increment(claimed.len() as u64);
         kitchen.tell(&kitchen.updates(&claimed)).await;
-        swept += claimed.len();
         if claimed.len() < MAX_BATCH {
-            return Some(swept);
+            break;
         }
     }
+    true
 }

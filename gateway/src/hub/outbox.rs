@@ -123,12 +123,12 @@ impl Outbox {
         self.pinged.store(false, Ordering::Relaxed);
     }
 
-    /// Asks for a ping when the peer was silent for `ping`, gives the peer up when it stayed silent for `pong` more.
-    pub fn beat(&self, ping: Duration, pong: Duration) {
+    /// Asks for a ping when the peer was silent for `interval`, gives the peer up when it stayed silent for `timeout` more.
+    pub fn beat(&self, interval: Duration, timeout: Duration) {
         let silent = Duration::from_millis(self.age_ms() - self.heard_ms.load(Ordering::Relaxed).min(self.age_ms()));
-        if silent >= ping + pong {
+        if silent >= interval + timeout {
             self.lock().abandon = true;
-        } else if silent >= ping && !self.pinged.swap(true, Ordering::Relaxed) {
+        } else if silent >= interval && !self.pinged.swap(true, Ordering::Relaxed) {
             self.lock().ping = true;
         } else {
             return;

@@ -51,7 +51,7 @@ impl FromJson for MealPatch {
     }
 }
 
-/// A JSON body. As an `Option`, an empty body is nothing, whatever its media type.
+/// A JSON body. As an `Option`, an empty body is nothing, whatever its media type, and so is `null`.
 pub struct Json<T>(pub T);
 
 impl<S: Send + Sync, T: FromJson> FromRequest<S> for Json<T> {
@@ -60,7 +60,7 @@ impl<S: Send + Sync, T: FromJson> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         check_media::<T>(request.headers())?;
         let body = receive(request, state).await?;
-        Ok(Self(parse(&body)?))
+        Ok(Self(T::from_json(parse(&body)?)?))
     }
 }
 
@@ -74,7 +74,8 @@ impl<S: Send + Sync, T: FromJson> OptionalFromRequest<S> for Json<T> {
             return Ok(None);
         }
         media?;
-        Ok(Some(Self(parse(&body)?)))
+        let value = parse(&body)?;
+        if value.is_null() { Ok(None) } else { Ok(Some(Self(T::from_json(value)?))) }
     }
 }
 
@@ -90,10 +91,9 @@ async fn receive<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, P
     }
 }
 
-fn parse<T: FromJson>(body: &[u8]) -> Result<T, Problem> {
-    let value = serde_json::from_slice(body);
-    let value = value.map_err(|error| Problem::new(ProblemType::MalformedJson).with_detail(format!("{error}")))?;
-    T::from_json(value)
+fn parse(body: &[u8]) -> Result<Value, Problem> {
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::new(ProblemType::MalformedJson).with_detail(format!("the body is not JSON: {error}")))
 }
 
 fn check_media<T: FromJson>(headers: &HeaderMap) -> Result<(), Problem> {
@@ -128,7 +128,20 @@ fn is_json(content_type: &str, merge_patch: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_json;
+    use axum::body::{Body, Bytes};
+    use axum::extract::{FromRequest as _, Request};
+    use futures_util::stream::pending;
+    use galley_protocol::{NewHero, ProblemType};
+
+    use super::{Json, is_json};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let body = Body::from_stream(pending::<Result<Bytes, std::io::Error>>());
+        let request = Request::post("/heroes").header("content-type", "application/json").body(body).expect("a request");
+        let refusal = <Json<NewHero>>::from_request(request, &()).await.err().expect("a refusal");
+        assert_eq!(refusal.0.kind, ProblemType::MalformedJson);
+    }
 
     #[test]
     fn json_has_few_names() {

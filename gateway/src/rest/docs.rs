@@ -38,7 +38,7 @@ pub struct ProblemMeaning {
 
 /// Explain a type of problem
 #[utoipa::path(
-    get, path = "/problems/{slug}", tag = "problems",
+    get, path = "/problems/{slug}", tag = "problems", operation_id = "explain_problem",
     params(("slug" = String, Path, description = "The last part of the problem's `type`.", example = "already-finished")),
     responses((status = 200, description = "What it means.", body = ProblemMeaning), OfExplaining),
 )]

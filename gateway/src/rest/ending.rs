@@ -55,7 +55,7 @@ impl FromPairs for WhyParams {
 ///
 /// An order that is CANCELLED by this is never COMPLETED afterwards.
 #[utoipa::path(
-    post, path = "/orders/{id}/cancel", tag = "orders",
+    post, path = "/orders/{id}/cancel", tag = "orders", operation_id = "cancel_order",
     params(
         ("id" = OrderId, Path, description = "Its identifier."),
         ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"2\"`."),
@@ -79,7 +79,7 @@ pub async fn cancel(
 /// An order that is `PENDING` or `IN_PROGRESS` is cancelled (200), one that has ended is deleted (204). `If-Match` guards
 /// against an end that came meanwhile.
 #[utoipa::path(
-    delete, path = "/orders/{id}", tag = "orders",
+    delete, path = "/orders/{id}", tag = "orders", operation_id = "cancel_or_delete_order",
     params(
         ("id" = OrderId, Path, description = "Its identifier."),
         ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"2\"`."),

@@ -81,7 +81,7 @@ struct Probed {
 
 /// Alive
 #[utoipa::path(
-    get, path = "/healthz", tag = "operation",
+    get, path = "/healthz", tag = "operation", operation_id = "get_health",
     responses((status = 200, description = "This process answers.", body = Health)),
 )]
 pub async fn alive() -> Json<Health> {
@@ -93,7 +93,7 @@ pub async fn alive() -> Json<Health> {
 /// The database away, draining or deaf is 503. The bus away is not, as long as updates are heard: placing and
 /// cancelling go on without it.
 #[utoipa::path(
-    get, path = "/readyz", tag = "operation",
+    get, path = "/readyz", tag = "operation", operation_id = "get_readiness",
     responses(
         (status = 200, description = "It may take traffic.", body = ReadinessReport,
             example = json!({"status": "ready", "dependencies": [
@@ -105,15 +105,7 @@ pub async fn alive() -> Json<Health> {
 )]
 pub async fn ready(State(state): State<AppState>, Extension(probes): Extension<Probes>) -> Response {
     let Probed { database, bus, .. } = probes.ask(&state).await;
-    let status = if state.readiness.is_draining() {
-        ReadinessStatus::Draining
-    } else if !database.ok {
-        ReadinessStatus::Unavailable
-    } else if state.readiness.is_deaf() {
-        ReadinessStatus::Deaf
-    } else {
-        ReadinessStatus::Ready
-    };
+    let status = judge(state.readiness.is_draining(), state.readiness.is_deaf(), database.ok);
     let code = if status == ReadinessStatus::Ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let report = ReadinessReport { status, dependencies: vec![database, bus] };
     (code, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], report.lines()).into_response()
@@ -123,12 +115,22 @@ pub async fn ready(State(state): State<AppState>, Extension(probes): Extension<P
 ///
 /// In the text format of Prometheus.
 #[utoipa::path(
-    get, path = "/metrics", tag = "operation",
+    get, path = "/metrics", tag = "operation", operation_id = "get_metrics",
     responses((status = 200, description = "The metrics of this process.", body = String, content_type = "text/plain")),
 )]
 pub async fn scrape() -> Response {
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], metrics::install().render()).into_response()
+}
+
+/// Leaving comes first, because nothing will change it; the database before the ear, because nothing works without it.
+fn judge(draining: bool, deaf: bool, database: bool) -> ReadinessStatus {
+    match (draining, deaf, database) {
+        (true, _, _) => ReadinessStatus::Draining,
+        (false, _, false) => ReadinessStatus::Unavailable,
+        (false, true, true) => ReadinessStatus::Deaf,
+        (false, false, true) => ReadinessStatus::Ready,
+    }
 }
 
 impl ReadinessReport {
@@ -165,4 +167,42 @@ async fn probe<E>(name: &'static str, ping: impl Future<Output = Result<(), E>>)
     let ok = matches!(timeout(PATIENCE, ping).await, Ok(Ok(())));
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Dependency { name, ok, millis }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Dependency, ReadinessReport, ReadinessStatus, judge, probe};
+
+    #[test]
+    fn a_gateway_is_ready_unless_it_leaves_or_is_deaf_or_has_no_database() {
+        for (draining, deaf, database, word) in [
+            (false, false, true, "ready"),
+            (false, true, true, "deaf"),
+            (false, true, false, "unavailable"),
+            (true, true, false, "draining"),
+            (true, false, true, "draining"),
+        ] {
+            let status = serde_json::to_value(judge(draining, deaf, database)).expect("a word");
+            assert_eq!(status, word);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dependency_that_does_not_answer_is_not_waited_for() {
+        let silent = probe("bus", std::future::pending::<Result<(), ()>>()).await;
+        assert!(!silent.ok);
+        assert!(probe("bus", async { Ok::<(), ()>(()) }).await.ok);
+    }
+
+    #[test]
+    fn a_report_has_a_line_for_each_dependency() {
+        let dependency = |name, ok| Dependency { name, ok, millis: 3 };
+        let dependencies = vec![dependency("database", true), dependency("bus", false)];
+        assert_eq!(
+            ReadinessReport { status: ReadinessStatus::Deaf, dependencies }.lines(),
+            "{\"status\":\"deaf\",\"dependencies\":[\n\
+             {\"name\":\"database\",\"ok\":true,\"millis\":3},\n\
+             {\"name\":\"bus\",\"ok\":false,\"millis\":3}\n]}\n"
+        );
+    }
 }

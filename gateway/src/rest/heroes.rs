@@ -18,7 +18,7 @@ use crate::state::AppState;
 
 /// Create a hero
 #[utoipa::path(
-    post, path = "/heroes", tag = "heroes",
+    post, path = "/heroes", tag = "heroes", operation_id = "create_hero",
     request_body(content = NewHero, example = json!({"name": "Zoé", "planet": "Earth", "allergies": ["peanut"]})),
     responses(
         (status = 201, description = "The hero.", body = Hero, headers(
@@ -35,7 +35,7 @@ pub async fn create(State(state): State<AppState>, _: Params<()>, Json(hero): Js
 ///
 /// By rising id. Follow `next_cursor`, or `Link: <…>; rel="next"`, until it is `null`.
 #[utoipa::path(
-    get, path = "/heroes", tag = "heroes", params(ListParams),
+    get, path = "/heroes", tag = "heroes", operation_id = "list_heroes", params(ListParams),
     responses(
         (status = 200, description = "A page.", body = Page<Hero>, headers(("Link" = String, description = "The next page."))),
         OfListing,
@@ -49,7 +49,7 @@ pub async fn list(State(state): State<AppState>, uri: Uri, Params(params): Param
 
 /// Read a hero
 #[utoipa::path(
-    get, path = "/heroes/{id}", tag = "heroes",
+    get, path = "/heroes/{id}", tag = "heroes", operation_id = "get_hero",
     params(
         ("id" = HeroId, Path, description = "Its identifier."),
         ("If-None-Match" = Option<String>, Header, description = "Versions that the caller has: `\"3\"`."),
@@ -72,7 +72,7 @@ pub async fn get(
 
 /// Replace a hero
 #[utoipa::path(
-    put, path = "/heroes/{id}", tag = "heroes",
+    put, path = "/heroes/{id}", tag = "heroes", operation_id = "replace_hero",
     params(
         ("id" = HeroId, Path, description = "Its identifier."),
         ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"3\"`."),
@@ -96,7 +96,7 @@ pub async fn replace(
 
 /// Change some fields of a hero
 #[utoipa::path(
-    patch, path = "/heroes/{id}", tag = "heroes",
+    patch, path = "/heroes/{id}", tag = "heroes", operation_id = "patch_hero",
     description = "A JSON merge patch (RFC 7396): an absent field stays, `null` restores a default.",
     params(
         ("id" = HeroId, Path, description = "Its identifier."),
@@ -126,7 +126,7 @@ pub async fn patch(
 ///
 /// Its ended orders stay readable.
 #[utoipa::path(
-    delete, path = "/heroes/{id}", tag = "heroes",
+    delete, path = "/heroes/{id}", tag = "heroes", operation_id = "delete_hero",
     params(
         ("id" = HeroId, Path, description = "Its identifier."),
         ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"3\"`."),

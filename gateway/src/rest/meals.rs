@@ -18,7 +18,7 @@ use crate::state::AppState;
 
 /// Create a meal
 #[utoipa::path(
-    post, path = "/meals", tag = "meals",
+    post, path = "/meals", tag = "meals", operation_id = "create_meal",
     request_body(content = NewMeal, example = json!({
         "name": "Onion soup", "ingredients": ["onion", "butter"], "price": 7.5, "origin_planet": "Earth",
         "description": "Hot, with bread.",
@@ -38,7 +38,7 @@ pub async fn create(State(state): State<AppState>, _: Params<()>, Json(meal): Js
 ///
 /// By rising id. Follow `next_cursor`, or `Link: <…>; rel="next"`, until it is `null`.
 #[utoipa::path(
-    get, path = "/meals", tag = "meals", params(ListParams),
+    get, path = "/meals", tag = "meals", operation_id = "list_meals", params(ListParams),
     responses(
         (status = 200, description = "A page.", body = Page<Meal>, headers(("Link" = String, description = "The next page."))),
         OfListing,
@@ -52,7 +52,7 @@ pub async fn list(State(state): State<AppState>, uri: Uri, Params(params): Param
 
 /// Read a meal
 #[utoipa::path(
-    get, path = "/meals/{id}", tag = "meals",
+    get, path = "/meals/{id}", tag = "meals", operation_id = "get_meal",
     params(
         ("id" = MealId, Path, description = "Its identifier."),
         ("If-None-Match" = Option<String>, Header, description = "Versions that the caller has: `\"3\"`."),
@@ -75,7 +75,7 @@ pub async fn get(
 
 /// Replace a meal
 #[utoipa::path(
-    put, path = "/meals/{id}", tag = "meals",
+    put, path = "/meals/{id}", tag = "meals", operation_id = "replace_meal",
     params(
         ("id" = MealId, Path, description = "Its identifier."),
         ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"3\"`."),
@@ -101,7 +101,7 @@ pub async fn replace(
 
 /// Change some fields of a meal
 #[utoipa::path(
-    patch, path = "/meals/{id}", tag = "meals",
+    patch, path = "/meals/{id}", tag = "meals", operation_id = "patch_meal",
     description = "A JSON merge patch (RFC 7396): an absent field stays, `null` restores a default.",
     params(
         ("id" = MealId, Path, description = "Its identifier."),
@@ -131,7 +131,7 @@ pub async fn patch(
 ///
 /// Ended orders on it stay readable.
 #[utoipa::path(
-    delete, path = "/meals/{id}", tag = "meals",
+    delete, path = "/meals/{id}", tag = "meals", operation_id = "delete_meal",
     params(
         ("id" = MealId, Path, description = "Its identifier."),
         ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"3\"`."),

@@ -55,7 +55,7 @@ pub struct OrdersParams {
     #[param(required = false)]
     status: Vec<Status>,
     /// At most so many entries.
-    #[param(minimum = 1, maximum = 100, default = 50)]
+    #[param(required = false, minimum = 1, maximum = 100, default = 50)]
     limit: usize,
     /// The `next_cursor` of the page before.
     #[param(value_type = Option<String>)]
@@ -90,7 +90,7 @@ impl FromPairs for AllOrdersParams {
 /// The order is stored when this answers; a worker prepares it afterwards. With an `Idempotency-Key` the request can be
 /// repeated safely for at least 24 hours: the same key and body lead to the same order.
 #[utoipa::path(
-    post, path = "/orders", tag = "orders",
+    post, path = "/orders", tag = "orders", operation_id = "place_order",
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
         description = "The caller's own name for this request.", example = "7f9c2ba4-e88f-4a5d")),
     request_body(content = NewOrder, example = json!({"hero_id": 1, "meal_id": 2})),
@@ -121,7 +121,7 @@ pub async fn place(
 ///
 /// `ETag` is the version of the order, for `If-Match`. The names within are those of the moment: there is no 304 here.
 #[utoipa::path(
-    get, path = "/orders/{id}", tag = "orders",
+    get, path = "/orders/{id}", tag = "orders", operation_id = "get_order",
     params(("id" = OrderId, Path, description = "Its identifier.")),
     responses(
         (status = 200, description = "The order.", body = OrderView, headers(("ETag" = String, description = "Its version."))),
@@ -137,7 +137,7 @@ pub async fn get(State(state): State<AppState>, Id(id): Id<OrderId>, _: Params<(
 ///
 /// Newest first. Follow `next_cursor`, or `Link: <…>; rel="next"`, until it is `null`.
 #[utoipa::path(
-    get, path = "/orders", tag = "orders",
+    get, path = "/orders", tag = "orders", operation_id = "list_orders",
     params(("hero_id" = Option<HeroId>, Query, description = "Only this hero's."), OrdersParams),
     responses(
         (status = 200, description = "A page.", body = Page<OrderView>, headers(
@@ -157,7 +157,7 @@ pub async fn list(
 ///
 /// Newest first.
 #[utoipa::path(
-    get, path = "/heroes/{id}/orders", tag = "heroes",
+    get, path = "/heroes/{id}/orders", tag = "heroes", operation_id = "list_orders_of_hero",
     params(("id" = HeroId, Path, description = "Whose."), OrdersParams),
     responses(
         (status = 200, description = "A page.", body = Page<OrderView>, headers(

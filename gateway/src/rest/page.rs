@@ -30,7 +30,7 @@ pub struct Page<T> {
 #[into_params(parameter_in = Query)]
 pub struct ListParams {
     /// At most so many entries.
-    #[param(minimum = 1, maximum = 100, default = 50)]
+    #[param(required = false, minimum = 1, maximum = 100, default = 50)]
     limit: usize,
     /// The `next_cursor` of the page before.
     #[param(value_type = Option<String>)]

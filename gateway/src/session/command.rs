@@ -21,7 +21,11 @@ pub fn execute(state: &AppState, hero_id: Option<HeroId>, frame: ClientFrame) ->
             let Some(hero_id) = hero_id else { return refuse(id, "staff places no orders").boxed() };
             let key = key.map(|key| (KeyScope::Hero(hero_id), key));
             let placed = desk.place(PlaceRequest { hero_id, meal_id, key });
-            placed.map(|placed| answer(id, placed.map(|Placed { order, replayed }| Reply::Order { order: Box::new(order), replayed }))).boxed()
+            placed
+                .map(|placed| {
+                    answer(id, placed.map(|Placed { order, replayed }| Reply::Order { order: Box::new(order), replayed }))
+                })
+                .boxed()
         }
         Command::Cancel { order_id, reason } => async move {
             let request = CancelRequest { order_id, hero_id, message: reason, expected: None };

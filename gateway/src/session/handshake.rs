@@ -6,13 +6,14 @@ use axum::response::{IntoResponse, Response};
 use galley_protocol::{HeroId, Problem, ProblemType, ResumeCursor};
 use galley_store::SnapshotRequest;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::uri::Authority;
 use hyper::{Method, StatusCode, Uri};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::socket::Socket;
 use super::{Role, run};
-use crate::hub::{Outbox, TooMany};
 use crate::http::Refusal;
+use crate::hub::{Outbox, TooMany};
 use crate::rest::params::Pairs;
 use crate::state::AppState;
 
@@ -48,7 +49,9 @@ async fn begin(state: AppState, mut request: Request) -> Result<Response, Proble
     // Join first, read then: what happens in between waits in the outbox.
     let outbox = Outbox::new(state.config.send_queue);
     let place = state.hub.join(hero_id, state.config.max_sockets_per_hero, outbox).map_err(|TooMany| {
-        Problem::new(ProblemType::TooManySockets).with_detail("this hero holds as many sockets as it may").with_retry_after(RETRY_AFTER_MS)
+        Problem::new(ProblemType::TooManySockets)
+            .with_detail("this hero holds as many sockets as it may")
+            .with_retry_after(RETRY_AFTER_MS)
     })?;
     // Checked after joining: a socket that joined before the gateway began to leave is told to leave.
     if state.readiness.is_draining() {
@@ -126,8 +129,9 @@ fn offers(headers: &HeaderMap, subprotocol: &str) -> bool {
 fn check_origin(uri: &Uri, headers: &HeaderMap, allowed: &[String]) -> Result<(), Problem> {
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
     let origin = origin.to_str().unwrap_or_default();
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).or(uri.authority().map(|authority| authority.as_str()));
-    let same = origin.split_once("://").map(|(_, authority)| authority).filter(|_| host.is_some()) == host;
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).or(uri.authority().map(Authority::as_str));
+    let authority = origin.split_once("://").map(|(_, authority)| authority);
+    let same = host.is_some() && authority == host;
     if same || allowed.iter().any(|allowed| allowed == origin) {
         return Ok(());
     }
@@ -170,7 +174,14 @@ mod tests {
         let check = |origin| check_origin(&uri, &headers(&[("host", "127.0.0.1:8080"), ("origin", origin)]), &allowed).is_ok();
         assert!(check("http://127.0.0.1:8080"));
         assert!(check("https://app.example:8443"));
-        for evil in ["null", "http://evil.example", "http://127.0.0.1:8081", "http://127.0.0.1:8080.evil.example", "https://app.example", ""] {
+        for evil in [
+            "null",
+            "http://evil.example",
+            "http://127.0.0.1:8081",
+            "http://127.0.0.1:8080.evil.example",
+            "https://app.example",
+            "",
+        ] {
             assert!(!check(evil), "{evil:?}");
         }
         assert!(check_origin(&uri, &headers(&[("host", "127.0.0.1:8080")]), &[]).is_ok(), "only browsers send an origin");

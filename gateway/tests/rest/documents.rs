@@ -37,6 +37,13 @@ async fn the_document_describes_every_route_with_its_problems() {
             "/readyz get",
         ]
     );
+    let operations =
+        document["paths"].as_object().expect("paths").values().flat_map(|item| item.as_object().expect("an item").values());
+    let mut names: Vec<&str> = operations.map(|operation| operation["operationId"].as_str().expect("a name")).collect();
+    names.sort_unstable();
+    let count = names.len();
+    names.dedup();
+    assert_eq!(names.len(), count, "each operation has its own name: {names:?}");
     let place = &document["paths"]["/orders"]["post"];
     assert_eq!(place["parameters"][0]["name"], "Idempotency-Key");
     for (status, slug) in [("404", "meal-not-found"), ("422", "idempotency-key-reused"), ("503", "overloaded")] {

@@ -77,6 +77,8 @@ async fn a_cancelled_order_says_why_and_stays_cancelled() {
     assert_eq!(late["order"], order);
     let unexplained = format!("/orders/{}/cancel", stack.order(hero, meal).await);
     assert_eq!(stack.call("POST", &unexplained).await.body()["status"], "CANCELLED");
+    let null = format!("/orders/{}/cancel", stack.order(hero, meal).await);
+    assert_eq!(stack.json("POST", &null, &json!(null)).await.body()["status"], "CANCELLED");
     stack.call("POST", "/orders/4096/cancel").await.problem(404, "order-not-found");
 }
 

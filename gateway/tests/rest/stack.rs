@@ -1,12 +1,10 @@
 //! A gateway for one test, and a client with verbs.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Parser;
 use galley_bus::BusConfig;
 use galley_gateway::{Config, Gateway};
-use galley_store::Store;
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
@@ -22,8 +20,6 @@ struct Settings {
 
 /// A running gateway; it stops when this is dropped.
 pub struct Stack {
-    /// What it stores in.
-    pub store: Arc<dyn Store>,
     base: String,
     client: reqwest::Client,
     _stop: DropGuard,
@@ -50,12 +46,12 @@ impl Stack {
         store.migrate().await.expect("a schema");
         let bus = galley_bus::connect(&BusConfig::default()).await.expect("a bus");
         let settings = Settings::try_parse_from(["gateway", "--listen", "127.0.0.1:0"]).expect("settings");
-        let gateway = Gateway::bind(settings.gateway, Arc::clone(&store), bus).await.expect("an address");
+        let gateway = Gateway::bind(settings.gateway, store, bus).expect("an address");
         let base = format!("http://{}", gateway.address());
         let stop = CancellationToken::new();
         tokio::spawn(gateway.run(stop.clone()));
         let client = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().expect("a client");
-        Self { store, base, client, _stop: stop.drop_guard(), _directory: directory }
+        Self { base, client, _stop: stop.drop_guard(), _directory: directory }
     }
 
     /// Sends a request as it is.

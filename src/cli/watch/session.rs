@@ -17,7 +17,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::Ended;
 use super::frame::Frame;
-use crate::cli::api::Remote;
+use crate::cli::api::{Remote, root_cause};
 use crate::cli::output;
 use crate::cli::problem::explain;
 
@@ -57,7 +57,7 @@ impl Session {
     /// The inner result is why to come back later, or why never.
     async fn connect(&self) -> Result<Socket, Result<String, Failure>> {
         let url = self.address();
-        let base = &self.remote.url;
+        let base = self.remote.name();
         match timeout(self.remote.timeout, connect_async(url.as_str())).await {
             Ok(Ok((socket, _))) => Ok(socket),
             Ok(Err(Error::Http(response))) => {
@@ -67,7 +67,7 @@ impl Session {
                 let later = head.status.is_server_error() || head.status.as_u16() == 429;
                 Err(if later { Ok(why) } else { Err(Failure::Failed(why)) })
             }
-            Ok(Err(error)) => Err(Ok(format!("cannot reach {base}: {error}"))),
+            Ok(Err(error)) => Err(Ok(format!("cannot reach {base}: {}", root_cause(&error)))),
             Err(_) => Err(Ok(format!("{base} did not answer within {:?}", self.remote.timeout))),
         }
     }
@@ -117,11 +117,15 @@ impl Session {
         if let Frame::Error { problem } = &frame {
             return Err(Failure::Failed(explain(&problem.to_string()).unwrap_or_else(|| problem.to_string())));
         }
-        if self.remote.json { output::print(text)? } else { output::print(&frame.lines())? }
+        if self.remote.json {
+            output::print(text)?;
+        } else {
+            output::print(&frame.lines())?;
+        }
         if let Frame::Welcome { hero, .. } = &frame {
             self.welcomed = true;
             let whose = hero.as_ref().map_or_else(|| "every hero".to_owned(), |hero| hero.name.to_string());
-            eprintln!("watching the orders of {whose} at {}", self.remote.url);
+            eprintln!("watching the orders of {whose} at {}", self.remote.name());
         }
         if let Frame::Reconnect { after_ms } = frame {
             self.come_back_after = Some(Duration::from_millis(after_ms));
@@ -143,7 +147,7 @@ impl Session {
     }
 
     fn lost(&self) -> String {
-        format!("the connection to {} is lost", self.remote.url)
+        format!("the connection to {} is lost", self.remote.name())
     }
 }
 

@@ -41,9 +41,14 @@ impl Postgres {
                      adoptions = case when adoptable then adoptions + 1 else adoptions end,
                      reason = case when adoptable then null else $8::int2 end,
                      message = case when adoptable then null else $9 end,
-                     completed_time = case when adoptable then null else greatest(", moment!(), ", started_time) end
+                     completed_time = case when adoptable then null else greatest(",
+                moment!(),
+                ", started_time) end
                  from orphans where orders.id = orphans.id and orders.status = 1
-                 returning ", due_in!(), ", ", order_columns!()
+                 returning ",
+                due_in!(),
+                ", ",
+                order_columns!()
             ))
             .bind(owner.get())
             .bind(self.floor.get().get())

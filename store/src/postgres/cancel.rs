@@ -55,9 +55,12 @@ impl Postgres {
                      order by locked.id, asked.n
                  )
                  update orders set status = 3, reason = $6, message = winners.message, version = orders.version + 1,
-                     completed_time = greatest(", moment!(), ", started_time, order_time), owner = null, due_at = null
+                     completed_time = greatest(",
+                moment!(),
+                ", started_time, order_time), owner = null, due_at = null
                  from winners where orders.id = winners.id and orders.status in (0, 1)
-                 returning winners.n, ", order_columns!()
+                 returning winners.n, ",
+                order_columns!()
             ))
             .bind(&ids)
             .bind(&heroes)

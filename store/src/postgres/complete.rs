@@ -18,10 +18,13 @@ impl Postgres {
                  with locked as materialized (
                      select id from orders where id = any($1) and status = 1 and owner = $2 order by id for update
                  )
-                 update orders set status = 2, version = version + 1, completed_time = greatest(", moment!(), ", started_time),
+                 update orders set status = 2, version = version + 1, completed_time = greatest(",
+                moment!(),
+                ", started_time),
                      owner = null, due_at = null
                  from locked where orders.id = locked.id and orders.status = 1 and orders.owner = $2
-                 returning ", order_columns!()
+                 returning ",
+                order_columns!()
             ))
             .bind(&ids)
             .bind(owner.get())

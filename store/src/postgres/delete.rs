@@ -53,7 +53,9 @@ impl Postgres {
                          and locked.version = coalesce(asked.expected, locked.version)
                      order by locked.id, asked.n
                  )
-                 update orders set deleted_time = greatest(", moment!(), ", completed_time), version = orders.version + 1
+                 update orders set deleted_time = greatest(",
+                moment!(),
+                ", completed_time), version = orders.version + 1
                  from winners where orders.id = winners.id and orders.deleted_time is null
                  returning winners.n, orders.id, orders.hero_id, orders.version, orders.deleted_time"
             ))
@@ -65,14 +67,13 @@ impl Postgres {
     }
 
     /// The orders as they are, without the deleted ones.
-    pub(super) async fn orders_by_id(
-        &self,
-        ids: impl Iterator<Item = OrderId>,
-    ) -> Result<HashMap<OrderId, Order>, StoreError> {
+    pub(super) async fn orders_by_id(&self, ids: impl Iterator<Item = OrderId>) -> Result<HashMap<OrderId, Order>, StoreError> {
         let ids: Vec<i64> = ids.map(OrderId::get).collect();
         let rows = self.rows(|| {
             sqlx::query(concat!(
-                "/* orders_by_id */ select ", order_columns!(), " from orders where id = any($1) and deleted_time is null"
+                "/* orders_by_id */ select ",
+                order_columns!(),
+                " from orders where id = any($1) and deleted_time is null"
             ))
             .bind(&ids)
         });

@@ -4,9 +4,9 @@ use galley_protocol::{Hero, HeroId, HeroPatch, NewHero, PageCursor, Version, all
 
 use super::rows::{hero, hero_columns, moment};
 use super::{CHANGE_TRIES, Postgres, only};
+use crate::StoreError;
 use crate::change::{current, with_folded};
 use crate::requests::{Change, ChangeError, ListPage, RemoveError};
-use crate::StoreError;
 
 impl Postgres {
     pub(super) async fn insert_hero(&self, new: &NewHero) -> Result<Hero, StoreError> {
@@ -15,7 +15,8 @@ impl Postgres {
             sqlx::query(concat!(
                 "/* create_hero */
                  insert into heroes (name, name_folded, planet, allergies, allergies_folded) values ($1, $2, $3, $4, $5)
-                 returning ", hero_columns!()
+                 returning ",
+                hero_columns!()
             ))
             .bind(new.name.as_str())
             .bind(allergy::fold(new.name.as_str()))
@@ -28,10 +29,8 @@ impl Postgres {
 
     pub(super) async fn read_hero(&self, id: HeroId) -> Result<Option<Hero>, StoreError> {
         let rows = self.rows(|| {
-            sqlx::query(concat!(
-                "/* hero */ select ", hero_columns!(), " from heroes where id = $1 and deleted_time is null"
-            ))
-            .bind(id.get())
+            sqlx::query(concat!("/* hero */ select ", hero_columns!(), " from heroes where id = $1 and deleted_time is null"))
+                .bind(id.get())
         });
         only(&rows.await?, hero)
     }
@@ -39,7 +38,9 @@ impl Postgres {
     pub(super) async fn list_heroes(&self, page: &ListPage) -> Result<Vec<Hero>, StoreError> {
         let rows = self.rows(|| {
             sqlx::query(concat!(
-                "/* heroes */ select ", hero_columns!(), " from heroes
+                "/* heroes */ select ",
+                hero_columns!(),
+                " from heroes
                  where id > $1 and deleted_time is null and ($2::text is null or strpos(name_folded, $2) > 0)
                  order by id limit $3"
             ))
@@ -91,14 +92,16 @@ impl Postgres {
         let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* remove_hero */
-                 update heroes set deleted_time = ", moment!(), ", version = version + 1
+                 update heroes set deleted_time = ",
+                moment!(),
+                ", version = version + 1
                  where id = $1 and deleted_time is null and ($2::int is null or version = $2)
                    and not exists (select from orders where hero_id = $1 and orders.id >= $3 and status in (0, 1))
                  returning id"
             ))
             .bind(id.get())
             .bind(expected.map(|version| version.0))
-            .bind(self.floor.get())
+            .bind(self.floor.get().get())
         });
         if !rows.await?.is_empty() {
             return Ok(());

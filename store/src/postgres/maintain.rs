@@ -15,6 +15,8 @@ use crate::{RETENTION, StoreError};
 
 /// How far the floor lags behind.
 const LAG: Duration = Duration::from_secs(30);
+/// A statement that has run for longer is one from before the mark, about to commit.
+const STUCK: Duration = Duration::from_secs(25);
 /// The least time between two marks, so that at most `LAG / MARK_STEP` and one more are remembered.
 const MARK_STEP: Duration = Duration::from_secs(2);
 /// How many ids one statement looks at, and how many statements move the floor in one call; the rest waits for the next.
@@ -60,9 +62,8 @@ impl Upkeep {
 impl Postgres {
     pub(super) async fn keep_up(&self) -> Result<(), StoreError> {
         let now = Instant::now();
-        let rows = self.rows(|| {
-            sqlx::query("/* assigned */ select case when is_called then last_value else 0 end as id from order_ids")
-        });
+        let rows = self
+            .rows(|| sqlx::query("/* assigned */ select case when is_called then last_value else 0 end as id from order_ids"));
         let assigned = rows.await?.first().map(|row| get(row, "id")).transpose()?;
         if let Some(settled) = assigned.and_then(|id| self.upkeep.mark(now, id)) {
             self.move_floor(settled).await?;
@@ -98,7 +99,7 @@ impl Postgres {
                 )
                 .bind(settled)
                 .bind(FLOOR_WINDOW)
-                .bind((LAG - Duration::from_secs(5)).as_secs_f64())
+                .bind(STUCK.as_secs_f64())
             });
             if rows.await?.is_empty() {
                 break;

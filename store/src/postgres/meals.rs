@@ -4,9 +4,9 @@ use galley_protocol::{Meal, MealId, MealPatch, NewMeal, PageCursor, Version, all
 
 use super::rows::{meal, meal_columns, moment};
 use super::{CHANGE_TRIES, Postgres, only};
+use crate::StoreError;
 use crate::change::{current, with_folded};
 use crate::requests::{Change, ChangeError, ListPage, RemoveError};
-use crate::StoreError;
 
 impl Postgres {
     pub(super) async fn insert_meal(&self, new: &NewMeal) -> Result<Meal, StoreError> {
@@ -31,10 +31,8 @@ impl Postgres {
 
     pub(super) async fn read_meal(&self, id: MealId) -> Result<Option<Meal>, StoreError> {
         let rows = self.rows(|| {
-            sqlx::query(concat!(
-                "/* meal */ select ", meal_columns!(), " from meals where id = $1 and deleted_time is null"
-            ))
-            .bind(id.get())
+            sqlx::query(concat!("/* meal */ select ", meal_columns!(), " from meals where id = $1 and deleted_time is null"))
+                .bind(id.get())
         });
         only(&rows.await?, meal)
     }
@@ -42,7 +40,9 @@ impl Postgres {
     pub(super) async fn list_meals(&self, page: &ListPage) -> Result<Vec<Meal>, StoreError> {
         let rows = self.rows(|| {
             sqlx::query(concat!(
-                "/* meals */ select ", meal_columns!(), " from meals
+                "/* meals */ select ",
+                meal_columns!(),
+                " from meals
                  where id > $1 and deleted_time is null and ($2::text is null or strpos(name_folded, $2) > 0)
                  order by id limit $3"
             ))
@@ -78,7 +78,8 @@ impl Postgres {
                  update meals set name = $3, name_folded = $4, ingredients = $5, ingredients_folded = $6, price_hundredths = $7,
                      origin_planet = $8, description = $9, version = version + 1
                  where id = $1 and version = $2 and deleted_time is null
-                 returning ", meal_columns!()
+                 returning ",
+                meal_columns!()
             ))
             .bind(id.get())
             .bind(version.0)
@@ -98,14 +99,16 @@ impl Postgres {
         let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* remove_meal */
-                 update meals set deleted_time = ", moment!(), ", version = version + 1
+                 update meals set deleted_time = ",
+                moment!(),
+                ", version = version + 1
                  where id = $1 and deleted_time is null and ($2::int is null or version = $2)
                    and not exists (select from orders where meal_id = $1 and orders.id >= $3 and status in (0, 1))
                  returning id"
             ))
             .bind(id.get())
             .bind(expected.map(|version| version.0))
-            .bind(self.floor.get())
+            .bind(self.floor.get().get())
         });
         if !rows.await?.is_empty() {
             return Ok(());

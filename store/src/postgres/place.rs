@@ -93,7 +93,9 @@ impl Postgres {
         let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* orders_by_key */
-                 select asked.n, ", order_columns!(), "
+                 select asked.n, ",
+                order_columns!(),
+                "
                  from unnest($1::bigint[], $2::text[]) with ordinality as asked(key_scope, key, n)
                  join orders on orders.key_scope = asked.key_scope and orders.key = asked.key"
             ))

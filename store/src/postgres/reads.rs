@@ -12,7 +12,9 @@ use crate::requests::OrderFilter;
 macro_rules! order_views {
     () => {
         concat!(
-            "select ", order_columns!(), ", heroes.name as hero_name, meals.name as meal_name, meals.price_hundredths as meal_price
+            "select ",
+            order_columns!(),
+            ", heroes.name as hero_name, meals.name as meal_name, meals.price_hundredths as meal_price
              from orders join heroes on heroes.id = orders.hero_id join meals on meals.id = orders.meal_id
              where orders.deleted_time is null "
         )
@@ -31,14 +33,16 @@ impl Postgres {
         let from = if active_only { self.floor.get().get() } else { 1 };
         let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
         let ask = || match filter.hero_id {
-            Some(hero_id) => sqlx::query(concat!(
-                "/* orders_of_hero */ ", order_views!(),
+            Some(_) => sqlx::query(concat!(
+                "/* orders_of_hero */ ",
+                order_views!(),
                 "and orders.id >= $1 and orders.id < $2 and (cardinality($3::int2[]) = 0 or orders.status = any($3))
                  and ($4::bigint is null or orders.meal_id = $4) and orders.hero_id = $6
                  order by orders.id desc limit $5"
             )),
             None => sqlx::query(concat!(
-                "/* orders */ ", order_views!(),
+                "/* orders */ ",
+                order_views!(),
                 "and orders.id >= $1 and orders.id < $2 and (cardinality($3::int2[]) = 0 or orders.status = any($3))
                  and ($4::bigint is null or orders.meal_id = $4)
                  order by orders.id desc limit $5"

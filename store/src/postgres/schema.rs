@@ -1,27 +1,25 @@
 //! Brings the schema up to date, and tells whether it is. A schema newer than this program is fine: migrations only add, so
 //! that old and new processes run side by side.
 
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{Connection, PgConnection};
+use sqlx::migrate::Migrator;
+use sqlx::postgres::PgPoolOptions;
 
 use super::Postgres;
 use super::rows::get;
 use super::session::refusal;
 use crate::StoreError;
-use crate::migrations::{newest, outdated};
+use crate::migrations::{failure, newest, outdated, tolerant};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
 
 impl Postgres {
     /// On a connection without time-outs, for a migration takes as long as it takes. An advisory lock keeps others waiting.
     pub(super) async fn apply_migrations(&self) -> Result<(), StoreError> {
-        let mut connection = PgConnection::connect_with(&self.options).await.map_err(|error| refusal(&error))?;
-        let applied = crate::migrations::tolerant(&MIGRATIONS).run(&mut connection).await;
-        applied.map_err(|error| match error {
-            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => refusal(&error),
-            other => StoreError::Failed(other.to_string()),
-        })?;
-        connection.close().await.map_err(|error| refusal(&error))?;
+        let single = PgPoolOptions::new().max_connections(1).connect_with(self.options.clone()).await;
+        let single = single.map_err(|error| refusal(&error))?;
+        let applied = tolerant(&MIGRATIONS).run(&single).await;
+        single.close().await;
+        applied.map_err(|error| failure(&error, refusal))?;
         self.read_floor().await
     }
 

@@ -1,4 +1,4 @@
-//! How statements reach PostgreSQL. Every statement commits by itself, so that no transaction waits for this process.
+//! How statements reach `PostgreSQL`. Every statement commits by itself, so that no transaction waits for this process.
 //!
 //! A statement ends within [`STATEMENT_TIMEOUT`] on the server's side; when the server is silent for longer, the
 //! connection is thrown away here. A collision with another transaction is tried again [`RETRIES`] times, then it is
@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use rand::RngExt;
+use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::Query;
 use sqlx::{Connection, PgPool, Postgres as Database};
@@ -34,9 +35,8 @@ pub(super) type Ask<'q> = Query<'q, Database, PgArguments>;
 
 /// Reads the URL. The reason why it cannot be read never quotes it, for it may hold a password.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, String> {
-    let options = PgConnectOptions::from_str(url).map_err(|error| match error {
-        sqlx::Error::Configuration(cause) => cause.to_string(),
-        _ => "cannot be read".to_owned(),
+    let options = PgConnectOptions::from_str(url).map_err(|error| {
+        if let sqlx::Error::Configuration(cause) = error { cause.to_string() } else { "cannot be read".to_owned() }
     })?;
     let keepalive = [("tcp_keepalives_idle", "5"), ("tcp_keepalives_interval", "1"), ("tcp_keepalives_count", "3")];
     Ok(options.application_name("galley").options([("jit", "off")]).options(keepalive))
@@ -91,7 +91,7 @@ pub(super) fn silence() -> sqlx::Error {
 }
 
 fn code(error: &sqlx::Error) -> Option<String> {
-    error.as_database_error().and_then(|error| error.code()).map(String::from)
+    error.as_database_error().and_then(DatabaseError::code).map(String::from)
 }
 
 /// A deadlock or a failure to serialize: nothing was done.

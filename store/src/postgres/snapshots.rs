@@ -47,7 +47,9 @@ impl Postgres {
         let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* snapshot_heroes */
-                 select date_trunc('milliseconds', now()) as moment, ", hero_columns!(), "
+                 select date_trunc('milliseconds', now()) as moment, ",
+                hero_columns!(),
+                "
                  from (select) as always left join heroes on heroes.id = any($1) and heroes.deleted_time is null"
             ))
             .bind(&ids)
@@ -74,7 +76,9 @@ impl Postgres {
                  select asked.n, orders.*
                  from unnest($1::bigint[], $2::timestamptz[], $3::bigint[]) with ordinality as asked(hero_id, since, from_id, n)
                  join lateral (
-                     select ", order_columns!(), " from orders
+                     select ",
+                order_columns!(),
+                " from orders
                      where orders.hero_id = asked.hero_id and orders.id >= asked.from_id and orders.deleted_time is null
                        and (orders.status in (0, 1)
                             or greatest(orders.order_time, orders.started_time, orders.completed_time) >= asked.since)

@@ -6,10 +6,9 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use sqlx::error::DatabaseError;
 use sqlx::query::Query;
-use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
 use sqlx::{Sqlite as Database, SqlitePool, Transaction};
 
 use super::Sqlite;
@@ -98,13 +97,12 @@ pub(super) async fn commit(transaction: Transaction<'static, Database>) -> Resul
 
 /// The error for the caller. Result codes: 5 busy, 6 locked, 7 no memory, 13 disk full.
 pub(super) fn refusal(error: &sqlx::Error) -> StoreError {
-    let code = error.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<i32>().ok());
+    let code = error.as_database_error().and_then(DatabaseError::code).and_then(|code| code.parse::<i32>().ok());
     let away = match code {
         Some(code) => matches!(code & 0xff, 5 | 6 | 7 | 13),
-        None => matches!(
-            error,
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed
-        ),
+        None => {
+            matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed)
+        }
     };
     if away { StoreError::Unavailable(error.to_string()) } else { StoreError::Failed(error.to_string()) }
 }

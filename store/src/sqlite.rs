@@ -1,0 +1,190 @@
+//! The store in one `SQLite` file, served by one process.
+//!
+//! All writes go through one connection, set by set: a statement per row would be ten times slower. What takes several
+//! statements is one transaction, so that verdicts judged in between hold. A lock on a file beside the database keeps other
+//! processes away; the system frees it however the process ends.
+
+mod adopt;
+mod cancel;
+mod claim;
+mod complete;
+mod delete;
+mod heroes;
+mod maintain;
+mod meals;
+mod place;
+mod reads;
+mod rows;
+mod schema;
+mod session;
+mod snapshots;
+
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions, TryLockError, create_dir_all};
+use std::path::Path;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use galley_protocol::frame::Totals;
+use galley_protocol::{
+    Hero, HeroId, HeroPatch, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView, Version,
+};
+use sqlx::SqlitePool;
+use sqlx::sqlite::SqliteRow;
+use tokio::time::Instant;
+
+use crate::floor::Floor;
+use crate::requests::{
+    CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, DeleteRequest, DeleteVerdict, ListPage, OrderFilter,
+    PlaceRequest, PlaceVerdict, RemoveError, Snapshot, SnapshotRequest,
+};
+use crate::{ConnectError, Store, StoreError};
+
+/// How often a hero or meal is read and written again when others change it at the same moment.
+const CHANGE_TRIES: u32 = 10;
+
+pub(crate) struct Sqlite {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    floor: Floor,
+    /// The incarnations of this process; all others are dead. One per start of a worker, so that it needs no other bound.
+    living: Mutex<HashSet<i64>>,
+    /// When old rows were forgotten last.
+    forgotten: Mutex<Option<Instant>>,
+    /// Held as long as the store lives.
+    _lock: File,
+}
+
+impl Sqlite {
+    /// Locks and opens the file; makes it, and the folders on its way, when they are not there.
+    pub(crate) async fn connect(url: &str) -> Result<Self, ConnectError> {
+        let options = session::options(url).map_err(ConnectError::BadUrl)?;
+        let lock = lock(options.get_filename())?;
+        let writer = session::writer(&options).await?;
+        let readers = session::readers(&options).await?;
+        let (living, forgotten) = (Mutex::default(), Mutex::default());
+        let store = Self { writer, readers, floor: Floor::default(), living, forgotten, _lock: lock };
+        store.read_first_floor().await?;
+        Ok(store)
+    }
+}
+
+fn lock(path: &Path) -> Result<File, ConnectError> {
+    let failed = |error: std::io::Error| StoreError::Failed(format!("{}: {error}", path.display()));
+    if let Some(folder) = path.parent() {
+        create_dir_all(folder).map_err(failed)?;
+    }
+    let lock =
+        OpenOptions::new().create(true).truncate(false).write(true).open(session::beside(path, ".lock")).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(ConnectError::Busy(format!("another process serves {}", path.display()))),
+        Err(TryLockError::Error(error)) => Err(failed(error).into()),
+    }
+}
+
+/// Reads the row of an answer of at most one.
+fn only<T>(rows: &[SqliteRow], read: impl Fn(&SqliteRow) -> Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    rows.first().map(read).transpose()
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn migrate(&self) -> Result<(), StoreError> {
+        self.apply_migrations().await
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.check_schema().await
+    }
+
+    async fn create_hero(&self, hero: &NewHero) -> Result<Hero, StoreError> {
+        self.insert_hero(hero).await
+    }
+    async fn hero(&self, id: HeroId) -> Result<Option<Hero>, StoreError> {
+        self.read_hero(id).await
+    }
+    async fn heroes(&self, page: &ListPage) -> Result<Vec<Hero>, StoreError> {
+        self.list_heroes(page).await
+    }
+    async fn change_hero(
+        &self,
+        id: HeroId,
+        change: Change<NewHero, HeroPatch>,
+        expected: Option<Version>,
+    ) -> Result<Hero, ChangeError> {
+        self.update_hero(id, change, expected).await
+    }
+    async fn remove_hero(&self, id: HeroId, expected: Option<Version>) -> Result<(), RemoveError> {
+        self.delete_hero(id, expected).await
+    }
+
+    async fn create_meal(&self, meal: &NewMeal) -> Result<Meal, StoreError> {
+        self.insert_meal(meal).await
+    }
+    async fn meal(&self, id: MealId) -> Result<Option<Meal>, StoreError> {
+        self.read_meal(id).await
+    }
+    async fn meals(&self, page: &ListPage) -> Result<Vec<Meal>, StoreError> {
+        self.list_meals(page).await
+    }
+    async fn change_meal(
+        &self,
+        id: MealId,
+        change: Change<NewMeal, MealPatch>,
+        expected: Option<Version>,
+    ) -> Result<Meal, ChangeError> {
+        self.update_meal(id, change, expected).await
+    }
+    async fn remove_meal(&self, id: MealId, expected: Option<Version>) -> Result<(), RemoveError> {
+        self.delete_meal(id, expected).await
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Option<OrderView>, StoreError> {
+        self.read_order(id).await
+    }
+    async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError> {
+        self.list_orders(filter).await
+    }
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        self.count_orders().await
+    }
+    async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError> {
+        self.read_snapshots(requests).await
+    }
+
+    async fn place(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {
+        self.place_orders(requests).await
+    }
+    async fn cancel(&self, requests: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError> {
+        self.cancel_orders(requests).await
+    }
+    async fn delete(&self, requests: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError> {
+        self.delete_orders(requests).await
+    }
+
+    async fn enlist(&self) -> Result<IncarnationId, StoreError> {
+        self.begin_incarnation().await
+    }
+    async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError> {
+        self.hold_incarnation(incarnation)
+    }
+    async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
+        self.claim_orders(owner, &claim).await
+    }
+    async fn adopt(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+        self.adopt_orders(owner, limit).await
+    }
+    async fn complete(&self, owner: IncarnationId, orders: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+        self.complete_orders(owner, orders).await
+    }
+    async fn hand_back(&self, owner: IncarnationId) -> Result<u64, StoreError> {
+        self.release_orders(owner).await
+    }
+
+    fn floor(&self) -> OrderId {
+        self.floor.get()
+    }
+    async fn maintain(&self) -> Result<(), StoreError> {
+        self.keep_up().await
+    }
+}

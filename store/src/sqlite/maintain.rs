@@ -1,0 +1,107 @@
+//! Moves the floor up and forgets what is old. Ids are committed in their order here, so that the floor does not lag.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Sqlite;
+use super::rows::get;
+use super::session::now;
+use crate::{RETENTION, StoreError};
+
+/// How often old rows are forgotten, how many by one statement, and by how many statements; the rest waits for the next time.
+const FORGET_STEP: Duration = Duration::from_secs(30);
+const FORGET_CHUNK: i64 = 1_000;
+const FORGET_STEPS: usize = 50;
+
+impl Sqlite {
+    pub(super) async fn keep_up(&self) -> Result<(), StoreError> {
+        self.move_floor().await?;
+        if self.is_forgetful() {
+            self.forget_deleted().await?;
+            self.forget_keys().await?;
+        }
+        Ok(())
+    }
+
+    /// Looks for the lowest active order beside the writer, and disturbs it only when there is something to write.
+    async fn move_floor(&self) -> Result<(), StoreError> {
+        let rows = self.read(
+            sqlx::query(
+                "/* lowest_active */
+                 select coalesce(
+                     (select id from orders where id >= ?1 and status in (0, 1) order by id limit 1),
+                     (select seq + 1 from sqlite_sequence where name = 'orders'), 1) as floor",
+            )
+            .bind(self.floor.get().get()),
+        );
+        for row in &rows.await? {
+            let floor: i64 = get(row, "floor")?;
+            if floor > self.floor.get().get() {
+                self.write(sqlx::query("/* move_floor */ update watermark set floor = max(floor, ?1)").bind(floor)).await?;
+                self.floor.raise(floor);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_forgetful(&self) -> bool {
+        let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = forgotten.is_none_or(|time| time.elapsed() >= FORGET_STEP);
+        if due {
+            *forgotten = Some(Instant::now());
+        }
+        due
+    }
+
+    async fn forget_deleted(&self) -> Result<(), StoreError> {
+        for _ in 0..FORGET_STEPS {
+            let rows = self.write(
+                sqlx::query(
+                    "/* forget_deleted */
+                     delete from orders where id in (select id from orders where deleted_time < ?1 limit ?2) returning id",
+                )
+                .bind(old())
+                .bind(FORGET_CHUNK),
+            );
+            if rows.await?.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes through the orders by rising id, once, up to the first one that is not old.
+    async fn forget_keys(&self) -> Result<(), StoreError> {
+        for _ in 0..FORGET_STEPS {
+            let rows = self.read(
+                sqlx::query(
+                    "/* old_keys */
+                     with chunk as materialized (
+                         select orders.id, order_time >= ?1 as young from orders
+                         where orders.id >= (select key_floor from watermark) order by orders.id limit ?2
+                     )
+                     select max(id) as id from chunk
+                     where id < coalesce((select min(id) from chunk where young), 9223372036854775807)",
+                )
+                .bind(old())
+                .bind(FORGET_CHUNK),
+            );
+            let Some(newest) = rows.await?.first().map(|row| get::<Option<i64>>(row, "id")).transpose()?.flatten() else { break };
+            let clear = sqlx::query(
+                "/* forget_keys */
+                 update orders set key = null, key_scope = null
+                 where id >= (select key_floor from watermark) and id <= ?1 and key is not null",
+            );
+            self.write(clear.bind(newest)).await?;
+            self.write(sqlx::query("/* keys_forgotten */ update watermark set key_floor = ?1 + 1").bind(newest)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What is from before this moment is forgotten.
+fn old() -> i64 {
+    now() - i64::try_from(RETENTION.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,117 @@
+//! Places orders: judges a batch and inserts what is good, in one transaction.
+
+use std::collections::HashMap;
+
+use galley_protocol::{Order, OrderId, Status, Timestamp, Version};
+use sqlx::{Sqlite as Database, Transaction};
+
+use super::Sqlite;
+use super::rows::{get, order, order_columns};
+use super::session::{ask, commit, json, now};
+use crate::StoreError;
+use crate::requests::{PlaceRequest, PlaceVerdict};
+use crate::verdict::repeated;
+
+type Key<'a> = (i64, &'a str);
+
+impl Sqlite {
+    pub(super) async fn place_orders(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let mut known = orders_by_key(&mut transaction, requests).await?;
+        let found = found(&mut transaction, requests).await?;
+        let mut next = next_id(&mut transaction).await?;
+        let order_time = Timestamp::from_millis(now()).map_err(|error| StoreError::Failed(error.to_string()))?;
+        let mut good = Vec::new();
+        let mut verdicts = Vec::with_capacity(requests.len());
+        for (request, (hero_found, meal_found)) in requests.iter().zip(found) {
+            verdicts.push(if let Some(order) = key(request).and_then(|key| known.get(&key)) {
+                repeated(request, order)
+            } else if !hero_found {
+                PlaceVerdict::HeroNotFound
+            } else if !meal_found {
+                PlaceVerdict::MealNotFound
+            } else {
+                let id = OrderId::new(next).map_err(|error| StoreError::Failed(error.to_string()))?;
+                next += 1;
+                let order = pending(id, request, order_time);
+                good.push((id, request.hero_id, request.meal_id, key(request)));
+                known.extend(key(request).map(|key| (key, order.clone())));
+                PlaceVerdict::Placed(order)
+            });
+        }
+        let insert = sqlx::query(
+            "/* place_orders */
+             insert into orders (id, hero_id, meal_id, key_scope, key, order_time)
+             select value ->> 0, value ->> 1, value ->> 2, value ->> '$[3][0]', value ->> '$[3][1]', ?2 from json_each(?1)",
+        );
+        ask(&mut transaction, insert.bind(json(&good)).bind(order_time.millis())).await?;
+        commit(transaction).await?;
+        Ok(verdicts)
+    }
+}
+
+fn key(request: &PlaceRequest) -> Option<Key<'_>> {
+    request.key.as_ref().map(|(scope, key)| (scope.code(), key.as_str()))
+}
+
+async fn orders_by_key<'a>(
+    transaction: &mut Transaction<'static, Database>,
+    requests: &'a [PlaceRequest],
+) -> Result<HashMap<Key<'a>, Order>, StoreError> {
+    let keys: Vec<Key<'a>> = requests.iter().filter_map(key).collect();
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query(concat!(
+        "/* orders_by_key */
+         select asked.key as n, ",
+        order_columns!(),
+        " from json_each(?1) as asked
+         join orders on orders.key_scope = asked.value ->> 0 and orders.key = asked.value ->> 1"
+    ));
+    let mut known = HashMap::new();
+    for row in &ask(transaction, rows.bind(json(&keys))).await? {
+        if let Some(key) = usize::try_from(get::<i64>(row, "n")?).ok().and_then(|index| keys.get(index)) {
+            known.insert(*key, order(row)?);
+        }
+    }
+    Ok(known)
+}
+
+/// Whether hero and meal of each request are there.
+async fn found(
+    transaction: &mut Transaction<'static, Database>,
+    requests: &[PlaceRequest],
+) -> Result<Vec<(bool, bool)>, StoreError> {
+    let pairs: Vec<_> = requests.iter().map(|request| (request.hero_id, request.meal_id)).collect();
+    let rows = sqlx::query(
+        "/* heroes_and_meals_found */
+         select heroes.id is not null as hero_found, meals.id is not null as meal_found
+         from json_each(?1) as asked
+         left join heroes on heroes.id = asked.value ->> 0 and heroes.deleted_time is null
+         left join meals on meals.id = asked.value ->> 1 and meals.deleted_time is null
+         order by asked.key",
+    );
+    let rows = ask(transaction, rows.bind(json(&pairs))).await?;
+    rows.iter().map(|row| Ok((get(row, "hero_found")?, get(row, "meal_found")?))).collect()
+}
+
+async fn next_id(transaction: &mut Transaction<'static, Database>) -> Result<i64, StoreError> {
+    let rows = ask(transaction, sqlx::query("/* last_id */ select seq from sqlite_sequence where name = 'orders'")).await?;
+    Ok(rows.first().map_or(Ok(0), |row| get::<i64>(row, "seq"))? + 1)
+}
+
+fn pending(id: OrderId, request: &PlaceRequest, order_time: Timestamp) -> Order {
+    Order {
+        id,
+        hero_id: request.hero_id,
+        meal_id: request.meal_id,
+        status: Status::Pending,
+        message: None,
+        reason: None,
+        version: Version::FIRST,
+        order_time,
+        started_time: None,
+        completed_time: None,
+    }
+}

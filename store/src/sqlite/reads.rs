@@ -1,0 +1,76 @@
+//! Reads of orders.
+
+use galley_protocol::frame::Totals;
+use galley_protocol::{OrderId, OrderView, PageCursor, Status};
+
+use super::rows::{get, order_columns, order_view};
+use super::session::json;
+use super::{Sqlite, only};
+use crate::StoreError;
+use crate::requests::OrderFilter;
+
+/// An order with the names of its hero and its meal, deleted ones included: ended orders stay readable.
+macro_rules! order_views {
+    () => {
+        concat!(
+            "select ",
+            order_columns!(),
+            ", heroes.name as hero_name, meals.name as meal_name, meals.price_hundredths as meal_price
+             from orders join heroes on heroes.id = orders.hero_id join meals on meals.id = orders.meal_id
+             where orders.deleted_time is null "
+        )
+    };
+}
+
+impl Sqlite {
+    pub(super) async fn read_order(&self, id: OrderId) -> Result<Option<OrderView>, StoreError> {
+        let rows = self.read(sqlx::query(concat!("/* order */ ", order_views!(), "and orders.id = ?1")).bind(id.get()));
+        only(&rows.await?, order_view)
+    }
+
+    pub(super) async fn list_orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError> {
+        let status: Vec<i16> = filter.status.iter().map(|status| status.code()).collect();
+        let active_only = !status.is_empty() && filter.status.iter().all(|status| status.is_active());
+        let from = if active_only { self.floor.get().get() } else { 1 };
+        let ask = match filter.hero_id {
+            Some(_) => sqlx::query(concat!(
+                "/* orders_of_hero */ ",
+                order_views!(),
+                "and orders.id >= ?1 and orders.id < ?2 and (?3 = '[]' or orders.status in (select value from json_each(?3)))
+                 and (?4 is null or orders.meal_id = ?4) and orders.hero_id = ?6
+                 order by orders.id desc limit ?5"
+            )),
+            None => sqlx::query(concat!(
+                "/* orders */ ",
+                order_views!(),
+                "and orders.id >= ?1 and orders.id < ?2 and (?3 = '[]' or orders.status in (select value from json_each(?3)))
+                 and (?4 is null or orders.meal_id = ?4)
+                 order by orders.id desc limit ?5"
+            )),
+        };
+        let ask = ask
+            .bind(from)
+            .bind(filter.after.map_or(i64::MAX, PageCursor::get))
+            .bind(json(&status))
+            .bind(filter.meal_id.map(i64::from))
+            .bind(i64::try_from(filter.limit).unwrap_or(i64::MAX));
+        let ask = match filter.hero_id {
+            Some(hero_id) => ask.bind(hero_id.get()),
+            None => ask,
+        };
+        self.read(ask).await?.iter().map(order_view).collect()
+    }
+
+    pub(super) async fn count_orders(&self) -> Result<Totals, StoreError> {
+        let rows = self.read(sqlx::query(
+            "/* totals */ select status, count(*) as orders from orders where deleted_time is null group by status",
+        ));
+        let mut totals = Totals::default();
+        for row in &rows.await? {
+            let status = Status::from_code(get(row, "status")?);
+            let status = status.ok_or_else(|| StoreError::Failed("an order has an unknown status".to_owned()))?;
+            *totals.of(status) = get(row, "orders")?;
+        }
+        Ok(totals)
+    }
+}

@@ -1,0 +1,36 @@
+//! The whole service from outside: real processes, spoken to over HTTP and WebSockets, and broken on purpose.
+
+/// Runs each test on both deployments.
+macro_rules! on_both_deployments {
+    ($($test:ident),* $(,)?) => {
+        mod embedded {
+            $(#[tokio::test] async fn $test() { super::$test(galley_tests::Stack::embedded()).await; })*
+        }
+        mod distributed {
+            $(#[tokio::test] async fn $test() { super::$test(galley_tests::Stack::distributed()).await; })*
+        }
+    };
+}
+
+mod allergies;
+mod cancelling;
+mod command_line;
+mod commands;
+mod crashes;
+mod describing;
+mod draining;
+mod gateways;
+mod idempotency;
+mod life;
+mod many;
+mod plain_words;
+mod postgres_away;
+mod preparing;
+mod privacy;
+mod readme;
+mod redis_away;
+mod resources;
+mod resuming;
+mod starting;
+mod validation;
+mod websocat;

@@ -1,0 +1,79 @@
+//! A client that comes back with its cursor has missed nothing.
+
+use galley_tests::StackBuilder;
+use galley_tests::json::{id, list, text, version};
+use serde_json::{Value, json};
+
+on_both_deployments![
+    what_changed_meanwhile_is_in_the_welcome,
+    every_cursor_ever_seen_leads_to_the_present,
+    a_cursor_that_is_too_old_begins_anew,
+];
+
+fn state_of(welcome: &Value, order: i64) -> Option<(String, i64)> {
+    let found = list(welcome, "orders").iter().find(|seen| id(seen) == order)?;
+    Some((text(found, "status").to_owned(), version(found)))
+}
+
+async fn what_changed_meanwhile_is_in_the_welcome(stack: StackBuilder) {
+    let stack = stack.delay("0s").start().await;
+    let client = stack.client();
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let socket = client.connect(hero).await;
+    let cursor = text(&socket.welcome, "cursor").to_owned();
+    socket.close().await;
+
+    let order = id(&client.place(hero, meal).await);
+    client.until_status(order, "COMPLETED").await;
+    let socket = client.resume(hero, &cursor).await;
+    assert_eq!(text(&socket.welcome, "resume"), "resumed");
+    assert_eq!(state_of(&socket.welcome, order), Some(("COMPLETED".to_owned(), 3)), "{}", socket.welcome);
+    let later = text(&socket.welcome, "cursor").to_owned();
+    socket.close().await;
+
+    assert_eq!(client.delete(&format!("/orders/{order}")).await.status, 204);
+    for cursor in [cursor, later] {
+        let socket = client.resume(hero, &cursor).await;
+        assert_eq!(list(&socket.welcome, "deleted"), [json!({"order_id": order, "version": 4})]);
+        assert_eq!(state_of(&socket.welcome, order), None);
+    }
+    let fresh = client.connect(hero).await.welcome;
+    assert_eq!((text(&fresh, "resume"), state_of(&fresh, order), &fresh["deleted"]), ("fresh", None, &Value::Null));
+}
+
+async fn every_cursor_ever_seen_leads_to_the_present(stack: StackBuilder) {
+    let stack = stack.delay("20ms").start().await;
+    let client = stack.client();
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let mut socket = client.connect(hero).await;
+    let mut cursors = vec![text(&socket.welcome, "cursor").to_owned()];
+    let mut orders = Vec::new();
+    for _ in 0..5 {
+        let order = id(&client.place(hero, meal).await);
+        loop {
+            let frame = socket.until_type("order").await;
+            cursors.push(text(&frame, "cursor").to_owned());
+            if frame["order"]["status"] == "COMPLETED" {
+                break;
+            }
+        }
+        orders.push((order, cursors.len() - 1));
+    }
+    for (at, cursor) in cursors.iter().enumerate() {
+        let welcome = client.resume(hero, cursor).await.welcome;
+        for (order, _) in orders.iter().filter(|(_, last)| *last > at) {
+            assert_eq!(state_of(&welcome, *order), Some(("COMPLETED".to_owned(), 3)), "cursor {at}");
+        }
+    }
+}
+
+async fn a_cursor_that_is_too_old_begins_anew(stack: StackBuilder) {
+    let stack = stack.delay("1h").start().await;
+    let client = stack.client();
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let order = id(&client.place(hero, meal).await);
+    client.until_status(order, "IN_PROGRESS").await;
+    let socket = client.resume(hero, "r1.1").await;
+    assert_eq!(text(&socket.welcome, "resume"), "resynced");
+    assert_eq!(state_of(&socket.welcome, order), Some(("IN_PROGRESS".to_owned(), 2)));
+}

@@ -87,8 +87,10 @@ where
             }
             Err(error) => {
                 let mut answers = answers;
-                if matches!(error, StoreError::Unavailable(_)) {
-                    let mut waiting = waiting.lock().await;
+                // When another writer holds the queue it waits for requests: then none wait here.
+                if matches!(error, StoreError::Unavailable(_))
+                    && let Ok(mut waiting) = waiting.try_lock()
+                {
                     while let Ok(next) = waiting.try_recv() {
                         answers.push(next.answer);
                     }

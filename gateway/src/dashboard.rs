@@ -1,8 +1,7 @@
 //! The dashboard's files, embedded.
 
 use axum::Router;
-use axum::extract::Path;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use galley_protocol::{Problem, ProblemType};
@@ -19,13 +18,12 @@ struct Files;
 
 /// `GET /` and the files it needs.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route("/", get(|headers: HeaderMap| async move { serve("index.html", &headers) })).route(
-        "/assets/{*path}",
-        get(|Path(path): Path<String>, headers: HeaderMap| async move { serve(&format!("assets/{path}"), &headers) }),
-    )
+    let serve = get(async |uri: Uri, headers: HeaderMap| serve(uri.path(), &headers));
+    Router::new().route("/", serve.clone()).route("/assets/{*path}", serve)
 }
 
 fn serve(path: &str, headers: &HeaderMap) -> Response {
+    let path = if path == "/" { "index.html" } else { path.trim_start_matches('/') };
     let Some(EmbeddedFile { data, metadata }) = Files::get(path) else {
         return Refusal(Problem::new(ProblemType::NotFound)).into_response();
     };

@@ -69,7 +69,7 @@ pub async fn open_store(url: &str, patience: &Patience) -> Result<Arc<dyn Store>
 /// [`Failure::Failed`] when it has not in time.
 pub async fn schema(store: &dyn Store, patience: &Patience) -> Result<(), Failure> {
     let attempt = async || store.ping().await.map_err(NotYet::again);
-    patience.wait_for("the database's schema (see `galley migrate`)", attempt).await
+    patience.wait_for("the schema", attempt).await
 }
 
 /// Waits for the bus.

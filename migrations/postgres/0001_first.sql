@@ -75,7 +75,7 @@ create table orders (
             else false
         end
     )
-) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05);
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 
 alter sequence order_ids owned by orders.id;
 

@@ -18,14 +18,14 @@ pub struct Answer {
 
 impl Answer {
     /// Expects this status, and gives the JSON of the body; `null` when there is none.
-    #[must_use]
+    #[expect(clippy::must_use_candidate, reason = "the expectation may be all that matters")]
     pub fn is(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}: {}", self.question, self.text);
         self.json()
     }
 
     /// Expects a problem (RFC 9457) of this type, whole.
-    #[must_use]
+    #[expect(clippy::must_use_candidate, reason = "the expectation may be all that matters")]
     pub fn problem(self, status: u16, slug: &str) -> Value {
         let question = self.question.clone();
         assert_eq!(self.header("content-type"), "application/problem+json", "{question}: {} {}", self.status, self.text);

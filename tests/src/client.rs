@@ -128,8 +128,7 @@ impl Client {
 
     /// Waits until no order at all has one of these statuses.
     pub async fn until_none(&self, statuses: &[&str]) {
-        let filter: String = statuses.iter().map(|status| format!("&status={status}")).collect();
-        let path = format!("/orders?limit=1{filter}");
+        let path = format!("/orders?limit=1&status={}", statuses.join("&status="));
         until(&format!("no order is {statuses:?}"), async || {
             let answer = self.get(&path).await;
             (answer.status == 200 && list(&answer.json(), "items").is_empty()).then_some(())

@@ -1,6 +1,6 @@
 //! Fresh databases.
 //!
-//! Stacks get theirs here. On the shared PostgreSQL a template is migrated once per run by `galley migrate`, and copied for each test; making
+//! Stacks get theirs here. On the shared `PostgreSQL` a template is migrated once per run by `galley migrate`, and copied for each test; making
 //! and copying it is guarded by an advisory lock, so that two runs at once do not take it from under each other. On any other
 //! server each database is migrated itself. A database is dropped with its [`Database`], whoever is still connected.
 
@@ -25,7 +25,7 @@ pub struct Database {
     name: String,
 }
 
-/// The PostgreSQL that all tests share, as somebody who may create databases.
+/// The `PostgreSQL` that all tests share, as somebody who may create databases.
 #[must_use]
 pub fn shared_postgres() -> String {
     std::env::var("GALLEY_TEST_POSTGRES")
@@ -33,7 +33,7 @@ pub fn shared_postgres() -> String {
 }
 
 impl Database {
-    /// A copy of the template on the shared PostgreSQL.
+    /// A copy of the template on the shared `PostgreSQL`.
     pub async fn fresh() -> Self {
         let admin = shared_postgres();
         TEMPLATE_MADE.get_or_init(|| make_template(&admin)).await;

@@ -1,10 +1,17 @@
 //! Ports for servers that cannot pick one themselves.
 
 use std::net::TcpListener;
+use std::ops::Range;
+
+use rand::RngExt as _;
+
+/// Below those that the system gives to outgoing connections: a port stays free while its server is away.
+const PORTS: Range<u16> = 20_000..32_000;
 
 /// A port that nobody listened on a moment ago.
 #[must_use]
 pub fn free() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound listener has an address").port()
+    let mut random = rand::rng();
+    let mut ports = std::iter::repeat_with(|| random.random_range(PORTS)).take(100);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("of 100 ports one is free")
 }

@@ -1,4 +1,4 @@
-//! A PostgreSQL of a test's own, that it may break.
+//! A `PostgreSQL` of a test's own, that it may break.
 
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
@@ -105,7 +105,7 @@ fn data(folder: &Path) -> PathBuf {
     folder.join("data")
 }
 
-/// The program of the newest PostgreSQL of this machine; Debian keeps them off the search path.
+/// The program of the newest `PostgreSQL` of this machine; Debian keeps them off the search path.
 fn newest(program: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let version = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
@@ -127,10 +129,7 @@ impl Socket {
 
     /// Waits for a native ping of the gateway.
     pub async fn until_ping(&mut self) {
-        within("a ping", async {
-            while !matches!(self.message().await.expect("the socket is open"), Message::Ping(_)) {}
-        })
-        .await;
+        within("a ping", async { while !matches!(self.message().await.expect("the socket is open"), Message::Ping(_)) {} }).await;
     }
 
     /// Reads to the end, and gives the close code.
@@ -147,13 +146,11 @@ impl Socket {
         .await
     }
 
-    /// Closes like a browser whose page goes away.
+    /// Closes like a browser whose page goes away, and waits for the answer.
     pub async fn close(mut self) {
-        within("the close", async {
-            self.stream.close(None).await.expect("the socket is open");
-            while self.stream.next().await.is_some_and(|message| message.is_ok()) {}
-        })
-        .await;
+        let goodbye = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+        within("the send", self.stream.close(Some(goodbye))).await.expect("the socket is open");
+        assert_eq!(self.close_code().await, 1000);
     }
 
     async fn read(&mut self) -> Value {

@@ -1,6 +1,6 @@
 //! A running service, in one of its two deployments.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -14,9 +14,9 @@ use crate::{Client, Program};
 /// How the service is deployed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deployment {
-    /// `galley` with SQLite.
+    /// `galley` with `SQLite`.
     Embedded,
-    /// Gateways and workers with PostgreSQL and Redis.
+    /// Gateways and workers with `PostgreSQL` and Redis.
     Distributed,
 }
 
@@ -81,7 +81,7 @@ impl StackBuilder {
         Self { seeded: true, ..self }
     }
 
-    /// On this PostgreSQL instead of the shared one.
+    /// On this `PostgreSQL` instead of the shared one.
     #[must_use]
     pub fn postgres(self, admin: String) -> Self {
         Self { postgres: Some(admin), ..self }
@@ -127,8 +127,15 @@ impl StackBuilder {
             }
         };
         let (gateways, workers) = (self.gateways, self.workers);
-        let (builder, _database, _namespace) = (self, database, namespace);
-        let mut stack = Stack { gateways: Vec::new(), workers: Vec::new(), builder, backends, _database, _namespace, folder };
+        let mut stack = Stack {
+            gateways: Vec::new(),
+            workers: Vec::new(),
+            builder: self,
+            backends,
+            _database: database,
+            _namespace: namespace,
+            folder,
+        };
         for _ in 0..gateways {
             stack.start_gateway().await;
         }
@@ -199,10 +206,11 @@ impl Stack {
         self.folder.path()
     }
 
-    /// The embedded database.
+    /// The URL of its database.
     #[must_use]
-    pub fn database_file(&self) -> PathBuf {
-        self.folder.path().join("galley.db")
+    pub fn database_url(&self) -> &str {
+        let (_, url) = self.backends.iter().find(|(variable, _)| variable == "DATABASE_URL").expect("each stack has one");
+        url
     }
 
     fn command(&self, program: &str) -> Command {

@@ -1,27 +1,18 @@
 //! Sessions of a person with `websocat`, as the files in `clients/websocat/sessions/` tell them.
 //!
-//! A line `> …` is typed, a line `< …` is JSON that the next answer must contain, and anything else is for the reader.
-//! Answers that no line asks for are passed over. When there is no `websocat` on this machine, a stand-in that does the one thing needed here –
-//! a line in, a frame out, a frame in, a line out – takes its place.
+//! A line `> …` is typed, a line `< …` is JSON that an answer must contain, and anything else is for the reader. Answers that
+//! no line asks for are passed over.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::net::TcpStream;
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::Command;
 
 use crate::json::contains;
 use crate::patience::within;
-
-enum Terminal {
-    Websocat { _process: Child, input: ChildStdin, output: Lines<BufReader<ChildStdout>> },
-    StandIn(Box<WebSocketStream<MaybeTlsStream<TcpStream>>>),
-}
+use crate::program::path_of;
 
 /// The files that tell sessions.
 #[must_use]
@@ -33,13 +24,31 @@ pub fn sessions() -> Vec<PathBuf> {
     files
 }
 
+/// A search path on which there is a `websocat`: the real one, or its stand-in by that name in `folder`.
+#[must_use]
+pub fn search_path(folder: &Path) -> String {
+    let path = std::env::var("PATH").unwrap_or_default();
+    if path.split(':').any(|place| Path::new(place).join("websocat").exists()) {
+        return path;
+    }
+    let link = folder.join("websocat");
+    if !link.exists() {
+        std::os::unix::fs::symlink(path_of("websocat-stand-in"), &link).expect("the folder is ours");
+    }
+    format!("{path}:{}", folder.display())
+}
+
 /// Plays a session against the gateway whose sockets are at `url`.
-pub async fn play(session: &str, url: &str) {
-    let mut terminal = Terminal::open(url).await;
+pub async fn play(session: &str, url: &str, search_path: &str) {
+    let mut websocat = Command::new("websocat");
+    websocat.arg(url).env("PATH", search_path).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut process = websocat.spawn().expect("there is a websocat or its stand-in");
+    let mut input = process.stdin.take().expect("it is piped");
+    let mut output = BufReader::new(process.stdout.take().expect("it is piped")).lines();
     let mut answers: Vec<Value> = Vec::new();
     for line in session.lines() {
         if let Some(typed) = line.strip_prefix("> ") {
-            terminal.enter(typed).await;
+            input.write_all(format!("{typed}\n").as_bytes()).await.expect("websocat reads");
         } else if let Some(expected) = line.strip_prefix("< ") {
             let expected = serde_json::from_str(expected).unwrap_or_else(|error| panic!("{error} in {line}"));
             within(line, async {
@@ -48,45 +57,13 @@ pub async fn play(session: &str, url: &str) {
                         answers.remove(at);
                         return;
                     }
-                    answers.push(terminal.read().await);
+                    let answer = output.next_line().await.expect("websocat writes").expect("websocat goes on");
+                    answers.push(serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}")));
                 }
             })
             .await;
         }
     }
-}
-
-impl Terminal {
-    async fn open(url: &str) -> Self {
-        let mut websocat = Command::new("websocat");
-        match websocat.arg(url).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn() {
-            Ok(mut process) => {
-                let input = process.stdin.take().expect("it is piped");
-                let output = BufReader::new(process.stdout.take().expect("it is piped")).lines();
-                Self::Websocat { _process: process, input, output }
-            }
-            Err(_) => Self::StandIn(Box::new(connect_async(url).await.expect("a handshake").0)),
-        }
-    }
-
-    async fn enter(&mut self, line: &str) {
-        match self {
-            Self::Websocat { input, .. } => input.write_all(format!("{line}\n").as_bytes()).await.expect("websocat reads"),
-            Self::StandIn(socket) => socket.send(Message::text(format!("{line}\n"))).await.expect("the socket is open"),
-        }
-    }
-
-    async fn read(&mut self) -> Value {
-        let line = match self {
-            Self::Websocat { output, .. } => output.next_line().await.expect("websocat writes").expect("websocat goes on"),
-            Self::StandIn(socket) => loop {
-                match socket.next().await.expect("the socket is open").expect("a frame") {
-                    Message::Text(text) => break text.to_string(),
-                    Message::Ping(_) | Message::Pong(_) => {}
-                    other => panic!("no text frame but {other:?}"),
-                }
-            },
-        };
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
-    }
+    drop(input);
+    assert!(within("the end of websocat", process.wait()).await.is_ok_and(|status| status.success()));
 }

@@ -1,12 +1,12 @@
 //! Processes orders: claim, prepare, complete, adopt, sweep.
 //!
-//! A worker is one incarnation, and its parts are tasks around one [`kitchen`]:
+//! A worker is one incarnation, and its parts are tasks around one `kitchen`:
 //!
-//! - the [`taker`] reads the dispatch queue, claims, and settles the entries;
-//! - the [`sweeper`] claims from the database what the queue did not bring, or everything while the bus is away;
-//! - the [`adopter`] takes over the orders of dead workers, at the start those that an earlier process left;
-//! - the [`finisher`] completes what is due;
-//! - the [`keeper`] keeps the incarnation alive and the store tidy.
+//! - the `taker` reads the dispatch queue, claims, and settles the entries;
+//! - the `sweeper` claims from the database what the queue did not bring, or everything while the bus is away;
+//! - the `adopter` takes over the orders of dead workers, at the start those that an earlier process left;
+//! - the `finisher` completes what is due;
+//! - the `keeper` keeps the incarnation alive and the store tidy.
 //!
 //! No transition depends on what a worker remembers: each is guarded in the database by status and owner, so that an order
 //! that is claimed, armed or completed twice changes once. Any number of workers may run, in one process or in many.

@@ -2,16 +2,19 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use redis::Value;
+use tempfile::TempDir;
 
 /// A running `redis-server`; killed when dropped.
 pub struct Server {
     port: u16,
     options: Vec<String>,
     child: Child,
+    folder: TempDir,
 }
 
 impl Server {
@@ -25,9 +28,8 @@ impl Server {
         let start = || {
             let options = ["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1", "--cluster-port"];
             let (port, bus_port) = (free_port(), free_port());
-            let file = format!("nodes-{port}-{:x}.conf", rand::random::<u64>());
             let mut options: Vec<String> = options.into_iter().map(str::to_owned).collect();
-            options.extend([bus_port.to_string(), "--cluster-config-file".to_owned(), file]);
+            options.push(bus_port.to_string());
             (Self::with_options(port, options), bus_port)
         };
         let ((one, _), (two, two_bus)) = (start(), start());
@@ -45,8 +47,9 @@ impl Server {
     }
 
     fn with_options(port: u16, options: Vec<String>) -> Self {
-        let child = spawn(port, &options);
-        Self { port, options, child }
+        let folder = tempfile::tempdir().expect("a folder");
+        let child = spawn(port, folder.path(), &options);
+        Self { port, options, child, folder }
     }
 
     /// Its URL.
@@ -62,7 +65,7 @@ impl Server {
 
     /// Starts it again, empty, on the same port.
     pub fn restart(&mut self) {
-        self.child = spawn(self.port, &self.options);
+        self.child = spawn(self.port, self.folder.path(), &self.options);
     }
 
     /// Stops it without ending it, or lets it go on.
@@ -96,10 +99,10 @@ impl Drop for Server {
     }
 }
 
-fn spawn(port: u16, options: &[String]) -> Child {
+fn spawn(port: u16, folder: &Path, options: &[String]) -> Child {
     let mut command = Command::new("redis-server");
     command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string()]);
-    command.arg("--dir").arg(std::env::temp_dir()).args(options).stdout(Stdio::piped());
+    command.arg("--dir").arg(folder).args(options).stdout(Stdio::piped());
     let mut child = command.spawn().expect("redis-server is installed");
     let output = BufReader::new(child.stdout.take().expect("it is piped"));
     let mut lines = output.lines().map(|line| line.expect("text"));

@@ -90,8 +90,8 @@ pub async fn alive() -> Json<Health> {
 
 /// Ready
 ///
-/// The database away, draining or deaf is 503. The bus away is not, as long as updates are heard: placing and
-/// cancelling go on without it.
+/// The database away, draining or deaf is 503. Without the bus a gateway is deaf to what other processes change, though placing
+/// and cancelling go on.
 #[utoipa::path(
     get, path = "/readyz", tag = "operation", operation_id = "get_readiness",
     responses(
@@ -105,7 +105,9 @@ pub async fn alive() -> Json<Health> {
 )]
 pub async fn ready(State(state): State<AppState>, Extension(probes): Extension<Probes>) -> Response {
     let Probed { database, bus, .. } = probes.ask(&state).await;
-    let status = judge(state.readiness.is_draining(), state.readiness.is_deaf(), database.ok);
+    // The ping of the bus fails while the subscription is cut.
+    let deaf = state.readiness.is_deaf() || !bus.ok;
+    let status = judge(state.readiness.is_draining(), deaf, database.ok);
     let code = if status == ReadinessStatus::Ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let report = ReadinessReport { status, dependencies: vec![database, bus] };
     (code, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], report.lines()).into_response()

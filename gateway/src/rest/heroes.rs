@@ -3,13 +3,14 @@
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use galley_protocol::frame::Page;
 use galley_protocol::{Hero, HeroId, HeroPatch, NewHero, Problem, ProblemType};
 use galley_store::{Change, ChangeError, RemoveError};
 
 use super::body::Json;
 use super::conditions::{IfMatch, IfNoneMatch};
 use super::id::Id;
-use super::page::{ListParams, Page};
+use super::page::{self, ListParams};
 use super::params::Params;
 use super::problems::{OfChangingHero, OfCreating, OfListing, OfReadingHero, OfRemovingHero};
 use super::resource::{changed, created, read};
@@ -44,7 +45,7 @@ pub async fn create(State(state): State<AppState>, _: Params<()>, Json(hero): Js
 pub async fn list(State(state): State<AppState>, uri: Uri, Params(params): Params<ListParams>) -> Result<Response, Refusal> {
     let (limit, page) = params.into_store();
     let heroes = state.desk.store().heroes(&page).await?;
-    Ok(Page::answer(heroes, limit, |hero| hero.id.get(), &uri))
+    Ok(page::answer(heroes, limit, |hero| hero.id.get(), &uri))
 }
 
 /// Read a hero

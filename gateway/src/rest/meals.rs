@@ -3,13 +3,14 @@
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use galley_protocol::frame::Page;
 use galley_protocol::{Meal, MealId, MealPatch, NewMeal, Problem, ProblemType};
 use galley_store::{Change, ChangeError, RemoveError};
 
 use super::body::Json;
 use super::conditions::{IfMatch, IfNoneMatch};
 use super::id::Id;
-use super::page::{ListParams, Page};
+use super::page::{self, ListParams};
 use super::params::Params;
 use super::problems::{OfChangingMeal, OfCreating, OfListing, OfReadingMeal, OfRemovingMeal};
 use super::resource::{changed, created, read};
@@ -47,7 +48,7 @@ pub async fn create(State(state): State<AppState>, _: Params<()>, Json(meal): Js
 pub async fn list(State(state): State<AppState>, uri: Uri, Params(params): Params<ListParams>) -> Result<Response, Refusal> {
     let (limit, page) = params.into_store();
     let meals = state.desk.store().meals(&page).await?;
-    Ok(Page::answer(meals, limit, |meal| meal.id.get(), &uri))
+    Ok(page::answer(meals, limit, |meal| meal.id.get(), &uri))
 }
 
 /// Read a meal

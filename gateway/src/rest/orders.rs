@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::fields::Fields;
+use galley_protocol::frame::Page;
 use galley_protocol::{HeroId, MealId, Order, OrderId, OrderView, PageCursor, Problem, Status};
 use galley_store::{KeyScope, OrderFilter, PlaceRequest};
 use serde::Serialize;
@@ -15,7 +16,7 @@ use super::body::{FromJson, Json};
 use super::heroes::no_hero;
 use super::id::Id;
 use super::key::Key;
-use super::page::{Page, limit};
+use super::page::{self, limit};
 use super::params::{FromPairs, Pairs, Params};
 use super::problems::{OfListing, OfPlacing, OfReadingHero, OfReadingOrder};
 use super::resource::{changed, location};
@@ -180,5 +181,5 @@ async fn page(state: &AppState, hero_id: Option<HeroId>, params: OrdersParams, u
     // One more than asked for tells that there is a next page.
     let filter = OrderFilter { hero_id, meal_id, status, after: cursor, limit: limit + 1 };
     let orders = state.desk.store().orders(&filter).await?;
-    Ok(Page::answer(orders, limit, |order| order.order.id.get(), uri))
+    Ok(page::answer(orders, limit, |order| order.order.id.get(), uri))
 }

@@ -3,10 +3,11 @@
 use axum::Json;
 use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
+use galley_protocol::frame::Page;
 use galley_protocol::{HeroName, PageCursor, Problem};
 use galley_store::ListPage;
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use super::params::{FromPairs, Pairs, without};
 
@@ -14,16 +15,6 @@ use super::params::{FromPairs, Pairs, without};
 const MAX_LIMIT: usize = 100;
 /// The entries of a page when the caller does not say.
 const DEFAULT_LIMIT: usize = 50;
-
-/// A page of a list.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Page<T> {
-    /// The entries.
-    items: Vec<T>,
-    /// Where the next page begins; nothing when this is the last.
-    #[schema(required, value_type = Option<String>)]
-    next_cursor: Option<PageCursor>,
-}
 
 /// Which heroes or meals to list.
 #[derive(Debug, IntoParams)]
@@ -67,18 +58,15 @@ pub fn limit(pairs: &mut Pairs) -> usize {
     pairs.one("limit", parse).unwrap_or(DEFAULT_LIMIT)
 }
 
-impl<T: Serialize> Page<T> {
-    /// Cuts the one entry more than `limit` off, and answers with a link to the next page of the same list if it was there.
-    pub fn answer(mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> i64, uri: &Uri) -> Response {
-        let more = items.len() > limit;
-        items.truncate(limit);
-        let next_cursor = items.last().filter(|_| more).map(|last| PageCursor::after(id(last)));
-        let mut response = Json(Self { items, next_cursor }).into_response();
-        if let Some(cursor) = next_cursor {
-            response.headers_mut().insert(header::LINK, link(uri, cursor));
-        }
-        response
+/// Cuts the one entry more than `limit` off, and answers with a link to the next page of the same list if it was there.
+pub fn answer<T: Serialize>(read: Vec<T>, limit: usize, id: impl Fn(&T) -> i64, uri: &Uri) -> Response {
+    let page = Page::cut(read, limit, id);
+    let next_cursor = page.next_cursor;
+    let mut response = Json(page).into_response();
+    if let Some(cursor) = next_cursor {
+        response.headers_mut().insert(header::LINK, link(uri, cursor));
     }
+    response
 }
 
 /// `Link` (RFC 8288) to the next page, with the filters of this one as they came.

@@ -136,7 +136,11 @@ impl Socket {
         };
         // Whatever happens, the connection is dropped afterwards.
         let _ = tokio::time::timeout(CLOSING, async {
-            self.0.close(goodbye).await?;
+            match goodbye {
+                Some(goodbye) => self.0.close(Some(goodbye)).await?,
+                // The answer to the peer's close is there already, and nothing can be sent after it.
+                None => self.0.flush().await?,
+            }
             while self.0.next().await.transpose()?.is_some() {}
             Ok::<(), Error>(())
         })

@@ -8,13 +8,13 @@ use serde_json::Value;
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Frame {
-    /// The first.
+    /// The first; without a cursor for staff.
     Welcome {
         hero: Option<Hero>,
         orders: Vec<Order>,
         #[serde(default)]
         deleted: Vec<Deleted>,
-        cursor: String,
+        cursor: Option<String>,
     },
     /// A transition.
     Order { order: Order, cursor: String },
@@ -33,6 +33,11 @@ pub enum Frame {
         deleted: Vec<Deleted>,
         cursor: String,
     },
+    /// A command was carried out; `watching` when it was the staff's.
+    Reply {
+        #[serde(default)]
+        watching: bool,
+    },
     /// The gateway is leaving.
     Reconnect { after_ms: u64 },
     /// The gateway did not like what it heard.
@@ -46,11 +51,9 @@ impl Frame {
     /// Where to resume after this frame.
     pub fn cursor(&self) -> Option<&str> {
         match self {
-            Self::Welcome { cursor, .. }
-            | Self::Order { cursor, .. }
-            | Self::Deleted { cursor, .. }
-            | Self::Resync { cursor, .. } => Some(cursor),
-            Self::Feed { .. } | Self::Reconnect { .. } | Self::Error { .. } | Self::Other => None,
+            Self::Welcome { cursor, .. } => cursor.as_deref(),
+            Self::Order { cursor, .. } | Self::Deleted { cursor, .. } | Self::Resync { cursor, .. } => Some(cursor),
+            Self::Feed { .. } | Self::Reply { .. } | Self::Reconnect { .. } | Self::Error { .. } | Self::Other => None,
         }
     }
 
@@ -62,7 +65,7 @@ impl Frame {
             }
             Self::Order { order, .. } => order_line(order),
             Self::Deleted { order_id, version, .. } => deleted_line(&Deleted { order_id: *order_id, version: *version }),
-            Self::Reconnect { .. } | Self::Error { .. } | Self::Other => String::new(),
+            Self::Reply { .. } | Self::Reconnect { .. } | Self::Error { .. } | Self::Other => String::new(),
         }
     }
 }
@@ -97,6 +100,7 @@ mod tests {
                 format!("{LINE}{GONE}"),
                 Some("r1.1"),
             ),
+            (r#"{"type":"welcome","resume":"fresh","orders":[],"help":""}"#.to_owned(), String::new(), None),
             (format!(r#"{{"type":"order","order":{ORDER},"cursor":"r2.1"}}"#), LINE.to_owned(), Some("r2.1")),
             (r#"{"type":"deleted","order_id":8,"version":4,"cursor":"r3.1"}"#.to_owned(), GONE.to_owned(), Some("r3.1")),
             (format!(r#"{{"type":"feed","orders":[{ORDER}],"totals":{{}}}}"#), LINE.to_owned(), None),

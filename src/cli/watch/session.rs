@@ -122,10 +122,11 @@ impl Session {
         } else {
             output::print(&frame.lines())?;
         }
-        if let Frame::Welcome { hero, .. } = &frame {
-            self.welcomed = true;
-            let whose = hero.as_ref().map_or_else(|| "every hero".to_owned(), |hero| hero.name.to_string());
-            eprintln!("watching the orders of {whose} at {}", self.remote.name());
+        if let Frame::Welcome { hero: Some(hero), .. } = &frame {
+            self.begin(hero.name.as_str());
+        }
+        if let Frame::Reply { watching: true } = &frame {
+            self.begin("every hero");
         }
         if let Frame::Reconnect { after_ms } = frame {
             self.come_back_after = Some(Duration::from_millis(after_ms));
@@ -134,6 +135,12 @@ impl Session {
             self.cursor = Some(cursor.to_owned());
         }
         Ok(())
+    }
+
+    /// From here on nothing is missed.
+    fn begin(&mut self, whose: &str) {
+        self.welcomed = true;
+        eprintln!("watching the orders of {whose} at {}", self.remote.name());
     }
 
     fn closed(&self, frame: Option<&CloseFrame>) -> Result<String, Failure> {

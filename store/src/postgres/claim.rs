@@ -19,9 +19,11 @@ macro_rules! claim_locked {
             "), judged as materialized (
                  select locked.id, heroes.id is null as hero_gone, meals.id is null as meal_gone,
                      greatest(", moment!(), ", locked.order_time) as moment,
-                     (select string_agg(entry.name, ', ' order by entry.n)
-                      from unnest(meals.ingredients, meals.ingredients_folded) with ordinality as entry(name, folded, n)
-                      where entry.folded = any(heroes.allergies_folded)) as conflict
+                     case when meals.ingredients_folded && heroes.allergies_folded then
+                         (select string_agg(entry.name, ', ' order by entry.n)
+                          from unnest(meals.ingredients, meals.ingredients_folded) with ordinality as entry(name, folded, n)
+                          where entry.folded = any(heroes.allergies_folded))
+                     end as conflict
                  from locked
                  left join heroes on heroes.id = locked.hero_id and heroes.deleted_time is null
                  left join meals on meals.id = locked.meal_id and meals.deleted_time is null

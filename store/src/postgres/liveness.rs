@@ -10,6 +10,7 @@ use galley_protocol::IncarnationId;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, timeout};
+use tracing::warn;
 
 use super::Postgres;
 use super::rows::parse;
@@ -74,6 +75,7 @@ impl Postgres {
         }
         *connection = None;
         *connection = Some(hold(&self.options, id).await?);
+        warn!(%id, "the connection that shows others this worker alive was lost, and is back");
         *incarnation.retaken.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         Ok(())
     }

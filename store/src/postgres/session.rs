@@ -39,7 +39,7 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, String> {
         if let sqlx::Error::Configuration(cause) = error { cause.to_string() } else { "cannot be read".to_owned() }
     })?;
     let keepalive = [("tcp_keepalives_idle", "5"), ("tcp_keepalives_interval", "1"), ("tcp_keepalives_count", "3")];
-    Ok(options.application_name("galley").options([("jit", "off")]).options(keepalive))
+    Ok(options.application_name("galley").options([("jit", "off"), ("idle_session_timeout", "0")]).options(keepalive))
 }
 
 pub(super) fn pool(options: PgConnectOptions) -> PgPool {

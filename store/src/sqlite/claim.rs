@@ -19,10 +19,12 @@ macro_rules! claim_chosen {
             "), judged as materialized (
                  select chosen.id, heroes.id is null as hero_gone, meals.id is null as meal_gone,
                      max(?3, chosen.order_time) as moment,
-                     (select group_concat(entry.value, ', ' order by entry.key)
-                      from json_each(meals.ingredients) as entry
-                      join json_each(meals.ingredients_folded) as folded on folded.key = entry.key
-                      where folded.value in (select value from json_each(heroes.allergies_folded))) as conflict
+                     case when heroes.allergies_folded <> '[]' then
+                         (select group_concat(entry.value, ', ' order by entry.key)
+                          from json_each(meals.ingredients) as entry
+                          join json_each(meals.ingredients_folded) as folded on folded.key = entry.key
+                          where folded.value in (select value from json_each(heroes.allergies_folded)))
+                     end as conflict
                  from chosen
                  left join heroes on heroes.id = chosen.hero_id and heroes.deleted_time is null
                  left join meals on meals.id = chosen.meal_id and meals.deleted_time is null

@@ -1,1 +1,36 @@
-//! x
+//! What every store does, asked of each of them. `GALLEY_TEST_POSTGRES` names a `PostgreSQL` in which databases may be
+//! created; each test gets its own.
+
+mod adopt;
+mod claim;
+mod database;
+mod ending;
+mod floor;
+mod kitchen;
+mod menu;
+mod model;
+mod place;
+mod postgres_only;
+mod race;
+mod reads;
+mod schema;
+mod snapshots;
+
+/// Each test once per store: `postgres::name` and `sqlite::name`.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                crate::database::on_postgres(super::$name).await;
+            })+
+        }
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                crate::database::on_sqlite(super::$name).await;
+            })+
+        }
+    };
+}
+use on_both;

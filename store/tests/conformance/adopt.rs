@@ -1,0 +1,111 @@
+//! What becomes of the orders of a worker that is no more.
+
+use galley_protocol::{IncarnationId, Reason, Status, Version};
+use galley_store::{MAX_ADOPTIONS, StoreError};
+
+use crate::database::reopen;
+use crate::kitchen::{Kitchen, LONG, cancel};
+
+crate::on_both! {
+    an_incarnation_is_never_used_twice,
+    the_orders_of_a_living_owner_are_left_alone,
+    the_orders_of_a_dead_owner_are_adopted_with_their_due_time,
+    orders_handed_back_are_adopted_from_the_living,
+    at_most_so_many_are_adopted,
+    an_order_adopted_too_often_is_undeliverable,
+}
+
+async fn an_incarnation_is_never_used_twice(kitchen: Kitchen) {
+    let (one, two) = (kitchen.worker().await, kitchen.worker().await);
+    kitchen.store.keep_alive(one).await.expect("it lives");
+    let kitchen = restart(kitchen).await;
+    let three = kitchen.worker().await;
+    assert!(one < two && two < three);
+    let dead = kitchen.store.keep_alive(one).await;
+    assert!(matches!(dead, Err(StoreError::Failed(_))), "{dead:?}");
+}
+
+/// The process dies, and another one begins.
+async fn restart(kitchen: Kitchen) -> Kitchen {
+    let Kitchen { database, store } = kitchen;
+    drop(store);
+    let store = reopen(&database).await;
+    Kitchen { database, store }
+}
+
+async fn the_orders_of_a_living_owner_are_left_alone(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let (one, other) = (kitchen.worker().await, kitchen.worker().await);
+    let order = kitchen.started(one, hero_id, meal_id).await;
+    for worker in [one, other] {
+        kitchen.store.keep_alive(worker).await.expect("it lives");
+        assert!(kitchen.store.adopt(worker, 100).await.expect("an answer").is_empty());
+    }
+    assert_eq!(kitchen.store.complete(one, &[order.id]).await.expect("completions").len(), 1);
+}
+
+async fn the_orders_of_a_dead_owner_are_adopted_with_their_due_time(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let dead = kitchen.worker().await;
+    let order = kitchen.started(dead, hero_id, meal_id).await;
+    let overdue = kitchen.started(dead, hero_id, meal_id).await;
+    let past = kitchen.database.seconds_ago(60);
+    kitchen.database.sql(&format!("update orders set due_at = {past} where id = {}", overdue.id)).await.expect("a past");
+    let pending = kitchen.place(hero_id, meal_id).await;
+    let kitchen = restart(kitchen).await;
+    let heir = kitchen.worker().await;
+    let mut adopted = kitchen.adopt_some(heir).await;
+    adopted.sort_by_key(|adopted| adopted.order.id);
+    assert_eq!(adopted.iter().map(|adopted| adopted.order.clone()).collect::<Vec<_>>(), [order.clone(), overdue.clone()]);
+    assert!(adopted[0].due_in > LONG / 2 && adopted[0].due_in <= LONG);
+    assert!(adopted[1].due_in.is_zero());
+    assert_eq!(kitchen.store.complete(dead, &[order.id]).await.expect("an answer"), [], "the dead one is fenced off");
+    assert_eq!(kitchen.store.complete(heir, &[order.id, overdue.id]).await.expect("completions").len(), 2);
+    assert_eq!(kitchen.order(pending.id).await, Some(pending));
+}
+
+async fn orders_handed_back_are_adopted_from_the_living(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let (one, other) = (kitchen.worker().await, kitchen.worker().await);
+    let order = kitchen.started(one, hero_id, meal_id).await;
+    let theirs = kitchen.started(other, hero_id, meal_id).await;
+    let ended = kitchen.started(one, hero_id, meal_id).await;
+    kitchen.cancel(cancel(ended.id)).await;
+    assert_eq!(kitchen.store.hand_back(one).await.expect("a count"), 1);
+    assert_eq!(kitchen.store.hand_back(one).await.expect("a count"), 0);
+    assert_eq!(kitchen.store.complete(one, &[order.id]).await.expect("an answer"), []);
+    assert_eq!(kitchen.order(order.id).await.as_ref(), Some(&order), "nobody sees the difference");
+    let adopted = kitchen.store.adopt(other, 100).await.expect("adoptions");
+    assert_eq!(adopted.len(), 1);
+    assert_eq!((&adopted[0].order, adopted[0].due_in > LONG / 2), (&order, true));
+    assert_eq!(kitchen.store.complete(other, &[order.id, theirs.id]).await.expect("completions").len(), 2);
+}
+
+async fn at_most_so_many_are_adopted(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let worker = kitchen.worker().await;
+    let ids: Vec<_> = kitchen.place_many(hero_id, meal_id, 5).await.iter().map(|order| order.id).collect();
+    kitchen.claim(worker, &ids).await;
+    kitchen.store.hand_back(worker).await.expect("a count");
+    for expected in [2, 2, 1, 0] {
+        assert_eq!(kitchen.store.adopt(worker, 2).await.expect("adoptions").len(), expected);
+    }
+}
+
+async fn an_order_adopted_too_often_is_undeliverable(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let worker: IncarnationId = kitchen.worker().await;
+    let order = kitchen.started(worker, hero_id, meal_id).await;
+    for _ in 0..MAX_ADOPTIONS {
+        kitchen.store.hand_back(worker).await.expect("a count");
+        let adopted = kitchen.store.adopt(worker, 1).await.expect("adoptions");
+        assert_eq!((adopted[0].order.status, adopted[0].order.version), (Status::InProgress, Version(2)));
+    }
+    kitchen.store.hand_back(worker).await.expect("a count");
+    let ended = kitchen.store.adopt(worker, 1).await.expect("adoptions").remove(0);
+    assert_eq!((ended.order.status, ended.order.version), (Status::Cancelled, Version(3)));
+    assert_eq!((ended.order.reason, ended.due_in.is_zero()), (Some(Reason::Undeliverable), true));
+    assert_eq!(ended.order.message.as_deref(), Some(Reason::Undeliverable.message()));
+    assert_eq!(kitchen.order(order.id).await, Some(ended.order));
+    assert!(kitchen.store.adopt(worker, 1).await.expect("an answer").is_empty());
+}

@@ -1,0 +1,150 @@
+//! What a worker does with its own orders.
+
+use std::time::Duration;
+
+use galley_protocol::text::MAX_TEXT;
+use galley_protocol::{OrderId, Reason, Status, Version};
+use galley_store::{Claim, ClaimFrom};
+
+use crate::kitchen::{Kitchen, LONG, cancel, entries};
+
+crate::on_both! {
+    a_claimed_order_is_in_progress_and_due_after_the_delay,
+    a_delay_of_nothing_is_due_at_once,
+    only_pending_orders_are_claimed,
+    the_oldest_are_claimed_without_entries,
+    an_allergy_cancels_at_once_and_names_every_ingredient,
+    allergies_of_others_do_not_matter,
+    a_long_message_is_cut,
+    a_hero_or_meal_that_is_gone_cancels_before_the_start,
+    only_the_owner_completes,
+}
+
+async fn a_claimed_order_is_in_progress_and_due_after_the_delay(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let worker = kitchen.worker().await;
+    let ids: Vec<OrderId> = kitchen.place_many(hero_id, meal_id, 100).await.iter().map(|order| order.id).collect();
+    let delay = Duration::from_mins(1)..=Duration::from_mins(2);
+    let claimed = kitchen.store.claim(worker, entries(&ids, delay.clone())).await.expect("claims");
+    assert_eq!(claimed.len(), 100);
+    let slack = Duration::from_secs(30);
+    assert!(claimed.iter().all(|claimed| claimed.due_in + slack > *delay.start() && claimed.due_in <= *delay.end()));
+    let spread = claimed.iter().map(|claimed| claimed.due_in.as_secs()).collect::<std::collections::HashSet<_>>();
+    assert!(spread.len() > 10, "each order has its own delay");
+    let order = &claimed[0].order;
+    assert_eq!((order.status, order.version, order.completed_time), (Status::InProgress, Version(2), None));
+    assert!(order.started_time.is_some_and(|time| time >= order.order_time));
+    assert_eq!(kitchen.order(order.id).await.as_ref(), Some(order));
+}
+
+async fn a_delay_of_nothing_is_due_at_once(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let worker = kitchen.worker().await;
+    let order = kitchen.place(hero_id, meal_id).await;
+    let claimed = kitchen.store.claim(worker, entries(&[order.id], Duration::ZERO..=Duration::ZERO)).await.expect("claims");
+    assert_eq!(claimed[0].due_in, Duration::ZERO);
+}
+
+async fn only_pending_orders_are_claimed(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let (one, other) = (kitchen.worker().await, kitchen.worker().await);
+    let started = kitchen.started(one, hero_id, meal_id).await.id;
+    let cancelled = kitchen.place(hero_id, meal_id).await.id;
+    kitchen.cancel(cancel(cancelled)).await;
+    let completed = kitchen.completed(one, hero_id, meal_id).await.id;
+    let pending = kitchen.place(hero_id, meal_id).await.id;
+    let unknown = OrderId::new(999).expect("an id");
+    let claimed = kitchen.claim(other, &[unknown, started, cancelled, completed, pending, pending]).await;
+    assert_eq!(claimed.iter().map(|claimed| claimed.order.id).collect::<Vec<_>>(), [pending]);
+    assert!(kitchen.claim(other, &[]).await.is_empty());
+}
+
+async fn the_oldest_are_claimed_without_entries(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let worker = kitchen.worker().await;
+    let orders = kitchen.place_many(hero_id, meal_id, 5).await;
+    let oldest = |age, limit| Claim { from: ClaimFrom::Oldest { age, limit }, delay: LONG..=LONG };
+    assert!(kitchen.store.claim(worker, oldest(LONG, 10)).await.expect("claims").is_empty(), "none is that old");
+    let mut ids = Vec::new();
+    for expected in [3, 2, 0] {
+        let claimed = kitchen.store.claim(worker, oldest(Duration::ZERO, 3)).await.expect("claims");
+        assert_eq!(claimed.len(), expected);
+        ids.extend(claimed.iter().map(|claimed| claimed.order.id));
+    }
+    ids[..3].sort_unstable();
+    ids[3..].sort_unstable();
+    assert_eq!(ids, orders.iter().map(|order| order.id).collect::<Vec<_>>());
+}
+
+async fn an_allergy_cancels_at_once_and_names_every_ingredient(kitchen: Kitchen) {
+    let hero = kitchen.hero("Zoé", &["creme fraiche", "PEANUT", "milk"]).await;
+    let meal = kitchen.meal("Satay", &["Crème  Fraîche", "rice", "peanut", "peanuts", "cre\u{300}me frai\u{302}che"]).await;
+    let worker = kitchen.worker().await;
+    let order = kitchen.place(hero.id, meal.id).await;
+    let claimed = kitchen.claim(worker, &[order.id]).await.remove(0);
+    let cancelled = claimed.order;
+    assert_eq!((cancelled.status, cancelled.version, cancelled.reason), (Status::Cancelled, Version(3), Some(Reason::Allergy)));
+    assert_eq!(cancelled.message.as_deref(), Some("Allergy conflict: Crème  Fraîche, peanut, cre\u{300}me frai\u{302}che"));
+    assert!(cancelled.started_time.is_some() && cancelled.completed_time == cancelled.started_time);
+    assert_eq!(claimed.due_in, Duration::ZERO);
+    assert_eq!(kitchen.order(order.id).await, Some(cancelled));
+}
+
+async fn allergies_of_others_do_not_matter(kitchen: Kitchen) {
+    kitchen.hero("Max", &["milk"]).await;
+    let (hero, other) = (kitchen.hero("Zoé", &["eggs"]).await.id, kitchen.hero("Ann", &["milk"]).await.id);
+    let meal = kitchen.meal("Shake", &["milk"]).await.id;
+    let worker = kitchen.worker().await;
+    let ids = [kitchen.place(hero, meal).await.id, kitchen.place(other, meal).await.id];
+    let claimed = kitchen.claim(worker, &ids).await;
+    assert_eq!(claimed.iter().map(|claimed| claimed.order.status).collect::<Vec<_>>(), [Status::InProgress, Status::Cancelled]);
+}
+
+async fn a_long_message_is_cut(kitchen: Kitchen) {
+    let names: Vec<String> = (0..100).map(|number| format!("{}{number:03}", "é".repeat(197))).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let hero = kitchen.hero("Zoé", &names).await;
+    let worker = kitchen.worker().await;
+    // 18 characters before the list and 2 between its entries: ten entries are one too long, and the second meal just fits.
+    let meal = kitchen.meal("Everything", &names).await;
+    let order = kitchen.place(hero.id, meal.id).await;
+    let message = kitchen.claim(worker, &[order.id]).await.remove(0).order.message.expect("a message");
+    assert_eq!(message.chars().count(), MAX_TEXT);
+    assert!(message.starts_with("Allergy conflict: ééé") && message.ends_with('…'), "{message}");
+    let fits = "x".repeat(MAX_TEXT - 18 - 9 * 202);
+    let hero = kitchen.hero("Max", &[&names[..], &[&fits]].concat()[91..]).await;
+    let meal = kitchen.meal("Just", &[&names[91..], &[&fits]].concat()).await;
+    let order = kitchen.place(hero.id, meal.id).await;
+    let message = kitchen.claim(worker, &[order.id]).await.remove(0).order.message.expect("a message");
+    assert_eq!((message.chars().count(), message.ends_with('x')), (MAX_TEXT, true));
+}
+
+async fn a_hero_or_meal_that_is_gone_cancels_before_the_start(kitchen: Kitchen) {
+    let worker = kitchen.worker().await;
+    for (table, reason) in [("heroes", Reason::HeroGone), ("meals", Reason::MealGone)] {
+        let (hero_id, meal_id) = kitchen.guest().await;
+        let order = kitchen.place(hero_id, meal_id).await;
+        let now = kitchen.database.seconds_ago(0);
+        kitchen.database.sql(&format!("update {table} set deleted_time = {now}")).await.expect("it is gone all the same");
+        let cancelled = kitchen.claim(worker, &[order.id]).await.remove(0).order;
+        assert_eq!((cancelled.status, cancelled.version, cancelled.reason), (Status::Cancelled, Version(2), Some(reason)));
+        assert_eq!((cancelled.message.as_deref(), cancelled.started_time), (Some(reason.message()), None));
+        assert!(cancelled.completed_time.is_some());
+    }
+}
+
+async fn only_the_owner_completes(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let (one, other) = (kitchen.worker().await, kitchen.worker().await);
+    let started = kitchen.started(one, hero_id, meal_id).await;
+    let pending = kitchen.place(hero_id, meal_id).await;
+    assert_eq!(kitchen.store.complete(other, &[started.id, pending.id]).await.expect("an answer"), []);
+    let completed = kitchen.store.complete(one, &[pending.id, started.id, started.id]).await.expect("completions");
+    assert_eq!(completed.len(), 1);
+    let order = &completed[0];
+    assert_eq!((order.id, order.status, order.version), (started.id, Status::Completed, Version(3)));
+    assert_eq!((order.started_time, order.reason, &order.message), (started.started_time, None, &None));
+    assert!(order.completed_time >= order.started_time);
+    assert_eq!(kitchen.store.complete(one, &[started.id]).await.expect("an answer"), []);
+    assert_eq!(kitchen.order(started.id).await.as_ref(), Some(order));
+}

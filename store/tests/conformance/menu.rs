@@ -1,0 +1,150 @@
+//! Heroes and meals.
+
+use galley_protocol::{HeroId, HeroName, HeroPatch, MealId, MealPatch, PageCursor, Price, Version};
+use galley_store::{Change, ChangeError, ListPage, RemoveError};
+
+use crate::kitchen::{Kitchen, cancel, new_hero, new_meal};
+
+crate::on_both! {
+    what_is_created_can_be_read,
+    lists_come_in_pages,
+    a_search_does_not_care_for_case_or_accents,
+    a_replacement_changes_every_field,
+    a_patch_leaves_the_other_fields,
+    a_stale_version_changes_nothing,
+    changes_at_the_same_moment_are_all_made,
+    what_has_active_orders_cannot_be_removed,
+    what_was_removed_is_gone_but_readable_in_orders,
+}
+
+fn page(limit: usize, after: Option<i64>, name: Option<&str>) -> ListPage {
+    ListPage { limit, after: after.map(PageCursor::after), name_contains: name.map(str::to_owned) }
+}
+
+async fn what_is_created_can_be_read(kitchen: Kitchen) {
+    let hero = kitchen.hero("Zoé \u{1f9b8}", &["Crème fraîche", "nuts, \"all\" of them"]).await;
+    let new = new_hero("Zoé \u{1f9b8}", &["Crème fraîche", "nuts, \"all\" of them"]);
+    assert_eq!(
+        (&hero.name, &hero.planet, &hero.allergies, hero.version),
+        (&new.name, &new.planet, &new.allergies, Version::FIRST)
+    );
+    assert_eq!(kitchen.store.hero(hero.id).await.expect("an answer"), Some(hero));
+    let mut new = new_meal("Soup", &["water", "water"]);
+    new.price = Price::from_hundredths(galley_protocol::price::MAX_HUNDREDTHS).expect("a price");
+    let meal = kitchen.store.create_meal(&new).await.expect("a meal");
+    assert_eq!((&meal.name, &meal.ingredients, meal.price), (&new.name, &new.ingredients, new.price));
+    assert_eq!((&meal.origin_planet, &meal.description), (&new.origin_planet, &new.description));
+    assert_eq!(kitchen.store.meal(meal.id).await.expect("an answer"), Some(meal));
+    let unknown = HeroId::new(galley_protocol::id::MAX_ID).expect("an id");
+    assert_eq!(kitchen.store.hero(unknown).await.expect("an answer"), None);
+}
+
+async fn lists_come_in_pages(kitchen: Kitchen) {
+    let mut ids = Vec::new();
+    for number in 0..5 {
+        ids.push(kitchen.hero(&format!("Hero {number}"), &[]).await.id);
+        kitchen.meal(&format!("Meal {number}"), &[]).await;
+    }
+    let mut seen = Vec::new();
+    let mut after = None;
+    loop {
+        let heroes = kitchen.store.heroes(&page(2, after, None)).await.expect("a page");
+        let Some(last) = heroes.last() else { break };
+        after = Some(last.id.get());
+        seen.extend(heroes.iter().map(|hero| hero.id));
+    }
+    assert_eq!(seen, ids);
+    assert_eq!(kitchen.store.meals(&page(3, None, None)).await.expect("a page").len(), 3);
+}
+
+async fn a_search_does_not_care_for_case_or_accents(kitchen: Kitchen) {
+    kitchen.hero("La  Crème Brûlée", &[]).await;
+    kitchen.hero("100%_sure", &[]).await;
+    kitchen.meal("Crème", &[]).await;
+    for (name, found) in [("creme BRULEE", 1), ("a c", 1), ("%", 1), ("_", 1), ("%s", 0), ("", 2), ("e", 2)] {
+        let heroes = kitchen.store.heroes(&page(50, None, Some(name))).await.expect("a page");
+        assert_eq!(heroes.len(), found, "{name:?}");
+    }
+    assert_eq!(kitchen.store.meals(&page(50, None, Some("ÈME"))).await.expect("a page").len(), 1);
+}
+
+async fn a_replacement_changes_every_field(kitchen: Kitchen) {
+    let hero = kitchen.hero("Zoé", &["milk"]).await;
+    let changed =
+        kitchen.store.change_hero(hero.id, Change::Replace(new_hero("Max", &[])), Some(Version(1))).await.expect("a change");
+    assert_eq!((changed.name.as_str(), changed.allergies.len(), changed.version), ("Max", 0, Version(2)));
+    assert_eq!(kitchen.store.heroes(&page(1, None, Some("max"))).await.expect("a page"), [changed]);
+    let meal = kitchen.meal("Soup", &["water"]).await;
+    let changed = kitchen.store.change_meal(meal.id, Change::Replace(new_meal("Stew", &["beef", "rice"])), None).await;
+    let changed = changed.expect("a change");
+    assert_eq!((changed.name.as_str(), changed.ingredients.len(), changed.version), ("Stew", 2, Version(2)));
+    let unknown = HeroId::new(hero.id.get() + 1).expect("an id");
+    let refused = kitchen.store.change_hero(unknown, Change::Replace(new_hero("Max", &[])), None).await;
+    assert!(matches!(refused, Err(ChangeError::NotFound)), "{refused:?}");
+}
+
+async fn a_patch_leaves_the_other_fields(kitchen: Kitchen) {
+    let hero = kitchen.hero("Zoé", &["milk"]).await;
+    let patch = HeroPatch { name: Some(HeroName::parse("Max").expect("a name")), ..HeroPatch::default() };
+    let changed = kitchen.store.change_hero(hero.id, Change::Patch(patch), None).await.expect("a change");
+    assert_eq!((changed.name.as_str(), &changed.allergies, &changed.planet), ("Max", &hero.allergies, &hero.planet));
+    let meal = kitchen.meal("Soup", &["water"]).await;
+    let patch = MealPatch { price: Some(Price::from_hundredths(5).expect("a price")), ..MealPatch::default() };
+    let changed = kitchen.store.change_meal(meal.id, Change::Patch(patch), Some(Version(1))).await.expect("a change");
+    assert_eq!((changed.price.hundredths(), &changed.name, &changed.ingredients), (5, &meal.name, &meal.ingredients));
+}
+
+async fn a_stale_version_changes_nothing(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let refused = kitchen.store.change_hero(hero_id, Change::Patch(HeroPatch::default()), Some(Version(2))).await;
+    assert!(matches!(refused, Err(ChangeError::Stale)), "{refused:?}");
+    let refused = kitchen.store.change_meal(meal_id, Change::Replace(new_meal("Stew", &[])), Some(Version(7))).await;
+    assert!(matches!(refused, Err(ChangeError::Stale)), "{refused:?}");
+    let refused = kitchen.store.remove_hero(hero_id, Some(Version(2))).await;
+    assert!(matches!(refused, Err(RemoveError::Stale)), "{refused:?}");
+    let refused = kitchen.store.remove_meal(meal_id, Some(Version(2))).await;
+    assert!(matches!(refused, Err(RemoveError::Stale)), "{refused:?}");
+    assert_eq!(kitchen.store.meal(meal_id).await.expect("an answer").map(|meal| meal.version), Some(Version(1)));
+}
+
+async fn changes_at_the_same_moment_are_all_made(kitchen: Kitchen) {
+    let hero = kitchen.hero("Zoé", &[]).await;
+    let change = || kitchen.store.change_hero(hero.id, Change::Patch(HeroPatch::default()), None);
+    let (one, two, three, four) = tokio::join!(change(), change(), change(), change());
+    let mut versions = [one, two, three, four].map(|changed| changed.expect("a change").version.0);
+    versions.sort_unstable();
+    assert_eq!(versions, [2, 3, 4, 5]);
+}
+
+async fn what_has_active_orders_cannot_be_removed(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let worker = kitchen.worker().await;
+    let order = kitchen.place(hero_id, meal_id).await;
+    for _ in ["PENDING", "IN_PROGRESS"] {
+        let refused = kitchen.store.remove_hero(hero_id, None).await;
+        assert!(matches!(refused, Err(RemoveError::HasActiveOrders)), "{refused:?}");
+        let refused = kitchen.store.remove_meal(meal_id, Some(Version(1))).await;
+        assert!(matches!(refused, Err(RemoveError::HasActiveOrders)), "{refused:?}");
+        kitchen.claim(worker, &[order.id]).await;
+    }
+    kitchen.cancel(cancel(order.id)).await;
+    kitchen.store.remove_hero(hero_id, Some(Version(1))).await.expect("no order is active");
+    kitchen.store.remove_meal(meal_id, None).await.expect("no order is active");
+}
+
+async fn what_was_removed_is_gone_but_readable_in_orders(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let worker = kitchen.worker().await;
+    let order = kitchen.completed(worker, hero_id, meal_id).await;
+    kitchen.store.remove_hero(hero_id, None).await.expect("no order is active");
+    kitchen.store.remove_meal(meal_id, None).await.expect("no order is active");
+    assert_eq!(kitchen.store.hero(hero_id).await.expect("an answer"), None);
+    assert!(kitchen.store.meals(&page(50, None, None)).await.expect("a page").is_empty());
+    let view = kitchen.store.order(order.id).await.expect("an answer").expect("the order");
+    assert_eq!((view.hero.name.as_str(), view.meal.name.as_str(), view.order), ("Zoé", "Soup", order));
+    let again = kitchen.store.remove_hero(hero_id, None).await;
+    assert!(matches!(again, Err(RemoveError::NotFound)), "{again:?}");
+    let unknown = MealId::new(meal_id.get() + 1).expect("an id");
+    let refused = kitchen.store.remove_meal(unknown, None).await;
+    assert!(matches!(refused, Err(RemoveError::NotFound)), "{refused:?}");
+}

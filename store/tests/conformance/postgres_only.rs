@@ -1,0 +1,117 @@
+//! What only several processes on one `PostgreSQL` can do.
+
+use std::time::Duration;
+
+use galley_store::{ClaimFrom, StoreError};
+
+use crate::database::on_postgres;
+use crate::floor::pass;
+use crate::kitchen::{Kitchen, LONG, cancel};
+
+/// Cuts the connections that hold the locks of incarnations.
+const CUT_LIVENESS: &str = "select pg_terminate_backend(pid) from pg_locks
+    where locktype = 'advisory' and objsubid = 2 and database = (select oid from pg_database where datname = current_database())";
+
+#[tokio::test]
+async fn the_orders_of_another_living_process_are_left_alone() {
+    on_postgres(async |kitchen: Kitchen| {
+        let other = Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
+        let (hero_id, meal_id) = kitchen.guest().await;
+        let (one, two) = (kitchen.worker().await, other.worker().await);
+        let order = kitchen.started(one, hero_id, meal_id).await;
+        assert!(other.store.adopt(two, 100).await.expect("an answer").is_empty());
+        drop(kitchen);
+        assert_eq!(other.adopt_some(two).await[0].order, order);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_lost_its_own_lock_judges_nobody() {
+    on_postgres(async |kitchen: Kitchen| {
+        let other = Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
+        let (hero_id, meal_id) = kitchen.guest().await;
+        let (one, two) = (kitchen.worker().await, other.worker().await);
+        let order = kitchen.started(one, hero_id, meal_id).await;
+        kitchen.database.sql(CUT_LIVENESS).await.expect("an upset");
+        assert!(other.store.adopt(two, 100).await.expect("an answer").is_empty(), "it is not seen alive itself");
+        alive(&other, two).await;
+        assert!(other.store.adopt(two, 100).await.expect("an answer").is_empty(), "the first may take its lock again");
+        alive(&kitchen, one).await;
+        pass(Duration::from_secs(4)).await;
+        assert!(other.store.adopt(two, 100).await.expect("an answer").is_empty(), "it did");
+        assert_eq!(kitchen.store.complete(one, &[order.id]).await.expect("completions").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_was_away_too_long_is_judged_dead() {
+    on_postgres(async |kitchen: Kitchen| {
+        let other = Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
+        let (hero_id, meal_id) = kitchen.guest().await;
+        let (one, two) = (kitchen.worker().await, other.worker().await);
+        let order = kitchen.started(one, hero_id, meal_id).await;
+        kitchen.database.sql(CUT_LIVENESS).await.expect("an upset");
+        alive(&other, two).await;
+        pass(Duration::from_secs(4)).await;
+        assert_eq!(other.adopt_some(two).await.len(), 1);
+        alive(&kitchen, one).await;
+        assert_eq!(kitchen.store.complete(one, &[order.id]).await.expect("an answer"), [], "it is fenced off");
+    })
+    .await;
+}
+
+/// Keeps the incarnation alive, as soon as the server has let go of its old connection.
+async fn alive(kitchen: &Kitchen, worker: galley_protocol::IncarnationId) {
+    loop {
+        match kitchen.store.keep_alive(worker).await {
+            Ok(()) => return,
+            Err(StoreError::Unavailable(_)) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_floor_lags_behind_what_was_assigned_lately() {
+    on_postgres(async |kitchen: Kitchen| {
+        let (hero_id, meal_id) = kitchen.guest().await;
+        kitchen.store.maintain().await.expect("it is maintained");
+        let order = kitchen.place(hero_id, meal_id).await;
+        kitchen.cancel(cancel(order.id)).await;
+        pass(Duration::from_secs(29)).await;
+        kitchen.store.maintain().await.expect("it is maintained");
+        assert_eq!(kitchen.store.floor().get(), 1, "nothing is settled yet");
+        pass(Duration::from_secs(2)).await;
+        kitchen.store.maintain().await.expect("it is maintained");
+        assert_eq!(kitchen.store.floor().get(), 1, "nothing had been assigned half a minute ago");
+        pass(Duration::from_secs(28)).await;
+        kitchen.store.maintain().await.expect("it is maintained");
+        assert!(kitchen.store.floor() > order.id);
+        let other = kitchen.database.open().await;
+        assert_eq!(other.floor(), kitchen.store.floor(), "all processes share it");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn entries_wait_for_rows_that_others_hold_and_the_oldest_skip_them() {
+    on_postgres(async |kitchen: Kitchen| {
+        use sqlx::Connection as _;
+        let (hero_id, meal_id) = kitchen.guest().await;
+        let worker = kitchen.worker().await;
+        let order = kitchen.place(hero_id, meal_id).await;
+        let mut holder = sqlx::PgConnection::connect(&kitchen.database.url).await.expect("a connection");
+        let mut transaction = holder.begin().await.expect("a transaction");
+        sqlx::query("select from orders for update").execute(&mut *transaction).await.expect("a lock");
+        let oldest = galley_store::Claim { from: ClaimFrom::Oldest { age: Duration::ZERO, limit: 9 }, delay: LONG..=LONG };
+        assert!(kitchen.store.claim(worker, oldest).await.expect("an answer").is_empty());
+        let entries = [order.id];
+        let (claimed, ()) = tokio::join!(kitchen.claim(worker, &entries), async {
+            transaction.rollback().await.expect("the lock is given back");
+        });
+        assert_eq!(claimed.len(), 1);
+    })
+    .await;
+}

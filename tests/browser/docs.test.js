@@ -1,0 +1,21 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { launch, watched } from "./browser.js";
+import { start } from "./galley.js";
+
+test("the API page works without anybody else", async (t) => {
+  const galley = await start("--processing-delay", "0s");
+  t.after(() => galley.stop());
+  const browser = await launch();
+  t.after(() => browser.close());
+  const pages = await watched(browser, galley.url);
+  t.after(() => pages.close());
+  const page = await pages.context.newPage();
+  await page.goto("/docs");
+  const operation = page.locator(".opblock", { hasText: "/healthz" });
+  await operation.waitFor();
+  await operation.locator(".opblock-summary").click();
+  await operation.getByRole("button", { name: "Execute" }).click();
+  await operation.getByText('"status": "alive"').first().waitFor();
+  assert.ok((await page.locator(".opblock").count()) > 15);
+});

@@ -1,0 +1,58 @@
+//! Many orders at once.
+
+use std::collections::HashMap;
+
+use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
+use galley_tests::json::{id, text, version};
+use galley_tests::{Client, Socket, StackBuilder};
+
+const HEROES: usize = 50;
+const ORDERS_OF_EACH: usize = 40;
+
+on_both_deployments![every_one_of_many_orders_ends_once_and_is_seen_at_each_step];
+
+async fn every_one_of_many_orders_ends_once_and_is_seen_at_each_step(stack: StackBuilder) {
+    let stack = stack.delay("0s").start().await;
+    let client = stack.client();
+    let meal = client.create_meal("Soup", &[]).await;
+    let mut heroes = Vec::new();
+    for number in 0..HEROES {
+        let hero = client.create_hero(&format!("Hero {number}"), &[]).await;
+        heroes.push((hero, client.connect(hero).await));
+    }
+    let placing = stream::iter(0..HEROES * ORDERS_OF_EACH).map(|number| client.place(heroes[number % HEROES].0, meal));
+    let placed: Vec<i64> = placing.buffer_unordered(200).map(|order| id(&order)).collect().await;
+    assert_eq!(placed.len(), HEROES * ORDERS_OF_EACH);
+
+    let seen = join_all(heroes.into_iter().map(|(_, socket)| listen(socket))).await;
+    let mut seen: HashMap<i64, Vec<i64>> = seen.into_iter().flatten().collect();
+    for order in &placed {
+        assert_eq!(seen.remove(order), Some(vec![1, 2, 3]), "order {order}");
+    }
+    assert!(seen.is_empty(), "orders that nobody placed: {seen:?}");
+    assert_each_completed_once(&client, placed).await;
+}
+
+/// The versions of each order of one hero, until all have ended.
+async fn listen(mut socket: Socket) -> HashMap<i64, Vec<i64>> {
+    let mut seen: HashMap<i64, Vec<i64>> = HashMap::new();
+    let mut ended = 0;
+    while ended < ORDERS_OF_EACH {
+        let order = socket.until_type("order").await["order"].take();
+        seen.entry(id(&order)).or_default().push(version(&order));
+        ended += usize::from(text(&order, "status") == "COMPLETED");
+    }
+    seen
+}
+
+/// Whatever was done to the service: every order that it accepted, and no other, is COMPLETED in its third version.
+pub async fn assert_each_completed_once(client: &Client, mut placed: Vec<i64>) {
+    let mut stored = client.all("/orders").await;
+    for order in &stored {
+        assert_eq!((text(order, "status"), version(order)), ("COMPLETED", 3), "{order}");
+    }
+    stored.sort_by_key(id);
+    placed.sort_unstable();
+    assert_eq!(stored.iter().map(id).collect::<Vec<_>>(), placed);
+}

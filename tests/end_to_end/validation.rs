@@ -1,0 +1,251 @@
+//! Whatever is wrong is refused, named, and changes nothing.
+
+use galley_tests::json::{id, list, text};
+use galley_tests::{Answer, Client, StackBuilder};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+on_both_deployments![
+    every_wrong_field_is_named,
+    every_wrong_parameter_is_named,
+    what_is_no_json_is_refused,
+    what_is_not_there_is_told,
+];
+
+/// Everything there is.
+async fn everything(client: &Client) -> Vec<Value> {
+    let mut all = client.all("/heroes").await;
+    all.extend(client.all("/meals").await);
+    all.extend(client.all("/orders").await);
+    all
+}
+
+/// A hero, a meal, and an order that has ended.
+async fn furnish(client: &Client) -> (i64, i64, i64) {
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let order = id(&client.place(hero, meal).await);
+    client.until_status(order, "COMPLETED").await;
+    (hero, meal, order)
+}
+
+fn assert_names(problem: &Value, pointer: &str) {
+    let pointers: Vec<&str> = list(problem, "errors").iter().map(|error| text(error, "pointer")).collect();
+    assert!(pointers.contains(&pointer), "{pointer}: {problem}");
+    assert!(list(problem, "errors").iter().all(|error| !text(error, "detail").is_empty()), "{problem}");
+}
+
+async fn every_wrong_field_is_named(stack: StackBuilder) {
+    let stack = stack.delay("0s").start().await;
+    let client = stack.client();
+    let (hero, meal, order) = furnish(&client).await;
+    let before = everything(&client).await;
+    let long = |most: usize| json!("é".repeat(most + 1));
+    let many = json!(vec!["x"; 101]);
+
+    let mut wrong: Vec<(&str, &str, Value, &str)> = Vec::new();
+    for text in [
+        json!(""),
+        json!("  "),
+        json!(7),
+        json!(null),
+        json!(["x"]),
+        json!({}),
+        json!(true),
+        long(200),
+        json!("a\u{0}b"),
+        json!("a\nb"),
+        json!("a\u{1b}[2J"),
+        json!("a\u{2028}b"),
+    ] {
+        for (kind, field, pointer) in [
+            ("hero", "name", "#/name"),
+            ("hero", "planet", "#/planet"),
+            ("meal", "name", "#/name"),
+            ("meal", "origin_planet", "#/origin_planet"),
+        ] {
+            wrong.push((kind, field, text.clone(), pointer));
+        }
+        wrong.push(("hero", "allergies", json!(["ok", text]), "#/allergies/1"));
+        wrong.push(("meal", "ingredients", json!(["ok", text]), "#/ingredients/1"));
+    }
+    for no_list in [json!("x"), json!(1), json!({}), many] {
+        wrong.push(("hero", "allergies", no_list.clone(), "#/allergies"));
+        wrong.push(("meal", "ingredients", no_list, "#/ingredients"));
+    }
+    for price in [
+        json!(-0.01),
+        json!(0.001),
+        json!(1.005),
+        json!(1_000_000_000.01),
+        json!(1e300),
+        json!("1"),
+        json!(null),
+        json!([1]),
+        json!(u64::MAX),
+    ] {
+        wrong.push(("meal", "price", price, "#/price"));
+    }
+    for description in [long(2_000), json!("bell\u{7}"), json!(1)] {
+        wrong.push(("meal", "description", description, "#/description"));
+    }
+    for unknown in ["id", "version", "Name", "a/b", "__proto__"] {
+        let pointer = if unknown == "a/b" { "#/a~1b" } else { Box::leak(format!("#/{unknown}").into_boxed_str()) };
+        wrong.push(("hero", unknown, json!(1), pointer));
+        wrong.push(("meal", unknown, json!(1), pointer));
+    }
+
+    for (kind, field, value, pointer) in wrong {
+        let (list, at, mut body) = match kind {
+            "hero" => ("/heroes", format!("/heroes/{hero}"), json!({"name": "A", "planet": "B"})),
+            _ => ("/meals", format!("/meals/{meal}"), json!({"name": "A", "origin_planet": "B", "price": 1})),
+        };
+        let patch = json!({field: value.clone()});
+        body[field] = value;
+        for answer in [client.post(list, &body).await, client.put(&at, &body).await, client.patch(&at, &patch).await] {
+            assert_names(&answer.problem(422, "validation-failed"), pointer);
+        }
+    }
+    for (path, required) in [("/heroes", ["name", "planet", "planet"]), ("/meals", ["name", "price", "origin_planet"])] {
+        let problem = client.post(path, &json!({})).await.problem(422, "validation-failed");
+        for field in required {
+            assert_names(&problem, &format!("#/{field}"));
+        }
+    }
+    for id in [
+        json!(0),
+        json!(-1),
+        json!(1.5),
+        json!("1"),
+        json!(null),
+        json!(9_007_199_254_740_992_i64),
+        json!(u64::MAX),
+        json!(1e30),
+        json!([1]),
+    ] {
+        for (field, other) in [("hero_id", "meal_id"), ("meal_id", "hero_id")] {
+            let problem = client.post("/orders", &json!({field: id, other: 1})).await.problem(422, "validation-failed");
+            assert_names(&problem, &format!("#/{field}"));
+        }
+    }
+    let unknown = json!({"hero_id": hero, "meal_id": meal, "status": "COMPLETED"});
+    assert_names(&client.post("/orders", &unknown).await.problem(422, "validation-failed"), "#/status");
+    for reason in [json!(""), json!(1), json!("\u{0}"), long(2_000)] {
+        let answer = client.post(&format!("/orders/{order}/cancel"), &json!({"reason": reason})).await;
+        assert_names(&answer.problem(422, "validation-failed"), "#/reason");
+    }
+    assert_eq!(everything(&client).await, before);
+}
+
+async fn every_wrong_parameter_is_named(stack: StackBuilder) {
+    let stack = stack.delay("0s").start().await;
+    let client = stack.client();
+    let (hero, _, order) = furnish(&client).await;
+    let before = everything(&client).await;
+    for (path, pointer) in [
+        ("/heroes?limit=0", "?limit"),
+        ("/heroes?limit=101", "?limit"),
+        ("/heroes?limit=ten", "?limit"),
+        ("/heroes?limit=1&limit=2", "?limit"),
+        ("/heroes?limit=", "?limit"),
+        ("/heroes?limit=99999999999999999999", "?limit"),
+        ("/heroes?cursor=x", "?cursor"),
+        ("/meals?cursor=r1.1", "?cursor"),
+        ("/meals?q=", "?q"),
+        ("/meals?q=%00", "?q"),
+        ("/meals?q=%ff", "?q"),
+        ("/meals?q=%zz", "?q"),
+        ("/meals?offset=1", "?offset"),
+        ("/orders?status=DONE", "?status"),
+        ("/orders?status=pending", "?status"),
+        ("/orders?hero_id=0", "?hero_id"),
+        ("/orders?hero_id=1&hero_id=2", "?hero_id"),
+        ("/orders?meal_id=1.0", "?meal_id"),
+        ("/orders/1?x=1", "?x"),
+    ] {
+        assert_names(&client.get(path).await.problem(400, "invalid-parameter"), pointer);
+    }
+    let long = format!("/meals?q={}", "q".repeat(201));
+    assert_names(&client.get(&long).await.problem(400, "invalid-parameter"), "?q");
+    for wrong in ["0", "-1", "01", "1.0", "x", "9007199254740992", "99999999999999999999", "%00", "1%20"] {
+        for path in ["/heroes/", "/meals/", "/orders/"] {
+            let path = format!("{path}{wrong}");
+            assert_names(&client.get(&path).await.problem(400, "invalid-parameter"), "/{id}");
+            assert_names(&client.delete(&path).await.problem(400, "invalid-parameter"), "/{id}");
+        }
+    }
+    let whole = json!({"name": "A", "planet": "B"});
+    for (header, value) in [("If-Match", "1"), ("If-Match", "\"1"), ("If-Match", "")] {
+        let answer = client.put(&format!("/heroes/{hero}"), &whole).header(header, value).await;
+        assert_names(&answer.problem(400, "invalid-parameter"), header);
+    }
+    let both = client.delete(&format!("/orders/{order}?reason=a")).json(&json!({"reason": "b"})).await;
+    assert_names(&both.problem(400, "invalid-parameter"), "?reason");
+    assert_eq!(everything(&client).await, before);
+}
+
+async fn what_is_no_json_is_refused(stack: StackBuilder) {
+    let stack = stack.delay("0s").start().await;
+    let client = stack.client();
+    let (hero, meal, _) = furnish(&client).await;
+    let before = everything(&client).await;
+    let order = json!({"hero_id": hero, "meal_id": meal}).to_string();
+    let send = async |body: Vec<u8>, media: &str| -> Answer {
+        client.call(Method::POST, "/orders").header("Content-Type", media).body(body).await
+    };
+    let nested = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    let huge_number = format!(r#"{{"hero_id": 1{}, "meal_id": 1}}"#, "0".repeat(10_000));
+    for bad in ["", "{", "{} {}", "{'hero_id': 1}", "\u{feff}{}", "nul", &nested, &huge_number, r#"{"hero_id": 01}"#] {
+        let answer = send(bad.as_bytes().to_vec(), "application/json").await;
+        answer.problem(400, "malformed-json");
+    }
+    send(vec![b'{', b'"', 0xff, b'"', b':', b'1', b'}'], "application/json").await.problem(400, "malformed-json");
+    for no_object in ["null", "[]", "1", "\"x\""] {
+        let answer = send(no_object.as_bytes().to_vec(), "application/json").await;
+        assert_names(&answer.problem(422, "validation-failed"), "#");
+    }
+    for media in ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", "application/jsonp", "x"]
+    {
+        send(order.clone().into_bytes(), media).await.problem(415, "unsupported-media-type");
+    }
+    client.call(Method::POST, "/orders").body(order.clone()).await.problem(415, "unsupported-media-type");
+    let packed = client.post("/orders", &json!({})).header("Content-Encoding", "gzip").await;
+    packed.problem(415, "unsupported-media-type");
+    let merge_patch = client.call(Method::PUT, &format!("/heroes/{hero}")).header("Content-Type", "application/merge-patch+json");
+    merge_patch.body("{}").await.problem(415, "unsupported-media-type");
+    let huge = format!(r#"{{"name": "{}"}}"#, "x".repeat(100_000));
+    let huge = client.call(Method::POST, "/heroes").header("Content-Type", "application/json").body(huge).await;
+    huge.problem(413, "body-too-large");
+    assert_eq!(everything(&client).await, before);
+    let merged = client.call(Method::PATCH, &format!("/heroes/{hero}")).header("Content-Type", "application/merge-patch+json");
+    assert_eq!(merged.body(r#"{"planet": "Mars"}"#).await.status, 200);
+    assert_eq!(send(order.into_bytes(), "application/json; charset=UTF-8").await.status, 202);
+}
+
+async fn what_is_not_there_is_told(stack: StackBuilder) {
+    let stack = stack.start().await;
+    let client = stack.client();
+    for path in [
+        "/nothing",
+        "/heroes/",
+        "/heroes/1/meals",
+        "/api/heroes",
+        "/assets/nothing.js",
+        "/assets/..%2fCargo.toml",
+        "/problems/nothing",
+        "/docs/nothing",
+    ] {
+        client.get(path).await.problem(404, "not-found");
+    }
+    for (method, path, allow) in [
+        (Method::DELETE, "/heroes", "GET"),
+        (Method::PUT, "/orders", "GET"),
+        (Method::PATCH, "/orders/1", "DELETE"),
+        (Method::POST, "/meals/1", "PATCH"),
+        (Method::GET, "/orders/1/cancel", "POST"),
+        (Method::POST, "/healthz", "GET"),
+    ] {
+        let answer = client.call(method, path).await;
+        assert!(answer.header("allow").contains(allow), "{path}: {:?}", answer.headers);
+        answer.problem(405, "method-not-allowed");
+    }
+}

@@ -1,0 +1,134 @@
+//! What happens when something is away.
+
+use std::time::Duration;
+
+use galley_protocol::Status;
+use galley_worker::WorkerError;
+
+use crate::scene::{Scene, hear};
+use crate::shelf::Fault;
+
+#[tokio::test]
+async fn an_order_whose_entry_never_came_is_found() {
+    let scene = Scene::new().await;
+    let ids = scene.shelf.place_orders(1_200, Duration::from_secs(4));
+    let _worker = scene.work("0s");
+    scene.until_completed(&ids).await;
+}
+
+#[tokio::test]
+async fn without_a_bus_orders_are_completed_all_the_same() {
+    let scene = Scene::without_bus();
+    let worker = scene.work("0s");
+    for _ in 0..3 {
+        let ids = scene.shelf.place_orders(700, Duration::ZERO);
+        scene.until_completed(&ids).await;
+    }
+    worker.stop().await.expect("it was told to stop");
+}
+
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_leaves_no_order_behind() {
+    let scene = Scene::new().await;
+    let mut subscription = scene.bus.subscribe().await.expect("it is within the process");
+    let ids = scene.shelf.place_orders(3, Duration::ZERO);
+    scene.shelf.change(ids[0], |row| row.allergic = true);
+    // The sweeper asks, too.
+    for _ in 0..3 {
+        scene.shelf.fail("claim", Fault::After);
+    }
+    let _worker = scene.work("0s");
+    scene.bus.announce(&ids, &[]).await.expect("it is within the process");
+    let heard = hear(&mut *subscription, &ids, 3).await;
+    assert_eq!(heard[&(ids[0], 3)], Status::Cancelled);
+    assert_eq!(heard[&(ids[1], 3)], Status::Completed);
+}
+
+#[tokio::test]
+async fn a_completion_whose_answer_was_lost_is_told() {
+    let scene = Scene::new().await;
+    let mut subscription = scene.bus.subscribe().await.expect("it is within the process");
+    scene.shelf.fail("complete", Fault::After);
+    let _worker = scene.work("0s");
+    let ids = scene.place(3).await;
+    let heard = hear(&mut *subscription, &ids, 3).await;
+    assert!(ids.iter().all(|id| heard[&(*id, 3)] == Status::Completed));
+    assert!(scene.shelf.has_failed_enough());
+}
+
+#[tokio::test]
+async fn an_adoption_whose_answer_was_lost_leaves_no_order_behind() {
+    let scene = Scene::new().await;
+    let ids = scene.shelf.place_orders(10, Duration::ZERO);
+    for id in &ids {
+        scene.shelf.change(*id, |row| {
+            row.order.status = Status::InProgress;
+            row.order.version = row.order.version.next();
+        });
+    }
+    scene.shelf.fail("adopt", Fault::After);
+    let _worker = scene.work("0s");
+    scene.until_completed(&ids).await;
+}
+
+#[tokio::test]
+async fn a_refused_claim_is_tried_again_by_the_sweeper() {
+    let scene = Scene::new().await;
+    let _worker = scene.work("0s");
+    // The first to ask may be the sweeper.
+    scene.shelf.fail("claim", Fault::Refused);
+    scene.shelf.fail("claim", Fault::Refused);
+    let ids = scene.place(10).await;
+    scene.until_completed(&ids).await;
+}
+
+#[tokio::test]
+async fn a_store_that_goes_away_at_any_time_costs_time_and_nothing_else() {
+    let scene = Scene::new().await;
+    scene.shelf.set_away(true);
+    let worker = scene.work("50ms");
+    let mut all = Vec::new();
+    for away in [false, true, false, true, false] {
+        all.extend(scene.place(1_000).await);
+        scene.shelf.set_away(away);
+        if !away {
+            let (last, first) = all.split_last().expect("orders were placed");
+            scene.until_completed(&first[..first.len() / 2]).await;
+            scene.shelf.until_all(&[*last], |row| row.order.status != Status::Pending).await;
+        }
+    }
+    scene.until_completed(&all).await;
+    worker.stop().await.expect("it was told to stop");
+}
+
+#[tokio::test]
+async fn a_worker_stops_while_the_store_is_away() {
+    let scene = Scene::new().await;
+    let worker = scene.work("0s");
+    let ids = scene.place(1).await;
+    scene.until_completed(&ids).await;
+    scene.shelf.set_away(true);
+    scene.place(1).await;
+    worker.stop().await.expect("it was told to stop");
+}
+
+#[tokio::test]
+async fn a_worker_that_cannot_begin_says_so() {
+    let scene = Scene::new().await;
+    scene.shelf.fail("enlist", Fault::Before);
+    scene.shelf.fail("enlist", Fault::Refused);
+    assert!(matches!(scene.work("0s").ended().await, Err(WorkerError::Enlist(_))));
+}
+
+#[tokio::test]
+async fn a_part_that_dies_ends_the_worker_and_what_it_held_is_handed_back() {
+    for (question, part) in [("keep_alive", "pulse"), ("complete", "finisher"), ("maintain", "upkeep"), ("adopt", "adopter")] {
+        let scene = Scene::new().await;
+        scene.shelf.fail(question, Fault::Panic);
+        let worker = scene.work("0s");
+        let ids = scene.place(1).await;
+        let ended = worker.ended().await;
+        assert!(matches!(ended, Err(WorkerError::Died(dead)) if dead == part), "{part}: {ended:?}");
+        assert!(ids.iter().all(|id| scene.shelf.row(*id).owner.is_none()));
+    }
+}

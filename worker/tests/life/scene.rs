@@ -1,0 +1,111 @@
+//! A shelf, a bus, and workers on them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use galley_bus::{Bus, BusConfig, BusError, Heard, Queue, SharedBus, Subscription, connect};
+use galley_protocol::{IncarnationId, OrderId, Status, Update};
+use galley_worker::{Config, Worker, WorkerError};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::shelf::Shelf;
+
+/// A shelf and a bus.
+pub struct Scene {
+    pub shelf: Arc<Shelf>,
+    pub bus: SharedBus,
+}
+
+/// A worker at work.
+pub struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), WorkerError>>,
+}
+
+impl Scene {
+    pub async fn new() -> Self {
+        let bus = connect(&BusConfig::default()).await.expect("it is within the process");
+        Self { shelf: Arc::default(), bus }
+    }
+
+    /// One whose bus does nothing but fail.
+    pub fn without_bus() -> Self {
+        Self { shelf: Arc::default(), bus: Arc::new(NoBus) }
+    }
+
+    /// Starts a worker; `delay` as on the command line.
+    pub fn work(&self, delay: &str) -> Running {
+        let config = Config { processing_delay: delay.parse().expect("a delay") };
+        let stop = CancellationToken::new();
+        let worker = Worker::new(config, self.shelf.clone(), self.bus.clone());
+        Running { stop: stop.clone(), task: tokio::spawn(worker.run(stop)) }
+    }
+
+    /// Places new orders and puts them on the queue.
+    pub async fn place(&self, count: i64) -> Vec<OrderId> {
+        let ids = self.shelf.place_orders(count, Duration::ZERO);
+        self.bus.announce(&ids, &[]).await.expect("it is within the process");
+        ids
+    }
+
+    /// Waits until every order is completed, in its third version.
+    pub async fn until_completed(&self, ids: &[OrderId]) {
+        self.shelf.until_all(ids, |row| row.order.status == Status::Completed).await;
+        assert!(ids.iter().all(|id| self.shelf.row(*id).order.version.0 == 3));
+    }
+}
+
+impl Running {
+    /// Tells it to stop and waits for it.
+    pub async fn stop(self) -> Result<(), WorkerError> {
+        self.stop.cancel();
+        self.ended().await
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn ended(self) -> Result<(), WorkerError> {
+        tokio::time::timeout(Duration::from_secs(10), self.task).await.expect("it ends in time").expect("it does not panic")
+    }
+}
+
+/// Hears until each order has come to this version; the status of each version by order.
+pub async fn hear(subscription: &mut dyn Subscription, ids: &[OrderId], version: i32) -> BTreeMap<(OrderId, i32), Status> {
+    let mut heard = BTreeMap::new();
+    let hearing = async {
+        while !ids.iter().all(|id| heard.contains_key(&(*id, version))) {
+            let Heard::Updates(batch) = subscription.next().await else { panic!("a gap") };
+            heard.extend(batch.updates.iter().filter_map(|update| {
+                assert_eq!(update.order().map(|order| order.status), update.status);
+                Some(((update.order_id, update.version.0), update.status?))
+            }));
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), hearing).await.expect("it is heard");
+    heard
+}
+
+/// A bus that is away.
+struct NoBus;
+
+fn away<T>() -> Result<T, BusError> {
+    Err(BusError("on command".to_owned()))
+}
+
+#[async_trait]
+impl Bus for NoBus {
+    async fn announce(&self, _: &[OrderId], _: &[Update]) -> Result<(), BusError> {
+        away()
+    }
+    async fn queue(&self, _: IncarnationId) -> Result<Box<dyn Queue>, BusError> {
+        away()
+    }
+    async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError> {
+        away()
+    }
+    async fn ping(&self) -> Result<(), BusError> {
+        away()
+    }
+}

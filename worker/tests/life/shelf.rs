@@ -1,0 +1,338 @@
+//! A store in memory that fails on command. Only what a worker asks for is there.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use galley_protocol::frame::Totals;
+use galley_protocol::{
+    Hero, HeroId, HeroName, HeroPatch, HeroRef, IncarnationId, Meal, MealId, MealName, MealPatch, MealRef, NewHero, NewMeal,
+    Order, OrderId, OrderView, Price, Reason, Status, Timestamp, Version,
+};
+use galley_store::{
+    CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, ListPage,
+    MAX_ADOPTIONS, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, Snapshot, SnapshotRequest, Store, StoreError,
+};
+use tokio::sync::watch;
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not done.
+    Before,
+    /// It is done, but the answer is lost.
+    After,
+    /// It is refused.
+    Refused,
+    /// The store panics.
+    Panic,
+}
+
+/// An order and what only the database knows of it.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub order: Order,
+    pub owner: Option<IncarnationId>,
+    pub due_at: SystemTime,
+    pub adoptions: i32,
+    pub allergic: bool,
+}
+
+/// The store.
+#[derive(Default)]
+pub struct Shelf {
+    state: Mutex<State>,
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    rows: BTreeMap<OrderId, Row>,
+    living: HashSet<IncarnationId>,
+    incarnations: i64,
+    /// What goes wrong with the next such questions.
+    faults: Vec<(&'static str, Fault)>,
+    away: bool,
+}
+
+impl Shelf {
+    /// Places orders of this age.
+    pub fn place_orders(&self, count: i64, age: Duration) -> Vec<OrderId> {
+        let order_time = timestamp(SystemTime::now() - age);
+        let mut state = self.state();
+        let first = i64::try_from(state.rows.len()).expect("few rows") + 1;
+        let ids: Vec<OrderId> = (first..first + count).map(|id| OrderId::new(id).expect("an id")).collect();
+        for id in &ids {
+            let order = Order {
+                id: *id,
+                hero_id: HeroId::new(1).expect("an id"),
+                meal_id: MealId::new(1).expect("an id"),
+                status: Status::Pending,
+                message: None,
+                reason: None,
+                version: Version::FIRST,
+                order_time,
+                started_time: None,
+                completed_time: None,
+            };
+            let row = Row { order, owner: None, due_at: SystemTime::now(), adoptions: 0, allergic: false };
+            state.rows.insert(*id, row);
+        }
+        ids
+    }
+
+    /// Changes an order behind the worker's back.
+    pub fn change(&self, id: OrderId, change: impl FnOnce(&mut Row)) {
+        change(self.state().rows.get_mut(&id).expect("it was placed"));
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// An order as it is.
+    pub fn row(&self, id: OrderId) -> Row {
+        self.state().rows[&id].clone()
+    }
+
+    /// The next such question goes wrong.
+    pub fn fail(&self, question: &'static str, fault: Fault) {
+        self.state().faults.push((question, fault));
+    }
+
+    /// Nothing answers, or everything does again.
+    pub fn set_away(&self, away: bool) {
+        self.state().away = away;
+    }
+
+    /// Waits until every order is so.
+    pub async fn until_all(&self, ids: &[OrderId], is_so: impl Fn(&Row) -> bool) {
+        let mut changes = self.changes.subscribe();
+        let all = async {
+            while !ids.iter().all(|id| is_so(&self.row(*id))) {
+                changes.changed().await.expect("the shelf is there");
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), all).await.expect("the orders become so");
+    }
+
+    /// Whether no fault is left that was commanded.
+    pub fn has_failed_enough(&self) -> bool {
+        self.state().faults.is_empty()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Does it, unless it is commanded to fail.
+    fn answer<T>(&self, question: &'static str, act: impl FnOnce(&mut State) -> T) -> Result<T, StoreError> {
+        let mut state = self.state();
+        let fault = state.faults.iter().position(|(name, _)| *name == question).map(|at| state.faults.remove(at).1);
+        let fault = fault.or(state.away.then_some(Fault::Before));
+        let unavailable = || Err(StoreError::Unavailable("on command".to_owned()));
+        match fault {
+            Some(Fault::Before) => return unavailable(),
+            Some(Fault::Refused) => return Err(StoreError::Failed("on command".to_owned())),
+            Some(Fault::Panic) => {
+                drop(state);
+                panic!("on command");
+            }
+            None | Some(Fault::After) => {}
+        }
+        let done = act(&mut state);
+        drop(state);
+        self.changes.send_modify(|changes| *changes += 1);
+        if fault == Some(Fault::After) { unavailable() } else { Ok(done) }
+    }
+}
+
+impl Row {
+    fn claim(&mut self, owner: IncarnationId, delay: Duration) -> Claimed {
+        let now = timestamp(SystemTime::now());
+        self.order.started_time = Some(now);
+        if self.allergic {
+            self.order.version = Version(3);
+            self.end(Reason::Allergy);
+        } else {
+            self.order.version = Version(2);
+            self.order.status = Status::InProgress;
+            self.owner = Some(owner);
+            self.due_at = SystemTime::now() + delay;
+        }
+        self.claimed()
+    }
+
+    fn claimed(&self) -> Claimed {
+        let due_in = self.due_at.duration_since(SystemTime::now()).unwrap_or_default();
+        Claimed { order: self.order.clone(), due_in }
+    }
+
+    /// Cancels without a step of the version.
+    pub fn end(&mut self, reason: Reason) {
+        self.order.status = Status::Cancelled;
+        self.order.reason = Some(reason);
+        self.order.message = Some(reason.message().to_owned());
+        self.order.completed_time = Some(timestamp(SystemTime::now()));
+        self.owner = None;
+    }
+}
+
+pub fn timestamp(time: SystemTime) -> Timestamp {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+    Timestamp::from_millis(i64::try_from(since.as_millis()).expect("in range")).expect("in range")
+}
+
+#[async_trait]
+impl Store for Shelf {
+    async fn order(&self, id: OrderId) -> Result<Option<OrderView>, StoreError> {
+        self.answer("order", |state| {
+            state.rows.get(&id).map(|row| OrderView {
+                order: row.order.clone(),
+                hero: HeroRef { id: row.order.hero_id, name: HeroName::parse("Hero").expect("a name") },
+                meal: MealRef {
+                    id: row.order.meal_id,
+                    name: MealName::parse("Meal").expect("a name"),
+                    price: Price::from_hundredths(100).expect("a price"),
+                },
+            })
+        })
+    }
+
+    async fn enlist(&self) -> Result<IncarnationId, StoreError> {
+        self.answer("enlist", |state| {
+            state.incarnations += 1;
+            let id = IncarnationId::new(state.incarnations).expect("an id");
+            state.living.insert(id);
+            id
+        })
+    }
+
+    async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError> {
+        self.answer("keep_alive", |state| assert!(state.living.contains(&incarnation)))
+    }
+
+    async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
+        let delay = *claim.delay.start();
+        self.answer("claim", |state| match claim.from {
+            ClaimFrom::Entries(ids) => {
+                let mut claimed = Vec::new();
+                for id in ids {
+                    let row = state.rows.get_mut(id).filter(|row| row.order.status == Status::Pending);
+                    claimed.extend(row.map(|row| row.claim(owner, delay)));
+                }
+                claimed
+            }
+            ClaimFrom::Oldest { age, limit } => {
+                let latest = timestamp(SystemTime::now() - age);
+                let is_old = |row: &&mut Row| row.order.status == Status::Pending && row.order.order_time <= latest;
+                state.rows.values_mut().filter(is_old).take(limit).map(|row| row.claim(owner, delay)).collect()
+            }
+        })
+    }
+
+    async fn adopt(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+        self.answer("adopt", |state| {
+            let State { rows, living, .. } = state;
+            let orphan =
+                |row: &&mut Row| row.order.status == Status::InProgress && row.owner.is_none_or(|owner| !living.contains(&owner));
+            let adopt = |row: &mut Row| {
+                if row.adoptions >= MAX_ADOPTIONS {
+                    row.order.version = row.order.version.next();
+                    row.end(Reason::Undeliverable);
+                } else {
+                    row.adoptions += 1;
+                    row.owner = Some(owner);
+                }
+                row.claimed()
+            };
+            rows.values_mut().filter(orphan).take(limit).map(adopt).collect()
+        })
+    }
+
+    async fn complete(&self, owner: IncarnationId, orders: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+        self.answer("complete", |state| {
+            let mut completed = Vec::new();
+            for id in orders {
+                let row = state.rows.get_mut(id).filter(|row| row.owner == Some(owner));
+                completed.extend(row.map(|row| {
+                    assert_eq!(row.order.status, Status::InProgress);
+                    row.order.status = Status::Completed;
+                    row.order.version = row.order.version.next();
+                    row.order.completed_time = Some(timestamp(SystemTime::now()));
+                    row.owner = None;
+                    row.order.clone()
+                }));
+            }
+            completed
+        })
+    }
+
+    async fn hand_back(&self, owner: IncarnationId) -> Result<u64, StoreError> {
+        self.answer("hand_back", |state| {
+            let mine = state.rows.values_mut().filter(|row| row.owner == Some(owner));
+            mine.map(|row| row.owner = None).count() as u64
+        })
+    }
+
+    fn floor(&self) -> OrderId {
+        OrderId::new(1).expect("an id")
+    }
+
+    async fn maintain(&self) -> Result<(), StoreError> {
+        self.answer("maintain", |_| ())
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn create_hero(&self, _: &NewHero) -> Result<Hero, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn hero(&self, _: HeroId) -> Result<Option<Hero>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn heroes(&self, _: &ListPage) -> Result<Vec<Hero>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn change_hero(&self, _: HeroId, _: Change<NewHero, HeroPatch>, _: Option<Version>) -> Result<Hero, ChangeError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn remove_hero(&self, _: HeroId, _: Option<Version>) -> Result<(), RemoveError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn create_meal(&self, _: &NewMeal) -> Result<Meal, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn meal(&self, _: MealId) -> Result<Option<Meal>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn meals(&self, _: &ListPage) -> Result<Vec<Meal>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn change_meal(&self, _: MealId, _: Change<NewMeal, MealPatch>, _: Option<Version>) -> Result<Meal, ChangeError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn remove_meal(&self, _: MealId, _: Option<Version>) -> Result<(), RemoveError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn orders(&self, _: &OrderFilter) -> Result<Vec<OrderView>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn snapshots(&self, _: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn place(&self, _: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn cancel(&self, _: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn delete(&self, _: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+}

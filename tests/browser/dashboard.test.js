@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { launch, watched } from "./browser.js";
+import { endings } from "./endings.js";
 import { start } from "./galley.js";
 
 const EVIL = "<img src=x onerror=alert(1)>";
@@ -14,12 +15,13 @@ after(() => browser.close());
 
 /** A service with one hero and one meal, and pages that watch it; both end with the test. */
 async function kitchen(test, delay) {
+  const atEnd = endings(test);
   const galley = await start("--no-seed", "--processing-delay", delay);
-  test.after(() => galley.stop());
+  atEnd(() => galley.stop());
   const hero = await galley.ask("POST", "/heroes", { name: "Zoé", planet: "Earth" });
   const meal = await galley.ask("POST", "/meals", { name: "Soup", price: 9.5, origin_planet: "Mars", ingredients: ["leek"] });
   const pages = await watched(browser, galley.url);
-  test.after(() => pages.close());
+  atEnd(() => pages.close());
   const open = async () => {
     const page = await pages.context.newPage();
     await page.goto("/");

@@ -1,15 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { launch, watched } from "./browser.js";
+import { endings } from "./endings.js";
 import { start } from "./galley.js";
 
 test("the API page works without anybody else", async (t) => {
+  const atEnd = endings(t);
   const galley = await start("--processing-delay", "0s");
-  t.after(() => galley.stop());
+  atEnd(() => galley.stop());
   const browser = await launch();
-  t.after(() => browser.close());
+  atEnd(() => browser.close());
   const pages = await watched(browser, galley.url);
-  t.after(() => pages.close());
+  atEnd(() => pages.close());
   const page = await pages.context.newPage();
   await page.goto("/docs");
   const operation = page.locator(".opblock", { hasText: "/healthz" });

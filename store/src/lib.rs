@@ -38,10 +38,11 @@ pub const MAX_BATCH: usize = 500;
 /// why readers of "what changed since" go back by a greater margin.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How far readers of "what changed since" go back behind a moment, for what was about to commit then.
-pub const RESUME_MARGIN: Duration = Duration::from_secs(10);
+/// How far readers of "what changed since" go back behind a moment: for what was about to commit then, and for updates that
+/// were lost on their way and not noticed yet. A client's cursor may be younger than a change that it never heard of.
+pub const RESUME_MARGIN: Duration = Duration::from_secs(20);
 
-/// How often an order may be adopted before it ends as `undeliverable`.
+/// How often an order may be adopted from a dead owner before it ends as `undeliverable`. Handing back does not count.
 pub const MAX_ADOPTIONS: i32 = 5;
 
 /// How long an idempotency key and a deleted order are kept at least.
@@ -122,7 +123,7 @@ pub trait Store: Send + Sync + 'static {
     /// because of an allergy or because its hero or meal is gone. Orders that are not PENDING are left out of the answer.
     async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError>;
     /// Takes over at most `limit` orders `IN_PROGRESS` whose owner is dead or handed them back, with their due time. One that has
-    /// been adopted [`MAX_ADOPTIONS`] times before ends as `undeliverable` instead.
+    /// been adopted from the dead [`MAX_ADOPTIONS`] times before ends as `undeliverable` instead.
     async fn adopt(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError>;
     /// Completes those of the orders that are `IN_PROGRESS` and owned by `owner`; the others are left out of the answer.
     async fn complete(&self, owner: IncarnationId, orders: &[OrderId]) -> Result<Vec<Order>, StoreError>;

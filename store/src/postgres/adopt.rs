@@ -27,7 +27,7 @@ impl Postgres {
                      select $5 and pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $6::float8)
                          and $1 in (select incarnation from living) as may_judge
                  ), orphans as materialized (
-                     select orders.id, adoptions < $7 as adoptable from orders, judge
+                     select orders.id, owner is null as handed_back, owner is null or adoptions < $7 as adoptable from orders, judge
                      where orders.id >= $2 and status = 1
                        and (owner is null
                             or judge.may_judge and owner <> $1 and owner <> all (array(select incarnation from living)))
@@ -38,7 +38,7 @@ impl Postgres {
                      version = case when adoptable then version else version + 1 end,
                      owner = case when adoptable then $1 end,
                      due_at = case when adoptable then due_at end,
-                     adoptions = case when adoptable then adoptions + 1 else adoptions end,
+                     adoptions = case when adoptable and not handed_back then adoptions + 1 else adoptions end,
                      reason = case when adoptable then null else $8::int2 end,
                      message = case when adoptable then null else $9 end,
                      completed_time = case when adoptable then null else greatest(",

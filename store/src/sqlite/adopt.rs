@@ -37,7 +37,7 @@ impl Sqlite {
         let ask = sqlx::query(concat!(
             "/* adopt_orders */
              with orphans as materialized (
-                 select id, adoptions < ?5 as adoptable from orders
+                 select id, owner is null as handed_back, owner is null or adoptions < ?5 as adoptable from orders
                  where id >= ?2 and status = 1 and (owner is null or owner not in (select value from json_each(?4)))
                  order by id limit ?3
              )
@@ -46,7 +46,7 @@ impl Sqlite {
                  version = iif(adoptable, version, version + 1),
                  owner = iif(adoptable, ?1, null),
                  due_at = iif(adoptable, due_at, null),
-                 adoptions = iif(adoptable, adoptions + 1, adoptions),
+                 adoptions = iif(adoptable and not handed_back, adoptions + 1, adoptions),
                  reason = iif(adoptable, null, ?6),
                  message = iif(adoptable, null, ?7),
                  completed_time = iif(adoptable, null, max(?8, started_time))

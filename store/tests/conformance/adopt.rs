@@ -1,6 +1,6 @@
 //! What becomes of the orders of a worker that is no more.
 
-use galley_protocol::{IncarnationId, Reason, Status, Version};
+use galley_protocol::{Reason, Status, Version};
 use galley_store::{MAX_ADOPTIONS, StoreError};
 
 use crate::database::reopen;
@@ -12,6 +12,7 @@ crate::on_both! {
     the_orders_of_a_dead_owner_are_adopted_with_their_due_time,
     orders_handed_back_are_adopted_from_the_living,
     at_most_so_many_are_adopted,
+    handing_back_is_no_sign_of_poison,
     an_order_adopted_too_often_is_undeliverable,
 }
 
@@ -92,20 +93,32 @@ async fn at_most_so_many_are_adopted(kitchen: Kitchen) {
     }
 }
 
-async fn an_order_adopted_too_often_is_undeliverable(kitchen: Kitchen) {
+async fn handing_back_is_no_sign_of_poison(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
-    let worker: IncarnationId = kitchen.worker().await;
+    let worker = kitchen.worker().await;
     let order = kitchen.started(worker, hero_id, meal_id).await;
-    for _ in 0..MAX_ADOPTIONS {
+    for _ in 0..=MAX_ADOPTIONS {
         kitchen.store.hand_back(worker).await.expect("a count");
         let adopted = kitchen.store.adopt(worker, 1).await.expect("adoptions");
-        assert_eq!((adopted[0].order.status, adopted[0].order.version), (Status::InProgress, Version(2)));
+        assert_eq!(adopted[0].order, order);
     }
-    kitchen.store.hand_back(worker).await.expect("a count");
-    let ended = kitchen.store.adopt(worker, 1).await.expect("adoptions").remove(0);
+}
+
+async fn an_order_adopted_too_often_is_undeliverable(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let worker = kitchen.worker().await;
+    let order = kitchen.started(worker, hero_id, meal_id).await;
+    let almost = MAX_ADOPTIONS - 1;
+    kitchen.database.sql(&format!("update orders set adoptions = {almost} where id = {}", order.id)).await.expect("a past");
+    let kitchen = restart(kitchen).await;
+    let heir = kitchen.worker().await;
+    assert_eq!(kitchen.adopt_some(heir).await[0].order, order);
+    let kitchen = restart(kitchen).await;
+    let heir = kitchen.worker().await;
+    let ended = kitchen.adopt_some(heir).await.remove(0);
     assert_eq!((ended.order.status, ended.order.version), (Status::Cancelled, Version(3)));
     assert_eq!((ended.order.reason, ended.due_in.is_zero()), (Some(Reason::Undeliverable), true));
     assert_eq!(ended.order.message.as_deref(), Some(Reason::Undeliverable.message()));
     assert_eq!(kitchen.order(order.id).await, Some(ended.order));
-    assert!(kitchen.store.adopt(worker, 1).await.expect("an answer").is_empty());
+    assert!(kitchen.store.adopt(heir, 1).await.expect("an answer").is_empty());
 }

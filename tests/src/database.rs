@@ -42,11 +42,21 @@ impl Database {
         database
     }
 
-    /// An empty one on this server, migrated.
+    /// One on this server, migrated.
     pub async fn on(admin: &str) -> Self {
+        let database = Self::bare(admin).await;
+        migrate(&database.url).await;
+        database
+    }
+
+    /// One on the shared `PostgreSQL` that has no schema yet.
+    pub async fn empty() -> Self {
+        Self::bare(&shared_postgres()).await
+    }
+
+    async fn bare(admin: &str) -> Self {
         let database = Self::named(admin);
         execute(admin, &[&format!("create database {}", database.name)]).await;
-        migrate(&database.url).await;
         database
     }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// The settings of a gateway: flags, then environment, then defaults.
 #[derive(Args, Clone, Debug)]
@@ -13,6 +13,10 @@ pub struct Config {
     /// Address to listen on; port 0 picks a free one
     #[arg(long, env = "GALLEY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub listen: SocketAddr,
+
+    /// How a caller shows who it is: with `none`, the only way so far, whoever reaches the address may act as any hero
+    #[arg(long, env = "GALLEY_AUTH", value_enum, default_value_t = Auth::None, value_name = "WAY")]
+    pub auth: Auth,
 
     /// Serve without authentication beyond loopback; anybody who reaches the address may do anything
     #[arg(long, env = "GALLEY_INSECURE_NO_AUTH", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", value_name = "BOOL")]
@@ -45,6 +49,13 @@ pub struct Config {
     /// Window over which sockets are told to reconnect when the gateway leaves
     #[arg(long, env = "GALLEY_DRAIN", default_value = "10s", value_parser = humantime::parse_duration, value_name = "DURATION")]
     pub drain: Duration,
+}
+
+/// How a caller shows who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Auth {
+    /// Not at all.
+    None,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -33,7 +33,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use config::Config;
+pub use config::{Auth, Config};
 use desk::Desk;
 use hub::Hub;
 use state::{AppState, Readiness};
@@ -74,7 +74,7 @@ impl Gateway {
     /// # Errors
     /// [`BindError`], of which [`BindError::Config`] cannot be cured by waiting.
     pub fn bind(config: Config, store: Arc<dyn Store>, bus: SharedBus) -> Result<Self, BindError> {
-        if !config.listen.ip().is_loopback() && !config.insecure_no_auth {
+        if config.auth == Auth::None && !config.listen.ip().is_loopback() && !config.insecure_no_auth {
             return Err(BindError::Config(format!(
                 "refusing to listen on {} without authentication: anybody who reaches it could do anything; \
                  listen on a loopback address, or set GALLEY_INSECURE_NO_AUTH=1 if a network around it keeps others out",

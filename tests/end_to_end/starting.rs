@@ -24,6 +24,7 @@ async fn a_bad_value_is_one_line_and_exit_code_2() {
         ("galley-gateway", &["--listen", "nowhere"], vec![postgres, redis], "--listen"),
         ("galley-gateway", &["--max-message", "1"], vec![postgres, redis], "--max-message"),
         ("galley-gateway", &["--colour"], vec![postgres, redis], "--colour"),
+        ("galley-gateway", &[], vec![postgres, redis, ("GALLEY_AUTH", "jwt")], "--auth"),
         ("galley-worker", &["--processing-delay", "5s..1s"], vec![postgres, redis], "--processing-delay"),
         ("galley-worker", &[], vec![postgres, redis, ("GALLEY_PROCESSING_DELAY", "soon")], "--processing-delay"),
         ("galley", &["--wait", "forever"], vec![], "--wait"),

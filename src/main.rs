@@ -6,6 +6,10 @@ mod serve;
 
 use std::process::ExitCode;
 
+/// Many small allocations for each request: glibc's allocator took a seventh of the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let galley: cli::Galley = galley_launch::parse();
     match galley.command {

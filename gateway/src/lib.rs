@@ -36,7 +36,7 @@ use tokio_util::task::TaskTracker;
 pub use config::{Auth, Config};
 use desk::Desk;
 use hub::Hub;
-use state::{AppState, Readiness};
+use state::{AppState, Parts, Readiness};
 
 /// Connections that wait to be accepted; the kernel may hold fewer.
 const BACKLOG: u32 = 4_096;
@@ -87,15 +87,15 @@ impl Gateway {
         let hub = Hub::default();
         let background = TaskTracker::new();
         let desk = Desk::start(&background, store, Arc::clone(&bus), hub.clone());
-        let state = AppState {
-            config: Arc::new(config),
+        let state = AppState::from(Parts {
+            config,
             desk,
             totals: totals::Totals::default(),
             bus,
             hub,
             readiness: Readiness::default(),
             sockets: TaskTracker::new(),
-        };
+        });
         Ok(Self { listener, address, state, background })
     }
 
@@ -110,7 +110,7 @@ impl Gateway {
     pub async fn run(self, stop: CancellationToken) {
         let Self { listener, address: _, state, background } = self;
         let ended = CancellationToken::new();
-        let Config { ping_interval, pong_timeout, drain, .. } = *state.config;
+        let Config { ping_interval, pong_timeout, drain, .. } = state.config;
         background.spawn(ear::listen(Arc::clone(&state.bus), state.hub.clone(), state.readiness.clone(), ended.clone()));
         background.spawn(pulse::beat(state.hub.clone(), ping_interval, pong_timeout, ended.clone()));
         let server = tokio::spawn(http::serve(listener, router(state.clone()), ended.clone(), GRACE));

@@ -30,6 +30,10 @@ The schema must be there: `galley migrate` brings it.
 Example:
   DATABASE_URL=postgres://galley@localhost/galley REDIS_URL=redis://localhost galley-worker";
 
+/// Many small allocations for each request: glibc's allocator took a seventh of the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments: Arguments = galley_launch::parse();
     let log = arguments.log.clone();

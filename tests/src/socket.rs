@@ -66,11 +66,16 @@ impl Socket {
         self.until(&format!("a frame of type {kind}"), |frame| frame["type"] == kind).await
     }
 
-    /// The order in its next `order` frame with this status.
+    /// The order with this status, told by its `order` frame or by a `resync`, whichever the gateway had reason to send.
     pub async fn until_status(&mut self, order_id: i64, status: &str) -> Value {
-        let will_do = |frame: &Value| frame["order"]["id"] == order_id && frame["order"]["status"] == status;
+        let told = |frame: &Value| {
+            let orders = frame["orders"].as_array().into_iter().flatten().chain([&frame["order"]]);
+            orders.into_iter().find(|order| order["id"] == order_id && order["status"] == status).cloned()
+        };
+        let is_news = |frame: &Value| frame["type"] == "order" || frame["type"] == "resync";
         let what = format!("order {order_id} is {status}");
-        self.until(&what, |frame| frame["type"] == "order" && will_do(frame)).await["order"].take()
+        let frame = self.until(&what, |frame| is_news(frame) && told(frame).is_some()).await;
+        told(&frame).expect("the frame was chosen for it")
     }
 
     /// Sends a command under an id of its own, and gives its answer.

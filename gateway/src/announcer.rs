@@ -5,6 +5,7 @@
 //! dropped and counted; the orders are found by a worker's sweep, the updates by the repair of the sockets.
 
 use galley_bus::SharedBus;
+use galley_fail_points::{FailPoint, reach};
 use galley_protocol::{OrderId, Update};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -58,7 +59,13 @@ async fn tell(mut waiting: mpsc::Receiver<Announcement>, bus: SharedBus, hub: Hu
             whole.orders.extend(orders);
             whole.updates.extend(updates);
         }
+        if !whole.orders.is_empty() {
+            reach(FailPoint::AfterPlaceCommit);
+        }
         let told = bus.announce(&whole.orders, &whole.updates).await;
+        if told.is_ok() && !whole.orders.is_empty() {
+            reach(FailPoint::AfterDispatch);
+        }
         if let Err(error) = &told {
             ::metrics::counter!(metrics::ANNOUNCEMENTS_FAILED).increment(1);
             hub.deliver(&whole.updates);

@@ -19,6 +19,7 @@ mod commands;
 mod crashes;
 mod describing;
 mod draining;
+mod edges;
 mod fields;
 mod gateways;
 mod idempotency;

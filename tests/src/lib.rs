@@ -9,6 +9,7 @@ pub mod answer;
 pub mod client;
 pub mod command_line;
 pub mod database;
+pub mod dispatch_queue;
 pub mod json;
 pub mod namespace;
 pub mod patience;
@@ -23,6 +24,7 @@ pub mod terminal;
 
 pub use answer::Answer;
 pub use client::Client;
+pub use dispatch_queue::DispatchQueue;
 pub use patience::{until, within};
 pub use postgres_server::PostgresServer;
 pub use program::Program;

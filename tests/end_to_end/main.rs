@@ -34,5 +34,6 @@ mod redis_away;
 mod resources;
 mod resuming;
 mod starting;
+mod strange_entries;
 mod validation;
 mod websocat;

@@ -16,7 +16,7 @@ use futures_util::stream::FuturesOrdered;
 use galley_protocol::close::CloseCode;
 use galley_protocol::frame::{ClientFrame, Command, Feed, Reply, Resume, ServerFrame, Totals, Watch, Welcome};
 use galley_protocol::{HeroId, ResumeCursor, words};
-use galley_store::{RETENTION, Snapshot, SnapshotRequest};
+use galley_store::{Changes, ChangesRequest, Snapshot, Store, StoreError};
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -34,7 +34,7 @@ const MAX_GATHERED: usize = 64;
 #[derive(Debug)]
 pub enum Role {
     /// A hero, with what the welcome tells.
-    Hero(Box<Snapshot>, Option<ResumeCursor>),
+    Hero(Box<Snapshot>),
     /// Staff.
     Staff,
 }
@@ -55,10 +55,10 @@ struct Session {
 /// Serves a socket until either side closes it.
 pub async fn run(state: AppState, place: Place, role: Role, mut socket: Socket) {
     let hero_id = match &role {
-        Role::Hero(snapshot, _) => Some(snapshot.hero.id),
+        Role::Hero(snapshot) => Some(snapshot.hero.id),
         Role::Staff => None,
     };
-    if let Role::Hero(snapshot, _) = &role {
+    if let Role::Hero(snapshot) = &role {
         place.outbox().know(snapshot.cursor);
     }
     let welcome = welcome(&role);
@@ -190,19 +190,19 @@ impl Session {
 
     async fn resync(&mut self, socket: &mut Socket, since: ResumeCursor) -> Result<(), Closed> {
         let Some(hero_id) = self.hero_id else { return Ok(()) };
-        match self.state.desk.snapshot(SnapshotRequest { hero_id, since: Some(since) }).await {
-            Ok(Snapshot { orders, deleted, cursor, .. }) => {
+        match changes(&**self.state.desk.store(), hero_id, since).await {
+            Ok(Changes { orders, deleted, cursor, .. }) => {
                 ::metrics::counter!(crate::metrics::RESYNCS).increment(1);
                 self.place.outbox().know(cursor);
                 socket.send(ServerFrame::Resync { orders, deleted, cursor }.encode()).await
             }
             // The database is away: the updates are still missing, the next attempt comes after a pause.
-            Err(problem) if problem.status == 503 => {
-                tokio::time::sleep(Duration::from_millis(problem.retry_after_ms.unwrap_or(1_000))).await;
+            Err(StoreError::Unavailable(_)) => {
+                tokio::time::sleep(Duration::from_secs(1)).await;
                 self.place.outbox().fall_behind(Some(since));
                 Ok(())
             }
-            Err(_) => Err(Closed::With(CloseCode::Policy)),
+            Err(StoreError::Failed(_)) => Err(Closed::With(CloseCode::Policy)),
         }
     }
 
@@ -225,6 +225,22 @@ impl Session {
     }
 }
 
+/// All pages of what changed since.
+async fn changes(store: &dyn Store, hero_id: HeroId, since: ResumeCursor) -> Result<Changes, StoreError> {
+    let page = async |after| {
+        let mut pages = store.changes(&[ChangesRequest { hero_id, since, after }]).await?;
+        pages.pop().ok_or_else(|| StoreError::Failed("no page of changes".to_owned()))
+    };
+    let mut all: Changes = page(None).await?;
+    while all.next.is_some() {
+        let Changes { orders, deleted, next, .. } = page(all.next).await?;
+        all.orders.extend(orders);
+        all.deleted.extend(deleted);
+        all.next = next;
+    }
+    Ok(all)
+}
+
 async fn tick(watching: &mut Option<(Watcher, Interval)>) {
     if let Some((_, interval)) = watching {
         interval.tick().await;
@@ -242,27 +258,14 @@ fn welcome(role: &Role) -> String {
         Role::Staff => {
             Welcome { hero: None, resume: Resume::Fresh, orders: &[], deleted: &[], cursor: None, help: words::STAFF_HELP }
         }
-        Role::Hero(snapshot, since) => {
-            let resume = match since {
-                None => Resume::Fresh,
-                Some(since) if is_too_old(*since, snapshot.cursor) => Resume::Resynced,
-                Some(_) => Resume::Resumed,
-            };
-            Welcome {
-                hero: Some(&snapshot.hero),
-                resume,
-                orders: &snapshot.orders,
-                deleted: &snapshot.deleted,
-                cursor: Some(snapshot.cursor),
-                help: words::HELP,
-            }
-        }
+        Role::Hero(snapshot) => Welcome {
+            hero: Some(&snapshot.hero),
+            resume: snapshot.resume,
+            orders: &snapshot.orders,
+            deleted: &snapshot.deleted,
+            cursor: Some(snapshot.cursor),
+            help: words::HELP,
+        },
     };
     ServerFrame::Welcome(welcome).encode()
-}
-
-/// Deletions are kept for [`RETENTION`] only: what a cursor from before that missed cannot be told whole.
-fn is_too_old(since: ResumeCursor, now: ResumeCursor) -> bool {
-    let kept = i64::try_from(RETENTION.as_millis()).unwrap_or(i64::MAX);
-    since.time < now.time.minus_millis(kept) || since.time > now.time
 }

@@ -58,7 +58,7 @@ async fn begin(state: AppState, mut request: Request) -> Result<Response, Proble
         return Err(Problem::new(ProblemType::Draining).with_retry_after(RETRY_AFTER_MS));
     }
     let role = match hero_id {
-        Some(hero_id) => Role::Hero(Box::new(state.desk.snapshot(SnapshotRequest { hero_id, since }).await?), since),
+        Some(hero_id) => Role::Hero(Box::new(state.desk.snapshot(SnapshotRequest { hero_id, since }).await?)),
         None => Role::Staff,
     };
     let upgrade = hyper::upgrade::on(&mut request);

@@ -78,7 +78,8 @@ pub enum Resume {
     Fresh,
     /// Everything since the cursor is in the welcome.
     Resumed,
-    /// The cursor reached too far back: the active orders are in the welcome, ended ones must be read.
+    /// The cursor reached too far back, or too much happened since: the active orders are in the welcome, ended ones must be
+    /// read.
     Resynced,
 }
 

@@ -4,6 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::id::MAX_ID;
 use crate::{OrderId, Timestamp};
@@ -82,6 +85,29 @@ impl serde::Serialize for PageCursor {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// An id in hexadecimal digits, from 1 to [`MAX_ID`]: up to 53 bits.
+const ID_PATTERN: &str = "(?:[1-9a-f][0-9a-f]{0,12}|1[0-9a-f]{13})";
+
+impl PartialSchema for PageCursor {
+    fn schema() -> RefOr<Schema> {
+        opaque(format!("^p{ID_PATTERN}$"))
+    }
+}
+
+impl ToSchema for PageCursor {}
+
+impl PartialSchema for ResumeCursor {
+    fn schema() -> RefOr<Schema> {
+        opaque(format!(r"^r(?:0|[1-9a-f][0-9a-f]{{0,11}})\.{ID_PATTERN}$"))
+    }
+}
+
+impl ToSchema for ResumeCursor {}
+
+fn opaque(pattern: String) -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).build().into()
 }
 
 /// Lower-case hexadecimal digits without a sign or a leading zero: one number has one spelling.

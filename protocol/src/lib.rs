@@ -4,6 +4,7 @@
 //! A leaf: no I/O, no clock, no randomness. Every other crate speaks these types.
 
 pub mod allergy;
+pub mod asyncapi;
 pub mod close;
 pub mod cursor;
 pub mod fields;

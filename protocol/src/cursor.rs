@@ -51,7 +51,7 @@ impl FromStr for PageCursor {
 /// A place in time: a moment of the database's clock, and the floor of that moment. Every change of an order that
 /// committed before the margin ahead of `time` is known to whoever holds this cursor; every order that could still change
 /// then has an id of at least `floor`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResumeCursor {
     /// The moment, by the database's clock.
     pub time: Timestamp,
@@ -78,6 +78,13 @@ impl FromStr for ResumeCursor {
 impl serde::Serialize for ResumeCursor {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for ResumeCursor {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -110,9 +110,8 @@ fn described(mut schema: Value, description: &str) -> Value {
 }
 
 fn close_codes() -> Value {
-    let told = |close: CloseCode| {
-        json!({"code": close.code(), "reason": close.reason(), "reconnect": close.reconnect().advice()})
-    };
+    let told =
+        |close: CloseCode| json!({"code": close.code(), "reason": close.reason(), "reconnect": close.reconnect().advice()});
     CloseCode::ALL.into_iter().map(told).collect()
 }
 

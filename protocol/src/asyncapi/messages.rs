@@ -27,9 +27,8 @@ impl Messages {
         let mut commands: Vec<(String, Value)> = commands.collect();
         commands.push((WORDS.to_owned(), plain_words()));
         let frames = schemas.tagged::<ServerFrame<'_>>().into_iter();
-        let frames = frames
-            .map(|(kind, description, objects)| message(schemas, kind, &description, objects, server::PINNED))
-            .collect();
+        let frames =
+            frames.map(|(kind, description, objects)| message(schemas, kind, &description, objects, server::PINNED)).collect();
         Self { commands, frames }
     }
 
@@ -50,6 +49,7 @@ impl Messages {
 }
 
 fn message(schemas: &mut Schemas, kind: String, description: &str, objects: Vec<Value>, lines: &str) -> (String, Value) {
+    let has_id = objects.iter().any(|object| object["properties"]["id"].is_object());
     // Not `oneOf`: an empty page of orders is an empty page of meals as well.
     let payload = match <[Value; 1]>::try_from(objects) {
         Ok([object]) => object,
@@ -66,7 +66,7 @@ fn message(schemas: &mut Schemas, kind: String, description: &str, objects: Vec<
         "payload": schemas.keep(payload),
         "examples": examples,
     });
-    if message["payload"].to_string().contains(r#""id":{"#) {
+    if has_id {
         message["correlationId"] = json!({"location": "$message.payload#/id", "description": "What the command carried."});
     }
     (kind, message)

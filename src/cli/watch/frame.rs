@@ -5,21 +5,7 @@ use galley_protocol::{Deleted, Order};
 
 /// A line for each order that the frame tells of.
 pub fn lines(frame: &Received) -> String {
-    match frame {
-        Received::Welcome { .. }
-        | Received::Order { .. }
-        | Received::Deleted { .. }
-        | Received::Feed { .. }
-        | Received::Resync { .. } => {
-            frame.orders().iter().map(order_line).chain(frame.deleted().iter().map(deleted_line)).collect()
-        }
-        // The answer to the watcher's own command.
-        Received::Reply { .. }
-        | Received::Error { .. }
-        | Received::Pong { .. }
-        | Received::Reconnect { .. }
-        | Received::Unknown => String::new(),
-    }
+    frame.orders().iter().map(order_line).chain(frame.deleted().iter().map(deleted_line)).collect()
 }
 
 fn order_line(order: &Order) -> String {

@@ -36,20 +36,21 @@ async fn every_one_of_many_orders_ends_once_and_is_seen_at_each_step(stack: Stac
         assert!(picture.orders().eq(&stored), "hero {hero} knows {picture:?}, but {stored:?} is the truth");
     }
     for order in &placed {
-        assert_eq!(seen.remove(order), Some(vec![1, 2, 3]), "order {order}");
+        // A claim and a completion without a delay are published at once, each from its own task: one may overtake the other.
+        let mut versions = seen.remove(order).unwrap_or_default();
+        versions.sort_unstable();
+        assert_eq!(versions, [1, 2, 3], "order {order}");
     }
     assert!(seen.is_empty(), "orders that nobody placed: {seen:?}");
     assert_each_completed_once(&client, placed).await;
 }
 
-/// The versions of each order of one hero until all have ended, and what the hero then knows.
+/// The versions of each order of one hero until every state was told, and what the hero then knows.
 async fn listen(mut socket: Socket) -> (HashMap<i64, Vec<i64>>, Picture) {
     let mut seen: HashMap<i64, Vec<i64>> = HashMap::new();
-    let mut ended = 0;
-    while ended < ORDERS_OF_EACH {
+    for _ in 0..3 * ORDERS_OF_EACH {
         let order = socket.until_type("order").await["order"].take();
         seen.entry(id(&order)).or_default().push(version(&order));
-        ended += usize::from(text(&order, "status") == "COMPLETED");
     }
     (seen, socket.picture)
 }

@@ -21,6 +21,7 @@ pub mod redis_server;
 pub mod socket;
 pub mod stack;
 pub mod terminal;
+pub mod wire;
 
 pub use answer::Answer;
 pub use client::Client;

@@ -21,7 +21,9 @@ impl Messages {
     pub fn collect(schemas: &mut Schemas) -> Self {
         let commands = schemas.tagged::<ClientFrame>().into_iter().map(|(kind, description, mut objects)| {
             // Reading a frame ends with refusing what nobody took.
-            objects.iter_mut().for_each(|object| object["additionalProperties"] = json!(false));
+            for object in &mut objects {
+                object["additionalProperties"] = json!(false);
+            }
             message(schemas, kind, &description, objects, client::PINNED)
         });
         let mut commands: Vec<(String, Value)> = commands.collect();

@@ -154,14 +154,13 @@ impl ClientFrame {
 }
 
 fn command_id(fields: &mut Fields) -> Option<CommandId> {
-    let wrong = "must be an integer or a string of at most 255 characters";
     match fields.take("id")? {
         Value::String(text) if text.chars().count() <= MAX_COMMAND_ID => Some(CommandId::Text(text)),
         Value::Null => None,
-        value => match whole(&value) {
-            Some(number) => Some(CommandId::Number(number)),
-            None => fields.refuse("#/id".to_owned(), wrong),
-        },
+        value @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_)) => {
+            let number = whole(&value).map(CommandId::Number);
+            number.or_else(|| fields.refuse("#/id".to_owned(), "must be an integer or a string of at most 255 characters"))
+        }
     }
 }
 

@@ -90,7 +90,7 @@ fn frame(told: &[State], how: u8) -> Received {
         ([_], [], [Deleted { order_id, version }]) if how < 3 => {
             ServerFrame::Deleted { order_id: *order_id, version: *version, cursor }.encode()
         }
-        _ if how % 2 == 0 => ServerFrame::Resync { orders, deleted, cursor }.encode(),
+        _ if how.is_multiple_of(2) => ServerFrame::Resync { orders, deleted, cursor }.encode(),
         _ => json!({"type": "welcome", "resume": "resumed", "orders": orders, "deleted": deleted, "cursor": cursor, "help": ""})
             .to_string(),
     };

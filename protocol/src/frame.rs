@@ -1,7 +1,7 @@
-//! The frames of the WebSocket, one JSON object on one line each.
+//! The frames of the WebSocket and of the event streams, one JSON object on one line each.
 
 pub mod client;
 pub mod server;
 
 pub use client::{ClientFrame, Command, CommandId, Place, Watch};
-pub use server::{Feed, Page, Reply, Resume, ServerFrame, Totals, Welcome};
+pub use server::{Feed, OrderJson, Page, Reply, Resume, ServerFrame, Totals, Welcome};

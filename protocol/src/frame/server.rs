@@ -1,6 +1,7 @@
 //! What the gateway says.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::CommandId;
 use crate::problem::Problem;
@@ -53,14 +54,16 @@ pub enum ServerFrame<'a> {
     },
     /// What changed since the last `feed` frame.
     Feed(Feed<'a>),
-    /// The socket was slow: the newest state of every order that changed meanwhile.
+    /// The socket was slow, or something was lost on the way to it: the newest state of every order that changed meanwhile, in
+    /// as many frames as it takes, by rising id.
     Resync {
         /// The states.
         orders: Vec<Order>,
         /// The orders deleted meanwhile.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         deleted: Vec<Deleted>,
-        /// Resumes after this.
+        /// Resumes after this. In every frame but the last it is the moment from which everything is told again: who resumes
+        /// from there hears some of it twice, and misses nothing.
         cursor: ResumeCursor,
     },
     /// The gateway is leaving.
@@ -191,7 +194,7 @@ impl Totals {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Feed<'a> {
     /// The newest state of every order that changed.
-    pub orders: &'a [Order],
+    pub orders: &'a [OrderJson<'a>],
     /// The orders that were deleted.
     #[serde(skip_serializing_if = "<[Deleted]>::is_empty")]
     pub deleted: &'a [Deleted],
@@ -199,7 +202,52 @@ pub struct Feed<'a> {
     pub totals: Totals,
 }
 
+/// An order that is JSON already, as it came in an update: it is passed on, not read.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(transparent)]
+pub struct OrderJson<'a>(&'a RawValue);
+
+impl<'a> OrderJson<'a> {
+    /// Takes the JSON of an order; nothing when it is not JSON.
+    #[must_use]
+    pub fn parse(json: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(json).ok().map(Self)
+    }
+}
+
+impl PartialEq for OrderJson<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
 impl ServerFrame<'_> {
+    /// The `type` on the wire.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Welcome(_) => "welcome",
+            Self::Order { .. } => "order",
+            Self::Deleted { .. } => "deleted",
+            Self::Reply { .. } => "reply",
+            Self::Error { .. } => "error",
+            Self::Pong { .. } => "pong",
+            Self::Feed(_) => "feed",
+            Self::Resync { .. } => "resync",
+            Self::Reconnect { .. } => "reconnect",
+        }
+    }
+
+    /// Where a client resumes that has this frame; nothing when the frame moves it nowhere.
+    #[must_use]
+    pub const fn cursor(&self) -> Option<ResumeCursor> {
+        match self {
+            Self::Welcome(welcome) => welcome.cursor,
+            Self::Order { cursor, .. } | Self::Deleted { cursor, .. } | Self::Resync { cursor, .. } => Some(*cursor),
+            Self::Reply { .. } | Self::Error { .. } | Self::Pong { .. } | Self::Feed(_) | Self::Reconnect { .. } => None,
+        }
+    }
+
     /// The frame as one line of JSON.
     #[must_use]
     pub fn encode(&self) -> String {
@@ -211,7 +259,7 @@ impl ServerFrame<'_> {
 mod tests {
     use serde_json::Value;
 
-    use super::{Feed, Page, Reply, Resume, ServerFrame, Totals, Welcome};
+    use super::{Feed, OrderJson, Page, Reply, Resume, ServerFrame, Totals, Welcome};
     use crate::frame::CommandId;
     use crate::{Deleted, Order, OrderId, Problem, ProblemType, Reason, ResumeCursor, Status, Timestamp, Version, words};
 
@@ -256,6 +304,7 @@ mod tests {
             version: Version(1),
         };
         let number = Some(CommandId::Number(1));
+        let raw = OrderJson::parse(order_json.as_bytes()).expect("JSON");
         let cases = [
             (
                 ServerFrame::Welcome(Welcome {
@@ -305,7 +354,7 @@ mod tests {
             ),
             (ServerFrame::Pong { id: number }, r#"{"type":"pong","id":1}"#.to_owned()),
             (
-                ServerFrame::Feed(Feed { orders: std::slice::from_ref(&order), deleted: &[], totals }),
+                ServerFrame::Feed(Feed { orders: &[raw], deleted: &[], totals }),
                 format!(r#"{{"type":"feed","orders":[{order_json}],"totals":{totals_json}}}"#),
             ),
             (
@@ -316,7 +365,9 @@ mod tests {
         ];
         for (frame, golden) in cases {
             assert_eq!(frame.encode(), golden);
-            assert!(serde_json::from_str::<Value>(&golden).is_ok());
+            let read: Value = serde_json::from_str(&golden).expect("a frame is JSON");
+            assert_eq!(frame.kind(), read["type"]);
+            assert_eq!(frame.cursor().map(|cursor| cursor.to_string()).as_deref(), read["cursor"].as_str());
         }
     }
 }

@@ -8,6 +8,7 @@
 //! requests. Callers bound the batches at [`MAX_BATCH`].
 
 mod change;
+pub mod changes;
 mod connect;
 mod floor;
 mod migrations;
@@ -21,10 +22,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroId, HeroPatch, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView, Version,
+    Hero, HeroId, HeroPatch, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView, ResumeCursor,
+    Version,
 };
 use thiserror::Error;
 
+pub use changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion};
 pub use connect::{ConnectError, connect};
 pub use requests::{
     CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, KeyScope,
@@ -107,6 +110,11 @@ pub trait Store: Send + Sync + 'static {
     async fn totals(&self) -> Result<Totals, StoreError>;
     /// For each request the hero, its active orders and, from a cursor, what changed since; nothing for an unknown hero.
     async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError>;
+
+    /// For each request a page of what changed of one hero's orders since a cursor.
+    async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError>;
+    /// What changed of anybody's orders since a cursor; when that is more than `limit`, only the newest orders of it.
+    async fn changes_of_all(&self, since: ResumeCursor, limit: usize) -> Result<ChangesOfAll, StoreError>;
 
     /// Places orders. Of requests with the same key in one batch the first places, the others replay it.
     async fn place(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError>;

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod cancel;
+mod changes;
 mod claim;
 mod complete;
 mod delete;
@@ -22,7 +23,8 @@ mod snapshots;
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroId, HeroPatch, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView, Version,
+    Hero, HeroId, HeroPatch, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView, ResumeCursor,
+    Version,
 };
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{Connection, PgConnection, PgPool};
@@ -30,6 +32,7 @@ use tokio::time::timeout;
 
 use self::liveness::Liveness;
 use self::maintain::Upkeep;
+use crate::changes::{Changes, ChangesOfAll, ChangesRequest};
 use crate::floor::Floor;
 use crate::requests::{
     CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, DeleteRequest, DeleteVerdict, ListPage, OrderFilter,
@@ -142,6 +145,12 @@ impl Store for Postgres {
     }
     async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError> {
         self.read_snapshots(requests).await
+    }
+    async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
+        self.read_changes(requests).await
+    }
+    async fn changes_of_all(&self, since: ResumeCursor, limit: usize) -> Result<ChangesOfAll, StoreError> {
+        self.read_changes_of_all(since, limit).await
     }
 
     async fn place(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {

@@ -6,6 +6,7 @@
 
 mod adopt;
 mod cancel;
+mod changes;
 mod claim;
 mod complete;
 mod delete;
@@ -27,12 +28,14 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroId, HeroPatch, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView, Version,
+    Hero, HeroId, HeroPatch, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView, ResumeCursor,
+    Version,
 };
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteRow;
 use tokio::time::Instant;
 
+use crate::changes::{Changes, ChangesOfAll, ChangesRequest};
 use crate::floor::Floor;
 use crate::requests::{
     CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, DeleteRequest, DeleteVerdict, ListPage, OrderFilter,
@@ -150,6 +153,12 @@ impl Store for Sqlite {
     }
     async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError> {
         self.read_snapshots(requests).await
+    }
+    async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
+        self.read_changes(requests).await
+    }
+    async fn changes_of_all(&self, since: ResumeCursor, limit: usize) -> Result<ChangesOfAll, StoreError> {
+        self.read_changes_of_all(since, limit).await
     }
 
     async fn place(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {

@@ -38,9 +38,14 @@ impl EventStream {
         (Self { gathered: BytesMut::new(), chunks, outbox }, Body::from_stream(body))
     }
 
-    /// Waits until the connection is gone. Safe to drop while it waits.
+    /// Waits until nobody takes anything any more. Safe to drop while it waits.
     pub async fn gone(&self) {
         self.chunks.closed().await;
+    }
+
+    /// Whether nobody takes anything any more.
+    pub fn is_gone(&self) -> bool {
+        self.chunks.is_closed()
     }
 }
 

@@ -72,6 +72,12 @@ impl Closed {
     }
 }
 
+/// Sends a frame at once.
+pub async fn say(wire: &mut impl Wire, frame: Frame) -> Result<(), Closed> {
+    wire.put(frame).await?;
+    wire.flush().await
+}
+
 /// Counts a frame that goes out.
 pub fn count_frame(bytes: usize) {
     ::metrics::counter!(metrics::FRAMES_OUT).increment(1);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::json::{id, list, text};
 use crate::patience::{until, within};
-use crate::{Answer, Socket};
+use crate::{Answer, Events, Socket};
 
 /// Somebody who uses the service at one gateway.
 #[derive(Clone, Debug)]
@@ -162,6 +162,11 @@ impl Client {
         }
     }
 
+    /// Opens an event stream, which must be let in.
+    pub async fn listen(&self, path: &str) -> Events {
+        self.get(path).listen().await.unwrap_or_else(|answer| panic!("{answer:?}"))
+    }
+
     /// Where the sockets are.
     #[must_use]
     pub fn socket_url(&self, query: &str) -> String {
@@ -186,6 +191,16 @@ impl Call {
     #[must_use]
     pub fn body(self, body: impl Into<reqwest::Body>) -> Self {
         Self { request: self.request.body(body), ..self }
+    }
+
+    /// Sends it, and listens to the event stream that answers it.
+    ///
+    /// # Errors
+    /// The answer, when it is no event stream.
+    pub async fn listen(self) -> Result<Events, Answer> {
+        let Self { question, request } = self;
+        let response = within(&question, request.send()).await.unwrap_or_else(|error| panic!("{question}: {error:?}"));
+        Events::open(&question, response).await
     }
 
     /// Sends it; an error when nobody answers.

@@ -67,16 +67,12 @@ async fn what_a_socket_has_asked_for_is_answered_before_it_is_sent_away() {
     let mut socket = client.connect(hero).await;
     let mut database = PgConnection::connect(stack.database_url()).await.expect("a connection");
     sqlx::raw_sql("begin; lock table orders in exclusive mode").execute(&mut database).await.expect("nobody else holds it");
+    // The first waits for its commit, the second for its batch, the third for its turn.
     for id in [1, 2] {
         socket.say(&json!({"type": "place", "id": id, "meal_id": meal}).to_string()).await;
     }
     socket.say(r#"{"type":"ping","id":3}"#).await;
-    until("the placement waits for the table", async || {
-        let waiting = "select count(*) from pg_locks where relation = 'orders'::regclass and not granted";
-        let count: i64 = sqlx::query_scalar(waiting).fetch_one(&mut database).await.expect("a count");
-        (count > 0).then_some(())
-    })
-    .await;
+    until("the gateway has heard it all", async || (client.metric("galley_frames_in_total").await == 3).then_some(())).await;
     let gateway = &mut stack.gateways[0].program;
     gateway.signal(Signal::TERM);
     socket.until_type("reconnect").await;

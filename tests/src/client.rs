@@ -120,6 +120,13 @@ impl Client {
         }
     }
 
+    /// What the gateway says of itself under this name, with labels; 0 when it says nothing.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let metrics = self.get("/metrics").await.text;
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0, |value| value.parse().expect("a whole number"))
+    }
+
     /// Waits until an order has this status.
     pub async fn until_status(&self, order_id: i64, status: &str) -> Value {
         let what = format!("order {order_id} is {status}");

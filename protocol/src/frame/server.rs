@@ -190,7 +190,7 @@ impl Totals {
     }
 }
 
-/// What changed since the last `feed` frame.
+/// What changed since the last `feed` frame; nothing but the totals, when those told last had been counted too early.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Feed<'a> {
     /// The newest state of every order that changed.

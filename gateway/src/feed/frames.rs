@@ -38,12 +38,12 @@ pub struct Made {
 
 impl Frames {
     /// The frame for this, made now or before.
-    pub fn get_or_make(&self, key: Key, make: impl FnOnce(&Key) -> Made) -> Made {
+    pub fn get_or_make(&self, key: Key, encode: impl FnOnce(&Key) -> Made) -> Made {
         let mut frames = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, made)) = frames.iter().find(|(known, _)| *known == key) {
             return made.clone();
         }
-        let made = make(&key);
+        let made = encode(&key);
         if frames.len() == MAX_FRAMES {
             frames.pop_front();
         }

@@ -35,9 +35,9 @@ impl Watcher {
         let period = Duration::from_secs(1) / u32::from(watch.max_rate.max(1));
         // Watchers of one rate tick together, so that they can share frames.
         let now = Instant::now();
-        let since = now.duration_since(shared.born).as_nanos() % period.as_nanos();
-        let rest = period - Duration::from_nanos(u64::try_from(since).unwrap_or(0));
-        let mut ticks = interval_at(now + rest, period);
+        let ticked = now.duration_since(shared.born).as_nanos() / period.as_nanos();
+        let next = u64::try_from((ticked + 1) * period.as_nanos()).unwrap_or(0);
+        let mut ticks = interval_at(shared.born + Duration::from_nanos(next), period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         Self { shared, watch, ticks, place, told, owed: Some(now) }
     }

@@ -8,8 +8,8 @@ use galley_bus::SharedBus;
 use galley_fail_points::{FailPoint, is_next, reach};
 use galley_protocol::{Deleted, Order, OrderId, Problem, ProblemType, Update};
 use galley_store::{
-    CancelRequest, CancelVerdict, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict, Snapshot, SnapshotRequest, Store,
-    StoreError,
+    CancelRequest, CancelVerdict, Changes, ChangesRequest, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict, Snapshot,
+    SnapshotRequest, Store, StoreError,
 };
 use tokio_util::task::TaskTracker;
 
@@ -39,6 +39,7 @@ pub struct Desk {
     cancel: Batcher<CancelRequest, CancelVerdict>,
     delete: Batcher<DeleteRequest, DeleteVerdict>,
     snapshot: Batcher<SnapshotRequest, Option<Snapshot>>,
+    changes: Batcher<ChangesRequest, Changes>,
 }
 
 impl Desk {
@@ -63,6 +64,13 @@ impl Desk {
                 move |requests: Vec<SnapshotRequest>| {
                     let store = Arc::clone(&store);
                     async move { store.snapshots(&requests).await }
+                }
+            }),
+            changes: Batcher::start(tasks, WRITERS, {
+                let store = Arc::clone(&store);
+                move |requests: Vec<ChangesRequest>| {
+                    let store = Arc::clone(&store);
+                    async move { store.changes(&requests).await }
                 }
             }),
             store,
@@ -132,7 +140,15 @@ impl Desk {
         }
     }
 
-    /// Reads what a socket must know when it begins or has fallen behind.
+    /// Reads a page of what a socket has missed.
+    ///
+    /// # Errors
+    /// The database is away, or too many ask.
+    pub async fn changes(&self, request: ChangesRequest) -> Result<Changes, Problem> {
+        verdict(self.changes.submit(request)).await
+    }
+
+    /// Reads what a socket must know when it begins.
     ///
     /// # Errors
     /// `hero-not-found`.

@@ -8,6 +8,7 @@ mod body;
 mod conditions;
 mod docs;
 mod ending;
+mod events;
 mod health;
 mod heroes;
 mod id;
@@ -56,9 +57,11 @@ pub fn router() -> Router<AppState> {
         .routes(routes!(heroes::create, heroes::list))
         .routes(routes!(heroes::get, heroes::replace, heroes::patch, heroes::remove))
         .routes(routes!(orders::of_hero))
+        .routes(routes!(events::of_hero))
         .routes(routes!(meals::create, meals::list))
         .routes(routes!(meals::get, meals::replace, meals::patch, meals::remove))
         .routes(routes!(orders::place, orders::list))
+        .routes(routes!(events::of_all))
         .routes(routes!(orders::get, ending::end))
         .routes(routes!(ending::cancel))
         .routes(routes!(health::alive))

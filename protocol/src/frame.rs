@@ -1,4 +1,4 @@
-//! The frames of the WebSocket, one JSON object on one line each.
+//! The frames of the WebSocket and of the event streams, one JSON object on one line each.
 
 pub mod client;
 pub mod received;
@@ -6,4 +6,4 @@ pub mod server;
 
 pub use client::{ClientFrame, Command, CommandId, Place, Watch};
 pub use received::Received;
-pub use server::{Feed, Page, Reply, Resume, ServerFrame, Totals, Welcome};
+pub use server::{Feed, OrderJson, Page, Reply, Resume, ServerFrame, Totals, Welcome};

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use galley_protocol::Picture;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -50,6 +50,11 @@ impl Socket {
             Some(frame) => frame,
             None => self.read().await,
         }
+    }
+
+    /// A frame that is here already.
+    pub fn try_next(&mut self) -> Option<Value> {
+        self.next().now_or_never()
     }
 
     /// The first frame that will do, of those that have not been taken; the others stay.

@@ -24,9 +24,11 @@ async fn the_document_describes_every_route_with_its_problems() {
         described,
         [
             "/asyncapi.json get",
+            "/events get",
             "/healthz get",
             "/heroes get post",
             "/heroes/{id} delete get patch put",
+            "/heroes/{id}/events get",
             "/heroes/{id}/orders get",
             "/meals get post",
             "/meals/{id} delete get patch put",

@@ -224,7 +224,11 @@ impl Watch {
     }
 }
 
-fn rate(number: i64) -> Result<u8, String> {
+/// Reads the `feed` frames a second that a watcher asks for.
+///
+/// # Errors
+/// A detail for people when the number is not from 1 to 50.
+pub fn rate(number: i64) -> Result<u8, String> {
     u8::try_from(number)
         .ok()
         .filter(|rate| (1..=MAX_RATE).contains(&i64::from(*rate)))

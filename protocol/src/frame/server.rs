@@ -1,6 +1,7 @@
 //! What the gateway says.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::CommandId;
@@ -61,14 +62,16 @@ pub enum ServerFrame<'a> {
     },
     /// What changed since the last `feed` frame.
     Feed(Feed<'a>),
-    /// The socket was slow: the newest state of every order that changed meanwhile.
+    /// The socket was slow, or something was lost on the way to it: the newest state of every order that changed meanwhile, in
+    /// as many frames as it takes, by rising id.
     Resync {
         /// The states.
         orders: Vec<Order>,
         /// The orders deleted meanwhile.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         deleted: Vec<Deleted>,
-        /// Resumes after this.
+        /// Resumes after this. In every frame but the last it is the moment from which everything is told again: who resumes
+        /// from there hears some of it twice, and misses nothing.
         cursor: ResumeCursor,
     },
     /// The gateway is leaving.
@@ -202,11 +205,12 @@ impl Totals {
     }
 }
 
-/// What changed since the last `feed` frame.
+/// What changed since the last `feed` frame; nothing but the totals, when those told last had been counted too early.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Feed<'a> {
     /// The newest state of every order that changed.
-    pub orders: &'a [Order],
+    #[schema(value_type = [Order])]
+    pub orders: &'a [OrderJson<'a>],
     /// The orders that were deleted.
     #[serde(skip_serializing_if = "<[Deleted]>::is_empty")]
     pub deleted: &'a [Deleted],
@@ -214,7 +218,52 @@ pub struct Feed<'a> {
     pub totals: Totals,
 }
 
+/// An order that is JSON already, as it came in an update: it is passed on, not read.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(transparent)]
+pub struct OrderJson<'a>(&'a RawValue);
+
+impl<'a> OrderJson<'a> {
+    /// Takes the JSON of an order; nothing when it is not JSON.
+    #[must_use]
+    pub fn parse(json: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(json).ok().map(Self)
+    }
+}
+
+impl PartialEq for OrderJson<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
 impl ServerFrame<'_> {
+    /// The `type` on the wire.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Welcome(_) => "welcome",
+            Self::Order { .. } => "order",
+            Self::Deleted { .. } => "deleted",
+            Self::Reply { .. } => "reply",
+            Self::Error { .. } => "error",
+            Self::Pong { .. } => "pong",
+            Self::Feed(_) => "feed",
+            Self::Resync { .. } => "resync",
+            Self::Reconnect { .. } => "reconnect",
+        }
+    }
+
+    /// Where a client resumes that has this frame; nothing when the frame moves it nowhere.
+    #[must_use]
+    pub const fn cursor(&self) -> Option<ResumeCursor> {
+        match self {
+            Self::Welcome(welcome) => welcome.cursor,
+            Self::Order { cursor, .. } | Self::Deleted { cursor, .. } | Self::Resync { cursor, .. } => Some(*cursor),
+            Self::Reply { .. } | Self::Error { .. } | Self::Pong { .. } | Self::Feed(_) | Self::Reconnect { .. } => None,
+        }
+    }
+
     /// The frame as one line of JSON.
     #[must_use]
     pub fn encode(&self) -> String {
@@ -224,7 +273,7 @@ impl ServerFrame<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Feed, PINNED, Page, Reply, Resume, ServerFrame, Totals, Welcome};
+    use super::{Feed, OrderJson, PINNED, Page, Reply, Resume, ServerFrame, Totals, Welcome};
     use crate::frame::CommandId;
     use crate::{Deleted, Meal, Order, OrderId, Problem, ProblemType, Reason, ResumeCursor, Status, Timestamp, Version, words};
 
@@ -277,6 +326,8 @@ mod tests {
             allergies: vec![],
             version: Version(1),
         };
+        let order_json = serde_json::to_string(&order).expect("an order is JSON");
+        let raw = OrderJson::parse(order_json.as_bytes()).expect("JSON");
         let reply = |reply| ServerFrame::Reply { id: Some(CommandId::Number(1)), reply };
         let frames = [
             ServerFrame::Welcome(Welcome {
@@ -309,10 +360,15 @@ mod tests {
                 problem: Box::new(Problem::new(ProblemType::OrderNotFound)),
             },
             ServerFrame::Pong { id: Some(CommandId::Number(1)) },
-            ServerFrame::Feed(Feed { orders: std::slice::from_ref(&order), deleted: &[], totals }),
+            ServerFrame::Feed(Feed { orders: &[raw], deleted: &[], totals }),
             ServerFrame::Resync { orders: vec![order.clone()], deleted: vec![], cursor },
             ServerFrame::Reconnect { after_ms: 1234 },
         ];
+        for frame in &frames {
+            let read: serde_json::Value = serde_json::from_str(&frame.encode()).expect("a frame is JSON");
+            assert_eq!(frame.kind(), read["type"]);
+            assert_eq!(frame.cursor().map(|cursor| cursor.to_string()).as_deref(), read["cursor"].as_str());
+        }
         let encoded: String = frames.iter().map(|frame| frame.encode() + "\n").collect();
         assert_eq!(encoded, PINNED);
     }

@@ -42,9 +42,9 @@ impl Postgres {
                 read.extend(changed(row)?);
             }
         }
-        for ((at, ..), read) in resuming.iter().zip(read) {
+        for ((at, _, since), read) in resuming.iter().zip(read) {
             if let (Some(snapshot), Some(read)) = (&mut snapshots[*at], read) {
-                snapshot.resume(read);
+                snapshot.resume(*since, read);
             }
         }
         Ok(snapshots)

@@ -35,7 +35,7 @@ impl Sqlite {
             if let (Some(snapshot), Some(since)) = (snapshot, request.usable(cursor.time))
                 && let Some(read) = self.snapshot_ended(request.hero_id, since, cursor.floor).await?
             {
-                snapshot.resume(read);
+                snapshot.resume(since, read);
             }
         }
         Ok(snapshots)

@@ -1,4 +1,4 @@
-//! A TCP proxy that can stall: a network that swallows what is sent, without a word to either side.
+//! A TCP proxy that can stall, and cut: a network that swallows what is sent, without a word to either side.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -11,6 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 pub struct Proxy {
     port: u16,
     ways: watch::Sender<Ways>,
+    cut: watch::Sender<()>,
     accepting: JoinHandle<()>,
 }
 
@@ -28,8 +29,9 @@ impl Proxy {
     pub async fn start(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
-        let (ways, seen) = watch::channel(Ways::default());
-        Self { port, ways, accepting: tokio::spawn(accept(listener, server, seen)) }
+        let (ways, seen_ways) = watch::channel(Ways::default());
+        let (cut, seen_cut) = watch::channel(());
+        Self { port, ways, cut, accepting: tokio::spawn(accept(listener, server, seen_ways, seen_cut)) }
     }
 
     /// The port it listens on.
@@ -42,6 +44,11 @@ impl Proxy {
     pub fn stall(&self, ways: Ways) {
         self.ways.send_replace(ways);
     }
+
+    /// Cuts every connection that there is; what was held back is lost.
+    pub fn cut(&self) {
+        self.cut.send_replace(());
+    }
 }
 
 impl Drop for Proxy {
@@ -50,19 +57,26 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, server: u16, ways: watch::Receiver<Ways>) {
+async fn accept(listener: TcpListener, server: u16, ways: watch::Receiver<Ways>, cut: watch::Receiver<()>) {
     let mut connections = JoinSet::new();
     loop {
         let (client, _) = listener.accept().await.expect("a listener accepts");
-        let ways = ways.clone();
+        let (ways, mut cut) = (ways.clone(), cut.clone());
+        cut.mark_unchanged();
         connections.spawn(async move {
             // A server that is away refuses the client, too.
             let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
             let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-            tokio::join!(
-                pass(from_client, to_server, ways.clone(), |ways| ways.to_server),
-                pass(from_server, to_client, ways, |ways| ways.to_clients),
-            );
+            let passing = async {
+                tokio::join!(
+                    pass(from_client, to_server, ways.clone(), |ways| ways.to_server),
+                    pass(from_server, to_client, ways, |ways| ways.to_clients),
+                )
+            };
+            tokio::select! {
+                _ = passing => {}
+                _ = cut.changed() => {}
+            }
         });
     }
 }

@@ -77,6 +77,12 @@ impl<T> Inbox<T> {
         }
     }
 
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        let state = self.lock();
+        state.items.is_empty() && !state.gap
+    }
+
     fn take_now(&self) -> Option<Taken<T>> {
         let mut state = self.lock();
         if let Some((weight, item)) = state.items.pop_front() {

@@ -35,6 +35,8 @@ pub trait Bus: Send + Sync + 'static {
     async fn queue(&self, consumer: IncarnationId) -> Result<Box<dyn Queue>, BusError>;
     /// Listens to the updates of every process, this one included. What is published after this returns is heard.
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError>;
+    /// Updates that should have been announced never will be: every subscription hears a gap, as soon as the bus takes it.
+    fn lose(&self);
     /// Whether the bus answers.
     async fn ping(&self) -> Result<(), BusError>;
 }
@@ -72,6 +74,7 @@ pub trait Subscription: Send {
 pub enum Heard {
     /// What one process published at once.
     Updates(UpdateBatch),
-    /// Updates may have been lost up to here: the connection was cut and is back, or the listener was too slow.
+    /// Updates may have been lost up to here: the connection was cut and is back, the listener was too slow, a message never came,
+    /// or a process that publishes is gone, perhaps between a commit and its publication.
     Gap,
 }

@@ -93,6 +93,14 @@ impl Bus for LocalBus {
         Ok(Box::new(LocalSubscription { inbox }))
     }
 
+    fn lose(&self) {
+        for inbox in &self.shared.listeners().inboxes {
+            if let Some(inbox) = inbox.upgrade() {
+                inbox.gap();
+            }
+        }
+    }
+
     async fn ping(&self) -> Result<(), BusError> {
         Ok(())
     }

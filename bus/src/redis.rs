@@ -5,6 +5,7 @@
 //! ```text
 //! galley:v1:orders:{00}    stream: one entry per order to look at, one field `o` = its id
 //! galley:v1:updates:{00}   channel: UpdateBatch::encode, numbered per publisher and channel
+//! galley:v1:probes:{00}    channel: the heartbeat of every publisher, with its last numbers
 //! ```
 //!
 //! The braces are a hash tag: stream and channel of one shard live in one slot, so that a shard's commands travel in one
@@ -36,8 +37,9 @@ mod ear;
 mod link;
 mod names;
 mod nodes;
-mod numbers;
+mod probe;
 mod publisher;
+mod publishers;
 mod queue;
 mod reader;
 mod reply;
@@ -69,7 +71,7 @@ pub(crate) struct RedisBus {
     publisher: Arc<Publisher>,
     /// How many subscriptions of this bus hear nothing at the moment.
     deaf: Arc<AtomicUsize>,
-    _mender: AbortOnDropHandle<()>,
+    _tasks: [AbortOnDropHandle<()>; 2],
 }
 
 impl RedisBus {
@@ -81,8 +83,12 @@ impl RedisBus {
         link.query::<Value>(::redis::pipe().cmd("PING")).await?;
         warn_of_eviction(&link).await;
         let publisher = Arc::new(Publisher::new(Arc::clone(&link), names.clone()));
-        let mender = AbortOnDropHandle::new(tokio::spawn(publisher::mend(Arc::clone(&publisher))));
-        Ok(Self { nodes, names, timing, link, publisher, deaf: Arc::default(), _mender: mender })
+        // Heard by all before this process commits anything: should it die right after its first commit, it is missed.
+        publisher.beat().await?;
+        let mender = tokio::spawn(publisher::mend(Arc::clone(&publisher)));
+        let heart = tokio::spawn(publisher::live(Arc::clone(&publisher)));
+        let tasks = [mender, heart].map(AbortOnDropHandle::new);
+        Ok(Self { nodes, names, timing, link, publisher, deaf: Arc::default(), _tasks: tasks })
     }
 }
 
@@ -99,8 +105,12 @@ impl Bus for RedisBus {
     }
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError> {
-        let ear = Ear::open(Arc::clone(&self.nodes), self.names.clone(), Arc::clone(&self.deaf)).await?;
-        Ok(Box::new(ear))
+        let (nodes, names) = (Arc::clone(&self.nodes), self.names.clone());
+        Ok(Box::new(Ear::open(nodes, names, self.publisher.id(), Arc::clone(&self.deaf)).await?))
+    }
+
+    fn lose(&self) {
+        self.publisher.lose();
     }
 
     /// Also fails while a subscription of this bus is cut: whoever asks wants to know whether updates come through.

@@ -2,7 +2,10 @@
 //!
 //! Called by the desk after each commit, never before. Keeps the order of the commits it is told of. When the bus is away
 //! the sockets of this gateway get their updates all the same. The queue is bounded: at the bound an announcement is
-//! dropped and counted; the orders are found by a worker's sweep, the updates by the repair of the sockets.
+//! dropped and counted; the orders are found by a worker's sweep, and every gateway hears that updates were lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use galley_bus::SharedBus;
 use galley_protocol::{OrderId, Update};
@@ -28,14 +31,17 @@ struct Announcement {
 #[derive(Clone, Debug)]
 pub struct Announcer {
     queue: mpsc::Sender<Announcement>,
+    /// Something was dropped since the bus was told so last.
+    dropped: Arc<AtomicBool>,
 }
 
 impl Announcer {
     /// Starts the task, which ends when the last clone is gone and everything has been told.
     pub fn start(tasks: &TaskTracker, bus: SharedBus, hub: Hub) -> Self {
         let (queue, waiting) = mpsc::channel(MAX_WAITING);
-        tasks.spawn(tell(waiting, bus, hub));
-        Self { queue }
+        let dropped = Arc::<AtomicBool>::default();
+        tasks.spawn(tell(waiting, Arc::clone(&dropped), bus, hub));
+        Self { queue, dropped }
     }
 
     /// Tells that these orders wait for a worker, and that these changes happened.
@@ -44,12 +50,13 @@ impl Announcer {
             return;
         }
         if self.queue.try_send(Announcement { orders, updates }).is_err() {
+            self.dropped.store(true, Ordering::Relaxed);
             ::metrics::counter!(metrics::ANNOUNCEMENTS_DROPPED).increment(1);
         }
     }
 }
 
-async fn tell(mut waiting: mpsc::Receiver<Announcement>, bus: SharedBus, hub: Hub) {
+async fn tell(mut waiting: mpsc::Receiver<Announcement>, dropped: Arc<AtomicBool>, bus: SharedBus, hub: Hub) {
     let mut batch = Vec::new();
     let mut away = false;
     while waiting.recv_many(&mut batch, MAX_BATCH).await > 0 {
@@ -69,5 +76,8 @@ async fn tell(mut waiting: mpsc::Receiver<Announcement>, bus: SharedBus, hub: Hu
             tracing::info!("the bus is back");
         }
         away = told.is_err();
+        if dropped.swap(false, Ordering::Relaxed) {
+            bus.lose();
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! Hears what is published and delivers it to the hub.
 //!
 //! One task per gateway, from its start to its end. It never waits for a socket. When updates may have been lost, every
-//! socket of a hero is told to read the database since the last update that was heard.
+//! socket of a hero is told to read the database since the last update that was heard: at once, but at most once a second, so
+//! that a bus that breaks again and again costs the database a bounded number of reads.
 
 use std::time::Duration;
 
 use galley_bus::{Heard, SharedBus, Subscription};
-use galley_protocol::{ResumeCursor, Update};
+use galley_protocol::ResumeCursor;
 use rand::RngExt as _;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::Hub;
@@ -15,26 +17,50 @@ use crate::state::Readiness;
 
 /// The longest pause between two attempts to subscribe.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
+/// The least time between two repairs.
+const REPAIR_EVERY: Duration = Duration::from_secs(1);
 
 /// Listens until `stop`.
 pub async fn listen(bus: SharedBus, hub: Hub, readiness: Readiness, stop: CancellationToken) {
     stop.run_until_cancelled(async {
         let mut subscription = subscribe(&bus, &readiness).await;
         let mut heard: Option<ResumeCursor> = None;
+        // Sockets that joined before the subscription heard nothing yet.
+        let mut missing = Some(Missing { since: None, repair_at: Instant::now() });
+        let mut repaired = Instant::now();
         loop {
-            match subscription.next().await {
-                Heard::Updates(batch) => {
-                    hub.deliver(&batch.updates);
-                    heard = batch.updates.last().and_then(Update::cursor).or(heard);
+            tokio::select! {
+                () = moment_of(missing.as_ref()), if missing.is_some() => {
+                    hub.repair(missing.take().and_then(|missing| missing.since));
+                    repaired = Instant::now();
                 }
-                Heard::Gap => {
-                    tracing::warn!("updates may have been lost; reading them from the database");
-                    hub.repair(heard);
-                }
+                event = subscription.next() => match event {
+                    Heard::Updates(batch) => {
+                        hub.deliver(&batch.updates);
+                        heard = batch.updates.last().map(|update| update.cursor).or(heard);
+                    }
+                    Heard::Gap => {
+                        tracing::warn!("updates may have been lost; reading them from the database");
+                        missing.get_or_insert(Missing { since: heard, repair_at: repaired + REPAIR_EVERY });
+                    }
+                },
             }
         }
     })
     .await;
+}
+
+/// Updates may have been lost.
+struct Missing {
+    /// The last one that was heard before.
+    since: Option<ResumeCursor>,
+    repair_at: Instant,
+}
+
+async fn moment_of(missing: Option<&Missing>) {
+    if let Some(missing) = missing {
+        tokio::time::sleep_until(missing.repair_at).await;
+    }
 }
 
 async fn subscribe(bus: &SharedBus, readiness: &Readiness) -> Box<dyn Subscription> {

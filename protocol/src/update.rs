@@ -3,8 +3,8 @@
 //! A message on the bus is lines of text, so that a person sees what passes with `SUBSCRIBE`:
 //!
 //! ```text
-//! galley1 <publisher> <running number>
-//! <hero> <order> <version> <status or -> <frame>
+//! galley2 <publisher> <running number>
+//! <hero> <order> <version> <status or -> <cursor> <frame>
 //! ```
 //!
 //! A frame is one line of JSON; JSON escapes line feeds, so that a line feed ends an update.
@@ -15,7 +15,7 @@ use thiserror::Error;
 use crate::frame::ServerFrame;
 use crate::{Deleted, HeroId, Order, OrderId, ResumeCursor, Status, Timestamp, Version};
 
-const MAGIC: &str = "galley1";
+const MAGIC: &str = "galley2";
 
 /// A change of one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Update {
     pub version: Version,
     /// Where it stands now; nothing when it was deleted.
     pub status: Option<Status>,
+    /// Resumes after this change; its time is that of the commit.
+    pub cursor: ResumeCursor,
     /// The frame for the client, UTF-8, one line; shared by every socket that gets it.
     pub frame: Bytes,
 }
@@ -58,6 +60,7 @@ impl Update {
             order_id: order.id,
             version: order.version,
             status: Some(order.status),
+            cursor,
             frame: ServerFrame::Order { order, cursor }.encode().into(),
         }
     }
@@ -66,18 +69,9 @@ impl Update {
     #[must_use]
     pub fn of_deleted(deleted: Deleted, hero_id: HeroId, time: Timestamp, floor: OrderId) -> Self {
         let Deleted { order_id, version } = deleted;
-        let frame = ServerFrame::Deleted { order_id, version, cursor: ResumeCursor { time, floor } };
-        Self { hero_id, order_id, version, status: None, frame: frame.encode().into() }
-    }
-
-    /// The cursor within the frame.
-    #[must_use]
-    pub fn cursor(&self) -> Option<ResumeCursor> {
-        #[derive(serde::Deserialize)]
-        struct Frame<'a> {
-            cursor: &'a str,
-        }
-        serde_json::from_slice::<Frame<'_>>(&self.frame).ok()?.cursor.parse().ok()
+        let cursor = ResumeCursor { time, floor };
+        let frame = ServerFrame::Deleted { order_id, version, cursor };
+        Self { hero_id, order_id, version, status: None, cursor, frame: frame.encode().into() }
     }
 
     /// The order within the frame; nothing when it was deleted.
@@ -102,9 +96,9 @@ impl UpdateBatch {
             message.write_fmt(line).expect("writing to memory does not fail");
         };
         head(&mut message, format_args!("{MAGIC} {publisher} {number}\n"));
-        for Update { hero_id, order_id, version, status, frame } in updates {
+        for Update { hero_id, order_id, version, status, cursor, frame } in updates {
             let status = status.map_or("-", Status::as_str);
-            head(&mut message, format_args!("{hero_id} {order_id} {version} {status} "));
+            head(&mut message, format_args!("{hero_id} {order_id} {version} {status} {cursor} "));
             message.extend_from_slice(frame);
             message.push(b'\n');
         }
@@ -130,7 +124,7 @@ impl UpdateBatch {
 }
 
 fn decode_update(message: &Bytes, line: &str) -> Option<Update> {
-    let mut words = line.splitn(5, ' ');
+    let mut words = line.splitn(6, ' ');
     let hero_id = words.next()?.parse().ok()?;
     let order_id = words.next()?.parse().ok()?;
     let version = Version(words.next()?.parse().ok()?);
@@ -138,8 +132,9 @@ fn decode_update(message: &Bytes, line: &str) -> Option<Update> {
         "-" => None,
         word => Some(word.parse().ok()?),
     };
+    let cursor = words.next()?.parse().ok()?;
     let frame = message.slice_ref(words.next()?.as_bytes());
-    Some(Update { hero_id, order_id, version, status, frame })
+    Some(Update { hero_id, order_id, version, status, cursor, frame })
 }
 
 #[cfg(test)]
@@ -174,7 +169,7 @@ mod tests {
         assert_eq!(batch, UpdateBatch { publisher: u64::MAX, number: 9, updates: updates.clone() });
         assert_eq!(updates[0].order().and_then(|order| order.message), Some("two\nlines".to_owned()));
         assert_eq!(updates[1].order(), None);
-        assert_eq!(updates[1].cursor().map(|cursor| cursor.to_string()), Some("r5.7".to_owned()));
+        assert_eq!(updates[1].cursor.to_string(), "r5.7");
         let empty = UpdateBatch::decode(&UpdateBatch::encode(1, 1, &[]).into()).expect("a batch");
         assert!(empty.updates.is_empty());
     }
@@ -184,13 +179,14 @@ mod tests {
         for garbage in [
             &b""[..],
             b"\n",
-            b"galley1",
-            b"galley1 1",
-            b"galley1 1 x\n",
-            b"galley2 1 1\n",
+            b"galley2",
+            b"galley2 1",
+            b"galley2 1 x\n",
+            b"galley1 1 1\n",
             b"\xff",
-            b"galley1 1 1\n1 2 3\n",
-            b"galley1 1 1\n0 2 3 - {}\n",
+            b"galley2 1 1\n1 2 3\n",
+            b"galley2 1 1\n0 2 3 - r5.7 {}\n",
+            b"galley2 1 1\n1 2 3 - {} {}\n",
         ] {
             assert!(UpdateBatch::decode(&Bytes::copy_from_slice(garbage)).is_err(), "{garbage:?}");
         }

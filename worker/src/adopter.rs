@@ -18,7 +18,7 @@ use crate::keeper::every;
 use crate::kitchen::Kitchen;
 
 /// How often to look for orphans.
-const PERIOD: Duration = Duration::from_millis(500);
+const PERIOD: Duration = Duration::from_millis(250);
 
 /// How many to adopt at once.
 const CHUNK: usize = 5_000;
@@ -47,20 +47,24 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     }
 }
 
+/// Adopts all there is; a chunk is published while the next one is adopted.
 async fn adopt(kitchen: &Kitchen, stop: &CancellationToken) -> Result<(), StoreError> {
+    let mut untold: Vec<Update> = Vec::new();
     while stop.run_until_cancelled(kitchen.room()).await.is_some() {
-        let adopted = kitchen.store.adopt(kitchen.owner, CHUNK).await?;
+        let (adopted, ()) = tokio::join!(kitchen.store.adopt(kitchen.owner, CHUNK), kitchen.tell(&untold));
+        untold.clear();
+        let adopted = adopted?;
         if adopted.is_empty() {
-            return Ok(());
+            break;
         }
         kitchen.arm(&adopted);
         metrics::counter!("galley_orders_adopted_total").increment(adopted.len() as u64);
         tracing::info!(orders = adopted.len(), "orders were adopted");
-        let updates: Vec<Update> = adopted.iter().map(|adopted| kitchen.update(&adopted.order)).collect();
-        kitchen.tell(&updates).await;
+        untold.extend(adopted.iter().map(|adopted| kitchen.update(&adopted.order)));
         if adopted.len() < CHUNK {
-            return Ok(());
+            break;
         }
     }
+    kitchen.tell(&untold).await;
     Ok(())
 }

@@ -50,6 +50,11 @@ impl Names {
         format!("{}:updates:{{{shard:02}}}", self.namespace)
     }
 
+    /// The channel of the publishers' heartbeats.
+    pub(super) fn probes(&self) -> String {
+        format!("{}:probes:{{00}}", self.namespace)
+    }
+
     /// The command that publishes on a channel.
     pub(super) fn publish(&self) -> &'static str {
         if self.shards == 1 { "PUBLISH" } else { "SPUBLISH" }

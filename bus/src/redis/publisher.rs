@@ -2,17 +2,20 @@
 //!
 //! Each message on a channel carries this publisher's next number. The number is taken and the message sent under one lock, so
 //! that numbers arrive in order. A number whose message did not go out leaves a hole that listeners notice with the next one; so
-//! that they need not wait for it, [`mend`] publishes an empty message as soon as Redis takes it.
+//! that they need not wait for it, [`mend`] publishes an empty message as soon as Redis takes it. [`live`] publishes the heartbeat.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::try_join_all;
 use galley_protocol::{OrderId, Update, UpdateBatch};
 use redis::{Pipeline, Value};
 use tokio::sync::{Mutex, Notify};
+use tokio::time::MissedTickBehavior;
 
 use super::link::Link;
 use super::names::{FIELD, GROUP, Names};
+use super::probe::{BEAT, Probe};
 use crate::{Backoff, BusError};
 
 /// Writes to Redis.
@@ -20,10 +23,18 @@ pub(super) struct Publisher {
     link: Arc<Link>,
     names: Names,
     id: u64,
-    /// The last number on each channel.
-    numbers: Vec<Mutex<u64>>,
+    /// One for each shard.
+    counters: Vec<Counter>,
     /// A message did not go out.
     owed: Notify,
+}
+
+/// The numbers of one shard.
+#[derive(Default)]
+struct Counter {
+    /// Held from taking a number until its message is sent.
+    turn: Mutex<()>,
+    last: AtomicU64,
 }
 
 /// What goes to one shard at once, in this order.
@@ -53,8 +64,13 @@ impl Drop for Debt<'_> {
 impl Publisher {
     /// A publisher with a random name, that has said nothing yet.
     pub(super) fn new(link: Arc<Link>, names: Names) -> Self {
-        let numbers = names.shards().map(|_| Mutex::new(0)).collect();
-        Self { link, names, id: rand::random(), numbers, owed: Notify::new() }
+        let counters = names.shards().map(|_| Counter::default()).collect();
+        Self { link, names, id: rand::random(), counters, owed: Notify::new() }
+    }
+
+    /// Whose messages these are.
+    pub(super) fn id(&self) -> u64 {
+        self.id
     }
 
     /// Adds entries to the queue, then publishes updates.
@@ -65,6 +81,23 @@ impl Publisher {
     /// Publishes updates, then acknowledges entries, each by its shard and its id in the stream.
     pub(super) async fn settle(&self, settled: &[(u16, &str)], updates: &[Update]) -> Result<(), BusError> {
         self.send(&[], updates, settled).await
+    }
+
+    /// Something that should have been published never will be: leaves a hole on every channel.
+    pub(super) fn lose(&self) {
+        for counter in &self.counters {
+            counter.last.fetch_add(1, Ordering::Relaxed);
+        }
+        self.owed.notify_one();
+    }
+
+    /// Publishes the heartbeat.
+    pub(super) async fn beat(&self) -> Result<(), BusError> {
+        let numbers = self.counters.iter().map(|counter| counter.last.load(Ordering::Relaxed)).collect();
+        let message = Probe { publisher: self.id, numbers }.encode();
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd(self.names.publish()).arg(self.names.probes()).arg(message).ignore();
+        self.link.query::<Value>(&pipeline).await.map(drop)
     }
 
     async fn send(&self, orders: &[OrderId], updates: &[Update], settled: &[(u16, &str)]) -> Result<(), BusError> {
@@ -89,16 +122,18 @@ impl Publisher {
             pipeline.cmd("XADD").arg(&stream).arg("*").arg(FIELD).arg(order.get()).ignore();
         }
         let debt = Debt(parcel.updates.as_ref().map(|_| &self.owed));
-        let mut number = self.numbers[usize::from(shard)].lock().await;
+        let counter = &self.counters[usize::from(shard)];
+        let turn = counter.turn.lock().await;
         if let Some(updates) = parcel.updates {
-            *number += 1;
-            let message = UpdateBatch::encode(self.id, *number, &updates);
+            let number = counter.last.fetch_add(1, Ordering::Relaxed) + 1;
+            let message = UpdateBatch::encode(self.id, number, &updates);
             pipeline.cmd(self.names.publish()).arg(self.names.channel(shard)).arg(message).ignore();
         }
         if !parcel.settled.is_empty() {
             pipeline.cmd("XACK").arg(&stream).arg(GROUP).arg(parcel.settled).ignore();
         }
         self.link.query::<Value>(&pipeline).await?;
+        drop(turn);
         debt.settle();
         Ok(())
     }
@@ -117,6 +152,18 @@ pub(super) async fn mend(publisher: Arc<Publisher>) {
         backoff.wait().await;
         if publisher.send_empty().await.is_ok() {
             backoff.reset();
+        }
+    }
+}
+
+/// Publishes the heartbeat every second; one that does not go out is missed by those who listen. For one task.
+pub(super) async fn live(publisher: Arc<Publisher>) {
+    let mut beats = tokio::time::interval(BEAT);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beats.tick().await;
+        if let Err(error) = publisher.beat().await {
+            tracing::debug!(%error, "a heartbeat did not go out");
         }
     }
 }

@@ -46,7 +46,7 @@ async fn a_message_that_is_none_is_skipped() {
     let stage = Stage::new(Kind::Redis).await;
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
     let (_, channel) = stage.names();
-    for garbage in [&b""[..], b"\xff\xff", b"galley1 1 1\nsoup\n", b"galley9 1 1\n"] {
+    for garbage in [&b""[..], b"\xff\xff", b"galley2 1 1\nsoup\n", b"galley9 1 1\n"] {
         stage.raw(redis::cmd("PUBLISH").arg(&channel).arg(garbage)).await;
     }
     stage.bus.announce(&[], &[update(1)]).await.expect("a healthy bus");

@@ -122,3 +122,46 @@ async fn an_update_that_could_not_be_published_is_a_gap_for_those_who_listen() {
     stage.bus.announce(&[], &[update(1)]).await.expect_err("its connection was cut");
     assert_eq!(hear(&mut *subscription).await, Heard::Gap);
 }
+
+#[tokio::test]
+async fn a_subscription_through_which_nothing_comes_is_made_again() {
+    let server = Server::start();
+    let stage = Stage::on(&server).await;
+    let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
+    // The connection lives and answers, but nothing is published any more, not even this process's own heartbeat.
+    server.command("ACL", &["SETUSER", "default", "-publish"]).await;
+    eventually(async || stage.bus.ping().await.is_err()).await;
+    server.command("ACL", &["SETUSER", "default", "+publish"]).await;
+    assert_eq!(hear(&mut *subscription).await, Heard::Gap);
+    eventually(async || stage.bus.ping().await.is_ok()).await;
+    stage.bus.announce(&[], &[update(1)]).await.expect("a healthy bus");
+    assert_eq!(hear_updates(&mut *subscription).await, [1]);
+}
+
+#[tokio::test]
+async fn a_last_update_that_never_came_is_a_gap() {
+    let server = Server::start();
+    let stage = Stage::on(&server).await;
+    let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
+    let probes = stage.names().0.replace(":orders:", ":probes:");
+    let beat = async |numbers: &str| server.command("PUBLISH", &[&probes, &format!("galley2 7 {numbers}")]).await;
+    beat("0").await;
+    beat("1").await;
+    stage.bus.announce(&[], &[update(1)]).await.expect("a healthy bus");
+    assert_eq!(hear_updates(&mut *subscription).await, [1]);
+    beat("1").await;
+    assert_eq!(hear(&mut *subscription).await, Heard::Gap);
+}
+
+#[tokio::test]
+async fn a_process_that_is_gone_may_have_committed_what_it_did_not_publish() {
+    let server = Server::start();
+    let stage = Stage::on(&server).await;
+    let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
+    let dying = stage.another_bus().await;
+    // Its heart beats once more while this subscription listens.
+    let began = server.calls("publish").await;
+    eventually(async || server.calls("publish").await >= began + 4).await;
+    drop(dying);
+    assert_eq!(hear(&mut *subscription).await, Heard::Gap);
+}

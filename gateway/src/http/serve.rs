@@ -31,6 +31,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_BUFFER: usize = 32 * 1024;
 /// The pauses after failed accepts, the first and the longest: when files run out, spinning would not free any.
 const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+/// A peer that acknowledges nothing of what was sent for so long is gone (RFC 5482): without this the system tries for a quarter of
+/// an hour.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
 /// How often the recorder of metrics is tidied.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -71,7 +74,7 @@ pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken, 
 }
 
 async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, stop: CancellationToken, drain: Duration) {
-    if let Err(error) = stream.set_nodelay(true) {
+    if let Err(error) = set_options(&stream) {
         tracing::debug!(%error, "a client left while it was accepted");
         return;
     }
@@ -99,6 +102,13 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, stop: Canc
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
     }
+}
+
+fn set_options(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    rustix::net::sockopt::set_tcp_user_timeout(stream, u32::try_from(ACKNOWLEDGED_WITHIN.as_millis()).unwrap_or(u32::MAX))?;
+    Ok(())
 }
 
 fn is_of_one_client(error: &io::Error) -> bool {

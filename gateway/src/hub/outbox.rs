@@ -77,8 +77,7 @@ impl Outbox {
             }
             if waiting.bytes + update.frame.len() > self.bound {
                 // An update that waits unsent and the one that comes now are both missing: the older one's moment counts.
-                let oldest = waiting.updates.front().unwrap_or(update).cursor();
-                waiting.behind = oldest.or(waiting.known);
+                waiting.behind = Some(waiting.updates.front().unwrap_or(update).cursor);
                 waiting.updates = VecDeque::new();
                 waiting.bytes = 0;
                 ::metrics::counter!(metrics::SOCKETS_BEHIND).increment(1);

@@ -105,6 +105,8 @@ impl Bus for NoBus {
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError> {
         away()
     }
+    fn lose(&self) {}
+
     async fn ping(&self) -> Result<(), BusError> {
         away()
     }

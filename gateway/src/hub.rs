@@ -49,7 +49,7 @@ pub struct Place {
 impl Place {
     /// What the socket is to be told.
     #[must_use]
-    pub fn outbox(&self) -> &Outbox {
+    pub fn outbox(&self) -> &Arc<Outbox> {
         &self.outbox
     }
 }

@@ -34,6 +34,9 @@ const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::
 /// A peer that acknowledges nothing of what was sent for so long is gone (RFC 5482): without this the system tries for a quarter of
 /// an hour.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
+/// What the kernel holds unsent of one connection; it doubles this for its own needs. Left to itself it would hold up to 4 MiB for each
+/// peer that does not read, and say that a peer took something only when it took a third of that.
+const SEND_BUFFER: usize = 32 * 1024;
 /// How often the recorder of metrics is tidied.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -106,6 +109,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, stop: Canc
 
 fn set_options(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    rustix::net::sockopt::set_socket_send_buffer_size(stream, SEND_BUFFER)?;
     #[cfg(target_os = "linux")]
     rustix::net::sockopt::set_tcp_user_timeout(stream, u32::try_from(ACKNOWLEDGED_WITHIN.as_millis()).unwrap_or(u32::MAX))?;
     Ok(())

@@ -116,16 +116,20 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// The session heard from the peer.
+    /// The peer has shown that it lives.
     pub fn heard(&self) {
         self.heard_ms.store(self.age_ms(), Ordering::Relaxed);
-        self.pinged.store(false, Ordering::Relaxed);
+        if self.pinged.swap(false, Ordering::Relaxed) {
+            // It was given up while the session waited for it to take something.
+            self.lock().abandon = false;
+        }
     }
 
     /// Asks for a ping when the peer was silent for `interval`, gives the peer up when it stayed silent for `timeout` more.
     pub fn beat(&self, interval: Duration, timeout: Duration) {
         let silent = Duration::from_millis(self.age_ms() - self.heard_ms.load(Ordering::Relaxed).min(self.age_ms()));
         if silent >= interval + timeout {
+            self.pinged.store(true, Ordering::Relaxed);
             self.lock().abandon = true;
         } else if silent >= interval && !self.pinged.swap(true, Ordering::Relaxed) {
             self.lock().ping = true;
@@ -254,5 +258,7 @@ mod tests {
         assert_eq!(outbox.try_next(), None);
         outbox.beat(Duration::ZERO, Duration::ZERO);
         assert_eq!(outbox.try_next(), Some(Out::Abandon));
+        outbox.heard();
+        assert_eq!(outbox.try_next(), None, "it lives after all");
     }
 }

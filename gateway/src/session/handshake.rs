@@ -1,6 +1,8 @@
 //! The opening handshake (RFC 6455 section 4.2): everything that can be refused is refused before the upgrade, with a
 //! problem.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::{HeroId, Problem, ProblemType, ResumeCursor};
@@ -67,7 +69,7 @@ async fn begin(state: AppState, mut request: Request) -> Result<Response, Proble
     sockets.spawn(async move {
         // The peer may go away before it has read the 101.
         if let Ok(upgraded) = upgrade.await {
-            let socket = Socket::new(upgraded, max_message).await;
+            let socket = Socket::new(upgraded, max_message, Arc::clone(place.outbox())).await;
             run(state, place, role, socket).await;
         }
     });

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WireCo
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
+use crate::hub::Outbox;
 use crate::metrics;
 
 /// A peer whose connection takes no byte for so long is closed with 1013.
@@ -56,15 +58,15 @@ pub enum Closed {
 }
 
 impl Socket {
-    /// Takes an upgraded connection over.
-    pub async fn new(upgraded: Upgraded, max_message: usize) -> Self {
+    /// Takes an upgraded connection over, and tells `outbox` when the peer shows that it lives by taking bytes.
+    pub async fn new(upgraded: Upgraded, max_message: usize, outbox: Arc<Outbox>) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(WRITE_BUFFER)
             .max_write_buffer_size(usize::MAX) // one frame at a time goes in, and waits for its predecessors
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
-        let counted = Counted { io: TokioIo::new(upgraded), written: 0 };
+        let counted = Counted { io: TokioIo::new(upgraded), written: 0, full: false, outbox };
         Self(WebSocketStream::from_raw_socket(counted, Role::Server, Some(config)).await)
     }
 
@@ -187,6 +189,9 @@ fn closed(error: &Error) -> Closed {
 struct Counted {
     io: TokioIo<Upgraded>,
     written: u64,
+    /// The kernel took no more the last time.
+    full: bool,
+    outbox: Arc<Outbox>,
 }
 
 impl AsyncRead for Counted {
@@ -197,8 +202,16 @@ impl AsyncRead for Counted {
 
 impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        let written = std::task::ready!(Pin::new(&mut self.io).poll_write(context, buffer))?;
+        let Poll::Ready(written) = Pin::new(&mut self.io).poll_write(context, buffer) else {
+            self.full = true;
+            return Poll::Pending;
+        };
+        let written = written?;
         self.written += written as u64;
+        if std::mem::take(&mut self.full) {
+            // There is room again, because the peer has taken something. Its pong may be far behind: so is our ping.
+            self.outbox.heard();
+        }
         Poll::Ready(Ok(written))
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use galley_tests::follower::everybody;
 use galley_tests::json::{id, text};
 use galley_tests::proxy::Ways;
 use galley_tests::{Client, Follower, Proxy, RedisServer, Stack, Truth, until};
@@ -63,7 +64,7 @@ async fn a_redis_that_is_silent_makes_every_gateway_deaf_and_loses_nothing() {
     assert_eq!(settled.of(hero).len(), 2 * gateways.len() * ORDERS);
     redis.go_on();
     tell.send_replace(Some(settled));
-    kept.join_all().await;
+    everybody(kept).await;
     for gateway in &gateways {
         until_ready(gateway).await;
     }
@@ -93,7 +94,8 @@ async fn a_gateway_whose_network_swallows_updates_is_deaf_alone_and_catches_up()
         }
         proxy.stall(Ways::default());
         until_ready(cut_off).await;
-        (near, far) = tokio::join!(near.until_equal(truth.clone()), far.until_equal(truth));
+        let (hears, is_told) = tokio::join!(near.until_equal(truth.clone()), far.until_equal(truth));
+        (near, far) = (hears.expect("it hears"), is_told.expect("it is told"));
     }
     assert!(far.picture.told_by_resync > 0, "what was lost came by resync");
 }

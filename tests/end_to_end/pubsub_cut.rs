@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use galley_tests::follower::everybody;
 use galley_tests::traffic::Traffic;
 use galley_tests::{Follower, RedisServer, Stack, Truth};
 use tokio::sync::watch;
@@ -59,7 +60,7 @@ async fn nothing_is_missed_while_gateways_are_cut_off_from_updates_every_two_sec
     }
     let settled = Truth::settled(&gateways[0], &heroes).await;
     tell.send_replace(Some(settled.clone()));
-    let pictures: Vec<_> = kept.join_all().await.into_iter().map(|follower| follower.picture).collect();
+    let pictures: Vec<_> = everybody(kept).await.into_iter().map(|follower| follower.picture).collect();
     let by_resync: usize = pictures.iter().map(|picture| picture.told_by_resync).sum();
     let by_welcome: usize = pictures.iter().map(|picture| picture.told_by_welcome).sum();
     println!("{placed} orders, {cut} cuts: {by_resync} changes came by resync, {by_welcome} by welcome");

@@ -2,7 +2,7 @@
 //! what it hears afterwards fit together without a gap.
 
 use futures_util::stream::{self, StreamExt as _};
-use galley_tests::follower::{FinalTruth, told};
+use galley_tests::follower::{Ended, FinalTruth, everybody, told};
 use galley_tests::{Follower, StackBuilder, Truth};
 use rand::RngExt as _;
 use tokio::sync::watch;
@@ -59,18 +59,18 @@ async fn race(stack: StackBuilder, size: Size) {
     let settled = Truth::settled(&client, &heroes).await;
     assert_eq!(heroes.iter().map(|hero| settled.of(*hero).len()).sum::<usize>(), placed);
     tell.send_replace(Some(settled));
-    let followers = clients.join_all().await;
+    let followers = everybody(clients).await;
     let frames: usize = followers.iter().map(|follower| follower.picture.frames).sum();
     println!("{placed} orders; the last pictures of {} clients were made of {frames} frames", followers.len());
 }
 
 /// Opens one socket after the other, each for a few frames, and follows the last one to the end.
-async fn come_and_go(gateways: Vec<String>, hero: i64, mut truth: FinalTruth) -> Follower {
+async fn come_and_go(gateways: Vec<String>, hero: i64, mut truth: FinalTruth) -> Result<Follower, String> {
     let any = || gateways[rand::rng().random_range(0..gateways.len())].as_str();
     let mut follower = Follower::open(any(), hero, None).await;
     let mut cursors = Vec::new();
     for _ in 1..SOCKETS_OF_EACH {
-        listen_a_while(&mut follower, &mut truth).await;
+        listen_a_while(&mut follower, &mut truth).await.map_err(|ended| format!("the socket was to stay open: {ended}"))?;
         cursors.push(follower.picture.cursor().expect("a welcome has one").to_owned());
         if rand::random() {
             follower.close().await;
@@ -90,12 +90,13 @@ async fn come_and_go(gateways: Vec<String>, hero: i64, mut truth: FinalTruth) ->
 }
 
 /// Takes some frames, as long as there are any to come.
-async fn listen_a_while(follower: &mut Follower, truth: &mut FinalTruth) {
+async fn listen_a_while(follower: &mut Follower, truth: &mut FinalTruth) -> Result<(), Ended> {
     let frames = rand::rng().random_range(0..=MAX_FRAMES);
     for _ in 0..frames {
         tokio::select! {
-            news = follower.next() => drop(news.unwrap_or_else(|ended| panic!("the socket was to stay open: {ended}"))),
-            _ = told(truth) => return,
+            news = follower.next() => drop(news?),
+            _ = told(truth) => break,
         }
     }
+    Ok(())
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
@@ -23,6 +24,19 @@ pub async fn told(truth: &mut FinalTruth) -> Arc<Truth> {
     told.clone().expect("it was waited for")
 }
 
+/// Waits for all who follow; fails with some of what went wrong.
+pub async fn everybody<T: 'static>(following: JoinSet<Result<T, String>>) -> Vec<T> {
+    let (mut well, mut errors) = (Vec::new(), Vec::new());
+    for followed in following.join_all().await {
+        match followed {
+            Ok(follower) => well.push(follower),
+            Err(error) => errors.push(error),
+        }
+    }
+    assert!(errors.is_empty(), "{} of {}: {:#?}", errors.len(), errors.len() + well.len(), &errors[..errors.len().min(5)]);
+    well
+}
+
 /// A client with its picture and its present socket.
 pub struct Follower {
     /// What it knows.
@@ -30,9 +44,14 @@ pub struct Follower {
     stream: WebSocketStream<TcpStream>,
 }
 
-/// How a socket ended: by this close code, or without one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended(pub Option<u16>);
+/// How a socket ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By a close frame with this code.
+    With(u16),
+    /// Without one, for this reason.
+    Cut(String),
+}
 
 /// What the database says once everything has come to rest; until then nothing.
 pub type FinalTruth = watch::Receiver<Option<Arc<Truth>>>;
@@ -65,9 +84,10 @@ impl Follower {
             match self.stream.next().await {
                 Some(Ok(Message::Text(text))) => return Ok(self.picture.take(&text)),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Close(frame))) => return Err(Ended(frame.map(|frame| frame.code.into()))),
+                Some(Ok(Message::Close(Some(frame)))) => return Err(Ended::With(frame.code.into())),
+                Some(Ok(Message::Close(None))) | None => return Err(Ended::Cut("no close code".to_owned())),
                 Some(Ok(Message::Binary(_) | Message::Frame(_))) => panic!("the gateway speaks text"),
-                Some(Err(_)) | None => return Err(Ended(None)),
+                Some(Err(error)) => return Err(Ended::Cut(error.to_string())),
             }
         }
     }
@@ -96,17 +116,24 @@ impl Follower {
     }
 
     /// Reads on, on a socket that must stay open, until the picture is the database's.
-    pub async fn until_equal(mut self, mut truth: FinalTruth) -> Self {
+    ///
+    /// # Errors
+    /// What went wrong: thousands that follow should not all panic.
+    pub async fn until_equal(mut self, mut truth: FinalTruth) -> Result<Self, String> {
         let truth = loop {
             tokio::select! {
                 told = told(&mut truth) => break told,
-                news = self.next() => drop(news.unwrap_or_else(|ended| panic!("the socket was to stay open: {ended}"))),
+                news = self.next() => drop(news.map_err(|ended| format!("the socket was to stay open: {ended}"))?),
             }
         };
         while let Some(difference) = self.picture.difference(&truth) {
-            self.heard(&difference).await;
+            match tokio::time::timeout(PATIENCE, self.next()).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(ended)) => return Err(format!("the socket was to stay open: {ended}; {difference}")),
+                Err(_) => return Err(format!("no frame within {PATIENCE:?}; {difference}")),
+            }
         }
-        self
+        Ok(self)
     }
 
     async fn begin(gateway: &str, picture: Picture) -> Self {
@@ -139,9 +166,9 @@ impl Follower {
 
 impl fmt::Display for Ended {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(code) => write!(formatter, "closed with {code}"),
-            None => write!(formatter, "ended without a close code"),
+        match self {
+            Self::With(code) => write!(formatter, "closed with {code}"),
+            Self::Cut(why) => write!(formatter, "cut: {why}"),
         }
     }
 }

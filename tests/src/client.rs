@@ -1,6 +1,7 @@
 //! A client with verbs over REST and the WebSocket.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -8,6 +9,8 @@ use serde_json::{Value, json};
 use crate::json::{id, list, text};
 use crate::patience::{until, within};
 use crate::{Answer, Events, Socket};
+
+const MAX_IDLE: Duration = Duration::from_secs(4);
 
 /// Somebody who uses the service at one gateway.
 #[derive(Clone, Debug)]
@@ -26,7 +29,8 @@ impl Client {
     /// For the gateway at this URL.
     #[must_use]
     pub fn new(base: &str) -> Self {
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        // A gateway closes a connection that was idle for 10 s: one that was idle for long is not tried again.
+        let http = reqwest::Client::builder().no_proxy().pool_idle_timeout(MAX_IDLE).redirect(reqwest::redirect::Policy::none());
         Self { base: base.to_owned(), http: http.build().expect("a client without TLS") }
     }
 

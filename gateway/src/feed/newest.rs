@@ -172,10 +172,10 @@ mod tests {
         for id in 1..=3 {
             newest.note(change(id, 1, Some(Status::Pending)));
         }
-        let first = newest.since(0, &Watch::all(None), 10);
-        let second = newest.since(first.to, &Watch::all(None), 10);
+        let first = newest.since(0, &Watch::all(None), 20);
+        let second = newest.since(first.to, &Watch::all(None), 20);
         assert_eq!((texts(&first), texts(&second)), (vec!["1 PENDING", "2 PENDING"], vec!["3 PENDING"]));
-        assert!(texts(&newest.since(second.to, &Watch::all(None), 10)).is_empty());
+        assert!(texts(&newest.since(second.to, &Watch::all(None), 20)).is_empty());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A client that comes back with its cursor has missed nothing.
 
+use futures_util::stream::{self, StreamExt as _};
 use galley_tests::StackBuilder;
 use galley_tests::json::{id, list, text, version};
 use serde_json::{Value, json};
@@ -8,6 +9,7 @@ on_both_deployments![
     what_changed_meanwhile_is_in_the_welcome,
     every_cursor_ever_seen_leads_to_the_present,
     a_cursor_that_is_too_old_begins_anew,
+    more_than_a_welcome_may_hold_begins_anew,
 ];
 
 fn state_of(welcome: &Value, order: i64) -> Option<(String, i64)> {
@@ -76,4 +78,20 @@ async fn a_cursor_that_is_too_old_begins_anew(stack: StackBuilder) {
     let socket = client.resume(hero, "r1.1").await;
     assert_eq!(text(&socket.welcome, "resume"), "resynced");
     assert_eq!(state_of(&socket.welcome, order), Some(("IN_PROGRESS".to_owned(), 2)));
+}
+
+async fn more_than_a_welcome_may_hold_begins_anew(stack: StackBuilder) {
+    let stack = stack.delay("0s").start().await;
+    let client = stack.client();
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let cursor = text(&client.connect(hero).await.welcome, "cursor").to_owned();
+    let place = |count| stream::iter(0..count).map(|_| client.place(hero, meal)).buffer_unordered(200).collect::<Vec<_>>();
+    place(2_000).await;
+    client.until_none(&["PENDING", "IN_PROGRESS"]).await;
+    let whole = client.resume(hero, &cursor).await.welcome;
+    assert_eq!((text(&whole, "resume"), list(&whole, "orders").len()), ("resumed", 2_000));
+    place(1).await;
+    client.until_none(&["PENDING", "IN_PROGRESS"]).await;
+    let anew = client.resume(hero, &cursor).await.welcome;
+    assert_eq!((text(&anew, "resume"), list(&anew, "orders").len()), ("resynced", 0));
 }

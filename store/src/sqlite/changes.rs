@@ -2,7 +2,8 @@
 //! the time is taken first.
 //!
 //! Orders are found from the floor of the cursor on by their id, deletions by indexes of their own: the floor of a cursor
-//! says nothing about what may still be deleted.
+//! says nothing about what may still be deleted. The statements name them: else the planner walks the orders by their id, all
+//! of them, in the hope of meeting enough deletions.
 
 use galley_protocol::{ResumeCursor, Timestamp};
 use sqlx::sqlite::SqliteRow;
@@ -42,7 +43,7 @@ impl Sqlite {
                      select * from (
                          select ",
                     order_columns!(),
-                    ", true as deleted from orders
+                    ", true as deleted from orders indexed by orders_deleted
                          where orders.hero_id = ?1 and orders.id > ?3 and orders.deleted_time >= ?4
                          order by orders.id limit ?5
                      )
@@ -78,7 +79,7 @@ impl Sqlite {
                  select * from (
                      select ",
                 order_columns!(),
-                ", true as deleted from orders where orders.deleted_time >= ?2
+                ", true as deleted from orders indexed by orders_deleted_lately where orders.deleted_time >= ?2
                      order by orders.id desc limit ?3
                  )
                  order by id desc limit ?3"

@@ -104,7 +104,7 @@ impl Sqlite {
                  select * from (
                      select ",
                 order_columns!(),
-                ", true as deleted from orders
+                ", true as deleted from orders indexed by orders_deleted
                      where orders.hero_id = ?1 and orders.deleted_time >= ?3
                      limit ?4 + 1
                  )

@@ -9,17 +9,10 @@ use galley_protocol::ResumeCursor;
 use sqlx::postgres::PgRow;
 use time::OffsetDateTime;
 
-use super::rows::{get, order, order_columns, time};
 use super::{Postgres, index};
 use crate::StoreError;
 use crate::changes::{CHANGES_PAGE, Changed, Changes, ChangesOfAll, ChangesRequest, margin_before};
-
-/// When an order came into its state, as `Order::changed_time` says.
-macro_rules! changed_time {
-    () => {
-        "coalesce(orders.completed_time, orders.started_time, orders.order_time)"
-    };
-}
+use crate::rows::{changed_time, get, order, order_columns, time};
 
 impl Postgres {
     pub(super) async fn read_changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {

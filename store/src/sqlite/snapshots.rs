@@ -10,10 +10,10 @@ use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
 use super::changes::{changed, limit};
-use super::rows::{get, hero, hero_columns, order, order_columns};
 use super::session::json;
 use crate::StoreError;
 use crate::changes::{Changed, margin_before};
+use crate::rows::{get, hero, hero_columns, order, order_columns};
 use crate::snapshot::{MAX_REACH, MAX_RESUMED, Snapshot, SnapshotRequest};
 
 impl Sqlite {

@@ -67,6 +67,7 @@ impl Socket {
         match self.0.next().await {
             Some(Ok(Message::Text(text))) => {
                 ::metrics::counter!(metrics::FRAMES_IN).increment(1);
+                ::metrics::counter!(metrics::BYTES_IN).increment(text.len() as u64);
                 Heard::Text(text)
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Heard::Control,

@@ -17,8 +17,8 @@ use galley_protocol::frame::Totals;
 use sqlx::postgres::PgRow;
 
 use super::Postgres;
-use super::rows::get;
 use crate::StoreError;
+use crate::rows::get;
 
 /// How many moves one call makes, each of at most 200,000 ids; the rest waits for the next.
 const STEPS: usize = 20;

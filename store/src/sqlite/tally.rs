@@ -10,9 +10,9 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Sqlite as Database, Transaction};
 
 use super::Sqlite;
-use super::rows::get;
 use super::session::ask;
 use crate::StoreError;
+use crate::rows::get;
 
 /// How many ids one statement counts, so that nobody waits long for the writer, and how many statements one call makes; the
 /// rest waits for the next.

@@ -33,5 +33,6 @@ mod redis_away;
 mod resources;
 mod resuming;
 mod starting;
+mod under_faults;
 mod validation;
 mod websocat;

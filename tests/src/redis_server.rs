@@ -21,6 +21,12 @@ impl RedisServer {
         server
     }
 
+    /// The port it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Its URL.
     #[must_use]
     pub fn url(&self) -> String {

@@ -9,7 +9,7 @@ use galley_tests::faults::round::Round;
 const SEED: u64 = 1;
 
 async fn play(deployment: Deployment, seed: u64, seconds: u64) {
-    match (Round { deployment, seed, length: Duration::from_secs(seconds) }).play().await {
+    match (Round { deployment, seed, length: Duration::from_secs(seconds), keep: false }).play().await {
         Ok(report) => println!("{report}"),
         Err(failure) => panic!("{failure}"),
     }

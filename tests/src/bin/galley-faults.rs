@@ -24,11 +24,14 @@ struct Options {
     /// Only this deployment; by default every fourth round is embedded
     #[arg(long, value_name = "WHICH", value_parser = ["embedded", "distributed"])]
     only: Option<String>,
+    /// Keep the record and the logs of every round, not only of those that broke a promise
+    #[arg(long)]
+    keep: bool,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Options { minutes, seed, only } = Options::parse();
+    let Options { minutes, seed, only, keep } = Options::parse();
     let end = Instant::now() + Duration::from_secs(60 * minutes);
     let first = seed.unwrap_or_else(|| rand::random_range(1..1_000_000));
     let mut failed = Vec::new();
@@ -38,7 +41,7 @@ async fn main() -> ExitCode {
             None if number % EMBEDDED_EVERY == EMBEDDED_EVERY - 1 => Deployment::Embedded,
             Some(_) | None => Deployment::Distributed,
         };
-        let round = Round { deployment, seed: first + number, length: ROUND };
+        let round = Round { deployment, seed: first + number, length: ROUND, keep };
         match round.play().await {
             Ok(report) => println!("{report}"),
             Err(failure) => {

@@ -31,10 +31,12 @@ pub struct Round {
     pub seed: u64,
     /// How long to break it.
     pub length: Duration,
+    /// Keep the record and the logs although no promise was broken.
+    pub keep: bool,
 }
 
 /// A round that broke no promise.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Report {
     round: Round,
     steps: usize,
@@ -42,6 +44,7 @@ pub struct Report {
     events: usize,
     slowest_start: Duration,
     quiet_after: Duration,
+    kept: Option<PathBuf>,
 }
 
 /// A round that broke promises.
@@ -91,6 +94,7 @@ impl Round {
                 events: entries.iter().filter(|entry| !matches!(entry.event, Event::Fault { .. })).count(),
                 slowest_start,
                 quiet_after,
+                kept: self.keep.then(|| folder.keep()),
             });
         }
         let journal = std::mem::take(&mut breaker.journal);
@@ -100,19 +104,20 @@ impl Round {
 
 impl fmt::Display for Round {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { deployment, seed, length } = self;
+        let Self { deployment, seed, length, keep: _ } = self;
         write!(formatter, "{deployment:?}, seed {seed}, {} s", length.as_secs())
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { round, steps, orders, events, slowest_start, quiet_after } = self;
+        let Self { round, steps, orders, events, slowest_start, quiet_after, kept } = self;
         write!(
             formatter,
             "{round}: {steps} steps, {orders} orders, {events} events; quiet {quiet_after:.1?} after the last fault"
         )?;
-        write!(formatter, " (a start takes {slowest_start:.1?})")
+        write!(formatter, " (a start takes {slowest_start:.1?})")?;
+        kept.iter().try_for_each(|folder| write!(formatter, "; the record is in {}", folder.display()))
     }
 }
 

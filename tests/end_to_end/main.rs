@@ -45,5 +45,6 @@ mod resyncing;
 mod slow_socket;
 mod starting;
 mod strange_entries;
+mod under_faults;
 mod validation;
 mod websocat;

@@ -5,10 +5,12 @@
 //! worker's entries) may happen at any moment here, so that no property rests on a time. Each step uses something up – a version, an
 //! entry, something untold, a crash – so that no path has a cycle: whatever happens comes to rest.
 
+mod order;
 mod pipeline;
 
 use galley_protocol::Status;
-use pipeline::{MAX_ADOPTIONS, News, Pipeline, State};
+use order::{MAX_ADOPTIONS, News};
+use pipeline::{Pipeline, State};
 use stateright::{Checker as _, Model, Property};
 
 impl Model for Pipeline {

@@ -2,12 +2,7 @@
 
 use galley_protocol::{Reason, Status, Transition};
 
-/// How often an order may be adopted here; there it is five times.
-pub const MAX_ADOPTIONS: u8 = 1;
-
-/// The workers come first, the gateway is the last.
-const WORKERS: usize = 2;
-const GATEWAY: usize = WORKERS;
+use crate::order::{Entry, GATEWAY, Incarnation, News, Order, WORKERS};
 
 /// How much there is, and how much may go wrong.
 #[derive(Clone, Copy, Debug)]
@@ -34,60 +29,6 @@ pub struct State {
     crashes: u8,
     deposals: u8,
     losses: u8,
-}
-
-/// A row, its entry on the queue, and what is known of it where.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Order {
-    /// Whether the row is there.
-    pub is_placed: bool,
-    /// Where it stands.
-    pub status: Status,
-    /// Rises with each transition.
-    pub version: u8,
-    /// How often it ended.
-    pub ends: u8,
-    /// How often it was adopted.
-    pub adoptions: u8,
-    /// Whether a cancel was answered with 200.
-    pub cancel_answered: bool,
-    /// Who told the sockets of the newest state.
-    pub news: News,
-    owner: Option<Incarnation>,
-    entry: Entry,
-    /// Which workers hold it in preparation, rightly or not.
-    held: [bool; WORKERS],
-}
-
-/// What sockets know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum News {
-    /// The newest state.
-    Told,
-    /// Not yet: this process is about to tell them.
-    With(usize),
-    /// Not yet: the process that was about to is dead.
-    Lost,
-}
-
-/// A start of a worker. All that are no more are alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Incarnation {
-    Of(usize),
-    Dead,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Entry {
-    /// Not yet: the gateway is about to dispatch.
-    Due,
-    Waiting,
-    /// Read, and not claimed.
-    Read(Incarnation),
-    /// Claimed, and not acknowledged.
-    Claimed(Incarnation),
-    /// Acknowledged, or lost.
-    Gone,
 }
 
 /// What may happen next: to a worker and an order, where it says so.
@@ -126,20 +67,8 @@ pub enum Step {
 impl State {
     /// Nothing has happened.
     pub fn new(model: &Pipeline) -> Self {
-        let order = Order {
-            is_placed: false,
-            status: Status::Pending,
-            version: 1,
-            ends: 0,
-            adoptions: 0,
-            cancel_answered: false,
-            news: News::Told,
-            owner: None,
-            entry: Entry::Gone,
-            held: [false; WORKERS],
-        };
         let Pipeline { orders, crashes, deposals, losses } = *model;
-        Self { orders: vec![order; orders], seen: [true; WORKERS], is_missing: false, crashes, deposals, losses }
+        Self { orders: vec![Order::new(); orders], seen: [true; WORKERS], is_missing: false, crashes, deposals, losses }
     }
 
     /// Every step that may be taken now.
@@ -254,77 +183,5 @@ impl State {
 
     fn is_seen(&self, incarnation: Incarnation) -> bool {
         matches!(incarnation, Incarnation::Of(worker) if self.seen[worker])
-    }
-}
-
-impl Order {
-    fn claim(&mut self, worker: usize) {
-        if self.status == Status::Pending {
-            self.take(Transition::Start, worker);
-            self.owner = Some(Incarnation::Of(worker));
-            self.held[worker] = true;
-        }
-    }
-
-    fn adopt(&mut self, worker: usize) {
-        if self.adoptions == MAX_ADOPTIONS {
-            self.take(Transition::Cancel(Reason::Undeliverable), worker);
-        } else {
-            self.adoptions += 1;
-            self.owner = Some(Incarnation::Of(worker));
-            self.held[worker] = true;
-            self.news = News::With(worker);
-        }
-    }
-
-    fn complete(&mut self, worker: usize) {
-        self.held[worker] = false;
-        if self.status == Status::InProgress && self.owner == Some(Incarnation::Of(worker)) {
-            self.take(Transition::Complete, worker);
-        }
-    }
-
-    /// One guarded statement that found the status it expected; its process publishes the state, once it has committed.
-    fn take(&mut self, transition: Transition, process: usize) {
-        self.status = self.status.step(transition).expect("the guard names a status from which this step leads");
-        self.version += 1;
-        self.news = News::With(process);
-        if !self.status.is_active() {
-            self.ends += 1;
-            self.owner = None;
-        }
-    }
-
-    /// Redis lost its entry, and what was on its way to the sockets.
-    fn lose(&mut self) {
-        if self.entry != Entry::Due {
-            self.entry = Entry::Gone;
-        }
-        if self.news != News::Told {
-            self.news = News::Lost;
-        }
-    }
-
-    /// A process is no more.
-    fn forget(&mut self, process: usize) {
-        if self.news == News::With(process) {
-            self.news = News::Lost;
-        }
-        if process == GATEWAY {
-            if self.entry == Entry::Due {
-                self.entry = Entry::Gone;
-            }
-            return;
-        }
-        self.held[process] = false;
-        let dying = Incarnation::Of(process);
-        if self.owner == Some(dying) {
-            self.owner = Some(Incarnation::Dead);
-        }
-        self.entry = match self.entry {
-            Entry::Read(by) if by == dying => Entry::Read(Incarnation::Dead),
-            Entry::Claimed(by) if by == dying => Entry::Claimed(Incarnation::Dead),
-            other => other,
-        };
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::json::{id, list, text};
 use crate::patience::{until, within};
-use crate::{Answer, Socket};
+use crate::{Answer, Events, Socket};
 
 const MAX_IDLE: Duration = Duration::from_secs(4);
 
@@ -124,6 +124,13 @@ impl Client {
         }
     }
 
+    /// What the gateway says of itself under this name, with labels; 0 when it says nothing.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let metrics = self.get("/metrics").await.text;
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0, |value| value.parse().expect("a whole number"))
+    }
+
     /// Waits until an order has this status.
     pub async fn until_status(&self, order_id: i64, status: &str) -> Value {
         let what = format!("order {order_id} is {status}");
@@ -166,6 +173,11 @@ impl Client {
         }
     }
 
+    /// Opens an event stream, which must be let in.
+    pub async fn listen(&self, path: &str) -> Events {
+        self.get(path).listen().await.unwrap_or_else(|answer| panic!("{answer:?}"))
+    }
+
     /// Where the sockets are.
     #[must_use]
     pub fn socket_url(&self, query: &str) -> String {
@@ -190,6 +202,16 @@ impl Call {
     #[must_use]
     pub fn body(self, body: impl Into<reqwest::Body>) -> Self {
         Self { request: self.request.body(body), ..self }
+    }
+
+    /// Sends it, and listens to the event stream that answers it.
+    ///
+    /// # Errors
+    /// The answer, when it is no event stream.
+    pub async fn listen(self) -> Result<Events, Answer> {
+        let Self { question, request } = self;
+        let response = within(&question, request.send()).await.unwrap_or_else(|error| panic!("{question}: {error:?}"));
+        Events::open(&question, response).await
     }
 
     /// Sends it; an error when nobody answers.

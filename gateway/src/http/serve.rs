@@ -76,13 +76,20 @@ pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken, 
     connections.wait().await;
 }
 
+/// Cuts the connection on which a request came. For an answer without an end whose peer takes nothing any more: while the
+/// connection waits for the peer, ending the answer does not end it.
+#[derive(Clone, Debug)]
+pub struct Cut(pub CancellationToken);
+
 async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, stop: CancellationToken, drain: Duration) {
     if let Err(error) = set_options(&stream) {
         tracing::debug!(%error, "a client left while it was accepted");
         return;
     }
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+    let cut = Cut(CancellationToken::new());
+    let service = service_fn(|mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(cut.clone());
         app.clone().oneshot(request.map(Body::new))
     });
     let connection = http1::Builder::new()
@@ -94,6 +101,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, stop: Canc
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = cut.0.cancelled() => return tracing::debug!("cut a connection whose peer takes nothing"),
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             match timeout(drain, connection).await {

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use galley_protocol::{ResumeCursor, Update};
 use tokio::sync::Notify;
 
@@ -19,8 +18,8 @@ use crate::metrics;
 /// What a session is to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Out {
-    /// Send this frame.
-    Frame(Bytes),
+    /// Send the frame of this update.
+    Frame(Update),
     /// Send the newest state of every order that changed since.
     Resync(ResumeCursor),
     /// Ask the peer whether it lives.
@@ -141,38 +140,42 @@ impl Outbox {
 
     /// Waits for something to do. Safe to drop while it waits.
     pub async fn next(&self) -> Out {
-        loop {
-            let woken = self.wake.notified();
-            if let Some(out) = self.try_next() {
-                return out;
-            }
-            woken.await;
-        }
+        self.first(Self::try_next).await
+    }
+
+    /// The same of what must not wait for a resync to end: everything but frames, and another resync. A frame between two pages
+    /// would carry a cursor with which a client could miss the pages that it has not got yet.
+    pub async fn next_urgent(&self) -> Out {
+        self.first(|outbox| outbox.lock().urgent()).await
     }
 
     /// Takes what is to be done next, if anything.
     pub fn try_next(&self) -> Option<Out> {
         let mut waiting = self.lock();
-        if waiting.abandon {
-            return Some(Out::Abandon);
-        }
-        if let Some(after) = waiting.leave.take() {
-            return Some(Out::Leave(after));
-        }
-        if std::mem::take(&mut waiting.ping) {
-            return Some(Out::Ping);
+        if let Some(urgent) = waiting.urgent() {
+            return Some(urgent);
         }
         // Cleared before the database is read: what is pushed from now on waits behind the resync.
         if let Some(since) = waiting.behind.take() {
             return Some(Out::Resync(since));
         }
-        let frame = waiting.updates.pop_front()?.frame;
-        waiting.bytes -= frame.len();
+        let update = waiting.updates.pop_front()?;
+        waiting.bytes -= update.frame.len();
         if waiting.updates.is_empty() {
             // A burst's memory is not kept for the idle time after it.
             waiting.updates = VecDeque::new();
         }
-        Some(Out::Frame(frame))
+        Some(Out::Frame(update))
+    }
+
+    async fn first(&self, take: impl Fn(&Self) -> Option<Out>) -> Out {
+        loop {
+            let woken = self.wake.notified();
+            if let Some(out) = take(self) {
+                return out;
+            }
+            woken.await;
+        }
     }
 
     fn age_ms(&self) -> u64 {
@@ -184,10 +187,23 @@ impl Outbox {
     }
 }
 
+impl Waiting {
+    fn urgent(&mut self) -> Option<Out> {
+        if self.abandon {
+            return Some(Out::Abandon);
+        }
+        if let Some(after) = self.leave.take() {
+            return Some(Out::Leave(after));
+        }
+        std::mem::take(&mut self.ping).then_some(Out::Ping)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use futures_util::FutureExt as _;
     use galley_protocol::{HeroId, MealId, Order, OrderId, ResumeCursor, Status, Timestamp, Update, Version};
 
     use super::{Out, Outbox};
@@ -219,7 +235,7 @@ mod tests {
             outbox.push(&update(id, id));
         }
         for id in 1..=3 {
-            assert_eq!(outbox.next().await, Out::Frame(update(id, id).frame));
+            assert_eq!(outbox.next().await, Out::Frame(update(id, id)));
         }
         assert_eq!(outbox.try_next(), None);
     }
@@ -233,7 +249,7 @@ mod tests {
         }
         assert_eq!(outbox.try_next(), Some(Out::Resync(cursor(1_000))));
         outbox.push(&update(9, 9_000));
-        assert_eq!(outbox.try_next(), Some(Out::Frame(update(9, 9_000).frame)));
+        assert_eq!(outbox.try_next(), Some(Out::Frame(update(9, 9_000))));
     }
 
     #[test]
@@ -247,6 +263,20 @@ mod tests {
         outbox.fall_behind(Some(cursor(200)));
         assert_eq!(outbox.try_next(), Some(Out::Resync(cursor(100))));
         assert_eq!(outbox.try_next(), None);
+    }
+
+    #[tokio::test]
+    async fn frames_wait_for_the_end_of_a_resync_and_nothing_else_does() {
+        let outbox = Outbox::new(10_000);
+        outbox.know(cursor(1));
+        outbox.push(&update(1, 5));
+        outbox.leave(Duration::ZERO);
+        assert_eq!(outbox.next_urgent().await, Out::Leave(Duration::ZERO));
+        assert!(outbox.next_urgent().now_or_never().is_none());
+        assert_eq!(outbox.next().await, Out::Frame(update(1, 5)));
+        outbox.fall_behind(None);
+        assert!(outbox.next_urgent().now_or_never().is_none());
+        assert_eq!(outbox.next().await, Out::Resync(cursor(1)));
     }
 
     #[test]

@@ -20,12 +20,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WireCo
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
+use super::wire::{Closed, Frame, STALLED, Wire, count_frame};
 use crate::hub::Outbox;
 use crate::metrics;
 
-/// A peer whose connection takes no byte for so long is closed with 1013. The kernel takes bytes again when a third of its send
-/// buffer is free: so a peer must read about 2 KiB a second.
-const STALLED: Duration = Duration::from_secs(10);
 /// How long the closing handshake may take (RFC 6455 section 7.1.1).
 const CLOSING: Duration = Duration::from_secs(2);
 /// tungstenite fills its read buffer with zeros at each read and keeps it: small is cheap.
@@ -46,17 +44,6 @@ pub enum Heard {
     Control,
     /// The end.
     Closed(Closed),
-}
-
-/// Why a session ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Closed {
-    /// The peer closed; the handshake is to be finished.
-    ByPeer,
-    /// The peer is gone; there is nobody to tell.
-    Gone,
-    /// This side closes.
-    With(CloseCode),
 }
 
 impl Socket {
@@ -90,52 +77,20 @@ impl Socket {
         }
     }
 
-    /// Sends a frame at once.
-    pub async fn send(&mut self, frame: String) -> Result<(), Closed> {
-        self.feed(frame).await?;
+    /// Sends an answer at once.
+    pub async fn send(&mut self, answer: String) -> Result<(), Closed> {
+        self.feed(answer).await?;
         self.flush().await
     }
 
-    /// Sends a control frame at once.
-    pub async fn send_message(&mut self, message: Message) -> Result<(), Closed> {
-        self.put(message).await?;
-        self.flush().await
-    }
-
-    /// Gathers a frame for the next flush.
-    pub async fn feed(&mut self, frame: String) -> Result<(), Closed> {
-        self.put(Message::text(frame)).await
-    }
-
-    /// Gathers a frame that other sockets send too.
-    pub async fn feed_shared(&mut self, frame: Bytes) -> Result<(), Closed> {
-        match Utf8Bytes::try_from(frame) {
-            Ok(text) => self.put(Message::Text(text)).await,
-            // Frames come from our own encoder, through a bus that refuses what is not UTF-8.
-            Err(_) => Ok(()),
-        }
-    }
-
-    /// Sends what was gathered.
-    pub async fn flush(&mut self) -> Result<(), Closed> {
-        loop {
-            let before = self.0.get_ref().written;
-            match tokio::time::timeout(STALLED, self.0.flush()).await {
-                Ok(flushed) => return flushed.map_err(|error| closed(&error)),
-                Err(_) if self.0.get_ref().written > before => {}
-                Err(_) => return Err(Closed::With(CloseCode::TryLater)),
-            }
-        }
+    /// Gathers an answer for the next flush.
+    pub async fn feed(&mut self, answer: String) -> Result<(), Closed> {
+        self.put_message(Message::text(answer)).await
     }
 
     /// Ends the session: tells the peer, when there is one, and waits a little for its answer.
     pub async fn close(mut self, why: Closed) {
-        let code = match why {
-            Closed::Gone => 0,
-            Closed::ByPeer => CloseCode::Normal.code(),
-            Closed::With(code) => code.code(),
-        };
-        ::metrics::counter!(metrics::SOCKETS_CLOSED, "code" => code.to_string()).increment(1);
+        why.count();
         let goodbye = match why {
             Closed::Gone => return,
             Closed::ByPeer => None,
@@ -154,7 +109,7 @@ impl Socket {
         .await;
     }
 
-    async fn put(&mut self, message: Message) -> Result<(), Closed> {
+    async fn put_message(&mut self, message: Message) -> Result<(), Closed> {
         loop {
             let before = self.0.get_ref().written;
             let ready = std::future::poll_fn(|context| Pin::new(&mut self.0).poll_ready_unpin(context));
@@ -167,9 +122,34 @@ impl Socket {
                 Err(_) => return Err(Closed::With(CloseCode::TryLater)),
             }
         }
-        ::metrics::counter!(metrics::FRAMES_OUT).increment(1);
-        ::metrics::counter!(metrics::BYTES_OUT).increment(message.len() as u64);
+        count_frame(message.len());
         self.0.start_send_unpin(message).map_err(|error| closed(&error))
+    }
+}
+
+impl Wire for Socket {
+    async fn put(&mut self, frame: Frame) -> Result<(), Closed> {
+        match Utf8Bytes::try_from(frame.text) {
+            Ok(text) => self.put_message(Message::Text(text)).await,
+            // Frames come from our own encoder, through a bus that refuses what is not UTF-8.
+            Err(_) => Ok(()),
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), Closed> {
+        loop {
+            let before = self.0.get_ref().written;
+            match tokio::time::timeout(STALLED, self.0.flush()).await {
+                Ok(flushed) => return flushed.map_err(|error| closed(&error)),
+                Err(_) if self.0.get_ref().written > before => {}
+                Err(_) => return Err(Closed::With(CloseCode::TryLater)),
+            }
+        }
+    }
+
+    async fn ping(&mut self) -> Result<(), Closed> {
+        self.put_message(Message::Ping(Bytes::new())).await?;
+        self.flush().await
     }
 }
 

@@ -13,7 +13,6 @@ pub mod dispatch_queue;
 pub mod events;
 pub mod follower;
 pub mod json;
-pub mod metrics;
 pub mod namespace;
 pub mod patience;
 pub mod picture;

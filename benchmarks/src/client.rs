@@ -19,6 +19,9 @@ pub struct Client {
 
 impl Client {
     /// Connects.
+    ///
+    /// # Errors
+    /// Nobody listens there.
     pub async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await.with_context(|| format!("no gateway at {address}"))?;
         stream.set_nodelay(true)?;
@@ -28,11 +31,17 @@ impl Client {
     }
 
     /// Posts JSON; gives the status and the body.
+    ///
+    /// # Errors
+    /// The connection is cut.
     pub async fn post(&mut self, path: &str, body: String) -> anyhow::Result<(u16, Bytes)> {
         self.send(Method::POST, path, body).await
     }
 
     /// Creates something; gives its id.
+    ///
+    /// # Errors
+    /// It was not created.
     pub async fn create(&mut self, path: &str, body: Value) -> anyhow::Result<i64> {
         let (status, body) = self.post(path, body.to_string()).await?;
         ensure!(status == 201, "{path} answered {status}");
@@ -40,6 +49,9 @@ impl Client {
     }
 
     /// Reads JSON.
+    ///
+    /// # Errors
+    /// The answer is not 200.
     pub async fn get(&mut self, path: &str) -> anyhow::Result<Value> {
         let (status, body) = self.send(Method::GET, path, String::new()).await?;
         ensure!(status == 200, "{path} answered {status}");

@@ -3,8 +3,6 @@
 //! A closed model: each client has one connection and sends its next order when the last one is answered. The gateway must
 //! run with a processing delay of `0s`, or the second figure measures the delay.
 
-mod client;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,7 +12,7 @@ use clap::Parser;
 use hdrhistogram::Histogram;
 use serde_json::json;
 
-use client::Client;
+use galley_benchmarks::client::Client;
 
 /// Measures orders a second over REST
 #[derive(Parser)]

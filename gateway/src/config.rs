@@ -26,7 +26,7 @@ pub struct Config {
     #[arg(long, env = "GALLEY_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGINS")]
     pub allowed_origins: Vec<String>,
 
-    /// A socket whose peer was silent for so long is sent a native ping
+    /// A socket whose peer was silent for so long is sent a native ping, an event stream a comment
     #[arg(long, env = "GALLEY_PING_INTERVAL", default_value = "20s", value_parser = duration, value_name = "DURATION")]
     pub ping_interval: Duration,
 
@@ -42,7 +42,7 @@ pub struct Config {
     #[arg(long, env = "GALLEY_SEND_QUEUE", default_value = "256KiB", value_parser = bytes, value_name = "BYTES")]
     pub send_queue: usize,
 
-    /// Sockets that one hero may hold on this gateway; beyond: 429 before the upgrade
+    /// Sockets and event streams that one hero may hold on this gateway; beyond: 429 before the upgrade
     #[arg(long, env = "GALLEY_MAX_SOCKETS_PER_HERO", default_value_t = 64, value_name = "COUNT")]
     pub max_sockets_per_hero: usize,
 

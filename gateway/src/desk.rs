@@ -5,10 +5,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use galley_bus::SharedBus;
+use galley_fail_points::{FailPoint, is_next, reach};
 use galley_protocol::{Deleted, Order, OrderId, Problem, ProblemType, Update};
 use galley_store::{
-    CancelRequest, CancelVerdict, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict, Snapshot, SnapshotRequest, Store,
-    StoreError,
+    CancelRequest, CancelVerdict, Changes, ChangesRequest, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict, Snapshot,
+    SnapshotRequest, Store, StoreError,
 };
 use tokio_util::task::TaskTracker;
 
@@ -38,6 +39,7 @@ pub struct Desk {
     cancel: Batcher<CancelRequest, CancelVerdict>,
     delete: Batcher<DeleteRequest, DeleteVerdict>,
     snapshot: Batcher<SnapshotRequest, Option<Snapshot>>,
+    changes: Batcher<ChangesRequest, Changes>,
 }
 
 impl Desk {
@@ -62,6 +64,13 @@ impl Desk {
                 move |requests: Vec<SnapshotRequest>| {
                     let store = Arc::clone(&store);
                     async move { store.snapshots(&requests).await }
+                }
+            }),
+            changes: Batcher::start(tasks, WRITERS, {
+                let store = Arc::clone(&store);
+                move |requests: Vec<ChangesRequest>| {
+                    let store = Arc::clone(&store);
+                    async move { store.changes(&requests).await }
                 }
             }),
             store,
@@ -131,7 +140,15 @@ impl Desk {
         }
     }
 
-    /// Reads what a socket must know when it begins or has fallen behind.
+    /// Reads a page of what a socket has missed.
+    ///
+    /// # Errors
+    /// The database is away, or too many ask.
+    pub async fn changes(&self, request: ChangesRequest) -> Result<Changes, Problem> {
+        verdict(self.changes.submit(request)).await
+    }
+
+    /// Reads what a socket must know when it begins.
     ///
     /// # Errors
     /// `hero-not-found`.
@@ -196,7 +213,11 @@ async fn place(
             updates.push(Update::of(order, floor));
         }
     }
+    let is_withheld = !orders.is_empty() && is_next(FailPoint::AfterDispatch);
     announcer.announce(orders, updates);
+    if is_withheld {
+        std::future::pending::<()>().await;
+    }
     Ok(verdicts)
 }
 
@@ -211,7 +232,11 @@ async fn cancel(
         CancelVerdict::Cancelled(order) => Some(Update::of(order, floor)),
         CancelVerdict::AlreadyFinished(_) | CancelVerdict::Stale(_) | CancelVerdict::NotFound => None,
     });
-    announcer.announce(Vec::new(), updates.collect());
+    let updates: Vec<Update> = updates.collect();
+    if !updates.is_empty() {
+        reach(FailPoint::AfterCancelCommit);
+    }
+    announcer.announce(Vec::new(), updates);
     Ok(verdicts)
 }
 
@@ -226,6 +251,10 @@ async fn delete(
         DeleteVerdict::Deleted { deleted, hero_id, time } => Some(Update::of_deleted(deleted, hero_id, time, floor)),
         DeleteVerdict::NotFinished(_) | DeleteVerdict::Stale(_) | DeleteVerdict::NotFound => None,
     });
-    announcer.announce(Vec::new(), updates.collect());
+    let updates: Vec<Update> = updates.collect();
+    if !updates.is_empty() {
+        reach(FailPoint::AfterDeleteCommit);
+    }
+    announcer.announce(Vec::new(), updates);
     Ok(verdicts)
 }

@@ -1,103 +1,133 @@
 //! The staff feed: everything that changes, conflated.
 //!
-//! The hub notes every update; a watcher keeps the newest state of each order until its session takes them, at most
-//! `max_rate` times a second. Without watchers a note costs one load.
+//! The hub notes every update, once however many watch; of each order the newest state is kept. A watcher takes what came
+//! since its last frame, at most `max_rate` times a second. So a watcher costs what its frames cost, not what changes. Without
+//! watchers a note costs one load.
 
-use std::collections::BTreeMap;
+mod frames;
+mod newest;
+pub mod repair;
+mod watcher;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
-use galley_protocol::frame::Watch;
-use galley_protocol::{Deleted, Order, OrderId, Status, Update};
+use galley_protocol::frame::{Totals, Watch};
+use galley_protocol::id::MAX_ID;
+use galley_protocol::{OrderId, ResumeCursor, Timestamp, Update};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
-/// The most orders that wait for one watcher; at the bound the oldest order is left out of the feed.
-const MAX_WAITING: usize = 10_000;
+use frames::Frames;
+use newest::{Change, Newest};
+pub use watcher::Watcher;
 
-/// The watchers.
-#[derive(Debug, Default)]
-pub struct Feed {
-    watchers: Mutex<Vec<Arc<Waiting>>>,
-    count: AtomicUsize,
-}
+/// The staff feed.
+#[derive(Clone, Debug)]
+pub struct Feed(Arc<Shared>);
 
 #[derive(Debug)]
-struct Waiting {
-    watch: Watch,
-    newest: Mutex<BTreeMap<OrderId, Update>>,
+struct Shared {
+    newest: Mutex<Newest>,
+    /// Changed with `newest` locked.
+    watchers: AtomicUsize,
+    frames: Frames,
+    born: Instant,
+    /// Updates may be missing since then.
+    behind: Mutex<Option<ResumeCursor>>,
+    fell_behind: Notify,
+    /// The moment from which updates may be missing when none was ever heard.
+    beginning: ResumeCursor,
 }
 
-/// One watcher; the feed forgets it when it is dropped.
-#[derive(Debug)]
-pub struct Watcher(Arc<Waiting>);
-
-/// What changed since the last time.
-#[derive(Debug, Default)]
-pub struct Changed {
-    /// The newest states, by rising id.
-    pub orders: Vec<Order>,
-    /// The deletions.
-    pub deleted: Vec<Deleted>,
+impl Default for Feed {
+    fn default() -> Self {
+        Self(Arc::new(Shared {
+            newest: Mutex::default(),
+            watchers: AtomicUsize::new(0),
+            frames: Frames::default(),
+            born: Instant::now(),
+            behind: Mutex::default(),
+            fell_behind: Notify::new(),
+            beginning: beginning(),
+        }))
+    }
 }
 
 impl Feed {
-    /// Adds a watcher.
-    pub fn watch(&self, watch: Watch) -> Watcher {
-        let waiting = Arc::new(Waiting { watch, newest: Mutex::default() });
-        let mut watchers = lock(&self.watchers);
-        watchers.retain(|waiting| Arc::strong_count(waiting) > 1);
-        watchers.push(Arc::clone(&waiting));
-        self.count.store(watchers.len(), Ordering::Relaxed);
-        Watcher(waiting)
+    /// Adds a watcher, who was told these totals, if any.
+    #[must_use]
+    pub fn watch(&self, watch: Watch, told: Option<Totals>) -> Watcher {
+        let newest = self.0.newest();
+        self.0.watchers.fetch_add(1, Ordering::Relaxed);
+        let place = newest.end();
+        drop(newest);
+        Watcher::new(Arc::clone(&self.0), watch, place, told)
     }
 
-    /// Notes what changed, for every watcher that wants to see it.
+    /// Notes what changed.
     pub fn note(&self, updates: &[Update]) {
-        if self.count.load(Ordering::Relaxed) == 0 {
+        if self.0.is_watched() {
+            self.note_changes(updates.iter().filter_map(Change::of_update));
+        }
+    }
+
+    /// Updates may be missing since this moment, or since the beginning.
+    pub fn fall_behind(&self, since: Option<ResumeCursor>) {
+        if !self.0.is_watched() {
             return;
         }
-        let mut watchers = lock(&self.watchers);
-        watchers.retain(|waiting| Arc::strong_count(waiting) > 1);
-        self.count.store(watchers.len(), Ordering::Relaxed);
-        for waiting in watchers.iter() {
-            let mut newest = lock(&waiting.newest);
-            for update in updates.iter().filter(|update| wants(&waiting.watch, update)) {
-                let known = newest.get(&update.order_id).map(|known| known.version);
-                if known.is_none_or(|known| known < update.version) {
-                    newest.insert(update.order_id, update.clone());
-                }
-                if newest.len() > MAX_WAITING {
-                    newest.pop_first();
-                }
+        let since = since.unwrap_or(self.0.beginning);
+        let mut behind = lock(&self.0.behind);
+        *behind = Some(behind.filter(|before| before.time <= since.time).unwrap_or(since));
+        drop(behind);
+        self.0.fell_behind.notify_one();
+    }
+
+    fn note_changes(&self, changes: impl Iterator<Item = Change>) {
+        let mut newest = self.0.newest();
+        changes.for_each(|change| newest.note(change));
+    }
+
+    /// Waits until updates may be missing, and says since when.
+    async fn behind(&self) -> ResumeCursor {
+        loop {
+            if let Some(since) = lock(&self.0.behind).take() {
+                return since;
             }
+            self.0.fell_behind.notified().await;
         }
     }
 }
 
-impl Watcher {
-    /// Takes what changed since the last time.
-    #[must_use]
-    pub fn take(&self) -> Changed {
-        let newest = std::mem::take(&mut *lock(&self.0.newest));
-        let mut changed = Changed::default();
-        for update in newest.into_values() {
-            match update.status {
-                None => changed.deleted.push(Deleted { order_id: update.order_id, version: update.version }),
-                Some(_) => changed.orders.extend(update.order()),
-            }
+impl Shared {
+    fn is_watched(&self) -> bool {
+        self.watchers.load(Ordering::Relaxed) > 0
+    }
+
+    fn newest(&self) -> MutexGuard<'_, Newest> {
+        lock(&self.newest)
+    }
+
+    /// A watcher goes. What was kept for the last one is forgotten, but for the places, which a new one must not mistake.
+    fn leave(&self) {
+        let mut newest = self.newest();
+        if self.watchers.fetch_sub(1, Ordering::Relaxed) == 1 {
+            newest.clear();
+            drop(newest);
+            self.frames.clear();
         }
-        changed
     }
 }
 
-/// An order is shown when its status is, or was before, one of those watched: so a watcher also sees it leave.
-fn wants(watch: &Watch, update: &Update) -> bool {
-    let hero = watch.hero_id.is_none_or(|hero_id| hero_id == update.hero_id);
-    let was = |status: &Status| match (status, update.status) {
-        (_, None) | (Status::Pending, _) => true,
-        (Status::InProgress, Some(now)) => now == Status::InProgress || (!now.is_active() && update.version.0 > 2),
-        (Status::Completed | Status::Cancelled, Some(now)) => now == *status,
-    };
-    hero && (watch.status.is_empty() || watch.status.iter().any(was))
+/// The start of this process, by its own clock: the margin of the reads is greater than the difference of clocks that are set.
+/// The floor is that of the database at the time of the read.
+fn beginning() -> ResumeCursor {
+    let millis = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis());
+    let time = i64::try_from(millis).ok().and_then(|millis| Timestamp::from_millis(millis).ok());
+    let floor = OrderId::new(MAX_ID).expect("the greatest id is an id");
+    ResumeCursor { time: time.expect("the clock is set to a time before the year 10000"), floor }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -17,7 +17,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use refusal::Refusal;
-pub use serve::serve;
+pub use serve::{Cut, serve};
 
 /// The most bytes of a request body; beyond: 413.
 pub const MAX_BODY: usize = 64 * 1024;

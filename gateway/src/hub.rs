@@ -49,7 +49,7 @@ pub struct Place {
 impl Place {
     /// What the socket is to be told.
     #[must_use]
-    pub fn outbox(&self) -> &Outbox {
+    pub fn outbox(&self) -> &Arc<Outbox> {
         &self.outbox
     }
 }
@@ -103,8 +103,9 @@ impl Hub {
         ::metrics::counter!(metrics::UPDATES_DELIVERED).increment(frames);
     }
 
-    /// Tells every socket of a hero that updates may be missing since a moment, so that it reads the database.
+    /// Tells every socket of a hero, and the staff feed, that updates may be missing since a moment, so that the database is read.
     pub fn repair(&self, since: Option<ResumeCursor>) {
+        self.0.feed.fall_behind(since);
         for outbox in &self.0.all {
             outbox.fall_behind(since);
         }

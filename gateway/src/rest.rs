@@ -8,6 +8,7 @@ mod body;
 mod conditions;
 mod docs;
 mod ending;
+mod events;
 mod health;
 mod heroes;
 mod id;
@@ -34,8 +35,9 @@ use health::Probes;
         title = "Galley",
         version = "1",
         description = "Heroes order meals; a worker prepares the orders; every change of an order reaches the hero's \
-                       sockets at `/ws`, or `GET /heroes/{id}/events`, the moment it is committed. Every error is \
-                       `application/problem+json` (RFC 9457); its `type` is a path that explains it.",
+                       sockets at `/ws`, or `GET /heroes/{id}/events`, the moment it is committed: \
+                       [`/asyncapi.json`](/asyncapi.json) describes those. Every error is `application/problem+json` \
+                       (RFC 9457); its `type` is a path that explains it.",
         license(name = "MIT", identifier = "MIT"),
     ),
     tags(
@@ -55,14 +57,17 @@ pub fn router() -> Router<AppState> {
         .routes(routes!(heroes::create, heroes::list))
         .routes(routes!(heroes::get, heroes::replace, heroes::patch, heroes::remove))
         .routes(routes!(orders::of_hero))
+        .routes(routes!(events::of_hero))
         .routes(routes!(meals::create, meals::list))
         .routes(routes!(meals::get, meals::replace, meals::patch, meals::remove))
         .routes(routes!(orders::place, orders::list))
+        .routes(routes!(events::of_all))
         .routes(routes!(orders::get, ending::end))
         .routes(routes!(ending::cancel))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(health::scrape))
+        .routes(routes!(docs::describe))
         .routes(routes!(docs::explain))
         .split_for_parts();
     routes.layer(Extension(Probes::default())).merge(docs::router(&document))

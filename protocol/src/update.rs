@@ -16,6 +16,8 @@ use crate::frame::ServerFrame;
 use crate::{Deleted, HeroId, Order, OrderId, ResumeCursor, Status, Timestamp, Version};
 
 const MAGIC: &str = "galley2";
+/// What follows the order within a frame.
+const CURSOR: &[u8] = br#","cursor":""#;
 
 /// A change of one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,14 +76,13 @@ impl Update {
         Self { hero_id, order_id, version, status: None, cursor, frame: frame.encode().into() }
     }
 
-    /// The order within the frame; nothing when it was deleted.
+    /// The JSON of the order within the frame; nothing when it was deleted.
     #[must_use]
-    pub fn order(&self) -> Option<Order> {
-        #[derive(serde::Deserialize)]
-        struct Frame {
-            order: Order,
-        }
-        serde_json::from_slice::<Frame>(&self.frame).ok().map(|frame| frame.order)
+    pub fn order_json(&self) -> Option<&[u8]> {
+        // Within a JSON string every quote is escaped, and an order has no field `cursor`: the last such place is the frame's own.
+        let order = self.frame.strip_prefix(br#"{"type":"order","order":"#)?;
+        let end = order.windows(CURSOR.len()).rposition(|place| place == CURSOR)?;
+        Some(&order[..end])
     }
 }
 
@@ -144,8 +145,8 @@ mod tests {
     use super::{Update, UpdateBatch};
     use crate::{Deleted, HeroId, MealId, Order, OrderId, Status, Timestamp, Version};
 
-    fn updates() -> Vec<Update> {
-        let order = Order {
+    fn order() -> Order {
+        Order {
             id: OrderId::new(7).expect("an id"),
             hero_id: HeroId::new(1).expect("an id"),
             meal_id: MealId::new(2).expect("an id"),
@@ -156,7 +157,11 @@ mod tests {
             order_time: Timestamp::from_millis(5).expect("in range"),
             started_time: None,
             completed_time: None,
-        };
+        }
+    }
+
+    fn updates() -> Vec<Update> {
+        let order = order();
         let deleted = Deleted { order_id: order.id, version: Version(4) };
         vec![Update::of(&order, order.id), Update::of_deleted(deleted, order.hero_id, order.order_time, order.id)]
     }
@@ -167,11 +172,22 @@ mod tests {
         let message = Bytes::from(UpdateBatch::encode(u64::MAX, 9, &updates));
         let batch = UpdateBatch::decode(&message).expect("a batch");
         assert_eq!(batch, UpdateBatch { publisher: u64::MAX, number: 9, updates: updates.clone() });
-        assert_eq!(updates[0].order().and_then(|order| order.message), Some("two\nlines".to_owned()));
-        assert_eq!(updates[1].order(), None);
+        assert_eq!(updates[1].order_json(), None);
         assert_eq!(updates[1].cursor.to_string(), "r5.7");
         let empty = UpdateBatch::decode(&UpdateBatch::encode(1, 1, &[]).into()).expect("a batch");
         assert!(empty.updates.is_empty());
+    }
+
+    #[test]
+    fn the_order_is_a_part_of_the_frame_whatever_people_write() {
+        for message in ["two\nlines", r#"","cursor":"r1.1"}"#, r#"\","cursor":"\"#, ""] {
+            let order = Order { message: Some(message.to_owned()), ..order() };
+            let update = Update::of(&order, order.id);
+            let json = update.order_json().expect("an order");
+            assert_eq!(serde_json::from_slice::<Order>(json).expect("JSON"), order);
+        }
+        let strange = Update { frame: Bytes::from_static(b"{}"), ..updates().remove(0) };
+        assert_eq!(strange.order_json(), None);
     }
 
     #[test]

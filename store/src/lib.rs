@@ -8,11 +8,14 @@
 //! requests. Callers bound the batches at [`MAX_BATCH`].
 
 mod change;
+mod changes;
 mod connect;
 mod floor;
 mod migrations;
 mod postgres;
 pub mod requests;
+mod rows;
+mod snapshot;
 mod sqlite;
 mod verdict;
 
@@ -21,15 +24,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroId, HeroPatch, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView, Version,
+    Hero, HeroId, HeroPatch, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView, ResumeCursor,
+    Version,
 };
 use thiserror::Error;
 
+pub use changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion};
 pub use connect::{ConnectError, connect};
 pub use requests::{
     CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, KeyScope,
-    ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, Snapshot, SnapshotRequest,
+    ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError,
 };
+pub use snapshot::{MAX_RESUMED, Snapshot, SnapshotRequest};
 
 /// The most requests in one batch.
 pub const MAX_BATCH: usize = 500;
@@ -105,8 +111,14 @@ pub trait Store: Send + Sync + 'static {
     async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError>;
     /// Counts the orders by status.
     async fn totals(&self) -> Result<Totals, StoreError>;
-    /// For each request the hero, its active orders and, from a cursor, what changed since; nothing for an unknown hero.
+    /// For each request the hero, its active orders and, from a cursor, what ended since, as far as that is not too much;
+    /// nothing for an unknown hero.
     async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError>;
+
+    /// For each request a page of what changed of one hero's orders since a cursor.
+    async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError>;
+    /// What changed of anybody's orders since a cursor; when that is more than `limit`, only the newest orders of it.
+    async fn changes_of_all(&self, since: ResumeCursor, limit: usize) -> Result<ChangesOfAll, StoreError>;
 
     /// Places orders. Of requests with the same key in one batch the first places, the others replay it.
     async fn place(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError>;

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod cancel;
+mod changes;
 mod claim;
 mod complete;
 mod delete;
@@ -18,11 +19,13 @@ mod rows;
 mod schema;
 mod session;
 mod snapshots;
+mod tally;
 
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroId, HeroPatch, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView, Version,
+    Hero, HeroId, HeroPatch, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView, ResumeCursor,
+    Version,
 };
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{Connection, PgConnection, PgPool};
@@ -30,11 +33,13 @@ use tokio::time::timeout;
 
 use self::liveness::Liveness;
 use self::maintain::Upkeep;
+use crate::changes::{Changes, ChangesOfAll, ChangesRequest};
 use crate::floor::Floor;
 use crate::requests::{
     CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, DeleteRequest, DeleteVerdict, ListPage, OrderFilter,
-    PlaceRequest, PlaceVerdict, RemoveError, Snapshot, SnapshotRequest,
+    PlaceRequest, PlaceVerdict, RemoveError,
 };
+use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{ConnectError, Store, StoreError};
 
 /// How often a hero or meal is read and written again when others change it at the same moment.
@@ -142,6 +147,12 @@ impl Store for Postgres {
     }
     async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError> {
         self.read_snapshots(requests).await
+    }
+    async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
+        self.read_changes(requests).await
+    }
+    async fn changes_of_all(&self, since: ResumeCursor, limit: usize) -> Result<ChangesOfAll, StoreError> {
+        self.read_changes_of_all(since, limit).await
     }
 
     async fn place(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {

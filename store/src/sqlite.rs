@@ -6,6 +6,7 @@
 
 mod adopt;
 mod cancel;
+mod changes;
 mod claim;
 mod complete;
 mod delete;
@@ -18,6 +19,7 @@ mod rows;
 mod schema;
 mod session;
 mod snapshots;
+mod tally;
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError, create_dir_all};
@@ -27,17 +29,20 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroId, HeroPatch, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView, Version,
+    Hero, HeroId, HeroPatch, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView, ResumeCursor,
+    Version,
 };
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteRow;
 use tokio::time::Instant;
 
+use crate::changes::{Changes, ChangesOfAll, ChangesRequest};
 use crate::floor::Floor;
 use crate::requests::{
     CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, DeleteRequest, DeleteVerdict, ListPage, OrderFilter,
-    PlaceRequest, PlaceVerdict, RemoveError, Snapshot, SnapshotRequest,
+    PlaceRequest, PlaceVerdict, RemoveError,
 };
+use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{ConnectError, Store, StoreError};
 
 /// How often a hero or meal is read and written again when others change it at the same moment.
@@ -150,6 +155,12 @@ impl Store for Sqlite {
     }
     async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError> {
         self.read_snapshots(requests).await
+    }
+    async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
+        self.read_changes(requests).await
+    }
+    async fn changes_of_all(&self, since: ResumeCursor, limit: usize) -> Result<ChangesOfAll, StoreError> {
+        self.read_changes_of_all(since, limit).await
     }
 
     async fn place(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {

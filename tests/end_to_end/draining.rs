@@ -2,8 +2,9 @@
 
 use galley_tests::json::{id, text};
 use galley_tests::program::Signal;
-use galley_tests::{StackBuilder, within};
+use galley_tests::{Stack, StackBuilder, until, within};
 use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
 
 on_both_deployments![a_gateway_that_leaves_sends_its_sockets_away_in_time, a_client_that_was_sent_away_misses_nothing];
 
@@ -56,4 +57,31 @@ async fn a_client_that_was_sent_away_misses_nothing(stack: StackBuilder) {
         socket.until_status(order, "COMPLETED").await;
     }
     assert_eq!(socket.ask(json!({"type": "ping"})).await["type"], "pong");
+}
+
+#[tokio::test]
+async fn what_a_socket_has_asked_for_is_answered_before_it_is_sent_away() {
+    let mut stack = Stack::distributed().set("GALLEY_DRAIN", "0s").delay("1h").start().await;
+    let client = stack.client();
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let mut socket = client.connect(hero).await;
+    let mut database = PgConnection::connect(stack.database_url()).await.expect("a connection");
+    sqlx::raw_sql("begin; lock table orders in exclusive mode").execute(&mut database).await.expect("nobody else holds it");
+    // The first waits for its commit, the second for its batch, the third for its turn.
+    for id in [1, 2] {
+        socket.say(&json!({"type": "place", "id": id, "meal_id": meal}).to_string()).await;
+    }
+    socket.say(r#"{"type":"ping","id":3}"#).await;
+    until("the gateway has heard it all", async || (client.metric("galley_frames_in_total").await == 3).then_some(())).await;
+    let gateway = &mut stack.gateways[0].program;
+    gateway.signal(Signal::TERM);
+    socket.until_type("reconnect").await;
+    sqlx::raw_sql("commit").execute(&mut database).await.expect("the table is free");
+    for id in [1, 2] {
+        let reply = socket.until("the answer", |frame| frame["id"] == id).await;
+        assert_eq!(text(&reply["order"], "status"), "PENDING", "{reply}");
+    }
+    assert_eq!(socket.until_type("pong").await["id"], 3);
+    assert_eq!(socket.close_code().await, 1012);
+    assert_eq!(within("the end of the gateway", gateway.exit()).await.code(), Some(0));
 }

@@ -1,13 +1,16 @@
 //! A client with verbs over REST and the WebSocket.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::json::{id, list, text};
 use crate::patience::{until, within};
-use crate::{Answer, Socket};
+use crate::{Answer, Events, Socket};
+
+const MAX_IDLE: Duration = Duration::from_secs(4);
 
 /// Somebody who uses the service at one gateway.
 #[derive(Clone, Debug)]
@@ -26,7 +29,8 @@ impl Client {
     /// For the gateway at this URL.
     #[must_use]
     pub fn new(base: &str) -> Self {
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        // A gateway closes a connection that was idle for 10 s: one that was idle for long is not tried again.
+        let http = reqwest::Client::builder().no_proxy().pool_idle_timeout(MAX_IDLE).redirect(reqwest::redirect::Policy::none());
         Self { base: base.to_owned(), http: http.build().expect("a client without TLS") }
     }
 
@@ -120,6 +124,13 @@ impl Client {
         }
     }
 
+    /// What the gateway says of itself under this name, with labels; 0 when it says nothing.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let metrics = self.get("/metrics").await.text;
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0, |value| value.parse().expect("a whole number"))
+    }
+
     /// Waits until an order has this status.
     pub async fn until_status(&self, order_id: i64, status: &str) -> Value {
         let what = format!("order {order_id} is {status}");
@@ -162,6 +173,11 @@ impl Client {
         }
     }
 
+    /// Opens an event stream, which must be let in.
+    pub async fn listen(&self, path: &str) -> Events {
+        self.get(path).listen().await.unwrap_or_else(|answer| panic!("{answer:?}"))
+    }
+
     /// Where the sockets are.
     #[must_use]
     pub fn socket_url(&self, query: &str) -> String {
@@ -186,6 +202,16 @@ impl Call {
     #[must_use]
     pub fn body(self, body: impl Into<reqwest::Body>) -> Self {
         Self { request: self.request.body(body), ..self }
+    }
+
+    /// Sends it, and listens to the event stream that answers it.
+    ///
+    /// # Errors
+    /// The answer, when it is no event stream.
+    pub async fn listen(self) -> Result<Events, Answer> {
+        let Self { question, request } = self;
+        let response = within(&question, request.send()).await.unwrap_or_else(|error| panic!("{question}: {error:?}"));
+        Events::open(&question, response).await
     }
 
     /// Sends it; an error when nobody answers.

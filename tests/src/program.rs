@@ -84,6 +84,16 @@ impl Program {
         self.child.try_wait().expect("a child can be waited for").is_none()
     }
 
+    /// The memory that it holds, in bytes, as the system counts it.
+    #[must_use]
+    pub fn resident(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a running process has memory");
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kibibytes * 1_024
+    }
+
     /// Sends it a signal.
     pub fn signal(&mut self, signal: Signal) {
         assert!(self.is_running(), "{} has ended before its signal", self.name);

@@ -34,6 +34,9 @@ const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::
 /// A peer that acknowledges nothing of what was sent for so long is gone (RFC 5482): without this the system tries for a quarter of
 /// an hour.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
+/// What the kernel holds unsent of one connection; it doubles this for its own needs. Left to itself it would hold up to 4 MiB for each
+/// peer that does not read, and say that a peer took something only when it took a third of that.
+const SEND_BUFFER: usize = 32 * 1024;
 /// How often the recorder of metrics is tidied.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -73,13 +76,20 @@ pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken, 
     connections.wait().await;
 }
 
+/// Cuts the connection on which a request came. For an answer without an end whose peer takes nothing any more: while the
+/// connection waits for the peer, ending the answer does not end it.
+#[derive(Clone, Debug)]
+pub struct Cut(pub CancellationToken);
+
 async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, stop: CancellationToken, drain: Duration) {
     if let Err(error) = set_options(&stream) {
         tracing::debug!(%error, "a client left while it was accepted");
         return;
     }
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+    let cut = Cut(CancellationToken::new());
+    let service = service_fn(|mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(cut.clone());
         app.clone().oneshot(request.map(Body::new))
     });
     let connection = http1::Builder::new()
@@ -91,6 +101,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, stop: Canc
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = cut.0.cancelled() => return tracing::debug!("cut a connection whose peer takes nothing"),
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             match timeout(drain, connection).await {
@@ -106,6 +117,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, stop: Canc
 
 fn set_options(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    rustix::net::sockopt::set_socket_send_buffer_size(stream, SEND_BUFFER)?;
     #[cfg(target_os = "linux")]
     rustix::net::sockopt::set_tcp_user_timeout(stream, u32::try_from(ACKNOWLEDGED_WITHIN.as_millis()).unwrap_or(u32::MAX))?;
     Ok(())

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use galley_protocol::{ResumeCursor, Update};
 use tokio::sync::Notify;
 
@@ -19,8 +18,8 @@ use crate::metrics;
 /// What a session is to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Out {
-    /// Send this frame.
-    Frame(Bytes),
+    /// Send the frame of this update.
+    Frame(Update),
     /// Send the newest state of every order that changed since.
     Resync(ResumeCursor),
     /// Ask the peer whether it lives.
@@ -116,16 +115,20 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// The session heard from the peer.
+    /// The peer has shown that it lives.
     pub fn heard(&self) {
         self.heard_ms.store(self.age_ms(), Ordering::Relaxed);
-        self.pinged.store(false, Ordering::Relaxed);
+        if self.pinged.swap(false, Ordering::Relaxed) {
+            // It was given up while the session waited for it to take something.
+            self.lock().abandon = false;
+        }
     }
 
     /// Asks for a ping when the peer was silent for `interval`, gives the peer up when it stayed silent for `timeout` more.
     pub fn beat(&self, interval: Duration, timeout: Duration) {
         let silent = Duration::from_millis(self.age_ms() - self.heard_ms.load(Ordering::Relaxed).min(self.age_ms()));
         if silent >= interval + timeout {
+            self.pinged.store(true, Ordering::Relaxed);
             self.lock().abandon = true;
         } else if silent >= interval && !self.pinged.swap(true, Ordering::Relaxed) {
             self.lock().ping = true;
@@ -137,38 +140,42 @@ impl Outbox {
 
     /// Waits for something to do. Safe to drop while it waits.
     pub async fn next(&self) -> Out {
-        loop {
-            let woken = self.wake.notified();
-            if let Some(out) = self.try_next() {
-                return out;
-            }
-            woken.await;
-        }
+        self.first(Self::try_next).await
+    }
+
+    /// The same of what must not wait for a resync to end: everything but frames, and another resync. A frame between two pages
+    /// would carry a cursor with which a client could miss the pages that it has not got yet.
+    pub async fn next_urgent(&self) -> Out {
+        self.first(|outbox| outbox.lock().urgent()).await
     }
 
     /// Takes what is to be done next, if anything.
     pub fn try_next(&self) -> Option<Out> {
         let mut waiting = self.lock();
-        if waiting.abandon {
-            return Some(Out::Abandon);
-        }
-        if let Some(after) = waiting.leave.take() {
-            return Some(Out::Leave(after));
-        }
-        if std::mem::take(&mut waiting.ping) {
-            return Some(Out::Ping);
+        if let Some(urgent) = waiting.urgent() {
+            return Some(urgent);
         }
         // Cleared before the database is read: what is pushed from now on waits behind the resync.
         if let Some(since) = waiting.behind.take() {
             return Some(Out::Resync(since));
         }
-        let frame = waiting.updates.pop_front()?.frame;
-        waiting.bytes -= frame.len();
+        let update = waiting.updates.pop_front()?;
+        waiting.bytes -= update.frame.len();
         if waiting.updates.is_empty() {
             // A burst's memory is not kept for the idle time after it.
             waiting.updates = VecDeque::new();
         }
-        Some(Out::Frame(frame))
+        Some(Out::Frame(update))
+    }
+
+    async fn first(&self, take: impl Fn(&Self) -> Option<Out>) -> Out {
+        loop {
+            let woken = self.wake.notified();
+            if let Some(out) = take(self) {
+                return out;
+            }
+            woken.await;
+        }
     }
 
     fn age_ms(&self) -> u64 {
@@ -180,10 +187,23 @@ impl Outbox {
     }
 }
 
+impl Waiting {
+    fn urgent(&mut self) -> Option<Out> {
+        if self.abandon {
+            return Some(Out::Abandon);
+        }
+        if let Some(after) = self.leave.take() {
+            return Some(Out::Leave(after));
+        }
+        std::mem::take(&mut self.ping).then_some(Out::Ping)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use futures_util::FutureExt as _;
     use galley_protocol::{HeroId, MealId, Order, OrderId, ResumeCursor, Status, Timestamp, Update, Version};
 
     use super::{Out, Outbox};
@@ -215,7 +235,7 @@ mod tests {
             outbox.push(&update(id, id));
         }
         for id in 1..=3 {
-            assert_eq!(outbox.next().await, Out::Frame(update(id, id).frame));
+            assert_eq!(outbox.next().await, Out::Frame(update(id, id)));
         }
         assert_eq!(outbox.try_next(), None);
     }
@@ -229,7 +249,7 @@ mod tests {
         }
         assert_eq!(outbox.try_next(), Some(Out::Resync(cursor(1_000))));
         outbox.push(&update(9, 9_000));
-        assert_eq!(outbox.try_next(), Some(Out::Frame(update(9, 9_000).frame)));
+        assert_eq!(outbox.try_next(), Some(Out::Frame(update(9, 9_000))));
     }
 
     #[test]
@@ -245,6 +265,20 @@ mod tests {
         assert_eq!(outbox.try_next(), None);
     }
 
+    #[tokio::test]
+    async fn frames_wait_for_the_end_of_a_resync_and_nothing_else_does() {
+        let outbox = Outbox::new(10_000);
+        outbox.know(cursor(1));
+        outbox.push(&update(1, 5));
+        outbox.leave(Duration::ZERO);
+        assert_eq!(outbox.next_urgent().await, Out::Leave(Duration::ZERO));
+        assert!(outbox.next_urgent().now_or_never().is_none());
+        assert_eq!(outbox.next().await, Out::Frame(update(1, 5)));
+        outbox.fall_behind(None);
+        assert!(outbox.next_urgent().now_or_never().is_none());
+        assert_eq!(outbox.next().await, Out::Resync(cursor(1)));
+    }
+
     #[test]
     fn a_silent_peer_is_asked_once_and_then_given_up() {
         let outbox = Outbox::new(10);
@@ -254,5 +288,7 @@ mod tests {
         assert_eq!(outbox.try_next(), None);
         outbox.beat(Duration::ZERO, Duration::ZERO);
         assert_eq!(outbox.try_next(), Some(Out::Abandon));
+        outbox.heard();
+        assert_eq!(outbox.try_next(), None, "it lives after all");
     }
 }

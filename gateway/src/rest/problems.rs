@@ -32,6 +32,10 @@ problems! {
     OfListing:;
     /// Of reading a hero, or what belongs to it.
     OfReadingHero: HeroNotFound;
+    /// Of listening to a hero.
+    OfListening: HeroNotFound TooManySockets Overloaded Draining;
+    /// Of watching the feed.
+    OfWatching: Draining;
     /// Of reading a meal.
     OfReadingMeal: MealNotFound;
     /// Of reading an order.
@@ -78,7 +82,7 @@ fn response(kinds: &[ProblemType]) -> Response {
     let response = ResponseBuilder::new().description(description.join("\n\n")).content("application/problem+json", content);
     let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
     let retry_after = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds after which to try again.")).build();
-    if kinds.iter().any(|kind| kind.status() == 503) {
+    if kinds.iter().any(|kind| kind.status() == 503 || kind.status() == 429) {
         response.header("Retry-After", retry_after).build()
     } else {
         response.build()

@@ -1,26 +1,25 @@
 //! The opening handshake (RFC 6455 section 4.2): everything that can be refused is refused before the upgrade, with a
 //! problem.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::{HeroId, Problem, ProblemType, ResumeCursor};
-use galley_store::SnapshotRequest;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::uri::Authority;
 use hyper::{Method, StatusCode, Uri};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use super::entrance::enter;
+use super::run;
 use super::socket::Socket;
-use super::{Role, run};
 use crate::http::Refusal;
-use crate::hub::{Outbox, TooMany};
 use crate::rest::params::Pairs;
 use crate::state::AppState;
 
 /// The sub-protocol of this service.
 const SUBPROTOCOL: &str = "galley.v1";
-/// What a refused client is told to wait.
-const RETRY_AFTER_MS: u64 = 5_000;
 
 /// `GET /ws`.
 pub async fn open(State(state): State<AppState>, request: Request) -> Response {
@@ -46,29 +45,15 @@ async fn begin(state: AppState, mut request: Request) -> Result<Response, Proble
     let hero_id = pairs.one("hero_id", str::parse::<HeroId>);
     let since = pairs.one("cursor", str::parse::<ResumeCursor>);
     pairs.finish(|| Some(()))?;
-    // Join first, read then: what happens in between waits in the outbox.
-    let outbox = Outbox::new(state.config.send_queue);
-    let place = state.hub.join(hero_id, state.config.max_sockets_per_hero, outbox).map_err(|TooMany| {
-        Problem::new(ProblemType::TooManySockets)
-            .with_detail("this hero holds as many sockets as it may")
-            .with_retry_after(RETRY_AFTER_MS)
-    })?;
-    // Checked after joining: a socket that joined before the gateway began to leave is told to leave.
-    if state.readiness.is_draining() {
-        return Err(Problem::new(ProblemType::Draining).with_retry_after(RETRY_AFTER_MS));
-    }
-    let role = match hero_id {
-        Some(hero_id) => Role::Hero(Box::new(state.desk.snapshot(SnapshotRequest { hero_id, since }).await?), since),
-        None => Role::Staff,
-    };
+    let entered = enter(&state, hero_id, since).await?;
     let upgrade = hyper::upgrade::on(&mut request);
     let max_message = state.config.max_message;
     let sockets = state.sockets.clone();
     sockets.spawn(async move {
         // The peer may go away before it has read the 101.
         if let Ok(upgraded) = upgrade.await {
-            let socket = Socket::new(upgraded, max_message).await;
-            run(state, place, role, socket).await;
+            let socket = Socket::new(upgraded, max_message, Arc::clone(entered.place.outbox())).await;
+            run(state, entered, socket).await;
         }
     });
     Ok(switching(&key, subprotocol))

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,16 +13,17 @@ use galley_protocol::close::CloseCode;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WireCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
+use super::wire::{Closed, Frame, STALLED, Wire, count_frame};
+use crate::hub::Outbox;
 use crate::metrics;
 
-/// A peer whose connection takes no byte for so long is closed with 1013.
-const STALLED: Duration = Duration::from_secs(10);
 /// How long the closing handshake may take (RFC 6455 section 7.1.1).
 const CLOSING: Duration = Duration::from_secs(2);
 /// tungstenite fills its read buffer with zeros at each read and keeps it: small is cheap.
@@ -44,28 +46,20 @@ pub enum Heard {
     Closed(Closed),
 }
 
-/// Why a session ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Closed {
-    /// The peer closed; the handshake is to be finished.
-    ByPeer,
-    /// The peer is gone; there is nobody to tell.
-    Gone,
-    /// This side closes.
-    With(CloseCode),
-}
-
 impl Socket {
-    /// Takes an upgraded connection over.
-    pub async fn new(upgraded: Upgraded, max_message: usize) -> Self {
+    /// Takes an upgraded connection over, and tells `outbox` when the peer shows that it lives by taking bytes.
+    pub async fn new(upgraded: Upgraded, max_message: usize, outbox: Arc<Outbox>) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(WRITE_BUFFER)
             .max_write_buffer_size(usize::MAX) // one frame at a time goes in, and waits for its predecessors
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
-        let counted = Counted { io: TokioIo::new(upgraded), written: 0 };
-        Self(WebSocketStream::from_raw_socket(counted, Role::Server, Some(config)).await)
+        let parts = upgraded.downcast::<TokioIo<TcpStream>>().expect("the accept loop does not wrap the stream");
+        let stream = parts.io.into_inner();
+        trust_to_progress(&stream);
+        let counted = Counted { stream, written: 0, full: false, outbox };
+        Self(WebSocketStream::from_partially_read(counted, parts.read_buf.into(), Role::Server, Some(config)).await)
     }
 
     /// Waits for the peer. Safe to drop while it waits.
@@ -73,6 +67,7 @@ impl Socket {
         match self.0.next().await {
             Some(Ok(Message::Text(text))) => {
                 ::metrics::counter!(metrics::FRAMES_IN).increment(1);
+                ::metrics::counter!(metrics::BYTES_IN).increment(text.len() as u64);
                 Heard::Text(text)
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Heard::Control,
@@ -83,52 +78,20 @@ impl Socket {
         }
     }
 
-    /// Sends a frame at once.
-    pub async fn send(&mut self, frame: String) -> Result<(), Closed> {
-        self.feed(frame).await?;
+    /// Sends an answer at once.
+    pub async fn send(&mut self, answer: String) -> Result<(), Closed> {
+        self.feed(answer).await?;
         self.flush().await
     }
 
-    /// Sends a control frame at once.
-    pub async fn send_message(&mut self, message: Message) -> Result<(), Closed> {
-        self.put(message).await?;
-        self.flush().await
-    }
-
-    /// Gathers a frame for the next flush.
-    pub async fn feed(&mut self, frame: String) -> Result<(), Closed> {
-        self.put(Message::text(frame)).await
-    }
-
-    /// Gathers a frame that other sockets send too.
-    pub async fn feed_shared(&mut self, frame: Bytes) -> Result<(), Closed> {
-        match Utf8Bytes::try_from(frame) {
-            Ok(text) => self.put(Message::Text(text)).await,
-            // Frames come from our own encoder, through a bus that refuses what is not UTF-8.
-            Err(_) => Ok(()),
-        }
-    }
-
-    /// Sends what was gathered.
-    pub async fn flush(&mut self) -> Result<(), Closed> {
-        loop {
-            let before = self.0.get_ref().written;
-            match tokio::time::timeout(STALLED, self.0.flush()).await {
-                Ok(flushed) => return flushed.map_err(|error| closed(&error)),
-                Err(_) if self.0.get_ref().written > before => {}
-                Err(_) => return Err(Closed::With(CloseCode::TryLater)),
-            }
-        }
+    /// Gathers an answer for the next flush.
+    pub async fn feed(&mut self, answer: String) -> Result<(), Closed> {
+        self.put_message(Message::text(answer)).await
     }
 
     /// Ends the session: tells the peer, when there is one, and waits a little for its answer.
     pub async fn close(mut self, why: Closed) {
-        let code = match why {
-            Closed::Gone => 0,
-            Closed::ByPeer => CloseCode::Normal.code(),
-            Closed::With(code) => code.code(),
-        };
-        ::metrics::counter!(metrics::SOCKETS_CLOSED, "code" => code.to_string()).increment(1);
+        why.count();
         let goodbye = match why {
             Closed::Gone => return,
             Closed::ByPeer => None,
@@ -147,7 +110,7 @@ impl Socket {
         .await;
     }
 
-    async fn put(&mut self, message: Message) -> Result<(), Closed> {
+    async fn put_message(&mut self, message: Message) -> Result<(), Closed> {
         loop {
             let before = self.0.get_ref().written;
             let ready = std::future::poll_fn(|context| Pin::new(&mut self.0).poll_ready_unpin(context));
@@ -160,9 +123,44 @@ impl Socket {
                 Err(_) => return Err(Closed::With(CloseCode::TryLater)),
             }
         }
-        ::metrics::counter!(metrics::FRAMES_OUT).increment(1);
-        ::metrics::counter!(metrics::BYTES_OUT).increment(message.len() as u64);
+        count_frame(message.len());
         self.0.start_send_unpin(message).map_err(|error| closed(&error))
+    }
+}
+
+impl Wire for Socket {
+    async fn put(&mut self, frame: Frame) -> Result<(), Closed> {
+        match Utf8Bytes::try_from(frame.text) {
+            Ok(text) => self.put_message(Message::Text(text)).await,
+            // Frames come from our own encoder, through a bus that refuses what is not UTF-8.
+            Err(_) => Ok(()),
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), Closed> {
+        loop {
+            let before = self.0.get_ref().written;
+            match tokio::time::timeout(STALLED, self.0.flush()).await {
+                Ok(flushed) => return flushed.map_err(|error| closed(&error)),
+                Err(_) if self.0.get_ref().written > before => {}
+                Err(_) => return Err(Closed::With(CloseCode::TryLater)),
+            }
+        }
+    }
+
+    async fn ping(&mut self) -> Result<(), Closed> {
+        self.put_message(Message::Ping(Bytes::new())).await?;
+        self.flush().await
+    }
+}
+
+/// Takes the accept loop's bound for acknowledgements back: the kernel counts it from when the peer's window closed, and not from
+/// the last byte that was acknowledged, so that it would cut every peer that reads slowly. [`STALLED`] and the pings find those
+/// that are gone.
+fn trust_to_progress(stream: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, 0) {
+        tracing::debug!(%error, "a client left while it was taken over");
     }
 }
 
@@ -185,28 +183,39 @@ fn closed(error: &Error) -> Closed {
 /// A connection that counts the bytes it has taken.
 #[derive(Debug)]
 struct Counted {
-    io: TokioIo<Upgraded>,
+    stream: TcpStream,
     written: u64,
+    /// The kernel took no more the last time.
+    full: bool,
+    outbox: Arc<Outbox>,
 }
 
 impl AsyncRead for Counted {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(context, buffer)
+        Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        let written = std::task::ready!(Pin::new(&mut self.io).poll_write(context, buffer))?;
+        let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(context, buffer) else {
+            self.full = true;
+            return Poll::Pending;
+        };
+        let written = written?;
         self.written += written as u64;
+        if std::mem::take(&mut self.full) {
+            // There is room again, because the peer has taken something. Its pong may be far behind: so is our ping.
+            self.outbox.heard();
+        }
         Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Postgres;
-use super::rows::get;
+use crate::rows::get;
 use crate::{RETENTION, StoreError};
 
 /// How far the floor lags behind.
@@ -69,6 +69,7 @@ impl Postgres {
             self.move_floor(settled).await?;
         }
         self.read_floor().await?;
+        self.settle().await?;
         if self.upkeep.is_forgetful(now) {
             self.forget_deleted().await?;
             self.forget_keys().await?;

@@ -1,26 +1,12 @@
 //! Reads of orders.
 
-use galley_protocol::frame::Totals;
-use galley_protocol::{OrderId, OrderView, PageCursor, Status};
+use galley_protocol::{OrderId, OrderView, PageCursor};
 
-use super::rows::{get, order_columns, order_view};
 use super::session::json;
 use super::{Sqlite, only};
 use crate::StoreError;
 use crate::requests::OrderFilter;
-
-/// An order with the names of its hero and its meal, deleted ones included: ended orders stay readable.
-macro_rules! order_views {
-    () => {
-        concat!(
-            "select ",
-            order_columns!(),
-            ", heroes.name as hero_name, meals.name as meal_name, meals.price_hundredths as meal_price
-             from orders join heroes on heroes.id = orders.hero_id join meals on meals.id = orders.meal_id
-             where orders.deleted_time is null "
-        )
-    };
-}
+use crate::rows::{order_view, order_views};
 
 impl Sqlite {
     pub(super) async fn read_order(&self, id: OrderId) -> Result<Option<OrderView>, StoreError> {
@@ -59,18 +45,5 @@ impl Sqlite {
             None => ask,
         };
         self.read(ask).await?.iter().map(order_view).collect()
-    }
-
-    pub(super) async fn count_orders(&self) -> Result<Totals, StoreError> {
-        let rows = self.read(sqlx::query(
-            "/* totals */ select status, count(*) as orders from orders where deleted_time is null group by status",
-        ));
-        let mut totals = Totals::default();
-        for row in &rows.await? {
-            let status = Status::from_code(get(row, "status")?);
-            let status = status.ok_or_else(|| StoreError::Failed("an order has an unknown status".to_owned()))?;
-            *totals.of(status) = get(row, "orders")?;
-        }
-        Ok(totals)
     }
 }

@@ -8,11 +8,12 @@ use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
     Hero, HeroId, HeroName, HeroPatch, HeroRef, IncarnationId, Meal, MealId, MealName, MealPatch, MealRef, NewHero, NewMeal,
-    Order, OrderId, OrderView, Price, Reason, Status, Timestamp, Version,
+    Order, OrderId, OrderView, Price, Reason, ResumeCursor, Status, Timestamp, Version,
 };
 use galley_store::{
-    CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, ListPage,
-    MAX_ADOPTIONS, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, Snapshot, SnapshotRequest, Store, StoreError,
+    CancelRequest, CancelVerdict, Change, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, ClaimFrom, Claimed,
+    DeleteRequest, DeleteVerdict, ListPage, MAX_ADOPTIONS, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, Snapshot,
+    SnapshotRequest, Store, StoreError,
 };
 use tokio::sync::watch;
 
@@ -324,6 +325,12 @@ impl Store for Shelf {
         unimplemented!("a worker does not ask this")
     }
     async fn snapshots(&self, _: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn changes(&self, _: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn changes_of_all(&self, _: ResumeCursor, _: usize) -> Result<ChangesOfAll, StoreError> {
         unimplemented!("a worker does not ask this")
     }
     async fn place(&self, _: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {

@@ -1,0 +1,205 @@
+//! The newest state of every order that changed lately, in the order of the changes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use galley_protocol::frame::Watch;
+use galley_protocol::{Deleted, HeroId, Order, OrderId, Status, Update, Version};
+use galley_store::Deletion;
+
+/// The most orders that are kept; at the bound the one that changed longest ago is left out of the feed.
+pub const MAX_ORDERS: usize = 10_000;
+/// The most bytes of their JSON; at the bound the same.
+const MAX_BYTES: usize = 16 << 20;
+
+/// The newest states.
+#[derive(Debug, Default)]
+pub struct Newest {
+    changes: BTreeMap<u64, Change>,
+    places: HashMap<OrderId, u64>,
+    bytes: usize,
+    next: u64,
+}
+
+/// What became of an order.
+#[derive(Clone, Debug)]
+pub struct Change {
+    hero_id: HeroId,
+    order_id: OrderId,
+    version: Version,
+    /// Nothing when it was deleted.
+    status: Option<Status>,
+    /// Its JSON; empty when it was deleted. A copy: an update shares the memory of a whole message of many.
+    json: Bytes,
+}
+
+/// What a watcher is to be told.
+#[derive(Debug, Default)]
+pub struct Changed {
+    /// The orders' JSON.
+    pub orders: Vec<Bytes>,
+    /// The deletions.
+    pub deleted: Vec<Deleted>,
+    /// The place after the last change that was looked at.
+    pub to: u64,
+}
+
+impl Newest {
+    /// The place after the newest change.
+    pub fn end(&self) -> u64 {
+        self.next
+    }
+
+    /// Notes a change, unless it is known already.
+    pub fn note(&mut self, change: Change) {
+        if let Some(place) = self.places.get(&change.order_id) {
+            let known = self.changes.get(place).map(|known| known.version);
+            if known.is_some_and(|known| known >= change.version) {
+                return;
+            }
+            self.forget(*place);
+        }
+        self.bytes += change.json.len();
+        self.places.insert(change.order_id, self.next);
+        self.changes.insert(self.next, change);
+        self.next += 1;
+        while self.changes.len() > MAX_ORDERS || self.bytes > MAX_BYTES {
+            let oldest = *self.changes.keys().next().expect("what is beyond a bound is not empty");
+            self.forget(oldest);
+        }
+    }
+
+    /// What changed from this place on and is to be shown, up to so many bytes.
+    pub fn since(&self, place: u64, watch: &Watch, max_bytes: usize) -> Changed {
+        let mut changed = Changed { to: self.next, ..Changed::default() };
+        let mut bytes = 0;
+        for (place, change) in self.changes.range(place..).filter(|(_, change)| change.is_for(watch)) {
+            if bytes >= max_bytes {
+                changed.to = *place;
+                break;
+            }
+            if change.status.is_some() {
+                changed.orders.push(change.json.clone());
+            } else {
+                changed.deleted.push(Deleted { order_id: change.order_id, version: change.version });
+            }
+            bytes += change.json.len().max(size_of::<Deleted>());
+        }
+        changed
+    }
+
+    /// Forgets all but how far it came.
+    pub fn clear(&mut self) {
+        *self = Self { next: self.next, ..Self::default() };
+    }
+
+    fn forget(&mut self, place: u64) {
+        if let Some(change) = self.changes.remove(&place) {
+            self.places.remove(&change.order_id);
+            self.bytes -= change.json.len();
+        }
+    }
+}
+
+impl Change {
+    /// What an update tells; nothing when it cannot be read.
+    pub fn of_update(update: &Update) -> Option<Self> {
+        let Update { hero_id, order_id, version, status, .. } = *update;
+        let json = if status.is_some() { Bytes::copy_from_slice(update.order_json()?) } else { Bytes::new() };
+        Some(Self { hero_id, order_id, version, status, json })
+    }
+
+    /// What the database tells.
+    pub fn of_order(order: &Order) -> Self {
+        let json = serde_json::to_vec(order).expect("an order has string keys only and no number that JSON lacks");
+        let Order { hero_id, id, version, status, .. } = *order;
+        Self { hero_id, order_id: id, version, status: Some(status), json: json.into() }
+    }
+
+    /// What the database tells of a deletion.
+    pub fn of_deletion(deletion: Deletion) -> Self {
+        let Deletion { hero_id, deleted: Deleted { order_id, version } } = deletion;
+        Self { hero_id, order_id, version, status: None, json: Bytes::new() }
+    }
+
+    /// An order is shown when its status is, or was before, one of those watched: so a watcher also sees it leave.
+    fn is_for(&self, watch: &Watch) -> bool {
+        let hero = watch.hero_id.is_none_or(|hero_id| hero_id == self.hero_id);
+        let was = |status: &Status| match (status, self.status) {
+            (_, None) | (Status::Pending, _) => true,
+            (Status::InProgress, Some(now)) => now == Status::InProgress || (!now.is_active() && self.version.0 > 2),
+            (Status::Completed | Status::Cancelled, Some(now)) => now == *status,
+        };
+        hero && (watch.status.is_empty() || watch.status.iter().any(was))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use galley_protocol::frame::Watch;
+    use galley_protocol::{HeroId, OrderId, Status, Version};
+
+    use super::{Change, Changed, MAX_BYTES, MAX_ORDERS, Newest};
+
+    fn change(id: usize, version: i32, status: Option<Status>) -> Change {
+        let order_id = OrderId::new(i64::try_from(id).expect("small")).expect("an id");
+        let json = status.map_or(Bytes::new(), |status| format!("{id} {status}").into());
+        Change { hero_id: HeroId::new(1).expect("an id"), order_id, version: Version(version), status, json }
+    }
+
+    fn texts(changed: &Changed) -> Vec<&str> {
+        changed.orders.iter().map(|order| std::str::from_utf8(order).expect("text")).collect()
+    }
+
+    #[test]
+    fn of_an_order_only_the_newest_state_is_told() {
+        let mut newest = Newest::default();
+        newest.note(change(1, 1, Some(Status::Pending)));
+        newest.note(change(2, 1, Some(Status::Pending)));
+        newest.note(change(1, 3, Some(Status::Completed)));
+        newest.note(change(1, 2, Some(Status::InProgress)));
+        let changed = newest.since(0, &Watch::all(None), 1_000);
+        assert_eq!(texts(&changed), ["2 PENDING", "1 COMPLETED"]);
+        newest.note(change(2, 2, None));
+        let later = newest.since(changed.to, &Watch::all(None), 1_000);
+        assert_eq!((texts(&later), later.deleted.len(), later.to), (vec![], 1, newest.end()));
+    }
+
+    #[test]
+    fn what_does_not_fit_comes_next() {
+        let mut newest = Newest::default();
+        for id in 1..=3 {
+            newest.note(change(id, 1, Some(Status::Pending)));
+        }
+        let first = newest.since(0, &Watch::all(None), 20);
+        let second = newest.since(first.to, &Watch::all(None), 20);
+        assert_eq!((texts(&first), texts(&second)), (vec!["1 PENDING", "2 PENDING"], vec!["3 PENDING"]));
+        assert!(texts(&newest.since(second.to, &Watch::all(None), 20)).is_empty());
+    }
+
+    #[test]
+    fn a_watcher_sees_an_order_come_and_leave() {
+        let watch = Watch { status: vec![Status::InProgress], ..Watch::all(None) };
+        let shown = |version, status| change(1, version, status).is_for(&watch);
+        assert!(!shown(1, Some(Status::Pending)));
+        assert!(shown(2, Some(Status::InProgress)));
+        assert!(shown(3, Some(Status::Completed)));
+        assert!(!shown(2, Some(Status::Cancelled)), "it was never in progress");
+        assert!(shown(4, None));
+        let of_another = Watch { hero_id: HeroId::new(2).ok(), ..Watch::all(None) };
+        assert!(!change(1, 1, Some(Status::Pending)).is_for(&of_another));
+    }
+
+    #[test]
+    fn at_the_bounds_the_oldest_is_left_out() {
+        let mut newest = Newest::default();
+        for id in 1..=MAX_ORDERS + 1 {
+            newest.note(change(id, 1, Some(Status::Pending)));
+        }
+        assert_eq!((newest.changes.len(), newest.places.len()), (MAX_ORDERS, MAX_ORDERS));
+        assert_eq!(texts(&newest.since(0, &Watch::all(None), 1)), ["2 PENDING"]);
+        newest.note(Change { json: vec![b'0'; MAX_BYTES].into(), ..change(1, 1, Some(Status::Pending)) });
+        assert_eq!((newest.changes.len(), newest.bytes), (1, MAX_BYTES));
+    }
+}

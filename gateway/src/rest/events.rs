@@ -1,0 +1,115 @@
+//! The event streams: what sockets are told, for whoever only listens.
+
+use axum::Extension;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::response::Response;
+use galley_protocol::frame::{Watch, client};
+use galley_protocol::{HeroId, Problem, ResumeCursor, Status};
+use utoipa::IntoParams;
+
+use super::id::Id;
+use super::params::{FromPairs, Pairs, Params};
+use super::problems::{OfListening, OfWatching};
+use crate::http::{Cut, Refusal};
+use crate::session::events::{Subject, open};
+use crate::state::AppState;
+
+/// The header with which a client comes back.
+const LAST_EVENT_ID: &str = "Last-Event-ID";
+
+/// The `id` of the last event that a client has.
+pub struct LastEventId(Option<ResumeCursor>);
+
+impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        let wrong = |detail: &dyn ToString| Refusal(Problem::invalid_parameter(LAST_EVENT_ID, &detail.to_string()));
+        let mut lines = parts.headers.get_all(LAST_EVENT_ID).iter();
+        match (lines.next(), lines.next()) {
+            (None, _) => Ok(Self(None)),
+            (Some(line), None) => {
+                let cursor = line.to_str().ok().unwrap_or_default().parse();
+                cursor.map(|cursor| Self(Some(cursor))).map_err(|error| wrong(&error))
+            }
+            (Some(_), Some(_)) => Err(wrong(&"must not be repeated")),
+        }
+    }
+}
+
+/// Where to begin.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ResumeParams {
+    /// The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`, which comes first.
+    #[param(value_type = Option<String>)]
+    cursor: Option<ResumeCursor>,
+}
+
+impl FromPairs for ResumeParams {
+    fn from_pairs(mut pairs: Pairs) -> Result<Self, Problem> {
+        let cursor = pairs.one("cursor", str::parse);
+        pairs.finish(|| Some(Self { cursor }))
+    }
+}
+
+/// What to watch.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct WatchParams {
+    /// Only orders that are, or were before, in one of these; may be repeated.
+    #[param(required = false)]
+    status: Vec<Status>,
+    /// Only this hero's.
+    hero_id: Option<HeroId>,
+    /// At most so many `feed` events a second.
+    #[param(minimum = 1, maximum = 50, default = 10)]
+    max_rate: Option<u8>,
+}
+
+impl FromPairs for WatchParams {
+    fn from_pairs(mut pairs: Pairs) -> Result<Self, Problem> {
+        let status = pairs.many("status", str::parse);
+        let hero_id = pairs.one("hero_id", str::parse);
+        let max_rate = pairs.one("max_rate", |text| client::rate(text.parse().unwrap_or_default()));
+        pairs.finish(|| Some(Self { status, hero_id, max_rate }))
+    }
+}
+
+/// Listen to the orders of a hero
+///
+/// The same frames as on the hero's WebSocket, as Server-Sent Events: `welcome`, `order`, `deleted`, `resync`, `reconnect`. `event` is
+/// the frame's `type`, `data` the frame, `id` its `cursor`. A browser's `EventSource` comes back by itself and misses nothing.
+#[utoipa::path(
+    get, path = "/heroes/{id}/events", tag = "heroes", operation_id = "listen_to_hero",
+    params(("id" = HeroId, Path, description = "Whose."), ResumeParams,
+        ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that is known.")),
+    responses((status = 200, description = "Events, until one side closes.", body = String, content_type = "text/event-stream"), OfListening),
+)]
+pub async fn of_hero(
+    State(state): State<AppState>,
+    Id(id): Id<HeroId>,
+    Params(ResumeParams { cursor }): Params<ResumeParams>,
+    LastEventId(last): LastEventId,
+    Extension(Cut(cut)): Extension<Cut>,
+) -> Result<Response, Refusal> {
+    Ok(open(state, Subject::Hero(id, last.or(cursor)), cut).await?)
+}
+
+/// Listen to the orders of every hero
+///
+/// `welcome`, then `feed` events: the newest state of every order that changed since the last one, and how many orders stand where.
+/// What is missed between two streams is not told again.
+#[utoipa::path(
+    get, path = "/events", tag = "orders", operation_id = "listen_to_all", params(WatchParams),
+    responses((status = 200, description = "Events, until one side closes.", body = String, content_type = "text/event-stream"), OfWatching),
+)]
+pub async fn of_all(
+    State(state): State<AppState>,
+    Params(WatchParams { status, hero_id, max_rate }): Params<WatchParams>,
+    Extension(Cut(cut)): Extension<Cut>,
+) -> Result<Response, Refusal> {
+    let watch = Watch { status, hero_id, ..Watch::all(max_rate) };
+    Ok(open(state, Subject::All(watch), cut).await?)
+}

@@ -1,0 +1,65 @@
+//! How a client comes in, by WebSocket or for an event stream: everything that can be refused is refused here.
+
+use galley_protocol::{HeroId, Problem, ProblemType, ResumeCursor};
+use galley_store::{Snapshot, SnapshotRequest};
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::hub::{Outbox, Place, TooMany};
+use crate::state::AppState;
+
+/// What a refused client is told to wait.
+const RETRY_AFTER_MS: u64 = 5_000;
+
+/// A client that has come in.
+#[derive(Debug)]
+pub struct Entered {
+    /// Its place in the hub.
+    pub place: Place,
+    /// Who it is.
+    pub role: Role,
+    /// The gateway does not leave before this is gone.
+    pub token: TaskTrackerToken,
+}
+
+/// Who a client is.
+#[derive(Debug)]
+pub enum Role {
+    /// A hero, with what the welcome tells.
+    Hero(Box<Snapshot>),
+    /// Staff.
+    Staff,
+}
+
+impl Role {
+    /// The hero.
+    pub fn hero_id(&self) -> Option<HeroId> {
+        match self {
+            Self::Hero(snapshot) => Some(snapshot.hero.id),
+            Self::Staff => None,
+        }
+    }
+}
+
+/// Lets a client in: a hero's, or staff's.
+///
+/// # Errors
+/// `too-many-sockets`, `draining`, `hero-not-found`, or the database is away.
+pub async fn enter(state: &AppState, hero_id: Option<HeroId>, since: Option<ResumeCursor>) -> Result<Entered, Problem> {
+    let token = state.sockets.token();
+    // Join first, read then: what happens in between waits in the outbox.
+    let outbox = Outbox::new(state.config.send_queue);
+    let place = state.hub.join(hero_id, state.config.max_sockets_per_hero, outbox).map_err(|TooMany| {
+        Problem::new(ProblemType::TooManySockets)
+            .with_detail("this hero holds as many sockets as it may")
+            .with_retry_after(RETRY_AFTER_MS)
+    })?;
+    // Checked after joining: a socket that joined before the gateway began to leave is told to leave.
+    if state.readiness.is_draining() {
+        return Err(Problem::new(ProblemType::Draining).with_retry_after(RETRY_AFTER_MS));
+    }
+    let role = match hero_id {
+        Some(hero_id) => Role::Hero(Box::new(state.desk.snapshot(SnapshotRequest { hero_id, since }).await?)),
+        None => Role::Staff,
+    };
+    Ok(Entered { place, role, token })
+}

@@ -1,0 +1,154 @@
+//! The wire of an event stream (WHATWG HTML, "Server-sent events"): the body of an answer that does not end.
+//!
+//! The session's task writes chunks, the connection takes them; one chunk waits between the two. Chunks are small, because a
+//! chunk that was taken is all that is seen of a peer's progress. That is also why this is not axum's own `Sse`, which makes one
+//! chunk of each event, however large.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use futures_util::stream;
+use galley_protocol::close::CloseCode;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::wire::{Closed, Frame, STALLED, Wire, count_frame};
+use crate::hub::Outbox;
+
+/// The most bytes that the connection takes at once.
+const CHUNK: usize = 4 * 1_024;
+
+/// The writing end of an event stream.
+#[derive(Debug)]
+pub struct EventStream {
+    gathered: BytesMut,
+    chunks: mpsc::Sender<Bytes>,
+    /// Told of every chunk that was taken: a client of an event stream gives no other sign of life.
+    outbox: Arc<Outbox>,
+}
+
+impl EventStream {
+    /// An event stream, and the body that carries it.
+    pub fn open(outbox: Arc<Outbox>) -> (Self, Body) {
+        let (chunks, mut taken) = mpsc::channel(1);
+        let body = stream::poll_fn(move |context| taken.poll_recv(context).map(|chunk| chunk.map(Ok::<Bytes, Infallible>)));
+        (Self { gathered: BytesMut::new(), chunks, outbox }, Body::from_stream(body))
+    }
+
+    /// Waits until nobody takes anything any more. Safe to drop while it waits.
+    pub async fn gone(&self) {
+        self.chunks.closed().await;
+    }
+
+    /// Whether nobody takes anything any more.
+    pub fn is_gone(&self) -> bool {
+        self.chunks.is_closed()
+    }
+}
+
+impl Wire for EventStream {
+    async fn put(&mut self, frame: Frame) -> Result<(), Closed> {
+        count_frame(frame.text.len());
+        encode(&mut self.gathered, &frame);
+        if self.gathered.len() < CHUNK { Ok(()) } else { self.flush().await }
+    }
+
+    async fn flush(&mut self) -> Result<(), Closed> {
+        while !self.gathered.is_empty() {
+            let room = match timeout(STALLED, self.chunks.reserve()).await {
+                Ok(room) => room.map_err(|_| Closed::Gone)?,
+                Err(_) => return Err(Closed::With(CloseCode::TryLater)),
+            };
+            let size = self.gathered.len().min(CHUNK);
+            room.send(self.gathered.split_to(size).freeze());
+            self.outbox.heard();
+        }
+        // A burst's memory is not kept for the idle time after it.
+        self.gathered = BytesMut::new();
+        Ok(())
+    }
+
+    async fn ping(&mut self) -> Result<(), Closed> {
+        self.gathered.extend_from_slice(b":\n\n");
+        self.flush().await
+    }
+}
+
+/// Frames are one line of JSON, so that one `data` field holds a frame.
+fn encode(gathered: &mut BytesMut, Frame { kind, cursor, retry, text }: &Frame) {
+    gathered.reserve(text.len() + 96);
+    let write = |gathered: &mut BytesMut, line: std::fmt::Arguments<'_>| {
+        gathered.write_fmt(line).expect("writing to memory does not fail");
+    };
+    write(gathered, format_args!("event: {kind}\n"));
+    if let Some(cursor) = cursor {
+        write(gathered, format_args!("id: {cursor}\n"));
+    }
+    if let Some(retry) = retry {
+        write(gathered, format_args!("retry: {}\n", retry.as_millis()));
+    }
+    gathered.extend_from_slice(b"data: ");
+    gathered.extend_from_slice(text);
+    gathered.extend_from_slice(b"\n\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use axum::body::to_bytes;
+    use galley_protocol::close::CloseCode;
+    use galley_protocol::frame::ServerFrame;
+    use tokio::time::Instant;
+
+    use super::{CHUNK, EventStream};
+    use crate::hub::Outbox;
+    use crate::session::wire::{Closed, Frame, STALLED, Wire as _};
+
+    fn frame(size: usize) -> Frame {
+        let text = format!("\"{}\"", "x".repeat(size)).into();
+        Frame { kind: "order", cursor: "r5.7".parse().ok(), retry: None, text }
+    }
+
+    #[tokio::test]
+    async fn an_event_looks_like_this_for_ever() {
+        let (mut wire, body) = EventStream::open(Arc::new(Outbox::new(1)));
+        let reconnect = Frame::from(&ServerFrame::Reconnect { after_ms: 9 });
+        wire.put(Frame { retry: Some(Duration::from_millis(9)), ..reconnect }).await.expect("room");
+        wire.put(frame(1)).await.expect("room");
+        wire.ping().await.expect("room");
+        drop(wire);
+        let whole = to_bytes(body, 1_000).await.expect("a short body");
+        let golden = "event: reconnect\nretry: 9\ndata: {\"type\":\"reconnect\",\"after_ms\":9}\n\n\
+                      event: order\nid: r5.7\ndata: \"x\"\n\n:\n\n";
+        assert_eq!(whole, golden);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_nothing_is_given_up_and_one_that_takes_little_is_not() {
+        let (mut wire, body) = EventStream::open(Arc::new(Outbox::new(1)));
+        let began = Instant::now();
+        assert_eq!(wire.put(frame(10 * CHUNK)).await, Err(Closed::With(CloseCode::TryLater)));
+        assert_eq!(began.elapsed(), STALLED);
+        drop(body);
+        assert_eq!(wire.flush().await, Err(Closed::Gone));
+
+        let (mut wire, body) = EventStream::open(Arc::new(Outbox::new(1)));
+        let reading = tokio::spawn(async move {
+            let mut body = body.into_data_stream();
+            let mut read = 0;
+            while let Some(chunk) = futures_util::StreamExt::next(&mut body).await {
+                read += chunk.expect("no error").len();
+                tokio::time::advance(STALLED.mul_f64(0.9)).await;
+            }
+            read
+        });
+        wire.put(frame(10 * CHUNK)).await.expect("it is taken in time");
+        drop(wire);
+        assert!(reading.await.expect("no panic") > 10 * CHUNK);
+    }
+}

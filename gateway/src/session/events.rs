@@ -1,0 +1,74 @@
+//! One event stream, from its welcome to its end.
+
+use std::time::Duration;
+
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use galley_protocol::close::CloseCode;
+use galley_protocol::frame::Watch;
+use galley_protocol::{HeroId, Problem, ResumeCursor};
+use rand::RngExt as _;
+use tokio_util::sync::CancellationToken;
+
+use super::entrance::enter;
+use super::event_stream::EventStream;
+use super::stream::Stream;
+use super::wire::{Closed, Frame, say};
+use crate::state::AppState;
+
+/// When a client shall come back whose stream was cut, in milliseconds: each at its own moment, so that those of a gateway that
+/// died do not come all at once.
+const RETRY_MS: std::ops::Range<u64> = 1_000..3_000;
+/// Proxies of the nginx kind must pass every event on as it comes.
+const UNBUFFERED: (HeaderName, HeaderValue) = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+
+/// What an event stream tells.
+#[derive(Debug)]
+pub enum Subject {
+    /// The orders of a hero, from a cursor on.
+    Hero(HeroId, Option<ResumeCursor>),
+    /// The staff feed.
+    All(Watch),
+}
+
+/// Opens an event stream. `cut` cuts its connection, which must be done when it takes nothing any more.
+///
+/// # Errors
+/// Whatever keeps a client out.
+pub async fn open(state: AppState, subject: Subject, cut: CancellationToken) -> Result<Response, Problem> {
+    let (hero_id, since, watch) = match subject {
+        Subject::Hero(hero_id, since) => (Some(hero_id), since, None),
+        Subject::All(watch) => (None, None, Some(watch)),
+    };
+    let entered = enter(&state, hero_id, since).await?;
+    let (mut wire, body) = EventStream::open(entered.place.outbox().clone());
+    let (mut stream, welcome) = Stream::begin(state.clone(), entered);
+    if let Some(watch) = watch {
+        stream.watch(watch, None);
+    }
+    state.sockets.spawn(async move {
+        let closed = run(stream, welcome, &mut wire).await;
+        closed.count();
+        // After a goodbye the body just ends. A connection that is stuck would never come to the end of the body.
+        if closed != Closed::With(CloseCode::Restart) && !wire.is_gone() {
+            cut.cancel();
+        }
+    });
+    let kind = (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    let fresh = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(([kind, fresh, UNBUFFERED], body).into_response())
+}
+
+async fn run(mut stream: Stream, welcome: Frame, wire: &mut EventStream) -> Closed {
+    let retry = Duration::from_millis(rand::rng().random_range(RETRY_MS));
+    let mut said = say(wire, Frame { retry: Some(retry), ..welcome }).await;
+    loop {
+        if let Err(closed) = said {
+            return closed;
+        }
+        said = tokio::select! {
+            () = wire.gone() => Err(Closed::Gone),
+            event = stream.next() => stream.say(event, wire).await,
+        };
+    }
+}

@@ -1,0 +1,202 @@
+//! What the gateway says of itself to one client, whatever the wire: updates, resyncs, the staff feed, the goodbye.
+//!
+//! A session waits for the next event, beside whatever else it waits for, and has the stream say it on its wire. The stream
+//! holds no lock while it waits, and a client that does not read costs only its own outbox.
+
+use std::pin::Pin;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use galley_protocol::close::CloseCode;
+use galley_protocol::frame::{Resume, ServerFrame, Totals, Watch};
+use galley_protocol::{HeroId, ResumeCursor, Timestamp};
+use tokio::time::{Instant, Sleep};
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::catch_up::{CatchUp, Page};
+use super::entrance::{Entered, Role};
+use super::welcome::welcome;
+use super::wire::{Closed, Frame, Wire, say};
+use crate::feed::Watcher;
+use crate::hub::{Out, Place};
+use crate::metrics;
+use crate::state::AppState;
+
+/// Updates gathered into one write.
+const MAX_GATHERED: usize = 64;
+
+/// What the gateway says of itself to one client.
+pub struct Stream {
+    state: AppState,
+    place: Place,
+    hero_id: Option<HeroId>,
+    catch_up: Option<Box<CatchUp>>,
+    watcher: Option<Box<Watcher>>,
+    leaving: Option<Pin<Box<Sleep>>>,
+    _token: TaskTrackerToken,
+}
+
+/// What is to be said next.
+#[derive(Debug)]
+pub enum Event {
+    /// From the outbox.
+    Out(Out),
+    /// A page of a resync, or why there is none.
+    Page(Result<Page, Closed>),
+    /// The next `feed` frame may go out.
+    Tick(Instant),
+    /// The moment to leave has come.
+    Left,
+}
+
+impl Stream {
+    /// The stream of a client that came in, and its first frame.
+    pub fn begin(state: AppState, Entered { place, role, token }: Entered) -> (Self, Frame) {
+        if let Role::Hero(snapshot) = &role {
+            let verdict = match snapshot.resume {
+                Resume::Fresh => "fresh",
+                Resume::Resumed => "resumed",
+                Resume::Resynced => "resynced",
+            };
+            ::metrics::counter!(metrics::RESUMES, "verdict" => verdict).increment(1);
+            place.outbox().know(snapshot.rest.unwrap_or(snapshot.cursor));
+            // What did not fit into the welcome follows in resyncs.
+            if snapshot.rest.is_some() {
+                place.outbox().fall_behind(snapshot.rest);
+            }
+        }
+        let hero_id = role.hero_id();
+        let stream = Self { state, place, hero_id, catch_up: None, watcher: None, leaving: None, _token: token };
+        (stream, welcome(&role))
+    }
+
+    /// Whose stream this is; nobody's when it is staff's.
+    pub fn hero_id(&self) -> Option<HeroId> {
+        self.hero_id
+    }
+
+    /// The peer lives.
+    pub fn heard(&self) {
+        self.place.outbox().heard();
+    }
+
+    /// Sends the staff feed from now on. The client was told these totals, if any.
+    pub fn watch(&mut self, watch: Watch, told: Option<Totals>) {
+        self.watcher = Some(Box::new(self.state.hub.feed().watch(watch, told)));
+    }
+
+    /// Waits for the next event. Safe to drop while it waits.
+    pub async fn next(&mut self) -> Event {
+        let outbox = self.place.outbox();
+        tokio::select! {
+            out = outbox.next(), if self.catch_up.is_none() => Event::Out(out),
+            out = outbox.next_urgent(), if self.catch_up.is_some() => Event::Out(out),
+            page = page(&mut self.catch_up), if self.catch_up.is_some() => Event::Page(page),
+            tick = tick(&mut self.watcher), if self.watcher.is_some() => Event::Tick(tick),
+            () = leave(&mut self.leaving), if self.leaving.is_some() => Event::Left,
+        }
+    }
+
+    /// Says it.
+    ///
+    /// # Errors
+    /// When the session is to end.
+    pub async fn say(&mut self, event: Event, wire: &mut impl Wire) -> Result<(), Closed> {
+        match event {
+            Event::Out(out) => self.out(out, wire).await,
+            Event::Page(page) => self.page(page?, wire).await,
+            Event::Tick(tick) => self.feed(tick, wire).await,
+            Event::Left => Err(Closed::With(CloseCode::Restart)),
+        }
+    }
+
+    /// Does what the outbox says; of frames, all that wait go in few writes.
+    async fn out(&mut self, out: Out, wire: &mut impl Wire) -> Result<(), Closed> {
+        let mut next = Some(out);
+        let mut gathered = 0;
+        let mut oldest = None;
+        while let Some(Out::Frame(update)) = next {
+            oldest = oldest.or(Some(update.cursor.time));
+            wire.put(Frame::from(update)).await?;
+            gathered += 1;
+            next = if gathered < MAX_GATHERED { self.place.outbox().try_next() } else { None };
+        }
+        wire.flush().await?;
+        if let Some(oldest) = oldest {
+            ::metrics::histogram!(metrics::PUSH_LAG_SECONDS).record(seconds_since(oldest));
+        }
+        match next {
+            Some(other) => self.obey(other, wire).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn obey(&mut self, out: Out, wire: &mut impl Wire) -> Result<(), Closed> {
+        match out {
+            Out::Frame(update) => say(wire, Frame::from(update)).await,
+            Out::Resync(since) => {
+                self.resync(since);
+                Ok(())
+            }
+            Out::Ping => wire.ping().await,
+            Out::Leave(after) => {
+                self.leaving = Some(Box::pin(tokio::time::sleep(after)));
+                let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+                let reconnect = Frame::from(&ServerFrame::Reconnect { after_ms });
+                say(wire, Frame { retry: Some(after), ..reconnect }).await
+            }
+            Out::Abandon => Err(Closed::Gone),
+        }
+    }
+
+    fn resync(&mut self, since: ResumeCursor) {
+        let desk = self.state.desk.clone();
+        self.catch_up = self.hero_id.map(|hero_id| Box::new(CatchUp::begin(desk, hero_id, since)));
+    }
+
+    async fn page(&mut self, Page { frame, done }: Page, wire: &mut impl Wire) -> Result<(), Closed> {
+        if let Some(frame) = frame {
+            ::metrics::counter!(metrics::RESYNCS).increment(1);
+            say(wire, frame).await?;
+        }
+        if let Some(cursor) = done {
+            self.place.outbox().know(cursor);
+            self.catch_up = None;
+        }
+        Ok(())
+    }
+
+    async fn feed(&mut self, tick: Instant, wire: &mut impl Wire) -> Result<(), Closed> {
+        let Some(watcher) = &mut self.watcher else { return Ok(()) };
+        match watcher.frame(tick, &self.state.totals, &self.state.desk).await {
+            Some(text) => say(wire, Frame { kind: "feed", cursor: None, retry: None, text }).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// By this machine's clock, which may be a little off the database's: never less than nothing.
+fn seconds_since(commit: Timestamp) -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let commit = Duration::from_millis(u64::try_from(commit.millis()).unwrap_or(0));
+    now.saturating_sub(commit).as_secs_f64()
+}
+
+async fn page(catch_up: &mut Option<Box<CatchUp>>) -> Result<Page, Closed> {
+    match catch_up {
+        Some(catch_up) => catch_up.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn tick(watcher: &mut Option<Box<Watcher>>) -> Instant {
+    match watcher {
+        Some(watcher) => watcher.tick().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn leave(leaving: &mut Option<Pin<Box<Sleep>>>) {
+    if let Some(moment) = leaving {
+        moment.await;
+    }
+}

@@ -1,0 +1,25 @@
+//! The first frame.
+
+use galley_protocol::frame::{Resume, ServerFrame, Welcome};
+use galley_protocol::words;
+
+use super::entrance::Role;
+use super::wire::Frame;
+
+/// The first frame.
+pub fn welcome(role: &Role) -> Frame {
+    let welcome = match role {
+        Role::Staff => {
+            Welcome { hero: None, resume: Resume::Fresh, orders: &[], deleted: &[], cursor: None, help: words::STAFF_HELP }
+        }
+        Role::Hero(snapshot) => Welcome {
+            hero: Some(&snapshot.hero),
+            resume: snapshot.resume,
+            orders: &snapshot.orders,
+            deleted: &snapshot.deleted,
+            cursor: Some(snapshot.rest.unwrap_or(snapshot.cursor)),
+            help: words::HELP,
+        },
+    };
+    Frame::from(&ServerFrame::Welcome(welcome))
+}

@@ -1,0 +1,86 @@
+//! What a stream needs of the wire that carries its frames: a WebSocket, or the body of an event stream.
+
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use galley_protocol::close::CloseCode;
+use galley_protocol::frame::ServerFrame;
+use galley_protocol::{ResumeCursor, Update};
+
+use crate::metrics;
+
+/// A peer whose connection takes no byte for so long is closed with 1013. The kernel takes bytes again when a third of its send
+/// buffer is free: so a peer must read about 2 KiB a second.
+pub const STALLED: Duration = Duration::from_secs(10);
+
+/// Carries frames to one client.
+pub trait Wire: Send {
+    /// Gathers a frame for the next flush.
+    fn put(&mut self, frame: Frame) -> impl Future<Output = Result<(), Closed>> + Send;
+    /// Sends what was gathered.
+    fn flush(&mut self) -> impl Future<Output = Result<(), Closed>> + Send;
+    /// Sends something that finds out whether the peer lives.
+    fn ping(&mut self) -> impl Future<Output = Result<(), Closed>> + Send;
+}
+
+/// A frame on its way.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// Its `type`.
+    pub kind: &'static str,
+    /// Where a client resumes that has it.
+    pub cursor: Option<ResumeCursor>,
+    /// When a client shall come back whose stream has ended.
+    pub retry: Option<Duration>,
+    /// One line of JSON.
+    pub text: Bytes,
+}
+
+/// Why a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// The peer closed; the handshake is to be finished.
+    ByPeer,
+    /// The peer is gone; there is nobody to tell.
+    Gone,
+    /// This side closes.
+    With(CloseCode),
+}
+
+impl From<&ServerFrame<'_>> for Frame {
+    fn from(frame: &ServerFrame<'_>) -> Self {
+        Self { kind: frame.kind(), cursor: frame.cursor(), retry: None, text: frame.encode().into() }
+    }
+}
+
+impl From<Update> for Frame {
+    fn from(update: Update) -> Self {
+        let kind = if update.status.is_some() { "order" } else { "deleted" };
+        Self { kind, cursor: Some(update.cursor), retry: None, text: update.frame }
+    }
+}
+
+impl Closed {
+    /// Counts the end of a session.
+    pub fn count(self) {
+        let code = match self {
+            Self::Gone => 0,
+            Self::ByPeer => CloseCode::Normal.code(),
+            Self::With(code) => code.code(),
+        };
+        ::metrics::counter!(metrics::SOCKETS_CLOSED, "code" => code.to_string()).increment(1);
+    }
+}
+
+/// Sends a frame at once.
+pub async fn say(wire: &mut impl Wire, frame: Frame) -> Result<(), Closed> {
+    wire.put(frame).await?;
+    wire.flush().await
+}
+
+/// Counts a frame that goes out.
+pub fn count_frame(bytes: usize) {
+    ::metrics::counter!(metrics::FRAMES_OUT).increment(1);
+    ::metrics::counter!(metrics::BYTES_OUT).increment(bytes as u64);
+}

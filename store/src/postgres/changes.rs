@@ -1,0 +1,117 @@
+//! What changed since a cursor. One statement reads orders and deletions, so that each order is in one of both; the time it
+//! tells is older than what it reads.
+//!
+//! Orders are found from the floor of the cursor on by their id, deletions by indexes of their own: the floor of a cursor
+//! says nothing about what may still be deleted. Deletions are materialized before anything is asked of their
+//! ids: else the planner walks all orders by their id, in the hope of meeting enough deletions.
+
+use galley_protocol::ResumeCursor;
+use sqlx::postgres::PgRow;
+use time::OffsetDateTime;
+
+use super::{Postgres, index};
+use crate::StoreError;
+use crate::changes::{CHANGES_PAGE, Changed, Changes, ChangesOfAll, ChangesRequest, margin_before};
+use crate::rows::{changed_time, get, order, order_columns, time};
+
+impl Postgres {
+    pub(super) async fn read_changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
+        let floor = self.floor.get();
+        let heroes: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
+        let since: Vec<OffsetDateTime> = requests.iter().map(|request| margin_before(request.since).into()).collect();
+        let from: Vec<i64> = requests.iter().map(|request| request.from(floor)).collect();
+        let after: Vec<i64> = requests.iter().map(|request| request.after.map_or(0, i64::from)).collect();
+        let rows = self.rows(|| {
+            sqlx::query(concat!(
+                "/* changes */
+                 select asked.n, date_trunc('milliseconds', now()) as moment, changed.*
+                 from unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::bigint[])
+                     with ordinality as asked(hero_id, since, from_id, after, n)
+                 left join lateral (
+                     (select ",
+                order_columns!(),
+                ", false as deleted from orders
+                      where orders.hero_id = asked.hero_id and orders.id >= asked.from_id and orders.deleted_time is null
+                        and ",
+                changed_time!(),
+                " >= asked.since
+                      order by orders.id limit $5)
+                     union all
+                     (with gone as materialized (
+                          select ",
+                order_columns!(),
+                ", true as deleted from orders
+                          where orders.hero_id = asked.hero_id and orders.deleted_time >= asked.since
+                            and orders.deleted_time is not null
+                      ) select * from gone where id > asked.after order by id limit $5)
+                     order by id limit $5
+                 ) as changed on true
+                 order by asked.n, changed.id"
+            ))
+            .bind(&heroes)
+            .bind(&since)
+            .bind(&from)
+            .bind(&after)
+            .bind(limit(CHANGES_PAGE + 1))
+        });
+        let rows = rows.await?;
+        let Some(first) = rows.first() else { return Ok(Vec::new()) };
+        let cursor = ResumeCursor { time: time(first, "moment")?, floor };
+        let mut read = vec![Vec::new(); requests.len()];
+        for row in &rows {
+            if let Some(read) = read.get_mut(index(get(row, "n")?)?) {
+                read.extend(changed(row)?);
+            }
+        }
+        Ok(read.into_iter().map(|read| Changes::page(read, cursor)).collect())
+    }
+
+    pub(super) async fn read_changes_of_all(&self, since: ResumeCursor, at_most: usize) -> Result<ChangesOfAll, StoreError> {
+        let floor = self.floor.get();
+        let rows = self.rows(|| {
+            sqlx::query(concat!(
+                "/* changes_of_all */
+                 select clock.moment, changed.*
+                 from (select date_trunc('milliseconds', now()) as moment) as clock
+                 left join (
+                     (select ",
+                order_columns!(),
+                ", false as deleted from orders
+                      where orders.id >= $1 and orders.deleted_time is null and ",
+                changed_time!(),
+                " >= $2
+                      order by orders.id desc limit $3)
+                     union all
+                     (with gone as materialized (
+                          select ",
+                order_columns!(),
+                ", true as deleted from orders
+                          where orders.deleted_time >= $2 and orders.deleted_time is not null
+                      ) select * from gone order by id desc limit $3)
+                     order by id desc limit $3
+                 ) as changed on true
+                 order by changed.id desc"
+            ))
+            .bind(since.floor.min(floor).get())
+            .bind(OffsetDateTime::from(margin_before(since)))
+            .bind(limit(at_most))
+        });
+        let rows = rows.await?;
+        let first = rows.first().ok_or_else(|| StoreError::Failed("no time of the database".to_owned()))?;
+        let cursor = ResumeCursor { time: time(first, "moment")?, floor };
+        let read = rows.iter().filter_map(|row| changed(row).transpose()).collect::<Result<Vec<_>, _>>()?;
+        Ok(ChangesOfAll::new(read, cursor))
+    }
+}
+
+pub(super) fn limit(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Nothing for the row of a request that has no changes.
+pub(super) fn changed(row: &PgRow) -> Result<Option<Changed>, StoreError> {
+    match get::<Option<bool>>(row, "deleted")? {
+        Some(deleted) => Ok(Some(Changed::of(order(row)?, deleted))),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,102 @@
+//! What changed since a cursor. One statement a request reads orders and deletions, so that each order is in one of both;
+//! the time is taken first.
+//!
+//! Orders are found from the floor of the cursor on by their id, deletions by indexes of their own: the floor of a cursor
+//! says nothing about what may still be deleted. The statements name them: else the planner walks the orders by their id, all
+//! of them, in the hope of meeting enough deletions.
+
+use galley_protocol::{ResumeCursor, Timestamp};
+use sqlx::sqlite::SqliteRow;
+
+use super::Sqlite;
+use super::session::now;
+use crate::StoreError;
+use crate::changes::{CHANGES_PAGE, Changed, Changes, ChangesOfAll, ChangesRequest, margin_before};
+use crate::rows::{changed_time, get, order, order_columns};
+
+impl Sqlite {
+    pub(super) async fn read_changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
+        let cursor = self.present()?;
+        let mut answers = Vec::with_capacity(requests.len());
+        for request in requests {
+            let rows = self.read(
+                sqlx::query(concat!(
+                    "/* changes */
+                     select * from (
+                         select ",
+                    order_columns!(),
+                    ", false as deleted from orders
+                         where orders.hero_id = ?1 and orders.id >= ?2 and orders.deleted_time is null
+                           and ",
+                    changed_time!(),
+                    " >= ?4
+                         order by orders.id limit ?5
+                     )
+                     union all
+                     select * from (
+                         select ",
+                    order_columns!(),
+                    ", true as deleted from orders indexed by orders_deleted
+                         where orders.hero_id = ?1 and orders.id > ?3 and orders.deleted_time >= ?4
+                         order by orders.id limit ?5
+                     )
+                     order by id limit ?5"
+                ))
+                .bind(request.hero_id.get())
+                .bind(request.from(cursor.floor))
+                .bind(request.after.map_or(0, i64::from))
+                .bind(margin_before(request.since).millis())
+                .bind(limit(CHANGES_PAGE + 1)),
+            );
+            let read = rows.await?.iter().map(changed).collect::<Result<Vec<_>, _>>()?;
+            answers.push(Changes::page(read, cursor));
+        }
+        Ok(answers)
+    }
+
+    pub(super) async fn read_changes_of_all(&self, since: ResumeCursor, at_most: usize) -> Result<ChangesOfAll, StoreError> {
+        let cursor = self.present()?;
+        let rows = self.read(
+            sqlx::query(concat!(
+                "/* changes_of_all */
+                 select * from (
+                     select ",
+                order_columns!(),
+                ", false as deleted from orders
+                     where orders.id >= ?1 and orders.deleted_time is null and ",
+                changed_time!(),
+                " >= ?2
+                     order by orders.id desc limit ?3
+                 )
+                 union all
+                 select * from (
+                     select ",
+                order_columns!(),
+                ", true as deleted from orders indexed by orders_deleted_lately where orders.deleted_time >= ?2
+                     order by orders.id desc limit ?3
+                 )
+                 order by id desc limit ?3"
+            ))
+            .bind(since.floor.min(cursor.floor).get())
+            .bind(margin_before(since).millis())
+            .bind(limit(at_most)),
+        );
+        let read = rows.await?.iter().map(changed).collect::<Result<Vec<_>, _>>()?;
+        Ok(ChangesOfAll::new(read, cursor))
+    }
+
+    /// The cursor of what is read from now on.
+    pub(super) fn present(&self) -> Result<ResumeCursor, StoreError> {
+        let floor = self.floor.get();
+        let time = Timestamp::from_millis(now()).map_err(|error| StoreError::Failed(error.to_string()))?;
+        Ok(ResumeCursor { time, floor })
+    }
+}
+
+pub(super) fn limit(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+pub(super) fn changed(row: &SqliteRow) -> Result<Changed, StoreError> {
+    Ok(Changed::of(order(row)?, get(row, "deleted")?))
+}

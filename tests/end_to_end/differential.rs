@@ -1,0 +1,125 @@
+//! A socket and an event stream tell the same.
+
+use std::collections::BTreeMap;
+
+use galley_tests::json::{id, text, version};
+use galley_tests::{Client, Events, Seen, Socket, StackBuilder, until};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::Value;
+
+/// The same steps in every run; what processes make of them in time differs.
+const SEED: u64 = 7;
+const STEPS: usize = 150;
+
+on_both_deployments![a_socket_and_an_event_stream_tell_the_same];
+
+/// One way of listening.
+enum Wire {
+    Socket(Socket),
+    Events(Events),
+}
+
+/// Who listens to a hero, with what it has heard.
+struct Listener {
+    wire: Wire,
+    seen: Seen,
+    cursor: String,
+    /// Every frame after the welcome.
+    heard: Vec<Value>,
+}
+
+impl Listener {
+    fn new(wire: Wire) -> Self {
+        let mut listener = Self { wire, seen: Seen::default(), cursor: String::new(), heard: Vec::new() };
+        listener.take_welcome();
+        listener
+    }
+
+    fn take_welcome(&mut self) {
+        let welcome = match &self.wire {
+            Wire::Socket(socket) => &socket.welcome,
+            Wire::Events(events) => &events.welcome,
+        };
+        self.seen.learn(welcome);
+        text(welcome, "cursor").clone_into(&mut self.cursor);
+    }
+
+    /// Takes what has come.
+    fn catch_up(&mut self) {
+        while let Some(frame) = match &mut self.wire {
+            Wire::Socket(socket) => socket.try_next(),
+            Wire::Events(events) => events.try_next(),
+        } {
+            self.seen.learn(&frame);
+            text(&frame, "cursor").clone_into(&mut self.cursor);
+            self.heard.push(frame);
+        }
+    }
+
+    /// Breaks off, and comes back with the last cursor.
+    async fn come_back(&mut self, client: &Client, hero: i64) {
+        self.catch_up();
+        let path = format!("/heroes/{hero}/events");
+        self.wire = match self.wire {
+            Wire::Socket(_) => Wire::Socket(client.resume(hero, &self.cursor).await),
+            Wire::Events(_) => {
+                let events = client.get(&path).header("Last-Event-ID", &self.cursor).listen().await;
+                Wire::Events(events.unwrap_or_else(|answer| panic!("{answer:?}")))
+            }
+        };
+        self.take_welcome();
+    }
+}
+
+async fn a_socket_and_an_event_stream_tell_the_same(stack: StackBuilder) {
+    let stack = stack.delay("0ms..50ms").start().await;
+    let client = stack.client();
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let path = format!("/heroes/{hero}/events");
+    // Two that stay, two that come and go at the same moments.
+    let mut listeners = Vec::new();
+    for _ in 0..2 {
+        listeners.push(Listener::new(Wire::Socket(client.connect(hero).await)));
+        listeners.push(Listener::new(Wire::Events(client.listen(&path).await)));
+    }
+    let mut random = StdRng::seed_from_u64(SEED);
+    let mut orders = Vec::new();
+    for _ in 0..STEPS {
+        match random.random_range(0..10) {
+            0..=5 => orders.push(id(&client.place(hero, meal).await)),
+            6..=8 if !orders.is_empty() => end(&client, orders[random.random_range(0..orders.len())], random.random()).await,
+            _ => {
+                for listener in &mut listeners[2..] {
+                    listener.come_back(&client, hero).await;
+                }
+            }
+        }
+        listeners.iter_mut().for_each(Listener::catch_up);
+    }
+    client.until_none(&["PENDING", "IN_PROGRESS"]).await;
+
+    let stored: BTreeMap<i64, (i64, String)> =
+        client.all("/orders").await.iter().map(|order| (id(order), (version(order), text(order, "status").to_owned()))).collect();
+    for (number, listener) in listeners.iter_mut().enumerate() {
+        until(&format!("listener {number} has seen everything"), async || {
+            listener.catch_up();
+            (listener.seen.orders() == stored).then_some(())
+        })
+        .await;
+    }
+    let [socket, events, ..] = &listeners[..] else { unreachable!("there are four") };
+    assert!(socket.heard.len() > STEPS / 2, "{} frames", socket.heard.len());
+    assert_eq!(socket.seen, events.seen);
+    let updates =
+        |listener: &Listener| listener.heard.iter().filter(|frame| frame["type"] != "resync").cloned().collect::<Vec<_>>();
+    if updates(socket).len() == socket.heard.len() && updates(events).len() == events.heard.len() {
+        assert_eq!(socket.heard, events.heard);
+    }
+}
+
+/// Cancels or deletes an order, whatever became of it meanwhile.
+async fn end(client: &Client, order: i64, cancel: bool) {
+    let answer = if cancel { client.cancel(order).await } else { client.delete(&format!("/orders/{order}")).await };
+    assert!([200, 204, 404, 409].contains(&answer.status), "{answer:?}");
+}

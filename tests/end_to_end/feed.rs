@@ -1,0 +1,83 @@
+//! The staff feed.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use galley_tests::json::{id, list};
+use galley_tests::{RedisServer, Seen, Stack, StackBuilder, within};
+use serde_json::{Value, json};
+
+const ORDERS: usize = 200;
+
+on_both_deployments![the_last_frame_after_a_burst_has_exact_totals];
+
+async fn the_last_frame_after_a_burst_has_exact_totals(stack: StackBuilder) {
+    let stack = stack.delay("0ms..100ms").start().await;
+    let client = stack.client();
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let mut events = client.listen("/events?max_rate=50").await;
+    assert_eq!(events.welcome["hero"], Value::Null);
+    let begin = events.until_type("feed").await;
+    assert_eq!((list(&begin, "orders").len(), &begin["totals"]), (0, &totals(0)));
+    let mut staff = client.connect_with("").await;
+    staff.reply(json!({"type": "watch"})).await;
+
+    join_all((0..ORDERS).map(|_| client.place(hero, meal))).await;
+    let by_events = async { hear_all(async || events.until_type("feed").await).await };
+    let by_socket = async { hear_all(async || staff.until_type("feed").await).await };
+    within("the end of the burst", async { tokio::join!(by_events, by_socket) }).await;
+}
+
+/// Hears `feed` frames until they have told the end of every order, and the totals say the same.
+async fn hear_all(mut next: impl AsyncFnMut() -> Value) {
+    let mut seen = Seen::default();
+    loop {
+        let frame = next().await;
+        seen.learn(&frame);
+        let completed = seen.orders().values().filter(|(_, status)| status == "COMPLETED").count();
+        if completed == ORDERS && frame["totals"] == totals(ORDERS) {
+            return;
+        }
+    }
+}
+
+fn totals(completed: usize) -> Value {
+    json!({"PENDING": 0, "IN_PROGRESS": 0, "COMPLETED": completed, "CANCELLED": 0})
+}
+
+#[tokio::test]
+async fn what_a_watcher_could_not_hear_comes_when_redis_is_back() {
+    let mut redis = RedisServer::start().await;
+    let stack = Stack::distributed().gateways(2).redis(redis.url()).delay("0s").start().await;
+    let (client, other) = (stack.client(), stack.client_of(1));
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let mut events = client.listen("/events").await;
+    let before = id(&client.place(hero, meal).await);
+    let mut missing = BTreeMap::from([(before, 3)]);
+    hear(&mut events, &mut missing).await;
+
+    redis.kill();
+    for _ in 0..3 {
+        let order = id(&other.place(hero, meal).await);
+        other.until_status(order, "COMPLETED").await;
+        missing.insert(order, 3);
+    }
+    let gone = *missing.keys().next().expect("there are three");
+    assert_eq!(other.delete(&format!("/orders/{gone}")).await.status, 204);
+    missing.insert(gone, 4);
+    redis.restart().await;
+    hear(&mut events, &mut missing).await;
+}
+
+/// Hears until each order was told in its version.
+async fn hear(events: &mut galley_tests::Events, missing: &mut BTreeMap<i64, i64>) {
+    let mut seen = Vec::new();
+    while !missing.is_empty() {
+        let frame = events.until_type("feed").await;
+        let orders = list(&frame, "orders").iter().map(|order| (id(order), order["version"].as_i64()));
+        let deleted = frame["deleted"].as_array().into_iter().flatten();
+        let deleted = deleted.map(|deleted| (deleted["order_id"].as_i64().expect("an id"), deleted["version"].as_i64()));
+        seen.extend(orders.chain(deleted));
+        missing.retain(|order, version| !seen.contains(&(*order, Some(*version))));
+    }
+}

@@ -4,6 +4,7 @@
 //! [`schedule`] of a seed says. Every request, answer and frame is [`record`]ed. Then everything is mended, the crowd must become
 //! quiet, and the [`checker`] holds the record against the [`stored`] orders.
 
+pub mod action;
 pub mod actor;
 pub mod breaker;
 pub mod checker;
@@ -12,6 +13,7 @@ pub mod disk;
 pub mod listener;
 pub mod meddler;
 pub mod picture;
+mod process;
 pub mod record;
 pub mod round;
 pub mod schedule;

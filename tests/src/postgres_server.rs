@@ -110,6 +110,8 @@ impl Account {
 fn launch(account: Option<Account>, port: u16, folder: &Path) -> Program {
     let mut command = run_as(account, "postgres");
     command.arg("-D").arg(data(folder)).args(["-p", &port.to_string(), "-k", "", "-c", "listen_addresses=127.0.0.1"]);
+    // It does not end before a connection whose client is cut off in the middle of its greeting: give such a client up soon.
+    command.args(["-c", "authentication_timeout=3s"]);
     Program::start("postgres", command.args(["-c", "fsync=off", "-c", "max_connections=50"]))
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use super::action::{Action, Step};
 use super::meddler::Meddler;
 use super::record::{Event, Recorder};
-use super::schedule::{Action, Step};
 use super::stage::{Servers, Stage};
 use crate::program::Signal;
 use crate::proxy::Ways;
@@ -149,7 +149,7 @@ impl Breaker {
 }
 
 fn free(servers: &Servers) {
-    use super::schedule::Link::{GatewaysToPostgres, GatewaysToRedis, WorkersToPostgres, WorkersToRedis};
+    use super::action::Link::{GatewaysToPostgres, GatewaysToRedis, WorkersToPostgres, WorkersToRedis};
     for link in [GatewaysToPostgres, WorkersToPostgres, GatewaysToRedis, WorkersToRedis] {
         servers.link(link).stall(Ways::default());
         servers.link(link).slow(Duration::ZERO);

@@ -13,7 +13,7 @@ use super::record::{Event, Recorder, Scene};
 use super::stored::{self, StoredOrder};
 use crate::Client;
 
-const HEROES: usize = 6;
+const HEROES: usize = 10;
 const LISTENERS_OF_EACH: usize = 2;
 /// The differences that are told when the crowd does not become quiet; more are left out.
 const MAX_TOLD: usize = 10;

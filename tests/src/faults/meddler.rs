@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::schedule::{Mischief, Obstacle};
+use super::action::{Mischief, Obstacle};
 
 /// Where the service keeps its things in Redis.
 const STREAM: &str = "galley:v1:orders:{00}";

@@ -4,25 +4,22 @@
 //! was done to the others. The last worker's clock is an hour ahead where `libfaketime` is installed: times come from the
 //! database alone, so nothing may depend on it.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Deployment;
+use super::action::{Link, Part};
 use super::disk::Disk;
-use super::schedule::{Link, Part};
+use super::process::Process;
 use crate::command_line::run;
 use crate::patience::until;
-use crate::port;
-use crate::program::{Signal, command, path_of};
-use crate::{Client, PostgresServer, Program, Proxy, RedisServer};
+use crate::program::Signal;
+use crate::{Client, PostgresServer, Proxy, RedisServer};
 
 const GATEWAYS: usize = 2;
 const WORKERS: usize = 2;
-const DELAY: &str = "0ms..300ms";
 
 /// Running programs and servers; all gone when dropped, programs first.
 #[derive(Debug)]
@@ -46,18 +43,6 @@ pub struct Servers {
     /// The bus.
     pub redis: RedisServer,
     links: [Proxy; 4],
-}
-
-#[derive(Debug)]
-struct Process {
-    name: String,
-    program: &'static str,
-    variables: Vec<(String, String)>,
-    url: Option<String>,
-    log: PathBuf,
-    running: Option<Program>,
-    /// It was asked to leave: it may end.
-    leaving: bool,
 }
 
 impl Stage {
@@ -136,8 +121,7 @@ impl Stage {
         if !process.is_running() {
             return Err(format!("{} has ended", process.name));
         }
-        process.running.iter_mut().for_each(|program| program.signal(signal));
-        process.leaving |= signal == Signal::TERM;
+        process.signal(signal);
         Ok(())
     }
 
@@ -148,11 +132,11 @@ impl Stage {
     pub fn revive(&mut self) -> Result<(), String> {
         let mut ended = Vec::new();
         for process in self.gateways.iter_mut().chain(&mut self.workers) {
-            if process.is_running() && !process.leaving {
-                process.running.iter_mut().for_each(|program| program.signal(Signal::CONT));
+            if process.is_wanted() {
+                process.signal(Signal::CONT);
                 continue;
             }
-            if process.running.is_some() && !process.leaving {
+            if process.has_failed() {
                 ended.push(process.name.clone());
             }
             process.end();
@@ -195,65 +179,6 @@ impl Servers {
             Link::WorkersToPostgres => &self.links[1],
             Link::GatewaysToRedis => &self.links[2],
             Link::WorkersToRedis => &self.links[3],
-        }
-    }
-}
-
-impl Process {
-    fn new(program: &'static str, number: usize, folder: &Path, variables: &[(&str, &str)]) -> Self {
-        let mut variables: Vec<(String, String)> =
-            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        variables.push(("GALLEY_PROCESSING_DELAY".to_owned(), DELAY.to_owned()));
-        variables.push(("GALLEY_DRAIN".to_owned(), "500ms".to_owned()));
-        let address = (program != "galley-worker").then(|| format!("127.0.0.1:{}", port::free()));
-        variables.extend(address.iter().map(|address| ("GALLEY_LISTEN".to_owned(), address.clone())));
-        let name = format!("{program}-{number}");
-        let log = folder.join(format!("{name}.log"));
-        let url = address.map(|address| format!("http://{address}"));
-        Self { name, program, variables, url, log, running: None, leaving: false }
-    }
-
-    fn start(&mut self) {
-        let mut command = command(path_of(self.program));
-        if self.program == "galley" {
-            command.arg("--no-seed");
-        }
-        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        self.running = Some(Program::start(&self.name, &mut command));
-        self.leaving = false;
-    }
-
-    fn is_running(&mut self) -> bool {
-        self.running.as_mut().is_some_and(Program::is_running)
-    }
-
-    fn end(&mut self) {
-        self.keep_log();
-        if let Some(mut program) = self.running.take() {
-            program.kill();
-        }
-    }
-
-    fn keep_log(&mut self) {
-        let Some(program) = &self.running else { return };
-        let file = OpenOptions::new().create(true).append(true).open(&self.log);
-        let kept = file.and_then(|mut file| writeln!(file, "{}", program.log()));
-        kept.unwrap_or_else(|error| panic!("{}: {error}", self.log.display()));
-    }
-
-    fn shift_clock(&mut self) {
-        let libraries = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
-        let mut libraries = libraries.map(|entry| entry.path().join("faketime/libfaketimeMT.so.1"));
-        let Some(library) = libraries.find(|path| path.exists()) else {
-            println!("there is no libfaketime: every clock is right");
-            return;
-        };
-        for (name, value) in [
-            ("LD_PRELOAD", library.display().to_string()),
-            ("FAKETIME", "+1h".to_owned()),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-        ] {
-            self.variables.push((name.to_owned(), value));
         }
     }
 }

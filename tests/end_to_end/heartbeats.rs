@@ -25,9 +25,9 @@ fn impatient(stack: StackBuilder) -> StackBuilder {
     stack.set("GALLEY_PING_INTERVAL", &millis(INTERVAL)).set("GALLEY_PONG_TIMEOUT", &millis(TIMEOUT))
 }
 
-async fn until_sockets(client: &Client, count: f64) {
+async fn until_sockets(client: &Client, count: u64) {
     let what = format!("{count} connected sockets");
-    until(&what, async || (client.metric("galley_sockets").await.to_bits() == count.to_bits()).then_some(())).await;
+    until(&what, async || (client.metric("galley_sockets").await == count).then_some(())).await;
 }
 
 async fn a_peer_that_answers_nothing_is_given_up_in_time(stack: StackBuilder) {
@@ -35,14 +35,14 @@ async fn a_peer_that_answers_nothing_is_given_up_in_time(stack: StackBuilder) {
     let client = stack.client();
     let (hero, _) = client.create_hero_and_meal().await;
     let mut socket = RawSocket::open(client.base(), hero, RECEIVE_BUFFER).await;
-    until_sockets(&client, 1.0).await;
+    until_sockets(&client, 1).await;
     let last_sign = Instant::now();
     socket.send(Opcode::TEXT, br#"{"type":"ping"}"#).await;
     within("the end", socket.until_gone()).await;
     let silent = last_sign.elapsed();
     assert!(silent >= INTERVAL + TIMEOUT, "given up after {silent:?}");
     assert!(silent < 10 * (INTERVAL + TIMEOUT), "given up after {silent:?} only");
-    until_sockets(&client, 0.0).await;
+    until_sockets(&client, 0).await;
 }
 
 async fn a_peer_that_was_stopped_is_given_up(stack: StackBuilder) {
@@ -53,9 +53,9 @@ async fn a_peer_that_was_stopped_is_given_up(stack: StackBuilder) {
     websocat.arg(client.socket_url(&format!("?hero_id={hero}"))).stdin(Stdio::piped());
     let mut peer = Program::start("websocat", &mut websocat);
     peer.line("welcome").await;
-    until_sockets(&client, 1.0).await;
+    until_sockets(&client, 1).await;
     peer.signal(Signal::STOP);
-    until_sockets(&client, 0.0).await;
+    until_sockets(&client, 0).await;
     peer.signal(Signal::CONT);
     peer.exit().await;
 }
@@ -66,7 +66,7 @@ async fn a_peer_that_only_answers_pings_stays(stack: StackBuilder) {
     let (hero, _) = client.create_hero_and_meal().await;
     let mut socket = RawSocket::open(client.base(), hero, RECEIVE_BUFFER).await;
     answer_pings(&mut socket, Opcode::PONG, b"").await;
-    until_sockets(&client, 1.0).await;
+    until_sockets(&client, 1).await;
 }
 
 async fn whatever_a_peer_sends_shows_that_it_lives(stack: StackBuilder) {

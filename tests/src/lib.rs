@@ -14,7 +14,6 @@ pub mod events;
 pub mod faults;
 pub mod follower;
 pub mod json;
-pub mod metrics;
 pub mod namespace;
 pub mod patience;
 pub mod picture;

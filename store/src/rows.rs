@@ -1,5 +1,6 @@
 //! What a row says, alike in both stores: the columns that are asked for, and what is made of them.
 
+use galley_protocol::frame::Totals;
 use galley_protocol::{
     Hero, HeroName, HeroRef, Meal, MealName, MealRef, Order, OrderView, Price, Reason, Status, Timestamp, Version,
 };
@@ -132,6 +133,15 @@ pub(crate) fn order_view(row: &impl Columns) -> Result<OrderView, StoreError> {
     let meal =
         MealRef { id: order.meal_id, name: parse::<String, MealName>(row, "meal_name")?, price: price(row, "meal_price")? };
     Ok(OrderView { order, hero, meal })
+}
+
+pub(crate) fn totals(row: &impl Columns) -> Result<Totals, StoreError> {
+    Ok(Totals {
+        pending: get(row, "pending")?,
+        in_progress: get(row, "in_progress")?,
+        completed: get(row, "completed")?,
+        cancelled: get(row, "cancelled")?,
+    })
 }
 
 fn price(row: &impl Columns, column: &str) -> Result<Price, StoreError> {

@@ -9,7 +9,7 @@ use galley_tests::json::text;
 use galley_tests::picture::News;
 use galley_tests::program::Signal;
 use galley_tests::{Client, Follower, Stack, Truth, until};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 const HEROES: usize = 200;
@@ -39,44 +39,54 @@ async fn ten_thousand_sockets_move_to_another_gateway_without_a_rush_and_miss_no
 
     let (tell, truth) = watch::channel(None);
     let doors = Arc::new(Semaphore::new(OPENING));
+    let (coming, mut arrived) = mpsc::channel(1);
     let mut clients = JoinSet::new();
     let opening = stream::iter(0..SOCKETS).map(|number| Follower::open(leaving.base(), heroes[number % HEROES], None));
     let mut opening = std::pin::pin!(opening.buffer_unordered(OPENING));
     while let Some(follower) = opening.next().await {
-        clients.spawn(obey(follower, staying.base().to_owned(), Arc::clone(&doors), truth.clone()));
+        clients.spawn(obey(follower, staying.base().to_owned(), Arc::clone(&doors), coming.clone(), truth.clone()));
     }
     let open = leaving.metric("galley_sockets").await;
-    assert_eq!(open, SOCKETS as u64, "sockets are open");
+    assert_eq!(open, SOCKETS as u64, "every socket is open");
+
+    drop(coming);
 
     let told = Instant::now();
     stack.gateways[0].program.signal(Signal::TERM);
     until_draining(&leaving).await;
     assert_takes_no_socket(&leaving, heroes[0]).await;
-    let placing = stream::iter(&heroes).map(|hero| staying.place(*hero, meal));
+    let placing = stream::iter(&heroes).map(|hero| staying.place_at_last(*hero, meal));
     assert_eq!(placing.buffer_unordered(4).count().await, HEROES);
     let status = stack.gateways[0].program.exit().await;
     assert_eq!(status.code(), Some(0), "left after {:?}", told.elapsed());
 
+    assert_eq!(arrived.recv().await, None, "nobody sends: the last one who was coming has arrived");
+    let back = staying.metric("galley_sockets").await;
     tell.send_replace(Some(Truth::settled(&staying, &heroes).await));
     let leaves = everybody(clients).await;
     assert_eq!(leaves.len(), SOCKETS);
     assert!(leaves.iter().all(|leave| leave.hint <= WINDOW), "each is to go within the window");
     let hints = most_in_a_second(leaves.iter().map(|leave| leave.hint));
     let closes = most_in_a_second(leaves.iter().map(|leave| leave.at.duration_since(told)));
-    let back = staying.metric("galley_sockets").await;
     let cut = leaves.iter().filter(|leave| leave.ended != Ended::With(1012)).count();
     println!("{cut} were cut; at most {hints} were told to go, and {closes} went, within one second");
     assert!(hints * 100 <= SOCKETS * 15, "{hints} sockets were told to go within one second");
     // What the clients see depends on how busy the machine is: a gateway that has no time for its sockets cuts them in the end.
     assert!(cut * 2 <= SOCKETS, "{cut} sockets were cut without a close code");
     assert!(closes * 100 <= SOCKETS * 50, "{closes} sockets went within one second");
-    assert_eq!(back, SOCKETS as u64, "sockets are back");
+    assert_eq!(back, SOCKETS as u64, "every socket is back");
     let by_welcome: usize = leaves.iter().map(|leave| leave.follower.picture.told_by_welcome).sum();
     assert!(by_welcome > 0, "what changed between two sockets is in the welcome of the second");
 }
 
 /// Goes when it is told to, comes back with its cursor at another gateway through one of the doors, and stays there.
-async fn obey(mut follower: Follower, other: String, doors: Arc<Semaphore>, truth: FinalTruth) -> Result<Leave, String> {
+async fn obey(
+    mut follower: Follower,
+    other: String,
+    doors: Arc<Semaphore>,
+    coming: mpsc::Sender<()>,
+    truth: FinalTruth,
+) -> Result<Leave, String> {
     let mut hint = None;
     let ended = loop {
         match follower.next().await {
@@ -89,7 +99,7 @@ async fn obey(mut follower: Follower, other: String, doors: Arc<Semaphore>, trut
     let hint = hint.ok_or_else(|| format!("no hint before the end: {ended}"))?;
     let door = doors.acquire().await.expect("the doors are never closed");
     let follower = follower.resume(&other).await;
-    drop(door);
+    drop((door, coming));
     let follower = follower.until_equal(truth).await?;
     Ok(Leave { hint, ended, at, follower })
 }

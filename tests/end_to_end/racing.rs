@@ -54,7 +54,7 @@ async fn race(stack: StackBuilder, size: Size) {
         clients.spawn(come_and_go(gateways.clone(), heroes[number % heroes.len()], truth.clone()));
     }
     let placing = stream::iter(0..transitions.div_ceil(TRANSITIONS));
-    let placing = placing.map(async |number| client.place(heroes[number % heroes.len()], meal).await);
+    let placing = placing.map(async |number| client.place_at_last(heroes[number % heroes.len()], meal).await);
     let placed = placing.buffer_unordered(PLACING).count().await;
     let settled = Truth::settled(&client, &heroes).await;
     assert_eq!(heroes.iter().map(|hero| settled.of(*hero).len()).sum::<usize>(), placed);

@@ -79,6 +79,11 @@ impl Program {
         self.child.wait().expect("a child can be waited for")
     }
 
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be waited for").is_none()
+    }
+
     /// The memory that it holds, in bytes, as the system counts it.
     #[must_use]
     pub fn resident(&self) -> u64 {
@@ -87,11 +92,6 @@ impl Program {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a running process has memory");
         let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
         kibibytes * 1_024
-    }
-
-    /// Whether it has not ended.
-    pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("a child can be waited for").is_none()
     }
 
     /// Sends it a signal.

@@ -1,5 +1,4 @@
-//! A TCP proxy that can stall, slow down and cut: a network that swallows what is sent, without a word to either side, or that
-//! ends every connection at once.
+//! A TCP proxy that can stall, slow down and cut: a network that swallows what is sent, without a word to either side.
 
 use std::time::Duration;
 
@@ -13,7 +12,9 @@ use tokio::task::{JoinHandle, JoinSet};
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
-    weather: watch::Sender<Weather>,
+    ways: watch::Sender<Ways>,
+    delay: watch::Sender<Duration>,
+    cut: watch::Sender<()>,
     accepting: JoinHandle<()>,
 }
 
@@ -26,20 +27,16 @@ pub struct Ways {
     pub to_clients: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Weather {
-    ways: Ways,
-    delay: Duration,
-    cuts: u64,
-}
-
 impl Proxy {
     /// In front of the server at this port.
     pub async fn start(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
-        let (weather, seen) = watch::channel(Weather::default());
-        Self { port, weather, accepting: tokio::spawn(accept(listener, server, seen)) }
+        let (ways, seen_ways) = watch::channel(Ways::default());
+        let (delay, seen_delay) = watch::channel(Duration::ZERO);
+        let (cut, seen_cut) = watch::channel(());
+        let accepting = tokio::spawn(accept(listener, server, seen_ways, seen_delay, seen_cut));
+        Self { port, ways, delay, cut, accepting }
     }
 
     /// The port it listens on.
@@ -50,17 +47,17 @@ impl Proxy {
 
     /// Holds back what goes these ways, from now on.
     pub fn stall(&self, ways: Ways) {
-        self.weather.send_modify(|weather| weather.ways = ways);
+        self.ways.send_replace(ways);
     }
 
-    /// Each piece that is passed on takes so much longer, from now on.
+    /// Each piece takes so much longer on its way, from now on.
     pub fn slow(&self, delay: Duration) {
-        self.weather.send_modify(|weather| weather.delay = delay);
+        self.delay.send_replace(delay);
     }
 
-    /// Ends every connection; new ones are taken.
+    /// Cuts every connection that there is; what was held back is lost.
     pub fn cut(&self) {
-        self.weather.send_modify(|weather| weather.cuts += 1);
+        self.cut.send_replace(());
     }
 }
 
@@ -70,40 +67,51 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, server: u16, weather: watch::Receiver<Weather>) {
+async fn accept(
+    listener: TcpListener,
+    server: u16,
+    ways: watch::Receiver<Ways>,
+    delay: watch::Receiver<Duration>,
+    cut: watch::Receiver<()>,
+) {
     let mut connections = JoinSet::new();
     loop {
         let (client, _) = listener.accept().await.expect("a listener accepts");
-        let (mut until_cut, weather) = (weather.clone(), weather.clone());
-        let cuts = weather.borrow().cuts;
+        let (ways, delay, mut cut) = (ways.clone(), delay.clone(), cut.clone());
+        cut.mark_unchanged();
         connections.spawn(async move {
             // A server that is away refuses the client, too.
             let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
             let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-            let both = async {
+            let passing = async {
                 tokio::join!(
-                    pass(from_client, to_server, weather.clone(), |ways| ways.to_server),
-                    pass(from_server, to_client, weather, |ways| ways.to_clients),
+                    pass(from_client, to_server, ways.clone(), delay.clone(), |ways| ways.to_server),
+                    pass(from_server, to_client, ways, delay, |ways| ways.to_clients),
                 )
             };
             tokio::select! {
-                _ = both => {}
-                _ = until_cut.wait_for(|weather| weather.cuts != cuts) => {}
+                _ = passing => {}
+                _ = cut.changed() => {}
             }
         });
-        while connections.try_join_next().is_some() {}
     }
 }
 
 /// Passes bytes on until either end is gone.
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut weather: watch::Receiver<Weather>, held: fn(&Ways) -> bool) {
+async fn pass(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut ways: watch::Receiver<Ways>,
+    delay: watch::Receiver<Duration>,
+    held: fn(&Ways) -> bool,
+) {
     let mut buffer = vec![0; 16 * 1_024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        let Ok(delay) = weather.wait_for(|weather| !held(&weather.ways)).await.map(|weather| weather.delay) else { return };
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
+        let pause = *delay.borrow();
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
         }
-        if to.write_all(&buffer[..length]).await.is_err() {
+        if ways.wait_for(|ways| !held(ways)).await.is_err() || to.write_all(&buffer[..length]).await.is_err() {
             return;
         }
     }

@@ -64,11 +64,16 @@ async fn serve(arguments: ServeArguments, stop: CancellationToken) -> Result<(),
     })?;
     let worker = Worker::new(arguments.worker, store, bus);
     galley_launch::announce(gateway.address());
-    // When the worker dies, the gateway leaves too: half a service is none.
+    // When one dies, the other leaves too: half a service is none.
     let work = async {
         let _end = stop.clone().drop_guard();
         worker.run(stop.clone()).await
     };
-    let ((), result) = tokio::join!(gateway.run(stop.clone()), work);
-    result.map_err(Failure::failed)
+    let serve = async {
+        let _end = stop.clone().drop_guard();
+        gateway.run(stop.clone()).await
+    };
+    let (serving, working) = tokio::join!(serve, work);
+    serving.map_err(Failure::failed)?;
+    working.map_err(Failure::failed)
 }

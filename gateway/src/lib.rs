@@ -30,6 +30,7 @@ use galley_store::Store;
 use rand::RngExt as _;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -67,6 +68,11 @@ pub enum BindError {
         error: std::io::Error,
     },
 }
+
+/// Why a gateway ended without being told to.
+#[derive(Debug, Error)]
+#[error("a part without which nobody is told anything died: {0}")]
+pub struct Died(tokio::task::JoinError);
 
 impl Gateway {
     /// Takes the address; connections wait until [`Gateway::run`]. Within a tokio runtime.
@@ -107,27 +113,37 @@ impl Gateway {
 
     /// Serves until `stop`, then leaves: takes no new socket, tells each socket when to go, spread over the drain window,
     /// and returns when all have gone or shortly after the window.
-    pub async fn run(self, stop: CancellationToken) {
+    ///
+    /// # Errors
+    /// [`Died`] when a part of it did; then it leaves as well.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), Died> {
         let Self { listener, address: _, state, background } = self;
         let ended = CancellationToken::new();
         let Config { ping_interval, pong_timeout, drain, .. } = state.config;
-        background.spawn(ear::listen(Arc::clone(&state.bus), state.hub.clone(), state.readiness.clone(), ended.clone()));
-        background.spawn(feed::repair::repair(state.hub.feed().clone(), Arc::clone(state.desk.store()), ended.clone()));
-        background.spawn(pulse::beat(state.hub.clone(), ping_interval, pong_timeout, ended.clone()));
+        let mut vital = JoinSet::new();
+        vital.spawn(ear::listen(Arc::clone(&state.bus), state.hub.clone(), state.readiness.clone(), ended.clone()));
+        vital.spawn(feed::repair::repair(state.hub.feed().clone(), Arc::clone(state.desk.store()), ended.clone()));
+        vital.spawn(pulse::beat(state.hub.clone(), ping_interval, pong_timeout, ended.clone()));
         let server = tokio::spawn(http::serve(listener, router(state.clone()), ended.clone(), GRACE));
 
-        stop.cancelled().await;
+        // A gateway that lives on without its ear would be deaf for good: better none than half of one.
+        let died = tokio::select! {
+            () = stop.cancelled() => None,
+            Some(Err(error)) = vital.join_next() => Some(Died(error)),
+        };
         state.readiness.set_draining();
         leave(&state, drain).await;
         ended.cancel();
         if let Err(error) = server.await {
             tracing::error!(%error, "the accept loop ended badly");
         }
+        vital.shutdown().await;
         drop(state);
         background.close();
         if tokio::time::timeout(GRACE, background.wait()).await.is_err() {
             tracing::warn!("left before everything was announced; workers and gateways find it in the database");
         }
+        died.map_or(Ok(()), Err)
     }
 }
 

@@ -45,6 +45,5 @@ async fn serve(arguments: Arguments, stop: CancellationToken) -> Result<(), Fail
         BindError::Io { .. } => Failure::failed(error),
     })?;
     galley_launch::announce(gateway.address());
-    gateway.run(stop).await;
-    Ok(())
+    gateway.run(stop).await.map_err(Failure::failed)
 }

@@ -5,7 +5,7 @@ use galley_protocol::{Deleted, HeroId, Order, OrderId, ResumeCursor, Timestamp};
 use crate::RESUME_MARGIN;
 
 /// The most orders and deletions in one page; what is beyond comes with the next page.
-pub const CHANGES_PAGE: usize = 500;
+pub const CHANGES_PAGE: usize = 200;
 
 /// Asks for a page of what changed of one hero's orders.
 #[derive(Clone, Copy, Debug)]

@@ -127,7 +127,7 @@ fn most_in_a_second(moments: impl Iterator<Item = Duration>) -> usize {
     moments.sort_unstable();
     let mut first = 0;
     let within = moments.iter().enumerate().map(|(last, moment)| {
-        while *moment - moments[first] >= SECOND {
+        while moment.saturating_sub(moments[first]) >= SECOND {
             first += 1;
         }
         last + 1 - first

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 const ORDERS: usize = 1_200;
 /// The most orders and deletions in one `resync`.
-const PAGE: usize = 500;
+const PAGE: usize = 200;
 
 on_both_deployments![much_that_was_missed_comes_in_pages];
 

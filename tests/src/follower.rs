@@ -156,11 +156,9 @@ impl Follower {
 
     /// The next frame of a socket that must be open; `what` is missing when none comes.
     async fn heard(&mut self, what: &str) -> News {
-        match tokio::time::timeout(PATIENCE, self.next()).await {
-            Ok(Ok(news)) => news,
-            Ok(Err(ended)) => panic!("the socket was to stay open: {ended}; {what}"),
-            Err(_) => panic!("no frame within {PATIENCE:?}: {what}"),
-        }
+        let news = tokio::time::timeout(PATIENCE, self.next()).await;
+        let news = news.unwrap_or_else(|_| panic!("no frame within {PATIENCE:?}: {what}"));
+        news.unwrap_or_else(|ended| panic!("the socket was to stay open: {ended}; {what}"))
     }
 }
 

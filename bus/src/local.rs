@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use galley_fail_points::{FailPoint, reach};
 use galley_protocol::{IncarnationId, OrderId, Update, UpdateBatch};
 use tokio::sync::Notify;
 
@@ -147,6 +148,9 @@ impl Queue for LocalQueue {
 
     async fn settle(&mut self, entries: &[Entry], updates: &[Update]) -> Result<(), BusError> {
         self.shared.publish(updates);
+        if !updates.is_empty() {
+            reach(FailPoint::AfterClaimPublish);
+        }
         for token in entries.iter().filter_map(|entry| entry.token.parse().ok()) {
             self.taken.remove(&token);
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use galley_bus::SharedBus;
+use galley_fail_points::{FailPoint, reach};
 use galley_protocol::{OrderId, Update};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -65,7 +66,13 @@ async fn tell(mut waiting: mpsc::Receiver<Announcement>, dropped: Arc<AtomicBool
             whole.orders.extend(orders);
             whole.updates.extend(updates);
         }
+        if !whole.orders.is_empty() {
+            reach(FailPoint::AfterPlaceCommit);
+        }
         let told = bus.announce(&whole.orders, &whole.updates).await;
+        if told.is_ok() && !whole.orders.is_empty() {
+            reach(FailPoint::AfterDispatch);
+        }
         if let Err(error) = &told {
             ::metrics::counter!(metrics::ANNOUNCEMENTS_FAILED).increment(1);
             hub.deliver(&whole.updates);

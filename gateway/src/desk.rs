@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use galley_bus::SharedBus;
+use galley_fail_points::{FailPoint, is_next, reach};
 use galley_protocol::{Deleted, Order, OrderId, Problem, ProblemType, Update};
 use galley_store::{
     CancelRequest, CancelVerdict, Changes, ChangesRequest, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict, Snapshot,
@@ -212,7 +213,11 @@ async fn place(
             updates.push(Update::of(order, floor));
         }
     }
+    let is_withheld = !orders.is_empty() && is_next(FailPoint::AfterDispatch);
     announcer.announce(orders, updates);
+    if is_withheld {
+        std::future::pending::<()>().await;
+    }
     Ok(verdicts)
 }
 
@@ -227,7 +232,11 @@ async fn cancel(
         CancelVerdict::Cancelled(order) => Some(Update::of(order, floor)),
         CancelVerdict::AlreadyFinished(_) | CancelVerdict::Stale(_) | CancelVerdict::NotFound => None,
     });
-    announcer.announce(Vec::new(), updates.collect());
+    let updates: Vec<Update> = updates.collect();
+    if !updates.is_empty() {
+        reach(FailPoint::AfterCancelCommit);
+    }
+    announcer.announce(Vec::new(), updates);
     Ok(verdicts)
 }
 
@@ -242,6 +251,10 @@ async fn delete(
         DeleteVerdict::Deleted { deleted, hero_id, time } => Some(Update::of_deleted(deleted, hero_id, time, floor)),
         DeleteVerdict::NotFinished(_) | DeleteVerdict::Stale(_) | DeleteVerdict::NotFound => None,
     });
-    announcer.announce(Vec::new(), updates.collect());
+    let updates: Vec<Update> = updates.collect();
+    if !updates.is_empty() {
+        reach(FailPoint::AfterDeleteCommit);
+    }
+    announcer.announce(Vec::new(), updates);
     Ok(verdicts)
 }

@@ -35,8 +35,9 @@ use health::Probes;
         title = "Galley",
         version = "1",
         description = "Heroes order meals; a worker prepares the orders; every change of an order reaches the hero's \
-                       sockets at `/ws`, or `GET /heroes/{id}/events`, the moment it is committed. Every error is \
-                       `application/problem+json` (RFC 9457); its `type` is a path that explains it.",
+                       sockets at `/ws`, or `GET /heroes/{id}/events`, the moment it is committed: \
+                       [`/asyncapi.json`](/asyncapi.json) describes those. Every error is `application/problem+json` \
+                       (RFC 9457); its `type` is a path that explains it.",
         license(name = "MIT", identifier = "MIT"),
     ),
     tags(
@@ -66,6 +67,7 @@ pub fn router() -> Router<AppState> {
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(health::scrape))
+        .routes(routes!(docs::describe))
         .routes(routes!(docs::explain))
         .split_for_parts();
     routes.layer(Extension(Probes::default())).merge(docs::router(&document))

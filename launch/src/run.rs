@@ -21,6 +21,9 @@ pub fn run(log: &LogConfig, body: impl AsyncFnOnce(CancellationToken) -> Result<
 
 fn try_run(log: &LogConfig, body: impl AsyncFnOnce(CancellationToken) -> Result<(), Failure>) -> Result<(), Failure> {
     log.start()?;
+    if let Some(point) = galley_fail_points::choose().map_err(Failure::Usage)? {
+        warn!(point, "built with --features fail-points: will abort at {point}");
+    }
     raise_open_files();
     let runtime = Builder::new_multi_thread()
         .enable_all()

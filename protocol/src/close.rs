@@ -38,6 +38,19 @@ pub enum Reconnect {
     NewToken,
 }
 
+impl Reconnect {
+    /// The advice for people.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::BackOff => "yes, with back-off and jitter",
+            Self::AfterHint => "yes, after the `after_ms` of the `reconnect` frame",
+            Self::NewToken => "yes, with a new token",
+        }
+    }
+}
+
 impl CloseCode {
     /// Every code.
     pub const ALL: [Self; 10] = [

@@ -4,6 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::id::MAX_ID;
 use crate::{OrderId, Timestamp};
@@ -48,7 +51,7 @@ impl FromStr for PageCursor {
 /// A place in time: a moment of the database's clock, and the floor of that moment. Every change of an order that
 /// committed before the margin ahead of `time` is known to whoever holds this cursor; every order that could still change
 /// then has an id of at least `floor`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResumeCursor {
     /// The moment, by the database's clock.
     pub time: Timestamp,
@@ -78,10 +81,40 @@ impl serde::Serialize for ResumeCursor {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for ResumeCursor {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 impl serde::Serialize for PageCursor {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// An id in hexadecimal digits, from 1 to [`MAX_ID`]: up to 53 bits.
+const ID_PATTERN: &str = "(?:[1-9a-f][0-9a-f]{0,12}|1[0-9a-f]{13})";
+
+impl PartialSchema for PageCursor {
+    fn schema() -> RefOr<Schema> {
+        opaque(format!("^p{ID_PATTERN}$"))
+    }
+}
+
+impl ToSchema for PageCursor {}
+
+impl PartialSchema for ResumeCursor {
+    fn schema() -> RefOr<Schema> {
+        opaque(format!(r"^r(?:0|[1-9a-f][0-9a-f]{{0,11}})\.{ID_PATTERN}$"))
+    }
+}
+
+impl ToSchema for ResumeCursor {}
+
+fn opaque(pattern: String) -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).build().into()
 }
 
 /// Lower-case hexadecimal digits without a sign or a leading zero: one number has one spelling.

@@ -72,7 +72,7 @@ impl Fields {
     /// Takes an optional integer.
     pub fn integer<T, E: Display>(&mut self, name: &str, parse: impl Fn(i64) -> Result<T, E>) -> Option<T> {
         let value = self.take(name)?;
-        match value.as_i64().map(parse) {
+        match whole(&value).map(parse) {
             Some(parsed) => self.accept(pointer(name), parsed),
             None => self.refuse(pointer(name), "must be an integer"),
         }
@@ -156,6 +156,15 @@ impl Fields {
             Err(error) => self.refuse(pointer, &error.to_string()),
         }
     }
+}
+
+/// The integer that a JSON number stands for; `2.0` is one (JSON Schema Core, section 4.2.3).
+#[must_use]
+pub fn whole(value: &Value) -> Option<i64> {
+    let bound = 2_f64.powi(63);
+    #[expect(clippy::cast_possible_truncation, reason = "a whole number that an i64 holds, checked before")]
+    let exact = |number: f64| (number.fract() == 0.0 && (-bound..bound).contains(&number)).then_some(number as i64);
+    value.as_i64().or_else(|| value.as_f64().and_then(exact))
 }
 
 /// The JSON pointer of a field of the body (RFC 6901), as a URI fragment like in RFC 9457 section 3.

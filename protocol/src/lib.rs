@@ -4,6 +4,7 @@
 //! A leaf: no I/O, no clock, no randomness. Every other crate speaks these types.
 
 pub mod allergy;
+pub mod asyncapi;
 pub mod close;
 pub mod cursor;
 pub mod fields;
@@ -13,6 +14,7 @@ pub mod id;
 pub mod lifecycle;
 pub mod meal;
 pub mod order;
+pub mod picture;
 pub mod price;
 pub mod problem;
 pub mod text;
@@ -26,6 +28,7 @@ pub use id::{HeroId, IncarnationId, MealId, OrderId, Version};
 pub use lifecycle::{Reason, Status, Transition};
 pub use meal::{Meal, MealPatch, MealRef, NewMeal};
 pub use order::{Deleted, Order, OrderView};
+pub use picture::Picture;
 pub use price::Price;
 pub use problem::{FieldError, Problem, ProblemType};
 pub use text::{Allergy, Description, HeroName, IdempotencyKey, Ingredient, MealName, Planet, ReasonText};

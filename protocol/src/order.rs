@@ -17,7 +17,7 @@ pub struct Order {
     /// Where it stands.
     pub status: Status,
     /// For people: why it was cancelled. At most 2,000 characters.
-    #[schema(required)]
+    #[schema(required, max_length = 2000)]
     pub message: Option<String>,
     /// For programs: why it was cancelled.
     #[schema(required)]

@@ -1,7 +1,9 @@
 //! The one table of problem types (RFC 9457), used by REST and in `error` frames alike.
 
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::Order;
 
@@ -20,11 +22,11 @@ pub struct FieldError {
 pub struct Problem {
     /// A path under this service that explains the problem type.
     #[serde(rename = "type")]
-    #[schema(value_type = String, example = "/problems/validation-failed")]
     pub kind: ProblemType,
     /// The same for each problem of a type.
     pub title: &'static str,
     /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
     pub status: u16,
     /// What went wrong this time.
     pub detail: String,
@@ -48,6 +50,16 @@ impl Serialize for ProblemType {
         serializer.collect_str(&format_args!("/problems/{}", self.slug()))
     }
 }
+
+/// Any path of that form: a later version may know more types.
+impl PartialSchema for ProblemType {
+    fn schema() -> RefOr<Schema> {
+        let known = Self::ALL.iter().map(|kind| format!("/problems/{}", kind.slug()));
+        ObjectBuilder::new().schema_type(Type::String).pattern(Some("^/problems/[a-z-]+$")).examples(known).build().into()
+    }
+}
+
+impl ToSchema for ProblemType {}
 
 macro_rules! problem_types {
     ($($name:ident $status:literal $slug:literal $title:literal $explanation:literal)*) => {

@@ -49,6 +49,13 @@ fn parse(text: &str, least: usize, most: usize, lines: bool) -> Result<String, T
     }
 }
 
+/// What [`parse`] takes, as a regular expression that every dialect understands.
+fn pattern(least: usize, lines: bool) -> String {
+    let any = if lines { r"[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]" } else { r"[^\u0000-\u001f\u007f-\u009f\u2028\u2029]" };
+    let mark = if least > 0 { r"[^\s\u0000-\u001f\u007f-\u009f]" } else { "" };
+    if mark.is_empty() { format!("^{any}*$") } else { format!("^{any}*{mark}{any}*$") }
+}
+
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $least:expr, $most:expr, lines: $lines:expr) => {
         $(#[$doc])*
@@ -97,6 +104,7 @@ macro_rules! text {
                     .schema_type(utoipa::openapi::schema::Type::String)
                     .min_length(Some($least))
                     .max_length(Some($most))
+                    .pattern(Some(pattern($least, $lines)))
                     .build()
                     .into()
             }

@@ -8,12 +8,13 @@
 //! requests. Callers bound the batches at [`MAX_BATCH`].
 
 mod change;
-pub mod changes;
+mod changes;
 mod connect;
 mod floor;
 mod migrations;
 mod postgres;
 pub mod requests;
+mod snapshot;
 mod sqlite;
 mod verdict;
 
@@ -31,8 +32,9 @@ pub use changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion}
 pub use connect::{ConnectError, connect};
 pub use requests::{
     CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, KeyScope,
-    ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, Snapshot, SnapshotRequest,
+    ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError,
 };
+pub use snapshot::{MAX_RESUMED, Snapshot, SnapshotRequest};
 
 /// The most requests in one batch.
 pub const MAX_BATCH: usize = 500;
@@ -108,7 +110,8 @@ pub trait Store: Send + Sync + 'static {
     async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError>;
     /// Counts the orders by status.
     async fn totals(&self) -> Result<Totals, StoreError>;
-    /// For each request the hero, its active orders and, from a cursor, what changed since; nothing for an unknown hero.
+    /// For each request the hero, its active orders and, from a cursor, what ended since, as far as that is not too much;
+    /// nothing for an unknown hero.
     async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError>;
 
     /// For each request a page of what changed of one hero's orders since a cursor.

@@ -19,6 +19,7 @@ mod rows;
 mod schema;
 mod session;
 mod snapshots;
+mod tally;
 
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
@@ -36,8 +37,9 @@ use crate::changes::{Changes, ChangesOfAll, ChangesRequest};
 use crate::floor::Floor;
 use crate::requests::{
     CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, DeleteRequest, DeleteVerdict, ListPage, OrderFilter,
-    PlaceRequest, PlaceVerdict, RemoveError, Snapshot, SnapshotRequest,
+    PlaceRequest, PlaceVerdict, RemoveError,
 };
+use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{ConnectError, Store, StoreError};
 
 /// How often a hero or meal is read and written again when others change it at the same moment.

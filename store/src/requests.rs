@@ -4,8 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use galley_protocol::{
-    Deleted, Hero, HeroId, IdempotencyKey, MealId, Order, OrderId, PageCursor, ReasonText, ResumeCursor, Status, Timestamp,
-    Version,
+    Deleted, HeroId, IdempotencyKey, MealId, Order, OrderId, PageCursor, ReasonText, Status, Timestamp, Version,
 };
 use thiserror::Error;
 
@@ -210,26 +209,4 @@ pub struct Claimed {
     pub order: Order,
     /// When its preparation ends, from now; zero when it is past.
     pub due_in: Duration,
-}
-
-/// Asks for what a socket must know when it begins.
-#[derive(Clone, Copy, Debug)]
-pub struct SnapshotRequest {
-    /// Whose socket.
-    pub hero_id: HeroId,
-    /// What it knows already.
-    pub since: Option<ResumeCursor>,
-}
-
-/// What a socket must know when it begins.
-#[derive(Clone, Debug)]
-pub struct Snapshot {
-    /// Whose socket.
-    pub hero: Hero,
-    /// All active orders, and those that changed since the cursor, by rising id.
-    pub orders: Vec<Order>,
-    /// Those deleted since the cursor.
-    pub deleted: Vec<Deleted>,
-    /// Everything that had committed before this is in here.
-    pub cursor: ResumeCursor,
 }

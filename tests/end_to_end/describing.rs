@@ -10,6 +10,7 @@ on_both_deployments![
     health_readiness_and_metrics_are_told,
     every_documented_path_answers,
     every_type_of_problem_is_explained,
+    the_live_updates_are_described_by_the_schemas_that_the_tests_use,
     the_pages_need_nobody_else,
 ];
 
@@ -55,6 +56,7 @@ async fn every_documented_path_answers(stack: StackBuilder) {
         "/orders",
         "/orders/{id}",
         "/orders/{id}/cancel",
+        "/asyncapi.json",
         "/healthz",
         "/readyz",
         "/metrics",
@@ -128,6 +130,11 @@ async fn every_type_of_problem_is_explained(stack: StackBuilder) {
         assert_eq!(explained["status"], kind.status());
         assert!(text(&explained, "explanation").len() > 20);
     }
+}
+
+async fn the_live_updates_are_described_by_the_schemas_that_the_tests_use(stack: StackBuilder) {
+    let document = stack.start().await.client().get("/asyncapi.json").await.is(200);
+    assert_eq!(document, galley_protocol::asyncapi::document());
 }
 
 async fn the_pages_need_nobody_else(stack: StackBuilder) {

@@ -5,6 +5,7 @@ use galley_tests::namespace::{Namespace, shared_redis};
 use galley_tests::program::{Signal, command, path_of};
 use galley_tests::readme::{ADDRESS, sections};
 use galley_tests::terminal::search_path;
+use galley_tests::wire::check_frame;
 use galley_tests::{Client, Program, Stack, within};
 
 fn readme() -> String {
@@ -71,6 +72,9 @@ async fn every_command_of_the_readme_works() {
         shell.args(["-euo", "pipefail", "-c", &script]).current_dir(stack.folder()).kill_on_drop(true);
         shell.env("PATH", &search).env("GALLEY", &galley).env("GALLEY_URL", client.base());
         let output = within(&section.heading, shell.output()).await.expect("bash can be run");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let frames = said.lines().filter(|line| line.starts_with(r#"{"type":""#));
+        frames.for_each(|frame| check_frame(&serde_json::from_str(frame).unwrap_or_else(|error| panic!("{error}: {frame}"))));
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             failures.push(format!("{}: {}\n{script}\n{said}", section.heading, output.status));

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use galley_protocol::Picture;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -11,12 +12,18 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::patience::within;
+use crate::wire::{check_command, check_frame, understand};
 
-/// An open socket.
+/// More ended orders than any test makes, so that none is forgotten.
+pub const MAX_ENDED: usize = 100_000;
+
+/// An open socket. Each frame is checked against its schema, and against what was told before.
 #[derive(Debug)]
 pub struct Socket {
     /// The first frame.
     pub welcome: Value,
+    /// What the frames that were read tell of the orders.
+    pub picture: Picture,
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     /// Frames that came while another was waited for.
     waiting: VecDeque<Value>,
@@ -30,7 +37,8 @@ impl Socket {
     /// When the handshake fails.
     pub async fn open(url: &str) -> Result<Self, Error> {
         let (stream, _) = within("the handshake", connect_async(url)).await?;
-        let mut socket = Self { welcome: Value::Null, stream, waiting: VecDeque::new(), commands: 0 };
+        let picture = Picture::new(MAX_ENDED);
+        let mut socket = Self { welcome: Value::Null, picture, stream, waiting: VecDeque::new(), commands: 0 };
         socket.welcome = socket.next().await;
         assert_eq!(socket.welcome["type"], "welcome");
         Ok(socket)
@@ -94,6 +102,7 @@ impl Socket {
 
     /// Sends a command that must be carried out.
     pub async fn reply(&mut self, command: Value) -> Value {
+        check_command(&command);
         let answer = self.ask(command).await;
         assert_eq!(answer["type"], "reply", "{answer}");
         answer
@@ -169,7 +178,11 @@ impl Socket {
                 match self.message().await {
                     Some(Message::Text(text)) => {
                         assert!(!text.contains('\n'), "a frame is one line: {text}");
-                        return serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+                        let frame = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+                        check_frame(&frame);
+                        let changes = self.picture.apply(&understand(&frame));
+                        assert_eq!(changes.contradicting, 0, "{frame} contradicts {:?}", self.picture);
+                        return frame;
                     }
                     Some(Message::Ping(_) | Message::Pong(_)) => {}
                     other => panic!("no text frame but {other:?}"),

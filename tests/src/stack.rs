@@ -6,10 +6,16 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::database::Database;
+use crate::dispatch_queue::DispatchQueue;
 use crate::namespace::{Namespace, shared_redis};
 use crate::patience::until;
 use crate::program::{command, path_of};
 use crate::{Client, Program};
+
+/// The variable that chooses a fail point.
+const FAIL_POINT: &str = "GALLEY_FAIL_POINT";
+/// What a program says that will end at one; any other has no fail points.
+const ARMED: &str = "built with --features fail-points";
 
 /// How the service is deployed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,7 +179,18 @@ impl Stack {
 
     /// Starts one more gateway – for an embedded service, the whole of it – and gives its client.
     pub async fn start_gateway(&mut self) -> Client {
-        let mut program = self.launch_gateway();
+        let program = self.launch_gateway();
+        self.admit(program).await
+    }
+
+    /// The same with a process that ends at this fail point.
+    pub async fn start_gateway_to_fail(&mut self, point: &str) -> Client {
+        let mut program = self.launch_gateway_to_fail(point);
+        program.line(ARMED).await;
+        self.admit(program).await
+    }
+
+    async fn admit(&mut self, mut program: Program) -> Client {
         let line = program.line("listening on http://").await;
         let (_, address) = line.split_once("listening on ").expect("the line contains it");
         let url = address.split('"').next().unwrap_or_default().to_owned(); // or a log line in JSON
@@ -186,18 +203,29 @@ impl Stack {
     /// Starts one more gateway that need not become ready.
     #[must_use]
     pub fn launch_gateway(&self) -> Program {
-        match self.builder.deployment {
-            Deployment::Embedded => {
-                let seed: &[&str] = if self.builder.seeded { &[] } else { &["--no-seed"] };
-                Program::start("galley", self.command("galley").args(seed))
-            }
-            Deployment::Distributed => Program::start("galley-gateway", &mut self.command("galley-gateway")),
-        }
+        Program::start(self.gateway_name(), &mut self.gateway_command())
+    }
+
+    /// The same with a process that ends at this fail point.
+    #[must_use]
+    pub fn launch_gateway_to_fail(&self, point: &str) -> Program {
+        Program::start(self.gateway_name(), self.gateway_command().env(FAIL_POINT, point))
     }
 
     /// Starts one more worker.
     pub fn start_worker(&mut self) {
         self.workers.push(Program::start("galley-worker", &mut self.command("galley-worker")));
+    }
+
+    /// Starts one more worker, which ends at this fail point and is not counted among those of the stack.
+    #[must_use]
+    pub fn launch_worker_to_fail(&self, point: &str) -> Program {
+        Program::start("galley-worker", self.command("galley-worker").env(FAIL_POINT, point))
+    }
+
+    /// The dispatch queue of this service, which must have a Redis.
+    pub async fn dispatch_queue(&self) -> DispatchQueue {
+        DispatchQueue::open(self.backend("REDIS_URL"), self.backend("GALLEY_NAMESPACE")).await
     }
 
     /// A folder that goes away with the stack.
@@ -209,8 +237,27 @@ impl Stack {
     /// The URL of its database.
     #[must_use]
     pub fn database_url(&self) -> &str {
-        let (_, url) = self.backends.iter().find(|(variable, _)| variable == "DATABASE_URL").expect("each stack has one");
-        url
+        self.backend("DATABASE_URL")
+    }
+
+    fn backend(&self, variable: &str) -> &str {
+        let found = self.backends.iter().chain(&self.builder.settings).find(|(name, _)| name == variable);
+        found.map_or_else(|| panic!("this stack has no {variable}"), |(_, value)| value)
+    }
+
+    fn gateway_name(&self) -> &'static str {
+        match self.builder.deployment {
+            Deployment::Embedded => "galley",
+            Deployment::Distributed => "galley-gateway",
+        }
+    }
+
+    fn gateway_command(&self) -> Command {
+        let mut command = self.command(self.gateway_name());
+        if self.builder.deployment == Deployment::Embedded && !self.builder.seeded {
+            command.arg("--no-seed");
+        }
+        command
     }
 
     fn command(&self, program: &str) -> Command {

@@ -13,6 +13,7 @@ use tokio::process::Command;
 use crate::json::contains;
 use crate::patience::within;
 use crate::program::path_of;
+use crate::wire::check_frame;
 
 /// The files that tell sessions.
 #[must_use]
@@ -58,7 +59,9 @@ pub async fn play(session: &str, url: &str, search_path: &str) {
                         return;
                     }
                     let answer = output.next_line().await.expect("websocat writes").expect("websocat goes on");
-                    answers.push(serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}")));
+                    let answer = serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"));
+                    check_frame(&answer);
+                    answers.push(answer);
                 }
             })
             .await;

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use galley_fail_points::{FailPoint, reach};
 use galley_protocol::Update;
 use galley_store::StoreError;
 use tokio::time::Instant;
@@ -57,6 +58,7 @@ async fn adopt(kitchen: &Kitchen, stop: &CancellationToken) -> Result<(), StoreE
         if adopted.is_empty() {
             break;
         }
+        reach(FailPoint::AfterAdoptCommit);
         kitchen.arm(&adopted);
         metrics::counter!("galley_orders_adopted_total").increment(adopted.len() as u64);
         tracing::info!(orders = adopted.len(), "orders were adopted");

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use galley_bus::Backoff;
+use galley_fail_points::{FailPoint, reach};
 use galley_protocol::{Order, OrderId, Update};
 use galley_store::StoreError;
 use tokio::time::Instant;
@@ -42,6 +43,9 @@ async fn complete(kitchen: &Kitchen, due: &[Due]) {
         }
         backoff.wait().await;
     };
+    if !completed.is_empty() {
+        reach(FailPoint::AfterCompleteCommit);
+    }
     let now = Instant::now();
     for due in due {
         metrics::histogram!("galley_completion_lag_seconds").record((now - due.at).as_secs_f64());

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use galley_bus::{BusError, SharedBus};
+use galley_fail_points::{FailPoint, reach};
 use galley_protocol::{IncarnationId, Order, OrderId, Reason, Status, Update};
 use galley_store::{Claim, ClaimFrom, Claimed, MAX_BATCH, Store, StoreError};
 use tokio::sync::{Notify, watch};
@@ -68,8 +69,10 @@ impl Kitchen {
     /// Claims orders. After a failure nobody knows whether it took them: that raises the doubt.
     pub(crate) async fn claim(&self, from: ClaimFrom<'_>) -> Result<Vec<Claimed>, StoreError> {
         let claimed = self.store.claim(self.owner, Claim { from, delay: self.delay.clone() }).await;
-        if let Err(error) = &claimed {
-            self.doubt("claim", error);
+        match &claimed {
+            Ok(claimed) if !claimed.is_empty() => reach(FailPoint::AfterClaimCommit),
+            Ok(_) => {}
+            Err(error) => self.doubt("claim", error),
         }
         claimed
     }

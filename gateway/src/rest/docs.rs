@@ -1,6 +1,6 @@
 //! What this service says about itself: the document, the page to try it on, the explanations of the problems.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::body::Bytes;
 use axum::extract::Path;
@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
-use galley_protocol::{Problem, ProblemType};
+use galley_protocol::{Problem, ProblemType, asyncapi};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
@@ -46,6 +46,19 @@ pub async fn explain(slug: Result<Path<String>, PathRejection>) -> Result<Json<P
     let known = |Path(slug): Path<String>| ProblemType::ALL.iter().copied().find(|kind| kind.slug() == slug);
     let kind = slug.ok().and_then(known).ok_or_else(|| not_found("there is no such type of problem"))?;
     Ok(Json(ProblemMeaning { kind, title: kind.title(), status: kind.status(), explanation: kind.explanation() }))
+}
+
+/// Describe the live updates
+///
+/// The `AsyncAPI` 3.0 document of the WebSocket and the Server-Sent Events: every frame with its schema and examples, every
+/// close code with whether to come back.
+#[utoipa::path(
+    get, path = "/asyncapi.json", tag = "operation", operation_id = "describe_live_updates",
+    responses((status = 200, description = "The document.", body = Object)),
+)]
+pub async fn describe() -> impl IntoResponse {
+    static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| asyncapi::document().to_string().into());
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], DOCUMENT.clone())
 }
 
 /// `/openapi.json`, and `/docs` on top of it. Nothing is loaded from elsewhere.

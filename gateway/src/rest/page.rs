@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::frame::Page;
+use galley_protocol::frame::client::MAX_LIMIT;
 use galley_protocol::{HeroName, PageCursor, Problem};
 use galley_store::ListPage;
 use serde::Serialize;
@@ -11,10 +12,8 @@ use utoipa::IntoParams;
 
 use super::params::{FromPairs, Pairs, without};
 
-/// The most entries of a page.
-const MAX_LIMIT: usize = 100;
 /// The entries of a page when the caller does not say.
-const DEFAULT_LIMIT: usize = 50;
+const DEFAULT_LIMIT: usize = MAX_LIMIT / 2;
 
 /// Which heroes or meals to list.
 #[derive(Debug, IntoParams)]

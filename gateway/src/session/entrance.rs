@@ -24,8 +24,8 @@ pub struct Entered {
 /// Who a client is.
 #[derive(Debug)]
 pub enum Role {
-    /// A hero, with what the welcome tells, and what it knew before.
-    Hero(Box<Snapshot>, Option<ResumeCursor>),
+    /// A hero, with what the welcome tells.
+    Hero(Box<Snapshot>),
     /// Staff.
     Staff,
 }
@@ -34,7 +34,7 @@ impl Role {
     /// The hero.
     pub fn hero_id(&self) -> Option<HeroId> {
         match self {
-            Self::Hero(snapshot, _) => Some(snapshot.hero.id),
+            Self::Hero(snapshot) => Some(snapshot.hero.id),
             Self::Staff => None,
         }
     }
@@ -58,7 +58,7 @@ pub async fn enter(state: &AppState, hero_id: Option<HeroId>, since: Option<Resu
         return Err(Problem::new(ProblemType::Draining).with_retry_after(RETRY_AFTER_MS));
     }
     let role = match hero_id {
-        Some(hero_id) => Role::Hero(Box::new(state.desk.snapshot(SnapshotRequest { hero_id, since }).await?), since),
+        Some(hero_id) => Role::Hero(Box::new(state.desk.snapshot(SnapshotRequest { hero_id, since }).await?)),
         None => Role::Staff,
     };
     Ok(Entered { place, role, token })

@@ -50,7 +50,7 @@ pub enum Event {
 impl Stream {
     /// The stream of a client that came in, and its first frame.
     pub fn begin(state: AppState, Entered { place, role, token }: Entered) -> (Self, Frame) {
-        if let Role::Hero(snapshot, _) = &role {
+        if let Role::Hero(snapshot) = &role {
             place.outbox().know(snapshot.cursor);
         }
         let hero_id = role.hero_id();

@@ -23,6 +23,7 @@ async fn the_document_describes_every_route_with_its_problems() {
     assert_eq!(
         described,
         [
+            "/asyncapi.json get",
             "/events get",
             "/healthz get",
             "/heroes get post",
@@ -75,6 +76,14 @@ async fn every_reference_within_the_document_leads_somewhere() {
         let pointer = reference.strip_prefix('#').expect("a reference within the document");
         assert!(document.pointer(pointer).is_some(), "{reference}");
     }
+}
+
+#[tokio::test]
+async fn the_live_updates_are_described() {
+    let stack = Stack::start().await;
+    let answer = stack.get("/asyncapi.json").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
+    assert_eq!(answer.body(), galley_protocol::asyncapi::document());
 }
 
 #[tokio::test]

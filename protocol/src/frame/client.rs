@@ -1,13 +1,18 @@
 //! What a client may say.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
-use crate::fields::Fields;
+use crate::fields::{Fields, whole};
 use crate::problem::{Problem, ProblemType};
 use crate::words;
 use crate::{HeroId, IdempotencyKey, MealId, OrderId, PageCursor, ReasonText, Status};
 
+/// The wire, pinned: what clients may say for ever, one frame a line, one of each command. The examples of the documentation.
+pub const PINNED: &str = include_str!("client.jsonl");
 /// The most orders in one answer, and the default is half of it.
 pub const MAX_LIMIT: usize = 100;
 /// The most characters of a command's id.
@@ -18,7 +23,7 @@ const MAX_RATE: i64 = 50;
 const DEFAULT_RATE: i64 = 10;
 
 /// What a client puts on a command to know its answer by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum CommandId {
     /// An integer.
@@ -27,17 +32,30 @@ pub enum CommandId {
     Text(String),
 }
 
+impl PartialSchema for CommandId {
+    fn schema() -> RefOr<Schema> {
+        let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(i64::MIN)).maximum(Some(i64::MAX));
+        let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(MAX_COMMAND_ID));
+        RefOr::T(OneOfBuilder::new().item(number).item(text).build().into())
+    }
+}
+
+impl ToSchema for CommandId {}
+
 /// A command with the id under which it will be answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ClientFrame {
     /// Echoed in the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<CommandId>,
     /// What to do.
+    #[serde(flatten)]
     pub command: Command,
 }
 
 /// Everything that a client may ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum Command {
     /// Order a meal.
     Place(Place),
@@ -46,6 +64,8 @@ pub enum Command {
         /// Which.
         order_id: OrderId,
         /// Why.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         reason: Option<ReasonText>,
     },
     /// Delete an order that has ended.
@@ -61,15 +81,21 @@ pub enum Command {
     /// List orders, newest first.
     Orders {
         /// Only these; all when empty.
+        #[schema(required = false, max_items = 100)]
         status: Vec<Status>,
-        /// At most so many: 1 to [`MAX_LIMIT`].
+        /// At most so many.
+        #[schema(required = false, minimum = 1, maximum = 100, default = 50)]
         limit: usize,
         /// Where to go on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         cursor: Option<PageCursor>,
     },
     /// List the meals.
     Menu {
         /// Where to go on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         cursor: Option<PageCursor>,
     },
     /// Watch the whole feed (staff).
@@ -81,22 +107,28 @@ pub enum Command {
 }
 
 /// An order to place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Place {
     /// What to order.
     pub meal_id: MealId,
     /// Repeating the command with the same key places nothing new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub key: Option<IdempotencyKey>,
 }
 
 /// What a watcher wants to see.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Watch {
     /// Only these; all when empty.
+    #[schema(required = false, max_items = 100)]
     pub status: Vec<Status>,
     /// Only this hero's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub hero_id: Option<HeroId>,
-    /// At most so many `feed` frames a second: 1 to 50.
+    /// At most so many `feed` frames a second.
+    #[schema(required = false, minimum = 1, maximum = 50, default = 10)]
     pub max_rate: u8,
 }
 
@@ -124,10 +156,10 @@ impl ClientFrame {
 fn command_id(fields: &mut Fields) -> Option<CommandId> {
     match fields.take("id")? {
         Value::String(text) if text.chars().count() <= MAX_COMMAND_ID => Some(CommandId::Text(text)),
-        Value::Number(number) if number.is_i64() => number.as_i64().map(CommandId::Number),
         Value::Null => None,
-        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
-            fields.refuse("#/id".to_owned(), "must be an integer or a string of at most 255 characters")
+        value @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_)) => {
+            let number = whole(&value).map(CommandId::Number);
+            number.or_else(|| fields.refuse("#/id".to_owned(), "must be an integer or a string of at most 255 characters"))
         }
     }
 }
@@ -216,7 +248,9 @@ pub fn limit(number: i64) -> Result<usize, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ClientFrame, Command, CommandId};
+    use serde_json::Value;
+
+    use super::{ClientFrame, Command, CommandId, PINNED};
 
     fn error(message: &str) -> (Option<CommandId>, String) {
         let (id, problem) = ClientFrame::parse(message).expect_err("a bad frame");
@@ -225,19 +259,10 @@ mod tests {
 
     #[test]
     fn every_command_of_the_contract_is_read() {
-        for (frame, command) in [
-            (r#"{"type":"place","id":1,"meal_id":2,"key":"k"}"#, "Place"),
-            (r#"{"type":"cancel","id":2,"order_id":7,"reason":"no"}"#, "Cancel"),
-            (r#"{"type":"delete","id":3,"order_id":7}"#, "Delete"),
-            (r#"{"type":"get","id":4,"order_id":7}"#, "Get"),
-            (r#"{"type":"orders","id":5,"status":["PENDING"],"limit":50}"#, "Orders"),
-            (r#"{"type":"menu","id":6}"#, "Menu"),
-            (r#"{"type":"watch","id":7,"status":[],"hero_id":1,"max_rate":10}"#, "Watch"),
-            (r#"{"type":"ping","id":"eight"}"#, "Ping"),
-            (r#"{"type":"help"}"#, "Help"),
-        ] {
-            let parsed = ClientFrame::parse(frame).expect("a good frame");
-            assert!(format!("{:?}", parsed.command).starts_with(command), "{frame}");
+        for line in PINNED.lines() {
+            let frame = ClientFrame::parse(line).expect("a good frame");
+            let pinned: Value = serde_json::from_str(line).expect("JSON");
+            assert_eq!(serde_json::to_value(&frame).expect("a frame is JSON"), pinned);
         }
         let parsed = ClientFrame::parse(r#"{"type":"ping","id":"eight"}"#).expect("a good frame");
         assert_eq!(parsed, ClientFrame { id: Some(CommandId::Text("eight".to_owned())), command: Command::Ping });

@@ -2,13 +2,18 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::CommandId;
 use crate::problem::Problem;
 use crate::{Deleted, Hero, Meal, Order, OrderId, PageCursor, ResumeCursor, Status, Version};
 
+/// The wire, pinned: frames as they look for ever, one a line, at least one of each type. A change of a line is a change for
+/// every client; only additions are allowed. The examples of the documentation.
+pub const PINNED: &str = include_str!("server.jsonl");
+
 /// A frame to a client.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerFrame<'a> {
     /// The first frame.
@@ -33,6 +38,7 @@ pub enum ServerFrame<'a> {
     Reply {
         /// The command's.
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         id: Option<CommandId>,
         /// What came of it.
         #[serde(flatten)]
@@ -42,6 +48,7 @@ pub enum ServerFrame<'a> {
     Error {
         /// The command's.
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         id: Option<CommandId>,
         /// Why.
         problem: Box<Problem>,
@@ -50,6 +57,7 @@ pub enum ServerFrame<'a> {
     Pong {
         /// The command's.
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         id: Option<CommandId>,
     },
     /// What changed since the last `feed` frame.
@@ -74,22 +82,24 @@ pub enum ServerFrame<'a> {
 }
 
 /// How a socket began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Resume {
     /// Without a cursor.
     Fresh,
     /// Everything since the cursor is in the welcome.
     Resumed,
-    /// The cursor reached too far back: the active orders are in the welcome, ended ones must be read.
+    /// The cursor reached too far back, or too much happened since: the active orders are in the welcome, ended ones must be
+    /// read.
     Resynced,
 }
 
 /// The first frame.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Welcome<'a> {
     /// Whose socket this is; absent on a staff socket.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub hero: Option<&'a Hero>,
     /// How it began.
     pub resume: Resume,
@@ -100,13 +110,14 @@ pub struct Welcome<'a> {
     pub deleted: &'a [Deleted],
     /// Resumes after this; absent on a staff socket.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub cursor: Option<ResumeCursor>,
     /// What a person may type.
     pub help: &'static str,
 }
 
 /// What came of a command.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Reply {
     /// Of `place`, `cancel` and `get`.
@@ -143,12 +154,12 @@ pub enum Reply {
 }
 
 /// A page of a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Page<T> {
     /// The entries.
     pub items: Vec<T>,
     /// Where the next page begins; `null` on the last.
-    #[schema(required, value_type = Option<String>)]
+    #[schema(required)]
     pub next_cursor: Option<PageCursor>,
 }
 
@@ -164,16 +175,20 @@ impl<T> Page<T> {
 }
 
 /// How many orders stand where.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub struct Totals {
     /// Waiting for a worker.
+    #[schema(minimum = 0)]
     pub pending: i64,
     /// Being prepared.
+    #[schema(minimum = 0)]
     pub in_progress: i64,
     /// Ended well.
+    #[schema(minimum = 0)]
     pub completed: i64,
     /// Ended without a meal.
+    #[schema(minimum = 0)]
     pub cancelled: i64,
 }
 
@@ -191,9 +206,10 @@ impl Totals {
 }
 
 /// What changed since the last `feed` frame; nothing but the totals, when those told last had been counted too early.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Feed<'a> {
     /// The newest state of every order that changed.
+    #[schema(value_type = Vec<Order>)]
     pub orders: &'a [OrderJson<'a>],
     /// The orders that were deleted.
     #[serde(skip_serializing_if = "<[Deleted]>::is_empty")]
@@ -259,9 +275,9 @@ impl ServerFrame<'_> {
 mod tests {
     use serde_json::Value;
 
-    use super::{Feed, OrderJson, Page, Reply, Resume, ServerFrame, Totals, Welcome};
+    use super::{Feed, OrderJson, PINNED, Page, Reply, Resume, ServerFrame, Totals, Welcome};
     use crate::frame::CommandId;
-    use crate::{Deleted, Order, OrderId, Problem, ProblemType, Reason, ResumeCursor, Status, Timestamp, Version, words};
+    use crate::{Deleted, Meal, Order, OrderId, Problem, ProblemType, Reason, ResumeCursor, Status, Timestamp, Version, words};
 
     fn order() -> Order {
         let time = |millis| Timestamp::from_millis(millis).expect("in range");
@@ -279,6 +295,18 @@ mod tests {
         }
     }
 
+    fn meal() -> Meal {
+        Meal {
+            id: crate::MealId::new(2).expect("an id"),
+            name: crate::MealName::parse("Soup").expect("a name"),
+            ingredients: vec![crate::Ingredient::parse("water").expect("an ingredient")],
+            price: crate::Price::from_hundredths(950).expect("a price"),
+            origin_planet: crate::Planet::parse("Mars").expect("a planet"),
+            description: crate::Description::default(),
+            version: Version::FIRST,
+        }
+    }
+
     #[test]
     fn the_last_page_has_no_cursor() {
         let full = Page::cut(vec![1, 2, 3], 2, |id| *id);
@@ -287,15 +315,12 @@ mod tests {
         assert_eq!((last.items, last.next_cursor), (vec![1, 2], None));
     }
 
-    /// The wire, pinned: a change here is a change for every client. Only additions are allowed.
     #[test]
     fn frames_look_like_this_for_ever() {
         let order = order();
         let cursor = ResumeCursor { time: order.changed_time(), floor: order.id };
         let deleted = [Deleted { order_id: order.id, version: Version(4) }];
-        let order_json = r#"{"id":7,"hero_id":1,"meal_id":2,"status":"CANCELLED","message":"Allergy conflict: Nut","reason":"allergy","version":3,"order_time":"1970-01-01T00:00:01.000Z","started_time":"1970-01-01T00:00:02.000Z","completed_time":"1970-01-01T00:00:02.000Z"}"#;
         let totals = Totals { pending: 1, in_progress: 2, completed: 3, cancelled: 4 };
-        let totals_json = r#"{"PENDING":1,"IN_PROGRESS":2,"COMPLETED":3,"CANCELLED":4}"#;
         let hero = crate::Hero {
             id: order.hero_id,
             name: crate::HeroName::parse("Zoé").expect("a name"),
@@ -303,69 +328,48 @@ mod tests {
             allergies: vec![],
             version: Version(1),
         };
-        let number = Some(CommandId::Number(1));
-        let raw = OrderJson::parse(order_json.as_bytes()).expect("JSON");
-        let cases = [
-            (
-                ServerFrame::Welcome(Welcome {
-                    hero: Some(&hero),
-                    resume: Resume::Resumed,
-                    orders: std::slice::from_ref(&order),
-                    deleted: &deleted,
-                    cursor: Some(cursor),
-                    help: words::HELP,
-                }),
-                format!(
-                    r#"{{"type":"welcome","hero":{{"id":1,"name":"Zoé","planet":"Earth","allergies":[],"version":1}},"resume":"resumed","orders":[{order_json}],"deleted":[{{"order_id":7,"version":4}}],"cursor":"r7d0.7","help":"{}"}}"#,
-                    words::HELP
-                ),
-            ),
-            (ServerFrame::Order { order: &order, cursor }, format!(r#"{{"type":"order","order":{order_json},"cursor":"r7d0.7"}}"#)),
-            (
-                ServerFrame::Deleted { order_id: order.id, version: Version(4), cursor },
-                r#"{"type":"deleted","order_id":7,"version":4,"cursor":"r7d0.7"}"#.to_owned(),
-            ),
-            (
-                ServerFrame::Reply { id: number.clone(), reply: Reply::Order { order: Box::new(order.clone()), replayed: false } },
-                format!(r#"{{"type":"reply","id":1,"order":{order_json}}}"#),
-            ),
-            (
-                ServerFrame::Reply { id: None, reply: Reply::Order { order: Box::new(order.clone()), replayed: true } },
-                format!(r#"{{"type":"reply","order":{order_json},"replayed":true}}"#),
-            ),
-            (
-                ServerFrame::Reply { id: number.clone(), reply: Reply::Deleted { deleted: true, order_id: order.id } },
-                r#"{"type":"reply","id":1,"deleted":true,"order_id":7}"#.to_owned(),
-            ),
-            (
-                ServerFrame::Reply { id: number.clone(), reply: Reply::Orders(Page { items: vec![order.clone()], next_cursor: None }) },
-                format!(r#"{{"type":"reply","id":1,"items":[{order_json}],"next_cursor":null}}"#),
-            ),
-            (
-                ServerFrame::Reply { id: number.clone(), reply: Reply::Watching { watching: true, totals } },
-                format!(r#"{{"type":"reply","id":1,"watching":true,"totals":{totals_json}}}"#),
-            ),
-            (
-                ServerFrame::Error {
-                    id: Some(CommandId::Text("a".to_owned())),
-                    problem: Box::new(Problem::new(ProblemType::OrderNotFound)),
-                },
-                r#"{"type":"error","id":"a","problem":{"type":"/problems/order-not-found","title":"Order not found","status":404,"detail":"Order not found"}}"#.to_owned(),
-            ),
-            (ServerFrame::Pong { id: number }, r#"{"type":"pong","id":1}"#.to_owned()),
-            (
-                ServerFrame::Feed(Feed { orders: &[raw], deleted: &[], totals }),
-                format!(r#"{{"type":"feed","orders":[{order_json}],"totals":{totals_json}}}"#),
-            ),
-            (
-                ServerFrame::Resync { orders: vec![order.clone()], deleted: vec![], cursor },
-                format!(r#"{{"type":"resync","orders":[{order_json}],"cursor":"r7d0.7"}}"#),
-            ),
-            (ServerFrame::Reconnect { after_ms: 1234 }, r#"{"type":"reconnect","after_ms":1234}"#.to_owned()),
+        let order_json = serde_json::to_vec(&order).expect("an order is JSON");
+        let raw = OrderJson::parse(&order_json).expect("JSON");
+        let reply = |reply| ServerFrame::Reply { id: Some(CommandId::Number(1)), reply };
+        let frames = [
+            ServerFrame::Welcome(Welcome {
+                hero: Some(&hero),
+                resume: Resume::Resumed,
+                orders: std::slice::from_ref(&order),
+                deleted: &deleted,
+                cursor: Some(cursor),
+                help: words::HELP,
+            }),
+            ServerFrame::Welcome(Welcome {
+                hero: None,
+                resume: Resume::Fresh,
+                orders: &[],
+                deleted: &[],
+                cursor: None,
+                help: words::STAFF_HELP,
+            }),
+            ServerFrame::Order { order: &order, cursor },
+            ServerFrame::Deleted { order_id: order.id, version: Version(4), cursor },
+            reply(Reply::Order { order: Box::new(order.clone()), replayed: false }),
+            ServerFrame::Reply { id: None, reply: Reply::Order { order: Box::new(order.clone()), replayed: true } },
+            reply(Reply::Deleted { deleted: true, order_id: order.id }),
+            reply(Reply::Orders(Page { items: vec![order.clone()], next_cursor: None })),
+            reply(Reply::Menu(Page::cut(vec![meal(), meal()], 1, |meal| meal.id.get()))),
+            reply(Reply::Watching { watching: true, totals }),
+            reply(Reply::Help { help: words::HELP }),
+            ServerFrame::Error {
+                id: Some(CommandId::Text("a".to_owned())),
+                problem: Box::new(Problem::new(ProblemType::OrderNotFound)),
+            },
+            ServerFrame::Pong { id: Some(CommandId::Number(1)) },
+            ServerFrame::Feed(Feed { orders: &[raw], deleted: &[], totals }),
+            ServerFrame::Resync { orders: vec![order.clone()], deleted: vec![], cursor },
+            ServerFrame::Reconnect { after_ms: 1234 },
         ];
-        for (frame, golden) in cases {
-            assert_eq!(frame.encode(), golden);
-            let read: Value = serde_json::from_str(&golden).expect("a frame is JSON");
+        let encoded: String = frames.iter().map(|frame| frame.encode() + "\n").collect();
+        assert_eq!(encoded, PINNED);
+        for frame in frames {
+            let read: Value = serde_json::from_str(&frame.encode()).expect("a frame is JSON");
             assert_eq!(frame.kind(), read["type"]);
             assert_eq!(frame.cursor().map(|cursor| cursor.to_string()).as_deref(), read["cursor"].as_str());
         }

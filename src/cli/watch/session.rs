@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use galley_launch::Failure;
-use galley_protocol::HeroId;
 use galley_protocol::close::{CloseCode, Reconnect};
+use galley_protocol::frame::Received;
+use galley_protocol::{HeroId, ResumeCursor};
 use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -16,7 +17,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::Ended;
-use super::frame::Frame;
+use super::frame::lines;
 use crate::cli::api::{Remote, root_cause};
 use crate::cli::output;
 use crate::cli::problem::explain;
@@ -32,7 +33,7 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub struct Session {
     remote: Remote,
     hero: Option<HeroId>,
-    cursor: Option<String>,
+    cursor: Option<ResumeCursor>,
     /// Of the socket at hand.
     welcomed: bool,
     come_back_after: Option<Duration>,
@@ -76,7 +77,7 @@ impl Session {
         let mut url = self.remote.at("/ws");
         url.set_scheme("ws").expect("`http` may become `ws`: both are special schemes");
         let hero = self.hero.map(|id| ("hero_id", id.to_string()));
-        let cursor = self.hero.and(self.cursor.clone()).map(|cursor| ("cursor", cursor));
+        let cursor = self.hero.and(self.cursor).map(|cursor| ("cursor", cursor.to_string()));
         if hero.is_some() {
             url.query_pairs_mut().extend_pairs(hero.into_iter().chain(cursor));
         }
@@ -112,27 +113,27 @@ impl Session {
     }
 
     fn show(&mut self, text: &str) -> Result<(), Failure> {
-        let frame: Frame = serde_json::from_str(text)
+        let frame: Received = serde_json::from_str(text)
             .map_err(|error| Failure::Failed(format!("a frame is not what this program understands: {error}")))?;
-        if let Frame::Error { problem } = &frame {
+        if let Received::Error { problem, .. } = &frame {
             return Err(Failure::Failed(explain(&problem.to_string()).unwrap_or_else(|| problem.to_string())));
         }
         if self.remote.json {
             output::print(text)?;
         } else {
-            output::print(&frame.lines())?;
+            output::print(&lines(&frame))?;
         }
-        if let Frame::Welcome { hero: Some(hero), .. } = &frame {
+        if let Received::Welcome { hero: Some(hero), .. } = &frame {
             self.begin(hero.name.as_str());
         }
-        if let Frame::Reply { watching: true } = &frame {
+        if let Received::Reply { watching: true, .. } = &frame {
             self.begin("every hero");
         }
-        if let Frame::Reconnect { after_ms } = frame {
+        if let Received::Reconnect { after_ms } = frame {
             self.come_back_after = Some(Duration::from_millis(after_ms));
         }
         if let Some(cursor) = frame.cursor() {
-            self.cursor = Some(cursor.to_owned());
+            self.cursor = Some(cursor);
         }
         Ok(())
     }
@@ -184,10 +185,10 @@ mod tests {
     fn a_hero_comes_back_with_the_cursor_and_staff_without() {
         let mut hero = session(HeroId::new(7).ok());
         assert_eq!(hero.address().as_str(), "ws://a:1/ws?hero_id=7");
-        hero.cursor = Some("r1.2".to_owned());
+        hero.cursor = "r1.2".parse().ok();
         assert_eq!(hero.address().as_str(), "ws://a:1/ws?hero_id=7&cursor=r1.2");
         let mut staff = session(None);
-        staff.cursor = Some("r1.2".to_owned());
+        staff.cursor = "r1.2".parse().ok();
         assert_eq!(staff.address().as_str(), "ws://a:1/ws");
     }
 }

@@ -108,12 +108,12 @@ impl Postgres {
     }
 }
 
-fn limit(count: usize) -> i64 {
+pub(super) fn limit(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Nothing for the row of a request that has no changes.
-fn changed(row: &PgRow) -> Result<Option<Changed>, StoreError> {
+pub(super) fn changed(row: &PgRow) -> Result<Option<Changed>, StoreError> {
     match get::<Option<bool>>(row, "deleted")? {
         Some(deleted) => Ok(Some(Changed::of(order(row)?, deleted))),
         None => Ok(None),

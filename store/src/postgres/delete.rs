@@ -1,4 +1,5 @@
-//! Deletes orders that have ended: softly, and one version up, so that sockets hear of it.
+//! Deletes orders that have ended: softly, and one version up, so that sockets hear of it. The same statement takes them out
+//! of the [`tally`](super::tally), when they are counted there.
 
 use std::collections::HashMap;
 
@@ -43,15 +44,24 @@ impl Postgres {
             sqlx::query(concat!(
                 "/* delete_orders */
                  with locked as materialized (
-                     select id, hero_id, version from orders
+                     select id, hero_id, status, version from orders
                      where id = any($1) and status in (2, 3) and deleted_time is null order by id for update
                  ), winners as materialized (
-                     select distinct on (locked.id) locked.id, asked.n
+                     select distinct on (locked.id) locked.id, locked.status, asked.n
                      from unnest($1::bigint[], $2::bigint[], $3::int[]) with ordinality as asked(id, hero_id, expected, n)
                      join locked on locked.id = asked.id
                          and locked.hero_id = coalesce(asked.hero_id, locked.hero_id)
                          and locked.version = coalesce(asked.expected, locked.version)
                      order by locked.id, asked.n
+                 ), mark as materialized (
+                     select below from tally where exists (select from winners) for update
+                 ), lost as materialized (
+                     select count(*) filter (where winners.status = 2) as completed,
+                         count(*) filter (where winners.status = 3) as cancelled
+                     from winners, mark where winners.id < mark.below
+                 ), subtracted as (
+                     update tally set completed = tally.completed - lost.completed, cancelled = tally.cancelled - lost.cancelled
+                     from lost where lost.completed + lost.cancelled > 0
                  )
                  update orders set deleted_time = greatest(",
                 moment!(),

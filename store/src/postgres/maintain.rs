@@ -69,6 +69,7 @@ impl Postgres {
             self.move_floor(settled).await?;
         }
         self.read_floor().await?;
+        self.settle().await?;
         if self.upkeep.is_forgetful(now) {
             self.forget_deleted().await?;
             self.forget_keys().await?;

@@ -1,9 +1,8 @@
 //! Reads of orders.
 
-use galley_protocol::frame::Totals;
-use galley_protocol::{OrderId, OrderView, PageCursor, Status};
+use galley_protocol::{OrderId, OrderView, PageCursor};
 
-use super::rows::{get, order_columns, order_view};
+use super::rows::{order_columns, order_view};
 use super::{Postgres, only};
 use crate::StoreError;
 use crate::requests::OrderFilter;
@@ -61,18 +60,5 @@ impl Postgres {
             }
         });
         rows.await?.iter().map(order_view).collect()
-    }
-
-    pub(super) async fn count_orders(&self) -> Result<Totals, StoreError> {
-        let rows = self.rows(|| {
-            sqlx::query("/* totals */ select status, count(*) as orders from orders where deleted_time is null group by status")
-        });
-        let mut totals = Totals::default();
-        for row in &rows.await? {
-            let status = Status::from_code(get(row, "status")?);
-            let status = status.ok_or_else(|| StoreError::Failed("an order has an unknown status".to_owned()))?;
-            *totals.of(status) = get(row, "orders")?;
-        }
-        Ok(totals)
     }
 }

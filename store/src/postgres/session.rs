@@ -12,7 +12,7 @@ use rand::RngExt;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::Query;
-use sqlx::{Connection, PgPool, Postgres as Database};
+use sqlx::{Connection, Execute, Executor, PgPool, Postgres as Database};
 use tokio::time::{sleep, timeout};
 
 use super::Postgres;
@@ -61,7 +61,10 @@ pub(super) fn pool(options: PgConnectOptions) -> PgPool {
 
 impl Postgres {
     /// Runs one statement, and waits until it has committed.
-    pub(super) async fn rows<'q>(&self, ask: impl Fn() -> Ask<'q> + Send + Sync) -> Result<Vec<PgRow>, StoreError> {
+    pub(super) async fn rows<'q, A>(&self, ask: impl Fn() -> A + Send + Sync) -> Result<Vec<PgRow>, StoreError>
+    where
+        A: Execute<'q, Database> + 'q,
+    {
         let mut tries = 0;
         loop {
             match self.once(ask()).await {
@@ -75,9 +78,9 @@ impl Postgres {
         }
     }
 
-    async fn once(&self, ask: Ask<'_>) -> Result<Vec<PgRow>, sqlx::Error> {
+    async fn once<'q>(&self, ask: impl Execute<'q, Database> + 'q) -> Result<Vec<PgRow>, sqlx::Error> {
         let mut connection = self.pool.acquire().await?;
-        if let Ok(answer) = timeout(ANSWER_TIMEOUT, ask.fetch_all(&mut *connection)).await {
+        if let Ok(answer) = timeout(ANSWER_TIMEOUT, connection.fetch_all(ask)).await {
             return answer;
         }
         drop(connection.detach());

@@ -1,42 +1,50 @@
 //! What a socket must know when it begins, for many sockets at once.
 //!
-//! Three statements, in this order: heroes and the time, orders, deleted orders. The time is older than what is read, and
-//! an order deleted in between is in both lists, where its higher version tells.
+//! Three statements, in this order: heroes and the time, active orders, orders that ended. The time is older than what is
+//! read, and an order that ends in between is in both lists, never in none.
 
 use std::collections::HashMap;
 
-use galley_protocol::{Deleted, Hero, OrderId, ResumeCursor, Timestamp, Version};
+use galley_protocol::{Hero, OrderId, ResumeCursor, Timestamp};
 use sqlx::postgres::PgRow;
 use time::OffsetDateTime;
 
-use super::Postgres;
-use super::rows::{get, hero, hero_columns, order, order_columns, parse, time};
-use crate::requests::{Snapshot, SnapshotRequest};
-use crate::{RESUME_MARGIN, StoreError};
+use super::changes::{changed, limit};
+use super::rows::{get, hero, hero_columns, order, order_columns, time};
+use super::{Postgres, index};
+use crate::StoreError;
+use crate::changes::margin_before;
+use crate::snapshot::{MAX_REACH, MAX_RESUMED, Snapshot, SnapshotRequest};
 
 impl Postgres {
     pub(super) async fn read_snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError> {
         let floor = self.floor.get();
         let (now, heroes) = self.snapshot_heroes(requests).await?;
-        let mut snapshots: Vec<Option<Snapshot>> = requests
-            .iter()
-            .map(|request| {
-                let hero = heroes.get(&request.hero_id.get())?.clone();
-                let cursor = ResumeCursor { time: now, floor };
-                Some(Snapshot { hero, orders: Vec::new(), deleted: Vec::new(), cursor })
-            })
-            .collect();
-        for row in &self.snapshot_orders(requests, floor).await? {
-            if let Some(snapshot) = nth(&mut snapshots, row)? {
+        let cursor = ResumeCursor { time: now, floor };
+        let begin = |request: &SnapshotRequest| {
+            let hero = heroes.get(&request.hero_id.get())?;
+            Some(Snapshot::new(hero.clone(), request, cursor))
+        };
+        let mut snapshots: Vec<Option<Snapshot>> = requests.iter().map(begin).collect();
+        for row in &self.snapshot_active(requests, floor).await? {
+            if let Some(Some(snapshot)) = snapshots.get_mut(index(get(row, "n")?)?) {
                 snapshot.orders.push(order(row)?);
             }
         }
-        if requests.iter().any(|request| request.since.is_some()) {
-            for row in &self.snapshot_deleted(requests).await? {
-                if let Some(snapshot) = nth(&mut snapshots, row)? {
-                    let deleted = Deleted { order_id: parse::<i64, _>(row, "id")?, version: Version(get(row, "version")?) };
-                    snapshot.deleted.push(deleted);
-                }
+        let usable = |(at, request): (usize, &SnapshotRequest)| Some((at, *request, request.usable(now)?));
+        let resuming: Vec<_> = requests.iter().enumerate().filter_map(usable).collect();
+        let mut read = vec![Some(Vec::new()); resuming.len()];
+        for row in &self.snapshot_ended(&resuming, floor).await? {
+            let read = read.get_mut(index(get(row, "n")?)?);
+            if get(row, "beyond_reach")? {
+                read.map(Option::take);
+            } else if let Some(Some(read)) = read {
+                read.extend(changed(row)?);
+            }
+        }
+        for ((at, ..), read) in resuming.iter().zip(read) {
+            if let (Some(snapshot), Some(read)) = (&mut snapshots[*at], read) {
+                snapshot.resume(read);
             }
         }
         Ok(snapshots)
@@ -66,58 +74,71 @@ impl Postgres {
         Ok((now, heroes))
     }
 
-    async fn snapshot_orders(&self, requests: &[SnapshotRequest], floor: OrderId) -> Result<Vec<PgRow>, StoreError> {
-        let (heroes, since) = columns(requests);
-        let from = |request: &SnapshotRequest| request.since.map_or(floor, |since| since.floor.min(floor)).get();
-        let from: Vec<i64> = requests.iter().map(from).collect();
+    async fn snapshot_active(&self, requests: &[SnapshotRequest], floor: OrderId) -> Result<Vec<PgRow>, StoreError> {
+        let heroes: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
         self.rows(|| {
             sqlx::query(concat!(
-                "/* snapshot_orders */
-                 select asked.n, orders.*
-                 from unnest($1::bigint[], $2::timestamptz[], $3::bigint[]) with ordinality as asked(hero_id, since, from_id, n)
-                 join lateral (
-                     select ",
+                "/* snapshot_active */
+                 select asked.n, ",
                 order_columns!(),
-                " from orders
-                     where orders.hero_id = asked.hero_id and orders.id >= asked.from_id and orders.deleted_time is null
-                       and (orders.status in (0, 1)
-                            or greatest(orders.order_time, orders.started_time, orders.completed_time) >= asked.since)
-                 ) as orders on true
+                " from unnest($1::bigint[]) with ordinality as asked(hero_id, n)
+                 join orders on orders.hero_id = asked.hero_id and orders.id >= $2 and orders.status in (0, 1)
                  order by asked.n, orders.id"
+            ))
+            .bind(&heroes)
+            .bind(floor.get())
+        })
+        .await
+    }
+
+    /// What ended or was deleted since the cursors, and one more than may be told; a row without an order for a cursor whose
+    /// floor is out of reach.
+    async fn snapshot_ended(
+        &self,
+        resuming: &[(usize, SnapshotRequest, ResumeCursor)],
+        floor: OrderId,
+    ) -> Result<Vec<PgRow>, StoreError> {
+        if resuming.is_empty() {
+            return Ok(Vec::new());
+        }
+        let heroes: Vec<i64> = resuming.iter().map(|(_, request, _)| request.hero_id.get()).collect();
+        let since: Vec<OffsetDateTime> = resuming.iter().map(|(.., since)| margin_before(*since).into()).collect();
+        let from: Vec<i64> = resuming.iter().map(|(.., since)| since.floor.min(floor).get()).collect();
+        self.rows(|| {
+            sqlx::query(concat!(
+                "/* snapshot_ended */
+                 select asked.n, reach.orders > $5 as beyond_reach, ended.*
+                 from unnest($1::bigint[], $2::timestamptz[], $3::bigint[])
+                     with ordinality as asked(hero_id, since, from_id, n)
+                 cross join lateral (
+                     select count(*) as orders from (
+                         select from orders where orders.hero_id = asked.hero_id and orders.id >= asked.from_id limit $5 + 1
+                     ) as reached
+                 ) as reach
+                 left join lateral (
+                     (select ",
+                order_columns!(),
+                ", false as deleted from orders
+                      where reach.orders <= $5 and orders.hero_id = asked.hero_id and orders.id >= asked.from_id
+                        and orders.status in (2, 3) and orders.deleted_time is null and orders.completed_time >= asked.since
+                      limit $4 + 1)
+                     union all
+                     (select ",
+                order_columns!(),
+                ", true as deleted from orders
+                      where reach.orders <= $5 and orders.hero_id = asked.hero_id and orders.deleted_time >= asked.since
+                        and orders.deleted_time is not null
+                      limit $4 + 1)
+                     limit $4 + 1
+                 ) as ended on true
+                 order by asked.n, ended.id"
             ))
             .bind(&heroes)
             .bind(&since)
             .bind(&from)
+            .bind(limit(MAX_RESUMED))
+            .bind(limit(MAX_REACH))
         })
         .await
     }
-
-    async fn snapshot_deleted(&self, requests: &[SnapshotRequest]) -> Result<Vec<PgRow>, StoreError> {
-        let (heroes, since) = columns(requests);
-        self.rows(|| {
-            sqlx::query(
-                "/* snapshot_deleted */
-                 select asked.n, orders.id, orders.version
-                 from unnest($1::bigint[], $2::timestamptz[]) with ordinality as asked(hero_id, since, n)
-                 join orders on orders.hero_id = asked.hero_id and orders.deleted_time >= asked.since and orders.deleted_time is not null
-                 order by asked.n, orders.id",
-            )
-            .bind(&heroes)
-            .bind(&since)
-        })
-        .await
-    }
-}
-
-fn columns(requests: &[SnapshotRequest]) -> (Vec<i64>, Vec<Option<OffsetDateTime>>) {
-    let margin = i64::try_from(RESUME_MARGIN.as_millis()).unwrap_or(i64::MAX);
-    let since = |request: &SnapshotRequest| request.since.map(|since| since.time.minus_millis(margin).into());
-    requests.iter().map(|request| (request.hero_id.get(), since(request))).unzip()
-}
-
-/// The snapshot of the request that the row answers.
-fn nth<'a>(snapshots: &'a mut [Option<Snapshot>], row: &PgRow) -> Result<Option<&'a mut Snapshot>, StoreError> {
-    let n: i64 = get(row, "n")?;
-    let index = usize::try_from(n - 1).ok();
-    Ok(index.and_then(|index| snapshots.get_mut(index)).and_then(Option::as_mut))
 }

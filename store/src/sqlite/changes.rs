@@ -99,10 +99,10 @@ impl Sqlite {
     }
 }
 
-fn limit(count: usize) -> i64 {
+pub(super) fn limit(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn changed(row: &SqliteRow) -> Result<Changed, StoreError> {
+pub(super) fn changed(row: &SqliteRow) -> Result<Changed, StoreError> {
     Ok(Changed::of(order(row)?, get(row, "deleted")?))
 }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use galley_protocol::{Deleted, Order, OrderId, Timestamp};
 use sqlx::{Sqlite as Database, Transaction};
 
-use super::Sqlite;
 use super::rows::{order, order_columns};
 use super::session::{ask, commit, json, now};
+use super::{Sqlite, tally};
 use crate::StoreError;
 use crate::requests::{DeleteRequest, DeleteVerdict};
 use crate::verdict::against_delete;
@@ -35,7 +35,9 @@ impl Sqlite {
              from json_each(?1) as asked
              where orders.id = asked.value ->> 0 and orders.status in (2, 3) and orders.deleted_time is null",
         );
-        ask(&mut transaction, update.bind(json(&winners))).await?;
+        let winners = json(&winners);
+        tally::subtract(&mut transaction, &winners).await?;
+        ask(&mut transaction, update.bind(winners)).await?;
         commit(transaction).await?;
         let verdict = |(request, verdict): (&DeleteRequest, Option<DeleteVerdict>)| {
             let verdict = verdict.or_else(|| against_delete(request, found.get(&request.order_id)));

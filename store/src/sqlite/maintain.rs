@@ -18,6 +18,7 @@ const FORGET_STEPS: usize = 50;
 impl Sqlite {
     pub(super) async fn keep_up(&self) -> Result<(), StoreError> {
         self.move_floor().await?;
+        self.settle().await?;
         if self.is_forgetful() {
             self.forget_deleted().await?;
             self.forget_keys().await?;

@@ -1,44 +1,41 @@
 //! What a socket must know when it begins, for many sockets at once.
 //!
-//! The time is taken first, then orders are read, then deleted ones: an order deleted in between is in both lists, where its
-//! higher version tells.
+//! The time is taken first, then active orders are read, then those that ended: an order that ends in between is in both
+//! lists, never in none.
 
 use std::collections::HashMap;
 
-use galley_protocol::{Deleted, Hero, OrderId, ResumeCursor, Timestamp, Version};
+use galley_protocol::{Hero, HeroId, OrderId, ResumeCursor};
 use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
-use super::rows::{get, hero, hero_columns, order, order_columns, parse};
-use super::session::{json, now};
-use crate::requests::{Snapshot, SnapshotRequest};
-use crate::{RESUME_MARGIN, StoreError};
+use super::changes::{changed, limit};
+use super::rows::{get, hero, hero_columns, order, order_columns};
+use super::session::json;
+use crate::StoreError;
+use crate::changes::{Changed, margin_before};
+use crate::snapshot::{MAX_REACH, MAX_RESUMED, Snapshot, SnapshotRequest};
 
 impl Sqlite {
     pub(super) async fn read_snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError> {
-        let floor = self.floor.get();
-        let time = Timestamp::from_millis(now()).map_err(|error| StoreError::Failed(error.to_string()))?;
+        let cursor = self.present()?;
         let heroes = self.snapshot_heroes(requests).await?;
-        let mut snapshots: Vec<Option<Snapshot>> = requests
-            .iter()
-            .map(|request| {
-                let hero = heroes.get(&request.hero_id.get())?.clone();
-                let cursor = ResumeCursor { time, floor };
-                Some(Snapshot { hero, orders: Vec::new(), deleted: Vec::new(), cursor })
-            })
-            .collect();
-        let asked = asked(requests, floor);
-        for row in &self.snapshot_orders(&asked).await? {
-            if let Some(snapshot) = nth(&mut snapshots, row)? {
+        let begin = |request: &SnapshotRequest| {
+            let hero = heroes.get(&request.hero_id.get())?;
+            Some(Snapshot::new(hero.clone(), request, cursor))
+        };
+        let mut snapshots: Vec<Option<Snapshot>> = requests.iter().map(begin).collect();
+        for row in &self.snapshot_active(requests, cursor.floor).await? {
+            let at = usize::try_from(get::<i64>(row, "n")?).ok();
+            if let Some(Some(snapshot)) = at.and_then(|at| snapshots.get_mut(at)) {
                 snapshot.orders.push(order(row)?);
             }
         }
-        if requests.iter().any(|request| request.since.is_some()) {
-            for row in &self.snapshot_deleted(&asked).await? {
-                if let Some(snapshot) = nth(&mut snapshots, row)? {
-                    let deleted = Deleted { order_id: parse::<i64, _>(row, "id")?, version: Version(get(row, "version")?) };
-                    snapshot.deleted.push(deleted);
-                }
+        for (request, snapshot) in requests.iter().zip(&mut snapshots) {
+            if let (Some(snapshot), Some(since)) = (snapshot, request.usable(cursor.time))
+                && let Some(read) = self.snapshot_ended(request.hero_id, since, cursor.floor).await?
+            {
+                snapshot.resume(read);
             }
         }
         Ok(snapshots)
@@ -58,52 +55,66 @@ impl Sqlite {
         rows.await?.iter().map(|row| hero(row).map(|hero| (hero.id.get(), hero))).collect()
     }
 
-    async fn snapshot_orders(&self, asked: &str) -> Result<Vec<SqliteRow>, StoreError> {
+    async fn snapshot_active(&self, requests: &[SnapshotRequest], floor: OrderId) -> Result<Vec<SqliteRow>, StoreError> {
+        let heroes: Vec<HeroId> = requests.iter().map(|request| request.hero_id).collect();
         self.read(
             sqlx::query(concat!(
-                "/* snapshot_orders */
+                "/* snapshot_active */
                  select asked.key as n, ",
                 order_columns!(),
                 " from json_each(?1) as asked
-                 join orders on orders.hero_id = asked.value ->> 0 and orders.id >= asked.value ->> 2
-                 where orders.deleted_time is null
-                   and (orders.status in (0, 1)
-                        or coalesce(orders.completed_time, orders.started_time, orders.order_time) >= asked.value ->> 1)
+                 join orders on orders.hero_id = asked.value and orders.id >= ?2 and orders.status in (0, 1)
                  order by asked.key, orders.id"
             ))
-            .bind(asked),
+            .bind(json(&heroes))
+            .bind(floor.get()),
         )
         .await
     }
 
-    async fn snapshot_deleted(&self, asked: &str) -> Result<Vec<SqliteRow>, StoreError> {
-        self.read(
-            sqlx::query(
-                "/* snapshot_deleted */
-                 select asked.key as n, orders.id, orders.version from json_each(?1) as asked
-                 join orders on orders.hero_id = asked.value ->> 0 and orders.deleted_time >= asked.value ->> 1
-                 where orders.deleted_time is not null
-                 order by asked.key, orders.id",
-            )
-            .bind(asked),
-        )
-        .await
+    /// What ended or was deleted since the cursor, and one more than may be told; nothing when its floor is out of reach.
+    async fn snapshot_ended(
+        &self,
+        hero_id: HeroId,
+        since: ResumeCursor,
+        floor: OrderId,
+    ) -> Result<Option<Vec<Changed>>, StoreError> {
+        let from = since.floor.min(floor).get();
+        let reach = self.read(
+            sqlx::query("/* snapshot_reach */ select 1 from orders where hero_id = ?1 and id >= ?2 limit 1 offset ?3")
+                .bind(hero_id.get())
+                .bind(from)
+                .bind(limit(MAX_REACH)),
+        );
+        if !reach.await?.is_empty() {
+            return Ok(None);
+        }
+        let rows = self.read(
+            sqlx::query(concat!(
+                "/* snapshot_ended */
+                 select * from (
+                     select ",
+                order_columns!(),
+                ", false as deleted from orders
+                     where orders.hero_id = ?1 and orders.id >= ?2 and orders.status in (2, 3) and orders.deleted_time is null
+                       and orders.completed_time >= ?3
+                     limit ?4 + 1
+                 )
+                 union all
+                 select * from (
+                     select ",
+                order_columns!(),
+                ", true as deleted from orders
+                     where orders.hero_id = ?1 and orders.deleted_time >= ?3
+                     limit ?4 + 1
+                 )
+                 order by id limit ?4 + 1"
+            ))
+            .bind(hero_id.get())
+            .bind(from)
+            .bind(margin_before(since).millis())
+            .bind(limit(MAX_RESUMED)),
+        );
+        rows.await?.iter().map(changed).collect::<Result<_, _>>().map(Some)
     }
-}
-
-/// Hero, time and floor of each request.
-fn asked(requests: &[SnapshotRequest], floor: OrderId) -> String {
-    let margin = i64::try_from(RESUME_MARGIN.as_millis()).unwrap_or(i64::MAX);
-    let row = |request: &SnapshotRequest| {
-        let since = request.since.map(|since| since.time.minus_millis(margin).millis());
-        let from = request.since.map_or(floor, |since| since.floor.min(floor));
-        (request.hero_id, since, from)
-    };
-    json(&requests.iter().map(row).collect::<Vec<_>>())
-}
-
-/// The snapshot of the request that the row answers.
-fn nth<'a>(snapshots: &'a mut [Option<Snapshot>], row: &SqliteRow) -> Result<Option<&'a mut Snapshot>, StoreError> {
-    let index = usize::try_from(get::<i64>(row, "n")?).ok();
-    Ok(index.and_then(|index| snapshots.get_mut(index)).and_then(Option::as_mut))
 }

@@ -2,6 +2,7 @@
 //! created; each test gets its own.
 
 mod adopt;
+mod changes;
 mod claim;
 mod database;
 mod ending;
@@ -15,6 +16,7 @@ mod race;
 mod reads;
 mod schema;
 mod snapshots;
+mod totals;
 
 /// Each test once per store: `postgres::name` and `sqlite::name`.
 macro_rules! on_both {

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use galley_protocol::OrderId;
 use galley_store::{ClaimFrom, StoreError};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::database::on_postgres;
 use crate::floor::pass;
-use crate::kitchen::{Kitchen, LONG, cancel};
+use crate::kitchen::{Kitchen, LONG, cancel, delete};
 
 /// Cuts the connections that hold the locks of incarnations.
 const CUT_LIVENESS: &str = "select pg_terminate_backend(pid) from pg_locks
@@ -98,11 +100,10 @@ async fn the_floor_lags_behind_what_was_assigned_lately() {
 #[tokio::test]
 async fn entries_wait_for_rows_that_others_hold_and_the_oldest_skip_them() {
     on_postgres(async |kitchen: Kitchen| {
-        use sqlx::Connection as _;
         let (hero_id, meal_id) = kitchen.guest().await;
         let worker = kitchen.worker().await;
         let order = kitchen.place(hero_id, meal_id).await;
-        let mut holder = sqlx::PgConnection::connect(&kitchen.database.url).await.expect("a connection");
+        let mut holder = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
         let mut transaction = holder.begin().await.expect("a transaction");
         sqlx::query("select from orders for update").execute(&mut *transaction).await.expect("a lock");
         let oldest = galley_store::Claim { from: ClaimFrom::Oldest { age: Duration::ZERO, limit: 9 }, delay: LONG..=LONG };
@@ -112,6 +113,59 @@ async fn entries_wait_for_rows_that_others_hold_and_the_oldest_skip_them() {
             transaction.rollback().await.expect("the lock is given back");
         });
         assert_eq!(claimed.len(), 1);
+    })
+    .await;
+}
+
+/// Does `inner` while another holds the row of the tally and has done `first`, which commits when `inner` waits for the row.
+async fn while_the_tally_is_held(kitchen: &Kitchen, first: &str, inner: impl Future<Output = ()>) {
+    let mut holder = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
+    let mut transaction = holder.begin().await.expect("a transaction");
+    for statement in ["select from tally for update", first] {
+        sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut *transaction).await.expect("it is done");
+    }
+    let waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    let until_it_waits = async {
+        while kitchen.database.sql(waiting).await != Ok(1) {
+            tokio::task::yield_now().await;
+        }
+        transaction.commit().await.expect("it is committed");
+    };
+    let both = async { tokio::join!(inner, until_it_waits) };
+    tokio::time::timeout(Duration::from_secs(20), both).await.expect("it waits for the row");
+}
+
+/// Orders that are CANCELLED, and the floor above them.
+async fn ended_below_the_floor(kitchen: &Kitchen) -> Vec<OrderId> {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let ids: Vec<OrderId> = kitchen.place_many(hero_id, meal_id, 3).await.iter().map(|order| order.id).collect();
+    kitchen.store.cancel(&ids.iter().copied().map(cancel).collect::<Vec<_>>()).await.expect("verdicts");
+    kitchen.database.sql(&format!("update watermark set floor = {} + 1", ids[2])).await.expect("a floor");
+    ids
+}
+
+#[tokio::test]
+async fn a_deletion_that_commits_before_the_count_is_not_counted() {
+    on_postgres(async |kitchen: Kitchen| {
+        let ids = ended_below_the_floor(&kitchen).await;
+        let deletion = format!("update orders set deleted_time = completed_time, version = version + 1 where id = {}", ids[1]);
+        let settling = async { kitchen.store.maintain().await.expect("it is maintained") };
+        while_the_tally_is_held(&kitchen, &deletion, settling).await;
+        assert_eq!(kitchen.database.sql("update tally set one = one where cancelled = 2").await, Ok(1));
+        assert_eq!(kitchen.store.totals().await.expect("totals").cancelled, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_deletion_that_waits_for_the_count_is_subtracted() {
+    on_postgres(async |kitchen: Kitchen| {
+        let ids = ended_below_the_floor(&kitchen).await;
+        let counted = format!("update tally set below = {} + 1, cancelled = 3", ids[2]);
+        let deleting = async { drop(kitchen.delete(delete(ids[1])).await) };
+        while_the_tally_is_held(&kitchen, &counted, deleting).await;
+        assert_eq!(kitchen.database.sql("update tally set one = one where cancelled = 2").await, Ok(1));
+        assert_eq!(kitchen.store.totals().await.expect("totals").cancelled, 2);
     })
     .await;
 }

@@ -3,12 +3,11 @@
 use galley_protocol::{OrderId, PageCursor, Status};
 use galley_store::OrderFilter;
 
-use crate::kitchen::{Kitchen, cancel, delete};
+use crate::kitchen::{Kitchen, delete};
 
 crate::on_both! {
     orders_come_newest_first_in_pages,
     orders_are_found_by_hero_meal_and_status,
-    totals_count_what_is_not_deleted,
     an_unknown_order_is_nothing,
 }
 
@@ -59,22 +58,6 @@ async fn orders_are_found_by_hero_meal_and_status(kitchen: Kitchen) {
     let view = kitchen.store.order(OrderId::new(started).expect("an id")).await.expect("an answer").expect("the order");
     assert_eq!((view.hero.id, view.hero.name.as_str()), (other_hero, "Zoé"));
     assert_eq!((view.meal.id, view.meal.name.as_str(), view.meal.price.hundredths()), (meal_id, "Soup", 1_999));
-}
-
-async fn totals_count_what_is_not_deleted(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
-    assert_eq!(kitchen.store.totals().await.expect("totals"), galley_protocol::frame::Totals::default());
-    kitchen.place_many(hero_id, meal_id, 4).await;
-    kitchen.started(worker, hero_id, meal_id).await;
-    kitchen.completed(worker, hero_id, meal_id).await;
-    let deleted = kitchen.completed(worker, hero_id, meal_id).await;
-    kitchen.delete(delete(deleted.id)).await;
-    for order in kitchen.place_many(hero_id, meal_id, 2).await {
-        kitchen.cancel(cancel(order.id)).await;
-    }
-    let totals = kitchen.store.totals().await.expect("totals");
-    assert_eq!((totals.pending, totals.in_progress, totals.completed, totals.cancelled), (4, 1, 1, 2));
 }
 
 async fn an_unknown_order_is_nothing(kitchen: Kitchen) {

@@ -1,7 +1,8 @@
 //! What a socket is told when it begins.
 
-use galley_protocol::{Deleted, HeroId, Order, OrderId, ResumeCursor, Timestamp, Version};
-use galley_store::{RESUME_MARGIN, Snapshot, SnapshotRequest};
+use galley_protocol::frame::Resume;
+use galley_protocol::{Deleted, HeroId, MealId, Order, OrderId, ResumeCursor, Timestamp, Version};
+use galley_store::{MAX_RESUMED, RESUME_MARGIN, RETENTION, Snapshot, SnapshotRequest};
 
 use crate::kitchen::{Kitchen, cancel, delete};
 
@@ -12,18 +13,32 @@ crate::on_both! {
     a_cursor_from_before_the_first_event_resumes,
     each_request_has_its_own_snapshot,
     the_floor_of_the_cursor_reaches_what_ended_since,
+    a_cursor_too_old_or_from_the_future_leads_to_the_active_orders,
+    what_is_too_much_is_not_told_in_part,
+    a_forged_floor_reaches_only_so_far,
 }
 
-async fn snapshot(kitchen: &Kitchen, hero_id: HeroId, since: Option<ResumeCursor>) -> Snapshot {
+pub(crate) async fn snapshot(kitchen: &Kitchen, hero_id: HeroId, since: Option<ResumeCursor>) -> Snapshot {
     let snapshots = kitchen.store.snapshots(&[SnapshotRequest { hero_id, since }]).await;
     snapshots.expect("snapshots").remove(0).expect("the hero is there")
 }
 
+/// A cursor so many milliseconds later.
+fn moved(cursor: ResumeCursor, millis: i64) -> ResumeCursor {
+    ResumeCursor { time: Timestamp::from_millis(cursor.time.millis() + millis).expect("a time"), ..cursor }
+}
+
 /// A cursor from so long after this one that the margin does not matter.
-fn later(cursor: ResumeCursor) -> ResumeCursor {
-    let margin = i64::try_from(RESUME_MARGIN.as_millis()).expect("a margin");
-    let time = Timestamp::from_millis(cursor.time.millis() + margin + 60_000).expect("a time");
-    ResumeCursor { time, ..cursor }
+pub(crate) fn later(cursor: ResumeCursor) -> ResumeCursor {
+    moved(cursor, i64::try_from(RESUME_MARGIN.as_millis()).expect("a margin") + 60_000)
+}
+
+/// Puts whatever happened to the orders an hour back.
+async fn an_hour_passes(kitchen: &Kitchen) {
+    let past = kitchen.database.seconds_ago(3_600);
+    let columns = ["order_time", "started_time", "completed_time", "deleted_time"];
+    let columns = columns.map(|column| format!("{column} = case when {column} is not null then {past} end"));
+    kitchen.database.sql(&format!("update orders set {}", columns.join(", "))).await.expect("a past");
 }
 
 async fn a_fresh_socket_gets_the_active_orders(kitchen: Kitchen) {
@@ -47,15 +62,10 @@ async fn a_resumed_socket_gets_what_changed_since(kitchen: Kitchen) {
     let pending = kitchen.place(hero_id, meal_id).await;
     let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
     assert_eq!(resumed.orders, [completed.clone(), pending.clone()]);
-    let resumed = snapshot(&kitchen, hero_id, Some(later(cursor))).await;
-    assert_eq!(resumed.orders, [pending], "what ended before the margin is known");
-    let past = kitchen.database.seconds_ago(3600);
-    let age = format!(
-        "update orders set order_time = {past}, started_time = {past}, completed_time = {past} where id = {}",
-        completed.id
-    );
-    kitchen.database.sql(&age).await.expect("a past");
-    assert_eq!(snapshot(&kitchen, hero_id, Some(cursor)).await.orders.len(), 1);
+    assert_eq!(resumed.resume, Resume::Resumed);
+    an_hour_passes(&kitchen).await;
+    let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
+    assert_eq!(resumed.orders.iter().map(|order| order.id).collect::<Vec<_>>(), [pending.id], "what ended before is known");
 }
 
 async fn a_resumed_socket_hears_of_deletions(kitchen: Kitchen) {
@@ -70,16 +80,18 @@ async fn a_resumed_socket_hears_of_deletions(kitchen: Kitchen) {
     assert_eq!(resumed.deleted, [Deleted { order_id: completed.id, version: Version(4) }]);
     assert!(resumed.orders.is_empty());
     assert!(snapshot(&kitchen, hero_id, None).await.deleted.is_empty());
-    assert!(snapshot(&kitchen, hero_id, Some(later(cursor))).await.deleted.is_empty());
     assert!(snapshot(&kitchen, other, Some(cursor)).await.deleted.is_empty());
+    an_hour_passes(&kitchen).await;
+    assert!(snapshot(&kitchen, hero_id, Some(cursor)).await.deleted.is_empty());
 }
 
 async fn a_cursor_from_before_the_first_event_resumes(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let order = kitchen.place(hero_id, meal_id).await;
     kitchen.cancel(cancel(order.id)).await;
-    let cursor = "r0.1".parse().expect("a cursor");
+    let cursor = moved(snapshot(&kitchen, hero_id, None).await.cursor, -3_600_000);
     let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
+    assert_eq!(resumed.resume, Resume::Resumed);
     assert_eq!(resumed.orders.iter().map(|order: &Order| order.version).collect::<Vec<_>>(), [Version(2)]);
 }
 
@@ -92,13 +104,22 @@ async fn each_request_has_its_own_snapshot(kitchen: Kitchen) {
     kitchen.cancel(cancel(order.id)).await;
     let active = kitchen.place(other, meal_id).await;
     let nobody = HeroId::new(999).expect("an id");
-    let since = Some("r0.1".parse().expect("a cursor"));
+    let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
+    let (since, too_old) = (Some(cursor), Some("r0.1".parse().expect("a cursor")));
     let request = |hero_id, since| SnapshotRequest { hero_id, since };
-    let requests =
-        [request(nobody, since), request(hero_id, None), request(gone, None), request(hero_id, since), request(other, None)];
+    let requests = [
+        request(nobody, since),
+        request(hero_id, None),
+        request(gone, None),
+        request(hero_id, since),
+        request(other, None),
+        request(hero_id, too_old),
+    ];
     let snapshots = kitchen.store.snapshots(&requests).await.expect("snapshots");
     let counts: Vec<Option<usize>> = snapshots.iter().map(|snapshot| snapshot.as_ref().map(|found| found.orders.len())).collect();
-    assert_eq!(counts, [None, Some(0), None, Some(1), Some(1)]);
+    assert_eq!(counts, [None, Some(0), None, Some(1), Some(1), Some(0)]);
+    let resumes: Vec<Resume> = snapshots.iter().flatten().map(|snapshot| snapshot.resume).collect();
+    assert_eq!(resumes, [Resume::Fresh, Resume::Resumed, Resume::Fresh, Resume::Resynced]);
     assert_eq!(snapshots[4].as_ref().map(|found| found.orders.clone()), Some(vec![active]));
 }
 
@@ -114,4 +135,64 @@ async fn the_floor_of_the_cursor_reaches_what_ended_since(kitchen: Kitchen) {
     let beyond = ResumeCursor { floor: OrderId::new(999).expect("an id"), ..cursor };
     kitchen.place(hero_id, meal_id).await;
     assert_eq!(snapshot(&kitchen, hero_id, Some(beyond)).await.orders.len(), 1, "a floor ahead of ours hides nothing");
+}
+
+async fn a_cursor_too_old_or_from_the_future_leads_to_the_active_orders(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let worker = kitchen.worker().await;
+    let active = kitchen.started(worker, hero_id, meal_id).await;
+    kitchen.completed(worker, hero_id, meal_id).await;
+    let gone = kitchen.completed(worker, hero_id, meal_id).await;
+    kitchen.delete(delete(gone.id)).await;
+    let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
+    let kept = i64::try_from(RETENTION.as_millis()).expect("a time");
+    for cursor in [moved(cursor, -kept - 1), moved(cursor, 3_600_000), "r0.1".parse().expect("a cursor")] {
+        let resynced = snapshot(&kitchen, hero_id, Some(cursor)).await;
+        assert_eq!((resynced.resume, resynced.orders, resynced.deleted), (Resume::Resynced, vec![active.clone()], vec![]));
+    }
+    let resumed = snapshot(&kitchen, hero_id, Some(moved(cursor, 60_000 - kept))).await;
+    assert_eq!((resumed.resume, resumed.orders.len(), resumed.deleted.len()), (Resume::Resumed, 2, 1));
+}
+
+async fn cancel_many(kitchen: &Kitchen, hero_id: HeroId, meal_id: MealId, count: usize) -> Vec<OrderId> {
+    let ids: Vec<OrderId> = kitchen.place_many(hero_id, meal_id, count).await.iter().map(|order| order.id).collect();
+    kitchen.store.cancel(&ids.iter().copied().map(cancel).collect::<Vec<_>>()).await.expect("verdicts");
+    ids
+}
+
+async fn what_is_too_much_is_not_told_in_part(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
+    let active = kitchen.place_many(hero_id, meal_id, 500).await;
+    for _ in 0..MAX_RESUMED / 500 {
+        let ids = cancel_many(&kitchen, hero_id, meal_id, 500).await;
+        kitchen.store.delete(&ids[..100].iter().copied().map(delete).collect::<Vec<_>>()).await.expect("verdicts");
+    }
+    let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
+    assert_eq!(resumed.resume, Resume::Resumed);
+    assert_eq!(resumed.orders.len() - active.len() + resumed.deleted.len(), MAX_RESUMED, "active orders do not count");
+    assert!(resumed.orders.is_sorted_by_key(|order| order.id) && resumed.deleted.is_sorted_by_key(|deleted| deleted.order_id));
+    cancel_many(&kitchen, hero_id, meal_id, 1).await;
+    let resynced = snapshot(&kitchen, hero_id, Some(cursor)).await;
+    assert_eq!((resynced.resume, resynced.orders, resynced.deleted), (Resume::Resynced, active, vec![]));
+}
+
+async fn a_forged_floor_reaches_only_so_far(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let past = kitchen.database.seconds_ago(3_600);
+    let history = format!(
+        "insert into orders (hero_id, meal_id, status, version, order_time, started_time, completed_time)
+         with recursive numbers(number) as (select 1 union all select number + 1 from numbers where number <= {})
+         select {hero_id}, {meal_id}, 2, 3, {past}, {past}, {past} from numbers",
+        5 * MAX_RESUMED
+    );
+    kitchen.database.sql(&history).await.expect("a history");
+    crate::floor::settle(&kitchen).await;
+    let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
+    cancel_many(&kitchen, hero_id, meal_id, 1).await;
+    let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
+    assert_eq!((resumed.resume, resumed.orders.len()), (Resume::Resumed, 1));
+    let forged = ResumeCursor { floor: OrderId::new(1).expect("an id"), ..cursor };
+    let resynced = snapshot(&kitchen, hero_id, Some(forged)).await;
+    assert_eq!((resynced.resume, resynced.orders.len()), (Resume::Resynced, 0));
 }

@@ -1,0 +1,92 @@
+//! What the tests are given.
+
+use std::process::abort;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::FailPoint;
+
+/// The variable that chooses.
+const VARIABLE: &str = "GALLEY_FAIL_POINT";
+
+/// Every point with its name.
+const NAMES: [(&str, FailPoint); 8] = [
+    ("after-place-commit", FailPoint::AfterPlaceCommit),
+    ("after-dispatch", FailPoint::AfterDispatch),
+    ("after-cancel-commit", FailPoint::AfterCancelCommit),
+    ("after-delete-commit", FailPoint::AfterDeleteCommit),
+    ("after-claim-commit", FailPoint::AfterClaimCommit),
+    ("after-claim-publish", FailPoint::AfterClaimPublish),
+    ("after-adopt-commit", FailPoint::AfterAdoptCommit),
+    ("after-complete-commit", FailPoint::AfterCompleteCommit),
+];
+
+/// The choice of this process.
+static CHOSEN: OnceLock<Chosen> = OnceLock::new();
+
+/// A point, and how often it will still be passed.
+#[derive(Debug)]
+struct Chosen {
+    name: &'static str,
+    point: FailPoint,
+    passes: AtomicU64,
+}
+
+/// Takes the choice from the environment, and gives the name of the point. To be called once, before anything is reached.
+///
+/// # Errors
+/// What is wrong with the choice, in one line.
+pub fn choose() -> Result<Option<&'static str>, String> {
+    let Some(text) = std::env::var_os(VARIABLE) else { return Ok(None) };
+    let chosen = parse(&text.to_string_lossy())?;
+    Ok(Some(CHOSEN.get_or_init(|| chosen).name))
+}
+
+/// Ends the process here if this is the point, and its time has come.
+pub fn reach(point: FailPoint) {
+    let Some(chosen) = chosen(point) else { return };
+    let left = chosen.passes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |passes| passes.checked_sub(1));
+    if left.is_err() {
+        eprintln!("aborted at the fail point {}", chosen.name);
+        abort();
+    }
+}
+
+/// Whether the process will end here the next time, for what must be done otherwise so that there is a point to end at.
+#[must_use]
+pub fn is_next(point: FailPoint) -> bool {
+    chosen(point).is_some_and(|chosen| chosen.passes.load(Ordering::Relaxed) == 0)
+}
+
+fn chosen(point: FailPoint) -> Option<&'static Chosen> {
+    CHOSEN.get().filter(|chosen| chosen.point == point)
+}
+
+fn parse(text: &str) -> Result<Chosen, String> {
+    let (name, time) = text.split_once(':').unwrap_or((text, "1"));
+    let (name, point) = NAMES.iter().find(|(known, _)| *known == name).ok_or_else(|| {
+        let names = NAMES.map(|(name, _)| name).join(", ");
+        format!("invalid value '{text}' for '{VARIABLE}': there is no such fail point among {names}")
+    })?;
+    match time.parse::<u64>().ok().and_then(|time| time.checked_sub(1)) {
+        Some(passes) => Ok(Chosen { name, point: *point, passes: passes.into() }),
+        None => Err(format!("invalid value '{text}' for '{VARIABLE}': after the colon comes a number from 1")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use crate::FailPoint;
+
+    #[test]
+    fn a_choice_is_a_name_and_perhaps_the_time() {
+        let read = |text| parse(text).map(|chosen| (chosen.point, chosen.passes.into_inner()));
+        assert_eq!(read("after-dispatch"), Ok((FailPoint::AfterDispatch, 0)));
+        assert_eq!(read("after-claim-commit:3"), Ok((FailPoint::AfterClaimCommit, 2)));
+        for wrong in ["", "after-lunch", "after-dispatch:0", "after-dispatch:", "after-dispatch:x", ":1"] {
+            let error = read(wrong).expect_err(wrong);
+            assert!(error.starts_with(&format!("invalid value '{wrong}' for 'GALLEY_FAIL_POINT'")), "{error}");
+        }
+    }
+}

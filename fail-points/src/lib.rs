@@ -1,0 +1,34 @@
+//! Points at which a process ends on purpose, at the edges between two systems: after the database committed and before the
+//! bus was told, for example.
+//!
+//! Called where such an edge is, by the crates that cross it. With the feature `fail-points`, which only the tests have,
+//! `GALLEY_FAIL_POINT=after-claim-commit` ends the process there as kill -9 would: no destructor, no farewell;
+//! `after-claim-commit:3` does so the third time. Without the feature every function here is empty, and no name of a point is
+//! in the program. Must never do anything else: a test that breaks the service must break the service that is shipped.
+
+#[cfg_attr(feature = "fail-points", path = "armed.rs")]
+#[cfg_attr(not(feature = "fail-points"), path = "unarmed.rs")]
+mod points;
+
+pub use points::{choose, is_next, reach};
+
+/// Where a process may end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailPoint {
+    /// Orders are placed; no worker was told, and perhaps not the caller either.
+    AfterPlaceCommit,
+    /// Orders are on the dispatch queue; the caller is not answered.
+    AfterDispatch,
+    /// Orders are cancelled; nothing was published, and the caller is not answered.
+    AfterCancelCommit,
+    /// Orders are deleted; nothing was published, and the caller is not answered.
+    AfterDeleteCommit,
+    /// Orders are claimed; nothing was published, and their entries are not acknowledged.
+    AfterClaimCommit,
+    /// What came of a claim is published; the entries are not acknowledged.
+    AfterClaimPublish,
+    /// Orders are adopted; nothing was published.
+    AfterAdoptCommit,
+    /// Orders are completed; nothing was published.
+    AfterCompleteCommit,
+}

@@ -1,0 +1,127 @@
+//! Where frames are said, and by whom.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use super::messages::Messages;
+use super::schemas::Schemas;
+use crate::close::CloseCode;
+use crate::frame::Watch;
+use crate::{HeroId, ResumeCursor};
+
+/// What answers a command.
+const ANSWERS: [&str; 3] = ["reply", "error", "pong"];
+/// The frames of a hero's event stream.
+const HERO_EVENTS: [&str; 5] = ["welcome", "order", "deleted", "resync", "reconnect"];
+/// The frames of the staff's event stream.
+const STAFF_EVENTS: [&str; 3] = ["welcome", "feed", "reconnect"];
+
+/// The channels.
+pub fn channels(messages: &Messages, schemas: &mut Schemas) -> Value {
+    let everything: Vec<&str> = messages.commands().chain(messages.frames()).collect();
+    let hero_id = described(schemas.of::<HeroId>(), "Whose socket this is; without it the socket is staff's.");
+    json!({
+        "socket": {
+            "address": "/ws",
+            "title": "WebSocket",
+            "description": close_codes_for_people(),
+            "servers": [{"$ref": "#/servers/websocket"}],
+            "messages": message_map(&everything),
+            "bindings": {"ws": {
+                "method": "GET",
+                "query": query(&json!({"hero_id": hero_id, "cursor": cursor(schemas)})),
+                "bindingVersion": "0.1.0",
+            }},
+            "x-close-codes": close_codes(),
+        },
+        "hero_events": {
+            "address": "/heroes/{id}/events",
+            "title": "Server-Sent Events of a hero",
+            "description": "The frames of the hero's socket: `event` is the type of the frame, `data` the frame, `id` its cursor. \
+                            That comes back as `Last-Event-ID`, or as `?cursor=` where the header cannot be set.",
+            "servers": [{"$ref": "#/servers/http"}],
+            "parameters": {"id": {"description": "The hero.", "examples": ["4"]}},
+            "messages": message_map(&HERO_EVENTS),
+        },
+        "staff_events": {
+            "address": "/events",
+            "title": "Server-Sent Events of everybody",
+            "description": "The whole feed, for staff: like a socket without a hero that says `watch`.",
+            "servers": [{"$ref": "#/servers/http"}],
+            "messages": message_map(&STAFF_EVENTS),
+        },
+    })
+}
+
+/// The operations, as the gateway does them.
+pub fn operations(messages: &Messages, schemas: &mut Schemas) -> Value {
+    let commands: Vec<&str> = messages.commands().collect();
+    let news: Vec<&str> = messages.frames().filter(|frame| !ANSWERS.contains(frame)).collect();
+    let watch = schemas.object::<Watch>()["properties"].take();
+    let mut command = operation("receive", "socket", "A client commands; each command is answered once.", &commands);
+    command["reply"] = json!({"channel": {"$ref": "#/channels/socket"}, "messages": message_list("socket", &ANSWERS)});
+    let mut hero_events = operation("send", "hero_events", "The gateway tells a hero what changed.", &HERO_EVENTS);
+    hero_events["bindings"] = get(&json!({"cursor": cursor(schemas)}));
+    let mut staff_events = operation("send", "staff_events", "The gateway tells staff what changed.", &STAFF_EVENTS);
+    staff_events["bindings"] = get(&watch);
+    json!({
+        "command": command,
+        "tell": operation("send", "socket", "The gateway tells what changed, whoever caused it.", &news),
+        "tell_hero_events": hero_events,
+        "tell_staff_events": staff_events,
+    })
+}
+
+fn operation(action: &str, channel: &str, summary: &str, messages: &[&str]) -> Value {
+    json!({
+        "action": action,
+        "channel": {"$ref": format!("#/channels/{channel}")},
+        "summary": summary,
+        "messages": message_list(channel, messages),
+    })
+}
+
+fn message_map(names: &[&str]) -> Value {
+    let reference = |name: &&str| ((*name).to_owned(), json!({"$ref": format!("#/components/messages/{name}")}));
+    Value::Object(names.iter().map(reference).collect::<Map<String, Value>>())
+}
+
+fn message_list(channel: &str, names: &[&str]) -> Value {
+    names.iter().map(|name| json!({"$ref": format!("#/channels/{channel}/messages/{name}")})).collect()
+}
+
+fn get(properties: &Value) -> Value {
+    json!({"http": {"method": "GET", "query": query(properties), "bindingVersion": "0.3.0"}})
+}
+
+/// The handshake refuses parameters that it does not know.
+fn query(properties: &Value) -> Value {
+    json!({"type": "object", "properties": properties, "additionalProperties": false})
+}
+
+fn cursor(schemas: &mut Schemas) -> Value {
+    described(schemas.of::<ResumeCursor>(), "Where to resume: the last `cursor` seen.")
+}
+
+fn described(mut schema: Value, description: &str) -> Value {
+    schema["description"] = json!(description);
+    schema
+}
+
+fn close_codes() -> Value {
+    let told =
+        |close: CloseCode| json!({"code": close.code(), "reason": close.reason(), "reconnect": close.reconnect().advice()});
+    CloseCode::ALL.into_iter().map(told).collect()
+}
+
+fn close_codes_for_people() -> String {
+    let mut table = "The first frame is `welcome`. With the sub-protocol `galley.v1` or none.\n\n\
+                     | close code | reason | come back? |\n|---|---|---|\n"
+        .to_owned();
+    for close in CloseCode::ALL {
+        writeln!(table, "| {} | {} | {} |", close.code(), close.reason(), close.reconnect().advice())
+            .expect("writing to memory does not fail");
+    }
+    table
+}

@@ -1,0 +1,88 @@
+//! One message per type of frame.
+
+use serde_json::{Map, Value, json};
+
+use super::JSON;
+use super::schemas::Schemas;
+use crate::frame::{ClientFrame, ServerFrame, client, server};
+use crate::words;
+
+/// The key of the message of plain words.
+const WORDS: &str = "words";
+
+/// Every message, by the side that says it.
+pub struct Messages {
+    commands: Vec<(String, Value)>,
+    frames: Vec<(String, Value)>,
+}
+
+impl Messages {
+    /// Takes them out of the types.
+    pub fn collect(schemas: &mut Schemas) -> Self {
+        let commands = schemas.tagged::<ClientFrame>().into_iter().map(|(kind, description, mut objects)| {
+            // Reading a frame ends with refusing what nobody took.
+            for object in &mut objects {
+                object["additionalProperties"] = json!(false);
+            }
+            message(schemas, kind, &description, objects, client::PINNED)
+        });
+        let mut commands: Vec<(String, Value)> = commands.collect();
+        commands.push((WORDS.to_owned(), plain_words()));
+        let frames = schemas.tagged::<ServerFrame<'_>>().into_iter();
+        let frames =
+            frames.map(|(kind, description, objects)| message(schemas, kind, &description, objects, server::PINNED)).collect();
+        Self { commands, frames }
+    }
+
+    /// References to what clients say.
+    pub fn commands(&self) -> impl Iterator<Item = &str> {
+        self.commands.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The types of what the gateway says.
+    pub fn frames(&self) -> impl Iterator<Item = &str> {
+        self.frames.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The messages by their names. No command has the type of a frame, which a test sees to.
+    pub fn into_components(self) -> Value {
+        Value::Object(self.commands.into_iter().chain(self.frames).collect::<Map<String, Value>>())
+    }
+}
+
+fn message(schemas: &mut Schemas, kind: String, description: &str, objects: Vec<Value>, lines: &str) -> (String, Value) {
+    let has_id = objects.iter().any(|object| object["properties"]["id"].is_object());
+    // Not `oneOf`: an empty page of orders is an empty page of meals as well.
+    let payload = match <[Value; 1]>::try_from(objects) {
+        Ok([object]) => object,
+        Err(objects) => json!({"anyOf": objects}),
+    };
+    let frames = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("a pinned frame is JSON"));
+    let examples: Vec<Value> =
+        frames.filter(|frame| frame["type"] == kind.as_str()).map(|frame| json!({"payload": frame})).collect();
+    let mut message = json!({
+        "name": kind,
+        "title": kind,
+        "summary": description,
+        "contentType": JSON,
+        "payload": schemas.keep(payload),
+        "examples": examples,
+    });
+    if has_id {
+        message["correlationId"] = json!({"location": "$message.payload#/id", "description": "What the command carried."});
+    }
+    (kind, message)
+}
+
+fn plain_words() -> Value {
+    let examples: Vec<Value> =
+        ["menu", "order 2", "orders", "cancel 7 changed my mind"].map(|line| json!({"payload": line})).into();
+    json!({
+        "name": WORDS,
+        "title": "plain words",
+        "summary": format!("One command a line, for people at a terminal; {}.", words::HELP),
+        "contentType": "text/plain",
+        "payload": {"type": "string", "pattern": r"^\s*[^\s{]"},
+        "examples": examples,
+    })
+}

@@ -1,0 +1,123 @@
+//! JSON schemas (draft 7, the dialect of `AsyncAPI`) out of the types.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+/// What a reference to a named schema begins with.
+const PREFIX: &str = "#/components/schemas/";
+
+/// The named schemas, and those of them that were referred to.
+#[derive(Default)]
+pub struct Schemas {
+    named: BTreeMap<String, Value>,
+    used: BTreeSet<String>,
+}
+
+impl Schemas {
+    /// The schema of a type, whole; schemas within it are referred to.
+    pub fn of<T: ToSchema>(&mut self) -> Value {
+        let mut inner = Vec::new();
+        T::schemas(&mut inner);
+        self.named.extend(inner.into_iter().map(|(name, schema)| (name, json!(schema))));
+        json!(T::schema())
+    }
+
+    /// The alternatives of an enum that is tagged by `type`: the name of each, what it is, and the objects it may be.
+    pub fn tagged<T: ToSchema>(&mut self) -> Vec<(String, String, Vec<Value>)> {
+        let whole = self.of::<T>();
+        self.alternatives(&whole).iter().map(|alternative| self.named(alternative)).collect()
+    }
+
+    /// The schema of an object that is no part of another.
+    pub fn object<T: ToSchema>(&mut self) -> Value {
+        let whole = self.of::<T>();
+        let object = self.objects(&whole).into_iter().next().expect("an object is at least one object");
+        self.keep(object)
+    }
+
+    /// Marks what a schema refers to as used, and gives it back.
+    pub fn keep(&mut self, schema: Value) -> Value {
+        let mut waiting = references(&schema);
+        while let Some(name) = waiting.pop() {
+            if let Some(found) = self.named.get(&name)
+                && self.used.insert(name)
+            {
+                waiting.extend(references(found));
+            }
+        }
+        schema
+    }
+
+    /// The named schemas that are used.
+    pub fn used(mut self) -> Value {
+        self.named.retain(|name, _| self.used.contains(name));
+        json!(self.named)
+    }
+
+    /// The members of a `oneOf`; fields that stand beside a flattened one belong to each member.
+    fn alternatives(&self, schema: &Value) -> Vec<Value> {
+        if let Some(parts) = schema["allOf"].as_array() {
+            let (whole, beside): (Vec<&Value>, Vec<&Value>) =
+                parts.iter().partition(|part| self.resolve(part)["oneOf"].is_array());
+            let members = whole.into_iter().flat_map(|part| self.alternatives(self.resolve(part)));
+            let join = |member: Value| {
+                let parts: Vec<&Value> = std::iter::once(&member).chain(beside.iter().copied()).collect();
+                json!({"allOf": parts, "description": member["description"]})
+            };
+            return members.map(join).collect();
+        }
+        schema["oneOf"].as_array().cloned().unwrap_or_default()
+    }
+
+    fn named(&self, alternative: &Value) -> (String, String, Vec<Value>) {
+        let objects = self.objects(alternative);
+        let tag = objects[0]["properties"]["type"]["enum"][0].as_str().expect("a tagged alternative names its type");
+        let description = alternative["description"].as_str().expect("each alternative has a doc comment");
+        (tag.to_owned(), description.to_owned(), objects)
+    }
+
+    /// The plain objects that a composed schema stands for: draft 7 can forbid unknown fields only in these.
+    fn objects(&self, schema: &Value) -> Vec<Value> {
+        let schema = self.resolve(schema);
+        if let Some(members) = schema["oneOf"].as_array() {
+            return members.iter().flat_map(|member| self.objects(member)).collect();
+        }
+        let Some(parts) = schema["allOf"].as_array() else { return vec![schema.clone()] };
+        parts.iter().fold(vec![json!({"type": "object"})], |whole, part| {
+            let part = self.objects(part);
+            whole.iter().flat_map(|one| part.iter().map(|other| merge(one, other))).collect()
+        })
+    }
+
+    fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        let name = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix(PREFIX));
+        name.and_then(|name| self.named.get(name)).unwrap_or(schema)
+    }
+}
+
+/// An object with the fields of both; the description is the first's that has one.
+fn merge(one: &Value, other: &Value) -> Value {
+    let mut merged: Map<String, Value> = one.as_object().cloned().unwrap_or_default();
+    for (keyword, value) in other.as_object().into_iter().flatten() {
+        match (merged.get_mut(keyword), value) {
+            (Some(Value::Object(mine)), Value::Object(theirs)) => mine.extend(theirs.clone()),
+            (Some(Value::Array(mine)), Value::Array(theirs)) => mine.extend(theirs.iter().cloned()),
+            (Some(_), _) => {}
+            (None, value) => drop(merged.insert(keyword.clone(), value.clone())),
+        }
+    }
+    Value::Object(merged)
+}
+
+fn references(schema: &Value) -> Vec<String> {
+    match schema {
+        Value::Object(keywords) => {
+            let own = keywords.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix(PREFIX));
+            own.map(str::to_owned).into_iter().chain(keywords.values().flat_map(references)).collect()
+        }
+        Value::Array(members) => members.iter().flat_map(references).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    }
+}

@@ -1,0 +1,78 @@
+//! What a socket must know when it begins, and how much of what it missed that can be: judged here for both stores.
+
+use std::collections::BTreeMap;
+
+use galley_protocol::frame::Resume;
+use galley_protocol::{Deleted, Hero, HeroId, Order, OrderId, ResumeCursor, Timestamp};
+
+use crate::RETENTION;
+use crate::changes::Changed;
+
+/// The most ended orders and deletions in one snapshot, besides all active orders. When more happened since the cursor, the
+/// snapshot holds the active orders only.
+pub const MAX_RESUMED: usize = 2_000;
+
+/// The most orders that are looked at for the sake of one cursor; when its floor is further back than so many orders of the
+/// hero, the snapshot holds the active orders only. A forged cursor may name any floor.
+pub(crate) const MAX_REACH: usize = 5 * MAX_RESUMED;
+
+/// Asks for what a socket must know when it begins.
+#[derive(Clone, Copy, Debug)]
+pub struct SnapshotRequest {
+    /// Whose socket.
+    pub hero_id: HeroId,
+    /// What it knows already.
+    pub since: Option<ResumeCursor>,
+}
+
+/// What a socket must know when it begins.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Whose socket.
+    pub hero: Hero,
+    /// How much of what happened since the cursor is in here.
+    pub resume: Resume,
+    /// All active orders and, when resumed, those that ended since the cursor, by rising id.
+    pub orders: Vec<Order>,
+    /// When resumed, those deleted since the cursor, by rising id.
+    pub deleted: Vec<Deleted>,
+    /// Everything that had committed before this is in here.
+    pub cursor: ResumeCursor,
+}
+
+impl SnapshotRequest {
+    /// The cursor, when what happened since can be told. Deletions are kept for [`RETENTION`] only, so that what a cursor
+    /// from before that missed cannot be told whole; and none is from the future.
+    pub(crate) fn usable(&self, now: Timestamp) -> Option<ResumeCursor> {
+        let kept = i64::try_from(RETENTION.as_millis()).unwrap_or(i64::MAX);
+        self.since.filter(|since| since.time >= now.minus_millis(kept) && since.time <= now)
+    }
+}
+
+impl Snapshot {
+    /// Without any order yet. A cursor that was given leads to nothing, until [`Snapshot::resume`] says otherwise.
+    pub(crate) fn new(hero: Hero, request: &SnapshotRequest, cursor: ResumeCursor) -> Self {
+        let resume = if request.since.is_some() { Resume::Resynced } else { Resume::Fresh };
+        Self { hero, resume, orders: Vec::new(), deleted: Vec::new(), cursor }
+    }
+
+    /// Adds what ended or was deleted since the cursor, read after the active orders: of an order in both this is the newer
+    /// state. What was read beyond [`MAX_RESUMED`] says that there is more, and then none of it is told.
+    pub(crate) fn resume(&mut self, read: Vec<Changed>) {
+        if read.len() > MAX_RESUMED {
+            return;
+        }
+        let mut orders: BTreeMap<OrderId, Order> = self.orders.drain(..).map(|order| (order.id, order)).collect();
+        for changed in read {
+            match changed {
+                Changed::Order(order) => drop(orders.insert(order.id, order)),
+                Changed::Deleted(deletion) => {
+                    orders.remove(&deletion.deleted.order_id);
+                    self.deleted.push(deletion.deleted);
+                }
+            }
+        }
+        self.orders = orders.into_values().collect();
+        self.resume = Resume::Resumed;
+    }
+}

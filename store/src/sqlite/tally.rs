@@ -1,0 +1,86 @@
+//! Totals that cost the same however many orders there are: the row of `tally` counts those below a mark that lags behind
+//! the floor, and only the others are counted when somebody asks.
+//!
+//! Nothing can happen to an order below the floor but being deleted, and deleting subtracts it in the same transaction. All
+//! writes go through one connection, so that no other comes in between. Forgetting takes rows away that were deleted before,
+//! and no total knows of them.
+
+use galley_protocol::frame::Totals;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Sqlite as Database, Transaction};
+
+use super::Sqlite;
+use super::rows::get;
+use super::session::ask;
+use crate::StoreError;
+
+/// How many ids one statement counts, so that nobody waits long for the writer, and how many statements one call makes; the
+/// rest waits for the next.
+const WINDOW: i64 = 50_000;
+const STEPS: usize = 20;
+
+impl Sqlite {
+    pub(super) async fn count_orders(&self) -> Result<Totals, StoreError> {
+        let rows = self.read(sqlx::query(
+            "/* totals */
+             select count(*) filter (where status = 0) as pending, count(*) filter (where status = 1) as in_progress,
+                 tally.completed + count(*) filter (where status = 2) as completed,
+                 tally.cancelled + count(*) filter (where status = 3) as cancelled
+             from tally left join orders on orders.id >= tally.below and orders.deleted_time is null
+             group by tally.one",
+        ));
+        let rows = rows.await?;
+        rows.first().map(totals).unwrap_or_else(|| Err(StoreError::Failed("the tally is gone".to_owned())))
+    }
+
+    /// Moves the mark up to the floor.
+    pub(super) async fn settle(&self) -> Result<(), StoreError> {
+        for _ in 0..STEPS {
+            let moved = sqlx::query(
+                "/* settle */
+                 update tally set below = reached, completed = tally.completed + ended.completed,
+                     cancelled = tally.cancelled + ended.cancelled
+                 from (
+                     select min(watermark.floor, mark.below + ?1) as reached,
+                         count(*) filter (where orders.status = 2) as completed,
+                         count(*) filter (where orders.status = 3) as cancelled
+                     from watermark, tally as mark
+                     left join orders on orders.id >= mark.below and orders.id < min(watermark.floor, mark.below + ?1)
+                         and orders.deleted_time is null
+                     group by mark.one
+                 ) as ended
+                 where tally.below < reached
+                 returning tally.below",
+            );
+            if self.write(moved.bind(WINDOW)).await?.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes the orders that are about to be deleted out of the count.
+pub(super) async fn subtract(transaction: &mut Transaction<'static, Database>, orders: &str) -> Result<(), StoreError> {
+    let subtract = sqlx::query(
+        "/* subtract */
+         update tally set completed = tally.completed - lost.completed, cancelled = tally.cancelled - lost.cancelled
+         from (
+             select count(*) filter (where orders.status = 2) as completed, count(*) filter (where orders.status = 3) as cancelled
+             from json_each(?1) as asked join orders on orders.id = asked.value ->> 0
+             where orders.id < (select below from tally)
+         ) as lost
+         where lost.completed + lost.cancelled > 0",
+    );
+    ask(transaction, subtract.bind(orders)).await?;
+    Ok(())
+}
+
+fn totals(row: &SqliteRow) -> Result<Totals, StoreError> {
+    Ok(Totals {
+        pending: get(row, "pending")?,
+        in_progress: get(row, "in_progress")?,
+        completed: get(row, "completed")?,
+        cancelled: get(row, "cancelled")?,
+    })
+}

@@ -1,0 +1,37 @@
+//! What others may put on the dispatch queue.
+
+use galley_tests::json::id;
+use galley_tests::namespace::{Namespace, shared_redis};
+use galley_tests::{Stack, until};
+
+/// Everything in one process, but on Redis: a worker by itself shows its counters to nobody.
+#[tokio::test]
+async fn entries_that_mean_nothing_are_acknowledged_counted_and_told_and_orders_go_on() {
+    let (url, namespace) = (shared_redis(), Namespace::fresh(&shared_redis()));
+    let stack = Stack::embedded().set("REDIS_URL", &url).set("GALLEY_NAMESPACE", &namespace.name).delay("0s");
+    let mut stack = stack.start().await;
+    let client = stack.client();
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let mut socket = client.connect(hero).await;
+    let mut queue = stack.dispatch_queue().await;
+
+    let malformed: [&[&[u8]]; 5] =
+        [&[b"x", b"1"], &[b"o", b"soup"], &[b"o", b"-7"], &[b"o", b"1", b"o", b"2"], &[b"\xff", b"\xfe"]];
+    for fields in malformed {
+        queue.add(fields).await;
+    }
+    queue.add(&[&b"o"[..], b"999999999"]).await; // an order that nobody placed
+    let order = id(&client.place(hero, meal).await);
+    socket.until_status(order, "COMPLETED").await;
+    queue.add(&[&b"o"[..], order.to_string().as_bytes()]).await; // one that has ended
+    let next = id(&client.place(hero, meal).await);
+    socket.until_status(next, "COMPLETED").await; // the queue is read in its order: so was everything before
+
+    until("no entry is pending", async || (queue.pending().await == 0).then_some(())).await;
+    stack.gateways[0].program.line("a malformed entry is taken off the queue").await;
+    let metrics = client.get("/metrics").await.text;
+    let counted = format!("galley_queue_malformed_total {}", malformed.len());
+    assert!(metrics.lines().any(|line| line == counted), "{metrics}");
+    assert_eq!(client.all("/orders").await.iter().map(id).collect::<Vec<_>>(), [next, order]);
+    assert_eq!(client.order(order).await["version"], 3);
+}

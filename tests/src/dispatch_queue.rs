@@ -1,0 +1,46 @@
+//! The dispatch queue as it lies in Redis, for tests that look at what a dead process left there, or write into it what no process
+//! of ours would. Its names are documented in `bus/src/redis.rs`.
+
+use redis::aio::MultiplexedConnection;
+use redis::{FromRedisValue, ToRedisArgs};
+
+use crate::patience::within;
+
+/// The stream of one service on one Redis server.
+pub struct DispatchQueue {
+    connection: MultiplexedConnection,
+    stream: String,
+}
+
+impl DispatchQueue {
+    /// Opens it.
+    pub async fn open(url: &str, namespace: &str) -> Self {
+        let client = redis::Client::open(url).expect("a URL");
+        let connection = within("Redis", client.get_multiplexed_async_connection()).await.expect("it is running");
+        Self { connection, stream: format!("{namespace}:orders:{{00}}") }
+    }
+
+    /// Adds an entry with these names and values.
+    pub async fn add(&mut self, fields: &[impl ToRedisArgs]) {
+        let mut command = redis::cmd("XADD");
+        self.ask::<String>(command.arg(&self.stream).arg("*").arg(fields)).await;
+    }
+
+    /// How many entries it has, read or not.
+    pub async fn length(&mut self) -> usize {
+        let mut command = redis::cmd("XLEN");
+        self.ask(command.arg(&self.stream)).await
+    }
+
+    /// How many entries a worker has read and not acknowledged.
+    pub async fn pending(&mut self) -> usize {
+        let mut command = redis::cmd("XPENDING");
+        let (pending, ..): (usize, redis::Value, redis::Value, redis::Value) =
+            self.ask(command.arg(&self.stream).arg("workers")).await;
+        pending
+    }
+
+    async fn ask<T: FromRedisValue>(&mut self, command: &redis::Cmd) -> T {
+        within("Redis", command.query_async(&mut self.connection)).await.expect("an answer")
+    }
+}

@@ -50,7 +50,9 @@ async fn every_documented_path_answers(stack: StackBuilder) {
     for path in [
         "/heroes",
         "/heroes/{id}",
+        "/heroes/{id}/events",
         "/heroes/{id}/orders",
+        "/events",
         "/meals",
         "/meals/{id}",
         "/orders",
@@ -77,6 +79,10 @@ async fn every_documented_path_answers(stack: StackBuilder) {
                 order
             };
             let path = path.replace("{id}", &id.to_string()).replace("{slug}", "internal");
+            if operation["responses"]["200"]["content"]["text/event-stream"].is_object() {
+                client.listen(&path).await; // its body has no end
+                continue;
+            }
             let answer = ask(&client, &method.to_uppercase(), &path, operation).await;
             let responses = operation["responses"].as_object().expect("responses");
             assert!(responses.contains_key(&answer.0.to_string()), "{method} {path}: {} is not documented", answer.0);

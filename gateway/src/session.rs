@@ -66,6 +66,15 @@ impl Session {
             };
             match done {
                 Ok(()) => {}
+                Err(Closed::Gone) if may_read => match socket.hear().now_or_never() {
+                    // What a busy session has not read yet is a sign of life, too.
+                    Some(heard @ (Heard::Text(_) | Heard::Control)) => {
+                        if let Err(closed) = self.take(socket, heard).await {
+                            return closed;
+                        }
+                    }
+                    Some(Heard::Closed(_)) | None => return Closed::Gone,
+                },
                 Err(Closed::With(CloseCode::Restart)) => return self.finish(socket).await,
                 Err(closed) => return closed,
             }

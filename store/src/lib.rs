@@ -14,6 +14,7 @@ mod floor;
 mod migrations;
 mod postgres;
 pub mod requests;
+mod rows;
 mod snapshot;
 mod sqlite;
 mod verdict;

@@ -8,13 +8,13 @@ use galley_protocol::{Deleted, Hero, HeroId, Order, OrderId, ResumeCursor, Times
 use crate::RETENTION;
 use crate::changes::Changed;
 
-/// The most ended orders and deletions in one snapshot, besides all active orders. When more happened since the cursor, the
-/// snapshot holds the active orders only.
+/// The most ended orders and deletions in one snapshot, besides all active orders. When more happened since the cursor, they are
+/// to be read in pages.
 pub const MAX_RESUMED: usize = 2_000;
 
 /// The most orders that are looked at for the sake of one cursor; when its floor is further back than so many orders of the
 /// hero, the snapshot holds the active orders only. A forged cursor may name any floor.
-pub(crate) const MAX_REACH: usize = 5 * MAX_RESUMED;
+pub(crate) const MAX_REACH: usize = 50 * MAX_RESUMED;
 
 /// Asks for what a socket must know when it begins.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +36,9 @@ pub struct Snapshot {
     pub orders: Vec<Order>,
     /// When resumed, those deleted since the cursor, by rising id.
     pub deleted: Vec<Deleted>,
+    /// When more than [`MAX_RESUMED`] ended or were deleted since the cursor: none of them is in here, and they are to be read
+    /// in pages from this cursor on.
+    pub rest: Option<ResumeCursor>,
     /// Everything that had committed before this is in here.
     pub cursor: ResumeCursor,
 }
@@ -53,13 +56,15 @@ impl Snapshot {
     /// Without any order yet. A cursor that was given leads to nothing, until [`Snapshot::resume`] says otherwise.
     pub(crate) fn new(hero: Hero, request: &SnapshotRequest, cursor: ResumeCursor) -> Self {
         let resume = if request.since.is_some() { Resume::Resynced } else { Resume::Fresh };
-        Self { hero, resume, orders: Vec::new(), deleted: Vec::new(), cursor }
+        Self { hero, resume, orders: Vec::new(), deleted: Vec::new(), rest: None, cursor }
     }
 
     /// Adds what ended or was deleted since the cursor, read after the active orders: of an order in both this is the newer
-    /// state. What was read beyond [`MAX_RESUMED`] says that there is more, and then none of it is told.
-    pub(crate) fn resume(&mut self, read: Vec<Changed>) {
+    /// state. What was read beyond [`MAX_RESUMED`] says that there is more, and then all of it is left for the pages.
+    pub(crate) fn resume(&mut self, since: ResumeCursor, read: Vec<Changed>) {
+        self.resume = Resume::Resumed;
         if read.len() > MAX_RESUMED {
+            self.rest = Some(since);
             return;
         }
         let mut orders: BTreeMap<OrderId, Order> = self.orders.drain(..).map(|order| (order.id, order)).collect();
@@ -73,6 +78,5 @@ impl Snapshot {
             }
         }
         self.orders = orders.into_values().collect();
-        self.resume = Resume::Resumed;
     }
 }

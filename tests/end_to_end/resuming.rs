@@ -1,13 +1,16 @@
 //! A client that comes back with its cursor has missed nothing.
 
-use galley_tests::StackBuilder;
+use futures_util::stream::{self, StreamExt as _};
+use galley_protocol::Status;
 use galley_tests::json::{id, list, text, version};
+use galley_tests::{Socket, StackBuilder};
 use serde_json::{Value, json};
 
 on_both_deployments![
     what_changed_meanwhile_is_in_the_welcome,
     every_cursor_ever_seen_leads_to_the_present,
     a_cursor_that_is_too_old_begins_anew,
+    what_does_not_fit_into_the_welcome_follows_in_resyncs,
 ];
 
 fn state_of(welcome: &Value, order: i64) -> Option<(String, i64)> {
@@ -76,4 +79,26 @@ async fn a_cursor_that_is_too_old_begins_anew(stack: StackBuilder) {
     let socket = client.resume(hero, "r1.1").await;
     assert_eq!(text(&socket.welcome, "resume"), "resynced");
     assert_eq!(state_of(&socket.welcome, order), Some(("IN_PROGRESS".to_owned(), 2)));
+}
+
+async fn what_does_not_fit_into_the_welcome_follows_in_resyncs(stack: StackBuilder) {
+    // More than a welcome tells of orders that have ended.
+    const ORDERS: usize = 2_100;
+    let stack = stack.delay("0s").start().await;
+    let client = stack.client();
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let cursor = text(&client.connect(hero).await.welcome, "cursor").to_owned();
+    let placing = stream::iter(0..ORDERS).map(|_| client.place(hero, meal));
+    assert_eq!(placing.buffer_unordered(100).count().await, ORDERS);
+    client.until_none(&["PENDING", "IN_PROGRESS"]).await;
+
+    let mut socket = client.resume(hero, &cursor).await;
+    assert_eq!((text(&socket.welcome, "resume"), text(&socket.welcome, "cursor")), ("resumed", cursor.as_str()));
+    let completed = |socket: &Socket| socket.picture.orders().filter(|order| order.status == Status::Completed).count();
+    while completed(&socket) < ORDERS {
+        socket.until_type("resync").await;
+    }
+    let cursor = socket.picture.cursor().expect("a cursor").to_string();
+    let welcome = client.resume(hero, &cursor).await.welcome;
+    assert_eq!(text(&welcome, "resume"), "resumed");
 }

@@ -32,7 +32,12 @@ struct Account {
 impl PostgresServer {
     /// Makes a cluster, starts it, and waits for it.
     pub async fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        Self::start_in(&std::env::temp_dir()).await
+    }
+
+    /// The same, with its files within this folder, which everybody may enter.
+    pub async fn start_in(parent: &Path) -> Self {
+        let folder = tempfile::tempdir_in(parent).expect("a folder");
         let account = rustix::process::geteuid().is_root().then(Account::postgres);
         if let Some(Account { user, group }) = account {
             chown(folder.path(), Some(user), Some(group)).expect("root may give a folder away");
@@ -46,6 +51,12 @@ impl PostgresServer {
         server
     }
 
+    /// The port it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The URL for somebody who may do everything.
     #[must_use]
     pub fn url(&self) -> String {
@@ -56,6 +67,16 @@ impl PostgresServer {
     pub async fn stop(&mut self) {
         self.program.signal(Signal::INT); // a "fast" shutdown
         self.program.exit().await;
+    }
+
+    /// Stops it at once, without a checkpoint: what it has committed it must find again in its log.
+    pub fn crash(&mut self) {
+        self.program.quit();
+    }
+
+    /// Whether it has not been stopped, and has not ended by itself.
+    pub fn is_running(&mut self) -> bool {
+        self.program.is_running()
     }
 
     /// Starts it again at the same address, with everything it held.
@@ -89,6 +110,8 @@ impl Account {
 fn launch(account: Option<Account>, port: u16, folder: &Path) -> Program {
     let mut command = run_as(account, "postgres");
     command.arg("-D").arg(data(folder)).args(["-p", &port.to_string(), "-k", "", "-c", "listen_addresses=127.0.0.1"]);
+    // It does not end before a connection whose client is cut off in the middle of its greeting: give such a client up soon.
+    command.args(["-c", "authentication_timeout=3s"]);
     Program::start("postgres", command.args(["-c", "fsync=off", "-c", "max_connections=50"]))
 }
 

@@ -35,10 +35,10 @@ pub struct Program {
 #[must_use]
 pub fn path_of(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a running program has a path");
-    let folder = test.ancestors().nth(2).expect("tests are built into a folder of the target directory");
-    let path = folder.join(name);
-    assert!(path.exists(), "there is no {}: run `cargo build --workspace --bins` first", path.display());
-    path
+    // A program that is no test is beside them itself.
+    let mut paths = test.ancestors().skip(1).take(2).map(|folder| folder.join(name));
+    let path = paths.find(|path| path.exists());
+    path.unwrap_or_else(|| panic!("there is no {name}: run `cargo build --workspace --bins` first"))
 }
 
 /// A command that knows nothing of the environment of the tests but the search path.
@@ -79,10 +79,24 @@ impl Program {
         self.child.wait().expect("a child can be waited for")
     }
 
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be waited for").is_none()
+    }
+
+    /// The memory that it holds, in bytes, as the system counts it.
+    #[must_use]
+    pub fn resident(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a running process has memory");
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kibibytes * 1_024
+    }
+
     /// Sends it a signal.
     pub fn signal(&mut self, signal: Signal) {
-        let running = self.child.try_wait().expect("a child can be waited for").is_none();
-        assert!(running, "{} has ended before its signal", self.name);
+        assert!(self.is_running(), "{} has ended before its signal", self.name);
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a pid is a positive integer");
         kill_process(pid, signal).unwrap_or_else(|error| panic!("cannot signal {}: {error}", self.name));
     }

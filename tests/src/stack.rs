@@ -177,6 +177,11 @@ impl Stack {
         Client::new(&self.gateways[gateway].url)
     }
 
+    /// Gives the programs that are started from now on another setting.
+    pub fn set(&mut self, variable: &str, value: &str) {
+        self.builder.settings.push((variable.to_owned(), value.to_owned()));
+    }
+
     /// Starts one more gateway – for an embedded service, the whole of it – and gives its client.
     pub async fn start_gateway(&mut self) -> Client {
         let program = self.launch_gateway();

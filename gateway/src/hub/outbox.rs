@@ -38,7 +38,8 @@ pub struct Outbox {
     bound: usize,
     born: Instant,
     heard_ms: AtomicU64,
-    pinged: AtomicBool,
+    /// Whether a ping is wanted or was sent, and nothing was heard since.
+    doubted: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +50,8 @@ struct Waiting {
     known: Option<ResumeCursor>,
     behind: Option<ResumeCursor>,
     ping: bool,
+    /// When the session took the ping that was not answered yet.
+    asked: Option<Instant>,
     leave: Option<Duration>,
     abandon: bool,
 }
@@ -63,7 +66,7 @@ impl Outbox {
             bound,
             born: Instant::now(),
             heard_ms: AtomicU64::new(0),
-            pinged: AtomicBool::new(false),
+            doubted: AtomicBool::new(false),
         }
     }
 
@@ -118,23 +121,29 @@ impl Outbox {
     /// The peer has shown that it lives.
     pub fn heard(&self) {
         self.heard_ms.store(self.age_ms(), Ordering::Relaxed);
-        if self.pinged.swap(false, Ordering::Relaxed) {
-            // It was given up while the session waited for it to take something.
-            self.lock().abandon = false;
+        if self.doubted.swap(false, Ordering::Relaxed) {
+            let mut waiting = self.lock();
+            (waiting.asked, waiting.abandon) = (None, false);
         }
     }
 
-    /// Asks for a ping when the peer was silent for `interval`, gives the peer up when it stayed silent for `timeout` more.
+    /// Asks for a ping when the peer was silent for `interval`, gives the peer up when it stayed silent for `timeout` after it.
     pub fn beat(&self, interval: Duration, timeout: Duration) {
-        let silent = Duration::from_millis(self.age_ms() - self.heard_ms.load(Ordering::Relaxed).min(self.age_ms()));
-        if silent >= interval + timeout {
-            self.pinged.store(true, Ordering::Relaxed);
-            self.lock().abandon = true;
-        } else if silent >= interval && !self.pinged.swap(true, Ordering::Relaxed) {
-            self.lock().ping = true;
-        } else {
+        let silent = Duration::from_millis(self.age_ms().saturating_sub(self.heard_ms.load(Ordering::Relaxed)));
+        if silent < interval {
             return;
         }
+        {
+            let mut waiting = self.lock();
+            match waiting.asked {
+                // Until the session comes to it, the peer has not been asked.
+                None if waiting.ping => return,
+                None => waiting.ping = true,
+                Some(asked) if asked.elapsed() >= timeout => waiting.abandon = true,
+                Some(_) => return,
+            }
+        }
+        self.doubted.store(true, Ordering::Relaxed);
         self.wake.notify_one();
     }
 
@@ -195,7 +204,10 @@ impl Waiting {
         if let Some(after) = self.leave.take() {
             return Some(Out::Leave(after));
         }
-        std::mem::take(&mut self.ping).then_some(Out::Ping)
+        std::mem::take(&mut self.ping).then(|| {
+            self.asked = Some(Instant::now());
+            Out::Ping
+        })
     }
 }
 
@@ -282,9 +294,10 @@ mod tests {
     #[test]
     fn a_silent_peer_is_asked_once_and_then_given_up() {
         let outbox = Outbox::new(10);
+        outbox.beat(Duration::ZERO, Duration::ZERO);
+        outbox.beat(Duration::ZERO, Duration::ZERO);
+        assert_eq!(outbox.try_next(), Some(Out::Ping), "who was not asked is not given up");
         outbox.beat(Duration::ZERO, Duration::from_mins(1));
-        outbox.beat(Duration::ZERO, Duration::from_mins(1));
-        assert_eq!(outbox.try_next(), Some(Out::Ping));
         assert_eq!(outbox.try_next(), None);
         outbox.beat(Duration::ZERO, Duration::ZERO);
         assert_eq!(outbox.try_next(), Some(Out::Abandon));

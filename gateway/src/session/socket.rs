@@ -13,6 +13,7 @@ use galley_protocol::close::CloseCode;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WireCode;
@@ -54,8 +55,11 @@ impl Socket {
             .max_write_buffer_size(usize::MAX) // one frame at a time goes in, and waits for its predecessors
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
-        let counted = Counted { io: TokioIo::new(upgraded), written: 0, full: false, outbox };
-        Self(WebSocketStream::from_raw_socket(counted, Role::Server, Some(config)).await)
+        let parts = upgraded.downcast::<TokioIo<TcpStream>>().expect("the accept loop does not wrap the stream");
+        let stream = parts.io.into_inner();
+        trust_to_progress(&stream);
+        let counted = Counted { stream, written: 0, full: false, outbox };
+        Self(WebSocketStream::from_partially_read(counted, parts.read_buf.into(), Role::Server, Some(config)).await)
     }
 
     /// Waits for the peer. Safe to drop while it waits.
@@ -63,6 +67,7 @@ impl Socket {
         match self.0.next().await {
             Some(Ok(Message::Text(text))) => {
                 ::metrics::counter!(metrics::FRAMES_IN).increment(1);
+                ::metrics::counter!(metrics::BYTES_IN).increment(text.len() as u64);
                 Heard::Text(text)
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Heard::Control,
@@ -149,6 +154,16 @@ impl Wire for Socket {
     }
 }
 
+/// Takes the accept loop's bound for acknowledgements back: the kernel counts it from when the peer's window closed, and not from
+/// the last byte that was acknowledged, so that it would cut every peer that reads slowly. [`STALLED`] and the pings find those
+/// that are gone.
+fn trust_to_progress(stream: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, 0) {
+        tracing::debug!(%error, "a client left while it was taken over");
+    }
+}
+
 fn closed(error: &Error) -> Closed {
     match error {
         Error::Capacity(CapacityError::MessageTooLong { .. }) => Closed::With(CloseCode::TooBig),
@@ -168,7 +183,7 @@ fn closed(error: &Error) -> Closed {
 /// A connection that counts the bytes it has taken.
 #[derive(Debug)]
 struct Counted {
-    io: TokioIo<Upgraded>,
+    stream: TcpStream,
     written: u64,
     /// The kernel took no more the last time.
     full: bool,
@@ -177,13 +192,13 @@ struct Counted {
 
 impl AsyncRead for Counted {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(context, buffer)
+        Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        let Poll::Ready(written) = Pin::new(&mut self.io).poll_write(context, buffer) else {
+        let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(context, buffer) else {
             self.full = true;
             return Poll::Pending;
         };
@@ -197,10 +212,10 @@ impl AsyncWrite for Counted {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

@@ -4,10 +4,11 @@
 //! holds no lock while it waits, and a client that does not read costs only its own outbox.
 
 use std::pin::Pin;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use galley_protocol::close::CloseCode;
-use galley_protocol::frame::{ServerFrame, Totals, Watch};
-use galley_protocol::{HeroId, ResumeCursor};
+use galley_protocol::frame::{Resume, ServerFrame, Totals, Watch};
+use galley_protocol::{HeroId, ResumeCursor, Timestamp};
 use tokio::time::{Instant, Sleep};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -51,7 +52,17 @@ impl Stream {
     /// The stream of a client that came in, and its first frame.
     pub fn begin(state: AppState, Entered { place, role, token }: Entered) -> (Self, Frame) {
         if let Role::Hero(snapshot) = &role {
-            place.outbox().know(snapshot.cursor);
+            let verdict = match snapshot.resume {
+                Resume::Fresh => "fresh",
+                Resume::Resumed => "resumed",
+                Resume::Resynced => "resynced",
+            };
+            ::metrics::counter!(metrics::RESUMES, "verdict" => verdict).increment(1);
+            place.outbox().know(snapshot.rest.unwrap_or(snapshot.cursor));
+            // What did not fit into the welcome follows in resyncs.
+            if snapshot.rest.is_some() {
+                place.outbox().fall_behind(snapshot.rest);
+            }
         }
         let hero_id = role.hero_id();
         let stream = Self { state, place, hero_id, catch_up: None, watcher: None, leaving: None, _token: token };
@@ -102,12 +113,17 @@ impl Stream {
     async fn out(&mut self, out: Out, wire: &mut impl Wire) -> Result<(), Closed> {
         let mut next = Some(out);
         let mut gathered = 0;
+        let mut oldest = None;
         while let Some(Out::Frame(update)) = next {
+            oldest = oldest.or(Some(update.cursor.time));
             wire.put(Frame::from(update)).await?;
             gathered += 1;
             next = if gathered < MAX_GATHERED { self.place.outbox().try_next() } else { None };
         }
         wire.flush().await?;
+        if let Some(oldest) = oldest {
+            ::metrics::histogram!(metrics::PUSH_LAG_SECONDS).record(seconds_since(oldest));
+        }
         match next {
             Some(other) => self.obey(other, wire).await,
             None => Ok(()),
@@ -156,6 +172,13 @@ impl Stream {
             None => Ok(()),
         }
     }
+}
+
+/// By this machine's clock, which may be a little off the database's: never less than nothing.
+fn seconds_since(commit: Timestamp) -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let commit = Duration::from_millis(u64::try_from(commit.millis()).unwrap_or(0));
+    now.saturating_sub(commit).as_secs_f64()
 }
 
 async fn page(catch_up: &mut Option<Box<CatchUp>>) -> Result<Page, Closed> {

@@ -17,7 +17,7 @@ pub fn welcome(role: &Role) -> Frame {
             resume: snapshot.resume,
             orders: &snapshot.orders,
             deleted: &snapshot.deleted,
-            cursor: Some(snapshot.cursor),
+            cursor: Some(snapshot.rest.unwrap_or(snapshot.cursor)),
             help: words::HELP,
         },
     };

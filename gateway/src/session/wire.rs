@@ -10,7 +10,8 @@ use galley_protocol::{ResumeCursor, Update};
 
 use crate::metrics;
 
-/// A peer whose connection takes nothing for so long is closed with 1013.
+/// A peer whose connection takes no byte for so long is closed with 1013. The kernel takes bytes again when a third of its send
+/// buffer is free: so a peer must read about 2 KiB a second.
 pub const STALLED: Duration = Duration::from_secs(10);
 
 /// Carries frames to one client.

@@ -209,7 +209,7 @@ impl Totals {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Feed<'a> {
     /// The newest state of every order that changed.
-    #[schema(value_type = Vec<Order>)]
+    #[schema(value_type = [Order])]
     pub orders: &'a [OrderJson<'a>],
     /// The orders that were deleted.
     #[serde(skip_serializing_if = "<[Deleted]>::is_empty")]
@@ -273,8 +273,6 @@ impl ServerFrame<'_> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::{Feed, OrderJson, PINNED, Page, Reply, Resume, ServerFrame, Totals, Welcome};
     use crate::frame::CommandId;
     use crate::{Deleted, Meal, Order, OrderId, Problem, ProblemType, Reason, ResumeCursor, Status, Timestamp, Version, words};
@@ -328,8 +326,8 @@ mod tests {
             allergies: vec![],
             version: Version(1),
         };
-        let order_json = serde_json::to_vec(&order).expect("an order is JSON");
-        let raw = OrderJson::parse(&order_json).expect("JSON");
+        let order_json = serde_json::to_string(&order).expect("an order is JSON");
+        let raw = OrderJson::parse(order_json.as_bytes()).expect("JSON");
         let reply = |reply| ServerFrame::Reply { id: Some(CommandId::Number(1)), reply };
         let frames = [
             ServerFrame::Welcome(Welcome {
@@ -366,12 +364,12 @@ mod tests {
             ServerFrame::Resync { orders: vec![order.clone()], deleted: vec![], cursor },
             ServerFrame::Reconnect { after_ms: 1234 },
         ];
-        let encoded: String = frames.iter().map(|frame| frame.encode() + "\n").collect();
-        assert_eq!(encoded, PINNED);
-        for frame in frames {
-            let read: Value = serde_json::from_str(&frame.encode()).expect("a frame is JSON");
+        for frame in &frames {
+            let read: serde_json::Value = serde_json::from_str(&frame.encode()).expect("a frame is JSON");
             assert_eq!(frame.kind(), read["type"]);
             assert_eq!(frame.cursor().map(|cursor| cursor.to_string()).as_deref(), read["cursor"].as_str());
         }
+        let encoded: String = frames.iter().map(|frame| frame.encode() + "\n").collect();
+        assert_eq!(encoded, PINNED);
     }
 }

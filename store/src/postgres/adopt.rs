@@ -9,8 +9,9 @@ use galley_protocol::{IncarnationId, Reason};
 use super::Postgres;
 use super::claim::claimed;
 use super::liveness::{CALM, LOCK_CLASS};
-use super::rows::{due_in, moment, order_columns};
+use super::rows::{due_in, moment};
 use crate::requests::Claimed;
+use crate::rows::order_columns;
 use crate::{MAX_ADOPTIONS, StoreError};
 
 impl Postgres {

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use galley_protocol::{Order, Reason};
 
-use super::rows::{get, moment, order, order_columns};
+use super::rows::moment;
 use super::{Postgres, SETTLE_TRIES, index, unsettled};
 use crate::StoreError;
 use crate::requests::{CancelRequest, CancelVerdict};
+use crate::rows::{get, order, order_columns};
 use crate::verdict::against_cancel;
 
 impl Postgres {

@@ -2,23 +2,17 @@
 //! tells is older than what it reads.
 //!
 //! Orders are found from the floor of the cursor on by their id, deletions by indexes of their own: the floor of a cursor
-//! says nothing about what may still be deleted.
+//! says nothing about what may still be deleted. Deletions are materialized before anything is asked of their
+//! ids: else the planner walks all orders by their id, in the hope of meeting enough deletions.
 
 use galley_protocol::ResumeCursor;
 use sqlx::postgres::PgRow;
 use time::OffsetDateTime;
 
-use super::rows::{get, order, order_columns, time};
 use super::{Postgres, index};
 use crate::StoreError;
 use crate::changes::{CHANGES_PAGE, Changed, Changes, ChangesOfAll, ChangesRequest, margin_before};
-
-/// When an order came into its state, as `Order::changed_time` says.
-macro_rules! changed_time {
-    () => {
-        "coalesce(orders.completed_time, orders.started_time, orders.order_time)"
-    };
-}
+use crate::rows::{changed_time, get, order, order_columns, time};
 
 impl Postgres {
     pub(super) async fn read_changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
@@ -43,12 +37,13 @@ impl Postgres {
                 " >= asked.since
                       order by orders.id limit $5)
                      union all
-                     (select ",
+                     (with gone as materialized (
+                          select ",
                 order_columns!(),
                 ", true as deleted from orders
-                      where orders.hero_id = asked.hero_id and orders.deleted_time >= asked.since
-                        and orders.deleted_time is not null and orders.id > asked.after
-                      order by orders.id limit $5)
+                          where orders.hero_id = asked.hero_id and orders.deleted_time >= asked.since
+                            and orders.deleted_time is not null
+                      ) select * from gone where id > asked.after order by id limit $5)
                      order by id limit $5
                  ) as changed on true
                  order by asked.n, changed.id"
@@ -87,11 +82,12 @@ impl Postgres {
                 " >= $2
                       order by orders.id desc limit $3)
                      union all
-                     (select ",
+                     (with gone as materialized (
+                          select ",
                 order_columns!(),
                 ", true as deleted from orders
-                      where orders.deleted_time >= $2 and orders.deleted_time is not null
-                      order by orders.id desc limit $3)
+                          where orders.deleted_time >= $2 and orders.deleted_time is not null
+                      ) select * from gone order by id desc limit $3)
                      order by id desc limit $3
                  ) as changed on true
                  order by changed.id desc"

@@ -7,10 +7,11 @@ use galley_protocol::{IncarnationId, OrderId, Reason};
 use sqlx::postgres::PgRow;
 
 use super::Postgres;
-use super::rows::{due_in, get, moment, order, order_columns};
+use super::rows::{due_in, moment};
 use super::session::Ask;
 use crate::StoreError;
 use crate::requests::{Claim, ClaimFrom, Claimed};
+use crate::rows::{get, order, order_columns};
 
 /// Goes on from `locked`. $1 and $2 are taken by it, $3 is the owner, $4 and $5 the delay in seconds.
 macro_rules! claim_locked {

@@ -3,8 +3,9 @@
 use galley_protocol::{IncarnationId, Order, OrderId};
 
 use super::Postgres;
-use super::rows::{moment, order, order_columns};
+use super::rows::moment;
 use crate::StoreError;
+use crate::rows::{order, order_columns};
 
 /// How many orders one statement hands back, so that it ends well before its time-out.
 const HAND_BACK_CHUNK: usize = 5_000;

@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use galley_protocol::{Deleted, Order, OrderId, Version};
 use sqlx::postgres::PgRow;
 
-use super::rows::{get, moment, order, order_columns, parse, time};
+use super::rows::moment;
 use super::{Postgres, SETTLE_TRIES, index, unsettled};
 use crate::StoreError;
 use crate::requests::{DeleteRequest, DeleteVerdict};
+use crate::rows::{get, order, order_columns, parse, time};
 use crate::verdict::against_delete;
 
 impl Postgres {

@@ -13,9 +13,9 @@ use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use super::Postgres;
-use super::rows::parse;
 use super::session::{refusal, silence};
 use crate::StoreError;
+use crate::rows::parse;
 
 /// The first half of the name of every lock: "GALY". The second half is the incarnation.
 pub(super) const LOCK_CLASS: i32 = 0x4741_4c59;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Postgres;
-use super::rows::get;
+use crate::rows::get;
 use crate::{RETENTION, StoreError};
 
 /// How far the floor lags behind.

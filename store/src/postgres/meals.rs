@@ -2,11 +2,12 @@
 
 use galley_protocol::{Meal, MealId, MealPatch, NewMeal, PageCursor, Version, allergy};
 
-use super::rows::{meal, meal_columns, moment};
+use super::rows::moment;
 use super::{CHANGE_TRIES, Postgres, only};
 use crate::StoreError;
 use crate::change::{current, with_folded};
 use crate::requests::{Change, ChangeError, ListPage, RemoveError};
+use crate::rows::{meal, meal_columns};
 
 impl Postgres {
     pub(super) async fn insert_meal(&self, new: &NewMeal) -> Result<Meal, StoreError> {

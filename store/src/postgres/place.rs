@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use galley_protocol::{Order, Status, Timestamp, Version};
 use sqlx::postgres::PgRow;
 
-use super::rows::{get, moment, order, order_columns, parse, time};
+use super::rows::moment;
 use super::{Postgres, SETTLE_TRIES, unsettled};
 use crate::StoreError;
 use crate::requests::{PlaceRequest, PlaceVerdict};
+use crate::rows::{get, order, order_columns, parse, time};
 use crate::verdict::repeated;
 
 impl Postgres {

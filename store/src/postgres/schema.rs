@@ -5,10 +5,10 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPoolOptions;
 
 use super::Postgres;
-use super::rows::get;
 use super::session::refusal;
 use crate::StoreError;
 use crate::migrations::{failure, newest, outdated, tolerant};
+use crate::rows::get;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
 

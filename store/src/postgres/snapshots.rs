@@ -10,10 +10,10 @@ use sqlx::postgres::PgRow;
 use time::OffsetDateTime;
 
 use super::changes::{changed, limit};
-use super::rows::{get, hero, hero_columns, order, order_columns, time};
 use super::{Postgres, index};
 use crate::StoreError;
 use crate::changes::margin_before;
+use crate::rows::{get, hero, hero_columns, order, order_columns, time};
 use crate::snapshot::{MAX_REACH, MAX_RESUMED, Snapshot, SnapshotRequest};
 
 impl Postgres {
@@ -42,9 +42,9 @@ impl Postgres {
                 read.extend(changed(row)?);
             }
         }
-        for ((at, ..), read) in resuming.iter().zip(read) {
+        for ((at, _, since), read) in resuming.iter().zip(read) {
             if let (Some(snapshot), Some(read)) = (&mut snapshots[*at], read) {
-                snapshot.resume(read);
+                snapshot.resume(*since, read);
             }
         }
         Ok(snapshots)

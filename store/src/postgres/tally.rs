@@ -14,11 +14,10 @@
 //! two cannot deadlock. Forgetting takes rows away that were deleted before, and no total knows of them.
 
 use galley_protocol::frame::Totals;
-use sqlx::postgres::PgRow;
 
 use super::Postgres;
-use super::rows::get;
 use crate::StoreError;
+use crate::rows::totals;
 
 /// How many moves one call makes, each of at most 200,000 ids; the rest waits for the next.
 const STEPS: usize = 20;
@@ -38,7 +37,7 @@ impl Postgres {
             )
         });
         let rows = rows.await?;
-        rows.first().map(totals).unwrap_or_else(|| Err(StoreError::Failed("the tally is gone".to_owned())))
+        rows.first().map_or_else(|| Err(StoreError::Failed("the tally is gone".to_owned())), totals)
     }
 
     /// Moves the mark up to the floor. Two statements in one message, which the server runs as one transaction: it never
@@ -66,13 +65,4 @@ impl Postgres {
         }
         Ok(())
     }
-}
-
-fn totals(row: &PgRow) -> Result<Totals, StoreError> {
-    Ok(Totals {
-        pending: get(row, "pending")?,
-        in_progress: get(row, "in_progress")?,
-        completed: get(row, "completed")?,
-        cancelled: get(row, "cancelled")?,
-    })
 }

@@ -7,9 +7,9 @@ use galley_protocol::{IncarnationId, Reason};
 
 use super::Sqlite;
 use super::claim::claimed;
-use super::rows::{order_columns, parse};
 use super::session::{json, now};
 use crate::requests::Claimed;
+use crate::rows::{order_columns, parse};
 use crate::{MAX_ADOPTIONS, StoreError};
 
 impl Sqlite {

@@ -6,10 +6,10 @@ use galley_protocol::Reason;
 
 use super::Sqlite;
 use super::delete::orders_by_id;
-use super::rows::{order, order_columns};
 use super::session::{ask, commit, json, now};
 use crate::StoreError;
 use crate::requests::{CancelRequest, CancelVerdict};
+use crate::rows::{order, order_columns};
 use crate::verdict::against_cancel;
 
 impl Sqlite {

@@ -2,23 +2,17 @@
 //! the time is taken first.
 //!
 //! Orders are found from the floor of the cursor on by their id, deletions by indexes of their own: the floor of a cursor
-//! says nothing about what may still be deleted.
+//! says nothing about what may still be deleted. The statements name them: else the planner walks the orders by their id, all
+//! of them, in the hope of meeting enough deletions.
 
 use galley_protocol::{ResumeCursor, Timestamp};
 use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
-use super::rows::{get, order, order_columns};
 use super::session::now;
 use crate::StoreError;
 use crate::changes::{CHANGES_PAGE, Changed, Changes, ChangesOfAll, ChangesRequest, margin_before};
-
-/// When an order came into its state, as `Order::changed_time` says.
-macro_rules! changed_time {
-    () => {
-        "coalesce(orders.completed_time, orders.started_time, orders.order_time)"
-    };
-}
+use crate::rows::{changed_time, get, order, order_columns};
 
 impl Sqlite {
     pub(super) async fn read_changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
@@ -42,7 +36,7 @@ impl Sqlite {
                      select * from (
                          select ",
                     order_columns!(),
-                    ", true as deleted from orders
+                    ", true as deleted from orders indexed by orders_deleted
                          where orders.hero_id = ?1 and orders.id > ?3 and orders.deleted_time >= ?4
                          order by orders.id limit ?5
                      )
@@ -78,7 +72,7 @@ impl Sqlite {
                  select * from (
                      select ",
                 order_columns!(),
-                ", true as deleted from orders where orders.deleted_time >= ?2
+                ", true as deleted from orders indexed by orders_deleted_lately where orders.deleted_time >= ?2
                      order by orders.id desc limit ?3
                  )
                  order by id desc limit ?3"

@@ -7,10 +7,10 @@ use galley_protocol::{IncarnationId, Reason};
 use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
-use super::rows::{get, order, order_columns};
 use super::session::{Ask, json, now};
 use crate::StoreError;
 use crate::requests::{Claim, ClaimFrom, Claimed};
+use crate::rows::{get, order, order_columns};
 
 /// Goes on from `chosen`. ?1 and ?2 are taken by it, ?3 is the time, ?4 the owner, ?5 and ?6 the delay in milliseconds.
 macro_rules! claim_chosen {

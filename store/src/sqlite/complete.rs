@@ -3,9 +3,9 @@
 use galley_protocol::{IncarnationId, Order, OrderId};
 
 use super::Sqlite;
-use super::rows::{order, order_columns};
 use super::session::{json, now};
 use crate::StoreError;
+use crate::rows::{order, order_columns};
 
 impl Sqlite {
     pub(super) async fn complete_orders(&self, owner: IncarnationId, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {

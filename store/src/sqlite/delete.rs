@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use galley_protocol::{Deleted, Order, OrderId, Timestamp};
 use sqlx::{Sqlite as Database, Transaction};
 
-use super::rows::{order, order_columns};
 use super::session::{ask, commit, json, now};
 use super::{Sqlite, tally};
 use crate::StoreError;
 use crate::requests::{DeleteRequest, DeleteVerdict};
+use crate::rows::{order, order_columns};
 use crate::verdict::against_delete;
 
 impl Sqlite {

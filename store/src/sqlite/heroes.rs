@@ -2,12 +2,12 @@
 
 use galley_protocol::{Hero, HeroId, HeroPatch, NewHero, PageCursor, Version, allergy};
 
-use super::rows::{hero, hero_columns};
 use super::session::{json, now};
 use super::{CHANGE_TRIES, Sqlite, only};
 use crate::StoreError;
 use crate::change::{current, with_folded};
 use crate::requests::{Change, ChangeError, ListPage, RemoveError};
+use crate::rows::{hero, hero_columns};
 
 impl Sqlite {
     pub(super) async fn insert_hero(&self, new: &NewHero) -> Result<Hero, StoreError> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Sqlite;
-use super::rows::get;
 use super::session::now;
+use crate::rows::get;
 use crate::{RETENTION, StoreError};
 
 /// How often old rows are forgotten, how many by one statement, and by how many statements; the rest waits for the next time.

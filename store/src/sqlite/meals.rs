@@ -2,12 +2,12 @@
 
 use galley_protocol::{Meal, MealId, MealPatch, NewMeal, PageCursor, Version, allergy};
 
-use super::rows::{meal, meal_columns};
 use super::session::{json, now};
 use super::{CHANGE_TRIES, Sqlite, only};
 use crate::StoreError;
 use crate::change::{current, with_folded};
 use crate::requests::{Change, ChangeError, ListPage, RemoveError};
+use crate::rows::{meal, meal_columns};
 
 impl Sqlite {
     pub(super) async fn insert_meal(&self, new: &NewMeal) -> Result<Meal, StoreError> {

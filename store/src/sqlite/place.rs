@@ -6,10 +6,10 @@ use galley_protocol::{Order, OrderId, Status, Timestamp, Version};
 use sqlx::{Sqlite as Database, Transaction};
 
 use super::Sqlite;
-use super::rows::{get, order, order_columns};
 use super::session::{ask, commit, json, now};
 use crate::StoreError;
 use crate::requests::{PlaceRequest, PlaceVerdict};
+use crate::rows::{get, order, order_columns};
 use crate::verdict::repeated;
 
 type Key<'a> = (i64, &'a str);

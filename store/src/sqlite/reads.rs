@@ -2,24 +2,11 @@
 
 use galley_protocol::{OrderId, OrderView, PageCursor};
 
-use super::rows::{order_columns, order_view};
 use super::session::json;
 use super::{Sqlite, only};
 use crate::StoreError;
 use crate::requests::OrderFilter;
-
-/// An order with the names of its hero and its meal, deleted ones included: ended orders stay readable.
-macro_rules! order_views {
-    () => {
-        concat!(
-            "select ",
-            order_columns!(),
-            ", heroes.name as hero_name, meals.name as meal_name, meals.price_hundredths as meal_price
-             from orders join heroes on heroes.id = orders.hero_id join meals on meals.id = orders.meal_id
-             where orders.deleted_time is null "
-        )
-    };
-}
+use crate::rows::{order_view, order_views};
 
 impl Sqlite {
     pub(super) async fn read_order(&self, id: OrderId) -> Result<Option<OrderView>, StoreError> {

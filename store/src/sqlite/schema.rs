@@ -3,10 +3,10 @@
 use sqlx::migrate::Migrator;
 
 use super::Sqlite;
-use super::rows::get;
 use super::session::refusal;
 use crate::StoreError;
 use crate::migrations::{failure, newest, outdated, tolerant};
+use crate::rows::get;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
 

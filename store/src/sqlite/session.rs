@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sqlx::error::DatabaseError;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
-use sqlx::{Sqlite as Database, SqlitePool, Transaction};
+use sqlx::{Connection as _, Sqlite as Database, SqlitePool, Transaction};
 
 use super::Sqlite;
 use crate::StoreError;
@@ -49,7 +49,15 @@ async fn pool(options: SqliteConnectOptions, connections: u32) -> Result<SqliteP
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
         .idle_timeout(None)
-        .max_lifetime(None);
+        .max_lifetime(None)
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                // Waits for the rollback of what was dropped before its commit. When SQLite had rolled back by itself, as it does
+                // on a full disk, that fails, and the connection would count as within a transaction for ever.
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        });
     pool.connect_with(options).await.map_err(|error| refusal(&error))
 }
 
@@ -105,4 +113,22 @@ pub(super) fn refusal(error: &sqlx::Error) -> StoreError {
         }
     };
     if away { StoreError::Unavailable(error.to_string()) } else { StoreError::Failed(error.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{options, writer};
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_rolled_back_by_itself_does_not_end_all_writing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = options(&format!("sqlite://{}/galley.db", folder.path().display())).expect("a URL");
+        let pool = writer(&options).await.expect("a file");
+        for _ in 0..2 {
+            let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.expect("nobody else writes");
+            // As SQLite does when the disk is full.
+            sqlx::query("rollback").execute(&mut *transaction).await.expect("a transaction to end");
+            transaction.commit().await.expect_err("there is none");
+        }
+    }
 }

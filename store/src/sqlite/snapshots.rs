@@ -10,10 +10,10 @@ use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
 use super::changes::{changed, limit};
-use super::rows::{get, hero, hero_columns, order, order_columns};
 use super::session::json;
 use crate::StoreError;
 use crate::changes::{Changed, margin_before};
+use crate::rows::{get, hero, hero_columns, order, order_columns};
 use crate::snapshot::{MAX_REACH, MAX_RESUMED, Snapshot, SnapshotRequest};
 
 impl Sqlite {
@@ -35,7 +35,7 @@ impl Sqlite {
             if let (Some(snapshot), Some(since)) = (snapshot, request.usable(cursor.time))
                 && let Some(read) = self.snapshot_ended(request.hero_id, since, cursor.floor).await?
             {
-                snapshot.resume(read);
+                snapshot.resume(since, read);
             }
         }
         Ok(snapshots)
@@ -104,7 +104,7 @@ impl Sqlite {
                  select * from (
                      select ",
                 order_columns!(),
-                ", true as deleted from orders
+                ", true as deleted from orders indexed by orders_deleted
                      where orders.hero_id = ?1 and orders.deleted_time >= ?3
                      limit ?4 + 1
                  )

@@ -6,13 +6,12 @@
 //! and no total knows of them.
 
 use galley_protocol::frame::Totals;
-use sqlx::sqlite::SqliteRow;
 use sqlx::{Sqlite as Database, Transaction};
 
 use super::Sqlite;
-use super::rows::get;
 use super::session::ask;
 use crate::StoreError;
+use crate::rows::totals;
 
 /// How many ids one statement counts, so that nobody waits long for the writer, and how many statements one call makes; the
 /// rest waits for the next.
@@ -30,7 +29,7 @@ impl Sqlite {
              group by tally.one",
         ));
         let rows = rows.await?;
-        rows.first().map(totals).unwrap_or_else(|| Err(StoreError::Failed("the tally is gone".to_owned())))
+        rows.first().map_or_else(|| Err(StoreError::Failed("the tally is gone".to_owned())), totals)
     }
 
     /// Moves the mark up to the floor.
@@ -74,13 +73,4 @@ pub(super) async fn subtract(transaction: &mut Transaction<'static, Database>, o
     );
     ask(transaction, subtract.bind(orders)).await?;
     Ok(())
-}
-
-fn totals(row: &SqliteRow) -> Result<Totals, StoreError> {
-    Ok(Totals {
-        pending: get(row, "pending")?,
-        in_progress: get(row, "in_progress")?,
-        completed: get(row, "completed")?,
-        cancelled: get(row, "cancelled")?,
-    })
 }

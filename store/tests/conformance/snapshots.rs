@@ -14,7 +14,7 @@ crate::on_both! {
     each_request_has_its_own_snapshot,
     the_floor_of_the_cursor_reaches_what_ended_since,
     a_cursor_too_old_or_from_the_future_leads_to_the_active_orders,
-    what_is_too_much_is_not_told_in_part,
+    what_is_too_much_is_left_for_pages,
     a_forged_floor_reaches_only_so_far,
 }
 
@@ -160,7 +160,7 @@ async fn cancel_many(kitchen: &Kitchen, hero_id: HeroId, meal_id: MealId, count:
     ids
 }
 
-async fn what_is_too_much_is_not_told_in_part(kitchen: Kitchen) {
+async fn what_is_too_much_is_left_for_pages(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
     let active = kitchen.place_many(hero_id, meal_id, 500).await;
@@ -173,8 +173,10 @@ async fn what_is_too_much_is_not_told_in_part(kitchen: Kitchen) {
     assert_eq!(resumed.orders.len() - active.len() + resumed.deleted.len(), MAX_RESUMED, "active orders do not count");
     assert!(resumed.orders.is_sorted_by_key(|order| order.id) && resumed.deleted.is_sorted_by_key(|deleted| deleted.order_id));
     cancel_many(&kitchen, hero_id, meal_id, 1).await;
-    let resynced = snapshot(&kitchen, hero_id, Some(cursor)).await;
-    assert_eq!((resynced.resume, resynced.orders, resynced.deleted), (Resume::Resynced, active, vec![]));
+    assert_eq!(resumed.rest, None);
+    let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
+    assert_eq!((resumed.resume, resumed.rest), (Resume::Resumed, Some(cursor)));
+    assert_eq!((resumed.orders, resumed.deleted), (active, vec![]));
 }
 
 async fn a_forged_floor_reaches_only_so_far(kitchen: Kitchen) {
@@ -184,7 +186,7 @@ async fn a_forged_floor_reaches_only_so_far(kitchen: Kitchen) {
         "insert into orders (hero_id, meal_id, status, version, order_time, started_time, completed_time)
          with recursive numbers(number) as (select 1 union all select number + 1 from numbers where number <= {})
          select {hero_id}, {meal_id}, 2, 3, {past}, {past}, {past} from numbers",
-        5 * MAX_RESUMED
+        50 * MAX_RESUMED
     );
     kitchen.database.sql(&history).await.expect("a history");
     crate::floor::settle(&kitchen).await;

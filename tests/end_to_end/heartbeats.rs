@@ -1,0 +1,92 @@
+//! Peers that are gone without a word are found by native pings.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use galley_tests::program::{Signal, command, path_of};
+use galley_tests::raw_socket::Opcode;
+use galley_tests::{Client, Program, RawSocket, StackBuilder, until, within};
+
+const INTERVAL: Duration = Duration::from_millis(600);
+const TIMEOUT: Duration = Duration::from_millis(400);
+/// Enough intervals for a peer that counts as dead to be found many times over.
+const MANY: usize = 8;
+const RECEIVE_BUFFER: u32 = 8 * 1_024;
+
+on_both_deployments![
+    a_peer_that_answers_nothing_is_given_up_in_time,
+    a_peer_that_was_stopped_is_given_up,
+    a_peer_that_only_answers_pings_stays,
+    whatever_a_peer_sends_shows_that_it_lives,
+];
+
+fn impatient(stack: StackBuilder) -> StackBuilder {
+    let millis = |time: Duration| format!("{}ms", time.as_millis());
+    stack.set("GALLEY_PING_INTERVAL", &millis(INTERVAL)).set("GALLEY_PONG_TIMEOUT", &millis(TIMEOUT))
+}
+
+async fn until_sockets(client: &Client, count: u64) {
+    let what = format!("{count} connected sockets");
+    until(&what, async || (client.metric("galley_sockets").await == count).then_some(())).await;
+}
+
+async fn a_peer_that_answers_nothing_is_given_up_in_time(stack: StackBuilder) {
+    let stack = impatient(stack).start().await;
+    let client = stack.client();
+    let (hero, _) = client.create_hero_and_meal().await;
+    let mut socket = RawSocket::open(client.base(), hero, RECEIVE_BUFFER).await;
+    until_sockets(&client, 1).await;
+    let last_sign = Instant::now();
+    socket.send(Opcode::TEXT, br#"{"type":"ping"}"#).await;
+    within("the end", socket.until_gone()).await;
+    let silent = last_sign.elapsed();
+    assert!(silent >= INTERVAL + TIMEOUT, "given up after {silent:?}");
+    assert!(silent < 10 * (INTERVAL + TIMEOUT), "given up after {silent:?} only");
+    until_sockets(&client, 0).await;
+}
+
+async fn a_peer_that_was_stopped_is_given_up(stack: StackBuilder) {
+    let stack = impatient(stack).start().await;
+    let client = stack.client();
+    let (hero, _) = client.create_hero_and_meal().await;
+    let mut websocat = command(path_of("websocat-stand-in"));
+    websocat.arg(client.socket_url(&format!("?hero_id={hero}"))).stdin(Stdio::piped());
+    let mut peer = Program::start("websocat", &mut websocat);
+    peer.line("welcome").await;
+    until_sockets(&client, 1).await;
+    peer.signal(Signal::STOP);
+    until_sockets(&client, 0).await;
+    peer.signal(Signal::CONT);
+    peer.exit().await;
+}
+
+async fn a_peer_that_only_answers_pings_stays(stack: StackBuilder) {
+    let stack = impatient(stack).start().await;
+    let client = stack.client();
+    let (hero, _) = client.create_hero_and_meal().await;
+    let mut socket = RawSocket::open(client.base(), hero, RECEIVE_BUFFER).await;
+    answer_pings(&mut socket, Opcode::PONG, b"").await;
+    until_sockets(&client, 1).await;
+}
+
+async fn whatever_a_peer_sends_shows_that_it_lives(stack: StackBuilder) {
+    let stack = impatient(stack).start().await;
+    let client = stack.client();
+    let (hero, _) = client.create_hero_and_meal().await;
+    for (opcode, payload) in [(Opcode::TEXT, &b"menu"[..]), (Opcode::PING, b"you?"), (Opcode::TEXT, b"{")] {
+        let mut socket = RawSocket::open(client.base(), hero, RECEIVE_BUFFER).await;
+        answer_pings(&mut socket, opcode, payload).await;
+    }
+}
+
+/// Answers each of many pings with this frame, and nothing else.
+async fn answer_pings(socket: &mut RawSocket, opcode: Opcode, payload: &[u8]) {
+    let mut pings = 0;
+    while pings < MANY {
+        let (received, _) = within("a ping", socket.frame()).await.unwrap_or_else(|| panic!("gone after {pings} pings"));
+        if received == Opcode::PING {
+            pings += 1;
+            socket.send(opcode, payload).await;
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Random faults for a while, and no promise broken. `galley-faults` does the same for as long as one likes; a seed that fails
+//! here is played again with `galley-faults --seed`.
+
+use std::time::Duration;
+
+use galley_tests::faults::Deployment;
+use galley_tests::faults::round::Round;
+
+const SEED: u64 = 1;
+
+async fn play(deployment: Deployment, seed: u64, seconds: u64) {
+    match (Round { deployment, seed, length: Duration::from_secs(seconds), keep: false }).play().await {
+        Ok(report) => println!("{report}"),
+        Err(failure) => panic!("{failure}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_promise_is_broken_by_the_faults_of_a_known_seed() {
+    play(Deployment::Distributed, SEED, 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_promise_is_broken_by_the_faults_of_a_random_seed() {
+    play(Deployment::Distributed, rand::random_range(1..1_000_000), 25).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_promise_is_broken_when_the_embedded_service_is_killed_at_random_moments() {
+    play(Deployment::Embedded, rand::random_range(1..1_000_000), 20).await;
+}

@@ -1,0 +1,27 @@
+//! Every answer is one that the interface knows.
+
+use super::{Case, Rule, Violations};
+use crate::faults::record::{Deed, Event};
+
+pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
+    for request in &case.requests {
+        let expected: &[u16] = match request.deed {
+            Deed::Place { .. } => &[200, 202, 503],
+            Deed::Cancel(_) | Deed::Delete(_) => &[200, 204, 404, 409, 503],
+            Deed::End(_) => &[200, 204, 404, 503],
+            Deed::Get(_) => &[200, 404, 503],
+            Deed::List => &[200, 503],
+        };
+        if let Some((status, body)) = request.told().filter(|(status, _)| !expected.contains(status)) {
+            violations.add(Rule::KnownAnswer, format!("{:?} was answered {status}: {body}", request.deed));
+        }
+    }
+    let frames = ["welcome", "order", "deleted", "resync", "reconnect", "reply", "error"];
+    for entry in case.entries {
+        if let Event::Heard { frame, .. } = &entry.event {
+            if !frame["type"].as_str().is_some_and(|kind| frames.contains(&kind)) {
+                violations.add(Rule::KnownAnswer, format!("there is no such frame: {frame}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Soon after the last fault everything has come to rest.
+
+use std::time::Duration;
+
+use super::{Case, Rule, Violations};
+use crate::faults::record::Event;
+
+pub(super) fn check(case: &Case<'_>, rest: Duration, violations: &mut Violations) {
+    let time = |wanted: fn(&Event) -> bool| {
+        let found = case.entries.iter().rev().find(|entry| wanted(&entry.event));
+        found.map(|entry| Duration::from_micros(entry.at_us))
+    };
+    let mended = time(|event| matches!(event, Event::Mended));
+    match (mended, time(|event| matches!(event, Event::Quiet))) {
+        (Some(mended), Some(quiet)) if quiet.saturating_sub(mended) <= rest => {}
+        (Some(mended), Some(quiet)) => {
+            violations.add(Rule::ComesToRest, format!("quiet {:?} after the last fault, not within {rest:?}", quiet - mended));
+        }
+        (None, _) | (_, None) => violations.add(Rule::ComesToRest, "it never became quiet".to_owned()),
+    }
+    for order in case.stored.values().filter(|order| order.is_open()) {
+        violations.add(Rule::ComesToRest, format!("order {} is {} in the end", order.id, order.status()));
+    }
+}

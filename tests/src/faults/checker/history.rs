@@ -1,0 +1,151 @@
+//! What anybody was shown of an order is one life, and the one that the database tells.
+
+use std::collections::HashMap;
+
+use galley_protocol::{Reason, Status, Transition};
+use serde_json::Value;
+
+use super::{Case, Rule, Violations};
+use crate::faults::record::{Deed, Event};
+use crate::faults::sighting::{Sighting, sightings};
+use crate::faults::stored::StoredOrder;
+
+pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
+    let mut lives: HashMap<i64, Life> = HashMap::new();
+    for entry in case.entries {
+        for seen in entry.event.shown().into_iter().flat_map(sightings) {
+            lives.entry(seen.order).or_default().take(seen, violations);
+        }
+    }
+    for (order, life) in &lives {
+        match case.stored.get(order) {
+            Some(stored) => against_stored(life, stored, violations),
+            None => violations.add(Rule::Committed, format!("order {order} was shown and does not exist")),
+        }
+    }
+    for stored in case.stored.values() {
+        let mut life = lives.remove(&stored.id).unwrap_or_default();
+        let known = life.0.contains_key(&stored.newest().version);
+        if !known {
+            life.take(stored.newest(), violations);
+        }
+        steps(stored.id, &life, violations);
+        if stored.meal == case.scene.forbidden && stored.status() == "COMPLETED" {
+            violations.add(Rule::Allergy, format!("order {} of a forbidden meal is completed", stored.id));
+        }
+    }
+    no_way_back(case, violations);
+}
+
+/// The states of one order, by version.
+#[derive(Default)]
+struct Life(HashMap<i64, Option<Value>>);
+
+impl Life {
+    fn take(&mut self, seen: Sighting, violations: &mut Violations) {
+        let Sighting { order, version, state } = seen;
+        let first = self.0.entry(version).or_insert_with(|| state.clone());
+        if *first != state {
+            let what = format!("version {version} of order {order} was shown as {first:?} and as {state:?}");
+            violations.add(Rule::OneState, what);
+        }
+    }
+}
+
+fn against_stored(life: &Life, stored: &StoredOrder, violations: &mut Violations) {
+    let id = stored.id;
+    let newest = stored.newest();
+    for (version, state) in &life.0 {
+        let last = (*version == stored.version()).then(|| Some(stored.state.clone()));
+        let now = (*version == newest.version).then(|| newest.state.clone());
+        if *version > newest.version {
+            violations.add(Rule::Committed, format!("version {version} of order {id} was shown, the database has {newest:?}"));
+        } else if now.or(last).is_some_and(|told| told != *state) {
+            violations.add(Rule::OneState, format!("version {version} of order {id} was shown as {state:?}, and is {stored:?}"));
+        }
+    }
+}
+
+/// Version 1 is PENDING, each further one is a step of the life cycle, and one more at the end is the deletion. A version that
+/// nobody saw must still fit between its neighbours.
+fn steps(id: i64, life: &Life, violations: &mut Violations) {
+    let mut versions: Vec<(&i64, &Option<Value>)> = life.0.iter().collect();
+    versions.sort_unstable_by_key(|(version, _)| **version);
+    let mut possible = vec![None];
+    let mut at = 0;
+    for (version, state) in versions {
+        while at < *version && !possible.is_empty() {
+            at += 1;
+            possible = possible.into_iter().flat_map(next).collect();
+        }
+        let is = as_stage(state.as_ref());
+        possible.retain(|stage| at == *version && Some(*stage) == is.map(Some));
+        if possible.is_empty() {
+            violations.add(Rule::LifeCycle, format!("order {id} cannot have version {version} as {state:?}: {:?}", life.0));
+            return;
+        }
+    }
+}
+
+/// Where an order stands, and after its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Is(Status, Option<Reason>),
+    Deleted,
+}
+
+/// The stages that can follow; at the beginning there is none.
+fn next(stage: Option<Stage>) -> Vec<Option<Stage>> {
+    const REASONS: [Reason; 5] =
+        [Reason::HeroRequest, Reason::Allergy, Reason::HeroGone, Reason::MealGone, Reason::Undeliverable];
+    let steps = [(Transition::Start, None), (Transition::Complete, None)];
+    let steps = steps.into_iter().chain(REASONS.map(|reason| (Transition::Cancel(reason), Some(reason))));
+    match stage {
+        None => vec![Some(Stage::Is(Status::Pending, None))],
+        Some(Stage::Is(status, _)) if status.is_active() => {
+            steps.filter_map(|(step, reason)| status.step(step).ok().map(|status| Some(Stage::Is(status, reason)))).collect()
+        }
+        Some(Stage::Is(..)) => vec![Some(Stage::Deleted)],
+        Some(Stage::Deleted) => Vec::new(),
+    }
+}
+
+fn as_stage(state: Option<&Value>) -> Option<Stage> {
+    let Some(state) = state else { return Some(Stage::Deleted) };
+    let status = serde_json::from_value(state["status"].clone()).ok()?;
+    let reason = serde_json::from_value(state["reason"].clone()).ok()?;
+    Some(Stage::Is(status, reason))
+}
+
+/// A read that began after somebody was shown a version shows at least that version; a welcome is a read.
+fn no_way_back(case: &Case<'_>, violations: &mut Violations) {
+    let mut newest: HashMap<i64, i64> = HashMap::new();
+    // What was known when a read began, by its number or by its listener's.
+    let mut reads: HashMap<usize, HashMap<i64, i64>> = HashMap::new();
+    let mut openings: HashMap<usize, HashMap<i64, i64>> = HashMap::new();
+    for entry in case.entries {
+        match &entry.event {
+            Event::Asked { request, deed: Deed::Get(order), .. } => {
+                let known = newest.get(order).map(|version| (*order, *version));
+                reads.insert(*request, known.into_iter().collect());
+            }
+            Event::Asked { request, deed: Deed::List, .. } => drop(reads.insert(*request, newest.clone())),
+            Event::Opening { listener, .. } => drop(openings.insert(*listener, newest.clone())),
+            _ => {}
+        }
+        let known = match &entry.event {
+            Event::Answered { request, .. } => reads.remove(request),
+            Event::Heard { listener, frame } if frame["type"] == "welcome" => openings.remove(listener),
+            _ => None,
+        };
+        for seen in entry.event.shown().into_iter().flat_map(sightings) {
+            if let Some(before) = known.as_ref().and_then(|known| known.get(&seen.order)).filter(|before| **before > seen.version)
+            {
+                let what = format!("order {} was read in version {} after somebody saw {before}", seen.order, seen.version);
+                violations.add(Rule::NoWayBack, what);
+            }
+            let known = newest.entry(seen.order).or_default();
+            *known = seen.version.max(*known);
+        }
+    }
+}

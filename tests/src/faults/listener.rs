@@ -1,0 +1,205 @@
+//! A client that listens to one hero's orders, on whatever gateway it finds, and sends commands on the same socket.
+//!
+//! One task each. It comes back with its newest cursor after a pause that grows, as the protocol wants it, and moves to the
+//! other gateway now and then until the crowd is calm. Never panics: what it hears is judged by the checker.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::picture::Picture;
+use super::record::{Answer, Event, Recorder};
+
+/// How long a handshake, or the answer to a command, may take before the client gives it up.
+pub const PATIENCE: Duration = Duration::from_secs(6);
+/// The first pause before a socket is opened again; doubled up to the longest, and between half and the whole of it.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How many milliseconds a listener stays at one gateway.
+const STAY: std::ops::Range<u64> = 3_000..12_000;
+/// Commands that wait for the task; each client sends one at a time.
+const MAX_WAITING: usize = 8;
+
+type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Command = (Value, oneshot::Sender<Answer>);
+
+/// A listener, for those who send commands and look at what it knows.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Whose orders.
+    pub hero: i64,
+    commands: mpsc::Sender<Command>,
+    picture: Arc<Mutex<Picture>>,
+}
+
+/// Where a listener finds its gateways, and what it must know.
+#[derive(Clone, Debug)]
+pub struct Habit {
+    /// The URLs of the gateways.
+    pub gateways: Arc<[String]>,
+    /// Where everything is noted.
+    pub recorder: Recorder,
+    /// True once the clients shall begin no more.
+    pub calm: watch::Receiver<bool>,
+}
+
+struct Task {
+    number: usize,
+    hero: i64,
+    habit: Habit,
+    random: StdRng,
+    commands: mpsc::Receiver<Command>,
+    picture: Arc<Mutex<Picture>>,
+    cursor: Option<String>,
+    /// Commands that wait for their answers, by their ids; a client gives up after [`PATIENCE`] and asks one at a time.
+    waiting: HashMap<u64, oneshot::Sender<Answer>>,
+    commanded: u64,
+}
+
+impl Listener {
+    /// A listener, and its task, which never ends by itself.
+    pub fn new(number: usize, hero: i64, habit: Habit, seed: u64) -> (Self, impl Future<Output = ()> + Send) {
+        let (commands, waiting) = mpsc::channel(MAX_WAITING);
+        let picture = Arc::new(Mutex::new(Picture::default()));
+        let task = Task {
+            number,
+            hero,
+            habit,
+            random: StdRng::seed_from_u64(seed),
+            commands: waiting,
+            picture: Arc::clone(&picture),
+            cursor: None,
+            waiting: HashMap::new(),
+            commanded: 0,
+        };
+        (Self { hero, commands, picture }, task.run())
+    }
+
+    /// Sends a command and waits for its answer.
+    pub async fn ask(&self, command: Value) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        if self.commands.try_send((command, answer)).is_err() {
+            return Answer::Unknown("the listener is busy".to_owned());
+        }
+        match timeout(PATIENCE, answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Answer::Unknown("the socket ended".to_owned()),
+            Err(_) => Answer::Unknown("no answer in time".to_owned()),
+        }
+    }
+
+    /// What it knows now.
+    #[must_use]
+    pub fn picture(&self) -> MutexGuard<'_, Picture> {
+        self.picture.lock().expect("nothing panics while it takes in a frame")
+    }
+}
+
+impl Task {
+    async fn run(mut self) {
+        let mut gateway = self.number;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            gateway = (gateway + 1) % self.habit.gateways.len();
+            let why = match self.open(gateway).await {
+                Ok(mut stream) => {
+                    pause = FIRST_PAUSE;
+                    self.listen(&mut stream).await
+                }
+                Err(why) => why,
+            };
+            self.waiting.clear();
+            self.habit.recorder.note(Event::Ended { listener: self.number, why });
+            sleep(self.random.random_range(pause / 2..=pause)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Opens a socket and takes its welcome.
+    async fn open(&mut self, gateway: usize) -> Result<Stream, String> {
+        let (listener, hero, cursor) = (self.number, self.hero, self.cursor.clone());
+        let resume = cursor.as_ref().map_or(String::new(), |cursor| format!("&cursor={cursor}"));
+        self.habit.recorder.note(Event::Opening { listener, hero, gateway, cursor });
+        let url = format!("{}/ws?hero_id={hero}{resume}", self.habit.gateways[gateway].replacen("http", "ws", 1));
+        let (mut stream, _) = match timeout(PATIENCE, connect_async(url)).await {
+            Ok(opened) => opened.map_err(|error| error.to_string())?,
+            Err(_) => return Err("no handshake in time".to_owned()),
+        };
+        match timeout(PATIENCE, stream.next()).await {
+            Ok(message) => self.take(message)?,
+            Err(_) => return Err("no welcome in time".to_owned()),
+        }
+        Ok(stream)
+    }
+
+    /// Listens until the socket ends or the listener moves on.
+    async fn listen(&mut self, stream: &mut Stream) -> String {
+        let leave = Instant::now() + Duration::from_millis(self.random.random_range(STAY));
+        loop {
+            let calm = *self.habit.calm.borrow();
+            let done = tokio::select! {
+                message = stream.next() => self.take(message),
+                Some(command) = self.commands.recv() => self.send(stream, command).await,
+                () = sleep_until(leave), if !calm => Err("moves on".to_owned()),
+            };
+            if let Err(why) = done {
+                return why;
+            }
+        }
+    }
+
+    async fn send(&mut self, stream: &mut Stream, (mut command, answer): Command) -> Result<(), String> {
+        if answer.is_closed() {
+            return Ok(()); // given up before there was a socket
+        }
+        self.commanded += 1;
+        command["id"] = json!(self.commanded);
+        self.waiting.retain(|_, answer| !answer.is_closed());
+        self.waiting.insert(self.commanded, answer);
+        stream.send(Message::text(command.to_string())).await.map_err(|error| error.to_string())
+    }
+
+    fn take(&mut self, message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>) -> Result<(), String> {
+        match message {
+            Some(Ok(Message::Text(text))) => {
+                let frame: Value = serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))?;
+                self.hear(frame);
+                Ok(())
+            }
+            Some(Ok(Message::Close(Some(frame)))) => Err(format!("closed with {}", frame.code)),
+            Some(Ok(Message::Close(None))) | None => Err("closed".to_owned()),
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => Ok(()),
+            Some(Err(error)) => Err(error.to_string()),
+        }
+    }
+
+    fn hear(&mut self, frame: Value) {
+        // Noted before anybody acts on it.
+        self.habit.recorder.note(Event::Heard { listener: self.number, frame: frame.clone() });
+        self.picture.lock().expect("nothing panics while it takes in a frame").take(&frame);
+        if let Some(cursor) = frame["cursor"].as_str() {
+            self.cursor = Some(cursor.to_owned());
+        }
+        if let Some(answer) = frame["id"].as_u64().and_then(|id| self.waiting.remove(&id)) {
+            // A client that has given up does not need its answer.
+            let _ = answer.send(answer_of(frame));
+        }
+    }
+}
+
+/// The answer with the status that it has over REST.
+fn answer_of(frame: Value) -> Answer {
+    let status = if frame["type"] == "error" { frame["problem"]["status"].as_u64() } else { Some(200) };
+    let status = status.and_then(|status| u16::try_from(status).ok()).unwrap_or_default();
+    Answer::Told { status, body: frame }
+}

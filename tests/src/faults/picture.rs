@@ -1,0 +1,44 @@
+//! What a listener knows: of each order the highest version that any frame told.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::sighting::{Sighting, sightings};
+use super::stored::StoredOrder;
+
+/// What one listener knows of its hero's orders.
+#[derive(Clone, Debug, Default)]
+pub struct Picture(HashMap<i64, Sighting>);
+
+impl Picture {
+    /// Takes in a frame. Answers to commands are none: the picture is made of what is pushed.
+    pub fn take(&mut self, frame: &Value) {
+        if !matches!(frame["type"].as_str(), Some("welcome" | "order" | "deleted" | "resync")) {
+            return;
+        }
+        for seen in sightings(frame) {
+            let known = self.0.entry(seen.order).or_insert_with(|| seen.clone());
+            if known.version < seen.version {
+                *known = seen;
+            }
+        }
+    }
+
+    /// How it differs from the database, of which these are the orders of its hero.
+    #[must_use]
+    pub fn differences(&self, stored: &[&StoredOrder]) -> Vec<String> {
+        let mut differences = Vec::new();
+        for order in stored {
+            let agrees = |seen: &Sighting| *seen == order.newest();
+            match self.0.get(&order.id) {
+                Some(seen) if agrees(seen) => {}
+                Some(seen) => differences.push(format!("order {}: stored {:?}, known {seen:?}", order.id, order.newest())),
+                None => differences.push(format!("order {}: stored {:?}, unknown", order.id, order.newest())),
+            }
+        }
+        let unknown = self.0.keys().filter(|id| !stored.iter().any(|order| order.id == **id));
+        differences.extend(unknown.map(|id| format!("order {id} is known and not stored")));
+        differences
+    }
+}

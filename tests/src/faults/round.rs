@@ -1,0 +1,137 @@
+//! One round of faults: start, break, mend, become quiet, check.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Deployment;
+use super::breaker::Breaker;
+use super::checker::{self, Violation};
+use super::crowd::Crowd;
+use super::record::{Event, Recorder};
+use super::schedule::plan;
+use super::stage::Stage;
+use super::stored;
+use crate::patience::within;
+
+/// How long after the last fault everything must have come to rest, on a machine that starts programs at once; as much as a
+/// start takes here is added.
+const REST: Duration = Duration::from_secs(10);
+/// How long to wait for it, to tell what is slow from what is stuck.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The violations that a message names; the others are only counted.
+const MAX_NAMED: usize = 20;
+
+/// What to do in a round.
+#[derive(Clone, Copy, Debug)]
+pub struct Round {
+    /// What to break.
+    pub deployment: Deployment,
+    /// The same seed has the same faults.
+    pub seed: u64,
+    /// How long to break it.
+    pub length: Duration,
+    /// Keep the record and the logs although no promise was broken.
+    pub keep: bool,
+}
+
+/// A round that broke no promise.
+#[derive(Clone, Debug)]
+pub struct Report {
+    round: Round,
+    steps: usize,
+    orders: usize,
+    events: usize,
+    slowest_start: Duration,
+    quiet_after: Duration,
+    kept: Option<PathBuf>,
+}
+
+/// A round that broke promises.
+#[derive(Debug)]
+pub struct Failure {
+    round: Round,
+    violations: Vec<Violation>,
+    amiss: Vec<String>,
+    journal: String,
+    folder: PathBuf,
+}
+
+impl Round {
+    /// Plays the round.
+    ///
+    /// # Errors
+    /// What was broken; the record and the logs of the programs are kept.
+    pub async fn play(self) -> Result<Report, Failure> {
+        println!("faults: {self}");
+        let folder = tempfile::Builder::new().prefix("galley-faults-").tempdir().expect("a folder");
+        let stage = Stage::start(self.deployment, folder.path()).await;
+        let (slowest_start, database) = (stage.slowest_start, stage.database().to_owned());
+        let recorder = Recorder::begin(&folder.path().join("record.jsonl"));
+        let mut crowd = Crowd::begin(&stage.urls(), recorder.clone(), self.seed).await;
+        let mut breaker = Breaker::new(stage, recorder.clone(), self.seed);
+        let steps = plan(self.seed, self.length, self.deployment);
+        breaker.follow(&steps, self.length).await;
+        let mut amiss = Vec::new();
+        amiss.extend(breaker.mend().await.err());
+        crowd.calm_down();
+        let quiet = crowd.become_quiet(&database, PATIENCE).await;
+        let quiet_after = quiet.unwrap_or_else(|unrest| {
+            amiss.push(format!("not quiet after {PATIENCE:?}:\n{unrest}"));
+            PATIENCE
+        });
+        drop(crowd);
+        amiss.extend(breaker.stage().revive().err());
+        breaker.stage().keep_logs();
+        let orders = within("the orders", stored::read(&database)).await.expect("the database is there");
+        let entries = recorder.read();
+        let violations = checker::check(&entries, &orders, REST + slowest_start);
+        if violations.is_empty() && amiss.is_empty() {
+            return Ok(Report {
+                round: self,
+                steps: steps.len(),
+                orders: orders.len(),
+                events: entries.iter().filter(|entry| !matches!(entry.event, Event::Fault { .. })).count(),
+                slowest_start,
+                quiet_after,
+                kept: self.keep.then(|| folder.keep()),
+            });
+        }
+        let journal = std::mem::take(&mut breaker.journal);
+        Err(Failure { round: self, violations, amiss, journal, folder: folder.keep() })
+    }
+}
+
+impl fmt::Display for Round {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { deployment, seed, length, keep: _ } = self;
+        write!(formatter, "{deployment:?}, seed {seed}, {} s", length.as_secs())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { round, steps, orders, events, slowest_start, quiet_after, kept } = self;
+        write!(
+            formatter,
+            "{round}: {steps} steps, {orders} orders, {events} events; quiet {quiet_after:.1?} after the last fault"
+        )?;
+        write!(formatter, " (a start takes {slowest_start:.1?})")?;
+        kept.iter().try_for_each(|folder| write!(formatter, "; the record is in {}", folder.display()))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { round, violations, amiss, journal, folder } = self;
+        writeln!(formatter, "{round} broke promises. What was done:\n{journal}")?;
+        for amiss in amiss {
+            writeln!(formatter, "{amiss}")?;
+        }
+        writeln!(formatter, "{} violations", violations.len())?;
+        for violation in violations.iter().take(MAX_NAMED) {
+            writeln!(formatter, "{violation}")?;
+        }
+        write!(formatter, "the record and the logs are in {}", folder.display())
+    }
+}

@@ -1,0 +1,184 @@
+//! The processes of a round, over servers of their own, in the hands of the breaker.
+//!
+//! A process keeps its address when it is started again. One that ends by itself is remembered: that is a failure, whatever
+//! was done to the others. The last worker's clock is an hour ahead where `libfaketime` is installed: times come from the
+//! database alone, so nothing may depend on it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Deployment;
+use super::action::{Link, Part};
+use super::disk::Disk;
+use super::process::Process;
+use crate::command_line::run;
+use crate::patience::until;
+use crate::program::Signal;
+use crate::{Client, PostgresServer, Proxy, RedisServer};
+
+const GATEWAYS: usize = 2;
+const WORKERS: usize = 2;
+
+/// Running programs and servers; all gone when dropped, programs first.
+#[derive(Debug)]
+pub struct Stage {
+    gateways: Vec<Process>,
+    workers: Vec<Process>,
+    /// None in an embedded service.
+    pub servers: Option<Servers>,
+    /// Where the database is.
+    pub disk: Disk,
+    database: String,
+    /// How long the slowest program took to become ready, when nothing was broken: how fast this machine is.
+    pub slowest_start: Duration,
+}
+
+/// What gateways and workers need, with a proxy between each pair.
+#[derive(Debug)]
+pub struct Servers {
+    /// The database.
+    pub postgres: PostgresServer,
+    /// The bus.
+    pub redis: RedisServer,
+    links: [Proxy; 4],
+}
+
+impl Stage {
+    /// Starts everything, and waits until every gateway is ready. The programs' logs go to this folder.
+    pub async fn start(deployment: Deployment, folder: &Path) -> Self {
+        let disk = Disk::mount();
+        let mut stage = match deployment {
+            Deployment::Embedded => {
+                let database = format!("sqlite://{}", disk.path().join("galley.db").display());
+                let gateways = vec![Process::new("galley", 0, folder, &[("DATABASE_URL", &database)])];
+                Self { gateways, workers: Vec::new(), servers: None, disk, database, slowest_start: Duration::ZERO }
+            }
+            Deployment::Distributed => {
+                let servers = Servers::start(disk.path()).await;
+                let database = servers.postgres.url();
+                let migrated = run("galley", &["migrate", "--database-url", &database], &[]).await;
+                assert_eq!(migrated.code, 0, "{migrated:?}");
+                let variables = |[postgres, redis]: [Link; 2]| {
+                    let urls = [servers.link(postgres).port(), servers.link(redis).port()];
+                    (format!("postgres://postgres@127.0.0.1:{}/postgres", urls[0]), format!("redis://127.0.0.1:{}", urls[1]))
+                };
+                let process = |program, number, links| {
+                    let (postgres, redis) = variables(links);
+                    Process::new(program, number, folder, &[("DATABASE_URL", &postgres), ("REDIS_URL", &redis)])
+                };
+                let gateway = |number| process("galley-gateway", number, [Link::GatewaysToPostgres, Link::GatewaysToRedis]);
+                let worker = |number| process("galley-worker", number, [Link::WorkersToPostgres, Link::WorkersToRedis]);
+                let (gateways, mut workers) =
+                    ((0..GATEWAYS).map(gateway).collect(), (0..WORKERS).map(worker).collect::<Vec<_>>());
+                workers.last_mut().expect("there are workers").shift_clock();
+                Self { gateways, workers, servers: Some(servers), disk, database, slowest_start: Duration::ZERO }
+            }
+        };
+        for number in 0..stage.gateways.len() {
+            let began = Instant::now();
+            stage.gateways[number].start();
+            let client = Client::new(&stage.urls()[number]);
+            let ready = async || client.get("/readyz").try_send().await.ok().filter(|answer| answer.status == 200);
+            until("a ready gateway", ready).await;
+            stage.slowest_start = stage.slowest_start.max(began.elapsed());
+        }
+        stage.workers.iter_mut().for_each(Process::start);
+        stage
+    }
+
+    /// The URLs of the gateways.
+    #[must_use]
+    pub fn urls(&self) -> Vec<String> {
+        self.gateways.iter().filter_map(|gateway| gateway.url.clone()).collect()
+    }
+
+    /// Where the database is, without a proxy.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Kills a process with -9.
+    pub fn kill(&mut self, part: Part) {
+        self.process(part).end();
+    }
+
+    /// Starts a process; whatever still runs of it is killed first.
+    pub fn start_again(&mut self, part: Part) {
+        let process = self.process(part);
+        process.end();
+        process.start();
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// When the process has ended.
+    pub fn signal(&mut self, part: Part, signal: Signal) -> Result<(), String> {
+        let process = self.process(part);
+        if !process.is_running() {
+            return Err(format!("{} has ended", process.name));
+        }
+        process.signal(signal);
+        Ok(())
+    }
+
+    /// Lets every process run: those that are stopped go on, those that were ended begin anew.
+    ///
+    /// # Errors
+    /// The processes that ended by themselves.
+    pub fn revive(&mut self) -> Result<(), String> {
+        let mut ended = Vec::new();
+        for process in self.gateways.iter_mut().chain(&mut self.workers) {
+            if process.is_wanted() {
+                process.signal(Signal::CONT);
+                continue;
+            }
+            if process.has_failed() {
+                ended.push(process.name.clone());
+            }
+            process.end();
+            process.start();
+        }
+        if ended.is_empty() { Ok(()) } else { Err(format!("{} ended without being asked to", ended.join(", "))) }
+    }
+
+    /// Writes down what the programs said.
+    pub fn keep_logs(&mut self) {
+        self.gateways.iter_mut().chain(&mut self.workers).for_each(Process::keep_log);
+    }
+
+    fn process(&mut self, part: Part) -> &mut Process {
+        match part {
+            Part::Gateway(number) => &mut self.gateways[number],
+            Part::Worker(number) => &mut self.workers[number],
+        }
+    }
+}
+
+impl Servers {
+    async fn start(disk: &Path) -> Self {
+        let (postgres, redis) = (PostgresServer::start_in(disk).await, RedisServer::start().await);
+        let (to_postgres, to_redis) = (postgres.port(), redis.port());
+        let links = [
+            Proxy::start(to_postgres).await,
+            Proxy::start(to_postgres).await,
+            Proxy::start(to_redis).await,
+            Proxy::start(to_redis).await,
+        ];
+        Self { postgres, redis, links }
+    }
+
+    /// The proxy of a link.
+    #[must_use]
+    pub fn link(&self, link: Link) -> &Proxy {
+        match link {
+            Link::GatewaysToPostgres => &self.links[0],
+            Link::WorkersToPostgres => &self.links[1],
+            Link::GatewaysToRedis => &self.links[2],
+            Link::WorkersToRedis => &self.links[3],
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The orders in the database, deleted ones included: the truth, which the service shows only in part.
+
+use galley_protocol::Timestamp;
+use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
+
+use super::sighting::Sighting;
+
+const STATUSES: [&str; 4] = ["PENDING", "IN_PROGRESS", "COMPLETED", "CANCELLED"];
+const REASONS: [&str; 5] = ["hero_request", "allergy", "hero_gone", "meal_gone", "undeliverable"];
+
+/// An order in the database.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredOrder {
+    /// Its id.
+    pub id: i64,
+    /// Whose.
+    pub hero: i64,
+    /// Of what.
+    pub meal: i64,
+    /// The key under which it was placed.
+    pub key: Option<String>,
+    /// Whether it was deleted: one more version than its last state's.
+    pub deleted: bool,
+    /// The last state, as it is written on the wire.
+    pub state: Value,
+}
+
+impl StoredOrder {
+    /// The status of the last state.
+    #[must_use]
+    pub fn status(&self) -> &str {
+        self.state["status"].as_str().unwrap_or_default()
+    }
+
+    /// Whether it may still change.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.status(), "PENDING" | "IN_PROGRESS")
+    }
+
+    /// The version of the last state.
+    #[must_use]
+    pub fn version(&self) -> i64 {
+        self.state["version"].as_i64().unwrap_or_default()
+    }
+
+    /// What a client knows that knows everything.
+    #[must_use]
+    pub fn newest(&self) -> Sighting {
+        if self.deleted {
+            return Sighting { order: self.id, version: self.version() + 1, state: None };
+        }
+        Sighting { order: self.id, version: self.version(), state: Some(self.state.clone()) }
+    }
+}
+
+/// Reads every order.
+///
+/// # Errors
+/// When the database is away.
+pub async fn read(url: &str) -> Result<Vec<StoredOrder>, sqlx::Error> {
+    let rows: Vec<String> = if url.starts_with("sqlite:") {
+        let mut connection = SqliteConnection::connect(url).await?;
+        let rows = sqlx::query_scalar(
+            "select json_object('id', id, 'hero', hero_id, 'meal', meal_id, 'status', status, 'reason', reason,
+                 'message', message, 'version', version, 'key', key, 'ordered', order_time, 'started', started_time,
+                 'ended', completed_time, 'deleted', deleted_time)
+             from orders order by id",
+        );
+        let rows = rows.fetch_all(&mut connection).await?;
+        connection.close().await?;
+        rows
+    } else {
+        let mut connection = PgConnection::connect(url).await?;
+        let rows = sqlx::query_scalar(
+            "select json_build_object('id', id, 'hero', hero_id, 'meal', meal_id, 'status', status, 'reason', reason,
+                 'message', message, 'version', version, 'key', key,
+                 'ordered', floor(extract(epoch from order_time) * 1000)::bigint,
+                 'started', floor(extract(epoch from started_time) * 1000)::bigint,
+                 'ended', floor(extract(epoch from completed_time) * 1000)::bigint,
+                 'deleted', floor(extract(epoch from deleted_time) * 1000)::bigint)::text
+             from orders order by id",
+        );
+        let rows = rows.fetch_all(&mut connection).await?;
+        connection.close().await?;
+        rows
+    };
+    Ok(rows.iter().map(|row| stored(&serde_json::from_str(row).expect("the database writes JSON"))).collect())
+}
+
+fn stored(row: &Value) -> StoredOrder {
+    let number = |field: &str| row[field].as_i64().unwrap_or_else(|| panic!("no number {field} in {row}"));
+    let word = |words: &[&str], number: i64| usize::try_from(number).ok().and_then(|at| words.get(at).map(|word| json!(word)));
+    let time = |field: &str| row[field].as_i64().map(|millis| Timestamp::from_millis(millis).expect("in range").to_string());
+    let deleted = !row["deleted"].is_null();
+    let (id, hero, meal) = (number("id"), number("hero"), number("meal"));
+    let state = json!({
+        "id": id,
+        "hero_id": hero,
+        "meal_id": meal,
+        "status": word(&STATUSES, number("status")),
+        "message": row["message"],
+        "reason": row["reason"].as_i64().and_then(|reason| word(&REASONS, reason - 1)),
+        "version": number("version") - i64::from(deleted),
+        "order_time": time("ordered"),
+        "started_time": time("started"),
+        "completed_time": time("ended"),
+    });
+    StoredOrder { id, hero, meal, key: row["key"].as_str().map(str::to_owned), deleted, state }
+}

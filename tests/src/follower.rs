@@ -1,0 +1,178 @@
+//! A client that follows the orders of one hero over any number of sockets, as cheap as a test with thousands of them needs.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+
+use crate::patience::{PATIENCE, within};
+use crate::picture::News;
+use crate::{Picture, Truth};
+
+/// tungstenite keeps this for each socket.
+const READ_BUFFER: usize = 2 * 1_024;
+
+/// Waits until everything has come to rest.
+pub async fn told(truth: &mut FinalTruth) -> Arc<Truth> {
+    let told = truth.wait_for(Option::is_some).await.expect("the test tells the truth in the end");
+    told.clone().expect("it was waited for")
+}
+
+/// Waits for all who follow; fails with some of what went wrong.
+pub async fn everybody<T: 'static>(following: JoinSet<Result<T, String>>) -> Vec<T> {
+    let (mut well, mut errors) = (Vec::new(), Vec::new());
+    for followed in following.join_all().await {
+        match followed {
+            Ok(follower) => well.push(follower),
+            Err(error) => errors.push(error),
+        }
+    }
+    assert!(errors.is_empty(), "{} of {}: {:#?}", errors.len(), errors.len() + well.len(), &errors[..errors.len().min(5)]);
+    well
+}
+
+/// A client with its picture and its present socket.
+pub struct Follower {
+    /// What it knows.
+    pub picture: Picture,
+    stream: WebSocketStream<TcpStream>,
+}
+
+/// How a socket ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By a close frame with this code.
+    With(u16),
+    /// Without one, for this reason.
+    Cut(String),
+}
+
+/// What the database says once everything has come to rest; until then nothing.
+pub type FinalTruth = watch::Receiver<Option<Arc<Truth>>>;
+
+impl Follower {
+    /// Opens a first socket at the gateway at this URL, with a cursor or without, and takes its welcome.
+    pub async fn open(gateway: &str, hero: i64, cursor: Option<&str>) -> Self {
+        Self::begin(gateway, Picture::empty(hero, cursor)).await
+    }
+
+    /// Opens the next socket, at any gateway, with the cursor that the last frame told.
+    pub async fn resume(self, gateway: &str) -> Self {
+        let Self { picture, stream } = self;
+        drop(stream);
+        Self::begin(gateway, picture).await
+    }
+
+    /// Goes on with a socket whose bytes somebody else has begun to read, its welcome included.
+    pub async fn take_over(stream: TcpStream, read: Vec<u8>, picture: Picture) -> Self {
+        let stream = WebSocketStream::from_partially_read(stream, read, Role::Client, Some(lean())).await;
+        Self { picture, stream }
+    }
+
+    /// Waits for a frame and takes it in. Safe to drop while it waits.
+    ///
+    /// # Errors
+    /// [`Ended`] when the socket has ended.
+    pub async fn next(&mut self) -> Result<News, Ended> {
+        loop {
+            match self.stream.next().await {
+                Some(Ok(Message::Text(text))) => return Ok(self.picture.take(&text)),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Close(Some(frame)))) => return Err(Ended::With(frame.code.into())),
+                Some(Ok(Message::Close(None))) | None => return Err(Ended::Cut("no close code".to_owned())),
+                Some(Ok(Message::Binary(_) | Message::Frame(_))) => panic!("the gateway speaks text"),
+                Some(Err(error)) => return Err(Ended::Cut(error.to_string())),
+            }
+        }
+    }
+
+    /// Sends a command.
+    pub async fn say(&mut self, text: String) {
+        within("the send", self.stream.send(Message::text(text))).await.expect("the socket is open");
+    }
+
+    /// Sends a command that must be carried out, and waits until it is.
+    pub async fn command(&mut self, text: String) {
+        self.say(text).await;
+        loop {
+            match self.heard("a reply").await {
+                News::Reply => return,
+                News::Refusal => panic!("a command was refused"),
+                News::Welcome | News::Change | News::Resync | News::Reconnect(_) => {}
+            }
+        }
+    }
+
+    /// Says goodbye, without waiting for the answer.
+    pub async fn close(&mut self) {
+        // A socket that the gateway has closed meanwhile is closed, too.
+        let _ = within("the close", self.stream.close(None)).await;
+    }
+
+    /// Reads on, on a socket that must stay open, until the picture is the database's.
+    ///
+    /// # Errors
+    /// What went wrong: thousands that follow should not all panic.
+    pub async fn until_equal(mut self, mut truth: FinalTruth) -> Result<Self, String> {
+        let truth = loop {
+            tokio::select! {
+                told = told(&mut truth) => break told,
+                news = self.next() => drop(news.map_err(|ended| format!("the socket was to stay open: {ended}"))?),
+            }
+        };
+        while let Some(difference) = self.picture.difference(&truth) {
+            match tokio::time::timeout(PATIENCE, self.next()).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(ended)) => return Err(format!("the socket was to stay open: {ended}; {difference}")),
+                Err(_) => return Err(format!("no frame within {PATIENCE:?}; {difference}")),
+            }
+        }
+        Ok(self)
+    }
+
+    async fn begin(gateway: &str, picture: Picture) -> Self {
+        let mut follower = Self::try_begin(gateway, picture).await.unwrap_or_else(|error| panic!("no socket: {error}"));
+        assert_eq!(follower.heard("the welcome").await, News::Welcome);
+        follower
+    }
+
+    async fn try_begin(gateway: &str, picture: Picture) -> Result<Self, Error> {
+        let address = gateway.strip_prefix("http://").expect("the tests speak plain HTTP");
+        let cursor = picture.cursor().map_or(String::new(), |cursor| format!("&cursor={cursor}"));
+        let url = format!("ws://{address}/ws?hero_id={}{cursor}", picture.hero());
+        let (stream, _) = within("the handshake", async {
+            let stream = TcpStream::connect(address).await?;
+            client_async_with_config(url, stream, Some(lean())).await
+        })
+        .await?;
+        Ok(Self { picture, stream })
+    }
+
+    /// The next frame of a socket that must be open; `what` is missing when none comes.
+    async fn heard(&mut self, what: &str) -> News {
+        match tokio::time::timeout(PATIENCE, self.next()).await {
+            Ok(Ok(news)) => news,
+            Ok(Err(ended)) => panic!("the socket was to stay open: {ended}; {what}"),
+            Err(_) => panic!("no frame within {PATIENCE:?}: {what}"),
+        }
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::With(code) => write!(formatter, "closed with {code}"),
+            Self::Cut(why) => write!(formatter, "cut: {why}"),
+        }
+    }
+}
+
+fn lean() -> WebSocketConfig {
+    WebSocketConfig::default().read_buffer_size(READ_BUFFER).write_buffer_size(0)
+}

@@ -1,0 +1,211 @@
+//! What a client knows of its hero's orders: of each the highest version that any frame told, as the protocol wants it.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use galley_protocol::{ResumeCursor, Status, Timestamp};
+use serde::Deserialize;
+
+use crate::Truth;
+
+/// The differences that a message names; the others are only counted.
+const MAX_NAMED: usize = 5;
+
+/// What a client knows.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    hero: i64,
+    orders: HashMap<i64, State>,
+    /// Whatever changed later than this must be in the picture.
+    since: Timestamp,
+    cursor: Option<String>,
+    /// The frames that were taken.
+    pub frames: usize,
+    /// The `resync` frames among them.
+    pub resyncs: usize,
+    /// The changes that a `resync` was the first to tell of.
+    pub told_by_resync: usize,
+    /// The changes that a `welcome` was the first to tell of.
+    pub told_by_welcome: usize,
+}
+
+/// An order in one of its versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The version.
+    pub version: i64,
+    /// Its status; nothing once it is deleted.
+    pub status: Option<Status>,
+}
+
+/// What a frame was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The first frame.
+    Welcome,
+    /// One order changed or was deleted.
+    Change,
+    /// The newest states of many orders.
+    Resync,
+    /// The gateway leaves, and will close after this time.
+    Reconnect(Duration),
+    /// A command was carried out.
+    Reply,
+    /// A command was refused.
+    Refusal,
+}
+
+#[derive(Deserialize)]
+struct Frame<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    cursor: Option<&'a str>,
+    resume: Option<&'a str>,
+    order: Option<Told>,
+    #[serde(default)]
+    orders: Vec<Told>,
+    deleted: Option<Deletions>,
+    order_id: Option<i64>,
+    version: Option<i64>,
+    after_ms: Option<u64>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+struct Told {
+    id: i64,
+    hero_id: i64,
+    version: i64,
+    status: Status,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Deletions {
+    Told(Vec<Gone>),
+    /// In the reply to a `delete`.
+    Done(serde::de::IgnoredAny),
+}
+
+#[derive(Deserialize)]
+struct Gone {
+    order_id: i64,
+    version: i64,
+}
+
+impl Picture {
+    /// The empty picture of a client that begins with this cursor, or without one.
+    #[must_use]
+    pub fn empty(hero: i64, cursor: Option<&str>) -> Self {
+        let since = cursor.map_or(Timestamp::from_millis(0).expect("in range"), time_of);
+        let cursor = cursor.map(str::to_owned);
+        Self { hero, orders: HashMap::new(), since, cursor, frames: 0, resyncs: 0, told_by_resync: 0, told_by_welcome: 0 }
+    }
+
+    /// Takes a frame in.
+    pub fn take(&mut self, text: &str) -> News {
+        let frame: Frame<'_> = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        self.frames += 1;
+        let news = match frame.kind {
+            "welcome" => News::Welcome,
+            "order" | "deleted" => News::Change,
+            "resync" => News::Resync,
+            "reconnect" => return News::Reconnect(Duration::from_millis(frame.after_ms.expect("the hint names a time"))),
+            "reply" => return News::Reply,
+            "error" => return News::Refusal,
+            _ => panic!("a hero's socket gets no such frame: {text}"),
+        };
+        let cursor = frame.cursor.unwrap_or_else(|| panic!("no cursor in {text}"));
+        if news == News::Welcome && frame.resume != Some("resumed") {
+            // What ended or was deleted before is not told, and what the client thought it knew counts no more.
+            self.orders.clear();
+            self.since = time_of(cursor);
+        }
+        self.cursor = Some(cursor.to_owned());
+        let mut changes = 0;
+        for Told { id, hero_id, version, status } in frame.orders.iter().chain(&frame.order).copied() {
+            assert_eq!(hero_id, self.hero, "an order of somebody else: {text}");
+            changes += self.learn(id, State { version, status: Some(status) });
+        }
+        if let Some(Deletions::Told(deleted)) = frame.deleted {
+            changes += deleted.iter().map(|gone| self.learn(gone.order_id, gone.as_state())).sum::<usize>();
+        }
+        if let (Some(order_id), Some(version)) = (frame.order_id, frame.version) {
+            changes += self.learn(order_id, State { version, status: None });
+        }
+        match news {
+            News::Welcome => self.told_by_welcome += changes,
+            News::Resync => {
+                self.resyncs += 1;
+                self.told_by_resync += changes;
+            }
+            News::Change | News::Reconnect(_) | News::Reply | News::Refusal => {}
+        }
+        news
+    }
+
+    /// With which cursor the client resumes.
+    #[must_use]
+    pub fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
+
+    /// Whose orders these are.
+    #[must_use]
+    pub fn hero(&self) -> i64 {
+        self.hero
+    }
+
+    /// In which state an order is here.
+    #[must_use]
+    pub fn state_of(&self, order_id: i64) -> Option<State> {
+        self.orders.get(&order_id).copied()
+    }
+
+    /// How the picture differs from the database; nothing when both say the same of every order that the client was to be
+    /// told of.
+    #[must_use]
+    pub fn difference(&self, truth: &Truth) -> Option<String> {
+        let stored = truth.of(self.hero);
+        let untold = stored.iter().filter(|(id, stored)| stored.changed > self.since && !self.orders.contains_key(id));
+        let untold = untold.map(|(id, stored)| (*id, Some(stored.state), None));
+        let stale = self.orders.iter().filter_map(|(id, seen)| {
+            let is = stored.get(id).map(|stored| stored.state);
+            let agrees = is.map_or(seen.status.is_none(), |is| is == *seen);
+            (!agrees).then_some((*id, is, Some(*seen)))
+        });
+        let mut differences: Vec<_> = untold.chain(stale).collect();
+        if differences.is_empty() {
+            return None;
+        }
+        differences.sort_unstable_by_key(|(id, ..)| *id);
+        let mut text = format!("{} of {} orders of hero {} differ", differences.len(), stored.len(), self.hero);
+        for (id, is, seen) in differences.iter().take(MAX_NAMED) {
+            write!(text, "; order {id} is {is:?}, the client knows {seen:?}").expect("writing to memory does not fail");
+        }
+        Some(text)
+    }
+
+    /// How many changes were new: 1 or 0.
+    fn learn(&mut self, id: i64, told: State) -> usize {
+        let known = self.orders.entry(id).or_insert(State { version: 0, status: None });
+        if known.version == told.version {
+            assert_eq!(*known, told, "one version of order {id} has two states");
+        }
+        let is_news = told.version > known.version;
+        if is_news {
+            *known = told;
+        }
+        usize::from(is_news)
+    }
+}
+
+impl Gone {
+    fn as_state(&self) -> State {
+        State { version: self.version, status: None }
+    }
+}
+
+fn time_of(cursor: &str) -> Timestamp {
+    cursor.parse::<ResumeCursor>().unwrap_or_else(|error| panic!("{cursor}: {error}")).time
+}

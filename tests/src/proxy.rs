@@ -1,0 +1,118 @@
+//! A TCP proxy that can stall, slow down and cut: a network that swallows what is sent, without a word to either side.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// Passes connections on to a server of this machine; ends with its connections when dropped.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    ways: watch::Sender<Ways>,
+    delay: watch::Sender<Duration>,
+    cut: watch::Sender<()>,
+    accepting: JoinHandle<()>,
+}
+
+/// What is held back. It goes on its way when the stall ends, as far as anybody still waits for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// Nothing reaches the server.
+    pub to_server: bool,
+    /// Nothing reaches the clients.
+    pub to_clients: bool,
+}
+
+impl Proxy {
+    /// In front of the server at this port.
+    pub async fn start(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let (ways, seen_ways) = watch::channel(Ways::default());
+        let (delay, seen_delay) = watch::channel(Duration::ZERO);
+        let (cut, seen_cut) = watch::channel(());
+        let accepting = tokio::spawn(accept(listener, server, seen_ways, seen_delay, seen_cut));
+        Self { port, ways, delay, cut, accepting }
+    }
+
+    /// The port it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Holds back what goes these ways, from now on.
+    pub fn stall(&self, ways: Ways) {
+        self.ways.send_replace(ways);
+    }
+
+    /// Each piece takes so much longer on its way, from now on.
+    pub fn slow(&self, delay: Duration) {
+        self.delay.send_replace(delay);
+    }
+
+    /// Cuts every connection that there is; what was held back is lost.
+    pub fn cut(&self) {
+        self.cut.send_replace(());
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    server: u16,
+    ways: watch::Receiver<Ways>,
+    delay: watch::Receiver<Duration>,
+    cut: watch::Receiver<()>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (client, _) = listener.accept().await.expect("a listener accepts");
+        let (ways, delay, mut cut) = (ways.clone(), delay.clone(), cut.clone());
+        cut.mark_unchanged();
+        connections.spawn(async move {
+            // A server that is away refuses the client, too.
+            let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
+            let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+            let passing = async {
+                tokio::join!(
+                    pass(from_client, to_server, ways.clone(), delay.clone(), |ways| ways.to_server),
+                    pass(from_server, to_client, ways, delay, |ways| ways.to_clients),
+                )
+            };
+            tokio::select! {
+                _ = passing => {}
+                _ = cut.changed() => {}
+            }
+        });
+    }
+}
+
+/// Passes bytes on until either end is gone.
+async fn pass(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut ways: watch::Receiver<Ways>,
+    delay: watch::Receiver<Duration>,
+    held: fn(&Ways) -> bool,
+) {
+    let mut buffer = vec![0; 16 * 1_024];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        let pause = *delay.borrow();
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        if ways.wait_for(|ways| !held(ways)).await.is_err() || to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+}

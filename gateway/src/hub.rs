@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use dashmap::DashMap;
 use galley_protocol::{HeroId, ResumeCursor, Update};
 
@@ -92,8 +93,10 @@ impl Hub {
         let mut frames = 0;
         for update in updates {
             if let Some(sockets) = self.0.heroes.get(&update.hero_id) {
+                // A frame shares the memory of all that was published with it, which a slow socket must not hold for one frame.
+                let update = Update { frame: Bytes::copy_from_slice(&update.frame), ..update.clone() };
                 for outbox in sockets.values() {
-                    outbox.push(update);
+                    outbox.push(&update);
                 }
                 frames += sockets.len() as u64;
             }

@@ -16,9 +16,10 @@ const ORDERS: usize = UPDATES.div_ceil(3);
 const SOCKETS: usize = 20;
 /// The queue of 256 KiB, what the kernel and the session have in their hands, and as much again.
 const MEMORY_OF_EACH: u64 = 512 * 1_024;
-/// Of a slow reader's kernel; what it reads at once, and how often.
-const RECEIVE_BUFFER: u32 = 16 * 1_024;
-const SIP: usize = 8 * 1_024;
+/// Of a slow reader's kernel, not too small: one that has no room for a segment drops it, and is told again later and later.
+const RECEIVE_BUFFER: u32 = 64 * 1_024;
+/// What it reads at once.
+const SIP: usize = 16 * 1_024;
 const PAUSE: Duration = Duration::from_secs(1);
 
 async fn place_many(client: &Client, hero: i64, meal: i64) {

@@ -8,7 +8,7 @@ use galley_tests::faults::Deployment;
 use galley_tests::faults::round::Round;
 
 /// How long the faults of one round last.
-const ROUND: Duration = Duration::from_secs(60);
+const ROUND: Duration = Duration::from_mins(1);
 /// Every so many rounds the embedded service is broken instead.
 const EMBEDDED_EVERY: u64 = 4;
 
@@ -32,7 +32,7 @@ struct Options {
 #[tokio::main]
 async fn main() -> ExitCode {
     let Options { minutes, seed, only, keep } = Options::parse();
-    let end = Instant::now() + Duration::from_secs(60 * minutes);
+    let end = Instant::now() + Duration::from_mins(minutes);
     let first = seed.unwrap_or_else(|| rand::random_range(1..1_000_000));
     let mut failed = Vec::new();
     for number in 0.. {

@@ -35,8 +35,8 @@ impl Crowd {
     pub async fn begin(gateways: &[String], recorder: Recorder, seed: u64) -> Self {
         let scene = set_scene(&Client::new(&gateways[0])).await;
         recorder.note(Event::Scene(scene.clone()));
-        let (calm, seen) = watch::channel(false);
-        let habit = Habit { gateways: Arc::from(gateways), recorder: recorder.clone(), calm: seen };
+        let (calm, until_calm) = watch::channel(false);
+        let habit = Habit { gateways: Arc::from(gateways), recorder: recorder.clone(), calm: until_calm };
         let mut crowd = Self { listeners: Vec::new(), listening: JoinSet::new(), acting: JoinSet::new(), calm, recorder };
         for (at, hero) in scene.heroes.iter().enumerate() {
             for turn in 0..LISTENERS_OF_EACH {

@@ -99,7 +99,6 @@ impl Listener {
     }
 
     /// What it knows now.
-    #[must_use]
     pub fn picture(&self) -> MutexGuard<'_, Picture> {
         self.picture.lock().expect("nothing panics while it takes in a frame")
     }

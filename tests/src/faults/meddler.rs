@@ -102,8 +102,14 @@ impl Meddler {
                 let holders = "and pid in (select pid from pg_locks where locktype = 'advisory')";
                 self.sql(&format!("select pg_terminate_backend(pid) from {galley} {holders}")).await
             }
-            Obstacle::LockTable(time) => self.lock("lock table orders in access exclusive mode", time),
-            Obstacle::LockRows(time) => self.lock("select from orders where status in (0, 1) for update", time),
+            Obstacle::LockTable(time) => {
+                self.lock("lock table orders in access exclusive mode", time);
+                Ok(())
+            }
+            Obstacle::LockRows(time) => {
+                self.lock("select from orders where status in (0, 1) for update", time);
+                Ok(())
+            }
         }
     }
 
@@ -116,7 +122,7 @@ impl Meddler {
         self.sql(&format!("select pg_terminate_backend(pid) from pg_stat_activity where application_name = '{NAME}'")).await
     }
 
-    fn lock(&mut self, statement: &str, time: Duration) -> Result<(), String> {
+    fn lock(&mut self, statement: &str, time: Duration) {
         while self.locks.try_join_next().is_some() {}
         let seconds = time.as_secs_f64();
         let script = format!("set application_name = '{NAME}'; begin; {statement}; select pg_sleep({seconds}); commit");
@@ -125,7 +131,6 @@ impl Meddler {
             // The server may crash meanwhile: then the lock is gone, too.
             let _ = execute(&url, &script).await;
         });
-        Ok(())
     }
 
     async fn sql(&self, statement: &str) -> Result<(), String> {

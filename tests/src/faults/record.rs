@@ -178,6 +178,7 @@ impl Recorder {
     }
 
     /// Notes a request, and gives its number.
+    #[must_use]
     pub fn ask(&self, hero: i64, gateway: Option<usize>, deed: Deed) -> usize {
         let mut pages = self.pages();
         pages.requests += 1;

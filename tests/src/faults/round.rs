@@ -18,7 +18,7 @@ use crate::patience::within;
 /// start takes here is added.
 const REST: Duration = Duration::from_secs(10);
 /// How long to wait for it, to tell what is slow from what is stuck.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The violations that a message names; the others are only counted.
 const MAX_NAMED: usize = 20;
 

@@ -61,6 +61,8 @@ fn as_frame(order: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use serde_json::{Value, json};
 
     use super::sightings;
@@ -75,12 +77,12 @@ mod tests {
         let state = (7, 2, "IN_PROGRESS".to_owned());
         let gone = (8, 4, String::new());
         let gone_entry = json!([{"order_id": 8, "version": 4}]);
-        assert_eq!(seen(&order), [state.clone()]);
+        assert_eq!(seen(&order), from_ref(&state));
         assert_eq!(sightings(&order)[0].state, Some(json!({"id": 7, "version": 2, "status": "IN_PROGRESS"})));
-        assert_eq!(seen(&json!({"type": "order", "order": order})), [state.clone()]);
-        assert_eq!(seen(&json!({"type": "reply", "id": 1, "items": [order]})), [state.clone()]);
-        assert_eq!(seen(&json!({"type": "error", "problem": {"status": 409, "order": order}})), [state.clone()]);
-        assert_eq!(seen(&json!({"type": "deleted", "order_id": 8, "version": 4})), [gone.clone()]);
+        assert_eq!(seen(&json!({"type": "order", "order": order})), from_ref(&state));
+        assert_eq!(seen(&json!({"type": "reply", "id": 1, "items": [order]})), from_ref(&state));
+        assert_eq!(seen(&json!({"type": "error", "problem": {"status": 409, "order": order}})), from_ref(&state));
+        assert_eq!(seen(&json!({"type": "deleted", "order_id": 8, "version": 4})), from_ref(&gone));
         assert_eq!(seen(&json!({"type": "welcome", "orders": [order], "deleted": gone_entry})), [state, gone]);
         assert_eq!(seen(&json!({"type": "reply", "deleted": true, "order_id": 8})), []);
     }

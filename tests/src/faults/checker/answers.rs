@@ -18,10 +18,10 @@ pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
     }
     let frames = ["welcome", "order", "deleted", "resync", "reconnect", "reply", "error"];
     for entry in case.entries {
-        if let Event::Heard { frame, .. } = &entry.event {
-            if !frame["type"].as_str().is_some_and(|kind| frames.contains(&kind)) {
-                violations.add(Rule::KnownAnswer, format!("there is no such frame: {frame}"));
-            }
+        if let Event::Heard { frame, .. } = &entry.event
+            && !frame["type"].as_str().is_some_and(|kind| frames.contains(&kind))
+        {
+            violations.add(Rule::KnownAnswer, format!("there is no such frame: {frame}"));
         }
     }
 }

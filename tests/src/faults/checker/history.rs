@@ -124,19 +124,20 @@ fn no_way_back(case: &Case<'_>, violations: &mut Violations) {
     let mut reads: HashMap<usize, HashMap<i64, i64>> = HashMap::new();
     let mut openings: HashMap<usize, HashMap<i64, i64>> = HashMap::new();
     for entry in case.entries {
-        match &entry.event {
-            Event::Asked { request, deed: Deed::Get(order), .. } => {
-                let known = newest.get(order).map(|version| (*order, *version));
-                reads.insert(*request, known.into_iter().collect());
-            }
-            Event::Asked { request, deed: Deed::List, .. } => drop(reads.insert(*request, newest.clone())),
-            Event::Opening { listener, .. } => drop(openings.insert(*listener, newest.clone())),
-            _ => {}
+        if let Event::Asked { request, deed: Deed::Get(_) | Deed::List, .. } = &entry.event {
+            reads.insert(*request, newest.clone());
         }
-        let known = match &entry.event {
-            Event::Answered { request, .. } => reads.remove(request),
-            Event::Heard { listener, frame } if frame["type"] == "welcome" => openings.remove(listener),
-            _ => None,
+        if let Event::Opening { listener, .. } = &entry.event {
+            openings.insert(*listener, newest.clone());
+        }
+        let known = if let Event::Answered { request, .. } = &entry.event {
+            reads.remove(request)
+        } else if let Event::Heard { listener, frame } = &entry.event
+            && frame["type"] == "welcome"
+        {
+            openings.remove(listener)
+        } else {
+            None
         };
         for seen in entry.event.shown().into_iter().flat_map(sightings) {
             if let Some(before) = known.as_ref().and_then(|known| known.get(&seen.order)).filter(|before| **before > seen.version)

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
+use galley_protocol::{Picture, Status};
 use galley_tests::json::{id, list};
-use galley_tests::{RedisServer, Seen, Stack, StackBuilder, within};
+use galley_tests::socket::MAX_ENDED;
+use galley_tests::wire::understand;
+use galley_tests::{RedisServer, Stack, StackBuilder, within};
 use serde_json::{Value, json};
 
 const ORDERS: usize = 200;
@@ -30,11 +33,11 @@ async fn the_last_frame_after_a_burst_has_exact_totals(stack: StackBuilder) {
 
 /// Hears `feed` frames until they have told the end of every order, and the totals say the same.
 async fn hear_all(mut next: impl AsyncFnMut() -> Value) {
-    let mut seen = Seen::default();
+    let mut picture = Picture::new(MAX_ENDED);
     loop {
         let frame = next().await;
-        seen.learn(&frame);
-        let completed = seen.orders().values().filter(|(_, status)| status == "COMPLETED").count();
+        picture.apply(&understand(&frame));
+        let completed = picture.orders().filter(|order| order.status == Status::Completed).count();
         if completed == ORDERS && frame["totals"] == totals(ORDERS) {
             return;
         }

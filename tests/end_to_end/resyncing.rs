@@ -1,10 +1,11 @@
 //! What a slow client has missed comes in pages.
 
-use std::collections::BTreeMap;
-
 use futures_util::stream::{self, StreamExt as _};
+use galley_protocol::{Picture, Status};
 use galley_tests::json::{id, list, text};
-use galley_tests::{Seen, StackBuilder, within};
+use galley_tests::socket::MAX_ENDED;
+use galley_tests::wire::understand;
+use galley_tests::{StackBuilder, within};
 use serde_json::Value;
 
 const ORDERS: usize = 1_200;
@@ -32,13 +33,10 @@ async fn much_that_was_missed_comes_in_pages(stack: StackBuilder) {
 
 /// The resyncs, until every order was seen at its end.
 async fn hear_all(mut next: impl AsyncFnMut() -> Value) -> Vec<Value> {
-    let (mut seen, mut resyncs) = (Seen::default(), Vec::new());
-    let all_ended = |orders: BTreeMap<i64, (i64, String)>| {
-        orders.len() == ORDERS && orders.values().all(|(version, status)| (*version, status.as_str()) == (3, "COMPLETED"))
-    };
-    while !all_ended(seen.orders()) {
+    let (mut picture, mut resyncs) = (Picture::new(MAX_ENDED), Vec::new());
+    while picture.orders().filter(|order| order.status == Status::Completed).count() < ORDERS {
         let frame = next().await;
-        seen.learn(&frame);
+        picture.apply(&understand(&frame));
         if frame["type"] == "resync" {
             resyncs.push(frame);
         }

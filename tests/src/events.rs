@@ -3,19 +3,24 @@
 use std::collections::VecDeque;
 
 use futures_util::FutureExt as _;
+use galley_protocol::Picture;
 use reqwest::Response;
 use serde_json::Value;
 
 use crate::Answer;
 use crate::patience::within;
+use crate::socket::MAX_ENDED;
+use crate::wire::{check_frame, understand};
 
-/// An open stream.
+/// An open stream. Each frame is checked like those of a socket.
 #[derive(Debug)]
 pub struct Events {
     /// The headers of the answer.
     pub headers: reqwest::header::HeaderMap,
     /// The first frame.
     pub welcome: Value,
+    /// What the frames that were read tell of the orders.
+    pub picture: Picture,
     /// The `id` of the last event that had one.
     pub last_event_id: String,
     /// The last `retry`, in milliseconds.
@@ -49,6 +54,7 @@ impl Events {
         let mut events = Self {
             headers,
             welcome: Value::Null,
+            picture: Picture::new(MAX_ENDED),
             last_event_id: String::new(),
             retry: None,
             response,
@@ -133,6 +139,9 @@ impl Events {
         }
         if !data.is_empty() {
             let frame: Value = serde_json::from_str(&data.join("\n")).unwrap_or_else(|error| panic!("{error}: {block}"));
+            check_frame(&frame);
+            let changes = self.picture.apply(&understand(&frame));
+            assert_eq!(changes.contradicting, 0, "{frame} contradicts {:?}", self.picture);
             assert_eq!(frame["type"], kind, "{block}");
             if let Some(cursor) = frame["cursor"].as_str() {
                 assert_eq!(cursor, self.last_event_id, "{block}");

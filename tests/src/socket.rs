@@ -15,7 +15,7 @@ use crate::patience::within;
 use crate::wire::{check_command, check_frame, understand};
 
 /// More ended orders than any test makes, so that none is forgotten.
-const MAX_ENDED: usize = 100_000;
+pub const MAX_ENDED: usize = 100_000;
 
 /// An open socket. Each frame is checked against its schema, and against what was told before.
 #[derive(Debug)]

@@ -50,7 +50,7 @@ async fn pages_hold_every_change_once_by_rising_id(kitchen: Kitchen) {
     let mut expected = BTreeMap::new();
     for _ in 0..4 {
         place(&kitchen, other, meal_id, 20).await;
-        let ids = place(&kitchen, hero_id, meal_id, 300).await;
+        let ids = place(&kitchen, hero_id, meal_id, 130).await;
         expected.extend(ids.iter().map(|id| (*id, Version(1))));
         let ended: Vec<_> = ids.iter().copied().filter(|id| id.get() % 2 == 0).collect();
         kitchen.store.cancel(&ended.iter().copied().map(cancel).collect::<Vec<_>>()).await.expect("verdicts");
@@ -88,16 +88,17 @@ async fn a_page_that_is_just_full_is_the_last(kitchen: Kitchen) {
 async fn what_changes_while_pages_are_read_is_after_the_first_cursor(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let since = snapshot(&kitchen, hero_id, None).await.cursor;
-    let ids = [place(&kitchen, hero_id, meal_id, 400).await, place(&kitchen, hero_id, meal_id, 400).await].concat();
+    let ids = place(&kitchen, hero_id, meal_id, 2 * CHANGES_PAGE - 1).await;
     let first = page(&kitchen, hero_id, since, None).await;
-    for id in [ids[0], ids[799]] {
+    let last = ids[ids.len() - 1];
+    for id in [ids[0], last] {
         kitchen.cancel(cancel(id)).await;
     }
-    kitchen.delete(delete(ids[799])).await;
+    kitchen.delete(delete(last)).await;
     let second = page(&kitchen, hero_id, since, first.next).await;
     assert_eq!(told(&first)[&ids[0]], Version(1));
     assert!(!told(&second).contains_key(&ids[0]));
-    assert_eq!(second.deleted, [Deleted { order_id: ids[799], version: Version(3) }]);
+    assert_eq!(second.deleted, [Deleted { order_id: last, version: Version(3) }]);
     let again = page(&kitchen, hero_id, first.cursor, None).await;
     assert_eq!(told(&again)[&ids[0]], Version(2));
 }

@@ -28,17 +28,14 @@ async fn place_many(client: &Client, hero: i64, meal: i64) {
 
 /// Reads nothing until the truth is known, and everything then; comes back with its cursor when it was given up meanwhile.
 async fn stall(socket: RawSocket, gateway: String, mut truth: FinalTruth) -> Result<Follower, String> {
-    let truth = told(&mut truth).await;
+    let settled = told(&mut truth).await;
     let mut follower = socket.follow().await;
-    within("the whole truth", async {
-        while follower.picture.difference(&truth).is_some() {
-            if follower.next().await.is_err() {
-                follower = follower.resume(&gateway).await;
-            }
+    while within("a frame, or the end", follower.next()).await.is_ok() {
+        if follower.picture.difference(&settled).is_none() {
+            return Ok(follower);
         }
-        Ok(follower)
-    })
-    .await
+    }
+    follower.resume(&gateway).await.until_equal(truth).await
 }
 
 /// Three gateways hear the same updates: one has the sockets that stall, one has as many that keep up, one takes the orders. So

@@ -1,0 +1,20 @@
+# shellcheck shell=bash
+# What every benchmark stands on; for them to source, from the root of the project. A PostgreSQL with `fsync` and `synchronous_commit` on
+# and a Redis with an append-only file, each in the folder $work and on a free port ($pg, $redis); whatever is in `pids` ends with the
+# script. Needs PostgreSQL's server programs ($server is their folder), redis-server and python3.
+work=$(mktemp -d) pids=()
+trap 'kill "${pids[@]}" 2>/dev/null || true; wait; rm -rf "$work"' EXIT
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+# The address that a program printed into this file.
+address() { until grep -q 'listening on' "$1"; do sleep 0.05; done; sed -n 's#.*http://##p' "$1"; }
+# Whatever the programs warned of, which a figure must not hide.
+warnings() { [ ! -s "$work/log" ] || { echo 'warnings and errors meanwhile:'; sort "$work/log" | uniq -c | sort -rn | head -20; } >&2; }
+as=(); [ "$(id -u)" != 0 ] || as=(setpriv --reuid=postgres --regid=postgres --init-groups)
+server=$(echo /usr/lib/postgresql/*/bin); server=${server##* }
+chmod 755 "$work"; mkdir "$work/pg"; [ "$(id -u)" != 0 ] || chown postgres "$work/pg"
+pg=$(free_port) redis=$(free_port)
+"${as[@]}" "$server/initdb" -D "$work/pg/data" -U postgres --auth=trust >/dev/null
+"${as[@]}" "$server/postgres" -D "$work/pg/data" -p "$pg" -c listen_addresses=127.0.0.1 -c unix_socket_directories="$work/pg" \
+  -c shared_buffers=512MB -c max_wal_size=2GB >"$work/pg.log" 2>&1 & pids+=($!)
+redis-server --port "$redis" --bind 127.0.0.1 --save '' --appendonly yes --dir "$work" >"$work/redis.log" & pids+=($!)
+until "$server/pg_isready" -q -h 127.0.0.1 -p "$pg"; do sleep 0.1; done

@@ -10,8 +10,10 @@ mod entrance;
 mod event_stream;
 pub mod events;
 pub mod handshake;
+pub mod proof;
 mod socket;
 mod stream;
+mod visit;
 mod welcome;
 mod wire;
 
@@ -20,9 +22,11 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt as _, StreamExt as _};
+use galley_protocol::BearerToken;
 use galley_protocol::close::CloseCode;
-use galley_protocol::frame::{ClientFrame, Command, Reply, ServerFrame};
+use galley_protocol::frame::{ClientFrame, Command, CommandId, Reply, ServerFrame};
 
+use crate::auth::Who;
 use crate::state::AppState;
 use entrance::Entered;
 use socket::{Heard, Socket};
@@ -37,6 +41,8 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 struct Session {
     state: AppState,
     stream: Stream,
+    /// Whose token the socket was opened with; nobody's where nobody is asked.
+    who: Option<Who>,
     answers: FuturesOrdered<BoxFuture<'static, String>>,
     /// A command that waits for those before it.
     waiting: Option<ClientFrame>,
@@ -44,10 +50,14 @@ struct Session {
     exclusive: bool,
 }
 
-/// Serves a socket until either side closes it.
-async fn run(state: AppState, entered: Entered, mut socket: Socket) {
+/// Serves a socket until either side closes it. `first` is said after the welcome.
+async fn run(state: AppState, entered: Entered, mut socket: Socket, first: Option<String>) {
+    let who = entered.caller.claims().map(|claims| claims.who);
     let (stream, welcome) = Stream::begin(state.clone(), entered);
-    let mut session = Session { state, stream, answers: FuturesOrdered::new(), waiting: None, exclusive: false };
+    let mut session = Session { state, stream, who, answers: FuturesOrdered::new(), waiting: None, exclusive: false };
+    if let Some(first) = first {
+        session.answers.push_back(Box::pin(std::future::ready(first)));
+    }
     let closed = match say(&mut socket, welcome).await {
         Ok(()) => session.serve(&mut socket).await,
         Err(closed) => closed,
@@ -75,7 +85,9 @@ impl Session {
                     }
                     Some(Heard::Closed(_)) | None => return Closed::Gone,
                 },
-                Err(Closed::With(CloseCode::Restart)) => return self.finish(socket).await,
+                Err(Closed::With(code @ (CloseCode::Restart | CloseCode::TokenExpired))) => {
+                    return self.finish(socket, code).await;
+                }
                 Err(closed) => return closed,
             }
         }
@@ -130,6 +142,7 @@ impl Session {
                 let reply = Reply::Watching { watching: true, totals };
                 socket.send(ServerFrame::Reply { id: frame.id, reply }.encode()).await
             }
+            Command::Auth { token } => self.renew(socket, frame.id, &token).await,
             Command::Place(_)
             | Command::Cancel { .. }
             | Command::Delete { .. }
@@ -146,8 +159,22 @@ impl Session {
         }
     }
 
-    /// The gateway leaves: nothing more is read, but what was read is carried out and answered.
-    async fn finish(&mut self, socket: &mut Socket) -> Closed {
+    /// A new token takes the place of the one before.
+    async fn renew(&mut self, socket: &mut Socket, id: Option<CommandId>, token: &BearerToken) -> Result<(), Closed> {
+        match proof::renew(&self.state, self.who, token) {
+            Ok(claims) => {
+                self.stream.good_until(claims.expires);
+                socket.send(proof::authenticated(id, claims)).await
+            }
+            Err((problem, close)) => {
+                socket.send(ServerFrame::Error { id, problem: Box::new(problem) }.encode()).await?;
+                close.map_or(Ok(()), |code| Err(Closed::With(code)))
+            }
+        }
+    }
+
+    /// The gateway leaves, or the token has expired: nothing more is read, but what was read is carried out and answered.
+    async fn finish(&mut self, socket: &mut Socket, code: CloseCode) -> Closed {
         let answered = tokio::time::timeout(LAST_ANSWERS, async {
             while let Some(answer) = self.answers.next().await {
                 self.answer(socket, answer).await?;
@@ -156,7 +183,7 @@ impl Session {
         });
         match answered.await {
             Ok(Err(closed)) => closed,
-            Ok(Ok(())) | Err(_) => Closed::With(CloseCode::Restart),
+            Ok(Ok(())) | Err(_) => Closed::With(code),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Where the program says what it does: standard error, for people or for machines.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{IsTerminal as _, stderr};
+use std::panic::PanicHookInfo;
 
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
@@ -46,7 +48,9 @@ impl LogConfig {
             let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
             subscriber.with_ansi(terminal && !plain).with_target(false).try_init()
         };
-        started.map_err(|error| Failure::failed(format_args!("cannot start logging: {error}")))
+        started.map_err(|error| Failure::failed(format_args!("cannot start logging: {error}")))?;
+        std::panic::set_hook(Box::new(log_panic));
+        Ok(())
     }
 }
 
@@ -58,6 +62,16 @@ impl LogFormat {
             Self::Json => true,
         }
     }
+}
+
+/// A panic is a line of the log like any other, whatever is in its message.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let said = panic.payload_as_str().unwrap_or("nothing that can be shown");
+    let at = panic.location().map(ToString::to_string);
+    let thread = std::thread::current().name().map(str::to_owned);
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(said, at, thread, backtrace, "a panic");
 }
 
 #[cfg(test)]

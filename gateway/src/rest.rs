@@ -89,7 +89,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
     guarded.layer(Extension(Probes::default())).merge(docs::router(&document))
 }
 
-/// Says of each operation that it wants a token.
+/// Says of each operation that it wants a token, and what it answers without.
 fn ask_for_tokens(described: &mut Described) {
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     let components = described.components.get_or_insert_with(Components::new);
@@ -97,6 +97,9 @@ fn ask_for_tokens(described: &mut Described) {
     for item in described.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {
+            for (status, response) in problems::of_guarded() {
+                operation.responses.responses.entry(status).or_insert(response);
+            }
             operation.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
         }
     }

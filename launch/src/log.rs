@@ -76,7 +76,10 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{LogConfig, LogFormat};
+    use std::fs::File;
+    use std::panic::{catch_unwind, set_hook, take_hook};
+
+    use super::{LogConfig, LogFormat, log_panic};
 
     #[test]
     fn auto_is_pretty_on_a_terminal_only() {
@@ -84,6 +87,22 @@ mod tests {
         assert!(!LogFormat::Auto.is_json(true));
         assert!(!LogFormat::Pretty.is_json(false));
         assert!(LogFormat::Json.is_json(true));
+    }
+
+    #[test]
+    fn a_panic_is_one_line_whatever_it_says() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        let file = File::create(&path).expect("a file");
+        let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(file).finish();
+        let before = take_hook();
+        set_hook(Box::new(log_panic));
+        let panicked = tracing::subscriber::with_default(subscriber, || catch_unwind(|| panic!("a\nb\u{1b}[2J\"}}")));
+        set_hook(before);
+        assert!(panicked.is_err());
+        let log = std::fs::read_to_string(&path).expect("a log");
+        assert!(log.lines().count() == 1 && log.contains(r#""level":"ERROR""#) && log.contains("log.rs"), "{log}");
+        assert!(!log.trim_end().contains(char::is_control), "{log:?}");
     }
 
     #[test]

@@ -49,12 +49,13 @@ async fn told(call: Call, id: i64) -> String {
 }
 
 async fn with_a_token_another_hero_is_answered_like_an_unknown_one_everywhere(stack: StackBuilder) {
-    let stack = stack.with_tokens().workers(0).delay("1h").start().await;
+    let stack = stack.with_tokens().delay("1h").start().await;
     let staff = stack.staff();
     let (hero, meal) = staff.create_hero_and_meal().await;
     let stranger = stack.hero(staff.create_hero("Other", &[]).await);
     let (active, ended) = (id(&staff.place(hero, meal).await), id(&staff.place(hero, meal).await));
     staff.cancel(ended).await.is(200);
+    staff.until_status(active, "IN_PROGRESS").await;
     let before = [staff.order(active).await, staff.order(ended).await];
     let unknown = 7_654_321;
     type Ask = fn(&Client, i64, i64) -> Call;

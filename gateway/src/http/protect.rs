@@ -57,6 +57,7 @@ async fn answer_listed(request: Request, next: Next) -> Response {
 }
 
 fn add_headers(headers: &mut HeaderMap) {
+    headers.reserve(HEADERS.len());
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(value);
     }

@@ -50,6 +50,8 @@ metrics! {
         "Frames sent to clients."
     describe_counter BYTES_OUT "galley_frame_bytes_out_total"
         "Bytes of frames sent to clients."
+    describe_counter REFUSALS "galley_refusals_total"
+        "Callers turned away, by cause."
     describe_counter UPDATES_HEARD "galley_updates_heard_total"
         "Updates heard on the bus."
     describe_counter UPDATES_DELIVERED "galley_updates_delivered_total"

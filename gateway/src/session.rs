@@ -1,7 +1,7 @@
 //! One connected client, from its welcome to its end, by WebSocket or as a stream of events.
 //!
-//! One task each, which holds next to nothing while nothing happens. The [`stream`] is what both have in common; a WebSocket also carries out the commands of its client. Commands of
-//! one socket are answered in their order: placements are handed in as they come and go into the same batches; any other
+//! One task each, which holds next to nothing while nothing happens. The [`stream`] is what both have in common; a WebSocket also
+//! carries out the commands of its client. Commands of one socket are answered in their order: placements are handed in as they come and go into the same batches; any other
 //! command waits for those before it.
 
 mod catch_up;
@@ -10,8 +10,10 @@ mod entrance;
 mod event_stream;
 pub mod events;
 pub mod handshake;
+pub mod proof;
 mod socket;
 mod stream;
+mod visit;
 mod welcome;
 mod wire;
 
@@ -21,9 +23,11 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt as _, StreamExt as _};
+use galley_protocol::BearerToken;
 use galley_protocol::close::CloseCode;
-use galley_protocol::frame::{ClientFrame, Command, Reply, ServerFrame};
+use galley_protocol::frame::{ClientFrame, Command, CommandId, Reply, ServerFrame};
 
+use crate::auth::Who;
 use crate::state::AppState;
 use entrance::Entered;
 use socket::{Heard, Socket};
@@ -39,14 +43,24 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 pub struct Connection {
     stream: Stream,
     socket: Socket,
+    /// Whose token the socket was opened with; nobody's where nobody is asked.
+    who: Option<Who>,
 }
 
 impl Connection {
-    /// Welcomes the client.
-    async fn begin(state: AppState, entered: Entered, mut socket: Socket) -> Option<Box<Self>> {
+    /// Welcomes the client. `first` is said after the welcome.
+    async fn begin(state: AppState, entered: Entered, mut socket: Socket, first: Option<String>) -> Option<Box<Self>> {
+        let who = entered.caller.claims().map(|claims| claims.who);
         let (stream, welcome) = Stream::begin(state, entered);
-        match say(&mut socket, welcome).await {
-            Ok(()) => Some(Box::new(Self { stream, socket })),
+        let welcomed = async {
+            say(&mut socket, welcome).await?;
+            match first {
+                Some(first) => socket.send(first).await,
+                None => Ok(()),
+            }
+        };
+        match welcomed.await {
+            Ok(()) => Some(Box::new(Self { stream, socket, who })),
             Err(closed) => {
                 socket.close(closed).await;
                 None
@@ -57,8 +71,8 @@ impl Connection {
     /// Serves the client until either side closes. What it takes to be busy is boxed, and gone when there is nothing to do.
     async fn run(mut self: Box<Self>) {
         loop {
-            let Self { stream, socket } = &mut *self;
-            if let Err(closed) = Box::pin(Session::new(stream).serve(socket)).await {
+            let Self { stream, socket, who } = &mut *self;
+            if let Err(closed) = Box::pin(Session::new(stream, *who).serve(socket)).await {
                 return Box::pin(self.socket.close(closed)).await;
             }
             self.rest().await;
@@ -81,6 +95,7 @@ impl Connection {
 struct Session<'a> {
     state: AppState,
     stream: &'a mut Stream,
+    who: Option<Who>,
     answers: FuturesOrdered<BoxFuture<'static, String>>,
     /// A command that waits for those before it.
     waiting: Option<ClientFrame>,
@@ -89,9 +104,9 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(stream: &'a mut Stream) -> Self {
+    fn new(stream: &'a mut Stream, who: Option<Who>) -> Self {
         let state = stream.state().clone();
-        Self { state, stream, answers: FuturesOrdered::new(), waiting: None, exclusive: false }
+        Self { state, stream, who, answers: FuturesOrdered::new(), waiting: None, exclusive: false }
     }
 
     /// Serves the client until nothing is left to do, or the session is to end.
@@ -113,7 +128,9 @@ impl<'a> Session<'a> {
                     Some(heard @ (Heard::Text(_) | Heard::Control)) => self.take(socket, heard).await?,
                     Some(Heard::Closed(_)) | None => return Err(Closed::Gone),
                 },
-                Err(Closed::With(CloseCode::Restart)) => return Err(self.finish(socket).await),
+                Err(Closed::With(code @ (CloseCode::Restart | CloseCode::TokenExpired))) => {
+                    return Err(self.finish(socket, code).await);
+                }
                 Err(closed) => return Err(closed),
             }
         }
@@ -168,6 +185,7 @@ impl<'a> Session<'a> {
                 let reply = Reply::Watching { watching: true, totals };
                 socket.send(ServerFrame::Reply { id: frame.id, reply }.encode()).await
             }
+            Command::Auth { token } => self.renew(socket, frame.id, &token).await,
             Command::Place(_)
             | Command::Cancel { .. }
             | Command::Delete { .. }
@@ -184,8 +202,22 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The gateway leaves: nothing more is read, but what was read is carried out and answered.
-    async fn finish(&mut self, socket: &mut Socket) -> Closed {
+    /// A new token takes the place of the one before.
+    async fn renew(&mut self, socket: &mut Socket, id: Option<CommandId>, token: &BearerToken) -> Result<(), Closed> {
+        match proof::renew(&self.state, self.who, token) {
+            Ok(claims) => {
+                self.stream.good_until(claims.expires);
+                socket.send(proof::authenticated(id, claims)).await
+            }
+            Err((problem, close)) => {
+                socket.send(ServerFrame::Error { id, problem: Box::new(problem) }.encode()).await?;
+                close.map_or(Ok(()), |code| Err(Closed::With(code)))
+            }
+        }
+    }
+
+    /// The gateway leaves, or the token has expired: nothing more is read, but what was read is carried out and answered.
+    async fn finish(&mut self, socket: &mut Socket, code: CloseCode) -> Closed {
         let answered = tokio::time::timeout(LAST_ANSWERS, async {
             while let Some(answer) = self.answers.next().await {
                 self.answer(socket, answer).await?;
@@ -194,7 +226,7 @@ impl<'a> Session<'a> {
         });
         match answered.await {
             Ok(Err(closed)) => closed,
-            Ok(Ok(())) | Err(_) => Closed::With(CloseCode::Restart),
+            Ok(Ok(())) | Err(_) => Closed::With(code),
         }
     }
 }

@@ -16,6 +16,7 @@ use super::catch_up::{CatchUp, Page};
 use super::entrance::{Entered, Role};
 use super::welcome::welcome;
 use super::wire::{Closed, Frame, Wire, say};
+use crate::auth;
 use crate::feed::Watcher;
 use crate::hub::{Out, Outbox, Place};
 use crate::metrics;
@@ -50,7 +51,7 @@ pub enum Event {
 
 impl Stream {
     /// The stream of a client that came in, and its first frame.
-    pub fn begin(state: AppState, Entered { place, role, token }: Entered) -> (Self, Frame) {
+    pub fn begin(state: AppState, Entered { place, role, caller: _, token }: Entered) -> (Self, Frame) {
         if let Role::Hero(snapshot) = &role {
             let verdict = match snapshot.resume {
                 Resume::Fresh => "fresh",
@@ -87,6 +88,11 @@ impl Stream {
     /// Whose stream this is; nobody's when it is staff's.
     pub fn hero_id(&self) -> Option<HeroId> {
         self.hero_id
+    }
+
+    /// The client's token is good until then.
+    pub fn good_until(&self, expires: u64) {
+        self.place.outbox().good_until(expires);
     }
 
     /// The peer lives.
@@ -160,6 +166,12 @@ impl Stream {
                 say(wire, Frame { retry: Some(after), ..reconnect }).await
             }
             Out::Abandon => Err(Closed::Gone),
+            Out::Expiring => {
+                let left = self.place.outbox().token_left(auth::now());
+                let after_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+                say(wire, Frame::from(&ServerFrame::Expiring { after_ms })).await
+            }
+            Out::Expired => Err(Closed::With(CloseCode::TokenExpired)),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::http::Refusal;
 const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 #[derive(RustEmbed)]
-#[folder = "../clients/dashboard"]
+#[folder = "../clients/dashboard/dist"]
 struct Files;
 
 /// `GET /` and the files it needs.

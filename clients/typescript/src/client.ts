@@ -33,8 +33,8 @@ export interface Options {
 export type Events = { [T in ServerFrame["type"]]: Frame<T> } & {
   /** The connection stands elsewhere now. */
   state: State;
-  /** What is known of the orders has changed. */
-  change: Change;
+  /** What is known of the orders has changed, by a frame of this type or by `learn`. */
+  change: Change & { by: ServerFrame["type"] | "learn" };
   /** A line as it went out. */
   sent: string;
   /** A line as it came in. */
@@ -189,7 +189,7 @@ export class Galley extends Emitter<Events> {
 
   /** Takes in states that were read elsewhere, from REST for instance. */
   learn(orders: readonly Order[]): void {
-    this.#changed(this.#picture.learn(orders));
+    this.#changed(this.#picture.learn(orders), "learn");
   }
 
   /** What an earlier life of this program kept is placed again under the same keys. */
@@ -245,31 +245,35 @@ export class Galley extends Emitter<Events> {
     }
     if (frame.type === "welcome") this.#welcome(frame);
     if (frame.type === "reconnect") this.#connection.hint(frame.after_ms);
-    this.#changed(this.#picture.apply(frame));
+    this.#changed(this.#picture.apply(frame), frame.type);
     if (frame.type === "reply" || frame.type === "error" || frame.type === "pong") this.#settle(frame);
     this.emit(frame.type, frame as never);
   }
 
   #welcome(frame: Frame<"welcome">): void {
-    // After a gap that no cursor bridges, what was active and is not told has ended meanwhile, or is gone.
-    if (frame.resume === "resynced") {
-      const told = new Set(frame.orders.map(({ id }) => id));
-      const unsure = this.#picture.orders().filter((order) => isActive(order) && !told.has(order.id));
-      void this.#reread(unsure.map(({ id }) => id));
-    }
+    const unsure = this.#picture.orders().filter(isActive);
     this.#connection.welcomed();
     if (this.#watch && !frame.hero) this.sendLine(JSON.stringify({ type: "watch", ...this.#watch }));
     for (const waiting of this.#outbox.all()) this.#send(waiting);
+    // After a gap that no cursor bridges, what was active may have ended, or be gone.
+    if (frame.resume !== "resumed" && unsure.length > 0) this.#reread(unsure).catch(() => {});
   }
 
-  async #reread(ids: number[]): Promise<void> {
-    for (const id of ids) {
-      try {
-        await this.get(id);
-      } catch (error) {
-        if (!(error instanceof ProblemError)) return;
-        if (error.slug === "order-not-found") this.#changed(this.#picture.drop(id));
-      }
+  /** Finds out what became of orders: those that are still active come by the page, the others one by one. */
+  async #reread(orders: Order[]): Promise<void> {
+    const active = new Set<number>();
+    for (let cursor: string | null | undefined; cursor !== null; ) {
+      const page: Page<Order> = await this.list({ status: ["PENDING", "IN_PROGRESS"], limit: 100, ...(cursor ? { cursor } : {}) });
+      for (const { id } of page.items) active.add(id);
+      cursor = page.next_cursor;
+    }
+    for (const { id } of orders) {
+      const known = this.order(id);
+      if (active.has(id) || !known || !isActive(known)) continue;
+      await this.get(id).catch((error: unknown) => {
+        if (!(error instanceof ProblemError) || error.slug !== "order-not-found") throw error;
+        this.#changed(this.#picture.drop(id), "error");
+      });
     }
   }
 
@@ -290,8 +294,8 @@ export class Galley extends Emitter<Events> {
     waiting.answered(answer, waiting.sends > 1);
   }
 
-  #changed(change: Change): void {
-    if (change.orders.length + change.deleted.length > 0) this.emit("change", change);
+  #changed(change: Change, by: Events["change"]["by"]): void {
+    if (change.orders.length + change.deleted.length > 0) this.emit("change", { ...change, by });
   }
 
   #address(): string {

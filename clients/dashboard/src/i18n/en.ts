@@ -94,7 +94,7 @@ export const en = {
     place: "Order",
     placeNamed: (meal: string) => `Order ${meal}`,
     orderAnyway: "Order anyway",
-    anyway: (meal: string) => `Order ${meal} in spite of the allergy`,
+    anyway: (meal: string) => `Order anyway: ${meal}`,
     sending: "Sending…",
     orders: "Orders",
     noOrders: "No orders yet",

@@ -95,7 +95,7 @@ export const fr: Words = {
     place: "Commander",
     placeNamed: (meal) => `Commander ${meal}`,
     orderAnyway: "Commander quand même",
-    anyway: (meal) => `Commander ${meal} malgré l'allergie`,
+    anyway: (meal) => `Commander quand même : ${meal}`,
     sending: "Envoi…",
     orders: "Commandes",
     noOrders: "Aucune commande",

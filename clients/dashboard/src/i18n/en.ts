@@ -44,6 +44,7 @@ export const en = {
   },
   common: {
     loading: "loading",
+    messages: "Messages",
     close: "Close",
     cancel: "Back",
     save: "Save",

@@ -45,6 +45,7 @@ export const fr: Words = {
   },
   common: {
     loading: "chargement",
+    messages: "Messages",
     close: "Fermer",
     cancel: "Retour",
     save: "Enregistrer",

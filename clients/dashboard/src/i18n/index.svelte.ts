@@ -21,8 +21,8 @@ class I18n {
   readonly #number = $derived(new Intl.NumberFormat(this.language));
   readonly #price = $derived(new Intl.NumberFormat(this.language, { minimumFractionDigits: 2, maximumFractionDigits: 2 }));
   readonly #seconds = $derived(new Intl.NumberFormat(this.language, { maximumFractionDigits: 1, minimumFractionDigits: 1 }));
-  readonly #clock = $derived(new Intl.DateTimeFormat(this.language, { timeStyle: "medium" }));
-  readonly #moment = $derived(new Intl.DateTimeFormat(this.language, { dateStyle: "medium", timeStyle: "medium" }));
+  readonly #clock = $derived(new Intl.DateTimeFormat(this.language, { timeStyle: "medium", hourCycle: "h23" }));
+  readonly #moment = $derived(new Intl.DateTimeFormat(this.language, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" }));
 
   choose(language: Language): void {
     this.language = language;

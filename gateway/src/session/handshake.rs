@@ -11,8 +11,8 @@ use hyper::http::uri::Authority;
 use hyper::{Method, StatusCode, Uri};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use super::Connection;
 use super::entrance::enter;
-use super::run;
 use super::socket::Socket;
 use crate::http::Refusal;
 use crate::rest::params::Pairs;
@@ -49,11 +49,16 @@ async fn begin(state: AppState, mut request: Request) -> Result<Response, Proble
     let upgrade = hyper::upgrade::on(&mut request);
     let max_message = state.config.max_message;
     let sockets = state.sockets.clone();
-    sockets.spawn(async move {
+    // Boxed, for the task of a socket shall stay small when this is over.
+    let begun = Box::pin(async move {
         // The peer may go away before it has read the 101.
-        if let Ok(upgraded) = upgrade.await {
-            let socket = Socket::new(upgraded, max_message, Arc::clone(entered.place.outbox())).await;
-            run(state, entered, socket).await;
+        let upgraded = upgrade.await.ok()?;
+        let socket = Socket::new(upgraded, max_message, Arc::clone(entered.place.outbox()));
+        Connection::begin(state, entered, socket).await
+    });
+    sockets.spawn(async move {
+        if let Some(connection) = begun.await {
+            connection.run().await;
         }
     });
     Ok(switching(&key, subprotocol))

@@ -7,18 +7,15 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::{HeroId, Problem, ProblemType, ResumeCursor};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::upgrade::OnUpgrade;
 use hyper::{Method, StatusCode};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::entrance::{enter, outbox};
 use super::proof::{Shown, shown};
-use super::run;
 use super::socket::Socket;
-use super::visit::{Admitted, Unproven, Visit};
+use super::visit::Visit;
 use crate::auth::unauthorized;
 use crate::http::Refusal;
-use crate::hub::Outbox;
 use crate::rest::params::Pairs;
 use crate::state::AppState;
 
@@ -50,24 +47,26 @@ async fn begin(state: AppState, mut request: Request) -> Result<Response, Proble
     pairs.finish(|| Some(()))?;
     let outbox = outbox(&state);
     let visit = match shown(&state, request.headers())? {
-        Shown::Caller(caller) => Visit::Entered(enter(&state, caller, hero_id, since, Arc::clone(&outbox)).await?),
-        Shown::Nothing(place) => Visit::Unproven(Unproven { hero_id, since, outbox: Arc::clone(&outbox), place }),
+        Shown::Caller(caller) => Visit::Entered(Box::new(enter(&state, caller, hero_id, since, Arc::clone(&outbox)).await?)),
+        Shown::Nothing(place) => Visit::Unproven { hero_id, since, outbox: Arc::clone(&outbox), place },
         Shown::Bad(refused, place) => Visit::Refused(unauthorized(&state, Some(refused)), place),
     };
     let upgrade = hyper::upgrade::on(&mut request);
+    let max_message = state.config.max_message;
     let sockets = state.sockets.clone();
-    sockets.spawn(receive(state, upgrade, visit, outbox));
+    // Boxed, for the task of a socket shall stay small when this is over.
+    let begun = Box::pin(async move {
+        // The peer may go away before it has read the 101.
+        let upgraded = upgrade.await.ok()?;
+        let socket = Socket::new(upgraded, max_message, outbox);
+        visit.receive(state, socket).await
+    });
+    sockets.spawn(async move {
+        if let Some(connection) = begun.await {
+            connection.run().await;
+        }
+    });
     Ok(switching(&key, subprotocol))
-}
-
-async fn receive(state: AppState, upgrade: OnUpgrade, visit: Visit, outbox: Arc<Outbox>) {
-    // The peer may go away before it has read the 101.
-    let Ok(upgraded) = upgrade.await else { return };
-    let socket = Socket::new(upgraded, state.config.max_message, outbox).await;
-    if let Some(Admitted { entered, socket, first }) = visit.admit(&state, socket).await {
-        // A task of its own: this one would stay as large as all that it had to hold until here.
-        state.sockets.clone().spawn(run(state, entered, socket, first));
-    }
 }
 
 fn switching(key: &[u8], subprotocol: bool) -> Response {

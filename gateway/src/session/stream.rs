@@ -18,7 +18,7 @@ use super::welcome::welcome;
 use super::wire::{Closed, Frame, Wire, say};
 use crate::auth;
 use crate::feed::Watcher;
-use crate::hub::{Out, Place};
+use crate::hub::{Out, Outbox, Place};
 use crate::metrics;
 use crate::state::AppState;
 
@@ -68,6 +68,21 @@ impl Stream {
         let hero_id = role.hero_id();
         let stream = Self { state, place, hero_id, catch_up: None, watcher: None, leaving: None, _token: token };
         (stream, welcome(&role))
+    }
+
+    /// What every handler is given.
+    pub fn state(&self) -> &AppState {
+        &self.state
+    }
+
+    /// Whether only the outbox can have something to say: nothing else is under way.
+    pub fn may_rest(&self) -> bool {
+        self.catch_up.is_none() && self.watcher.is_none() && self.leaving.is_none()
+    }
+
+    /// What it is to say.
+    pub fn outbox(&self) -> &Outbox {
+        self.place.outbox()
     }
 
     /// Whose stream this is; nobody's when it is staff's.
@@ -128,7 +143,7 @@ impl Stream {
         }
         wire.flush().await?;
         if let Some(oldest) = oldest {
-            ::metrics::histogram!(metrics::PUSH_LAG_SECONDS).record(seconds_since(oldest));
+            metrics::PUSH_LAG.record(seconds_since(oldest));
         }
         match next {
             Some(other) => self.obey(other, wire).await,

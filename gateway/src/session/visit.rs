@@ -7,6 +7,7 @@ use galley_protocol::frame::{CommandId, ServerFrame};
 use galley_protocol::{HeroId, Problem, ResumeCursor};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::Connection;
 use super::entrance::{Entered, close_code, enter};
 use super::proof::{authenticated, wait};
 use super::socket::Socket;
@@ -17,73 +18,60 @@ use crate::state::AppState;
 /// A socket after its upgrade.
 pub enum Visit {
     /// It has come in.
-    Entered(Entered),
+    Entered(Box<Entered>),
     /// Its first message must show who it is.
-    Unproven(Unproven),
+    Unproven {
+        /// Whose socket it wants to be.
+        hero_id: Option<HeroId>,
+        /// Where to resume.
+        since: Option<ResumeCursor>,
+        /// What it will be told.
+        outbox: Arc<Outbox>,
+        /// Its place among those without a token.
+        place: OwnedSemaphorePermit,
+    },
     /// Its token was not good.
     Refused(Problem, OwnedSemaphorePermit),
 }
 
-/// What a socket wants that has not shown who it is.
-pub struct Unproven {
-    /// Whose socket it wants to be.
-    pub hero_id: Option<HeroId>,
-    /// Where to resume.
-    pub since: Option<ResumeCursor>,
-    /// What it will be told.
-    pub outbox: Arc<Outbox>,
-    /// Its place among those without a token.
-    pub place: OwnedSemaphorePermit,
-}
-
-/// A socket that is to be served.
-pub struct Admitted {
-    /// Who it is.
-    pub entered: Entered,
-    /// Its wire.
-    pub socket: Socket,
-    /// What to say after the welcome.
-    pub first: Option<String>,
-}
-
 impl Visit {
-    /// Lets the socket in, or closes it.
-    pub async fn admit(self, state: &AppState, socket: Socket) -> Option<Admitted> {
+    /// Welcomes the client, or closes the socket.
+    pub async fn receive(self, state: AppState, mut socket: Socket) -> Option<Box<Connection>> {
         match self {
-            Self::Entered(entered) => Some(Admitted { entered, socket, first: None }),
-            Self::Unproven(unproven) => unproven.prove(state, socket).await,
+            Self::Entered(entered) => Connection::begin(state, *entered, socket, None).await,
+            Self::Unproven { hero_id, since, outbox, place } => {
+                let (claims, id) = match wait(&state, &mut socket).await {
+                    Ok(shown) => shown,
+                    Err(closed) => {
+                        socket.close(closed).await;
+                        return None;
+                    }
+                };
+                drop(place);
+                match enter(&state, claims.into(), hero_id, since, outbox).await {
+                    Ok(entered) => Connection::begin(state, entered, socket, Some(authenticated(id, claims))).await,
+                    Err(problem) => {
+                        refuse(socket, id, problem).await;
+                        None
+                    }
+                }
+            }
             Self::Refused(problem, _place) => {
-                refuse(socket, None, problem, CloseCode::TokenExpired).await;
+                send_problem(&mut socket, None, problem).await;
+                socket.close(Closed::With(CloseCode::TokenExpired)).await;
                 None
             }
         }
     }
 }
 
-impl Unproven {
-    async fn prove(self, state: &AppState, mut socket: Socket) -> Option<Admitted> {
-        let Self { hero_id, since, outbox, place } = self;
-        let (claims, id) = match wait(state, &mut socket).await {
-            Ok(shown) => shown,
-            Err(closed) => {
-                socket.close(closed).await;
-                return None;
-            }
-        };
-        drop(place);
-        match enter(state, claims.into(), hero_id, since, outbox).await {
-            Ok(entered) => Some(Admitted { entered, socket, first: Some(authenticated(id, claims)) }),
-            Err(problem) => {
-                let code = close_code(&problem);
-                refuse(socket, id, problem, code).await;
-                None
-            }
-        }
-    }
-}
-
-/// Says why, as far as the client still hears it, and closes.
-async fn refuse(mut socket: Socket, id: Option<CommandId>, problem: Problem, code: CloseCode) {
-    let _ = socket.send(ServerFrame::Error { id, problem: Box::new(problem) }.encode()).await;
+async fn refuse(mut socket: Socket, id: Option<CommandId>, problem: Problem) {
+    let code = close_code(&problem);
+    send_problem(&mut socket, id, problem).await;
     socket.close(Closed::With(code)).await;
+}
+
+/// The close comes next, whatever becomes of this.
+async fn send_problem(socket: &mut Socket, id: Option<CommandId>, problem: Problem) {
+    let _ = socket.send(ServerFrame::Error { id, problem: Box::new(problem) }.encode()).await;
 }

@@ -81,7 +81,8 @@ impl FromPairs for WatchParams {
 /// Listen to the orders of a hero
 ///
 /// The same frames as on the hero's WebSocket, as Server-Sent Events: `welcome`, `order`, `deleted`, `resync`, `reconnect`. `event` is
-/// the frame's `type`, `data` the frame, `id` its `cursor`. A browser's `EventSource` comes back by itself and misses nothing.
+/// the frame's `type`, `data` the frame, `id` its `cursor`. A browser's `EventSource` comes back by itself and misses nothing. Where
+/// tokens are asked for, it cannot send one: read the stream with `fetch` there.
 #[utoipa::path(
     get, path = "/heroes/{id}/events", tag = "heroes", operation_id = "listen_to_hero",
     params(("id" = HeroId, Path, description = "Whose."), ResumeParams,

@@ -12,6 +12,7 @@ mod ear;
 mod feed;
 mod http;
 mod hub;
+mod limits;
 pub mod metrics;
 mod pulse;
 mod rest;
@@ -37,6 +38,7 @@ use tokio_util::task::TaskTracker;
 pub use config::{Auth, Config};
 use desk::Desk;
 use hub::Hub;
+use limits::{Allowances, Seats};
 use state::{AppState, Parts, Readiness};
 
 /// Connections that wait to be accepted; the kernel may hold fewer.
@@ -93,12 +95,14 @@ impl Gateway {
         let hub = Hub::default();
         let background = TaskTracker::new();
         let desk = Desk::start(&background, store, Arc::clone(&bus), hub.clone());
+        let seats = Seats::new(config.max_sockets, config.max_sockets_per_ip);
         let state = AppState::from(Parts {
             config,
             desk,
             totals: totals::Totals::default(),
             bus,
             hub,
+            seats,
             readiness: Readiness::default(),
             sockets: TaskTracker::new(),
         });
@@ -159,7 +163,9 @@ async fn leave(state: &AppState, window: Duration) {
 
 fn router(state: AppState) -> Router {
     let routes = rest::router().merge(dashboard::router()).route("/ws", any(session::handshake::open));
-    http::layers(routes).with_state(state)
+    #[cfg(feature = "conformance")]
+    let routes = routes.route("/echo", session::socket::echo::route());
+    http::layers(routes, Allowances::new(state.config.rest_rate)).with_state(state)
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {

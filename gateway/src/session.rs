@@ -10,7 +10,7 @@ mod entrance;
 mod event_stream;
 pub mod events;
 pub mod handshake;
-mod socket;
+pub mod socket;
 mod stream;
 mod welcome;
 mod wire;
@@ -23,6 +23,10 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use galley_protocol::close::CloseCode;
 use galley_protocol::frame::{ClientFrame, Command, Reply, ServerFrame};
 
+use crate::limits::allowances::too_fast;
+use crate::limits::rate::Verdict;
+use crate::limits::{self, Meter};
+use crate::metrics;
 use crate::state::AppState;
 use entrance::Entered;
 use socket::{Heard, Socket};
@@ -40,6 +44,8 @@ struct Session {
     answers: FuturesOrdered<BoxFuture<'static, String>>,
     /// A command that waits for those before it.
     waiting: Option<ClientFrame>,
+    /// How much of its rate the client has used.
+    pace: Meter,
     /// A command that lets no other begin before it ends.
     exclusive: bool,
 }
@@ -47,7 +53,8 @@ struct Session {
 /// Serves a socket until either side closes it.
 async fn run(state: AppState, entered: Entered, mut socket: Socket) {
     let (stream, welcome) = Stream::begin(state.clone(), entered);
-    let mut session = Session { state, stream, answers: FuturesOrdered::new(), waiting: None, exclusive: false };
+    let mut session =
+        Session { state, stream, answers: FuturesOrdered::new(), waiting: None, pace: Meter::default(), exclusive: false };
     let closed = match say(&mut socket, welcome).await {
         Ok(()) => session.serve(&mut socket).await,
         Err(closed) => closed,
@@ -86,12 +93,22 @@ impl Session {
         self.stream.heard();
         let text = match heard {
             Heard::Text(text) => text,
-            Heard::Control => return Ok(()),
+            // The answer to a ping must be taken before the next one is read: a peer that only asks would fill our memory.
+            Heard::Control => return socket.flush().await,
             Heard::Closed(closed) => return Err(closed),
         };
-        let frame = match ClientFrame::parse(&text) {
+        let parsed = ClientFrame::parse(&text);
+        let allowed = match self.pace.take(self.state.config.command_rate) {
+            Verdict::Taken { .. } => parsed,
+            Verdict::Wait(wait) => {
+                limits::count("commands");
+                Err((parsed.map_or_else(|(id, _)| id, |frame| frame.id), too_fast("this socket sends commands", wait)))
+            }
+        };
+        let frame = match allowed {
             Ok(frame) => frame,
             Err((id, problem)) => {
+                ::metrics::counter!(metrics::FRAMES_REFUSED, "problem" => problem.kind.slug()).increment(1);
                 let error = ServerFrame::Error { id, problem: Box::new(problem) }.encode();
                 self.answers.push_back(Box::pin(std::future::ready(error)));
                 return Ok(());

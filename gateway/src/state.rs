@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::desk::Desk;
 use crate::hub::Hub;
+use crate::limits::Seats;
 use crate::totals::Totals;
 
 /// What every handler is given. The router clones it several times a request: one count, not one for each part.
@@ -41,6 +42,8 @@ pub struct Parts {
     pub bus: SharedBus,
     /// The connected sockets.
     pub hub: Hub,
+    /// How many more there may be.
+    pub seats: Arc<Seats>,
     /// Whether this gateway may take traffic.
     pub readiness: Readiness,
     /// The tasks of the sockets.

@@ -1,7 +1,9 @@
 //! The event streams: what sockets are told, for whoever only listens.
 
+use std::net::SocketAddr;
+
 use axum::Extension;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::response::Response;
 use galley_protocol::frame::{Watch, client};
@@ -12,6 +14,7 @@ use super::id::Id;
 use super::params::{FromPairs, Pairs, Params};
 use super::problems::{OfListening, OfWatching};
 use crate::http::{Cut, Refusal};
+use crate::limits::Address;
 use crate::session::events::{Subject, open};
 use crate::state::AppState;
 
@@ -92,9 +95,10 @@ pub async fn of_hero(
     Id(id): Id<HeroId>,
     Params(ResumeParams { cursor }): Params<ResumeParams>,
     LastEventId(last): LastEventId,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Extension(Cut(cut)): Extension<Cut>,
 ) -> Result<Response, Refusal> {
-    Ok(open(state, Subject::Hero(id, last.or(cursor)), cut).await?)
+    Ok(open(state, Address::from(peer.ip()), Subject::Hero(id, last.or(cursor)), cut).await?)
 }
 
 /// Listen to the orders of every hero
@@ -108,8 +112,9 @@ pub async fn of_hero(
 pub async fn of_all(
     State(state): State<AppState>,
     Params(WatchParams { status, hero_id, max_rate }): Params<WatchParams>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Extension(Cut(cut)): Extension<Cut>,
 ) -> Result<Response, Refusal> {
     let watch = Watch { status, hero_id, ..Watch::all(max_rate) };
-    Ok(open(state, Subject::All(watch), cut).await?)
+    Ok(open(state, Address::from(peer.ip()), Subject::All(watch), cut).await?)
 }

@@ -5,6 +5,7 @@ use galley_store::{Snapshot, SnapshotRequest};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::hub::{Outbox, Place, TooMany};
+use crate::limits::{self, Address, Full, Seat};
 use crate::state::AppState;
 
 /// What a refused client is told to wait.
@@ -13,6 +14,8 @@ const RETRY_AFTER_MS: u64 = 5_000;
 /// A client that has come in.
 #[derive(Debug)]
 pub struct Entered {
+    /// One of the gateway's seats.
+    pub seat: Seat,
     /// Its place in the hub.
     pub place: Place,
     /// Who it is.
@@ -43,12 +46,19 @@ impl Role {
 /// Lets a client in: a hero's, or staff's.
 ///
 /// # Errors
-/// `too-many-sockets`, `draining`, `hero-not-found`, or the database is away.
-pub async fn enter(state: &AppState, hero_id: Option<HeroId>, since: Option<ResumeCursor>) -> Result<Entered, Problem> {
+/// `too-many-sockets`, `overloaded`, `draining`, `hero-not-found`, or the database is away.
+pub async fn enter(
+    state: &AppState,
+    address: Address,
+    hero_id: Option<HeroId>,
+    since: Option<ResumeCursor>,
+) -> Result<Entered, Problem> {
+    let seat = state.seats.take(address).map_err(no_seat)?;
     let token = state.sockets.token();
     // Join first, read then: what happens in between waits in the outbox.
     let outbox = Outbox::new(state.config.send_queue);
     let place = state.hub.join(hero_id, state.config.max_sockets_per_hero, outbox).map_err(|TooMany| {
+        limits::count("sockets-per-hero");
         Problem::new(ProblemType::TooManySockets)
             .with_detail("this hero holds as many sockets as it may")
             .with_retry_after(RETRY_AFTER_MS)
@@ -61,5 +71,16 @@ pub async fn enter(state: &AppState, hero_id: Option<HeroId>, since: Option<Resu
         Some(hero_id) => Role::Hero(Box::new(state.desk.snapshot(SnapshotRequest { hero_id, since }).await?)),
         None => Role::Staff,
     };
-    Ok(Entered { place, role, token })
+    Ok(Entered { seat, place, role, token })
+}
+
+fn no_seat(full: Full) -> Problem {
+    let (limit, kind, detail) = match full {
+        Full::Gateway => {
+            ("sockets", ProblemType::Overloaded, "this gateway holds as many sockets as it may; another may have room")
+        }
+        Full::Address => ("sockets-per-ip", ProblemType::TooManySockets, "this address holds as many sockets as it may"),
+    };
+    limits::count(limit);
+    Problem::new(kind).with_detail(detail).with_retry_after(RETRY_AFTER_MS)
 }

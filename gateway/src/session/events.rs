@@ -14,6 +14,7 @@ use super::entrance::enter;
 use super::event_stream::EventStream;
 use super::stream::Stream;
 use super::wire::{Closed, Frame, say};
+use crate::limits::Address;
 use crate::state::AppState;
 
 /// When a client shall come back whose stream was cut, in milliseconds: each at its own moment, so that those of a gateway that
@@ -35,12 +36,12 @@ pub enum Subject {
 ///
 /// # Errors
 /// Whatever keeps a client out.
-pub async fn open(state: AppState, subject: Subject, cut: CancellationToken) -> Result<Response, Problem> {
+pub async fn open(state: AppState, address: Address, subject: Subject, cut: CancellationToken) -> Result<Response, Problem> {
     let (hero_id, since, watch) = match subject {
         Subject::Hero(hero_id, since) => (Some(hero_id), since, None),
         Subject::All(watch) => (None, None, Some(watch)),
     };
-    let entered = enter(&state, hero_id, since).await?;
+    let entered = enter(&state, address, hero_id, since).await?;
     let (mut wire, body) = EventStream::open(entered.place.outbox().clone());
     let (mut stream, welcome) = Stream::begin(state.clone(), entered);
     if let Some(watch) = watch {

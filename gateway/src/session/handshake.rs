@@ -1,20 +1,22 @@
 //! The opening handshake (RFC 6455 section 4.2): everything that can be refused is refused before the upgrade, with a
 //! problem.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::{HeroId, Problem, ProblemType, ResumeCursor};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::uri::Authority;
-use hyper::{Method, StatusCode, Uri};
+use hyper::{Method, StatusCode, Uri, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::entrance::enter;
 use super::run;
 use super::socket::Socket;
 use crate::http::Refusal;
+use crate::limits::Address;
 use crate::rest::params::Pairs;
 use crate::state::AppState;
 
@@ -22,8 +24,8 @@ use crate::state::AppState;
 const SUBPROTOCOL: &str = "galley.v1";
 
 /// `GET /ws`.
-pub async fn open(State(state): State<AppState>, request: Request) -> Response {
-    match begin(state, request).await {
+pub async fn open(State(state): State<AppState>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
+    match begin(state, Address::from(peer.ip()), request).await {
         Ok(response) => response,
         Err(problem) => {
             let upgrade = problem.kind == ProblemType::UpgradeRequired || problem.kind == ProblemType::BadHandshake;
@@ -37,7 +39,10 @@ pub async fn open(State(state): State<AppState>, request: Request) -> Response {
     }
 }
 
-async fn begin(state: AppState, mut request: Request) -> Result<Response, Problem> {
+async fn begin(state: AppState, address: Address, mut request: Request) -> Result<Response, Problem> {
+    if request.version() < Version::HTTP_11 {
+        return Err(Problem::new(ProblemType::BadHandshake).with_detail("the request must be in HTTP/1.1"));
+    }
     let key = websocket_key(request.method(), request.headers())?;
     check_origin(request.uri(), request.headers(), &state.config.allowed_origins)?;
     let subprotocol = offers(request.headers(), SUBPROTOCOL);
@@ -45,7 +50,7 @@ async fn begin(state: AppState, mut request: Request) -> Result<Response, Proble
     let hero_id = pairs.one("hero_id", str::parse::<HeroId>);
     let since = pairs.one("cursor", str::parse::<ResumeCursor>);
     pairs.finish(|| Some(()))?;
-    let entered = enter(&state, hero_id, since).await?;
+    let entered = enter(&state, address, hero_id, since).await?;
     let upgrade = hyper::upgrade::on(&mut request);
     let max_message = state.config.max_message;
     let sockets = state.sockets.clone();
@@ -59,7 +64,7 @@ async fn begin(state: AppState, mut request: Request) -> Result<Response, Proble
     Ok(switching(&key, subprotocol))
 }
 
-fn switching(key: &[u8], subprotocol: bool) -> Response {
+pub fn switching(key: &[u8], subprotocol: bool) -> Response {
     let accept = HeaderValue::try_from(derive_accept_key(key)).expect("base64 is a header value");
     let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
     let headers = response.headers_mut();
@@ -74,7 +79,7 @@ fn switching(key: &[u8], subprotocol: bool) -> Response {
 }
 
 /// Checks the handshake and gives the client's key.
-fn websocket_key(method: &Method, headers: &HeaderMap) -> Result<Vec<u8>, Problem> {
+pub fn websocket_key(method: &Method, headers: &HeaderMap) -> Result<Vec<u8>, Problem> {
     if method != Method::GET || !has_token(headers, &header::UPGRADE, "websocket") {
         return Err(Problem::new(ProblemType::UpgradeRequired));
     }

@@ -1,6 +1,9 @@
 //! The wire of one session: `tokio-tungstenite` on the upgraded connection, with small buffers, and a bound on how long a
 //! write may make no progress.
 
+#[cfg(feature = "conformance")]
+pub mod echo;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::wire::{Closed, Frame, STALLED, Wire, count_frame};
+use crate::http::Line;
 use crate::hub::Outbox;
 use crate::metrics;
 
@@ -55,8 +59,8 @@ impl Socket {
             .max_write_buffer_size(usize::MAX) // one frame at a time goes in, and waits for its predecessors
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
-        let parts = upgraded.downcast::<TokioIo<TcpStream>>().expect("the accept loop does not wrap the stream");
-        let stream = parts.io.into_inner();
+        let parts = upgraded.downcast::<TokioIo<Line>>().expect("the accept loop does not wrap it");
+        let stream = parts.io.into_inner().into_stream();
         trust_to_progress(&stream);
         let counted = Counted { stream, written: 0, full: false, outbox };
         Self(WebSocketStream::from_partially_read(counted, parts.read_buf.into(), Role::Server, Some(config)).await)

@@ -308,10 +308,10 @@ async fn the_echo_answers_each_message_with_itself() {
     let mut socket = RawConnection::open(&stack.gateways[0].url).await;
     socket.send(format!("GET /echo HTTP/1.1\r\nHost: galley\r\n{UPGRADE}\r\n").as_bytes()).await;
     assert_eq!(socket.answer().await.status, 101);
-    for (opcode, payload) in [(Opcode::TEXT, "é".as_bytes()), (Opcode::BINARY, b"\xFF\x00"), (Opcode::TEXT, b"")] {
+    for payload in ["é", "", "no command"].map(str::as_bytes) {
         let (first, rest) = payload.split_at(payload.len() / 2);
-        socket.send(&[frame(opcode.0, first), frame(FIN | Opcode::CONTINUATION.0, rest)].concat()).await;
-        assert_eq!(within("the echo", socket.frame()).await, Some((opcode, payload.to_vec())));
+        socket.send(&[frame(Opcode::TEXT.0, first), frame(FIN | Opcode::CONTINUATION.0, rest)].concat()).await;
+        assert_eq!(within("the echo", socket.frame()).await, Some((Opcode::TEXT, payload.to_vec())));
     }
     socket.send(&text(b"\xFF")).await;
     assert_eq!(socket.close_code().await, BAD_PROTOCOL);

@@ -13,6 +13,7 @@ use utoipa::IntoParams;
 use super::id::Id;
 use super::params::{FromPairs, Pairs, Params};
 use super::problems::{OfListening, OfWatching};
+use crate::auth::Caller;
 use crate::http::{Cut, Refusal};
 use crate::limits::Address;
 use crate::session::events::{Subject, open};
@@ -92,13 +93,14 @@ impl FromPairs for WatchParams {
 )]
 pub async fn of_hero(
     State(state): State<AppState>,
+    caller: Caller,
     Id(id): Id<HeroId>,
     Params(ResumeParams { cursor }): Params<ResumeParams>,
     LastEventId(last): LastEventId,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Extension(Cut(cut)): Extension<Cut>,
 ) -> Result<Response, Refusal> {
-    Ok(open(state, Address::from(peer.ip()), Subject::Hero(id, last.or(cursor)), cut).await?)
+    Ok(open(state, Address::from(peer.ip()), caller, Subject::Hero(id, last.or(cursor)), cut).await?)
 }
 
 /// Listen to the orders of every hero
@@ -111,10 +113,11 @@ pub async fn of_hero(
 )]
 pub async fn of_all(
     State(state): State<AppState>,
+    caller: Caller,
     Params(WatchParams { status, hero_id, max_rate }): Params<WatchParams>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Extension(Cut(cut)): Extension<Cut>,
 ) -> Result<Response, Refusal> {
     let watch = Watch { status, hero_id, ..Watch::all(max_rate) };
-    Ok(open(state, Address::from(peer.ip()), Subject::All(watch), cut).await?)
+    Ok(open(state, Address::from(peer.ip()), caller, Subject::All(watch), cut).await?)
 }

@@ -1,17 +1,14 @@
-//! `/echo`, for test suites of RFC 6455 that expect an echo: the socket of this service, answering each message with itself.
+//! `/echo`, for test suites of RFC 6455 that expect an echo: the socket of this service, answering each message with itself. Like the
+//! service it takes text, and refuses bytes.
 //!
 //! Only with the feature `conformance`, which nothing that is shipped has.
 
-use std::sync::Arc;
-
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
-use futures_util::StreamExt as _;
-use galley_protocol::close::CloseCode;
-use tokio_tungstenite::tungstenite::Message;
 
-use super::{Closed, Outbox, Socket, Wire as _, closed};
+use super::{Heard, Socket};
 use crate::http::Refusal;
+use crate::session::entrance::outbox;
 use crate::session::handshake::{switching, websocket_key};
 use crate::state::AppState;
 
@@ -30,11 +27,10 @@ async fn open(State(state): State<AppState>, mut request: Request) -> Response {
         Err(problem) => return Refusal(problem).into_response(),
     };
     let upgrade = hyper::upgrade::on(&mut request);
-    let max_message = state.config.max_message;
-    state.sockets.clone().spawn(async move {
+    let (max_message, outbox) = (state.config.max_message, outbox(&state));
+    state.sockets.spawn(async move {
         if let Ok(upgraded) = upgrade.await {
-            let socket = Socket::new(upgraded, max_message, Arc::new(Outbox::new(state.config.send_queue))).await;
-            echo(socket).await;
+            echo(Socket::new(upgraded, max_message, outbox)).await;
         }
     });
     switching(&key, false)
@@ -42,16 +38,10 @@ async fn open(State(state): State<AppState>, mut request: Request) -> Response {
 
 async fn echo(mut socket: Socket) {
     let why = loop {
-        let done = match socket.0.next().await {
-            Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => match socket.put_message(message).await {
-                Ok(()) => socket.flush().await,
-                Err(why) => Err(why),
-            },
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => socket.flush().await,
-            Some(Ok(Message::Close(_))) => Err(Closed::ByPeer),
-            Some(Ok(Message::Frame(_))) => Err(Closed::With(CloseCode::BadProtocol)),
-            Some(Err(error)) => Err(closed(&error)),
-            None => Err(Closed::Gone),
+        let done = match socket.hear().await {
+            Heard::Text(text) => socket.send(text).await,
+            Heard::Control => Ok(()),
+            Heard::Closed(why) => Err(why),
         };
         if let Err(why) = done {
             break why;

@@ -30,6 +30,7 @@ mod heartbeats;
 mod idempotency;
 mod leaving_many;
 mod life;
+mod load;
 mod many;
 mod plain_words;
 mod postgres_away;

@@ -1,7 +1,10 @@
 //! Without Redis orders are placed, cancelled and processed; only pushing between processes waits.
 
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
 use galley_tests::json::{id, text, version};
-use galley_tests::{RedisServer, Stack, until};
+use galley_tests::{Client, RedisServer, Stack, until};
 use serde_json::json;
 
 #[tokio::test]
@@ -40,6 +43,36 @@ async fn without_redis_orders_are_still_placed_cancelled_and_completed() {
     until("a ready gateway", async || Some(client.get("/readyz").await).filter(|ready| ready.status == 200)).await;
     let after = id(&client.place(hero, meal).await);
     socket.until_status(after, "COMPLETED").await;
+}
+
+/// Half a minute: longer than any time-out, wait or back-off of the programs.
+const AWAY: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn while_redis_is_gone_for_half_a_minute_placing_and_processing_never_stop() {
+    let mut redis = RedisServer::start().await;
+    let stack = Stack::distributed().redis(redis.url()).gateways(2).workers(2).delay("100ms").start().await;
+    let (hero, meal) = stack.client().create_hero_and_meal().await;
+    redis.kill();
+    let gone = Instant::now();
+    // Eight clients, each of which waits for the end of its order before it places the next one.
+    let order_on = async |client: Client| {
+        let (mut orders, mut longest) = (Vec::new(), Duration::ZERO);
+        while gone.elapsed() < AWAY {
+            let placed = Instant::now();
+            orders.push(id(&client.place(hero, meal).await));
+            client.until_status(orders[orders.len() - 1], "COMPLETED").await;
+            longest = longest.max(placed.elapsed());
+        }
+        (orders, longest)
+    };
+    let clients = (0..8).map(|n| order_on(stack.client_of(n % 2)));
+    let results = join_all(clients).await;
+    let longest = results.iter().map(|(_, longest)| *longest).max().expect("clients");
+    let orders: Vec<i64> = results.into_iter().flat_map(|(orders, _)| orders).collect();
+    println!("{} orders were placed and completed without Redis, the slowest in {longest:?}", orders.len());
+    redis.restart().await;
+    crate::many::assert_each_completed_once(&stack.client(), orders).await;
 }
 
 #[tokio::test]

@@ -1,20 +1,20 @@
-//! What the staff feed costs: the processor time of a gateway with watchers, at a given rate of orders.
+//! What the staff feed costs: the processor time of a gateway with watchers, at a given rate of updates.
 //!
-//! An open model: orders are placed at their moments, through another gateway, so that the one that is measured only hears
-//! and tells. Each order is three updates when the worker runs with a processing delay of `0s`.
+//! The updates are published straight on the bus, as a worker would, of orders that are in no database: so the rate is not
+//! bounded by what places orders, and the gateway only hears and tells.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
+use galley_bus::{BusConfig, SharedBus};
+use galley_protocol::{HeroId, MealId, Order, OrderId, Status, Timestamp, Update, Version};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
-
-use galley_benchmarks::client::Client;
 
 /// Measures what the staff feed costs
 #[derive(Parser)]
@@ -25,47 +25,36 @@ struct Arguments {
     /// Its process id
     #[arg(long)]
     pid: u32,
-    /// Address of the gateway through which orders are placed
-    #[arg(long)]
-    placing: SocketAddr,
+    /// The bus on which it hears updates
+    #[arg(long, env = "REDIS_URL")]
+    redis_url: String,
     /// Watchers of the whole feed, ten frames a second each
     #[arg(long, default_value_t = 10)]
     watchers: usize,
-    /// Orders placed a second
+    /// Updates published a second, three of each order
     #[arg(long)]
-    orders_per_s: f64,
+    updates_per_s: u32,
     /// How long, in seconds; less than a silent socket may live
     #[arg(long, default_value_t = 10)]
     seconds: u64,
 }
 
-/// Connections that place orders.
-const PLACERS: u32 = 32;
+/// Batches published a second, when there are as many updates: workers publish a batch for each commit.
+const BATCHES_PER_S: u32 = 100;
+/// Heroes whose orders change; none is connected.
+const HEROES: i64 = 1_000;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let mut staff = Client::connect(arguments.placing).await?;
-    let hero = staff.create("/heroes", json!({"name": "Bench", "planet": "Earth"})).await?;
-    let meal = staff.create("/meals", json!({"name": "Bench", "price": 1, "origin_planet": "Earth"})).await?;
-    let body = json!({"hero_id": hero, "meal_id": meal}).to_string();
+    let bus = galley_bus::connect(&BusConfig { url: Some(arguments.redis_url), ..BusConfig::default() }).await?;
     let end = Instant::now() + Duration::from_secs(arguments.seconds);
-
     let mut watchers = JoinSet::new();
     for _ in 0..arguments.watchers {
         watchers.spawn(watch(arguments.watched, end));
     }
     let before = processor_millis(arguments.pid)?;
-    let mut placers = JoinSet::new();
-    for number in 0..PLACERS {
-        let period = Duration::from_secs_f64(f64::from(PLACERS) / arguments.orders_per_s);
-        let client = Client::connect(arguments.placing).await?;
-        placers.spawn(place(client, body.clone(), period, period * number / PLACERS, end));
-    }
-    let mut placed = 0;
-    while let Some(count) = placers.join_next().await {
-        placed += count??;
-    }
+    let published = publish(bus, arguments.updates_per_s, end).await?;
     let mut bytes = 0;
     while let Some(read) = watchers.join_next().await {
         bytes += read??;
@@ -76,12 +65,50 @@ async fn main() -> anyhow::Result<()> {
         "{}",
         json!({
             "watchers": arguments.watchers,
-            "updates_per_s": a_second(3 * placed),
+            "updates_per_s": a_second(published),
             "processor_ms_per_s": a_second(used),
             "kilobytes_per_s": a_second(bytes) / 1_000,
         })
     );
     Ok(())
+}
+
+/// Publishes the life of one order after the other at this rate, until the end; says how many updates that were.
+async fn publish(bus: SharedBus, updates_per_s: u32, end: Instant) -> anyhow::Result<u64> {
+    let batches_per_s = BATCHES_PER_S.min(updates_per_s);
+    let mut moments = tokio::time::interval(Duration::from_secs(1) / batches_per_s);
+    moments.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut published = 0;
+    while Instant::now() < end {
+        moments.tick().await;
+        let batch =
+            (0..u64::from(updates_per_s / batches_per_s)).map(|n| update(published + n)).collect::<anyhow::Result<Vec<_>>>()?;
+        bus.announce(&[], &batch).await?;
+        published += batch.len() as u64;
+    }
+    Ok(published)
+}
+
+/// The third part of the life of an order.
+fn update(number: u64) -> anyhow::Result<Update> {
+    let (order, step) = (i64::try_from(number / 3)?, number % 3);
+    let now =
+        Timestamp::from_millis(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?).context("the clock")?;
+    let (status, version) = [(Status::Pending, 1), (Status::InProgress, 2), (Status::Completed, 3)][usize::try_from(step)?];
+    let id = OrderId::new(1_000_000_000 + order).context("an id")?;
+    let order = Order {
+        id,
+        hero_id: HeroId::new(1 + order % HEROES).context("an id")?,
+        meal_id: MealId::new(1).context("an id")?,
+        status,
+        message: None,
+        reason: None,
+        version: Version(version),
+        order_time: now,
+        started_time: (step > 0).then_some(now),
+        completed_time: (step > 1).then_some(now),
+    };
+    Ok(Update::of(&order, id))
 }
 
 /// Watches the feed, and counts the bytes.
@@ -103,19 +130,6 @@ async fn watch(address: SocketAddr, end: Instant) -> anyhow::Result<u64> {
         bytes += read as u64;
     }
     Ok(bytes)
-}
-
-/// Places an order each period, until the end; says how many.
-async fn place(mut client: Client, body: String, period: Duration, first: Duration, end: Instant) -> anyhow::Result<u64> {
-    let mut moments = tokio::time::interval_at(tokio::time::Instant::now() + first, period);
-    moments.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let mut placed = 0;
-    while tokio::time::timeout_at(end.into(), moments.tick()).await.is_ok() {
-        let (status, _) = client.post("/orders", body.clone()).await?;
-        ensure!(status == 202, "an order was answered {status}");
-        placed += 1;
-    }
-    Ok(placed)
 }
 
 /// The processor time that a process has used so far (proc(5)): fields 14 and 15 of its `stat`, in hundredths of a second.

@@ -14,6 +14,7 @@ mod place;
 mod postgres_only;
 mod race;
 mod reads;
+mod reference;
 mod schema;
 mod snapshots;
 mod totals;

@@ -1,161 +1,198 @@
-//! Random operations, held against a model that a page can hold.
+//! Random operations on the real store, held against the [`reference`](crate::reference). What fails is shrunk to the fewest
+//! operations that still fail.
 
-use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use galley_protocol::{HeroId, IncarnationId, MealId, OrderId, Status, Version};
-use galley_store::{CancelVerdict, DeleteVerdict};
-use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
-use rand::{RngExt, SeedableRng};
+use galley_protocol::{HeroId, IdempotencyKey, IncarnationId, MealId, Order, OrderId, Status, Version};
+use galley_store::{
+    CancelRequest, CancelVerdict, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, KeyScope, OrderFilter, PlaceRequest,
+    PlaceVerdict,
+};
+use proptest::test_runner::{Config, TestRunner};
+use proptest_state_machine::ReferenceStateMachine;
+use tokio::runtime::Handle;
 
-use crate::kitchen::{Kitchen, cancel, delete};
+use crate::kitchen::{Kitchen, LONG, cancel};
+use crate::reference::{Asked, Operation, Orders, WORKERS};
 
-crate::on_both! { random_operations_do_what_the_model_does }
+crate::on_both! { random_operations_do_what_the_reference_does }
 
-/// Of an order: where it stands, its version, and who owns it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Row {
-    status: Status,
-    version: i32,
-    owner: Option<IncarnationId>,
+/// Sequences of operations, and the most operations in one.
+const CASES: u32 = 12;
+const OPERATIONS: usize = 60;
+
+async fn random_operations_do_what_the_reference_does(kitchen: Kitchen) {
+    let runtime = Handle::current();
+    let property = move || {
+        let config = Config { cases: CASES, failure_persistence: None, max_shrink_iters: 500, ..Config::default() };
+        TestRunner::new(config).run(&Orders::sequential_strategy(1..OPERATIONS), |(_, operations, seen)| {
+            runtime.block_on(async {
+                let mut trial = Trial::new(&kitchen).await;
+                for operation in &operations {
+                    if let Some(seen) = &seen {
+                        seen.fetch_add(1, Ordering::Relaxed);
+                    }
+                    trial.carry_out(operation).await;
+                }
+                trial.end().await;
+            });
+            Ok(())
+        })
+    };
+    if let Err(failure) = tokio::task::spawn_blocking(property).await.expect("the property ran") {
+        panic!("{failure}");
+    }
 }
 
-struct Model {
-    kitchen: Kitchen,
-    random: StdRng,
+/// One sequence, with a hero and workers of its own.
+struct Trial<'a> {
+    kitchen: &'a Kitchen,
     hero_id: HeroId,
     meal_id: MealId,
-    workers: [IncarnationId; 2],
-    rows: BTreeMap<OrderId, Row>,
+    workers: Vec<IncarnationId>,
+    /// The id of each order of the reference.
+    ids: Vec<OrderId>,
+    reference: Orders,
 }
 
-async fn random_operations_do_what_the_model_does(kitchen: Kitchen) {
-    let seed = rand::random();
-    println!("seed {seed}");
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let workers = [kitchen.worker().await, kitchen.worker().await];
-    let mut model = Model { kitchen, random: StdRng::seed_from_u64(seed), hero_id, meal_id, workers, rows: BTreeMap::new() };
-    for _ in 0..150 {
-        match model.random.random_range(0..7) {
-            0 => model.place().await,
-            1 => model.claim().await,
-            2 => model.complete().await,
-            3 => model.hand_back_and_adopt().await,
-            4 => model.delete().await,
-            _ => model.cancel().await,
+impl<'a> Trial<'a> {
+    async fn new(kitchen: &'a Kitchen) -> Self {
+        tidy(kitchen).await;
+        let (hero_id, meal_id) = kitchen.guest().await;
+        let mut workers = Vec::new();
+        for _ in 0..WORKERS {
+            workers.push(kitchen.worker().await);
         }
-    }
-    model.compare().await;
-}
-
-impl Model {
-    /// Some orders, deleted ones and doubles included.
-    fn some(&mut self) -> Vec<OrderId> {
-        let known: Vec<OrderId> = self.rows.keys().copied().collect();
-        let newest = known.len().saturating_sub(30);
-        (0..8).filter_map(|_| known[newest..].choose(&mut self.random).copied()).collect()
+        Self { kitchen, hero_id, meal_id, workers, ids: Vec::new(), reference: Orders::default() }
     }
 
-    fn expected(&mut self) -> Option<Version> {
-        if self.random.random_bool(0.5) { Some(Version(self.random.random_range(1..=3))) } else { None }
-    }
-
-    fn worker(&mut self) -> IncarnationId {
-        self.workers[self.random.random_range(0..2)]
-    }
-
-    async fn place(&mut self) {
-        for order in self.kitchen.place_many(self.hero_id, self.meal_id, 5).await {
-            self.rows.insert(order.id, Row { status: Status::Pending, version: 1, owner: None });
-        }
-    }
-
-    async fn claim(&mut self) {
-        let (ids, worker) = (self.some(), self.worker());
-        let claimed: Vec<_> = self.kitchen.claim(worker, &ids).await.iter().map(|claimed| claimed.order.id).collect();
-        let mut expected: Vec<_> = ids.into_iter().filter(|id| self.rows[id].status == Status::Pending).collect();
-        expected.sort_unstable();
-        expected.dedup();
-        assert_eq!(claimed, expected);
-        for id in claimed {
-            self.rows.insert(id, Row { status: Status::InProgress, version: 2, owner: Some(worker) });
+    async fn carry_out(&mut self, operation: &Operation) {
+        let expected = self.reference.carry_out(operation);
+        let store = &self.kitchen.store;
+        match operation {
+            Operation::Place(keys) => self.place(keys, &expected).await,
+            Operation::Claim { worker, orders } => {
+                let ids = self.ids(orders);
+                self.claim(*worker, ClaimFrom::Entries(&ids), &expected).await;
+            }
+            Operation::Sweep { worker, limit } => {
+                self.claim(*worker, ClaimFrom::Oldest { age: Duration::ZERO, limit: *limit }, &expected).await;
+            }
+            Operation::Complete { worker, orders } => {
+                let completed = store.complete(self.workers[*worker], &self.ids(orders)).await.expect("completions");
+                self.compare(completed, &expected);
+            }
+            Operation::HandBack(worker) => {
+                let count = store.hand_back(self.workers[*worker]).await.expect("a count");
+                assert_eq!(count, expected.len() as u64);
+            }
+            Operation::Adopt { worker, limit } => {
+                let adopted = store.adopt(self.workers[*worker], *limit).await.expect("adoptions");
+                self.compare(orders(adopted), &expected);
+            }
+            Operation::Cancel(asked) => self.cancel(asked, &expected).await,
+            Operation::Delete(asked) => self.delete(asked, &expected).await,
         }
     }
 
-    async fn complete(&mut self) {
-        let (ids, worker) = (self.some(), self.worker());
-        let mut completed: Vec<_> =
-            self.kitchen.store.complete(worker, &ids).await.expect("completions").iter().map(|order| order.id).collect();
-        completed.sort_unstable();
-        let mut expected: Vec<_> = ids.into_iter().filter(|id| self.rows[id].owner == Some(worker)).collect();
-        expected.sort_unstable();
-        expected.dedup();
-        assert_eq!(completed, expected);
-        for id in completed {
-            self.rows.insert(id, Row { status: Status::Completed, version: 3, owner: None });
-        }
+    fn ids(&self, orders: &[usize]) -> Vec<OrderId> {
+        orders.iter().map(|&n| self.ids[n]).collect()
     }
 
-    /// One adoption each only: the cap has its own test.
-    async fn hand_back_and_adopt(&mut self) {
-        let [one, other] = self.workers;
-        let held = self.rows.values().filter(|row| row.owner == Some(one)).count();
-        assert_eq!(self.kitchen.store.hand_back(one).await.expect("a count"), held as u64);
-        let adopted = self.kitchen.store.adopt(other, 1_000).await.expect("adoptions");
-        assert_eq!(adopted.len(), held);
-        for adopted in adopted {
-            assert_eq!(self.rows[&adopted.order.id].owner, Some(one));
-            self.rows.insert(adopted.order.id, Row { status: Status::InProgress, version: 2, owner: Some(other) });
-        }
+    /// What the store changed is what the reference changed, as the reference has it now.
+    fn compare(&self, mut changed: Vec<Order>, expected: &[Option<usize>]) {
+        changed.sort_by_key(|order| order.id);
+        let changed: Vec<_> = changed.iter().map(|order| (order.id, order.status, order.version.0)).collect();
+        let expected =
+            expected.iter().flatten().map(|&n| (self.ids[n], self.reference.rows[n].status, self.reference.rows[n].version));
+        assert_eq!(changed, expected.collect::<Vec<_>>());
     }
 
-    async fn cancel(&mut self) {
-        let mut requests: Vec<_> = self.some().into_iter().map(cancel).collect();
-        for request in &mut requests {
-            request.expected = self.expected();
+    async fn place(&mut self, keys: &[Option<u8>], expected: &[Option<usize>]) {
+        let scoped = |key: u8| (KeyScope::Hero(self.hero_id), IdempotencyKey::parse(&key.to_string()).expect("a key"));
+        let request = |key: &Option<u8>| PlaceRequest { hero_id: self.hero_id, meal_id: self.meal_id, key: key.map(scoped) };
+        let requests: Vec<_> = keys.iter().map(request).collect();
+        let verdicts = self.kitchen.store.place(&requests).await.expect("verdicts");
+        for (verdict, n) in verdicts.into_iter().zip(expected.iter().flatten()) {
+            match &verdict {
+                PlaceVerdict::Placed(order) => {
+                    assert_eq!((*n, order.version), (self.ids.len(), Version(1)));
+                    self.ids.push(order.id);
+                }
+                PlaceVerdict::Replayed(order) => {
+                    let row = self.reference.rows[*n];
+                    assert_eq!((order.id, order.status), (self.ids[*n], row.status));
+                }
+                PlaceVerdict::KeyReused | PlaceVerdict::HeroNotFound | PlaceVerdict::MealNotFound => panic!("{verdict:?}"),
+            }
         }
+        assert_eq!(self.ids.len(), self.reference.rows.len());
+    }
+
+    async fn claim(&self, worker: usize, from: ClaimFrom<'_>, expected: &[Option<usize>]) {
+        let claim = Claim { from, delay: LONG..=LONG };
+        let claimed = self.kitchen.store.claim(self.workers[worker], claim).await.expect("claims");
+        self.compare(orders(claimed), expected);
+    }
+
+    async fn cancel(&self, asked: &[Asked], expected: &[Option<usize>]) {
+        let request = |&(n, expected): &Asked| CancelRequest {
+            order_id: self.ids[n],
+            hero_id: None,
+            message: None,
+            expected: expected.map(Version),
+        };
+        let requests: Vec<_> = asked.iter().map(request).collect();
         let verdicts = self.kitchen.store.cancel(&requests).await.expect("verdicts");
-        let mut winners = vec![false; requests.len()];
-        for (request, wins) in requests.iter().zip(&mut winners) {
-            let row = self.rows.get_mut(&request.order_id).expect("a known order");
-            if row.version > 0 && row.status.is_active() && request.expected.is_none_or(|expected| expected.0 == row.version) {
-                *row = Row { status: Status::Cancelled, version: row.version + 1, owner: None };
-                *wins = true;
-            }
-        }
-        for ((request, verdict), wins) in requests.iter().zip(verdicts).zip(winners) {
-            let row = self.rows[&request.order_id];
-            let stale = request.expected.is_some_and(|expected| expected.0 != row.version);
+        for ((verdict, (n, version)), won) in verdicts.into_iter().zip(asked).zip(expected) {
+            let row = self.reference.rows[*n];
+            let stale = version.is_some_and(|version| version != row.version);
             match verdict {
-                CancelVerdict::NotFound => assert_eq!(row.version, 0),
-                CancelVerdict::Cancelled(order) => assert_eq!((wins, order.version.0), (true, row.version)),
-                CancelVerdict::Stale(order) => assert_eq!((wins, stale, order.version.0), (false, true, row.version)),
-                CancelVerdict::AlreadyFinished(order) => assert_eq!((wins, stale, order.status), (false, false, row.status)),
-            }
-        }
-    }
-
-    async fn delete(&mut self) {
-        let requests: Vec<_> = self.some().into_iter().map(delete).collect();
-        let verdicts = self.kitchen.store.delete(&requests).await.expect("verdicts");
-        for (request, verdict) in requests.iter().zip(verdicts) {
-            let row = self.rows.get_mut(&request.order_id).expect("a known order");
-            match verdict {
-                DeleteVerdict::NotFound => assert_eq!(row.version, 0),
-                DeleteVerdict::NotFinished(order) => assert!(row.status.is_active() && order.status == row.status),
-                DeleteVerdict::Stale(_) => panic!("no version was expected"),
-                DeleteVerdict::Deleted { deleted, .. } => {
-                    assert_eq!((row.status.is_active(), deleted.version.0), (false, row.version + 1));
-                    row.version = 0;
+                CancelVerdict::NotFound => assert!(row.deleted),
+                CancelVerdict::Cancelled(order) => assert_eq!((won.is_some(), order.version.0), (true, row.version)),
+                CancelVerdict::Stale(order) => assert_eq!((won.is_some(), stale, order.version.0), (false, true, row.version)),
+                CancelVerdict::AlreadyFinished(order) => {
+                    assert_eq!((won.is_some(), stale, order.status), (false, false, row.status));
                 }
             }
         }
     }
 
-    async fn compare(&self) {
-        for (id, row) in &self.rows {
-            let found = self.kitchen.order(*id).await.map(|order| (order.status, order.version.0));
-            assert_eq!(found, (row.version > 0).then_some((row.status, row.version)), "{id}");
+    async fn delete(&self, asked: &[Asked], expected: &[Option<usize>]) {
+        let request =
+            |&(n, expected): &Asked| DeleteRequest { order_id: self.ids[n], hero_id: None, expected: expected.map(Version) };
+        let requests: Vec<_> = asked.iter().map(request).collect();
+        let verdicts = self.kitchen.store.delete(&requests).await.expect("verdicts");
+        for ((verdict, (n, version)), won) in verdicts.into_iter().zip(asked).zip(expected) {
+            let row = self.reference.rows[*n];
+            let stale = version.is_some_and(|version| version != row.version);
+            match verdict {
+                DeleteVerdict::NotFound => assert!(row.deleted && won.is_none()),
+                DeleteVerdict::Deleted { deleted, .. } => assert_eq!((won.is_some(), deleted.version.0), (true, row.version)),
+                DeleteVerdict::Stale(order) => assert_eq!((won.is_some(), stale, order.version.0), (false, true, row.version)),
+                DeleteVerdict::NotFinished(order) => assert_eq!((won.is_some(), stale, order.status), (false, false, row.status)),
+            }
         }
     }
+
+    /// Every order is what the reference says.
+    async fn end(self) {
+        for (id, row) in self.ids.iter().zip(&self.reference.rows) {
+            let found = self.kitchen.order(*id).await.map(|order| (order.status, order.version.0));
+            assert_eq!(found, (!row.deleted).then_some((row.status, row.version)), "{id}");
+        }
+    }
+}
+
+/// Ends what an earlier trial left open, so that there is nothing to sweep or adopt.
+async fn tidy(kitchen: &Kitchen) {
+    let filter = OrderFilter { status: vec![Status::Pending, Status::InProgress], limit: 1_000, ..OrderFilter::default() };
+    let open = kitchen.store.orders(&filter).await.expect("orders");
+    let requests: Vec<_> = open.into_iter().map(|view| cancel(view.order.id)).collect();
+    kitchen.store.cancel(&requests).await.expect("verdicts");
+}
+
+fn orders(claimed: Vec<Claimed>) -> Vec<Order> {
+    claimed.into_iter().map(|claimed| claimed.order).collect()
 }

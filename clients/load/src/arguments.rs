@@ -93,7 +93,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
 
-    /// Something that must hold, such as 'ack_p99<50ms', 'lost=0' or 'orders_per_s>=1000'; may be given again. Exit code 3
+    /// Something that must hold, such as `ack_p99<50ms`, `lost=0` or `orders_per_s>=1000`; may be given again. Exit code 3
     /// otherwise. `lost=0` is always required
     #[arg(long, value_name = "REQUIREMENT")]
     pub require: Vec<Requirement>,

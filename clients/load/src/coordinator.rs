@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use crate::arguments::Arguments;
 use crate::failure::Failure;
 use crate::fleet::Fleet;
@@ -50,10 +52,14 @@ pub async fn run(arguments: &Arguments) -> Result<Report, Failure> {
         memory: Vec::new(),
         done: Vec::new(),
     };
-    run.drive(&settings, arguments.duration, &progress).await?;
+    let mut stop = Stop::listen()?;
+    run.drive(&settings, arguments.duration, &progress, &mut stop).await?;
     if !run.interrupted {
         progress.step("comparing with the database");
-        run.compare(&gateways[0]).await?;
+        tokio::select! {
+            compared = run.compare(&gateways[0]) => compared?,
+            () = stop.asked() => run.interrupted = true,
+        }
     }
     let after = push_lags(&gateways).await;
     let readings: Vec<_> = before.into_iter().zip(after).filter_map(|(before, after)| before.zip(after)).collect();
@@ -67,6 +73,27 @@ async fn push_lags(gateways: &[Gateway]) -> Vec<Option<Buckets>> {
         readings.push(gateway.push_lag().await);
     }
     readings
+}
+
+/// Ctrl-C, or SIGTERM.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::failed("cannot hear signals", &error));
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    /// Waits until somebody asks to stop. Safe to drop while it waits.
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 struct Run {
@@ -83,12 +110,17 @@ struct Run {
 
 impl Run {
     /// From the first socket to the last message.
-    async fn drive(&mut self, settings: &Settings, duration: Duration, progress: &Progress) -> Result<(), Failure> {
+    async fn drive(
+        &mut self,
+        settings: &Settings,
+        duration: Duration,
+        progress: &Progress,
+        stop: &mut Stop,
+    ) -> Result<(), Failure> {
         while self.done.len() < settings.processes {
             let (engine, message) = tokio::select! {
                 message = self.fleet.next() => message?,
-                stopped = tokio::signal::ctrl_c() => {
-                    stopped.map_err(|error| Failure::failed("cannot hear signals", &error))?;
+                () = stop.asked() => {
                     if self.interrupted {
                         return Err(Failure::Interrupted);
                     }
@@ -143,13 +175,11 @@ impl Run {
     }
 
     fn outcome(self, readings: &[(Buckets, Buckets)], duration: Duration) -> Outcome {
-        let since = |moment: Option<Instant>| moment.zip(self.load).map(|(moment, load)| moment.saturating_duration_since(load));
         let load = self.load.map_or(Duration::ZERO, |load| load.elapsed().min(duration));
         Outcome {
             started: self.started,
             ramp: self.load.map_or_else(|| self.began.elapsed(), |load| load - self.began),
             load,
-            last_end: since(self.timeline.last_end),
             interrupted: self.interrupted,
             memory: self.memory,
             processor_ms: self.done.iter().map(|done| done.processor_ms).sum(),

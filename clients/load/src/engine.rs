@@ -93,6 +93,9 @@ struct Engine {
     open_sockets: u64,
     open: usize,
     given_up: usize,
+    /// When the last end of an order was first seen, in microseconds since orders are placed.
+    last_end: u64,
+    /// Resident bytes before the first socket.
     memory: u64,
 }
 
@@ -134,7 +137,8 @@ impl Engine {
         let mut connections = Vec::with_capacity(sockets + plan.dashboards + plan.rest.unwrap_or(0));
         for index in 0..sockets {
             let (hero, slot) = (index % heroes, index / heroes);
-            let slow = (slot + 1) * plan.slow_permille / 1_000 > slot * plan.slow_permille / 1_000;
+            let slow_until = |sockets: usize| sockets * plan.slow_permille / 1_000;
+            let slow = slow_until(slot + 1) > slow_until(slot);
             let number = |number: usize| u32::try_from(number).expect("a process has less than 2^32 sockets");
             let role = Role::Hero { hero: number(hero), slot: number(slot), slow };
             connections.push(Connection::new(role, tracker.follows(hero)));
@@ -158,6 +162,7 @@ impl Engine {
             open_sockets: 0,
             open: 0,
             given_up: 0,
+            last_end: 0,
             memory,
             plan,
         }
@@ -187,12 +192,8 @@ impl Engine {
             self.run_timers();
             self.advance();
         }
+        let done = self.tracker.finish(&mut self.measures.counts);
         self.tell_tick();
-        let mut counts = self.measures.counts;
-        let mut done = self.tracker.finish(&mut counts);
-        done.processor_ms = usage::processor_ms();
-        // The verdict's counts come on top of the last tick.
-        tell(&Message::Tick(Box::new(Tick { open: self.open_sockets, measures: Measures { counts, ..Measures::default() } })));
         tell(&Message::Done(Done { processor_ms: usage::processor_ms(), ..done }));
         Ok(())
     }
@@ -250,6 +251,7 @@ impl Engine {
                 tell(&Message::Ready(Memory { before: self.memory, with_sockets: usage::resident() }));
             }
             Phase::Load { until } if now >= until => {
+                self.place_due();
                 self.placing.stop(&mut self.measures.counts);
                 self.wake_slow_sockets();
                 self.phase = Phase::Settle { until: now + self.plan.settle * 1_000 };
@@ -322,7 +324,7 @@ impl Engine {
 
     fn tell_tick(&mut self) {
         let measures = std::mem::take(&mut self.measures);
-        tell(&Message::Tick(Box::new(Tick { open: self.open_sockets, measures })));
+        tell(&Message::Tick(Box::new(Tick { open: self.open_sockets, last_end: self.last_end, measures })));
     }
 }
 

@@ -43,7 +43,7 @@ impl Failure {
 }
 
 /// Prints what was asked for, help or version, and ends; anything else is one line.
-pub fn bad_command_line(error: clap::Error) -> Failure {
+pub fn bad_command_line(error: &clap::Error) -> Failure {
     if !error.use_stderr() {
         error.exit();
     }

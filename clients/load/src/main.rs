@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(ENGINE) {
         return Failure::report(engine::run());
     }
-    let arguments = Arguments::try_parse().map_err(failure::bad_command_line);
+    let arguments = Arguments::try_parse().map_err(|error| failure::bad_command_line(&error));
     Failure::report(arguments.and_then(|arguments| coordinate(&arguments)))
 }
 

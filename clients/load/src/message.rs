@@ -29,6 +29,8 @@ pub enum Message {
 pub struct Tick {
     /// Sockets that are open now.
     pub open: u64,
+    /// When the last end of an order was first seen, in microseconds since orders are placed.
+    pub last_end: u64,
     /// What was measured since.
     pub measures: Measures,
 }

@@ -38,8 +38,6 @@ pub struct Outcome {
     pub ramp: Duration,
     /// How long orders were placed or sockets held.
     pub load: Duration,
-    /// When the last order ended, after the first was due.
-    pub last_end: Option<Duration>,
     /// Somebody stopped it.
     pub interrupted: bool,
     /// What the engines hold.
@@ -154,16 +152,13 @@ impl Report {
         let Outcome { timeline, memory, .. } = outcome;
         let whole = &timeline.whole;
         let counts = whole.counts;
-        let a_second = |count: u64, time: Option<Duration>| {
-            let seconds = time.map_or(0.0, |time| time.as_secs_f64());
-            rounded(if seconds > 0.0 { float(count) / seconds } else { 0.0 })
-        };
-        let last_end = outcome.last_end.map(|time| time.max(outcome.load));
+        let a_second = |count: u64, time: Duration| rounded(if time.is_zero() { 0.0 } else { float(count) / time.as_secs_f64() });
+        let until_last_end = timeline.last_end.max(outcome.load);
         let rates = [
-            a_second(counts.acked, Some(outcome.load)),
-            a_second(counts.ended, last_end),
-            a_second(counts.frames.saturating_sub(counts.opened), last_end.or(Some(outcome.load))),
-            a_second(counts.opened.min(timeline.most_open), Some(outcome.ramp)),
+            a_second(counts.acked, outcome.load),
+            a_second(counts.ended, until_last_end),
+            a_second(counts.frames.saturating_sub(counts.opened), until_last_end),
+            a_second(counts.opened.min(timeline.most_open), outcome.ramp),
         ];
         let latencies = Latency::ALL.iter().filter_map(|latency| {
             let histogram = whole.latency(*latency)?;

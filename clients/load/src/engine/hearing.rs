@@ -7,7 +7,7 @@ use rand::RngExt as _;
 use super::connection::{Role, State};
 use super::frame::{Opcode, put_frame};
 use super::opening::say;
-use super::told::{self, Kind, Resume, Told, kind_at_a_glance};
+use super::told::{self, Kind, Resume, Told, is_welcome};
 use super::tracker::{FirstEnd, Way};
 use super::{BUFFER, Engine};
 use crate::measures::Latency;
@@ -110,7 +110,7 @@ impl Engine {
         if connection.follow.is_none() && !matches!(connection.state, State::Upgraded) {
             return Ok(()); // a hero who does not order: there is nothing to check
         }
-        if connection.follow.is_none() && kind_at_a_glance(text) == Some(Kind::Welcome) {
+        if connection.follow.is_none() && is_welcome(text) {
             self.opened(index);
             return Ok(());
         }
@@ -127,7 +127,7 @@ impl Engine {
             }
             Kind::Reply => self.accepted(&told),
             Kind::Error => self.refused(&told),
-            Kind::Reconnect | Kind::Other => {}
+            Kind::Other => {}
         }
         if let (Some(cursor), Some(follow)) = (told.cursor, &mut self.connections[index].follow) {
             follow.cursor.clear();
@@ -181,6 +181,7 @@ impl Engine {
     pub(super) fn end_seen(&mut self, end: Option<FirstEnd>) {
         let Some(FirstEnd { due, at, state }) = end else { return };
         self.measures.counts.ended += 1;
+        self.last_end = at.saturating_sub(self.placing.began);
         let preparation = self.plan.delay.unwrap_or_else(|| state.preparation());
         let preparation = u64::try_from(preparation).unwrap_or(0) * 1_000;
         self.measures.record(Latency::Final, (at - due).saturating_sub(preparation));

@@ -17,7 +17,7 @@ const MAX_OPENING: usize = 1_024;
 /// How long a handshake may take, in microseconds.
 const PATIENCE: u64 = 30_000_000;
 /// Attempts to open a socket that was never open.
-const MAX_ATTEMPTS: u32 = 5;
+const MAX_ATTEMPTS: u32 = 4;
 /// The first and the longest wait before another attempt, in microseconds; the wait itself is random below it.
 const BACK_OFF: (u64, u64) = (500_000, 20_000_000);
 /// A connection over REST that was idle for so many microseconds is replaced before the gateway closes it.
@@ -164,7 +164,7 @@ impl Engine {
         self.open += 1;
         let connection = &mut self.connections[index];
         connection.attempts = 0;
-        connection.state = State::Open(None);
+        connection.state = State::Open(Vec::new());
         let (role, again) = (connection.role, connection.welcomed_before);
         connection.welcomed_before = true;
         if role == Role::Rest {
@@ -276,6 +276,8 @@ impl Engine {
 
 /// What went wrong, and what helps.
 pub fn say(error: &io::Error) -> String {
+    let text = error.to_string();
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other kind says what it is")]
     match error.kind() {
         ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
         ErrorKind::UnexpectedEof => "the gateway hung up".to_owned(),
@@ -286,7 +288,7 @@ pub fn say(error: &io::Error) -> String {
         _ if error.raw_os_error() == Some(NO_FILES) => {
             "no file is left for a socket: raise the limit with ulimit -n, or use more --processes".to_owned()
         }
-        _ => error.to_string(),
+        _ => text,
     }
 }
 

@@ -35,7 +35,8 @@ pub struct Placing {
     placers: usize,
     credits_of_each: usize,
     active: bool,
-    began: u64,
+    /// When it began.
+    pub began: u64,
     /// Moments of orders that are due.
     waiting: VecDeque<u64>,
     /// Connections that may place, with their generation: a credit of an earlier connection is void.
@@ -156,10 +157,12 @@ impl Engine {
 
     /// Places what is due, as far as there are credits.
     pub(super) fn place_due(&mut self) {
-        if !self.placing.active || !matches!(self.phase, Phase::Load { .. }) {
+        let Phase::Load { until } = self.phase else { return };
+        if !self.placing.active {
             return;
         }
-        let now = self.now();
+        // What was due before the end is placed, however late it is by then.
+        let now = self.now().min(until - 1);
         let Placing { schedule, waiting, began, .. } = &mut self.placing;
         if let Some(schedule) = schedule {
             let counts = &mut self.measures.counts;
@@ -231,10 +234,10 @@ impl Engine {
     /// Part of an answer over REST.
     pub(super) fn take_answer(&mut self, index: usize, bytes: &[u8]) -> Result<(), String> {
         let State::Open(so_far) = &mut self.connections[index].state else { return Ok(()) };
-        let mut answer = so_far.take().unwrap_or_default();
+        let mut answer = std::mem::take(so_far);
         answer.extend_from_slice(bytes);
         let Some(whole) = handshake::answer(&answer).map_err(|error| error.to_string())? else {
-            *so_far = Some(answer);
+            *so_far = answer;
             return Ok(());
         };
         self.connections[index].since = self.now();

@@ -1,6 +1,6 @@
 //! When orders are due in an open model: moments that do not care what becomes of the orders before them.
 
-use crate::plan::{Every, Pace, Plan};
+use crate::plan::{Pace, Plan};
 
 /// The moments, in microseconds since the beginning.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Schedule {
         let whole = plan.burst.map_or(0, |burst| burst.what);
         let (number, engines) = (plan.number as usize, plan.engines as usize);
         let burst = whole / engines + usize::from(number < whole % engines);
-        Self { steady, bursts: plan.burst.map(Train::every), burst }
+        Self { steady, bursts: plan.burst.map(|burst| Train::every(burst.period)), burst }
     }
 
     /// How many orders fell due by `now`, each with its moment.
@@ -53,8 +53,8 @@ impl Schedule {
 
 impl Train {
     #[expect(clippy::cast_precision_loss, reason = "periods are far below 2^52")]
-    fn every<T>(every: Every<T>) -> Self {
-        let period = every.period as f64 * 1e3;
+    fn every(millis: u64) -> Self {
+        let period = millis as f64 * 1e3;
         Self { first: period, gap: period, passed: 0 }
     }
 

@@ -31,8 +31,6 @@ pub struct Told<'a> {
     /// Why a command was not carried out.
     #[serde(borrow)]
     pub problem: Option<Problem<'a>>,
-    /// When to come back.
-    pub after_ms: Option<u64>,
 }
 
 /// The types of frames that matter here.
@@ -51,8 +49,6 @@ pub enum Kind {
     Reply,
     /// A command was not carried out.
     Error,
-    /// The gateway is leaving.
-    Reconnect,
     /// Any other.
     #[serde(other)]
     Other,
@@ -133,27 +129,16 @@ impl Problem<'_> {
     }
 }
 
-/// What a frame is, without reading all of it: the gateway writes the type first.
-pub fn kind_at_a_glance(frame: &[u8]) -> Option<Kind> {
-    let rest = frame.strip_prefix(br#"{"type":""#)?;
-    let end = rest.iter().position(|byte| *byte == b'"')?;
-    Some(match &rest[..end] {
-        b"welcome" => Kind::Welcome,
-        b"order" => Kind::Order,
-        b"resync" => Kind::Resync,
-        b"feed" => Kind::Feed,
-        b"reply" => Kind::Reply,
-        b"error" => Kind::Error,
-        b"reconnect" => Kind::Reconnect,
-        _ => Kind::Other,
-    })
+/// Whether a frame is a welcome, without reading all of it: the gateway writes the type first.
+pub fn is_welcome(frame: &[u8]) -> bool {
+    frame.starts_with(br#"{"type":"welcome""#)
 }
 
 #[cfg(test)]
 mod tests {
     use galley_protocol::frame::{Received, server};
 
-    use super::{Told, kind_at_a_glance};
+    use super::{Kind, Told, is_welcome};
 
     #[test]
     fn every_pinned_frame_is_read_as_the_protocol_reads_it() {
@@ -167,7 +152,7 @@ mod tests {
             let expected: Vec<_> = received.orders().iter().map(|order| order.changed_time().millis()).collect();
             assert_eq!(times, expected, "{line}");
             assert_eq!(told.cursor.map(ToOwned::to_owned), received.cursor().map(|cursor| cursor.to_string()), "{line}");
-            assert_eq!(kind_at_a_glance(line.as_bytes()), Some(told.kind), "{line}");
+            assert_eq!(is_welcome(line.as_bytes()), told.kind == Kind::Welcome, "{line}");
         }
     }
 }

@@ -127,13 +127,13 @@ impl Tracker {
         let (orders, checked) = (&self.orders, &self.checked);
         self.pending.retain(|id| {
             let order = &orders[id];
-            order.due.is_some() && (order.end.is_none() || !order.checked(checked).all(|cell| cell & ENDED != 0))
+            order.end.is_none() || !order.checked(checked).all(|cell| cell & ENDED != 0)
         });
         self.pending.is_empty()
     }
 
     /// The verdict, as far as one engine can give it.
-    pub fn finish(mut self, counts: &mut Counts) -> Done {
+    pub fn finish(&mut self, counts: &mut Counts) -> Done {
         let mut done = Done::default();
         let stride = self.orders.len() / SAMPLE + 1;
         for (number, id) in std::mem::take(&mut self.by_age).into_iter().enumerate() {

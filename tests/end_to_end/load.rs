@@ -103,7 +103,7 @@ async fn every_scenario_does_what_it_says_and_loses_nothing() {
 async fn a_gateway_that_drops_doubles_or_swaps_frames_is_found_out() {
     for (lie, name) in [(Lie::None, ""), (Lie::Drop, "lost"), (Lie::Double, "duplicated"), (Lie::Swap, "out_of_order")] {
         let gateway = LyingGateway::start(lie).await;
-        let words = "steady --sockets 4 --heroes 2 --rate 60 --duration 1s --settle 500ms --require out_of_order=0 --require duplicated=0";
+        let words = "steady --sockets 2 --heroes 2 --rate 60 --duration 1s --settle 500ms --require out_of_order=0 --require duplicated=0";
         let (report, said) = load(&gateway.url, words).await;
         assert_eq!(said.code, if lie == Lie::None { 0 } else { 3 }, "{lie:?}: {said:?}");
         for wrong in ["lost", "duplicated", "out_of_order"] {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use clap::Parser;
 use galley_bus::{BusConfig, Queue, SharedBus};
-use galley_protocol::{HeroId, MealId, Order, OrderId, Update};
+use galley_protocol::{HeroId, IncarnationId, MealId, NewHero, NewMeal, Order, OrderId, Update};
 use galley_store::{Claim, ClaimFrom, MAX_BATCH, PlaceRequest, PlaceVerdict, Store};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -58,10 +58,10 @@ async fn main() -> anyhow::Result<()> {
     let store = galley_store::connect(&arguments.database_url).await?;
     let config = BusConfig { url: arguments.redis_url.clone(), namespace: arguments.namespace.clone() };
     let bus = galley_bus::connect(&config).await?;
-    let hero = serde_json::from_value(json!({"name": "Floor", "planet": "Earth", "allergies": ["peanut"]}))?;
+    let hero = json!({"name": "Floor", "planet": "Earth", "allergies": ["peanut"]});
     let meal = json!({"name": "Floor", "price": 1, "origin_planet": "Earth", "ingredients": ["rice", "salt"]});
-    let hero = store.create_hero(&hero).await?.id;
-    let meal = store.create_meal(&serde_json::from_value(meal)?).await?.id;
+    let hero = store.create_hero(&NewHero::from_json(hero).map_err(|problem| anyhow!(problem.detail))?).await?.id;
+    let meal = store.create_meal(&NewMeal::from_json(meal).map_err(|problem| anyhow!(problem.detail))?).await?.id;
     let worker = store.enlist().await?;
     let queue = bus.queue(worker).await?;
 
@@ -130,7 +130,7 @@ async fn place(
 async fn take(
     store: Arc<dyn Store>,
     mut queue: Box<dyn Queue>,
-    worker: galley_protocol::IncarnationId,
+    worker: IncarnationId,
     claimed: mpsc::Sender<Vec<OrderId>>,
 ) -> anyhow::Result<()> {
     loop {
@@ -150,7 +150,7 @@ async fn take(
 async fn complete(
     store: Arc<dyn Store>,
     bus: SharedBus,
-    worker: galley_protocol::IncarnationId,
+    worker: IncarnationId,
     mut claimed: mpsc::Receiver<Vec<OrderId>>,
     counts: Arc<Counts>,
 ) -> anyhow::Result<()> {

@@ -137,10 +137,10 @@ impl Engine {
         let mut connections = Vec::with_capacity(sockets + plan.dashboards + plan.rest.unwrap_or(0));
         for index in 0..sockets {
             let (hero, slot) = (index % heroes, index / heroes);
-            let slow_until = |sockets: usize| sockets * plan.slow_permille / 1_000;
-            let slow = slow_until(slot + 1) > slow_until(slot);
+            let slow_among = |sockets: usize| sockets * plan.slow_permille / 1_000;
+            let reads_slowly = slow_among(slot + 1) > slow_among(slot);
             let number = |number: usize| u32::try_from(number).expect("a process has less than 2^32 sockets");
-            let role = Role::Hero { hero: number(hero), slot: number(slot), slow };
+            let role = Role::Hero { hero: number(hero), slot: number(slot), slow: reads_slowly };
             connections.push(Connection::new(role, tracker.follows(hero)));
         }
         for slot in 0..u32::try_from(plan.dashboards).expect("a process has less than 2^32 sockets") {
@@ -248,6 +248,7 @@ impl Engine {
         match self.phase {
             Phase::Ramp if self.open + self.given_up >= self.connections.len() => {
                 self.phase = Phase::Ready;
+                self.tell_tick();
                 tell(&Message::Ready(Memory { before: self.memory, with_sockets: usage::resident() }));
             }
             Phase::Load { until } if now >= until => {

@@ -88,6 +88,9 @@ impl Settings {
         if rest.is_some_and(|rest| rest < processes) {
             return usage(format!("--connections must be at least {processes}, one for each process"));
         }
+        if arguments.url.iter().any(|url| url.path() != arguments.url[0].path()) {
+            return usage("the gateways of --url must all have the same path".to_owned());
+        }
         let gateways = arguments.url.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             sources: limits::sources(connections, &gateways, &arguments.source)?,
@@ -181,7 +184,7 @@ mod tests {
     use crate::arguments::Arguments;
 
     fn settings(words: &str) -> Result<(Arguments, Settings), String> {
-        let words = format!("galley-load --url http://127.0.0.1:1 {words}");
+        let words = format!("galley-load {words}");
         let arguments = Arguments::try_parse_from(words.split_whitespace()).map_err(|error| error.to_string())?;
         let settings = Settings::of(&arguments).map_err(|error| error.to_string())?;
         Ok((arguments, settings))
@@ -220,6 +223,7 @@ mod tests {
             ("--sockets 0", "--over rest"),
             ("--over rest --connections 0", "--connections"),
             ("--processes 4 --heroes 3", "one for each process"),
+            ("--url http://127.0.0.1:1,http://127.0.0.1:2/galley", "the same path"),
         ] {
             let error = settings(words).expect_err(words);
             assert!(error.contains(part), "{words}: {error}");

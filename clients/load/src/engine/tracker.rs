@@ -8,8 +8,10 @@ use super::told::State;
 use crate::measures::Counts;
 use crate::message::Done;
 
-/// Bytes for orders and sockets. At the bound the oldest order is forgotten; it counts as unchecked unless it was settled.
-const MAX_CELLS: usize = 256 << 20;
+/// Bytes for orders and their sockets. At the bound the oldest order is forgotten; it counts as unchecked unless it was settled.
+const MAX_BYTES: usize = 512 << 20;
+/// Bytes of an order besides those of its sockets, about.
+const OF_AN_ORDER: usize = 256;
 /// How many settled orders are compared with the database in the end.
 const SAMPLE: usize = 1_000;
 /// In a byte: the versions 1 to 3 that came one by one, whether the newest state is an end, and its version.
@@ -25,7 +27,7 @@ pub struct Tracker {
     /// Of the orders of this engine those that some socket has not seen end.
     pending: HashSet<i64>,
     by_age: VecDeque<i64>,
-    cells: usize,
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -63,7 +65,7 @@ impl Tracker {
     /// For heroes with so many sockets each, and so many sockets of staff.
     pub fn new(sockets: impl IntoIterator<Item = usize>, staff: usize) -> Self {
         let checked = sockets.into_iter().map(|sockets| vec![true; sockets + staff]).collect();
-        Self { checked, orders: HashMap::new(), pending: HashSet::new(), by_age: VecDeque::new(), cells: 0 }
+        Self { checked, orders: HashMap::new(), pending: HashSet::new(), by_age: VecDeque::new(), bytes: 0 }
     }
 
     /// Whether the orders of this hero are followed.
@@ -169,8 +171,8 @@ impl Tracker {
     fn order(&mut self, id: i64, hero: usize, counts: &mut Counts) -> &mut Tracked {
         let sockets = self.checked[hero].len();
         if !self.orders.contains_key(&id) {
-            self.cells += sockets;
-            while self.cells > MAX_CELLS
+            self.bytes += sockets + OF_AN_ORDER;
+            while self.bytes > MAX_BYTES
                 && let Some(oldest) = self.by_age.pop_front()
             {
                 self.forget(oldest, counts);
@@ -183,7 +185,7 @@ impl Tracker {
 
     fn forget(&mut self, id: i64, counts: &mut Counts) {
         let Some(order) = self.orders.remove(&id) else { return };
-        self.cells -= order.cells.len();
+        self.bytes -= order.cells.len() + OF_AN_ORDER;
         if self.pending.remove(&id) {
             counts.unchecked += order.cells.len() as u64;
         } else if order.due.is_some() {

@@ -65,7 +65,7 @@ fn check_page(page: &str) {
     for foreign in ["<script", "<link", "<img", "src=", "href=", "url(", "@import"] {
         assert!(!page.contains(foreign), "{foreign} in {page}");
     }
-    assert_eq!(page.matches("<svg").count(), 4, "percentiles, rates, sockets, latencies");
+    assert_eq!(page.matches("<svg").count(), 5, "percentiles, orders, frames, sockets, latencies");
     for part in ["prefers-color-scheme: dark", "Percentiles", "Open sockets", "Errors", "lost=0", "ack"] {
         assert!(page.contains(part), "{part} in {page}");
     }

@@ -1,9 +1,9 @@
 //! What this process itself costs (proc(5)).
 
-/// Resident bytes.
+/// Resident bytes of its own, without those of the program's file.
 pub fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap_or_default();
     line.trim().trim_end_matches(" kB").parse().unwrap_or(0) * 1_024
 }
 

@@ -42,27 +42,20 @@ pub fn render(report: &Report) -> String {
     add(&latencies(report));
     add(&percentiles(report));
     add("<h2>Over time</h2>\n");
-    add(&over_time(
-        report,
-        "Orders and frames",
-        "a second",
-        &[
-            ("orders accepted", |moment| Some(float(moment.acked))),
-            ("orders ended", |moment| Some(float(moment.ended))),
-            ("frames", |moment| Some(float(moment.frames))),
-        ],
-    ));
-    add(&over_time(report, "Open sockets", "at the end of each second", &[("sockets", |moment| Some(float(moment.open)))]));
-    add(&over_time(
-        report,
-        "Latency",
-        "ms",
-        &[
-            ("ack p50", |moment| moment.ack_p50_ms),
-            ("ack p99", |moment| moment.ack_p99_ms),
-            ("push p99", |moment| moment.push_p99_ms),
-        ],
-    ));
+    let orders: [Figure<'_>; 3] = [
+        ("sent", |moment, seconds| Some(float(moment.placed) / seconds)),
+        ("accepted", |moment, seconds| Some(float(moment.acked) / seconds)),
+        ("ended", |moment, seconds| Some(float(moment.ended) / seconds)),
+    ];
+    add(&over_time(report, "Orders", "a second", &orders));
+    add(&over_time(report, "Frames", "a second", &[("frames", |moment, seconds| Some(float(moment.frames) / seconds))]));
+    add(&over_time(report, "Open sockets", "at the end of each second", &[("sockets", |moment, _| Some(float(moment.open)))]));
+    let latencies: [Figure<'_>; 3] = [
+        ("ack p50", |moment, _| moment.ack_p50_ms),
+        ("ack p99", |moment, _| moment.ack_p99_ms),
+        ("push p99", |moment, _| moment.push_p99_ms),
+    ];
+    add(&over_time(report, "Latency", "ms", &latencies));
     add("<h2>Counts</h2>\n");
     add(&rows(
         ["what", "count", ""],
@@ -116,12 +109,19 @@ fn percentiles(report: &Report) -> String {
     draw("Percentiles", "ms", &lines, &marks.map(|(x, label)| (x, label.to_owned())))
 }
 
-type Figure<'a> = (&'a str, fn(&Moment) -> Option<f64>);
+/// A name, and what a moment of so many seconds says.
+type Figure<'a> = (&'a str, fn(&Moment, f64) -> Option<f64>);
 
 fn over_time(report: &Report, title: &str, unit: &str, figures: &[Figure<'_>]) -> String {
+    // An engine that is busy tells of two seconds at once.
+    let before = std::iter::once(0).chain(report.moments.iter().map(|moment| moment.second));
+    let moments: Vec<_> = report.moments.iter().zip(before).collect();
+    let value = |figure: fn(&Moment, f64) -> Option<f64>, moment: &Moment, before: u64| {
+        (float(moment.second), figure(moment, float(moment.second.saturating_sub(before).max(1))))
+    };
     let lines = figures.iter().map(|(name, figure)| Line {
         name,
-        points: report.moments.iter().map(|moment| (float(moment.second), figure(moment))).collect(),
+        points: moments.iter().map(|(moment, before)| value(*figure, moment, *before)).collect(),
     });
     let lines: Vec<_> = lines.collect();
     let step = (report.moments.len() / MARKS).max(1);

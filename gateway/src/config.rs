@@ -6,6 +6,10 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 
+use crate::BindError;
+use crate::auth::{SecretArguments, Verifier};
+use crate::http::origin::Origins;
+
 /// The settings of a gateway: flags, then environment, then defaults.
 #[derive(Args, Clone, Debug)]
 #[group(id = "gateway")]
@@ -14,7 +18,8 @@ pub struct Config {
     #[arg(long, env = "GALLEY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub listen: SocketAddr,
 
-    /// How a caller shows who it is: with `none`, the only way so far, whoever reaches the address may act as any hero
+    /// How a caller shows who it is: `none`: not at all, whoever reaches the address may act as any hero; `jwt`: with a token, which
+    /// `galley token` makes
     #[arg(long, env = "GALLEY_AUTH", value_enum, default_value_t = Auth::None, value_name = "WAY")]
     pub auth: Auth,
 
@@ -22,7 +27,11 @@ pub struct Config {
     #[arg(long, env = "GALLEY_INSECURE_NO_AUTH", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", value_name = "BOOL")]
     pub insecure_no_auth: bool,
 
-    /// Origins whose pages may open a WebSocket here besides the same origin, comma-separated, as `https://host:port`
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would replace the program's in its help")]
+    pub secret: SecretArguments,
+
+    /// Origins whose pages may speak to this gateway besides its own, comma-separated, as browsers write them: `https://host:port`
     #[arg(long, env = "GALLEY_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGINS")]
     pub allowed_origins: Vec<String>,
 
@@ -51,11 +60,44 @@ pub struct Config {
     pub drain: Duration,
 }
 
+impl Config {
+    /// Checks what can be wrong without anything else being there.
+    ///
+    /// # Errors
+    /// [`BindError::Config`].
+    pub fn check(&self) -> Result<(), BindError> {
+        self.verifier().and_then(|_| self.origins()).map(|_| ())
+    }
+
+    /// Who checks tokens; nobody where nobody is asked.
+    pub(crate) fn verifier(&self) -> Result<Option<Verifier>, BindError> {
+        match self.auth {
+            Auth::Jwt => match self.secret.read() {
+                Ok(secret) => Ok(Some(Verifier::new(&secret))),
+                Err(error) => Err(BindError::Config(format!("--auth jwt: {error}"))),
+            },
+            Auth::None if self.listen.ip().is_loopback() || self.insecure_no_auth => Ok(None),
+            Auth::None => Err(BindError::Config(format!(
+                "refusing to listen on {} without authentication: anybody who reaches it could do anything; \
+                 set GALLEY_AUTH=jwt, listen on a loopback address, or set GALLEY_INSECURE_NO_AUTH=1 if a network around it keeps others out",
+                self.listen
+            ))),
+        }
+    }
+
+    /// The origins whose pages may speak to this gateway.
+    pub(crate) fn origins(&self) -> Result<Origins, BindError> {
+        Origins::parse(&self.allowed_origins).map_err(|error| BindError::Config(format!("--allowed-origins: {error}")))
+    }
+}
+
 /// How a caller shows who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Auth {
     /// Not at all.
     None,
+    /// With a JSON Web Token.
+    Jwt,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

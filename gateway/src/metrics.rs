@@ -3,8 +3,9 @@
 //! The recorder belongs to the process: several gateways in one process share it, and the first to ask installs it. What
 //! it remembers between two scrapes is bounded by [`upkeep`], which the accept loop calls.
 
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
+use metrics::{Counter, Histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// The bounds of every histogram of seconds.
@@ -49,12 +50,33 @@ metrics! {
         "Frames sent to clients."
     describe_counter BYTES_OUT "galley_frame_bytes_out_total"
         "Bytes of frames sent to clients."
+    describe_counter REFUSALS "galley_refusals_total"
+        "Callers turned away, by cause."
     describe_counter UPDATES_HEARD "galley_updates_heard_total"
         "Updates heard on the bus."
     describe_counter UPDATES_DELIVERED "galley_updates_delivered_total"
         "Updates handed to sockets, once for each socket."
     describe_counter REPAIRS "galley_repairs_total"
         "Times that all sockets were brought up to date from the database because updates may have been lost."
+}
+
+/// Those that are told of every frame: looked up once, and not before a recorder is installed.
+macro_rules! hot {
+    ($($name:ident: $kind:ident = $macro:ident $metric:ident)*) => {
+        $(#[doc = concat!("[`", stringify!($metric), "`].")]
+        pub static $name: LazyLock<$kind> = LazyLock::new(|| {
+            install();
+            ::metrics::$macro!($metric)
+        });)*
+    };
+}
+
+hot! {
+    FRAMES_IN_COUNT: Counter = counter FRAMES_IN
+    BYTES_IN_COUNT: Counter = counter BYTES_IN
+    FRAMES_OUT_COUNT: Counter = counter FRAMES_OUT
+    BYTES_OUT_COUNT: Counter = counter BYTES_OUT
+    PUSH_LAG: Histogram = histogram PUSH_LAG_SECONDS
 }
 
 /// Installs the recorder, unless one is there: the process's own, or that of a gateway started before.

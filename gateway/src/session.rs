@@ -1,7 +1,7 @@
 //! One connected client, from its welcome to its end, by WebSocket or as a stream of events.
 //!
-//! One task each. The [`stream`] is what both have in common; a WebSocket also carries out the commands of its client. Commands of
-//! one socket are answered in their order: placements are handed in as they come and go into the same batches; any other
+//! One task each, which holds next to nothing while nothing happens. The [`stream`] is what both have in common; a WebSocket also
+//! carries out the commands of its client. Commands of one socket are answered in their order: placements are handed in as they come and go into the same batches; any other
 //! command waits for those before it.
 
 mod catch_up;
@@ -10,19 +10,24 @@ mod entrance;
 mod event_stream;
 pub mod events;
 pub mod handshake;
+pub mod proof;
 mod socket;
 mod stream;
+mod visit;
 mod welcome;
 mod wire;
 
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt as _, StreamExt as _};
+use galley_protocol::BearerToken;
 use galley_protocol::close::CloseCode;
-use galley_protocol::frame::{ClientFrame, Command, Reply, ServerFrame};
+use galley_protocol::frame::{ClientFrame, Command, CommandId, Reply, ServerFrame};
 
+use crate::auth::Who;
 use crate::state::AppState;
 use entrance::Entered;
 use socket::{Heard, Socket};
@@ -34,9 +39,63 @@ const MAX_IN_FLIGHT: usize = 128;
 /// How long a socket that must leave waits for the answers of what it was told to do; an answer that takes longer is lost.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
-struct Session {
-    state: AppState,
+/// A socket that was let in: all that is in memory for it while nothing happens.
+pub struct Connection {
     stream: Stream,
+    socket: Socket,
+    /// Whose token the socket was opened with; nobody's where nobody is asked.
+    who: Option<Who>,
+}
+
+impl Connection {
+    /// Welcomes the client. `first` is said after the welcome.
+    async fn begin(state: AppState, entered: Entered, mut socket: Socket, first: Option<String>) -> Option<Box<Self>> {
+        let who = entered.caller.claims().map(|claims| claims.who);
+        let (stream, welcome) = Stream::begin(state, entered);
+        let welcomed = async {
+            say(&mut socket, welcome).await?;
+            match first {
+                Some(first) => socket.send(first).await,
+                None => Ok(()),
+            }
+        };
+        match welcomed.await {
+            Ok(()) => Some(Box::new(Self { stream, socket, who })),
+            Err(closed) => {
+                socket.close(closed).await;
+                None
+            }
+        }
+    }
+
+    /// Serves the client until either side closes. What it takes to be busy is boxed, and gone when there is nothing to do.
+    async fn run(mut self: Box<Self>) {
+        loop {
+            let Self { stream, socket, who } = &mut *self;
+            if let Err(closed) = Box::pin(Session::new(stream, *who).serve(socket)).await {
+                return Box::pin(self.socket.close(closed)).await;
+            }
+            self.rest().await;
+        }
+    }
+
+    /// Waits for something to do.
+    async fn rest(&mut self) {
+        let (outbox, socket) = (self.stream.outbox(), &self.socket);
+        std::future::poll_fn(
+            |context| {
+                if outbox.poll_any(context).is_ready() { Poll::Ready(()) } else { socket.poll_readable(context) }
+            },
+        )
+        .await;
+    }
+}
+
+/// A client to which something happens.
+struct Session<'a> {
+    state: AppState,
+    stream: &'a mut Stream,
+    who: Option<Who>,
     answers: FuturesOrdered<BoxFuture<'static, String>>,
     /// A command that waits for those before it.
     waiting: Option<ClientFrame>,
@@ -44,39 +103,35 @@ struct Session {
     exclusive: bool,
 }
 
-/// Serves a socket until either side closes it.
-async fn run(state: AppState, entered: Entered, mut socket: Socket) {
-    let (stream, welcome) = Stream::begin(state.clone(), entered);
-    let mut session = Session { state, stream, answers: FuturesOrdered::new(), waiting: None, exclusive: false };
-    let closed = match say(&mut socket, welcome).await {
-        Ok(()) => session.serve(&mut socket).await,
-        Err(closed) => closed,
-    };
-    socket.close(closed).await;
-}
+impl<'a> Session<'a> {
+    fn new(stream: &'a mut Stream, who: Option<Who>) -> Self {
+        let state = stream.state().clone();
+        Self { state, stream, who, answers: FuturesOrdered::new(), waiting: None, exclusive: false }
+    }
 
-impl Session {
-    async fn serve(&mut self, socket: &mut Socket) -> Closed {
+    /// Serves the client until nothing is left to do, or the session is to end.
+    async fn serve(mut self, socket: &mut Socket) -> Result<(), Closed> {
         loop {
             let may_read = self.waiting.is_none() && !self.exclusive && self.answers.len() < MAX_IN_FLIGHT;
+            let may_rest = self.waiting.is_none() && self.answers.is_empty() && self.stream.may_rest() && socket.owes_nothing();
             let done = tokio::select! {
+                biased; // reading is bounded by what is in flight, telling is not
                 heard = socket.hear(), if may_read => self.take(socket, heard).await,
                 Some(answer) = self.answers.next(), if !self.answers.is_empty() => self.answer(socket, answer).await,
                 event = self.stream.next() => self.stream.say(event, socket).await,
+                () = std::future::ready(()), if may_rest => return Ok(()),
             };
             match done {
                 Ok(()) => {}
                 Err(Closed::Gone) if may_read => match socket.hear().now_or_never() {
                     // What a busy session has not read yet is a sign of life, too.
-                    Some(heard @ (Heard::Text(_) | Heard::Control)) => {
-                        if let Err(closed) = self.take(socket, heard).await {
-                            return closed;
-                        }
-                    }
-                    Some(Heard::Closed(_)) | None => return Closed::Gone,
+                    Some(heard @ (Heard::Text(_) | Heard::Control)) => self.take(socket, heard).await?,
+                    Some(Heard::Closed(_)) | None => return Err(Closed::Gone),
                 },
-                Err(Closed::With(CloseCode::Restart)) => return self.finish(socket).await,
-                Err(closed) => return closed,
+                Err(Closed::With(code @ (CloseCode::Restart | CloseCode::TokenExpired))) => {
+                    return Err(self.finish(socket, code).await);
+                }
+                Err(closed) => return Err(closed),
             }
         }
     }
@@ -130,6 +185,7 @@ impl Session {
                 let reply = Reply::Watching { watching: true, totals };
                 socket.send(ServerFrame::Reply { id: frame.id, reply }.encode()).await
             }
+            Command::Auth { token } => self.renew(socket, frame.id, &token).await,
             Command::Place(_)
             | Command::Cancel { .. }
             | Command::Delete { .. }
@@ -146,8 +202,22 @@ impl Session {
         }
     }
 
-    /// The gateway leaves: nothing more is read, but what was read is carried out and answered.
-    async fn finish(&mut self, socket: &mut Socket) -> Closed {
+    /// A new token takes the place of the one before.
+    async fn renew(&mut self, socket: &mut Socket, id: Option<CommandId>, token: &BearerToken) -> Result<(), Closed> {
+        match proof::renew(&self.state, self.who, token) {
+            Ok(claims) => {
+                self.stream.good_until(claims.expires);
+                socket.send(proof::authenticated(id, claims)).await
+            }
+            Err((problem, close)) => {
+                socket.send(ServerFrame::Error { id, problem: Box::new(problem) }.encode()).await?;
+                close.map_or(Ok(()), |code| Err(Closed::With(code)))
+            }
+        }
+    }
+
+    /// The gateway leaves, or the token has expired: nothing more is read, but what was read is carried out and answered.
+    async fn finish(&mut self, socket: &mut Socket, code: CloseCode) -> Closed {
         let answered = tokio::time::timeout(LAST_ANSWERS, async {
             while let Some(answer) = self.answers.next().await {
                 self.answer(socket, answer).await?;
@@ -156,7 +226,7 @@ impl Session {
         });
         match answered.await {
             Ok(Err(closed)) => closed,
-            Ok(Ok(())) | Err(_) => Closed::With(CloseCode::Restart),
+            Ok(Ok(())) | Err(_) => Closed::With(code),
         }
     }
 }

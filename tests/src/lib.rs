@@ -28,6 +28,7 @@ pub mod redis_server;
 pub mod socket;
 pub mod stack;
 pub mod terminal;
+pub mod token;
 pub mod traffic;
 pub mod truth;
 pub mod wire;

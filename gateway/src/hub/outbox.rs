@@ -6,13 +6,15 @@
 //! however many orders change.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use galley_protocol::{ResumeCursor, Update};
-use tokio::sync::Notify;
 
+use crate::auth::LEEWAY;
 use crate::metrics;
 
 /// What a session is to do next.
@@ -28,19 +30,29 @@ pub enum Out {
     Leave(Duration),
     /// The peer is gone.
     Abandon,
+    /// Say that the token expires, and when.
+    Expiring,
+    /// Close: the token has expired.
+    Expired,
 }
 
 /// What one socket is to be told.
 #[derive(Debug)]
 pub struct Outbox {
     waiting: Mutex<Waiting>,
-    wake: Notify,
     bound: usize,
     born: Instant,
     heard_ms: AtomicU64,
     /// Whether a ping is wanted or was sent, and nothing was heard since.
     doubted: AtomicBool,
+    /// When the peer's token expires, in seconds since the epoch.
+    expires: AtomicU64,
 }
+
+/// How long before its end the expiry of a token is announced.
+const ANNOUNCED: Duration = Duration::from_mins(1);
+/// The expiry of a peer that needs no token.
+const NEVER: u64 = u64::MAX;
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -54,6 +66,12 @@ struct Waiting {
     asked: Option<Instant>,
     leave: Option<Duration>,
     abandon: bool,
+    expiring: bool,
+    /// Whether the end of the token was announced.
+    announced: bool,
+    expired: bool,
+    /// The session, while it waits.
+    session: Option<Waker>,
 }
 
 impl Outbox {
@@ -62,33 +80,31 @@ impl Outbox {
     pub fn new(bound: usize) -> Self {
         Self {
             waiting: Mutex::default(),
-            wake: Notify::new(),
             bound,
             born: Instant::now(),
             heard_ms: AtomicU64::new(0),
             doubted: AtomicBool::new(false),
+            expires: AtomicU64::new(NEVER),
         }
     }
 
     /// Adds an update; at the bound all that waits is dropped for a later resync.
     pub fn push(&self, update: &Update) {
-        {
-            let mut waiting = self.lock();
-            if waiting.behind.is_some() {
-                return;
-            }
-            if waiting.bytes + update.frame.len() > self.bound {
-                // An update that waits unsent and the one that comes now are both missing: the older one's moment counts.
-                waiting.behind = Some(waiting.updates.front().unwrap_or(update).cursor);
-                waiting.updates = VecDeque::new();
-                waiting.bytes = 0;
-                ::metrics::counter!(metrics::SOCKETS_BEHIND).increment(1);
-            } else {
-                waiting.bytes += update.frame.len();
-                waiting.updates.push_back(update.clone());
-            }
+        let mut waiting = self.lock();
+        if waiting.behind.is_some() {
+            return;
         }
-        self.wake.notify_one();
+        if waiting.bytes + update.frame.len() > self.bound {
+            // An update that waits unsent and the one that comes now are both missing: the older one's moment counts.
+            waiting.behind = Some(waiting.updates.front().unwrap_or(update).cursor);
+            waiting.updates = VecDeque::new();
+            waiting.bytes = 0;
+            ::metrics::counter!(metrics::SOCKETS_BEHIND).increment(1);
+        } else {
+            waiting.bytes += update.frame.len();
+            waiting.updates.push_back(update.clone());
+        }
+        wake(waiting);
     }
 
     /// What the welcome told: a repair never goes back behind it.
@@ -98,24 +114,23 @@ impl Outbox {
 
     /// Updates may be missing since `since`, or since the welcome.
     pub fn fall_behind(&self, since: Option<ResumeCursor>) {
-        {
-            let mut waiting = self.lock();
-            let Some(known) = waiting.known else { return };
-            let since = since.filter(|since| since.time > known.time).unwrap_or(known);
-            waiting.behind = match waiting.behind {
-                Some(before) if before.time <= since.time => Some(before),
-                Some(_) | None => Some(since),
-            };
-            waiting.updates = VecDeque::new();
-            waiting.bytes = 0;
-        }
-        self.wake.notify_one();
+        let mut waiting = self.lock();
+        let Some(known) = waiting.known else { return };
+        let since = since.filter(|since| since.time > known.time).unwrap_or(known);
+        waiting.behind = match waiting.behind {
+            Some(before) if before.time <= since.time => Some(before),
+            Some(_) | None => Some(since),
+        };
+        waiting.updates = VecDeque::new();
+        waiting.bytes = 0;
+        wake(waiting);
     }
 
     /// The gateway leaves: the close shall come after this time.
     pub fn leave(&self, after: Duration) {
-        self.lock().leave = Some(after);
-        self.wake.notify_one();
+        let mut waiting = self.lock();
+        waiting.leave = Some(after);
+        wake(waiting);
     }
 
     /// The peer has shown that it lives.
@@ -133,58 +148,76 @@ impl Outbox {
         if silent < interval {
             return;
         }
-        {
-            let mut waiting = self.lock();
-            match waiting.asked {
-                // Until the session comes to it, the peer has not been asked.
-                None if waiting.ping => return,
-                None => waiting.ping = true,
-                Some(asked) if asked.elapsed() >= timeout => waiting.abandon = true,
-                Some(_) => return,
-            }
+        let mut waiting = self.lock();
+        match waiting.asked {
+            // Until the session comes to it, the peer has not been asked.
+            None if waiting.ping => return,
+            None => waiting.ping = true,
+            Some(asked) if asked.elapsed() >= timeout => waiting.abandon = true,
+            Some(_) => return,
         }
         self.doubted.store(true, Ordering::Relaxed);
-        self.wake.notify_one();
+        wake(waiting);
     }
 
-    /// Waits for something to do. Safe to drop while it waits.
+    /// The peer's token is good until then, in seconds since the epoch. A later token takes the place of the one before.
+    pub fn good_until(&self, expires: u64) {
+        let mut waiting = self.lock();
+        self.expires.store(expires, Ordering::Relaxed);
+        (waiting.expiring, waiting.announced, waiting.expired) = (false, false, false);
+    }
+
+    /// Announces the end of the peer's token a minute ahead, and closes when it is there.
+    pub fn expire(&self, now: u64) {
+        if self.token_left(now) > ANNOUNCED {
+            return;
+        }
+        let mut waiting = self.lock();
+        // Again, because a new token may have come meanwhile.
+        match self.token_left(now) {
+            Duration::ZERO => waiting.expired = true,
+            left if left > ANNOUNCED || waiting.announced => return,
+            _ => (waiting.expiring, waiting.announced) = (true, true),
+        }
+        wake(waiting);
+    }
+
+    /// How long the peer's token is still good.
+    pub fn token_left(&self, now: u64) -> Duration {
+        Duration::from_secs(self.expires.load(Ordering::Relaxed).saturating_add(LEEWAY).saturating_sub(now))
+    }
+
+    /// Waits for something to do. Only one may wait. Safe to drop while it waits.
     pub async fn next(&self) -> Out {
-        self.first(Self::try_next).await
+        poll_fn(|context| self.poll(context, Waiting::next)).await
     }
 
     /// The same of what must not wait for a resync to end: everything but frames, and another resync. A frame between two pages
     /// would carry a cursor with which a client could miss the pages that it has not got yet.
     pub async fn next_urgent(&self) -> Out {
-        self.first(|outbox| outbox.lock().urgent()).await
+        poll_fn(|context| self.poll(context, Waiting::urgent)).await
+    }
+
+    /// Ready when there is something to do, which is left where it is.
+    pub fn poll_any(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.poll(context, |waiting| waiting.is_any().then_some(()))
     }
 
     /// Takes what is to be done next, if anything.
     pub fn try_next(&self) -> Option<Out> {
-        let mut waiting = self.lock();
-        if let Some(urgent) = waiting.urgent() {
-            return Some(urgent);
-        }
-        // Cleared before the database is read: what is pushed from now on waits behind the resync.
-        if let Some(since) = waiting.behind.take() {
-            return Some(Out::Resync(since));
-        }
-        let update = waiting.updates.pop_front()?;
-        waiting.bytes -= update.frame.len();
-        if waiting.updates.is_empty() {
-            // A burst's memory is not kept for the idle time after it.
-            waiting.updates = VecDeque::new();
-        }
-        Some(Out::Frame(update))
+        self.lock().next()
     }
 
-    async fn first(&self, take: impl Fn(&Self) -> Option<Out>) -> Out {
-        loop {
-            let woken = self.wake.notified();
-            if let Some(out) = take(self) {
-                return out;
-            }
-            woken.await;
+    fn poll<T>(&self, context: &mut Context<'_>, take: impl FnOnce(&mut Waiting) -> Option<T>) -> Poll<T> {
+        let mut waiting = self.lock();
+        if let Some(taken) = take(&mut waiting) {
+            return Poll::Ready(taken);
         }
+        match &mut waiting.session {
+            Some(session) => session.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        Poll::Pending
     }
 
     fn age_ms(&self) -> u64 {
@@ -196,13 +229,49 @@ impl Outbox {
     }
 }
 
+/// Wakes the session, after the lock is given back.
+fn wake(mut waiting: MutexGuard<'_, Waiting>) {
+    let session = waiting.session.take();
+    drop(waiting);
+    if let Some(session) = session {
+        session.wake();
+    }
+}
+
 impl Waiting {
+    fn next(&mut self) -> Option<Out> {
+        if let Some(urgent) = self.urgent() {
+            return Some(urgent);
+        }
+        // Cleared before the database is read: what is pushed from now on waits behind the resync.
+        if let Some(since) = self.behind.take() {
+            return Some(Out::Resync(since));
+        }
+        let update = self.updates.pop_front()?;
+        self.bytes -= update.frame.len();
+        if self.updates.is_empty() {
+            // A burst's memory is not kept for the idle time after it.
+            self.updates = VecDeque::new();
+        }
+        Some(Out::Frame(update))
+    }
+
+    fn is_any(&self) -> bool {
+        self.abandon || self.leave.is_some() || self.ping || self.behind.is_some() || !self.updates.is_empty()
+    }
+
     fn urgent(&mut self) -> Option<Out> {
         if self.abandon {
             return Some(Out::Abandon);
         }
+        if self.expired {
+            return Some(Out::Expired);
+        }
         if let Some(after) = self.leave.take() {
             return Some(Out::Leave(after));
+        }
+        if std::mem::take(&mut self.expiring) {
+            return Some(Out::Expiring);
         }
         std::mem::take(&mut self.ping).then(|| {
             self.asked = Some(Instant::now());
@@ -218,7 +287,7 @@ mod tests {
     use futures_util::FutureExt as _;
     use galley_protocol::{HeroId, MealId, Order, OrderId, ResumeCursor, Status, Timestamp, Update, Version};
 
-    use super::{Out, Outbox};
+    use super::{LEEWAY, Out, Outbox};
 
     fn update(id: i64, millis: i64) -> Update {
         let order = Order {
@@ -289,6 +358,29 @@ mod tests {
         outbox.fall_behind(None);
         assert!(outbox.next_urgent().now_or_never().is_none());
         assert_eq!(outbox.next().await, Out::Resync(cursor(1)));
+    }
+
+    #[test]
+    fn the_end_of_a_token_is_announced_once_and_then_comes_unless_there_is_a_new_one() {
+        let outbox = Outbox::new(10);
+        outbox.expire(u64::MAX / 2);
+        assert_eq!(outbox.try_next(), None, "who needs no token keeps it");
+        let end = 1_000 + LEEWAY;
+        outbox.good_until(1_000);
+        outbox.expire(end - 61);
+        assert_eq!(outbox.try_next(), None);
+        for _ in 0..2 {
+            outbox.expire(end - 60);
+        }
+        assert_eq!((outbox.try_next(), outbox.token_left(end - 60)), (Some(Out::Expiring), Duration::from_mins(1)));
+        assert_eq!(outbox.try_next(), None);
+        outbox.good_until(2_000);
+        outbox.expire(end);
+        assert_eq!(outbox.try_next(), None);
+        outbox.expire(end + 999);
+        assert_eq!(outbox.try_next(), Some(Out::Expiring));
+        outbox.expire(end + 1_000);
+        assert_eq!(outbox.try_next(), Some(Out::Expired));
     }
 
     #[test]

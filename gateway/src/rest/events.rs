@@ -11,6 +11,7 @@ use utoipa::IntoParams;
 use super::id::Id;
 use super::params::{FromPairs, Pairs, Params};
 use super::problems::{OfListening, OfWatching};
+use crate::auth::Caller;
 use crate::http::{Cut, Refusal};
 use crate::session::events::{Subject, open};
 use crate::state::AppState;
@@ -89,12 +90,13 @@ impl FromPairs for WatchParams {
 )]
 pub async fn of_hero(
     State(state): State<AppState>,
+    caller: Caller,
     Id(id): Id<HeroId>,
     Params(ResumeParams { cursor }): Params<ResumeParams>,
     LastEventId(last): LastEventId,
     Extension(Cut(cut)): Extension<Cut>,
 ) -> Result<Response, Refusal> {
-    Ok(open(state, Subject::Hero(id, last.or(cursor)), cut).await?)
+    Ok(open(state, caller, Subject::Hero(id, last.or(cursor)), cut).await?)
 }
 
 /// Listen to the orders of every hero
@@ -107,9 +109,10 @@ pub async fn of_hero(
 )]
 pub async fn of_all(
     State(state): State<AppState>,
+    caller: Caller,
     Params(WatchParams { status, hero_id, max_rate }): Params<WatchParams>,
     Extension(Cut(cut)): Extension<Cut>,
 ) -> Result<Response, Refusal> {
     let watch = Watch { status, hero_id, ..Watch::all(max_rate) };
-    Ok(open(state, Subject::All(watch), cut).await?)
+    Ok(open(state, caller, Subject::All(watch), cut).await?)
 }

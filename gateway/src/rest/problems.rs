@@ -12,7 +12,8 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response};
 
 /// What can go wrong with any request.
-const ALWAYS: [ProblemType; 3] = [ProblemType::InvalidParameter, ProblemType::Internal, ProblemType::Unavailable];
+const ALWAYS: [ProblemType; 4] =
+    [ProblemType::InvalidParameter, ProblemType::Forbidden, ProblemType::Internal, ProblemType::Unavailable];
 
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident: $($kind:ident)*;)*) => {$(
@@ -62,10 +63,19 @@ problems! {
     OfEnding: OrderNotFound VersionMismatch Overloaded MalformedJson BodyTooLarge UnsupportedMediaType ValidationFailed;
 }
 
+/// What can go wrong with a request that needs a token, besides what it says itself.
+pub fn of_guarded() -> BTreeMap<String, RefOr<Response>> {
+    by_status(&[ProblemType::Unauthorized, ProblemType::Forbidden])
+}
+
 /// One response per status, with an example per type.
 fn responses(kinds: &[ProblemType]) -> BTreeMap<String, RefOr<Response>> {
+    by_status(&[&ALWAYS, kinds].concat())
+}
+
+fn by_status(kinds: &[ProblemType]) -> BTreeMap<String, RefOr<Response>> {
     let mut by_status = BTreeMap::<u16, Vec<ProblemType>>::new();
-    for kind in ALWAYS.iter().chain(kinds) {
+    for kind in kinds {
         by_status.entry(kind.status()).or_default().push(*kind);
     }
     by_status.into_iter().map(|(status, kinds)| (status.to_string(), response(&kinds).into())).collect()

@@ -1,45 +1,57 @@
-//! The wire of one session: `tokio-tungstenite` on the upgraded connection, with small buffers, and a bound on how long a
-//! write may make no progress.
+//! The wire of one session: WebSocket frames (RFC 6455) on the upgraded connection.
+//!
+//! Memory first: a socket that is idle owns its connection and a few words, no buffer. What comes in is held from its first byte
+//! until it is whole, what goes out until the kernel has taken it. A write may take as long as it makes progress.
+
+mod decoder;
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
+use bytes::{Buf as _, BufMut as _, BytesMut};
 use galley_protocol::close::CloseCode;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WireCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+use tokio_util::io::poll_read_buf;
 
 use super::wire::{Closed, Frame, STALLED, Wire, count_frame};
 use crate::hub::Outbox;
 use crate::metrics;
+use decoder::{Decoder, Message, Violation};
 
 /// How long the closing handshake may take (RFC 6455 section 7.1.1).
 const CLOSING: Duration = Duration::from_secs(2);
-/// tungstenite fills its read buffer with zeros at each read and keeps it: small is cheap.
-const READ_BUFFER: usize = 1_024;
-/// Frames gathered before a write.
-const WRITE_BUFFER: usize = 8 * 1_024;
+/// Bytes read at once.
+const READ: usize = 4 * 1_024;
+/// Bytes gathered before a write.
+const GATHERED: usize = 16 * 1_024;
 
 /// The wire of one session.
 #[derive(Debug)]
-pub struct Socket(WebSocketStream<Counted>);
+pub struct Socket {
+    stream: TcpStream,
+    decoder: Decoder,
+    /// Frames, or the rest of them, that the kernel has not taken: those gathered, one more, and the pongs of one read.
+    unsent: BytesMut,
+    /// The kernel took no more the last time.
+    full: bool,
+    /// Told when the peer shows that it lives by taking bytes.
+    outbox: Arc<Outbox>,
+}
 
 /// What came from the peer.
 #[derive(Debug)]
 pub enum Heard {
     /// A message.
-    Text(Utf8Bytes),
+    Text(String),
     /// A ping or pong.
     Control,
     /// The end.
@@ -48,33 +60,57 @@ pub enum Heard {
 
 impl Socket {
     /// Takes an upgraded connection over, and tells `outbox` when the peer shows that it lives by taking bytes.
-    pub async fn new(upgraded: Upgraded, max_message: usize, outbox: Arc<Outbox>) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER)
-            .write_buffer_size(WRITE_BUFFER)
-            .max_write_buffer_size(usize::MAX) // one frame at a time goes in, and waits for its predecessors
-            .max_message_size(Some(max_message))
-            .max_frame_size(Some(max_message));
+    pub fn new(upgraded: Upgraded, max_message: usize, outbox: Arc<Outbox>) -> Self {
         let parts = upgraded.downcast::<TokioIo<TcpStream>>().expect("the accept loop does not wrap the stream");
         let stream = parts.io.into_inner();
         trust_to_progress(&stream);
-        let counted = Counted { stream, written: 0, full: false, outbox };
-        Self(WebSocketStream::from_partially_read(counted, parts.read_buf.into(), Role::Server, Some(config)).await)
+        let decoder = Decoder::new(parts.read_buf.into(), max_message);
+        Self { stream, decoder, unsent: BytesMut::new(), full: false, outbox }
     }
 
-    /// Waits for the peer. Safe to drop while it waits.
+    /// Whether the kernel has taken everything.
+    pub fn owes_nothing(&self) -> bool {
+        self.unsent.is_empty()
+    }
+
+    /// Ready when the peer has sent something, or is gone.
+    pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.stream.poll_read_ready(context).map(|_| ())
+    }
+
+    /// Waits for the peer. What is owed to it goes out first: who takes no pong is not read. Safe to drop while it waits.
     pub async fn hear(&mut self) -> Heard {
-        match self.0.next().await {
-            Some(Ok(Message::Text(text))) => {
-                ::metrics::counter!(metrics::FRAMES_IN).increment(1);
-                ::metrics::counter!(metrics::BYTES_IN).increment(text.len() as u64);
-                Heard::Text(text)
+        loop {
+            if let Err(closed) = self.flush().await {
+                return Heard::Closed(closed);
             }
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Heard::Control,
-            Some(Ok(Message::Close(_))) => Heard::Closed(Closed::ByPeer),
-            Some(Ok(Message::Binary(_) | Message::Frame(_))) => Heard::Closed(Closed::With(CloseCode::BadProtocol)),
-            Some(Err(error)) => Heard::Closed(closed(&error)),
-            None => Heard::Closed(Closed::Gone),
+            match self.decoder.decode() {
+                Ok(Some(Message::Text(text))) => {
+                    metrics::FRAMES_IN_COUNT.increment(1);
+                    metrics::BYTES_IN_COUNT.increment(text.len() as u64);
+                    return Heard::Text(text);
+                }
+                Ok(Some(Message::Ping(payload))) => {
+                    self.gather(OpCode::Control(Control::Pong), &payload);
+                    return Heard::Control;
+                }
+                Ok(Some(Message::Pong)) => return Heard::Control,
+                Ok(Some(Message::Close(code))) => {
+                    // Its code goes back as it came (section 5.5.1).
+                    self.gather(
+                        OpCode::Control(Control::Close),
+                        code.map(u16::to_be_bytes).as_ref().map_or(&[], |code| &code[..]),
+                    );
+                    return Heard::Closed(Closed::ByPeer);
+                }
+                Ok(None) => {}
+                Err(Violation::Protocol) => return Heard::Closed(Closed::With(CloseCode::BadProtocol)),
+                Err(Violation::TooBig) => return Heard::Closed(Closed::With(CloseCode::TooBig)),
+            }
+            match std::future::poll_fn(|context| self.poll_read(context)).await {
+                Ok(0) | Err(_) => return Heard::Closed(Closed::Gone),
+                Ok(_) => {}
+            }
         }
     }
 
@@ -86,70 +122,120 @@ impl Socket {
 
     /// Gathers an answer for the next flush.
     pub async fn feed(&mut self, answer: String) -> Result<(), Closed> {
-        self.put_message(Message::text(answer)).await
+        self.put_text(answer.as_bytes()).await
     }
 
     /// Ends the session: tells the peer, when there is one, and waits a little for its answer.
     pub async fn close(mut self, why: Closed) {
         why.count();
-        let goodbye = match why {
-            Closed::Gone => return,
-            Closed::ByPeer => None,
-            Closed::With(code) => Some(CloseFrame { code: WireCode::from(code.code()), reason: code.reason().into() }),
+        let farewell = async {
+            match why {
+                Closed::Gone => return Ok(()),
+                // The answer to the peer's close waits here already.
+                Closed::ByPeer => self.flush().await?,
+                Closed::With(code) => {
+                    let goodbye = [&code.code().to_be_bytes()[..], code.reason().as_bytes()].concat();
+                    self.gather(OpCode::Control(Control::Close), &goodbye);
+                    self.flush().await?;
+                    while !matches!(self.hear().await, Heard::Closed(_)) {}
+                }
+            }
+            self.drain().await.map_err(|_| Closed::Gone)
         };
         // Whatever happens, the connection is dropped afterwards.
-        let _ = tokio::time::timeout(CLOSING, async {
-            match goodbye {
-                Some(goodbye) => self.0.close(Some(goodbye)).await?,
-                // The answer to the peer's close is there already, and nothing can be sent after it.
-                None => self.0.flush().await?,
-            }
-            while self.0.next().await.transpose()?.is_some() {}
-            Ok::<(), Error>(())
-        })
-        .await;
+        let _ = timeout(CLOSING, farewell).await;
     }
 
-    async fn put_message(&mut self, message: Message) -> Result<(), Closed> {
+    /// Takes what still comes: a connection that is dropped with bytes unread is reset, and the peer may lose our last frame.
+    async fn drain(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await?;
         loop {
-            let before = self.0.get_ref().written;
-            let ready = std::future::poll_fn(|context| Pin::new(&mut self.0).poll_ready_unpin(context));
-            match tokio::time::timeout(STALLED, ready).await {
-                Ok(ready) => {
-                    ready.map_err(|error| closed(&error))?;
-                    break;
-                }
-                Err(_) if self.0.get_ref().written > before => {}
-                Err(_) => return Err(Closed::With(CloseCode::TryLater)),
+            self.decoder = Decoder::new(BytesMut::new(), 0);
+            if std::future::poll_fn(|context| self.poll_read(context)).await? == 0 {
+                return Ok(());
             }
         }
-        count_frame(message.len());
-        self.0.start_send_unpin(message).map_err(|error| closed(&error))
+    }
+
+    /// Reads what has come. Holds no memory while nothing has.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        ready!(self.stream.poll_read_ready(context))?;
+        let read = poll_read_buf(Pin::new(&mut self.stream), context, self.decoder.room(READ));
+        self.decoder.tidy();
+        read
+    }
+
+    async fn put_text(&mut self, text: &[u8]) -> Result<(), Closed> {
+        if self.unsent.len() >= GATHERED {
+            self.flush().await?;
+        }
+        count_frame(text.len());
+        self.gather(OpCode::Data(Data::Text), text);
+        Ok(())
+    }
+
+    fn gather(&mut self, opcode: OpCode, payload: &[u8]) {
+        let header = FrameHeader { opcode, ..FrameHeader::default() };
+        let length = payload.len() as u64;
+        self.unsent.reserve(header.len(length) + payload.len());
+        header.format(length, &mut (&mut self.unsent).writer()).expect("writing to memory does not fail");
+        self.unsent.put_slice(payload);
+    }
+
+    /// Hands to the kernel what it takes; tells whether that was all.
+    fn write(&mut self) -> Result<bool, Closed> {
+        while !self.unsent.is_empty() {
+            match self.stream.try_write(&self.unsent) {
+                Ok(0) => return Err(Closed::Gone),
+                Ok(written) => self.unsent.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.full = true;
+                    return Ok(false);
+                }
+                Err(_) => return Err(Closed::Gone),
+            }
+            if std::mem::take(&mut self.full) {
+                // There is room again, because the peer has taken something. Its pong may be far behind: so is our ping.
+                self.outbox.heard();
+            }
+        }
+        // A burst's memory is not kept for the idle time after it.
+        self.unsent = BytesMut::new();
+        Ok(true)
+    }
+
+    async fn write_slowly(&mut self) -> Result<(), Closed> {
+        let mut deadline = Instant::now() + STALLED;
+        loop {
+            let before = self.unsent.len();
+            let writable = timeout_at(deadline, self.stream.writable()).await.map_err(|_| Closed::With(CloseCode::TryLater))?;
+            writable.map_err(|_| Closed::Gone)?;
+            if self.write()? {
+                return Ok(());
+            }
+            if self.unsent.len() < before {
+                deadline = Instant::now() + STALLED;
+            }
+        }
     }
 }
 
 impl Wire for Socket {
     async fn put(&mut self, frame: Frame) -> Result<(), Closed> {
-        match Utf8Bytes::try_from(frame.text) {
-            Ok(text) => self.put_message(Message::Text(text)).await,
-            // Frames come from our own encoder, through a bus that refuses what is not UTF-8.
-            Err(_) => Ok(()),
-        }
+        self.put_text(&frame.text).await
     }
 
+    /// Safe to drop while it waits: the next one goes on.
     async fn flush(&mut self) -> Result<(), Closed> {
-        loop {
-            let before = self.0.get_ref().written;
-            match tokio::time::timeout(STALLED, self.0.flush()).await {
-                Ok(flushed) => return flushed.map_err(|error| closed(&error)),
-                Err(_) if self.0.get_ref().written > before => {}
-                Err(_) => return Err(Closed::With(CloseCode::TryLater)),
-            }
+        if self.write()? {
+            return Ok(());
         }
+        // Boxed, for it is rare: sessions that need not wait hold no timer.
+        Box::pin(self.write_slowly()).await
     }
 
     async fn ping(&mut self) -> Result<(), Closed> {
-        self.put_message(Message::Ping(Bytes::new())).await?;
+        self.gather(OpCode::Control(Control::Ping), b"");
         self.flush().await
     }
 }
@@ -161,61 +247,5 @@ fn trust_to_progress(stream: &TcpStream) {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, 0) {
         tracing::debug!(%error, "a client left while it was taken over");
-    }
-}
-
-fn closed(error: &Error) -> Closed {
-    match error {
-        Error::Capacity(CapacityError::MessageTooLong { .. }) => Closed::With(CloseCode::TooBig),
-        Error::Protocol(_) | Error::Utf8(_) | Error::Capacity(_) => Closed::With(CloseCode::BadProtocol),
-        Error::ConnectionClosed
-        | Error::AlreadyClosed
-        | Error::Io(_)
-        | Error::WriteBufferFull(_)
-        | Error::AttackAttempt
-        | Error::Tls(_)
-        | Error::Url(_)
-        | Error::Http(_)
-        | Error::HttpFormat(_) => Closed::Gone,
-    }
-}
-
-/// A connection that counts the bytes it has taken.
-#[derive(Debug)]
-struct Counted {
-    stream: TcpStream,
-    written: u64,
-    /// The kernel took no more the last time.
-    full: bool,
-    outbox: Arc<Outbox>,
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(context, buffer) else {
-            self.full = true;
-            return Poll::Pending;
-        };
-        let written = written?;
-        self.written += written as u64;
-        if std::mem::take(&mut self.full) {
-            // There is room again, because the peer has taken something. Its pong may be far behind: so is our ping.
-            self.outbox.heard();
-        }
-        Poll::Ready(Ok(written))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

@@ -16,8 +16,9 @@ use super::catch_up::{CatchUp, Page};
 use super::entrance::{Entered, Role};
 use super::welcome::welcome;
 use super::wire::{Closed, Frame, Wire, say};
+use crate::auth;
 use crate::feed::Watcher;
-use crate::hub::{Out, Place};
+use crate::hub::{Out, Outbox, Place};
 use crate::metrics;
 use crate::state::AppState;
 
@@ -50,7 +51,7 @@ pub enum Event {
 
 impl Stream {
     /// The stream of a client that came in, and its first frame.
-    pub fn begin(state: AppState, Entered { place, role, token }: Entered) -> (Self, Frame) {
+    pub fn begin(state: AppState, Entered { place, role, caller: _, token }: Entered) -> (Self, Frame) {
         if let Role::Hero(snapshot) = &role {
             let verdict = match snapshot.resume {
                 Resume::Fresh => "fresh",
@@ -69,9 +70,29 @@ impl Stream {
         (stream, welcome(&role))
     }
 
+    /// What every handler is given.
+    pub fn state(&self) -> &AppState {
+        &self.state
+    }
+
+    /// Whether only the outbox can have something to say: nothing else is under way.
+    pub fn may_rest(&self) -> bool {
+        self.catch_up.is_none() && self.watcher.is_none() && self.leaving.is_none()
+    }
+
+    /// What it is to say.
+    pub fn outbox(&self) -> &Outbox {
+        self.place.outbox()
+    }
+
     /// Whose stream this is; nobody's when it is staff's.
     pub fn hero_id(&self) -> Option<HeroId> {
         self.hero_id
+    }
+
+    /// The client's token is good until then.
+    pub fn good_until(&self, expires: u64) {
+        self.place.outbox().good_until(expires);
     }
 
     /// The peer lives.
@@ -122,7 +143,7 @@ impl Stream {
         }
         wire.flush().await?;
         if let Some(oldest) = oldest {
-            ::metrics::histogram!(metrics::PUSH_LAG_SECONDS).record(seconds_since(oldest));
+            metrics::PUSH_LAG.record(seconds_since(oldest));
         }
         match next {
             Some(other) => self.obey(other, wire).await,
@@ -145,6 +166,12 @@ impl Stream {
                 say(wire, Frame { retry: Some(after), ..reconnect }).await
             }
             Out::Abandon => Err(Closed::Gone),
+            Out::Expiring => {
+                let left = self.place.outbox().token_left(auth::now());
+                let after_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+                say(wire, Frame::from(&ServerFrame::Expiring { after_ms })).await
+            }
+            Out::Expired => Err(Closed::With(CloseCode::TokenExpired)),
         }
     }
 

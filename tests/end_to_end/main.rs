@@ -32,6 +32,7 @@ mod idempotency;
 mod leaving_many;
 mod life;
 mod limits;
+mod load;
 mod many;
 mod openapi;
 mod origins;

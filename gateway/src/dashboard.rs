@@ -11,10 +11,10 @@ use crate::http::Refusal;
 
 /// What a page may load and where it may connect to: this service and nothing else.
 const POLICY: &str =
-    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 #[derive(RustEmbed)]
-#[folder = "../clients/dashboard"]
+#[folder = "../clients/dashboard/dist"]
 struct Files;
 
 /// `GET /` and the files it needs.

@@ -16,8 +16,8 @@ const EXPIRY_STEP: Duration = Duration::from_secs(1);
 /// Asks silent peers for life after `interval`, and gives up those that stay silent for `timeout` more, until `stop`. Where
 /// tokens expire, it looks after that as well.
 pub async fn beat(hub: Hub, interval: Duration, timeout: Duration, tokens_expire: bool, stop: CancellationToken) {
-    let step = (interval / STEPS).max(Duration::from_millis(10));
-    let mut steps = tokio::time::interval(if tokens_expire { step.min(EXPIRY_STEP) } else { step });
+    let period = (interval / STEPS).max(Duration::from_millis(10));
+    let mut steps = tokio::time::interval(if tokens_expire { period.min(EXPIRY_STEP) } else { period });
     steps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     stop.run_until_cancelled(async {
         loop {

@@ -56,13 +56,11 @@ impl Refusals {
     fn is_news(&self, cause: Cause, second: u64) -> Option<u64> {
         let told = &self.causes[cause.index()];
         let due = |next: u64| (next <= second).then_some(second + 1);
-        match told.next.try_update(Ordering::Relaxed, Ordering::Relaxed, due) {
-            Ok(_) => Some(told.silent.swap(0, Ordering::Relaxed)),
-            Err(_) => {
-                told.silent.fetch_add(1, Ordering::Relaxed);
-                None
-            }
+        if told.next.try_update(Ordering::Relaxed, Ordering::Relaxed, due).is_ok() {
+            return Some(told.silent.swap(0, Ordering::Relaxed));
         }
+        told.silent.fetch_add(1, Ordering::Relaxed);
+        None
     }
 }
 

@@ -38,6 +38,9 @@ async fn the_order_of_another_hero_is_answered_like_an_unknown_one(stack: StackB
     assert_eq!(text(&client.order(ended).await, "status"), "CANCELLED");
 }
 
+/// Asks for something of an order or a hero, and maybe of a meal.
+type Ask = fn(&Client, i64, i64) -> Call;
+
 /// An answer without what differs from one to the next, nor the id that was asked for.
 async fn told(call: Call, id: i64) -> String {
     let answer = call.await;
@@ -58,7 +61,6 @@ async fn with_a_token_another_hero_is_answered_like_an_unknown_one_everywhere(st
     staff.until_status(active, "IN_PROGRESS").await;
     let before = [staff.order(active).await, staff.order(ended).await];
     let unknown = 7_654_321;
-    type Ask = fn(&Client, i64, i64) -> Call;
     let of_orders: [Ask; 7] = [
         |client, order, _| client.get(&format!("/orders/{order}")),
         |client, order, _| client.cancel(order),

@@ -1,5 +1,6 @@
 //! What logs, metrics, errors and help tell, and what they must not.
 
+use std::fmt::Write as _;
 use std::time::Instant;
 
 use galley_tests::command_line::run;
@@ -36,7 +37,7 @@ async fn no_secret_is_told_anywhere() {
             ["/orders", "/heroes", "/nothing", &format!("/orders?token={token}"), &format!("/heroes/{hero}/events?token={token}")]
         {
             let answer = client.get(path).await;
-            said += &format!("{:?} {}\n", answer.headers, answer.text);
+            writeln!(said, "{:?} {}", answer.headers, answer.text).expect("writing to memory does not fail");
         }
         let mut socket = Socket::knock(Client::new(staff.base()).handshake("")).await.expect("an open socket");
         socket.say(&json!({"type": "auth", "token": token}).to_string()).await;

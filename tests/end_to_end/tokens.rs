@@ -111,12 +111,11 @@ async fn a_token_stands_where_it_belongs_and_nowhere_else(stack: StackBuilder) {
     for name in ["token", "access_token", "bearer", "authorization"] {
         for path in ["/orders".to_owned(), format!("/heroes/{hero}/events"), "/ws".to_owned()] {
             let query = format!("{path}?{name}={token}");
-            let (status, problem) = match path.as_str() {
-                "/ws" => nobody.refused(&format!("?{name}={token}")).await,
-                _ => {
-                    let answer = nobody.get(&query).await;
-                    (answer.status, answer.json())
-                }
+            let (status, problem) = if path == "/ws" {
+                nobody.refused(&format!("?{name}={token}")).await
+            } else {
+                let answer = nobody.get(&query).await;
+                (answer.status, answer.json())
             };
             assert!(status == 400 || status == 401, "{query}: {status}");
             assert!(!problem.to_string().contains(&token), "{problem}");
@@ -177,6 +176,27 @@ async fn a_socket_without_a_token_hears_nothing_and_does_not_stay() {
 }
 
 #[tokio::test]
+async fn who_is_kept_out_after_its_token_is_told_why() {
+    let stack = Stack::embedded().with_tokens().set("GALLEY_MAX_SOCKETS_PER_HERO", "1").start().await;
+    let staff = stack.staff();
+    let (hero, other) = (staff.create_hero("Zoé", &[]).await, staff.create_hero("Other", &[]).await);
+    let _place = stack.hero(hero).connect_with("").await;
+    let own = token::hero(hero, 3_600);
+    for (query, token, status, code) in [
+        (String::new(), &token::hero(other + 1, 3_600), 404, 1008),
+        (format!("?hero_id={other}"), &own, 404, 1008),
+        (String::new(), &own, 429, 1013),
+    ] {
+        let mut socket = Socket::knock(bare(&staff, &query)).await.expect("an open socket");
+        socket.say(&auth(token)).await;
+        let refused = socket.next().await;
+        assert_eq!((&refused["id"], &refused["problem"]["status"]), (&json!("first"), &json!(status)));
+        assert_eq!(socket.close_code().await, code, "{refused}");
+    }
+    assert_eq!(staff.metric("galley_sockets").await, 1);
+}
+
+#[tokio::test]
 async fn the_places_of_sockets_without_a_token_are_bounded_and_come_back() {
     let stack = Stack::embedded().with_tokens().start().await;
     let (hero, _) = stack.staff().create_hero_and_meal().await;
@@ -193,7 +213,7 @@ async fn the_places_of_sockets_without_a_token_are_bounded_and_come_back() {
     // Who brings its token along needs no such place.
     assert_eq!(stack.hero(hero).connect_with("").await.welcome["hero"]["id"], hero);
     drop(waiting);
-    galley_tests::until("a place", async || Socket::knock(bare(&nobody, "")).await.ok()).await;
+    galley_tests::until("a place", async || Box::pin(Socket::knock(bare(&nobody, ""))).await.ok()).await;
 }
 
 #[tokio::test]

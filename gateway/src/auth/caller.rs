@@ -17,6 +17,7 @@ impl Caller {
     pub const ANYBODY: Self = Self(None);
 
     /// The hero beside whose things this caller sees none; nothing when it sees everything.
+    #[must_use]
     pub fn hero_id(self) -> Option<HeroId> {
         match self.0?.who {
             Who::Hero(id) => Some(id),
@@ -25,16 +26,19 @@ impl Caller {
     }
 
     /// Whether it may see what belongs to a hero. What it may not see must be answered like what is not there.
+    #[must_use]
     pub fn may_see(self, hero_id: HeroId) -> bool {
         self.hero_id().is_none_or(|own| own == hero_id)
     }
 
     /// Whether it may do what is staff's.
+    #[must_use]
     pub fn is_staff(self) -> bool {
         self.hero_id().is_none()
     }
 
     /// What its token says; nothing where nobody is asked.
+    #[must_use]
     pub fn claims(self) -> Option<Claims> {
         self.0
     }

@@ -194,6 +194,7 @@ impl fmt::Debug for Verifier {
 }
 
 /// The clock of the tokens, in seconds since the epoch.
+#[must_use]
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }

@@ -66,12 +66,23 @@ struct Waiting {
     asked: Option<Instant>,
     leave: Option<Duration>,
     abandon: bool,
-    expiring: bool,
-    /// Whether the end of the token was announced.
-    announced: bool,
-    expired: bool,
+    token: Token,
     /// The session, while it waits.
     session: Option<Waker>,
+}
+
+/// What is to be said of the end of the peer's token.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Token {
+    /// Nothing yet.
+    #[default]
+    Good,
+    /// That it comes.
+    Expiring,
+    /// Nothing more until it comes.
+    Announced,
+    /// That it has come.
+    Expired,
 }
 
 impl Outbox {
@@ -164,7 +175,7 @@ impl Outbox {
     pub fn good_until(&self, expires: u64) {
         let mut waiting = self.lock();
         self.expires.store(expires, Ordering::Relaxed);
-        (waiting.expiring, waiting.announced, waiting.expired) = (false, false, false);
+        waiting.token = Token::Good;
     }
 
     /// Announces the end of the peer's token a minute ahead, and closes when it is there.
@@ -174,11 +185,11 @@ impl Outbox {
         }
         let mut waiting = self.lock();
         // Again, because a new token may have come meanwhile.
-        match self.token_left(now) {
-            Duration::ZERO => waiting.expired = true,
-            left if left > ANNOUNCED || waiting.announced => return,
-            _ => (waiting.expiring, waiting.announced) = (true, true),
-        }
+        waiting.token = match (self.token_left(now), waiting.token) {
+            (Duration::ZERO, _) => Token::Expired,
+            (left, Token::Good) if left <= ANNOUNCED => Token::Expiring,
+            _ => return,
+        };
         wake(waiting);
     }
 
@@ -264,13 +275,14 @@ impl Waiting {
         if self.abandon {
             return Some(Out::Abandon);
         }
-        if self.expired {
+        if self.token == Token::Expired {
             return Some(Out::Expired);
         }
         if let Some(after) = self.leave.take() {
             return Some(Out::Leave(after));
         }
-        if std::mem::take(&mut self.expiring) {
+        if self.token == Token::Expiring {
+            self.token = Token::Announced;
             return Some(Out::Expiring);
         }
         std::mem::take(&mut self.ping).then(|| {

@@ -76,13 +76,10 @@ pub async fn wait(state: &AppState, socket: &mut Socket) -> Result<(Claims, Opti
         }
     };
     let text = tokio::select! {
-        first = timeout(PATIENCE, first) => match first {
-            Ok(text) => text?,
-            Err(_) => {
-                state.refusals.tell(Cause::AuthTimeout);
-                return Err(Closed::With(CloseCode::AuthTimeout));
-            }
-        },
+        first = timeout(PATIENCE, first) => first.unwrap_or_else(|_| {
+            state.refusals.tell(Cause::AuthTimeout);
+            Err(Closed::With(CloseCode::AuthTimeout))
+        })?,
         () = state.readiness.leaving() => return Err(Closed::With(CloseCode::Restart)),
     };
     let (id, problem) = match ClientFrame::parse(&text) {

@@ -74,7 +74,7 @@ fn check_page(page: &str) {
 
 #[tokio::test]
 async fn every_scenario_does_what_it_says_and_loses_nothing() {
-    let stack = Stack::embedded().delay("10ms..50ms").start().await;
+    let stack = Stack::embedded().delay("10ms..50ms").set("GALLEY_COMMAND_RATE", "unlimited").start().await;
     let client = stack.client();
     for (words, counts) in [
         ("idle --sockets 30 --duration 1s", &["opened"][..]),

@@ -268,7 +268,8 @@ impl Waiting {
     }
 
     fn is_any(&self) -> bool {
-        self.abandon || self.leave.is_some() || self.ping || self.behind.is_some() || !self.updates.is_empty()
+        let of_token = matches!(self.token, Token::Expiring | Token::Expired);
+        self.abandon || of_token || self.leave.is_some() || self.ping || self.behind.is_some() || !self.updates.is_empty()
     }
 
     fn urgent(&mut self) -> Option<Out> {

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::BindError;
 use crate::auth::{SecretArguments, Verifier};
 use crate::http::origin::Origins;
+use crate::limits::Rate;
 
 /// The settings of a gateway: flags, then environment, then defaults.
 #[derive(Args, Clone, Debug)]
@@ -51,9 +52,27 @@ pub struct Config {
     #[arg(long, env = "GALLEY_SEND_QUEUE", default_value = "256KiB", value_parser = bytes, value_name = "BYTES")]
     pub send_queue: usize,
 
-    /// Sockets and event streams that one hero may hold on this gateway; beyond: 429 before the upgrade
-    #[arg(long, env = "GALLEY_MAX_SOCKETS_PER_HERO", default_value_t = 64, value_name = "COUNT")]
+    /// Sockets and event streams that this gateway holds, a number or `unlimited`; beyond: 503 before the upgrade
+    #[arg(long, env = "GALLEY_MAX_SOCKETS", default_value = "unlimited", value_parser = count, value_name = "COUNT")]
+    pub max_sockets: usize,
+
+    /// Sockets and event streams that one hero may hold on this gateway, a number or `unlimited`; beyond: 429 before the upgrade
+    #[arg(long, env = "GALLEY_MAX_SOCKETS_PER_HERO", default_value = "64", value_parser = count, value_name = "COUNT")]
     pub max_sockets_per_hero: usize,
+
+    /// Sockets and event streams that one address (of IPv6: one /64) may hold on this gateway, a number or `unlimited`; beyond: 429
+    /// before the upgrade. Behind a proxy, every client has the proxy's address
+    #[arg(long, env = "GALLEY_MAX_SOCKETS_PER_IP", default_value = "unlimited", value_parser = count, value_name = "COUNT")]
+    pub max_sockets_per_ip: usize,
+
+    /// Commands that one socket may send, as `COUNT/s|min|h [burst COUNT]` or `unlimited`; beyond: error `rate-limited` in answer
+    #[arg(long, env = "GALLEY_COMMAND_RATE", default_value = "50/s burst 100", value_name = "RATE")]
+    pub command_rate: Rate,
+
+    /// Requests that one address (of IPv6: one /64) may send, written like the command rate; beyond: 429. Behind a proxy, every client
+    /// has the proxy's address
+    #[arg(long, env = "GALLEY_REST_RATE", default_value = "unlimited", value_name = "RATE")]
+    pub rest_rate: Rate,
 
     /// Window over which sockets are told to reconnect when the gateway leaves
     #[arg(long, env = "GALLEY_DRAIN", default_value = "10s", value_parser = humantime::parse_duration, value_name = "DURATION")]
@@ -103,6 +122,13 @@ pub enum Auth {
 fn duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if duration < Duration::from_millis(100) { Err("must be at least 100ms".to_owned()) } else { Ok(duration) }
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    if text == "unlimited" {
+        return Ok(usize::MAX);
+    }
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "must be a positive number or `unlimited`".to_owned())
 }
 
 fn bytes(text: &str) -> Result<usize, String> {

@@ -14,7 +14,7 @@ const POLICY: &str =
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 #[derive(RustEmbed)]
-#[folder = "../clients/dashboard"]
+#[folder = "../clients/dashboard/dist"]
 struct Files;
 
 /// `GET /` and the files it needs.

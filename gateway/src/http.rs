@@ -1,8 +1,10 @@
 //! HTTP below the handlers: the accept loop, what is the same for every request, and the one way a problem goes out.
 //!
 //! Every answer above hyper's parser – an unknown path, a wrong method, a panic – is made here or in a handler, and every one
-//! that is an error is a problem. Only what hyper cannot read as HTTP/1 gets hyper's own bare 400, 414 or 431.
+//! that is an error is a problem. What hyper cannot read as HTTP/1 gets hyper's own 400 or 431, which [`bare`] makes a problem as well.
 
+mod bare;
+mod line;
 mod observe;
 pub mod origin;
 mod panic;
@@ -17,6 +19,9 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use galley_protocol::{Problem, ProblemType};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::limits::Allowances;
+use crate::limits::allowances::allow;
+pub use line::Line;
 pub use refusal::Refusal;
 pub use serve::{Cut, serve};
 
@@ -26,16 +31,20 @@ use crate::state::AppState;
 pub const MAX_BODY: usize = 64 * 1024;
 
 /// Puts around the routes of `router` what is the same for all of them: an id and a line in the log for each request, problems
-/// for unknown paths and methods and for panics, the bound of bodies, the check of the origin and the headers that protect browsers.
+/// for unknown paths and methods and for panics, the bounds of bodies and of requests from one address, the check of the origin and the headers that
+/// protect browsers.
 /// To be called when every route is there, and no other fallback.
 pub fn layers(router: Router<AppState>, state: &AppState) -> Router<AppState> {
-    router
+    let router = router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(CatchPanicLayer::custom(panic::answer))
-        .layer(from_fn_with_state(state.clone(), protect::protect))
-        .layer(from_fn(observe::observe))
+        .layer(CatchPanicLayer::custom(panic::answer));
+    let router = match Allowances::new(state.config.rest_rate) {
+        Some(allowances) => router.layer(from_fn_with_state(allowances, allow)),
+        None => router,
+    };
+    router.layer(from_fn_with_state(state.clone(), protect::protect)).layer(from_fn(observe::observe))
 }
 
 async fn not_found(uri: Uri) -> Refusal {

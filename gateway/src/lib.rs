@@ -13,6 +13,7 @@ mod ear;
 mod feed;
 mod http;
 mod hub;
+mod limits;
 pub mod metrics;
 mod pulse;
 mod refusals;
@@ -40,6 +41,7 @@ use tokio_util::task::TaskTracker;
 pub use config::{Auth, Config};
 use desk::Desk;
 use hub::Hub;
+use limits::Seats;
 use refusals::Refusals;
 use session::proof::MAX_UNPROVEN;
 use state::{AppState, Parts, Readiness};
@@ -92,6 +94,7 @@ impl Gateway {
         let hub = Hub::default();
         let background = TaskTracker::new();
         let desk = Desk::start(&background, store, Arc::clone(&bus), hub.clone());
+        let seats = Seats::new(config.max_sockets, config.max_sockets_per_ip);
         let state = AppState::from(Parts {
             config,
             verifier,
@@ -102,6 +105,7 @@ impl Gateway {
             totals: totals::Totals::default(),
             bus,
             hub,
+            seats,
             readiness: Readiness::default(),
             sockets: TaskTracker::new(),
         });
@@ -163,6 +167,8 @@ async fn leave(state: &AppState, window: Duration) {
 
 fn router(state: AppState) -> Router {
     let routes = rest::router(&state).merge(dashboard::router()).route("/ws", any(session::handshake::open));
+    #[cfg(feature = "conformance")]
+    let routes = routes.route("/echo", session::socket::echo::route());
     http::layers(routes, &state).with_state(state)
 }
 

@@ -16,6 +16,7 @@ mod key;
 mod meals;
 mod orders;
 mod page;
+mod parameters;
 pub mod params;
 mod problems;
 mod resource;

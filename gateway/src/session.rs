@@ -11,7 +11,7 @@ mod event_stream;
 pub mod events;
 pub mod handshake;
 pub mod proof;
-mod socket;
+pub mod socket;
 mod stream;
 mod visit;
 mod welcome;
@@ -28,6 +28,10 @@ use galley_protocol::close::CloseCode;
 use galley_protocol::frame::{ClientFrame, Command, CommandId, Reply, ServerFrame};
 
 use crate::auth::Who;
+use crate::limits::allowances::too_fast;
+use crate::limits::rate::Verdict;
+use crate::limits::{self, Meter};
+use crate::metrics;
 use crate::state::AppState;
 use entrance::Entered;
 use socket::{Heard, Socket};
@@ -43,6 +47,8 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 pub struct Connection {
     stream: Stream,
     socket: Socket,
+    /// How much of its rate the client has used.
+    pace: Meter,
     /// Whose token the socket was opened with; nobody's where nobody is asked.
     who: Option<Who>,
 }
@@ -60,7 +66,7 @@ impl Connection {
             }
         };
         match welcomed.await {
-            Ok(()) => Some(Box::new(Self { stream, socket, who })),
+            Ok(()) => Some(Box::new(Self { stream, socket, pace: Meter::default(), who })),
             Err(closed) => {
                 socket.close(closed).await;
                 None
@@ -71,8 +77,8 @@ impl Connection {
     /// Serves the client until either side closes. What it takes to be busy is boxed, and gone when there is nothing to do.
     async fn run(mut self: Box<Self>) {
         loop {
-            let Self { stream, socket, who } = &mut *self;
-            if let Err(closed) = Box::pin(Session::new(stream, *who).serve(socket)).await {
+            let Self { stream, socket, pace, who } = &mut *self;
+            if let Err(closed) = Box::pin(Session::new(stream, pace, *who).serve(socket)).await {
                 return Box::pin(self.socket.close(closed)).await;
             }
             self.rest().await;
@@ -99,14 +105,16 @@ struct Session<'a> {
     answers: FuturesOrdered<BoxFuture<'static, String>>,
     /// A command that waits for those before it.
     waiting: Option<ClientFrame>,
+    /// How much of its rate the client has used.
+    pace: &'a mut Meter,
     /// A command that lets no other begin before it ends.
     exclusive: bool,
 }
 
 impl<'a> Session<'a> {
-    fn new(stream: &'a mut Stream, who: Option<Who>) -> Self {
+    fn new(stream: &'a mut Stream, pace: &'a mut Meter, who: Option<Who>) -> Self {
         let state = stream.state().clone();
-        Self { state, stream, who, answers: FuturesOrdered::new(), waiting: None, exclusive: false }
+        Self { state, stream, who, answers: FuturesOrdered::new(), waiting: None, pace, exclusive: false }
     }
 
     /// Serves the client until nothing is left to do, or the session is to end.
@@ -144,9 +152,18 @@ impl<'a> Session<'a> {
             Heard::Control => return Ok(()),
             Heard::Closed(closed) => return Err(closed),
         };
-        let frame = match ClientFrame::parse(&text) {
+        let parsed = ClientFrame::parse(&text);
+        let allowed = match self.pace.take(self.state.config.command_rate) {
+            Verdict::Taken { .. } => parsed,
+            Verdict::Wait(wait) => {
+                limits::count("commands");
+                Err((parsed.map_or_else(|(id, _)| id, |frame| frame.id), too_fast("this socket sends commands", wait)))
+            }
+        };
+        let frame = match allowed {
             Ok(frame) => frame,
             Err((id, problem)) => {
+                ::metrics::counter!(metrics::FRAMES_REFUSED, "problem" => problem.kind.slug()).increment(1);
                 let error = ServerFrame::Error { id, problem: Box::new(problem) }.encode();
                 self.answers.push_back(Box::pin(std::future::ready(error)));
                 return Ok(());

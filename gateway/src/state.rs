@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::desk::Desk;
 use crate::http::origin::Origins;
 use crate::hub::Hub;
+use crate::limits::Seats;
 use crate::refusals::Refusals;
 use crate::totals::Totals;
 
@@ -54,6 +55,8 @@ pub struct Parts {
     pub bus: SharedBus,
     /// The connected sockets.
     pub hub: Hub,
+    /// How many more there may be.
+    pub seats: Arc<Seats>,
     /// Whether this gateway may take traffic.
     pub readiness: Readiness,
     /// The tasks of the sockets.

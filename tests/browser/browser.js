@@ -22,9 +22,9 @@ export async function launch() {
   return chromium.launch({ executablePath, args: flags });
 }
 
-/** Opens pages that may speak to this address only. */
-export async function watched(browser, url) {
-  const context = await browser.newContext({ baseURL: url });
+/** Opens pages that may speak to this address only. What is `expected` of the console is no complaint. */
+export async function watched(browser, url, { expected, ...options } = {}) {
+  const context = await browser.newContext({ baseURL: url, ...options });
   const complaints = [];
   // Violations of the content security policy come as console errors, too; this names them.
   await context.addInitScript(() => {
@@ -33,7 +33,7 @@ export async function watched(browser, url) {
     });
   });
   context.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);
+    if (["error", "warning"].includes(message.type()) && !expected?.test(message.text())) complaints.push(`${message.type()}: ${message.text()}`);
   });
   context.on("weberror", (error) => complaints.push(`uncaught: ${error.error()}`));
   context.on("dialog", (dialog) => {

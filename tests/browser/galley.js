@@ -13,9 +13,43 @@ const program = resolve(import.meta.dirname, "../../target/debug/galley");
 export async function start(...options) {
   if (!existsSync(program)) throw new Error(`there is no ${program}: run \`cargo build --workspace --bins\` first`);
   const folder = await mkdtemp(join(tmpdir(), "galley-browser-"));
+  let running = await run(folder, ["--listen", "127.0.0.1:0", ...options]);
+  const { url } = running;
+  return {
+    url,
+
+    /** Ends it as a power cut would. */
+    kill: () => running.end("SIGKILL"),
+
+    /** Asks it to leave, and waits for that. */
+    leave: () => running.end("SIGTERM"),
+
+    /** Starts it anew at the same address on the same data. */
+    async restart() {
+      running = await run(folder, ["--listen", new URL(url).host, ...options]);
+    },
+
+    async stop() {
+      const [code, said] = await running.end("SIGTERM");
+      await rm(folder, { recursive: true });
+      if (code !== 0 && code !== "SIGKILL") throw new Error(`galley ended with ${code}:\n${said}`);
+    },
+
+    /** Asks with JSON, and expects a good answer. */
+    async ask(method, path, body) {
+      const options = body && { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
+      const answer = await fetch(url + path, { method, ...options });
+      if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+      return answer.status === 204 ? undefined : answer.json();
+    },
+  };
+}
+
+/** Resolves when it listens. */
+async function run(folder, options) {
   const env = { PATH: process.env.PATH };
-  const child = spawn(program, ["--listen", "127.0.0.1:0", ...options], { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
-  const ended = new Promise((resolve) => child.once("close", resolve));
+  const child = spawn(program, options, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+  const ended = new Promise((resolve) => child.once("close", (code, signal) => resolve(code ?? signal)));
   const said = [];
   const url = await new Promise((found, failed) => {
     createInterface(child.stderr).on("line", (line) => said.push(line));
@@ -25,19 +59,9 @@ export async function start(...options) {
   return {
     url,
 
-    async stop() {
-      child.kill("SIGTERM");
-      const code = await ended;
-      await rm(folder, { recursive: true });
-      if (code !== 0) throw new Error(`galley ended with ${code}:\n${said.join("\n")}`);
-    },
-
-    /** Asks with JSON, and expects a good answer. */
-    async ask(method, path, body) {
-      const options = body && { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
-      const answer = await fetch(url + path, { method, ...options });
-      if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
-      return answer.status === 204 ? undefined : answer.json();
+    async end(signal) {
+      child.kill(signal);
+      return [await ended, said.join("\n")];
     },
   };
 }

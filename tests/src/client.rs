@@ -12,7 +12,8 @@ use crate::json::{id, list, text};
 use crate::patience::{until, within};
 use crate::{Answer, Events, Socket};
 
-const MAX_IDLE: Duration = Duration::from_secs(4);
+/// A gateway closes a connection that was idle for 75 s: one that was idle for nearly as long is not tried again.
+const MAX_IDLE: Duration = Duration::from_secs(60);
 
 /// Somebody who uses the service at one gateway.
 #[derive(Clone, Debug)]
@@ -32,7 +33,6 @@ impl Client {
     /// For the gateway at this URL.
     #[must_use]
     pub fn new(base: &str) -> Self {
-        // A gateway closes a connection that was idle for 10 s: one that was idle for long is not tried again.
         let http = reqwest::Client::builder().no_proxy().pool_idle_timeout(MAX_IDLE).redirect(reqwest::redirect::Policy::none());
         Self { base: base.to_owned(), http: http.build().expect("a client without TLS"), token: None }
     }

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
+use super::parameters::refine;
 use super::problems::OfExplaining;
 use crate::http::Refusal;
 
@@ -67,7 +68,9 @@ pub async fn describe() -> impl IntoResponse {
 
 /// `/openapi.json`, and `/docs` on top of it. Nothing is loaded from elsewhere.
 pub fn router<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Router<S> {
-    let document = Bytes::from(serde_json::to_vec(document).expect("the document has only string keys"));
+    let mut document = serde_json::to_value(document).expect("the document has only string keys");
+    refine(&mut document);
+    let document = Bytes::from(document.to_string());
     // A badge of the page would have the document checked by a public server.
     let config = Config::from("/openapi.json").use_base_layout().try_it_out_enabled(true).validator_url("none");
     let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];

@@ -1,7 +1,9 @@
 //! The event streams: what sockets are told, for whoever only listens.
 
+use std::net::SocketAddr;
+
 use axum::Extension;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::response::Response;
 use galley_protocol::frame::{Watch, client};
@@ -13,6 +15,7 @@ use super::params::{FromPairs, Pairs, Params};
 use super::problems::{OfListening, OfWatching};
 use crate::auth::Caller;
 use crate::http::{Cut, Refusal};
+use crate::limits::Address;
 use crate::session::events::{Subject, open};
 use crate::state::AppState;
 
@@ -95,9 +98,10 @@ pub async fn of_hero(
     Id(id): Id<HeroId>,
     Params(ResumeParams { cursor }): Params<ResumeParams>,
     LastEventId(last): LastEventId,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Extension(Cut(cut)): Extension<Cut>,
 ) -> Result<Response, Refusal> {
-    Ok(open(state, caller, Subject::Hero(id, last.or(cursor)), cut).await?)
+    Ok(open(state, Address::from(peer.ip()), caller, Subject::Hero(id, last.or(cursor)), cut).await?)
 }
 
 /// Listen to the orders of every hero
@@ -112,8 +116,9 @@ pub async fn of_all(
     State(state): State<AppState>,
     caller: Caller,
     Params(WatchParams { status, hero_id, max_rate }): Params<WatchParams>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Extension(Cut(cut)): Extension<Cut>,
 ) -> Result<Response, Refusal> {
     let watch = Watch { status, hero_id, ..Watch::all(max_rate) };
-    Ok(open(state, caller, Subject::All(watch), cut).await?)
+    Ok(open(state, Address::from(peer.ip()), caller, Subject::All(watch), cut).await?)
 }

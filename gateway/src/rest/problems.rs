@@ -12,8 +12,13 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response};
 
 /// What can go wrong with any request.
-const ALWAYS: [ProblemType; 4] =
-    [ProblemType::InvalidParameter, ProblemType::Forbidden, ProblemType::Internal, ProblemType::Unavailable];
+const ALWAYS: [ProblemType; 5] = [
+    ProblemType::InvalidParameter,
+    ProblemType::Forbidden,
+    ProblemType::RateLimited,
+    ProblemType::Internal,
+    ProblemType::Unavailable,
+];
 
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident: $($kind:ident)*;)*) => {$(
@@ -36,7 +41,7 @@ problems! {
     /// Of listening to a hero.
     OfListening: HeroNotFound TooManySockets Overloaded Draining;
     /// Of watching the feed.
-    OfWatching: Draining;
+    OfWatching: TooManySockets Overloaded Draining;
     /// Of reading a meal.
     OfReadingMeal: MealNotFound;
     /// Of reading an order.

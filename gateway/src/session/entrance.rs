@@ -10,6 +10,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use crate::auth::Caller;
 use crate::desk::no_hero;
 use crate::hub::{Outbox, Place, TooMany};
+use crate::limits::{self, Address, Full, Seat};
 use crate::state::AppState;
 
 /// What a refused client is told to wait.
@@ -18,6 +19,8 @@ const RETRY_AFTER_MS: u64 = 5_000;
 /// A client that has come in.
 #[derive(Debug)]
 pub struct Entered {
+    /// One of the gateway's seats.
+    pub seat: Seat,
     /// Its place in the hub.
     pub place: Place,
     /// Who it is here.
@@ -52,12 +55,21 @@ pub fn outbox(state: &AppState) -> Arc<Outbox> {
     Arc::new(Outbox::new(state.config.send_queue))
 }
 
+/// A seat for a client of this address, which is taken before anything else is done for it.
+///
+/// # Errors
+/// `overloaded` or `too-many-sockets`.
+pub fn seat(state: &AppState, address: Address) -> Result<Seat, Problem> {
+    state.seats.take(address).map_err(no_seat)
+}
+
 /// Lets a client in: a hero's, or staff's. A caller that is a hero needs not be asked which.
 ///
 /// # Errors
 /// `too-many-sockets`, `draining`, `hero-not-found`, also for a hero that the caller may not see, or the database is away.
 pub async fn enter(
     state: &AppState,
+    seat: Seat,
     caller: Caller,
     hero_id: Option<HeroId>,
     since: Option<ResumeCursor>,
@@ -73,6 +85,7 @@ pub async fn enter(
     let token = state.sockets.token();
     // Join first, read then: what happens in between waits in the outbox.
     let place = state.hub.join(hero_id, state.config.max_sockets_per_hero, outbox).map_err(|TooMany| {
+        limits::count("sockets-per-hero");
         Problem::new(ProblemType::TooManySockets)
             .with_detail("this hero holds as many sockets as it may")
             .with_retry_after(RETRY_AFTER_MS)
@@ -85,7 +98,7 @@ pub async fn enter(
         Some(hero_id) => Role::Hero(Box::new(state.desk.snapshot(SnapshotRequest { hero_id, since }).await?)),
         None => Role::Staff,
     };
-    Ok(Entered { place, role, caller, token })
+    Ok(Entered { seat, place, role, caller, token })
 }
 
 /// How a socket is closed whose client was kept out after the upgrade.
@@ -95,4 +108,15 @@ pub fn close_code(problem: &Problem) -> CloseCode {
         _ if problem.kind == ProblemType::Draining => CloseCode::GoingAway,
         _ => CloseCode::TryLater,
     }
+}
+
+fn no_seat(full: Full) -> Problem {
+    let (limit, kind, detail) = match full {
+        Full::Gateway => {
+            ("sockets", ProblemType::Overloaded, "this gateway holds as many sockets as it may; another may have room")
+        }
+        Full::Address => ("sockets-per-ip", ProblemType::TooManySockets, "this address holds as many sockets as it may"),
+    };
+    limits::count(limit);
+    Problem::new(kind).with_detail(detail).with_retry_after(RETRY_AFTER_MS)
 }

@@ -1,21 +1,23 @@
 //! The opening handshake (RFC 6455 section 4.2): everything that can be refused is refused before the upgrade, with a
 //! problem.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::{HeroId, Problem, ProblemType, ResumeCursor};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Method, StatusCode};
+use hyper::{Method, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::entrance::{enter, outbox};
+use super::entrance::{enter, outbox, seat};
 use super::proof::{Shown, shown};
 use super::socket::Socket;
 use super::visit::Visit;
 use crate::auth::unauthorized;
 use crate::http::Refusal;
+use crate::limits::Address;
 use crate::rest::params::Pairs;
 use crate::state::AppState;
 
@@ -23,8 +25,8 @@ use crate::state::AppState;
 const SUBPROTOCOL: &str = "galley.v1";
 
 /// `GET /ws`.
-pub async fn open(State(state): State<AppState>, request: Request) -> Response {
-    match begin(state, request).await {
+pub async fn open(State(state): State<AppState>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
+    match begin(state, Address::from(peer.ip()), request).await {
         Ok(response) => response,
         Err(problem) => {
             let upgrade = problem.kind == ProblemType::UpgradeRequired || problem.kind == ProblemType::BadHandshake;
@@ -38,17 +40,23 @@ pub async fn open(State(state): State<AppState>, request: Request) -> Response {
     }
 }
 
-async fn begin(state: AppState, mut request: Request) -> Result<Response, Problem> {
+async fn begin(state: AppState, address: Address, mut request: Request) -> Result<Response, Problem> {
+    if request.version() < Version::HTTP_11 {
+        return Err(Problem::new(ProblemType::BadHandshake).with_detail("the request must be in HTTP/1.1"));
+    }
     let key = websocket_key(request.method(), request.headers())?;
     let subprotocol = offers(request.headers(), SUBPROTOCOL);
     let mut pairs = Pairs::decode(request.uri().query().unwrap_or_default());
     let hero_id = pairs.one("hero_id", str::parse::<HeroId>);
     let since = pairs.one("cursor", str::parse::<ResumeCursor>);
     pairs.finish(|| Some(()))?;
+    let seat = seat(&state, address)?;
     let outbox = outbox(&state);
     let visit = match shown(&state, request.headers())? {
-        Shown::Caller(caller) => Visit::Entered(Box::new(enter(&state, caller, hero_id, since, Arc::clone(&outbox)).await?)),
-        Shown::Nothing(place) => Visit::Unproven { hero_id, since, outbox: Arc::clone(&outbox), place },
+        Shown::Caller(caller) => {
+            Visit::Entered(Box::new(enter(&state, seat, caller, hero_id, since, Arc::clone(&outbox)).await?))
+        }
+        Shown::Nothing(place) => Visit::Unproven { seat, hero_id, since, outbox: Arc::clone(&outbox), place },
         Shown::Bad(refused, place) => Visit::Refused(unauthorized(&state, Some(refused)), place),
     };
     let upgrade = hyper::upgrade::on(&mut request);
@@ -69,7 +77,7 @@ async fn begin(state: AppState, mut request: Request) -> Result<Response, Proble
     Ok(switching(&key, subprotocol))
 }
 
-fn switching(key: &[u8], subprotocol: bool) -> Response {
+pub fn switching(key: &[u8], subprotocol: bool) -> Response {
     let accept = HeaderValue::try_from(derive_accept_key(key)).expect("base64 is a header value");
     let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
     let headers = response.headers_mut();
@@ -84,7 +92,7 @@ fn switching(key: &[u8], subprotocol: bool) -> Response {
 }
 
 /// Checks the handshake and gives the client's key.
-fn websocket_key(method: &Method, headers: &HeaderMap) -> Result<Vec<u8>, Problem> {
+pub fn websocket_key(method: &Method, headers: &HeaderMap) -> Result<Vec<u8>, Problem> {
     if method != Method::GET || !has_token(headers, &header::UPGRADE, "websocket") {
         return Err(Problem::new(ProblemType::UpgradeRequired));
     }

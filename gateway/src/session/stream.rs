@@ -19,6 +19,7 @@ use super::wire::{Closed, Frame, Wire, say};
 use crate::auth;
 use crate::feed::Watcher;
 use crate::hub::{Out, Outbox, Place};
+use crate::limits::Seat;
 use crate::metrics;
 use crate::state::AppState;
 
@@ -33,6 +34,7 @@ pub struct Stream {
     catch_up: Option<Box<CatchUp>>,
     watcher: Option<Box<Watcher>>,
     leaving: Option<Pin<Box<Sleep>>>,
+    _seat: Seat,
     _token: TaskTrackerToken,
 }
 
@@ -51,7 +53,7 @@ pub enum Event {
 
 impl Stream {
     /// The stream of a client that came in, and its first frame.
-    pub fn begin(state: AppState, Entered { place, role, caller: _, token }: Entered) -> (Self, Frame) {
+    pub fn begin(state: AppState, Entered { seat, place, role, caller: _, token }: Entered) -> (Self, Frame) {
         if let Role::Hero(snapshot) = &role {
             let verdict = match snapshot.resume {
                 Resume::Fresh => "fresh",
@@ -66,7 +68,7 @@ impl Stream {
             }
         }
         let hero_id = role.hero_id();
-        let stream = Self { state, place, hero_id, catch_up: None, watcher: None, leaving: None, _token: token };
+        let stream = Self { state, place, hero_id, catch_up: None, watcher: None, leaving: None, _seat: seat, _token: token };
         (stream, welcome(&role))
     }
 

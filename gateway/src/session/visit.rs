@@ -13,6 +13,7 @@ use super::proof::{authenticated, wait};
 use super::socket::Socket;
 use super::wire::Closed;
 use crate::hub::Outbox;
+use crate::limits::Seat;
 use crate::state::AppState;
 
 /// A socket after its upgrade.
@@ -21,6 +22,8 @@ pub enum Visit {
     Entered(Box<Entered>),
     /// Its first message must show who it is.
     Unproven {
+        /// Its seat.
+        seat: Seat,
         /// Whose socket it wants to be.
         hero_id: Option<HeroId>,
         /// Where to resume.
@@ -39,7 +42,7 @@ impl Visit {
     pub async fn receive(self, state: AppState, mut socket: Socket) -> Option<Box<Connection>> {
         match self {
             Self::Entered(entered) => Connection::begin(state, *entered, socket, None).await,
-            Self::Unproven { hero_id, since, outbox, place } => {
+            Self::Unproven { seat, hero_id, since, outbox, place } => {
                 let (claims, id) = match wait(&state, &mut socket).await {
                     Ok(shown) => shown,
                     Err(closed) => {
@@ -48,7 +51,7 @@ impl Visit {
                     }
                 };
                 drop(place);
-                match enter(&state, claims.into(), hero_id, since, outbox).await {
+                match enter(&state, seat, claims.into(), hero_id, since, outbox).await {
                     Ok(entered) => Connection::begin(state, entered, socket, Some(authenticated(id, claims))).await,
                     Err(problem) => {
                         refuse(socket, id, problem).await;

@@ -1,0 +1,49 @@
+// The language of the page: the one chosen, or else the browser's.
+
+import { remembered, remember } from "../lib/memory";
+import { en, type Words } from "./en";
+import { fr } from "./fr";
+
+const languages = { fr, en } satisfies Record<string, Words>;
+
+export type Language = keyof typeof languages;
+
+const isLanguage = (name: string | undefined): name is Language => name !== undefined && name in languages;
+
+function preferred(): Language {
+  const named = [remembered("language"), ...navigator.languages.map((language) => language.slice(0, 2))];
+  return named.find(isLanguage) ?? "en";
+}
+
+class I18n {
+  language = $state<Language>(preferred());
+  readonly words: Words = $derived(languages[this.language]);
+  readonly #number = $derived(new Intl.NumberFormat(this.language));
+  readonly #price = $derived(new Intl.NumberFormat(this.language, { minimumFractionDigits: 2, maximumFractionDigits: 2 }));
+  readonly #seconds = $derived(new Intl.NumberFormat(this.language, { maximumFractionDigits: 1, minimumFractionDigits: 1 }));
+  readonly #clock = $derived(new Intl.DateTimeFormat(this.language, { timeStyle: "medium", hourCycle: "h23" }));
+  readonly #moment = $derived(new Intl.DateTimeFormat(this.language, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" }));
+
+  choose(language: Language): void {
+    this.language = language;
+    remember("language", language);
+  }
+
+  number = (value: number): string => this.#number.format(value);
+  price = (value: number): string => this.#price.format(value);
+  clock = (time: string | number): string => this.#clock.format(new Date(time));
+  moment = (time: string | number): string => this.#moment.format(new Date(time));
+
+  /** A duration in the largest units that matter. */
+  duration = (milliseconds: number): string => {
+    const seconds = Math.max(0, milliseconds) / 1_000;
+    if (seconds < 60) return `${this.#seconds.format(seconds)} s`;
+    const minutes = Math.floor(seconds / 60);
+    if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
+    const hours = Math.floor(minutes / 60);
+    return hours < 48 ? `${hours} h ${minutes % 60} min` : `${this.number(Math.floor(hours / 24))} d`;
+  };
+}
+
+export const i18n = new I18n();
+export const allLanguages = Object.entries(languages).map(([code, { language }]) => ({ code: code as Language, name: language }));

@@ -1,0 +1,63 @@
+// The names behind the ids that frames carry, read when they are first shown.
+
+import { SvelteMap } from "svelte/reactivity";
+import { session } from "./session.svelte";
+
+/** The most names that are remembered; beyond, all are forgotten and those that are shown are read again. */
+const MAX = 20_000;
+/** The most questions under way; the others wait. */
+const MAX_ASKING = 4;
+
+class Names {
+  #known = new SvelteMap<string, string>();
+  #asked = new Set<string>();
+  #waiting: [kind: "hero" | "meal", id: number][] = [];
+  #asking = 0;
+
+  /** The name, or nothing as long as it is not known. */
+  hero = (id: number): string | undefined => this.#get("hero", id);
+  meal = (id: number): string | undefined => this.#get("meal", id);
+
+  learn(kind: "hero" | "meal", items: readonly { id: number; name: string }[]): void {
+    if (this.#known.size > MAX) {
+      this.#known.clear();
+      this.#asked.clear();
+    }
+    for (const { id, name } of items) {
+      const key = `${kind} ${id}`;
+      if (this.#known.get(key) !== name) this.#known.set(key, name);
+    }
+  }
+
+  #get(kind: "hero" | "meal", id: number): string | undefined {
+    const key = `${kind} ${id}`;
+    const known = this.#known.get(key);
+    if (known === undefined && !this.#asked.has(key)) {
+      this.#asked.add(key);
+      this.#waiting.push([kind, id]);
+      queueMicrotask(() => void this.#ask());
+    }
+    return known;
+  }
+
+  async #ask(): Promise<void> {
+    if (this.#asking >= MAX_ASKING) return;
+    // The newest question first: it is about what is on the screen.
+    const next = this.#waiting.pop();
+    if (!next) return;
+    const [kind, id] = next;
+    this.#asking += 1;
+    try {
+      const params = { params: { path: { id } } };
+      const { data } = kind === "hero" ? await session.rest.GET("/heroes/{id}", params) : await session.rest.GET("/meals/{id}", params);
+      if (data) this.learn(kind, [data]);
+    } catch {
+      this.#asked.delete(`${kind} ${id}`);
+    } finally {
+      this.#asking -= 1;
+    }
+    void this.#ask();
+  }
+}
+
+export const names = new Names();

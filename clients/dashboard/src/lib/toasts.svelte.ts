@@ -1,0 +1,34 @@
+import { announcer } from "./announcer.svelte";
+
+/** A short message to somebody who just did something. */
+export interface Toast {
+  id: number;
+  kind: "good" | "bad";
+  text: string;
+}
+
+/** The most at once; beyond, the oldest goes. */
+const MAX = 4;
+const STAYS = 6_000;
+
+class Toasts {
+  all = $state<Toast[]>([]);
+  #next = 1;
+
+  good = (text: string): void => this.#add("good", text);
+  bad = (text: string): void => this.#add("bad", text);
+
+  dismiss(id: number): void {
+    this.all = this.all.filter((toast) => toast.id !== id);
+  }
+
+  #add(kind: Toast["kind"], text: string): void {
+    const id = this.#next++;
+    this.all = [...this.all, { id, kind, text }].slice(-MAX);
+    announcer.say(text);
+    // What went wrong stays until it is dismissed or pushed out.
+    if (kind === "good") setTimeout(() => this.dismiss(id), STAYS);
+  }
+}
+
+export const toasts = new Toasts();

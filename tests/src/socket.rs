@@ -174,6 +174,22 @@ impl Socket {
         .await
     }
 
+    /// Reads to the end: the frames that came, and the close code.
+    pub async fn rest(&mut self) -> (Vec<Message>, u16) {
+        within("the close", async {
+            let mut frames = Vec::new();
+            loop {
+                match self.message().await {
+                    Some(Message::Close(Some(frame))) => return (frames, frame.code.into()),
+                    Some(Message::Ping(_) | Message::Pong(_)) => {}
+                    Some(frame) => frames.push(frame),
+                    None => panic!("the socket ended without a close code"),
+                }
+            }
+        })
+        .await
+    }
+
     /// Closes like a browser whose page goes away, and waits for the answer.
     pub async fn close(mut self) {
         let goodbye = CloseFrame { code: CloseCode::Normal, reason: "".into() };

@@ -268,7 +268,8 @@ impl Waiting {
     }
 
     fn is_any(&self) -> bool {
-        self.abandon || self.leave.is_some() || self.ping || self.behind.is_some() || !self.updates.is_empty()
+        let of_token = matches!(self.token, Token::Expiring | Token::Expired);
+        self.abandon || of_token || self.leave.is_some() || self.ping || self.behind.is_some() || !self.updates.is_empty()
     }
 
     fn urgent(&mut self) -> Option<Out> {
@@ -375,6 +376,7 @@ mod tests {
     #[test]
     fn the_end_of_a_token_is_announced_once_and_then_comes_unless_there_is_a_new_one() {
         let outbox = Outbox::new(10);
+        let wakes = || std::future::poll_fn(|context| outbox.poll_any(context)).now_or_never().is_some();
         outbox.expire(u64::MAX / 2);
         assert_eq!(outbox.try_next(), None, "who needs no token keeps it");
         let end = 1_000 + LEEWAY;
@@ -384,14 +386,16 @@ mod tests {
         for _ in 0..2 {
             outbox.expire(end - 60);
         }
+        assert!(wakes());
         assert_eq!((outbox.try_next(), outbox.token_left(end - 60)), (Some(Out::Expiring), Duration::from_mins(1)));
-        assert_eq!(outbox.try_next(), None);
+        assert!(!wakes() && outbox.try_next().is_none());
         outbox.good_until(2_000);
         outbox.expire(end);
         assert_eq!(outbox.try_next(), None);
         outbox.expire(end + 999);
         assert_eq!(outbox.try_next(), Some(Out::Expiring));
         outbox.expire(end + 1_000);
+        assert!(wakes());
         assert_eq!(outbox.try_next(), Some(Out::Expired));
     }
 

@@ -15,6 +15,17 @@ chmod 755 "$work"; mkdir "$work/pg"; [ "$(id -u)" != 0 ] || chown postgres "$wor
 pg=$(free_port) redis=$(free_port)
 "${as[@]}" "$server/initdb" -D "$work/pg/data" -U postgres --auth=trust >/dev/null
 "${as[@]}" "$server/postgres" -D "$work/pg/data" -p "$pg" -c listen_addresses=127.0.0.1 -c unix_socket_directories="$work/pg" \
-  -c shared_buffers=512MB -c max_wal_size=2GB >"$work/pg.log" 2>&1 & pids+=($!)
+  -c shared_buffers=512MB -c max_wal_size=2GB -c max_connections=1000 >"$work/pg.log" 2>&1 & pids+=($!)
 redis-server --port "$redis" --bind 127.0.0.1 --save '' --appendonly yes --dir "$work" >"$work/redis.log" & pids+=($!)
 until "$server/pg_isready" -q -h 127.0.0.1 -p "$pg"; do sleep 0.1; done
+# Hundredths of a second that the host of a virtual machine took for others, and all there were.
+ticks() { awk '/^cpu / { all = 0; for (i = 2; i <= 9; i++) all += $i; print $9, all }' /proc/stat; }
+# The per cent that it took since `ticks` said this.
+stolen() { echo "$1 $(ticks)" | awk '{ printf "%.1f", 100 * ($3 - $1) / ($4 - $2) }'; }
+# One line of results: what, how much, its unit, its floor (or null), and the per cent that were stolen.
+figure() { jq -cn --arg figure "$1" --argjson value "$2" --arg unit "$3" --argjson floor "$4" --argjson stolen "$5" '$ARGS.named'; }
+# shellcheck disable=SC2034,SC2154 # $bin is whoever sources this, $gateway is for it
+# Starts a gateway on a free port; its address is in $gateway, and its process is the last of $pids.
+start_gateway() { : >"$work/out"; "$bin/galley-gateway" >"$work/out" 2>>"$work/log" & pids+=($!); gateway=$(address "$work/out"); }
+# Ends what was started since there were so many.
+stop_since() { kill "${pids[@]:$1}"; wait "${pids[@]:$1}" || true; pids=("${pids[@]:0:$1}"); }

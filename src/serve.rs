@@ -46,6 +46,7 @@ pub fn run(arguments: ServeArguments) -> ExitCode {
 }
 
 async fn serve(arguments: ServeArguments, stop: CancellationToken) -> Result<(), Failure> {
+    arguments.gateway.check().map_err(|error| Failure::Usage(error.to_string()))?;
     let patience = arguments.wait.begin(&stop);
     let store = open_store(&arguments.database_url, &patience).await?;
     if arguments.database_url.starts_with("sqlite:") {

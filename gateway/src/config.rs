@@ -6,6 +6,11 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 
+use crate::BindError;
+use crate::auth::{SecretArguments, Verifier};
+use crate::http::origin::Origins;
+use crate::limits::Rate;
+
 /// The settings of a gateway: flags, then environment, then defaults.
 #[derive(Args, Clone, Debug)]
 #[group(id = "gateway")]
@@ -14,7 +19,8 @@ pub struct Config {
     #[arg(long, env = "GALLEY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub listen: SocketAddr,
 
-    /// How a caller shows who it is: with `none`, the only way so far, whoever reaches the address may act as any hero
+    /// How a caller shows who it is: `none`: not at all, whoever reaches the address may act as any hero; `jwt`: with a token, which
+    /// `galley token` makes
     #[arg(long, env = "GALLEY_AUTH", value_enum, default_value_t = Auth::None, value_name = "WAY")]
     pub auth: Auth,
 
@@ -22,7 +28,11 @@ pub struct Config {
     #[arg(long, env = "GALLEY_INSECURE_NO_AUTH", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", value_name = "BOOL")]
     pub insecure_no_auth: bool,
 
-    /// Origins whose pages may open a WebSocket here besides the same origin, comma-separated, as `https://host:port`
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would replace the program's in its help")]
+    pub secret: SecretArguments,
+
+    /// Origins whose pages may speak to this gateway besides its own, comma-separated, as browsers write them: `https://host:port`
     #[arg(long, env = "GALLEY_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGINS")]
     pub allowed_origins: Vec<String>,
 
@@ -42,13 +52,62 @@ pub struct Config {
     #[arg(long, env = "GALLEY_SEND_QUEUE", default_value = "256KiB", value_parser = bytes, value_name = "BYTES")]
     pub send_queue: usize,
 
-    /// Sockets and event streams that one hero may hold on this gateway; beyond: 429 before the upgrade
-    #[arg(long, env = "GALLEY_MAX_SOCKETS_PER_HERO", default_value_t = 64, value_name = "COUNT")]
+    /// Sockets and event streams that this gateway holds, a number or `unlimited`; beyond: 503 before the upgrade
+    #[arg(long, env = "GALLEY_MAX_SOCKETS", default_value = "unlimited", value_parser = count, value_name = "COUNT")]
+    pub max_sockets: usize,
+
+    /// Sockets and event streams that one hero may hold on this gateway, a number or `unlimited`; beyond: 429 before the upgrade
+    #[arg(long, env = "GALLEY_MAX_SOCKETS_PER_HERO", default_value = "64", value_parser = count, value_name = "COUNT")]
     pub max_sockets_per_hero: usize,
+
+    /// Sockets and event streams that one address (of IPv6: one /64) may hold on this gateway, a number or `unlimited`; beyond: 429
+    /// before the upgrade. Behind a proxy, every client has the proxy's address
+    #[arg(long, env = "GALLEY_MAX_SOCKETS_PER_IP", default_value = "unlimited", value_parser = count, value_name = "COUNT")]
+    pub max_sockets_per_ip: usize,
+
+    /// Commands that one socket may send, as `COUNT/s|min|h [burst COUNT]` or `unlimited`; beyond: error `rate-limited` in answer
+    #[arg(long, env = "GALLEY_COMMAND_RATE", default_value = "50/s burst 100", value_name = "RATE")]
+    pub command_rate: Rate,
+
+    /// Requests that one address (of IPv6: one /64) may send, written like the command rate; beyond: 429. Behind a proxy, every client
+    /// has the proxy's address
+    #[arg(long, env = "GALLEY_REST_RATE", default_value = "unlimited", value_name = "RATE")]
+    pub rest_rate: Rate,
 
     /// Window over which sockets are told to reconnect when the gateway leaves
     #[arg(long, env = "GALLEY_DRAIN", default_value = "10s", value_parser = humantime::parse_duration, value_name = "DURATION")]
     pub drain: Duration,
+}
+
+impl Config {
+    /// Checks what can be wrong without anything else being there.
+    ///
+    /// # Errors
+    /// [`BindError::Config`].
+    pub fn check(&self) -> Result<(), BindError> {
+        self.verifier().and_then(|_| self.origins()).map(|_| ())
+    }
+
+    /// Who checks tokens; nobody where nobody is asked.
+    pub(crate) fn verifier(&self) -> Result<Option<Verifier>, BindError> {
+        match self.auth {
+            Auth::Jwt => match self.secret.read() {
+                Ok(secret) => Ok(Some(Verifier::new(&secret))),
+                Err(error) => Err(BindError::Config(format!("--auth jwt: {error}"))),
+            },
+            Auth::None if self.listen.ip().is_loopback() || self.insecure_no_auth => Ok(None),
+            Auth::None => Err(BindError::Config(format!(
+                "refusing to listen on {} without authentication: anybody who reaches it could do anything; \
+                 set GALLEY_AUTH=jwt, listen on a loopback address, or set GALLEY_INSECURE_NO_AUTH=1 if a network around it keeps others out",
+                self.listen
+            ))),
+        }
+    }
+
+    /// The origins whose pages may speak to this gateway.
+    pub(crate) fn origins(&self) -> Result<Origins, BindError> {
+        Origins::parse(&self.allowed_origins).map_err(|error| BindError::Config(format!("--allowed-origins: {error}")))
+    }
 }
 
 /// How a caller shows who it is.
@@ -56,11 +115,20 @@ pub struct Config {
 pub enum Auth {
     /// Not at all.
     None,
+    /// With a JSON Web Token.
+    Jwt,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if duration < Duration::from_millis(100) { Err("must be at least 100ms".to_owned()) } else { Ok(duration) }
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    if text == "unlimited" {
+        return Ok(usize::MAX);
+    }
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "must be a positive number or `unlimited`".to_owned())
 }
 
 fn bytes(text: &str) -> Result<usize, String> {

@@ -10,7 +10,8 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 use crate::http::Refusal;
 
 /// What a page may load and where it may connect to: this service and nothing else.
-const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 #[derive(RustEmbed)]
 #[folder = "../clients/dashboard/dist"]

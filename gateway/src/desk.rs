@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use galley_bus::SharedBus;
 use galley_fail_points::{FailPoint, is_next, reach};
-use galley_protocol::{Deleted, Order, OrderId, Problem, ProblemType, Update};
+use galley_protocol::{Deleted, HeroId, Order, OrderId, Problem, ProblemType, Update};
 use galley_store::{
     CancelRequest, CancelVerdict, Changes, ChangesRequest, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict, Snapshot,
     SnapshotRequest, Store, StoreError,
@@ -96,9 +96,7 @@ impl Desk {
                     Err(Problem::new(ProblemType::IdempotencyKeyReused)
                         .with_detail("this key came before with another hero or meal"))
                 }
-                PlaceVerdict::HeroNotFound => {
-                    Err(Problem::new(ProblemType::HeroNotFound).with_detail(format!("there is no hero {hero_id}")))
-                }
+                PlaceVerdict::HeroNotFound => Err(no_hero(hero_id)),
                 PlaceVerdict::MealNotFound => {
                     Err(Problem::new(ProblemType::MealNotFound).with_detail(format!("there is no meal {meal_id}")))
                 }
@@ -154,10 +152,14 @@ impl Desk {
     /// `hero-not-found`.
     pub async fn snapshot(&self, request: SnapshotRequest) -> Result<Snapshot, Problem> {
         let hero_id = request.hero_id;
-        verdict(self.snapshot.submit(request))
-            .await?
-            .ok_or_else(|| Problem::new(ProblemType::HeroNotFound).with_detail(format!("there is no hero {hero_id}")))
+        verdict(self.snapshot.submit(request)).await?.ok_or_else(|| no_hero(hero_id))
     }
+}
+
+/// The answer to a request for a hero that is not there, or not the caller.
+#[must_use]
+pub fn no_hero(hero_id: HeroId) -> Problem {
+    Problem::new(ProblemType::HeroNotFound).with_detail(format!("there is no hero {hero_id}"))
 }
 
 /// The answer to a request for an order that is not there, or not the caller's.

@@ -73,9 +73,8 @@ impl Hub {
     ///
     /// # Errors
     /// [`TooMany`] when the hero holds `most` sockets already.
-    pub fn join(&self, hero_id: Option<HeroId>, most: usize, outbox: Outbox) -> Result<Place, TooMany> {
+    pub fn join(&self, hero_id: Option<HeroId>, most: usize, outbox: Arc<Outbox>) -> Result<Place, TooMany> {
         let id = SocketId(self.0.next.fetch_add(1, Ordering::Relaxed));
-        let outbox = Arc::new(outbox);
         if let Some(hero_id) = hero_id {
             let mut sockets = self.0.heroes.entry(hero_id).or_default();
             if sockets.len() >= most {

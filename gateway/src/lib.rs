@@ -4,6 +4,7 @@
 //! others committed and delivers it to its sockets. Any number of gateways may serve the same heroes.
 
 mod announcer;
+pub mod auth;
 mod batcher;
 mod config;
 mod dashboard;
@@ -12,8 +13,10 @@ mod ear;
 mod feed;
 mod http;
 mod hub;
+mod limits;
 pub mod metrics;
 mod pulse;
+mod refusals;
 mod rest;
 mod session;
 mod state;
@@ -30,6 +33,7 @@ use galley_store::Store;
 use rand::RngExt as _;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -37,6 +41,9 @@ use tokio_util::task::TaskTracker;
 pub use config::{Auth, Config};
 use desk::Desk;
 use hub::Hub;
+use limits::Seats;
+use refusals::Refusals;
+use session::proof::MAX_UNPROVEN;
 use state::{AppState, Parts, Readiness};
 
 /// Connections that wait to be accepted; the kernel may hold fewer.
@@ -80,25 +87,25 @@ impl Gateway {
     /// # Errors
     /// [`BindError`], of which [`BindError::Config`] cannot be cured by waiting.
     pub fn bind(config: Config, store: Arc<dyn Store>, bus: SharedBus) -> Result<Self, BindError> {
-        if config.auth == Auth::None && !config.listen.ip().is_loopback() && !config.insecure_no_auth {
-            return Err(BindError::Config(format!(
-                "refusing to listen on {} without authentication: anybody who reaches it could do anything; \
-                 listen on a loopback address, or set GALLEY_INSECURE_NO_AUTH=1 if a network around it keeps others out",
-                config.listen
-            )));
-        }
+        let (verifier, origins) = (config.verifier()?, config.origins()?);
         let listener = listen(config.listen).map_err(|error| BindError::Io { address: config.listen, error })?;
         let address = listener.local_addr().map_err(|error| BindError::Io { address: config.listen, error })?;
         metrics::install();
         let hub = Hub::default();
         let background = TaskTracker::new();
         let desk = Desk::start(&background, store, Arc::clone(&bus), hub.clone());
+        let seats = Seats::new(config.max_sockets, config.max_sockets_per_ip);
         let state = AppState::from(Parts {
             config,
+            verifier,
+            origins,
+            refusals: Refusals::default(),
+            unproven: Arc::new(Semaphore::new(MAX_UNPROVEN)),
             desk,
             totals: totals::Totals::default(),
             bus,
             hub,
+            seats,
             readiness: Readiness::default(),
             sockets: TaskTracker::new(),
         });
@@ -123,7 +130,8 @@ impl Gateway {
         let mut vital = JoinSet::new();
         vital.spawn(ear::listen(Arc::clone(&state.bus), state.hub.clone(), state.readiness.clone(), ended.clone()));
         vital.spawn(feed::repair::repair(state.hub.feed().clone(), Arc::clone(state.desk.store()), ended.clone()));
-        vital.spawn(pulse::beat(state.hub.clone(), ping_interval, pong_timeout, ended.clone()));
+        let tokens_expire = state.verifier.is_some();
+        vital.spawn(pulse::beat(state.hub.clone(), ping_interval, pong_timeout, tokens_expire, ended.clone()));
         let server = tokio::spawn(http::serve(listener, router(state.clone()), ended.clone(), GRACE));
 
         // A gateway that lives on without its ear would be deaf for good: better none than half of one.
@@ -158,8 +166,10 @@ async fn leave(state: &AppState, window: Duration) {
 }
 
 fn router(state: AppState) -> Router {
-    let routes = rest::router().merge(dashboard::router()).route("/ws", any(session::handshake::open));
-    http::layers(routes).with_state(state)
+    let routes = rest::router(&state).merge(dashboard::router()).route("/ws", any(session::handshake::open));
+    #[cfg(feature = "conformance")]
+    let routes = routes.route("/echo", session::socket::echo::route());
+    http::layers(routes, &state).with_state(state)
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {

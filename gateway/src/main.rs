@@ -39,6 +39,7 @@ fn main() -> ExitCode {
 }
 
 async fn serve(arguments: Arguments, stop: CancellationToken) -> Result<(), Failure> {
+    arguments.gateway.check().map_err(|error| Failure::Usage(error.to_string()))?;
     let (store, bus) = arguments.backends.open(&arguments.wait.begin(&stop)).await?;
     let gateway = Gateway::bind(arguments.gateway, store, bus).map_err(|error| match error {
         BindError::Config { .. } => Failure::Usage(error.to_string()),

@@ -5,19 +5,28 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth;
 use crate::hub::Hub;
 
 /// A silent peer is noticed within this part of the ping interval.
 const STEPS: u32 = 16;
+/// A token that expires is noticed within this time.
+const EXPIRY_STEP: Duration = Duration::from_secs(1);
 
-/// Asks silent peers for life after `interval`, and gives up those that stay silent for `timeout` more, until `stop`.
-pub async fn beat(hub: Hub, interval: Duration, timeout: Duration, stop: CancellationToken) {
-    let mut steps = tokio::time::interval((interval / STEPS).max(Duration::from_millis(10)));
+/// Asks silent peers for life after `interval`, and gives up those that stay silent for `timeout` more, until `stop`. Where
+/// tokens expire, it looks after that as well.
+pub async fn beat(hub: Hub, interval: Duration, timeout: Duration, tokens_expire: bool, stop: CancellationToken) {
+    let period = (interval / STEPS).max(Duration::from_millis(10));
+    let mut steps = tokio::time::interval(if tokens_expire { period.min(EXPIRY_STEP) } else { period });
     steps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     stop.run_until_cancelled(async {
         loop {
             steps.tick().await;
             hub.for_each(|outbox| outbox.beat(interval, timeout));
+            if tokens_expire {
+                let now = auth::now();
+                hub.for_each(|outbox| outbox.expire(now));
+            }
         }
     })
     .await;

@@ -16,6 +16,7 @@ mod key;
 mod meals;
 mod orders;
 mod page;
+mod parameters;
 pub mod params;
 mod problems;
 mod resource;
@@ -23,9 +24,12 @@ mod resource;
 use axum::{Extension, Router};
 use galley_protocol::{FieldError, Order, Problem};
 use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Components, OpenApi as Described};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::auth;
 use crate::state::AppState;
 use health::Probes;
 
@@ -51,24 +55,53 @@ use health::Probes;
 )]
 struct Document;
 
-/// The routes of REST, for [`http::layers`](crate::http::layers) to be put around.
-pub fn router() -> Router<AppState> {
-    let (routes, document) = OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(heroes::create, heroes::list))
-        .routes(routes!(heroes::get, heroes::replace, heroes::patch, heroes::remove))
+/// The routes of REST, for [`http::layers`](crate::http::layers) to be put around. Each stands in the group of those who may ask.
+pub fn router(state: &AppState) -> Router<AppState> {
+    let members = OpenApiRouter::new()
+        .routes(routes!(heroes::get))
         .routes(routes!(orders::of_hero))
         .routes(routes!(events::of_hero))
-        .routes(routes!(meals::create, meals::list))
-        .routes(routes!(meals::get, meals::replace, meals::patch, meals::remove))
+        .routes(routes!(meals::list))
+        .routes(routes!(meals::get))
         .routes(routes!(orders::place, orders::list))
-        .routes(routes!(events::of_all))
         .routes(routes!(orders::get, ending::end))
-        .routes(routes!(ending::cancel))
+        .routes(routes!(ending::cancel));
+    let staff = OpenApiRouter::new()
+        .routes(routes!(heroes::create, heroes::list))
+        .routes(routes!(heroes::replace, heroes::patch, heroes::remove))
+        .routes(routes!(meals::create))
+        .routes(routes!(meals::replace, meals::patch, meals::remove))
+        .routes(routes!(events::of_all))
+        .routes(routes!(health::scrape));
+    let everybody = OpenApiRouter::new()
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
-        .routes(routes!(health::scrape))
         .routes(routes!(docs::describe))
-        .routes(routes!(docs::explain))
-        .split_for_parts();
-    routes.layer(Extension(Probes::default())).merge(docs::router(&document))
+        .routes(routes!(docs::explain));
+    let (mut guarded, mut described) = auth::members(state, members).merge(auth::staff(state, staff)).split_for_parts();
+    if state.verifier.is_some() {
+        ask_for_tokens(&mut described);
+    }
+    let (open, others) = everybody.split_for_parts();
+    guarded = guarded.merge(open);
+    let mut document = Document::openapi();
+    document.merge(described);
+    document.merge(others);
+    guarded.layer(Extension(Probes::default())).merge(docs::router(&document))
+}
+
+/// Says of each operation that it wants a token, and what it answers without.
+fn ask_for_tokens(described: &mut Described) {
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    let components = described.components.get_or_insert_with(Components::new);
+    components.add_security_scheme("token", SecurityScheme::Http(scheme));
+    for item in described.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            for (status, response) in problems::of_guarded() {
+                operation.responses.responses.entry(status).or_insert(response);
+            }
+            operation.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
+        }
+    }
 }

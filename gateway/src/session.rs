@@ -1,7 +1,7 @@
 //! One connected client, from its welcome to its end, by WebSocket or as a stream of events.
 //!
-//! One task each, which holds next to nothing while nothing happens. The [`stream`] is what both have in common; a WebSocket also carries out the commands of its client. Commands of
-//! one socket are answered in their order: placements are handed in as they come and go into the same batches; any other
+//! One task each, which holds next to nothing while nothing happens. The [`stream`] is what both have in common; a WebSocket also
+//! carries out the commands of its client. Commands of one socket are answered in their order: placements are handed in as they come and go into the same batches; any other
 //! command waits for those before it.
 
 mod catch_up;
@@ -10,8 +10,10 @@ mod entrance;
 mod event_stream;
 pub mod events;
 pub mod handshake;
-mod socket;
+pub mod proof;
+pub mod socket;
 mod stream;
+mod visit;
 mod welcome;
 mod wire;
 
@@ -21,9 +23,15 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt as _, StreamExt as _};
+use galley_protocol::BearerToken;
 use galley_protocol::close::CloseCode;
-use galley_protocol::frame::{ClientFrame, Command, Reply, ServerFrame};
+use galley_protocol::frame::{ClientFrame, Command, CommandId, Reply, ServerFrame};
 
+use crate::auth::Who;
+use crate::limits::allowances::too_fast;
+use crate::limits::rate::Verdict;
+use crate::limits::{self, Meter};
+use crate::metrics;
 use crate::state::AppState;
 use entrance::Entered;
 use socket::{Heard, Socket};
@@ -39,14 +47,26 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 pub struct Connection {
     stream: Stream,
     socket: Socket,
+    /// How much of its rate the client has used.
+    pace: Meter,
+    /// Whose token the socket was opened with; nobody's where nobody is asked.
+    who: Option<Who>,
 }
 
 impl Connection {
-    /// Welcomes the client.
-    async fn begin(state: AppState, entered: Entered, mut socket: Socket) -> Option<Box<Self>> {
+    /// Welcomes the client. `first` is said after the welcome.
+    async fn begin(state: AppState, entered: Entered, mut socket: Socket, first: Option<String>) -> Option<Box<Self>> {
+        let who = entered.caller.claims().map(|claims| claims.who);
         let (stream, welcome) = Stream::begin(state, entered);
-        match say(&mut socket, welcome).await {
-            Ok(()) => Some(Box::new(Self { stream, socket })),
+        let welcomed = async {
+            say(&mut socket, welcome).await?;
+            match first {
+                Some(first) => socket.send(first).await,
+                None => Ok(()),
+            }
+        };
+        match welcomed.await {
+            Ok(()) => Some(Box::new(Self { stream, socket, pace: Meter::default(), who })),
             Err(closed) => {
                 socket.close(closed).await;
                 None
@@ -57,8 +77,8 @@ impl Connection {
     /// Serves the client until either side closes. What it takes to be busy is boxed, and gone when there is nothing to do.
     async fn run(mut self: Box<Self>) {
         loop {
-            let Self { stream, socket } = &mut *self;
-            if let Err(closed) = Box::pin(Session::new(stream).serve(socket)).await {
+            let Self { stream, socket, pace, who } = &mut *self;
+            if let Err(closed) = Box::pin(Session::new(stream, pace, *who).serve(socket)).await {
                 return Box::pin(self.socket.close(closed)).await;
             }
             self.rest().await;
@@ -81,17 +101,20 @@ impl Connection {
 struct Session<'a> {
     state: AppState,
     stream: &'a mut Stream,
+    who: Option<Who>,
     answers: FuturesOrdered<BoxFuture<'static, String>>,
     /// A command that waits for those before it.
     waiting: Option<ClientFrame>,
+    /// How much of its rate the client has used.
+    pace: &'a mut Meter,
     /// A command that lets no other begin before it ends.
     exclusive: bool,
 }
 
 impl<'a> Session<'a> {
-    fn new(stream: &'a mut Stream) -> Self {
+    fn new(stream: &'a mut Stream, pace: &'a mut Meter, who: Option<Who>) -> Self {
         let state = stream.state().clone();
-        Self { state, stream, answers: FuturesOrdered::new(), waiting: None, exclusive: false }
+        Self { state, stream, who, answers: FuturesOrdered::new(), waiting: None, pace, exclusive: false }
     }
 
     /// Serves the client until nothing is left to do, or the session is to end.
@@ -113,7 +136,9 @@ impl<'a> Session<'a> {
                     Some(heard @ (Heard::Text(_) | Heard::Control)) => self.take(socket, heard).await?,
                     Some(Heard::Closed(_)) | None => return Err(Closed::Gone),
                 },
-                Err(Closed::With(CloseCode::Restart)) => return Err(self.finish(socket).await),
+                Err(Closed::With(code @ (CloseCode::Restart | CloseCode::TokenExpired))) => {
+                    return Err(self.finish(socket, code).await);
+                }
                 Err(closed) => return Err(closed),
             }
         }
@@ -127,9 +152,18 @@ impl<'a> Session<'a> {
             Heard::Control => return Ok(()),
             Heard::Closed(closed) => return Err(closed),
         };
-        let frame = match ClientFrame::parse(&text) {
+        let parsed = ClientFrame::parse(&text);
+        let allowed = match self.pace.take(self.state.config.command_rate) {
+            Verdict::Taken { .. } => parsed,
+            Verdict::Wait(wait) => {
+                limits::count("commands");
+                Err((parsed.map_or_else(|(id, _)| id, |frame| frame.id), too_fast("this socket sends commands", wait)))
+            }
+        };
+        let frame = match allowed {
             Ok(frame) => frame,
             Err((id, problem)) => {
+                ::metrics::counter!(metrics::FRAMES_REFUSED, "problem" => problem.kind.slug()).increment(1);
                 let error = ServerFrame::Error { id, problem: Box::new(problem) }.encode();
                 self.answers.push_back(Box::pin(std::future::ready(error)));
                 return Ok(());
@@ -168,6 +202,7 @@ impl<'a> Session<'a> {
                 let reply = Reply::Watching { watching: true, totals };
                 socket.send(ServerFrame::Reply { id: frame.id, reply }.encode()).await
             }
+            Command::Auth { token } => self.renew(socket, frame.id, &token).await,
             Command::Place(_)
             | Command::Cancel { .. }
             | Command::Delete { .. }
@@ -184,8 +219,22 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The gateway leaves: nothing more is read, but what was read is carried out and answered.
-    async fn finish(&mut self, socket: &mut Socket) -> Closed {
+    /// A new token takes the place of the one before.
+    async fn renew(&mut self, socket: &mut Socket, id: Option<CommandId>, token: &BearerToken) -> Result<(), Closed> {
+        match proof::renew(&self.state, self.who, token) {
+            Ok(claims) => {
+                self.stream.good_until(claims.expires);
+                socket.send(proof::authenticated(id, claims)).await
+            }
+            Err((problem, close)) => {
+                socket.send(ServerFrame::Error { id, problem: Box::new(problem) }.encode()).await?;
+                close.map_or(Ok(()), |code| Err(Closed::With(code)))
+            }
+        }
+    }
+
+    /// The gateway leaves, or the token has expired: nothing more is read, but what was read is carried out and answered.
+    async fn finish(&mut self, socket: &mut Socket, code: CloseCode) -> Closed {
         let answered = tokio::time::timeout(LAST_ANSWERS, async {
             while let Some(answer) = self.answers.next().await {
                 self.answer(socket, answer).await?;
@@ -194,7 +243,7 @@ impl<'a> Session<'a> {
         });
         match answered.await {
             Ok(Err(closed)) => closed,
-            Ok(Ok(())) | Err(_) => Closed::With(CloseCode::Restart),
+            Ok(Ok(())) | Err(_) => Closed::With(code),
         }
     }
 }

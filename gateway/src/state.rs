@@ -5,11 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use galley_bus::SharedBus;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::auth::Verifier;
 use crate::config::Config;
 use crate::desk::Desk;
+use crate::http::origin::Origins;
 use crate::hub::Hub;
+use crate::limits::Seats;
+use crate::refusals::Refusals;
 use crate::totals::Totals;
 
 /// What every handler is given. The router clones it several times a request: one count, not one for each part.
@@ -33,6 +39,14 @@ impl Deref for AppState {
 pub struct Parts {
     /// The settings.
     pub config: Config,
+    /// Who checks tokens; nobody where nobody is asked for one.
+    pub verifier: Option<Verifier>,
+    /// The origins whose pages may speak to this gateway.
+    pub origins: Origins,
+    /// Who was turned away.
+    pub refusals: Refusals,
+    /// The places of sockets that have not shown a token yet.
+    pub unproven: Arc<Semaphore>,
     /// Where requests are handed in.
     pub desk: Desk,
     /// How many orders stand where, for the staff feed.
@@ -41,6 +55,8 @@ pub struct Parts {
     pub bus: SharedBus,
     /// The connected sockets.
     pub hub: Hub,
+    /// How many more there may be.
+    pub seats: Arc<Seats>,
     /// Whether this gateway may take traffic.
     pub readiness: Readiness,
     /// The tasks of the sockets.
@@ -54,6 +70,7 @@ pub struct Readiness(Arc<Flags>);
 #[derive(Debug, Default)]
 struct Flags {
     draining: AtomicBool,
+    leaving: CancellationToken,
     deaf: AtomicBool,
 }
 
@@ -70,8 +87,14 @@ impl Readiness {
         self.0.deaf.load(Ordering::Relaxed)
     }
 
+    /// Waits until the gateway is about to leave.
+    pub async fn leaving(&self) {
+        self.0.leaving.cancelled().await;
+    }
+
     pub(crate) fn set_draining(&self) {
         self.0.draining.store(true, Ordering::Relaxed);
+        self.0.leaving.cancel();
     }
 
     pub(crate) fn set_deaf(&self, deaf: bool) {

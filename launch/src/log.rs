@@ -1,6 +1,8 @@
 //! Where the program says what it does: standard error, for people or for machines.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{IsTerminal as _, stderr};
+use std::panic::PanicHookInfo;
 
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
@@ -46,7 +48,9 @@ impl LogConfig {
             let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
             subscriber.with_ansi(terminal && !plain).with_target(false).try_init()
         };
-        started.map_err(|error| Failure::failed(format_args!("cannot start logging: {error}")))
+        started.map_err(|error| Failure::failed(format_args!("cannot start logging: {error}")))?;
+        std::panic::set_hook(Box::new(log_panic));
+        Ok(())
     }
 }
 
@@ -60,9 +64,22 @@ impl LogFormat {
     }
 }
 
+/// A panic is a line of the log like any other, whatever is in its message.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let said = panic.payload_as_str().unwrap_or("nothing that can be shown");
+    let at = panic.location().map(ToString::to_string);
+    let thread = std::thread::current().name().map(str::to_owned);
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(said, at, thread, backtrace, "a panic");
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{LogConfig, LogFormat};
+    use std::fs::File;
+    use std::panic::{catch_unwind, set_hook, take_hook};
+
+    use super::{LogConfig, LogFormat, log_panic};
 
     #[test]
     fn auto_is_pretty_on_a_terminal_only() {
@@ -70,6 +87,22 @@ mod tests {
         assert!(!LogFormat::Auto.is_json(true));
         assert!(!LogFormat::Pretty.is_json(false));
         assert!(LogFormat::Json.is_json(true));
+    }
+
+    #[test]
+    fn a_panic_is_one_line_whatever_it_says() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        let file = File::create(&path).expect("a file");
+        let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(file).finish();
+        let before = take_hook();
+        set_hook(Box::new(log_panic));
+        let panicked = tracing::subscriber::with_default(subscriber, || catch_unwind(|| panic!("a\nb\u{1b}[2J\"}}")));
+        set_hook(before);
+        assert!(panicked.is_err());
+        let log = std::fs::read_to_string(&path).expect("a log");
+        assert!(log.lines().count() == 1 && log.contains(r#""level":"ERROR""#) && log.contains("log.rs"), "{log}");
+        assert!(!log.trim_end().contains(char::is_control), "{log:?}");
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod price;
 pub mod problem;
 pub mod text;
 pub mod timestamp;
+pub mod token;
 pub mod update;
 pub mod words;
 
@@ -33,4 +34,5 @@ pub use price::Price;
 pub use problem::{FieldError, Problem, ProblemType};
 pub use text::{Allergy, Description, HeroName, IdempotencyKey, Ingredient, MealName, Planet, ReasonText};
 pub use timestamp::Timestamp;
+pub use token::BearerToken;
 pub use update::{Update, UpdateBatch};

@@ -102,6 +102,8 @@ macro_rules! problem_types {
 }
 
 problem_types! {
+    BadRequest 400 "bad-request" "Bad request"
+        "What came is no request in HTTP/1.1 (RFC 9112). The connection is closed."
     MalformedJson 400 "malformed-json" "Malformed JSON"
         "The body or frame is not one JSON value in UTF-8, or it is nested too deeply. Nothing was changed."
     InvalidParameter 400 "invalid-parameter" "Invalid parameter"
@@ -110,8 +112,10 @@ problem_types! {
         "The frame's `type`, or the first word of the line, is no command. `detail` names the nearest one; `help` lists all."
     BadHandshake 400 "bad-handshake" "Bad WebSocket handshake"
         "The request is not a WebSocket opening handshake of version 13 as RFC 6455 section 4.2.1 asks for."
+    Unauthorized 401 "unauthorized" "Unauthorized"
+        "This service asks who you are: send `Authorization: Bearer` with a token that has not expired. Nothing was changed."
     Forbidden 403 "forbidden" "Forbidden"
-        "This is not for this kind of client: a hero places and cancels, staff watches the whole feed."
+        "This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed."
     NotFound 404 "not-found" "Not found"
         "Nothing is at this path. `/docs` lists what there is."
     HeroNotFound 404 "hero-not-found" "Hero not found"
@@ -142,6 +146,10 @@ problem_types! {
         "This path speaks WebSocket; come with `Upgrade: websocket`."
     TooManySockets 429 "too-many-sockets" "Too many sockets"
         "This hero or address holds as many sockets as it may. Close one, or come back later."
+    HeadTooLarge 431 "head-too-large" "Head too large"
+        "The request line and the headers are larger, or the headers are more, than this service takes. The connection is closed."
+    RateLimited 429 "rate-limited" "Rate limited"
+        "More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds."
     Internal 500 "internal" "Internal error"
         "Something went wrong that should not have; it was logged under the request id. Repeat a placement only with the same idempotency key."
     Overloaded 503 "overloaded" "Overloaded"

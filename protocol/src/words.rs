@@ -2,7 +2,7 @@
 
 use crate::frame::{Command, Place, Watch};
 use crate::problem::{Problem, ProblemType};
-use crate::{MealId, OrderId, ReasonText};
+use crate::{BearerToken, MealId, OrderId, ReasonText};
 
 /// What a person may type; the `help` of the welcome frame.
 pub const HELP: &str =
@@ -12,7 +12,7 @@ pub const HELP: &str =
 pub const STAFF_HELP: &str = "type: watch | menu | orders | get <order> | cancel <order> [why] | delete <order> | ping | help";
 
 /// The words and the frame types that exist.
-const COMMANDS: [&str; 10] = ["menu", "order", "orders", "get", "cancel", "delete", "watch", "ping", "help", "place"];
+const COMMANDS: [&str; 11] = ["menu", "order", "orders", "get", "cancel", "delete", "watch", "ping", "help", "place", "auth"];
 
 /// Reads a line.
 ///
@@ -43,6 +43,10 @@ pub fn parse(line: &str) -> Result<Command, Problem> {
         "watch" => alone(&word, rest, Command::Watch(Watch::all(None))),
         "ping" => alone(&word, rest, Command::Ping),
         "help" => alone(&word, rest, Command::Help),
+        "auth" => {
+            let token = BearerToken::parse(rest).map_err(|error| usage(&format!("auth <token>, which {error}")))?;
+            Ok(Command::Auth { token })
+        }
         _ => Err(unknown(&word)),
     }
 }
@@ -91,6 +95,7 @@ mod tests {
             ("watch", r#"{"type":"watch"}"#),
             ("help", r#"{"type":"help"}"#),
             ("ping", r#"{"type":"ping"}"#),
+            ("auth a.b-c.d", r#"{"type":"auth","token":"a.b-c.d"}"#),
         ] {
             assert_eq!(ClientFrame::parse(words), ClientFrame::parse(frame), "{words}");
         }

@@ -1,10 +1,11 @@
 //! Speaks to a gateway over its public HTTP API.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use galley_launch::Failure;
-use galley_protocol::Version;
+use galley_launch::{Failure, Hidden};
+use galley_protocol::{BearerToken, Version};
 use reqwest::header::IF_MATCH;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use serde::de::DeserializeOwned;
@@ -18,6 +19,13 @@ pub struct Remote {
     /// The gateway
     #[arg(long, env = "GALLEY_URL", value_name = "URL", default_value = "http://127.0.0.1:8080", value_parser = parse_url)]
     pub url: Url,
+    /// Who asks, for a gateway that wants to know; other users of the machine may see it among the arguments, so set the variable or
+    /// name a file
+    #[arg(long, env = "GALLEY_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub token: Option<Hidden>,
+    /// A file that holds the token
+    #[arg(long, env = "GALLEY_TOKEN_FILE", value_name = "PATH", hide_env_values = true, conflicts_with = "token")]
+    pub token_file: Option<PathBuf>,
     /// How long to wait for an answer
     #[arg(long, env = "GALLEY_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = output::parse_duration)]
     pub timeout: Duration,
@@ -29,6 +37,7 @@ pub struct Remote {
 /// A gateway.
 pub struct Api {
     client: Client,
+    token: Option<BearerToken>,
     remote: Remote,
 }
 
@@ -44,7 +53,18 @@ impl Remote {
     pub fn open(self) -> Result<Api, Failure> {
         let builder =
             Client::builder().timeout(self.timeout).no_proxy().user_agent(concat!("galley/", env!("CARGO_PKG_VERSION")));
-        Ok(Api { client: builder.build().map_err(Failure::failed)?, remote: self })
+        Ok(Api { client: builder.build().map_err(Failure::failed)?, token: self.bearer()?, remote: self })
+    }
+
+    /// The token, as it is now: a file may hold a new one.
+    pub fn bearer(&self) -> Result<Option<BearerToken>, Failure> {
+        let text = match (&self.token_file, &self.token) {
+            (Some(path), _) if !path.as_os_str().is_empty() => std::fs::read_to_string(path)
+                .map_err(|error| Failure::Usage(format!("cannot read the token in {}: {error}", path.display())))?,
+            (_, Some(token)) if !token.reveal().is_empty() => token.reveal().to_owned(),
+            (_, _) => return Ok(None),
+        };
+        BearerToken::parse(text.trim()).map(Some).map_err(|error| Failure::Usage(format!("the token {error}")))
     }
 
     /// The address of a path under the gateway, which may itself lie under a path.
@@ -63,7 +83,11 @@ impl Remote {
 impl Api {
     /// A request to a path.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, self.remote.at(path))
+        let request = self.client.request(method, self.remote.at(path));
+        match &self.token {
+            Some(token) => request.bearer_auth(token.reveal()),
+            None => request,
+        }
     }
 
     /// The same, to be carried out only while the thing has this version.
@@ -153,7 +177,7 @@ mod tests {
             ("http://a:1/galley/", "http://a:1/galley/heroes/7"),
         ] {
             let url = parse_url(base).expect("a URL");
-            let remote = Remote { url, timeout: std::time::Duration::from_secs(1), json: false };
+            let remote = Remote { url, token: None, token_file: None, timeout: std::time::Duration::from_secs(1), json: false };
             assert_eq!(remote.at("/heroes/7").as_str(), expected);
         }
     }

@@ -19,6 +19,7 @@ mod snapshot;
 mod sqlite;
 mod verdict;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -131,6 +132,8 @@ pub trait Store: Send + Sync + 'static {
     async fn enlist(&self) -> Result<IncarnationId, StoreError>;
     /// Makes sure that the incarnation is still seen alive, and makes it so again after the database was away.
     async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError>;
+    /// The incarnations that are alive, as far as this process can see: one that is missing may be dead, or have its lock taken away.
+    async fn living(&self) -> Result<BTreeSet<IncarnationId>, StoreError>;
     /// Takes PENDING orders: each becomes `IN_PROGRESS`, owned by `owner` and due after a random delay, or is CANCELLED at once
     /// because of an allergy or because its hero or meal is gone. Orders that are not PENDING are left out of the answer.
     async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError>;

@@ -21,6 +21,8 @@ mod session;
 mod snapshots;
 mod tally;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
@@ -171,6 +173,10 @@ impl Store for Postgres {
     async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError> {
         self.hold_incarnation(incarnation).await
     }
+    async fn living(&self) -> Result<BTreeSet<IncarnationId>, StoreError> {
+        self.living_incarnations().await
+    }
+
     async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
         self.claim_orders(owner, &claim).await
     }

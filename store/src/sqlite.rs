@@ -21,7 +21,7 @@ mod session;
 mod snapshots;
 mod tally;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{File, OpenOptions, TryLockError, create_dir_all};
 use std::path::Path;
 use std::sync::Mutex;
@@ -179,6 +179,10 @@ impl Store for Sqlite {
     async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError> {
         self.hold_incarnation(incarnation)
     }
+    async fn living(&self) -> Result<BTreeSet<IncarnationId>, StoreError> {
+        Ok(self.living_incarnations())
+    }
+
     async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
         self.claim_orders(owner, &claim).await
     }

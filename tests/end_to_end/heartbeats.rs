@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use galley_tests::program::{Signal, command, path_of};
-use galley_tests::raw_socket::Opcode;
+use galley_tests::raw_connection::Opcode;
 use galley_tests::{Client, Program, RawSocket, StackBuilder, until, within};
 
 const INTERVAL: Duration = Duration::from_millis(600);

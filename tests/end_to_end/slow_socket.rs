@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use galley_tests::follower::{FinalTruth, everybody, told};
-use galley_tests::raw_socket::Opcode;
+use galley_tests::raw_connection::Opcode;
 use galley_tests::{Client, Follower, RawSocket, Stack, Truth, until, within};
 use tokio::sync::watch;
 use tokio::task::JoinSet;

@@ -23,8 +23,22 @@ async fn a_bad_value_is_one_line_and_exit_code_2() {
         ("galley-gateway", &[], vec![postgres], "--redis-url"),
         ("galley-gateway", &["--listen", "nowhere"], vec![postgres, redis], "--listen"),
         ("galley-gateway", &["--max-message", "1"], vec![postgres, redis], "--max-message"),
+        ("galley-gateway", &["--command-rate", "50"], vec![postgres, redis], "--command-rate"),
+        ("galley-gateway", &[], vec![postgres, redis, ("GALLEY_REST_RATE", "0/s")], "--rest-rate"),
+        ("galley-gateway", &[], vec![postgres, redis, ("GALLEY_MAX_SOCKETS", "0")], "--max-sockets"),
+        ("galley-gateway", &["--max-sockets-per-ip", "many"], vec![postgres, redis], "--max-sockets-per-ip"),
         ("galley-gateway", &["--colour"], vec![postgres, redis], "--colour"),
         ("galley-gateway", &[], vec![postgres, redis, ("GALLEY_AUTH", "jwt")], "--auth"),
+        ("galley-gateway", &["--auth", "jwt", "--jwt-secret", "hush"], vec![postgres, redis], "at least 32 bytes"),
+        ("galley-gateway", &["--auth", "jwt", "--jwt-secret-file", "/nowhere"], vec![postgres, redis], "GALLEY_JWT_SECRET_FILE"),
+        (
+            "galley-gateway",
+            &["--auth", "jwt", "--jwt-secret-file", "x"],
+            vec![postgres, redis, ("GALLEY_JWT_SECRET", "hush")],
+            "not both",
+        ),
+        ("galley-gateway", &["--allowed-origins", "*"], vec![postgres, redis], "--allowed-origins"),
+        ("galley-gateway", &["--allowed-origins", "http://a,https://b/path"], vec![postgres, redis], "https://b/path"),
         ("galley-worker", &["--processing-delay", "5s..1s"], vec![postgres, redis], "--processing-delay"),
         ("galley-worker", &[], vec![postgres, redis, ("GALLEY_PROCESSING_DELAY", "soon")], "--processing-delay"),
         ("galley", &["--wait", "forever"], vec![], "--wait"),
@@ -43,6 +57,14 @@ async fn nobody_beyond_this_machine_is_served_without_authentication_unless_told
     let url = format!("sqlite://{}", folder.path().join("galley.db").display());
     let said = run("galley", &[], &[("GALLEY_LISTEN", "0.0.0.0:0"), ("DATABASE_URL", &url), ("GALLEY_LOG", "off")]).await;
     assert_one_line(&said, 2, "GALLEY_INSECURE_NO_AUTH=1");
+}
+
+#[tokio::test]
+async fn with_tokens_every_address_may_be_listened_on() {
+    let stack = Stack::embedded().with_tokens().set("GALLEY_LISTEN", "0.0.0.0:0").gateways(0).start().await;
+    let mut program = stack.launch_gateway();
+    program.line("listening on http://0.0.0.0:").await;
+    program.stop().await;
 }
 
 #[tokio::test]

@@ -5,18 +5,22 @@ use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
 
 use crate::json::{id, list, text};
 use crate::patience::{until, within};
 use crate::{Answer, Events, Socket};
 
-const MAX_IDLE: Duration = Duration::from_secs(4);
+/// A gateway closes a connection that was idle for 75 s: one that was idle for nearly as long is not tried again.
+const MAX_IDLE: Duration = Duration::from_secs(60);
 
 /// Somebody who uses the service at one gateway.
 #[derive(Clone, Debug)]
 pub struct Client {
     base: String,
     http: reqwest::Client,
+    token: Option<String>,
 }
 
 /// A request that is sent when it is awaited.
@@ -29,9 +33,20 @@ impl Client {
     /// For the gateway at this URL.
     #[must_use]
     pub fn new(base: &str) -> Self {
-        // A gateway closes a connection that was idle for 10 s: one that was idle for long is not tried again.
         let http = reqwest::Client::builder().no_proxy().pool_idle_timeout(MAX_IDLE).redirect(reqwest::redirect::Policy::none());
-        Self { base: base.to_owned(), http: http.build().expect("a client without TLS") }
+        Self { base: base.to_owned(), http: http.build().expect("a client without TLS"), token: None }
+    }
+
+    /// The same with a token, which it sends in the header.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// Its token.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 
     /// The URL of the gateway.
@@ -44,7 +59,8 @@ impl Client {
     #[must_use]
     pub fn call(&self, method: Method, path: &str) -> Call {
         let question = format!("{method} {path}");
-        Call { request: self.http.request(method, format!("{}{path}", self.base)), question }
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        Call { request: self.token.iter().fold(request, RequestBuilder::bearer_auth), question }
     }
 
     /// `GET`.
@@ -96,7 +112,13 @@ impl Client {
 
     /// Places an order, and gives it as the answer shows it.
     pub async fn place(&self, hero_id: i64, meal_id: i64) -> Value {
-        self.post("/orders", &json!({"hero_id": hero_id, "meal_id": meal_id})).await.is(202)
+        self.place_call(hero_id, meal_id).await.is(202)
+    }
+
+    /// The request that places an order.
+    #[must_use]
+    pub fn place_call(&self, hero_id: i64, meal_id: i64) -> Call {
+        self.post("/orders", &json!({"hero_id": hero_id, "meal_id": meal_id}))
     }
 
     /// Places an order at a gateway that may be overloaded: asks again under one key until it is accepted, as the answers 503 and
@@ -170,12 +192,12 @@ impl Client {
 
     /// Opens a socket with this query, and takes its welcome.
     pub async fn connect_with(&self, query: &str) -> Socket {
-        Socket::open(&self.socket_url(query)).await.unwrap_or_else(|error| panic!("/ws{query}: {error}"))
+        Socket::open(self.handshake(query)).await.unwrap_or_else(|error| panic!("/ws{query}: {error}"))
     }
 
     /// The status that a refused handshake is answered with, and its problem.
     pub async fn refused(&self, query: &str) -> (u16, Value) {
-        match Socket::open(&self.socket_url(query)).await {
+        match Socket::open(self.handshake(query)).await {
             Err(tokio_tungstenite::tungstenite::Error::Http(response)) => {
                 let body = response.body().as_deref().unwrap_or_default();
                 (response.status().as_u16(), serde_json::from_slice(body).expect("a problem"))
@@ -187,6 +209,17 @@ impl Client {
     /// Opens an event stream, which must be let in.
     pub async fn listen(&self, path: &str) -> Events {
         self.get(path).listen().await.unwrap_or_else(|answer| panic!("{answer:?}"))
+    }
+
+    /// A handshake with this query, to which headers may be added.
+    #[must_use]
+    pub fn handshake(&self, query: &str) -> Request {
+        let mut request = self.socket_url(query).into_client_request().expect("a URL");
+        if let Some(token) = &self.token {
+            let value = format!("Bearer {token}").try_into().expect("a token is a header value");
+            request.headers_mut().insert("authorization", value);
+        }
+        request
     }
 
     /// Where the sockets are.

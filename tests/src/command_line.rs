@@ -32,7 +32,9 @@ pub async fn run(program: &str, arguments: &[&str], variables: &[(&str, &str)]) 
 impl Client {
     /// Runs `galley` with these arguments against this gateway.
     pub async fn galley(&self, arguments: &[&str]) -> Said {
-        run("galley", arguments, &[("GALLEY_URL", self.base())]).await
+        let token = self.token().map(|token| ("GALLEY_TOKEN", token));
+        let variables: Vec<(&str, &str)> = token.into_iter().chain([("GALLEY_URL", self.base())]).collect();
+        run("galley", arguments, &variables).await
     }
 
     /// The same with `--json`, and expects it to succeed.

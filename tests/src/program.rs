@@ -94,6 +94,13 @@ impl Program {
         kibibytes * 1_024
     }
 
+    /// How many files and connections it has open.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.child.id());
+        std::fs::read_dir(&path).unwrap_or_else(|error| panic!("{path}: {error}")).count()
+    }
+
     /// Sends it a signal.
     pub fn signal(&mut self, signal: Signal) {
         assert!(self.is_running(), "{} has ended before its signal", self.name);

@@ -6,6 +6,7 @@ use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use galley_protocol::Picture;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -35,13 +36,21 @@ impl Socket {
     ///
     /// # Errors
     /// When the handshake fails.
-    pub async fn open(url: &str) -> Result<Self, Error> {
-        let (stream, _) = within("the handshake", connect_async(url)).await?;
-        let picture = Picture::new(MAX_ENDED);
-        let mut socket = Self { welcome: Value::Null, picture, stream, waiting: VecDeque::new(), commands: 0 };
+    pub async fn open(request: impl IntoClientRequest + Unpin) -> Result<Self, Error> {
+        let mut socket = Self::knock(request).await?;
         socket.welcome = socket.next().await;
         assert_eq!(socket.welcome["type"], "welcome");
         Ok(socket)
+    }
+
+    /// Opens a socket that need not be welcome.
+    ///
+    /// # Errors
+    /// When the handshake fails.
+    pub async fn knock(request: impl IntoClientRequest + Unpin) -> Result<Self, Error> {
+        let (stream, _) = within("the handshake", connect_async(request)).await?;
+        let picture = Picture::new(MAX_ENDED);
+        Ok(Self { welcome: Value::Null, picture, stream, waiting: VecDeque::new(), commands: 0 })
     }
 
     /// The next frame.

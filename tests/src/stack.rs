@@ -10,7 +10,7 @@ use crate::dispatch_queue::DispatchQueue;
 use crate::namespace::{Namespace, shared_redis};
 use crate::patience::until;
 use crate::program::{command, path_of};
-use crate::{Client, Program};
+use crate::{Client, Program, token};
 
 /// The variable that chooses a fail point.
 const FAIL_POINT: &str = "GALLEY_FAIL_POINT";
@@ -99,6 +99,12 @@ impl StackBuilder {
         Self { redis: Some(url), ..self }
     }
 
+    /// Asking everybody for a token.
+    #[must_use]
+    pub fn with_tokens(self) -> Self {
+        self.set("GALLEY_AUTH", "jwt").set("GALLEY_JWT_SECRET", token::SECRET)
+    }
+
     /// With a setting.
     #[must_use]
     pub fn set(mut self, variable: &str, value: &str) -> Self {
@@ -169,6 +175,18 @@ impl Stack {
     #[must_use]
     pub fn client(&self) -> Client {
         self.client_of(0)
+    }
+
+    /// A client of the first gateway with the token of a hero.
+    #[must_use]
+    pub fn hero(&self, id: i64) -> Client {
+        self.client().with_token(&token::hero(id, 3_600))
+    }
+
+    /// A client of the first gateway with the token of staff.
+    #[must_use]
+    pub fn staff(&self) -> Client {
+        self.client().with_token(&token::staff(3_600))
     }
 
     /// A client of this gateway.

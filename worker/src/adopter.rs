@@ -6,11 +6,12 @@
 //! A claim that failed without an answer may have committed: then this worker owns orders that it does not know of, and nobody
 //! else takes them over as long as it lives. So once the database answers it hands back all it has and adopts it again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use galley_fail_points::{FailPoint, reach};
-use galley_protocol::Update;
+use galley_protocol::{IncarnationId, Update};
 use galley_store::StoreError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +19,12 @@ use tokio_util::sync::CancellationToken;
 use crate::keeper::every;
 use crate::kitchen::Kitchen;
 
-/// How often to look for orphans.
+/// How often to look whether a worker died, which costs next to nothing.
 const PERIOD: Duration = Duration::from_millis(250);
+
+/// How often to look for orphans though nobody was seen dying, which costs a look at every open order: a living worker hands back what
+/// it doubts, and for a moment after an upset of the database nobody is judged.
+const SEARCH_PERIOD: Duration = Duration::from_secs(2);
 
 /// How many to adopt at once.
 const CHUNK: usize = 5_000;
@@ -31,20 +36,48 @@ const DOUBT_PERIOD: Duration = Duration::from_secs(10);
 pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     let mut ticks = every(PERIOD);
     let mut resolved = None;
+    let mut search = Search::default();
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let may_resolve = resolved.is_none_or(|last: Instant| last.elapsed() >= DOUBT_PERIOD);
         if may_resolve && kitchen.take_doubt() {
             match kitchen.store.hand_back(kitchen.owner).await {
-                Ok(_) => resolved = Some(Instant::now()),
+                Ok(_) => (resolved, search.last) = (Some(Instant::now()), None),
                 Err(error) => {
                     kitchen.doubt("hand_back", &error);
                     continue;
                 }
             }
         }
-        if let Err(error) = adopt(&kitchen, &stop).await {
-            kitchen.doubt("adopt", &error);
+        let adopted = match search.is_due(&kitchen).await {
+            Ok(true) => adopt(&kitchen, &stop).await,
+            Ok(false) => continue,
+            Err(error) => Err(error),
+        };
+        match adopted {
+            Ok(()) => search.last = Some(Instant::now()),
+            Err(error) => {
+                search.last = None;
+                kitchen.doubt("adopt", &error);
+            }
         }
+    }
+}
+
+/// When to look for orphans.
+#[derive(Default)]
+struct Search {
+    /// Who was alive when it was looked last.
+    living: BTreeSet<IncarnationId>,
+    /// Nothing when they must be looked for.
+    last: Option<Instant>,
+}
+
+impl Search {
+    async fn is_due(&mut self, kitchen: &Kitchen) -> Result<bool, StoreError> {
+        let living = kitchen.store.living().await?;
+        let died = !self.living.is_subset(&living);
+        self.living = living;
+        Ok(died || self.last.is_none_or(|last| last.elapsed() >= SEARCH_PERIOD))
     }
 }
 

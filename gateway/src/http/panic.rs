@@ -18,3 +18,27 @@ pub fn answer(panic: Box<dyn Any + Send>) -> Response {
     tracing::error!(said, "a handler panicked");
     Refusal(Problem::new(ProblemType::Internal)).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::Request;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    use super::answer;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_answers_a_problem_that_does_not_say_why() {
+        let panics = get(async || -> &'static str { panic!("the secret") });
+        let app: Router = Router::new().route("/panic", panics).layer(CatchPanicLayer::custom(answer));
+        let response = app.oneshot(Request::get("/panic").body(Body::empty()).expect("a request")).await.expect("an answer");
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let body = axum::body::to_bytes(response.into_body(), 4_096).await.expect("a short body");
+        let body = String::from_utf8(body.to_vec()).expect("text");
+        assert!(body.contains("/problems/internal") && !body.contains("secret"), "{body}");
+    }
+}

@@ -4,7 +4,7 @@
 //! connection holds a bounded buffer, that running out of files only slows accepting down, and that it returns at most
 //! `drain` after `stop`. A connection that was upgraded is out of its hands: whoever upgraded it must end it.
 //!
-//! It must never wrap the stream: the sessions take the `TokioIo<TcpStream>` back out of the upgrade.
+//! The sessions take the `TokioIo<Line>` back out of the upgrade: it must not be wrapped again.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,17 +16,16 @@ use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use super::line::{Line, Progress};
 use crate::metrics;
 
-/// How long a request head may take, from the end of the request before it: the bound for idle connections, too.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most bytes of a request head, and of unsent answer before the body is no longer asked for more.
 const MAX_BUFFER: usize = 32 * 1024;
 /// The pauses after failed accepts, the first and the longest: when files run out, spinning would not free any.
@@ -87,16 +86,19 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, stop: Canc
         return;
     }
     let cut = Cut(CancellationToken::new());
+    let progress = Progress::default();
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
+        let serving = progress.serve();
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(cut.clone());
-        app.clone().oneshot(request.map(Body::new))
+        let answered = app.clone().oneshot(request.map(Body::new));
+        async { answered.await.map(|response| response.map(|body| serving.answer(body))) }
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(None) // the line has deadlines of its own
+        .max_header_size(MAX_BUFFER) // the buffer alone is no sharp bound: it may have room left where it was enlarged
         .max_buf_size(MAX_BUFFER)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Line::new(stream, progress.clone())), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
@@ -141,7 +143,8 @@ mod tests {
     use tokio::task::JoinHandle;
     use tokio_util::sync::CancellationToken;
 
-    use super::{HEAD_TIMEOUT, serve};
+    use super::{MAX_BUFFER, serve};
+    use crate::http::line::{HEAD_TIMEOUT, IDLE_TIMEOUT};
 
     const DRAIN: Duration = Duration::from_secs(5);
 
@@ -180,10 +183,21 @@ mod tests {
             self.client.write_all(text.as_bytes()).await.expect("sent");
         }
 
+        /// The answer `done`; the connection stays.
+        async fn read_answer(&mut self) {
+            let mut read = Vec::new();
+            while !read.ends_with(b"done") {
+                assert_ne!(self.client.read_buf(&mut read).await.expect("an answer"), 0, "no end before the answer");
+            }
+        }
+
         /// Everything that comes until the server closes.
         async fn rest(&mut self) -> String {
             let mut rest = Vec::new();
-            self.client.read_to_end(&mut rest).await.expect("an end");
+            // A server that closes with something unread resets the connection; what it said before comes first.
+            if let Err(error) = self.client.read_to_end(&mut rest).await {
+                assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+            }
             String::from_utf8(rest).expect("text")
         }
     }
@@ -200,10 +214,46 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_idle_connection_is_closed() {
+    async fn an_idle_connection_is_kept_for_a_pool_and_then_closed() {
         let mut server = start().await;
+        let began = tokio::time::Instant::now();
         server.send("GET /fast HTTP/1.1\r\nHost: a\r\n\r\n").await;
         assert!(server.rest().await.ends_with("done"));
+        assert!((IDLE_TIMEOUT..=IDLE_TIMEOUT + HEAD_TIMEOUT).contains(&began.elapsed()), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_head_has_no_more_time_than_the_first() {
+        let mut server = start().await;
+        server.send("GET /fast HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        server.read_answer().await;
+        tokio::time::advance(IDLE_TIMEOUT / 2).await;
+        server.send("GET /fast HTTP/1.1\r\nX-Slow: ").await;
+        let began = tokio::time::Instant::now();
+        server.rest().await;
+        assert!(began.elapsed() <= HEAD_TIMEOUT + Duration::from_secs(1), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_takes_as_long_as_it_takes() {
+        let mut server = start().await;
+        server.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        server.began.notified().await;
+        tokio::time::sleep(2 * IDLE_TIMEOUT).await;
+        server.release.notify_one();
+        server.read_answer().await;
+    }
+
+    #[tokio::test]
+    async fn what_is_no_request_is_answered_with_a_problem() {
+        let large = format!("GET /fast HTTP/1.1\r\nX-Large: {}\r\n\r\n", "x".repeat(MAX_BUFFER));
+        for (head, slug) in [("BREW\r\n\r\n", "bad-request"), (&large, "head-too-large")] {
+            let mut server = start().await;
+            server.send(head).await;
+            let answer = server.rest().await;
+            assert!(answer.contains("content-type: application/problem+json\r\n"), "{answer}");
+            assert!(answer.contains(&format!("/problems/{slug}")), "{answer}");
+        }
     }
 
     #[tokio::test]

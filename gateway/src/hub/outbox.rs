@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use galley_protocol::{ResumeCursor, Update};
 
+use crate::auth::LEEWAY;
 use crate::metrics;
 
 /// What a session is to do next.
@@ -29,6 +30,10 @@ pub enum Out {
     Leave(Duration),
     /// The peer is gone.
     Abandon,
+    /// Say that the token expires, and when.
+    Expiring,
+    /// Close: the token has expired.
+    Expired,
 }
 
 /// What one socket is to be told.
@@ -40,7 +45,14 @@ pub struct Outbox {
     heard_ms: AtomicU64,
     /// Whether a ping is wanted or was sent, and nothing was heard since.
     doubted: AtomicBool,
+    /// When the peer's token expires, in seconds since the epoch.
+    expires: AtomicU64,
 }
+
+/// How long before its end the expiry of a token is announced.
+const ANNOUNCED: Duration = Duration::from_mins(1);
+/// The expiry of a peer that needs no token.
+const NEVER: u64 = u64::MAX;
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -54,8 +66,23 @@ struct Waiting {
     asked: Option<Instant>,
     leave: Option<Duration>,
     abandon: bool,
+    token: Token,
     /// The session, while it waits.
     session: Option<Waker>,
+}
+
+/// What is to be said of the end of the peer's token.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Token {
+    /// Nothing yet.
+    #[default]
+    Good,
+    /// That it comes.
+    Expiring,
+    /// Nothing more until it comes.
+    Announced,
+    /// That it has come.
+    Expired,
 }
 
 impl Outbox {
@@ -68,6 +95,7 @@ impl Outbox {
             born: Instant::now(),
             heard_ms: AtomicU64::new(0),
             doubted: AtomicBool::new(false),
+            expires: AtomicU64::new(NEVER),
         }
     }
 
@@ -141,6 +169,33 @@ impl Outbox {
         }
         self.doubted.store(true, Ordering::Relaxed);
         wake(waiting);
+    }
+
+    /// The peer's token is good until then, in seconds since the epoch. A later token takes the place of the one before.
+    pub fn good_until(&self, expires: u64) {
+        let mut waiting = self.lock();
+        self.expires.store(expires, Ordering::Relaxed);
+        waiting.token = Token::Good;
+    }
+
+    /// Announces the end of the peer's token a minute ahead, and closes when it is there.
+    pub fn expire(&self, now: u64) {
+        if self.token_left(now) > ANNOUNCED {
+            return;
+        }
+        let mut waiting = self.lock();
+        // Again, because a new token may have come meanwhile.
+        waiting.token = match (self.token_left(now), waiting.token) {
+            (Duration::ZERO, _) => Token::Expired,
+            (left, Token::Good) if left <= ANNOUNCED => Token::Expiring,
+            _ => return,
+        };
+        wake(waiting);
+    }
+
+    /// How long the peer's token is still good.
+    pub fn token_left(&self, now: u64) -> Duration {
+        Duration::from_secs(self.expires.load(Ordering::Relaxed).saturating_add(LEEWAY).saturating_sub(now))
     }
 
     /// Waits for something to do. Only one may wait. Safe to drop while it waits.
@@ -220,8 +275,15 @@ impl Waiting {
         if self.abandon {
             return Some(Out::Abandon);
         }
+        if self.token == Token::Expired {
+            return Some(Out::Expired);
+        }
         if let Some(after) = self.leave.take() {
             return Some(Out::Leave(after));
+        }
+        if self.token == Token::Expiring {
+            self.token = Token::Announced;
+            return Some(Out::Expiring);
         }
         std::mem::take(&mut self.ping).then(|| {
             self.asked = Some(Instant::now());
@@ -237,7 +299,7 @@ mod tests {
     use futures_util::FutureExt as _;
     use galley_protocol::{HeroId, MealId, Order, OrderId, ResumeCursor, Status, Timestamp, Update, Version};
 
-    use super::{Out, Outbox};
+    use super::{LEEWAY, Out, Outbox};
 
     fn update(id: i64, millis: i64) -> Update {
         let order = Order {
@@ -308,6 +370,29 @@ mod tests {
         outbox.fall_behind(None);
         assert!(outbox.next_urgent().now_or_never().is_none());
         assert_eq!(outbox.next().await, Out::Resync(cursor(1)));
+    }
+
+    #[test]
+    fn the_end_of_a_token_is_announced_once_and_then_comes_unless_there_is_a_new_one() {
+        let outbox = Outbox::new(10);
+        outbox.expire(u64::MAX / 2);
+        assert_eq!(outbox.try_next(), None, "who needs no token keeps it");
+        let end = 1_000 + LEEWAY;
+        outbox.good_until(1_000);
+        outbox.expire(end - 61);
+        assert_eq!(outbox.try_next(), None);
+        for _ in 0..2 {
+            outbox.expire(end - 60);
+        }
+        assert_eq!((outbox.try_next(), outbox.token_left(end - 60)), (Some(Out::Expiring), Duration::from_mins(1)));
+        assert_eq!(outbox.try_next(), None);
+        outbox.good_until(2_000);
+        outbox.expire(end);
+        assert_eq!(outbox.try_next(), None);
+        outbox.expire(end + 999);
+        assert_eq!(outbox.try_next(), Some(Out::Expiring));
+        outbox.expire(end + 1_000);
+        assert_eq!(outbox.try_next(), Some(Out::Expired));
     }
 
     #[test]

@@ -15,8 +15,13 @@ use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
+use super::parameters::refine;
 use super::problems::OfExplaining;
 use crate::http::Refusal;
+
+/// What the page may load: its own files. It sets styles on its elements, and its icons are part of its style sheet.
+const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'";
 
 /// What a type of problem means.
 #[derive(Serialize, ToSchema)]
@@ -63,7 +68,9 @@ pub async fn describe() -> impl IntoResponse {
 
 /// `/openapi.json`, and `/docs` on top of it. Nothing is loaded from elsewhere.
 pub fn router<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Router<S> {
-    let document = Bytes::from(serde_json::to_vec(document).expect("the document has only string keys"));
+    let mut document = serde_json::to_value(document).expect("the document has only string keys");
+    refine(&mut document);
+    let document = Bytes::from(document.to_string());
     // A badge of the page would have the document checked by a public server.
     let config = Config::from("/openapi.json").use_base_layout().try_it_out_enabled(true).validator_url("none");
     let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
@@ -95,7 +102,8 @@ fn embedded(path: &str, PageConfig(config): PageConfig) -> Result<Response, Refu
     })?;
     let file = found.ok_or_else(|| not_found("there is no such file"))?;
     let kind = HeaderValue::try_from(file.content_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
-    Ok(([(header::CONTENT_TYPE, kind)], file.bytes.into_owned()).into_response())
+    let policy = HeaderValue::from_static(POLICY);
+    Ok(([(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, policy)], file.bytes.into_owned()).into_response())
 }
 
 fn not_found(detail: &str) -> Problem {

@@ -16,6 +16,7 @@ use super::conditions::IfMatch;
 use super::id::Id;
 use super::params::{FromPairs, Pairs, Params};
 use super::problems::{OfCancelling, OfEnding};
+use crate::auth::Caller;
 use crate::http::Refusal;
 use crate::state::AppState;
 
@@ -65,13 +66,14 @@ impl FromPairs for WhyParams {
 )]
 pub async fn cancel(
     State(state): State<AppState>,
+    caller: Caller,
     Id(id): Id<OrderId>,
     _: Params<()>,
     guard: IfMatch,
     why: Option<Json<Why>>,
 ) -> Result<Answer<Order>, Refusal> {
     let message = why.and_then(|Json(why)| why.reason);
-    Ok(Answer(try_cancel(&state, id, &guard, message).await?))
+    Ok(Answer(try_cancel(&state, caller, id, &guard, message).await?))
 }
 
 /// Cancel or delete an order
@@ -94,6 +96,7 @@ pub async fn cancel(
 )]
 pub async fn end(
     State(state): State<AppState>,
+    caller: Caller,
     Id(id): Id<OrderId>,
     Params(params): Params<WhyParams>,
     guard: IfMatch,
@@ -105,11 +108,12 @@ pub async fn end(
         }
         (one, other) => one.or(other),
     };
-    match try_cancel(&state, id, &guard, message).await {
+    match try_cancel(&state, caller, id, &guard, message).await {
         Ok(order) => Ok(Answer(order).into_response()),
         // An end is final: nothing but another deletion can come between.
         Err(problem) if problem.kind == ProblemType::AlreadyFinished => {
-            let attempt = |expected| state.desk.delete(DeleteRequest { order_id: id, hero_id: None, expected });
+            let hero_id = caller.hero_id();
+            let attempt = |expected| state.desk.delete(DeleteRequest { order_id: id, hero_id, expected });
             guard.guard(is_stale, attempt).await?;
             Ok(StatusCode::NO_CONTENT.into_response())
         }
@@ -117,8 +121,15 @@ pub async fn end(
     }
 }
 
-async fn try_cancel(state: &AppState, id: OrderId, guard: &IfMatch, message: Option<ReasonText>) -> Result<Order, Problem> {
-    let attempt = |expected| state.desk.cancel(CancelRequest { order_id: id, hero_id: None, message: message.clone(), expected });
+async fn try_cancel(
+    state: &AppState,
+    caller: Caller,
+    id: OrderId,
+    guard: &IfMatch,
+    message: Option<ReasonText>,
+) -> Result<Order, Problem> {
+    let hero_id = caller.hero_id();
+    let attempt = |expected| state.desk.cancel(CancelRequest { order_id: id, hero_id, message: message.clone(), expected });
     guard.guard(is_stale, attempt).await
 }
 

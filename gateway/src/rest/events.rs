@@ -1,7 +1,9 @@
 //! The event streams: what sockets are told, for whoever only listens.
 
+use std::net::SocketAddr;
+
 use axum::Extension;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::response::Response;
 use galley_protocol::frame::{Watch, client};
@@ -11,7 +13,9 @@ use utoipa::IntoParams;
 use super::id::Id;
 use super::params::{FromPairs, Pairs, Params};
 use super::problems::{OfListening, OfWatching};
+use crate::auth::Caller;
 use crate::http::{Cut, Refusal};
+use crate::limits::Address;
 use crate::session::events::{Subject, open};
 use crate::state::AppState;
 
@@ -80,7 +84,8 @@ impl FromPairs for WatchParams {
 /// Listen to the orders of a hero
 ///
 /// The same frames as on the hero's WebSocket, as Server-Sent Events: `welcome`, `order`, `deleted`, `resync`, `reconnect`. `event` is
-/// the frame's `type`, `data` the frame, `id` its `cursor`. A browser's `EventSource` comes back by itself and misses nothing.
+/// the frame's `type`, `data` the frame, `id` its `cursor`. A browser's `EventSource` comes back by itself and misses nothing. Where
+/// tokens are asked for, it cannot send one: read the stream with `fetch` there.
 #[utoipa::path(
     get, path = "/heroes/{id}/events", tag = "heroes", operation_id = "listen_to_hero",
     params(("id" = HeroId, Path, description = "Whose."), ResumeParams,
@@ -89,12 +94,14 @@ impl FromPairs for WatchParams {
 )]
 pub async fn of_hero(
     State(state): State<AppState>,
+    caller: Caller,
     Id(id): Id<HeroId>,
     Params(ResumeParams { cursor }): Params<ResumeParams>,
     LastEventId(last): LastEventId,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Extension(Cut(cut)): Extension<Cut>,
 ) -> Result<Response, Refusal> {
-    Ok(open(state, Subject::Hero(id, last.or(cursor)), cut).await?)
+    Ok(open(state, Address::from(peer.ip()), caller, Subject::Hero(id, last.or(cursor)), cut).await?)
 }
 
 /// Listen to the orders of every hero
@@ -107,9 +114,11 @@ pub async fn of_hero(
 )]
 pub async fn of_all(
     State(state): State<AppState>,
+    caller: Caller,
     Params(WatchParams { status, hero_id, max_rate }): Params<WatchParams>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Extension(Cut(cut)): Extension<Cut>,
 ) -> Result<Response, Refusal> {
     let watch = Watch { status, hero_id, ..Watch::all(max_rate) };
-    Ok(open(state, Subject::All(watch), cut).await?)
+    Ok(open(state, Address::from(peer.ip()), caller, Subject::All(watch), cut).await?)
 }

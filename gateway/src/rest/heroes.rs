@@ -14,6 +14,8 @@ use super::page::{self, ListParams};
 use super::params::Params;
 use super::problems::{OfChangingHero, OfCreating, OfListing, OfReadingHero, OfRemovingHero};
 use super::resource::{changed, created, read};
+use crate::auth::Caller;
+use crate::desk::no_hero;
 use crate::http::Refusal;
 use crate::state::AppState;
 
@@ -63,11 +65,12 @@ pub async fn list(State(state): State<AppState>, uri: Uri, Params(params): Param
 )]
 pub async fn get(
     State(state): State<AppState>,
+    caller: Caller,
     Id(id): Id<HeroId>,
     _: Params<()>,
     known: IfNoneMatch,
 ) -> Result<Response, Refusal> {
-    let hero = state.desk.store().hero(id).await?.ok_or_else(|| no_hero(id))?;
+    let hero = visible(&state, caller, id).await?;
     Ok(read(&known, hero.version, &hero))
 }
 
@@ -164,9 +167,13 @@ async fn change(state: &AppState, id: HeroId, guard: &IfMatch, change: &Change<N
     Ok(changed(hero.version, &hero))
 }
 
-/// The answer to a request for a hero that is not there.
-pub fn no_hero(id: HeroId) -> Problem {
-    Problem::new(ProblemType::HeroNotFound).with_detail(format!("there is no hero {id}"))
+/// A hero, if it is there and the caller may see it.
+///
+/// # Errors
+/// The same answer in either case: who may not see a hero does not learn that it exists.
+pub async fn visible(state: &AppState, caller: Caller, id: HeroId) -> Result<Hero, Refusal> {
+    let hero = if caller.may_see(id) { state.desk.store().hero(id).await? } else { None };
+    hero.ok_or_else(|| no_hero(id).into())
 }
 
 fn stale(id: HeroId) -> Problem {

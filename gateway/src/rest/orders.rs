@@ -13,14 +13,15 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::body::{FromJson, Json};
-use super::heroes::no_hero;
+use super::heroes::visible;
 use super::id::Id;
 use super::key::Key;
 use super::page::{self, limit};
 use super::params::{FromPairs, Pairs, Params};
 use super::problems::{OfListing, OfPlacing, OfReadingHero, OfReadingOrder};
 use super::resource::{changed, location};
-use crate::desk::no_order;
+use crate::auth::Caller;
+use crate::desk::{no_hero, no_order};
 use crate::http::Refusal;
 use crate::state::AppState;
 
@@ -104,11 +105,16 @@ impl FromPairs for AllOrdersParams {
 )]
 pub async fn place(
     State(state): State<AppState>,
+    caller: Caller,
     _: Params<()>,
     Key(key): Key,
     Json(NewOrder { hero_id, meal_id }): Json<NewOrder>,
 ) -> Result<Response, Refusal> {
-    let key = key.map(|key| (KeyScope::Anonymous, key));
+    if !caller.may_see(hero_id) {
+        return Err(no_hero(hero_id).into());
+    }
+    let scope = caller.hero_id().map_or(KeyScope::Anonymous, KeyScope::Hero);
+    let key = key.map(|key| (scope, key));
     let placed = state.desk.place(PlaceRequest { hero_id, meal_id, key }).await?;
     let location = location(&format!("/orders/{}", placed.order.id));
     let mut response = (StatusCode::ACCEPTED, [(header::LOCATION, location)], Answer(placed.order)).into_response();
@@ -129,8 +135,9 @@ pub async fn place(
         OfReadingOrder,
     ),
 )]
-pub async fn get(State(state): State<AppState>, Id(id): Id<OrderId>, _: Params<()>) -> Result<Response, Refusal> {
-    let order = state.desk.store().order(id).await?.ok_or_else(|| no_order(id))?;
+pub async fn get(State(state): State<AppState>, caller: Caller, Id(id): Id<OrderId>, _: Params<()>) -> Result<Response, Refusal> {
+    let order = state.desk.store().order(id).await?.filter(|order| caller.may_see(order.order.hero_id));
+    let order = order.ok_or_else(|| no_order(id))?;
     Ok(changed(order.order.version, &order))
 }
 
@@ -148,10 +155,17 @@ pub async fn get(State(state): State<AppState>, Id(id): Id<OrderId>, _: Params<(
 )]
 pub async fn list(
     State(state): State<AppState>,
+    caller: Caller,
     uri: Uri,
     Params(AllOrdersParams { hero_id, others }): Params<AllOrdersParams>,
 ) -> Result<Response, Refusal> {
-    page(&state, hero_id, others, &uri).await
+    match hero_id {
+        // As of a hero that is not there.
+        Some(id) if !caller.may_see(id) => {
+            Ok(page::answer(Vec::<OrderView>::new(), others.limit, |order| order.order.id.get(), &uri))
+        }
+        hero_id => page(&state, hero_id.or(caller.hero_id()), others, &uri).await,
+    }
 }
 
 /// List the orders of a hero
@@ -168,11 +182,12 @@ pub async fn list(
 )]
 pub async fn of_hero(
     State(state): State<AppState>,
+    caller: Caller,
     Id(id): Id<HeroId>,
     uri: Uri,
     Params(params): Params<OrdersParams>,
 ) -> Result<Response, Refusal> {
-    state.desk.store().hero(id).await?.ok_or_else(|| no_hero(id))?;
+    visible(&state, caller, id).await?;
     page(&state, Some(id), params, &uri).await
 }
 

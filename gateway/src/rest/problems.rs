@@ -12,7 +12,13 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response};
 
 /// What can go wrong with any request.
-const ALWAYS: [ProblemType; 3] = [ProblemType::InvalidParameter, ProblemType::Internal, ProblemType::Unavailable];
+const ALWAYS: [ProblemType; 5] = [
+    ProblemType::InvalidParameter,
+    ProblemType::Forbidden,
+    ProblemType::RateLimited,
+    ProblemType::Internal,
+    ProblemType::Unavailable,
+];
 
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident: $($kind:ident)*;)*) => {$(
@@ -35,7 +41,7 @@ problems! {
     /// Of listening to a hero.
     OfListening: HeroNotFound TooManySockets Overloaded Draining;
     /// Of watching the feed.
-    OfWatching: Draining;
+    OfWatching: TooManySockets Overloaded Draining;
     /// Of reading a meal.
     OfReadingMeal: MealNotFound;
     /// Of reading an order.
@@ -62,10 +68,19 @@ problems! {
     OfEnding: OrderNotFound VersionMismatch Overloaded MalformedJson BodyTooLarge UnsupportedMediaType ValidationFailed;
 }
 
+/// What can go wrong with a request that needs a token, besides what it says itself.
+pub fn of_guarded() -> BTreeMap<String, RefOr<Response>> {
+    by_status(&[ProblemType::Unauthorized, ProblemType::Forbidden])
+}
+
 /// One response per status, with an example per type.
 fn responses(kinds: &[ProblemType]) -> BTreeMap<String, RefOr<Response>> {
+    by_status(&[&ALWAYS, kinds].concat())
+}
+
+fn by_status(kinds: &[ProblemType]) -> BTreeMap<String, RefOr<Response>> {
     let mut by_status = BTreeMap::<u16, Vec<ProblemType>>::new();
-    for kind in ALWAYS.iter().chain(kinds) {
+    for kind in kinds {
         by_status.entry(kind.status()).or_default().push(*kind);
     }
     by_status.into_iter().map(|(status, kinds)| (status.to_string(), response(&kinds).into())).collect()

@@ -42,6 +42,8 @@ pub fn execute(state: &AppState, hero_id: Option<HeroId>, frame: ClientFrame) ->
             async move { answer(id, orders(&desk, hero_id, status, limit, cursor).await) }.boxed()
         }
         Command::Menu { cursor } => async move { answer(id, menu(&desk, cursor).await) }.boxed(),
+        // The session takes a token before a command comes here.
+        Command::Auth { .. } => refuse(id, "a token is of no use here").boxed(),
         Command::Watch(_) => refuse(id, "only staff watches the whole feed; connect without a hero").boxed(),
         Command::Ping => std::future::ready(ServerFrame::Pong { id }.encode()).boxed(),
         Command::Help => {

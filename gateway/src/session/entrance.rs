@@ -1,10 +1,16 @@
 //! How a client comes in, by WebSocket or for an event stream: everything that can be refused is refused here.
 
+use std::sync::Arc;
+
+use galley_protocol::close::CloseCode;
 use galley_protocol::{HeroId, Problem, ProblemType, ResumeCursor};
 use galley_store::{Snapshot, SnapshotRequest};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use crate::auth::Caller;
+use crate::desk::no_hero;
 use crate::hub::{Outbox, Place, TooMany};
+use crate::limits::{self, Address, Full, Seat};
 use crate::state::AppState;
 
 /// What a refused client is told to wait.
@@ -13,10 +19,14 @@ const RETRY_AFTER_MS: u64 = 5_000;
 /// A client that has come in.
 #[derive(Debug)]
 pub struct Entered {
+    /// One of the gateway's seats.
+    pub seat: Seat,
     /// Its place in the hub.
     pub place: Place,
-    /// Who it is.
+    /// Who it is here.
     pub role: Role,
+    /// Who it is by its token.
+    pub caller: Caller,
     /// The gateway does not leave before this is gone.
     pub token: TaskTrackerToken,
 }
@@ -40,15 +50,42 @@ impl Role {
     }
 }
 
-/// Lets a client in: a hero's, or staff's.
+/// An outbox for a client that wants to come in.
+pub fn outbox(state: &AppState) -> Arc<Outbox> {
+    Arc::new(Outbox::new(state.config.send_queue))
+}
+
+/// A seat for a client of this address, which is taken before anything else is done for it.
 ///
 /// # Errors
-/// `too-many-sockets`, `draining`, `hero-not-found`, or the database is away.
-pub async fn enter(state: &AppState, hero_id: Option<HeroId>, since: Option<ResumeCursor>) -> Result<Entered, Problem> {
+/// `overloaded` or `too-many-sockets`.
+pub fn seat(state: &AppState, address: Address) -> Result<Seat, Problem> {
+    state.seats.take(address).map_err(no_seat)
+}
+
+/// Lets a client in: a hero's, or staff's. A caller that is a hero needs not be asked which.
+///
+/// # Errors
+/// `too-many-sockets`, `draining`, `hero-not-found`, also for a hero that the caller may not see, or the database is away.
+pub async fn enter(
+    state: &AppState,
+    seat: Seat,
+    caller: Caller,
+    hero_id: Option<HeroId>,
+    since: Option<ResumeCursor>,
+    outbox: Arc<Outbox>,
+) -> Result<Entered, Problem> {
+    let hero_id = match hero_id {
+        Some(id) if !caller.may_see(id) => return Err(no_hero(id)),
+        hero_id => hero_id.or(caller.hero_id()),
+    };
+    if let Some(claims) = caller.claims() {
+        outbox.good_until(claims.expires);
+    }
     let token = state.sockets.token();
     // Join first, read then: what happens in between waits in the outbox.
-    let outbox = Outbox::new(state.config.send_queue);
     let place = state.hub.join(hero_id, state.config.max_sockets_per_hero, outbox).map_err(|TooMany| {
+        limits::count("sockets-per-hero");
         Problem::new(ProblemType::TooManySockets)
             .with_detail("this hero holds as many sockets as it may")
             .with_retry_after(RETRY_AFTER_MS)
@@ -61,5 +98,25 @@ pub async fn enter(state: &AppState, hero_id: Option<HeroId>, since: Option<Resu
         Some(hero_id) => Role::Hero(Box::new(state.desk.snapshot(SnapshotRequest { hero_id, since }).await?)),
         None => Role::Staff,
     };
-    Ok(Entered { place, role, token })
+    Ok(Entered { seat, place, role, caller, token })
+}
+
+/// How a socket is closed whose client was kept out after the upgrade.
+pub fn close_code(problem: &Problem) -> CloseCode {
+    match problem.status {
+        404 => CloseCode::Policy,
+        _ if problem.kind == ProblemType::Draining => CloseCode::GoingAway,
+        _ => CloseCode::TryLater,
+    }
+}
+
+fn no_seat(full: Full) -> Problem {
+    let (limit, kind, detail) = match full {
+        Full::Gateway => {
+            ("sockets", ProblemType::Overloaded, "this gateway holds as many sockets as it may; another may have room")
+        }
+        Full::Address => ("sockets-per-ip", ProblemType::TooManySockets, "this address holds as many sockets as it may"),
+    };
+    limits::count(limit);
+    Problem::new(kind).with_detail(detail).with_retry_after(RETRY_AFTER_MS)
 }

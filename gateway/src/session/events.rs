@@ -10,10 +10,12 @@ use galley_protocol::{HeroId, Problem, ResumeCursor};
 use rand::RngExt as _;
 use tokio_util::sync::CancellationToken;
 
-use super::entrance::enter;
+use super::entrance::{enter, outbox, seat};
 use super::event_stream::EventStream;
 use super::stream::Stream;
 use super::wire::{Closed, Frame, say};
+use crate::auth::Caller;
+use crate::limits::Address;
 use crate::state::AppState;
 
 /// When a client shall come back whose stream was cut, in milliseconds: each at its own moment, so that those of a gateway that
@@ -35,12 +37,19 @@ pub enum Subject {
 ///
 /// # Errors
 /// Whatever keeps a client out.
-pub async fn open(state: AppState, subject: Subject, cut: CancellationToken) -> Result<Response, Problem> {
+pub async fn open(
+    state: AppState,
+    address: Address,
+    caller: Caller,
+    subject: Subject,
+    cut: CancellationToken,
+) -> Result<Response, Problem> {
     let (hero_id, since, watch) = match subject {
         Subject::Hero(hero_id, since) => (Some(hero_id), since, None),
         Subject::All(watch) => (None, None, Some(watch)),
     };
-    let entered = enter(&state, hero_id, since).await?;
+    let seat = seat(&state, address)?;
+    let entered = enter(&state, seat, caller, hero_id, since, outbox(&state)).await?;
     let (mut wire, body) = EventStream::open(entered.place.outbox().clone());
     let (mut stream, welcome) = Stream::begin(state.clone(), entered);
     if let Some(watch) = watch {
@@ -50,7 +59,7 @@ pub async fn open(state: AppState, subject: Subject, cut: CancellationToken) -> 
         let closed = run(stream, welcome, &mut wire).await;
         closed.count();
         // After a goodbye the body just ends. A connection that is stuck would never come to the end of the body.
-        if closed != Closed::With(CloseCode::Restart) && !wire.is_gone() {
+        if !matches!(closed, Closed::With(CloseCode::Restart | CloseCode::TokenExpired)) && !wire.is_gone() {
             cut.cancel();
         }
     });

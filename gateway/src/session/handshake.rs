@@ -1,20 +1,23 @@
 //! The opening handshake (RFC 6455 section 4.2): everything that can be refused is refused before the upgrade, with a
 //! problem.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::{HeroId, Problem, ProblemType, ResumeCursor};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::http::uri::Authority;
-use hyper::{Method, StatusCode, Uri};
+use hyper::{Method, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::Connection;
-use super::entrance::enter;
+use super::entrance::{enter, outbox, seat};
+use super::proof::{Shown, shown};
 use super::socket::Socket;
+use super::visit::Visit;
+use crate::auth::unauthorized;
 use crate::http::Refusal;
+use crate::limits::Address;
 use crate::rest::params::Pairs;
 use crate::state::AppState;
 
@@ -22,8 +25,8 @@ use crate::state::AppState;
 const SUBPROTOCOL: &str = "galley.v1";
 
 /// `GET /ws`.
-pub async fn open(State(state): State<AppState>, request: Request) -> Response {
-    match begin(state, request).await {
+pub async fn open(State(state): State<AppState>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
+    match begin(state, Address::from(peer.ip()), request).await {
         Ok(response) => response,
         Err(problem) => {
             let upgrade = problem.kind == ProblemType::UpgradeRequired || problem.kind == ProblemType::BadHandshake;
@@ -37,15 +40,25 @@ pub async fn open(State(state): State<AppState>, request: Request) -> Response {
     }
 }
 
-async fn begin(state: AppState, mut request: Request) -> Result<Response, Problem> {
+async fn begin(state: AppState, address: Address, mut request: Request) -> Result<Response, Problem> {
+    if request.version() < Version::HTTP_11 {
+        return Err(Problem::new(ProblemType::BadHandshake).with_detail("the request must be in HTTP/1.1"));
+    }
     let key = websocket_key(request.method(), request.headers())?;
-    check_origin(request.uri(), request.headers(), &state.config.allowed_origins)?;
     let subprotocol = offers(request.headers(), SUBPROTOCOL);
     let mut pairs = Pairs::decode(request.uri().query().unwrap_or_default());
     let hero_id = pairs.one("hero_id", str::parse::<HeroId>);
     let since = pairs.one("cursor", str::parse::<ResumeCursor>);
     pairs.finish(|| Some(()))?;
-    let entered = enter(&state, hero_id, since).await?;
+    let seat = seat(&state, address)?;
+    let outbox = outbox(&state);
+    let visit = match shown(&state, request.headers())? {
+        Shown::Caller(caller) => {
+            Visit::Entered(Box::new(enter(&state, seat, caller, hero_id, since, Arc::clone(&outbox)).await?))
+        }
+        Shown::Nothing(place) => Visit::Unproven { seat, hero_id, since, outbox: Arc::clone(&outbox), place },
+        Shown::Bad(refused, place) => Visit::Refused(unauthorized(&state, Some(refused)), place),
+    };
     let upgrade = hyper::upgrade::on(&mut request);
     let max_message = state.config.max_message;
     let sockets = state.sockets.clone();
@@ -53,8 +66,8 @@ async fn begin(state: AppState, mut request: Request) -> Result<Response, Proble
     let begun = Box::pin(async move {
         // The peer may go away before it has read the 101.
         let upgraded = upgrade.await.ok()?;
-        let socket = Socket::new(upgraded, max_message, Arc::clone(entered.place.outbox()));
-        Connection::begin(state, entered, socket).await
+        let socket = Socket::new(upgraded, max_message, outbox);
+        visit.receive(state, socket).await
     });
     sockets.spawn(async move {
         if let Some(connection) = begun.await {
@@ -64,7 +77,7 @@ async fn begin(state: AppState, mut request: Request) -> Result<Response, Proble
     Ok(switching(&key, subprotocol))
 }
 
-fn switching(key: &[u8], subprotocol: bool) -> Response {
+pub fn switching(key: &[u8], subprotocol: bool) -> Response {
     let accept = HeaderValue::try_from(derive_accept_key(key)).expect("base64 is a header value");
     let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
     let headers = response.headers_mut();
@@ -79,7 +92,7 @@ fn switching(key: &[u8], subprotocol: bool) -> Response {
 }
 
 /// Checks the handshake and gives the client's key.
-fn websocket_key(method: &Method, headers: &HeaderMap) -> Result<Vec<u8>, Problem> {
+pub fn websocket_key(method: &Method, headers: &HeaderMap) -> Result<Vec<u8>, Problem> {
     if method != Method::GET || !has_token(headers, &header::UPGRADE, "websocket") {
         return Err(Problem::new(ProblemType::UpgradeRequired));
     }
@@ -103,7 +116,8 @@ fn is_nonce(key: &[u8]) -> bool {
     key.len() == 24 && key[..22].iter().all(alphabet) && key[22..] == *b"=="
 }
 
-fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+/// The entries of a header that is a list.
+pub fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim)
 }
 
@@ -115,24 +129,11 @@ fn offers(headers: &HeaderMap, subprotocol: &str) -> bool {
     tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).any(|offered| offered == subprotocol)
 }
 
-/// Browsers always send the origin of the page; a page of another origin must be named in the settings (CWE-1385).
-fn check_origin(uri: &Uri, headers: &HeaderMap, allowed: &[String]) -> Result<(), Problem> {
-    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
-    let origin = origin.to_str().unwrap_or_default();
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).or(uri.authority().map(Authority::as_str));
-    let authority = origin.split_once("://").map(|(_, authority)| authority);
-    let same = host.is_some() && authority == host;
-    if same || allowed.iter().any(|allowed| allowed == origin) {
-        return Ok(());
-    }
-    Err(Problem::new(ProblemType::Forbidden).with_detail("pages of this origin may not open a socket here"))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{check_origin, is_nonce, websocket_key};
+    use super::{is_nonce, websocket_key};
+    use hyper::Method;
     use hyper::header::{HeaderMap, HeaderName, HeaderValue};
-    use hyper::{Method, Uri};
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
@@ -155,26 +156,5 @@ mod tests {
             assert_eq!(status, if missing == 0 { 426 } else { 400 }, "without {}", good[missing].0);
         }
         assert!(!is_nonce(b"too short=="));
-    }
-
-    #[test]
-    fn a_page_of_another_origin_is_refused() {
-        let uri = Uri::from_static("/ws");
-        let allowed = ["https://app.example:8443".to_owned()];
-        let check = |origin| check_origin(&uri, &headers(&[("host", "127.0.0.1:8080"), ("origin", origin)]), &allowed).is_ok();
-        assert!(check("http://127.0.0.1:8080"));
-        assert!(check("https://app.example:8443"));
-        for evil in [
-            "null",
-            "http://evil.example",
-            "http://127.0.0.1:8081",
-            "http://127.0.0.1:8080.evil.example",
-            "https://app.example",
-            "",
-        ] {
-            assert!(!check(evil), "{evil:?}");
-        }
-        assert!(check_origin(&uri, &headers(&[("host", "127.0.0.1:8080")]), &[]).is_ok(), "only browsers send an origin");
-        assert!(check_origin(&uri, &headers(&[("origin", "http://127.0.0.1:8080")]), &[]).is_err());
     }
 }

@@ -4,6 +4,8 @@
 //! until it is whole, what goes out until the kernel has taken it. A write may take as long as it makes progress.
 
 mod decoder;
+#[cfg(feature = "conformance")]
+pub mod echo;
 
 use std::io;
 use std::pin::Pin;
@@ -23,6 +25,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpC
 use tokio_util::io::poll_read_buf;
 
 use super::wire::{Closed, Frame, STALLED, Wire, count_frame};
+use crate::http::Line;
 use crate::hub::Outbox;
 use crate::metrics;
 use decoder::{Decoder, Message, Violation};
@@ -61,8 +64,8 @@ pub enum Heard {
 impl Socket {
     /// Takes an upgraded connection over, and tells `outbox` when the peer shows that it lives by taking bytes.
     pub fn new(upgraded: Upgraded, max_message: usize, outbox: Arc<Outbox>) -> Self {
-        let parts = upgraded.downcast::<TokioIo<TcpStream>>().expect("the accept loop does not wrap the stream");
-        let stream = parts.io.into_inner();
+        let parts = upgraded.downcast::<TokioIo<Line>>().expect("the accept loop does not wrap it");
+        let stream = parts.io.into_inner().into_stream();
         trust_to_progress(&stream);
         let decoder = Decoder::new(parts.read_buf.into(), max_message);
         Self { stream, decoder, unsent: BytesMut::new(), full: false, outbox }

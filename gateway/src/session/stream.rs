@@ -16,8 +16,10 @@ use super::catch_up::{CatchUp, Page};
 use super::entrance::{Entered, Role};
 use super::welcome::welcome;
 use super::wire::{Closed, Frame, Wire, say};
+use crate::auth;
 use crate::feed::Watcher;
 use crate::hub::{Out, Outbox, Place};
+use crate::limits::Seat;
 use crate::metrics;
 use crate::state::AppState;
 
@@ -32,6 +34,7 @@ pub struct Stream {
     catch_up: Option<Box<CatchUp>>,
     watcher: Option<Box<Watcher>>,
     leaving: Option<Pin<Box<Sleep>>>,
+    _seat: Seat,
     _token: TaskTrackerToken,
 }
 
@@ -50,7 +53,7 @@ pub enum Event {
 
 impl Stream {
     /// The stream of a client that came in, and its first frame.
-    pub fn begin(state: AppState, Entered { place, role, token }: Entered) -> (Self, Frame) {
+    pub fn begin(state: AppState, Entered { seat, place, role, caller: _, token }: Entered) -> (Self, Frame) {
         if let Role::Hero(snapshot) = &role {
             let verdict = match snapshot.resume {
                 Resume::Fresh => "fresh",
@@ -65,7 +68,7 @@ impl Stream {
             }
         }
         let hero_id = role.hero_id();
-        let stream = Self { state, place, hero_id, catch_up: None, watcher: None, leaving: None, _token: token };
+        let stream = Self { state, place, hero_id, catch_up: None, watcher: None, leaving: None, _seat: seat, _token: token };
         (stream, welcome(&role))
     }
 
@@ -87,6 +90,11 @@ impl Stream {
     /// Whose stream this is; nobody's when it is staff's.
     pub fn hero_id(&self) -> Option<HeroId> {
         self.hero_id
+    }
+
+    /// The client's token is good until then.
+    pub fn good_until(&self, expires: u64) {
+        self.place.outbox().good_until(expires);
     }
 
     /// The peer lives.
@@ -160,6 +168,12 @@ impl Stream {
                 say(wire, Frame { retry: Some(after), ..reconnect }).await
             }
             Out::Abandon => Err(Closed::Gone),
+            Out::Expiring => {
+                let left = self.place.outbox().token_left(auth::now());
+                let after_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+                say(wire, Frame::from(&ServerFrame::Expiring { after_ms })).await
+            }
+            Out::Expired => Err(Closed::With(CloseCode::TokenExpired)),
         }
     }
 

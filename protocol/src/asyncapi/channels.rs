@@ -13,9 +13,9 @@ use crate::{HeroId, ResumeCursor};
 /// What answers a command.
 const ANSWERS: [&str; 3] = ["reply", "error", "pong"];
 /// The frames of a hero's event stream.
-const HERO_EVENTS: [&str; 5] = ["welcome", "order", "deleted", "resync", "reconnect"];
+const HERO_EVENTS: [&str; 6] = ["welcome", "order", "deleted", "resync", "reconnect", "expiring"];
 /// The frames of the staff's event stream.
-const STAFF_EVENTS: [&str; 3] = ["welcome", "feed", "reconnect"];
+const STAFF_EVENTS: [&str; 4] = ["welcome", "feed", "reconnect", "expiring"];
 
 /// The channels.
 pub fn channels(messages: &Messages, schemas: &mut Schemas) -> Value {
@@ -31,6 +31,7 @@ pub fn channels(messages: &Messages, schemas: &mut Schemas) -> Value {
             "bindings": {"ws": {
                 "method": "GET",
                 "query": query(&json!({"hero_id": hero_id, "cursor": cursor(schemas)})),
+                "headers": handshake_headers(),
                 "bindingVersion": "0.1.0",
             }},
             "x-close-codes": close_codes(),
@@ -100,6 +101,15 @@ fn query(properties: &Value) -> Value {
     json!({"type": "object", "properties": properties, "additionalProperties": false})
 }
 
+/// Where a token may stand; nowhere else, so that it gets into nobody's logs.
+fn handshake_headers() -> Value {
+    json!({"type": "object", "properties": {
+        "Authorization": {"type": "string", "pattern": "^Bearer .+$", "description": "The token, of clients that can set headers."},
+        "Sec-WebSocket-Protocol": {"type": "string", "examples": ["galley.v1, bearer.<token>"],
+            "description": "The token, of pages in a browser."},
+    }})
+}
+
 fn cursor(schemas: &mut Schemas) -> Value {
     described(schemas.of::<ResumeCursor>(), "Where to resume: the last `cursor` seen.")
 }
@@ -116,7 +126,9 @@ fn close_codes() -> Value {
 }
 
 fn close_codes_for_people() -> String {
-    let mut table = "The first frame is `welcome`. With the sub-protocol `galley.v1` or none.\n\n\
+    let mut table = "The first frame is `welcome`. With the sub-protocol `galley.v1` or none. A gateway that asks for tokens takes one \
+                     as `Authorization: Bearer`, as the sub-protocol `bearer.<token>` offered beside `galley.v1`, or in an `auth` \
+                     frame, which is then the first message and comes within 5 s.\n\n\
                      | close code | reason | come back? |\n|---|---|---|\n"
         .to_owned();
     for close in CloseCode::ALL {

@@ -9,7 +9,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::fields::{Fields, whole};
 use crate::problem::{Problem, ProblemType};
 use crate::words;
-use crate::{HeroId, IdempotencyKey, MealId, OrderId, PageCursor, ReasonText, Status};
+use crate::{BearerToken, HeroId, IdempotencyKey, MealId, OrderId, PageCursor, ReasonText, Status};
 
 /// The wire, pinned: what clients may say for ever, one frame a line, one of each command. The examples of the documentation.
 pub const PINNED: &str = include_str!("client.jsonl");
@@ -100,6 +100,11 @@ pub enum Command {
     },
     /// Watch the whole feed (staff).
     Watch(Watch),
+    /// Show who one is: as the first message of a socket that was opened without a token, and again before that one expires.
+    Auth {
+        /// The token.
+        token: BearerToken,
+    },
     /// Ask for a `pong`.
     Ping,
     /// Ask what may be said.
@@ -209,6 +214,10 @@ fn command(mut fields: Fields) -> Result<Command, Problem> {
             let hero_id = fields.integer("hero_id", HeroId::new);
             let max_rate = fields.integer("max_rate", rate);
             fields.finish(|| Some(Command::Watch(Watch { status: status.unwrap_or_default(), hero_id, ..Watch::all(max_rate) })))
+        }
+        "auth" => {
+            let token = fields.required_text("token", BearerToken::parse);
+            fields.finish(|| Some(Command::Auth { token: token? }))
         }
         "ping" => fields.finish(|| Some(Command::Ping)),
         "help" => fields.finish(|| Some(Command::Help)),

@@ -82,6 +82,11 @@ pub enum Received {
         /// Come back after so many milliseconds.
         after_ms: u64,
     },
+    /// The token expires soon.
+    Expiring {
+        /// It does after so many milliseconds.
+        after_ms: u64,
+    },
     /// Of a later version.
     #[serde(other)]
     Unknown,
@@ -95,7 +100,12 @@ impl Received {
             Self::Welcome { orders, .. } | Self::Feed { orders, .. } | Self::Resync { orders, .. } => orders,
             Self::Order { order, .. } => std::slice::from_ref(order),
             Self::Reply { order, .. } => order.as_deref().map_or(&[], std::slice::from_ref),
-            Self::Deleted { .. } | Self::Error { .. } | Self::Pong { .. } | Self::Reconnect { .. } | Self::Unknown => &[],
+            Self::Deleted { .. }
+            | Self::Error { .. }
+            | Self::Pong { .. }
+            | Self::Reconnect { .. }
+            | Self::Expiring { .. }
+            | Self::Unknown => &[],
         }
     }
 
@@ -110,6 +120,7 @@ impl Received {
             | Self::Error { .. }
             | Self::Pong { .. }
             | Self::Reconnect { .. }
+            | Self::Expiring { .. }
             | Self::Unknown => &[],
         }
     }
@@ -125,6 +136,7 @@ impl Received {
             | Self::Error { .. }
             | Self::Pong { .. }
             | Self::Reconnect { .. }
+            | Self::Expiring { .. }
             | Self::Unknown => None,
         }
     }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::CommandId;
 use crate::problem::Problem;
-use crate::{Deleted, Hero, Meal, Order, OrderId, PageCursor, ResumeCursor, Status, Version};
+use crate::{Deleted, Hero, Meal, Order, OrderId, PageCursor, ResumeCursor, Status, Timestamp, Version};
 
 /// The wire, pinned: frames as they look for ever, one a line, at least one of each type. A change of a line is a change for
 /// every client; only additions are allowed. The examples of the documentation.
@@ -79,6 +79,11 @@ pub enum ServerFrame<'a> {
         /// Come back after so many milliseconds.
         after_ms: u64,
     },
+    /// The token expires soon: a socket says `auth` with a new one, an event stream is opened again with it.
+    Expiring {
+        /// It does after so many milliseconds; then comes close 4401.
+        after_ms: u64,
+    },
 }
 
 /// How a socket began.
@@ -145,6 +150,13 @@ pub enum Reply {
         watching: bool,
         /// How many orders there are now.
         totals: Totals,
+    },
+    /// Of `auth`.
+    Authenticated {
+        /// Always true.
+        authenticated: bool,
+        /// When the token expires.
+        expires_at: Timestamp,
     },
     /// Of `help`.
     Help {
@@ -251,6 +263,7 @@ impl ServerFrame<'_> {
             Self::Feed(_) => "feed",
             Self::Resync { .. } => "resync",
             Self::Reconnect { .. } => "reconnect",
+            Self::Expiring { .. } => "expiring",
         }
     }
 
@@ -260,7 +273,12 @@ impl ServerFrame<'_> {
         match self {
             Self::Welcome(welcome) => welcome.cursor,
             Self::Order { cursor, .. } | Self::Deleted { cursor, .. } | Self::Resync { cursor, .. } => Some(*cursor),
-            Self::Reply { .. } | Self::Error { .. } | Self::Pong { .. } | Self::Feed(_) | Self::Reconnect { .. } => None,
+            Self::Reply { .. }
+            | Self::Error { .. }
+            | Self::Pong { .. }
+            | Self::Feed(_)
+            | Self::Reconnect { .. }
+            | Self::Expiring { .. } => None,
         }
     }
 
@@ -354,6 +372,7 @@ mod tests {
             reply(Reply::Orders(Page { items: vec![order.clone()], next_cursor: None })),
             reply(Reply::Menu(Page::cut(vec![meal(), meal()], 1, |meal| meal.id.get()))),
             reply(Reply::Watching { watching: true, totals }),
+            reply(Reply::Authenticated { authenticated: true, expires_at: order.changed_time() }),
             reply(Reply::Help { help: words::HELP }),
             ServerFrame::Error {
                 id: Some(CommandId::Text("a".to_owned())),
@@ -363,6 +382,7 @@ mod tests {
             ServerFrame::Feed(Feed { orders: &[raw], deleted: &[], totals }),
             ServerFrame::Resync { orders: vec![order.clone()], deleted: vec![], cursor },
             ServerFrame::Reconnect { after_ms: 1234 },
+            ServerFrame::Expiring { after_ms: 60_000 },
         ];
         for frame in &frames {
             let read: serde_json::Value = serde_json::from_str(&frame.encode()).expect("a frame is JSON");

@@ -56,8 +56,8 @@ fn defaults_are_those_of_the_reader() {
 }
 
 /// Every field of a command, and one that no command has.
-const FIELDS: [&str; 11] =
-    ["id", "meal_id", "key", "order_id", "reason", "status", "limit", "cursor", "hero_id", "max_rate", "x"];
+const FIELDS: [&str; 12] =
+    ["id", "meal_id", "key", "order_id", "reason", "status", "limit", "cursor", "hero_id", "max_rate", "token", "x"];
 
 /// Values at and around the edges of everything that a field may be.
 fn edges() -> Vec<Value> {
@@ -110,6 +110,10 @@ fn edges() -> Vec<Value> {
         "pF".into(),
         "r1.1".into(),
         "PENDING".into(),
+        "a.b-_~+/==".into(),
+        "a=b".into(),
+        "a".repeat(4_096).into(),
+        "a".repeat(4_097).into(),
     ]
 }
 

@@ -10,8 +10,11 @@ use galley_launch::Failure;
 use galley_protocol::close::{CloseCode, Reconnect};
 use galley_protocol::frame::Received;
 use galley_protocol::{HeroId, ResumeCursor};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -57,9 +60,9 @@ impl Session {
 
     /// The inner result is why to come back later, or why never.
     async fn connect(&self) -> Result<Socket, Result<String, Failure>> {
-        let url = self.address();
         let base = self.remote.name();
-        match timeout(self.remote.timeout, connect_async(url.as_str())).await {
+        let request = self.request().map_err(Err)?;
+        match timeout(self.remote.timeout, connect_async(request)).await {
             Ok(Ok((socket, _))) => Ok(socket),
             Ok(Err(Error::Http(response))) => {
                 let (head, body) = response.into_parts();
@@ -71,6 +74,15 @@ impl Session {
             Ok(Err(error)) => Err(Ok(format!("cannot reach {base}: {}", root_cause(&error)))),
             Err(_) => Err(Ok(format!("{base} did not answer within {:?}", self.remote.timeout))),
         }
+    }
+
+    fn request(&self) -> Result<Request, Failure> {
+        let mut request = self.address().as_str().into_client_request().map_err(Failure::failed)?;
+        if let Some(token) = self.remote.bearer()? {
+            let value = HeaderValue::try_from(format!("Bearer {}", token.reveal())).expect("a token is of few characters");
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        Ok(request)
     }
 
     fn address(&self) -> reqwest::Url {
@@ -149,6 +161,8 @@ impl Session {
         let number = u16::from(frame.code);
         let why = format!("the gateway closed the socket ({number} {})", frame.reason);
         match CloseCode::ALL.into_iter().find(|code| code.code() == number).map(CloseCode::reconnect) {
+            // There may be a new one in the file.
+            Some(Reconnect::NewToken) if self.remote.token_file.is_some() => Ok(why),
             Some(Reconnect::No | Reconnect::NewToken) => Err(Failure::Failed(why)),
             Some(Reconnect::BackOff | Reconnect::AfterHint) | None => Ok(why),
         }
@@ -178,7 +192,7 @@ mod tests {
 
     fn session(hero: Option<HeroId>) -> Session {
         let url = reqwest::Url::parse("http://a:1").expect("a URL");
-        Session::new(Remote { url, timeout: Duration::from_secs(1), json: false }, hero)
+        Session::new(Remote { url, token: None, token_file: None, timeout: Duration::from_secs(1), json: false }, hero)
     }
 
     #[test]

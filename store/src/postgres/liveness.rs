@@ -2,7 +2,7 @@
 //! The server frees the lock as soon as the connection is gone, milliseconds after a kill -9; after a loss of power its TCP
 //! keepalive notices within 8 s.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -62,6 +62,18 @@ impl Postgres {
         let connection = hold(&self.options, id).await?;
         self.liveness.insert(id, connection);
         Ok(id)
+    }
+
+    pub(super) async fn living_incarnations(&self) -> Result<BTreeSet<IncarnationId>, StoreError> {
+        let rows = self.rows(|| {
+            sqlx::query(
+                "/* living */ select objid::bigint as id from pg_locks
+                 where locktype = 'advisory' and granted and objsubid = 2 and classid::bigint = $1
+                   and database = (select oid from pg_database where datname = current_database())",
+            )
+            .bind(i64::from(LOCK_CLASS))
+        });
+        rows.await?.iter().map(|row| parse::<i64, _>(row, "id")).collect()
     }
 
     pub(super) async fn hold_incarnation(&self, id: IncarnationId) -> Result<(), StoreError> {

@@ -1,6 +1,7 @@
 //! Incarnations, and what becomes of the orders of dead ones. One process serves the file, so that every incarnation that it
 //! did not begin itself is dead.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use galley_protocol::{IncarnationId, Reason};
@@ -29,6 +30,11 @@ impl Sqlite {
         } else {
             Err(StoreError::Failed("this process did not enlist that incarnation".to_owned()))
         }
+    }
+
+    pub(super) fn living_incarnations(&self) -> BTreeSet<IncarnationId> {
+        let living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
+        living.iter().filter_map(|id| IncarnationId::new(*id).ok()).collect()
     }
 
     pub(super) async fn adopt_orders(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError> {

@@ -1,6 +1,6 @@
 //! A store in memory that fails on command. Only what a worker asks for is there.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
@@ -209,6 +209,10 @@ impl Store for Shelf {
 
     async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError> {
         self.answer("keep_alive", |state| assert!(state.living.contains(&incarnation)))
+    }
+
+    async fn living(&self) -> Result<BTreeSet<IncarnationId>, StoreError> {
+        self.answer("living", |state| state.living.iter().copied().collect())
     }
 
     async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {

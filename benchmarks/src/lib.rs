@@ -1,3 +1,0 @@
-//! What the measurements have in common.
-
-pub mod client;

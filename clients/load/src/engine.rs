@@ -1,0 +1,340 @@
+//! One process of the load: a single thread that waits for all its connections at once.
+//!
+//! Started by the coordinator, which hands it a [`Plan`] and hears [`Message`]s. Guarantees that nothing is measured before
+//! every engine has its sockets, that a moment at which an order was due is the beginning of its latency, however late the
+//! order was sent, and that the process ends with the coordinator. Must never hold more for an idle socket than its
+//! [`Connection`], nor read a frame that nobody checks.
+
+mod connection;
+mod frame;
+mod handshake;
+mod hearing;
+mod opening;
+mod placing;
+mod schedule;
+mod told;
+mod tracker;
+mod usage;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io::Write as _;
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Interest, Poll, Token, Waker};
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use crate::failure::Failure;
+use crate::measures::Measures;
+use crate::message::{Done, Memory, Message, Order, Tick};
+use crate::plan::Plan;
+use connection::{Connection, Role};
+use opening::Opening;
+use placing::Placing;
+use tracker::Tracker;
+
+/// What the coordinator's orders wake the engine with.
+const WAKER: Token = Token(usize::MAX);
+/// Events taken at once.
+const EVENTS: usize = 1_024;
+/// Bytes read at once, into one buffer for all connections.
+const BUFFER: usize = 64 * 1_024;
+/// How often the coordinator hears what happened.
+const TICK: u64 = 1_000_000;
+/// How often slow sockets read a little.
+const SLOW_READ: u64 = 250_000;
+/// How often the engine looks whether everything has come, in the end.
+const LOOK: u64 = 20_000;
+/// How long it listens after that for states that come twice.
+const LINGER: u64 = 200_000;
+
+/// Runs an engine on standard input and output.
+///
+/// # Errors
+/// The plan cannot be read, or the system has no way to wait for connections.
+pub fn run() -> Result<(), Failure> {
+    let memory = usage::resident();
+    let mut plan = String::new();
+    std::io::stdin().read_line(&mut plan).map_err(|error| Failure::failed("the plan cannot be read", &error))?;
+    let plan: Plan = serde_json::from_str(&plan).map_err(|error| Failure::failed("the plan cannot be read", &error))?;
+    let poll = Poll::new().map_err(|error| Failure::failed("cannot wait for connections", &error))?;
+    let waker = Waker::new(poll.registry(), WAKER).map_err(|error| Failure::failed("cannot be woken", &error))?;
+    let (orders, heard) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            let Ok(order) = serde_json::from_str(&line) else { continue };
+            if orders.send(order).is_err() || waker.wake().is_err() {
+                return;
+            }
+        }
+        // Whoever started this process is gone: nobody wants to know any more.
+        std::process::exit(1);
+    });
+    Engine::new(plan, poll, memory).run(&heard)
+}
+
+struct Engine {
+    plan: Plan,
+    poll: Poll,
+    began: Instant,
+    random: SmallRng,
+    /// Sockets of heroes, then of staff, then connections over REST.
+    connections: Vec<Connection>,
+    buffer: Vec<u8>,
+    opening: Opening,
+    placing: Placing,
+    tracker: Tracker,
+    timers: BinaryHeap<Reverse<(u64, Timer)>>,
+    phase: Phase,
+    measures: Measures,
+    /// Places that have a connection in use, of sockets only and of all.
+    open_sockets: u64,
+    open: usize,
+    given_up: usize,
+    /// When the last end of an order was first seen, in microseconds since orders are placed.
+    last_end: u64,
+    /// Resident bytes before the first socket.
+    memory: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// Try again to connect.
+    Open(usize),
+    /// A placer may place again, if its connection is still this one.
+    Credit(usize, u32),
+    /// Cut sockets.
+    Storm,
+    /// Read a little from slow sockets.
+    SlowRead,
+    /// Tell the coordinator.
+    Tick,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Sockets are opened.
+    Ramp,
+    /// The other engines are not so far yet.
+    Ready,
+    /// Orders are placed until this moment.
+    Load { until: u64 },
+    /// The last states are waited for, until this moment.
+    Settle { until: u64 },
+    /// Everything has come; what comes now came twice.
+    Linger { until: u64 },
+    /// The end.
+    Done,
+}
+
+impl Engine {
+    fn new(plan: Plan, poll: Poll, memory: u64) -> Self {
+        let (heroes, sockets) = (plan.heroes.len(), plan.sockets);
+        let of_hero = |hero: usize| sockets / heroes + usize::from(hero < sockets % heroes);
+        let tracker = Tracker::new((0..plan.ordering).map(of_hero), plan.dashboards);
+        let mut connections = Vec::with_capacity(sockets + plan.dashboards + plan.rest.unwrap_or(0));
+        for index in 0..sockets {
+            let (hero, slot) = (index % heroes, index / heroes);
+            let slow_among = |sockets: usize| sockets * plan.slow_permille / 1_000;
+            let reads_slowly = slow_among(slot + 1) > slow_among(slot);
+            let number = |number: usize| u32::try_from(number).expect("a process has less than 2^32 sockets");
+            let role = Role::Hero { hero: number(hero), slot: number(slot), slow: reads_slowly };
+            connections.push(Connection::new(role, tracker.follows(hero)));
+        }
+        for slot in 0..u32::try_from(plan.dashboards).expect("a process has less than 2^32 sockets") {
+            connections.push(Connection::new(Role::Staff { slot }, true));
+        }
+        connections.extend((0..plan.rest.unwrap_or(0)).map(|_| Connection::new(Role::Rest, false)));
+        Self {
+            random: SmallRng::seed_from_u64(plan.seed.wrapping_add(plan.number.into())),
+            opening: Opening::of(&plan, connections.len()),
+            placing: Placing::of(&plan),
+            poll,
+            began: Instant::now(),
+            connections,
+            buffer: vec![0; BUFFER],
+            tracker,
+            timers: BinaryHeap::from([Reverse((TICK, Timer::Tick)), Reverse((SLOW_READ, Timer::SlowRead))]),
+            phase: Phase::Ramp,
+            measures: Measures::default(),
+            open_sockets: 0,
+            open: 0,
+            given_up: 0,
+            last_end: 0,
+            memory,
+            plan,
+        }
+    }
+
+    fn run(mut self, orders: &Receiver<Order>) -> Result<(), Failure> {
+        let mut events = Events::with_capacity(EVENTS);
+        while self.phase != Phase::Done {
+            self.open_due();
+            self.place_due();
+            let wait = self.next_moment().saturating_sub(self.now());
+            match self.poll.poll(&mut events, Some(Duration::from_micros(wait))) {
+                Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {
+                    return Err(Failure::failed("cannot wait for connections", &error));
+                }
+                Ok(()) | Err(_) => {}
+            }
+            for event in &events {
+                if event.token() != WAKER {
+                    let ended = event.is_read_closed() || event.is_error();
+                    self.happened(event.token().0, event.is_readable() || ended, event.is_writable(), ended);
+                }
+            }
+            for order in orders.try_iter() {
+                self.obey(order);
+            }
+            self.run_timers();
+            self.advance();
+        }
+        let done = self.tracker.finish(&mut self.measures.counts);
+        self.tell_tick();
+        tell(&Message::Done(Done { processor_ms: usage::processor_ms(), ..done }));
+        Ok(())
+    }
+
+    /// Microseconds since this process began.
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).expect("no process runs for 500,000 years")
+    }
+
+    fn obey(&mut self, order: Order) {
+        let now = self.now();
+        match order {
+            Order::Begin if self.phase == Phase::Ready => {
+                self.phase = Phase::Load { until: now + self.plan.duration * 1_000 };
+                self.begin_placing(now);
+                if let Some(storm) = self.plan.storm {
+                    self.timers.push(Reverse((now + storm.period * 1_000, Timer::Storm)));
+                }
+            }
+            Order::Begin => {}
+            Order::Stop => self.phase = Phase::Done,
+        }
+    }
+
+    fn run_timers(&mut self) {
+        let now = self.now();
+        while let Some(Reverse((moment, timer))) = self.timers.peek().copied()
+            && moment <= now
+        {
+            self.timers.pop();
+            match timer {
+                Timer::Open(index) => self.opening.again(index, self.connections[index].since),
+                Timer::Credit(index, generation) => self.placing.give_back(index, generation),
+                Timer::Storm => self.storm(now),
+                Timer::SlowRead => {
+                    self.read_slowly();
+                    self.timers.push(Reverse((now + SLOW_READ, Timer::SlowRead)));
+                }
+                Timer::Tick => {
+                    self.tell_tick();
+                    self.give_up_handshakes(now);
+                    self.refresh_rest(now);
+                    self.timers.push(Reverse((moment + TICK, Timer::Tick)));
+                }
+            }
+        }
+    }
+
+    /// Goes on to the next phase when this one is over.
+    fn advance(&mut self) {
+        let now = self.now();
+        match self.phase {
+            Phase::Ramp if self.open + self.given_up >= self.connections.len() => {
+                self.phase = Phase::Ready;
+                self.tell_tick();
+                tell(&Message::Ready(Memory { before: self.memory, with_sockets: usage::resident() }));
+            }
+            Phase::Load { until } if now >= until => {
+                self.place_due();
+                self.placing.stop(&mut self.measures.counts);
+                self.wake_slow_sockets();
+                self.phase = Phase::Settle { until: now + self.plan.settle * 1_000 };
+            }
+            Phase::Settle { until } => {
+                if self.placing.all_answered() && self.tracker.all_seen() {
+                    self.phase = Phase::Linger { until: now + if self.tracker.is_empty() { 0 } else { LINGER } };
+                } else if now >= until {
+                    self.phase = Phase::Done;
+                }
+            }
+            Phase::Linger { until } if now >= until => self.phase = Phase::Done,
+            Phase::Ramp | Phase::Ready | Phase::Load { .. } | Phase::Linger { .. } | Phase::Done => {}
+        }
+    }
+
+    fn next_moment(&self) -> u64 {
+        let phase = match self.phase {
+            Phase::Ramp | Phase::Ready => self.opening.next_due(),
+            Phase::Load { until } => Some(self.placing.next_due().map_or(until, |due| due.min(until))),
+            Phase::Settle { .. } => Some(self.now() + LOOK),
+            Phase::Linger { until } => Some(until),
+            Phase::Done => Some(0),
+        };
+        let timer = self.timers.peek().map(|Reverse((moment, _))| *moment);
+        let turn = self.opening.has_turn().then_some(0);
+        [phase, timer, turn].into_iter().flatten().min().unwrap_or(0)
+    }
+
+    /// Cuts a share of the heroes' sockets, all at once; each comes back as fast as it can.
+    fn storm(&mut self, now: u64) {
+        let Some(storm) = self.plan.storm.filter(|_| matches!(self.phase, Phase::Load { .. })) else { return };
+        for index in 0..self.plan.sockets {
+            if self.connections[index].is_open() && self.random.random_range(0..1_000) < storm.what {
+                self.measures.counts.dropped += 1;
+                self.leave(index);
+                self.connections[index].since = now;
+                self.opening.again(index, now);
+            }
+        }
+        self.timers.push(Reverse((now + storm.period * 1_000, Timer::Storm)));
+    }
+
+    fn slow_sockets(&self) -> Vec<usize> {
+        if self.plan.slow_permille == 0 {
+            return Vec::new();
+        }
+        let slow = |connection: &Connection| matches!(connection.role, Role::Hero { slow: true, .. });
+        let sockets = self.connections.iter().enumerate();
+        sockets.filter(|(_, connection)| slow(connection) && connection.is_open()).map(|(index, _)| index).collect()
+    }
+
+    fn read_slowly(&mut self) {
+        if matches!(self.phase, Phase::Settle { .. } | Phase::Linger { .. }) {
+            return;
+        }
+        let share = SLOW_READ / 1_000;
+        let bytes = self.plan.slow_rate * usize::try_from(share).expect("it is small") / 1_000;
+        for index in self.slow_sockets() {
+            self.read(index, false, bytes.clamp(1, BUFFER));
+        }
+    }
+
+    /// In the end slow sockets read all there is.
+    fn wake_slow_sockets(&mut self) {
+        for index in self.slow_sockets() {
+            self.watch(index, Interest::READABLE | Interest::WRITABLE);
+        }
+    }
+
+    fn tell_tick(&mut self) {
+        let measures = std::mem::take(&mut self.measures);
+        tell(&Message::Tick(Box::new(Tick { open: self.open_sockets, last_end: self.last_end, measures })));
+    }
+}
+
+/// Says something to the coordinator. When it does not listen any more, there is nothing left to do.
+fn tell(message: &Message) {
+    let mut line = serde_json::to_vec(message).expect("a message is JSON");
+    line.push(b'\n');
+    let mut output = std::io::stdout().lock();
+    if output.write_all(&line).and_then(|()| output.flush()).is_err() {
+        std::process::exit(1);
+    }
+}

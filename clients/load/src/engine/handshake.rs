@@ -1,0 +1,104 @@
+//! The opening handshake and the answers of HTTP, by hand: a client that holds hundreds of thousands of sockets has no room for
+//! one of a library each.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest as _, Sha1};
+use thiserror::Error;
+
+/// What both sides append to the key (RFC 6455 section 1.3).
+const MAGIC: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+/// More fields than any gateway or proxy sends.
+const MAX_FIELDS: usize = 64;
+/// The longest head and body of an answer.
+const MAX_ANSWER: usize = 1 << 20;
+
+/// An answer that is complete.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer<'a> {
+    /// The status.
+    pub status: u16,
+    /// `Sec-WebSocket-Accept`.
+    pub accept: Option<&'a [u8]>,
+    /// The body; empty when the status is 101.
+    pub body: &'a [u8],
+    /// Bytes of head and body; what follows belongs to the socket.
+    pub length: usize,
+}
+
+/// The bytes are no answer.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("what came is no answer of HTTP/1.1 with a length")]
+pub struct NoAnswer;
+
+/// The value of `Sec-WebSocket-Key`.
+#[must_use]
+pub fn key(random: [u8; 16]) -> String {
+    STANDARD.encode(random)
+}
+
+/// Whether the gateway understood the handshake with this key (section 4.1).
+#[must_use]
+pub fn accepts(key: &str, accept: Option<&[u8]>) -> bool {
+    let digest = Sha1::new().chain_update(key).chain_update(MAGIC).finalize();
+    accept == Some(STANDARD.encode(digest).as_bytes())
+}
+
+/// The answer at the beginning of `bytes`; nothing while it is not complete.
+///
+/// # Errors
+/// [`NoAnswer`].
+pub fn answer(bytes: &[u8]) -> Result<Option<Answer<'_>>, NoAnswer> {
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut response = httparse::Response::new(&mut fields);
+    let head = match response.parse(bytes).map_err(|_| NoAnswer)? {
+        httparse::Status::Complete(head) => head,
+        httparse::Status::Partial if bytes.len() > MAX_ANSWER => return Err(NoAnswer),
+        httparse::Status::Partial => return Ok(None),
+    };
+    let status = response.code.ok_or(NoAnswer)?;
+    let field = |name: &str| response.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value);
+    let accept = field("sec-websocket-accept");
+    let length = match field("content-length") {
+        Some(length) => std::str::from_utf8(length).ok().and_then(|length| length.parse().ok()).ok_or(NoAnswer)?,
+        None if matches!(status, 101 | 204 | 304) => 0,
+        None => return Err(NoAnswer),
+    };
+    if length > MAX_ANSWER {
+        return Err(NoAnswer);
+    }
+    let whole = head + length;
+    Ok(bytes.get(head..whole).map(|body| Answer { status, accept, body, length: whole }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NoAnswer, accepts, answer, key};
+
+    #[test]
+    fn the_example_of_the_rfc_is_accepted_and_no_other() {
+        let key = key(*b"the sample nonce");
+        assert_eq!(key, "dGhlIHNhbXBsZSBub25jZQ==");
+        assert!(accepts(&key, Some(b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")));
+        assert!(!accepts(&key, Some(b"s3pPLMBiTxaQ9kYGzzhZRbK+xOp=")) && !accepts(&key, None));
+    }
+
+    #[test]
+    fn an_answer_is_taken_when_it_is_whole() {
+        let upgrade = b"HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: abc\r\n\r\n\x81\x00";
+        let taken = answer(upgrade).expect("an answer").expect("whole");
+        assert_eq!((taken.status, taken.accept, taken.length), (101, Some(&b"abc"[..]), upgrade.len() - 2));
+        let refusal = b"HTTP/1.1 429 Too Many\r\nContent-Length: 2\r\n\r\n{}";
+        for part in 0..refusal.len() {
+            assert_eq!(answer(&refusal[..part]), Ok(None), "{part}");
+        }
+        assert_eq!(answer(refusal).expect("an answer").expect("whole").body, b"{}");
+    }
+
+    #[test]
+    fn what_has_no_length_or_is_not_http_is_no_answer() {
+        for bytes in [&b"SSH-2.0-OpenSSH\r\n\r\n"[..], b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"] {
+            assert_eq!(answer(bytes), Err(NoAnswer));
+        }
+    }
+}

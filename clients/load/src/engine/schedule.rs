@@ -1,0 +1,102 @@
+//! When orders are due in an open model: moments that do not care what becomes of the orders before them.
+
+use crate::plan::{Pace, Plan};
+
+/// The moments, in microseconds since the beginning.
+#[derive(Debug)]
+pub struct Schedule {
+    steady: Option<Train>,
+    bursts: Option<Train>,
+    burst: usize,
+}
+
+/// Evenly spaced moments.
+#[derive(Debug)]
+struct Train {
+    first: f64,
+    gap: f64,
+    passed: u64,
+}
+
+impl Schedule {
+    /// The part of one engine: all engines together place the whole, one after another.
+    pub fn of(plan: &Plan) -> Self {
+        let (engine, engines) = (f64::from(plan.number), f64::from(plan.engines));
+        let steady = match plan.pace {
+            Some(Pace::Open { rate }) if rate > 0.0 => {
+                let gap = 1e6 / rate;
+                Some(Train { first: gap * engine, gap: gap * engines, passed: 0 })
+            }
+            Some(Pace::Open { .. } | Pace::Closed { .. }) | None => None,
+        };
+        let whole = plan.burst.map_or(0, |burst| burst.what);
+        let (number, engines) = (plan.number as usize, plan.engines as usize);
+        let burst = whole / engines + usize::from(number < whole % engines);
+        Self { steady, bursts: plan.burst.map(|burst| Train::every(burst.period)), burst }
+    }
+
+    /// How many orders fell due by `now`, each with its moment.
+    pub fn due(&mut self, now: u64, mut place: impl FnMut(u64)) {
+        while let Some(moment) = self.steady.as_mut().and_then(|train| train.take(now)) {
+            place(moment);
+        }
+        while let Some(moment) = self.bursts.as_mut().and_then(|train| train.take(now)) {
+            (0..self.burst).for_each(|_| place(moment));
+        }
+    }
+
+    /// When the next order is due.
+    pub fn next(&self) -> Option<u64> {
+        self.steady.iter().chain(&self.bursts).map(Train::next).min()
+    }
+}
+
+impl Train {
+    #[expect(clippy::cast_precision_loss, reason = "periods are far below 2^52")]
+    fn every(millis: u64) -> Self {
+        let period = millis as f64 * 1e3;
+        Self { first: period, gap: period, passed: 0 }
+    }
+
+    fn take(&mut self, now: u64) -> Option<u64> {
+        let moment = self.next();
+        (moment <= now).then(|| {
+            self.passed += 1;
+            moment
+        })
+    }
+
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far below 2^52")]
+    fn next(&self) -> u64 {
+        (self.first + self.gap * self.passed as f64) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Schedule;
+    use crate::plan::{Every, Pace, Plan};
+
+    fn moments(number: u32, pace: Option<Pace>, burst: Option<Every<usize>>, until: u64) -> Vec<u64> {
+        let mut schedule = Schedule::of(&Plan { number, engines: 3, pace, burst, ..Plan::default() });
+        let mut moments = Vec::new();
+        schedule.due(until, |moment| moments.push(moment));
+        moments
+    }
+
+    #[test]
+    fn engines_take_turns_and_keep_the_rate() {
+        let mut all: Vec<u64> =
+            (0..3).flat_map(|number| moments(number, Some(Pace::Open { rate: 1_000.0 }), None, 1_000_000)).collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..=1_000).map(|number| number * 1_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_burst_is_shared_out_to_the_last_order() {
+        let burst = Some(Every { period: 200, what: 100 });
+        let all: Vec<u64> = (0..3).flat_map(|number| moments(number, None, burst, 500_000)).collect();
+        assert_eq!(all.iter().filter(|moment| **moment == 200_000).count(), 100);
+        assert_eq!(all.len(), 200);
+    }
+}

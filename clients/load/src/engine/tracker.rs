@@ -1,0 +1,292 @@
+//! Whether every state of every order came to every socket that should see it.
+//!
+//! One byte for each order and socket, for the heroes that order only; a socket of a hero who does not order costs nothing here.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::told::State;
+use crate::measures::Counts;
+use crate::message::Done;
+
+/// Bytes for orders and their sockets. At the bound the oldest order is forgotten; it counts as unchecked unless it was settled.
+const MAX_BYTES: usize = 512 << 20;
+/// Bytes of an order besides those of its sockets, about.
+const OF_AN_ORDER: usize = 256;
+/// How many settled orders are compared with the database in the end.
+const SAMPLE: usize = 1_000;
+/// In a byte: the versions 1 to 3 that came one by one, whether the newest state is an end, and its version.
+const ENDED: u8 = 1 << 3;
+const NEWEST: u32 = 4;
+
+/// What is known of the orders of the heroes of one engine.
+#[derive(Debug)]
+pub struct Tracker {
+    /// For each hero that orders: which of its sockets are checked. Behind the hero's own come those of staff.
+    checked: Vec<Vec<bool>>,
+    orders: HashMap<i64, Tracked>,
+    /// Of the orders of this engine those that some socket has not seen end.
+    pending: HashSet<i64>,
+    by_age: VecDeque<i64>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Tracked {
+    hero: usize,
+    /// When it was due, when this engine placed it.
+    due: Option<u64>,
+    /// When its end was first seen, and how long its preparation took.
+    end: Option<(u64, State)>,
+    ends: usize,
+    cells: Box<[u8]>,
+}
+
+/// How a state came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By a frame of its own.
+    Step,
+    /// With others: in a welcome, a resync or the staff feed, where versions may be passed over.
+    Merged,
+}
+
+/// The first end that any socket saw of an order of this engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirstEnd {
+    /// When the order was due.
+    pub due: u64,
+    /// When the frame came.
+    pub at: u64,
+    /// What it told.
+    pub state: State,
+}
+
+impl Tracker {
+    /// For heroes with so many sockets each, and so many sockets of staff.
+    pub fn new(sockets: impl IntoIterator<Item = usize>, staff: usize) -> Self {
+        let checked = sockets.into_iter().map(|sockets| vec![true; sockets + staff]).collect();
+        Self { checked, orders: HashMap::new(), pending: HashSet::new(), by_age: VecDeque::new(), bytes: 0 }
+    }
+
+    /// Whether the orders of this hero are followed.
+    pub fn follows(&self, hero: usize) -> bool {
+        hero < self.checked.len()
+    }
+
+    /// Whether no order is known yet.
+    pub fn is_empty(&self) -> bool {
+        self.orders.is_empty()
+    }
+
+    /// A socket will not have seen everything: nothing is concluded from what it does not know.
+    pub fn leave_out(&mut self, hero: usize, slot: usize) {
+        self.checked[hero][slot] = false;
+    }
+
+    /// A socket saw a state.
+    pub fn see(&mut self, hero: usize, slot: usize, state: &State, way: Way, now: u64, counts: &mut Counts) -> Option<FirstEnd> {
+        let tracked = self.order(state.id, hero, counts);
+        let cell = &mut tracked.cells[slot];
+        let (version, known) = (u8::try_from(state.version).unwrap_or(15).min(15), *cell >> NEWEST);
+        let bit = if (1..=3).contains(&version) && way == Way::Step { 1 << (version - 1) } else { 0 };
+        if version < known {
+            counts.out_of_order += 1;
+        } else if version == known && way == Way::Step {
+            counts.duplicated += 1;
+        }
+        *cell |= bit;
+        if version <= known {
+            return None;
+        }
+        *cell = *cell & 0xF | version << NEWEST;
+        if !state.has_ended() || *cell & ENDED != 0 {
+            return None;
+        }
+        *cell |= ENDED;
+        tracked.ends += 1;
+        let first = tracked.end.is_none();
+        tracked.end.get_or_insert((now, *state));
+        if tracked.ends == tracked.cells.len() {
+            self.pending.remove(&state.id);
+        }
+        let due = self.orders[&state.id].due.filter(|_| first)?;
+        Some(FirstEnd { due, at: now, state: *state })
+    }
+
+    /// An order of this engine was accepted. Its end may have been seen before its answer.
+    pub fn accept(&mut self, id: i64, hero: usize, due: u64, counts: &mut Counts) -> Option<FirstEnd> {
+        let tracked = self.order(id, hero, counts);
+        tracked.due = Some(due);
+        let end = tracked.end.map(|(at, state)| FirstEnd { due, at, state });
+        if tracked.ends < tracked.cells.len() {
+            self.pending.insert(id);
+        }
+        end
+    }
+
+    /// Whether every checked socket has seen the end of every order of this engine.
+    pub fn all_seen(&mut self) -> bool {
+        let (orders, checked) = (&self.orders, &self.checked);
+        self.pending.retain(|id| {
+            let order = &orders[id];
+            order.end.is_none() || !order.checked(checked).all(|cell| cell & ENDED != 0)
+        });
+        self.pending.is_empty()
+    }
+
+    /// The verdict, as far as one engine can give it.
+    pub fn finish(&mut self, counts: &mut Counts) -> Done {
+        let mut done = Done::default();
+        let stride = self.orders.len() / SAMPLE + 1;
+        for (number, id) in std::mem::take(&mut self.by_age).into_iter().enumerate() {
+            let Some(order) = self.orders.remove(&id) else { continue };
+            if order.due.is_none() {
+                continue;
+            }
+            self.retire(&order, counts);
+            let mut versions = vec![0; 4];
+            let mut ended = true;
+            for cell in order.checked(&self.checked) {
+                let newest = usize::from(cell >> NEWEST);
+                if versions.len() <= newest {
+                    versions.resize(newest + 1, 0);
+                }
+                versions[newest] += 1;
+                ended &= cell & ENDED != 0;
+            }
+            let mut known = versions.iter().enumerate().filter(|(_, sockets)| **sockets > 0);
+            match (known.next(), known.next()) {
+                (None, _) => {}
+                (Some((version, _)), None) if ended => {
+                    if number % stride == 0 {
+                        done.settled.push((id, i32::try_from(version).expect("it is at most 15")));
+                    }
+                }
+                (Some(_), _) => done.unsettled.push((id, versions)),
+            }
+        }
+        done
+    }
+
+    fn order(&mut self, id: i64, hero: usize, counts: &mut Counts) -> &mut Tracked {
+        let sockets = self.checked[hero].len();
+        if !self.orders.contains_key(&id) {
+            self.bytes += sockets + OF_AN_ORDER;
+            while self.bytes > MAX_BYTES
+                && let Some(oldest) = self.by_age.pop_front()
+            {
+                self.forget(oldest, counts);
+            }
+            self.by_age.push_back(id);
+        }
+        let cells = || vec![0; sockets].into_boxed_slice();
+        self.orders.entry(id).or_insert_with(|| Tracked { hero, due: None, end: None, ends: 0, cells: cells() })
+    }
+
+    fn forget(&mut self, id: i64, counts: &mut Counts) {
+        let Some(order) = self.orders.remove(&id) else { return };
+        self.bytes -= order.cells.len() + OF_AN_ORDER;
+        if self.pending.remove(&id) {
+            counts.unchecked += order.cells.len() as u64;
+        } else if order.due.is_some() {
+            self.retire(&order, counts);
+        }
+    }
+
+    /// Counts what only the end can tell.
+    fn retire(&self, order: &Tracked, counts: &mut Counts) {
+        let checked = order.checked(&self.checked);
+        let missing = |cell: u8| (1..=3.min(cell >> NEWEST)).filter(|version| cell & 1 << (version - 1) == 0).count() as u64;
+        let (mut sockets, mut skipped) = (0, 0);
+        for cell in checked {
+            sockets += 1;
+            skipped += missing(cell);
+        }
+        counts.skipped += skipped;
+        counts.unchecked += order.cells.len() as u64 - sockets;
+    }
+}
+
+impl Tracked {
+    fn checked<'a>(&'a self, checked: &'a [Vec<bool>]) -> impl Iterator<Item = u8> + 'a {
+        let cells = self.cells.iter().zip(&checked[self.hero]);
+        cells.filter(|(_, checked)| **checked).map(|(cell, _)| *cell)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use galley_protocol::{Status, Timestamp};
+
+    use super::{Tracker, Way};
+    use crate::engine::told::State;
+    use crate::measures::Counts;
+
+    fn state(id: i64, version: i32) -> State {
+        let time = |millis| Timestamp::from_millis(millis).expect("a time");
+        let status = [Status::Pending, Status::InProgress, Status::Completed][usize::try_from(version - 1).expect("1 to 3")];
+        State {
+            id,
+            hero_id: 1,
+            version,
+            status,
+            order_time: time(0),
+            started_time: (version > 1).then(|| time(10)),
+            completed_time: (version > 2).then(|| time(20)),
+        }
+    }
+
+    #[test]
+    fn three_steps_on_every_socket_are_all_there_is_to_say() {
+        let (mut tracker, mut counts) = (Tracker::new([2], 0), Counts::default());
+        assert_eq!(tracker.accept(7, 0, 100, &mut counts), None);
+        for slot in 0..2 {
+            for version in 1..=3 {
+                let end = tracker.see(0, slot, &state(7, version), Way::Step, 500, &mut counts);
+                assert_eq!(end.map(|end| (end.due, end.at)), (slot == 0 && version == 3).then_some((100, 500)));
+            }
+        }
+        assert!(tracker.all_seen());
+        let done = tracker.finish(&mut counts);
+        assert_eq!((done.settled, done.unsettled, counts), (vec![(7, 3)], vec![], Counts::default()));
+    }
+
+    #[test]
+    fn an_end_may_come_before_the_answer() {
+        let (mut tracker, mut counts) = (Tracker::new([1], 0), Counts::default());
+        assert_eq!(tracker.see(0, 0, &state(7, 3), Way::Merged, 5, &mut counts), None);
+        assert_eq!(tracker.accept(7, 0, 1, &mut counts).map(|end| (end.due, end.at)), Some((1, 5)));
+        assert!(tracker.all_seen());
+    }
+
+    #[test]
+    fn what_is_doubled_late_passed_over_or_missing_is_told() {
+        let (mut tracker, mut counts) = (Tracker::new([3], 0), Counts::default());
+        tracker.accept(7, 0, 0, &mut counts);
+        let mut see = |slot, version, way| tracker.see(0, slot, &state(7, version), way, 1, &mut counts);
+        see(0, 1, Way::Step);
+        see(0, 1, Way::Step); // doubled
+        see(0, 3, Way::Step);
+        see(0, 2, Way::Step); // late
+        see(1, 3, Way::Merged); // two versions and the third were not seen one by one
+        see(2, 2, Way::Step); // one version passed over, the end missing
+        assert!(!tracker.all_seen());
+        let done = tracker.finish(&mut counts);
+        assert_eq!(done.unsettled, [(7, vec![0, 0, 1, 2])]);
+        assert_eq!(counts, Counts { duplicated: 1, out_of_order: 1, skipped: 4, ..Counts::default() });
+    }
+
+    #[test]
+    fn a_socket_that_came_late_is_left_out_and_so_is_an_order_of_somebody_else() {
+        let (mut tracker, mut counts) = (Tracker::new([2], 1), Counts::default());
+        tracker.leave_out(0, 1);
+        tracker.see(0, 0, &state(8, 1), Way::Step, 1, &mut counts);
+        tracker.accept(7, 0, 0, &mut counts);
+        for slot in [0, 2] {
+            tracker.see(0, slot, &state(7, 3), Way::Merged, 1, &mut counts);
+        }
+        assert!(tracker.all_seen());
+        let done = tracker.finish(&mut counts);
+        assert_eq!((done.settled, done.unsettled, counts.unchecked), (vec![(7, 3)], vec![], 1));
+    }
+}

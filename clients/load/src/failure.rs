@@ -1,0 +1,54 @@
+//! Why the program ends other than well.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use thiserror::Error;
+
+/// Why the program ends other than well; one line for people.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Failure {
+    /// What was asked for makes no sense: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// The test could not be made: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// It was made, and something that was required does not hold: exit code 3. The table says what.
+    #[error("{0}")]
+    Unmet(String),
+    /// Somebody stopped it: exit code 130. The table tells of what was measured until then.
+    #[error("stopped early: the figures tell of what was done until then")]
+    Interrupted,
+}
+
+impl Failure {
+    /// Something went wrong.
+    pub fn failed(what: &str, why: &dyn Display) -> Self {
+        Self::Failed(format!("{what}: {why}"))
+    }
+
+    /// Says on standard error why the program ends, and gives its exit code.
+    pub fn report(result: Result<(), Self>) -> ExitCode {
+        let Err(failure) = result else { return ExitCode::SUCCESS };
+        eprintln!("error: {failure}");
+        match failure {
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Unmet(_) => 3,
+            Self::Interrupted => 130,
+        }
+        .into()
+    }
+}
+
+/// Prints what was asked for, help or version, and ends; anything else is one line.
+pub fn bad_command_line(error: &clap::Error) -> Failure {
+    if !error.use_stderr() {
+        error.exit();
+    }
+    let text = error.render().to_string();
+    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more "));
+    let line = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    Failure::Usage(line.trim_start_matches("error: ").to_owned())
+}

@@ -1,0 +1,109 @@
+//! The engines: processes of this same program.
+//!
+//! Owned by the coordinator. Guarantees that an engine that dies is heard of, and that every engine ends with its owner: the end of
+//! its input ends it. Engines have a process group of their own, so that Ctrl-C reaches the coordinator alone.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use tokio::sync::mpsc;
+
+use crate::ENGINE;
+use crate::failure::Failure;
+use crate::message::{Message, Order};
+use crate::plan::Plan;
+
+/// Messages that wait for the coordinator; at the bound the engines wait for it.
+const MAX_WAITING: usize = 1_024;
+
+/// The engines.
+#[derive(Debug)]
+pub struct Fleet {
+    engines: Vec<Engine>,
+    messages: mpsc::Receiver<(usize, Option<Message>)>,
+}
+
+#[derive(Debug)]
+struct Engine {
+    process: Child,
+    input: ChildStdin,
+}
+
+impl Fleet {
+    /// Starts an engine for each plan.
+    ///
+    /// # Errors
+    /// A process cannot be started.
+    pub fn start(plans: &[Plan]) -> Result<Self, Failure> {
+        let (sender, messages) = mpsc::channel(MAX_WAITING);
+        let mut fleet = Self { engines: Vec::new(), messages };
+        let program = std::env::current_exe().map_err(|error| Failure::failed("cannot find this program", &error))?;
+        for (number, plan) in plans.iter().enumerate() {
+            let mut command = Command::new(&program);
+            command.arg(ENGINE).stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
+            let mut process = command.spawn().map_err(|error| Failure::failed("cannot start a process", &error))?;
+            let input = process.stdin.take().expect("it is piped");
+            let output = process.stdout.take().expect("it is piped");
+            fleet.engines.push(Engine { process, input });
+            let sender = sender.clone();
+            std::thread::spawn(move || listen(number, output, &sender));
+            let mut plan = serde_json::to_vec(plan).expect("a plan is JSON");
+            plan.push(b'\n');
+            fleet.engines.last_mut().expect("one was added").say(&plan)?;
+        }
+        Ok(fleet)
+    }
+
+    /// Tells every engine.
+    ///
+    /// # Errors
+    /// One has died.
+    pub fn tell(&mut self, order: Order) -> Result<(), Failure> {
+        let mut line = serde_json::to_vec(&order).expect("an order is JSON");
+        line.push(b'\n');
+        self.engines.iter_mut().try_for_each(|engine| engine.say(&line))
+    }
+
+    /// The next message of any engine, and which one says it. Safe to drop while it waits.
+    ///
+    /// # Errors
+    /// An engine has died.
+    pub async fn next(&mut self) -> Result<(usize, Message), Failure> {
+        match self.messages.recv().await {
+            Some((number, Some(message))) => Ok((number, message)),
+            Some((_, None)) | None => Err(died()),
+        }
+    }
+}
+
+impl Engine {
+    fn say(&mut self, line: &[u8]) -> Result<(), Failure> {
+        self.input.write_all(line).and_then(|()| self.input.flush()).map_err(|_| died())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // One that has ended cannot be killed, and one that cannot be killed has ended.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Passes on what an engine says; its end is told only when it was not done.
+fn listen(number: usize, output: ChildStdout, sender: &mpsc::Sender<(usize, Option<Message>)>) {
+    for line in BufReader::new(output).lines().map_while(Result::ok) {
+        let message: Option<Message> = serde_json::from_str(&line).ok();
+        let last = matches!(message, Some(Message::Done(_)));
+        if sender.blocking_send((number, message)).is_err() || last {
+            return;
+        }
+    }
+    // When nobody listens there is nobody to tell.
+    let _ = sender.blocking_send((number, None));
+}
+
+fn died() -> Failure {
+    Failure::Failed("a process of the load test ended by itself; out of memory?".to_owned())
+}

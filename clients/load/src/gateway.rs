@@ -1,0 +1,121 @@
+//! The gateway over REST: what a test needs before it begins, and the truth after it ended.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use reqwest::{Client, Method, Url};
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::push_lag::Buckets;
+
+/// Requests at once.
+const AT_ONCE: usize = 32;
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A gateway.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    client: Client,
+    url: Url,
+}
+
+impl Gateway {
+    /// At this URL.
+    ///
+    /// # Errors
+    /// No client can be made.
+    pub fn at(url: &Url) -> Result<Self, Failure> {
+        // A gateway closes a connection that was idle for 10 s: one that was idle for long is not tried again.
+        let client = Client::builder().no_proxy().timeout(PATIENCE).pool_idle_timeout(Duration::from_secs(4));
+        let client = client.build().map_err(|error| Failure::failed("cannot speak HTTP", &error))?;
+        Ok(Self { client, url: url.clone() })
+    }
+
+    /// Makes sure that somebody is there who takes traffic.
+    ///
+    /// # Errors
+    /// Nobody is there, or it is not ready.
+    pub async fn is_ready(&self) -> Result<(), Failure> {
+        let (status, body) = self.ask(Method::GET, "/readyz", None).await?;
+        if status == 200 {
+            return Ok(());
+        }
+        Err(Failure::Failed(format!("the gateway at {} is not ready ({status}): {}", self.name(), body.trim())))
+    }
+
+    /// Makes heroes; gives their ids.
+    ///
+    /// # Errors
+    /// One could not be made.
+    pub async fn heroes(&self, count: usize, seed: u64) -> Result<Vec<i64>, Failure> {
+        self.create("/heroes", count, |number| json!({"name": format!("Load {seed}-{number}"), "planet": "Earth"})).await
+    }
+
+    /// Makes meals that nobody is allergic to; gives their ids.
+    ///
+    /// # Errors
+    /// One could not be made.
+    pub async fn meals(&self, count: usize, seed: u64) -> Result<Vec<i64>, Failure> {
+        let meal = |number| json!({"name": format!("Load {seed}-{number}"), "price": 9.5, "origin_planet": "Earth"});
+        self.create("/meals", count, meal).await
+    }
+
+    /// The versions of these orders in the database; nothing for one that is not there.
+    ///
+    /// # Errors
+    /// The gateway does not tell.
+    pub async fn versions(&self, orders: impl IntoIterator<Item = i64>) -> Result<Vec<Option<i64>>, Failure> {
+        let reads = stream::iter(orders).map(|id| async move {
+            match self.ask(Method::GET, &format!("/orders/{id}"), None).await? {
+                (200, body) => Ok(serde_json::from_str::<Value>(&body).ok().and_then(|order| order["version"].as_i64())),
+                (404, _) => Ok(None),
+                (status, body) => Err(Failure::Failed(format!("GET /orders/{id} answered {status}: {body}"))),
+            }
+        });
+        reads.buffered(AT_ONCE).try_collect().await
+    }
+
+    /// What the gateway itself measured of its pushes so far; nothing when it does not tell.
+    pub async fn push_lag(&self) -> Option<Buckets> {
+        let (status, body) = self.ask(Method::GET, "/metrics", None).await.ok()?;
+        (status == 200).then(|| Buckets::read(&body))
+    }
+
+    async fn create(&self, path: &str, count: usize, body: impl Fn(usize) -> Value) -> Result<Vec<i64>, Failure> {
+        let creations = stream::iter(0..count).map(|number| {
+            let body = body(number);
+            async move {
+                let (status, answer) = self.ask(Method::POST, path, Some(body)).await?;
+                let id = serde_json::from_str::<Value>(&answer).ok().and_then(|made| made["id"].as_i64());
+                id.filter(|_| status == 201).ok_or_else(|| Failure::Failed(format!("POST {path} answered {status}: {answer}")))
+            }
+        });
+        creations.buffered(AT_ONCE).try_collect().await
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<(u16, String), Failure> {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
+        let mut request = self.client.request(method, url);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.text().await.map_err(|error| self.unreachable(&error))?))
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        Failure::Failed(format!("cannot reach the gateway at {}: {cause}; start one, or name another with --url", self.name()))
+    }
+
+    fn name(&self) -> &str {
+        self.url.as_str().trim_end_matches('/')
+    }
+}

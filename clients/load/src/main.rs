@@ -1,0 +1,62 @@
+//! `galley-load`: a load test with very many sockets, which measures how long everything takes and checks that nothing is missing.
+//!
+//! One process coordinates; engines, processes of the same program, hold the sockets.
+
+mod arguments;
+mod coordinator;
+mod engine;
+mod failure;
+mod fleet;
+mod gateway;
+mod limits;
+mod measures;
+mod message;
+mod plan;
+mod progress;
+mod push_lag;
+mod report;
+mod requirement;
+mod settings;
+mod timeline;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::Arguments;
+use failure::Failure;
+use report::{Report, html, table};
+
+/// The argument that makes this process an engine.
+const ENGINE: &str = "engine";
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some(ENGINE) {
+        return Failure::report(engine::run());
+    }
+    let arguments = Arguments::try_parse().map_err(|error| failure::bad_command_line(&error));
+    Failure::report(arguments.and_then(|arguments| coordinate(&arguments)))
+}
+
+fn coordinate(arguments: &Arguments) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::failed("cannot start", &error))?;
+    let report = runtime.block_on(coordinator::run(arguments))?;
+    if let Some(path) = &arguments.html {
+        std::fs::write(path, html::render(&report)).map_err(|error| Failure::failed(&path.display().to_string(), &error))?;
+    }
+    if arguments.json {
+        println!("{}", serde_json::to_string(&report).map_err(|error| Failure::failed("the report", &error))?);
+    } else {
+        print!("{}", table::render(&report));
+    }
+    verdict(&report)
+}
+
+fn verdict(report: &Report) -> Result<(), Failure> {
+    let unmet = report.unmet();
+    if report.interrupted {
+        return Err(Failure::Interrupted);
+    }
+    if unmet.is_empty() { Ok(()) } else { Err(Failure::Unmet(format!("not met: {}", unmet.join(", ")))) }
+}

@@ -1,0 +1,304 @@
+//! The report: what a test measured, for people and for programs. `report.schema.json` describes its JSON.
+
+pub mod chart;
+pub mod html;
+pub mod table;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use galley_protocol::Timestamp;
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::arguments::{Arguments, Over};
+use crate::measures::{Counts, Latency};
+use crate::message::Memory;
+use crate::plan::Pace;
+use crate::push_lag::PushLag;
+use crate::requirement::Requirement;
+use crate::settings::Settings;
+use crate::timeline::Timeline;
+
+/// The number of the form of the JSON; only additions are made without another.
+const SCHEMA: u32 = 1;
+/// The quantiles that are told of each latency.
+pub const QUANTILES: [(&str, f64); 5] = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)];
+/// What is told a second.
+pub const RATES: [&str; 4] = ["orders_per_s", "ended_per_s", "frames_per_s", "opened_per_s"];
+/// Points of the curve of percentiles: each halves the distance to 100 per cent.
+const CURVE: i32 = 24;
+
+/// What came of a test.
+#[derive(Debug)]
+pub struct Outcome {
+    /// When it began.
+    pub started: SystemTime,
+    /// How long it took to open the sockets.
+    pub ramp: Duration,
+    /// How long orders were placed or sockets held.
+    pub load: Duration,
+    /// Somebody stopped it.
+    pub interrupted: bool,
+    /// What the engines hold.
+    pub memory: Vec<Memory>,
+    /// Milliseconds of processor time of the engines.
+    pub processor_ms: u64,
+    /// What the gateways measured themselves.
+    pub push_lag: Option<PushLag>,
+    /// What was measured when.
+    pub timeline: Timeline,
+}
+
+/// The report.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The number of this form.
+    pub schema: u32,
+    /// Of this program.
+    pub version: &'static str,
+    /// When the test began.
+    pub started: Option<Timestamp>,
+    /// Somebody stopped it: nothing was compared with the database.
+    pub interrupted: bool,
+    /// What was asked for.
+    pub settings: Value,
+    /// `open`: latencies begin when an order was due, so that nothing is left out when the gateway stands still. `closed`: each
+    /// order waits for the one before it, and latencies leave out those that were not placed meanwhile. `none`: no orders.
+    pub model: &'static str,
+    /// How long it took to open the sockets.
+    pub ramp_s: f64,
+    /// How long orders were placed or sockets held.
+    pub load_s: f64,
+    /// The most sockets that were open at once.
+    pub most_open: u64,
+    /// What happened a second.
+    pub rates: Map<String, Value>,
+    /// How long everything took, by name; absent what never happened.
+    pub latencies: Map<String, Value>,
+    /// What was counted.
+    pub counts: Counts,
+    /// The errors, the most frequent first.
+    pub errors: Vec<ErrorCount>,
+    /// What the gateways measured themselves from commit to write; absent when they do not tell.
+    pub push_lag: Option<PushLag>,
+    /// What this program cost.
+    pub client: Client,
+    /// Second by second.
+    pub moments: Vec<Moment>,
+    /// What was required.
+    pub requirements: Vec<Judged>,
+}
+
+/// An error and how often it came.
+#[derive(Debug, Serialize)]
+pub struct ErrorCount {
+    /// What it says.
+    pub what: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// What this program cost.
+#[derive(Debug, Serialize)]
+pub struct Client {
+    /// Processes that held the sockets.
+    pub processes: usize,
+    /// Resident bytes of each connection, beyond what a process without connections holds; the kernel's are not in it.
+    pub bytes_per_socket: Option<f64>,
+    /// Processor time of these processes.
+    pub processor_s: f64,
+}
+
+/// A second of the test.
+#[derive(Clone, Debug, Serialize)]
+pub struct Moment {
+    /// Its end, in seconds since the first socket was due.
+    pub second: u64,
+    /// Sockets open in the end.
+    pub open: u64,
+    /// Orders sent.
+    pub placed: u64,
+    /// Orders accepted.
+    pub acked: u64,
+    /// Ends of orders seen.
+    pub ended: u64,
+    /// Frames received.
+    pub frames: u64,
+    /// Errors.
+    pub errors: u64,
+    /// Half of the answers came within so many milliseconds.
+    pub ack_p50_ms: Option<f64>,
+    /// 99 of 100 answers came within so many milliseconds.
+    pub ack_p99_ms: Option<f64>,
+    /// 99 of 100 updates came within so many milliseconds.
+    pub push_p99_ms: Option<f64>,
+}
+
+/// A requirement and whether it holds.
+#[derive(Debug, Serialize)]
+pub struct Judged {
+    /// As it was written.
+    pub requirement: String,
+    /// What was measured.
+    pub value: Option<f64>,
+    /// Whether it holds.
+    pub holds: bool,
+}
+
+impl Report {
+    /// Puts everything together.
+    pub fn of(arguments: &Arguments, settings: &Settings, outcome: Outcome) -> Self {
+        let Outcome { timeline, memory, .. } = outcome;
+        let whole = &timeline.whole;
+        let counts = whole.counts;
+        let a_second = |count: u64, time: Duration| rounded(if time.is_zero() { 0.0 } else { float(count) / time.as_secs_f64() });
+        let until_last_end = timeline.last_end.max(outcome.load);
+        let rates = [
+            a_second(counts.acked, outcome.load),
+            a_second(counts.ended, until_last_end),
+            a_second(counts.frames.saturating_sub(counts.opened), until_last_end),
+            a_second(counts.opened.min(timeline.most_open), outcome.ramp),
+        ];
+        let latencies = Latency::ALL.iter().filter_map(|latency| {
+            let histogram = whole.latency(*latency)?;
+            Some((latency.word().to_owned(), describe(histogram)))
+        });
+        let mut report = Self {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION"),
+            started: timestamp(outcome.started),
+            interrupted: outcome.interrupted,
+            settings: asked_for(arguments, settings),
+            model: model(settings),
+            ramp_s: rounded(outcome.ramp.as_secs_f64()),
+            load_s: rounded(outcome.load.as_secs_f64()),
+            most_open: timeline.most_open,
+            rates: RATES.iter().map(|name| (*name).to_owned()).zip(rates.map(Value::from)).collect(),
+            latencies: latencies.collect(),
+            counts,
+            errors: whole
+                .frequent_errors()
+                .iter()
+                .map(|(what, count)| ErrorCount { what: (*what).to_owned(), count: *count })
+                .collect(),
+            push_lag: outcome.push_lag,
+            client: Client {
+                processes: settings.processes,
+                bytes_per_socket: bytes_per_socket(&memory, settings.connections()),
+                processor_s: float(outcome.processor_ms) / 1e3,
+            },
+            moments: timeline.moments,
+            requirements: Vec::new(),
+        };
+        report.judge(arguments);
+        report
+    }
+
+    /// A figure by its name: a count, a rate, or a latency with a quantile, in milliseconds.
+    pub fn figure(&self, name: &str) -> Option<f64> {
+        if let Some((_, count, _)) = self.counts.each().find(|(count, ..)| *count == name) {
+            return Some(float(count));
+        }
+        if let Some(rate) = self.rates.get(name) {
+            return rate.as_f64();
+        }
+        let (latency, quantile) = name.rsplit_once('_')?;
+        self.latencies.get(latency)?.get(format!("{quantile}_ms"))?.as_f64()
+    }
+
+    /// The requirements that do not hold.
+    pub fn unmet(&self) -> Vec<&str> {
+        let unmet = self.requirements.iter().filter(|judged| !judged.holds);
+        unmet.map(|judged| judged.requirement.as_str()).collect()
+    }
+
+    fn judge(&mut self, arguments: &Arguments) {
+        let always: Requirement = "lost=0".parse().expect("it is a requirement");
+        let mut all = vec![&always];
+        all.extend(arguments.require.iter().filter(|requirement| **requirement != always));
+        let judged = all.into_iter().map(|requirement| {
+            let value = requirement.value(self);
+            Judged { requirement: requirement.to_string(), value, holds: requirement.holds(value) }
+        });
+        self.requirements = judged.collect();
+    }
+}
+
+/// A quantile in milliseconds.
+pub fn millis_at(histogram: &Histogram<u64>, quantile: f64) -> f64 {
+    millis(histogram.value_at_quantile(quantile))
+}
+
+fn describe(histogram: &Histogram<u64>) -> Value {
+    let mut figures = Map::new();
+    figures.insert("count".to_owned(), histogram.len().into());
+    figures.insert("mean_ms".to_owned(), rounded(histogram.mean() / 1e3).into());
+    for (name, quantile) in QUANTILES {
+        figures.insert(format!("{name}_ms"), millis_at(histogram, quantile).into());
+    }
+    figures.insert("max_ms".to_owned(), millis(histogram.max()).into());
+    let most = float(histogram.len());
+    let quantiles = (0..CURVE).map(|halves| 1.0 - 0.5_f64.powi(halves)).take_while(|quantile| (1.0 - quantile) * most >= 1.0);
+    let curve: Vec<_> = quantiles.map(|quantile| json!([quantile, millis_at(histogram, quantile)])).collect();
+    figures.insert("curve".to_owned(), curve.into());
+    figures.into()
+}
+
+fn asked_for(arguments: &Arguments, settings: &Settings) -> Value {
+    let rate = match settings.pace {
+        Some(Pace::Open { rate }) => Some(Value::from(rate)),
+        Some(Pace::Closed { .. }) => Some("max".into()),
+        None => None,
+    };
+    json!({
+        "scenario": arguments.scenario.word(),
+        "gateways": arguments.url.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "sockets": settings.sockets,
+        "dashboards": settings.dashboards,
+        "heroes": settings.heroes,
+        "ordering": settings.ordering,
+        "rate": rate,
+        "burst": settings.burst.map(|burst| json!({"orders": burst.what, "every_ms": burst.period})),
+        "storm": settings.storm.map(|storm| json!({"permille": storm.what, "every_ms": storm.period})),
+        "slow_permille": settings.slow_permille,
+        "over": if arguments.over == Over::Rest { "rest" } else { "socket" },
+        "connections": settings.rest,
+        "processes": settings.processes,
+        "duration_s": arguments.duration.as_secs_f64(),
+        "delay_ms": arguments.delay.map(|delay| delay.as_secs_f64() * 1e3),
+        "seed": arguments.seed,
+    })
+}
+
+fn model(settings: &Settings) -> &'static str {
+    match settings.pace {
+        Some(Pace::Open { .. }) => "open",
+        Some(Pace::Closed { .. }) => "closed",
+        None => "none",
+    }
+}
+
+fn bytes_per_socket(memory: &[Memory], connections: usize) -> Option<f64> {
+    let grown: u64 = memory.iter().map(|memory| memory.with_sockets.saturating_sub(memory.before)).sum();
+    (connections > 0 && !memory.is_empty()).then(|| rounded(float(grown) / float(connections as u64)))
+}
+
+fn timestamp(moment: SystemTime) -> Option<Timestamp> {
+    let millis = moment.duration_since(UNIX_EPOCH).ok()?.as_millis();
+    Timestamp::from_millis(i64::try_from(millis).ok()?).ok()
+}
+
+fn millis(micros: u64) -> f64 {
+    float(micros) / 1e3
+}
+
+/// Three decimals are more than any measurement here is worth.
+fn rounded(number: f64) -> f64 {
+    (number * 1e3).round() / 1e3
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn float(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,42 @@
+//! A search without a guide: changes of what is known, as many as there is time for.
+
+use std::panic;
+use std::time::{Duration, Instant};
+
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+use crate::corpus::corpus;
+use crate::mutate::mutate;
+use crate::targets::Target;
+
+/// An input that a target did not bear.
+#[derive(Clone, Debug)]
+pub struct Crash {
+    /// The input.
+    pub input: Vec<u8>,
+}
+
+/// Feeds the target with its corpus, and with changes of it until the time is over; gives how many inputs it took.
+///
+/// # Errors
+/// [`Crash`] with the first input that made it panic; the panic itself has been printed.
+pub fn run(target: Target, time: Duration, seed: u64) -> Result<u64, Crash> {
+    let began = Instant::now();
+    let inputs: Vec<Vec<u8>> = corpus(target.name).into_iter().map(|(_, input)| input).collect();
+    let mut taken = 0;
+    for input in &inputs {
+        feed(target, input)?;
+        taken += 1;
+    }
+    let mut random = StdRng::seed_from_u64(seed);
+    while began.elapsed() < time {
+        feed(target, &mutate(&mut random, &inputs))?;
+        taken += 1;
+    }
+    Ok(taken)
+}
+
+fn feed(target: Target, input: &[u8]) -> Result<(), Crash> {
+    panic::catch_unwind(|| (target.feed)(input)).map_err(|_| Crash { input: input.to_vec() })
+}

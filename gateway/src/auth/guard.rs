@@ -1,0 +1,111 @@
+//! What stands before the routes of a gateway that asks for tokens.
+//!
+//! Routes are put behind a guard in groups, where they are listed: who adds one there cannot forget it. Without authentication
+//! there is no guard at all.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use galley_protocol::{Problem, ProblemType};
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{Caller, Refused};
+use crate::http::Refusal;
+use crate::refusals::Cause;
+use crate::state::AppState;
+
+/// Lets in whoever has a good token; handlers are told who it is.
+pub fn members(state: &AppState, routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
+    if state.verifier.is_none() { routes } else { routes.route_layer(from_fn_with_state(state.clone(), ask)) }
+}
+
+/// Lets staff in.
+pub fn staff(state: &AppState, routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
+    if state.verifier.is_none() { routes } else { routes.route_layer(from_fn_with_state(state.clone(), ask_for_staff)) }
+}
+
+/// The one token of a request, if it has any: after `Authorization: Bearer` (RFC 6750 section 2.1), and nowhere else.
+///
+/// # Errors
+/// The header is there, but it is not that.
+pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
+    let mut lines = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return if headers.contains_key(header::AUTHORIZATION) { Err(Refused::Signature) } else { Ok(None) };
+    };
+    let token =
+        line.to_str().ok().and_then(|line| line.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    token.map(|(_, token)| Some(token.trim())).ok_or(Refused::Signature)
+}
+
+/// The answer to whoever shows no token, or a bad one. It is counted.
+pub fn unauthorized(state: &AppState, refused: Option<Refused>) -> Problem {
+    state.refusals.tell(refused.map_or(Cause::NoToken, Cause::Token));
+    let problem = Problem::new(ProblemType::Unauthorized);
+    match refused {
+        Some(refused) => problem.with_detail(refused.to_string()),
+        None => problem.with_detail("send a token: `Authorization: Bearer …`"),
+    }
+}
+
+async fn ask(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    admit(identify(&state, request.headers()), request, next).await
+}
+
+async fn ask_for_staff(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let caller = identify(&state, request.headers()).and_then(|caller| {
+        if caller.is_staff() {
+            return Ok(caller);
+        }
+        state.refusals.tell(Cause::NotStaff);
+        Err(Problem::new(ProblemType::Forbidden).with_detail("only staff may do this"))
+    });
+    admit(caller, request, next).await
+}
+
+async fn admit(caller: Result<Caller, Problem>, mut request: Request, next: Next) -> Response {
+    match caller {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => Refusal(problem).into_response(),
+    }
+}
+
+fn identify(state: &AppState, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let Some(verifier) = &state.verifier else { return Ok(Caller::ANYBODY) };
+    let claims = match bearer(headers) {
+        Ok(Some(token)) => verifier.verify(token),
+        Ok(None) => return Err(unauthorized(state, None)),
+        Err(refused) => Err(refused),
+    };
+    claims.map(Caller::from).map_err(|refused| unauthorized(state, Some(refused)))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderValue, header};
+
+    use super::{Refused, bearer};
+
+    #[test]
+    fn a_token_is_a_bearer_s_and_stands_once() {
+        let read = |lines: &[&'static str]| {
+            let lines = lines.iter().map(|line| (header::AUTHORIZATION, HeaderValue::from_static(line)));
+            let headers = lines.fold(HeaderMap::new(), |mut headers, (name, value)| {
+                headers.append(name, value);
+                headers
+            });
+            bearer(&headers).map(|token| token.map(str::to_owned))
+        };
+        assert_eq!(read(&[]), Ok(None));
+        for good in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c "] {
+            assert_eq!(read(&[good]), Ok(Some("a.b.c".to_owned())), "{good}");
+        }
+        for bad in [&["Basic YTpi"][..], &["a.b.c"], &[""], &["Bearer"], &["Bearer a.b.c", "Bearer a.b.c"]] {
+            assert_eq!(read(bad), Err(Refused::Signature), "{bad:?}");
+        }
+    }
+}

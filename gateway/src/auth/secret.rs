@@ -1,0 +1,120 @@
+//! The secret that signs and checks tokens. It is shown nowhere: not in the help, not in errors, not by `Debug`.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::Args;
+use galley_launch::Hidden;
+
+/// HMAC with SHA-256 is as strong as its key up to 32 bytes (RFC 7518 section 3.2).
+const LEAST: usize = 32;
+/// More than any key needs: a larger file is a mistake.
+const MOST: u64 = 4_096;
+
+/// Where the secret is.
+#[derive(Args, Clone, Debug)]
+#[group(id = "secret")]
+pub struct SecretArguments {
+    /// The secret of the tokens (HS256), at least 32 bytes; other users of the machine may see it among the arguments, so set the
+    /// variable or name a file
+    #[arg(long, env = "GALLEY_JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub jwt_secret: Option<Hidden>,
+
+    /// A file that holds the secret; an end of line is no part of it
+    #[arg(long, env = "GALLEY_JWT_SECRET_FILE", value_name = "PATH", hide_env_values = true)]
+    pub jwt_secret_file: Option<PathBuf>,
+}
+
+/// The secret.
+#[derive(Clone)]
+pub struct Secret(Vec<u8>);
+
+impl SecretArguments {
+    /// Reads it. What is empty is not there, as in an environment file.
+    ///
+    /// # Errors
+    /// What is wrong, for people, and nothing of the secret.
+    pub fn read(&self) -> Result<Secret, String> {
+        let text = self.jwt_secret.as_ref().map(Hidden::reveal).filter(|text| !text.is_empty());
+        let path = self.jwt_secret_file.as_ref().filter(|path| !path.as_os_str().is_empty());
+        let secret = match (text, path) {
+            (Some(text), None) => text.as_bytes().to_vec(),
+            (None, Some(path)) => {
+                let cannot = |why: &dyn fmt::Display| format!("cannot read the secret of GALLEY_JWT_SECRET_FILE: {why}");
+                let size = std::fs::metadata(path).map_err(|error| cannot(&error))?.len();
+                if size > MOST {
+                    return Err(cannot(&format_args!("the file has more than {MOST} bytes")));
+                }
+                let bytes = std::fs::read(path).map_err(|error| cannot(&error))?;
+                let end = bytes.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line).len());
+                bytes[..end.unwrap_or(bytes.len())].to_vec()
+            }
+            (None, None) => {
+                return Err("a secret is needed: set GALLEY_JWT_SECRET or GALLEY_JWT_SECRET_FILE".to_owned());
+            }
+            (Some(_), Some(_)) => {
+                return Err("set one of GALLEY_JWT_SECRET and GALLEY_JWT_SECRET_FILE, not both".to_owned());
+            }
+        };
+        if secret.len() < LEAST {
+            return Err(format!("the secret of the tokens must have at least {LEAST} bytes"));
+        }
+        Ok(Secret(secret))
+    }
+}
+
+impl Secret {
+    #[cfg(test)]
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use galley_launch::Hidden;
+
+    use super::SecretArguments;
+
+    const LONG: &str = "0123456789abcdef0123456789abcdef";
+
+    fn read(text: Option<&str>, file: Option<&str>) -> Result<Vec<u8>, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("secret");
+        std::fs::write(&path, file.unwrap_or_default()).expect("a file");
+        let arguments = SecretArguments {
+            jwt_secret: text.map(|text| text.parse::<Hidden>().expect("any text")),
+            jwt_secret_file: file.map(|_| path),
+        };
+        arguments.read().map(|secret| secret.bytes().to_vec())
+    }
+
+    #[test]
+    fn there_is_exactly_one_secret_and_it_is_long() {
+        assert_eq!(read(Some(LONG), None).as_deref(), Ok(LONG.as_bytes()));
+        for file in [LONG.to_owned(), format!("{LONG}\n"), format!("{LONG}\r\n")] {
+            assert_eq!(read(None, Some(&file)).as_deref(), Ok(LONG.as_bytes()));
+            assert_eq!(read(Some(""), Some(&file)).as_deref(), Ok(LONG.as_bytes()), "an empty variable is none");
+        }
+        for (text, file, part) in [
+            (None, None, "is needed"),
+            (Some(LONG), Some(LONG), "not both"),
+            (Some(&LONG[1..]), None, "32 bytes"),
+            (None, Some(&LONG[1..]), "32 bytes"),
+            (None, Some(LONG.repeat(200).as_str()), "more than"),
+        ] {
+            let error = read(text, file).expect_err("a wrong secret");
+            assert!(error.contains(part) && !error.contains("0123"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! A connection below hyper: how long a request head and an idle connection may take, and hyper's own refusals in our words.
+//!
+//! Made by the accept loop for each connection; whoever upgrades the connection takes the stream out again. hyper has one time-out
+//! for both the head and the silence before it. They are two things: a head that dawdles holds memory and is an attack; a silent
+//! connection is what pools and balancers keep, and one that is closed under their hands loses a request that may not be repeated.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::bare;
+use crate::limits;
+
+/// How long a request head may take from its first byte, and a new connection until that.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may be silent after an answer, with up to [`HEAD_TIMEOUT`] more: longer than the pools of common balancers and proxies keep one, which is a
+/// minute, so that it is theirs to close it.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// A connection.
+#[derive(Debug)]
+pub struct Line {
+    stream: TcpStream,
+    progress: Progress,
+    /// What the deadline was set for; nothing when it is to be set anew.
+    awaited: Option<Stage>,
+    deadline: Pin<Box<Sleep>>,
+    /// A refusal of hyper's in our words, and how many of its bytes are written.
+    refusal: Option<(Vec<u8>, usize)>,
+}
+
+/// Where a connection is, known to the connection and to whoever serves its requests.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<AtomicU8>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Stage {
+    /// No request.
+    Idle,
+    /// A request head has begun.
+    Head,
+    /// A request is being answered: it has deadlines of its own.
+    Serving,
+}
+
+/// A request that is being answered, until its last byte is handed on.
+#[derive(Debug)]
+pub struct Serving(Progress);
+
+/// The body of an answer, which ends the serving.
+#[derive(Debug)]
+pub struct Answer {
+    body: axum::body::Body,
+    _serving: Serving,
+}
+
+impl Line {
+    /// A new connection.
+    pub fn new(stream: TcpStream, progress: Progress) -> Self {
+        let deadline = Box::pin(sleep(HEAD_TIMEOUT));
+        Self { stream, progress, awaited: Some(Stage::Idle), deadline, refusal: None }
+    }
+
+    /// The stream, once the connection speaks another protocol.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    /// Sets the deadline when the connection has come to another stage.
+    fn await_next(&mut self, stage: Stage) {
+        if stage != Stage::Serving && self.awaited != Some(stage) {
+            self.awaited = Some(stage);
+            self.set_deadline(if stage == Stage::Idle { IDLE_TIMEOUT } else { HEAD_TIMEOUT });
+        }
+    }
+
+    fn set_deadline(&mut self, patience: Duration) {
+        self.deadline.as_mut().reset(Instant::now() + patience);
+    }
+}
+
+impl Progress {
+    /// A request head is here.
+    pub fn serve(&self) -> Serving {
+        self.set(Stage::Serving);
+        Serving(self.clone())
+    }
+
+    fn stage(&self) -> Stage {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Stage::Idle,
+            1 => Stage::Head,
+            _ => Stage::Serving,
+        }
+    }
+
+    fn set(&self, stage: Stage) {
+        self.0.store(stage as u8, Ordering::Relaxed);
+    }
+}
+
+impl Serving {
+    /// The body of the answer.
+    pub fn answer(self, body: axum::body::Body) -> Answer {
+        Answer { body, _serving: self }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.set(Stage::Idle);
+    }
+}
+
+impl Body for Answer {
+    type Data = bytes::Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let mut stage = self.progress.stage();
+        if stage == Stage::Idle && buffer.filled().len() > before {
+            stage = Stage::Head;
+            self.progress.set(stage);
+            self.awaited = None;
+        }
+        // A head that comes whole, as nearly all do, costs no deadline.
+        if read.is_ready() {
+            return read;
+        }
+        self.await_next(stage);
+        ready!(self.deadline.as_mut().poll(context));
+        if stage == Stage::Serving {
+            // Nobody reads again when the answer has ended: looking now and then finds that out, without waking anybody for each answer.
+            self.set_deadline(HEAD_TIMEOUT);
+            ready!(self.deadline.as_mut().poll(context));
+        }
+        if stage == Stage::Head {
+            limits::count("head-time");
+        }
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        let Self { stream, refusal, .. } = &mut *self;
+        if refusal.is_none() {
+            *refusal = bare::problem(buffer).map(|problem| (problem, 0));
+        }
+        let Some((problem, written)) = refusal else { return Pin::new(stream).poll_write(context, buffer) };
+        while *written < problem.len() {
+            *written += ready!(Pin::new(&mut *stream).poll_write(context, &problem[*written..]))?;
+        }
+        *refusal = None;
+        Poll::Ready(Ok(buffer.len()))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match buffers {
+            [head] => self.poll_write(context, head),
+            _ => Pin::new(&mut self.stream).poll_write_vectored(context, buffers),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,201 @@
+//! The pages that may speak to this service: those of the same origin, and those of the listed ones (CWE-1385, CWE-352).
+//!
+//! Browsers say of each request that could do harm where its page comes from. A page of any other origin is refused before anything is
+//! done, with whatever method, and before an upgrade; listed ones are told by CORS that they may read. Who sends no `Origin` is no page.
+
+use axum::http::request::Parts;
+use axum::http::response::Builder;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::Response;
+
+/// What listed pages may send.
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
+/// The headers that they may send.
+const HEADERS: HeaderValue = HeaderValue::from_static(
+    "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, x-request-id",
+);
+/// The headers that they may read.
+const EXPOSED: HeaderValue = HeaderValue::from_static("etag, idempotent-replayed, link, location, retry-after, x-request-id");
+/// How long they may remember the answer to a preflight, in seconds: two hours is the most that browsers do.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
+
+/// The origins whose pages may speak to this service, besides its own.
+#[derive(Clone, Debug, Default)]
+pub struct Origins(Vec<String>);
+
+/// What the `Origin` of a request tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// There is none: it comes from no page, or from one of ours that only reads.
+    Nowhere,
+    /// A page of ours.
+    Here,
+    /// A page of a listed origin.
+    Listed,
+    /// Any other page.
+    Elsewhere,
+}
+
+impl Origins {
+    /// Takes a list of origins as browsers write them. Empty entries are passed over.
+    ///
+    /// # Errors
+    /// Which one is none.
+    pub fn parse(listed: &[String]) -> Result<Self, String> {
+        let listed: Vec<String> =
+            listed.iter().map(|origin| origin.trim().to_owned()).filter(|origin| !origin.is_empty()).collect();
+        match listed.iter().find(|origin| !is_origin(origin)) {
+            Some(wrong) => {
+                Err(format!("{wrong:?} is no origin as browsers send it: like https://app.example or http://localhost:5173"))
+            }
+            None => Ok(Self(listed)),
+        }
+    }
+
+    /// Where a request comes from.
+    pub fn of(&self, uri: &Uri, headers: &HeaderMap) -> From {
+        let mut lines = headers.get_all(header::ORIGIN).iter();
+        let origin = match (lines.next(), lines.next()) {
+            (None, _) => return From::Nowhere,
+            (Some(origin), None) => origin.to_str().unwrap_or_default(),
+            (Some(_), Some(_)) => return From::Elsewhere,
+        };
+        if self.0.iter().any(|listed| listed == origin) {
+            return From::Listed;
+        }
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).or(uri.authority().map(Authority::as_str));
+        // Before a proxy that ends TLS the scheme is not known: the host and the port are what counts.
+        let authority = origin.strip_prefix("https://").or(origin.strip_prefix("http://"));
+        if host.is_some() && authority == host { From::Here } else { From::Elsewhere }
+    }
+}
+
+/// The answer to the question of a browser whether a listed page may send a request; nothing when this is no such question.
+pub fn preflight(request: &Parts) -> Option<Response> {
+    let asks = request.method == Method::OPTIONS && request.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    asks.then(|| {
+        let told = [
+            (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS),
+            (header::ACCESS_CONTROL_MAX_AGE, MAX_AGE),
+        ];
+        let answer = told.into_iter().fold(Response::builder().status(StatusCode::NO_CONTENT), add);
+        answer.body(axum::body::Body::empty()).expect("a status and headers of ours make an answer")
+    })
+}
+
+/// Tells the browser that the page may read the answer.
+pub fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+}
+
+fn add(answer: Builder, (name, value): (HeaderName, HeaderValue)) -> Builder {
+    answer.header(name, value)
+}
+
+/// An origin in the one way in which browsers write it (RFC 6454 section 6.2): lower case, no path, no default port.
+fn is_origin(text: &str) -> bool {
+    let (authority, default) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+        (Some(authority), _) => (authority, "443"),
+        (None, Some(authority)) => (authority, "80"),
+        (None, None) => return false,
+    };
+    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, "")) => (host, None),
+        Some((host, rest)) => match rest.strip_prefix(':') {
+            Some(port) => (host, Some(port)),
+            None => return false,
+        },
+        None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
+    };
+    let bracketed = authority.starts_with('[');
+    let letter = |byte: u8| match byte {
+        b'a'..=b'z' | b'0'..=b'9' | b'.' => true,
+        b'-' | b'_' => !bracketed,
+        b':' => bracketed,
+        _ => false,
+    };
+    let good_port =
+        |port: &str| port != default && port.parse::<u16>().is_ok_and(|number| number > 0 && number.to_string() == port);
+    !host.is_empty() && host.bytes().all(letter) && port.is_none_or(good_port)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
+
+    use super::{From, Origins};
+
+    fn from(headers: &[(&'static str, &'static str)], listed: &[&str]) -> From {
+        let listed: Vec<String> = listed.iter().map(|&origin| origin.to_owned()).collect();
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        Origins::parse(&listed).expect("origins").of(&Uri::from_static("/ws"), &map)
+    }
+
+    #[test]
+    fn only_the_same_and_the_listed_origins_are_let_in() {
+        let listed = ["https://app.example:8443", "http://localhost:5173"];
+        let judge = |origin| from(&[("host", "127.0.0.1:8080"), ("origin", origin)], &listed);
+        assert_eq!(judge("http://127.0.0.1:8080"), From::Here);
+        assert_eq!(judge("https://127.0.0.1:8080"), From::Here, "before a proxy that ends TLS");
+        assert_eq!(judge("https://app.example:8443"), From::Listed);
+        for evil in [
+            "null",
+            "",
+            "http://evil.example",
+            "http://127.0.0.1:8081",
+            "http://127.0.0.1",
+            "http://127.0.0.1:8080.evil.example",
+            "http://127.0.0.1:8080/",
+            "ftp://127.0.0.1:8080",
+            "127.0.0.1:8080",
+            "https://app.example",
+            "http://app.example:8443",
+            "https://app.example:8443.evil.example",
+            "https://evil-app.example:8443",
+            "https://APP.example:8443",
+            "http://localhost:5173, http://evil.example",
+        ] {
+            assert_eq!(judge(evil), From::Elsewhere, "{evil:?}");
+        }
+        let twice = [("host", "a"), ("origin", "http://a"), ("origin", "http://a")];
+        assert_eq!(from(&twice, &[]), From::Elsewhere);
+        assert_eq!(from(&[("host", "a")], &[]), From::Nowhere);
+        assert_eq!(from(&[("origin", "http://a")], &[]), From::Elsewhere, "no host to compare with");
+    }
+
+    #[test]
+    fn an_origin_is_written_as_browsers_write_it() {
+        let parse = |text: &str| Origins::parse(&[text.to_owned()]);
+        for good in
+            ["https://app.example", "http://localhost:5173", "http://[::1]:8080", "http://[::1]", "https://10.0.0.1:8443", ""]
+        {
+            assert!(parse(good).is_ok(), "{good:?}");
+        }
+        for wrong in [
+            "*",
+            "null",
+            "app.example",
+            "https://",
+            "https://*.example",
+            "https://app.example/",
+            "https://App.example",
+            "https://app.example:443",
+            "http://app.example:80",
+            "http://app.example:0",
+            "http://app.example:",
+            "http://app.example:080",
+            "http://app.example:99999",
+            "http://a:b@c",
+            "http://[::1]x",
+            "ws://app.example",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! How many requests an address may send, `GALLEY_REST_RATE`.
+//!
+//! Called for every request when there is such a limit, and not there at all when there is none. Balancers that ask whether this
+//! gateway is well are always answered.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use galley_protocol::{Problem, ProblemType};
+
+use super::rate::{Verdict, now};
+use super::{Address, Meter, Rate, count};
+use crate::http::Refusal;
+
+/// Parts of the map, so that requests seldom wait for each other.
+const SHARDS: usize = 16;
+/// The most addresses remembered in each part, some 32 bytes each. At the bound, those are forgotten that have not come for so long that
+/// they would be given a whole burst anyway; when there is none such, newcomers share one allowance until there is.
+const MAX_ADDRESSES: usize = 4_096;
+/// What is answered whatever the rate.
+const ALWAYS: [&str; 2] = ["/healthz", "/readyz"];
+
+/// The fields of the draft "RateLimit header fields for HTTP" of the IETF's working group httpapi.
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// What each address has used of its rate.
+#[derive(Debug)]
+pub struct Allowances {
+    rate: Rate,
+    /// Which part an address falls into: for nobody to foresee.
+    parting: RandomState,
+    shards: [Mutex<Shard>; SHARDS],
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    meters: HashMap<Address, Meter>,
+    /// Of newcomers when the map is full.
+    shared: Meter,
+    /// Before this moment, no address can be forgotten.
+    full_until: u64,
+}
+
+impl Allowances {
+    /// Of addresses that may send requests at this rate; none when they may send any number.
+    #[must_use]
+    pub fn new(rate: Rate) -> Option<Arc<Self>> {
+        (!rate.is_unlimited()).then(|| Arc::new(Self { rate, parting: RandomState::new(), shards: Default::default() }))
+    }
+
+    fn take(&self, address: Address) -> Verdict {
+        let part = self.parting.hash_one(address) % SHARDS as u64;
+        let shard = &self.shards[usize::try_from(part).expect("less than the number of parts")];
+        shard.lock().unwrap_or_else(PoisonError::into_inner).take(address, self.rate, now())
+    }
+}
+
+impl Shard {
+    fn take(&mut self, address: Address, rate: Rate, now: u64) -> Verdict {
+        if let Some(meter) = self.meters.get_mut(&address) {
+            return meter.take_at(rate, now);
+        }
+        if self.meters.len() >= MAX_ADDRESSES && self.full_until <= now {
+            self.meters.retain(|_, meter| !meter.is_whole_at(now));
+            self.full_until = self.meters.values().map(|meter| meter.whole_at()).min().unwrap_or(now);
+        }
+        if self.meters.len() < MAX_ADDRESSES {
+            self.meters.entry(address).or_default().take_at(rate, now)
+        } else {
+            self.shared.take_at(rate, now)
+        }
+    }
+}
+
+/// Answers 429 when the address has used up its rate; every answer tells how much is left.
+pub async fn allow(
+    State(allowances): State<Arc<Allowances>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if ALWAYS.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
+    let rate = allowances.rate;
+    match allowances.take(Address::from(peer.ip())) {
+        Verdict::Taken { left, whole_in } => {
+            let mut response = next.run(request).await;
+            tell(response.headers_mut(), rate, left, whole_in);
+            response
+        }
+        Verdict::Wait(wait) => {
+            count("rest");
+            let mut response = Refusal(too_fast("this address sends requests", wait)).into_response();
+            tell(response.headers_mut(), rate, 0, wait);
+            response
+        }
+    }
+}
+
+/// The problem of who is `what` faster than it may.
+#[must_use]
+pub fn too_fast(what: &str, wait: Duration) -> Problem {
+    let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+    Problem::new(ProblemType::RateLimited).with_detail(format!("{what} faster than it may")).with_retry_after(millis)
+}
+
+fn tell(headers: &mut HeaderMap, rate: Rate, left: u32, reset: Duration) {
+    let seconds = |time: Duration| time.as_nanos().div_ceil(1_000_000_000);
+    let policy = format!("\"address\";q={};w={}", rate.burst(), seconds(rate.window()));
+    let limit = format!("\"address\";r={left};t={}", seconds(reset));
+    headers.insert(POLICY, HeaderValue::try_from(policy).expect("ASCII"));
+    headers.insert(LIMIT, HeaderValue::try_from(limit).expect("ASCII"));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::{Address, MAX_ADDRESSES, Shard, Verdict};
+
+    fn address(number: usize) -> Address {
+        Address::from(IpAddr::from(u32::try_from(number).expect("a small number").to_be_bytes()))
+    }
+
+    #[test]
+    fn the_map_is_bounded_known_addresses_keep_their_own_and_the_idle_are_forgotten() {
+        let rate = "1/s burst 2".parse().expect("a rate");
+        let mut shard = Shard::default();
+        let second = 1_000_000_000;
+        let mut take = |number, now| matches!(shard.take(address(number), rate, now), Verdict::Taken { .. });
+        assert!((0..MAX_ADDRESSES).all(|number| take(number, second)));
+        assert!(take(MAX_ADDRESSES, second) && take(MAX_ADDRESSES + 1, second), "newcomers share one burst of two");
+        assert!(!take(MAX_ADDRESSES + 2, second));
+        assert!(take(0, second), "who was known has its own");
+        assert!(take(MAX_ADDRESSES + 2, 2 * second), "the others were forgotten");
+        assert_eq!(shard.meters.len(), 2);
+    }
+}

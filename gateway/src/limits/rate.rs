@@ -1,0 +1,204 @@
+//! Rates, and the eight bytes that hold somebody to one.
+
+use std::fmt::{self, Display, Formatter};
+use std::str::FromStr;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+/// The most that may come in a time, and the most at once.
+const MAX_COUNT: u32 = 1_000_000;
+
+/// So many in a time, and so many at once after a silence: written `50/s burst 100`, `600/min`, `unlimited`. Without a burst, it is
+/// what two seconds allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Nanoseconds after which one more may come; none for no limit.
+    period: u64,
+    burst: u32,
+}
+
+/// A text that is no rate.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("must be like `50/s`, `50/s burst 100`, `600/min` or `unlimited`, each number from 1 to {MAX_COUNT}")]
+pub struct NoRate;
+
+/// How much of its rate somebody has used: the generic cell rate algorithm (ITU-T I.371), which keeps nothing but the moment at which
+/// all of the burst will be there again.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Meter(u64);
+
+/// What a meter says to one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may come, and so many more at once.
+    Taken {
+        /// How many more.
+        left: u32,
+        /// When all of the burst is there again.
+        whole_in: Duration,
+    },
+    /// Not before this time.
+    Wait(Duration),
+}
+
+impl Rate {
+    /// No limit.
+    pub const UNLIMITED: Self = Self { period: 0, burst: MAX_COUNT };
+
+    /// Whether there is no limit.
+    #[must_use]
+    pub const fn is_unlimited(self) -> bool {
+        self.period == 0
+    }
+
+    /// How many may come at once.
+    #[must_use]
+    pub const fn burst(self) -> u32 {
+        self.burst
+    }
+
+    /// The time in which a whole burst comes back.
+    #[must_use]
+    pub const fn window(self) -> Duration {
+        Duration::from_nanos(self.period * self.burst as u64)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = NoRate;
+
+    fn from_str(text: &str) -> Result<Self, NoRate> {
+        if text == "unlimited" {
+            return Ok(Self::UNLIMITED);
+        }
+        let mut words = text.split_ascii_whitespace();
+        let (count, unit) = words.next().and_then(|rate| rate.split_once('/')).ok_or(NoRate)?;
+        let count = number(count)?;
+        let second = 1_000_000_000;
+        let unit = match unit {
+            "s" => second,
+            "min" => 60 * second,
+            "h" => 3_600 * second,
+            _ => return Err(NoRate),
+        };
+        let period = unit / u64::from(count);
+        let burst = match (words.next(), words.next(), words.next()) {
+            (None, ..) => u32::try_from((2 * second / period).max(1)).unwrap_or(MAX_COUNT).min(MAX_COUNT),
+            (Some("burst"), Some(burst), None) => number(burst)?,
+            _ => return Err(NoRate),
+        };
+        Ok(Self { period, burst })
+    }
+}
+
+fn number(text: &str) -> Result<u32, NoRate> {
+    text.parse().ok().filter(|number| (1..=MAX_COUNT).contains(number)).ok_or(NoRate)
+}
+
+impl Display for Rate {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        if self.is_unlimited() {
+            return formatter.write_str("unlimited");
+        }
+        write!(formatter, "one every {:?}, burst {}", Duration::from_nanos(self.period), self.burst)
+    }
+}
+
+impl Meter {
+    /// Takes one now, if the rate allows.
+    pub fn take(&mut self, rate: Rate) -> Verdict {
+        self.take_at(rate, now())
+    }
+
+    /// Whether it has forgotten everything: a new one would say the same.
+    #[must_use]
+    pub fn is_whole_at(self, now: u64) -> bool {
+        self.0 <= now
+    }
+
+    /// When it will have forgotten everything.
+    #[must_use]
+    pub fn whole_at(self) -> u64 {
+        self.0
+    }
+
+    /// Takes one at a moment of [`now`]'s clock.
+    pub fn take_at(&mut self, rate: Rate, now: u64) -> Verdict {
+        let used = self.0.saturating_sub(now);
+        let most = rate.period * u64::from(rate.burst - 1);
+        if used > most {
+            return Verdict::Wait(Duration::from_nanos(used - most));
+        }
+        let used = used + rate.period;
+        self.0 = now + used;
+        let left = (most + rate.period - used).checked_div(rate.period).unwrap_or(u64::from(rate.burst));
+        Verdict::Taken { left: u32::try_from(left).unwrap_or(rate.burst), whole_in: Duration::from_nanos(used) }
+    }
+}
+
+/// Nanoseconds since this process first asked.
+#[must_use]
+pub fn now() -> u64 {
+    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(BEGAN.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Meter, Rate, Verdict};
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn rate(text: &str) -> Rate {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn rates_are_read() {
+        assert_eq!(rate("50/s"), rate("50/s burst 100"));
+        assert_eq!(rate("600/min"), rate("10/s  burst 20"));
+        assert_eq!(rate("1/h"), rate("1/h burst 1"));
+        assert_eq!(rate("1000000/s"), rate("1000000/s burst 1000000"));
+        assert_eq!(rate("unlimited"), Rate::UNLIMITED);
+        assert_eq!(rate("50/s").window(), Duration::from_secs(2));
+        for wrong in
+            ["", "50", "0/s", "50/d", "-1/s", "50/s burst", "50/s burst 0", "50/s of 3", "50/s burst 1 2", "1e3/s", "1000001/s"]
+        {
+            assert!(wrong.parse::<Rate>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_burst_then_the_rate_and_after_a_silence_a_burst_again() {
+        let rate = rate("10/s burst 3");
+        let mut meter = Meter::default();
+        let mut take = |now| meter.take_at(rate, now);
+        for left in [2, 1, 0] {
+            let whole_in = Duration::from_millis(100) * (3 - left);
+            assert_eq!(take(SECOND), Verdict::Taken { left, whole_in });
+        }
+        assert_eq!(take(SECOND), Verdict::Wait(Duration::from_millis(100)));
+        assert_eq!(take(SECOND + SECOND / 20), Verdict::Wait(Duration::from_millis(50)));
+        assert!(matches!(take(SECOND + SECOND / 10), Verdict::Taken { left: 0, .. }));
+        assert!(matches!(take(SECOND + SECOND / 10), Verdict::Wait(_)), "being refused costs nothing, and gains nothing");
+        assert!(matches!(take(10 * SECOND), Verdict::Taken { left: 2, .. }));
+    }
+
+    #[test]
+    fn in_the_long_run_it_is_the_rate_however_greedy_the_client() {
+        let rate = rate("50/s burst 100");
+        let mut meter = Meter::default();
+        let taken = (0..10_000).filter(|at| matches!(meter.take_at(rate, at * SECOND / 1_000), Verdict::Taken { .. })).count();
+        assert_eq!(taken, 100 + 50 * 10 - 1, "ten seconds, a try each millisecond, the last before the last one is due");
+    }
+
+    #[test]
+    fn no_limit_is_none() {
+        let mut meter = Meter::default();
+        assert!((0..1_000).all(|_| matches!(meter.take_at(Rate::UNLIMITED, 1), Verdict::Taken { .. })));
+    }
+}

@@ -1,0 +1,138 @@
+//! How the client of a socket shows who it is: with the handshake, or with its first message, and again before its token expires.
+//!
+//! A token comes in a header, which pages cannot set, or as a sub-protocol, which they can, or in an `auth` frame; never in the query, which
+//! ends up in the logs of others. A socket without a token is not in the hub, hears nothing and may say nothing but `auth`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use galley_protocol::close::CloseCode;
+use galley_protocol::frame::{ClientFrame, Command, CommandId, Reply, ServerFrame};
+use galley_protocol::{BearerToken, Problem, ProblemType, Timestamp};
+use hyper::header::{self, HeaderMap};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+
+use super::handshake::tokens;
+use super::socket::{Heard, Socket};
+use super::wire::Closed;
+use crate::auth::{Caller, Claims, Refused, Who, bearer, unauthorized};
+use crate::refusals::Cause;
+use crate::state::AppState;
+
+/// Sockets that may wait for their token at once; beyond, a handshake without a good token is answered 503.
+pub const MAX_UNPROVEN: usize = 1_024;
+/// How long a socket may stay without a token; beyond: close 4408.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What a client is told to wait that finds no place without a token.
+const RETRY_AFTER_MS: u64 = 5_000;
+/// A sub-protocol that is a token begins with this.
+const BEARER: &str = "bearer.";
+
+/// What a handshake shows.
+pub enum Shown {
+    /// Who the client is.
+    Caller(Caller),
+    /// Nothing; the first message must, as long as this place is held.
+    Nothing(OwnedSemaphorePermit),
+    /// A page's token that is not good. Pages see no status of a refused handshake, only close codes: so the socket is opened, and closed.
+    Bad(Refused, OwnedSemaphorePermit),
+}
+
+/// Reads what a handshake shows.
+///
+/// # Errors
+/// `unauthorized` for a bad token in a header, `overloaded` when too many wait, `draining`.
+pub fn shown(state: &AppState, headers: &HeaderMap) -> Result<Shown, Problem> {
+    let Some(verifier) = &state.verifier else { return Ok(Shown::Caller(Caller::ANYBODY)) };
+    let refuse = |refused| unauthorized(state, Some(refused));
+    let offered = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).find_map(|protocol| protocol.strip_prefix(BEARER));
+    match (bearer(headers).map_err(refuse)?, offered) {
+        (Some(_), Some(_)) => {
+            Err(Problem::new(ProblemType::BadHandshake)
+                .with_detail("a token must come in the header or as a sub-protocol, not both"))
+        }
+        (Some(token), None) => verifier.verify(token).map(|claims| Shown::Caller(claims.into())).map_err(refuse),
+        (None, Some(token)) => match verifier.verify(token) {
+            Ok(claims) => Ok(Shown::Caller(claims.into())),
+            Err(refused) => Ok(Shown::Bad(refused, reserve(state)?)),
+        },
+        (None, None) => Ok(Shown::Nothing(reserve(state)?)),
+    }
+}
+
+/// Waits for the token of a socket, which must be its first message.
+///
+/// # Errors
+/// It did not come, or is not good; the client was told why.
+pub async fn wait(state: &AppState, socket: &mut Socket) -> Result<(Claims, Option<CommandId>), Closed> {
+    let first = async {
+        loop {
+            match socket.hear().await {
+                Heard::Text(text) => return Ok(text),
+                Heard::Control => {}
+                Heard::Closed(closed) => return Err(closed),
+            }
+        }
+    };
+    let text = tokio::select! {
+        first = timeout(PATIENCE, first) => first.unwrap_or_else(|_| {
+            state.refusals.tell(Cause::AuthTimeout);
+            Err(Closed::With(CloseCode::AuthTimeout))
+        })?,
+        () = state.readiness.leaving() => return Err(Closed::With(CloseCode::Restart)),
+    };
+    let (id, problem) = match ClientFrame::parse(&text) {
+        Ok(ClientFrame { id, command: Command::Auth { token } }) => match verify(state, &token) {
+            Ok(claims) => return Ok((claims, id)),
+            Err(problem) => (id, problem),
+        },
+        Ok(ClientFrame { id, .. }) | Err((id, _)) => {
+            let problem = unauthorized(state, None);
+            (id, problem.with_detail("the first message must be `auth` with a token, for the handshake came without"))
+        }
+    };
+    socket.send(ServerFrame::Error { id, problem: Box::new(problem) }.encode()).await?;
+    Err(Closed::With(CloseCode::TokenExpired))
+}
+
+/// Reads a token that is to take the place of an earlier one of the same caller.
+///
+/// # Errors
+/// Why not, and how the socket must be closed for it.
+pub fn renew(state: &AppState, who: Option<Who>, token: &BearerToken) -> Result<Claims, (Problem, Option<CloseCode>)> {
+    let Some(who) = who else {
+        return Err((Problem::new(ProblemType::Forbidden).with_detail("this gateway asks nobody for a token"), None));
+    };
+    let claims = verify(state, token).map_err(|problem| (problem, Some(CloseCode::TokenExpired)))?;
+    if claims.who != who {
+        let problem =
+            Problem::new(ProblemType::Forbidden).with_detail("the token is another caller's: open a socket of its own for that");
+        return Err((problem, Some(CloseCode::Forbidden)));
+    }
+    Ok(claims)
+}
+
+/// The answer to `auth`.
+pub fn authenticated(id: Option<CommandId>, claims: Claims) -> String {
+    let millis = i64::try_from(claims.expires.saturating_mul(1_000)).ok();
+    let expires_at = millis.and_then(|millis| Timestamp::from_millis(millis).ok()).expect("an expiry lies before the year 10000");
+    ServerFrame::Reply { id, reply: Reply::Authenticated { authenticated: true, expires_at } }.encode()
+}
+
+fn verify(state: &AppState, token: &BearerToken) -> Result<Claims, Problem> {
+    let claims = state.verifier.as_ref().ok_or(Refused::Signature).and_then(|verifier| verifier.verify(token.reveal()));
+    claims.map_err(|refused| unauthorized(state, Some(refused)))
+}
+
+fn reserve(state: &AppState) -> Result<OwnedSemaphorePermit, Problem> {
+    if state.readiness.is_draining() {
+        return Err(Problem::new(ProblemType::Draining).with_retry_after(RETRY_AFTER_MS));
+    }
+    Arc::clone(&state.unproven).try_acquire_owned().map_err(|_| {
+        state.refusals.tell(Cause::Unproven);
+        Problem::new(ProblemType::Overloaded)
+            .with_detail("too many sockets wait for their token; send it with the handshake")
+            .with_retry_after(RETRY_AFTER_MS)
+    })
+}

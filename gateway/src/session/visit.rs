@@ -1,0 +1,80 @@
+//! What becomes of a socket after the upgrade, depending on what its handshake showed.
+
+use std::sync::Arc;
+
+use galley_protocol::close::CloseCode;
+use galley_protocol::frame::{CommandId, ServerFrame};
+use galley_protocol::{HeroId, Problem, ResumeCursor};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Connection;
+use super::entrance::{Entered, close_code, enter};
+use super::proof::{authenticated, wait};
+use super::socket::Socket;
+use super::wire::Closed;
+use crate::hub::Outbox;
+use crate::limits::Seat;
+use crate::state::AppState;
+
+/// A socket after its upgrade.
+pub enum Visit {
+    /// It has come in.
+    Entered(Box<Entered>),
+    /// Its first message must show who it is.
+    Unproven {
+        /// Its seat.
+        seat: Seat,
+        /// Whose socket it wants to be.
+        hero_id: Option<HeroId>,
+        /// Where to resume.
+        since: Option<ResumeCursor>,
+        /// What it will be told.
+        outbox: Arc<Outbox>,
+        /// Its place among those without a token.
+        place: OwnedSemaphorePermit,
+    },
+    /// Its token was not good.
+    Refused(Problem, OwnedSemaphorePermit),
+}
+
+impl Visit {
+    /// Welcomes the client, or closes the socket.
+    pub async fn receive(self, state: AppState, mut socket: Socket) -> Option<Box<Connection>> {
+        match self {
+            Self::Entered(entered) => Connection::begin(state, *entered, socket, None).await,
+            Self::Unproven { seat, hero_id, since, outbox, place } => {
+                let (claims, id) = match wait(&state, &mut socket).await {
+                    Ok(shown) => shown,
+                    Err(closed) => {
+                        socket.close(closed).await;
+                        return None;
+                    }
+                };
+                drop(place);
+                match enter(&state, seat, claims.into(), hero_id, since, outbox).await {
+                    Ok(entered) => Connection::begin(state, entered, socket, Some(authenticated(id, claims))).await,
+                    Err(problem) => {
+                        refuse(socket, id, problem).await;
+                        None
+                    }
+                }
+            }
+            Self::Refused(problem, _place) => {
+                send_problem(&mut socket, None, problem).await;
+                socket.close(Closed::With(CloseCode::TokenExpired)).await;
+                None
+            }
+        }
+    }
+}
+
+async fn refuse(mut socket: Socket, id: Option<CommandId>, problem: Problem) {
+    let code = close_code(&problem);
+    send_problem(&mut socket, id, problem).await;
+    socket.close(Closed::With(code)).await;
+}
+
+/// The close comes next, whatever becomes of this.
+async fn send_problem(socket: &mut Socket, id: Option<CommandId>, problem: Problem) {
+    let _ = socket.send(ServerFrame::Error { id, problem: Box::new(problem) }.encode()).await;
+}

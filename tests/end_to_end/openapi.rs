@@ -1,0 +1,40 @@
+//! The OpenAPI document against the answers: Schemathesis makes requests from the document, right ones and wrong ones, and checks that each
+//! answer is one that the document tells of – status, headers, media type, schema – and that what must be refused is.
+//!
+//! The event streams are left out: they do not end.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use galley_tests::program::command;
+use galley_tests::{StackBuilder, stack::Deployment};
+
+/// Where `./test` installs it; anybody's own is on the search path.
+const INSTALLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/schemathesis/bin/schemathesis");
+/// What it is told besides.
+const SETTINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schemathesis.toml");
+const SECONDS: &str = "40";
+/// The same requests each time, as far as there is time for them.
+const SEED: &str = "9457";
+
+on_both_deployments!(every_answer_is_as_the_document_says);
+
+async fn every_answer_is_as_the_document_says(stack: StackBuilder) {
+    let stack = if stack.deployment == Deployment::Embedded { stack.seeded() } else { stack };
+    let stack = stack.delay("0s").start().await;
+    let client = stack.client();
+    // Something to find under the first ids.
+    let (hero, meal) = client.create_hero_and_meal().await;
+    client.place(hero, meal).await;
+    let program = if Path::new(INSTALLED).exists() { INSTALLED } else { "schemathesis" };
+    let mut schemathesis = command(program);
+    schemathesis.current_dir(stack.folder()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    schemathesis.args(["--config-file", SETTINGS, "run", &format!("{}/openapi.json", client.base()), "--checks", "all"]);
+    schemathesis.args(["--seed", SEED, "--max-time", SECONDS, "--workers", "1", "--generation-database", "none", "--no-color"]);
+    schemathesis.args(["--exclude-path-regex", "/events$"]);
+    let ended = tokio::task::spawn_blocking(move || schemathesis.output()).await.expect("no panic");
+    let ended = ended.unwrap_or_else(|error| panic!("cannot start {program}: {error}; ./test installs it"));
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success(), "{said}{}", String::from_utf8_lossy(&ended.stderr));
+    client.get("/readyz").await.is(200);
+}

@@ -1,0 +1,192 @@
+//! Who may do what, of every route that the document describes.
+
+use galley_tests::json::id;
+use galley_tests::{Client, Stack, StackBuilder};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+on_both_deployments![every_route_lets_in_those_whom_it_should, heroes_see_themselves_and_the_menu, keys_belong_to_a_hero];
+
+/// What a hero that does not own the thing, its owner, and staff are answered; without a token everything else is 401.
+const GUARDED: [(&str, &str, [u16; 3]); 21] = [
+    ("get", "/events", [403, 403, 200]),
+    ("get", "/heroes", [403, 403, 200]),
+    ("post", "/heroes", [403, 403, 201]),
+    ("get", "/heroes/{id}", [404, 200, 200]),
+    ("put", "/heroes/{id}", [403, 403, 200]),
+    ("patch", "/heroes/{id}", [403, 403, 200]),
+    ("delete", "/heroes/{id}", [403, 403, 409]),
+    ("get", "/heroes/{id}/events", [404, 200, 200]),
+    ("get", "/heroes/{id}/orders", [404, 200, 200]),
+    ("get", "/meals", [200, 200, 200]),
+    ("post", "/meals", [403, 403, 201]),
+    ("get", "/meals/{id}", [200, 200, 200]),
+    ("put", "/meals/{id}", [403, 403, 200]),
+    ("patch", "/meals/{id}", [403, 403, 200]),
+    ("delete", "/meals/{id}", [403, 403, 409]),
+    ("get", "/metrics", [403, 403, 200]),
+    ("get", "/orders", [200, 200, 200]),
+    ("post", "/orders", [404, 202, 202]),
+    ("get", "/orders/{id}", [404, 200, 200]),
+    ("delete", "/orders/{id}", [404, 200, 200]),
+    ("post", "/orders/{id}/cancel", [404, 200, 200]),
+];
+/// What anybody may read.
+const OPEN: [&str; 10] = [
+    "/healthz",
+    "/readyz",
+    "/asyncapi.json",
+    "/openapi.json",
+    "/problems/unauthorized",
+    "/docs/",
+    "/docs/swagger-ui.css",
+    "/",
+    "/problems/forbidden",
+    "/docs/index.css",
+];
+
+/// A hero with an order on a meal, all of their own.
+struct Scene {
+    hero: i64,
+    meal: i64,
+    order: i64,
+}
+
+impl Scene {
+    async fn set(staff: &Client) -> Self {
+        let (hero, meal) = staff.create_hero_and_meal().await;
+        let order = id(&staff.place(hero, meal).await);
+        staff.until_status(order, "IN_PROGRESS").await;
+        Self { hero, meal, order }
+    }
+
+    /// How everything in it stands.
+    async fn look(&self, staff: &Client) -> Vec<Value> {
+        let mut seen = Vec::new();
+        for path in [format!("/heroes/{}", self.hero), format!("/meals/{}", self.meal), format!("/heroes/{}/orders", self.hero)] {
+            seen.push(staff.get(&path).await.is(200));
+        }
+        seen
+    }
+}
+
+async fn ask(client: &Client, scene: &Scene, method: &str, path: &str, operation: &Value) -> galley_tests::Answer {
+    let thing = match path.split('/').nth(1) {
+        Some("heroes") => scene.hero,
+        Some("meals") => scene.meal,
+        _ => scene.order,
+    };
+    let call = client.call(method.to_uppercase().parse::<Method>().expect("a method"), &path.replace("{id}", &thing.to_string()));
+    let content = operation["requestBody"]["content"].as_object().and_then(|content| content.iter().next());
+    let call = match content {
+        Some((media, content)) => {
+            let place = json!({"hero_id": scene.hero, "meal_id": scene.meal});
+            let body = if path == "/orders" { &place } else { &content["example"] };
+            call.header("Content-Type", media).body(body.to_string())
+        }
+        None => call,
+    };
+    if operation["responses"]["200"]["content"]["text/event-stream"].is_null() {
+        return call.await;
+    }
+    match call.listen().await {
+        Ok(events) => {
+            galley_tests::Answer { question: path.to_owned(), status: 200, headers: events.headers, text: String::new() }
+        }
+        Err(answer) => answer,
+    }
+}
+
+async fn every_route_lets_in_those_whom_it_should(stack: StackBuilder) {
+    let stack = stack.with_tokens().delay("1h").start().await;
+    let (staff, nobody) = (stack.staff(), stack.client());
+    let stranger = stack.hero(staff.create_hero("Other", &[]).await);
+    let document = nobody.get("/openapi.json").await.is(200);
+    let mut described = Vec::new();
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in operations.as_object().expect("operations") {
+            let guarded = GUARDED.iter().find(|(known, at, _)| known == method && at == path);
+            assert_eq!(operation["security"].is_array(), guarded.is_some(), "{method} {path} is not in the table");
+            if guarded.is_none() {
+                let path = path.replace("{slug}", "internal");
+                assert_eq!(nobody.get(&path).await.status, 200, "{path}");
+            }
+            described.extend(guarded.map(|(method, path, _)| (*method, *path)));
+        }
+    }
+    assert_eq!(described.len(), GUARDED.len());
+    for path in OPEN {
+        assert_eq!(nobody.get(path).await.status, 200, "{path}");
+    }
+    for (method, path, [by_stranger, by_owner, by_staff]) in GUARDED {
+        let operation = &document["paths"][path][method];
+        let scene = Scene::set(&staff).await;
+        let before = scene.look(&staff).await;
+        let answer = ask(&nobody, &scene, method, path, operation).await;
+        assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"galley\"", "{method} {path}");
+        answer.problem(401, "unauthorized");
+        let answer = ask(&stranger, &scene, method, path, operation).await;
+        assert_eq!(answer.status, by_stranger, "{method} {path} by a stranger: {}", answer.text);
+        assert_eq!(scene.look(&staff).await, before, "{method} {path} by a stranger changed something");
+        let answer = ask(&stack.hero(scene.hero), &scene, method, path, operation).await;
+        assert_eq!(answer.status, by_owner, "{method} {path} by the owner: {}", answer.text);
+        let scene = Scene::set(&staff).await;
+        let answer = ask(&staff, &scene, method, path, operation).await;
+        assert_eq!(answer.status, by_staff, "{method} {path} by staff: {}", answer.text);
+    }
+}
+
+async fn heroes_see_themselves_and_the_menu(stack: StackBuilder) {
+    let stack = stack.with_tokens().delay("1h").start().await;
+    let staff = stack.staff();
+    let (first, second) = (Scene::set(&staff).await, Scene::set(&staff).await);
+    let own = stack.hero(first.hero);
+    let orders = own.all("/orders").await;
+    assert_eq!(orders.iter().map(id).collect::<Vec<_>>(), [first.order]);
+    assert_eq!(own.all(&format!("/orders?hero_id={}", first.hero)).await, orders);
+    assert_eq!(staff.all("/orders").await.len(), 2);
+    assert_eq!(own.all("/meals").await.len(), 2);
+
+    let mut socket = own.connect_with("").await;
+    assert_eq!(socket.welcome["hero"]["id"], first.hero);
+    assert_eq!(own.connect(first.hero).await.welcome["hero"]["id"], first.hero);
+    assert_eq!(socket.problem(json!({"type": "watch"})).await["status"], 403);
+    let mut watcher = staff.connect_with("").await;
+    assert!(watcher.welcome["hero"].is_null());
+    watcher.reply(json!({"type": "watch"})).await;
+    let placed = socket.reply(json!({"type": "place", "meal_id": second.meal})).await;
+    let told = |frame: &Value| {
+        frame["orders"].as_array().is_some_and(|orders| orders.iter().any(|order| order["id"] == placed["order"]["id"]))
+    };
+    watcher.until("the order in the feed", told).await;
+    let on_behalf = staff.connect(second.hero).await;
+    assert_eq!(on_behalf.welcome["hero"]["id"], second.hero);
+}
+
+async fn keys_belong_to_a_hero(stack: StackBuilder) {
+    let stack = stack.with_tokens().delay("1h").start().await;
+    let staff = stack.staff();
+    let (first, second) = (Scene::set(&staff).await, Scene::set(&staff).await);
+    let place = async |scene: &Scene, client: Client| {
+        let body = json!({"hero_id": scene.hero, "meal_id": scene.meal});
+        id(&client.post("/orders", &body).header("Idempotency-Key", "lunch").await.is(202))
+    };
+    let order = place(&first, stack.hero(first.hero)).await;
+    assert_ne!(place(&second, stack.hero(second.hero)).await, order, "another hero's key");
+    assert_eq!(place(&first, stack.hero(first.hero)).await, order);
+    let mut socket = stack.hero(first.hero).connect_with("").await;
+    let replayed = socket.reply(json!({"type": "place", "meal_id": first.meal, "key": "lunch"})).await;
+    assert_eq!((id(&replayed["order"]), &replayed["replayed"]), (order, &json!(true)), "by REST and by socket");
+}
+
+#[tokio::test]
+async fn without_authentication_the_document_asks_for_no_token() {
+    let stack = Stack::embedded().start().await;
+    let client = stack.client();
+    let document = client.get("/openapi.json").await.is(200);
+    assert!(document["components"]["securitySchemes"].is_null() && !document.to_string().contains("\"security\""));
+    let ignored = client.with_token("nonsense").get("/heroes").await;
+    assert_eq!(ignored.status, 200, "nobody looks at a token");
+    let mut socket = client.with_token("nonsense").connect_with("").await;
+    assert_eq!(socket.problem(json!({"type": "auth", "token": "a.b.c"})).await["status"], 403);
+}

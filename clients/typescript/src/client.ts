@@ -14,7 +14,7 @@ import { isActive, type Command, type Frame, type Meal, type Order, type Page, t
 export interface Options {
   /** Where the gateway is: `http://127.0.0.1:8080`. */
   url: string;
-  /** Whose orders; without it the connection is staff's. */
+  /** Whose orders; without it those of the token's hero, or else the connection is staff's. */
   heroId?: number;
   /** Where the token comes from, with `GALLEY_AUTH=jwt`. Asked for anew at each connection. */
   token?: TokenProvider;
@@ -60,8 +60,6 @@ export class Galley extends Emitter<Events> {
   readonly #later = new Set<ReturnType<typeof setTimeout>>();
   readonly #placing = new Set<string>();
   #picture: Picture;
-  /** A token says who this is. */
-  #named = false;
   #watch: Watch | undefined;
 
   constructor(options: Options) {
@@ -77,8 +75,7 @@ export class Galley extends Emitter<Events> {
       address: () => this.#address(),
       protocols: async () => {
         const token = await options.token?.();
-        this.#named = token !== undefined && token !== "";
-        return this.#named ? ["galley.v1", `bearer.${token}`] : ["galley.v1"];
+        return token ? ["galley.v1", `bearer.${token}`] : ["galley.v1"];
       },
       diagnose: () => this.#diagnose(),
       onState: (state) => this.emit("state", state),
@@ -302,7 +299,7 @@ export class Galley extends Emitter<Events> {
     const address = new URL("/ws", this.#options.url);
     address.protocol = address.protocol.replace("http", "ws");
     const { heroId } = this.#options;
-    if (heroId !== undefined && !this.#named) address.searchParams.set("hero_id", String(heroId));
+    if (heroId !== undefined) address.searchParams.set("hero_id", String(heroId));
     if (this.#picture.cursor !== undefined) address.searchParams.set("cursor", this.#picture.cursor);
     return address.href;
   }

@@ -13,7 +13,7 @@ use crate::patience::{until, within};
 use crate::{Answer, Events, Socket};
 
 /// A gateway closes a connection that was idle for 75 s: one that was idle for nearly as long is not tried again.
-const MAX_IDLE: Duration = Duration::from_secs(60);
+const MAX_IDLE: Duration = Duration::from_mins(1);
 
 /// Somebody who uses the service at one gateway.
 #[derive(Clone, Debug)]

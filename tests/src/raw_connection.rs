@@ -242,8 +242,8 @@ pub fn head(first: u8, masked: bool, length: u64) -> Vec<u8> {
     let mask = if masked { 0x80 } else { 0 };
     match (u8::try_from(length), u16::try_from(length)) {
         (Ok(length), _) if length < 126 => vec![first, mask | length],
-        (_, Ok(length)) => [&[first, mask | 126][..], &length.to_be_bytes()].concat(),
-        _ => [&[first, mask | 127][..], &length.to_be_bytes()].concat(),
+        (_, Ok(length)) => [&[first, mask | 0x7E][..], &length.to_be_bytes()].concat(),
+        _ => [&[first, mask | 0x7F][..], &length.to_be_bytes()].concat(),
     }
 }
 

@@ -27,7 +27,7 @@ const MAX_ADDRESSES: usize = 4_096;
 /// What is answered whatever the rate.
 const ALWAYS: [&str; 2] = ["/healthz", "/readyz"];
 
-/// The fields of the draft "RateLimit header fields for HTTP" of the IETF's working group httpapi.
+/// The fields of the draft "`RateLimit` header fields for HTTP" of the IETF's working group httpapi.
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 

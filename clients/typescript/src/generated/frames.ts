@@ -5,7 +5,8 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         Allergy: string;
-        ClientFrame: components["schemas"]["frame:cancel"] | components["schemas"]["frame:delete"] | components["schemas"]["frame:get"] | components["schemas"]["frame:help"] | components["schemas"]["frame:menu"] | components["schemas"]["frame:orders"] | components["schemas"]["frame:ping"] | components["schemas"]["frame:place"] | components["schemas"]["frame:watch"];
+        BearerToken: string;
+        ClientFrame: components["schemas"]["frame:auth"] | components["schemas"]["frame:cancel"] | components["schemas"]["frame:delete"] | components["schemas"]["frame:get"] | components["schemas"]["frame:help"] | components["schemas"]["frame:menu"] | components["schemas"]["frame:orders"] | components["schemas"]["frame:ping"] | components["schemas"]["frame:place"] | components["schemas"]["frame:watch"];
         CommandId: number | string;
         /** @description An order that was deleted. */
         Deleted: {
@@ -24,6 +25,14 @@ export interface components {
              *     (`/{id}`) or a header (its name).
              */
             pointer: string;
+        };
+        /** @description Show who one is: as the first message of a socket that was opened without a token, and again before that one expires. */
+        "frame:auth": {
+            id?: components["schemas"]["CommandId"] | null;
+            /** @description The token. */
+            token: components["schemas"]["BearerToken"];
+            /** @enum {string} */
+            type: "auth";
         };
         /** @description Cancel an order. */
         "frame:cancel": {
@@ -62,6 +71,16 @@ export interface components {
             problem: components["schemas"]["Problem"];
             /** @enum {string} */
             type: "error";
+        };
+        /** @description The token expires soon: a socket says `auth` with a new one, an event stream is opened again with it. */
+        "frame:expiring": {
+            /**
+             * Format: int64
+             * @description It does after so many milliseconds; then comes close 4401.
+             */
+            after_ms: number;
+            /** @enum {string} */
+            type: "expiring";
         };
         /** @description What changed since the last `feed` frame; nothing but the totals, when those told last had been counted too early. */
         "frame:feed": {
@@ -231,6 +250,15 @@ export interface components {
             /** @description Always true. */
             watching: boolean;
         } | {
+            /** @description Always true. */
+            authenticated: boolean;
+            /** @description When the token expires. */
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description The command's. */
+            id?: components["schemas"]["CommandId"];
+            /** @enum {string} */
+            type: "reply";
+        } | {
             /** @description What a person may type. */
             help: string;
             /** @description The command's. */
@@ -355,10 +383,12 @@ export interface components {
             type: components["schemas"]["ProblemType"];
         };
         /**
+         * @example /problems/bad-request
          * @example /problems/malformed-json
          * @example /problems/invalid-parameter
          * @example /problems/unknown-command
          * @example /problems/bad-handshake
+         * @example /problems/unauthorized
          * @example /problems/forbidden
          * @example /problems/not-found
          * @example /problems/hero-not-found
@@ -375,6 +405,8 @@ export interface components {
          * @example /problems/idempotency-key-reused
          * @example /problems/upgrade-required
          * @example /problems/too-many-sockets
+         * @example /problems/head-too-large
+         * @example /problems/rate-limited
          * @example /problems/internal
          * @example /problems/overloaded
          * @example /problems/unavailable
@@ -393,7 +425,7 @@ export interface components {
          */
         Resume: "fresh" | "resumed" | "resynced";
         ResumeCursor: string;
-        ServerFrame: components["schemas"]["frame:deleted"] | components["schemas"]["frame:error"] | components["schemas"]["frame:feed"] | components["schemas"]["frame:order"] | components["schemas"]["frame:pong"] | components["schemas"]["frame:reconnect"] | components["schemas"]["frame:reply"] | components["schemas"]["frame:resync"] | components["schemas"]["frame:welcome"];
+        ServerFrame: components["schemas"]["frame:deleted"] | components["schemas"]["frame:error"] | components["schemas"]["frame:expiring"] | components["schemas"]["frame:feed"] | components["schemas"]["frame:order"] | components["schemas"]["frame:pong"] | components["schemas"]["frame:reconnect"] | components["schemas"]["frame:reply"] | components["schemas"]["frame:resync"] | components["schemas"]["frame:welcome"];
         /**
          * @description Where an order stands.
          * @enum {string}

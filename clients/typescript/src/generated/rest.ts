@@ -117,7 +117,8 @@ export interface paths {
         /**
          * Listen to the orders of a hero
          * @description The same frames as on the hero's WebSocket, as Server-Sent Events: `welcome`, `order`, `deleted`, `resync`, `reconnect`. `event` is
-         *     the frame's `type`, `data` the frame, `id` its `cursor`. A browser's `EventSource` comes back by itself and misses nothing.
+         *     the frame's `type`, `data` the frame, `id` its `cursor`. A browser's `EventSource` comes back by itself and misses nothing. Where
+         *     tokens are asked for, it cannot send one: read the stream with `fetch` there.
          */
         get: operations["listen_to_hero"];
         put?: never;
@@ -591,10 +592,12 @@ export interface components {
             type: string;
         };
         /**
+         * @example /problems/bad-request
          * @example /problems/malformed-json
          * @example /problems/invalid-parameter
          * @example /problems/unknown-command
          * @example /problems/bad-handshake
+         * @example /problems/unauthorized
          * @example /problems/forbidden
          * @example /problems/not-found
          * @example /problems/hero-not-found
@@ -611,6 +614,8 @@ export interface components {
          * @example /problems/idempotency-key-reused
          * @example /problems/upgrade-required
          * @example /problems/too-many-sockets
+         * @example /problems/head-too-large
+         * @example /problems/rate-limited
          * @example /problems/internal
          * @example /problems/overloaded
          * @example /problems/unavailable
@@ -711,6 +716,30 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds.
+             *
+             *     `too-many-sockets`: This hero or address holds as many sockets as it may. Close one, or come back later.
+             */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: Something went wrong that should not have; it was logged under the request id. Repeat a placement only with the same idempotency key. */
             500: {
                 headers: {
@@ -722,6 +751,8 @@ export interface operations {
             };
             /**
              * @description `unavailable`: Something that this service depends on is away. The request may have been carried out or not: repeat a placement with the same idempotency key, and read before repeating anything else.
+             *
+             *     `overloaded`: More requests wait than can be served soon. Nothing was changed; try again after `Retry-After`.
              *
              *     `draining`: This instance is about to leave. Nothing was changed; try another, or the same after `Retry-After`.
              */
@@ -787,6 +818,26 @@ export interface operations {
             /** @description `invalid-parameter`: A path or query parameter or a header is malformed, unknown or out of bounds. `errors` names each. Nothing was changed. */
             400: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -863,6 +914,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `body-too-large`: The body is larger than this service takes. */
             413: {
                 headers: {
@@ -884,6 +944,17 @@ export interface operations {
             /** @description `validation-failed`: The JSON is well-formed, but fields are missing, unknown, of a wrong type or out of bounds. `errors` names each. Nothing was changed. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -917,7 +988,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Versions that the caller has: `"3"`. */
-                "If-None-Match"?: string | null;
+                "If-None-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -956,9 +1027,29 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `hero-not-found`: There is no hero with this id, or it was deleted. */
             404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -992,7 +1083,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1037,6 +1128,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `hero-not-found`: There is no hero with this id, or it was deleted. */
             404: {
                 headers: {
@@ -1082,6 +1182,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: Something went wrong that should not have; it was logged under the request id. Repeat a placement only with the same idempotency key. */
             500: {
                 headers: {
@@ -1109,7 +1220,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1128,6 +1239,15 @@ export interface operations {
             };
             /** @description `invalid-parameter`: A path or query parameter or a header is malformed, unknown or out of bounds. `errors` names each. Nothing was changed. */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1162,6 +1282,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: Something went wrong that should not have; it was logged under the request id. Repeat a placement only with the same idempotency key. */
             500: {
                 headers: {
@@ -1189,7 +1320,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1241,6 +1372,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `hero-not-found`: There is no hero with this id, or it was deleted. */
             404: {
                 headers: {
@@ -1286,6 +1426,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: Something went wrong that should not have; it was logged under the request id. Repeat a placement only with the same idempotency key. */
             500: {
                 headers: {
@@ -1316,7 +1467,7 @@ export interface operations {
             };
             header?: {
                 /** @description The `id` of the last event that is known. */
-                "Last-Event-ID"?: string | null;
+                "Last-Event-ID"?: string;
             };
             path: {
                 /** @description Whose. */
@@ -1344,6 +1495,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `hero-not-found`: There is no hero with this id, or it was deleted. */
             404: {
                 headers: {
@@ -1353,7 +1513,11 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `too-many-sockets`: This hero or address holds as many sockets as it may. Close one, or come back later. */
+            /**
+             * @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds.
+             *
+             *     `too-many-sockets`: This hero or address holds as many sockets as it may. Close one, or come back later.
+             */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -1433,9 +1597,29 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `hero-not-found`: There is no hero with this id, or it was deleted. */
             404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1494,6 +1678,26 @@ export interface operations {
             /** @description `invalid-parameter`: A path or query parameter or a header is malformed, unknown or out of bounds. `errors` names each. Nothing was changed. */
             400: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1573,6 +1777,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `body-too-large`: The body is larger than this service takes. */
             413: {
                 headers: {
@@ -1594,6 +1807,17 @@ export interface operations {
             /** @description `validation-failed`: The JSON is well-formed, but fields are missing, unknown, of a wrong type or out of bounds. `errors` names each. Nothing was changed. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1627,7 +1851,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Versions that the caller has: `"3"`. */
-                "If-None-Match"?: string | null;
+                "If-None-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1666,9 +1890,29 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `meal-not-found`: There is no meal with this id, or it was taken off the menu. */
             404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1702,7 +1946,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1750,6 +1994,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `meal-not-found`: There is no meal with this id, or it was taken off the menu. */
             404: {
                 headers: {
@@ -1795,6 +2048,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: Something went wrong that should not have; it was logged under the request id. Repeat a placement only with the same idempotency key. */
             500: {
                 headers: {
@@ -1822,7 +2086,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1841,6 +2105,15 @@ export interface operations {
             };
             /** @description `invalid-parameter`: A path or query parameter or a header is malformed, unknown or out of bounds. `errors` names each. Nothing was changed. */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1875,6 +2148,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: Something went wrong that should not have; it was logged under the request id. Repeat a placement only with the same idempotency key. */
             500: {
                 headers: {
@@ -1902,7 +2186,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1952,6 +2236,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `meal-not-found`: There is no meal with this id, or it was taken off the menu. */
             404: {
                 headers: {
@@ -1991,6 +2284,17 @@ export interface operations {
             /** @description `validation-failed`: The JSON is well-formed, but fields are missing, unknown, of a wrong type or out of bounds. `errors` names each. Nothing was changed. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2079,6 +2383,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: Something went wrong that should not have; it was logged under the request id. Repeat a placement only with the same idempotency key. */
             500: {
                 headers: {
@@ -2109,7 +2433,7 @@ export interface operations {
                  * @description The caller's own name for this request.
                  * @example 7f9c2ba4-e88f-4a5d
                  */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -2145,6 +2469,15 @@ export interface operations {
              *     `malformed-json`: The body or frame is not one JSON value in UTF-8, or it is nested too deeply. Nothing was changed.
              */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2190,6 +2523,17 @@ export interface operations {
              */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2254,9 +2598,29 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `order-not-found`: There is no order with this id, or it was deleted, or it belongs to another hero. */
             404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2293,7 +2657,7 @@ export interface operations {
             };
             header?: {
                 /** @description Only when it has this version: `"2"`. */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -2334,6 +2698,15 @@ export interface operations {
              *     `malformed-json`: The body or frame is not one JSON value in UTF-8, or it is nested too deeply. Nothing was changed.
              */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2386,6 +2759,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: Something went wrong that should not have; it was logged under the request id. Repeat a placement only with the same idempotency key. */
             500: {
                 headers: {
@@ -2417,7 +2801,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"2"`. */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -2451,6 +2835,15 @@ export interface operations {
              *     `malformed-json`: The body or frame is not one JSON value in UTF-8, or it is nested too deeply. Nothing was changed.
              */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2506,6 +2899,17 @@ export interface operations {
             /** @description `validation-failed`: The JSON is well-formed, but fields are missing, unknown, of a wrong type or out of bounds. `errors` names each. Nothing was changed. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2571,9 +2975,29 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `not-found`: Nothing is at this path. `/docs` lists what there is. */
             404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {

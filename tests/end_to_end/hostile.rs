@@ -213,8 +213,8 @@ async fn flood(mut socket: RawConnection, bytes: Vec<u8>, most: u64) -> u64 {
 
 #[tokio::test]
 async fn a_client_that_only_asks_and_never_listens_is_not_read_on() {
-    let mut scene = Scene::begin(&[]).await;
     const MOST: u64 = 64 * MIB;
+    let mut scene = Scene::begin(&[]).await;
     let pings = frame(FIN | Opcode::PING.0, &[b'x'; 125]).repeat(500);
     let commands = frame(FIN | Opcode::TEXT.0, br#"{"type":"help"}"#).repeat(500);
     let rubbish = frame(FIN | Opcode::TEXT.0, "rubbish ".repeat(1_000).as_bytes()).repeat(8);

@@ -1,4 +1,4 @@
-//! The OpenAPI document against the answers: Schemathesis makes requests from the document, right ones and wrong ones, and checks that each
+//! The `OpenAPI` document against the answers: Schemathesis makes requests from the document, right ones and wrong ones, and checks that each
 //! answer is one that the document tells of – status, headers, media type, schema – and that what must be refused is.
 //!
 //! The event streams are left out: they do not end.

@@ -72,12 +72,13 @@ async fn who_cannot_listen_is_told_why(stack: StackBuilder) {
 }
 
 async fn a_quiet_stream_lives_on_heartbeats(stack: StackBuilder) {
-    let stack = stack.set("GALLEY_PING_INTERVAL", "100ms").set("GALLEY_PONG_TIMEOUT", "100ms").start().await;
+    let stack = stack.set("GALLEY_PING_INTERVAL", "100ms").set("GALLEY_PONG_TIMEOUT", "1s").start().await;
     let client = stack.client();
     let (hero, _) = client.create_hero_and_meal().await;
     let mut streams = [client.listen(&format!("/heroes/{hero}/events")).await, client.listen("/events").await];
     for events in &mut streams {
-        for _ in 0..10 {
+        // For longer than a silent peer may live.
+        for _ in 0..25 {
             events.until_comment().await;
         }
     }

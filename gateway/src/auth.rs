@@ -1,6 +1,6 @@
 //! Who a caller is, and what it may see: JSON Web Tokens, and who is behind one.
 //!
-//! REST asks [`guard`] before a handler runs, the handshake asks [`Verifier`]. A gateway without authentication has no verifier, puts no
+//! REST asks `guard` before a handler runs, the handshake asks [`Verifier`]. A gateway without authentication has no verifier, puts no
 //! guard around its routes, and pays nothing.
 
 mod caller;

@@ -20,14 +20,15 @@ use crate::keeper::every;
 use crate::kitchen::Kitchen;
 
 /// How often to look whether a worker died, which costs next to nothing.
-const PERIOD: Duration = Duration::from_millis(250);
+const PERIOD: Duration = Duration::from_millis(100);
 
 /// How often to look for orphans though nobody was seen dying, which costs a look at every open order: a living worker hands back what
 /// it doubts, and for a moment after an upset of the database nobody is judged.
 const SEARCH_PERIOD: Duration = Duration::from_secs(2);
 
-/// How many to adopt at once.
-const CHUNK: usize = 5_000;
+/// How many to adopt at once, some 20 MB in memory, and so many more than it may a worker may hold for it. Each chunk looks at every
+/// open order: few, large ones are faster.
+const CHUNK: usize = 50_000;
 
 /// The least time between two resolutions of a doubt: an overloaded database is not loaded further by them.
 const DOUBT_PERIOD: Duration = Duration::from_secs(10);

@@ -75,7 +75,7 @@ async fn tell(mut waiting: mpsc::Receiver<Announcement>, dropped: Arc<AtomicBool
         }
         if let Err(error) = &told {
             ::metrics::counter!(metrics::ANNOUNCEMENTS_FAILED).increment(1);
-            hub.deliver(&whole.updates);
+            hub.deliver(&whole.updates).await;
             if !away {
                 tracing::warn!(%error, "the bus is away; workers will find new orders in the database");
             }

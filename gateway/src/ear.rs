@@ -1,15 +1,16 @@
 //! Hears what is published and delivers it to the hub.
 //!
-//! One task per gateway, from its start to its end. It never waits for a socket. When updates may have been lost, every
+//! One task per gateway, from its start to its end. It never waits for a socket. An update goes out at once; when there is so much
+//! to send that deliveries would follow each other without a pause, what comes within a tick goes out together. When updates may have been lost, every
 //! socket of a hero is told to read the database since the last update that was heard: at once, but at most once a second, so
 //! that a bus that breaks again and again costs the database a bounded number of reads.
 
 use std::time::Duration;
 
 use galley_bus::{Heard, SharedBus, Subscription};
-use galley_protocol::ResumeCursor;
+use galley_protocol::{ResumeCursor, Update};
 use rand::RngExt as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::Hub;
@@ -19,6 +20,12 @@ use crate::state::Readiness;
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// The least time between two repairs.
 const REPAIR_EVERY: Duration = Duration::from_secs(1);
+/// The least time from one delivery of [`MANY_FRAMES`] to the next: what comes meanwhile goes out in one write for each socket.
+const TICK: Duration = Duration::from_millis(5);
+/// A delivery of fewer frames is a millisecond's work; the next one follows at once.
+const MANY_FRAMES: usize = 128;
+/// The most updates of one delivery.
+const MOST_GATHERED: usize = 4_096;
 
 /// Listens until `stop`.
 pub async fn listen(bus: SharedBus, hub: Hub, readiness: Readiness, stop: CancellationToken) {
@@ -28,6 +35,8 @@ pub async fn listen(bus: SharedBus, hub: Hub, readiness: Readiness, stop: Cancel
         // Sockets that joined before the subscription heard nothing yet.
         let mut missing = Some(Missing { since: None, repair_at: Instant::now() });
         let mut repaired = Instant::now();
+        // When the next updates may go out.
+        let mut tick = repaired;
         loop {
             tokio::select! {
                 () = moment_of(missing.as_ref()), if missing.is_some() => {
@@ -36,18 +45,42 @@ pub async fn listen(bus: SharedBus, hub: Hub, readiness: Readiness, stop: Cancel
                 }
                 event = subscription.next() => match event {
                     Heard::Updates(batch) => {
-                        hub.deliver(&batch.updates);
-                        heard = batch.updates.last().map(|update| update.cursor).or(heard);
+                        let (updates, gap) = gather(batch.updates, subscription.as_mut(), tick).await;
+                        tick = Instant::now() + TICK;
+                        if hub.deliver(&updates).await < MANY_FRAMES {
+                            tick = Instant::now();
+                        }
+                        heard = updates.last().map(|update| update.cursor).or(heard);
+                        if gap {
+                            missing.get_or_insert(lost(heard, repaired));
+                        }
                     }
                     Heard::Gap => {
-                        tracing::warn!("updates may have been lost; reading them from the database");
-                        missing.get_or_insert(Missing { since: heard, repair_at: repaired + REPAIR_EVERY });
+                        missing.get_or_insert(lost(heard, repaired));
                     }
                 },
             }
         }
     })
     .await;
+}
+
+/// Adds what else is heard until `end`, or is there already; at the bound it waits for the next delivery. Says whether updates were
+/// lost behind these.
+async fn gather(mut updates: Vec<Update>, subscription: &mut dyn Subscription, end: Instant) -> (Vec<Update>, bool) {
+    while updates.len() < MOST_GATHERED {
+        match timeout_at(end, subscription.next()).await {
+            Ok(Heard::Updates(batch)) => updates.extend(batch.updates),
+            Ok(Heard::Gap) => return (updates, true),
+            Err(_) => break,
+        }
+    }
+    (updates, false)
+}
+
+fn lost(heard: Option<ResumeCursor>, repaired: Instant) -> Missing {
+    tracing::warn!("updates may have been lost; reading them from the database");
+    Missing { since: heard, repair_at: repaired + REPAIR_EVERY }
 }
 
 /// Updates may have been lost.

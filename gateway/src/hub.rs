@@ -1,21 +1,23 @@
 //! Who is connected here, and what each is to be told.
 //!
-//! The ear delivers what was published, the announcer what could not be; sessions come and go. A delivery never waits: a
+//! The ear delivers what was published, the announcer what could not be; sessions come and go. A delivery waits for nobody: a
 //! socket that does not keep up costs its own outbox and nobody else. Adding and removing a socket take constant time. No
 //! guard of a map leaves this file.
 
+mod delivery;
 pub mod outbox;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
 use dashmap::DashMap;
 use galley_protocol::{HeroId, ResumeCursor, Update};
+use tokio::task::coop::consume_budget;
 
 use crate::feed::Feed;
 use crate::metrics;
+use delivery::{Delivery, by_hero};
 pub use outbox::{Out, Outbox};
 
 /// The connected sockets.
@@ -87,22 +89,23 @@ impl Hub {
         Ok(Place { hub: self.clone(), id, hero_id, outbox })
     }
 
-    /// Tells every socket of the heroes, and every watcher, what changed.
-    pub fn deliver(&self, updates: &[Update]) {
-        let mut frames = 0;
-        for update in updates {
-            if let Some(sockets) = self.0.heroes.get(&update.hero_id) {
-                // A frame shares the memory of all that was published with it, which a slow socket must not hold for one frame.
-                let update = Update { frame: Bytes::copy_from_slice(&update.frame), ..update.clone() };
-                for outbox in sockets.values() {
-                    outbox.push(&update);
-                }
-                frames += sockets.len() as u64;
-            }
-        }
+    /// Tells every socket of the heroes, and every watcher, what changed. Says how many frames that were.
+    pub async fn deliver(&self, updates: &[Update]) -> usize {
         self.0.feed.note(updates);
+        let mut frames = 0;
+        for (hero_id, updates) in by_hero(updates) {
+            let outboxes: Vec<_> = match self.0.heroes.get(&hero_id) {
+                Some(sockets) => sockets.values().cloned().collect(),
+                None => continue,
+            };
+            for delivery in Delivery::all(&updates) {
+                deliver_to(&outboxes, &delivery).await;
+            }
+            frames += outboxes.len() * updates.len();
+        }
         ::metrics::counter!(metrics::UPDATES_HEARD).increment(updates.len() as u64);
-        ::metrics::counter!(metrics::UPDATES_DELIVERED).increment(frames);
+        ::metrics::counter!(metrics::UPDATES_DELIVERED).increment(frames as u64);
+        frames
     }
 
     /// Tells every socket of a hero, and the staff feed, that updates may be missing since a moment, so that the database is read.
@@ -131,5 +134,17 @@ impl Hub {
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.all.len()
+    }
+}
+
+async fn deliver_to(outboxes: &[Arc<Outbox>], delivery: &Delivery) {
+    let mut written = 0;
+    for outbox in outboxes {
+        written += usize::from(outbox.push(delivery));
+        consume_budget().await; // other tasks get their turn every hundred writes or so, which are about a millisecond
+    }
+    if written > 0 {
+        metrics::count_frames(written * delivery.updates.len(), written * delivery.bytes());
+        metrics::record_push_lag(delivery.updates[0].cursor.time);
     }
 }

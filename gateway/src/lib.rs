@@ -21,6 +21,7 @@ mod rest;
 mod session;
 mod state;
 mod totals;
+mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -4,7 +4,9 @@
 //! it remembers between two scrapes is bounded by [`upkeep`], which the accept loop calls.
 
 use std::sync::{LazyLock, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use galley_protocol::Timestamp;
 use metrics::{Counter, Histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -81,6 +83,20 @@ hot! {
     FRAMES_OUT_COUNT: Counter = counter FRAMES_OUT
     BYTES_OUT_COUNT: Counter = counter BYTES_OUT
     PUSH_LAG: Histogram = histogram PUSH_LAG_SECONDS
+}
+
+/// Counts frames that go out.
+pub fn count_frames(frames: usize, bytes: usize) {
+    FRAMES_OUT_COUNT.increment(frames as u64);
+    BYTES_OUT_COUNT.increment(bytes as u64);
+}
+
+/// Tells how long ago a change was committed that has just gone out: by this machine's clock, which may be a little off the
+/// database's, and never less than nothing.
+pub fn record_push_lag(commit: Timestamp) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let commit = Duration::from_millis(u64::try_from(commit.millis()).unwrap_or(0));
+    PUSH_LAG.record(now.saturating_sub(commit).as_secs_f64());
 }
 
 /// Installs the recorder, unless one is there: the process's own, or that of a gateway started before.

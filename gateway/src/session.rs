@@ -85,15 +85,15 @@ impl Connection {
         }
     }
 
-    /// Waits for something to do.
+    /// Waits for something to do. Meanwhile updates go past this task, straight to the connection.
     async fn rest(&mut self) {
-        let (outbox, socket) = (self.stream.outbox(), &self.socket);
-        std::future::poll_fn(
-            |context| {
-                if outbox.poll_any(context).is_ready() { Poll::Ready(()) } else { socket.poll_readable(context) }
-            },
-        )
+        let (outbox, socket) = (self.stream.outbox(), &mut self.socket);
+        std::future::poll_fn(|context| match outbox.poll_any(context, socket.connection()) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => socket.poll_readable(context),
+        })
         .await;
+        socket.owe(outbox.take_connection_back());
     }
 }
 

@@ -1,6 +1,7 @@
 //! What one socket is to be told, bounded in bytes.
 //!
-//! The hub pushes, the socket's session takes. When the socket does not keep up and the bound is reached, everything that
+//! The hub pushes, the socket's session takes. While a session rests, which is nearly always, the hub writes straight to its
+//! connection: no task is woken, and a frame costs a lock and a system call. When the socket does not keep up and the bound is reached, everything that
 //! waits is dropped and only the moment is kept since which updates are missing; the session then reads the newest states
 //! since that moment from the database and sends them as one `resync`. So a slow socket costs a bounded number of bytes,
 //! however many orders change.
@@ -8,14 +9,18 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use galley_protocol::{ResumeCursor, Update};
+use tokio::net::TcpStream;
 
+use super::Delivery;
 use crate::auth::LEEWAY;
 use crate::metrics;
+use crate::wire::PING;
 
 /// What a session is to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +74,10 @@ struct Waiting {
     token: Token,
     /// The session, while it waits.
     session: Option<Waker>,
+    /// The connection of a session that rests and owes it nothing.
+    connection: Option<Arc<TcpStream>>,
+    /// The rest of what was written past the session when the kernel had no room for all of it; goes out before anything else.
+    rest: Bytes,
 }
 
 /// What is to be said of the end of the peer's token.
@@ -99,23 +108,20 @@ impl Outbox {
         }
     }
 
-    /// Adds an update; at the bound all that waits is dropped for a later resync.
-    pub fn push(&self, update: &Update) {
+    /// Tells these updates: at once when the session rests and the kernel has room, and then without waking it; else they wait for
+    /// the session. At the bound all that waits is dropped for a later resync. Says whether they went out at once.
+    pub fn push(&self, delivery: &Delivery) -> bool {
         let mut waiting = self.lock();
         if waiting.behind.is_some() {
-            return;
+            return false;
         }
-        if waiting.bytes + update.frame.len() > self.bound {
-            // An update that waits unsent and the one that comes now are both missing: the older one's moment counts.
-            waiting.behind = Some(waiting.updates.front().unwrap_or(update).cursor);
-            waiting.updates = VecDeque::new();
-            waiting.bytes = 0;
-            ::metrics::counter!(metrics::SOCKETS_BEHIND).increment(1);
-        } else {
-            waiting.bytes += update.frame.len();
-            waiting.updates.push_back(update.clone());
+        match waiting.write(&delivery.frames) {
+            Written::All => return true,
+            Written::Part => {}
+            Written::Nothing => waiting.add(&delivery.updates, self.bound),
         }
         wake(waiting);
+        false
     }
 
     /// What the welcome told: a repair never goes back behind it.
@@ -163,7 +169,10 @@ impl Outbox {
         match waiting.asked {
             // Until the session comes to it, the peer has not been asked.
             None if waiting.ping => return,
-            None => waiting.ping = true,
+            None => match waiting.write(&Bytes::from_static(PING)) {
+                Written::Nothing => waiting.ping = true,
+                Written::All | Written::Part => waiting.asked = Some(Instant::now()),
+            },
             Some(asked) if asked.elapsed() >= timeout => waiting.abandon = true,
             Some(_) => return,
         }
@@ -209,9 +218,23 @@ impl Outbox {
         poll_fn(|context| self.poll(context, Waiting::urgent)).await
     }
 
-    /// Ready when there is something to do, which is left where it is.
-    pub fn poll_any(&self, context: &mut Context<'_>) -> Poll<()> {
-        self.poll(context, |waiting| waiting.is_any().then_some(()))
+    /// Ready when there is something to do, which is left where it is. Until then others write to the connection: whoever waits
+    /// must own it, owe it nothing, and take it back before anything else.
+    pub fn poll_any(&self, context: &mut Context<'_>, connection: &Arc<TcpStream>) -> Poll<()> {
+        self.poll(context, |waiting| {
+            let is_any = waiting.is_any();
+            if !is_any && waiting.connection.is_none() {
+                waiting.connection = Some(Arc::clone(connection));
+            }
+            is_any.then_some(())
+        })
+    }
+
+    /// From now on nobody else writes to the connection. Gives what must go out next.
+    pub fn take_connection_back(&self) -> Bytes {
+        let mut waiting = self.lock();
+        waiting.connection = None;
+        std::mem::take(&mut waiting.rest)
     }
 
     /// Takes what is to be done next, if anything.
@@ -249,7 +272,46 @@ fn wake(mut waiting: MutexGuard<'_, Waiting>) {
     }
 }
 
+/// How much was written past the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    /// Everything.
+    All,
+    /// Some; the session writes the rest.
+    Part,
+    /// Nothing: the session does not rest, or the connection takes nothing, and the session finds out why.
+    Nothing,
+}
+
 impl Waiting {
+    /// Writes whole frames past a session that rests.
+    fn write(&mut self, frames: &Bytes) -> Written {
+        let Some(connection) = self.connection.as_ref().filter(|_| !self.is_any()) else { return Written::Nothing };
+        match connection.try_write(frames) {
+            Ok(written) if written == frames.len() => Written::All,
+            Ok(written) if written > 0 => {
+                self.rest = frames.slice(written..);
+                Written::Part
+            }
+            Ok(_) | Err(_) => Written::Nothing,
+        }
+    }
+
+    fn add(&mut self, updates: &[Update], bound: usize) {
+        for update in updates {
+            if self.bytes + update.frame.len() > bound {
+                // An update that waits unsent and the one that comes now are both missing: the older one's moment counts.
+                self.behind = Some(self.updates.front().unwrap_or(update).cursor);
+                self.updates = VecDeque::new();
+                self.bytes = 0;
+                ::metrics::counter!(metrics::SOCKETS_BEHIND).increment(1);
+                return;
+            }
+            self.bytes += update.frame.len();
+            self.updates.push_back(update.clone());
+        }
+    }
+
     fn next(&mut self) -> Option<Out> {
         if let Some(urgent) = self.urgent() {
             return Some(urgent);
@@ -269,7 +331,13 @@ impl Waiting {
 
     fn is_any(&self) -> bool {
         let of_token = matches!(self.token, Token::Expiring | Token::Expired);
-        self.abandon || of_token || self.leave.is_some() || self.ping || self.behind.is_some() || !self.updates.is_empty()
+        self.abandon
+            || of_token
+            || !self.rest.is_empty()
+            || self.leave.is_some()
+            || self.ping
+            || self.behind.is_some()
+            || !self.updates.is_empty()
     }
 
     fn urgent(&mut self) -> Option<Out> {
@@ -295,12 +363,17 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use futures_util::FutureExt as _;
     use galley_protocol::{HeroId, MealId, Order, OrderId, ResumeCursor, Status, Timestamp, Update, Version};
 
-    use super::{LEEWAY, Out, Outbox};
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::{Delivery, LEEWAY, Out, Outbox};
+    use crate::wire::PING;
 
     fn update(id: i64, millis: i64) -> Update {
         let order = Order {
@@ -318,6 +391,10 @@ mod tests {
         Update::of(&order, OrderId::new(1).expect("an id"))
     }
 
+    fn delivery(id: i64, millis: i64) -> Delivery {
+        Delivery::all(&[&update(id, millis)]).next().expect("one")
+    }
+
     fn cursor(millis: i64) -> ResumeCursor {
         ResumeCursor { time: Timestamp::from_millis(millis).expect("in range"), floor: OrderId::new(1).expect("an id") }
     }
@@ -326,7 +403,7 @@ mod tests {
     async fn frames_come_out_in_the_order_they_went_in() {
         let outbox = Outbox::new(10_000);
         for id in 1..=3 {
-            outbox.push(&update(id, id));
+            outbox.push(&delivery(id, id));
         }
         for id in 1..=3 {
             assert_eq!(outbox.next().await, Out::Frame(update(id, id)));
@@ -339,11 +416,69 @@ mod tests {
         let size = update(1, 1_000).frame.len();
         let outbox = Outbox::new(2 * size);
         for id in 1..=9 {
-            outbox.push(&update(id, 1_000 * id));
+            outbox.push(&delivery(id, 1_000 * id));
         }
         assert_eq!(outbox.try_next(), Some(Out::Resync(cursor(1_000))));
-        outbox.push(&update(9, 9_000));
+        outbox.push(&delivery(9, 9_000));
         assert_eq!(outbox.try_next(), Some(Out::Frame(update(9, 9_000))));
+    }
+
+    /// A connection to write to, and its other end.
+    async fn connection() -> (Arc<TcpStream>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let (ours, theirs) = tokio::join!(listener.accept(), TcpStream::connect(address));
+        let ours = ours.expect("accepted").0;
+        ours.writable().await.expect("open");
+        (Arc::new(ours), theirs.expect("connected"))
+    }
+
+    async fn read(from: &mut TcpStream, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        from.read_exact(&mut bytes).await.expect("that many");
+        bytes
+    }
+
+    #[tokio::test]
+    async fn who_rests_is_written_to_directly_until_the_connection_is_taken_back() {
+        let (ours, mut theirs) = connection().await;
+        let outbox = Outbox::new(10_000);
+        let rests = || std::future::poll_fn(|context| outbox.poll_any(context, &ours)).now_or_never().is_none();
+        let delivery = delivery(1, 1);
+        assert!(!outbox.push(&delivery), "nobody has given a connection");
+        assert!(!rests(), "there is something to do");
+        assert_eq!(outbox.next().await, Out::Frame(update(1, 1)));
+
+        assert!(rests() && outbox.push(&delivery) && outbox.push(&delivery));
+        assert_eq!(read(&mut theirs, 2 * delivery.frames.len()).await, [&delivery.frames[..]; 2].concat());
+        outbox.beat(Duration::ZERO, Duration::ZERO);
+        assert_eq!(read(&mut theirs, 2).await, PING);
+        assert_eq!(outbox.try_next(), None);
+
+        assert_eq!(outbox.take_connection_back(), "");
+        assert!(!outbox.push(&delivery));
+        assert_eq!(outbox.next().await, Out::Frame(update(1, 1)));
+    }
+
+    #[tokio::test]
+    async fn what_the_kernel_does_not_take_is_left_to_the_session() {
+        let (ours, mut theirs) = connection().await;
+        let outbox = Outbox::new(10_000);
+        let rests = || std::future::poll_fn(|context| outbox.poll_any(context, &ours)).now_or_never().is_none();
+        assert!(rests());
+        let delivery = delivery(1, 1);
+        let mut whole = 0;
+        while outbox.push(&delivery) {
+            whole += 1;
+        }
+        assert!(!rests() && !outbox.push(&delivery), "the session comes first");
+        let rest = outbox.take_connection_back();
+        let waiting = std::iter::from_fn(|| outbox.try_next()).count();
+        // The last one was cut or, when the kernel was full to the byte, waits as a whole.
+        assert_eq!(waiting + usize::from(!rest.is_empty()), 2);
+        let cut = if rest.is_empty() { 0 } else { delivery.frames.len() - rest.len() };
+        let told = [&delivery.frames.repeat(whole)[..], &delivery.frames[..cut]].concat();
+        assert_eq!(read(&mut theirs, told.len()).await, told);
     }
 
     #[test]
@@ -352,7 +487,7 @@ mod tests {
         outbox.fall_behind(Some(cursor(5)));
         assert_eq!(outbox.try_next(), None, "a socket without a welcome reads everything in its welcome");
         outbox.know(cursor(100));
-        outbox.push(&update(1, 150));
+        outbox.push(&delivery(1, 150));
         outbox.fall_behind(Some(cursor(50)));
         outbox.fall_behind(Some(cursor(200)));
         assert_eq!(outbox.try_next(), Some(Out::Resync(cursor(100))));
@@ -363,7 +498,7 @@ mod tests {
     async fn frames_wait_for_the_end_of_a_resync_and_nothing_else_does() {
         let outbox = Outbox::new(10_000);
         outbox.know(cursor(1));
-        outbox.push(&update(1, 5));
+        outbox.push(&delivery(1, 5));
         outbox.leave(Duration::ZERO);
         assert_eq!(outbox.next_urgent().await, Out::Leave(Duration::ZERO));
         assert!(outbox.next_urgent().now_or_never().is_none());
@@ -376,7 +511,7 @@ mod tests {
     #[test]
     fn the_end_of_a_token_is_announced_once_and_then_comes_unless_there_is_a_new_one() {
         let outbox = Outbox::new(10);
-        let wakes = || std::future::poll_fn(|context| outbox.poll_any(context)).now_or_never().is_some();
+        let wakes = || outbox.lock().is_any();
         outbox.expire(u64::MAX / 2);
         assert_eq!(outbox.try_next(), None, "who needs no token keeps it");
         let end = 1_000 + LEEWAY;

@@ -15,8 +15,9 @@ use galley_protocol::close::CloseCode;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::wire::{Closed, Frame, STALLED, Wire, count_frame};
+use super::wire::{Closed, Frame, STALLED, Wire};
 use crate::hub::Outbox;
+use crate::metrics;
 
 /// The most bytes that the connection takes at once.
 const CHUNK: usize = 4 * 1_024;
@@ -51,7 +52,7 @@ impl EventStream {
 
 impl Wire for EventStream {
     async fn put(&mut self, frame: Frame) -> Result<(), Closed> {
-        count_frame(frame.text.len());
+        metrics::count_frames(1, frame.text.len());
         encode(&mut self.gathered, &frame);
         if self.gathered.len() < CHUNK { Ok(()) } else { self.flush().await }
     }

@@ -8,26 +8,23 @@ mod decoder;
 pub mod echo;
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf as _, BufMut as _, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use galley_protocol::close::CloseCode;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
-use tokio_util::io::poll_read_buf;
 
-use super::wire::{Closed, Frame, STALLED, Wire, count_frame};
+use super::wire::{Closed, Frame, STALLED, Wire};
 use crate::http::Line;
 use crate::hub::Outbox;
 use crate::metrics;
+use crate::wire::put_frame;
 use decoder::{Decoder, Message, Violation};
 
 /// How long the closing handshake may take (RFC 6455 section 7.1.1).
@@ -40,7 +37,7 @@ const GATHERED: usize = 16 * 1_024;
 /// The wire of one session.
 #[derive(Debug)]
 pub struct Socket {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     decoder: Decoder,
     /// Frames, or the rest of them, that the kernel has not taken: those gathered, one more, and the pongs of one read.
     unsent: BytesMut,
@@ -68,12 +65,25 @@ impl Socket {
         let stream = parts.io.into_inner().into_stream();
         trust_to_progress(&stream);
         let decoder = Decoder::new(parts.read_buf.into(), max_message);
-        Self { stream, decoder, unsent: BytesMut::new(), full: false, outbox }
+        Self { stream: Arc::new(stream), decoder, unsent: BytesMut::new(), full: false, outbox }
     }
 
     /// Whether the kernel has taken everything.
     pub fn owes_nothing(&self) -> bool {
         self.unsent.is_empty()
+    }
+
+    /// The connection, to which others may write while nothing is owed.
+    pub fn connection(&self) -> &Arc<TcpStream> {
+        &self.stream
+    }
+
+    /// Takes over what another writer could not write: the kernel has no room.
+    pub fn owe(&mut self, rest: Bytes) {
+        if !rest.is_empty() {
+            self.unsent = rest.into();
+            self.full = true;
+        }
     }
 
     /// Ready when the peer has sent something, or is gone.
@@ -151,7 +161,7 @@ impl Socket {
 
     /// Takes what still comes: a connection that is dropped with bytes unread is reset, and the peer may lose our last frame.
     async fn drain(&mut self) -> io::Result<()> {
-        self.stream.shutdown().await?;
+        rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Write)?;
         loop {
             self.decoder = Decoder::new(BytesMut::new(), 0);
             if std::future::poll_fn(|context| self.poll_read(context)).await? == 0 {
@@ -162,27 +172,28 @@ impl Socket {
 
     /// Reads what has come. Holds no memory while nothing has.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        ready!(self.stream.poll_read_ready(context))?;
-        let read = poll_read_buf(Pin::new(&mut self.stream), context, self.decoder.room(READ));
-        self.decoder.tidy();
-        read
+        loop {
+            ready!(self.stream.poll_read_ready(context))?;
+            let read = self.stream.try_read_buf(self.decoder.room(READ));
+            self.decoder.tidy();
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read),
+            }
+        }
     }
 
     async fn put_text(&mut self, text: &[u8]) -> Result<(), Closed> {
         if self.unsent.len() >= GATHERED {
             self.flush().await?;
         }
-        count_frame(text.len());
+        metrics::count_frames(1, text.len());
         self.gather(OpCode::Data(Data::Text), text);
         Ok(())
     }
 
     fn gather(&mut self, opcode: OpCode, payload: &[u8]) {
-        let header = FrameHeader { opcode, ..FrameHeader::default() };
-        let length = payload.len() as u64;
-        self.unsent.reserve(header.len(length) + payload.len());
-        header.format(length, &mut (&mut self.unsent).writer()).expect("writing to memory does not fail");
-        self.unsent.put_slice(payload);
+        put_frame(&mut self.unsent, opcode, payload);
     }
 
     /// Hands to the kernel what it takes; tells whether that was all.

@@ -4,11 +4,10 @@
 //! holds no lock while it waits, and a client that does not read costs only its own outbox.
 
 use std::pin::Pin;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use galley_protocol::close::CloseCode;
 use galley_protocol::frame::{Resume, ServerFrame, Totals, Watch};
-use galley_protocol::{HeroId, ResumeCursor, Timestamp};
+use galley_protocol::{HeroId, ResumeCursor};
 use tokio::time::{Instant, Sleep};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -145,7 +144,7 @@ impl Stream {
         }
         wire.flush().await?;
         if let Some(oldest) = oldest {
-            metrics::PUSH_LAG.record(seconds_since(oldest));
+            metrics::record_push_lag(oldest);
         }
         match next {
             Some(other) => self.obey(other, wire).await,
@@ -201,13 +200,6 @@ impl Stream {
             None => Ok(()),
         }
     }
-}
-
-/// By this machine's clock, which may be a little off the database's: never less than nothing.
-fn seconds_since(commit: Timestamp) -> f64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let commit = Duration::from_millis(u64::try_from(commit.millis()).unwrap_or(0));
-    now.saturating_sub(commit).as_secs_f64()
 }
 
 async fn page(catch_up: &mut Option<Box<CatchUp>>) -> Result<Page, Closed> {

@@ -78,9 +78,3 @@ pub async fn say(wire: &mut impl Wire, frame: Frame) -> Result<(), Closed> {
     wire.put(frame).await?;
     wire.flush().await
 }
-
-/// Counts a frame that goes out.
-pub fn count_frame(bytes: usize) {
-    metrics::FRAMES_OUT_COUNT.increment(1);
-    metrics::BYTES_OUT_COUNT.increment(bytes as u64);
-}

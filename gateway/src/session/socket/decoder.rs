@@ -48,7 +48,9 @@ pub struct Decoder {
 impl Decoder {
     /// Begins with what was read already.
     pub fn new(bytes: BytesMut, max_message: usize) -> Self {
-        Self { bytes, begun: None, max_message }
+        let mut decoder = Self { bytes, begun: None, max_message };
+        decoder.tidy(); // an empty buffer still owns what it could hold: of hyper's, 8 KiB
+        decoder
     }
 
     /// Where to put what is read next: at least `room` bytes.

@@ -19,6 +19,11 @@ pub struct Config {
     #[arg(long, env = "GALLEY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub listen: SocketAddr,
 
+    /// Share the address with other gateways of this machine (`SO_REUSEPORT`): the kernel spreads new connections among them. For more
+    /// sockets than one process may open files
+    #[arg(long, env = "GALLEY_REUSE_PORT", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", value_name = "BOOL")]
+    pub reuse_port: bool,
+
     /// How a caller shows who it is: `none`: not at all, whoever reaches the address may act as any hero; `jwt`: with a token, which
     /// `galley token` makes
     #[arg(long, env = "GALLEY_AUTH", value_enum, default_value_t = Auth::None, value_name = "WAY")]

@@ -89,7 +89,8 @@ impl Gateway {
     /// [`BindError`], of which [`BindError::Config`] cannot be cured by waiting.
     pub fn bind(config: Config, store: Arc<dyn Store>, bus: SharedBus) -> Result<Self, BindError> {
         let (verifier, origins) = (config.verifier()?, config.origins()?);
-        let listener = listen(config.listen).map_err(|error| BindError::Io { address: config.listen, error })?;
+        let listener =
+            listen(config.listen, config.reuse_port).map_err(|error| BindError::Io { address: config.listen, error })?;
         let address = listener.local_addr().map_err(|error| BindError::Io { address: config.listen, error })?;
         metrics::install();
         let hub = Hub::default();
@@ -173,9 +174,10 @@ fn router(state: AppState) -> Router {
     http::layers(routes, &state).with_state(state)
 }
 
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+fn listen(address: SocketAddr, reuse_port: bool) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
+    socket.set_reuseport(reuse_port)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }

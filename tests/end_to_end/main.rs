@@ -50,6 +50,7 @@ mod resyncing;
 mod rfc6455;
 mod roles;
 mod secrets;
+mod sharing_a_port;
 mod slow_socket;
 mod starting;
 mod strange_entries;

@@ -3,31 +3,57 @@
 use futures_util::stream::{self, StreamExt as _};
 use galley_protocol::{Picture, Status};
 use galley_tests::json::{id, list, text};
+use galley_tests::raw_connection::Opcode;
 use galley_tests::socket::MAX_ENDED;
 use galley_tests::wire::understand;
-use galley_tests::{StackBuilder, within};
+use galley_tests::{RawSocket, StackBuilder, within};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 const ORDERS: usize = 1_200;
 /// The most orders and deletions in one `resync`.
 const PAGE: usize = 200;
+/// Of the socket's kernel: so small that soon everything waits in the gateway.
+const RECEIVE_BUFFER: u32 = 4_096;
 
 on_both_deployments![much_that_was_missed_comes_in_pages];
 
-/// With so small a queue every burst is a resync; each goes back far enough to tell of all the orders again.
+/// With so small a queue every burst is a resync of an event stream; each goes back far enough to tell of all the orders again. The
+/// socket reads one frame an order, of three that are sent, until all are placed.
 async fn much_that_was_missed_comes_in_pages(stack: StackBuilder) {
     let stack = stack.set("GALLEY_SEND_QUEUE", "1KiB").delay("0s").start().await;
     let client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
-    let mut socket = client.connect(hero).await;
+    let mut socket = RawSocket::open(client.base(), hero, RECEIVE_BUFFER).await;
     let mut events = client.listen(&format!("/heroes/{hero}/events")).await;
-    let placing = stream::iter(0..ORDERS).map(|_| client.place(hero, meal)).buffer_unordered(100).count();
-    let by_socket = async { hear_all(async || socket.next().await).await };
-    let by_events = async { hear_all(async || events.next().await).await };
-    let (placed, first, second) = within("everything", async { tokio::join!(placing, by_socket, by_events) }).await;
-    assert_eq!(placed, ORDERS);
+    let may_read = Semaphore::new(0);
+    let placing = async {
+        let mut placed = stream::iter(0..ORDERS).map(|_| client.place(hero, meal)).buffer_unordered(100);
+        while placed.next().await.is_some() {
+            may_read.add_permits(1);
+        }
+        may_read.close();
+    };
+    let by_socket = hear_all(async || {
+        if let Ok(read) = may_read.acquire().await {
+            read.forget();
+        }
+        frame_of(&mut socket).await
+    });
+    let by_events = hear_all(async || events.next().await);
+    let ((), first, second) = within("everything", async { tokio::join!(placing, by_socket, by_events) }).await;
     for frames in [first, second] {
         check_pages(&frames);
+    }
+}
+
+/// The next text frame.
+async fn frame_of(socket: &mut RawSocket) -> Value {
+    loop {
+        match socket.frame().await.expect("the socket stays open") {
+            (Opcode::TEXT, text) => return serde_json::from_slice(&text).expect("JSON"),
+            (opcode, _) => panic!("{opcode:?}"),
+        }
     }
 }
 

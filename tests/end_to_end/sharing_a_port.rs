@@ -1,0 +1,40 @@
+//! Several gateways on one address, for more sockets than one process may open files.
+
+use galley_tests::Stack;
+use galley_tests::json::id;
+
+/// So many that each of two gateways gets one at least, but for one chance in 2^39.
+const SOCKETS: usize = 40;
+
+#[tokio::test]
+async fn gateways_that_share_an_address_share_its_sockets() {
+    let mut stack = Stack::distributed()
+        .set("GALLEY_REUSE_PORT", "1")
+        .set("GALLEY_MAX_SOCKETS_PER_HERO", "unlimited")
+        .delay("0s")
+        .start()
+        .await;
+    let address = stack.gateways[0].url.trim_start_matches("http://").to_owned();
+    stack.set("GALLEY_LISTEN", &address);
+    let client = stack.start_gateway().await;
+    assert_eq!(stack.gateways[0].url, stack.gateways[1].url);
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let files = |stack: &Stack| [0, 1].map(|gateway| stack.gateways[gateway].program.open_files());
+    let before = files(&stack);
+    let mut sockets = Vec::new();
+    for _ in 0..SOCKETS {
+        sockets.push(client.connect(hero).await);
+    }
+    let after = files(&stack);
+    assert!((0..2).all(|gateway| after[gateway] > before[gateway]), "one has them all: {before:?}, {after:?}");
+    let order = id(&client.place(hero, meal).await);
+    for socket in &mut sockets {
+        socket.until_status(order, "COMPLETED").await;
+    }
+
+    // The kernel sends nobody to one that is gone.
+    stack.gateways[0].program.stop().await;
+    for _ in 0..SOCKETS {
+        assert_eq!(client.connect(hero).await.welcome["type"], "welcome");
+    }
+}

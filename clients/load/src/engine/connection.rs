@@ -128,6 +128,9 @@ impl Connection {
             socket.set_recv_buffer_size(SLOW_RECEIVE_BUFFER)?;
         }
         if let Some(source) = source {
+            // Else the kernel would choose a port now, one that no connection of this address has, and look for it longer and longer.
+            #[cfg(target_os = "linux")]
+            nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::IpBindAddressNoPort, &true)?;
             socket.bind(&SocketAddr::new(source, 0).into())?;
         }
         match socket.connect(&gateway.into()) {

@@ -12,7 +12,8 @@ use galley_tests::{StackBuilder, stack::Deployment};
 /// Where `./test` installs it; anybody's own is on the search path.
 const INSTALLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/schemathesis/bin/schemathesis");
 /// What it cannot know by the document.
-const SETTINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schemathesis.toml");
+const SETTINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schemathesis/settings.toml");
+const HOOKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schemathesis/hooks.py");
 const SECONDS: &str = "40";
 /// The same requests each time, as far as there is time for them.
 const SEED: &str = "9457";
@@ -28,7 +29,7 @@ async fn every_answer_is_as_the_document_says(stack: StackBuilder) {
     client.place(hero, meal).await;
     let program = if Path::new(INSTALLED).exists() { INSTALLED } else { "schemathesis" };
     let mut schemathesis = command(program);
-    schemathesis.current_dir(stack.folder()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    schemathesis.current_dir(stack.folder()).env("SCHEMATHESIS_HOOKS", HOOKS).stdout(Stdio::piped()).stderr(Stdio::piped());
     schemathesis.args(["--config-file", SETTINGS, "run", &format!("{}/openapi.json", client.base()), "--checks", "all"]);
     schemathesis.args(["--seed", SEED, "--max-time", SECONDS, "--workers", "1", "--generation-database", "none", "--no-color"]);
     schemathesis.args(["--exclude-path-regex", "/events$"]);

@@ -34,7 +34,7 @@ struct Scene {
     /// What the gateway held before the attack, in bytes, and the most that it held since.
     resident: u64,
     most_resident: u64,
-    files: usize,
+    sockets: usize,
 }
 
 impl Scene {
@@ -44,11 +44,11 @@ impl Scene {
         let client = stack.client();
         let (hero, meal) = client.create_hero_and_meal().await;
         let neighbour = client.connect(hero).await;
-        let mut scene = Self { client, hero, meal, neighbour, resident: 0, most_resident: 0, files: 0, stack };
+        let mut scene = Self { client, hero, meal, neighbour, resident: 0, most_resident: 0, sockets: 0, stack };
         // What is made once, at the first order, is nobody's harm.
         scene.neighbour_orders().await;
         scene.resident = scene.program().resident();
-        scene.files = scene.program().open_files();
+        scene.sockets = scene.program().open_sockets();
         scene
     }
 
@@ -118,8 +118,8 @@ impl Scene {
     /// Nothing is left of anybody but the neighbour and a few connections of REST.
     async fn assert_all_gone(&mut self) {
         until("the end of all sockets but one", async || (self.client.metric("galley_sockets").await == 1).then_some(())).await;
-        let few = self.files + 4;
-        until("closed connections", async || (self.program().open_files() <= few).then_some(())).await;
+        let few = self.sockets + 4;
+        until("closed connections", async || (self.program().open_sockets() <= few).then_some(())).await;
         self.neighbour_orders().await;
     }
 }

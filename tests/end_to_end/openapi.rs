@@ -29,7 +29,12 @@ async fn every_answer_is_as_the_document_says(stack: StackBuilder) {
     client.place(hero, meal).await;
     let program = if Path::new(INSTALLED).exists() { INSTALLED } else { "schemathesis" };
     let mut schemathesis = command(program);
-    schemathesis.current_dir(stack.folder()).env("SCHEMATHESIS_HOOKS", HOOKS).stdout(Stdio::piped()).stderr(Stdio::piped());
+    schemathesis
+        .current_dir(stack.folder())
+        .env("SCHEMATHESIS_HOOKS", HOOKS)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     schemathesis.args(["--config-file", SETTINGS, "run", &format!("{}/openapi.json", client.base()), "--checks", "all"]);
     schemathesis.args(["--seed", SEED, "--max-time", SECONDS, "--workers", "1", "--generation-database", "none", "--no-color"]);
     schemathesis.args(["--exclude-path-regex", "/events$"]);

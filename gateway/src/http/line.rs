@@ -246,7 +246,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let client = std::net::TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
         let (stream, _) = listener.accept().await.expect("a connection");
-        let line = Line::new(stream, Progress::default());
+        let mut line = Line::new(stream, Progress::default());
+        assert_eq!(read(&mut line).await, Poll::Pending, "nothing came yet");
         advance(HEAD_TIMEOUT).await;
         (line, client)
     }

@@ -20,6 +20,7 @@ pub use backoff::Backoff;
 pub use connect::{BusConfig, ConnectError, connect};
 #[doc(hidden)]
 pub use connect::{Timing, connect_with};
+pub use rarely::Rarely;
 
 /// The bus did not take it, or is away. Nothing is lost but time: the database is asked instead.
 #[derive(Clone, Debug, Error)]

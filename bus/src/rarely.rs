@@ -1,24 +1,47 @@
 //! Telling a log about something that may happen very often.
 
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
-const EVERY: Duration = Duration::from_secs(10);
+/// Lets one a second pass, and counts the others. Any number of tasks may share one.
+#[derive(Debug)]
+pub struct Rarely {
+    born: Instant,
+    /// The second of this value's life after the one in which one passed last; 0 is never.
+    next: AtomicU64,
+    silent: AtomicU64,
+}
 
-/// Lets one in ten seconds pass.
-#[derive(Debug, Default)]
-pub(crate) struct Rarely {
-    last: Option<Instant>,
-    silent: u64,
+impl Default for Rarely {
+    fn default() -> Self {
+        Self { born: Instant::now(), next: AtomicU64::new(0), silent: AtomicU64::new(0) }
+    }
 }
 
 impl Rarely {
-    /// Now is the time to tell, and how many were not told since the last time; nothing otherwise.
-    pub(crate) fn now(&mut self) -> Option<u64> {
-        if self.last.is_some_and(|last| last.elapsed() < EVERY) {
-            self.silent += 1;
-            return None;
+    /// How many were not told since the last time, when now is the time to tell; nothing otherwise.
+    pub fn now(&self) -> Option<u64> {
+        self.in_second(self.born.elapsed().as_secs())
+    }
+
+    fn in_second(&self, second: u64) -> Option<u64> {
+        let due = |next: u64| (next <= second).then_some(second + 1);
+        if self.next.try_update(Ordering::Relaxed, Ordering::Relaxed, due).is_ok() {
+            return Some(self.silent.swap(0, Ordering::Relaxed));
         }
-        self.last = Some(Instant::now());
-        Some(std::mem::take(&mut self.silent))
+        self.silent.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rarely;
+
+    #[test]
+    fn one_a_second_is_told_and_how_many_there_were_before() {
+        let rarely = Rarely::default();
+        let told = [0, 0, 0, 1, 7, 7].map(|second| rarely.in_second(second));
+        assert_eq!(told, [Some(0), None, None, Some(2), Some(0), None]);
     }
 }

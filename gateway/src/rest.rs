@@ -22,7 +22,7 @@ mod problems;
 mod resource;
 
 use axum::{Extension, Router};
-use galley_protocol::{FieldError, Order, Problem};
+use galley_protocol::{FieldError, Order, Problem, ResumeCursor};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi as Described};
@@ -51,7 +51,7 @@ use health::Probes;
         (name = "operation", description = "For balancers, monitoring and people who keep it running."),
         (name = "problems", description = "What can go wrong."),
     ),
-    components(schemas(Problem, FieldError, Order)),
+    components(schemas(Problem, FieldError, Order, ResumeCursor)),
 )]
 struct Document;
 

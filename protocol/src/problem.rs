@@ -126,6 +126,8 @@ problem_types! {
         "There is no order with this id, or it was deleted, or it belongs to another hero."
     MethodNotAllowed 405 "method-not-allowed" "Method not allowed"
         "The path exists, the method does not. `Allow` lists those that do."
+    RequestTimeout 408 "request-timeout" "Request timeout"
+        "The body did not arrive within 10 seconds. Nothing was changed; the connection is closed."
     HasActiveOrders 409 "has-active-orders" "Has active orders"
         "A hero or meal cannot be deleted while an order on it is PENDING or IN_PROGRESS. Wait for their end or cancel them first."
     AlreadyFinished 409 "already-finished" "Already finished"

@@ -76,13 +76,13 @@ impl Update {
         Self { hero_id, order_id, version, status: None, cursor, frame: frame.encode().into() }
     }
 
-    /// The JSON of the order within the frame; nothing when it was deleted.
+    /// The JSON of the order within the frame; nothing when it was deleted, or the frame holds none.
     #[must_use]
     pub fn order_json(&self) -> Option<&[u8]> {
         // Within a JSON string every quote is escaped, and an order has no field `cursor`: the last such place is the frame's own.
         let order = self.frame.strip_prefix(br#"{"type":"order","order":"#)?;
         let end = order.windows(CURSOR.len()).rposition(|place| place == CURSOR)?;
-        Some(&order[..end])
+        (end > 0).then(|| &order[..end])
     }
 }
 
@@ -186,8 +186,10 @@ mod tests {
             let json = update.order_json().expect("an order");
             assert_eq!(serde_json::from_slice::<Order>(json).expect("JSON"), order);
         }
-        let strange = Update { frame: Bytes::from_static(b"{}"), ..updates().remove(0) };
-        assert_eq!(strange.order_json(), None);
+        for strange in [&b"{}"[..], br#"{"type":"order","order":,"cursor":"r5.7"}"#] {
+            let strange = Update { frame: Bytes::from_static(strange), ..updates().remove(0) };
+            assert_eq!(strange.order_json(), None);
+        }
     }
 
     #[test]

@@ -1,18 +1,28 @@
 //! Clients that mean harm, or die: they cost the gateway bounded memory, leave nothing behind, and leave the others alone.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::time::{Duration, UNIX_EPOCH};
 
+use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
-use galley_tests::json::id;
+use galley_protocol::Timestamp;
+use galley_tests::json::{id, text, version};
 use galley_tests::program::{command, path_of};
-use galley_tests::raw_connection::{Opcode, UPGRADE, frame, head};
-use galley_tests::{Client, Program, RawConnection, Socket, Stack, until};
-use serde_json::json;
+use galley_tests::raw_connection::{Opcode, RawAnswer, UPGRADE, frame, head};
+use galley_tests::{Client, Program, RawConnection, Socket, Stack, until, within};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::interval;
 
 const MIB: u64 = 1_024 * 1_024;
 /// What any of these may cost besides what is said beside it: allocators keep what was freed, and the others are at work.
 const SLACK: u64 = 24 * MIB;
 const FIN: u8 = 0x80;
+
+/// The fewest orders of the neighbour during an attack.
+const LEAST_ORDERS: usize = 10;
+/// How late the neighbour may hear of a change on a busy machine.
+const LATE: Duration = Duration::from_secs(5);
 
 /// A gateway under attack, and somebody who uses it meanwhile.
 struct Scene {
@@ -21,8 +31,10 @@ struct Scene {
     hero: i64,
     meal: i64,
     neighbour: Socket,
+    /// What the gateway held before the attack, in bytes, and the most that it held since.
     resident: u64,
-    files: usize,
+    most_resident: u64,
+    sockets: usize,
 }
 
 impl Scene {
@@ -32,11 +44,11 @@ impl Scene {
         let client = stack.client();
         let (hero, meal) = client.create_hero_and_meal().await;
         let neighbour = client.connect(hero).await;
-        let mut scene = Self { client, hero, meal, neighbour, resident: 0, files: 0, stack };
+        let mut scene = Self { client, hero, meal, neighbour, resident: 0, most_resident: 0, sockets: 0, stack };
         // What is made once, at the first order, is nobody's harm.
-        scene.assert_neighbour_is_served().await;
+        scene.neighbour_orders().await;
         scene.resident = scene.program().resident();
-        scene.files = scene.program().open_files();
+        scene.sockets = scene.program().open_sockets();
         scene
     }
 
@@ -49,19 +61,56 @@ impl Scene {
     }
 
     async fn socket(&self) -> RawConnection {
-        let mut socket = RawConnection::open_narrow(self.url(), 4_096).await;
-        socket.upgrade("", "").await;
-        socket
+        socket(self.url(), "").await
     }
 
-    /// The neighbour sees its order from its beginning to its end.
-    async fn assert_neighbour_is_served(&mut self) {
-        let order = id(&self.neighbour.reply(json!({"type": "place", "meal_id": self.meal})).await["order"]);
-        self.neighbour.until_status(order, "COMPLETED").await;
+    async fn reached(&self, limit: &str) -> u64 {
+        self.client.metric(&format!(r#"galley_limits_reached_total{{limit="{limit}"}}"#)).await
+    }
+
+    /// The neighbour sees its order from its beginning to its end, each state once and in its order; how long after each change it came.
+    async fn neighbour_orders(&mut self) -> Vec<Duration> {
+        let order = id(&self.client.place(self.hero, self.meal).await);
+        let mut lags = Vec::new();
+        for (expected, time) in (1..).zip(["order_time", "started_time", "completed_time"]) {
+            let told = |frame: &Value| frame["type"] == "order" && frame["order"]["id"] == order;
+            let frame = self.neighbour.until("the next state", told).await;
+            assert_eq!(version(&frame["order"]), expected, "in its order: {frame}");
+            let changed: Timestamp = serde_json::from_value(frame["order"][time].clone()).expect("a time");
+            let changed = UNIX_EPOCH + Duration::from_millis(u64::try_from(changed.millis()).expect("after 1970"));
+            // Times are told in milliseconds, cut off: a clock that is behind is none.
+            lags.push(changed.elapsed().unwrap_or_default());
+        }
+        self.most_resident = self.most_resident.max(self.program().resident());
+        lags
+    }
+
+    /// The neighbour orders without a pause while the attack is on; what the attack came to.
+    async fn during<T>(&mut self, what: &str, attack: impl Future<Output = T>) -> T {
+        let over = Cell::new(false);
+        let attack = async {
+            let outcome = attack.await;
+            over.set(true);
+            outcome
+        };
+        let ordering = async {
+            let mut lags = Vec::new();
+            while !over.get() || lags.len() < 3 * LEAST_ORDERS {
+                lags.extend(self.neighbour_orders().await);
+            }
+            lags.sort_unstable();
+            lags
+        };
+        let (outcome, lags) = tokio::join!(attack, ordering);
+        let p99 = lags[lags.len() * 99 / 100];
+        println!("{what}: the neighbour heard of {} changes, p99 {p99:?} after the commit", lags.len());
+        assert!(p99 < LATE, "{what}: the neighbour heard of changes {p99:?} late");
+        outcome
     }
 
     fn assert_grew_at_most(&self, bytes: u64) {
-        let grew = self.program().resident().saturating_sub(self.resident);
+        let most = self.most_resident.max(self.program().resident());
+        let grew = most.saturating_sub(self.resident);
         println!("grew by {} KiB", grew / 1_024);
         assert!(grew <= bytes + SLACK, "the gateway grew by {grew} bytes, more than {bytes} and {SLACK}");
     }
@@ -69,10 +118,27 @@ impl Scene {
     /// Nothing is left of anybody but the neighbour and a few connections of REST.
     async fn assert_all_gone(&mut self) {
         until("the end of all sockets but one", async || (self.client.metric("galley_sockets").await == 1).then_some(())).await;
-        let few = self.files + 4;
-        until("closed connections", async || (self.program().open_files() <= few).then_some(())).await;
-        self.assert_neighbour_is_served().await;
+        let few = self.sockets + 4;
+        until("closed connections", async || (self.program().open_sockets() <= few).then_some(())).await;
+        self.neighbour_orders().await;
     }
+}
+
+/// A socket whose kernel holds little of what it has not read.
+async fn socket(url: &str, query: &str) -> RawConnection {
+    let mut socket = RawConnection::open_narrow(url, 4_096).await;
+    socket.upgrade(query, "").await;
+    socket
+}
+
+/// Sends a byte a second until the gateway hangs up; what it said before.
+async fn dawdle(mut connection: RawConnection) -> Vec<u8> {
+    while connection.try_send(b"x").await {
+        if tokio::time::timeout(Duration::from_secs(1), connection.until_gone()).await.is_ok() {
+            break;
+        }
+    }
+    connection.into_parts().1
 }
 
 /// Clients in every state of a connection, each of which goes away with a reset or just goes.
@@ -106,7 +172,8 @@ async fn thousands_of_clients_that_are_cut_or_vanish_leave_nothing_behind() {
     let mut scene = Scene::begin(&settings.map(|setting| (setting, "1000"))).await;
     let (url, hero) = (scene.url().to_owned(), scene.hero);
     for _ in 0..4 {
-        stream::iter(0..1_000).for_each_concurrent(20, |number| come_and_go(&url, hero, number)).await;
+        let clients = stream::iter(0..1_000).for_each_concurrent(20, |number| come_and_go(&url, hero, number));
+        scene.during("clients that come and go", clients).await;
         scene.assert_all_gone().await;
     }
     let mut all = Vec::new();
@@ -148,24 +215,34 @@ async fn heads_that_dawdle_are_cut_and_hold_little() {
         connection.send(head.as_bytes()).await;
         slow.push(connection);
     }
-    scene.assert_neighbour_is_served().await;
-    scene.assert_grew_at_most(COUNT as u64 * 48 * 1_024);
     // A byte now and then does not buy more time.
-    let mut ends = Vec::new();
-    for mut connection in slow {
-        ends.push(tokio::spawn(async move {
-            while connection.try_send(b"x").await {
-                if tokio::time::timeout(Duration::from_secs(1), connection.until_gone()).await.is_ok() {
-                    return;
-                }
-            }
-        }));
-    }
-    for end in ends {
-        galley_tests::within("the end of a slow head", end).await.expect("no panic");
-    }
+    scene.during("slow heads", async { within("the end of slow heads", join_all(slow.into_iter().map(dawdle))).await }).await;
+    scene.assert_grew_at_most(COUNT as u64 * 48 * 1_024);
     scene.assert_all_gone().await;
-    assert!(scene.client.metric(r#"galley_limits_reached_total{limit="head-time"}"#).await >= COUNT as u64 / 2);
+    assert!(scene.reached("head-time").await >= COUNT as u64 / 2);
+}
+
+#[tokio::test]
+async fn bodies_that_dawdle_are_cut_and_hold_little() {
+    const COUNT: usize = 200;
+    let mut scene = Scene::begin(&[]).await;
+    let mut slow = Vec::new();
+    for _ in 0..COUNT {
+        let mut connection = RawConnection::open(scene.url()).await;
+        let head = "POST /orders HTTP/1.1\r\nHost: galley\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{";
+        connection.send(head.as_bytes()).await;
+        slow.push(connection);
+    }
+    let slow = slow.into_iter().map(dawdle);
+    let said = scene.during("slow bodies", async { within("the end of slow bodies", join_all(slow)).await }).await;
+    for said in said {
+        let answer = RawAnswer::parse(&said).expect("an answer");
+        assert_eq!((answer.status, text(&answer.json(), "type")), (408, "/problems/request-timeout"));
+        assert_eq!(answer.header("connection"), Some("close"), "{answer:?}");
+    }
+    scene.assert_grew_at_most(COUNT as u64 * 48 * 1_024);
+    scene.assert_all_gone().await;
+    assert_eq!(scene.reached("body-time").await, COUNT as u64);
 }
 
 #[tokio::test]
@@ -184,13 +261,17 @@ async fn announcements_and_endless_fragments_hold_little() {
         socket.send(&[head(FIN | Opcode::TEXT.0, true, (1 << 63) - 1), vec![0; 4]].concat()).await;
         assert_eq!(socket.close_code().await, Some(1009));
     }
+    let refused = r#"galley_sockets_closed_total{code="1009"}"#;
+    until("all refusals", async || (scene.client.metric(refused).await == 300).then_some(())).await;
     // A message of nothing, in a hundred thousand parts.
     let mut endless = scene.socket().await;
     endless.send(&frame(Opcode::TEXT.0, b"")).await;
-    for _ in 0..100 {
-        endless.send(&frame(Opcode::CONTINUATION.0, b"").repeat(1_000)).await;
-    }
-    scene.assert_neighbour_is_served().await;
+    let sending = async {
+        for _ in 0..100 {
+            endless.send(&frame(Opcode::CONTINUATION.0, b"").repeat(1_000)).await;
+        }
+    };
+    scene.during("endless fragments", sending).await;
     scene.assert_grew_at_most(300 * 24 * 1_024);
     endless.send(&frame(FIN | Opcode::CONTINUATION.0, br#"{"type":"ping","id":"at last"}"#)).await;
     assert_eq!(endless.frame_of_type("pong").await["id"], "at last");
@@ -218,25 +299,76 @@ async fn a_client_that_only_asks_and_never_listens_is_not_read_on() {
     let pings = frame(FIN | Opcode::PING.0, &[b'x'; 125]).repeat(500);
     let commands = frame(FIN | Opcode::TEXT.0, br#"{"type":"help"}"#).repeat(500);
     let rubbish = frame(FIN | Opcode::TEXT.0, "rubbish ".repeat(1_000).as_bytes()).repeat(8);
-    for (what, bytes) in [("pings", pings), ("commands", commands), ("rubbish", rubbish)] {
-        let floods: Vec<_> = [scene.socket().await, scene.socket().await, scene.socket().await]
-            .into_iter()
-            .map(|socket| tokio::spawn(flood(socket, bytes.clone(), MOST)))
-            .collect();
-        scene.assert_neighbour_is_served().await;
-        for flood in floods {
-            let sent = flood.await.expect("no panic");
+    for (what, bytes) in [("pings", pings), ("commands", commands), ("rubbish", rubbish.clone())] {
+        let sockets = [scene.socket().await, scene.socket().await, scene.socket().await];
+        let floods = join_all(sockets.map(|socket| flood(socket, bytes.clone(), MOST)));
+        for sent in scene.during(what, floods).await {
             println!("{what}: the gateway and the kernel took {sent} bytes of a flood");
             assert!(sent < MOST, "{what}: who does not listen must not be heard for ever");
         }
         scene.assert_grew_at_most(3 * MIB);
     }
+    // Nothing but its deafness stopped it: who reads the answers may go on.
+    let (stream, _) = scene.socket().await.into_parts();
+    let (mut answers, mut questions) = stream.into_split();
+    let listening = tokio::spawn(async move { tokio::io::copy(&mut answers, &mut tokio::io::sink()).await });
+    let asking = async {
+        for _ in 0..MOST / rubbish.len() as u64 {
+            within("a send", questions.write_all(&rubbish)).await.expect("the gateway reads on");
+        }
+    };
+    scene.during("a client that listens", asking).await;
+    drop(questions);
+    assert!(listening.await.expect("no panic").is_ok_and(|heard| heard > MIB));
     scene.assert_all_gone().await;
+}
+
+/// Orders of one hero while `count` sockets of it read a few bytes now and then; how often they fell behind.
+async fn read_slowly(scene: &mut Scene, count: usize) -> u64 {
+    const ORDERS: usize = 1_500;
+    const PACE: Duration = Duration::from_millis(200);
+    let hero = scene.client.create_hero("Slow", &[]).await;
+    let (meal, url) = (scene.meal, scene.url().to_owned());
+    let mut slow = Vec::new();
+    for _ in 0..count {
+        let mut socket = socket(&url, &format!("?hero_id={hero}")).await;
+        slow.push(tokio::spawn(async move {
+            let mut pace = interval(PACE);
+            while socket.sip().await {
+                pace.tick().await;
+            }
+        }));
+    }
+    let placing = async {
+        // Its connections go with it.
+        let client = Client::new(&url);
+        let orders = stream::iter(0..ORDERS).map(|_| client.place_at_last(hero, meal));
+        assert_eq!(orders.buffer_unordered(20).count().await, ORDERS);
+    };
+    scene.during("slow readers", placing).await;
+    slow.iter().for_each(tokio::task::JoinHandle::abort);
+    scene.client.metric("galley_sockets_behind_total").await
+}
+
+#[tokio::test]
+async fn sockets_that_read_slowly_hold_little() {
+    const COUNT: usize = 60;
+    // The queue, a page of a resync, and that page once more on its way into the kernel.
+    const OF_EACH: u64 = 512 * 1_024;
+    let mut scene = Scene::begin(&[]).await;
+    let behind = read_slowly(&mut scene, COUNT).await;
+    assert!(behind >= COUNT as u64, "each fell behind: {behind}");
+    scene.assert_grew_at_most(COUNT as u64 * OF_EACH);
+    scene.assert_all_gone().await;
+    // It is the bound that does it: with a wide one all is held.
+    let mut scene = Scene::begin(&[("GALLEY_SEND_QUEUE", "64MiB")]).await;
+    assert_eq!(read_slowly(&mut scene, 3).await, 0);
 }
 
 #[tokio::test]
 async fn a_client_that_asks_without_a_pause_and_listens_leaves_the_others_alone() {
-    let mut scene = Scene::begin(&[]).await;
+    let mut scene = Scene::begin(&[("GALLEY_COMMAND_RATE", "5/s burst 10")]).await;
+    let client = scene.client.clone();
     let mut busy = Vec::new();
     for _ in 0..3 {
         let mut socket = scene.client.connect_with("").await;
@@ -246,9 +378,9 @@ async fn a_client_that_asks_without_a_pause_and_listens_leaves_the_others_alone(
             }
         }));
     }
-    for _ in 0..10 {
-        scene.assert_neighbour_is_served().await;
-    }
+    let refused = r#"galley_limits_reached_total{limit="commands"}"#;
+    let reaching = until("the rate of commands", async || (client.metric(refused).await > 100).then_some(()));
+    scene.during("clients without a pause", reaching).await;
     busy.iter().for_each(tokio::task::JoinHandle::abort);
     drop(busy);
     scene.assert_all_gone().await;

@@ -179,6 +179,34 @@ async fn a_request_that_is_none_or_has_too_large_a_head_is_answered_with_a_probl
     assert_eq!(reached(&stack.client(), "head").await, 2);
 }
 
+/// What the other tests of this file, and those of `hostile`, see refused is let in where the limit is higher: nothing else was in the way.
+#[tokio::test]
+async fn where_a_limit_is_raised_what_was_refused_gets_through() {
+    const BIG: usize = 20_000;
+    let raised =
+        [("MAX_MESSAGE", "64KiB"), ("MAX_SOCKETS", "1000"), ("MAX_SOCKETS_PER_IP", "1000"), ("MAX_SOCKETS_PER_HERO", "1000")];
+    let raised = raised.into_iter().chain([("COMMAND_RATE", "1000000/s"), ("REST_RATE", "1000000/s")]);
+    let stack = raised.fold(Stack::embedded(), |stack, (name, value)| stack.set(&format!("GALLEY_{name}"), value)).start().await;
+    let client = stack.client();
+    let (hero, _) = client.create_hero_and_meal().await;
+    let mut sockets = Vec::new();
+    for _ in 0..70 {
+        sockets.push(client.connect(hero).await);
+    }
+    let done = ping_at_once(&mut sockets[0], 2_000).await;
+    assert!(done.iter().all(|done| *done), "every command is carried out");
+    for _ in 0..20 {
+        client.get("/meals").await.is(200);
+    }
+    let mut big = RawConnection::open(&stack.gateways[0].url).await;
+    big.upgrade("", "").await;
+    big.send_frame(Opcode::TEXT, format!(r#"{{"type":"ping","id":1{}}}"#, " ".repeat(BIG)).as_bytes()).await;
+    assert_eq!(big.frame_of_type("pong").await["id"], 1);
+    for limit in ["commands", "sockets", "sockets-per-hero", "sockets-per-ip", "rest"] {
+        assert_eq!(reached(&client, limit).await, 0, "{limit}");
+    }
+}
+
 #[tokio::test]
 async fn a_connection_is_kept_between_requests() {
     let stack = Stack::embedded().start().await;

@@ -94,11 +94,14 @@ impl Program {
         kibibytes * 1_024
     }
 
-    /// How many files and connections it has open.
+    /// How many sockets it has open, with the one that it listens on.
     #[must_use]
-    pub fn open_files(&self) -> usize {
+    pub fn open_sockets(&self) -> usize {
         let path = format!("/proc/{}/fd", self.child.id());
-        std::fs::read_dir(&path).unwrap_or_else(|error| panic!("{path}: {error}")).count()
+        let files = std::fs::read_dir(&path).unwrap_or_else(|error| panic!("{path}: {error}")).flatten();
+        // A file that was closed meanwhile leads nowhere, and is none.
+        let targets = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+        targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
     }
 
     /// Sends it a signal.

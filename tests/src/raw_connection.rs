@@ -9,6 +9,8 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::patience::within;
 
+/// How little a slow reader reads at once.
+const SIP: usize = 16;
 const HEAD_END: &[u8] = b"\r\n\r\n";
 /// What a client asks for that wants to speak WebSocket, with the key of the example in RFC 6455 section 1.3.
 pub const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -124,24 +126,21 @@ impl RawConnection {
     /// The next answer over HTTP.
     pub async fn answer(&mut self) -> RawAnswer {
         within("an answer", async {
-            let end = loop {
-                if let Some(at) = self.read.windows(HEAD_END.len()).position(|part| part == HEAD_END) {
-                    break at + HEAD_END.len();
+            loop {
+                if let Some(answer) = RawAnswer::parse(&self.read) {
+                    self.read.drain(..answer.head.len() + answer.body.len());
+                    return answer;
                 }
                 assert!(self.read_some(4_096).await > 0, "the gateway hung up: {:?}", String::from_utf8_lossy(&self.read));
-            };
-            let head = String::from_utf8(self.read.drain(..end).collect()).expect("a head is text");
-            let status = head.get(9..12).and_then(|status| status.parse().ok()).expect("a status");
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length: "))
-                .map_or(0, |length| length.parse().expect("a number"));
-            while self.read.len() < length {
-                assert!(self.read_some(4_096).await > 0, "the gateway hung up in the middle of a body");
             }
-            RawAnswer { status, head, body: self.read.drain(..length).collect() }
         })
         .await
+    }
+
+    /// Reads a few bytes and forgets them; whether there were any.
+    pub async fn sip(&mut self) -> bool {
+        self.read.clear();
+        self.read_some(SIP).await > 0
     }
 
     /// The next frame from the gateway; nothing at the end.
@@ -212,6 +211,18 @@ impl RawConnection {
 }
 
 impl RawAnswer {
+    /// The answer at the start of these bytes, if it is whole.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let end = bytes.windows(HEAD_END.len()).position(|part| part == HEAD_END)? + HEAD_END.len();
+        let head = String::from_utf8(bytes[..end].to_vec()).expect("a head is text");
+        let status = head.get(9..12).and_then(|status| status.parse().ok()).expect("a status");
+        let mut fields = head.lines().filter_map(|line| line.strip_prefix("content-length: "));
+        let length = fields.next().map_or(0, |length| length.parse().expect("a number"));
+        let body = bytes.get(end..end + length)?.to_vec();
+        Some(Self { status, head, body })
+    }
+
     /// The body as JSON.
     #[must_use]
     pub fn json(&self) -> Value {

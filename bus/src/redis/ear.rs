@@ -88,8 +88,8 @@ impl Ear {
 
     fn skip(&mut self, why: &str) -> Option<Heard> {
         metrics::counter!("galley_bus_malformed_total").increment(1);
-        if let Some(silent) = self.malformed.now() {
-            tracing::warn!(why, silent, "a message on a channel is skipped");
+        if let Some(untold) = self.malformed.now() {
+            tracing::warn!(why, untold, "a message on a channel is skipped");
         }
         None
     }

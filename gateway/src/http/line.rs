@@ -12,6 +12,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::body::{Body, Frame, SizeHint};
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
@@ -21,8 +23,8 @@ use crate::limits;
 
 /// How long a request head may take from its first byte, and a new connection until that.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection may be silent after an answer, with up to [`HEAD_TIMEOUT`] more: longer than the pools of common balancers and proxies keep one, which is a
-/// minute, so that it is theirs to close it.
+/// How long a connection may be silent after an answer, with up to [`HEAD_TIMEOUT`] more: longer than the pools of common balancers and
+/// proxies keep one, which is a minute, so that it is theirs to close it.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// A connection.
@@ -80,6 +82,19 @@ impl Line {
         if stage != Stage::Serving && self.awaited != Some(stage) {
             self.awaited = Some(stage);
             self.set_deadline(if stage == Stage::Idle { IDLE_TIMEOUT } else { HEAD_TIMEOUT });
+        }
+    }
+
+    /// Reads what the kernel has, told of or not; whether that was anything, be it the end. A process that did not run for a while hears
+    /// of bytes a thousand connections at a time, and of all deadlines at once: nobody is late whose bytes came in time.
+    fn read_what_is_there(&self, buffer: &mut ReadBuf<'_>) -> io::Result<bool> {
+        match rustix::net::recv(&self.stream, buffer.initialize_unfilled(), RecvFlags::DONTWAIT) {
+            Ok((read, _)) => {
+                buffer.advance(read);
+                Ok(true)
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -159,6 +174,13 @@ impl AsyncRead for Line {
             self.set_deadline(HEAD_TIMEOUT);
             ready!(self.deadline.as_mut().poll(context));
         }
+        if self.read_what_is_there(buffer)? {
+            if stage == Stage::Idle {
+                self.progress.set(Stage::Head);
+                self.awaited = None;
+            }
+            return Poll::Ready(Ok(()));
+        }
         if stage == Stage::Head {
             limits::count("head-time");
         }
@@ -201,5 +223,56 @@ impl AsyncWrite for Line {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Write as _};
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use futures_util::poll;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+    use tokio::time::advance;
+
+    use super::{HEAD_TIMEOUT, Line, Progress};
+
+    const HEAD: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+
+    /// A connection whose deadline is over, and its client.
+    async fn overdue() -> (Line, std::net::TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let client = std::net::TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let mut line = Line::new(stream, Progress::default());
+        assert_eq!(read(&mut line).await, Poll::Pending, "nothing came yet");
+        advance(HEAD_TIMEOUT).await;
+        (line, client)
+    }
+
+    /// What a read gives at once: without a pause in which the runtime could hear of anything.
+    async fn read(line: &mut Line) -> Poll<Result<Vec<u8>, ErrorKind>> {
+        let mut buffer = [0; 64];
+        let read = poll!(pin!(line.read(&mut buffer)));
+        read.map(|read| read.map(|length| buffer[..length].to_vec()).map_err(|error| error.kind()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_that_came_in_time_are_read_although_the_runtime_heard_of_the_deadline_first() {
+        let (mut line, mut client) = overdue().await;
+        client.write_all(HEAD).expect("room in the kernel");
+        while rustix::io::ioctl_fionread(&line.stream).expect("an open stream") < HEAD.len() as u64 {
+            std::thread::yield_now();
+        }
+        assert_eq!(read(&mut line).await, Poll::Ready(Ok(HEAD.to_vec())));
+        assert_eq!(read(&mut line).await, Poll::Pending, "the rest of a head has its own time");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_too_late() {
+        let (mut line, _client) = overdue().await;
+        assert_eq!(read(&mut line).await, Poll::Ready(Err(ErrorKind::TimedOut)));
     }
 }

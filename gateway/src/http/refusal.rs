@@ -34,6 +34,10 @@ impl IntoResponse for Refusal {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"galley\""));
         }
+        if status == StatusCode::REQUEST_TIMEOUT {
+            // What comes of the body after all must not be waited for (RFC 9110 section 15.5.9).
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(millis) = problem.retry_after_ms {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(millis.div_ceil(1_000)));
         }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::http::{MAX_BODY, Refusal};
+use crate::limits;
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -80,14 +81,17 @@ impl<S: Send + Sync, T: FromJson> OptionalFromRequest<S> for Json<T> {
 }
 
 async fn receive<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    let incomplete = |detail: &str| Err(Problem::new(ProblemType::MalformedJson).with_detail(detail));
     match timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            limits::count("body");
             Err(Problem::new(ProblemType::BodyTooLarge).with_detail(format!("the body must have at most {MAX_BODY} bytes")))
         }
-        Ok(Err(_)) => incomplete("the body ended early"),
-        Err(_) => incomplete("the body did not arrive in time"),
+        Ok(Err(_)) => Err(Problem::new(ProblemType::MalformedJson).with_detail("the body ended early")),
+        Err(_) => {
+            limits::count("body-time");
+            Err(Problem::new(ProblemType::RequestTimeout).with_detail("the body did not arrive in time"))
+        }
     }
 }
 
@@ -140,7 +144,7 @@ mod tests {
         let body = Body::from_stream(pending::<Result<Bytes, std::io::Error>>());
         let request = Request::post("/heroes").header("content-type", "application/json").body(body).expect("a request");
         let refusal = <Json<NewHero>>::from_request(request, &()).await.err().expect("a refusal");
-        assert_eq!(refusal.0.kind, ProblemType::MalformedJson);
+        assert_eq!(refusal.0.kind, ProblemType::RequestTimeout);
     }
 
     #[test]

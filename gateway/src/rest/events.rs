@@ -47,7 +47,6 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
 #[into_params(parameter_in = Query)]
 pub struct ResumeParams {
     /// The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`, which comes first.
-    #[param(value_type = Option<String>)]
     cursor: Option<ResumeCursor>,
 }
 
@@ -89,7 +88,7 @@ impl FromPairs for WatchParams {
 #[utoipa::path(
     get, path = "/heroes/{id}/events", tag = "heroes", operation_id = "listen_to_hero",
     params(("id" = HeroId, Path, description = "Whose."), ResumeParams,
-        ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that is known.")),
+        ("Last-Event-ID" = Option<ResumeCursor>, Header, description = "The `id` of the last event that is known.")),
     responses((status = 200, description = "Events, until one side closes.", body = String, content_type = "text/event-stream"), OfListening),
 )]
 pub async fn of_hero(

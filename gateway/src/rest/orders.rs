@@ -60,7 +60,6 @@ pub struct OrdersParams {
     #[param(required = false, minimum = 1, maximum = 100, default = 50)]
     limit: usize,
     /// The `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
     cursor: Option<PageCursor>,
 }
 

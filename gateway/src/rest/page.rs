@@ -23,10 +23,9 @@ pub struct ListParams {
     #[param(required = false, minimum = 1, maximum = 100, default = 50)]
     limit: usize,
     /// The `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
     cursor: Option<PageCursor>,
     /// Only those whose name contains this; case, accents and runs of white space do not matter.
-    #[param(min_length = 1, max_length = 200)]
+    #[param(value_type = Option<HeroName>)]
     q: Option<String>,
 }
 

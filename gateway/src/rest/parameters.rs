@@ -1,9 +1,9 @@
 //! What the annotations cannot say of parameters, for the document.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-/// `*`, or some entity tags.
-const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*"){0,15})$"#;
+/// Some entity tags.
+const TAGS: &str = r#"^(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*"){0,15}$"#;
 /// Visible characters of ASCII, with spaces between them.
 const KEY: &str = "^[!-~]([ -~]*[!-~])?$";
 
@@ -13,15 +13,13 @@ pub fn refine(document: &mut Value) {
     let paths = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
     let operations = paths.filter_map(Value::as_object_mut).flat_map(|path| path.values_mut());
     for parameter in operations.filter_map(|operation| operation.get_mut("parameters")?.as_array_mut()).flatten() {
-        let pattern = match parameter["name"].as_str() {
-            Some("If-Match" | "If-None-Match") => Some(TAGS),
-            Some("Idempotency-Key") => Some(KEY),
-            _ => None,
-        };
-        let schema = &mut parameter["schema"];
-        never_null(schema);
-        if let Some(pattern) = pattern {
-            schema["pattern"] = pattern.into();
+        never_null(&mut parameter["schema"]);
+        match parameter["name"].as_str() {
+            Some("If-Match" | "If-None-Match") => {
+                parameter["schema"] = json!({"oneOf": [{"type": "string", "enum": ["*"]}, {"type": "string", "pattern": TAGS}]});
+            }
+            Some("Idempotency-Key") => parameter["schema"]["pattern"] = KEY.into(),
+            Some(_) | None => {}
         }
     }
 }
@@ -31,11 +29,10 @@ fn never_null(schema: &mut Value) {
         schema["type"] = types.iter().find(|kind| *kind != "null").cloned().unwrap_or_default();
     }
     for several in ["oneOf", "anyOf"] {
-        let Some(choices) = schema.get(several).and_then(Value::as_array) else { continue };
-        if let [null, other] = choices.as_slice()
-            && null["type"] == "null"
-        {
-            *schema = other.clone();
+        let choices = schema.get(several).and_then(Value::as_array).into_iter().flatten();
+        let others: Vec<Value> = choices.filter(|choice| choice["type"] != "null").cloned().collect();
+        if let [only] = others.as_slice() {
+            *schema = only.clone();
         }
     }
 }
@@ -51,14 +48,15 @@ mod tests {
         let parameters = json!([
             {"name": "If-Match", "schema": {"type": ["string", "null"]}},
             {"name": "cursor", "schema": {"oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/PageCursor"}]}},
+            {"name": "Last-Event-ID", "schema": {"oneOf": [{"$ref": "#/components/schemas/ResumeCursor"}, {"type": "null"}]}},
             {"name": "limit", "schema": {"type": "integer", "minimum": 1}},
         ]);
         let mut document = json!({"paths": {"/meals": {"get": {"parameters": parameters}, "post": {}}}});
         refine(&mut document);
         let refined = &document["paths"]["/meals"]["get"]["parameters"];
-        assert_eq!(refined[0]["schema"]["type"], "string");
-        assert!(refined[0]["schema"]["pattern"].is_string());
+        assert_eq!(refined[0]["schema"]["oneOf"][0]["enum"], json!(["*"]));
         assert_eq!(refined[1]["schema"], json!({"$ref": "#/components/schemas/PageCursor"}));
-        assert_eq!(refined[2]["schema"], json!({"type": "integer", "minimum": 1}));
+        assert_eq!(refined[2]["schema"], json!({"$ref": "#/components/schemas/ResumeCursor"}));
+        assert_eq!(refined[3]["schema"], json!({"type": "integer", "minimum": 1}));
     }
 }

@@ -49,23 +49,23 @@ problems! {
     /// Of reading an explanation.
     OfExplaining: NotFound;
     /// Of creating a hero or a meal.
-    OfCreating: MalformedJson BodyTooLarge UnsupportedMediaType ValidationFailed;
+    OfCreating: MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType ValidationFailed;
     /// Of changing a hero.
-    OfChangingHero: HeroNotFound VersionMismatch MalformedJson BodyTooLarge UnsupportedMediaType ValidationFailed;
+    OfChangingHero: HeroNotFound VersionMismatch MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType ValidationFailed;
     /// Of changing a meal.
-    OfChangingMeal: MealNotFound VersionMismatch MalformedJson BodyTooLarge UnsupportedMediaType ValidationFailed;
+    OfChangingMeal: MealNotFound VersionMismatch MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType ValidationFailed;
     /// Of deleting a hero.
     OfRemovingHero: HeroNotFound HasActiveOrders VersionMismatch;
     /// Of deleting a meal.
     OfRemovingMeal: MealNotFound HasActiveOrders VersionMismatch;
     /// Of placing an order.
-    OfPlacing: HeroNotFound MealNotFound IdempotencyKeyReused Overloaded MalformedJson BodyTooLarge UnsupportedMediaType
+    OfPlacing: HeroNotFound MealNotFound IdempotencyKeyReused Overloaded MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType
         ValidationFailed;
     /// Of cancelling an order.
-    OfCancelling: OrderNotFound AlreadyFinished VersionMismatch Overloaded MalformedJson BodyTooLarge UnsupportedMediaType
+    OfCancelling: OrderNotFound AlreadyFinished VersionMismatch Overloaded MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType
         ValidationFailed;
     /// Of cancelling or deleting an order, whichever fits.
-    OfEnding: OrderNotFound VersionMismatch Overloaded MalformedJson BodyTooLarge UnsupportedMediaType ValidationFailed;
+    OfEnding: OrderNotFound VersionMismatch Overloaded MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType ValidationFailed;
 }
 
 /// What can go wrong with a request that needs a token, besides what it says itself.

@@ -395,6 +395,7 @@ export interface components {
          * @example /problems/meal-not-found
          * @example /problems/order-not-found
          * @example /problems/method-not-allowed
+         * @example /problems/request-timeout
          * @example /problems/has-active-orders
          * @example /problems/already-finished
          * @example /problems/not-finished

@@ -604,6 +604,7 @@ export interface components {
          * @example /problems/meal-not-found
          * @example /problems/order-not-found
          * @example /problems/method-not-allowed
+         * @example /problems/request-timeout
          * @example /problems/has-active-orders
          * @example /problems/already-finished
          * @example /problems/not-finished
@@ -640,6 +641,7 @@ export interface components {
          */
         Reason: "hero_request" | "allergy" | "hero_gone" | "meal_gone" | "undeliverable";
         ReasonText: string;
+        ResumeCursor: string;
         /**
          * @description Where an order stands.
          * @enum {string}
@@ -792,11 +794,11 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description The `next_cursor` of the page before. */
-                cursor?: string;
+                cursor?: components["schemas"]["PageCursor"];
                 /** @description At most so many entries. */
                 limit?: number;
                 /** @description Only those whose name contains this; case, accents and runs of white space do not matter. */
-                q?: string;
+                q?: components["schemas"]["HeroName"];
             };
             header?: never;
             path?: never;
@@ -923,6 +925,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request-timeout`: The body did not arrive within 10 seconds. Nothing was changed; the connection is closed. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `body-too-large`: The body is larger than this service takes. */
             413: {
                 headers: {
@@ -988,7 +999,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Versions that the caller has: `"3"`. */
-                "If-None-Match"?: string;
+                "If-None-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1083,7 +1094,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: string;
+                "If-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1139,6 +1150,15 @@ export interface operations {
             };
             /** @description `hero-not-found`: There is no hero with this id, or it was deleted. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout`: The body did not arrive within 10 seconds. Nothing was changed; the connection is closed. */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1220,7 +1240,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: string;
+                "If-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1320,7 +1340,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: string;
+                "If-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1383,6 +1403,15 @@ export interface operations {
             };
             /** @description `hero-not-found`: There is no hero with this id, or it was deleted. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout`: The body did not arrive within 10 seconds. Nothing was changed; the connection is closed. */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1463,11 +1492,11 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`, which comes first. */
-                cursor?: string;
+                cursor?: components["schemas"]["ResumeCursor"];
             };
             header?: {
                 /** @description The `id` of the last event that is known. */
-                "Last-Event-ID"?: string;
+                "Last-Event-ID"?: components["schemas"]["ResumeCursor"];
             };
             path: {
                 /** @description Whose. */
@@ -1560,7 +1589,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description The `next_cursor` of the page before. */
-                cursor?: string;
+                cursor?: components["schemas"]["PageCursor"];
                 /** @description At most so many entries. */
                 limit?: number;
                 /** @description Only of this meal. */
@@ -1652,11 +1681,11 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description The `next_cursor` of the page before. */
-                cursor?: string;
+                cursor?: components["schemas"]["PageCursor"];
                 /** @description At most so many entries. */
                 limit?: number;
                 /** @description Only those whose name contains this; case, accents and runs of white space do not matter. */
-                q?: string;
+                q?: components["schemas"]["HeroName"];
             };
             header?: never;
             path?: never;
@@ -1786,6 +1815,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request-timeout`: The body did not arrive within 10 seconds. Nothing was changed; the connection is closed. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `body-too-large`: The body is larger than this service takes. */
             413: {
                 headers: {
@@ -1851,7 +1889,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Versions that the caller has: `"3"`. */
-                "If-None-Match"?: string;
+                "If-None-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1946,7 +1984,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: string;
+                "If-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -2005,6 +2043,15 @@ export interface operations {
             };
             /** @description `meal-not-found`: There is no meal with this id, or it was taken off the menu. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout`: The body did not arrive within 10 seconds. Nothing was changed; the connection is closed. */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2086,7 +2133,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: string;
+                "If-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -2186,7 +2233,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: string;
+                "If-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -2247,6 +2294,15 @@ export interface operations {
             };
             /** @description `meal-not-found`: There is no meal with this id, or it was taken off the menu. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout`: The body did not arrive within 10 seconds. Nothing was changed; the connection is closed. */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2347,7 +2403,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description The `next_cursor` of the page before. */
-                cursor?: string;
+                cursor?: components["schemas"]["PageCursor"];
                 /** @description Only this hero's. */
                 hero_id?: components["schemas"]["HeroId"];
                 /** @description At most so many entries. */
@@ -2491,6 +2547,15 @@ export interface operations {
              *     `meal-not-found`: There is no meal with this id, or it was taken off the menu.
              */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout`: The body did not arrive within 10 seconds. Nothing was changed; the connection is closed. */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2657,7 +2722,7 @@ export interface operations {
             };
             header?: {
                 /** @description Only when it has this version: `"2"`. */
-                "If-Match"?: string;
+                "If-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -2716,6 +2781,15 @@ export interface operations {
             };
             /** @description `order-not-found`: There is no order with this id, or it was deleted, or it belongs to another hero. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout`: The body did not arrive within 10 seconds. Nothing was changed; the connection is closed. */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2801,7 +2875,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"2"`. */
-                "If-Match"?: string;
+                "If-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -2853,6 +2927,15 @@ export interface operations {
             };
             /** @description `order-not-found`: There is no order with this id, or it was deleted, or it belongs to another hero. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout`: The body did not arrive within 10 seconds. Nothing was changed; the connection is closed. */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };

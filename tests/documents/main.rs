@@ -1,0 +1,52 @@
+//! What the documents name is there: dependencies, tests, files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+mod dependencies;
+mod named_tests;
+
+/// The folder of the project.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package is in a folder of the project")
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every file of this name, without those that are fetched or built.
+fn files_named(name: &str) -> Vec<PathBuf> {
+    fn look(folder: &Path, name: &str, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("a folder that can be read") {
+            let path = entry.expect("an entry").path();
+            let own = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            // The first two are fetched and built; what begins with a dot is a program's own.
+            if own == "node_modules" || own == "target" || own.starts_with('.') {
+                continue;
+            }
+            if path.is_dir() {
+                look(&path, name, found);
+            } else if own == name {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    look(root(), name, &mut found);
+    found
+}
+
+/// The words in backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// The cells of the rows of all tables, without the heads and the lines below these.
+fn rows(markdown: &str) -> Vec<Vec<&str>> {
+    let lines: Vec<&str> = markdown.lines().collect();
+    let is_head = |at: usize| lines.get(at + 1).is_some_and(|next| next.starts_with("|--"));
+    let in_table = |at: &usize| lines[*at].starts_with('|') && !lines[*at].starts_with("|--") && !is_head(*at);
+    (0..lines.len()).filter(in_table).map(|at| lines[at].trim_matches('|').split('|').map(str::trim).collect()).collect()
+}

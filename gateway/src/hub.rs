@@ -50,6 +50,12 @@ pub struct Place {
 }
 
 impl Place {
+    /// Whose socket it is; nobody's when it is staff's.
+    #[must_use]
+    pub fn hero_id(&self) -> Option<HeroId> {
+        self.hero_id
+    }
+
     /// What the socket is to be told.
     #[must_use]
     pub fn outbox(&self) -> &Arc<Outbox> {

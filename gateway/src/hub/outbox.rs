@@ -61,23 +61,32 @@ const NEVER: u64 = u64::MAX;
 
 #[derive(Debug, Default)]
 struct Waiting {
-    updates: VecDeque<Update>,
-    bytes: usize,
+    /// What a socket is to be told that does not keep up, or is to leave; nothing on any other.
+    pending: Option<Box<Pending>>,
     /// What the welcome told; nothing on a staff socket, which gets no updates here.
     known: Option<ResumeCursor>,
-    behind: Option<ResumeCursor>,
     ping: bool,
     /// When the session took the ping that was not answered yet.
     asked: Option<Instant>,
-    leave: Option<Duration>,
     abandon: bool,
     token: Token,
     /// The session, while it waits.
     session: Option<Waker>,
     /// The connection of a session that rests and owes it nothing.
     connection: Option<Arc<TcpStream>>,
+}
+
+/// What waits for the session. Boxed, so that a socket that keeps up has no memory for it, nor that of a burst after it.
+#[derive(Debug, Default)]
+struct Pending {
     /// The rest of what was written past the session when the kernel had no room for all of it; goes out before anything else.
     rest: Bytes,
+    leave: Option<Duration>,
+    /// Since when updates are missing.
+    behind: Option<ResumeCursor>,
+    updates: VecDeque<Update>,
+    /// Of these updates.
+    bytes: usize,
 }
 
 /// What is to be said of the end of the peer's token.
@@ -112,13 +121,13 @@ impl Outbox {
     /// the session. At the bound all that waits is dropped for a later resync. Says whether they went out at once.
     pub fn push(&self, delivery: &Delivery) -> bool {
         let mut waiting = self.lock();
-        if waiting.behind.is_some() {
+        if waiting.pending.as_ref().is_some_and(|pending| pending.behind.is_some()) {
             return false;
         }
         match waiting.write(&delivery.frames) {
             Written::All => return true,
             Written::Part => {}
-            Written::Nothing => waiting.add(&delivery.updates, self.bound),
+            Written::Nothing => waiting.pending().add(&delivery.updates, self.bound),
         }
         wake(waiting);
         false
@@ -134,19 +143,16 @@ impl Outbox {
         let mut waiting = self.lock();
         let Some(known) = waiting.known else { return };
         let since = since.filter(|since| since.time > known.time).unwrap_or(known);
-        waiting.behind = match waiting.behind {
-            Some(before) if before.time <= since.time => Some(before),
-            Some(_) | None => Some(since),
-        };
-        waiting.updates = VecDeque::new();
-        waiting.bytes = 0;
+        let pending = waiting.pending();
+        let since = pending.behind.filter(|before| before.time <= since.time).unwrap_or(since);
+        pending.fall_behind(since);
         wake(waiting);
     }
 
     /// The gateway leaves: the close shall come after this time.
     pub fn leave(&self, after: Duration) {
         let mut waiting = self.lock();
-        waiting.leave = Some(after);
+        waiting.pending().leave = Some(after);
         wake(waiting);
     }
 
@@ -234,7 +240,7 @@ impl Outbox {
     pub fn take_connection_back(&self) -> Bytes {
         let mut waiting = self.lock();
         waiting.connection = None;
-        std::mem::take(&mut waiting.rest)
+        waiting.take(|pending| Some(std::mem::take(&mut pending.rest))).unwrap_or_default()
     }
 
     /// Takes what is to be done next, if anything.
@@ -290,26 +296,22 @@ impl Waiting {
         match connection.try_write(frames) {
             Ok(written) if written == frames.len() => Written::All,
             Ok(written) if written > 0 => {
-                self.rest = frames.slice(written..);
+                self.pending().rest = frames.slice(written..);
                 Written::Part
             }
             Ok(_) | Err(_) => Written::Nothing,
         }
     }
 
-    fn add(&mut self, updates: &[Update], bound: usize) {
-        for update in updates {
-            if self.bytes + update.frame.len() > bound {
-                // An update that waits unsent and the one that comes now are both missing: the older one's moment counts.
-                self.behind = Some(self.updates.front().unwrap_or(update).cursor);
-                self.updates = VecDeque::new();
-                self.bytes = 0;
-                ::metrics::counter!(metrics::SOCKETS_BEHIND).increment(1);
-                return;
-            }
-            self.bytes += update.frame.len();
-            self.updates.push_back(update.clone());
-        }
+    fn pending(&mut self) -> &mut Pending {
+        self.pending.get_or_insert_default()
+    }
+
+    /// Takes something of what is pending, and gives the memory back when that was all.
+    fn take<T>(&mut self, take: impl FnOnce(&mut Pending) -> Option<T>) -> Option<T> {
+        let taken = take(self.pending.as_mut()?);
+        self.pending.take_if(|pending| !pending.is_any());
+        taken
     }
 
     fn next(&mut self) -> Option<Out> {
@@ -317,27 +319,19 @@ impl Waiting {
             return Some(urgent);
         }
         // Cleared before the database is read: what is pushed from now on waits behind the resync.
-        if let Some(since) = self.behind.take() {
+        if let Some(since) = self.take(|pending| pending.behind.take()) {
             return Some(Out::Resync(since));
         }
-        let update = self.updates.pop_front()?;
-        self.bytes -= update.frame.len();
-        if self.updates.is_empty() {
-            // A burst's memory is not kept for the idle time after it.
-            self.updates = VecDeque::new();
-        }
-        Some(Out::Frame(update))
+        self.take(|pending| {
+            let update = pending.updates.pop_front()?;
+            pending.bytes -= update.frame.len();
+            Some(Out::Frame(update))
+        })
     }
 
     fn is_any(&self) -> bool {
         let of_token = matches!(self.token, Token::Expiring | Token::Expired);
-        self.abandon
-            || of_token
-            || !self.rest.is_empty()
-            || self.leave.is_some()
-            || self.ping
-            || self.behind.is_some()
-            || !self.updates.is_empty()
+        self.abandon || of_token || self.ping || self.pending.is_some()
     }
 
     fn urgent(&mut self) -> Option<Out> {
@@ -347,7 +341,7 @@ impl Waiting {
         if self.token == Token::Expired {
             return Some(Out::Expired);
         }
-        if let Some(after) = self.leave.take() {
+        if let Some(after) = self.take(|pending| pending.leave.take()) {
             return Some(Out::Leave(after));
         }
         if self.token == Token::Expiring {
@@ -358,6 +352,31 @@ impl Waiting {
             self.asked = Some(Instant::now());
             Out::Ping
         })
+    }
+}
+
+impl Pending {
+    fn is_any(&self) -> bool {
+        !self.rest.is_empty() || self.leave.is_some() || self.behind.is_some() || !self.updates.is_empty()
+    }
+
+    fn add(&mut self, updates: &[Update], bound: usize) {
+        for update in updates {
+            if self.bytes + update.frame.len() > bound {
+                // An update that waits unsent and the one that comes now are both missing: the older one's moment counts.
+                self.fall_behind(self.updates.front().unwrap_or(update).cursor);
+                ::metrics::counter!(metrics::SOCKETS_BEHIND).increment(1);
+                return;
+            }
+            self.bytes += update.frame.len();
+            self.updates.push_back(update.clone());
+        }
+    }
+
+    fn fall_behind(&mut self, since: ResumeCursor) {
+        self.behind = Some(since);
+        self.updates = VecDeque::new();
+        self.bytes = 0;
     }
 }
 

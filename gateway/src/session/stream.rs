@@ -29,7 +29,6 @@ const MAX_GATHERED: usize = 64;
 pub struct Stream {
     state: AppState,
     place: Place,
-    hero_id: Option<HeroId>,
     catch_up: Option<Box<CatchUp>>,
     watcher: Option<Box<Watcher>>,
     leaving: Option<Pin<Box<Sleep>>>,
@@ -66,8 +65,7 @@ impl Stream {
                 place.outbox().fall_behind(snapshot.rest);
             }
         }
-        let hero_id = role.hero_id();
-        let stream = Self { state, place, hero_id, catch_up: None, watcher: None, leaving: None, _seat: seat, _token: token };
+        let stream = Self { state, place, catch_up: None, watcher: None, leaving: None, _seat: seat, _token: token };
         (stream, welcome(&role))
     }
 
@@ -88,7 +86,7 @@ impl Stream {
 
     /// Whose stream this is; nobody's when it is staff's.
     pub fn hero_id(&self) -> Option<HeroId> {
-        self.hero_id
+        self.place.hero_id()
     }
 
     /// The client's token is good until then.
@@ -178,7 +176,7 @@ impl Stream {
 
     fn resync(&mut self, since: ResumeCursor) {
         let desk = self.state.desk.clone();
-        self.catch_up = self.hero_id.map(|hero_id| Box::new(CatchUp::begin(desk, hero_id, since)));
+        self.catch_up = self.hero_id().map(|hero_id| Box::new(CatchUp::begin(desk, hero_id, since)));
     }
 
     async fn page(&mut self, Page { frame, done }: Page, wire: &mut impl Wire) -> Result<(), Closed> {

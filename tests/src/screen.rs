@@ -14,8 +14,9 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
-use crate::patience::within;
+use crate::patience::PATIENCE;
 use crate::program::{command, path_of};
 
 /// A program of this workspace on a terminal.
@@ -58,7 +59,7 @@ impl Screen {
     /// Waits until the screen is as it should be, and answers how it is then.
     pub async fn until(&mut self, what: &str, satisfied: impl Fn(&vt100::Screen) -> bool) -> vt100::Screen {
         let seen = self.picture.clone();
-        let found = tokio::time::timeout(crate::patience::PATIENCE, self.picture.wait_for(|screen| satisfied(screen))).await;
+        let found = timeout(PATIENCE, self.picture.wait_for(|screen| satisfied(screen))).await;
         match found {
             Ok(Ok(screen)) => screen.clone(),
             _ => panic!("{what}: never on the screen:\n{}", seen.borrow().contents()),
@@ -100,7 +101,10 @@ impl Screen {
 
     /// Waits for the end of the program.
     pub async fn exit(&mut self) -> ExitStatus {
-        within("the end of a program on a screen", self.child.wait()).await.expect("a child can be waited for")
+        match timeout(PATIENCE, self.child.wait()).await {
+            Ok(status) => status.expect("a child can be waited for"),
+            Err(_) => panic!("the program does not end:\n{}", self.picture.borrow().contents()),
+        }
     }
 }
 

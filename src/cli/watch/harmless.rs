@@ -4,11 +4,11 @@
 //! line around, letters under a hundred accents. What is shown of them stays within its place on its line.
 
 /// Stands for what is not shown.
-const HIDDEN: char = '\u{fffd}';
+const HIDDEN: char = '·';
 /// The most marks that a letter may carry; more are left out.
 const MAX_MARKS: usize = 3;
 
-/// The text on one line: white space is one blank, what controls or cannot be seen is `�`, piles of marks are cut. What only joins or
+/// The text on one line: white space is one blank, what controls or cannot be seen is `·`, piles of marks are cut. What only joins or
 /// varies its neighbours is left out, for terminals disagree about its width.
 pub fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -51,11 +51,11 @@ mod tests {
     fn what_a_terminal_would_obey_is_shown_as_a_mark() {
         for (text, shown) in [
             ("Zoé", "Zoé"),
-            ("\u{1b}[2J\u{1b}]0;owned\u{7}", "\u{fffd}[2J\u{fffd}]0;owned\u{fffd}"),
-            ("\u{9b}31m", "\u{fffd}31m"),
+            ("\u{1b}[2J\u{1b}]0;owned\u{7}", "·[2J·]0;owned·"),
+            ("\u{9b}31m", "·31m"),
             ("a\r\n\tb", "a b"),
-            ("\u{202e}live\u{2066}", "\u{fffd}live\u{fffd}"),
-            ("in\u{200b}visible\u{ad}", "in\u{fffd}visible\u{fffd}"),
+            ("\u{202e}live\u{2066}", "·live·"),
+            ("in\u{200b}visible\u{ad}", "in·visible·"),
             ("\u{2764}\u{fe0f} \u{1f469}\u{200d}\u{1f680}", "\u{2764} \u{1f469}\u{1f680}"),
             ("火鍋 🍲 ليلى", "火鍋 🍲 ليلى"),
             ("", ""),

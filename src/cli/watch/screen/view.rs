@@ -336,7 +336,7 @@ mod tests {
         let mut model = busy();
         let why = "the connection to http://a:1 is lost\u{1b}[2J".to_owned();
         model.hear(News::Waiting { why, pause: Duration::from_millis(4_200) }, at(0));
-        assert_eq!(lines(&mut model, 80, 12)[0], "○ retry in 4.2 s  the connection to http://a:1 is lost\u{fffd}[2J");
+        assert_eq!(lines(&mut model, 80, 12)[0], "○ retry in 4.2 s  the connection to http://a:1 is lost·[2J");
         assert!(lines(&mut model, 20, 3)[0].starts_with("○ retry in 4.2 s"));
         model.helping = true;
         assert!(lines(&mut model, 80, 12)[0].starts_with("○ retry"), "help hides it not");

@@ -58,7 +58,9 @@ async fn orders_are_watched_filtered_held_and_cancelled(stack: StackBuilder) {
     screen.shows("paused, 0 wait").await;
     let later = id(&client.place(nova, soup).await);
     screen.shows("◐ in progress 2").await;
-    let held = screen.until("what waits", |screen| screen.contents().contains("paused, ") && !screen.contents().contains("paused, 0")).await;
+    let held = screen
+        .until("what waits", |screen| screen.contents().contains("paused, ") && !screen.contents().contains("paused, 0"))
+        .await;
     assert!(!row(later, "")(&held), "{}", held.contents());
     screen.press(" ");
     screen.until("what waited", row(later, "Nova Soup ◐ in progress")).await;
@@ -73,7 +75,9 @@ async fn orders_are_watched_filtered_held_and_cancelled(stack: StackBuilder) {
     screen.press("c");
     screen.shows(&format!("order {earlier} has ended")).await;
     screen.resize(40, 10);
-    screen.until("a small screen", |screen| screen.contents().lines().nth(5).is_some_and(|line| line.contains("in progress"))).await;
+    screen
+        .until("a small screen", |screen| screen.contents().lines().nth(5).is_some_and(|line| line.contains("in progress")))
+        .await;
     screen.press("q");
     assert!(screen.exit().await.success());
 }
@@ -117,7 +121,8 @@ async fn a_lost_connection_is_told_with_its_reason_and_a_countdown() {
     let mut screen = watch(&client, &[], &[("NO_COLOR", "1")]);
     let live = screen.until("a connection", |screen| screen.contents().contains("● live")).await;
     let cells = (0..SIZE.1).flat_map(|row| (0..SIZE.0).map(move |column| (row, column)));
-    let coloured = cells.filter_map(|(row, column)| live.cell(row, column)).filter(|cell| cell.fgcolor() != vt100::Color::Default);
+    let coloured =
+        cells.filter_map(|(row, column)| live.cell(row, column)).filter(|cell| cell.fgcolor() != vt100::Color::Default);
     assert_eq!(coloured.count(), 0, "NO_COLOR");
     proxy.cut();
     screen.shows("○ retry in").await;

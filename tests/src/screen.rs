@@ -101,10 +101,9 @@ impl Screen {
 
     /// Waits for the end of the program.
     pub async fn exit(&mut self) -> ExitStatus {
-        match timeout(PATIENCE, self.child.wait()).await {
-            Ok(status) => status.expect("a child can be waited for"),
-            Err(_) => panic!("the program does not end:\n{}", self.picture.borrow().contents()),
-        }
+        let ended = timeout(PATIENCE, self.child.wait()).await;
+        let ended = ended.unwrap_or_else(|_| panic!("the program does not end:\n{}", self.picture.borrow().contents()));
+        ended.expect("a child can be waited for")
     }
 }
 

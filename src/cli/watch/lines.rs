@@ -61,10 +61,19 @@ mod tests {
             (r#"{"type":"welcome","resume":"fresh","orders":[],"help":""}"#.to_owned(), String::new()),
             (format!(r#"{{"type":"order","order":{ORDER},"cursor":"r2.1"}}"#), LINE.to_owned()),
             (r#"{"type":"deleted","order_id":8,"version":4,"cursor":"r3.1"}"#.to_owned(), GONE.to_owned()),
-            (format!(r#"{{"type":"feed","orders":[{ORDER}],"totals":{{"PENDING":1,"IN_PROGRESS":2,"COMPLETED":3,"CANCELLED":4}}}}"#), LINE.to_owned()),
+            (
+                format!(
+                    r#"{{"type":"feed","orders":[{ORDER}],"totals":{{"PENDING":1,"IN_PROGRESS":2,"COMPLETED":3,"CANCELLED":4}}}}"#
+                ),
+                LINE.to_owned(),
+            ),
             (format!(r#"{{"type":"resync","orders":[{ORDER}],{gone},"cursor":"r4.1"}}"#), format!("{LINE}{GONE}")),
             (r#"{"type":"reconnect","after_ms":1234}"#.to_owned(), String::new()),
-            (r#"{"type":"reply","watching":true,"totals":{"PENDING":1,"IN_PROGRESS":2,"COMPLETED":3,"CANCELLED":4}}"#.to_owned(), String::new()),
+            (
+                r#"{"type":"reply","watching":true,"totals":{"PENDING":1,"IN_PROGRESS":2,"COMPLETED":3,"CANCELLED":4}}"#
+                    .to_owned(),
+                String::new(),
+            ),
             (r#"{"type":"a frame of tomorrow","x":[]}"#.to_owned(), String::new()),
         ] {
             let read = serde_json::from_str(&frame).expect("a frame");

@@ -44,8 +44,12 @@ pub async fn run(remote: &Remote, hero: Option<HeroId>, mut news: Receiver<News>
     let mut errands = Errands::new(remote.clone(), hero);
     let palette = Palette::of_environment();
     let listen = |kind| signal(kind).map_err(|error| Failure::failed(format_args!("cannot listen to signals: {error}")));
-    let mut ends =
-        [listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?, listen(SignalKind::quit())?];
+    let mut ends = [
+        listen(SignalKind::terminate())?,
+        listen(SignalKind::interrupt())?,
+        listen(SignalKind::hangup())?,
+        listen(SignalKind::quit())?,
+    ];
     let mut terminal = Terminal::take()?;
     let mut keys = EventStream::new();
     let mut beats = interval(BEAT);

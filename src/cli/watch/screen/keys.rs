@@ -47,7 +47,9 @@ fn type_in(model: &mut Model, key: KeyCode) -> Option<Wish> {
         KeyCode::Char(character) => model.type_(Some(character)),
         KeyCode::Backspace => model.type_(None),
         KeyCode::Enter => match model.typing.take() {
-            Some((Typing::Reason(id), text)) => return Some(Wish::Cancel(id, Some(text.trim().to_owned()).filter(|text| !text.is_empty()))),
+            Some((Typing::Reason(id), text)) => {
+                return Some(Wish::Cancel(id, Some(text.trim().to_owned()).filter(|text| !text.is_empty())));
+            }
             Some((Typing::Filter, _)) | None => {}
         },
         KeyCode::Esc => {
@@ -88,7 +90,7 @@ mod tests {
 
     use super::{Wish, press};
     use crate::cli::watch::screen::model::Model;
-    use crate::cli::watch::screen::staging::{at, feed, model, order};
+    use crate::cli::watch::screen::staging::{at, feed, model, order, orders};
 
     fn type_text(model: &mut Model, text: &str) -> Option<Wish> {
         let keys = text.chars().map(|character| match character {
@@ -103,13 +105,14 @@ mod tests {
 
     fn busy() -> Model {
         let mut model = model();
-        model.hear(feed((1..=9).map(|id| order(id, "PENDING", 1)).collect()), at(0));
+        model.hear(feed(&orders(1..=9, "PENDING", 1)), at(0));
         model
     }
 
     #[test]
     fn an_order_is_cancelled_for_a_reason_that_is_typed() {
-        for (typed, reason) in [("↓↓c changed my mind? q \n", Some("changed my mind? q")), ("↓↓c\n", None), ("↓↓c  \n", None)] {
+        for (typed, reason) in [("↓↓c changed my mind? q \n", Some("changed my mind? q")), ("↓↓c\n", None), ("↓↓c  \n", None)]
+        {
             let mut model = busy();
             let id = order(8, "PENDING", 1).id;
             assert_eq!(type_text(&mut model, typed), Some(Wish::Cancel(id, reason.map(str::to_owned))));

@@ -6,6 +6,8 @@ use galley_protocol::Timestamp;
 
 /// How far the figures reach back, in seconds.
 pub const SECONDS: usize = 60;
+/// The same in milliseconds.
+const WINDOW: i64 = 60_000;
 /// The most latencies of a kind; at the bound the oldest go, and the window is shorter than [`SECONDS`].
 const MAX_SAMPLES: usize = 4_096;
 
@@ -69,7 +71,6 @@ impl Latencies {
 
     /// The median and the 99th percentile in milliseconds; nothing when nothing was heard.
     pub fn quantiles(&mut self, now: Timestamp) -> Option<(u64, u64)> {
-        const WINDOW: i64 = 1_000 * SECONDS as i64;
         while self.0.front().is_some_and(|(heard, _)| now.millis() - heard.millis() > WINDOW) {
             self.0.pop_front();
         }

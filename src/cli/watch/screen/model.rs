@@ -288,7 +288,8 @@ impl Model {
     pub fn nameless(&self, rows: usize) -> Option<Nameless> {
         let shown = self.rows();
         let first = first_row(self.position(&shown), rows, shown.len());
-        let whose = shown.iter().skip(first).take(rows).flat_map(|order| [Nameless::Hero(order.hero_id), Nameless::Meal(order.meal_id)]);
+        let whose =
+            shown.iter().skip(first).take(rows).flat_map(|order| [Nameless::Hero(order.hero_id), Nameless::Meal(order.meal_id)]);
         { whose }.find(|whose| self.names.is_missing(*whose))
     }
 }
@@ -309,7 +310,7 @@ mod tests {
 
     use super::{Link, MAX_ORDERS, Model, Typing};
     use crate::cli::watch::link::News;
-    use crate::cli::watch::screen::staging::{at, feed, frame, model, order, welcome};
+    use crate::cli::watch::screen::staging::{at, feed, frame, model, order, orders, welcome};
 
     fn ids(model: &Model) -> Vec<i64> {
         model.rows().iter().map(|order| order.id.get()).collect()
@@ -318,8 +319,8 @@ mod tests {
     #[test]
     fn the_newest_order_comes_first_and_the_newest_state_counts() {
         let mut model = model();
-        model.hear(feed(vec![order(1, "PENDING", 1), order(2, "IN_PROGRESS", 2)]), at(0));
-        model.hear(feed(vec![order(2, "PENDING", 1), order(1, "COMPLETED", 3)]), at(0));
+        model.hear(feed(&[order(1, "PENDING", 1), order(2, "IN_PROGRESS", 2)]), at(0));
+        model.hear(feed(&[order(2, "PENDING", 1), order(1, "COMPLETED", 3)]), at(0));
         assert_eq!(ids(&model), [2, 1]);
         assert_eq!(model.rows()[0].version.0, 2);
         assert_eq!(model.totals(), Totals { pending: 7, ..Totals::default() }, "as the gateway says");
@@ -331,15 +332,15 @@ mod tests {
     fn memory_is_bounded_and_the_oldest_ended_orders_go() {
         let mut model = model();
         let many = i64::try_from(MAX_ORDERS).expect("small");
-        model.hear(feed((1..=10).map(|id| order(id, "PENDING", 1)).collect()), at(0));
+        model.hear(feed(&orders(1..=10, "PENDING", 1)), at(0));
         for first in (11..3 * many).step_by(100) {
-            model.hear(feed((first..first + 100).map(|id| order(id, "COMPLETED", 3)).collect()), at(0));
+            model.hear(feed(&orders(first..=first + 99, "COMPLETED", 3)), at(0));
         }
         let left = ids(&model);
         assert_eq!(left.len(), MAX_ORDERS + 10);
         assert_eq!(left[MAX_ORDERS..], [10, 9, 8, 7, 6, 5, 4, 3, 2, 1], "active orders stay");
         for first in (3 * many..6 * many).step_by(100) {
-            model.hear(feed((first..first + 100).map(|id| order(id, "PENDING", 1)).collect()), at(0));
+            model.hear(feed(&orders(first..=first + 99, "PENDING", 1)), at(0));
         }
         assert_eq!(ids(&model).len(), 2 * MAX_ORDERS);
     }
@@ -350,10 +351,10 @@ mod tests {
         model.learn(vec![order(1, "PENDING", 1), order(2, "COMPLETED", 3)]);
         model.hear(welcome(&[order(3, "IN_PROGRESS", 2)]), at(0));
         assert_eq!((model.wait.quantiles(at(0)), model.rate.seconds(at(0)).last()), (None, Some(&0)));
-        model.hear(feed(vec![order(1, "IN_PROGRESS", 2)]), at(0));
-        model.hear(feed(vec![order(1, "IN_PROGRESS", 2)]), at(0));
+        model.hear(feed(&[order(1, "IN_PROGRESS", 2)]), at(0));
+        model.hear(feed(&[order(1, "IN_PROGRESS", 2)]), at(0));
         assert_eq!((model.wait.quantiles(at(0)), model.preparation.quantiles(at(0))), (Some((1_000, 1_000)), None));
-        model.hear(feed(vec![order(1, "COMPLETED", 3)]), at(0));
+        model.hear(feed(&[order(1, "COMPLETED", 3)]), at(0));
         assert_eq!(model.preparation.quantiles(at(0)), Some((2_000, 2_000)));
         assert_eq!(model.rate.seconds(at(1)).last(), Some(&2));
     }
@@ -361,9 +362,9 @@ mod tests {
     #[test]
     fn a_list_that_is_held_still_says_how_much_waits() {
         let mut model = model();
-        model.hear(feed(vec![order(1, "PENDING", 1)]), at(0));
+        model.hear(feed(&[order(1, "PENDING", 1)]), at(0));
         model.toggle();
-        model.hear(feed(vec![order(1, "IN_PROGRESS", 2), order(2, "PENDING", 1)]), at(0));
+        model.hear(feed(&[order(1, "IN_PROGRESS", 2), order(2, "PENDING", 1)]), at(0));
         assert_eq!((ids(&model), model.waiting()), (vec![1], Some(2)));
         model.toggle();
         assert_eq!((ids(&model), model.waiting()), (vec![2, 1], None));
@@ -372,14 +373,14 @@ mod tests {
     #[test]
     fn the_selection_stays_on_its_order() {
         let mut model = model();
-        model.hear(feed((1..=9).map(|id| order(id, "PENDING", 1)).collect()), at(0));
+        model.hear(feed(&orders(1..=9, "PENDING", 1)), at(0));
         let selected = |model: &Model| model.selected().map(|order| order.id.get());
         assert_eq!(selected(&model), None);
         for (rows, id) in [(1, 9), (1, 8), (-5, 9), (4, 5), (isize::MAX, 1), (isize::MIN, 9), (1, 8)] {
             model.step(rows);
             assert_eq!(selected(&model), Some(id), "{rows}");
         }
-        model.hear(feed(vec![order(10, "PENDING", 1)]), at(0));
+        model.hear(feed(&[order(10, "PENDING", 1)]), at(0));
         assert_eq!(selected(&model), Some(8));
         model.hear(frame(r#"{"type":"deleted","order_id":8,"version":4,"cursor":"r1.1"}"#), at(0));
         assert_eq!(selected(&model), Some(7), "the next older one");
@@ -393,13 +394,13 @@ mod tests {
         let mut model = model();
         model.begin_cancelling(at(0));
         assert!(model.note(at(0)).is_some_and(|note| note.starts_with("select")));
-        model.hear(feed(vec![order(1, "PENDING", 1)]), at(0));
+        model.hear(feed(&[order(1, "PENDING", 1)]), at(0));
         model.step(1);
         model.toggle();
         model.begin_cancelling(at(0));
         assert!(matches!(&model.typing, Some((Typing::Reason(id), text)) if id.get() == 1 && text.is_empty()));
         model.typing = None;
-        model.hear(feed(vec![order(1, "COMPLETED", 3)]), at(0));
+        model.hear(feed(&[order(1, "COMPLETED", 3)]), at(0));
         model.begin_cancelling(at(0));
         assert_eq!((model.note(at(0)), &model.typing), (Some("order 1 has ended"), &None), "though it is shown as pending");
         assert_eq!(model.note(at(6)), None);
@@ -408,7 +409,7 @@ mod tests {
     #[test]
     fn after_a_gap_without_a_cursor_nothing_old_is_believed() {
         let mut model = model();
-        model.hear(feed(vec![order(1, "PENDING", 1)]), at(0));
+        model.hear(feed(&[order(1, "PENDING", 1)]), at(0));
         model.hear(News::Waiting { why: "lost".to_owned(), pause: Duration::from_secs(3) }, at(0));
         assert_eq!(model.link, Link::Waiting { why: "lost".to_owned(), until: at(3) });
         assert_eq!(ids(&model), [1], "what was known is still shown");
@@ -418,7 +419,7 @@ mod tests {
         let history = model.history;
         model.hear(News::Watching { whose: "every hero".to_owned() }, at(0));
         assert_eq!((&model.link, model.history), (&Link::Live, history + 1));
-        model.hear(feed(vec![order(2, "PENDING", 1)]), at(0));
+        model.hear(feed(&[order(2, "PENDING", 1)]), at(0));
         model.hear(frame(r#"{"type":"welcome","resume":"resumed","orders":[],"cursor":"r1.1","help":""}"#), at(0));
         assert_eq!(ids(&model), [2], "a cursor misses nothing");
     }
@@ -426,7 +427,7 @@ mod tests {
     #[test]
     fn a_line_is_bounded_and_a_filter_works_as_it_is_typed() {
         let mut model = model();
-        model.hear(feed(vec![order(1, "PENDING", 1), order(2, "CANCELLED", 3)]), at(0));
+        model.hear(feed(&[order(1, "PENDING", 1), order(2, "CANCELLED", 3)]), at(0));
         model.begin(Typing::Filter);
         "nut".chars().for_each(|character| model.type_(Some(character)));
         assert_eq!(ids(&model), [2]);

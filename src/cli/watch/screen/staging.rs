@@ -1,5 +1,7 @@
 //! What the tests of the screen play to it.
 
+use std::ops::RangeInclusive;
+
 use galley_protocol::{Order, Timestamp};
 use serde_json::json;
 
@@ -21,13 +23,18 @@ pub fn model() -> Model {
 
 /// An order of hero 1, placed ten seconds ago, started a second later and ended after two more.
 pub fn order(id: i64, status: &str, version: i32) -> Order {
-    let reached = |least| (version >= least).then(|| at([0, -10, -9, -7][least as usize]).to_string());
+    let reached = |least, seconds| (version >= least).then(|| at(seconds).to_string());
     serde_json::from_value(json!({
         "id": id, "hero_id": 1, "meal_id": 2, "status": status, "version": version,
         "message": (status == "CANCELLED").then_some("Allergy conflict: Nut"), "reason": (status == "CANCELLED").then_some("allergy"),
-        "order_time": reached(1), "started_time": reached(2), "completed_time": reached(3),
+        "order_time": reached(1, -10), "started_time": reached(2, -9), "completed_time": reached(3, -7),
     }))
     .expect("an order")
+}
+
+/// Many alike.
+pub fn orders(ids: RangeInclusive<i64>, status: &str, version: i32) -> Vec<Order> {
+    ids.map(|id| order(id, status, version)).collect()
 }
 
 /// A frame as it comes.
@@ -36,7 +43,7 @@ pub fn frame(text: &str) -> News {
 }
 
 /// What staff is told.
-pub fn feed(orders: Vec<Order>) -> News {
+pub fn feed(orders: &[Order]) -> News {
     let totals = json!({"PENDING": 7, "IN_PROGRESS": 0, "COMPLETED": 0, "CANCELLED": 0});
     frame(&json!({"type": "feed", "orders": orders, "totals": totals}).to_string())
 }
@@ -44,5 +51,7 @@ pub fn feed(orders: Vec<Order>) -> News {
 /// What a hero is told first.
 pub fn welcome(orders: &[Order]) -> News {
     let hero = json!({"id": 1, "name": "Zoé", "planet": "Earth", "allergies": [], "version": 1});
-    frame(&json!({"type": "welcome", "hero": hero, "resume": "fresh", "orders": orders, "cursor": "r1.1", "help": ""}).to_string())
+    frame(
+        &json!({"type": "welcome", "hero": hero, "resume": "fresh", "orders": orders, "cursor": "r1.1", "help": ""}).to_string(),
+    )
 }

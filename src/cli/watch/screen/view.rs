@@ -93,7 +93,7 @@ fn totals_line(model: &Model, palette: Palette, width: u16) -> Line<'static> {
         let label = if width >= WIDE { named(status) } else { icon(status).to_owned() };
         [Span::styled(label, palette.of(status)), Span::raw(" "), Span::raw(count).bold(), Span::raw("   ")]
     });
-    Line::from_iter(spans)
+    spans.collect()
 }
 
 fn latency_line(model: &mut Model, width: u16, now: Timestamp) -> Line<'static> {
@@ -179,7 +179,7 @@ fn draw_bottom(frame: &mut Frame, model: &Model, area: Rect, now: Timestamp) {
     } else {
         parts.push(Span::raw("? keys  / filter  p pause  c cancel  q leave").dim());
     }
-    let line = Line::from_iter(parts.into_iter().flat_map(|part| [part, Span::raw(" ")]));
+    let line: Line = parts.into_iter().flat_map(|part| [part, Span::raw(" ")]).collect();
     frame.render_widget(line, area);
 }
 
@@ -279,7 +279,7 @@ mod tests {
     use crate::cli::watch::link::News;
     use crate::cli::watch::screen::keys::press;
     use crate::cli::watch::screen::model::Model;
-    use crate::cli::watch::screen::staging::{at, feed, model, order};
+    use crate::cli::watch::screen::staging::{at, feed, model, order, orders};
 
     fn drawn(model: &mut Model, width: u16, height: u16, palette: Palette) -> Terminal<TestBackend> {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("memory can be drawn on");
@@ -303,10 +303,10 @@ mod tests {
     /// Two orders, one of them cancelled, of a hero and a meal with names.
     fn busy() -> Model {
         let mut model = model();
-        let orders = vec![order(7, "IN_PROGRESS", 2), order(8, "CANCELLED", 3)];
-        model.names.learn_hero(orders[0].hero_id, Some("Zoé".to_owned()));
-        model.names.learn_meal(orders[0].meal_id, Some("Leek soup".to_owned()));
-        model.hear(feed(orders), at(-1));
+        let both = [order(7, "IN_PROGRESS", 2), order(8, "CANCELLED", 3)];
+        model.names.learn_hero(both[0].hero_id, Some("Zoé".to_owned()));
+        model.names.learn_meal(both[0].meal_id, Some("Leek soup".to_owned()));
+        model.hear(feed(&both), at(-1));
         model.hear(News::Watching { whose: "every hero".to_owned() }, at(0));
         model
     }
@@ -357,7 +357,7 @@ mod tests {
         assert_eq!(last(&mut model), "cancel order 7, because (Enter: do it, Esc: do not):  late");
         model.typing = None;
         press_all(&mut model, "p");
-        model.hear(feed(vec![order(9, "PENDING", 1)]), at(0));
+        model.hear(feed(&[order(9, "PENDING", 1)]), at(0));
         assert!(last(&mut model).starts_with(" paused, 1 wait"));
         press_all(&mut model, "p/7");
         assert_eq!(last(&mut model), "filter: 7");
@@ -373,7 +373,8 @@ mod tests {
     #[test]
     fn names_cannot_leave_their_place() {
         let pile = format!("Z{}", "\u{301}".repeat(500));
-        let names = ["\u{1b}[2J\u{1b}[Hgone", "\u{202e}right to left\u{2069}", &"W".repeat(200), &"火".repeat(200), &pile, "a\nb", ""];
+        let names =
+            ["\u{1b}[2J\u{1b}[Hgone", "\u{202e}right to left\u{2069}", &"W".repeat(200), &"火".repeat(200), &pile, "a\nb", ""];
         for name in names {
             for width in [10, 40, 79, 80, 200] {
                 let mut model = busy();
@@ -381,12 +382,15 @@ mod tests {
                 let terminal = drawn(&mut model, width, 12, Palette::new(true));
                 let cells = terminal.backend().buffer().content();
                 let symbols: String = cells.iter().map(ratatui::buffer::Cell::symbol).collect();
-                let obeyed = |character: char| character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+                let obeyed = |character: char| {
+                    character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+                };
                 assert!(!symbols.contains(obeyed), "{name:?} {width}: {symbols:?}");
                 assert!(cells.iter().all(|cell| cell.symbol().chars().count() <= 4), "{name:?} {width}");
                 if width >= 40 {
                     assert!(symbols.contains("◐ in progress"), "{name:?} {width}: {symbols:?}");
-                    let line: Vec<_> = cells.chunks(width.into()).nth(6).expect("a line").iter().map(ratatui::buffer::Cell::symbol).collect();
+                    let line: Vec<_> =
+                        cells.chunks(width.into()).nth(6).expect("a line").iter().map(ratatui::buffer::Cell::symbol).collect();
                     assert!(line.concat().ends_with("10.0 s"), "{name:?} {width}: {line:?}");
                 }
             }
@@ -395,7 +399,7 @@ mod tests {
 
     #[test]
     fn no_size_is_too_small() {
-        let many = || feed((1..=500).map(|id| order(id, "PENDING", 1)).collect());
+        let many = || feed(&orders(1..=500, "PENDING", 1));
         for keys in ["", "↓", "?", "/hero:zoé", "↓↓c", "p"] {
             for (width, height) in [(1, 1), (2, 3), (10, 4), (40, 10), (39, 7), (300, 2), (5, 100), (250, 90)] {
                 let mut model = busy();
@@ -405,7 +409,10 @@ mod tests {
             }
         }
         let small = lines(&mut busy(), 40, 10);
-        assert!(small[0].starts_with("● live") && small[5].contains("cancelled") && small[6].contains("in progress"), "{small:?}");
+        assert!(
+            small[0].starts_with("● live") && small[5].contains("cancelled") && small[6].contains("in progress"),
+            "{small:?}"
+        );
     }
 
     #[test]
@@ -420,12 +427,19 @@ mod tests {
 
     #[test]
     fn lengths_and_texts_fit() {
-        for (millis, told) in
-            [(0, "0 ms"), (999, "999 ms"), (1_000, "1.0 s"), (59_999, "59.9 s"), (60_000, "1 min"), (7_200_000, "2 h"), (200_000_000, "2 d")]
-        {
+        for (millis, told) in [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (1_000, "1.0 s"),
+            (59_999, "59.9 s"),
+            (60_000, "1 min"),
+            (7_200_000, "2 h"),
+            (200_000_000, "2 d"),
+        ] {
             assert_eq!(span_of(millis), told);
         }
-        for (text, room, shown) in [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("火鍋", 3, "火…"), ("火鍋", 4, "火鍋"), ("a", 0, "…")] {
+        for (text, room, shown) in [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("火鍋", 3, "火…"), ("火鍋", 4, "火鍋"), ("a", 0, "…")]
+        {
             assert_eq!(fit(text, room), shown);
         }
         assert_eq!((tail("abcd", 2).as_str(), tail("火鍋", 3).as_str(), tail("x", 0).as_str()), ("cd", "鍋", ""));

@@ -106,6 +106,7 @@ test("everything can be done with the keyboard", async (t) => {
   await page.keyboard.press("p");
   await page.getByRole("button", { name: "Resume" }).waitFor();
   await page.keyboard.press("3");
+  await page.getByRole("heading", { name: "Manage", level: 1 }).waitFor();
   await page.keyboard.press("/");
   await page.keyboard.type("nobody");
   await page.getByText("Nothing matches.").waitFor();

@@ -4,19 +4,20 @@
 //! cursor, its echo. Only kill -9 is beyond that; `reset` helps then.
 
 use std::io;
+use std::mem::ManuallyDrop;
 
 use crossterm::cursor::Show;
 use crossterm::execute;
 use galley_launch::Failure;
 use ratatui::{DefaultTerminal, Frame};
 
-/// The terminal in our hands; dropping it gives it back.
-pub struct Terminal(DefaultTerminal);
+/// The terminal in our hands; dropping it gives it back. What ratatui would do then is done here, for it panics when the terminal is gone.
+pub struct Terminal(ManuallyDrop<DefaultTerminal>);
 
 impl Terminal {
     /// Takes it: the alternate screen, every key as it is pressed, and a hook that gives it back before a panic is told.
     pub fn take() -> Result<Self, Failure> {
-        ratatui::try_init().map(Self).map_err(|error| {
+        ratatui::try_init().map(|terminal| Self(ManuallyDrop::new(terminal))).map_err(|error| {
             give_back();
             Failure::failed(format_args!("cannot use the terminal: {error}"))
         })

@@ -64,6 +64,13 @@ impl Picture {
         changes
     }
 
+    /// Forgets the oldest active orders beyond `most`; should one be told again, it counts as new.
+    pub fn forget_active(&mut self, most: usize) {
+        while self.active.len() > most {
+            self.active.pop_first();
+        }
+    }
+
     /// The newest state of an order; nothing when it is unknown or deleted.
     #[must_use]
     pub fn order(&self, id: OrderId) -> Option<&Order> {

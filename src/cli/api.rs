@@ -101,10 +101,25 @@ impl Api {
 
     /// Asks; an answer that is not good is a failure that says in one line why.
     pub async fn ask(&self, request: RequestBuilder) -> Result<Answer, Failure> {
+        let (status, answer) = self.send(request).await?;
+        if status.is_success() { Ok(answer) } else { Err(refused(status, &answer.body)) }
+    }
+
+    /// The same for something that may not be there, or not for whoever asks: nothing then.
+    pub async fn find(&self, request: RequestBuilder) -> Result<Option<Answer>, Failure> {
+        let (status, answer) = self.send(request).await?;
+        match status {
+            StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => Ok(None),
+            _ if status.is_success() => Ok(Some(answer)),
+            _ => Err(refused(status, &answer.body)),
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, Answer), Failure> {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         let body = response.text().await.map_err(|error| self.unreachable(&error))?;
-        if status.is_success() { Ok(Answer { body, json: self.remote.json }) } else { Err(refused(status, &body)) }
+        Ok((status, Answer { body, json: self.remote.json }))
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
@@ -127,7 +142,8 @@ impl Answer {
         if self.json { Ok(()) } else { output::print(message) }
     }
 
-    fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+    /// What the body says.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_str(&self.body)
             .map_err(|error| Failure::Failed(format!("the answer is not what this program understands: {error}")))
     }

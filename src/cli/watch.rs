@@ -1,34 +1,31 @@
 //! `galley watch`: the live feed over the WebSocket.
 //!
-//! Guarantees that nothing is missed while the gateway is away: a hero's feed resumes with its cursor, the staff's feed
-//! begins anew. Comes back with jittered back-off, or when the gateway said to, and gives up after five minutes without a
-//! welcome. What can never be cured – an unknown hero, a close code that says no – ends it at once.
+//! One [`link`] to the gateway and two displays of what it tells: [`lines`] for programs and files, a [`screen`] with keys for people at
+//! a terminal. Between them lies a queue of [`MAX_NEWS`] frames; when it is full the socket is not read, and the gateway merges.
 
-mod frame;
+mod harmless;
+mod lines;
+mod link;
+mod screen;
 mod session;
 
-use std::time::Duration;
+use std::io::{IsTerminal as _, stdin, stdout};
 
 use clap::Args;
 use galley_launch::Failure;
 use galley_protocol::HeroId;
-use rand::RngExt as _;
-use tokio::time::{Instant, sleep};
+use tokio::sync::mpsc::channel;
 
 use super::api::Remote;
-use session::Session;
 
-/// The pause after the first loss; it doubles with each loss in a row.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// How long it may go on without a welcome.
-const GIVE_UP: Duration = Duration::from_mins(5);
+/// The frames that wait to be displayed.
+const MAX_NEWS: usize = 64;
 
 /// What to watch.
 #[derive(Args)]
 #[command(after_help = "\
-One line for each change: time, order, version, hero, meal, status, message. Ends with Ctrl-C.
+On a terminal it is a dashboard: press ? for its keys. Otherwise, with --json or with --lines, it prints one line for each change:
+time, order, version, hero, meal, status, message. It ends with Ctrl-C.
 
 Examples:
   galley watch
@@ -40,34 +37,30 @@ pub struct WatchArguments {
     /// Only this hero's orders; everything when absent
     #[arg(long, value_name = "ID")]
     hero: Option<HeroId>,
+    /// Print lines on a terminal, too
+    #[arg(long)]
+    lines: bool,
 }
 
-/// How a session ended that may be begun again.
-struct Ended {
-    why: String,
-    welcomed: bool,
-    come_back_after: Option<Duration>,
+/// Watches until nobody looks any more.
+pub async fn run(WatchArguments { remote, hero, lines }: WatchArguments) -> Result<(), Failure> {
+    let (tell, news) = channel(MAX_NEWS);
+    let link = link::keep(remote.clone(), hero, tell);
+    if lines || remote.json || !stdout().is_terminal() || !stdin().is_terminal() {
+        until_both_end(link, lines::run(&remote, news)).await
+    } else {
+        until_both_end(link, screen::run(&remote, hero, news)).await
+    }
 }
 
-/// Watches until nobody reads any more.
-pub async fn run(arguments: WatchArguments) -> Result<(), Failure> {
-    let mut session = Session::new(arguments.remote, arguments.hero);
-    let mut last_welcome = None;
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let ended = session.run().await?;
-        if ended.welcomed {
-            last_welcome = Some(Instant::now());
-            pause = FIRST_PAUSE;
-        }
-        // Never welcomed: more likely a wrong address than a restart.
-        let Some(since) = last_welcome else { return Err(Failure::Failed(ended.why)) };
-        if since.elapsed() > GIVE_UP {
-            return Err(Failure::Failed(format!("given up after {} minutes: {}", GIVE_UP.as_secs() / 60, ended.why)));
-        }
-        let next = ended.come_back_after.unwrap_or_else(|| pause.mul_f64(rand::rng().random_range(0.5..=1.0)));
-        eprintln!("{}; coming back in {:.1} s", ended.why, next.as_secs_f64());
-        sleep(next.min(GIVE_UP)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+/// The link ends only by failing, and the display then shows what had still come. A display that ends ends all.
+async fn until_both_end(
+    link: impl Future<Output = Failure>,
+    display: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    tokio::pin!(link, display);
+    tokio::select! {
+        shown = &mut display => shown,
+        failure = &mut link => display.await.and(Err(failure)),
     }
 }

@@ -2,8 +2,11 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launch } from "./browser.js";
+import { launch, watched } from "./browser.js";
 import { accessible, connected, kitchen, order, visit } from "./dashboard.js";
+import { endings } from "./endings.js";
+import { start } from "./galley.js";
+import { guarded, mint } from "./token.js";
 
 const EVIL = "<img src=x onerror=alert(1)>";
 const VIEWS = ["#/order", "#/kitchen", "#/manage", "#/console"];
@@ -103,6 +106,7 @@ test("everything can be done with the keyboard", async (t) => {
   await page.keyboard.press("p");
   await page.getByRole("button", { name: "Resume" }).waitFor();
   await page.keyboard.press("3");
+  await page.getByRole("heading", { name: "Manage", level: 1 }).waitFor();
   await page.keyboard.press("/");
   await page.keyboard.type("nobody");
   await page.getByText("Nothing matches.").waitFor();
@@ -151,6 +155,27 @@ test("a gateway that asks for a token gets one", async (t) => {
   await page.getByRole("button", { name: /Zoé/ }).waitFor();
   assert.deepEqual([tokens[0], tokens.at(-1)], [null, "Bearer let-me-in"]);
   assert.deepEqual((await page.evaluate("offered")).at(-1), ["galley.v1", "bearer.let-me-in"]);
+});
+
+test("a token that expires soon is asked for again, and the connection goes on with the new one", async (t) => {
+  const atEnd = endings(t);
+  const galley = await start(...guarded);
+  atEnd(() => galley.stop());
+  const pages = await watched(browser, galley.url, { locale: "en-GB" });
+  atEnd(() => pages.close());
+  const page = await pages.context.newPage();
+  const sockets = [];
+  page.on("websocket", (socket) => sockets.push(socket));
+  const staff = { role: "staff" };
+  await page.addInitScript((token) => sessionStorage.setItem("galley.token", token), mint(staff, 30));
+  await page.goto("/#/console");
+  await connected(page);
+  await page.getByLabel("Token").fill(mint(staff, 3_600));
+  await page.getByRole("button", { name: "Use it" }).click();
+  await page.locator('[data-direction="received"]', { hasText: '"authenticated":true' }).waitFor();
+  await page.getByLabel("Token").waitFor({ state: "detached" });
+  assert.deepEqual([sockets.length, sockets[0].isClosed()], [1, false]);
+  assert.equal(await page.locator('[data-direction="sent"]', { hasText: "auth" }).count(), 0, "the console shows no token");
 });
 
 test("ten thousand rows and a thousand updates a second leave the page smooth", async (t) => {

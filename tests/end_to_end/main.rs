@@ -57,4 +57,5 @@ mod strange_entries;
 mod tokens;
 mod under_faults;
 mod validation;
+mod watching;
 mod websocat;

@@ -7,6 +7,8 @@ import { Closed, ProblemError, slugOf } from "./errors.js";
 import { memoryKeeper, newKey, type Keeper, type Kept } from "./keeper.js";
 import { Outbox, type Answer, type Waiting } from "./outbox.js";
 import { Picture, type Change } from "./picture.js";
+import { Renewal } from "./renewal.js";
+import { reread } from "./reread.js";
 import { rest, type Rest, type TokenProvider } from "./rest.js";
 import type { State } from "./state.js";
 import { isActive, type Command, type Frame, type Meal, type Order, type Page, type ServerFrame, type Status, type Totals, type Watch } from "./types.js";
@@ -16,7 +18,7 @@ export interface Options {
   url: string;
   /** Whose orders; without it those of the token's hero, or else the connection is staff's. */
   heroId?: number;
-  /** Where the token comes from, with `GALLEY_AUTH=jwt`. Asked for anew at each connection. */
+  /** Where the token comes from, with `GALLEY_AUTH=jwt`. Asked for anew at each connection, and before the token of an open one expires. */
   token?: TokenProvider;
   /** Where placements wait for their answers; the default lives as long as the program. */
   keeper?: Keeper;
@@ -57,6 +59,7 @@ export class Galley extends Emitter<Events> {
   readonly #keeper: Keeper;
   readonly #outbox: Outbox;
   readonly #connection: Connection;
+  readonly #renewal: Renewal;
   readonly #later = new Set<ReturnType<typeof setTimeout>>();
   readonly #placing = new Set<string>();
   #picture: Picture;
@@ -69,16 +72,21 @@ export class Galley extends Emitter<Events> {
     this.#keeper = options.keeper ?? memoryKeeper();
     this.#outbox = new Outbox(options.maxWaiting ?? 100);
     this.#picture = new Picture(options.maxEnded ?? 10_000);
+    // Not by `sendLine`: whoever listens to lines need not see tokens.
+    this.#renewal = new Renewal(options.token, (line) => this.#connection.send(line));
     this.#connection = new Connection({
       socketClass: (options.webSocket ?? globalThis.WebSocket) as SocketClass,
       backoff: options.backoff ?? defaultBackoff,
       address: () => this.#address(),
       protocols: async () => {
-        const token = await options.token?.();
+        const token = await this.#renewal.first();
         return token ? ["galley.v1", `bearer.${token}`] : ["galley.v1"];
       },
       diagnose: () => this.#diagnose(),
-      onState: (state) => this.emit("state", state),
+      onState: (state) => {
+        if (state.name !== "connected") this.#renewal.stop();
+        this.emit("state", state);
+      },
       onLine: (line) => this.#hear(line),
     });
   }
@@ -113,6 +121,14 @@ export class Galley extends Emitter<Events> {
   /** Tries again at once instead of waiting for the end of the pause. */
   retryNow(): void {
     this.#connection.retryNow();
+  }
+
+  /**
+   * Shows the gateway the provider's token on the open connection, for providers that know before the gateway says so. Resolves with
+   * whether the gateway took it; false when there is no connection, or the token is the one that the gateway has.
+   */
+  renew(): Promise<boolean> {
+    return this.#renewal.renew();
   }
 
   /** Ends for good. What waits for an answer is rejected; placements stay kept. */
@@ -242,6 +258,7 @@ export class Galley extends Emitter<Events> {
     }
     if (frame.type === "welcome") this.#welcome(frame);
     if (frame.type === "reconnect") this.#connection.hint(frame.after_ms);
+    if (frame.type === "expiring") this.#renewal.expiring(frame.after_ms);
     this.#changed(this.#picture.apply(frame), frame.type);
     if (frame.type === "reply" || frame.type === "error" || frame.type === "pong") this.#settle(frame);
     this.emit(frame.type, frame as never);
@@ -256,25 +273,26 @@ export class Galley extends Emitter<Events> {
     if (frame.resume !== "resumed" && unsure.length > 0) this.#reread(unsure).catch(() => {});
   }
 
-  /** Finds out what became of orders: those that are still active come by the page, the others one by one. */
+  /** Finds out what became of orders: by the page, and one by one what pages did not tell. */
   async #reread(orders: Order[]): Promise<void> {
-    const active = new Set<number>();
-    for (let cursor: string | null | undefined; cursor !== null; ) {
-      const page: Page<Order> = await this.list({ status: ["PENDING", "IN_PROGRESS"], limit: 100, ...(cursor ? { cursor } : {}) });
-      for (const { id } of page.items) active.add(id);
-      cursor = page.next_cursor;
-    }
-    for (const { id } of orders) {
+    const drop = (id: number) => this.#changed(this.#picture.drop(id), "learn");
+    const ids = orders.map(({ id }) => id);
+    const left = await reread(this.rest, this.#options.heroId, ids, (found, gone) => {
+      this.learn(found);
+      gone.forEach(drop);
+    });
+    for (const id of left) {
       const known = this.order(id);
-      if (active.has(id) || !known || !isActive(known)) continue;
+      if (!known || !isActive(known)) continue;
       await this.get(id).catch((error: unknown) => {
         if (!(error instanceof ProblemError) || error.slug !== "order-not-found") throw error;
-        this.#changed(this.#picture.drop(id), "error");
+        drop(id);
       });
     }
   }
 
   #settle(answer: Answer): void {
+    this.#renewal.hear(answer);
     const waiting = this.#outbox.get(answer.id);
     if (!waiting) return;
     if (answer.type === "error" && LATER.has(slugOf(answer.problem)) && waiting.deferred < MAX_DEFERRED) {

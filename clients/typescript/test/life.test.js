@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import WebSocket from "ws";
 import { OutboxFull, ProblemError } from "galley-client";
 import { kitchen, until } from "./stage.js";
 
@@ -48,6 +49,40 @@ test("staff watches everybody, with totals", async (t) => {
   await staff.connect();
   await galley.ask("POST", "/orders", { hero_id: hero.id, meal_id: meal.id });
   await again;
+});
+
+test("what became of many orders while staff was away is read by the page", async (t) => {
+  const { galley, hero, meal, client, stored } = await kitchen(t, "1h");
+  const sockets = [];
+  class Tracked extends WebSocket {
+    constructor(...address) {
+      super(...address);
+      sockets.push(this);
+    }
+  }
+  const staff = client({ heroId: undefined, webSocket: Tracked, backoff: { base: 3_600_000, cap: 3_600_000 } });
+  await staff.connect();
+  await staff.watch();
+  const body = { hero_id: hero.id, meal_id: meal.id };
+  const ids = [];
+  for (let placed = 0; placed < 250; placed++) ids.push((await galley.ask("POST", "/orders", body)).id);
+  await until(staff, (orders) => orders.length === ids.length && orders.every(({ status }) => status === "IN_PROGRESS"));
+
+  const lost = staff.once("state", ({ name }) => name === "waiting");
+  sockets[0].terminate();
+  await lost;
+  const [kept, cancelled, deleted] = [ids.slice(0, 50), ids.slice(50, 150), ids.slice(150)];
+  for (const id of [...cancelled, ...deleted]) await galley.ask("POST", `/orders/${id}/cancel`, {});
+  for (const id of deleted) await galley.ask("DELETE", `/orders/${id}`);
+  for (let placed = 0; placed < 120; placed++) await galley.ask("POST", "/orders", body);
+  const told = [];
+  staff.on("sent", (line) => told.push(JSON.parse(line).type));
+  staff.retryNow();
+  await until(staff, (orders) => orders.filter(({ id }) => id <= ids.at(-1)).length === kept.length + cancelled.length);
+  await until(staff, (orders) => orders.filter(({ status }) => status === "CANCELLED").length === cancelled.length);
+  await until(staff, (orders) => orders.every(({ status }) => status !== "PENDING"));
+  assert.deepEqual(staff.orders, await stored());
+  assert.deepEqual(told, ["watch"], "no command was spent on it");
 });
 
 test("the outbox is bounded, and what it does not take is not kept", async (t) => {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::CommandId;
+use super::{CommandId, Resume, Totals};
 use crate::{Deleted, Hero, Order, ResumeCursor};
 
 /// A frame of the gateway. A client passes over fields and types that it does not know: they are of a later version.
@@ -14,6 +14,8 @@ pub enum Received {
     Welcome {
         /// Whose socket this is; absent for staff.
         hero: Option<Hero>,
+        /// How the connection began.
+        resume: Resume,
         /// The active orders, and those that changed since the cursor.
         orders: Vec<Order>,
         /// The orders deleted since the cursor.
@@ -44,6 +46,8 @@ pub enum Received {
         /// The deletions.
         #[serde(default)]
         deleted: Vec<Deleted>,
+        /// How many orders there are.
+        totals: Totals,
     },
     /// What changed while the client was slow.
     Resync {
@@ -64,6 +68,8 @@ pub enum Received {
         /// Of `watch`.
         #[serde(default)]
         watching: bool,
+        /// Of `watch`: how many orders there are.
+        totals: Option<Totals>,
     },
     /// A command was not carried out.
     Error {

@@ -1,6 +1,6 @@
 //! What the gateway says.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -87,7 +87,7 @@ pub enum ServerFrame<'a> {
 }
 
 /// How a socket began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Resume {
     /// Without a cursor.
@@ -187,7 +187,7 @@ impl<T> Page<T> {
 }
 
 /// How many orders stand where.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub struct Totals {
     /// Waiting for a worker.

@@ -194,3 +194,16 @@ fn ended_orders_are_forgotten_at_the_bound_and_active_ones_never() {
     let ids: Vec<OrderId> = picture.orders().map(|order| order.id).collect();
     assert_eq!(ids, [order_id(1), order_id(3), order_id(4)]);
 }
+
+#[test]
+fn active_orders_are_forgotten_when_they_are_asked_to_be_and_count_as_new_then() {
+    let life = Life { cancelled_early: false, cancelled: false, deleted: false, told: 1 };
+    let told: Vec<State> = (0..5).map(|number| states(number, life)[0].clone()).collect();
+    let mut picture = Picture::new(10);
+    picture.apply(&frame(&told, 2));
+    picture.forget_active(5);
+    assert_eq!(picture.orders().count(), 5);
+    picture.forget_active(2);
+    assert_eq!(picture.orders().map(|order| order.id).collect::<Vec<_>>(), [order_id(3), order_id(4)]);
+    assert_eq!(picture.apply(&frame(&told, 2)), Changes { new: 3, duplicate: 2, ..Changes::default() });
+}

@@ -1,7 +1,8 @@
 //! One WebSocket, from its handshake to its end.
 //!
-//! Run by [`super::run`], one after another. Guarantees that a silent connection is noticed within 45 s, and that a line is
-//! printed before the cursor behind it is remembered.
+//! Run by [`super::link`], one after another. Guarantees that a silent connection is noticed within 45 s, and that a frame is
+//! handed on before the cursor behind it is remembered. When nobody takes the frames fast enough, the socket is not read, and the
+//! gateway merges what it has to tell.
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use galley_protocol::frame::Received;
 use galley_protocol::{HeroId, ResumeCursor};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc::Sender;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
@@ -19,10 +21,8 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::Ended;
-use super::frame::lines;
+use super::link::{Ended, News};
 use crate::cli::api::{Remote, root_cause};
-use crate::cli::output;
 use crate::cli::problem::explain;
 
 /// How often to ask whether the gateway is still there.
@@ -37,18 +37,19 @@ pub struct Session {
     remote: Remote,
     hero: Option<HeroId>,
     cursor: Option<ResumeCursor>,
+    news: Sender<News>,
     /// Of the socket at hand.
     welcomed: bool,
     come_back_after: Option<Duration>,
 }
 
 impl Session {
-    /// Nothing seen yet.
-    pub fn new(remote: Remote, hero: Option<HeroId>) -> Self {
-        Self { remote, hero, cursor: None, welcomed: false, come_back_after: None }
+    /// Nothing seen yet; what comes is told as `news`.
+    pub fn new(remote: Remote, hero: Option<HeroId>, news: Sender<News>) -> Self {
+        Self { remote, hero, cursor: None, news, welcomed: false, come_back_after: None }
     }
 
-    /// Connects, and prints what comes until the socket ends.
+    /// Connects, and tells what comes until the socket ends.
     pub async fn run(&mut self) -> Result<Ended, Failure> {
         (self.welcomed, self.come_back_after) = (false, None);
         let why = match self.connect().await {
@@ -116,7 +117,7 @@ impl Session {
             };
             silent = 0;
             match message {
-                Some(Ok(Message::Text(text))) => self.show(&text)?,
+                Some(Ok(Message::Text(text))) => self.hear(&text).await?,
                 Some(Ok(Message::Close(frame))) => return self.closed(frame.as_ref()),
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => {}
                 Some(Err(_)) | None => return Ok(self.lost()),
@@ -124,36 +125,36 @@ impl Session {
         }
     }
 
-    fn show(&mut self, text: &str) -> Result<(), Failure> {
+    async fn hear(&mut self, text: &str) -> Result<(), Failure> {
         let frame: Received = serde_json::from_str(text)
             .map_err(|error| Failure::Failed(format!("a frame is not what this program understands: {error}")))?;
         if let Received::Error { problem, .. } = &frame {
             return Err(Failure::Failed(explain(&problem.to_string()).unwrap_or_else(|| problem.to_string())));
         }
-        if self.remote.json {
-            output::print(text)?;
+        let whose = if let Received::Welcome { hero: Some(hero), .. } = &frame {
+            Some(hero.name.to_string())
+        } else if let Received::Reply { watching: true, .. } = &frame {
+            Some("every hero".to_owned())
         } else {
-            output::print(&lines(&frame))?;
-        }
-        if let Received::Welcome { hero: Some(hero), .. } = &frame {
-            self.begin(hero.name.as_str());
-        }
-        if let Received::Reply { watching: true, .. } = &frame {
-            self.begin("every hero");
-        }
+            None
+        };
         if let Received::Reconnect { after_ms } = frame {
             self.come_back_after = Some(Duration::from_millis(after_ms));
         }
-        if let Some(cursor) = frame.cursor() {
-            self.cursor = Some(cursor);
+        let cursor = frame.cursor().or(self.cursor);
+        self.tell(News::Frame { text: text.to_owned(), frame }).await?;
+        self.cursor = cursor;
+        if let Some(whose) = whose {
+            // From here on nothing is missed.
+            self.welcomed = true;
+            self.tell(News::Watching { whose }).await?;
         }
         Ok(())
     }
 
-    /// From here on nothing is missed.
-    fn begin(&mut self, whose: &str) {
-        self.welcomed = true;
-        eprintln!("watching the orders of {whose} at {}", self.remote.name());
+    /// Nobody who hears it any more is the end.
+    async fn tell(&self, news: News) -> Result<(), Failure> {
+        self.news.send(news).await.map_err(|_| Failure::Stopped)
     }
 
     fn closed(&self, frame: Option<&CloseFrame>) -> Result<String, Failure> {
@@ -192,7 +193,8 @@ mod tests {
 
     fn session(hero: Option<HeroId>) -> Session {
         let url = reqwest::Url::parse("http://a:1").expect("a URL");
-        Session::new(Remote { url, token: None, token_file: None, timeout: Duration::from_secs(1), json: false }, hero)
+        let remote = Remote { url, token: None, token_file: None, timeout: Duration::from_secs(1), json: false };
+        Session::new(remote, hero, tokio::sync::mpsc::channel(1).0)
     }
 
     #[test]

@@ -1,5 +1,6 @@
 // The names behind the ids that frames carry, read when they are first shown.
 
+import type { Order, OrderView } from "galley-client";
 import { SvelteMap } from "svelte/reactivity";
 import { session } from "./session.svelte";
 
@@ -27,6 +28,13 @@ class Names {
       const key = `${kind} ${id}`;
       if (this.#known.get(key) !== name) this.#known.set(key, name);
     }
+  }
+
+  /** Orders as REST reads them bring the names along, those of heroes and meals that are gone too. The orders without them. */
+  strip(views: readonly OrderView[]): Order[] {
+    this.learn("hero", views.map(({ hero }) => hero));
+    this.learn("meal", views.map(({ meal }) => meal));
+    return views.map(({ hero: _hero, meal: _meal, ...order }) => order);
   }
 
   #get(kind: "hero" | "meal", id: number): string | undefined {

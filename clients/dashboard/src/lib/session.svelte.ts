@@ -5,9 +5,9 @@ import { Galley, rest, storageKeeper, type Problem, type State } from "galley-cl
 const TOKEN = "galley.token";
 
 class Session {
-  /** The gateway asked for a token that we do not have. */
+  /** The gateway asked for a token that we do not have, or ours expires soon. */
   tokenWanted = $state(false);
-  /** Grows with each new token: views begin anew. */
+  /** Grows with each token that no open connection took: views begin anew. */
   epoch = $state(0);
   /** Where the connection of the present view stands. */
   state = $state.raw<State>({ name: "idle" });
@@ -34,6 +34,9 @@ class Session {
       this.state = state;
       if (state.name === "closed" && state.reason.code === "unauthorized") this.tokenWanted = true;
     });
+    client.on("expiring", () => {
+      if (this.#client === client) this.tokenWanted = true;
+    });
     // How it stands is told by its state.
     client.connect().catch(() => {});
     this.state = client.state;
@@ -54,10 +57,11 @@ class Session {
     else this.#client?.retryNow();
   }
 
-  useToken(token: string): void {
+  async useToken(token: string): Promise<void> {
     sessionStorage.setItem(TOKEN, token.trim());
     this.tokenWanted = false;
-    this.epoch += 1;
+    // An open connection goes on with it, unless it is another caller's: then views begin anew.
+    if (!(await this.#client?.renew())) this.epoch += 1;
   }
 
   #token(): string | undefined {

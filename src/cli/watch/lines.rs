@@ -1,10 +1,31 @@
-//! A frame of the gateway, as lines for people.
+//! The plain display: a line for each change on standard output, what becomes of the connection on standard error.
 
+use galley_launch::Failure;
 use galley_protocol::frame::Received;
 use galley_protocol::{Deleted, Order};
+use tokio::sync::mpsc::Receiver;
+
+use super::harmless::harmless;
+use super::link::News;
+use crate::cli::api::Remote;
+use crate::cli::output;
+
+/// Shows what is told until nothing is told any more.
+pub async fn run(remote: &Remote, mut news: Receiver<News>) -> Result<(), Failure> {
+    while let Some(news) = news.recv().await {
+        match news {
+            News::Frame { text, .. } if remote.json => output::print(&text)?,
+            News::Frame { frame, .. } => output::print(&lines(&frame))?,
+            News::Watching { whose } => eprintln!("watching the orders of {} at {}", harmless(&whose), remote.name()),
+            News::Waiting { why, pause } => eprintln!("{}; coming back in {:.1} s", harmless(&why), pause.as_secs_f64()),
+            News::Connecting => {}
+        }
+    }
+    Ok(())
+}
 
 /// A line for each order that the frame tells of.
-pub fn lines(frame: &Received) -> String {
+fn lines(frame: &Received) -> String {
     frame.orders().iter().map(order_line).chain(frame.deleted().iter().map(deleted_line)).collect()
 }
 
@@ -12,7 +33,7 @@ fn order_line(order: &Order) -> String {
     let Order { id, version, hero_id, meal_id, status, .. } = order;
     let line = format!("{}  order {id} v{version}  hero {hero_id}  meal {meal_id}  {status}", order.changed_time());
     match &order.message {
-        Some(message) => format!("{line}  {}\n", message.split_whitespace().collect::<Vec<_>>().join(" ")),
+        Some(message) => format!("{line}  {}\n", harmless(message)),
         None => line + "\n",
     }
 }
@@ -40,10 +61,19 @@ mod tests {
             (r#"{"type":"welcome","resume":"fresh","orders":[],"help":""}"#.to_owned(), String::new()),
             (format!(r#"{{"type":"order","order":{ORDER},"cursor":"r2.1"}}"#), LINE.to_owned()),
             (r#"{"type":"deleted","order_id":8,"version":4,"cursor":"r3.1"}"#.to_owned(), GONE.to_owned()),
-            (format!(r#"{{"type":"feed","orders":[{ORDER}],"totals":{{}}}}"#), LINE.to_owned()),
+            (
+                format!(
+                    r#"{{"type":"feed","orders":[{ORDER}],"totals":{{"PENDING":1,"IN_PROGRESS":2,"COMPLETED":3,"CANCELLED":4}}}}"#
+                ),
+                LINE.to_owned(),
+            ),
             (format!(r#"{{"type":"resync","orders":[{ORDER}],{gone},"cursor":"r4.1"}}"#), format!("{LINE}{GONE}")),
             (r#"{"type":"reconnect","after_ms":1234}"#.to_owned(), String::new()),
-            (r#"{"type":"reply","watching":true,"totals":{}}"#.to_owned(), String::new()),
+            (
+                r#"{"type":"reply","watching":true,"totals":{"PENDING":1,"IN_PROGRESS":2,"COMPLETED":3,"CANCELLED":4}}"#
+                    .to_owned(),
+                String::new(),
+            ),
             (r#"{"type":"a frame of tomorrow","x":[]}"#.to_owned(), String::new()),
         ] {
             let read = serde_json::from_str(&frame).expect("a frame");

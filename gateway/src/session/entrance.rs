@@ -40,16 +40,6 @@ pub enum Role {
     Staff,
 }
 
-impl Role {
-    /// The hero.
-    pub fn hero_id(&self) -> Option<HeroId> {
-        match self {
-            Self::Hero(snapshot) => Some(snapshot.hero.id),
-            Self::Staff => None,
-        }
-    }
-}
-
 /// An outbox for a client that wants to come in.
 pub fn outbox(state: &AppState) -> Arc<Outbox> {
     Arc::new(Outbox::new(state.config.send_queue))

@@ -50,6 +50,8 @@ struct Arguments {
 const LOOKED_AT: usize = 16;
 /// Updates that are published at once and not counted, before anything is measured.
 const WARM_UP: usize = 10;
+/// A gateway that hears somebody for the first time reads the database within this time, and drops what waits for it.
+const NEWCOMER: Duration = Duration::from_secs(2);
 /// How long an update may take to come to the last socket.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -58,7 +60,8 @@ fn main() -> anyhow::Result<()> {
     if let Some(bytes) = arguments.write {
         return write(arguments.sockets, bytes);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // A thread of its own: whoever publishes must say every second that it lives, whatever is read meanwhile.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let url = arguments.redis_url.clone();
     let bus = runtime.block_on(galley_bus::connect(&BusConfig { url, ..BusConfig::default() }))?;
     let publisher = Publisher { runtime, bus, hero: HeroId::new(arguments.hero).context("a hero")?, made: 0 };
@@ -107,7 +110,11 @@ fn in_turns(arguments: &Arguments, mut publisher: Publisher, mut sockets: Socket
 
 /// Updates at a rate.
 fn at_rate(arguments: &Arguments, rate: u32, mut source: Publisher, mut sockets: Sockets) -> anyhow::Result<()> {
-    let bytes = wire_length(&source.next()?);
+    let first = source.next()?;
+    let bytes = wire_length(&first);
+    source.publish(&[first])?;
+    sockets.read(bytes * arguments.sockets)?;
+    std::thread::sleep(NEWCOMER);
     sockets.look_at(LOOKED_AT);
     let all = u64::from(rate) * arguments.seconds;
     let (mut published, mut read) = (0, 0);

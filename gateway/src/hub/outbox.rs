@@ -1,10 +1,10 @@
 //! What one socket is to be told, bounded in bytes.
 //!
 //! The hub pushes, the socket's session takes. While a session rests, which is nearly always, the hub writes straight to its
-//! connection: no task is woken, and a frame costs a lock and a system call. When the socket does not keep up and the bound is reached, everything that
-//! waits is dropped and only the moment is kept since which updates are missing; the session then reads the newest states
-//! since that moment from the database and sends them as one `resync`. So a slow socket costs a bounded number of bytes,
-//! however many orders change.
+//! connection: no task is woken, and a frame costs a lock and a system call. When the socket does not keep up and the bound is
+//! reached, everything that waits is dropped and only the moment is kept since which updates are missing; the session then reads the
+//! newest states since that moment from the database and sends them as one `resync`. So a slow socket costs a bounded number of
+//! bytes, however many orders change.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;

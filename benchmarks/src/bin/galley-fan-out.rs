@@ -50,8 +50,9 @@ struct Arguments {
 const LOOKED_AT: usize = 16;
 /// Updates that are published at once and not counted, before anything is measured.
 const WARM_UP: usize = 10;
-/// A gateway that hears somebody for the first time reads the database within this time, and drops what waits for it.
-const NEWCOMER: Duration = Duration::from_secs(2);
+/// A gateway that hears a publisher for the first time, or not any more, reads the database in place of what waits for its sockets; these
+/// updates are in none. Within this time it has done so for us, and for whoever published before us.
+const SETTLED: Duration = Duration::from_secs(8);
 /// How long an update may take to come to the last socket.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -114,7 +115,7 @@ fn at_rate(arguments: &Arguments, rate: u32, mut source: Publisher, mut sockets:
     let bytes = wire_length(&first);
     source.publish(&[first])?;
     sockets.read(bytes * arguments.sockets)?;
-    std::thread::sleep(NEWCOMER);
+    std::thread::sleep(SETTLED);
     sockets.look_at(LOOKED_AT);
     let all = u64::from(rate) * arguments.seconds;
     let (mut published, mut read) = (0, 0);

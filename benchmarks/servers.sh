@@ -15,7 +15,7 @@ chmod 755 "$work"; mkdir "$work/pg"; [ "$(id -u)" != 0 ] || chown postgres "$wor
 pg=$(free_port) redis=$(free_port)
 "${as[@]}" "$server/initdb" -D "$work/pg/data" -U postgres --auth=trust >/dev/null
 "${as[@]}" "$server/postgres" -D "$work/pg/data" -p "$pg" -c listen_addresses=127.0.0.1 -c unix_socket_directories="$work/pg" \
-  -c shared_buffers=512MB -c max_wal_size=2GB -c max_connections=1000 >"$work/pg.log" 2>&1 & pids+=($!)
+  -c shared_buffers=512MB -c max_wal_size=2GB -c min_wal_size=2GB -c max_connections=1000 >"$work/pg.log" 2>&1 & pids+=($!)
 redis-server --port "$redis" --bind 127.0.0.1 --save '' --appendonly yes --dir "$work" >"$work/redis.log" & pids+=($!)
 until "$server/pg_isready" -q -h 127.0.0.1 -p "$pg"; do sleep 0.1; done
 # Hundredths of a second that the host of a virtual machine took for others, and all there were.

@@ -28,4 +28,4 @@ figure() { jq -cn --arg figure "$1" --argjson value "$2" --arg unit "$3" --argjs
 # Starts a gateway on a free port; its address is in $gateway, and its process is the last of $pids.
 start_gateway() { : >"$work/out"; "$bin/galley-gateway" >"$work/out" 2>>"$work/log" & pids+=($!); gateway=$(address "$work/out"); }
 # Ends what was started since there were so many.
-stop_since() { kill "${pids[@]:$1}"; wait "${pids[@]:$1}" || true; pids=("${pids[@]:0:$1}"); }
+stop_since() { kill "${pids[@]:$1}" 2>/dev/null || true; wait "${pids[@]:$1}" || true; pids=("${pids[@]:0:$1}"); }

@@ -11,6 +11,7 @@ mod dashboard;
 mod desk;
 mod ear;
 mod feed;
+mod framing;
 mod http;
 mod hub;
 mod limits;
@@ -21,7 +22,6 @@ mod rest;
 mod session;
 mod state;
 mod totals;
-mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

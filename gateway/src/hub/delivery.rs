@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use galley_protocol::{HeroId, Update};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use crate::wire::put_frame;
+use crate::framing::put_frame;
 
 /// The most updates in one delivery: what a socket's connection gets in one write, and what a slow one holds for a single frame.
 const MAX_UPDATES: usize = 64;

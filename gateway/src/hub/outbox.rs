@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use super::Delivery;
 use crate::auth::LEEWAY;
 use crate::metrics;
-use crate::wire::PING;
+use crate::framing::PING;
 
 /// What a session is to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -392,7 +392,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::{Delivery, LEEWAY, Out, Outbox};
-    use crate::wire::PING;
+    use crate::framing::PING;
 
     fn update(id: i64, millis: i64) -> Update {
         let order = Order {

@@ -24,7 +24,7 @@ use super::wire::{Closed, Frame, STALLED, Wire};
 use crate::http::Line;
 use crate::hub::Outbox;
 use crate::metrics;
-use crate::wire::put_frame;
+use crate::framing::put_frame;
 use decoder::{Decoder, Message, Violation};
 
 /// How long the closing handshake may take (RFC 6455 section 7.1.1).

@@ -19,8 +19,8 @@ use tokio::net::TcpStream;
 
 use super::Delivery;
 use crate::auth::LEEWAY;
-use crate::metrics;
 use crate::framing::PING;
+use crate::metrics;
 
 /// What a session is to do next.
 #[derive(Clone, Debug, PartialEq)]

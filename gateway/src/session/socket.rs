@@ -21,10 +21,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::wire::{Closed, Frame, STALLED, Wire};
+use crate::framing::put_frame;
 use crate::http::Line;
 use crate::hub::Outbox;
 use crate::metrics;
-use crate::framing::put_frame;
 use decoder::{Decoder, Message, Violation};
 
 /// How long the closing handshake may take (RFC 6455 section 7.1.1).

@@ -1,9 +1,9 @@
 //! Hears what is published and delivers it to the hub.
 //!
-//! One task per gateway, from its start to its end. It never waits for a socket. An update goes out at once; when there is so much
-//! to send that deliveries would follow each other without a pause, what comes within a tick goes out together. When updates may have been lost, every
-//! socket of a hero is told to read the database since the last update that was heard: at once, but at most once a second, so
-//! that a bus that breaks again and again costs the database a bounded number of reads.
+//! One task per gateway, from its start to its end. It never waits for a socket. An update goes out at once; when there is so much to
+//! send that deliveries would follow each other without a pause, what comes within a tick goes out together. When updates may have
+//! been lost, every socket of a hero is told to read the database since the last update that was heard: at once, but at most once a
+//! second, so that a bus that breaks again and again costs the database a bounded number of reads.
 
 use std::time::Duration;
 

@@ -172,17 +172,22 @@ impl Outbox {
             return;
         }
         let mut waiting = self.lock();
+        // Before anything is written: the answer may come at once, and must find the doubt that it ends.
+        self.doubted.store(true, Ordering::Relaxed);
         match waiting.asked {
             // Until the session comes to it, the peer has not been asked.
             None if waiting.ping => return,
             None => match waiting.write(&Bytes::from_static(PING)) {
                 Written::Nothing => waiting.ping = true,
-                Written::All | Written::Part => waiting.asked = Some(Instant::now()),
+                Written::Part => waiting.asked = Some(Instant::now()),
+                Written::All => {
+                    waiting.asked = Some(Instant::now());
+                    return;
+                }
             },
             Some(asked) if asked.elapsed() >= timeout => waiting.abandon = true,
             Some(_) => return,
         }
-        self.doubted.store(true, Ordering::Relaxed);
         wake(waiting);
     }
 
@@ -470,8 +475,12 @@ mod tests {
 
         assert!(rests() && outbox.push(&delivery) && outbox.push(&delivery));
         assert_eq!(read(&mut theirs, 2 * delivery.frames.len()).await, [&delivery.frames[..]; 2].concat());
-        outbox.beat(Duration::ZERO, Duration::ZERO);
-        assert_eq!(read(&mut theirs, 2).await, PING);
+        for _ in 0..2 {
+            outbox.beat(Duration::ZERO, Duration::ZERO);
+            assert_eq!(read(&mut theirs, 2).await, PING);
+            assert!(outbox.lock().session.is_some(), "the session is not woken for it");
+            outbox.heard();
+        }
         assert_eq!(outbox.try_next(), None);
 
         assert_eq!(outbox.take_connection_back(), "");

@@ -46,10 +46,8 @@ pub async fn listen(bus: SharedBus, hub: Hub, readiness: Readiness, stop: Cancel
                 event = subscription.next() => match event {
                     Heard::Updates(batch) => {
                         let (updates, gap) = gather(batch.updates, subscription.as_mut(), tick).await;
-                        tick = Instant::now() + TICK;
-                        if hub.deliver(&updates).await < MANY_FRAMES {
-                            tick = Instant::now();
-                        }
+                        let began = Instant::now();
+                        tick = if hub.deliver(&updates).await < MANY_FRAMES { began } else { began + TICK };
                         heard = updates.last().map(|update| update.cursor).or(heard);
                         if gap {
                             missing.get_or_insert(lost(heard, repaired));

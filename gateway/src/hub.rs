@@ -99,7 +99,9 @@ impl Hub {
     pub async fn deliver(&self, updates: &[Update]) -> usize {
         self.0.feed.note(updates);
         let mut frames = 0;
-        for (hero_id, updates) in by_hero(updates) {
+        // Every gateway hears of every hero: most are not here.
+        let here = updates.iter().filter(|update| self.0.heroes.contains_key(&update.hero_id));
+        for (hero_id, updates) in by_hero(here) {
             let outboxes: Vec<_> = match self.0.heroes.get(&hero_id) {
                 Some(sockets) => sockets.values().cloned().collect(),
                 None => continue,

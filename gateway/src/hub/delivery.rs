@@ -49,7 +49,7 @@ impl Delivery {
 }
 
 /// The updates of each hero, in their order.
-pub fn by_hero(updates: &[Update]) -> HashMap<HeroId, Vec<&Update>> {
+pub fn by_hero<'a>(updates: impl Iterator<Item = &'a Update>) -> HashMap<HeroId, Vec<&'a Update>> {
     let mut heroes = HashMap::<_, Vec<_>>::new();
     for update in updates {
         heroes.entry(update.hero_id).or_default().push(update);

@@ -22,6 +22,15 @@ until "$server/pg_isready" -q -h 127.0.0.1 -p "$pg"; do sleep 0.1; done
 ticks() { awk '/^cpu / { all = 0; for (i = 2; i <= 9; i++) all += $i; print $9, all }' /proc/stat; }
 # The per cent that it took since `ticks` said this.
 stolen() { echo "$1 $(ticks)" | awk '{ printf "%.1f", 100 * ($3 - $1) / ($4 - $2) }'; }
+# KiB of memory of these processes, by a field of proc_pid_status(5).
+resident() { local sum=0 pid; for pid in "${@:2}"; do sum=$((sum + $(awk "/^$1:/ { print \$2 }" "/proc/$pid/status"))); done; echo "$sum"; }
+# What the kernel holds for itself in KiB, sockets included: slabs, stacks, page tables, and the buffers of TCP in pages of 4 KiB.
+kernel() {
+  local slabs buffers
+  slabs=$(awk '/^(Slab|KernelStack|PageTables):/ { sum += $2 } END { print sum }' /proc/meminfo)
+  buffers=$(awk '/^TCP:/ { print $NF * 4 }' /proc/net/sockstat)
+  echo $((slabs + buffers))
+}
 # One line of results: what, how much, its unit, its floor (or null), and the per cent that were stolen.
 figure() { jq -cn --arg figure "$1" --argjson value "$2" --arg unit "$3" --argjson floor "$4" --argjson stolen "$5" '$ARGS.named'; }
 # shellcheck disable=SC2034,SC2154 # $bin is whoever sources this, $gateway is for it

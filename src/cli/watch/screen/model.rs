@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use galley_protocol::frame::{Received, Resume, Totals};
-use galley_protocol::{Order, OrderId, Picture, Status, Timestamp};
+use galley_protocol::{Order, OrderId, Picture, Timestamp};
 
 use super::filter::Filter;
 use super::meter::{Latencies, Rate};
@@ -298,9 +298,6 @@ impl Model {
 pub fn first_row(position: Option<usize>, rows: usize, all: usize) -> usize {
     position.unwrap_or(0).saturating_sub(rows / 2).min(all.saturating_sub(rows))
 }
-
-/// Every status, in the order of a life.
-pub const STATUSES: [Status; 4] = [Status::Pending, Status::InProgress, Status::Completed, Status::Cancelled];
 
 #[cfg(test)]
 mod tests {

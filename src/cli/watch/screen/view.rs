@@ -10,7 +10,7 @@ use ratatui::widgets::{Block, Clear, Paragraph, Row, Sparkline, Table};
 
 use super::filter::word;
 use super::keys::KEYS;
-use super::model::{Link, Model, STATUSES, Typing, first_row};
+use super::model::{Link, Model, Typing, first_row};
 use crate::cli::watch::harmless::harmless;
 
 /// Less wide, and words give way to figures.
@@ -88,7 +88,7 @@ fn link_line(model: &Model, palette: Palette, now: Timestamp) -> Line<'static> {
 
 fn totals_line(model: &Model, palette: Palette, width: u16) -> Line<'static> {
     let mut totals = model.totals();
-    let spans = STATUSES.into_iter().flat_map(|status| {
+    let spans = Status::ALL.into_iter().flat_map(|status| {
         let count = totals.of(status).to_string();
         let label = if width >= WIDE { named(status) } else { icon(status).to_owned() };
         [Span::styled(label, palette.of(status)), Span::raw(" "), Span::raw(count).bold(), Span::raw("   ")]

@@ -13,16 +13,14 @@ use rand::RngExt as _;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::hub::Hub;
+use crate::hub::{Hub, TICK};
 use crate::state::Readiness;
 
 /// The longest pause between two attempts to subscribe.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// The least time between two repairs.
 const REPAIR_EVERY: Duration = Duration::from_secs(1);
-/// The least time from one delivery of [`MANY_FRAMES`] to the next: what comes meanwhile goes out in one write for each socket.
-const TICK: Duration = Duration::from_millis(5);
-/// A delivery of fewer frames is a millisecond's work; the next one follows at once.
+/// A delivery of fewer frames is a millisecond's work; the next one follows at once and not a [`TICK`] later.
 const MANY_FRAMES: usize = 128;
 /// The most updates of one delivery.
 const MOST_GATHERED: usize = 4_096;

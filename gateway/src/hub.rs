@@ -1,24 +1,27 @@
 //! Who is connected here, and what each is to be told.
 //!
 //! The ear delivers what was published, the announcer what could not be; sessions come and go. A delivery waits for nobody: a
-//! socket that does not keep up costs its own outbox and nobody else. Adding and removing a socket take constant time. No
-//! guard of a map leaves this file.
+//! socket that does not keep up costs its own outbox and nobody else, and a hero with many sockets no other hero. No guard of a map
+//! leaves this file.
 
 mod delivery;
 pub mod outbox;
+mod shard;
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use dashmap::DashMap;
 use galley_protocol::{HeroId, ResumeCursor, Update};
-use tokio::task::coop::consume_budget;
 
 use crate::feed::Feed;
 use crate::metrics;
 use delivery::{Delivery, by_hero};
 pub use outbox::{Out, Outbox};
+use shard::Shard;
+
+/// The least time between two deliveries of much: what comes meanwhile goes out in one write for each socket.
+pub const TICK: Duration = Duration::from_millis(5);
 
 /// The connected sockets.
 #[derive(Clone, Debug, Default)]
@@ -26,15 +29,17 @@ pub struct Hub(Arc<Sockets>);
 
 #[derive(Debug, Default)]
 struct Sockets {
-    heroes: DashMap<HeroId, HashMap<SocketId, Arc<Outbox>>>,
-    all: DashMap<SocketId, Arc<Outbox>>,
+    /// Of each hero, and of staff, who are nobody.
+    crowds: DashMap<Option<HeroId>, Crowd>,
     feed: Feed,
-    next: AtomicU64,
 }
 
-/// The number of a socket in this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct SocketId(u64);
+/// The sockets of one hero.
+#[derive(Debug, Default)]
+struct Crowd {
+    shards: Vec<Arc<Shard>>,
+    sockets: usize,
+}
 
 /// The hero holds as many sockets here as it may.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +49,8 @@ pub struct TooMany;
 #[derive(Debug)]
 pub struct Place {
     hub: Hub,
-    id: SocketId,
     hero_id: Option<HeroId>,
+    shard: Arc<Shard>,
     outbox: Arc<Outbox>,
 }
 
@@ -65,14 +70,28 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.hub.0.all.remove(&self.id);
-        if let Some(hero_id) = self.hero_id {
-            if let Some(mut sockets) = self.hub.0.heroes.get_mut(&hero_id) {
-                sockets.remove(&self.id);
-            }
-            self.hub.0.heroes.remove_if(&hero_id, |_, sockets| sockets.is_empty());
+        let crowds = &self.hub.0.crowds;
+        if let Some(mut crowd) = crowds.get_mut(&self.hero_id) {
+            self.shard.remove(&self.outbox);
+            crowd.sockets -= 1;
         }
+        crowds.remove_if(&self.hero_id, |_, crowd| crowd.sockets == 0);
         ::metrics::gauge!(metrics::SOCKETS).decrement(1);
+    }
+}
+
+impl Crowd {
+    /// Takes a socket in, where there is room.
+    fn add(&mut self, outbox: &Arc<Outbox>) -> Arc<Shard> {
+        self.sockets += 1;
+        // The last one first: the others have room only after sockets have left.
+        if let Some(shard) = self.shards.iter().rev().find(|shard| shard.add(outbox)) {
+            return Arc::clone(shard);
+        }
+        let shard = Arc::<Shard>::default();
+        shard.add(outbox);
+        self.shards.push(Arc::clone(&shard));
+        shard
     }
 }
 
@@ -82,45 +101,44 @@ impl Hub {
     /// # Errors
     /// [`TooMany`] when the hero holds `most` sockets already.
     pub fn join(&self, hero_id: Option<HeroId>, most: usize, outbox: Arc<Outbox>) -> Result<Place, TooMany> {
-        let id = SocketId(self.0.next.fetch_add(1, Ordering::Relaxed));
-        if let Some(hero_id) = hero_id {
-            let mut sockets = self.0.heroes.entry(hero_id).or_default();
-            if sockets.len() >= most {
-                return Err(TooMany);
-            }
-            sockets.insert(id, Arc::clone(&outbox));
+        let mut crowd = self.0.crowds.entry(hero_id).or_default();
+        if hero_id.is_some() && crowd.sockets >= most {
+            return Err(TooMany);
         }
-        self.0.all.insert(id, Arc::clone(&outbox));
+        let shard = crowd.add(&outbox);
+        drop(crowd);
         ::metrics::gauge!(metrics::SOCKETS).increment(1);
-        Ok(Place { hub: self.clone(), id, hero_id, outbox })
+        Ok(Place { hub: self.clone(), hero_id, shard, outbox })
     }
 
-    /// Tells every socket of the heroes, and every watcher, what changed. Says how many frames that were.
+    /// Tells every socket of the heroes, and every watcher, what changed. Says how many frames it has written by itself, or tried to;
+    /// those of heroes with many sockets are written by tasks.
     pub async fn deliver(&self, updates: &[Update]) -> usize {
         self.0.feed.note(updates);
-        let mut frames = 0;
+        let (mut here, mut elsewhere) = (0, 0);
         // Every gateway hears of every hero: most are not here.
-        let here = updates.iter().filter(|update| self.0.heroes.contains_key(&update.hero_id));
-        for (hero_id, updates) in by_hero(here) {
-            let outboxes: Vec<_> = match self.0.heroes.get(&hero_id) {
-                Some(sockets) => sockets.values().cloned().collect(),
-                None => continue,
-            };
-            for delivery in Delivery::all(&updates) {
-                deliver_to(&outboxes, &delivery).await;
+        let known = updates.iter().filter(|update| self.0.crowds.contains_key(&Some(update.hero_id)));
+        for (hero_id, updates) in by_hero(known) {
+            let Some(shards) = self.0.crowds.get(&Some(hero_id)).map(|crowd| crowd.shards.clone()) else { continue };
+            match &shards[..] {
+                [alone] if !alone.has_task() => {
+                    let outboxes = alone.outboxes();
+                    here += outboxes.len() * updates.len();
+                    shard::tell(&outboxes, &updates).await;
+                }
+                shards => elsewhere += updates.len() * shards.iter().map(|shard| shard.tell_later(&updates)).sum::<usize>(),
             }
-            frames += outboxes.len() * updates.len();
         }
         ::metrics::counter!(metrics::UPDATES_HEARD).increment(updates.len() as u64);
-        ::metrics::counter!(metrics::UPDATES_DELIVERED).increment(frames as u64);
-        frames
+        ::metrics::counter!(metrics::UPDATES_DELIVERED).increment((here + elsewhere) as u64);
+        here
     }
 
     /// Tells every socket of a hero, and the staff feed, that updates may be missing since a moment, so that the database is read.
     pub fn repair(&self, since: Option<ResumeCursor>) {
         self.0.feed.fall_behind(since);
-        for outbox in &self.0.all {
-            outbox.fall_behind(since);
+        for shard in self.shards() {
+            shard.fall_behind(since);
         }
         ::metrics::counter!(metrics::REPAIRS).increment(1);
     }
@@ -131,28 +149,23 @@ impl Hub {
         &self.0.feed
     }
 
-    /// Calls `visit` for every socket. `visit` must not wait, nor come back to the hub.
+    /// Calls `visit` for every socket.
     pub fn for_each(&self, mut visit: impl FnMut(&Outbox)) {
-        for outbox in &self.0.all {
-            visit(&outbox);
+        for shard in self.shards() {
+            for outbox in shard.outboxes() {
+                visit(&outbox);
+            }
         }
     }
 
     /// How many sockets there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.0.all.len()
+        self.0.crowds.iter().map(|crowd| crowd.sockets).sum()
     }
-}
 
-async fn deliver_to(outboxes: &[Arc<Outbox>], delivery: &Delivery) {
-    let mut written = 0;
-    for outbox in outboxes {
-        written += usize::from(outbox.push(delivery));
-        consume_budget().await; // other tasks get their turn every hundred writes or so, which are about a millisecond
-    }
-    if written > 0 {
-        metrics::count_frames(written * delivery.updates.len(), written * delivery.bytes());
-        metrics::record_push_lag(delivery.updates[0].cursor.time);
+    /// As they are now: nothing waits while they are visited.
+    fn shards(&self) -> Vec<Arc<Shard>> {
+        self.0.crowds.iter().flat_map(|crowd| crowd.shards.clone()).collect()
     }
 }

@@ -42,6 +42,8 @@ metrics! {
         "Sockets that ended, by close code."
     describe_counter SOCKETS_BEHIND "galley_sockets_behind_total"
         "Times that a socket did not keep up and its queue was merged to the newest states."
+    describe_counter SHARDS_BEHIND "galley_shards_behind_total"
+        "Times that so many updates of one hero waited for a shard of its sockets that the sockets read the database instead."
     describe_counter RESYNCS "galley_resyncs_total"
         "Resync frames made for sockets that did not keep up or had missed something."
     describe_counter RESUMES "galley_resumes_total"

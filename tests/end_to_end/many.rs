@@ -1,6 +1,6 @@
 //! Many orders at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet};
 
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
@@ -11,7 +11,10 @@ use galley_tests::{Client, Socket, StackBuilder};
 const HEROES: usize = 50;
 const ORDERS_OF_EACH: usize = 40;
 
-on_both_deployments![every_one_of_many_orders_ends_once_and_is_seen_at_each_step];
+on_both_deployments![
+    every_one_of_many_orders_ends_once_and_is_seen_at_each_step,
+    a_crowd_is_told_the_same_while_others_leave_and_come,
+];
 
 async fn every_one_of_many_orders_ends_once_and_is_seen_at_each_step(stack: StackBuilder) {
     let stack = stack.delay("0s").start().await;
@@ -32,7 +35,8 @@ async fn every_one_of_many_orders_ends_once_and_is_seen_at_each_step(stack: Stac
         let mut stored: Vec<Order> = stored.into_iter().map(|order| serde_json::from_value(order).expect("an order")).collect();
         stored.sort_unstable_by_key(|order| order.id);
         assert!(picture.orders().eq(&stored), "hero {hero} knows {picture:?}, but {stored:?} is the truth");
-        if let Some(told) = told {
+        if let Some(mut told) = told {
+            told.sort_unstable();
             let steps = stored.iter().flat_map(|order| (1..=3).map(|version| (order.id.get(), version)));
             assert!(told.iter().copied().eq(steps), "hero {hero} was told {told:?}");
         }
@@ -40,16 +44,48 @@ async fn every_one_of_many_orders_ends_once_and_is_seen_at_each_step(stack: Stac
     assert_each_completed_once(&client, placed).await;
 }
 
+/// Of one hero: more than a gateway tells in one go.
+const SOCKETS: usize = 150;
+/// How many of them leave, and as many come.
+const LEAVING: usize = 70;
+
+async fn a_crowd_is_told_the_same_while_others_leave_and_come(stack: StackBuilder) {
+    let stack = stack.delay("0s").set("GALLEY_MAX_SOCKETS_PER_HERO", "unlimited").start().await;
+    let client = stack.client();
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let mut crowd = join_all((0..SOCKETS).map(|_| client.connect(hero))).await;
+    let leaving = crowd.split_off(SOCKETS - LEAVING);
+    let placing = stream::iter(0..ORDERS_OF_EACH).map(|_| client.place(hero, meal)).buffer_unordered(8).count();
+    let coming = async {
+        join_all(leaving.into_iter().map(Socket::close)).await;
+        join_all((0..LEAVING).map(|_| client.connect(hero))).await
+    };
+    let (placed, come) = tokio::join!(placing, coming);
+    assert_eq!(placed, ORDERS_OF_EACH);
+
+    let heard = join_all(crowd.into_iter().map(listen)).await;
+    let mut heard: Vec<_> = heard.into_iter().filter_map(|(_, told)| told).collect();
+    heard.dedup();
+    assert!(heard.len() <= 1, "not all were told the same: {heard:?}");
+
+    let last = id(&client.place(hero, meal).await);
+    for mut socket in come {
+        socket.until_status(last, "COMPLETED").await;
+        assert!(socket.picture.orders().all(|order| !order.status.is_active()), "{:?}", socket.picture);
+    }
+}
+
 /// What one hero knows when all its orders have ended, and every state that was told by a frame of its own: each order's three,
 /// in whatever order they were published, unless the gateway had reason to merge some into a `resync`.
-async fn listen(mut socket: Socket) -> (Picture, Option<BTreeSet<(i64, i64)>>) {
-    let (mut told, mut merged) = (BTreeSet::new(), false);
+async fn listen(mut socket: Socket) -> (Picture, Option<Vec<(i64, i64)>>) {
+    let (mut told, mut merged) = (Vec::new(), false);
     let all_ended = |picture: &Picture| picture.orders().filter(|order| !order.status.is_active()).count() == ORDERS_OF_EACH;
     while !(all_ended(&socket.picture) && (merged || told.len() == 3 * ORDERS_OF_EACH)) {
         let frame = socket.next().await;
         merged |= frame["type"] == "resync";
-        if frame["type"] == "order" {
-            told.insert((id(&frame["order"]), version(&frame["order"])));
+        let step = || (id(&frame["order"]), version(&frame["order"]));
+        if frame["type"] == "order" && !told.contains(&step()) {
+            told.push(step());
         }
     }
     (socket.picture, (!merged).then_some(told))

@@ -8,9 +8,10 @@
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::Parser;
 use galley_bus::{BusConfig, SharedBus};
 use galley_protocol::{HeroId, MealId, Order, OrderId, Status, Timestamp, Update, Version};
@@ -41,7 +42,7 @@ struct Arguments {
     /// How long, in seconds
     #[arg(long, default_value_t = 5)]
     seconds: u64,
-    /// Is the floor instead: writes so many bytes to each socket for each line that it reads
+    /// Is the floor instead: writes so many bytes to each socket, from as many threads as each line says that it reads
     #[arg(long, hide = true)]
     write: Option<usize>,
 }
@@ -53,6 +54,8 @@ const WARM_UP: usize = 10;
 /// A gateway that hears a publisher for the first time, or not any more, reads the database in place of what waits for its sockets; these
 /// updates are in none. Within this time it has done so for us, and for whoever published before us.
 const SETTLED: Duration = Duration::from_secs(8);
+/// From one look for what has come to the next.
+const LOOK: Duration = Duration::from_micros(100);
 /// How long an update may take to come to the last socket.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -80,21 +83,23 @@ fn main() -> anyhow::Result<()> {
 /// One update at a time.
 fn in_turns(arguments: &Arguments, mut publisher: Publisher, mut sockets: Sockets) -> anyhow::Result<()> {
     let bytes = wire_length(&publisher.next()?);
+    let all = arguments.sockets * bytes;
     let mut floor = Floor::start(arguments.sockets, bytes)?;
-    let (mut ours, mut floors) = (Vec::new(), Vec::new());
+    let mut times = [const { Vec::new() }; 3];
     for _ in 0..WARM_UP + arguments.rounds {
         let update = publisher.next()?;
-        let all = arguments.sockets * wire_length(&update);
         let begin = Instant::now();
         publisher.publish(&[update])?;
         sockets.read(all)?;
-        ours.push(begin.elapsed());
-        let begin = Instant::now();
-        floor.orders.write_all(b"\n")?;
-        floor.sockets.read(arguments.sockets * bytes)?;
-        floors.push(begin.elapsed());
+        times[0].push(begin.elapsed());
+        for (threads, times) in [1, cores()?].into_iter().zip(&mut times[1..]) {
+            let begin = Instant::now();
+            writeln!(floor.orders, "{threads}")?;
+            floor.sockets.read(all)?;
+            times.push(begin.elapsed());
+        }
     }
-    let [ours, floors] = [ours, floors].map(|times| median(times[WARM_UP..].to_vec()));
+    let [ours, one_thread, all_cores] = times.map(|times| median(times[WARM_UP..].to_vec()));
     let a_second = |time: Duration| (per_second(arguments.sockets, time)).round();
     println!(
         "{}",
@@ -103,7 +108,8 @@ fn in_turns(arguments: &Arguments, mut publisher: Publisher, mut sockets: Socket
             "bytes": bytes,
             "to_all_ms": ours.as_secs_f64() * 1_000.0,
             "frames_per_s": a_second(ours),
-            "floor_frames_per_s": a_second(floors),
+            "floor_frames_per_s": a_second(one_thread),
+            "floor_frames_per_s_of_all_cores": a_second(all_cores),
         })
     );
     floor.end()
@@ -217,11 +223,12 @@ impl Sockets {
         self.looked_at = vec![Told::default(); sockets.min(self.streams.len())];
     }
 
-    /// Reads until so many bytes have come. Never sleeps meanwhile: who writes is not to be charged for waking us, the one more often than
-    /// the other.
+    /// Reads until so many bytes have come, looking for them every now and then: who writes is charged neither for waking us nor for a
+    /// core that we keep busy, the one more than the other.
     fn read(&mut self, bytes: usize) -> anyhow::Result<()> {
         let (begin, mut read) = (Instant::now(), 0);
         while read < bytes {
+            std::thread::sleep(LOOK);
             read += self.read_some(Duration::ZERO)?;
             ensure!(begin.elapsed() < PATIENCE, "only {read} of {bytes} bytes came");
         }
@@ -316,7 +323,7 @@ impl Floor {
     }
 }
 
-/// The floor: writes so many bytes to every socket for each line of its input, from one thread, as the gateway does.
+/// The floor: writes so many bytes to every socket for each line of its input, from as many threads as the line says.
 fn write(count: usize, bytes: usize) -> anyhow::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("{}", listener.local_addr()?);
@@ -327,13 +334,29 @@ fn write(count: usize, bytes: usize) -> anyhow::Result<()> {
         sockets.push(socket);
     }
     let frame = vec![b'x'; bytes];
-    for order in std::io::stdin().lines() {
-        order?;
-        for socket in &mut sockets {
-            socket.write_all(&frame)?;
+    std::thread::scope(|scope| {
+        let (orders, threads): (Vec<_>, Vec<_>) = (0..cores()?)
+            .map(|_| {
+                let (order, orders) = mpsc::channel::<&[TcpStream]>();
+                let frame = &frame;
+                let thread = scope.spawn(move || {
+                    orders.iter().try_for_each(|part| part.iter().try_for_each(|mut socket| socket.write_all(frame)))
+                });
+                (order, thread)
+            })
+            .unzip();
+        for line in std::io::stdin().lines() {
+            for (order, part) in orders.iter().zip(sockets.chunks(count.div_ceil(line?.parse()?))) {
+                order.send(part).map_err(|_| anyhow!("a writer ended"))?;
+            }
         }
-    }
-    Ok(())
+        drop(orders);
+        threads.into_iter().try_for_each(|thread| Ok(thread.join().map_err(|_| anyhow!("a writer panicked"))??))
+    })
+}
+
+fn cores() -> anyhow::Result<usize> {
+    Ok(std::thread::available_parallelism()?.get())
 }
 
 /// A socket of a hero that has its welcome.

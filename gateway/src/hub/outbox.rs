@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use galley_protocol::{ResumeCursor, Update};
+use rustix::net::SendFlags;
 use tokio::net::TcpStream;
 
 use super::Delivery;
@@ -43,6 +44,7 @@ pub enum Out {
 
 /// What one socket is to be told.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Outbox {
     waiting: Mutex<Waiting>,
     bound: usize,
@@ -59,21 +61,23 @@ const ANNOUNCED: Duration = Duration::from_mins(1);
 /// The expiry of a peer that needs no token.
 const NEVER: u64 = u64::MAX;
 
+/// In this order, so that a delivery that writes straight to the connection looks at one line of the cache, the lock's.
 #[derive(Debug, Default)]
+#[repr(C)]
 struct Waiting {
+    /// The connection of a session that rests and owes it nothing.
+    connection: Option<Arc<TcpStream>>,
     /// What a socket is to be told that does not keep up, or is to leave; nothing on any other.
     pending: Option<Box<Pending>>,
-    /// What the welcome told; nothing on a staff socket, which gets no updates here.
-    known: Option<ResumeCursor>,
     ping: bool,
-    /// When the session took the ping that was not answered yet.
-    asked: Option<Instant>,
     abandon: bool,
     token: Token,
     /// The session, while it waits.
     session: Option<Waker>,
-    /// The connection of a session that rests and owes it nothing.
-    connection: Option<Arc<TcpStream>>,
+    /// When the session took the ping that was not answered yet.
+    asked: Option<Instant>,
+    /// What the welcome told; nothing on a staff socket, which gets no updates here.
+    known: Option<ResumeCursor>,
 }
 
 /// What waits for the session. Boxed, so that a socket that keeps up has no memory for it, nor that of a burst after it.
@@ -144,7 +148,9 @@ impl Outbox {
         let Some(known) = waiting.known else { return };
         let since = since.filter(|since| since.time > known.time).unwrap_or(known);
         let pending = waiting.pending();
-        let since = pending.behind.filter(|before| before.time <= since.time).unwrap_or(since);
+        // What waits is dropped, and read from the database too.
+        let waits = pending.updates.front().map(|update| update.cursor);
+        let since = [pending.behind, waits].into_iter().flatten().fold(since, ResumeCursor::min);
         pending.fall_behind(since);
         wake(waiting);
     }
@@ -298,7 +304,8 @@ impl Waiting {
     /// Writes whole frames past a session that rests.
     fn write(&mut self, frames: &Bytes) -> Written {
         let Some(connection) = self.connection.as_ref().filter(|_| !self.is_any()) else { return Written::Nothing };
-        match connection.try_write(frames) {
+        // Past tokio's note of whether there is room, which would have to be fetched from memory for each socket: it says so nearly always.
+        match rustix::net::send(connection, frames, SendFlags::empty()) {
             Ok(written) if written == frames.len() => Written::All,
             Ok(written) if written > 0 => {
                 self.pending().rest = frames.slice(written..);
@@ -520,6 +527,9 @@ mod tests {
         outbox.fall_behind(Some(cursor(200)));
         assert_eq!(outbox.try_next(), Some(Out::Resync(cursor(100))));
         assert_eq!(outbox.try_next(), None);
+        outbox.push(&delivery(2, 250));
+        outbox.fall_behind(Some(cursor(300)));
+        assert_eq!(outbox.try_next(), Some(Out::Resync(cursor(250))), "what waited is not lost");
     }
 
     #[tokio::test]

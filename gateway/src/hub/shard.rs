@@ -1,0 +1,266 @@
+//! Some sockets of one hero, told together.
+//!
+//! A hero's first sockets are one shard, which whoever delivers tells at once. Where there are more, each shard has a task while there is
+//! something to tell: the cores share the work, what comes meanwhile joins what waits, and no socket waits for all the others
+//! twice. The task ends when nothing came within a tick.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use galley_protocol::{ResumeCursor, Update};
+use tokio::task::JoinHandle;
+use tokio::task::coop::consume_budget;
+use tokio::time::{Instant, sleep_until};
+
+use super::{Delivery, Outbox, TICK};
+use crate::metrics;
+
+/// The most sockets of a shard: to write to them takes about half a millisecond.
+const MAX_SOCKETS: usize = 64;
+/// The most updates that wait for the task. At the bound they are dropped, and the sockets read the database.
+const MAX_WAITING: usize = 4_096;
+
+/// Some sockets of one hero, told together.
+#[derive(Debug, Default)]
+pub struct Shard(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    outboxes: Vec<Arc<Outbox>>,
+    /// What waits for the task, while there is one.
+    waiting: Option<Box<Waiting>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    task: JoinHandle<()>,
+    updates: Vec<Update>,
+    /// Updates are missing behind these.
+    gap: Option<Gap>,
+}
+
+/// Ordered by how far it goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Gap {
+    /// From here on; from each socket's welcome when that is nowhere.
+    since: Option<ResumeCursor>,
+}
+
+impl Shard {
+    /// Takes a socket in, if there is room.
+    pub fn add(&self, outbox: &Arc<Outbox>) -> bool {
+        let outboxes = &mut self.lock().outboxes;
+        let room = outboxes.len() < MAX_SOCKETS;
+        if room {
+            outboxes.push(Arc::clone(outbox));
+        }
+        room
+    }
+
+    /// Lets a socket go.
+    pub fn remove(&self, outbox: &Arc<Outbox>) {
+        let outboxes = &mut self.lock().outboxes;
+        if let Some(index) = outboxes.iter().position(|other| Arc::ptr_eq(other, outbox)) {
+            outboxes.swap_remove(index);
+        }
+    }
+
+    /// Its sockets.
+    pub fn outboxes(&self) -> Vec<Arc<Outbox>> {
+        self.lock().outboxes.clone()
+    }
+
+    /// Whether its task has still to tell something, which must come first.
+    pub fn has_task(&self) -> bool {
+        self.lock().waiting.is_some()
+    }
+
+    /// Has these updates told by the shard's task, behind all that waits for it. Says how many sockets that are.
+    pub fn tell_later(self: &Arc<Self>, updates: &[&Update]) -> usize {
+        let mut state = self.lock();
+        let waiting = state.waiting.get_or_insert_with(|| Box::new(Waiting::begin(self, None)));
+        if waiting.task.is_finished() {
+            // It ends by itself only when nothing waits: it has failed, and nobody knows whom it told what.
+            **waiting = Waiting::begin(self, Some(Gap { since: None }));
+        }
+        waiting.add(updates);
+        state.outboxes.len()
+    }
+
+    /// Updates may be missing since then, or since each socket's welcome.
+    pub fn fall_behind(&self, since: Option<ResumeCursor>) {
+        let mut state = self.lock();
+        match &mut state.waiting {
+            Some(waiting) => waiting.fall_behind(since),
+            None => state.outboxes.iter().for_each(|outbox| outbox.fall_behind(since)),
+        }
+    }
+
+    async fn tell_what_waits(self: Arc<Self>) {
+        while let Some((updates, gap)) = self.take() {
+            let tick = Instant::now() + TICK;
+            let outboxes = self.outboxes();
+            tell(&outboxes, &updates.iter().collect::<Vec<_>>()).await;
+            if let Some(gap) = gap {
+                for outbox in &outboxes {
+                    outbox.fall_behind(gap.since);
+                }
+            }
+            sleep_until(tick).await;
+        }
+    }
+
+    /// Takes what waits; when that is nothing, the next update finds no task.
+    fn take(&self) -> Option<(Vec<Update>, Option<Gap>)> {
+        let mut state = self.lock();
+        let waiting = state.waiting.as_mut()?;
+        let taken = (std::mem::take(&mut waiting.updates), waiting.gap.take());
+        if taken.0.is_empty() && taken.1.is_none() {
+            state.waiting = None;
+            return None;
+        }
+        Some(taken)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn begin(shard: &Arc<Shard>, gap: Option<Gap>) -> Self {
+        Self { task: tokio::spawn(Arc::clone(shard).tell_what_waits()), updates: Vec::new(), gap }
+    }
+
+    fn add(&mut self, updates: &[&Update]) {
+        if self.gap.is_some() {
+            return; // the database knows them
+        }
+        if self.updates.len() + updates.len() > MAX_WAITING {
+            self.fall_behind(self.updates.first().or(updates.first().copied()).map(|update| update.cursor));
+            self.updates = Vec::new();
+            ::metrics::counter!(metrics::SHARDS_BEHIND).increment(1);
+            return;
+        }
+        self.updates.extend(updates.iter().copied().cloned());
+    }
+
+    fn fall_behind(&mut self, since: Option<ResumeCursor>) {
+        let gap = Gap { since };
+        self.gap = Some(self.gap.map_or(gap, |before| before.min(gap)));
+    }
+}
+
+/// Tells these updates to each of them.
+pub async fn tell(outboxes: &[Arc<Outbox>], updates: &[&Update]) {
+    for delivery in Delivery::all(updates) {
+        let mut written = 0;
+        for outbox in outboxes {
+            written += usize::from(outbox.push(&delivery));
+            consume_budget().await; // other tasks get their turn every hundred writes or so, which are about a millisecond
+        }
+        if written > 0 {
+            metrics::count_frames(written * delivery.updates.len(), written * delivery.bytes());
+            metrics::record_push_lag(delivery.updates[0].cursor.time);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use galley_protocol::{Deleted, HeroId, OrderId, Timestamp, Update, Version};
+
+    use super::super::Out;
+    use super::*;
+
+    fn update(id: i64) -> Update {
+        let id = OrderId::new(id).expect("an id");
+        let time = Timestamp::from_millis(id.get()).expect("in range");
+        Update::of_deleted(Deleted { order_id: id, version: Version::FIRST }, HeroId::new(1).expect("an id"), time, id)
+    }
+
+    /// A shard of two sockets that have their welcome.
+    fn shard() -> (Arc<Shard>, Vec<Arc<Outbox>>) {
+        let shard = Arc::<Shard>::default();
+        for _ in 0..2 {
+            let outbox = Arc::new(Outbox::new(usize::MAX));
+            outbox.know(update(1).cursor);
+            assert!(shard.add(&outbox));
+        }
+        let outboxes = shard.outboxes();
+        (shard, outboxes)
+    }
+
+    /// The orders of the frames that it was told of.
+    fn told(outbox: &Outbox) -> Vec<i64> {
+        let out = std::iter::from_fn(|| outbox.try_next());
+        out.map(|out| if let Out::Frame(update) = out { update.order_id.get() } else { panic!("{out:?}") }).collect()
+    }
+
+    /// Until the task has ended. Time stands still while anything can be done.
+    async fn ended(shard: &Shard) {
+        while shard.has_task() {
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_meanwhile_is_told_behind_it_after_a_tick() {
+        let (shard, outboxes) = shard();
+        assert_eq!(shard.tell_later(&[&update(1)]), 2);
+        tokio::time::sleep(TICK / 2).await;
+        assert_eq!(told(&outboxes[0]), [1], "at once");
+        (2..=99).for_each(|id| assert_eq!(shard.tell_later(&[&update(id)]), 2));
+        tokio::time::sleep(TICK / 4).await;
+        assert!(told(&outboxes[0]).is_empty());
+        tokio::time::sleep(TICK / 2).await;
+        assert!(told(&outboxes[0]).into_iter().eq(2..=99));
+        ended(&shard).await;
+        assert!(told(&outboxes[1]).into_iter().eq(1..=99));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_the_bound_the_sockets_read_from_the_first_that_was_dropped() {
+        let (shard, outboxes) = shard();
+        let updates: Vec<_> = (1..=4_096).map(update).collect();
+        shard.tell_later(&updates.iter().collect::<Vec<_>>());
+        ended(&shard).await;
+        assert_eq!(told(&outboxes[0]).len(), MAX_WAITING, "it holds so many");
+        shard.tell_later(&updates[1..].iter().collect::<Vec<_>>());
+        shard.tell_later(&[&update(9_998), &update(9_999)]);
+        ended(&shard).await;
+        assert_eq!(outboxes[0].try_next(), Some(Out::Resync(updates[1].cursor)));
+        assert!(told(&outboxes[0]).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gap_is_told_behind_what_was_heard_before_it() {
+        let (shard, outboxes) = shard();
+        shard.tell_later(&[&update(2)]);
+        shard.fall_behind(Some(update(3).cursor));
+        shard.fall_behind(Some(update(5).cursor));
+        shard.tell_later(&[&update(4)]);
+        tokio::time::sleep(TICK / 2).await;
+        assert_eq!(outboxes[0].try_next(), Some(Out::Resync(update(2).cursor)), "of what was told and not sent, too");
+        assert!(told(&outboxes[0]).is_empty());
+        shard.fall_behind(None);
+        ended(&shard).await;
+        assert_eq!(outboxes[0].try_next(), Some(Out::Resync(update(1).cursor)), "from the welcome");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_fails_is_followed_by_another_and_its_sockets_read_from_their_welcome() {
+        let (shard, outboxes) = shard();
+        shard.tell_later(&[&update(5)]);
+        if let Some(waiting) = &shard.lock().waiting {
+            waiting.task.abort();
+        }
+        tokio::time::sleep(TICK).await;
+        assert!(shard.has_task() && told(&outboxes[0]).is_empty());
+        shard.tell_later(&[&update(6)]);
+        ended(&shard).await;
+        assert_eq!(outboxes[0].try_next(), Some(Out::Resync(update(1).cursor)));
+        shard.tell_later(&[&update(7)]);
+        ended(&shard).await;
+        assert_eq!(told(&outboxes[0]), [7]);
+    }
+}

@@ -1,7 +1,5 @@
 //! Many orders at once.
 
-use std::collections::{BTreeSet};
-
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
 use galley_protocol::{Order, Picture};

@@ -38,13 +38,31 @@ const GATHERED: usize = 16 * 1_024;
 #[derive(Debug)]
 pub struct Socket {
     stream: Arc<TcpStream>,
+    max_message: usize,
+    /// What is under way; nothing while the socket rests.
+    busy: Option<Box<Busy>>,
+    /// Told when the peer shows that it lives by taking bytes.
+    outbox: Arc<Outbox>,
+}
+
+/// What is under way on a socket.
+#[derive(Debug)]
+struct Busy {
     decoder: Decoder,
     /// Frames, or the rest of them, that the kernel has not taken: those gathered, one more, and the pongs of one read.
     unsent: BytesMut,
     /// The kernel took no more the last time.
     full: bool,
-    /// Told when the peer shows that it lives by taking bytes.
-    outbox: Arc<Outbox>,
+}
+
+impl Busy {
+    fn begin(read: BytesMut, max_message: usize) -> Self {
+        Self { decoder: Decoder::new(read, max_message), unsent: BytesMut::new(), full: false }
+    }
+
+    fn of(busy: &mut Option<Box<Self>>, max_message: usize) -> &mut Self {
+        busy.get_or_insert_with(|| Box::new(Self::begin(BytesMut::new(), max_message)))
+    }
 }
 
 /// What came from the peer.
@@ -64,13 +82,15 @@ impl Socket {
         let parts = upgraded.downcast::<TokioIo<Line>>().expect("the accept loop does not wrap it");
         let stream = parts.io.into_inner().into_stream();
         trust_to_progress(&stream);
-        let decoder = Decoder::new(parts.read_buf.into(), max_message);
-        Self { stream: Arc::new(stream), decoder, unsent: BytesMut::new(), full: false, outbox }
+        let busy = Box::new(Busy::begin(parts.read_buf.into(), max_message));
+        let mut socket = Self { stream: Arc::new(stream), max_message, busy: Some(busy), outbox };
+        socket.rest();
+        socket
     }
 
     /// Whether the kernel has taken everything.
     pub fn owes_nothing(&self) -> bool {
-        self.unsent.is_empty()
+        self.unsent().is_empty()
     }
 
     /// The connection, to which others may write while nothing is owed.
@@ -81,8 +101,9 @@ impl Socket {
     /// Takes over what another writer could not write: the kernel has no room.
     pub fn owe(&mut self, rest: Bytes) {
         if !rest.is_empty() {
-            self.unsent = rest.into();
-            self.full = true;
+            let busy = self.busy();
+            busy.unsent = rest.into();
+            busy.full = true;
         }
     }
 
@@ -97,7 +118,9 @@ impl Socket {
             if let Err(closed) = self.flush().await {
                 return Heard::Closed(closed);
             }
-            match self.decoder.decode() {
+            let decoded = self.busy.as_mut().map_or(Ok(None), |busy| busy.decoder.decode());
+            self.rest();
+            match decoded {
                 Ok(Some(Message::Text(text))) => {
                     metrics::FRAMES_IN_COUNT.increment(1);
                     metrics::BYTES_IN_COUNT.increment(text.len() as u64);
@@ -163,7 +186,7 @@ impl Socket {
     async fn drain(&mut self) -> io::Result<()> {
         rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Write)?;
         loop {
-            self.decoder = Decoder::new(BytesMut::new(), 0);
+            self.busy = None;
             if std::future::poll_fn(|context| self.poll_read(context)).await? == 0 {
                 return Ok(());
             }
@@ -174,8 +197,11 @@ impl Socket {
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.stream.poll_read_ready(context))?;
-            let read = self.stream.try_read_buf(self.decoder.room(READ));
-            self.decoder.tidy();
+            let Self { stream, max_message, busy, outbox: _ } = self;
+            let decoder = &mut Busy::of(busy, *max_message).decoder;
+            let read = stream.try_read_buf(decoder.room(READ));
+            decoder.tidy();
+            self.rest();
             match read {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return Poll::Ready(read),
@@ -184,7 +210,7 @@ impl Socket {
     }
 
     async fn put_text(&mut self, text: &[u8]) -> Result<(), Closed> {
-        if self.unsent.len() >= GATHERED {
+        if self.unsent().len() >= GATHERED {
             self.flush().await?;
         }
         metrics::count_frames(1, text.len());
@@ -193,41 +219,56 @@ impl Socket {
     }
 
     fn gather(&mut self, opcode: OpCode, payload: &[u8]) {
-        put_frame(&mut self.unsent, opcode, payload);
+        put_frame(&mut self.busy().unsent, opcode, payload);
     }
 
     /// Hands to the kernel what it takes; tells whether that was all.
     fn write(&mut self) -> Result<bool, Closed> {
-        while !self.unsent.is_empty() {
-            match self.stream.try_write(&self.unsent) {
+        let Some(busy) = &mut self.busy else { return Ok(true) };
+        while !busy.unsent.is_empty() {
+            match self.stream.try_write(&busy.unsent) {
                 Ok(0) => return Err(Closed::Gone),
-                Ok(written) => self.unsent.advance(written),
+                Ok(written) => busy.unsent.advance(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.full = true;
+                    busy.full = true;
                     return Ok(false);
                 }
                 Err(_) => return Err(Closed::Gone),
             }
-            if std::mem::take(&mut self.full) {
+            if std::mem::take(&mut busy.full) {
                 // There is room again, because the peer has taken something. Its pong may be far behind: so is our ping.
                 self.outbox.heard();
             }
         }
         // A burst's memory is not kept for the idle time after it.
-        self.unsent = BytesMut::new();
+        busy.unsent = BytesMut::new();
+        self.rest();
         Ok(true)
+    }
+
+    fn unsent(&self) -> &[u8] {
+        self.busy.as_ref().map_or(&[], |busy| &busy.unsent)
+    }
+
+    fn busy(&mut self) -> &mut Busy {
+        Busy::of(&mut self.busy, self.max_message)
+    }
+
+    /// Gives the memory back of what is under way, when that is nothing.
+    fn rest(&mut self) {
+        self.busy.take_if(|busy| busy.unsent.is_empty() && busy.decoder.is_empty());
     }
 
     async fn write_slowly(&mut self) -> Result<(), Closed> {
         let mut deadline = Instant::now() + STALLED;
         loop {
-            let before = self.unsent.len();
+            let before = self.unsent().len();
             let writable = timeout_at(deadline, self.stream.writable()).await.map_err(|_| Closed::With(CloseCode::TryLater))?;
             writable.map_err(|_| Closed::Gone)?;
             if self.write()? {
                 return Ok(());
             }
-            if self.unsent.len() < before {
+            if self.unsent().len() < before {
                 deadline = Instant::now() + STALLED;
             }
         }

@@ -66,6 +66,11 @@ impl Decoder {
         }
     }
 
+    /// Whether no part of a message is here.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.begun.is_none()
+    }
+
     /// The next message, when all of it is there.
     ///
     /// # Errors

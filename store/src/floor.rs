@@ -18,6 +18,11 @@ impl Floor {
         OrderId::new(self.0.load(Ordering::Relaxed)).expect("begins at 1 and takes only what is an id")
     }
 
+    /// The smallest id above `after` that is not below the floor.
+    pub(crate) fn after(&self, after: Option<OrderId>) -> i64 {
+        self.get().get().max(after.map_or(0, OrderId::get) + 1)
+    }
+
     /// Takes what the database says.
     pub(crate) fn raise(&self, to: i64) {
         if OrderId::new(to).is_ok() {

@@ -195,6 +195,8 @@ pub enum ClaimFrom<'a> {
     Entries(&'a [OrderId]),
     /// The database itself: the oldest PENDING orders of at least this age, at most so many, leaving out rows that others hold.
     Oldest {
+        /// Of those with a greater id than this one.
+        after: Option<OrderId>,
         /// Their least age.
         age: Duration,
         /// At most so many.

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -41,6 +41,7 @@ pub(crate) struct Kitchen {
     full: watch::Sender<bool>,
     bus_away: watch::Sender<bool>,
     doubt: AtomicBool,
+    newest: AtomicI64,
 }
 
 impl Kitchen {
@@ -63,18 +64,26 @@ impl Kitchen {
             full: watch::Sender::new(false),
             bus_away: watch::Sender::new(false),
             doubt: AtomicBool::new(false),
+            newest: AtomicI64::new(0),
         }
     }
 
     /// Claims orders. After a failure nobody knows whether it took them: that raises the doubt.
     pub(crate) async fn claim(&self, from: ClaimFrom<'_>) -> Result<Vec<Claimed>, StoreError> {
         let claimed = self.store.claim(self.owner, Claim { from, delay: self.delay.clone() }).await;
+        let newest = claimed.iter().flatten().map(|claimed| claimed.order.id.get()).max();
+        self.newest.fetch_max(newest.unwrap_or(0), Ordering::Relaxed);
         match &claimed {
             Ok(claimed) if !claimed.is_empty() => reach(FailPoint::AfterClaimCommit),
             Ok(_) => {}
             Err(error) => self.doubt("claim", error),
         }
         claimed
+    }
+
+    /// The greatest id of an order that this worker has claimed.
+    pub(crate) fn newest(&self) -> Option<OrderId> {
+        OrderId::new(self.newest.load(Ordering::Relaxed)).ok()
     }
 
     /// Takes note of a failure after which this worker may own orders that it does not know of.

@@ -58,7 +58,7 @@ impl Postgres {
     pub(super) async fn claim_orders(&self, owner: IncarnationId, claim: &Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
         let rows = match claim.from {
             ClaimFrom::Entries(ids) => self.claim_entries(owner, claim, ids).await?,
-            ClaimFrom::Oldest { age, limit } => self.claim_oldest(owner, claim, age, limit).await?,
+            ClaimFrom::Oldest { after, age, limit } => self.claim_oldest(owner, claim, after, age, limit).await?,
         };
         rows.iter().map(claimed).collect()
     }
@@ -82,6 +82,7 @@ impl Postgres {
         &self,
         owner: IncarnationId,
         claim: &Claim<'_>,
+        after: Option<OrderId>,
         age: Duration,
         limit: usize,
     ) -> Result<Vec<PgRow>, StoreError> {
@@ -94,7 +95,7 @@ impl Postgres {
                      order by id limit $2 for update skip locked ",
                 claim_locked!()
             ));
-            let ask = ask.bind(self.floor.get().get()).bind(i64::try_from(limit).unwrap_or(i64::MAX));
+            let ask = ask.bind(self.floor.after(after)).bind(i64::try_from(limit).unwrap_or(i64::MAX));
             bind_judgement(ask, owner, claim).bind(age.as_secs_f64())
         })
         .await

@@ -67,14 +67,14 @@ impl Sqlite {
             ))
             .bind(json(&ids))
             .bind(i64::MAX),
-            ClaimFrom::Oldest { limit, .. } => sqlx::query(concat!(
+            ClaimFrom::Oldest { after, limit, .. } => sqlx::query(concat!(
                 "/* claim_oldest_orders */
                  with chosen as materialized (
                      select id, hero_id, meal_id, order_time from orders
                      where id >= ?1 and status = 0 and order_time <= ?14 order by id limit ?2 ",
                 claim_chosen!()
             ))
-            .bind(self.floor.get().get())
+            .bind(self.floor.after(after))
             .bind(i64::try_from(limit).unwrap_or(i64::MAX)),
         };
         let ask = bind_judgement(ask, owner, claim, now);

@@ -63,11 +63,17 @@ async fn the_oldest_are_claimed_without_entries(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let worker = kitchen.worker().await;
     let orders = kitchen.place_many(hero_id, meal_id, 5).await;
-    let oldest = |age, limit| Claim { from: ClaimFrom::Oldest { age, limit }, delay: LONG..=LONG };
-    assert!(kitchen.store.claim(worker, oldest(LONG, 10)).await.expect("claims").is_empty(), "none is that old");
+    let oldest = |after, age, limit| Claim { from: ClaimFrom::Oldest { after, age, limit }, delay: LONG..=LONG };
+    assert!(kitchen.store.claim(worker, oldest(None, LONG, 10)).await.expect("claims").is_empty(), "none is that old");
+    let last = orders.iter().map(|order| order.id).max();
+    assert!(
+        kitchen.store.claim(worker, oldest(last, Duration::ZERO, 10)).await.expect("claims").is_empty(),
+        "none comes after it"
+    );
+    let before = orders.iter().map(|order| order.id.get() - 1).min().and_then(|id| OrderId::new(id).ok());
     let mut ids = Vec::new();
     for expected in [3, 2, 0] {
-        let claimed = kitchen.store.claim(worker, oldest(Duration::ZERO, 3)).await.expect("claims");
+        let claimed = kitchen.store.claim(worker, oldest(before, Duration::ZERO, 3)).await.expect("claims");
         assert_eq!(claimed.len(), expected);
         ids.extend(claimed.iter().map(|claimed| claimed.order.id));
     }

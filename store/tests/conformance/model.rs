@@ -77,7 +77,7 @@ impl<'a> Trial<'a> {
                 self.claim(*worker, ClaimFrom::Entries(&ids), &expected).await;
             }
             Operation::Sweep { worker, limit } => {
-                self.claim(*worker, ClaimFrom::Oldest { age: Duration::ZERO, limit: *limit }, &expected).await;
+                self.claim(*worker, ClaimFrom::Oldest { after: None, age: Duration::ZERO, limit: *limit }, &expected).await;
             }
             Operation::Complete { worker, orders } => {
                 let completed = store.complete(self.workers[*worker], &self.ids(orders)).await.expect("completions");

@@ -106,7 +106,8 @@ async fn entries_wait_for_rows_that_others_hold_and_the_oldest_skip_them() {
         let mut holder = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
         let mut transaction = holder.begin().await.expect("a transaction");
         sqlx::query("select from orders for update").execute(&mut *transaction).await.expect("a lock");
-        let oldest = galley_store::Claim { from: ClaimFrom::Oldest { age: Duration::ZERO, limit: 9 }, delay: LONG..=LONG };
+        let oldest =
+            galley_store::Claim { from: ClaimFrom::Oldest { after: None, age: Duration::ZERO, limit: 9 }, delay: LONG..=LONG };
         assert!(kitchen.store.claim(worker, oldest).await.expect("an answer").is_empty());
         let entries = [order.id];
         let (claimed, ()) = tokio::join!(kitchen.claim(worker, &entries), async {

@@ -71,7 +71,7 @@ async fn an_order_is_claimed_once(kitchen: Kitchen) {
     let (one, other) = (kitchen.worker().await, kitchen.worker().await);
     let ids = ids_of(&kitchen, 400).await;
     let reversed = backwards(&ids);
-    let oldest = || Claim { from: ClaimFrom::Oldest { age: Duration::ZERO, limit: 150 }, delay: LONG..=LONG };
+    let oldest = || Claim { from: ClaimFrom::Oldest { after: None, age: Duration::ZERO, limit: 150 }, delay: LONG..=LONG };
     let (first, second, third, fourth) = tokio::join!(
         kitchen.claim(one, &ids),
         kitchen.claim(other, &reversed),

@@ -226,9 +226,11 @@ impl Store for Shelf {
                 }
                 claimed
             }
-            ClaimFrom::Oldest { age, limit } => {
+            ClaimFrom::Oldest { after, age, limit } => {
                 let latest = timestamp(SystemTime::now() - age);
-                let is_old = |row: &&mut Row| row.order.status == Status::Pending && row.order.order_time <= latest;
+                let is_old = |row: &&mut Row| {
+                    row.order.status == Status::Pending && Some(row.order.id) > after && row.order.order_time <= latest
+                };
                 state.rows.values_mut().filter(is_old).take(limit).map(|row| row.claim(owner, delay)).collect()
             }
         })

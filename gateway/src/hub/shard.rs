@@ -77,6 +77,9 @@ impl Shard {
     /// Has these updates told by the shard's task, behind all that waits for it. Says how many sockets that are.
     pub fn tell_later(self: &Arc<Self>, updates: &[&Update]) -> usize {
         let mut state = self.lock();
+        if state.outboxes.is_empty() {
+            return 0;
+        }
         let waiting = state.waiting.get_or_insert_with(|| Box::new(Waiting::begin(self, None)));
         if waiting.task.is_finished() {
             // It ends by itself only when nothing waits: it has failed, and nobody knows whom it told what.

@@ -5,7 +5,7 @@
 //! one holds.
 //!
 //! An order is PENDING once, so that who was looked at when it was old enough need not be looked at again: a look begins where the one
-//! before left off. At thousands of orders a second that is a twentieth of all that may still be open.
+//! before left off. At thousands of orders a second that is a sixth of all that may still be open.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -147,11 +147,7 @@ impl Outbox {
         let mut waiting = self.lock();
         let Some(known) = waiting.known else { return };
         let since = since.filter(|since| since.time > known.time).unwrap_or(known);
-        let pending = waiting.pending();
-        // What waits is dropped, and read from the database too.
-        let waits = pending.updates.front().map(|update| update.cursor);
-        let since = [pending.behind, waits].into_iter().flatten().fold(since, ResumeCursor::min);
-        pending.fall_behind(since);
+        waiting.pending().fall_behind(since);
         wake(waiting);
     }
 
@@ -375,8 +371,7 @@ impl Pending {
     fn add(&mut self, updates: &[Update], bound: usize) {
         for update in updates {
             if self.bytes + update.frame.len() > bound {
-                // An update that waits unsent and the one that comes now are both missing: the older one's moment counts.
-                self.fall_behind(self.updates.front().unwrap_or(update).cursor);
+                self.fall_behind(update.cursor);
                 ::metrics::counter!(metrics::SOCKETS_BEHIND).increment(1);
                 return;
             }
@@ -385,8 +380,10 @@ impl Pending {
         }
     }
 
+    /// Updates are missing since then, and so are those that wait: the oldest moment counts.
     fn fall_behind(&mut self, since: ResumeCursor) {
-        self.behind = Some(since);
+        let waits = self.updates.front().map(|update| update.cursor);
+        self.behind = [Some(since), self.behind, waits].into_iter().flatten().min();
         self.updates = VecDeque::new();
         self.bytes = 0;
     }

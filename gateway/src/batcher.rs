@@ -1,5 +1,6 @@
-//! Gathers single requests into batches without a timer: while one commit is in flight the next batch fills, so that one
-//! caller waits for one commit and a thousand callers wait for one commit too.
+//! Gathers single requests into batches: while one commit is in flight the next batch fills, so that one caller waits for one
+//! commit and a thousand callers wait for one commit too. A second statement is begun beside one under way only for many
+//! requests, or when they have waited for long: two small ones cost more than one, and everybody waits for that.
 //!
 //! Called by the desk, for every kind of request that a hero waits for. A request that was taken is answered, once, and
 //! after its commit. The queue is bounded: when it is full a request is refused at once. When the database is away
@@ -7,13 +8,20 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use galley_store::{MAX_BATCH, StoreError};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
 /// The most requests that wait for a batch; one more is refused.
 const MAX_WAITING: usize = 8 * MAX_BATCH;
+/// So many requests need not wait for the batch under way.
+const MANY: usize = 32;
+/// Nor do fewer that have waited for so long: it may wait itself, for the disk or for a lock.
+const PATIENCE: Duration = Duration::from_millis(5);
 
 /// The answer to one request of a batch.
 pub type Answer<A> = oneshot::Receiver<Result<A, StoreError>>;
@@ -49,9 +57,9 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
         F: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
     {
         let (queue, waiting) = mpsc::channel(MAX_WAITING);
-        let waiting = Arc::new(Mutex::new(waiting));
+        let counter = Arc::new(Counter { waiting: Mutex::new(waiting), under_way: AtomicUsize::new(0), ended: Notify::new() });
         for _ in 0..writers {
-            tasks.spawn(write(Arc::clone(&waiting), work.clone()));
+            tasks.spawn(write(Arc::clone(&counter), work.clone()));
         }
         Self { queue }
     }
@@ -67,18 +75,61 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     }
 }
 
-async fn write<Q, A, F, W>(waiting: Arc<Mutex<mpsc::Receiver<Waiting<Q, A>>>>, work: W)
+/// Where the writers of one kind take their batches.
+#[derive(Debug)]
+struct Counter<Q, A> {
+    waiting: Mutex<mpsc::Receiver<Waiting<Q, A>>>,
+    /// Batches that are being written.
+    under_way: AtomicUsize,
+    /// One of them has ended.
+    ended: Notify,
+}
+
+/// A batch that is being written, until this is dropped.
+struct UnderWay<'a> {
+    count: &'a AtomicUsize,
+    ended: &'a Notify,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.ended.notify_one();
+    }
+}
+
+impl<Q, A> Counter<Q, A> {
+    /// Takes the next batch; nothing when there will be none.
+    async fn take(&self) -> Option<(Vec<Waiting<Q, A>>, UnderWay<'_>)> {
+        let mut waiting = self.waiting.lock().await;
+        let mut batch = Vec::new();
+        if waiting.recv_many(&mut batch, MAX_BATCH).await == 0 {
+            return None;
+        }
+        let patience = Instant::now() + PATIENCE;
+        while batch.len() < MANY && self.under_way.load(Ordering::Relaxed) > 0 {
+            let room = MAX_BATCH - batch.len();
+            tokio::select! {
+                received = waiting.recv_many(&mut batch, room) => if received == 0 { break },
+                () = self.ended.notified() => {}
+                () = sleep_until(patience) => break,
+            }
+        }
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        Some((batch, UnderWay { count: &self.under_way, ended: &self.ended }))
+    }
+}
+
+async fn write<Q, A, F, W>(counter: Arc<Counter<Q, A>>, work: W)
 where
     W: Fn(Vec<Q>) -> F,
     F: Future<Output = Result<Vec<A>, StoreError>>,
 {
-    let mut batch = Vec::new();
-    loop {
-        if waiting.lock().await.recv_many(&mut batch, MAX_BATCH).await == 0 {
-            return;
-        }
-        let (requests, answers): (Vec<Q>, Vec<_>) = batch.drain(..).map(|waiting| (waiting.request, waiting.answer)).unzip();
-        match work(requests).await {
+    while let Some((batch, under_way)) = counter.take().await {
+        let (requests, answers): (Vec<Q>, Vec<_>) = batch.into_iter().map(|waiting| (waiting.request, waiting.answer)).unzip();
+        let written = work(requests).await;
+        drop(under_way);
+        match written {
             Ok(verdicts) => {
                 for (answer, verdict) in answers.into_iter().zip(verdicts) {
                     // A caller that has gone away does not need its answer.
@@ -89,7 +140,7 @@ where
                 let mut answers = answers;
                 // When another writer holds the queue it waits for requests: then none wait here.
                 if matches!(error, StoreError::Unavailable(_))
-                    && let Ok(mut waiting) = waiting.try_lock()
+                    && let Ok(mut waiting) = counter.waiting.try_lock()
                 {
                     while let Ok(next) = waiting.try_recv() {
                         answers.push(next.answer);
@@ -105,38 +156,118 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::{Batcher, Full, MAX_WAITING};
+    use super::{Answer, Batcher, Full, MANY, MAX_WAITING, PATIENCE};
     use galley_store::{MAX_BATCH, StoreError};
+    use std::ops::Range;
     use std::sync::{Arc, Mutex};
     use tokio::sync::Semaphore;
+    use tokio::time::Instant;
     use tokio_util::task::TaskTracker;
+
+    /// Doubles numbers; each batch waits at the gate.
+    struct Doubler {
+        batcher: Batcher<usize, usize>,
+        gate: Arc<Semaphore>,
+        /// Of the batches that were begun.
+        sizes: Arc<Mutex<Vec<usize>>>,
+    }
+
+    impl Doubler {
+        fn start(writers: usize) -> Self {
+            let (gate, sizes) = (Arc::new(Semaphore::new(0)), Arc::<Mutex<Vec<_>>>::default());
+            let batcher = Batcher::start(&TaskTracker::new(), writers, {
+                let (gate, sizes) = (Arc::clone(&gate), Arc::clone(&sizes));
+                move |batch: Vec<usize>| {
+                    let (gate, sizes) = (Arc::clone(&gate), Arc::clone(&sizes));
+                    async move {
+                        sizes.lock().expect("no panic while locked").push(batch.len());
+                        gate.acquire().await.expect("never closed").forget();
+                        Ok(batch.into_iter().map(|number| number * 2).collect())
+                    }
+                }
+            });
+            Self { batcher, gate, sizes }
+        }
+
+        fn submit(&self, numbers: Range<usize>) -> Vec<Answer<usize>> {
+            numbers.map(|number| self.batcher.submit(number).expect("room")).collect()
+        }
+
+        fn sizes(&self) -> Vec<usize> {
+            self.sizes.lock().expect("no panic while locked").clone()
+        }
+
+        /// Lets the tasks do what they can without time going on; which batches they have begun.
+        async fn begun(&self) -> Vec<usize> {
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            self.sizes()
+        }
+    }
+
+    async fn doubled(numbers: Range<usize>, answers: Vec<Answer<usize>>) {
+        for (number, answer) in numbers.zip(answers) {
+            assert_eq!(answer.await.expect("an answer").expect("a verdict"), number * 2);
+        }
+    }
 
     #[tokio::test]
     async fn while_one_batch_is_written_the_next_one_fills() {
-        let gate = Arc::new(Semaphore::new(0));
-        let sizes = Arc::new(Mutex::new(Vec::new()));
-        let batcher = Batcher::start(&TaskTracker::new(), 1, {
-            let (gate, sizes) = (Arc::clone(&gate), Arc::clone(&sizes));
-            move |batch: Vec<usize>| {
-                let (gate, sizes) = (Arc::clone(&gate), Arc::clone(&sizes));
-                async move {
-                    sizes.lock().expect("no panic while locked").push(batch.len());
-                    gate.acquire().await.expect("never closed").forget();
-                    Ok(batch.into_iter().map(|number| number * 2).collect())
-                }
-            }
-        });
-        let first = batcher.submit(1).expect("room");
-        while sizes.lock().expect("no panic while locked").is_empty() {
-            tokio::task::yield_now().await;
-        }
-        let rest: Vec<_> = (2..700).map(|number| batcher.submit(number).expect("room")).collect();
-        gate.add_permits(3);
-        assert_eq!(first.await.expect("an answer").expect("a verdict"), 2);
-        for (number, answer) in (2..700).zip(rest) {
-            assert_eq!(answer.await.expect("an answer").expect("a verdict"), number * 2);
-        }
-        assert_eq!(*sizes.lock().expect("no panic while locked"), [1, MAX_BATCH, 698 - MAX_BATCH]);
+        let doubler = Doubler::start(1);
+        let first = doubler.submit(1..2);
+        assert_eq!(doubler.begun().await, [1]);
+        let rest = doubler.submit(2..700);
+        doubler.gate.add_permits(3);
+        doubled(1..2, first).await;
+        doubled(2..700, rest).await;
+        assert_eq!(doubler.sizes(), [1, MAX_BATCH, 698 - MAX_BATCH]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn few_wait_for_the_batch_under_way_and_go_together() {
+        let doubler = Doubler::start(2);
+        let began = Instant::now();
+        let first = doubler.submit(0..1);
+        assert_eq!(doubler.begun().await, [1]);
+        let second = doubler.submit(1..3);
+        assert_eq!(doubler.begun().await, [1]);
+        let third = doubler.submit(3..4);
+        assert_eq!(doubler.begun().await, [1]);
+        doubler.gate.add_permits(1);
+        doubled(0..1, first).await;
+        assert_eq!(doubler.begun().await, [1, 3]);
+        assert_eq!(began.elapsed(), std::time::Duration::ZERO, "at once");
+        doubler.gate.add_permits(1);
+        doubled(1..4, second.into_iter().chain(third).collect()).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_need_not_wait_for_the_batch_under_way() {
+        let doubler = Doubler::start(2);
+        let first = doubler.submit(0..1);
+        assert_eq!(doubler.begun().await, [1]);
+        let mut rest = doubler.submit(1..MANY);
+        assert_eq!(doubler.begun().await, [1], "one is missing");
+        rest.extend(doubler.submit(MANY..MANY + 1));
+        assert_eq!(doubler.begun().await, [1, MANY]);
+        doubler.gate.add_permits(2);
+        doubled(0..1, first).await;
+        doubled(1..MANY + 1, rest).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn few_do_not_wait_for_long() {
+        let doubler = Doubler::start(2);
+        let first = doubler.submit(0..1);
+        assert_eq!(doubler.begun().await, [1]);
+        let second = doubler.submit(1..2);
+        assert_eq!(doubler.begun().await, [1]);
+        tokio::time::sleep(PATIENCE).await;
+        assert_eq!(doubler.begun().await, [1, 1], "although the first is still under way");
+        doubler.gate.add_permits(2);
+        doubled(0..1, first).await;
+        doubled(1..2, second).await;
     }
 
     #[tokio::test]

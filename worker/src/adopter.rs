@@ -22,9 +22,12 @@ use crate::kitchen::Kitchen;
 /// How often to look whether a worker died, which costs next to nothing.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// How often to look for orphans though nobody was seen dying, which costs a look at every open order: a living worker hands back what
-/// it doubts, and for a moment after an upset of the database nobody is judged.
+/// How often to look for orphans for [`AFTERMATH`] after a worker died or the database did not answer, and at all other times. A look costs
+/// one at every order of the last half minute. What the dead asked for last may commit as late as a statement may run, and for a
+/// moment after an upset of the database nobody is judged.
 const SEARCH_PERIOD: Duration = Duration::from_secs(2);
+const CALM_SEARCH_PERIOD: Duration = Duration::from_secs(10);
+const AFTERMATH: Duration = Duration::from_secs(10);
 
 /// How many to adopt at once, some 20 MB in memory, and so many more than it may a worker may hold for it. Each chunk looks at every
 /// open order: few, large ones are faster.
@@ -42,7 +45,10 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
         let may_resolve = resolved.is_none_or(|last: Instant| last.elapsed() >= DOUBT_PERIOD);
         if may_resolve && kitchen.take_doubt() {
             match kitchen.store.hand_back(kitchen.owner).await {
-                Ok(_) => (resolved, search.last) = (Some(Instant::now()), None),
+                Ok(_) => {
+                    resolved = Some(Instant::now());
+                    search.alarm();
+                }
                 Err(error) => {
                     kitchen.doubt("hand_back", &error);
                     continue;
@@ -57,7 +63,7 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
         match adopted {
             Ok(()) => search.last = Some(Instant::now()),
             Err(error) => {
-                search.last = None;
+                search.alarm();
                 kitchen.doubt("adopt", &error);
             }
         }
@@ -71,14 +77,25 @@ struct Search {
     living: BTreeSet<IncarnationId>,
     /// Nothing when they must be looked for.
     last: Option<Instant>,
+    /// When there was a reason to look; at the start there is one.
+    alarmed: Option<Instant>,
 }
 
 impl Search {
     async fn is_due(&mut self, kitchen: &Kitchen) -> Result<bool, StoreError> {
         let living = kitchen.store.living().await?;
-        let died = !self.living.is_subset(&living);
+        if self.alarmed.is_none() || !self.living.is_subset(&living) {
+            self.alarm();
+        }
         self.living = living;
-        Ok(died || self.last.is_none_or(|last| last.elapsed() >= SEARCH_PERIOD))
+        let aftermath = self.alarmed.is_some_and(|alarmed| alarmed.elapsed() < AFTERMATH);
+        let period = if aftermath { SEARCH_PERIOD } else { CALM_SEARCH_PERIOD };
+        Ok(self.last.is_none_or(|last| last.elapsed() >= period))
+    }
+
+    /// Orphans must be looked for at once, and again for a while.
+    fn alarm(&mut self) {
+        (self.last, self.alarmed) = (None, Some(Instant::now()));
     }
 }
 

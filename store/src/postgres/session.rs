@@ -39,7 +39,10 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, String> {
         if let sqlx::Error::Configuration(cause) = error { cause.to_string() } else { "cannot be read".to_owned() }
     })?;
     let keepalive = [("tcp_keepalives_idle", "5"), ("tcp_keepalives_interval", "1"), ("tcp_keepalives_count", "3")];
-    Ok(options.application_name("galley").options([("jit", "off"), ("idle_session_timeout", "0")]).options(keepalive))
+    // A plan lives as long as its connection, or until the table is analyzed. One that is made while `orders` is nearly empty would
+    // read all of it for each batch, and go on doing so while it fills.
+    let plans = [("enable_seqscan", "off"), ("jit", "off")];
+    Ok(options.application_name("galley").options([("idle_session_timeout", "0")]).options(plans).options(keepalive))
 }
 
 pub(super) fn pool(options: PgConnectOptions) -> PgPool {

@@ -19,7 +19,6 @@ mod snapshot;
 mod sqlite;
 mod verdict;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -33,8 +32,8 @@ use thiserror::Error;
 pub use changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion};
 pub use connect::{ConnectError, connect};
 pub use requests::{
-    CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, KeyScope,
-    ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError,
+    CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, Incarnations,
+    KeyScope, ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError,
 };
 pub use snapshot::{MAX_RESUMED, Snapshot, SnapshotRequest};
 
@@ -132,8 +131,8 @@ pub trait Store: Send + Sync + 'static {
     async fn enlist(&self) -> Result<IncarnationId, StoreError>;
     /// Makes sure that the incarnation is still seen alive, and makes it so again after the database was away.
     async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError>;
-    /// The incarnations that are alive, as far as this process can see: one that is missing may be dead, or have its lock taken away.
-    async fn living(&self) -> Result<BTreeSet<IncarnationId>, StoreError>;
+    /// Which incarnations there are.
+    async fn incarnations(&self) -> Result<Incarnations, StoreError>;
     /// Takes PENDING orders: each becomes `IN_PROGRESS`, owned by `owner` and due after a random delay, or is CANCELLED at once
     /// because of an allergy or because its hero or meal is gone. Orders that are not PENDING are left out of the answer.
     async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError>;

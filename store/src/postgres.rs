@@ -21,8 +21,6 @@ mod session;
 mod snapshots;
 mod tally;
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
@@ -38,8 +36,8 @@ use self::maintain::Upkeep;
 use crate::changes::{Changes, ChangesOfAll, ChangesRequest};
 use crate::floor::Floor;
 use crate::requests::{
-    CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, DeleteRequest, DeleteVerdict, ListPage, OrderFilter,
-    PlaceRequest, PlaceVerdict, RemoveError,
+    CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, DeleteRequest, DeleteVerdict, Incarnations, ListPage,
+    OrderFilter, PlaceRequest, PlaceVerdict, RemoveError,
 };
 use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{ConnectError, Store, StoreError};
@@ -173,8 +171,8 @@ impl Store for Postgres {
     async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError> {
         self.hold_incarnation(incarnation).await
     }
-    async fn living(&self) -> Result<BTreeSet<IncarnationId>, StoreError> {
-        self.living_incarnations().await
+    async fn incarnations(&self) -> Result<Incarnations, StoreError> {
+        self.known_incarnations().await
     }
 
     async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {

@@ -1,10 +1,11 @@
 //! What is asked of the store, and its verdicts.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use galley_protocol::{
-    Deleted, HeroId, IdempotencyKey, MealId, Order, OrderId, PageCursor, ReasonText, Status, Timestamp, Version,
+    Deleted, HeroId, IdempotencyKey, IncarnationId, MealId, Order, OrderId, PageCursor, ReasonText, Status, Timestamp, Version,
 };
 use thiserror::Error;
 
@@ -177,6 +178,15 @@ pub enum DeleteVerdict {
     Stale(Order),
     /// There is no such order, or it is another hero's.
     NotFound,
+}
+
+/// Which incarnations there are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Incarnations {
+    /// Those that are alive, as far as this process can see: one that is missing may be dead, or have its lock taken away.
+    pub living: BTreeSet<IncarnationId>,
+    /// The one that began last, which may not be seen alive yet, or not any more.
+    pub newest: Option<IncarnationId>,
 }
 
 /// Which orders to claim, and how long their preparation takes.

@@ -21,7 +21,7 @@ mod session;
 mod snapshots;
 mod tally;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError, create_dir_all};
 use std::path::Path;
 use std::sync::Mutex;
@@ -39,8 +39,8 @@ use tokio::time::Instant;
 use crate::changes::{Changes, ChangesOfAll, ChangesRequest};
 use crate::floor::Floor;
 use crate::requests::{
-    CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, DeleteRequest, DeleteVerdict, ListPage, OrderFilter,
-    PlaceRequest, PlaceVerdict, RemoveError,
+    CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, DeleteRequest, DeleteVerdict, Incarnations, ListPage,
+    OrderFilter, PlaceRequest, PlaceVerdict, RemoveError,
 };
 use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{ConnectError, Store, StoreError};
@@ -179,8 +179,8 @@ impl Store for Sqlite {
     async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError> {
         self.hold_incarnation(incarnation)
     }
-    async fn living(&self) -> Result<BTreeSet<IncarnationId>, StoreError> {
-        Ok(self.living_incarnations())
+    async fn incarnations(&self) -> Result<Incarnations, StoreError> {
+        Ok(self.known_incarnations())
     }
 
     async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {

@@ -6,13 +6,12 @@
 //! A claim that failed without an answer may have committed: then this worker owns orders that it does not know of, and nobody
 //! else takes them over as long as it lives. So once the database answers it hands back all it has and adopts it again.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use galley_fail_points::{FailPoint, reach};
 use galley_protocol::{IncarnationId, Update};
-use galley_store::StoreError;
+use galley_store::{Incarnations, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -73,8 +72,8 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
 /// When to look for orphans.
 #[derive(Default)]
 struct Search {
-    /// Who was alive when it was looked last.
-    living: BTreeSet<IncarnationId>,
+    /// Who there was at the last look.
+    known: Incarnations,
     /// Nothing when they must be looked for.
     last: Option<Instant>,
     /// When there was a reason to look; at the start there is one.
@@ -83,11 +82,11 @@ struct Search {
 
 impl Search {
     async fn is_due(&mut self, kitchen: &Kitchen) -> Result<bool, StoreError> {
-        let living = kitchen.store.living().await?;
-        if self.alarmed.is_none() || !self.living.is_subset(&living) {
+        let known = kitchen.store.incarnations().await?;
+        if self.alarmed.is_none() || somebody_died(&self.known, &known) {
             self.alarm();
         }
-        self.living = living;
+        self.known = known;
         let aftermath = self.alarmed.is_some_and(|alarmed| alarmed.elapsed() < AFTERMATH);
         let period = if aftermath { SEARCH_PERIOD } else { CALM_SEARCH_PERIOD };
         Ok(self.last.is_none_or(|last| last.elapsed() >= period))
@@ -97,6 +96,13 @@ impl Search {
     fn alarm(&mut self) {
         (self.last, self.alarmed) = (None, Some(Instant::now()));
     }
+}
+
+/// Whether somebody has died since: who was seen alive, or who began and was never seen.
+fn somebody_died(before: &Incarnations, now: &Incarnations) -> bool {
+    let number = |known: &Incarnations| known.newest.map_or(0, IncarnationId::get);
+    let new = now.living.iter().filter(|id| Some(**id) > before.newest).count();
+    !before.living.is_subset(&now.living) || number(now) - number(before) > i64::try_from(new).unwrap_or(i64::MAX)
 }
 
 /// Adopts all there is; a chunk is published while the next one is adopted.

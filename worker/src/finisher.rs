@@ -1,7 +1,7 @@
 //! Completes what is due.
 //!
 //! One task. Everything due goes in one guarded statement; while one commits the next batch fills, so that no timer stands between
-//! a claim without delay and its completion. A batch that failed is kept and tried again: nothing is lost, and meanwhile the
+//! a claim without delay and its completion, unless there are many. A batch that failed is kept and tried again: nothing is lost, and meanwhile the
 //! worker, late, takes no more. It must never publish what has not committed.
 
 use std::sync::Arc;
@@ -15,13 +15,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::kitchen::Kitchen;
 use crate::preparation::Due;
+use crate::tick;
 
 /// Runs until told to stop; then completes what is due by then.
 pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     loop {
         let due = kitchen.take_due();
         if !due.is_empty() {
+            let began = Instant::now();
             complete(&kitchen, &due).await;
+            stop.run_until_cancelled(tick::gather(began, due.len())).await;
         } else if stop.run_until_cancelled(kitchen.due()).await.is_none() {
             return;
         }

@@ -21,6 +21,7 @@ mod outage;
 mod preparation;
 mod sweeper;
 mod taker;
+mod tick;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use galley_bus::{Backoff, Entry, Queue};
 use galley_protocol::OrderId;
 use galley_store::{ClaimFrom, MAX_BATCH, StoreError};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::kitchen::Kitchen;
+use crate::tick;
 
 /// Runs until told to stop; then finishes the batch at hand.
 pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
@@ -27,7 +29,9 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
                 kitchen.set_bus_away(None);
                 backoff.reset();
                 if !entries.is_empty() {
+                    let began = Instant::now();
                     serve(&kitchen, &mut *queue, &entries, &stop).await;
+                    stop.run_until_cancelled(tick::gather(began, entries.len())).await;
                 }
             }
             Err(error) => {

@@ -2,7 +2,7 @@
 //! The server frees the lock as soon as the connection is gone, milliseconds after a kill -9; after a loss of power its TCP
 //! keepalive notices within 8 s.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use tracing::warn;
 use super::Postgres;
 use super::session::{refusal, silence};
 use crate::StoreError;
-use crate::rows::parse;
+use crate::requests::Incarnations;
+use crate::rows::{get, parse};
 
 /// The first half of the name of every lock: "GALY". The second half is the incarnation.
 pub(super) const LOCK_CLASS: i32 = 0x4741_4c59;
@@ -64,16 +65,27 @@ impl Postgres {
         Ok(id)
     }
 
-    pub(super) async fn living_incarnations(&self) -> Result<BTreeSet<IncarnationId>, StoreError> {
+    /// The newest is read before the locks: whoever began by then and holds none may be dead.
+    pub(super) async fn known_incarnations(&self) -> Result<Incarnations, StoreError> {
         let rows = self.rows(|| {
             sqlx::query(
-                "/* living */ select objid::bigint as id from pg_locks
-                 where locktype = 'advisory' and granted and objsubid = 2 and classid::bigint = $1
-                   and database = (select oid from pg_database where datname = current_database())",
+                "/* incarnations */
+                 with newest as materialized (select last_value::bigint as id from incarnations where is_called),
+                 living as (
+                     select objid::bigint as id from pg_locks
+                     where locktype = 'advisory' and granted and objsubid = 2 and classid::bigint = $1
+                       and database = (select oid from pg_database where datname = current_database())
+                 )
+                 select newest.id as newest, living.id as living from newest left join living on true",
             )
             .bind(i64::from(LOCK_CLASS))
         });
-        rows.await?.iter().map(|row| parse::<i64, _>(row, "id")).collect()
+        let mut known = Incarnations::default();
+        for row in &rows.await? {
+            known.newest = Some(parse::<i64, _>(row, "newest")?);
+            known.living.extend(get::<Option<i64>>(row, "living")?.and_then(|id| IncarnationId::new(id).ok()));
+        }
+        Ok(known)
     }
 
     pub(super) async fn hold_incarnation(&self, id: IncarnationId) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use galley_protocol::{IncarnationId, Reason};
 use super::Sqlite;
 use super::claim::claimed;
 use super::session::{json, now};
-use crate::requests::Claimed;
+use crate::requests::{Claimed, Incarnations};
 use crate::rows::{order_columns, parse};
 use crate::{MAX_ADOPTIONS, StoreError};
 
@@ -32,9 +32,10 @@ impl Sqlite {
         }
     }
 
-    pub(super) fn living_incarnations(&self) -> BTreeSet<IncarnationId> {
+    pub(super) fn known_incarnations(&self) -> Incarnations {
         let living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
-        living.iter().filter_map(|id| IncarnationId::new(*id).ok()).collect()
+        let living: BTreeSet<_> = living.iter().filter_map(|id| IncarnationId::new(*id).ok()).collect();
+        Incarnations { newest: living.last().copied(), living }
     }
 
     pub(super) async fn adopt_orders(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError> {

@@ -1,13 +1,14 @@
 //! What becomes of the orders of a worker that is no more.
 
 use galley_protocol::{Reason, Status, Version};
-use galley_store::{MAX_ADOPTIONS, StoreError};
+use galley_store::{Incarnations, MAX_ADOPTIONS, StoreError};
 
 use crate::database::reopen;
 use crate::kitchen::{Kitchen, LONG, cancel};
 
 crate::on_both! {
     an_incarnation_is_never_used_twice,
+    the_living_and_the_newest_incarnation_are_told,
     the_orders_of_a_living_owner_are_left_alone,
     the_orders_of_a_dead_owner_are_adopted_with_their_due_time,
     orders_handed_back_are_adopted_from_the_living,
@@ -24,6 +25,13 @@ async fn an_incarnation_is_never_used_twice(kitchen: Kitchen) {
     assert!(one < two && two < three);
     let dead = kitchen.store.keep_alive(one).await;
     assert!(matches!(dead, Err(StoreError::Failed(_))), "{dead:?}");
+}
+
+async fn the_living_and_the_newest_incarnation_are_told(kitchen: Kitchen) {
+    assert_eq!(kitchen.store.incarnations().await.expect("an answer"), Incarnations::default());
+    let (one, two) = (kitchen.worker().await, kitchen.worker().await);
+    let known = Incarnations { living: [one, two].into(), newest: Some(two) };
+    assert_eq!(kitchen.store.incarnations().await.expect("an answer"), known);
 }
 
 /// The process dies, and another one begins.

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use galley_protocol::OrderId;
-use galley_store::{ClaimFrom, StoreError};
+use galley_store::{ClaimFrom, Incarnations, StoreError};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::database::on_postgres;
 use crate::floor::pass;
 use crate::kitchen::{Kitchen, LONG, cancel, delete};
 
-/// Cuts the connections that hold the locks of incarnations.
-const CUT_LIVENESS: &str = "select pg_terminate_backend(pid) from pg_locks
+/// Cuts the connections that hold the locks of incarnations, and waits until they are gone.
+const CUT_LIVENESS: &str = "select pg_terminate_backend(pid, 10000) from pg_locks
     where locktype = 'advisory' and objsubid = 2 and database = (select oid from pg_database where datname = current_database())";
 
 #[tokio::test]
@@ -24,6 +24,24 @@ async fn the_orders_of_another_living_process_are_left_alone() {
         assert!(other.store.adopt(two, 100).await.expect("an answer").is_empty());
         drop(kitchen);
         assert_eq!(other.adopt_some(two).await[0].order, order);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_one_who_is_gone_the_number_is_left() {
+    on_postgres(async |kitchen: Kitchen| {
+        let other = Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
+        let (one, two) = (other.worker().await, kitchen.worker().await);
+        drop(kitchen);
+        let gone = async {
+            while other.store.incarnations().await.expect("an answer").living.contains(&two) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), gone).await.expect("its death is seen");
+        let known = Incarnations { living: [one].into(), newest: Some(two) };
+        assert_eq!(other.store.incarnations().await.expect("an answer"), known);
     })
     .await;
 }

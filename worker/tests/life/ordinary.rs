@@ -92,6 +92,28 @@ async fn orders_of_a_dead_worker_are_adopted_and_told_again() {
 }
 
 #[tokio::test]
+async fn orders_of_one_who_was_never_seen_alive_are_adopted_at_once() {
+    let scene = Scene::new().await;
+    let _worker = scene.work("1h");
+    let first = scene.place(1).await;
+    scene.shelf.until_all(&first, |row| row.owner.is_some()).await;
+    // Twice, for its first search may find the first one.
+    for _ in 0..2 {
+        let began = Instant::now();
+        let ids = scene.shelf.place_orders(1, Duration::ZERO);
+        let owner = scene.shelf.live_a_moment();
+        scene.shelf.change(ids[0], |row| {
+            row.order.status = Status::InProgress;
+            row.order.version = Version(2);
+            row.order.started_time = Some(row.order.order_time);
+            row.owner = Some(owner);
+        });
+        scene.shelf.until_all(&ids, |row| row.owner != Some(owner)).await;
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
 async fn a_worker_that_stops_hands_back_what_it_has_not_completed() {
     let scene = Scene::new().await;
     let worker = scene.work("1h");

@@ -1,6 +1,6 @@
 //! A store in memory that fails on command. Only what a worker asks for is there.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
@@ -12,8 +12,8 @@ use galley_protocol::{
 };
 use galley_store::{
     CancelRequest, CancelVerdict, Change, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, ClaimFrom, Claimed,
-    DeleteRequest, DeleteVerdict, ListPage, MAX_ADOPTIONS, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, Snapshot,
-    SnapshotRequest, Store, StoreError,
+    DeleteRequest, DeleteVerdict, Incarnations, ListPage, MAX_ADOPTIONS, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError,
+    Snapshot, SnapshotRequest, Store, StoreError,
 };
 use tokio::sync::watch;
 
@@ -81,6 +81,13 @@ impl Shelf {
             state.rows.insert(*id, row);
         }
         ids
+    }
+
+    /// An incarnation begins, and ends before anybody has looked.
+    pub fn live_a_moment(&self) -> IncarnationId {
+        let mut state = self.state();
+        state.incarnations += 1;
+        IncarnationId::new(state.incarnations).expect("an id")
     }
 
     /// Changes an order behind the worker's back.
@@ -211,8 +218,11 @@ impl Store for Shelf {
         self.answer("keep_alive", |state| assert!(state.living.contains(&incarnation)))
     }
 
-    async fn living(&self) -> Result<BTreeSet<IncarnationId>, StoreError> {
-        self.answer("living", |state| state.living.iter().copied().collect())
+    async fn incarnations(&self) -> Result<Incarnations, StoreError> {
+        self.answer("incarnations", |state| Incarnations {
+            living: state.living.iter().copied().collect(),
+            newest: IncarnationId::new(state.incarnations).ok(),
+        })
     }
 
     async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {

@@ -1,0 +1,40 @@
+//! How closely a worker's statements of one kind follow each other.
+//!
+//! A statement costs the database about as much as a dozen of its orders. Few orders go at once, each in a statement of its own; where
+//! they are many, what comes within a tick goes in one.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+/// The least time from one batch of [`MANY`] to the next.
+const TICK: Duration = Duration::from_millis(5);
+/// A batch of fewer is followed by the next one at once.
+const MANY: usize = 8;
+
+/// Waits until the next batch may begin, after one of so many orders that began then.
+pub(crate) async fn gather(began: Instant, orders: usize) {
+    if orders >= MANY {
+        sleep_until(began + TICK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_is_much_is_gathered_and_only_within_the_tick() {
+        for (orders, took, waits) in [
+            (MANY - 1, Duration::ZERO, Duration::ZERO),
+            (MANY, Duration::ZERO, TICK),
+            (MANY, TICK / 5, TICK * 4 / 5),
+            (MANY, 2 * TICK, Duration::ZERO),
+        ] {
+            let began = Instant::now();
+            tokio::time::advance(took).await;
+            gather(began, orders).await;
+            assert_eq!(began.elapsed(), took + waits, "{orders} orders that took {took:?}");
+        }
+    }
+}

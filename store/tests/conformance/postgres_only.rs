@@ -29,6 +29,37 @@ async fn the_orders_of_another_living_process_are_left_alone() {
 }
 
 #[tokio::test]
+async fn no_statement_reads_all_orders_although_they_were_few_when_it_was_planned() {
+    const ROUNDS: usize = 50;
+    on_postgres(async |kitchen: Kitchen| {
+        let (hero_id, meal_id) = kitchen.guest().await;
+        let owner = kitchen.worker().await;
+        kitchen.started(owner, hero_id, meal_id).await;
+        kitchen.database.sql("analyze orders").await.expect("it is analyzed");
+        for _ in 0..ROUNDS {
+            let ids: Vec<_> = kitchen.place_many(hero_id, meal_id, 2).await.iter().map(|order| order.id).collect();
+            assert_eq!(kitchen.claim(owner, &ids).await.len(), 2);
+            assert_eq!(kitchen.store.complete(owner, &ids).await.expect("completions").len(), 2);
+        }
+        let Kitchen { database, store } = kitchen;
+        drop(store);
+        // A connection has told all its statistics when it has ended.
+        let scans = async |kind: &str, least: usize| {
+            let said = format!("select from pg_stat_user_tables where relname = 'orders' and {kind} >= {least}");
+            database.sql(&said).await.expect("an answer") == 1
+        };
+        let told = async {
+            while !scans("idx_scan", 2 * ROUNDS).await {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), told).await.expect("orders are found by their index");
+        assert!(!scans("seq_scan", ROUNDS).await);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn of_one_who_is_gone_the_number_is_left() {
     on_postgres(async |kitchen: Kitchen| {
         let other = Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };

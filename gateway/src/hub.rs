@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use galley_protocol::{HeroId, ResumeCursor, Update};
+use tokio::sync::Semaphore;
 
 use crate::feed::Feed;
 use crate::metrics;
@@ -27,11 +28,19 @@ pub const TICK: Duration = Duration::from_millis(5);
 #[derive(Clone, Debug, Default)]
 pub struct Hub(Arc<Sockets>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Sockets {
     /// Of each hero, and of staff, who are nobody.
     crowds: DashMap<Option<HeroId>, Crowd>,
     feed: Feed,
+    /// The turns of the shards' tasks.
+    writers: Arc<Semaphore>,
+}
+
+impl Default for Sockets {
+    fn default() -> Self {
+        Self { crowds: DashMap::default(), feed: Feed::default(), writers: shard::writers() }
+    }
 }
 
 /// The sockets of one hero.
@@ -120,13 +129,13 @@ impl Hub {
         let known = updates.iter().filter(|update| self.0.crowds.contains_key(&Some(update.hero_id)));
         for (hero_id, updates) in by_hero(known) {
             let Some(shards) = self.0.crowds.get(&Some(hero_id)).map(|crowd| crowd.shards.clone()) else { continue };
-            match &shards[..] {
-                [alone] if !alone.has_task() => {
-                    let outboxes = alone.outboxes();
-                    here += outboxes.len() * updates.len();
-                    shard::tell(&outboxes, &updates).await;
-                }
-                shards => elsewhere += updates.len() * shards.iter().map(|shard| shard.tell_later(&updates)).sum::<usize>(),
+            let few = if let [alone] = &shards[..] { alone.few() } else { None };
+            if let Some(outboxes) = few {
+                here += outboxes.len() * updates.len();
+                shard::tell(&outboxes, &updates).await;
+            } else {
+                let later = shards.iter().map(|shard| shard.tell_later(&updates, &self.0.writers));
+                elsewhere += updates.len() * later.sum::<usize>();
             }
         }
         ::metrics::counter!(metrics::UPDATES_HEARD).increment(updates.len() as u64);

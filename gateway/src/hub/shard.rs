@@ -1,12 +1,16 @@
 //! Some sockets of one hero, told together.
 //!
-//! A hero's first sockets are one shard, which whoever delivers tells at once. Where there are more, each shard has a task while there is
-//! something to tell: the cores share the work, what comes meanwhile joins what waits, and no socket waits for all the others
-//! twice. The task ends when nothing came within a tick.
+//! A few sockets are told at once by whoever delivers. Where there are more, each shard has a task while there is something to tell: the
+//! cores share the work, what comes meanwhile joins what waits, and no socket waits for all the others twice. The task ends
+//! when nothing came within a tick.
+//!
+//! One core is left to others, [`writers`] says: who reads what is written here, the kernel, and the rest of the gateway have something
+//! to do as well, and two writers stand in each other's way where there are two cores.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use galley_protocol::{ResumeCursor, Update};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
@@ -14,8 +18,10 @@ use tokio::time::{Instant, sleep_until};
 use super::{Delivery, Outbox, TICK};
 use crate::metrics;
 
-/// The most sockets of a shard: to write to them takes about half a millisecond.
-const MAX_SOCKETS: usize = 64;
+/// The most sockets of a shard: to write to them takes a millisecond or two, for which the next shard waits.
+const MAX_SOCKETS: usize = 256;
+/// The most sockets that are told at once: to write to them takes about half a millisecond.
+const FEW: usize = 64;
 /// The most updates that wait for the task. At the bound they are dropped, and the sockets read the database.
 const MAX_WAITING: usize = 4_096;
 
@@ -45,6 +51,12 @@ struct Gap {
     since: Option<ResumeCursor>,
 }
 
+/// Lets as many shards be told at the same time as there are cores but one, and one at least; the others wait for their turn.
+pub fn writers() -> Arc<Semaphore> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Arc::new(Semaphore::new(cores.saturating_sub(1).max(1)))
+}
+
 impl Shard {
     /// Takes a socket in, if there is room.
     pub fn add(&self, outbox: &Arc<Outbox>) -> bool {
@@ -69,21 +81,22 @@ impl Shard {
         self.lock().outboxes.clone()
     }
 
-    /// Whether its task has still to tell something, which must come first.
-    pub fn has_task(&self) -> bool {
-        self.lock().waiting.is_some()
+    /// Its sockets if they are few, unless its task has still to tell something, which must come first.
+    pub fn few(&self) -> Option<Vec<Arc<Outbox>>> {
+        let state = self.lock();
+        (state.waiting.is_none() && state.outboxes.len() <= FEW).then(|| state.outboxes.clone())
     }
 
     /// Has these updates told by the shard's task, behind all that waits for it. Says how many sockets that are.
-    pub fn tell_later(self: &Arc<Self>, updates: &[&Update]) -> usize {
+    pub fn tell_later(self: &Arc<Self>, updates: &[&Update], writers: &Arc<Semaphore>) -> usize {
         let mut state = self.lock();
         if state.outboxes.is_empty() {
             return 0;
         }
-        let waiting = state.waiting.get_or_insert_with(|| Box::new(Waiting::begin(self, None)));
+        let waiting = state.waiting.get_or_insert_with(|| Box::new(Waiting::begin(self, writers, None)));
         if waiting.task.is_finished() {
             // It ends by itself only when nothing waits: it has failed, and nobody knows whom it told what.
-            **waiting = Waiting::begin(self, Some(Gap { since: None }));
+            **waiting = Waiting::begin(self, writers, Some(Gap { since: None }));
         }
         waiting.add(updates);
         state.outboxes.len()
@@ -98,8 +111,10 @@ impl Shard {
         }
     }
 
-    async fn tell_what_waits(self: Arc<Self>) {
-        while let Some((updates, gap)) = self.take() {
+    async fn tell_what_waits(self: Arc<Self>, writers: Arc<Semaphore>) {
+        loop {
+            let turn = writers.acquire().await.expect("nobody closes it");
+            let Some((updates, gap)) = self.take() else { return };
             let tick = Instant::now() + TICK;
             let outboxes = self.outboxes();
             tell(&outboxes, &updates.iter().collect::<Vec<_>>()).await;
@@ -108,6 +123,7 @@ impl Shard {
                     outbox.fall_behind(gap.since);
                 }
             }
+            drop(turn);
             sleep_until(tick).await;
         }
     }
@@ -130,8 +146,9 @@ impl Shard {
 }
 
 impl Waiting {
-    fn begin(shard: &Arc<Shard>, gap: Option<Gap>) -> Self {
-        Self { task: tokio::spawn(Arc::clone(shard).tell_what_waits()), updates: Vec::new(), gap }
+    fn begin(shard: &Arc<Shard>, writers: &Arc<Semaphore>, gap: Option<Gap>) -> Self {
+        let task = tokio::spawn(Arc::clone(shard).tell_what_waits(Arc::clone(writers)));
+        Self { task, updates: Vec::new(), gap }
     }
 
     fn add(&mut self, updates: &[&Update]) {
@@ -182,15 +199,26 @@ mod tests {
     }
 
     /// A shard of two sockets that have their welcome.
-    fn shard() -> (Arc<Shard>, Vec<Arc<Outbox>>) {
-        let shard = Arc::<Shard>::default();
-        for _ in 0..2 {
-            let outbox = Arc::new(Outbox::new(usize::MAX));
-            outbox.know(update(1).cursor);
-            assert!(shard.add(&outbox));
+    struct Crowded {
+        shard: Arc<Shard>,
+        outboxes: Vec<Arc<Outbox>>,
+        writers: Arc<Semaphore>,
+    }
+
+    impl Crowded {
+        fn new() -> Self {
+            let shard = Arc::<Shard>::default();
+            for _ in 0..2 {
+                let outbox = Arc::new(Outbox::new(usize::MAX));
+                outbox.know(update(1).cursor);
+                assert!(shard.add(&outbox));
+            }
+            Self { outboxes: shard.outboxes(), shard, writers: Arc::new(Semaphore::new(1)) }
         }
-        let outboxes = shard.outboxes();
-        (shard, outboxes)
+
+        fn tell_later(&self, updates: &[Update]) {
+            assert_eq!(self.shard.tell_later(&updates.iter().collect::<Vec<_>>(), &self.writers), 2);
+        }
     }
 
     /// The orders of the frames that it was told of.
@@ -201,69 +229,89 @@ mod tests {
 
     /// Until the task has ended. Time stands still while anything can be done.
     async fn ended(shard: &Shard) {
-        while shard.has_task() {
+        while shard.few().is_none() {
             tokio::time::sleep(TICK).await;
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_comes_meanwhile_is_told_behind_it_after_a_tick() {
-        let (shard, outboxes) = shard();
-        assert_eq!(shard.tell_later(&[&update(1)]), 2);
+        let crowded = Crowded::new();
+        let Crowded { shard, outboxes, .. } = &crowded;
+        crowded.tell_later(&[update(1)]);
         tokio::time::sleep(TICK / 2).await;
         assert_eq!(told(&outboxes[0]), [1], "at once");
-        (2..=99).for_each(|id| assert_eq!(shard.tell_later(&[&update(id)]), 2));
+        (2..=99).for_each(|id| crowded.tell_later(&[update(id)]));
         tokio::time::sleep(TICK / 4).await;
         assert!(told(&outboxes[0]).is_empty());
         tokio::time::sleep(TICK / 2).await;
         assert!(told(&outboxes[0]).into_iter().eq(2..=99));
-        ended(&shard).await;
+        ended(shard).await;
         assert!(told(&outboxes[1]).into_iter().eq(1..=99));
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_shard_is_told_in_its_turn_and_then_all_that_came_meanwhile() {
+        let crowded = Crowded::new();
+        let turn = crowded.writers.acquire().await.expect("nobody closes it");
+        crowded.tell_later(&[update(1)]);
+        tokio::time::sleep(2 * TICK).await;
+        crowded.tell_later(&[update(2)]);
+        tokio::time::sleep(2 * TICK).await;
+        assert!(told(&crowded.outboxes[0]).is_empty());
+        drop(turn);
+        tokio::time::sleep(TICK / 2).await;
+        assert_eq!(told(&crowded.outboxes[0]), [1, 2]);
+        ended(&crowded.shard).await;
+        assert_eq!(crowded.writers.available_permits(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn at_the_bound_the_sockets_read_from_the_first_that_was_dropped() {
-        let (shard, outboxes) = shard();
+        let crowded = Crowded::new();
+        let Crowded { shard, outboxes, .. } = &crowded;
         let updates: Vec<_> = (1..=4_096).map(update).collect();
-        shard.tell_later(&updates.iter().collect::<Vec<_>>());
-        ended(&shard).await;
+        crowded.tell_later(&updates);
+        ended(shard).await;
         assert_eq!(told(&outboxes[0]).len(), MAX_WAITING, "it holds so many");
-        shard.tell_later(&updates[1..].iter().collect::<Vec<_>>());
-        shard.tell_later(&[&update(9_998), &update(9_999)]);
-        ended(&shard).await;
+        crowded.tell_later(&updates[1..]);
+        crowded.tell_later(&[update(9_998), update(9_999)]);
+        ended(shard).await;
         assert_eq!(outboxes[0].try_next(), Some(Out::Resync(updates[1].cursor)));
         assert!(told(&outboxes[0]).is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_gap_is_told_behind_what_was_heard_before_it() {
-        let (shard, outboxes) = shard();
-        shard.tell_later(&[&update(2)]);
+        let crowded = Crowded::new();
+        let Crowded { shard, outboxes, .. } = &crowded;
+        crowded.tell_later(&[update(2)]);
         shard.fall_behind(Some(update(3).cursor));
         shard.fall_behind(Some(update(5).cursor));
-        shard.tell_later(&[&update(4)]);
+        crowded.tell_later(&[update(4)]);
         tokio::time::sleep(TICK / 2).await;
         assert_eq!(outboxes[0].try_next(), Some(Out::Resync(update(2).cursor)), "of what was told and not sent, too");
         assert!(told(&outboxes[0]).is_empty());
         shard.fall_behind(None);
-        ended(&shard).await;
+        ended(shard).await;
         assert_eq!(outboxes[0].try_next(), Some(Out::Resync(update(1).cursor)), "from the welcome");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_task_that_fails_is_followed_by_another_and_its_sockets_read_from_their_welcome() {
-        let (shard, outboxes) = shard();
-        shard.tell_later(&[&update(5)]);
+        let crowded = Crowded::new();
+        let Crowded { shard, outboxes, .. } = &crowded;
+        crowded.tell_later(&[update(5)]);
         if let Some(waiting) = &shard.lock().waiting {
             waiting.task.abort();
         }
         tokio::time::sleep(TICK).await;
-        assert!(shard.has_task() && told(&outboxes[0]).is_empty());
-        shard.tell_later(&[&update(6)]);
-        ended(&shard).await;
+        assert!(shard.few().is_none() && told(&outboxes[0]).is_empty());
+        crowded.tell_later(&[update(6)]);
+        ended(shard).await;
         assert_eq!(outboxes[0].try_next(), Some(Out::Resync(update(1).cursor)));
-        shard.tell_later(&[&update(7)]);
-        ended(&shard).await;
+        crowded.tell_later(&[update(7)]);
+        ended(shard).await;
         assert_eq!(told(&outboxes[0]), [7]);
     }
 }

@@ -22,7 +22,7 @@ pub use outbox::{Out, Outbox};
 use shard::Shard;
 
 /// The least time between two deliveries of much: what comes meanwhile goes out in one write for each socket.
-pub const TICK: Duration = Duration::from_millis(5);
+pub const TICK: Duration = Duration::from_millis(2);
 
 /// The connected sockets.
 #[derive(Clone, Debug, Default)]

@@ -39,7 +39,7 @@ const DOUBT_PERIOD: Duration = Duration::from_secs(10);
 pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     let mut ticks = every(PERIOD);
     let mut resolved = None;
-    let mut search = Search::default();
+    let mut search = Search::begin();
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let may_resolve = resolved.is_none_or(|last: Instant| last.elapsed() >= DOUBT_PERIOD);
         if may_resolve && kitchen.take_doubt() {
@@ -70,31 +70,34 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
 }
 
 /// When to look for orphans.
-#[derive(Default)]
 struct Search {
     /// Who there was at the last look.
     known: Incarnations,
     /// Nothing when they must be looked for.
     last: Option<Instant>,
-    /// When there was a reason to look; at the start there is one.
-    alarmed: Option<Instant>,
+    /// When there was a reason to look.
+    alarmed: Instant,
 }
 
 impl Search {
+    /// The start is a reason: this worker may follow on one that died.
+    fn begin() -> Self {
+        Self { known: Incarnations::default(), last: None, alarmed: Instant::now() }
+    }
+
     async fn is_due(&mut self, kitchen: &Kitchen) -> Result<bool, StoreError> {
         let known = kitchen.store.incarnations().await?;
-        if self.alarmed.is_none() || somebody_died(&self.known, &known) {
+        if somebody_died(&self.known, &known) {
             self.alarm();
         }
         self.known = known;
-        let aftermath = self.alarmed.is_some_and(|alarmed| alarmed.elapsed() < AFTERMATH);
-        let period = if aftermath { SEARCH_PERIOD } else { CALM_SEARCH_PERIOD };
+        let period = if self.alarmed.elapsed() < AFTERMATH { SEARCH_PERIOD } else { CALM_SEARCH_PERIOD };
         Ok(self.last.is_none_or(|last| last.elapsed() >= period))
     }
 
     /// Orphans must be looked for at once, and again for a while.
     fn alarm(&mut self) {
-        (self.last, self.alarmed) = (None, Some(Instant::now()));
+        (self.last, self.alarmed) = (None, Instant::now());
     }
 }
 

@@ -1,8 +1,8 @@
 //! Completes what is due.
 //!
 //! One task. Everything due goes in one guarded statement; while one commits the next batch fills, so that no timer stands between
-//! a claim without delay and its completion, unless there are many. A batch that failed is kept and tried again: nothing is lost, and meanwhile the
-//! worker, late, takes no more. It must never publish what has not committed.
+//! a claim without delay and its completion, unless there are many. A batch that failed is kept and tried again: nothing is lost,
+//! and meanwhile the worker, late, takes no more. It must never publish what has not committed.
 
 use std::sync::Arc;
 

@@ -85,22 +85,23 @@ fn in_turns(arguments: &Arguments, mut publisher: Publisher, mut sockets: Socket
     let bytes = wire_length(&publisher.next()?);
     let all = arguments.sockets * bytes;
     let mut floor = Floor::start(arguments.sockets, bytes)?;
-    let mut times = [const { Vec::new() }; 3];
+    let (mut ours, mut floors) = (Vec::new(), [const { Vec::new() }; 2]);
     for _ in 0..WARM_UP + arguments.rounds {
         // Ours before each of the floors: what the caches hold of the one was last used before the other, and never twice in a row.
-        for (floor_of, threads) in [(1, 1), (2, cores()?)] {
+        for (threads, times) in [1, cores()?].into_iter().zip(&mut floors) {
             let update = publisher.next()?;
             let begin = Instant::now();
             publisher.publish(&[update])?;
             sockets.read(all)?;
-            times[0].push(begin.elapsed());
+            ours.push(begin.elapsed());
             let begin = Instant::now();
             writeln!(floor.orders, "{threads}")?;
             floor.sockets.read(all)?;
-            times[floor_of].push(begin.elapsed());
+            times.push(begin.elapsed());
         }
     }
-    let [ours, one_thread, all_cores] = times.map(|times| median(times[WARM_UP..].to_vec()));
+    let ours = median(ours[floors.len() * WARM_UP..].to_vec());
+    let [one_thread, all_cores] = floors.map(|times| median(times[WARM_UP..].to_vec()));
     let a_second = |time: Duration| (per_second(arguments.sockets, time)).round();
     println!(
         "{}",

@@ -1,6 +1,6 @@
 //! What happens when all is well.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use galley_protocol::{IncarnationId, Reason, Status, Version};
 
@@ -75,13 +75,7 @@ async fn orders_of_a_dead_worker_are_adopted_and_told_again() {
     let mut subscription = scene.bus.subscribe().await.expect("it is within the process");
     let ids = scene.shelf.place_orders(7_000, Duration::ZERO);
     for id in &ids {
-        scene.shelf.change(*id, |row| {
-            row.order.status = Status::InProgress;
-            row.order.version = Version(2);
-            row.order.started_time = Some(row.order.order_time);
-            row.owner = Some(IncarnationId::new(99).expect("an id"));
-            row.due_at = SystemTime::now() + Duration::from_millis(100);
-        });
+        scene.shelf.change(*id, |row| drop(row.claim(IncarnationId::new(99).expect("an id"), Duration::from_millis(100))));
     }
     scene.shelf.change(ids[0], |row| row.adoptions = galley_store::MAX_ADOPTIONS);
     let _worker = scene.work("1h");
@@ -102,12 +96,7 @@ async fn orders_of_one_who_was_never_seen_alive_are_adopted_at_once() {
         let began = Instant::now();
         let ids = scene.shelf.place_orders(1, Duration::ZERO);
         let owner = scene.shelf.live_a_moment();
-        scene.shelf.change(ids[0], |row| {
-            row.order.status = Status::InProgress;
-            row.order.version = Version(2);
-            row.order.started_time = Some(row.order.order_time);
-            row.owner = Some(owner);
-        });
+        scene.shelf.change(ids[0], |row| drop(row.claim(owner, Duration::ZERO)));
         scene.shelf.until_all(&ids, |row| row.owner != Some(owner)).await;
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     }

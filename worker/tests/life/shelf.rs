@@ -154,7 +154,8 @@ impl Shelf {
 }
 
 impl Row {
-    fn claim(&mut self, owner: IncarnationId, delay: Duration) -> Claimed {
+    /// What a worker's claim makes of it.
+    pub fn claim(&mut self, owner: IncarnationId, delay: Duration) -> Claimed {
         let now = timestamp(SystemTime::now());
         self.order.started_time = Some(now);
         if self.allergic {

@@ -32,8 +32,8 @@ use thiserror::Error;
 pub use changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion};
 pub use connect::{ConnectError, connect};
 pub use requests::{
-    CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, Incarnations,
-    KeyScope, ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError,
+    CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, IdRange,
+    Incarnations, KeyScope, ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError,
 };
 pub use snapshot::{MAX_RESUMED, Snapshot, SnapshotRequest};
 
@@ -146,6 +146,6 @@ pub trait Store: Send + Sync + 'static {
 
     /// The smallest id of an order that may still change. Known in memory; as fresh as the last [`Store::maintain`].
     fn floor(&self) -> OrderId;
-    /// Moves the floor up, and forgets what is older than [`RETENTION`]. To be called every few seconds.
+    /// Moves the floor up, and forgets what is older than [`RETENTION`]. To be called every second or so.
     async fn maintain(&self) -> Result<(), StoreError>;
 }

@@ -205,13 +205,29 @@ pub enum ClaimFrom<'a> {
     Entries(&'a [OrderId]),
     /// The database itself: the oldest PENDING orders of at least this age, at most so many, leaving out rows that others hold.
     Oldest {
-        /// Of those with a greater id than this one.
-        after: Option<OrderId>,
+        /// Of which orders; it costs a look at each of them.
+        ids: IdRange,
         /// Their least age.
         age: Duration,
         /// At most so many.
         limit: usize,
     },
+}
+
+/// Orders by their ids; all of them by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IdRange {
+    /// Those with a greater id than this one.
+    pub after: Option<OrderId>,
+    /// Of them those with no greater id than this one.
+    pub until: Option<OrderId>,
+}
+
+impl IdRange {
+    /// No id of the range is greater than this.
+    pub(crate) fn last(self) -> i64 {
+        self.until.map_or(i64::MAX, OrderId::get)
+    }
 }
 
 /// An order that a worker took.

@@ -25,7 +25,7 @@ const PERIOD: Duration = Duration::from_millis(100);
 /// one at every order of the last half minute. What the dead asked for last may commit as late as a statement may run, and for a
 /// moment after an upset of the database nobody is judged.
 const SEARCH_PERIOD: Duration = Duration::from_secs(2);
-const CALM_SEARCH_PERIOD: Duration = Duration::from_secs(10);
+const CALM_SEARCH_PERIOD: Duration = Duration::from_mins(1);
 const AFTERMATH: Duration = Duration::from_secs(10);
 
 /// How many to adopt at once, some 20 MB in memory, and so many more than it may a worker may hold for it. Each chunk looks at every

@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use crate::kitchen::Kitchen;
 
 const PULSE: Duration = Duration::from_millis(500);
-const UPKEEP: Duration = Duration::from_secs(5);
+/// A second's worth of orders is looked at in a few milliseconds: whoever waits for one of the cores hardly notices.
+const UPKEEP: Duration = Duration::from_secs(1);
 
 /// Shows that this worker lives, until told to stop.
 pub(crate) async fn keep_alive(kitchen: Arc<Kitchen>, stop: CancellationToken) {

@@ -1,11 +1,12 @@
 //! Claims from the database what the dispatch queue did not bring.
 //!
-//! One task. With the bus at hand it looks every second for PENDING orders whose entry never came; with the bus away it is the
+//! One task. With the bus at hand it looks four times a second for PENDING orders whose entry never came; with the bus away it is the
 //! only intake, and looks many times a second. Any number of workers may sweep at once: each leaves out the rows that another
 //! one holds.
 //!
-//! An order is PENDING once, so that who was looked at when it was old enough need not be looked at again: a look begins where the one
-//! before left off. At thousands of orders a second that is a sixth of all that may still be open.
+//! An order is PENDING once, so that who was looked at when it was old enough need not be looked at again: a look begins where the last
+//! but one left off, and ends before what is too young. At thousands of orders a second that is half of what came within a second; all
+//! that may still be open came within half a minute.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,17 +14,18 @@ use std::time::Duration;
 
 use galley_bus::Backoff;
 use galley_protocol::OrderId;
-use galley_store::{ClaimFrom, MAX_BATCH};
+use galley_store::{ClaimFrom, IdRange, MAX_BATCH};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::kitchen::Kitchen;
 
-/// How often to look with the bus at hand, and how old an order must be for its entry to count as lost.
-const CALM: Duration = Duration::from_secs(1);
+/// How often to look with the bus at hand, which takes a millisecond or three, and how old an order must be for its entry to count as
+/// lost.
+const CALM: Duration = Duration::from_millis(250);
 const LOST_AFTER: Duration = Duration::from_secs(3);
-/// One look of so many is at all orders: some commit long after they got their id, or are held by somebody when they are looked at.
-const ALL_EVERY: u32 = 10;
+/// One look of so many is at all orders: some commit long after they got their id, or are held by somebody whenever they are looked at.
+const ALL_EVERY: u32 = 240;
 
 /// How often to look with the bus away: every 50 to 100 ms, so that many workers do not look at once.
 const AWAY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(100));
@@ -35,8 +37,9 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     let mut looks = Looks::default();
     loop {
         let away = *bus_away.borrow_and_update();
-        let (age, after) = if away { (Duration::ZERO, None) } else { (LOST_AFTER, looks.next(Instant::now(), kitchen.newest())) };
-        let pause = if sweep(&kitchen, after, age, &stop).await {
+        let (age, ids) =
+            if away { (Duration::ZERO, IdRange::default()) } else { (LOST_AFTER, looks.next(Instant::now(), kitchen.newest())) };
+        let pause = if sweep(&kitchen, ids, age, &stop).await {
             backoff.reset();
             if away { AWAY.clone().delay() } else { CALM }
         } else {
@@ -53,9 +56,9 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
 }
 
 /// Claims all there is; whether the database answered.
-async fn sweep(kitchen: &Kitchen, after: Option<OrderId>, age: Duration, stop: &CancellationToken) -> bool {
+async fn sweep(kitchen: &Kitchen, ids: IdRange, age: Duration, stop: &CancellationToken) -> bool {
     while stop.run_until_cancelled(kitchen.room()).await.is_some() {
-        let Ok(claimed) = kitchen.claim(ClaimFrom::Oldest { after, age, limit: MAX_BATCH }).await else { return false };
+        let Ok(claimed) = kitchen.claim(ClaimFrom::Oldest { ids, age, limit: MAX_BATCH }).await else { return false };
         if claimed.is_empty() {
             break;
         }
@@ -74,22 +77,28 @@ async fn sweep(kitchen: &Kitchen, after: Option<OrderId>, age: Duration, stop: &
 struct Looks {
     /// When each was, and the greatest id claimed by then: no smaller one was given out later.
     latest: VecDeque<(Instant, Option<OrderId>)>,
+    /// The greatest id that was old enough at the last look but one, and at the last one.
+    old: [Option<OrderId>; 2],
     since_all: u32,
 }
 
 impl Looks {
-    /// Notes a look that begins now; behind which order it is to begin.
-    fn next(&mut self, now: Instant, newest: Option<OrderId>) -> Option<OrderId> {
-        // The last look was at all that were old enough then.
-        let last = self.latest.back().map_or(now, |(time, _)| *time);
-        let was_old = |(time, _): &(Instant, _)| last - *time >= LOST_AFTER;
-        while self.latest.get(1).is_some_and(was_old) {
+    /// Notes a look that begins now; at which orders it is to be.
+    fn next(&mut self, now: Instant, newest: Option<OrderId>) -> IdRange {
+        self.latest.push_back((now, newest));
+        let is_old = |(time, _): &(Instant, _)| now - *time >= LOST_AFTER;
+        while self.latest.get(1).is_some_and(is_old) {
             self.latest.pop_front();
         }
-        let after = self.latest.front().filter(|look| was_old(look)).and_then(|(_, newest)| *newest);
-        self.latest.push_back((now, newest));
+        let old = self.latest.front().filter(|look| is_old(look)).and_then(|(_, newest)| *newest);
+        let [after, last] = self.old;
+        self.old = [last, old];
         self.since_all = (self.since_all + 1) % ALL_EVERY;
-        after.filter(|_| self.since_all != 0)
+        IdRange {
+            after: after.filter(|_| self.since_all != 0),
+            // Where nothing more is claimed, what is lost may lie behind all that was.
+            until: old.filter(|old| newest > Some(*old)),
+        }
     }
 }
 
@@ -97,24 +106,28 @@ impl Looks {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_look_begins_behind_what_was_old_enough_at_the_one_before() {
-        let (begin, mut looks) = (Instant::now(), Looks::default());
-        let id = |number| OrderId::new(number).ok();
-        // A hundred orders a second, a look a second: at second 4 those of the first second, and of zero, were old enough at second 3.
-        let after: Vec<_> = (0..25).map(|n| looks.next(begin + CALM * n, id(100 * i64::from(n)))).collect();
-        for (second, after) in after.into_iter().enumerate() {
-            let all = second < 5 || (second + 1) % 10 == 0;
-            assert_eq!(after, if all { None } else { id(100 * (i64::try_from(second).expect("small") - 4)) }, "second {second}");
-        }
-        assert!(looks.latest.len() <= 5);
+    fn id(number: u32) -> Option<OrderId> {
+        OrderId::new(number.into()).ok()
     }
 
     #[test]
-    fn who_claims_nothing_looks_at_everything_that_came_since() {
+    fn an_order_is_looked_at_twice_when_it_is_old_enough() {
         let (begin, mut looks) = (Instant::now(), Looks::default());
-        let idle = OrderId::new(7).ok();
-        let after: Vec<_> = (0..9).map(|n| looks.next(begin + CALM * n, idle)).collect();
-        assert_eq!(after, [None, None, None, None, idle, idle, idle, idle, idle]);
+        for look in 0..=480 {
+            // A hundred orders between two looks; the first of them have no id.
+            let ids = looks.next(begin + CALM * look, id(100 * look));
+            let is_of_all = look < 15 || (look + 1) % 240 == 0;
+            let after = if is_of_all { None } else { id(100 * (look - 14)) };
+            assert_eq!(ids, IdRange { after, until: look.checked_sub(12).and_then(|old| id(100 * old)) }, "look {look}");
+            assert!(looks.latest.len() <= 13);
+        }
+    }
+
+    #[test]
+    fn who_claims_nothing_more_looks_at_everything_that_came_since() {
+        let (begin, mut looks) = (Instant::now(), Looks::default());
+        let looks: Vec<_> = (0..20).map(|look| looks.next(begin + CALM * look, id(7))).collect();
+        assert!(looks.iter().all(|look| look.until.is_none()));
+        assert_eq!(looks.iter().map(|look| look.after).collect::<Vec<_>>(), [[None; 14].as_slice(), &[id(7); 6]].concat());
     }
 }

@@ -10,7 +10,7 @@ use super::Postgres;
 use super::rows::{due_in, moment};
 use super::session::Ask;
 use crate::StoreError;
-use crate::requests::{Claim, ClaimFrom, Claimed};
+use crate::requests::{Claim, ClaimFrom, Claimed, IdRange};
 use crate::rows::{get, order, order_columns};
 
 /// Goes on from `locked`. $1 and $2 are taken by it, $3 is the owner, $4 and $5 the delay in seconds.
@@ -58,7 +58,7 @@ impl Postgres {
     pub(super) async fn claim_orders(&self, owner: IncarnationId, claim: &Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
         let rows = match claim.from {
             ClaimFrom::Entries(ids) => self.claim_entries(owner, claim, ids).await?,
-            ClaimFrom::Oldest { after, age, limit } => self.claim_oldest(owner, claim, after, age, limit).await?,
+            ClaimFrom::Oldest { ids, age, limit } => self.claim_oldest(owner, claim, ids, age, limit).await?,
         };
         rows.iter().map(claimed).collect()
     }
@@ -82,7 +82,7 @@ impl Postgres {
         &self,
         owner: IncarnationId,
         claim: &Claim<'_>,
-        after: Option<OrderId>,
+        ids: IdRange,
         age: Duration,
         limit: usize,
     ) -> Result<Vec<PgRow>, StoreError> {
@@ -91,12 +91,12 @@ impl Postgres {
                 "/* claim_oldest_orders */
                  with locked as materialized (
                      select id, hero_id, meal_id, order_time from orders
-                     where id >= $1 and status = 0 and order_time <= now() - make_interval(secs => $13::float8)
+                     where id between $1 and $14 and status = 0 and order_time <= now() - make_interval(secs => $13::float8)
                      order by id limit $2 for update skip locked ",
                 claim_locked!()
             ));
-            let ask = ask.bind(self.floor.after(after)).bind(i64::try_from(limit).unwrap_or(i64::MAX));
-            bind_judgement(ask, owner, claim).bind(age.as_secs_f64())
+            let ask = ask.bind(self.floor.after(ids.after)).bind(i64::try_from(limit).unwrap_or(i64::MAX));
+            bind_judgement(ask, owner, claim).bind(age.as_secs_f64()).bind(ids.last())
         })
         .await
     }

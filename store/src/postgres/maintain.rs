@@ -2,6 +2,9 @@
 //!
 //! Ids are assigned before commit. The floor therefore never passes the greatest id that was assigned [`LAG`] ago, and stands
 //! still while a statement from before is still about to commit. It must never pass an order that is active.
+//!
+//! Orders are looked for in lateral subqueries: a plain join with the watermark is planned as a walk through all orders from the first
+//! one on, which never ends where there are hundreds of millions.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -18,10 +21,11 @@ const LAG: Duration = Duration::from_secs(30);
 /// A statement that has run for longer is one from before the mark, about to commit.
 const STUCK: Duration = Duration::from_secs(25);
 /// The least time between two marks, so that at most `LAG / MARK_STEP` and one more are remembered.
-const MARK_STEP: Duration = Duration::from_secs(2);
-/// How many ids one statement looks at, and how many statements move the floor in one call; the rest waits for the next.
-const FLOOR_WINDOW: i64 = 200_000;
-const FLOOR_STEPS: usize = 20;
+const MARK_STEP: Duration = Duration::from_secs(1);
+/// How many ids one statement looks at, which takes it some 10 ms, and how many statements move the floor in one call; the rest waits
+/// for the next.
+const FLOOR_WINDOW: i64 = 20_000;
+const FLOOR_STEPS: usize = 100;
 /// How often old rows are forgotten, how many by one statement, and by how many statements; the rest waits for the next time.
 const FORGET_STEP: Duration = Duration::from_secs(30);
 const FORGET_CHUNK: i64 = 5_000;
@@ -83,9 +87,11 @@ impl Postgres {
                 sqlx::query(
                     "/* move_floor */
                      with lowest as materialized (
-                         select orders.id from orders, watermark
-                         where orders.id >= watermark.floor and orders.id < watermark.floor + $2 and status in (0, 1)
-                         order by orders.id limit 1
+                         select active.id from watermark, lateral (
+                             select id from orders
+                             where id between watermark.floor and least($1, watermark.floor + $2 - 1) and status in (0, 1)
+                             order by id limit 1
+                         ) as active
                      ), target as materialized (
                          select least($1 + 1, watermark.floor + $2, (select id from lowest)) as floor from watermark
                      )
@@ -102,7 +108,8 @@ impl Postgres {
                 .bind(FLOOR_WINDOW)
                 .bind(STUCK.as_secs_f64())
             });
-            if rows.await?.is_empty() {
+            let floor: Option<i64> = rows.await?.first().map(|row| get(row, "floor")).transpose()?;
+            if floor.is_none_or(|floor| floor > settled) {
                 break;
             }
         }
@@ -143,8 +150,10 @@ impl Postgres {
                 sqlx::query(
                     "/* forget_keys */
                      with chunk as materialized (
-                         select orders.id, key, order_time < now() - make_interval(secs => $1::float8) as old
-                         from orders, watermark where orders.id >= watermark.key_floor order by orders.id limit $2
+                         select oldest.* from watermark, lateral (
+                             select id, key, order_time < now() - make_interval(secs => $1::float8) as old
+                             from orders where id >= watermark.key_floor order by id limit $2
+                         ) as oldest
                      ), old as materialized (
                          select id, key from chunk where id < coalesce((select min(id) from chunk where not old), 9223372036854775807)
                      ), forgotten as (

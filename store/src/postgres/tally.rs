@@ -19,8 +19,8 @@ use super::Postgres;
 use crate::StoreError;
 use crate::rows::totals;
 
-/// How many moves one call makes, each of at most 200,000 ids; the rest waits for the next.
-const STEPS: usize = 20;
+/// How many moves one call makes, each of at most 20,000 ids; the rest waits for the next.
+const STEPS: usize = 100;
 
 impl Postgres {
     pub(super) async fn count_orders(&self) -> Result<Totals, StoreError> {
@@ -50,7 +50,7 @@ impl Postgres {
                      select from tally for update;
                      update tally set below = reached.id, completed = tally.completed + ended.completed,
                          cancelled = tally.cancelled + ended.cancelled
-                     from (select least(watermark.floor, tally.below + 200000) as id from watermark, tally) as reached, lateral (
+                     from (select least(watermark.floor, tally.below + 20000) as id from watermark, tally) as reached, lateral (
                          select count(*) filter (where status = 2) as completed, count(*) filter (where status = 3) as cancelled
                          from orders where id >= (select below from tally) and id < reached.id and deleted_time is null
                      ) as ended

@@ -67,20 +67,20 @@ impl Sqlite {
             ))
             .bind(json(&ids))
             .bind(i64::MAX),
-            ClaimFrom::Oldest { after, limit, .. } => sqlx::query(concat!(
+            ClaimFrom::Oldest { ids, limit, .. } => sqlx::query(concat!(
                 "/* claim_oldest_orders */
                  with chosen as materialized (
                      select id, hero_id, meal_id, order_time from orders
-                     where id >= ?1 and status = 0 and order_time <= ?14 order by id limit ?2 ",
+                     where id between ?1 and ?15 and status = 0 and order_time <= ?14 order by id limit ?2 ",
                 claim_chosen!()
             ))
-            .bind(self.floor.after(after))
+            .bind(self.floor.after(ids.after))
             .bind(i64::try_from(limit).unwrap_or(i64::MAX)),
         };
         let ask = bind_judgement(ask, owner, claim, now);
         let ask = match claim.from {
             ClaimFrom::Entries(_) => ask,
-            ClaimFrom::Oldest { age, .. } => ask.bind(now.saturating_sub(millis(age))),
+            ClaimFrom::Oldest { ids, age, .. } => ask.bind(now.saturating_sub(millis(age))).bind(ids.last()),
         };
         self.write(ask).await?.iter().map(|row| claimed(row, now)).collect()
     }

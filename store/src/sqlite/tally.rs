@@ -15,8 +15,8 @@ use crate::rows::totals;
 
 /// How many ids one statement counts, so that nobody waits long for the writer, and how many statements one call makes; the
 /// rest waits for the next.
-const WINDOW: i64 = 50_000;
-const STEPS: usize = 20;
+const WINDOW: i64 = 10_000;
+const STEPS: usize = 100;
 
 impl Sqlite {
     pub(super) async fn count_orders(&self) -> Result<Totals, StoreError> {

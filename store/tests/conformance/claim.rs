@@ -1,10 +1,11 @@
 //! What a worker does with its own orders.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use galley_protocol::text::MAX_TEXT;
 use galley_protocol::{OrderId, Reason, Status, Version};
-use galley_store::{Claim, ClaimFrom};
+use galley_store::{Claim, ClaimFrom, IdRange};
 
 use crate::kitchen::{Kitchen, LONG, cancel, entries};
 
@@ -63,23 +64,23 @@ async fn the_oldest_are_claimed_without_entries(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let worker = kitchen.worker().await;
     let orders = kitchen.place_many(hero_id, meal_id, 5).await;
-    let oldest = |after, age, limit| Claim { from: ClaimFrom::Oldest { after, age, limit }, delay: LONG..=LONG };
-    assert!(kitchen.store.claim(worker, oldest(None, LONG, 10)).await.expect("claims").is_empty(), "none is that old");
-    let last = orders.iter().map(|order| order.id).max();
-    assert!(
-        kitchen.store.claim(worker, oldest(last, Duration::ZERO, 10)).await.expect("claims").is_empty(),
-        "none comes after it"
-    );
-    let before = orders.iter().map(|order| order.id.get() - 1).min().and_then(|id| OrderId::new(id).ok());
-    let mut ids = Vec::new();
-    for expected in [3, 2, 0] {
-        let claimed = kitchen.store.claim(worker, oldest(before, Duration::ZERO, 3)).await.expect("claims");
-        assert_eq!(claimed.len(), expected);
-        ids.extend(claimed.iter().map(|claimed| claimed.order.id));
-    }
-    ids[..3].sort_unstable();
-    ids[3..].sort_unstable();
-    assert_eq!(ids, orders.iter().map(|order| order.id).collect::<Vec<_>>());
+    let [first, second, third, fourth, fifth] = &orders.iter().map(|order| order.id).collect::<Vec<_>>()[..] else {
+        unreachable!("five were placed")
+    };
+    let claim = async |after: Option<&OrderId>, until: Option<&OrderId>, age, limit| {
+        let ids = IdRange { after: after.copied(), until: until.copied() };
+        let claim = Claim { from: ClaimFrom::Oldest { ids, age, limit }, delay: LONG..=LONG };
+        let claimed = kitchen.store.claim(worker, claim).await.expect("claims");
+        claimed.iter().map(|claimed| claimed.order.id).collect::<BTreeSet<_>>()
+    };
+    let none = BTreeSet::new();
+    assert_eq!(claim(None, None, LONG, 10).await, none, "none is that old");
+    assert_eq!(claim(Some(fifth), None, Duration::ZERO, 10).await, none, "none comes after it");
+    assert_eq!(claim(Some(second), Some(second), Duration::ZERO, 10).await, none);
+    assert_eq!(claim(Some(first), Some(third), Duration::ZERO, 10).await, BTreeSet::from([*second, *third]));
+    assert_eq!(claim(None, Some(fourth), Duration::ZERO, 1).await, BTreeSet::from([*first]));
+    assert_eq!(claim(Some(first), None, Duration::ZERO, 10).await, BTreeSet::from([*fourth, *fifth]));
+    assert_eq!(claim(None, None, Duration::ZERO, 10).await, none);
 }
 
 async fn an_allergy_cancels_at_once_and_names_every_ingredient(kitchen: Kitchen) {

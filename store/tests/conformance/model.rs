@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use galley_protocol::{HeroId, IdempotencyKey, IncarnationId, MealId, Order, OrderId, Status, Version};
 use galley_store::{
-    CancelRequest, CancelVerdict, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, KeyScope, OrderFilter, PlaceRequest,
-    PlaceVerdict,
+    CancelRequest, CancelVerdict, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, IdRange, KeyScope, OrderFilter,
+    PlaceRequest, PlaceVerdict,
 };
 use proptest::test_runner::{Config, TestRunner};
 use proptest_state_machine::ReferenceStateMachine;
@@ -77,7 +77,8 @@ impl<'a> Trial<'a> {
                 self.claim(*worker, ClaimFrom::Entries(&ids), &expected).await;
             }
             Operation::Sweep { worker, limit } => {
-                self.claim(*worker, ClaimFrom::Oldest { after: None, age: Duration::ZERO, limit: *limit }, &expected).await;
+                self.claim(*worker, ClaimFrom::Oldest { ids: IdRange::default(), age: Duration::ZERO, limit: *limit }, &expected)
+                    .await;
             }
             Operation::Complete { worker, orders } => {
                 let completed = store.complete(self.workers[*worker], &self.ids(orders)).await.expect("completions");

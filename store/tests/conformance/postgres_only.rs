@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use galley_protocol::OrderId;
-use galley_store::{ClaimFrom, Incarnations, StoreError};
+use galley_store::{ClaimFrom, IdRange, Incarnations, StoreError};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use crate::database::on_postgres;
+use crate::database::{Database, on_postgres};
 use crate::floor::pass;
 use crate::kitchen::{Kitchen, LONG, cancel, delete};
 
@@ -41,22 +41,59 @@ async fn no_statement_reads_all_orders_although_they_were_few_when_it_was_planne
             assert_eq!(kitchen.claim(owner, &ids).await.len(), 2);
             assert_eq!(kitchen.store.complete(owner, &ids).await.expect("completions").len(), 2);
         }
-        let Kitchen { database, store } = kitchen;
-        drop(store);
-        // A connection has told all its statistics when it has ended.
-        let scans = async |kind: &str, least: usize| {
-            let said = format!("select from pg_stat_user_tables where relname = 'orders' and {kind} >= {least}");
-            database.sql(&said).await.expect("an answer") == 1
-        };
-        let told = async {
-            while !scans("idx_scan", 2 * ROUNDS).await {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), told).await.expect("orders are found by their index");
-        assert!(!scans("seq_scan", ROUNDS).await);
+        let database = statistics(kitchen, 2 * ROUNDS).await;
+        assert!(!counted(&database, "seq_scan", ROUNDS).await);
     })
     .await;
+}
+
+#[tokio::test]
+async fn upkeep_looks_at_no_order_below_its_marks() {
+    const ROUNDS: usize = 10;
+    const ENDED: usize = 5_000;
+    on_postgres(async |kitchen: Kitchen| {
+        let (hero_id, meal_id) = kitchen.guest().await;
+        for statement in [
+            format!(
+                "insert into orders (id, hero_id, meal_id, status, reason, message, version, order_time, completed_time)
+                 select nextval('order_ids'), {hero_id}, {meal_id}, 3, 1, 'Changed my mind', 2, now(), now() from generate_series(1, {ENDED})"
+            ),
+            format!("update watermark set floor = {ENDED} + 1, key_floor = {ENDED} + 1"),
+            format!("update tally set below = {ENDED} + 1, cancelled = {ENDED}"),
+            "analyze orders".to_owned(),
+        ] {
+            kitchen.database.sql(&statement).await.expect("it is done");
+        }
+        for _ in 0..ROUNDS {
+            kitchen.store.maintain().await.expect("it is maintained");
+            let order = kitchen.place(hero_id, meal_id).await;
+            kitchen.cancel(cancel(order.id)).await;
+            pass(Duration::from_secs(31)).await;
+        }
+        assert!(kitchen.store.floor().get() > i64::try_from(ENDED + ROUNDS / 2).expect("few"), "it rises");
+        let database = statistics(kitchen, 2 * ROUNDS).await;
+        assert!(!counted(&database, "idx_tup_fetch", ENDED).await);
+    })
+    .await;
+}
+
+/// Ends all connections but this one, so that they have told all their statistics: of at least so many scans of an index of `orders`.
+async fn statistics(kitchen: Kitchen, scans: usize) -> Database {
+    let Kitchen { database, store } = kitchen;
+    drop(store);
+    let told = async {
+        while !counted(&database, "idx_scan", scans).await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), told).await.expect("orders are found by their index");
+    database
+}
+
+/// Whether this statistic of `orders` is at least so much.
+async fn counted(database: &Database, statistic: &str, least: usize) -> bool {
+    let said = format!("select from pg_stat_user_tables where relname = 'orders' and {statistic} >= {least}");
+    database.sql(&said).await.expect("an answer") == 1
 }
 
 #[tokio::test]
@@ -155,8 +192,10 @@ async fn entries_wait_for_rows_that_others_hold_and_the_oldest_skip_them() {
         let mut holder = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
         let mut transaction = holder.begin().await.expect("a transaction");
         sqlx::query("select from orders for update").execute(&mut *transaction).await.expect("a lock");
-        let oldest =
-            galley_store::Claim { from: ClaimFrom::Oldest { after: None, age: Duration::ZERO, limit: 9 }, delay: LONG..=LONG };
+        let oldest = galley_store::Claim {
+            from: ClaimFrom::Oldest { ids: IdRange::default(), age: Duration::ZERO, limit: 9 },
+            delay: LONG..=LONG,
+        };
         assert!(kitchen.store.claim(worker, oldest).await.expect("an answer").is_empty());
         let entries = [order.id];
         let (claimed, ()) = tokio::join!(kitchen.claim(worker, &entries), async {

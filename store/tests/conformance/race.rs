@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use galley_protocol::{OrderId, Status, Version};
-use galley_store::{CancelVerdict, Claim, ClaimFrom, DeleteVerdict};
+use galley_store::{CancelVerdict, Claim, ClaimFrom, DeleteVerdict, IdRange};
 
 use crate::kitchen::{Kitchen, LONG, cancel, delete};
 
@@ -71,7 +71,8 @@ async fn an_order_is_claimed_once(kitchen: Kitchen) {
     let (one, other) = (kitchen.worker().await, kitchen.worker().await);
     let ids = ids_of(&kitchen, 400).await;
     let reversed = backwards(&ids);
-    let oldest = || Claim { from: ClaimFrom::Oldest { after: None, age: Duration::ZERO, limit: 150 }, delay: LONG..=LONG };
+    let oldest =
+        || Claim { from: ClaimFrom::Oldest { ids: IdRange::default(), age: Duration::ZERO, limit: 150 }, delay: LONG..=LONG };
     let (first, second, third, fourth) = tokio::join!(
         kitchen.claim(one, &ids),
         kitchen.claim(other, &reversed),

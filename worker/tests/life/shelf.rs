@@ -12,8 +12,8 @@ use galley_protocol::{
 };
 use galley_store::{
     CancelRequest, CancelVerdict, Change, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, ClaimFrom, Claimed,
-    DeleteRequest, DeleteVerdict, Incarnations, ListPage, MAX_ADOPTIONS, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError,
-    Snapshot, SnapshotRequest, Store, StoreError,
+    DeleteRequest, DeleteVerdict, IdRange, Incarnations, ListPage, MAX_ADOPTIONS, OrderFilter, PlaceRequest, PlaceVerdict,
+    RemoveError, Snapshot, SnapshotRequest, Store, StoreError,
 };
 use tokio::sync::watch;
 
@@ -237,10 +237,13 @@ impl Store for Shelf {
                 }
                 claimed
             }
-            ClaimFrom::Oldest { after, age, limit } => {
+            ClaimFrom::Oldest { ids: IdRange { after, until }, age, limit } => {
                 let latest = timestamp(SystemTime::now() - age);
                 let is_old = |row: &&mut Row| {
-                    row.order.status == Status::Pending && Some(row.order.id) > after && row.order.order_time <= latest
+                    row.order.status == Status::Pending
+                        && Some(row.order.id) > after
+                        && until.is_none_or(|until| row.order.id <= until)
+                        && row.order.order_time <= latest
                 };
                 state.rows.values_mut().filter(is_old).take(limit).map(|row| row.claim(owner, delay)).collect()
             }

@@ -126,27 +126,31 @@ fn at_rate(arguments: &Arguments, rate: u32, mut source: Publisher, mut sockets:
     std::thread::sleep(SETTLED);
     sockets.look_at(LOOKED_AT);
     let all = u64::from(rate) * arguments.seconds;
-    let (mut published, mut read) = (0, 0);
-    let begin = Instant::now();
-    while published < all || read < usize::try_from(all)? * bytes * arguments.sockets {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is positive and far below 2^52")]
-        let due = ((begin.elapsed().as_secs_f64() * f64::from(rate)) as u64).min(all);
-        let updates = (published..due).map(|_| source.next()).collect::<anyhow::Result<Vec<_>>>()?;
-        if !updates.is_empty() {
-            source.publish(&updates)?;
-            published = due;
-        }
-        read += sockets.read_some(Duration::from_millis(1))?;
+    let frames = usize::try_from(all)? * arguments.sockets;
+    let (begin, begin_millis) = (Instant::now(), now_millis()?);
+    // Beside the reading, so that an update is on time whatever is read meanwhile; one that is late all the same counts from its moment.
+    let publishing = std::thread::spawn(move || {
+        (0..all).try_for_each(|number| {
+            let due = Duration::from_secs(number) / rate;
+            std::thread::sleep(due.saturating_sub(begin.elapsed()));
+            let update = source.next_of(begin_millis + i64::try_from(due.as_millis())?)?;
+            source.publish(&[update])
+        })
+    });
+    let mut read = 0;
+    while read < frames * bytes {
+        read += sockets.look()?;
         ensure!(begin.elapsed() < Duration::from_secs(arguments.seconds) + PATIENCE, "not everything came");
     }
     let took = begin.elapsed();
+    publishing.join().map_err(|_| anyhow!("the publisher panicked"))??;
     let lags = sockets.lags()?;
     println!(
         "{}",
         json!({
             "sockets": arguments.sockets,
             "updates_per_s": rate,
-            "frames_per_s": per_second(usize::try_from(all)? * arguments.sockets, took).round(),
+            "frames_per_s": per_second(frames, took).round(),
             "lag_p50_ms": lags[lags.len() / 2],
             "lag_p99_ms": lags[lags.len() * 99 / 100],
         })
@@ -164,8 +168,13 @@ struct Publisher {
 
 impl Publisher {
     fn next(&mut self) -> anyhow::Result<Update> {
+        self.next_of(now_millis()?)
+    }
+
+    /// As if the order had been placed at this moment.
+    fn next_of(&mut self, millis: i64) -> anyhow::Result<Update> {
         self.made += 1;
-        let now = Timestamp::from_millis(now_millis()?).context("the clock")?;
+        let time = Timestamp::from_millis(millis).context("the clock")?;
         let id = OrderId::new(1_000_000_000 + self.made).context("an id")?;
         let order = Order {
             id,
@@ -175,7 +184,7 @@ impl Publisher {
             message: None,
             reason: None,
             version: Version::FIRST,
-            order_time: now,
+            order_time: time,
             started_time: None,
             completed_time: None,
         };
@@ -225,13 +234,11 @@ impl Sockets {
         self.looked_at = vec![Told::default(); sockets.min(self.streams.len())];
     }
 
-    /// Reads until so many bytes have come, looking for them every now and then: who writes is charged neither for waking us nor for a
-    /// core that we keep busy, the one more than the other.
+    /// Reads until so many bytes have come.
     fn read(&mut self, bytes: usize) -> anyhow::Result<()> {
         let (begin, mut read) = (Instant::now(), 0);
         while read < bytes {
-            std::thread::sleep(LOOK);
-            read += self.read_some(Duration::ZERO)?;
+            read += self.look()?;
             ensure!(begin.elapsed() < PATIENCE, "only {read} of {bytes} bytes came");
         }
         ensure!(read == bytes, "{read} bytes came, and not {bytes}");
@@ -246,9 +253,11 @@ impl Sockets {
         Ok(lags)
     }
 
-    /// Reads what has come, or comes in time; how many bytes that was.
-    fn read_some(&mut self, patience: Duration) -> anyhow::Result<usize> {
-        self.poll.poll(&mut self.events, Some(patience))?;
+    /// Reads what has come, after a moment; how many bytes that was. Who writes is charged neither for waking us nor for a core that we
+    /// keep busy, the one more than the other.
+    fn look(&mut self) -> anyhow::Result<usize> {
+        std::thread::sleep(LOOK);
+        self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
         let mut bytes = 0;
         for event in &self.events {
             let socket = event.token().0;

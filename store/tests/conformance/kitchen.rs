@@ -22,6 +22,16 @@ pub(crate) struct Kitchen {
     pub(crate) store: Arc<dyn Store>,
 }
 
+/// Waits until it is so, for 20 s.
+pub(crate) async fn until<F: Future<Output = bool>>(so: &str, is_so: impl Fn() -> F) {
+    let waited = async {
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waited).await.expect(so);
+}
+
 impl Kitchen {
     /// With the schema up to date and nothing in it.
     pub(crate) async fn in_house(database: Database) -> Self {

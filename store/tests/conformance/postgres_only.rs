@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::database::{Database, on_postgres};
 use crate::floor::pass;
-use crate::kitchen::{Kitchen, LONG, cancel, delete};
+use crate::kitchen::{Kitchen, LONG, cancel, delete, until};
 
 /// Cuts the connections that hold the locks of incarnations, and waits until they are gone.
 const CUT_LIVENESS: &str = "select pg_terminate_backend(pid, 10000) from pg_locks
@@ -81,12 +81,7 @@ async fn upkeep_looks_at_no_order_below_its_marks() {
 async fn statistics(kitchen: Kitchen, scans: usize) -> Database {
     let Kitchen { database, store } = kitchen;
     drop(store);
-    let told = async {
-        while !counted(&database, "idx_scan", scans).await {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), told).await.expect("orders are found by their index");
+    until("orders are found by their index", || counted(&database, "idx_scan", scans)).await;
     database
 }
 
@@ -102,12 +97,8 @@ async fn of_one_who_is_gone_the_number_is_left() {
         let other = Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
         let (one, two) = (other.worker().await, kitchen.worker().await);
         drop(kitchen);
-        let gone = async {
-            while other.store.incarnations().await.expect("an answer").living.contains(&two) {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), gone).await.expect("its death is seen");
+        until("its death is seen", || async { !other.store.incarnations().await.expect("an answer").living.contains(&two) })
+            .await;
         let known = Incarnations { living: [one].into(), newest: Some(two) };
         assert_eq!(other.store.incarnations().await.expect("an answer"), known);
     })
@@ -214,14 +205,10 @@ async fn while_the_tally_is_held(kitchen: &Kitchen, first: &str, inner: impl Fut
         sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut *transaction).await.expect("it is done");
     }
     let waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    let until_it_waits = async {
-        while kitchen.database.sql(waiting).await != Ok(1) {
-            tokio::task::yield_now().await;
-        }
+    tokio::join!(inner, async {
+        until("it waits for the row", || async { kitchen.database.sql(waiting).await == Ok(1) }).await;
         transaction.commit().await.expect("it is committed");
-    };
-    let both = async { tokio::join!(inner, until_it_waits) };
-    tokio::time::timeout(Duration::from_secs(20), both).await.expect("it waits for the row");
+    });
 }
 
 /// Orders that are CANCELLED, and the floor above them.

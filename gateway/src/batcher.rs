@@ -1,7 +1,6 @@
 //! Gathers single requests into batches: while one commit is in flight the next batch fills, so that one caller waits for one
 //! commit and a thousand callers wait for one commit too. A second statement is begun beside one under way only for many
-//! requests, or when they have waited for long: two small ones cost more than one, and everybody waits for that. For the same reason
-//! batches that are not small are a tick apart, unless they are large.
+//! requests, or when they have waited for long: two small ones cost more than one, and everybody waits for that.
 //!
 //! Called by the desk, for every kind of request that a hero waits for. A request that was taken is answered, once, and
 //! after its commit. The queue is bounded: when it is full a request is refused at once. When the database is away
@@ -23,10 +22,6 @@ const MAX_WAITING: usize = 8 * MAX_BATCH;
 const MANY: usize = 32;
 /// Nor do fewer that have waited for so long: it may wait itself, for the disk or for a lock.
 const PATIENCE: Duration = Duration::from_millis(5);
-/// After a batch of so many requests, one of fewer than [`MANY`] begins a tick later at the earliest: a statement costs as much as a dozen
-/// of its orders, and where requests come all the time they wait less when there are fewer statements.
-const SOME: usize = 6;
-const TICK: Duration = Duration::from_millis(2);
 
 /// The answer to one request of a batch.
 pub type Answer<A> = oneshot::Receiver<Result<A, StoreError>>;
@@ -62,8 +57,7 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
         F: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
     {
         let (queue, waiting) = mpsc::channel(MAX_WAITING);
-        let queue_end = QueueEnd { requests: waiting, next: Instant::now() };
-        let counter = Arc::new(Counter { waiting: Mutex::new(queue_end), under_way: AtomicUsize::new(0), ended: Notify::new() });
+        let counter = Arc::new(Counter { waiting: Mutex::new(waiting), under_way: AtomicUsize::new(0), ended: Notify::new() });
         for _ in 0..writers {
             tasks.spawn(write(Arc::clone(&counter), work.clone()));
         }
@@ -84,19 +78,11 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
 /// Where the writers of one kind take their batches.
 #[derive(Debug)]
 struct Counter<Q, A> {
-    waiting: Mutex<QueueEnd<Q, A>>,
+    waiting: Mutex<mpsc::Receiver<Waiting<Q, A>>>,
     /// Batches that are being written.
     under_way: AtomicUsize,
     /// One of them has ended.
     ended: Notify,
-}
-
-/// Where requests leave the queue.
-#[derive(Debug)]
-struct QueueEnd<Q, A> {
-    requests: mpsc::Receiver<Waiting<Q, A>>,
-    /// When a batch of few may follow the last one.
-    next: Instant,
 }
 
 /// A batch that is being written, until this is dropped.
@@ -115,28 +101,20 @@ impl Drop for UnderWay<'_> {
 impl<Q, A> Counter<Q, A> {
     /// Takes the next batch; nothing when there will be none.
     async fn take(&self) -> Option<(Vec<Waiting<Q, A>>, UnderWay<'_>)> {
-        let QueueEnd { requests, next } = &mut *self.waiting.lock().await;
+        let mut waiting = self.waiting.lock().await;
         let mut batch = Vec::new();
-        if requests.recv_many(&mut batch, MAX_BATCH).await == 0 {
+        if waiting.recv_many(&mut batch, MAX_BATCH).await == 0 {
             return None;
         }
         let patience = Instant::now() + PATIENCE;
         while batch.len() < MANY && self.under_way.load(Ordering::Relaxed) > 0 {
             let room = MAX_BATCH - batch.len();
             tokio::select! {
-                received = requests.recv_many(&mut batch, room) => if received == 0 { break },
+                received = waiting.recv_many(&mut batch, room) => if received == 0 { break },
                 () = self.ended.notified() => {}
                 () = sleep_until(patience) => break,
             }
         }
-        while batch.len() < MANY && *next > Instant::now() {
-            let room = MAX_BATCH - batch.len();
-            tokio::select! {
-                received = requests.recv_many(&mut batch, room) => if received == 0 { break },
-                () = sleep_until(*next) => {}
-            }
-        }
-        *next = Instant::now() + if batch.len() < SOME { Duration::ZERO } else { TICK };
         self.under_way.fetch_add(1, Ordering::Relaxed);
         Some((batch, UnderWay { count: &self.under_way, ended: &self.ended }))
     }
@@ -164,7 +142,7 @@ where
                 if matches!(error, StoreError::Unavailable(_))
                     && let Ok(mut waiting) = counter.waiting.try_lock()
                 {
-                    while let Ok(next) = waiting.requests.try_recv() {
+                    while let Ok(next) = waiting.try_recv() {
                         answers.push(next.answer);
                     }
                 }
@@ -178,7 +156,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Batcher, Full, MANY, MAX_WAITING, PATIENCE, SOME, TICK};
+    use super::{Answer, Batcher, Full, MANY, MAX_WAITING, PATIENCE};
     use galley_store::{MAX_BATCH, StoreError};
     use std::ops::Range;
     use std::sync::{Arc, Mutex};
@@ -262,23 +240,6 @@ mod tests {
         assert_eq!(began.elapsed(), std::time::Duration::ZERO, "at once");
         doubler.gate.add_permits(1);
         doubled(1..4, second.into_iter().chain(third).collect()).await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn batches_of_some_are_a_tick_apart_and_many_need_not_wait() {
-        let doubler = Doubler::start(1);
-        doubler.gate.add_permits(9);
-        doubled(0..SOME, doubler.submit(0..SOME)).await;
-        let next = doubler.submit(0..2);
-        assert_eq!(doubler.begun().await, [SOME]);
-        tokio::time::sleep(TICK).await;
-        assert_eq!(doubler.begun().await, [SOME, 2]);
-        doubled(0..2, next).await;
-        let began = Instant::now();
-        doubled(0..SOME, doubler.submit(0..SOME)).await;
-        doubled(0..MANY, doubler.submit(0..MANY)).await;
-        assert_eq!(doubler.sizes(), [SOME, 2, SOME, MANY]);
-        assert_eq!(began.elapsed(), std::time::Duration::ZERO, "nor does what follows on few");
     }
 
     #[tokio::test(start_paused = true)]

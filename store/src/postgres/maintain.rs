@@ -3,8 +3,8 @@
 //! Ids are assigned before commit. The floor therefore never passes the greatest id that was assigned [`LAG`] ago, and stands
 //! still while a statement from before is still about to commit. It must never pass an order that is active.
 //!
-//! Orders are looked for in lateral subqueries: a plain join with the watermark is planned as a walk through all orders from the first
-//! one on, which never ends where there are hundreds of millions.
+//! Whoever looks for orders asks for the watermark in a subquery, or looks in one: a plain join of the two is planned as a walk through
+//! all orders from the first one on, which never ends where there are hundreds of millions.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -86,14 +86,11 @@ impl Postgres {
             let rows = self.rows(|| {
                 sqlx::query(
                     "/* move_floor */
-                     with lowest as materialized (
-                         select active.id from watermark, lateral (
-                             select id from orders
-                             where id between watermark.floor and least($1, watermark.floor + $2 - 1) and status in (0, 1)
-                             order by id limit 1
-                         ) as active
-                     ), target as materialized (
-                         select least($1 + 1, watermark.floor + $2, (select id from lowest)) as floor from watermark
+                     with target as materialized (
+                         select coalesce(
+                             (select id from orders where id >= reach.floor and id < reach.ceiling and status in (0, 1) order by id limit 1),
+                             reach.ceiling) as floor
+                         from (select floor, least($1 + 1, floor + $2) as ceiling from watermark) as reach
                      )
                      update watermark set floor = target.floor from target
                      where watermark.floor < target.floor
@@ -150,10 +147,8 @@ impl Postgres {
                 sqlx::query(
                     "/* forget_keys */
                      with chunk as materialized (
-                         select oldest.* from watermark, lateral (
-                             select id, key, order_time < now() - make_interval(secs => $1::float8) as old
-                             from orders where id >= watermark.key_floor order by id limit $2
-                         ) as oldest
+                         select id, key, order_time < now() - make_interval(secs => $1::float8) as old
+                         from orders where id >= (select key_floor from watermark) order by id limit $2
                      ), old as materialized (
                          select id, key from chunk where id < coalesce((select min(id) from chunk where not old), 9223372036854775807)
                      ), forgotten as (

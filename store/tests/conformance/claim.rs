@@ -14,6 +14,7 @@ crate::on_both! {
     a_delay_of_nothing_is_due_at_once,
     only_pending_orders_are_claimed,
     the_oldest_are_claimed_without_entries,
+    the_oldest_are_claimed_within_a_range_of_ids,
     an_allergy_cancels_at_once_and_names_every_ingredient,
     allergies_of_others_do_not_matter,
     a_long_message_is_cut,
@@ -64,23 +65,43 @@ async fn the_oldest_are_claimed_without_entries(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let worker = kitchen.worker().await;
     let orders = kitchen.place_many(hero_id, meal_id, 5).await;
-    let [first, second, third, fourth, fifth] = &orders.iter().map(|order| order.id).collect::<Vec<_>>()[..] else {
-        unreachable!("five were placed")
-    };
-    let claim = async |after: Option<&OrderId>, until: Option<&OrderId>, age, limit| {
-        let ids = IdRange { after: after.copied(), until: until.copied() };
-        let claim = Claim { from: ClaimFrom::Oldest { ids, age, limit }, delay: LONG..=LONG };
-        let claimed = kitchen.store.claim(worker, claim).await.expect("claims");
+    let oldest = |after, age, limit| oldest(IdRange { after, until: None }, age, limit);
+    assert!(kitchen.store.claim(worker, oldest(None, LONG, 10)).await.expect("claims").is_empty(), "none is that old");
+    let last = orders.iter().map(|order| order.id).max();
+    assert!(
+        kitchen.store.claim(worker, oldest(last, Duration::ZERO, 10)).await.expect("claims").is_empty(),
+        "none comes after it"
+    );
+    let before = orders.iter().map(|order| order.id.get() - 1).min().and_then(|id| OrderId::new(id).ok());
+    let mut ids = Vec::new();
+    for expected in [3, 2, 0] {
+        let claimed = kitchen.store.claim(worker, oldest(before, Duration::ZERO, 3)).await.expect("claims");
+        assert_eq!(claimed.len(), expected);
+        ids.extend(claimed.iter().map(|claimed| claimed.order.id));
+    }
+    ids[..3].sort_unstable();
+    ids[3..].sort_unstable();
+    assert_eq!(ids, orders.iter().map(|order| order.id).collect::<Vec<_>>());
+}
+
+/// A claim of the oldest.
+fn oldest(ids: IdRange, age: Duration, limit: usize) -> Claim<'static> {
+    Claim { from: ClaimFrom::Oldest { ids, age, limit }, delay: LONG..=LONG }
+}
+
+async fn the_oldest_are_claimed_within_a_range_of_ids(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let worker = kitchen.worker().await;
+    let ids: Vec<_> = kitchen.place_many(hero_id, meal_id, 5).await.iter().map(|order| order.id).collect();
+    let claim = async |after: Option<usize>, until: Option<usize>, limit| {
+        let range = IdRange { after: after.map(|index| ids[index]), until: until.map(|index| ids[index]) };
+        let claimed = kitchen.store.claim(worker, oldest(range, Duration::ZERO, limit)).await.expect("claims");
         claimed.iter().map(|claimed| claimed.order.id).collect::<BTreeSet<_>>()
     };
-    let none = BTreeSet::new();
-    assert_eq!(claim(None, None, LONG, 10).await, none, "none is that old");
-    assert_eq!(claim(Some(fifth), None, Duration::ZERO, 10).await, none, "none comes after it");
-    assert_eq!(claim(Some(second), Some(second), Duration::ZERO, 10).await, none);
-    assert_eq!(claim(Some(first), Some(third), Duration::ZERO, 10).await, BTreeSet::from([*second, *third]));
-    assert_eq!(claim(None, Some(fourth), Duration::ZERO, 1).await, BTreeSet::from([*first]));
-    assert_eq!(claim(Some(first), None, Duration::ZERO, 10).await, BTreeSet::from([*fourth, *fifth]));
-    assert_eq!(claim(None, None, Duration::ZERO, 10).await, none);
+    assert_eq!(claim(Some(1), Some(1), 10).await, BTreeSet::new());
+    assert_eq!(claim(Some(0), Some(2), 10).await, BTreeSet::from([ids[1], ids[2]]));
+    assert_eq!(claim(None, Some(3), 1).await, BTreeSet::from([ids[0]]));
+    assert_eq!(claim(Some(0), None, 10).await, BTreeSet::from([ids[3], ids[4]]));
 }
 
 async fn an_allergy_cancels_at_once_and_names_every_ingredient(kitchen: Kitchen) {

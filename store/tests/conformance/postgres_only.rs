@@ -205,10 +205,12 @@ async fn while_the_tally_is_held(kitchen: &Kitchen, first: &str, inner: impl Fut
         sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut *transaction).await.expect("it is done");
     }
     let waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    tokio::join!(inner, async {
+    let until_it_waits = async {
         until("it waits for the row", || async { kitchen.database.sql(waiting).await == Ok(1) }).await;
         transaction.commit().await.expect("it is committed");
-    });
+    };
+    let both = async { tokio::join!(inner, until_it_waits) };
+    tokio::time::timeout(Duration::from_secs(20), both).await.expect("it goes on when it has the row");
 }
 
 /// Orders that are CANCELLED, and the floor above them.

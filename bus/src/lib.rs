@@ -30,8 +30,11 @@ pub struct BusError(pub String);
 /// The dispatch queue and the update pub/sub.
 #[async_trait]
 pub trait Bus: Send + Sync + 'static {
-    /// Puts orders on the dispatch queue and publishes updates, in one pipeline, in this order.
-    async fn announce(&self, orders: &[OrderId], updates: &[Update]) -> Result<(), BusError>;
+    /// Publishes updates and puts orders on the dispatch queue, in this order and in one pipeline: no worker takes an order, and publishes
+    /// what comes of it, before what is told of it here is heard. In a cluster the two go to different servers, each in its own time.
+    ///
+    /// Of all that one process publishes for a hero, what it began first is heard first: an announcement begins when it is polled.
+    async fn announce(&self, updates: &[Update], orders: &[OrderId]) -> Result<(), BusError>;
     /// Opens the dispatch queue for one worker.
     async fn queue(&self, consumer: IncarnationId) -> Result<Box<dyn Queue>, BusError>;
     /// Listens to the updates of every process, this one included. What is published after this returns is heard.
@@ -50,7 +53,8 @@ pub type SharedBus = Arc<dyn Bus>;
 pub trait Queue: Send {
     /// Waits up to a second for entries and takes at most `limit`. An empty answer is no error. Safe to drop while it waits.
     async fn next(&mut self, limit: usize) -> Result<Vec<Entry>, BusError>;
-    /// Publishes what came of the entries and takes them off the queue, in one pipeline, in this order.
+    /// Publishes what came of the entries and takes them off the queue, in this order and in one pipeline. Begins when it is polled, as an
+    /// announcement does.
     async fn settle(&mut self, entries: &[Entry], updates: &[Update]) -> Result<(), BusError>;
 }
 

@@ -78,9 +78,9 @@ impl Shared {
 
 #[async_trait]
 impl Bus for LocalBus {
-    async fn announce(&self, orders: &[OrderId], updates: &[Update]) -> Result<(), BusError> {
-        self.shared.enqueue(orders.iter().copied());
+    async fn announce(&self, updates: &[Update], orders: &[OrderId]) -> Result<(), BusError> {
         self.shared.publish(updates);
+        self.shared.enqueue(orders.iter().copied());
         Ok(())
     }
 

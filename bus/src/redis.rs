@@ -94,8 +94,8 @@ impl RedisBus {
 
 #[async_trait]
 impl Bus for RedisBus {
-    async fn announce(&self, orders: &[OrderId], updates: &[Update]) -> Result<(), BusError> {
-        self.publisher.announce(orders, updates).await
+    async fn announce(&self, updates: &[Update], orders: &[OrderId]) -> Result<(), BusError> {
+        self.publisher.announce(updates, orders).await
     }
 
     async fn queue(&self, consumer: IncarnationId) -> Result<Box<dyn Queue>, BusError> {

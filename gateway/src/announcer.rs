@@ -24,8 +24,8 @@ const MAX_BATCH: usize = 64;
 /// What one commit changed.
 #[derive(Debug, Default)]
 struct Announcement {
-    orders: Vec<OrderId>,
     updates: Vec<Update>,
+    orders: Vec<OrderId>,
 }
 
 /// Tells the bus what was committed.
@@ -45,12 +45,12 @@ impl Announcer {
         Self { queue, dropped }
     }
 
-    /// Tells that these orders wait for a worker, and that these changes happened.
-    pub fn announce(&self, orders: Vec<OrderId>, updates: Vec<Update>) {
+    /// Tells that these changes happened, and that these orders wait for a worker.
+    pub fn announce(&self, updates: Vec<Update>, orders: Vec<OrderId>) {
         if updates.is_empty() {
             return;
         }
-        if self.queue.try_send(Announcement { orders, updates }).is_err() {
+        if self.queue.try_send(Announcement { updates, orders }).is_err() {
             self.dropped.store(true, Ordering::Relaxed);
             ::metrics::counter!(metrics::ANNOUNCEMENTS_DROPPED).increment(1);
         }
@@ -62,14 +62,14 @@ async fn tell(mut waiting: mpsc::Receiver<Announcement>, dropped: Arc<AtomicBool
     let mut away = false;
     while waiting.recv_many(&mut batch, MAX_BATCH).await > 0 {
         let mut whole = Announcement::default();
-        for Announcement { orders, updates } in batch.drain(..) {
-            whole.orders.extend(orders);
+        for Announcement { updates, orders } in batch.drain(..) {
             whole.updates.extend(updates);
+            whole.orders.extend(orders);
         }
         if !whole.orders.is_empty() {
             reach(FailPoint::AfterPlaceCommit);
         }
-        let told = bus.announce(&whole.orders, &whole.updates).await;
+        let told = bus.announce(&whole.updates, &whole.orders).await;
         if told.is_ok() && !whole.orders.is_empty() {
             reach(FailPoint::AfterDispatch);
         }

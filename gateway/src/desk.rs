@@ -216,7 +216,7 @@ async fn place(
         }
     }
     let is_withheld = !orders.is_empty() && is_next(FailPoint::AfterDispatch);
-    announcer.announce(orders, updates);
+    announcer.announce(updates, orders);
     if is_withheld {
         std::future::pending::<()>().await;
     }
@@ -238,7 +238,7 @@ async fn cancel(
     if !updates.is_empty() {
         reach(FailPoint::AfterCancelCommit);
     }
-    announcer.announce(Vec::new(), updates);
+    announcer.announce(updates, Vec::new());
     Ok(verdicts)
 }
 
@@ -257,6 +257,6 @@ async fn delete(
     if !updates.is_empty() {
         reach(FailPoint::AfterDeleteCommit);
     }
-    announcer.announce(Vec::new(), updates);
+    announcer.announce(updates, Vec::new());
     Ok(verdicts)
 }

@@ -99,6 +99,12 @@ impl Kitchen {
         self.doubt.swap(false, Ordering::Relaxed)
     }
 
+    /// Arms what was claimed behind its being told: the bus keeps the order in which it was asked, and one without delay may be complete
+    /// before the bus has answered.
+    pub(crate) async fn arm_behind<T>(&self, telling: impl Future<Output = T>, claimed: &[Claimed]) -> T {
+        tokio::join!(biased; telling, async { self.arm(claimed) }).0
+    }
+
     /// Arms what was claimed or adopted, unless it ended at once.
     pub(crate) fn arm(&self, claimed: &[Claimed]) {
         let now = Instant::now();
@@ -179,7 +185,7 @@ impl Kitchen {
     /// Publishes. When it fails listeners find a hole and ask the database.
     pub(crate) async fn tell(&self, updates: &[Update]) {
         for batch in updates.chunks(MAX_BATCH) {
-            if let Err(error) = self.bus.announce(&[], batch).await {
+            if let Err(error) = self.bus.announce(batch, &[]).await {
                 metrics::counter!("galley_worker_publish_errors_total").increment(1);
                 tracing::debug!(%error, "updates were not published");
                 return;
@@ -226,5 +232,42 @@ fn label(reason: Reason) -> &'static str {
         Reason::HeroGone => "hero_gone",
         Reason::MealGone => "meal_gone",
         Reason::Undeliverable => "undeliverable",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use galley_protocol::{HeroId, MealId, Timestamp, Version};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_claimed_is_armed_once_it_is_being_told_and_not_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite://{}", folder.path().join("galley.db").display());
+        let store = galley_store::connect(&url).await.expect("a database");
+        let bus = galley_bus::connect(&galley_bus::BusConfig::default()).await.expect("it is within the process");
+        let owner = IncarnationId::new(1).expect("an id");
+        let kitchen = Kitchen::new(store, bus, owner, Duration::ZERO..=Duration::ZERO, Outage::default());
+        let time = Timestamp::from_millis(1).expect("in range");
+        let order = Order {
+            id: OrderId::new(7).expect("an id"),
+            hero_id: HeroId::new(1).expect("an id"),
+            meal_id: MealId::new(1).expect("an id"),
+            status: Status::InProgress,
+            message: None,
+            reason: None,
+            version: Version::FIRST.next(),
+            order_time: time,
+            started_time: Some(time),
+            completed_time: None,
+        };
+        let claimed = [Claimed { order, due_in: Duration::ZERO }];
+        let telling = async {
+            assert_eq!(kitchen.take_due(), []);
+            kitchen.due().await;
+        };
+        kitchen.arm_behind(telling, &claimed).await;
+        assert_eq!(kitchen.take_due().len(), 1);
     }
 }

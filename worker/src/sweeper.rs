@@ -62,9 +62,8 @@ async fn sweep(kitchen: &Kitchen, ids: IdRange, age: Duration, stop: &Cancellati
         if claimed.is_empty() {
             break;
         }
-        kitchen.arm(&claimed);
         metrics::counter!("galley_orders_claimed_total", "from" => "database").increment(claimed.len() as u64);
-        kitchen.tell(&kitchen.updates(&claimed)).await;
+        kitchen.arm_behind(kitchen.tell(&kitchen.updates(&claimed)), &claimed).await;
         if claimed.len() < MAX_BATCH {
             break;
         }

@@ -192,7 +192,7 @@ impl Publisher {
     }
 
     fn publish(&self, updates: &[Update]) -> anyhow::Result<()> {
-        Ok(self.runtime.block_on(self.bus.announce(&[], updates))?)
+        Ok(self.runtime.block_on(self.bus.announce(updates, &[]))?)
     }
 }
 

@@ -83,7 +83,7 @@ async fn publish(bus: SharedBus, updates_per_s: u32, end: Instant) -> anyhow::Re
         moments.tick().await;
         let batch =
             (0..u64::from(updates_per_s / batches_per_s)).map(|n| update(published + n)).collect::<anyhow::Result<Vec<_>>>()?;
-        bus.announce(&[], &batch).await?;
+        bus.announce(&batch, &[]).await?;
         published += batch.len() as u64;
     }
     Ok(published)

@@ -120,7 +120,7 @@ async fn place(
             })
             .collect::<anyhow::Result<_>>()?;
         let ids: Vec<OrderId> = orders.iter().map(|order| order.id).collect();
-        bus.announce(&ids, &updates(&*store, &orders)).await?;
+        bus.announce(&updates(&*store, &orders), &ids).await?;
         counts.placed.fetch_add(orders.len() as u64, Ordering::Relaxed);
     }
     Ok(())
@@ -162,7 +162,7 @@ async fn complete(
         }
         for ids in ids.chunks(MAX_BATCH) {
             let orders = store.complete(worker, ids).await?;
-            bus.announce(&[], &updates(&*store, &orders)).await?;
+            bus.announce(&updates(&*store, &orders), &[]).await?;
             counts.ended.fetch_add(orders.len() as u64, Ordering::Relaxed);
         }
     }

@@ -40,8 +40,8 @@ struct Counter {
 
 /// What goes to one shard at once, in this order.
 struct Parcel<'a> {
-    orders: Vec<OrderId>,
     updates: Option<Vec<Update>>,
+    orders: Vec<OrderId>,
     settled: Vec<&'a str>,
 }
 
@@ -74,20 +74,20 @@ impl Publisher {
         self.id
     }
 
-    /// Adds entries to the queue, then publishes updates.
-    pub(super) async fn announce(&self, orders: &[OrderId], updates: &[Update]) -> Result<(), BusError> {
-        self.send(orders, updates, &[]).await
+    /// Publishes updates, then adds entries to the queue.
+    pub(super) async fn announce(&self, updates: &[Update], orders: &[OrderId]) -> Result<(), BusError> {
+        self.send(updates, orders, &[]).await
     }
 
     /// Publishes updates, then acknowledges entries, each by its shard and its id in the stream.
     pub(super) async fn settle(&self, settled: &[(u16, &str)], updates: &[Update]) -> Result<(), BusError> {
         if !updates.is_empty() && is_next(FailPoint::AfterClaimPublish) {
             // One pipeline has no place to end in between: here it goes in two halves.
-            self.send(&[], updates, &[]).await?;
+            self.send(updates, &[], &[]).await?;
             reach(FailPoint::AfterClaimPublish);
             return self.send(&[], &[], settled).await;
         }
-        self.send(&[], updates, settled).await
+        self.send(updates, &[], settled).await
     }
 
     /// Something that should have been published never will be: leaves a hole on every channel.
@@ -107,16 +107,16 @@ impl Publisher {
         self.link.query::<Value>(&pipeline).await.map(drop)
     }
 
-    async fn send(&self, orders: &[OrderId], updates: &[Update], settled: &[(u16, &str)]) -> Result<(), BusError> {
+    async fn send(&self, updates: &[Update], orders: &[OrderId], settled: &[(u16, &str)]) -> Result<(), BusError> {
         let parcels = self.names.shards().filter_map(|shard| {
             let mine = |update: &&Update| self.names.shard_of_hero(update.hero_id) == shard;
             let updates: Vec<Update> = updates.iter().filter(mine).cloned().collect();
             let parcel = Parcel {
-                orders: orders.iter().copied().filter(|id| self.names.shard_of_order(*id) == shard).collect(),
                 updates: (!updates.is_empty()).then_some(updates),
+                orders: orders.iter().copied().filter(|id| self.names.shard_of_order(*id) == shard).collect(),
                 settled: settled.iter().filter(|(place, _)| *place == shard).map(|(_, id)| *id).collect(),
             };
-            let empty = parcel.orders.is_empty() && parcel.updates.is_none() && parcel.settled.is_empty();
+            let empty = parcel.updates.is_none() && parcel.orders.is_empty() && parcel.settled.is_empty();
             (!empty).then(|| self.send_parcel(shard, parcel))
         });
         try_join_all(parcels).await.map(drop)
@@ -125,9 +125,6 @@ impl Publisher {
     async fn send_parcel(&self, shard: u16, parcel: Parcel<'_>) -> Result<(), BusError> {
         let mut pipeline = Pipeline::new();
         let stream = self.names.stream(shard);
-        for order in parcel.orders {
-            pipeline.cmd("XADD").arg(&stream).arg("*").arg(FIELD).arg(order.get()).ignore();
-        }
         let debt = Debt(parcel.updates.as_ref().map(|_| &self.owed));
         let counter = &self.counters[usize::from(shard)];
         let turn = counter.turn.lock().await;
@@ -135,6 +132,9 @@ impl Publisher {
             let number = counter.last.fetch_add(1, Ordering::Relaxed) + 1;
             let message = UpdateBatch::encode(self.id, number, &updates);
             pipeline.cmd(self.names.publish()).arg(self.names.channel(shard)).arg(message).ignore();
+        }
+        for order in parcel.orders {
+            pipeline.cmd("XADD").arg(&stream).arg("*").arg(FIELD).arg(order.get()).ignore();
         }
         if !parcel.settled.is_empty() {
             pipeline.cmd("XACK").arg(&stream).arg(GROUP).arg(parcel.settled).ignore();
@@ -146,7 +146,7 @@ impl Publisher {
     }
 
     async fn send_empty(&self) -> Result<(), BusError> {
-        let empty = || Parcel { orders: Vec::new(), updates: Some(Vec::new()), settled: Vec::new() };
+        let empty = || Parcel { updates: Some(Vec::new()), orders: Vec::new(), settled: Vec::new() };
         try_join_all(self.names.shards().map(|shard| self.send_parcel(shard, empty()))).await.map(drop)
     }
 }

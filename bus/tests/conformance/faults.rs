@@ -15,7 +15,7 @@ async fn a_malformed_entry_is_acknowledged_and_the_others_are_read() {
         stage.raw(redis::cmd("XADD").arg(&stream).arg("*").arg(fields)).await;
     }
     stage.raw(redis::cmd("XADD").arg(&stream).arg("*").arg(b"\xff\xfe").arg(b"\xff")).await;
-    stage.bus.announce(&[order(7)], &[]).await.expect("a healthy bus");
+    stage.bus.announce(&[], &[order(7)]).await.expect("a healthy bus");
     let entries = take(&mut *queue, 1).await;
     assert_eq!(ids(&entries), [7]);
     let pending = || async { stage.raw(redis::cmd("XPENDING").arg(&stream).arg("workers")).await };
@@ -49,7 +49,7 @@ async fn a_message_that_is_none_is_skipped() {
     for garbage in [&b""[..], b"\xff\xff", b"galley2 1 1\nsoup\n", b"galley9 1 1\n"] {
         stage.raw(redis::cmd("PUBLISH").arg(&channel).arg(garbage)).await;
     }
-    stage.bus.announce(&[], &[update(1)]).await.expect("a healthy bus");
+    stage.bus.announce(&[update(1)], &[]).await.expect("a healthy bus");
     assert_eq!(hear_updates(&mut *subscription).await, [1]);
 }
 
@@ -59,7 +59,7 @@ async fn what_is_done_with_is_trimmed_and_what_nobody_read_is_kept() {
     let (stream, _) = stage.names();
     let mut queue = stage.queue(1).await;
     let orders: Vec<_> = (1..=100).map(order).collect();
-    stage.bus.announce(&orders, &[]).await.expect("a healthy bus");
+    stage.bus.announce(&[], &orders).await.expect("a healthy bus");
     let done = take(&mut *queue, 60).await;
     queue.settle(&done, &[]).await.expect("a healthy bus");
     let kept = take(&mut *queue, 1).await;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::poll_immediate;
 use galley_bus::Heard;
+use galley_protocol::IncarnationId;
 
 use crate::stage::{Kind, Stage, hear, hear_gap, hear_updates, ids, order, take, update, update_of};
 
@@ -28,6 +30,7 @@ on_every_bus! {
     every_subscriber_hears_everything_in_order
     nothing_published_after_subscribing_is_missed
     settling_publishes
+    what_begins_to_be_told_first_is_heard_first
     a_subscriber_that_overflows_hears_a_gap_and_then_goes_on
     a_healthy_bus_answers
 }
@@ -36,7 +39,7 @@ async fn an_entry_goes_to_one_worker_and_never_comes_back_once_settled(kind: Kin
     let stage = Stage::new(kind).await;
     let (mut one, mut two) = (stage.queue(1).await, stage.queue(2).await);
     let orders: Vec<_> = (1..=100).map(order).collect();
-    stage.bus.announce(&orders, &[]).await.expect("a healthy bus");
+    stage.bus.announce(&[], &orders).await.expect("a healthy bus");
     let mut taken = Vec::new();
     while taken.len() < 100 {
         for queue in [&mut one, &mut two] {
@@ -55,7 +58,7 @@ async fn an_entry_goes_to_one_worker_and_never_comes_back_once_settled(kind: Kin
 async fn entries_of_a_dead_worker_come_back(kind: Kind) {
     let stage = Stage::impatient(kind).await;
     let mut dying = stage.queue(1).await;
-    stage.bus.announce(&[order(1), order(2), order(3)], &[]).await.expect("a healthy bus");
+    stage.bus.announce(&[], &[order(1), order(2), order(3)]).await.expect("a healthy bus");
     let mut taken = take(&mut *dying, 3).await;
     taken.retain(|entry| entry.order_id == order(2));
     dying.settle(&taken, &[]).await.expect("a healthy bus");
@@ -69,7 +72,7 @@ async fn a_dropped_wait_loses_no_entry(kind: Kind) {
     let mut queue = stage.queue(1).await;
     let mut taken = Vec::new();
     for id in 1..=50 {
-        stage.bus.announce(&[order(id)], &[]).await.expect("a healthy bus");
+        stage.bus.announce(&[], &[order(id)]).await.expect("a healthy bus");
         if let Ok(entries) = tokio::time::timeout(Duration::from_micros(50), queue.next(10)).await {
             taken.extend(entries.expect("a healthy bus"));
         }
@@ -87,7 +90,7 @@ async fn every_subscriber_hears_everything_in_order(kind: Kind) {
         subscriptions.push(bus.subscribe().await.expect("a healthy bus"));
     }
     for id in 1..=50 {
-        stage.bus.announce(&[], &[update(2 * id), update(2 * id + 1)]).await.expect("a healthy bus");
+        stage.bus.announce(&[update(2 * id), update(2 * id + 1)], &[]).await.expect("a healthy bus");
     }
     for subscription in &mut subscriptions {
         for id in 1..=50 {
@@ -103,7 +106,7 @@ async fn nothing_published_after_subscribing_is_missed(kind: Kind) {
         let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
         // One hero per shard of a cluster.
         let hero = id % 16 + 1;
-        stage.bus.announce(&[], &[update_of(hero, id, Bytes::from_static(b"{}"))]).await.expect("a healthy bus");
+        stage.bus.announce(&[update_of(hero, id, Bytes::from_static(b"{}"))], &[]).await.expect("a healthy bus");
         assert_eq!(hear_updates(&mut *subscription).await, [id]);
     }
 }
@@ -112,11 +115,61 @@ async fn settling_publishes(kind: Kind) {
     let stage = Stage::new(kind).await;
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
     let mut queue = stage.queue(1).await;
-    stage.bus.announce(&[order(1)], &[update(1)]).await.expect("a healthy bus");
+    stage.bus.announce(&[update(1)], &[order(1)]).await.expect("a healthy bus");
     assert_eq!(hear_updates(&mut *subscription).await, [1]);
     let entries = take(&mut *queue, 1).await;
     queue.settle(&entries, &[update(2)]).await.expect("a healthy bus");
     assert_eq!(hear_updates(&mut *subscription).await, [2]);
+}
+
+async fn what_begins_to_be_told_first_is_heard_first(kind: Kind) {
+    let stage = Stage::new(kind).await;
+    let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
+    let mut queue = stage.queue(1).await;
+    stage.bus.announce(&[], &[order(1)]).await.expect("a healthy bus");
+    let entries = take(&mut *queue, 1).await;
+    let (first, second) = ([update(1)], [update(2)]);
+    let mut settling = queue.settle(&entries, &first);
+    let settled = poll_immediate(&mut settling).await;
+    let (announced, settled) = tokio::join!(stage.bus.announce(&second, &[]), async {
+        if let Some(settled) = settled { settled } else { settling.await }
+    });
+    announced.and(settled).expect("a healthy bus");
+    for id in 1..=2 {
+        assert_eq!(hear_updates(&mut *subscription).await, [id]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_process_who_takes_an_order_is_heard_behind_its_announcement() {
+    who_takes_an_order_is_heard_behind_its_announcement(Kind::Local).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_redis_who_takes_an_order_is_heard_behind_its_announcement() {
+    who_takes_an_order_is_heard_behind_its_announcement(Kind::Redis).await;
+}
+
+/// The updates are large: Redis looks after others before it has read them all.
+async fn who_takes_an_order_is_heard_behind_its_announcement(kind: Kind) {
+    let stage = Stage::new(kind).await;
+    let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
+    let other = if kind == Kind::Local { stage.bus.clone() } else { stage.another_bus().await };
+    let mut queue = other.queue(IncarnationId::new(1).expect("an id")).await.expect("a queue");
+    let worker = tokio::spawn(async move {
+        for id in 1..=20 {
+            let entries = take(&mut *queue, 1).await;
+            queue.settle(&entries, &[update(100 + id)]).await.expect("a healthy bus");
+        }
+    });
+    let frame = Bytes::from(vec![b'x'; 4 << 20]);
+    for id in 1..=20 {
+        stage.bus.announce(&[update_of(1, id, frame.clone())], &[order(id)]).await.expect("a healthy bus");
+        for heard in [id, 100 + id] {
+            assert_eq!(hear_updates(&mut *subscription).await, [heard]);
+        }
+    }
+    worker.await.expect("it has taken all");
 }
 
 async fn a_subscriber_that_overflows_hears_a_gap_and_then_goes_on(kind: Kind) {
@@ -125,11 +178,11 @@ async fn a_subscriber_that_overflows_hears_a_gap_and_then_goes_on(kind: Kind) {
     let mut quick = stage.bus.subscribe().await.expect("a healthy bus");
     let frame = Bytes::from(vec![b'x'; 1 << 20]);
     for id in 1..=40 {
-        stage.bus.announce(&[], &[update_of(1, id, frame.clone())]).await.expect("a healthy bus");
+        stage.bus.announce(&[update_of(1, id, frame.clone())], &[]).await.expect("a healthy bus");
         assert_eq!(hear_updates(&mut *quick).await, [id]);
     }
     hear_gap(&mut *slow).await;
-    stage.bus.announce(&[], &[update(99)]).await.expect("a healthy bus");
+    stage.bus.announce(&[update(99)], &[]).await.expect("a healthy bus");
     while hear_updates(&mut *slow).await != [99] {}
 }
 

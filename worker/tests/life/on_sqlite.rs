@@ -55,7 +55,7 @@ impl Kitchen {
                 ids.push(order.id);
             }
         }
-        self.bus.announce(&ids, &[]).await.expect("it is within the process");
+        self.bus.announce(&[], &ids).await.expect("it is within the process");
         ids
     }
 

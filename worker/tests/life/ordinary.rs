@@ -27,7 +27,7 @@ async fn an_allergy_is_told_as_two_steps() {
     let ids = scene.shelf.place_orders(1, Duration::ZERO);
     scene.shelf.change(ids[0], |row| row.allergic = true);
     let _worker = scene.work("1h");
-    scene.bus.announce(&ids, &[]).await.expect("it is within the process");
+    scene.bus.announce(&[], &ids).await.expect("it is within the process");
     let heard = hear(&mut *subscription, &ids, 3).await;
     let steps: Vec<_> = heard.into_iter().map(|((_, version), status)| (version, status)).collect();
     assert_eq!(steps, [(2, Status::InProgress), (3, Status::Cancelled)]);

@@ -38,7 +38,7 @@ async fn a_claim_whose_answer_was_lost_leaves_no_order_behind() {
         scene.shelf.fail("claim", Fault::After);
     }
     let _worker = scene.work("0s");
-    scene.bus.announce(&ids, &[]).await.expect("it is within the process");
+    scene.bus.announce(&[], &ids).await.expect("it is within the process");
     let heard = hear(&mut *subscription, &ids, 3).await;
     assert_eq!(heard[&(ids[0], 3)], Status::Cancelled);
     assert_eq!(heard[&(ids[1], 3)], Status::Completed);

@@ -47,7 +47,7 @@ impl Scene {
     /// Places new orders and puts them on the queue.
     pub async fn place(&self, count: i64) -> Vec<OrderId> {
         let ids = self.shelf.place_orders(count, Duration::ZERO);
-        self.bus.announce(&ids, &[]).await.expect("it is within the process");
+        self.bus.announce(&[], &ids).await.expect("it is within the process");
         ids
     }
 
@@ -98,7 +98,7 @@ fn away<T>() -> Result<T, BusError> {
 
 #[async_trait]
 impl Bus for NoBus {
-    async fn announce(&self, _: &[OrderId], _: &[Update]) -> Result<(), BusError> {
+    async fn announce(&self, _: &[Update], _: &[OrderId]) -> Result<(), BusError> {
         away()
     }
     async fn queue(&self, _: IncarnationId) -> Result<Box<dyn Queue>, BusError> {

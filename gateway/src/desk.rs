@@ -9,7 +9,7 @@ use galley_fail_points::{FailPoint, is_next, reach};
 use galley_protocol::{Deleted, HeroId, Order, OrderId, Problem, ProblemType, Update};
 use galley_store::{
     CancelRequest, CancelVerdict, Changes, ChangesRequest, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict, Snapshot,
-    SnapshotRequest, Store, StoreError,
+    SnapshotRequest, States, Store, StoreError,
 };
 use tokio_util::task::TaskTracker;
 
@@ -40,6 +40,7 @@ pub struct Desk {
     delete: Batcher<DeleteRequest, DeleteVerdict>,
     snapshot: Batcher<SnapshotRequest, Option<Snapshot>>,
     changes: Batcher<ChangesRequest, Changes>,
+    states: Batcher<Vec<OrderId>, States>,
 }
 
 impl Desk {
@@ -71,6 +72,13 @@ impl Desk {
                 move |requests: Vec<ChangesRequest>| {
                     let store = Arc::clone(&store);
                     async move { store.changes(&requests).await }
+                }
+            }),
+            states: Batcher::start(tasks, WRITERS, {
+                let store = Arc::clone(&store);
+                move |lists: Vec<Vec<OrderId>>| {
+                    let store = Arc::clone(&store);
+                    async move { store.states(&lists).await }
                 }
             }),
             store,
@@ -144,6 +152,14 @@ impl Desk {
     /// The database is away, or too many ask.
     pub async fn changes(&self, request: ChangesRequest) -> Result<Changes, Problem> {
         verdict(self.changes.submit(request)).await
+    }
+
+    /// Reads what some orders of a hero are now, [`CHANGES_PAGE`](galley_store::CHANGES_PAGE) at most.
+    ///
+    /// # Errors
+    /// The database is away, or too many ask.
+    pub async fn states(&self, orders: Vec<OrderId>) -> Result<States, Problem> {
+        verdict(self.states.submit(orders)).await
     }
 
     /// Reads what a socket must know when it begins.

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use crate::feed::Feed;
 use crate::metrics;
 use delivery::{Delivery, by_hero};
-pub use outbox::{Out, Outbox};
+pub use outbox::{Missed, Out, Outbox};
 use shard::Shard;
 
 /// The least time between two deliveries of much: what comes meanwhile goes out in one write for each socket.

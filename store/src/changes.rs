@@ -32,6 +32,15 @@ pub struct Changes {
     pub next: Option<OrderId>,
 }
 
+/// What some orders are now, by rising id; those that were forgotten are left out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct States {
+    /// The newest state of each.
+    pub orders: Vec<Order>,
+    /// Those that were deleted.
+    pub deleted: Vec<Deleted>,
+}
+
 /// What changed, whoever's orders: those with the greatest ids, by falling id.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChangesOfAll {
@@ -92,8 +101,15 @@ impl Changes {
         let more = read.len() > CHANGES_PAGE;
         read.truncate(CHANGES_PAGE);
         let next = read.last().filter(|_| more).map(Changed::id);
+        let States { orders, deleted } = States::new(read);
+        Self { orders, deleted, cursor, next }
+    }
+}
+
+impl States {
+    pub(crate) fn new(read: Vec<Changed>) -> Self {
         let (orders, deletions) = split(read);
-        Self { orders, deleted: deletions.into_iter().map(|deletion| deletion.deleted).collect(), cursor, next }
+        Self { orders, deleted: deletions.into_iter().map(|deletion| deletion.deleted).collect() }
     }
 }
 

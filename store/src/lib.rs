@@ -29,7 +29,7 @@ use galley_protocol::{
 };
 use thiserror::Error;
 
-pub use changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion};
+pub use changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion, States};
 pub use connect::{ConnectError, connect};
 pub use requests::{
     CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, IdRange,
@@ -119,6 +119,9 @@ pub trait Store: Send + Sync + 'static {
     async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError>;
     /// What changed of anybody's orders since a cursor; when that is more than `limit`, only the newest orders of it.
     async fn changes_of_all(&self, since: ResumeCursor, limit: usize) -> Result<ChangesOfAll, StoreError>;
+
+    /// For each list of orders, of at most [`CHANGES_PAGE`], what they are now. Whose they are is not asked.
+    async fn states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError>;
 
     /// Places orders. Of requests with the same key in one batch the first places, the others replay it.
     async fn place(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError>;

@@ -36,7 +36,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteRow;
 use tokio::time::Instant;
 
-use crate::changes::{Changes, ChangesOfAll, ChangesRequest};
+use crate::changes::{Changes, ChangesOfAll, ChangesRequest, States};
 use crate::floor::Floor;
 use crate::requests::{
     CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, DeleteRequest, DeleteVerdict, Incarnations, ListPage,
@@ -161,6 +161,9 @@ impl Store for Sqlite {
     }
     async fn changes_of_all(&self, since: ResumeCursor, limit: usize) -> Result<ChangesOfAll, StoreError> {
         self.read_changes_of_all(since, limit).await
+    }
+    async fn states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError> {
+        self.read_states(lists).await
     }
 
     async fn place(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {

@@ -2,11 +2,12 @@
 //!
 //! The hub pushes, the socket's session takes. While a session rests, which is nearly always, the hub writes straight to its
 //! connection: no task is woken, and a frame costs a lock and a system call. When the socket does not keep up and the bound is
-//! reached, everything that waits is dropped and only the moment is kept since which updates are missing; the session then reads the
-//! newest states since that moment from the database and sends them as one `resync`. So a slow socket costs a bounded number of
-//! bytes, however many orders change.
+//! reached, everything that waits is dropped and only kept which orders it was about; the session then reads the newest states of
+//! those from the database and sends them in a `resync`, which is soon done, or a hero with thousands of orders a second would be behind
+//! again before it ends. When these are too many as well, or nobody knows which were missed, only the moment is kept since which
+//! updates are missing. So a slow socket costs a bounded number of bytes, however many orders change.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use galley_protocol::{ResumeCursor, Update};
+use galley_protocol::{OrderId, ResumeCursor, Update};
 use rustix::net::SendFlags;
 use tokio::net::TcpStream;
 
@@ -28,8 +29,8 @@ use crate::metrics;
 pub enum Out {
     /// Send the frame of this update.
     Frame(Update),
-    /// Send the newest state of every order that changed since.
-    Resync(ResumeCursor),
+    /// Send the newest states of what it was not told.
+    Resync(Missed),
     /// Ask the peer whether it lives.
     Ping,
     /// Say goodbye: the hint now, the close after this time.
@@ -40,6 +41,22 @@ pub enum Out {
     Expiring,
     /// Close: the token has expired.
     Expired,
+}
+
+/// What a socket was not told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Missed {
+    /// Whatever changed since then.
+    Since(ResumeCursor),
+    /// What these orders became.
+    Orders {
+        /// Which; one at least.
+        ids: BTreeSet<OrderId>,
+        /// What the socket knew before it missed the first of these updates.
+        since: ResumeCursor,
+        /// What it would know had it been told them all.
+        until: ResumeCursor,
+    },
 }
 
 /// What one socket is to be told.
@@ -58,6 +75,8 @@ pub struct Outbox {
 
 /// How long before its end the expiry of a token is announced.
 const ANNOUNCED: Duration = Duration::from_mins(1);
+/// What an order takes in a [`BTreeSet`] that is filled by rising ids, in bytes: 8, in nodes that are half full.
+const OF_MISSED: usize = 2 * size_of::<OrderId>();
 /// The expiry of a peer that needs no token.
 const NEVER: u64 = u64::MAX;
 
@@ -86,8 +105,8 @@ struct Pending {
     /// The rest of what was written past the session when the kernel had no room for all of it; goes out before anything else.
     rest: Bytes,
     leave: Option<Duration>,
-    /// Since when updates are missing.
-    behind: Option<ResumeCursor>,
+    /// What was dropped.
+    missed: Option<Missed>,
     updates: VecDeque<Update>,
     /// Of these updates.
     bytes: usize,
@@ -125,7 +144,8 @@ impl Outbox {
     /// the session. At the bound all that waits is dropped for a later resync. Says whether they went out at once.
     pub fn push(&self, delivery: &Delivery) -> bool {
         let mut waiting = self.lock();
-        if waiting.pending.as_ref().is_some_and(|pending| pending.behind.is_some()) {
+        if let Some(missed) = waiting.pending.as_mut().and_then(|pending| pending.missed.as_mut()) {
+            missed.add(&delivery.updates, self.bound);
             return false;
         }
         match waiting.write(&delivery.frames) {
@@ -327,8 +347,8 @@ impl Waiting {
             return Some(urgent);
         }
         // Cleared before the database is read: what is pushed from now on waits behind the resync.
-        if let Some(since) = self.take(|pending| pending.behind.take()) {
-            return Some(Out::Resync(since));
+        if let Some(missed) = self.take(|pending| pending.missed.take()) {
+            return Some(Out::Resync(missed));
         }
         self.take(|pending| {
             let update = pending.updates.pop_front()?;
@@ -365,27 +385,55 @@ impl Waiting {
 
 impl Pending {
     fn is_any(&self) -> bool {
-        !self.rest.is_empty() || self.leave.is_some() || self.behind.is_some() || !self.updates.is_empty()
+        !self.rest.is_empty() || self.leave.is_some() || self.missed.is_some() || !self.updates.is_empty()
     }
 
     fn add(&mut self, updates: &[Update], bound: usize) {
-        for update in updates {
-            if self.bytes + update.frame.len() > bound {
-                self.fall_behind(update.cursor);
-                ::metrics::counter!(metrics::SOCKETS_BEHIND).increment(1);
-                return;
-            }
-            self.bytes += update.frame.len();
-            self.updates.push_back(update.clone());
+        let bytes = updates.iter().map(|update| update.frame.len()).sum::<usize>();
+        if self.bytes + bytes <= bound {
+            self.bytes += bytes;
+            self.updates.extend(updates.iter().cloned());
+            return;
         }
+        let dropped = std::mem::take(&mut self.updates);
+        self.bytes = 0;
+        let mut all = dropped.iter().chain(updates);
+        let Some(first) = all.next() else { return };
+        let missed = Missed::Orders { ids: BTreeSet::from([first.order_id]), since: first.cursor, until: first.cursor };
+        self.missed.insert(missed).add(all, bound);
+        ::metrics::counter!(metrics::SOCKETS_BEHIND).increment(1);
     }
 
     /// Updates are missing since then, and so are those that wait: the oldest moment counts.
     fn fall_behind(&mut self, since: ResumeCursor) {
         let waits = self.updates.front().map(|update| update.cursor);
-        self.behind = [Some(since), self.behind, waits].into_iter().flatten().min();
+        let missed = self.missed.as_ref().map(Missed::since);
+        let since = [missed, waits].into_iter().flatten().fold(since, ResumeCursor::min);
+        self.missed = Some(Missed::Since(since));
         self.updates = VecDeque::new();
         self.bytes = 0;
+    }
+}
+
+impl Missed {
+    /// What the socket knows.
+    pub fn since(&self) -> ResumeCursor {
+        match self {
+            Self::Since(since) | Self::Orders { since, .. } => *since,
+        }
+    }
+
+    /// These were missed, too. Orders that take more than `bound` bytes are no longer told apart.
+    fn add<'a>(&mut self, updates: impl IntoIterator<Item = &'a Update>, bound: usize) {
+        let Self::Orders { ids, since, until } = self else { return };
+        for update in updates {
+            ids.insert(update.order_id);
+            *since = update.cursor.min(*since);
+            *until = update.cursor;
+        }
+        if ids.len() * OF_MISSED > bound {
+            *self = Self::Since(*since);
+        }
     }
 }
 
@@ -400,7 +448,7 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
     use tokio::net::{TcpListener, TcpStream};
 
-    use super::{Delivery, LEEWAY, Out, Outbox};
+    use super::{Delivery, LEEWAY, Missed, OF_MISSED, Out, Outbox};
     use crate::framing::PING;
 
     fn update(id: i64, millis: i64) -> Update {
@@ -440,15 +488,27 @@ mod tests {
     }
 
     #[test]
-    fn at_the_bound_only_the_moment_is_kept() {
-        let size = update(1, 1_000).frame.len();
-        let outbox = Outbox::new(2 * size);
-        for id in 1..=9 {
-            outbox.push(&delivery(id, 1_000 * id));
+    fn at_the_bound_only_the_orders_are_kept_and_when_they_are_too_many_only_the_moment() {
+        let bound = 2 * update(1, 1_000).frame.len();
+        let outbox = Outbox::new(bound);
+        for (id, millis) in [(7, 2_000), (3, 1_000), (8, 3_000), (3, 5_000), (9, 4_000)] {
+            outbox.push(&delivery(id, millis));
         }
-        assert_eq!(outbox.try_next(), Some(Out::Resync(cursor(1_000))));
+        let ids = [3, 7, 8, 9].map(|id| OrderId::new(id).expect("an id")).into();
+        let missed = Missed::Orders { ids, since: cursor(1_000), until: cursor(4_000) };
+        assert_eq!(outbox.try_next(), Some(Out::Resync(missed)));
         outbox.push(&delivery(9, 9_000));
         assert_eq!(outbox.try_next(), Some(Out::Frame(update(9, 9_000))));
+
+        let most = i64::try_from(bound / OF_MISSED).expect("few");
+        for id in 1..=most {
+            outbox.push(&delivery(id, 1_000 * id));
+        }
+        assert!(matches!(outbox.try_next(), Some(Out::Resync(Missed::Orders { ids, .. })) if ids.len() == bound / OF_MISSED));
+        for id in 1..=most + 9 {
+            outbox.push(&delivery(id, 1_000 * id));
+        }
+        assert_eq!(outbox.try_next(), Some(Out::Resync(Missed::Since(cursor(1_000)))));
     }
 
     /// A connection to write to, and its other end.
@@ -522,11 +582,11 @@ mod tests {
         outbox.push(&delivery(1, 150));
         outbox.fall_behind(Some(cursor(50)));
         outbox.fall_behind(Some(cursor(200)));
-        assert_eq!(outbox.try_next(), Some(Out::Resync(cursor(100))));
+        assert_eq!(outbox.try_next(), Some(Out::Resync(Missed::Since(cursor(100)))));
         assert_eq!(outbox.try_next(), None);
         outbox.push(&delivery(2, 250));
         outbox.fall_behind(Some(cursor(300)));
-        assert_eq!(outbox.try_next(), Some(Out::Resync(cursor(250))), "what waited is not lost");
+        assert_eq!(outbox.try_next(), Some(Out::Resync(Missed::Since(cursor(250)))), "what waited is not lost");
     }
 
     #[tokio::test]
@@ -540,7 +600,7 @@ mod tests {
         assert_eq!(outbox.next().await, Out::Frame(update(1, 5)));
         outbox.fall_behind(None);
         assert!(outbox.next_urgent().now_or_never().is_none());
-        assert_eq!(outbox.next().await, Out::Resync(cursor(1)));
+        assert_eq!(outbox.next().await, Out::Resync(Missed::Since(cursor(1))));
     }
 
     #[test]

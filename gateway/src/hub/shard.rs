@@ -189,7 +189,7 @@ pub async fn tell(outboxes: &[Arc<Outbox>], updates: &[&Update]) {
 mod tests {
     use galley_protocol::{Deleted, HeroId, OrderId, Timestamp, Update, Version};
 
-    use super::super::Out;
+    use super::super::{Missed, Out};
     use super::*;
 
     fn update(id: i64) -> Update {
@@ -277,7 +277,7 @@ mod tests {
         crowded.tell_later(&updates[1..]);
         crowded.tell_later(&[update(9_998), update(9_999)]);
         ended(shard).await;
-        assert_eq!(outboxes[0].try_next(), Some(Out::Resync(updates[1].cursor)));
+        assert_eq!(outboxes[0].try_next(), Some(Out::Resync(Missed::Since(updates[1].cursor))));
         assert!(told(&outboxes[0]).is_empty());
     }
 
@@ -290,11 +290,15 @@ mod tests {
         shard.fall_behind(Some(update(5).cursor));
         crowded.tell_later(&[update(4)]);
         tokio::time::sleep(TICK / 2).await;
-        assert_eq!(outboxes[0].try_next(), Some(Out::Resync(update(2).cursor)), "of what was told and not sent, too");
+        assert_eq!(
+            outboxes[0].try_next(),
+            Some(Out::Resync(Missed::Since(update(2).cursor))),
+            "of what was told and not sent, too"
+        );
         assert!(told(&outboxes[0]).is_empty());
         shard.fall_behind(None);
         ended(shard).await;
-        assert_eq!(outboxes[0].try_next(), Some(Out::Resync(update(1).cursor)), "from the welcome");
+        assert_eq!(outboxes[0].try_next(), Some(Out::Resync(Missed::Since(update(1).cursor))), "from the welcome");
     }
 
     #[tokio::test(start_paused = true)]
@@ -309,7 +313,7 @@ mod tests {
         assert!(shard.few().is_none() && told(&outboxes[0]).is_empty());
         crowded.tell_later(&[update(6)]);
         ended(shard).await;
-        assert_eq!(outboxes[0].try_next(), Some(Out::Resync(update(1).cursor)));
+        assert_eq!(outboxes[0].try_next(), Some(Out::Resync(Missed::Since(update(1).cursor))));
         crowded.tell_later(&[update(7)]);
         ended(shard).await;
         assert_eq!(told(&outboxes[0]), [7]);

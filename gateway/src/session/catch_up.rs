@@ -3,6 +3,7 @@
 //! One page is in memory at a time, and the next one is read when it has been written. Frames wait meanwhile, because only the
 //! last page brings the client to a new cursor: who goes before that has to come back to where the resync began.
 
+use std::ops::Bound;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -10,10 +11,11 @@ use futures_util::future::BoxFuture;
 use galley_protocol::close::CloseCode;
 use galley_protocol::frame::ServerFrame;
 use galley_protocol::{HeroId, OrderId, Problem, ResumeCursor};
-use galley_store::{Changes, ChangesRequest};
+use galley_store::{CHANGES_PAGE, Changes, ChangesRequest, States};
 
 use super::wire::{Closed, Frame};
 use crate::desk::Desk;
+use crate::hub::Missed;
 
 /// The pause before a page is asked for again, when the refusal names none.
 const RETRY: Duration = Duration::from_secs(1);
@@ -22,7 +24,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct CatchUp {
     desk: Desk,
     hero_id: HeroId,
-    since: ResumeCursor,
+    missed: Missed,
     /// Of the first page: what changes afterwards on a page that was read already comes as a frame.
     cursor: Option<ResumeCursor>,
     after: Option<OrderId>,
@@ -34,15 +36,17 @@ pub struct CatchUp {
 pub struct Page {
     /// Nothing when nothing changed at all.
     pub frame: Option<Frame>,
-    /// The client knows everything before this now.
-    pub done: Option<ResumeCursor>,
+    /// The resync ends here.
+    pub is_last: bool,
+    /// The client knows everything before this now, whether it was heard of or not.
+    pub known: Option<ResumeCursor>,
 }
 
 impl CatchUp {
-    /// Begins to read what changed since.
-    pub fn begin(desk: Desk, hero_id: HeroId, since: ResumeCursor) -> Self {
-        let page = read(desk.clone(), ChangesRequest { hero_id, since, after: None }, Duration::ZERO);
-        Self { desk, hero_id, since, cursor: None, after: None, page }
+    /// Begins to read what was missed.
+    pub fn begin(desk: Desk, hero_id: HeroId, missed: Missed) -> Self {
+        let page = read(desk.clone(), hero_id, &missed, None, Duration::ZERO);
+        Self { desk, hero_id, missed, cursor: None, after: None, page }
     }
 
     /// Waits for the next page; asks again while the database is away. Safe to drop while it waits.
@@ -66,26 +70,49 @@ impl CatchUp {
         let cursor = *self.cursor.get_or_insert(cursor);
         let nothing = self.after.is_none() && orders.is_empty() && deleted.is_empty();
         self.after = next;
-        if next.is_some() {
+        let is_last = next.is_none();
+        if !is_last {
             self.ask(Duration::ZERO);
         }
-        let last = next.is_none();
-        let frame = ServerFrame::Resync { orders, deleted, cursor: if last { cursor } else { self.since } };
-        Page { frame: (!nothing).then(|| Frame::from(&frame)), done: last.then_some(cursor) }
+        let frame = ServerFrame::Resync { orders, deleted, cursor: if is_last { cursor } else { self.missed.since() } };
+        let known = is_last && matches!(self.missed, Missed::Since(_));
+        Page { frame: (!nothing).then(|| Frame::from(&frame)), is_last, known: known.then_some(cursor) }
     }
 
     fn ask(&mut self, pause: Duration) {
-        let Self { hero_id, since, after, .. } = *self;
-        self.page = read(self.desk.clone(), ChangesRequest { hero_id, since, after }, pause);
+        self.page = read(self.desk.clone(), self.hero_id, &self.missed, self.after, pause);
     }
 }
 
-fn read(desk: Desk, request: ChangesRequest, pause: Duration) -> BoxFuture<'static, Result<Changes, Problem>> {
+/// Reads the page behind `after`.
+fn read(
+    desk: Desk,
+    hero_id: HeroId,
+    missed: &Missed,
+    after: Option<OrderId>,
+    pause: Duration,
+) -> BoxFuture<'static, Result<Changes, Problem>> {
+    let page = match missed {
+        Missed::Since(since) => {
+            let request = ChangesRequest { hero_id, since: *since, after };
+            async move { desk.changes(request).await }.boxed()
+        }
+        Missed::Orders { ids, until, .. } => {
+            let mut rest = ids.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)).copied();
+            let ids: Vec<_> = rest.by_ref().take(CHANGES_PAGE).collect();
+            let (next, cursor) = (rest.next().and(ids.last().copied()), *until);
+            async move {
+                let States { orders, deleted } = desk.states(ids).await?;
+                Ok(Changes { orders, deleted, cursor, next })
+            }
+            .boxed()
+        }
+    };
     async move {
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
-        desk.changes(request).await
+        page.await
     }
     .boxed()
 }

@@ -5,9 +5,9 @@
 
 use std::pin::Pin;
 
+use galley_protocol::HeroId;
 use galley_protocol::close::CloseCode;
 use galley_protocol::frame::{Resume, ServerFrame, Totals, Watch};
-use galley_protocol::{HeroId, ResumeCursor};
 use tokio::time::{Instant, Sleep};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -17,7 +17,7 @@ use super::welcome::welcome;
 use super::wire::{Closed, Frame, Wire, say};
 use crate::auth;
 use crate::feed::Watcher;
-use crate::hub::{Out, Outbox, Place};
+use crate::hub::{Missed, Out, Outbox, Place};
 use crate::limits::Seat;
 use crate::metrics;
 use crate::state::AppState;
@@ -153,8 +153,8 @@ impl Stream {
     async fn obey(&mut self, out: Out, wire: &mut impl Wire) -> Result<(), Closed> {
         match out {
             Out::Frame(update) => say(wire, Frame::from(update)).await,
-            Out::Resync(since) => {
-                self.resync(since);
+            Out::Resync(missed) => {
+                self.resync(missed);
                 Ok(())
             }
             Out::Ping => wire.ping().await,
@@ -174,18 +174,20 @@ impl Stream {
         }
     }
 
-    fn resync(&mut self, since: ResumeCursor) {
+    fn resync(&mut self, missed: Missed) {
         let desk = self.state.desk.clone();
-        self.catch_up = self.hero_id().map(|hero_id| Box::new(CatchUp::begin(desk, hero_id, since)));
+        self.catch_up = self.hero_id().map(|hero_id| Box::new(CatchUp::begin(desk, hero_id, missed)));
     }
 
-    async fn page(&mut self, Page { frame, done }: Page, wire: &mut impl Wire) -> Result<(), Closed> {
+    async fn page(&mut self, Page { frame, is_last, known }: Page, wire: &mut impl Wire) -> Result<(), Closed> {
         if let Some(frame) = frame {
             ::metrics::counter!(metrics::RESYNCS).increment(1);
             say(wire, frame).await?;
         }
-        if let Some(cursor) = done {
+        if let Some(cursor) = known {
             self.place.outbox().know(cursor);
+        }
+        if is_last {
             self.catch_up = None;
         }
         Ok(())

@@ -5,13 +5,13 @@
 //! says nothing about what may still be deleted. Deletions are materialized before anything is asked of their
 //! ids: else the planner walks all orders by their id, in the hope of meeting enough deletions.
 
-use galley_protocol::ResumeCursor;
+use galley_protocol::{OrderId, ResumeCursor};
 use sqlx::postgres::PgRow;
 use time::OffsetDateTime;
 
 use super::{Postgres, index};
 use crate::StoreError;
-use crate::changes::{CHANGES_PAGE, Changed, Changes, ChangesOfAll, ChangesRequest, margin_before};
+use crate::changes::{CHANGES_PAGE, Changed, Changes, ChangesOfAll, ChangesRequest, States, margin_before};
 use crate::rows::{changed_time, get, order, order_columns, time};
 
 impl Postgres {
@@ -64,6 +64,30 @@ impl Postgres {
             }
         }
         Ok(read.into_iter().map(|read| Changes::page(read, cursor)).collect())
+    }
+
+    pub(super) async fn read_states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError> {
+        let asked = || lists.iter().zip(1_i64..).flat_map(|(list, n)| list.iter().map(move |id| (n, id.get())));
+        let (numbers, ids): (Vec<i64>, Vec<i64>) = asked().unzip();
+        let rows = self.rows(|| {
+            sqlx::query(concat!(
+                "/* states */
+                 select asked.n, ",
+                order_columns!(),
+                ", orders.deleted_time is not null as deleted
+                 from unnest($1::bigint[], $2::bigint[]) as asked(n, id) join orders on orders.id = asked.id
+                 order by asked.n, orders.id"
+            ))
+            .bind(&numbers)
+            .bind(&ids)
+        });
+        let mut read = vec![Vec::new(); lists.len()];
+        for row in &rows.await? {
+            if let Some(read) = read.get_mut(index(get(row, "n")?)?) {
+                read.extend(changed(row)?);
+            }
+        }
+        Ok(read.into_iter().map(States::new).collect())
     }
 
     pub(super) async fn read_changes_of_all(&self, since: ResumeCursor, at_most: usize) -> Result<ChangesOfAll, StoreError> {

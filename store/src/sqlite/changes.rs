@@ -5,13 +5,13 @@
 //! says nothing about what may still be deleted. The statements name them: else the planner walks the orders by their id, all
 //! of them, in the hope of meeting enough deletions.
 
-use galley_protocol::{ResumeCursor, Timestamp};
+use galley_protocol::{OrderId, ResumeCursor, Timestamp};
 use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
-use super::session::now;
+use super::session::{json, now};
 use crate::StoreError;
-use crate::changes::{CHANGES_PAGE, Changed, Changes, ChangesOfAll, ChangesRequest, margin_before};
+use crate::changes::{CHANGES_PAGE, Changed, Changes, ChangesOfAll, ChangesRequest, States, margin_before};
 use crate::rows::{changed_time, get, order, order_columns};
 
 impl Sqlite {
@@ -50,6 +50,24 @@ impl Sqlite {
             );
             let read = rows.await?.iter().map(changed).collect::<Result<Vec<_>, _>>()?;
             answers.push(Changes::page(read, cursor));
+        }
+        Ok(answers)
+    }
+
+    pub(super) async fn read_states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError> {
+        let mut answers = Vec::with_capacity(lists.len());
+        for list in lists {
+            let rows = self.read(
+                sqlx::query(concat!(
+                    "/* states */
+                     select ",
+                    order_columns!(),
+                    ", orders.deleted_time is not null as deleted
+                     from orders where orders.id in (select value from json_each(?1)) order by orders.id"
+                ))
+                .bind(json(list)),
+            );
+            answers.push(States::new(rows.await?.iter().map(changed).collect::<Result<Vec<_>, _>>()?));
         }
         Ok(answers)
     }

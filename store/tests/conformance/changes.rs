@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use galley_protocol::{Deleted, HeroId, MealId, OrderId, ResumeCursor, Version};
-use galley_store::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion};
+use galley_store::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion, States};
 
 use crate::kitchen::{Kitchen, cancel, delete};
 use crate::snapshots::{later, snapshot};
@@ -15,6 +15,7 @@ crate::on_both! {
     what_did_not_change_is_on_no_page,
     deletions_below_the_floor_are_told,
     each_request_has_its_own_page,
+    each_list_has_its_own_states,
     changes_of_all_are_the_newest_orders,
     changes_of_all_are_no_older_than_the_cursor,
 }
@@ -154,6 +155,22 @@ async fn each_request_has_its_own_page(kitchen: Kitchen) {
 
 fn all_ids(changes: &ChangesOfAll) -> Vec<OrderId> {
     changes.orders.iter().map(|order| order.id).collect()
+}
+
+async fn each_list_has_its_own_states(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let ids = place(&kitchen, hero_id, meal_id, 4).await;
+    kitchen.store.cancel(&[cancel(ids[1]), cancel(ids[2])]).await.expect("verdicts");
+    kitchen.store.delete(&[delete(ids[2])]).await.expect("verdicts");
+    let unknown = OrderId::new(ids[3].get() + 1).expect("an id");
+    let lists = [vec![ids[2], ids[1], ids[0]], Vec::new(), vec![unknown, ids[3], ids[1]], vec![unknown]];
+    let states = kitchen.store.states(&lists).await.expect("states");
+    let orders = states.iter().map(|states| states.orders.iter().map(|order| (order.id, order.version.0)).collect::<Vec<_>>());
+    let expected = [vec![(ids[0], 1), (ids[1], 2)], Vec::new(), vec![(ids[1], 2), (ids[3], 1)], Vec::new()];
+    assert_eq!(orders.collect::<Vec<_>>(), expected);
+    assert_eq!(states[0].deleted, [Deleted { order_id: ids[2], version: Version(3) }]);
+    assert_eq!(states[1..].iter().map(|states| states.deleted.len()).sum::<usize>(), 0);
+    assert_eq!(kitchen.store.states(&[]).await.expect("states"), [] as [States; 0]);
 }
 
 async fn changes_of_all_are_the_newest_orders(kitchen: Kitchen) {

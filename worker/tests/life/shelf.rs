@@ -13,7 +13,7 @@ use galley_protocol::{
 use galley_store::{
     CancelRequest, CancelVerdict, Change, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, ClaimFrom, Claimed,
     DeleteRequest, DeleteVerdict, IdRange, Incarnations, ListPage, MAX_ADOPTIONS, OrderFilter, PlaceRequest, PlaceVerdict,
-    RemoveError, Snapshot, SnapshotRequest, Store, StoreError,
+    RemoveError, Snapshot, SnapshotRequest, States, Store, StoreError,
 };
 use tokio::sync::watch;
 
@@ -351,6 +351,9 @@ impl Store for Shelf {
         unimplemented!("a worker does not ask this")
     }
     async fn changes_of_all(&self, _: ResumeCursor, _: usize) -> Result<ChangesOfAll, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn states(&self, _: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError> {
         unimplemented!("a worker does not ask this")
     }
     async fn place(&self, _: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {

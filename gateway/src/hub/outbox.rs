@@ -7,7 +7,7 @@
 //! again before it ends. When these are too many as well, or nobody knows which were missed, only the moment is kept since which
 //! updates are missing. So a slow socket costs a bounded number of bytes, however many orders change.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use galley_protocol::{OrderId, ResumeCursor, Update};
+use galley_protocol::{OrderId, ResumeCursor, Update, Version};
 use rustix::net::SendFlags;
 use tokio::net::TcpStream;
 
@@ -169,6 +169,17 @@ impl Outbox {
         let since = since.filter(|since| since.time > known.time).unwrap_or(known);
         waiting.pending().fall_behind(since);
         wake(waiting);
+    }
+
+    /// These versions are about to be told past the updates that wait: those that are no newer are dropped, or they would take the
+    /// socket back.
+    pub fn overtake(&self, told: &HashMap<OrderId, Version>) {
+        let mut waiting = self.lock();
+        waiting.take(|pending| {
+            pending.updates.retain(|update| told.get(&update.order_id).is_none_or(|version| update.version > *version));
+            pending.bytes = pending.updates.iter().map(|update| update.frame.len()).sum();
+            None::<()>
+        });
     }
 
     /// The gateway leaves: the close shall come after this time.
@@ -439,6 +450,7 @@ impl Missed {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -587,6 +599,23 @@ mod tests {
         outbox.push(&delivery(2, 250));
         outbox.fall_behind(Some(cursor(300)));
         assert_eq!(outbox.try_next(), Some(Out::Resync(Missed::Since(cursor(250)))), "what waited is not lost");
+    }
+
+    #[test]
+    fn what_waits_and_is_no_newer_than_what_is_told_before_it_is_dropped() {
+        let outbox = Outbox::new(3 * update(1, 1).frame.len());
+        for id in 1..=3 {
+            outbox.push(&delivery(id, id));
+        }
+        let [old, same, unknown] = [1, 2, 4].map(|id| OrderId::new(id).expect("an id"));
+        outbox.overtake(&HashMap::from([(old, Version::FIRST.next()), (same, Version::FIRST), (unknown, Version::FIRST)]));
+        for id in 4..=5 {
+            outbox.push(&delivery(id, id));
+        }
+        for id in 3..=5 {
+            assert_eq!(outbox.try_next(), Some(Out::Frame(update(id, id))), "there was room again");
+        }
+        assert_eq!(outbox.try_next(), None);
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 //! One page is in memory at a time, and the next one is read when it has been written. Frames wait meanwhile, because only the
 //! last page brings the client to a new cursor: who goes before that has to come back to where the resync began.
 
+use std::collections::HashMap;
 use std::ops::Bound;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use galley_protocol::close::CloseCode;
 use galley_protocol::frame::ServerFrame;
-use galley_protocol::{HeroId, OrderId, Problem, ResumeCursor};
+use galley_protocol::{HeroId, OrderId, Problem, ResumeCursor, Version};
 use galley_store::{CHANGES_PAGE, Changes, ChangesRequest, States};
 
 use super::wire::{Closed, Frame};
@@ -36,6 +37,8 @@ pub struct CatchUp {
 pub struct Page {
     /// Nothing when nothing changed at all.
     pub frame: Option<Frame>,
+    /// What the frame tells.
+    pub told: HashMap<OrderId, Version>,
     /// The resync ends here.
     pub is_last: bool,
     /// The client knows everything before this now, whether it was heard of or not.
@@ -71,12 +74,14 @@ impl CatchUp {
         let nothing = self.after.is_none() && orders.is_empty() && deleted.is_empty();
         self.after = next;
         let is_last = next.is_none();
+        let told = orders.iter().map(|order| (order.id, order.version));
+        let told = told.chain(deleted.iter().map(|deleted| (deleted.order_id, deleted.version))).collect();
         if !is_last {
             self.ask(Duration::ZERO);
         }
         let frame = ServerFrame::Resync { orders, deleted, cursor: if is_last { cursor } else { self.missed.since() } };
         let known = is_last && matches!(self.missed, Missed::Since(_));
-        Page { frame: (!nothing).then(|| Frame::from(&frame)), is_last, known: known.then_some(cursor) }
+        Page { frame: (!nothing).then(|| Frame::from(&frame)), told, is_last, known: known.then_some(cursor) }
     }
 
     fn ask(&mut self, pause: Duration) {

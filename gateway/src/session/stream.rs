@@ -179,8 +179,9 @@ impl Stream {
         self.catch_up = self.hero_id().map(|hero_id| Box::new(CatchUp::begin(desk, hero_id, missed)));
     }
 
-    async fn page(&mut self, Page { frame, is_last, known }: Page, wire: &mut impl Wire) -> Result<(), Closed> {
+    async fn page(&mut self, Page { frame, told, is_last, known }: Page, wire: &mut impl Wire) -> Result<(), Closed> {
         if let Some(frame) = frame {
+            self.place.outbox().overtake(&told);
             ::metrics::counter!(metrics::RESYNCS).increment(1);
             say(wire, frame).await?;
         }

@@ -94,21 +94,19 @@ impl State {
         if order.status.is_active() {
             steps.push(Step::Cancel(at));
         }
-        if let News::With(process) = order.news {
-            // An entry is on its way before the update.
-            if process != GATEWAY || order.entry != Entry::Due {
-                steps.push(Step::Publish(at));
-            }
+        if let News::With(_) = order.news {
+            steps.push(Step::Publish(at));
         }
         match order.entry {
-            Entry::Due => steps.push(Step::Dispatch(at)),
+            // The update is on its way before the entry.
+            Entry::Due if order.news != News::With(GATEWAY) => steps.push(Step::Dispatch(at)),
             Entry::Waiting | Entry::Read(Incarnation::Dead) | Entry::Claimed(Incarnation::Dead) => {
                 steps.extend((0..WORKERS).map(|worker| Step::Read(worker, at)));
             }
             Entry::Read(Incarnation::Of(worker)) => steps.push(Step::Claim(worker, at)),
             // It publishes what came of the claim first.
             Entry::Claimed(Incarnation::Of(worker)) if order.news != News::With(worker) => steps.push(Step::Acknowledge(at)),
-            Entry::Claimed(Incarnation::Of(_)) | Entry::Gone => {}
+            Entry::Due | Entry::Claimed(Incarnation::Of(_)) | Entry::Gone => {}
         }
         for worker in 0..WORKERS {
             if order.status == Status::Pending {

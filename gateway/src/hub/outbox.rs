@@ -5,7 +5,8 @@
 //! reached, everything that waits is dropped and only kept which orders it was about; the session then reads the newest states of
 //! those from the database and sends them in a `resync`, which is soon done, or a hero with thousands of orders a second would be behind
 //! again before it ends. When these are too many as well, or nobody knows which were missed, only the moment is kept since which
-//! updates are missing. So a slow socket costs a bounded number of bytes, however many orders change.
+//! updates are missing. So a slow socket costs a bounded number of bytes, however many orders change: the bound, as much again for the orders
+//! of a resync that is under way, and one page of it.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::future::poll_fn;
@@ -127,7 +128,7 @@ enum Token {
 }
 
 impl Outbox {
-    /// An empty outbox that holds at most `bound` bytes.
+    /// An empty outbox in which at most `bound` bytes wait, of updates or of the orders that were missed.
     #[must_use]
     pub fn new(bound: usize) -> Self {
         Self {
@@ -194,7 +195,8 @@ impl Outbox {
         self.heard_ms.store(self.age_ms(), Ordering::Relaxed);
         if self.doubted.swap(false, Ordering::Relaxed) {
             let mut waiting = self.lock();
-            (waiting.asked, waiting.abandon) = (None, false);
+            // The ping, too, that the session has not come to: with no doubt left its answer would end nothing.
+            (waiting.ping, waiting.asked, waiting.abandon) = (false, None, false);
         }
     }
 
@@ -670,5 +672,20 @@ mod tests {
         assert_eq!(outbox.try_next(), Some(Out::Abandon));
         outbox.heard();
         assert_eq!(outbox.try_next(), None, "it lives after all");
+    }
+
+    #[test]
+    fn who_is_heard_before_it_was_asked_is_not_given_up_for_it() {
+        let outbox = Outbox::new(10);
+        for _ in 0..2 {
+            outbox.beat(Duration::ZERO, Duration::ZERO);
+            outbox.heard();
+            assert_eq!(outbox.try_next(), None, "it lives");
+        }
+        outbox.beat(Duration::ZERO, Duration::ZERO);
+        assert_eq!(outbox.try_next(), Some(Out::Ping));
+        outbox.heard();
+        outbox.beat(Duration::ZERO, Duration::ZERO);
+        assert_eq!(outbox.try_next(), Some(Out::Ping), "it is asked again");
     }
 }

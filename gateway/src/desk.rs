@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use galley_bus::SharedBus;
 use galley_fail_points::{FailPoint, is_next, reach};
 use galley_protocol::{Deleted, HeroId, Order, OrderId, Problem, ProblemType, Update};
@@ -21,6 +22,9 @@ use crate::hub::Hub;
 const WRITERS: usize = 2;
 /// What a refused caller is told to wait.
 const RETRY_AFTER_MS: u64 = 1_000;
+
+/// What the store will have read, for each request of a batch.
+type Reading<'a, A> = BoxFuture<'a, Result<Vec<A>, StoreError>>;
 
 /// An order that was placed, or was already there under its key.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,27 +64,9 @@ impl Desk {
                 let store = Arc::clone(&store);
                 move |requests| delete(Arc::clone(&store), announcer.clone(), requests)
             }),
-            snapshot: Batcher::start(tasks, WRITERS, {
-                let store = Arc::clone(&store);
-                move |requests: Vec<SnapshotRequest>| {
-                    let store = Arc::clone(&store);
-                    async move { store.snapshots(&requests).await }
-                }
-            }),
-            changes: Batcher::start(tasks, WRITERS, {
-                let store = Arc::clone(&store);
-                move |requests: Vec<ChangesRequest>| {
-                    let store = Arc::clone(&store);
-                    async move { store.changes(&requests).await }
-                }
-            }),
-            states: Batcher::start(tasks, WRITERS, {
-                let store = Arc::clone(&store);
-                move |lists: Vec<Vec<OrderId>>| {
-                    let store = Arc::clone(&store);
-                    async move { store.states(&lists).await }
-                }
-            }),
+            snapshot: reader(tasks, &store, |store, requests| store.snapshots(requests)),
+            changes: reader(tasks, &store, |store, requests| store.changes(requests)),
+            states: reader(tasks, &store, |store, lists| store.states(lists)),
             store,
         }
     }
@@ -170,6 +156,19 @@ impl Desk {
         let hero_id = request.hero_id;
         verdict(self.snapshot.submit(request)).await?.ok_or_else(|| no_hero(hero_id))
     }
+}
+
+/// A batcher of what the store only reads.
+fn reader<Q: Send + Sync + 'static, A: Send + 'static>(
+    tasks: &TaskTracker,
+    store: &Arc<dyn Store>,
+    read: for<'a> fn(&'a dyn Store, &'a [Q]) -> Reading<'a, A>,
+) -> Batcher<Q, A> {
+    let store = Arc::clone(store);
+    Batcher::start(tasks, WRITERS, move |requests| {
+        let store = Arc::clone(&store);
+        async move { read(&*store, &requests).await }
+    })
 }
 
 /// The answer to a request for a hero that is not there, or not the caller.

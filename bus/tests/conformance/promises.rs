@@ -85,7 +85,7 @@ async fn a_dropped_wait_loses_no_entry(kind: Kind) {
 
 async fn every_subscriber_hears_everything_in_order(kind: Kind) {
     let stage = Stage::new(kind).await;
-    let other = if kind == Kind::Local { stage.bus.clone() } else { stage.another_bus().await };
+    let other = stage.another_bus().await;
     let mut subscriptions = Vec::new();
     for bus in [&stage.bus, &stage.bus, &other] {
         subscriptions.push(bus.subscribe().await.expect("a healthy bus"));
@@ -159,7 +159,7 @@ async fn on_redis_who_takes_an_order_is_heard_behind_its_announcement() {
 async fn who_takes_an_order_is_heard_behind_its_announcement(kind: Kind) {
     let stage = Stage::new(kind).await;
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
-    let other = if kind == Kind::Local { stage.bus.clone() } else { stage.another_bus().await };
+    let other = stage.another_bus().await;
     let mut queue = other.queue(IncarnationId::new(1).expect("an id")).await.expect("a queue");
     let worker = tokio::spawn(async move {
         for id in 1..=20 {

@@ -55,9 +55,9 @@ impl Stage {
         Self { bus: connect(&config, timing).await, config, timing, _cluster: Vec::new() }
     }
 
-    /// The bus as another process has it.
+    /// The bus as another process has it; there is none where it is within the process.
     pub async fn another_bus(&self) -> SharedBus {
-        connect(&self.config, self.timing).await
+        if self.config.url.is_some() { connect(&self.config, self.timing).await } else { self.bus.clone() }
     }
 
     /// The stream and the channel, on one server.

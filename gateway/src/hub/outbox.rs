@@ -5,8 +5,8 @@
 //! reached, everything that waits is dropped and only kept which orders it was about; the session then reads the newest states of
 //! those from the database and sends them in a `resync`, which is soon done, or a hero with thousands of orders a second would be behind
 //! again before it ends. When these are too many as well, or nobody knows which were missed, only the moment is kept since which
-//! updates are missing. So a slow socket costs a bounded number of bytes, however many orders change: the bound, as much again for the orders
-//! of a resync that is under way, and one page of it.
+//! updates are missing. So a slow socket costs a bounded number of bytes, however many orders change: the bound, as much again for
+//! the orders of a resync that is under way, and one page of it.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::future::poll_fn;
@@ -53,9 +53,9 @@ pub enum Missed {
     Orders {
         /// Which; one at least.
         ids: BTreeSet<OrderId>,
-        /// What the socket knew before it missed the first of these updates.
+        /// The earliest cursor of the updates that were missed.
         since: ResumeCursor,
-        /// What it would know had it been told them all.
+        /// The cursor that the socket would have had it been told them all.
         until: ResumeCursor,
     },
 }
@@ -429,7 +429,7 @@ impl Pending {
 }
 
 impl Missed {
-    /// What the socket knows.
+    /// Where a client must begin again that is not told all of it.
     pub fn since(&self) -> ResumeCursor {
         match self {
             Self::Since(since) | Self::Orders { since, .. } => *since,

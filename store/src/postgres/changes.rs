@@ -57,12 +57,7 @@ impl Postgres {
         let rows = rows.await?;
         let Some(first) = rows.first() else { return Ok(Vec::new()) };
         let cursor = ResumeCursor { time: time(first, "moment")?, floor };
-        let mut read = vec![Vec::new(); requests.len()];
-        for row in &rows {
-            if let Some(read) = read.get_mut(index(get(row, "n")?)?) {
-                read.extend(changed(row)?);
-            }
-        }
+        let read = by_number(&rows, requests.len())?;
         Ok(read.into_iter().map(|read| Changes::page(read, cursor)).collect())
     }
 
@@ -81,12 +76,7 @@ impl Postgres {
             .bind(&numbers)
             .bind(&ids)
         });
-        let mut read = vec![Vec::new(); lists.len()];
-        for row in &rows.await? {
-            if let Some(read) = read.get_mut(index(get(row, "n")?)?) {
-                read.extend(changed(row)?);
-            }
-        }
+        let read = by_number(&rows.await?, lists.len())?;
         Ok(read.into_iter().map(States::new).collect())
     }
 
@@ -130,6 +120,17 @@ impl Postgres {
 
 pub(super) fn limit(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// What each of so many requests has read, by the number `n` of the request.
+fn by_number(rows: &[PgRow], requests: usize) -> Result<Vec<Vec<Changed>>, StoreError> {
+    let mut read = vec![Vec::new(); requests];
+    for row in rows {
+        if let Some(read) = read.get_mut(index(get(row, "n")?)?) {
+            read.extend(changed(row)?);
+        }
+    }
+    Ok(read)
 }
 
 /// Nothing for the row of a request that has no changes.

@@ -7,13 +7,14 @@
 //! everything that waits is answered so at once; nobody waits behind a batch that must fail as well.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use galley_store::{MAX_BATCH, StoreError};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 
 /// The most requests that wait for a batch; one more is refused.
@@ -34,6 +35,7 @@ pub struct Full;
 #[derive(Debug)]
 pub struct Batcher<Q, A> {
     queue: mpsc::Sender<Waiting<Q, A>>,
+    counter: Arc<Counter<Q, A>>,
 }
 
 #[derive(Debug)]
@@ -44,7 +46,7 @@ struct Waiting<Q, A> {
 
 impl<Q, A> Clone for Batcher<Q, A> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone() }
+        Self { queue: self.queue.clone(), counter: Arc::clone(&self.counter) }
     }
 }
 
@@ -57,11 +59,11 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
         F: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
     {
         let (queue, waiting) = mpsc::channel(MAX_WAITING);
-        let counter = Arc::new(Counter { waiting: Mutex::new(waiting), under_way: AtomicUsize::new(0), ended: Notify::new() });
+        let counter = Arc::new(Counter { waiting: Mutex::new(waiting), under_way: AtomicUsize::new(0), look: Notify::new() });
         for _ in 0..writers {
             tasks.spawn(write(Arc::clone(&counter), work.clone()));
         }
-        Self { queue }
+        Self { queue, counter }
     }
 
     /// Puts a request into the next batch.
@@ -71,6 +73,10 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     pub fn submit(&self, request: Q) -> Result<Answer<A>, Full> {
         let (answer, receiver) = oneshot::channel();
         self.queue.try_send(Waiting { request, answer }).map_err(|_| Full)?;
+        // Whoever waits for the batch under way has taken one, and is woken for many only, not for each.
+        if self.queue.max_capacity() - self.queue.capacity() >= MANY - 1 {
+            self.counter.look.notify_one();
+        }
         Ok(receiver)
     }
 }
@@ -81,20 +87,20 @@ struct Counter<Q, A> {
     waiting: Mutex<mpsc::Receiver<Waiting<Q, A>>>,
     /// Batches that are being written.
     under_way: AtomicUsize,
-    /// One of them has ended.
-    ended: Notify,
+    /// One of them has ended, or many requests wait.
+    look: Notify,
 }
 
 /// A batch that is being written, until this is dropped.
 struct UnderWay<'a> {
     count: &'a AtomicUsize,
-    ended: &'a Notify,
+    look: &'a Notify,
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.count.fetch_sub(1, Ordering::Relaxed);
-        self.ended.notify_one();
+        self.look.notify_one();
     }
 }
 
@@ -102,21 +108,21 @@ impl<Q, A> Counter<Q, A> {
     /// Takes the next batch; nothing when there will be none.
     async fn take(&self) -> Option<(Vec<Waiting<Q, A>>, UnderWay<'_>)> {
         let mut waiting = self.waiting.lock().await;
-        let mut batch = Vec::new();
-        if waiting.recv_many(&mut batch, MAX_BATCH).await == 0 {
-            return None;
-        }
-        let patience = Instant::now() + PATIENCE;
-        while batch.len() < MANY && self.under_way.load(Ordering::Relaxed) > 0 {
-            let room = MAX_BATCH - batch.len();
+        let mut batch = vec![waiting.recv().await?];
+        let mut patience = pin!(sleep(PATIENCE));
+        while waiting.len() < MANY - 1 && self.under_way.load(Ordering::Relaxed) > 0 {
             tokio::select! {
-                received = waiting.recv_many(&mut batch, room) => if received == 0 { break },
-                () = self.ended.notified() => {}
-                () = sleep_until(patience) => break,
+                () = self.look.notified() => {}
+                () = &mut patience => break,
             }
         }
+        while batch.len() < MAX_BATCH
+            && let Ok(next) = waiting.try_recv()
+        {
+            batch.push(next);
+        }
         self.under_way.fetch_add(1, Ordering::Relaxed);
-        Some((batch, UnderWay { count: &self.under_way, ended: &self.ended }))
+        Some((batch, UnderWay { count: &self.under_way, look: &self.look }))
     }
 }
 

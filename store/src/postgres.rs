@@ -80,6 +80,11 @@ fn index(n: i64) -> Result<usize, StoreError> {
     usize::try_from(n - 1).map_err(|_| StoreError::Failed("the number of a request cannot be".to_owned()))
 }
 
+/// The requests that have no verdict yet, by their index.
+fn undecided<V>(verdicts: &[Option<V>]) -> Vec<usize> {
+    (0..verdicts.len()).filter(|&index| verdicts[index].is_none()).collect()
+}
+
 /// The error of a request that others kept coming before.
 fn unsettled() -> StoreError {
     StoreError::Unavailable("too many changes of one order at once".to_owned())

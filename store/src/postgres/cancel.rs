@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use galley_protocol::{Order, Reason};
 
 use super::rows::moment;
-use super::{Postgres, SETTLE_TRIES, index, unsettled};
+use super::{Postgres, SETTLE_TRIES, index, undecided, unsettled};
 use crate::StoreError;
 use crate::requests::{CancelRequest, CancelVerdict};
 use crate::rows::{get, order, order_columns};
@@ -16,12 +16,15 @@ impl Postgres {
     pub(super) async fn cancel_orders(&self, requests: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError> {
         let mut verdicts: Vec<Option<CancelVerdict>> = vec![None; requests.len()];
         for _ in 0..SETTLE_TRIES {
-            let open: Vec<usize> = (0..requests.len()).filter(|&index| verdicts[index].is_none()).collect();
+            let open = undecided(&verdicts);
+            if open.is_empty() {
+                break;
+            }
             let asked: Vec<&CancelRequest> = open.iter().map(|&index| &requests[index]).collect();
             for (n, order) in self.update_cancelled(&asked).await? {
                 verdicts[open[n]] = Some(CancelVerdict::Cancelled(order));
             }
-            let rest: Vec<usize> = open.into_iter().filter(|&index| verdicts[index].is_none()).collect();
+            let rest = undecided(&verdicts);
             if rest.is_empty() {
                 break;
             }

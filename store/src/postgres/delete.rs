@@ -7,7 +7,7 @@ use galley_protocol::{Deleted, Order, OrderId, Version};
 use sqlx::postgres::PgRow;
 
 use super::rows::moment;
-use super::{Postgres, SETTLE_TRIES, index, unsettled};
+use super::{Postgres, SETTLE_TRIES, index, undecided, unsettled};
 use crate::StoreError;
 use crate::requests::{DeleteRequest, DeleteVerdict};
 use crate::rows::{get, order, order_columns, parse, time};
@@ -18,12 +18,15 @@ impl Postgres {
     pub(super) async fn delete_orders(&self, requests: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError> {
         let mut verdicts: Vec<Option<DeleteVerdict>> = vec![None; requests.len()];
         for _ in 0..SETTLE_TRIES {
-            let open: Vec<usize> = (0..requests.len()).filter(|&index| verdicts[index].is_none()).collect();
+            let open = undecided(&verdicts);
+            if open.is_empty() {
+                break;
+            }
             let asked: Vec<&DeleteRequest> = open.iter().map(|&index| &requests[index]).collect();
             for row in &self.update_deleted(&asked).await? {
                 verdicts[open[index(get(row, "n")?)?]] = Some(deleted(row)?);
             }
-            let rest: Vec<usize> = open.into_iter().filter(|&index| verdicts[index].is_none()).collect();
+            let rest = undecided(&verdicts);
             if rest.is_empty() {
                 break;
             }

@@ -3,54 +3,42 @@
 //! A key that two batches bring at once is settled by the unique index: the second batch waits for the first to commit,
 //! inserts nothing, and reads the row. Rows are inserted in the order of their keys, so that two batches cannot deadlock.
 
-use galley_protocol::{Order, Status, Version};
+use galley_protocol::{HeroId, MealId, OrderId, Timestamp};
 use sqlx::postgres::PgRow;
 
 use super::rows::moment;
 use super::session::Ask;
-use super::{Postgres, SETTLE_TRIES, unsettled};
+use super::{Postgres, SETTLE_TRIES, undecided, unsettled};
 use crate::StoreError;
 use crate::requests::{PlaceRequest, PlaceVerdict};
 use crate::rows::{get, order, order_columns, parse, time};
 use crate::verdict::repeated;
 
 impl Postgres {
+    /// Tries again what was left out although nothing stands against it: its key was taken, and forgotten before the row could be read.
     pub(super) async fn place_orders(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {
         let mut verdicts: Vec<Option<PlaceVerdict>> = vec![None; requests.len()];
         for _ in 0..SETTLE_TRIES {
-            let open: Vec<usize> = (0..requests.len()).filter(|&index| verdicts[index].is_none()).collect();
+            let open = undecided(&verdicts);
             if open.is_empty() {
                 break;
             }
-            self.place_open(requests, &open, &mut verdicts).await?;
-        }
-        verdicts.into_iter().map(|verdict| verdict.ok_or_else(unsettled)).collect()
-    }
-
-    /// A request stays open when its key was taken, and forgotten before the row could be read.
-    async fn place_open(
-        &self,
-        requests: &[PlaceRequest],
-        open: &[usize],
-        verdicts: &mut [Option<PlaceVerdict>],
-    ) -> Result<(), StoreError> {
-        let asked: Vec<&PlaceRequest> = open.iter().map(|&index| &requests[index]).collect();
-        let mut inserted = self.insert_orders(&asked).await?.into_iter().peekable();
-        let mut left_out = Vec::new();
-        for (&index, request) in open.iter().zip(asked) {
-            match inserted.next_if(|inserted| inserted.is_of(request)) {
-                Some(Inserted { order, .. }) => verdicts[index] = Some(PlaceVerdict::Placed(order)),
-                None => left_out.push((index, request)),
+            let asked: Vec<&PlaceRequest> = open.iter().map(|&index| &requests[index]).collect();
+            let mut inserted = self.insert_orders(&asked).await?.into_iter().peekable();
+            for (index, request) in open.into_iter().zip(asked) {
+                let inserted = inserted.next_if(|inserted| inserted.is_of(request));
+                verdicts[index] = inserted.map(|inserted| PlaceVerdict::Placed(request.placed(inserted.id, inserted.order_time)));
+            }
+            let rest = undecided(&verdicts);
+            if rest.is_empty() {
+                break;
+            }
+            let asked: Vec<&PlaceRequest> = rest.iter().map(|&index| &requests[index]).collect();
+            for (index, verdict) in rest.into_iter().zip(self.against_orders(&asked).await?) {
+                verdicts[index] = verdict;
             }
         }
-        if left_out.is_empty() {
-            return Ok(());
-        }
-        let (indices, asked): (Vec<usize>, Vec<&PlaceRequest>) = left_out.into_iter().unzip();
-        for (index, verdict) in indices.into_iter().zip(self.against_orders(&asked).await?) {
-            verdicts[index] = verdict;
-        }
-        Ok(())
+        verdicts.into_iter().map(|verdict| verdict.ok_or_else(unsettled)).collect()
     }
 
     /// What was inserted, in the order of the requests: a subsequence of them, for ids are given in that order. Of requests that are alike
@@ -79,7 +67,7 @@ impl Postgres {
             )))
         });
         let mut inserted = rows.await?.iter().map(inserted).collect::<Result<Vec<_>, _>>()?;
-        inserted.sort_unstable_by_key(|inserted| inserted.order.id);
+        inserted.sort_unstable_by_key(|inserted| inserted.id);
         Ok(inserted)
     }
 
@@ -114,7 +102,7 @@ struct Arguments<'a> {
 
 impl<'a> Arguments<'a> {
     fn of(asked: &[&'a PlaceRequest]) -> Self {
-        let (scopes, keys) = asked.iter().map(|request| key(request).unzip()).unzip();
+        let (scopes, keys) = asked.iter().map(|request| request.key().unzip()).unzip();
         Self {
             heroes: asked.iter().map(|request| request.hero_id.get()).collect(),
             meals: asked.iter().map(|request| request.meal_id.get()).collect(),
@@ -128,37 +116,30 @@ impl<'a> Arguments<'a> {
     }
 }
 
-/// An order that was inserted, with the scope of its key and the key.
+/// The row of an order that was inserted.
 struct Inserted {
-    order: Order,
+    id: OrderId,
+    hero_id: HeroId,
+    meal_id: MealId,
     key: Option<(i64, String)>,
+    order_time: Timestamp,
 }
 
 impl Inserted {
     fn is_of(&self, request: &PlaceRequest) -> bool {
-        let own = self.key.as_ref().map(|(scope, key)| (*scope, key.as_str()));
-        (self.order.hero_id, self.order.meal_id, own) == (request.hero_id, request.meal_id, key(request))
+        let key = self.key.as_ref().map(|(scope, key)| (*scope, key.as_str()));
+        (self.hero_id, self.meal_id, key) == (request.hero_id, request.meal_id, request.key())
     }
 }
 
-fn key(request: &PlaceRequest) -> Option<(i64, &str)> {
-    request.key.as_ref().map(|(scope, key)| (scope.code(), key.as_str()))
-}
-
 fn inserted(row: &PgRow) -> Result<Inserted, StoreError> {
-    let order = Order {
+    Ok(Inserted {
         id: parse::<i64, _>(row, "id")?,
         hero_id: parse::<i64, _>(row, "hero_id")?,
         meal_id: parse::<i64, _>(row, "meal_id")?,
-        status: Status::Pending,
-        message: None,
-        reason: None,
-        version: Version::FIRST,
+        key: Option::zip(get(row, "key_scope")?, get(row, "key")?),
         order_time: time(row, "order_time")?,
-        started_time: None,
-        completed_time: None,
-    };
-    Ok(Inserted { order, key: Option::zip(get(row, "key_scope")?, get(row, "key")?) })
+    })
 }
 
 fn against(row: &PgRow, request: &PlaceRequest) -> Result<Option<PlaceVerdict>, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use galley_protocol::{Order, OrderId, Status, Timestamp, Version};
+use galley_protocol::{Order, OrderId, Timestamp};
 use sqlx::{Sqlite as Database, Transaction};
 
 use super::Sqlite;
@@ -24,7 +24,7 @@ impl Sqlite {
         let mut good = Vec::new();
         let mut verdicts = Vec::with_capacity(requests.len());
         for (request, (hero_found, meal_found)) in requests.iter().zip(found) {
-            verdicts.push(if let Some(order) = key(request).and_then(|key| known.get(&key)) {
+            verdicts.push(if let Some(order) = request.key().and_then(|key| known.get(&key)) {
                 repeated(request, order)
             } else if !hero_found {
                 PlaceVerdict::HeroNotFound
@@ -33,9 +33,9 @@ impl Sqlite {
             } else {
                 let id = OrderId::new(next).map_err(|error| StoreError::Failed(error.to_string()))?;
                 next += 1;
-                let order = pending(id, request, order_time);
-                good.push((id, request.hero_id, request.meal_id, key(request)));
-                known.extend(key(request).map(|key| (key, order.clone())));
+                let order = request.placed(id, order_time);
+                good.push((id, request.hero_id, request.meal_id, request.key()));
+                known.extend(request.key().map(|key| (key, order.clone())));
                 PlaceVerdict::Placed(order)
             });
         }
@@ -50,15 +50,11 @@ impl Sqlite {
     }
 }
 
-fn key(request: &PlaceRequest) -> Option<Key<'_>> {
-    request.key.as_ref().map(|(scope, key)| (scope.code(), key.as_str()))
-}
-
 async fn orders_by_key<'a>(
     transaction: &mut Transaction<'static, Database>,
     requests: &'a [PlaceRequest],
 ) -> Result<HashMap<Key<'a>, Order>, StoreError> {
-    let keys: Vec<Key<'a>> = requests.iter().filter_map(key).collect();
+    let keys: Vec<Key<'a>> = requests.iter().filter_map(PlaceRequest::key).collect();
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
@@ -99,19 +95,4 @@ async fn found(
 async fn next_id(transaction: &mut Transaction<'static, Database>) -> Result<i64, StoreError> {
     let rows = ask(transaction, sqlx::query("/* last_id */ select seq from sqlite_sequence where name = 'orders'")).await?;
     Ok(rows.first().map_or(Ok(0), |row| get::<i64>(row, "seq"))? + 1)
-}
-
-fn pending(id: OrderId, request: &PlaceRequest, order_time: Timestamp) -> Order {
-    Order {
-        id,
-        hero_id: request.hero_id,
-        meal_id: request.meal_id,
-        status: Status::Pending,
-        message: None,
-        reason: None,
-        version: Version::FIRST,
-        order_time,
-        started_time: None,
-        completed_time: None,
-    }
 }

@@ -3,7 +3,8 @@
 //!
 //! Updates are published straight on the bus, as a worker would. Without a rate, gateway and floor take turns: an update is published
 //! or the floor is told to write, and nothing more happens until the last socket has it. With a rate, updates are published at it,
-//! whatever becomes of them; on some of the sockets every frame is looked at.
+//! whatever becomes of them, and then the floor has as many frames to write at the same rate; on some of the sockets every frame is
+//! looked at.
 
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -41,12 +42,14 @@ struct Arguments {
     rate: Option<u32>,
     /// How long, in seconds
     #[arg(long, default_value_t = 5)]
-    seconds: u64,
-    /// Is the floor instead: writes so many bytes to each socket, from as many threads as each line says that it reads
+    seconds: u32,
+    /// Is the floor instead: writes frames of so many bytes to each socket, as each line says that it reads
     #[arg(long, hide = true)]
     write: Option<usize>,
 }
 
+/// Below all ids of updates, so that they have the same length.
+const FIRST: i64 = 1_000_000_000;
 /// Sockets of which every frame is looked at.
 const LOOKED_AT: usize = 16;
 /// Updates that are published at once and not counted, before anything is measured.
@@ -56,13 +59,20 @@ const WARM_UP: usize = 10;
 const SETTLED: Duration = Duration::from_secs(8);
 /// From one look for what has come to the next.
 const LOOK: Duration = Duration::from_micros(100);
+/// When the floor begins, after it was told so.
+const NOTICE: Duration = Duration::from_millis(100);
 /// How long an update may take to come to the last socket.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    let pace = arguments.rate.map(|rate| Pace { rate, seconds: arguments.seconds });
     if let Some(bytes) = arguments.write {
-        return write(arguments.sockets, bytes);
+        let sockets = accept(arguments.sockets)?;
+        return match pace {
+            None => write_in_turns(&sockets, bytes),
+            Some(pace) => write_at_pace(&sockets, bytes, pace),
+        };
     }
     // A thread of its own: whoever publishes must say every second that it lives, whatever is read meanwhile.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -74,9 +84,9 @@ fn main() -> anyhow::Result<()> {
     for _ in 0..arguments.sockets {
         sockets.add(upgrade(gateway, arguments.hero)?)?;
     }
-    match arguments.rate {
+    match pace {
         None => in_turns(&arguments, publisher, sockets),
-        Some(rate) => at_rate(&arguments, rate, publisher, sockets),
+        Some(pace) => at_pace(&arguments, pace, publisher, sockets),
     }
 }
 
@@ -84,7 +94,7 @@ fn main() -> anyhow::Result<()> {
 fn in_turns(arguments: &Arguments, mut publisher: Publisher, mut sockets: Sockets) -> anyhow::Result<()> {
     let bytes = wire_length(&publisher.next()?);
     let all = arguments.sockets * bytes;
-    let mut floor = Floor::start(arguments.sockets, bytes)?;
+    let mut floor = Floor::start(arguments.sockets, bytes, None)?;
     let (mut ours, mut floors) = (Vec::new(), [const { Vec::new() }; 2]);
     for _ in 0..WARM_UP + arguments.rounds {
         // Ours before each of the floors: what the caches hold of the one was last used before the other, and never twice in a row.
@@ -108,7 +118,7 @@ fn in_turns(arguments: &Arguments, mut publisher: Publisher, mut sockets: Socket
         json!({
             "sockets": arguments.sockets,
             "bytes": bytes,
-            "to_all_ms": ours.as_secs_f64() * 1_000.0,
+            "to_all_ms": millis(ours),
             "frames_per_s": a_second(ours),
             "floor_frames_per_s": a_second(one_thread),
             "floor_frames_per_s_of_all_cores": a_second(all_cores),
@@ -118,44 +128,72 @@ fn in_turns(arguments: &Arguments, mut publisher: Publisher, mut sockets: Socket
 }
 
 /// Updates at a rate.
-fn at_rate(arguments: &Arguments, rate: u32, mut source: Publisher, mut sockets: Sockets) -> anyhow::Result<()> {
+fn at_pace(arguments: &Arguments, pace: Pace, mut source: Publisher, mut sockets: Sockets) -> anyhow::Result<()> {
     let first = source.next()?;
     let bytes = wire_length(&first);
     source.publish(&[first])?;
     sockets.read(bytes * arguments.sockets)?;
     std::thread::sleep(SETTLED);
-    sockets.look_at(LOOKED_AT);
-    let all = u64::from(rate) * arguments.seconds;
-    let frames = usize::try_from(all)? * arguments.sockets;
-    let (begin, begin_millis) = (Instant::now(), now_millis()?);
+    let first = source.made + 1;
+    let begin = Instant::now();
     // Beside the reading, so that an update is on time whatever is read meanwhile; one that is late all the same counts from its moment.
     let publishing = std::thread::spawn(move || {
-        (0..all).try_for_each(|number| {
-            let due = Duration::from_secs(number) / rate;
-            std::thread::sleep(due.saturating_sub(begin.elapsed()));
-            let update = source.next_of(begin_millis + i64::try_from(due.as_millis())?)?;
+        (0..pace.updates()).try_for_each(|number| {
+            std::thread::sleep(pace.due(number).saturating_sub(begin.elapsed()));
+            let update = source.next()?;
             source.publish(&[update])
         })
     });
-    let mut read = 0;
-    while read < frames * bytes {
-        read += sockets.look()?;
-        ensure!(begin.elapsed() < Duration::from_secs(arguments.seconds) + PATIENCE, "not everything came");
-    }
+    let lags = sockets.read_at_pace(&Awaited { pace, begin, bytes, first: Some(first) })?;
     let took = begin.elapsed();
     publishing.join().map_err(|_| anyhow!("the publisher panicked"))??;
-    let lags = sockets.lags()?;
+
+    let mut floor = Floor::start(arguments.sockets, bytes, Some(pace))?;
+    let (begin, begin_since_epoch) = (Instant::now() + NOTICE, since_epoch()? + NOTICE);
+    writeln!(floor.orders, "{}", begin_since_epoch.as_micros())?;
+    let floor_lags = floor.sockets.read_at_pace(&Awaited { pace, begin, bytes, first: None })?;
     println!(
         "{}",
         json!({
             "sockets": arguments.sockets,
-            "updates_per_s": rate,
-            "frames_per_s": per_second(frames, took).round(),
-            "lag_p50_ms": lags[lags.len() / 2],
-            "lag_p99_ms": lags[lags.len() * 99 / 100],
+            "updates_per_s": pace.rate,
+            "frames_per_s": per_second(pace.frames(arguments.sockets)?, took).round(),
+            "lag_p50_ms": millis(part(&lags, 50)),
+            "lag_p99_ms": millis(part(&lags, 99)),
+            "floor_lag_p50_ms": millis(part(&floor_lags, 50)),
+            "floor_lag_p99_ms": millis(part(&floor_lags, 99)),
         })
     );
-    Ok(())
+    floor.end()
+}
+
+/// Updates, each due at its moment.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// Updates a second.
+    rate: u32,
+    seconds: u32,
+}
+
+impl Pace {
+    fn updates(self) -> u32 {
+        self.rate * self.seconds
+    }
+
+    /// When an update is due, since the beginning.
+    fn due(self, number: u32) -> Duration {
+        Duration::from_secs(number.into()) / self.rate
+    }
+
+    /// How many updates have fallen due so long after the beginning.
+    fn fallen_due(self, elapsed: Duration) -> u32 {
+        let due = 1 + elapsed.as_nanos() * u128::from(self.rate) / 1_000_000_000;
+        u32::try_from(due).map_or(self.updates(), |due| due.min(self.updates()))
+    }
+
+    fn frames(self, sockets: usize) -> anyhow::Result<usize> {
+        Ok(usize::try_from(self.updates())? * sockets)
+    }
 }
 
 /// Publishes one order after the other; all frames have the same length.
@@ -168,14 +206,9 @@ struct Publisher {
 
 impl Publisher {
     fn next(&mut self) -> anyhow::Result<Update> {
-        self.next_of(now_millis()?)
-    }
-
-    /// As if the order had been placed at this moment.
-    fn next_of(&mut self, millis: i64) -> anyhow::Result<Update> {
         self.made += 1;
-        let time = Timestamp::from_millis(millis).context("the clock")?;
-        let id = OrderId::new(1_000_000_000 + self.made).context("an id")?;
+        let time = Timestamp::from_millis(since_epoch()?.as_millis().try_into()?).context("the clock")?;
+        let id = OrderId::new(FIRST + self.made).context("an id")?;
         let order = Order {
             id,
             hero_id: self.hero,
@@ -202,24 +235,30 @@ struct Sockets {
     events: Events,
     streams: Vec<mio::net::TcpStream>,
     buffer: Vec<u8>,
-    /// What the first ones are sent.
-    looked_at: Vec<Told>,
+}
+
+/// Frames of one length, each due at its moment since the beginning.
+struct Awaited {
+    pace: Pace,
+    begin: Instant,
+    bytes: usize,
+    /// The first update; nothing of the floor, whose frames say nothing.
+    first: Option<i64>,
 }
 
 /// What a socket was told.
 #[derive(Clone, Default)]
 struct Told {
     /// Not a whole frame yet.
-    bytes: Vec<u8>,
-    last: i64,
-    /// From each publication to its frame, in milliseconds.
-    lags: Vec<i64>,
+    part: Vec<u8>,
+    /// From the moment that each frame was due.
+    lags: Vec<Duration>,
 }
 
 impl Sockets {
     fn new() -> anyhow::Result<Self> {
         let (poll, events) = (Poll::new()?, Events::with_capacity(1_024));
-        Ok(Self { poll, events, streams: Vec::new(), buffer: vec![0; 64 * 1_024], looked_at: Vec::new() })
+        Ok(Self { poll, events, streams: Vec::new(), buffer: vec![0; 64 * 1_024] })
     }
 
     fn add(&mut self, stream: TcpStream) -> anyhow::Result<()> {
@@ -230,32 +269,38 @@ impl Sockets {
         Ok(())
     }
 
-    fn look_at(&mut self, sockets: usize) {
-        self.looked_at = vec![Told::default(); sockets.min(self.streams.len())];
-    }
-
     /// Reads until so many bytes have come.
     fn read(&mut self, bytes: usize) -> anyhow::Result<()> {
         let (begin, mut read) = (Instant::now(), 0);
         while read < bytes {
-            read += self.look()?;
+            read += self.look(|_, _| Ok(()))?;
             ensure!(begin.elapsed() < PATIENCE, "only {read} of {bytes} bytes came");
         }
         ensure!(read == bytes, "{read} bytes came, and not {bytes}");
         Ok(())
     }
 
-    /// From each publication to its frame, in milliseconds, the shortest first.
-    fn lags(&mut self) -> anyhow::Result<Vec<i64>> {
-        let mut lags: Vec<_> = self.looked_at.iter_mut().flat_map(|told| std::mem::take(&mut told.lags)).collect();
+    /// Reads until every frame has come. From the moment that each was due, on the sockets that are looked at, the shortest first.
+    fn read_at_pace(&mut self, awaited: &Awaited) -> anyhow::Result<Vec<Duration>> {
+        let mut told = vec![Told::default(); LOOKED_AT.min(self.streams.len())];
+        let (mut read, all) = (0, awaited.pace.frames(self.streams.len())? * awaited.bytes);
+        while read < all {
+            read += self.look(|socket, bytes| told.get_mut(socket).map_or(Ok(()), |told| told.take(bytes, awaited)))?;
+            ensure!(
+                awaited.begin.elapsed() < awaited.pace.due(awaited.pace.updates()) + PATIENCE,
+                "only {read} of {all} bytes came"
+            );
+        }
+        ensure!(read == all, "{read} bytes came, and not {all}");
+        let mut lags: Vec<_> = told.into_iter().flat_map(|told| told.lags).collect();
         ensure!(!lags.is_empty(), "nothing was looked at");
         lags.sort_unstable();
         Ok(lags)
     }
 
-    /// Reads what has come, after a moment; how many bytes that was. Who writes is charged neither for waking us nor for a core that we
-    /// keep busy, the one more than the other.
-    fn look(&mut self) -> anyhow::Result<usize> {
+    /// Reads what has come, after a moment, and shows it with its socket; how many bytes that was. Who writes is charged neither for waking
+    /// us nor for a core that we keep busy, the one more than the other.
+    fn look(&mut self, mut show: impl FnMut(usize, &[u8]) -> anyhow::Result<()>) -> anyhow::Result<usize> {
         std::thread::sleep(LOOK);
         self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
         let mut bytes = 0;
@@ -266,9 +311,7 @@ impl Sockets {
                     Ok(0) => bail!("a socket was closed"),
                     Ok(length) => {
                         bytes += length;
-                        if let Some(looked_at) = self.looked_at.get_mut(socket) {
-                            looked_at.take(&self.buffer[..length])?;
-                        }
+                        show(socket, &self.buffer[..length])?;
                         if length < self.buffer.len() {
                             break;
                         }
@@ -283,23 +326,30 @@ impl Sockets {
 }
 
 impl Told {
-    fn take(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        self.bytes.extend_from_slice(bytes);
-        let now = now_millis()?;
-        // A text of 126 to 65,535 bytes, in one frame (RFC 6455 section 5.2).
-        while let [0x81, 126, high, low, rest @ ..] = &self.bytes[..] {
-            let length = usize::from(u16::from_be_bytes([*high, *low]));
-            let Some(text) = rest.get(..length) else { return Ok(()) };
-            let order = serde_json::from_slice::<Value>(text)?["order"].take();
-            let order: Order = serde_json::from_value(order).context("a frame that is no order")?;
-            ensure!(self.last == 0 || order.id.get() == self.last + 1, "order {} came after {}", order.id, self.last);
-            self.last = order.id.get();
-            self.lags.push(now - order.order_time.millis());
-            self.bytes.drain(..4 + length);
+    fn take(&mut self, bytes: &[u8], awaited: &Awaited) -> anyhow::Result<()> {
+        self.part.extend_from_slice(bytes);
+        let now = awaited.begin.elapsed();
+        let frames = self.part.chunks_exact(awaited.bytes);
+        let whole = frames.len() * awaited.bytes;
+        for frame in frames {
+            let number = u32::try_from(self.lags.len())?;
+            if let Some(first) = awaited.first {
+                check(frame, first + i64::from(number))?;
+            }
+            self.lags.push(now.saturating_sub(awaited.pace.due(number)));
         }
-        ensure!(self.bytes.len() < 4 || self.bytes[..2] == [0x81, 126], "a frame that is no order");
+        self.part.drain(..whole);
         Ok(())
     }
+}
+
+/// That this is the frame of an update, and of no other one: a text of 126 to 65,535 bytes (RFC 6455 section 5.2).
+fn check(frame: &[u8], made: i64) -> anyhow::Result<()> {
+    let [0x81, 126, _, _, text @ ..] = frame else { bail!("a frame that is no order") };
+    let order = serde_json::from_slice::<Value>(text)?["order"].take();
+    let order: Order = serde_json::from_value(order).context("a frame that is no order")?;
+    ensure!(order.id.get() == FIRST + made, "order {} came, and not {}", order.id, FIRST + made);
+    Ok(())
 }
 
 /// The process that writes to plain TCP sockets.
@@ -310,13 +360,13 @@ struct Floor {
 }
 
 impl Floor {
-    fn start(count: usize, bytes: usize) -> anyhow::Result<Self> {
-        let (count_text, bytes) = (count.to_string(), bytes.to_string());
-        let mut process = Command::new(std::env::current_exe()?)
-            .args(["--write", &bytes, "--sockets", &count_text])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
+    fn start(count: usize, bytes: usize, pace: Option<Pace>) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["--write", &bytes.to_string(), "--sockets", &count.to_string()]);
+        if let Some(pace) = pace {
+            command.args(["--rate", &pace.rate.to_string(), "--seconds", &pace.seconds.to_string()]);
+        }
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut address = String::new();
         std::io::BufReader::new(process.stdout.take().context("it is piped")?).read_line(&mut address)?;
         let address: SocketAddr = address.trim().parse()?;
@@ -334,8 +384,8 @@ impl Floor {
     }
 }
 
-/// The floor: writes so many bytes to every socket for each line of its input, from as many threads as the line says.
-fn write(count: usize, bytes: usize) -> anyhow::Result<()> {
+/// The connections of the floor; says where they may come.
+fn accept(count: usize) -> anyhow::Result<Vec<TcpStream>> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("{}", listener.local_addr()?);
     let mut sockets = Vec::with_capacity(count);
@@ -344,6 +394,11 @@ fn write(count: usize, bytes: usize) -> anyhow::Result<()> {
         socket.set_nodelay(true)?;
         sockets.push(socket);
     }
+    Ok(sockets)
+}
+
+/// The floor of single updates: writes so many bytes to every socket for each line of its input, from as many threads as the line says.
+fn write_in_turns(sockets: &[TcpStream], bytes: usize) -> anyhow::Result<()> {
     let frame = vec![b'x'; bytes];
     std::thread::scope(|scope| {
         let (orders, threads): (Vec<_>, Vec<_>) = (0..cores()?)
@@ -357,13 +412,37 @@ fn write(count: usize, bytes: usize) -> anyhow::Result<()> {
             })
             .unzip();
         for line in std::io::stdin().lines() {
-            for (order, part) in orders.iter().zip(sockets.chunks(count.div_ceil(line?.parse()?))) {
+            for (order, part) in orders.iter().zip(sockets.chunks(sockets.len().div_ceil(line?.parse()?))) {
                 order.send(part).map_err(|_| anyhow!("a writer ended"))?;
             }
         }
         drop(orders);
         threads.into_iter().try_for_each(|thread| Ok(thread.join().map_err(|_| anyhow!("a writer panicked"))??))
     })
+}
+
+/// The floor of updates at a rate: from the moment that its input says, one thread goes from socket to socket, and writes what has fallen
+/// due since it was there last, at once.
+fn write_at_pace(sockets: &[TcpStream], bytes: usize, pace: Pace) -> anyhow::Result<()> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    let begin = Instant::now() + Duration::from_micros(line.trim().parse()?).saturating_sub(since_epoch()?);
+    std::thread::sleep(begin.saturating_duration_since(Instant::now()));
+    let frames = vec![b'x'; bytes * usize::try_from(pace.updates())?];
+    let mut written = vec![0; sockets.len()];
+    let mut least = 0;
+    while least < pace.updates() {
+        std::thread::sleep(pace.due(least).saturating_sub(begin.elapsed()));
+        for (mut socket, written) in sockets.iter().zip(&mut written) {
+            let due = pace.fallen_due(begin.elapsed());
+            socket.write_all(&frames[..bytes * usize::try_from(due - *written)?])?;
+            *written = due;
+        }
+        least = written.iter().copied().min().unwrap_or(pace.updates());
+    }
+    // Until everything has been read.
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
+    Ok(())
 }
 
 fn cores() -> anyhow::Result<usize> {
@@ -395,13 +474,23 @@ fn wire_length(update: &Update) -> usize {
     update.frame.len() + 4
 }
 
-fn now_millis() -> anyhow::Result<i64> {
-    Ok(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?)
+fn since_epoch() -> anyhow::Result<Duration> {
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?)
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
-    times[times.len() / 2]
+    part(&times, 50)
+}
+
+/// Above so many per cent of these, the shortest of which comes first.
+fn part(times: &[Duration], per_cent: usize) -> Duration {
+    times[times.len() * per_cent / 100]
+}
+
+/// In thousandths.
+fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]

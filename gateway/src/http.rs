@@ -38,13 +38,13 @@ pub fn layers(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     let router = router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(CatchPanicLayer::custom(panic::answer));
+        // Together, the outer one first: each call of `layer` puts the routes into one more box, which is cloned for every request.
+        .layer((CatchPanicLayer::custom(panic::answer), DefaultBodyLimit::max(MAX_BODY)));
     let router = match Allowances::new(state.config.rest_rate) {
         Some(allowances) => router.layer(from_fn_with_state(allowances, allow)),
         None => router,
     };
-    router.layer(from_fn_with_state(state.clone(), protect::protect)).layer(from_fn(observe::observe))
+    router.layer((from_fn(observe::observe), from_fn_with_state(state.clone(), protect::protect)))
 }
 
 async fn not_found(uri: Uri) -> Refusal {

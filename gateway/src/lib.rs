@@ -106,6 +106,7 @@ impl Gateway {
             desk,
             totals: totals::Totals::default(),
             bus,
+            probes: rest::health::Probes::default(),
             hub,
             seats,
             readiness: Readiness::default(),

@@ -16,6 +16,7 @@ use crate::http::origin::Origins;
 use crate::hub::Hub;
 use crate::limits::Seats;
 use crate::refusals::Refusals;
+use crate::rest::health::Probes;
 use crate::totals::Totals;
 
 /// What every handler is given. The router clones it several times a request: one count, not one for each part.
@@ -53,6 +54,8 @@ pub struct Parts {
     pub totals: Totals,
     /// For its health.
     pub bus: SharedBus,
+    /// The last answer of what this gateway depends on.
+    pub probes: Probes,
     /// The connected sockets.
     pub hub: Hub,
     /// How many more there may be.

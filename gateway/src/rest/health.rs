@@ -5,13 +5,12 @@
 
 use std::fmt::Write as _;
 use std::future::Future;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -69,8 +68,8 @@ pub struct Dependency {
 }
 
 /// The last answer of the dependencies.
-#[derive(Clone, Default)]
-pub struct Probes(Arc<Mutex<Option<Probed>>>);
+#[derive(Default)]
+pub struct Probes(Mutex<Option<Probed>>);
 
 #[derive(Clone, Copy)]
 struct Probed {
@@ -103,8 +102,8 @@ pub async fn alive() -> Json<Health> {
                 {"name": "database", "ok": true, "millis": 0}, {"name": "bus", "ok": false, "millis": 1000}]})),
     ),
 )]
-pub async fn ready(State(state): State<AppState>, Extension(probes): Extension<Probes>) -> Response {
-    let Probed { database, bus, .. } = probes.ask(&state).await;
+pub async fn ready(State(state): State<AppState>) -> Response {
+    let Probed { database, bus, .. } = state.probes.ask(&state).await;
     // The ping of the bus fails while the subscription is cut.
     let deaf = state.readiness.is_deaf() || !bus.ok;
     let status = judge(state.readiness.is_draining(), deaf, database.ok);

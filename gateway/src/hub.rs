@@ -129,8 +129,8 @@ impl Hub {
         let known = updates.iter().filter(|update| self.0.crowds.contains_key(&Some(update.hero_id)));
         for (hero_id, updates) in by_hero(known) {
             let Some(shards) = self.0.crowds.get(&Some(hero_id)).map(|crowd| crowd.shards.clone()) else { continue };
-            let few = if let [alone] = &shards[..] { alone.few() } else { None };
-            if let Some(outboxes) = few {
+            let alone = if let [alone] = &shards[..] { alone.at_rest() } else { None };
+            if let Some(outboxes) = alone {
                 here += outboxes.len() * updates.len();
                 shard::tell(&outboxes, &updates).await;
             } else {

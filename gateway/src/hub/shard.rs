@@ -1,7 +1,7 @@
 //! Some sockets of one hero, told together.
 //!
-//! A few sockets are told at once by whoever delivers. Where there are more, each shard has a task while there is something to tell: the
-//! cores share the work, what comes meanwhile joins what waits, and no socket waits for all the others twice. The task ends
+//! A hero's only shard is told at once by whoever delivers. Where there are more, each has a task while there is something to tell:
+//! the cores share the work, what comes meanwhile joins what waits, and no socket waits for all the others twice. The task ends
 //! when nothing came within a tick.
 //!
 //! One core is left to others, [`writers`] says: who reads what is written here, the kernel, and the rest of the gateway have something
@@ -18,10 +18,8 @@ use tokio::time::{Instant, sleep_until};
 use super::{Delivery, Outbox, TICK};
 use crate::metrics;
 
-/// The most sockets of a shard: to write to them takes a millisecond or two, for which the next shard waits.
-const MAX_SOCKETS: usize = 256;
-/// The most sockets that are told at once: to write to them takes about half a millisecond.
-const FEW: usize = 64;
+/// The most sockets of a shard: to write to them takes about half a millisecond, for which the next shard waits.
+const MAX_SOCKETS: usize = 64;
 /// The most updates that wait for the task. At the bound they are dropped, and the sockets read the database.
 const MAX_WAITING: usize = 4_096;
 
@@ -81,10 +79,10 @@ impl Shard {
         self.lock().outboxes.clone()
     }
 
-    /// Its sockets if they are few, unless its task has still to tell something, which must come first.
-    pub fn few(&self) -> Option<Vec<Arc<Outbox>>> {
+    /// Its sockets, unless its task has still to tell something, which must come first.
+    pub fn at_rest(&self) -> Option<Vec<Arc<Outbox>>> {
         let state = self.lock();
-        (state.waiting.is_none() && state.outboxes.len() <= FEW).then(|| state.outboxes.clone())
+        state.waiting.is_none().then(|| state.outboxes.clone())
     }
 
     /// Has these updates told by the shard's task, behind all that waits for it. Says how many sockets that are.
@@ -229,7 +227,7 @@ mod tests {
 
     /// Until the task has ended. Time stands still while anything can be done.
     async fn ended(shard: &Shard) {
-        while shard.few().is_none() {
+        while shard.at_rest().is_none() {
             tokio::time::sleep(TICK).await;
         }
     }
@@ -310,7 +308,7 @@ mod tests {
             waiting.task.abort();
         }
         tokio::time::sleep(TICK).await;
-        assert!(shard.few().is_none() && told(&outboxes[0]).is_empty());
+        assert!(shard.at_rest().is_none() && told(&outboxes[0]).is_empty());
         crowded.tell_later(&[update(6)]);
         ended(shard).await;
         assert_eq!(outboxes[0].try_next(), Some(Out::Resync(Missed::Since(update(1).cursor))));

@@ -18,6 +18,8 @@ pg=$(free_port) redis=$(free_port)
   -c shared_buffers=512MB -c max_wal_size=2GB -c min_wal_size=2GB -c max_connections=1000 >"$work/pg.log" 2>&1 & pids+=($!)
 redis-server --port "$redis" --bind 127.0.0.1 --save '' --appendonly yes --dir "$work" >"$work/redis.log" & pids+=($!)
 until "$server/pg_isready" -q -h 127.0.0.1 -p "$pg"; do sleep 0.1; done
+# Runs a statement.
+sql() { "$server/psql" -qtA -h 127.0.0.1 -p "$pg" -U postgres -c "$1"; }
 # Hundredths of a second that the host of a virtual machine took for others, and all there were.
 ticks() { awk '/^cpu / { all = 0; for (i = 2; i <= 9; i++) all += $i; print $9, all }' /proc/stat; }
 # The per cent that it took since `ticks` said this.

@@ -56,6 +56,23 @@ pub struct Deleted {
 }
 
 impl Order {
+    /// An order as it begins: PENDING, in its first version.
+    #[must_use]
+    pub fn placed(id: OrderId, hero_id: HeroId, meal_id: MealId, order_time: Timestamp) -> Self {
+        Self {
+            id,
+            hero_id,
+            meal_id,
+            status: Status::Pending,
+            message: None,
+            reason: None,
+            version: Version::FIRST,
+            order_time,
+            started_time: None,
+            completed_time: None,
+        }
+    }
+
     /// When it came into this state.
     #[must_use]
     pub fn changed_time(&self) -> Timestamp {

@@ -21,6 +21,8 @@ mod session;
 mod snapshots;
 mod tally;
 
+use std::pin::Pin;
+
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
@@ -45,7 +47,7 @@ use crate::{ConnectError, Store, StoreError};
 /// How often a hero or meal is read and written again when others change it at the same moment.
 const CHANGE_TRIES: u32 = 10;
 /// How often the requests of a batch are asked again when others come between asking and reading.
-const SETTLE_TRIES: u32 = 5;
+const DECIDE_TRIES: usize = 5;
 
 pub(crate) struct Postgres {
     pool: PgPool,
@@ -80,14 +82,37 @@ fn index(n: i64) -> Result<usize, StoreError> {
     usize::try_from(n - 1).map_err(|_| StoreError::Failed("the number of a request cannot be".to_owned()))
 }
 
-/// The requests that have no verdict yet, by their index.
-fn undecided<V>(verdicts: &[Option<V>]) -> Vec<usize> {
-    (0..verdicts.len()).filter(|&index| verdicts[index].is_none()).collect()
-}
+/// What a statement says of each request that it was asked about: a verdict, or nothing.
+type Verdicts<'a, V> = Pin<Box<dyn Future<Output = Result<Vec<Option<V>>, StoreError>> + Send + 'a>>;
+/// A statement for a batch of requests.
+type Statement<Q, V> = for<'a> fn(&'a Postgres, &'a [&'a Q]) -> Verdicts<'a, V>;
 
-/// The error of a request that others kept coming before.
-fn unsettled() -> StoreError {
-    StoreError::Unavailable("too many changes of one order at once".to_owned())
+impl Postgres {
+    /// Does what can be done of a batch, and asks what stands against the others. Tries again what could not be done although nothing
+    /// stands against it: somebody else was in between.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when others kept coming before a request.
+    async fn decide<Q: Sync, V: Send>(
+        &self,
+        requests: &[Q],
+        change: Statement<Q, V>,
+        against: Statement<Q, V>,
+    ) -> Result<Vec<V>, StoreError> {
+        let mut verdicts: Vec<Option<V>> = requests.iter().map(|_| None).collect();
+        for statement in [change, against].repeat(DECIDE_TRIES) {
+            let open: Vec<usize> = (0..requests.len()).filter(|&index| verdicts[index].is_none()).collect();
+            if open.is_empty() {
+                break;
+            }
+            let asked: Vec<&Q> = open.iter().map(|&index| &requests[index]).collect();
+            for (index, verdict) in open.into_iter().zip(statement(self, &asked).await?) {
+                verdicts[index] = verdict;
+            }
+        }
+        let unsettled = || StoreError::Unavailable("too many changes of one order at once".to_owned());
+        verdicts.into_iter().map(|verdict| verdict.ok_or_else(unsettled)).collect()
+    }
 }
 
 #[async_trait]

@@ -113,22 +113,6 @@ impl PlaceRequest {
     pub(crate) fn key(&self) -> Option<(i64, &str)> {
         self.key.as_ref().map(|(scope, key)| (scope.code(), key.as_str()))
     }
-
-    /// The order that it becomes.
-    pub(crate) fn placed(&self, id: OrderId, order_time: Timestamp) -> Order {
-        Order {
-            id,
-            hero_id: self.hero_id,
-            meal_id: self.meal_id,
-            status: Status::Pending,
-            message: None,
-            reason: None,
-            version: Version::FIRST,
-            order_time,
-            started_time: None,
-            completed_time: None,
-        }
-    }
 }
 
 /// What came of placing an order.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::Parser;
 use galley_bus::{BusConfig, SharedBus};
-use galley_protocol::{HeroId, MealId, Order, OrderId, Status, Timestamp, Update, Version};
+use galley_protocol::{HeroId, MealId, Order, OrderId, Timestamp, Update};
 use mio::{Events, Interest, Poll, Token};
 use serde_json::{Value, json};
 
@@ -209,18 +209,7 @@ impl Publisher {
         self.made += 1;
         let time = Timestamp::from_millis(since_epoch()?.as_millis().try_into()?).context("the clock")?;
         let id = OrderId::new(FIRST + self.made).context("an id")?;
-        let order = Order {
-            id,
-            hero_id: self.hero,
-            meal_id: MealId::new(1).context("an id")?,
-            status: Status::Pending,
-            message: None,
-            reason: None,
-            version: Version::FIRST,
-            order_time: time,
-            started_time: None,
-            completed_time: None,
-        };
+        let order = Order::placed(id, self.hero, MealId::new(1).context("an id")?, time);
         Ok(Update::of(&order, id))
     }
 
@@ -271,31 +260,35 @@ impl Sockets {
 
     /// Reads until so many bytes have come.
     fn read(&mut self, bytes: usize) -> anyhow::Result<()> {
-        let (begin, mut read) = (Instant::now(), 0);
-        while read < bytes {
-            read += self.look(|_, _| Ok(()))?;
-            ensure!(begin.elapsed() < PATIENCE, "only {read} of {bytes} bytes came");
-        }
-        ensure!(read == bytes, "{read} bytes came, and not {bytes}");
-        Ok(())
+        self.show(bytes, Instant::now(), |_, _| Ok(()))
     }
 
     /// Reads until every frame has come. From the moment that each was due, on the sockets that are looked at, the shortest first.
     fn read_at_pace(&mut self, awaited: &Awaited) -> anyhow::Result<Vec<Duration>> {
         let mut told = vec![Told::default(); LOOKED_AT.min(self.streams.len())];
-        let (mut read, all) = (0, awaited.pace.frames(self.streams.len())? * awaited.bytes);
-        while read < all {
-            read += self.look(|socket, bytes| told.get_mut(socket).map_or(Ok(()), |told| told.take(bytes, awaited)))?;
-            ensure!(
-                awaited.begin.elapsed() < awaited.pace.due(awaited.pace.updates()) + PATIENCE,
-                "only {read} of {all} bytes came"
-            );
-        }
-        ensure!(read == all, "{read} bytes came, and not {all}");
+        let all = awaited.pace.frames(self.streams.len())? * awaited.bytes;
+        let last_due = awaited.begin + awaited.pace.due(awaited.pace.updates());
+        self.show(all, last_due, |socket, bytes| told.get_mut(socket).map_or(Ok(()), |told| told.take(bytes, awaited)))?;
         let mut lags: Vec<_> = told.into_iter().flat_map(|told| told.lags).collect();
         ensure!(!lags.is_empty(), "nothing was looked at");
         lags.sort_unstable();
         Ok(lags)
+    }
+
+    /// Reads until so many bytes have come, the last of which were due at a moment, and shows them with their sockets.
+    fn show(
+        &mut self,
+        bytes: usize,
+        due: Instant,
+        mut show: impl FnMut(usize, &[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut read = 0;
+        while read < bytes {
+            read += self.look(&mut show)?;
+            ensure!(Instant::now() < due + PATIENCE, "only {read} of {bytes} bytes came");
+        }
+        ensure!(read == bytes, "{read} bytes came, and not {bytes}");
+        Ok(())
     }
 
     /// Reads what has come, after a moment, and shows it with its socket; how many bytes that was. Who writes is charged neither for waking
@@ -427,18 +420,17 @@ fn write_at_pace(sockets: &[TcpStream], bytes: usize, pace: Pace) -> anyhow::Res
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
     let begin = Instant::now() + Duration::from_micros(line.trim().parse()?).saturating_sub(since_epoch()?);
-    std::thread::sleep(begin.saturating_duration_since(Instant::now()));
     let frames = vec![b'x'; bytes * usize::try_from(pace.updates())?];
     let mut written = vec![0; sockets.len()];
-    let mut least = 0;
-    while least < pace.updates() {
+    std::thread::sleep(begin.saturating_duration_since(Instant::now()));
+    // The first socket is written to first, and so has the least.
+    while let Some(least) = written.first().copied().filter(|&least| least < pace.updates()) {
         std::thread::sleep(pace.due(least).saturating_sub(begin.elapsed()));
         for (mut socket, written) in sockets.iter().zip(&mut written) {
             let due = pace.fallen_due(begin.elapsed());
             socket.write_all(&frames[..bytes * usize::try_from(due - *written)?])?;
             *written = due;
         }
-        least = written.iter().copied().min().unwrap_or(pace.updates());
     }
     // Until everything has been read.
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;

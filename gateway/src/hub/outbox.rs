@@ -457,7 +457,7 @@ mod tests {
     use std::time::Duration;
 
     use futures_util::FutureExt as _;
-    use galley_protocol::{HeroId, MealId, Order, OrderId, ResumeCursor, Status, Timestamp, Update, Version};
+    use galley_protocol::{HeroId, MealId, Order, OrderId, ResumeCursor, Timestamp, Update, Version};
 
     use tokio::io::AsyncReadExt as _;
     use tokio::net::{TcpListener, TcpStream};
@@ -466,18 +466,9 @@ mod tests {
     use crate::framing::PING;
 
     fn update(id: i64, millis: i64) -> Update {
-        let order = Order {
-            id: OrderId::new(id).expect("an id"),
-            hero_id: HeroId::new(1).expect("an id"),
-            meal_id: MealId::new(1).expect("an id"),
-            status: Status::Pending,
-            message: None,
-            reason: None,
-            version: Version::FIRST,
-            order_time: Timestamp::from_millis(millis).expect("in range"),
-            started_time: None,
-            completed_time: None,
-        };
+        let (hero_id, meal_id) = (HeroId::new(1).expect("an id"), MealId::new(1).expect("an id"));
+        let time = Timestamp::from_millis(millis).expect("in range");
+        let order = Order::placed(OrderId::new(id).expect("an id"), hero_id, meal_id, time);
         Update::of(&order, OrderId::new(1).expect("an id"))
     }
 

@@ -36,18 +36,7 @@ fn order_id(number: usize) -> OrderId {
 fn states(number: usize, life: Life) -> Vec<State> {
     let id = order_id(number);
     let begun = 1_000 * i64::try_from(number).expect("small");
-    let pending = Order {
-        id,
-        hero_id: HeroId::new(1).expect("an id"),
-        meal_id: MealId::new(2).expect("an id"),
-        status: Status::Pending,
-        message: None,
-        reason: None,
-        version: Version::FIRST,
-        order_time: time(begun),
-        started_time: None,
-        completed_time: None,
-    };
+    let pending = Order::placed(id, HeroId::new(1).expect("an id"), MealId::new(2).expect("an id"), time(begun));
     let started =
         Order { status: Status::InProgress, version: Version(2), started_time: Some(time(begun + 1)), ..pending.clone() };
     let last = if life.cancelled_early { pending.clone() } else { started.clone() };

@@ -1,44 +1,26 @@
 //! Cancels orders at a hero's request: one guarded statement cancels what can be cancelled, a second one reads the others.
 
-use std::collections::HashMap;
-
-use galley_protocol::{Order, Reason};
+use galley_protocol::Reason;
 
 use super::rows::moment;
-use super::{Postgres, SETTLE_TRIES, index, undecided, unsettled};
+use super::{Postgres, index};
 use crate::StoreError;
 use crate::requests::{CancelRequest, CancelVerdict};
 use crate::rows::{get, order, order_columns};
 use crate::verdict::against_cancel;
 
 impl Postgres {
-    /// Tries again what the first statement could not cancel and the second one found free: somebody else was in between.
     pub(super) async fn cancel_orders(&self, requests: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError> {
-        let mut verdicts: Vec<Option<CancelVerdict>> = vec![None; requests.len()];
-        for _ in 0..SETTLE_TRIES {
-            let open = undecided(&verdicts);
-            if open.is_empty() {
-                break;
-            }
-            let asked: Vec<&CancelRequest> = open.iter().map(|&index| &requests[index]).collect();
-            for (n, order) in self.update_cancelled(&asked).await? {
-                verdicts[open[n]] = Some(CancelVerdict::Cancelled(order));
-            }
-            let rest = undecided(&verdicts);
-            if rest.is_empty() {
-                break;
-            }
-            let found = self.orders_by_id(rest.iter().map(|&index| requests[index].order_id)).await?;
-            for index in rest {
-                let request = &requests[index];
-                verdicts[index] = against_cancel(request, found.get(&request.order_id));
-            }
-        }
-        verdicts.into_iter().map(|verdict| verdict.ok_or_else(unsettled)).collect()
+        self.decide(
+            requests,
+            |store, asked| Box::pin(store.update_cancelled(asked)),
+            |store, asked| Box::pin(store.against_cancel(asked)),
+        )
+        .await
     }
 
     /// Of the requests for one order the first that fits wins.
-    async fn update_cancelled(&self, asked: &[&CancelRequest]) -> Result<HashMap<usize, Order>, StoreError> {
+    async fn update_cancelled(&self, asked: &[&CancelRequest]) -> Result<Vec<Option<CancelVerdict>>, StoreError> {
         let ids: Vec<i64> = asked.iter().map(|request| request.order_id.get()).collect();
         let heroes: Vec<Option<i64>> = asked.iter().map(|request| request.hero_id.map(i64::from)).collect();
         let message = |request: &&CancelRequest| request.message.as_ref().map(|text| text.as_str().to_owned());
@@ -73,6 +55,15 @@ impl Postgres {
             .bind(Reason::HeroRequest.message())
             .bind(Reason::HeroRequest.code())
         });
-        rows.await?.iter().map(|row| Ok((index(get(row, "n")?)?, order(row)?))).collect()
+        let mut verdicts = vec![None; asked.len()];
+        for row in &rows.await? {
+            verdicts[index(get(row, "n")?)?] = Some(CancelVerdict::Cancelled(order(row)?));
+        }
+        Ok(verdicts)
+    }
+
+    async fn against_cancel(&self, asked: &[&CancelRequest]) -> Result<Vec<Option<CancelVerdict>>, StoreError> {
+        let found = self.orders_by_id(asked.iter().map(|request| request.order_id)).await?;
+        Ok(asked.iter().map(|request| against_cancel(request, found.get(&request.order_id))).collect())
     }
 }

@@ -7,44 +7,28 @@ use galley_protocol::{Deleted, Order, OrderId, Version};
 use sqlx::postgres::PgRow;
 
 use super::rows::moment;
-use super::{Postgres, SETTLE_TRIES, index, undecided, unsettled};
+use super::{Postgres, index};
 use crate::StoreError;
 use crate::requests::{DeleteRequest, DeleteVerdict};
 use crate::rows::{get, order, order_columns, parse, time};
 use crate::verdict::against_delete;
 
 impl Postgres {
-    /// Tries again what the first statement could not delete and the second one found free: somebody else was in between.
     pub(super) async fn delete_orders(&self, requests: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError> {
-        let mut verdicts: Vec<Option<DeleteVerdict>> = vec![None; requests.len()];
-        for _ in 0..SETTLE_TRIES {
-            let open = undecided(&verdicts);
-            if open.is_empty() {
-                break;
-            }
-            let asked: Vec<&DeleteRequest> = open.iter().map(|&index| &requests[index]).collect();
-            for row in &self.update_deleted(&asked).await? {
-                verdicts[open[index(get(row, "n")?)?]] = Some(deleted(row)?);
-            }
-            let rest = undecided(&verdicts);
-            if rest.is_empty() {
-                break;
-            }
-            let found = self.orders_by_id(rest.iter().map(|&index| requests[index].order_id)).await?;
-            for index in rest {
-                let request = &requests[index];
-                verdicts[index] = against_delete(request, found.get(&request.order_id));
-            }
-        }
-        verdicts.into_iter().map(|verdict| verdict.ok_or_else(unsettled)).collect()
+        self.decide(
+            requests,
+            |store, asked| Box::pin(store.update_deleted(asked)),
+            |store, asked| Box::pin(store.against_delete(asked)),
+        )
+        .await
     }
 
     /// Of the requests for one order the first that fits wins.
-    async fn update_deleted(&self, asked: &[&DeleteRequest]) -> Result<Vec<PgRow>, StoreError> {
+    async fn update_deleted(&self, asked: &[&DeleteRequest]) -> Result<Vec<Option<DeleteVerdict>>, StoreError> {
         let ids: Vec<i64> = asked.iter().map(|request| request.order_id.get()).collect();
         let heroes: Vec<Option<i64>> = asked.iter().map(|request| request.hero_id.map(i64::from)).collect();
         let expected: Vec<Option<i32>> = asked.iter().map(|request| request.expected.map(|version| version.0)).collect();
-        self.rows(|| {
+        let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* delete_orders */
                  with locked as materialized (
@@ -76,8 +60,17 @@ impl Postgres {
             .bind(&ids)
             .bind(&heroes)
             .bind(&expected)
-        })
-        .await
+        });
+        let mut verdicts = vec![None; asked.len()];
+        for row in &rows.await? {
+            verdicts[index(get(row, "n")?)?] = Some(deleted(row)?);
+        }
+        Ok(verdicts)
+    }
+
+    async fn against_delete(&self, asked: &[&DeleteRequest]) -> Result<Vec<Option<DeleteVerdict>>, StoreError> {
+        let found = self.orders_by_id(asked.iter().map(|request| request.order_id)).await?;
+        Ok(asked.iter().map(|request| against_delete(request, found.get(&request.order_id))).collect())
     }
 
     /// The orders as they are, without the deleted ones.

@@ -3,47 +3,30 @@
 //! A key that two batches bring at once is settled by the unique index: the second batch waits for the first to commit,
 //! inserts nothing, and reads the row. Rows are inserted in the order of their keys, so that two batches cannot deadlock.
 
-use galley_protocol::{HeroId, MealId, OrderId, Timestamp};
+use galley_protocol::Order;
 use sqlx::postgres::PgRow;
 
+use super::Postgres;
 use super::rows::moment;
 use super::session::Ask;
-use super::{Postgres, SETTLE_TRIES, undecided, unsettled};
 use crate::StoreError;
 use crate::requests::{PlaceRequest, PlaceVerdict};
 use crate::rows::{get, order, order_columns, parse, time};
 use crate::verdict::repeated;
 
 impl Postgres {
-    /// Tries again what was left out although nothing stands against it: its key was taken, and forgotten before the row could be read.
     pub(super) async fn place_orders(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {
-        let mut verdicts: Vec<Option<PlaceVerdict>> = vec![None; requests.len()];
-        for _ in 0..SETTLE_TRIES {
-            let open = undecided(&verdicts);
-            if open.is_empty() {
-                break;
-            }
-            let asked: Vec<&PlaceRequest> = open.iter().map(|&index| &requests[index]).collect();
-            let mut inserted = self.insert_orders(&asked).await?.into_iter().peekable();
-            for (index, request) in open.into_iter().zip(asked) {
-                let inserted = inserted.next_if(|inserted| inserted.is_of(request));
-                verdicts[index] = inserted.map(|inserted| PlaceVerdict::Placed(request.placed(inserted.id, inserted.order_time)));
-            }
-            let rest = undecided(&verdicts);
-            if rest.is_empty() {
-                break;
-            }
-            let asked: Vec<&PlaceRequest> = rest.iter().map(|&index| &requests[index]).collect();
-            for (index, verdict) in rest.into_iter().zip(self.against_orders(&asked).await?) {
-                verdicts[index] = verdict;
-            }
-        }
-        verdicts.into_iter().map(|verdict| verdict.ok_or_else(unsettled)).collect()
+        self.decide(
+            requests,
+            |store, asked| Box::pin(store.insert_orders(asked)),
+            |store, asked| Box::pin(store.against_orders(asked)),
+        )
+        .await
     }
 
-    /// What was inserted, in the order of the requests: a subsequence of them, for ids are given in that order. Of requests that are alike
-    /// the first ones are in it.
-    async fn insert_orders(&self, asked: &[&PlaceRequest]) -> Result<Vec<Inserted>, StoreError> {
+    /// What is inserted is, by its ids, a subsequence of the requests, for ids are given in their order. Of requests that are alike the
+    /// first ones are in it.
+    async fn insert_orders(&self, asked: &[&PlaceRequest]) -> Result<Vec<Option<PlaceVerdict>>, StoreError> {
         let arguments = Arguments::of(asked);
         let rows = self.rows(|| {
             arguments.bind(sqlx::query(concat!(
@@ -67,11 +50,14 @@ impl Postgres {
             )))
         });
         let mut inserted = rows.await?.iter().map(inserted).collect::<Result<Vec<_>, _>>()?;
-        inserted.sort_unstable_by_key(|inserted| inserted.id);
-        Ok(inserted)
+        inserted.sort_unstable_by_key(|inserted| inserted.order.id);
+        let mut inserted = inserted.into_iter().peekable();
+        let verdict =
+            |request| inserted.next_if(|inserted| inserted.is_of(request)).map(|inserted| PlaceVerdict::Placed(inserted.order));
+        Ok(asked.iter().copied().map(verdict).collect())
     }
 
-    /// What stands against each request: nothing, when it may be tried again.
+    /// Nothing stands against a request whose key was taken, and forgotten before the row could be read.
     async fn against_orders(&self, asked: &[&PlaceRequest]) -> Result<Vec<Option<PlaceVerdict>>, StoreError> {
         let arguments = Arguments::of(asked);
         let rows = self.rows(|| {
@@ -116,30 +102,24 @@ impl<'a> Arguments<'a> {
     }
 }
 
-/// The row of an order that was inserted.
+/// An order that was inserted, with the scope of its key and the key.
 struct Inserted {
-    id: OrderId,
-    hero_id: HeroId,
-    meal_id: MealId,
+    order: Order,
     key: Option<(i64, String)>,
-    order_time: Timestamp,
 }
 
 impl Inserted {
     fn is_of(&self, request: &PlaceRequest) -> bool {
         let key = self.key.as_ref().map(|(scope, key)| (*scope, key.as_str()));
-        (self.hero_id, self.meal_id, key) == (request.hero_id, request.meal_id, request.key())
+        (self.order.hero_id, self.order.meal_id, key) == (request.hero_id, request.meal_id, request.key())
     }
 }
 
 fn inserted(row: &PgRow) -> Result<Inserted, StoreError> {
-    Ok(Inserted {
-        id: parse::<i64, _>(row, "id")?,
-        hero_id: parse::<i64, _>(row, "hero_id")?,
-        meal_id: parse::<i64, _>(row, "meal_id")?,
-        key: Option::zip(get(row, "key_scope")?, get(row, "key")?),
-        order_time: time(row, "order_time")?,
-    })
+    let (id, hero_id, meal_id) =
+        (parse::<i64, _>(row, "id")?, parse::<i64, _>(row, "hero_id")?, parse::<i64, _>(row, "meal_id")?);
+    let order = Order::placed(id, hero_id, meal_id, time(row, "order_time")?);
+    Ok(Inserted { order, key: Option::zip(get(row, "key_scope")?, get(row, "key")?) })
 }
 
 fn against(row: &PgRow, request: &PlaceRequest) -> Result<Option<PlaceVerdict>, StoreError> {

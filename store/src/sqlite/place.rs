@@ -33,7 +33,7 @@ impl Sqlite {
             } else {
                 let id = OrderId::new(next).map_err(|error| StoreError::Failed(error.to_string()))?;
                 next += 1;
-                let order = request.placed(id, order_time);
+                let order = Order::placed(id, request.hero_id, request.meal_id, order_time);
                 good.push((id, request.hero_id, request.meal_id, request.key()));
                 known.extend(request.key().map(|key| (key, order.clone())));
                 PlaceVerdict::Placed(order)

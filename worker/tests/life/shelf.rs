@@ -65,18 +65,7 @@ impl Shelf {
         let first = i64::try_from(state.rows.len()).expect("few rows") + 1;
         let ids: Vec<OrderId> = (first..first + count).map(|id| OrderId::new(id).expect("an id")).collect();
         for id in &ids {
-            let order = Order {
-                id: *id,
-                hero_id: HeroId::new(1).expect("an id"),
-                meal_id: MealId::new(1).expect("an id"),
-                status: Status::Pending,
-                message: None,
-                reason: None,
-                version: Version::FIRST,
-                order_time,
-                started_time: None,
-                completed_time: None,
-            };
+            let order = Order::placed(*id, HeroId::new(1).expect("an id"), MealId::new(1).expect("an id"), order_time);
             let row = Row { order, owner: None, due_at: SystemTime::now(), adoptions: 0, allergic: false };
             state.rows.insert(*id, row);
         }

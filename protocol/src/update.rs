@@ -143,21 +143,13 @@ mod tests {
     use bytes::Bytes;
 
     use super::{Update, UpdateBatch};
-    use crate::{Deleted, HeroId, MealId, Order, OrderId, Status, Timestamp, Version};
+    use crate::{Deleted, HeroId, MealId, Order, OrderId, Timestamp, Version};
 
     fn order() -> Order {
-        Order {
-            id: OrderId::new(7).expect("an id"),
-            hero_id: HeroId::new(1).expect("an id"),
-            meal_id: MealId::new(2).expect("an id"),
-            status: Status::Pending,
-            message: Some("two\nlines".to_owned()),
-            reason: None,
-            version: Version::FIRST,
-            order_time: Timestamp::from_millis(5).expect("in range"),
-            started_time: None,
-            completed_time: None,
-        }
+        let (hero_id, meal_id) = (HeroId::new(1).expect("an id"), MealId::new(2).expect("an id"));
+        let time = Timestamp::from_millis(5).expect("in range");
+        let placed = Order::placed(OrderId::new(7).expect("an id"), hero_id, meal_id, time);
+        Order { message: Some("two\nlines".to_owned()), ..placed }
     }
 
     fn updates() -> Vec<Update> {

@@ -41,6 +41,7 @@ use crate::requests::{
     CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, DeleteRequest, DeleteVerdict, Incarnations, ListPage,
     OrderFilter, PlaceRequest, PlaceVerdict, RemoveError,
 };
+use crate::rows::get;
 use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{ConnectError, Store, StoreError};
 
@@ -77,9 +78,22 @@ fn only<T>(rows: &[PgRow], read: impl Fn(&PgRow) -> Result<T, StoreError>) -> Re
     rows.first().map(read).transpose()
 }
 
-/// The index of a request, from its ordinality.
-fn index(n: i64) -> Result<usize, StoreError> {
-    usize::try_from(n - 1).map_err(|_| StoreError::Failed("the number of a request cannot be".to_owned()))
+/// The index of the request that a row is about, from its ordinality `n`.
+fn index(row: &PgRow) -> Result<usize, StoreError> {
+    usize::try_from(get::<i64>(row, "n")? - 1).map_err(|_| StoreError::Failed("the number of a request cannot be".to_owned()))
+}
+
+/// What the rows say of so many requests, at most one of each.
+fn verdicts<V: Clone>(
+    rows: &[PgRow],
+    requests: usize,
+    verdict: impl Fn(&PgRow) -> Result<V, StoreError>,
+) -> Result<Vec<Option<V>>, StoreError> {
+    let mut verdicts = vec![None; requests];
+    for row in rows {
+        verdicts[index(row)?] = Some(verdict(row)?);
+    }
+    Ok(verdicts)
 }
 
 /// What a statement says of each request that it was asked about: a verdict, or nothing.

@@ -250,18 +250,9 @@ mod tests {
         let owner = IncarnationId::new(1).expect("an id");
         let kitchen = Kitchen::new(store, bus, owner, Duration::ZERO..=Duration::ZERO, Outage::default());
         let time = Timestamp::from_millis(1).expect("in range");
-        let order = Order {
-            id: OrderId::new(7).expect("an id"),
-            hero_id: HeroId::new(1).expect("an id"),
-            meal_id: MealId::new(1).expect("an id"),
-            status: Status::InProgress,
-            message: None,
-            reason: None,
-            version: Version::FIRST.next(),
-            order_time: time,
-            started_time: Some(time),
-            completed_time: None,
-        };
+        let (hero_id, meal_id) = (HeroId::new(1).expect("an id"), MealId::new(1).expect("an id"));
+        let placed = Order::placed(OrderId::new(7).expect("an id"), hero_id, meal_id, time);
+        let order = Order { status: Status::InProgress, version: Version::FIRST.next(), started_time: Some(time), ..placed };
         let claimed = [Claimed { order, due_in: Duration::ZERO }];
         let telling = async {
             assert_eq!(kitchen.take_due(), []);

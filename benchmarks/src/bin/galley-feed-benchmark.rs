@@ -96,17 +96,13 @@ fn update(number: u64) -> anyhow::Result<Update> {
         Timestamp::from_millis(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?).context("the clock")?;
     let (status, version) = [(Status::Pending, 1), (Status::InProgress, 2), (Status::Completed, 3)][usize::try_from(step)?];
     let id = OrderId::new(1_000_000_000 + order).context("an id")?;
+    let placed = Order::placed(id, HeroId::new(1 + order % HEROES).context("an id")?, MealId::new(1).context("an id")?, now);
     let order = Order {
-        id,
-        hero_id: HeroId::new(1 + order % HEROES).context("an id")?,
-        meal_id: MealId::new(1).context("an id")?,
         status,
-        message: None,
-        reason: None,
         version: Version(version),
-        order_time: now,
         started_time: (step > 0).then_some(now),
         completed_time: (step > 1).then_some(now),
+        ..placed
     };
     Ok(Update::of(&order, id))
 }

@@ -3,10 +3,10 @@
 use galley_protocol::Reason;
 
 use super::rows::moment;
-use super::{Postgres, index};
+use super::{Postgres, verdicts};
 use crate::StoreError;
 use crate::requests::{CancelRequest, CancelVerdict};
-use crate::rows::{get, order, order_columns};
+use crate::rows::{order, order_columns};
 use crate::verdict::against_cancel;
 
 impl Postgres {
@@ -55,11 +55,7 @@ impl Postgres {
             .bind(Reason::HeroRequest.message())
             .bind(Reason::HeroRequest.code())
         });
-        let mut verdicts = vec![None; asked.len()];
-        for row in &rows.await? {
-            verdicts[index(get(row, "n")?)?] = Some(CancelVerdict::Cancelled(order(row)?));
-        }
-        Ok(verdicts)
+        verdicts(&rows.await?, asked.len(), |row| order(row).map(CancelVerdict::Cancelled))
     }
 
     async fn against_cancel(&self, asked: &[&CancelRequest]) -> Result<Vec<Option<CancelVerdict>>, StoreError> {

@@ -126,7 +126,7 @@ pub(super) fn limit(count: usize) -> i64 {
 fn by_number(rows: &[PgRow], requests: usize) -> Result<Vec<Vec<Changed>>, StoreError> {
     let mut read = vec![Vec::new(); requests];
     for row in rows {
-        if let Some(read) = read.get_mut(index(get(row, "n")?)?) {
+        if let Some(read) = read.get_mut(index(row)?) {
             read.extend(changed(row)?);
         }
     }

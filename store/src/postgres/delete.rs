@@ -7,7 +7,7 @@ use galley_protocol::{Deleted, Order, OrderId, Version};
 use sqlx::postgres::PgRow;
 
 use super::rows::moment;
-use super::{Postgres, index};
+use super::{Postgres, verdicts};
 use crate::StoreError;
 use crate::requests::{DeleteRequest, DeleteVerdict};
 use crate::rows::{get, order, order_columns, parse, time};
@@ -61,11 +61,7 @@ impl Postgres {
             .bind(&heroes)
             .bind(&expected)
         });
-        let mut verdicts = vec![None; asked.len()];
-        for row in &rows.await? {
-            verdicts[index(get(row, "n")?)?] = Some(deleted(row)?);
-        }
-        Ok(verdicts)
+        verdicts(&rows.await?, asked.len(), deleted)
     }
 
     async fn against_delete(&self, asked: &[&DeleteRequest]) -> Result<Vec<Option<DeleteVerdict>>, StoreError> {

@@ -116,9 +116,12 @@ impl Inserted {
 }
 
 fn inserted(row: &PgRow) -> Result<Inserted, StoreError> {
-    let (id, hero_id, meal_id) =
-        (parse::<i64, _>(row, "id")?, parse::<i64, _>(row, "hero_id")?, parse::<i64, _>(row, "meal_id")?);
-    let order = Order::placed(id, hero_id, meal_id, time(row, "order_time")?);
+    let order = Order::placed(
+        parse::<i64, _>(row, "id")?,
+        parse::<i64, _>(row, "hero_id")?,
+        parse::<i64, _>(row, "meal_id")?,
+        time(row, "order_time")?,
+    );
     Ok(Inserted { order, key: Option::zip(get(row, "key_scope")?, get(row, "key")?) })
 }
 

@@ -27,7 +27,7 @@ impl Postgres {
         };
         let mut snapshots: Vec<Option<Snapshot>> = requests.iter().map(begin).collect();
         for row in &self.snapshot_active(requests, floor).await? {
-            if let Some(Some(snapshot)) = snapshots.get_mut(index(get(row, "n")?)?) {
+            if let Some(Some(snapshot)) = snapshots.get_mut(index(row)?) {
                 snapshot.orders.push(order(row)?);
             }
         }
@@ -35,7 +35,7 @@ impl Postgres {
         let resuming: Vec<_> = requests.iter().enumerate().filter_map(usable).collect();
         let mut read = vec![Some(Vec::new()); resuming.len()];
         for row in &self.snapshot_ended(&resuming, floor).await? {
-            let read = read.get_mut(index(get(row, "n")?)?);
+            let read = read.get_mut(index(row)?);
             if get(row, "beyond_reach")? {
                 read.map(Option::take);
             } else if let Some(Some(read)) = read {

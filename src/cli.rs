@@ -1,6 +1,7 @@
 //! The command line: one file for each group of commands. Data goes to standard output, messages to standard error.
 
 mod api;
+mod backup;
 mod completions;
 mod health;
 mod hero;
@@ -57,6 +58,8 @@ pub enum Command {
     Watch(watch::WatchArguments),
     /// Bring the database's schema up to date; gateways and workers never do it themselves
     Migrate(migrate::MigrateArguments),
+    /// Copy the embedded database into a file, while it is served or not
+    Backup(backup::BackupArguments),
     /// Tell by the exit code whether a gateway or a worker is well
     Health(health::HealthArguments),
     /// Make a token with which a hero or staff shows who it is
@@ -69,6 +72,7 @@ pub enum Command {
 pub fn run(command: Command) -> ExitCode {
     match command {
         Command::Migrate(arguments) => migrate::run(arguments),
+        Command::Backup(arguments) => backup::run(arguments),
         Command::Completions(arguments) => Failure::report(completions::run(&arguments)),
         Command::Token(arguments) => Failure::report(token::run(&arguments)),
         Command::Hero(command) => ask(hero::run(command)),

@@ -4,11 +4,13 @@
 //! any other is shared, and gets its schema from `galley migrate` alone. Seeds nothing but an empty embedded database.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use galley_bus::BusConfig;
 use galley_gateway::{BindError, Gateway};
-use galley_launch::{Failure, LogConfig, Namespace, WaitConfig, open_bus, open_store, schema};
+use galley_launch::{Failure, LogConfig, Namespace, Patience, WaitConfig, migrate, open_bus, open_store, schema};
+use galley_store::Store;
 use galley_worker::Worker;
 use tokio_util::sync::CancellationToken;
 
@@ -49,16 +51,31 @@ async fn serve(arguments: ServeArguments, stop: CancellationToken) -> Result<(),
     arguments.gateway.check().map_err(|error| Failure::Usage(error.to_string()))?;
     let patience = arguments.wait.begin(&stop);
     let store = open_store(&arguments.database_url, &patience).await?;
+    let served = serve_from(Arc::clone(&store), arguments, &patience, stop).await;
+    // Whatever the end, the file is left whole.
+    store.close().await;
+    served
+}
+
+async fn serve_from(
+    store: Arc<dyn Store>,
+    arguments: ServeArguments,
+    patience: &Patience,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
     if arguments.database_url.starts_with("sqlite:") {
-        store.migrate().await.map_err(Failure::failed)?;
+        migrate(store.as_ref(), patience).await?;
         if !arguments.no_seed {
             demo::seed(store.as_ref()).await.map_err(Failure::failed)?;
         }
+        // A copy of the file alone then holds the tables and the menu: nothing is ever seeded over such a copy.
+        // What stands against it is in the log of the store, and no reason not to serve.
+        let _ = store.checkpoint().await;
     } else {
-        schema(store.as_ref(), &patience).await?;
+        schema(store.as_ref(), patience).await?;
     }
     let bus = BusConfig { url: arguments.redis_url, namespace: arguments.namespace.namespace };
-    let bus = open_bus(&bus, &patience).await?;
+    let bus = open_bus(&bus, patience).await?;
     let gateway = Gateway::bind(arguments.gateway, store.clone(), bus.clone()).map_err(|error| match error {
         BindError::Config { .. } => Failure::Usage(error.to_string()),
         BindError::Io { .. } => Failure::failed(error),

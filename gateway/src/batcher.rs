@@ -145,7 +145,7 @@ where
             Err(error) => {
                 let mut answers = answers;
                 // When another writer holds the queue it waits for requests: then none wait here.
-                if matches!(error, StoreError::Unavailable(_))
+                if error.is_passing()
                     && let Ok(mut waiting) = counter.waiting.try_lock()
                 {
                     while let Ok(next) = waiting.try_recv() {

@@ -23,6 +23,9 @@ const WRITERS: usize = 2;
 /// What a refused caller is told to wait.
 const RETRY_AFTER_MS: u64 = 1_000;
 
+/// What a caller may rely on after most failures of the database.
+const UNCERTAIN: &str = "what was asked may have been done or not";
+
 /// What the store will have read, for each request of a batch.
 type Reading<'a, A> = BoxFuture<'a, Result<Vec<A>, StoreError>>;
 
@@ -187,11 +190,18 @@ pub fn no_order(order_id: OrderId) -> Problem {
 #[must_use]
 pub fn problem(error: &StoreError) -> Problem {
     match error {
-        StoreError::Unavailable(_) => {
-            tracing::warn!(%error, "answered 503");
-            Problem::new(ProblemType::Unavailable)
-                .with_detail("the database is away; what was asked may have been done or not")
-                .with_retry_after(RETRY_AFTER_MS)
+        // The store has logged it, once for all who ask.
+        StoreError::Unavailable(_) => Problem::new(ProblemType::Unavailable)
+            .with_detail(format!("{}; {UNCERTAIN}", error.words()))
+            .with_retry_after(RETRY_AFTER_MS),
+        StoreError::Trouble(trouble, _) => {
+            let outcome = if trouble.changed_nothing() { "nothing was changed" } else { UNCERTAIN };
+            let detail = format!("{}; {outcome}", trouble.words());
+            if trouble.may_pass() {
+                Problem::new(ProblemType::Unavailable).with_detail(detail).with_retry_after(RETRY_AFTER_MS)
+            } else {
+                Problem::new(ProblemType::Internal).with_detail(detail)
+            }
         }
         StoreError::Failed(_) => {
             tracing::error!(%error, "answered 500");

@@ -41,10 +41,12 @@ fn main() -> ExitCode {
 async fn serve(arguments: Arguments, stop: CancellationToken) -> Result<(), Failure> {
     arguments.gateway.check().map_err(|error| Failure::Usage(error.to_string()))?;
     let (store, bus) = arguments.backends.open(&arguments.wait.begin(&stop)).await?;
-    let gateway = Gateway::bind(arguments.gateway, store, bus).map_err(|error| match error {
+    let gateway = Gateway::bind(arguments.gateway, store.clone(), bus).map_err(|error| match error {
         BindError::Config { .. } => Failure::Usage(error.to_string()),
         BindError::Io { .. } => Failure::failed(error),
     })?;
     galley_launch::announce(gateway.address());
-    gateway.run(stop).await.map_err(Failure::failed)
+    let served = gateway.run(stop).await.map_err(Failure::failed);
+    store.close().await;
+    served
 }

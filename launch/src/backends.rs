@@ -52,15 +52,27 @@ impl Backends {
 /// [`Failure::Usage`] for a URL that cannot be read, [`Failure::Failed`] when another process holds the database or it is
 /// not there in time.
 pub async fn open_store(url: &str, patience: &Patience) -> Result<Arc<dyn Store>, Failure> {
-    use galley_store::ConnectError::{BadUrl, Busy, Unavailable};
+    use galley_store::ConnectError::{BadUrl, Busy, NotWhole, Unavailable};
     let attempt = async || {
         galley_store::connect(url).await.map_err(|error| match error {
             BadUrl { .. } => NotYet::Never(Failure::Usage(format!("invalid value for '--database-url <URL>': {error}"))),
-            Busy { .. } => NotYet::Never(Failure::failed(error)),
+            Busy { .. } | NotWhole { .. } => NotYet::Never(Failure::failed(error)),
             Unavailable { .. } => NotYet::again(error),
         })
     };
     patience.wait_for("the database", attempt).await
+}
+
+/// Brings the schema; waits while another program holds the database.
+///
+/// # Errors
+/// [`Failure::Failed`] when it cannot be brought, or not in time.
+pub async fn migrate(store: &dyn Store, patience: &Patience) -> Result<(), Failure> {
+    let attempt = async || {
+        let migrated = store.migrate().await;
+        migrated.map_err(|error| if error.is_passing() { NotYet::again(error) } else { NotYet::Never(Failure::failed(error)) })
+    };
+    patience.wait_for("the schema", attempt).await
 }
 
 /// Waits until the database has the schema that this program needs.

@@ -14,7 +14,7 @@ mod signals;
 mod wait;
 
 pub use announce::announce;
-pub use backends::{Backends, Namespace, open_bus, open_store, schema};
+pub use backends::{Backends, Namespace, migrate, open_bus, open_store, schema};
 pub use failure::Failure;
 pub use health::{HealthConfig, fresh};
 pub use hidden::Hidden;

@@ -52,7 +52,7 @@ pub struct HeroPatch {
     pub allergies: Option<Vec<Allergy>>,
 }
 
-/// A hero within an order.
+/// The hero of an order, as it is now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HeroRef {
     /// Its identifier.

@@ -66,14 +66,14 @@ pub struct MealPatch {
     pub description: Option<Description>,
 }
 
-/// A meal within an order.
+/// The meal of an order, as it was when the order was placed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MealRef {
     /// Its identifier.
     pub id: MealId,
     /// Its name.
     pub name: MealName,
-    /// What it costs now.
+    /// Its price when the order was placed.
     pub price: Price,
 }
 

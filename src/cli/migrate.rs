@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use galley_launch::{Failure, LogConfig, WaitConfig, open_store};
+use galley_launch::{LogConfig, WaitConfig, migrate, open_store};
 
 use super::output;
 
@@ -28,8 +28,11 @@ pub struct MigrateArguments {
 pub fn run(arguments: MigrateArguments) -> ExitCode {
     let MigrateArguments { database_url, wait, log } = arguments;
     galley_launch::run(&log, async |stop| {
-        let store = open_store(&database_url, &wait.begin(&stop)).await?;
-        store.migrate().await.map_err(Failure::failed)?;
+        let patience = wait.begin(&stop);
+        let store = open_store(&database_url, &patience).await?;
+        let migrated = migrate(store.as_ref(), &patience).await;
+        store.close().await;
+        migrated?;
         output::print("the schema is up to date")
     })
 }

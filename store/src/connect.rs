@@ -17,6 +17,9 @@ pub enum ConnectError {
     /// Another process serves this file.
     #[error("the database is busy: {0}")]
     Busy(String),
+    /// The file is only a part of a database.
+    #[error("the database is not whole: {0}")]
+    NotWhole(String),
     /// The database is away, or does not let us in.
     #[error(transparent)]
     Unavailable(#[from] StoreError),

@@ -12,11 +12,13 @@ mod changes;
 mod connect;
 mod floor;
 mod migrations;
+mod outage;
 mod postgres;
 pub mod requests;
 mod rows;
 mod snapshot;
 mod sqlite;
+mod trouble;
 mod verdict;
 
 use std::time::Duration;
@@ -33,9 +35,11 @@ pub use changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion,
 pub use connect::{ConnectError, connect};
 pub use requests::{
     CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, IdRange,
-    Incarnations, KeyScope, ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError,
+    Incarnations, KeyScope, ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, ViewedOrder,
 };
 pub use snapshot::{MAX_RESUMED, Snapshot, SnapshotRequest};
+pub use sqlite::{BackupError, BackupReport, backup};
+pub use trouble::Trouble;
 
 /// The most requests in one batch.
 pub const MAX_BATCH: usize = 500;
@@ -60,9 +64,34 @@ pub enum StoreError {
     /// It is away, or too busy to answer in time. What was asked may have been done or not.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// It names what is wrong with it. Most of that ends by waiting, until somebody has mended it.
+    #[error("{trouble}: {1}", trouble = .0.words())]
+    Trouble(Trouble, String),
     /// It answered with an error that repeating will not cure, or with something that cannot be.
     #[error("the database refused: {0}")]
     Failed(String),
+}
+
+impl StoreError {
+    /// Whether repeating may help, and so whether what was asked may have been done already.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => true,
+            Self::Trouble(trouble, _) => trouble.may_pass(),
+            Self::Failed(_) => false,
+        }
+    }
+
+    /// The cause in words for callers: no path, no statement.
+    #[must_use]
+    pub const fn words(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "the database is away",
+            Self::Trouble(trouble, _) => trouble.words(),
+            Self::Failed(_) => "the database refused, or its schema is not the one of this program",
+        }
+    }
 }
 
 /// Heroes, meals and orders, durable.
@@ -106,7 +135,7 @@ pub trait Store: Send + Sync + 'static {
     async fn remove_meal(&self, id: MealId, expected: Option<Version>) -> Result<(), RemoveError>;
 
     /// Reads an order.
-    async fn order(&self, id: OrderId) -> Result<Option<OrderView>, StoreError>;
+    async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>, StoreError>;
     /// Lists orders, newest first.
     async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError>;
     /// Counts the orders by status.
@@ -151,4 +180,9 @@ pub trait Store: Send + Sync + 'static {
     fn floor(&self) -> OrderId;
     /// Moves the floor up, and forgets what is older than [`RETENTION`]. To be called every second or so.
     async fn maintain(&self) -> Result<(), StoreError>;
+
+    /// Moves what was written so far to where a copy of the file alone finds it; nothing for a server.
+    async fn checkpoint(&self) -> Result<(), StoreError>;
+    /// Lets go of the database after the last request, and leaves it whole. Whatever is asked later is refused.
+    async fn close(&self);
 }

@@ -37,9 +37,10 @@ use self::liveness::Liveness;
 use self::maintain::Upkeep;
 use crate::changes::{Changes, ChangesOfAll, ChangesRequest, States};
 use crate::floor::Floor;
+use crate::outage::Outage;
 use crate::requests::{
     CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, DeleteRequest, DeleteVerdict, Incarnations, ListPage,
-    OrderFilter, PlaceRequest, PlaceVerdict, RemoveError,
+    OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, ViewedOrder,
 };
 use crate::rows::get;
 use crate::snapshot::{Snapshot, SnapshotRequest};
@@ -57,6 +58,7 @@ pub(crate) struct Postgres {
     floor: Floor,
     liveness: Liveness,
     upkeep: Upkeep,
+    outage: Outage,
 }
 
 impl Postgres {
@@ -67,7 +69,9 @@ impl Postgres {
         let greeted = timeout(crate::STATEMENT_TIMEOUT, greet).await.unwrap_or_else(|_| Err(session::silence()));
         greeted.map_err(|error| session::refusal(&error))?;
         let pool = session::pool(options.clone());
-        let store = Self { pool, options, floor: Floor::default(), liveness: Liveness::default(), upkeep: Upkeep::default() };
+        let outage = Outage::new(session::name(&options));
+        let (floor, liveness, upkeep) = (Floor::default(), Liveness::default(), Upkeep::default());
+        let store = Self { pool, options, floor, liveness, upkeep, outage };
         store.read_first_floor().await?;
         Ok(store)
     }
@@ -180,7 +184,7 @@ impl Store for Postgres {
         self.delete_meal(id, expected).await
     }
 
-    async fn order(&self, id: OrderId) -> Result<Option<OrderView>, StoreError> {
+    async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>, StoreError> {
         self.read_order(id).await
     }
     async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError> {
@@ -240,5 +244,11 @@ impl Store for Postgres {
     }
     async fn maintain(&self) -> Result<(), StoreError> {
         self.keep_up().await
+    }
+    async fn checkpoint(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn close(&self) {
+        self.pool.close().await;
     }
 }

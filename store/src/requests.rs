@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use galley_protocol::{
-    Deleted, HeroId, IdempotencyKey, IncarnationId, MealId, Order, OrderId, PageCursor, ReasonText, Status, Timestamp, Version,
+    Deleted, HeroId, IdempotencyKey, IncarnationId, MealId, Order, OrderId, OrderView, PageCursor, ReasonText, Status, Timestamp,
+    Version,
 };
 use thiserror::Error;
 
@@ -35,6 +36,15 @@ pub struct OrderFilter {
     pub after: Option<PageCursor>,
     /// At most so many.
     pub limit: usize,
+}
+
+/// An order as it is read by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ViewedOrder {
+    /// The order, with its hero and its meal.
+    pub view: OrderView,
+    /// The version of the hero. Together with that of the order it tells one view from every other.
+    pub hero_version: Version,
 }
 
 /// A change of a hero or a meal.

@@ -6,7 +6,7 @@ use galley_protocol::{
 };
 use sqlx::{Decode, Postgres, Sqlite, Type};
 
-use crate::StoreError;
+use crate::{StoreError, ViewedOrder};
 
 /// The columns that [`order`] reads. Of a deleted order they tell the last state.
 macro_rules! order_columns {
@@ -19,13 +19,16 @@ macro_rules! order_columns {
 pub(crate) use order_columns;
 
 /// Begins a question for what [`order_view`] reads. Heroes and meals that were deleted are not left out: ended orders stay
-/// readable.
+/// readable. The meal is shown as it was when the order was placed; an order that a gateway of an older version placed does
+/// not know that, and shows it as it is.
 macro_rules! order_views {
     () => {
         concat!(
             "select ",
             $crate::rows::order_columns!(),
-            ", heroes.name as hero_name, meals.name as meal_name, meals.price_hundredths as meal_price
+            ", heroes.name as hero_name, heroes.version as hero_version,
+             coalesce(orders.meal_name, meals.name) as meal_name,
+             coalesce(orders.meal_price_hundredths, meals.price_hundredths) as meal_price
              from orders join heroes on heroes.id = orders.hero_id join meals on meals.id = orders.meal_id
              where orders.deleted_time is null "
         )
@@ -133,6 +136,11 @@ pub(crate) fn order_view(row: &impl Columns) -> Result<OrderView, StoreError> {
     let meal =
         MealRef { id: order.meal_id, name: parse::<String, MealName>(row, "meal_name")?, price: price(row, "meal_price")? };
     Ok(OrderView { order, hero, meal })
+}
+
+/// Reads the same with `hero_version` beside it.
+pub(crate) fn viewed_order(row: &impl Columns) -> Result<ViewedOrder, StoreError> {
+    Ok(ViewedOrder { view: order_view(row)?, hero_version: Version(get(row, "hero_version")?) })
 }
 
 pub(crate) fn totals(row: &impl Columns) -> Result<Totals, StoreError> {

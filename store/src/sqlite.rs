@@ -5,11 +5,13 @@
 //! processes away; the system frees it however the process ends.
 
 mod adopt;
+mod backup;
 mod cancel;
 mod changes;
 mod claim;
 mod complete;
 mod delete;
+mod file;
 mod heroes;
 mod maintain;
 mod meals;
@@ -22,8 +24,8 @@ mod snapshots;
 mod tally;
 
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions, TryLockError, create_dir_all};
-use std::path::Path;
+use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -36,11 +38,14 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteRow;
 use tokio::time::Instant;
 
+pub use self::backup::{BackupError, BackupReport, backup};
+use self::file::Opened;
 use crate::changes::{Changes, ChangesOfAll, ChangesRequest, States};
 use crate::floor::Floor;
+use crate::outage::Outage;
 use crate::requests::{
     CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, DeleteRequest, DeleteVerdict, Incarnations, ListPage,
-    OrderFilter, PlaceRequest, PlaceVerdict, RemoveError,
+    OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, ViewedOrder,
 };
 use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{ConnectError, Store, StoreError};
@@ -56,6 +61,9 @@ pub(crate) struct Sqlite {
     living: Mutex<HashSet<i64>>,
     /// When old rows were forgotten last.
     forgotten: Mutex<Option<Instant>>,
+    path: PathBuf,
+    opened: Opened,
+    outage: Outage,
     /// Held as long as the store lives.
     _lock: File,
 }
@@ -64,27 +72,22 @@ impl Sqlite {
     /// Locks and opens the file; makes it, and the folders on its way, when they are not there.
     pub(crate) async fn connect(url: &str) -> Result<Self, ConnectError> {
         let options = session::options(url).map_err(ConnectError::BadUrl)?;
-        let lock = lock(options.get_filename())?;
+        let path = options.get_filename().to_owned();
+        let lock = file::lock(&path)?;
+        file::create_or_check(&options).await?;
         let writer = session::writer(&options).await?;
         let readers = session::readers(&options).await?;
         let (living, forgotten) = (Mutex::default(), Mutex::default());
-        let store = Self { writer, readers, floor: Floor::default(), living, forgotten, _lock: lock };
+        // The first reads make the files beside the database.
+        sqlx::query("/* open */ select 1 from sqlite_schema")
+            .fetch_all(&writer)
+            .await
+            .map_err(|error| session::refusal(&error))?;
+        let (opened, outage) = (Opened::at(&path), Outage::new(path.display().to_string()));
+        let floor = Floor::default();
+        let store = Self { writer, readers, floor, living, forgotten, path, opened, outage, _lock: lock };
         store.read_first_floor().await?;
         Ok(store)
-    }
-}
-
-fn lock(path: &Path) -> Result<File, ConnectError> {
-    let failed = |error: std::io::Error| StoreError::Failed(format!("{}: {error}", path.display()));
-    if let Some(folder) = path.parent() {
-        create_dir_all(folder).map_err(failed)?;
-    }
-    let lock =
-        OpenOptions::new().create(true).truncate(false).write(true).open(session::beside(path, ".lock")).map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(ConnectError::Busy(format!("another process serves {}", path.display()))),
-        Err(TryLockError::Error(error)) => Err(failed(error).into()),
     }
 }
 
@@ -144,7 +147,7 @@ impl Store for Sqlite {
         self.delete_meal(id, expected).await
     }
 
-    async fn order(&self, id: OrderId) -> Result<Option<OrderView>, StoreError> {
+    async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>, StoreError> {
         self.read_order(id).await
     }
     async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError> {
@@ -204,5 +207,11 @@ impl Store for Sqlite {
     }
     async fn maintain(&self) -> Result<(), StoreError> {
         self.keep_up().await
+    }
+    async fn checkpoint(&self) -> Result<(), StoreError> {
+        self.move_log().await.map(|_| ())
+    }
+    async fn close(&self) {
+        self.close_file().await;
     }
 }

@@ -13,6 +13,7 @@ macro_rules! on_both_deployments {
 }
 
 mod allergies;
+mod backups;
 mod cancelling;
 mod command_line;
 mod commands;
@@ -29,6 +30,7 @@ mod gateways;
 mod heartbeats;
 mod hostile;
 mod idempotency;
+mod kept_meals;
 mod leaving_many;
 mod life;
 mod limits;
@@ -53,6 +55,7 @@ mod secrets;
 mod sharing_a_port;
 mod slow_socket;
 mod starting;
+mod storage;
 mod strange_entries;
 mod tokens;
 mod under_faults;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use galley_bus::Backoff;
 use galley_fail_points::{FailPoint, reach};
 use galley_protocol::{Order, OrderId, Update};
-use galley_store::StoreError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +39,7 @@ async fn complete(kitchen: &Kitchen, due: &[Due]) {
         match kitchen.store.complete(kitchen.owner, &ids).await {
             Ok(completed) => break completed,
             Err(error) => {
-                repeated |= matches!(error, StoreError::Unavailable(_));
+                repeated |= error.is_passing();
                 kitchen.outage.note("complete", &error);
             }
         }

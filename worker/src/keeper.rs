@@ -17,7 +17,7 @@ pub(crate) async fn keep_alive(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     let mut ticks = every(PULSE);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         match kitchen.store.keep_alive(kitchen.owner).await {
-            Ok(()) => kitchen.outage.is_over(),
+            Ok(()) => {}
             Err(error) => kitchen.outage.note("keep_alive", &error),
         }
     }

@@ -89,7 +89,7 @@ impl Kitchen {
     /// Takes note of a failure after which this worker may own orders that it does not know of.
     pub(crate) fn doubt(&self, question: &'static str, error: &StoreError) {
         self.outage.note(question, error);
-        if matches!(error, StoreError::Unavailable(_)) {
+        if error.is_passing() {
             self.doubt.store(true, Ordering::Relaxed);
         }
     }
@@ -200,7 +200,7 @@ impl Kitchen {
         let mut updates = Vec::new();
         for id in asked.iter().filter(|id| !answered.contains(id)) {
             match self.store.order(*id).await {
-                Ok(found) => updates.extend(found.map(|view| self.update(&view.order))),
+                Ok(found) => updates.extend(found.map(|found| self.update(&found.view.order))),
                 Err(error) => self.outage.note("order", &error),
             }
         }

@@ -107,7 +107,7 @@ async fn enlist(store: &dyn Store, outage: &Outage) -> Result<IncarnationId, Wor
     loop {
         match store.enlist().await {
             Ok(owner) => return Ok(owner),
-            Err(error @ StoreError::Failed(_)) => return Err(WorkerError::Enlist(error)),
+            Err(error) if !error.is_passing() => return Err(WorkerError::Enlist(error)),
             Err(error) => outage.note("enlist", &error),
         }
         backoff.wait().await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use galley_bus::{Backoff, Entry, Queue};
 use galley_protocol::OrderId;
-use galley_store::{ClaimFrom, MAX_BATCH, StoreError};
+use galley_store::{ClaimFrom, MAX_BATCH};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -62,8 +62,8 @@ async fn serve(kitchen: &Kitchen, queue: &mut dyn Queue, entries: &[Entry], stop
         match kitchen.claim(ClaimFrom::Entries(&ids)).await {
             Ok(claimed) => break claimed,
             // Repeating will not cure it; the sweeper tries these orders again, one step slower.
-            Err(StoreError::Failed(_)) => break Vec::new(),
-            Err(StoreError::Unavailable(_)) => repeated = true,
+            Err(error) if !error.is_passing() => break Vec::new(),
+            Err(_) => repeated = true,
         }
         if stop.run_until_cancelled(backoff.wait()).await.is_none() {
             return;

@@ -36,6 +36,21 @@ struct Tag {
 }
 
 impl IfMatch {
+    /// The same condition on orders, whose tags may name a version of their hero behind their own. A change of the hero is
+    /// no change of the order, and fails no guard.
+    pub fn of_order(mut self) -> Self {
+        if let Condition::Tags(tags) = &mut self.0 {
+            for tag in tags {
+                if let Some((order, hero)) = tag.text.split_once('.')
+                    && hero.bytes().all(|byte| byte.is_ascii_digit())
+                {
+                    tag.text.truncate(order.len());
+                }
+            }
+        }
+        self
+    }
+
     /// Tries a change that names the version it expects, once for each version that would do, until one is not stale.
     pub async fn guard<T, E, F>(&self, is_stale: impl Fn(&E) -> bool, attempt: impl Fn(Option<Version>) -> F) -> Result<T, E>
     where
@@ -69,12 +84,12 @@ impl IfMatch {
 }
 
 impl IfNoneMatch {
-    /// Whether the caller has this version already. A weak tag is as good as a strong one here.
-    pub fn has(&self, version: Version) -> bool {
+    /// Whether the caller has what carries this entity tag already. A weak tag is as good as a strong one here.
+    pub fn has(&self, etag: &str) -> bool {
         match &self.0 {
             Condition::Absent => false,
             Condition::Any => true,
-            Condition::Tags(tags) => tags.iter().any(|tag| tag.version() == Some(version)),
+            Condition::Tags(tags) => tags.iter().any(|tag| etag.trim_matches('"') == tag.text),
         }
     }
 }
@@ -168,8 +183,20 @@ mod tests {
     }
 
     #[test]
+    fn a_guard_of_an_order_looks_at_its_own_version_only() {
+        let of_order = |text: &str| {
+            let condition = Condition::parse(text).expect("a condition");
+            IfMatch(condition).of_order().expected().0.map(|version| version.0)
+        };
+        assert_eq!(of_order("\"3.7\""), Some(3));
+        assert_eq!(of_order("\"3\""), Some(3));
+        assert_eq!(of_order("\"3.x\""), Some(0));
+        assert_eq!(of_order("*"), None);
+    }
+
+    #[test]
     fn a_weak_tag_is_enough_to_know_a_state() {
-        let has = |text: &str, version| IfNoneMatch(Condition::parse(text).expect("a condition")).has(Version(version));
+        let has = |text: &str, version| IfNoneMatch(Condition::parse(text).expect("a condition")).has(&Version(version).etag());
         assert!(has("W/\"3\"", 3));
         assert!(has("\"2\", \"3\"", 3));
         assert!(has("*", 9));

@@ -59,7 +59,7 @@ impl FromPairs for WhyParams {
     post, path = "/orders/{id}/cancel", tag = "orders", operation_id = "cancel_order",
     params(
         ("id" = OrderId, Path, description = "Its identifier."),
-        ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"2\"`."),
+        ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"2\"`, or the `ETag` of the order as it was read."),
     ),
     request_body(content = Option<Why>, example = json!({"reason": "changed my mind"})),
     responses((status = 200, description = "The order, CANCELLED.", body = Order), OfCancelling),
@@ -73,7 +73,7 @@ pub async fn cancel(
     why: Option<Json<Why>>,
 ) -> Result<Answer<Order>, Refusal> {
     let message = why.and_then(|Json(why)| why.reason);
-    Ok(Answer(try_cancel(&state, caller, id, &guard, message).await?))
+    Ok(Answer(try_cancel(&state, caller, id, &guard.of_order(), message).await?))
 }
 
 /// Cancel or delete an order
@@ -84,7 +84,7 @@ pub async fn cancel(
     delete, path = "/orders/{id}", tag = "orders", operation_id = "cancel_or_delete_order",
     params(
         ("id" = OrderId, Path, description = "Its identifier."),
-        ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"2\"`."),
+        ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"2\"`, or the `ETag` of the order as it was read."),
         WhyParams,
     ),
     request_body(content = Option<Why>, example = json!({"reason": "changed my mind"})),
@@ -108,6 +108,7 @@ pub async fn end(
         }
         (one, other) => one.or(other),
     };
+    let guard = guard.of_order();
     match try_cancel(&state, caller, id, &guard, message).await {
         Ok(order) => Ok(Answer(order).into_response()),
         // An end is final: nothing but another deletion can come between.

@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use galley_store::StoreError;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -65,6 +66,10 @@ pub struct Dependency {
     ok: bool,
     /// How long it took.
     millis: u64,
+    /// What is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    detail: Option<&'static str>,
 }
 
 /// The last answer of the dependencies.
@@ -99,7 +104,7 @@ pub async fn alive() -> Json<Health> {
                 {"name": "database", "ok": true, "millis": 0}, {"name": "bus", "ok": true, "millis": 0}]})),
         (status = 503, description = "It may not.", body = ReadinessReport,
             example = json!({"status": "deaf", "dependencies": [
-                {"name": "database", "ok": true, "millis": 0}, {"name": "bus", "ok": false, "millis": 1000}]})),
+                {"name": "database", "ok": true, "millis": 0}, {"name": "bus", "ok": false, "millis": 1000, "detail": "no answer in time"}]})),
     ),
 )]
 pub async fn ready(State(state): State<AppState>) -> Response {
@@ -156,18 +161,26 @@ impl Probes {
         {
             return probed;
         }
-        let database = probe("database", state.desk.store().ping());
-        let bus = probe("bus", state.bus.ping());
+        let database = probe("database", state.desk.store().ping(), StoreError::words);
+        let bus = probe("bus", state.bus.ping(), |_| "the bus does not answer");
         let (database, bus) = tokio::join!(database, bus);
         *last.insert(Probed { at: Instant::now(), database, bus })
     }
 }
 
-async fn probe<E>(name: &'static str, ping: impl Future<Output = Result<(), E>>) -> Dependency {
+async fn probe<E>(
+    name: &'static str,
+    ping: impl Future<Output = Result<(), E>>,
+    words: impl FnOnce(&E) -> &'static str,
+) -> Dependency {
     let began = Instant::now();
-    let ok = matches!(timeout(PATIENCE, ping).await, Ok(Ok(())));
+    let detail = match timeout(PATIENCE, ping).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(words(&error)),
+        Err(_) => Some("no answer in time"),
+    };
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Dependency { name, ok, millis }
+    Dependency { name, ok: detail.is_none(), millis, detail }
 }
 
 #[cfg(test)]
@@ -190,20 +203,20 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_dependency_that_does_not_answer_is_not_waited_for() {
-        let silent = probe("bus", std::future::pending::<Result<(), ()>>()).await;
-        assert!(!silent.ok);
-        assert!(probe("bus", async { Ok::<(), ()>(()) }).await.ok);
+        let silent = probe("bus", std::future::pending::<Result<(), ()>>(), |()| "away").await;
+        assert_eq!((silent.ok, silent.detail), (false, Some("no answer in time")));
+        assert!(probe("bus", async { Ok::<(), ()>(()) }, |()| "away").await.ok);
     }
 
     #[test]
     fn a_report_has_a_line_for_each_dependency() {
-        let dependency = |name, ok| Dependency { name, ok, millis: 3 };
-        let dependencies = vec![dependency("database", true), dependency("bus", false)];
+        let dependency = |name, detail: Option<_>| Dependency { name, ok: detail.is_none(), millis: 3, detail };
+        let dependencies = vec![dependency("database", None), dependency("bus", Some("away"))];
         assert_eq!(
             ReadinessReport { status: ReadinessStatus::Deaf, dependencies }.lines(),
             "{\"status\":\"deaf\",\"dependencies\":[\n\
              {\"name\":\"database\",\"ok\":true,\"millis\":3},\n\
-             {\"name\":\"bus\",\"ok\":false,\"millis\":3}\n]}\n"
+             {\"name\":\"bus\",\"ok\":false,\"millis\":3,\"detail\":\"away\"}\n]}\n"
         );
     }
 }

@@ -7,19 +7,20 @@ use axum::response::{IntoResponse, Response};
 use galley_protocol::fields::Fields;
 use galley_protocol::frame::Page;
 use galley_protocol::{HeroId, MealId, Order, OrderId, OrderView, PageCursor, Problem, Status};
-use galley_store::{KeyScope, OrderFilter, PlaceRequest};
+use galley_store::{KeyScope, OrderFilter, PlaceRequest, ViewedOrder};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::body::{FromJson, Json};
+use super::conditions::IfNoneMatch;
 use super::heroes::visible;
 use super::id::Id;
 use super::key::Key;
 use super::page::{self, limit};
 use super::params::{FromPairs, Pairs, Params};
 use super::problems::{OfListing, OfPlacing, OfReadingHero, OfReadingOrder};
-use super::resource::{changed, location};
+use super::resource::{location, read_with_hero};
 use crate::auth::Caller;
 use crate::desk::{no_hero, no_order};
 use crate::http::Refusal;
@@ -125,19 +126,30 @@ pub async fn place(
 
 /// Read an order
 ///
-/// `ETag` is the version of the order, for `If-Match`. The names within are those of the moment: there is no 304 here.
+/// The meal is shown as it was when the order was placed, the hero as it is. `ETag` is the version of the order, for
+/// `If-Match`; when its hero has been changed, the version of the hero follows after a dot.
 #[utoipa::path(
     get, path = "/orders/{id}", tag = "orders", operation_id = "get_order",
-    params(("id" = OrderId, Path, description = "Its identifier.")),
+    params(
+        ("id" = OrderId, Path, description = "Its identifier."),
+        ("If-None-Match" = Option<String>, Header, description = "Answers 304 when the order still has this `ETag`."),
+    ),
     responses(
         (status = 200, description = "The order.", body = OrderView, headers(("ETag" = String, description = "Its version."))),
+        (status = 304, description = "The caller has this version.", headers(("ETag" = String, description = "Its version."))),
         OfReadingOrder,
     ),
 )]
-pub async fn get(State(state): State<AppState>, caller: Caller, Id(id): Id<OrderId>, _: Params<()>) -> Result<Response, Refusal> {
-    let order = state.desk.store().order(id).await?.filter(|order| caller.may_see(order.order.hero_id));
-    let order = order.ok_or_else(|| no_order(id))?;
-    Ok(changed(order.order.version, &order))
+pub async fn get(
+    State(state): State<AppState>,
+    caller: Caller,
+    Id(id): Id<OrderId>,
+    _: Params<()>,
+    known: IfNoneMatch,
+) -> Result<Response, Refusal> {
+    let found = state.desk.store().order(id).await?.filter(|found| caller.may_see(found.view.order.hero_id));
+    let ViewedOrder { view, hero_version } = found.ok_or_else(|| no_order(id))?;
+    Ok(read_with_hero(&known, view.order.version, hero_version, &view))
 }
 
 /// List orders

@@ -17,10 +17,22 @@ pub fn created(location: &str, version: Version, body: &impl Serialize) -> Respo
 
 /// It was read; the body is left out when the caller has this version.
 pub fn read(known: &IfNoneMatch, version: Version, body: &impl Serialize) -> Response {
-    if known.has(version) {
-        return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag(version))]).into_response();
+    read_tagged(known, &version.etag(), body)
+}
+
+/// The same with the hero's name in it: another name is another representation, and needs another tag. Until its hero is
+/// changed the tag of an order is its version alone.
+pub fn read_with_hero(known: &IfNoneMatch, version: Version, hero: Version, body: &impl Serialize) -> Response {
+    let tag = if hero == Version::FIRST { version.etag() } else { format!("\"{version}.{hero}\"") };
+    read_tagged(known, &tag, body)
+}
+
+fn read_tagged(known: &IfNoneMatch, tag: &str, body: &impl Serialize) -> Response {
+    let tagged = [(header::ETAG, HeaderValue::try_from(tag).expect("an entity tag is ASCII"))];
+    if known.has(tag) {
+        return (StatusCode::NOT_MODIFIED, tagged).into_response();
     }
-    tagged(StatusCode::OK, version, body)
+    (tagged, Json(body)).into_response()
 }
 
 /// It was changed, or is shown as it is.

@@ -54,8 +54,8 @@ pub fn execute(state: &AppState, hero_id: Option<HeroId>, frame: ClientFrame) ->
 }
 
 async fn get(desk: &Desk, hero_id: Option<HeroId>, order_id: OrderId) -> Result<Reply, Problem> {
-    let view = desk.store().order(order_id).await.map_err(|error| problem(&error))?;
-    let order = view.map(|view| view.order).filter(|order| hero_id.is_none_or(|hero_id| hero_id == order.hero_id));
+    let found = desk.store().order(order_id).await.map_err(|error| problem(&error))?;
+    let order = found.map(|found| found.view.order).filter(|order| hero_id.is_none_or(|hero_id| hero_id == order.hero_id));
     order.map(|order| Reply::Order { order: Box::new(order), replayed: false }).ok_or_else(|| no_order(order_id))
 }
 

@@ -111,3 +111,23 @@ async fn a_condition_keeps_a_cancel_from_becoming_a_deletion() {
     assert_eq!(stack.get(&path).await.header("etag"), "\"2\"");
     assert_eq!(delete_if("\"1\", \"2\"").await.status, 204);
 }
+
+#[tokio::test]
+async fn another_name_of_the_hero_is_another_entity_tag_and_fails_no_guard() {
+    let stack = Stack::start().await;
+    let (hero, meal) = (stack.hero("Zoé").await, stack.meal("Soup").await);
+    let path = format!("/orders/{}", stack.order(hero, meal).await);
+    let known = async |tag: &str| stack.send("GET", &path, &[("if-none-match", tag)], "").await;
+    assert_eq!(known("\"1\"").await.status, 304);
+    stack.json("PATCH", &format!("/heroes/{hero}"), &json!({"name": "Max"})).await.body();
+    stack.json("PATCH", &format!("/meals/{meal}"), &json!({"name": "Stew", "price": 999})).await.body();
+    let read = known("\"1\"").await;
+    assert_eq!((read.status, read.header("etag")), (200, "\"1.2\""));
+    assert_eq!(read.body()["hero"]["name"], "Max");
+    assert_eq!((&read.body()["meal"]["name"], &read.body()["meal"]["price"]), (&json!("Soup"), &json!(7.5)));
+    assert_eq!((known("W/\"1.2\"").await.status, known("*").await.status), (304, 304));
+    stack.json_if("POST", &format!("{path}/cancel"), "\"2.2\"", &json!({})).await.problem(412, "version-mismatch");
+    assert_eq!(stack.json_if("POST", &format!("{path}/cancel"), "\"1.2\"", &json!({})).await.status, 200);
+    assert_eq!(stack.get(&path).await.header("etag"), "\"2.2\"");
+    assert_eq!(stack.send("DELETE", &path, &[("if-match", "\"2\"")], "").await.status, 204);
+}

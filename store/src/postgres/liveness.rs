@@ -60,7 +60,7 @@ impl Postgres {
         let rows = self.rows(|| sqlx::query("/* enlist */ select nextval('incarnations') as id")).await?;
         let row = rows.first().ok_or_else(|| StoreError::Failed("no number for an incarnation".to_owned()))?;
         let id: IncarnationId = parse::<i64, _>(row, "id")?;
-        let connection = hold(&self.options, id).await?;
+        let connection = hold(&self.options, id).await.inspect_err(|error| self.outage.note(error))?;
         self.liveness.insert(id, connection);
         Ok(id)
     }
@@ -98,7 +98,7 @@ impl Postgres {
             return Ok(());
         }
         *connection = None;
-        *connection = Some(hold(&self.options, id).await?);
+        *connection = Some(hold(&self.options, id).await.inspect_err(|error| self.outage.note(error))?);
         warn!(%id, "the connection that shows others this worker alive was lost, and is back");
         *incarnation.retaken.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         Ok(())

@@ -65,6 +65,7 @@ impl Upkeep {
 
 impl Postgres {
     pub(super) async fn keep_up(&self) -> Result<(), StoreError> {
+        self.check_changes().await?;
         let now = Instant::now();
         let rows = self
             .rows(|| sqlx::query("/* assigned */ select case when is_called then last_value else 0 end as id from order_ids"));

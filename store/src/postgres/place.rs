@@ -31,12 +31,13 @@ impl Postgres {
         let rows = self.rows(|| {
             arguments.bind(sqlx::query(concat!(
                 "/* place_orders */
-                 insert into orders (id, hero_id, meal_id, key_scope, key, order_time)
-                 select id, hero_id, meal_id, key_scope, key, ",
+                 insert into orders
+                     (id, hero_id, meal_id, key_scope, key, meal_name, meal_price_hundredths, order_time)
+                 select id, hero_id, meal_id, key_scope, key, meal_name, meal_price_hundredths, ",
                 moment!(),
                 " from (
                      select nextval('order_ids') as id, sorted.* from (
-                         select asked.*
+                         select asked.*, meals.name as meal_name, meals.price_hundredths as meal_price_hundredths
                          from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[])
                              with ordinality as asked(hero_id, meal_id, key_scope, key, n)
                          join heroes on heroes.id = asked.hero_id and heroes.deleted_time is null

@@ -24,6 +24,7 @@ impl Postgres {
     }
 
     pub(super) async fn check_schema(&self) -> Result<(), StoreError> {
+        self.check_changes().await?;
         if !self.has_table("_sqlx_migrations").await? {
             return Err(outdated());
         }

@@ -16,7 +16,7 @@ use sqlx::{Connection, Execute, Executor, PgPool, Postgres as Database};
 use tokio::time::{sleep, timeout};
 
 use super::Postgres;
-use crate::{STATEMENT_TIMEOUT, StoreError};
+use crate::{STATEMENT_TIMEOUT, StoreError, Trouble};
 
 /// The connections of one process. One more request waits [`ACQUIRE_TIMEOUT`], then it is refused.
 const MAX_CONNECTIONS: u32 = 8;
@@ -45,8 +45,14 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, String> {
     Ok(options.application_name("galley").options([("idle_session_timeout", "0")]).options(plans).options(keepalive))
 }
 
+/// The server and the database, for the log.
+pub(super) fn name(options: &PgConnectOptions) -> String {
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    format!("{database} on {}:{}", options.get_host(), options.get_port())
+}
+
 pub(super) fn pool(options: PgConnectOptions) -> PgPool {
-    let limits = [("statement_timeout", "5s"), ("lock_timeout", "4s"), ("idle_in_transaction_session_timeout", "5s")];
+    let limits = [("statement_timeout", "5s"), ("lock_timeout", "2s"), ("idle_in_transaction_session_timeout", "5s")];
     PgPoolOptions::new()
         .max_connections(MAX_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -76,7 +82,28 @@ impl Postgres {
                     let pause = rand::rng().random_range(1..=RETRY_PAUSE);
                     sleep(Duration::from_millis(pause)).await;
                 }
-                answer => return answer.map_err(|error| refusal(&error)),
+                Ok(rows) => {
+                    self.outage.note_success();
+                    return Ok(rows);
+                }
+                Err(error) => {
+                    let error = refusal(&error);
+                    self.outage.note(&error);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Whether changes are possible, when they were not.
+    pub(super) async fn check_changes(&self) -> Result<(), StoreError> {
+        match self.outage.stops_changes() {
+            None => Ok(()),
+            Some((trouble, true)) => Err(StoreError::Trouble(trouble, "a moment ago".to_owned())),
+            Some((_, false)) => {
+                self.rows(|| sqlx::query("/* check_changes */ update watermark set one = one")).await?;
+                self.outage.note_change();
+                Ok(())
             }
         }
     }
@@ -105,16 +132,13 @@ fn is_collision(error: &sqlx::Error) -> bool {
     code(error).is_some_and(|code| matches!(code.as_str(), "40P01" | "40001"))
 }
 
-/// The error for the caller. SQLSTATE: 08 connection, 40 rolled back, 53 resources, 55P03 lock not available, 57014 time-out,
-/// 57P0x shutdown, 25006 read-only, as a standby is.
+/// The error for the caller. SQLSTATE: 08 connection, 40 rolled back, 53 resources (53100 disk full, 53200 memory, 53300
+/// connections), 55P03 lock not available, 57014 time-out, 57P0x shutdown or start, 25006 read-only, as a standby is, 58030
+/// input or output, XX001 and XX002 damaged.
 pub(super) fn refusal(error: &sqlx::Error) -> StoreError {
-    let away = match code(error) {
-        Some(code) => {
-            matches!(code.get(..2), Some("08" | "40" | "53"))
-                || code.starts_with("57P0")
-                || matches!(code.as_str(), "55P03" | "57014" | "25006")
-        }
-        None => matches!(
+    let why = error.to_string();
+    let Some(code) = code(error) else {
+        let is_away = matches!(
             error,
             sqlx::Error::Io(_)
                 | sqlx::Error::Tls(_)
@@ -122,7 +146,22 @@ pub(super) fn refusal(error: &sqlx::Error) -> StoreError {
                 | sqlx::Error::PoolTimedOut
                 | sqlx::Error::PoolClosed
                 | sqlx::Error::WorkerCrashed
-        ),
+        );
+        return if is_away { StoreError::Unavailable(why) } else { StoreError::Failed(why) };
     };
-    if away { StoreError::Unavailable(error.to_string()) } else { StoreError::Failed(error.to_string()) }
+    let trouble = match code.as_str() {
+        "25006" => Trouble::ReadOnly,
+        "53100" => Trouble::Full,
+        "53200" => Trouble::OutOfMemory,
+        "53300" => Trouble::Crowded,
+        "55P03" => Trouble::Held,
+        "57P01" | "57P02" | "57P03" => Trouble::Starting,
+        "58030" => Trouble::Failing,
+        "XX001" | "XX002" => Trouble::Damaged,
+        other if other == "57014" || other.starts_with("57P0") || matches!(other.get(..2), Some("08" | "40" | "53")) => {
+            return StoreError::Unavailable(why);
+        }
+        _ => return StoreError::Failed(why),
+    };
+    StoreError::Trouble(trouble, why)
 }

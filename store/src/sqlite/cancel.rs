@@ -6,7 +6,7 @@ use galley_protocol::Reason;
 
 use super::Sqlite;
 use super::delete::orders_by_id;
-use super::session::{ask, commit, json, now};
+use super::session::{json, now};
 use crate::StoreError;
 use crate::requests::{CancelRequest, CancelVerdict};
 use crate::rows::{order, order_columns};
@@ -37,11 +37,11 @@ impl Sqlite {
             order_columns!()
         ));
         let update = update.bind(json(&winners)).bind(Reason::HeroRequest.code()).bind(now());
-        for row in &ask(&mut transaction, update).await? {
+        for row in &transaction.ask(update).await? {
             let order = order(row)?;
             found.insert(order.id, order);
         }
-        commit(transaction).await?;
+        transaction.commit().await?;
         let verdict = |(request, wins): (&CancelRequest, bool)| {
             let order = found.get(&request.order_id);
             match order.filter(|_| wins) {

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use galley_protocol::{Deleted, Order, OrderId, Timestamp};
-use sqlx::{Sqlite as Database, Transaction};
 
-use super::session::{ask, commit, json, now};
+use super::session::{Batch, json, now};
 use super::{Sqlite, tally};
 use crate::StoreError;
 use crate::requests::{DeleteRequest, DeleteVerdict};
@@ -37,8 +36,8 @@ impl Sqlite {
         );
         let winners = json(&winners);
         tally::subtract(&mut transaction, &winners).await?;
-        ask(&mut transaction, update.bind(winners)).await?;
-        commit(transaction).await?;
+        transaction.ask(update.bind(winners)).await?;
+        transaction.commit().await?;
         let verdict = |(request, verdict): (&DeleteRequest, Option<DeleteVerdict>)| {
             let verdict = verdict.or_else(|| against_delete(request, found.get(&request.order_id)));
             verdict.ok_or_else(|| StoreError::Failed("an order was not deleted".to_owned()))
@@ -55,7 +54,7 @@ fn deletion_time(order: &Order) -> Result<Timestamp, StoreError> {
 
 /// The orders as they are, without the deleted ones.
 pub(super) async fn orders_by_id(
-    transaction: &mut Transaction<'static, Database>,
+    transaction: &mut Batch<'_>,
     ids: impl Iterator<Item = OrderId>,
 ) -> Result<HashMap<OrderId, Order>, StoreError> {
     let rows = sqlx::query(concat!(
@@ -64,6 +63,6 @@ pub(super) async fn orders_by_id(
         " from orders
          where id in (select value from json_each(?1)) and deleted_time is null"
     ));
-    let rows = ask(transaction, rows.bind(json(&ids.collect::<Vec<_>>()))).await?;
+    let rows = transaction.ask(rows.bind(json(&ids.collect::<Vec<_>>()))).await?;
     rows.iter().map(|row| order(row).map(|order| (order.id, order))).collect()
 }

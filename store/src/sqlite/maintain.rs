@@ -17,6 +17,7 @@ const FORGET_STEPS: usize = 50;
 
 impl Sqlite {
     pub(super) async fn keep_up(&self) -> Result<(), StoreError> {
+        self.check_changes().await?;
         self.move_floor().await?;
         self.settle().await?;
         if self.is_forgetful() {

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 
 use galley_protocol::{Order, OrderId, Timestamp};
-use sqlx::{Sqlite as Database, Transaction};
 
 use super::Sqlite;
-use super::session::{ask, commit, json, now};
+use super::session::{Batch, json, now};
 use crate::StoreError;
 use crate::requests::{PlaceRequest, PlaceVerdict};
 use crate::rows::{get, order, order_columns};
@@ -41,17 +40,20 @@ impl Sqlite {
         }
         let insert = sqlx::query(
             "/* place_orders */
-             insert into orders (id, hero_id, meal_id, key_scope, key, order_time)
-             select value ->> 0, value ->> 1, value ->> 2, value ->> '$[3][0]', value ->> '$[3][1]', ?2 from json_each(?1)",
+             insert into orders
+                 (id, hero_id, meal_id, key_scope, key, meal_name, meal_price_hundredths, order_time)
+             select good.value ->> 0, good.value ->> 1, good.value ->> 2, good.value ->> '$[3][0]',
+                 good.value ->> '$[3][1]', meals.name, meals.price_hundredths, ?2
+             from json_each(?1) as good join meals on meals.id = good.value ->> 2",
         );
-        ask(&mut transaction, insert.bind(json(&good)).bind(order_time.millis())).await?;
-        commit(transaction).await?;
+        transaction.ask(insert.bind(json(&good)).bind(order_time.millis())).await?;
+        transaction.commit().await?;
         Ok(verdicts)
     }
 }
 
 async fn orders_by_key<'a>(
-    transaction: &mut Transaction<'static, Database>,
+    transaction: &mut Batch<'_>,
     requests: &'a [PlaceRequest],
 ) -> Result<HashMap<Key<'a>, Order>, StoreError> {
     let keys: Vec<Key<'a>> = requests.iter().filter_map(PlaceRequest::key).collect();
@@ -66,7 +68,7 @@ async fn orders_by_key<'a>(
          join orders on orders.key_scope = asked.value ->> 0 and orders.key = asked.value ->> 1"
     ));
     let mut known = HashMap::new();
-    for row in &ask(transaction, rows.bind(json(&keys))).await? {
+    for row in &transaction.ask(rows.bind(json(&keys))).await? {
         if let Some(key) = usize::try_from(get::<i64>(row, "n")?).ok().and_then(|index| keys.get(index)) {
             known.insert(*key, order(row)?);
         }
@@ -75,10 +77,7 @@ async fn orders_by_key<'a>(
 }
 
 /// Whether hero and meal of each request are there.
-async fn found(
-    transaction: &mut Transaction<'static, Database>,
-    requests: &[PlaceRequest],
-) -> Result<Vec<(bool, bool)>, StoreError> {
+async fn found(transaction: &mut Batch<'_>, requests: &[PlaceRequest]) -> Result<Vec<(bool, bool)>, StoreError> {
     let pairs: Vec<_> = requests.iter().map(|request| (request.hero_id, request.meal_id)).collect();
     let rows = sqlx::query(
         "/* heroes_and_meals_found */
@@ -88,11 +87,11 @@ async fn found(
          left join meals on meals.id = asked.value ->> 1 and meals.deleted_time is null
          order by asked.key",
     );
-    let rows = ask(transaction, rows.bind(json(&pairs))).await?;
+    let rows = transaction.ask(rows.bind(json(&pairs))).await?;
     rows.iter().map(|row| Ok((get(row, "hero_found")?, get(row, "meal_found")?))).collect()
 }
 
-async fn next_id(transaction: &mut Transaction<'static, Database>) -> Result<i64, StoreError> {
-    let rows = ask(transaction, sqlx::query("/* last_id */ select seq from sqlite_sequence where name = 'orders'")).await?;
+async fn next_id(transaction: &mut Batch<'_>) -> Result<i64, StoreError> {
+    let rows = transaction.ask(sqlx::query("/* last_id */ select seq from sqlite_sequence where name = 'orders'")).await?;
     Ok(rows.first().map_or(Ok(0), |row| get::<i64>(row, "seq"))? + 1)
 }

@@ -5,13 +5,13 @@ use galley_protocol::{OrderId, OrderView, PageCursor};
 use super::session::json;
 use super::{Sqlite, only};
 use crate::StoreError;
-use crate::requests::OrderFilter;
-use crate::rows::{order_view, order_views};
+use crate::requests::{OrderFilter, ViewedOrder};
+use crate::rows::{order_view, order_views, viewed_order};
 
 impl Sqlite {
-    pub(super) async fn read_order(&self, id: OrderId) -> Result<Option<OrderView>, StoreError> {
+    pub(super) async fn read_order(&self, id: OrderId) -> Result<Option<ViewedOrder>, StoreError> {
         let rows = self.read(sqlx::query(concat!("/* order */ ", order_views!(), "and orders.id = ?1")).bind(id.get()));
-        only(&rows.await?, order_view)
+        only(&rows.await?, viewed_order)
     }
 
     pub(super) async fn list_orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError> {

@@ -17,6 +17,7 @@ impl Sqlite {
     }
 
     pub(super) async fn check_schema(&self) -> Result<(), StoreError> {
+        self.check_changes().await?;
         if !self.has_table("_sqlx_migrations").await? {
             return Err(outdated());
         }

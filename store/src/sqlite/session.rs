@@ -1,8 +1,8 @@
 //! How statements reach the file: all writes through one connection, reads beside it through a few (write-ahead log).
 //!
-//! Every write is on the disk (`synchronous=FULL`) before it returns. A writer waits its turn at most [`ACQUIRE_TIMEOUT`].
+//! Every write is on the disk (`synchronous=FULL`) before it returns, and the file is still at its path then. A writer waits
+//! for its turn, and for locks of other programs, at most [`PATIENCE`] in all.
 
-use std::path::Path;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,15 +10,20 @@ use sqlx::error::DatabaseError;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
 use sqlx::{Connection as _, Sqlite as Database, SqlitePool, Transaction};
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::warn;
 
 use super::Sqlite;
-use crate::StoreError;
+use crate::{StoreError, Trouble};
 
 /// The connections that read.
 const READERS: u32 = 4;
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a statement waits for a lock that another program holds on the file, such as a backup.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request waits for a connection and for what other programs hold locked.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long one try to begin a change waits for such a lock. Others get their turn between two tries.
+const TRY: Duration = Duration::from_millis(100);
+/// How long the end of the service waits for connections to come back, and for readers outside.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// A statement with its arguments.
 pub(super) type Ask<'q> = Query<'q, Database, SqliteArguments>;
@@ -30,11 +35,11 @@ pub(super) fn options(url: &str) -> Result<SqliteConnectOptions, String> {
         return Err("sqlite:// wants the path of a file".to_owned());
     }
     let options = SqliteConnectOptions::from_str(url).map_err(|_| "sqlite:// wants the path of a file".to_owned())?;
-    Ok(options.busy_timeout(BUSY_TIMEOUT).foreign_keys(false))
+    Ok(options.busy_timeout(PATIENCE).foreign_keys(false))
 }
 
 pub(super) async fn writer(options: &SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
-    let options = options.clone().create_if_missing(true);
+    let options = options.clone().create_if_missing(false).busy_timeout(TRY);
     let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
     pool(options, 1).await
 }
@@ -46,7 +51,7 @@ pub(super) async fn readers(options: &SqliteConnectOptions) -> Result<SqlitePool
 async fn pool(options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool, StoreError> {
     let pool = SqlitePoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .acquire_timeout(PATIENCE)
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
@@ -61,13 +66,6 @@ async fn pool(options: SqliteConnectOptions, connections: u32) -> Result<SqliteP
     pool.connect_with(options).await.map_err(|error| refusal(&error))
 }
 
-/// The path of a file beside this one.
-pub(super) fn beside(path: &Path, suffix: &str) -> std::path::PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
 /// Milliseconds since 1970: the process and its database have one clock.
 pub(super) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -79,50 +77,158 @@ pub(super) fn json(rows: &impl serde::Serialize) -> String {
     serde_json::to_string(rows).expect("numbers, texts and lists of them have a JSON form")
 }
 
+/// Several statements that commit together. What is dropped before its commit is rolled back.
+pub(super) struct Batch<'a> {
+    store: &'a Sqlite,
+    transaction: Transaction<'static, Database>,
+}
+
+impl Batch<'_> {
+    pub(super) async fn ask(&mut self, ask: Ask<'_>) -> Result<Vec<SqliteRow>, StoreError> {
+        let answer = ask.fetch_all(&mut *self.transaction).await;
+        answer.map_err(|error| self.store.failure(&error))
+    }
+
+    /// Commits. The files are looked at afterwards: what was written into a file that is gone counts as not done.
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        let Self { store, transaction } = self;
+        transaction.commit().await.map_err(|error| store.failure(&error))?;
+        store.check_files()?;
+        store.outage.note_success();
+        Ok(())
+    }
+}
+
 impl Sqlite {
     pub(super) async fn read(&self, ask: Ask<'_>) -> Result<Vec<SqliteRow>, StoreError> {
-        ask.fetch_all(&self.readers).await.map_err(|error| refusal(&error))
+        let rows = ask.fetch_all(&self.readers).await.map_err(|error| self.failure(&error))?;
+        self.outage.note_success();
+        Ok(rows)
     }
 
     /// Runs one statement, and commits it.
     pub(super) async fn write(&self, ask: Ask<'_>) -> Result<Vec<SqliteRow>, StoreError> {
-        ask.fetch_all(&self.writer).await.map_err(|error| refusal(&error))
+        let mut batch = self.begin().await?;
+        let rows = batch.ask(ask).await?;
+        batch.commit().await?;
+        Ok(rows)
     }
 
-    /// Begins several statements that commit together. What is dropped before its commit is rolled back.
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, Database>, StoreError> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(|error| refusal(&error))
+    /// Begins a batch as soon as nobody else writes, here or in another program.
+    pub(super) async fn begin(&self) -> Result<Batch<'_>, StoreError> {
+        self.begin_within(PATIENCE).await
     }
-}
 
-pub(super) async fn ask(transaction: &mut Transaction<'static, Database>, ask: Ask<'_>) -> Result<Vec<SqliteRow>, StoreError> {
-    ask.fetch_all(&mut **transaction).await.map_err(|error| refusal(&error))
-}
-
-pub(super) async fn commit(transaction: Transaction<'static, Database>) -> Result<(), StoreError> {
-    transaction.commit().await.map_err(|error| refusal(&error))
-}
-
-/// The error for the caller. Result codes: 5 busy, 6 locked, 7 no memory, 13 disk full.
-pub(super) fn refusal(error: &sqlx::Error) -> StoreError {
-    let code = error.as_database_error().and_then(DatabaseError::code).and_then(|code| code.parse::<i32>().ok());
-    let away = match code {
-        Some(code) => matches!(code & 0xff, 5 | 6 | 7 | 13),
-        None => {
-            matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed)
+    async fn begin_within(&self, patience: Duration) -> Result<Batch<'_>, StoreError> {
+        let deadline = Instant::now() + patience;
+        let mut error = StoreError::Trouble(Trouble::Busy, "others are writing".to_owned());
+        loop {
+            match timeout_at(deadline, self.writer.begin_with("BEGIN IMMEDIATE")).await {
+                Ok(Ok(transaction)) => return Ok(Batch { store: self, transaction }),
+                Ok(Err(refused)) => error = refusal(&refused),
+                Err(_) => {}
+            }
+            let is_locked = matches!(error, StoreError::Trouble(Trouble::Locked, _));
+            if !is_locked || Instant::now() >= deadline {
+                self.outage.note(&error);
+                return Err(error);
+            }
         }
+    }
+
+    /// Whether changes are possible, when they were not.
+    pub(super) async fn check_changes(&self) -> Result<(), StoreError> {
+        self.check_files()?;
+        match self.outage.stops_changes() {
+            None => Ok(()),
+            Some((trouble, true)) => Err(StoreError::Trouble(trouble, "a moment ago".to_owned())),
+            Some((_, false)) => {
+                let mut batch = self.begin_within(TRY).await?;
+                batch.ask(sqlx::query("/* check_changes */ update watermark set one = one")).await?;
+                batch.commit().await?;
+                self.outage.note_change();
+                Ok(())
+            }
+        }
+    }
+
+    fn check_files(&self) -> Result<(), StoreError> {
+        self.opened.check().inspect_err(|error| self.outage.note(error))
+    }
+
+    /// The error for the caller, which is noted.
+    fn failure(&self, error: &sqlx::Error) -> StoreError {
+        let is_unopened = error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "14");
+        let error = match self.opened.check() {
+            Err(gone) if is_unopened => gone,
+            _ => refusal(error),
+        };
+        self.outage.note(&error);
+        error
+    }
+
+    /// Closes the readers, moves the write-ahead log into the file, and closes the file.
+    pub(super) async fn close_file(&self) {
+        let closed = timeout(CLOSING, async {
+            self.readers.close().await;
+            let moved = self.move_log().await;
+            self.writer.close().await;
+            moved
+        });
+        let why = match closed.await {
+            Ok(Ok(true)) => return,
+            Ok(Ok(false)) => "another program reads the database".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "a statement is still running".to_owned(),
+        };
+        let database = self.path.display();
+        warn!(%database, why, "the write-ahead log stays: {database}-wal belongs to the database, copy and move both together");
+    }
+
+    /// Moves the write-ahead log into the file; says whether nobody read what was before.
+    pub(super) async fn move_log(&self) -> Result<bool, StoreError> {
+        let move_log = sqlx::query_as::<_, (i64, i64, i64)>("/* checkpoint */ pragma wal_checkpoint(truncate)");
+        let (busy, ..) = move_log.fetch_one(&self.writer).await.map_err(|error| self.failure(&error))?;
+        Ok(busy == 0)
+    }
+}
+
+/// The error for the caller. Result codes: 5 busy, 6 locked, 7 no memory, 8 read-only, 10 input or output, 11 corrupt, 13 disk
+/// full, 14 cannot open, 26 not a database; 1032 the file was moved.
+pub(super) fn refusal(error: &sqlx::Error) -> StoreError {
+    let why = error.to_string();
+    let code = error.as_database_error().and_then(DatabaseError::code).and_then(|code| code.parse::<i32>().ok());
+    let Some(code) = code else {
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return StoreError::Trouble(Trouble::Busy, why);
+        }
+        let is_away = matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed);
+        return if is_away { StoreError::Unavailable(why) } else { StoreError::Failed(why) };
     };
-    if away { StoreError::Unavailable(error.to_string()) } else { StoreError::Failed(error.to_string()) }
+    let trouble = match (code & 0xff, code) {
+        (_, 1032) => Trouble::Gone,
+        (5 | 6, _) => Trouble::Locked,
+        (7, _) => Trouble::OutOfMemory,
+        (8, _) => Trouble::ReadOnly,
+        (10, _) => Trouble::Failing,
+        (11 | 26, _) => Trouble::Damaged,
+        (13, _) => Trouble::Full,
+        (14, _) => return StoreError::Unavailable(why),
+        _ => return StoreError::Failed(why),
+    };
+    StoreError::Trouble(trouble, why)
 }
 
 #[cfg(test)]
 mod tests {
     use super::{options, writer};
+    use crate::sqlite::file::create_or_check;
 
     #[tokio::test]
     async fn a_transaction_that_sqlite_rolled_back_by_itself_does_not_end_all_writing() {
         let folder = tempfile::tempdir().expect("a folder");
         let options = options(&format!("sqlite://{}/galley.db", folder.path().display())).expect("a URL");
+        create_or_check(&options).await.expect("a file is made");
         let pool = writer(&options).await.expect("a file");
         for _ in 0..2 {
             let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.expect("nobody else writes");

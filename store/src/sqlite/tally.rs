@@ -6,10 +6,9 @@
 //! and no total knows of them.
 
 use galley_protocol::frame::Totals;
-use sqlx::{Sqlite as Database, Transaction};
 
 use super::Sqlite;
-use super::session::ask;
+use super::session::Batch;
 use crate::StoreError;
 use crate::rows::totals;
 
@@ -60,7 +59,7 @@ impl Sqlite {
 }
 
 /// Takes the orders that are about to be deleted out of the count.
-pub(super) async fn subtract(transaction: &mut Transaction<'static, Database>, orders: &str) -> Result<(), StoreError> {
+pub(super) async fn subtract(transaction: &mut Batch<'_>, orders: &str) -> Result<(), StoreError> {
     let subtract = sqlx::query(
         "/* subtract */
          update tally set completed = tally.completed - lost.completed, cancelled = tally.cancelled - lost.cancelled
@@ -71,6 +70,6 @@ pub(super) async fn subtract(transaction: &mut Transaction<'static, Database>, o
          ) as lost
          where lost.completed + lost.cancelled > 0",
     );
-    ask(transaction, subtract.bind(orders)).await?;
+    transaction.ask(subtract.bind(orders)).await?;
     Ok(())
 }

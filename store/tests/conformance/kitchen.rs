@@ -95,7 +95,7 @@ impl Kitchen {
     }
 
     pub(crate) async fn order(&self, id: OrderId) -> Option<Order> {
-        self.store.order(id).await.expect("an answer").map(|view| view.order)
+        self.store.order(id).await.expect("an answer").map(|found| found.view.order)
     }
 
     /// Adopts until there is something: a dead owner's lock is free a moment after its death.

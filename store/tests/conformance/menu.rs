@@ -140,7 +140,7 @@ async fn what_was_removed_is_gone_but_readable_in_orders(kitchen: Kitchen) {
     kitchen.store.remove_meal(meal_id, None).await.expect("no order is active");
     assert_eq!(kitchen.store.hero(hero_id).await.expect("an answer"), None);
     assert!(kitchen.store.meals(&page(50, None, None)).await.expect("a page").is_empty());
-    let view = kitchen.store.order(order.id).await.expect("an answer").expect("the order");
+    let view = kitchen.store.order(order.id).await.expect("an answer").expect("the order").view;
     assert_eq!((view.hero.name.as_str(), view.meal.name.as_str(), view.order), ("Zoé", "Soup", order));
     let again = kitchen.store.remove_hero(hero_id, None).await;
     assert!(matches!(again, Err(RemoveError::NotFound)), "{again:?}");

@@ -55,7 +55,7 @@ async fn orders_are_found_by_hero_meal_and_status(kitchen: Kitchen) {
         ids(&kitchen, OrderFilter { status: vec![Status::Pending, Status::Completed], ..none }).await,
         [completed, pending]
     );
-    let view = kitchen.store.order(OrderId::new(started).expect("an id")).await.expect("an answer").expect("the order");
+    let view = kitchen.store.order(OrderId::new(started).expect("an id")).await.expect("an answer").expect("the order").view;
     assert_eq!((view.hero.id, view.hero.name.as_str()), (other_hero, "Zoé"));
     assert_eq!((view.meal.id, view.meal.name.as_str(), view.meal.price.hundredths()), (meal_id, "Soup", 1_999));
 }

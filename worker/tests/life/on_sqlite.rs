@@ -67,7 +67,7 @@ impl Kitchen {
     }
 
     async fn order(&self, id: OrderId) -> Order {
-        self.store.order(id).await.expect("an answer").expect("it was placed").order
+        self.store.order(id).await.expect("an answer").expect("it was placed").view.order
     }
 }
 

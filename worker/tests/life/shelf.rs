@@ -13,7 +13,7 @@ use galley_protocol::{
 use galley_store::{
     CancelRequest, CancelVerdict, Change, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, ClaimFrom, Claimed,
     DeleteRequest, DeleteVerdict, IdRange, Incarnations, ListPage, MAX_ADOPTIONS, OrderFilter, PlaceRequest, PlaceVerdict,
-    RemoveError, Snapshot, SnapshotRequest, States, Store, StoreError,
+    RemoveError, Snapshot, SnapshotRequest, States, Store, StoreError, ViewedOrder,
 };
 use tokio::sync::watch;
 
@@ -181,16 +181,19 @@ pub fn timestamp(time: SystemTime) -> Timestamp {
 
 #[async_trait]
 impl Store for Shelf {
-    async fn order(&self, id: OrderId) -> Result<Option<OrderView>, StoreError> {
+    async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>, StoreError> {
         self.answer("order", |state| {
-            state.rows.get(&id).map(|row| OrderView {
-                order: row.order.clone(),
-                hero: HeroRef { id: row.order.hero_id, name: HeroName::parse("Hero").expect("a name") },
-                meal: MealRef {
-                    id: row.order.meal_id,
-                    name: MealName::parse("Meal").expect("a name"),
-                    price: Price::from_hundredths(100).expect("a price"),
-                },
+            state.rows.get(&id).map(|row| {
+                let view = OrderView {
+                    order: row.order.clone(),
+                    hero: HeroRef { id: row.order.hero_id, name: HeroName::parse("Hero").expect("a name") },
+                    meal: MealRef {
+                        id: row.order.meal_id,
+                        name: MealName::parse("Meal").expect("a name"),
+                        price: Price::from_hundredths(100).expect("a price"),
+                    },
+                };
+                ViewedOrder { view, hero_version: Version::FIRST }
             })
         })
     }
@@ -291,6 +294,10 @@ impl Store for Shelf {
         self.answer("maintain", |_| ())
     }
 
+    async fn checkpoint(&self) -> Result<(), StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn close(&self) {}
     async fn migrate(&self) -> Result<(), StoreError> {
         unimplemented!("a worker does not ask this")
     }

@@ -250,7 +250,8 @@ export interface paths {
         };
         /**
          * Read an order
-         * @description `ETag` is the version of the order, for `If-Match`. The names within are those of the moment: there is no 304 here.
+         * @description The meal is shown as it was when the order was placed, the hero as it is. `ETag` is the version of the order, for
+         *     `If-Match`; when its hero has been changed, the version of the hero follows after a dot.
          */
         get: operations["get_order"];
         put?: never;
@@ -331,6 +332,8 @@ export interface components {
         Allergy: string;
         /** @description A thing that this gateway depends on. */
         Dependency: {
+            /** @description What is wrong with it. */
+            detail?: string;
             /**
              * Format: int64
              * @description How long it took.
@@ -387,7 +390,7 @@ export interface components {
             /** @description A new planet. */
             planet?: components["schemas"]["Planet"];
         };
-        /** @description A hero within an order. */
+        /** @description The hero of an order, as it is now. */
         HeroRef: {
             /** @description Its identifier. */
             id: components["schemas"]["HeroId"];
@@ -426,13 +429,13 @@ export interface components {
             /** @description A new price. */
             price?: components["schemas"]["Price"];
         };
-        /** @description A meal within an order. */
+        /** @description The meal of an order, as it was when the order was placed. */
         MealRef: {
             /** @description Its identifier. */
             id: components["schemas"]["MealId"];
             /** @description Its name. */
             name: components["schemas"]["MealName"];
-            /** @description What it costs now. */
+            /** @description Its price when the order was placed. */
             price: components["schemas"]["Price"];
         };
         /** @description What is needed to create a hero, and to replace one whole. */
@@ -2634,7 +2637,10 @@ export interface operations {
     get_order: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Answers 304 when the order still has this `ETag`. */
+                "If-None-Match"?: "*" | string;
+            };
             path: {
                 /** @description Its identifier. */
                 id: components["schemas"]["OrderId"];
@@ -2653,6 +2659,15 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["OrderView"];
                 };
+            };
+            /** @description The caller has this version. */
+            304: {
+                headers: {
+                    /** @description Its version. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description `invalid-parameter`: A path or query parameter or a header is malformed, unknown or out of bounds. `errors` names each. Nothing was changed. */
             400: {
@@ -2721,7 +2736,7 @@ export interface operations {
                 reason?: components["schemas"]["ReasonText"];
             };
             header?: {
-                /** @description Only when it has this version: `"2"`. */
+                /** @description Only when it has this version: `"2"`, or the `ETag` of the order as it was read. */
                 "If-Match"?: "*" | string;
             };
             path: {
@@ -2874,7 +2889,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Only when it has this version: `"2"`. */
+                /** @description Only when it has this version: `"2"`, or the `ETag` of the order as it was read. */
                 "If-Match"?: "*" | string;
             };
             path: {
@@ -3159,6 +3174,7 @@ export interface operations {
                      *           "ok": true
                      *         },
                      *         {
+                     *           "detail": "no answer in time",
                      *           "millis": 1000,
                      *           "name": "bus",
                      *           "ok": false

@@ -1,0 +1,101 @@
+//! The file of the database: held by one process, made whole or not at all, and still where it was.
+
+use std::fs::{File, OpenOptions, TryLockError, create_dir_all, metadata};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use sqlx::migrate::Migrate as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+use sqlx::{Connection as _, SqliteConnection};
+
+use super::session::refusal;
+use crate::migrations::failure;
+use crate::{ConnectError, StoreError, Trouble};
+
+/// The ends of the names of the files that make up an open database.
+pub(super) const PARTS: [&str; 3] = ["", "-wal", "-shm"];
+
+/// Locks the database against other processes that would serve it; makes the folders on its way.
+pub(super) fn lock(path: &Path) -> Result<File, ConnectError> {
+    let failed = |error: std::io::Error| StoreError::Failed(format!("{}: {error}", path.display()));
+    if let Some(folder) = path.parent() {
+        create_dir_all(folder).map_err(failed)?;
+    }
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(beside(path, ".lock")).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(ConnectError::Busy(format!("another process serves {}", path.display()))),
+        Err(TryLockError::Error(error)) => Err(failed(error).into()),
+    }
+}
+
+/// Makes a database that is not there yet, with its first table and without a write-ahead log. So a file that holds
+/// something and no table was never made by a start that was killed: it is a copy without its log.
+///
+/// # Errors
+/// [`ConnectError::NotWhole`] for such a copy.
+pub(super) async fn create_or_check(options: &SqliteConnectOptions) -> Result<(), ConnectError> {
+    let path = options.get_filename();
+    let size = |path: &Path| metadata(path).map_or(0, |file| file.len());
+    let is_new = size(path) == 0;
+    if is_new && size(&beside(path, "-wal")) > 0 {
+        return Err(ConnectError::NotWhole(format!("{0}-wal is there without what it belongs to, {0}", path.display())));
+    }
+    let options = options.clone().create_if_missing(is_new);
+    let options = if is_new { options.journal_mode(SqliteJournalMode::Delete) } else { options };
+    let mut connection = SqliteConnection::connect_with(&options).await.map_err(|error| refusal(&error))?;
+    if is_new {
+        let made = connection.ensure_migrations_table("_sqlx_migrations").await;
+        made.map_err(|error| failure(&error, refusal))?;
+    }
+    let tables = sqlx::query_scalar::<_, i64>("/* tables */ select count(*) from sqlite_schema where type = 'table'");
+    let tables = tables.fetch_one(&mut connection).await.map_err(|error| refusal(&error))?;
+    // The file stays open in the pools, or the error is the more important one.
+    let _ = connection.close().await;
+    if tables > 0 { Ok(()) } else { Err(ConnectError::NotWhole(not_whole(path))) }
+}
+
+fn not_whole(path: &Path) -> String {
+    format!(
+        "{0} holds no table: it is a copy without its {0}-wal, which holds what it lacks; put that beside it or restore a \
+         backup made by `galley backup`, or remove the file to begin anew",
+        path.display()
+    )
+}
+
+/// The path of a file beside this one.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// The files as they were when they were opened. What is committed into a file that is no longer there is lost.
+#[derive(Debug)]
+pub(super) struct Opened(Vec<(PathBuf, (u64, u64))>);
+
+impl Opened {
+    /// Remembers the files of the database at this path, which is open.
+    pub(super) fn at(path: &Path) -> Self {
+        let parts = PARTS.iter().map(|part| beside(path, part));
+        Self(parts.filter_map(|part| identity(&part).map(|identity| (part, identity))).collect())
+    }
+
+    /// Looks whether all of them are still at their paths, for the price of three `stat`.
+    ///
+    /// # Errors
+    /// [`Trouble::Gone`].
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        match self.0.iter().find(|(path, opened)| identity(path) != Some(*opened)) {
+            None => Ok(()),
+            Some((path, _)) => {
+                let why = format!("{} was moved, removed or replaced", path.display());
+                Err(StoreError::Trouble(Trouble::Gone, why))
+            }
+        }
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}

@@ -63,7 +63,7 @@ pub async fn open_store(url: &str, patience: &Patience) -> Result<Arc<dyn Store>
     patience.wait_for("the database", attempt).await
 }
 
-/// Brings the schema; waits while another program holds the database.
+/// Brings the schema, which takes as long as it takes; waits while another program holds the database.
 ///
 /// # Errors
 /// [`Failure::Failed`] when it cannot be brought, or not in time.
@@ -72,7 +72,7 @@ pub async fn migrate(store: &dyn Store, patience: &Patience) -> Result<(), Failu
         let migrated = store.migrate().await;
         migrated.map_err(|error| if error.is_passing() { NotYet::again(error) } else { NotYet::Never(Failure::failed(error)) })
     };
-    patience.wait_for("the schema", attempt).await
+    patience.wait_for_work("the schema", attempt).await
 }
 
 /// Waits until the database has the schema that this program needs.

@@ -67,11 +67,28 @@ impl Patience {
     ///
     /// # Errors
     /// [`Failure::Failed`] when the time is up, [`Failure::Stopped`] after a signal, or what the attempt says.
-    pub async fn wait_for<T>(&self, what: &str, mut attempt: impl AsyncFnMut() -> Result<T, NotYet>) -> Result<T, Failure> {
+    pub async fn wait_for<T>(&self, what: &str, attempt: impl AsyncFnMut() -> Result<T, NotYet>) -> Result<T, Failure> {
+        self.wait_with(what, ATTEMPT, attempt).await
+    }
+
+    /// The same with attempts that may take as long as they take.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn wait_for_work<T>(&self, what: &str, attempt: impl AsyncFnMut() -> Result<T, NotYet>) -> Result<T, Failure> {
+        self.wait_with(what, Duration::MAX, attempt).await
+    }
+
+    async fn wait_with<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        mut attempt: impl AsyncFnMut() -> Result<T, NotYet>,
+    ) -> Result<T, Failure> {
         let mut pause = FIRST_PAUSE;
         for number in 1_u32.. {
             let outcome = tokio::select! {
-                outcome = timeout(ATTEMPT, attempt()) => outcome,
+                outcome = timeout(limit, attempt()) => outcome,
                 () = self.stop.cancelled() => return Err(Failure::Stopped),
             };
             let why = match outcome {
@@ -83,7 +100,7 @@ impl Patience {
                 }
                 Ok(Err(NotYet::Never(failure))) => return Err(failure),
                 Ok(Err(NotYet::Again(why))) => why,
-                Err(_) => format!("no answer within {}", humantime::format_duration(ATTEMPT)),
+                Err(_) => format!("no answer within {}", humantime::format_duration(limit)),
             };
             let left = self.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -149,6 +166,16 @@ mod tests {
         let failure = patience.wait_for::<()>("the bus", async || std::future::pending().await).await;
         assert_eq!(failure, Err(Failure::Failed("the bus was not there within 0s: no answer within 10s".to_owned())));
         assert!(begin.elapsed() >= ATTEMPT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_is_under_way_is_not_given_up() {
+        let patience = WAIT.begin(&CancellationToken::new());
+        let done = patience.wait_for_work("the schema", async || {
+            tokio::time::sleep(WAIT.wait * 100).await;
+            Ok(())
+        });
+        assert_eq!(done.await, Ok(()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -193,6 +193,12 @@ pub fn problem(error: &StoreError) -> Problem {
                 .with_detail("the database is away; what was asked may have been done or not")
                 .with_retry_after(RETRY_AFTER_MS)
         }
+        StoreError::Contended(_) => {
+            tracing::warn!(%error, "answered 503");
+            Problem::new(ProblemType::Overloaded)
+                .with_detail("others kept changing the same at the same moment; try again")
+                .with_retry_after(RETRY_AFTER_MS)
+        }
         StoreError::Failed(_) => {
             tracing::error!(%error, "answered 500");
             Problem::new(ProblemType::Internal)

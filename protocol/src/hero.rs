@@ -87,14 +87,4 @@ impl HeroPatch {
         let allergies = fields.reset_or("allergies", |fields| fields.set("allergies", Allergy::parse, Allergy::as_str));
         fields.finish(|| Some(Self { name, planet, allergies }))
     }
-
-    /// The whole that comes of changing `hero`.
-    #[must_use]
-    pub fn apply(self, hero: Hero) -> NewHero {
-        NewHero {
-            name: self.name.unwrap_or(hero.name),
-            planet: self.planet.unwrap_or(hero.planet),
-            allergies: self.allergies.unwrap_or(hero.allergies),
-        }
-    }
 }

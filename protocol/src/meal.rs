@@ -115,16 +115,4 @@ impl MealPatch {
         let description = fields.reset_or("description", |fields| fields.text("description", Description::parse));
         fields.finish(|| Some(Self { name, ingredients, price, origin_planet, description }))
     }
-
-    /// The whole that comes of changing `meal`.
-    #[must_use]
-    pub fn apply(self, meal: Meal) -> NewMeal {
-        NewMeal {
-            name: self.name.unwrap_or(meal.name),
-            ingredients: self.ingredients.unwrap_or(meal.ingredients),
-            price: self.price.unwrap_or(meal.price),
-            origin_planet: self.origin_planet.unwrap_or(meal.origin_planet),
-            description: self.description.unwrap_or(meal.description),
-        }
-    }
 }

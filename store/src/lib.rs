@@ -24,16 +24,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroId, HeroPatch, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView, ResumeCursor,
-    Version,
+    Hero, HeroId, HeroPatch, IdempotencyKey, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView,
+    ResumeCursor, Version,
 };
 use thiserror::Error;
 
 pub use changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion, States};
 pub use connect::{ConnectError, connect};
 pub use requests::{
-    CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, IdRange,
-    Incarnations, KeyScope, ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError,
+    CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, Creation, DeleteRequest, DeleteVerdict,
+    IdRange, Incarnations, ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError,
 };
 pub use snapshot::{MAX_RESUMED, Snapshot, SnapshotRequest};
 
@@ -60,6 +60,9 @@ pub enum StoreError {
     /// It is away, or too busy to answer in time. What was asked may have been done or not.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// Others kept changing the same at the same moment. The database is well.
+    #[error("others kept changing the same: {0}")]
+    Contended(String),
     /// It answered with an error that repeating will not cure, or with something that cannot be.
     #[error("the database refused: {0}")]
     Failed(String),
@@ -75,6 +78,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Adds a hero.
     async fn create_hero(&self, hero: &NewHero) -> Result<Hero, StoreError>;
+    /// Adds a hero, unless one was added under this key within [`RETENTION`].
+    async fn create_hero_once(&self, hero: &NewHero, key: &IdempotencyKey) -> Result<Creation<Hero>, StoreError>;
     /// Reads a hero that was not deleted.
     async fn hero(&self, id: HeroId) -> Result<Option<Hero>, StoreError>;
     /// Lists heroes by rising id.
@@ -91,6 +96,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Adds a meal.
     async fn create_meal(&self, meal: &NewMeal) -> Result<Meal, StoreError>;
+    /// Adds a meal, unless one was added under this key within [`RETENTION`].
+    async fn create_meal_once(&self, meal: &NewMeal, key: &IdempotencyKey) -> Result<Creation<Meal>, StoreError>;
     /// Reads a meal that was not deleted.
     async fn meal(&self, id: MealId) -> Result<Option<Meal>, StoreError>;
     /// Lists meals by rising id.

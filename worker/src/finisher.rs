@@ -40,7 +40,7 @@ async fn complete(kitchen: &Kitchen, due: &[Due]) {
         match kitchen.store.complete(kitchen.owner, &ids).await {
             Ok(completed) => break completed,
             Err(error) => {
-                repeated |= matches!(error, StoreError::Unavailable(_));
+                repeated |= matches!(error, StoreError::Unavailable(_) | StoreError::Contended(_));
                 kitchen.outage.note("complete", &error);
             }
         }

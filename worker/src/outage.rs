@@ -35,6 +35,8 @@ impl Outage {
                     tracing::warn!(question, %error, "the database is away; the worker waits for it");
                 }
             }
+            // It is tried again like everything else that the worker does.
+            StoreError::Contended(_) => tracing::debug!(question, %error, "others hold what the worker wants to change"),
             StoreError::Failed(_) => {
                 if state.refused.is_none_or(|last| now - last > REFUSALS) {
                     state.refused = Some(now);

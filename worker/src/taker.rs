@@ -63,7 +63,7 @@ async fn serve(kitchen: &Kitchen, queue: &mut dyn Queue, entries: &[Entry], stop
             Ok(claimed) => break claimed,
             // Repeating will not cure it; the sweeper tries these orders again, one step slower.
             Err(StoreError::Failed(_)) => break Vec::new(),
-            Err(StoreError::Unavailable(_)) => repeated = true,
+            Err(StoreError::Unavailable(_) | StoreError::Contended(_)) => repeated = true,
         }
         if stop.run_until_cancelled(backoff.wait()).await.is_none() {
             return;

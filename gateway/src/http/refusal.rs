@@ -66,7 +66,11 @@ mod tests {
     #[tokio::test]
     async fn what_the_database_says_stays_here() {
         let secret = || "relation heroes on db:5432".to_owned();
-        for (error, status) in [(StoreError::Unavailable(secret()), 503), (StoreError::Failed(secret()), 500)] {
+        for (error, status) in [
+            (StoreError::Unavailable(secret()), 503),
+            (StoreError::Contended(secret()), 503),
+            (StoreError::Failed(secret()), 500),
+        ] {
             let response = Refusal::from(error).into_response();
             assert_eq!(response.status(), status);
             assert_eq!(response.headers()["content-type"], "application/problem+json");

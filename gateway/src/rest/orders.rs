@@ -2,12 +2,12 @@
 
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::fields::Fields;
 use galley_protocol::frame::Page;
 use galley_protocol::{HeroId, MealId, Order, OrderId, OrderView, PageCursor, Problem, Status};
-use galley_store::{KeyScope, OrderFilter, PlaceRequest};
+use galley_store::{OrderFilter, PlaceRequest};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::body::{FromJson, Json};
 use super::heroes::visible;
 use super::id::Id;
-use super::key::Key;
+use super::key::{Key, replayed};
 use super::page::{self, limit};
 use super::params::{FromPairs, Pairs, Params};
 use super::problems::{OfListing, OfPlacing, OfReadingHero, OfReadingOrder};
@@ -24,9 +24,6 @@ use crate::auth::Caller;
 use crate::desk::{no_hero, no_order};
 use crate::http::Refusal;
 use crate::state::AppState;
-
-/// Tells that the order was already there under its key.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// What is needed to place an order.
 #[derive(Serialize, ToSchema)]
@@ -89,7 +86,8 @@ impl FromPairs for AllOrdersParams {
 /// Place an order
 ///
 /// The order is stored when this answers; a worker prepares it afterwards. With an `Idempotency-Key` the request can be
-/// repeated safely for at least 24 hours: the same key and body lead to the same order.
+/// repeated safely for at least 24 hours: the same key and body lead to the same order. A key belongs to the hero, whoever
+/// brings it, here or on a socket.
 #[utoipa::path(
     post, path = "/orders", tag = "orders", operation_id = "place_order",
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
@@ -112,15 +110,10 @@ pub async fn place(
     if !caller.may_see(hero_id) {
         return Err(no_hero(hero_id).into());
     }
-    let scope = caller.hero_id().map_or(KeyScope::Anonymous, KeyScope::Hero);
-    let key = key.map(|key| (scope, key));
     let placed = state.desk.place(PlaceRequest { hero_id, meal_id, key }).await?;
     let location = location(&format!("/orders/{}", placed.order.id));
-    let mut response = (StatusCode::ACCEPTED, [(header::LOCATION, location)], Answer(placed.order)).into_response();
-    if placed.replayed {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    let answer = (StatusCode::ACCEPTED, [(header::LOCATION, location)], Answer(placed.order)).into_response();
+    Ok(if placed.replayed { replayed(answer) } else { answer })
 }
 
 /// Read an order

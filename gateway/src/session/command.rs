@@ -4,7 +4,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use galley_protocol::frame::{ClientFrame, Command, CommandId, Page, Place, Reply, ServerFrame};
 use galley_protocol::{HeroId, OrderId, PageCursor, Problem, ProblemType, Status, words};
-use galley_store::{CancelRequest, DeleteRequest, KeyScope, ListPage, OrderFilter, PlaceRequest};
+use galley_store::{CancelRequest, DeleteRequest, ListPage, OrderFilter, PlaceRequest};
 
 use crate::desk::{Desk, Placed, no_order, problem};
 use crate::state::AppState;
@@ -19,7 +19,6 @@ pub fn execute(state: &AppState, hero_id: Option<HeroId>, frame: ClientFrame) ->
     match command {
         Command::Place(Place { meal_id, key }) => {
             let Some(hero_id) = hero_id else { return refuse(id, "staff places no orders").boxed() };
-            let key = key.map(|key| (KeyScope::Hero(hero_id), key));
             let placed = desk.place(PlaceRequest { hero_id, meal_id, key });
             placed
                 .map(|placed| {

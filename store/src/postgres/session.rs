@@ -2,7 +2,7 @@
 //!
 //! A statement ends within [`STATEMENT_TIMEOUT`] on the server's side; when the server is silent for longer, the
 //! connection is thrown away here. A collision with another transaction is tried again [`RETRIES`] times, then it is
-//! [`StoreError::Unavailable`]. Never retry here what the server may have carried out.
+//! [`StoreError::Contended`]. Never retry here what the server may have carried out.
 
 use std::io;
 use std::str::FromStr;
@@ -26,7 +26,7 @@ const ANSWER_TIMEOUT: Duration = STATEMENT_TIMEOUT.saturating_add(Duration::from
 /// A connection idle for longer is tested before it is used: the server may have restarted meanwhile.
 const IDLE_TRUST: Duration = Duration::from_secs(1);
 /// How often a statement that collided is tried again.
-const RETRIES: u32 = 3;
+const RETRIES: u32 = 10;
 /// The most milliseconds before it is tried again.
 const RETRY_PAUSE: u64 = 50;
 
@@ -42,7 +42,9 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, String> {
     // A plan lives as long as its connection, or until the table is analyzed. One that is made while `orders` is nearly empty would
     // read all of it for each batch, and go on doing so while it fills.
     let plans = [("enable_seqscan", "off"), ("jit", "off")];
-    Ok(options.application_name("galley").options([("idle_session_timeout", "0")]).options(plans).options(keepalive))
+    // Statements are guarded: at a level above this one, which a role may have as its default, they would fail instead of waiting.
+    let session = [("idle_session_timeout", "0"), ("default_transaction_isolation", "read committed")];
+    Ok(options.application_name("galley").options(session).options(plans).options(keepalive))
 }
 
 pub(super) fn pool(options: PgConnectOptions) -> PgPool {
@@ -105,14 +107,22 @@ fn is_collision(error: &sqlx::Error) -> bool {
     code(error).is_some_and(|code| matches!(code.as_str(), "40P01" | "40001"))
 }
 
+/// A lock that others held for too long, too.
+fn is_contention(error: &sqlx::Error) -> bool {
+    is_collision(error) || code(error).is_some_and(|code| code == "55P03")
+}
+
 /// The error for the caller. SQLSTATE: 08 connection, 40 rolled back, 53 resources, 55P03 lock not available, 57014 time-out,
 /// 57P0x shutdown, 25006 read-only, as a standby is.
 pub(super) fn refusal(error: &sqlx::Error) -> StoreError {
+    if is_contention(error) {
+        return StoreError::Contended(error.to_string());
+    }
     let away = match code(error) {
         Some(code) => {
             matches!(code.get(..2), Some("08" | "40" | "53"))
                 || code.starts_with("57P0")
-                || matches!(code.as_str(), "55P03" | "57014" | "25006")
+                || matches!(code.as_str(), "57014" | "25006")
         }
         None => matches!(
             error,

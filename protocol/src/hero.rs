@@ -1,11 +1,11 @@
 //! Heroes.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::fields::Fields;
 use crate::problem::Problem;
+use crate::strict::Strict;
 use crate::{Allergy, HeroId, HeroName, Planet, Version};
 
 /// A hero.
@@ -66,7 +66,7 @@ impl NewHero {
     ///
     /// # Errors
     /// A problem that names every wrong field.
-    pub fn from_json(body: Value) -> Result<Self, Problem> {
+    pub fn from_json(body: impl Into<Strict>) -> Result<Self, Problem> {
         let mut fields = Fields::new(body)?;
         let name = fields.required_text("name", HeroName::parse);
         let planet = fields.required_text("planet", Planet::parse);
@@ -80,7 +80,7 @@ impl HeroPatch {
     ///
     /// # Errors
     /// A problem that names every wrong field.
-    pub fn from_json(body: Value) -> Result<Self, Problem> {
+    pub fn from_json(body: impl Into<Strict>) -> Result<Self, Problem> {
         let mut fields = Fields::new(body)?;
         let name = fields.text("name", HeroName::parse);
         let planet = fields.text("planet", Planet::parse);

@@ -1,11 +1,11 @@
 //! Meals.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::fields::Fields;
 use crate::problem::Problem;
+use crate::strict::Strict;
 use crate::{Description, Ingredient, MealId, MealName, Planet, Price, Version};
 
 /// A meal on the menu.
@@ -82,7 +82,7 @@ impl NewMeal {
     ///
     /// # Errors
     /// A problem that names every wrong field.
-    pub fn from_json(body: Value) -> Result<Self, Problem> {
+    pub fn from_json(body: impl Into<Strict>) -> Result<Self, Problem> {
         let mut fields = Fields::new(body)?;
         let name = fields.required_text("name", MealName::parse);
         let ingredients = fields.list("ingredients", Ingredient::parse);
@@ -106,7 +106,7 @@ impl MealPatch {
     ///
     /// # Errors
     /// A problem that names every wrong field.
-    pub fn from_json(body: Value) -> Result<Self, Problem> {
+    pub fn from_json(body: impl Into<Strict>) -> Result<Self, Problem> {
         let mut fields = Fields::new(body)?;
         let name = fields.text("name", MealName::parse);
         let ingredients = fields.reset_or("ingredients", |fields| fields.list("ingredients", Ingredient::parse));

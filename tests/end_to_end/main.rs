@@ -13,6 +13,7 @@ macro_rules! on_both_deployments {
 }
 
 mod allergies;
+mod before_the_close;
 mod cancelling;
 mod command_line;
 mod commands;
@@ -44,6 +45,7 @@ mod pubsub_cut;
 mod racing;
 mod readme;
 mod redis_away;
+mod repeated_keys;
 mod resources;
 mod resuming;
 mod resyncing;
@@ -56,6 +58,8 @@ mod starting;
 mod strange_entries;
 mod tokens;
 mod under_faults;
+mod unknown_totals;
+mod unread_documents;
 mod validation;
 mod watching;
 mod websocat;

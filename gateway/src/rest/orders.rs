@@ -6,10 +6,10 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::fields::Fields;
 use galley_protocol::frame::Page;
+use galley_protocol::strict::Strict;
 use galley_protocol::{HeroId, MealId, Order, OrderId, OrderView, PageCursor, Problem, Status};
 use galley_store::{OrderFilter, PlaceRequest};
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::body::{FromJson, Json};
@@ -36,7 +36,7 @@ pub struct NewOrder {
 }
 
 impl FromJson for NewOrder {
-    fn from_json(body: Value) -> Result<Self, Problem> {
+    fn from_json(body: Strict) -> Result<Self, Problem> {
         let mut fields = Fields::new(body)?;
         let hero_id = fields.required_integer("hero_id", HeroId::new);
         let meal_id = fields.required_integer("meal_id", MealId::new);

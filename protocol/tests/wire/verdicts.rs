@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use galley_protocol::asyncapi;
 use galley_protocol::frame::{ClientFrame, Command, client, server};
 use galley_protocol::words::Audience;
+use galley_protocol::{Price, asyncapi};
 use jsonschema::{Draft, Validator};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -195,4 +195,18 @@ fn what_is_read_and_written_again_stays_the_same() {
         prop_assert_eq!(schemas.validate(&written), Ok(()));
         prop_assert_eq!(ClientFrame::parse(&written.to_string(), Audience::Hero), Ok(read));
     });
+}
+
+#[test]
+fn every_price_that_a_gateway_can_tell_fits_the_schema() {
+    let schemas = Schemas::read();
+    let large = [1_999, 123_456, 450_359_963, 9_007_199_257, 99_999_999_901, 99_999_999_999, 100_000_000_000];
+    for hundredths in (0..=20_000).chain(large) {
+        let price = Price::from_hundredths(hundredths).expect("a price");
+        let meal = json!({
+            "id": 1, "name": "Soup", "ingredients": [], "price": price, "origin_planet": "Mars", "description": "", "version": 1,
+        });
+        let menu = json!({"type": "reply", "items": [meal], "next_cursor": null});
+        assert_eq!(schemas.validate(&menu), Ok(()), "{price}");
+    }
 }

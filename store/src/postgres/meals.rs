@@ -1,6 +1,8 @@
 //! Meals.
 
-use galley_protocol::{IdempotencyKey, Meal, MealId, MealPatch, NewMeal, PageCursor, Version, allergy};
+use galley_protocol::{
+    Description, IdempotencyKey, Meal, MealId, MealName, MealPatch, NewMeal, PageCursor, Planet, Price, Version, allergy,
+};
 
 use super::rows::moment;
 use super::{Postgres, only};
@@ -102,13 +104,13 @@ impl Postgres {
             ))
             .bind(id.get())
             .bind(expected.map(|version| version.0))
-            .bind(set.name.as_ref().map(|name| name.as_str()))
+            .bind(set.name.as_ref().map(MealName::as_str))
             .bind(set.name.as_ref().map(|name| allergy::fold(name.as_str())))
             .bind(&ingredients)
             .bind(&folded)
-            .bind(set.price.map(|price| price.hundredths()))
-            .bind(set.origin_planet.as_ref().map(|planet| planet.as_str()))
-            .bind(set.description.as_ref().map(|text| text.as_str()))
+            .bind(set.price.map(Price::hundredths))
+            .bind(set.origin_planet.as_ref().map(Planet::as_str))
+            .bind(set.description.as_ref().map(Description::as_str))
         });
         match only(&rows.await?, meal)? {
             Some(changed) => Ok(changed),

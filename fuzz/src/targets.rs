@@ -6,6 +6,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use galley_protocol::frame::received::Received;
 use galley_protocol::frame::{ClientFrame, Command};
+use galley_protocol::words::Audience;
 use galley_protocol::{
     Allergy, Description, HeroName, HeroPatch, IdempotencyKey, Ingredient, MealName, MealPatch, NewHero, NewMeal, PageCursor,
     Planet, Price, Problem, ReasonText, ResumeCursor, UpdateBatch, allergy, words,
@@ -35,10 +36,11 @@ pub const TARGETS: &[Target] = &[
 /// What a client sends on a socket.
 fn frames(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    match ClientFrame::parse(text) {
+    match ClientFrame::parse(text, Audience::Hero) {
         Ok(frame) => {
             let written = serde_json::to_string(&frame).expect("a frame has only string keys");
-            let again = ClientFrame::parse(&written).unwrap_or_else(|(_, problem)| panic!("{written}: {problem:?}"));
+            let again =
+                ClientFrame::parse(&written, Audience::Hero).unwrap_or_else(|(_, problem)| panic!("{written}: {problem:?}"));
             assert_eq!(again, frame, "{written}");
         }
         Err((_, problem)) => check(&problem),
@@ -52,7 +54,7 @@ fn frames(input: &[u8]) {
 /// What people type.
 fn plain_words(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    match words::parse(text) {
+    match words::parse(text, Audience::Staff) {
         Ok(command) => assert!(!matches!(command, Command::Place(place) if place.key.is_some()), "words have no key"),
         Err(problem) => check(&problem),
     }

@@ -1,6 +1,9 @@
 //! The dashboard's files, embedded.
 
+use std::borrow::Cow;
+
 use axum::Router;
+use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -30,13 +33,21 @@ fn serve(path: &str, headers: &HeaderMap) -> Response {
     };
     let etag = metadata.sha256_hash().iter().fold(String::from("\""), |etag, byte| etag + &format!("{byte:02x}")) + "\"";
     let fresh = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
-    let mut response = if fresh { StatusCode::NOT_MODIFIED.into_response() } else { data.into_owned().into_response() };
+    let mut response = if fresh { StatusCode::NOT_MODIFIED.into_response() } else { bytes(data).into_response() };
     let headers = response.headers_mut();
     headers.insert(header::ETAG, HeaderValue::try_from(etag).expect("hexadecimal digits in quotes are a header value"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(path)));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     response
+}
+
+/// A file for a body. What is embedded is sent from where it is: a copy for each answer that is not read would fill the memory.
+pub fn bytes(file: Cow<'static, [u8]>) -> Bytes {
+    match file {
+        Cow::Borrowed(embedded) => Bytes::from_static(embedded),
+        Cow::Owned(read) => read.into(),
+    }
 }
 
 fn media_type(path: &str) -> &'static str {

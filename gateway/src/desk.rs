@@ -203,6 +203,12 @@ pub fn problem(error: &StoreError) -> Problem {
                 Problem::new(ProblemType::Internal).with_detail(detail)
             }
         }
+        StoreError::Contended(_) => {
+            tracing::debug!(%error, "answered 503");
+            Problem::new(ProblemType::Overloaded)
+                .with_detail("others kept changing the same at the same moment; try again")
+                .with_retry_after(RETRY_AFTER_MS)
+        }
         StoreError::Failed(_) => {
             tracing::error!(%error, "answered 500");
             Problem::new(ProblemType::Internal)

@@ -17,15 +17,13 @@ mod visit;
 mod welcome;
 mod wire;
 
-use std::task::Poll;
-use std::time::Duration;
-
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use galley_protocol::BearerToken;
 use galley_protocol::close::CloseCode;
 use galley_protocol::frame::{ClientFrame, Command, CommandId, Reply, ServerFrame};
+use std::task::Poll;
 
 use crate::auth::Who;
 use crate::limits::allowances::too_fast;
@@ -40,8 +38,6 @@ use wire::{Closed, Wire as _, say};
 
 /// Placements of one socket that may wait for their commit at once; beyond, the socket is not read.
 const MAX_IN_FLIGHT: usize = 128;
-/// How long a socket that must leave waits for the answers of what it was told to do; an answer that takes longer is lost.
-const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// A socket that was let in: all that is in memory for it while nothing happens.
 pub struct Connection {
@@ -134,12 +130,10 @@ impl<'a> Session<'a> {
                 Err(Closed::Gone) if may_read => match socket.hear().now_or_never() {
                     // What a busy session has not read yet is a sign of life, too.
                     Some(heard @ (Heard::Text(_) | Heard::Control)) => self.take(socket, heard).await?,
-                    Some(Heard::Closed(_)) | None => return Err(Closed::Gone),
+                    Some(Heard::Closed(closed)) => return Err(self.finish(socket, closed).await),
+                    None => return Err(Closed::Gone),
                 },
-                Err(Closed::With(code @ (CloseCode::Restart | CloseCode::TokenExpired))) => {
-                    return Err(self.finish(socket, code).await);
-                }
-                Err(closed) => return Err(closed),
+                Err(closed) => return Err(self.finish(socket, closed).await),
             }
         }
     }
@@ -152,7 +146,7 @@ impl<'a> Session<'a> {
             Heard::Control => return Ok(()),
             Heard::Closed(closed) => return Err(closed),
         };
-        let parsed = ClientFrame::parse(&text);
+        let parsed = ClientFrame::parse(&text, command::audience(self.stream.hero_id()));
         let allowed = match self.pace.take(self.state.config.command_rate) {
             Verdict::Taken { .. } => parsed,
             Verdict::Wait(wait) => {
@@ -197,8 +191,8 @@ impl<'a> Session<'a> {
         let Some(frame) = self.waiting.take() else { return Ok(()) };
         match frame.command {
             Command::Watch(watch) if self.stream.hero_id().is_none() => {
-                let totals = self.state.totals.now(&self.state.desk).await.totals;
-                self.stream.watch(watch, Some(totals));
+                let totals = self.state.totals.now(&self.state.desk).await.map(|count| count.totals);
+                self.stream.watch(watch, totals);
                 let reply = Reply::Watching { watching: true, totals };
                 socket.send(ServerFrame::Reply { id: frame.id, reply }.encode()).await
             }
@@ -233,17 +227,29 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The gateway leaves, or the token has expired: nothing more is read, but what was read is carried out and answered.
-    async fn finish(&mut self, socket: &mut Socket, code: CloseCode) -> Closed {
-        let answered = tokio::time::timeout(LAST_ANSWERS, async {
-            while let Some(answer) = self.answers.next().await {
-                self.answer(socket, answer).await?;
+    /// The session ends. The commands that came before are carried out and answered first.
+    async fn finish(&mut self, socket: &mut Socket, why: Closed) -> Closed {
+        let Some(patience) = why.last_answers() else { return why };
+        let answered = tokio::time::timeout(patience, async {
+            loop {
+                while let Some(answer) = self.answers.next().await {
+                    self.answer(socket, answer).await?;
+                }
+                // A gateway that leaves hears what has come already. Of a token that has expired nothing more is taken.
+                if why != Closed::With(CloseCode::Restart) {
+                    return Ok(());
+                }
+                match socket.hear().now_or_never() {
+                    Some(heard) => self.take(socket, heard).await?,
+                    None => return Ok(()),
+                }
+                // A peer that never pauses must not outlast the patience.
+                tokio::task::yield_now().await;
             }
-            Ok(())
         });
         match answered.await {
             Ok(Err(closed)) => closed,
-            Ok(Ok(())) | Err(_) => Closed::With(code),
+            Ok(Ok(())) | Err(_) => why,
         }
     }
 }

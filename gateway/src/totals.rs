@@ -14,39 +14,36 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// The last count.
 #[derive(Clone, Debug, Default)]
-pub struct Totals(Arc<Mutex<Option<Last>>>);
+pub struct Totals(Arc<Mutex<Last>>);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Default)]
 struct Last {
-    count: Count,
-    tried: Instant,
+    count: Option<Count>,
+    /// The end of the last attempt.
+    tried: Option<Instant>,
 }
 
 /// A count.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Count {
     /// How many orders stood where.
     pub totals: frame::Totals,
-    /// What had committed before this is in it; nothing while there never was a count.
-    pub at: Option<Instant>,
+    /// Everything that was committed before this is counted.
+    pub at: Instant,
 }
 
 impl Totals {
-    /// The count, at most a second old; an older one while the database is away.
-    pub async fn now(&self, desk: &Desk) -> Count {
+    /// The count, at most a second old; an older one while the database is away, and nothing when there never was one.
+    pub async fn now(&self, desk: &Desk) -> Option<Count> {
         let mut last = self.0.lock().await;
-        if let Some(last) = last.filter(|last| last.tried.elapsed() < FRESH) {
-            return last.count;
-        }
-        let tried = Instant::now();
-        let count = match desk.store().totals().await {
-            Ok(totals) => Count { totals, at: Some(tried) },
-            Err(error) => {
-                tracing::warn!(%error, "cannot count the orders");
-                last.map_or_else(Count::default, |last| last.count)
+        if last.tried.is_none_or(|tried| tried.elapsed() >= FRESH) {
+            let at = Instant::now();
+            match desk.store().totals().await {
+                Ok(totals) => last.count = Some(Count { totals, at }),
+                Err(error) => tracing::warn!(%error, "cannot count the orders"),
             }
-        };
-        *last = Some(Last { count, tried });
-        count
+            last.tried = Some(Instant::now());
+        }
+        last.count
     }
 }

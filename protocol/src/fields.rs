@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::allergy::fold;
 use crate::problem::{FieldError, Problem, ProblemType};
+use crate::strict::{self, Strict};
 use crate::text::MAX_ENTRIES;
 
 /// A JSON object being read.
@@ -22,9 +23,10 @@ impl Fields {
     ///
     /// # Errors
     /// A problem when the value is not an object.
-    pub fn new(value: Value) -> Result<Self, Problem> {
+    pub fn new(body: impl Into<Strict>) -> Result<Self, Problem> {
+        let Strict { value, repeated } = body.into();
         match value {
-            Value::Object(object) => Ok(Self { object, errors: Vec::new() }),
+            Value::Object(object) => Ok(Self { object, errors: repeated }),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
                 Err(invalid(vec![FieldError { pointer: "#".to_owned(), detail: "must be a JSON object".to_owned() }]))
             }
@@ -167,10 +169,9 @@ pub fn whole(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_f64().and_then(exact))
 }
 
-/// The JSON pointer of a field of the body (RFC 6901), as a URI fragment like in RFC 9457 section 3.
+/// The JSON pointer of a field of the body.
 fn pointer(name: &str) -> String {
-    let short: String = name.chars().take(64).collect();
-    format!("#/{}", short.replace('~', "~0").replace('/', "~1"))
+    strict::pointer("#", name)
 }
 
 fn invalid(mut errors: Vec<FieldError>) -> Problem {

@@ -1,11 +1,11 @@
 //! Heroes.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::fields::Fields;
 use crate::problem::Problem;
+use crate::strict::Strict;
 use crate::{Allergy, HeroId, HeroName, Planet, Version};
 
 /// A hero.
@@ -66,7 +66,7 @@ impl NewHero {
     ///
     /// # Errors
     /// A problem that names every wrong field.
-    pub fn from_json(body: Value) -> Result<Self, Problem> {
+    pub fn from_json(body: impl Into<Strict>) -> Result<Self, Problem> {
         let mut fields = Fields::new(body)?;
         let name = fields.required_text("name", HeroName::parse);
         let planet = fields.required_text("planet", Planet::parse);
@@ -80,21 +80,11 @@ impl HeroPatch {
     ///
     /// # Errors
     /// A problem that names every wrong field.
-    pub fn from_json(body: Value) -> Result<Self, Problem> {
+    pub fn from_json(body: impl Into<Strict>) -> Result<Self, Problem> {
         let mut fields = Fields::new(body)?;
         let name = fields.text("name", HeroName::parse);
         let planet = fields.text("planet", Planet::parse);
         let allergies = fields.reset_or("allergies", |fields| fields.set("allergies", Allergy::parse, Allergy::as_str));
         fields.finish(|| Some(Self { name, planet, allergies }))
-    }
-
-    /// The whole that comes of changing `hero`.
-    #[must_use]
-    pub fn apply(self, hero: Hero) -> NewHero {
-        NewHero {
-            name: self.name.unwrap_or(hero.name),
-            planet: self.planet.unwrap_or(hero.planet),
-            allergies: self.allergies.unwrap_or(hero.allergies),
-        }
     }
 }

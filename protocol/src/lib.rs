@@ -17,6 +17,7 @@ pub mod order;
 pub mod picture;
 pub mod price;
 pub mod problem;
+pub mod strict;
 pub mod text;
 pub mod timestamp;
 pub mod token;

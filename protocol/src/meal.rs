@@ -1,11 +1,11 @@
 //! Meals.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::fields::Fields;
 use crate::problem::Problem;
+use crate::strict::Strict;
 use crate::{Description, Ingredient, MealId, MealName, Planet, Price, Version};
 
 /// A meal on the menu.
@@ -82,7 +82,7 @@ impl NewMeal {
     ///
     /// # Errors
     /// A problem that names every wrong field.
-    pub fn from_json(body: Value) -> Result<Self, Problem> {
+    pub fn from_json(body: impl Into<Strict>) -> Result<Self, Problem> {
         let mut fields = Fields::new(body)?;
         let name = fields.required_text("name", MealName::parse);
         let ingredients = fields.list("ingredients", Ingredient::parse);
@@ -106,7 +106,7 @@ impl MealPatch {
     ///
     /// # Errors
     /// A problem that names every wrong field.
-    pub fn from_json(body: Value) -> Result<Self, Problem> {
+    pub fn from_json(body: impl Into<Strict>) -> Result<Self, Problem> {
         let mut fields = Fields::new(body)?;
         let name = fields.text("name", MealName::parse);
         let ingredients = fields.reset_or("ingredients", |fields| fields.list("ingredients", Ingredient::parse));
@@ -114,17 +114,5 @@ impl MealPatch {
         let origin_planet = fields.text("origin_planet", Planet::parse);
         let description = fields.reset_or("description", |fields| fields.text("description", Description::parse));
         fields.finish(|| Some(Self { name, ingredients, price, origin_planet, description }))
-    }
-
-    /// The whole that comes of changing `meal`.
-    #[must_use]
-    pub fn apply(self, meal: Meal) -> NewMeal {
-        NewMeal {
-            name: self.name.unwrap_or(meal.name),
-            ingredients: self.ingredients.unwrap_or(meal.ingredients),
-            price: self.price.unwrap_or(meal.price),
-            origin_planet: self.origin_planet.unwrap_or(meal.origin_planet),
-            description: self.description.unwrap_or(meal.description),
-        }
     }
 }

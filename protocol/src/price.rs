@@ -86,7 +86,10 @@ impl utoipa::PartialSchema for Price {
             .schema_type(utoipa::openapi::schema::Type::Number)
             .minimum(Some(0))
             .maximum(Some(1_000_000_000))
-            .multiple_of(Some(0.01))
+            .description(Some(
+                "At most two decimal places; a third is refused. `multipleOf` would say so, but validators that compute with binary \
+                 fractions take 19.99 for no multiple of 0.01.",
+            ))
             .build()
             .into()
     }

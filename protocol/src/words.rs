@@ -4,21 +4,58 @@ use crate::frame::{Command, Place, Watch};
 use crate::problem::{Problem, ProblemType};
 use crate::{BearerToken, MealId, OrderId, ReasonText};
 
-/// What a person may type; the `help` of the welcome frame.
-pub const HELP: &str =
-    "type: menu | order <meal> | orders | get <order> | cancel <order> [why] | delete <order> | watch | ping | help";
+/// The commands that a hero may type; the `help` of its welcome frame.
+pub const HELP: &str = "type: menu | order <meal> | orders | get <order> | cancel <order> [why] | delete <order> | ping | help";
 
 /// The same for staff, which places nothing and watches everything.
 pub const STAFF_HELP: &str = "type: watch | menu | orders | get <order> | cancel <order> [why] | delete <order> | ping | help";
 
-/// The words and the frame types that exist.
-const COMMANDS: [&str; 11] = ["menu", "order", "orders", "get", "cancel", "delete", "watch", "ping", "help", "place", "auth"];
+/// The words and the frame types that everybody may send.
+const COMMANDS: [&str; 8] = ["menu", "orders", "get", "cancel", "delete", "ping", "help", "auth"];
+
+/// The sender of a command. Help offers only the commands that it may give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// A hero.
+    Hero,
+    /// Staff.
+    Staff,
+}
+
+impl Audience {
+    /// The commands that may be typed.
+    #[must_use]
+    pub const fn help(self) -> &'static str {
+        match self {
+            Self::Hero => HELP,
+            Self::Staff => STAFF_HELP,
+        }
+    }
+
+    /// The answer to a command that does not exist.
+    #[must_use]
+    pub fn unknown(self, word: &str) -> Problem {
+        let short: String = word.chars().filter(|character| !character.is_control()).take(32).collect();
+        let own: &[&str] = match self {
+            Self::Hero => &["order", "place"],
+            Self::Staff => &["watch"],
+        };
+        let nearest = COMMANDS
+            .iter()
+            .chain(own)
+            .map(|command| (strsim::damerau_levenshtein(command, &short), command))
+            .min()
+            .filter(|(distance, command)| *distance <= command.len() / 2);
+        let hint = nearest.map_or_else(|| self.help().to_owned(), |(_, command)| format!("did you mean `{command}`?"));
+        Problem::new(ProblemType::UnknownCommand).with_detail(format!("there is no command `{short}`; {hint}"))
+    }
+}
 
 /// Reads a line.
 ///
 /// # Errors
 /// A problem that tells what the command takes, or the nearest command.
-pub fn parse(line: &str) -> Result<Command, Problem> {
+pub fn parse(line: &str, audience: Audience) -> Result<Command, Problem> {
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let rest = rest.trim();
     let word = word.to_lowercase();
@@ -47,21 +84,8 @@ pub fn parse(line: &str) -> Result<Command, Problem> {
             let token = BearerToken::parse(rest).map_err(|error| usage(&format!("auth <token>, which {error}")))?;
             Ok(Command::Auth { token })
         }
-        _ => Err(unknown(&word)),
+        _ => Err(audience.unknown(&word)),
     }
-}
-
-/// The answer to a command that does not exist.
-#[must_use]
-pub fn unknown(word: &str) -> Problem {
-    let short: String = word.chars().filter(|character| !character.is_control()).take(32).collect();
-    let nearest = COMMANDS
-        .into_iter()
-        .map(|command| (strsim::damerau_levenshtein(command, &short), command))
-        .min()
-        .filter(|(distance, command)| *distance <= command.len() / 2);
-    let hint = nearest.map_or_else(|| HELP.to_owned(), |(_, command)| format!("did you mean `{command}`?"));
-    Problem::new(ProblemType::UnknownCommand).with_detail(format!("there is no command `{short}`; {hint}"))
 }
 
 fn order_id(command: &str, text: &str) -> Result<OrderId, Problem> {
@@ -78,7 +102,7 @@ fn usage(usage: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{Audience, parse};
     use crate::frame::{ClientFrame, Command};
 
     #[test]
@@ -97,7 +121,7 @@ mod tests {
             ("ping", r#"{"type":"ping"}"#),
             ("auth a.b-c.d", r#"{"type":"auth","token":"a.b-c.d"}"#),
         ] {
-            assert_eq!(ClientFrame::parse(words), ClientFrame::parse(frame), "{words}");
+            assert_eq!(ClientFrame::parse(words, Audience::Staff), ClientFrame::parse(frame, Audience::Staff), "{words}");
         }
     }
 
@@ -106,11 +130,25 @@ mod tests {
         for (line, nearest) in
             [("ordr 2", "order"), ("cancle 7", "cancel"), ("mneu", "menu"), ("dlete 7", "delete"), ("hlep", "help")]
         {
-            let problem = parse(line).expect_err("a typo");
+            let problem = parse(line, Audience::Hero).expect_err("a typo");
             assert!(problem.detail.ends_with(&format!("did you mean `{nearest}`?")), "{line}: {}", problem.detail);
         }
-        assert!(parse("zzzzzzzzzzzz").expect_err("no command").detail.contains("type: menu"));
-        assert!(parse("").is_err());
+        assert!(parse("zzzzzzzzzzzz", Audience::Hero).expect_err("no command").detail.contains("type: menu"));
+        assert!(parse("", Audience::Hero).is_err());
+    }
+
+    #[test]
+    fn nobody_is_offered_what_it_may_not_do() {
+        let detail = |line, audience| parse(line, audience).expect_err("no command").detail;
+        for line in ["wach", "watch!", "ordr", "plaice", "zzzzzzzzzzzz"] {
+            assert!(!detail(line, Audience::Hero).contains("watch`?"), "{line}");
+            assert!(!detail(line, Audience::Hero).contains("| watch"), "{line}");
+            for placing in ["`order`", "`place`", "order <meal>"] {
+                assert!(!detail(line, Audience::Staff).contains(placing), "{line}");
+            }
+        }
+        assert!(detail("wach", Audience::Staff).ends_with("did you mean `watch`?"));
+        assert!(detail("ordr", Audience::Hero).ends_with("did you mean `order`?"));
     }
 
     #[test]
@@ -118,8 +156,8 @@ mod tests {
         for (line, usage) in
             [("order soup", "order 2"), ("cancel", "cancel 7"), ("delete 7 now", "delete 7"), ("menu please", "menu, alone")]
         {
-            assert!(parse(line).expect_err("a wrong argument").detail.contains(usage), "{line}");
+            assert!(parse(line, Audience::Hero).expect_err("a wrong argument").detail.contains(usage), "{line}");
         }
-        assert!(matches!(parse("cancel 7 a"), Ok(Command::Cancel { .. })));
+        assert!(matches!(parse("cancel 7 a", Audience::Hero), Ok(Command::Cancel { .. })));
     }
 }

@@ -26,16 +26,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroId, HeroPatch, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView, ResumeCursor,
-    Version,
+    Hero, HeroId, HeroPatch, IdempotencyKey, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView,
+    ResumeCursor, Version,
 };
 use thiserror::Error;
 
 pub use changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion, States};
 pub use connect::{ConnectError, connect};
 pub use requests::{
-    CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, IdRange,
-    Incarnations, KeyScope, ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, ViewedOrder,
+    CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, Creation, DeleteRequest, DeleteVerdict,
+    IdRange, Incarnations, ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, ViewedOrder,
 };
 pub use snapshot::{MAX_RESUMED, Snapshot, SnapshotRequest};
 pub use sqlite::{BackupError, BackupReport, backup};
@@ -67,6 +67,9 @@ pub enum StoreError {
     /// It names what is wrong with it. Most of that ends by waiting, until somebody has mended it.
     #[error("{trouble}: {1}", trouble = .0.words())]
     Trouble(Trouble, String),
+    /// Others kept changing the same at the same moment. The database is well.
+    #[error("others kept changing the same: {0}")]
+    Contended(String),
     /// It answered with an error that repeating will not cure, or with something that cannot be.
     #[error("the database refused: {0}")]
     Failed(String),
@@ -77,7 +80,7 @@ impl StoreError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unavailable(_) => true,
+            Self::Unavailable(_) | Self::Contended(_) => true,
             Self::Trouble(trouble, _) => trouble.may_pass(),
             Self::Failed(_) => false,
         }
@@ -89,6 +92,7 @@ impl StoreError {
         match self {
             Self::Unavailable(_) => "the database is away",
             Self::Trouble(trouble, _) => trouble.words(),
+            Self::Contended(_) => "others keep changing the same",
             Self::Failed(_) => "the database refused, or its schema is not the one of this program",
         }
     }
@@ -104,6 +108,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Adds a hero.
     async fn create_hero(&self, hero: &NewHero) -> Result<Hero, StoreError>;
+    /// Adds a hero, unless one was added under this key within [`RETENTION`].
+    async fn create_hero_once(&self, hero: &NewHero, key: &IdempotencyKey) -> Result<Creation<Hero>, StoreError>;
     /// Reads a hero that was not deleted.
     async fn hero(&self, id: HeroId) -> Result<Option<Hero>, StoreError>;
     /// Lists heroes by rising id.
@@ -120,6 +126,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Adds a meal.
     async fn create_meal(&self, meal: &NewMeal) -> Result<Meal, StoreError>;
+    /// Adds a meal, unless one was added under this key within [`RETENTION`].
+    async fn create_meal_once(&self, meal: &NewMeal, key: &IdempotencyKey) -> Result<Creation<Meal>, StoreError>;
     /// Reads a meal that was not deleted.
     async fn meal(&self, id: MealId) -> Result<Option<Meal>, StoreError>;
     /// Lists meals by rising id.

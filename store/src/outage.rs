@@ -50,7 +50,7 @@ impl Outage {
         let trouble = match error {
             StoreError::Unavailable(_) => None,
             StoreError::Trouble(trouble, _) => Some(*trouble),
-            StoreError::Failed(_) => return,
+            StoreError::Contended(_) | StoreError::Failed(_) => return,
         };
         let now = Instant::now();
         let mut current = self.current();

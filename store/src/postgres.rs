@@ -26,8 +26,8 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroId, HeroPatch, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView, ResumeCursor,
-    Version,
+    Hero, HeroId, HeroPatch, IdempotencyKey, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView,
+    ResumeCursor, Version,
 };
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{Connection, PgConnection, PgPool};
@@ -35,19 +35,18 @@ use tokio::time::timeout;
 
 use self::liveness::Liveness;
 use self::maintain::Upkeep;
+use crate::change::once;
 use crate::changes::{Changes, ChangesOfAll, ChangesRequest, States};
 use crate::floor::Floor;
 use crate::outage::Outage;
 use crate::requests::{
-    CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, DeleteRequest, DeleteVerdict, Incarnations, ListPage,
-    OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, ViewedOrder,
+    CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, Creation, DeleteRequest, DeleteVerdict, Incarnations,
+    ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, ViewedOrder,
 };
 use crate::rows::get;
 use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{ConnectError, Store, StoreError};
 
-/// How often a hero or meal is read and written again when others change it at the same moment.
-const CHANGE_TRIES: u32 = 10;
 /// How often the requests of a batch are asked again when others come between asking and reading.
 const DECIDE_TRIES: usize = 5;
 
@@ -110,7 +109,7 @@ impl Postgres {
     /// stands against it: somebody else was in between.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when others kept coming before a request.
+    /// [`StoreError::Contended`] when others kept coming before a request.
     async fn decide<Q: Sync, V: Send>(
         &self,
         requests: &[Q],
@@ -128,7 +127,7 @@ impl Postgres {
                 verdicts[index] = verdict;
             }
         }
-        let unsettled = || StoreError::Unavailable("too many changes of one order at once".to_owned());
+        let unsettled = || StoreError::Contended("a batch of orders".to_owned());
         verdicts.into_iter().map(|verdict| verdict.ok_or_else(unsettled)).collect()
     }
 }
@@ -143,7 +142,11 @@ impl Store for Postgres {
     }
 
     async fn create_hero(&self, hero: &NewHero) -> Result<Hero, StoreError> {
-        self.insert_hero(hero).await
+        let unkeyed = self.insert_hero(hero, None).await?;
+        unkeyed.ok_or_else(|| StoreError::Failed("a hero was not inserted".to_owned()))
+    }
+    async fn create_hero_once(&self, hero: &NewHero, key: &IdempotencyKey) -> Result<Creation<Hero>, StoreError> {
+        once(|| self.insert_hero(hero, Some(key)), || self.hero_of_key(hero, key)).await
     }
     async fn hero(&self, id: HeroId) -> Result<Option<Hero>, StoreError> {
         self.read_hero(id).await
@@ -164,7 +167,11 @@ impl Store for Postgres {
     }
 
     async fn create_meal(&self, meal: &NewMeal) -> Result<Meal, StoreError> {
-        self.insert_meal(meal).await
+        let unkeyed = self.insert_meal(meal, None).await?;
+        unkeyed.ok_or_else(|| StoreError::Failed("a meal was not inserted".to_owned()))
+    }
+    async fn create_meal_once(&self, meal: &NewMeal, key: &IdempotencyKey) -> Result<Creation<Meal>, StoreError> {
+        once(|| self.insert_meal(meal, Some(key)), || self.meal_of_key(meal, key)).await
     }
     async fn meal(&self, id: MealId) -> Result<Option<Meal>, StoreError> {
         self.read_meal(id).await

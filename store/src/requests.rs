@@ -87,26 +87,6 @@ pub enum RemoveError {
     Store(#[from] StoreError),
 }
 
-/// Within what an idempotency key is unique.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KeyScope {
-    /// The callers without an identity, all together.
-    Anonymous,
-    /// One hero.
-    Hero(HeroId),
-}
-
-impl KeyScope {
-    /// The number in the database: 0, or the hero's id.
-    #[must_use]
-    pub const fn code(self) -> i64 {
-        match self {
-            Self::Anonymous => 0,
-            Self::Hero(id) => id.get(),
-        }
-    }
-}
-
 /// An order to place.
 #[derive(Clone, Debug)]
 pub struct PlaceRequest {
@@ -114,15 +94,26 @@ pub struct PlaceRequest {
     pub hero_id: HeroId,
     /// What.
     pub meal_id: MealId,
-    /// Repeating with the same key places nothing new.
-    pub key: Option<(KeyScope, IdempotencyKey)>,
+    /// Repeating with the same key places nothing new. It belongs to the hero, whoever brings it.
+    pub key: Option<IdempotencyKey>,
 }
 
 impl PlaceRequest {
-    /// The number of the key's scope and the key, as a row has them.
+    /// The key's scope, which is the hero's id, and the key, as a row has them.
     pub(crate) fn key(&self) -> Option<(i64, &str)> {
-        self.key.as_ref().map(|(scope, key)| (scope.code(), key.as_str()))
+        self.key.as_ref().map(|key| (self.hero_id.get(), key.as_str()))
     }
+}
+
+/// What came of creating a hero or a meal under a key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Creation<T> {
+    /// It is stored.
+    Created(T),
+    /// The key is known, with the same body: this is what was created then, as it is now (its last state when it was deleted).
+    Replayed(T),
+    /// The key is known with another body.
+    KeyReused,
 }
 
 /// What came of placing an order.

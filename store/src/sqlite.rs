@@ -31,8 +31,8 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroId, HeroPatch, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView, ResumeCursor,
-    Version,
+    Hero, HeroId, HeroPatch, IdempotencyKey, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView,
+    ResumeCursor, Version,
 };
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteRow;
@@ -40,18 +40,16 @@ use tokio::time::Instant;
 
 pub use self::backup::{BackupError, BackupReport, backup};
 use self::file::Opened;
+use crate::change::once;
 use crate::changes::{Changes, ChangesOfAll, ChangesRequest, States};
 use crate::floor::Floor;
 use crate::outage::Outage;
 use crate::requests::{
-    CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, DeleteRequest, DeleteVerdict, Incarnations, ListPage,
-    OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, ViewedOrder,
+    CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, Creation, DeleteRequest, DeleteVerdict, Incarnations,
+    ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, ViewedOrder,
 };
 use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{ConnectError, Store, StoreError};
-
-/// How often a hero or meal is read and written again when others change it at the same moment.
-const CHANGE_TRIES: u32 = 10;
 
 pub(crate) struct Sqlite {
     writer: SqlitePool,
@@ -106,7 +104,11 @@ impl Store for Sqlite {
     }
 
     async fn create_hero(&self, hero: &NewHero) -> Result<Hero, StoreError> {
-        self.insert_hero(hero).await
+        let unkeyed = self.insert_hero(hero, None).await?;
+        unkeyed.ok_or_else(|| StoreError::Failed("a hero was not inserted".to_owned()))
+    }
+    async fn create_hero_once(&self, hero: &NewHero, key: &IdempotencyKey) -> Result<Creation<Hero>, StoreError> {
+        once(|| self.insert_hero(hero, Some(key)), || self.hero_of_key(hero, key)).await
     }
     async fn hero(&self, id: HeroId) -> Result<Option<Hero>, StoreError> {
         self.read_hero(id).await
@@ -127,7 +129,11 @@ impl Store for Sqlite {
     }
 
     async fn create_meal(&self, meal: &NewMeal) -> Result<Meal, StoreError> {
-        self.insert_meal(meal).await
+        let unkeyed = self.insert_meal(meal, None).await?;
+        unkeyed.ok_or_else(|| StoreError::Failed("a meal was not inserted".to_owned()))
+    }
+    async fn create_meal_once(&self, meal: &NewMeal, key: &IdempotencyKey) -> Result<Creation<Meal>, StoreError> {
+        once(|| self.insert_meal(meal, Some(key)), || self.meal_of_key(meal, key)).await
     }
     async fn meal(&self, id: MealId) -> Result<Option<Meal>, StoreError> {
         self.read_meal(id).await

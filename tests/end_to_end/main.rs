@@ -14,6 +14,7 @@ macro_rules! on_both_deployments {
 
 mod allergies;
 mod backups;
+mod before_the_close;
 mod cancelling;
 mod command_line;
 mod commands;
@@ -46,6 +47,7 @@ mod pubsub_cut;
 mod racing;
 mod readme;
 mod redis_away;
+mod repeated_keys;
 mod resources;
 mod resuming;
 mod resyncing;
@@ -59,6 +61,8 @@ mod storage;
 mod strange_entries;
 mod tokens;
 mod under_faults;
+mod unknown_totals;
+mod unread_documents;
 mod validation;
 mod watching;
 mod websocat;

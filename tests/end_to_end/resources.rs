@@ -1,5 +1,6 @@
 //! Heroes and meals.
 
+use futures_util::future::join_all;
 use galley_tests::StackBuilder;
 use galley_tests::json::{id, list, text, version};
 use serde_json::{Value, json};
@@ -9,7 +10,33 @@ on_both_deployments![
     a_meal_is_created_read_changed_and_deleted,
     lists_are_paged_and_searched,
     a_change_is_guarded_by_the_version,
+    changes_at_the_same_moment_without_a_guard_are_all_made,
 ];
+
+async fn changes_at_the_same_moment_without_a_guard_are_all_made(stack: StackBuilder) {
+    let stack = stack.start().await;
+    let client = stack.client();
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let whole = json!({"name": "Stew", "price": 1, "origin_planet": "Venus"});
+    for (path, patches) in [
+        (format!("/heroes/{hero}"), [json!({"name": "Max"}), json!({"planet": "Venus"}), json!({"allergies": ["nut"]})]),
+        (format!("/meals/{meal}"), [json!({"name": "Stew"}), json!({"price": 0.99}), json!({"description": "hot"})]),
+    ] {
+        let patch = |number: usize| client.patch(&path, &patches[number % patches.len()]);
+        let answers = join_all((0..99).map(|number| async move { patch(number).await })).await;
+        let mut versions: Vec<i64> = answers.into_iter().map(|answer| version(&answer.is(200))).collect();
+        versions.sort_unstable();
+        assert_eq!(versions, (2..=100).collect::<Vec<_>>());
+        let merged = client.get(&path).await.is(200);
+        for field in patches.iter().filter_map(Value::as_object).flatten() {
+            assert_eq!(merged[field.0], *field.1, "{merged}");
+        }
+    }
+    let path = format!("/meals/{meal}");
+    let put = || async { client.put(&path, &whole).await };
+    let answers = join_all((0..50).map(|_| put())).await;
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+}
 
 async fn a_hero_is_created_read_changed_and_deleted(stack: StackBuilder) {
     let stack = stack.start().await;

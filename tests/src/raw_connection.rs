@@ -100,6 +100,11 @@ impl RawConnection {
         within("the send", self.stream.write_all(bytes)).await.is_ok()
     }
 
+    /// Says that nothing more will be sent, and goes on reading.
+    pub async fn send_nothing_more(&mut self) {
+        within("the half close", self.stream.shutdown()).await.expect("an open connection");
+    }
+
     /// Sends as much as the kernel takes at once; how much that is, nothing when the gateway hung up.
     pub fn send_now(&mut self, bytes: &[u8]) -> Option<usize> {
         match self.stream.try_write(bytes) {

@@ -174,10 +174,10 @@ export class Galley extends Emitter<Events> {
     return this.#ask({ type: "menu", ...(cursor ? { cursor } : {}) } satisfies Command<"menu">);
   }
 
-  /** Watches the whole feed, from now on and after each reconnection (staff). Resolves with the totals. */
-  async watch(watch: Watch = {}): Promise<Totals> {
+  /** Watches the whole feed, from now on and after each reconnection (staff). Resolves with the totals, if the gateway knows them. */
+  async watch(watch: Watch = {}): Promise<Totals | undefined> {
     this.#watch = undefined;
-    const { totals } = await this.#ask<{ totals: Totals }>({ type: "watch", ...watch } satisfies Command<"watch">);
+    const { totals } = await this.#ask<{ totals?: Totals }>({ type: "watch", ...watch } satisfies Command<"watch">);
     // From now on it is said again after each welcome; until now it waited in the outbox.
     this.#watch = watch;
     return totals;

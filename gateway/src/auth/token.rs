@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use galley_protocol::HeroId;
+use galley_protocol::strict::Strict;
 use galley_protocol::token::MAX_TOKEN;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use thiserror::Error;
@@ -139,11 +140,11 @@ impl Verifier {
         let signature = decode(signature)?;
         // In constant time.
         self.0.clone().chain_update(signed).verify_slice(&signature).map_err(|_| Refused::Signature)?;
-        let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| Refused::Algorithm)?;
+        let header: Header = read(&decode(header)?).ok_or(Refused::Algorithm)?;
         if header.alg != ALGORITHM || header.crit.is_some() {
             return Err(Refused::Algorithm);
         }
-        let payload: Payload = serde_json::from_slice(&decode(payload)?).map_err(|_| Refused::Claims)?;
+        let payload: Payload = read(&decode(payload)?).ok_or(Refused::Claims)?;
         payload.judge(now)
     }
 }
@@ -201,6 +202,11 @@ pub fn now() -> u64 {
 
 fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("plain data is JSON")
+}
+
+/// Reads a part of a token. A claim that comes twice, known or not, is none (RFC 7519 section 4).
+fn read<T: DeserializeOwned>(part: &[u8]) -> Option<T> {
+    Strict::read(part).ok()?.into_value().and_then(|value| serde_json::from_value(value).ok())
 }
 
 fn decode(part: &str) -> Result<Vec<u8>, Refused> {
@@ -275,6 +281,7 @@ mod tests {
             r#"{"alg":"hs256"}"#,
             r#"{"alg":"HS256","crit":["b64"],"b64":false}"#,
             r#"{"alg":"HS256","alg":"none"}"#,
+            r#"{"alg":"HS256","kid":"1","kid":"2"}"#,
             "{}",
             "x",
         ] {
@@ -322,6 +329,8 @@ mod tests {
             r#"{"role":"staff","exp":2000,"aud":"kitchen"}"#,
             r#"{"role":"staff","exp":2000,"aud":[]}"#,
             r#"{"role":"hero","role":"staff","sub":"7","exp":2000}"#,
+            r#"{"role":"staff","exp":2000,"iat":1,"iat":2}"#,
+            r#"{"role":"staff","exp":2000,"x":[{"y":1,"y":1}]}"#,
             "[]",
             "x",
         ] {

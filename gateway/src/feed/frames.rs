@@ -30,8 +30,8 @@ pub struct Key {
 pub struct Made {
     /// The JSON; nothing when nothing is to be shown.
     pub text: Option<Bytes>,
-    /// The totals in it.
-    pub totals: Totals,
+    /// The totals in it, if they are known.
+    pub totals: Option<Totals>,
     /// Where the next one begins.
     pub to: u64,
 }

@@ -54,7 +54,7 @@ impl Watcher {
             None
         } else {
             let Self { shared, watch, place, .. } = &*self;
-            let totals = totals.now(desk).await.totals;
+            let totals = totals.now(desk).await.map(|count| count.totals);
             let key = Key { watch: watch.clone(), tick, from: *place };
             Some(shared.frames.get_or_make(key, |key| {
                 let changed = shared.newest().since(key.from, &key.watch, MAX_FRAME);
@@ -64,21 +64,18 @@ impl Watcher {
         if let Some(Made { text, totals, to }) = made {
             self.place = to;
             if text.is_some() {
-                self.told = Some(totals);
+                self.told = totals;
                 self.owed = Some(Instant::now());
                 return text;
             }
         }
         let owed = self.owed?;
-        let count = totals.now(desk).await;
-        if count.at.is_none_or(|at| at <= owed) {
-            return None;
-        }
+        let count = totals.now(desk).await.filter(|count| count.at > owed)?;
         self.owed = None;
         if self.told.replace(count.totals) == Some(count.totals) {
             return None;
         }
-        Some(ServerFrame::Feed(FeedFrame { orders: &[], deleted: &[], totals: count.totals }).encode().into())
+        Some(ServerFrame::Feed(FeedFrame { orders: &[], deleted: &[], totals: self.told }).encode().into())
     }
 }
 
@@ -88,7 +85,7 @@ impl Drop for Watcher {
     }
 }
 
-fn encode(changed: &Changed, totals: Totals) -> Option<Bytes> {
+fn encode(changed: &Changed, totals: Option<Totals>) -> Option<Bytes> {
     if changed.orders.is_empty() && changed.deleted.is_empty() {
         return None;
     }

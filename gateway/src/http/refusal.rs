@@ -70,6 +70,7 @@ mod tests {
             (StoreError::Unavailable(secret()), 503),
             (StoreError::Trouble(Trouble::Gone, secret()), 503),
             (StoreError::Trouble(Trouble::Damaged, secret()), 500),
+            (StoreError::Contended(secret()), 503),
             (StoreError::Failed(secret()), 500),
         ] {
             let response = Refusal::from(error).into_response();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
+use galley_protocol::strict::Strict;
 use galley_protocol::{HeroPatch, MealPatch, NewHero, NewMeal, Problem, ProblemType};
-use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::http::{MAX_BODY, Refusal};
@@ -21,11 +21,11 @@ pub trait FromJson: Sized {
     const MERGE_PATCH: bool = false;
 
     /// Reads it; the problem names every wrong field.
-    fn from_json(body: Value) -> Result<Self, Problem>;
+    fn from_json(body: Strict) -> Result<Self, Problem>;
 }
 
 impl FromJson for NewHero {
-    fn from_json(body: Value) -> Result<Self, Problem> {
+    fn from_json(body: Strict) -> Result<Self, Problem> {
         Self::from_json(body)
     }
 }
@@ -33,13 +33,13 @@ impl FromJson for NewHero {
 impl FromJson for HeroPatch {
     const MERGE_PATCH: bool = true;
 
-    fn from_json(body: Value) -> Result<Self, Problem> {
+    fn from_json(body: Strict) -> Result<Self, Problem> {
         Self::from_json(body)
     }
 }
 
 impl FromJson for NewMeal {
-    fn from_json(body: Value) -> Result<Self, Problem> {
+    fn from_json(body: Strict) -> Result<Self, Problem> {
         Self::from_json(body)
     }
 }
@@ -47,7 +47,7 @@ impl FromJson for NewMeal {
 impl FromJson for MealPatch {
     const MERGE_PATCH: bool = true;
 
-    fn from_json(body: Value) -> Result<Self, Problem> {
+    fn from_json(body: Strict) -> Result<Self, Problem> {
         Self::from_json(body)
     }
 }
@@ -95,8 +95,8 @@ async fn receive<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, P
     }
 }
 
-fn parse(body: &[u8]) -> Result<Value, Problem> {
-    serde_json::from_slice(body)
+fn parse(body: &[u8]) -> Result<Strict, Problem> {
+    Strict::read(body)
         .map_err(|error| Problem::new(ProblemType::MalformedJson).with_detail(format!("the body is not JSON: {error}")))
 }
 

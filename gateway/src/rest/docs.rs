@@ -17,6 +17,7 @@ use utoipa_swagger_ui::Config;
 
 use super::parameters::refine;
 use super::problems::OfExplaining;
+use crate::dashboard::bytes;
 use crate::http::Refusal;
 
 /// What the page may load: its own files. It sets styles on its elements, and its icons are part of its style sheet.
@@ -103,7 +104,7 @@ fn embedded(path: &str, PageConfig(config): PageConfig) -> Result<Response, Refu
     let file = found.ok_or_else(|| not_found("there is no such file"))?;
     let kind = HeaderValue::try_from(file.content_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
     let policy = HeaderValue::from_static(POLICY);
-    Ok(([(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, policy)], file.bytes.into_owned()).into_response())
+    Ok(([(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, policy)], bytes(file.bytes)).into_response())
 }
 
 fn not_found(detail: &str) -> Problem {

@@ -5,10 +5,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use galley_protocol::fields::Fields;
+use galley_protocol::strict::Strict;
 use galley_protocol::{Order, OrderId, Problem, ProblemType, ReasonText};
 use galley_store::{CancelRequest, DeleteRequest};
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::body::{FromJson, Json};
@@ -30,7 +30,7 @@ pub struct Why {
 }
 
 impl FromJson for Why {
-    fn from_json(body: Value) -> Result<Self, Problem> {
+    fn from_json(body: Strict) -> Result<Self, Problem> {
         let mut fields = Fields::new(body)?;
         let reason = fields.text("reason", ReasonText::parse);
         fields.finish(|| Some(Self { reason }))

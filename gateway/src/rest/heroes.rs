@@ -5,11 +5,12 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::frame::Page;
 use galley_protocol::{Hero, HeroId, HeroPatch, NewHero, Problem, ProblemType};
-use galley_store::{Change, ChangeError, RemoveError};
+use galley_store::{Change, ChangeError, Creation, RemoveError};
 
 use super::body::Json;
 use super::conditions::{IfMatch, IfNoneMatch};
 use super::id::Id;
+use super::key::{Key, replayed, reused};
 use super::page::{self, ListParams};
 use super::params::Params;
 use super::problems::{OfChangingHero, OfCreating, OfListing, OfReadingHero, OfRemovingHero};
@@ -20,18 +21,35 @@ use crate::http::Refusal;
 use crate::state::AppState;
 
 /// Create a hero
+///
+/// With an `Idempotency-Key` the request can be repeated safely for at least 24 hours: the same key and body lead to the same
+/// hero, as it is then. The keys of all callers that may create heroes are one set.
 #[utoipa::path(
     post, path = "/heroes", tag = "heroes", operation_id = "create_hero",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+        description = "The caller's own name for this request.", example = "7f9c2ba4-e88f-4a5d")),
     request_body(content = NewHero, example = json!({"name": "Zoé", "planet": "Earth", "allergies": ["peanut"]})),
     responses(
         (status = 201, description = "The hero.", body = Hero, headers(
-            ("Location" = String, description = "Where it is."), ("ETag" = String, description = "Its version."))),
+            ("Location" = String, description = "Where it is."), ("ETag" = String, description = "Its version."),
+            ("Idempotent-Replayed" = String, description = "`true` when it was already there under its key."))),
         OfCreating,
     ),
 )]
-pub async fn create(State(state): State<AppState>, _: Params<()>, Json(hero): Json<NewHero>) -> Result<Response, Refusal> {
-    let hero = state.desk.store().create_hero(&hero).await?;
-    Ok(created(&format!("/heroes/{}", hero.id), hero.version, &hero))
+pub async fn create(
+    State(state): State<AppState>,
+    _: Params<()>,
+    Key(key): Key,
+    Json(new): Json<NewHero>,
+) -> Result<Response, Refusal> {
+    let store = state.desk.store();
+    let answer = |hero: Hero| created(&format!("/heroes/{}", hero.id), hero.version, &hero);
+    let Some(key) = key else { return Ok(answer(store.create_hero(&new).await?)) };
+    match store.create_hero_once(&new, &key).await? {
+        Creation::Created(hero) => Ok(answer(hero)),
+        Creation::Replayed(hero) => Ok(replayed(answer(hero))),
+        Creation::KeyReused => Err(reused("hero").into()),
+    }
 }
 
 /// List heroes

@@ -1,13 +1,29 @@
-//! The `Idempotency-Key` of a request.
+//! The `Idempotency-Key` of a request, and what an answer says of it.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use galley_protocol::{IdempotencyKey, Problem};
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::Response;
+use galley_protocol::{IdempotencyKey, Problem, ProblemType};
 
 use crate::http::Refusal;
 
 /// The header.
 const HEADER: &str = "Idempotency-Key";
+
+/// Says that what a request asked for was already there under its key.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// The answer to a repetition.
+pub fn replayed(mut answer: Response) -> Response {
+    answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    answer
+}
+
+/// The answer to a key that came before with another body.
+pub fn reused(what: &str) -> Problem {
+    Problem::new(ProblemType::IdempotencyKeyReused).with_detail(format!("this Idempotency-Key came before with another {what}"))
+}
 
 /// The key under which a caller may repeat its request, when it names one.
 pub struct Key(pub Option<IdempotencyKey>);

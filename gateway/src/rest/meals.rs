@@ -5,11 +5,12 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::frame::Page;
 use galley_protocol::{Meal, MealId, MealPatch, NewMeal, Problem, ProblemType};
-use galley_store::{Change, ChangeError, RemoveError};
+use galley_store::{Change, ChangeError, Creation, RemoveError};
 
 use super::body::Json;
 use super::conditions::{IfMatch, IfNoneMatch};
 use super::id::Id;
+use super::key::{Key, replayed, reused};
 use super::page::{self, ListParams};
 use super::params::Params;
 use super::problems::{OfChangingMeal, OfCreating, OfListing, OfReadingMeal, OfRemovingMeal};
@@ -18,21 +19,38 @@ use crate::http::Refusal;
 use crate::state::AppState;
 
 /// Create a meal
+///
+/// With an `Idempotency-Key` the request can be repeated safely for at least 24 hours: the same key and body lead to the same
+/// meal, as it is then. The keys of all callers that may create meals are one set.
 #[utoipa::path(
     post, path = "/meals", tag = "meals", operation_id = "create_meal",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+        description = "The caller's own name for this request.", example = "7f9c2ba4-e88f-4a5d")),
     request_body(content = NewMeal, example = json!({
         "name": "Onion soup", "ingredients": ["onion", "butter"], "price": 7.5, "origin_planet": "Earth",
         "description": "Hot, with bread.",
     })),
     responses(
         (status = 201, description = "The meal.", body = Meal, headers(
-            ("Location" = String, description = "Where it is."), ("ETag" = String, description = "Its version."))),
+            ("Location" = String, description = "Where it is."), ("ETag" = String, description = "Its version."),
+            ("Idempotent-Replayed" = String, description = "`true` when it was already there under its key."))),
         OfCreating,
     ),
 )]
-pub async fn create(State(state): State<AppState>, _: Params<()>, Json(meal): Json<NewMeal>) -> Result<Response, Refusal> {
-    let meal = state.desk.store().create_meal(&meal).await?;
-    Ok(created(&format!("/meals/{}", meal.id), meal.version, &meal))
+pub async fn create(
+    State(state): State<AppState>,
+    _: Params<()>,
+    Key(key): Key,
+    Json(new): Json<NewMeal>,
+) -> Result<Response, Refusal> {
+    let store = state.desk.store();
+    let answer = |meal: Meal| created(&format!("/meals/{}", meal.id), meal.version, &meal);
+    let Some(key) = key else { return Ok(answer(store.create_meal(&new).await?)) };
+    match store.create_meal_once(&new, &key).await? {
+        Creation::Created(meal) => Ok(answer(meal)),
+        Creation::Replayed(meal) => Ok(replayed(answer(meal))),
+        Creation::KeyReused => Err(reused("meal").into()),
+    }
 }
 
 /// List meals

@@ -2,21 +2,21 @@
 
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::fields::Fields;
 use galley_protocol::frame::Page;
+use galley_protocol::strict::Strict;
 use galley_protocol::{HeroId, MealId, Order, OrderId, OrderView, PageCursor, Problem, Status};
-use galley_store::{KeyScope, OrderFilter, PlaceRequest, ViewedOrder};
+use galley_store::{OrderFilter, PlaceRequest, ViewedOrder};
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::body::{FromJson, Json};
 use super::conditions::IfNoneMatch;
 use super::heroes::visible;
 use super::id::Id;
-use super::key::Key;
+use super::key::{Key, replayed};
 use super::page::{self, limit};
 use super::params::{FromPairs, Pairs, Params};
 use super::problems::{OfListing, OfPlacing, OfReadingHero, OfReadingOrder};
@@ -25,9 +25,6 @@ use crate::auth::Caller;
 use crate::desk::{no_hero, no_order};
 use crate::http::Refusal;
 use crate::state::AppState;
-
-/// Tells that the order was already there under its key.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// What is needed to place an order.
 #[derive(Serialize, ToSchema)]
@@ -40,7 +37,7 @@ pub struct NewOrder {
 }
 
 impl FromJson for NewOrder {
-    fn from_json(body: Value) -> Result<Self, Problem> {
+    fn from_json(body: Strict) -> Result<Self, Problem> {
         let mut fields = Fields::new(body)?;
         let hero_id = fields.required_integer("hero_id", HeroId::new);
         let meal_id = fields.required_integer("meal_id", MealId::new);
@@ -90,7 +87,8 @@ impl FromPairs for AllOrdersParams {
 /// Place an order
 ///
 /// The order is stored when this answers; a worker prepares it afterwards. With an `Idempotency-Key` the request can be
-/// repeated safely for at least 24 hours: the same key and body lead to the same order.
+/// repeated safely for at least 24 hours: the same key and body lead to the same order. A key belongs to the hero, whoever
+/// brings it, here or on a socket.
 #[utoipa::path(
     post, path = "/orders", tag = "orders", operation_id = "place_order",
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
@@ -113,15 +111,10 @@ pub async fn place(
     if !caller.may_see(hero_id) {
         return Err(no_hero(hero_id).into());
     }
-    let scope = caller.hero_id().map_or(KeyScope::Anonymous, KeyScope::Hero);
-    let key = key.map(|key| (scope, key));
     let placed = state.desk.place(PlaceRequest { hero_id, meal_id, key }).await?;
     let location = location(&format!("/orders/{}", placed.order.id));
-    let mut response = (StatusCode::ACCEPTED, [(header::LOCATION, location)], Answer(placed.order)).into_response();
-    if placed.replayed {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    let answer = (StatusCode::ACCEPTED, [(header::LOCATION, location)], Answer(placed.order)).into_response();
+    Ok(if placed.replayed { replayed(answer) } else { answer })
 }
 
 /// Read an order

@@ -49,7 +49,7 @@ problems! {
     /// Of reading an explanation.
     OfExplaining: NotFound;
     /// Of creating a hero or a meal.
-    OfCreating: MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType ValidationFailed;
+    OfCreating: IdempotencyKeyReused MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType ValidationFailed;
     /// Of changing a hero.
     OfChangingHero: HeroNotFound VersionMismatch MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType ValidationFailed;
     /// Of changing a meal.

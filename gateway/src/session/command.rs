@@ -3,14 +3,20 @@
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use galley_protocol::frame::{ClientFrame, Command, CommandId, Page, Place, Reply, ServerFrame};
-use galley_protocol::{HeroId, OrderId, PageCursor, Problem, ProblemType, Status, words};
-use galley_store::{CancelRequest, DeleteRequest, KeyScope, ListPage, OrderFilter, PlaceRequest};
+use galley_protocol::words::Audience;
+use galley_protocol::{HeroId, OrderId, PageCursor, Problem, ProblemType, Status};
+use galley_store::{CancelRequest, DeleteRequest, ListPage, OrderFilter, PlaceRequest};
 
 use crate::desk::{Desk, Placed, no_order, problem};
 use crate::state::AppState;
 
 /// Meals in one answer to `menu`.
 const MENU_PAGE: usize = 100;
+
+/// The sender of commands on a socket of this hero, or of staff.
+pub fn audience(hero_id: Option<HeroId>) -> Audience {
+    if hero_id.is_some() { Audience::Hero } else { Audience::Staff }
+}
 
 /// Hands the command in; the future ends with the frame that answers it. A placement is in a batch when this returns.
 pub fn execute(state: &AppState, hero_id: Option<HeroId>, frame: ClientFrame) -> BoxFuture<'static, String> {
@@ -19,7 +25,6 @@ pub fn execute(state: &AppState, hero_id: Option<HeroId>, frame: ClientFrame) ->
     match command {
         Command::Place(Place { meal_id, key }) => {
             let Some(hero_id) = hero_id else { return refuse(id, "staff places no orders").boxed() };
-            let key = key.map(|key| (KeyScope::Hero(hero_id), key));
             let placed = desk.place(PlaceRequest { hero_id, meal_id, key });
             placed
                 .map(|placed| {
@@ -47,7 +52,7 @@ pub fn execute(state: &AppState, hero_id: Option<HeroId>, frame: ClientFrame) ->
         Command::Watch(_) => refuse(id, "only staff watches the whole feed; connect without a hero").boxed(),
         Command::Ping => std::future::ready(ServerFrame::Pong { id }.encode()).boxed(),
         Command::Help => {
-            let help = if hero_id.is_some() { words::HELP } else { words::STAFF_HELP };
+            let help = audience(hero_id).help();
             std::future::ready(answer(id, Ok(Reply::Help { help }))).boxed()
         }
     }

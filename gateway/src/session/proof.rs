@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use galley_protocol::close::CloseCode;
 use galley_protocol::frame::{ClientFrame, Command, CommandId, Reply, ServerFrame};
+use galley_protocol::words::Audience;
 use galley_protocol::{BearerToken, Problem, ProblemType, Timestamp};
 use hyper::header::{self, HeaderMap};
 use tokio::sync::OwnedSemaphorePermit;
@@ -82,7 +83,7 @@ pub async fn wait(state: &AppState, socket: &mut Socket) -> Result<(Claims, Opti
         })?,
         () = state.readiness.leaving() => return Err(Closed::With(CloseCode::Restart)),
     };
-    let (id, problem) = match ClientFrame::parse(&text) {
+    let (id, problem) = match ClientFrame::parse(&text, Audience::Hero) {
         Ok(ClientFrame { id, command: Command::Auth { token } }) => match verify(state, &token) {
             Ok(claims) => return Ok((claims, id)),
             Err(problem) => (id, problem),

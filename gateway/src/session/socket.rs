@@ -131,20 +131,14 @@ impl Socket {
                     return Heard::Control;
                 }
                 Ok(Some(Message::Pong)) => return Heard::Control,
-                Ok(Some(Message::Close(code))) => {
-                    // Its code goes back as it came (section 5.5.1).
-                    self.gather(
-                        OpCode::Control(Control::Close),
-                        code.map(u16::to_be_bytes).as_ref().map_or(&[], |code| &code[..]),
-                    );
-                    return Heard::Closed(Closed::ByPeer);
-                }
+                Ok(Some(Message::Close(code))) => return Heard::Closed(Closed::ByPeer(code)),
                 Ok(None) => {}
                 Err(Violation::Protocol) => return Heard::Closed(Closed::With(CloseCode::BadProtocol)),
                 Err(Violation::TooBig) => return Heard::Closed(Closed::With(CloseCode::TooBig)),
             }
             match std::future::poll_fn(|context| self.poll_read(context)).await {
-                Ok(0) | Err(_) => return Heard::Closed(Closed::Gone),
+                Ok(0) => return Heard::Closed(Closed::HungUp),
+                Err(_) => return Heard::Closed(Closed::Gone),
                 Ok(_) => {}
             }
         }
@@ -167,8 +161,13 @@ impl Socket {
         let farewell = async {
             match why {
                 Closed::Gone => return Ok(()),
-                // The answer to the peer's close waits here already.
-                Closed::ByPeer => self.flush().await?,
+                Closed::HungUp => self.flush().await?,
+                // Its code goes back as it came (section 5.5.1).
+                Closed::ByPeer(code) => {
+                    let code = code.map(u16::to_be_bytes);
+                    self.gather(OpCode::Control(Control::Close), code.as_ref().map_or(&[], |code| &code[..]));
+                    self.flush().await?;
+                }
                 Closed::With(code) => {
                     let goodbye = [&code.code().to_be_bytes()[..], code.reason().as_bytes()].concat();
                     self.gather(OpCode::Control(Control::Close), &goodbye);

@@ -14,6 +14,11 @@ use crate::metrics;
 /// buffer is free: so a peer must read about 2 KiB a second.
 pub const STALLED: Duration = Duration::from_secs(10);
 
+/// How long the last answers may take when the peer ends the session: longer than the database works on a batch.
+const ASKED_TO_END: Duration = Duration::from_secs(10);
+/// The same when this side does. An answer that takes longer is lost.
+const ENDING: Duration = Duration::from_secs(2);
+
 /// Carries frames to one client.
 pub trait Wire: Send {
     /// Gathers a frame for the next flush.
@@ -40,8 +45,10 @@ pub struct Frame {
 /// Why a session ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closed {
-    /// The peer closed; the handshake is to be finished.
-    ByPeer,
+    /// The peer closed with this code, if any, which is to be echoed.
+    ByPeer(Option<u16>),
+    /// The peer sends nothing more, without a word; it may still read.
+    HungUp,
     /// The peer is gone; there is nobody to tell.
     Gone,
     /// This side closes.
@@ -62,11 +69,21 @@ impl From<Update> for Frame {
 }
 
 impl Closed {
+    /// How long the answers to what the peer said before may take; nothing when nobody reads them. Nobody waits for a gateway
+    /// that leaves as long as for one whose own peer asked it to end.
+    pub const fn last_answers(self) -> Option<Duration> {
+        match self {
+            Self::ByPeer(_) | Self::HungUp => Some(ASKED_TO_END),
+            Self::Gone | Self::With(CloseCode::TryLater) => None,
+            Self::With(_) => Some(ENDING),
+        }
+    }
+
     /// Counts the end of a session.
     pub fn count(self) {
         let code = match self {
-            Self::Gone => 0,
-            Self::ByPeer => CloseCode::Normal.code(),
+            Self::Gone | Self::HungUp => 0,
+            Self::ByPeer(_) => CloseCode::Normal.code(),
             Self::With(code) => code.code(),
         };
         ::metrics::counter!(metrics::SOCKETS_CLOSED, "code" => code.to_string()).increment(1);

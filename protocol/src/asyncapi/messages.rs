@@ -80,7 +80,7 @@ fn plain_words() -> Value {
     json!({
         "name": WORDS,
         "title": "plain words",
-        "summary": format!("One command a line, for people at a terminal; {}.", words::HELP),
+        "summary": format!("One command a line, for people at a terminal; heroes {}; staff {}.", words::HELP, words::STAFF_HELP),
         "contentType": "text/plain",
         "payload": {"type": "string", "pattern": r"^\s*[^\s{]"},
         "examples": examples,

@@ -8,7 +8,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::fields::{Fields, whole};
 use crate::problem::{Problem, ProblemType};
-use crate::words;
+use crate::strict::Strict;
+use crate::words::{self, Audience};
 use crate::{BearerToken, HeroId, IdempotencyKey, MealId, OrderId, PageCursor, ReasonText, Status};
 
 /// The wire, pinned: what clients may say for ever, one frame a line, one of each command. The examples of the documentation.
@@ -138,20 +139,21 @@ pub struct Watch {
 }
 
 impl ClientFrame {
-    /// Reads one message: a JSON object, or plain words when it does not begin with `{`.
+    /// Reads one message: a JSON object, or plain words when it does not begin with `{`. Who sent it decides which commands an
+    /// error offers.
     ///
     /// # Errors
     /// A problem, with the command's id when that could be read.
-    pub fn parse(message: &str) -> Result<Self, (Option<CommandId>, Problem)> {
+    pub fn parse(message: &str, audience: Audience) -> Result<Self, (Option<CommandId>, Problem)> {
         let message = message.trim();
         if !message.starts_with('{') {
-            return words::parse(message).map(|command| Self { id: None, command }).map_err(|problem| (None, problem));
+            return words::parse(message, audience).map(|command| Self { id: None, command }).map_err(|problem| (None, problem));
         }
-        let value: Value = serde_json::from_str(message)
+        let read = Strict::read(message.as_bytes())
             .map_err(|error| (None, Problem::new(ProblemType::MalformedJson).with_detail(error.to_string())))?;
-        let mut fields = Fields::new(value).map_err(|problem| (None, problem))?;
+        let mut fields = Fields::new(read).map_err(|problem| (None, problem))?;
         let id = command_id(&mut fields);
-        match command(fields) {
+        match command(fields, audience) {
             Ok(command) => Ok(Self { id, command }),
             Err(problem) => Err((id, problem)),
         }
@@ -169,7 +171,7 @@ fn command_id(fields: &mut Fields) -> Option<CommandId> {
     }
 }
 
-fn command(mut fields: Fields) -> Result<Command, Problem> {
+fn command(mut fields: Fields, audience: Audience) -> Result<Command, Problem> {
     let kind = match fields.take("type") {
         Some(Value::String(kind)) => kind,
         other => {
@@ -221,7 +223,7 @@ fn command(mut fields: Fields) -> Result<Command, Problem> {
         }
         "ping" => fields.finish(|| Some(Command::Ping)),
         "help" => fields.finish(|| Some(Command::Help)),
-        unknown => Err(words::unknown(unknown)),
+        unknown => Err(audience.unknown(unknown)),
     }
 }
 
@@ -259,21 +261,21 @@ pub fn limit(number: i64) -> Result<usize, String> {
 mod tests {
     use serde_json::Value;
 
-    use super::{ClientFrame, Command, CommandId, PINNED};
+    use super::{Audience, ClientFrame, Command, CommandId, PINNED};
 
     fn error(message: &str) -> (Option<CommandId>, String) {
-        let (id, problem) = ClientFrame::parse(message).expect_err("a bad frame");
+        let (id, problem) = ClientFrame::parse(message, Audience::Hero).expect_err("a bad frame");
         (id, format!("{}: {}", problem.kind.slug(), problem.detail))
     }
 
     #[test]
     fn every_command_of_the_contract_is_read() {
         for line in PINNED.lines() {
-            let frame = ClientFrame::parse(line).expect("a good frame");
+            let frame = ClientFrame::parse(line, Audience::Hero).expect("a good frame");
             let pinned: Value = serde_json::from_str(line).expect("JSON");
             assert_eq!(serde_json::to_value(&frame).expect("a frame is JSON"), pinned);
         }
-        let parsed = ClientFrame::parse(r#"{"type":"ping","id":"eight"}"#).expect("a good frame");
+        let parsed = ClientFrame::parse(r#"{"type":"ping","id":"eight"}"#, Audience::Hero).expect("a good frame");
         assert_eq!(parsed, ClientFrame { id: Some(CommandId::Text("eight".to_owned())), command: Command::Ping });
     }
 
@@ -298,6 +300,11 @@ mod tests {
                 r#"{"type":"ping","id":1.5}"#,
                 None,
                 "validation-failed: #/id must be an integer or a string of at most 255 characters",
+            ),
+            (
+                r#"{"type":"get","id":2,"order_id":1,"order_id":2}"#,
+                Some(CommandId::Number(2)),
+                "validation-failed: #/order_id must not be repeated",
             ),
             (r#"{"type":"orders","limit":101}"#, None, "validation-failed: #/limit must be from 1 to 100"),
             (r#"{"type":"watch","max_rate":0}"#, None, "validation-failed: #/max_rate must be from 1 to 50"),

@@ -46,8 +46,8 @@ pub enum Received {
         /// The deletions.
         #[serde(default)]
         deleted: Vec<Deleted>,
-        /// How many orders there are.
-        totals: Totals,
+        /// How many orders there are; nothing while nobody knows.
+        totals: Option<Totals>,
     },
     /// What changed while the client was slow.
     Resync {

@@ -148,8 +148,10 @@ pub enum Reply {
     Watching {
         /// Always true.
         watching: bool,
-        /// How many orders there are now.
-        totals: Totals,
+        /// How many orders there are now; absent while the database is away and none were counted before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        totals: Option<Totals>,
     },
     /// Of `auth`.
     Authenticated {
@@ -226,8 +228,10 @@ pub struct Feed<'a> {
     /// The orders that were deleted.
     #[serde(skip_serializing_if = "<[Deleted]>::is_empty")]
     pub deleted: &'a [Deleted],
-    /// How many orders there are.
-    pub totals: Totals,
+    /// How many orders there are; absent while nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub totals: Option<Totals>,
 }
 
 /// An order that is JSON already, as it came in an update: it is passed on, not read.
@@ -371,7 +375,8 @@ mod tests {
             reply(Reply::Deleted { deleted: true, order_id: order.id }),
             reply(Reply::Orders(Page { items: vec![order.clone()], next_cursor: None })),
             reply(Reply::Menu(Page::cut(vec![meal(), meal()], 1, |meal| meal.id.get()))),
-            reply(Reply::Watching { watching: true, totals }),
+            reply(Reply::Watching { watching: true, totals: Some(totals) }),
+            reply(Reply::Watching { watching: true, totals: None }),
             reply(Reply::Authenticated { authenticated: true, expires_at: order.changed_time() }),
             reply(Reply::Help { help: words::HELP }),
             ServerFrame::Error {
@@ -379,7 +384,8 @@ mod tests {
                 problem: Box::new(Problem::new(ProblemType::OrderNotFound)),
             },
             ServerFrame::Pong { id: Some(CommandId::Number(1)) },
-            ServerFrame::Feed(Feed { orders: &[raw], deleted: &[], totals }),
+            ServerFrame::Feed(Feed { orders: &[raw], deleted: &[], totals: Some(totals) }),
+            ServerFrame::Feed(Feed { orders: &[raw], deleted: &[], totals: None }),
             ServerFrame::Resync { orders: vec![order.clone()], deleted: vec![], cursor },
             ServerFrame::Reconnect { after_ms: 1234 },
             ServerFrame::Expiring { after_ms: 60_000 },

@@ -1,21 +1,26 @@
 //! Heroes.
 
-use galley_protocol::{Hero, HeroId, HeroPatch, NewHero, PageCursor, Version, allergy};
+use galley_protocol::{Hero, HeroId, HeroName, HeroPatch, IdempotencyKey, NewHero, PageCursor, Planet, Version, allergy};
 
 use super::rows::moment;
-use super::{CHANGE_TRIES, Postgres, only};
+use super::{Postgres, only};
 use crate::StoreError;
-use crate::change::{current, with_folded};
+use crate::change::{current, digest, unchanged, with_folded};
 use crate::requests::{Change, ChangeError, ListPage, RemoveError};
-use crate::rows::{hero, hero_columns};
+use crate::rows::{get, hero, hero_columns};
 
 impl Postgres {
-    pub(super) async fn insert_hero(&self, new: &NewHero) -> Result<Hero, StoreError> {
+    /// Nothing when the key is taken.
+    pub(super) async fn insert_hero(&self, new: &NewHero, key: Option<&IdempotencyKey>) -> Result<Option<Hero>, StoreError> {
         let (allergies, folded) = with_folded(&new.allergies, |allergy| allergy.as_str());
         let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* create_hero */
-                 insert into heroes (name, name_folded, planet, allergies, allergies_folded) values ($1, $2, $3, $4, $5)
+                 insert into heroes (name, name_folded, planet, allergies, allergies_folded, creation_key, creation_digest, creation_time)
+                 values ($1, $2, $3, $4, $5, $6, $7, case when $6::text is not null then ",
+                moment!(),
+                " end)
+                 on conflict (creation_key) where creation_key is not null do nothing
                  returning ",
                 hero_columns!()
             ))
@@ -24,8 +29,24 @@ impl Postgres {
             .bind(new.planet.as_str())
             .bind(&allergies)
             .bind(&folded)
+            .bind(key.map(IdempotencyKey::as_str))
+            .bind(key.map(|_| digest(new)))
         });
-        only(&rows.await?, hero)?.ok_or_else(|| StoreError::Failed("a hero was not inserted".to_owned()))
+        only(&rows.await?, hero)
+    }
+
+    /// The hero that was created under this key, and whether its body was the same.
+    pub(super) async fn hero_of_key(&self, new: &NewHero, key: &IdempotencyKey) -> Result<Option<(bool, Hero)>, StoreError> {
+        let rows = self.rows(|| {
+            sqlx::query(concat!(
+                "/* hero_of_key */ select heroes.creation_digest = $2 as same, ",
+                hero_columns!(),
+                " from heroes where creation_key = $1"
+            ))
+            .bind(key.as_str())
+            .bind(digest(new))
+        });
+        only(&rows.await?, |row| Ok((get(row, "same")?, hero(row)?)))
     }
 
     pub(super) async fn read_hero(&self, id: HeroId) -> Result<Option<Hero>, StoreError> {
@@ -52,41 +73,42 @@ impl Postgres {
         rows.await?.iter().map(hero).collect()
     }
 
-    /// Reads, changes and writes what was read; again when somebody else was faster.
+    /// Sets the fields that are given, in one statement: changes at the same moment take turns at the row, and none fails.
     pub(super) async fn update_hero(
         &self,
         id: HeroId,
         change: Change<NewHero, HeroPatch>,
         expected: Option<Version>,
     ) -> Result<Hero, ChangeError> {
-        for _ in 0..CHANGE_TRIES {
-            let found = current(self.read_hero(id).await?, |hero| hero.version, expected)?;
-            let version = found.version;
-            if let Some(changed) = self.write_hero(id, &change.clone().apply(found), version).await? {
-                return Ok(changed);
-            }
-        }
-        Err(StoreError::Unavailable("too many changes of one hero at once".to_owned()).into())
-    }
-
-    async fn write_hero(&self, id: HeroId, whole: &NewHero, version: Version) -> Result<Option<Hero>, StoreError> {
-        let (allergies, folded) = with_folded(&whole.allergies, |allergy| allergy.as_str());
+        let set = change.fields();
+        let lists = set.allergies.as_ref().map(|allergies| with_folded(allergies, |allergy| allergy.as_str()));
+        let (allergies, folded) = lists.unzip();
         let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* change_hero */
-                 update heroes set name = $3, name_folded = $4, planet = $5, allergies = $6, allergies_folded = $7, version = version + 1
-                 where id = $1 and version = $2 and deleted_time is null
-                 returning ", hero_columns!()
+                 update heroes set
+                     name = coalesce($3, name),
+                     name_folded = coalesce($4, name_folded),
+                     planet = coalesce($5, planet),
+                     allergies = coalesce($6, allergies),
+                     allergies_folded = coalesce($7, allergies_folded),
+                     version = version + 1
+                 where id = $1 and deleted_time is null and ($2::int is null or version = $2)
+                 returning ",
+                hero_columns!()
             ))
             .bind(id.get())
-            .bind(version.0)
-            .bind(whole.name.as_str())
-            .bind(allergy::fold(whole.name.as_str()))
-            .bind(whole.planet.as_str())
+            .bind(expected.map(|version| version.0))
+            .bind(set.name.as_ref().map(HeroName::as_str))
+            .bind(set.name.as_ref().map(|name| allergy::fold(name.as_str())))
+            .bind(set.planet.as_ref().map(Planet::as_str))
             .bind(&allergies)
             .bind(&folded)
         });
-        only(&rows.await?, hero)
+        match only(&rows.await?, hero)? {
+            Some(changed) => Ok(changed),
+            None => Err(unchanged(self.read_hero(id).await?.as_ref())),
+        }
     }
 
     pub(super) async fn delete_hero(&self, id: HeroId, expected: Option<Version>) -> Result<(), RemoveError> {

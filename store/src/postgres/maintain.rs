@@ -31,6 +31,24 @@ const FORGET_STEP: Duration = Duration::from_secs(30);
 const FORGET_CHUNK: i64 = 5_000;
 const FORGET_STEPS: usize = 10;
 
+/// Forgets old keys of one table; what is beyond a chunk waits for the next time.
+macro_rules! forget_creation_keys {
+    ($table:literal) => {
+        concat!(
+            "/* forget_creation_keys */
+             with old as materialized (
+                 select id from ",
+            $table,
+            " where creation_key is not null and creation_time < now() - make_interval(secs => $1::float8)
+                 limit $2 for update skip locked
+             )
+             update ",
+            $table,
+            " as known set creation_key = null, creation_digest = null, creation_time = null from old where known.id = old.id"
+        )
+    };
+}
+
 /// What a process remembers from one call to the next.
 #[derive(Default)]
 pub(super) struct Upkeep {
@@ -78,6 +96,14 @@ impl Postgres {
         if self.upkeep.is_forgetful(now) {
             self.forget_deleted().await?;
             self.forget_keys().await?;
+            self.forget_creation_keys().await?;
+        }
+        Ok(())
+    }
+
+    async fn forget_creation_keys(&self) -> Result<(), StoreError> {
+        for statement in [forget_creation_keys!("heroes"), forget_creation_keys!("meals")] {
+            self.rows(|| sqlx::query(statement).bind(RETENTION.as_secs_f64()).bind(FORGET_CHUNK)).await?;
         }
         Ok(())
     }

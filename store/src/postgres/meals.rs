@@ -1,22 +1,28 @@
 //! Meals.
 
-use galley_protocol::{Meal, MealId, MealPatch, NewMeal, PageCursor, Version, allergy};
+use galley_protocol::{
+    Description, IdempotencyKey, Meal, MealId, MealName, MealPatch, NewMeal, PageCursor, Planet, Price, Version, allergy,
+};
 
 use super::rows::moment;
-use super::{CHANGE_TRIES, Postgres, only};
+use super::{Postgres, only};
 use crate::StoreError;
-use crate::change::{current, with_folded};
+use crate::change::{current, digest, unchanged, with_folded};
 use crate::requests::{Change, ChangeError, ListPage, RemoveError};
-use crate::rows::{meal, meal_columns};
+use crate::rows::{get, meal, meal_columns};
 
 impl Postgres {
-    pub(super) async fn insert_meal(&self, new: &NewMeal) -> Result<Meal, StoreError> {
+    /// Nothing when the key is taken.
+    pub(super) async fn insert_meal(&self, new: &NewMeal, key: Option<&IdempotencyKey>) -> Result<Option<Meal>, StoreError> {
         let (ingredients, folded) = with_folded(&new.ingredients, |ingredient| ingredient.as_str());
         let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* create_meal */
-                 insert into meals (name, name_folded, ingredients, ingredients_folded, price_hundredths, origin_planet, description)
-                 values ($1, $2, $3, $4, $5, $6, $7)
+                 insert into meals (name, name_folded, ingredients, ingredients_folded, price_hundredths, origin_planet, description, creation_key, creation_digest, creation_time)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, case when $8::text is not null then ",
+                moment!(),
+                " end)
+                 on conflict (creation_key) where creation_key is not null do nothing
                  returning ", meal_columns!()
             ))
             .bind(new.name.as_str())
@@ -26,8 +32,24 @@ impl Postgres {
             .bind(new.price.hundredths())
             .bind(new.origin_planet.as_str())
             .bind(new.description.as_str())
+            .bind(key.map(IdempotencyKey::as_str))
+            .bind(key.map(|_| digest(new)))
         });
-        only(&rows.await?, meal)?.ok_or_else(|| StoreError::Failed("a meal was not inserted".to_owned()))
+        only(&rows.await?, meal)
+    }
+
+    /// The meal that was created under this key, and whether its body was the same.
+    pub(super) async fn meal_of_key(&self, new: &NewMeal, key: &IdempotencyKey) -> Result<Option<(bool, Meal)>, StoreError> {
+        let rows = self.rows(|| {
+            sqlx::query(concat!(
+                "/* meal_of_key */ select meals.creation_digest = $2 as same, ",
+                meal_columns!(),
+                " from meals where creation_key = $1"
+            ))
+            .bind(key.as_str())
+            .bind(digest(new))
+        });
+        only(&rows.await?, |row| Ok((get(row, "same")?, meal(row)?)))
     }
 
     pub(super) async fn read_meal(&self, id: MealId) -> Result<Option<Meal>, StoreError> {
@@ -54,45 +76,46 @@ impl Postgres {
         rows.await?.iter().map(meal).collect()
     }
 
-    /// Reads, changes and writes what was read; again when somebody else was faster.
+    /// Sets the fields that are given, in one statement: changes at the same moment take turns at the row, and none fails.
     pub(super) async fn update_meal(
         &self,
         id: MealId,
         change: Change<NewMeal, MealPatch>,
         expected: Option<Version>,
     ) -> Result<Meal, ChangeError> {
-        for _ in 0..CHANGE_TRIES {
-            let found = current(self.read_meal(id).await?, |meal| meal.version, expected)?;
-            let version = found.version;
-            if let Some(changed) = self.write_meal(id, &change.clone().apply(found), version).await? {
-                return Ok(changed);
-            }
-        }
-        Err(StoreError::Unavailable("too many changes of one meal at once".to_owned()).into())
-    }
-
-    async fn write_meal(&self, id: MealId, whole: &NewMeal, version: Version) -> Result<Option<Meal>, StoreError> {
-        let (ingredients, folded) = with_folded(&whole.ingredients, |ingredient| ingredient.as_str());
+        let set = change.fields();
+        let lists = set.ingredients.as_ref().map(|ingredients| with_folded(ingredients, |ingredient| ingredient.as_str()));
+        let (ingredients, folded) = lists.unzip();
         let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* change_meal */
-                 update meals set name = $3, name_folded = $4, ingredients = $5, ingredients_folded = $6, price_hundredths = $7,
-                     origin_planet = $8, description = $9, version = version + 1
-                 where id = $1 and version = $2 and deleted_time is null
+                 update meals set
+                     name = coalesce($3, name),
+                     name_folded = coalesce($4, name_folded),
+                     ingredients = coalesce($5, ingredients),
+                     ingredients_folded = coalesce($6, ingredients_folded),
+                     price_hundredths = coalesce($7, price_hundredths),
+                     origin_planet = coalesce($8, origin_planet),
+                     description = coalesce($9, description),
+                     version = version + 1
+                 where id = $1 and deleted_time is null and ($2::int is null or version = $2)
                  returning ",
                 meal_columns!()
             ))
             .bind(id.get())
-            .bind(version.0)
-            .bind(whole.name.as_str())
-            .bind(allergy::fold(whole.name.as_str()))
+            .bind(expected.map(|version| version.0))
+            .bind(set.name.as_ref().map(MealName::as_str))
+            .bind(set.name.as_ref().map(|name| allergy::fold(name.as_str())))
             .bind(&ingredients)
             .bind(&folded)
-            .bind(whole.price.hundredths())
-            .bind(whole.origin_planet.as_str())
-            .bind(whole.description.as_str())
+            .bind(set.price.map(Price::hundredths))
+            .bind(set.origin_planet.as_ref().map(Planet::as_str))
+            .bind(set.description.as_ref().map(Description::as_str))
         });
-        only(&rows.await?, meal)
+        match only(&rows.await?, meal)? {
+            Some(changed) => Ok(changed),
+            None => Err(unchanged(self.read_meal(id).await?.as_ref())),
+        }
     }
 
     /// No index leads from a meal to its orders, but what is active begins at the floor.

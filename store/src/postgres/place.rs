@@ -1,7 +1,8 @@
 //! Places orders: one statement inserts a batch; a second one asks what stood against those that it left out.
 //!
 //! A key that two batches bring at once is settled by the unique index: the second batch waits for the first to commit,
-//! inserts nothing, and reads the row. Rows are inserted in the order of their keys, so that two batches cannot deadlock.
+//! inserts nothing, and reads the row. A key belongs to its hero. An earlier version gave those of callers without a token the scope 0:
+//! they are looked for as well, so that a repetition during an upgrade places nothing new. Rows are inserted in the order of their keys, so that two batches cannot deadlock.
 
 use galley_protocol::Order;
 use sqlx::postgres::PgRow;
@@ -42,6 +43,10 @@ impl Postgres {
                              with ordinality as asked(hero_id, meal_id, key_scope, key, n)
                          join heroes on heroes.id = asked.hero_id and heroes.deleted_time is null
                          join meals on meals.id = asked.meal_id and meals.deleted_time is null
+                         where not exists (
+                             select from orders as earlier
+                             where earlier.key_scope = 0 and earlier.key = asked.key and earlier.hero_id = asked.hero_id
+                         )
                          order by n
                      ) as sorted
                  ) as numbered
@@ -71,7 +76,11 @@ impl Postgres {
                      with ordinality as asked(hero_id, meal_id, key_scope, key, n)
                  left join heroes on heroes.id = asked.hero_id and heroes.deleted_time is null
                  left join meals on meals.id = asked.meal_id and meals.deleted_time is null
-                 left join orders on orders.key_scope = asked.key_scope and orders.key = asked.key
+                 left join lateral (
+                     select * from orders as known
+                     where known.key_scope in (asked.key_scope, 0) and known.key = asked.key and known.hero_id = asked.hero_id
+                     order by known.key_scope desc limit 1
+                 ) as orders on true
                  order by asked.n"
             )))
         });

@@ -2,7 +2,7 @@
 //!
 //! A statement ends within [`STATEMENT_TIMEOUT`] on the server's side; when the server is silent for longer, the
 //! connection is thrown away here. A collision with another transaction is tried again [`RETRIES`] times, then it is
-//! [`StoreError::Unavailable`]. Never retry here what the server may have carried out.
+//! [`StoreError::Contended`]. Never retry here what the server may have carried out.
 
 use std::io;
 use std::str::FromStr;
@@ -26,7 +26,7 @@ const ANSWER_TIMEOUT: Duration = STATEMENT_TIMEOUT.saturating_add(Duration::from
 /// A connection idle for longer is tested before it is used: the server may have restarted meanwhile.
 const IDLE_TRUST: Duration = Duration::from_secs(1);
 /// How often a statement that collided is tried again.
-const RETRIES: u32 = 3;
+const RETRIES: u32 = 10;
 /// The most milliseconds before it is tried again.
 const RETRY_PAUSE: u64 = 50;
 
@@ -42,7 +42,9 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, String> {
     // A plan lives as long as its connection, or until the table is analyzed. One that is made while `orders` is nearly empty would
     // read all of it for each batch, and go on doing so while it fills.
     let plans = [("enable_seqscan", "off"), ("jit", "off")];
-    Ok(options.application_name("galley").options([("idle_session_timeout", "0")]).options(plans).options(keepalive))
+    // Statements are guarded: at a level above this one, which a role may have as its default, they would fail instead of waiting.
+    let session = [("idle_session_timeout", "0"), ("default_transaction_isolation", "read committed")];
+    Ok(options.application_name("galley").options(session).options(plans).options(keepalive))
 }
 
 /// The server and the database, for the log.
@@ -132,11 +134,14 @@ fn is_collision(error: &sqlx::Error) -> bool {
     code(error).is_some_and(|code| matches!(code.as_str(), "40P01" | "40001"))
 }
 
-/// The error for the caller. SQLSTATE: 08 connection, 40 rolled back, 53 resources (53100 disk full, 53200 memory, 53300
-/// connections), 55P03 lock not available, 57014 time-out, 57P0x shutdown or start, 25006 read-only, as a standby is, 58030
-/// input or output, XX001 and XX002 damaged.
+/// The error for the caller. SQLSTATE: 08 connection, 40 rolled back (40P01 and 40001 by others that change the same), 53 resources
+/// (53100 disk full, 53200 memory, 53300 connections), 55P03 lock not available, 57014 time-out, 57P0x shutdown or start, 25006
+/// read-only, as a standby is, 58030 input or output, XX001 and XX002 damaged.
 pub(super) fn refusal(error: &sqlx::Error) -> StoreError {
     let why = error.to_string();
+    if is_collision(error) {
+        return StoreError::Contended(why);
+    }
     let Some(code) = code(error) else {
         let is_away = matches!(
             error,

@@ -15,6 +15,21 @@ const FORGET_STEP: Duration = Duration::from_secs(30);
 const FORGET_CHUNK: i64 = 1_000;
 const FORGET_STEPS: usize = 50;
 
+/// Forgets old keys of one table; what is beyond a chunk waits for the next time.
+macro_rules! forget_creation_keys {
+    ($table:literal) => {
+        concat!(
+            "/* forget_creation_keys */
+             update ",
+            $table,
+            " set creation_key = null, creation_digest = null, creation_time = null
+             where id in (select id from ",
+            $table,
+            " where creation_key is not null and creation_time < ?1 limit ?2)"
+        )
+    };
+}
+
 impl Sqlite {
     pub(super) async fn keep_up(&self) -> Result<(), StoreError> {
         self.check_changes().await?;
@@ -23,6 +38,14 @@ impl Sqlite {
         if self.is_forgetful() {
             self.forget_deleted().await?;
             self.forget_keys().await?;
+            self.forget_creation_keys().await?;
+        }
+        Ok(())
+    }
+
+    async fn forget_creation_keys(&self) -> Result<(), StoreError> {
+        for statement in [forget_creation_keys!("heroes"), forget_creation_keys!("meals")] {
+            self.write(sqlx::query(statement).bind(old()).bind(FORGET_CHUNK)).await?;
         }
         Ok(())
     }

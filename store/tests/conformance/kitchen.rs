@@ -8,8 +8,7 @@ use galley_protocol::{
     NewMeal, Order, OrderId, Planet, Price, ReasonText,
 };
 use galley_store::{
-    CancelRequest, CancelVerdict, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, KeyScope, PlaceRequest, PlaceVerdict,
-    Store,
+    CancelRequest, CancelVerdict, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict, Store,
 };
 
 use crate::database::Database;
@@ -132,7 +131,7 @@ pub(crate) fn new_meal(name: &str, ingredients: &[&str]) -> NewMeal {
 }
 
 pub(crate) fn request(hero_id: HeroId, meal_id: MealId, key: Option<&str>) -> PlaceRequest {
-    let key = key.map(|key| (KeyScope::Hero(hero_id), IdempotencyKey::parse(key).expect("a key")));
+    let key = key.map(|key| IdempotencyKey::parse(key).expect("a key"));
     PlaceRequest { hero_id, meal_id, key }
 }
 

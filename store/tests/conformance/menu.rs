@@ -1,8 +1,13 @@
 //! Heroes and meals.
 
-use galley_protocol::{HeroId, HeroName, HeroPatch, MealId, MealPatch, PageCursor, Price, Version};
-use galley_store::{Change, ChangeError, ListPage, RemoveError};
+use std::time::Duration;
 
+use futures_util::future::join_all;
+use galley_protocol::{HeroId, HeroName, HeroPatch, IdempotencyKey, MealId, MealPatch, PageCursor, Price, Version};
+use galley_store::{Change, ChangeError, Creation, ListPage, RemoveError};
+use serde_json::json;
+
+use crate::floor::pass;
 use crate::kitchen::{Kitchen, cancel, new_hero, new_meal};
 
 crate::on_both! {
@@ -13,6 +18,8 @@ crate::on_both! {
     a_patch_leaves_the_other_fields,
     a_stale_version_changes_nothing,
     changes_at_the_same_moment_are_all_made,
+    a_key_creates_one_hero_and_one_meal,
+    the_key_of_a_creation_is_forgotten_after_a_day_and_an_hour,
     what_has_active_orders_cannot_be_removed,
     what_was_removed_is_gone_but_readable_in_orders,
 }
@@ -108,12 +115,70 @@ async fn a_stale_version_changes_nothing(kitchen: Kitchen) {
 }
 
 async fn changes_at_the_same_moment_are_all_made(kitchen: Kitchen) {
-    let hero = kitchen.hero("Zoé", &[]).await;
-    let change = || kitchen.store.change_hero(hero.id, Change::Patch(HeroPatch::default()), None);
-    let (one, two, three, four) = tokio::join!(change(), change(), change(), change());
-    let mut versions = [one, two, three, four].map(|changed| changed.expect("a change").version.0);
+    let (hero, meal) = (kitchen.hero("Zoé", &[]).await, kitchen.meal("Soup", &[]).await);
+    let patches = [json!({"name": "Max"}), json!({"planet": "Venus"}), json!({"allergies": ["milk"]}), json!({})];
+    let heroes = (0..100).map(|n| {
+        let patch = HeroPatch::from_json(patches[n % 4].clone()).expect("a patch");
+        kitchen.store.change_hero(hero.id, Change::Patch(patch), None)
+    });
+    let meals = (0..100).map(|n| {
+        let change = if n % 2 == 0 { Change::Replace(new_meal("Stew", &["beef"])) } else { Change::Patch(MealPatch::default()) };
+        kitchen.store.change_meal(meal.id, change, None)
+    });
+    let (heroes, meals) = tokio::join!(join_all(heroes), join_all(meals));
+    let mut versions: Vec<i32> = heroes.into_iter().map(|changed| changed.expect("a change").version.0).collect();
     versions.sort_unstable();
-    assert_eq!(versions, [2, 3, 4, 5]);
+    assert_eq!(versions, (2..=101).collect::<Vec<_>>());
+    assert!(meals.iter().all(Result::is_ok), "{meals:?}");
+    let hero = kitchen.store.hero(hero.id).await.expect("an answer").expect("the hero");
+    assert_eq!((hero.name.as_str(), hero.planet.as_str(), hero.allergies.len()), ("Max", "Venus", 1), "all are merged");
+    let meal = kitchen.store.meal(meal.id).await.expect("an answer").expect("the meal");
+    assert_eq!((meal.name.as_str(), meal.ingredients.len(), meal.version), ("Stew", 1, Version(101)));
+}
+
+async fn a_key_creates_one_hero_and_one_meal(kitchen: Kitchen) {
+    let key = IdempotencyKey::parse("a").expect("a key");
+    let (hero, meal) = (new_hero("Zoé", &["milk"]), new_meal("Soup", &["water"]));
+    let twins = tokio::join!(kitchen.store.create_hero_once(&hero, &key), kitchen.store.create_hero_once(&hero, &key));
+    let created = match twins {
+        (Ok(Creation::Created(created)), Ok(Creation::Replayed(replayed)))
+        | (Ok(Creation::Replayed(replayed)), Ok(Creation::Created(created)))
+            if created == replayed =>
+        {
+            created
+        }
+        others => panic!("one creates, the other replays: {others:?}"),
+    };
+    assert!(matches!(kitchen.store.create_meal_once(&meal, &key).await, Ok(Creation::Created(_))), "a key of another path");
+    let other = kitchen.store.create_hero_once(&new_hero("Zoé", &[]), &key).await.expect("a verdict");
+    assert_eq!(other, Creation::KeyReused);
+    let change = Change::Patch(HeroPatch::from_json(json!({"name": "Max"})).expect("a patch"));
+    let changed = kitchen.store.change_hero(created.id, change, None).await.expect("a change");
+    assert_eq!(kitchen.store.create_hero_once(&hero, &key).await.expect("a verdict"), Creation::Replayed(changed));
+    assert_eq!(kitchen.store.heroes(&page(50, None, None)).await.expect("a page").len(), 1);
+}
+
+async fn the_key_of_a_creation_is_forgotten_after_a_day_and_an_hour(kitchen: Kitchen) {
+    let (hero, meal) = (new_hero("Zoé", &[]), new_meal("Soup", &[]));
+    let key = IdempotencyKey::parse("a").expect("a key");
+    let create = async || {
+        let hero = kitchen.store.create_hero_once(&hero, &key).await.expect("a verdict");
+        let meal = kitchen.store.create_meal_once(&meal, &key).await.expect("a verdict");
+        (matches!(hero, Creation::Created(_)), matches!(meal, Creation::Created(_)))
+    };
+    assert_eq!(create().await, (true, true));
+    let ago = async |hours: u64| {
+        for table in ["heroes", "meals"] {
+            let moment = kitchen.database.seconds_ago(hours * 3_600);
+            kitchen.database.sql(&format!("update {table} set creation_time = {moment}")).await.expect("an older key");
+        }
+        kitchen.store.maintain().await.expect("it is maintained");
+    };
+    ago(24).await;
+    assert_eq!(create().await, (false, false));
+    pass(Duration::from_secs(31)).await;
+    ago(26).await;
+    assert_eq!(create().await, (true, true));
 }
 
 async fn what_has_active_orders_cannot_be_removed(kitchen: Kitchen) {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use galley_protocol::{HeroId, IdempotencyKey, IncarnationId, MealId, Order, OrderId, Status, Version};
 use galley_store::{
-    CancelRequest, CancelVerdict, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, IdRange, KeyScope, OrderFilter,
-    PlaceRequest, PlaceVerdict,
+    CancelRequest, CancelVerdict, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, IdRange, OrderFilter, PlaceRequest,
+    PlaceVerdict,
 };
 use proptest::test_runner::{Config, TestRunner};
 use proptest_state_machine::ReferenceStateMachine;
@@ -111,8 +111,8 @@ impl<'a> Trial<'a> {
     }
 
     async fn place(&mut self, keys: &[Option<u8>], expected: &[Option<usize>]) {
-        let scoped = |key: u8| (KeyScope::Hero(self.hero_id), IdempotencyKey::parse(&key.to_string()).expect("a key"));
-        let request = |key: &Option<u8>| PlaceRequest { hero_id: self.hero_id, meal_id: self.meal_id, key: key.map(scoped) };
+        let named = |key: u8| IdempotencyKey::parse(&key.to_string()).expect("a key");
+        let request = |key: &Option<u8>| PlaceRequest { hero_id: self.hero_id, meal_id: self.meal_id, key: key.map(named) };
         let requests: Vec<_> = keys.iter().map(request).collect();
         let verdicts = self.kitchen.store.place(&requests).await.expect("verdicts");
         for (verdict, n) in verdicts.into_iter().zip(expected.iter().flatten()) {

@@ -1,7 +1,7 @@
 //! Placing orders, and their keys.
 
-use galley_protocol::{HeroId, IdempotencyKey, MealId, Order, Reason, Status, Version};
-use galley_store::{KeyScope, PlaceVerdict};
+use galley_protocol::{HeroId, MealId, Order, Reason, Status, Version};
+use galley_store::PlaceVerdict;
 
 use crate::kitchen::{Kitchen, cancel, delete, request};
 
@@ -11,7 +11,8 @@ crate::on_both! {
     a_key_replays_the_order_as_it_is_now,
     a_key_with_another_body_is_refused,
     a_key_counts_before_the_hero_and_the_meal,
-    a_key_belongs_to_its_scope,
+    a_key_belongs_to_the_hero,
+    a_key_from_before_an_upgrade_places_nothing_new,
     of_the_same_key_in_a_batch_the_first_good_one_places,
     twins_at_the_same_moment_place_once,
     an_empty_batch_has_no_verdicts,
@@ -86,17 +87,30 @@ async fn a_key_counts_before_the_hero_and_the_meal(kitchen: Kitchen) {
     assert_eq!(verdicts[1], PlaceVerdict::KeyReused);
 }
 
-async fn a_key_belongs_to_its_scope(kitchen: Kitchen) {
+async fn a_key_belongs_to_the_hero(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let other = kitchen.hero("Max", &[]).await.id;
-    let mut anonymous = request(hero_id, meal_id, None);
-    anonymous.key = Some((KeyScope::Anonymous, IdempotencyKey::parse("a").expect("a key")));
-    let requests = [request(hero_id, meal_id, Some("a")), request(other, meal_id, Some("a")), anonymous.clone()];
+    let requests = [request(hero_id, meal_id, Some("a")), request(other, meal_id, Some("a"))];
     let verdicts = kitchen.store.place(&requests).await.expect("verdicts");
-    let ids: Vec<_> = verdicts.iter().map(|verdict| placed(verdict).id).collect();
-    assert!(ids[0] != ids[1] && ids[1] != ids[2]);
-    anonymous.hero_id = other;
-    assert_eq!(kitchen.store.place(&[anonymous]).await.expect("verdicts"), [PlaceVerdict::KeyReused]);
+    assert_ne!(placed(&verdicts[0]).id, placed(&verdicts[1]).id);
+    assert_eq!(
+        kitchen.store.place(&requests[1..]).await.expect("verdicts"),
+        [PlaceVerdict::Replayed(placed(&verdicts[1]).clone())]
+    );
+}
+
+/// An earlier version gave the keys of callers without a token one scope for all heroes.
+async fn a_key_from_before_an_upgrade_places_nothing_new(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let other = kitchen.hero("Max", &[]).await.id;
+    let stew = kitchen.meal("Stew", &[]).await.id;
+    let keyed = [request(hero_id, meal_id, Some("a"))];
+    let order = placed(&kitchen.store.place(&keyed).await.expect("verdicts")[0]).clone();
+    kitchen.database.sql("update orders set key_scope = 0").await.expect("a row of before");
+    let requests = [keyed[0].clone(), request(hero_id, stew, Some("a")), request(other, meal_id, Some("a"))];
+    let verdicts = kitchen.store.place(&requests).await.expect("verdicts");
+    assert_eq!(verdicts[..2], [PlaceVerdict::Replayed(order.clone()), PlaceVerdict::KeyReused]);
+    assert_ne!(placed(&verdicts[2]).id, order.id);
 }
 
 async fn of_the_same_key_in_a_batch_the_first_good_one_places(kitchen: Kitchen) {

@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroId, HeroName, HeroPatch, HeroRef, IncarnationId, Meal, MealId, MealName, MealPatch, MealRef, NewHero, NewMeal,
-    Order, OrderId, OrderView, Price, Reason, ResumeCursor, Status, Timestamp, Version,
+    Hero, HeroId, HeroName, HeroPatch, HeroRef, IdempotencyKey, IncarnationId, Meal, MealId, MealName, MealPatch, MealRef,
+    NewHero, NewMeal, Order, OrderId, OrderView, Price, Reason, ResumeCursor, Status, Timestamp, Version,
 };
 use galley_store::{
     CancelRequest, CancelVerdict, Change, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, ClaimFrom, Claimed,
-    DeleteRequest, DeleteVerdict, IdRange, Incarnations, ListPage, MAX_ADOPTIONS, OrderFilter, PlaceRequest, PlaceVerdict,
-    RemoveError, Snapshot, SnapshotRequest, States, Store, StoreError, ViewedOrder,
+    Creation, DeleteRequest, DeleteVerdict, IdRange, Incarnations, ListPage, MAX_ADOPTIONS, OrderFilter, PlaceRequest,
+    PlaceVerdict, RemoveError, Snapshot, SnapshotRequest, States, Store, StoreError, ViewedOrder,
 };
 use tokio::sync::watch;
 
@@ -317,6 +317,12 @@ impl Store for Shelf {
         unimplemented!("a worker does not ask this")
     }
     async fn remove_hero(&self, _: HeroId, _: Option<Version>) -> Result<(), RemoveError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn create_meal_once(&self, _: &NewMeal, _: &IdempotencyKey) -> Result<Creation<Meal>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn create_hero_once(&self, _: &NewHero, _: &IdempotencyKey) -> Result<Creation<Hero>, StoreError> {
         unimplemented!("a worker does not ask this")
     }
     async fn create_meal(&self, _: &NewMeal) -> Result<Meal, StoreError> {

@@ -32,7 +32,8 @@ export class Live {
   }
 
   /** New totals. */
-  count(totals: Totals): void {
+  count(totals: Totals | undefined): void {
+    if (!totals) return;
     this.#totals = totals;
     this.#soon();
   }

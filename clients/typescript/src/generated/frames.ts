@@ -88,8 +88,8 @@ export interface components {
             deleted?: components["schemas"]["Deleted"][];
             /** @description The newest state of every order that changed. */
             orders: components["schemas"]["Order"][];
-            /** @description How many orders there are. */
-            totals: components["schemas"]["Totals"];
+            /** @description How many orders there are; absent while nobody knows. */
+            totals?: components["schemas"]["Totals"];
             /** @enum {string} */
             type: "feed";
         };
@@ -243,8 +243,8 @@ export interface components {
         } | {
             /** @description The command's. */
             id?: components["schemas"]["CommandId"];
-            /** @description How many orders there are now. */
-            totals: components["schemas"]["Totals"];
+            /** @description How many orders there are now; absent while the database is away and none were counted before. */
+            totals?: components["schemas"]["Totals"];
             /** @enum {string} */
             type: "reply";
             /** @description Always true. */
@@ -358,6 +358,7 @@ export interface components {
         OrderId: number;
         PageCursor: string;
         Planet: string;
+        /** @description At most two decimal places; a third is refused. `multipleOf` would say so, but validators that compute with binary fractions take 19.99 for no multiple of 0.01. */
         Price: number;
         /** @description A problem (RFC 9457 section 3), as it goes out. */
         Problem: {

@@ -73,7 +73,11 @@ export interface paths {
          */
         get: operations["list_heroes"];
         put?: never;
-        /** Create a hero */
+        /**
+         * Create a hero
+         * @description With an `Idempotency-Key` the request can be repeated safely for at least 24 hours: the same key and body lead to the same
+         *     hero, as it is then. The keys of all callers that may create heroes are one set.
+         */
         post: operations["create_hero"];
         delete?: never;
         options?: never;
@@ -162,7 +166,11 @@ export interface paths {
          */
         get: operations["list_meals"];
         put?: never;
-        /** Create a meal */
+        /**
+         * Create a meal
+         * @description With an `Idempotency-Key` the request can be repeated safely for at least 24 hours: the same key and body lead to the same
+         *     meal, as it is then. The keys of all callers that may create meals are one set.
+         */
         post: operations["create_meal"];
         delete?: never;
         options?: never;
@@ -232,7 +240,8 @@ export interface paths {
         /**
          * Place an order
          * @description The order is stored when this answers; a worker prepares it afterwards. With an `Idempotency-Key` the request can be
-         *     repeated safely for at least 24 hours: the same key and body lead to the same order.
+         *     repeated safely for at least 24 hours: the same key and body lead to the same order. A key belongs to the hero, whoever
+         *     brings it, here or on a socket.
          */
         post: operations["place_order"];
         delete?: never;
@@ -546,6 +555,7 @@ export interface components {
         };
         PageCursor: string;
         Planet: string;
+        /** @description At most two decimal places; a third is refused. `multipleOf` would say so, but validators that compute with binary fractions take 19.99 for no multiple of 0.01. */
         Price: number;
         /** @description A problem (RFC 9457 section 3), as it goes out. */
         Problem: {
@@ -874,7 +884,13 @@ export interface operations {
     create_hero: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The caller's own name for this request.
+                 * @example 7f9c2ba4-e88f-4a5d
+                 */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -898,6 +914,8 @@ export interface operations {
                 headers: {
                     /** @description Its version. */
                     ETag?: string;
+                    /** @description `true` when it was already there under its key. */
+                    "Idempotent-Replayed"?: string;
                     /** @description Where it is. */
                     Location?: string;
                     [name: string]: unknown;
@@ -955,7 +973,11 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `validation-failed`: The JSON is well-formed, but fields are missing, unknown, of a wrong type or out of bounds. `errors` names each. Nothing was changed. */
+            /**
+             * @description `idempotency-key-reused`: An earlier request came with the same key and another body. Use a new key for a new request.
+             *
+             *     `validation-failed`: The JSON is well-formed, but fields are missing, unknown, of a wrong type or out of bounds. `errors` names each. Nothing was changed.
+             */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1761,7 +1783,13 @@ export interface operations {
     create_meal: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The caller's own name for this request.
+                 * @example 7f9c2ba4-e88f-4a5d
+                 */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1788,6 +1816,8 @@ export interface operations {
                 headers: {
                     /** @description Its version. */
                     ETag?: string;
+                    /** @description `true` when it was already there under its key. */
+                    "Idempotent-Replayed"?: string;
                     /** @description Where it is. */
                     Location?: string;
                     [name: string]: unknown;
@@ -1845,7 +1875,11 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `validation-failed`: The JSON is well-formed, but fields are missing, unknown, of a wrong type or out of bounds. `errors` names each. Nothing was changed. */
+            /**
+             * @description `idempotency-key-reused`: An earlier request came with the same key and another body. Use a new key for a new request.
+             *
+             *     `validation-failed`: The JSON is well-formed, but fields are missing, unknown, of a wrong type or out of bounds. `errors` names each. Nothing was changed.
+             */
             422: {
                 headers: {
                     [name: string]: unknown;

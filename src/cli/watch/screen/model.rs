@@ -80,6 +80,8 @@ pub struct Model {
     picture: Picture,
     /// Staff is told; a hero counts.
     totals: Option<Totals>,
+    /// Whether a hero's orders were told, so that they can be counted.
+    counts: bool,
     filter: Filter,
     held: Option<Held>,
     selected: Option<OrderId>,
@@ -104,6 +106,7 @@ impl Model {
             history: 0,
             picture: Picture::new(MAX_ORDERS),
             totals: None,
+            counts: false,
             filter: Filter::default(),
             held: None,
             selected: None,
@@ -130,7 +133,7 @@ impl Model {
 
     /// Takes in states that were read elsewhere: how things stand, not that they changed.
     pub fn learn(&mut self, orders: Vec<Order>) {
-        self.picture.apply(&Received::Feed { orders, deleted: Vec::new(), totals: Totals::default() });
+        self.picture.apply(&Received::Feed { orders, deleted: Vec::new(), totals: None });
         self.picture.forget_active(MAX_ORDERS);
     }
 
@@ -140,7 +143,8 @@ impl Model {
             // What was active may have ended, or be gone: nobody told.
             self.picture = Picture::new(MAX_ORDERS);
         }
-        if let Received::Feed { totals, .. } | Received::Reply { totals: Some(totals), .. } = frame {
+        self.counts |= matches!(frame, Received::Welcome { hero: Some(_), .. });
+        if let Received::Feed { totals: Some(totals), .. } | Received::Reply { totals: Some(totals), .. } = frame {
             self.totals = Some(*totals);
         }
         if !welcome {
@@ -172,12 +176,13 @@ impl Model {
         }
     }
 
-    /// How many orders stand where: of every hero, as the gateway says; of one hero, as far as they are remembered.
-    pub fn totals(&self) -> Totals {
-        self.totals.unwrap_or_else(|| {
+    /// How many orders stand where: of every hero, as the gateway says; of one hero, as far as they are remembered. Nothing
+    /// before that is known.
+    pub fn totals(&self) -> Option<Totals> {
+        self.totals.or_else(|| {
             let mut totals = Totals::default();
             self.picture.orders().for_each(|order| *totals.of(order.status) += 1);
-            totals
+            self.counts.then_some(totals)
         })
     }
 
@@ -316,11 +321,13 @@ mod tests {
     #[test]
     fn the_newest_order_comes_first_and_the_newest_state_counts() {
         let mut model = model();
+        model.hear(frame(r#"{"type":"reply","watching":true}"#), at(0));
+        assert_eq!(model.totals(), None, "the gateway does not know yet");
         model.hear(feed(&[order(1, "PENDING", 1), order(2, "IN_PROGRESS", 2)]), at(0));
         model.hear(feed(&[order(2, "PENDING", 1), order(1, "COMPLETED", 3)]), at(0));
         assert_eq!(ids(&model), [2, 1]);
         assert_eq!(model.rows()[0].version.0, 2);
-        assert_eq!(model.totals(), Totals { pending: 7, ..Totals::default() }, "as the gateway says");
+        assert_eq!(model.totals(), Some(Totals { pending: 7, ..Totals::default() }), "as the gateway says");
         model.hear(frame(r#"{"type":"deleted","order_id":2,"version":4,"cursor":"r1.1"}"#), at(0));
         assert_eq!(ids(&model), [1]);
     }
@@ -440,6 +447,6 @@ mod tests {
     fn a_hero_counts_its_own() {
         let mut model = model();
         model.hear(welcome(&[order(1, "PENDING", 1), order(2, "IN_PROGRESS", 2)]), at(0));
-        assert_eq!(model.totals(), Totals { pending: 1, in_progress: 1, ..Totals::default() });
+        assert_eq!(model.totals(), Some(Totals { pending: 1, in_progress: 1, ..Totals::default() }));
     }
 }

@@ -89,7 +89,7 @@ fn link_line(model: &Model, palette: Palette, now: Timestamp) -> Line<'static> {
 fn totals_line(model: &Model, palette: Palette, width: u16) -> Line<'static> {
     let mut totals = model.totals();
     let spans = Status::ALL.into_iter().flat_map(|status| {
-        let count = totals.of(status).to_string();
+        let count = totals.as_mut().map_or_else(|| "–".to_owned(), |totals| totals.of(status).to_string());
         let label = if width >= WIDE { named(status) } else { icon(status).to_owned() };
         [Span::styled(label, palette.of(status)), Span::raw(" "), Span::raw(count).bold(), Span::raw("   ")]
     });

@@ -1,0 +1,30 @@
+//! Large answers that are the same for everybody are sent from where they are.
+
+use galley_tests::{RawConnection, Stack, within};
+
+/// Connections that ask and do not read.
+const MANY: usize = 300;
+/// More than their heads and buffers take, and a fraction of what a copy of the file for each would.
+const MOST: u64 = 96 << 20;
+
+#[tokio::test]
+async fn a_document_that_nobody_reads_is_not_copied_for_each_who_asks() {
+    let stack = Stack::embedded().start().await;
+    let gateway = &stack.gateways[0];
+    let size = stack.client().get("/docs/swagger-ui-bundle.js").await.text.len() as u64;
+    assert!(size * MANY as u64 > 3 * MOST, "{size} bytes");
+    for path in ["/docs/swagger-ui-bundle.js", "/openapi.json", "/asyncapi.json"] {
+        let before = gateway.program.resident();
+        let mut idle = Vec::new();
+        for _ in 0..MANY {
+            let mut connection = RawConnection::open_narrow(&gateway.url, 4_096).await;
+            connection.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await;
+            idle.push(connection);
+        }
+        for connection in &mut idle {
+            assert!(within("the first bytes of an answer", connection.sip()).await);
+        }
+        let grown = gateway.program.resident().saturating_sub(before);
+        assert!(grown < MOST, "{path}: {grown} bytes for {MANY} connections");
+    }
+}

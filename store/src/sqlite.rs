@@ -10,6 +10,7 @@ mod changes;
 mod claim;
 mod complete;
 mod delete;
+mod folding;
 mod heroes;
 mod maintain;
 mod meals;

@@ -54,6 +54,7 @@ mod sharing_a_port;
 mod slow_socket;
 mod starting;
 mod strange_entries;
+mod texts;
 mod tokens;
 mod under_faults;
 mod validation;

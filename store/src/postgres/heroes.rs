@@ -15,7 +15,8 @@ impl Postgres {
         let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* create_hero */
-                 insert into heroes (name, name_folded, planet, allergies, allergies_folded) values ($1, $2, $3, $4, $5)
+                 insert into heroes (name, name_folded, planet, allergies, allergies_folded, folded_rule, folded_version)
+                 values ($1, $2, $3, $4, $5, $6, 1)
                  returning ",
                 hero_columns!()
             ))
@@ -24,6 +25,7 @@ impl Postgres {
             .bind(new.planet.as_str())
             .bind(&allergies)
             .bind(&folded)
+            .bind(allergy::FOLD_RULE)
         });
         only(&rows.await?, hero)?.ok_or_else(|| StoreError::Failed("a hero was not inserted".to_owned()))
     }
@@ -74,7 +76,8 @@ impl Postgres {
         let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* change_hero */
-                 update heroes set name = $3, name_folded = $4, planet = $5, allergies = $6, allergies_folded = $7, version = version + 1
+                 update heroes set name = $3, name_folded = $4, planet = $5, allergies = $6, allergies_folded = $7, version = version + 1,
+                     folded_rule = $8, folded_version = version + 1
                  where id = $1 and version = $2 and deleted_time is null
                  returning ", hero_columns!()
             ))
@@ -85,6 +88,7 @@ impl Postgres {
             .bind(whole.planet.as_str())
             .bind(&allergies)
             .bind(&folded)
+            .bind(allergy::FOLD_RULE)
         });
         only(&rows.await?, hero)
     }

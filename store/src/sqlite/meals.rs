@@ -15,8 +15,9 @@ impl Sqlite {
         let rows = self.write(
             sqlx::query(concat!(
                 "/* create_meal */
-                 insert into meals (name, name_folded, ingredients, ingredients_folded, price_hundredths, origin_planet, description)
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 insert into meals (name, name_folded, ingredients, ingredients_folded, price_hundredths, origin_planet, description,
+                     folded_rule, folded_version)
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1)
                  returning ", meal_columns!()
             ))
             .bind(new.name.as_str())
@@ -26,6 +27,7 @@ impl Sqlite {
             .bind(new.price.hundredths())
             .bind(new.origin_planet.as_str())
             .bind(new.description.as_str())
+            .bind(allergy::FOLD_RULE)
         );
         only(&rows.await?, meal)?.ok_or_else(|| StoreError::Failed("a meal was not inserted".to_owned()))
     }
@@ -77,7 +79,8 @@ impl Sqlite {
             sqlx::query(concat!(
                 "/* change_meal */
                  update meals set name = ?3, name_folded = ?4, ingredients = ?5, ingredients_folded = ?6, price_hundredths = ?7,
-                     origin_planet = ?8, description = ?9, version = version + 1
+                     origin_planet = ?8, description = ?9, version = version + 1,
+                     folded_rule = ?10, folded_version = version + 1
                  where id = ?1 and version = ?2 and deleted_time is null
                  returning ",
                 meal_columns!()
@@ -90,7 +93,8 @@ impl Sqlite {
             .bind(json(&folded))
             .bind(whole.price.hundredths())
             .bind(whole.origin_planet.as_str())
-            .bind(whole.description.as_str()),
+            .bind(whole.description.as_str())
+            .bind(allergy::FOLD_RULE),
         );
         only(&rows.await?, meal)
     }

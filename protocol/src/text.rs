@@ -63,7 +63,7 @@ impl Rule {
     }
 
     fn is_enough(self, character: char) -> bool {
-        self == Self::Key || is_visible(character)
+        self == Self::Key || (is_visible(character) && Forbidden::kind(character, true).is_none())
     }
 
     /// The characters of the basic plane that the rule forbids, within the brackets of a regular expression.

@@ -147,7 +147,6 @@ async fn a_text_from_before_a_rule_can_be_read_and_is_refused_when_it_is_put_bac
     assert_eq!((text(&old, "name"), text(&old, "planet")), ("ev\u{202e}il", "\u{200b}"));
     assert_eq!((client.all("/heroes").await.len(), client.all("/meals").await.len()), (1, 1));
     client.until_status(order, "COMPLETED").await;
-    assert_eq!(client.connect(hero).await.welcome["hero"], old);
     assert_eq!(list(&client.galley_json(&["hero", "list"]).await, "items"), std::slice::from_ref(&old));
     assert_eq!(client.galley(&["order", "list"]).await.code, 0);
     let back = client.put(&format!("/heroes/{hero}"), &json!({"name": old["name"], "planet": old["planet"]})).await;

@@ -26,7 +26,7 @@ pub struct ListParams {
     cursor: Option<PageCursor>,
     /// Only those whose name contains this; case, accents, runs of white space and invisible characters do not
     /// matter.
-    #[param(value_type = Option<NamePart>)]
+    #[param(inline, value_type = Option<NamePart>)]
     q: Option<String>,
 }
 

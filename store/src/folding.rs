@@ -11,7 +11,7 @@ use crate::StoreError;
 use crate::rows::{Columns, get};
 
 /// The rows of one batch. A row holds at most 100 entries of 200 characters.
-pub(crate) const FOLD_BATCH: i64 = 100;
+pub(crate) const FOLD_BATCH: i64 = 500;
 
 /// A row's new folding.
 #[derive(Debug, Serialize)]
@@ -32,9 +32,10 @@ pub(crate) fn folding(row: &impl Columns) -> Result<Folding, StoreError> {
     })
 }
 
-/// Finds the stale rows of a table. The first argument is the rule, the second the most rows.
+/// Finds stale rows of a table. `$hint` leads to the index of the rows that changed without a new folding; `$rule` is the rule, `$limit`
+/// the most rows.
 macro_rules! stale_rows {
-    ($table:literal, $entries:literal, $rule:literal, $limit:literal) => {
+    ($table:literal, $entries:literal, $hint:literal, $rule:literal, $limit:literal) => {
         concat!(
             "/* stale_",
             $table,
@@ -47,6 +48,7 @@ macro_rules! stale_rows {
              where id in (
                  select id from ",
             $table,
+            $hint,
             " where folded_version <> version and deleted_time is null
                  union all
                  select id from ",

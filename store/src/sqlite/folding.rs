@@ -1,4 +1,5 @@
-//! Folding again what is stored, on `SQLite`. One process serves the file, so that nobody else writes while it runs.
+//! Folding again what is stored, on `SQLite`. One process serves the file, so that nobody else writes while it runs. Left alone, `SQLite`
+//! reads all rows by another index to find the stale ones.
 
 use galley_protocol::allergy::FOLD_RULE;
 
@@ -37,8 +38,14 @@ impl Sqlite {
     /// Folds all stale rows again.
     pub(super) async fn fold_again(&self) -> Result<(), StoreError> {
         for (stale, write) in [
-            (stale_rows!("heroes", "allergies", "?1", "?2"), write_foldings!("heroes", "allergies_folded")),
-            (stale_rows!("meals", "ingredients", "?1", "?2"), write_foldings!("meals", "ingredients_folded")),
+            (
+                stale_rows!("heroes", "allergies", " indexed by heroes_to_fold", "?1", "?2"),
+                write_foldings!("heroes", "allergies_folded"),
+            ),
+            (
+                stale_rows!("meals", "ingredients", " indexed by meals_to_fold", "?1", "?2"),
+                write_foldings!("meals", "ingredients_folded"),
+            ),
         ] {
             loop {
                 let rows = self.read(sqlx::query(stale).bind(FOLD_RULE).bind(FOLD_BATCH)).await?;

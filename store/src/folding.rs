@@ -33,7 +33,8 @@ pub(crate) fn folding(row: &impl Columns) -> Result<Folding, StoreError> {
 }
 
 /// Finds stale rows of a table. `$hint` leads to the index of the rows that changed without a new folding; `$rule` is the rule, `$limit`
-/// the most rows.
+/// the most rows. Deleting raises the version as well, which makes no row stale; one that an older rule folded is folded all the same,
+/// or it would be read each time.
 macro_rules! stale_rows {
     ($table:literal, $entries:literal, $hint:literal, $rule:literal, $limit:literal) => {
         concat!(
@@ -55,7 +56,7 @@ macro_rules! stale_rows {
             $table,
             " where folded_rule < ",
             $rule,
-            " and deleted_time is null
+            "
                  limit ",
             $limit,
             "

@@ -4,6 +4,8 @@
 //! line around, line feeds and columns that look like rows, letters under a hundred accents. What is shown of them stays within its
 //! place on its line. Every text of others goes through here on its way to a terminal. JSON keeps its meaning: it is escaped.
 
+use std::fmt::Write as _;
+
 use galley_protocol::character::{Forbidden, is_blank, is_format, is_ignorable, is_mark};
 
 /// Stands for a character that is not shown.
@@ -35,8 +37,9 @@ pub fn harmless_json(json: &str) -> String {
         if character.is_ascii() || Forbidden::kind(character, false).is_none() {
             shown.push(character);
         } else {
-            let escapes = character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
-            shown.push_str(&escapes);
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(shown, "\\u{unit:04x}").expect("a String takes whatever is written");
+            }
         }
     }
     shown

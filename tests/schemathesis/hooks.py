@@ -31,9 +31,12 @@ def before_call(context, case, kwargs):
         for name, value in (parameters or {}).items():
             if isinstance(value, float) and value.is_integer():
                 parameters[name] = int(value)
-            elif isinstance(value, str):
+            elif isinstance(value, str) and UNSEEN.search(value):
                 parameters[name] = UNSEEN.sub("x", value)
-    case.body = seen(case.body)
+    # What is set is judged anew, so that only what changes is set.
+    body = seen(case.body)
+    if body != case.body:
+        case.body = body
 
 
 def seen(value):

@@ -199,7 +199,7 @@ mod tests {
                 ("#/name", "must not be empty"),
                 ("#/planet", "is required"),
                 ("#/allergies/1", "must be a string"),
-                ("#/allergies/2", "must not contain control characters"),
+                ("#/allergies/2", "must not contain U+0007 (a control character), which is character 5"),
                 ("#/a~1b~0", "is not a known field"),
                 ("#/id", "is not a known field"),
             ]

@@ -5,6 +5,7 @@
 
 pub mod allergy;
 pub mod asyncapi;
+pub mod character;
 pub mod close;
 pub mod cursor;
 pub mod fields;
@@ -33,7 +34,7 @@ pub use order::{Deleted, Order, OrderView};
 pub use picture::Picture;
 pub use price::Price;
 pub use problem::{FieldError, Problem, ProblemType};
-pub use text::{Allergy, Description, HeroName, IdempotencyKey, Ingredient, MealName, Planet, ReasonText};
+pub use text::{Allergy, Description, HeroName, IdempotencyKey, Ingredient, MealName, NamePart, Planet, ReasonText};
 pub use timestamp::Timestamp;
 pub use token::BearerToken;
 pub use update::{Update, UpdateBatch};

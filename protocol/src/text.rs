@@ -1,9 +1,11 @@
-//! Text that cannot be wrong once parsed: trimmed, bounded in characters, free of control characters.
+//! Texts that cannot be wrong once parsed: trimmed, bounded in characters, with something to see and nothing that deceives.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::character::{Forbidden, is_visible};
 
 /// The most characters of a name, a planet, an ingredient or an allergy.
 pub const MAX_NAME: usize = 200;
@@ -20,23 +22,78 @@ pub enum TextError {
     /// Nothing is left after trimming.
     #[error("must not be empty")]
     Empty,
+    /// Nothing but spaces, joiners, fillers and the like.
+    #[error("must hold a character that can be seen")]
+    Invisible,
     /// More characters than the bound.
     #[error("must have at most {0} characters")]
     TooLong(usize),
-    /// A control character (Unicode category Cc), a line or paragraph separator.
-    #[error("must not contain control characters")]
-    Control,
+    /// A character that no text may hold.
+    #[error("must not contain U+{:04X} ({}), which is character {place}", u32::from(*.character), .kind.name())]
+    Forbidden {
+        /// Its kind.
+        kind: Forbidden,
+        /// The character.
+        character: char,
+        /// Its place in the text as it came, counted from 1.
+        place: usize,
+    },
 }
 
-/// A line feed or a tab may stand in text of several lines, nothing else that controls.
-fn is_refused(character: char, lines: bool) -> bool {
-    (character.is_control() && !(lines && matches!(character, '\n' | '\t')))
-        || (!lines && matches!(character, '\u{2028}' | '\u{2029}'))
+/// The characters that a text may hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// One line for people: something to see, nothing that deceives.
+    Line,
+    /// The same in several lines.
+    Lines,
+    /// A part of a line to look for. It is folded, so that what deceives does no harm; names from before a rule can be found.
+    Search,
+    /// A name among programs, compared byte by byte.
+    Key,
 }
 
-fn parse(text: &str, least: usize, most: usize, lines: bool) -> Result<String, TextError> {
-    if text.chars().any(|character| is_refused(character, lines)) {
-        return Err(TextError::Control);
+impl Rule {
+    fn forbids(self, character: char) -> Option<Forbidden> {
+        let kind = Forbidden::kind(character, self == Self::Lines)?;
+        match self {
+            Self::Line | Self::Lines => Some(kind),
+            Self::Search | Self::Key => matches!(kind, Forbidden::Control | Forbidden::LineBreak).then_some(kind),
+        }
+    }
+
+    fn is_enough(self, character: char) -> bool {
+        self == Self::Key || (is_visible(character) && Forbidden::kind(character, true).is_none())
+    }
+
+    /// The characters of the basic plane that the rule forbids, within the brackets of a regular expression.
+    const fn forbidden(self) -> &'static str {
+        match self {
+            Self::Line => {
+                r"\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufdd0-\ufdef\ufff9-\ufffb\ufffe\uffff"
+            }
+            Self::Lines => {
+                r"\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f\ufdd0-\ufdef\ufff9-\ufffb\ufffe\uffff"
+            }
+            Self::Search | Self::Key => r"\u0000-\u001f\u007f-\u009f\u2028\u2029",
+        }
+    }
+
+    /// The characters of the basic plane that are not enough by themselves, in the same form.
+    const fn not_enough(self) -> &'static str {
+        match self {
+            Self::Line | Self::Lines | Self::Search => {
+                r"\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
+            }
+            Self::Key => r"\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000",
+        }
+    }
+}
+
+fn parse(text: &str, least: usize, most: usize, rule: Rule) -> Result<String, TextError> {
+    let forbidden = |(index, character)| Some((rule.forbids(character)?, character, index + 1));
+    if let Some((kind, character, place)) = text.chars().enumerate().find_map(forbidden) {
+        return Err(TextError::Forbidden { kind, character, place });
     }
     let trimmed = text.trim();
     let length = trimmed.chars().count();
@@ -44,23 +101,27 @@ fn parse(text: &str, least: usize, most: usize, lines: bool) -> Result<String, T
         Err(TextError::Empty)
     } else if length > most {
         Err(TextError::TooLong(most))
+    } else if length > 0 && !trimmed.chars().any(|character| rule.is_enough(character)) {
+        Err(TextError::Invisible)
     } else {
         Ok(trimmed.to_owned())
     }
 }
 
-/// What [`parse`] takes, as a regular expression that every dialect understands.
-fn pattern(least: usize, lines: bool) -> String {
-    let any = if lines { r"[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]" } else { r"[^\u0000-\u001f\u007f-\u009f\u2028\u2029]" };
-    let mark = if least > 0 { r"[^\s\u0000-\u001f\u007f-\u009f]" } else { "" };
-    if mark.is_empty() { format!("^{any}*$") } else { format!("^{any}*{mark}{any}*$") }
+/// The texts that [`parse`] takes and leaves as they are, as a regular expression that every dialect understands, with the `u` flag of
+/// JavaScript and without. Dialects have no common way to write a character beyond the basic plane, so that invisible ones there are
+/// left to the parser.
+fn pattern(least: usize, rule: Rule) -> String {
+    let any = format!("[^{}]*", rule.forbidden());
+    let whole = format!("{any}[^{}]{any}", rule.not_enough());
+    if least > 0 { format!("^{whole}$") } else { format!("^({whole})?$") }
 }
 
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $least:expr, $most:expr, lines: $lines:expr) => {
+    ($(#[$doc:meta])* $name:ident, $least:expr, $most:expr, $rule:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[serde(transparent)]
         pub struct $name(String);
 
         impl $name {
@@ -69,20 +130,19 @@ macro_rules! text {
             /// # Errors
             /// [`TextError`] says which bound is broken.
             pub fn parse(text: &str) -> Result<Self, TextError> {
-                parse(text, $least, $most, $lines).map(Self)
+                parse(text, $least, $most, $rule).map(Self)
+            }
+
+            /// Takes a text that was accepted before, perhaps under an older rule: from the database, or from a gateway's answer.
+            #[must_use]
+            pub fn accepted(text: String) -> Self {
+                Self(text)
             }
 
             /// The text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = TextError;
-            fn try_from(text: String) -> Result<Self, TextError> {
-                Self::parse(&text)
             }
         }
 
@@ -104,7 +164,7 @@ macro_rules! text {
                     .schema_type(utoipa::openapi::schema::Type::String)
                     .min_length(Some($least))
                     .max_length(Some($most))
-                    .pattern(Some(pattern($least, $lines)))
+                    .pattern(Some(pattern($least, $rule)))
                     .build()
                     .into()
             }
@@ -116,35 +176,39 @@ macro_rules! text {
 
 text! {
     /// The name of a hero: 1 to 200 characters.
-    HeroName, 1, MAX_NAME, lines: false
+    HeroName, 1, MAX_NAME, Rule::Line
 }
 text! {
     /// The name of a meal: 1 to 200 characters.
-    MealName, 1, MAX_NAME, lines: false
+    MealName, 1, MAX_NAME, Rule::Line
 }
 text! {
     /// A planet: 1 to 200 characters.
-    Planet, 1, MAX_NAME, lines: false
+    Planet, 1, MAX_NAME, Rule::Line
 }
 text! {
     /// An ingredient of a meal: 1 to 200 characters.
-    Ingredient, 1, MAX_NAME, lines: false
+    Ingredient, 1, MAX_NAME, Rule::Line
 }
 text! {
     /// Something a hero cannot eat: 1 to 200 characters.
-    Allergy, 1, MAX_NAME, lines: false
+    Allergy, 1, MAX_NAME, Rule::Line
 }
 text! {
     /// The description of a meal: up to 2,000 characters, lines allowed.
-    Description, 0, MAX_TEXT, lines: true
+    Description, 0, MAX_TEXT, Rule::Lines
 }
 text! {
     /// Why an order is cancelled, in a person's words: 1 to 2,000 characters, lines allowed.
-    ReasonText, 1, MAX_TEXT, lines: true
+    ReasonText, 1, MAX_TEXT, Rule::Lines
+}
+text! {
+    /// A part of a name to look for: 1 to 200 characters, of which at least one can be seen.
+    NamePart, 1, MAX_NAME, Rule::Search
 }
 text! {
     /// A key under which a client may repeat a request safely: 1 to 255 characters.
-    IdempotencyKey, 1, MAX_KEY, lines: false
+    IdempotencyKey, 1, MAX_KEY, Rule::Key
 }
 
 impl Default for Description {
@@ -156,7 +220,11 @@ impl Default for Description {
 
 #[cfg(test)]
 mod tests {
-    use super::{Description, HeroName, TextError};
+    use super::{Allergy, Description, HeroName, IdempotencyKey, NamePart, ReasonText, TextError};
+
+    fn refused(error: Option<TextError>) -> String {
+        error.map(|error| error.to_string()).unwrap_or_default()
+    }
 
     #[test]
     fn a_name_is_trimmed_and_bounded_in_characters() {
@@ -167,9 +235,56 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_are_refused_even_at_the_ends() {
-        for wrong in ["a\0b", "a\nb", "\tname", "name\r\n", "a\u{1b}[2Jb", "a\u{85}b", "a\u{2028}b"] {
-            assert_eq!(HeroName::parse(wrong), Err(TextError::Control), "{wrong:?}");
+    fn what_controls_or_deceives_is_refused_even_at_the_ends_with_its_name_and_its_place() {
+        for (wrong, why) in [
+            ("a\0b", "U+0000 (a control character), which is character 2"),
+            ("a\nb", "U+000A (a control character), which is character 2"),
+            ("\tname", "U+0009 (a control character), which is character 1"),
+            ("éé\r\n", "U+000D (a control character), which is character 3"),
+            ("a\u{1b}[2Jb", "U+001B (a control character), which is character 2"),
+            ("a\u{85}b", "U+0085 (a control character), which is character 2"),
+            ("a\u{2028}b", "U+2028 (a line break), which is character 2"),
+            ("ab\u{202e}", "U+202E (a bidirectional control), which is character 3"),
+            ("\u{200f}a", "U+200F (a bidirectional control), which is character 1"),
+            ("a\u{61c}", "U+061C (a bidirectional control), which is character 2"),
+            ("a\u{2069}", "U+2069 (a bidirectional control), which is character 2"),
+            ("a\u{206d}", "U+206D (a bidirectional control), which is character 2"),
+            ("a\u{e0061}", "U+E0061 (an invisible tag), which is character 2"),
+            ("a\u{fff9}", "U+FFF9 (an annotation mark), which is character 2"),
+            ("a\u{fdd0}", "U+FDD0 (not a character), which is character 2"),
+            ("a\u{10ffff}", "U+10FFFF (not a character), which is character 2"),
+        ] {
+            let expected = format!("must not contain {why}");
+            assert_eq!(refused(HeroName::parse(wrong).err()), expected, "{wrong:?}");
+            if !wrong.contains(['\n', '\t', '\u{2028}']) {
+                assert_eq!(refused(ReasonText::parse(wrong).err()), expected, "{wrong:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_has_something_to_see() {
+        for wrong in ["\u{200b}", "\u{2800}", "\u{3164}", "\u{ad} \u{feff}", "\u{115f}\u{fe0f}", "\u{200d}\u{e0100}", "\u{1d159}"]
+        {
+            assert_eq!(Allergy::parse(wrong), Err(TextError::Invisible), "{wrong:?}");
+            assert_eq!(Description::parse(wrong), Err(TextError::Invisible), "{wrong:?}");
+            assert_eq!(NamePart::parse(wrong), Err(TextError::Invisible), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn scripts_and_emoji_that_need_what_nobody_sees_are_taken_as_they_are() {
+        for name in [
+            "می\u{200c}گو",
+            "क्\u{200d}ष",
+            "👨\u{200d}👩\u{200d}👧 soup",
+            "❤\u{fe0f}",
+            "葛\u{e0100}城",
+            "co\u{ad}op",
+            "ليلى",
+            "שלום",
+        ] {
+            assert_eq!(HeroName::parse(name).map(String::from), Ok(name.to_owned()));
         }
     }
 
@@ -177,6 +292,24 @@ mod tests {
     fn a_description_may_be_empty_and_have_lines() {
         assert_eq!(Description::parse("").map(String::from), Ok(String::new()));
         assert_eq!(Description::parse("one\ntwo").map(String::from), Ok("one\ntwo".to_owned()));
-        assert_eq!(Description::parse("bell\u{7}"), Err(TextError::Control));
+        assert!(Description::parse("bell\u{7}").is_err());
+    }
+
+    #[test]
+    fn what_is_looked_for_may_hold_whatever_folds_away() {
+        assert_eq!(NamePart::parse("a\u{202e}b").map(String::from), Ok("a\u{202e}b".to_owned()));
+        assert!(NamePart::parse("a\nb").is_err());
+    }
+
+    #[test]
+    fn a_key_is_compared_as_it_is() {
+        assert_eq!(IdempotencyKey::parse("\u{200b}").map(String::from), Ok("\u{200b}".to_owned()));
+        assert!(IdempotencyKey::parse("a\u{7}").is_err());
+    }
+
+    #[test]
+    fn what_was_accepted_under_an_older_rule_can_still_be_read() {
+        let name: HeroName = serde_json::from_str("\"a\u{202e}b\"").expect("an old name");
+        assert_eq!(name.as_str(), "a\u{202e}b");
     }
 }

@@ -43,7 +43,8 @@ pub enum HeroCommand {
         /// Where it comes from
         #[arg(long, value_parser = Planet::parse)]
         planet: Planet,
-        /// Something it cannot eat; repeat for more
+        /// An allergy; repeat for more. It is compared with whole ingredients, whatever their case, accents, white space and
+        /// invisible characters: `peanut` matches `PEANUT`, but neither `peanuts` nor `peanut butter`
         #[arg(long, alias = "allergy", value_name = "ALLERGY", value_parser = Allergy::parse)]
         allergies: Vec<Allergy>,
     },
@@ -85,7 +86,8 @@ pub struct Changes {
     /// A new planet
     #[arg(long, value_parser = Planet::parse)]
     planet: Option<Planet>,
-    /// Something it cannot eat, in place of all allergies before; repeat for more
+    /// An allergy, in place of all before; repeat for more. It is compared with whole ingredients, whatever their
+    /// case, accents, white space and invisible characters: `peanut` matches `PEANUT`, but neither `peanuts` nor `peanut butter`
     #[arg(long, alias = "allergy", value_name = "ALLERGY", value_parser = Allergy::parse)]
     allergies: Vec<Allergy>,
     /// It can eat everything

@@ -42,7 +42,8 @@ pub enum MealCommand {
         /// Its name
         #[arg(long, value_parser = MealName::parse)]
         name: MealName,
-        /// What is in it; repeat for more
+        /// An ingredient; repeat for more. Allergies are compared with each as a whole, whatever its case, accents, white space and
+        /// invisible characters: name `peanut` besides `peanut butter`
         #[arg(long, alias = "ingredient", value_name = "INGREDIENT", value_parser = Ingredient::parse)]
         ingredients: Vec<Ingredient>,
         /// What it costs, with at most two decimal places
@@ -88,7 +89,8 @@ pub struct Changes {
     /// A new name
     #[arg(long, value_parser = MealName::parse)]
     name: Option<MealName>,
-    /// What is in it, in place of all ingredients before; repeat for more
+    /// An ingredient, in place of all before; repeat for more. Allergies are compared with each as a whole, whatever its
+    /// case, accents, white space and invisible characters: name `peanut` besides `peanut butter`
     #[arg(long, alias = "ingredient", value_name = "INGREDIENT", value_parser = Ingredient::parse)]
     ingredients: Vec<Ingredient>,
     /// Nothing is in it

@@ -7,9 +7,12 @@ use std::time::Duration;
 use comfy_table::{Table, presets};
 use galley_launch::Failure;
 
-/// Prints a text and ends its line.
+use super::watch::harmless::{harmless, harmless_json};
+
+/// Prints JSON, or a text that is harmless already, and ends its line.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut output = std::io::stdout().lock();
+    let text = harmless_json(text);
     let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     write!(output, "{text}{end}").and_then(|()| output.flush()).map_err(|error| {
         if error.kind() == ErrorKind::BrokenPipe {
@@ -19,18 +22,18 @@ pub fn print(text: &str) -> Result<(), Failure> {
     })
 }
 
-/// Many things, one a line, under the names of their columns.
+/// Many things, one a line, under the names of their columns. No cell can look like more cells or lines than it is.
 pub fn table<const N: usize>(columns: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = plain();
     table.set_header(columns.map(str::to_uppercase));
-    table.add_rows(rows);
+    table.add_rows(rows.into_iter().map(|row| row.map(|cell| harmless(&cell))));
     lines(&table)
 }
 
 /// One thing, a field a line.
 pub fn card<const N: usize>(fields: [(&str, String); N]) -> String {
     let mut table = plain();
-    table.add_rows(fields.map(|(name, value)| [name.to_owned(), value]));
+    table.add_rows(fields.map(|(name, value)| [name.to_owned(), harmless(&value)]));
     lines(&table)
 }
 
@@ -77,6 +80,13 @@ mod tests {
         assert_eq!(table(["id", "name"], rows), "ID  NAME\n1   Tarte à l'œuf\n12  Soup\n");
         assert_eq!(table(["id", "name"], []), "ID  NAME\n");
         assert_eq!(card([("id", "1".to_owned()), ("planet", "Mars".to_owned())]), "id      1\nplanet  Mars\n");
+    }
+
+    #[test]
+    fn no_text_forges_a_row_or_a_column() {
+        let evil = || "Soup\n13  Cake  free\u{1b}[1A\u{202e}x".to_owned();
+        assert_eq!(table(["id", "name"], [["12".to_owned(), evil()]]), "ID  NAME\n12  Soup 13 Cake free·[1A·x\n");
+        assert_eq!(card([("name", evil()), ("planet", "Mars".to_owned())]), "name    Soup 13 Cake free·[1A·x\nplanet  Mars\n");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! One [`link`] to the gateway and two displays of what it tells: [`lines`] for programs and files, a [`screen`] with keys for people at
 //! a terminal. Between them lies a queue of [`MAX_NEWS`] frames; when it is full the socket is not read, and the gateway merges.
 
-mod harmless;
+pub mod harmless;
 mod lines;
 mod link;
 mod screen;

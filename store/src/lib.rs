@@ -11,6 +11,7 @@ mod change;
 mod changes;
 mod connect;
 mod floor;
+mod folding;
 mod migrations;
 mod outage;
 mod postgres;

@@ -9,6 +9,7 @@ mod changes;
 mod claim;
 mod complete;
 mod delete;
+mod folding;
 mod heroes;
 mod liveness;
 mod maintain;

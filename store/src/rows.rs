@@ -1,8 +1,10 @@
-//! What a row says, alike in both stores: the columns that are asked for, and what is made of them.
+//! What a row says, alike in both stores: the columns that are asked for, and what is made of them. Texts are taken as they are: a rule
+//! for texts that came later must not make an old row unreadable.
 
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroName, HeroRef, Meal, MealName, MealRef, Order, OrderView, Price, Reason, Status, Timestamp, Version,
+    Allergy, Description, Hero, HeroName, HeroRef, Ingredient, Meal, MealName, MealRef, Order, OrderView, Planet, Price, Reason,
+    Status, Timestamp, Version,
 };
 use sqlx::{Decode, Postgres, Sqlite, Type};
 
@@ -94,9 +96,9 @@ pub(crate) fn time(row: &impl Columns, column: &str) -> Result<Timestamp, StoreE
 pub(crate) fn hero(row: &impl Columns) -> Result<Hero, StoreError> {
     Ok(Hero {
         id: parse::<i64, _>(row, "id")?,
-        name: parse::<String, _>(row, "name")?,
-        planet: parse::<String, _>(row, "planet")?,
-        allergies: list(row, "allergies")?,
+        name: HeroName::accepted(get(row, "name")?),
+        planet: Planet::accepted(get(row, "planet")?),
+        allergies: list(row, "allergies", Allergy::accepted)?,
         version: Version(get(row, "version")?),
     })
 }
@@ -104,11 +106,11 @@ pub(crate) fn hero(row: &impl Columns) -> Result<Hero, StoreError> {
 pub(crate) fn meal(row: &impl Columns) -> Result<Meal, StoreError> {
     Ok(Meal {
         id: parse::<i64, _>(row, "id")?,
-        name: parse::<String, _>(row, "name")?,
-        ingredients: list(row, "ingredients")?,
+        name: MealName::accepted(get(row, "name")?),
+        ingredients: list(row, "ingredients", Ingredient::accepted)?,
         price: price(row, "price_hundredths")?,
-        origin_planet: parse::<String, _>(row, "origin_planet")?,
-        description: parse::<String, _>(row, "description")?,
+        origin_planet: Planet::accepted(get(row, "origin_planet")?),
+        description: Description::accepted(get(row, "description")?),
         version: Version(get(row, "version")?),
     })
 }
@@ -132,9 +134,8 @@ pub(crate) fn order(row: &impl Columns) -> Result<Order, StoreError> {
 /// Reads an order with `hero_name`, `meal_name` and `meal_price` beside it.
 pub(crate) fn order_view(row: &impl Columns) -> Result<OrderView, StoreError> {
     let order = order(row)?;
-    let hero = HeroRef { id: order.hero_id, name: parse::<String, HeroName>(row, "hero_name")? };
-    let meal =
-        MealRef { id: order.meal_id, name: parse::<String, MealName>(row, "meal_name")?, price: price(row, "meal_price")? };
+    let hero = HeroRef { id: order.hero_id, name: HeroName::accepted(get(row, "hero_name")?) };
+    let meal = MealRef { id: order.meal_id, name: MealName::accepted(get(row, "meal_name")?), price: price(row, "meal_price")? };
     Ok(OrderView { order, hero, meal })
 }
 
@@ -156,12 +157,8 @@ fn price(row: &impl Columns, column: &str) -> Result<Price, StoreError> {
     Price::from_hundredths(get(row, column)?).map_err(|error| wrong(column, &error))
 }
 
-fn list<T>(row: &impl Columns, column: &str) -> Result<Vec<T>, StoreError>
-where
-    T: TryFrom<String>,
-    T::Error: std::fmt::Display,
-{
-    row.texts(column)?.into_iter().map(|text| T::try_from(text).map_err(|error| wrong(column, &error))).collect()
+fn list<T>(row: &impl Columns, column: &str, accepted: impl Fn(String) -> T) -> Result<Vec<T>, StoreError> {
+    Ok(row.texts(column)?.into_iter().map(accepted).collect())
 }
 
 pub(crate) fn wrong(column: &str, error: &dyn std::fmt::Display) -> StoreError {

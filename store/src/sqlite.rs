@@ -12,6 +12,7 @@ mod claim;
 mod complete;
 mod delete;
 mod file;
+mod folding;
 mod heroes;
 mod maintain;
 mod meals;

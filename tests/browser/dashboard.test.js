@@ -48,7 +48,7 @@ test("the gateway is killed: the page says so, counts down, keeps what is ordere
 
 test("text from elsewhere is text, however hostile", async (t) => {
   const { galley, open } = await kitchen(t, browser, "1h");
-  const names = [EVIL, "\u202Eevil\u202E right to left \u2066", "W".repeat(200), "{{7*7}} ${7*7} {@html 1}"];
+  const names = [EVIL, "\u05E8\u05E2 evil \u0634\u0631 right to left", "W".repeat(200), "{{7*7}} ${7*7} {@html 1}"];
   for (const text of names) {
     const hero = await galley.ask("POST", "/heroes", { name: text, planet: text, allergies: [text] });
     const meal = await galley.ask("POST", "/meals", { name: text, price: 1, origin_planet: text, description: text, ingredients: [text] });

@@ -59,6 +59,7 @@ mod slow_socket;
 mod starting;
 mod storage;
 mod strange_entries;
+mod texts;
 mod tokens;
 mod under_faults;
 mod unknown_totals;

@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::frame::Page;
 use galley_protocol::frame::client::MAX_LIMIT;
-use galley_protocol::{HeroName, PageCursor, Problem};
+use galley_protocol::{NamePart, PageCursor, Problem};
 use galley_store::ListPage;
 use serde::Serialize;
 use utoipa::IntoParams;
@@ -24,8 +24,9 @@ pub struct ListParams {
     limit: usize,
     /// The `next_cursor` of the page before.
     cursor: Option<PageCursor>,
-    /// Only those whose name contains this; case, accents and runs of white space do not matter.
-    #[param(value_type = Option<HeroName>)]
+    /// Only those whose name contains this; case, accents, runs of white space and invisible characters do not
+    /// matter.
+    #[param(inline, value_type = Option<NamePart>)]
     q: Option<String>,
 }
 
@@ -33,8 +34,7 @@ impl FromPairs for ListParams {
     fn from_pairs(mut pairs: Pairs) -> Result<Self, Problem> {
         let limit = limit(&mut pairs);
         let cursor = pairs.one("cursor", str::parse);
-        // What is looked for in a name has the bounds of a name.
-        let q = pairs.one("q", |text| HeroName::parse(text).map(String::from));
+        let q = pairs.one("q", |text| NamePart::parse(text).map(String::from));
         pairs.finish(|| Some(Self { limit, cursor, q }))
     }
 }

@@ -2,4 +2,5 @@
 
 mod document;
 mod picture;
+mod texts;
 mod verdicts;

@@ -1,20 +1,25 @@
 //! Text of others, made harmless for a terminal.
 //!
 //! Names and reasons are whatever somebody typed: sequences that move the cursor or set the title, marks that turn the rest of the
-//! line around, letters under a hundred accents. What is shown of them stays within its place on its line.
+//! line around, line feeds and columns that look like rows, letters under a hundred accents. What is shown of them stays within its
+//! place on its line. Every text of others goes through here on its way to a terminal. JSON keeps its meaning: it is escaped.
 
-/// Stands for what is not shown.
+use std::fmt::Write as _;
+
+use galley_protocol::character::{Forbidden, is_blank, is_format, is_ignorable, is_mark};
+
+/// Stands for a character that is not shown.
 const HIDDEN: char = '·';
 /// The most marks that a letter may carry; more are left out.
 const MAX_MARKS: usize = 3;
 
-/// The text on one line: white space is one blank, what controls or cannot be seen is `·`, piles of marks are cut. What only joins or
-/// varies its neighbours is left out, for terminals disagree about its width.
+/// The text on one line: a run of white space is one blank, what controls or cannot be seen is `·`, piles of marks are cut. What only
+/// joins or varies its neighbours is left out, for terminals disagree about its width.
 pub fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut marks = 0;
     for character in text.split_whitespace().flat_map(|word| [" ", word]).flat_map(str::chars).skip(1) {
-        if matches!(character, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}') {
+        if matches!(character, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}') {
             continue;
         }
         marks = if is_mark(character) { marks + 1 } else { 0 };
@@ -25,27 +30,38 @@ pub fn harmless(text: &str) -> String {
     shown
 }
 
-/// Controls (Unicode category Cc), and what is there but not seen (Cf and its like): directions, tags, fillers.
-fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{115f}'..='\u{1160}'
-            | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
-            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+/// JSON that means the same, with escapes for what a terminal would obey: JSON itself only asks for those of ASCII.
+pub fn harmless_json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character.is_ascii() || Forbidden::kind(character, false).is_none() {
+            shown.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(shown, "\\u{unit:04x}").expect("a String takes whatever is written");
+            }
+        }
+    }
+    shown
 }
 
-/// What is put on the letter before it.
-fn is_mark(character: char) -> bool {
-    matches!(character,
-        '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{591}'..='\u{5bd}' | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}'
-        | '\u{e31}' | '\u{e34}'..='\u{e3a}' | '\u{e47}'..='\u{e4e}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
-        | '\u{20d0}'..='\u{20ff}' | '\u{3099}'..='\u{309a}' | '\u{fe20}'..='\u{fe2f}')
+/// Tells whether this character, which is no white space but for the blank between two words, is not to be shown.
+fn is_hidden(character: char) -> bool {
+    let empty = is_blank(character) && character != ' ';
+    empty || Forbidden::kind(character, false).is_some() || is_ignorable(character) || is_format(character)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::harmless;
+    use super::{harmless, harmless_json};
+
+    #[test]
+    fn json_means_the_same_and_moves_nothing() {
+        let text = "Zoé \u{9b}31m \u{202e}x\u{e0041} 👨\u{200d}👩";
+        let json = harmless_json(&serde_json::to_string(text).expect("JSON"));
+        assert_eq!(json, "\"Zoé \\u009b31m \\u202ex\\udb40\\udc41 👨\u{200d}👩\"");
+        assert_eq!(serde_json::from_str::<String>(&json).expect("JSON"), text);
+    }
 
     #[test]
     fn what_a_terminal_would_obey_is_shown_as_a_mark() {
@@ -54,15 +70,21 @@ mod tests {
             ("\u{1b}[2J\u{1b}]0;owned\u{7}", "·[2J·]0;owned·"),
             ("\u{9b}31m", "·31m"),
             ("a\r\n\tb", "a b"),
+            ("a   12  COMPLETED", "a 12 COMPLETED"),
+            ("a\u{2028}b\u{2029}c\u{85}d\u{b}e", "a b c d e"),
             ("\u{202e}live\u{2066}", "·live·"),
+            ("a\u{e0041}\u{e007f}b", "a··b"),
             ("in\u{200b}visible\u{ad}", "in·visible·"),
+            ("\u{3164}\u{115f}\u{2800}\u{feff}", "····"),
+            ("a\u{fff9}b\u{fdd0}", "a·b·"),
             ("\u{2764}\u{fe0f} \u{1f469}\u{200d}\u{1f680}", "\u{2764} \u{1f469}\u{1f680}"),
             ("火鍋 🍲 ليلى", "火鍋 🍲 ليلى"),
+            ("กุ้ง दूध", "กุ้ง दूध"),
             ("", ""),
         ] {
             assert_eq!(harmless(text), shown, "{text:?}");
         }
-        assert_eq!(harmless(&format!("e{}x", "\u{301}".repeat(100))), "e\u{301}\u{301}\u{301}x");
+        assert_eq!(harmless(&format!("e{}x", "\u{301}".repeat(100))), format!("e{}x", "\u{301}".repeat(3)));
         assert_eq!(harmless("e\u{301}te\u{301}"), "e\u{301}te\u{301}");
     }
 }

@@ -16,8 +16,9 @@ impl Postgres {
         let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* create_hero */
-                 insert into heroes (name, name_folded, planet, allergies, allergies_folded, creation_key, creation_digest, creation_time)
-                 values ($1, $2, $3, $4, $5, $6, $7, case when $6::text is not null then ",
+                 insert into heroes (name, name_folded, planet, allergies, allergies_folded, folded_rule, folded_version,
+                     creation_key, creation_digest, creation_time)
+                 values ($1, $2, $3, $4, $5, $6, 1, $7, $8, case when $7::text is not null then ",
                 moment!(),
                 " end)
                  on conflict (creation_key) where creation_key is not null do nothing
@@ -29,6 +30,7 @@ impl Postgres {
             .bind(new.planet.as_str())
             .bind(&allergies)
             .bind(&folded)
+            .bind(allergy::FOLD_RULE)
             .bind(key.map(IdempotencyKey::as_str))
             .bind(key.map(|_| digest(new)))
         });
@@ -92,7 +94,10 @@ impl Postgres {
                      planet = coalesce($5, planet),
                      allergies = coalesce($6, allergies),
                      allergies_folded = coalesce($7, allergies_folded),
-                     version = version + 1
+                     version = version + 1,
+                     -- A stale folding stays stale: this change may leave a part of it.
+                     folded_rule = least(folded_rule, $8),
+                     folded_version = folded_version + 1
                  where id = $1 and deleted_time is null and ($2::int is null or version = $2)
                  returning ",
                 hero_columns!()
@@ -104,6 +109,7 @@ impl Postgres {
             .bind(set.planet.as_ref().map(Planet::as_str))
             .bind(&allergies)
             .bind(&folded)
+            .bind(allergy::FOLD_RULE)
         });
         match only(&rows.await?, hero)? {
             Some(changed) => Ok(changed),

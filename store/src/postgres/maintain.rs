@@ -1,4 +1,4 @@
-//! Moves the floor up and forgets what is old. Every process may call this at any time; what several do at once is done once.
+//! Moves the floor up, forgets what is old, and folds again what an older program wrote. Every process may call this at any time; what several do at once is done once.
 //!
 //! Ids are assigned before commit. The floor therefore never passes the greatest id that was assigned [`LAG`] ago, and stands
 //! still while a statement from before is still about to commit. It must never pass an order that is active.
@@ -30,6 +30,8 @@ const FLOOR_STEPS: usize = 100;
 const FORGET_STEP: Duration = Duration::from_secs(30);
 const FORGET_CHUNK: i64 = 5_000;
 const FORGET_STEPS: usize = 10;
+/// How many batches of stale foldings are made anew at the same times; the rest waits for the next time.
+const FOLD_STEPS: usize = 10;
 
 /// Forgets old keys of one table; what is beyond a chunk waits for the next time.
 macro_rules! forget_creation_keys {
@@ -97,6 +99,8 @@ impl Postgres {
             self.forget_deleted().await?;
             self.forget_keys().await?;
             self.forget_creation_keys().await?;
+            // What a gateway of an older version wrote since.
+            self.fold_again(Some(FOLD_STEPS)).await?;
         }
         Ok(())
     }

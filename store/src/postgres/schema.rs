@@ -1,5 +1,5 @@
 //! Brings the schema up to date, and tells whether it is. A schema newer than this program is fine: migrations only add, so
-//! that old and new processes run side by side.
+//! that old and new processes run side by side. Folding texts is beyond SQL, and follows the migrations.
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPoolOptions;
@@ -20,6 +20,7 @@ impl Postgres {
         let applied = tolerant(&MIGRATIONS).run(&single).await;
         single.close().await;
         applied.map_err(|error| failure(&error, refusal))?;
+        self.fold_again(None).await?;
         self.read_floor().await
     }
 

@@ -1,6 +1,6 @@
 //! Heroes.
 
-use galley_protocol::{Hero, HeroId, HeroName, HeroPatch, IdempotencyKey, NewHero, PageCursor, Planet, Version, allergy};
+use galley_protocol::{Hero, HeroId, HeroPatch, IdempotencyKey, NewHero, PageCursor, Version, allergy};
 
 use super::session::{json, now};
 use super::{Sqlite, only};
@@ -16,8 +16,9 @@ impl Sqlite {
         let rows = self.write(
             sqlx::query(concat!(
                 "/* create_hero */
-                 insert into heroes (name, name_folded, planet, allergies, allergies_folded, creation_key, creation_digest, creation_time)
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, case when ?6 is not null then ?8 end)
+                 insert into heroes (name, name_folded, planet, allergies, allergies_folded, folded_rule, folded_version,
+                     creation_key, creation_digest, creation_time)
+                 values (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8, case when ?7 is not null then ?9 end)
                  on conflict (creation_key) where creation_key is not null do nothing
                  returning ",
                 hero_columns!()
@@ -27,6 +28,7 @@ impl Sqlite {
             .bind(new.planet.as_str())
             .bind(json(&allergies))
             .bind(json(&folded))
+            .bind(allergy::FOLD_RULE)
             .bind(key.map(IdempotencyKey::as_str))
             .bind(key.map(|_| digest(new)))
             .bind(now()),
@@ -91,18 +93,22 @@ impl Sqlite {
                      planet = coalesce(?5, planet),
                      allergies = coalesce(?6, allergies),
                      allergies_folded = coalesce(?7, allergies_folded),
-                     version = version + 1
+                     version = version + 1,
+                     -- A stale folding stays stale: this change may leave a part of it.
+                     folded_rule = min(folded_rule, ?8),
+                     folded_version = folded_version + 1
                  where id = ?1 and deleted_time is null and (?2 is null or version = ?2)
                  returning ",
                 hero_columns!()
             ))
             .bind(id.get())
             .bind(expected.map(|version| version.0))
-            .bind(set.name.as_ref().map(HeroName::as_str))
+            .bind(set.name.as_ref().map(|name| name.as_str()))
             .bind(set.name.as_ref().map(|name| allergy::fold(name.as_str())))
-            .bind(set.planet.as_ref().map(Planet::as_str))
+            .bind(set.planet.as_ref().map(|planet| planet.as_str()))
             .bind(allergies.as_ref().map(json))
-            .bind(folded.as_ref().map(json)),
+            .bind(folded.as_ref().map(json))
+            .bind(allergy::FOLD_RULE),
         );
         match only(&rows.await?, hero)? {
             Some(changed) => Ok(changed),

@@ -1,8 +1,6 @@
 //! Meals.
 
-use galley_protocol::{
-    Description, IdempotencyKey, Meal, MealId, MealName, MealPatch, NewMeal, PageCursor, Planet, Price, Version, allergy,
-};
+use galley_protocol::{IdempotencyKey, Meal, MealId, MealPatch, NewMeal, PageCursor, Version, allergy};
 
 use super::session::{json, now};
 use super::{Sqlite, only};
@@ -18,8 +16,9 @@ impl Sqlite {
         let rows = self.write(
             sqlx::query(concat!(
                 "/* create_meal */
-                 insert into meals (name, name_folded, ingredients, ingredients_folded, price_hundredths, origin_planet, description, creation_key, creation_digest, creation_time)
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, case when ?8 is not null then ?10 end)
+                 insert into meals (name, name_folded, ingredients, ingredients_folded, price_hundredths, origin_planet, description,
+                     folded_rule, folded_version, creation_key, creation_digest, creation_time)
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?10, case when ?9 is not null then ?11 end)
                  on conflict (creation_key) where creation_key is not null do nothing
                  returning ", meal_columns!()
             ))
@@ -30,6 +29,7 @@ impl Sqlite {
             .bind(new.price.hundredths())
             .bind(new.origin_planet.as_str())
             .bind(new.description.as_str())
+            .bind(allergy::FOLD_RULE)
             .bind(key.map(IdempotencyKey::as_str))
             .bind(key.map(|_| digest(new)))
             .bind(now()),
@@ -96,20 +96,24 @@ impl Sqlite {
                      price_hundredths = coalesce(?7, price_hundredths),
                      origin_planet = coalesce(?8, origin_planet),
                      description = coalesce(?9, description),
-                     version = version + 1
+                     version = version + 1,
+                     -- A stale folding stays stale: this change may leave a part of it.
+                     folded_rule = min(folded_rule, ?10),
+                     folded_version = folded_version + 1
                  where id = ?1 and deleted_time is null and (?2 is null or version = ?2)
                  returning ",
                 meal_columns!()
             ))
             .bind(id.get())
             .bind(expected.map(|version| version.0))
-            .bind(set.name.as_ref().map(MealName::as_str))
+            .bind(set.name.as_ref().map(|name| name.as_str()))
             .bind(set.name.as_ref().map(|name| allergy::fold(name.as_str())))
             .bind(ingredients.as_ref().map(json))
             .bind(folded.as_ref().map(json))
-            .bind(set.price.map(Price::hundredths))
-            .bind(set.origin_planet.as_ref().map(Planet::as_str))
-            .bind(set.description.as_ref().map(Description::as_str)),
+            .bind(set.price.map(|price| price.hundredths()))
+            .bind(set.origin_planet.as_ref().map(|planet| planet.as_str()))
+            .bind(set.description.as_ref().map(|text| text.as_str()))
+            .bind(allergy::FOLD_RULE),
         );
         match only(&rows.await?, meal)? {
             Some(changed) => Ok(changed),

@@ -13,6 +13,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
 impl Sqlite {
     pub(super) async fn apply_migrations(&self) -> Result<(), StoreError> {
         tolerant(&MIGRATIONS).run(&self.writer).await.map_err(|error| failure(&error, refusal))?;
+        self.fold_again().await?;
         self.read_floor().await
     }
 

@@ -7,6 +7,7 @@ mod claim;
 mod database;
 mod ending;
 mod floor;
+mod folding;
 mod kept_meals;
 mod kitchen;
 mod menu;

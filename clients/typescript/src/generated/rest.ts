@@ -810,8 +810,11 @@ export interface operations {
                 cursor?: components["schemas"]["PageCursor"];
                 /** @description At most so many entries. */
                 limit?: number;
-                /** @description Only those whose name contains this; case, accents and runs of white space do not matter. */
-                q?: components["schemas"]["HeroName"];
+                /**
+                 * @description Only those whose name contains this; case, accents, runs of white space and invisible characters do not
+                 *     matter.
+                 */
+                q?: string;
             };
             header?: never;
             path?: never;
@@ -1709,8 +1712,11 @@ export interface operations {
                 cursor?: components["schemas"]["PageCursor"];
                 /** @description At most so many entries. */
                 limit?: number;
-                /** @description Only those whose name contains this; case, accents and runs of white space do not matter. */
-                q?: components["schemas"]["HeroName"];
+                /**
+                 * @description Only those whose name contains this; case, accents, runs of white space and invisible characters do not
+                 *     matter.
+                 */
+                q?: string;
             };
             header?: never;
             path?: never;

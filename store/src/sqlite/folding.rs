@@ -1,0 +1,61 @@
+//! Folding again what is stored, on `SQLite`. One process serves the file, so that nobody else writes while it runs. Left alone, `SQLite`
+//! reads all rows by another index to find the stale ones.
+
+use galley_protocol::allergy::FOLD_RULE;
+
+use super::Sqlite;
+use super::session::json;
+use crate::StoreError;
+use crate::folding::{FOLD_BATCH, Folding, folding, stale_rows};
+
+/// Writes the foldings of a table back. ?1 holds them, ?2 is the rule.
+macro_rules! write_foldings {
+    ($table:literal, $folded:literal) => {
+        concat!(
+            "/* fold_",
+            $table,
+            " */
+             update ",
+            $table,
+            " set
+                 name_folded = fresh.value ->> 'name',
+                 ",
+            $folded,
+            " = fresh.value -> 'entries',
+                 folded_rule = ?2,
+                 folded_version = fresh.value ->> 'version'
+             from json_each(?1) as fresh
+             where ",
+            $table,
+            ".id = fresh.value ->> 'id' and ",
+            $table,
+            ".version = fresh.value ->> 'version'"
+        )
+    };
+}
+
+impl Sqlite {
+    /// Folds all stale rows again.
+    pub(super) async fn fold_again(&self) -> Result<(), StoreError> {
+        for (stale, write) in [
+            (
+                stale_rows!("heroes", "allergies", " indexed by heroes_to_fold", "?1", "?2"),
+                write_foldings!("heroes", "allergies_folded"),
+            ),
+            (
+                stale_rows!("meals", "ingredients", " indexed by meals_to_fold", "?1", "?2"),
+                write_foldings!("meals", "ingredients_folded"),
+            ),
+        ] {
+            loop {
+                let rows = self.read(sqlx::query(stale).bind(FOLD_RULE).bind(FOLD_BATCH)).await?;
+                let foldings = rows.iter().map(folding).collect::<Result<Vec<Folding>, _>>()?;
+                if foldings.is_empty() {
+                    break;
+                }
+                self.write(sqlx::query(write).bind(json(&foldings)).bind(FOLD_RULE)).await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use galley_bus::BusConfig;
-use galley_gateway::{BindError, Gateway};
-use galley_launch::{Failure, LogConfig, Namespace, WaitConfig, open_bus, open_store, schema};
+use galley_gateway::Gateway;
+use galley_launch::{Failure, LogConfig, Namespace, WaitConfig, open_bus, open_store, schema, tell_start};
 use galley_worker::Worker;
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +46,9 @@ pub fn run(arguments: ServeArguments) -> ExitCode {
 }
 
 async fn serve(arguments: ServeArguments, stop: CancellationToken) -> Result<(), Failure> {
-    arguments.gateway.check().map_err(|error| Failure::Usage(error.to_string()))?;
+    arguments.gateway.check()?;
+    let bus = BusConfig { url: arguments.redis_url, namespace: arguments.namespace.namespace };
+    tell_start(&arguments.database_url, &bus, Some(arguments.gateway.auth.word()))?;
     let patience = arguments.wait.begin(&stop);
     let store = open_store(&arguments.database_url, &patience).await?;
     if arguments.database_url.starts_with("sqlite:") {
@@ -57,14 +59,10 @@ async fn serve(arguments: ServeArguments, stop: CancellationToken) -> Result<(),
     } else {
         schema(store.as_ref(), &patience).await?;
     }
-    let bus = BusConfig { url: arguments.redis_url, namespace: arguments.namespace.namespace };
     let bus = open_bus(&bus, &patience).await?;
-    let gateway = Gateway::bind(arguments.gateway, store.clone(), bus.clone()).map_err(|error| match error {
-        BindError::Config { .. } => Failure::Usage(error.to_string()),
-        BindError::Io { .. } => Failure::failed(error),
-    })?;
+    let gateway = Gateway::bind(arguments.gateway, store.clone(), bus.clone())?;
     let worker = Worker::new(arguments.worker, store, bus);
-    galley_launch::announce(gateway.address());
+    galley_launch::announce(&gateway.address());
     // When one dies, the other leaves too: half a service is none.
     let work = async {
         let _end = stop.clone().drop_guard();

@@ -42,7 +42,7 @@ impl Totals {
         let count = match desk.store().totals().await {
             Ok(totals) => Count { totals, at: Some(tried) },
             Err(error) => {
-                tracing::warn!(%error, "cannot count the orders");
+                tracing::debug!(%error, "cannot count the orders");
                 last.map_or_else(Count::default, |last| last.count)
             }
         };

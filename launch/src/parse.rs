@@ -1,41 +1,108 @@
-//! The command line: a bad value is one clear line and exit code 2.
+//! The command line: a bad value is one clear line and exit code 2. A variable that is empty counts as not set, whichever it is: compose
+//! files and service managers pass `NAME=` for what they leave open.
 
-use std::process::exit;
+use std::ffi::OsString;
+use std::io::stderr;
+use std::process::{ExitCode, exit};
 
-use clap::{Error, Parser};
+use clap::builder::Resettable;
+use clap::{Arg, Command, Parser};
+
+use crate::Failure;
+use crate::log::say_in_json;
 
 /// Reads the command line and the environment. Help and version are printed; a bad value is one line on standard error.
 /// Both end the process here.
 #[must_use]
 pub fn parse<C: Parser>() -> C {
-    C::try_parse().unwrap_or_else(|error| {
+    let command = C::command();
+    let mut heeding = without_empty_variables(command.clone());
+    let parsed = heeding.try_get_matches_from_mut(std::env::args_os());
+    let parsed = parsed.and_then(|mut matches| C::from_arg_matches_mut(&mut matches));
+    parsed.unwrap_or_else(|error| {
         if !error.use_stderr() {
-            error.exit();
+            // Of the whole command, which names the empty variables too.
+            command.clone().get_matches();
         }
-        eprintln!("{}", one_line(&error));
-        exit(2)
+        let line = name_variables(&command, one_line(&error.format(&mut heeding)));
+        refuse(&command, Failure::Usage(line.trim_start_matches("error: ").to_owned()))
     })
 }
 
+/// The command without the variables that are empty.
+fn without_empty_variables(command: Command) -> Command {
+    let is_empty = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    let command = command.mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg });
+    command.mut_subcommands(without_empty_variables)
+}
+
+/// Ends the program with this line.
+fn refuse(command: &Command, failure: Failure) -> ! {
+    if asks_for_json(command, std::env::args_os().skip(1), std::env::var_os(LOG_FORMAT)) {
+        say_in_json(stderr, &failure, &failure.line().unwrap_or_default());
+    } else {
+        let _: ExitCode = Failure::report(Err(failure.clone()));
+    }
+    exit(failure.code().into())
+}
+
+/// The variable of [`crate::LogConfig`] that asks for a log in JSON.
+const LOG_FORMAT: &str = "GALLEY_LOG_FORMAT";
+
+/// Whether the log would have been in JSON, of a command line that could not be read. Commands that write no log have one line for people.
+fn asks_for_json(command: &Command, arguments: impl Iterator<Item = OsString>, variable: Option<OsString>) -> bool {
+    let arguments: Vec<String> = arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let inner = arguments.iter().find_map(|argument| command.find_subcommand(argument)).unwrap_or(command);
+    if !inner.get_arguments().any(|arg| arg.get_long() == Some("log-format")) {
+        return false;
+    }
+    let pair = |words: &[String]| words[0] == "--log-format" && words[1] == "json";
+    let flag = arguments.windows(2).any(pair) || arguments.iter().any(|argument| argument == "--log-format=json");
+    flag || variable.is_some_and(|value| value == "json")
+}
+
 /// What clap would say on several lines, up to its usage.
-fn one_line(error: &Error) -> String {
-    let text = error.render().to_string();
+fn one_line(error: &impl std::fmt::Display) -> String {
+    let text = error.to_string();
     let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more "));
     lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
+/// Names beside each argument the variable that it is taken from as well.
+fn name_variables(command: &Command, mut line: String) -> String {
+    let mut named = Vec::new();
+    each(command, &mut |arg| {
+        let Some(variable) = arg.get_env().and_then(std::ffi::OsStr::to_str) else { return };
+        let name = arg.to_string();
+        if !named.contains(&name) {
+            let quoted = format!("'{name}'");
+            let (before, after) = if line.contains(&quoted) { (&quoted, &quoted) } else { (&name, &name) };
+            line = line.replace(before.as_str(), &format!("{after} or {variable}"));
+            named.push(name);
+        }
+    });
+    line
+}
+
+fn each(command: &Command, visit: &mut impl FnMut(&Arg)) {
+    command.get_arguments().for_each(&mut *visit);
+    command.get_subcommands().for_each(|inner| each(inner, visit));
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{CommandFactory as _, Parser};
 
-    use super::one_line;
+    use super::{asks_for_json, name_variables, one_line};
 
     #[derive(Debug, Parser)]
     struct Program {
         #[arg(long)]
         number: u8,
-        #[arg(long)]
+        #[arg(long, env = "GALLEY_WORD_OF_A_TEST")]
         word: String,
+        #[arg(long, default_value = "auto")]
+        log_format: String,
     }
 
     #[test]
@@ -45,11 +112,25 @@ mod tests {
                 &["p", "--number", "x", "--word", "y"][..],
                 "error: invalid value 'x' for '--number <NUMBER>': invalid digit found in string",
             ),
-            (&["p"], "error: the following required arguments were not provided: --number <NUMBER> --word <WORD>"),
+            (
+                &["p"],
+                "error: the following required arguments were not provided: --number <NUMBER> --word <WORD> or GALLEY_WORD_OF_A_TEST",
+            ),
             (&["p", "--numbr", "1"], "error: unexpected argument '--numbr' found tip: a similar argument exists: '--number'"),
         ] {
             let error = Program::try_parse_from(arguments).expect_err("a bad command line");
-            assert_eq!(one_line(&error), expected);
+            assert_eq!(name_variables(&Program::command(), one_line(&error.render())), expected);
         }
+    }
+
+    #[test]
+    fn a_program_whose_log_would_be_in_json_fails_in_json() {
+        let asks = |arguments: &[&str], variable: Option<&str>| {
+            asks_for_json(&Program::command(), arguments.iter().map(Into::into), variable.map(Into::into))
+        };
+        assert!(asks(&["--log-format", "json"], None) && asks(&["--log-format=json"], None) && asks(&[], Some("json")));
+        assert!(!asks(&[], None) && !asks(&["--log-format", "auto"], None) && !asks(&[], Some("pretty")));
+        let silent = clap::Command::new("p");
+        assert!(!asks_for_json(&silent, std::iter::empty(), Some("json".into())));
     }
 }

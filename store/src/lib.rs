@@ -30,7 +30,8 @@ use galley_protocol::{
 use thiserror::Error;
 
 pub use changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion, States};
-pub use connect::{ConnectError, connect};
+pub use connect::{ConnectError, connect, place};
+pub use migrations::OUTDATED;
 pub use requests::{
     CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, IdRange,
     Incarnations, KeyScope, ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError,

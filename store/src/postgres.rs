@@ -9,6 +9,7 @@ mod changes;
 mod claim;
 mod complete;
 mod delete;
+mod failure;
 mod heroes;
 mod liveness;
 mod maintain;
@@ -60,12 +61,17 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
+    /// Where a URL leads, for people.
+    pub(crate) fn place(url: &str) -> Result<String, ConnectError> {
+        session::options(url).map(|options| failure::place(&options)).map_err(ConnectError::BadUrl)
+    }
+
     /// Opens the pool, after one connection has shown that the database answers.
     pub(crate) async fn connect(url: &str) -> Result<Self, ConnectError> {
         let options = session::options(url).map_err(ConnectError::BadUrl)?;
         let greet = async { PgConnection::connect_with(&options).await?.close().await };
         let greeted = timeout(crate::STATEMENT_TIMEOUT, greet).await.unwrap_or_else(|_| Err(session::silence()));
-        greeted.map_err(|error| session::refusal(&error))?;
+        greeted.map_err(|error| failure::of_connecting(&options, &error))?;
         let pool = session::pool(options.clone());
         let store = Self { pool, options, floor: Floor::default(), liveness: Liveness::default(), upkeep: Upkeep::default() };
         store.read_first_floor().await?;

@@ -10,6 +10,7 @@ mod changes;
 mod claim;
 mod complete;
 mod delete;
+mod failure;
 mod heroes;
 mod maintain;
 mod meals;
@@ -22,7 +23,7 @@ mod snapshots;
 mod tally;
 
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions, TryLockError, create_dir_all};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -61,9 +62,15 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
+    /// Where a URL leads, for people.
+    pub(crate) fn place(url: &str) -> Result<String, ConnectError> {
+        session::options(url).map(|options| failure::place(options.get_filename())).map_err(ConnectError::BadUrl)
+    }
+
     /// Locks and opens the file; makes it, and the folders on its way, when they are not there.
     pub(crate) async fn connect(url: &str) -> Result<Self, ConnectError> {
         let options = session::options(url).map_err(ConnectError::BadUrl)?;
+        failure::prepare(options.get_filename())?;
         let lock = lock(options.get_filename())?;
         let writer = session::writer(&options).await?;
         let readers = session::readers(&options).await?;
@@ -76,9 +83,6 @@ impl Sqlite {
 
 fn lock(path: &Path) -> Result<File, ConnectError> {
     let failed = |error: std::io::Error| StoreError::Failed(format!("{}: {error}", path.display()));
-    if let Some(folder) = path.parent() {
-        create_dir_all(folder).map_err(failed)?;
-    }
     let lock =
         OpenOptions::new().create(true).truncate(false).write(true).open(session::beside(path, ".lock")).map_err(failed)?;
     match lock.try_lock() {

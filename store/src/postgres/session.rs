@@ -8,6 +8,7 @@ use std::io;
 use std::str::FromStr;
 use std::time::Duration;
 
+use galley_protocol::network::is_host;
 use rand::RngExt;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
@@ -38,6 +39,9 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, String> {
     let options = PgConnectOptions::from_str(url).map_err(|error| {
         if let sqlx::Error::Configuration(cause) = error { cause.to_string() } else { "cannot be read".to_owned() }
     })?;
+    if options.get_socket().is_none() && !is_host(options.get_host().trim_start_matches('[').trim_end_matches(']')) {
+        return Err("its host is neither a name nor an address".to_owned());
+    }
     let keepalive = [("tcp_keepalives_idle", "5"), ("tcp_keepalives_interval", "1"), ("tcp_keepalives_count", "3")];
     // A plan lives as long as its connection, or until the table is analyzed. One that is made while `orders` is nearly empty would
     // read all of it for each batch, and go on doing so while it fills.

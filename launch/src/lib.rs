@@ -19,7 +19,7 @@ pub use failure::Failure;
 pub use health::{HealthConfig, fresh};
 pub use hidden::Hidden;
 pub use log::{LogConfig, LogFormat};
-pub use parse::parse;
+pub use parse::{one_line, parse, try_parse};
 pub use run::run;
 pub use signals::stop_on_signals;
 pub use wait::{NotYet, Patience, WaitConfig};

@@ -2,23 +2,37 @@
 
 use std::process::exit;
 
-use clap::{Error, Parser};
+use clap::{ArgMatches, Error, Parser};
 
 /// Reads the command line and the environment. Help and version are printed; a bad value is one line on standard error.
 /// Both end the process here.
 #[must_use]
 pub fn parse<C: Parser>() -> C {
-    C::try_parse().unwrap_or_else(|error| {
-        if !error.use_stderr() {
-            error.exit();
+    match try_parse() {
+        Ok((program, _)) => program,
+        Err(error) => {
+            eprintln!("{}", one_line(&error));
+            exit(2)
         }
-        eprintln!("{}", one_line(&error));
-        exit(2)
-    })
+    }
 }
 
-/// What clap would say on several lines, up to its usage.
-fn one_line(error: &Error) -> String {
+/// Reads the command line and the environment, and also gives what was typed where. Help and version are printed, and end the
+/// process here.
+///
+/// # Errors
+/// A bad value, or something unknown.
+pub fn try_parse<C: Parser>() -> Result<(C, ArgMatches), Error> {
+    let read = || {
+        let matches = C::command().try_get_matches()?;
+        C::from_arg_matches(&matches).map(|program| (program, matches))
+    };
+    read().map_err(|error| if error.use_stderr() { error } else { error.exit() })
+}
+
+/// The one line of what clap would say on several, up to its usage.
+#[must_use]
+pub fn one_line(error: &Error) -> String {
     let text = error.render().to_string();
     let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more "));
     lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")

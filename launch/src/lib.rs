@@ -23,6 +23,6 @@ pub use health::{HealthConfig, fresh};
 pub use hidden::Hidden;
 pub use listen::{Accepted, BadAddress, ListenAddress, ListenError, Listener, ReachedAt, Transport};
 pub use log::{LogConfig, LogFormat, LogRules};
-pub use parse::parse;
+pub use parse::{one_line, parse, try_parse};
 pub use run::run;
 pub use wait::{NotYet, Patience, WaitConfig};

@@ -1,31 +1,55 @@
 //! The command line: a bad value is one clear line and exit code 2. A variable that is empty counts as not set, whichever it is: compose
 //! files and service managers pass `NAME=` for what they leave open.
 
-use std::ffi::OsString;
-use std::io::stderr;
-use std::process::{ExitCode, exit};
+use std::ffi::{OsStr, OsString};
+use std::io::{Write as _, stderr};
+use std::process::exit;
 
 use clap::builder::Resettable;
-use clap::{Arg, Command, Parser};
+use clap::{Arg, ArgMatches, Command, Error, Parser};
 
 use crate::Failure;
 use crate::log::say_in_json;
+
+/// The variable of [`crate::LogConfig`] that asks for a log in JSON.
+const LOG_FORMAT: &str = "GALLEY_LOG_FORMAT";
 
 /// Reads the command line and the environment. Help and version are printed; a bad value is one line on standard error.
 /// Both end the process here.
 #[must_use]
 pub fn parse<C: Parser>() -> C {
+    match try_parse() {
+        Ok((program, _)) => program,
+        Err(error) => {
+            let _ = writeln!(stderr(), "{}", one_line::<C>(&error));
+            exit(2)
+        }
+    }
+}
+
+/// Reads the command line and the environment, and also gives what was typed where. Help and version are printed, and end the
+/// process here; so does a bad value where the log would be in JSON, as its only line.
+///
+/// # Errors
+/// A bad value, or something unknown.
+pub fn try_parse<C: Parser>() -> Result<(C, ArgMatches), Error> {
     let command = C::command();
     let mut heeding = without_empty_variables(command.clone());
-    let parsed = heeding.try_get_matches_from_mut(std::env::args_os());
-    let parsed = parsed.and_then(|mut matches| C::from_arg_matches_mut(&mut matches));
-    parsed.unwrap_or_else(|error| {
+    let read = heeding.try_get_matches_from_mut(std::env::args_os()).and_then(|matches| {
+        let program = C::from_arg_matches(&matches).map_err(|error| error.format(&mut heeding))?;
+        Ok((program, matches))
+    });
+    read.map_err(|error| {
         if !error.use_stderr() {
             // Of the whole command, which names the empty variables too.
             command.clone().get_matches();
         }
-        let line = name_variables(&command, one_line(&error.format(&mut heeding)));
-        refuse(&command, Failure::Usage(line.trim_start_matches("error: ").to_owned()))
+        if asks_for_json(&command, std::env::args_os().skip(1), std::env::var_os(LOG_FORMAT)) {
+            let line = one_line::<C>(&error);
+            say_in_json(stderr, &Failure::Usage(line.clone()), &line);
+            exit(2);
+        }
+        error
     })
 }
 
@@ -35,19 +59,6 @@ fn without_empty_variables(command: Command) -> Command {
     let command = command.mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg });
     command.mut_subcommands(without_empty_variables)
 }
-
-/// Ends the program with this line.
-fn refuse(command: &Command, failure: Failure) -> ! {
-    if asks_for_json(command, std::env::args_os().skip(1), std::env::var_os(LOG_FORMAT)) {
-        say_in_json(stderr, &failure, &failure.line().unwrap_or_default());
-    } else {
-        let _: ExitCode = Failure::report(Err(failure.clone()));
-    }
-    exit(failure.code().into())
-}
-
-/// The variable of [`crate::LogConfig`] that asks for a log in JSON.
-const LOG_FORMAT: &str = "GALLEY_LOG_FORMAT";
 
 /// Whether the log would have been in JSON, of a command line that could not be read. Commands that write no log have one line for people.
 fn asks_for_json(command: &Command, arguments: impl Iterator<Item = OsString>, variable: Option<OsString>) -> bool {
@@ -61,23 +72,24 @@ fn asks_for_json(command: &Command, arguments: impl Iterator<Item = OsString>, v
     flag || variable.is_some_and(|value| value == "json")
 }
 
-/// What clap would say on several lines, up to its usage.
-fn one_line(error: &impl std::fmt::Display) -> String {
-    let text = error.to_string();
+/// The one line of what clap would say on several, up to its usage. Each argument is named with the variable that stands for it.
+#[must_use]
+pub fn one_line<C: Parser>(error: &Error) -> String {
+    let text = error.render().to_string();
     let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more "));
-    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    let line = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    name_variables(&C::command(), line)
 }
 
-/// Names beside each argument the variable that it is taken from as well.
 fn name_variables(command: &Command, mut line: String) -> String {
     let mut named = Vec::new();
     each(command, &mut |arg| {
-        let Some(variable) = arg.get_env().and_then(std::ffi::OsStr::to_str) else { return };
+        let Some(variable) = arg.get_env().and_then(OsStr::to_str) else { return };
         let name = arg.to_string();
         if !named.contains(&name) {
             let quoted = format!("'{name}'");
-            let (before, after) = if line.contains(&quoted) { (&quoted, &quoted) } else { (&name, &name) };
-            line = line.replace(before.as_str(), &format!("{after} or {variable}"));
+            let shown = if line.contains(&quoted) { &quoted } else { &name };
+            line = line.replace(shown.as_str(), &format!("{shown} or {variable}"));
             named.push(name);
         }
     });
@@ -93,7 +105,7 @@ fn each(command: &Command, visit: &mut impl FnMut(&Arg)) {
 mod tests {
     use clap::{CommandFactory as _, Parser};
 
-    use super::{asks_for_json, name_variables, one_line};
+    use super::{asks_for_json, one_line};
 
     #[derive(Debug, Parser)]
     struct Program {
@@ -119,7 +131,7 @@ mod tests {
             (&["p", "--numbr", "1"], "error: unexpected argument '--numbr' found tip: a similar argument exists: '--number'"),
         ] {
             let error = Program::try_parse_from(arguments).expect_err("a bad command line");
-            assert_eq!(name_variables(&Program::command(), one_line(&error.render())), expected);
+            assert_eq!(one_line::<Program>(&error), expected);
         }
     }
 

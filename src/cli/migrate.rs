@@ -7,7 +7,7 @@ use galley_launch::{Failure, LogConfig, WaitConfig, open_store};
 
 use super::output;
 
-/// Which database.
+/// The database to bring up to date.
 #[derive(Args)]
 #[command(after_help = "\
 Safe to repeat, and safe to run from several places at once.
@@ -24,12 +24,12 @@ pub struct MigrateArguments {
     log: LogConfig,
 }
 
-/// Brings the schema.
+/// Brings the schema up to date.
 pub fn run(arguments: MigrateArguments) -> ExitCode {
     let MigrateArguments { database_url, wait, log } = arguments;
     galley_launch::run(&log, async |stop| {
         let store = open_store(&database_url, &wait.begin(&stop)).await?;
         store.migrate().await.map_err(Failure::failed)?;
-        output::print("the schema is up to date")
+        output::print("the schema is up to date").map_err(Failure::from)
     })
 }

@@ -46,8 +46,8 @@ pub enum Received {
         /// The deletions.
         #[serde(default)]
         deleted: Vec<Deleted>,
-        /// How many orders there are.
-        totals: Totals,
+        /// How many orders there are; absent when the gateway does not know.
+        totals: Option<Totals>,
     },
     /// What changed while the client was slow.
     Resync {
@@ -68,7 +68,7 @@ pub enum Received {
         /// Of `watch`.
         #[serde(default)]
         watching: bool,
-        /// Of `watch`: how many orders there are.
+        /// Of `watch`: how many orders there are; absent when the gateway does not know.
         totals: Option<Totals>,
     },
     /// A command was not carried out.

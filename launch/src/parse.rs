@@ -78,7 +78,9 @@ pub fn one_line<C: Parser>(error: &Error) -> String {
     let text = error.render().to_string();
     let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more "));
     let line = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
-    name_variables(&C::command(), line)
+    let mut command = C::command();
+    command.build();
+    name_variables(&command, line)
 }
 
 fn name_variables(command: &Command, mut line: String) -> String {

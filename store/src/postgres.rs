@@ -74,7 +74,7 @@ impl Postgres {
         greeted.map_err(|error| failure::of_connecting(&options, &error))?;
         let pool = session::pool(options.clone());
         let store = Self { pool, options, floor: Floor::default(), liveness: Liveness::default(), upkeep: Upkeep::default() };
-        store.read_first_floor().await?;
+        store.read_first_floor().await.map_err(|error| failure::of_reading(&store.options, error))?;
         Ok(store)
     }
 }

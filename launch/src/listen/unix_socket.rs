@@ -44,7 +44,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(error),
-        Ok(_) | Err(_) => Err(ErrorKind::AddrInUse.into()),
+        Ok(_) | Err(_) => Err(rustix::io::Errno::ADDRINUSE.into()),
     }
 }
 

@@ -7,7 +7,7 @@ use sqlx::Error;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::ConnectError;
+use crate::{ConnectError, StoreError};
 
 /// Where the database is, for people: without user and password.
 pub(super) fn place(options: &PgConnectOptions) -> String {
@@ -54,6 +54,15 @@ pub(super) fn of_connecting(options: &PgConnectOptions, error: &Error) -> Connec
         }
         (error, _) if is_unreachable(error) => ConnectError::Unreachable(format!("cannot reach {place}: {said}")),
         _ => refused(format!("{place} refused: {said}")),
+    }
+}
+
+/// The same of the first statement.
+pub(super) fn of_reading(options: &PgConnectOptions, error: StoreError) -> ConnectError {
+    let place = place(options);
+    match error {
+        StoreError::Unavailable(said) => ConnectError::Unreachable(format!("cannot reach {place}: {said}")),
+        StoreError::Failed(said) => ConnectError::Refused(format!("{place} refused: {said}; check the rights of its user")),
     }
 }
 

@@ -39,17 +39,16 @@ pub fn try_parse<C: Parser>() -> Result<(C, ArgMatches), Error> {
         let program = C::from_arg_matches(&matches).map_err(|error| error.format(&mut heeding))?;
         Ok((program, matches))
     });
-    read.map_err(|error| {
+    read.inspect_err(|error| {
         if !error.use_stderr() {
             // Of the whole command, which names the empty variables too.
             command.clone().get_matches();
         }
         if asks_for_json(&command, std::env::args_os().skip(1), std::env::var_os(LOG_FORMAT)) {
-            let line = one_line::<C>(&error);
+            let line = one_line::<C>(error);
             say_in_json(stderr, &Failure::Usage(line.clone()), &line);
             exit(2);
         }
-        error
     })
 }
 

@@ -116,13 +116,10 @@ impl Nodes {
     }
 }
 
+/// Whether the place has a host that can be one; a Unix socket needs none.
 fn has_host(place: &ConnectionAddr) -> bool {
-    match place {
-        ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => {
-            is_host(host.trim_start_matches('[').trim_end_matches(']'))
-        }
-        _ => true,
-    }
+    let (ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. }) = place else { return true };
+    is_host(host.trim_start_matches('[').trim_end_matches(']'))
 }
 
 /// What the first node says that answers and lets nobody in.

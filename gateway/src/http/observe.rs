@@ -39,12 +39,11 @@ pub async fn observe(request: Request, next: Next) -> Response {
     let status = response.status();
     span.in_scope(|| {
         let millis = took.as_secs_f64() * 1_000.0;
-        match status.is_server_error().then(|| FAILURES.now()).flatten() {
-            Some(more) => {
-                let status = status.as_u16();
-                tracing::info!(status, millis, more, "answered with a failure; `more` others since the last such line");
-            }
-            None => tracing::debug!(status = status.as_u16(), millis, "answered"),
+        let status = status.as_u16();
+        if let Some(more) = (status >= 500).then(|| FAILURES.now()).flatten() {
+            tracing::info!(status, millis, more, "answered with a failure; `more` others since the last such line");
+        } else {
+            tracing::debug!(status, millis, "answered");
         }
     });
     let route = route.map_or_else(|| UNMATCHED.to_owned(), |route| route.as_str().to_owned());

@@ -58,9 +58,9 @@ impl ListenAddress {
             Self::Every(port) | Self::Localhost(port) => ("localhost".to_owned(), *port),
             Self::Ip(address) => {
                 let ip = match address.ip() {
-                    IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-                    IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-                    ip => ip,
+                    any if !any.is_unspecified() => any,
+                    IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+                    IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
                 };
                 let host = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
                 (host, address.port())

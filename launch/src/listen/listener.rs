@@ -64,14 +64,17 @@ pub struct ListenError {
     error: io::Error,
 }
 
+/// What to do about the errors that people meet.
+const ADVICE: [(ErrorKind, &str); 5] = [
+    (ErrorKind::AddrInUse, "; choose another with --listen, or --listen 127.0.0.1:0 for a free one"),
+    (ErrorKind::AddrNotAvailable, "; no interface of this machine has it, choose another with --listen"),
+    (ErrorKind::PermissionDenied, "; choose a port above 1023 or another path with --listen"),
+    (ErrorKind::AlreadyExists, "; choose another path with --listen"),
+    (ErrorKind::NotFound, "; choose another path with --listen"),
+];
+
 fn advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        ErrorKind::AddrInUse => "; choose another with --listen, or --listen 127.0.0.1:0 for a free one",
-        ErrorKind::AddrNotAvailable => "; no interface of this machine has it, choose another with --listen",
-        ErrorKind::PermissionDenied => "; choose a port above 1023 or another path with --listen",
-        ErrorKind::AlreadyExists | ErrorKind::NotFound => "; choose another path with --listen",
-        _ => "",
-    }
+    ADVICE.iter().find(|(kind, _)| *kind == error.kind()).map_or("", |(_, advice)| advice)
 }
 
 impl Listener {

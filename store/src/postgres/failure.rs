@@ -22,12 +22,10 @@ fn server(options: &PgConnectOptions) -> String {
 
 /// What the server, or the system, said.
 fn said(error: &Error) -> String {
-    match error {
-        Error::Database(error) => error.message().to_owned(),
-        Error::Io(error) => reason(error),
-        Error::PoolTimedOut => "no connection was free in time".to_owned(),
-        error => error.to_string(),
+    if let Error::Io(error) = error {
+        return reason(error);
     }
+    error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
 /// The error for whoever starts. SQLSTATE: 28 authentication, 3D000 no such database, 42501 permission.

@@ -9,7 +9,7 @@ use galley_protocol::network::reason;
 
 use crate::ConnectError;
 
-/// How every database of SQLite begins; an empty file is one, too.
+/// The beginning of every database of `SQLite`; an empty file is one, too.
 const HEADER: &[u8] = b"SQLite format 3\0";
 
 const ANOTHER: &str = "name another with --database-url sqlite://PATH";

@@ -64,9 +64,9 @@ impl Nodes {
     /// Where it is, for people: without user and password.
     pub(super) fn place(&self) -> String {
         match self {
-            Self::One(node) => format!("Redis at {}", node.addr()),
+            Self::One(node) => format!("Redis at {}", shown(node.addr())),
             Self::Cluster(nodes) => {
-                let places: Vec<String> = nodes.iter().map(|node| node.addr().to_string()).collect();
+                let places: Vec<String> = nodes.iter().map(|node| shown(node.addr())).collect();
                 format!("Redis Cluster at {}", places.join(","))
             }
         }
@@ -113,6 +113,16 @@ impl Nodes {
                 in_time(builder.build()?.get_async_connection()).await.map(Wire::Cluster)
             }
         }
+    }
+}
+
+/// An address of IPv6 stands in brackets, or its last part looks like a port.
+fn shown(place: &ConnectionAddr) -> String {
+    match place {
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } if host.contains(':') => {
+            format!("[{}]:{port}", host.trim_start_matches('[').trim_end_matches(']'))
+        }
+        place => place.to_string(),
     }
 }
 

@@ -31,14 +31,12 @@ impl FromStr for LogRules {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let rules: Vec<&str> = text.split(',').map(str::trim).collect();
         // Fields of spans, in brackets, may hold commas and signs of their own: the library judges those.
-        if !text.contains('[') {
-            for rule in &rules {
-                check(rule)?;
-            }
-        }
-        let rules = rules.join(",");
+        let rules = if text.contains('[') {
+            text.trim().to_owned()
+        } else {
+            text.split(',').map(checked).collect::<Result<Vec<_>, _>>()?.join(",")
+        };
         EnvFilter::try_new(&rules).map(|_| Self(rules)).map_err(|error| format!("{error}; {ALLOWED}"))
     }
 }
@@ -51,16 +49,18 @@ impl fmt::Display for LogRules {
 
 const ALLOWED: &str = "must be off, error, warn, info, debug or trace, or rules such as info,sqlx=warn";
 
-fn check(rule: &str) -> Result<(), String> {
-    let (part, level) = rule.rsplit_once('=').map_or((None, rule), |(part, level)| (Some(part.trim()), level.trim()));
-    if part == Some("") {
-        return Err(format!("`{rule}` names no part of the program; {ALLOWED}"));
+/// The rule without blanks around its parts.
+fn checked(rule: &str) -> Result<String, String> {
+    let (part, level) = rule.rsplit_once('=').map_or((None, rule), |(part, level)| (Some(part.trim()), level));
+    let level = level.trim();
+    if part.is_some_and(|part| part.is_empty() || part.contains('=')) {
+        return Err(format!("`{}` is not a rule; {ALLOWED}", rule.trim()));
     }
     if level.is_empty() || level.parse::<LevelFilter>().is_err() {
         let meant = meant(level).map_or_else(String::new, |level| format!(", did you mean `{level}`?"));
         return Err(format!("`{level}` is not a level{meant}; {ALLOWED}"));
     }
-    Ok(())
+    Ok(part.map_or_else(|| level.to_owned(), |part| format!("{part}={level}")))
 }
 
 fn meant(word: &str) -> Option<&'static str> {
@@ -79,7 +79,7 @@ mod tests {
             ("WARN", "WARN"),
             (" debug ", "debug"),
             ("info,sqlx=warn", "info,sqlx=warn"),
-            ("off, galley_gateway::http = trace", "off,galley_gateway::http = trace"),
+            ("off, galley_gateway::http = trace", "off,galley_gateway::http=trace"),
             ("info,nobody_knows_this=debug", "info,nobody_knows_this=debug"),
             ("[request{path=/ws}]=debug", "[request{path=/ws}]=debug"),
         ] {

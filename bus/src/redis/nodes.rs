@@ -118,12 +118,12 @@ impl Nodes {
 
 /// An address of IPv6 stands in brackets, or its last part looks like a port.
 fn shown(place: &ConnectionAddr) -> String {
-    match place {
-        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } if host.contains(':') => {
-            format!("[{}]:{port}", host.trim_start_matches('[').trim_end_matches(']'))
-        }
-        place => place.to_string(),
+    if let ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } = place
+        && host.contains(':')
+    {
+        return format!("[{}]:{port}", host.trim_start_matches('[').trim_end_matches(']'));
     }
+    place.to_string()
 }
 
 /// Whether the place has a host that can be one; a Unix socket needs none.

@@ -1,12 +1,16 @@
 //! The command line: one file for each group of commands. Data goes to standard output, messages to standard error.
 
 mod api;
+mod arguments;
 mod backup;
 mod completions;
+mod error;
+mod exit;
 mod health;
 mod hero;
 mod meal;
 mod migrate;
+mod named;
 mod order;
 mod output;
 mod paging;
@@ -17,17 +21,21 @@ mod watch;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use galley_launch::Failure;
 
 use crate::serve::ServeArguments;
+use api::Remote;
+pub use arguments::{read, wants_json};
+use error::CommandError;
 
 /// Galley, a real-time ordering service for super-heroes.
 ///
 /// Without a command it serves: the gateway, the worker, the dashboard and an embedded database in one process. The other
 /// commands speak to a running gateway.
 #[derive(Parser)]
-#[command(name = "galley", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+#[command(name = "galley", version, after_help = after_help())]
 pub struct Galley {
+    #[command(flatten)]
+    pub remote: Remote,
     #[command(flatten)]
     pub serve: ServeArguments,
     #[command(subcommand)]
@@ -40,7 +48,20 @@ Examples:
   galley --listen 127.0.0.1:0           serve on a free port, printed on standard output
   galley meal list                      the menu
   galley order place --hero 1 --meal 2  order
-  galley watch --hero 1                 see each change of hero 1's orders as it happens";
+  galley order place --hero Nova --meal 'Peanut soup' --wait
+  galley watch --hero Nova              see each change of Nova's orders as it happens
+
+Output:
+  Data goes to standard output, messages to standard error. With --json the data is JSON, and an error is one line of JSON on
+  standard error: the problem (RFC 9457) that the gateway answered, or one of the same shape whose type begins with urn:galley:.
+
+Heroes and meals:
+  Each may be given by id or by name. A number is an id. Any other text is a name: the whole name, or else a part that only one
+  name contains; capitals and accents do not matter. id:7 and name:7 say which is meant.";
+
+fn after_help() -> String {
+    format!("{EXAMPLES}\n\n{}", exit::EXIT_CODES)
+}
 
 /// What to do instead of serving.
 #[derive(Subcommand)]
@@ -60,40 +81,73 @@ pub enum Command {
     Migrate(migrate::MigrateArguments),
     /// Copy the embedded database into a file, while it is served or not
     Backup(backup::BackupArguments),
-    /// Tell by the exit code whether a gateway or a worker is well
+    /// Check a gateway or a worker; exit code 0 means healthy
     Health(health::HealthArguments),
-    /// Make a token with which a hero or staff shows who it is
+    /// Make a token for a hero or for staff
     Token(token::TokenArguments),
     /// Print the completions of a shell
     Completions(completions::CompletionsArguments),
 }
 
-/// Does one command.
-pub fn run(command: Command) -> ExitCode {
-    match command {
-        Command::Migrate(arguments) => migrate::run(arguments),
-        Command::Backup(arguments) => backup::run(arguments),
-        Command::Completions(arguments) => Failure::report(completions::run(&arguments)),
-        Command::Token(arguments) => Failure::report(token::run(&arguments)),
-        Command::Hero(command) => ask(hero::run(command)),
-        Command::Meal(command) => ask(meal::run(command)),
-        Command::Order(command) => ask(order::run(command)),
-        Command::Watch(arguments) => ask(watch::run(arguments)),
-        Command::Health(arguments) => ask(health::run(arguments)),
+/// How far a command needs no gateway.
+enum Local {
+    /// It asks one.
+    No,
+    /// It asks none, and prints text.
+    Text,
+    /// It asks none, and knows `--json`.
+    Json,
+}
+
+impl Command {
+    fn local(&self) -> Local {
+        match self {
+            Self::Hero(_) | Self::Meal(_) | Self::Order(_) | Self::Watch(_) | Self::Health(_) => Local::No,
+            Self::Migrate(_) | Self::Completions(_) => Local::Text,
+            Self::Token(_) | Self::Backup(_) => Local::Json,
+        }
     }
 }
 
+/// Does one command.
+pub fn run(command: Command, remote: Remote) -> ExitCode {
+    let json = remote.json;
+    let done = match command {
+        Command::Migrate(arguments) => return migrate::run(arguments),
+        Command::Backup(arguments) => return backup::run(arguments, json),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments, json),
+        Command::Hero(command) => ask(hero::run(command, remote)),
+        Command::Meal(command) => ask(meal::run(command, remote)),
+        Command::Order(command) => ask(order::run(command, remote)),
+        Command::Watch(arguments) => ask(watch::run(arguments, remote)),
+        Command::Health(arguments) => {
+            let done = ask(health::run(arguments, remote));
+            // Docker and its like know 0 and 1 alone.
+            return done.map_or_else(
+                |error| {
+                    error.report(json);
+                    ExitCode::FAILURE
+                },
+                |()| ExitCode::SUCCESS,
+            );
+        }
+    };
+    done.map_or_else(|error| error.report(json), |()| ExitCode::SUCCESS)
+}
+
 /// One command asks one thing at a time: one thread is enough.
-fn ask(command: impl Future<Output = Result<(), Failure>>) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed);
-    Failure::report(runtime.and_then(|runtime| runtime.block_on(command)))
+fn ask(command: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::failed)?;
+    runtime.block_on(command)
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::{Command, CommandFactory as _, Parser as _};
+    use clap::{Command, CommandFactory as _};
 
     use super::Galley;
+    use super::arguments::tests::read;
 
     fn each(command: &Command, visit: &mut impl FnMut(&Command)) {
         visit(command);
@@ -137,10 +191,8 @@ mod tests {
             let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             for line in after.lines().filter_map(|line| line.trim().strip_prefix("galley")) {
                 let typed = line.split("  ").next().unwrap_or_default().split(" > ").next().unwrap_or_default();
-                let words = std::iter::once("galley").chain(typed.split_whitespace());
-                let words: Vec<String> = words.map(|word| word.replace('\'', "")).collect();
-                if let Err(error) = Galley::try_parse_from(&words) {
-                    panic!("{words:?}: {error}");
+                if let Err(error) = read(&words(typed)) {
+                    panic!("{typed}: {error}");
                 }
                 seen += 1;
             }
@@ -148,9 +200,11 @@ mod tests {
         assert!(seen >= 15, "only {seen} examples found");
     }
 
-    #[test]
-    fn flags_for_serving_do_not_mix_with_commands() {
-        assert!(Galley::try_parse_from(["galley", "--no-seed"]).is_ok());
-        assert!(Galley::try_parse_from(["galley", "--no-seed", "meal", "list"]).is_err());
+    /// The words of an example, as a shell takes it apart.
+    fn words(typed: &str) -> Vec<&str> {
+        let quoted = typed.split('\'').enumerate();
+        let words =
+            quoted.flat_map(|(number, part)| if number % 2 == 1 { vec![part] } else { part.split_whitespace().collect() });
+        std::iter::once("galley").chain(words).collect()
     }
 }

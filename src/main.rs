@@ -11,9 +11,9 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let galley: cli::Galley = galley_launch::parse();
-    match galley.command {
-        None => serve::run(galley.serve),
-        Some(command) => cli::run(command),
+    match cli::read() {
+        Ok(cli::Galley { command: None, serve, .. }) => serve::run(serve),
+        Ok(cli::Galley { command: Some(command), remote, .. }) => cli::run(command, remote),
+        Err(error) => error.report(cli::wants_json()),
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use clap::Args;
 use galley_bus::BusConfig;
-use galley_gateway::{BindError, Gateway};
-use galley_launch::{Failure, LogConfig, Namespace, Patience, WaitConfig, migrate, open_bus, open_store, schema};
+use galley_gateway::Gateway;
+use galley_launch::{Failure, LogConfig, Namespace, Patience, WaitConfig, migrate, open_bus, open_store, schema, tell_start};
 use galley_store::Store;
 use galley_worker::Worker;
 use tokio_util::sync::CancellationToken;
@@ -48,10 +48,12 @@ pub fn run(arguments: ServeArguments) -> ExitCode {
 }
 
 async fn serve(arguments: ServeArguments, stop: CancellationToken) -> Result<(), Failure> {
-    arguments.gateway.check().map_err(|error| Failure::Usage(error.to_string()))?;
+    arguments.gateway.check()?;
+    let bus = BusConfig { url: arguments.redis_url.clone(), namespace: arguments.namespace.namespace.clone() };
+    tell_start(&arguments.database_url, &bus, Some(arguments.gateway.auth.word()))?;
     let patience = arguments.wait.begin(&stop);
     let store = open_store(&arguments.database_url, &patience).await?;
-    let served = serve_from(Arc::clone(&store), arguments, &patience, stop).await;
+    let served = serve_from(Arc::clone(&store), arguments, &bus, &patience, stop).await;
     // Whatever the end, the file is left whole.
     store.close().await;
     served
@@ -60,6 +62,7 @@ async fn serve(arguments: ServeArguments, stop: CancellationToken) -> Result<(),
 async fn serve_from(
     store: Arc<dyn Store>,
     arguments: ServeArguments,
+    bus: &BusConfig,
     patience: &Patience,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
@@ -74,14 +77,10 @@ async fn serve_from(
     } else {
         schema(store.as_ref(), patience).await?;
     }
-    let bus = BusConfig { url: arguments.redis_url, namespace: arguments.namespace.namespace };
-    let bus = open_bus(&bus, patience).await?;
-    let gateway = Gateway::bind(arguments.gateway, store.clone(), bus.clone()).map_err(|error| match error {
-        BindError::Config { .. } => Failure::Usage(error.to_string()),
-        BindError::Io { .. } => Failure::failed(error),
-    })?;
+    let bus = open_bus(bus, patience).await?;
+    let gateway = Gateway::bind(arguments.gateway, store.clone(), bus.clone())?;
     let worker = Worker::new(arguments.worker, store, bus);
-    galley_launch::announce(gateway.address());
+    galley_launch::announce(&gateway.address());
     // When one dies, the other leaves too: half a service is none.
     let work = async {
         let _end = stop.clone().drop_guard();

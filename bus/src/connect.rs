@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::SharedBus;
 use crate::local::LocalBus;
-use crate::redis::RedisBus;
-use crate::{BusError, SharedBus};
+use crate::redis::{self, RedisBus};
 
 /// Which bus.
 #[derive(Clone, Debug)]
@@ -30,9 +30,22 @@ pub enum ConnectError {
     /// The URL is wrong; trying again will not help.
     #[error("not a Redis URL: {0}")]
     BadUrl(String),
-    /// Redis does not answer yet.
-    #[error(transparent)]
-    Unavailable(#[from] BusError),
+    /// Redis answers, and will not let this process in until somebody changes something.
+    #[error("{0}")]
+    Refused(String),
+    /// Redis does not answer, or not yet.
+    #[error("{0}")]
+    Unreachable(String),
+}
+
+impl BusConfig {
+    /// Where the bus is, for people: without user and password.
+    ///
+    /// # Errors
+    /// [`ConnectError::BadUrl`]
+    pub fn place(&self) -> Result<String, ConnectError> {
+        self.url.as_deref().map_or_else(|| Ok("within this process".to_owned()), redis::place)
+    }
 }
 
 /// When entries that nobody settles come back; other than the default only in tests.
@@ -54,7 +67,7 @@ impl Default for Timing {
 /// Connects to the bus. It heals itself from then on.
 ///
 /// # Errors
-/// [`ConnectError::BadUrl`], or [`ConnectError::Unavailable`] when Redis does not answer.
+/// [`ConnectError`]
 pub async fn connect(config: &BusConfig) -> Result<SharedBus, ConnectError> {
     connect_with(config, Timing::default()).await
 }

@@ -22,10 +22,16 @@ pub use connect::{BusConfig, ConnectError, connect};
 pub use connect::{Timing, connect_with};
 pub use rarely::Rarely;
 
-/// The bus did not take it, or is away. Nothing is lost but time: the database is asked instead.
+/// The bus did not take it. Nothing is lost but time: the database is asked instead.
 #[derive(Clone, Debug, Error)]
-#[error("the bus is not available: {0}")]
-pub struct BusError(pub String);
+pub enum BusError {
+    /// It does not answer, or not yet. The bus itself logs when that begins and when it ends.
+    #[error("cannot reach Redis: {0}")]
+    Unreachable(String),
+    /// It answered with an error that waiting does not cure.
+    #[error("Redis refused: {0}")]
+    Refused(String),
+}
 
 /// The dispatch queue and the update pub/sub.
 #[async_trait]

@@ -3,11 +3,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// Lets one a second pass, and counts the others. Any number of tasks may share one.
+/// The seconds after a line in which the next ones are only counted.
+const PAUSE: u64 = 60;
+
+/// Lets one a minute pass, and counts the others. Any number of tasks may share one.
 #[derive(Debug)]
 pub struct Rarely {
     born: Instant,
-    /// The second of this value's life after the one in which one passed last; 0 is never.
+    /// The second of this value's life from which one may pass again.
     next: AtomicU64,
     silent: AtomicU64,
 }
@@ -25,7 +28,7 @@ impl Rarely {
     }
 
     fn in_second(&self, second: u64) -> Option<u64> {
-        let due = |next: u64| (next <= second).then_some(second + 1);
+        let due = |next: u64| (next <= second).then_some(second + PAUSE);
         if self.next.try_update(Ordering::Relaxed, Ordering::Relaxed, due).is_ok() {
             return Some(self.silent.swap(0, Ordering::Relaxed));
         }
@@ -39,9 +42,9 @@ mod tests {
     use super::Rarely;
 
     #[test]
-    fn one_a_second_is_told_and_how_many_there_were_before() {
+    fn one_a_minute_is_told_and_how_many_there_were_before() {
         let rarely = Rarely::default();
-        let told = [0, 0, 0, 1, 7, 7].map(|second| rarely.in_second(second));
+        let told = [0, 0, 59, 60, 200, 200].map(|second| rarely.in_second(second));
         assert_eq!(told, [Some(0), None, None, Some(2), Some(0), None]);
     }
 }

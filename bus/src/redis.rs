@@ -34,9 +34,11 @@
 //! Nothing here may read the database, and nothing may wait for Redis without a time-out.
 
 mod ear;
+mod failure;
 mod link;
 mod names;
 mod nodes;
+mod outage;
 mod probe;
 mod publisher;
 mod publishers;
@@ -48,7 +50,7 @@ mod upkeep;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ::redis::{RedisError, Value};
+use ::redis::Value;
 use async_trait::async_trait;
 use galley_protocol::{IncarnationId, OrderId, Update};
 use tokio_util::task::AbortOnDropHandle;
@@ -79,12 +81,12 @@ impl RedisBus {
     pub(crate) async fn connect(url: &str, namespace: &str, timing: Timing) -> Result<Self, ConnectError> {
         let nodes = Arc::new(Nodes::parse(url)?);
         let names = Names::new(namespace, nodes.is_cluster());
-        let link = Arc::new(Link::open(Arc::clone(&nodes)).await?);
-        link.query::<Value>(::redis::pipe().cmd("PING")).await?;
+        let link = Link::open(Arc::clone(&nodes)).await;
+        let link = Arc::new(link.map_err(|error| failure::of_connecting(&nodes.place(), &error))?);
         warn_of_eviction(&link).await;
         let publisher = Arc::new(Publisher::new(Arc::clone(&link), names.clone()));
         // Heard by all before this process commits anything: should it die right after its first commit, it is missed.
-        publisher.beat().await?;
+        publisher.beat().await.map_err(|error| failure::of_first_beat(&nodes.place(), &error))?;
         let mender = tokio::spawn(publisher::mend(Arc::clone(&publisher)));
         let heart = tokio::spawn(publisher::live(Arc::clone(&publisher)));
         let tasks = [mender, heart].map(AbortOnDropHandle::new);
@@ -118,9 +120,17 @@ impl Bus for RedisBus {
         self.link.query::<Value>(::redis::pipe().cmd("PING")).await?;
         match self.deaf.load(Ordering::Relaxed) {
             0 => Ok(()),
-            _ => Err(BusError("a subscription is cut".to_owned())),
+            _ => Err(BusError::Unreachable("a subscription is cut".to_owned())),
         }
     }
+}
+
+/// Where a URL leads, for people: without user and password.
+///
+/// # Errors
+/// [`ConnectError::BadUrl`]
+pub(crate) fn place(url: &str) -> Result<String, ConnectError> {
+    Nodes::parse(url).map(|nodes| nodes.place())
 }
 
 /// Under memory pressure Redis must refuse to write, not throw streams away. A server that does not tell is not asked again.
@@ -130,12 +140,5 @@ async fn warn_of_eviction(link: &Link) {
         reply::texts(&info).into_iter().flat_map(str::lines).filter_map(|line| line.strip_prefix("maxmemory_policy:"));
     if let Some(policy) = policies.find(|policy| *policy != "noeviction") {
         tracing::warn!(policy, "Redis may evict the order streams: set maxmemory-policy to noeviction");
-    }
-}
-
-impl From<RedisError> for BusError {
-    /// redis-rs never puts a password into its errors.
-    fn from(error: RedisError) -> Self {
-        Self(error.to_string())
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use galley_bus::SharedBus;
+use galley_bus::{BusError, SharedBus};
 use galley_fail_points::{FailPoint, reach};
 use galley_protocol::{OrderId, Update};
 use tokio::sync::mpsc;
@@ -59,7 +59,7 @@ impl Announcer {
 
 async fn tell(mut waiting: mpsc::Receiver<Announcement>, dropped: Arc<AtomicBool>, bus: SharedBus, hub: Hub) {
     let mut batch = Vec::new();
-    let mut away = false;
+    let mut refused = false;
     while waiting.recv_many(&mut batch, MAX_BATCH).await > 0 {
         let mut whole = Announcement::default();
         for Announcement { updates, orders } in batch.drain(..) {
@@ -73,16 +73,19 @@ async fn tell(mut waiting: mpsc::Receiver<Announcement>, dropped: Arc<AtomicBool
         if told.is_ok() && !whole.orders.is_empty() {
             reach(FailPoint::AfterDispatch);
         }
-        if let Err(error) = &told {
+        if told.is_err() {
             ::metrics::counter!(metrics::ANNOUNCEMENTS_FAILED).increment(1);
             hub.deliver(&whole.updates).await;
-            if !away {
-                tracing::warn!(%error, "the bus is away; workers will find new orders in the database");
-            }
-        } else if away {
-            tracing::info!("the bus is back");
         }
-        away = told.is_err();
+        // That Redis cannot be reached is logged by the bus.
+        match &told {
+            Err(error @ BusError::Refused(_)) if !refused => {
+                tracing::error!(%error, "announcements fail; workers find new orders in the database");
+            }
+            Ok(()) if refused => tracing::info!("announcements go out again"),
+            _ => {}
+        }
+        refused = matches!(told, Err(BusError::Refused(_)));
         if dropped.swap(false, Ordering::Relaxed) {
             bus.lose();
         }

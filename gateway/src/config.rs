@@ -1,10 +1,10 @@
 //! The settings of a gateway.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
+use galley_launch::ListenAddress;
 
 use crate::BindError;
 use crate::auth::{SecretArguments, Verifier};
@@ -15,17 +15,18 @@ use crate::limits::Rate;
 #[derive(Args, Clone, Debug)]
 #[group(id = "gateway")]
 pub struct Config {
-    /// Address to listen on; port 0 picks a free one
+    /// Address to listen on: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, `8080` (127.0.0.1), `:8080` (every address) or
+    /// `unix:/PATH`, a socket that owner and group may connect to; port 0 picks a free one
     #[arg(long, env = "GALLEY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
-    pub listen: SocketAddr,
+    pub listen: ListenAddress,
 
     /// Share the address with other gateways of this machine (`SO_REUSEPORT`): the kernel spreads new connections among them. For more
     /// sockets than one process may open files
     #[arg(long, env = "GALLEY_REUSE_PORT", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", value_name = "BOOL")]
     pub reuse_port: bool,
 
-    /// How a caller shows who it is: `none`: not at all, whoever reaches the address may act as any hero; `jwt`: with a token, which
-    /// `galley token` makes
+    /// Authentication of callers: `none` (anyone who reaches the address may act as any hero) or `jwt` (a token, which `galley token`
+    /// makes)
     #[arg(long, env = "GALLEY_AUTH", value_enum, default_value_t = Auth::None, value_name = "WAY")]
     pub auth: Auth,
 
@@ -80,7 +81,7 @@ pub struct Config {
     pub rest_rate: Rate,
 
     /// Window over which sockets are told to reconnect when the gateway leaves
-    #[arg(long, env = "GALLEY_DRAIN", default_value = "10s", value_parser = humantime::parse_duration, value_name = "DURATION")]
+    #[arg(long, env = "GALLEY_DRAIN", default_value = "10s", value_parser = galley_launch::parse_duration, value_name = "DURATION")]
     pub drain: Duration,
 }
 
@@ -90,6 +91,9 @@ impl Config {
     /// # Errors
     /// [`BindError::Config`].
     pub fn check(&self) -> Result<(), BindError> {
+        if self.reuse_port && matches!(self.listen, ListenAddress::Unix(_)) {
+            return Err(BindError::Config("--reuse-port: a Unix socket belongs to one process".to_owned()));
+        }
         self.verifier().and_then(|_| self.origins()).map(|_| ())
     }
 
@@ -100,10 +104,11 @@ impl Config {
                 Ok(secret) => Ok(Some(Verifier::new(&secret))),
                 Err(error) => Err(BindError::Config(format!("--auth jwt: {error}"))),
             },
-            Auth::None if self.listen.ip().is_loopback() || self.insecure_no_auth => Ok(None),
+            Auth::None if self.listen.is_local() || self.insecure_no_auth => Ok(None),
             Auth::None => Err(BindError::Config(format!(
                 "refusing to listen on {} without authentication: anybody who reaches it could do anything; \
-                 set GALLEY_AUTH=jwt, listen on a loopback address, or set GALLEY_INSECURE_NO_AUTH=1 if a network around it keeps others out",
+                 set GALLEY_AUTH=jwt, or listen on a loopback address or a Unix socket, or set GALLEY_INSECURE_NO_AUTH=1 if the network \
+                 keeps others out",
                 self.listen
             ))),
         }
@@ -124,8 +129,19 @@ pub enum Auth {
     Jwt,
 }
 
+impl Auth {
+    /// The word on the command line.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Jwt => "jwt",
+        }
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let duration = galley_launch::parse_duration(text)?;
     if duration < Duration::from_millis(100) { Err("must be at least 100ms".to_owned()) } else { Ok(duration) }
 }
 
@@ -133,11 +149,11 @@ fn count(text: &str) -> Result<usize, String> {
     if text == "unlimited" {
         return Ok(usize::MAX);
     }
-    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "must be a positive number or `unlimited`".to_owned())
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "must be a positive number or unlimited".to_owned())
 }
 
 fn bytes(text: &str) -> Result<usize, String> {
-    let size = text.parse::<ByteSize>()?;
-    let bytes = usize::try_from(size.as_u64()).map_err(|error| error.to_string())?;
-    if (1024..=64 * 1024 * 1024).contains(&bytes) { Ok(bytes) } else { Err("must be from 1KiB to 64MiB".to_owned()) }
+    let size = text.parse::<ByteSize>().ok().and_then(|size| usize::try_from(size.as_u64()).ok());
+    let size = size.filter(|bytes| (1024..=64 * 1024 * 1024).contains(bytes));
+    size.ok_or_else(|| "must be a size such as 16KiB, from 1KiB to 64MiB".to_owned())
 }

@@ -24,7 +24,7 @@ const WRITERS: usize = 2;
 const RETRY_AFTER_MS: u64 = 1_000;
 
 /// What a caller may rely on after most failures of the database.
-const UNCERTAIN: &str = "what was asked may have been done or not";
+const UNCERTAIN: &str = "the request may or may not have been applied";
 
 /// What the store will have read, for each request of a batch.
 type Reading<'a, A> = BoxFuture<'a, Result<Vec<A>, StoreError>>;

@@ -48,11 +48,11 @@ pub async fn listen(bus: SharedBus, hub: Hub, readiness: Readiness, stop: Cancel
                         tick = if hub.deliver(&updates).await < MANY_FRAMES { began } else { began + TICK };
                         heard = updates.last().map(|update| update.cursor).or(heard);
                         if gap {
-                            missing.get_or_insert(lost(heard, repaired));
+                            missing.get_or_insert_with(|| lost(heard, repaired));
                         }
                     }
                     Heard::Gap => {
-                        missing.get_or_insert(lost(heard, repaired));
+                        missing.get_or_insert_with(|| lost(heard, repaired));
                     }
                 },
             }
@@ -94,6 +94,7 @@ async fn moment_of(missing: Option<&Missing>) {
 
 async fn subscribe(bus: &SharedBus, readiness: &Readiness) -> Box<dyn Subscription> {
     let mut pause = Duration::from_millis(50);
+    let mut told = false;
     loop {
         match bus.subscribe().await {
             Ok(subscription) => {
@@ -102,7 +103,9 @@ async fn subscribe(bus: &SharedBus, readiness: &Readiness) -> Box<dyn Subscripti
             }
             Err(error) => {
                 readiness.set_deaf(true);
-                tracing::warn!(%error, "cannot hear updates yet");
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%error, "cannot hear updates yet");
+                }
                 let jitter = rand::rng().random_range(0.5..1.0);
                 tokio::time::sleep(pause.mul_f64(jitter)).await;
                 pause = (pause * 2).min(MAX_PAUSE);

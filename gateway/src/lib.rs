@@ -23,17 +23,16 @@ mod session;
 mod state;
 mod totals;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::any;
 use galley_bus::SharedBus;
+use galley_launch::{Failure, ListenError, Listener};
 use galley_store::Store;
 use rand::RngExt as _;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -47,15 +46,12 @@ use refusals::Refusals;
 use session::proof::MAX_UNPROVEN;
 use state::{AppState, Parts, Readiness};
 
-/// Connections that wait to be accepted; the kernel may hold fewer.
-const BACKLOG: u32 = 4_096;
 /// How long requests in flight, and sockets that were told to close, may take to end.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// A gateway that has its address.
 pub struct Gateway {
-    listener: TcpListener,
-    address: SocketAddr,
+    listener: Listener,
     state: AppState,
     /// The tasks that end when the last handle on the state is gone.
     background: TaskTracker,
@@ -68,13 +64,17 @@ pub enum BindError {
     #[error("{0}")]
     Config(String),
     /// The address is taken, or not ours.
-    #[error("cannot listen on {address}: {error}")]
-    Io {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+}
+
+impl From<BindError> for Failure {
+    fn from(error: BindError) -> Self {
+        match error {
+            BindError::Config(_) => Self::Usage(error.to_string()),
+            BindError::Listen(_) => Self::failed(error),
+        }
+    }
 }
 
 /// Why a gateway ended without being told to.
@@ -89,9 +89,7 @@ impl Gateway {
     /// [`BindError`], of which [`BindError::Config`] cannot be cured by waiting.
     pub fn bind(config: Config, store: Arc<dyn Store>, bus: SharedBus) -> Result<Self, BindError> {
         let (verifier, origins) = (config.verifier()?, config.origins()?);
-        let listener =
-            listen(config.listen, config.reuse_port).map_err(|error| BindError::Io { address: config.listen, error })?;
-        let address = listener.local_addr().map_err(|error| BindError::Io { address: config.listen, error })?;
+        let listener = Listener::bind(&config.listen, config.reuse_port)?;
         metrics::install();
         let hub = Hub::default();
         let background = TaskTracker::new();
@@ -112,13 +110,13 @@ impl Gateway {
             readiness: Readiness::default(),
             sockets: TaskTracker::new(),
         });
-        Ok(Self { listener, address, state, background })
+        Ok(Self { listener, state, background })
     }
 
-    /// The address on which it listens.
+    /// Where clients reach it: `http://127.0.0.1:8080`, or `unix:/path`.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> String {
+        self.listener.to_string()
     }
 
     /// Serves until `stop`, then leaves: takes no new socket, tells each socket when to go, spread over the drain window,
@@ -127,7 +125,7 @@ impl Gateway {
     /// # Errors
     /// [`Died`] when a part of it did; then it leaves as well.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Died> {
-        let Self { listener, address: _, state, background } = self;
+        let Self { listener, state, background } = self;
         let ended = CancellationToken::new();
         let Config { ping_interval, pong_timeout, drain, .. } = state.config;
         let mut vital = JoinSet::new();
@@ -173,12 +171,4 @@ fn router(state: AppState) -> Router {
     #[cfg(feature = "conformance")]
     let routes = routes.route("/echo", session::socket::echo::route());
     http::layers(routes, &state).with_state(state)
-}
-
-fn listen(address: SocketAddr, reuse_port: bool) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket.set_reuseaddr(true)?;
-    socket.set_reuseport(reuse_port)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use galley_gateway::{BindError, Config, Gateway};
+use galley_gateway::{Config, Gateway};
 use galley_launch::{Backends, Failure, LogConfig, WaitConfig};
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +26,8 @@ The schema must be there: `galley migrate` brings it.
 
 Examples:
   DATABASE_URL=postgres://galley@localhost/galley REDIS_URL=redis://localhost galley-gateway
-  galley-gateway --listen 127.0.0.1:0    # a free port, printed on standard output";
+  galley-gateway --listen 127.0.0.1:0    # a free port, printed on standard output
+  galley-gateway --listen unix:/run/galley/gateway.sock";
 
 /// Many small allocations for each request: glibc's allocator took a seventh of the time.
 #[global_allocator]
@@ -39,13 +40,11 @@ fn main() -> ExitCode {
 }
 
 async fn serve(arguments: Arguments, stop: CancellationToken) -> Result<(), Failure> {
-    arguments.gateway.check().map_err(|error| Failure::Usage(error.to_string()))?;
-    let (store, bus) = arguments.backends.open(&arguments.wait.begin(&stop)).await?;
-    let gateway = Gateway::bind(arguments.gateway, store.clone(), bus).map_err(|error| match error {
-        BindError::Config { .. } => Failure::Usage(error.to_string()),
-        BindError::Io { .. } => Failure::failed(error),
-    })?;
-    galley_launch::announce(gateway.address());
+    arguments.gateway.check()?;
+    let auth = arguments.gateway.auth.word();
+    let (store, bus) = arguments.backends.open(Some(auth), &arguments.wait.begin(&stop)).await?;
+    let gateway = Gateway::bind(arguments.gateway, store.clone(), bus)?;
+    galley_launch::announce(&gateway.address());
     let served = gateway.run(stop).await.map_err(Failure::failed);
     store.close().await;
     served

@@ -1,4 +1,4 @@
-//! Who is turned away, counted by cause; the log hears of each cause at most once a second, however many try.
+//! Callers who are turned away, counted by cause; the log gets a line for each cause at most once a minute, however many try.
 
 use galley_bus::Rarely;
 
@@ -27,11 +27,11 @@ pub enum Cause {
 pub struct Refusals([Rarely; Cause::COUNT]);
 
 impl Refusals {
-    /// Counts one, and tells the log when it has not heard of this cause within a second.
+    /// Counts one, and logs it unless one of this cause was logged within a minute.
     pub fn tell(&self, cause: Cause) {
         ::metrics::counter!(metrics::REFUSALS, "cause" => cause.word()).increment(1);
-        if let Some(untold) = self.0[cause.index()].now() {
-            tracing::warn!(cause = cause.word(), untold, "turned a caller away");
+        if let Some(more) = self.0[cause.index()].now() {
+            tracing::warn!(cause = cause.word(), more, "turned a caller away; `more` others since the last such line");
         }
     }
 }

@@ -40,7 +40,7 @@ impl Totals {
             let at = Instant::now();
             match desk.store().totals().await {
                 Ok(totals) => last.count = Some(Count { totals, at }),
-                Err(error) => tracing::warn!(%error, "cannot count the orders"),
+                Err(error) => tracing::debug!(%error, "cannot count the orders"),
             }
             last.tried = Some(Instant::now());
         }

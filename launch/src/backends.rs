@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use clap::Args;
 use galley_bus::{BusConfig, SharedBus};
-use galley_store::Store;
+use galley_store::{OUTDATED, Store, StoreError};
+use tracing::info;
 
 use crate::{Failure, NotYet, Patience};
 
@@ -34,30 +35,42 @@ pub struct Namespace {
 }
 
 impl Backends {
-    /// Opens both and waits for the schema, which `galley migrate` brings.
+    /// Logs what the program starts on, opens both, and waits for the schema, which `galley migrate` brings.
     ///
     /// # Errors
-    /// [`Failure`] when one of them is not there in time, or its URL cannot be read.
-    pub async fn open(self, patience: &Patience) -> Result<(Arc<dyn Store>, SharedBus), Failure> {
+    /// [`Failure`] when one of them is not there in time or will never be, or its URL cannot be read.
+    pub async fn open(self, auth: Option<&str>, patience: &Patience) -> Result<(Arc<dyn Store>, SharedBus), Failure> {
+        let bus = BusConfig { url: Some(self.redis_url), namespace: self.namespace.namespace };
+        tell_start(&self.database_url, &bus, auth)?;
         let store = open_store(&self.database_url, patience).await?;
         schema(store.as_ref(), patience).await?;
-        let bus = BusConfig { url: Some(self.redis_url), namespace: self.namespace.namespace };
         Ok((store, open_bus(&bus, patience).await?))
     }
+}
+
+/// Logs what the program starts on: its version, the database and the bus by their places, and how callers are authenticated, where there
+/// are callers.
+///
+/// # Errors
+/// [`Failure::Usage`] for a URL that cannot be read.
+pub fn tell_start(database_url: &str, bus: &BusConfig, auth: Option<&str>) -> Result<(), Failure> {
+    let database = galley_store::place(database_url).map_err(|error| bad_database_url(&error))?;
+    let bus = bus.place().map_err(|error| bad_redis_url(&error))?;
+    info!(version = env!("CARGO_PKG_VERSION"), database, bus, auth, "starting");
+    Ok(())
 }
 
 /// Waits for the database.
 ///
 /// # Errors
-/// [`Failure::Usage`] for a URL that cannot be read, [`Failure::Failed`] when another process holds the database or it is
-/// not there in time.
+/// [`Failure::Usage`] for a URL that cannot be read, [`Failure::Failed`] when it is not there in time, or will not let this program in.
 pub async fn open_store(url: &str, patience: &Patience) -> Result<Arc<dyn Store>, Failure> {
-    use galley_store::ConnectError::{BadUrl, Busy, NotWhole, Unavailable};
+    use galley_store::ConnectError::{BadUrl, Busy, NotWhole, Refused, Unreachable};
     let attempt = async || {
         galley_store::connect(url).await.map_err(|error| match error {
-            BadUrl { .. } => NotYet::Never(Failure::Usage(format!("invalid value for '--database-url <URL>': {error}"))),
-            Busy { .. } | NotWhole { .. } => NotYet::Never(Failure::failed(error)),
-            Unavailable { .. } => NotYet::again(error),
+            BadUrl(_) => NotYet::Never(bad_database_url(&error)),
+            Busy(_) | NotWhole(_) | Refused(_) => NotYet::Never(Failure::failed(error)),
+            Unreachable(_) => NotYet::again(error),
         })
     };
     patience.wait_for("the database", attempt).await
@@ -78,23 +91,38 @@ pub async fn migrate(store: &dyn Store, patience: &Patience) -> Result<(), Failu
 /// Waits until the database has the schema that this program needs.
 ///
 /// # Errors
-/// [`Failure::Failed`] when it has not in time.
+/// [`Failure::Failed`] when it has not in time, or this program may not read it.
 pub async fn schema(store: &dyn Store, patience: &Patience) -> Result<(), Failure> {
-    let attempt = async || store.ping().await.map_err(NotYet::again);
+    let attempt = async || {
+        store.ping().await.map_err(|error| match &error {
+            StoreError::Failed(why) if why == OUTDATED => NotYet::again(why),
+            error if error.is_passing() => NotYet::again(error),
+            _ => NotYet::Never(Failure::failed(error)),
+        })
+    };
     patience.wait_for("the schema", attempt).await
 }
 
 /// Waits for the bus.
 ///
 /// # Errors
-/// [`Failure::Usage`] for a URL that cannot be read, [`Failure::Failed`] when it is not there in time.
+/// [`Failure::Usage`] for a URL that cannot be read, [`Failure::Failed`] when Redis is not there in time, or will not let this program in.
 pub async fn open_bus(config: &BusConfig, patience: &Patience) -> Result<SharedBus, Failure> {
-    use galley_bus::ConnectError::{BadUrl, Unavailable};
+    use galley_bus::ConnectError::{BadUrl, Refused, Unreachable};
     let attempt = async || {
         galley_bus::connect(config).await.map_err(|error| match error {
-            BadUrl { .. } => NotYet::Never(Failure::Usage(format!("invalid value for '--redis-url <URL>': {error}"))),
-            Unavailable { .. } => NotYet::again(error),
+            BadUrl(_) => NotYet::Never(bad_redis_url(&error)),
+            Refused(_) => NotYet::Never(Failure::failed(error)),
+            Unreachable(_) => NotYet::again(error),
         })
     };
-    patience.wait_for("the bus", attempt).await
+    patience.wait_for("Redis", attempt).await
+}
+
+fn bad_database_url(error: &galley_store::ConnectError) -> Failure {
+    Failure::Usage(format!("invalid value for '--database-url <URL>' or DATABASE_URL: {error}"))
+}
+
+fn bad_redis_url(error: &galley_bus::ConnectError) -> Failure {
+    Failure::Usage(format!("invalid value for '--redis-url <URL>' or REDIS_URL: {error}"))
 }

@@ -1,6 +1,7 @@
 //! Why a program ends, and its exit code.
 
 use std::fmt::Display;
+use std::io::{Write as _, stderr};
 use std::process::ExitCode;
 
 use thiserror::Error;
@@ -35,14 +36,19 @@ impl Failure {
         }
     }
 
-    /// Says on standard error why the program ends, and gives its exit code.
+    /// Says on standard error why the program ends, and gives its exit code. Nobody need read it.
     #[must_use]
     pub fn report(result: Result<(), Self>) -> ExitCode {
         let Err(failure) = result else { return ExitCode::SUCCESS };
-        if failure != Self::Stopped {
-            eprintln!("error: {}", one_line(&failure.to_string()));
+        if let Some(line) = failure.line() {
+            let _ = writeln!(stderr(), "{line}");
         }
         failure.code().into()
+    }
+
+    /// The line that says why the program ends; none for an end that somebody asked for.
+    pub(crate) fn line(&self) -> Option<String> {
+        (*self != Self::Stopped).then(|| format!("error: {}", one_line(&self.to_string())))
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Args;
 use galley_store::Store;
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::warn;
+use tracing::{info, warn};
 
 /// How often the file is touched.
 const EVERY: Duration = Duration::from_secs(2);
@@ -56,14 +56,18 @@ pub fn fresh(path: &Path) -> Result<(), String> {
 async fn keep_fresh(path: &Path, store: &dyn Store) -> std::convert::Infallible {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failing = false;
     loop {
         ticks.tick().await;
         let written = match store.ping().await {
             Ok(()) => tokio::fs::write(path, b"well\n").await.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
-        if let Err(error) = written {
-            warn!(path = %path.display(), "the health file is not touched: {error}");
+        let path = path.display();
+        match written {
+            Err(error) if !std::mem::replace(&mut failing, true) => warn!(%path, error, "the health file is not touched"),
+            Ok(()) if std::mem::replace(&mut failing, false) => info!(%path, "the health file is touched again"),
+            Ok(()) | Err(_) => {}
         }
     }
 }

@@ -4,9 +4,11 @@
 
 mod announce;
 mod backends;
+mod duration;
 mod failure;
 mod health;
 mod hidden;
+mod listen;
 mod log;
 mod parse;
 mod run;
@@ -14,12 +16,13 @@ mod signals;
 mod wait;
 
 pub use announce::announce;
-pub use backends::{Backends, Namespace, migrate, open_bus, open_store, schema};
+pub use backends::{Backends, Namespace, migrate, open_bus, open_store, schema, tell_start};
+pub use duration::parse_duration;
 pub use failure::Failure;
 pub use health::{HealthConfig, fresh};
 pub use hidden::Hidden;
-pub use log::{LogConfig, LogFormat};
-pub use parse::parse;
+pub use listen::{Accepted, BadAddress, ListenAddress, ListenError, Listener, ReachedAt, Transport};
+pub use log::{LogConfig, LogFormat, LogRules};
+pub use parse::{one_line, parse, try_parse};
 pub use run::run;
-pub use signals::stop_on_signals;
 pub use wait::{NotYet, Patience, WaitConfig};

@@ -1,21 +1,34 @@
-//! Where the program says what it does: standard error, for people or for machines.
+//! What the program says of itself: standard error, for people or for machines.
+//!
+//! Started once by [`crate::run`], before anything is logged. Guarantees that logging makes nobody wait and ends nothing, whatever becomes
+//! of standard error, and that a log in JSON has no other line in it: the reason why the program fails is its last one.
+
+mod queue;
+mod rules;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::io::{IsTerminal as _, stderr};
+use std::io::{IsTerminal as _, Write as _, stderr};
 use std::panic::PanicHookInfo;
+use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::Failure;
+pub(crate) use queue::LogQueue;
+pub use rules::LogRules;
+
+/// How long the end of the program waits for lines that are not written yet.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// What is logged, and how.
 #[derive(Args, Clone, Debug)]
 pub struct LogConfig {
-    /// What to log: error, warn, info, debug, trace, or rules such as `info,galley_gateway=debug`; `debug` tells of every
-    /// request and costs throughput
+    /// What to log: off, error, warn, info, debug, trace, or rules such as `info,galley_gateway=debug`; `debug` logs every request and
+    /// costs throughput
     #[arg(long, env = "GALLEY_LOG", value_name = "LEVEL", default_value = "info")]
-    pub log: String,
+    pub log: LogRules,
     /// How to log, on standard error
     #[arg(long, env = "GALLEY_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
     pub log_format: LogFormat,
@@ -32,25 +45,65 @@ pub enum LogFormat {
     Json,
 }
 
+/// A log that was started. When it is dropped, what was logged gets a moment to be written.
+pub(crate) struct Log {
+    queue: LogQueue,
+    config: LogConfig,
+}
+
 impl LogConfig {
     /// Starts logging. To be called once, before anything logs.
-    ///
-    /// # Errors
-    /// [`Failure::Usage`] when the rules cannot be read.
-    pub fn start(&self) -> Result<(), Failure> {
-        let filter = EnvFilter::try_new(&self.log)
-            .map_err(|error| Failure::Usage(format!("invalid value '{}' for '--log <LEVEL>': {error}", self.log)))?;
+    pub(crate) fn start(&self) -> Result<Log, Failure> {
+        let failed = |error: &dyn std::fmt::Display| Failure::failed(format_args!("cannot start logging: {error}"));
+        let queue = LogQueue::start(stderr()).map_err(|error| failed(&error))?;
         let terminal = stderr().is_terminal();
-        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
+        let subscriber = tracing_subscriber::fmt().with_env_filter(self.log.filter()).with_writer(queue.clone());
         let started = if self.log_format.is_json(terminal) {
             subscriber.json().flatten_event(true).with_span_list(false).try_init()
         } else {
             let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
             subscriber.with_ansi(terminal && !plain).with_target(false).try_init()
         };
-        started.map_err(|error| Failure::failed(format_args!("cannot start logging: {error}")))?;
+        started.map_err(|error| failed(&error))?;
         std::panic::set_hook(Box::new(log_panic));
-        Ok(())
+        Ok(Log { queue, config: self.clone() })
+    }
+}
+
+impl Log {
+    pub(crate) fn queue(&self) -> LogQueue {
+        self.queue.clone()
+    }
+
+    /// Says as the last line why the program ends, and gives its exit code.
+    pub(crate) fn end(self, result: Result<(), Failure>) -> ExitCode {
+        let Err(failure) = result else { return ExitCode::SUCCESS };
+        if let Some(line) = failure.line() {
+            if self.is_json_for(&failure) {
+                say_in_json(self.queue.clone(), &failure, &line);
+            } else {
+                let _ = writeln!(self.queue.clone(), "{line}");
+            }
+        }
+        failure.code().into()
+    }
+
+    /// A value that makes no sense ends the program before its log begins, and so does whatever happens to a log that is off: there, only
+    /// who asks for JSON gets JSON.
+    fn is_json_for(&self, failure: &Failure) -> bool {
+        match self.config.log_format {
+            LogFormat::Auto => {
+                let begun = !matches!(failure, Failure::Usage(_)) && !self.config.log.is_off();
+                begun && LogFormat::Auto.is_json(stderr().is_terminal())
+            }
+            format @ (LogFormat::Pretty | LogFormat::Json) => format.is_json(false),
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.queue.drain(LAST_LINES);
     }
 }
 
@@ -62,6 +115,12 @@ impl LogFormat {
             Self::Json => true,
         }
     }
+}
+
+/// A line like all others of a log in JSON, whatever its rules.
+pub(crate) fn say_in_json(output: impl for<'a> MakeWriter<'a> + Send + Sync + 'static, failure: &Failure, line: &str) {
+    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(output).finish();
+    tracing::subscriber::with_default(subscriber, || tracing::error!(exit_code = failure.code(), "{line}"));
 }
 
 /// A panic is a line of the log like any other, whatever is in its message.
@@ -79,7 +138,7 @@ mod tests {
     use std::fs::File;
     use std::panic::{catch_unwind, set_hook, take_hook};
 
-    use super::{LogConfig, LogFormat, log_panic};
+    use super::{LogFormat, log_panic};
 
     #[test]
     fn auto_is_pretty_on_a_terminal_only() {
@@ -103,13 +162,5 @@ mod tests {
         let log = std::fs::read_to_string(&path).expect("a log");
         assert!(log.lines().count() == 1 && log.contains(r#""level":"ERROR""#) && log.contains("log.rs"), "{log}");
         assert!(!log.trim_end().contains(char::is_control), "{log:?}");
-    }
-
-    #[test]
-    fn rules_that_cannot_be_read_are_a_bad_configuration() {
-        let config = LogConfig { log: "info,=,".to_owned(), log_format: LogFormat::Json };
-        let failure = config.start().expect_err("bad rules");
-        assert_eq!(failure.code(), 2);
-        assert!(failure.to_string().contains("--log"), "{failure}");
     }
 }

@@ -1,41 +1,121 @@
-//! The command line: a bad value is one clear line and exit code 2.
+//! The command line: a bad value is one clear line and exit code 2. A variable that is empty counts as not set, whichever it is: compose
+//! files and service managers pass `NAME=` for what they leave open.
 
+use std::ffi::{OsStr, OsString};
+use std::io::{Write as _, stderr};
 use std::process::exit;
 
-use clap::{Error, Parser};
+use clap::builder::Resettable;
+use clap::{Arg, ArgMatches, Command, Error, Parser};
+
+use crate::Failure;
+use crate::log::say_in_json;
+
+/// The variable of [`crate::LogConfig`] that asks for a log in JSON.
+const LOG_FORMAT: &str = "GALLEY_LOG_FORMAT";
 
 /// Reads the command line and the environment. Help and version are printed; a bad value is one line on standard error.
 /// Both end the process here.
 #[must_use]
 pub fn parse<C: Parser>() -> C {
-    C::try_parse().unwrap_or_else(|error| {
-        if !error.use_stderr() {
-            error.exit();
+    match try_parse() {
+        Ok((program, _)) => program,
+        Err(error) => {
+            let _ = writeln!(stderr(), "{}", one_line::<C>(&error));
+            exit(2)
         }
-        eprintln!("{}", one_line(&error));
-        exit(2)
+    }
+}
+
+/// Reads the command line and the environment, and also gives what was typed where. Help and version are printed, and end the
+/// process here; so does a bad value where the log would be in JSON, as its only line.
+///
+/// # Errors
+/// A bad value, or something unknown.
+pub fn try_parse<C: Parser>() -> Result<(C, ArgMatches), Error> {
+    let command = C::command();
+    let mut heeding = without_empty_variables(command.clone());
+    let read = heeding.try_get_matches_from_mut(std::env::args_os()).and_then(|matches| {
+        let program = C::from_arg_matches(&matches).map_err(|error| error.format(&mut heeding))?;
+        Ok((program, matches))
+    });
+    read.inspect_err(|error| {
+        if !error.use_stderr() {
+            // Of the whole command, which names the empty variables too.
+            command.clone().get_matches();
+        }
+        if asks_for_json(&command, std::env::args_os().skip(1), std::env::var_os(LOG_FORMAT)) {
+            let line = one_line::<C>(error);
+            say_in_json(stderr, &Failure::Usage(line.clone()), &line);
+            exit(2);
+        }
     })
 }
 
-/// What clap would say on several lines, up to its usage.
-fn one_line(error: &Error) -> String {
+/// The command without the variables that are empty.
+fn without_empty_variables(command: Command) -> Command {
+    let is_empty = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    let command = command.mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg });
+    command.mut_subcommands(without_empty_variables)
+}
+
+/// Whether the log would have been in JSON, of a command line that could not be read. Commands that write no log have one line for people.
+fn asks_for_json(command: &Command, arguments: impl Iterator<Item = OsString>, variable: Option<OsString>) -> bool {
+    let arguments: Vec<String> = arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let inner = arguments.iter().find_map(|argument| command.find_subcommand(argument)).unwrap_or(command);
+    if !inner.get_arguments().any(|arg| arg.get_long() == Some("log-format")) {
+        return false;
+    }
+    let pair = |words: &[String]| words[0] == "--log-format" && words[1] == "json";
+    let flag = arguments.windows(2).any(pair) || arguments.iter().any(|argument| argument == "--log-format=json");
+    flag || variable.is_some_and(|value| value == "json")
+}
+
+/// The one line of what clap would say on several, up to its usage. Each argument is named with the variable that stands for it.
+#[must_use]
+pub fn one_line<C: Parser>(error: &Error) -> String {
     let text = error.render().to_string();
     let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more "));
-    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    let line = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    let mut command = C::command();
+    command.build();
+    name_variables(&command, line)
+}
+
+fn name_variables(command: &Command, mut line: String) -> String {
+    let mut named = Vec::new();
+    each(command, &mut |arg| {
+        let Some(variable) = arg.get_env().and_then(OsStr::to_str) else { return };
+        let name = arg.to_string();
+        if !named.contains(&name) {
+            let quoted = format!("'{name}'");
+            let shown = if line.contains(&quoted) { &quoted } else { &name };
+            line = line.replace(shown.as_str(), &format!("{shown} or {variable}"));
+            named.push(name);
+        }
+    });
+    line
+}
+
+fn each(command: &Command, visit: &mut impl FnMut(&Arg)) {
+    command.get_arguments().for_each(&mut *visit);
+    command.get_subcommands().for_each(|inner| each(inner, visit));
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{CommandFactory as _, Parser};
 
-    use super::one_line;
+    use super::{asks_for_json, one_line};
 
     #[derive(Debug, Parser)]
     struct Program {
         #[arg(long)]
         number: u8,
-        #[arg(long)]
+        #[arg(long, env = "GALLEY_WORD_OF_A_TEST")]
         word: String,
+        #[arg(long, default_value = "auto")]
+        log_format: String,
     }
 
     #[test]
@@ -45,11 +125,25 @@ mod tests {
                 &["p", "--number", "x", "--word", "y"][..],
                 "error: invalid value 'x' for '--number <NUMBER>': invalid digit found in string",
             ),
-            (&["p"], "error: the following required arguments were not provided: --number <NUMBER> --word <WORD>"),
+            (
+                &["p"],
+                "error: the following required arguments were not provided: --number <NUMBER> --word <WORD> or GALLEY_WORD_OF_A_TEST",
+            ),
             (&["p", "--numbr", "1"], "error: unexpected argument '--numbr' found tip: a similar argument exists: '--number'"),
         ] {
             let error = Program::try_parse_from(arguments).expect_err("a bad command line");
-            assert_eq!(one_line(&error), expected);
+            assert_eq!(one_line::<Program>(&error), expected);
         }
+    }
+
+    #[test]
+    fn a_program_whose_log_would_be_in_json_fails_in_json() {
+        let asks = |arguments: &[&str], variable: Option<&str>| {
+            asks_for_json(&Program::command(), arguments.iter().map(Into::into), variable.map(Into::into))
+        };
+        assert!(asks(&["--log-format", "json"], None) && asks(&["--log-format=json"], None) && asks(&[], Some("json")));
+        assert!(!asks(&[], None) && !asks(&["--log-format", "auto"], None) && !asks(&[], Some("pretty")));
+        let silent = clap::Command::new("p");
+        assert!(!asks_for_json(&silent, std::iter::empty(), Some("json".into())));
     }
 }

@@ -7,7 +7,9 @@ use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::{Failure, LogConfig, stop_on_signals};
+use crate::log::Log;
+use crate::signals::stop_on_signals;
+use crate::{Failure, LogConfig};
 
 /// How long blocking work that is still going on may hold up the end of the process.
 const LAST_WORK: Duration = Duration::from_secs(2);
@@ -16,11 +18,16 @@ const LAST_WORK: Duration = Duration::from_secs(2);
 /// SIGTERM and SIGINT; a second signal ends the process at once. What `body` answers becomes the exit code.
 #[must_use]
 pub fn run(log: &LogConfig, body: impl AsyncFnOnce(CancellationToken) -> Result<(), Failure>) -> ExitCode {
-    Failure::report(try_run(log, body))
+    match log.start() {
+        Ok(log) => {
+            let result = try_run(&log, body);
+            log.end(result)
+        }
+        Err(failure) => Failure::report(Err(failure)),
+    }
 }
 
-fn try_run(log: &LogConfig, body: impl AsyncFnOnce(CancellationToken) -> Result<(), Failure>) -> Result<(), Failure> {
-    log.start()?;
+fn try_run(log: &Log, body: impl AsyncFnOnce(CancellationToken) -> Result<(), Failure>) -> Result<(), Failure> {
     if let Some(point) = galley_fail_points::choose().map_err(Failure::Usage)? {
         warn!(point, "built with --features fail-points: will abort at {point}");
     }
@@ -30,7 +37,7 @@ fn try_run(log: &LogConfig, body: impl AsyncFnOnce(CancellationToken) -> Result<
         .build()
         .map_err(|error| Failure::failed(format_args!("cannot start threads: {error}")))?;
     let result = runtime.block_on(async {
-        let stop = stop_on_signals()?;
+        let stop = stop_on_signals(log.queue())?;
         body(stop).await
     });
     runtime.shutdown_timeout(LAST_WORK);

@@ -1,44 +1,74 @@
-//! SIGTERM and SIGINT.
+//! SIGTERM, SIGINT and SIGHUP.
 //!
 //! Called once by [`crate::run`], within the runtime. Guarantees that the first signal only asks – the token is cancelled,
-//! and the program takes the time it needs – and that a second one ends the process at once. Must never wait for the program.
+//! and the program takes the time it needs – and that a second one ends the process at once. SIGHUP stops a program whose terminal
+//! closes; without a terminal it is what service managers send to have settings read again, and ends nothing. Must never wait for the
+//! program.
 
+use std::io::{IsTerminal as _, stderr, stdin};
 use std::process::exit;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::Failure;
+use crate::log::LogQueue;
 
 /// The exit code after an impatient second signal: 128 + SIGINT, as shells count.
 const IMPATIENT: i32 = 130;
+
+/// How long the end at once waits for the log.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    /// Known from the start: a terminal that has closed is none any more.
+    has_terminal: bool,
+}
 
 /// A token that the first SIGTERM or SIGINT cancels; a second signal ends the process with exit code 130. The task that
 /// listens lives as long as the runtime.
 ///
 /// # Errors
 /// [`Failure::Failed`] when the system lets nobody listen.
-pub fn stop_on_signals() -> Result<CancellationToken, Failure> {
+pub(crate) fn stop_on_signals(log: LogQueue) -> Result<CancellationToken, Failure> {
     let listen = |kind| signal(kind).map_err(|error| Failure::failed(format_args!("cannot listen to signals: {error}")));
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut signals = Signals {
+        terminate: listen(SignalKind::terminate())?,
+        interrupt: listen(SignalKind::interrupt())?,
+        hangup: listen(SignalKind::hangup())?,
+        has_terminal: stdin().is_terminal() || stderr().is_terminal(),
+    };
     let stop = CancellationToken::new();
     let token = stop.clone();
     tokio::spawn(async move {
-        let name = either(&mut terminate, &mut interrupt).await;
+        let name = signals.next().await;
         info!(signal = name, "stopping; a second signal ends at once");
         token.cancel();
-        let name = either(&mut terminate, &mut interrupt).await;
+        let name = signals.next().await;
         warn!(signal = name, "ending at once");
+        log.drain(LAST_WORDS);
         exit(IMPATIENT);
     });
     Ok(stop)
 }
 
-async fn either(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+impl Signals {
+    /// Waits for a signal that asks the program to stop.
+    async fn next(&mut self) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hangup.recv() => if self.has_terminal {
+                    return "SIGHUP";
+                },
+            }
+            info!("SIGHUP changes nothing here; SIGTERM stops this program");
+        }
     }
 }

@@ -25,8 +25,8 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 /// How patient the program is at its start.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct WaitConfig {
-    /// How long to wait at the start for what is not there yet, such as the database; 0s tries once
-    #[arg(long, env = "GALLEY_WAIT", value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
+    /// How long to wait at startup for the database, its schema and Redis; 0s tries once
+    #[arg(long, env = "GALLEY_WAIT", value_name = "DURATION", default_value = "30s", value_parser = crate::parse_duration)]
     pub wait: Duration,
 }
 
@@ -163,8 +163,8 @@ mod tests {
     async fn an_attempt_that_hangs_is_given_up() {
         let begin = Instant::now();
         let patience = WaitConfig { wait: Duration::ZERO }.begin(&CancellationToken::new());
-        let failure = patience.wait_for::<()>("the bus", async || std::future::pending().await).await;
-        assert_eq!(failure, Err(Failure::Failed("the bus was not there within 0s: no answer within 10s".to_owned())));
+        let failure = patience.wait_for::<()>("Redis", async || std::future::pending().await).await;
+        assert_eq!(failure, Err(Failure::Failed("Redis was not there within 0s: no answer within 10s".to_owned())));
         assert!(begin.elapsed() >= ATTEMPT);
     }
 

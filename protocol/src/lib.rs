@@ -14,6 +14,7 @@ pub mod hero;
 pub mod id;
 pub mod lifecycle;
 pub mod meal;
+pub mod network;
 pub mod order;
 pub mod picture;
 pub mod price;

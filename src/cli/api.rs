@@ -4,34 +4,41 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use galley_launch::{Failure, Hidden};
+use galley_launch::Hidden;
 use galley_protocol::{BearerToken, Version};
 use reqwest::header::IF_MATCH;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
+use super::error::CommandError;
+use super::exit::Exit;
 use super::output;
-use super::problem::explain;
 
-/// Which gateway, and how to show its answers.
+/// The time for an answer, when nothing else is asked for.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A gateway, and the form in which its answers are shown.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of commands that ask a gateway")]
 pub struct Remote {
-    /// The gateway
-    #[arg(long, env = "GALLEY_URL", value_name = "URL", default_value = "http://127.0.0.1:8080", value_parser = parse_url)]
+    /// Address of the gateway
+    #[arg(long, global = true, env = "GALLEY_URL", value_name = "URL", default_value = "http://127.0.0.1:8080", value_parser = parse_url)]
     pub url: Url,
-    /// Who asks, for a gateway that wants to know; other users of the machine may see it among the arguments, so set the variable or
-    /// name a file
-    #[arg(long, env = "GALLEY_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    /// Bearer token. Visible to other users in the process list: prefer `GALLEY_TOKEN` or --token-file
+    #[arg(long, global = true, env = "GALLEY_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub token: Option<Hidden>,
-    /// A file that holds the token
-    #[arg(long, env = "GALLEY_TOKEN_FILE", value_name = "PATH", hide_env_values = true, conflicts_with = "token")]
+    /// File that holds the bearer token
+    #[arg(long, global = true, env = "GALLEY_TOKEN_FILE", value_name = "PATH", hide_env_values = true)]
     pub token_file: Option<PathBuf>,
-    /// How long to wait for an answer
-    #[arg(long, env = "GALLEY_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = output::parse_duration)]
-    pub timeout: Duration,
-    /// Print what the gateway answers, as JSON
-    #[arg(long)]
+    /// Longest wait for an answer; with `order place --wait`, for the end of the order [default: 10s; with --wait: unlimited]
+    #[arg(long, global = true, env = "GALLEY_TIMEOUT", value_name = "DURATION", value_parser = output::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Print data as JSON on standard output, and an error as one JSON problem on standard error
+    #[arg(long, global = true)]
     pub json: bool,
+    /// The Unix socket on which the gateway listens, in place of the host of the URL.
+    #[arg(skip)]
+    pub socket: Option<PathBuf>,
 }
 
 /// A gateway.
@@ -50,21 +57,31 @@ pub struct Answer {
 
 impl Remote {
     /// Prepares to ask.
-    pub fn open(self) -> Result<Api, Failure> {
+    pub fn open(self) -> Result<Api, CommandError> {
         let builder =
-            Client::builder().timeout(self.timeout).no_proxy().user_agent(concat!("galley/", env!("CARGO_PKG_VERSION")));
-        Ok(Api { client: builder.build().map_err(Failure::failed)?, token: self.bearer()?, remote: self })
+            Client::builder().timeout(self.patience()).no_proxy().user_agent(concat!("galley/", env!("CARGO_PKG_VERSION")));
+        let builder = self.socket.iter().fold(builder, |builder, path| builder.unix_socket(path.as_path()));
+        Ok(Api { client: builder.build().map_err(CommandError::failed)?, token: self.bearer()?, remote: self })
     }
 
     /// The token, as it is now: a file may hold a new one.
-    pub fn bearer(&self) -> Result<Option<BearerToken>, Failure> {
-        let text = match (&self.token_file, &self.token) {
-            (Some(path), _) if !path.as_os_str().is_empty() => std::fs::read_to_string(path)
-                .map_err(|error| Failure::Usage(format!("cannot read the token in {}: {error}", path.display())))?,
-            (_, Some(token)) if !token.reveal().is_empty() => token.reveal().to_owned(),
+    pub fn bearer(&self) -> Result<Option<BearerToken>, CommandError> {
+        let (text, place) = match (&self.token_file, &self.token) {
+            (Some(path), _) if !path.as_os_str().is_empty() => {
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    CommandError::usage(format!("cannot read the token file {}: {}", path.display(), plain(&error)))
+                })?;
+                (text, format!("the token in {}", path.display()))
+            }
+            (_, Some(token)) if !token.reveal().is_empty() => (token.reveal().to_owned(), "the token".to_owned()),
             (_, _) => return Ok(None),
         };
-        BearerToken::parse(text.trim()).map(Some).map_err(|error| Failure::Usage(format!("the token {error}")))
+        BearerToken::parse(text.trim()).map(Some).map_err(|error| CommandError::usage(format!("{place} {error}")))
+    }
+
+    /// The time that an answer may take.
+    pub fn patience(&self) -> Duration {
+        self.timeout.unwrap_or(TIMEOUT)
     }
 
     /// The address of a path under the gateway, which may itself lie under a path.
@@ -76,7 +93,21 @@ impl Remote {
 
     /// The gateway's address, for messages.
     pub fn name(&self) -> &str {
-        self.url.as_str().trim_end_matches('/')
+        let socket = self.socket.as_deref().and_then(std::path::Path::to_str);
+        socket.unwrap_or_else(|| self.url.as_str().trim_end_matches('/'))
+    }
+
+    /// The failure to reach the gateway: what happened, where, and what to do about it.
+    pub fn unreachable(&self, error: &(dyn std::error::Error + 'static)) -> CommandError {
+        let (why, hint) = diagnose(error);
+        CommandError::local(Exit::Unreachable, format!("cannot reach {}: {why}; {hint}", self.name()))
+    }
+
+    /// The same for a gateway that takes too long.
+    pub fn silent(&self) -> CommandError {
+        let waited = humantime::format_duration(self.patience());
+        let text = format!("{} did not answer within {waited}; --timeout sets how long to wait", self.name());
+        CommandError::local(Exit::Unreachable, text)
     }
 }
 
@@ -99,77 +130,101 @@ impl Api {
         }
     }
 
-    /// Asks; an answer that is not good is a failure that says in one line why.
-    pub async fn ask(&self, request: RequestBuilder) -> Result<Answer, Failure> {
+    /// Asks; an answer that is not good is a failure.
+    pub async fn ask(&self, request: RequestBuilder) -> Result<Answer, CommandError> {
         let (status, answer) = self.send(request).await?;
-        if status.is_success() { Ok(answer) } else { Err(refused(status, &answer.body)) }
+        if status.is_success() { Ok(answer) } else { Err(CommandError::answered(status.as_u16(), &answer.body)) }
     }
 
-    /// The same for something that may not be there, or not for whoever asks: nothing then.
-    pub async fn find(&self, request: RequestBuilder) -> Result<Option<Answer>, Failure> {
+    /// Asks for something that may not be there, or not for this caller: `None` then.
+    pub async fn find(&self, request: RequestBuilder) -> Result<Option<Answer>, CommandError> {
         let (status, answer) = self.send(request).await?;
         match status {
             StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => Ok(None),
             _ if status.is_success() => Ok(Some(answer)),
-            _ => Err(refused(status, &answer.body)),
+            _ => Err(CommandError::answered(status.as_u16(), &answer.body)),
         }
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, Answer), Failure> {
+    /// The gateway that is asked.
+    pub fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, Answer), CommandError> {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         let body = response.text().await.map_err(|error| self.unreachable(&error))?;
         Ok((status, Answer { body, json: self.remote.json }))
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        let url = self.remote.name();
-        if error.is_timeout() {
-            return Failure::Failed(format!("{url} did not answer within {:?}", self.remote.timeout));
-        }
-        Failure::Failed(format!("cannot reach {url}: {}", root_cause(error)))
+    fn unreachable(&self, error: &reqwest::Error) -> CommandError {
+        if error.is_timeout() { self.remote.silent() } else { self.remote.unreachable(error) }
     }
 }
 
 impl Answer {
     /// Prints the answer: the JSON as it came, or what `show` makes of it.
-    pub fn print<T: DeserializeOwned>(self, show: impl FnOnce(T) -> String) -> Result<(), Failure> {
-        if self.json { output::print(&self.body) } else { output::print(&show(self.read()?)) }
+    pub fn print<T: DeserializeOwned>(self, show: impl FnOnce(T) -> String) -> Result<(), CommandError> {
+        if !self.json {
+            return output::print(&show(self.read()?));
+        }
+        self.read::<IgnoredAny>()?;
+        output::print(&self.body)
     }
 
     /// Tells of an answer that holds no data: nothing to print for programs.
-    pub fn done(&self, message: &str) -> Result<(), Failure> {
+    pub fn done(&self, message: &str) -> Result<(), CommandError> {
         if self.json { Ok(()) } else { output::print(message) }
     }
 
-    /// What the body says.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_str(&self.body)
-            .map_err(|error| Failure::Failed(format!("the answer is not what this program understands: {error}")))
+    /// The content of the body.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, CommandError> {
+        serde_json::from_str(&self.body).map_err(|error| {
+            CommandError::failed(format_args!("the answer is not that of a Galley gateway: {error}; check --url"))
+        })
     }
 }
 
-/// What an answer that is not good says: its problem, or the beginning of whatever a proxy put in its place.
-fn refused(status: StatusCode, body: &str) -> Failure {
-    let beginning = || body.chars().take(300).collect::<String>();
-    Failure::Failed(explain(body).unwrap_or_else(|| format!("the answer is {status} {}", beginning())))
-}
-
-/// The innermost error says it best: "Connection refused".
-pub fn root_cause(error: &dyn std::error::Error) -> String {
+/// The innermost error in plain words, and what to do about it.
+fn diagnose(error: &(dyn std::error::Error + 'static)) -> (String, &'static str) {
     let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
+    let mut kind = None;
+    let mut lookup = false;
+    loop {
+        kind = kind.or(cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind));
+        lookup |= cause.to_string().contains("lookup address");
+        match cause.source() {
+            Some(inner) => cause = inner,
+            None => break,
+        }
     }
-    cause.to_string()
+    let hint = match kind {
+        _ if lookup => "check the host name in --url",
+        Some(std::io::ErrorKind::ConnectionRefused) => "is galley running? `galley` starts it, --url names another gateway",
+        _ => "check that --url names a Galley gateway",
+    };
+    (plain(cause), hint)
+}
+
+/// An error of the system as part of a sentence, without its number.
+fn plain(error: &dyn std::error::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
 
 /// This program speaks no TLS: a gateway stands on the same machine, or behind a proxy that has its own tools.
 fn parse_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
-    match url.scheme() {
-        "http" => Ok(url),
-        _ => Err("must begin with http://".to_owned()),
+    const EXAMPLE: &str = "for example http://127.0.0.1:8080";
+    match Url::parse(text) {
+        Ok(url) if url.scheme() == "http" => Ok(url),
+        Ok(url) if url.scheme() == "https" => Err(format!("must begin with http://, {EXAMPLE}; https:// is not supported")),
+        Err(error) if text.starts_with("http://") => {
+            Err(format!("is not a URL: {error}; it must be http://HOST:PORT, {EXAMPLE}"))
+        }
+        Ok(_) | Err(_) => Err(format!("must begin with http://, {EXAMPLE}")),
     }
 }
 
@@ -180,9 +235,10 @@ mod tests {
     #[test]
     fn only_plain_http_is_spoken() {
         assert!(parse_url("http://[::1]:8080").is_ok());
-        for wrong in ["https://example.org", "localhost:8080", "example.org", ""] {
-            assert!(parse_url(wrong).is_err(), "{wrong:?}");
+        for wrong in ["https://example.org", "localhost:8080", "127.0.0.1:8080", "example.org", ""] {
+            assert!(parse_url(wrong).expect_err(wrong).starts_with("must begin with http://"), "{wrong:?}");
         }
+        assert!(parse_url("http://").expect_err("no host").contains("http://HOST:PORT"));
     }
 
     #[test]
@@ -193,7 +249,7 @@ mod tests {
             ("http://a:1/galley/", "http://a:1/galley/heroes/7"),
         ] {
             let url = parse_url(base).expect("a URL");
-            let remote = Remote { url, token: None, token_file: None, timeout: std::time::Duration::from_secs(1), json: false };
+            let remote = Remote { url, token: None, token_file: None, timeout: None, json: false, socket: None };
             assert_eq!(remote.at("/heroes/7").as_str(), expected);
         }
     }

@@ -9,6 +9,7 @@ use galley_store::{BackupError, BackupReport};
 use serde_json::json;
 
 use super::output;
+use super::watch::harmless::harmless;
 
 /// Which database, and where to.
 #[derive(Args)]
@@ -31,26 +32,23 @@ pub struct BackupArguments {
     /// Replace a file that exists
     #[arg(long)]
     force: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     log: LogConfig,
 }
 
 /// Makes the copy. A signal ends it without a file.
-pub fn run(arguments: BackupArguments) -> ExitCode {
+pub fn run(arguments: BackupArguments, json: bool) -> ExitCode {
     let log = arguments.log.clone();
     galley_launch::run(&log, async |stop| {
-        stop.run_until_cancelled(copy(arguments)).await.unwrap_or_else(|| {
+        stop.run_until_cancelled(copy(arguments, json)).await.unwrap_or_else(|| {
             let why = "a signal came before the backup was whole; there is no file";
             Err(Failure::failed(why))
         })
     })
 }
 
-async fn copy(arguments: BackupArguments) -> Result<(), Failure> {
-    let BackupArguments { file, database_url, force, json, .. } = arguments;
+async fn copy(arguments: BackupArguments, json: bool) -> Result<(), Failure> {
+    let BackupArguments { file, database_url, force, .. } = arguments;
     if database_url.starts_with("postgres:") || database_url.starts_with("postgresql:") {
         let why = "invalid value for '--database-url <URL>': `galley backup` copies the embedded database; \
                    for PostgreSQL use `pg_dump --format=custom --file=FILE URL`";
@@ -65,6 +63,7 @@ async fn copy(arguments: BackupArguments) -> Result<(), Failure> {
     output::print(&if json {
         json!({"file": file, "bytes": bytes, "orders": orders}).to_string()
     } else {
-        format!("{}: {bytes} bytes, {orders} orders", file.display())
+        format!("{}: {bytes} bytes, {orders} orders", harmless(&file.display().to_string()))
     })
+    .map_err(Failure::from)
 }

@@ -2,8 +2,8 @@
 
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
-use galley_launch::Failure;
 
+use super::error::CommandError;
 use super::{Galley, output};
 
 /// For which shell.
@@ -15,7 +15,7 @@ pub struct CompletionsArguments {
 }
 
 /// Prints them.
-pub fn run(arguments: &CompletionsArguments) -> Result<(), Failure> {
+pub fn run(arguments: &CompletionsArguments) -> Result<(), CommandError> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Galley::command(), "galley", &mut script);
     output::print(&String::from_utf8_lossy(&script))

@@ -1,46 +1,44 @@
 //! `galley hero …`
 
 use clap::{Args, Subcommand};
-use galley_launch::Failure;
 use galley_protocol::{Allergy, Hero, HeroId, HeroName, NewHero, Planet};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::api::Remote;
+use super::error::CommandError;
+use super::named::Named;
 use super::output::{card, list, table};
 use super::paging::Paging;
 
-/// What to do with heroes.
+/// The commands for heroes.
 #[derive(Subcommand)]
 pub enum HeroCommand {
     /// List heroes
-    #[command(after_help = "Examples:\n  galley hero list\n  galley hero list --query tante --json")]
+    #[command(
+        after_help = "Examples:\n  galley hero list\n  galley hero list --query tante --json\n  galley hero list --all --json > heroes.json"
+    )]
     List {
         #[command(flatten)]
-        remote: Remote,
-        #[command(flatten)]
         paging: Paging,
-        /// Only those whose name contains this
+        /// Only those whose name contains this; capitals and accents do not matter
         #[arg(long, short, value_name = "TEXT")]
         query: Option<String>,
     },
     /// Show a hero
-    #[command(after_help = "Example:\n  galley hero get 1")]
+    #[command(after_help = "Examples:\n  galley hero get 1\n  galley hero get Nova")]
     Get {
-        #[command(flatten)]
-        remote: Remote,
-        /// Which hero
-        id: HeroId,
+        /// The hero, by id or name
+        #[arg(value_name = "HERO")]
+        hero: Named<HeroId>,
     },
     /// Add a hero
     #[command(after_help = "Example:\n  galley hero create --name Mistral --planet Mars --allergies gluten --allergies œuf")]
     Create {
-        #[command(flatten)]
-        remote: Remote,
-        /// Its name
+        /// Name of the hero
         #[arg(long, value_parser = HeroName::parse)]
         name: HeroName,
-        /// Where it comes from
+        /// Home planet
         #[arg(long, value_parser = Planet::parse)]
         planet: Planet,
         /// An allergy; repeat for more. It is compared with whole ingredients, whatever their case, accents, white space and
@@ -53,24 +51,22 @@ pub enum HeroCommand {
         after_help = "Examples:\n  galley hero update 1 --planet Venus\n  galley hero update 1 --no-allergies --if-version 2"
     )]
     Update {
-        #[command(flatten)]
-        remote: Remote,
-        /// Which hero
-        id: HeroId,
+        /// The hero, by id or name
+        #[arg(value_name = "HERO")]
+        hero: Named<HeroId>,
         #[command(flatten)]
         changes: Changes,
-        /// Only while it has this version
+        /// Do it only while the hero has this version; otherwise exit code 5
         #[arg(long, value_name = "VERSION")]
         if_version: Option<i32>,
     },
     /// Delete a hero that has no active order
     #[command(after_help = "Example:\n  galley hero delete 1")]
     Delete {
-        #[command(flatten)]
-        remote: Remote,
-        /// Which hero
-        id: HeroId,
-        /// Only while it has this version
+        /// The hero, by id or name
+        #[arg(value_name = "HERO")]
+        hero: Named<HeroId>,
+        /// Do it only while the hero has this version; otherwise exit code 5
         #[arg(long, value_name = "VERSION")]
         if_version: Option<i32>,
     },
@@ -90,36 +86,35 @@ pub struct Changes {
     /// case, accents, white space and invisible characters: `peanut` matches `PEANUT`, but neither `peanuts` nor `peanut butter`
     #[arg(long, alias = "allergy", value_name = "ALLERGY", value_parser = Allergy::parse)]
     allergies: Vec<Allergy>,
-    /// It can eat everything
+    /// No allergies, in place of all before
     #[arg(long, conflicts_with = "allergies")]
     no_allergies: bool,
 }
 
-/// Does it.
-pub async fn run(command: HeroCommand) -> Result<(), Failure> {
+/// Does one command.
+pub async fn run(command: HeroCommand, remote: Remote) -> Result<(), CommandError> {
+    let api = remote.open()?;
     match command {
-        HeroCommand::List { remote, paging, query } => {
-            let api = remote.open()?;
+        HeroCommand::List { paging, query } => {
             let request = api.request(Method::GET, "/heroes");
             let request = if let Some(query) = query { request.query(&[("q", query)]) } else { request };
             paging.print(&api, request, show_all).await
         }
-        HeroCommand::Get { remote, id } => {
-            let api = remote.open()?;
+        HeroCommand::Get { hero } => {
+            let id = hero.resolve(&api).await?;
             api.ask(api.request(Method::GET, &format!("/heroes/{id}"))).await?.print(show)
         }
-        HeroCommand::Create { remote, name, planet, allergies } => {
-            let api = remote.open()?;
+        HeroCommand::Create { name, planet, allergies } => {
             let request = api.request(Method::POST, "/heroes").json(&NewHero { name, planet, allergies });
             api.ask(request).await?.print(show)
         }
-        HeroCommand::Update { remote, id, changes, if_version } => {
-            let api = remote.open()?;
+        HeroCommand::Update { hero, changes, if_version } => {
+            let id = hero.resolve(&api).await?;
             let request = api.guarded(Method::PATCH, &format!("/heroes/{id}"), if_version).json(&changes.to_json());
             api.ask(request).await?.print(show)
         }
-        HeroCommand::Delete { remote, id, if_version } => {
-            let api = remote.open()?;
+        HeroCommand::Delete { hero, if_version } => {
+            let id = hero.resolve(&api).await?;
             let request = api.guarded(Method::DELETE, &format!("/heroes/{id}"), if_version);
             api.ask(request).await?.done(&format!("hero {id} is deleted"))
         }
@@ -127,7 +122,7 @@ pub async fn run(command: HeroCommand) -> Result<(), Failure> {
 }
 
 impl Changes {
-    /// Only what changes.
+    /// The fields that change.
     fn to_json(&self) -> Value {
         let mut fields = Map::new();
         fields.extend(self.name.as_ref().map(|name| ("name".to_owned(), json!(name))));

@@ -1,82 +1,76 @@
 //! `galley meal …`
 
 use clap::{Args, Subcommand};
-use galley_launch::Failure;
 use galley_protocol::{Description, Ingredient, Meal, MealId, MealName, NewMeal, Planet, Price};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::api::Remote;
+use super::error::CommandError;
+use super::named::Named;
 use super::output::{card, list, table};
 use super::paging::Paging;
 
-/// What to do with meals.
+/// The commands for meals.
 #[derive(Subcommand)]
 pub enum MealCommand {
     /// List the menu
-    #[command(after_help = "Examples:\n  galley meal list\n  galley meal list --query soup --limit 10")]
+    #[command(after_help = "Examples:\n  galley meal list\n  galley meal list --query soup --limit 10\n  galley meal list --all")]
     List {
         #[command(flatten)]
-        remote: Remote,
-        #[command(flatten)]
         paging: Paging,
-        /// Only those whose name contains this
+        /// Only those whose name contains this; capitals and accents do not matter
         #[arg(long, short, value_name = "TEXT")]
         query: Option<String>,
     },
     /// Show a meal
-    #[command(after_help = "Example:\n  galley meal get 2")]
+    #[command(after_help = "Examples:\n  galley meal get 2\n  galley meal get 'Peanut soup'")]
     Get {
-        #[command(flatten)]
-        remote: Remote,
-        /// Which meal
-        id: MealId,
+        /// The meal, by id or name
+        #[arg(value_name = "MEAL")]
+        meal: Named<MealId>,
     },
     /// Put a meal on the menu
     #[command(
         after_help = "Example:\n  galley meal create --name Soup --price 12.50 --origin-planet Mars --ingredients leek --ingredients milk"
     )]
     Create {
-        #[command(flatten)]
-        remote: Remote,
-        /// Its name
+        /// Name of the meal
         #[arg(long, value_parser = MealName::parse)]
         name: MealName,
         /// An ingredient; repeat for more. Allergies are compared with each as a whole, whatever its case, accents, white space and
         /// invisible characters: name `peanut` besides `peanut butter`
         #[arg(long, alias = "ingredient", value_name = "INGREDIENT", value_parser = Ingredient::parse)]
         ingredients: Vec<Ingredient>,
-        /// What it costs, with at most two decimal places
+        /// Price, with at most two decimal places
         #[arg(long, value_parser = parse_price)]
         price: Price,
-        /// Where it comes from
+        /// Planet that the meal comes from
         #[arg(long, value_name = "PLANET", value_parser = Planet::parse)]
         origin_planet: Planet,
-        /// What to expect of it
+        /// Description for people
         #[arg(long, value_name = "TEXT", default_value = "", value_parser = Description::parse)]
         description: Description,
     },
     /// Change some fields of a meal
     #[command(after_help = "Examples:\n  galley meal update 2 --price 9\n  galley meal update 2 --no-ingredients --if-version 3")]
     Update {
-        #[command(flatten)]
-        remote: Remote,
-        /// Which meal
-        id: MealId,
+        /// The meal, by id or name
+        #[arg(value_name = "MEAL")]
+        meal: Named<MealId>,
         #[command(flatten)]
         changes: Changes,
-        /// Only while it has this version
+        /// Do it only while the meal has this version; otherwise exit code 5
         #[arg(long, value_name = "VERSION")]
         if_version: Option<i32>,
     },
     /// Take a meal off the menu; no order on it may be active
     #[command(after_help = "Example:\n  galley meal delete 2")]
     Delete {
-        #[command(flatten)]
-        remote: Remote,
-        /// Which meal
-        id: MealId,
-        /// Only while it has this version
+        /// The meal, by id or name
+        #[arg(value_name = "MEAL")]
+        meal: Named<MealId>,
+        /// Do it only while the meal has this version; otherwise exit code 5
         #[arg(long, value_name = "VERSION")]
         if_version: Option<i32>,
     },
@@ -93,7 +87,7 @@ pub struct Changes {
     /// case, accents, white space and invisible characters: name `peanut` besides `peanut butter`
     #[arg(long, alias = "ingredient", value_name = "INGREDIENT", value_parser = Ingredient::parse)]
     ingredients: Vec<Ingredient>,
-    /// Nothing is in it
+    /// No ingredients, in place of all before
     #[arg(long, conflicts_with = "ingredients")]
     no_ingredients: bool,
     /// A new price, with at most two decimal places
@@ -107,31 +101,30 @@ pub struct Changes {
     description: Option<Description>,
 }
 
-/// Does it.
-pub async fn run(command: MealCommand) -> Result<(), Failure> {
+/// Does one command.
+pub async fn run(command: MealCommand, remote: Remote) -> Result<(), CommandError> {
+    let api = remote.open()?;
     match command {
-        MealCommand::List { remote, paging, query } => {
-            let api = remote.open()?;
+        MealCommand::List { paging, query } => {
             let request = api.request(Method::GET, "/meals");
             let request = if let Some(query) = query { request.query(&[("q", query)]) } else { request };
             paging.print(&api, request, show_all).await
         }
-        MealCommand::Get { remote, id } => {
-            let api = remote.open()?;
+        MealCommand::Get { meal } => {
+            let id = meal.resolve(&api).await?;
             api.ask(api.request(Method::GET, &format!("/meals/{id}"))).await?.print(show)
         }
-        MealCommand::Create { remote, name, ingredients, price, origin_planet, description } => {
-            let api = remote.open()?;
+        MealCommand::Create { name, ingredients, price, origin_planet, description } => {
             let meal = NewMeal { name, ingredients, price, origin_planet, description };
             api.ask(api.request(Method::POST, "/meals").json(&meal)).await?.print(show)
         }
-        MealCommand::Update { remote, id, changes, if_version } => {
-            let api = remote.open()?;
+        MealCommand::Update { meal, changes, if_version } => {
+            let id = meal.resolve(&api).await?;
             let request = api.guarded(Method::PATCH, &format!("/meals/{id}"), if_version).json(&changes.to_json());
             api.ask(request).await?.print(show)
         }
-        MealCommand::Delete { remote, id, if_version } => {
-            let api = remote.open()?;
+        MealCommand::Delete { meal, if_version } => {
+            let id = meal.resolve(&api).await?;
             let request = api.guarded(Method::DELETE, &format!("/meals/{id}"), if_version);
             api.ask(request).await?.done(&format!("meal {id} is off the menu"))
         }
@@ -139,7 +132,7 @@ pub async fn run(command: MealCommand) -> Result<(), Failure> {
 }
 
 impl Changes {
-    /// Only what changes.
+    /// The fields that change.
     fn to_json(&self) -> Value {
         let mut fields = Map::new();
         fields.extend(self.name.as_ref().map(|name| ("name".to_owned(), json!(name))));

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use galley_launch::{LogConfig, WaitConfig, migrate, open_store};
+use galley_launch::{Failure, LogConfig, WaitConfig, migrate, open_store};
 
 use super::output;
 
-/// Which database.
+/// The database to bring up to date.
 #[derive(Args)]
 #[command(after_help = "\
 Safe to repeat, and safe to run from several places at once.
@@ -24,7 +24,7 @@ pub struct MigrateArguments {
     log: LogConfig,
 }
 
-/// Brings the schema.
+/// Brings the schema up to date.
 pub fn run(arguments: MigrateArguments) -> ExitCode {
     let MigrateArguments { database_url, wait, log } = arguments;
     galley_launch::run(&log, async |stop| {
@@ -33,6 +33,6 @@ pub fn run(arguments: MigrateArguments) -> ExitCode {
         let migrated = migrate(store.as_ref(), &patience).await;
         store.close().await;
         migrated?;
-        output::print("the schema is up to date")
+        output::print("the schema is up to date").map_err(Failure::from)
     })
 }

@@ -1,89 +1,86 @@
 //! `galley order …`
 
+mod until_ended;
+
 use std::fmt::Display;
 
 use clap::Subcommand;
-use galley_launch::Failure;
 use galley_protocol::{HeroId, HeroRef, IdempotencyKey, MealId, MealRef, Order, OrderId, ReasonText, Status};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::Instant;
 
-use super::api::Remote;
+use super::api::{Api, Remote};
+use super::error::CommandError;
+use super::named::Named;
 use super::output::{card, optional, table};
 use super::paging::Paging;
 
-/// What to do with orders.
+/// The commands for orders.
 #[derive(Subcommand)]
 pub enum OrderCommand {
     /// List orders, newest first
     #[command(after_help = "Examples:\n  galley order list\n  galley order list --hero 1 --status pending --status in-progress")]
     List {
         #[command(flatten)]
-        remote: Remote,
-        #[command(flatten)]
         paging: Paging,
-        /// Only this hero's
-        #[arg(long, value_name = "ID")]
-        hero: Option<HeroId>,
-        /// Only of this meal
-        #[arg(long, value_name = "ID")]
-        meal: Option<MealId>,
-        /// Only these: pending, in-progress, completed, cancelled; repeat for more
+        /// Only orders of this hero, by id or name
+        #[arg(long, value_name = "HERO")]
+        hero: Option<Named<HeroId>>,
+        /// Only orders of this meal, by id or name
+        #[arg(long, value_name = "MEAL")]
+        meal: Option<Named<MealId>>,
+        /// Only orders with this status: pending, in-progress, completed, cancelled; repeat for more
         #[arg(long, value_parser = parse_status)]
         status: Vec<Status>,
     },
     /// Show an order
     #[command(after_help = "Example:\n  galley order get 7")]
     Get {
-        #[command(flatten)]
-        remote: Remote,
-        /// Which order
+        /// Id of the order
         id: OrderId,
     },
     /// Order a meal for a hero
     #[command(
         visible_alias = "create",
-        after_help = "Examples:\n  galley order place --hero 1 --meal 2\n  galley order place --hero 1 --meal 2 --key lunch-of-today"
+        after_help = PLACING
     )]
     Place {
-        #[command(flatten)]
-        remote: Remote,
-        /// Who orders
-        #[arg(long, value_name = "ID")]
-        hero: HeroId,
-        /// What
-        #[arg(long, value_name = "ID")]
-        meal: MealId,
-        /// Repeating the command with the same key places nothing new
+        /// The hero that orders, by id or name
+        #[arg(long, value_name = "HERO")]
+        hero: Named<HeroId>,
+        /// The meal to order, by id or name
+        #[arg(long, value_name = "MEAL")]
+        meal: Named<MealId>,
+        /// Idempotency key: repeating the command with it returns the same order
         #[arg(long, value_parser = IdempotencyKey::parse)]
         key: Option<IdempotencyKey>,
+        /// Wait until the order has ended, and print each of its states; the exit code tells the end
+        #[arg(long)]
+        wait: bool,
     },
     /// Cancel an order that is pending or in progress
     #[command(after_help = "Example:\n  galley order cancel 7 --reason hungry-no-more")]
     Cancel {
-        #[command(flatten)]
-        remote: Remote,
-        /// Which order
+        /// Id of the order
         id: OrderId,
-        /// Why
+        /// Reason, for people
         #[arg(long, value_name = "TEXT", value_parser = ReasonText::parse)]
         reason: Option<ReasonText>,
-        /// Only while it has this version
+        /// Do it only while the order has this version; otherwise exit code 5
         #[arg(long, value_name = "VERSION")]
         if_version: Option<i32>,
     },
     /// Delete an order that has ended; one that is active is cancelled instead
     #[command(after_help = "Example:\n  galley order delete 7 --if-version 3")]
     Delete {
-        #[command(flatten)]
-        remote: Remote,
-        /// Which order
+        /// Id of the order
         id: OrderId,
-        /// Why, when it is cancelled
+        /// Reason, when the order is cancelled
         #[arg(long, value_name = "TEXT", value_parser = ReasonText::parse)]
         reason: Option<ReasonText>,
-        /// Only while it has this version
+        /// Do it only while the order has this version; otherwise exit code 5
         #[arg(long, value_name = "VERSION")]
         if_version: Option<i32>,
     },
@@ -98,35 +95,39 @@ struct Shown {
     meal: Option<MealRef>,
 }
 
-/// Does it.
-pub async fn run(command: OrderCommand) -> Result<(), Failure> {
+const PLACING: &str = "\
+With --wait the command ends when the order has: exit code 0 when it was completed, 10 when it was cancelled, 11 when it has not
+ended within --timeout. Each state is one line; with --json each is the order as JSON. The states come over a socket, which resumes
+when the connection is lost.
+
+Examples:
+  galley order place --hero 1 --meal 2
+  galley order place --hero Nova --meal 'Peanut soup' --wait --timeout 30s
+  galley order place --hero 1 --meal 2 --key lunch-of-today";
+
+/// Does one command.
+pub async fn run(command: OrderCommand, remote: Remote) -> Result<(), CommandError> {
+    let api = remote.open()?;
     match command {
-        OrderCommand::List { remote, paging, hero, meal, status } => {
-            let api = remote.open()?;
+        OrderCommand::List { paging, hero, meal, status } => {
             let mut filters = Vec::new();
-            filters.extend(hero.map(|id| ("hero_id", id.to_string())));
-            filters.extend(meal.map(|id| ("meal_id", id.to_string())));
+            if let Some(hero) = hero {
+                filters.push(("hero_id", hero.resolve(&api).await?.to_string()));
+            }
+            if let Some(meal) = meal {
+                filters.push(("meal_id", meal.resolve(&api).await?.to_string()));
+            }
             filters.extend(status.iter().map(|status| ("status", status.to_string())));
             paging.print(&api, api.request(Method::GET, "/orders").query(&filters), show_all).await
         }
-        OrderCommand::Get { remote, id } => {
-            let api = remote.open()?;
-            api.ask(api.request(Method::GET, &format!("/orders/{id}"))).await?.print(show)
-        }
-        OrderCommand::Place { remote, hero, meal, key } => {
-            let api = remote.open()?;
-            let request = api.request(Method::POST, "/orders").json(&json!({"hero_id": hero, "meal_id": meal}));
-            let request = if let Some(key) = key { request.header("Idempotency-Key", key.as_str().as_bytes()) } else { request };
-            api.ask(request).await?.print(show)
-        }
-        OrderCommand::Cancel { remote, id, reason, if_version } => {
-            let api = remote.open()?;
+        OrderCommand::Get { id } => api.ask(api.request(Method::GET, &format!("/orders/{id}"))).await?.print(show),
+        OrderCommand::Place { hero, meal, key, wait } => place(&api, &hero, &meal, key, wait).await,
+        OrderCommand::Cancel { id, reason, if_version } => {
             let body = reason.map_or_else(|| json!({}), |reason| json!({"reason": reason}));
             let request = api.guarded(Method::POST, &format!("/orders/{id}/cancel"), if_version).json(&body);
             api.ask(request).await?.print(show)
         }
-        OrderCommand::Delete { remote, id, reason, if_version } => {
-            let api = remote.open()?;
+        OrderCommand::Delete { id, reason, if_version } => {
             let request = api.guarded(Method::DELETE, &format!("/orders/{id}"), if_version);
             let request = if let Some(reason) = reason { request.query(&[("reason", reason.as_str())]) } else { request };
             let answer = api.ask(request).await?;
@@ -135,8 +136,23 @@ pub async fn run(command: OrderCommand) -> Result<(), Failure> {
     }
 }
 
+async fn place(
+    api: &Api,
+    hero: &Named<HeroId>,
+    meal: &Named<MealId>,
+    key: Option<IdempotencyKey>,
+    wait: bool,
+) -> Result<(), CommandError> {
+    let begin = Instant::now();
+    let body = json!({"hero_id": hero.resolve(api).await?, "meal_id": meal.resolve(api).await?});
+    let request = api.request(Method::POST, "/orders").json(&body);
+    let request = if let Some(key) = key { request.header("Idempotency-Key", key.as_str().as_bytes()) } else { request };
+    let answer = api.ask(request).await?;
+    if wait { until_ended::run(api.remote(), answer.read()?, begin).await } else { answer.print(show) }
+}
+
 /// `in-progress` and `IN_PROGRESS` are the same.
-fn parse_status(text: &str) -> Result<Status, String> {
+pub fn parse_status(text: &str) -> Result<Status, String> {
     text.to_uppercase().replace('-', "_").parse().map_err(|_| "must be pending, in-progress, completed or cancelled".to_owned())
 }
 

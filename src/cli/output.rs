@@ -1,25 +1,51 @@
 //! Standard output: data only, as tables for people. When nobody reads it any more, the program ends without a word.
 
 use std::fmt::Display;
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _, stdout};
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
-use galley_launch::Failure;
+use tokio::io::Interest;
+use tokio::net::unix::pipe::Sender;
 
+use super::error::CommandError;
+use super::exit::Exit;
 use super::watch::harmless::{harmless, harmless_json};
 
 /// Prints JSON, or a text that is harmless already, and ends its line.
-pub fn print(text: &str) -> Result<(), Failure> {
+pub fn print(text: &str) -> Result<(), CommandError> {
+    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    write(&format!("{text}{end}"))
+}
+
+/// Prints JSON, or a text that is harmless already, as it is.
+pub fn write(text: &str) -> Result<(), CommandError> {
     let mut output = std::io::stdout().lock();
     let text = harmless_json(text);
-    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    write!(output, "{text}{end}").and_then(|()| output.flush()).map_err(|error| {
+    output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(|error| {
         if error.kind() == ErrorKind::BrokenPipe {
-            return Failure::Stopped;
+            return CommandError::Quiet(Exit::Done);
         }
-        Failure::failed(format_args!("cannot write: {error}"))
+        CommandError::failed(format_args!("cannot write: {error}"))
     })
+}
+
+/// Prints a message for people on standard error. Nobody may be reading there, which ends nothing.
+pub fn note(text: &str) {
+    drop(writeln!(std::io::stderr(), "{text}"));
+}
+
+/// Waits until nobody reads standard output any more, also while there is nothing to write; for ever where that cannot be seen, such
+/// as in a file or on a terminal, which sends a signal.
+pub async fn closed() {
+    let watched = stdout().as_fd().try_clone_to_owned().ok().filter(|output| !output.is_terminal());
+    // Unchecked, for the check makes the pipe non-blocking, which the prints are not made for. Nothing is written through this.
+    let watched = watched.and_then(|output| Sender::from_owned_fd_unchecked(output).ok());
+    match watched {
+        Some(output) if output.ready(Interest::ERROR).await.is_ok() => {}
+        _ => std::future::pending().await,
+    }
 }
 
 /// Many things, one a line, under the names of their columns. No cell can look like more cells or lines than it is.
@@ -52,10 +78,9 @@ pub fn optional<T: Display>(value: Option<T>) -> String {
 
 /// A length of time on the command line, above zero.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if duration.is_zero() => Err("must be longer than 0s".to_owned()),
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(error.to_string()),
+    match galley_launch::parse_duration(text)? {
+        Duration::ZERO => Err("must be longer than 0s".to_owned()),
+        duration => Ok(duration),
     }
 }
 

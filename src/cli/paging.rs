@@ -1,45 +1,108 @@
-//! One page of a list.
+//! Lists: one page, or every page one after another.
 
 use clap::Args;
-use galley_launch::Failure;
 use reqwest::RequestBuilder;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use super::api::Api;
+use super::error::CommandError;
+use super::output;
 
-/// Which page.
+/// The entries of a page, unless something else is asked for: one page for people, and the most that a gateway gives for `--all`.
+const ONE_PAGE: u8 = 50;
+const EACH_OF_ALL: u8 = 100;
+
+/// Which part of a list.
 #[derive(Args, Debug)]
 pub struct Paging {
-    /// At most so many entries, 1 to 100
-    #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub limit: u8,
-    /// Where to go on: what the page before ended with
+    /// Most entries of a page, 1 to 100 [default: 50; with --all: 100]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub limit: Option<u8>,
+    /// Cursor to go on after: the `next_cursor` of the page before
     #[arg(long, value_name = "CURSOR")]
     pub cursor: Option<String>,
+    /// Print every page to the end of the list, each as it comes
+    #[arg(long)]
+    pub all: bool,
 }
 
+/// A page of a list.
 #[derive(Deserialize)]
-struct Page<T> {
-    items: Vec<T>,
-    next_cursor: Option<String>,
+#[serde(bound = "T: DeserializeOwned")]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    pub next_cursor: Option<String>,
 }
 
 impl Paging {
-    /// Asks for the page and prints it; says on standard error when there is more.
+    /// Asks for what is wanted of the list and prints it. Without `--all` a message says when there is more.
     pub async fn print<T: DeserializeOwned>(
         &self,
         api: &Api,
         request: RequestBuilder,
-        show: impl FnOnce(Vec<T>) -> String,
-    ) -> Result<(), Failure> {
-        let request = request.query(&[("limit", &self.limit.to_string())]);
-        let request = if let Some(cursor) = &self.cursor { request.query(&[("cursor", cursor)]) } else { request };
-        api.ask(request).await?.print(|Page { items, next_cursor }: Page<T>| {
+        show: impl Fn(Vec<T>) -> String,
+    ) -> Result<(), CommandError> {
+        if self.all {
+            return self.print_all(api, &request, show).await;
+        }
+        api.ask(self.page(request, self.cursor.as_deref())).await?.print(|Page { items, next_cursor }: Page<T>| {
             if let Some(cursor) = next_cursor {
-                eprintln!("There is more: --cursor {cursor}");
+                output::note(&format!("There is more: --cursor {cursor}, or --all"));
             }
             show(items)
         })
+    }
+
+    /// Holds one page at a time. As JSON it is one page in its form, however long, written as it comes; for people the columns are
+    /// laid out page by page, under one head.
+    async fn print_all<T: DeserializeOwned>(
+        &self,
+        api: &Api,
+        request: &RequestBuilder,
+        show: impl Fn(Vec<T>) -> String,
+    ) -> Result<(), CommandError> {
+        let json = api.remote().json;
+        let mut cursor = self.cursor.clone();
+        let mut before = if json { "{\"items\":[" } else { "" };
+        let mut first = true;
+        loop {
+            let request = request.try_clone().expect("a request without a body can be repeated");
+            let answer = api.ask(self.page(request, cursor.as_deref())).await?;
+            let next = if json {
+                let Page { items, next_cursor } = answer.read::<Page<Box<RawValue>>>()?;
+                for item in items {
+                    output::write(&format!("{before}{item}"))?;
+                    before = ",";
+                }
+                next_cursor
+            } else {
+                let Page { items, next_cursor } = answer.read::<Page<T>>()?;
+                let text = show(items);
+                let rows = if first { text.as_str() } else { text.split_once('\n').map_or("", |(_, rows)| rows) };
+                output::print(rows)?;
+                next_cursor
+            };
+            first = false;
+            match next {
+                Some(next) if cursor.as_ref() == Some(&next) => {
+                    return Err(CommandError::failed("the gateway gave the same page twice"));
+                }
+                Some(next) => cursor = Some(next),
+                None => break,
+            }
+        }
+        if !json {
+            return Ok(());
+        }
+        let head = if before == "," { "" } else { before };
+        output::print(&format!("{head}],\"next_cursor\":null}}"))
+    }
+
+    fn page(&self, request: RequestBuilder, cursor: Option<&str>) -> RequestBuilder {
+        let limit = self.limit.unwrap_or(if self.all { EACH_OF_ALL } else { ONE_PAGE });
+        let request = request.query(&[("limit", limit)]);
+        if let Some(cursor) = cursor { request.query(&[("cursor", cursor)]) } else { request }
     }
 }

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use clap::Args;
 use galley_gateway::auth::{SecretArguments, Who, mint};
-use galley_launch::Failure;
 use galley_protocol::HeroId;
+use serde_json::json;
 
+use super::error::CommandError;
 use super::output;
 
 /// The longest life of a token that this program makes: nothing takes a token back before its end but another secret.
 const LONGEST: Duration = Duration::from_hours(30 * 24);
 
-/// Whose token.
+/// The token to make.
 #[derive(Args)]
 #[command(after_help = "\
 The secret is the one that the gateways have. The token goes to standard output alone.
@@ -23,33 +24,34 @@ Examples:
 pub struct TokenArguments {
     #[command(flatten)]
     whose: Whose,
-    /// How long it is good, at most 30 days
+    /// Lifetime of the token, at most 30 days
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse_life)]
     ttl: Duration,
     #[command(flatten)]
     secret: SecretArguments,
 }
 
-/// A hero's or staff's.
+/// The caller that the token stands for.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct Whose {
-    /// This hero's, which sees and touches its own orders alone
+    /// A token of this hero, which sees and changes only its own orders; an id, since no gateway is asked for the name
     #[arg(long, value_name = "ID")]
     hero: Option<HeroId>,
-    /// Staff's, which may do everything
+    /// A token of staff, which may do everything
     #[arg(long)]
     staff: bool,
 }
 
-/// Makes it.
-pub fn run(arguments: &TokenArguments) -> Result<(), Failure> {
-    let secret = arguments.secret.read().map_err(Failure::Usage)?;
+/// Makes the token.
+pub fn run(arguments: &TokenArguments, json: bool) -> Result<(), CommandError> {
+    let secret = arguments.secret.read().map_err(CommandError::usage)?;
     let who = arguments.whose.hero.map_or(Who::Staff, Who::Hero);
-    output::print(&mint(&secret, who, arguments.ttl))
+    let token = mint(&secret, who, arguments.ttl);
+    output::print(&if json { json!({"token": token}).to_string() } else { token })
 }
 
 fn parse_life(text: &str) -> Result<Duration, String> {
-    let life = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let life = galley_launch::parse_duration(text)?;
     if (Duration::from_secs(1)..=LONGEST).contains(&life) { Ok(life) } else { Err("must be from 1s to 30days".to_owned()) }
 }

@@ -4,63 +4,82 @@
 //! a terminal. Between them lies a queue of [`MAX_NEWS`] frames; when it is full the socket is not read, and the gateway merges.
 
 pub mod harmless;
-mod lines;
-mod link;
+pub mod lines;
+pub mod link;
 mod screen;
 mod session;
 
 use std::io::{IsTerminal as _, stdin, stdout};
 
 use clap::Args;
-use galley_launch::Failure;
-use galley_protocol::HeroId;
+use galley_protocol::frame::Watch;
+use galley_protocol::{HeroId, Status};
 use tokio::sync::mpsc::channel;
+use tokio::sync::watch;
 
 use super::api::Remote;
+use super::error::CommandError;
+use super::named::Named;
+use super::{order, output};
+pub use session::{Subject, own_hero};
 
 /// The frames that wait to be displayed.
 const MAX_NEWS: usize = 64;
 
-/// What to watch.
+/// The orders to watch.
 #[derive(Args)]
 #[command(after_help = "\
 On a terminal it is a dashboard: press ? for its keys. Otherwise, with --json or with --lines, it prints one line for each change:
-time, order, version, hero, meal, status, message. It ends with Ctrl-C.
+time, order, version, hero, meal, status, message; with --json each frame of the gateway. It ends with Ctrl-C, or when nobody reads
+its output any more.
 
 Examples:
   galley watch
-  galley watch --hero 1
+  galley watch --hero Nova
+  galley watch --status cancelled | head -n 1
   galley watch --hero 1 --json > orders.jsonl")]
 pub struct WatchArguments {
-    #[command(flatten)]
-    remote: Remote,
-    /// Only this hero's orders; everything when absent
-    #[arg(long, value_name = "ID")]
-    hero: Option<HeroId>,
+    /// Only the orders of this hero, by id or name
+    #[arg(long, value_name = "HERO")]
+    hero: Option<Named<HeroId>>,
+    /// Only changes into or out of this status, for staff: pending, in-progress, completed, cancelled; repeat for more
+    #[arg(long, value_parser = order::parse_status)]
+    status: Vec<Status>,
     /// Print lines on a terminal, too
     #[arg(long)]
     lines: bool,
 }
 
 /// Watches until nobody looks any more.
-pub async fn run(WatchArguments { remote, hero, lines }: WatchArguments) -> Result<(), Failure> {
+pub async fn run(WatchArguments { hero, status, lines }: WatchArguments, remote: Remote) -> Result<(), CommandError> {
+    let hero = match hero {
+        Some(hero) => Some(hero.resolve(&remote.clone().open()?).await?),
+        None => None,
+    };
+    let (filter, filtered) = watch::channel(Watch { status: status.clone(), hero_id: hero, ..Watch::all(None) });
+    let subject = match hero {
+        Some(hero) if status.is_empty() => Subject::Hero(hero),
+        _ => Subject::Feed(filtered),
+    };
     let (tell, news) = channel(MAX_NEWS);
-    let link = link::keep(remote.clone(), hero, tell);
+    let link = link::keep(remote.clone(), subject, tell, false);
     if lines || remote.json || !stdout().is_terminal() || !stdin().is_terminal() {
-        until_both_end(link, lines::run(&remote, news)).await
+        until_one_ends(link, lines::run(&remote, news)).await
     } else {
-        until_both_end(link, screen::run(&remote, hero, news)).await
+        until_one_ends(link, screen::run(&remote, filter, news)).await
     }
 }
 
-/// The link ends only by failing, and the display then shows what had still come. A display that ends ends all.
-async fn until_both_end(
-    link: impl Future<Output = Failure>,
-    display: impl Future<Output = Result<(), Failure>>,
-) -> Result<(), Failure> {
+/// The link ends only by failing, and the display then shows what had still come. A display that ends ends all, and so does the
+/// last reader of the output.
+async fn until_one_ends(
+    link: impl Future<Output = CommandError>,
+    display: impl Future<Output = Result<(), CommandError>>,
+) -> Result<(), CommandError> {
     tokio::pin!(link, display);
     tokio::select! {
         shown = &mut display => shown,
-        failure = &mut link => display.await.and(Err(failure)),
+        error = &mut link => display.await.and(Err(error)),
+        () = output::closed() => Ok(()),
     }
 }

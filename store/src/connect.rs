@@ -20,9 +20,18 @@ pub enum ConnectError {
     /// The file is only a part of a database.
     #[error("the database is not whole: {0}")]
     NotWhole(String),
-    /// The database is away, or does not let us in.
-    #[error(transparent)]
-    Unavailable(#[from] StoreError),
+    /// It will not let this process in until somebody changes something.
+    #[error("{0}")]
+    Refused(String),
+    /// It cannot be reached, or not yet.
+    #[error("{0}")]
+    Unreachable(String),
+}
+
+impl From<StoreError> for ConnectError {
+    fn from(error: StoreError) -> Self {
+        if error.is_passing() { Self::Unreachable(error.to_string()) } else { Self::Refused(error.to_string()) }
+    }
 }
 
 /// Opens the store that `url` names: `postgres://…`, or `sqlite://` and the path of a file, which is made when it is not
@@ -31,9 +40,32 @@ pub enum ConnectError {
 /// # Errors
 /// [`ConnectError`].
 pub async fn connect(url: &str) -> Result<Arc<dyn Store>, ConnectError> {
+    match kind(url)? {
+        Kind::Postgres => Ok(Arc::new(Postgres::connect(url).await?)),
+        Kind::Sqlite => Ok(Arc::new(Sqlite::connect(url).await?)),
+    }
+}
+
+/// Where a URL leads, for people: without user and password.
+///
+/// # Errors
+/// [`ConnectError::BadUrl`]
+pub fn place(url: &str) -> Result<String, ConnectError> {
+    match kind(url)? {
+        Kind::Postgres => Postgres::place(url),
+        Kind::Sqlite => Sqlite::place(url),
+    }
+}
+
+enum Kind {
+    Postgres,
+    Sqlite,
+}
+
+fn kind(url: &str) -> Result<Kind, ConnectError> {
     match url.split_once(':') {
-        Some(("postgres" | "postgresql", _)) => Ok(Arc::new(Postgres::connect(url).await?)),
-        Some(("sqlite", _)) => Ok(Arc::new(Sqlite::connect(url).await?)),
+        Some(("postgres" | "postgresql", _)) => Ok(Kind::Postgres),
+        Some(("sqlite", _)) => Ok(Kind::Sqlite),
         _ => Err(ConnectError::BadUrl("must begin with postgres:// or sqlite://".to_owned())),
     }
 }

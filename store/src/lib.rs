@@ -33,7 +33,8 @@ use galley_protocol::{
 use thiserror::Error;
 
 pub use changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion, States};
-pub use connect::{ConnectError, connect};
+pub use connect::{ConnectError, connect, place};
+pub use migrations::OUTDATED;
 pub use requests::{
     CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, Creation, DeleteRequest, DeleteVerdict,
     IdRange, Incarnations, ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, ViewedOrder,
@@ -91,7 +92,7 @@ impl StoreError {
     #[must_use]
     pub const fn words(&self) -> &'static str {
         match self {
-            Self::Unavailable(_) => "the database is away",
+            Self::Unavailable(_) => "the database is unreachable",
             Self::Trouble(trouble, _) => trouble.words(),
             Self::Contended(_) => "others keep changing the same",
             Self::Failed(_) => "the database refused, or its schema is not the one of this program",

@@ -71,7 +71,7 @@ impl Outage {
     fn log(&self, trouble: Option<Trouble>, cause: &StoreError) {
         let database = &self.database;
         match trouble {
-            None => warn!(database, %cause, "the database is away; requests are refused until it answers"),
+            None => warn!(%cause, "cannot reach {database}; requests are answered with 503, and workers wait"),
             // Somebody must act, unless waiting alone will do.
             Some(trouble) if trouble.stops_changes() || !trouble.may_pass() => {
                 error!(database, %cause, "{}: {}", trouble.words(), trouble.remedy());
@@ -99,7 +99,7 @@ impl Outage {
         if current.is_some_and(|current| current.failed.elapsed() >= QUIET) {
             *current = None;
             self.lasts.store(false, Ordering::Release);
-            info!(database = self.database, "the database is back");
+            info!("connected to {} again", self.database);
         }
     }
 

@@ -9,6 +9,7 @@ mod changes;
 mod claim;
 mod complete;
 mod delete;
+mod failure;
 mod folding;
 mod heroes;
 mod liveness;
@@ -62,17 +63,22 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
+    /// Where a URL leads, for people.
+    pub(crate) fn place(url: &str) -> Result<String, ConnectError> {
+        session::options(url).map(|options| failure::place(&options)).map_err(ConnectError::BadUrl)
+    }
+
     /// Opens the pool, after one connection has shown that the database answers.
     pub(crate) async fn connect(url: &str) -> Result<Self, ConnectError> {
         let options = session::options(url).map_err(ConnectError::BadUrl)?;
         let greet = async { PgConnection::connect_with(&options).await?.close().await };
         let greeted = timeout(crate::STATEMENT_TIMEOUT, greet).await.unwrap_or_else(|_| Err(session::silence()));
-        greeted.map_err(|error| session::refusal(&error))?;
+        greeted.map_err(|error| failure::of_connecting(&options, &error))?;
         let pool = session::pool(options.clone());
-        let outage = Outage::new(session::name(&options));
+        let outage = Outage::new(failure::place(&options));
         let (floor, liveness, upkeep) = (Floor::default(), Liveness::default(), Upkeep::default());
         let store = Self { pool, options, floor, liveness, upkeep, outage };
-        store.read_first_floor().await?;
+        store.read_first_floor().await.map_err(|error| failure::of_reading(&store.options, error))?;
         Ok(store)
     }
 }

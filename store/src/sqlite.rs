@@ -11,6 +11,7 @@ mod changes;
 mod claim;
 mod complete;
 mod delete;
+mod failure;
 mod file;
 mod folding;
 mod heroes;
@@ -68,10 +69,16 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
+    /// Where a URL leads, for people.
+    pub(crate) fn place(url: &str) -> Result<String, ConnectError> {
+        session::options(url).map(|options| failure::place(options.get_filename())).map_err(ConnectError::BadUrl)
+    }
+
     /// Locks and opens the file; makes it, and the folders on its way, when they are not there.
     pub(crate) async fn connect(url: &str) -> Result<Self, ConnectError> {
         let options = session::options(url).map_err(ConnectError::BadUrl)?;
         let path = options.get_filename().to_owned();
+        failure::prepare(&path)?;
         let lock = file::lock(&path)?;
         file::create_or_check(&options).await?;
         let writer = session::writer(&options).await?;
@@ -82,7 +89,7 @@ impl Sqlite {
             .fetch_all(&writer)
             .await
             .map_err(|error| session::refusal(&error))?;
-        let (opened, outage) = (Opened::at(&path), Outage::new(path.display().to_string()));
+        let (opened, outage) = (Opened::at(&path), Outage::new(failure::place(&path)));
         let floor = Floor::default();
         let store = Self { writer, readers, floor, living, forgotten, path, opened, outage, _lock: lock };
         store.read_first_floor().await?;

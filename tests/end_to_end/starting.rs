@@ -80,7 +80,7 @@ async fn a_dependency_that_does_not_come_is_waited_for_and_named() {
     let database = stack.database_url();
     for program in ["galley-gateway", "galley-worker"] {
         let variables = [("DATABASE_URL", database), ("REDIS_URL", &away), ("GALLEY_LOG", "off")];
-        assert_one_line(&run(program, &["--wait", "1s"], &variables).await, 1, "the bus was not there within 1s");
+        assert_one_line(&run(program, &["--wait", "1s"], &variables).await, 1, "Redis was not there within 1s");
     }
     let said = run("galley", &["migrate", "--wait", "1s"], &[("DATABASE_URL", &postgres), ("GALLEY_LOG", "off")]).await;
     assert_one_line(&said, 1, "the database was not there within 1s");
@@ -92,7 +92,7 @@ async fn a_dependency_that_comes_late_is_waited_for() {
     redis.kill();
     let mut stack = Stack::distributed().gateways(0).workers(0).redis(redis.url()).start().await;
     let mut waiting = stack.launch_gateway();
-    waiting.line("waiting for the bus").await;
+    waiting.line("waiting for Redis").await;
     redis.restart().await;
     waiting.line("listening on http://").await;
     waiting.stop().await;
@@ -105,7 +105,7 @@ async fn a_database_file_belongs_to_one_process_and_an_address_too() {
     let mut second: Program = stack.launch_gateway();
     let status = within("the end of the second", second.exit()).await;
     assert_eq!(status.code(), Some(1), "{}", second.log());
-    assert!(second.log().lines().any(|line| line.starts_with("error: ")), "{}", second.log());
+    assert!(second.log().contains("another process serves"), "{}", second.log());
 
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("sqlite://{}", folder.path().join("galley.db").display());

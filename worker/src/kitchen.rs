@@ -159,10 +159,11 @@ impl Kitchen {
     /// The dispatch queue cannot be read, or it can.
     pub(crate) fn set_bus_away(&self, error: Option<&BusError>) {
         let changed = self.bus_away.send_if_modified(|away| std::mem::replace(away, error.is_some()) != error.is_some());
-        match error {
-            Some(error) if changed => tracing::warn!(%error, "the queue is away; orders are claimed from the database"),
-            None if changed => tracing::info!("the queue is back"),
-            _ => {}
+        // That Redis cannot be reached is logged by the bus.
+        if let Some(error @ BusError::Refused(_)) = error
+            && changed
+        {
+            tracing::error!(%error, "cannot read the dispatch queue; orders are claimed from the database");
         }
     }
 

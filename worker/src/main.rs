@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 async fn work(arguments: Arguments, stop: CancellationToken) -> Result<(), Failure> {
-    let (store, bus) = arguments.backends.open(&arguments.wait.begin(&stop)).await?;
+    let (store, bus) = arguments.backends.open(None, &arguments.wait.begin(&stop)).await?;
     let worker = Worker::new(arguments.worker, store.clone(), bus);
     let outcome = arguments.health.beside(store.as_ref(), worker.run(stop)).await.map_err(Failure::failed);
     store.close().await;

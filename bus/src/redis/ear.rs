@@ -88,8 +88,8 @@ impl Ear {
 
     fn skip(&mut self, why: &str) -> Option<Heard> {
         metrics::counter!("galley_bus_malformed_total").increment(1);
-        if let Some(untold) = self.malformed.now() {
-            tracing::warn!(why, untold, "a message on a channel is skipped");
+        if let Some(more) = self.malformed.now() {
+            tracing::warn!(why, more, "a message on a channel is skipped; `more` others since the last such line");
         }
         None
     }
@@ -243,7 +243,7 @@ async fn pump(listening: Listening, deaf: Arc<AtomicUsize>, mut line: Line) {
     loop {
         line.until_cut().await;
         let deaf = Deaf::count(&deaf);
-        tracing::warn!("a subscription hears nothing and is made again");
+        tracing::debug!("a subscription hears nothing and is made again");
         let mut backoff = Backoff::AWAY;
         line = loop {
             backoff.wait().await;

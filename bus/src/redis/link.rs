@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use redis::{FromRedisValue, Pipeline};
+use redis::{FromRedisValue, Pipeline, RedisResult};
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -35,9 +35,9 @@ struct Live {
 }
 
 impl Link {
-    /// Connects for the first time.
-    pub(super) async fn open(nodes: Arc<Nodes>) -> Result<Self, BusError> {
-        let live = Live { wire: Some(nodes.open(PATIENCE).await?), generation: 0 };
+    /// Connects for the first time, and makes sure that Redis lets this process in.
+    pub(super) async fn open(nodes: Arc<Nodes>) -> RedisResult<Self> {
+        let live = Live { wire: Some(nodes.greet(PATIENCE).await?), generation: 0 };
         let shared = Arc::new(Shared { nodes, live: Mutex::new(live), broken: Notify::new() });
         let mender = AbortOnDropHandle::new(tokio::spawn(mend(Arc::clone(&shared))));
         Ok(Self { shared, _mender: mender })
@@ -49,7 +49,7 @@ impl Link {
             let live = self.shared.live();
             (live.generation, live.wire.clone())
         };
-        let mut wire = wire.ok_or_else(|| BusError("Redis is away".to_owned()))?;
+        let mut wire = wire.ok_or_else(|| BusError::Unreachable("not connected".to_owned()))?;
         match pipeline.query_async(&mut wire).await {
             Ok(answers) => Ok(answers),
             Err(error) => {
@@ -78,20 +78,16 @@ impl Shared {
 async fn mend(shared: Arc<Shared>) {
     loop {
         shared.broken.notified().await;
-        tracing::warn!("Redis is away: updates are not pushed between processes, orders are taken from the database");
         let mut backoff = Backoff::AWAY;
         let wire = loop {
             backoff.wait().await;
             metrics::counter!("galley_bus_reconnects_total").increment(1);
-            if let Ok(wire) = shared.nodes.open(PATIENCE).await {
+            if let Ok(wire) = shared.nodes.greet(PATIENCE).await {
                 break wire;
             }
         };
-        {
-            let mut live = shared.live();
-            live.generation += 1;
-            live.wire = Some(wire);
-        }
-        tracing::info!("Redis is back");
+        let mut live = shared.live();
+        live.generation += 1;
+        live.wire = Some(wire);
     }
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use galley_protocol::network::is_host;
 use redis::aio::{AsyncPushSender, ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, IntoConnectionInfo, Pipeline, ProtocolVersion, RedisError,
-    RedisFuture, RedisResult, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, Pipeline, ProtocolVersion,
+    RedisError, RedisFuture, RedisResult, Value,
 };
 
 use crate::connect::ConnectError;
@@ -45,7 +46,8 @@ impl Nodes {
         let host = first.rfind('@').or_else(|| first.find("://").map(|scheme| scheme + 2)).map_or(0, |end| end + 1);
         let node = |url: &&str| {
             let whole = if url.contains("://") { (*url).to_owned() } else { format!("{}{url}", &first[..host]) };
-            whole.into_connection_info().map_err(|_| bad("it must look like redis://[user:password@]host[:port][/database]"))
+            let node = whole.into_connection_info().ok().filter(|node| has_host(node.addr()));
+            node.ok_or_else(|| bad("it must look like redis://[user:password@]host[:port][/database]"))
         };
         let mut nodes = urls.iter().map(node).collect::<Result<Vec<_>, _>>()?;
         match nodes.len() {
@@ -57,6 +59,29 @@ impl Nodes {
     /// Whether this is a cluster.
     pub(super) fn is_cluster(&self) -> bool {
         matches!(self, Self::Cluster(_))
+    }
+
+    /// Where it is, for people: without user and password.
+    pub(super) fn place(&self) -> String {
+        match self {
+            Self::One(node) => format!("Redis at {}", shown(node.addr())),
+            Self::Cluster(nodes) => {
+                let places: Vec<String> = nodes.iter().map(|node| shown(node.addr())).collect();
+                format!("Redis Cluster at {}", places.join(","))
+            }
+        }
+    }
+
+    /// Connects and waits for an answer. A node of a cluster that refuses says so better than the cluster's client does.
+    pub(super) async fn greet(&self, patience: Duration) -> RedisResult<Wire> {
+        let greeted = async {
+            let mut wire = self.open(patience).await?;
+            redis::cmd("PING").exec_async(&mut wire).await.map(|()| wire)
+        };
+        match (greeted.await, self) {
+            (Err(error), Self::Cluster(nodes)) => Err(refusal(nodes, patience).await.unwrap_or(error)),
+            (outcome, _) => outcome,
+        }
     }
 
     /// Connects; every answer then takes at most `patience`.
@@ -89,6 +114,39 @@ impl Nodes {
             }
         }
     }
+}
+
+/// An address of IPv6 stands in brackets, or its last part looks like a port.
+fn shown(place: &ConnectionAddr) -> String {
+    if let ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } = place
+        && host.contains(':')
+    {
+        return format!("[{}]:{port}", host.trim_start_matches('[').trim_end_matches(']'));
+    }
+    place.to_string()
+}
+
+/// Whether the place has a host that can be one; a Unix socket needs none.
+fn has_host(place: &ConnectionAddr) -> bool {
+    let (ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. }) = place else { return true };
+    is_host(host.trim_start_matches('[').trim_end_matches(']'))
+}
+
+/// What the first node says that answers and lets nobody in.
+async fn refusal(nodes: &[ConnectionInfo], patience: Duration) -> Option<RedisError> {
+    for node in nodes {
+        let greet = async {
+            let client = Client::open(node.clone())?;
+            let mut wire = client.get_multiplexed_async_connection_with_config(&one(patience)).await?;
+            redis::cmd("PING").exec_async(&mut wire).await
+        };
+        if let Err(error) = in_time(greet).await
+            && !error.is_io_error()
+        {
+            return Some(error);
+        }
+    }
+    None
 }
 
 fn one(patience: Duration) -> AsyncConnectionConfig {
@@ -166,10 +224,23 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_shown_without_its_password() {
+        let place = |url| Nodes::parse(url).expect("a URL").place();
+        assert_eq!(place("redis://me:secret@[::1]:7000/2"), "Redis at [::1]:7000");
+        assert_eq!(place("redis://:secret@a,b:7001"), "Redis Cluster at a:6379,b:7001");
+    }
+
+    #[test]
     fn a_bad_url_is_refused_without_telling_its_password() {
-        for url in
-            ["", "http://localhost", "redis://:secret@", "redis://:secret@host:port", "redis://:secret@a,redis://:secret@b:x"]
-        {
+        for url in [
+            "",
+            "http://localhost",
+            "redis://:secret@127.0.0.256",
+            "redis://:secret@a..b",
+            "redis://:secret@",
+            "redis://:secret@host:port",
+            "redis://:secret@a,redis://:secret@b:x",
+        ] {
             let Err(ConnectError::BadUrl(why)) = Nodes::parse(url) else { panic!("{url}") };
             assert!(!why.contains("secret"), "{why}");
         }

@@ -16,6 +16,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::link::Link;
 use super::names::{FIELD, GROUP, Names};
+use super::outage::Outage;
 use super::probe::{BEAT, Probe};
 use crate::{Backoff, BusError};
 
@@ -167,10 +168,9 @@ pub(super) async fn mend(publisher: Arc<Publisher>) {
 pub(super) async fn live(publisher: Arc<Publisher>) {
     let mut beats = tokio::time::interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let outage = Outage::default();
     loop {
         beats.tick().await;
-        if let Err(error) = publisher.beat().await {
-            tracing::debug!(%error, "a heartbeat did not go out");
-        }
+        outage.note(&publisher.beat().await);
     }
 }

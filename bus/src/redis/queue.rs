@@ -42,7 +42,7 @@ impl RedisQueue {
             let mut pipeline = redis::pipe();
             pipeline.cmd("XGROUP").arg("CREATE").arg(names.stream(shard)).arg(GROUP).arg("0").arg("MKSTREAM");
             let made = link.query::<Value>(&pipeline).await;
-            made.or_else(|error| if error.0.contains("BUSYGROUP") { Ok(Value::Nil) } else { Err(error) })?;
+            made.or_else(|error| if error.to_string().contains("BUSYGROUP") { Ok(Value::Nil) } else { Err(error) })?;
         }
         let reader = |shard| Reader::new(Arc::clone(nodes), names, shard, consumer, timing);
         let resting = names.shards().map(reader).collect();

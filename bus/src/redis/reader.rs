@@ -110,8 +110,13 @@ impl Reader {
         let (good, malformed): (Vec<_>, Vec<_>) = raw.into_iter().partition(|entry| entry.order_id.is_some());
         if !malformed.is_empty() {
             metrics::counter!("galley_queue_malformed_total").increment(malformed.len() as u64);
-            if let Some(untold) = self.malformed.now() {
-                tracing::warn!(stream = self.stream, id = malformed[0].id, untold, "a malformed entry is taken off the queue");
+            if let Some(more) = self.malformed.now() {
+                tracing::warn!(
+                    stream = self.stream,
+                    id = malformed[0].id,
+                    more,
+                    "a malformed entry is taken off the queue; `more` others since the last such line"
+                );
             }
             let ids: Vec<&str> = malformed.iter().map(|entry| entry.id.as_str()).collect();
             redis::cmd("XACK").arg(&self.stream).arg(GROUP).arg(ids).exec_async(wire).await?;

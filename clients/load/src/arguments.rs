@@ -42,7 +42,7 @@ pub struct Arguments {
     /// Orders a second, each due at its moment; `max` places the next when one is answered [default: by scenario]
     #[arg(long, value_name = "PER_S|max", value_parser = parse_pace)]
     pub rate: Option<Rate>,
-    /// What orders are placed over
+    /// Transport used to place orders
     #[arg(long, value_enum, default_value_t = Over::Socket)]
     pub over: Over,
     /// Connections that place orders over REST
@@ -61,7 +61,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = parse_duration)]
     pub settle: Duration,
     /// The simulated preparation of the worker, when it is always the same; without, the frames tell how long it took
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = galley_launch::parse_duration)]
     pub delay: Option<Duration>,
 
     /// Orders at once in a burst [default: 1000 in burst, else none]
@@ -146,7 +146,7 @@ pub enum Rate {
     Max,
 }
 
-/// What orders are placed over.
+/// The transport of orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Over {
     /// The heroes' sockets
@@ -164,8 +164,8 @@ impl Scenario {
 
 /// This program speaks no TLS.
 fn parse_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
-    if url.scheme() == "http" && url.host().is_some() { Ok(url) } else { Err("must begin with http://".to_owned()) }
+    let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.host().is_some());
+    url.ok_or_else(|| "must begin with http://, for example http://127.0.0.1:8080".to_owned())
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {
@@ -191,10 +191,9 @@ fn parse_percent(text: &str) -> Result<f64, String> {
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if duration.is_zero() => Err("must be longer than 0s".to_owned()),
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(error.to_string()),
+    match galley_launch::parse_duration(text)? {
+        Duration::ZERO => Err("must be longer than 0s".to_owned()),
+        duration => Ok(duration),
     }
 }
 

@@ -4,6 +4,7 @@
 //! what the sockets know with the database. It opens no socket of the load itself. Ctrl-C ends the test early with the figures so
 //! far; a second one ends the program.
 
+use std::io::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -34,7 +35,7 @@ pub async fn run(arguments: &Arguments) -> Result<Report, Failure> {
         gateway.is_ready().await?;
     }
     if let Some(warning) = limits::tracking(settings.connections()) {
-        eprintln!("warning: {warning}");
+        let _ = writeln!(std::io::stderr(), "warning: {warning}");
     }
     let progress = Progress::new(settings.sockets + settings.dashboards);
     progress.step(&format!("making {} heroes and {MEALS} meals", settings.heroes));

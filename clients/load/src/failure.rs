@@ -1,6 +1,7 @@
 //! Why the program ends other than well.
 
 use std::fmt::Display;
+use std::io::{Write as _, stderr};
 use std::process::ExitCode;
 
 use thiserror::Error;
@@ -31,7 +32,7 @@ impl Failure {
     /// Says on standard error why the program ends, and gives its exit code.
     pub fn report(result: Result<(), Self>) -> ExitCode {
         let Err(failure) = result else { return ExitCode::SUCCESS };
-        eprintln!("error: {failure}");
+        let _ = writeln!(stderr(), "error: {failure}");
         match failure {
             Self::Failed(_) => 1,
             Self::Usage(_) => 2,
@@ -40,15 +41,4 @@ impl Failure {
         }
         .into()
     }
-}
-
-/// Prints what was asked for, help or version, and ends; anything else is one line.
-pub fn bad_command_line(error: &clap::Error) -> Failure {
-    if !error.use_stderr() {
-        error.exit();
-    }
-    let text = error.render().to_string();
-    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more "));
-    let line = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
-    Failure::Usage(line.trim_start_matches("error: ").to_owned())
 }

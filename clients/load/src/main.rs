@@ -19,9 +19,8 @@ mod requirement;
 mod settings;
 mod timeline;
 
+use std::io::{Write as _, stdout};
 use std::process::ExitCode;
-
-use clap::Parser as _;
 
 use arguments::Arguments;
 use failure::Failure;
@@ -34,8 +33,8 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(ENGINE) {
         return Failure::report(engine::run());
     }
-    let arguments = Arguments::try_parse().map_err(|error| failure::bad_command_line(&error));
-    Failure::report(arguments.and_then(|arguments| coordinate(&arguments)))
+    let arguments: Arguments = galley_launch::parse();
+    Failure::report(coordinate(&arguments))
 }
 
 fn coordinate(arguments: &Arguments) -> Result<(), Failure> {
@@ -45,11 +44,13 @@ fn coordinate(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(path) = &arguments.html {
         std::fs::write(path, html::render(&report)).map_err(|error| Failure::failed(&path.display().to_string(), &error))?;
     }
-    if arguments.json {
-        println!("{}", serde_json::to_string(&report).map_err(|error| Failure::failed("the report", &error))?);
+    let shown = if arguments.json {
+        serde_json::to_string(&report).map_err(|error| Failure::failed("the report", &error))? + "\n"
     } else {
-        print!("{}", table::render(&report));
-    }
+        table::render(&report)
+    };
+    // Whether it holds what was required is told by the exit code as well: nobody need read the table.
+    let _ = stdout().write_all(shown.as_bytes());
     verdict(&report)
 }
 

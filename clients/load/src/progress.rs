@@ -1,6 +1,6 @@
 //! What is shown while the test runs: bars on a terminal; elsewhere a line for each step.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -44,7 +44,9 @@ impl Progress {
     pub fn step(&self, what: &str) {
         match &self.bars {
             Some(bars) => bars.figures.set_message(what.to_owned()),
-            None => eprintln!("{what}"),
+            None => {
+                let _ = writeln!(std::io::stderr(), "{what}");
+            }
         }
     }
 

@@ -27,7 +27,7 @@ pub async fn repair(feed: Feed, store: Arc<dyn Store>, stop: CancellationToken) 
                     feed.note_changes(deletions.chain(orders.iter().rev().map(Change::of_order)));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot read what the staff feed has missed");
+                    tracing::debug!(%error, "cannot read what the staff feed has missed");
                     feed.fall_behind(Some(since));
                 }
             }

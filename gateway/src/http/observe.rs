@@ -1,11 +1,13 @@
 //! What is known of each request: its id, a line in the log, its count and latency.
 
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use galley_bus::Rarely;
 use tracing::Instrument as _;
 
 use super::MAX_SHOWN;
@@ -17,6 +19,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID: usize = 64;
 /// The route of a request that no route answers, for the metrics.
 const UNMATCHED: &str = "unmatched";
+
+/// Failures are counted in the metrics, and answered with their reason: of many the log needs one.
+static FAILURES: LazyLock<Rarely> = LazyLock::new(Rarely::default);
 
 /// Runs a request in a span that carries its id, and counts its answer. Logs ids and the path, never the query, headers or
 /// a body.
@@ -34,10 +39,11 @@ pub async fn observe(request: Request, next: Next) -> Response {
     let status = response.status();
     span.in_scope(|| {
         let millis = took.as_secs_f64() * 1_000.0;
-        if status.is_server_error() {
-            tracing::info!(status = status.as_u16(), millis, "answered with a failure");
+        let status = status.as_u16();
+        if let Some(more) = (status >= 500).then(|| FAILURES.now()).flatten() {
+            tracing::info!(status, millis, more, "answered with a failure; `more` others since the last such line");
         } else {
-            tracing::debug!(status = status.as_u16(), millis, "answered");
+            tracing::debug!(status, millis, "answered");
         }
     });
     let route = route.map_or_else(|| UNMATCHED.to_owned(), |route| route.as_str().to_owned());

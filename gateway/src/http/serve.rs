@@ -7,17 +7,16 @@
 //! The sessions take the `TokioIo<Line>` back out of the upgrade: it must not be wrapped again.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use galley_launch::{Accepted, Listener, Transport};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -40,7 +39,7 @@ const SEND_BUFFER: usize = 32 * 1024;
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Serves `app` until `stop`; then accepts nothing more, lets the requests in flight finish within `drain`, and returns.
-pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken, drain: Duration) {
+pub async fn serve(mut listener: Listener, app: Router, stop: CancellationToken, drain: Duration) {
     let connections = TaskTracker::new();
     let mut upkeep = interval(UPKEEP);
     upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -56,9 +55,9 @@ pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken, 
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok(accepted) => {
                 pause = ACCEPT_PAUSE.0;
-                connections.spawn(connection(stream, peer, app.clone(), stop.clone(), drain));
+                connections.spawn(connection(accepted, app.clone(), stop.clone(), drain));
             }
             Err(error) if is_of_one_client(&error) => tracing::debug!(%error, "a client left while it was accepted"),
             Err(error) => {
@@ -80,11 +79,12 @@ pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken, 
 #[derive(Clone, Debug)]
 pub struct Cut(pub CancellationToken);
 
-async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, stop: CancellationToken, drain: Duration) {
-    if let Err(error) = set_options(&stream) {
+async fn connection(accepted: Accepted, app: Router, stop: CancellationToken, drain: Duration) {
+    if let Err(error) = set_options(&accepted) {
         tracing::debug!(%error, "a client left while it was accepted");
         return;
     }
+    let Accepted { stream, peer, .. } = accepted;
     let cut = Cut(CancellationToken::new());
     let progress = Progress::default();
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
@@ -108,7 +108,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, stop: Canc
             connection.as_mut().graceful_shutdown();
             match timeout(drain, connection).await {
                 Ok(ended) => ended,
-                Err(_) => return tracing::info!("cut a connection whose request did not end in time"),
+                Err(_) => return tracing::debug!("cut a connection whose request did not end in time"),
             }
         }
     };
@@ -117,9 +117,12 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, stop: Canc
     }
 }
 
-fn set_options(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+fn set_options(Accepted { stream, transport, .. }: &Accepted) -> io::Result<()> {
     rustix::net::sockopt::set_socket_send_buffer_size(stream, SEND_BUFFER)?;
+    if *transport == Transport::Unix {
+        return Ok(()); // its peer cannot be gone without the kernel knowing
+    }
+    stream.set_nodelay(true)?;
     #[cfg(target_os = "linux")]
     rustix::net::sockopt::set_tcp_user_timeout(stream, u32::try_from(ACKNOWLEDGED_WITHIN.as_millis()).unwrap_or(u32::MAX))?;
     Ok(())
@@ -137,8 +140,9 @@ mod tests {
 
     use axum::Router;
     use axum::routing::get;
+    use galley_launch::Listener;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::net::TcpStream;
     use tokio::sync::Notify;
     use tokio::task::JoinHandle;
     use tokio_util::sync::CancellationToken;
@@ -169,8 +173,8 @@ mod tests {
                 "done"
             }
         });
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
+        let listener = Listener::bind(&"127.0.0.1:0".parse().expect("an address"), false).expect("a free port");
+        let address = listener.to_string().trim_start_matches("http://").to_owned();
         let stop = CancellationToken::new();
         let app = Router::new().route("/slow", slow).route("/fast", get(async || "done"));
         let serving = tokio::spawn(serve(listener, app, stop.clone(), DRAIN));

@@ -299,7 +299,8 @@ impl Wire for Socket {
 /// that are gone.
 fn trust_to_progress(stream: &TcpStream) {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, 0) {
-        tracing::debug!(%error, "a client left while it was taken over");
+    match rustix::net::sockopt::set_tcp_user_timeout(stream, 0) {
+        Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {} // a Unix socket has no such bound
+        Err(error) => tracing::debug!(%error, "a client left while it was taken over"),
     }
 }

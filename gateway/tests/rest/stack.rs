@@ -47,7 +47,7 @@ impl Stack {
         let bus = galley_bus::connect(&BusConfig::default()).await.expect("a bus");
         let settings = Settings::try_parse_from(["gateway", "--listen", "127.0.0.1:0"]).expect("settings");
         let gateway = Gateway::bind(settings.gateway, store, bus).expect("an address");
-        let base = format!("http://{}", gateway.address());
+        let base = gateway.address();
         let stop = CancellationToken::new();
         tokio::spawn(gateway.run(stop.clone()));
         let client = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().expect("a client");

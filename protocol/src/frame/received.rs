@@ -46,7 +46,7 @@ pub enum Received {
         /// The deletions.
         #[serde(default)]
         deleted: Vec<Deleted>,
-        /// How many orders there are; nothing while nobody knows.
+        /// How many orders there are; absent when the gateway does not know.
         totals: Option<Totals>,
     },
     /// What changed while the client was slow.
@@ -68,7 +68,7 @@ pub enum Received {
         /// Of `watch`.
         #[serde(default)]
         watching: bool,
-        /// Of `watch`: how many orders there are.
+        /// Of `watch`: how many orders there are; absent when the gateway does not know.
         totals: Option<Totals>,
     },
     /// A command was not carried out.

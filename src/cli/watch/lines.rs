@@ -1,6 +1,7 @@
 //! The plain display: a line for each change on standard output, what becomes of the connection on standard error.
 
-use galley_launch::Failure;
+use std::time::Duration;
+
 use galley_protocol::frame::Received;
 use galley_protocol::{Deleted, Order};
 use tokio::sync::mpsc::Receiver;
@@ -8,20 +9,36 @@ use tokio::sync::mpsc::Receiver;
 use super::harmless::harmless;
 use super::link::News;
 use crate::cli::api::Remote;
+use crate::cli::error::CommandError;
 use crate::cli::output;
 
 /// Shows what is told until nothing is told any more.
-pub async fn run(remote: &Remote, mut news: Receiver<News>) -> Result<(), Failure> {
+pub async fn run(remote: &Remote, mut news: Receiver<News>) -> Result<(), CommandError> {
     while let Some(news) = news.recv().await {
         match news {
             News::Frame { text, .. } if remote.json => output::print(&text)?,
             News::Frame { frame, .. } => output::print(&lines(&frame))?,
-            News::Watching { whose } => eprintln!("watching the orders of {} at {}", harmless(&whose), remote.name()),
-            News::Waiting { why, pause } => eprintln!("{}; coming back in {:.1} s", harmless(&why), pause.as_secs_f64()),
+            News::Watching { .. } if remote.json => {}
+            News::Watching { whose } => {
+                output::note(&format!("watching the orders of {} at {}", harmless(&whose), remote.name()));
+            }
+            News::Waiting { why, pause } => interruption(remote, &why, pause),
             News::Connecting => {}
         }
     }
     Ok(())
+}
+
+/// Says on standard error that there is no connection for now.
+pub fn interruption(remote: &Remote, why: &CommandError, pause: Duration) {
+    match why.problem() {
+        Some(problem) if remote.json => {
+            let mut problem = problem.clone();
+            problem["retry_after_ms"] = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).into();
+            output::note(&problem.to_string());
+        }
+        _ => output::note(&format!("{why}; coming back in {:.1} s", pause.as_secs_f64())),
+    }
 }
 
 /// A line for each order that the frame tells of.
@@ -29,7 +46,8 @@ fn lines(frame: &Received) -> String {
     frame.orders().iter().map(order_line).chain(frame.deleted().iter().map(deleted_line)).collect()
 }
 
-fn order_line(order: &Order) -> String {
+/// One state of an order.
+pub fn order_line(order: &Order) -> String {
     let Order { id, version, hero_id, meal_id, status, .. } = order;
     let line = format!("{}  order {id} v{version}  hero {hero_id}  meal {meal_id}  {status}", order.changed_time());
     match &order.message {

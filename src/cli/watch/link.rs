@@ -6,15 +6,15 @@
 
 use std::time::Duration;
 
-use galley_launch::Failure;
-use galley_protocol::HeroId;
 use galley_protocol::frame::Received;
 use rand::RngExt as _;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep};
 
-use super::session::Session;
+use super::session::{Session, Subject};
 use crate::cli::api::Remote;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
 
 /// The pause after the first loss; it doubles with each loss in a row.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -43,7 +43,7 @@ pub enum News {
     /// There is no connection.
     Waiting {
         /// Why.
-        why: String,
+        why: CommandError,
         /// When it is tried again.
         pause: Duration,
     },
@@ -51,39 +51,39 @@ pub enum News {
 
 /// How a session ended that may be begun again.
 pub struct Ended {
-    /// Why, for people.
-    pub why: String,
+    pub why: CommandError,
     /// Whether there was a welcome.
     pub welcomed: bool,
     /// When the gateway said to come back.
     pub come_back_after: Option<Duration>,
 }
 
-/// Watches, and comes back, until it cannot any more, and answers why.
-pub async fn keep(remote: Remote, hero: Option<HeroId>, news: Sender<News>) -> Failure {
-    let mut session = Session::new(remote, hero, news.clone());
-    let mut last_welcome = None;
+/// Watches, and comes back, until it cannot any more, and answers why. `known` says that this gateway has just answered: then the
+/// first socket, too, is tried again.
+pub async fn keep(remote: Remote, subject: Subject, news: Sender<News>, known: bool) -> CommandError {
+    let mut session = Session::new(remote, subject, news.clone());
+    let mut last_welcome = known.then(Instant::now);
     let mut pause = FIRST_PAUSE;
     loop {
         if news.send(News::Connecting).await.is_err() {
-            return Failure::Stopped;
+            return CommandError::Quiet(Exit::Done);
         }
         let ended = match session.run().await {
             Ok(ended) => ended,
-            Err(failure) => return failure,
+            Err(error) => return error,
         };
         if ended.welcomed {
             last_welcome = Some(Instant::now());
             pause = FIRST_PAUSE;
         }
         // Never welcomed: more likely a wrong address than a restart.
-        let Some(since) = last_welcome else { return Failure::Failed(ended.why) };
+        let Some(since) = last_welcome else { return ended.why };
         if since.elapsed() > GIVE_UP {
-            return Failure::Failed(format!("given up after {} minutes: {}", GIVE_UP.as_secs() / 60, ended.why));
+            return ended.why.after(&format!("given up after {} minutes", GIVE_UP.as_secs() / 60));
         }
         let next = ended.come_back_after.unwrap_or_else(|| pause.mul_f64(rand::rng().random_range(0.5..=1.0))).min(GIVE_UP);
         if news.send(News::Waiting { why: ended.why, pause: next }).await.is_err() {
-            return Failure::Stopped;
+            return CommandError::Quiet(Exit::Done);
         }
         sleep(next).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

@@ -1,7 +1,7 @@
 //! The display for people: a dashboard with keys.
 //!
-//! [`model`] knows, [`view`] draws, [`keys`] says what a key does, [`errands`] asks the gateway for what the feed does not tell, and
-//! [`terminal`] gives the terminal back as it was. Drawn at most every [`BEAT`], however much changes. Must never write to standard
+//! [`model`] knows, [`view`] draws, [`keys`] says what a key does, [`errands`] asks the gateway for what the feed does not tell,
+//! [`search`] says what a filter asks for, and [`terminal`] gives the terminal back as it was. Drawn at most every [`BEAT`], however much changes. Must never write to standard
 //! error while the terminal is taken.
 
 mod errands;
@@ -10,6 +10,7 @@ mod keys;
 mod meter;
 mod model;
 mod names;
+mod search;
 #[cfg(test)]
 mod staging;
 mod terminal;
@@ -19,14 +20,17 @@ use std::time::{Duration, SystemTime};
 
 use crossterm::event::{Event, EventStream};
 use futures_util::StreamExt as _;
-use galley_launch::Failure;
-use galley_protocol::{HeroId, Timestamp};
+use galley_protocol::Timestamp;
+use galley_protocol::frame::Watch;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::link::News;
 use crate::cli::api::Remote;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
 use errands::Errands;
 use keys::Wish;
 use model::Model;
@@ -39,11 +43,11 @@ const BEAT: Duration = Duration::from_millis(67);
 const BEATS_AT_REST: u32 = 3;
 
 /// Shows what is told until nothing is told any more, or somebody leaves.
-pub async fn run(remote: &Remote, hero: Option<HeroId>, mut news: Receiver<News>) -> Result<(), Failure> {
+pub async fn run(remote: &Remote, filter: watch::Sender<Watch>, mut news: Receiver<News>) -> Result<(), CommandError> {
     let mut model = Model::new(remote.name());
-    let mut errands = Errands::new(remote.clone(), hero);
+    let mut errands = Errands::new(remote.clone(), filter);
     let palette = Palette::of_environment();
-    let listen = |kind| signal(kind).map_err(|error| Failure::failed(format_args!("cannot listen to signals: {error}")));
+    let listen = |kind| signal(kind).map_err(|error| CommandError::failed(format_args!("cannot listen to signals: {error}")));
     let mut ends = [
         listen(SignalKind::terminate())?,
         listen(SignalKind::interrupt())?,
@@ -74,7 +78,7 @@ pub async fn run(remote: &Remote, hero: Option<HeroId>, mut news: Receiver<News>
                 }
                 Some(Ok(_)) => changed = true,
                 // The terminal is gone.
-                Some(Err(_)) | None => return Err(Failure::Stopped),
+                Some(Err(_)) | None => return Err(CommandError::Quiet(Exit::Done)),
             },
             done = errands.next() => {
                 errands.settle(&mut model, done, now());
@@ -85,7 +89,7 @@ pub async fn run(remote: &Remote, hero: Option<HeroId>, mut news: Receiver<News>
                 if changed || rest >= BEATS_AT_REST {
                     (changed, rest) = (false, 0);
                     terminal.draw(|frame| view::draw(frame, &mut model, palette, now()))?;
-                    errands.look(&model);
+                    errands.look(&mut model);
                 }
             }
             _ = terminate.recv() => return Ok(()),

@@ -7,13 +7,12 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use galley_launch::Failure;
 use galley_protocol::close::{CloseCode, Reconnect};
-use galley_protocol::frame::Received;
-use galley_protocol::{HeroId, ResumeCursor};
+use galley_protocol::frame::{ClientFrame, Command, Received, Watch};
+use galley_protocol::{Hero, HeroId, ResumeCursor};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::Sender;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
@@ -22,8 +21,9 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::link::{Ended, News};
-use crate::cli::api::{Remote, root_cause};
-use crate::cli::problem::explain;
+use crate::cli::api::Remote;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
 
 /// How often to ask whether the gateway is still there.
 const PING_EVERY: Duration = Duration::from_secs(15);
@@ -32,53 +32,87 @@ const SILENT_PINGS: u32 = 3;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
+/// The orders that a socket shows.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// Those of one hero, on a socket of its own, which resumes.
+    Hero(HeroId),
+    /// Those of the staff feed that this filter lets through. A change of the filter subscribes anew.
+    Feed(watch::Receiver<Watch>),
+}
+
 /// What lasts from one socket to the next.
 pub struct Session {
     remote: Remote,
-    hero: Option<HeroId>,
+    subject: Subject,
     cursor: Option<ResumeCursor>,
-    news: Sender<News>,
+    news: mpsc::Sender<News>,
     /// Of the socket at hand.
     welcomed: bool,
     come_back_after: Option<Duration>,
 }
 
+/// Why there is no socket.
+enum Refused {
+    /// It is worth trying again.
+    ForNow(CommandError),
+    /// Trying again cannot help.
+    ForGood(CommandError),
+}
+
+/// The hero that the token belongs to; `None` for staff, and where no token is asked for.
+pub async fn own_hero(remote: &Remote) -> Result<Option<Hero>, CommandError> {
+    let (_, filter) = watch::channel(Watch::all(None));
+    let session = Session::new(remote.clone(), Subject::Feed(filter), mpsc::channel(1).0);
+    let mut socket = session.connect().await.map_err(|(Refused::ForNow(why) | Refused::ForGood(why))| why)?;
+    let first = timeout(remote.patience(), socket.next()).await.map_err(|_| remote.silent())?;
+    let Some(Ok(Message::Text(text))) = first else { return Err(session.lost()) };
+    match read(&text)? {
+        Received::Welcome { hero, .. } => Ok(hero),
+        _ => Ok(None),
+    }
+}
+
+fn read(text: &str) -> Result<Received, CommandError> {
+    serde_json::from_str(text)
+        .map_err(|error| CommandError::failed(format_args!("a frame is not that of a Galley gateway: {error}; check --url")))
+}
+
 impl Session {
     /// Nothing seen yet; what comes is told as `news`.
-    pub fn new(remote: Remote, hero: Option<HeroId>, news: Sender<News>) -> Self {
-        Self { remote, hero, cursor: None, news, welcomed: false, come_back_after: None }
+    pub fn new(remote: Remote, subject: Subject, news: mpsc::Sender<News>) -> Self {
+        Self { remote, subject, cursor: None, news, welcomed: false, come_back_after: None }
     }
 
     /// Connects, and tells what comes until the socket ends.
-    pub async fn run(&mut self) -> Result<Ended, Failure> {
+    pub async fn run(&mut self) -> Result<Ended, CommandError> {
         (self.welcomed, self.come_back_after) = (false, None);
         let why = match self.connect().await {
             Ok(mut socket) => self.listen(&mut socket).await?,
-            Err(why) => why?,
+            Err(Refused::ForNow(why)) => why,
+            Err(Refused::ForGood(why)) => return Err(why),
         };
         Ok(Ended { why, welcomed: self.welcomed, come_back_after: self.come_back_after })
     }
 
-    /// The inner result is why to come back later, or why never.
-    async fn connect(&self) -> Result<Socket, Result<String, Failure>> {
-        let base = self.remote.name();
-        let request = self.request().map_err(Err)?;
-        match timeout(self.remote.timeout, connect_async(request)).await {
+    async fn connect(&self) -> Result<Socket, Refused> {
+        let request = self.request().map_err(Refused::ForGood)?;
+        match timeout(self.remote.patience(), connect_async(request)).await {
             Ok(Ok((socket, _))) => Ok(socket),
             Ok(Err(Error::Http(response))) => {
                 let (head, body) = response.into_parts();
                 let body = body.unwrap_or_default();
-                let why = explain(&String::from_utf8_lossy(&body)).unwrap_or_else(|| format!("the answer is {}", head.status));
+                let why = CommandError::answered(head.status.as_u16(), &String::from_utf8_lossy(&body));
                 let later = head.status.is_server_error() || head.status.as_u16() == 429;
-                Err(if later { Ok(why) } else { Err(Failure::Failed(why)) })
+                Err(if later { Refused::ForNow(why) } else { Refused::ForGood(why) })
             }
-            Ok(Err(error)) => Err(Ok(format!("cannot reach {base}: {}", root_cause(&error)))),
-            Err(_) => Err(Ok(format!("{base} did not answer within {:?}", self.remote.timeout))),
+            Ok(Err(error)) => Err(Refused::ForNow(self.remote.unreachable(&error))),
+            Err(_) => Err(Refused::ForNow(self.remote.silent())),
         }
     }
 
-    fn request(&self) -> Result<Request, Failure> {
-        let mut request = self.address().as_str().into_client_request().map_err(Failure::failed)?;
+    fn request(&self) -> Result<Request, CommandError> {
+        let mut request = self.address().as_str().into_client_request().map_err(CommandError::failed)?;
         if let Some(token) = self.remote.bearer()? {
             let value = HeaderValue::try_from(format!("Bearer {}", token.reveal())).expect("a token is of few characters");
             request.headers_mut().insert(AUTHORIZATION, value);
@@ -89,24 +123,31 @@ impl Session {
     fn address(&self) -> reqwest::Url {
         let mut url = self.remote.at("/ws");
         url.set_scheme("ws").expect("`http` may become `ws`: both are special schemes");
-        let hero = self.hero.map(|id| ("hero_id", id.to_string()));
-        let cursor = self.hero.and(self.cursor).map(|cursor| ("cursor", cursor.to_string()));
-        if hero.is_some() {
-            url.query_pairs_mut().extend_pairs(hero.into_iter().chain(cursor));
+        if let Subject::Hero(id) = self.subject {
+            let cursor = self.cursor.map(|cursor| ("cursor", cursor.to_string()));
+            url.query_pairs_mut().append_pair("hero_id", &id.to_string()).extend_pairs(cursor);
         }
         url
     }
 
     /// Answers why the socket ended, when it is worth coming back.
-    async fn listen(&mut self, socket: &mut Socket) -> Result<String, Failure> {
-        if self.hero.is_none() && socket.send(Message::text(r#"{"type":"watch"}"#)).await.is_err() {
-            return Ok(self.lost());
+    async fn listen(&mut self, socket: &mut Socket) -> Result<CommandError, CommandError> {
+        if let Subject::Feed(filter) = &mut self.subject {
+            filter.mark_changed();
         }
         let mut pings = every(PING_EVERY);
         let mut silent = 0;
         loop {
             let message = tokio::select! {
                 message = socket.next() => message,
+                watch = changed(&mut self.subject) => {
+                    let frame = ClientFrame { id: None, command: Command::Watch(watch) };
+                    let frame = serde_json::to_string(&frame).map_err(CommandError::failed)?;
+                    if socket.send(Message::text(frame)).await.is_err() {
+                        return Ok(self.lost());
+                    }
+                    continue;
+                }
                 _ = pings.tick() => {
                     silent += 1;
                     if silent > SILENT_PINGS || socket.send(Message::Ping(Vec::new().into())).await.is_err() {
@@ -125,16 +166,16 @@ impl Session {
         }
     }
 
-    async fn hear(&mut self, text: &str) -> Result<(), Failure> {
-        let frame: Received = serde_json::from_str(text)
-            .map_err(|error| Failure::Failed(format!("a frame is not what this program understands: {error}")))?;
+    async fn hear(&mut self, text: &str) -> Result<(), CommandError> {
+        let frame = read(text)?;
         if let Received::Error { problem, .. } = &frame {
-            return Err(Failure::Failed(explain(&problem.to_string()).unwrap_or_else(|| problem.to_string())));
+            let status = problem["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(500);
+            return Err(CommandError::answered(status, &problem.to_string()));
         }
         let whose = if let Received::Welcome { hero: Some(hero), .. } = &frame {
             Some(hero.name.to_string())
-        } else if let Received::Reply { watching: true, .. } = &frame {
-            Some("every hero".to_owned())
+        } else if let (Received::Reply { watching: true, .. }, Subject::Feed(filter)) = (&frame, &self.subject) {
+            Some(named(&filter.borrow()))
         } else {
             None
         };
@@ -153,25 +194,51 @@ impl Session {
     }
 
     /// Nobody who hears it any more is the end.
-    async fn tell(&self, news: News) -> Result<(), Failure> {
-        self.news.send(news).await.map_err(|_| Failure::Stopped)
+    async fn tell(&self, news: News) -> Result<(), CommandError> {
+        self.news.send(news).await.map_err(|_| CommandError::Quiet(Exit::Done))
     }
 
-    fn closed(&self, frame: Option<&CloseFrame>) -> Result<String, Failure> {
+    fn closed(&self, frame: Option<&CloseFrame>) -> Result<CommandError, CommandError> {
         let Some(frame) = frame else { return Ok(self.lost()) };
         let number = u16::from(frame.code);
-        let why = format!("the gateway closed the socket ({number} {})", frame.reason);
-        match CloseCode::ALL.into_iter().find(|code| code.code() == number).map(CloseCode::reconnect) {
+        let code = CloseCode::ALL.into_iter().find(|code| code.code() == number);
+        let exit = match code.map(CloseCode::reconnect) {
+            Some(Reconnect::No | Reconnect::NewToken) => Exit::NotAllowed,
+            Some(Reconnect::BackOff | Reconnect::AfterHint) | None => Exit::Unreachable,
+        };
+        let why = CommandError::local(exit, format!("the gateway closed the socket ({number} {})", frame.reason));
+        match code.map(CloseCode::reconnect) {
             // There may be a new one in the file.
             Some(Reconnect::NewToken) if self.remote.token_file.is_some() => Ok(why),
-            Some(Reconnect::No | Reconnect::NewToken) => Err(Failure::Failed(why)),
+            Some(Reconnect::No | Reconnect::NewToken) => Err(why),
             Some(Reconnect::BackOff | Reconnect::AfterHint) | None => Ok(why),
         }
     }
 
-    fn lost(&self) -> String {
-        format!("the connection to {} is lost", self.remote.name())
+    fn lost(&self) -> CommandError {
+        CommandError::local(Exit::Unreachable, format!("lost the connection to {}", self.remote.name()))
     }
+}
+
+/// Waits until there is another filter to subscribe with.
+async fn changed(subject: &mut Subject) -> Watch {
+    if let Subject::Feed(filter) = subject
+        && filter.changed().await.is_ok()
+    {
+        return filter.borrow_and_update().clone();
+    }
+    // A hero's socket has no filter, and whoever could change this one is gone.
+    std::future::pending().await
+}
+
+/// The orders that a filter lets through, for people.
+fn named(watch: &Watch) -> String {
+    let heroes = watch.hero_id.map_or_else(|| "every hero".to_owned(), |id| format!("hero {id}"));
+    if watch.status.is_empty() {
+        return heroes;
+    }
+    let statuses = watch.status.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+    format!("{heroes} ({statuses})")
 }
 
 /// The first tick comes after the first pause.
@@ -184,26 +251,26 @@ fn every(pause: Duration) -> Interval {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use galley_protocol::HeroId;
+    use galley_protocol::frame::Watch;
+    use tokio::sync::{mpsc, watch};
 
-    use super::Session;
+    use super::{Session, Subject};
     use crate::cli::api::Remote;
 
-    fn session(hero: Option<HeroId>) -> Session {
+    fn session(subject: Subject) -> Session {
         let url = reqwest::Url::parse("http://a:1").expect("a URL");
-        let remote = Remote { url, token: None, token_file: None, timeout: Duration::from_secs(1), json: false };
-        Session::new(remote, hero, tokio::sync::mpsc::channel(1).0)
+        let remote = Remote { url, token: None, token_file: None, timeout: None, json: false, socket: None };
+        Session::new(remote, subject, mpsc::channel(1).0)
     }
 
     #[test]
     fn a_hero_comes_back_with_the_cursor_and_staff_without() {
-        let mut hero = session(HeroId::new(7).ok());
+        let mut hero = session(Subject::Hero(HeroId::new(7).expect("an id")));
         assert_eq!(hero.address().as_str(), "ws://a:1/ws?hero_id=7");
         hero.cursor = "r1.2".parse().ok();
         assert_eq!(hero.address().as_str(), "ws://a:1/ws?hero_id=7&cursor=r1.2");
-        let mut staff = session(None);
+        let mut staff = session(Subject::Feed(watch::channel(Watch::all(None)).1));
         staff.cursor = "r1.2".parse().ok();
         assert_eq!(staff.address().as_str(), "ws://a:1/ws");
     }

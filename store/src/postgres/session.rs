@@ -8,6 +8,7 @@ use std::io;
 use std::str::FromStr;
 use std::time::Duration;
 
+use galley_protocol::network::is_host;
 use rand::RngExt;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
@@ -38,6 +39,9 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, String> {
     let options = PgConnectOptions::from_str(url).map_err(|error| {
         if let sqlx::Error::Configuration(cause) = error { cause.to_string() } else { "cannot be read".to_owned() }
     })?;
+    if options.get_socket().is_none() && !is_host(options.get_host().trim_start_matches('[').trim_end_matches(']')) {
+        return Err("its host is neither a name nor an address".to_owned());
+    }
     let keepalive = [("tcp_keepalives_idle", "5"), ("tcp_keepalives_interval", "1"), ("tcp_keepalives_count", "3")];
     // A plan lives as long as its connection, or until the table is analyzed. One that is made while `orders` is nearly empty would
     // read all of it for each batch, and go on doing so while it fills.
@@ -45,12 +49,6 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, String> {
     // Statements are guarded: at a level above this one, which a role may have as its default, they would fail instead of waiting.
     let session = [("idle_session_timeout", "0"), ("default_transaction_isolation", "read committed")];
     Ok(options.application_name("galley").options(session).options(plans).options(keepalive))
-}
-
-/// The server and the database, for the log.
-pub(super) fn name(options: &PgConnectOptions) -> String {
-    let database = options.get_database().unwrap_or_else(|| options.get_username());
-    format!("{database} on {}:{}", options.get_host(), options.get_port())
 }
 
 pub(super) fn pool(options: PgConnectOptions) -> PgPool {

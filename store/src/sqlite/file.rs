@@ -1,6 +1,6 @@
 //! The file of the database: held by one process, made whole or not at all, and still where it was.
 
-use std::fs::{File, OpenOptions, TryLockError, create_dir_all, metadata};
+use std::fs::{File, OpenOptions, TryLockError, metadata};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -15,12 +15,9 @@ use crate::{ConnectError, StoreError, Trouble};
 /// The ends of the names of the files that make up an open database.
 pub(super) const PARTS: [&str; 3] = ["", "-wal", "-shm"];
 
-/// Locks the database against other processes that would serve it; makes the folders on its way.
+/// Locks the database against other processes that would serve it. Its folder is there.
 pub(super) fn lock(path: &Path) -> Result<File, ConnectError> {
     let failed = |error: std::io::Error| StoreError::Failed(format!("{}: {error}", path.display()));
-    if let Some(folder) = path.parent() {
-        create_dir_all(folder).map_err(failed)?;
-    }
     let lock = OpenOptions::new().create(true).truncate(false).write(true).open(beside(path, ".lock")).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),

@@ -93,7 +93,7 @@ pub async fn hear(subscription: &mut dyn Subscription, ids: &[OrderId], version:
 struct NoBus;
 
 fn away<T>() -> Result<T, BusError> {
-    Err(BusError("on command".to_owned()))
+    Err(BusError::Unreachable("on command".to_owned()))
 }
 
 #[async_trait]

@@ -3,21 +3,26 @@
 //! At most one of a kind is under way. An errand that fails is no end: the past is read again after the next welcome, a name at the next
 //! look, and whoever cancels is told.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use galley_launch::Failure;
-use galley_protocol::{HeroId, Order, OrderId, Timestamp};
+use galley_protocol::frame::Watch;
+use galley_protocol::{Order, OrderId, Timestamp};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use super::filter::Filter;
 use super::model::{Link, Model};
 use super::names::Nameless;
+use super::search::{Question, Search, plan};
 use crate::cli::api::Remote;
+use crate::cli::error::CommandError;
 
-/// The orders of the past that are read: pages of a hundred, the newest first.
+/// The pages of a hundred orders that are read of the past, the newest first, beside the first page of each question.
 const MAX_PAGES: usize = 5;
 /// The pause after a name could not be read.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -25,22 +30,30 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The errands that are under way.
 pub struct Errands {
     remote: Remote,
-    hero: Option<HeroId>,
+    /// What is watched whatever the filter.
+    base: Watch,
+    /// What the gateway is asked to tell.
+    subscription: watch::Sender<Watch>,
     under_way: JoinSet<Done>,
     /// Which past has been asked for.
     history: u64,
+    /// What is still to be read of it: questions, where each goes on, and how many further pages.
+    to_read: VecDeque<(Question, Option<String>)>,
+    pages: usize,
     naming: bool,
     cancelling: bool,
 }
 
 /// What came of an errand.
 pub enum Done {
-    /// A page of the past, and where the next one begins.
-    Read { history: u64, pages: usize, page: Result<Page, Failure> },
+    /// The questions that a filter comes to.
+    Planned { history: u64, search: Result<Search, CommandError> },
+    /// A page of the past, and the question that it answers.
+    Read { history: u64, question: Question, page: Result<Page, CommandError> },
     /// A name; nothing when there is nobody of that id.
-    Named(Nameless, Result<Option<String>, Failure>),
+    Named(Nameless, Result<Option<String>, CommandError>),
     /// An order was cancelled, or why not.
-    Cancelled(OrderId, Result<Order, Failure>),
+    Cancelled(OrderId, Result<Order, CommandError>),
 }
 
 /// A page of orders.
@@ -66,9 +79,20 @@ struct Named {
 }
 
 impl Errands {
-    /// None is under way.
-    pub fn new(remote: Remote, hero: Option<HeroId>) -> Self {
-        Self { remote, hero, under_way: JoinSet::new(), history: 0, naming: false, cancelling: false }
+    /// None is under way. The filter of the screen narrows the subscription.
+    pub fn new(remote: Remote, subscription: watch::Sender<Watch>) -> Self {
+        let base = subscription.borrow().clone();
+        Self {
+            remote,
+            base,
+            subscription,
+            under_way: JoinSet::new(),
+            history: 0,
+            to_read: VecDeque::new(),
+            pages: 0,
+            naming: false,
+            cancelling: false,
+        }
     }
 
     /// The next that is done; waits for ever when none is under way.
@@ -80,13 +104,16 @@ impl Errands {
     }
 
     /// Sees what the model lacks.
-    pub fn look(&mut self, model: &Model) {
+    pub fn look(&mut self, model: &mut Model) {
         if model.link != Link::Live {
             return;
         }
         if self.history != model.history {
             self.history = model.history;
-            self.read(1, None);
+            self.to_read.clear();
+            model.reading = true;
+            let (remote, base, filter, history) = (self.remote.clone(), self.base.clone(), model.filter().clone(), self.history);
+            self.under_way.spawn(async move { Done::Planned { history, search: search(remote, &base, &filter).await } });
         } else if !self.naming
             && let Some(whose) = model.nameless(model.page)
         {
@@ -111,18 +138,30 @@ impl Errands {
     /// Tells the model what came of an errand, and goes on where there is more to do.
     pub fn settle(&mut self, model: &mut Model, done: Done, now: Timestamp) {
         match done {
-            Done::Read { history, pages, page: Ok(page) } if history == model.history => {
+            Done::Planned { history, search: Ok(search) } if history == model.history => {
+                self.to_read = search.questions.into_iter().map(|question| (question, None)).collect();
+                self.pages = MAX_PAGES + self.to_read.len();
+                self.subscription.send_if_modified(|watch| {
+                    let other = *watch != search.watch;
+                    *watch = search.watch;
+                    other
+                });
+                self.read(model);
+            }
+            Done::Read { history, question, page: Ok(page) } if history == model.history => {
                 for Read { order, hero, meal } in &page.items {
                     model.names.learn_hero(order.hero_id, Some(hero.name.clone()));
                     model.names.learn_meal(order.meal_id, Some(meal.name.clone()));
                 }
                 model.learn(page.items.into_iter().map(|read| read.order).collect());
-                if page.next_cursor.is_some() && pages < MAX_PAGES {
-                    self.read(pages + 1, page.next_cursor);
-                }
+                self.to_read.extend(page.next_cursor.map(|cursor| (question, Some(cursor))));
+                self.read(model);
             }
-            Done::Read { page: Err(failure), .. } => model.say(format!("cannot read earlier orders: {failure}"), now),
-            Done::Read { .. } => {}
+            Done::Planned { search: Err(error), .. } | Done::Read { page: Err(error), .. } => {
+                model.reading = false;
+                model.say(format!("cannot read earlier orders: {error}"), now);
+            }
+            Done::Planned { .. } | Done::Read { .. } => {}
             Done::Named(whose, name) => {
                 self.naming = false;
                 match (whose, name) {
@@ -136,29 +175,49 @@ impl Errands {
                 model.learn(vec![order]);
                 model.say(format!("order {id} is cancelled"), now);
             }
-            Done::Cancelled(id, Err(failure)) => {
+            Done::Cancelled(id, Err(error)) => {
                 self.cancelling = false;
-                model.say(format!("order {id}: {failure}"), now);
+                model.say(format!("order {id}: {error}"), now);
             }
         }
     }
 
-    fn read(&mut self, pages: usize, cursor: Option<String>) {
-        let (remote, hero, history) = (self.remote.clone(), self.hero, self.history);
-        self.under_way.spawn(async move { Done::Read { history, pages, page: page(remote, hero, cursor).await } });
+    /// Reads the next page, if there is one.
+    fn read(&mut self, model: &mut Model) {
+        let next = if self.pages == 0 { None } else { self.to_read.pop_front() };
+        model.reading = next.is_some();
+        let Some((question, cursor)) = next else { return };
+        self.pages -= 1;
+        let (remote, history) = (self.remote.clone(), self.history);
+        self.under_way.spawn(async move {
+            let page = page(remote, &question, cursor).await;
+            Done::Read { history, question, page }
+        });
     }
 }
 
-async fn page(remote: Remote, hero: Option<HeroId>, cursor: Option<String>) -> Result<Page, Failure> {
+async fn search(remote: Remote, base: &Watch, filter: &Filter) -> Result<Search, CommandError> {
+    plan(&remote.open()?, base, filter).await
+}
+
+async fn page(remote: Remote, question: &Question, cursor: Option<String>) -> Result<Page, CommandError> {
     let api = remote.open()?;
-    let mut query = vec![("limit", "100".to_owned())];
-    query.extend(hero.map(|id| ("hero_id", id.to_string())));
-    query.extend(cursor.map(|cursor| ("cursor", cursor)));
-    api.ask(api.request(Method::GET, "/orders").query(&query)).await?.read()
+    match question {
+        Question::List(parameters) => {
+            let request = api.request(Method::GET, "/orders").query(&[("limit", "100")]).query(parameters);
+            let request = if let Some(cursor) = cursor { request.query(&[("cursor", cursor)]) } else { request };
+            api.ask(request).await?.read()
+        }
+        Question::Order(id) => {
+            let found = api.find(api.request(Method::GET, &format!("/orders/{id}"))).await?;
+            let items = found.map(|answer| answer.read()).transpose()?.into_iter().collect();
+            Ok(Page { items, next_cursor: None })
+        }
+    }
 }
 
 /// One that is gone has no name; a gateway that cannot say is left alone for a while.
-async fn name(remote: Remote, whose: Nameless) -> Result<Option<String>, Failure> {
+async fn name(remote: Remote, whose: Nameless) -> Result<Option<String>, CommandError> {
     let path = match whose {
         Nameless::Hero(id) => format!("/heroes/{id}"),
         Nameless::Meal(id) => format!("/meals/{id}"),
@@ -174,7 +233,7 @@ async fn name(remote: Remote, whose: Nameless) -> Result<Option<String>, Failure
     }
 }
 
-async fn cancel(remote: Remote, id: OrderId, reason: Option<String>) -> Result<Order, Failure> {
+async fn cancel(remote: Remote, id: OrderId, reason: Option<String>) -> Result<Order, CommandError> {
     let api = remote.open()?;
     let body = reason.map_or_else(|| json!({}), |reason| json!({"reason": reason}));
     api.ask(api.request(Method::POST, &format!("/orders/{id}/cancel")).json(&body)).await?.read()

@@ -1,5 +1,6 @@
 //! Which orders are shown.
 
+use galley_protocol::allergy::fold;
 use galley_protocol::{Order, Status};
 
 use super::names::Names;
@@ -9,8 +10,9 @@ use super::names::Names;
 #[derive(Clone, Debug, Default)]
 pub struct Filter(Vec<Word>);
 
+/// One word, folded as the gateway folds names.
 #[derive(Clone, Debug)]
-enum Word {
+pub enum Word {
     Hero(String),
     Meal(String),
     Status(String),
@@ -30,7 +32,7 @@ pub const fn word(status: Status) -> &'static str {
 impl Filter {
     /// Reads what was typed.
     pub fn parse(text: &str) -> Self {
-        let words = text.to_lowercase();
+        let words = fold(text);
         let word = |word: &str| {
             let (field, wanted) = word.split_once(':').unwrap_or(("", word));
             match field {
@@ -41,6 +43,11 @@ impl Filter {
             }
         };
         Self(words.split_whitespace().map(word).collect())
+    }
+
+    /// The words.
+    pub fn words(&self) -> &[Word] {
+        &self.0
     }
 
     /// Whether every order is shown.
@@ -56,14 +63,14 @@ impl Filter {
 
 impl Word {
     fn fits(&self, order: &Order, names: &Names) -> bool {
-        let hero = || names.hero(order.hero_id).unwrap_or_default().to_lowercase();
-        let meal = || names.meal(order.meal_id).unwrap_or_default().to_lowercase();
+        let hero = || fold(names.hero(order.hero_id).unwrap_or_default());
+        let meal = || fold(names.meal(order.meal_id).unwrap_or_default());
         match self {
             Self::Hero(wanted) => is(wanted, order.hero_id.get(), hero),
             Self::Meal(wanted) => is(wanted, order.meal_id.get(), meal),
             Self::Status(wanted) => word(order.status).starts_with(wanted.as_str()),
             Self::Any(wanted) => {
-                let message = || order.message.as_deref().unwrap_or_default().to_lowercase();
+                let message = || fold(order.message.as_deref().unwrap_or_default());
                 order.id.to_string() == *wanted
                     || word(order.status).contains(wanted.as_str())
                     || hero().contains(wanted.as_str())
@@ -94,6 +101,7 @@ mod tests {
         for (typed, fits) in [
             ("", true),
             ("zoé", true),
+            ("ZOE", true),
             ("SOUP captain", true),
             ("soup nova", false),
             ("7", true),

@@ -6,12 +6,13 @@ use galley_protocol::{OrderId, Timestamp};
 use super::model::{Model, Typing};
 
 /// The keys, for people.
-pub const KEYS: [(&str, &str); 8] = [
+pub const KEYS: [(&str, &str); 9] = [
     ("↑ ↓ PgUp PgDn", "select an order"),
     ("Home End", "the newest, the oldest"),
     ("Esc", "follow the newest"),
-    ("/", "filter: words, hero:4, meal:soup, status:pending"),
-    ("p Space", "hold the list still, let it go"),
+    ("/", "filter: words, hero:4, meal:soup, status:pending;"),
+    ("", "Enter searches all orders, Esc shows all again"),
+    ("p Space", "pause the list, go on"),
     ("c", "cancel the selected order"),
     ("?", "these keys"),
     ("q Ctrl-C", "leave"),
@@ -50,7 +51,8 @@ fn type_in(model: &mut Model, key: KeyCode) -> Option<Wish> {
             Some((Typing::Reason(id), text)) => {
                 return Some(Wish::Cancel(id, Some(text.trim().to_owned()).filter(|text| !text.is_empty())));
             }
-            Some((Typing::Filter, _)) | None => {}
+            Some((Typing::Filter, _)) => model.search(),
+            None => {}
         },
         KeyCode::Esc => {
             if let Some((Typing::Filter, _)) = model.typing.take() {

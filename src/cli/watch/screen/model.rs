@@ -77,6 +77,10 @@ pub struct Model {
     pub page: usize,
     /// How often what is known of the past must be read anew.
     pub history: u64,
+    /// Whether the past is being read.
+    pub reading: bool,
+    /// Whether this is the feed of staff, and not the socket of a hero.
+    feed: bool,
     picture: Picture,
     /// Staff is told; a hero counts.
     totals: Option<Totals>,
@@ -104,6 +108,8 @@ impl Model {
             filter_text: String::new(),
             page: 1,
             history: 0,
+            reading: false,
+            feed: false,
             picture: Picture::new(MAX_ORDERS),
             totals: None,
             counts: false,
@@ -125,7 +131,7 @@ impl Model {
             }
             News::Waiting { why, pause } => {
                 let until = now.millis() + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX / 2);
-                self.link = Link::Waiting { why, until: Timestamp::from_millis(until).unwrap_or(now) };
+                self.link = Link::Waiting { why: why.to_string(), until: Timestamp::from_millis(until).unwrap_or(now) };
             }
             News::Frame { frame, .. } => self.apply(&frame, now),
         }
@@ -144,6 +150,14 @@ impl Model {
             self.picture = Picture::new(MAX_ORDERS);
         }
         self.counts |= matches!(frame, Received::Welcome { hero: Some(_), .. });
+        if let Received::Welcome { hero, .. } = frame {
+            self.feed = hero.is_none();
+        }
+        if let Received::Reply { watching: true, .. } = frame {
+            // Another filter may have let changes pass unseen.
+            self.picture = Picture::new(MAX_ORDERS);
+        }
+        // Totals that the gateway does not know are absent: the last ones stay.
         if let Received::Feed { totals: Some(totals), .. } | Received::Reply { totals: Some(totals), .. } = frame {
             self.totals = Some(*totals);
         }
@@ -275,6 +289,20 @@ impl Model {
     pub fn clear_filter(&mut self) {
         self.filter_text.clear();
         self.filter = Filter::default();
+        self.search();
+    }
+
+    /// Asks the gateway for what the filter lets through, and forgets what it did not: there shall be room for what is found.
+    pub fn search(&mut self) {
+        self.history += 1;
+        if self.feed {
+            self.picture = Picture::new(MAX_ORDERS);
+        }
+    }
+
+    /// The filter.
+    pub fn filter(&self) -> &Filter {
+        &self.filter
     }
 
     /// Tells something for a while.
@@ -311,6 +339,7 @@ mod tests {
     use galley_protocol::frame::Totals;
 
     use super::{Link, MAX_ORDERS, Model, Typing};
+    use crate::cli::error::CommandError;
     use crate::cli::watch::link::News;
     use crate::cli::watch::screen::staging::{at, feed, frame, model, order, orders, welcome};
 
@@ -414,7 +443,7 @@ mod tests {
     fn after_a_gap_without_a_cursor_nothing_old_is_believed() {
         let mut model = model();
         model.hear(feed(&[order(1, "PENDING", 1)]), at(0));
-        model.hear(News::Waiting { why: "lost".to_owned(), pause: Duration::from_secs(3) }, at(0));
+        model.hear(News::Waiting { why: CommandError::failed("lost"), pause: Duration::from_secs(3) }, at(0));
         assert_eq!(model.link, Link::Waiting { why: "lost".to_owned(), until: at(3) });
         assert_eq!(ids(&model), [1], "what was known is still shown");
         model.hear(News::Connecting, at(0));

@@ -8,25 +8,27 @@ use std::mem::ManuallyDrop;
 
 use crossterm::cursor::Show;
 use crossterm::execute;
-use galley_launch::Failure;
 use ratatui::{DefaultTerminal, Frame};
+
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
 
 /// The terminal in our hands; dropping it gives it back. What ratatui would do then is done here, for it panics when the terminal is gone.
 pub struct Terminal(ManuallyDrop<DefaultTerminal>);
 
 impl Terminal {
     /// Takes it: the alternate screen, every key as it is pressed, and a hook that gives it back before a panic is told.
-    pub fn take() -> Result<Self, Failure> {
+    pub fn take() -> Result<Self, CommandError> {
         ratatui::try_init().map(|terminal| Self(ManuallyDrop::new(terminal))).map_err(|error| {
             give_back();
-            Failure::failed(format_args!("cannot use the terminal: {error}"))
+            CommandError::failed(format_args!("cannot use the terminal: {error}"))
         })
     }
 
     /// Draws a picture.
-    pub fn draw(&mut self, picture: impl FnOnce(&mut Frame)) -> Result<(), Failure> {
+    pub fn draw(&mut self, picture: impl FnOnce(&mut Frame)) -> Result<(), CommandError> {
         // Nobody is there to read why.
-        self.0.draw(picture).map(drop).map_err(|_| Failure::Stopped)
+        self.0.draw(picture).map(drop).map_err(|_| CommandError::Quiet(Exit::Done))
     }
 }
 

@@ -145,7 +145,12 @@ fn draw_list(frame: &mut Frame, model: &mut Model, palette: Palette, area: Rect,
     let head = Row::new(["order", "hero", "meal", "status", "     age"].map(Line::raw)).style(Style::new().bold());
     frame.render_widget(Table::new(shown, widths).header(head).column_spacing(1), area);
     if rows.is_empty() && area.height > 1 {
-        let empty = if model.filter_text.is_empty() { " no orders yet" } else { " no order fits the filter" };
+        let empty = match &model.typing {
+            Some((Typing::Filter, _)) => " no order shown so far fits; Enter searches all orders",
+            _ if model.reading => " searching …",
+            _ if model.filter_text.is_empty() => " no orders yet",
+            _ => " no order fits the filter",
+        };
         frame.render_widget(Line::raw(empty).italic(), Rect { y: area.y + 1, height: 1, ..area });
     }
 }
@@ -276,6 +281,7 @@ mod tests {
     use ratatui::style::Color;
 
     use super::{Palette, draw, fit, span_of, tail};
+    use crate::cli::error::CommandError;
     use crate::cli::watch::link::News;
     use crate::cli::watch::screen::keys::press;
     use crate::cli::watch::screen::model::Model;
@@ -334,7 +340,7 @@ mod tests {
     #[test]
     fn a_lost_connection_says_why_and_counts_down() {
         let mut model = busy();
-        let why = "the connection to http://a:1 is lost\u{1b}[2J".to_owned();
+        let why = CommandError::failed("the connection to http://a:1 is lost\u{1b}[2J");
         model.hear(News::Waiting { why, pause: Duration::from_millis(4_200) }, at(0));
         assert_eq!(lines(&mut model, 80, 12)[0], "○ retry in 4.2 s  the connection to http://a:1 is lost·[2J");
         assert!(lines(&mut model, 20, 3)[0].starts_with("○ retry in 4.2 s"));

@@ -1,0 +1,86 @@
+//! Errors of Redis: whether waiting can cure them, and in plain words. None holds a password.
+
+use std::error::Error;
+use std::io;
+
+use galley_protocol::network::reason;
+use redis::{ErrorKind, RedisError};
+
+use crate::BusError;
+use crate::connect::ConnectError;
+
+/// The codes of a server that soon does better: it starts, or a cluster or a replica finds a new master.
+const PASSING: [&str; 6] = ["LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "BUSY"];
+
+/// What Redis, or the system, said.
+struct Said {
+    /// The first word of an error of the server.
+    code: Option<String>,
+    text: String,
+}
+
+impl Said {
+    fn of(error: &RedisError) -> Self {
+        let of_server = error.clone().into_server_errors().and_then(|errors| errors.first().map(|(_, error)| error.clone()));
+        if let Some(error) = of_server {
+            let text = error.details().map_or_else(|| error.code().to_owned(), |details| format!("{} {details}", error.code()));
+            return Self { code: Some(error.code().to_owned()), text };
+        }
+        let of_system = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        let text = of_system.map_or_else(|| reason(&io::Error::other(error.to_string())), reason);
+        Self { code: error.code().map(str::to_owned), text }
+    }
+
+    fn is_passing(&self) -> bool {
+        self.code.as_deref().is_some_and(|code| PASSING.contains(&code))
+    }
+}
+
+/// Why there is no connection to the Redis at `place`, and what to do about it.
+pub(super) fn of_connecting(place: &str, error: &RedisError) -> ConnectError {
+    let said = Said::of(error);
+    let text = &said.text;
+    let refused = ConnectError::Refused;
+    match (error.kind(), said.code.as_deref()) {
+        (_, Some("NOAUTH")) => refused(format!("{place} asks for a password: put it into REDIS_URL (redis://:PASSWORD@HOST)")),
+        (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS")) => {
+            refused(format!("{place} refused the user or the password in REDIS_URL"))
+        }
+        (_, Some("NOPERM")) => refused(format!("{place} does not allow its user in REDIS_URL what Galley needs: {text}")),
+        (ErrorKind::Parse | ErrorKind::UnexpectedReturnType | ErrorKind::RESP3NotSupported, _) => {
+            refused(format!("{place} does not speak the protocol of Redis 7: check host and port in REDIS_URL"))
+        }
+        _ if is_of_tls(error) => refused(format!("cannot speak TLS with {place}: {text}; check rediss:// in REDIS_URL")),
+        (ErrorKind::InvalidClientConfig | ErrorKind::Client, _) => {
+            refused(format!("cannot use {place}: {text}; check REDIS_URL"))
+        }
+        (_, Some(_)) if !said.is_passing() => refused(format!("{place} refused: {text}; check REDIS_URL")),
+        _ => ConnectError::Unreachable(format!("cannot reach {place}: {text}")),
+    }
+}
+
+/// The same of the first heartbeat, which a user may not be allowed to send.
+pub(super) fn of_first_beat(place: &str, error: &BusError) -> ConnectError {
+    match error {
+        BusError::Refused(text) => {
+            ConnectError::Refused(format!("{place} does not allow its user in REDIS_URL what Galley needs: {text}"))
+        }
+        BusError::Unreachable(text) => ConnectError::Unreachable(format!("cannot reach {place}: {text}")),
+    }
+}
+
+/// What no server that speaks TLS, or none that is to be trusted, answers.
+fn is_of_tls(error: &RedisError) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    source.is_some_and(|error| error.kind() == io::ErrorKind::InvalidData)
+}
+
+impl From<RedisError> for BusError {
+    fn from(error: RedisError) -> Self {
+        let said = Said::of(&error);
+        match said.code {
+            Some(_) if !said.is_passing() => Self::Refused(said.text),
+            _ => Self::Unreachable(said.text),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Lengths of time on the command line.
+
+use std::time::Duration;
+
+/// Reads a length of time.
+///
+/// # Errors
+/// What would be one.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "must be a length of time such as 10s, 500ms or 2m".to_owned())
+}

@@ -1,0 +1,8 @@
+//! Where a program listens: an address of the machine, or a Unix socket.
+
+mod address;
+mod listener;
+mod unix_socket;
+
+pub use address::{BadAddress, ListenAddress, ReachedAt};
+pub use listener::{Accepted, ListenError, Listener, Transport};

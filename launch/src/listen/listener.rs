@@ -1,0 +1,195 @@
+//! Listening on an address, which may be several sockets.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::task::{Context, Poll};
+
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener};
+
+use super::ListenAddress;
+use super::unix_socket::{self, SocketFile};
+use galley_protocol::network::reason;
+
+/// Connections that wait to be accepted; the kernel may hold fewer.
+const BACKLOG: u32 = 4_096;
+/// How often a free port of both families is looked for.
+const TRIES: usize = 10;
+/// Everybody behind a Unix socket has one address: that of this machine.
+const LOCAL_PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// The sockets of an address. Dropping it closes them.
+#[derive(Debug)]
+pub struct Listener {
+    sockets: Vec<Socket>,
+    address: ListenAddress,
+    /// The socket that is asked first the next time, so that none is starved.
+    next: usize,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener, #[expect(dead_code, reason = "removes the file when it is dropped")] SocketFile),
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The stream. The kernel's calls are the same for both transports.
+    pub stream: TcpStream,
+    /// Who connected.
+    pub peer: SocketAddr,
+    /// How.
+    pub transport: Transport,
+}
+
+/// The way of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// A Unix socket.
+    Unix,
+}
+
+/// Why nobody can listen there.
+#[derive(Debug, Error)]
+#[error("cannot listen on {address}: {}{}", reason(.error), advice(.error))]
+pub struct ListenError {
+    address: String,
+    error: io::Error,
+}
+
+/// What to do about the errors that people meet.
+const ADVICE: [(ErrorKind, &str); 5] = [
+    (ErrorKind::AddrInUse, "; choose another with --listen, or --listen 127.0.0.1:0 for a free one"),
+    (ErrorKind::AddrNotAvailable, "; no interface of this machine has it, choose another with --listen"),
+    (ErrorKind::PermissionDenied, "; choose a port above 1023 or another path with --listen"),
+    (ErrorKind::AlreadyExists, "; choose another path with --listen"),
+    (ErrorKind::NotFound, "; choose another path with --listen"),
+];
+
+fn advice(error: &io::Error) -> &'static str {
+    ADVICE.iter().find(|(kind, _)| *kind == error.kind()).map_or("", |(_, advice)| advice)
+}
+
+impl Listener {
+    /// Takes the address; connections wait until [`Listener::accept`]. With `share`, other processes may take the same (`SO_REUSEPORT`).
+    /// Within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`ListenError`]
+    pub fn bind(address: &ListenAddress, share: bool) -> Result<Self, ListenError> {
+        let at = |place: SocketAddr| {
+            let failed = move |error| ListenError { address: place.to_string(), error };
+            tcp(place, share).map_err(failed)
+        };
+        let sockets = match address {
+            ListenAddress::Ip(place) => vec![Socket::Tcp(at(*place)?)],
+            ListenAddress::Every(port) => vec![Socket::Tcp(match at((Ipv6Addr::UNSPECIFIED, *port).into()) {
+                Err(ListenError { error, .. }) if is_without_ipv6(&error) => at((Ipv4Addr::UNSPECIFIED, *port).into())?,
+                listening => listening?,
+            })],
+            ListenAddress::Localhost(port) => both_loopbacks(*port, &at)?,
+            ListenAddress::Unix(path) => {
+                let failed = |error| ListenError { address: address.to_string(), error };
+                let (listener, file) = unix_socket::listen(path).map_err(failed)?;
+                vec![Socket::Unix(listener, file)]
+            }
+        };
+        Ok(Self { sockets, address: address.clone(), next: 0 })
+    }
+
+    /// Waits for a connection.
+    ///
+    /// # Errors
+    /// Those of the system: of one client, or none can be accepted at the moment.
+    pub async fn accept(&mut self) -> io::Result<Accepted> {
+        poll_fn(|context| self.poll_accept(context)).await
+    }
+
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        let sockets = self.sockets.len();
+        for _ in 0..sockets {
+            let socket = &self.sockets[self.next % sockets];
+            self.next = (self.next + 1) % sockets;
+            if let Poll::Ready(accepted) = socket.poll_accept(context) {
+                return Poll::Ready(accepted);
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Socket {
+    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        match self {
+            Self::Tcp(listener) => listener.poll_accept(context).map_ok(|(stream, peer)| {
+                let transport = Transport::Tcp;
+                Accepted { stream, peer, transport }
+            }),
+            Self::Unix(listener, _) => listener.poll_accept(context).map(|accepted| {
+                let stream = std::net::TcpStream::from(OwnedFd::from(accepted?.0.into_std()?));
+                Ok(Accepted { stream: TcpStream::from_std(stream)?, peer: LOCAL_PEER, transport: Transport::Unix })
+            }),
+        }
+    }
+}
+
+/// Where clients reach it: `http://127.0.0.1:8080`, or `unix:/path`.
+impl fmt::Display for Listener {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.address, self.sockets.first()) {
+            (ListenAddress::Localhost(port), socket) => {
+                write!(formatter, "http://localhost:{}", port_of(socket).unwrap_or(*port))
+            }
+            (_, Some(Socket::Tcp(listener))) => {
+                let place = listener.local_addr().map_err(|_| fmt::Error)?;
+                write!(formatter, "http://{place}")
+            }
+            (address, _) => address.fmt(formatter),
+        }
+    }
+}
+
+fn port_of(socket: Option<&Socket>) -> Option<u16> {
+    match socket {
+        Some(Socket::Tcp(listener)) => listener.local_addr().ok().map(|place| place.port()),
+        Some(Socket::Unix(..)) | None => None,
+    }
+}
+
+/// A machine may know no IPv6; then IPv4 is enough.
+fn both_loopbacks(port: u16, at: &impl Fn(SocketAddr) -> Result<TcpListener, ListenError>) -> Result<Vec<Socket>, ListenError> {
+    let mut tries = if port == 0 { TRIES } else { 1 };
+    loop {
+        let first = Socket::Tcp(at((Ipv4Addr::LOCALHOST, port).into())?);
+        let chosen = port_of(Some(&first)).unwrap_or(port);
+        tries -= 1;
+        match at((Ipv6Addr::LOCALHOST, chosen).into()) {
+            Ok(second) => return Ok(vec![first, Socket::Tcp(second)]),
+            Err(ListenError { error, .. }) if is_without_ipv6(&error) => return Ok(vec![first]),
+            Err(ListenError { error, .. }) if tries > 0 && error.kind() == ErrorKind::AddrInUse => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn is_without_ipv6(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+}
+
+fn tcp(place: SocketAddr, share: bool) -> io::Result<TcpListener> {
+    let socket = if place.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.set_reuseport(share)?;
+    if place.ip().is_unspecified() && place.is_ipv6() {
+        rustix::net::sockopt::set_ipv6_v6only(&socket, false)?;
+    }
+    socket.bind(place)?;
+    socket.listen(BACKLOG)
+}

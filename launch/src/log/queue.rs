@@ -1,0 +1,199 @@
+//! The way of a log line to standard error, on which nobody waits.
+//!
+//! Whoever logs puts the line into a bounded queue; one thread writes. A reader that is slow, stuck or gone costs lines, never time: at
+//! [`MAX_BYTES`] new lines are dropped, lines that cannot be written are dropped too, and both are counted in
+//! `galley_log_lines_lost_total`. The log says how many are missing as soon as lines get through again. The guard of the crate
+//! `tracing-appender` prints to standard output while a program ends, which must not happen here: that output may be closed or be data.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing_subscriber::fmt::MakeWriter;
+
+/// The most bytes that wait; beyond, lines are dropped and counted.
+const MAX_BYTES: usize = 1 << 20;
+
+/// Lines on their way to standard error. All clones are one queue.
+#[derive(Clone)]
+pub(crate) struct LogQueue(Arc<Shared>);
+
+struct Shared {
+    waiting: Mutex<Waiting>,
+    /// A line came.
+    filled: Condvar,
+    /// Nothing waits any more.
+    drained: Condvar,
+    lost: AtomicU64,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lines: VecDeque<Vec<u8>>,
+    /// Of these lines.
+    bytes: usize,
+    /// A line was taken and is not written yet.
+    writing: bool,
+}
+
+impl LogQueue {
+    /// A queue whose thread writes to `output` until the process ends.
+    pub(super) fn start(output: impl Write + Send + 'static) -> io::Result<Self> {
+        let (filled, drained) = (Condvar::new(), Condvar::new());
+        let queue = Self(Arc::new(Shared { waiting: Mutex::default(), filled, drained, lost: AtomicU64::new(0) }));
+        let lines = queue.clone();
+        std::thread::Builder::new().name("log".to_owned()).spawn(move || lines.write_to(output))?;
+        Ok(queue)
+    }
+
+    /// Waits until everything is written, at most this long.
+    pub(crate) fn drain(&self, patience: Duration) {
+        let end = Instant::now() + patience;
+        let mut waiting = self.waiting();
+        while waiting.writing || !waiting.lines.is_empty() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            waiting = self.0.drained.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn put(&self, line: &[u8]) {
+        let mut waiting = self.waiting();
+        if waiting.bytes + line.len() > MAX_BYTES {
+            drop(waiting);
+            return self.lose();
+        }
+        waiting.bytes += line.len();
+        waiting.lines.push_back(line.to_vec());
+        drop(waiting);
+        self.0.filled.notify_one();
+    }
+
+    fn lose(&self) {
+        self.0.lost.fetch_add(1, Ordering::Relaxed);
+        metrics::counter!("galley_log_lines_lost_total").increment(1);
+    }
+
+    fn write_to(&self, mut output: impl Write) {
+        let mut told = 0;
+        loop {
+            let line = self.take();
+            if output.write_all(&line).is_ok() {
+                self.tell_losses(&mut told);
+            } else {
+                self.lose();
+            }
+            self.waiting().writing = false;
+            self.0.drained.notify_all();
+        }
+    }
+
+    fn take(&self) -> Vec<u8> {
+        let mut waiting = self.waiting();
+        loop {
+            if let Some(line) = waiting.lines.pop_front() {
+                waiting.bytes -= line.len();
+                waiting.writing = true;
+                return line;
+            }
+            waiting = self.0.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Logs how many lines were lost since the last time, once those that waited are written.
+    fn tell_losses(&self, told: &mut u64) {
+        let lost = self.0.lost.load(Ordering::Relaxed);
+        if lost > *told && self.waiting().lines.is_empty() {
+            tracing::warn!(lines = lost - *told, "lines of this log were lost: nobody read them in time");
+            *told = lost;
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for LogQueue {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.put(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for LogQueue {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Duration;
+
+    use super::{LogQueue, MAX_BYTES};
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// An output that says when a write began, and ends it when told to.
+    struct Output {
+        began: Sender<Vec<u8>>,
+        end: Receiver<io::Result<()>>,
+    }
+
+    impl Write for Output {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.began.send(line.to_vec()).expect("the test listens");
+            self.end.recv().unwrap_or(Ok(())).map(|()| line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn lost(queue: &LogQueue) -> u64 {
+        queue.0.lost.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    #[test]
+    fn a_reader_that_is_stuck_costs_lines_and_no_time() {
+        let ((began, begun), (ends, end)) = (channel(), channel());
+        let queue = LogQueue::start(Output { began, end }).expect("a thread");
+        queue.put(b"first");
+        assert_eq!(begun.recv().expect("a write"), b"first");
+        queue.put(&vec![b'x'; MAX_BYTES]);
+        queue.put(b"too much");
+        assert_eq!(lost(&queue), 1);
+        queue.drain(Duration::from_millis(1)); // comes back although nothing moves
+        drop(ends);
+        queue.drain(PATIENCE);
+        assert_eq!(begun.try_iter().count(), 1, "the one that waited");
+    }
+
+    #[test]
+    fn a_closed_output_ends_nothing_and_is_counted() {
+        let ((began, begun), (ends, end)) = (channel(), channel());
+        let queue = LogQueue::start(Output { began, end }).expect("a thread");
+        ends.send(Err(io::ErrorKind::BrokenPipe.into())).expect("an output");
+        queue.put(b"lost");
+        queue.drain(PATIENCE);
+        assert_eq!(lost(&queue), 1);
+        drop(ends);
+        queue.put(b"written");
+        queue.drain(PATIENCE);
+        assert_eq!(begun.try_iter().collect::<Vec<_>>(), [b"lost".to_vec(), b"written".to_vec()]);
+    }
+}

@@ -1,0 +1,177 @@
+//! The end of a command that did not do all it was asked for: an exit code, a line for people, a problem for programs.
+
+use std::fmt::{self, Display};
+use std::process::ExitCode;
+
+use galley_launch::Failure;
+use serde_json::{Value, json};
+
+use super::exit::Exit;
+use super::output;
+use super::problem::explain;
+use super::watch::harmless::{harmless, harmless_json};
+
+/// Why a command ends early, or with another exit code than 0.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CommandError {
+    /// Ends without a word: nobody reads any more, or the output has said it.
+    Quiet(Exit),
+    /// Says why on standard error.
+    Because(Box<Because>),
+}
+
+/// A cause, in both forms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Because {
+    exit: Exit,
+    text: String,
+    problem: Value,
+}
+
+impl CommandError {
+    /// A cause on this side of the network. Its problem has the shape of the gateway's, and a type of its own.
+    pub fn local(exit: Exit, text: impl Into<String>) -> Self {
+        let (slug, title, status) = exit.problem();
+        let text = text.into();
+        let problem = json!({"type": format!("urn:galley:{slug}"), "title": title, "status": status, "detail": text});
+        Self::Because(Box::new(Because { exit, text, problem }))
+    }
+
+    /// A command that makes no sense.
+    pub fn usage(text: impl Into<String>) -> Self {
+        Self::local(Exit::Usage, text)
+    }
+
+    /// Any other failure.
+    pub fn failed(why: impl Display) -> Self {
+        Self::local(Exit::Failed, why.to_string())
+    }
+
+    /// An answer that is not good: its problem as it came, or the status of whatever a proxy put in its place.
+    pub fn answered(status: u16, body: &str) -> Self {
+        let exit = Exit::of_status(status);
+        match (serde_json::from_str(body), explain(body)) {
+            (Ok(problem), Some(text)) => Self::Because(Box::new(Because { exit, text, problem })),
+            _ => {
+                let reason = reqwest::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+                let text = format!("the answer is {status} {}, and no problem of a Galley gateway", reason.unwrap_or("unknown"));
+                let Self::Because(mut because) = Self::local(exit, text.replace("  ", " ")) else {
+                    unreachable!("it is not quiet")
+                };
+                because.problem["status"] = status.into();
+                Self::Because(because)
+            }
+        }
+    }
+
+    /// Adds a field to the problem of a cause on this side.
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        if let Self::Because(because) = &mut self {
+            because.problem[name] = value;
+        }
+        self
+    }
+
+    /// Says before the cause what else happened.
+    pub fn after(mut self, what: &str) -> Self {
+        if let Self::Because(because) = &mut self {
+            because.text = format!("{what}: {}", because.text);
+        }
+        self
+    }
+
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Quiet(exit) => *exit,
+            Self::Because(because) => because.exit,
+        }
+    }
+
+    /// Says on standard error why the command ends, as one line of text or of JSON, and gives the exit code.
+    pub fn report(&self, json: bool) -> ExitCode {
+        if let Self::Because(because) = self {
+            output::note(&if json { harmless_json(&because.problem.to_string()) } else { format!("error: {self}") });
+        }
+        self.exit().code().into()
+    }
+
+    /// The cause for programs, where it ends nothing.
+    pub fn problem(&self) -> Option<&Value> {
+        match self {
+            Self::Quiet(_) => None,
+            Self::Because(because) => Some(&because.problem),
+        }
+    }
+}
+
+/// The line for people, whatever the cause put into its text.
+impl Display for CommandError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Quiet(_) => formatter.write_str("stopped"),
+            Self::Because(because) => formatter.write_str(&harmless(&because.text)),
+        }
+    }
+}
+
+impl From<Failure> for CommandError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Stopped => Self::Quiet(Exit::Done),
+            Failure::Usage(text) => Self::usage(text),
+            Failure::Failed(text) => Self::failed(text),
+        }
+    }
+}
+
+/// For a command that runs like a program that serves.
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Self {
+        match error.exit() {
+            Exit::Done => Self::Stopped,
+            Exit::Usage => Self::Usage(error.to_string()),
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Because, CommandError};
+    use crate::cli::exit::Exit;
+
+    fn because(error: CommandError) -> Because {
+        match error {
+            CommandError::Because(because) => *because,
+            CommandError::Quiet(exit) => panic!("{exit:?}"),
+        }
+    }
+
+    #[test]
+    fn a_local_cause_has_the_shape_of_a_problem() {
+        let Because { exit, problem, .. } = because(CommandError::local(Exit::Unreachable, "cannot reach http://a:1"));
+        assert_eq!(exit.code(), 9);
+        let expected =
+            r#"{"detail":"cannot reach http://a:1","status":503,"title":"Unreachable","type":"urn:galley:unreachable"}"#;
+        assert_eq!(problem, serde_json::from_str::<serde_json::Value>(expected).expect("JSON"));
+    }
+
+    #[test]
+    fn a_problem_stays_as_it_came() {
+        let body =
+            r#"{"type":"/problems/hero-not-found","title":"Hero not found","status":404,"detail":"there is no hero 1","x":1}"#;
+        let error = CommandError::answered(404, body);
+        assert_eq!(error.to_string(), "Hero not found: there is no hero 1");
+        let Because { exit, problem, .. } = because(error);
+        assert_eq!((exit, &problem["x"]), (Exit::NotFound, &1.into()));
+    }
+
+    #[test]
+    fn what_a_proxy_answers_becomes_a_problem() {
+        let error = CommandError::answered(502, "<html>\n<h1>Bad Gateway</h1>");
+        assert_eq!(error.to_string(), "the answer is 502 Bad Gateway, and no problem of a Galley gateway");
+        let Because { exit, problem, .. } = because(error);
+        assert_eq!((exit, &problem["status"]), (Exit::Unreachable, &502.into()));
+    }
+}

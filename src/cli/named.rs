@@ -1,0 +1,184 @@
+//! Heroes and meals by id or by name.
+//!
+//! A number is an id; any other text is a name. The gateway finds the names that contain it. A whole name wins over parts of names;
+//! several that fit equally are an error that lists them. Texts are compared folded, as everywhere in Galley.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use galley_protocol::allergy::fold;
+use galley_protocol::{HeroId, HeroName, MealId};
+use reqwest::Method;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::api::Api;
+use super::error::CommandError;
+use super::exit::Exit;
+use super::paging::Page;
+use super::watch::own_hero;
+
+/// The most pages of a hundred that a name is looked for in; a text that more names contain must be longer.
+const MAX_PAGES: usize = 50;
+/// The most candidates that are listed.
+const MAX_LISTED: usize = 10;
+
+/// A hero or a meal as it was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named<Id> {
+    Id(Id),
+    Name(HeroName),
+}
+
+/// An id of something that has a name.
+pub trait NamedId: Copy + Display + FromStr<Err: Display> + DeserializeOwned {
+    /// The list of all of them.
+    const PATH: &str;
+    /// The word for one of them, and for several.
+    const WORDS: (&str, &str);
+}
+
+impl NamedId for HeroId {
+    const PATH: &str = "/heroes";
+    const WORDS: (&str, &str) = ("hero", "heroes");
+}
+
+impl NamedId for MealId {
+    const PATH: &str = "/meals";
+    const WORDS: (&str, &str) = ("meal", "meals");
+}
+
+impl<Id: NamedId> FromStr for Named<Id> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let id = |text: &str| text.parse().map(Self::Id).map_err(|error: Id::Err| error.to_string());
+        let name = |text: &str| HeroName::parse(text).map(Self::Name).map_err(|error| error.to_string());
+        match text.split_once(':') {
+            Some(("id", text)) => id(text),
+            Some(("name", text)) => name(text),
+            _ if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => id(text),
+            _ => name(text),
+        }
+    }
+}
+
+/// An entry of the list.
+#[derive(Clone, Deserialize)]
+#[serde(bound = "Id: DeserializeOwned")]
+struct Entry<Id> {
+    id: Id,
+    name: String,
+}
+
+/// The entries that fit so far: the first few, and how many there are.
+struct Fitting<Id> {
+    first: Vec<Entry<Id>>,
+    all: usize,
+}
+
+impl<Id: NamedId> Named<Id> {
+    /// Finds the id.
+    pub async fn resolve(&self, api: &Api) -> Result<Id, CommandError> {
+        let name = match self {
+            Self::Id(id) => return Ok(*id),
+            Self::Name(name) => name.as_str(),
+        };
+        let wanted = fold(name);
+        let (mut whole, mut parts) = (Fitting::default(), Fitting::default());
+        let mut cursor = None;
+        for _ in 0..MAX_PAGES {
+            let Page { items, next_cursor } = page::<Id>(api, name, cursor).await?;
+            for entry in items {
+                if fold(&entry.name) == wanted { whole.add(entry) } else { parts.add(entry) }
+            }
+            cursor = next_cursor;
+            if cursor.is_none() {
+                return if whole.all > 0 { whole.only(name) } else { parts.only(name) };
+            }
+        }
+        let (_, words) = Id::WORDS;
+        Err(CommandError::usage(format!("the names of too many {words} contain \"{name}\"; type more of it, or give the id")))
+    }
+}
+
+async fn page<Id: NamedId>(api: &Api, name: &str, cursor: Option<String>) -> Result<Page<Entry<Id>>, CommandError> {
+    let request = api.request(Method::GET, Id::PATH).query(&[("q", name), ("limit", "100")]);
+    let request = if let Some(cursor) = cursor { request.query(&[("cursor", cursor)]) } else { request };
+    match api.ask(request).await {
+        Ok(answer) => answer.read(),
+        // A hero may not list the heroes, but knows its own name.
+        Err(refused) if refused.exit() == Exit::NotAllowed && Id::PATH == HeroId::PATH => match own_hero(api.remote()).await? {
+            Some(hero) if fold(hero.name.as_str()).contains(&fold(name)) => {
+                let own = json!({"items": [{"id": hero.id, "name": hero.name}], "next_cursor": null});
+                serde_json::from_value(own).map_err(CommandError::failed)
+            }
+            Some(hero) => Err(CommandError::local(
+                Exit::NotFound,
+                format!("there is no hero named \"{name}\" for this token, which is that of {} ({})", hero.name, hero.id),
+            )),
+            None => Err(refused),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+impl<Id> Default for Fitting<Id> {
+    fn default() -> Self {
+        Self { first: Vec::new(), all: 0 }
+    }
+}
+
+impl<Id: NamedId> Fitting<Id> {
+    fn add(&mut self, entry: Entry<Id>) {
+        self.all += 1;
+        if self.first.len() < MAX_LISTED {
+            self.first.push(entry);
+        }
+    }
+
+    /// The one that fits, or why there is no such one.
+    fn only(self, name: &str) -> Result<Id, CommandError> {
+        let (word, words) = Id::WORDS;
+        match self.first.as_slice() {
+            [entry] => Ok(entry.id),
+            [] => Err(CommandError::local(Exit::NotFound, format!("there is no {word} named \"{name}\""))),
+            several => {
+                let listed = several.iter().map(|entry| format!("{} ({})", entry.name, entry.id)).collect::<Vec<_>>().join(", ");
+                let more = self.all - several.len();
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                let text = format!("\"{name}\" fits {} {words}: {listed}{more}; give the whole name or the id", self.all);
+                let candidates =
+                    several.iter().map(|entry| json!({"id": entry.id.to_string().parse::<i64>().ok(), "name": entry.name}));
+                Err(CommandError::usage(text).with("candidates", candidates.collect()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use galley_protocol::{HeroId, HeroName};
+
+    use super::Named;
+
+    #[test]
+    fn a_number_is_an_id_and_anything_else_a_name() {
+        let id = |number| Ok(Named::Id(HeroId::new(number).expect("an id")));
+        let name = |text| Ok(Named::Name(HeroName::parse(text).expect("a name")));
+        for (typed, read) in [
+            ("7", id(7)),
+            ("id:7", id(7)),
+            ("Nova", name("Nova")),
+            ("name:7", name("7")),
+            ("7up", name("7up")),
+            ("Captain: Zoé", name("Captain: Zoé")),
+        ] {
+            assert_eq!(typed.parse::<Named<HeroId>>(), read, "{typed}");
+        }
+        for wrong in ["0", "id:Nova", "99999999999999999999", "", "name:", " "] {
+            assert!(wrong.parse::<Named<HeroId>>().is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! `galley order place --wait`: shows each state of one order until its end.
+//!
+//! The states come over the socket of the order's hero, which comes back and resumes. The order is read once for each socket, when
+//! that socket is subscribed: so nothing falls between placing and subscribing, nor into a gap. It is never polled; only a read that
+//! fails is tried again.
+
+use std::time::Duration;
+
+use galley_protocol::frame::Received;
+use galley_protocol::{Order, Status};
+use reqwest::Method;
+use tokio::sync::mpsc::channel;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::cli::api::Remote;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::output;
+use crate::cli::watch::Subject;
+use crate::cli::watch::lines::{interruption, order_line};
+use crate::cli::watch::link::{self, News};
+
+/// The frames that wait to be looked at; at the bound the socket is not read.
+const MAX_NEWS: usize = 16;
+/// The pause after the order could not be read.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The order, as far as it was shown.
+struct Shown<'a> {
+    remote: &'a Remote,
+    order: Order,
+}
+
+/// Shows the order that was just placed, and waits for its end. `begin` is when the command began.
+pub async fn run(remote: &Remote, placed: Order, begin: Instant) -> Result<(), CommandError> {
+    let mut shown = Shown { remote, order: placed };
+    shown.print()?;
+    let ended = {
+        let waiting = shown.until_ended();
+        match remote.timeout {
+            None => Some(waiting.await),
+            Some(limit) => timeout_at(begin + limit, waiting).await.ok(),
+        }
+    };
+    match (ended, remote.timeout) {
+        (Some(Err(error)), _) => Err(error),
+        (None, Some(limit)) => Err(shown.too_late(limit)),
+        _ if shown.order.status == Status::Cancelled => Err(CommandError::Quiet(Exit::Cancelled)),
+        _ => Ok(()),
+    }
+}
+
+impl Shown<'_> {
+    async fn until_ended(&mut self) -> Result<(), CommandError> {
+        if !self.order.status.is_active() {
+            return Ok(());
+        }
+        let (tell, mut news) = channel(MAX_NEWS);
+        let link = link::keep(self.remote.clone(), Subject::Hero(self.order.hero_id), tell, true);
+        tokio::pin!(link);
+        // Due after a read that failed.
+        let mut again = None;
+        loop {
+            tokio::select! {
+                error = &mut link => return Err(error),
+                () = output::closed() => return Err(CommandError::Quiet(Exit::Done)),
+                () = due(again) => again = self.read().await?,
+                told = news.recv() => match told {
+                    Some(News::Frame { frame, .. }) => self.hear(&frame)?,
+                    Some(News::Watching { .. }) => again = self.read().await?,
+                    Some(News::Waiting { why, pause }) => interruption(self.remote, &why, pause),
+                    Some(News::Connecting) | None => {}
+                }
+            }
+            if !self.order.status.is_active() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn hear(&mut self, frame: &Received) -> Result<(), CommandError> {
+        let id = self.order.id;
+        for order in frame.orders().iter().filter(|order| order.id == id) {
+            self.take(order)?;
+        }
+        // A deleted order had ended, and a welcome or a resync may tell of both at once.
+        let gone = frame.deleted().iter().any(|deleted| deleted.order_id == id);
+        if gone && self.order.status.is_active() { Err(self.deleted()) } else { Ok(()) }
+    }
+
+    /// Reads the order; answers when to read it again, if that failed for now.
+    async fn read(&mut self) -> Result<Option<Instant>, CommandError> {
+        let api = self.remote.clone().open()?;
+        match api.find(api.request(Method::GET, &format!("/orders/{}", self.order.id))).await {
+            Ok(Some(answer)) => self.take(&answer.read()?).map(|()| None),
+            Ok(None) => Err(self.deleted()),
+            Err(error) if matches!(error.exit(), Exit::Busy | Exit::Unreachable) => Ok(Some(Instant::now() + PAUSE)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn take(&mut self, order: &Order) -> Result<(), CommandError> {
+        if order.version <= self.order.version {
+            return Ok(());
+        }
+        self.order = order.clone();
+        self.print()
+    }
+
+    fn print(&self) -> Result<(), CommandError> {
+        if self.remote.json {
+            return output::print(&serde_json::to_string(&self.order).map_err(CommandError::failed)?);
+        }
+        output::print(&order_line(&self.order))
+    }
+
+    fn deleted(&self) -> CommandError {
+        let text = format!("order {} was deleted before its end was seen", self.order.id);
+        CommandError::local(Exit::NotFound, text)
+    }
+
+    fn too_late(&self, limit: Duration) -> CommandError {
+        let Order { id, status, .. } = &self.order;
+        let limit = humantime::format_duration(limit);
+        let text =
+            format!("order {id} is {status} and has not ended within {limit}; `galley order get {id}` shows how it goes on");
+        let error = CommandError::local(Exit::TimedOut, text);
+        match serde_json::to_value(&self.order) {
+            Ok(order) => error.with("order", order),
+            Err(_) => error,
+        }
+    }
+}
+
+async fn due(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep(moment.saturating_duration_since(Instant::now())).await,
+        None => std::future::pending().await,
+    }
+}

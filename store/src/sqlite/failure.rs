@@ -1,0 +1,59 @@
+//! Why a file cannot be the database, and what to do about it: what waiting does not cure is found before the file is opened.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, create_dir_all};
+use std::io::{self, ErrorKind, Read as _};
+use std::path::Path;
+
+use galley_protocol::network::reason;
+
+use crate::ConnectError;
+
+/// The beginning of every database of `SQLite`; an empty file is one, too.
+const HEADER: &[u8] = b"SQLite format 3\0";
+
+const ANOTHER: &str = "name another with --database-url sqlite://PATH";
+
+/// Where the database is, for people.
+pub(super) fn place(path: &Path) -> String {
+    format!("SQLite at {}", path.display())
+}
+
+/// Makes the folders on the way to the file, and makes sure that it can be written and is a database, if it is there.
+pub(super) fn prepare(path: &Path) -> Result<(), ConnectError> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        create_dir_all(folder).map_err(|error| refused_folder(folder, &error))?;
+    }
+    if path.is_dir() {
+        return Err(ConnectError::Refused(format!("{} is a folder, not a database file; {ANOTHER}", path.display())));
+    }
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(file) => check_header(path, file)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(refused_file(path, &error)),
+    }
+    // Files beside the database come and go with it.
+    let beside = [path.as_os_str().to_owned(), OsString::from(".lock")].into_iter().collect::<OsString>();
+    let written = OpenOptions::new().create(true).truncate(false).write(true).open(&beside);
+    written.map(drop).map_err(|error| refused_file(Path::new(&beside), &error))
+}
+
+fn check_header(path: &Path, file: File) -> Result<(), ConnectError> {
+    let mut begin = Vec::new();
+    file.take(HEADER.len() as u64).read_to_end(&mut begin).map_err(|error| refused_file(path, &error))?;
+    if begin.is_empty() || begin == HEADER {
+        return Ok(());
+    }
+    Err(ConnectError::Refused(format!("{} is not a SQLite database; {ANOTHER}", path.display())))
+}
+
+/// A path without a root begins where the program was started: people look for it elsewhere.
+fn refused_folder(folder: &Path, error: &io::Error) -> ConnectError {
+    let here = std::env::current_dir().ok().filter(|_| folder.is_relative());
+    let within = here.map_or_else(String::new, |here| format!(" in {}", here.display()));
+    ConnectError::Refused(format!("cannot create {}/{within}: {}; {ANOTHER}", folder.display(), reason(error)))
+}
+
+fn refused_file(path: &Path, error: &io::Error) -> ConnectError {
+    ConnectError::Refused(format!("cannot write {}: {}; {ANOTHER}", path.display(), reason(error)))
+}

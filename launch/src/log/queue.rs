@@ -170,22 +170,22 @@ mod tests {
 
     #[test]
     fn a_reader_that_is_stuck_costs_lines_and_no_time() {
-        let ((began, begun), (ends, end)) = (channel(), channel());
+        let ((began, writes), (ends, end)) = (channel(), channel());
         let queue = LogQueue::start(Output { began, end }).expect("a thread");
         queue.put(b"first");
-        assert_eq!(begun.recv().expect("a write"), b"first");
+        assert_eq!(writes.recv().expect("a write"), b"first");
         queue.put(&vec![b'x'; MAX_BYTES]);
         queue.put(b"too much");
         assert_eq!(lost(&queue), 1);
         queue.drain(Duration::from_millis(1)); // comes back although nothing moves
         drop(ends);
         queue.drain(PATIENCE);
-        assert_eq!(begun.try_iter().count(), 1, "the one that waited");
+        assert_eq!(writes.try_iter().count(), 1, "the one that waited");
     }
 
     #[test]
     fn a_closed_output_ends_nothing_and_is_counted() {
-        let ((began, begun), (ends, end)) = (channel(), channel());
+        let ((began, writes), (ends, end)) = (channel(), channel());
         let queue = LogQueue::start(Output { began, end }).expect("a thread");
         ends.send(Err(io::ErrorKind::BrokenPipe.into())).expect("an output");
         queue.put(b"lost");
@@ -194,6 +194,6 @@ mod tests {
         drop(ends);
         queue.put(b"written");
         queue.drain(PATIENCE);
-        assert_eq!(begun.try_iter().collect::<Vec<_>>(), [b"lost".to_vec(), b"written".to_vec()]);
+        assert_eq!(writes.try_iter().collect::<Vec<_>>(), [b"lost".to_vec(), b"written".to_vec()]);
     }
 }

@@ -25,9 +25,9 @@ use crate::cli::api::Remote;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 
-/// How often to ask whether the gateway is still there.
+/// The time between pings.
 const PING_EVERY: Duration = Duration::from_secs(15);
-/// How many such questions may stay without a word.
+/// The most pings that may stay without an answer.
 const SILENT_PINGS: u32 = 3;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -41,7 +41,7 @@ pub enum Subject {
     Feed(watch::Receiver<Watch>),
 }
 
-/// What lasts from one socket to the next.
+/// The state that outlives a socket.
 pub struct Session {
     remote: Remote,
     subject: Subject,

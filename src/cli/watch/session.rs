@@ -67,10 +67,7 @@ pub async fn own_hero(remote: &Remote) -> Result<Option<Hero>, CommandError> {
     let mut socket = session.connect().await.map_err(|(Refused::ForNow(why) | Refused::ForGood(why))| why)?;
     let first = timeout(remote.patience(), socket.next()).await.map_err(|_| remote.silent())?;
     let Some(Ok(Message::Text(text))) = first else { return Err(session.lost()) };
-    match read(&text)? {
-        Received::Welcome { hero, .. } => Ok(hero),
-        _ => Ok(None),
-    }
+    if let Received::Welcome { hero, .. } = read(&text)? { Ok(hero) } else { Ok(None) }
 }
 
 fn read(text: &str) -> Result<Received, CommandError> {

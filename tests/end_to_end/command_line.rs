@@ -177,3 +177,23 @@ async fn a_watcher_of_a_status_is_told_of_nothing_else() {
     watcher.line(&format!("order {cancelled} v3")).await;
     assert!(!watcher.log().contains("COMPLETED"), "{}", watcher.log());
 }
+
+#[tokio::test]
+async fn a_hero_with_a_token_watches_its_own_orders_without_being_named() {
+    let stack = Stack::embedded().with_tokens().delay("1h").start().await;
+    let (hero, meal) = stack.staff().create_hero_and_meal().await;
+    let client = stack.hero(hero);
+    let start = |arguments: &[&str]| {
+        let mut command = command(path_of("galley"));
+        let token = client.token().expect("a token");
+        let command = command.env("GALLEY_URL", client.base()).env("GALLEY_TOKEN", token).arg("watch").args(arguments);
+        Program::start("galley watch", command.stdin(Stdio::null()))
+    };
+    let mut watcher = start(&[]);
+    watcher.line("watching the orders of Zoé").await;
+    let order = id(&client.place(hero, meal).await);
+    watcher.line(&format!("order {order} v1")).await;
+    let mut refused = start(&["--status", "pending"]);
+    refused.line("error: --status is for staff").await;
+    assert_eq!(refused.exit().await.code(), Some(7));
+}

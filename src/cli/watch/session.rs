@@ -129,9 +129,6 @@ impl Session {
 
     /// Answers why the socket ended, when it is worth coming back.
     async fn listen(&mut self, socket: &mut Socket) -> Result<CommandError, CommandError> {
-        if let Subject::Feed(filter) = &mut self.subject {
-            filter.mark_changed();
-        }
         let mut pings = every(PING_EVERY);
         let mut silent = 0;
         loop {
@@ -169,8 +166,8 @@ impl Session {
             let status = problem["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(500);
             return Err(CommandError::answered(status, &problem.to_string()));
         }
-        let whose = if let Received::Welcome { hero: Some(hero), .. } = &frame {
-            Some(hero.name.to_string())
+        let whose = if let Received::Welcome { hero, .. } = &frame {
+            self.enter(hero.as_ref())?
         } else if let (Received::Reply { watching: true, .. }, Subject::Feed(filter)) = (&frame, &self.subject) {
             Some(named(&filter.borrow()))
         } else {
@@ -188,6 +185,25 @@ impl Session {
             self.tell(News::Watching { whose }).await?;
         }
         Ok(())
+    }
+
+    /// Takes a welcome: a hero's socket shows its orders from here on, and staff subscribes. A token of a hero, which was not asked
+    /// for by its id, shows its own orders, too. Answers whose orders are shown already.
+    fn enter(&mut self, hero: Option<&Hero>) -> Result<Option<String>, CommandError> {
+        match (hero, &mut self.subject) {
+            (None, Subject::Feed(filter)) => {
+                filter.mark_changed();
+                Ok(None)
+            }
+            (Some(_), Subject::Feed(filter)) if !filter.borrow().status.is_empty() => {
+                Err(CommandError::local(Exit::NotAllowed, "--status is for staff, and the token is that of a hero"))
+            }
+            (Some(hero), _) => {
+                self.subject = Subject::Hero(hero.id);
+                Ok(Some(hero.name.to_string()))
+            }
+            (None, Subject::Hero(_)) => Ok(None),
+        }
     }
 
     /// Nobody who hears it any more is the end.

@@ -23,7 +23,7 @@ fn place(client: &Client, hero: i64, meal: i64, arguments: &[&str]) -> Program {
 async fn the_end_of_an_order_is_waited_for(stack: StackBuilder) {
     let stack = stack.delay("200ms").start().await;
     let client = stack.client();
-    let soup = client.create_meal("Peanut soup", &["peanut"]).await;
+    client.create_meal("Peanut soup", &["peanut"]).await;
     client.create_hero("Nova", &[]).await;
     let zoe = client.create_hero("Zoé", &["peanut"]).await;
     let order = ["order", "place", "--hero", "Nova", "--meal", "Peanut soup", "--wait"];

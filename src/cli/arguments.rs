@@ -20,7 +20,7 @@ pub fn read() -> Result<Galley, CommandError> {
     checked(galley, &matches)
 }
 
-/// Whether `--json` was typed. Asked where the arguments themselves are wrong.
+/// Returns true if `--json` was typed, for arguments that are wrong themselves.
 pub fn wants_json() -> bool {
     std::env::args_os().skip(1).take_while(|typed| typed != OsStr::new("--")).any(|typed| typed == OsStr::new("--json"))
 }

@@ -6,11 +6,11 @@ use clap_complete::Shell;
 use super::error::CommandError;
 use super::{Galley, output};
 
-/// For which shell.
+/// The completions to print.
 #[derive(Args)]
 #[command(after_help = "Example:\n  galley completions bash > /etc/bash_completion.d/galley")]
 pub struct CompletionsArguments {
-    /// Which shell
+    /// Shell to complete in
     shell: Shell,
 }
 

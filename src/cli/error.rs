@@ -50,21 +50,16 @@ impl CommandError {
     /// An answer that is not good: its problem as it came, or the status of whatever a proxy put in its place.
     pub fn answered(status: u16, body: &str) -> Self {
         let exit = Exit::of_status(status);
-        match (serde_json::from_str(body), explain(body)) {
-            (Ok(problem), Some(text)) => Self::Because(Box::new(Because { exit, text, problem })),
-            _ => {
-                let reason = reqwest::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
-                let text = format!("the answer is {status} {}, and no problem of a Galley gateway", reason.unwrap_or("unknown"));
-                let Self::Because(mut because) = Self::local(exit, text.replace("  ", " ")) else {
-                    unreachable!("it is not quiet")
-                };
-                because.problem["status"] = status.into();
-                Self::Because(because)
-            }
+        if let (Ok(problem), Some(text)) = (serde_json::from_str(body), explain(body)) {
+            return Self::Because(Box::new(Because { exit, text, problem }));
         }
+        let reason = reqwest::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+        let reason = reason.map(|reason| format!(" {reason}")).unwrap_or_default();
+        let text = format!("the answer is {status}{reason}, and no problem of a Galley gateway; check --url");
+        Self::local(exit, text).with("status", status.into())
     }
 
-    /// Adds a field to the problem of a cause on this side.
+    /// Sets a field of the problem of a cause on this side.
     pub fn with(mut self, name: &str, value: Value) -> Self {
         if let Self::Because(because) = &mut self {
             because.problem[name] = value;
@@ -128,10 +123,11 @@ impl From<Failure> for CommandError {
 /// For a command that runs like a program that serves.
 impl From<CommandError> for Failure {
     fn from(error: CommandError) -> Self {
-        match error.exit() {
-            Exit::Done => Self::Stopped,
-            Exit::Usage => Self::Usage(error.to_string()),
-            _ => Self::Failed(error.to_string()),
+        let text = error.to_string();
+        match error {
+            CommandError::Quiet(_) => Self::Stopped,
+            CommandError::Because(because) if because.exit == Exit::Usage => Self::Usage(text),
+            CommandError::Because(_) => Self::Failed(text),
         }
     }
 }
@@ -170,7 +166,7 @@ mod tests {
     #[test]
     fn what_a_proxy_answers_becomes_a_problem() {
         let error = CommandError::answered(502, "<html>\n<h1>Bad Gateway</h1>");
-        assert_eq!(error.to_string(), "the answer is 502 Bad Gateway, and no problem of a Galley gateway");
+        assert_eq!(error.to_string(), "the answer is 502 Bad Gateway, and no problem of a Galley gateway; check --url");
         let Because { exit, problem, .. } = because(error);
         assert_eq!((exit, &problem["status"]), (Exit::Unreachable, &502.into()));
     }

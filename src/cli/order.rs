@@ -96,9 +96,10 @@ struct Shown {
 }
 
 const PLACING: &str = "\
-With --wait the command ends when the order has: exit code 0 when it was completed, 10 when it was cancelled, 11 when it has not
-ended within --timeout. Each state is one line; with --json each is the order as JSON. The states come over a socket, which resumes
-when the connection is lost.
+With --wait the command ends when the order has ended. The exit code is 0 when
+it was completed, 10 when it was cancelled, and 11 when it had not ended within
+--timeout. Each state is one line; with --json each is the order as JSON. A lost
+connection is made again, and no state is missed.
 
 Examples:
   galley order place --hero 1 --meal 2

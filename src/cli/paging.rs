@@ -14,7 +14,7 @@ use super::output;
 const ONE_PAGE: u8 = 50;
 const EACH_OF_ALL: u8 = 100;
 
-/// Which part of a list.
+/// The part of a list to print.
 #[derive(Args, Debug)]
 pub struct Paging {
     /// Most entries of a page, 1 to 100 [default: 50; with --all: 100]

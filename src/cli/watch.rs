@@ -29,9 +29,10 @@ const MAX_NEWS: usize = 64;
 /// The orders to watch.
 #[derive(Args)]
 #[command(after_help = "\
-On a terminal it is a dashboard: press ? for its keys. Otherwise, with --json or with --lines, it prints one line for each change:
-time, order, version, hero, meal, status, message; with --json each frame of the gateway. It ends with Ctrl-C, or when nobody reads
-its output any more.
+On a terminal it is a dashboard: press ? for its keys. Elsewhere, and with
+--lines, it prints one line for each change: time, order, version, hero, meal,
+status, message. With --json it prints each frame of the gateway. It ends with
+Ctrl-C, or when nobody reads its output any more.
 
 Examples:
   galley watch

@@ -325,13 +325,13 @@ async fn the_command_line_makes_tokens_and_shows_them() {
     };
     let (hero, staff) = (make(&["token", "--hero", "1"]).await, make(&["token", "--staff", "--ttl", "5m"]).await);
     let said = nobody.galley(&["meal", "list"]).await;
-    assert!(said.code == 1 && said.stderr.contains("send a token"), "{said:?}");
+    assert!(said.code == 7 && said.stderr.contains("send a token"), "{said:?}");
     let hero = nobody.with_token(&hero);
     assert_eq!(list(&hero.galley_json(&["meal", "list"]).await, "items").len(), 12);
     let order = hero.galley_json(&["order", "place", "--hero", "1", "--meal", "12"]).await;
     assert_eq!(order["hero_id"], 1);
     let said = hero.galley(&["hero", "list"]).await;
-    assert!(said.code == 1 && said.stderr.contains("only staff"), "{said:?}");
+    assert!(said.code == 7 && said.stderr.contains("only staff"), "{said:?}");
     let file = folder.join("token");
     std::fs::write(&file, format!("{staff}\n")).expect("a file");
     let file = file.to_str().expect("UTF-8");

@@ -17,7 +17,7 @@ use crate::requirement::Requirement;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "galley-load", version, after_help = EXAMPLES)]
 pub struct Arguments {
-    /// What happens
+    /// The load to make
     #[arg(value_enum, default_value_t = Scenario::Steady)]
     pub scenario: Scenario,
 
@@ -33,7 +33,7 @@ pub struct Arguments {
     /// Heroes, among whom the sockets are shared out [default: one for each 50 sockets; one for each process in hot-hero]
     #[arg(long, value_name = "COUNT")]
     pub heroes: Option<usize>,
-    /// Heroes who order; the sockets of the others only listen [default: all]
+    /// Heroes that order; the sockets of the others only listen [default: all]
     #[arg(long, value_name = "COUNT")]
     pub ordering: Option<usize>,
     /// Sockets opened a second, each due at its moment; as many as the gateway takes when absent
@@ -67,19 +67,19 @@ pub struct Arguments {
     /// Orders at once in a burst [default: 1000 in burst, else none]
     #[arg(long, value_name = "COUNT")]
     pub burst: Option<usize>,
-    /// From one burst to the next
+    /// Time from one burst to the next
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
     pub burst_every: Duration,
     /// Sockets that are cut at once in a storm, in per cent [default: 100 in storm, else none]
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
     pub storm: Option<f64>,
-    /// From one storm to the next
+    /// Time from one storm to the next
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
     pub storm_every: Duration,
     /// Sockets that read slowly, in per cent [default: 20 in slow-readers, else none]
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
     pub slow: Option<f64>,
-    /// Bytes a second that they read
+    /// Bytes a second that a slow socket reads
     #[arg(long, value_name = "BYTES", default_value_t = 4_096)]
     pub slow_rate: usize,
 
@@ -89,11 +89,11 @@ pub struct Arguments {
     /// Local addresses to connect from [default: 127.0.0.1, 127.0.0.2 … when the gateway is on the loopback]
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
     pub source: Vec<IpAddr>,
-    /// What chance comes from: which hero orders what, which sockets a storm cuts
+    /// Seed of the random choices: which hero orders what, which sockets a storm cuts
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
 
-    /// Something that must hold, such as `ack_p99<50ms`, `lost=0` or `orders_per_s>=1000`; may be given again. Exit code 3
+    /// Requirement on the result, such as `ack_p99<50ms`, `lost=0` or `orders_per_s>=1000`; may be given again. Exit code 3
     /// otherwise. `lost=0` is always required
     #[arg(long, value_name = "REQUIREMENT")]
     pub require: Vec<Requirement>,

@@ -20,10 +20,10 @@ use crate::cli::exit::Exit;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// How long it may go on without a welcome.
+/// The longest time without a welcome.
 const GIVE_UP: Duration = Duration::from_mins(5);
 
-/// What a link tells to its display.
+/// The news of a link for its display.
 #[derive(Clone, Debug)]
 pub enum News {
     /// A socket is being opened.
@@ -37,7 +37,7 @@ pub enum News {
     },
     /// From here on nothing is missed.
     Watching {
-        /// Whose orders, for people.
+        /// The watched orders, for people.
         whose: String,
     },
     /// There is no connection.
@@ -49,10 +49,10 @@ pub enum News {
     },
 }
 
-/// How a session ended that may be begun again.
+/// The end of a session that may be begun again.
 pub struct Ended {
     pub why: CommandError,
-    /// Whether there was a welcome.
+    /// True after a welcome.
     pub welcomed: bool,
     /// When the gateway said to come back.
     pub come_back_after: Option<Duration>,

@@ -25,9 +25,9 @@ use crate::cli::api::Remote;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 
-/// How often to ask whether the gateway is still there.
+/// The time between pings.
 const PING_EVERY: Duration = Duration::from_secs(15);
-/// How many such questions may stay without a word.
+/// The most pings that may stay without an answer.
 const SILENT_PINGS: u32 = 3;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -41,7 +41,7 @@ pub enum Subject {
     Feed(watch::Receiver<Watch>),
 }
 
-/// What lasts from one socket to the next.
+/// The state that outlives a socket.
 pub struct Session {
     remote: Remote,
     subject: Subject,
@@ -67,10 +67,7 @@ pub async fn own_hero(remote: &Remote) -> Result<Option<Hero>, CommandError> {
     let mut socket = session.connect().await.map_err(|(Refused::ForNow(why) | Refused::ForGood(why))| why)?;
     let first = timeout(remote.patience(), socket.next()).await.map_err(|_| remote.silent())?;
     let Some(Ok(Message::Text(text))) = first else { return Err(session.lost()) };
-    match read(&text)? {
-        Received::Welcome { hero, .. } => Ok(hero),
-        _ => Ok(None),
-    }
+    if let Received::Welcome { hero, .. } = read(&text)? { Ok(hero) } else { Ok(None) }
 }
 
 fn read(text: &str) -> Result<Received, CommandError> {
@@ -132,9 +129,6 @@ impl Session {
 
     /// Answers why the socket ended, when it is worth coming back.
     async fn listen(&mut self, socket: &mut Socket) -> Result<CommandError, CommandError> {
-        if let Subject::Feed(filter) = &mut self.subject {
-            filter.mark_changed();
-        }
         let mut pings = every(PING_EVERY);
         let mut silent = 0;
         loop {
@@ -172,8 +166,8 @@ impl Session {
             let status = problem["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(500);
             return Err(CommandError::answered(status, &problem.to_string()));
         }
-        let whose = if let Received::Welcome { hero: Some(hero), .. } = &frame {
-            Some(hero.name.to_string())
+        let whose = if let Received::Welcome { hero, .. } = &frame {
+            self.enter(hero.as_ref())?
         } else if let (Received::Reply { watching: true, .. }, Subject::Feed(filter)) = (&frame, &self.subject) {
             Some(named(&filter.borrow()))
         } else {
@@ -191,6 +185,25 @@ impl Session {
             self.tell(News::Watching { whose }).await?;
         }
         Ok(())
+    }
+
+    /// Takes a welcome: a hero's socket shows its orders from here on, and staff subscribes. A token of a hero, which was not asked
+    /// for by its id, shows its own orders, too. Answers whose orders are shown already.
+    fn enter(&mut self, hero: Option<&Hero>) -> Result<Option<String>, CommandError> {
+        match (hero, &mut self.subject) {
+            (None, Subject::Feed(filter)) => {
+                filter.mark_changed();
+                Ok(None)
+            }
+            (Some(_), Subject::Feed(filter)) if !filter.borrow().status.is_empty() => {
+                Err(CommandError::local(Exit::NotAllowed, "--status is for staff, and the token is that of a hero"))
+            }
+            (Some(hero), _) => {
+                self.subject = Subject::Hero(hero.id);
+                Ok(Some(hero.name.to_string()))
+            }
+            (None, Subject::Hero(_)) => Ok(None),
+        }
     }
 
     /// Nobody who hears it any more is the end.

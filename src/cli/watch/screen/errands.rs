@@ -30,21 +30,22 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The errands that are under way.
 pub struct Errands {
     remote: Remote,
-    /// What is watched whatever the filter.
+    /// The subscription without any filter.
     base: Watch,
-    /// What the gateway is asked to tell.
+    /// The subscription with the filter.
     subscription: watch::Sender<Watch>,
     under_way: JoinSet<Done>,
-    /// Which past has been asked for.
+    /// The number of the reading under way, see [`Model::history`].
     history: u64,
-    /// What is still to be read of it: questions, where each goes on, and how many further pages.
+    /// The questions still to be read, and where each goes on.
     to_read: VecDeque<(Question, Option<String>)>,
+    /// The pages that may still be read.
     pages: usize,
     naming: bool,
     cancelling: bool,
 }
 
-/// What came of an errand.
+/// The result of an errand.
 pub enum Done {
     /// The questions that a filter comes to.
     Planned { history: u64, search: Result<Search, CommandError> },
@@ -72,7 +73,7 @@ struct Read {
     meal: Named,
 }
 
-/// Whoever has a name.
+/// A hero or a meal, by its name.
 #[derive(Deserialize)]
 struct Named {
     name: String,

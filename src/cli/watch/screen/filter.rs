@@ -5,7 +5,7 @@ use galley_protocol::{Order, Status};
 
 use super::names::Names;
 
-/// What somebody typed after `/`: words that must all fit. `hero:`, `meal:` and `status:` look there alone, by number or part of the
+/// The words that were typed after `/`, which must all fit. `hero:`, `meal:` and `status:` look there alone, by number or part of the
 /// name; other words look everywhere.
 #[derive(Clone, Debug, Default)]
 pub struct Filter(Vec<Word>);
@@ -50,12 +50,12 @@ impl Filter {
         &self.0
     }
 
-    /// Whether every order is shown.
+    /// Returns true if every order is shown.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether this one is.
+    /// Returns true if this order is shown.
     pub fn fits(&self, order: &Order, names: &Names) -> bool {
         self.0.iter().all(|word| word.fits(order, names))
     }

@@ -18,7 +18,7 @@ pub const KEYS: [(&str, &str); 9] = [
     ("q Ctrl-C", "leave"),
 ];
 
-/// What the model cannot do itself.
+/// A wish that the model cannot fulfil itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wish {
     /// Leave.

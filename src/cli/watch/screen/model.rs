@@ -75,11 +75,11 @@ pub struct Model {
     pub filter_text: String,
     /// The rows that the list had when it was drawn last.
     pub page: usize,
-    /// How often what is known of the past must be read anew.
+    /// The number of times that the past had to be read anew.
     pub history: u64,
-    /// Whether the past is being read.
+    /// True while the past is being read.
     pub reading: bool,
-    /// Whether this is the feed of staff, and not the socket of a hero.
+    /// True for the feed of staff, false for the socket of a hero.
     feed: bool,
     picture: Picture,
     /// Staff is told; a hero counts.

@@ -26,7 +26,7 @@ pub enum Question {
     Order(OrderId),
 }
 
-/// What to ask, and what to subscribe to.
+/// The questions to ask, and the subscription.
 #[derive(Debug)]
 pub struct Search {
     pub questions: Vec<Question>,

@@ -370,8 +370,9 @@ mod tests {
         let shown = lines(&mut model, 80, 12);
         assert!(shown[5].contains('7') && shown[6].is_empty(), "{shown:?}");
         press_all(&mut model, "zzz");
-        assert_eq!(lines(&mut model, 80, 12)[5], " no order fits the filter");
+        assert_eq!(lines(&mut model, 80, 12)[5], " no order shown so far fits; Enter searches all orders");
         model.typing = None;
+        assert_eq!(lines(&mut model, 80, 12)[5], " no order fits the filter");
         press_all(&mut model, "?");
         assert!(lines(&mut model, 80, 16).iter().any(|line| line.contains("cancel the selected order")));
     }

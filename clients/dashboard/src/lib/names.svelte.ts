@@ -2,7 +2,8 @@
 
 import type { Order, OrderView } from "galley-client";
 import { SvelteMap } from "svelte/reactivity";
-import { session } from "./session.svelte";
+import { passing } from "./problems";
+import { answered, session } from "./session.svelte";
 
 /** The most names that are remembered; beyond, all are forgotten and those that are shown are read again. */
 const MAX = 20_000;
@@ -14,6 +15,15 @@ class Names {
   #asked = new Set<string>();
   #waiting: [kind: "hero" | "meal", id: number][] = [];
   #asking = 0;
+  /** Questions that nobody answered, for when the connection is back. */
+  #failed: [kind: "hero" | "meal", id: number][] = [];
+
+  constructor() {
+    session.onBack(() => {
+      this.#waiting.push(...this.#failed.splice(0));
+      void this.#ask();
+    });
+  }
 
   /** The name, or nothing as long as it is not known. */
   hero = (id: number): string | undefined => this.#get("hero", id);
@@ -23,6 +33,7 @@ class Names {
     if (this.#known.size > MAX) {
       this.#known.clear();
       this.#asked.clear();
+      this.#failed = [];
     }
     for (const { id, name } of items) {
       const key = `${kind} ${id}`;
@@ -55,15 +66,13 @@ class Names {
     if (!next) return;
     const [kind, id] = next;
     this.#asking += 1;
-    try {
-      const params = { params: { path: { id } } };
-      const { data } = kind === "hero" ? await session.rest.GET("/heroes/{id}", params) : await session.rest.GET("/meals/{id}", params);
-      if (data) this.learn(kind, [data]);
-    } catch {
-      this.#asked.delete(`${kind} ${id}`);
-    } finally {
-      this.#asking -= 1;
-    }
+    const params = { params: { path: { id } } };
+    const call = kind === "hero" ? session.rest.GET("/heroes/{id}", params) : session.rest.GET("/meals/{id}", params);
+    const { data, problem } = await answered<{ id: number; name: string }>(call);
+    this.#asking -= 1;
+    if (data) this.learn(kind, [data]);
+    // Of all that are asked for none is remembered twice, so that these are bounded as the names are.
+    else if (passing(problem)) this.#failed.push(next);
     void this.#ask();
   }
 }

@@ -18,7 +18,7 @@ const languages = {
     active: "Des commandes sont encore en attente ou en cours de traitement.",
     gone: "Cette commande n'existe pas ou a été supprimée.", bad: "Certains champs ne conviennent pas.",
     rule: "De 1 à 200 caractères", filled: "Veuillez remplir ce champ.", notPrice: "Un prix tel que 12,50",
-    compared: "« noix »", cancel: (id) => `Annuler la commande ${id}`, remove: "Supprimer", save: "Enregistrer",
+    compared: "« amande »", cancel: (id) => `Annuler la commande ${id}`, remove: "Supprimer", save: "Enregistrer",
     create: "Créer", newMeal: "Nouveau plat", newHero: "Nouveau héros", name: "Nom", planet: "Planète d'origine", cost: "Prix",
   },
   en: {
@@ -97,7 +97,7 @@ for (const [language, words] of Object.entries(languages)) {
     await page.keyboard.press("Escape");
     for (const address of ["#/manage?id=1", "#/manage?kind=meals&id=1"]) {
       await visit(page, address);
-      await page.locator("form").getByText(/peanut|noix/).waitFor();
+      await page.locator("form").getByText(/peanut|amande/).waitFor();
     }
   });
 }

@@ -34,6 +34,9 @@ class Session {
       this.#client?.retryNow();
       for (const listener of this.#back) listener();
     });
+    // After a sleep or on another network a connection may be dead without anybody having said so.
+    for (const event of ["online", "pageshow"]) addEventListener(event, () => this.#client?.check());
+    document.addEventListener("visibilitychange", () => document.hidden || this.#client?.check());
   }
 
   /** Listens to the connection being there again, until the function that is returned is called. */

@@ -1,12 +1,6 @@
-/**
- * The form in which the service compares texts (`protocol/src/allergy.rs`): a test in the browser holds both against each other.
- * Going through upper case folds what has no single lower case: `ß` and `ẞ` are `ss`, and `ς` is `σ`. The dotless `ı` has an upper case
- * that is not its own.
- */
+/** The form in which the service compares texts (`protocol/src/allergy.rs`): a test in the browser holds both against each other. */
 export function fold(text: string): string {
-  const visible = text.normalize("NFKC").replace(/\p{Default_Ignorable_Code_Point}/gu, "");
-  const caseless = visible.replace(/[^ı]+/gu, (part) => part.toLowerCase().toUpperCase().toLowerCase()).replaceAll("ς", "σ");
-  const bare = caseless.normalize("NFD").replace(/\p{M}/gu, "").normalize("NFKC");
+  const bare = text.normalize("NFKC").toLowerCase().normalize("NFD").replace(/\p{M}/gu, "").normalize("NFKC");
   return bare.split(/\s+/u).filter(Boolean).join(" ");
 }
 

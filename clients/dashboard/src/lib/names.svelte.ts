@@ -1,7 +1,6 @@
 // The names behind the ids that frames carry, read when they are first shown.
 
 import type { Order, OrderView } from "galley-client";
-import { SvelteMap } from "svelte/reactivity";
 import { passing } from "./problems";
 import { answered, session } from "./session.svelte";
 
@@ -11,7 +10,9 @@ const MAX = 20_000;
 const MAX_ASKING = 4;
 
 class Names {
-  #known = new SvelteMap<string, string>();
+  #known = new Map<string, string>();
+  /** Grows when a name becomes known or another. Those that are drawn are few, so that each may look again. */
+  #version = $state(0);
   #asked = new Set<string>();
   #waiting: [kind: "hero" | "meal", id: number][] = [];
   #asking = 0;
@@ -35,10 +36,13 @@ class Names {
       this.#asked.clear();
       this.#failed = [];
     }
+    let changed = false;
     for (const { id, name } of items) {
       const key = `${kind} ${id}`;
-      if (this.#known.get(key) !== name) this.#known.set(key, name);
+      changed ||= this.#known.get(key) !== name;
+      this.#known.set(key, name);
     }
+    if (changed) this.#version += 1;
   }
 
   /** Orders as REST reads them bring the names along, those of heroes and meals that are gone too. The orders without them. */
@@ -49,6 +53,7 @@ class Names {
   }
 
   #get(kind: "hero" | "meal", id: number): string | undefined {
+    void this.#version;
     const key = `${kind} ${id}`;
     const known = this.#known.get(key);
     if (known === undefined && !this.#asked.has(key)) {

@@ -211,7 +211,6 @@ export const en = {
     theirs: "Theirs",
     takeTheirs: "Take theirs",
     keepMine: "Save mine over it",
-    gone: "Somebody else deleted this meanwhile.",
   },
   /** By the last part of a problem's type; the last three are the page's own. Of those that only a broken page meets, the status is told. */
   problems: {

@@ -211,7 +211,6 @@ export const fr: Words = {
     theirs: "Le leur",
     takeTheirs: "Prendre le leur",
     keepMine: "Enregistrer le mien",
-    gone: "Quelqu'un d'autre a supprimé cette fiche entre-temps.",
   },
   problems: {
     unauthorized: "Le jeton manque ou a expiré.",

@@ -21,6 +21,12 @@ export async function start(...options) {
     /** Ends it as a power cut would. */
     kill: () => running.end("SIGKILL"),
 
+    /** Stops it in its tracks: connections stay, and nothing is answered. */
+    freeze: () => running.signal("SIGSTOP"),
+
+    /** Lets it go on where it was stopped. */
+    thaw: () => running.signal("SIGCONT"),
+
     /** Asks it to leave, and waits for that. */
     leave: () => running.end("SIGTERM"),
 
@@ -59,7 +65,11 @@ async function run(folder, options) {
   return {
     url,
 
+    signal: (signal) => child.kill(signal),
+
     async end(signal) {
+      // One that was frozen would not hear it.
+      child.kill("SIGCONT");
       child.kill(signal);
       return [await ended, said.join("\n")];
     },

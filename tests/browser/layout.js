@@ -83,7 +83,9 @@ function measure() {
     if (element.matches(CONTROLS) && (rect.width < 20 || rect.height < 20)) found.push(`too small: ${name(element)} ${round(rect.width, rect.height)}`);
     // A control or a line of text that its box is too narrow for.
     for (let above = element.parentElement; above && above !== top; above = above.parentElement) {
-      if (clamped(above) || style(above).textOverflow === "ellipsis" || ["auto", "scroll"].includes(style(above).overflowX)) break;
+      // Dots stand for text that is cut, but not for a box of its own, such as a badge.
+      const dotted = style(above).textOverflow === "ellipsis" && !style(element).display.startsWith("inline-");
+      if (clamped(above) || dotted || ["auto", "scroll"].includes(style(above).overflowX)) break;
       const { left, right } = above.getBoundingClientRect();
       if (style(above).display === "inline" || style(above).display === "contents" || right - left === 0) continue;
       if (style(element).position === "fixed" || style(above).position === "fixed" || element.closest("[role=listbox]")) break;

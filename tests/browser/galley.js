@@ -30,9 +30,9 @@ export async function start(...options) {
     /** Asks it to leave, and waits for that. */
     leave: () => running.end("SIGTERM"),
 
-    /** Starts it anew at the same address on the same data. */
-    async restart() {
-      running = await run(folder, ["--listen", new URL(url).host, ...options]);
+    /** Starts it anew at the same address on the same data, if need be with other options. */
+    async restart(...others) {
+      running = await run(folder, ["--listen", new URL(url).host, ...(others.length > 0 ? others : options)]);
     },
 
     async stop() {

@@ -1,10 +1,11 @@
-//! What the documents name is there: dependencies, tests, files.
+//! What the documents name is there: dependencies, tests, files. What they show is as it is now.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 mod dependencies;
 mod named_tests;
+mod pictures;
 
 /// The folder of the project.
 fn root() -> &'static Path {

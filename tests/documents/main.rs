@@ -1,10 +1,12 @@
-//! What the documents name is there: dependencies, tests, files.
+//! The documents say what is true: the dependencies, settings, tests and files that they name are there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 mod dependencies;
 mod named_tests;
+mod promises;
+mod settings;
 
 /// The folder of the project.
 fn root() -> &'static Path {
@@ -36,6 +38,12 @@ fn files_named(name: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     look(root(), name, &mut found);
     found
+}
+
+/// The text below a heading, up to the next one of its level.
+fn section<'a>(markdown: &'a str, heading: &str) -> &'a str {
+    let (_, rest) = markdown.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("there is no {heading}"));
+    rest.split("\n## ").next().unwrap_or_default()
 }
 
 /// The words in backticks.

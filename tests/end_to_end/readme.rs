@@ -54,5 +54,8 @@ async fn every_command_of_the_readme_works_as_it_stands() {
             frame["type"].to_string()
         })
         .collect();
-    assert!(types.iter().filter(|name| *name == "\"reply\"").count() > 1, "the sockets' commands were answered: {types:?}\n{said}");
+    assert!(
+        types.iter().filter(|name| *name == "\"reply\"").count() > 1,
+        "the sockets' commands were answered: {types:?}\n{said}"
+    );
 }

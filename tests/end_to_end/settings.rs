@@ -42,6 +42,17 @@ async fn a_log_has_the_format_that_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_flag_comes_before_its_variable() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}", folder.path().join("galley.db").display());
+    for (flag, variable, code) in [("json", "nonsense", 0), ("nonsense", "json", 2)] {
+        let variables = [("DATABASE_URL", url.as_str()), ("GALLEY_LOG_FORMAT", variable)];
+        let said = run("galley", &["migrate", "--log-format", flag], &variables).await;
+        assert_eq!(said.code, code, "{said:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_address_beyond_loopback_is_served_without_authentication_once_allowed() {
     let stack = Stack::embedded().set("GALLEY_INSECURE_NO_AUTH", "1").set("GALLEY_LISTEN", "0.0.0.0:0").gateways(0).start().await;
     let mut program = stack.launch_gateway();

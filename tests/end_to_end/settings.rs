@@ -42,14 +42,16 @@ async fn a_log_has_the_format_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_flag_comes_before_its_variable() {
+async fn a_flag_comes_before_its_variable_and_that_before_the_default() {
     let folder = tempfile::tempdir().expect("a folder");
-    let url = format!("sqlite://{}", folder.path().join("galley.db").display());
-    for (flag, variable, code) in [("json", "nonsense", 0), ("nonsense", "json", 2)] {
-        let variables = [("DATABASE_URL", url.as_str()), ("GALLEY_LOG_FORMAT", variable)];
-        let said = run("galley", &["migrate", "--log-format", flag], &variables).await;
-        assert_eq!(said.code, code, "{said:?}");
-    }
+    let place = |name: &str| folder.path().join(name);
+    let url = |name: &str| format!("sqlite://{}", place(name).display());
+    let named = url("variable.db");
+    let variables = [("DATABASE_URL", named.as_str())];
+    assert_eq!(run("galley", &["migrate", "--database-url", &url("flag.db")], &variables).await.code, 0);
+    assert_eq!((place("flag.db").exists(), place("variable.db").exists()), (true, false));
+    assert_eq!(run("galley", &["migrate"], &variables).await.code, 0);
+    assert!(place("variable.db").exists());
 }
 
 #[tokio::test]

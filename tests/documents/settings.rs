@@ -24,18 +24,21 @@ struct Setting {
     default: Option<String>,
 }
 
-/// Returns the settings of a help text: clap writes `--flag <VALUE>`, what it means, `[env: NAME=]` and `[default: …]`.
+/// Returns the settings of a help text: clap writes `--flag <VALUE>`, the explanation, `[env: NAME=]` and `[default: …]`. A default that
+/// depends on the command stands in the explanation: `[default: 10s; with …]`.
 fn settings(help: &str) -> Vec<Setting> {
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut settings = Vec::new();
     for (at, _) in help.match_indices("[env: ") {
         let (before, after) = help.split_at(at);
         let flags = before.rmatch_indices("--").map(|(at, _)| before[at..].split_once(' '));
-        let flag = flags.flatten().find(|(_, value)| value.starts_with(['<', '['])).map(|(flag, _)| flag.to_owned());
+        let flag = flags.flatten().find(|(_, value)| value.starts_with(['<', '[']));
+        let (flag, explanation) = flag.unwrap_or_else(|| panic!("no flag before {after}"));
         let (variable, rest) = after["[env: ".len()..].split_once(']').expect("the bracket is closed");
-        let default = rest.strip_prefix(" [default: ").and_then(|rest| rest.split_once(']')).map(|(value, _)| value);
+        let special = explanation.rsplit_once("[default: ").and_then(|(_, rest)| rest.split_once(';'));
+        let default = rest.strip_prefix(" [default: ").and_then(|rest| rest.split_once(']')).or(special).map(|(value, _)| value);
         settings.push(Setting {
-            flag: flag.unwrap_or_else(|| panic!("no flag before {variable}")),
+            flag: flag.to_owned(),
             variable: variable.trim_end_matches('=').to_owned(),
             default: default.map(|value| value.trim_matches('"').to_owned()),
         });

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 mod dependencies;
+mod exit_codes;
 mod named_tests;
 mod promises;
 mod settings;

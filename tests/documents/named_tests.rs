@@ -81,6 +81,7 @@ fn every_link_between_documents_leads_to_a_file() {
     let more = [
         "docs/performance.md",
         "docs/decisions.md",
+        "docs/command-line.md",
         "benchmarks/README.md",
         "clients/load/README.md",
         "clients/typescript/README.md",

@@ -46,7 +46,8 @@ fn settings(help: &str) -> Vec<Setting> {
     settings
 }
 
-fn help(program: &str, arguments: &[&str]) -> String {
+/// Returns a help text.
+pub fn help(program: &str, arguments: &[&str]) -> String {
     let output = command(path_of(program)).args(arguments).output().expect("it can be run");
     String::from_utf8(output.stdout).expect("the programs speak UTF-8")
 }

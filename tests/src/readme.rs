@@ -1,4 +1,4 @@
-//! The commands of the README.
+//! The commands of a document.
 //!
 //! A fenced block whose info string is `sh` holds commands that a test runs as they stand, `sh serve` those that occupy a
 //! terminal of their own until Ctrl-C, `sh stopped` those before which that is pressed. Blocks with any other info string are

@@ -21,21 +21,21 @@ fn names_test(word: &str) -> bool {
 pub fn is_test(name: &str) -> Result<(), String> {
     let (place, test) = name.split_once("::").ok_or("is written `module::test` or `path/of/file.rs::test`")?;
     let file = if place.contains('.') { place.to_owned() } else { module(place) };
-    let text = fs::read_to_string(root().join(&file)).map_err(|error| format!("{file}: {error}"))?;
-    let known = if file.ends_with(".rs") {
-        runs(&text, test)
+    let code = fs::read_to_string(root().join(&file)).map_err(|error| format!("{file}: {error}"))?;
+    let known = if Path::new(&file).extension().is_some_and(|extension| extension == "rs") {
+        runs(&code, test)
     } else {
-        ['"', '`'].iter().any(|quote| text.contains(&format!("test({quote}{test}{quote}")))
+        ['"', '`'].iter().any(|quote| code.contains(&format!("test({quote}{test}{quote}")))
     };
     if known { Ok(()) } else { Err(format!("{file} has no such test")) }
 }
 
 /// Whether a function of this name is a test: it has the attribute, or a macro that makes tests names it.
-fn runs(text: &str, test: &str) -> bool {
-    let Some((before, after)) = text.split_once(&format!("fn {test}(")) else { return false };
+fn runs(code: &str, name: &str) -> bool {
+    let Some((before, after)) = code.split_once(&format!("fn {name}(")) else { return false };
     let above = before.rsplit_once('\n').map_or("", |(above, _)| above);
     let mut attributes = above.lines().rev().take_while(|line| line.trim_start().starts_with(['#', '/']));
-    let mut uses = before.split(test).skip(1).chain(after.split(test).skip(1));
+    let mut uses = before.split(name).skip(1).chain(after.split(name).skip(1));
     attributes.any(|line| line.contains("test]") || line.contains("test("))
         || uses.any(|rest| rest.starts_with([',', ']', ')', '\n']))
 }

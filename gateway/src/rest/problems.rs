@@ -48,9 +48,9 @@ problems! {
     OfReadingOrder: OrderNotFound;
     /// Problems of reading an explanation.
     OfExplaining: NotFound;
-    /// Problems of creating a hero or a meal.
+    /// Of creating a hero or a meal.
     OfCreating: MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType ValidationFailed;
-    /// Problems of changing a hero.
+    /// Of changing a hero.
     OfChangingHero: HeroNotFound VersionMismatch MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType ValidationFailed;
     /// Problems of changing a meal.
     OfChangingMeal: MealNotFound VersionMismatch MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType ValidationFailed;

@@ -1,3 +1,4 @@
 import { vitePreprocess } from "@sveltejs/vite-plugin-svelte";
 
-export default { preprocess: vitePreprocess() };
+// Without the ways of older Svelte, what they need is not in the bundle.
+export default { preprocess: vitePreprocess(), compilerOptions: { runes: true, discloseVersion: false } };

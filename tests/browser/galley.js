@@ -21,12 +21,18 @@ export async function start(...options) {
     /** Ends it as a power cut would. */
     kill: () => running.end("SIGKILL"),
 
+    /** Stops it in its tracks: connections stay, and nothing is answered. */
+    freeze: () => running.signal("SIGSTOP"),
+
+    /** Lets it go on where it was stopped. */
+    thaw: () => running.signal("SIGCONT"),
+
     /** Asks it to leave, and waits for that. */
     leave: () => running.end("SIGTERM"),
 
-    /** Starts it anew at the same address on the same data. */
-    async restart() {
-      running = await run(folder, ["--listen", new URL(url).host, ...options]);
+    /** Starts it anew at the same address on the same data, if need be with other options. */
+    async restart(...others) {
+      running = await run(folder, ["--listen", new URL(url).host, ...(others.length > 0 ? others : options)]);
     },
 
     async stop() {
@@ -59,7 +65,11 @@ async function run(folder, options) {
   return {
     url,
 
+    signal: (signal) => child.kill(signal),
+
     async end(signal) {
+      // One that was frozen would not hear it.
+      child.kill("SIGCONT");
       child.kill(signal);
       return [await ended, said.join("\n")];
     },

@@ -46,9 +46,9 @@ try {
   await page.getByRole("button", { name: "Commander Tarte aux poireaux lunaires", exact: true }).click();
   await page.getByRole("button", { name: "Commander Ring Fries of Saturn", exact: true }).click();
   await page.locator('[data-status="IN_PROGRESS"]').first().waitFor();
-  await page.locator(".toast").nth(1).waitFor();
+  await page.locator(".toast").nth(1).waitFor({ state: "attached" });
   await page.evaluate(() => scrollTo(0, 0));
-  while ((await page.locator(".toast").count()) > 0) await page.locator(".toast button").first().click();
+  while ((await page.locator(".toast").count()) > 0) await page.locator(".toast:visible button").click();
   await take(page, "order");
   await close();
 

@@ -77,6 +77,8 @@ for (const [language, theme, words] of [["fr", "light", french], ["en", "dark", 
     await order(page, 2).waitFor();
     assert.equal(await order(page, 1).count(), 0);
     await button(page, words.remove(2)).click();
+    await accessible(page, "a deletion asks");
+    await button(page.getByRole("dialog"), words.remove(2)).click();
     for (const tab of [page, other]) await order(tab, 2).waitFor({ state: "detached" });
     await other.close();
 

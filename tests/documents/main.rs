@@ -1,4 +1,4 @@
-//! The documents say what is true: the dependencies, settings, tests and files that they name are there.
+//! The documents say what is true: the dependencies, settings, tests and files that they name are there, and the pictures are not old.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 mod dependencies;
 mod exit_codes;
 mod named_tests;
+mod pictures;
 mod promises;
 mod settings;
 

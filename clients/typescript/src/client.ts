@@ -6,11 +6,12 @@ import { Emitter } from "./emitter.js";
 import { Closed, ProblemError, slugOf } from "./errors.js";
 import { memoryKeeper, newKey, type Keeper, type Kept } from "./keeper.js";
 import { Outbox, type Answer, type Waiting } from "./outbox.js";
+import { pendingOf, type Pending } from "./pending.js";
 import { Picture, type Change } from "./picture.js";
 import { Renewal } from "./renewal.js";
 import { reread } from "./reread.js";
 import { rest, type Rest, type TokenProvider } from "./rest.js";
-import type { State } from "./state.js";
+import { isOpen, type State } from "./state.js";
 import { isActive, type Command, type Frame, type Meal, type Order, type Page, type ServerFrame, type Status, type Totals, type Watch } from "./types.js";
 
 export interface Options {
@@ -37,6 +38,8 @@ export type Events = { [T in ServerFrame["type"]]: Frame<T> } & {
   state: State;
   /** What is known of the orders has changed, by a frame of this type or by `learn`. */
   change: Change & { by: ServerFrame["type"] | "learn" };
+  /** Other changes than before wait for their answers. */
+  pending: readonly Pending[];
   /** A line as it went out. */
   sent: string;
   /** A line as it came in. */
@@ -84,10 +87,11 @@ export class Galley extends Emitter<Events> {
       },
       diagnose: () => this.#diagnose(),
       onState: (state) => {
-        if (state.name !== "connected") this.#renewal.stop();
+        if (!isOpen(state)) this.#renewal.stop();
         this.emit("state", state);
       },
       onLine: (line) => this.#hear(line),
+      waiting: () => this.#outbox.size > 0,
     });
   }
 
@@ -109,6 +113,11 @@ export class Galley extends Emitter<Events> {
     return this.#outbox.size;
   }
 
+  /** The changes that wait for their answers, in the order in which they were asked for. */
+  get pending(): readonly Pending[] {
+    return pendingOf(this.#outbox.all());
+  }
+
   /** Begins; resolves when the gateway has said welcome, rejects when it never will. */
   async connect(): Promise<void> {
     this.#adopt();
@@ -121,6 +130,11 @@ export class Galley extends Emitter<Events> {
   /** Tries again at once instead of waiting for the end of the pause. */
   retryNow(): void {
     this.#connection.retryNow();
+  }
+
+  /** Asks the gateway whether it is there, for instance after the network changed. Its silence is known within seconds. */
+  check(): void {
+    this.#connection.check();
   }
 
   /**
@@ -140,6 +154,7 @@ export class Galley extends Emitter<Events> {
       this.#outbox.remove(waiting.id);
       waiting.failed(new Closed());
     }
+    this.emit("pending", this.pending);
   }
 
   /** Orders a meal, once, whatever happens on the way. */
@@ -230,7 +245,7 @@ export class Galley extends Emitter<Events> {
   }
 
   /** Gives a command out and waits for its answer. A problem may be a good answer to a command that was repeated. */
-  #ask<Reply>(command: object, excuse?: (error: Frame<"error">) => Reply | undefined): Promise<Reply> {
+  #ask<Reply>(command: Command, excuse?: (error: Frame<"error">) => Reply | undefined): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const answered: Waiting["answered"] = (answer, repeated) => {
         if (answer.type !== "error") return resolve(answer as unknown as Reply);
@@ -239,6 +254,7 @@ export class Galley extends Emitter<Events> {
         else resolve(excused);
       };
       this.#send(this.#outbox.add(command, answered, reject));
+      this.emit("pending", this.pending);
     });
   }
 
@@ -306,6 +322,7 @@ export class Galley extends Emitter<Events> {
       return;
     }
     this.#outbox.remove(waiting.id);
+    this.emit("pending", this.pending);
     waiting.answered(answer, waiting.sends > 1);
   }
 

@@ -2,7 +2,7 @@
 
 import { pause, type Backoff } from "./backoff.js";
 import { closeCodes, type Advice } from "./generated/closes.js";
-import type { Reason, ReasonCode, State } from "./state.js";
+import { isOpen, type Reason, type ReasonCode, type State } from "./state.js";
 
 /** What is used of a WebSocket; that of browsers has it, that of the package `ws` too. */
 export interface Socket {
@@ -26,6 +26,8 @@ export interface ConnectionOptions {
   diagnose: () => Promise<Diagnosis>;
   onState: (state: State) => void;
   onLine: (line: string) => void;
+  /** Whether a command waits for its answer. */
+  waiting: () => boolean;
 }
 
 /** What to make of a failed handshake. */
@@ -40,9 +42,13 @@ export interface Diagnosis {
 const HANDSHAKE = 10_000;
 /** After so much silence the gateway is asked whether it is there; the network answers nobody's pings to a page. */
 const SILENCE = 25_000;
-/** The answer to that may take so long. */
-const ANSWER = 10_000;
 const LOOK = 5_000;
+/** A command that waits for its answer makes silence suspicious much sooner. */
+const PATIENCE = 2_000;
+/** After so much silence following the question, the gateway counts as not answering; what it says later is still taken. */
+const DOUBT = 2_000;
+/** After so much more, the connection is given up and made anew. */
+const GIVE_UP = 6_000;
 /** A connection that held so long was a good one: the next loss begins with a short pause again. */
 const GOOD = 5_000;
 const OPEN = 1;
@@ -64,7 +70,9 @@ export class Connection {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #pulse: ReturnType<typeof setInterval> | undefined;
   #heard = 0;
-  #asked: number | undefined;
+  /** The next step of the question whether the gateway is there: asking, doubting, giving up. */
+  #doubt: ReturnType<typeof setTimeout> | undefined;
+  #asking = false;
   /** When the gateway asked to come back, should it close the connection. */
   #hint: number | undefined;
   /** The last attempt failed for its token: another one is tried once. */
@@ -86,7 +94,7 @@ export class Connection {
 
   /** Does not wait for the end of the pause. */
   retryNow(): void {
-    if (this.#state.name === "waiting") void this.#try();
+    if (this.#state.name === "waiting" || this.#state.name === "unresponsive") void this.#try();
   }
 
   /** Ends for good. */
@@ -97,9 +105,19 @@ export class Connection {
 
   /** Hands a line to the socket; false when there is none. */
   send(line: string): boolean {
-    if (this.#state.name !== "connected" || this.#socket?.readyState !== OPEN) return false;
+    if (!isOpen(this.#state) || this.#socket?.readyState !== OPEN) return false;
     this.#socket.send(line);
+    this.#doubt ??= setTimeout(() => this.check(), PATIENCE);
     return true;
+  }
+
+  /** Asks whether the gateway is there, unless that is being asked. */
+  check(): void {
+    if (this.#state.name !== "connected" || this.#asking || this.#socket?.readyState !== OPEN) return;
+    this.#calm();
+    this.#asking = true;
+    this.#socket.send('{"type":"ping"}');
+    this.#doubt = setTimeout(() => this.#suspect(), DOUBT);
   }
 
   /** The welcome has come. */
@@ -132,9 +150,7 @@ export class Connection {
     this.#socket = socket;
     this.#heard = Date.now();
     socket.onmessage = ({ data }) => {
-      this.#heard = Date.now();
-      this.#asked = undefined;
-      if (typeof data === "string") this.options.onLine(data);
+      this.#hear(data);
     };
     socket.onerror = () => {};
     socket.onclose = ({ code, reason }) => void this.#ended(code, reason);
@@ -143,7 +159,7 @@ export class Connection {
 
   async #ended(code: number, text: string): Promise<void> {
     const before = this.#state;
-    const welcomed = before.name === "connected";
+    const welcomed = isOpen(before);
     this.#let();
     const known = closeCodes[code];
     const detail = text || known?.reason || `the connection ended with ${code}`;
@@ -178,22 +194,37 @@ export class Connection {
     this.#enter({ name: "waiting", reason, attempt: this.#attempt, until: Date.now() + wait });
   }
 
+  /** Whatever comes is a sign of life. */
+  #hear(data: unknown): void {
+    this.#heard = Date.now();
+    this.#calm();
+    if (this.#state.name === "unresponsive") this.#enter({ name: "connected", since: this.#state.since });
+    if (typeof data === "string") this.options.onLine(data);
+    if (isOpen(this.#state) && this.options.waiting()) this.#doubt ??= setTimeout(() => this.check(), PATIENCE);
+  }
+
   /** Looks whether the other side still lives. A machine that slept asks first, and only then gives up. */
   #feel(): void {
-    const now = Date.now();
-    if (this.#asked !== undefined && now - this.#asked > ANSWER) {
-      this.#again({ code: "silent", detail: "nothing came for too long" });
-    } else if (this.#asked === undefined && now - this.#heard > SILENCE) {
-      this.#asked = now;
-      this.send('{"type":"ping"}');
-    }
+    if (Date.now() - this.#heard > SILENCE) this.check();
+  }
+
+  #suspect(): void {
+    if (this.#state.name !== "connected") return;
+    this.#doubt = setTimeout(() => this.#again({ code: "silent", detail: "nothing came for too long" }), GIVE_UP);
+    this.#enter({ name: "unresponsive", since: this.#state.since });
+  }
+
+  #calm(): void {
+    clearTimeout(this.#doubt);
+    this.#doubt = undefined;
+    this.#asking = false;
   }
 
   /** Lets go of the socket and of every timer. Does not wait for the other side to close: it may be gone. */
   #let(code?: number): void {
     clearTimeout(this.#timer);
     clearInterval(this.#pulse);
-    this.#asked = undefined;
+    this.#calm();
     const socket = this.#socket;
     this.#socket = undefined;
     if (!socket) return;

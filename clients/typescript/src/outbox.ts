@@ -1,7 +1,7 @@
 // Commands that wait for their answers.
 
 import { OutboxFull } from "./errors.js";
-import type { Frame } from "./types.js";
+import type { Command, Frame } from "./types.js";
 
 /** What answers a command. */
 export type Answer = Frame<"reply"> | Frame<"error"> | Frame<"pong">;
@@ -9,6 +9,7 @@ export type Answer = Frame<"reply"> | Frame<"error"> | Frame<"pong">;
 /** A command that waits. */
 export interface Waiting {
   readonly id: number;
+  readonly command: Command;
   readonly line: string;
   /** How often it has been given to a socket. After the second time the gateway may have carried it out before. */
   sends: number;
@@ -30,10 +31,10 @@ export class Outbox {
   }
 
   /** Takes a command. The error is thrown, so that nothing has been kept anywhere for a command that is not taken. */
-  add(command: object, answered: Waiting["answered"], failed: Waiting["failed"]): Waiting {
+  add(command: Command, answered: Waiting["answered"], failed: Waiting["failed"]): Waiting {
     this.room();
     const id = this.#next++;
-    const waiting = { id, line: JSON.stringify({ ...command, id }), sends: 0, deferred: 0, answered, failed };
+    const waiting = { id, command, line: JSON.stringify({ ...command, id }), sends: 0, deferred: 0, answered, failed };
     this.#waiting.set(id, waiting);
     return waiting;
   }

@@ -7,10 +7,13 @@ export type TokenProvider = () => string | undefined | Promise<string | undefine
 /** REST, typed by the gateway's own document: `rest.GET("/heroes/{id}", { params: { path: { id } } })`. */
 export type Rest = Client<paths>;
 
+/** An answer may take so long; then the call rejects with a `TimeoutError`. What was asked may have been done or not. */
+const ANSWER = 10_000;
+
 /** REST at this address. */
 export function rest(url: string, token?: TokenProvider): Rest {
   // The default would be asked for at import, before anybody can put another in its place.
-  const client = createClient<paths>({ baseUrl: url.replace(/\/$/, ""), fetch: (request) => fetch(request) });
+  const client = createClient<paths>({ baseUrl: url.replace(/\/$/, ""), fetch: timed });
   if (token) {
     client.use({
       async onRequest({ request }) {
@@ -21,4 +24,8 @@ export function rest(url: string, token?: TokenProvider): Rest {
     });
   }
   return client;
+}
+
+function timed(request: Request): Promise<Response> {
+  return fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(ANSWER)]) });
 }

@@ -34,6 +34,12 @@ export type State =
   | { name: "idle" }
   | { name: "connecting"; attempt: number }
   | { name: "connected"; since: number }
+  /** The connection is there, and the gateway has not answered for a few seconds. Commands are still sent, and wait. */
+  | { name: "unresponsive"; since: number }
   /** `until` is when it is tried again, in milliseconds since 1970. */
   | { name: "waiting"; reason: Reason; attempt: number; until: number }
   | { name: "closed"; reason: Reason };
+
+/** Whether there is a connection that takes commands. */
+export const isOpen = (state: State): state is Extract<State, { since: number }> =>
+  state.name === "connected" || state.name === "unresponsive";

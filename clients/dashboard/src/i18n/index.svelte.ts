@@ -41,7 +41,7 @@ class I18n {
     const minutes = Math.floor(seconds / 60);
     if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
     const hours = Math.floor(minutes / 60);
-    return hours < 48 ? `${hours} h ${minutes % 60} min` : `${this.number(Math.floor(hours / 24))} d`;
+    return hours < 48 ? `${hours} h ${minutes % 60} min` : this.words.common.days(this.number(Math.floor(hours / 24)));
   };
 }
 

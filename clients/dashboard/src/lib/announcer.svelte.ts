@@ -33,7 +33,7 @@ class Announcer {
     this.#changed.clear();
     if (total === 0) return;
     const parts = [...counts].map(([status, count]) => `${i18n.number(count)} ${i18n.words.status[status]}`);
-    this.text = i18n.words.common.announce(total, parts.join(", "));
+    this.text = i18n.words.common.announce(total, i18n.number(total), parts.join(", "));
   }
 }
 

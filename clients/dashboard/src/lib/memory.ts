@@ -1,20 +1,53 @@
-// What the browser remembers for this page. A browser that forbids it only forgets.
+// What the browser remembers for this page. A browser that forbids it only forgets: what was to be kept then lives as long as the page.
 
 const PREFIX = "galley.";
 
-export function remembered(name: string): string | undefined {
-  try {
-    return localStorage.getItem(PREFIX + name) ?? undefined;
-  } catch {
-    return undefined;
+type Shelf = Pick<Storage, "getItem" | "setItem" | "removeItem">;
+
+/** Storage that never throws. Even to name `localStorage` throws where site data is blocked. */
+class SafeStorage implements Shelf {
+  /** What the browser did not take. One entry for each name that the page uses. */
+  #own = new Map<string, string>();
+
+  constructor(readonly find: () => Shelf) {}
+
+  getItem(name: string): string | null {
+    try {
+      return this.#own.get(name) ?? this.find().getItem(name);
+    } catch {
+      return null;
+    }
+  }
+
+  setItem(name: string, value: string): void {
+    try {
+      this.find().setItem(name, value);
+      this.#own.delete(name);
+    } catch {
+      this.#own.set(name, value);
+    }
+  }
+
+  removeItem(name: string): void {
+    this.#own.delete(name);
+    try {
+      this.find().removeItem(name);
+    } catch {
+      // Nothing is there that could be taken away.
+    }
   }
 }
 
+/** Kept by the browser, for every tab. */
+export const lasting = new SafeStorage(() => localStorage);
+/** Kept by the browser, for this tab. */
+export const ofTab = new SafeStorage(() => sessionStorage);
+
+export function remembered(name: string): string | undefined {
+  return lasting.getItem(PREFIX + name) ?? undefined;
+}
+
 export function remember(name: string, value: string | undefined): void {
-  try {
-    if (value === undefined) localStorage.removeItem(PREFIX + name);
-    else localStorage.setItem(PREFIX + name, value);
-  } catch {
-    // Full or forbidden.
-  }
+  if (value === undefined) lasting.removeItem(PREFIX + name);
+  else lasting.setItem(PREFIX + name, value);
 }

@@ -1,8 +1,8 @@
 // The names behind the ids that frames carry, read when they are first shown.
 
 import type { Order, OrderView } from "galley-client";
-import { SvelteMap } from "svelte/reactivity";
-import { session } from "./session.svelte";
+import { passing } from "./problems";
+import { answered, session } from "./session.svelte";
 
 /** The most names that are remembered; beyond, all are forgotten and those that are shown are read again. */
 const MAX = 20_000;
@@ -10,10 +10,21 @@ const MAX = 20_000;
 const MAX_ASKING = 4;
 
 class Names {
-  #known = new SvelteMap<string, string>();
+  #known = new Map<string, string>();
+  /** Grows when a name becomes known or another. Those that are drawn are few, so that each may look again. */
+  #version = $state(0);
   #asked = new Set<string>();
   #waiting: [kind: "hero" | "meal", id: number][] = [];
   #asking = 0;
+  /** Questions that nobody answered, for when the connection is back. */
+  #failed: [kind: "hero" | "meal", id: number][] = [];
+
+  constructor() {
+    session.onBack(() => {
+      this.#waiting.push(...this.#failed.splice(0));
+      void this.#ask();
+    });
+  }
 
   /** The name, or nothing as long as it is not known. */
   hero = (id: number): string | undefined => this.#get("hero", id);
@@ -23,11 +34,15 @@ class Names {
     if (this.#known.size > MAX) {
       this.#known.clear();
       this.#asked.clear();
+      this.#failed = [];
     }
+    let changed = false;
     for (const { id, name } of items) {
       const key = `${kind} ${id}`;
-      if (this.#known.get(key) !== name) this.#known.set(key, name);
+      changed ||= this.#known.get(key) !== name;
+      this.#known.set(key, name);
     }
+    if (changed) this.#version += 1;
   }
 
   /** Orders as REST reads them bring the names along, those of heroes and meals that are gone too. The orders without them. */
@@ -38,6 +53,7 @@ class Names {
   }
 
   #get(kind: "hero" | "meal", id: number): string | undefined {
+    void this.#version;
     const key = `${kind} ${id}`;
     const known = this.#known.get(key);
     if (known === undefined && !this.#asked.has(key)) {
@@ -55,15 +71,13 @@ class Names {
     if (!next) return;
     const [kind, id] = next;
     this.#asking += 1;
-    try {
-      const params = { params: { path: { id } } };
-      const { data } = kind === "hero" ? await session.rest.GET("/heroes/{id}", params) : await session.rest.GET("/meals/{id}", params);
-      if (data) this.learn(kind, [data]);
-    } catch {
-      this.#asked.delete(`${kind} ${id}`);
-    } finally {
-      this.#asking -= 1;
-    }
+    const params = { params: { path: { id } } };
+    const call = kind === "hero" ? session.rest.GET("/heroes/{id}", params) : session.rest.GET("/meals/{id}", params);
+    const { data, problem } = await answered<{ id: number; name: string }>(call);
+    this.#asking -= 1;
+    if (data) this.learn(kind, [data]);
+    // Of all that are asked for none is remembered twice, so that these are bounded as the names are.
+    else if (passing(problem)) this.#failed.push(next);
     void this.#ask();
   }
 }

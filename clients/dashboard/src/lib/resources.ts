@@ -1,6 +1,6 @@
 // What can be managed: heroes and meals, each with its fields and its requests.
 
-import type { Hero, Meal, NewHero, NewMeal } from "galley-client";
+import { newKey, type Hero, type Meal, type NewHero, type NewMeal } from "galley-client";
 import { session } from "./session.svelte";
 
 export type Kind = "heroes" | "meals";
@@ -36,6 +36,27 @@ export function draftOf(kind: Kind, entry?: Entry): Draft {
   return Object.fromEntries(fields[kind].map(({ name, type }) => [name, entry ? (entry as unknown as Draft)[name] : empty[type]])) as Draft;
 }
 
+/** A key for each content: what is sent again unchanged is the same request. */
+export class Keys {
+  #content = "";
+  #key = newKey();
+
+  of(draft: Draft): string {
+    const content = JSON.stringify(draft);
+    if (content !== this.#content) this.#key = newKey();
+    this.#content = content;
+    return this.#key;
+  }
+
+  /** The request was answered: the next one is another. */
+  used(): void {
+    this.#content = "";
+  }
+}
+
+/** Whether two drafts say the same. */
+export const sameDraft = (one: Draft, other: Draft): boolean => JSON.stringify(one) === JSON.stringify(other);
+
 const tag = (version: number) => ({ "If-Match": `"${version}"` });
 
 /** A page of the entries whose names contain this. */
@@ -49,10 +70,12 @@ export function read(kind: Kind, id: number) {
   return kind === "heroes" ? session.rest.GET("/heroes/{id}", params) : session.rest.GET("/meals/{id}", params);
 }
 
-export function create(kind: Kind, draft: Draft) {
+/** Creates an entry; the same key again is the same entry, should the answer have been lost. */
+export function create(kind: Kind, draft: Draft, key: string) {
+  const headers = { "Idempotency-Key": key };
   return kind === "heroes"
-    ? session.rest.POST("/heroes", { body: draft as unknown as NewHero })
-    : session.rest.POST("/meals", { body: draft as unknown as NewMeal });
+    ? session.rest.POST("/heroes", { body: draft as unknown as NewHero, headers })
+    : session.rest.POST("/meals", { body: draft as unknown as NewMeal, headers });
 }
 
 /** Changes an entry, unless somebody else has changed this version meanwhile. */

@@ -1,5 +1,7 @@
 // The address of what is shown, behind the `#`: `#/kitchen?status=PENDING&order=7`. Links and bookmarks keep filters.
 
+import { edits } from "./edits.svelte";
+
 export const views = ["order", "kitchen", "manage", "console"] as const;
 export type View = (typeof views)[number];
 
@@ -10,7 +12,16 @@ class Route {
   readonly #query = $derived(new URLSearchParams(this.#parts[1] ?? ""));
 
   constructor() {
-    addEventListener("hashchange", () => (this.#hash = location.hash));
+    addEventListener("hashchange", () => {
+      const wanted = location.hash;
+      if (wanted === this.#hash) return;
+      // The address is of what is shown, until the view may be left.
+      if (edits.unsaved) history.replaceState(null, "", this.#hash || "#");
+      edits.leave(() => {
+        history.replaceState(null, "", wanted);
+        this.#hash = wanted;
+      });
+    });
   }
 
   get(name: string): string | undefined {
@@ -23,8 +34,17 @@ class Route {
     return Number.isSafeInteger(id) && id > 0 ? id : undefined;
   }
 
-  /** Changes parameters in place, without a step in the history; `undefined` takes one away. */
+  /**
+   * Changes parameters in place, without a step in the history; `undefined` takes one away. Whatever is being edited has its kind and
+   * its id there, so that another one waits until that may be left.
+   */
   set(changes: Record<string, string | number | undefined>): void {
+    const leaves = ["kind", "id"].some((name) => name in changes && String(changes[name] ?? "") !== (this.get(name) ?? ""));
+    if (leaves) edits.leave(() => this.#set(changes));
+    else this.#set(changes);
+  }
+
+  #set(changes: Record<string, string | number | undefined>): void {
     const query = new URLSearchParams(this.#query);
     for (const [name, value] of Object.entries(changes)) {
       if (value === undefined || value === "") query.delete(name);

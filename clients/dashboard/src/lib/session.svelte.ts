@@ -1,6 +1,10 @@
 // What all views share: the token, REST, and the connection of the view that is shown.
 
 import { Galley, rest, storageKeeper, type Problem, type State } from "galley-client";
+import { edits } from "./edits.svelte";
+import { lasting, ofTab } from "./memory";
+import { now } from "./now.svelte";
+import { ofAnswer, withoutAnswer } from "./problems";
 
 const TOKEN = "galley.token";
 
@@ -12,26 +16,46 @@ class Session {
   /** Where the connection of the present view stands. */
   state = $state.raw<State>({ name: "idle" });
   #client: Galley | undefined;
+  /** Who wants to hear that the connection is there, or there again. */
+  #back = new Set<() => void>();
   readonly rest = rest(location.origin, () => this.#token());
 
   constructor() {
+    const asked = new WeakMap<Request, number>();
     this.rest.use({
-      onResponse: ({ response }) => {
+      onRequest: ({ request }) => void asked.set(request, Date.now()),
+      onResponse: ({ request, response }) => {
         if (response.status === 401) this.tokenWanted = true;
+        const at = asked.get(request);
+        if (at !== undefined) now.learn(response.headers.get("Date"), at, Date.now());
       },
     });
-    addEventListener("online", () => this.#client?.retryNow());
+    addEventListener("online", () => {
+      this.#client?.retryNow();
+      for (const listener of this.#back) listener();
+    });
+    // After a sleep or on another network a connection may be dead without anybody having said so.
+    for (const event of ["online", "pageshow"]) addEventListener(event, () => this.#client?.check());
+    document.addEventListener("visibilitychange", () => document.hidden || this.#client?.check());
+  }
+
+  /** Listens to the connection being there again, until the function that is returned is called. */
+  onBack(listener: () => void): () => void {
+    this.#back.add(listener);
+    return () => this.#back.delete(listener);
   }
 
   /** A client of the view that is shown, for a hero or for staff. It begins at once; whoever opens it closes it. */
   open(heroId?: number): Galley {
     const options = { url: location.origin, token: () => this.#token() };
-    const keeper = storageKeeper(localStorage, `galley.placements.${heroId}`);
+    const keeper = storageKeeper(lasting, `galley.placements.${heroId}`);
     const client = new Galley(heroId === undefined ? options : { ...options, heroId, keeper });
     this.#client = client;
     client.on("state", (state) => {
       if (this.#client !== client) return;
+      const back = state.name === "connected" && this.state.name !== "connected";
       this.state = state;
+      if (back) for (const listener of this.#back) listener();
       if (state.name === "closed" && state.reason.code === "unauthorized") this.tokenWanted = true;
     });
     client.on("expiring", () => {
@@ -58,34 +82,30 @@ class Session {
   }
 
   async useToken(token: string): Promise<void> {
-    sessionStorage.setItem(TOKEN, token.trim());
+    ofTab.setItem(TOKEN, token.trim());
     this.tokenWanted = false;
     // An open connection goes on with it, unless it is another caller's: then views begin anew.
-    if (!(await this.#client?.renew())) this.epoch += 1;
+    if (!(await this.#client?.renew())) edits.leave(() => (this.epoch += 1));
   }
 
   #token(): string | undefined {
-    return sessionStorage.getItem(TOKEN) ?? undefined;
+    return ofTab.getItem(TOKEN) ?? undefined;
   }
 }
 
 export const session = new Session();
 
-/** What a REST call gave, or the problem it met; a network that is away is a problem too. */
-export async function answered<T>(call: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<
-  { data: T; response: Response; problem?: undefined } | { problem: Problem; data?: undefined }
-> {
+/** A REST call. */
+export type Call<T> = Promise<{ data?: T; error?: unknown; response: Response }>;
+/** What a REST call gave, or the problem that it met. */
+export type Result<T> = { data: T; problem?: undefined } | { problem: Problem; data?: undefined };
+
+/** Waits for what a call gives; a network that is away is a problem too. */
+export async function answered<T>(call: Call<T>): Promise<Result<T>> {
   try {
     const { data, error, response } = await call;
-    if (response.ok) return { data: data as T, response };
-    return { problem: isProblem(error) ? error : nothing(response.status, response.statusText) };
+    return response.ok ? { data: data as T } : { problem: ofAnswer(error, response.status) };
   } catch (error) {
-    return { problem: nothing(0, error instanceof Error ? error.message : String(error)) };
+    return { problem: withoutAnswer(error) };
   }
 }
-
-function isProblem(value: unknown): value is Problem {
-  return typeof value === "object" && value !== null && "detail" in value && "title" in value;
-}
-
-const nothing = (status: number, detail: string): Problem => ({ type: "/problems/unavailable", title: String(status), status, detail });

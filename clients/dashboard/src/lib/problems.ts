@@ -1,0 +1,45 @@
+// What went wrong, in the language of the page. The gateway's own sentences are English, so that the type decides.
+
+import { slugOf, type Order, type Problem } from "galley-client";
+import { i18n } from "../i18n/index.svelte";
+
+type Slug = keyof typeof i18n.words.problems;
+
+/** Problems that only this page knows: no answer came, or none of Galley's. */
+const problem = (slug: Slug, status: number, detail: string): Problem => ({ type: `/problems/${slug}`, title: slug, status, detail });
+
+/** A REST call that did not come to an answer. */
+export function withoutAnswer(error: unknown): Problem {
+  const detail = error instanceof Error ? error.message : String(error);
+  return problem(error instanceof Error && error.name === "TimeoutError" ? "no-answer" : "unreachable", 0, detail);
+}
+
+/** The problem in an answer; what another server on the way answered is none of Galley's. */
+export function ofAnswer(body: unknown, status: number): Problem {
+  if (typeof body === "object" && body !== null && "detail" in body && "type" in body) return body as Problem;
+  return problem("foreign-answer", status, `status ${status}`);
+}
+
+/** A sentence for people. */
+export function describe(problem: Problem): string {
+  const slug = slugOf(problem);
+  const { problems, common } = i18n.words;
+  return slug in problems ? problems[slug as Slug] : common.otherProblem(i18n.number(problem.status));
+}
+
+/** Whether the same may work in a moment. */
+export const passing = ({ status }: Problem): boolean => status === 0 || status === 408 || status === 429 || status >= 500;
+
+/** Before the names of the ingredients (`Reason::message` in `protocol/src/lifecycle.rs`). */
+const CONFLICT = "Allergy conflict: ";
+/** What the service says where nobody gave a reason. */
+const BY_REQUEST = "Cancelled at the hero's request";
+
+/** The message of an order: only what people wrote, and the names of ingredients, stay as they are. */
+export function messageOf({ reason, message }: Order): string {
+  const words = i18n.words.order;
+  if (reason === null) return message ?? "";
+  if (reason === "hero_request") return message === null || message === BY_REQUEST ? words.messages.hero_request : message;
+  if (reason !== "allergy") return words.messages[reason];
+  return words.allergic(message?.startsWith(CONFLICT) ? message.slice(CONFLICT.length) : (message ?? ""));
+}

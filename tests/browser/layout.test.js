@@ -1,0 +1,222 @@
+// Every view at every width, in both languages and themes and in the system's own colours: empty, full and in an outage.
+// A picture of each case is left in `pictures/`, or where GALLEY_PICTURES says, to be looked at; none is compared.
+
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { resolve } from "node:path";
+import { after, before, test } from "node:test";
+import { launch, watched } from "./browser.js";
+import { crowded } from "./crowded.js";
+import { connected } from "./dashboard.js";
+import { endings } from "./endings.js";
+import { start } from "./galley.js";
+import { faults, shifted, watchShifts } from "./layout.js";
+
+const pictures = process.env.GALLEY_PICTURES ?? resolve(import.meta.dirname, "pictures");
+const sizes = { 360: 740, 768: 1024, 1440: 900, 2560: 1440 };
+const look = (width, language, theme, forced = "none") => ({ size: { width, height: sizes[width] }, language, theme, forced });
+/** Every width in both languages and themes, and the system's own colours on a phone and on a desk. */
+const all = [
+  ...Object.keys(sizes).flatMap((width) => [look(Number(width), "en", "light"), look(Number(width), "fr", "dark")]),
+  look(360, "fr", "light", "active"),
+  look(1_440, "en", "dark", "active"),
+];
+/** Every width once, the narrow ones in the language of the longer words. */
+const some = [look(360, "fr", "light"), look(360, "en", "dark", "active"), look(768, "fr", "dark"), look(1_440, "fr", "light"), look(2_560, "en", "dark")];
+const OUTAGE = /ERR_CONNECTION_REFUSED|WebSocket connection|status of 412/;
+/** The sum of the shifts that a view may make until everything is there. */
+const MAX_SHIFT = 0.02;
+
+let browser;
+
+before(async () => {
+  mkdirSync(pictures, { recursive: true });
+  browser = await launch();
+});
+after(() => browser.close());
+
+/** Each view, with what is to be done there before it is looked at. */
+const views = {
+  start: { address: "#/order" },
+  desk: { address: "#/order?hero=1" },
+  allergic: { address: "#/order?hero=4" },
+  picker: { address: "#/order?hero=3", prepare: (page) => page.getByRole("combobox").click() },
+  cancelling: { address: "#/order?hero=1", prepare: (page) => page.locator('.order[data-status="IN_PROGRESS"] .end').first().click() },
+  "new-hero": { address: "#/order?hero=1", prepare: (page) => page.locator(".who > button").click() },
+  kitchen: { address: "#/kitchen" },
+  detail: { address: "#/kitchen?order=34" },
+  "detail-cancelled": { address: "#/kitchen?order=42" },
+  heroes: { address: "#/manage" },
+  meals: { address: "#/manage?kind=meals" },
+  editor: { address: "#/manage?id=4" },
+  "meal-editor": { address: "#/manage?kind=meals&id=2" },
+  conflict: { address: "#/manage?kind=meals&id=3", prepare: conflict, leave: (page) => page.locator(".conflict button").first().click() },
+  deleting: { address: "#/manage?id=2", prepare: (page) => page.locator("form .danger").click() },
+  console: { address: "#/console?hero=1", prepare: say },
+  shortcuts: { address: "#/console", prepare: (page) => page.locator("main").press("?") },
+};
+
+test("full, everything stands where it belongs; and in an outage it still does", async (t) => {
+  const atEnd = endings(t);
+  const galley = await crowded();
+  atEnd(() => galley.stop());
+  const pages = await watched(browser, galley.url, { reducedMotion: "reduce", expected: OUTAGE });
+  atEnd(() => pages.close());
+  const wrong = [];
+  const page = await pages.context.newPage();
+  page.setDefaultTimeout(10_000);
+  await page.goto("/#/console");
+  await connected(page);
+  await lookAt(page, wrong, "full", views, galley);
+  await lookAt(page, wrong, "full", { toasts: { address: "#/order?hero=1", prepare: messages } }, galley);
+
+  await visit(page, "#/order?hero=1");
+  await page.locator(".order").first().waitFor();
+  await galley.kill();
+  await page.locator('.connection[data-state="waiting"]').waitFor();
+  const order = (page) => page.locator(".meal button").first().click();
+  const { start, detail, conflict, deleting, cancelling, ...others } = views;
+  await lookAt(page, wrong, "outage", { waiting: { prepare: order }, ...others });
+  await galley.restart();
+  assert.deepEqual(wrong, []);
+});
+
+test("empty, everything stands where it belongs", async (t) => {
+  const atEnd = endings(t);
+  const galley = await start("--no-seed", "--drain", "0s");
+  atEnd(() => galley.stop());
+  const pages = await watched(browser, galley.url, { reducedMotion: "reduce" });
+  atEnd(() => pages.close());
+  const wrong = [];
+  const page = await pages.context.newPage();
+  await page.goto("/#/order");
+  const { start: first, "new-hero": form, kitchen, heroes, meals, console } = views;
+  const entry = { address: "#/manage?kind=meals&id=new" };
+  await lookAt(page, wrong, "empty", { start: first, kitchen, heroes, meals, console: { ...console, address: "#/console" }, "new-meal": entry, "new-hero": { ...form, address: "#/order" } });
+  await galley.ask("POST", "/heroes", { name: "Zoé", planet: "Earth" });
+  await lookAt(page, wrong, "empty", { desk: views.desk });
+  assert.deepEqual(wrong, []);
+});
+
+/** Each view as it is loaded anew, and how to see that all of it is there. */
+const arrivals = {
+  "#/order": ".heroes button, .menu",
+  "#/order?hero=1": ".order",
+  "#/order?hero=4": ".order",
+  "#/kitchen": "tr[data-order]",
+  "#/kitchen?order=34": "dialog ol",
+  "#/manage": ".entry",
+  "#/manage?kind=meals&id=4": "form",
+  "#/console?hero=1": "[data-direction]",
+};
+
+test("nothing jumps while a view is loaded, in whatever order its parts arrive", async (t) => {
+  const atEnd = endings(t);
+  const galley = await crowded();
+  atEnd(() => galley.stop());
+  const jumps = [];
+  for (const width of [360, 1_440]) {
+    const pages = await watched(browser, galley.url, { reducedMotion: "reduce", viewport: look(width).size, locale: "fr-FR" });
+    const page = await pages.context.newPage();
+    await watchShifts(page);
+    const parts = await heldBack(page, ["**/ws*", "**/heroes*", "**/meals*", "**/orders*"]);
+    for (const [address, there] of Object.entries(arrivals)) {
+      for (const order of [parts, parts.toReversed()]) {
+        parts.forEach((part) => part.hold());
+        await page.goto("about:blank");
+        await page.goto(`/${address}`);
+        for (const part of order) {
+          await settled(page);
+          part.release();
+        }
+        await page.locator(there).first().waitFor();
+        await settled(page);
+        const { sum, told } = await shifted(page);
+        if (sum >= MAX_SHIFT) jumps.push(`${address} at ${width}, ${order[0].address} first: ${sum.toFixed(3)}\n${told}`);
+      }
+    }
+    await pages.close();
+  }
+  assert.deepEqual(jumps, []);
+});
+
+/** Parts of what a page asks for, each of which can be kept back until it is released. */
+async function heldBack(page, addresses) {
+  return Promise.all(
+    addresses.map(async (address) => {
+      const part = { address, gate: Promise.resolve(), hold: () => (part.gate = new Promise((open) => (part.release = open))), release() {} };
+      if (address.includes("/ws")) {
+        await page.routeWebSocket(address, (socket) => part.gate.then(() => socket.connectToServer()));
+      } else {
+        await page.route(address, (route) => part.gate.then(() => route.continue()));
+      }
+      return part;
+    }),
+  );
+}
+
+/** Resolves when nothing is asked any more that was not held back, and the frame after it has been drawn. */
+async function settled(page) {
+  await page.locator("main *").first().waitFor();
+  await page.evaluate(() => new Promise((idle) => requestIdleCallback(() => requestAnimationFrame(() => requestAnimationFrame(idle)), { timeout: 1_000 })));
+}
+
+/** Looks at views one after another, and at each in every look. */
+async function lookAt(page, wrong, state, views, galley) {
+  for (const [name, { address, prepare = async () => {}, leave = async () => {} }] of Object.entries(views)) {
+    await page.setViewportSize({ width: 1440, height: 900 });
+    if (address) await visit(page, address);
+    await prepare(page, galley);
+    for (const { size, language, theme, forced } of state === "full" ? all : some) {
+      await page.setViewportSize(size);
+      await page.emulateMedia({ colorScheme: theme, forcedColors: forced });
+      await page.evaluate((language) => document.querySelector(`button[lang="${language}"]`).click(), language);
+      await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+      const where = [state, name, size.width, language, theme, ...(forced === "active" ? ["forced"] : [])].join("-");
+      for (const fault of await faults(page)) wrong.push(`${where}: ${fault}`);
+      if (size.width === 2_560) wrong.push(...(await narrow(page)).map((fault) => `${where}: ${fault}`));
+      await page.screenshot({ path: `${pictures}/${where}.jpg`, type: "jpeg", quality: 60 });
+    }
+    await leave(page);
+    await page.keyboard.press("Escape");
+  }
+}
+
+/** Goes to another view of the same page. Without a connection what is missing there goes on loading. */
+async function visit(page, address) {
+  await page.evaluate((address) => (location.hash = address), address);
+  if (await page.locator('.connection[data-state="connected"]').isVisible()) await page.locator(".skeleton").first().waitFor({ state: "detached" });
+}
+
+/** Changes a meal on the page and behind its back. */
+async function conflict(page, galley) {
+  await page.locator("form input").first().fill("Another name");
+  await galley.ask("PATCH", "/meals/3", { name: "A name of others", price: 14, description: "W".repeat(300), ingredients: ["riz", "W".repeat(200)] });
+  await page.locator("form .primary").click();
+  await page.locator(".conflict").waitFor();
+}
+
+/** Says some lines on the console. */
+async function say(page) {
+  for (const line of ["help", "menu", "W".repeat(500)]) {
+    await page.locator("#command").fill(line);
+    await page.locator("#command").press("Enter");
+  }
+}
+
+/** Several messages at once, of which the last is long. */
+async function messages(page) {
+  const order = (at) => page.locator(".meal button").nth(at).click();
+  for (const at of [0, 5, 6, 1]) await order(at);
+  await page.locator(".toast").nth(3).waitFor({ state: "attached" });
+}
+
+/** The content of a wide window takes most of its width. */
+async function narrow(page) {
+  const [left, right] = await page.evaluate(() => {
+    const shown = [...document.querySelectorAll("main *")].filter((element) => element.checkVisibility()).map((element) => element.getBoundingClientRect());
+    return [Math.min(...shown.map(({ left }) => left)), Math.max(...shown.map(({ right }) => right))];
+  });
+  const share = (right - left) / page.viewportSize().width;
+  return share > 0.9 ? [] : [`only ${Math.round(share * 100)} % of the width is used`];
+}

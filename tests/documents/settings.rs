@@ -32,7 +32,7 @@ fn settings(help: &str) -> Vec<Setting> {
     for (at, _) in help.match_indices("[env: ") {
         let (before, after) = help.split_at(at);
         let flags = before.rmatch_indices("--").map(|(at, _)| before[at..].split_once(' '));
-        let flag = flags.flatten().find(|(_, value)| value.starts_with(['<', '[']));
+        let flag = flags.flatten().find(|(_, value)| value.starts_with('<') || value.starts_with("[<"));
         let (flag, explanation) = flag.unwrap_or_else(|| panic!("no flag before {after}"));
         let (variable, rest) = after["[env: ".len()..].split_once(']').expect("the bracket is closed");
         let special = explanation.rsplit_once("[default: ").and_then(|(_, rest)| rest.split_once(';'));

@@ -19,9 +19,9 @@ use tokio_util::task::TaskTracker;
 
 /// The most requests that wait for a batch; one more is refused.
 const MAX_WAITING: usize = 8 * MAX_BATCH;
-/// So many requests need not wait for the batch under way.
+/// Waiting requests at which a second batch starts in parallel.
 const MANY: usize = 32;
-/// Nor do fewer that have waited for so long: it may wait itself, for the disk or for a lock.
+/// Longest wait for the batch in flight before a second one starts: the first may wait for the disk or a lock.
 const PATIENCE: Duration = Duration::from_millis(5);
 
 /// The answer to one request of a batch.

@@ -1,11 +1,14 @@
-//! What the documents name is there: dependencies, tests, files. What they show is as it is now.
+//! The documents say what is true: the dependencies, settings, tests and files that they name are there, and the pictures are not old.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 mod dependencies;
+mod exit_codes;
 mod named_tests;
 mod pictures;
+mod promises;
+mod settings;
 
 /// The folder of the project.
 fn root() -> &'static Path {
@@ -37,6 +40,12 @@ fn files_named(name: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     look(root(), name, &mut found);
     found
+}
+
+/// The text below a heading, up to the next one of its level.
+fn section<'a>(markdown: &'a str, heading: &str) -> &'a str {
+    let (_, rest) = markdown.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("there is no {heading}"));
+    rest.split("\n## ").next().unwrap_or_default()
 }
 
 /// The words in backticks.

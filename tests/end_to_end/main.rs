@@ -59,6 +59,7 @@ mod resyncing;
 mod rfc6455;
 mod roles;
 mod secrets;
+mod settings;
 mod sharing_a_port;
 mod slow_socket;
 mod start_errors;

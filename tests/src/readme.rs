@@ -1,42 +1,51 @@
-//! The commands of the README.
+//! The commands of a document.
 //!
-//! Fenced blocks with the info string `sh` are commands for a running service; those under one heading belong together, and
-//! are run in one shell. `sh distributed` is for those that start one. Blocks with any other info string are not run. The
-//! README writes one address, [`ADDRESS`].
+//! A fenced block whose info string is `sh` holds commands that a test runs as they stand, `sh serve` those that occupy a
+//! terminal of their own until Ctrl-C, `sh stopped` those before which that is pressed. Blocks with any other info string are
+//! not run. `tests/readme/follow` runs them.
 
-/// The address that the README uses, to be replaced by that of a running service.
+/// The address of the gateway in every document.
 pub const ADDRESS: &str = "http://127.0.0.1:8080";
 
-/// The commands under one heading.
-#[derive(Debug)]
-pub struct Section {
-    /// The heading.
-    pub heading: String,
+/// A fenced block of commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// The words of the info string after `sh`: nothing, `serve` or `stopped`.
+    pub kind: String,
     /// The commands.
     pub script: String,
 }
 
-/// Takes the commands with this info string out of a text in Markdown.
+/// Returns the blocks of commands of a text in Markdown, in their order.
 #[must_use]
-pub fn sections(markdown: &str, wanted: &str) -> Vec<Section> {
-    let mut sections = vec![Section { heading: String::new(), script: String::new() }];
-    let mut block: Option<bool> = None;
+pub fn blocks(markdown: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut open: Option<Option<Block>> = None;
     for line in markdown.lines() {
-        match (block, line.strip_prefix("```")) {
-            (None, Some(info)) => block = Some(info.trim() == wanted),
-            (Some(_), Some(_)) => block = None,
-            (Some(true), None) => {
-                if let Some(section) = sections.last_mut() {
-                    section.script += line;
-                    section.script += "\n";
-                }
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(info)) => {
+                let kind = info.strip_prefix("sh").filter(|rest| rest.is_empty() || rest.starts_with(' '));
+                open = Some(kind.map(|kind| Block { kind: kind.trim().to_owned(), script: String::new() }));
             }
-            (None, None) if line.starts_with('#') => {
-                sections.push(Section { heading: line.trim_start_matches('#').trim().to_owned(), script: String::new() });
+            (Some(block), Some(_)) => {
+                blocks.extend(block.take());
+                open = None;
             }
-            (Some(false) | None, None) => {}
+            (Some(Some(block)), None) => block.script.extend([line, "\n"]),
+            (Some(None) | None, None) => {}
         }
     }
-    sections.retain(|section| !section.script.is_empty());
-    sections
+    blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Block, blocks};
+
+    #[test]
+    fn only_blocks_of_commands_are_taken() {
+        let markdown = "```sh\na\n```\ntext\n```console\nb\n```\n```sh serve\nc\nd\n```\n```shell\ne\n```\n";
+        let block = |kind: &str, script: &str| Block { kind: kind.to_owned(), script: script.to_owned() };
+        assert_eq!(blocks(markdown), [block("", "a\n"), block("serve", "c\nd\n")]);
+    }
 }

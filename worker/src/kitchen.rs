@@ -94,7 +94,7 @@ impl Kitchen {
         }
     }
 
-    /// Whether this worker may own orders that it does not know of; no longer after this.
+    /// Returns and clears the flag that this worker may own orders it does not know of.
     pub(crate) fn take_doubt(&self) -> bool {
         self.doubt.swap(false, Ordering::Relaxed)
     }

@@ -4,9 +4,9 @@
 //! only intake, and looks many times a second. Any number of workers may sweep at once: each leaves out the rows that another
 //! one holds.
 //!
-//! An order is PENDING once, so that who was looked at when it was old enough need not be looked at again: a look begins where the last
-//! but one left off, and ends before what is too young. At thousands of orders a second that is half of what came within a second; all
-//! that may still be open came within half a minute.
+//! An order is PENDING once, so an order that was checked once it was old enough need not be checked again: a look begins where the last
+//! but one ended, and ends before the orders that are too young. At thousands of orders a second that is half of the orders of a second,
+//! where all that may still be active came within half a minute.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -44,7 +44,7 @@ pub struct Claims {
     pub expires: u64,
 }
 
-/// Why a token is refused. Only who signed it well learns more than that it is none.
+/// Why a token is refused. Details are revealed only if the signature was valid.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum Refused {
     /// It is no token, or another secret signed it.

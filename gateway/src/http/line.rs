@@ -85,8 +85,9 @@ impl Line {
         }
     }
 
-    /// Reads what the kernel has, told of or not; whether that was anything, be it the end. A process that did not run for a while hears
-    /// of bytes a thousand connections at a time, and of all deadlines at once: nobody is late whose bytes came in time.
+    /// Reads whatever the kernel has buffered, even if tokio has not reported it yet. Returns true if there were bytes or EOF. A process
+    /// that did not run for a while learns of a thousand connections' bytes one after another, but of all deadlines at once: a
+    /// connection whose bytes came in time is not late.
     fn read_what_is_there(&self, buffer: &mut ReadBuf<'_>) -> io::Result<bool> {
         match rustix::net::recv(&self.stream, buffer.initialize_unfilled(), RecvFlags::DONTWAIT) {
             Ok((read, _)) => {

@@ -41,7 +41,7 @@ impl Origins {
     /// Takes a list of origins as browsers write them. Empty entries are passed over.
     ///
     /// # Errors
-    /// Which one is none.
+    /// The entry that is not an origin.
     pub fn parse(listed: &[String]) -> Result<Self, String> {
         let listed: Vec<String> =
             listed.iter().map(|origin| origin.trim().to_owned()).filter(|origin| !origin.is_empty()).collect();

@@ -1,4 +1,4 @@
-//! What one socket is to be told, bounded in bytes.
+//! The outgoing queue of one socket, bounded in bytes.
 //!
 //! The hub pushes, the socket's session takes. While a session rests, which is nearly always, the hub writes straight to its
 //! connection: no task is woken, and a frame costs a lock and a system call. When the socket does not keep up and the bound is
@@ -87,7 +87,7 @@ const NEVER: u64 = u64::MAX;
 struct Waiting {
     /// The connection of a session that rests and owes it nothing.
     connection: Option<Arc<TcpStream>>,
-    /// What a socket is to be told that does not keep up, or is to leave; nothing on any other.
+    /// Queued work of a slow or leaving socket; `None` for a socket that keeps up.
     pending: Option<Box<Pending>>,
     ping: bool,
     abandon: bool,

@@ -34,37 +34,37 @@ macro_rules! problems {
 }
 
 problems! {
-    /// Of reading a list.
+    /// Problems of the list endpoints.
     OfListing:;
-    /// Of reading a hero, or what belongs to it.
+    /// Problems of reading a hero, its orders or its events.
     OfReadingHero: HeroNotFound;
-    /// Of listening to a hero.
+    /// Problems of listening to a hero.
     OfListening: HeroNotFound TooManySockets Overloaded Draining;
-    /// Of watching the feed.
+    /// Problems of watching the feed.
     OfWatching: TooManySockets Overloaded Draining;
-    /// Of reading a meal.
+    /// Problems of reading a meal.
     OfReadingMeal: MealNotFound;
-    /// Of reading an order.
+    /// Problems of reading an order.
     OfReadingOrder: OrderNotFound;
-    /// Of reading an explanation.
+    /// Problems of reading an explanation.
     OfExplaining: NotFound;
     /// Of creating a hero or a meal.
     OfCreating: IdempotencyKeyReused MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType ValidationFailed;
     /// Of changing a hero.
     OfChangingHero: HeroNotFound VersionMismatch MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType ValidationFailed;
-    /// Of changing a meal.
+    /// Problems of changing a meal.
     OfChangingMeal: MealNotFound VersionMismatch MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType ValidationFailed;
-    /// Of deleting a hero.
+    /// Problems of deleting a hero.
     OfRemovingHero: HeroNotFound HasActiveOrders VersionMismatch;
-    /// Of deleting a meal.
+    /// Problems of deleting a meal.
     OfRemovingMeal: MealNotFound HasActiveOrders VersionMismatch;
-    /// Of placing an order.
+    /// Problems of placing an order.
     OfPlacing: HeroNotFound MealNotFound IdempotencyKeyReused Overloaded MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType
         ValidationFailed;
-    /// Of cancelling an order.
+    /// Problems of cancelling an order.
     OfCancelling: OrderNotFound AlreadyFinished VersionMismatch Overloaded MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType
         ValidationFailed;
-    /// Of cancelling or deleting an order, whichever fits.
+    /// Problems of cancelling or deleting an order, whichever fits.
     OfEnding: OrderNotFound VersionMismatch Overloaded MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType ValidationFailed;
 }
 

@@ -53,7 +53,7 @@ pub fn seat(state: &AppState, address: Address) -> Result<Seat, Problem> {
     state.seats.take(address).map_err(no_seat)
 }
 
-/// Lets a client in: a hero's, or staff's. A caller that is a hero needs not be asked which.
+/// Lets a client in: a hero's, or staff's. A hero's token already says which hero it is.
 ///
 /// # Errors
 /// `too-many-sockets`, `draining`, `hero-not-found`, also for a hero that the caller may not see, or the database is away.

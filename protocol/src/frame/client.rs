@@ -62,62 +62,62 @@ pub enum Command {
     Place(Place),
     /// Cancel an order.
     Cancel {
-        /// Which.
+        /// The order to cancel.
         order_id: OrderId,
-        /// Why.
+        /// The reason, for people.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         reason: Option<ReasonText>,
     },
     /// Delete an order that has ended.
     Delete {
-        /// Which.
+        /// The order to delete.
         order_id: OrderId,
     },
     /// Read an order.
     Get {
-        /// Which.
+        /// The order to read.
         order_id: OrderId,
     },
     /// List orders, newest first.
     Orders {
-        /// Only these; all when empty.
+        /// The statuses to include; all if empty.
         #[schema(required = false, max_items = 100)]
         status: Vec<Status>,
-        /// At most so many.
+        /// The maximum number of orders.
         #[schema(required = false, minimum = 1, maximum = 100, default = 50)]
         limit: usize,
-        /// Where to go on.
+        /// The `next_cursor` of the page before.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         cursor: Option<PageCursor>,
     },
     /// List the meals.
     Menu {
-        /// Where to go on.
+        /// The `next_cursor` of the page before.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         cursor: Option<PageCursor>,
     },
     /// Watch the whole feed (staff).
     Watch(Watch),
-    /// Show who one is: as the first message of a socket that was opened without a token, and again before that one expires.
+    /// Present a token: as the first message of a socket that was opened without one, and again before it expires.
     Auth {
         /// The token.
         token: BearerToken,
     },
     /// Ask for a `pong`.
     Ping,
-    /// Ask what may be said.
+    /// Ask for the list of commands.
     Help,
 }
 
 /// An order to place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Place {
-    /// What to order.
+    /// The meal to order.
     pub meal_id: MealId,
-    /// Repeating the command with the same key places nothing new.
+    /// The idempotency key: repeating the command with it returns the same order.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub key: Option<IdempotencyKey>,
@@ -126,14 +126,14 @@ pub struct Place {
 /// What a watcher wants to see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Watch {
-    /// Only these; all when empty.
+    /// The statuses to include; all if empty.
     #[schema(required = false, max_items = 100)]
     pub status: Vec<Status>,
-    /// Only this hero's.
+    /// The hero whose orders to include.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub hero_id: Option<HeroId>,
-    /// At most so many `feed` frames a second.
+    /// The maximum number of `feed` frames per second.
     #[schema(required = false, minimum = 1, maximum = 50, default = 10)]
     pub max_rate: u8,
 }

@@ -20,23 +20,23 @@ pub enum ServerFrame<'a> {
     Welcome(Welcome<'a>),
     /// A transition of an order.
     Order {
-        /// The state it came into.
+        /// The new state.
         order: &'a Order,
         /// Resumes after this.
         cursor: ResumeCursor,
     },
     /// An order was deleted.
     Deleted {
-        /// Which.
+        /// The deleted order.
         order_id: OrderId,
-        /// One more than its last state's.
+        /// One more than the version of its last state.
         version: Version,
         /// Resumes after this.
         cursor: ResumeCursor,
     },
     /// A command was carried out.
     Reply {
-        /// The command's.
+        /// The id of the command.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         id: Option<CommandId>,
@@ -46,16 +46,16 @@ pub enum ServerFrame<'a> {
     },
     /// A command was not carried out.
     Error {
-        /// The command's.
+        /// The id of the command.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         id: Option<CommandId>,
-        /// Why.
+        /// The problem.
         problem: Box<Problem>,
     },
     /// Answer to a `ping`.
     Pong {
-        /// The command's.
+        /// The id of the command.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         id: Option<CommandId>,
@@ -76,12 +76,12 @@ pub enum ServerFrame<'a> {
     },
     /// The gateway is leaving.
     Reconnect {
-        /// Come back after so many milliseconds.
+        /// Milliseconds after which to connect again.
         after_ms: u64,
     },
     /// The token expires soon: a socket says `auth` with a new one, an event stream is opened again with it.
     Expiring {
-        /// It does after so many milliseconds; then comes close 4401.
+        /// Milliseconds until then; close 4401 follows.
         after_ms: u64,
     },
 }
@@ -129,7 +129,7 @@ pub enum Reply {
     Order {
         /// The order as it is now.
         order: Box<Order>,
-        /// The key was known: this is the order it stands for.
+        /// The key was known; this is its order.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         replayed: bool,
     },
@@ -137,7 +137,7 @@ pub enum Reply {
     Deleted {
         /// Always true.
         deleted: bool,
-        /// Which.
+        /// The deleted order.
         order_id: OrderId,
     },
     /// Of `orders`.

@@ -26,7 +26,7 @@ export interface components {
              */
             pointer: string;
         };
-        /** @description Show who one is: as the first message of a socket that was opened without a token, and again before that one expires. */
+        /** @description Present a token: as the first message of a socket that was opened without one, and again before it expires. */
         "frame:auth": {
             id?: components["schemas"]["CommandId"] | null;
             /** @description The token. */
@@ -37,9 +37,9 @@ export interface components {
         /** @description Cancel an order. */
         "frame:cancel": {
             id?: components["schemas"]["CommandId"] | null;
-            /** @description Which. */
+            /** @description The order to cancel. */
             order_id: components["schemas"]["OrderId"];
-            /** @description Why. */
+            /** @description The reason, for people. */
             reason?: components["schemas"]["ReasonText"];
             /** @enum {string} */
             type: "cancel";
@@ -47,7 +47,7 @@ export interface components {
         /** @description Delete an order that has ended. */
         "frame:delete": {
             id?: components["schemas"]["CommandId"] | null;
-            /** @description Which. */
+            /** @description The order to delete. */
             order_id: components["schemas"]["OrderId"];
             /** @enum {string} */
             type: "delete";
@@ -56,18 +56,18 @@ export interface components {
         "frame:deleted": {
             /** @description Resumes after this. */
             cursor: components["schemas"]["ResumeCursor"];
-            /** @description Which. */
+            /** @description The deleted order. */
             order_id: components["schemas"]["OrderId"];
             /** @enum {string} */
             type: "deleted";
-            /** @description One more than its last state's. */
+            /** @description One more than the version of its last state. */
             version: components["schemas"]["Version"];
         };
         /** @description A command was not carried out. */
         "frame:error": {
-            /** @description The command's. */
+            /** @description The id of the command. */
             id?: components["schemas"]["CommandId"];
-            /** @description Why. */
+            /** @description The problem. */
             problem: components["schemas"]["Problem"];
             /** @enum {string} */
             type: "error";
@@ -76,7 +76,7 @@ export interface components {
         "frame:expiring": {
             /**
              * Format: int64
-             * @description It does after so many milliseconds; then comes close 4401.
+             * @description Milliseconds until then; close 4401 follows.
              */
             after_ms: number;
             /** @enum {string} */
@@ -96,12 +96,12 @@ export interface components {
         /** @description Read an order. */
         "frame:get": {
             id?: components["schemas"]["CommandId"] | null;
-            /** @description Which. */
+            /** @description The order to read. */
             order_id: components["schemas"]["OrderId"];
             /** @enum {string} */
             type: "get";
         };
-        /** @description Ask what may be said. */
+        /** @description Ask for the list of commands. */
         "frame:help": {
             id?: components["schemas"]["CommandId"] | null;
             /** @enum {string} */
@@ -109,7 +109,7 @@ export interface components {
         };
         /** @description List the meals. */
         "frame:menu": {
-            /** @description Where to go on. */
+            /** @description The `next_cursor` of the page before. */
             cursor?: components["schemas"]["PageCursor"];
             id?: components["schemas"]["CommandId"] | null;
             /** @enum {string} */
@@ -119,22 +119,22 @@ export interface components {
         "frame:order": {
             /** @description Resumes after this. */
             cursor: components["schemas"]["ResumeCursor"];
-            /** @description The state it came into. */
+            /** @description The new state. */
             order: components["schemas"]["Order"];
             /** @enum {string} */
             type: "order";
         };
         /** @description List orders, newest first. */
         "frame:orders": {
-            /** @description Where to go on. */
+            /** @description The `next_cursor` of the page before. */
             cursor?: components["schemas"]["PageCursor"];
             id?: components["schemas"]["CommandId"] | null;
             /**
-             * @description At most so many.
+             * @description The maximum number of orders.
              * @default 50
              */
             limit?: number;
-            /** @description Only these; all when empty. */
+            /** @description The statuses to include; all if empty. */
             status?: components["schemas"]["Status"][];
             /** @enum {string} */
             type: "orders";
@@ -148,16 +148,16 @@ export interface components {
         /** @description An order to place. */
         "frame:place": {
             id?: components["schemas"]["CommandId"] | null;
-            /** @description Repeating the command with the same key places nothing new. */
+            /** @description The idempotency key: repeating the command with it returns the same order. */
             key?: components["schemas"]["IdempotencyKey"];
-            /** @description What to order. */
+            /** @description The meal to order. */
             meal_id: components["schemas"]["MealId"];
             /** @enum {string} */
             type: "place";
         };
         /** @description Answer to a `ping`. */
         "frame:pong": {
-            /** @description The command's. */
+            /** @description The id of the command. */
             id?: components["schemas"]["CommandId"];
             /** @enum {string} */
             type: "pong";
@@ -166,7 +166,7 @@ export interface components {
         "frame:reconnect": {
             /**
              * Format: int64
-             * @description Come back after so many milliseconds.
+             * @description Milliseconds after which to connect again.
              */
             after_ms: number;
             /** @enum {string} */
@@ -174,25 +174,25 @@ export interface components {
         };
         /** @description A command was carried out. */
         "frame:reply": {
-            /** @description The command's. */
+            /** @description The id of the command. */
             id?: components["schemas"]["CommandId"];
             /** @description The order as it is now. */
             order: components["schemas"]["Order"];
-            /** @description The key was known: this is the order it stands for. */
+            /** @description The key was known; this is its order. */
             replayed?: boolean;
             /** @enum {string} */
             type: "reply";
         } | {
             /** @description Always true. */
             deleted: boolean;
-            /** @description The command's. */
+            /** @description The id of the command. */
             id?: components["schemas"]["CommandId"];
-            /** @description Which. */
+            /** @description The deleted order. */
             order_id: components["schemas"]["OrderId"];
             /** @enum {string} */
             type: "reply";
         } | {
-            /** @description The command's. */
+            /** @description The id of the command. */
             id?: components["schemas"]["CommandId"];
             /** @description The entries. */
             items: {
@@ -218,7 +218,7 @@ export interface components {
             /** @enum {string} */
             type: "reply";
         } | {
-            /** @description The command's. */
+            /** @description The id of the command. */
             id?: components["schemas"]["CommandId"];
             /** @description The entries. */
             items: {
@@ -241,7 +241,7 @@ export interface components {
             /** @enum {string} */
             type: "reply";
         } | {
-            /** @description The command's. */
+            /** @description The id of the command. */
             id?: components["schemas"]["CommandId"];
             /** @description How many orders there are now; absent while the database is away and none were counted before. */
             totals?: components["schemas"]["Totals"];
@@ -254,14 +254,14 @@ export interface components {
             authenticated: boolean;
             /** @description When the token expires. */
             expires_at: components["schemas"]["Timestamp"];
-            /** @description The command's. */
+            /** @description The id of the command. */
             id?: components["schemas"]["CommandId"];
             /** @enum {string} */
             type: "reply";
         } | {
             /** @description What a person may type. */
             help: string;
-            /** @description The command's. */
+            /** @description The id of the command. */
             id?: components["schemas"]["CommandId"];
             /** @enum {string} */
             type: "reply";
@@ -285,16 +285,16 @@ export interface components {
         };
         /** @description What a watcher wants to see. */
         "frame:watch": {
-            /** @description Only this hero's. */
+            /** @description The hero whose orders to include. */
             hero_id?: components["schemas"]["HeroId"];
             id?: components["schemas"]["CommandId"] | null;
             /**
              * Format: int32
-             * @description At most so many `feed` frames a second.
+             * @description The maximum number of `feed` frames per second.
              * @default 10
              */
             max_rate?: number;
-            /** @description Only these; all when empty. */
+            /** @description The statuses to include; all if empty. */
             status?: components["schemas"]["Status"][];
             /** @enum {string} */
             type: "watch";

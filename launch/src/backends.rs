@@ -94,11 +94,11 @@ pub async fn migrate(store: &dyn Store, patience: &Patience) -> Result<(), Failu
 /// [`Failure::Failed`] when it has not in time, or this program may not read it.
 pub async fn schema(store: &dyn Store, patience: &Patience) -> Result<(), Failure> {
     let attempt = async || {
-        store.ping().await.map_err(|error| match &error {
-            StoreError::Failed(why) if why == OUTDATED => NotYet::again(why),
-            error if error.is_passing() => NotYet::again(error),
-            _ => NotYet::Never(Failure::failed(error)),
-        })
+        let Err(error) = store.ping().await else { return Ok(()) };
+        if matches!(&error, StoreError::Failed(why) if why == OUTDATED) {
+            return Err(NotYet::again(OUTDATED));
+        }
+        Err(if error.is_passing() { NotYet::again(error) } else { NotYet::Never(Failure::failed(error)) })
     };
     patience.wait_for("the schema", attempt).await
 }

@@ -36,7 +36,7 @@ pub fn reason(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Error, ErrorKind};
+    use std::io::Error;
 
     use super::{is_host, reason};
 
@@ -56,6 +56,6 @@ mod tests {
     #[test]
     fn the_system_speaks_plainly() {
         assert_eq!(reason(&Error::from_raw_os_error(111)), "connection refused");
-        assert_eq!(reason(&Error::new(ErrorKind::Other, "Of our own")), "of our own");
+        assert_eq!(reason(&Error::other("Of our own")), "of our own");
     }
 }

@@ -85,15 +85,15 @@ async fn no_order_is_accepted_into_a_file_that_is_gone() {
         let stack = Stack::embedded().delay("0s").start().await;
         let client = stack.client();
         let (hero, meal) = client.create_hero_and_meal().await;
-        let (here, elsewhere) = (stack.folder().join(file), stack.folder().join("elsewhere"));
-        std::fs::rename(&here, &elsewhere).expect("it is there");
+        let (there, elsewhere) = (stack.folder().join(file), stack.folder().join("elsewhere"));
+        std::fs::rename(&there, &elsewhere).expect("it is there");
         for _ in 0..20 {
             assert_refused(client.place_call(hero, meal).await, WORDS);
         }
         assert_refused(client.post("/heroes", &json!({"name": "A", "planet": "B"})).await, WORDS);
         until_red(&client, WORDS).await;
         assert_eq!(count(&stack.gateways[0].program, WORDS), 1, "{}", stack.gateways[0].program.log());
-        std::fs::rename(&elsewhere, &here).expect("it is back");
+        std::fs::rename(&elsewhere, &there).expect("it is back");
         until("a ready gateway", async || is_ready(&client).await.then_some(())).await;
         client.until_status(id(&client.place(hero, meal).await), "COMPLETED").await;
     }

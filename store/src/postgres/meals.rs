@@ -1,6 +1,8 @@
 //! Meals.
 
-use galley_protocol::{IdempotencyKey, Meal, MealId, MealName, MealPatch, NewMeal, PageCursor, Version, allergy};
+use galley_protocol::{
+    Description, IdempotencyKey, Meal, MealId, MealName, MealPatch, NewMeal, PageCursor, Planet, Price, Version, allergy,
+};
 
 use super::rows::moment;
 use super::{Postgres, only};
@@ -111,9 +113,9 @@ impl Postgres {
             .bind(set.name.as_ref().map(|name| allergy::fold(name.as_str())))
             .bind(&ingredients)
             .bind(&folded)
-            .bind(set.price.map(|price| price.hundredths()))
-            .bind(set.origin_planet.as_ref().map(|planet| planet.as_str()))
-            .bind(set.description.as_ref().map(|text| text.as_str()))
+            .bind(set.price.map(Price::hundredths))
+            .bind(set.origin_planet.as_ref().map(Planet::as_str))
+            .bind(set.description.as_ref().map(Description::as_str))
             .bind(allergy::FOLD_RULE)
         });
         match only(&rows.await?, meal)? {

@@ -1,6 +1,6 @@
 //! Heroes.
 
-use galley_protocol::{Hero, HeroId, HeroPatch, IdempotencyKey, NewHero, PageCursor, Version, allergy};
+use galley_protocol::{Hero, HeroId, HeroName, HeroPatch, IdempotencyKey, NewHero, PageCursor, Planet, Version, allergy};
 
 use super::session::{json, now};
 use super::{Sqlite, only};
@@ -103,9 +103,9 @@ impl Sqlite {
             ))
             .bind(id.get())
             .bind(expected.map(|version| version.0))
-            .bind(set.name.as_ref().map(|name| name.as_str()))
+            .bind(set.name.as_ref().map(HeroName::as_str))
             .bind(set.name.as_ref().map(|name| allergy::fold(name.as_str())))
-            .bind(set.planet.as_ref().map(|planet| planet.as_str()))
+            .bind(set.planet.as_ref().map(Planet::as_str))
             .bind(allergies.as_ref().map(json))
             .bind(folded.as_ref().map(json))
             .bind(allergy::FOLD_RULE),

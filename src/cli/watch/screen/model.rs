@@ -50,6 +50,15 @@ struct Held {
     waiting: usize,
 }
 
+/// The orders that the socket is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watched {
+    /// Those of everybody; the gateway counts them.
+    Feed,
+    /// Those of one hero; they are counted here.
+    Hero,
+}
+
 /// The state of the screen.
 #[derive(Debug)]
 pub struct Model {
@@ -79,13 +88,11 @@ pub struct Model {
     pub history: u64,
     /// True while the past is being read.
     pub reading: bool,
-    /// True for the feed of staff, false for the socket of a hero.
-    feed: bool,
+    /// The kind of socket, from its welcome on.
+    watched: Option<Watched>,
     picture: Picture,
     /// Staff is told; a hero counts.
     totals: Option<Totals>,
-    /// Whether a hero's orders were told, so that they can be counted.
-    counts: bool,
     filter: Filter,
     held: Option<Held>,
     selected: Option<OrderId>,
@@ -109,10 +116,9 @@ impl Model {
             page: 1,
             history: 0,
             reading: false,
-            feed: false,
+            watched: None,
             picture: Picture::new(MAX_ORDERS),
             totals: None,
-            counts: false,
             filter: Filter::default(),
             held: None,
             selected: None,
@@ -149,9 +155,8 @@ impl Model {
             // What was active may have ended, or be gone: nobody told.
             self.picture = Picture::new(MAX_ORDERS);
         }
-        self.counts |= matches!(frame, Received::Welcome { hero: Some(_), .. });
         if let Received::Welcome { hero, .. } = frame {
-            self.feed = hero.is_none();
+            self.watched = Some(if hero.is_some() { Watched::Hero } else { Watched::Feed });
         }
         if let Received::Reply { watching: true, .. } = frame {
             // Another filter may have let changes pass unseen.
@@ -196,7 +201,7 @@ impl Model {
         self.totals.or_else(|| {
             let mut totals = Totals::default();
             self.picture.orders().for_each(|order| *totals.of(order.status) += 1);
-            self.counts.then_some(totals)
+            (self.watched == Some(Watched::Hero)).then_some(totals)
         })
     }
 
@@ -295,7 +300,7 @@ impl Model {
     /// Asks the gateway for what the filter lets through, and forgets what it did not: there shall be room for what is found.
     pub fn search(&mut self) {
         self.history += 1;
-        if self.feed {
+        if self.watched == Some(Watched::Feed) {
             self.picture = Picture::new(MAX_ORDERS);
         }
     }

@@ -48,9 +48,9 @@ problems! {
     OfReadingOrder: OrderNotFound;
     /// Problems of reading an explanation.
     OfExplaining: NotFound;
-    /// Of creating a hero or a meal.
+    /// Problems of creating a hero or a meal.
     OfCreating: IdempotencyKeyReused MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType ValidationFailed;
-    /// Of changing a hero.
+    /// Problems of changing a hero.
     OfChangingHero: HeroNotFound VersionMismatch MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType ValidationFailed;
     /// Problems of changing a meal.
     OfChangingMeal: MealNotFound VersionMismatch MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType ValidationFailed;

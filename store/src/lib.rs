@@ -78,13 +78,23 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether repeating may help, and so whether what was asked may have been done already.
+    /// Whether repeating may help.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::Contended(_) => true,
             Self::Trouble(trouble, _) => trouble.may_pass(),
             Self::Failed(_) => false,
+        }
+    }
+
+    /// Whether what was asked for may have been done nevertheless.
+    #[must_use]
+    pub fn is_uncertain(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => true,
+            Self::Trouble(trouble, _) => !trouble.changed_nothing(),
+            Self::Contended(_) | Self::Failed(_) => false,
         }
     }
 

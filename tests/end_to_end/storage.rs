@@ -75,7 +75,7 @@ async fn a_full_disk_is_named_and_orders_are_taken_again_when_there_is_room() {
     for order in accepted {
         client.until_status(order, "COMPLETED").await;
     }
-    assert_eq!(count(&stack.gateways[0].program, "the database is back"), 1);
+    assert_eq!(count(&stack.gateways[0].program, "connected to SQLite at "), 1);
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ async fn orders_are_watched_filtered_held_and_cancelled(stack: StackBuilder) {
     let client = stack.client();
     let soup = client.create_meal("Soup", &["water"]).await;
     let nova = client.create_hero("Nova", &[]).await;
-    let evil = client.create_hero("\u{202e}live\u{2066}", &["water"]).await;
+    let evil = client.create_hero("\u{200b}live\u{ad}", &["water"]).await;
     let earlier = id(&client.place(nova, soup).await);
     let mut screen = watch(&client, &[], &[]);
     screen.shows("● live  every hero at http://127.0.0.1:").await;

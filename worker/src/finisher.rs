@@ -39,7 +39,7 @@ async fn complete(kitchen: &Kitchen, due: &[Due]) {
         match kitchen.store.complete(kitchen.owner, &ids).await {
             Ok(completed) => break completed,
             Err(error) => {
-                repeated |= error.is_passing();
+                repeated |= error.is_uncertain();
                 kitchen.outage.note("complete", &error);
             }
         }

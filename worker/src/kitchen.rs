@@ -89,7 +89,7 @@ impl Kitchen {
     /// Takes note of a failure after which this worker may own orders that it does not know of.
     pub(crate) fn doubt(&self, question: &'static str, error: &StoreError) {
         self.outage.note(question, error);
-        if error.is_passing() {
+        if error.is_uncertain() {
             self.doubt.store(true, Ordering::Relaxed);
         }
     }

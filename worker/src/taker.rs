@@ -63,7 +63,7 @@ async fn serve(kitchen: &Kitchen, queue: &mut dyn Queue, entries: &[Entry], stop
             Ok(claimed) => break claimed,
             // Repeating will not cure it; the sweeper tries these orders again, one step slower.
             Err(error) if !error.is_passing() => break Vec::new(),
-            Err(_) => repeated = true,
+            Err(error) => repeated |= error.is_uncertain(),
         }
         if stop.run_until_cancelled(backoff.wait()).await.is_none() {
             return;

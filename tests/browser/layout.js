@@ -147,7 +147,12 @@ function measure() {
     const over = toast.getBoundingClientRect();
     for (const { element, box } of drawn) {
       if (toast.contains(element) || !element.matches(CONTROLS)) continue;
-      if (box.left < over.right && box.right > over.left && box.top < over.bottom && box.bottom > over.top) found.push(`a message lies on ${name(element)}`);
+      const [left, right] = [Math.max(box.left, over.left), Math.min(box.right, over.right)];
+      const [upper, lower] = [Math.max(box.top, over.top), Math.min(box.bottom, over.bottom)];
+      if (left >= right || upper >= lower) continue;
+      // A dialog lies above messages, and covers them where it must.
+      const seen = document.elementFromPoint((left + right) / 2, (upper + lower) / 2);
+      if (toast.contains(seen)) found.push(`a message lies on ${name(element)}`);
     }
   }
 

@@ -60,14 +60,16 @@ pub fn parse(line: &str, audience: Audience) -> Result<Command, Problem> {
     let rest = rest.trim();
     let word = word.to_lowercase();
     match word.as_str() {
-        "menu" => alone(&word, rest, Command::Menu { cursor: None }),
+        "menu" => without_arguments(&word, rest, Command::Menu { cursor: None }),
         "order" => {
             let meal_id = rest.parse::<MealId>().map_err(|_| usage("order <meal>, for example: order 2"))?;
             Ok(Command::Place(Place { meal_id, key: None }))
         }
-        "orders" => {
-            alone(&word, rest, Command::Orders { status: Vec::new(), limit: crate::frame::client::MAX_LIMIT / 2, cursor: None })
-        }
+        "orders" => without_arguments(
+            &word,
+            rest,
+            Command::Orders { status: Vec::new(), limit: crate::frame::client::MAX_LIMIT / 2, cursor: None },
+        ),
         "get" => order_id("get", rest).map(|order_id| Command::Get { order_id }),
         "cancel" => {
             let (id, why) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
@@ -77,9 +79,9 @@ pub fn parse(line: &str, audience: Audience) -> Result<Command, Problem> {
             Ok(Command::Cancel { order_id, reason })
         }
         "delete" => order_id("delete", rest).map(|order_id| Command::Delete { order_id }),
-        "watch" => alone(&word, rest, Command::Watch(Watch::all(None))),
-        "ping" => alone(&word, rest, Command::Ping),
-        "help" => alone(&word, rest, Command::Help),
+        "watch" => without_arguments(&word, rest, Command::Watch(Watch::all(None))),
+        "ping" => without_arguments(&word, rest, Command::Ping),
+        "help" => without_arguments(&word, rest, Command::Help),
         "auth" => {
             let token = BearerToken::parse(rest).map_err(|error| usage(&format!("auth <token>, which {error}")))?;
             Ok(Command::Auth { token })
@@ -92,12 +94,12 @@ fn order_id(command: &str, text: &str) -> Result<OrderId, Problem> {
     text.parse().map_err(|_| usage(&format!("{command} <order>, for example: {command} 7")))
 }
 
-fn alone(word: &str, rest: &str, command: Command) -> Result<Command, Problem> {
-    if rest.is_empty() { Ok(command) } else { Err(usage(&format!("{word}, alone"))) }
+fn without_arguments(word: &str, rest: &str, command: Command) -> Result<Command, Problem> {
+    if rest.is_empty() { Ok(command) } else { Err(usage(&format!("{word} (no arguments)"))) }
 }
 
 fn usage(usage: &str) -> Problem {
-    Problem::new(ProblemType::ValidationFailed).with_detail(format!("type: {usage}"))
+    Problem::new(ProblemType::ValidationFailed).with_detail(format!("usage: {usage}"))
 }
 
 #[cfg(test)]
@@ -153,9 +155,12 @@ mod tests {
 
     #[test]
     fn a_wrong_argument_is_answered_with_the_usage() {
-        for (line, usage) in
-            [("order soup", "order 2"), ("cancel", "cancel 7"), ("delete 7 now", "delete 7"), ("menu please", "menu, alone")]
-        {
+        for (line, usage) in [
+            ("order soup", "order 2"),
+            ("cancel", "cancel 7"),
+            ("delete 7 now", "delete 7"),
+            ("menu please", "usage: menu (no arguments)"),
+        ] {
             assert!(parse(line, Audience::Hero).expect_err("a wrong argument").detail.contains(usage), "{line}");
         }
         assert!(matches!(parse("cancel 7 a", Audience::Hero), Ok(Command::Cancel { .. })));

@@ -15,14 +15,14 @@ import { faults, shifted, watchShifts } from "./layout.js";
 const pictures = process.env.GALLEY_PICTURES ?? resolve(import.meta.dirname, "pictures");
 const sizes = { 360: 740, 768: 1024, 1440: 900, 2560: 1440 };
 const look = (width, language, theme, forced = "none") => ({ size: { width, height: sizes[width] }, language, theme, forced });
-/** Every width in both languages and themes, and the system's own colours on a phone and on a desk. */
-const all = [
-  ...Object.keys(sizes).flatMap((width) => [look(Number(width), "en", "light"), look(Number(width), "fr", "dark")]),
+/** Every width in both languages and both themes, and the system's own colours on a phone and on a desk. */
+const looks = [
+  ...Object.keys(sizes).flatMap((width) =>
+    ["en", "fr"].flatMap((language) => ["light", "dark"].map((theme) => look(Number(width), language, theme))),
+  ),
   look(360, "fr", "light", "active"),
   look(1_440, "en", "dark", "active"),
 ];
-/** Every width once, the narrow ones in the language of the longer words. */
-const some = [look(360, "fr", "light"), look(360, "en", "dark", "active"), look(768, "fr", "dark"), look(1_440, "fr", "light"), look(2_560, "en", "dark")];
 const OUTAGE = /ERR_CONNECTION_REFUSED|WebSocket connection|status of 412/;
 /** The sum of the shifts that a view may make until everything is there. */
 const MAX_SHIFT = 0.02;
@@ -167,7 +167,7 @@ async function lookAt(page, wrong, state, views, galley) {
     await page.setViewportSize({ width: 1440, height: 900 });
     if (address) await visit(page, address);
     await prepare(page, galley);
-    for (const { size, language, theme, forced } of state === "full" ? all : some) {
+    for (const { size, language, theme, forced } of looks) {
       await page.setViewportSize(size);
       await page.emulateMedia({ colorScheme: theme, forcedColors: forced });
       await page.evaluate((language) => document.querySelector(`button[lang="${language}"]`).click(), language);

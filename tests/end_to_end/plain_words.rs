@@ -48,7 +48,7 @@ async fn a_typo_is_answered_with_the_nearest_command(stack: StackBuilder) {
         ("xyzzyxyzzy", "type: menu"),
         ("order soup", "order 2"),
         ("cancel", "cancel 7"),
-        ("menu please", "menu, alone"),
+        ("menu please", "usage: menu (no arguments)"),
         ("", "type: menu"),
     ] {
         socket.say(typed).await;

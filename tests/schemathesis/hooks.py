@@ -22,6 +22,7 @@ def before_call(context, case, kwargs):
     - An integer in its address has digits only. JSON Schema counts 1.0 among the integers, so bodies may have it, and Schemathesis takes
       values of bodies over into addresses.
     - A text holds nothing unseen from beyond the basic plane.
+    - A price has at most two decimal places: `multipleOf` would refuse prices that have, since a float is not exactly what was written.
     """
     if case.meta is not None and not case.meta.generation.mode.is_positive:
         return
@@ -34,17 +35,19 @@ def before_call(context, case, kwargs):
             elif isinstance(value, str) and UNSEEN.search(value):
                 parameters[name] = UNSEEN.sub("x", value)
     # What is set is judged anew, so that only what changes is set.
-    body = seen(case.body)
+    body = accepted(case.body)
     if body != case.body:
         case.body = body
 
 
-def seen(value):
-    """The same JSON, with a letter for each character that nobody sees."""
+def accepted(value, name=None):
+    """The same JSON, with a letter for each character that nobody sees, and prices in hundredths."""
     if isinstance(value, str):
         return UNSEEN.sub("x", value)
+    if isinstance(value, float) and name == "price":
+        return round(value, 2)
     if isinstance(value, list):
-        return [seen(entry) for entry in value]
+        return [accepted(entry) for entry in value]
     if isinstance(value, dict):
-        return {name: seen(entry) for name, entry in value.items()}
+        return {name: accepted(entry, name) for name, entry in value.items()}
     return value

@@ -60,7 +60,7 @@ pub enum Missed {
     },
 }
 
-/// What one socket is to be told.
+/// The outgoing queue of one socket.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Outbox {

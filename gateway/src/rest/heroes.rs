@@ -5,12 +5,12 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::frame::Page;
 use galley_protocol::{Hero, HeroId, HeroPatch, NewHero, Problem, ProblemType};
-use galley_store::{Change, ChangeError, Creation, RemoveError};
+use galley_store::{Change, ChangeError, RemoveError};
 
 use super::body::Json;
 use super::conditions::{IfMatch, IfNoneMatch};
 use super::id::Id;
-use super::key::{Key, replayed, reused};
+use super::key::{Key, created_once};
 use super::page::{self, ListParams};
 use super::params::Params;
 use super::problems::{OfChangingHero, OfCreating, OfListing, OfReadingHero, OfRemovingHero};
@@ -45,11 +45,7 @@ pub async fn create(
     let store = state.desk.store();
     let answer = |hero: Hero| created(&format!("/heroes/{}", hero.id), hero.version, &hero);
     let Some(key) = key else { return Ok(answer(store.create_hero(&new).await?)) };
-    match store.create_hero_once(&new, &key).await? {
-        Creation::Created(hero) => Ok(answer(hero)),
-        Creation::Replayed(hero) => Ok(replayed(answer(hero))),
-        Creation::KeyReused => Err(reused("hero").into()),
-    }
+    created_once(store.create_hero_once(&new, &key).await?, "hero", answer)
 }
 
 /// List heroes

@@ -5,6 +5,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use galley_protocol::{IdempotencyKey, Problem, ProblemType};
+use galley_store::Creation;
 
 use crate::http::Refusal;
 
@@ -21,8 +22,17 @@ pub fn replayed(mut answer: Response) -> Response {
 }
 
 /// The answer to a key that came before with another body.
-pub fn reused(what: &str) -> Problem {
+fn reused(what: &str) -> Problem {
     Problem::new(ProblemType::IdempotencyKeyReused).with_detail(format!("this Idempotency-Key came before with another {what}"))
+}
+
+/// The answer to a creation under a key, given the one that a new thing gets.
+pub fn created_once<T>(creation: Creation<T>, what: &str, answer: impl Fn(T) -> Response) -> Result<Response, Refusal> {
+    match creation {
+        Creation::Created(thing) => Ok(answer(thing)),
+        Creation::Replayed(thing) => Ok(replayed(answer(thing))),
+        Creation::KeyReused => Err(reused(what).into()),
+    }
 }
 
 /// The key under which a caller may repeat its request, when it names one.

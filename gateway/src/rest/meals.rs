@@ -5,12 +5,12 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::frame::Page;
 use galley_protocol::{Meal, MealId, MealPatch, NewMeal, Problem, ProblemType};
-use galley_store::{Change, ChangeError, Creation, RemoveError};
+use galley_store::{Change, ChangeError, RemoveError};
 
 use super::body::Json;
 use super::conditions::{IfMatch, IfNoneMatch};
 use super::id::Id;
-use super::key::{Key, replayed, reused};
+use super::key::{Key, created_once};
 use super::page::{self, ListParams};
 use super::params::Params;
 use super::problems::{OfChangingMeal, OfCreating, OfListing, OfReadingMeal, OfRemovingMeal};
@@ -46,11 +46,7 @@ pub async fn create(
     let store = state.desk.store();
     let answer = |meal: Meal| created(&format!("/meals/{}", meal.id), meal.version, &meal);
     let Some(key) = key else { return Ok(answer(store.create_meal(&new).await?)) };
-    match store.create_meal_once(&new, &key).await? {
-        Creation::Created(meal) => Ok(answer(meal)),
-        Creation::Replayed(meal) => Ok(replayed(answer(meal))),
-        Creation::KeyReused => Err(reused("meal").into()),
-    }
+    created_once(store.create_meal_once(&new, &key).await?, "meal", answer)
 }
 
 /// List meals

@@ -1,6 +1,5 @@
 //! Why a file cannot be the database, and what to do about it: what waiting does not cure is found before the file is opened.
 
-use std::ffi::OsString;
 use std::fs::{File, OpenOptions, create_dir_all};
 use std::io::{self, ErrorKind, Read as _};
 use std::path::Path;
@@ -28,14 +27,10 @@ pub(super) fn prepare(path: &Path) -> Result<(), ConnectError> {
         return Err(ConnectError::Refused(format!("{} is a folder, not a database file; {ANOTHER}", path.display())));
     }
     match OpenOptions::new().read(true).write(true).open(path) {
-        Ok(file) => check_header(path, file)?,
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(refused_file(path, &error)),
+        Ok(file) => check_header(path, file),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(refused_file(path, &error)),
     }
-    // Files beside the database come and go with it.
-    let beside = [path.as_os_str().to_owned(), OsString::from(".lock")].into_iter().collect::<OsString>();
-    let written = OpenOptions::new().create(true).truncate(false).write(true).open(&beside);
-    written.map(drop).map_err(|error| refused_file(Path::new(&beside), &error))
 }
 
 fn check_header(path: &Path, file: File) -> Result<(), ConnectError> {
@@ -54,6 +49,7 @@ fn refused_folder(folder: &Path, error: &io::Error) -> ConnectError {
     ConnectError::Refused(format!("cannot create {}/{within}: {}; {ANOTHER}", folder.display(), reason(error)))
 }
 
-fn refused_file(path: &Path, error: &io::Error) -> ConnectError {
+/// Says that a file cannot be written, and why.
+pub(super) fn refused_file(path: &Path, error: &io::Error) -> ConnectError {
     ConnectError::Refused(format!("cannot write {}: {}; {ANOTHER}", path.display(), reason(error)))
 }

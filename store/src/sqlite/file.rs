@@ -8,6 +8,7 @@ use sqlx::migrate::Migrate as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{Connection as _, SqliteConnection};
 
+use super::failure::refused_file;
 use super::session::refusal;
 use crate::migrations::failure;
 use crate::{ConnectError, StoreError, Trouble};
@@ -17,12 +18,13 @@ pub(super) const PARTS: [&str; 3] = ["", "-wal", "-shm"];
 
 /// Locks the database against other processes that would serve it. Its folder is there.
 pub(super) fn lock(path: &Path) -> Result<File, ConnectError> {
-    let failed = |error: std::io::Error| StoreError::Failed(format!("{}: {error}", path.display()));
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(beside(path, ".lock")).map_err(failed)?;
+    let beside = beside(path, ".lock");
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&beside);
+    let lock = lock.map_err(|error| refused_file(&beside, &error))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(ConnectError::Busy(format!("another process serves {}", path.display()))),
-        Err(TryLockError::Error(error)) => Err(failed(error).into()),
+        Err(TryLockError::Error(error)) => Err(StoreError::Failed(format!("{}: {error}", path.display())).into()),
     }
 }
 

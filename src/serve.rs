@@ -72,7 +72,7 @@ async fn serve_from(
             demo::seed(store.as_ref()).await.map_err(Failure::failed)?;
         }
         // A copy of the file alone then holds the tables and the menu: nothing is ever seeded over such a copy.
-        // What stands against it is in the log of the store, and no reason not to serve.
+        // The store logs a failure; it is no reason not to serve.
         let _ = store.checkpoint().await;
     } else {
         schema(store.as_ref(), patience).await?;

@@ -77,7 +77,7 @@ async fn tell(mut waiting: mpsc::Receiver<Announcement>, dropped: Arc<AtomicBool
             ::metrics::counter!(metrics::ANNOUNCEMENTS_FAILED).increment(1);
             hub.deliver(&whole.updates).await;
         }
-        // That Redis cannot be reached is logged by the bus.
+        // The bus logs the outage of Redis.
         match &told {
             Err(error @ BusError::Refused(_)) if !refused => {
                 tracing::error!(%error, "announcements fail; workers find new orders in the database");

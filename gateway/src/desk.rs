@@ -23,7 +23,7 @@ const WRITERS: usize = 2;
 /// What a refused caller is told to wait.
 const RETRY_AFTER_MS: u64 = 1_000;
 
-/// What a caller may rely on after most failures of the database.
+/// The outcome for the caller after most failures of the database.
 const UNCERTAIN: &str = "the request may or may not have been applied";
 
 /// What the store will have read, for each request of a batch.

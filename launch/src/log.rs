@@ -1,4 +1,4 @@
-//! What the program says of itself: standard error, for people or for machines.
+//! The log of a program: standard error, for people or for machines.
 //!
 //! Started once by [`crate::run`], before anything is logged. Guarantees that logging makes nobody wait and ends nothing, whatever becomes
 //! of standard error, and that a log in JSON has no other line in it: the reason why the program fails is its last one.

@@ -41,7 +41,7 @@ pub fn try_parse<C: Parser>() -> Result<(C, ArgMatches), Error> {
     });
     read.inspect_err(|error| {
         if !error.use_stderr() {
-            // Of the whole command, which names the empty variables too.
+            // The help is that of the whole command, which names the empty variables, too.
             command.clone().get_matches();
         }
         if asks_for_json(&command, std::env::args_os().skip(1), std::env::var_os(LOG_FORMAT)) {
@@ -59,7 +59,7 @@ fn without_empty_variables(command: Command) -> Command {
     command.mut_subcommands(without_empty_variables)
 }
 
-/// Whether the log would have been in JSON, of a command line that could not be read. Commands that write no log have one line for people.
+/// Returns true if the log would have been in JSON, for a command line that could not be read. Commands that write no log have one line for people.
 fn asks_for_json(command: &Command, arguments: impl Iterator<Item = OsString>, variable: Option<OsString>) -> bool {
     let arguments: Vec<String> = arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
     let inner = arguments.iter().find_map(|argument| command.find_subcommand(argument)).unwrap_or(command);

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 /// The longest name of a host, and of a part of one between dots (RFC 1035 section 2.3.4).
 const MAX_NAME: (usize, usize) = (253, 63);
 
-/// Whether a text can name a host: a name, or an address, of IPv6 without its brackets. Nobody is asked whether it exists.
+/// Returns true if a text can name a host: a name, or an address (IPv6 without brackets). No name server is asked.
 #[must_use]
 pub fn is_host(text: &str) -> bool {
     let numbers = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
@@ -25,7 +25,7 @@ pub fn is_host(text: &str) -> bool {
     name.len() <= MAX_NAME.0 && name.split('.').all(part)
 }
 
-/// What an error of the system says, without its number: `connection refused`.
+/// Returns the text of an error of the system without its number: `connection refused`.
 #[must_use]
 pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();

@@ -37,7 +37,7 @@ impl Strict {
         self.repeated.is_empty().then_some(self.value)
     }
 
-    /// Whether it is `null`.
+    /// Returns true for `null`.
     #[must_use]
     pub fn is_null(&self) -> bool {
         self.value.is_null()

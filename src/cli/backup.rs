@@ -11,7 +11,7 @@ use serde_json::json;
 use super::output;
 use super::watch::harmless::harmless;
 
-/// Which database, and where to.
+/// The database to copy, and the file to make.
 #[derive(Args)]
 #[command(after_help = "\
 The copy is whole or not there. To restore it, stop Galley, remove the database with its -wal and -shm, and put the copy in

@@ -32,7 +32,7 @@ pub struct HealthArguments {
     given: Given,
 }
 
-/// What was typed or set on purpose: defaults come last.
+/// The choices that were typed or set; defaults come last.
 struct Given {
     file: bool,
     url: bool,

@@ -78,7 +78,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether repeating may help.
+    /// Returns true if repeating may help.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
@@ -88,7 +88,7 @@ impl StoreError {
         }
     }
 
-    /// Whether what was asked for may have been done nevertheless.
+    /// Returns true if the request may have been applied nevertheless.
     #[must_use]
     pub fn is_uncertain(&self) -> bool {
         match self {

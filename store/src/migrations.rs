@@ -16,7 +16,7 @@ pub(crate) fn newest(migrations: &Migrator) -> i64 {
     migrations.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
-/// What [`StoreError::Failed`] says of a schema that is older than this program, and may be brought up to date at any moment.
+/// The text of [`StoreError::Failed`] for a schema that is older than this program, and may be brought up to date at any moment.
 pub const OUTDATED: &str = "the schema is not up to date: run `galley migrate`";
 
 pub(crate) fn outdated() -> StoreError {

@@ -28,7 +28,7 @@ pub(crate) struct Outage {
 
 #[derive(Clone, Copy, Debug)]
 struct Current {
-    /// Nothing when the database does not answer.
+    /// The named trouble; `None` when the database does not answer.
     trouble: Option<Trouble>,
     failed: Instant,
     logged: Instant,

@@ -105,7 +105,7 @@ impl PlaceRequest {
     }
 }
 
-/// What came of creating a hero or a meal under a key.
+/// The outcome of creating a hero or a meal under a key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Creation<T> {
     /// It is stored.

@@ -1,4 +1,4 @@
-//! What a row says, alike in both stores: the columns that are asked for, and what is made of them. Texts are taken as they are: a rule
+//! Reading rows, alike in both stores: the columns to select, and the values made of them. Texts are taken as they are: a rule
 //! for texts that came later must not make an old row unreadable.
 
 use galley_protocol::frame::Totals;

@@ -11,7 +11,7 @@ pub enum Trouble {
     ReadOnly,
     /// Its disk reports errors.
     Failing,
-    /// What it holds cannot be read any more.
+    /// Its content cannot be read any more.
     Damaged,
     /// Another program holds it locked.
     Locked,
@@ -63,13 +63,13 @@ impl Trouble {
         }
     }
 
-    /// Whether waiting may end it, without a backup.
+    /// Returns true if waiting may end it, without a backup.
     #[must_use]
     pub const fn may_pass(self) -> bool {
         !matches!(self, Self::Damaged)
     }
 
-    /// Whether nothing was changed: the database had refused, or rolled back.
+    /// Returns true if nothing was changed: the database had refused, or rolled back.
     #[must_use]
     pub const fn changed_nothing(self) -> bool {
         match self {
@@ -78,7 +78,7 @@ impl Trouble {
         }
     }
 
-    /// Whether it may stop changes while reads go on, so that only a change shows that it is over.
+    /// Returns true if it may stop changes while reads go on: then only a change shows that it is over.
     pub(crate) const fn stops_changes(self) -> bool {
         match self {
             Self::Full | Self::Gone | Self::ReadOnly | Self::Failing | Self::Locked => true,

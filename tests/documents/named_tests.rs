@@ -8,7 +8,7 @@ use crate::{quoted, read, root, rows};
 /// The documents whose tables name tests.
 const DOCUMENTS: [&str; 3] = ["docs/security.md", "docs/guarantees.md", "docs/promises.md"];
 
-/// Whether a quoted word is the name of a module of `tests/end_to_end/`, or of a test there or in a file; anything else quoted is
+/// Returns true if a quoted word is the name of a module of `tests/end_to_end/`, or of a test there or in a file; anything else quoted is
 /// passed over.
 fn names_test(word: &str) -> bool {
     let is_name = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -30,7 +30,7 @@ pub fn is_test(name: &str) -> Result<(), String> {
     if known { Ok(()) } else { Err(format!("{file} has no such test")) }
 }
 
-/// Whether a function of this name is a test: it has the attribute, or a macro that makes tests names it.
+/// Returns true if a function of this name is a test: it has the attribute, or a macro that makes tests names it.
 fn runs(code: &str, name: &str) -> bool {
     let Some((before, after)) = code.split_once(&format!("fn {name}(")) else { return false };
     let above = before.rsplit_once('\n').map_or("", |(above, _)| above);

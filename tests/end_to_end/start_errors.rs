@@ -1,4 +1,4 @@
-//! What ends a start: at once what waiting does not cure, with its place and what to change, and never with a password.
+//! Errors at the start: those that waiting does not cure end it at once, and name the place and the setting, never a password.
 
 use std::time::Instant;
 

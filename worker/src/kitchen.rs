@@ -159,7 +159,7 @@ impl Kitchen {
     /// The dispatch queue cannot be read, or it can.
     pub(crate) fn set_bus_away(&self, error: Option<&BusError>) {
         let changed = self.bus_away.send_if_modified(|away| std::mem::replace(away, error.is_some()) != error.is_some());
-        // That Redis cannot be reached is logged by the bus.
+        // The bus logs the outage of Redis.
         if let Some(error @ BusError::Refused(_)) = error
             && changed
         {

@@ -12,7 +12,7 @@ use crate::connect::ConnectError;
 /// The codes of a server that soon does better: it starts, or a cluster or a replica finds a new master.
 const PASSING: [&str; 6] = ["LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "BUSY"];
 
-/// What Redis, or the system, said.
+/// The words of Redis, or of the system.
 struct Said {
     /// The first word of an error of the server.
     code: Option<String>,
@@ -69,7 +69,7 @@ pub(super) fn of_first_beat(place: &str, error: &BusError) -> ConnectError {
     }
 }
 
-/// What no server that speaks TLS, or none that is to be trusted, answers.
+/// True for a server that does not speak TLS, or that is not to be trusted.
 fn is_of_tls(error: &RedisError) -> bool {
     let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     source.is_some_and(|error| error.kind() == io::ErrorKind::InvalidData)

@@ -126,13 +126,13 @@ fn shown(place: &ConnectionAddr) -> String {
     place.to_string()
 }
 
-/// Whether the place has a host that can be one; a Unix socket needs none.
+/// Returns true if the host can be one; a Unix socket needs none.
 fn has_host(place: &ConnectionAddr) -> bool {
     let (ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. }) = place else { return true };
     is_host(host.trim_start_matches('[').trim_end_matches(']'))
 }
 
-/// What the first node says that answers and lets nobody in.
+/// Returns the refusal of the first node that answers and lets nobody in.
 async fn refusal(nodes: &[ConnectionInfo], patience: Duration) -> Option<RedisError> {
     for node in nodes {
         let greet = async {

@@ -1,4 +1,4 @@
-//! What is logged of the times in which Redis cannot be reached: one line when they begin, one when they end.
+//! The log of outages of Redis: one line when one begins, one when it ends.
 //!
 //! The heartbeat, which every process sends once a second, decides. Whatever else fails meanwhile says nothing: it is the same outage.
 
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::BusError;
 
-/// Whether Redis can be reached.
+/// The state of the connection to Redis.
 #[derive(Debug, Default)]
 pub(super) struct Outage(AtomicBool);
 

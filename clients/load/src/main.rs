@@ -49,7 +49,7 @@ fn coordinate(arguments: &Arguments) -> Result<(), Failure> {
     } else {
         table::render(&report)
     };
-    // Whether it holds what was required is told by the exit code as well: nobody need read the table.
+    // The exit code tells the verdict as well: nobody need read the table.
     let _ = stdout().write_all(shown.as_bytes());
     verdict(&report)
 }

@@ -84,7 +84,7 @@ impl IfMatch {
 }
 
 impl IfNoneMatch {
-    /// Whether the caller has what carries this entity tag already. A weak tag is as good as a strong one here.
+    /// Returns true if the caller already has the state with this entity tag. A weak tag is as good as a strong one here.
     pub fn has(&self, etag: &str) -> bool {
         match &self.0 {
             Condition::Absent => false,

@@ -66,7 +66,7 @@ pub struct Dependency {
     ok: bool,
     /// How long it took.
     millis: u64,
-    /// What is wrong with it.
+    /// The cause, when it is not well.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<&'static str>,

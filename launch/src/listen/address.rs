@@ -40,7 +40,7 @@ pub struct BadAddress {
 }
 
 impl ListenAddress {
-    /// Whether only this machine reaches it.
+    /// Returns true if only this machine can reach it.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self {

@@ -41,7 +41,7 @@ enum Socket {
 pub struct Accepted {
     /// The stream. The kernel's calls are the same for both transports.
     pub stream: TcpStream,
-    /// Who connected.
+    /// The peer's address.
     pub peer: SocketAddr,
     /// How.
     pub transport: Transport,
@@ -64,7 +64,7 @@ pub struct ListenError {
     error: io::Error,
 }
 
-/// What to do about the errors that people meet.
+/// The remedy for the errors that people meet.
 const ADVICE: [(ErrorKind, &str); 5] = [
     (ErrorKind::AddrInUse, "; choose another with --listen, or --listen 127.0.0.1:0 for a free one"),
     (ErrorKind::AddrNotAvailable, "; no interface of this machine has it, choose another with --listen"),
@@ -107,7 +107,7 @@ impl Listener {
     /// Waits for a connection.
     ///
     /// # Errors
-    /// Those of the system: of one client, or none can be accepted at the moment.
+    /// Errors of the system: one client failed, or none can be accepted at the moment.
     pub async fn accept(&mut self) -> io::Result<Accepted> {
         poll_fn(|context| self.poll_accept(context)).await
     }

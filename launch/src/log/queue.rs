@@ -24,7 +24,7 @@ struct Shared {
     waiting: Mutex<Waiting>,
     /// A line came.
     filled: Condvar,
-    /// Nothing waits any more.
+    /// Wakes whoever waits until the queue is empty.
     drained: Condvar,
     lost: AtomicU64,
 }
@@ -32,7 +32,7 @@ struct Shared {
 #[derive(Default)]
 struct Waiting {
     lines: VecDeque<Vec<u8>>,
-    /// Of these lines.
+    /// The bytes of these lines.
     bytes: usize,
     /// A line was taken and is not written yet.
     writing: bool,

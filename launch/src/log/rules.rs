@@ -17,7 +17,7 @@ const ALIKE: f64 = 0.8;
 pub struct LogRules(String);
 
 impl LogRules {
-    /// Whether nothing is logged at all.
+    /// Returns true if nothing is logged at all.
     pub(super) fn is_off(&self) -> bool {
         self.0.eq_ignore_ascii_case("off")
     }

@@ -68,7 +68,7 @@ pub enum Received {
         /// Of `watch`.
         #[serde(default)]
         watching: bool,
-        /// Of `watch`: how many orders there are; absent when the gateway does not know.
+        /// For `watch`, the number of orders; absent when the gateway does not know.
         totals: Option<Totals>,
     },
     /// A command was not carried out.

@@ -35,9 +35,9 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// The orders that a socket shows.
 #[derive(Clone, Debug)]
 pub enum Subject {
-    /// Those of one hero, on a socket of its own, which resumes.
+    /// The orders of one hero, on a socket of its own, which resumes.
     Hero(HeroId),
-    /// Those of the staff feed that this filter lets through. A change of the filter subscribes anew.
+    /// The orders of the staff feed that pass this filter. A change of the filter subscribes anew.
     Feed(watch::Receiver<Watch>),
 }
 

@@ -20,7 +20,7 @@ fn server(options: &PgConnectOptions) -> String {
     format!("{host}:{}", options.get_port())
 }
 
-/// What the server, or the system, said.
+/// The words of the server, or of the system.
 fn said(error: &Error) -> String {
     if let Error::Io(error) = error {
         return reason(error);
@@ -71,7 +71,7 @@ pub(super) fn of_reading(options: &PgConnectOptions, error: StoreError) -> Conne
     }
 }
 
-/// Whether an error says nothing but that the server cannot be reached at the moment. SQLSTATE: 08 connection, 53 resources, 57P0x
+/// Returns true if an error only says that the server cannot be reached at the moment. SQLSTATE: 08 connection, 53 resources, 57P0x
 /// shutdown or start.
 fn is_unreachable(error: &Error) -> bool {
     match error.as_database_error().and_then(DatabaseError::code) {

@@ -99,7 +99,7 @@ impl Postgres {
             self.forget_deleted().await?;
             self.forget_keys().await?;
             self.forget_creation_keys().await?;
-            // What a gateway of an older version wrote since.
+            // A gateway of an older version may have written meanwhile.
             self.fold_again(Some(FOLD_STEPS)).await?;
         }
         Ok(())

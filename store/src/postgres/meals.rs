@@ -12,7 +12,7 @@ use crate::requests::{Change, ChangeError, ListPage, RemoveError};
 use crate::rows::{get, meal, meal_columns};
 
 impl Postgres {
-    /// Nothing when the key is taken.
+    /// Inserts and returns the row; `None` when the key is taken.
     pub(super) async fn insert_meal(&self, new: &NewMeal, key: Option<&IdempotencyKey>) -> Result<Option<Meal>, StoreError> {
         let (ingredients, folded) = with_folded(&new.ingredients, |ingredient| ingredient.as_str());
         let rows = self.rows(|| {

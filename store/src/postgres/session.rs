@@ -95,7 +95,7 @@ impl Postgres {
         }
     }
 
-    /// Whether changes are possible, when they were not.
+    /// Tests that changes are possible again, after they were not.
     pub(super) async fn check_changes(&self) -> Result<(), StoreError> {
         match self.outage.stops_changes() {
             None => Ok(()),

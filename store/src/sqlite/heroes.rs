@@ -10,7 +10,7 @@ use crate::requests::{Change, ChangeError, ListPage, RemoveError};
 use crate::rows::{get, hero, hero_columns};
 
 impl Sqlite {
-    /// Nothing when the key is taken.
+    /// Inserts and returns the row; `None` when the key is taken.
     pub(super) async fn insert_hero(&self, new: &NewHero, key: Option<&IdempotencyKey>) -> Result<Option<Hero>, StoreError> {
         let (allergies, folded) = with_folded(&new.allergies, |allergy| allergy.as_str());
         let rows = self.write(

@@ -136,7 +136,7 @@ impl Sqlite {
         }
     }
 
-    /// Whether changes are possible, when they were not.
+    /// Tests that changes are possible again, after they were not.
     pub(super) async fn check_changes(&self) -> Result<(), StoreError> {
         self.check_files()?;
         match self.outage.stops_changes() {

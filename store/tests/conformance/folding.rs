@@ -16,7 +16,7 @@ crate::on_both! {
     a_text_from_before_a_rule_can_be_read,
 }
 
-/// What the older rule made of a text, as far as a test cares.
+/// The folding of the older rule, as far as a test cares.
 const OLD: &str = "as an older program folded it";
 
 async fn judge(kitchen: &Kitchen, hero: &Hero, meal: &Meal) -> (Status, Option<Reason>, String) {

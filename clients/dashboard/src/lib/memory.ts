@@ -1,4 +1,4 @@
-// What the browser remembers for this page. A browser that forbids it only forgets: what was to be kept then lives as long as the page.
+// The browser's storage for this page. Where the browser forbids it, values live as long as the page.
 
 const PREFIX = "galley.";
 
@@ -33,7 +33,7 @@ class SafeStorage implements Shelf {
     try {
       this.find().removeItem(name);
     } catch {
-      // Nothing is there that could be taken away.
+      // The browser keeps nothing, so there is nothing to remove.
     }
   }
 }

@@ -45,7 +45,7 @@ export class Meter {
   /** From this moment on everything is heard. */
   listening(now: number): void {
     if (this.#heard.at(-1)?.to === Infinity) return;
-    // What happened in the second in which the listening began is known in part.
+    // The second in which the page began to listen is known only in part.
     this.#heard.push({ from: now, to: Infinity });
   }
 

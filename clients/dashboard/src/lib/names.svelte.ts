@@ -76,7 +76,7 @@ class Names {
     const { data, problem } = await answered<{ id: number; name: string }>(call);
     this.#asking -= 1;
     if (data) this.learn(kind, [data]);
-    // Of all that are asked for none is remembered twice, so that these are bounded as the names are.
+    // A name is asked for once at a time, so that this list is bounded as the names are.
     else if (passing(problem)) this.#failed.push(next);
     void this.#ask();
   }

@@ -1,4 +1,4 @@
-// What went wrong, in the language of the page. The gateway's own sentences are English, so that the type decides.
+// Problems in the language of the page. The gateway's own sentences are English, so that the type decides.
 
 import { slugOf, type Order, type Problem } from "galley-client";
 import { i18n } from "../i18n/index.svelte";

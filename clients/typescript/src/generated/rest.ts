@@ -341,7 +341,7 @@ export interface components {
         Allergy: string;
         /** @description A thing that this gateway depends on. */
         Dependency: {
-            /** @description What is wrong with it. */
+            /** @description The cause, when it is not well. */
             detail?: string;
             /**
              * Format: int64

@@ -15,6 +15,9 @@ const flags = [
   "--disable-sync",
 ];
 
+/** What Chromium writes to the console about requests and sockets whose gateway was killed, is away, or leaves. */
+export const OUTAGE = /net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED|ABORTED)|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING|SOCKET_NOT_CONNECTED)|WebSocket connection/;
+
 /** Starts it. */
 export async function launch() {
   const executablePath = places.find(existsSync);

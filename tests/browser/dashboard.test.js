@@ -19,8 +19,7 @@ before(async () => {
 after(() => browser.close());
 
 test("the gateway is killed: the page says so, counts down, keeps what is ordered, and comes back by itself", async (t) => {
-  const expected = /ERR_CONNECTION_REFUSED|WebSocket connection/;
-  const { galley, open } = await kitchen(t, browser, "0s", { expected });
+  const { galley, open } = await kitchen(t, browser, "0s", { expected: OUTAGE });
   const page = await open();
   const state = (name) => page.locator(`.connection[data-state="${name}"]`);
   await galley.kill();

@@ -2,11 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launch } from "./browser.js";
+import { launch, OUTAGE } from "./browser.js";
 import { accessible, connected, kitchen, order } from "./dashboard.js";
-
-/** What Chromium writes when nobody answers. */
-const expected = /ERR_CONNECTION_REFUSED|WebSocket connection/;
 
 let browser;
 
@@ -26,7 +23,7 @@ const views = [
 ];
 for (const [what, address, shown] of views) {
   test(`${what}, opened while the gateway is away, comes by itself when it is back`, async (t) => {
-    const { galley, open } = await kitchen(t, browser, "0s", { language: "fr", expected });
+    const { galley, open } = await kitchen(t, browser, "0s", { language: "fr", expected: OUTAGE });
     await galley.ask("POST", "/orders", { hero_id: 1, meal_id: 1 });
     const page = await open("#/console");
     await galley.kill();
@@ -45,7 +42,7 @@ for (const [what, address, shown] of views) {
 }
 
 test("the heroes of a list that was opened while the gateway is away come by themselves", async (t) => {
-  const { galley, open } = await kitchen(t, browser, "0s", { expected });
+  const { galley, open } = await kitchen(t, browser, "0s", { expected: OUTAGE });
   const page = await open("#/kitchen");
   await galley.kill();
   await page.getByRole("combobox").click();
@@ -93,7 +90,7 @@ test("what is ordered from a gateway that does not answer is shown at once, each
 });
 
 test("what was being sent when the page was left is shown as being sent when it is opened again", async (t) => {
-  const { galley, open } = await kitchen(t, browser, "1h", { expected });
+  const { galley, open } = await kitchen(t, browser, "1h", { expected: OUTAGE });
   const page = await open();
   galley.freeze();
   await page.getByRole("button", { name: "Order Soup" }).click();

@@ -28,7 +28,7 @@ use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
     Hero, HeroId, HeroPatch, IdempotencyKey, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView,
-    ResumeCursor, Version,
+    PublisherId, ResumeCursor, Version,
 };
 use thiserror::Error;
 
@@ -36,7 +36,7 @@ pub use changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion,
 pub use connect::{ConnectError, connect, place};
 pub use migrations::OUTDATED;
 pub use requests::{
-    CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, Creation, DeleteRequest, DeleteVerdict,
+    CancelRequest, CancelVerdict, Census, Change, ChangeError, Claim, ClaimFrom, Claimed, Creation, DeleteRequest, DeleteVerdict,
     IdRange, Incarnations, ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, ViewedOrder,
 };
 pub use snapshot::{MAX_RESUMED, Snapshot, SnapshotRequest};
@@ -185,6 +185,10 @@ pub trait Store: Send + Sync + 'static {
     async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError>;
     /// Which incarnations there are.
     async fn incarnations(&self) -> Result<Incarnations, StoreError>;
+    /// Shows others that this publisher lives, and that it hears updates if `hears`, until the next call or the end of this
+    /// process; returns the publishers that are seen now. The incarnations of this process are kept alive as well. To be
+    /// called every second.
+    async fn census(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError>;
     /// Takes PENDING orders: each becomes `IN_PROGRESS`, owned by `owner` and due after a random delay, or is CANCELLED at once
     /// because of an allergy or because its hero or meal is gone. Orders that are not PENDING are left out of the answer.
     async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError>;

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod cancel;
+mod census;
 mod changes;
 mod claim;
 mod complete;
@@ -29,7 +30,7 @@ use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
     Hero, HeroId, HeroPatch, IdempotencyKey, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView,
-    ResumeCursor, Version,
+    PublisherId, ResumeCursor, Version,
 };
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{Connection, PgConnection, PgPool};
@@ -42,8 +43,8 @@ use crate::changes::{Changes, ChangesOfAll, ChangesRequest, States};
 use crate::floor::Floor;
 use crate::outage::Outage;
 use crate::requests::{
-    CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, Creation, DeleteRequest, DeleteVerdict, Incarnations,
-    ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, ViewedOrder,
+    CancelRequest, CancelVerdict, Census, Change, ChangeError, Claim, Claimed, Creation, DeleteRequest, DeleteVerdict,
+    Incarnations, ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, ViewedOrder,
 };
 use crate::rows::get;
 use crate::snapshot::{Snapshot, SnapshotRequest};
@@ -240,6 +241,10 @@ impl Store for Postgres {
         self.known_incarnations().await
     }
 
+    async fn census(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError> {
+        self.count_living(own, hears).await
+    }
+
     async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
         self.claim_orders(owner, &claim).await
     }
@@ -263,6 +268,7 @@ impl Store for Postgres {
         Ok(())
     }
     async fn close(&self) {
+        self.liveness.end().await;
         self.pool.close().await;
     }
 }

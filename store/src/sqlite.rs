@@ -34,7 +34,7 @@ use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
     Hero, HeroId, HeroPatch, IdempotencyKey, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView,
-    ResumeCursor, Version,
+    PublisherId, ResumeCursor, Version,
 };
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteRow;
@@ -47,8 +47,8 @@ use crate::changes::{Changes, ChangesOfAll, ChangesRequest, States};
 use crate::floor::Floor;
 use crate::outage::Outage;
 use crate::requests::{
-    CancelRequest, CancelVerdict, Change, ChangeError, Claim, Claimed, Creation, DeleteRequest, DeleteVerdict, Incarnations,
-    ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, ViewedOrder,
+    CancelRequest, CancelVerdict, Census, Change, ChangeError, Claim, Claimed, Creation, DeleteRequest, DeleteVerdict,
+    Incarnations, ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, ViewedOrder,
 };
 use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{ConnectError, Store, StoreError};
@@ -201,6 +201,11 @@ impl Store for Sqlite {
     }
     async fn incarnations(&self) -> Result<Incarnations, StoreError> {
         Ok(self.known_incarnations())
+    }
+
+    /// One process serves the file: it is all there is.
+    async fn census(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError> {
+        Ok(Census { living: [own].into(), hearing: hears.then_some(own).into_iter().collect(), safe: self.present()? })
     }
 
     async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {

@@ -2,6 +2,7 @@
 //! created; each test gets its own.
 
 mod adopt;
+mod census;
 mod changes;
 mod claim;
 mod database;

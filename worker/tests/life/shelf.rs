@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
     Hero, HeroId, HeroName, HeroPatch, HeroRef, IdempotencyKey, IncarnationId, Meal, MealId, MealName, MealPatch, MealRef,
-    NewHero, NewMeal, Order, OrderId, OrderView, Price, Reason, ResumeCursor, Status, Timestamp, Version,
+    NewHero, NewMeal, Order, OrderId, OrderView, Price, PublisherId, Reason, ResumeCursor, Status, Timestamp, Version,
 };
 use galley_store::{
-    CancelRequest, CancelVerdict, Change, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, ClaimFrom, Claimed,
+    CancelRequest, CancelVerdict, Census, Change, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, ClaimFrom, Claimed,
     Creation, DeleteRequest, DeleteVerdict, IdRange, Incarnations, ListPage, MAX_ADOPTIONS, OrderFilter, PlaceRequest,
     PlaceVerdict, RemoveError, Snapshot, SnapshotRequest, States, Store, StoreError, ViewedOrder,
 };
@@ -209,6 +209,14 @@ impl Store for Shelf {
 
     async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError> {
         self.answer("keep_alive", |state| assert!(state.living.contains(&incarnation)))
+    }
+
+    async fn census(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError> {
+        self.answer("census", |_| Census {
+            living: [own].into(),
+            hearing: hears.then_some(own).into_iter().collect(),
+            safe: ResumeCursor { time: timestamp(SystemTime::now()), floor: OrderId::new(1).expect("an id") },
+        })
     }
 
     async fn incarnations(&self) -> Result<Incarnations, StoreError> {

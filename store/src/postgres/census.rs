@@ -1,0 +1,45 @@
+//! Who lives and who hears, of all processes on this database, and the cursor of that moment.
+
+use galley_protocol::{PublisherId, ResumeCursor};
+
+use super::Postgres;
+use super::liveness::{HEARING, PUBLISHER};
+use crate::rows::{get, time};
+use crate::{Census, StoreError};
+
+impl Postgres {
+    /// The cursor is of the statement's snapshot, which is older than its look at the locks: whoever is not seen to live yet
+    /// commits nothing before the cursor.
+    pub(super) async fn count_living(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError> {
+        self.liveness.want((PUBLISHER, own.get()), true);
+        self.liveness.want((HEARING, own.get()), hears);
+        let floor = self.floor.get();
+        let rows = self.alive(|| {
+            sqlx::query(
+                "/* census */
+                 select date_trunc('milliseconds', now()) as moment, lock.class, lock.number
+                 from (select) as moment left join (
+                     select classid::bigint as class, objid::bigint as number from pg_locks
+                     where locktype = 'advisory' and granted and objsubid = 2 and classid::bigint in ($1, $2)
+                       and database = (select oid from pg_database where datname = current_database())
+                 ) as lock on true",
+            )
+            .bind(i64::from(PUBLISHER))
+            .bind(i64::from(HEARING))
+        });
+        let rows = rows.await?;
+        let first = rows.first().ok_or_else(|| StoreError::Failed("no time of the database".to_owned()))?;
+        let safe = ResumeCursor { time: time(first, "moment")?, floor };
+        let mut census = Census { living: [own].into(), hearing: hears.then_some(own).into_iter().collect(), safe };
+        for row in &rows {
+            let (class, number) = (get::<Option<i64>>(row, "class")?, get::<Option<i64>>(row, "number")?);
+            let publisher = number.and_then(|number| PublisherId::new(i32::try_from(number).ok()?).ok());
+            match class {
+                Some(class) if class == i64::from(PUBLISHER) => census.living.extend(publisher),
+                Some(_) => census.hearing.extend(publisher),
+                None => {}
+            }
+        }
+        Ok(census)
+    }
+}

@@ -21,6 +21,7 @@ mod reads;
 mod rows;
 mod schema;
 mod session;
+mod settled;
 mod snapshots;
 mod tally;
 
@@ -38,6 +39,7 @@ use tokio::time::timeout;
 
 use self::liveness::Liveness;
 use self::maintain::Upkeep;
+use self::settled::SettledFloor;
 use crate::change::once;
 use crate::changes::{Changes, ChangesOfAll, ChangesRequest, States};
 use crate::floor::Floor;
@@ -58,6 +60,7 @@ pub(crate) struct Postgres {
     /// For connections outside of the pool, without its time-outs.
     options: PgConnectOptions,
     floor: Floor,
+    settled: SettledFloor,
     liveness: Liveness,
     upkeep: Upkeep,
     outage: Outage,
@@ -77,8 +80,9 @@ impl Postgres {
         greeted.map_err(|error| failure::of_connecting(&options, &error))?;
         let pool = session::pool(options.clone());
         let outage = Outage::new(failure::place(&options));
-        let (floor, liveness, upkeep) = (Floor::default(), Liveness::default(), Upkeep::default());
-        let store = Self { pool, options, floor, liveness, upkeep, outage };
+        let (floor, settled) = (Floor::default(), SettledFloor::default());
+        let (liveness, upkeep) = (Liveness::default(), Upkeep::default());
+        let store = Self { pool, options, floor, settled, liveness, upkeep, outage };
         store.read_first_floor().await.map_err(|error| failure::of_reading(&store.options, error))?;
         Ok(store)
     }

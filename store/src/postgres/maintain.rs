@@ -146,7 +146,7 @@ impl Postgres {
 
     pub(super) async fn read_floor(&self) -> Result<(), StoreError> {
         let rows = self.rows(|| sqlx::query("/* floor */ select floor from watermark")).await?;
-        rows.iter().try_for_each(|row| get(row, "floor").map(|floor| self.floor.raise(floor)))
+        rows.iter().try_for_each(|row| get(row, "floor").map(|floor| self.floor.set(floor)))
     }
 
     async fn forget_deleted(&self) -> Result<(), StoreError> {

@@ -65,7 +65,7 @@ impl Sqlite {
             let floor: i64 = get(row, "floor")?;
             if floor > self.floor.get().get() {
                 self.write(sqlx::query("/* move_floor */ update watermark set floor = max(floor, ?1)").bind(floor)).await?;
-                self.floor.raise(floor);
+                self.floor.set(floor);
             }
         }
         Ok(())

@@ -41,6 +41,6 @@ impl Sqlite {
 
     async fn read_floor(&self) -> Result<(), StoreError> {
         let rows = self.read(sqlx::query("/* floor */ select floor from watermark")).await?;
-        rows.iter().try_for_each(|row| get(row, "floor").map(|floor| self.floor.raise(floor)))
+        rows.iter().try_for_each(|row| get(row, "floor").map(|floor| self.floor.set(floor)))
     }
 }

@@ -20,7 +20,7 @@ pub async fn repair(feed: Feed, store: Arc<dyn Store>, stop: CancellationToken) 
     stop.run_until_cancelled(async {
         loop {
             let since = feed.behind().await;
-            match store.changes_of_all(since, MAX_ORDERS).await {
+            match store.changes_of_all(since, None, MAX_ORDERS).await {
                 Ok(ChangesOfAll { orders, deleted, .. }) => {
                     let deletions = deleted.into_iter().map(Change::of_deletion);
                     // The newest last, so that the oldest goes at the bound.

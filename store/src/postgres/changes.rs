@@ -80,7 +80,12 @@ impl Postgres {
         Ok(read.into_iter().map(States::new).collect())
     }
 
-    pub(super) async fn read_changes_of_all(&self, since: ResumeCursor, at_most: usize) -> Result<ChangesOfAll, StoreError> {
+    pub(super) async fn read_changes_of_all(
+        &self,
+        since: ResumeCursor,
+        before: Option<OrderId>,
+        at_most: usize,
+    ) -> Result<ChangesOfAll, StoreError> {
         let floor = self.floor.get();
         let rows = self.rows(|| {
             sqlx::query(concat!(
@@ -91,7 +96,7 @@ impl Postgres {
                      (select ",
                 order_columns!(),
                 ", false as deleted from orders
-                      where orders.id >= $1 and orders.deleted_time is null and ",
+                      where orders.id >= $1 and orders.id < $4 and orders.deleted_time is null and ",
                 changed_time!(),
                 " >= $2
                       order by orders.id desc limit $3)
@@ -101,7 +106,7 @@ impl Postgres {
                 order_columns!(),
                 ", true as deleted from orders
                           where orders.deleted_time >= $2 and orders.deleted_time is not null
-                      ) select * from gone order by id desc limit $3)
+                      ) select * from gone where id < $4 order by id desc limit $3)
                      order by id desc limit $3
                  ) as changed on true
                  order by changed.id desc"
@@ -109,6 +114,7 @@ impl Postgres {
             .bind(since.floor.min(floor).get())
             .bind(OffsetDateTime::from(margin_before(since)))
             .bind(limit(at_most))
+            .bind(before.map_or(i64::MAX, OrderId::get))
         });
         let rows = rows.await?;
         let first = rows.first().ok_or_else(|| StoreError::Failed("no time of the database".to_owned()))?;

@@ -72,7 +72,12 @@ impl Sqlite {
         Ok(answers)
     }
 
-    pub(super) async fn read_changes_of_all(&self, since: ResumeCursor, at_most: usize) -> Result<ChangesOfAll, StoreError> {
+    pub(super) async fn read_changes_of_all(
+        &self,
+        since: ResumeCursor,
+        before: Option<OrderId>,
+        at_most: usize,
+    ) -> Result<ChangesOfAll, StoreError> {
         let cursor = self.present()?;
         let rows = self.read(
             sqlx::query(concat!(
@@ -81,7 +86,7 @@ impl Sqlite {
                      select ",
                 order_columns!(),
                 ", false as deleted from orders
-                     where orders.id >= ?1 and orders.deleted_time is null and ",
+                     where orders.id >= ?1 and orders.id < ?4 and orders.deleted_time is null and ",
                 changed_time!(),
                 " >= ?2
                      order by orders.id desc limit ?3
@@ -90,14 +95,16 @@ impl Sqlite {
                  select * from (
                      select ",
                 order_columns!(),
-                ", true as deleted from orders indexed by orders_deleted_lately where orders.deleted_time >= ?2
+                ", true as deleted from orders indexed by orders_deleted_lately
+                     where orders.deleted_time >= ?2 and orders.id < ?4
                      order by orders.id desc limit ?3
                  )
                  order by id desc limit ?3"
             ))
             .bind(since.floor.min(cursor.floor).get())
             .bind(margin_before(since).millis())
-            .bind(limit(at_most)),
+            .bind(limit(at_most))
+            .bind(before.map_or(i64::MAX, OrderId::get)),
         );
         let read = rows.await?.iter().map(changed).collect::<Result<Vec<_>, _>>()?;
         Ok(ChangesOfAll::new(read, cursor))

@@ -9,7 +9,7 @@ mod newest;
 pub mod repair;
 mod watcher;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -32,6 +32,8 @@ struct Shared {
     newest: Mutex<Newest>,
     /// Changed with `newest` locked.
     watchers: AtomicUsize,
+    /// Every change from then on was noted, in milliseconds; while there are watchers.
+    since: AtomicI64,
     frames: Frames,
     born: Instant,
     /// Updates may be missing since then.
@@ -46,6 +48,7 @@ impl Default for Feed {
         Self(Arc::new(Shared {
             newest: Mutex::default(),
             watchers: AtomicUsize::new(0),
+            since: AtomicI64::new(0),
             frames: Frames::default(),
             born: Instant::now(),
             behind: Mutex::default(),
@@ -56,10 +59,13 @@ impl Default for Feed {
 }
 
 impl Feed {
-    /// Adds a watcher, who was told these totals, if any.
+    /// Adds a watcher, who was told these totals, if any. `latest` is the newest time of a change that was heard of.
     #[must_use]
-    pub fn watch(&self, watch: Watch, told: Option<Totals>) -> Watcher {
+    pub fn watch(&self, watch: Watch, told: Option<Totals>, latest: Timestamp) -> Watcher {
         let newest = self.0.newest();
+        if !self.0.is_watched() {
+            self.0.since.store(latest.millis(), Ordering::Release);
+        }
         self.0.watchers.fetch_add(1, Ordering::Relaxed);
         let place = newest.end();
         drop(newest);
@@ -67,9 +73,21 @@ impl Feed {
     }
 
     /// Notes what changed.
-    pub fn note(&self, updates: &[Update]) {
+    pub fn note(&self, updates: &[&Update]) {
         if self.0.is_watched() {
-            self.note_changes(updates.iter().filter_map(Change::of_update));
+            self.note_changes(updates.iter().filter_map(|update| Change::of_update(update)));
+        }
+    }
+
+    /// The time since which every change was noted here; nothing while nobody watches.
+    pub fn watched_since(&self) -> Option<Timestamp> {
+        self.0.is_watched().then(|| Timestamp::from_millis(self.0.since.load(Ordering::Acquire)).expect("it was one"))
+    }
+
+    /// Something else may have become of these orders than the updates say.
+    pub fn note_missed(&self, updates: &[&Update]) {
+        if let Some(since) = updates.iter().map(|update| update.cursor).min() {
+            self.fall_behind(Some(since));
         }
     }
 

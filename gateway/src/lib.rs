@@ -129,7 +129,8 @@ impl Gateway {
         let ended = CancellationToken::new();
         let Config { ping_interval, pong_timeout, drain, .. } = state.config;
         let mut vital = JoinSet::new();
-        vital.spawn(ear::listen(Arc::clone(&state.bus), state.hub.clone(), state.readiness.clone(), ended.clone()));
+        let store = Arc::clone(state.desk.store());
+        vital.spawn(ear::listen(Arc::clone(&state.bus), state.hub.clone(), store, state.readiness.clone(), ended.clone()));
         vital.spawn(feed::repair::repair(state.hub.feed().clone(), Arc::clone(state.desk.store()), ended.clone()));
         let tokens_expire = state.verifier.is_some();
         vital.spawn(pulse::beat(state.hub.clone(), ping_interval, pong_timeout, tokens_expire, ended.clone()));

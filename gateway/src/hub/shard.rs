@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
 
+use super::versions::Flight;
 use super::{Delivery, Outbox, TICK};
 use crate::metrics;
 
@@ -38,6 +39,8 @@ struct State {
 struct Waiting {
     task: JoinHandle<()>,
     updates: Vec<Update>,
+    /// The deliveries that they are of.
+    flights: Vec<Arc<Flight>>,
     /// Updates are missing behind these.
     gap: Option<Gap>,
 }
@@ -86,7 +89,7 @@ impl Shard {
     }
 
     /// Has these updates told by the shard's task, behind all that waits for it. Says how many sockets that are.
-    pub fn tell_later(self: &Arc<Self>, updates: &[&Update], writers: &Arc<Semaphore>) -> usize {
+    pub fn tell_later(self: &Arc<Self>, updates: &[&Update], flight: &Arc<Flight>, writers: &Arc<Semaphore>) -> usize {
         let mut state = self.lock();
         if state.outboxes.is_empty() {
             return 0;
@@ -96,8 +99,13 @@ impl Shard {
             // It ends by itself only when nothing waits: it has failed, and nobody knows whom it told what.
             **waiting = Waiting::begin(self, writers, Some(Gap { since: None }));
         }
-        waiting.add(updates);
+        waiting.add(updates, flight);
         state.outboxes.len()
+    }
+
+    /// These orders may have become something else than these updates say: the sockets read them.
+    pub fn miss(&self, updates: &[&Update]) {
+        self.outboxes().iter().for_each(|outbox| outbox.miss(updates));
     }
 
     /// Updates may be missing since then, or since each socket's welcome.
@@ -112,10 +120,11 @@ impl Shard {
     async fn tell_what_waits(self: Arc<Self>, writers: Arc<Semaphore>) {
         loop {
             let turn = writers.acquire().await.expect("nobody closes it");
-            let Some((updates, gap)) = self.take() else { return };
+            let Some((updates, flights, gap)) = self.take() else { return };
             let tick = Instant::now() + TICK;
             let outboxes = self.outboxes();
             tell(&outboxes, &updates.iter().collect::<Vec<_>>()).await;
+            drop(flights);
             if let Some(gap) = gap {
                 for outbox in &outboxes {
                     outbox.fall_behind(gap.since);
@@ -127,11 +136,11 @@ impl Shard {
     }
 
     /// Takes what waits; when that is nothing, the next update finds no task.
-    fn take(&self) -> Option<(Vec<Update>, Option<Gap>)> {
+    fn take(&self) -> Option<(Vec<Update>, Vec<Arc<Flight>>, Option<Gap>)> {
         let mut state = self.lock();
         let waiting = state.waiting.as_mut()?;
-        let taken = (std::mem::take(&mut waiting.updates), waiting.gap.take());
-        if taken.0.is_empty() && taken.1.is_none() {
+        let taken = (std::mem::take(&mut waiting.updates), std::mem::take(&mut waiting.flights), waiting.gap.take());
+        if taken.0.is_empty() && taken.2.is_none() {
             state.waiting = None;
             return None;
         }
@@ -146,20 +155,21 @@ impl Shard {
 impl Waiting {
     fn begin(shard: &Arc<Shard>, writers: &Arc<Semaphore>, gap: Option<Gap>) -> Self {
         let task = tokio::spawn(Arc::clone(shard).tell_what_waits(Arc::clone(writers)));
-        Self { task, updates: Vec::new(), gap }
+        Self { task, updates: Vec::new(), flights: Vec::new(), gap }
     }
 
-    fn add(&mut self, updates: &[&Update]) {
+    fn add(&mut self, updates: &[&Update], flight: &Arc<Flight>) {
         if self.gap.is_some() {
             return; // the database knows them
         }
         if self.updates.len() + updates.len() > MAX_WAITING {
             self.fall_behind(self.updates.first().or(updates.first().copied()).map(|update| update.cursor));
-            self.updates = Vec::new();
+            (self.updates, self.flights) = (Vec::new(), Vec::new());
             ::metrics::counter!(metrics::SHARDS_BEHIND).increment(1);
             return;
         }
         self.updates.extend(updates.iter().copied().cloned());
+        self.flights.push(Arc::clone(flight));
     }
 
     fn fall_behind(&mut self, since: Option<ResumeCursor>) {
@@ -187,6 +197,7 @@ pub async fn tell(outboxes: &[Arc<Outbox>], updates: &[&Update]) {
 mod tests {
     use galley_protocol::{Deleted, HeroId, OrderId, Timestamp, Update, Version};
 
+    use super::super::versions::{Source, Versions};
     use super::super::{Missed, Out};
     use super::*;
 
@@ -215,7 +226,8 @@ mod tests {
         }
 
         fn tell_later(&self, updates: &[Update]) {
-            assert_eq!(self.shard.tell_later(&updates.iter().collect::<Vec<_>>(), &self.writers), 2);
+            let flight = Versions::default().judge(&[], Source::Bus).flight;
+            assert_eq!(self.shard.tell_later(&updates.iter().collect::<Vec<_>>(), &flight, &self.writers), 2);
         }
     }
 

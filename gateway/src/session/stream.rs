@@ -3,11 +3,13 @@
 //! A session waits for the next event, beside whatever else it waits for, and has the stream say it on its wire. The stream
 //! holds no lock while it waits, and a client that does not read costs only its own outbox.
 
+use std::collections::HashMap;
 use std::pin::Pin;
 
-use galley_protocol::HeroId;
 use galley_protocol::close::CloseCode;
 use galley_protocol::frame::{Resume, ServerFrame, Totals, Watch};
+use galley_protocol::{HeroId, OrderId, Version};
+use galley_store::Snapshot;
 use tokio::time::{Instant, Sleep};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -59,6 +61,7 @@ impl Stream {
                 Resume::Resynced => "resynced",
             };
             ::metrics::counter!(metrics::RESUMES, "verdict" => verdict).increment(1);
+            place.tells(&told(snapshot));
             place.outbox().know(snapshot.rest.unwrap_or(snapshot.cursor));
             // What did not fit into the welcome follows in resyncs.
             if snapshot.rest.is_some() {
@@ -101,7 +104,7 @@ impl Stream {
 
     /// Sends the staff feed from now on. The client was told these totals, if any.
     pub fn watch(&mut self, watch: Watch, told: Option<Totals>) {
-        self.watcher = Some(Box::new(self.state.hub.feed().watch(watch, told)));
+        self.watcher = Some(Box::new(self.state.hub.watch(watch, told)));
     }
 
     /// Waits for the next event. Safe to drop while it waits.
@@ -181,7 +184,7 @@ impl Stream {
 
     async fn page(&mut self, Page { frame, told, is_last, known }: Page, wire: &mut impl Wire) -> Result<(), Closed> {
         if let Some(frame) = frame {
-            self.place.outbox().overtake(&told);
+            self.place.tells(&told);
             ::metrics::counter!(metrics::RESYNCS).increment(1);
             say(wire, frame).await?;
         }
@@ -201,6 +204,13 @@ impl Stream {
             None => Ok(()),
         }
     }
+}
+
+/// The versions that a welcome tells; nothing is older than the first.
+fn told(snapshot: &Snapshot) -> HashMap<OrderId, Version> {
+    let orders = snapshot.orders.iter().map(|order| (order.id, order.version));
+    let deleted = snapshot.deleted.iter().map(|deleted| (deleted.order_id, deleted.version));
+    orders.chain(deleted).filter(|(_, version)| *version > Version::FIRST).collect()
 }
 
 async fn page(catch_up: &mut Option<Box<CatchUp>>) -> Result<Page, Closed> {

@@ -396,7 +396,7 @@ impl Waiting {
             let known = versions.entry(*order_id).or_insert(*version);
             *known = *version.max(known);
         }
-        self.told = Some(Box::new(Told { versions, until: until.and(before) }));
+        self.told = Some(Box::new(Told { versions, until: until.and(&before) }));
     }
 
     fn pending(&mut self) -> &mut Pending {
@@ -532,6 +532,7 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
     use tokio::net::{TcpListener, TcpStream};
 
+    use super::super::versions::{Source, Versions};
     use super::{Delivery, LEEWAY, Missed, OF_MISSED, Out, Outbox};
     use crate::framing::PING;
 
@@ -665,6 +666,17 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_outdated_is_read_and_so_is_what_waits() {
+        let outbox = Outbox::new(10_000);
+        outbox.push(&delivery(1, 5));
+        outbox.miss(&[&update(2, 3)]);
+        outbox.push(&delivery(3, 9));
+        let ids = [1, 2, 3].map(|id| OrderId::new(id).expect("an id")).into();
+        let missed = Missed::Orders { ids, since: cursor(3), until: cursor(9) };
+        assert_eq!((outbox.try_next(), outbox.try_next()), (Some(Out::Resync(missed)), None));
+    }
+
+    #[test]
     fn what_waits_and_is_no_newer_than_what_is_told_before_it_is_dropped() {
         let outbox = Outbox::new(3 * update(1, 1).frame.len());
         for id in 1..=3 {
@@ -679,6 +691,23 @@ mod tests {
             assert_eq!(outbox.try_next(), Some(Out::Frame(update(id, id))), "there was room again");
         }
         assert_eq!(outbox.try_next(), None);
+    }
+
+    #[test]
+    fn what_is_older_than_a_page_is_dropped_while_it_may_still_come() {
+        let outbox = Outbox::new(10_000);
+        let versions = Versions::default();
+        let flight = versions.judge(&[], Source::Bus).flight;
+        let told = HashMap::from([(OrderId::new(1).expect("an id"), Version(2))]);
+        outbox.overtake(&told, versions.note(&told));
+        outbox.push(&delivery(1, 1));
+        assert!(!outbox.lock().is_any(), "it stays idle");
+        outbox.push(&Delivery::all(&[&update(1, 1), &update(2, 2)]).next().expect("one"));
+        assert_eq!((outbox.try_next(), outbox.try_next()), (Some(Out::Frame(update(2, 2))), None));
+        drop(flight);
+        outbox.push(&delivery(1, 1));
+        assert_eq!(outbox.try_next(), Some(Out::Frame(update(1, 1))), "what is judged later is judged rightly");
+        assert!(outbox.lock().told.is_none());
     }
 
     #[tokio::test]

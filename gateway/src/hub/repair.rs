@@ -20,6 +20,10 @@ impl Hub {
     /// # Errors
     /// The database cannot be read. Nobody was told anything then.
     pub async fn repair(&self, store: &dyn Store, since: Option<ResumeCursor>) -> Result<(), StoreError> {
+        self.repair_up_to(MAX_CHANGES, store, since).await
+    }
+
+    async fn repair_up_to(&self, most: usize, store: &dyn Store, since: Option<ResumeCursor>) -> Result<(), StoreError> {
         let watched = self.0.feed.watched_since().is_some();
         // Who comes later begins with what is true then.
         if self.count() == 0 && !watched {
@@ -30,8 +34,8 @@ impl Hub {
             self.fall_behind(None);
             return Ok(());
         };
-        let ChangesOfAll { orders, deleted, cursor } = store.changes_of_all(since, None, MAX_CHANGES).await?;
-        if orders.len() + deleted.len() >= MAX_CHANGES {
+        let ChangesOfAll { orders, deleted, cursor } = store.changes_of_all(since, None, most).await?;
+        if orders.len() + deleted.len() >= most {
             self.fall_behind(Some(since));
             return Ok(());
         }
@@ -71,5 +75,122 @@ impl Hub {
 
     fn is_here(&self, hero_id: HeroId) -> bool {
         self.0.crowds.contains_key(&Some(hero_id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use galley_protocol::frame::Watch;
+    use galley_protocol::{HeroId, MealId, NewHero, NewMeal, Order, ResumeCursor, Update, Version};
+    use galley_store::{PlaceRequest, PlaceVerdict, SnapshotRequest, Store};
+    use serde_json::json;
+    use tempfile::TempDir;
+
+    use super::super::{Hub, Missed, Out, Outbox, Place};
+
+    /// Heroes who are here with some idle sockets each.
+    struct Scene {
+        store: Arc<dyn Store>,
+        hub: Hub,
+        heroes: Vec<HeroId>,
+        meal: MealId,
+        places: Vec<Place>,
+        since: ResumeCursor,
+        _directory: TempDir,
+    }
+
+    impl Scene {
+        async fn set() -> Self {
+            let directory = tempfile::tempdir().expect("a directory");
+            let url = format!("sqlite://{}", directory.path().join("galley.db").display());
+            let store = galley_store::connect(&url).await.expect("a store");
+            store.migrate().await.expect("a schema");
+            let meal = NewMeal::from_json(json!({"name": "Soup", "price": 1, "origin_planet": "Mars"})).expect("a meal");
+            let meal = store.create_meal(&meal).await.expect("created").id;
+            let (hub, mut heroes, mut places) = (Hub::default(), Vec::new(), Vec::new());
+            let hero = NewHero::from_json(json!({"name": "Zoé", "planet": "Earth"})).expect("a hero");
+            for _ in 0..3 {
+                heroes.push(store.create_hero(&hero).await.expect("created").id);
+            }
+            let request = SnapshotRequest { hero_id: heroes[0], since: None };
+            let snapshots = store.snapshots(&[request]).await.expect("snapshots");
+            let since = snapshots[0].as_ref().expect("a hero").cursor;
+            for hero_id in &heroes[..2] {
+                for _ in 0..100 {
+                    let place = hub.join(Some(*hero_id), usize::MAX, Arc::new(Outbox::new(100_000))).expect("room");
+                    place.outbox().know(since);
+                    places.push(place);
+                }
+            }
+            Self { store, hub, heroes, meal, places, since, _directory: directory }
+        }
+
+        async fn order(&self, hero: usize) -> Order {
+            let request = PlaceRequest { hero_id: self.heroes[hero], meal_id: self.meal, key: None };
+            let verdict = self.store.place(&[request]).await.expect("verdicts").remove(0);
+            let PlaceVerdict::Placed(order) = verdict else { panic!("{verdict:?}") };
+            order
+        }
+
+        async fn repair(&self, most: usize) {
+            self.hub.repair_up_to(most, &*self.store, Some(self.since)).await.expect("a repair");
+            // The sockets of a hero with many are told by tasks.
+            while self.hub.shards().iter().any(|shard| shard.at_rest().is_none()) {
+                tokio::task::yield_now().await;
+            }
+        }
+
+        /// What each socket is to do.
+        fn out(&self) -> Vec<Vec<Out>> {
+            let of = |place: &Place| std::iter::from_fn(|| place.outbox().try_next()).collect();
+            self.places.iter().map(of).collect()
+        }
+    }
+
+    fn frames(out: &[Out]) -> Vec<(i64, i32)> {
+        let frame = |out: &Out| {
+            let Out::Frame(update) = out else { panic!("no socket reads by itself: {out:?}") };
+            (update.order_id.get(), update.version.0)
+        };
+        out.iter().map(frame).collect()
+    }
+
+    #[tokio::test]
+    async fn however_many_sockets_there_are_it_reads_once_and_tells_only_what_is_news() {
+        let scene = Scene::set().await;
+        let watcher = scene.hub.watch(Watch::all(None), None);
+        let [told, ours, absent] = [scene.order(0).await, scene.order(0).await, scene.order(2).await];
+        scene.hub.deliver(&[Update::of(&told, scene.since.floor)]).await;
+        scene.repair(100).await;
+        for (index, out) in scene.out().iter().enumerate() {
+            let expected = if index < 100 { vec![(told.id.get(), 1), (ours.id.get(), 1)] } else { vec![] };
+            assert_eq!(frames(out), expected, "socket {index}");
+        }
+        assert!(absent.version == Version::FIRST);
+        scene.repair(100).await;
+        assert!(scene.out().concat().is_empty(), "everybody knows everything");
+        drop(watcher);
+    }
+
+    #[tokio::test]
+    async fn beyond_the_bound_each_socket_reads_by_itself() {
+        let scene = Scene::set().await;
+        for _ in 0..3 {
+            scene.order(0).await;
+        }
+        scene.repair(3).await;
+        for out in scene.out() {
+            assert_eq!(out, [Out::Resync(Missed::Since(scene.since))]);
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_for_nobody() {
+        let mut scene = Scene::set().await;
+        scene.places.clear();
+        scene.store.close().await;
+        assert!(scene.hub.repair(&*scene.store, Some(scene.since)).await.is_ok());
     }
 }

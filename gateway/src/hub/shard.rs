@@ -45,6 +45,13 @@ struct Waiting {
     gap: Option<Gap>,
 }
 
+/// What the task has to tell next.
+struct Taken {
+    updates: Vec<Update>,
+    flights: Vec<Arc<Flight>>,
+    gap: Option<Gap>,
+}
+
 /// Ordered by how far it goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Gap {
@@ -120,7 +127,7 @@ impl Shard {
     async fn tell_what_waits(self: Arc<Self>, writers: Arc<Semaphore>) {
         loop {
             let turn = writers.acquire().await.expect("nobody closes it");
-            let Some((updates, flights, gap)) = self.take() else { return };
+            let Some(Taken { updates, flights, gap }) = self.take() else { return };
             let tick = Instant::now() + TICK;
             let outboxes = self.outboxes();
             tell(&outboxes, &updates.iter().collect::<Vec<_>>()).await;
@@ -136,11 +143,12 @@ impl Shard {
     }
 
     /// Takes what waits; when that is nothing, the next update finds no task.
-    fn take(&self) -> Option<(Vec<Update>, Vec<Arc<Flight>>, Option<Gap>)> {
+    fn take(&self) -> Option<Taken> {
         let mut state = self.lock();
         let waiting = state.waiting.as_mut()?;
-        let taken = (std::mem::take(&mut waiting.updates), std::mem::take(&mut waiting.flights), waiting.gap.take());
-        if taken.0.is_empty() && taken.2.is_none() {
+        let (updates, flights) = (std::mem::take(&mut waiting.updates), std::mem::take(&mut waiting.flights));
+        let taken = Taken { updates, flights, gap: waiting.gap.take() };
+        if taken.updates.is_empty() && taken.gap.is_none() {
             state.waiting = None;
             return None;
         }

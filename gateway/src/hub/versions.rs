@@ -119,13 +119,11 @@ impl Versions {
             match memory.get(update.order_id) {
                 Some(Told { version, .. }) if update.version < version => continue,
                 Some(Told { version, delivered: true }) if update.version == version => continue,
-                Some(_) => {}
-                None if source == Source::Database => {}
-                None if update.cursor.time < *since || update.cursor.time.millis() < memory.old_from => {
+                None if source == Source::Bus && memory.may_have_known(update, *since) => {
                     judged.read.push(update);
                     continue;
                 }
-                None => {}
+                Some(_) | None => {}
             }
             memory.remember(update.order_id, Told { version: update.version, delivered: true }, &self.0);
             judged.tell.push(update);
@@ -154,7 +152,7 @@ impl Unsettled {
     }
 
     /// The later end of both.
-    pub fn and(self, other: Self) -> Self {
+    pub fn and(self, other: &Self) -> Self {
         Self { until: self.until.max(other.until), ..self }
     }
 }
@@ -168,6 +166,11 @@ impl Shared {
 impl Memory {
     fn get(&self, order_id: OrderId) -> Option<Told> {
         self.young.get(&order_id).or_else(|| self.old.get(&order_id)).copied()
+    }
+
+    /// Returns true for a change so old that a newer one of its order may have been told and forgotten.
+    fn may_have_known(&self, update: &Update, since: Timestamp) -> bool {
+        update.cursor.time < since || update.cursor.time.millis() < self.old_from
     }
 
     fn remember(&mut self, order_id: OrderId, told: Told, shared: &Shared) {

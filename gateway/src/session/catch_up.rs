@@ -13,13 +13,16 @@ use galley_protocol::close::CloseCode;
 use galley_protocol::frame::ServerFrame;
 use galley_protocol::{HeroId, OrderId, Problem, ResumeCursor, Version};
 use galley_store::{CHANGES_PAGE, Changes, ChangesRequest, States};
+use rand::RngExt as _;
 
 use super::wire::{Closed, Frame};
 use crate::desk::Desk;
 use crate::hub::Missed;
 
-/// The pause before a page is asked for again, when the refusal names none.
+/// The pause before a page that was refused is asked for again; twice as long after each further refusal.
 const RETRY: Duration = Duration::from_secs(1);
+/// The longest of these pauses.
+const MAX_RETRY: Duration = Duration::from_secs(8);
 
 /// A resync under way.
 pub struct CatchUp {
@@ -30,6 +33,8 @@ pub struct CatchUp {
     cursor: Option<ResumeCursor>,
     after: Option<OrderId>,
     page: BoxFuture<'static, Result<Changes, Problem>>,
+    /// How often this page was refused.
+    refusals: u32,
 }
 
 /// What to do with a page.
@@ -49,7 +54,7 @@ impl CatchUp {
     /// Begins to read what was missed.
     pub fn begin(desk: Desk, hero_id: HeroId, missed: Missed) -> Self {
         let page = read(desk.clone(), hero_id, &missed, None, Duration::ZERO);
-        Self { desk, hero_id, missed, cursor: None, after: None, page }
+        Self { desk, hero_id, missed, cursor: None, after: None, page, refusals: 0 }
     }
 
     /// Waits for the next page; asks again while the database is away. Safe to drop while it waits.
@@ -61,7 +66,8 @@ impl CatchUp {
             match (&mut self.page).await {
                 Ok(changes) => return Ok(self.turn(changes)),
                 Err(problem) if problem.status == 503 => {
-                    self.ask(problem.retry_after_ms.map_or(RETRY, Duration::from_millis));
+                    self.ask(pause_after(self.refusals));
+                    self.refusals += 1;
                 }
                 Err(_) => return Err(Closed::With(CloseCode::TryLater)),
             }
@@ -73,6 +79,7 @@ impl CatchUp {
         let cursor = *self.cursor.get_or_insert(cursor);
         let nothing = self.after.is_none() && orders.is_empty() && deleted.is_empty();
         self.after = next;
+        self.refusals = 0;
         let is_last = next.is_none();
         let told = orders.iter().map(|order| (order.id, order.version));
         let told = told.chain(deleted.iter().map(|deleted| (deleted.order_id, deleted.version))).collect();
@@ -87,6 +94,12 @@ impl CatchUp {
     fn ask(&mut self, pause: Duration) {
         self.page = read(self.desk.clone(), self.hero_id, &self.missed, self.after, pause);
     }
+}
+
+/// Many sockets may be refused at once: each comes back at its own moment.
+fn pause_after(refusals: u32) -> Duration {
+    let pause = RETRY.saturating_mul(2_u32.saturating_pow(refusals)).min(MAX_RETRY);
+    pause.mul_f64(rand::rng().random_range(0.5..1.0))
 }
 
 /// Reads the page behind `after`.

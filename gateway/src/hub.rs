@@ -15,11 +15,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
-use galley_protocol::frame::{Totals, Watch};
+use galley_protocol::frame::Watch;
 use galley_protocol::{HeroId, OrderId, Timestamp, Update, Version};
+use galley_store::Store;
 use tokio::sync::Semaphore;
 
-use crate::feed::{Feed, Watcher};
+use crate::feed::{Begin, Feed, Watcher};
 use crate::metrics;
 use delivery::{Delivery, by_hero};
 pub use outbox::{Missed, Out, Outbox};
@@ -147,15 +148,16 @@ impl Hub {
 
     async fn spread(&self, updates: &[Update], source: Source) -> usize {
         self.0.versions.hear(updates);
+        let heard = updates.last().filter(|_| source == Source::Bus).map(|update| update.cursor);
         // Every gateway hears of every hero: most are not here.
         let wanted: Vec<_> = updates.iter().filter_map(|update| self.wanted(update)).collect();
-        if wanted.is_empty() {
-            return 0;
-        }
         let Judged { tell, read, flight } = self.0.versions.judge(&wanted, source);
         ::metrics::counter!(metrics::UPDATES_OUTDATED).increment((wanted.len() - tell.len()) as u64);
         self.0.feed.note(&tell);
-        self.0.feed.note_missed(&read);
+        self.0.feed.note_unsure(&read);
+        if let Some(cursor) = heard {
+            self.0.feed.mark(cursor);
+        }
         for (hero_id, updates) in by_hero(read.into_iter()) {
             self.shards_of(hero_id).iter().for_each(|shard| shard.miss(&updates));
         }
@@ -187,10 +189,10 @@ impl Hub {
         self.0.crowds.get(&Some(hero_id)).map_or_else(Vec::new, |crowd| crowd.shards.clone())
     }
 
-    /// Adds a watcher of the staff feed, who was told these totals, if any.
+    /// Adds a watcher of the staff feed.
     #[must_use]
-    pub fn watch(&self, watch: Watch, told: Option<Totals>) -> Watcher {
-        self.0.feed.watch(watch, told, self.0.versions.latest())
+    pub fn watch(&self, store: Arc<dyn Store>, watch: Watch, begin: Begin) -> Watcher {
+        self.0.feed.watch(store, watch, begin, self.0.versions.latest())
     }
 
     /// The staff feed.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
+use galley_protocol::ResumeCursor;
 use galley_protocol::frame::{Totals, Watch};
 use tokio::time::Instant;
 
@@ -23,6 +24,10 @@ pub struct Key {
     pub tick: Instant,
     /// Where it begins.
     pub from: u64,
+    /// Whether changes before that were dropped.
+    pub gap: bool,
+    /// Whether something is still to be read: then the frame moves the client to no cursor.
+    pub missing: bool,
 }
 
 /// A frame, and where it leads.
@@ -34,6 +39,10 @@ pub struct Made {
     pub totals: Option<Totals>,
     /// Where the next one begins.
     pub to: u64,
+    /// Whether there is more to be shown already.
+    pub more: bool,
+    /// Resumes after it.
+    pub cursor: Option<ResumeCursor>,
 }
 
 impl Frames {

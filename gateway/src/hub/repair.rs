@@ -57,7 +57,7 @@ impl Hub {
 
     /// Has every socket read what changed since then, or since its welcome, and every watcher what it was not told.
     fn fall_behind(&self, since: Option<ResumeCursor>) {
-        self.0.feed.fall_behind(since);
+        self.0.feed.lose();
         for shard in self.shards() {
             shard.fall_behind(since);
         }
@@ -87,6 +87,8 @@ mod tests {
     use galley_store::{PlaceRequest, PlaceVerdict, SnapshotRequest, Store};
     use serde_json::json;
     use tempfile::TempDir;
+
+    use crate::feed::Begin;
 
     use super::super::{Hub, Missed, Out, Outbox, Place};
 
@@ -160,7 +162,7 @@ mod tests {
     #[tokio::test]
     async fn however_many_sockets_there_are_it_reads_once_and_tells_only_what_is_news() {
         let scene = Scene::set().await;
-        let watcher = scene.hub.watch(Watch::all(None), None);
+        let watcher = scene.hub.watch(Arc::clone(&scene.store), Watch::all(None), Begin::default());
         let [told, ours, absent] = [scene.order(0).await, scene.order(0).await, scene.order(2).await];
         scene.hub.deliver(&[Update::of(&told, scene.since.floor)]).await;
         scene.repair(100).await;

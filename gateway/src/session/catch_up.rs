@@ -13,16 +13,11 @@ use galley_protocol::close::CloseCode;
 use galley_protocol::frame::ServerFrame;
 use galley_protocol::{HeroId, OrderId, Problem, ResumeCursor, Version};
 use galley_store::{CHANGES_PAGE, Changes, ChangesRequest, States};
-use rand::RngExt as _;
 
 use super::wire::{Closed, Frame};
 use crate::desk::Desk;
 use crate::hub::Missed;
-
-/// The pause before a page that was refused is asked for again; twice as long after each further refusal.
-const RETRY: Duration = Duration::from_secs(1);
-/// The longest of these pauses.
-const MAX_RETRY: Duration = Duration::from_secs(8);
+use crate::retry::pause_after;
 
 /// A resync under way.
 pub struct CatchUp {
@@ -94,12 +89,6 @@ impl CatchUp {
     fn ask(&mut self, pause: Duration) {
         self.page = read(self.desk.clone(), self.hero_id, &self.missed, self.after, pause);
     }
-}
-
-/// Many sockets may be refused at once: each comes back at its own moment.
-fn pause_after(refusals: u32) -> Duration {
-    let pause = RETRY.saturating_mul(2_u32.saturating_pow(refusals)).min(MAX_RETRY);
-    pause.mul_f64(rand::rng().random_range(0.5..1.0))
 }
 
 /// Reads the page behind `after`.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use galley_bus::SharedBus;
 use galley_fail_points::{FailPoint, is_next, reach};
-use galley_protocol::{Deleted, HeroId, Order, OrderId, Problem, ProblemType, Update};
+use galley_protocol::{Deleted, HeroId, Order, OrderId, Problem, ProblemType, ResumeCursor, Update};
 use galley_store::{
     CancelRequest, CancelVerdict, Changes, ChangesRequest, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict, Snapshot,
     SnapshotRequest, States, Store, StoreError,
@@ -78,6 +78,14 @@ impl Desk {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// Reads the cursor that a client brought, if any. One that cannot be read begins anew.
+    pub async fn read_cursor(&self, text: Option<String>) -> Option<ResumeCursor> {
+        match text {
+            Some(text) => Some(self.store.read_cursor(&text).await),
+            None => None,
+        }
     }
 
     /// Places an order. The request is in a batch when this returns; only the answer is waited for.
@@ -238,12 +246,11 @@ async fn place(
     requests: Vec<PlaceRequest>,
 ) -> Result<Vec<PlaceVerdict>, StoreError> {
     let verdicts = store.place(&requests).await?;
-    let floor = store.floor();
     let (mut orders, mut updates) = (Vec::new(), Vec::new());
     for verdict in &verdicts {
         if let PlaceVerdict::Placed(order) = verdict {
             orders.push(order.id);
-            updates.push(Update::of(order, floor));
+            updates.push(Update::of(order));
         }
     }
     let is_withheld = !orders.is_empty() && is_next(FailPoint::AfterDispatch);
@@ -260,9 +267,8 @@ async fn cancel(
     requests: Vec<CancelRequest>,
 ) -> Result<Vec<CancelVerdict>, StoreError> {
     let verdicts = store.cancel(&requests).await?;
-    let floor = store.floor();
     let updates = verdicts.iter().filter_map(|verdict| match verdict {
-        CancelVerdict::Cancelled(order) => Some(Update::of(order, floor)),
+        CancelVerdict::Cancelled(order) => Some(Update::of(order)),
         CancelVerdict::AlreadyFinished(_) | CancelVerdict::Stale(_) | CancelVerdict::NotFound => None,
     });
     let updates: Vec<Update> = updates.collect();
@@ -279,9 +285,8 @@ async fn delete(
     requests: Vec<DeleteRequest>,
 ) -> Result<Vec<DeleteVerdict>, StoreError> {
     let verdicts = store.delete(&requests).await?;
-    let floor = store.floor();
     let updates = verdicts.iter().filter_map(|verdict| match *verdict {
-        DeleteVerdict::Deleted { deleted, hero_id, time } => Some(Update::of_deleted(deleted, hero_id, time, floor)),
+        DeleteVerdict::Deleted { deleted, hero_id, time } => Some(Update::of_deleted(deleted, hero_id, time)),
         DeleteVerdict::NotFinished(_) | DeleteVerdict::Stale(_) | DeleteVerdict::NotFound => None,
     });
     let updates: Vec<Update> = updates.collect();

@@ -179,11 +179,9 @@ impl Shared {
 
 /// Returns true if a watcher who comes at this moment can still be told everything since then. Deletions are kept for [`RETENTION`]
 /// only, and a read must not go through all orders there ever were.
-pub fn reaches(since: ResumeCursor, now: Option<ResumeCursor>) -> bool {
+pub fn reaches(since: ResumeCursor, now: ResumeCursor) -> bool {
     let kept = i64::try_from(RETENTION.as_millis()).unwrap_or(i64::MAX);
-    now.is_some_and(|now| {
-        since.time >= now.time.minus_millis(kept) && now.floor.get().saturating_sub(since.floor.get()) <= MAX_REACH
-    })
+    since.time >= now.time.minus_millis(kept) && now.floor.get().saturating_sub(since.floor.get()) <= MAX_REACH
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

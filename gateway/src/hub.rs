@@ -5,6 +5,7 @@
 //! leaves this file.
 
 mod delivery;
+mod mark;
 pub mod outbox;
 mod repair;
 mod shard;
@@ -16,13 +17,15 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use galley_protocol::frame::Watch;
-use galley_protocol::{HeroId, OrderId, Timestamp, Update, Version};
-use galley_store::Store;
+use galley_protocol::{HeroId, OrderId, ResumeCursor, Timestamp, Update, Version};
+use galley_store::{CursorKeys, Store};
 use tokio::sync::Semaphore;
 
 use crate::feed::{Begin, Feed, Watcher};
 use crate::metrics;
+pub use delivery::Notice;
 use delivery::{Delivery, by_hero};
+use mark::Watermark;
 pub use outbox::{Missed, Out, Outbox};
 use shard::Shard;
 use versions::{Judged, Source, Versions, Wanted};
@@ -31,7 +34,7 @@ use versions::{Judged, Source, Versions, Wanted};
 pub const TICK: Duration = Duration::from_millis(2);
 
 /// The connected sockets.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Hub(Arc<Sockets>);
 
 #[derive(Debug)]
@@ -41,14 +44,9 @@ struct Sockets {
     feed: Feed,
     /// The versions that were told lately.
     versions: Versions,
+    watermark: Watermark,
     /// The turns of the shards' tasks.
     writers: Arc<Semaphore>,
-}
-
-impl Default for Sockets {
-    fn default() -> Self {
-        Self { crowds: DashMap::default(), feed: Feed::default(), versions: Versions::default(), writers: shard::writers() }
-    }
 }
 
 /// The sockets of one hero.
@@ -124,6 +122,25 @@ impl Crowd {
 }
 
 impl Hub {
+    /// An empty hub, whose frames carry cursors that are signed with these keys.
+    #[must_use]
+    pub fn new(keys: CursorKeys) -> Self {
+        Self(Arc::new(Sockets {
+            crowds: DashMap::default(),
+            feed: Feed::default(),
+            versions: Versions::default(),
+            watermark: Watermark::new(keys),
+            writers: shard::writers(),
+        }))
+    }
+
+    /// Moves the cursor of the frames that are delivered from now on. Everything below it has been handed to the outboxes.
+    pub fn advance(&self, safe: ResumeCursor) {
+        self.0.watermark.advance(safe);
+        self.0.versions.set_clock(safe.time);
+        self.0.feed.mark(safe);
+    }
+
     /// Takes a socket in: of a hero, or of staff. Whatever is delivered from now on waits in its outbox.
     ///
     /// # Errors
@@ -148,22 +165,21 @@ impl Hub {
 
     async fn spread(&self, updates: &[Update], source: Source) -> usize {
         self.0.versions.hear(updates);
-        let heard = updates.last().filter(|_| source == Source::Bus).map(|update| update.cursor);
         // Every gateway hears of every hero: most are not here.
         let wanted: Vec<_> = updates.iter().filter_map(|update| self.wanted(update)).collect();
         let Judged { tell, read, flight } = self.0.versions.judge(&wanted, source);
         ::metrics::counter!(metrics::UPDATES_OUTDATED).increment((wanted.len() - tell.len()) as u64);
         self.0.feed.note(&tell);
         self.0.feed.note_unsure(&read);
-        if let Some(cursor) = heard {
-            self.0.feed.mark(cursor);
-        }
+        let mark = self.0.watermark.get();
+        let notices = |updates: Vec<&Update>| updates.into_iter().map(|update| Notice::new(update, &mark)).collect::<Vec<_>>();
         for (hero_id, updates) in by_hero(read.into_iter()) {
+            let updates = notices(updates);
             self.shards_of(hero_id).iter().for_each(|shard| shard.miss(&updates));
         }
         let (mut here, mut elsewhere) = (0, 0);
         for (hero_id, updates) in by_hero(tell.into_iter()) {
-            let shards = self.shards_of(hero_id);
+            let (shards, updates) = (self.shards_of(hero_id), notices(updates));
             let alone = if let [alone] = &shards[..] { alone.at_rest() } else { None };
             if let Some(outboxes) = alone {
                 here += outboxes.len() * updates.len();

@@ -192,7 +192,7 @@ impl<'a> Session<'a> {
         match frame.command {
             Command::Watch(watch) if self.stream.hero_id().is_none() => {
                 let totals = self.state.totals.now(&self.state.desk).await.map(|count| count.totals);
-                let (resume, cursor) = self.stream.watch(watch, totals);
+                let (resume, cursor) = self.stream.watch(watch, totals).await;
                 let reply = Reply::Watching { watching: true, totals, resume, cursor };
                 socket.send(ServerFrame::Reply { id: frame.id, reply }.encode()).await
             }

@@ -24,6 +24,9 @@ macro_rules! id {
         pub struct $name(i64);
 
         impl $name {
+            /// The smallest.
+            pub const FIRST: Self = Self(1);
+
             /// Takes a number from 1 to [`MAX_ID`].
             ///
             /// # Errors
@@ -95,6 +98,33 @@ id! {
 id! {
     /// One start of one process. Never used twice; the fencing token in every write of a worker.
     IncarnationId
+}
+
+/// A process that publishes, from its start to its end: a random number from 1 to `i32::MAX`. It is also the second half of
+/// the name of an advisory lock of `PostgreSQL`, an `int`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PublisherId(i32);
+
+impl PublisherId {
+    /// Takes a number from 1 to `i32::MAX`.
+    ///
+    /// # Errors
+    /// [`IdError`] for any other number.
+    pub const fn new(number: i32) -> Result<Self, IdError> {
+        if number >= 1 { Ok(Self(number)) } else { Err(IdError) }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> i32 {
+        self.0
+    }
+}
+
+impl fmt::Display for PublisherId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
 }
 
 /// The number of a state: 1 at creation, one more with each change.

@@ -26,9 +26,9 @@ pub mod token;
 pub mod update;
 pub mod words;
 
-pub use cursor::{PageCursor, ResumeCursor};
+pub use cursor::{CursorKey, PageCursor, ResumeCursor, SignedCursor};
 pub use hero::{Hero, HeroPatch, HeroRef, NewHero};
-pub use id::{HeroId, IncarnationId, MealId, OrderId, Version};
+pub use id::{HeroId, IncarnationId, MealId, OrderId, PublisherId, Version};
 pub use lifecycle::{Reason, Status, Transition};
 pub use meal::{Meal, MealPatch, MealRef, NewMeal};
 pub use order::{Deleted, Order, OrderView};

@@ -10,6 +10,7 @@
 mod change;
 mod changes;
 mod connect;
+mod cursors;
 mod floor;
 mod folding;
 mod migrations;
@@ -28,15 +29,16 @@ use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
     Hero, HeroId, HeroPatch, IdempotencyKey, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView,
-    ResumeCursor, Version,
+    PublisherId, ResumeCursor, Version,
 };
 use thiserror::Error;
 
 pub use changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion, States};
 pub use connect::{ConnectError, connect, place};
+pub use cursors::CursorKeys;
 pub use migrations::OUTDATED;
 pub use requests::{
-    CancelRequest, CancelVerdict, Change, ChangeError, Claim, ClaimFrom, Claimed, Creation, DeleteRequest, DeleteVerdict,
+    CancelRequest, CancelVerdict, Census, Change, ChangeError, Claim, ClaimFrom, Claimed, Creation, DeleteRequest, DeleteVerdict,
     IdRange, Incarnations, ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, ViewedOrder,
 };
 pub use snapshot::{MAX_RESUMED, Snapshot, SnapshotRequest};
@@ -46,13 +48,8 @@ pub use trouble::Trouble;
 /// The most requests in one batch.
 pub const MAX_BATCH: usize = 500;
 
-/// How long the database may work on one statement. A change becomes visible at most so long after its time stamp, which is
-/// why readers of "what changed since" go back by a greater margin.
+/// How long the database may work on one statement.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How far readers of "what changed since" go back behind a moment: for what was about to commit then, and for updates that
-/// were lost on their way and not noticed yet. A client's cursor may be younger than a change that it never heard of.
-pub const RESUME_MARGIN: Duration = Duration::from_secs(20);
 
 /// How often an order may be adopted from a dead owner before it ends as `undeliverable`. Handing back does not count.
 pub const MAX_ADOPTIONS: i32 = 5;
@@ -175,6 +172,14 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<ChangesOfAll, StoreError>;
 
+    /// Returns the cursor of this moment: everything below it is visible to whoever reads from now on.
+    async fn present(&self) -> Result<ResumeCursor, StoreError>;
+    /// The keys that sign cursors for clients. Known in memory.
+    fn cursor_keys(&self) -> &CursorKeys;
+    /// Reads a cursor that a client brought. One that cannot be read, or is of another history of the database, counts as
+    /// [`ResumeCursor::EXPIRED`].
+    async fn read_cursor(&self, text: &str) -> ResumeCursor;
+
     /// For each list of orders, of at most [`CHANGES_PAGE`], what they are now. Whose they are is not asked.
     async fn states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError>;
 
@@ -191,6 +196,10 @@ pub trait Store: Send + Sync + 'static {
     async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError>;
     /// Which incarnations there are.
     async fn incarnations(&self) -> Result<Incarnations, StoreError>;
+    /// Shows others that this publisher lives, and that it hears updates if `hears`, until the next call or the end of this
+    /// process; returns the publishers that are seen now. The incarnations of this process are kept alive as well. To be
+    /// called every second.
+    async fn census(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError>;
     /// Takes PENDING orders: each becomes `IN_PROGRESS`, owned by `owner` and due after a random delay, or is CANCELLED at once
     /// because of an allergy or because its hero or meal is gone. Orders that are not PENDING are left out of the answer.
     async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError>;

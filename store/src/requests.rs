@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use galley_protocol::{
-    Deleted, HeroId, IdempotencyKey, IncarnationId, MealId, Order, OrderId, OrderView, PageCursor, ReasonText, Status, Timestamp,
-    Version,
+    Deleted, HeroId, IdempotencyKey, IncarnationId, MealId, Order, OrderId, OrderView, PageCursor, PublisherId, ReasonText,
+    ResumeCursor, Status, Timestamp, Version,
 };
 use thiserror::Error;
 
@@ -195,6 +195,17 @@ pub struct Incarnations {
     pub living: BTreeSet<IncarnationId>,
     /// The one that began last, which may not be seen alive yet, or not any more.
     pub newest: Option<IncarnationId>,
+}
+
+/// The processes that publish on one database.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Census {
+    /// Those that live.
+    pub living: BTreeSet<PublisherId>,
+    /// Those of them that hear updates.
+    pub hearing: BTreeSet<PublisherId>,
+    /// The cursor of this moment. A publisher that is not among the living has committed nothing before it, or is dead.
+    pub safe: ResumeCursor,
 }
 
 /// Which orders to claim, and how long their preparation takes.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use galley_bus::{BusConfig, Entry, Heard, Queue, SharedBus, Subscription, Timing, connect_with};
-use galley_protocol::{HeroId, IncarnationId, OrderId, ResumeCursor, Status, Timestamp, Update, Version};
+use galley_protocol::{HeroId, IncarnationId, OrderId, Status, Timestamp, Update, Version};
 
 use crate::server::{LONG, Server};
 
@@ -95,8 +95,8 @@ pub fn update(id: i64) -> Update {
 
 pub fn update_of(hero: i64, id: i64, frame: Bytes) -> Update {
     let hero_id = HeroId::new(hero).expect("an id");
-    let cursor = ResumeCursor { time: Timestamp::from_millis(id).expect("in range"), floor: order(1) };
-    Update { hero_id, order_id: order(id), version: Version::FIRST, status: Some(Status::Pending), cursor, frame }
+    let time = Timestamp::from_millis(id).expect("in range");
+    Update { hero_id, order_id: order(id), version: Version::FIRST, status: Some(Status::Pending), time, frame }
 }
 
 /// Reads until so many entries have come, and no longer than it takes.

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use galley_protocol::ResumeCursor;
 use galley_protocol::frame::{Totals, Watch};
+use galley_protocol::{ResumeCursor, SignedCursor};
 use tokio::time::Instant;
 
 /// The most frames that are kept; at the bound the oldest is forgotten, and made again for whoever comes late.
@@ -41,8 +41,8 @@ pub struct Made {
     pub to: u64,
     /// Whether there is more to be shown already.
     pub more: bool,
-    /// Resumes after it.
-    pub cursor: Option<ResumeCursor>,
+    /// Resumes after it; also as its text.
+    pub cursor: Option<(ResumeCursor, SignedCursor)>,
 }
 
 impl Frames {

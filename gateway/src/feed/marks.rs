@@ -37,7 +37,7 @@ mod tests {
     use super::{MAX_MARKS, Marks};
 
     fn cursor(number: u64) -> ResumeCursor {
-        format!("r{number:x}.1").parse().expect("a cursor")
+        format!("r0.1.{number:x}").parse().expect("a cursor")
     }
 
     #[test]

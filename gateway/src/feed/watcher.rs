@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use galley_protocol::ResumeCursor;
 use galley_protocol::frame::{Feed as FeedFrame, OrderJson, ServerFrame, Totals, Watch};
-use galley_store::{ChangesOfAll, Store};
+use galley_protocol::{ResumeCursor, SignedCursor};
+use galley_store::{ChangesOfAll, CursorKeys, Store};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::Shared;
@@ -76,7 +76,7 @@ pub struct Told {
     /// The JSON.
     pub text: Bytes,
     /// Resumes after it; nothing while something is missing.
-    pub cursor: Option<ResumeCursor>,
+    pub cursor: Option<SignedCursor>,
 }
 
 impl Watcher {
@@ -150,10 +150,11 @@ impl Watcher {
                 missing: self.missing.is_some(),
             };
             let Made { text, totals, to, more, cursor } =
-                self.shared.frames.get_or_make(key, |key| self.shared.make(key, counted));
+                self.shared.frames.get_or_make(key, |key| self.shared.make(key, counted, self.store.cursor_keys()));
             self.place = to;
-            self.cursor = cursor.or(self.cursor);
+            self.cursor = cursor.map(|(cursor, _)| cursor).or(self.cursor);
             if let Some(text) = text {
+                let cursor = cursor.map(|(_, signed)| signed);
                 self.bytes += text.len();
                 self.behind = (more && self.bytes < MAX_OF_TICK).then_some(tick);
                 self.told = totals;
@@ -184,6 +185,7 @@ impl Watcher {
         let cursor = if goes_on { None } else { newest.cursor_at(self.place) };
         drop(newest);
         self.cursor = cursor.or(self.cursor);
+        let cursor = cursor.map(|cursor| self.store.cursor_keys().sign(cursor));
         let text = encode(&changed, &FeedFrame { totals: self.told, cursor, ..FeedFrame::default() })?;
         Some(Told { text, cursor })
     }
@@ -223,13 +225,14 @@ impl Drop for Watcher {
 }
 
 impl Shared {
-    fn make(&self, key: &Key, totals: Option<Totals>) -> Made {
+    fn make(&self, key: &Key, totals: Option<Totals>, keys: &CursorKeys) -> Made {
         let newest = self.newest();
         let changed = newest.since(key.from, &key.watch, MAX_FRAME);
         let cursor = if key.missing { None } else { newest.cursor_at(changed.to) };
         let more = changed.to < newest.end();
         drop(newest);
-        let feed = FeedFrame { totals, gap: key.gap, cursor, ..FeedFrame::default() };
+        let cursor = cursor.map(|cursor| (cursor, keys.sign(cursor)));
+        let feed = FeedFrame { totals, gap: key.gap, cursor: cursor.map(|(_, signed)| signed), ..FeedFrame::default() };
         Made { text: encode(&changed, &feed), totals, to: changed.to, more, cursor }
     }
 }

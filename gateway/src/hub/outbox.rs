@@ -16,12 +16,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use galley_protocol::{OrderId, ResumeCursor, Update, Version};
+use galley_protocol::{OrderId, ResumeCursor, Version};
 use rustix::net::SendFlags;
 use tokio::net::TcpStream;
 
-use super::Delivery;
 use super::versions::Unsettled;
+use super::{Delivery, Notice};
 use crate::auth::LEEWAY;
 use crate::framing::PING;
 use crate::metrics;
@@ -30,7 +30,7 @@ use crate::metrics;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Out {
     /// Send the frame of this update.
-    Frame(Update),
+    Frame(Notice),
     /// Send the newest states of what it was not told.
     Resync(Missed),
     /// Ask the peer whether it lives.
@@ -111,7 +111,7 @@ struct Pending {
     leave: Option<Duration>,
     /// What was dropped.
     missed: Option<Missed>,
-    updates: VecDeque<Update>,
+    updates: VecDeque<Notice>,
     /// Of these updates.
     bytes: usize,
 }
@@ -191,15 +191,15 @@ impl Outbox {
     pub fn fall_behind(&self, since: Option<ResumeCursor>) {
         let mut waiting = self.lock();
         let Some(known) = waiting.known else { return };
-        let since = since.filter(|since| since.time > known.time).unwrap_or(known);
+        let since = since.filter(|since| *since > known).unwrap_or(known);
         waiting.pending().fall_behind(since);
         wake(waiting);
     }
 
     /// These orders became something that the socket shall read.
-    pub fn miss(&self, updates: &[&Update]) {
+    pub fn miss(&self, updates: &[Notice]) {
         let mut waiting = self.lock();
-        waiting.pending().miss(updates.iter().copied(), self.bound);
+        waiting.pending().miss(updates, self.bound);
         wake(waiting);
     }
 
@@ -379,10 +379,10 @@ impl Waiting {
     }
 
     /// Returns those updates that are newer than what the session told past them, while older ones may still come.
-    fn not_overtaken(&mut self, updates: &[Update]) -> Option<Vec<Update>> {
+    fn not_overtaken(&mut self, updates: &[Notice]) -> Option<Vec<Notice>> {
         self.told.take_if(|told| told.until.is_over());
         let Told { versions, .. } = self.told.as_deref()?;
-        let is_newer = |update: &&Update| versions.get(&update.order_id).is_none_or(|told| update.version > *told);
+        let is_newer = |update: &&Notice| versions.get(&update.order_id).is_none_or(|told| update.version > *told);
         Some(updates.iter().filter(is_newer).cloned().collect())
     }
 
@@ -457,14 +457,14 @@ impl Pending {
     }
 
     /// Adds updates, behind what was missed before them.
-    fn put(&mut self, updates: &[Update], bound: usize) {
+    fn put(&mut self, updates: &[Notice], bound: usize) {
         match &mut self.missed {
             Some(missed) => missed.add(updates, bound),
             None => self.add(updates, bound),
         }
     }
 
-    fn add(&mut self, updates: &[Update], bound: usize) {
+    fn add(&mut self, updates: &[Notice], bound: usize) {
         let bytes = updates.iter().map(|update| update.frame.len()).sum::<usize>();
         if self.bytes + bytes <= bound {
             self.bytes += bytes;
@@ -476,11 +476,11 @@ impl Pending {
     }
 
     /// These are to be read, and so are those that wait.
-    fn miss<'a>(&mut self, updates: impl IntoIterator<Item = &'a Update>, bound: usize) {
+    fn miss<'a>(&mut self, updates: impl IntoIterator<Item = &'a Notice>, bound: usize) {
         let dropped = std::mem::take(&mut self.updates);
         self.bytes = 0;
-        let mut add = |update: &Update| {
-            let none = Missed::Orders { ids: BTreeSet::new(), since: update.cursor, until: update.cursor };
+        let mut add = |update: &Notice| {
+            let none = Missed::Orders { ids: BTreeSet::new(), since: update.mark.cursor, until: update.mark.cursor };
             self.missed.get_or_insert(none).add([update], bound);
         };
         dropped.iter().for_each(&mut add);
@@ -489,7 +489,7 @@ impl Pending {
 
     /// Updates are missing since then, and so are those that wait: the oldest moment counts.
     fn fall_behind(&mut self, since: ResumeCursor) {
-        let waits = self.updates.front().map(|update| update.cursor);
+        let waits = self.updates.front().map(|update| update.mark.cursor);
         let missed = self.missed.as_ref().map(Missed::since);
         let since = [missed, waits].into_iter().flatten().fold(since, ResumeCursor::min);
         self.missed = Some(Missed::Since(since));
@@ -507,12 +507,12 @@ impl Missed {
     }
 
     /// These were missed, too. Orders that take more than `bound` bytes are no longer told apart.
-    fn add<'a>(&mut self, updates: impl IntoIterator<Item = &'a Update>, bound: usize) {
+    fn add<'a>(&mut self, updates: impl IntoIterator<Item = &'a Notice>, bound: usize) {
         let Self::Orders { ids, since, until } = self else { return };
         for update in updates {
             ids.insert(update.order_id);
-            *since = update.cursor.min(*since);
-            *until = update.cursor;
+            *since = update.mark.cursor.min(*since);
+            *until = update.mark.cursor;
         }
         if ids.len() * OF_MISSED > bound {
             *self = Self::Since(*since);
@@ -528,27 +528,30 @@ mod tests {
 
     use futures_util::FutureExt as _;
     use galley_protocol::{HeroId, MealId, Order, OrderId, ResumeCursor, Timestamp, Update, Version};
+    use galley_store::CursorKeys;
 
     use tokio::io::AsyncReadExt as _;
     use tokio::net::{TcpListener, TcpStream};
 
     use super::super::versions::{Source, Versions};
-    use super::{Delivery, LEEWAY, Missed, OF_MISSED, Out, Outbox};
+    use super::{Delivery, LEEWAY, Missed, Notice, OF_MISSED, Out, Outbox};
     use crate::framing::PING;
+    use crate::hub::mark::Mark;
 
-    fn update(id: i64, millis: i64) -> Update {
-        let (hero_id, meal_id) = (HeroId::new(1).expect("an id"), MealId::new(1).expect("an id"));
-        let time = Timestamp::from_millis(millis).expect("in range");
-        let order = Order::placed(OrderId::new(id).expect("an id"), hero_id, meal_id, time);
-        Update::of(&order, OrderId::new(1).expect("an id"))
+    /// An order that was placed, told at this position, with its whole frame.
+    fn update(id: i64, position: i64) -> Notice {
+        delivery(id, position).updates.remove(0)
     }
 
-    fn delivery(id: i64, millis: i64) -> Delivery {
-        Delivery::all(&[&update(id, millis)]).next().expect("one")
+    fn delivery(id: i64, position: i64) -> Delivery {
+        let order = Order::placed(OrderId::new(id).expect("an id"), HeroId::FIRST, MealId::FIRST, Timestamp::EPOCH);
+        let keys = CursorKeys::of(1, b"secret");
+        let mark = Arc::new(Mark::new(cursor(position), &keys));
+        Delivery::all(&[Notice::new(&Update::of(&order), &mark)]).next().expect("one")
     }
 
-    fn cursor(millis: i64) -> ResumeCursor {
-        ResumeCursor { time: Timestamp::from_millis(millis).expect("in range"), floor: OrderId::new(1).expect("an id") }
+    fn cursor(position: i64) -> ResumeCursor {
+        ResumeCursor { position, ..ResumeCursor::EXPIRED }
     }
 
     #[tokio::test]
@@ -669,7 +672,7 @@ mod tests {
     fn what_may_be_outdated_is_read_and_so_is_what_waits() {
         let outbox = Outbox::new(10_000);
         outbox.push(&delivery(1, 5));
-        outbox.miss(&[&update(2, 3)]);
+        outbox.miss(&[update(2, 3)]);
         outbox.push(&delivery(3, 9));
         let ids = [1, 2, 3].map(|id| OrderId::new(id).expect("an id")).into();
         let missed = Missed::Orders { ids, since: cursor(3), until: cursor(9) };
@@ -702,7 +705,7 @@ mod tests {
         outbox.overtake(&told, versions.note(&told));
         outbox.push(&delivery(1, 1));
         assert!(!outbox.lock().is_any(), "it stays idle");
-        outbox.push(&Delivery::all(&[&update(1, 1), &update(2, 2)]).next().expect("one"));
+        outbox.push(&Delivery { updates: vec![update(1, 1), update(2, 2)], frames: bytes::Bytes::new() });
         assert_eq!((outbox.try_next(), outbox.try_next()), (Some(Out::Frame(update(2, 2))), None));
         drop(flight);
         outbox.push(&delivery(1, 1));

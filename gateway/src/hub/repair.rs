@@ -42,12 +42,12 @@ impl Hub {
         let mut updates = Vec::new();
         for deletion in deleted {
             if watched || self.is_here(deletion.hero_id) {
-                updates.push(Update::of_deleted(deletion.deleted, deletion.hero_id, cursor.time, cursor.floor));
+                updates.push(Update::of_deleted(deletion.deleted, deletion.hero_id, cursor.time));
             }
         }
         for order in orders.iter().rev() {
             if watched || self.is_here(order.hero_id) {
-                updates.push(Update::of(order, cursor.floor));
+                updates.push(Update::of(order));
             }
             consume_budget().await;
         }
@@ -111,7 +111,7 @@ mod tests {
             store.migrate().await.expect("a schema");
             let meal = NewMeal::from_json(json!({"name": "Soup", "price": 1, "origin_planet": "Mars"})).expect("a meal");
             let meal = store.create_meal(&meal).await.expect("created").id;
-            let (hub, mut heroes, mut places) = (Hub::default(), Vec::new(), Vec::new());
+            let (hub, mut heroes, mut places) = (Hub::new(store.cursor_keys().clone()), Vec::new(), Vec::new());
             let hero = NewHero::from_json(json!({"name": "Zoé", "planet": "Earth"})).expect("a hero");
             for _ in 0..3 {
                 heroes.push(store.create_hero(&hero).await.expect("created").id);
@@ -164,7 +164,7 @@ mod tests {
         let scene = Scene::set().await;
         let watcher = scene.hub.watch(Arc::clone(&scene.store), Watch::all(None), Begin::default());
         let [told, ours, absent] = [scene.order(0).await, scene.order(0).await, scene.order(2).await];
-        scene.hub.deliver(&[Update::of(&told, scene.since.floor)]).await;
+        scene.hub.deliver(&[Update::of(&told)]).await;
         scene.repair(100).await;
         for (index, out) in scene.out().iter().enumerate() {
             let expected = if index < 100 { vec![(told.id.get(), 1), (ours.id.get(), 1)] } else { vec![] };

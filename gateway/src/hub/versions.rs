@@ -20,6 +20,9 @@ const MAX_ORDERS: usize = 65_536;
 /// The longest time for which a generation is filled.
 const MAX_AGE: Duration = Duration::from_mins(1);
 
+/// Changes may be so many milliseconds newer than what the database's clock was said to be.
+const MAX_AHEAD: i64 = 5_000;
+
 /// The versions that were told lately.
 #[derive(Clone, Debug, Default)]
 pub struct Versions(Arc<Shared>);
@@ -41,9 +44,18 @@ struct Memory {
     /// `latest` at the beginning of the young generation, and of the old one.
     young_from: i64,
     old_from: i64,
+    /// Until the clock has come so far again, times of before mean nothing.
+    set_back: Option<SetBack>,
     /// The deliveries that have not reached all outboxes yet.
     in_flight: BTreeSet<u64>,
     next_flight: u64,
+}
+
+/// The clock went back.
+#[derive(Clone, Copy, Debug)]
+struct SetBack {
+    to: i64,
+    from: i64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -104,8 +116,22 @@ impl Versions {
     /// Takes note of the times of these updates. To be called before it is looked up who wants them: who comes later begins with
     /// a later [`Versions::latest`].
     pub fn hear(&self, updates: &[Update]) {
-        if let Some(latest) = updates.iter().map(|update| update.cursor.time.millis()).max() {
+        if let Some(latest) = updates.iter().map(|update| update.time.millis()).max() {
             self.0.latest.fetch_max(latest, Ordering::AcqRel);
+        }
+    }
+
+    /// The database's clock says this, or did a moment ago. One that went back takes what was noted along: else nothing would be
+    /// new enough until it has come so far again.
+    pub fn set_clock(&self, now: Timestamp) {
+        let now = now.millis();
+        let before = self.0.latest.fetch_max(now, Ordering::AcqRel);
+        if before > now + MAX_AHEAD {
+            self.0.latest.store(now, Ordering::Release);
+            let mut memory = self.0.lock();
+            memory.young_from = memory.young_from.min(now);
+            memory.old_from = memory.old_from.min(now);
+            memory.set_back = Some(SetBack { to: now, from: before });
         }
     }
 
@@ -115,6 +141,8 @@ impl Versions {
         let flight = memory.begin_flight(&self.0);
         let mut judged = Judged { tell: Vec::with_capacity(wanted.len()), read: Vec::new(), flight };
         memory.age(&self.0);
+        let latest = self.0.latest.load(Ordering::Acquire);
+        memory.set_back.take_if(|back| back.from <= latest);
         for Wanted { update, since } in wanted {
             match memory.get(update.order_id) {
                 Some(Told { version, .. }) if update.version < version => continue,
@@ -170,7 +198,8 @@ impl Memory {
 
     /// Returns true for a change so old that a newer one of its order may have been told and forgotten.
     fn may_have_known(&self, update: &Update, since: Timestamp) -> bool {
-        update.cursor.time < since || update.cursor.time.millis() < self.old_from
+        let since = self.set_back.map_or(since.millis(), |back| since.millis().min(back.to));
+        update.time.millis() < since.max(self.old_from)
     }
 
     fn remember(&mut self, order_id: OrderId, told: Told, shared: &Shared) {
@@ -229,7 +258,7 @@ mod tests {
 
     fn update(order: i64, version: i32, millis: i64) -> Update {
         let deleted = Deleted { order_id: id(order), version: Version(version) };
-        Update::of_deleted(deleted, HeroId::new(1).expect("an id"), time(millis), id(1))
+        Update::of_deleted(deleted, HeroId::FIRST, time(millis))
     }
 
     /// The versions that are told, and that are read, of updates for somebody who is here since then.
@@ -280,6 +309,18 @@ mod tests {
         assert_eq!(judge(&versions, &[update(1, 2, 99)]), (vec![], vec![]), "the generation before is remembered");
         tokio::time::advance(MAX_AGE).await;
         assert_eq!(judge(&versions, &[update(1, 2, 99), update(3, 2, 201), update(2, 2, 150)]), (vec![2], vec![2]));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_goes_back_makes_nothing_old() {
+        let versions = Versions::default();
+        judge(&versions, &[update(1, 1, 90_000)]);
+        versions.set_clock(time(60_000));
+        assert_eq!(versions.latest(), time(60_000));
+        let of_before = |millis| judge_since(&versions, 90_000, &[update(millis, 2, millis)], Source::Bus);
+        assert_eq!((of_before(60_001), of_before(59_999)), ((vec![2], vec![]), (vec![], vec![2])));
+        judge(&versions, &[update(2, 1, 95_000)]);
+        assert_eq!(of_before(89_999), (vec![], vec![2]), "it has come so far again");
     }
 
     #[tokio::test]

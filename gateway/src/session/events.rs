@@ -54,7 +54,7 @@ pub async fn open(
     let (mut wire, body) = EventStream::open(entered.place.outbox().clone());
     let (mut stream, mut welcome) = Stream::begin(state.clone(), entered);
     if let Some(watch) = watch {
-        let (resume, cursor) = stream.watch(watch, None);
+        let (resume, cursor) = stream.watch(watch, None).await;
         welcome = watching(resume, cursor);
     }
     state.sockets.spawn(async move {

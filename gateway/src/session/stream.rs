@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use galley_protocol::close::CloseCode;
 use galley_protocol::frame::{Resume, ServerFrame, Totals, Watch};
-use galley_protocol::{HeroId, OrderId, ResumeCursor, Version};
+use galley_protocol::{HeroId, OrderId, SignedCursor, Version};
 use galley_store::Snapshot;
 use tokio::time::Sleep;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -69,8 +69,9 @@ impl Stream {
                 place.outbox().fall_behind(snapshot.rest);
             }
         }
+        let welcome = welcome(&role, state.desk.store().cursor_keys());
         let stream = Self { state, place, catch_up: None, watcher: None, leaving: None, _seat: seat, _token: token };
-        (stream, welcome(&role))
+        (stream, welcome)
     }
 
     /// What every handler is given.
@@ -105,17 +106,21 @@ impl Stream {
 
     /// Sends the staff feed from now on, or from the cursor that the client brings. The client is told these totals, if any. Says
     /// how the watch began, and from where it could be resumed.
-    pub fn watch(&mut self, mut watch: Watch, told: Option<Totals>) -> (Option<Resume>, Option<ResumeCursor>) {
-        let now = self.state.hub.feed().cursor();
-        let (resume, cursor) = match watch.cursor.take().map(|text| text.parse().ok()) {
+    pub async fn watch(&mut self, mut watch: Watch, told: Option<Totals>) -> (Option<Resume>, Option<SignedCursor>) {
+        let since = self.state.desk.read_cursor(watch.cursor.take()).await;
+        let now = match self.state.hub.feed().cursor() {
+            Some(now) => Some(now),
+            None => self.state.desk.store().present().await.ok(),
+        };
+        let (resume, cursor) = match since {
             None => (None, now),
-            Some(Some(since)) if feed::reaches(since, now) => (Some(Resume::Resumed), Some(since)),
+            Some(since) if now.is_some_and(|now| feed::reaches(since, now)) => (Some(Resume::Resumed), Some(since)),
             Some(_) => (Some(Resume::Resynced), now),
         };
         let begin = Begin { told, cursor, resumes: resume == Some(Resume::Resumed) };
         let store = Arc::clone(self.state.desk.store());
         self.watcher = Some(Box::new(self.state.hub.watch(store, watch, begin)));
-        (resume, cursor)
+        (resume, cursor.map(|cursor| self.state.desk.store().cursor_keys().sign(cursor)))
     }
 
     /// Waits for the next event. Safe to drop while it waits.
@@ -149,7 +154,7 @@ impl Stream {
         let mut gathered = 0;
         let mut oldest = None;
         while let Some(Out::Frame(update)) = next {
-            oldest = oldest.or(Some(update.cursor.time));
+            oldest = oldest.or(Some(update.time));
             wire.put(Frame::from(update)).await?;
             gathered += 1;
             next = if gathered < MAX_GATHERED { self.place.outbox().try_next() } else { None };

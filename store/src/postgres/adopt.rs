@@ -8,7 +8,7 @@ use galley_protocol::{IncarnationId, Reason};
 
 use super::Postgres;
 use super::claim::claimed;
-use super::liveness::{CALM, LOCK_CLASS};
+use super::liveness::{CALM, INCARNATION};
 use super::rows::{due_in, moment};
 use crate::requests::Claimed;
 use crate::rows::order_columns;
@@ -16,7 +16,7 @@ use crate::{MAX_ADOPTIONS, StoreError};
 
 impl Postgres {
     pub(super) async fn adopt_orders(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError> {
-        let calm = self.liveness.is_calm(owner);
+        let calm = self.liveness.is_calm();
         let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* adopt_orders */
@@ -54,7 +54,7 @@ impl Postgres {
             .bind(owner.get())
             .bind(self.floor.get().get())
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .bind(i64::from(LOCK_CLASS))
+            .bind(i64::from(INCARNATION))
             .bind(calm)
             .bind(CALM.as_secs_f64())
             .bind(MAX_ADOPTIONS)

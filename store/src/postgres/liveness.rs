@@ -1,56 +1,85 @@
-//! How others see that this process lives: a session advisory lock per incarnation, on a connection that does nothing else.
-//! The server frees the lock as soon as the connection is gone, milliseconds after a kill -9; after a loss of power its TCP
-//! keepalive notices within 8 s.
+//! How others see that this process lives: session advisory locks, on one connection that does nothing else. The server frees
+//! them as soon as the connection is gone, milliseconds after a kill -9; after a loss of power its TCP keepalive notices
+//! within 8 s.
+//!
+//! One lock for each incarnation of a worker, one for the publisher, and one more while it hears updates. A connection that was
+//! lost is made again with all of them.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use galley_protocol::IncarnationId;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{Connection, PgConnection, Row};
 use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use super::Postgres;
-use super::session::{refusal, silence};
+use super::session::{Ask, refusal, silence};
 use crate::StoreError;
 use crate::requests::Incarnations;
 use crate::rows::{get, parse};
 
-/// The first half of the name of every lock: "GALY". The second half is the incarnation.
-pub(super) const LOCK_CLASS: i32 = 0x4741_4c59;
+/// The first half of the name of a lock, which says what it stands for.
+pub(super) const INCARNATION: i32 = i32::from_be_bytes(*b"GALY");
+pub(super) const PUBLISHER: i32 = i32::from_be_bytes(*b"GALP");
+pub(super) const HEARING: i32 = i32::from_be_bytes(*b"GALH");
+
 /// How long after an upset nobody is judged dead: living processes take their locks again meanwhile.
 pub(super) const CALM: Duration = Duration::from_secs(3);
 /// How long the connection may be silent, and how long a new one may take.
 const PROBE: Duration = Duration::from_secs(1);
 
-/// The incarnations of this process: one per start of a worker, so that the map needs no other bound.
-#[derive(Default)]
-pub(super) struct Liveness(Mutex<HashMap<IncarnationId, Arc<Incarnation>>>);
+/// An advisory lock: its class, and a number of that class.
+pub(super) type Lock = (i32, i32);
 
+/// The locks of this process. One incarnation per start of a worker, so that the sets need no other bound.
 #[derive(Default)]
-struct Incarnation {
-    connection: tokio::sync::Mutex<Option<PgConnection>>,
-    /// When the lock was lost and taken again.
+pub(super) struct Liveness {
+    wanted: Mutex<BTreeSet<Lock>>,
+    line: tokio::sync::Mutex<Line>,
+    /// When the locks were lost and taken again.
     retaken: Mutex<Option<Instant>>,
 }
 
+/// The connection that holds the locks.
+#[derive(Default)]
+struct Line {
+    connection: Option<PgConnection>,
+    held: BTreeSet<Lock>,
+    /// Locks were held once: a connection that is made again was lost before.
+    is_second: bool,
+}
+
 impl Liveness {
-    fn get(&self, id: IncarnationId) -> Option<Arc<Incarnation>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    /// Whether no lock of this process was lost lately, and so those of others neither.
+    pub(super) fn is_calm(&self) -> bool {
+        self.retaken.lock().unwrap_or_else(PoisonError::into_inner).is_none_or(|time| time.elapsed() >= CALM)
     }
 
-    fn insert(&self, id: IncarnationId, connection: PgConnection) {
-        let incarnation = Incarnation { connection: tokio::sync::Mutex::new(Some(connection)), ..Incarnation::default() };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::new(incarnation));
+    /// Wants a lock from now on, or does not want it any more. [`Postgres::alive`] sees to it.
+    pub(super) fn want(&self, lock: Lock, wanted: bool) {
+        let mut set = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        if wanted {
+            set.insert(lock)
+        } else {
+            set.remove(&lock)
+        };
     }
 
-    /// Whether the lock of this incarnation was not lost lately, and so the locks of others neither.
-    pub(super) fn is_calm(&self, id: IncarnationId) -> bool {
-        self.get(id).is_some_and(|incarnation| {
-            incarnation.retaken.lock().unwrap_or_else(PoisonError::into_inner).is_none_or(|time| time.elapsed() >= CALM)
-        })
+    fn wanted(&self) -> BTreeSet<Lock> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets go of all locks, for good.
+    pub(super) async fn end(&self) {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut line = self.line.lock().await;
+        if let Some(connection) = line.connection.take() {
+            drop(timeout(PROBE, connection.close()).await);
+        }
     }
 }
 
@@ -60,8 +89,10 @@ impl Postgres {
         let rows = self.rows(|| sqlx::query("/* enlist */ select nextval('incarnations') as id")).await?;
         let row = rows.first().ok_or_else(|| StoreError::Failed("no number for an incarnation".to_owned()))?;
         let id: IncarnationId = parse::<i64, _>(row, "id")?;
-        let connection = hold(&self.options, id).await.inspect_err(|error| self.outage.note(error))?;
-        self.liveness.insert(id, connection);
+        let lock = lock_of(id)?;
+        self.liveness.want(lock, true);
+        // Nobody knows of an incarnation that does not begin, so nobody will ask for its lock again.
+        self.hold_incarnation(id).await.inspect_err(|_| self.liveness.want(lock, false))?;
         Ok(id)
     }
 
@@ -78,7 +109,7 @@ impl Postgres {
                  )
                  select newest.id as newest, living.id as living from newest left join living on true",
             )
-            .bind(i64::from(LOCK_CLASS))
+            .bind(i64::from(INCARNATION))
         });
         let mut known = Incarnations::default();
         for row in &rows.await? {
@@ -89,36 +120,96 @@ impl Postgres {
     }
 
     pub(super) async fn hold_incarnation(&self, id: IncarnationId) -> Result<(), StoreError> {
-        let unknown = || StoreError::Failed("this process did not enlist that incarnation".to_owned());
-        let incarnation = self.liveness.get(id).ok_or_else(unknown)?;
-        let mut connection = incarnation.connection.lock().await;
-        if let Some(held) = connection.as_mut()
-            && let Ok(Ok(())) = timeout(PROBE, held.ping()).await
-        {
-            return Ok(());
+        if !self.liveness.wanted().contains(&lock_of(id)?) {
+            return Err(StoreError::Failed("this process did not enlist that incarnation".to_owned()));
         }
-        *connection = None;
-        *connection = Some(hold(&self.options, id).await.inspect_err(|error| self.outage.note(error))?);
-        warn!(%id, "the connection that shows others this worker alive was lost, and is back");
-        *incarnation.retaken.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        Ok(())
+        self.alive(|| sqlx::query("/* keep_alive */ select")).await.map(drop)
+    }
+
+    /// Asks on the connection that holds the locks, as soon as it holds those that are wanted and no others. A connection
+    /// that was lost is made again.
+    pub(super) async fn alive<'q>(&self, ask: impl Fn() -> Ask<'q>) -> Result<Vec<PgRow>, StoreError> {
+        let mut line = self.liveness.line.lock().await;
+        let wanted = self.liveness.wanted();
+        if line.connection.is_some()
+            && let Ok(rows) = line.hold_and_ask(&wanted, &ask).await
+        {
+            return Ok(rows);
+        }
+        let again = async {
+            line.connect(&self.options).await?;
+            line.hold_and_ask(&wanted, &ask).await
+        };
+        let rows = again.await.map_err(|error| refusal(&error)).inspect_err(|error| self.outage.note(error))?;
+        if std::mem::replace(&mut line.is_second, true) {
+            warn!("the connection that shows others this process alive was lost, and is back");
+            *self.liveness.retaken.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        Ok(rows)
     }
 }
 
-/// A lock that the server still sees on the connection lost is not waited for: the next call tries again.
-async fn hold(options: &PgConnectOptions, id: IncarnationId) -> Result<PgConnection, StoreError> {
-    let take = async {
-        let mut connection = PgConnection::connect_with(options).await?;
-        let taken: bool = sqlx::query_scalar("/* hold_incarnation */ select pg_try_advisory_lock($1, $2::int)")
-            .bind(LOCK_CLASS)
-            .bind(id.get())
-            .fetch_one(&mut connection)
-            .await?;
-        Ok((connection, taken))
-    };
-    match timeout(PROBE, take).await.unwrap_or_else(|_| Err(silence())) {
-        Ok((connection, true)) => Ok(connection),
-        Ok((_, false)) => Err(StoreError::Unavailable("the server still sees the connection that was lost".to_owned())),
-        Err(error) => Err(refusal(&error)),
+impl Line {
+    async fn connect(&mut self, options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+        *self = Self { is_second: self.is_second, ..Self::default() };
+        let connected = timeout(PROBE, PgConnection::connect_with(options)).await;
+        self.connection = Some(connected.unwrap_or_else(|_| Err(silence()))?);
+        Ok(())
     }
+
+    /// A lock that the server still sees on the connection that was lost is not waited for: the next call tries again.
+    async fn hold_and_ask<'q>(&mut self, wanted: &BTreeSet<Lock>, ask: impl Fn() -> Ask<'q>) -> Result<Vec<PgRow>, sqlx::Error> {
+        let superfluous: Vec<Lock> = self.held.difference(wanted).copied().collect();
+        if !superfluous.is_empty() {
+            self.ask(give_back(&superfluous)).await?;
+        }
+        let missing: Vec<Lock> = wanted.difference(&self.held).copied().collect();
+        if !missing.is_empty() {
+            let taken = self.ask(take(&missing)).await?;
+            if !taken.first().is_some_and(|row| row.get("all_taken")) {
+                self.connection = None;
+                return Err(io::Error::other("the server still sees the connection that was lost").into());
+            }
+        }
+        self.held.clone_from(wanted);
+        self.ask(ask()).await
+    }
+
+    /// A connection that fails or is silent is thrown away. With it go the locks.
+    async fn ask(&mut self, ask: Ask<'_>) -> Result<Vec<PgRow>, sqlx::Error> {
+        let mut connection = self.connection.take().ok_or(sqlx::Error::WorkerCrashed)?;
+        let rows = timeout(PROBE, ask.fetch_all(&mut connection)).await.unwrap_or_else(|_| Err(silence()))?;
+        self.connection = Some(connection);
+        Ok(rows)
+    }
+}
+
+fn take<'q>(locks: &[Lock]) -> Ask<'q> {
+    let (classes, numbers) = columns(locks);
+    sqlx::query(
+        "/* take_locks */
+         select bool_and(pg_try_advisory_lock(class, number)) as all_taken from unnest($1::int[], $2::int[]) as lock(class, number)",
+    )
+    .bind(classes)
+    .bind(numbers)
+}
+
+fn give_back<'q>(locks: &[Lock]) -> Ask<'q> {
+    let (classes, numbers) = columns(locks);
+    sqlx::query(
+        "/* give_locks_back */
+         select pg_advisory_unlock(class, number) from unnest($1::int[], $2::int[]) as lock(class, number)",
+    )
+    .bind(classes)
+    .bind(numbers)
+}
+
+fn columns(locks: &[Lock]) -> (Vec<i32>, Vec<i32>) {
+    locks.iter().copied().unzip()
+}
+
+/// Incarnations are numbered by a sequence of `int`.
+fn lock_of(id: IncarnationId) -> Result<Lock, StoreError> {
+    let number = i32::try_from(id.get()).map_err(|_| StoreError::Failed("that is not an incarnation".to_owned()))?;
+    Ok((INCARNATION, number))
 }

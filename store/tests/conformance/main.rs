@@ -2,8 +2,10 @@
 //! created; each test gets its own.
 
 mod adopt;
+mod census;
 mod changes;
 mod claim;
+mod cursors;
 mod database;
 mod ending;
 mod floor;

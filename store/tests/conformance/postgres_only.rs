@@ -11,7 +11,7 @@ use crate::floor::pass;
 use crate::kitchen::{Kitchen, LONG, cancel, delete, until};
 
 /// Cuts the connections that hold the locks of incarnations, and waits until they are gone.
-const CUT_LIVENESS: &str = "select pg_terminate_backend(pid, 10000) from pg_locks
+pub(crate) const CUT_LIVENESS: &str = "select pg_terminate_backend(pid, 10000) from pg_locks
     where locktype = 'advisory' and objsubid = 2 and database = (select oid from pg_database where datname = current_database())";
 
 #[tokio::test]

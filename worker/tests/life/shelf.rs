@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
     Hero, HeroId, HeroName, HeroPatch, HeroRef, IdempotencyKey, IncarnationId, Meal, MealId, MealName, MealPatch, MealRef,
-    NewHero, NewMeal, Order, OrderId, OrderView, Price, Reason, ResumeCursor, Status, Timestamp, Version,
+    NewHero, NewMeal, Order, OrderId, OrderView, Price, PublisherId, Reason, ResumeCursor, Status, Timestamp, Version,
 };
 use galley_store::{
-    CancelRequest, CancelVerdict, Change, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, ClaimFrom, Claimed,
-    Creation, DeleteRequest, DeleteVerdict, IdRange, Incarnations, ListPage, MAX_ADOPTIONS, OrderFilter, PlaceRequest,
-    PlaceVerdict, RemoveError, Snapshot, SnapshotRequest, States, Store, StoreError, ViewedOrder,
+    CancelRequest, CancelVerdict, Census, Change, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, ClaimFrom, Claimed,
+    Creation, CursorKeys, DeleteRequest, DeleteVerdict, IdRange, Incarnations, ListPage, MAX_ADOPTIONS, OrderFilter,
+    PlaceRequest, PlaceVerdict, RemoveError, Snapshot, SnapshotRequest, States, Store, StoreError, ViewedOrder,
 };
 use tokio::sync::watch;
 
@@ -209,6 +209,26 @@ impl Store for Shelf {
 
     async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError> {
         self.answer("keep_alive", |state| assert!(state.living.contains(&incarnation)))
+    }
+
+    async fn census(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError> {
+        self.answer("census", |_| Census {
+            living: [own].into(),
+            hearing: hears.then_some(own).into_iter().collect(),
+            safe: ResumeCursor::EXPIRED,
+        })
+    }
+
+    async fn present(&self) -> Result<ResumeCursor, StoreError> {
+        unimplemented!("no worker asks for it")
+    }
+
+    fn cursor_keys(&self) -> &CursorKeys {
+        unimplemented!("no worker asks for it")
+    }
+
+    async fn read_cursor(&self, _: &str) -> ResumeCursor {
+        unimplemented!("no worker asks for it")
     }
 
     async fn incarnations(&self) -> Result<Incarnations, StoreError> {

@@ -1,0 +1,117 @@
+//! Who lives and who hears, as the processes on one database see each other.
+
+use std::collections::BTreeSet;
+
+use galley_protocol::PublisherId;
+use galley_store::{Census, Store, StoreError};
+
+use crate::database::on_postgres;
+use crate::kitchen::{Kitchen, until};
+use crate::postgres_only::CUT_LIVENESS;
+
+crate::on_both! {
+    a_process_finds_itself_alive_and_hearing_as_it_says,
+}
+
+fn publisher(number: i32) -> PublisherId {
+    PublisherId::new(number).expect("a number of a publisher")
+}
+
+/// The census as soon as the server has let go of a connection that was lost.
+async fn census(store: &dyn Store, own: PublisherId, hears: bool) -> Census {
+    loop {
+        match store.census(own, hears).await {
+            Ok(census) => return census,
+            Err(StoreError::Unavailable(_) | StoreError::Trouble(..)) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+async fn a_process_finds_itself_alive_and_hearing_as_it_says(kitchen: Kitchen) {
+    let own = publisher(i32::MAX);
+    for hears in [false, true, false] {
+        let census = census(&*kitchen.store, own, hears).await;
+        assert_eq!(census.living, [own].into());
+        assert_eq!(census.hearing, hears.then_some(own).into_iter().collect());
+    }
+}
+
+/// Two processes on one database, the second of which hears.
+async fn two(kitchen: Kitchen) -> (Kitchen, Kitchen) {
+    let other = Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
+    census(&*kitchen.store, publisher(1), false).await;
+    census(&*other.store, publisher(2), true).await;
+    (kitchen, other)
+}
+
+#[tokio::test]
+async fn processes_see_each_other_live_and_hear() {
+    on_postgres(async |kitchen: Kitchen| {
+        let (kitchen, other) = two(kitchen).await;
+        let seen = census(&*kitchen.store, publisher(1), true).await;
+        assert_eq!(seen.living, [publisher(1), publisher(2)].into());
+        assert_eq!(seen.hearing, seen.living);
+        census(&*other.store, publisher(2), false).await;
+        assert_eq!(census(&*kitchen.store, publisher(1), true).await.hearing, [publisher(1)].into());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_process_that_was_closed_is_not_seen_any_more() {
+    on_postgres(async |kitchen: Kitchen| {
+        let (kitchen, other) = two(kitchen).await;
+        other.store.close().await;
+        until("it is gone", || async {
+            let seen = census(&*kitchen.store, publisher(1), false).await;
+            (seen.living, seen.hearing) == ([publisher(1)].into(), BTreeSet::new())
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_process_whose_connection_was_cut_takes_all_its_locks_again() {
+    on_postgres(async |kitchen: Kitchen| {
+        let (kitchen, other) = two(kitchen).await;
+        let worker = other.worker().await;
+        kitchen.database.sql(CUT_LIVENESS).await.expect("an upset");
+        let seen = census(&*kitchen.store, publisher(1), false).await;
+        assert_eq!(seen.living, [publisher(1)].into(), "nobody else is connected");
+        assert_eq!(kitchen.store.incarnations().await.expect("an answer").living, BTreeSet::new());
+        census(&*other.store, publisher(2), true).await;
+        let seen = census(&*kitchen.store, publisher(1), false).await;
+        assert_eq!((seen.living.len(), seen.hearing), (2, [publisher(2)].into()));
+        assert_eq!(kitchen.store.incarnations().await.expect("an answer").living, [worker].into());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_connection_holds_all_locks_of_a_process() {
+    on_postgres(async |kitchen: Kitchen| {
+        kitchen.worker().await;
+        kitchen.worker().await;
+        census(&*kitchen.store, publisher(1), true).await;
+        let holders = "select from pg_locks where locktype = 'advisory' and objsubid = 2
+            and database = (select oid from pg_database where datname = current_database())";
+        assert_eq!(kitchen.database.sql(holders).await, Ok(4));
+        assert_eq!(kitchen.database.sql(&holders.replacen("select", "select distinct pid", 1)).await, Ok(1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_process_follows_a_floor_that_went_back_with_its_database() {
+    on_postgres(async |kitchen: Kitchen| {
+        for floor in [1_000, 500] {
+            kitchen.database.sql(&format!("update watermark set floor = {floor}")).await.expect("a failover");
+            let safe = census(&*kitchen.store, publisher(1), false).await.safe;
+            assert_eq!(kitchen.store.floor().get(), floor);
+            assert!(safe.floor <= kitchen.store.floor());
+        }
+    })
+    .await;
+}

@@ -51,9 +51,10 @@ pub async fn listen(bus: SharedBus, hub: Hub, readiness: Readiness, stop: Cancel
                             missing.get_or_insert_with(|| lost(heard, repaired));
                         }
                     }
-                    Heard::Gap => {
+                    Heard::Gap { .. } => {
                         missing.get_or_insert_with(|| lost(heard, repaired));
                     }
+                    Heard::Safe(_) => {}
                 },
             }
         }
@@ -67,7 +68,8 @@ async fn gather(mut updates: Vec<Update>, subscription: &mut dyn Subscription, e
     while updates.len() < MOST_GATHERED {
         match timeout_at(end, subscription.next()).await {
             Ok(Heard::Updates(batch)) => updates.extend(batch.updates),
-            Ok(Heard::Gap) => return (updates, true),
+            Ok(Heard::Gap { .. }) => return (updates, true),
+            Ok(Heard::Safe(_)) => {}
             Err(_) => break,
         }
     }

@@ -1,9 +1,9 @@
 //! Cursors for the tests of this crate, which reads none.
 
-use galley_protocol::ResumeCursor;
+use galley_protocol::{OrderId, ResumeCursor, Timestamp};
 
 /// A cursor that is later the greater the number is.
 pub(crate) fn at(number: u64) -> ResumeCursor {
-    let text = format!("r{number:x}.1");
-    text.parse().expect("a cursor")
+    let position = i64::try_from(number).expect("it is small");
+    ResumeCursor { time: Timestamp::EPOCH, floor: OrderId::FIRST, position }
 }

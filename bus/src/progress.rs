@@ -31,7 +31,8 @@ struct State {
     /// Not published yet, the oldest first.
     marks: VecDeque<(u64, ResumeCursor)>,
     published: Option<ResumeCursor>,
-    newest: Option<ResumeCursor>,
+    /// The position of the newest mark.
+    newest: Option<i64>,
     doubt: Option<Instant>,
 }
 
@@ -63,7 +64,7 @@ impl Progress {
     /// may have committed between the mark before and this one.
     pub(crate) fn mark(&self, safe: ResumeCursor, now: Instant, leave_hole: impl FnOnce()) {
         let mut state = self.lock();
-        let moved = state.newest.replace(safe) != Some(safe);
+        let moved = state.newest.replace(safe.position) != Some(safe.position);
         // A transaction under way holds the cursor back. So whatever ended since has moved it.
         if moved && state.doubt.is_some() {
             leave_hole();

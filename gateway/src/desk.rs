@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use galley_bus::{Pending, SharedBus};
 use galley_fail_points::{FailPoint, is_next, reach};
-use galley_protocol::{Deleted, HeroId, Order, OrderId, Problem, ProblemType, Update};
+use galley_protocol::{Deleted, HeroId, Order, OrderId, Problem, ProblemType, ResumeCursor, Update};
 use galley_store::{
     CancelRequest, CancelVerdict, Changes, ChangesRequest, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict, Snapshot,
     SnapshotRequest, States, Store, StoreError,
@@ -78,6 +78,14 @@ impl Desk {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// Reads the cursor that a client brought, if any. One that cannot be read begins anew.
+    pub async fn read_cursor(&self, text: Option<String>) -> Option<ResumeCursor> {
+        match text {
+            Some(text) => Some(self.store.read_cursor(&text).await),
+            None => None,
+        }
     }
 
     /// Places an order. The request is in a batch when this returns; only the answer is waited for.
@@ -252,12 +260,11 @@ async fn place(
 ) -> Result<Vec<PlaceVerdict>, StoreError> {
     let pending = announcer.begin(&*store).await?;
     let (pending, verdicts) = outcome(pending, store.place(&requests).await)?;
-    let floor = store.floor();
     let (mut orders, mut updates) = (Vec::new(), Vec::new());
     for verdict in &verdicts {
         if let PlaceVerdict::Placed(order) = verdict {
             orders.push(order.id);
-            updates.push(Update::of(order, floor));
+            updates.push(Update::of(order));
         }
     }
     let is_withheld = !orders.is_empty() && is_next(FailPoint::AfterDispatch);
@@ -275,9 +282,8 @@ async fn cancel(
 ) -> Result<Vec<CancelVerdict>, StoreError> {
     let pending = announcer.begin(&*store).await?;
     let (pending, verdicts) = outcome(pending, store.cancel(&requests).await)?;
-    let floor = store.floor();
     let updates = verdicts.iter().filter_map(|verdict| match verdict {
-        CancelVerdict::Cancelled(order) => Some(Update::of(order, floor)),
+        CancelVerdict::Cancelled(order) => Some(Update::of(order)),
         CancelVerdict::AlreadyFinished(_) | CancelVerdict::Stale(_) | CancelVerdict::NotFound => None,
     });
     let updates: Vec<Update> = updates.collect();
@@ -295,9 +301,8 @@ async fn delete(
 ) -> Result<Vec<DeleteVerdict>, StoreError> {
     let pending = announcer.begin(&*store).await?;
     let (pending, verdicts) = outcome(pending, store.delete(&requests).await)?;
-    let floor = store.floor();
     let updates = verdicts.iter().filter_map(|verdict| match *verdict {
-        DeleteVerdict::Deleted { deleted, hero_id, time } => Some(Update::of_deleted(deleted, hero_id, time, floor)),
+        DeleteVerdict::Deleted { deleted, hero_id, time } => Some(Update::of_deleted(deleted, hero_id, time)),
         DeleteVerdict::NotFinished(_) | DeleteVerdict::Stale(_) | DeleteVerdict::NotFound => None,
     });
     let updates: Vec<Update> = updates.collect();

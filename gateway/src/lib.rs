@@ -91,7 +91,7 @@ impl Gateway {
         let (verifier, origins) = (config.verifier()?, config.origins()?);
         let listener = Listener::bind(&config.listen, config.reuse_port)?;
         metrics::install();
-        let hub = Hub::default();
+        let hub = Hub::new(store.cursor_keys().clone());
         let background = TaskTracker::new();
         let desk = Desk::start(&background, store, Arc::clone(&bus), hub.clone());
         let seats = Seats::new(config.max_sockets, config.max_sockets_per_ip);
@@ -128,6 +128,10 @@ impl Gateway {
         let Self { listener, state, background } = self;
         let ended = CancellationToken::new();
         let Config { ping_interval, pong_timeout, drain, .. } = state.config;
+        // Before any socket is here. Without an answer the first cursors begin anew, until the hub is told more.
+        if let Ok(safe) = state.desk.store().present().await {
+            state.hub.advance(safe);
+        }
         let mut vital = JoinSet::new();
         vital.spawn(ear::listen(Arc::clone(&state.bus), state.hub.clone(), state.readiness.clone(), ended.clone()));
         vital.spawn(feed::repair::repair(state.hub.feed().clone(), Arc::clone(state.desk.store()), ended.clone()));

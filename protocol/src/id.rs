@@ -24,6 +24,9 @@ macro_rules! id {
         pub struct $name(i64);
 
         impl $name {
+            /// The smallest.
+            pub const FIRST: Self = Self(1);
+
             /// Takes a number from 1 to [`MAX_ID`].
             ///
             /// # Errors

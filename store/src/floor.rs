@@ -1,4 +1,4 @@
-//! The floor as this process knows it: at least 1, and never falling.
+//! The floor as this process knows it: at least 1.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -23,10 +23,10 @@ impl Floor {
         self.get().get().max(after.map_or(0, OrderId::get) + 1)
     }
 
-    /// Takes what the database says.
-    pub(crate) fn raise(&self, to: i64) {
-        if OrderId::new(to).is_ok() {
-            self.0.fetch_max(to, Ordering::Relaxed);
+    /// Takes what the database says: a lower one after a failover to a server that lacks what came last.
+    pub(crate) fn set(&self, floor: i64) {
+        if OrderId::new(floor).is_ok() {
+            self.0.store(floor, Ordering::Relaxed);
         }
     }
 }

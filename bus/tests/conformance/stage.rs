@@ -94,7 +94,7 @@ pub fn publisher(id: i32) -> PublisherId {
 
 /// A cursor that is later the greater the number is.
 pub fn cursor(number: i64) -> ResumeCursor {
-    ResumeCursor { time: Timestamp::from_millis(number).expect("in range"), floor: order(1) }
+    ResumeCursor { time: Timestamp::EPOCH, floor: OrderId::FIRST, position: number }
 }
 
 /// An update for hero 1.
@@ -104,8 +104,8 @@ pub fn update(id: i64) -> Update {
 
 pub fn update_of(hero: i64, id: i64, frame: Bytes) -> Update {
     let hero_id = HeroId::new(hero).expect("an id");
-    let cursor = cursor(id);
-    Update { hero_id, order_id: order(id), version: Version::FIRST, status: Some(Status::Pending), cursor, frame }
+    let time = Timestamp::from_millis(id).expect("in range");
+    Update { hero_id, order_id: order(id), version: Version::FIRST, status: Some(Status::Pending), time, frame }
 }
 
 /// Reads until so many entries have come, and no longer than it takes.

@@ -86,6 +86,7 @@ impl Upkeep {
 impl Postgres {
     pub(super) async fn keep_up(&self) -> Result<(), StoreError> {
         self.check_changes().await?;
+        self.check_epoch().await?;
         let now = Instant::now();
         let rows = self
             .rows(|| sqlx::query("/* assigned */ select case when is_called then last_value else 0 end as id from order_ids"));
@@ -146,7 +147,7 @@ impl Postgres {
 
     pub(super) async fn read_floor(&self) -> Result<(), StoreError> {
         let rows = self.rows(|| sqlx::query("/* floor */ select floor from watermark")).await?;
-        rows.iter().try_for_each(|row| get(row, "floor").map(|floor| self.floor.raise(floor)))
+        rows.iter().try_for_each(|row| get(row, "floor").map(|floor| self.floor.set(floor)))
     }
 
     async fn forget_deleted(&self) -> Result<(), StoreError> {
@@ -155,8 +156,14 @@ impl Postgres {
                 sqlx::query(
                     "/* forget_deleted */
                      with old as materialized (
-                         select id from orders where deleted_time < now() - make_interval(secs => $1::float8)
+                         select id, xmin::text::bigint as writer from orders
+                         where deleted_time < now() - make_interval(secs => $1::float8)
                          limit $2 for update skip locked
+                     ), newest as (
+                         select max(snapshot.next - ((snapshot.next - old.writer) & 4294967295)) as position
+                         from old, (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as next) as snapshot
+                     ), mark as (
+                         update watermark set forgotten = newest.position from newest where watermark.forgotten < newest.position
                      )
                      delete from orders using old where orders.id = old.id
                      returning orders.id",

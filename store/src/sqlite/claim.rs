@@ -7,7 +7,7 @@ use galley_protocol::{IncarnationId, Reason};
 use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
-use super::session::{Ask, json, now};
+use super::session::{Ask, json, next_change, now};
 use crate::StoreError;
 use crate::requests::{Claim, ClaimFrom, Claimed};
 use crate::rows::{get, order, order_columns};
@@ -46,7 +46,10 @@ macro_rules! claim_chosen {
                  started_time = iif(verdicts.started, verdicts.moment, null),
                  completed_time = iif(verdicts.reason is not null, verdicts.moment, null),
                  owner = iif(verdicts.reason is null, ?4, null),
-                 due_at = iif(verdicts.reason is null, ?3 + ?5 + (random() & 9223372036854775807) % (?6 - ?5 + 1), null)
+                 due_at = iif(verdicts.reason is null, ?3 + ?5 + (random() & 9223372036854775807) % (?6 - ?5 + 1), null),
+                 change = ",
+            next_change!(),
+            "
              from verdicts where orders.id = verdicts.id and orders.status = 0
              returning due_at, ",
             order_columns!()
@@ -82,7 +85,7 @@ impl Sqlite {
             ClaimFrom::Entries(_) => ask,
             ClaimFrom::Oldest { ids, age, .. } => ask.bind(now.saturating_sub(millis(age))).bind(ids.last()),
         };
-        self.write(ask).await?.iter().map(|row| claimed(row, now)).collect()
+        self.change(ask).await?.iter().map(|row| claimed(row, now)).collect()
     }
 }
 

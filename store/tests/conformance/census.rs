@@ -102,3 +102,16 @@ async fn one_connection_holds_all_locks_of_a_process() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_process_follows_a_floor_that_went_back_with_its_database() {
+    on_postgres(async |kitchen: Kitchen| {
+        for floor in [1_000, 500] {
+            kitchen.database.sql(&format!("update watermark set floor = {floor}")).await.expect("a failover");
+            let safe = census(&*kitchen.store, publisher(1), false).await.safe;
+            assert_eq!(kitchen.store.floor().get(), floor);
+            assert!(safe.floor <= kitchen.store.floor());
+        }
+    })
+    .await;
+}

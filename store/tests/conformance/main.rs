@@ -5,6 +5,7 @@ mod adopt;
 mod census;
 mod changes;
 mod claim;
+mod cursors;
 mod database;
 mod ending;
 mod floor;

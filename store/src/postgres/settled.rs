@@ -1,0 +1,78 @@
+//! The floor that a cursor may name beside its position.
+//!
+//! Every order below it has had its last change before the position. The floor of the same moment will not do: a transaction
+//! that runs for long holds the position back while orders end and the floor moves on.
+
+use std::sync::{Mutex, PoisonError};
+
+use galley_protocol::OrderId;
+
+/// The floor as read with a snapshot: every change that the snapshot sees is older than `xmax`.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    floor: OrderId,
+    xmax: i64,
+}
+
+/// The greatest floor known to have settled, and the one that has yet to.
+#[derive(Debug, Default)]
+pub(super) struct SettledFloor(Mutex<(Option<OrderId>, Option<Reading>)>);
+
+impl SettledFloor {
+    /// Takes what a snapshot from `xmin` to `xmax` saw: the one before has settled when all is over that it did not see. A floor
+    /// below the one that is known is of another state of the database, after a failover or a restored backup.
+    pub(super) fn read(&self, floor: OrderId, xmin: i64, xmax: i64) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (settled, waiting) = &mut *state;
+        let newest = waiting.map(|waiting| waiting.floor).or(*settled);
+        if newest.is_some_and(|newest| floor < newest) {
+            (*settled, *waiting) = (None, None);
+        }
+        if let Some(over) = waiting.take_if(|waiting| waiting.xmax <= xmin) {
+            *settled = Some(over.floor);
+        }
+        waiting.get_or_insert(Reading { floor, xmax });
+    }
+
+    /// The floor for the cursor of a snapshot that is taken from now on.
+    pub(super) fn get(&self) -> OrderId {
+        let (settled, _) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        settled.unwrap_or_else(|| OrderId::new(1).expect("the first id"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use galley_protocol::OrderId;
+
+    use super::SettledFloor;
+
+    fn id(number: i64) -> OrderId {
+        OrderId::new(number).expect("an id")
+    }
+
+    #[test]
+    fn a_floor_settles_when_all_that_its_snapshot_did_not_see_is_over() {
+        let settled = SettledFloor::default();
+        assert_eq!(settled.get(), id(1));
+        settled.read(id(6), 100, 111);
+        settled.read(id(7), 100, 112);
+        assert_eq!(settled.get(), id(1), "transaction 100 goes on, and order 5 may have ended in 110");
+        settled.read(id(8), 111, 113);
+        assert_eq!(settled.get(), id(6));
+        settled.read(id(9), 113, 113);
+        assert_eq!(settled.get(), id(8));
+    }
+
+    #[test]
+    fn a_database_that_went_back_begins_anew() {
+        let settled = SettledFloor::default();
+        settled.read(id(6), 100, 100);
+        settled.read(id(6), 100, 100);
+        assert_eq!(settled.get(), id(6));
+        settled.read(id(5), 90, 90);
+        assert_eq!(settled.get(), id(1));
+        settled.read(id(5), 90, 90);
+        assert_eq!(settled.get(), id(5));
+    }
+}

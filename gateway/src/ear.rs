@@ -57,9 +57,10 @@ pub async fn listen(bus: SharedBus, hub: Hub, store: Arc<dyn Store>, readiness: 
                             missing.get_or_insert_with(|| lost(repaired));
                         }
                     }
-                    Heard::Gap => {
+                    Heard::Gap { .. } => {
                         missing.get_or_insert_with(|| lost(repaired));
                     }
+                    Heard::Safe(_) => {}
                 },
             }
         }
@@ -73,7 +74,8 @@ async fn gather(mut updates: Vec<Update>, subscription: &mut dyn Subscription, e
     while updates.len() < MOST_GATHERED {
         match timeout_at(end, subscription.next()).await {
             Ok(Heard::Updates(batch)) => updates.extend(batch.updates),
-            Ok(Heard::Gap) => return (updates, true),
+            Ok(Heard::Gap { .. }) => return (updates, true),
+            Ok(Heard::Safe(_)) => {}
             Err(_) => break,
         }
     }
@@ -119,11 +121,11 @@ async fn subscribe(bus: &SharedBus, readiness: &Readiness) -> Box<dyn Subscripti
     loop {
         match bus.subscribe().await {
             Ok(subscription) => {
-                readiness.set_deaf(false);
+                readiness.hearing().set_subscribed(true);
                 return subscription;
             }
             Err(error) => {
-                readiness.set_deaf(true);
+                readiness.hearing().set_subscribed(false);
                 if !std::mem::replace(&mut told, true) {
                     tracing::warn!(%error, "cannot hear updates yet");
                 }

@@ -6,12 +6,14 @@
 mod announcer;
 pub mod auth;
 mod batcher;
+mod census;
 mod config;
 mod dashboard;
 mod desk;
 mod ear;
 mod feed;
 mod framing;
+mod hearing;
 mod http;
 mod hub;
 mod limits;
@@ -136,6 +138,7 @@ impl Gateway {
         let mut vital = JoinSet::new();
         let store = Arc::clone(state.desk.store());
         vital.spawn(ear::listen(Arc::clone(&state.bus), state.hub.clone(), store, state.readiness.clone(), ended.clone()));
+        vital.spawn(census::take(Arc::clone(state.desk.store()), Arc::clone(&state.bus), state.readiness.clone(), ended.clone()));
         let tokens_expire = state.verifier.is_some();
         vital.spawn(pulse::beat(state.hub.clone(), ping_interval, pong_timeout, tokens_expire, ended.clone()));
         let server = tokio::spawn(http::serve(listener, router(state.clone()), ended.clone(), GRACE));

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use galley_bus::SharedBus;
+use galley_bus::{Pending, SharedBus};
 use galley_fail_points::{FailPoint, is_next, reach};
 use galley_protocol::{Deleted, HeroId, Order, OrderId, Problem, ProblemType, ResumeCursor, Update};
 use galley_store::{
@@ -240,12 +240,26 @@ async fn verdict<A>(answer: Result<Answer<A>, Full>) -> Result<A, Problem> {
     }
 }
 
+/// After most failures nobody knows whether the operation committed something, or still will.
+fn outcome<A>(pending: Pending, verdicts: Result<A, StoreError>) -> Result<(Pending, A), StoreError> {
+    match verdicts {
+        Ok(verdicts) => Ok((pending, verdicts)),
+        Err(error) => {
+            if error.is_uncertain() {
+                pending.doubt();
+            }
+            Err(error)
+        }
+    }
+}
+
 async fn place(
     store: Arc<dyn Store>,
     announcer: Announcer,
     requests: Vec<PlaceRequest>,
 ) -> Result<Vec<PlaceVerdict>, StoreError> {
-    let verdicts = store.place(&requests).await?;
+    let pending = announcer.begin(&*store).await?;
+    let (pending, verdicts) = outcome(pending, store.place(&requests).await)?;
     let (mut orders, mut updates) = (Vec::new(), Vec::new());
     for verdict in &verdicts {
         if let PlaceVerdict::Placed(order) = verdict {
@@ -254,7 +268,7 @@ async fn place(
         }
     }
     let is_withheld = !orders.is_empty() && is_next(FailPoint::AfterDispatch);
-    announcer.announce(updates, orders);
+    announcer.announce(pending, updates, orders);
     if is_withheld {
         std::future::pending::<()>().await;
     }
@@ -266,7 +280,8 @@ async fn cancel(
     announcer: Announcer,
     requests: Vec<CancelRequest>,
 ) -> Result<Vec<CancelVerdict>, StoreError> {
-    let verdicts = store.cancel(&requests).await?;
+    let pending = announcer.begin(&*store).await?;
+    let (pending, verdicts) = outcome(pending, store.cancel(&requests).await)?;
     let updates = verdicts.iter().filter_map(|verdict| match verdict {
         CancelVerdict::Cancelled(order) => Some(Update::of(order)),
         CancelVerdict::AlreadyFinished(_) | CancelVerdict::Stale(_) | CancelVerdict::NotFound => None,
@@ -275,7 +290,7 @@ async fn cancel(
     if !updates.is_empty() {
         reach(FailPoint::AfterCancelCommit);
     }
-    announcer.announce(updates, Vec::new());
+    announcer.announce(pending, updates, Vec::new());
     Ok(verdicts)
 }
 
@@ -284,7 +299,8 @@ async fn delete(
     announcer: Announcer,
     requests: Vec<DeleteRequest>,
 ) -> Result<Vec<DeleteVerdict>, StoreError> {
-    let verdicts = store.delete(&requests).await?;
+    let pending = announcer.begin(&*store).await?;
+    let (pending, verdicts) = outcome(pending, store.delete(&requests).await)?;
     let updates = verdicts.iter().filter_map(|verdict| match *verdict {
         DeleteVerdict::Deleted { deleted, hero_id, time } => Some(Update::of_deleted(deleted, hero_id, time)),
         DeleteVerdict::NotFinished(_) | DeleteVerdict::Stale(_) | DeleteVerdict::NotFound => None,
@@ -293,6 +309,6 @@ async fn delete(
     if !updates.is_empty() {
         reach(FailPoint::AfterDeleteCommit);
     }
-    announcer.announce(updates, Vec::new());
+    announcer.announce(pending, updates, Vec::new());
     Ok(verdicts)
 }

@@ -2,13 +2,16 @@
 //!
 //! One task per gateway, from its start to its end. It never waits for a socket. An update goes out at once; when there is so much to
 //! send that deliveries would follow each other without a pause, what comes within a tick goes out together. When updates may have
-//! been lost, every socket of a hero is told to read the database since the last update that was heard: at once, but at most once a
-//! second, so that a bus that breaks again and again costs the database a bounded number of reads.
+//! been lost, what changed since the last update that was heard is read from the database: at once, but at most once a second, so that a bus that breaks again and again costs the database a bounded number of reads.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use galley_bus::{Heard, SharedBus, Subscription};
 use galley_protocol::{ResumeCursor, Update};
+use galley_store::Store;
 use rand::RngExt as _;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -26,19 +29,24 @@ const MANY_FRAMES: usize = 128;
 const MOST_GATHERED: usize = 4_096;
 
 /// Listens until `stop`.
-pub async fn listen(bus: SharedBus, hub: Hub, readiness: Readiness, stop: CancellationToken) {
+pub async fn listen(bus: SharedBus, hub: Hub, store: Arc<dyn Store>, readiness: Readiness, stop: CancellationToken) {
     stop.run_until_cancelled(async {
         let mut subscription = subscribe(&bus, &readiness).await;
         // Sockets that joined before the subscription heard nothing yet.
         let mut missing = Some(Missing { since: None, repair_at: Instant::now() });
         let mut repaired = Instant::now();
+        let mut repair = None::<BoxFuture<'_, Option<Missing>>>;
         // When the next updates may go out.
         let mut tick = repaired;
         loop {
             tokio::select! {
-                () = moment_of(missing.as_ref()), if missing.is_some() => {
-                    hub.repair(missing.take().and_then(|missing| missing.since));
+                () = moment_of(missing.as_ref()), if missing.is_some() && repair.is_none() => {
+                    repair = missing.take().map(|missing| carry_out(&hub, &*store, missing).boxed());
+                }
+                failed = end_of(&mut repair), if repair.is_some() => {
+                    repair = None;
                     repaired = Instant::now();
+                    missing = failed.or(missing);
                 }
                 event = subscription.next() => match event {
                     Heard::Updates(batch) => {
@@ -49,9 +57,10 @@ pub async fn listen(bus: SharedBus, hub: Hub, readiness: Readiness, stop: Cancel
                             missing.get_or_insert_with(|| lost(repaired));
                         }
                     }
-                    Heard::Gap => {
+                    Heard::Gap { .. } => {
                         missing.get_or_insert_with(|| lost(repaired));
                     }
+                    Heard::Safe(_) => {}
                 },
             }
         }
@@ -65,7 +74,8 @@ async fn gather(mut updates: Vec<Update>, subscription: &mut dyn Subscription, e
     while updates.len() < MOST_GATHERED {
         match timeout_at(end, subscription.next()).await {
             Ok(Heard::Updates(batch)) => updates.extend(batch.updates),
-            Ok(Heard::Gap) => return (updates, true),
+            Ok(Heard::Gap { .. }) => return (updates, true),
+            Ok(Heard::Safe(_)) => {}
             Err(_) => break,
         }
     }
@@ -75,6 +85,21 @@ async fn gather(mut updates: Vec<Update>, subscription: &mut dyn Subscription, e
 fn lost(repaired: Instant) -> Missing {
     tracing::warn!("updates may have been lost; reading them from the database");
     Missing { since: None, repair_at: repaired + REPAIR_EVERY }
+}
+
+/// Repairs; gives back what is still missing.
+async fn carry_out(hub: &Hub, store: &dyn Store, missing: Missing) -> Option<Missing> {
+    let error = hub.repair(store, missing.since).await.err()?;
+    tracing::debug!(%error, "cannot read what may have been lost");
+    let jitter = rand::rng().random_range(0.5..1.0);
+    Some(Missing { repair_at: Instant::now() + REPAIR_EVERY.mul_f64(jitter), ..missing })
+}
+
+async fn end_of(repair: &mut Option<BoxFuture<'_, Option<Missing>>>) -> Option<Missing> {
+    match repair {
+        Some(repair) => repair.await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Updates may have been lost.
@@ -96,11 +121,11 @@ async fn subscribe(bus: &SharedBus, readiness: &Readiness) -> Box<dyn Subscripti
     loop {
         match bus.subscribe().await {
             Ok(subscription) => {
-                readiness.set_deaf(false);
+                readiness.hearing().set_subscribed(true);
                 return subscription;
             }
             Err(error) => {
-                readiness.set_deaf(true);
+                readiness.hearing().set_subscribed(false);
                 if !std::mem::replace(&mut told, true) {
                     tracing::warn!(%error, "cannot hear updates yet");
                 }

@@ -6,12 +6,14 @@
 mod announcer;
 pub mod auth;
 mod batcher;
+mod census;
 mod config;
 mod dashboard;
 mod desk;
 mod ear;
 mod feed;
 mod framing;
+mod hearing;
 mod http;
 mod hub;
 mod limits;
@@ -19,6 +21,7 @@ pub mod metrics;
 mod pulse;
 mod refusals;
 mod rest;
+mod retry;
 mod session;
 mod state;
 mod totals;
@@ -133,8 +136,9 @@ impl Gateway {
             state.hub.advance(safe);
         }
         let mut vital = JoinSet::new();
-        vital.spawn(ear::listen(Arc::clone(&state.bus), state.hub.clone(), state.readiness.clone(), ended.clone()));
-        vital.spawn(feed::repair::repair(state.hub.feed().clone(), Arc::clone(state.desk.store()), ended.clone()));
+        let store = Arc::clone(state.desk.store());
+        vital.spawn(ear::listen(Arc::clone(&state.bus), state.hub.clone(), store, state.readiness.clone(), ended.clone()));
+        vital.spawn(census::take(Arc::clone(state.desk.store()), Arc::clone(&state.bus), state.readiness.clone(), ended.clone()));
         let tokens_expire = state.verifier.is_some();
         vital.spawn(pulse::beat(state.hub.clone(), ping_interval, pong_timeout, tokens_expire, ended.clone()));
         let server = tokio::spawn(http::serve(listener, router(state.clone()), ended.clone(), GRACE));

@@ -121,6 +121,18 @@ impl PublisherId {
     }
 }
 
+/// Digits only: no sign, no white space, no leading zero.
+impl FromStr for PublisherId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let canonical = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !canonical {
+            return Err(IdError);
+        }
+        text.parse().map_err(|_| IdError).and_then(Self::new)
+    }
+}
+
 impl fmt::Display for PublisherId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)

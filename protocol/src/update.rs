@@ -14,7 +14,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::{Deleted, HeroId, Order, OrderId, SignedCursor, Status, Timestamp, Version};
+use crate::{Deleted, HeroId, Order, OrderId, PublisherId, SignedCursor, Status, Timestamp, Version};
 
 const MAGIC: &str = "galley3";
 
@@ -38,8 +38,8 @@ pub struct Update {
 /// What one process published at once on one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpdateBatch {
-    /// Who: one start of one process.
-    pub publisher: u64,
+    /// The process that published it.
+    pub publisher: PublisherId,
     /// 1, 2, 3 … per publisher and channel: a number left out tells of a lost message.
     pub number: u64,
     /// The changes, in the order of their commit.
@@ -110,7 +110,7 @@ impl Update {
 impl UpdateBatch {
     /// The message on the bus.
     #[must_use]
-    pub fn encode(publisher: u64, number: u64, updates: &[Update]) -> Vec<u8> {
+    pub fn encode(publisher: PublisherId, number: u64, updates: &[Update]) -> Vec<u8> {
         use std::io::Write as _;
         let size: usize = updates.iter().map(|update| update.frame.len() + 64).sum();
         let mut message = Vec::with_capacity(size + 64);
@@ -138,8 +138,9 @@ impl UpdateBatch {
         if head.next() != Some(MAGIC) {
             return Err(UpdateError("unknown head"));
         }
-        let mut number = || head.next().and_then(|word| word.parse().ok()).ok_or(UpdateError("bad head"));
-        let (publisher, number) = (number()?, number()?);
+        let mut word = || head.next().ok_or(UpdateError("bad head"));
+        let publisher = word()?.parse().map_err(|_| UpdateError("bad head"))?;
+        let number = word()?.parse().map_err(|_| UpdateError("bad head"))?;
         let updates = lines.map(|line| decode_update(message, line)).collect::<Option<Vec<_>>>();
         Ok(Self { publisher, number, updates: updates.ok_or(UpdateError("bad update"))? })
     }
@@ -165,7 +166,11 @@ mod tests {
 
     use super::{Update, UpdateBatch};
     use crate::frame::ServerFrame;
-    use crate::{CursorKey, Deleted, HeroId, MealId, Order, OrderId, ResumeCursor, Timestamp, Version};
+    use crate::{CursorKey, Deleted, HeroId, MealId, Order, OrderId, PublisherId, ResumeCursor, Timestamp, Version};
+
+    fn publisher(number: i32) -> PublisherId {
+        PublisherId::new(number).expect("an id")
+    }
 
     fn order() -> Order {
         let (hero_id, meal_id) = (HeroId::new(1).expect("an id"), MealId::new(2).expect("an id"));
@@ -183,11 +188,11 @@ mod tests {
     #[test]
     fn a_batch_leads_back_to_where_it_came_from() {
         let updates = updates();
-        let message = Bytes::from(UpdateBatch::encode(u64::MAX, 9, &updates));
+        let message = Bytes::from(UpdateBatch::encode(publisher(i32::MAX), 9, &updates));
         let batch = UpdateBatch::decode(&message).expect("a batch");
-        assert_eq!(batch, UpdateBatch { publisher: u64::MAX, number: 9, updates: updates.clone() });
+        assert_eq!(batch, UpdateBatch { publisher: publisher(i32::MAX), number: 9, updates: updates.clone() });
         assert_eq!(updates[1].order_json(), None);
-        let empty = UpdateBatch::decode(&UpdateBatch::encode(1, 1, &[]).into()).expect("a batch");
+        let empty = UpdateBatch::decode(&UpdateBatch::encode(publisher(1), 1, &[]).into()).expect("a batch");
         assert!(empty.updates.is_empty());
     }
 
@@ -227,6 +232,8 @@ mod tests {
             b"galley3 1",
             b"galley3 1 x\n",
             b"galley2 1 1\n",
+            b"galley3 0 1\n",
+            b"galley3 2147483648 1\n",
             b"\xff",
             b"galley3 1 1\n1 2 3\n",
             b"galley3 1 1\n0 2 3 - 5 {}\n",

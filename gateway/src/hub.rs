@@ -157,12 +157,18 @@ impl Hub {
     }
 
     /// Tells every socket of a hero, and the staff feed, that updates may be missing since a moment, so that the database is read.
-    pub fn repair(&self, since: Option<ResumeCursor>) {
+    #[expect(clippy::unused_async, reason = "stub")]
+    pub async fn repair(
+        &self,
+        _store: &dyn galley_store::Store,
+        since: Option<ResumeCursor>,
+    ) -> Result<(), galley_store::StoreError> {
         self.0.feed.fall_behind(since);
         for shard in self.shards() {
             shard.fall_behind(since);
         }
         ::metrics::counter!(metrics::REPAIRS).increment(1);
+        Ok(())
     }
 
     /// The staff feed.

@@ -20,6 +20,7 @@ pub mod metrics;
 mod pulse;
 mod refusals;
 mod rest;
+mod retry;
 mod session;
 mod state;
 mod totals;
@@ -136,7 +137,6 @@ impl Gateway {
         let mut vital = JoinSet::new();
         let store = Arc::clone(state.desk.store());
         vital.spawn(ear::listen(Arc::clone(&state.bus), state.hub.clone(), store, state.readiness.clone(), ended.clone()));
-        vital.spawn(feed::repair::repair(state.hub.feed().clone(), Arc::clone(state.desk.store()), ended.clone()));
         let tokens_expire = state.verifier.is_some();
         vital.spawn(pulse::beat(state.hub.clone(), ping_interval, pong_timeout, tokens_expire, ended.clone()));
         let server = tokio::spawn(http::serve(listener, router(state.clone()), ended.clone(), GRACE));

@@ -78,6 +78,11 @@ impl RedisServer {
         self.program.signal(Signal::CONT);
     }
 
+    /// Sends it a signal.
+    pub fn signal(&mut self, signal: Signal) {
+        self.program.signal(signal);
+    }
+
     /// Runs a command that answers with a number or a text, and gives the answer.
     pub async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
         self.try_ask(words).await.unwrap_or_else(|error| panic!("{}: {error}", words.join(" ")))

@@ -64,11 +64,11 @@ pub async fn audit(database: String, recorder: Recorder, changes: Changes) {
         };
         let mut newest = changes.newest();
         let is_new = |(order, version): &(i64, i64)| newest.get(order).is_none_or(|known| known.version < *version);
-        let changed: Vec<(i64, i64)> = orders.into_iter().filter(is_new).collect();
-        newest.extend(changed.iter().map(|(order, version)| (*order, Change { version: *version, since_us })));
+        let orders: Vec<(i64, i64)> = orders.into_iter().filter(is_new).collect();
+        newest.extend(orders.iter().map(|(order, version)| (*order, Change { version: *version, since_us })));
         drop(newest);
-        if !changed.is_empty() {
-            recorder.note(Event::Changed { since_us, orders: changed });
+        if !orders.is_empty() {
+            recorder.note(Event::Changed { since_us, orders });
         }
         since_us = now_us;
     }

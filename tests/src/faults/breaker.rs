@@ -64,18 +64,23 @@ impl Breaker {
     }
 
     async fn act(&mut self, action: Action) -> Result<(), String> {
-        match action {
-            Action::Kill(part @ (Part::Gateway(_) | Part::Worker(_))) => self.stage.kill(part),
-            Action::Start(part @ (Part::Gateway(_) | Part::Worker(_))) => self.stage.start_again(part),
-            Action::Retire(part @ (Part::Gateway(_) | Part::Worker(_))) => self.stage.signal(part, Signal::TERM)?,
-            Action::Pause(part @ (Part::Gateway(_) | Part::Worker(_))) => self.stage.signal(part, Signal::STOP)?,
-            Action::Continue(part @ (Part::Gateway(_) | Part::Worker(_))) => self.stage.signal(part, Signal::CONT)?,
-            Action::FillDisk => return self.stage.disk.fill(),
-            Action::EmptyDisk => {
+        if let Action::Kill(part @ (Part::Gateway(_) | Part::Worker(_))) = action {
+            self.stage.kill(part);
+        } else if let Action::Start(part @ (Part::Gateway(_) | Part::Worker(_))) = action {
+            self.stage.start_again(part);
+        } else if let Action::Retire(part) = action {
+            self.stage.signal(part, Signal::TERM)?;
+        } else if let Action::Pause(part @ (Part::Gateway(_) | Part::Worker(_))) = action {
+            self.stage.signal(part, Signal::STOP)?;
+        } else if let Action::Continue(part @ (Part::Gateway(_) | Part::Worker(_))) = action {
+            self.stage.signal(part, Signal::CONT)?;
+        } else if action == Action::FillDisk {
+            self.stage.disk.fill()?;
+        } else {
+            if action == Action::EmptyDisk {
                 self.stage.disk.empty();
-                self.act_on_servers(action).await?;
             }
-            _ => return self.act_on_servers(action).await,
+            self.act_on_servers(action).await?;
         }
         Ok(())
     }

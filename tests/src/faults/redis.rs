@@ -30,7 +30,10 @@ impl Redis {
         }
     }
 
-    /// The server that takes commands; none in a cluster.
+    /// The server that takes commands.
+    ///
+    /// # Errors
+    /// In a cluster, which has several.
     pub fn master(&mut self) -> Result<&mut RedisServer, String> {
         match self {
             Self::One(server) => Ok(server),
@@ -40,6 +43,9 @@ impl Redis {
     }
 
     /// The cluster.
+    ///
+    /// # Errors
+    /// When there is none.
     pub fn cluster(&mut self) -> Result<&mut RedisCluster, String> {
         match self {
             Self::Cluster(cluster) => Ok(cluster),

@@ -130,7 +130,9 @@ impl fmt::Display for Failure {
             writeln!(formatter, "{amiss}")?;
         }
         let mut rules: BTreeMap<Rule, Vec<&Violation>> = BTreeMap::new();
-        violations.iter().for_each(|violation| rules.entry(violation.rule).or_default().push(violation));
+        for violation in violations {
+            rules.entry(violation.rule).or_default().push(violation);
+        }
         for (rule, violations) in rules {
             writeln!(formatter, "{rule:?}: {} violations", violations.len())?;
             violations.iter().take(MAX_NAMED).try_for_each(|violation| writeln!(formatter, "  {}", violation.what))?;

@@ -12,9 +12,9 @@ use super::action::{Action, Link, Part, Server};
 use super::meddler::Meddler;
 use super::postgres::Postgres;
 use super::redis::Redis;
-use crate::Proxy;
 use crate::program::Signal;
 use crate::proxy::Ways;
+use crate::{Pooler, Proxy};
 
 /// Redis takes nothing in below this.
 const NO_ROOM: u64 = 1;
@@ -46,11 +46,13 @@ impl Servers {
     /// The settings with which a process finds its servers.
     #[must_use]
     pub fn variables(&self, part: Part) -> [(&'static str, String); 2] {
-        let port = |server| self.links.get(&Link::Of(part, server)).map(Proxy::port);
-        let postgres = port(Server::Postgres).unwrap_or_else(|| self.postgres.port());
-        let redis = match (&self.redis, port(Server::Redis)) {
-            (Redis::Cluster(cluster), _) => cluster.url(),
-            (_, port) => format!("redis://127.0.0.1:{}", port.expect("each process has a way to Redis")),
+        let proxy = |server| self.links.get(&Link::Of(part, server)).map(Proxy::port);
+        let postgres = proxy(Server::Postgres).unwrap_or_else(|| self.postgres.port());
+        let redis = match &self.redis {
+            Redis::Cluster(cluster) => cluster.url(),
+            Redis::One(_) | Redis::Pair(_) => {
+                format!("redis://127.0.0.1:{}", proxy(Server::Redis).expect("each process has a way to Redis"))
+            }
         };
         [("DATABASE_URL", format!("postgres://postgres@127.0.0.1:{postgres}/postgres")), ("REDIS_URL", redis)]
     }
@@ -86,9 +88,10 @@ impl Servers {
     /// When it had no effect.
     pub async fn act(&mut self, action: Action, meddler: &mut Meddler) -> Result<(), String> {
         match action {
-            Action::Kill(part) | Action::Start(part) | Action::Pause(part) | Action::Continue(part) | Action::Retire(part) => {
-                self.treat(part, action).await
-            }
+            Action::Kill(part) => self.kill(part),
+            Action::Start(part) => self.start_again(part).await,
+            Action::Pause(part) => self.signal(part, Signal::STOP),
+            Action::Continue(part) => self.signal(part, Signal::CONT),
             Action::KillRedis => self.redis.master().map(crate::RedisServer::kill),
             Action::StartRedis => {
                 self.redis.master()?.restart().await;
@@ -138,51 +141,49 @@ impl Servers {
                 let to_postgres = links.iter().filter(|(link, _)| matches!(link, Link::Of(_, Server::Postgres)));
                 self.postgres.promote(|port| to_postgres.for_each(|(_, proxy)| proxy.redirect(port))).await
             }
-            Action::Cut(link) | Action::Slow(link, _) | Action::Mute(link) | Action::Stall(link) | Action::Free(link) => {
-                self.disturb(link, action)
-            }
-            Action::FillDisk => Err("no server has to do with it".to_owned()),
+            Action::Cut(link) => self.disturb(link, Proxy::cut),
+            Action::Slow(link, delay) => self.disturb(link, |proxy| proxy.slow(delay)),
+            Action::Mute(link) => self.disturb(link, |proxy| proxy.stall(Ways { to_server: true, to_clients: false })),
+            Action::Stall(link) => self.disturb(link, |proxy| proxy.stall(Ways { to_server: true, to_clients: true })),
+            Action::Free(link) => self.disturb(link, free),
+            Action::Retire(_) | Action::FillDisk => Err("no server has to do with it".to_owned()),
         }
     }
 
     /// Does something to the connections of a link.
-    fn disturb(&self, link: Link, action: Action) -> Result<(), String> {
+    fn disturb(&self, link: Link, how: impl FnOnce(&Proxy)) -> Result<(), String> {
         let proxy = if link == Link::Replication { self.postgres.replication() } else { self.links.get(&link) };
-        let proxy = proxy.ok_or("there is no such link")?;
-        match action {
-            Action::Slow(_, delay) => proxy.slow(delay),
-            Action::Mute(_) => proxy.stall(Ways { to_server: true, to_clients: false }),
-            Action::Stall(_) => proxy.stall(Ways { to_server: true, to_clients: true }),
-            Action::Free(_) => free(proxy),
-            _ => proxy.cut(),
+        proxy.map(how).ok_or_else(|| "there is no such link".to_owned())
+    }
+
+    fn pooler(&mut self) -> Result<&mut Pooler, String> {
+        self.postgres.pooler.as_mut().ok_or_else(|| "there is no pooler".to_owned())
+    }
+
+    /// Stops a node of the cluster or the pooler, or lets it go on.
+    fn signal(&mut self, part: Part, signal: Signal) -> Result<(), String> {
+        match part {
+            Part::Node(node) => self.redis.cluster()?.node(node).signal(signal),
+            Part::Pooler => self.pooler()?.signal(signal),
+            Part::Gateway(_) | Part::Worker(_) => return Err("it is no server".to_owned()),
         }
         Ok(())
     }
 
-    /// Does something to a node of the cluster, or to the pooler.
-    async fn treat(&mut self, part: Part, action: Action) -> Result<(), String> {
-        match (part, action) {
-            (Part::Node(node), _) => {
-                let node = self.redis.cluster()?.node(node);
-                match action {
-                    Action::Start(_) if !node.is_running() => node.restart().await,
-                    Action::Pause(_) if node.is_running() => node.pause(),
-                    Action::Continue(_) if node.is_running() => node.go_on(),
-                    Action::Kill(_) => node.kill(),
-                    _ => return Err("the node is not in a state for it".to_owned()),
-                }
-            }
-            (Part::Pooler, _) => {
-                let pooler = self.postgres.pooler.as_mut().ok_or("there is no pooler")?;
-                match action {
-                    Action::Start(_) if !pooler.is_running() => pooler.restart().await,
-                    Action::Pause(_) if pooler.is_running() => pooler.signal(Signal::STOP),
-                    Action::Continue(_) if pooler.is_running() => pooler.signal(Signal::CONT),
-                    Action::Kill(_) => pooler.kill(),
-                    _ => return Err("the pooler is not in a state for it".to_owned()),
-                }
-            }
-            (Part::Gateway(_) | Part::Worker(_), _) => return Err("no server has to do with it".to_owned()),
+    fn kill(&mut self, part: Part) -> Result<(), String> {
+        match part {
+            Part::Node(node) => self.redis.cluster()?.node(node).kill(),
+            Part::Pooler => self.pooler()?.kill(),
+            Part::Gateway(_) | Part::Worker(_) => return Err("it is no server".to_owned()),
+        }
+        Ok(())
+    }
+
+    async fn start_again(&mut self, part: Part) -> Result<(), String> {
+        match part {
+            Part::Node(node) => self.redis.cluster()?.node(node).restart().await,
+            Part::Pooler => self.pooler()?.restart().await,
+            Part::Gateway(_) | Part::Worker(_) => return Err("it is no server".to_owned()),
         }
         Ok(())
     }

@@ -95,8 +95,10 @@ fn read(case: &Case<'_>) -> (HashMap<usize, Audience>, Vec<Change>) {
                 }
             }
             Event::Ended { listener, .. } | Event::Lost { listener, .. } => {
-                let audience = audiences.get_mut(listener).and_then(|audience| audience.connections.last_mut());
-                audience.into_iter().for_each(|connection| connection.until = entry.at_us);
+                let connection = audiences.get_mut(listener).and_then(|audience| audience.connections.last_mut());
+                if let Some(connection) = connection {
+                    connection.until = entry.at_us;
+                }
             }
             Event::Changed { since_us, orders } => {
                 let change = |(order, version): &(i64, i64)| Change {

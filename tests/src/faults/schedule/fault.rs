@@ -42,15 +42,13 @@ impl Fault {
             0..28 => process(*PARTS.choose(random).expect("there are some"), random),
             28..46 => connection(deployment, random),
             46..66 => postgres(random),
-            _ => match deployment {
-                Deployment::Cluster => cluster(random),
-                Deployment::Demoted if random.random_bool(0.4) => {
-                    Self::once(Target::Redis, Action::DemoteRedis { disconnect: random.random_bool(0.3) })
-                }
-                Deployment::Standby if random.random_bool(0.4) => standby(random),
-                Deployment::Pooled if random.random_bool(0.2) => pooler(random),
-                _ => redis(random),
-            },
+            _ if deployment == Deployment::Cluster => cluster(random),
+            _ if deployment == Deployment::Demoted && random.random_bool(0.4) => {
+                Self::once(Target::Redis, Action::DemoteRedis { disconnect: random.random_bool(0.3) })
+            }
+            _ if deployment == Deployment::Standby && random.random_bool(0.4) => standby(random),
+            _ if deployment == Deployment::Pooled && random.random_bool(0.2) => pooler(random),
+            _ => redis(random),
         }
     }
 

@@ -193,13 +193,13 @@ impl Hearing {
 
     fn beat(&self, state: &mut State, publisher: usize) -> Option<()> {
         let speaker = state.living(publisher)?;
-        let published = speaker.published;
+        let position = speaker.published;
         if !speaker.is_audible {
             return None;
         }
         self.hear(state, publisher, 0);
         if let Ear::Known { cursor, has_hole: false, .. } = &mut state.ears[publisher] {
-            *cursor = published.max(*cursor);
+            *cursor = position.max(*cursor);
         }
         Some(())
     }

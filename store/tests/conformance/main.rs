@@ -5,6 +5,7 @@ mod adopt;
 mod census;
 mod changes;
 mod claim;
+mod clocks;
 mod database;
 mod ending;
 mod floor;

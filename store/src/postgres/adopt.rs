@@ -17,7 +17,7 @@ use crate::{MAX_ADOPTIONS, StoreError};
 impl Postgres {
     pub(super) async fn adopt_orders(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError> {
         let calm = self.liveness.is_calm();
-        let rows = self.rows(|| {
+        let rows = self.change(|| {
             sqlx::query(concat!(
                 "/* adopt_orders */
                  with living as materialized (

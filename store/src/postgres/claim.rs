@@ -65,7 +65,7 @@ impl Postgres {
 
     async fn claim_entries(&self, owner: IncarnationId, claim: &Claim<'_>, ids: &[OrderId]) -> Result<Vec<PgRow>, StoreError> {
         let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
-        self.rows(|| {
+        self.change(|| {
             let ask = sqlx::query(concat!(
                 "/* claim_orders */
                  with locked as materialized (
@@ -87,7 +87,7 @@ impl Postgres {
         age: Duration,
         limit: usize,
     ) -> Result<Vec<PgRow>, StoreError> {
-        self.rows(|| {
+        self.change(|| {
             let ask = sqlx::query(concat!(
                 "/* claim_oldest_orders */
                  with locked as materialized (

@@ -13,7 +13,7 @@ const HAND_BACK_CHUNK: usize = 5_000;
 impl Postgres {
     pub(super) async fn complete_orders(&self, owner: IncarnationId, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
         let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
-        let rows = self.rows(|| {
+        let rows = self.change(|| {
             sqlx::query(concat!(
                 "/* complete_orders */
                  with locked as materialized (
@@ -36,7 +36,7 @@ impl Postgres {
     pub(super) async fn release_orders(&self, owner: IncarnationId) -> Result<u64, StoreError> {
         let mut released = 0;
         loop {
-            let rows = self.rows(|| {
+            let rows = self.change(|| {
                 sqlx::query(
                     "/* hand_back_orders */
                      with locked as materialized (

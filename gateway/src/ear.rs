@@ -98,11 +98,11 @@ async fn subscribe(bus: &SharedBus, readiness: &Readiness) -> Box<dyn Subscripti
     loop {
         match bus.subscribe().await {
             Ok(subscription) => {
-                readiness.set_deaf(false);
+                readiness.hearing().set_subscribed(true);
                 return subscription;
             }
             Err(error) => {
-                readiness.set_deaf(true);
+                readiness.hearing().set_subscribed(false);
                 if !std::mem::replace(&mut told, true) {
                     tracing::warn!(%error, "cannot hear updates yet");
                 }

@@ -6,12 +6,14 @@
 mod announcer;
 pub mod auth;
 mod batcher;
+mod census;
 mod config;
 mod dashboard;
 mod desk;
 mod ear;
 mod feed;
 mod framing;
+mod hearing;
 mod http;
 mod hub;
 mod limits;
@@ -130,6 +132,7 @@ impl Gateway {
         let Config { ping_interval, pong_timeout, drain, .. } = state.config;
         let mut vital = JoinSet::new();
         vital.spawn(ear::listen(Arc::clone(&state.bus), state.hub.clone(), state.readiness.clone(), ended.clone()));
+        vital.spawn(census::take(Arc::clone(state.desk.store()), Arc::clone(&state.bus), state.readiness.clone(), ended.clone()));
         vital.spawn(feed::repair::repair(state.hub.feed().clone(), Arc::clone(state.desk.store()), ended.clone()));
         let tokens_expire = state.verifier.is_some();
         vital.spawn(pulse::beat(state.hub.clone(), ping_interval, pong_timeout, tokens_expire, ended.clone()));

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::auth::Verifier;
 use crate::config::Config;
 use crate::desk::Desk;
+use crate::hearing::Hearing;
 use crate::http::origin::Origins;
 use crate::hub::Hub;
 use crate::limits::Seats;
@@ -74,7 +75,7 @@ pub struct Readiness(Arc<Flags>);
 struct Flags {
     draining: AtomicBool,
     leaving: CancellationToken,
-    deaf: AtomicBool,
+    hearing: Hearing,
 }
 
 impl Readiness {
@@ -84,10 +85,10 @@ impl Readiness {
         self.0.draining.load(Ordering::Relaxed)
     }
 
-    /// The gateway cannot hear updates.
+    /// How well the gateway hears updates.
     #[must_use]
-    pub fn is_deaf(&self) -> bool {
-        self.0.deaf.load(Ordering::Relaxed)
+    pub fn hearing(&self) -> &Hearing {
+        &self.0.hearing
     }
 
     /// Waits until the gateway is about to leave.
@@ -98,9 +99,5 @@ impl Readiness {
     pub(crate) fn set_draining(&self) {
         self.0.draining.store(true, Ordering::Relaxed);
         self.0.leaving.cancel();
-    }
-
-    pub(crate) fn set_deaf(&self, deaf: bool) {
-        self.0.deaf.store(deaf, Ordering::Relaxed);
     }
 }

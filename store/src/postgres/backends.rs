@@ -6,11 +6,12 @@
 //! of ours thus never has more server processes than its pool has places.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 /// How long a commit waits for others before all changes count as stalled.
@@ -23,7 +24,11 @@ pub(super) type Transactions = BTreeSet<String>;
 
 /// The server processes of this process, as far as is known.
 #[derive(Debug, Default)]
-pub(super) struct Backends(Mutex<State>);
+pub(super) struct Backends {
+    state: Mutex<State>,
+    /// How many statements run on that nobody waits for any more. What they change is yet to be seen.
+    abandoned: watch::Sender<i64>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -47,6 +52,28 @@ struct Late {
     place: oneshot::Sender<()>,
 }
 
+/// Which end was dropped first.
+const CALLER: u8 = 1;
+const TASK: u8 = 2;
+
+/// One of the two ends of a statement.
+#[derive(Debug)]
+pub(super) struct End {
+    is: u8,
+    first: Arc<AtomicU8>,
+    backends: Arc<Backends>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        match (self.is, self.first.swap(self.is, Ordering::AcqRel)) {
+            (CALLER, 0) => self.backends.abandoned.send_modify(|statements| *statements += 1),
+            (TASK, CALLER) => self.backends.abandoned.send_modify(|statements| *statements -= 1),
+            _ => {}
+        }
+    }
+}
+
 /// What a look at the server has shown.
 #[derive(Debug)]
 pub(super) struct Look {
@@ -62,7 +89,7 @@ pub(super) struct Look {
 
 impl Backends {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note of a new connection of the pool.
@@ -117,6 +144,23 @@ impl Backends {
         self.state().suspected.is_some_and(|time| age > time.elapsed())
     }
 
+    /// The two ends of a statement that begins: that of its caller, and that of its task. Each is dropped when it is done.
+    pub(super) fn begin(self: &Arc<Self>) -> (End, End) {
+        let first = Arc::<AtomicU8>::default();
+        let end = |is| End { is, first: Arc::clone(&first), backends: Arc::clone(self) };
+        (end(CALLER), end(TASK))
+    }
+
+    /// Returns true while a statement runs on that nobody waits for.
+    pub(super) fn is_unsettled(&self) -> bool {
+        *self.abandoned.borrow() > 0
+    }
+
+    /// Waits until no statement runs on that nobody waits for.
+    pub(super) async fn settled(&self) {
+        drop(self.abandoned.subscribe().wait_for(|statements| *statements <= 0).await);
+    }
+
     /// Gives up all late statements.
     pub(super) fn give_up(&self) {
         self.state().late.clear();
@@ -126,6 +170,7 @@ impl Backends {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::Arc;
 
     use tokio::sync::oneshot::error::TryRecvError;
     use tokio::time::advance;
@@ -163,6 +208,21 @@ mod tests {
         advance(STALL).await;
         assert!(backends.note(look(&[], &["4", "5"])));
         assert!(!backends.note(look(&[], &["5"])));
+    }
+
+    #[tokio::test]
+    async fn a_statement_that_nobody_waits_for_is_unsettled_until_it_ends() {
+        let backends = Arc::<Backends>::default();
+        let (caller, task) = backends.begin();
+        drop(task);
+        drop(caller);
+        assert!(!backends.is_unsettled(), "it was answered");
+        let (caller, task) = backends.begin();
+        drop(caller);
+        assert!(backends.is_unsettled());
+        drop(task);
+        backends.settled().await;
+        assert!(!backends.is_unsettled());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Who lives and who hears, of all processes on this database, and the cursor of that moment.
 
 use galley_protocol::{OrderId, PublisherId, ResumeCursor};
+use sqlx::postgres::PgRow;
 use tokio::time::timeout;
 
 use super::Postgres;
@@ -15,6 +16,27 @@ impl Postgres {
     pub(super) async fn count_living(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError> {
         self.liveness.want((PUBLISHER, own.get()), true);
         self.liveness.want((HEARING, own.get()), hears);
+        let rows = self.look().await?;
+        let first = rows.first().ok_or_else(nothing)?;
+        let floor = parse::<i64, OrderId>(first, "floor")?;
+        self.floor.set(floor.get());
+        self.settled.read(floor, get(first, "xmin")?, get(first, "xmax")?);
+        let safe = ResumeCursor { time: time(first, "moment")?, floor: self.settled.get() };
+        let mut census = Census { living: [own].into(), hearing: hears.then_some(own).into_iter().collect(), safe };
+        for row in &rows {
+            let (class, number) = (get::<Option<i64>>(row, "class")?, get::<Option<i64>>(row, "number")?);
+            let publisher = number.and_then(|number| PublisherId::new(i32::try_from(number).ok()?).ok());
+            match class {
+                Some(class) if class == i64::from(PUBLISHER) => census.living.extend(publisher),
+                Some(_) => census.hearing.extend(publisher),
+                None => {}
+            }
+        }
+        Ok(census)
+    }
+
+    /// Looks at the server on the connection that shows that this process lives: at who else does, and at what it is doing.
+    pub(super) async fn look(&self) -> Result<Vec<PgRow>, StoreError> {
         let asked = self.backends.pids();
         let pids: Vec<i32> = asked.iter().copied().collect();
         let rows = self.alive(|| {
@@ -43,25 +65,11 @@ impl Postgres {
             .bind(&pids)
         });
         let rows = rows.await?;
-        let first = rows.first().ok_or_else(|| StoreError::Failed("no time of the database".to_owned()))?;
+        let first = rows.first().ok_or_else(nothing)?;
         let set = |column| first.texts(column).map(|names| names.into_iter().collect());
         let present = first.texts("present")?.iter().filter_map(|pid| pid.parse().ok()).collect();
         self.judge(Look { asked, present, active: set("active")?, waiting: set("waiting")? }, get(first, "read_only")?).await?;
-        let floor = parse::<i64, OrderId>(first, "floor")?;
-        self.floor.set(floor.get());
-        self.settled.read(floor, get(first, "xmin")?, get(first, "xmax")?);
-        let safe = ResumeCursor { time: time(first, "moment")?, floor: self.settled.get() };
-        let mut census = Census { living: [own].into(), hearing: hears.then_some(own).into_iter().collect(), safe };
-        for row in &rows {
-            let (class, number) = (get::<Option<i64>>(row, "class")?, get::<Option<i64>>(row, "number")?);
-            let publisher = number.and_then(|number| PublisherId::new(i32::try_from(number).ok()?).ok());
-            match class {
-                Some(class) if class == i64::from(PUBLISHER) => census.living.extend(publisher),
-                Some(_) => census.hearing.extend(publisher),
-                None => {}
-            }
-        }
-        Ok(census)
+        Ok(rows)
     }
 
     /// Judges whether the server takes changes, and tries whether it does again.
@@ -86,4 +94,8 @@ impl Postgres {
         self.outage.note(&error);
         error
     }
+}
+
+fn nothing() -> StoreError {
+    StoreError::Failed("the watermark is gone".to_owned())
 }

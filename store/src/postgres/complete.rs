@@ -34,6 +34,10 @@ impl Postgres {
     }
 
     pub(super) async fn release_orders(&self, owner: IncarnationId) -> Result<u64, StoreError> {
+        // An order that such a statement takes would be seen after this, and handed back by nobody.
+        if self.backends.is_unsettled() {
+            return Err(StoreError::Unavailable("the outcome of a statement is not known yet".to_owned()));
+        }
         let mut released = 0;
         loop {
             let rows = self.change(|| {

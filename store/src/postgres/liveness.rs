@@ -123,7 +123,7 @@ impl Postgres {
         if !self.liveness.wanted().contains(&lock_of(id)?) {
             return Err(StoreError::Failed("this process did not enlist that incarnation".to_owned()));
         }
-        self.alive(|| sqlx::query("/* keep_alive */ select")).await.map(drop)
+        self.look().await.map(drop)
     }
 
     /// Asks on the connection that holds the locks, as soon as it holds those that are wanted and no others. A connection

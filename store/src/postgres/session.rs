@@ -161,9 +161,10 @@ impl Postgres {
         let ask = (ask.sql(), arguments);
         let connection = self.pool.acquire().await?;
         let backends = Arc::clone(&self.backends);
+        let (_ours, theirs) = backends.begin();
         let running = tokio::spawn(async move {
             let answer = run(connection, ask, &backends).await;
-            drop(kept);
+            drop((kept, theirs));
             answer
         });
         match timeout(ANSWER_TIMEOUT, running).await {

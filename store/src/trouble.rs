@@ -25,7 +25,7 @@ pub enum Trouble {
     Starting,
     /// It has no memory left.
     OutOfMemory,
-    /// It does not finish commits: a synchronous standby does not answer.
+    /// It does not finish commits: a synchronous standby does not answer, or its disk hangs.
     Stalled,
 }
 
@@ -63,7 +63,7 @@ impl Trouble {
             Self::Crowded => "raise max_connections of the server, or run fewer programs",
             Self::Starting => "wait for it",
             Self::OutOfMemory => "give it more memory",
-            Self::Stalled => "bring back a standby of synchronous_standby_names, or take it out",
+            Self::Stalled => "bring back a standby of synchronous_standby_names or take it out, or look at the disk",
         }
     }
 
@@ -85,8 +85,8 @@ impl Trouble {
     /// Returns true if it may stop changes while reads go on: then only a change shows that it is over.
     pub(crate) const fn stops_changes(self) -> bool {
         match self {
-            Self::Full | Self::Gone | Self::ReadOnly | Self::Failing | Self::Locked | Self::Stalled => true,
-            Self::Damaged | Self::Busy | Self::Held | Self::Crowded | Self::Starting | Self::OutOfMemory => false,
+            Self::Full | Self::Gone | Self::ReadOnly | Self::Failing | Self::Damaged | Self::Locked | Self::Stalled => true,
+            Self::Busy | Self::Held | Self::Crowded | Self::Starting | Self::OutOfMemory => false,
         }
     }
 }

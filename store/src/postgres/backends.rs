@@ -83,7 +83,7 @@ pub(super) struct Look {
     pub(super) present: BTreeSet<i32>,
     /// The transactions of those that are at work.
     pub(super) active: Transactions,
-    /// The commits on this database that wait for a standby.
+    /// The commits on this database that wait for a standby, or for a disk.
     pub(super) waiting: Transactions,
 }
 
@@ -122,11 +122,13 @@ impl Backends {
         let at_work = look.active.intersection(&state.active).count();
         let known = state.late.iter().filter(|late| state.looked.is_some_and(|looked| late.since < looked)).count();
         state.late.drain(..known.saturating_sub(at_work));
+        // All but a commit is ended by the server's time-out.
+        let is_hanging = known.min(at_work) > 0;
         (state.looked, state.active) = (Some(now), look.active);
         let since = std::mem::take(&mut state.waiting);
         state.waiting =
             look.waiting.into_iter().map(|commit| (commit.clone(), since.get(&commit).copied().unwrap_or(now))).collect();
-        state.waiting.values().any(|since| now - *since >= STALL)
+        is_hanging || state.waiting.values().any(|since| now - *since >= STALL)
     }
 
     /// Says that a connection met a server that takes no changes: perhaps another one does by now, to which only a new
@@ -187,9 +189,10 @@ mod tests {
         let backends = Backends::default();
         backends.note(look(&["1", "2"], &[]));
         let (mut one, mut two) = (backends.late(), backends.late());
-        for _ in 0..3 {
+        for looks in 1..4 {
             advance(STALL).await;
-            backends.note(look(&["1", "2"], &[]));
+            let is_stalled = backends.note(look(&["1", "2"], &[]));
+            assert_eq!(is_stalled, looks > 1, "commits hang, whatever for");
             assert_eq!((one.try_recv(), two.try_recv()), (Err(TryRecvError::Empty), Err(TryRecvError::Empty)));
         }
         advance(STALL).await;

@@ -52,7 +52,8 @@ impl Postgres {
                      pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as read_only,
                      array(select pid::text from backends where own) as present,
                      array(select transaction from backends where own and state = 'active' and transaction is not null) as active,
-                     array(select transaction from backends where wait_event = 'SyncRep' and transaction is not null) as waiting,
+                     array(select transaction from backends
+                           where lower(wait_event) in ('syncrep', 'walsync', 'walwrite') and transaction is not null) as waiting,
                      lock.class, lock.number
                  from watermark left join (
                      select classid::bigint as class, objid::bigint as number from pg_locks
@@ -75,7 +76,7 @@ impl Postgres {
     /// Judges whether the server takes changes, and tries whether it does again.
     async fn judge(&self, look: Look, is_read_only: bool) -> Result<(), StoreError> {
         if self.backends.note(look) {
-            self.outage.note(&StoreError::Trouble(Trouble::Stalled, "a commit waits for a standby".to_owned()));
+            self.outage.note(&StoreError::Trouble(Trouble::Stalled, "a commit waits for a standby or a disk".to_owned()));
         }
         if is_read_only {
             self.leave_server().await;

@@ -179,15 +179,13 @@ async fn run(
     ask: (SqlStr, Option<PgArguments>),
     backends: &Backends,
 ) -> Result<Vec<PgRow>, sqlx::Error> {
-    let answer = {
-        let mut answer = connection.fetch_all(ask);
-        match timeout(ANSWER_TIMEOUT, &mut answer).await {
-            Ok(answer) => Some(answer),
-            Err(_) => tokio::select! {
-                answer = answer => Some(answer),
-                _ = backends.late() => None,
-            },
-        }
+    let late = async {
+        sleep(ANSWER_TIMEOUT).await;
+        drop(backends.late().await);
+    };
+    let answer = tokio::select! {
+        answer = connection.fetch_all(ask) => Some(answer),
+        () = late => None,
     };
     match answer {
         Some(Err(error)) if code(&error).is_some_and(|code| code == READ_ONLY) => {

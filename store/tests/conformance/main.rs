@@ -22,6 +22,7 @@ mod reference;
 mod schema;
 mod snapshots;
 mod totals;
+mod troubles;
 
 /// Each test once per store: `postgres::name` and `sqlite::name`.
 macro_rules! on_both {

@@ -6,7 +6,6 @@
 mod announcer;
 pub mod auth;
 mod batcher;
-mod census;
 mod config;
 mod dashboard;
 mod desk;
@@ -21,6 +20,7 @@ pub mod metrics;
 mod pulse;
 mod refusals;
 mod rest;
+mod retry;
 mod session;
 mod state;
 mod totals;
@@ -93,7 +93,7 @@ impl Gateway {
         let (verifier, origins) = (config.verifier()?, config.origins()?);
         let listener = Listener::bind(&config.listen, config.reuse_port)?;
         metrics::install();
-        let hub = Hub::default();
+        let hub = Hub::new(store.cursor_keys().clone());
         let background = TaskTracker::new();
         let desk = Desk::start(&background, store, Arc::clone(&bus), hub.clone());
         let seats = Seats::new(config.max_sockets, config.max_sockets_per_ip);
@@ -130,10 +130,13 @@ impl Gateway {
         let Self { listener, state, background } = self;
         let ended = CancellationToken::new();
         let Config { ping_interval, pong_timeout, drain, .. } = state.config;
+        // Before any socket is here. Without an answer the first cursors begin anew, until the hub is told more.
+        if let Ok(safe) = state.desk.store().present().await {
+            state.hub.advance(safe);
+        }
         let mut vital = JoinSet::new();
-        vital.spawn(ear::listen(Arc::clone(&state.bus), state.hub.clone(), state.readiness.clone(), ended.clone()));
-        vital.spawn(census::take(Arc::clone(state.desk.store()), Arc::clone(&state.bus), state.readiness.clone(), ended.clone()));
-        vital.spawn(feed::repair::repair(state.hub.feed().clone(), Arc::clone(state.desk.store()), ended.clone()));
+        let store = Arc::clone(state.desk.store());
+        vital.spawn(ear::listen(Arc::clone(&state.bus), state.hub.clone(), store, state.readiness.clone(), ended.clone()));
         let tokens_expire = state.verifier.is_some();
         vital.spawn(pulse::beat(state.hub.clone(), ping_interval, pong_timeout, tokens_expire, ended.clone()));
         let server = tokio::spawn(http::serve(listener, router(state.clone()), ended.clone(), GRACE));

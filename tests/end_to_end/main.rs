@@ -20,6 +20,7 @@ mod cancelling;
 mod command_line;
 mod commands;
 mod crashes;
+mod cursors;
 mod database_troubles;
 mod deaf;
 mod describing;

@@ -58,6 +58,7 @@ async fn serve(kitchen: &Kitchen, queue: &mut dyn Queue, entries: &[Entry], stop
     let ids: Vec<OrderId> = entries.iter().map(|entry| entry.order_id).collect();
     let mut backoff = Backoff::AWAY;
     let mut repeated = false;
+    let pending = kitchen.bus.begin();
     let claimed = loop {
         match kitchen.claim(ClaimFrom::Entries(&ids)).await {
             Ok(claimed) => break claimed,
@@ -66,14 +67,17 @@ async fn serve(kitchen: &Kitchen, queue: &mut dyn Queue, entries: &[Entry], stop
             Err(error) => repeated |= error.is_uncertain(),
         }
         if stop.run_until_cancelled(backoff.wait()).await.is_none() {
+            pending.doubt();
             return;
         }
     };
     metrics::counter!("galley_orders_claimed_total", "from" => "queue").increment(claimed.len() as u64);
-    if let Err(error) = kitchen.arm_behind(queue.settle(entries, &kitchen.updates(&claimed)), &claimed).await {
+    if let Err(error) = kitchen.arm_behind(queue.settle(entries, &Kitchen::updates(&claimed)), &claimed).await {
         tracing::debug!(%error, "entries were not settled; they come back and find nothing to do");
     }
     if repeated {
         kitchen.tell_again(&ids, claimed.iter().map(|claimed| claimed.order.id)).await;
+        // The first attempt may still be under way: it has its orders, and this one left them out.
+        pending.doubt();
     }
 }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::CommandId;
 use crate::problem::Problem;
-use crate::{Deleted, Hero, Meal, Order, OrderId, PageCursor, ResumeCursor, Status, Timestamp, Version};
+use crate::{Deleted, Hero, Meal, Order, OrderId, PageCursor, SignedCursor, Status, Timestamp, Version};
 
 /// The wire, pinned: frames as they look for ever, one a line, at least one of each type. A change of a line is a change for
 /// every client; only additions are allowed. The examples of the documentation.
@@ -23,7 +23,7 @@ pub enum ServerFrame<'a> {
         /// The new state.
         order: &'a Order,
         /// Resumes after this.
-        cursor: ResumeCursor,
+        cursor: SignedCursor,
     },
     /// An order was deleted.
     Deleted {
@@ -32,7 +32,7 @@ pub enum ServerFrame<'a> {
         /// One more than the version of its last state.
         version: Version,
         /// Resumes after this.
-        cursor: ResumeCursor,
+        cursor: SignedCursor,
     },
     /// A command was carried out.
     Reply {
@@ -72,7 +72,7 @@ pub enum ServerFrame<'a> {
         deleted: Vec<Deleted>,
         /// Resumes after this. In every frame but the last it is the moment from which everything is told again: who resumes
         /// from there hears some of it twice, and misses nothing.
-        cursor: ResumeCursor,
+        cursor: SignedCursor,
     },
     /// The gateway is leaving.
     Reconnect {
@@ -94,8 +94,8 @@ pub enum Resume {
     Fresh,
     /// Everything since the cursor is in the welcome.
     Resumed,
-    /// The cursor reached too far back, or too much happened since: the active orders are in the welcome, ended ones must be
-    /// read.
+    /// The cursor reached too far back, too much happened since, or it cannot be read here: the active orders are in the
+    /// welcome, ended ones must be read.
     Resynced,
 }
 
@@ -116,7 +116,7 @@ pub struct Welcome<'a> {
     /// Resumes after this; absent on a staff socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    pub cursor: Option<ResumeCursor>,
+    pub cursor: Option<SignedCursor>,
     /// What a person may type.
     pub help: &'static str,
 }
@@ -152,6 +152,15 @@ pub enum Reply {
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         totals: Option<Totals>,
+        /// Of a watch with a cursor: `resumed` if what changed since then follows first, `resynced` if the cursor reached too far
+        /// back or cannot be read here, so that the orders must be read.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        resume: Option<Resume>,
+        /// Resumes after this; absent when nobody knows.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        cursor: Option<SignedCursor>,
     },
     /// Of `auth`.
     Authenticated {
@@ -220,7 +229,7 @@ impl Totals {
 }
 
 /// What changed since the last `feed` frame; nothing but the totals, when those told last had been counted too early.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Feed<'a> {
     /// The newest state of every order that changed.
     #[schema(value_type = [Order])]
@@ -232,6 +241,15 @@ pub struct Feed<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub totals: Option<Totals>,
+    /// True when changes are missing here and in the frames before, because there were too many, or they were lost on their way.
+    /// What is missing follows in further frames; the next one that has a cursor ends it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub gap: bool,
+    /// Resumes after this; absent while something is missing, and in a frame that tells nothing but totals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub cursor: Option<SignedCursor>,
 }
 
 /// An order that is JSON already, as it came in an update: it is passed on, not read.
@@ -273,16 +291,13 @@ impl ServerFrame<'_> {
 
     /// Where a client resumes that has this frame; nothing when the frame moves it nowhere.
     #[must_use]
-    pub const fn cursor(&self) -> Option<ResumeCursor> {
+    pub const fn cursor(&self) -> Option<SignedCursor> {
         match self {
             Self::Welcome(welcome) => welcome.cursor,
+            Self::Feed(feed) => feed.cursor,
+            Self::Reply { reply: Reply::Watching { cursor, .. }, .. } => *cursor,
             Self::Order { cursor, .. } | Self::Deleted { cursor, .. } | Self::Resync { cursor, .. } => Some(*cursor),
-            Self::Reply { .. }
-            | Self::Error { .. }
-            | Self::Pong { .. }
-            | Self::Feed(_)
-            | Self::Reconnect { .. }
-            | Self::Expiring { .. } => None,
+            Self::Reply { .. } | Self::Error { .. } | Self::Pong { .. } | Self::Reconnect { .. } | Self::Expiring { .. } => None,
         }
     }
 
@@ -297,7 +312,9 @@ impl ServerFrame<'_> {
 mod tests {
     use super::{Feed, OrderJson, PINNED, Page, Reply, Resume, ServerFrame, Totals, Welcome};
     use crate::frame::CommandId;
-    use crate::{Deleted, Meal, Order, OrderId, Problem, ProblemType, Reason, ResumeCursor, Status, Timestamp, Version, words};
+    use crate::{
+        CursorKey, Deleted, Meal, Order, OrderId, Problem, ProblemType, Reason, ResumeCursor, Status, Timestamp, Version, words,
+    };
 
     fn order() -> Order {
         let time = |millis| Timestamp::from_millis(millis).expect("in range");
@@ -338,7 +355,8 @@ mod tests {
     #[test]
     fn frames_look_like_this_for_ever() {
         let order = order();
-        let cursor = ResumeCursor { time: order.changed_time(), floor: order.id };
+        let cursor = ResumeCursor { time: order.changed_time(), floor: order.id, position: 9 };
+        let cursor = CursorKey::new(1, b"secret").sign(cursor);
         let deleted = [Deleted { order_id: order.id, version: Version(4) }];
         let totals = Totals { pending: 1, in_progress: 2, completed: 3, cancelled: 4 };
         let hero = crate::Hero {
@@ -375,8 +393,9 @@ mod tests {
             reply(Reply::Deleted { deleted: true, order_id: order.id }),
             reply(Reply::Orders(Page { items: vec![order.clone()], next_cursor: None })),
             reply(Reply::Menu(Page::cut(vec![meal(), meal()], 1, |meal| meal.id.get()))),
-            reply(Reply::Watching { watching: true, totals: Some(totals) }),
-            reply(Reply::Watching { watching: true, totals: None }),
+            reply(Reply::Watching { watching: true, totals: Some(totals), resume: None, cursor: None }),
+            reply(Reply::Watching { watching: true, totals: None, resume: None, cursor: None }),
+            reply(Reply::Watching { watching: true, totals: None, resume: Some(Resume::Resumed), cursor: Some(cursor) }),
             reply(Reply::Authenticated { authenticated: true, expires_at: order.changed_time() }),
             reply(Reply::Help { help: words::HELP }),
             ServerFrame::Error {
@@ -384,8 +403,10 @@ mod tests {
                 problem: Box::new(Problem::new(ProblemType::OrderNotFound)),
             },
             ServerFrame::Pong { id: Some(CommandId::Number(1)) },
-            ServerFrame::Feed(Feed { orders: &[raw], deleted: &[], totals: Some(totals) }),
-            ServerFrame::Feed(Feed { orders: &[raw], deleted: &[], totals: None }),
+            ServerFrame::Feed(Feed { orders: &[raw], totals: Some(totals), ..Feed::default() }),
+            ServerFrame::Feed(Feed { orders: &[raw], ..Feed::default() }),
+            ServerFrame::Feed(Feed { orders: &[raw], gap: true, ..Feed::default() }),
+            ServerFrame::Feed(Feed { orders: &[raw], cursor: Some(cursor), ..Feed::default() }),
             ServerFrame::Resync { orders: vec![order.clone()], deleted: vec![], cursor },
             ServerFrame::Reconnect { after_ms: 1234 },
             ServerFrame::Expiring { after_ms: 60_000 },

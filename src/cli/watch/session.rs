@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use galley_protocol::close::{CloseCode, Reconnect};
 use galley_protocol::frame::{ClientFrame, Command, Received, Watch};
-use galley_protocol::{Hero, HeroId, ResumeCursor};
+use galley_protocol::{Hero, HeroId};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -45,7 +45,9 @@ pub enum Subject {
 pub struct Session {
     remote: Remote,
     subject: Subject,
-    cursor: Option<ResumeCursor>,
+    cursor: Option<String>,
+    /// The filter that the cursor of a feed belongs to.
+    subscribed: Option<Watch>,
     news: mpsc::Sender<News>,
     /// Of the socket at hand.
     welcomed: bool,
@@ -78,7 +80,7 @@ fn read(text: &str) -> Result<Received, CommandError> {
 impl Session {
     /// Nothing seen yet; what comes is told as `news`.
     pub fn new(remote: Remote, subject: Subject, news: mpsc::Sender<News>) -> Self {
-        Self { remote, subject, cursor: None, news, welcomed: false, come_back_after: None }
+        Self { remote, subject, cursor: None, subscribed: None, news, welcomed: false, come_back_after: None }
     }
 
     /// Connects, and tells what comes until the socket ends.
@@ -121,7 +123,7 @@ impl Session {
         let mut url = self.remote.at("/ws");
         url.set_scheme("ws").expect("`http` may become `ws`: both are special schemes");
         if let Subject::Hero(id) = self.subject {
-            let cursor = self.cursor.map(|cursor| ("cursor", cursor.to_string()));
+            let cursor = self.cursor.as_deref().map(|cursor| ("cursor", cursor));
             url.query_pairs_mut().append_pair("hero_id", &id.to_string()).extend_pairs(cursor);
         }
         url
@@ -135,7 +137,7 @@ impl Session {
             let message = tokio::select! {
                 message = socket.next() => message,
                 watch = changed(&mut self.subject) => {
-                    let frame = ClientFrame { id: None, command: Command::Watch(watch) };
+                    let frame = ClientFrame { id: None, command: Command::Watch(self.subscription(watch)) };
                     let frame = serde_json::to_string(&frame).map_err(CommandError::failed)?;
                     if socket.send(Message::text(frame)).await.is_err() {
                         return Ok(self.lost());
@@ -160,6 +162,15 @@ impl Session {
         }
     }
 
+    /// Resumes where the same filter was left; another one begins anew.
+    fn subscription(&mut self, watch: Watch) -> Watch {
+        if self.subscribed.as_ref() != Some(&watch) {
+            self.cursor = None;
+            self.subscribed = Some(watch.clone());
+        }
+        Watch { cursor: self.cursor.clone(), ..watch }
+    }
+
     async fn hear(&mut self, text: &str) -> Result<(), CommandError> {
         let frame = read(text)?;
         if let Received::Error { problem, .. } = &frame {
@@ -176,9 +187,9 @@ impl Session {
         if let Received::Reconnect { after_ms } = frame {
             self.come_back_after = Some(Duration::from_millis(after_ms));
         }
-        let cursor = frame.cursor().or(self.cursor);
+        let cursor = frame.cursor().map(str::to_owned);
         self.tell(News::Frame { text: text.to_owned(), frame }).await?;
-        self.cursor = cursor;
+        self.cursor = cursor.or(self.cursor.take());
         if let Some(whose) = whose {
             // From here on nothing is missed.
             self.welcomed = true;
@@ -281,10 +292,21 @@ mod tests {
     fn a_hero_comes_back_with_the_cursor_and_staff_without() {
         let mut hero = session(Subject::Hero(HeroId::new(7).expect("an id")));
         assert_eq!(hero.address().as_str(), "ws://a:1/ws?hero_id=7");
-        hero.cursor = "r1.2".parse().ok();
-        assert_eq!(hero.address().as_str(), "ws://a:1/ws?hero_id=7&cursor=r1.2");
+        hero.cursor = Some("a-cursor".to_owned());
+        assert_eq!(hero.address().as_str(), "ws://a:1/ws?hero_id=7&cursor=a-cursor");
         let mut staff = session(Subject::Feed(watch::channel(Watch::all(None)).1));
-        staff.cursor = "r1.2".parse().ok();
+        staff.cursor = Some("a-cursor".to_owned());
         assert_eq!(staff.address().as_str(), "ws://a:1/ws");
+    }
+
+    #[test]
+    fn the_staff_feed_resumes_with_the_same_filter_only() {
+        let all = Watch::all(None);
+        let mut staff = session(Subject::Feed(watch::channel(all.clone()).1));
+        assert_eq!(staff.subscription(all.clone()).cursor, None);
+        staff.cursor = Some("a-cursor".to_owned());
+        assert_eq!(staff.subscription(all.clone()).cursor.as_deref(), Some("a-cursor"));
+        let other = Watch { hero_id: HeroId::new(7).ok(), ..all.clone() };
+        assert_eq!((staff.subscription(other).cursor, staff.subscription(all).cursor), (None, None));
     }
 }

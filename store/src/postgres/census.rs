@@ -1,13 +1,14 @@
 //! Who lives and who hears, of all processes on this database, and the cursor of that moment.
 
-use galley_protocol::{OrderId, PublisherId, ResumeCursor};
+use galley_protocol::{OrderId, PublisherId};
 use sqlx::postgres::PgRow;
 use tokio::time::timeout;
 
 use super::Postgres;
 use super::backends::Look;
+use super::changes::cursor;
 use super::liveness::{HEARING, PROBE, PUBLISHER};
-use crate::rows::{Columns, get, parse, time};
+use crate::rows::{Columns, get, parse};
 use crate::{Census, StoreError, Trouble};
 
 impl Postgres {
@@ -20,8 +21,8 @@ impl Postgres {
         let first = rows.first().ok_or_else(nothing)?;
         let floor = parse::<i64, OrderId>(first, "floor")?;
         self.floor.set(floor.get());
-        self.settled.read(floor, get(first, "xmin")?, get(first, "xmax")?);
-        let safe = ResumeCursor { time: time(first, "moment")?, floor: self.settled.get() };
+        self.settled.read(floor, get(first, "position")?, get(first, "xmax")?);
+        let safe = cursor(first, self.settled.get())?;
         let mut census = Census { living: [own].into(), hearing: hears.then_some(own).into_iter().collect(), safe };
         for row in &rows {
             let (class, number) = (get::<Option<i64>>(row, "class")?, get::<Option<i64>>(row, "number")?);
@@ -47,7 +48,7 @@ impl Postgres {
                      from pg_stat_activity where datname = current_database() and application_name = 'galley'
                  )
                  select date_trunc('milliseconds', now()) as moment, watermark.floor,
-                     pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xmin,
+                     pg_snapshot_xmin(pg_current_snapshot())::text::bigint as position,
                      pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xmax,
                      pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as read_only,
                      array(select pid::text from backends where own) as present,

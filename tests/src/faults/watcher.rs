@@ -1,13 +1,13 @@
 //! One of the staff who watches every order on a socket.
 //!
-//! One task each. It comes back after a pause, and does not know then what has changed meanwhile, unless the gateway says so.
-//! Never panics: what it hears is judged by the checker.
+//! One task each. It comes back after a pause, with its newest cursor if it was given one: then it is owed what has changed
+//! meanwhile. Never panics: what it hears is judged by the checker.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
@@ -17,7 +17,6 @@ use super::listener::{Habit, PATIENCE};
 use super::record::Event;
 
 const PAUSE: Duration = Duration::from_millis(500);
-const WATCH: &str = r#"{"type":"watch","id":1}"#;
 
 /// A watcher, for those who look at what it knows.
 #[derive(Clone, Debug)]
@@ -36,17 +35,18 @@ impl Watcher {
     }
 
     async fn run(self, number: usize, habit: Habit) {
+        let mut cursor = None;
         loop {
-            let why = self.watch(number, &habit).await;
+            let why = self.watch(number, &habit, &mut cursor).await;
             habit.recorder.note(Event::Ended { listener: number, why });
             sleep(PAUSE).await;
         }
     }
 
     /// Watches until the socket ends: why it did.
-    async fn watch(&self, number: usize, habit: &Habit) -> String {
+    async fn watch(&self, number: usize, habit: &Habit, cursor: &mut Option<String>) -> String {
         let gateway = number % habit.gateways.len();
-        habit.recorder.note(Event::Opening { listener: number, hero: None, gateway, cursor: None });
+        habit.recorder.note(Event::Opening { listener: number, hero: None, gateway, cursor: cursor.clone() });
         self.view().open();
         let url = format!("{}/ws", habit.gateways[gateway].replacen("http", "ws", 1));
         let mut stream = match timeout(PATIENCE, connect_async(url)).await {
@@ -54,7 +54,11 @@ impl Watcher {
             Ok(Err(error)) => return error.to_string(),
             Err(_) => return "no handshake in time".to_owned(),
         };
-        if let Err(error) = stream.send(Message::text(WATCH)).await {
+        let mut watch = json!({"type": "watch", "id": 1});
+        if let Some(cursor) = &cursor {
+            watch["cursor"] = json!(cursor);
+        }
+        if let Err(error) = stream.send(Message::text(watch.to_string())).await {
             return error.to_string();
         }
         loop {
@@ -63,6 +67,9 @@ impl Watcher {
                     // A watch that was refused is asked for again.
                     Ok(frame) if frame["type"] == "error" => return frame.to_string(),
                     Ok(frame) => {
+                        if let Some(newest) = frame["cursor"].as_str() {
+                            *cursor = Some(newest.to_owned());
+                        }
                         let mut view = self.view();
                         view.take(&frame, habit.recorder.now_us());
                         habit.recorder.note(Event::Heard { listener: number, frame });

@@ -18,7 +18,7 @@ async fn an_order_whose_entry_never_came_is_found() {
 
 #[tokio::test]
 async fn without_a_bus_orders_are_completed_all_the_same() {
-    let scene = Scene::without_bus();
+    let scene = Scene::without_bus().await;
     let worker = scene.work("0s");
     for _ in 0..3 {
         let ids = scene.shelf.place_orders(700, Duration::ZERO);

@@ -50,6 +50,7 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
                 }
                 Err(error) => {
                     kitchen.doubt("hand_back", &error);
+                    kitchen.keep_doubt();
                     continue;
                 }
             }

@@ -99,6 +99,11 @@ impl Kitchen {
         self.doubt.swap(false, Ordering::Relaxed)
     }
 
+    /// Raises the flag again: it was not found out what this worker owns.
+    pub(crate) fn keep_doubt(&self) {
+        self.doubt.store(true, Ordering::Relaxed);
+    }
+
     /// Arms what was claimed behind its being told: the bus keeps the order in which it was asked, and one without delay may be complete
     /// before the bus has answered.
     pub(crate) async fn arm_behind<T>(&self, telling: impl Future<Output = T>, claimed: &[Claimed]) -> T {

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use galley_bus::{BusError, SharedBus};
 use galley_fail_points::{FailPoint, reach};
+use galley_launch::Crew;
 use galley_protocol::{OrderId, Update};
 use tokio::sync::mpsc;
-use tokio_util::task::TaskTracker;
 
 use crate::hub::Hub;
 use crate::metrics;
@@ -38,10 +38,10 @@ pub struct Announcer {
 
 impl Announcer {
     /// Starts the task, which ends when the last clone is gone and everything has been told.
-    pub fn start(tasks: &TaskTracker, bus: SharedBus, hub: Hub) -> Self {
+    pub fn start(crew: &mut Crew, bus: SharedBus, hub: Hub) -> Self {
         let (queue, waiting) = mpsc::channel(MAX_WAITING);
         let dropped = Arc::<AtomicBool>::default();
-        tasks.spawn(tell(waiting, Arc::clone(&dropped), bus, hub));
+        crew.hire("publisher of updates", |_| tell(waiting, Arc::clone(&dropped), bus, hub));
         Self { queue, dropped }
     }
 

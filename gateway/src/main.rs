@@ -46,6 +46,6 @@ async fn serve(arguments: Arguments, stop: CancellationToken) -> Result<(), Fail
     let gateway = Gateway::bind(arguments.gateway, store.clone(), bus)?;
     galley_launch::announce(&gateway.address());
     let served = gateway.run(stop).await.map_err(Failure::failed);
-    store.close().await;
+    galley_launch::close(store.as_ref()).await;
     served
 }

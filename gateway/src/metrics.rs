@@ -66,6 +66,8 @@ metrics! {
         "Updates handed to sockets, once for each socket."
     describe_counter LOG_LINES_LOST "galley_log_lines_lost_total"
         "Lines of the log that were dropped because nobody read standard error, or not in time."
+    describe_counter PANICS "galley_panics_total"
+        "Panics: each is a bug, and a line of the log."
     describe_counter REPAIRS "galley_repairs_total"
         "Times that all sockets were brought up to date from the database because updates may have been lost."
 }

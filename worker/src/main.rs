@@ -44,6 +44,6 @@ async fn work(arguments: Arguments, stop: CancellationToken) -> Result<(), Failu
     let (store, bus) = arguments.backends.open(None, &arguments.wait.begin(&stop)).await?;
     let worker = Worker::new(arguments.worker, store.clone(), bus);
     let outcome = arguments.health.beside(store.as_ref(), worker.run(stop)).await.map_err(Failure::failed);
-    store.close().await;
+    galley_launch::close(store.as_ref()).await;
     outcome
 }

@@ -25,16 +25,18 @@ pub const GRACE: Duration = Duration::from_secs(5);
 /// often than that, and then the answer says `Connection: close`.
 pub const QUIET: Duration = Duration::from_millis(500);
 
+/// How long the database may take to say who else lives.
+const CENSUS: Duration = Duration::from_secs(1);
+
 /// Closes the listener, sends every socket away within the window, and waits for them and for the requests in flight.
 pub async fn leave(state: &AppState, front: &mut Crew, window: Duration) {
-    let alone = is_alone(state).await;
-    tracing::info!(sockets = state.hub.count(), ?window, alone, "leaving");
-    let earliest = QUIET.min(window);
-    let window = if alone { earliest } else { window };
+    let is_alone = is_alone(state).await;
+    let window = if is_alone { QUIET.min(window) } else { window };
+    tracing::info!(sockets = state.hub.count(), ?window, is_alone, "leaving");
     state.readiness.set_leaving(window);
     let closing = front.leave(window + GRACE);
     let sending = async {
-        state.hub.for_each(|outbox| outbox.leave(if alone { earliest } else { random_moment(window) }));
+        state.hub.for_each(|outbox| outbox.leave(if is_alone { window } else { random_moment(window) }));
         state.sockets.close();
         if tokio::time::timeout(window + GRACE, state.sockets.wait()).await.is_err() {
             tracing::warn!(sockets = state.hub.count(), "some sockets did not go in time; they are cut");
@@ -50,6 +52,13 @@ pub fn random_moment(window: Duration) -> Duration {
 }
 
 /// Returns true if no other gateway hears what is published, so that nobody could take the sockets over.
-async fn is_alone(_state: &AppState) -> bool {
-    false
+///
+/// Asks the database, and shows it that this gateway is no place to send clients to: where all leave at once, all are alone.
+async fn is_alone(state: &AppState) -> bool {
+    let own = state.bus.publisher();
+    match tokio::time::timeout(CENSUS, state.desk.store().census(own, false)).await {
+        Ok(Ok(census)) => census.hearing.iter().all(|gateway| *gateway == own),
+        // Others may well live: they do not depend on this gateway's connection.
+        Ok(Err(_)) | Err(_) => false,
+    }
 }

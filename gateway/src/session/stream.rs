@@ -29,7 +29,7 @@ const MAX_GATHERED: usize = 64;
 
 /// When a client that is sent away shall come back, in milliseconds. It is closed at once, and finds another gateway, or none until the
 /// next one listens. A browser keeps a stream's `retry` and tries so often while nobody listens: so it is not less.
-const COME_BACK_MS: std::ops::Range<u64> = 250..750;
+const COME_BACK_MS: std::ops::Range<u64> = 250..500;
 /// How long the last frame of a client that is sent away may take.
 const SENDING_AWAY: Duration = Duration::from_millis(500);
 

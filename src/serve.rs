@@ -55,7 +55,7 @@ async fn serve(arguments: ServeArguments, stop: CancellationToken) -> Result<(),
     let store = open_store(&arguments.database_url, &patience).await?;
     let served = serve_from(Arc::clone(&store), arguments, &bus, &patience, stop).await;
     // Whatever the end, the file is left whole.
-    galley_launch::close(store.as_ref()).await;
+    galley_launch::close_store(store.as_ref()).await;
     served
 }
 
@@ -79,7 +79,7 @@ async fn serve_from(
     }
     let bus = open_bus(bus, patience).await?;
     let gateway = Gateway::bind(arguments.gateway, store.clone(), bus.clone())?;
-    let worker = Worker::new(arguments.worker, store, bus);
+    let worker = Worker::new(arguments.worker, store, bus.clone());
     galley_launch::announce(&gateway.address());
     // The worker goes on as long as the gateway serves. When one dies, the other leaves too: half a service is none.
     let served = CancellationToken::new();
@@ -92,6 +92,7 @@ async fn serve_from(
         gateway.run(stop.clone()).await
     };
     let (serving, working) = tokio::join!(serve, work);
+    galley_launch::leave_bus(&bus).await;
     serving.map_err(Failure::failed)?;
     working.map_err(Failure::failed)
 }

@@ -21,6 +21,7 @@ use galley_launch::Crew;
 use galley_store::{MAX_BATCH, StoreError};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 /// The most requests that wait for a batch; one more is refused.
 const MAX_WAITING: usize = 8 * MAX_BATCH;
@@ -67,7 +68,7 @@ impl<Q, A> Clone for Batcher<Q, A> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
-    /// Starts the tasks, which end when the last clone of the batcher is gone. `work` answers each request of a batch,
+    /// Starts the tasks. Told to stop, they write what waits, take nothing more and end. `work` answers each request of a batch,
     /// in the order of the requests.
     pub fn start<F, W>(crew: &mut Crew, writers: Writers, work: W) -> Self
     where
@@ -77,7 +78,7 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
         let (queue, waiting) = mpsc::channel(MAX_WAITING);
         let counter = Arc::new(Counter { waiting: Mutex::new(waiting), under_way: AtomicUsize::new(0), look: Notify::new() });
         for _ in 0..writers.count {
-            crew.hire(writers.part, |_| write(Arc::clone(&counter), work.clone(), writers.batch));
+            crew.hire(writers.part, |stop| write(Arc::clone(&counter), work.clone(), writers.batch, stop));
         }
         Self { queue, counter }
     }
@@ -85,7 +86,7 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     /// Puts a request into the next batch.
     ///
     /// # Errors
-    /// [`Full`] when [`MAX_WAITING`] requests wait already; nothing was done.
+    /// [`Full`] when [`MAX_WAITING`] requests wait already, or the writers were told to stop; nothing was done.
     pub fn submit(&self, request: Q) -> Result<Answer<A>, Full> {
         let (answer, receiver) = oneshot::channel();
         self.queue.try_send(Waiting { request, answer }).map_err(|_| Full)?;
@@ -122,9 +123,17 @@ impl Drop for UnderWay<'_> {
 
 impl<Q, A> Counter<Q, A> {
     /// Takes the next batch; nothing when there will be none.
-    async fn take(&self) -> Option<(Vec<Waiting<Q, A>>, UnderWay<'_>)> {
+    async fn take(&self, stop: &CancellationToken) -> Option<(Vec<Waiting<Q, A>>, UnderWay<'_>)> {
         let mut waiting = self.waiting.lock().await;
-        let mut batch = vec![waiting.recv().await?];
+        let first = tokio::select! {
+            biased;
+            first = waiting.recv() => first,
+            () = stop.cancelled() => {
+                waiting.close();
+                waiting.recv().await
+            }
+        };
+        let mut batch = vec![first?];
         let mut patience = pin!(sleep(PATIENCE));
         while waiting.len() < MANY - 1 && self.under_way.load(Ordering::Relaxed) > 0 {
             tokio::select! {
@@ -142,12 +151,12 @@ impl<Q, A> Counter<Q, A> {
     }
 }
 
-async fn write<Q, A, F, W>(counter: Arc<Counter<Q, A>>, work: W, name: &'static str)
+async fn write<Q, A, F, W>(counter: Arc<Counter<Q, A>>, work: W, name: &'static str, stop: CancellationToken)
 where
     W: Fn(Vec<Q>) -> F,
     F: Future<Output = Result<Vec<A>, StoreError>>,
 {
-    while let Some((batch, under_way)) = counter.take().await {
+    while let Some((batch, under_way)) = counter.take(&stop).await {
         let (requests, answers): (Vec<Q>, Vec<_>) = batch.into_iter().map(|waiting| (waiting.request, waiting.answer)).unzip();
         let working = async {
             trip(name);
@@ -343,6 +352,16 @@ mod tests {
         let answer = async |number| batcher.submit(number).expect("room").await.expect("an answer");
         assert!(matches!(answer(7).await, Err(StoreError::Failed(_))));
         assert_eq!(answer(8).await.expect("a verdict"), 8);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_written_before_the_writers_stop() {
+        let mut doubler = Doubler::start(2);
+        let answers = doubler.submit(0..700);
+        doubler.gate.add_permits(3);
+        doubler.crew.leave(PATIENCE * 100).await;
+        doubled(0..700, answers).await;
+        assert!(doubler.batcher.submit(700).is_err(), "nobody would write it");
     }
 
     #[tokio::test]

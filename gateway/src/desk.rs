@@ -56,7 +56,7 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Starts the batchers; their tasks end when the last clone of the desk is gone.
+    /// Starts the batchers. Their tasks end when they are told to stop, and then the announcer's, which has told everything.
     pub fn start(crew: &mut Crew, store: Arc<dyn Store>, bus: SharedBus, hub: Hub) -> Self {
         let announcer = Announcer::start(crew, bus, hub);
         Self {

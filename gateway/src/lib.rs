@@ -50,7 +50,7 @@ use state::{AppState, Parts, Readiness};
 pub struct Gateway {
     listener: Listener,
     state: AppState,
-    /// The tasks of the desk: they end when the last handle on the state is gone.
+    /// The tasks of the desk.
     desk: Crew,
 }
 

@@ -47,15 +47,6 @@ pub trait Bus: Send + Sync + 'static {
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError>;
     /// Updates that should have been announced never will be: every subscription hears a gap, as soon as the bus takes it.
     fn lose(&self);
-    /// STUB
-    fn publisher(&self) -> galley_protocol::PublisherId {
-        static OWN: std::sync::OnceLock<galley_protocol::PublisherId> = std::sync::OnceLock::new();
-        *OWN.get_or_init(|| {
-            galley_protocol::PublisherId::new(i32::try_from(std::process::id()).expect("small")).expect("positive")
-        })
-    }
-    /// STUB
-    async fn leave(&self) {}
     /// Whether the bus answers.
     async fn ping(&self) -> Result<(), BusError>;
 }

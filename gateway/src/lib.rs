@@ -130,18 +130,6 @@ impl Gateway {
         life.hire("heartbeat of sockets", |stop| {
             pulse::beat(state.hub.clone(), ping_interval, pong_timeout, tokens_expire, stop)
         });
-        life.hire("census stub", |stop| {
-            let (store, bus, readiness) = (Arc::clone(state.desk.store()), Arc::clone(&state.bus), state.readiness.clone());
-            async move {
-                stop.run_until_cancelled(async {
-                    loop {
-                        let _ = store.census(bus.publisher(), !readiness.is_draining()).await;
-                        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-                    }
-                })
-                .await;
-            }
-        });
         front.hire("accept loop", |stop| http::serve(listener, router(state.clone()), stop, QUIET.min(drain)));
 
         let told_to_leave = async {

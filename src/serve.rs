@@ -92,7 +92,8 @@ async fn serve_from(
         gateway.run(stop.clone()).await
     };
     let (serving, working) = tokio::join!(serve, work);
-    galley_launch::leave_bus(&bus).await;
     serving.map_err(Failure::failed)?;
-    working.map_err(Failure::failed)
+    working.map_err(Failure::failed)?;
+    galley_launch::leave_bus(&bus).await;
+    Ok(())
 }

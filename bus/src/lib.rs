@@ -5,21 +5,30 @@
 
 pub mod backoff;
 mod connect;
+#[cfg(test)]
+mod cursor;
+mod hearing;
+mod heartbeat;
 mod inbox;
 mod local;
+mod progress;
+mod publishers;
 mod rarely;
 mod redis;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
-use galley_protocol::{IncarnationId, OrderId, Update, UpdateBatch};
+use galley_protocol::{IncarnationId, OrderId, PublisherId, ResumeCursor, Update, UpdateBatch};
 use thiserror::Error;
 
 pub use backoff::Backoff;
 pub use connect::{BusConfig, ConnectError, connect};
 #[doc(hidden)]
 pub use connect::{Timing, connect_with};
+pub use progress::Pending;
 pub use rarely::Rarely;
 
 /// The bus did not take it. Nothing is lost but time: the database is asked instead.
@@ -47,7 +56,20 @@ pub trait Bus: Send + Sync + 'static {
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError>;
     /// Updates that should have been announced never will be: every subscription hears a gap, as soon as the bus takes it.
     fn lose(&self);
-    /// Whether the bus answers.
+    /// The name under which this process publishes.
+    fn publisher(&self) -> PublisherId;
+    /// Begins an operation that may commit something which is announced later. To be held from before its statement until its
+    /// announcement was published or left a hole; held for long, it holds back the cursors of all gateways.
+    fn begin(&self) -> Pending;
+    /// Takes a cursor of the database whose answer has just arrived. It is published once no operation is left that began
+    /// before.
+    fn mark(&self, safe: ResumeCursor);
+    /// Returns true if this process has a subscription, and every one of them hears.
+    fn hears(&self) -> bool;
+    /// Says goodbye, for a process that has announced everything it committed: nobody needs to look for what it left behind.
+    /// Nothing is published after it.
+    async fn leave(&self);
+    /// Returns an error unless the bus answers.
     async fn ping(&self) -> Result<(), BusError>;
 }
 
@@ -78,14 +100,38 @@ pub struct Entry {
 pub trait Subscription: Send {
     /// Waits for the next thing to hear. Safe to drop while it waits.
     async fn next(&mut self) -> Heard;
+    /// Takes the publishers that the database knows to live, and the cursor of that moment. To be called every second: a
+    /// publisher that lives and is not heard is a gap.
+    fn census(&mut self, living: &BTreeSet<PublisherId>, safe: ResumeCursor);
+    /// A repair of every gap that was heard so far begins. The first one is owed from the start, since no cursor.
+    fn repairing(&mut self);
+    /// The repair has been carried out: everything before `safe` was told, the cursor of a census from before the repair.
+    fn repaired(&mut self, safe: ResumeCursor);
+    /// The publishers that live and are not heard.
+    fn unheard(&self) -> Vec<Unheard>;
 }
 
-/// What a subscription hears.
+/// A publisher that lives and is not heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unheard {
+    /// The publisher.
+    pub publisher: PublisherId,
+    /// The moment at which it was heard last.
+    pub since: Instant,
+}
+
+/// Something that a subscription heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// What one process published at once.
     Updates(UpdateBatch),
-    /// Updates may have been lost up to here: the connection was cut and is back, the listener was too slow, a message never came,
-    /// or a process that publishes is gone, perhaps between a commit and its publication.
-    Gap,
+    /// Updates may have been lost up to here: the connection was cut and is back, the listener was too slow, a message never
+    /// came, a process that publishes is not heard though it lives, or it is gone, perhaps between a commit and its
+    /// publication.
+    Gap {
+        /// Everything before this cursor was told. Without one nobody knows.
+        since: Option<ResumeCursor>,
+    },
+    /// Everything before this cursor has been heard, or was repaired.
+    Safe(ResumeCursor),
 }

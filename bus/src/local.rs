@@ -2,7 +2,8 @@
 //!
 //! The same promises as Redis without the bytes: entries go to one reader each and come back when a reader is dropped before it
 //! settled them, updates reach every subscription in order. Nothing here waits for anybody: at its bound the queue drops the
-//! newest entry (the worker's sweep finds the order in the database), a subscription drops and tells a gap.
+//! newest entry (the worker's sweep finds the order in the database), a subscription drops and tells a gap. A mark is the
+//! heartbeat: it goes behind everything that was published.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -10,11 +11,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use galley_fail_points::{FailPoint, reach};
-use galley_protocol::{IncarnationId, OrderId, Update, UpdateBatch};
+use galley_protocol::{IncarnationId, OrderId, PublisherId, ResumeCursor, Update, UpdateBatch};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
-use crate::inbox::{Inbox, Taken};
-use crate::{Bus, BusError, Entry, Heard, Queue, Subscription};
+use crate::hearing::{Decode, Hearing, Message};
+use crate::heartbeat::Heartbeat;
+use crate::inbox::Inbox;
+use crate::progress::{Pending, Progress, new_publisher};
+use crate::{Bus, BusError, Entry, Queue, Subscription};
 
 /// The most entries that wait, and the most that one reader holds unsettled. Beyond, new ones are dropped.
 const QUEUE_BOUND: usize = 100_000;
@@ -23,13 +28,13 @@ const QUEUE_BOUND: usize = 100_000;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The bus within one process.
-#[derive(Default)]
 pub(crate) struct LocalBus {
     shared: Arc<Shared>,
+    progress: Progress,
 }
 
-#[derive(Default)]
 struct Shared {
+    publisher: PublisherId,
     waiting: Mutex<VecDeque<OrderId>>,
     filled: Notify,
     listeners: Mutex<Listeners>,
@@ -38,7 +43,21 @@ struct Shared {
 #[derive(Default)]
 struct Listeners {
     published: u64,
-    inboxes: Vec<Weak<Inbox<UpdateBatch>>>,
+    inboxes: Vec<Weak<Inbox<Message>>>,
+}
+
+impl Default for LocalBus {
+    fn default() -> Self {
+        let publisher = new_publisher();
+        let shared = Shared { publisher, waiting: Mutex::default(), filled: Notify::new(), listeners: Mutex::default() };
+        Self { shared: Arc::new(shared), progress: Progress::default() }
+    }
+}
+
+impl Listeners {
+    fn put(&mut self, bytes: usize, message: &Message) {
+        self.inboxes.retain(|inbox| inbox.upgrade().map(|inbox| inbox.put(bytes, message.clone())).is_some());
+    }
 }
 
 impl Shared {
@@ -63,8 +82,15 @@ impl Shared {
         let bytes = updates.iter().map(|update| update.frame.len() + size_of::<Update>()).sum();
         let mut listeners = self.listeners();
         listeners.published += 1;
-        let batch = UpdateBatch { publisher: 0, number: listeners.published, updates: updates.to_vec() };
-        listeners.inboxes.retain(|inbox| inbox.upgrade().map(|inbox| inbox.put(bytes, batch.clone())).is_some());
+        let number = listeners.published;
+        let batch = UpdateBatch { publisher: self.publisher, number, updates: updates.to_vec() };
+        listeners.put(bytes, &Message::Updates(batch));
+    }
+
+    fn beat(&self, published: Option<ResumeCursor>, leaves: bool) {
+        let mut listeners = self.listeners();
+        let beat = Heartbeat { publisher: self.publisher, number: listeners.published, published, leaves };
+        listeners.put(size_of::<Heartbeat>(), &Message::Heartbeat(beat));
     }
 
     fn waiting(&self) -> MutexGuard<'_, VecDeque<OrderId>> {
@@ -91,7 +117,7 @@ impl Bus for LocalBus {
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError> {
         let inbox = Arc::new(Inbox::default());
         self.shared.listeners().inboxes.push(Arc::downgrade(&inbox));
-        Ok(Box::new(LocalSubscription { inbox }))
+        Ok(Box::new(Hearing::new(inbox, 1, OnlyShard)))
     }
 
     fn lose(&self) {
@@ -100,6 +126,27 @@ impl Bus for LocalBus {
                 inbox.gap();
             }
         }
+    }
+
+    fn publisher(&self) -> PublisherId {
+        self.shared.publisher
+    }
+
+    fn begin(&self) -> Pending {
+        self.progress.begin()
+    }
+
+    fn mark(&self, safe: ResumeCursor) {
+        self.progress.mark(safe, Instant::now(), || self.lose());
+        self.shared.beat(self.progress.published(), false);
+    }
+
+    fn hears(&self) -> bool {
+        self.shared.listeners().inboxes.iter().any(|inbox| inbox.strong_count() > 0)
+    }
+
+    async fn leave(&self) {
+        self.shared.beat(self.progress.published(), true);
     }
 
     async fn ping(&self) -> Result<(), BusError> {
@@ -164,16 +211,13 @@ impl Drop for LocalQueue {
     }
 }
 
-struct LocalSubscription {
-    inbox: Arc<Inbox<UpdateBatch>>,
-}
+/// Messages come as they are.
+struct OnlyShard;
 
-#[async_trait]
-impl Subscription for LocalSubscription {
-    async fn next(&mut self) -> Heard {
-        match self.inbox.take().await {
-            Taken::Item(batch) => Heard::Updates(batch),
-            Taken::Gap => Heard::Gap,
-        }
+impl Decode for OnlyShard {
+    type Item = Message;
+
+    fn decode(&mut self, message: Message) -> Option<(u16, Message)> {
+        Some((0, message))
     }
 }

@@ -4,13 +4,13 @@
 //!
 //! ```text
 //! galley:v1:orders:{00}    stream: one entry per order to look at, one field `o` = its id
-//! galley:v1:updates:{00}   channel: UpdateBatch::encode, numbered per publisher and channel
-//! galley:v1:probes:{00}    channel: the heartbeat of every publisher, with its last numbers
+//! galley:v1:updates:{00}   channel: UpdateBatch::encode, numbered per publisher and channel, and the heartbeat of every
+//!                          publisher with its last number there
 //! ```
 //!
 //! The braces are a hash tag: stream and channel of one shard live in one slot, so that a shard's commands travel in one
 //! pipeline. One server has one shard. A cluster has 16, orders by order id and updates by hero id; its channels are sharded
-//! (SPUBLISH, SSUBSCRIBE), its streams have one reader each. No other key exists, and losing all of them loses nothing.
+//! (SPUBLISH, SSUBSCRIBE). No other key exists, and losing all of them loses nothing.
 //!
 //! # The life of an entry
 //!
@@ -27,37 +27,40 @@
 //!
 //! # Connections
 //!
-//! One shared connection for everything that answers at once ([`link`]), with a response time-out of 1 s; while it is broken
-//! calls fail at once. One connection per queue and shard for the blocking XREADGROUP ([`reader`]), with a time-out above the
-//! time it blocks. One per subscription ([`ear`]), read by the driver of the connection, which only moves bytes.
+//! Each shard has its own, to the master that holds it ([`cluster`]): one shared connection for everything that answers at once
+//! ([`link`]), with a response time-out of 1 s; while it is broken calls fail at once. One per queue for the blocking
+//! XREADGROUP ([`reader`]), with a time-out above the time it blocks. One per subscription ([`ear`]), read by the driver of the
+//! connection, which only moves bytes. A server that is silent, or that is not the master any more, costs its own shards and no
+//! others. Its connections end, and the next ones look anew where its name or its slot is.
 //!
 //! Nothing here may read the database, and nothing may wait for Redis without a time-out.
 
+mod cluster;
 mod ear;
 mod failure;
 mod link;
 mod names;
 mod nodes;
 mod outage;
-mod probe;
 mod publisher;
-mod publishers;
 mod queue;
 mod reader;
 mod reply;
 mod upkeep;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ::redis::Value;
 use async_trait::async_trait;
-use galley_protocol::{IncarnationId, OrderId, Update};
+use futures_util::future::{join_all, try_join_all};
+use galley_protocol::{IncarnationId, OrderId, PublisherId, ResumeCursor, Update};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::connect::{ConnectError, Timing};
+use crate::progress::{Pending, Progress};
 use crate::{Bus, BusError, Queue, Subscription};
-use ear::Ear;
+use ear::{Ear, Ears};
 use link::Link;
 use names::Names;
 use nodes::Nodes;
@@ -69,28 +72,32 @@ pub(crate) struct RedisBus {
     nodes: Arc<Nodes>,
     names: Names,
     timing: Timing,
-    link: Arc<Link>,
     publisher: Arc<Publisher>,
-    /// How many subscriptions of this bus hear nothing at the moment.
-    deaf: Arc<AtomicUsize>,
-    _tasks: [AbortOnDropHandle<()>; 2],
+    progress: Progress,
+    ears: Arc<Ears>,
+    _tasks: Vec<AbortOnDropHandle<()>>,
 }
 
 impl RedisBus {
-    /// Connects.
+    /// Connects to most shards at least; to the others as soon as that is possible.
     pub(crate) async fn connect(url: &str, namespace: &str, timing: Timing) -> Result<Self, ConnectError> {
         let nodes = Arc::new(Nodes::parse(url)?);
         let names = Names::new(namespace, nodes.is_cluster());
-        let link = Link::open(Arc::clone(&nodes)).await;
-        let link = Arc::new(link.map_err(|error| failure::of_connecting(&nodes.place(), &error))?);
-        warn_of_eviction(&link).await;
-        let publisher = Arc::new(Publisher::new(Arc::clone(&link), names.clone()));
-        // Heard by all before this process commits anything: should it die right after its first commit, it is missed.
-        publisher.beat().await.map_err(|error| failure::of_first_beat(&nodes.place(), &error))?;
-        let mender = tokio::spawn(publisher::mend(Arc::clone(&publisher)));
-        let heart = tokio::spawn(publisher::live(Arc::clone(&publisher)));
-        let tasks = [mender, heart].map(AbortOnDropHandle::new);
-        Ok(Self { nodes, names, timing, link, publisher, deaf: Arc::default(), _tasks: tasks })
+        let opened = join_all(names.shards().map(|shard| Link::open(Arc::clone(&nodes), &names, shard))).await;
+        let (links, greeted): (Vec<_>, Vec<_>) = opened.into_iter().map(|(link, greeted)| (Arc::new(link), greeted)).unzip();
+        if !names.suffice(greeted.iter().filter(|greeted| greeted.is_ok()).count()) {
+            let failure = greeted.into_iter().find_map(Result::err).expect("some have failed");
+            return Err(failure::of_connecting(&nodes.place(), &failure));
+        }
+        warn_of_eviction(&links).await;
+        let progress = Progress::default();
+        let publisher = Arc::new(Publisher::new(links, names.clone(), progress.clone()));
+        let mut tasks = Vec::new();
+        for shard in names.shards() {
+            tasks.push(AbortOnDropHandle::new(tokio::spawn(publisher::mend(Arc::clone(&publisher), shard))));
+            tasks.push(AbortOnDropHandle::new(tokio::spawn(publisher::live(Arc::clone(&publisher), shard))));
+        }
+        Ok(Self { nodes, names, timing, publisher, progress, ears: Arc::default(), _tasks: tasks })
     }
 }
 
@@ -102,26 +109,48 @@ impl Bus for RedisBus {
 
     async fn queue(&self, consumer: IncarnationId) -> Result<Box<dyn Queue>, BusError> {
         let publisher = Arc::clone(&self.publisher);
-        let queue = RedisQueue::open(&self.nodes, &self.names, self.timing, &self.link, publisher, consumer).await?;
+        let queue = RedisQueue::open(&self.nodes, &self.names, self.timing, publisher, consumer).await?;
         Ok(Box::new(queue))
     }
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError> {
-        let (nodes, names) = (Arc::clone(&self.nodes), self.names.clone());
-        Ok(Box::new(Ear::open(nodes, names, self.publisher.id(), Arc::clone(&self.deaf)).await?))
+        let ears = Arc::clone(&self.ears);
+        Ok(Box::new(Ear::open(&self.nodes, &self.names, self.publisher.id(), ears).await?))
     }
 
     fn lose(&self) {
         self.publisher.lose();
     }
 
+    fn publisher(&self) -> PublisherId {
+        self.publisher.id()
+    }
+
+    fn begin(&self) -> Pending {
+        self.progress.begin()
+    }
+
+    fn mark(&self, safe: ResumeCursor) {
+        self.progress.mark(safe, Instant::now(), || self.publisher.lose());
+    }
+
+    fn hears(&self) -> bool {
+        self.ears.are_open() && !self.ears.are_deaf()
+    }
+
+    async fn leave(&self) {
+        self.publisher.leave().await;
+    }
+
     /// Also fails while a subscription of this bus is cut: whoever asks wants to know whether updates come through.
     async fn ping(&self) -> Result<(), BusError> {
-        self.link.query::<Value>(::redis::pipe().cmd("PING")).await?;
-        match self.deaf.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            _ => Err(BusError::Unreachable("a subscription is cut".to_owned())),
+        let mut ping = ::redis::pipe();
+        ping.cmd("PING");
+        try_join_all(self.names.shards().map(|shard| self.publisher.link(shard).query::<Value>(&ping))).await?;
+        if self.ears.are_deaf() {
+            return Err(BusError::Unreachable("a subscription is cut".to_owned()));
         }
+        Ok(())
     }
 }
 
@@ -134,11 +163,15 @@ pub(crate) fn place(url: &str) -> Result<String, ConnectError> {
 }
 
 /// Under memory pressure Redis must refuse to write, not throw streams away. A server that does not tell is not asked again.
-async fn warn_of_eviction(link: &Link) {
-    let Ok(info) = link.query::<Value>(::redis::pipe().cmd("INFO").arg("memory")).await else { return };
-    let mut policies =
-        reply::texts(&info).into_iter().flat_map(str::lines).filter_map(|line| line.strip_prefix("maxmemory_policy:"));
-    if let Some(policy) = policies.find(|policy| *policy != "noeviction") {
-        tracing::warn!(policy, "Redis may evict the order streams: set maxmemory-policy to noeviction");
+async fn warn_of_eviction(links: &[Arc<Link>]) {
+    let mut ask = ::redis::pipe();
+    ask.cmd("INFO").arg("memory");
+    for info in join_all(links.iter().map(|link| link.query::<Value>(&ask))).await.into_iter().flatten() {
+        let lines = reply::texts(&info).into_iter().flat_map(str::lines);
+        let mut policies = lines.filter_map(|line| line.strip_prefix("maxmemory_policy:"));
+        if let Some(policy) = policies.find(|policy| *policy != "noeviction") {
+            tracing::warn!(policy, "Redis may evict the order streams: set maxmemory-policy to noeviction");
+            return;
+        }
     }
 }

@@ -8,8 +8,8 @@ use galley_protocol::frame::received::Received;
 use galley_protocol::frame::{ClientFrame, Command};
 use galley_protocol::words::Audience;
 use galley_protocol::{
-    Allergy, Description, HeroName, HeroPatch, IdempotencyKey, Ingredient, MealName, MealPatch, NewHero, NewMeal, PageCursor,
-    Planet, Price, Problem, ReasonText, ResumeCursor, UpdateBatch, allergy, words,
+    Allergy, CursorKey, Description, HeroName, HeroPatch, IdempotencyKey, Ingredient, MealName, MealPatch, NewHero, NewMeal,
+    PageCursor, Planet, Price, Problem, ReasonText, ResumeCursor, UpdateBatch, allergy, words,
 };
 use serde_json::Value;
 
@@ -65,6 +65,7 @@ fn cursors(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     leads_back::<PageCursor>(text);
     leads_back::<ResumeCursor>(text);
+    assert!(CursorKey::new(1, b"a secret of nobody").read(text).is_err(), "nobody has signed it");
 }
 
 /// What comes over the bus, from whoever can publish there.

@@ -5,10 +5,10 @@ use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use galley_bus::SharedBus;
+use galley_bus::{Pending, SharedBus};
 use galley_fail_points::{FailPoint, is_next, reach};
 use galley_launch::Crew;
-use galley_protocol::{Deleted, HeroId, Order, OrderId, Problem, ProblemType, Update};
+use galley_protocol::{Deleted, HeroId, Order, OrderId, Problem, ProblemType, ResumeCursor, Update};
 use galley_store::{
     CancelRequest, CancelVerdict, Changes, ChangesRequest, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict, Snapshot,
     SnapshotRequest, States, Store, StoreError,
@@ -83,6 +83,14 @@ impl Desk {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// Reads the cursor that a client brought, if any. One that cannot be read begins anew.
+    pub async fn read_cursor(&self, text: Option<String>) -> Option<ResumeCursor> {
+        match text {
+            Some(text) => Some(self.store.read_cursor(&text).await),
+            None => None,
+        }
     }
 
     /// Places an order. The request is in a batch when this returns; only the answer is waited for.
@@ -238,22 +246,35 @@ async fn verdict<A>(answer: Result<Answer<A>, Full>) -> Result<A, Problem> {
     }
 }
 
+/// After most failures nobody knows whether the operation committed something, or still will.
+fn outcome<A>(pending: Pending, verdicts: Result<A, StoreError>) -> Result<(Pending, A), StoreError> {
+    match verdicts {
+        Ok(verdicts) => Ok((pending, verdicts)),
+        Err(error) => {
+            if error.is_uncertain() {
+                pending.doubt();
+            }
+            Err(error)
+        }
+    }
+}
+
 async fn place(
     store: Arc<dyn Store>,
     announcer: Announcer,
     requests: Vec<PlaceRequest>,
 ) -> Result<Vec<PlaceVerdict>, StoreError> {
-    let verdicts = store.place(&requests).await?;
-    let floor = store.floor();
+    let pending = announcer.begin(&*store).await?;
+    let (pending, verdicts) = outcome(pending, store.place(&requests).await)?;
     let (mut orders, mut updates) = (Vec::new(), Vec::new());
     for verdict in &verdicts {
         if let PlaceVerdict::Placed(order) = verdict {
             orders.push(order.id);
-            updates.push(Update::of(order, floor));
+            updates.push(Update::of(order));
         }
     }
     let is_withheld = !orders.is_empty() && is_next(FailPoint::AfterDispatch);
-    announcer.announce(updates, orders);
+    announcer.announce(pending, updates, orders);
     if is_withheld {
         std::future::pending::<()>().await;
     }
@@ -265,17 +286,17 @@ async fn cancel(
     announcer: Announcer,
     requests: Vec<CancelRequest>,
 ) -> Result<Vec<CancelVerdict>, StoreError> {
-    let verdicts = store.cancel(&requests).await?;
-    let floor = store.floor();
+    let pending = announcer.begin(&*store).await?;
+    let (pending, verdicts) = outcome(pending, store.cancel(&requests).await)?;
     let updates = verdicts.iter().filter_map(|verdict| match verdict {
-        CancelVerdict::Cancelled(order) => Some(Update::of(order, floor)),
+        CancelVerdict::Cancelled(order) => Some(Update::of(order)),
         CancelVerdict::AlreadyFinished(_) | CancelVerdict::Stale(_) | CancelVerdict::NotFound => None,
     });
     let updates: Vec<Update> = updates.collect();
     if !updates.is_empty() {
         reach(FailPoint::AfterCancelCommit);
     }
-    announcer.announce(updates, Vec::new());
+    announcer.announce(pending, updates, Vec::new());
     Ok(verdicts)
 }
 
@@ -284,16 +305,16 @@ async fn delete(
     announcer: Announcer,
     requests: Vec<DeleteRequest>,
 ) -> Result<Vec<DeleteVerdict>, StoreError> {
-    let verdicts = store.delete(&requests).await?;
-    let floor = store.floor();
+    let pending = announcer.begin(&*store).await?;
+    let (pending, verdicts) = outcome(pending, store.delete(&requests).await)?;
     let updates = verdicts.iter().filter_map(|verdict| match *verdict {
-        DeleteVerdict::Deleted { deleted, hero_id, time } => Some(Update::of_deleted(deleted, hero_id, time, floor)),
+        DeleteVerdict::Deleted { deleted, hero_id, time } => Some(Update::of_deleted(deleted, hero_id, time)),
         DeleteVerdict::NotFinished(_) | DeleteVerdict::Stale(_) | DeleteVerdict::NotFound => None,
     });
     let updates: Vec<Update> = updates.collect();
     if !updates.is_empty() {
         reach(FailPoint::AfterDeleteCommit);
     }
-    announcer.announce(updates, Vec::new());
+    announcer.announce(pending, updates, Vec::new());
     Ok(verdicts)
 }

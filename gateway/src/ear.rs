@@ -29,7 +29,6 @@ const MOST_GATHERED: usize = 4_096;
 pub async fn listen(bus: SharedBus, hub: Hub, readiness: Readiness, stop: CancellationToken) {
     stop.run_until_cancelled(async {
         let mut subscription = subscribe(&bus, &readiness).await;
-        let mut heard: Option<ResumeCursor> = None;
         // Sockets that joined before the subscription heard nothing yet.
         let mut missing = Some(Missing { since: None, repair_at: Instant::now() });
         let mut repaired = Instant::now();
@@ -46,14 +45,14 @@ pub async fn listen(bus: SharedBus, hub: Hub, readiness: Readiness, stop: Cancel
                         let (updates, gap) = gather(batch.updates, subscription.as_mut(), tick).await;
                         let began = Instant::now();
                         tick = if hub.deliver(&updates).await < MANY_FRAMES { began } else { began + TICK };
-                        heard = updates.last().map(|update| update.cursor).or(heard);
                         if gap {
-                            missing.get_or_insert_with(|| lost(heard, repaired));
+                            missing.get_or_insert_with(|| lost(repaired));
                         }
                     }
-                    Heard::Gap => {
-                        missing.get_or_insert_with(|| lost(heard, repaired));
+                    Heard::Gap { .. } => {
+                        missing.get_or_insert_with(|| lost(repaired));
                     }
+                    Heard::Safe(_) => {}
                 },
             }
         }
@@ -67,16 +66,17 @@ async fn gather(mut updates: Vec<Update>, subscription: &mut dyn Subscription, e
     while updates.len() < MOST_GATHERED {
         match timeout_at(end, subscription.next()).await {
             Ok(Heard::Updates(batch)) => updates.extend(batch.updates),
-            Ok(Heard::Gap) => return (updates, true),
+            Ok(Heard::Gap { .. }) => return (updates, true),
+            Ok(Heard::Safe(_)) => {}
             Err(_) => break,
         }
     }
     (updates, false)
 }
 
-fn lost(heard: Option<ResumeCursor>, repaired: Instant) -> Missing {
+fn lost(repaired: Instant) -> Missing {
     tracing::warn!("updates may have been lost; reading them from the database");
-    Missing { since: heard, repair_at: repaired + REPAIR_EVERY }
+    Missing { since: None, repair_at: repaired + REPAIR_EVERY }
 }
 
 /// Updates may have been lost.
@@ -98,11 +98,11 @@ async fn subscribe(bus: &SharedBus, readiness: &Readiness) -> Box<dyn Subscripti
     loop {
         match bus.subscribe().await {
             Ok(subscription) => {
-                readiness.set_deaf(false);
+                readiness.hearing().set_subscribed(true);
                 return subscription;
             }
             Err(error) => {
-                readiness.set_deaf(true);
+                readiness.hearing().set_subscribed(false);
                 if !std::mem::replace(&mut told, true) {
                     tracing::warn!(%error, "cannot hear updates yet");
                 }

@@ -127,7 +127,7 @@ fn beginning() -> ResumeCursor {
     let millis = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis());
     let time = i64::try_from(millis).ok().and_then(|millis| Timestamp::from_millis(millis).ok());
     let floor = OrderId::new(MAX_ID).expect("the greatest id is an id");
-    ResumeCursor { time: time.expect("the clock is set to a time before the year 10000"), floor }
+    ResumeCursor { time: time.expect("the clock is set to a time before the year 10000"), floor, position: 0 }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -9,9 +9,15 @@ pub const PING: &[u8] = &[0x89, 0];
 
 /// Adds a frame.
 pub fn put_frame(bytes: &mut BytesMut, opcode: OpCode, payload: &[u8]) {
+    put_frame_of(bytes, opcode, [payload, &[]]);
+}
+
+/// Adds a frame whose payload comes in two parts.
+pub fn put_frame_of(bytes: &mut BytesMut, opcode: OpCode, [beginning, ending]: [&[u8]; 2]) {
     let header = FrameHeader { opcode, ..FrameHeader::default() };
-    let length = payload.len() as u64;
-    bytes.reserve(header.len(length) + payload.len());
-    header.format(length, &mut bytes.writer()).expect("writing to memory does not fail");
-    bytes.put_slice(payload);
+    let length = beginning.len() + ending.len();
+    bytes.reserve(header.len(length as u64) + length);
+    header.format(length as u64, &mut bytes.writer()).expect("writing to memory does not fail");
+    bytes.put_slice(beginning);
+    bytes.put_slice(ending);
 }

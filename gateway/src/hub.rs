@@ -5,6 +5,7 @@
 //! leaves this file.
 
 mod delivery;
+mod mark;
 pub mod outbox;
 mod shard;
 
@@ -13,11 +14,14 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use galley_protocol::{HeroId, ResumeCursor, Update};
+use galley_store::CursorKeys;
 use tokio::sync::Semaphore;
 
 use crate::feed::Feed;
 use crate::metrics;
+pub use delivery::Notice;
 use delivery::{Delivery, by_hero};
+use mark::Watermark;
 pub use outbox::{Missed, Out, Outbox};
 use shard::Shard;
 
@@ -25,7 +29,7 @@ use shard::Shard;
 pub const TICK: Duration = Duration::from_millis(2);
 
 /// The connected sockets.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Hub(Arc<Sockets>);
 
 #[derive(Debug)]
@@ -33,14 +37,9 @@ struct Sockets {
     /// Of each hero, and of staff, who are nobody.
     crowds: DashMap<Option<HeroId>, Crowd>,
     feed: Feed,
+    watermark: Watermark,
     /// The turns of the shards' tasks.
     writers: Arc<Semaphore>,
-}
-
-impl Default for Sockets {
-    fn default() -> Self {
-        Self { crowds: DashMap::default(), feed: Feed::default(), writers: shard::writers() }
-    }
 }
 
 /// The sockets of one hero.
@@ -105,6 +104,18 @@ impl Crowd {
 }
 
 impl Hub {
+    /// An empty hub, whose frames carry cursors that are signed with these keys.
+    #[must_use]
+    pub fn new(keys: CursorKeys) -> Self {
+        let watermark = Watermark::new(keys);
+        Self(Arc::new(Sockets { crowds: DashMap::default(), feed: Feed::default(), watermark, writers: shard::writers() }))
+    }
+
+    /// Moves the cursor of the frames that are delivered from now on. Everything below it has been handed to the outboxes.
+    pub fn advance(&self, safe: ResumeCursor) {
+        self.0.watermark.advance(safe);
+    }
+
     /// Takes a socket in: of a hero, or of staff. Whatever is delivered from now on waits in its outbox.
     ///
     /// # Errors
@@ -124,11 +135,13 @@ impl Hub {
     /// those of heroes with many sockets are written by tasks.
     pub async fn deliver(&self, updates: &[Update]) -> usize {
         self.0.feed.note(updates);
+        let mark = self.0.watermark.get();
         let (mut here, mut elsewhere) = (0, 0);
         // Every gateway hears of every hero: most are not here.
         let known = updates.iter().filter(|update| self.0.crowds.contains_key(&Some(update.hero_id)));
         for (hero_id, updates) in by_hero(known) {
             let Some(shards) = self.0.crowds.get(&Some(hero_id)).map(|crowd| crowd.shards.clone()) else { continue };
+            let updates: Vec<Notice> = updates.into_iter().map(|update| Notice::new(update, &mark)).collect();
             let alone = if let [alone] = &shards[..] { alone.at_rest() } else { None };
             if let Some(outboxes) = alone {
                 here += outboxes.len() * updates.len();

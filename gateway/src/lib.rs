@@ -6,12 +6,14 @@
 mod announcer;
 pub mod auth;
 mod batcher;
+mod census;
 mod config;
 mod dashboard;
 mod desk;
 mod ear;
 mod feed;
 mod framing;
+mod hearing;
 mod http;
 mod hub;
 mod leaving;
@@ -83,7 +85,7 @@ impl Gateway {
         let (verifier, origins) = (config.verifier()?, config.origins()?);
         let listener = Listener::bind(&config.listen, config.reuse_port)?;
         metrics::install();
-        let hub = Hub::default();
+        let hub = Hub::new(store.cursor_keys().clone());
         let mut crew = Crew::default();
         let desk = Desk::start(&mut crew, store, Arc::clone(&bus), hub.clone());
         let seats = Seats::new(config.max_sockets, config.max_sockets_per_ip);
@@ -119,9 +121,16 @@ impl Gateway {
     pub async fn run(self, stop: CancellationToken) -> Result<(), Died> {
         let Self { listener, state, mut desk } = self;
         let Config { ping_interval, pong_timeout, drain, .. } = state.config;
+        // Before any socket is here. Without an answer the first cursors begin anew, until the hub is told more.
+        if let Ok(safe) = state.desk.store().present().await {
+            state.hub.advance(safe);
+        }
         let (mut front, mut life) = (Crew::default(), Crew::default());
         life.hire("subscriber of updates", |stop| {
             ear::listen(Arc::clone(&state.bus), state.hub.clone(), state.readiness.clone(), stop)
+        });
+        life.hire("census", |stop| {
+            census::take(Arc::clone(state.desk.store()), Arc::clone(&state.bus), state.readiness.clone(), stop)
         });
         life.hire("repair of the staff feed", |stop| {
             feed::repair::repair(state.hub.feed().clone(), Arc::clone(state.desk.store()), stop)
@@ -146,9 +155,9 @@ impl Gateway {
         state.readiness.set_draining();
         leaving::leave(&state, &mut front, if died.is_some() { Duration::ZERO } else { drain }).await;
         life.leave(GRACE).await;
-        drop(state);
-        // What is not announced in time, workers and gateways find in the database.
-        desk.leave(GRACE).await;
+        if !desk.leave(GRACE).await {
+            state.bus.lose(); // the others read in the database what was not announced
+        }
         died.map_or(Ok(()), Err)
     }
 }

@@ -46,7 +46,9 @@ async fn serve(arguments: Arguments, stop: CancellationToken) -> Result<(), Fail
     let gateway = Gateway::bind(arguments.gateway, store.clone(), bus.clone())?;
     galley_launch::announce(&gateway.address());
     let served = gateway.run(stop).await.map_err(Failure::failed);
-    galley_launch::leave_bus(&bus).await;
+    if served.is_ok() {
+        galley_launch::leave_bus(&bus).await;
+    }
     galley_launch::close_store(store.as_ref()).await;
     served
 }

@@ -22,7 +22,7 @@ mod problems;
 mod resource;
 
 use axum::Router;
-use galley_protocol::{FieldError, Order, Problem, ResumeCursor};
+use galley_protocol::{FieldError, Order, Problem};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi as Described};
@@ -50,7 +50,7 @@ use crate::state::AppState;
         (name = "operation", description = "For balancers, monitoring and people who keep it running."),
         (name = "problems", description = "What can go wrong."),
     ),
-    components(schemas(Problem, FieldError, Order, ResumeCursor)),
+    components(schemas(Problem, FieldError, Order)),
 )]
 struct Document;
 

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::auth::Verifier;
 use crate::config::Config;
 use crate::desk::Desk;
+use crate::hearing::Hearing;
 use crate::http::origin::Origins;
 use crate::hub::Hub;
 use crate::limits::Seats;
@@ -79,7 +80,7 @@ struct Flags {
     window_ends: OnceLock<Instant>,
     leaving: CancellationToken,
     gone: AtomicBool,
-    deaf: AtomicBool,
+    hearing: Hearing,
 }
 
 impl Readiness {
@@ -89,10 +90,10 @@ impl Readiness {
         self.0.draining.load(Ordering::Relaxed)
     }
 
-    /// The gateway cannot hear updates.
+    /// How well the gateway hears updates.
     #[must_use]
-    pub fn is_deaf(&self) -> bool {
-        self.0.deaf.load(Ordering::Relaxed)
+    pub fn hearing(&self) -> &Hearing {
+        &self.0.hearing
     }
 
     /// Returns what is left of the window within which sockets are sent away, once it has begun.
@@ -123,9 +124,5 @@ impl Readiness {
 
     pub(crate) fn set_gone(&self) {
         self.0.gone.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn set_deaf(&self, deaf: bool) {
-        self.0.deaf.store(deaf, Ordering::Relaxed);
     }
 }

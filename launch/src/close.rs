@@ -15,7 +15,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// How long the store may take. `SQLite` writes its file whole, which takes as long as the disk does.
 const CLOSE: Duration = Duration::from_secs(5);
 
-/// Says goodbye on the bus: nobody need repair anything for a process that has published everything.
+/// Says goodbye on the bus: nobody need repair anything for a process that has published everything. One of which a part has died does
+/// not know that.
 pub async fn leave_bus(bus: &SharedBus) {
     if timeout(GOODBYE, bus.leave()).await.is_err() {
         warn!("Redis did not take the goodbye in time");

@@ -26,7 +26,8 @@ pub struct Crew {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("the {part} {how}, and nothing works without it")]
 pub struct Died {
-    part: &'static str,
+    /// The name of the part.
+    pub part: &'static str,
     how: &'static str,
 }
 
@@ -57,13 +58,15 @@ impl Crew {
         died
     }
 
-    /// Tells the tasks to stop and waits for them; those that take longer are ended on the spot.
-    pub async fn leave(&mut self, patience: Duration) {
+    /// Tells the tasks to stop and waits for them; those that take longer are ended on the spot. Returns false if there were such.
+    pub async fn leave(&mut self, patience: Duration) -> bool {
         self.stop.cancel();
-        if timeout(patience, async { while self.tasks.join_next().await.is_some() {} }).await.is_err() {
+        let in_time = timeout(patience, async { while self.tasks.join_next().await.is_some() {} }).await.is_ok();
+        if !in_time {
             tracing::warn!(tasks = self.tasks.len(), "some tasks did not stop in time");
             self.tasks.shutdown().await;
         }
+        in_time
     }
 }
 
@@ -82,7 +85,7 @@ mod tests {
             crew.hire(part, async move |_| assert_eq!(how, "ended", "a panic on purpose"));
             let died = crew.death().await;
             assert_eq!(died.to_string(), format!("the {part} {how}, and nothing works without it"));
-            crew.leave(Duration::from_millis(10)).await;
+            assert!(!crew.leave(Duration::from_millis(10)).await, "one is stubborn");
             assert!(crew.tasks.is_empty());
         }
     }

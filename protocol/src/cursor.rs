@@ -1,5 +1,8 @@
-//! Opaque places in a list and in time, as text that clients hand back unread.
+//! Opaque places in a list and in the order of commits, as text that clients hand back unread.
 
+mod signed;
+
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,6 +13,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::id::MAX_ID;
 use crate::{OrderId, Timestamp};
+pub use signed::{CursorKey, SignedCursor};
 
 /// The text is not a cursor that this service gave out.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -48,43 +52,55 @@ impl FromStr for PageCursor {
     }
 }
 
-/// A place in time: a moment of the database's clock, and the floor of that moment. Every change of an order that
-/// committed before the margin ahead of `time` is known to whoever holds this cursor; every order that could still change
-/// then has an id of at least `floor`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A position in the order of commits. Every change of an order that committed before `position` is known to whoever holds
+/// this cursor, however late it became visible and whatever the clocks said. Every order that could still change then has an
+/// id of at least `floor`. This is the plain form, for the processes of the service; clients get a [`SignedCursor`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResumeCursor {
-    /// The moment, by the database's clock.
+    /// The moment by the database's clock. It only tells whether deletions since then are still kept.
     pub time: Timestamp,
-    /// The smallest id of an order that could still change at that moment.
+    /// The smallest id of an order that could still change.
     pub floor: OrderId,
+    /// The position in the database's order of commits.
+    pub position: i64,
+}
+
+impl ResumeCursor {
+    /// The cursor that is always too old: whoever comes with it begins anew.
+    pub const EXPIRED: Self = Self { time: Timestamp::EPOCH, floor: OrderId::FIRST, position: 0 };
+}
+
+impl Ord for ResumeCursor {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |cursor: &Self| (cursor.position, cursor.floor, cursor.time);
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for ResumeCursor {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl fmt::Display for ResumeCursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "r{:x}.{:x}", self.time.millis(), self.floor.get())
+        write!(formatter, "r{:x}.{:x}.{:x}", self.time.millis(), self.floor.get(), self.position)
     }
 }
 
 impl FromStr for ResumeCursor {
     type Err = CursorError;
     fn from_str(text: &str) -> Result<Self, CursorError> {
-        let (time, floor) = text.strip_prefix('r').and_then(|rest| rest.split_once('.')).ok_or(CursorError)?;
-        let time = hex(time).and_then(|millis| Timestamp::from_millis(millis).ok()).ok_or(CursorError)?;
-        let floor = hex(floor).and_then(|floor| OrderId::new(floor).ok()).ok_or(CursorError)?;
-        Ok(Self { time, floor })
-    }
-}
-
-impl serde::Serialize for ResumeCursor {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for ResumeCursor {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        let mut parts = text.strip_prefix('r').ok_or(CursorError)?.split('.');
+        let mut part = || parts.next().and_then(hex).ok_or(CursorError);
+        let (time, floor, position) = (part()?, part()?, part()?);
+        if parts.next().is_some() {
+            return Err(CursorError);
+        }
+        let time = Timestamp::from_millis(time).map_err(|_| CursorError)?;
+        let floor = OrderId::new(floor).map_err(|_| CursorError)?;
+        Ok(Self { time, floor, position })
     }
 }
 
@@ -104,14 +120,6 @@ impl PartialSchema for PageCursor {
 }
 
 impl ToSchema for PageCursor {}
-
-impl PartialSchema for ResumeCursor {
-    fn schema() -> RefOr<Schema> {
-        opaque(format!(r"^r(?:0|[1-9a-f][0-9a-f]{{0,11}})\.{ID_PATTERN}$"))
-    }
-}
-
-impl ToSchema for ResumeCursor {}
 
 fn opaque(pattern: String) -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).build().into()
@@ -133,15 +141,37 @@ mod tests {
         let page = PageCursor::after(255);
         assert_eq!(page.to_string(), "pff");
         assert_eq!(page.to_string().parse(), Ok(page));
-        let resume: ResumeCursor = "r1a2b3c.7".parse().expect("a cursor");
-        assert_eq!(resume.to_string(), "r1a2b3c.7");
+        let resume: ResumeCursor = "r1a2b3c.7.ff".parse().expect("a cursor");
+        assert_eq!((resume.position, resume.to_string().as_str()), (255, "r1a2b3c.7.ff"));
+    }
+
+    #[test]
+    fn the_position_comes_before_the_floor_and_the_clock_last() {
+        let cursors = ["r9.9.1", "r1.1.2", "r9.1.2", "r1.2.2"].map(|text| text.parse::<ResumeCursor>().expect("a cursor"));
+        assert!(cursors.is_sorted() && ResumeCursor::EXPIRED < cursors[0]);
     }
 
     #[test]
     fn anything_else_is_refused() {
-        for text in
-            ["", "p", "p0", "p-1", "p+1", "pFF", "p01", "pffffffffffffffff", "r", "r1", "r1.", "r.1", "r1.0", "r1.1.1", "x"]
-        {
+        for text in [
+            "",
+            "p",
+            "p0",
+            "p-1",
+            "p+1",
+            "pFF",
+            "p01",
+            "pffffffffffffffff",
+            "r",
+            "r1",
+            "r1.",
+            "r.1",
+            "r1.1",
+            "r1.0.1",
+            "r1.1.",
+            "r1.1.1.1",
+            "x",
+        ] {
             assert_eq!(text.parse::<PageCursor>(), Err(CursorError), "{text:?}");
             assert_eq!(text.parse::<ResumeCursor>(), Err(CursorError), "{text:?}");
         }

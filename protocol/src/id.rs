@@ -24,6 +24,9 @@ macro_rules! id {
         pub struct $name(i64);
 
         impl $name {
+            /// The smallest.
+            pub const FIRST: Self = Self(1);
+
             /// Takes a number from 1 to [`MAX_ID`].
             ///
             /// # Errors
@@ -115,6 +118,18 @@ impl PublisherId {
     #[must_use]
     pub const fn get(self) -> i32 {
         self.0
+    }
+}
+
+/// Digits only: no sign, no white space, no leading zero.
+impl FromStr for PublisherId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let canonical = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !canonical {
+            return Err(IdError);
+        }
+        text.parse().map_err(|_| IdError).and_then(Self::new)
     }
 }
 

@@ -26,7 +26,7 @@ pub mod token;
 pub mod update;
 pub mod words;
 
-pub use cursor::{PageCursor, ResumeCursor};
+pub use cursor::{CursorKey, PageCursor, ResumeCursor, SignedCursor};
 pub use hero::{Hero, HeroPatch, HeroRef, NewHero};
 pub use id::{HeroId, IncarnationId, MealId, OrderId, PublisherId, Version};
 pub use lifecycle::{Reason, Status, Transition};

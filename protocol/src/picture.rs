@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::frame::Received;
-use crate::{Deleted, Order, OrderId, ResumeCursor, Version};
+use crate::{Deleted, Order, OrderId, Version};
 
 /// What a client knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Picture {
     ended: BTreeMap<OrderId, Ended>,
     /// At the bound of `ended` the smallest id is forgotten; should it be told again, it counts as new.
     max_ended: usize,
-    cursor: Option<ResumeCursor>,
+    cursor: Option<String>,
 }
 
 /// An order that changes no more, or only by being deleted.
@@ -60,7 +60,9 @@ impl Picture {
         for Deleted { order_id, version } in frame.deleted() {
             *changes.count(self.judge(*order_id, *version, None)) += 1;
         }
-        self.cursor = self.cursor.max(frame.cursor());
+        if let Some(cursor) = frame.cursor() {
+            self.cursor = Some(cursor.to_owned());
+        }
         changes
     }
 
@@ -88,10 +90,10 @@ impl Picture {
         matches!(self.ended.get(&id), Some(Ended::Deleted(_)))
     }
 
-    /// Where to resume.
+    /// Where to resume: the last cursor that was told.
     #[must_use]
-    pub const fn cursor(&self) -> Option<ResumeCursor> {
-        self.cursor
+    pub fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
     }
 
     /// Compares a told state with what is known, and keeps the newer one.

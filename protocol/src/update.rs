@@ -1,23 +1,22 @@
-//! The messages between processes: "this order changed", with the client's frame already encoded.
+//! The messages between processes: "this order changed", with the client's frame already encoded, but for its cursor.
 //!
 //! A message on the bus is lines of text, so that a person sees what passes with `SUBSCRIBE`:
 //!
 //! ```text
-//! galley2 <publisher> <running number>
-//! <hero> <order> <version> <status or -> <cursor> <frame>
+//! galley3 <publisher> <running number>
+//! <hero> <order> <version> <status or -> <time> <frame>
 //! ```
 //!
-//! A frame is one line of JSON; JSON escapes line feeds, so that a line feed ends an update.
+//! A frame is one line of JSON; JSON escapes line feeds, so that a line feed ends an update. Each gateway knows by itself how
+//! far its sockets have been told, and puts its own cursor in the place of the last brace.
 
 use bytes::Bytes;
+use serde::Serialize;
 use thiserror::Error;
 
-use crate::frame::ServerFrame;
-use crate::{Deleted, HeroId, Order, OrderId, ResumeCursor, Status, Timestamp, Version};
+use crate::{Deleted, HeroId, Order, OrderId, PublisherId, SignedCursor, Status, Timestamp, Version};
 
-const MAGIC: &str = "galley2";
-/// What follows the order within a frame.
-const CURSOR: &[u8] = br#","cursor":""#;
+const MAGIC: &str = "galley3";
 
 /// A change of one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,17 +29,17 @@ pub struct Update {
     pub version: Version,
     /// Where it stands now; nothing when it was deleted.
     pub status: Option<Status>,
-    /// Resumes after this change; its time is that of the commit.
-    pub cursor: ResumeCursor,
-    /// The frame for the client, UTF-8, one line; shared by every socket that gets it.
+    /// The moment of the change, by the database's clock.
+    pub time: Timestamp,
+    /// The frame for the client without its cursor, UTF-8, one line; it ends with a brace.
     pub frame: Bytes,
 }
 
 /// What one process published at once on one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpdateBatch {
-    /// Who: one start of one process.
-    pub publisher: u64,
+    /// The process that published it.
+    pub publisher: PublisherId,
     /// 1, 2, 3 … per publisher and channel: a number left out tells of a lost message.
     pub number: u64,
     /// The changes, in the order of their commit.
@@ -52,44 +51,66 @@ pub struct UpdateBatch {
 #[error("not a message of updates: {0}")]
 pub struct UpdateError(&'static str);
 
+/// A frame as it is on the bus.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum BusFrame<'a> {
+    Order { order: &'a Order },
+    Deleted { order_id: OrderId, version: Version },
+}
+
+impl BusFrame<'_> {
+    fn encode(&self) -> Bytes {
+        serde_json::to_vec(self).expect("a frame has string keys only and no number that JSON lacks").into()
+    }
+}
+
 impl Update {
     /// The update that tells of this state.
     #[must_use]
-    pub fn of(order: &Order, floor: OrderId) -> Self {
-        let cursor = ResumeCursor { time: order.changed_time(), floor };
+    pub fn of(order: &Order) -> Self {
         Self {
             hero_id: order.hero_id,
             order_id: order.id,
             version: order.version,
             status: Some(order.status),
-            cursor,
-            frame: ServerFrame::Order { order, cursor }.encode().into(),
+            time: order.changed_time(),
+            frame: BusFrame::Order { order }.encode(),
         }
     }
 
     /// The update that tells of a deletion.
     #[must_use]
-    pub fn of_deleted(deleted: Deleted, hero_id: HeroId, time: Timestamp, floor: OrderId) -> Self {
+    pub fn of_deleted(deleted: Deleted, hero_id: HeroId, time: Timestamp) -> Self {
         let Deleted { order_id, version } = deleted;
-        let cursor = ResumeCursor { time, floor };
-        let frame = ServerFrame::Deleted { order_id, version, cursor };
-        Self { hero_id, order_id, version, status: None, cursor, frame: frame.encode().into() }
+        let frame = BusFrame::Deleted { order_id, version }.encode();
+        Self { hero_id, order_id, version, status: None, time, frame }
     }
 
     /// The JSON of the order within the frame; nothing when it was deleted, or the frame holds none.
     #[must_use]
     pub fn order_json(&self) -> Option<&[u8]> {
-        // Within a JSON string every quote is escaped, and an order has no field `cursor`: the last such place is the frame's own.
-        let order = self.frame.strip_prefix(br#"{"type":"order","order":"#)?;
-        let end = order.windows(CURSOR.len()).rposition(|place| place == CURSOR)?;
-        (end > 0).then(|| &order[..end])
+        let order = self.frame.strip_prefix(br#"{"type":"order","order":"#)?.strip_suffix(b"}")?;
+        (!order.is_empty()).then_some(order)
+    }
+
+    /// The frame without its last brace, the place of which [`Update::ending`] takes.
+    #[must_use]
+    pub fn beginning(&self) -> &[u8] {
+        self.frame.strip_suffix(b"}").unwrap_or(&self.frame)
+    }
+
+    /// The end of a frame that carries this cursor.
+    #[must_use]
+    pub fn ending(cursor: &SignedCursor) -> Bytes {
+        format!(r#","cursor":"{cursor}"}}"#).into()
     }
 }
 
 impl UpdateBatch {
     /// The message on the bus.
     #[must_use]
-    pub fn encode(publisher: u64, number: u64, updates: &[Update]) -> Vec<u8> {
+    pub fn encode(publisher: PublisherId, number: u64, updates: &[Update]) -> Vec<u8> {
         use std::io::Write as _;
         let size: usize = updates.iter().map(|update| update.frame.len() + 64).sum();
         let mut message = Vec::with_capacity(size + 64);
@@ -97,9 +118,9 @@ impl UpdateBatch {
             message.write_fmt(line).expect("writing to memory does not fail");
         };
         head(&mut message, format_args!("{MAGIC} {publisher} {number}\n"));
-        for Update { hero_id, order_id, version, status, cursor, frame } in updates {
+        for Update { hero_id, order_id, version, status, time, frame } in updates {
             let status = status.map_or("-", Status::as_str);
-            head(&mut message, format_args!("{hero_id} {order_id} {version} {status} {cursor} "));
+            head(&mut message, format_args!("{hero_id} {order_id} {version} {status} {} ", time.millis()));
             message.extend_from_slice(frame);
             message.push(b'\n');
         }
@@ -117,8 +138,9 @@ impl UpdateBatch {
         if head.next() != Some(MAGIC) {
             return Err(UpdateError("unknown head"));
         }
-        let mut number = || head.next().and_then(|word| word.parse().ok()).ok_or(UpdateError("bad head"));
-        let (publisher, number) = (number()?, number()?);
+        let mut word = || head.next().ok_or(UpdateError("bad head"));
+        let publisher = word()?.parse().map_err(|_| UpdateError("bad head"))?;
+        let number = word()?.parse().map_err(|_| UpdateError("bad head"))?;
         let updates = lines.map(|line| decode_update(message, line)).collect::<Option<Vec<_>>>();
         Ok(Self { publisher, number, updates: updates.ok_or(UpdateError("bad update"))? })
     }
@@ -133,9 +155,9 @@ fn decode_update(message: &Bytes, line: &str) -> Option<Update> {
         "-" => None,
         word => Some(word.parse().ok()?),
     };
-    let cursor = words.next()?.parse().ok()?;
-    let frame = message.slice_ref(words.next()?.as_bytes());
-    Some(Update { hero_id, order_id, version, status, cursor, frame })
+    let time = Timestamp::from_millis(words.next()?.parse().ok()?).ok()?;
+    let frame = words.next().filter(|frame| frame.ends_with('}'))?;
+    Some(Update { hero_id, order_id, version, status, time, frame: message.slice_ref(frame.as_bytes()) })
 }
 
 #[cfg(test)]
@@ -143,7 +165,12 @@ mod tests {
     use bytes::Bytes;
 
     use super::{Update, UpdateBatch};
-    use crate::{Deleted, HeroId, MealId, Order, OrderId, Timestamp, Version};
+    use crate::frame::ServerFrame;
+    use crate::{CursorKey, Deleted, HeroId, MealId, Order, OrderId, PublisherId, ResumeCursor, Timestamp, Version};
+
+    fn publisher(number: i32) -> PublisherId {
+        PublisherId::new(number).expect("an id")
+    }
 
     fn order() -> Order {
         let (hero_id, meal_id) = (HeroId::new(1).expect("an id"), MealId::new(2).expect("an id"));
@@ -155,32 +182,44 @@ mod tests {
     fn updates() -> Vec<Update> {
         let order = order();
         let deleted = Deleted { order_id: order.id, version: Version(4) };
-        vec![Update::of(&order, order.id), Update::of_deleted(deleted, order.hero_id, order.order_time, order.id)]
+        vec![Update::of(&order), Update::of_deleted(deleted, order.hero_id, order.order_time)]
     }
 
     #[test]
     fn a_batch_leads_back_to_where_it_came_from() {
         let updates = updates();
-        let message = Bytes::from(UpdateBatch::encode(u64::MAX, 9, &updates));
+        let message = Bytes::from(UpdateBatch::encode(publisher(i32::MAX), 9, &updates));
         let batch = UpdateBatch::decode(&message).expect("a batch");
-        assert_eq!(batch, UpdateBatch { publisher: u64::MAX, number: 9, updates: updates.clone() });
+        assert_eq!(batch, UpdateBatch { publisher: publisher(i32::MAX), number: 9, updates: updates.clone() });
         assert_eq!(updates[1].order_json(), None);
-        assert_eq!(updates[1].cursor.to_string(), "r5.7");
-        let empty = UpdateBatch::decode(&UpdateBatch::encode(1, 1, &[]).into()).expect("a batch");
+        let empty = UpdateBatch::decode(&UpdateBatch::encode(publisher(1), 1, &[]).into()).expect("a batch");
         assert!(empty.updates.is_empty());
     }
 
     #[test]
     fn the_order_is_a_part_of_the_frame_whatever_people_write() {
-        for message in ["two\nlines", r#"","cursor":"r1.1"}"#, r#"\","cursor":"\"#, ""] {
+        for message in ["two\nlines", r#""}"#, r#"\"}}\"#, ""] {
             let order = Order { message: Some(message.to_owned()), ..order() };
-            let update = Update::of(&order, order.id);
+            let update = Update::of(&order);
             let json = update.order_json().expect("an order");
             assert_eq!(serde_json::from_slice::<Order>(json).expect("JSON"), order);
         }
-        for strange in [&b"{}"[..], br#"{"type":"order","order":,"cursor":"r5.7"}"#] {
+        for strange in [&b"{}"[..], br#"{"type":"order","order":}"#] {
             let strange = Update { frame: Bytes::from_static(strange), ..updates().remove(0) };
             assert_eq!(strange.order_json(), None);
+        }
+    }
+
+    #[test]
+    fn with_a_cursor_it_is_the_frame_of_the_gateway() {
+        let cursor = CursorKey::new(1, b"secret").sign(ResumeCursor::EXPIRED);
+        let order = order();
+        let frames = [
+            ServerFrame::Order { order: &order, cursor },
+            ServerFrame::Deleted { order_id: order.id, version: Version(4), cursor },
+        ];
+        for (update, frame) in updates().iter().zip(frames) {
+            assert_eq!([update.beginning(), &Update::ending(&cursor)].concat(), frame.encode().as_bytes());
         }
     }
 
@@ -189,14 +228,17 @@ mod tests {
         for garbage in [
             &b""[..],
             b"\n",
-            b"galley2",
-            b"galley2 1",
-            b"galley2 1 x\n",
-            b"galley1 1 1\n",
+            b"galley3",
+            b"galley3 1",
+            b"galley3 1 x\n",
+            b"galley2 1 1\n",
+            b"galley3 0 1\n",
+            b"galley3 2147483648 1\n",
             b"\xff",
-            b"galley2 1 1\n1 2 3\n",
-            b"galley2 1 1\n0 2 3 - r5.7 {}\n",
-            b"galley2 1 1\n1 2 3 - {} {}\n",
+            b"galley3 1 1\n1 2 3\n",
+            b"galley3 1 1\n0 2 3 - 5 {}\n",
+            b"galley3 1 1\n1 2 3 - {} {}\n",
+            b"galley3 1 1\n1 2 3 - 5 {\n",
         ] {
             assert!(UpdateBatch::decode(&Bytes::copy_from_slice(garbage)).is_err(), "{garbage:?}");
         }

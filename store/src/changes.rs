@@ -1,8 +1,6 @@
 //! What changed since a cursor: the questions, the answers, and how both stores make the answers of what they read.
 
-use galley_protocol::{Deleted, HeroId, Order, OrderId, ResumeCursor, Timestamp};
-
-use crate::RESUME_MARGIN;
+use galley_protocol::{Deleted, HeroId, Order, OrderId, ResumeCursor};
 
 /// The most orders and deletions in one page; what is beyond comes with the next page.
 pub const CHANGES_PAGE: usize = 200;
@@ -118,11 +116,6 @@ impl ChangesOfAll {
         let (orders, deleted) = split(read);
         Self { orders, deleted, cursor }
     }
-}
-
-/// What changed since this moment is told: [`RESUME_MARGIN`] before that of the cursor.
-pub(crate) fn margin_before(cursor: ResumeCursor) -> Timestamp {
-    cursor.time.minus_millis(i64::try_from(RESUME_MARGIN.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn split(read: Vec<Changed>) -> (Vec<Order>, Vec<Deletion>) {

@@ -10,6 +10,7 @@
 mod change;
 mod changes;
 mod connect;
+mod cursors;
 mod floor;
 mod folding;
 mod migrations;
@@ -34,6 +35,7 @@ use thiserror::Error;
 
 pub use changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion, States};
 pub use connect::{ConnectError, connect, place};
+pub use cursors::CursorKeys;
 pub use migrations::OUTDATED;
 pub use requests::{
     CancelRequest, CancelVerdict, Census, Change, ChangeError, Claim, ClaimFrom, Claimed, Creation, DeleteRequest, DeleteVerdict,
@@ -46,13 +48,8 @@ pub use trouble::Trouble;
 /// The most requests in one batch.
 pub const MAX_BATCH: usize = 500;
 
-/// How long the database may work on one statement. A change becomes visible at most so long after its time stamp, which is
-/// why readers of "what changed since" go back by a greater margin.
+/// How long the database may work on one statement.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How far readers of "what changed since" go back behind a moment: for what was about to commit then, and for updates that
-/// were lost on their way and not noticed yet. A client's cursor may be younger than a change that it never heard of.
-pub const RESUME_MARGIN: Duration = Duration::from_secs(20);
 
 /// How often an order may be adopted from a dead owner before it ends as `undeliverable`. Handing back does not count.
 pub const MAX_ADOPTIONS: i32 = 5;
@@ -168,6 +165,14 @@ pub trait Store: Send + Sync + 'static {
     async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError>;
     /// What changed of anybody's orders since a cursor; when that is more than `limit`, only the newest orders of it.
     async fn changes_of_all(&self, since: ResumeCursor, limit: usize) -> Result<ChangesOfAll, StoreError>;
+
+    /// Returns the cursor of this moment: everything below it is visible to whoever reads from now on.
+    async fn present(&self) -> Result<ResumeCursor, StoreError>;
+    /// The keys that sign cursors for clients. Known in memory.
+    fn cursor_keys(&self) -> &CursorKeys;
+    /// Reads a cursor that a client brought. One that cannot be read, or is of another history of the database, counts as
+    /// [`ResumeCursor::EXPIRED`].
+    async fn read_cursor(&self, text: &str) -> ResumeCursor;
 
     /// For each list of orders, of at most [`CHANGES_PAGE`], what they are now. Whose they are is not asked.
     async fn states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError>;

@@ -10,6 +10,7 @@ mod changes;
 mod claim;
 mod complete;
 mod delete;
+mod epoch;
 mod failure;
 mod folding;
 mod heroes;
@@ -37,11 +38,13 @@ use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::timeout;
 
+use self::epoch::KeyRead;
 use self::liveness::Liveness;
 use self::maintain::Upkeep;
 use self::settled::SettledFloor;
 use crate::change::once;
 use crate::changes::{Changes, ChangesOfAll, ChangesRequest, States};
+use crate::cursors::CursorKeys;
 use crate::floor::Floor;
 use crate::outage::Outage;
 use crate::requests::{
@@ -61,6 +64,8 @@ pub(crate) struct Postgres {
     options: PgConnectOptions,
     floor: Floor,
     settled: SettledFloor,
+    cursor_keys: CursorKeys,
+    key_read: KeyRead,
     liveness: Liveness,
     upkeep: Upkeep,
     outage: Outage,
@@ -82,8 +87,9 @@ impl Postgres {
         let outage = Outage::new(failure::place(&options));
         let (floor, settled) = (Floor::default(), SettledFloor::default());
         let (liveness, upkeep) = (Liveness::default(), Upkeep::default());
-        let store = Self { pool, options, floor, settled, liveness, upkeep, outage };
-        store.read_first_floor().await.map_err(|error| failure::of_reading(&store.options, error))?;
+        let (cursor_keys, key_read) = (CursorKeys::default(), KeyRead::default());
+        let store = Self { pool, options, floor, settled, cursor_keys, key_read, liveness, upkeep, outage };
+        store.read_first().await.map_err(|error| failure::of_reading(&store.options, error))?;
         Ok(store)
     }
 }
@@ -220,6 +226,15 @@ impl Store for Postgres {
     }
     async fn changes_of_all(&self, since: ResumeCursor, limit: usize) -> Result<ChangesOfAll, StoreError> {
         self.read_changes_of_all(since, limit).await
+    }
+    async fn present(&self) -> Result<ResumeCursor, StoreError> {
+        self.read_present().await
+    }
+    fn cursor_keys(&self) -> &CursorKeys {
+        &self.cursor_keys
+    }
+    async fn read_cursor(&self, text: &str) -> ResumeCursor {
+        self.read_signed(text).await
     }
     async fn states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError> {
         self.read_states(lists).await

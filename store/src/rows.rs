@@ -38,14 +38,6 @@ macro_rules! order_views {
 }
 pub(crate) use order_views;
 
-/// When an order came into its state, as `Order::changed_time` says.
-macro_rules! changed_time {
-    () => {
-        "coalesce(orders.completed_time, orders.started_time, orders.order_time)"
-    };
-}
-pub(crate) use changed_time;
-
 /// The columns that [`hero`] reads.
 macro_rules! hero_columns {
     () => {

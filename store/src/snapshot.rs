@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use galley_protocol::frame::Resume;
-use galley_protocol::{Deleted, Hero, HeroId, Order, OrderId, ResumeCursor, Timestamp};
+use galley_protocol::{Deleted, Hero, HeroId, Order, OrderId, ResumeCursor};
 
 use crate::RETENTION;
 use crate::changes::Changed;
@@ -12,8 +12,8 @@ use crate::changes::Changed;
 /// to be read in pages.
 pub const MAX_RESUMED: usize = 2_000;
 
-/// The most orders that are looked at for the sake of one cursor; when its floor is further back than so many orders of the
-/// hero, the snapshot holds the active orders only. A forged cursor may name any floor.
+/// The most orders, and the most deletions, that are looked at for the sake of one cursor. When its floor is further back than
+/// so many orders of the hero, the snapshot holds the active orders only.
 pub(crate) const MAX_REACH: usize = 50 * MAX_RESUMED;
 
 /// Asks for what a socket must know when it begins.
@@ -45,10 +45,11 @@ pub struct Snapshot {
 
 impl SnapshotRequest {
     /// The cursor, when what happened since can be told. Deletions are kept for [`RETENTION`] only, so that what a cursor
-    /// from before that missed cannot be told whole; and none is from the future.
-    pub(crate) fn usable(&self, now: Timestamp) -> Option<ResumeCursor> {
+    /// from before that missed cannot be told whole. A position that the database has not reached is of another history. A
+    /// time in the future is none: the clock was set back.
+    pub(crate) fn usable(&self, now: ResumeCursor) -> Option<ResumeCursor> {
         let kept = i64::try_from(RETENTION.as_millis()).unwrap_or(i64::MAX);
-        self.since.filter(|since| since.time >= now.minus_millis(kept) && since.time <= now)
+        self.since.filter(|since| since.time >= now.time.minus_millis(kept) && since.position <= now.position)
     }
 }
 

@@ -11,6 +11,7 @@ mod changes;
 mod claim;
 mod complete;
 mod delete;
+mod epoch;
 mod failure;
 mod file;
 mod folding;
@@ -18,6 +19,7 @@ mod heroes;
 mod maintain;
 mod meals;
 mod place;
+mod position;
 mod reads;
 mod rows;
 mod schema;
@@ -42,8 +44,10 @@ use tokio::time::Instant;
 
 pub use self::backup::{BackupError, BackupReport, backup};
 use self::file::Opened;
+use self::position::Position;
 use crate::change::once;
 use crate::changes::{Changes, ChangesOfAll, ChangesRequest, States};
+use crate::cursors::CursorKeys;
 use crate::floor::Floor;
 use crate::outage::Outage;
 use crate::requests::{
@@ -57,6 +61,8 @@ pub(crate) struct Sqlite {
     writer: SqlitePool,
     readers: SqlitePool,
     floor: Floor,
+    position: Position,
+    cursor_keys: CursorKeys,
     /// The incarnations of this process; all others are dead. One per start of a worker, so that it needs no other bound.
     living: Mutex<HashSet<i64>>,
     /// When old rows were forgotten last.
@@ -90,9 +96,9 @@ impl Sqlite {
             .await
             .map_err(|error| session::refusal(&error))?;
         let (opened, outage) = (Opened::at(&path), Outage::new(failure::place(&path)));
-        let floor = Floor::default();
-        let store = Self { writer, readers, floor, living, forgotten, path, opened, outage, _lock: lock };
-        store.read_first_floor().await?;
+        let (floor, position, cursor_keys) = (Floor::default(), Position::default(), CursorKeys::default());
+        let store = Self { writer, readers, floor, position, cursor_keys, living, forgotten, path, opened, outage, _lock: lock };
+        store.read_first().await?;
         Ok(store)
     }
 }
@@ -179,6 +185,15 @@ impl Store for Sqlite {
     async fn changes_of_all(&self, since: ResumeCursor, limit: usize) -> Result<ChangesOfAll, StoreError> {
         self.read_changes_of_all(since, limit).await
     }
+    async fn present(&self) -> Result<ResumeCursor, StoreError> {
+        self.now()
+    }
+    fn cursor_keys(&self) -> &CursorKeys {
+        &self.cursor_keys
+    }
+    async fn read_cursor(&self, text: &str) -> ResumeCursor {
+        self.cursor_keys.read(text).unwrap_or(ResumeCursor::EXPIRED)
+    }
     async fn states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError> {
         self.read_states(lists).await
     }
@@ -205,7 +220,7 @@ impl Store for Sqlite {
 
     /// One process serves the file: it is all there is.
     async fn census(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError> {
-        Ok(Census { living: [own].into(), hearing: hears.then_some(own).into_iter().collect(), safe: self.present()? })
+        Ok(Census { living: [own].into(), hearing: hears.then_some(own).into_iter().collect(), safe: self.now()? })
     }
 
     async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {

@@ -111,10 +111,23 @@ fn somebody_died(before: &Incarnations, now: &Incarnations) -> bool {
 /// Adopts all there is; a chunk is published while the next one is adopted.
 async fn adopt(kitchen: &Kitchen, stop: &CancellationToken) -> Result<(), StoreError> {
     let mut untold: Vec<Update> = Vec::new();
+    // Of the chunk that is not told yet.
+    let mut pending = None;
     while stop.run_until_cancelled(kitchen.room()).await.is_some() {
+        let next = kitchen.bus.begin();
         let (adopted, ()) = tokio::join!(kitchen.store.adopt(kitchen.owner, CHUNK), kitchen.tell(&untold));
         untold.clear();
-        let adopted = adopted?;
+        drop(pending.take());
+        let adopted = match adopted {
+            Ok(adopted) => adopted,
+            Err(error) => {
+                if error.is_uncertain() {
+                    next.doubt();
+                }
+                return Err(error);
+            }
+        };
+        pending = Some(next);
         if adopted.is_empty() {
             break;
         }
@@ -128,5 +141,6 @@ async fn adopt(kitchen: &Kitchen, stop: &CancellationToken) -> Result<(), StoreE
         }
     }
     kitchen.tell(&untold).await;
+    drop(pending);
     Ok(())
 }

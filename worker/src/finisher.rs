@@ -35,6 +35,7 @@ async fn complete(kitchen: &Kitchen, due: &[Due]) {
     let ids: Vec<OrderId> = due.iter().map(|due| due.id).collect();
     let mut backoff = Backoff::AWAY;
     let mut repeated = false;
+    let pending = kitchen.bus.begin();
     let completed: Vec<Order> = loop {
         match kitchen.store.complete(kitchen.owner, &ids).await {
             Ok(completed) => break completed,
@@ -57,5 +58,6 @@ async fn complete(kitchen: &Kitchen, due: &[Due]) {
     kitchen.tell(&updates).await;
     if repeated {
         kitchen.tell_again(&ids, completed.iter().map(|order| order.id)).await;
+        pending.doubt();
     }
 }

@@ -169,7 +169,7 @@ impl Kitchen {
 
     /// The update of this state.
     pub(crate) fn update(&self, order: &Order) -> Update {
-        Update::of(order, self.store.floor())
+        Update::of(order)
     }
 
     /// The updates of orders that were claimed: two for one that was cancelled in the same breath.

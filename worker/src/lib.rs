@@ -72,7 +72,7 @@ impl Worker {
     /// [`WorkerError`] when it cannot go on.
     pub async fn run(self, stop: CancellationToken) -> Result<(), WorkerError> {
         let outage = Outage::default();
-        let Some(owner) = stop.run_until_cancelled(enlist(self.store.as_ref(), &outage)).await.transpose()? else {
+        let Some(owner) = stop.run_until_cancelled(enlist(self.store.as_ref(), &self.bus, &outage)).await.transpose()? else {
             return Ok(());
         };
         tracing::info!(incarnation = owner.get(), delay = %self.config.processing_delay, "the worker begins");
@@ -92,8 +92,10 @@ impl Worker {
             died = finish.death() => Some(died),
             died = life.death() => Some(died),
         };
-        intake.leave(LEAVE).await;
-        finish.leave(LEAVE).await;
+        let (taken, finished) = (intake.leave(LEAVE).await, finish.leave(LEAVE).await);
+        if !taken || !finished {
+            kitchen.bus.lose(); // gateways read in the database what was not announced
+        }
         hand_back(&kitchen).await;
         life.leave(LEAVE).await;
         tracing::info!(incarnation = owner.get(), "the worker ends");
@@ -101,10 +103,15 @@ impl Worker {
     }
 }
 
-async fn enlist(store: &dyn Store, outage: &Outage) -> Result<IncarnationId, WorkerError> {
+/// Begins to live, for the others as well.
+async fn enlist(store: &dyn Store, bus: &SharedBus, outage: &Outage) -> Result<IncarnationId, WorkerError> {
     let mut backoff = Backoff::AWAY;
     loop {
-        match store.enlist().await {
+        let enlisted = async {
+            keeper::attend(store, bus).await?;
+            store.enlist().await
+        };
+        match enlisted.await {
             Ok(owner) => return Ok(owner),
             Err(error) if !error.is_passing() => return Err(WorkerError::Enlist(error)),
             Err(error) => outage.note("enlist", &error),

@@ -44,7 +44,9 @@ async fn work(arguments: Arguments, stop: CancellationToken) -> Result<(), Failu
     let (store, bus) = arguments.backends.open(None, &arguments.wait.begin(&stop)).await?;
     let worker = Worker::new(arguments.worker, store.clone(), bus.clone());
     let outcome = arguments.health.beside(store.as_ref(), worker.run(stop)).await.map_err(Failure::failed);
-    galley_launch::leave_bus(&bus).await;
+    if outcome.is_ok() {
+        galley_launch::leave_bus(&bus).await;
+    }
     galley_launch::close_store(store.as_ref()).await;
     outcome
 }

@@ -58,12 +58,22 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
 /// Claims all there is; whether the database answered.
 async fn sweep(kitchen: &Kitchen, ids: IdRange, age: Duration, stop: &CancellationToken) -> bool {
     while stop.run_until_cancelled(kitchen.room()).await.is_some() {
-        let Ok(claimed) = kitchen.claim(ClaimFrom::Oldest { ids, age, limit: MAX_BATCH }).await else { return false };
+        let pending = kitchen.bus.begin();
+        let claimed = match kitchen.claim(ClaimFrom::Oldest { ids, age, limit: MAX_BATCH }).await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                if error.is_uncertain() {
+                    pending.doubt();
+                }
+                return false;
+            }
+        };
         if claimed.is_empty() {
             break;
         }
         metrics::counter!("galley_orders_claimed_total", "from" => "database").increment(claimed.len() as u64);
         kitchen.arm_behind(kitchen.tell(&kitchen.updates(&claimed)), &claimed).await;
+        drop(pending);
         if claimed.len() < MAX_BATCH {
             break;
         }

@@ -58,6 +58,7 @@ async fn serve(kitchen: &Kitchen, queue: &mut dyn Queue, entries: &[Entry], stop
     let ids: Vec<OrderId> = entries.iter().map(|entry| entry.order_id).collect();
     let mut backoff = Backoff::AWAY;
     let mut repeated = false;
+    let pending = kitchen.bus.begin();
     let claimed = loop {
         match kitchen.claim(ClaimFrom::Entries(&ids)).await {
             Ok(claimed) => break claimed,
@@ -66,6 +67,7 @@ async fn serve(kitchen: &Kitchen, queue: &mut dyn Queue, entries: &[Entry], stop
             Err(error) => repeated |= error.is_uncertain(),
         }
         if stop.run_until_cancelled(backoff.wait()).await.is_none() {
+            pending.doubt();
             return;
         }
     };
@@ -75,5 +77,7 @@ async fn serve(kitchen: &Kitchen, queue: &mut dyn Queue, entries: &[Entry], stop
     }
     if repeated {
         kitchen.tell_again(&ids, claimed.iter().map(|claimed| claimed.order.id)).await;
+        // The first attempt may still be under way: it has its orders, and this one left them out.
+        pending.doubt();
     }
 }

@@ -210,7 +210,7 @@ impl Publisher {
         let time = Timestamp::from_millis(since_epoch()?.as_millis().try_into()?).context("the clock")?;
         let id = OrderId::new(FIRST + self.made).context("an id")?;
         let order = Order::placed(id, self.hero, MealId::new(1).context("an id")?, time);
-        Ok(Update::of(&order, id))
+        Ok(Update::of(&order))
     }
 
     fn publish(&self, updates: &[Update]) -> anyhow::Result<()> {

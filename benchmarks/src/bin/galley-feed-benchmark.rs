@@ -104,7 +104,7 @@ fn update(number: u64) -> anyhow::Result<Update> {
         completed_time: (step > 1).then_some(now),
         ..placed
     };
-    Ok(Update::of(&order, id))
+    Ok(Update::of(&order))
 }
 
 /// Watches the feed, and counts the bytes.

@@ -170,5 +170,5 @@ async fn complete(
 }
 
 fn updates(store: &dyn Store, orders: &[Order]) -> Vec<Update> {
-    orders.iter().map(|order| Update::of(order, store.floor())).collect()
+    orders.iter().map(|order| Update::of(order)).collect()
 }

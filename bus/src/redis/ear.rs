@@ -1,140 +1,133 @@
-//! Hears updates.
+//! Hears updates, each shard on a connection of its own to the node that holds it.
 //!
-//! The driver of the connection puts each message into a bounded [`Inbox`], undecoded, so that Redis is never 32 MB ahead of
-//! this subscription (it would cut it). A task of the subscription's own makes a new connection when it is cut, or when this
-//! process's own heartbeat does not come through it: then the listener hears a gap. Meanwhile the subscription counts as deaf.
+//! The driver of a connection puts each message into a bounded [`Inbox`], undecoded, so that Redis is never 32 MB ahead of this
+//! subscription (it would cut it). A task for each shard makes a new connection when it is cut, or when this process's own
+//! heartbeat does not come through it: then the listener hears a gap. Meanwhile the subscription counts as deaf. A node that is
+//! silent makes its own shards deaf and no others.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use galley_protocol::UpdateBatch;
+use futures_util::future::join_all;
+use galley_protocol::{PublisherId, UpdateBatch};
+use redis::aio::MultiplexedConnection;
 use redis::{PushInfo, PushKind, RedisResult, Value};
 use tokio::sync::Notify;
-use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::link::PATIENCE;
 use super::names::Names;
-use super::nodes::{Nodes, Wire};
-use super::probe::{BEAT, DEAF_AFTER, Probe};
-use super::publishers::Publishers;
-use crate::inbox::{Inbox, Taken};
+use super::nodes::Nodes;
+use crate::hearing::{Decode, Hearing, Message};
+use crate::heartbeat::Heartbeat;
+use crate::inbox::Inbox;
 use crate::rarely::Rarely;
-use crate::{Backoff, BusError, Heard, Subscription};
+use crate::{Backoff, BusError};
 
-/// What comes on the channels.
-type Messages = Inbox<(Channel, Bytes)>;
+/// A shard on which this process's own heartbeat is not heard for so long is deaf.
+const DEAF_AFTER: Duration = Duration::from_secs(3);
 
-/// A channel to listen to.
-#[derive(Clone, Copy, Debug)]
-enum Channel {
-    /// The updates of a shard.
-    Updates(u16),
-    /// The heartbeats.
-    Probes,
+/// Messages on the channels of shards.
+type Messages = Inbox<(u16, Bytes)>;
+
+/// The subscriptions of a bus.
+#[derive(Debug, Default)]
+pub(super) struct Ears {
+    open: AtomicUsize,
+    deaf: AtomicUsize,
 }
 
-/// One subscription.
+impl Ears {
+    /// Returns true if a shard of a subscription hears nothing at the moment.
+    pub(super) fn are_deaf(&self) -> bool {
+        self.deaf.load(Ordering::Relaxed) > 0
+    }
+
+    /// Returns true if there is a subscription.
+    pub(super) fn are_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// Decodes what one subscription hears, and keeps its connections.
 pub(super) struct Ear {
-    messages: Arc<Messages>,
-    shards: usize,
-    publishers: Publishers,
-    burials: Interval,
-    /// Comes after the gap that was just handed on.
-    held: Option<UpdateBatch>,
+    ears: Arc<Ears>,
     malformed: Rarely,
-    _pump: AbortOnDropHandle<()>,
+    _pumps: Vec<AbortOnDropHandle<()>>,
 }
 
 impl Ear {
-    /// Subscribes; what is published after this returns is heard. `own` is the publisher of this process.
-    pub(super) async fn open(nodes: Arc<Nodes>, names: Names, own: u64, deaf: Arc<AtomicUsize>) -> Result<Self, BusError> {
+    /// Subscribes to most shards at least; what is published on them after this returns is heard. `own` is the publisher of
+    /// this process.
+    pub(super) async fn open(
+        nodes: &Arc<Nodes>,
+        names: &Names,
+        own: PublisherId,
+        ears: Arc<Ears>,
+    ) -> Result<Hearing<Self>, BusError> {
         let messages = Arc::new(Messages::default());
-        let shards = names.shards().count();
-        let listening = Listening { nodes, names, own, messages: Arc::clone(&messages) };
-        let line = listening.open().await?;
-        let pump = AbortOnDropHandle::new(tokio::spawn(pump(listening, deaf, line)));
-        let mut burials = tokio::time::interval(BEAT);
-        burials.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let publishers = Publishers::new(shards);
-        Ok(Self { messages, shards, publishers, burials, held: None, malformed: Rarely::default(), _pump: pump })
-    }
-
-    fn hear(&mut self, channel: Channel, message: &Bytes) -> Option<Heard> {
-        match channel {
-            Channel::Updates(shard) => self.hear_updates(shard, message),
-            Channel::Probes => match Probe::decode(message, self.shards) {
-                Some(probe) => self.publishers.beat(probe, Instant::now()).then_some(Heard::Gap),
-                None => self.skip("not a heartbeat"),
-            },
+        let opening = names.shards().map(async |shard| {
+            let (nodes, messages) = (Arc::clone(nodes), Arc::clone(&messages));
+            let listening = Listening { nodes, names: names.clone(), shard, own, messages };
+            let line = listening.open().await;
+            (listening, line)
+        });
+        let opened = join_all(opening).await;
+        let shards = opened.len();
+        if !names.suffice(opened.iter().filter(|(_, line)| line.is_ok()).count()) {
+            let failure = opened.into_iter().find_map(|(_, line)| line.err());
+            return Err(failure.expect("some have failed").into());
         }
-    }
-
-    fn hear_updates(&mut self, shard: u16, message: &Bytes) -> Option<Heard> {
-        let batch = match UpdateBatch::decode(message) {
-            Ok(batch) => batch,
-            Err(error) => return self.skip(&error.to_string()),
-        };
-        let hole = self.publishers.leave_a_hole(shard, &batch);
-        let batch = (!batch.updates.is_empty()).then_some(batch);
-        if hole {
-            self.held = batch;
-            return Some(Heard::Gap);
-        }
-        batch.map(Heard::Updates)
-    }
-
-    fn skip(&mut self, why: &str) -> Option<Heard> {
-        metrics::counter!("galley_bus_malformed_total").increment(1);
-        if let Some(more) = self.malformed.now() {
-            tracing::warn!(why, more, "a message on a channel is skipped; `more` others since the last such line");
-        }
-        None
-    }
-
-    /// Whether a publisher is gone. While something waits to be heard, it may be its heartbeat.
-    fn bury(&mut self) -> bool {
-        self.messages.is_empty() && self.publishers.bury(Instant::now())
+        let pumps = opened
+            .into_iter()
+            .map(|(listening, line)| AbortOnDropHandle::new(tokio::spawn(pump(listening, Arc::clone(&ears), line.ok()))));
+        let pumps = pumps.collect();
+        ears.open.fetch_add(1, Ordering::Relaxed);
+        Ok(Hearing::new(messages, shards, Self { ears, malformed: Rarely::default(), _pumps: pumps }))
     }
 }
 
-#[async_trait]
-impl Subscription for Ear {
-    async fn next(&mut self) -> Heard {
-        if let Some(batch) = self.held.take() {
-            return Heard::Updates(batch);
+impl Drop for Ear {
+    fn drop(&mut self) {
+        self.ears.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Decode for Ear {
+    type Item = (u16, Bytes);
+
+    fn decode(&mut self, (shard, message): (u16, Bytes)) -> Option<(u16, Message)> {
+        if let Some(beat) = Heartbeat::decode(&message) {
+            return Some((shard, Message::Heartbeat(beat)));
         }
-        loop {
-            let heard = tokio::select! {
-                taken = self.messages.take() => match taken {
-                    Taken::Gap => Some(Heard::Gap),
-                    Taken::Item((channel, message)) => self.hear(channel, &message),
-                },
-                _ = self.burials.tick() => self.bury().then_some(Heard::Gap),
-            };
-            if let Some(heard) = heard {
-                if heard == Heard::Gap {
-                    metrics::counter!("galley_bus_gaps_total").increment(1);
+        match UpdateBatch::decode(&message) {
+            Ok(batch) => Some((shard, Message::Updates(batch))),
+            Err(error) => {
+                metrics::counter!("galley_bus_malformed_total").increment(1);
+                if let Some(more) = self.malformed.now() {
+                    tracing::warn!(%error, more, "a message on a channel is skipped; `more` others since the last such line");
                 }
-                return heard;
+                None
             }
         }
     }
 }
 
-/// What it takes to listen.
+/// Everything that it takes to listen to one shard.
 struct Listening {
     nodes: Arc<Nodes>,
     names: Names,
-    own: u64,
+    shard: u16,
+    own: PublisherId,
     messages: Arc<Messages>,
 }
 
-/// A connection that is subscribed to every channel.
+/// A connection that is subscribed to the channel of a shard.
 struct Line {
-    _wire: Wire,
+    _connection: MultiplexedConnection,
     cut: Arc<Notify>,
     /// When this process heard itself last.
     beat: Arc<Mutex<Instant>>,
@@ -143,13 +136,10 @@ struct Line {
 impl Listening {
     async fn open(&self) -> RedisResult<Line> {
         let (cut, beat) = (Arc::new(Notify::new()), Arc::new(Mutex::new(Instant::now())));
-        let updates = self.names.shards().map(|shard| (Channel::Updates(shard), self.names.channel(shard)));
-        let channels: Vec<(Channel, String)> = updates.chain([(Channel::Probes, self.names.probes())]).collect();
         let listener = Listener {
             own: self.own,
-            shards: self.names.shards().count(),
+            shard: self.shard,
             messages: Arc::clone(&self.messages),
-            channels: channels.clone(),
             cut: Arc::clone(&cut),
             beat: Arc::clone(&beat),
         };
@@ -157,12 +147,13 @@ impl Listening {
             listener.take(push);
             Ok::<_, ()>(())
         };
-        let mut wire = self.nodes.open_listening(PATIENCE, on_push).await?;
-        for (_, channel) in &channels {
-            wire.listen_to(channel).await?;
-        }
+        let slot = Names::slot(self.shard);
+        let mut connection = self.nodes.connect_listening(slot, PATIENCE, on_push).await?;
+        let channel = self.names.channel(self.shard);
+        // Confirmed by one message for one channel, which is the answer.
+        redis::cmd(self.names.subscribe()).arg(channel).exec_async(&mut connection).await?;
         set(&beat, Instant::now());
-        Ok(Line { _wire: wire, cut, beat })
+        Ok(Line { _connection: connection, cut, beat })
     }
 }
 
@@ -187,10 +178,9 @@ impl Line {
 
 /// Called by the driver of the connection; must never wait.
 struct Listener {
-    own: u64,
-    shards: usize,
+    own: PublisherId,
+    shard: u16,
     messages: Arc<Messages>,
-    channels: Vec<(Channel, String)>,
     cut: Arc<Notify>,
     beat: Arc<Mutex<Instant>>,
 }
@@ -198,14 +188,11 @@ struct Listener {
 impl Listener {
     fn take(&self, PushInfo { kind, data }: PushInfo) {
         if kind == PushKind::Message || kind == PushKind::SMessage {
-            let Ok([Value::BulkString(name), Value::BulkString(message)]) = <[Value; 2]>::try_from(data) else { return };
-            let Some((channel, _)) = self.channels.iter().find(|(_, known)| known.as_bytes() == name) else { return };
-            if matches!(channel, Channel::Probes)
-                && Probe::decode(&message, self.shards).is_some_and(|probe| probe.publisher == self.own)
-            {
+            let Ok([_, Value::BulkString(message)]) = <[Value; 2]>::try_from(data) else { return };
+            if Heartbeat::decode(&message).is_some_and(|beat| beat.publisher == self.own) {
                 set(&self.beat, Instant::now());
             }
-            self.messages.put(message.len(), (*channel, message.into()));
+            self.messages.put(message.len(), (self.shard, message.into()));
         } else if kind == PushKind::Disconnection || kind == PushKind::SUnsubscribe || kind == PushKind::Unsubscribe {
             // A cluster says SUNSUBSCRIBE when a slot moves away.
             self.cut.notify_one();
@@ -217,38 +204,40 @@ fn set(beat: &Mutex<Instant>, now: Instant) {
     *beat.lock().expect("nothing panics while it holds this lock") = now;
 }
 
-/// Counts a deaf subscription as long as it lives.
+/// Counts a deaf shard as long as it lives.
 struct Deaf {
-    count: Arc<AtomicUsize>,
+    ears: Arc<Ears>,
     since: Instant,
 }
 
 impl Deaf {
-    fn count(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
+    fn count(ears: &Arc<Ears>) -> Self {
+        ears.deaf.fetch_add(1, Ordering::Relaxed);
         metrics::gauge!("galley_bus_deaf").increment(1);
-        Self { count: Arc::clone(count), since: Instant::now() }
+        Self { ears: Arc::clone(ears), since: Instant::now() }
     }
 }
 
 impl Drop for Deaf {
     fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.ears.deaf.fetch_sub(1, Ordering::Relaxed);
         metrics::gauge!("galley_bus_deaf").decrement(1);
         metrics::histogram!("galley_bus_deaf_seconds").record(self.since.elapsed());
     }
 }
 
-async fn pump(listening: Listening, deaf: Arc<AtomicUsize>, mut line: Line) {
+async fn pump(listening: Listening, ears: Arc<Ears>, mut line: Option<Line>) {
     loop {
-        line.until_cut().await;
-        let deaf = Deaf::count(&deaf);
-        tracing::debug!("a subscription hears nothing and is made again");
+        if let Some(line) = &line {
+            line.until_cut().await;
+        }
+        let deaf = Deaf::count(&ears);
+        tracing::debug!(shard = listening.shard, "a subscription hears nothing and is made again");
         let mut backoff = Backoff::AWAY;
         line = loop {
             backoff.wait().await;
             if let Ok(line) = listening.open().await {
-                break line;
+                break Some(line);
             }
         };
         listening.messages.gap();

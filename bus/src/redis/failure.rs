@@ -10,7 +10,12 @@ use crate::BusError;
 use crate::connect::ConnectError;
 
 /// The codes of a server that soon does better: it starts, or a cluster or a replica finds a new master.
-const PASSING: [&str; 6] = ["LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "BUSY"];
+const PASSING: [&str; 10] =
+    ["LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "NOREPLICAS", "MOVED", "ASK", "UNBLOCKED", "BUSY"];
+
+/// The codes of a server that may not be the right one any more: another may have taken its name or its slot.
+const MISPLACED: [&str; 9] =
+    ["LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "NOREPLICAS", "MOVED", "ASK", "UNBLOCKED", "MISCONF"];
 
 /// The words of Redis, or of the system.
 struct Said {
@@ -36,6 +41,12 @@ impl Said {
     }
 }
 
+/// Returns true if the connection is of no more use after the error. The next one looks anew where its name leads.
+pub(super) fn ends_connection(error: &RedisError) -> bool {
+    let misplaced = Said::of(error).code.is_some_and(|code| MISPLACED.contains(&code.as_str()));
+    misplaced || error.is_io_error() || error.is_unrecoverable_error()
+}
+
 /// Why there is no connection to the Redis at `place`, and what to do about it.
 pub(super) fn of_connecting(place: &str, error: &RedisError) -> ConnectError {
     let said = Said::of(error);
@@ -56,16 +67,6 @@ pub(super) fn of_connecting(place: &str, error: &RedisError) -> ConnectError {
         }
         (_, Some(_)) if !said.is_passing() => refused(format!("{place} refused: {text}; check REDIS_URL")),
         _ => ConnectError::Unreachable(format!("cannot reach {place}: {text}")),
-    }
-}
-
-/// The same of the first heartbeat, which a user may not be allowed to send.
-pub(super) fn of_first_beat(place: &str, error: &BusError) -> ConnectError {
-    match error {
-        BusError::Refused(text) => {
-            ConnectError::Refused(format!("{place} does not allow its user in REDIS_URL what Galley needs: {text}"))
-        }
-        BusError::Unreachable(text) => ConnectError::Unreachable(format!("cannot reach {place}: {text}")),
     }
 }
 

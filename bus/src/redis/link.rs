@@ -1,22 +1,26 @@
-//! The shared connection for everything that answers at once.
+//! The shared connection of one shard, for everything that answers at once.
 //!
 //! Everybody in the process uses it at the same time. A call fails at once while there is no connection: nobody waits behind a
-//! Redis that is away. A task of its own connects again, with back-off; it ends with the link.
+//! Redis that is away. A task of its own connects again, with back-off, and looks anew where the shard is; it ends with the
+//! link.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, Pipeline, RedisResult};
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::nodes::{Nodes, Wire};
+use super::failure::ends_connection;
+use super::names::{GROUP, Names};
+use super::nodes::Nodes;
 use crate::{Backoff, BusError};
 
 /// How long an answer may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The shared connection.
+/// The shared connection of one shard.
 pub(super) struct Link {
     shared: Arc<Shared>,
     _mender: AbortOnDropHandle<()>,
@@ -24,36 +28,43 @@ pub(super) struct Link {
 
 struct Shared {
     nodes: Arc<Nodes>,
+    slot: u16,
+    stream: String,
     live: Mutex<Live>,
     broken: Notify,
 }
 
 /// The connection, and how many there were before it.
 struct Live {
-    wire: Option<Wire>,
+    connection: Option<MultiplexedConnection>,
     generation: u64,
 }
 
 impl Link {
-    /// Connects for the first time, and makes sure that Redis lets this process in.
-    pub(super) async fn open(nodes: Arc<Nodes>) -> RedisResult<Self> {
-        let live = Live { wire: Some(nodes.greet(PATIENCE).await?), generation: 0 };
-        let shared = Arc::new(Shared { nodes, live: Mutex::new(live), broken: Notify::new() });
+    /// Connects for the first time. Also returns the failure, after which it goes on trying.
+    pub(super) async fn open(nodes: Arc<Nodes>, names: &Names, shard: u16) -> (Self, RedisResult<()>) {
+        let live = Mutex::new(Live { connection: None, generation: 0 });
+        let (slot, stream) = (Names::slot(shard), names.stream(shard));
+        let shared = Arc::new(Shared { nodes, slot, stream, live, broken: Notify::new() });
+        let greeted = shared.greet().await.map(|connection| shared.live().connection = Some(connection));
+        if greeted.is_err() {
+            shared.broken.notify_one();
+        }
         let mender = AbortOnDropHandle::new(tokio::spawn(mend(Arc::clone(&shared))));
-        Ok(Self { shared, _mender: mender })
+        (Self { shared, _mender: mender }, greeted)
     }
 
     /// Sends a pipeline and reads the answers.
     pub(super) async fn query<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, BusError> {
-        let (generation, wire) = {
+        let (generation, connection) = {
             let live = self.shared.live();
-            (live.generation, live.wire.clone())
+            (live.generation, live.connection.clone())
         };
-        let mut wire = wire.ok_or_else(|| BusError::Unreachable("not connected".to_owned()))?;
-        match pipeline.query_async(&mut wire).await {
+        let mut connection = connection.ok_or_else(|| BusError::Unreachable("not connected".to_owned()))?;
+        match pipeline.query_async(&mut connection).await {
             Ok(answers) => Ok(answers),
             Err(error) => {
-                if wire.is_broken_by(&error) {
+                if ends_connection(&error) {
                     self.shared.lose(generation);
                 }
                 Err(error.into())
@@ -63,9 +74,18 @@ impl Link {
 }
 
 impl Shared {
+    /// Connects, and makes sure that the server answers and may be written to.
+    async fn greet(&self) -> RedisResult<MultiplexedConnection> {
+        let mut connection = self.nodes.connect(self.slot, PATIENCE).await?;
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("PING").ignore();
+        write_nothing(&mut pipeline, &self.stream);
+        pipeline.exec_async(&mut connection).await.map(|()| connection)
+    }
+
     fn lose(&self, generation: u64) {
         let mut live = self.live();
-        if live.generation == generation && live.wire.take().is_some() {
+        if live.generation == generation && live.connection.take().is_some() {
             self.broken.notify_one();
         }
     }
@@ -75,19 +95,25 @@ impl Shared {
     }
 }
 
+/// Adds a command that writes, and changes nothing: a server that became a replica refuses it, where it would go on to take
+/// what is published.
+pub(super) fn write_nothing(pipeline: &mut Pipeline, stream: &str) {
+    pipeline.cmd("XACK").arg(stream).arg(GROUP).arg("0-0").ignore();
+}
+
 async fn mend(shared: Arc<Shared>) {
     loop {
         shared.broken.notified().await;
         let mut backoff = Backoff::AWAY;
-        let wire = loop {
+        let connection = loop {
             backoff.wait().await;
             metrics::counter!("galley_bus_reconnects_total").increment(1);
-            if let Ok(wire) = shared.nodes.greet(PATIENCE).await {
-                break wire;
+            if let Ok(connection) = shared.greet().await {
+                break connection;
             }
         };
         let mut live = shared.live();
         live.generation += 1;
-        live.wire = Some(wire);
+        live.connection = Some(connection);
     }
 }

@@ -12,6 +12,9 @@ pub(super) const FIELD: &str = "o";
 
 const CLUSTER_SHARDS: u16 = 16;
 
+/// The slots of every cluster.
+const SLOTS: u16 = 16_384;
+
 /// The names under one namespace.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
@@ -50,14 +53,29 @@ impl Names {
         format!("{}:updates:{{{shard:02}}}", self.namespace)
     }
 
-    /// The channel of the publishers' heartbeats.
-    pub(super) fn probes(&self) -> String {
-        format!("{}:probes:{{00}}", self.namespace)
+    /// The slot of a shard's stream and channel in a cluster: that of the hash tag alone.
+    pub(super) fn slot(shard: u16) -> u16 {
+        crc16::State::<crc16::XMODEM>::calculate(format!("{shard:02}").as_bytes()) % SLOTS
     }
 
     /// The command that publishes on a channel.
     pub(super) fn publish(&self) -> &'static str {
-        if self.shards == 1 { "PUBLISH" } else { "SPUBLISH" }
+        if self.is_cluster() { "SPUBLISH" } else { "PUBLISH" }
+    }
+
+    /// The command that listens to a channel.
+    pub(super) fn subscribe(&self) -> &'static str {
+        if self.is_cluster() { "SSUBSCRIBE" } else { "SUBSCRIBE" }
+    }
+
+    /// Returns true if so many shards are enough to begin with: most of them.
+    pub(super) fn suffice(&self, shards: usize) -> bool {
+        2 * shards > self.shards.into()
+    }
+
+    /// The channels of a cluster are sharded.
+    fn is_cluster(&self) -> bool {
+        self.shards > 1
     }
 
     fn shard(&self, id: i64) -> u16 {
@@ -76,6 +94,8 @@ mod tests {
         let one = Names::new("galley:v1", false);
         assert_eq!(one.stream(0), "galley:v1:orders:{00}");
         assert_eq!(one.shard_of_order(OrderId::new(31).expect("an id")), 0);
+        // As CLUSTER KEYSLOT says.
+        assert_eq!([0, 1, 15].map(Names::slot), [13_254, 9_191, 4_178]);
         let cluster = Names::new("galley:v1", true);
         assert_eq!(cluster.shards().count(), 16);
         assert_eq!(cluster.channel(cluster.shard_of_hero(HeroId::new(31).expect("an id"))), "galley:v1:updates:{15}");

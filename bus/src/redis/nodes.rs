@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use galley_protocol::network::is_host;
-use redis::aio::{AsyncPushSender, ConnectionLike, MultiplexedConnection};
-use redis::cluster::ClusterClientBuilder;
-use redis::cluster_async::ClusterConnection;
+use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, Pipeline, ProtocolVersion,
-    RedisError, RedisFuture, RedisResult, Value,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisError,
+    RedisResult,
 };
 
+use super::cluster::Cluster;
 use crate::connect::ConnectError;
 
 /// How long a connection may take to come about, its greeting included.
@@ -19,19 +18,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Where Redis is.
 #[derive(Debug)]
 pub(super) enum Nodes {
-    /// One server.
+    /// One server. Its name is resolved anew for each connection.
     One(Box<ConnectionInfo>),
-    /// Some nodes of a cluster.
-    Cluster(Vec<ConnectionInfo>),
-}
-
-/// A connection whose clones share it.
-#[derive(Clone)]
-pub(super) enum Wire {
-    /// To one server.
-    One(MultiplexedConnection),
-    /// To every node of a cluster.
-    Cluster(ClusterConnection),
+    /// The nodes of a cluster.
+    Cluster(Cluster),
 }
 
 impl Nodes {
@@ -52,7 +42,7 @@ impl Nodes {
         let mut nodes = urls.iter().map(node).collect::<Result<Vec<_>, _>>()?;
         match nodes.len() {
             1 => Ok(Self::One(Box::new(nodes.remove(0)))),
-            _ => Ok(Self::Cluster(nodes)),
+            _ => Ok(Self::Cluster(Cluster::new(nodes))),
         }
     }
 
@@ -65,55 +55,43 @@ impl Nodes {
     pub(super) fn place(&self) -> String {
         match self {
             Self::One(node) => format!("Redis at {}", shown(node.addr())),
-            Self::Cluster(nodes) => {
-                let places: Vec<String> = nodes.iter().map(|node| shown(node.addr())).collect();
+            Self::Cluster(cluster) => {
+                let places: Vec<String> = cluster.seeds().iter().map(|node| shown(node.addr())).collect();
                 format!("Redis Cluster at {}", places.join(","))
             }
         }
     }
 
-    /// Connects and waits for an answer. A node of a cluster that refuses says so better than the cluster's client does.
-    pub(super) async fn greet(&self, patience: Duration) -> RedisResult<Wire> {
-        let greeted = async {
-            let mut wire = self.open(patience).await?;
-            redis::cmd("PING").exec_async(&mut wire).await.map(|()| wire)
-        };
-        match (greeted.await, self) {
-            (Err(error), Self::Cluster(nodes)) => Err(refusal(nodes, patience).await.unwrap_or(error)),
-            (outcome, _) => outcome,
-        }
+    /// Connects to the server that holds a slot; every answer then takes at most `patience`.
+    pub(super) async fn connect(&self, slot: u16, patience: Duration) -> RedisResult<MultiplexedConnection> {
+        connect(self.holder(slot).await?, patience).await
     }
 
-    /// Connects; every answer then takes at most `patience`.
-    pub(super) async fn open(&self, patience: Duration) -> RedisResult<Wire> {
-        match self {
-            Self::One(node) => {
-                in_time(Client::open(node.as_ref().clone())?.get_multiplexed_async_connection_with_config(&one(patience)))
-                    .await
-                    .map(Wire::One)
-            }
-            Self::Cluster(nodes) => {
-                let client = cluster(nodes, patience).build()?;
-                in_time(client.get_async_connection()).await.map(Wire::Cluster)
-            }
-        }
+    /// Connects to the server that holds a slot such that what the server says by itself goes to `ear`.
+    pub(super) async fn connect_listening(
+        &self,
+        slot: u16,
+        patience: Duration,
+        ear: impl AsyncPushSender,
+    ) -> RedisResult<MultiplexedConnection> {
+        let node = self.holder(slot).await?;
+        let settings = node.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let client = Client::open(node.set_redis_settings(settings))?;
+        let config = config(patience).set_push_sender(ear);
+        in_time(client.get_multiplexed_async_connection_with_config(&config)).await
     }
 
-    /// Connects such that what the server says by itself goes to `ear`.
-    pub(super) async fn open_listening(&self, patience: Duration, ear: impl AsyncPushSender) -> RedisResult<Wire> {
+    async fn holder(&self, slot: u16) -> RedisResult<ConnectionInfo> {
         match self {
-            Self::One(node) => {
-                let settings = node.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-                let client = Client::open(node.as_ref().clone().set_redis_settings(settings))?;
-                let config = one(patience).set_push_sender(ear);
-                in_time(client.get_multiplexed_async_connection_with_config(&config)).await.map(Wire::One)
-            }
-            Self::Cluster(nodes) => {
-                let builder = cluster(nodes, patience).use_protocol(ProtocolVersion::RESP3).push_sender(ear);
-                in_time(builder.build()?.get_async_connection()).await.map(Wire::Cluster)
-            }
+            Self::One(node) => Ok(node.as_ref().clone()),
+            Self::Cluster(cluster) => cluster.holder(slot).await,
         }
     }
+}
+
+/// Connects to a node; every answer then takes at most `patience`.
+pub(super) async fn connect(node: ConnectionInfo, patience: Duration) -> RedisResult<MultiplexedConnection> {
+    in_time(Client::open(node)?.get_multiplexed_async_connection_with_config(&config(patience))).await
 }
 
 /// An address of IPv6 stands in brackets, or its last part looks like a port.
@@ -132,79 +110,13 @@ fn has_host(place: &ConnectionAddr) -> bool {
     is_host(host.trim_start_matches('[').trim_end_matches(']'))
 }
 
-/// Returns the refusal of the first node that answers and lets nobody in.
-async fn refusal(nodes: &[ConnectionInfo], patience: Duration) -> Option<RedisError> {
-    for node in nodes {
-        let greet = async {
-            let client = Client::open(node.clone())?;
-            let mut wire = client.get_multiplexed_async_connection_with_config(&one(patience)).await?;
-            redis::cmd("PING").exec_async(&mut wire).await
-        };
-        if let Err(error) = in_time(greet).await
-            && !error.is_io_error()
-        {
-            return Some(error);
-        }
-    }
-    None
-}
-
-fn one(patience: Duration) -> AsyncConnectionConfig {
+fn config(patience: Duration) -> AsyncConnectionConfig {
     AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_TIMEOUT)).set_response_timeout(Some(patience))
-}
-
-/// A cluster's client looks for a slot that moved a few times, within the same patience.
-fn cluster(nodes: &[ConnectionInfo], patience: Duration) -> ClusterClientBuilder {
-    ClusterClientBuilder::new(nodes.to_vec())
-        .retries(4)
-        .min_retry_wait(10)
-        .max_retry_wait(250)
-        .connection_timeout(CONNECT_TIMEOUT)
-        .response_timeout(patience)
-        .overall_response_timeout(Some(patience))
 }
 
 async fn in_time<T>(connecting: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
     let late = || RedisError::from((ErrorKind::Io, "Redis did not greet in time"));
     tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| late())?
-}
-
-impl Wire {
-    /// Whether this connection is of no more use after the error. A cluster's connection mends itself.
-    pub(super) fn is_broken_by(&self, error: &RedisError) -> bool {
-        matches!(self, Self::One(_)) && (error.is_io_error() || error.is_unrecoverable_error())
-    }
-
-    /// Listens to a channel; confirmed when this returns.
-    pub(super) async fn listen_to(&mut self, channel: &str) -> RedisResult<()> {
-        match self {
-            Self::One(wire) => wire.subscribe(channel).await,
-            Self::Cluster(wire) => wire.ssubscribe(channel).await,
-        }
-    }
-}
-
-impl ConnectionLike for Wire {
-    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Self::One(wire) => wire.req_packed_command(cmd),
-            Self::Cluster(wire) => wire.req_packed_command(cmd),
-        }
-    }
-
-    fn req_packed_commands<'a>(&'a mut self, pipeline: &'a Pipeline, offset: usize, count: usize) -> RedisFuture<'a, Vec<Value>> {
-        match self {
-            Self::One(wire) => wire.req_packed_commands(pipeline, offset, count),
-            Self::Cluster(wire) => wire.req_packed_commands(pipeline, offset, count),
-        }
-    }
-
-    fn get_db(&self) -> i64 {
-        match self {
-            Self::One(wire) => wire.get_db(),
-            Self::Cluster(wire) => wire.get_db(),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -215,9 +127,10 @@ mod tests {
     #[test]
     fn commas_make_a_cluster() {
         assert!(matches!(Nodes::parse("redis://localhost"), Ok(Nodes::One(_))));
-        let Ok(Nodes::Cluster(nodes)) = Nodes::parse("rediss://me:secret@a:7000,b:7001, rediss://c:7002") else {
+        let Ok(Nodes::Cluster(cluster)) = Nodes::parse("rediss://me:secret@a:7000,b:7001, rediss://c:7002") else {
             panic!("a cluster")
         };
+        let nodes = cluster.seeds();
         let places: Vec<String> = nodes.iter().map(|node| node.addr().to_string()).collect();
         assert_eq!(places, ["a:7000", "b:7001", "c:7002"]);
         assert_eq!(nodes[1].redis_settings().password(), Some("secret"));

@@ -1,29 +1,38 @@
 //! The log of outages of Redis: one line when one begins, one when it ends.
 //!
-//! The heartbeat, which every process sends once a second, decides. Whatever else fails meanwhile says nothing: it is the same outage.
+//! The heartbeats, which every process sends once a second on every shard, decide. Whatever else fails meanwhile says nothing:
+//! it is the same outage.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::BusError;
 
-/// The state of the connection to Redis.
+/// The shards that do not answer, a bit for each.
 #[derive(Debug, Default)]
-pub(super) struct Outage(AtomicBool);
+pub(super) struct Outage(AtomicU64);
 
 impl Outage {
     /// A heartbeat went out, or did not.
-    pub(super) fn note(&self, beat: &Result<(), BusError>) {
-        match beat {
-            Ok(()) if self.0.swap(false, Ordering::Relaxed) => tracing::info!("connected to Redis again"),
-            Err(BusError::Unreachable(why)) if !self.0.swap(true, Ordering::Relaxed) => tracing::warn!(
+    pub(super) fn note(&self, shard: u16, beat: &Result<(), BusError>) {
+        let bit = 1 << shard;
+        let Err(error) = beat else {
+            if self.0.fetch_and(!bit, Ordering::Relaxed) == bit {
+                tracing::info!("connected to Redis again");
+            }
+            return;
+        };
+        if self.0.fetch_or(bit, Ordering::Relaxed) != 0 {
+            return;
+        }
+        match error {
+            BusError::Unreachable(why) => tracing::warn!(
                 why,
                 "cannot reach Redis; updates do not pass between processes, and workers take orders from the database"
             ),
-            Err(BusError::Refused(why)) if !self.0.swap(true, Ordering::Relaxed) => tracing::error!(
+            BusError::Refused(why) => tracing::error!(
                 why,
                 "Redis refuses; updates do not pass between processes, and workers take orders from the database"
             ),
-            _ => {}
         }
     }
 }

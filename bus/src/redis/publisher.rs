@@ -1,42 +1,47 @@
-//! Writes to Redis: entries, updates and acknowledgements, one pipeline per shard.
+//! Writes to Redis: entries, updates and acknowledgements, one pipeline per shard. No shard waits for another.
 //!
 //! Each message on a channel carries this publisher's next number. The number is taken and the message sent under one lock, so
-//! that numbers arrive in order. A number whose message did not go out leaves a hole that listeners notice with the next one; so
-//! that they need not wait for it, [`mend`] publishes an empty message as soon as Redis takes it. [`live`] publishes the heartbeat.
+//! that numbers arrive in order, and heartbeats behind what they speak of. A number whose message did not go out leaves a hole
+//! that listeners notice with the next message or heartbeat; so that they need not wait for it, [`mend`] publishes an empty
+//! message as soon as Redis takes it. [`live`] publishes the heartbeat.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use galley_fail_points::{FailPoint, is_next, reach};
-use galley_protocol::{OrderId, Update, UpdateBatch};
+use galley_protocol::{OrderId, PublisherId, Update, UpdateBatch};
 use redis::{Pipeline, Value};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::MissedTickBehavior;
 
-use super::link::Link;
+use super::link::{Link, write_nothing};
 use super::names::{FIELD, GROUP, Names};
 use super::outage::Outage;
-use super::probe::{BEAT, Probe};
+use crate::heartbeat::{BEAT, Heartbeat};
+use crate::progress::{Progress, new_publisher};
 use crate::{Backoff, BusError};
 
 /// Writes to Redis.
 pub(super) struct Publisher {
-    link: Arc<Link>,
     names: Names,
-    id: u64,
-    /// One for each shard.
-    counters: Vec<Counter>,
-    /// A message did not go out.
-    owed: Notify,
+    id: PublisherId,
+    progress: Progress,
+    shards: Vec<Shard>,
+    outage: Outage,
+    /// It said goodbye.
+    has_left: AtomicBool,
 }
 
-/// The numbers of one shard.
-#[derive(Default)]
-struct Counter {
+/// Everything that belongs to one shard.
+struct Shard {
+    link: Arc<Link>,
     /// Held from taking a number until its message is sent.
     turn: Mutex<()>,
+    /// The last number.
     last: AtomicU64,
+    /// A message did not go out.
+    owed: Notify,
 }
 
 /// What goes to one shard at once, in this order.
@@ -64,15 +69,22 @@ impl Drop for Debt<'_> {
 }
 
 impl Publisher {
-    /// A publisher with a random name, that has said nothing yet.
-    pub(super) fn new(link: Arc<Link>, names: Names) -> Self {
-        let counters = names.shards().map(|_| Counter::default()).collect();
-        Self { link, names, id: rand::random(), counters, owed: Notify::new() }
+    /// A publisher with a random name, that has said nothing yet. A link for each shard.
+    pub(super) fn new(links: Vec<Arc<Link>>, names: Names, progress: Progress) -> Self {
+        let shard = |link| Shard { link, turn: Mutex::default(), last: AtomicU64::new(0), owed: Notify::new() };
+        let shards = links.into_iter().map(shard).collect();
+        let (outage, has_left) = (Outage::default(), AtomicBool::new(false));
+        Self { names, id: new_publisher(), progress, shards, outage, has_left }
     }
 
-    /// Whose messages these are.
-    pub(super) fn id(&self) -> u64 {
+    /// The name of this process.
+    pub(super) fn id(&self) -> PublisherId {
         self.id
+    }
+
+    /// The shared connection of a shard.
+    pub(super) fn link(&self, shard: u16) -> &Link {
+        &self.shard(shard).link
     }
 
     /// Publishes updates, then adds entries to the queue.
@@ -93,19 +105,43 @@ impl Publisher {
 
     /// Something that should have been published never will be: leaves a hole on every channel.
     pub(super) fn lose(&self) {
-        for counter in &self.counters {
-            counter.last.fetch_add(1, Ordering::Relaxed);
+        for shard in &self.shards {
+            shard.last.fetch_add(1, Ordering::Relaxed);
+            shard.owed.notify_one();
         }
-        self.owed.notify_one();
     }
 
-    /// Publishes the heartbeat.
-    pub(super) async fn beat(&self) -> Result<(), BusError> {
-        let numbers = self.counters.iter().map(|counter| counter.last.load(Ordering::Relaxed)).collect();
-        let message = Probe { publisher: self.id, numbers }.encode();
+    /// Publishes the heartbeat on a shard, behind everything that was published there. After the goodbye there is none.
+    pub(super) async fn beat(&self, shard: u16) -> Result<(), BusError> {
+        if self.has_left.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.send_heartbeat(shard, false).await
+    }
+
+    /// Publishes the goodbye on every shard; one that does not go out is missed by those who listen.
+    pub(super) async fn leave(&self) {
+        self.has_left.store(true, Ordering::Relaxed);
+        for left in join_all(self.names.shards().map(|shard| self.send_heartbeat(shard, true))).await {
+            if let Err(error) = left {
+                tracing::debug!(%error, "a goodbye was not published");
+            }
+        }
+    }
+
+    async fn send_heartbeat(&self, id: u16, leaves: bool) -> Result<(), BusError> {
+        let shard = self.shard(id);
+        let turn = shard.turn.lock().await;
+        // The cursor first: the numbers of everything that was published before it are taken.
+        let published = self.progress.published();
+        let number = shard.last.load(Ordering::Relaxed);
+        let message = Heartbeat { publisher: self.id, number, published, leaves }.encode();
         let mut pipeline = Pipeline::new();
-        pipeline.cmd(self.names.publish()).arg(self.names.probes()).arg(message).ignore();
-        self.link.query::<Value>(&pipeline).await.map(drop)
+        write_nothing(&mut pipeline, &self.names.stream(id));
+        pipeline.cmd(self.names.publish()).arg(self.names.channel(id)).arg(message).ignore();
+        let sent = shard.link.query::<Value>(&pipeline).await;
+        drop(turn);
+        sent.map(drop)
     }
 
     async fn send(&self, updates: &[Update], orders: &[OrderId], settled: &[(u16, &str)]) -> Result<(), BusError> {
@@ -120,17 +156,18 @@ impl Publisher {
             let empty = parcel.updates.is_none() && parcel.orders.is_empty() && parcel.settled.is_empty();
             (!empty).then(|| self.send_parcel(shard, parcel))
         });
-        try_join_all(parcels).await.map(drop)
+        // All of them, though one may fail: the others go out.
+        join_all(parcels).await.into_iter().collect()
     }
 
     async fn send_parcel(&self, shard: u16, parcel: Parcel<'_>) -> Result<(), BusError> {
         let mut pipeline = Pipeline::new();
         let stream = self.names.stream(shard);
-        let debt = Debt(parcel.updates.as_ref().map(|_| &self.owed));
-        let counter = &self.counters[usize::from(shard)];
-        let turn = counter.turn.lock().await;
+        let Shard { link, turn, last, owed } = self.shard(shard);
+        let debt = Debt(parcel.updates.as_ref().map(|_| owed));
+        let turn = turn.lock().await;
         if let Some(updates) = parcel.updates {
-            let number = counter.last.fetch_add(1, Ordering::Relaxed) + 1;
+            let number = last.fetch_add(1, Ordering::Relaxed) + 1;
             let message = UpdateBatch::encode(self.id, number, &updates);
             pipeline.cmd(self.names.publish()).arg(self.names.channel(shard)).arg(message).ignore();
         }
@@ -140,37 +177,39 @@ impl Publisher {
         if !parcel.settled.is_empty() {
             pipeline.cmd("XACK").arg(&stream).arg(GROUP).arg(parcel.settled).ignore();
         }
-        self.link.query::<Value>(&pipeline).await?;
+        link.query::<Value>(&pipeline).await?;
         drop(turn);
         debt.settle();
         Ok(())
     }
 
-    async fn send_empty(&self) -> Result<(), BusError> {
-        let empty = || Parcel { updates: Some(Vec::new()), orders: Vec::new(), settled: Vec::new() };
-        try_join_all(self.names.shards().map(|shard| self.send_parcel(shard, empty()))).await.map(drop)
+    async fn send_empty(&self, shard: u16) -> Result<(), BusError> {
+        self.send_parcel(shard, Parcel { updates: Some(Vec::new()), orders: Vec::new(), settled: Vec::new() }).await
+    }
+
+    fn shard(&self, shard: u16) -> &Shard {
+        &self.shards[usize::from(shard)]
     }
 }
 
-/// Publishes an empty message on each channel after one did not go out, until it does. For one task.
-pub(super) async fn mend(publisher: Arc<Publisher>) {
+/// Publishes an empty message on a shard after one did not go out, until it does. For one task.
+pub(super) async fn mend(publisher: Arc<Publisher>, shard: u16) {
     let mut backoff = Backoff::AWAY;
     loop {
-        publisher.owed.notified().await;
+        publisher.shard(shard).owed.notified().await;
         backoff.wait().await;
-        if publisher.send_empty().await.is_ok() {
+        if publisher.send_empty(shard).await.is_ok() {
             backoff.reset();
         }
     }
 }
 
-/// Publishes the heartbeat every second; one that does not go out is missed by those who listen. For one task.
-pub(super) async fn live(publisher: Arc<Publisher>) {
+/// Publishes the heartbeat on a shard every second; one that does not go out is missed by those who listen. For one task.
+pub(super) async fn live(publisher: Arc<Publisher>, shard: u16) {
     let mut beats = tokio::time::interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let outage = Outage::default();
     loop {
         beats.tick().await;
-        outage.note(&publisher.beat().await);
+        publisher.outage.note(shard, &publisher.beat(shard).await);
     }
 }

@@ -4,12 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::{BoxFuture, FutureExt, join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use galley_protocol::{IncarnationId, Update};
 use redis::Value;
 
-use super::link::Link;
 use super::names::{GROUP, Names};
 use super::nodes::Nodes;
 use super::publisher::Publisher;
@@ -29,20 +28,19 @@ pub(super) struct RedisQueue {
 }
 
 impl RedisQueue {
-    /// Makes the groups where they are missing, and a reader for each shard.
+    /// Makes the groups of most shards at least where they are missing, and a reader for each shard.
     pub(super) async fn open(
         nodes: &Arc<Nodes>,
         names: &Names,
         timing: Timing,
-        link: &Link,
         publisher: Arc<Publisher>,
         consumer: IncarnationId,
     ) -> Result<Self, BusError> {
-        for shard in names.shards() {
-            let mut pipeline = redis::pipe();
-            pipeline.cmd("XGROUP").arg("CREATE").arg(names.stream(shard)).arg(GROUP).arg("0").arg("MKSTREAM");
-            let made = link.query::<Value>(&pipeline).await;
-            made.or_else(|error| if error.to_string().contains("BUSYGROUP") { Ok(Value::Nil) } else { Err(error) })?;
+        let making = join_all(names.shards().map(|shard| make_group(&publisher, names, shard))).await;
+        let made = making.iter().filter(|made| made.is_ok()).count();
+        // A reader makes its group by itself when it is missing.
+        if !names.suffice(made) {
+            making.into_iter().collect::<Result<(), _>>()?;
         }
         let reader = |shard| Reader::new(Arc::clone(nodes), names, shard, consumer, timing);
         let resting = names.shards().map(reader).collect();
@@ -81,4 +79,11 @@ impl Queue for RedisQueue {
             entries.iter().filter_map(|entry| place(entry).map(|(shard, at)| (shard, &entry.token[at..]))).collect();
         self.publisher.settle(&settled, updates).await
     }
+}
+
+async fn make_group(publisher: &Publisher, names: &Names, shard: u16) -> Result<(), BusError> {
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("XGROUP").arg("CREATE").arg(names.stream(shard)).arg(GROUP).arg("0").arg("MKSTREAM");
+    let made = publisher.link(shard).query::<Value>(&pipeline).await.map(drop);
+    made.or_else(|error| if error.to_string().contains("BUSYGROUP") { Ok(()) } else { Err(error) })
 }

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use galley_protocol::IncarnationId;
+use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult, Value};
 use tokio::time::Instant;
 
+use super::failure::ends_connection;
 use super::names::{GROUP, Names};
-use super::nodes::{Nodes, Wire};
+use super::nodes::Nodes;
 use super::reply::{self, RawEntry};
 use super::upkeep;
 use crate::connect::Timing;
@@ -32,7 +34,7 @@ pub(super) struct Reader {
     consumer: IncarnationId,
     nodes: Arc<Nodes>,
     timing: Timing,
-    wire: Option<Wire>,
+    wire: Option<MultiplexedConnection>,
     upkeep_at: Instant,
     /// The last read failed: wait before the next.
     troubled: bool,
@@ -69,7 +71,7 @@ impl Reader {
     async fn read_or_heal(&mut self, limit: usize) -> RedisResult<Vec<Entry>> {
         let mut wire = match self.wire.take() {
             Some(wire) => wire,
-            None => self.nodes.open(PATIENCE).await.inspect_err(|_| self.troubled = true)?,
+            None => self.nodes.connect(Names::slot(self.shard), PATIENCE).await.inspect_err(|_| self.troubled = true)?,
         };
         let mut outcome = self.read_once(&mut wire, limit).await;
         self.troubled = outcome.is_err();
@@ -80,13 +82,13 @@ impl Reader {
         } else if outcome.is_ok() {
             self.backoff.reset();
         }
-        if !outcome.as_ref().is_err_and(|error| wire.is_broken_by(error)) {
+        if !outcome.as_ref().is_err_and(|error| ends_connection(error)) {
             self.wire = Some(wire);
         }
         outcome
     }
 
-    async fn read_once(&mut self, wire: &mut Wire, limit: usize) -> RedisResult<Vec<Entry>> {
+    async fn read_once(&mut self, wire: &mut MultiplexedConnection, limit: usize) -> RedisResult<Vec<Entry>> {
         if Instant::now() >= self.upkeep_at {
             let reclaimed = upkeep::reclaim(wire, &self.stream, self.consumer, self.timing.reclaim_after, limit).await?;
             let entries = self.accept(wire, reclaimed).await?;
@@ -106,7 +108,7 @@ impl Reader {
     }
 
     /// Keeps the good entries and acknowledges the others.
-    async fn accept(&mut self, wire: &mut Wire, raw: Vec<RawEntry>) -> RedisResult<Vec<Entry>> {
+    async fn accept(&mut self, wire: &mut MultiplexedConnection, raw: Vec<RawEntry>) -> RedisResult<Vec<Entry>> {
         let (good, malformed): (Vec<_>, Vec<_>) = raw.into_iter().partition(|entry| entry.order_id.is_some());
         if !malformed.is_empty() {
             metrics::counter!("galley_queue_malformed_total").increment(malformed.len() as u64);

@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use galley_protocol::IncarnationId;
+use redis::aio::MultiplexedConnection;
 use redis::streams::{StreamInfoConsumersReply, StreamInfoGroupsReply, StreamPendingReply};
 use redis::{RedisResult, Value};
 
 use super::names::GROUP;
-use super::nodes::Wire;
 use super::reply::{self, RawEntry};
 
 /// A consumer that is silent for so long and holds nothing is the rest of a dead worker.
 const SILENT_AFTER: Duration = Duration::from_mins(1);
 
 /// Makes the group, and the stream when it is missing, so that it reads from the very first entry. One that is there stays.
-pub(super) async fn create_group(wire: &mut Wire, stream: &str) -> RedisResult<()> {
+pub(super) async fn create_group(wire: &mut MultiplexedConnection, stream: &str) -> RedisResult<()> {
     let mut command = redis::cmd("XGROUP");
     command.arg("CREATE").arg(stream).arg(GROUP).arg("0").arg("MKSTREAM");
     match command.exec_async(wire).await {
@@ -25,7 +25,7 @@ pub(super) async fn create_group(wire: &mut Wire, stream: &str) -> RedisResult<(
 
 /// Takes over entries that lie with a worker for too long.
 pub(super) async fn reclaim(
-    wire: &mut Wire,
+    wire: &mut MultiplexedConnection,
     stream: &str,
     consumer: IncarnationId,
     idle: Duration,
@@ -40,7 +40,7 @@ pub(super) async fn reclaim(
 }
 
 /// Drops what is done with: entries and consumers. Failing is harmless; it is tried again in a few seconds.
-pub(super) async fn tidy(wire: &mut Wire, stream: &str) {
+pub(super) async fn tidy(wire: &mut MultiplexedConnection, stream: &str) {
     if let Err(error) = trim(wire, stream).await {
         tracing::debug!(stream, %error, "the stream was not trimmed");
     }
@@ -51,7 +51,7 @@ pub(super) async fn tidy(wire: &mut Wire, stream: &str) {
 
 /// Trims below the oldest pending entry and the last delivered one. The order of the questions matters: an entry at or before
 /// the last delivered that is not pending afterwards has been acknowledged.
-async fn trim(wire: &mut Wire, stream: &str) -> RedisResult<()> {
+async fn trim(wire: &mut MultiplexedConnection, stream: &str) -> RedisResult<()> {
     let groups: StreamInfoGroupsReply = redis::cmd("XINFO").arg("GROUPS").arg(stream).query_async(wire).await?;
     let Some(group) = groups.groups.into_iter().find(|group| group.name == GROUP) else { return Ok(()) };
     let pending: StreamPendingReply = redis::cmd("XPENDING").arg(stream).arg(GROUP).query_async(wire).await?;
@@ -64,7 +64,7 @@ async fn trim(wire: &mut Wire, stream: &str) -> RedisResult<()> {
     redis::cmd("XTRIM").arg(stream).arg("MINID").arg(least).exec_async(wire).await
 }
 
-async fn forget_consumers(wire: &mut Wire, stream: &str) -> RedisResult<()> {
+async fn forget_consumers(wire: &mut MultiplexedConnection, stream: &str) -> RedisResult<()> {
     let known: StreamInfoConsumersReply = redis::cmd("XINFO").arg("CONSUMERS").arg(stream).arg(GROUP).query_async(wire).await?;
     for consumer in known.consumers {
         if consumer.pending == 0 && consumer.idle as u128 > SILENT_AFTER.as_millis() {

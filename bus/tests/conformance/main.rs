@@ -2,6 +2,7 @@
 //!
 //! `GALLEY_TEST_REDIS` names a Redis that may be written to; tests that break Redis start `redis-server` themselves.
 
+mod census;
 mod faults;
 mod heal;
 mod promises;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use galley_bus::{BusConfig, Entry, Heard, Queue, SharedBus, Subscription, Timing, connect_with};
-use galley_protocol::{HeroId, IncarnationId, OrderId, ResumeCursor, Status, Timestamp, Update, Version};
+use galley_protocol::{HeroId, IncarnationId, OrderId, PublisherId, ResumeCursor, Status, Timestamp, Update, Version};
 
 use crate::server::{LONG, Server};
 
@@ -88,6 +88,15 @@ pub fn order(id: i64) -> OrderId {
     OrderId::new(id).expect("an id")
 }
 
+pub fn publisher(id: i32) -> PublisherId {
+    PublisherId::new(id).expect("an id")
+}
+
+/// A cursor that is later the greater the number is.
+pub fn cursor(number: i64) -> ResumeCursor {
+    ResumeCursor { time: Timestamp::EPOCH, floor: OrderId::FIRST, position: number }
+}
+
 /// An update for hero 1.
 pub fn update(id: i64) -> Update {
     update_of(1, id, Bytes::from_static(b"{}"))
@@ -95,8 +104,8 @@ pub fn update(id: i64) -> Update {
 
 pub fn update_of(hero: i64, id: i64, frame: Bytes) -> Update {
     let hero_id = HeroId::new(hero).expect("an id");
-    let cursor = ResumeCursor { time: Timestamp::from_millis(id).expect("in range"), floor: order(1) };
-    Update { hero_id, order_id: order(id), version: Version::FIRST, status: Some(Status::Pending), cursor, frame }
+    let time = Timestamp::from_millis(id).expect("in range");
+    Update { hero_id, order_id: order(id), version: Version::FIRST, status: Some(Status::Pending), time, frame }
 }
 
 /// Reads until so many entries have come, and no longer than it takes.
@@ -133,7 +142,13 @@ pub async fn hear_updates(subscription: &mut dyn Subscription) -> Vec<i64> {
 
 /// Hears until a gap.
 pub async fn hear_gap(subscription: &mut dyn Subscription) {
-    while hear(subscription).await != Heard::Gap {}
+    while !matches!(hear(subscription).await, Heard::Gap { .. }) {}
+}
+
+/// The next thing to hear is a gap.
+pub async fn hear_a_gap_at_once(subscription: &mut dyn Subscription) {
+    let heard = hear(subscription).await;
+    assert!(matches!(heard, Heard::Gap { .. }), "{heard:?}");
 }
 
 /// Asks until it is so.

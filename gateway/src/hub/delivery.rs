@@ -1,21 +1,46 @@
 //! What one hero's sockets are told at once.
 
 use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use galley_protocol::{HeroId, Update};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use crate::framing::put_frame;
+use super::mark::Mark;
+use crate::framing::put_frame_of;
 
 /// The most updates in one delivery: what a socket's connection gets in one write, and what a slow one holds for a single frame.
 const MAX_UPDATES: usize = 64;
 
+/// An update on its way to sockets, with the cursor that its frame carries: that of the moment when the hub got it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    update: Update,
+    /// The cursor.
+    pub mark: Arc<Mark>,
+}
+
+impl Notice {
+    /// An update from the bus.
+    pub fn new(update: &Update, mark: &Arc<Mark>) -> Self {
+        Self { update: update.clone(), mark: Arc::clone(mark) }
+    }
+}
+
+impl Deref for Notice {
+    type Target = Update;
+    fn deref(&self) -> &Update {
+        &self.update
+    }
+}
+
 /// Some updates of one hero.
 #[derive(Debug)]
 pub struct Delivery {
-    /// One at least; their frames lie in the memory of `frames`.
-    pub updates: Vec<Update>,
+    /// One at least; their frames are whole, and lie in the memory of `frames`.
+    pub updates: Vec<Notice>,
     /// Their WebSocket frames, one behind the other.
     pub frames: Bytes,
 }
@@ -23,20 +48,21 @@ pub struct Delivery {
 impl Delivery {
     /// The deliveries of these updates, in their order. What came from the bus shares the memory of all that was published at once,
     /// so that it is copied here.
-    pub fn all(updates: &[&Update]) -> impl Iterator<Item = Self> {
+    pub fn all(updates: &[Notice]) -> impl Iterator<Item = Self> {
         updates.chunks(MAX_UPDATES).map(|updates| {
             let mut frames = BytesMut::new();
-            let ends: Vec<_> = updates
+            let texts: Vec<_> = updates
                 .iter()
-                .map(|update| {
-                    put_frame(&mut frames, OpCode::Data(Data::Text), &update.frame);
-                    frames.len()
+                .map(|Notice { update, mark }| {
+                    let payload = [update.beginning(), &mark.ending];
+                    put_frame_of(&mut frames, OpCode::Data(Data::Text), payload);
+                    (frames.len() - payload[0].len() - payload[1].len())..frames.len()
                 })
                 .collect();
             let frames = frames.freeze();
-            let updates = updates.iter().zip(ends).map(|(update, end)| {
-                let frame = frames.slice(end - update.frame.len()..end);
-                Update { frame, ..(*update).clone() }
+            let updates = updates.iter().zip(texts).map(|(Notice { update, mark }, text)| {
+                let update = Update { frame: frames.slice(text), ..update.clone() };
+                Notice { update, mark: Arc::clone(mark) }
             });
             Self { updates: updates.collect(), frames: frames.clone() }
         })

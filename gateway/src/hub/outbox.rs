@@ -16,11 +16,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use galley_protocol::{OrderId, ResumeCursor, Update, Version};
+use galley_protocol::{OrderId, ResumeCursor, Version};
 use rustix::net::SendFlags;
 use tokio::net::TcpStream;
 
-use super::Delivery;
+use super::{Delivery, Notice};
 use crate::auth::LEEWAY;
 use crate::framing::PING;
 use crate::metrics;
@@ -29,7 +29,7 @@ use crate::metrics;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Out {
     /// Send the frame of this update.
-    Frame(Update),
+    Frame(Notice),
     /// Send the newest states of what it was not told.
     Resync(Missed),
     /// Ask the peer whether it lives.
@@ -108,7 +108,7 @@ struct Pending {
     leave: Option<Duration>,
     /// What was dropped.
     missed: Option<Missed>,
-    updates: VecDeque<Update>,
+    updates: VecDeque<Notice>,
     /// Of these updates.
     bytes: usize,
 }
@@ -167,7 +167,7 @@ impl Outbox {
     pub fn fall_behind(&self, since: Option<ResumeCursor>) {
         let mut waiting = self.lock();
         let Some(known) = waiting.known else { return };
-        let since = since.filter(|since| since.time > known.time).unwrap_or(known);
+        let since = since.filter(|since| *since > known).unwrap_or(known);
         waiting.pending().fall_behind(since);
         wake(waiting);
     }
@@ -401,7 +401,7 @@ impl Pending {
         !self.rest.is_empty() || self.leave.is_some() || self.missed.is_some() || !self.updates.is_empty()
     }
 
-    fn add(&mut self, updates: &[Update], bound: usize) {
+    fn add(&mut self, updates: &[Notice], bound: usize) {
         let bytes = updates.iter().map(|update| update.frame.len()).sum::<usize>();
         if self.bytes + bytes <= bound {
             self.bytes += bytes;
@@ -412,14 +412,14 @@ impl Pending {
         self.bytes = 0;
         let mut all = dropped.iter().chain(updates);
         let Some(first) = all.next() else { return };
-        let missed = Missed::Orders { ids: BTreeSet::from([first.order_id]), since: first.cursor, until: first.cursor };
+        let missed = Missed::Orders { ids: BTreeSet::from([first.order_id]), since: first.mark.cursor, until: first.mark.cursor };
         self.missed.insert(missed).add(all, bound);
         ::metrics::counter!(metrics::SOCKETS_BEHIND).increment(1);
     }
 
     /// Updates are missing since then, and so are those that wait: the oldest moment counts.
     fn fall_behind(&mut self, since: ResumeCursor) {
-        let waits = self.updates.front().map(|update| update.cursor);
+        let waits = self.updates.front().map(|update| update.mark.cursor);
         let missed = self.missed.as_ref().map(Missed::since);
         let since = [missed, waits].into_iter().flatten().fold(since, ResumeCursor::min);
         self.missed = Some(Missed::Since(since));
@@ -437,12 +437,12 @@ impl Missed {
     }
 
     /// These were missed, too. Orders that take more than `bound` bytes are no longer told apart.
-    fn add<'a>(&mut self, updates: impl IntoIterator<Item = &'a Update>, bound: usize) {
+    fn add<'a>(&mut self, updates: impl IntoIterator<Item = &'a Notice>, bound: usize) {
         let Self::Orders { ids, since, until } = self else { return };
         for update in updates {
             ids.insert(update.order_id);
-            *since = update.cursor.min(*since);
-            *until = update.cursor;
+            *since = update.mark.cursor.min(*since);
+            *until = update.mark.cursor;
         }
         if ids.len() * OF_MISSED > bound {
             *self = Self::Since(*since);
@@ -458,26 +458,29 @@ mod tests {
 
     use futures_util::FutureExt as _;
     use galley_protocol::{HeroId, MealId, Order, OrderId, ResumeCursor, Timestamp, Update, Version};
+    use galley_store::CursorKeys;
 
     use tokio::io::AsyncReadExt as _;
     use tokio::net::{TcpListener, TcpStream};
 
-    use super::{Delivery, LEEWAY, Missed, OF_MISSED, Out, Outbox};
+    use super::{Delivery, LEEWAY, Missed, Notice, OF_MISSED, Out, Outbox};
     use crate::framing::PING;
+    use crate::hub::mark::Mark;
 
-    fn update(id: i64, millis: i64) -> Update {
-        let (hero_id, meal_id) = (HeroId::new(1).expect("an id"), MealId::new(1).expect("an id"));
-        let time = Timestamp::from_millis(millis).expect("in range");
-        let order = Order::placed(OrderId::new(id).expect("an id"), hero_id, meal_id, time);
-        Update::of(&order, OrderId::new(1).expect("an id"))
+    /// An order that was placed, told at this position, with its whole frame.
+    fn update(id: i64, position: i64) -> Notice {
+        delivery(id, position).updates.remove(0)
     }
 
-    fn delivery(id: i64, millis: i64) -> Delivery {
-        Delivery::all(&[&update(id, millis)]).next().expect("one")
+    fn delivery(id: i64, position: i64) -> Delivery {
+        let order = Order::placed(OrderId::new(id).expect("an id"), HeroId::FIRST, MealId::FIRST, Timestamp::EPOCH);
+        let keys = CursorKeys::of(1, b"secret");
+        let mark = Arc::new(Mark::new(cursor(position), &keys));
+        Delivery::all(&[Notice::new(&Update::of(&order), &mark)]).next().expect("one")
     }
 
-    fn cursor(millis: i64) -> ResumeCursor {
-        ResumeCursor { time: Timestamp::from_millis(millis).expect("in range"), floor: OrderId::new(1).expect("an id") }
+    fn cursor(position: i64) -> ResumeCursor {
+        ResumeCursor { position, ..ResumeCursor::EXPIRED }
     }
 
     #[tokio::test]

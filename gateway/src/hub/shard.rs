@@ -9,13 +9,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use galley_protocol::{ResumeCursor, Update};
+use galley_protocol::ResumeCursor;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Delivery, Outbox, TICK};
+use super::{Delivery, Notice, Outbox, TICK};
 use crate::metrics;
 
 /// The most sockets of a shard: to write to them takes about half a millisecond, for which the next shard waits.
@@ -37,7 +37,7 @@ struct State {
 #[derive(Debug)]
 struct Waiting {
     task: JoinHandle<()>,
-    updates: Vec<Update>,
+    updates: Vec<Notice>,
     /// Updates are missing behind these.
     gap: Option<Gap>,
 }
@@ -86,7 +86,7 @@ impl Shard {
     }
 
     /// Has these updates told by the shard's task, behind all that waits for it. Says how many sockets that are.
-    pub fn tell_later(self: &Arc<Self>, updates: &[&Update], writers: &Arc<Semaphore>) -> usize {
+    pub fn tell_later(self: &Arc<Self>, updates: &[Notice], writers: &Arc<Semaphore>) -> usize {
         let mut state = self.lock();
         if state.outboxes.is_empty() {
             return 0;
@@ -115,7 +115,7 @@ impl Shard {
             let Some((updates, gap)) = self.take() else { return };
             let tick = Instant::now() + TICK;
             let outboxes = self.outboxes();
-            tell(&outboxes, &updates.iter().collect::<Vec<_>>()).await;
+            tell(&outboxes, &updates).await;
             if let Some(gap) = gap {
                 for outbox in &outboxes {
                     outbox.fall_behind(gap.since);
@@ -127,7 +127,7 @@ impl Shard {
     }
 
     /// Takes what waits; when that is nothing, the next update finds no task.
-    fn take(&self) -> Option<(Vec<Update>, Option<Gap>)> {
+    fn take(&self) -> Option<(Vec<Notice>, Option<Gap>)> {
         let mut state = self.lock();
         let waiting = state.waiting.as_mut()?;
         let taken = (std::mem::take(&mut waiting.updates), waiting.gap.take());
@@ -149,17 +149,17 @@ impl Waiting {
         Self { task, updates: Vec::new(), gap }
     }
 
-    fn add(&mut self, updates: &[&Update]) {
+    fn add(&mut self, updates: &[Notice]) {
         if self.gap.is_some() {
             return; // the database knows them
         }
         if self.updates.len() + updates.len() > MAX_WAITING {
-            self.fall_behind(self.updates.first().or(updates.first().copied()).map(|update| update.cursor));
+            self.fall_behind(self.updates.first().or(updates.first()).map(|update| update.mark.cursor));
             self.updates = Vec::new();
             ::metrics::counter!(metrics::SHARDS_BEHIND).increment(1);
             return;
         }
-        self.updates.extend(updates.iter().copied().cloned());
+        self.updates.extend(updates.iter().cloned());
     }
 
     fn fall_behind(&mut self, since: Option<ResumeCursor>) {
@@ -169,7 +169,7 @@ impl Waiting {
 }
 
 /// Tells these updates to each of them.
-pub async fn tell(outboxes: &[Arc<Outbox>], updates: &[&Update]) {
+pub async fn tell(outboxes: &[Arc<Outbox>], updates: &[Notice]) {
     for delivery in Delivery::all(updates) {
         let mut written = 0;
         for outbox in outboxes {
@@ -178,7 +178,7 @@ pub async fn tell(outboxes: &[Arc<Outbox>], updates: &[&Update]) {
         }
         if written > 0 {
             metrics::count_frames(written * delivery.updates.len(), written * delivery.bytes());
-            metrics::record_push_lag(delivery.updates[0].cursor.time);
+            metrics::record_push_lag(delivery.updates[0].time);
         }
     }
 }
@@ -186,14 +186,18 @@ pub async fn tell(outboxes: &[Arc<Outbox>], updates: &[&Update]) {
 #[cfg(test)]
 mod tests {
     use galley_protocol::{Deleted, HeroId, OrderId, Timestamp, Update, Version};
+    use galley_store::CursorKeys;
 
+    use super::super::mark::Mark;
     use super::super::{Missed, Out};
     use super::*;
 
-    fn update(id: i64) -> Update {
-        let id = OrderId::new(id).expect("an id");
-        let time = Timestamp::from_millis(id.get()).expect("in range");
-        Update::of_deleted(Deleted { order_id: id, version: Version::FIRST }, HeroId::new(1).expect("an id"), time, id)
+    /// A deletion, at the position of its id.
+    fn update(id: i64) -> Notice {
+        let deleted = Deleted { order_id: OrderId::new(id).expect("an id"), version: Version::FIRST };
+        let cursor = ResumeCursor { position: id, ..ResumeCursor::EXPIRED };
+        let mark = Arc::new(Mark::new(cursor, &CursorKeys::default()));
+        Notice::new(&Update::of_deleted(deleted, HeroId::FIRST, Timestamp::EPOCH), &mark)
     }
 
     /// A shard of two sockets that have their welcome.
@@ -208,14 +212,14 @@ mod tests {
             let shard = Arc::<Shard>::default();
             for _ in 0..2 {
                 let outbox = Arc::new(Outbox::new(usize::MAX));
-                outbox.know(update(1).cursor);
+                outbox.know(update(1).mark.cursor);
                 assert!(shard.add(&outbox));
             }
             Self { outboxes: shard.outboxes(), shard, writers: Arc::new(Semaphore::new(1)) }
         }
 
-        fn tell_later(&self, updates: &[Update]) {
-            assert_eq!(self.shard.tell_later(&updates.iter().collect::<Vec<_>>(), &self.writers), 2);
+        fn tell_later(&self, updates: &[Notice]) {
+            assert_eq!(self.shard.tell_later(updates, &self.writers), 2);
         }
     }
 
@@ -275,7 +279,7 @@ mod tests {
         crowded.tell_later(&updates[1..]);
         crowded.tell_later(&[update(9_998), update(9_999)]);
         ended(shard).await;
-        assert_eq!(outboxes[0].try_next(), Some(Out::Resync(Missed::Since(updates[1].cursor))));
+        assert_eq!(outboxes[0].try_next(), Some(Out::Resync(Missed::Since(updates[1].mark.cursor))));
         assert!(told(&outboxes[0]).is_empty());
     }
 
@@ -284,19 +288,19 @@ mod tests {
         let crowded = Crowded::new();
         let Crowded { shard, outboxes, .. } = &crowded;
         crowded.tell_later(&[update(2)]);
-        shard.fall_behind(Some(update(3).cursor));
-        shard.fall_behind(Some(update(5).cursor));
+        shard.fall_behind(Some(update(3).mark.cursor));
+        shard.fall_behind(Some(update(5).mark.cursor));
         crowded.tell_later(&[update(4)]);
         tokio::time::sleep(TICK / 2).await;
         assert_eq!(
             outboxes[0].try_next(),
-            Some(Out::Resync(Missed::Since(update(2).cursor))),
+            Some(Out::Resync(Missed::Since(update(2).mark.cursor))),
             "of what was told and not sent, too"
         );
         assert!(told(&outboxes[0]).is_empty());
         shard.fall_behind(None);
         ended(shard).await;
-        assert_eq!(outboxes[0].try_next(), Some(Out::Resync(Missed::Since(update(1).cursor))), "from the welcome");
+        assert_eq!(outboxes[0].try_next(), Some(Out::Resync(Missed::Since(update(1).mark.cursor))), "from the welcome");
     }
 
     #[tokio::test(start_paused = true)]
@@ -311,7 +315,7 @@ mod tests {
         assert!(shard.at_rest().is_none() && told(&outboxes[0]).is_empty());
         crowded.tell_later(&[update(6)]);
         ended(shard).await;
-        assert_eq!(outboxes[0].try_next(), Some(Out::Resync(Missed::Since(update(1).cursor))));
+        assert_eq!(outboxes[0].try_next(), Some(Out::Resync(Missed::Since(update(1).mark.cursor))));
         crowded.tell_later(&[update(7)]);
         ended(shard).await;
         assert_eq!(told(&outboxes[0]), [7]);

@@ -1,5 +1,6 @@
 //! The event streams: what sockets are told, for whoever only listens.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 
 use axum::Extension;
@@ -7,7 +8,7 @@ use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::response::Response;
 use galley_protocol::frame::{Watch, client};
-use galley_protocol::{HeroId, Problem, ResumeCursor, Status};
+use galley_protocol::{HeroId, Problem, Status};
 use utoipa::IntoParams;
 
 use super::id::Id;
@@ -22,23 +23,18 @@ use crate::state::AppState;
 /// The header with which a client comes back.
 const LAST_EVENT_ID: &str = "Last-Event-ID";
 
-/// The `id` of the last event that a client has.
-pub struct LastEventId(Option<ResumeCursor>);
+/// The `id` of the last event that a client has, whatever it says: a browser that is refused never comes back, and does not
+/// know why. Where it is repeated, nothing can be read.
+pub struct LastEventId(Option<String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
-    type Rejection = Refusal;
+    type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
-        let wrong = |detail: &dyn ToString| Refusal(Problem::invalid_parameter(LAST_EVENT_ID, &detail.to_string()));
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let mut lines = parts.headers.get_all(LAST_EVENT_ID).iter();
-        match (lines.next(), lines.next()) {
-            (None, _) => Ok(Self(None)),
-            (Some(line), None) => {
-                let cursor = line.to_str().ok().unwrap_or_default().parse();
-                cursor.map(|cursor| Self(Some(cursor))).map_err(|error| wrong(&error))
-            }
-            (Some(_), Some(_)) => Err(wrong(&"must not be repeated")),
-        }
+        let first = lines.next().map(|line| line.to_str().unwrap_or_default().to_owned());
+        let is_repeated = lines.next().is_some();
+        Ok(Self(first.map(|id| if is_repeated { String::new() } else { id })))
     }
 }
 
@@ -46,13 +42,15 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ResumeParams {
-    /// The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`, which comes first.
-    cursor: Option<ResumeCursor>,
+    /// The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`, which comes first. One that
+    /// cannot be read begins anew.
+    #[param(value_type = Option<String>)]
+    cursor: Option<String>,
 }
 
 impl FromPairs for ResumeParams {
     fn from_pairs(mut pairs: Pairs) -> Result<Self, Problem> {
-        let cursor = pairs.one("cursor", str::parse);
+        let cursor = pairs.one("cursor", str::parse::<String>);
         pairs.finish(|| Some(Self { cursor }))
     }
 }
@@ -88,7 +86,8 @@ impl FromPairs for WatchParams {
 #[utoipa::path(
     get, path = "/heroes/{id}/events", tag = "heroes", operation_id = "listen_to_hero",
     params(("id" = HeroId, Path, description = "Whose."), ResumeParams,
-        ("Last-Event-ID" = Option<ResumeCursor>, Header, description = "The `id` of the last event that is known.")),
+        ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that is known. One that cannot be read \
+            begins anew.")),
     responses((status = 200, description = "Events, until one side closes.", body = String, content_type = "text/event-stream"), OfListening),
 )]
 pub async fn of_hero(
@@ -100,7 +99,8 @@ pub async fn of_hero(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Extension(Cut(cut)): Extension<Cut>,
 ) -> Result<Response, Refusal> {
-    Ok(open(state, Address::from(peer.ip()), caller, Subject::Hero(id, last.or(cursor)), cut).await?)
+    let since = state.desk.read_cursor(last.or(cursor)).await;
+    Ok(open(state, Address::from(peer.ip()), caller, Subject::Hero(id, since), cut).await?)
 }
 
 /// Listen to the orders of every hero

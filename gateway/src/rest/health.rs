@@ -1,4 +1,4 @@
-//! Whether this gateway lives, and whether it may take traffic.
+//! The health of this gateway: it lives, and it may take traffic or not.
 //!
 //! Asked by balancers and people. The dependencies are asked at most every half second, by one caller at a time, each for
 //! at most a second; everyone who asks meanwhile waits for the same answer.
@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
+use crate::hearing::{Unheard, Verdict};
 use crate::metrics;
 use crate::state::AppState;
 
@@ -33,26 +34,42 @@ pub struct Health {
     status: &'static str,
 }
 
-/// Whether this gateway may take traffic.
+/// The readiness of this gateway to take traffic.
 #[derive(Serialize, ToSchema)]
 pub struct ReadinessReport {
     /// In a word.
     status: ReadinessStatus,
     /// Each thing that this gateway depends on.
     dependencies: Vec<Dependency>,
+    /// Publishers that live and are not heard: what they change is read from the database until they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    unheard: Option<UnheardPublishers>,
 }
 
-/// Whether this gateway may take traffic, in a word.
+/// Publishers that live and are not heard.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+pub struct UnheardPublishers {
+    /// How many.
+    #[schema(minimum = 1)]
+    publishers: usize,
+    /// For how long the first of them has not been heard.
+    seconds: u64,
+}
+
+/// The readiness of this gateway to take traffic, in a word.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ReadinessStatus {
-    /// It may.
+    /// It may take traffic.
     Ready,
+    /// It may take traffic, but updates of other processes come late: neither this gateway nor any other can hear them now.
+    Degraded,
     /// It is about to leave.
     Draining,
-    /// It cannot hear updates.
+    /// It cannot hear updates, while other gateways can.
     Deaf,
-    /// The database is away.
+    /// Orders cannot be placed: the database is away, takes no changes, or does not finish them.
     Unavailable,
 }
 
@@ -94,14 +111,18 @@ pub async fn alive() -> Json<Health> {
 
 /// Ready
 ///
-/// The database away, draining or deaf is 503. Without the bus a gateway is deaf to what other processes change, though placing
-/// and cancelling go on.
+/// 503 sends traffic to other gateways: this one is leaving, orders cannot be placed, or it cannot hear updates while others can. When
+/// none can, placing and cancelling go on, updates of other processes come late, and the answer is 200 with `degraded`.
 #[utoipa::path(
     get, path = "/readyz", tag = "operation", operation_id = "get_readiness",
     responses(
-        (status = 200, description = "It may take traffic.", body = ReadinessReport,
-            example = json!({"status": "ready", "dependencies": [
-                {"name": "database", "ok": true, "millis": 0}, {"name": "bus", "ok": true, "millis": 0}]})),
+        (status = 200, description = "It may take traffic.", body = ReadinessReport, examples(
+            ("ready" = (value = json!({"status": "ready", "dependencies": [
+                {"name": "database", "ok": true, "millis": 0}, {"name": "bus", "ok": true, "millis": 0}]}))),
+            ("degraded" = (value = json!({"status": "degraded", "dependencies": [
+                {"name": "database", "ok": true, "millis": 0},
+                {"name": "bus", "ok": false, "millis": 0, "detail": "the bus does not answer"}]}))),
+        )),
         (status = 503, description = "It may not.", body = ReadinessReport,
             example = json!({"status": "deaf", "dependencies": [
                 {"name": "database", "ok": true, "millis": 0}, {"name": "bus", "ok": false, "millis": 1000, "detail": "no answer in time"}]})),
@@ -109,12 +130,13 @@ pub async fn alive() -> Json<Health> {
 )]
 pub async fn ready(State(state): State<AppState>) -> Response {
     let Probed { database, bus, .. } = state.probes.ask(&state).await;
-    // The ping of the bus fails while the subscription is cut.
-    let deaf = state.readiness.is_deaf() || !bus.ok;
-    let status = judge(state.readiness.is_draining(), deaf, database.ok);
-    let code = if status == ReadinessStatus::Ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let report = ReadinessReport { status, dependencies: vec![database, bus] };
-    (code, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], report.lines()).into_response()
+    let hearing = state.readiness.hearing();
+    let status = judge(state.readiness.is_draining(), database.ok, hearing.verdict());
+    let unheard = hearing
+        .unheard()
+        .map(|Unheard { publishers, since }| UnheardPublishers { publishers, seconds: since.elapsed().as_secs() });
+    let report = ReadinessReport { status, dependencies: vec![database, bus], unheard };
+    (status.code(), [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], report.lines()).into_response()
 }
 
 /// Metrics
@@ -129,13 +151,23 @@ pub async fn scrape() -> Response {
     ([(header::CONTENT_TYPE, kind)], metrics::install().render()).into_response()
 }
 
-/// Leaving comes first, because nothing will change it; the database before the ear, because nothing works without it.
-fn judge(draining: bool, deaf: bool, database: bool) -> ReadinessStatus {
-    match (draining, deaf, database) {
-        (true, _, _) => ReadinessStatus::Draining,
-        (false, _, false) => ReadinessStatus::Unavailable,
-        (false, true, true) => ReadinessStatus::Deaf,
-        (false, false, true) => ReadinessStatus::Ready,
+/// Leaving comes first, because nothing will change it; the database before the bus, because nothing works without it.
+fn judge(draining: bool, database: bool, hearing: Verdict) -> ReadinessStatus {
+    match (draining, database, hearing) {
+        (true, ..) => ReadinessStatus::Draining,
+        (false, false, _) => ReadinessStatus::Unavailable,
+        (false, true, Verdict::Deaf) => ReadinessStatus::Deaf,
+        (false, true, Verdict::AllDeaf) => ReadinessStatus::Degraded,
+        (false, true, Verdict::Hearing) => ReadinessStatus::Ready,
+    }
+}
+
+impl ReadinessStatus {
+    const fn code(self) -> StatusCode {
+        match self {
+            Self::Ready | Self::Degraded => StatusCode::OK,
+            Self::Draining | Self::Deaf | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
     }
 }
 
@@ -148,7 +180,11 @@ impl ReadinessReport {
             let comma = if index == 0 { "" } else { "," };
             write!(lines, "{comma}\n{}", text(serde_json::to_string(dependency))).expect("writing to memory does not fail");
         }
-        lines.push_str("\n]}\n");
+        lines.push_str("\n]");
+        if let Some(unheard) = self.unheard {
+            write!(lines, ",\n\"unheard\":{}", text(serde_json::to_string(&unheard))).expect("writing to memory does not fail");
+        }
+        lines.push_str("}\n");
         lines
     }
 }
@@ -164,6 +200,8 @@ impl Probes {
         let database = probe("database", state.desk.store().ping(), StoreError::words);
         let bus = probe("bus", state.bus.ping(), |_| "the bus does not answer");
         let (database, bus) = tokio::join!(database, bus);
+        // The ping of the bus fails while the subscription is cut.
+        state.readiness.hearing().set_answers(bus.ok);
         *last.insert(Probed { at: Instant::now(), database, bus })
     }
 }
@@ -185,19 +223,23 @@ async fn probe<E>(
 
 #[cfg(test)]
 mod tests {
-    use super::{Dependency, ReadinessReport, ReadinessStatus, judge, probe};
+    use super::{Dependency, ReadinessReport, ReadinessStatus, UnheardPublishers, Verdict, judge, probe};
 
     #[test]
-    fn a_gateway_is_ready_unless_it_leaves_or_is_deaf_or_has_no_database() {
-        for (draining, deaf, database, word) in [
-            (false, false, true, "ready"),
-            (false, true, true, "deaf"),
-            (false, true, false, "unavailable"),
-            (true, true, false, "draining"),
-            (true, false, true, "draining"),
+    fn a_gateway_is_ready_unless_it_leaves_or_cannot_place_or_is_deaf_while_others_hear() {
+        use Verdict::{AllDeaf, Deaf, Hearing};
+        for (draining, database, hearing, word, code) in [
+            (false, true, Hearing, "ready", 200),
+            (false, true, AllDeaf, "degraded", 200),
+            (false, true, Deaf, "deaf", 503),
+            (false, false, Hearing, "unavailable", 503),
+            (false, false, Deaf, "unavailable", 503),
+            (true, false, AllDeaf, "draining", 503),
+            (true, true, Hearing, "draining", 503),
         ] {
-            let status = serde_json::to_value(judge(draining, deaf, database)).expect("a word");
-            assert_eq!(status, word);
+            let status = judge(draining, database, hearing);
+            assert_eq!(serde_json::to_value(status).expect("a word"), word);
+            assert_eq!(status.code(), code);
         }
     }
 
@@ -209,14 +251,19 @@ mod tests {
     }
 
     #[test]
-    fn a_report_has_a_line_for_each_dependency() {
+    fn a_report_has_a_line_for_each_dependency_and_one_for_publishers_that_are_not_heard() {
         let dependency = |name, detail: Option<_>| Dependency { name, ok: detail.is_none(), millis: 3, detail };
-        let dependencies = vec![dependency("database", None), dependency("bus", Some("away"))];
-        assert_eq!(
-            ReadinessReport { status: ReadinessStatus::Deaf, dependencies }.lines(),
-            "{\"status\":\"deaf\",\"dependencies\":[\n\
+        let report = |unheard| ReadinessReport {
+            status: ReadinessStatus::Deaf,
+            dependencies: vec![dependency("database", None), dependency("bus", Some("away"))],
+            unheard,
+        };
+        let lines = "{\"status\":\"deaf\",\"dependencies\":[\n\
              {\"name\":\"database\",\"ok\":true,\"millis\":3},\n\
-             {\"name\":\"bus\",\"ok\":false,\"millis\":3,\"detail\":\"away\"}\n]}\n"
-        );
+             {\"name\":\"bus\",\"ok\":false,\"millis\":3,\"detail\":\"away\"}\n]";
+        assert_eq!(report(None).lines(), format!("{lines}}}\n"));
+        let unheard = "\"unheard\":{\"publishers\":2,\"seconds\":7}";
+        let some = report(Some(UnheardPublishers { publishers: 2, seconds: 7 }));
+        assert_eq!(some.lines(), format!("{lines},\n{unheard}}}\n"));
     }
 }

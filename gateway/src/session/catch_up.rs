@@ -79,7 +79,9 @@ impl CatchUp {
         if !is_last {
             self.ask(Duration::ZERO);
         }
-        let frame = ServerFrame::Resync { orders, deleted, cursor: if is_last { cursor } else { self.missed.since() } };
+        let told_until = if is_last { cursor } else { self.missed.since() };
+        let told_until = self.desk.store().cursor_keys().sign(told_until);
+        let frame = ServerFrame::Resync { orders, deleted, cursor: told_until };
         let known = is_last && matches!(self.missed, Missed::Since(_));
         Page { frame: (!nothing).then(|| Frame::from(&frame)), told, is_last, known: known.then_some(cursor) }
     }

@@ -104,15 +104,21 @@ mod tests {
     use axum::body::to_bytes;
     use galley_protocol::close::CloseCode;
     use galley_protocol::frame::ServerFrame;
+    use galley_protocol::{ResumeCursor, SignedCursor};
+    use galley_store::CursorKeys;
     use tokio::time::Instant;
 
     use super::{CHUNK, EventStream};
     use crate::hub::Outbox;
     use crate::session::wire::{Closed, Frame, STALLED, Wire as _};
 
+    fn cursor() -> SignedCursor {
+        CursorKeys::of(1, b"secret").sign(ResumeCursor::EXPIRED)
+    }
+
     fn frame(size: usize) -> Frame {
         let text = format!("\"{}\"", "x".repeat(size)).into();
-        Frame { kind: "order", cursor: "r5.7".parse().ok(), retry: None, text }
+        Frame { kind: "order", cursor: Some(cursor()), retry: None, text }
     }
 
     #[tokio::test]
@@ -124,8 +130,11 @@ mod tests {
         wire.ping().await.expect("room");
         drop(wire);
         let whole = to_bytes(body, 1_000).await.expect("a short body");
-        let golden = "event: reconnect\nretry: 9\ndata: {\"type\":\"reconnect\",\"after_ms\":9}\n\n\
-                      event: order\nid: r5.7\ndata: \"x\"\n\n:\n\n";
+        let cursor = cursor();
+        let golden = format!(
+            "event: reconnect\nretry: 9\ndata: {{\"type\":\"reconnect\",\"after_ms\":9}}\n\n\
+             event: order\nid: {cursor}\ndata: \"x\"\n\n:\n\n"
+        );
         assert_eq!(whole, golden);
     }
 

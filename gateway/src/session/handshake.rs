@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::{IntoResponse, Response};
-use galley_protocol::{HeroId, Problem, ProblemType, ResumeCursor};
+use galley_protocol::{HeroId, Problem, ProblemType};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -48,9 +48,10 @@ async fn begin(state: AppState, address: Address, mut request: Request) -> Resul
     let subprotocol = offers(request.headers(), SUBPROTOCOL);
     let mut pairs = Pairs::decode(request.uri().query().unwrap_or_default());
     let hero_id = pairs.one("hero_id", str::parse::<HeroId>);
-    let since = pairs.one("cursor", str::parse::<ResumeCursor>);
+    let cursor = pairs.one("cursor", str::parse::<String>);
     pairs.finish(|| Some(()))?;
     let seat = seat(&state, address)?;
+    let since = state.desk.read_cursor(cursor).await;
     let outbox = outbox(&state);
     let visit = match shown(&state, request.headers())? {
         Shown::Caller(caller) => {

@@ -73,8 +73,9 @@ impl Stream {
                 place.outbox().fall_behind(snapshot.rest);
             }
         }
+        let welcome = welcome(&role, state.desk.store().cursor_keys());
         let stream = Self { state, place, catch_up: None, watcher: None, leaving: None, _seat: seat, _token: token };
-        (stream, welcome(&role))
+        (stream, welcome)
     }
 
     /// What every handler is given.
@@ -143,7 +144,7 @@ impl Stream {
         let mut gathered = 0;
         let mut oldest = None;
         while let Some(Out::Frame(update)) = next {
-            oldest = oldest.or(Some(update.cursor.time));
+            oldest = oldest.or(Some(update.time));
             wire.put(Frame::from(update)).await?;
             gathered += 1;
             next = if gathered < MAX_GATHERED { self.place.outbox().try_next() } else { None };

@@ -2,12 +2,13 @@
 
 use galley_protocol::frame::{Resume, ServerFrame, Welcome};
 use galley_protocol::words;
+use galley_store::CursorKeys;
 
 use super::entrance::Role;
 use super::wire::Frame;
 
 /// The first frame.
-pub fn welcome(role: &Role) -> Frame {
+pub fn welcome(role: &Role, keys: &CursorKeys) -> Frame {
     let welcome = match role {
         Role::Staff => {
             Welcome { hero: None, resume: Resume::Fresh, orders: &[], deleted: &[], cursor: None, help: words::STAFF_HELP }
@@ -17,7 +18,7 @@ pub fn welcome(role: &Role) -> Frame {
             resume: snapshot.resume,
             orders: &snapshot.orders,
             deleted: &snapshot.deleted,
-            cursor: Some(snapshot.rest.unwrap_or(snapshot.cursor)),
+            cursor: Some(keys.sign(snapshot.rest.unwrap_or(snapshot.cursor))),
             help: words::HELP,
         },
     };

@@ -4,10 +4,11 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
+use galley_protocol::SignedCursor;
 use galley_protocol::close::CloseCode;
 use galley_protocol::frame::ServerFrame;
-use galley_protocol::{ResumeCursor, Update};
 
+use crate::hub::Notice;
 use crate::metrics;
 
 /// A peer whose connection takes no byte for so long is closed with 1013. The kernel takes bytes again when a third of its send
@@ -35,7 +36,7 @@ pub struct Frame {
     /// Its `type`.
     pub kind: &'static str,
     /// Where a client resumes that has it.
-    pub cursor: Option<ResumeCursor>,
+    pub cursor: Option<SignedCursor>,
     /// When a client shall come back whose stream has ended.
     pub retry: Option<Duration>,
     /// One line of JSON.
@@ -61,10 +62,10 @@ impl From<&ServerFrame<'_>> for Frame {
     }
 }
 
-impl From<Update> for Frame {
-    fn from(update: Update) -> Self {
+impl From<Notice> for Frame {
+    fn from(update: Notice) -> Self {
         let kind = if update.status.is_some() { "order" } else { "deleted" };
-        Self { kind, cursor: Some(update.cursor), retry: None, text: update.frame }
+        Self { kind, cursor: Some(update.mark.signed), retry: None, text: update.frame.clone() }
     }
 }
 

@@ -8,7 +8,7 @@ use super::messages::Messages;
 use super::schemas::Schemas;
 use crate::close::CloseCode;
 use crate::frame::Watch;
-use crate::{HeroId, ResumeCursor};
+use crate::{HeroId, SignedCursor};
 
 /// What answers a command.
 const ANSWERS: [&str; 3] = ["reply", "error", "pong"];
@@ -111,7 +111,7 @@ fn handshake_headers() -> Value {
 }
 
 fn cursor(schemas: &mut Schemas) -> Value {
-    described(schemas.of::<ResumeCursor>(), "Where to resume: the last `cursor` seen.")
+    described(schemas.of::<SignedCursor>(), "Where to resume: the last `cursor` seen.")
 }
 
 fn described(mut schema: Value, description: &str) -> Value {

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::CommandId;
 use crate::problem::Problem;
-use crate::{Deleted, Hero, Meal, Order, OrderId, PageCursor, ResumeCursor, Status, Timestamp, Version};
+use crate::{Deleted, Hero, Meal, Order, OrderId, PageCursor, SignedCursor, Status, Timestamp, Version};
 
 /// The wire, pinned: frames as they look for ever, one a line, at least one of each type. A change of a line is a change for
 /// every client; only additions are allowed. The examples of the documentation.
@@ -23,7 +23,7 @@ pub enum ServerFrame<'a> {
         /// The new state.
         order: &'a Order,
         /// Resumes after this.
-        cursor: ResumeCursor,
+        cursor: SignedCursor,
     },
     /// An order was deleted.
     Deleted {
@@ -32,7 +32,7 @@ pub enum ServerFrame<'a> {
         /// One more than the version of its last state.
         version: Version,
         /// Resumes after this.
-        cursor: ResumeCursor,
+        cursor: SignedCursor,
     },
     /// A command was carried out.
     Reply {
@@ -72,7 +72,7 @@ pub enum ServerFrame<'a> {
         deleted: Vec<Deleted>,
         /// Resumes after this. In every frame but the last it is the moment from which everything is told again: who resumes
         /// from there hears some of it twice, and misses nothing.
-        cursor: ResumeCursor,
+        cursor: SignedCursor,
     },
     /// The gateway is leaving.
     Reconnect {
@@ -94,8 +94,8 @@ pub enum Resume {
     Fresh,
     /// Everything since the cursor is in the welcome.
     Resumed,
-    /// The cursor reached too far back, or too much happened since: the active orders are in the welcome, ended ones must be
-    /// read.
+    /// The cursor reached too far back, too much happened since, or it cannot be read here: the active orders are in the
+    /// welcome, ended ones must be read.
     Resynced,
 }
 
@@ -116,7 +116,7 @@ pub struct Welcome<'a> {
     /// Resumes after this; absent on a staff socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    pub cursor: Option<ResumeCursor>,
+    pub cursor: Option<SignedCursor>,
     /// What a person may type.
     pub help: &'static str,
 }
@@ -273,7 +273,7 @@ impl ServerFrame<'_> {
 
     /// Where a client resumes that has this frame; nothing when the frame moves it nowhere.
     #[must_use]
-    pub const fn cursor(&self) -> Option<ResumeCursor> {
+    pub const fn cursor(&self) -> Option<SignedCursor> {
         match self {
             Self::Welcome(welcome) => welcome.cursor,
             Self::Order { cursor, .. } | Self::Deleted { cursor, .. } | Self::Resync { cursor, .. } => Some(*cursor),
@@ -297,7 +297,9 @@ impl ServerFrame<'_> {
 mod tests {
     use super::{Feed, OrderJson, PINNED, Page, Reply, Resume, ServerFrame, Totals, Welcome};
     use crate::frame::CommandId;
-    use crate::{Deleted, Meal, Order, OrderId, Problem, ProblemType, Reason, ResumeCursor, Status, Timestamp, Version, words};
+    use crate::{
+        CursorKey, Deleted, Meal, Order, OrderId, Problem, ProblemType, Reason, ResumeCursor, Status, Timestamp, Version, words,
+    };
 
     fn order() -> Order {
         let time = |millis| Timestamp::from_millis(millis).expect("in range");
@@ -338,7 +340,8 @@ mod tests {
     #[test]
     fn frames_look_like_this_for_ever() {
         let order = order();
-        let cursor = ResumeCursor { time: order.changed_time(), floor: order.id };
+        let cursor = ResumeCursor { time: order.changed_time(), floor: order.id, position: 9 };
+        let cursor = CursorKey::new(1, b"secret").sign(cursor);
         let deleted = [Deleted { order_id: order.id, version: Version(4) }];
         let totals = Totals { pending: 1, in_progress: 2, completed: 3, cancelled: 4 };
         let hero = crate::Hero {

@@ -1,10 +1,11 @@
 //! Who lives and who hears, of all processes on this database, and the cursor of that moment.
 
-use galley_protocol::{OrderId, PublisherId, ResumeCursor};
+use galley_protocol::{OrderId, PublisherId};
 
 use super::Postgres;
+use super::changes::cursor;
 use super::liveness::{HEARING, PUBLISHER};
-use crate::rows::{get, parse, time};
+use crate::rows::{get, parse};
 use crate::{Census, StoreError};
 
 impl Postgres {
@@ -17,7 +18,7 @@ impl Postgres {
             sqlx::query(
                 "/* census */
                  select date_trunc('milliseconds', now()) as moment, watermark.floor,
-                     pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xmin,
+                     pg_snapshot_xmin(pg_current_snapshot())::text::bigint as position,
                      pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xmax,
                      lock.class, lock.number
                  from watermark left join (
@@ -33,8 +34,8 @@ impl Postgres {
         let first = rows.first().ok_or_else(|| StoreError::Failed("no time of the database".to_owned()))?;
         let floor = parse::<i64, OrderId>(first, "floor")?;
         self.floor.set(floor.get());
-        self.settled.read(floor, get(first, "xmin")?, get(first, "xmax")?);
-        let safe = ResumeCursor { time: time(first, "moment")?, floor: self.settled.get() };
+        self.settled.read(floor, get(first, "position")?, get(first, "xmax")?);
+        let safe = cursor(first, self.settled.get())?;
         let mut census = Census { living: [own].into(), hearing: hears.then_some(own).into_iter().collect(), safe };
         for row in &rows {
             let (class, number) = (get::<Option<i64>>(row, "class")?, get::<Option<i64>>(row, "number")?);

@@ -1,5 +1,8 @@
-//! What changed since a cursor. One statement reads orders and deletions, so that each order is in one of both; the time it
-//! tells is older than what it reads.
+//! What changed since a cursor. One statement reads orders and deletions, so that each order is in one of both, and the
+//! position of its own snapshot.
+//!
+//! A row tells by its `xmin` which transaction wrote it last. That is the order of commits that counts: times are stamped
+//! before a commit, by a clock that may be set, and an update of a column of our own would be no cheaper.
 //!
 //! Orders are found from the floor of the cursor on by their id, deletions by indexes of their own: the floor of a cursor
 //! says nothing about what may still be deleted. Deletions are materialized before anything is asked of their
@@ -7,25 +10,42 @@
 
 use galley_protocol::{OrderId, ResumeCursor};
 use sqlx::postgres::PgRow;
-use time::OffsetDateTime;
 
+use super::rows::{changed_since, position};
 use super::{Postgres, index};
 use crate::StoreError;
-use crate::changes::{CHANGES_PAGE, Changed, Changes, ChangesOfAll, ChangesRequest, States, margin_before};
-use crate::rows::{changed_time, get, order, order_columns, time};
+use crate::changes::{CHANGES_PAGE, Changed, Changes, ChangesOfAll, ChangesRequest, States};
+use crate::rows::{get, order, order_columns, time};
+use crate::snapshot::MAX_REACH;
 
 impl Postgres {
+    /// The cursor of this moment.
+    pub(super) async fn read_present(&self) -> Result<ResumeCursor, StoreError> {
+        let floor = self.settled.get();
+        let rows = self.rows(|| {
+            sqlx::query(concat!(
+                "/* present */ select date_trunc('milliseconds', now()) as moment, ",
+                position!(),
+                " as position"
+            ))
+        });
+        let rows = rows.await?;
+        rows.first().map_or_else(|| Err(StoreError::Failed("no time of the database".to_owned())), |row| cursor(row, floor))
+    }
+
     pub(super) async fn read_changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
-        let floor = self.floor.get();
+        let floor = self.settled.get();
         let heroes: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
-        let since: Vec<OffsetDateTime> = requests.iter().map(|request| margin_before(request.since).into()).collect();
+        let positions: Vec<i64> = requests.iter().map(|request| request.since.position).collect();
         let from: Vec<i64> = requests.iter().map(|request| request.from(floor)).collect();
         let after: Vec<i64> = requests.iter().map(|request| request.after.map_or(0, i64::from)).collect();
         let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* changes */
-                 select asked.n, date_trunc('milliseconds', now()) as moment, changed.*
-                 from unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::bigint[])
+                 select asked.n, date_trunc('milliseconds', now()) as moment, ",
+                position!(),
+                " as position, changed.*
+                 from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
                      with ordinality as asked(hero_id, since, from_id, after, n)
                  left join lateral (
                      (select ",
@@ -33,30 +53,31 @@ impl Postgres {
                 ", false as deleted from orders
                       where orders.hero_id = asked.hero_id and orders.id >= asked.from_id and orders.deleted_time is null
                         and ",
-                changed_time!(),
-                " >= asked.since
+                changed_since!("asked.since"),
+                "
                       order by orders.id limit $5)
                      union all
                      (with gone as materialized (
                           select ",
                 order_columns!(),
                 ", true as deleted from orders
-                          where orders.hero_id = asked.hero_id and orders.deleted_time >= asked.since
-                            and orders.deleted_time is not null
+                          where orders.hero_id = asked.hero_id and orders.deleted_time is not null and ",
+                changed_since!("asked.since"),
+                "
                       ) select * from gone where id > asked.after order by id limit $5)
                      order by id limit $5
                  ) as changed on true
                  order by asked.n, changed.id"
             ))
             .bind(&heroes)
-            .bind(&since)
+            .bind(&positions)
             .bind(&from)
             .bind(&after)
             .bind(limit(CHANGES_PAGE + 1))
         });
         let rows = rows.await?;
         let Some(first) = rows.first() else { return Ok(Vec::new()) };
-        let cursor = ResumeCursor { time: time(first, "moment")?, floor };
+        let cursor = cursor(first, floor)?;
         let read = by_number(&rows, requests.len())?;
         Ok(read.into_iter().map(|read| Changes::page(read, cursor)).collect())
     }
@@ -81,41 +102,53 @@ impl Postgres {
     }
 
     pub(super) async fn read_changes_of_all(&self, since: ResumeCursor, at_most: usize) -> Result<ChangesOfAll, StoreError> {
-        let floor = self.floor.get();
+        let floor = self.settled.get();
         let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* changes_of_all */
-                 select clock.moment, changed.*
-                 from (select date_trunc('milliseconds', now()) as moment) as clock
+                 select clock.moment, clock.position, changed.*
+                 from (select date_trunc('milliseconds', now()) as moment, ",
+                position!(),
+                " as position) as clock
                  left join (
                      (select ",
                 order_columns!(),
                 ", false as deleted from orders
                       where orders.id >= $1 and orders.deleted_time is null and ",
-                changed_time!(),
-                " >= $2
+                changed_since!("$2"),
+                "
                       order by orders.id desc limit $3)
                      union all
-                     (with gone as materialized (
+                     (with newest as materialized (
+                          select orders.*, orders.xmin from orders
+                          where orders.deleted_time is not null order by orders.deleted_time desc limit $4
+                      ), gone as materialized (
                           select ",
                 order_columns!(),
-                ", true as deleted from orders
-                          where orders.deleted_time >= $2 and orders.deleted_time is not null
+                ", true as deleted from newest as orders where ",
+                changed_since!("$2"),
+                "
                       ) select * from gone order by id desc limit $3)
                      order by id desc limit $3
                  ) as changed on true
                  order by changed.id desc"
             ))
             .bind(since.floor.min(floor).get())
-            .bind(OffsetDateTime::from(margin_before(since)))
+            .bind(since.position)
             .bind(limit(at_most))
+            .bind(limit(MAX_REACH))
         });
         let rows = rows.await?;
         let first = rows.first().ok_or_else(|| StoreError::Failed("no time of the database".to_owned()))?;
-        let cursor = ResumeCursor { time: time(first, "moment")?, floor };
+        let cursor = cursor(first, floor)?;
         let read = rows.iter().filter_map(|row| changed(row).transpose()).collect::<Result<Vec<_>, _>>()?;
         Ok(ChangesOfAll::new(read, cursor))
     }
+}
+
+/// The cursor of the snapshot that read this row; the floor was known before.
+pub(super) fn cursor(row: &PgRow, floor: OrderId) -> Result<ResumeCursor, StoreError> {
+    Ok(ResumeCursor { time: time(row, "moment")?, floor, position: get(row, "position")? })
 }
 
 pub(super) fn limit(count: usize) -> i64 {

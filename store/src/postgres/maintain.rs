@@ -101,6 +101,7 @@ impl Upkeep {
 impl Postgres {
     pub(super) async fn keep_up(&self) -> Result<(), StoreError> {
         self.check_changes().await?;
+        self.check_epoch().await?;
         let now = Instant::now();
         let mark = self.assigned(now).await?;
         if let Some(settled) = self.upkeep.mark(mark) {
@@ -179,8 +180,14 @@ impl Postgres {
                 sqlx::query(
                     "/* forget_deleted */
                      with old as materialized (
-                         select id from orders where deleted_time < now() - make_interval(secs => $1::float8)
+                         select id, xmin::text::bigint as writer from orders
+                         where deleted_time < now() - make_interval(secs => $1::float8)
                          limit $2 for update skip locked
+                     ), newest as (
+                         select max(snapshot.next - ((snapshot.next - old.writer) & 4294967295)) as position
+                         from old, (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as next) as snapshot
+                     ), mark as (
+                         update watermark set forgotten = newest.position from newest where watermark.forgotten < newest.position
                      )
                      delete from orders using old where orders.id = old.id
                      returning orders.id",

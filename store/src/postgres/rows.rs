@@ -26,6 +26,24 @@ macro_rules! due_in {
 }
 pub(super) use due_in;
 
+/// The position in the order of commits: every transaction below it has ended, and is seen by this statement and by all that
+/// begin later.
+macro_rules! position {
+    () => {
+        "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+    };
+}
+pub(super) use position;
+
+/// A condition on `orders`: the row was written by a transaction at this position or above it. The row tells the lower 32 bits
+/// of the transaction; whatever changed since a cursor is fewer than 2^31 transactions away.
+macro_rules! changed_since {
+    ($position:expr) => {
+        concat!("((orders.xmin::text::bigint - ", $position, ") & 4294967295) < 2147483648")
+    };
+}
+pub(super) use changed_since;
+
 impl Columns for PgRow {
     fn value<T: Value>(&self, column: &str) -> Result<T, sqlx::Error> {
         self.try_get(column)

@@ -3,6 +3,7 @@
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPoolOptions;
+use tracing::debug;
 
 use super::Postgres;
 use super::session::refusal;
@@ -21,6 +22,7 @@ impl Postgres {
         single.close().await;
         applied.map_err(|error| failure(&error, refusal))?;
         self.fold_again(None).await?;
+        self.check_epoch().await?;
         self.read_floor().await
     }
 
@@ -34,14 +36,25 @@ impl Postgres {
                 .bind(newest(&MIGRATIONS))
         });
         match rows.await?.first().map(|row| get(row, "current")).transpose()? {
-            Some(true) => Ok(()),
+            Some(true) if self.cursor_keys.are_shared() => Ok(()),
+            // The schema came after this process.
+            Some(true) => self.check_epoch().await,
             _ => Err(outdated()),
         }
     }
 
-    /// Reads the floor, when there is one already.
-    pub(super) async fn read_first_floor(&self) -> Result<(), StoreError> {
-        if self.has_table("watermark").await? { self.read_floor().await } else { Ok(()) }
+    /// Reads the floor and the key of cursors, when they are there already. Without a key, as where the server takes no change
+    /// now, the check of the schema reads it later.
+    pub(super) async fn read_first(&self) -> Result<(), StoreError> {
+        if self.has_table("watermark").await? {
+            self.read_floor().await?;
+        }
+        if self.has_table("cursor_key").await?
+            && let Err(error) = self.check_epoch().await
+        {
+            debug!(%error, "cannot read the key of cursors yet");
+        }
+        Ok(())
     }
 
     async fn has_table(&self, name: &str) -> Result<bool, StoreError> {

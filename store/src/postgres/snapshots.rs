@@ -1,26 +1,24 @@
 //! What a socket must know when it begins, for many sockets at once.
 //!
-//! Three statements, in this order: heroes and the time, active orders, orders that ended. The time is older than what is
-//! read, and an order that ends in between is in both lists, never in none.
+//! Three statements, in this order: heroes and the position, active orders, orders that ended. The position is older than what
+//! is read, and an order that ends in between is in both lists, never in none.
 
 use std::collections::HashMap;
 
-use galley_protocol::{Hero, OrderId, ResumeCursor, Timestamp};
+use galley_protocol::{Hero, OrderId, ResumeCursor};
 use sqlx::postgres::PgRow;
-use time::OffsetDateTime;
 
-use super::changes::{changed, limit};
+use super::changes::{changed, cursor, limit};
+use super::rows::{changed_since, position};
 use super::{Postgres, index};
 use crate::StoreError;
-use crate::changes::margin_before;
-use crate::rows::{get, hero, hero_columns, order, order_columns, time};
+use crate::rows::{get, hero, hero_columns, order, order_columns};
 use crate::snapshot::{MAX_REACH, MAX_RESUMED, Snapshot, SnapshotRequest};
 
 impl Postgres {
     pub(super) async fn read_snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError> {
         let floor = self.floor.get();
-        let (now, heroes) = self.snapshot_heroes(requests).await?;
-        let cursor = ResumeCursor { time: now, floor };
+        let (cursor, heroes) = self.snapshot_heroes(requests).await?;
         let begin = |request: &SnapshotRequest| {
             let hero = heroes.get(&request.hero_id.get())?;
             Some(Snapshot::new(hero.clone(), request, cursor))
@@ -31,7 +29,7 @@ impl Postgres {
                 snapshot.orders.push(order(row)?);
             }
         }
-        let usable = |(at, request): (usize, &SnapshotRequest)| Some((at, *request, request.usable(now)?));
+        let usable = |(at, request): (usize, &SnapshotRequest)| Some((at, *request, request.usable(cursor)?));
         let resuming: Vec<_> = requests.iter().enumerate().filter_map(usable).collect();
         let mut read = vec![Some(Vec::new()); resuming.len()];
         for row in &self.snapshot_ended(&resuming, floor).await? {
@@ -50,12 +48,15 @@ impl Postgres {
         Ok(snapshots)
     }
 
-    async fn snapshot_heroes(&self, requests: &[SnapshotRequest]) -> Result<(Timestamp, HashMap<i64, Hero>), StoreError> {
+    async fn snapshot_heroes(&self, requests: &[SnapshotRequest]) -> Result<(ResumeCursor, HashMap<i64, Hero>), StoreError> {
+        let floor = self.settled.get();
         let ids: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
         let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* snapshot_heroes */
                  select date_trunc('milliseconds', now()) as moment, ",
+                position!(),
+                " as position, ",
                 hero_columns!(),
                 "
                  from (select) as always left join heroes on heroes.id = any($1) and heroes.deleted_time is null"
@@ -64,14 +65,14 @@ impl Postgres {
         });
         let rows = rows.await?;
         let first = rows.first().ok_or_else(|| StoreError::Failed("no time of the database".to_owned()))?;
-        let now = time(first, "moment")?;
+        let cursor = cursor(first, floor)?;
         let mut heroes = HashMap::new();
         for row in &rows {
             if let Some(id) = get::<Option<i64>>(row, "id")? {
                 heroes.insert(id, hero(row)?);
             }
         }
-        Ok((now, heroes))
+        Ok((cursor, heroes))
     }
 
     async fn snapshot_active(&self, requests: &[SnapshotRequest], floor: OrderId) -> Result<Vec<PgRow>, StoreError> {
@@ -92,7 +93,7 @@ impl Postgres {
     }
 
     /// What ended or was deleted since the cursors, and one more than may be told; a row without an order for a cursor whose
-    /// floor is out of reach.
+    /// floor is out of reach, or after which deletions were forgotten, or are too many to search.
     async fn snapshot_ended(
         &self,
         resuming: &[(usize, SnapshotRequest, ResumeCursor)],
@@ -102,39 +103,49 @@ impl Postgres {
             return Ok(Vec::new());
         }
         let heroes: Vec<i64> = resuming.iter().map(|(_, request, _)| request.hero_id.get()).collect();
-        let since: Vec<OffsetDateTime> = resuming.iter().map(|(.., since)| margin_before(*since).into()).collect();
+        let positions: Vec<i64> = resuming.iter().map(|(.., since)| since.position).collect();
         let from: Vec<i64> = resuming.iter().map(|(.., since)| since.floor.min(floor).get()).collect();
         self.rows(|| {
             sqlx::query(concat!(
                 "/* snapshot_ended */
-                 select asked.n, reach.orders > $5 as beyond_reach, ended.*
-                 from unnest($1::bigint[], $2::timestamptz[], $3::bigint[])
-                     with ordinality as asked(hero_id, since, from_id, n)
+                 select asked.n, ended.*,
+                     reach.orders > $5 or deletions.count > $5 or asked.position <= watermark.forgotten as beyond_reach
+                 from watermark, unnest($1::bigint[], $2::bigint[], $3::bigint[])
+                     with ordinality as asked(hero_id, position, from_id, n)
                  cross join lateral (
                      select count(*) as orders from (
                          select from orders where orders.hero_id = asked.hero_id and orders.id >= asked.from_id limit $5 + 1
                      ) as reached
                  ) as reach
+                 cross join lateral (
+                     select count(*) as count from (
+                         select from orders where orders.hero_id = asked.hero_id and orders.deleted_time is not null limit $5 + 1
+                     ) as reached
+                 ) as deletions
                  left join lateral (
                      (select ",
                 order_columns!(),
                 ", false as deleted from orders
                       where reach.orders <= $5 and orders.hero_id = asked.hero_id and orders.id >= asked.from_id
-                        and orders.status in (2, 3) and orders.deleted_time is null and orders.completed_time >= asked.since
+                        and orders.status in (2, 3) and orders.deleted_time is null and ",
+                changed_since!("asked.position"),
+                "
                       limit $4 + 1)
                      union all
                      (select ",
                 order_columns!(),
                 ", true as deleted from orders
-                      where reach.orders <= $5 and orders.hero_id = asked.hero_id and orders.deleted_time >= asked.since
-                        and orders.deleted_time is not null
+                      where deletions.count <= $5 and orders.hero_id = asked.hero_id and orders.deleted_time is not null
+                        and ",
+                changed_since!("asked.position"),
+                "
                       limit $4 + 1)
                      limit $4 + 1
                  ) as ended on true
                  order by asked.n, ended.id"
             ))
             .bind(&heroes)
-            .bind(&since)
+            .bind(&positions)
             .bind(&from)
             .bind(limit(MAX_RESUMED))
             .bind(limit(MAX_REACH))

@@ -8,7 +8,7 @@ use galley_protocol::{IncarnationId, Reason};
 
 use super::Sqlite;
 use super::claim::claimed;
-use super::session::{json, now};
+use super::session::{json, next_change, now};
 use crate::requests::{Claimed, Incarnations};
 use crate::rows::{order_columns, parse};
 use crate::{MAX_ADOPTIONS, StoreError};
@@ -56,7 +56,10 @@ impl Sqlite {
                  adoptions = iif(adoptable and not handed_back, adoptions + 1, adoptions),
                  reason = iif(adoptable, null, ?6),
                  message = iif(adoptable, null, ?7),
-                 completed_time = iif(adoptable, null, max(?8, started_time))
+                 completed_time = iif(adoptable, null, max(?8, started_time)),
+                 change = iif(adoptable, change, ",
+            next_change!(),
+            ")
              from orphans where orders.id = orphans.id and orders.status = 1
              returning due_at, ",
             order_columns!()
@@ -70,6 +73,6 @@ impl Sqlite {
             .bind(Reason::Undeliverable.code())
             .bind(Reason::Undeliverable.message())
             .bind(now);
-        self.write(ask).await?.iter().map(|row| claimed(row, now)).collect()
+        self.change(ask).await?.iter().map(|row| claimed(row, now)).collect()
     }
 }

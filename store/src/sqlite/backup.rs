@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{Connection as _, SqliteConnection};
 use tempfile::NamedTempFile;
 use thiserror::Error;
@@ -105,8 +105,14 @@ async fn fill(options: &SqliteConnectOptions, copy: &Path) -> Result<u64, String
     sqlx::query("/* backup */ vacuum into ?1").bind(path).execute(&mut connection).await.map_err(said)?;
     connection.close().await.map_err(said)?;
 
-    let options = SqliteConnectOptions::new().filename(copy).read_only(true).immutable(true);
+    // In memory: no file beside the copy.
+    let options = SqliteConnectOptions::new().filename(copy).journal_mode(SqliteJournalMode::Memory);
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(said)?;
+    let keys = "/* has_keys */ select count(*) from sqlite_schema where name = 'cursor_keys'";
+    if sqlx::query_scalar::<_, i64>(keys).fetch_one(&mut connection).await.map_err(said)? > 0 {
+        // The copy is a history of its own: cursors of the original go on where this does not.
+        sqlx::query("/* forget_keys */ delete from cursor_keys").execute(&mut connection).await.map_err(said)?;
+    }
     let count = sqlx::query_scalar::<_, i64>("/* orders_in_backup */ select count(*) from orders where deleted_time is null");
     let orders = count.fetch_one(&mut connection).await.map_err(said)?;
     connection.close().await.map_err(said)?;

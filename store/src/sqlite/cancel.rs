@@ -6,7 +6,7 @@ use galley_protocol::Reason;
 
 use super::Sqlite;
 use super::delete::orders_by_id;
-use super::session::{json, now};
+use super::session::{json, next_change, now};
 use crate::StoreError;
 use crate::requests::{CancelRequest, CancelVerdict};
 use crate::rows::{order, order_columns};
@@ -31,17 +31,23 @@ impl Sqlite {
         let update = sqlx::query(concat!(
             "/* cancel_orders */
              update orders set status = 3, reason = ?2, message = asked.value ->> 1, version = version + 1,
-                 completed_time = max(?3, order_time, coalesce(started_time, 0)), owner = null, due_at = null
-             from json_each(?1) as asked where orders.id = asked.value ->> 0 and orders.status in (0, 1)
+                 completed_time = max(?3, order_time, coalesce(started_time, 0)), owner = null, due_at = null,
+                 change = ",
+            next_change!(),
+            " from json_each(?1) as asked where orders.id = asked.value ->> 0 and orders.status in (0, 1)
              returning ",
             order_columns!()
         ));
         let update = update.bind(json(&winners)).bind(Reason::HeroRequest.code()).bind(now());
-        for row in &transaction.ask(update).await? {
-            let order = order(row)?;
-            found.insert(order.id, order);
+        if winners.is_empty() {
+            transaction.commit().await?;
+        } else {
+            for row in &transaction.ask(update).await? {
+                let order = order(row)?;
+                found.insert(order.id, order);
+            }
+            transaction.commit_changes().await?;
         }
-        transaction.commit().await?;
         let verdict = |(request, wins): (&CancelRequest, bool)| {
             let order = found.get(&request.order_id);
             match order.filter(|_| wins) {

@@ -1,5 +1,5 @@
 //! What changed since a cursor. One statement a request reads orders and deletions, so that each order is in one of both;
-//! the time is taken first.
+//! the position is taken first.
 //!
 //! Orders are found from the floor of the cursor on by their id, deletions by indexes of their own: the floor of a cursor
 //! says nothing about what may still be deleted. The statements name them: else the planner walks the orders by their id, all
@@ -11,12 +11,12 @@ use sqlx::sqlite::SqliteRow;
 use super::Sqlite;
 use super::session::{json, now};
 use crate::StoreError;
-use crate::changes::{CHANGES_PAGE, Changed, Changes, ChangesOfAll, ChangesRequest, States, margin_before};
-use crate::rows::{changed_time, get, order, order_columns};
+use crate::changes::{CHANGES_PAGE, Changed, Changes, ChangesOfAll, ChangesRequest, States};
+use crate::rows::{get, order, order_columns};
 
 impl Sqlite {
     pub(super) async fn read_changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
-        let cursor = self.present()?;
+        let cursor = self.now()?;
         let mut answers = Vec::with_capacity(requests.len());
         for request in requests {
             let rows = self.read(
@@ -27,9 +27,7 @@ impl Sqlite {
                     order_columns!(),
                     ", false as deleted from orders
                          where orders.hero_id = ?1 and orders.id >= ?2 and orders.deleted_time is null
-                           and ",
-                    changed_time!(),
-                    " >= ?4
+                           and orders.change >= ?4
                          order by orders.id limit ?5
                      )
                      union all
@@ -37,7 +35,7 @@ impl Sqlite {
                          select ",
                     order_columns!(),
                     ", true as deleted from orders indexed by orders_deleted
-                         where orders.hero_id = ?1 and orders.id > ?3 and orders.deleted_time >= ?4
+                         where orders.hero_id = ?1 and orders.id > ?3 and orders.change >= ?4 and orders.deleted_time is not null
                          order by orders.id limit ?5
                      )
                      order by id limit ?5"
@@ -45,7 +43,7 @@ impl Sqlite {
                 .bind(request.hero_id.get())
                 .bind(request.from(cursor.floor))
                 .bind(request.after.map_or(0, i64::from))
-                .bind(margin_before(request.since).millis())
+                .bind(request.since.position)
                 .bind(limit(CHANGES_PAGE + 1)),
             );
             let read = rows.await?.iter().map(changed).collect::<Result<Vec<_>, _>>()?;
@@ -73,7 +71,7 @@ impl Sqlite {
     }
 
     pub(super) async fn read_changes_of_all(&self, since: ResumeCursor, at_most: usize) -> Result<ChangesOfAll, StoreError> {
-        let cursor = self.present()?;
+        let cursor = self.now()?;
         let rows = self.read(
             sqlx::query(concat!(
                 "/* changes_of_all */
@@ -81,22 +79,21 @@ impl Sqlite {
                      select ",
                 order_columns!(),
                 ", false as deleted from orders
-                     where orders.id >= ?1 and orders.deleted_time is null and ",
-                changed_time!(),
-                " >= ?2
+                     where orders.id >= ?1 and orders.deleted_time is null and orders.change >= ?2
                      order by orders.id desc limit ?3
                  )
                  union all
                  select * from (
                      select ",
                 order_columns!(),
-                ", true as deleted from orders indexed by orders_deleted_lately where orders.deleted_time >= ?2
+                ", true as deleted from orders indexed by orders_deleted_by_change
+                     where orders.change >= ?2 and orders.deleted_time is not null
                      order by orders.id desc limit ?3
                  )
                  order by id desc limit ?3"
             ))
             .bind(since.floor.min(cursor.floor).get())
-            .bind(margin_before(since).millis())
+            .bind(since.position)
             .bind(limit(at_most)),
         );
         let read = rows.await?.iter().map(changed).collect::<Result<Vec<_>, _>>()?;
@@ -104,10 +101,12 @@ impl Sqlite {
     }
 
     /// The cursor of what is read from now on.
-    pub(super) fn present(&self) -> Result<ResumeCursor, StoreError> {
+    pub(super) fn now(&self) -> Result<ResumeCursor, StoreError> {
+        // Every order below the floor has had its last change before the position that is read after it.
         let floor = self.floor.get();
+        let position = self.position.get();
         let time = Timestamp::from_millis(now()).map_err(|error| StoreError::Failed(error.to_string()))?;
-        Ok(ResumeCursor { time, floor })
+        Ok(ResumeCursor { time, floor, position })
     }
 }
 

@@ -7,7 +7,7 @@ use galley_protocol::{IncarnationId, Reason};
 use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
-use super::session::{Ask, json, now};
+use super::session::{Ask, json, next_change, now};
 use crate::StoreError;
 use crate::requests::{Claim, ClaimFrom, Claimed};
 use crate::rows::{get, order, order_columns};
@@ -46,7 +46,10 @@ macro_rules! claim_chosen {
                  started_time = iif(verdicts.started, verdicts.moment, null),
                  completed_time = iif(verdicts.reason is not null, verdicts.moment, null),
                  owner = iif(verdicts.reason is null, ?4, null),
-                 due_at = iif(verdicts.reason is null, verdicts.moment + ?5 + (random() & 9223372036854775807) % (?6 - ?5 + 1), null)
+                 due_at = iif(verdicts.reason is null, verdicts.moment + ?5 + (random() & 9223372036854775807) % (?6 - ?5 + 1), null),
+                 change = ",
+            next_change!(),
+            "
              from verdicts where orders.id = verdicts.id and orders.status = 0
              returning due_at, ",
             order_columns!()
@@ -86,7 +89,7 @@ impl Sqlite {
                 ask.bind(old).bind(ids.last()).bind(to_come)
             }
         };
-        self.write(ask).await?.iter().map(|row| claimed(row, now)).collect()
+        self.change(ask).await?.iter().map(|row| claimed(row, now)).collect()
     }
 }
 

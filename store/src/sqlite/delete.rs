@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use galley_protocol::{Deleted, Order, OrderId, Timestamp};
 
-use super::session::{Batch, json, now};
+use super::session::{Batch, json, next_change, now};
 use super::{Sqlite, tally};
 use crate::StoreError;
 use crate::requests::{DeleteRequest, DeleteVerdict};
@@ -28,16 +28,22 @@ impl Sqlite {
                 *verdict = Some(DeleteVerdict::Deleted { deleted, hero_id: order.hero_id, time });
             }
         }
-        let update = sqlx::query(
+        let update = sqlx::query(concat!(
             "/* delete_orders */
-             update orders set deleted_time = asked.value ->> 1, version = version + 1
-             from json_each(?1) as asked
+             update orders set deleted_time = asked.value ->> 1, version = version + 1,
+                 change = ",
+            next_change!(),
+            " from json_each(?1) as asked
              where orders.id = asked.value ->> 0 and orders.status in (2, 3) and orders.deleted_time is null",
-        );
-        let winners = json(&winners);
-        tally::subtract(&mut transaction, &winners).await?;
-        transaction.ask(update.bind(winners)).await?;
-        transaction.commit().await?;
+        ));
+        if winners.is_empty() {
+            transaction.commit().await?;
+        } else {
+            let winners = json(&winners);
+            tally::subtract(&mut transaction, &winners).await?;
+            transaction.ask(update.bind(winners)).await?;
+            transaction.commit_changes().await?;
+        }
         let verdict = |(request, verdict): (&DeleteRequest, Option<DeleteVerdict>)| {
             let verdict = verdict.or_else(|| against_delete(request, found.get(&request.order_id)));
             verdict.ok_or_else(|| StoreError::Failed("an order was not deleted".to_owned()))

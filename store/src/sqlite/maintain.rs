@@ -82,17 +82,19 @@ impl Sqlite {
 
     async fn forget_deleted(&self) -> Result<(), StoreError> {
         for _ in 0..FORGET_STEPS {
-            let rows = self.write(
-                sqlx::query(
-                    "/* forget_deleted */
-                     delete from orders where id in (select id from orders where deleted_time < ?1 limit ?2) returning id",
-                )
-                .bind(old())
-                .bind(FORGET_CHUNK),
+            let mut batch = self.begin().await?;
+            let delete = sqlx::query(
+                "/* forget_deleted */
+                 delete from orders where id in (select id from orders where deleted_time < ?1 limit ?2) returning change",
             );
-            if rows.await?.is_empty() {
-                break;
-            }
+            let rows = batch.ask(delete.bind(old()).bind(FORGET_CHUNK)).await?;
+            let changes = rows.iter().map(|row| get::<i64>(row, "change")).collect::<Result<Vec<_>, _>>()?;
+            let Some(newest) = changes.into_iter().max() else { break };
+            let mark = sqlx::query("/* deletions_forgotten */ update watermark set forgotten = max(forgotten, ?1)");
+            batch.ask(mark.bind(newest)).await?;
+            // Before the commit: whoever reads afterwards must not miss them in silence.
+            self.position.forget(newest);
+            batch.commit().await?;
         }
         Ok(())
     }
@@ -127,6 +129,6 @@ impl Sqlite {
 }
 
 /// What is from before this moment is forgotten.
-fn old() -> i64 {
+pub(super) fn old() -> i64 {
     now() - i64::try_from(RETENTION.as_millis()).unwrap_or(i64::MAX)
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use galley_protocol::{Order, OrderId, Timestamp};
 
 use super::Sqlite;
-use super::session::{Batch, json, now};
+use super::session::{Batch, json, next_change, now};
 use crate::StoreError;
 use crate::requests::{PlaceRequest, PlaceVerdict};
 use crate::rows::{get, order, order_columns};
@@ -41,16 +41,21 @@ impl Sqlite {
                 PlaceVerdict::Placed(order)
             });
         }
-        let insert = sqlx::query(
+        let insert = sqlx::query(concat!(
             "/* place_orders */
              insert into orders
-                 (id, hero_id, meal_id, key_scope, key, meal_name, meal_price_hundredths, order_time)
+                 (id, hero_id, meal_id, key_scope, key, meal_name, meal_price_hundredths, order_time, change)
              select good.value ->> 0, good.value ->> 1, good.value ->> 2, good.value ->> '$[3][0]',
-                 good.value ->> '$[3][1]', meals.name, meals.price_hundredths, ?2
-             from json_each(?1) as good join meals on meals.id = good.value ->> 2",
-        );
-        transaction.ask(insert.bind(json(&good)).bind(order_time.millis())).await?;
-        transaction.commit().await?;
+                 good.value ->> '$[3][1]', meals.name, meals.price_hundredths, ?2, ",
+            next_change!(),
+            " from json_each(?1) as good join meals on meals.id = good.value ->> 2",
+        ));
+        if good.is_empty() {
+            transaction.commit().await?;
+        } else {
+            transaction.ask(insert.bind(json(&good)).bind(order_time.millis())).await?;
+            transaction.commit_changes().await?;
+        }
         Ok(verdicts)
     }
 }

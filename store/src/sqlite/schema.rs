@@ -1,6 +1,7 @@
 //! Brings the schema up to date, and tells whether it is.
 
 use sqlx::migrate::Migrator;
+use tracing::debug;
 
 use super::Sqlite;
 use super::session::refusal;
@@ -14,6 +15,7 @@ impl Sqlite {
     pub(super) async fn apply_migrations(&self) -> Result<(), StoreError> {
         tolerant(&MIGRATIONS).run(&self.writer).await.map_err(|error| failure(&error, refusal))?;
         self.fold_again().await?;
+        self.begin_epoch_once().await?;
         self.read_floor().await
     }
 
@@ -25,12 +27,21 @@ impl Sqlite {
         let rows = self.read(
             sqlx::query("/* schema */ select 1 from _sqlx_migrations where version = ?1 and success").bind(newest(&MIGRATIONS)),
         );
-        if rows.await?.is_empty() { Err(outdated()) } else { Ok(()) }
+        if rows.await?.is_empty() { Err(outdated()) } else { self.begin_epoch_once().await }
     }
 
-    /// Reads the floor, when there is one already.
-    pub(super) async fn read_first_floor(&self) -> Result<(), StoreError> {
-        if self.has_table("watermark").await? { self.read_floor().await } else { Ok(()) }
+    /// Reads the floor and begins an epoch, when there are tables for them already. Where the file takes no change now, the
+    /// check of the schema begins it later.
+    pub(super) async fn read_first(&self) -> Result<(), StoreError> {
+        if self.has_table("watermark").await? {
+            self.read_floor().await?;
+        }
+        if self.has_table("cursor_keys").await?
+            && let Err(error) = self.begin_epoch_once().await
+        {
+            debug!(%error, "cannot begin an epoch yet");
+        }
+        Ok(())
     }
 
     async fn has_table(&self, name: &str) -> Result<bool, StoreError> {

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::warn;
 
 use super::Sqlite;
+use crate::rows::get;
 use crate::{StoreError, Trouble};
 
 /// The connections that read.
@@ -77,6 +78,14 @@ pub(super) fn json(rows: &impl serde::Serialize) -> String {
     serde_json::to_string(rows).expect("numbers, texts and lists of them have a JSON form")
 }
 
+/// The number of the transaction, which it gives to the orders that it changes before it commits.
+macro_rules! next_change {
+    () => {
+        "(select watermark.change + 1 from watermark)"
+    };
+}
+pub(super) use next_change;
+
 /// Several statements that commit together. What is dropped before its commit is rolled back.
 pub(super) struct Batch<'a> {
     store: &'a Sqlite,
@@ -87,6 +96,16 @@ impl Batch<'_> {
     pub(super) async fn ask(&mut self, ask: Ask<'_>) -> Result<Vec<SqliteRow>, StoreError> {
         let answer = ask.fetch_all(&mut *self.transaction).await;
         answer.map_err(|error| self.store.failure(&error))
+    }
+
+    /// Commits changes of orders, to which their statements gave the next number: see [`next_change`].
+    pub(super) async fn commit_changes(mut self) -> Result<(), StoreError> {
+        let number = sqlx::query("/* raise_change */ update watermark set change = change + 1 returning change");
+        let number = self.ask(number).await?.first().map(|row| get(row, "change")).transpose()?;
+        let store = self.store;
+        self.commit().await?;
+        number.into_iter().for_each(|number| store.position.reach(number));
+        Ok(())
     }
 
     /// Commits. The files are looked at afterwards: what was written into a file that is gone counts as not done.
@@ -111,6 +130,18 @@ impl Sqlite {
         let mut batch = self.begin().await?;
         let rows = batch.ask(ask).await?;
         batch.commit().await?;
+        Ok(rows)
+    }
+
+    /// Runs one statement that changes the orders that it returns, and commits it. Nothing is written when there are none.
+    pub(super) async fn change(&self, ask: Ask<'_>) -> Result<Vec<SqliteRow>, StoreError> {
+        let mut batch = self.begin().await?;
+        let rows = batch.ask(ask).await?;
+        if rows.is_empty() {
+            batch.commit().await?
+        } else {
+            batch.commit_changes().await?
+        }
         Ok(rows)
     }
 

@@ -1,6 +1,6 @@
 //! What a socket must know when it begins, for many sockets at once.
 //!
-//! The time is taken first, then active orders are read, then those that ended: an order that ends in between is in both
+//! The position is taken first, then active orders are read, then those that ended: an order that ends in between is in both
 //! lists, never in none.
 
 use std::collections::HashMap;
@@ -12,13 +12,13 @@ use super::Sqlite;
 use super::changes::{changed, limit};
 use super::session::json;
 use crate::StoreError;
-use crate::changes::{Changed, margin_before};
+use crate::changes::Changed;
 use crate::rows::{get, hero, hero_columns, order, order_columns};
 use crate::snapshot::{MAX_REACH, MAX_RESUMED, Snapshot, SnapshotRequest};
 
 impl Sqlite {
     pub(super) async fn read_snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError> {
-        let cursor = self.present()?;
+        let cursor = self.now()?;
         let heroes = self.snapshot_heroes(requests).await?;
         let begin = |request: &SnapshotRequest| {
             let hero = heroes.get(&request.hero_id.get())?;
@@ -32,7 +32,7 @@ impl Sqlite {
             }
         }
         for (request, snapshot) in requests.iter().zip(&mut snapshots) {
-            if let (Some(snapshot), Some(since)) = (snapshot, request.usable(cursor.time))
+            if let (Some(snapshot), Some(since)) = (snapshot, request.usable(cursor))
                 && let Some(read) = self.snapshot_ended(request.hero_id, since, cursor.floor).await?
             {
                 snapshot.resume(since, read);
@@ -72,7 +72,8 @@ impl Sqlite {
         .await
     }
 
-    /// What ended or was deleted since the cursor, and one more than may be told; nothing when its floor is out of reach.
+    /// What ended or was deleted since the cursor, and one more than may be told; nothing when its floor is out of reach, or
+    /// deletions after it were forgotten.
     async fn snapshot_ended(
         &self,
         hero_id: HeroId,
@@ -97,7 +98,7 @@ impl Sqlite {
                 order_columns!(),
                 ", false as deleted from orders
                      where orders.hero_id = ?1 and orders.id >= ?2 and orders.status in (2, 3) and orders.deleted_time is null
-                       and orders.completed_time >= ?3
+                       and orders.change >= ?3
                      limit ?4 + 1
                  )
                  union all
@@ -105,16 +106,17 @@ impl Sqlite {
                      select ",
                 order_columns!(),
                 ", true as deleted from orders indexed by orders_deleted
-                     where orders.hero_id = ?1 and orders.deleted_time >= ?3
+                     where orders.hero_id = ?1 and orders.change >= ?3 and orders.deleted_time is not null
                      limit ?4 + 1
                  )
                  order by id limit ?4 + 1"
             ))
             .bind(hero_id.get())
             .bind(from)
-            .bind(margin_before(since).millis())
+            .bind(since.position)
             .bind(limit(MAX_RESUMED)),
         );
-        rows.await?.iter().map(changed).collect::<Result<_, _>>().map(Some)
+        let ended = rows.await?.iter().map(changed).collect::<Result<_, _>>()?;
+        Ok((!self.position.is_forgotten(since.position)).then_some(ended))
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use galley_protocol::Status;
+use galley_protocol::{PublisherId, Status};
 use galley_store::{OrderFilter, PlaceVerdict, RETENTION};
 
 use crate::database::reopen;
-use crate::kitchen::{Kitchen, cancel, delete, request};
+use crate::kitchen::{Kitchen, cancel, delete, request, until};
 
 crate::on_both! {
     the_floor_rises_to_the_first_active_order,
@@ -21,6 +21,11 @@ pub(crate) async fn settle(kitchen: &Kitchen) {
     kitchen.store.maintain().await.expect("it is maintained");
     pass(Duration::from_secs(31)).await;
     kitchen.store.maintain().await.expect("it is maintained");
+    until("cursors name the floor", || async {
+        let census = kitchen.store.census(PublisherId::new(1).expect("a number"), false).await;
+        census.is_ok_and(|census| census.safe.floor == kitchen.store.floor())
+    })
+    .await;
 }
 
 /// Moves the clock of this process.

@@ -6,6 +6,7 @@ mod census;
 mod changes;
 mod claim;
 mod clocks;
+mod cursors;
 mod database;
 mod ending;
 mod floor;

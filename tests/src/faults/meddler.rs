@@ -16,7 +16,7 @@ use super::action::{Mischief, Obstacle};
 /// Where the service keeps its things in Redis.
 const STREAM: &str = "galley:v1:orders:{00}";
 const GROUP: &str = "workers";
-const CHANNELS: [&str; 2] = ["galley:v1:updates:{00}", "galley:v1:probes:{00}"];
+const CHANNELS: [&str; 1] = ["galley:v1:updates:{00}"];
 const FIELD: &str = "o";
 /// How long a server may take to do it.
 const PATIENCE: Duration = Duration::from_secs(2);

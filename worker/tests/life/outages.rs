@@ -18,7 +18,7 @@ async fn an_order_whose_entry_never_came_is_found() {
 
 #[tokio::test]
 async fn without_a_bus_orders_are_completed_all_the_same() {
-    let scene = Scene::without_bus();
+    let scene = Scene::without_bus().await;
     let worker = scene.work("0s");
     for _ in 0..3 {
         let ids = scene.shelf.place_orders(700, Duration::ZERO);
@@ -128,7 +128,7 @@ async fn a_part_that_dies_ends_the_worker_and_what_it_held_is_handed_back() {
         let worker = scene.work("0s");
         let ids = scene.place(1).await;
         let ended = worker.ended().await;
-        assert!(matches!(ended, Err(WorkerError::Died(dead)) if dead == part), "{part}: {ended:?}");
+        assert!(matches!(ended, Err(WorkerError::Died(dead)) if dead.part == format!("worker's {part}")), "{part}: {ended:?}");
         assert!(ids.iter().all(|id| scene.shelf.row(*id).owner.is_none()));
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use galley_bus::{Bus, BusConfig, BusError, Heard, Queue, SharedBus, Subscription, connect};
-use galley_protocol::{IncarnationId, OrderId, Status, Update};
+use galley_bus::{Bus, BusConfig, BusError, Heard, Pending, Queue, SharedBus, Subscription, connect};
+use galley_protocol::{IncarnationId, OrderId, PublisherId, ResumeCursor, Status, Update};
 use galley_worker::{Config, Worker, WorkerError};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -32,8 +32,9 @@ impl Scene {
     }
 
     /// One whose bus does nothing but fail.
-    pub fn without_bus() -> Self {
-        Self { shelf: Arc::default(), bus: Arc::new(NoBus) }
+    pub async fn without_bus() -> Self {
+        let scene = Self::new().await;
+        Self { bus: Arc::new(NoBus(scene.bus)), ..scene }
     }
 
     /// Starts a worker; `delay` as on the command line.
@@ -89,8 +90,8 @@ pub async fn hear(subscription: &mut dyn Subscription, ids: &[OrderId], version:
     heard
 }
 
-/// A bus that is away.
-struct NoBus;
+/// A bus that is away. Whatever does not need Redis is as in another one.
+struct NoBus(SharedBus);
 
 fn away<T>() -> Result<T, BusError> {
     Err(BusError::Unreachable("on command".to_owned()))
@@ -108,6 +109,20 @@ impl Bus for NoBus {
         away()
     }
     fn lose(&self) {}
+
+    fn publisher(&self) -> PublisherId {
+        self.0.publisher()
+    }
+    fn begin(&self) -> Pending {
+        self.0.begin()
+    }
+    fn mark(&self, safe: ResumeCursor) {
+        self.0.mark(safe);
+    }
+    fn hears(&self) -> bool {
+        false
+    }
+    async fn leave(&self) {}
 
     async fn ping(&self) -> Result<(), BusError> {
         away()

@@ -12,8 +12,8 @@ use galley_protocol::{
 };
 use galley_store::{
     CancelRequest, CancelVerdict, Census, Change, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, ClaimFrom, Claimed,
-    Creation, DeleteRequest, DeleteVerdict, IdRange, Incarnations, ListPage, MAX_ADOPTIONS, OrderFilter, PlaceRequest,
-    PlaceVerdict, RemoveError, Snapshot, SnapshotRequest, States, Store, StoreError, ViewedOrder,
+    Creation, CursorKeys, DeleteRequest, DeleteVerdict, IdRange, Incarnations, ListPage, MAX_ADOPTIONS, OrderFilter,
+    PlaceRequest, PlaceVerdict, RemoveError, Snapshot, SnapshotRequest, States, Store, StoreError, ViewedOrder,
 };
 use tokio::sync::watch;
 
@@ -215,8 +215,20 @@ impl Store for Shelf {
         self.answer("census", |_| Census {
             living: [own].into(),
             hearing: hears.then_some(own).into_iter().collect(),
-            safe: ResumeCursor { time: timestamp(SystemTime::now()), floor: OrderId::new(1).expect("an id") },
+            safe: ResumeCursor::EXPIRED,
         })
+    }
+
+    async fn present(&self) -> Result<ResumeCursor, StoreError> {
+        unimplemented!("no worker asks for it")
+    }
+
+    fn cursor_keys(&self) -> &CursorKeys {
+        unimplemented!("no worker asks for it")
+    }
+
+    async fn read_cursor(&self, _: &str) -> ResumeCursor {
+        unimplemented!("no worker asks for it")
     }
 
     async fn incarnations(&self) -> Result<Incarnations, StoreError> {

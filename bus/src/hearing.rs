@@ -1,0 +1,132 @@
+//! A subscription: what comes out of an inbox, and what follows from it. The same for every bus.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use galley_protocol::{PublisherId, ResumeCursor, UpdateBatch};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+
+use crate::heartbeat::{BEAT, Heartbeat};
+use crate::inbox::{Inbox, Taken};
+use crate::publishers::{Gap, Publishers};
+use crate::{Heard, Subscription, Unheard};
+
+/// A message of a publisher.
+#[derive(Clone, Debug)]
+pub(crate) enum Message {
+    /// Updates, behind which others may follow.
+    Updates(UpdateBatch),
+    /// A heartbeat.
+    Heartbeat(Heartbeat),
+}
+
+/// Reads what comes out of an inbox.
+pub(crate) trait Decode: Send {
+    /// A message as it waits.
+    type Item: Send;
+    /// Reads a message with its shard; nothing if it is none.
+    fn decode(&mut self, item: Self::Item) -> Option<(u16, Message)>;
+}
+
+/// A subscription.
+pub(crate) struct Hearing<D: Decode> {
+    inbox: Arc<Inbox<D::Item>>,
+    decoder: D,
+    publishers: Publishers,
+    told: Option<ResumeCursor>,
+    ticks: Interval,
+    /// Comes before whatever is in the inbox.
+    next: VecDeque<Heard>,
+}
+
+impl<D: Decode> Hearing<D> {
+    /// A subscription on a bus of so many shards that has heard nothing yet.
+    pub(crate) fn new(inbox: Arc<Inbox<D::Item>>, shards: usize, decoder: D) -> Self {
+        let mut ticks = tokio::time::interval(BEAT);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { inbox, decoder, publishers: Publishers::new(shards), told: None, ticks, next: VecDeque::new() }
+    }
+
+    fn hear(&mut self, shard: u16, message: Message) {
+        let now = Instant::now();
+        match message {
+            Message::Updates(batch) => {
+                self.publishers.updates(shard, batch.publisher, batch.number, now);
+                self.follow();
+                if !batch.updates.is_empty() {
+                    self.next.push_back(Heard::Updates(batch));
+                }
+            }
+            Message::Heartbeat(beat) => {
+                self.publishers.heartbeat(shard, &beat, now);
+                self.follow();
+            }
+        }
+    }
+
+    /// Hands on what follows from the last message.
+    fn follow(&mut self) {
+        if let Some(Gap { since }) = self.publishers.take_gap() {
+            metrics::counter!("galley_bus_gaps_total").increment(1);
+            self.next.push_back(Heard::Gap { since });
+        }
+        let safe = self.publishers.safe();
+        if let Some(safe) = safe
+            && self.told.replace(safe) != Some(safe)
+        {
+            self.next.push_back(Heard::Safe(safe));
+        }
+    }
+
+    /// While something waits in the inbox, it may be the heartbeat of one that seems silent.
+    fn judge(&mut self) {
+        if self.inbox.is_empty() {
+            self.publishers.judge(Instant::now());
+            self.follow();
+        }
+    }
+}
+
+#[async_trait]
+impl<D: Decode> Subscription for Hearing<D> {
+    async fn next(&mut self) -> Heard {
+        loop {
+            if let Some(heard) = self.next.pop_front() {
+                return heard;
+            }
+            tokio::select! {
+                taken = self.inbox.take() => match taken {
+                    Taken::Item(item) => {
+                        if let Some((shard, message)) = self.decoder.decode(item) {
+                            self.hear(shard, message);
+                        }
+                    }
+                    Taken::Gap => {
+                        self.publishers.cut();
+                        self.follow();
+                    }
+                },
+                _ = self.ticks.tick() => self.judge(),
+            }
+        }
+    }
+
+    fn census(&mut self, living: &BTreeSet<PublisherId>, safe: ResumeCursor) {
+        self.publishers.census(living, safe, Instant::now());
+        self.follow();
+    }
+
+    fn repairing(&mut self) {
+        self.publishers.repairing();
+    }
+
+    fn repaired(&mut self, safe: ResumeCursor) {
+        self.publishers.repaired(safe);
+        self.follow();
+    }
+
+    fn unheard(&self) -> Vec<Unheard> {
+        self.publishers.unheard()
+    }
+}

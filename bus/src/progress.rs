@@ -1,0 +1,199 @@
+//! The published cursor of this process: everything that it committed before the cursor was published, or left a hole.
+//!
+//! An operation that may commit something holds a [`Pending`] from before its statement until its announcement was published.
+//! A mark is a cursor whose answer came from the database while operations were under way or not: an operation that begins
+//! after the answer commits nothing before it. So a mark is published as soon as no operation is left that began before it.
+//! No clock is compared.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use galley_protocol::{PublisherId, ResumeCursor};
+use tokio::time::Instant;
+
+/// The most marks that wait. Beyond, the second newest is dropped: the cursor then moves in longer steps.
+const MAX_MARKS: usize = 64;
+
+/// How long an operation of unknown outcome may still commit, unless the database says that it is under way for longer.
+const DOUBT: Duration = Duration::from_secs(60);
+
+/// The operations under way and the marks of this process. The operations are bounded by the batches and announcements that
+/// hold them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Counts operations and marks in the order in which they began.
+    clock: u64,
+    pending: BTreeSet<u64>,
+    /// Not published yet, the oldest first.
+    marks: VecDeque<(u64, ResumeCursor)>,
+    published: Option<ResumeCursor>,
+    /// The position of the newest mark.
+    newest: Option<i64>,
+    doubt: Option<Instant>,
+}
+
+/// An operation that may commit something which is announced later. Dropping it says that this was published, or left a hole. In a
+/// panic its outcome is unknown.
+#[must_use = "the operation ends when this is dropped"]
+#[derive(Debug)]
+pub struct Pending {
+    progress: Progress,
+    began: u64,
+}
+
+/// Returns a new name for a process.
+pub(crate) fn new_publisher() -> PublisherId {
+    PublisherId::new(rand::random_range(1..=i32::MAX)).expect("every number of the range is one")
+}
+
+impl Progress {
+    /// Begins an operation.
+    pub(crate) fn begin(&self) -> Pending {
+        let mut state = self.lock();
+        state.clock += 1;
+        let began = state.clock;
+        state.pending.insert(began);
+        drop(state);
+        Pending { progress: self.clone(), began }
+    }
+
+    /// Takes a cursor whose answer has just arrived. Leaves a hole before it is published if an operation of unknown outcome
+    /// may have committed between the mark before and this one.
+    pub(crate) fn mark(&self, safe: ResumeCursor, now: Instant, leave_hole: impl FnOnce()) {
+        let mut state = self.lock();
+        let moved = state.newest.replace(safe.position) != Some(safe.position);
+        // A transaction under way holds the cursor back. So whatever ended since has moved it.
+        if moved && state.doubt.is_some() {
+            leave_hole();
+            state.doubt = state.doubt.filter(|until| now < *until);
+        }
+        state.clock += 1;
+        let mark = (state.clock, safe);
+        if state.marks.len() >= MAX_MARKS {
+            state.marks.pop_back();
+        }
+        state.marks.push_back(mark);
+        state.settle();
+    }
+
+    /// The newest mark before which everything was published.
+    pub(crate) fn published(&self) -> Option<ResumeCursor> {
+        self.lock().published
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+impl State {
+    fn settle(&mut self) {
+        let oldest = self.pending.first().copied().unwrap_or(u64::MAX);
+        while let Some((_, safe)) = self.marks.pop_front_if(|(time, _)| *time < oldest) {
+            self.published = Some(safe);
+        }
+    }
+}
+
+impl Pending {
+    /// Ends an operation of unknown outcome: it may have committed, or may still do so. Each mark after it leaves a hole for
+    /// a minute, and once more after a transaction that held the cursor back for longer.
+    pub fn doubt(self) {
+        self.progress.lock().doubt = Some(Instant::now() + DOUBT);
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let mut state = self.progress.lock();
+        if std::thread::panicking() {
+            state.doubt = Some(Instant::now() + DOUBT); // nobody knows how far it came
+        }
+        let was_oldest = state.pending.first() == Some(&self.began);
+        state.pending.remove(&self.began);
+        if was_oldest {
+            state.settle();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use galley_protocol::ResumeCursor;
+    use tokio::time::Instant;
+
+    use super::{DOUBT, MAX_MARKS, Progress};
+    use crate::cursor::at;
+
+    fn leaves_a_hole(progress: &Progress, number: u64, now: Instant) -> bool {
+        let mut left = false;
+        progress.mark(at(number), now, || left = true);
+        left
+    }
+
+    fn mark(progress: &Progress, number: u64) -> Option<ResumeCursor> {
+        assert!(!leaves_a_hole(progress, number, Instant::now()), "nothing is in doubt");
+        progress.published()
+    }
+
+    #[test]
+    fn a_mark_is_published_once_nothing_that_began_before_it_is_under_way() {
+        let progress = Progress::default();
+        assert_eq!(progress.published(), None);
+        assert_eq!(mark(&progress, 1), Some(at(1)));
+        let long = progress.begin();
+        assert_eq!(mark(&progress, 2), Some(at(1)), "the operation may commit before it");
+        let short = progress.begin();
+        assert_eq!(mark(&progress, 3), Some(at(1)));
+        drop(short);
+        assert_eq!(progress.published(), Some(at(1)));
+        let late = progress.begin();
+        drop(long);
+        assert_eq!(progress.published(), Some(at(3)), "the other one began behind the mark");
+        drop(late);
+        assert_eq!(mark(&progress, 4), Some(at(4)));
+    }
+
+    #[test]
+    fn an_operation_that_lasts_long_holds_the_cursor_back_and_no_more() {
+        let progress = Progress::default();
+        mark(&progress, 1);
+        let long = progress.begin();
+        for number in 2..1_000 {
+            assert_eq!(mark(&progress, number), Some(at(1)));
+        }
+        assert_eq!(progress.lock().marks.len(), MAX_MARKS);
+        drop(long);
+        assert_eq!(progress.published(), Some(at(999)), "the newest is kept at the bound");
+    }
+
+    #[test]
+    fn an_operation_that_panics_is_one_of_unknown_outcome() {
+        let progress = Progress::default();
+        mark(&progress, 1);
+        let pending = progress.begin();
+        let panicked = std::thread::spawn(move || {
+            let _pending = pending;
+            panic!("on purpose")
+        });
+        panicked.join().expect_err("it panicked");
+        assert!(leaves_a_hole(&progress, 2, Instant::now()));
+    }
+
+    #[test]
+    fn an_operation_of_unknown_outcome_leaves_a_hole_with_each_mark_that_moves() {
+        let (progress, began) = (Progress::default(), Instant::now());
+        mark(&progress, 1);
+        progress.begin().doubt();
+        assert!(!leaves_a_hole(&progress, 1, began), "whatever was under way still is");
+        assert!(leaves_a_hole(&progress, 2, began));
+        assert!(!leaves_a_hole(&progress, 2, began + 2 * DOUBT), "a transaction holds it back for long");
+        assert!(leaves_a_hole(&progress, 3, began + 2 * DOUBT), "it may have been that one");
+        assert!(!leaves_a_hole(&progress, 4, began + 2 * DOUBT));
+        assert_eq!(progress.published(), Some(at(4)));
+    }
+}

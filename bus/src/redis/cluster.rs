@@ -1,0 +1,164 @@
+//! The nodes of a Redis Cluster, and which of them holds a slot.
+//!
+//! Every connection is to one node: the master of its shard's slot at the moment of connecting. A node that is silent stops
+//! nobody but its own shards. All known nodes are asked for the slots at the same time, and the first answer counts; asked are
+//! those of the setting and those of the last answer.
+
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, RedisResult, Value};
+use tokio::sync::Mutex;
+use tokio::time::{Duration, Instant};
+
+use super::nodes;
+
+/// An answer is good for so long: the connections of all shards are often made at the same time.
+const FRESH: Duration = Duration::from_millis(100);
+
+/// The most nodes that are asked.
+const MOST_ASKED: usize = 64;
+
+/// How long a node may take to answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A cluster.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    /// The nodes of the setting, at least two. Users, passwords and TLS of all nodes are those of the first.
+    seeds: Vec<ConnectionInfo>,
+    last: Mutex<Option<(Instant, Slots)>>,
+}
+
+/// The holders of the slots.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Slots {
+    ranges: Vec<(u16, u16, Place)>,
+    /// Masters and replicas.
+    nodes: Vec<Place>,
+}
+
+/// The host and the port of a node.
+type Place = (String, u16);
+
+impl Cluster {
+    pub(super) fn new(seeds: Vec<ConnectionInfo>) -> Self {
+        Self { seeds, last: Mutex::default() }
+    }
+
+    pub(super) fn seeds(&self) -> &[ConnectionInfo] {
+        &self.seeds
+    }
+
+    /// Returns the master of a slot.
+    pub(super) async fn holder(&self, slot: u16) -> RedisResult<ConnectionInfo> {
+        let mut last = self.last.lock().await;
+        let fresh = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH);
+        let place = match fresh.and_then(|(_, slots)| slots.holder(slot)) {
+            Some(place) => place.clone(),
+            None => {
+                let slots = self.ask(last.as_ref().map(|(_, slots)| slots)).await?;
+                let place = slots.holder(slot).cloned();
+                *last = Some((Instant::now(), slots));
+                place.ok_or_else(|| RedisError::from((ErrorKind::Io, "no node of the cluster holds this slot")))?
+            }
+        };
+        Ok(self.node(&place))
+    }
+
+    /// Returns the first answer; without any, the refusal of a node before a failure of the network.
+    async fn ask(&self, last: Option<&Slots>) -> RedisResult<Slots> {
+        let known = last.map(|slots| slots.nodes.as_slice()).unwrap_or_default();
+        let known = known.iter().map(|place| self.node(place));
+        let asked = self.seeds.iter().cloned().chain(known).take(MOST_ASKED);
+        let mut answers: FuturesUnordered<_> = asked.map(slots_of).collect();
+        let mut failure: Option<RedisError> = None;
+        while let Some(answer) = answers.next().await {
+            match answer {
+                Ok(slots) if !slots.ranges.is_empty() => return Ok(slots),
+                Ok(_) => {}
+                Err(error) => {
+                    failure = failure.filter(|before| !before.is_io_error() || error.is_io_error()).or(Some(error));
+                }
+            }
+        }
+        Err(failure.unwrap_or_else(|| (ErrorKind::Io, "the cluster has given no slots to its nodes").into()))
+    }
+
+    fn node(&self, (host, port): &Place) -> ConnectionInfo {
+        let first = &self.seeds[0];
+        let place = match first.addr() {
+            ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
+                ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: *insecure, tls_params: tls_params.clone() }
+            }
+            _ => ConnectionAddr::Tcp(host.clone(), *port),
+        };
+        first.clone().set_addr(place)
+    }
+}
+
+impl Slots {
+    fn holder(&self, slot: u16) -> Option<&Place> {
+        self.ranges.iter().find(|(first, last, _)| (*first..=*last).contains(&slot)).map(|(_, _, place)| place)
+    }
+
+    /// Reads the answer of CLUSTER SLOTS. A node that does not know its own host is where it was asked.
+    fn read(answer: &Value, asked: &str) -> Option<Self> {
+        let mut slots = Self::default();
+        for range in answer.as_sequence()? {
+            let [Value::Int(first), Value::Int(last), nodes @ ..] = range.as_sequence()? else { return None };
+            let nodes = nodes.iter().map(|node| place(node, asked)).collect::<Option<Vec<Place>>>()?;
+            slots.ranges.push((u16::try_from(*first).ok()?, u16::try_from(*last).ok()?, nodes.first()?.clone()));
+            slots.nodes.extend(nodes);
+        }
+        slots.nodes.sort_unstable();
+        slots.nodes.dedup();
+        Some(slots)
+    }
+}
+
+fn place(node: &Value, asked: &str) -> Option<Place> {
+    let [host, Value::Int(port), ..] = node.as_sequence()? else { return None };
+    let host = match host {
+        Value::BulkString(host) => std::str::from_utf8(host).ok().filter(|host| !host.is_empty() && *host != "?"),
+        _ => None,
+    };
+    Some((host.unwrap_or(asked).to_owned(), u16::try_from(*port).ok()?))
+}
+
+async fn slots_of(node: ConnectionInfo) -> RedisResult<Slots> {
+    let host = match node.addr() {
+        ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.clone(),
+        _ => "localhost".to_owned(),
+    };
+    let mut connection = nodes::connect(node, PATIENCE).await?;
+    let answer: Value = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await?;
+    let strange = || RedisError::from((ErrorKind::UnexpectedReturnType, "not an answer of a cluster"));
+    Slots::read(&answer, &host).ok_or_else(strange)
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::Value;
+
+    use super::Slots;
+
+    #[test]
+    fn the_first_node_of_a_range_holds_it_and_all_are_known() {
+        let node = |host: Value, port| Value::Array(vec![host, Value::Int(port), Value::SimpleString("id".to_owned())]);
+        let named = |host: &str| Value::BulkString(host.as_bytes().to_vec());
+        let range = |first, last, nodes: Vec<Value>| {
+            Value::Array([Value::Int(first), Value::Int(last)].into_iter().chain(nodes).collect())
+        };
+        let answer = Value::Array(vec![
+            range(0, 8191, vec![node(named("a"), 1), node(named("b"), 2)]),
+            range(8192, 16383, vec![node(Value::Nil, 3), node(named("a"), 1)]),
+        ]);
+        let slots = Slots::read(&answer, "asked").expect("an answer");
+        let place = |host: &str, port| (host.to_owned(), port);
+        assert_eq!(slots.holder(8191), Some(&place("a", 1)));
+        assert_eq!(slots.holder(8192), Some(&place("asked", 3)));
+        assert_eq!(slots.nodes, [place("a", 1), place("asked", 3), place("b", 2)]);
+        for strange in [Value::Int(1), Value::Array(vec![Value::Int(1)]), Value::Array(vec![range(0, 70_000, vec![])])] {
+            assert_eq!(Slots::read(&strange, "asked"), None);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The keys that sign the cursors of clients, as this process knows them.
+//!
+//! An epoch is one history of the database. A cursor of another history leads to nothing: what it promises is not so here.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use galley_protocol::{CursorKey, ResumeCursor, SignedCursor};
+use rand::RngExt as _;
+
+/// Bytes of the secret of a key.
+pub(crate) const SECRET: usize = 32;
+
+/// The keys that sign the cursors of clients. Clones share them.
+#[derive(Clone, Debug)]
+pub struct CursorKeys(Arc<RwLock<Keys>>);
+
+#[derive(Debug)]
+struct Keys {
+    newest: CursorKey,
+    earlier: Vec<Earlier>,
+    /// False for the key with which a process begins before it can read one.
+    is_shared: bool,
+}
+
+/// The key of an epoch that is over, and whose history still goes on.
+#[derive(Clone, Debug)]
+pub(crate) struct Earlier {
+    pub(crate) key: CursorKey,
+    /// No cursor of it has a greater position.
+    pub(crate) last: i64,
+}
+
+impl Default for CursorKeys {
+    /// A key that only this process has.
+    fn default() -> Self {
+        Self(Arc::new(RwLock::new(Keys { newest: random(), earlier: Vec::new(), is_shared: false })))
+    }
+}
+
+impl CursorKeys {
+    /// One key, of this secret.
+    #[must_use]
+    pub fn of(epoch: u32, secret: &[u8]) -> Self {
+        let newest = CursorKey::new(epoch, secret);
+        Self(Arc::new(RwLock::new(Keys { newest, earlier: Vec::new(), is_shared: true })))
+    }
+
+    /// Signs a cursor with the newest key.
+    #[must_use]
+    pub fn sign(&self, cursor: ResumeCursor) -> SignedCursor {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).newest.sign(cursor)
+    }
+
+    /// Reads a cursor that one of the keys signed.
+    pub(crate) fn read(&self, text: &str) -> Option<ResumeCursor> {
+        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let earlier = || {
+            let found = keys.earlier.iter().find_map(|earlier| Some((earlier.key.read(text).ok()?, earlier.last)));
+            found.filter(|(cursor, last)| cursor.position <= *last).map(|(cursor, _)| cursor)
+        };
+        keys.newest.read(text).ok().or_else(earlier)
+    }
+
+    /// Returns true if one of the keys is of this epoch.
+    pub(crate) fn know(&self, epoch: u32) -> bool {
+        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        keys.newest.epoch() == epoch || keys.earlier.iter().any(|earlier| earlier.key.epoch() == epoch)
+    }
+
+    /// Returns true if the newest key was read from the database.
+    pub(crate) fn are_shared(&self) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).is_shared
+    }
+
+    /// Takes the keys that the database has.
+    pub(crate) fn set(&self, newest: CursorKey, earlier: Vec<Earlier>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Keys { newest, earlier, is_shared: true };
+    }
+}
+
+/// A random epoch and secret, for a new key.
+pub(crate) fn seed() -> (u32, [u8; SECRET]) {
+    rand::rng().random()
+}
+
+fn random() -> CursorKey {
+    let (epoch, secret) = seed();
+    CursorKey::new(epoch, &secret)
+}

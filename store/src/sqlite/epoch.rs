@@ -1,0 +1,60 @@
+//! The epochs of the file, and the keys of its cursors. Each start begins an epoch: a copy of the file that is restored does
+//! not know the epochs that began after it, and the cursors of the last one that it knows end where the next one begins.
+
+use galley_protocol::CursorKey;
+
+use super::Sqlite;
+use super::maintain::old;
+use super::session::now;
+use crate::StoreError;
+use crate::cursors::{Earlier, seed};
+use crate::rows::{get, parse};
+
+/// The most epochs that are remembered: of a program that starts more often than every 90 s, the cursors of the first starts
+/// begin anew.
+const MAX_EPOCHS: i64 = 1_000;
+
+impl Sqlite {
+    /// Begins the epoch of this start, unless that is done.
+    pub(super) async fn begin_epoch_once(&self) -> Result<(), StoreError> {
+        if self.cursor_keys.are_shared() { Ok(()) } else { self.begin_epoch().await }
+    }
+
+    /// Begins an epoch, and reads the earlier ones. Their cursors resume for as long as deletions are kept.
+    async fn begin_epoch(&self) -> Result<(), StoreError> {
+        let (epoch, secret) = seed();
+        let mut batch = self.begin().await?;
+        let begin = sqlx::query(
+            "/* begin_epoch */
+             insert into cursor_keys (epoch, secret, begun_time, change) select ?1, ?2, ?3, change from watermark",
+        );
+        batch.ask(begin.bind(epoch).bind(&secret[..]).bind(now())).await?;
+        let forget = sqlx::query(
+            "/* forget_epochs */
+             delete from cursor_keys where number <= (select max(number) from cursor_keys) - ?2
+                 or (select next.begun_time from cursor_keys as next where next.number > cursor_keys.number
+                     order by next.number limit 1) < ?1",
+        );
+        batch.ask(forget.bind(old()).bind(MAX_EPOCHS)).await?;
+        let keys = batch
+            .ask(sqlx::query(
+                "/* cursor_keys */
+                 select epoch, secret, lead(change) over (order by number) + 1 as last from cursor_keys order by number",
+            ))
+            .await?;
+        let numbers = batch.ask(sqlx::query("/* change */ select change, forgotten from watermark")).await?;
+        batch.commit().await?;
+        for row in &numbers {
+            self.position.set(get(row, "change")?, get(row, "forgotten")?);
+        }
+        let mut earlier = Vec::new();
+        for row in &keys {
+            let key = CursorKey::new(parse::<i64, u32>(row, "epoch")?, &get::<Vec<u8>>(row, "secret")?);
+            match get::<Option<i64>>(row, "last")? {
+                Some(last) => earlier.push(Earlier { key, last }),
+                None => self.cursor_keys.set(key, std::mem::take(&mut earlier)),
+            }
+        }
+        Ok(())
+    }
+}

@@ -12,6 +12,7 @@
 //!
 //! Each step is bounded: a client, database or Redis that is stuck holds the end up by [`GRACE`] at a time and no longer.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use galley_launch::Crew;
@@ -25,10 +26,11 @@ pub const GRACE: Duration = Duration::from_secs(5);
 /// often than that, and then the answer says `Connection: close`.
 pub const QUIET: Duration = Duration::from_millis(500);
 
-/// How long the database may take to say who else lives.
+/// How long the database may take to say who else lives, and how often it is asked.
 const CENSUS: Duration = Duration::from_secs(1);
 
-/// Closes the listener, sends every socket away within the window, and waits for them and for the requests in flight.
+/// Closes the listener, sends every socket away within the window, and waits for them and for the
+/// requests in flight.
 pub async fn leave(state: &AppState, front: &mut Crew, window: Duration) {
     let is_alone = is_alone(state).await;
     let window = if is_alone { QUIET.min(window) } else { window };
@@ -36,9 +38,14 @@ pub async fn leave(state: &AppState, front: &mut Crew, window: Duration) {
     state.readiness.set_leaving(window);
     let closing = front.leave(window + GRACE);
     let sending = async {
-        state.hub.for_each(|outbox| outbox.leave(if is_alone { window } else { random_moment(window) }));
+        let moment = || if is_alone { window } else { random_moment(window) };
+        state.hub.for_each(|outbox| outbox.leave(moment()));
         state.sockets.close();
-        if tokio::time::timeout(window + GRACE, state.sockets.wait()).await.is_err() {
+        let all_gone = tokio::select! {
+            gone = tokio::time::timeout(window + GRACE, state.sockets.wait()) => gone.is_ok(),
+            never = hurry_when_alone(state), if !is_alone => match never {},
+        };
+        if !all_gone {
             tracing::warn!(sockets = state.hub.count(), "some sockets did not go in time; they are cut");
         }
         state.readiness.set_gone();
@@ -51,9 +58,20 @@ pub fn random_moment(window: Duration) -> Duration {
     window.mul_f64(rand::rng().random_range(0.0..=1.0))
 }
 
-/// Returns true if no other gateway hears what is published, so that nobody could take the sockets over.
+/// Sends all away at once when the last other gateway leaves as well.
+async fn hurry_when_alone(state: &AppState) -> Infallible {
+    loop {
+        tokio::time::sleep(CENSUS).await;
+        if is_alone(state).await {
+            state.hub.for_each(|outbox| outbox.leave(Duration::ZERO));
+            return std::future::pending().await;
+        }
+    }
+}
+
+/// Returns true if no other gateway hears what is published, so that nobody could take the sockets.
 ///
-/// Asks the database, and shows it that this gateway is no place to send clients to: where all leave at once, all are alone.
+/// Asks the database, and shows it that this gateway is no place to send clients to.
 async fn is_alone(state: &AppState) -> bool {
     let own = state.bus.publisher();
     match tokio::time::timeout(CENSUS, state.desk.store().census(own, false)).await {

@@ -121,3 +121,27 @@ async fn what_a_socket_has_asked_for_is_answered_before_it_is_sent_away() {
     assert_eq!(socket.close_code().await, 1012);
     assert_eq!(within("the end of the gateway", gateway.exit()).await.code(), Some(0));
 }
+
+/// A comment on a silent stream comes once a second: that is the clock of this test.
+#[tokio::test]
+async fn nobody_repairs_anything_for_a_worker_that_has_left_in_order() {
+    let mut stack = Stack::distributed().workers(2).set("GALLEY_PING_INTERVAL", "1s").delay("0s").start().await;
+    let client = stack.client();
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let mut events = client.listen(&format!("/heroes/{hero}/events")).await;
+    let order = id(&client.place(hero, meal).await);
+    client.until_status(order, "COMPLETED").await;
+    for _ in 0..3 {
+        events.until_comment().await; // what the gateway repaired at its start is over
+    }
+    let before = client.metric("galley_repairs_total").await;
+    stack.workers[0].stop().await;
+    // Longer than anybody may be silent.
+    for _ in 0..7 {
+        events.until_comment().await;
+    }
+    assert_eq!(client.metric("galley_repairs_total").await, before);
+    stack.workers[1].kill();
+    until("a repair for one that was killed", async || (client.metric("galley_repairs_total").await > before).then_some(()))
+        .await;
+}

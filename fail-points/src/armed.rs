@@ -22,11 +22,9 @@ const NAMES: [(&str, FailPoint); 8] = [
 ];
 
 /// What may panic: the tasks that must not end, and the work of each kind of batch.
-const PARTS: [&str; 24] = [
+const PARTS: [&str; 22] = [
     "accept loop",
     "subscriber of updates",
-    "census",
-    "repair of the staff feed",
     "heartbeat of sockets",
     "publisher of updates",
     "writer of placements",

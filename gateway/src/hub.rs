@@ -7,23 +7,28 @@
 mod delivery;
 mod mark;
 pub mod outbox;
+mod repair;
 mod shard;
+mod versions;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
-use galley_protocol::{HeroId, ResumeCursor, Update};
-use galley_store::CursorKeys;
+use galley_protocol::frame::Watch;
+use galley_protocol::{HeroId, OrderId, ResumeCursor, Timestamp, Update, Version};
+use galley_store::{CursorKeys, Store};
 use tokio::sync::Semaphore;
 
-use crate::feed::Feed;
+use crate::feed::{Begin, Feed, Watcher};
 use crate::metrics;
 pub use delivery::Notice;
 use delivery::{Delivery, by_hero};
 use mark::Watermark;
 pub use outbox::{Missed, Out, Outbox};
 use shard::Shard;
+use versions::{Judged, Source, Versions, Wanted};
 
 /// The least time between two deliveries of much: what comes meanwhile goes out in one write for each socket.
 pub const TICK: Duration = Duration::from_millis(2);
@@ -37,16 +42,20 @@ struct Sockets {
     /// Of each hero, and of staff, who are nobody.
     crowds: DashMap<Option<HeroId>, Crowd>,
     feed: Feed,
+    /// The versions that were told lately.
+    versions: Versions,
     watermark: Watermark,
     /// The turns of the shards' tasks.
     writers: Arc<Semaphore>,
 }
 
 /// The sockets of one hero.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Crowd {
     shards: Vec<Arc<Shard>>,
     sockets: usize,
+    /// Every change from then on was heard while somebody of it was here.
+    since: Timestamp,
 }
 
 /// The hero holds as many sockets here as it may.
@@ -74,6 +83,11 @@ impl Place {
     pub fn outbox(&self) -> &Arc<Outbox> {
         &self.outbox
     }
+
+    /// The session is about to tell these versions by itself: no older one shall follow.
+    pub fn tells(&self, told: &HashMap<OrderId, Version>) {
+        self.outbox.overtake(told, self.hub.0.versions.note(told));
+    }
 }
 
 impl Drop for Place {
@@ -89,6 +103,10 @@ impl Drop for Place {
 }
 
 impl Crowd {
+    fn new(since: Timestamp) -> Self {
+        Self { shards: Vec::new(), sockets: 0, since }
+    }
+
     /// Takes a socket in, where there is room.
     fn add(&mut self, outbox: &Arc<Outbox>) -> Arc<Shard> {
         self.sockets += 1;
@@ -107,13 +125,20 @@ impl Hub {
     /// An empty hub, whose frames carry cursors that are signed with these keys.
     #[must_use]
     pub fn new(keys: CursorKeys) -> Self {
-        let watermark = Watermark::new(keys);
-        Self(Arc::new(Sockets { crowds: DashMap::default(), feed: Feed::default(), watermark, writers: shard::writers() }))
+        Self(Arc::new(Sockets {
+            crowds: DashMap::default(),
+            feed: Feed::default(),
+            versions: Versions::default(),
+            watermark: Watermark::new(keys),
+            writers: shard::writers(),
+        }))
     }
 
     /// Moves the cursor of the frames that are delivered from now on. Everything below it has been handed to the outboxes.
     pub fn advance(&self, safe: ResumeCursor) {
         self.0.watermark.advance(safe);
+        self.0.versions.set_clock(safe.time);
+        self.0.feed.mark(safe);
     }
 
     /// Takes a socket in: of a hero, or of staff. Whatever is delivered from now on waits in its outbox.
@@ -121,7 +146,7 @@ impl Hub {
     /// # Errors
     /// [`TooMany`] when the hero holds `most` sockets already.
     pub fn join(&self, hero_id: Option<HeroId>, most: usize, outbox: Arc<Outbox>) -> Result<Place, TooMany> {
-        let mut crowd = self.0.crowds.entry(hero_id).or_default();
+        let mut crowd = self.0.crowds.entry(hero_id).or_insert_with(|| Crowd::new(self.0.versions.latest()));
         if hero_id.is_some() && crowd.sockets >= most {
             return Err(TooMany);
         }
@@ -131,38 +156,59 @@ impl Hub {
         Ok(Place { hub: self.clone(), hero_id, shard, outbox })
     }
 
-    /// Tells every socket of the heroes, and every watcher, what changed. Says how many frames it has written by itself, or tried to;
-    /// those of heroes with many sockets are written by tasks.
+    /// Tells every socket of the heroes, and every watcher, what changed, unless something newer was told before. Says how many
+    /// frames it has written by itself, or tried to; those of heroes with many sockets are written by tasks.
     pub async fn deliver(&self, updates: &[Update]) -> usize {
-        self.0.feed.note(updates);
-        let mark = self.0.watermark.get();
-        let (mut here, mut elsewhere) = (0, 0);
+        ::metrics::counter!(metrics::UPDATES_HEARD).increment(updates.len() as u64);
+        self.spread(updates, Source::Bus).await
+    }
+
+    async fn spread(&self, updates: &[Update], source: Source) -> usize {
+        self.0.versions.hear(updates);
         // Every gateway hears of every hero: most are not here.
-        let known = updates.iter().filter(|update| self.0.crowds.contains_key(&Some(update.hero_id)));
-        for (hero_id, updates) in by_hero(known) {
-            let Some(shards) = self.0.crowds.get(&Some(hero_id)).map(|crowd| crowd.shards.clone()) else { continue };
-            let updates: Vec<Notice> = updates.into_iter().map(|update| Notice::new(update, &mark)).collect();
+        let wanted: Vec<_> = updates.iter().filter_map(|update| self.wanted(update)).collect();
+        let Judged { tell, read, flight } = self.0.versions.judge(&wanted, source);
+        ::metrics::counter!(metrics::UPDATES_OUTDATED).increment((wanted.len() - tell.len()) as u64);
+        self.0.feed.note(&tell);
+        self.0.feed.note_unsure(&read);
+        let mark = self.0.watermark.get();
+        let notices = |updates: Vec<&Update>| updates.into_iter().map(|update| Notice::new(update, &mark)).collect::<Vec<_>>();
+        for (hero_id, updates) in by_hero(read.into_iter()) {
+            let updates = notices(updates);
+            self.shards_of(hero_id).iter().for_each(|shard| shard.miss(&updates));
+        }
+        let (mut here, mut elsewhere) = (0, 0);
+        for (hero_id, updates) in by_hero(tell.into_iter()) {
+            let (shards, updates) = (self.shards_of(hero_id), notices(updates));
             let alone = if let [alone] = &shards[..] { alone.at_rest() } else { None };
             if let Some(outboxes) = alone {
                 here += outboxes.len() * updates.len();
                 shard::tell(&outboxes, &updates).await;
             } else {
-                let later = shards.iter().map(|shard| shard.tell_later(&updates, &self.0.writers));
+                let later = shards.iter().map(|shard| shard.tell_later(&updates, &flight, &self.0.writers));
                 elsewhere += updates.len() * later.sum::<usize>();
             }
         }
-        ::metrics::counter!(metrics::UPDATES_HEARD).increment(updates.len() as u64);
         ::metrics::counter!(metrics::UPDATES_DELIVERED).increment((here + elsewhere) as u64);
         here
     }
 
-    /// Tells every socket of a hero, and the staff feed, that updates may be missing since a moment, so that the database is read.
-    pub fn repair(&self, since: Option<ResumeCursor>) {
-        self.0.feed.fall_behind(since);
-        for shard in self.shards() {
-            shard.fall_behind(since);
-        }
-        ::metrics::counter!(metrics::REPAIRS).increment(1);
+    /// The update, if somebody here is to be told of it.
+    fn wanted<'a>(&self, update: &'a Update) -> Option<Wanted<'a>> {
+        let of_hero = self.0.crowds.get(&Some(update.hero_id)).map(|crowd| crowd.since);
+        let of_feed = self.0.feed.watched_since();
+        let since = of_hero.into_iter().chain(of_feed).min()?;
+        Some(Wanted { update, since })
+    }
+
+    fn shards_of(&self, hero_id: HeroId) -> Vec<Arc<Shard>> {
+        self.0.crowds.get(&Some(hero_id)).map_or_else(Vec::new, |crowd| crowd.shards.clone())
+    }
+
+    /// Adds a watcher of the staff feed.
+    #[must_use]
+    pub fn watch(&self, store: Arc<dyn Store>, watch: Watch, begin: Begin) -> Watcher {
+        self.0.feed.watch(store, watch, begin, self.0.versions.latest())
     }
 
     /// The staff feed.

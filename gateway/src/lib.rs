@@ -6,7 +6,6 @@
 mod announcer;
 pub mod auth;
 mod batcher;
-mod census;
 mod config;
 mod dashboard;
 mod desk;
@@ -22,6 +21,7 @@ pub mod metrics;
 mod pulse;
 mod refusals;
 mod rest;
+mod retry;
 mod session;
 mod state;
 mod totals;
@@ -127,13 +127,8 @@ impl Gateway {
         }
         let (mut front, mut life) = (Crew::default(), Crew::default());
         life.hire("subscriber of updates", |stop| {
-            ear::listen(Arc::clone(&state.bus), state.hub.clone(), state.readiness.clone(), stop)
-        });
-        life.hire("census", |stop| {
-            census::take(Arc::clone(state.desk.store()), Arc::clone(&state.bus), state.readiness.clone(), stop)
-        });
-        life.hire("repair of the staff feed", |stop| {
-            feed::repair::repair(state.hub.feed().clone(), Arc::clone(state.desk.store()), stop)
+            let store = Arc::clone(state.desk.store());
+            ear::listen(Arc::clone(&state.bus), state.hub.clone(), store, state.readiness.clone(), stop)
         });
         let tokens_expire = state.verifier.is_some();
         life.hire("heartbeat of sockets", |stop| {

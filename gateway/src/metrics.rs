@@ -62,14 +62,20 @@ metrics! {
         "Callers turned away, by cause."
     describe_counter UPDATES_HEARD "galley_updates_heard_total"
         "Updates heard on the bus."
+    describe_counter UPDATES_OUTDATED "galley_updates_outdated_total"
+        "Updates that were not handed to sockets, because they had been told already or something newer had."
     describe_counter UPDATES_DELIVERED "galley_updates_delivered_total"
         "Updates handed to sockets, once for each socket."
+    describe_counter FEED_GAPS "galley_feed_gaps_total"
+        "Times that a watcher of the staff feed had to read changes from the database, because they were dropped or lost before it was told of them."
     describe_counter LOG_LINES_LOST "galley_log_lines_lost_total"
         "Lines of the log that were dropped because nobody read standard error, or not in time."
     describe_counter PANICS "galley_panics_total"
         "Panics: each is a bug, and a line of the log."
+    describe_gauge UNHEARD_PUBLISHERS "galley_unheard_publishers"
+        "Processes that publish and live, as the database knows, and that are not heard; what they change is read from the database."
     describe_counter REPAIRS "galley_repairs_total"
-        "Times that all sockets were brought up to date from the database because updates may have been lost."
+        "Times that what changed was read from the database because updates may have been lost."
 }
 
 /// Those that are told of every frame: looked up once, and not before a recorder is installed.

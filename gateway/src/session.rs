@@ -192,8 +192,8 @@ impl<'a> Session<'a> {
         match frame.command {
             Command::Watch(watch) if self.stream.hero_id().is_none() => {
                 let totals = self.state.totals.now(&self.state.desk).await.map(|count| count.totals);
-                self.stream.watch(watch, totals);
-                let reply = Reply::Watching { watching: true, totals };
+                let (resume, cursor) = self.stream.watch(watch, totals).await;
+                let reply = Reply::Watching { watching: true, totals, resume, cursor };
                 socket.send(ServerFrame::Reply { id: frame.id, reply }.encode()).await
             }
             Command::Auth { token } => self.renew(socket, frame.id, &token).await,

@@ -163,8 +163,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// For each request a page of what changed of one hero's orders since a cursor.
     async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError>;
-    /// What changed of anybody's orders since a cursor; when that is more than `limit`, only the newest orders of it.
-    async fn changes_of_all(&self, since: ResumeCursor, limit: usize) -> Result<ChangesOfAll, StoreError>;
+    /// Reads what changed of anybody's orders since a cursor, by falling id: `limit` orders and deletions at most, all of them with
+    /// ids below `before`, if given.
+    async fn changes_of_all(
+        &self,
+        since: ResumeCursor,
+        before: Option<OrderId>,
+        limit: usize,
+    ) -> Result<ChangesOfAll, StoreError>;
 
     /// Returns the cursor of this moment: everything below it is visible to whoever reads from now on.
     async fn present(&self) -> Result<ResumeCursor, StoreError>;

@@ -224,8 +224,13 @@ impl Store for Postgres {
     async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
         self.read_changes(requests).await
     }
-    async fn changes_of_all(&self, since: ResumeCursor, limit: usize) -> Result<ChangesOfAll, StoreError> {
-        self.read_changes_of_all(since, limit).await
+    async fn changes_of_all(
+        &self,
+        since: ResumeCursor,
+        before: Option<OrderId>,
+        limit: usize,
+    ) -> Result<ChangesOfAll, StoreError> {
+        self.read_changes_of_all(since, before, limit).await
     }
     async fn present(&self) -> Result<ResumeCursor, StoreError> {
         self.read_present().await

@@ -4,11 +4,9 @@ use futures_util::future::join_all;
 use galley_tests::{Program, Stack, StackBuilder, within};
 use serde_json::json;
 
-const GATEWAY: [&str; 12] = [
+const GATEWAY: [&str; 10] = [
     "accept loop",
     "subscriber of updates",
-    "census",
-    "repair of the staff feed",
     "heartbeat of sockets",
     "publisher of updates",
     "writer of placements",

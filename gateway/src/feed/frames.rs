@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use galley_protocol::frame::{Totals, Watch};
+use galley_protocol::{ResumeCursor, SignedCursor};
 use tokio::time::Instant;
 
 /// The most frames that are kept; at the bound the oldest is forgotten, and made again for whoever comes late.
@@ -23,6 +24,10 @@ pub struct Key {
     pub tick: Instant,
     /// Where it begins.
     pub from: u64,
+    /// Whether changes before that were dropped.
+    pub gap: bool,
+    /// Whether something is still to be read: then the frame moves the client to no cursor.
+    pub missing: bool,
 }
 
 /// A frame, and where it leads.
@@ -34,6 +39,10 @@ pub struct Made {
     pub totals: Option<Totals>,
     /// Where the next one begins.
     pub to: u64,
+    /// Whether there is more to be shown already.
+    pub more: bool,
+    /// Resumes after it; also as its text.
+    pub cursor: Option<(ResumeCursor, SignedCursor)>,
 }
 
 impl Frames {

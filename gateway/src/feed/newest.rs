@@ -1,14 +1,17 @@
-//! The newest state of every order that changed lately, in the order of the changes.
+//! The newest state of every order that changed lately, in the order of the changes, and what is known of where that leads.
 
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use galley_protocol::frame::Watch;
-use galley_protocol::{Deleted, HeroId, Order, OrderId, Status, Update, Version};
+use galley_protocol::{Deleted, HeroId, Order, OrderId, ResumeCursor, Status, Update, Version};
 use galley_store::Deletion;
 
-/// The most orders that are kept; at the bound the one that changed longest ago is left out of the feed.
-pub const MAX_ORDERS: usize = 10_000;
+use super::marks::Marks;
+
+/// The most orders that are kept; at the bound the one that changed longest ago is dropped, and whoever was not told of it reads it
+/// from the database.
+const MAX_ORDERS: usize = 40_000;
 /// The most bytes of their JSON; at the bound the same.
 const MAX_BYTES: usize = 16 << 20;
 
@@ -19,6 +22,9 @@ pub struct Newest {
     places: HashMap<OrderId, u64>,
     bytes: usize,
     next: u64,
+    /// The place after the last change that was lost or dropped.
+    lost: u64,
+    marks: Marks,
 }
 
 /// What became of an order.
@@ -50,6 +56,33 @@ impl Newest {
         self.next
     }
 
+    /// The place after the last change that is not here any more: whoever has not come so far was not told everything.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Changes were lost on their way here.
+    pub fn lose(&mut self) {
+        self.next += 1;
+        self.lost = self.next;
+    }
+
+    /// Everything before this cursor was noted.
+    pub fn mark(&mut self, cursor: ResumeCursor) {
+        self.marks.add(self.next, cursor);
+    }
+
+    /// Resumes after everything before this place; nothing when that is not known.
+    pub fn cursor_at(&self, place: u64) -> Option<ResumeCursor> {
+        self.marks.at(place)
+    }
+
+    /// Returns true if nothing as new is to be found of the order from this place on.
+    pub fn is_news(&self, change: &Change, from: u64) -> bool {
+        let place = self.places.get(&change.order_id).filter(|place| **place >= from);
+        place.and_then(|place| self.changes.get(place)).is_none_or(|known| known.version < change.version)
+    }
+
     /// Notes a change, unless it is known already.
     pub fn note(&mut self, change: Change) {
         if let Some(place) = self.places.get(&change.order_id) {
@@ -66,6 +99,7 @@ impl Newest {
         while self.changes.len() > MAX_ORDERS || self.bytes > MAX_BYTES {
             let oldest = *self.changes.keys().next().expect("what is beyond a bound is not empty");
             self.forget(oldest);
+            self.lost = oldest + 1;
         }
     }
 
@@ -78,11 +112,7 @@ impl Newest {
                 changed.to = *place;
                 break;
             }
-            if change.status.is_some() {
-                changed.orders.push(change.json.clone());
-            } else {
-                changed.deleted.push(Deleted { order_id: change.order_id, version: change.version });
-            }
+            changed.add(change);
             bytes += change.json.len().max(size_of::<Deleted>());
         }
         changed
@@ -90,13 +120,31 @@ impl Newest {
 
     /// Forgets all but how far it came.
     pub fn clear(&mut self) {
-        *self = Self { next: self.next, ..Self::default() };
+        *self = Self { next: self.next, lost: self.next, marks: std::mem::take(&mut self.marks), ..Self::default() };
     }
 
     fn forget(&mut self, place: u64) {
         if let Some(change) = self.changes.remove(&place) {
             self.places.remove(&change.order_id);
             self.bytes -= change.json.len();
+        }
+    }
+}
+
+impl Changed {
+    /// Some changes, wherever they are from.
+    pub fn of(changes: impl Iterator<Item = Change>) -> Self {
+        changes.fold(Self::default(), |mut all, change| {
+            all.add(&change);
+            all
+        })
+    }
+
+    fn add(&mut self, change: &Change) {
+        if change.status.is_some() {
+            self.orders.push(change.json.clone());
+        } else {
+            self.deleted.push(Deleted { order_id: change.order_id, version: change.version });
         }
     }
 }
@@ -123,7 +171,7 @@ impl Change {
     }
 
     /// An order is shown when its status is, or was before, one of those watched: so a watcher also sees it leave.
-    fn is_for(&self, watch: &Watch) -> bool {
+    pub fn is_for(&self, watch: &Watch) -> bool {
         let hero = watch.hero_id.is_none_or(|hero_id| hero_id == self.hero_id);
         let was = |status: &Status| match (status, self.status) {
             (_, None) | (Status::Pending, _) => true,
@@ -192,14 +240,35 @@ mod tests {
     }
 
     #[test]
+    fn an_order_is_news_to_whoever_will_not_come_upon_it() {
+        let mut newest = Newest::default();
+        newest.note(change(1, 2, Some(Status::InProgress)));
+        let is_news = |version, from| newest.is_news(&change(1, version, Some(Status::InProgress)), from);
+        assert!(!is_news(1, 0) && !is_news(2, 0) && is_news(3, 0));
+        assert!(is_news(2, newest.end()), "it changed before the watcher began");
+        assert!(newest.is_news(&change(2, 1, None), 0));
+    }
+
+    #[test]
+    fn after_a_loss_nobody_was_told_everything() {
+        let mut newest = Newest::default();
+        newest.note(change(1, 1, Some(Status::Pending)));
+        let place = newest.end();
+        newest.lose();
+        assert!(place < newest.lost() && newest.lost() == newest.end());
+    }
+
+    #[test]
     fn at_the_bounds_the_oldest_is_left_out() {
         let mut newest = Newest::default();
         for id in 1..=MAX_ORDERS + 1 {
             newest.note(change(id, 1, Some(Status::Pending)));
         }
-        assert_eq!((newest.changes.len(), newest.places.len()), (MAX_ORDERS, MAX_ORDERS));
+        assert_eq!((newest.changes.len(), newest.places.len(), newest.lost()), (MAX_ORDERS, MAX_ORDERS, 1));
         assert_eq!(texts(&newest.since(0, &Watch::all(None), 1)), ["2 PENDING"]);
         newest.note(Change { json: vec![b'0'; MAX_BYTES].into(), ..change(1, 1, Some(Status::Pending)) });
-        assert_eq!((newest.changes.len(), newest.bytes), (1, MAX_BYTES));
+        assert_eq!((newest.changes.len(), newest.bytes, newest.lost()), (1, MAX_BYTES, newest.end() - 1));
+        newest.clear();
+        assert_eq!(newest.lost(), newest.end());
     }
 }

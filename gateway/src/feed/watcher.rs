@@ -5,33 +5,82 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use galley_protocol::frame::{Feed as FeedFrame, OrderJson, ServerFrame, Totals, Watch};
+use galley_protocol::{ResumeCursor, SignedCursor};
+use galley_store::{ChangesOfAll, CursorKeys, Store};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::Shared;
 use super::frames::{Key, Made};
-use super::newest::Changed;
+use super::missing::Missing;
+use super::newest::{Change, Changed};
 use crate::desk::Desk;
+use crate::metrics;
 use crate::totals;
 
 /// The bytes of orders after which a `feed` frame ends; what is beyond comes with the next one.
 const MAX_FRAME: usize = 256 * 1_024;
+/// The bytes of orders after which a watcher that is behind waits for its next tick.
+const MAX_OF_TICK: usize = 16 * MAX_FRAME;
 
 /// One watcher; the feed forgets it when it is dropped.
-#[derive(Debug)]
 pub struct Watcher {
     shared: Arc<Shared>,
+    store: Arc<dyn Store>,
     watch: Watch,
     ticks: Interval,
+    /// Where it began.
+    start: u64,
     /// Up to where it has been told.
     place: u64,
+    /// Resumes after what it has been told.
+    cursor: Option<ResumeCursor>,
+    /// What it was not told.
+    missing: Option<Box<Missing>>,
+    /// It resumes: what is missing comes before anything else.
+    resumes: bool,
+    /// Changes were dropped before it was told of them, and that has not been said yet.
+    gap: bool,
+    /// The tick under way, while there is more to tell in it.
+    behind: Option<Instant>,
+    /// The bytes that were told in it.
+    bytes: usize,
     /// The totals that it was told last.
     told: Option<Totals>,
     /// When it was told of a change last, until it has been told totals that were counted after that.
     owed: Option<Instant>,
 }
 
+/// How a watcher begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Begin {
+    /// The totals that it was told, if any.
+    pub told: Option<Totals>,
+    /// The cursor that it was told, or brings.
+    pub cursor: Option<ResumeCursor>,
+    /// Whether it resumes from there.
+    pub resumes: bool,
+}
+
+/// What a watcher may be told now.
+#[derive(Debug)]
+pub enum Due {
+    /// What changed.
+    Tick(Instant),
+    /// A page of what it was not told.
+    Page(ChangesOfAll),
+}
+
+/// A `feed` frame.
+#[derive(Debug)]
+pub struct Told {
+    /// The JSON.
+    pub text: Bytes,
+    /// Resumes after it; nothing while something is missing.
+    pub cursor: Option<SignedCursor>,
+}
+
 impl Watcher {
-    pub(super) fn new(shared: Arc<Shared>, watch: Watch, place: u64, told: Option<Totals>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, store: Arc<dyn Store>, watch: Watch, start: u64, begin: Begin) -> Self {
         let period = Duration::from_secs(1) / u32::from(watch.max_rate.max(1));
         // Watchers of one rate tick together, so that they can share frames.
         let now = Instant::now();
@@ -39,34 +88,78 @@ impl Watcher {
         let next = u64::try_from((ticked + 1) * period.as_nanos()).unwrap_or(0);
         let mut ticks = interval_at(shared.born + Duration::from_nanos(next), period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        Self { shared, watch, ticks, place, told, owed: Some(now) }
-    }
-
-    /// Waits until the next frame may go out. Safe to drop while it waits.
-    pub async fn tick(&mut self) -> Instant {
-        self.ticks.tick().await
-    }
-
-    /// The frame of this tick, if anything is to be told. After the last change come the totals once more if they turn out
-    /// different from those that were told, because those may have been counted before the change.
-    pub async fn frame(&mut self, tick: Instant, totals: &totals::Totals, desk: &Desk) -> Option<Bytes> {
-        let made = if self.shared.newest().end() == self.place {
-            None
-        } else {
-            let Self { shared, watch, place, .. } = &*self;
-            let totals = totals.now(desk).await.map(|count| count.totals);
-            let key = Key { watch: watch.clone(), tick, from: *place };
-            Some(shared.frames.get_or_make(key, |key| {
-                let changed = shared.newest().since(key.from, &key.watch, MAX_FRAME);
-                Made { text: encode(&changed, totals), totals, to: changed.to }
-            }))
+        let Begin { told, cursor, resumes } = begin;
+        let mut watcher = Self {
+            shared,
+            store,
+            watch,
+            ticks,
+            start,
+            place: start,
+            cursor,
+            missing: None,
+            resumes,
+            gap: false,
+            behind: None,
+            bytes: 0,
+            told,
+            owed: Some(now),
         };
-        if let Some(Made { text, totals, to }) = made {
+        if resumes {
+            watcher.read_missing();
+        }
+        watcher
+    }
+
+    /// Waits until something may be told. Safe to drop while it waits.
+    pub async fn due(&mut self) -> Due {
+        if let Some(tick) = self.behind {
+            tokio::task::yield_now().await;
+            return Due::Tick(tick);
+        }
+        let Self { ticks, missing, resumes, .. } = self;
+        tokio::select! {
+            page = page(missing), if missing.is_some() => Due::Page(page),
+            tick = ticks.tick(), if !*resumes || missing.is_none() => Due::Tick(tick),
+        }
+    }
+
+    /// The frame that tells this, if anything is to be told.
+    pub async fn frame(&mut self, due: Due, totals: &totals::Totals, desk: &Desk) -> Option<Told> {
+        match due {
+            Due::Tick(tick) => self.changes(tick, totals, desk).await,
+            Due::Page(page) => self.page(page),
+        }
+    }
+
+    /// What changed since the last frame. After the last change come the totals once more if they turn out different from those
+    /// that were told, because those may have been counted before the change.
+    async fn changes(&mut self, tick: Instant, totals: &totals::Totals, desk: &Desk) -> Option<Told> {
+        self.shared.make_sure(desk).await;
+        self.notice_loss();
+        if self.behind.take().is_none() {
+            self.bytes = 0;
+        }
+        if self.gap || self.shared.newest().end() != self.place {
+            let counted = totals.now(desk).await.map(|count| count.totals);
+            let key = Key {
+                watch: self.watch.clone(),
+                tick,
+                from: self.place,
+                gap: std::mem::take(&mut self.gap),
+                missing: self.missing.is_some(),
+            };
+            let Made { text, totals, to, more, cursor } =
+                self.shared.frames.get_or_make(key, |key| self.shared.make(key, counted, self.store.cursor_keys()));
             self.place = to;
-            if text.is_some() {
+            self.cursor = cursor.map(|(cursor, _)| cursor).or(self.cursor);
+            if let Some(text) = text {
+                let cursor = cursor.map(|(_, signed)| signed);
+                self.bytes += text.len();
+                self.behind = (more && self.bytes < MAX_OF_TICK).then_some(tick);
                 self.told = totals;
                 self.owed = Some(Instant::now());
-                return text;
+                return Some(Told { text, cursor });
             }
         }
         let owed = self.owed?;
@@ -75,7 +168,53 @@ impl Watcher {
         if self.told.replace(count.totals) == Some(count.totals) {
             return None;
         }
-        Some(ServerFrame::Feed(FeedFrame { orders: &[], deleted: &[], totals: self.told }).encode().into())
+        let feed = FeedFrame { totals: self.told, ..FeedFrame::default() };
+        Some(Told { text: ServerFrame::Feed(feed).encode().into(), cursor: None })
+    }
+
+    /// A page of what it was not told, without what came or comes as a change.
+    fn page(&mut self, page: ChangesOfAll) -> Option<Told> {
+        let goes_on = self.missing.as_mut().is_some_and(|missing| missing.go_on(&page));
+        if !goes_on {
+            (self.missing, self.resumes) = (None, false);
+        }
+        let newest = self.shared.newest();
+        let deletions = page.deleted.into_iter().map(Change::of_deletion);
+        let read = deletions.chain(page.orders.iter().map(Change::of_order));
+        let changed = Changed::of(read.filter(|change| change.is_for(&self.watch) && newest.is_news(change, self.start)));
+        let cursor = if goes_on { None } else { newest.cursor_at(self.place) };
+        drop(newest);
+        self.cursor = cursor.or(self.cursor);
+        let cursor = cursor.map(|cursor| self.store.cursor_keys().sign(cursor));
+        let text = encode(&changed, &FeedFrame { totals: self.told, cursor, ..FeedFrame::default() })?;
+        Some(Told { text, cursor })
+    }
+
+    /// Begins to read what was dropped before this watcher was told of it.
+    fn notice_loss(&mut self) {
+        let newest = self.shared.newest();
+        if self.place >= newest.lost() {
+            return;
+        }
+        let cursor = newest.cursor_at(self.place);
+        self.place = newest.lost();
+        drop(newest);
+        self.gap = true;
+        ::metrics::counter!(metrics::FEED_GAPS).increment(1);
+        if let Some(missing) = &mut self.missing {
+            missing.again(cursor);
+        } else {
+            self.cursor = cursor.or(self.cursor);
+            self.read_missing();
+        }
+    }
+
+    /// Begins to read what changed since its cursor.
+    fn read_missing(&mut self) {
+        if let Some(cursor) = self.cursor {
+            let readers = Arc::clone(&self.shared.readers);
+            self.missing = Some(Box::new(Missing::since(cursor, Arc::clone(&self.store), readers)));
+        }
     }
 }
 
@@ -85,11 +224,31 @@ impl Drop for Watcher {
     }
 }
 
-fn encode(changed: &Changed, totals: Option<Totals>) -> Option<Bytes> {
-    if changed.orders.is_empty() && changed.deleted.is_empty() {
+impl Shared {
+    fn make(&self, key: &Key, totals: Option<Totals>, keys: &CursorKeys) -> Made {
+        let newest = self.newest();
+        let changed = newest.since(key.from, &key.watch, MAX_FRAME);
+        let cursor = if key.missing { None } else { newest.cursor_at(changed.to) };
+        let more = changed.to < newest.end();
+        drop(newest);
+        let cursor = cursor.map(|cursor| (cursor, keys.sign(cursor)));
+        let feed = FeedFrame { totals, gap: key.gap, cursor: cursor.map(|(_, signed)| signed), ..FeedFrame::default() };
+        Made { text: encode(&changed, &feed), totals, to: changed.to, more, cursor }
+    }
+}
+
+async fn page(missing: &mut Option<Box<Missing>>) -> ChangesOfAll {
+    match missing {
+        Some(missing) => missing.page().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The JSON of a frame; nothing when it would tell nothing.
+fn encode(changed: &Changed, feed: &FeedFrame<'_>) -> Option<Bytes> {
+    if changed.orders.is_empty() && changed.deleted.is_empty() && !feed.gap {
         return None;
     }
     let orders: Vec<OrderJson<'_>> = changed.orders.iter().filter_map(|json| OrderJson::parse(json)).collect();
-    let feed = FeedFrame { orders: &orders, deleted: &changed.deleted, totals };
-    Some(ServerFrame::Feed(feed).encode().into())
+    Some(ServerFrame::Feed(FeedFrame { orders: &orders, deleted: &changed.deleted, ..feed.clone() }).encode().into())
 }

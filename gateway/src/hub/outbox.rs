@@ -20,6 +20,7 @@ use galley_protocol::{OrderId, ResumeCursor, Version};
 use rustix::net::SendFlags;
 use tokio::net::TcpStream;
 
+use super::versions::Unsettled;
 use super::{Delivery, Notice};
 use crate::auth::LEEWAY;
 use crate::framing::PING;
@@ -89,6 +90,8 @@ struct Waiting {
     connection: Option<Arc<TcpStream>>,
     /// Queued work of a slow or leaving socket; `None` for a socket that keeps up.
     pending: Option<Box<Pending>>,
+    /// What the session told past the deliveries, while one that holds something older may be on its way.
+    told: Option<Box<Told>>,
     ping: bool,
     abandon: bool,
     token: Token,
@@ -111,6 +114,13 @@ struct Pending {
     updates: VecDeque<Notice>,
     /// Of these updates.
     bytes: usize,
+}
+
+/// What a session told past the deliveries.
+#[derive(Debug)]
+struct Told {
+    versions: HashMap<OrderId, Version>,
+    until: Unsettled,
 }
 
 /// What is to be said of the end of the peer's token.
@@ -145,6 +155,15 @@ impl Outbox {
     /// the session. At the bound all that waits is dropped for a later resync. Says whether they went out at once.
     pub fn push(&self, delivery: &Delivery) -> bool {
         let mut waiting = self.lock();
+        if waiting.told.is_some()
+            && let Some(kept) = waiting.not_overtaken(&delivery.updates)
+        {
+            if !kept.is_empty() {
+                waiting.pending().put(&kept, self.bound);
+                wake(waiting);
+            }
+            return false;
+        }
         if let Some(missed) = waiting.pending.as_mut().and_then(|pending| pending.missed.as_mut()) {
             missed.add(&delivery.updates, self.bound);
             return false;
@@ -163,6 +182,11 @@ impl Outbox {
         self.lock().known = Some(cursor);
     }
 
+    /// What the welcome told, or the last repair; nothing before the welcome.
+    pub fn known(&self) -> Option<ResumeCursor> {
+        self.lock().known
+    }
+
     /// Updates may be missing since `since`, or since the welcome.
     pub fn fall_behind(&self, since: Option<ResumeCursor>) {
         let mut waiting = self.lock();
@@ -172,10 +196,20 @@ impl Outbox {
         wake(waiting);
     }
 
-    /// These versions are about to be told past the updates that wait: those that are no newer are dropped, or they would take the
-    /// socket back.
-    pub fn overtake(&self, told: &HashMap<OrderId, Version>) {
+    /// These orders became something that the socket shall read.
+    pub fn miss(&self, updates: &[Notice]) {
         let mut waiting = self.lock();
+        waiting.pending().miss(updates, self.bound);
+        wake(waiting);
+    }
+
+    /// These versions are about to be told past the updates that wait: those that are no newer are dropped, or they would take the
+    /// socket back. So are those that come until then.
+    pub fn overtake(&self, told: &HashMap<OrderId, Version>, until: Option<Unsettled>) {
+        let mut waiting = self.lock();
+        if let Some(until) = until {
+            waiting.overtake(told, until);
+        }
         waiting.take(|pending| {
             pending.updates.retain(|update| told.get(&update.order_id).is_none_or(|version| update.version > *version));
             pending.bytes = pending.updates.iter().map(|update| update.frame.len()).sum();
@@ -344,6 +378,27 @@ impl Waiting {
         }
     }
 
+    /// Returns those updates that are newer than what the session told past them, while older ones may still come.
+    fn not_overtaken(&mut self, updates: &[Notice]) -> Option<Vec<Notice>> {
+        self.told.take_if(|told| told.until.is_over());
+        let Told { versions, .. } = self.told.as_deref()?;
+        let is_newer = |update: &&Notice| versions.get(&update.order_id).is_none_or(|told| update.version > *told);
+        Some(updates.iter().filter(is_newer).cloned().collect())
+    }
+
+    fn overtake(&mut self, told: &HashMap<OrderId, Version>, until: Unsettled) {
+        let Some(before) = self.told.take_if(|before| !before.until.is_over()) else {
+            self.told = Some(Box::new(Told { versions: told.clone(), until }));
+            return;
+        };
+        let Told { mut versions, until: before } = *before;
+        for (order_id, version) in told {
+            let known = versions.entry(*order_id).or_insert(*version);
+            *known = *version.max(known);
+        }
+        self.told = Some(Box::new(Told { versions, until: until.and(&before) }));
+    }
+
     fn pending(&mut self) -> &mut Pending {
         self.pending.get_or_insert_default()
     }
@@ -401,6 +456,14 @@ impl Pending {
         !self.rest.is_empty() || self.leave.is_some() || self.missed.is_some() || !self.updates.is_empty()
     }
 
+    /// Adds updates, behind what was missed before them.
+    fn put(&mut self, updates: &[Notice], bound: usize) {
+        match &mut self.missed {
+            Some(missed) => missed.add(updates, bound),
+            None => self.add(updates, bound),
+        }
+    }
+
     fn add(&mut self, updates: &[Notice], bound: usize) {
         let bytes = updates.iter().map(|update| update.frame.len()).sum::<usize>();
         if self.bytes + bytes <= bound {
@@ -408,13 +471,20 @@ impl Pending {
             self.updates.extend(updates.iter().cloned());
             return;
         }
+        self.miss(updates, bound);
+        ::metrics::counter!(metrics::SOCKETS_BEHIND).increment(1);
+    }
+
+    /// These are to be read, and so are those that wait.
+    fn miss<'a>(&mut self, updates: impl IntoIterator<Item = &'a Notice>, bound: usize) {
         let dropped = std::mem::take(&mut self.updates);
         self.bytes = 0;
-        let mut all = dropped.iter().chain(updates);
-        let Some(first) = all.next() else { return };
-        let missed = Missed::Orders { ids: BTreeSet::from([first.order_id]), since: first.mark.cursor, until: first.mark.cursor };
-        self.missed.insert(missed).add(all, bound);
-        ::metrics::counter!(metrics::SOCKETS_BEHIND).increment(1);
+        let mut add = |update: &Notice| {
+            let none = Missed::Orders { ids: BTreeSet::new(), since: update.mark.cursor, until: update.mark.cursor };
+            self.missed.get_or_insert(none).add([update], bound);
+        };
+        dropped.iter().for_each(&mut add);
+        updates.into_iter().for_each(add);
     }
 
     /// Updates are missing since then, and so are those that wait: the oldest moment counts.
@@ -463,6 +533,7 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
     use tokio::net::{TcpListener, TcpStream};
 
+    use super::super::versions::{Source, Versions};
     use super::{Delivery, LEEWAY, Missed, Notice, OF_MISSED, Out, Outbox};
     use crate::framing::PING;
     use crate::hub::mark::Mark;
@@ -598,13 +669,24 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_outdated_is_read_and_so_is_what_waits() {
+        let outbox = Outbox::new(10_000);
+        outbox.push(&delivery(1, 5));
+        outbox.miss(&[update(2, 3)]);
+        outbox.push(&delivery(3, 9));
+        let ids = [1, 2, 3].map(|id| OrderId::new(id).expect("an id")).into();
+        let missed = Missed::Orders { ids, since: cursor(3), until: cursor(9) };
+        assert_eq!((outbox.try_next(), outbox.try_next()), (Some(Out::Resync(missed)), None));
+    }
+
+    #[test]
     fn what_waits_and_is_no_newer_than_what_is_told_before_it_is_dropped() {
         let outbox = Outbox::new(3 * update(1, 1).frame.len());
         for id in 1..=3 {
             outbox.push(&delivery(id, id));
         }
         let [old, same, unknown] = [1, 2, 4].map(|id| OrderId::new(id).expect("an id"));
-        outbox.overtake(&HashMap::from([(old, Version::FIRST.next()), (same, Version::FIRST), (unknown, Version::FIRST)]));
+        outbox.overtake(&HashMap::from([(old, Version::FIRST.next()), (same, Version::FIRST), (unknown, Version::FIRST)]), None);
         for id in 4..=5 {
             outbox.push(&delivery(id, id));
         }
@@ -612,6 +694,23 @@ mod tests {
             assert_eq!(outbox.try_next(), Some(Out::Frame(update(id, id))), "there was room again");
         }
         assert_eq!(outbox.try_next(), None);
+    }
+
+    #[test]
+    fn what_is_older_than_a_page_is_dropped_while_it_may_still_come() {
+        let outbox = Outbox::new(10_000);
+        let versions = Versions::default();
+        let flight = versions.judge(&[], Source::Bus).flight;
+        let told = HashMap::from([(OrderId::new(1).expect("an id"), Version(2))]);
+        outbox.overtake(&told, versions.note(&told));
+        outbox.push(&delivery(1, 1));
+        assert!(!outbox.lock().is_any(), "it stays idle");
+        outbox.push(&Delivery { updates: vec![update(1, 1), update(2, 2)], frames: bytes::Bytes::new() });
+        assert_eq!((outbox.try_next(), outbox.try_next()), (Some(Out::Frame(update(2, 2))), None));
+        drop(flight);
+        outbox.push(&delivery(1, 1));
+        assert_eq!(outbox.try_next(), Some(Out::Frame(update(1, 1))), "what is judged later is judged rightly");
+        assert!(outbox.lock().told.is_none());
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
 
+use super::versions::Flight;
 use super::{Delivery, Notice, Outbox, TICK};
 use crate::metrics;
 
@@ -38,7 +39,16 @@ struct State {
 struct Waiting {
     task: JoinHandle<()>,
     updates: Vec<Notice>,
+    /// The deliveries that they are of.
+    flights: Vec<Arc<Flight>>,
     /// Updates are missing behind these.
+    gap: Option<Gap>,
+}
+
+/// What the task has to tell next.
+struct Taken {
+    updates: Vec<Notice>,
+    flights: Vec<Arc<Flight>>,
     gap: Option<Gap>,
 }
 
@@ -86,7 +96,7 @@ impl Shard {
     }
 
     /// Has these updates told by the shard's task, behind all that waits for it. Says how many sockets that are.
-    pub fn tell_later(self: &Arc<Self>, updates: &[Notice], writers: &Arc<Semaphore>) -> usize {
+    pub fn tell_later(self: &Arc<Self>, updates: &[Notice], flight: &Arc<Flight>, writers: &Arc<Semaphore>) -> usize {
         let mut state = self.lock();
         if state.outboxes.is_empty() {
             return 0;
@@ -96,8 +106,21 @@ impl Shard {
             // It ends by itself only when nothing waits: it has failed, and nobody knows whom it told what.
             **waiting = Waiting::begin(self, writers, Some(Gap { since: None }));
         }
-        waiting.add(updates);
+        waiting.add(updates, flight);
         state.outboxes.len()
+    }
+
+    /// These orders may have become something else than the updates say: the sockets read them. While the task has something to
+    /// tell, they read everything behind it, so that nobody comes to a newer cursor before that.
+    pub fn miss(&self, updates: &[Notice]) {
+        let mut state = self.lock();
+        match &mut state.waiting {
+            Some(waiting) => {
+                let since = waiting.updates.first().or(updates.first()).map(|update| update.mark.cursor);
+                waiting.fall_behind(since);
+            }
+            None => state.outboxes.iter().for_each(|outbox| outbox.miss(updates)),
+        }
     }
 
     /// Updates may be missing since then, or since each socket's welcome.
@@ -112,10 +135,11 @@ impl Shard {
     async fn tell_what_waits(self: Arc<Self>, writers: Arc<Semaphore>) {
         loop {
             let turn = writers.acquire().await.expect("nobody closes it");
-            let Some((updates, gap)) = self.take() else { return };
+            let Some(Taken { updates, flights, gap }) = self.take() else { return };
             let tick = Instant::now() + TICK;
             let outboxes = self.outboxes();
             tell(&outboxes, &updates).await;
+            drop(flights);
             if let Some(gap) = gap {
                 for outbox in &outboxes {
                     outbox.fall_behind(gap.since);
@@ -127,11 +151,12 @@ impl Shard {
     }
 
     /// Takes what waits; when that is nothing, the next update finds no task.
-    fn take(&self) -> Option<(Vec<Notice>, Option<Gap>)> {
+    fn take(&self) -> Option<Taken> {
         let mut state = self.lock();
         let waiting = state.waiting.as_mut()?;
-        let taken = (std::mem::take(&mut waiting.updates), waiting.gap.take());
-        if taken.0.is_empty() && taken.1.is_none() {
+        let (updates, flights) = (std::mem::take(&mut waiting.updates), std::mem::take(&mut waiting.flights));
+        let taken = Taken { updates, flights, gap: waiting.gap.take() };
+        if taken.updates.is_empty() && taken.gap.is_none() {
             state.waiting = None;
             return None;
         }
@@ -146,20 +171,21 @@ impl Shard {
 impl Waiting {
     fn begin(shard: &Arc<Shard>, writers: &Arc<Semaphore>, gap: Option<Gap>) -> Self {
         let task = tokio::spawn(Arc::clone(shard).tell_what_waits(Arc::clone(writers)));
-        Self { task, updates: Vec::new(), gap }
+        Self { task, updates: Vec::new(), flights: Vec::new(), gap }
     }
 
-    fn add(&mut self, updates: &[Notice]) {
+    fn add(&mut self, updates: &[Notice], flight: &Arc<Flight>) {
         if self.gap.is_some() {
             return; // the database knows them
         }
         if self.updates.len() + updates.len() > MAX_WAITING {
             self.fall_behind(self.updates.first().or(updates.first()).map(|update| update.mark.cursor));
-            self.updates = Vec::new();
+            (self.updates, self.flights) = (Vec::new(), Vec::new());
             ::metrics::counter!(metrics::SHARDS_BEHIND).increment(1);
             return;
         }
         self.updates.extend(updates.iter().cloned());
+        self.flights.push(Arc::clone(flight));
     }
 
     fn fall_behind(&mut self, since: Option<ResumeCursor>) {
@@ -189,6 +215,7 @@ mod tests {
     use galley_store::CursorKeys;
 
     use super::super::mark::Mark;
+    use super::super::versions::{Source, Versions};
     use super::super::{Missed, Out};
     use super::*;
 
@@ -219,7 +246,8 @@ mod tests {
         }
 
         fn tell_later(&self, updates: &[Notice]) {
-            assert_eq!(self.shard.tell_later(updates, &self.writers), 2);
+            let flight = Versions::default().judge(&[], Source::Bus).flight;
+            assert_eq!(self.shard.tell_later(updates, &flight, &self.writers), 2);
         }
     }
 

@@ -67,6 +67,10 @@ pub struct WatchParams {
     /// At most so many `feed` events a second.
     #[param(minimum = 1, maximum = 50, default = 10)]
     max_rate: Option<u8>,
+    /// The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`, which comes first. One that
+    /// cannot be read begins anew.
+    #[param(value_type = Option<String>)]
+    cursor: Option<String>,
 }
 
 impl FromPairs for WatchParams {
@@ -74,7 +78,8 @@ impl FromPairs for WatchParams {
         let status = pairs.many("status", str::parse);
         let hero_id = pairs.one("hero_id", str::parse);
         let max_rate = pairs.one("max_rate", |text| client::rate(text.parse().unwrap_or_default()));
-        pairs.finish(|| Some(Self { status, hero_id, max_rate }))
+        let cursor = pairs.one("cursor", str::parse::<String>);
+        pairs.finish(|| Some(Self { status, hero_id, max_rate, cursor }))
     }
 }
 
@@ -106,18 +111,24 @@ pub async fn of_hero(
 /// Listen to the orders of every hero
 ///
 /// `welcome`, then `feed` events: the newest state of every order that changed since the last one, and how many orders stand where.
-/// What is missed between two streams is not told again.
+/// A `feed` event that could not tell everything says `"gap": true`, and what is missing follows in further ones. `id` is a frame's
+/// `cursor`: who comes back with it is told first what changed meanwhile. A `welcome` that says `resynced` to a cursor cannot tell
+/// that any more: read the orders then.
 #[utoipa::path(
-    get, path = "/events", tag = "orders", operation_id = "listen_to_all", params(WatchParams),
+    get, path = "/events", tag = "orders", operation_id = "listen_to_all",
+    params(WatchParams,
+        ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that is known.")),
     responses((status = 200, description = "Events, until one side closes.", body = String, content_type = "text/event-stream"), OfWatching),
 )]
 pub async fn of_all(
     State(state): State<AppState>,
     caller: Caller,
-    Params(WatchParams { status, hero_id, max_rate }): Params<WatchParams>,
+    Params(WatchParams { status, hero_id, max_rate, cursor }): Params<WatchParams>,
+    LastEventId(last): LastEventId,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Extension(Cut(cut)): Extension<Cut>,
 ) -> Result<Response, Refusal> {
-    let watch = Watch { status, hero_id, ..Watch::all(max_rate) };
+    let cursor = last.or(cursor);
+    let watch = Watch { status, hero_id, cursor, ..Watch::all(max_rate) };
     Ok(open(state, Address::from(peer.ip()), caller, Subject::All(watch), cut).await?)
 }

@@ -17,9 +17,7 @@ use galley_store::{CHANGES_PAGE, Changes, ChangesRequest, States};
 use super::wire::{Closed, Frame};
 use crate::desk::Desk;
 use crate::hub::Missed;
-
-/// The pause before a page is asked for again, when the refusal names none.
-const RETRY: Duration = Duration::from_secs(1);
+use crate::retry::pause_after;
 
 /// A resync under way.
 pub struct CatchUp {
@@ -30,6 +28,8 @@ pub struct CatchUp {
     cursor: Option<ResumeCursor>,
     after: Option<OrderId>,
     page: BoxFuture<'static, Result<Changes, Problem>>,
+    /// How often this page was refused.
+    refusals: u32,
 }
 
 /// What to do with a page.
@@ -49,7 +49,7 @@ impl CatchUp {
     /// Begins to read what was missed.
     pub fn begin(desk: Desk, hero_id: HeroId, missed: Missed) -> Self {
         let page = read(desk.clone(), hero_id, &missed, None, Duration::ZERO);
-        Self { desk, hero_id, missed, cursor: None, after: None, page }
+        Self { desk, hero_id, missed, cursor: None, after: None, page, refusals: 0 }
     }
 
     /// Waits for the next page; asks again while the database is away. Safe to drop while it waits.
@@ -61,7 +61,8 @@ impl CatchUp {
             match (&mut self.page).await {
                 Ok(changes) => return Ok(self.turn(changes)),
                 Err(problem) if problem.status == 503 => {
-                    self.ask(problem.retry_after_ms.map_or(RETRY, Duration::from_millis));
+                    self.ask(pause_after(self.refusals));
+                    self.refusals += 1;
                 }
                 Err(_) => return Err(Closed::With(CloseCode::TryLater)),
             }
@@ -73,6 +74,7 @@ impl CatchUp {
         let cursor = *self.cursor.get_or_insert(cursor);
         let nothing = self.after.is_none() && orders.is_empty() && deleted.is_empty();
         self.after = next;
+        self.refusals = 0;
         let is_last = next.is_none();
         let told = orders.iter().map(|order| (order.id, order.version));
         let told = told.chain(deleted.iter().map(|deleted| (deleted.order_id, deleted.version))).collect();

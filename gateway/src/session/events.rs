@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::entrance::{enter, outbox, seat};
 use super::event_stream::EventStream;
 use super::stream::Stream;
+use super::welcome::watching;
 use super::wire::{Closed, Frame, say};
 use crate::auth::Caller;
 use crate::limits::Address;
@@ -51,9 +52,10 @@ pub async fn open(
     let seat = seat(&state, address)?;
     let entered = enter(&state, seat, caller, hero_id, since, outbox(&state)).await?;
     let (mut wire, body) = EventStream::open(entered.place.outbox().clone());
-    let (mut stream, welcome) = Stream::begin(state.clone(), entered);
+    let (mut stream, mut welcome) = Stream::begin(state.clone(), entered);
     if let Some(watch) = watch {
-        stream.watch(watch, None);
+        let (resume, cursor) = stream.watch(watch, None).await;
+        welcome = watching(resume, cursor);
     }
     state.sockets.spawn(async move {
         let closed = run(stream, welcome, &mut wire).await;

@@ -3,14 +3,17 @@
 //! A session waits for the next event, beside whatever else it waits for, and has the stream say it on its wire. The stream
 //! holds no lock while it waits, and a client that does not read costs only its own outbox.
 
+use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use galley_protocol::HeroId;
 use galley_protocol::close::CloseCode;
 use galley_protocol::frame::{Resume, ServerFrame, Totals, Watch};
+use galley_protocol::{HeroId, OrderId, SignedCursor, Version};
+use galley_store::Snapshot;
 use rand::RngExt as _;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::catch_up::{CatchUp, Page};
@@ -18,7 +21,7 @@ use super::entrance::{Entered, Role};
 use super::welcome::welcome;
 use super::wire::{Closed, Frame, Wire, say};
 use crate::auth;
-use crate::feed::Watcher;
+use crate::feed::{self, Begin, Due, Told, Watcher};
 use crate::hub::{Missed, Out, Outbox, Place};
 use crate::limits::Seat;
 use crate::metrics;
@@ -51,8 +54,8 @@ pub enum Event {
     Out(Out),
     /// A page of a resync, or why there is none.
     Page(Result<Page, Closed>),
-    /// The next `feed` frame may go out.
-    Tick(Instant),
+    /// Something may be told to a watcher.
+    Due(Due),
     /// The moment to leave has come.
     Left,
 }
@@ -67,6 +70,7 @@ impl Stream {
                 Resume::Resynced => "resynced",
             };
             ::metrics::counter!(metrics::RESUMES, "verdict" => verdict).increment(1);
+            place.tells(&told(snapshot));
             place.outbox().know(snapshot.rest.unwrap_or(snapshot.cursor));
             // What did not fit into the welcome follows in resyncs.
             if snapshot.rest.is_some() {
@@ -108,9 +112,23 @@ impl Stream {
         self.place.outbox().heard();
     }
 
-    /// Sends the staff feed from now on. The client was told these totals, if any.
-    pub fn watch(&mut self, watch: Watch, told: Option<Totals>) {
-        self.watcher = Some(Box::new(self.state.hub.feed().watch(watch, told)));
+    /// Sends the staff feed from now on, or from the cursor that the client brings. The client is told these totals, if any. Says
+    /// how the watch began, and from where it could be resumed.
+    pub async fn watch(&mut self, mut watch: Watch, told: Option<Totals>) -> (Option<Resume>, Option<SignedCursor>) {
+        let since = self.state.desk.read_cursor(watch.cursor.take()).await;
+        let now = match self.state.hub.feed().cursor() {
+            Some(now) => Some(now),
+            None => self.state.desk.store().present().await.ok(),
+        };
+        let (resume, cursor) = match since {
+            None => (None, now),
+            Some(since) if now.is_some_and(|now| feed::reaches(since, now)) => (Some(Resume::Resumed), Some(since)),
+            Some(_) => (Some(Resume::Resynced), now),
+        };
+        let begin = Begin { told, cursor, resumes: resume == Some(Resume::Resumed) };
+        let store = Arc::clone(self.state.desk.store());
+        self.watcher = Some(Box::new(self.state.hub.watch(store, watch, begin)));
+        (resume, cursor.map(|cursor| self.state.desk.store().cursor_keys().sign(cursor)))
     }
 
     /// Waits for the next event. Safe to drop while it waits.
@@ -120,7 +138,7 @@ impl Stream {
             out = outbox.next(), if self.catch_up.is_none() => Event::Out(out),
             out = outbox.next_urgent(), if self.catch_up.is_some() => Event::Out(out),
             page = page(&mut self.catch_up), if self.catch_up.is_some() => Event::Page(page),
-            tick = tick(&mut self.watcher), if self.watcher.is_some() => Event::Tick(tick),
+            due = due(&mut self.watcher), if self.watcher.is_some() => Event::Due(due),
             () = leave(&mut self.leaving), if self.leaving.is_some() => Event::Left,
         }
     }
@@ -133,7 +151,7 @@ impl Stream {
         match event {
             Event::Out(out) => self.out(out, wire).await,
             Event::Page(page) => self.page(page?, wire).await,
-            Event::Tick(tick) => self.feed(tick, wire).await,
+            Event::Due(due) => self.feed(due, wire).await,
             Event::Left => self.send_away(wire).await,
         }
     }
@@ -197,7 +215,7 @@ impl Stream {
 
     async fn page(&mut self, Page { frame, told, is_last, known }: Page, wire: &mut impl Wire) -> Result<(), Closed> {
         if let Some(frame) = frame {
-            self.place.outbox().overtake(&told);
+            self.place.tells(&told);
             ::metrics::counter!(metrics::RESYNCS).increment(1);
             say(wire, frame).await?;
         }
@@ -210,13 +228,20 @@ impl Stream {
         Ok(())
     }
 
-    async fn feed(&mut self, tick: Instant, wire: &mut impl Wire) -> Result<(), Closed> {
+    async fn feed(&mut self, due: Due, wire: &mut impl Wire) -> Result<(), Closed> {
         let Some(watcher) = &mut self.watcher else { return Ok(()) };
-        match watcher.frame(tick, &self.state.totals, &self.state.desk).await {
-            Some(text) => say(wire, Frame { kind: "feed", cursor: None, retry: None, text }).await,
+        match watcher.frame(due, &self.state.totals, &self.state.desk).await {
+            Some(Told { text, cursor }) => say(wire, Frame { kind: "feed", cursor, retry: None, text }).await,
             None => Ok(()),
         }
     }
+}
+
+/// The versions that a welcome tells; nothing is older than the first.
+fn told(snapshot: &Snapshot) -> HashMap<OrderId, Version> {
+    let orders = snapshot.orders.iter().map(|order| (order.id, order.version));
+    let deleted = snapshot.deleted.iter().map(|deleted| (deleted.order_id, deleted.version));
+    orders.chain(deleted).filter(|(_, version)| *version > Version::FIRST).collect()
 }
 
 async fn page(catch_up: &mut Option<Box<CatchUp>>) -> Result<Page, Closed> {
@@ -226,9 +251,9 @@ async fn page(catch_up: &mut Option<Box<CatchUp>>) -> Result<Page, Closed> {
     }
 }
 
-async fn tick(watcher: &mut Option<Box<Watcher>>) -> Instant {
+async fn due(watcher: &mut Option<Box<Watcher>>) -> Due {
     match watcher {
-        Some(watcher) => watcher.tick().await,
+        Some(watcher) => watcher.due().await,
         None => std::future::pending().await,
     }
 }

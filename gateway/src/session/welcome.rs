@@ -1,11 +1,18 @@
 //! The first frame.
 
 use galley_protocol::frame::{Resume, ServerFrame, Welcome};
-use galley_protocol::words;
+use galley_protocol::{SignedCursor, words};
 use galley_store::CursorKeys;
 
 use super::entrance::Role;
 use super::wire::Frame;
+
+/// The first frame of an event stream of staff, which watches from the beginning.
+pub fn watching(resume: Option<Resume>, cursor: Option<SignedCursor>) -> Frame {
+    let resume = resume.unwrap_or(Resume::Fresh);
+    let welcome = Welcome { hero: None, resume, orders: &[], deleted: &[], cursor, help: words::STAFF_HELP };
+    Frame::from(&ServerFrame::Welcome(welcome))
+}
 
 /// The first frame.
 pub fn welcome(role: &Role, keys: &CursorKeys) -> Frame {

@@ -1,5 +1,7 @@
 //! What a client may say.
 
+use std::convert::Infallible;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::openapi::RefOr;
@@ -136,6 +138,10 @@ pub struct Watch {
     /// The maximum number of `feed` frames per second.
     #[schema(required = false, minimum = 1, maximum = 50, default = 10)]
     pub max_rate: u8,
+    /// The last cursor that a `feed` frame or the reply to `watch` carried: what changed since then comes first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub cursor: Option<String>,
 }
 
 impl ClientFrame {
@@ -215,7 +221,10 @@ fn command(mut fields: Fields, audience: Audience) -> Result<Command, Problem> {
             let status = fields.list("status", str::parse::<Status>);
             let hero_id = fields.integer("hero_id", HeroId::new);
             let max_rate = fields.integer("max_rate", rate);
-            fields.finish(|| Some(Command::Watch(Watch { status: status.unwrap_or_default(), hero_id, ..Watch::all(max_rate) })))
+            // One that cannot be read begins anew.
+            let cursor = fields.text("cursor", |text| Ok::<_, Infallible>(text.to_owned()));
+            let watch = Watch { status: status.unwrap_or_default(), hero_id, cursor, ..Watch::all(max_rate) };
+            fields.finish(|| Some(Command::Watch(watch)))
         }
         "auth" => {
             let token = fields.required_text("token", BearerToken::parse);
@@ -231,7 +240,8 @@ impl Watch {
     /// Everything, at `max_rate` or the default.
     #[must_use]
     pub fn all(max_rate: Option<u8>) -> Self {
-        Self { status: Vec::new(), hero_id: None, max_rate: max_rate.unwrap_or(u8::try_from(DEFAULT_RATE).unwrap_or(u8::MAX)) }
+        let max_rate = max_rate.unwrap_or(u8::try_from(DEFAULT_RATE).unwrap_or(u8::MAX));
+        Self { status: Vec::new(), hero_id: None, max_rate, cursor: None }
     }
 }
 

@@ -48,6 +48,11 @@ pub enum Received {
         deleted: Vec<Deleted>,
         /// How many orders there are; absent when the gateway does not know.
         totals: Option<Totals>,
+        /// True when changes are missing; they follow.
+        #[serde(default)]
+        gap: bool,
+        /// Resumes after this; absent while something is missing.
+        cursor: Option<String>,
     },
     /// What changed while the client was slow.
     Resync {
@@ -70,6 +75,10 @@ pub enum Received {
         watching: bool,
         /// For `watch`, the number of orders; absent when the gateway does not know.
         totals: Option<Totals>,
+        /// For `watch` with a cursor, how it began.
+        resume: Option<Resume>,
+        /// For `watch`, resumes after this.
+        cursor: Option<String>,
     },
     /// A command was not carried out.
     Error {
@@ -135,15 +144,9 @@ impl Received {
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         match self {
-            Self::Welcome { cursor, .. } => cursor.as_deref(),
+            Self::Welcome { cursor, .. } | Self::Feed { cursor, .. } | Self::Reply { cursor, .. } => cursor.as_deref(),
             Self::Order { cursor, .. } | Self::Deleted { cursor, .. } | Self::Resync { cursor, .. } => Some(cursor),
-            Self::Feed { .. }
-            | Self::Reply { .. }
-            | Self::Error { .. }
-            | Self::Pong { .. }
-            | Self::Reconnect { .. }
-            | Self::Expiring { .. }
-            | Self::Unknown => None,
+            Self::Error { .. } | Self::Pong { .. } | Self::Reconnect { .. } | Self::Expiring { .. } | Self::Unknown => None,
         }
     }
 }

@@ -152,6 +152,15 @@ pub enum Reply {
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         totals: Option<Totals>,
+        /// Of a watch with a cursor: `resumed` if what changed since then follows first, `resynced` if the cursor reached too far
+        /// back or cannot be read here, so that the orders must be read.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        resume: Option<Resume>,
+        /// Resumes after this; absent when nobody knows.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        cursor: Option<SignedCursor>,
     },
     /// Of `auth`.
     Authenticated {
@@ -220,7 +229,7 @@ impl Totals {
 }
 
 /// What changed since the last `feed` frame; nothing but the totals, when those told last had been counted too early.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Feed<'a> {
     /// The newest state of every order that changed.
     #[schema(value_type = [Order])]
@@ -232,6 +241,15 @@ pub struct Feed<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub totals: Option<Totals>,
+    /// True when changes are missing here and in the frames before, because there were too many, or they were lost on their way.
+    /// What is missing follows in further frames; the next one that has a cursor ends it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub gap: bool,
+    /// Resumes after this; absent while something is missing, and in a frame that tells nothing but totals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub cursor: Option<SignedCursor>,
 }
 
 /// An order that is JSON already, as it came in an update: it is passed on, not read.
@@ -276,13 +294,10 @@ impl ServerFrame<'_> {
     pub const fn cursor(&self) -> Option<SignedCursor> {
         match self {
             Self::Welcome(welcome) => welcome.cursor,
+            Self::Feed(feed) => feed.cursor,
+            Self::Reply { reply: Reply::Watching { cursor, .. }, .. } => *cursor,
             Self::Order { cursor, .. } | Self::Deleted { cursor, .. } | Self::Resync { cursor, .. } => Some(*cursor),
-            Self::Reply { .. }
-            | Self::Error { .. }
-            | Self::Pong { .. }
-            | Self::Feed(_)
-            | Self::Reconnect { .. }
-            | Self::Expiring { .. } => None,
+            Self::Reply { .. } | Self::Error { .. } | Self::Pong { .. } | Self::Reconnect { .. } | Self::Expiring { .. } => None,
         }
     }
 
@@ -378,8 +393,9 @@ mod tests {
             reply(Reply::Deleted { deleted: true, order_id: order.id }),
             reply(Reply::Orders(Page { items: vec![order.clone()], next_cursor: None })),
             reply(Reply::Menu(Page::cut(vec![meal(), meal()], 1, |meal| meal.id.get()))),
-            reply(Reply::Watching { watching: true, totals: Some(totals) }),
-            reply(Reply::Watching { watching: true, totals: None }),
+            reply(Reply::Watching { watching: true, totals: Some(totals), resume: None, cursor: None }),
+            reply(Reply::Watching { watching: true, totals: None, resume: None, cursor: None }),
+            reply(Reply::Watching { watching: true, totals: None, resume: Some(Resume::Resumed), cursor: Some(cursor) }),
             reply(Reply::Authenticated { authenticated: true, expires_at: order.changed_time() }),
             reply(Reply::Help { help: words::HELP }),
             ServerFrame::Error {
@@ -387,8 +403,10 @@ mod tests {
                 problem: Box::new(Problem::new(ProblemType::OrderNotFound)),
             },
             ServerFrame::Pong { id: Some(CommandId::Number(1)) },
-            ServerFrame::Feed(Feed { orders: &[raw], deleted: &[], totals: Some(totals) }),
-            ServerFrame::Feed(Feed { orders: &[raw], deleted: &[], totals: None }),
+            ServerFrame::Feed(Feed { orders: &[raw], totals: Some(totals), ..Feed::default() }),
+            ServerFrame::Feed(Feed { orders: &[raw], ..Feed::default() }),
+            ServerFrame::Feed(Feed { orders: &[raw], gap: true, ..Feed::default() }),
+            ServerFrame::Feed(Feed { orders: &[raw], cursor: Some(cursor), ..Feed::default() }),
             ServerFrame::Resync { orders: vec![order.clone()], deleted: vec![], cursor },
             ServerFrame::Reconnect { after_ms: 1234 },
             ServerFrame::Expiring { after_ms: 60_000 },

@@ -1,7 +1,6 @@
 //! The link to the gateway: one socket after another.
 //!
-//! Guarantees that nothing is missed while the gateway is away: a hero's feed resumes with its cursor, the staff's feed
-//! begins anew. Comes back with jittered back-off, or when the gateway said to, and gives up after five minutes without a
+//! Guarantees that nothing is missed while the gateway is away: a feed resumes with its cursor. Comes back with jittered back-off, or when the gateway said to, and gives up after five minutes without a
 //! welcome. What can never be cured – an unknown hero, a close code that says no – ends it at once.
 
 use std::time::Duration;

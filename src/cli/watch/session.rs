@@ -46,6 +46,8 @@ pub struct Session {
     remote: Remote,
     subject: Subject,
     cursor: Option<String>,
+    /// The filter that the cursor of a feed belongs to.
+    subscribed: Option<Watch>,
     news: mpsc::Sender<News>,
     /// Of the socket at hand.
     welcomed: bool,
@@ -78,7 +80,7 @@ fn read(text: &str) -> Result<Received, CommandError> {
 impl Session {
     /// Nothing seen yet; what comes is told as `news`.
     pub fn new(remote: Remote, subject: Subject, news: mpsc::Sender<News>) -> Self {
-        Self { remote, subject, cursor: None, news, welcomed: false, come_back_after: None }
+        Self { remote, subject, cursor: None, subscribed: None, news, welcomed: false, come_back_after: None }
     }
 
     /// Connects, and tells what comes until the socket ends.
@@ -135,7 +137,7 @@ impl Session {
             let message = tokio::select! {
                 message = socket.next() => message,
                 watch = changed(&mut self.subject) => {
-                    let frame = ClientFrame { id: None, command: Command::Watch(watch) };
+                    let frame = ClientFrame { id: None, command: Command::Watch(self.subscription(watch)) };
                     let frame = serde_json::to_string(&frame).map_err(CommandError::failed)?;
                     if socket.send(Message::text(frame)).await.is_err() {
                         return Ok(self.lost());
@@ -158,6 +160,15 @@ impl Session {
                 Some(Err(_)) | None => return Ok(self.lost()),
             }
         }
+    }
+
+    /// Resumes where the same filter was left; another one begins anew.
+    fn subscription(&mut self, watch: Watch) -> Watch {
+        if self.subscribed.as_ref() != Some(&watch) {
+            self.cursor = None;
+            self.subscribed = Some(watch.clone());
+        }
+        Watch { cursor: self.cursor.clone(), ..watch }
     }
 
     async fn hear(&mut self, text: &str) -> Result<(), CommandError> {
@@ -286,5 +297,16 @@ mod tests {
         let mut staff = session(Subject::Feed(watch::channel(Watch::all(None)).1));
         staff.cursor = Some("a-cursor".to_owned());
         assert_eq!(staff.address().as_str(), "ws://a:1/ws");
+    }
+
+    #[test]
+    fn the_staff_feed_resumes_with_the_same_filter_only() {
+        let all = Watch::all(None);
+        let mut staff = session(Subject::Feed(watch::channel(all.clone()).1));
+        assert_eq!(staff.subscription(all.clone()).cursor, None);
+        staff.cursor = Some("a-cursor".to_owned());
+        assert_eq!(staff.subscription(all.clone()).cursor.as_deref(), Some("a-cursor"));
+        let other = Watch { hero_id: HeroId::new(7).ok(), ..all.clone() };
+        assert_eq!((staff.subscription(other).cursor, staff.subscription(all).cursor), (None, None));
     }
 }

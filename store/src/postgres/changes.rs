@@ -101,7 +101,12 @@ impl Postgres {
         Ok(read.into_iter().map(States::new).collect())
     }
 
-    pub(super) async fn read_changes_of_all(&self, since: ResumeCursor, at_most: usize) -> Result<ChangesOfAll, StoreError> {
+    pub(super) async fn read_changes_of_all(
+        &self,
+        since: ResumeCursor,
+        before: Option<OrderId>,
+        at_most: usize,
+    ) -> Result<ChangesOfAll, StoreError> {
         let floor = self.settled.get();
         let rows = self.rows(|| {
             sqlx::query(concat!(
@@ -114,7 +119,7 @@ impl Postgres {
                      (select ",
                 order_columns!(),
                 ", false as deleted from orders
-                      where orders.id >= $1 and orders.deleted_time is null and ",
+                      where orders.id >= $1 and orders.id < $5 and orders.deleted_time is null and ",
                 changed_since!("$2"),
                 "
                       order by orders.id desc limit $3)
@@ -128,7 +133,7 @@ impl Postgres {
                 ", true as deleted from newest as orders where ",
                 changed_since!("$2"),
                 "
-                      ) select * from gone order by id desc limit $3)
+                      ) select * from gone where id < $5 order by id desc limit $3)
                      order by id desc limit $3
                  ) as changed on true
                  order by changed.id desc"
@@ -137,6 +142,7 @@ impl Postgres {
             .bind(since.position)
             .bind(limit(at_most))
             .bind(limit(MAX_REACH))
+            .bind(before.map_or(i64::MAX, OrderId::get))
         });
         let rows = rows.await?;
         let first = rows.first().ok_or_else(|| StoreError::Failed("no time of the database".to_owned()))?;

@@ -70,7 +70,12 @@ impl Sqlite {
         Ok(answers)
     }
 
-    pub(super) async fn read_changes_of_all(&self, since: ResumeCursor, at_most: usize) -> Result<ChangesOfAll, StoreError> {
+    pub(super) async fn read_changes_of_all(
+        &self,
+        since: ResumeCursor,
+        before: Option<OrderId>,
+        at_most: usize,
+    ) -> Result<ChangesOfAll, StoreError> {
         let cursor = self.now()?;
         let rows = self.read(
             sqlx::query(concat!(
@@ -79,7 +84,7 @@ impl Sqlite {
                      select ",
                 order_columns!(),
                 ", false as deleted from orders
-                     where orders.id >= ?1 and orders.deleted_time is null and orders.change >= ?2
+                     where orders.id >= ?1 and orders.id < ?4 and orders.deleted_time is null and orders.change >= ?2
                      order by orders.id desc limit ?3
                  )
                  union all
@@ -87,14 +92,15 @@ impl Sqlite {
                      select ",
                 order_columns!(),
                 ", true as deleted from orders indexed by orders_deleted_by_change
-                     where orders.change >= ?2 and orders.deleted_time is not null
+                     where orders.change >= ?2 and orders.id < ?4 and orders.deleted_time is not null
                      order by orders.id desc limit ?3
                  )
                  order by id desc limit ?3"
             ))
             .bind(since.floor.min(cursor.floor).get())
             .bind(since.position)
-            .bind(limit(at_most)),
+            .bind(limit(at_most))
+            .bind(before.map_or(i64::MAX, OrderId::get)),
         );
         let read = rows.await?.iter().map(changed).collect::<Result<Vec<_>, _>>()?;
         Ok(ChangesOfAll::new(read, cursor))

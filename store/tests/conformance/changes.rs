@@ -130,7 +130,7 @@ async fn deletions_below_the_floor_are_told(kitchen: Kitchen) {
     kitchen.delete(delete(ids[0])).await;
     let changes = page(&kitchen, hero_id, cursor, None).await;
     assert_eq!((changes.orders.len(), changes.deleted), (0, vec![Deleted { order_id: ids[0], version: Version(3) }]));
-    let of_all = kitchen.store.changes_of_all(cursor, 9).await.expect("changes");
+    let of_all = kitchen.store.changes_of_all(cursor, None, 9).await.expect("changes");
     assert_eq!((of_all.orders.len(), of_all.deleted.len()), (0, 1));
 }
 
@@ -183,11 +183,13 @@ async fn changes_of_all_are_the_newest_orders(kitchen: Kitchen) {
         kitchen.cancel(cancel(id)).await;
         kitchen.delete(delete(id)).await;
     }
-    let all = kitchen.store.changes_of_all(since, 100).await.expect("changes");
+    let all = kitchen.store.changes_of_all(since, None, 100).await.expect("changes");
     let deletion = |hero_id, order_id| Deletion { hero_id, deleted: Deleted { order_id, version: Version(3) } };
     assert_eq!(all.deleted, [deletion(other, ids[4]), deletion(hero_id, ids[0])]);
-    let some = kitchen.store.changes_of_all(since, 3).await.expect("changes");
+    let some = kitchen.store.changes_of_all(since, None, 3).await.expect("changes");
     assert_eq!((all_ids(&some), some.deleted), (vec![ids[5], ids[3]], vec![deletion(other, ids[4])]));
+    let rest = kitchen.store.changes_of_all(since, Some(ids[3]), 3).await.expect("changes");
+    assert_eq!((all_ids(&rest), rest.deleted), (vec![ids[2], ids[1]], vec![deletion(hero_id, ids[0])]), "the next page");
     ids.reverse();
     ids.retain(|id| all.deleted.iter().all(|deletion| deletion.deleted.order_id != *id));
     assert_eq!(all_ids(&all), ids);
@@ -199,9 +201,9 @@ async fn changes_of_all_are_no_older_than_the_cursor(kitchen: Kitchen) {
     let order = kitchen.place(hero_id, meal_id).await;
     kitchen.cancel(cancel(order.id)).await;
     kitchen.place(hero_id, meal_id).await;
-    let all = kitchen.store.changes_of_all(since, 9).await.expect("changes");
+    let all = kitchen.store.changes_of_all(since, None, 9).await.expect("changes");
     assert_eq!(all.orders.len(), 2);
     assert!(all.cursor.time >= order.order_time && all.cursor.floor <= kitchen.store.floor());
-    let none = kitchen.store.changes_of_all(caught_up(&kitchen).await, 9).await.expect("changes");
+    let none = kitchen.store.changes_of_all(caught_up(&kitchen).await, None, 9).await.expect("changes");
     assert_eq!((none.orders.len(), none.deleted.len()), (0, 0), "active orders are no changes");
 }

@@ -30,7 +30,7 @@ async fn what_is_stamped_in_the_past_is_told(kitchen: Kitchen) {
     an_hour_passes(&kitchen).await;
     let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
     assert_eq!((resumed.resume, resumed.orders[0].id, resumed.deleted[0].order_id), (Resume::Resumed, ended, gone));
-    let all = kitchen.store.changes_of_all(cursor, 9).await.expect("changes");
+    let all = kitchen.store.changes_of_all(cursor, None, 9).await.expect("changes");
     assert_eq!((all.orders.len(), all.deleted.len()), (1, 1));
 }
 
@@ -114,7 +114,7 @@ async fn what_becomes_visible_long_after_its_stamp_is_told() {
         let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
         let told: Vec<OrderId> = resumed.orders.iter().map(|order| order.id).collect();
         assert_eq!((resumed.resume, told, resumed.deleted[0].order_id), (Resume::Resumed, vec![ended, meanwhile.id], gone));
-        let all = kitchen.store.changes_of_all(cursor, 9).await.expect("changes");
+        let all = kitchen.store.changes_of_all(cursor, None, 9).await.expect("changes");
         assert!(all.orders.iter().any(|order| order.id == ended) && all.deleted.len() == 1);
     })
     .await;

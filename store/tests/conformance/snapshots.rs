@@ -35,7 +35,7 @@ pub(crate) async fn caught_up(kitchen: &Kitchen) -> ResumeCursor {
     let caught_up = async {
         loop {
             let cursor = kitchen.store.present().await.expect("a cursor");
-            let all = kitchen.store.changes_of_all(cursor, 1).await.expect("changes");
+            let all = kitchen.store.changes_of_all(cursor, None, 1).await.expect("changes");
             if all.orders.is_empty() && all.deleted.is_empty() {
                 return cursor;
             }

@@ -372,7 +372,7 @@ impl Store for Shelf {
     async fn changes(&self, _: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
         unimplemented!("a worker does not ask this")
     }
-    async fn changes_of_all(&self, _: ResumeCursor, _: usize) -> Result<ChangesOfAll, StoreError> {
+    async fn changes_of_all(&self, _: ResumeCursor, _: Option<OrderId>, _: usize) -> Result<ChangesOfAll, StoreError> {
         unimplemented!("a worker does not ask this")
     }
     async fn states(&self, _: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError> {

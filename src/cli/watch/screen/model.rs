@@ -145,7 +145,7 @@ impl Model {
 
     /// Takes in states that were read elsewhere: how things stand, not that they changed.
     pub fn learn(&mut self, orders: Vec<Order>) {
-        self.picture.apply(&Received::Feed { orders, deleted: Vec::new(), totals: None });
+        self.picture.apply(&Received::Feed { orders, deleted: Vec::new(), totals: None, gap: false, cursor: None });
         self.picture.forget_active(MAX_ORDERS);
     }
 
@@ -158,8 +158,8 @@ impl Model {
         if let Received::Welcome { hero, .. } = frame {
             self.watched = Some(if hero.is_some() { Watched::Hero } else { Watched::Feed });
         }
-        if let Received::Reply { watching: true, .. } = frame {
-            // Another filter may have let changes pass unseen.
+        if matches!(frame, Received::Reply { watching: true, resume, .. } if *resume != Some(Resume::Resumed)) {
+            // Changes may have passed unseen.
             self.picture = Picture::new(MAX_ORDERS);
         }
         // Totals that the gateway does not know are absent: the last ones stay.

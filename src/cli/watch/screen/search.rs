@@ -107,7 +107,7 @@ fn subscription(base: &Watch, parts: &[Part]) -> Watch {
         [Part { status: Some(status), .. }, ..] => status.clone(),
         _ => base.status.clone(),
     };
-    Watch { status, hero_id, max_rate: base.max_rate }
+    Watch { status, hero_id, max_rate: base.max_rate, cursor: None }
 }
 
 /// The heroes that a word stands for; any, where only one hero is watched.

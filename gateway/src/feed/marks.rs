@@ -1,0 +1,63 @@
+//! The cursors of places in the feed.
+
+use std::collections::VecDeque;
+
+use galley_protocol::ResumeCursor;
+
+/// The most marks that are kept. At the bound the oldest is forgotten: a watcher that is so far behind keeps an older cursor.
+const MAX_MARKS: usize = 1_024;
+
+/// Of some places, how far whoever has been told everything before them has been told.
+#[derive(Debug, Default)]
+pub struct Marks(VecDeque<(u64, ResumeCursor)>);
+
+impl Marks {
+    /// Everything before `cursor` lies before `place`. Places and cursors rise.
+    pub fn add(&mut self, place: u64, cursor: ResumeCursor) {
+        match self.0.back_mut() {
+            Some((last, known)) if *last == place => *known = cursor.max(*known),
+            _ => self.0.push_back((place, cursor)),
+        }
+        if self.0.len() > MAX_MARKS {
+            self.0.pop_front();
+        }
+    }
+
+    /// Resumes after everything before `place`; nothing when that is not known.
+    pub fn at(&self, place: u64) -> Option<ResumeCursor> {
+        let after = self.0.partition_point(|(marked, _)| *marked <= place);
+        self.0.get(after.checked_sub(1)?).map(|(_, cursor)| *cursor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use galley_protocol::ResumeCursor;
+
+    use super::{MAX_MARKS, Marks};
+
+    fn cursor(number: u64) -> ResumeCursor {
+        format!("r0.1.{number:x}").parse().expect("a cursor")
+    }
+
+    #[test]
+    fn a_place_has_the_last_cursor_that_was_marked_before_it() {
+        let mut marks = Marks::default();
+        assert_eq!(marks.at(9), None);
+        for (place, number) in [(5, 1), (5, 2), (8, 3)] {
+            marks.add(place, cursor(number));
+        }
+        assert_eq!(
+            [4, 5, 7, 8, 99].map(|place| marks.at(place)),
+            [None, Some(2), Some(2), Some(3), Some(3)].map(|n| n.map(cursor))
+        );
+    }
+
+    #[test]
+    fn at_the_bound_the_oldest_is_forgotten() {
+        let mut marks = Marks::default();
+        let most = u64::try_from(MAX_MARKS).expect("few");
+        (1..=most + 1).for_each(|place| marks.add(place, cursor(place)));
+        assert_eq!((marks.0.len(), marks.at(1), marks.at(2)), (MAX_MARKS, None, Some(cursor(2))));
+    }
+}

@@ -1,0 +1,198 @@
+//! Brings everybody up to date from the database after updates may have been lost.
+//!
+//! It reads once, however many sockets there are, and what it reads goes the way of every update: to the heroes who are here and
+//! to the staff feed, unless they know it already. Only when more changed than one read may bring, each socket reads by itself.
+
+use galley_protocol::{HeroId, ResumeCursor, Update};
+use galley_store::{ChangesOfAll, Store, StoreError};
+use tokio::task::coop::consume_budget;
+
+use super::Hub;
+use super::versions::Source;
+use crate::metrics;
+
+/// The most changes that one repair reads.
+const MAX_CHANGES: usize = 10_000;
+
+impl Hub {
+    /// Tells what changed since a moment, or since the oldest welcome, to everybody who may not know it.
+    ///
+    /// # Errors
+    /// The database cannot be read. Nobody was told anything then.
+    pub async fn repair(&self, store: &dyn Store, since: Option<ResumeCursor>) -> Result<(), StoreError> {
+        self.repair_up_to(MAX_CHANGES, store, since).await
+    }
+
+    async fn repair_up_to(&self, most: usize, store: &dyn Store, since: Option<ResumeCursor>) -> Result<(), StoreError> {
+        let watched = self.0.feed.watched_since().is_some();
+        // Who comes later begins with what is true then.
+        if self.count() == 0 && !watched {
+            return Ok(());
+        }
+        ::metrics::counter!(metrics::REPAIRS).increment(1);
+        let Some(since) = since.or_else(|| self.oldest_known().filter(|_| !watched)) else {
+            self.fall_behind(None);
+            return Ok(());
+        };
+        let ChangesOfAll { orders, deleted, cursor } = store.changes_of_all(since, None, most).await?;
+        if orders.len() + deleted.len() >= most {
+            self.fall_behind(Some(since));
+            return Ok(());
+        }
+        let mut updates = Vec::new();
+        for deletion in deleted {
+            if watched || self.is_here(deletion.hero_id) {
+                updates.push(Update::of_deleted(deletion.deleted, deletion.hero_id, cursor.time));
+            }
+        }
+        for order in orders.iter().rev() {
+            if watched || self.is_here(order.hero_id) {
+                updates.push(Update::of(order));
+            }
+            consume_budget().await;
+        }
+        self.spread(&updates, Source::Database).await;
+        Ok(())
+    }
+
+    /// Has every socket read what changed since then, or since its welcome, and every watcher what it was not told.
+    fn fall_behind(&self, since: Option<ResumeCursor>) {
+        self.0.feed.lose();
+        for shard in self.shards() {
+            shard.fall_behind(since);
+        }
+    }
+
+    /// What the socket knows whose welcome is the oldest.
+    fn oldest_known(&self) -> Option<ResumeCursor> {
+        let mut oldest = None::<ResumeCursor>;
+        self.for_each(|outbox| {
+            let known = outbox.known();
+            oldest = oldest.into_iter().chain(known).min();
+        });
+        oldest
+    }
+
+    fn is_here(&self, hero_id: HeroId) -> bool {
+        self.0.crowds.contains_key(&Some(hero_id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use galley_protocol::frame::Watch;
+    use galley_protocol::{HeroId, MealId, NewHero, NewMeal, Order, ResumeCursor, Update, Version};
+    use galley_store::{PlaceRequest, PlaceVerdict, SnapshotRequest, Store};
+    use serde_json::json;
+    use tempfile::TempDir;
+
+    use crate::feed::Begin;
+
+    use super::super::{Hub, Missed, Out, Outbox, Place};
+
+    /// Heroes who are here with some idle sockets each.
+    struct Scene {
+        store: Arc<dyn Store>,
+        hub: Hub,
+        heroes: Vec<HeroId>,
+        meal: MealId,
+        places: Vec<Place>,
+        since: ResumeCursor,
+        _directory: TempDir,
+    }
+
+    impl Scene {
+        async fn set() -> Self {
+            let directory = tempfile::tempdir().expect("a directory");
+            let url = format!("sqlite://{}", directory.path().join("galley.db").display());
+            let store = galley_store::connect(&url).await.expect("a store");
+            store.migrate().await.expect("a schema");
+            let meal = NewMeal::from_json(json!({"name": "Soup", "price": 1, "origin_planet": "Mars"})).expect("a meal");
+            let meal = store.create_meal(&meal).await.expect("created").id;
+            let (hub, mut heroes, mut places) = (Hub::new(store.cursor_keys().clone()), Vec::new(), Vec::new());
+            let hero = NewHero::from_json(json!({"name": "Zoé", "planet": "Earth"})).expect("a hero");
+            for _ in 0..3 {
+                heroes.push(store.create_hero(&hero).await.expect("created").id);
+            }
+            let request = SnapshotRequest { hero_id: heroes[0], since: None };
+            let snapshots = store.snapshots(&[request]).await.expect("snapshots");
+            let since = snapshots[0].as_ref().expect("a hero").cursor;
+            for hero_id in &heroes[..2] {
+                for _ in 0..100 {
+                    let place = hub.join(Some(*hero_id), usize::MAX, Arc::new(Outbox::new(100_000))).expect("room");
+                    place.outbox().know(since);
+                    places.push(place);
+                }
+            }
+            Self { store, hub, heroes, meal, places, since, _directory: directory }
+        }
+
+        async fn order(&self, hero: usize) -> Order {
+            let request = PlaceRequest { hero_id: self.heroes[hero], meal_id: self.meal, key: None };
+            let verdict = self.store.place(&[request]).await.expect("verdicts").remove(0);
+            let PlaceVerdict::Placed(order) = verdict else { panic!("{verdict:?}") };
+            order
+        }
+
+        async fn repair(&self, most: usize) {
+            self.hub.repair_up_to(most, &*self.store, Some(self.since)).await.expect("a repair");
+            // The sockets of a hero with many are told by tasks.
+            while self.hub.shards().iter().any(|shard| shard.at_rest().is_none()) {
+                tokio::task::yield_now().await;
+            }
+        }
+
+        /// What each socket is to do.
+        fn out(&self) -> Vec<Vec<Out>> {
+            let of = |place: &Place| std::iter::from_fn(|| place.outbox().try_next()).collect();
+            self.places.iter().map(of).collect()
+        }
+    }
+
+    fn frames(out: &[Out]) -> Vec<(i64, i32)> {
+        let frame = |out: &Out| {
+            let Out::Frame(update) = out else { panic!("no socket reads by itself: {out:?}") };
+            (update.order_id.get(), update.version.0)
+        };
+        out.iter().map(frame).collect()
+    }
+
+    #[tokio::test]
+    async fn however_many_sockets_there_are_it_reads_once_and_tells_only_what_is_news() {
+        let scene = Scene::set().await;
+        let watcher = scene.hub.watch(Arc::clone(&scene.store), Watch::all(None), Begin::default());
+        let [told, ours, absent] = [scene.order(0).await, scene.order(0).await, scene.order(2).await];
+        scene.hub.deliver(&[Update::of(&told)]).await;
+        scene.repair(100).await;
+        for (index, out) in scene.out().iter().enumerate() {
+            let expected = if index < 100 { vec![(told.id.get(), 1), (ours.id.get(), 1)] } else { vec![] };
+            assert_eq!(frames(out), expected, "socket {index}");
+        }
+        assert!(absent.version == Version::FIRST);
+        scene.repair(100).await;
+        assert!(scene.out().concat().is_empty(), "everybody knows everything");
+        drop(watcher);
+    }
+
+    #[tokio::test]
+    async fn beyond_the_bound_each_socket_reads_by_itself() {
+        let scene = Scene::set().await;
+        for _ in 0..3 {
+            scene.order(0).await;
+        }
+        scene.repair(3).await;
+        for out in scene.out() {
+            assert_eq!(out, [Out::Resync(Missed::Since(scene.since))]);
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_for_nobody() {
+        let mut scene = Scene::set().await;
+        scene.places.clear();
+        scene.store.close().await;
+        assert!(scene.hub.repair(&*scene.store, Some(scene.since)).await.is_ok());
+    }
+}

@@ -1,0 +1,351 @@
+//! The newest version of each order that was told here lately: nobody is shown an older state after a newer one.
+//!
+//! Each process publishes its own commits, so that a cancellation may be heard before the claim that it ended. The hub asks here
+//! before each delivery. Sessions note here what a welcome, a page or a reply tells past the deliveries.
+//!
+//! The memory is bounded in number and in age. An unknown order whose change is older than the memory may have been told with a
+//! newer version already: its state is read from the database instead. Only orders of heroes who are here, or all while staff
+//! watches, are remembered.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use galley_protocol::{OrderId, Timestamp, Update, Version};
+use tokio::time::Instant;
+
+/// The most orders of one generation; there are two. At the bound the older generation is forgotten.
+const MAX_ORDERS: usize = 65_536;
+/// The longest time for which a generation is filled.
+const MAX_AGE: Duration = Duration::from_mins(1);
+
+/// Changes may be so many milliseconds newer than what the database's clock was said to be.
+const MAX_AHEAD: i64 = 5_000;
+
+/// The versions that were told lately.
+#[derive(Clone, Debug, Default)]
+pub struct Versions(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    memory: Mutex<Memory>,
+    /// The newest time of a change that was heard of, whoever's, in milliseconds.
+    latest: AtomicI64,
+    /// Each delivery below this number has reached its outboxes.
+    settled: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    young: HashMap<OrderId, Told>,
+    old: HashMap<OrderId, Told>,
+    began: Option<Instant>,
+    /// `latest` at the beginning of the young generation, and of the old one.
+    young_from: i64,
+    old_from: i64,
+    /// Until the clock has come so far again, times of before mean nothing.
+    set_back: Option<SetBack>,
+    /// The deliveries that have not reached all outboxes yet.
+    in_flight: BTreeSet<u64>,
+    next_flight: u64,
+}
+
+/// The clock went back.
+#[derive(Clone, Copy, Debug)]
+struct SetBack {
+    to: i64,
+    from: i64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    version: Version,
+    /// Told to everybody, and not only in the welcome or a page of some.
+    delivered: bool,
+}
+
+/// Where a state comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A message, which may have been held up for any time.
+    Bus,
+    /// The database, just now.
+    Database,
+}
+
+/// An update that somebody here is to be told of.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    pub update: &'a Update,
+    /// The time since which every change of this order was heard here.
+    pub since: Timestamp,
+}
+
+/// The verdict on the updates of one delivery.
+#[derive(Debug)]
+pub struct Judged<'a> {
+    /// The updates to deliver.
+    pub tell: Vec<&'a Update>,
+    /// The updates that may be outdated: the states of their orders are to be read.
+    pub read: Vec<&'a Update>,
+    /// To be kept until the last of them is in its outboxes.
+    pub flight: Arc<Flight>,
+}
+
+/// A delivery under way.
+#[derive(Debug)]
+pub struct Flight {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+/// Ends when the deliveries that were under way at some moment have reached their outboxes.
+#[derive(Clone, Debug)]
+pub struct Unsettled {
+    shared: Arc<Shared>,
+    until: u64,
+}
+
+impl Versions {
+    /// The newest time of a change that was heard of.
+    pub fn latest(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.latest.load(Ordering::Acquire)).expect("it was one")
+    }
+
+    /// Takes note of the times of these updates. To be called before it is looked up who wants them: who comes later begins with
+    /// a later [`Versions::latest`].
+    pub fn hear(&self, updates: &[Update]) {
+        if let Some(latest) = updates.iter().map(|update| update.time.millis()).max() {
+            self.0.latest.fetch_max(latest, Ordering::AcqRel);
+        }
+    }
+
+    /// The database's clock says this, or did a moment ago. One that went back takes what was noted along: else nothing would be
+    /// new enough until it has come so far again.
+    pub fn set_clock(&self, now: Timestamp) {
+        let now = now.millis();
+        let before = self.0.latest.fetch_max(now, Ordering::AcqRel);
+        if before > now + MAX_AHEAD {
+            self.0.latest.store(now, Ordering::Release);
+            let mut memory = self.0.lock();
+            memory.young_from = memory.young_from.min(now);
+            memory.old_from = memory.old_from.min(now);
+            memory.set_back = Some(SetBack { to: now, from: before });
+        }
+    }
+
+    /// Judges updates, and remembers those that are to be delivered.
+    pub fn judge<'a>(&self, wanted: &[Wanted<'a>], source: Source) -> Judged<'a> {
+        let mut memory = self.0.lock();
+        let flight = memory.begin_flight(&self.0);
+        let mut judged = Judged { tell: Vec::with_capacity(wanted.len()), read: Vec::new(), flight };
+        memory.age(&self.0);
+        let latest = self.0.latest.load(Ordering::Acquire);
+        memory.set_back.take_if(|back| back.from <= latest);
+        for Wanted { update, since } in wanted {
+            match memory.get(update.order_id) {
+                Some(Told { version, .. }) if update.version < version => continue,
+                Some(Told { version, delivered: true }) if update.version == version => continue,
+                None if source == Source::Bus && memory.may_have_known(update, *since) => {
+                    judged.read.push(update);
+                    continue;
+                }
+                Some(_) | None => {}
+            }
+            memory.remember(update.order_id, Told { version: update.version, delivered: true }, &self.0);
+            judged.tell.push(update);
+        }
+        judged
+    }
+
+    /// Remembers what a session tells its client by itself. Says when deliveries that were judged before can have no older
+    /// version any more; nothing when that is now.
+    pub fn note(&self, told: &HashMap<OrderId, Version>) -> Option<Unsettled> {
+        let mut memory = self.0.lock();
+        for (order_id, version) in told {
+            if memory.get(*order_id).is_none_or(|known| known.version < *version) {
+                memory.remember(*order_id, Told { version: *version, delivered: false }, &self.0);
+            }
+        }
+        let until = memory.next_flight;
+        (!memory.in_flight.is_empty()).then(|| Unsettled { shared: Arc::clone(&self.0), until })
+    }
+}
+
+impl Unsettled {
+    /// Returns true once they have.
+    pub fn is_over(&self) -> bool {
+        self.shared.settled.load(Ordering::Acquire) >= self.until
+    }
+
+    /// The later end of both.
+    pub fn and(self, other: &Self) -> Self {
+        Self { until: self.until.max(other.until), ..self }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Memory {
+    fn get(&self, order_id: OrderId) -> Option<Told> {
+        self.young.get(&order_id).or_else(|| self.old.get(&order_id)).copied()
+    }
+
+    /// Returns true for a change so old that a newer one of its order may have been told and forgotten.
+    fn may_have_known(&self, update: &Update, since: Timestamp) -> bool {
+        let since = self.set_back.map_or(since.millis(), |back| since.millis().min(back.to));
+        update.time.millis() < since.max(self.old_from)
+    }
+
+    fn remember(&mut self, order_id: OrderId, told: Told, shared: &Shared) {
+        self.young.insert(order_id, told);
+        if self.young.len() >= MAX_ORDERS {
+            self.turn(shared);
+        }
+    }
+
+    /// Lets a generation end that is old.
+    fn age(&mut self, shared: &Shared) {
+        if self.began.get_or_insert_with(Instant::now).elapsed() >= MAX_AGE {
+            self.turn(shared);
+        }
+    }
+
+    fn turn(&mut self, shared: &Shared) {
+        self.old = std::mem::take(&mut self.young);
+        self.old_from = self.young_from;
+        self.young_from = shared.latest.load(Ordering::Acquire);
+        self.began = Some(Instant::now());
+    }
+
+    fn begin_flight(&mut self, shared: &Arc<Shared>) -> Arc<Flight> {
+        let number = self.next_flight;
+        self.next_flight += 1;
+        self.in_flight.insert(number);
+        Arc::new(Flight { shared: Arc::clone(shared), number })
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let mut memory = self.shared.lock();
+        memory.in_flight.remove(&self.number);
+        let settled = memory.in_flight.first().copied().unwrap_or(memory.next_flight);
+        self.shared.settled.store(settled, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use galley_protocol::{Deleted, HeroId, OrderId, Timestamp, Update, Version};
+
+    use super::{Judged, MAX_AGE, MAX_ORDERS, Source, Versions, Wanted};
+
+    fn time(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).expect("in range")
+    }
+
+    fn id(id: i64) -> OrderId {
+        OrderId::new(id).expect("an id")
+    }
+
+    fn update(order: i64, version: i32, millis: i64) -> Update {
+        let deleted = Deleted { order_id: id(order), version: Version(version) };
+        Update::of_deleted(deleted, HeroId::FIRST, time(millis))
+    }
+
+    /// The versions that are told, and that are read, of updates for somebody who is here since then.
+    fn judge_since(versions: &Versions, since: i64, updates: &[Update], source: Source) -> (Vec<i32>, Vec<i32>) {
+        versions.hear(updates);
+        let wanted: Vec<_> = updates.iter().map(|update| Wanted { update, since: time(since) }).collect();
+        let Judged { tell, read, .. } = versions.judge(&wanted, source);
+        let versions = |updates: Vec<&Update>| updates.iter().map(|update| update.version.0).collect();
+        (versions(tell), versions(read))
+    }
+
+    fn judge(versions: &Versions, updates: &[Update]) -> (Vec<i32>, Vec<i32>) {
+        judge_since(versions, 0, updates, Source::Bus)
+    }
+
+    #[tokio::test]
+    async fn an_older_version_is_not_told_after_a_newer_one_nor_the_same_twice() {
+        let versions = Versions::default();
+        let told = judge(&versions, &[update(1, 1, 5), update(1, 3, 7), update(1, 2, 6), update(2, 2, 6)]);
+        assert_eq!(told, (vec![1, 3, 2], vec![]));
+        assert_eq!(judge(&versions, &[update(1, 3, 7), update(1, 2, 6), update(2, 3, 8)]), (vec![3], vec![]));
+    }
+
+    #[tokio::test]
+    async fn what_only_some_were_told_still_goes_to_the_others() {
+        let versions = Versions::default();
+        assert!(versions.note(&HashMap::from([(id(1), Version(3))])).is_none(), "nothing is under way");
+        assert_eq!(judge(&versions, &[update(1, 2, 6), update(1, 3, 7), update(1, 3, 7)]), (vec![3], vec![]));
+        versions.note(&HashMap::from([(id(1), Version(2))]));
+        assert_eq!(judge(&versions, &[update(1, 3, 7)]), (vec![], vec![]));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_order_that_changed_before_anybody_was_here_is_read() {
+        let versions = Versions::default();
+        let updates = [update(1, 2, 99), update(2, 2, 100)];
+        assert_eq!(judge_since(&versions, 100, &updates, Source::Bus), (vec![2], vec![2]));
+        assert_eq!(versions.latest(), time(100));
+        assert_eq!(judge_since(&versions, 100, &updates, Source::Database), (vec![2], vec![]), "the database knows the newest");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_older_than_the_memory_is_read() {
+        let versions = Versions::default();
+        judge(&versions, &[update(1, 3, 100)]);
+        tokio::time::advance(MAX_AGE).await;
+        judge(&versions, &[update(2, 3, 200)]);
+        assert_eq!(judge(&versions, &[update(1, 2, 99)]), (vec![], vec![]), "the generation before is remembered");
+        tokio::time::advance(MAX_AGE).await;
+        assert_eq!(judge(&versions, &[update(1, 2, 99), update(3, 2, 201), update(2, 2, 150)]), (vec![2], vec![2]));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_goes_back_makes_nothing_old() {
+        let versions = Versions::default();
+        judge(&versions, &[update(1, 1, 90_000)]);
+        versions.set_clock(time(60_000));
+        assert_eq!(versions.latest(), time(60_000));
+        let of_before = |millis| judge_since(&versions, 90_000, &[update(millis, 2, millis)], Source::Bus);
+        assert_eq!((of_before(60_001), of_before(59_999)), ((vec![2], vec![]), (vec![], vec![2])));
+        judge(&versions, &[update(2, 1, 95_000)]);
+        assert_eq!(of_before(89_999), (vec![], vec![2]), "it has come so far again");
+    }
+
+    #[tokio::test]
+    async fn the_memory_is_bounded() {
+        let versions = Versions::default();
+        for order in 1..=i64::try_from(3 * MAX_ORDERS).expect("few") {
+            judge(&versions, &[update(order, 2, order)]);
+        }
+        let memory = versions.0.lock();
+        assert!(memory.young.len() + memory.old.len() <= 2 * MAX_ORDERS);
+    }
+
+    #[tokio::test]
+    async fn what_was_judged_before_a_note_is_unsettled_until_it_has_arrived() {
+        let versions = Versions::default();
+        let none: [Wanted<'_>; 0] = [];
+        let [first, second] = [versions.judge(&none, Source::Bus).flight, versions.judge(&none, Source::Bus).flight];
+        let unsettled = versions.note(&HashMap::new()).expect("two are under way");
+        let third = versions.judge(&none, Source::Bus).flight;
+        drop(second.clone());
+        drop(second);
+        assert!(!unsettled.is_over());
+        drop(first);
+        assert!(unsettled.is_over() && versions.note(&HashMap::new()).is_some_and(|later| !later.is_over()));
+        drop(third);
+        assert!(versions.note(&HashMap::new()).is_none());
+    }
+}

@@ -55,7 +55,7 @@ async fn serve(arguments: ServeArguments, stop: CancellationToken) -> Result<(),
     let store = open_store(&arguments.database_url, &patience).await?;
     let served = serve_from(Arc::clone(&store), arguments, &bus, &patience, stop).await;
     // Whatever the end, the file is left whole.
-    store.close().await;
+    galley_launch::close_store(store.as_ref()).await;
     served
 }
 
@@ -79,18 +79,21 @@ async fn serve_from(
     }
     let bus = open_bus(bus, patience).await?;
     let gateway = Gateway::bind(arguments.gateway, store.clone(), bus.clone())?;
-    let worker = Worker::new(arguments.worker, store, bus);
+    let worker = Worker::new(arguments.worker, store, bus.clone());
     galley_launch::announce(&gateway.address());
-    // When one dies, the other leaves too: half a service is none.
+    // The worker goes on as long as the gateway serves. When one dies, the other leaves too: half a service is none.
+    let served = CancellationToken::new();
     let work = async {
         let _end = stop.clone().drop_guard();
-        worker.run(stop.clone()).await
+        worker.run(served.clone()).await
     };
     let serve = async {
-        let _end = stop.clone().drop_guard();
+        let _end = served.clone().drop_guard();
         gateway.run(stop.clone()).await
     };
     let (serving, working) = tokio::join!(serve, work);
     serving.map_err(Failure::failed)?;
-    working.map_err(Failure::failed)
+    working.map_err(Failure::failed)?;
+    galley_launch::leave_bus(&bus).await;
+    Ok(())
 }

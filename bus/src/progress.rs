@@ -36,7 +36,8 @@ struct State {
     doubt: Option<Instant>,
 }
 
-/// An operation that may commit something which is announced later. Dropping it says that this was published, or left a hole.
+/// An operation that may commit something which is announced later. Dropping it says that this was published, or left a hole. In a
+/// panic its outcome is unknown.
 #[must_use = "the operation ends when this is dropped"]
 #[derive(Debug)]
 pub struct Pending {
@@ -109,6 +110,9 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         let mut state = self.progress.lock();
+        if std::thread::panicking() {
+            state.doubt = Some(Instant::now() + DOUBT); // nobody knows how far it came
+        }
         let was_oldest = state.pending.first() == Some(&self.began);
         state.pending.remove(&self.began);
         if was_oldest {
@@ -165,6 +169,19 @@ mod tests {
         assert_eq!(progress.lock().marks.len(), MAX_MARKS);
         drop(long);
         assert_eq!(progress.published(), Some(at(999)), "the newest is kept at the bound");
+    }
+
+    #[test]
+    fn an_operation_that_panics_is_one_of_unknown_outcome() {
+        let progress = Progress::default();
+        mark(&progress, 1);
+        let pending = progress.begin();
+        let panicked = std::thread::spawn(move || {
+            let _pending = pending;
+            panic!("on purpose")
+        });
+        panicked.join().expect_err("it panicked");
+        assert!(leaves_a_hole(&progress, 2, Instant::now()));
     }
 
     #[test]

@@ -21,6 +21,34 @@ const NAMES: [(&str, FailPoint); 8] = [
     ("after-complete-commit", FailPoint::AfterCompleteCommit),
 ];
 
+/// What may panic: the tasks that must not end, and the work of each kind of batch.
+const PARTS: [&str; 22] = [
+    "accept loop",
+    "subscriber of updates",
+    "heartbeat of sockets",
+    "publisher of updates",
+    "writer of placements",
+    "writer of cancellations",
+    "writer of deletions",
+    "reader of snapshots",
+    "reader of changes",
+    "reader of states",
+    "batch of placements",
+    "batch of cancellations",
+    "batch of deletions",
+    "batch of snapshots",
+    "batch of changes",
+    "batch of states",
+    "worker's pulse",
+    "worker's finisher",
+    "worker's adopter",
+    "worker's taker",
+    "worker's sweeper",
+    "worker's upkeep",
+];
+/// What a choice of one of these begins with.
+const PANIC: &str = "panic in ";
+
 /// The choice of this process.
 static CHOSEN: OnceLock<Chosen> = OnceLock::new();
 
@@ -28,7 +56,8 @@ static CHOSEN: OnceLock<Chosen> = OnceLock::new();
 #[derive(Debug)]
 struct Chosen {
     name: &'static str,
-    point: FailPoint,
+    /// Nothing where a part panics.
+    point: Option<FailPoint>,
     passes: AtomicU64,
 }
 
@@ -45,11 +74,19 @@ pub fn choose() -> Result<Option<&'static str>, String> {
 /// Ends the process here if this is the point, and its time has come.
 pub fn reach(point: FailPoint) {
     let Some(chosen) = chosen(point) else { return };
-    let left = chosen.passes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |passes| passes.checked_sub(1));
-    if left.is_err() {
+    if !chosen.pass() {
         eprintln!("aborted at the fail point {}", chosen.name);
         abort();
     }
+}
+
+/// Panics, once, if the part of this name was chosen and its time has come.
+///
+/// # Panics
+/// When a test wants it to.
+pub fn trip(part: &str) {
+    let Some(chosen) = CHOSEN.get().filter(|chosen| chosen.point.is_none() && chosen.name == part) else { return };
+    assert!(chosen.pass(), "a panic on purpose in {part}");
 }
 
 /// Whether the process will end here the next time, for what must be done otherwise so that there is a point to end at.
@@ -59,17 +96,28 @@ pub fn is_next(point: FailPoint) -> bool {
 }
 
 fn chosen(point: FailPoint) -> Option<&'static Chosen> {
-    CHOSEN.get().filter(|chosen| chosen.point == point)
+    CHOSEN.get().filter(|chosen| chosen.point == Some(point))
+}
+
+impl Chosen {
+    /// Returns false when it may not be passed any more. What is passed after that is passed for good.
+    fn pass(&self) -> bool {
+        self.passes.fetch_sub(1, Ordering::Relaxed) != 0
+    }
 }
 
 fn parse(text: &str) -> Result<Chosen, String> {
     let (name, time) = text.split_once(':').unwrap_or((text, "1"));
-    let (name, point) = NAMES.iter().find(|(known, _)| *known == name).ok_or_else(|| {
-        let names = NAMES.map(|(name, _)| name).join(", ");
+    let ends = NAMES.iter().find(|(known, _)| *known == name).map(|(name, point)| (*name, Some(*point)));
+    let panics =
+        || name.strip_prefix(PANIC).and_then(|part| PARTS.iter().find(|known| **known == part)).map(|part| (*part, None));
+    let (name, point) = ends.or_else(panics).ok_or_else(|| {
+        let names = NAMES.map(|(name, _)| name.to_owned()).into_iter().chain(PARTS.map(|part| format!("{PANIC}{part}")));
+        let names = names.collect::<Vec<_>>().join(", ");
         format!("invalid value '{text}' for '{VARIABLE}': there is no such fail point among {names}")
     })?;
     match time.parse::<u64>().ok().and_then(|time| time.checked_sub(1)) {
-        Some(passes) => Ok(Chosen { name, point: *point, passes: passes.into() }),
+        Some(passes) => Ok(Chosen { name, point, passes: passes.into() }),
         None => Err(format!("invalid value '{text}' for '{VARIABLE}': after the colon comes a number from 1")),
     }
 }
@@ -82,9 +130,12 @@ mod tests {
     #[test]
     fn a_choice_is_a_name_and_perhaps_the_time() {
         let read = |text| parse(text).map(|chosen| (chosen.point, chosen.passes.into_inner()));
-        assert_eq!(read("after-dispatch"), Ok((FailPoint::AfterDispatch, 0)));
-        assert_eq!(read("after-claim-commit:3"), Ok((FailPoint::AfterClaimCommit, 2)));
-        for wrong in ["", "after-lunch", "after-dispatch:0", "after-dispatch:", "after-dispatch:x", ":1"] {
+        assert_eq!(read("after-dispatch"), Ok((Some(FailPoint::AfterDispatch), 0)));
+        assert_eq!(read("after-claim-commit:3"), Ok((Some(FailPoint::AfterClaimCommit), 2)));
+        assert_eq!(read("panic in accept loop:2"), Ok((None, 1)));
+        for wrong in
+            ["", "after-lunch", "after-dispatch:0", "after-dispatch:", "after-dispatch:x", ":1", "panic in ", "panic in bed"]
+        {
             let error = read(wrong).expect_err(wrong);
             assert!(error.starts_with(&format!("invalid value '{wrong}' for 'GALLEY_FAIL_POINT'")), "{error}");
         }

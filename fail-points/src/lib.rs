@@ -1,16 +1,16 @@
-//! Points at which a process ends on purpose, at the edges between two systems: after the database committed and before the
+//! Points at which a process ends, or a task panics, on purpose. A process ends at the edges between two systems: after the database committed and before the
 //! bus was told, for example.
 //!
 //! Called where such an edge is, by the crates that cross it. With the feature `fail-points`, which only the tests have,
 //! `GALLEY_FAIL_POINT=after-claim-commit` ends the process there as kill -9 would: no destructor, no farewell;
-//! `after-claim-commit:3` does so the third time. Without the feature every function here is empty, and no name of a point is
+//! `after-claim-commit:3` does so the third time. `GALLEY_FAIL_POINT=panic in NAME` makes what has this name panic, once. Without the feature every function here is empty, and no name of a point is
 //! in the program. Must never do anything else: a test that breaks the service must break the service that is shipped.
 
 #[cfg_attr(feature = "fail-points", path = "armed.rs")]
 #[cfg_attr(not(feature = "fail-points"), path = "unarmed.rs")]
 mod points;
 
-pub use points::{choose, is_next, reach};
+pub use points::{choose, is_next, reach, trip};
 
 /// Where a process may end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

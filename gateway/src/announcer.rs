@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use galley_bus::{BusError, Pending, SharedBus};
 use galley_fail_points::{FailPoint, reach};
+use galley_launch::Crew;
 use galley_protocol::{OrderId, Update};
 use galley_store::{Store, StoreError};
 use tokio::sync::{OnceCell, mpsc};
-use tokio_util::task::TaskTracker;
 
 use crate::hub::Hub;
 use crate::metrics;
@@ -42,9 +42,9 @@ pub struct Announcer {
 
 impl Announcer {
     /// Starts the task, which ends when the last clone is gone and everything has been told.
-    pub fn start(tasks: &TaskTracker, bus: SharedBus, hub: Hub) -> Self {
+    pub fn start(crew: &mut Crew, bus: SharedBus, hub: Hub) -> Self {
         let (queue, waiting) = mpsc::channel(MAX_WAITING);
-        tasks.spawn(tell(waiting, Arc::clone(&bus), hub));
+        crew.hire("publisher of updates", |_| tell(waiting, Arc::clone(&bus), hub));
         Self { queue, bus, attended: Arc::default() }
     }
 

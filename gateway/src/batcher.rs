@@ -4,18 +4,24 @@
 //!
 //! Called by the desk, for every kind of request that a hero waits for. A request that was taken is answered, once, and
 //! after its commit. The queue is bounded: when it is full a request is refused at once. When the database is away
-//! everything that waits is answered so at once; nobody waits behind a batch that must fail as well.
+//! everything that waits is answered so at once; nobody waits behind a batch that must fail as well. A panic in a batch's work fails that
+//! batch alone: its callers are answered, the log and `galley_panics_total` tell, and the writer goes on, so that one request that
+//! always panics cannot end one gateway after another. A writer that ends in spite of that ends the process.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use galley_fail_points::trip;
+use galley_launch::Crew;
 use galley_store::{MAX_BATCH, StoreError};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::time::sleep;
-use tokio_util::task::TaskTracker;
+use tokio_util::sync::CancellationToken;
 
 /// The most requests that wait for a batch; one more is refused.
 const MAX_WAITING: usize = 8 * MAX_BATCH;
@@ -30,6 +36,17 @@ pub type Answer<A> = oneshot::Receiver<Result<A, StoreError>>;
 /// The queue is full.
 #[derive(Debug)]
 pub struct Full;
+
+/// The tasks that write the batches of one kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Writers {
+    /// How many there are.
+    pub count: usize,
+    /// The name of each among the parts that must not end.
+    pub part: &'static str,
+    /// The name of their work.
+    pub batch: &'static str,
+}
 
 /// Hands requests of one kind to its writers.
 #[derive(Debug)]
@@ -51,17 +68,17 @@ impl<Q, A> Clone for Batcher<Q, A> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
-    /// Starts `writers` tasks, which end when the last clone of the batcher is gone. `work` answers each request of a batch,
+    /// Starts the tasks. Told to stop, they write what waits, take nothing more and end. `work` answers each request of a batch,
     /// in the order of the requests.
-    pub fn start<F, W>(tasks: &TaskTracker, writers: usize, work: W) -> Self
+    pub fn start<F, W>(crew: &mut Crew, writers: Writers, work: W) -> Self
     where
         W: Fn(Vec<Q>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
     {
         let (queue, waiting) = mpsc::channel(MAX_WAITING);
         let counter = Arc::new(Counter { waiting: Mutex::new(waiting), under_way: AtomicUsize::new(0), look: Notify::new() });
-        for _ in 0..writers {
-            tasks.spawn(write(Arc::clone(&counter), work.clone()));
+        for _ in 0..writers.count {
+            crew.hire(writers.part, |stop| write(Arc::clone(&counter), work.clone(), writers.batch, stop));
         }
         Self { queue, counter }
     }
@@ -69,7 +86,7 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     /// Puts a request into the next batch.
     ///
     /// # Errors
-    /// [`Full`] when [`MAX_WAITING`] requests wait already; nothing was done.
+    /// [`Full`] when [`MAX_WAITING`] requests wait already, or the writers were told to stop; nothing was done.
     pub fn submit(&self, request: Q) -> Result<Answer<A>, Full> {
         let (answer, receiver) = oneshot::channel();
         self.queue.try_send(Waiting { request, answer }).map_err(|_| Full)?;
@@ -106,9 +123,17 @@ impl Drop for UnderWay<'_> {
 
 impl<Q, A> Counter<Q, A> {
     /// Takes the next batch; nothing when there will be none.
-    async fn take(&self) -> Option<(Vec<Waiting<Q, A>>, UnderWay<'_>)> {
+    async fn take(&self, stop: &CancellationToken) -> Option<(Vec<Waiting<Q, A>>, UnderWay<'_>)> {
         let mut waiting = self.waiting.lock().await;
-        let mut batch = vec![waiting.recv().await?];
+        let first = tokio::select! {
+            biased;
+            first = waiting.recv() => first,
+            () = stop.cancelled() => {
+                waiting.close();
+                waiting.recv().await
+            }
+        };
+        let mut batch = vec![first?];
         let mut patience = pin!(sleep(PATIENCE));
         while waiting.len() < MANY - 1 && self.under_way.load(Ordering::Relaxed) > 0 {
             tokio::select! {
@@ -126,14 +151,20 @@ impl<Q, A> Counter<Q, A> {
     }
 }
 
-async fn write<Q, A, F, W>(counter: Arc<Counter<Q, A>>, work: W)
+async fn write<Q, A, F, W>(counter: Arc<Counter<Q, A>>, work: W, name: &'static str, stop: CancellationToken)
 where
     W: Fn(Vec<Q>) -> F,
     F: Future<Output = Result<Vec<A>, StoreError>>,
 {
-    while let Some((batch, under_way)) = counter.take().await {
+    while let Some((batch, under_way)) = counter.take(&stop).await {
         let (requests, answers): (Vec<Q>, Vec<_>) = batch.into_iter().map(|waiting| (waiting.request, waiting.answer)).unzip();
-        let written = work(requests).await;
+        let working = async {
+            trip(name);
+            work(requests).await
+        };
+        // Nothing that a panic could leave half done outlives the batch: the work owns what it is given.
+        let written = AssertUnwindSafe(working).catch_unwind().await;
+        let written = written.unwrap_or_else(|_| Err(StoreError::Failed(format!("a {name} panicked"))));
         drop(under_way);
         match written {
             Ok(verdicts) => {
@@ -162,16 +193,21 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Batcher, Full, MANY, MAX_WAITING, PATIENCE};
+    use super::{Answer, Batcher, Full, MANY, MAX_WAITING, PATIENCE, Writers};
+    use galley_launch::Crew;
     use galley_store::{MAX_BATCH, StoreError};
     use std::ops::Range;
     use std::sync::{Arc, Mutex};
     use tokio::sync::Semaphore;
     use tokio::time::Instant;
-    use tokio_util::task::TaskTracker;
+
+    const fn writers(count: usize) -> Writers {
+        Writers { count, part: "writer", batch: "batch" }
+    }
 
     /// Doubles numbers; each batch waits at the gate.
     struct Doubler {
+        crew: Crew,
         batcher: Batcher<usize, usize>,
         gate: Arc<Semaphore>,
         /// Of the batches that were begun.
@@ -179,9 +215,10 @@ mod tests {
     }
 
     impl Doubler {
-        fn start(writers: usize) -> Self {
+        fn start(count: usize) -> Self {
             let (gate, sizes) = (Arc::new(Semaphore::new(0)), Arc::<Mutex<Vec<_>>>::default());
-            let batcher = Batcher::start(&TaskTracker::new(), writers, {
+            let mut crew = Crew::default();
+            let batcher = Batcher::start(&mut crew, writers(count), {
                 let (gate, sizes) = (Arc::clone(&gate), Arc::clone(&sizes));
                 move |batch: Vec<usize>| {
                     let (gate, sizes) = (Arc::clone(&gate), Arc::clone(&sizes));
@@ -192,7 +229,7 @@ mod tests {
                     }
                 }
             });
-            Self { batcher, gate, sizes }
+            Self { crew, batcher, gate, sizes }
         }
 
         fn submit(&self, numbers: Range<usize>) -> Vec<Answer<usize>> {
@@ -279,7 +316,8 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_refuses_and_an_absent_database_answers_everyone() {
         let gate = Arc::new(Semaphore::new(0));
-        let batcher = Batcher::start(&TaskTracker::new(), 1, {
+        let mut crew = Crew::default();
+        let batcher = Batcher::start(&mut crew, writers(1), {
             let gate = Arc::clone(&gate);
             move |_: Vec<()>| {
                 let gate = Arc::clone(&gate);
@@ -302,5 +340,34 @@ mod tests {
         for answer in answers {
             assert!(matches!(answer.await.expect("an answer"), Err(StoreError::Unavailable(_))));
         }
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_panics_fails_alone() {
+        let mut crew = Crew::default();
+        let batcher = Batcher::start(&mut crew, writers(1), async |numbers: Vec<usize>| {
+            assert!(!numbers.contains(&7), "a panic on purpose");
+            Ok(numbers)
+        });
+        let answer = async |number| batcher.submit(number).expect("room").await.expect("an answer");
+        assert!(matches!(answer(7).await, Err(StoreError::Failed(_))));
+        assert_eq!(answer(8).await.expect("a verdict"), 8);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_written_before_the_writers_stop() {
+        let mut doubler = Doubler::start(2);
+        let answers = doubler.submit(0..700);
+        doubler.gate.add_permits(3);
+        doubler.crew.leave(PATIENCE * 100).await;
+        doubled(0..700, answers).await;
+        assert!(doubler.batcher.submit(700).is_err(), "nobody would write it");
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_ends_is_missed() {
+        let Doubler { mut crew, batcher, .. } = Doubler::start(1);
+        drop(batcher);
+        assert_eq!(crew.death().await.to_string(), "the writer ended, and nothing works without it");
     }
 }

@@ -11,6 +11,9 @@ use crate::auth::{SecretArguments, Verifier};
 use crate::http::origin::Origins;
 use crate::limits::Rate;
 
+/// The default of the shutdown delay where others than this machine can connect: two checks of a common balancer.
+const SHUTDOWN_DELAY: Duration = Duration::from_secs(5);
+
 /// The settings of a gateway: flags, then environment, then defaults.
 #[derive(Args, Clone, Debug)]
 #[group(id = "gateway")]
@@ -80,7 +83,13 @@ pub struct Config {
     #[arg(long, env = "GALLEY_REST_RATE", default_value = "unlimited", value_name = "RATE")]
     pub rest_rate: Rate,
 
-    /// Window over which sockets are told to reconnect when the gateway leaves
+    /// How long the gateway serves everything after SIGTERM with `/readyz` red, so that balancers stop sending, before it closes its
+    /// listener. Default: 0s on a loopback address or a Unix socket, 5s elsewhere
+    #[arg(long, env = "GALLEY_SHUTDOWN_DELAY", value_parser = galley_launch::parse_duration, value_name = "DURATION")]
+    pub shutdown_delay: Option<Duration>,
+
+    /// Window over which sockets are told to reconnect when the gateway leaves, each at its own moment; where no other gateway could take
+    /// them, all are told at once
     #[arg(long, env = "GALLEY_DRAIN", default_value = "10s", value_parser = galley_launch::parse_duration, value_name = "DURATION")]
     pub drain: Duration,
 }
@@ -95,6 +104,11 @@ impl Config {
             return Err(BindError::Config("--reuse-port: a Unix socket belongs to one process".to_owned()));
         }
         self.verifier().and_then(|_| self.origins()).map(|_| ())
+    }
+
+    /// How long the gateway serves everything after it was told to stop. A loopback address has no balancer in front that must notice.
+    pub(crate) fn shutdown_delay(&self) -> Duration {
+        self.shutdown_delay.unwrap_or(if self.listen.is_local() { Duration::ZERO } else { SHUTDOWN_DELAY })
     }
 
     /// Who checks tokens; nobody where nobody is asked.

@@ -7,19 +7,24 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use galley_bus::{Pending, SharedBus};
 use galley_fail_points::{FailPoint, is_next, reach};
+use galley_launch::Crew;
 use galley_protocol::{Deleted, HeroId, Order, OrderId, Problem, ProblemType, ResumeCursor, Update};
 use galley_store::{
     CancelRequest, CancelVerdict, Changes, ChangesRequest, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict, Snapshot,
     SnapshotRequest, States, Store, StoreError,
 };
-use tokio_util::task::TaskTracker;
 
 use crate::announcer::Announcer;
-use crate::batcher::{Answer, Batcher, Full};
+use crate::batcher::{Answer, Batcher, Full, Writers};
 use crate::hub::Hub;
 
-/// Batches of one kind that are written at the same time.
-const WRITERS: usize = 2;
+/// Of each kind as many batches are written at the same time as there are writers.
+const PLACEMENTS: Writers = Writers { count: 2, part: "writer of placements", batch: "batch of placements" };
+const CANCELLATIONS: Writers = Writers { count: 2, part: "writer of cancellations", batch: "batch of cancellations" };
+const DELETIONS: Writers = Writers { count: 1, part: "writer of deletions", batch: "batch of deletions" };
+const SNAPSHOTS: Writers = Writers { count: 2, part: "reader of snapshots", batch: "batch of snapshots" };
+const CHANGES: Writers = Writers { count: 2, part: "reader of changes", batch: "batch of changes" };
+const STATES: Writers = Writers { count: 2, part: "reader of states", batch: "batch of states" };
 /// What a refused caller is told to wait.
 const RETRY_AFTER_MS: u64 = 1_000;
 
@@ -51,25 +56,25 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Starts the batchers; their tasks end when the last clone of the desk is gone.
-    pub fn start(tasks: &TaskTracker, store: Arc<dyn Store>, bus: SharedBus, hub: Hub) -> Self {
-        let announcer = Announcer::start(tasks, bus, hub);
+    /// Starts the batchers. Their tasks end when they are told to stop, and then the announcer's, which has told everything.
+    pub fn start(crew: &mut Crew, store: Arc<dyn Store>, bus: SharedBus, hub: Hub) -> Self {
+        let announcer = Announcer::start(crew, bus, hub);
         Self {
-            place: Batcher::start(tasks, WRITERS, {
+            place: Batcher::start(crew, PLACEMENTS, {
                 let (store, announcer) = (Arc::clone(&store), announcer.clone());
                 move |requests| place(Arc::clone(&store), announcer.clone(), requests)
             }),
-            cancel: Batcher::start(tasks, WRITERS, {
+            cancel: Batcher::start(crew, CANCELLATIONS, {
                 let (store, announcer) = (Arc::clone(&store), announcer.clone());
                 move |requests| cancel(Arc::clone(&store), announcer.clone(), requests)
             }),
-            delete: Batcher::start(tasks, 1, {
+            delete: Batcher::start(crew, DELETIONS, {
                 let store = Arc::clone(&store);
                 move |requests| delete(Arc::clone(&store), announcer.clone(), requests)
             }),
-            snapshot: reader(tasks, &store, |store, requests| store.snapshots(requests)),
-            changes: reader(tasks, &store, |store, requests| store.changes(requests)),
-            states: reader(tasks, &store, |store, lists| store.states(lists)),
+            snapshot: reader(crew, SNAPSHOTS, &store, |store, requests| store.snapshots(requests)),
+            changes: reader(crew, CHANGES, &store, |store, requests| store.changes(requests)),
+            states: reader(crew, STATES, &store, |store, lists| store.states(lists)),
             store,
         }
     }
@@ -171,12 +176,13 @@ impl Desk {
 
 /// A batcher of what the store only reads.
 fn reader<Q: Send + Sync + 'static, A: Send + 'static>(
-    tasks: &TaskTracker,
+    crew: &mut Crew,
+    readers: Writers,
     store: &Arc<dyn Store>,
     read: for<'a> fn(&'a dyn Store, &'a [Q]) -> Reading<'a, A>,
 ) -> Batcher<Q, A> {
     let store = Arc::clone(store);
-    Batcher::start(tasks, WRITERS, move |requests| {
+    Batcher::start(crew, readers, move |requests| {
         let store = Arc::clone(&store);
         async move { read(&*store, &requests).await }
     })

@@ -15,6 +15,7 @@ mod framing;
 mod hearing;
 mod http;
 mod hub;
+mod leaving;
 mod limits;
 pub mod metrics;
 mod pulse;
@@ -31,32 +32,28 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::any;
 use galley_bus::SharedBus;
-use galley_launch::{Failure, ListenError, Listener};
+use galley_launch::{Crew, Died, Failure, ListenError, Listener};
 use galley_store::Store;
-use rand::RngExt as _;
 use thiserror::Error;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use config::{Auth, Config};
 use desk::Desk;
 use hub::Hub;
+use leaving::{GRACE, QUIET};
 use limits::Seats;
 use refusals::Refusals;
 use session::proof::MAX_UNPROVEN;
 use state::{AppState, Parts, Readiness};
 
-/// How long requests in flight, and sockets that were told to close, may take to end.
-const GRACE: Duration = Duration::from_secs(5);
-
 /// A gateway that has its address.
 pub struct Gateway {
     listener: Listener,
     state: AppState,
-    /// The tasks that end when the last handle on the state is gone.
-    background: TaskTracker,
+    /// The tasks of the desk.
+    desk: Crew,
 }
 
 /// Why a gateway cannot begin.
@@ -79,11 +76,6 @@ impl From<BindError> for Failure {
     }
 }
 
-/// Why a gateway ended without being told to.
-#[derive(Debug, Error)]
-#[error("a part without which nobody is told anything died: {0}")]
-pub struct Died(tokio::task::JoinError);
-
 impl Gateway {
     /// Takes the address; connections wait until [`Gateway::run`]. Within a tokio runtime.
     ///
@@ -94,8 +86,8 @@ impl Gateway {
         let listener = Listener::bind(&config.listen, config.reuse_port)?;
         metrics::install();
         let hub = Hub::new(store.cursor_keys().clone());
-        let background = TaskTracker::new();
-        let desk = Desk::start(&background, store, Arc::clone(&bus), hub.clone());
+        let mut crew = Crew::default();
+        let desk = Desk::start(&mut crew, store, Arc::clone(&bus), hub.clone());
         let seats = Seats::new(config.max_sockets, config.max_sockets_per_ip);
         let state = AppState::from(Parts {
             config,
@@ -112,7 +104,7 @@ impl Gateway {
             readiness: Readiness::default(),
             sockets: TaskTracker::new(),
         });
-        Ok(Self { listener, state, background })
+        Ok(Self { listener, state, desk: crew })
     }
 
     /// Where clients reach it: `http://127.0.0.1:8080`, or `unix:/path`.
@@ -121,54 +113,47 @@ impl Gateway {
         self.listener.to_string()
     }
 
-    /// Serves until `stop`, then leaves: takes no new socket, tells each socket when to go, spread over the drain window,
-    /// and returns when all have gone or shortly after the window.
+    /// Serves until `stop`, then leaves in order (`leaving.rs`) and returns when all clients have gone, or shortly after the drain window.
+    /// What was committed is published by then. A part that dies ends it as well, without delay and window: its clients need another gateway.
     ///
     /// # Errors
-    /// [`Died`] when a part of it did; then it leaves as well.
+    /// [`Died`] when a part of it did.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Died> {
-        let Self { listener, state, background } = self;
-        let ended = CancellationToken::new();
+        let Self { listener, state, mut desk } = self;
         let Config { ping_interval, pong_timeout, drain, .. } = state.config;
         // Before any socket is here. Without an answer the first cursors begin anew, until the hub is told more.
         if let Ok(safe) = state.desk.store().present().await {
             state.hub.advance(safe);
         }
-        let mut vital = JoinSet::new();
-        let store = Arc::clone(state.desk.store());
-        vital.spawn(ear::listen(Arc::clone(&state.bus), state.hub.clone(), store, state.readiness.clone(), ended.clone()));
+        let (mut front, mut life) = (Crew::default(), Crew::default());
+        life.hire("subscriber of updates", |stop| {
+            let store = Arc::clone(state.desk.store());
+            ear::listen(Arc::clone(&state.bus), state.hub.clone(), store, state.readiness.clone(), stop)
+        });
         let tokens_expire = state.verifier.is_some();
-        vital.spawn(pulse::beat(state.hub.clone(), ping_interval, pong_timeout, tokens_expire, ended.clone()));
-        let server = tokio::spawn(http::serve(listener, router(state.clone()), ended.clone(), GRACE));
+        life.hire("heartbeat of sockets", |stop| {
+            pulse::beat(state.hub.clone(), ping_interval, pong_timeout, tokens_expire, stop)
+        });
+        front.hire("accept loop", |stop| http::serve(listener, router(state.clone()), stop, QUIET.min(drain)));
 
-        // A gateway that lives on without its ear would be deaf for good: better none than half of one.
+        let told_to_leave = async {
+            stop.cancelled().await;
+            state.readiness.set_draining();
+            tokio::time::sleep(state.config.shutdown_delay()).await;
+        };
         let died = tokio::select! {
-            () = stop.cancelled() => None,
-            Some(Err(error)) = vital.join_next() => Some(Died(error)),
+            () = told_to_leave => None,
+            died = front.death() => Some(died),
+            died = life.death() => Some(died),
+            died = desk.death() => Some(died),
         };
         state.readiness.set_draining();
-        leave(&state, drain).await;
-        ended.cancel();
-        if let Err(error) = server.await {
-            tracing::error!(%error, "the accept loop ended badly");
-        }
-        vital.shutdown().await;
-        drop(state);
-        background.close();
-        if tokio::time::timeout(GRACE, background.wait()).await.is_err() {
-            tracing::warn!("left before everything was announced; workers and gateways find it in the database");
+        leaving::leave(&state, &mut front, if died.is_some() { Duration::ZERO } else { drain }).await;
+        life.leave(GRACE).await;
+        if !desk.leave(GRACE).await {
+            state.bus.lose(); // the others read in the database what was not announced
         }
         died.map_or(Ok(()), Err)
-    }
-}
-
-/// Sends every socket away, each at its own random moment within the window, and waits for them.
-async fn leave(state: &AppState, window: Duration) {
-    tracing::info!(sockets = state.hub.count(), ?window, "leaving");
-    state.hub.for_each(|outbox| outbox.leave(window.mul_f64(rand::rng().random_range(0.0..=1.0))));
-    state.sockets.close();
-    if tokio::time::timeout(window + GRACE, state.sockets.wait()).await.is_err() {
-        tracing::warn!(sockets = state.hub.count(), "some sockets did not go in time; they are cut");
     }
 }
 

@@ -43,9 +43,12 @@ async fn serve(arguments: Arguments, stop: CancellationToken) -> Result<(), Fail
     arguments.gateway.check()?;
     let auth = arguments.gateway.auth.word();
     let (store, bus) = arguments.backends.open(Some(auth), &arguments.wait.begin(&stop)).await?;
-    let gateway = Gateway::bind(arguments.gateway, store.clone(), bus)?;
+    let gateway = Gateway::bind(arguments.gateway, store.clone(), bus.clone())?;
     galley_launch::announce(&gateway.address());
     let served = gateway.run(stop).await.map_err(Failure::failed);
-    store.close().await;
+    if served.is_ok() {
+        galley_launch::leave_bus(&bus).await;
+    }
+    galley_launch::close_store(store.as_ref()).await;
     served
 }

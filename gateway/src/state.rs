@@ -1,11 +1,13 @@
 //! What every handler is given.
 
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use galley_bus::SharedBus;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -74,12 +76,15 @@ pub struct Readiness(Arc<Flags>);
 #[derive(Debug, Default)]
 struct Flags {
     draining: AtomicBool,
+    /// The end of the window within which sockets are sent away.
+    window_ends: OnceLock<Instant>,
     leaving: CancellationToken,
+    gone: AtomicBool,
     hearing: Hearing,
 }
 
 impl Readiness {
-    /// The gateway is about to leave.
+    /// The gateway was told to stop. It serves everything, and wants no new clients.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.0.draining.load(Ordering::Relaxed)
@@ -91,13 +96,33 @@ impl Readiness {
         &self.0.hearing
     }
 
-    /// Waits until the gateway is about to leave.
+    /// Returns what is left of the window within which sockets are sent away, once it has begun.
+    #[must_use]
+    pub fn window(&self) -> Option<Duration> {
+        self.0.window_ends.get().map(|end| end.saturating_duration_since(Instant::now()))
+    }
+
+    /// All sockets have gone, and the gateway ends.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.0.gone.load(Ordering::Relaxed)
+    }
+
+    /// Waits until sockets are sent away.
     pub async fn leaving(&self) {
         self.0.leaving.cancelled().await;
     }
 
     pub(crate) fn set_draining(&self) {
         self.0.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_leaving(&self, window: Duration) {
+        self.0.window_ends.get_or_init(|| Instant::now() + window);
         self.0.leaving.cancel();
+    }
+
+    pub(crate) fn set_gone(&self) {
+        self.0.gone.store(true, Ordering::Relaxed);
     }
 }

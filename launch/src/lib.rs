@@ -4,6 +4,8 @@
 
 mod announce;
 mod backends;
+mod close;
+mod crew;
 mod duration;
 mod failure;
 mod health;
@@ -17,6 +19,8 @@ mod wait;
 
 pub use announce::announce;
 pub use backends::{Backends, Namespace, migrate, open_bus, open_store, schema, tell_start};
+pub use close::{close_store, leave_bus};
+pub use crew::{Crew, Died};
 pub use duration::parse_duration;
 pub use failure::Failure;
 pub use health::{HealthConfig, fresh};

@@ -1,8 +1,10 @@
 //! Runs a program from its first log line to its exit code.
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -29,7 +31,7 @@ pub fn run(log: &LogConfig, body: impl AsyncFnOnce(CancellationToken) -> Result<
 
 fn try_run(log: &Log, body: impl AsyncFnOnce(CancellationToken) -> Result<(), Failure>) -> Result<(), Failure> {
     if let Some(point) = galley_fail_points::choose().map_err(Failure::Usage)? {
-        warn!(point, "built with --features fail-points: will abort at {point}");
+        warn!(point, "built with --features fail-points: {point} is chosen");
     }
     raise_open_files();
     let runtime = Builder::new_multi_thread()
@@ -38,7 +40,9 @@ fn try_run(log: &Log, body: impl AsyncFnOnce(CancellationToken) -> Result<(), Fa
         .map_err(|error| Failure::failed(format_args!("cannot start threads: {error}")))?;
     let result = runtime.block_on(async {
         let stop = stop_on_signals(log.queue())?;
-        body(stop).await
+        // The log has the panic itself. Nothing that it may have left half done is used after this.
+        let ended = AssertUnwindSafe(async { body(stop).await }).catch_unwind().await;
+        ended.unwrap_or_else(|_| Err(Failure::failed("the main task panicked")))
     });
     runtime.shutdown_timeout(LAST_WORK);
     result

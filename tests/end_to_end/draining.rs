@@ -1,14 +1,44 @@
 //! A gateway that leaves takes its time and tells everybody.
 
+use std::io::ErrorKind;
+
 use galley_tests::json::{id, text};
 use galley_tests::program::Signal;
-use galley_tests::{Stack, StackBuilder, until, within};
+use galley_tests::{Client, Stack, StackBuilder, until, within};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
+use tokio::net::TcpStream;
 
-on_both_deployments![a_gateway_that_leaves_sends_its_sockets_away_in_time, a_client_that_was_sent_away_misses_nothing];
+on_both_deployments![
+    a_gateway_that_leaves_is_red_first_and_serves_everything,
+    a_gateway_that_leaves_refuses_connections_and_sends_its_sockets_away,
+    a_request_on_a_kept_connection_is_answered_by_a_gateway_that_leaves,
+    a_client_that_was_sent_away_misses_nothing
+];
 
-async fn a_gateway_that_leaves_sends_its_sockets_away_in_time(stack: StackBuilder) {
+async fn a_gateway_that_leaves_is_red_first_and_serves_everything(stack: StackBuilder) {
+    let mut stack = stack.set("GALLEY_SHUTDOWN_DELAY", "1s").delay("1h").start().await;
+    let client = stack.client();
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let mut before = client.connect(hero).await;
+    stack.gateways[0].program.signal(Signal::TERM);
+    let ready = until("red", async || Some(client.get("/readyz").await).filter(|answer| answer.status == 503)).await;
+    assert_eq!(text(&ready.json(), "status"), "draining");
+    // On a new connection.
+    let other = Client::new(client.base());
+    assert_eq!(other.get("/healthz").await.status, 200);
+    let mut after = other.connect(hero).await;
+    let events = other.listen(&format!("/heroes/{hero}/events")).await;
+    let order = id(&other.place(hero, meal).await);
+    for socket in [&mut before, &mut after] {
+        socket.until_status(order, "PENDING").await;
+        assert_eq!(socket.close_code().await, 1012);
+    }
+    drop(events);
+    assert_eq!(within("the end of the gateway", stack.gateways[0].program.exit()).await.code(), Some(0));
+}
+
+async fn a_gateway_that_leaves_refuses_connections_and_sends_its_sockets_away(stack: StackBuilder) {
     let mut stack = stack.set("GALLEY_DRAIN", "3s").delay("1h").start().await;
     let client = stack.client();
     let (hero, _) = client.create_hero_and_meal().await;
@@ -22,22 +52,28 @@ async fn a_gateway_that_leaves_sends_its_sockets_away_in_time(stack: StackBuilde
     for socket in &mut sockets {
         let frame = socket.until_type("reconnect").await;
         hints.push(frame["after_ms"].as_u64().expect("a number"));
-    }
-    assert!(hints.iter().all(|hint| *hint <= 3_000), "{hints:?}");
-    assert!(hints.iter().any(|hint| *hint != hints[0]), "each its own moment: {hints:?}");
-
-    // With 30 random moments within 3 s the last socket is there for long enough.
-    let ready = client.get("/readyz").await;
-    assert_eq!((ready.status, text(&ready.json(), "status")), (503, "draining"));
-    assert_eq!(client.get("/healthz").await.status, 200);
-    let (status, problem) = client.refused(&format!("?hero_id={hero}")).await;
-    assert_eq!((status, text(&problem, "type")), (503, "/problems/draining"));
-
-    for socket in &mut sockets {
+        // The close comes right behind: nobody who comes back then finds this gateway.
         assert_eq!(socket.close_code().await, 1012);
+        let address = client.base().trim_start_matches("http://");
+        assert_eq!(TcpStream::connect(address).await.expect_err("nobody listens").kind(), ErrorKind::ConnectionRefused);
     }
-    let status = within("the end of the gateway", gateway.exit()).await;
-    assert_eq!(status.code(), Some(0));
+    assert!(hints.iter().all(|hint| *hint < 1_000), "nobody is away for long: {hints:?}");
+    assert!(hints.iter().any(|hint| *hint != hints[0]), "each its own moment: {hints:?}");
+    assert_eq!(within("the end of the gateway", gateway.exit()).await.code(), Some(0));
+}
+
+/// As a pool of a balancer keeps it. The socket keeps the gateway there.
+async fn a_request_on_a_kept_connection_is_answered_by_a_gateway_that_leaves(stack: StackBuilder) {
+    let mut stack = stack.delay("1h").set("GALLEY_DRAIN", "30s").start().await;
+    let client = stack.client();
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let mut socket = client.connect(hero).await;
+    let gateway = &mut stack.gateways[0].program;
+    gateway.signal(Signal::TERM);
+    gateway.line("\"leaving\"").await;
+    let answer = client.place_call(hero, meal).await;
+    assert_eq!(answer.header("connection"), "close");
+    socket.until_status(id(&answer.is(202)), "PENDING").await;
 }
 
 async fn a_client_that_was_sent_away_misses_nothing(stack: StackBuilder) {
@@ -84,4 +120,28 @@ async fn what_a_socket_has_asked_for_is_answered_before_it_is_sent_away() {
     assert_eq!(socket.until_type("pong").await["id"], 3);
     assert_eq!(socket.close_code().await, 1012);
     assert_eq!(within("the end of the gateway", gateway.exit()).await.code(), Some(0));
+}
+
+/// A comment on a silent stream comes once a second: that is the clock of this test.
+#[tokio::test]
+async fn nobody_repairs_anything_for_a_worker_that_has_left_in_order() {
+    let mut stack = Stack::distributed().workers(2).set("GALLEY_PING_INTERVAL", "1s").delay("0s").start().await;
+    let client = stack.client();
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let mut events = client.listen(&format!("/heroes/{hero}/events")).await;
+    let order = id(&client.place(hero, meal).await);
+    client.until_status(order, "COMPLETED").await;
+    for _ in 0..3 {
+        events.until_comment().await; // what the gateway repaired at its start is over
+    }
+    let before = client.metric("galley_repairs_total").await;
+    stack.workers[0].stop().await;
+    // Longer than anybody may be silent.
+    for _ in 0..7 {
+        events.until_comment().await;
+    }
+    assert_eq!(client.metric("galley_repairs_total").await, before);
+    stack.workers[1].kill();
+    until("a repair for one that was killed", async || (client.metric("galley_repairs_total").await > before).then_some(()))
+        .await;
 }

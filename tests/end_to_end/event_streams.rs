@@ -103,14 +103,8 @@ async fn a_gateway_that_leaves_sends_its_streams_away(stack: StackBuilder) {
         assert_eq!(events.retry, hint);
         hints.push(hint.expect("a number"));
     }
-    assert!(hints.iter().all(|hint| *hint <= 3_000), "{hints:?}");
+    assert!(hints.iter().all(|hint| *hint < 1_000), "nobody is away for long: {hints:?}");
     assert!(hints.iter().any(|hint| *hint != hints[0]), "each its own moment: {hints:?}");
-    // With 21 random moments within 3 s the last stream is there for long enough.
-    for path in [path.as_str(), "/events"] {
-        let answer = client.get(path).await;
-        assert!(!answer.header("retry-after").is_empty(), "{answer:?}");
-        answer.problem(503, "draining");
-    }
     for events in &mut streams {
         events.until_end().await;
     }

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt as _};
 use galley_tests::follower::{Ended, FinalTruth, everybody};
-use galley_tests::json::text;
 use galley_tests::picture::News;
 use galley_tests::program::Signal;
-use galley_tests::{Client, Follower, Stack, Truth, until};
+use galley_tests::{Follower, Stack, Truth};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -16,7 +15,6 @@ const HEROES: usize = 200;
 const SOCKETS_OF_EACH: usize = 50;
 const SOCKETS: usize = HEROES * SOCKETS_OF_EACH;
 const OPENING: usize = 64;
-const WINDOW: Duration = Duration::from_secs(10);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// How a client was sent away.
@@ -53,8 +51,6 @@ async fn ten_thousand_sockets_move_to_another_gateway_without_a_rush_and_miss_no
 
     let told = Instant::now();
     stack.gateways[0].program.signal(Signal::TERM);
-    until_draining(&leaving).await;
-    assert_takes_no_socket(&leaving, heroes[0]).await;
     let placing = stream::iter(&heroes).map(|hero| staying.place_at_last(*hero, meal));
     assert_eq!(placing.buffer_unordered(4).count().await, HEROES);
     let status = stack.gateways[0].program.exit().await;
@@ -65,12 +61,10 @@ async fn ten_thousand_sockets_move_to_another_gateway_without_a_rush_and_miss_no
     tell.send_replace(Some(Truth::settled(&staying, &heroes).await));
     let leaves = everybody(clients).await;
     assert_eq!(leaves.len(), SOCKETS);
-    assert!(leaves.iter().all(|leave| leave.hint <= WINDOW), "each is to go within the window");
-    let hints = most_in_a_second(leaves.iter().map(|leave| leave.hint));
+    assert!(leaves.iter().all(|leave| leave.hint < SECOND), "nobody is away for long");
     let closes = most_in_a_second(leaves.iter().map(|leave| leave.at.duration_since(told)));
     let cut = leaves.iter().filter(|leave| leave.ended != Ended::With(1012)).count();
-    println!("{cut} were cut; at most {hints} were told to go, and {closes} went, within one second");
-    assert!(hints * 100 <= SOCKETS * 15, "{hints} sockets were told to go within one second");
+    println!("{cut} were cut; at most {closes} went within one second");
     // What the clients see depends on how busy the machine is: a gateway that has no time for its sockets cuts them in the end.
     assert!(cut * 2 <= SOCKETS, "{cut} sockets were cut without a close code");
     assert!(closes * 100 <= SOCKETS * 50, "{closes} sockets went within one second");
@@ -102,23 +96,6 @@ async fn obey(
     drop((door, coming));
     let follower = follower.until_equal(truth).await?;
     Ok(Leave { hint, ended, at, follower })
-}
-
-async fn until_draining(client: &Client) {
-    until("a gateway that leaves", async || {
-        let ready = client.get("/readyz").await;
-        (ready.status == 503 && text(&ready.json(), "status") == "draining").then_some(())
-    })
-    .await;
-}
-
-async fn assert_takes_no_socket(client: &Client, hero: i64) {
-    let upgrade = client.get(&format!("/ws?hero_id={hero}")).header("Connection", "Upgrade").header("Upgrade", "websocket");
-    let upgrade = upgrade.header("Sec-WebSocket-Version", "13").header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
-    let answer = upgrade.await;
-    let seconds: u64 = answer.header("retry-after").parse().unwrap_or_else(|_| panic!("no Retry-After in {answer:?}"));
-    assert!(seconds >= 1);
-    answer.problem(503, "draining");
 }
 
 /// The most moments that lie within any one second.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
@@ -67,6 +68,26 @@ impl Follower {
         let Self { picture, stream } = self;
         drop(stream);
         Self::begin(gateway, picture).await
+    }
+
+    /// Opens the next socket as a page with our library does: after a pause that is never shorter than the gateway asked for, and again
+    /// and again with back-off until it has a welcome.
+    pub async fn come_back(self, gateway: &str, at_least: Duration) -> Self {
+        let Self { mut picture, stream } = self;
+        drop(stream);
+        let mut at_least = at_least;
+        for attempt in 0_u32.. {
+            let longest = Duration::from_millis(250 * 2_u64.pow(attempt.min(5)));
+            tokio::time::sleep(std::mem::take(&mut at_least) + longest.mul_f64(rand::random())).await;
+            let known = picture.clone();
+            if let Ok(mut follower) = Self::try_begin(gateway, picture).await
+                && matches!(tokio::time::timeout(PATIENCE, follower.next()).await, Ok(Ok(News::Welcome)))
+            {
+                return follower;
+            }
+            picture = known;
+        }
+        unreachable!("the test ends long before 2^32 attempts")
     }
 
     /// Goes on with a socket whose bytes somebody else has begun to read, its welcome included.

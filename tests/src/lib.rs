@@ -6,6 +6,7 @@
 //! start their own.
 
 pub mod answer;
+pub mod caddy;
 pub mod client;
 pub mod command_line;
 pub mod database;
@@ -17,6 +18,7 @@ pub mod haproxy;
 pub mod json;
 pub mod lying_gateway;
 pub mod namespace;
+pub mod nginx;
 pub mod patience;
 pub mod picture;
 pub mod pooler;
@@ -39,12 +41,14 @@ pub mod truth;
 pub mod wire;
 
 pub use answer::Answer;
+pub use caddy::Caddy;
 pub use client::Client;
 pub use dispatch_queue::DispatchQueue;
 pub use events::Events;
 pub use follower::Follower;
 pub use haproxy::HaProxy;
 pub use lying_gateway::{Lie, LyingGateway};
+pub use nginx::Nginx;
 pub use patience::{until, within};
 pub use picture::Picture;
 pub use pooler::Pooler;

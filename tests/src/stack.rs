@@ -213,6 +213,16 @@ impl Stack {
         self.admit(program).await
     }
 
+    /// Starts a gateway that has ended again, at its address, and waits until it is ready.
+    pub async fn restart_gateway(&mut self, gateway: usize) {
+        let address = self.gateways[gateway].url.trim_start_matches("http://").to_owned();
+        self.gateways[gateway].program =
+            Program::start(self.gateway_name(), self.gateway_command().env("GALLEY_LISTEN", address));
+        let client = self.client_of(gateway);
+        until("a ready gateway", async || client.get("/readyz").try_send().await.ok().filter(|answer| answer.status == 200))
+            .await;
+    }
+
     /// Waits until a gateway that was launched is ready, and gives its client.
     pub async fn admit(&mut self, mut program: Program) -> Client {
         let line = program.line("listening on http://").await;
@@ -245,6 +255,12 @@ impl Stack {
     #[must_use]
     pub fn launch_worker_to_fail(&self, point: &str) -> Program {
         Program::start("galley-worker", self.command("galley-worker").env(FAIL_POINT, point))
+    }
+
+    /// Starts one more process of a program with other settings; it is not counted among those of the stack.
+    #[must_use]
+    pub fn launch(&self, program: &str, settings: &[(&str, &str)]) -> Program {
+        Program::start(program, self.command(program).envs(settings.iter().copied()))
     }
 
     /// The dispatch queue of this service, which must have a Redis.

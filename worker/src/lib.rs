@@ -13,7 +13,6 @@
 
 mod adopter;
 mod config;
-mod crew;
 mod finisher;
 mod keeper;
 mod kitchen;
@@ -27,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use galley_bus::{Backoff, SharedBus};
+use galley_launch::{Crew, Died};
 use galley_protocol::IncarnationId;
 use galley_store::{Store, StoreError};
 use thiserror::Error;
@@ -34,7 +34,6 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Config, DelayError, ProcessingDelay};
-use crew::Crew;
 use kitchen::Kitchen;
 use outage::Outage;
 
@@ -48,8 +47,8 @@ pub enum WorkerError {
     #[error("the worker could not begin: {0}")]
     Enlist(StoreError),
     /// One of its tasks ended. What it held was handed back.
-    #[error("the worker's {0} died")]
-    Died(&'static str),
+    #[error(transparent)]
+    Died(#[from] Died),
 }
 
 /// A worker that has not begun.
@@ -80,25 +79,27 @@ impl Worker {
         let kitchen = Arc::new(Kitchen::new(self.store, self.bus, owner, self.config.processing_delay.range(), outage));
 
         let (mut intake, mut finish, mut life) = (Crew::default(), Crew::default(), Crew::default());
-        life.hire("pulse", |stop| keeper::keep_alive(Arc::clone(&kitchen), stop));
-        finish.hire("finisher", |stop| finisher::run(Arc::clone(&kitchen), stop));
-        intake.hire("adopter", |stop| adopter::run(Arc::clone(&kitchen), stop));
-        intake.hire("taker", |stop| taker::run(Arc::clone(&kitchen), stop));
-        intake.hire("sweeper", |stop| sweeper::run(Arc::clone(&kitchen), stop));
-        intake.hire("upkeep", |stop| keeper::maintain(Arc::clone(&kitchen), stop));
+        life.hire("worker's pulse", |stop| keeper::keep_alive(Arc::clone(&kitchen), stop));
+        finish.hire("worker's finisher", |stop| finisher::run(Arc::clone(&kitchen), stop));
+        intake.hire("worker's adopter", |stop| adopter::run(Arc::clone(&kitchen), stop));
+        intake.hire("worker's taker", |stop| taker::run(Arc::clone(&kitchen), stop));
+        intake.hire("worker's sweeper", |stop| sweeper::run(Arc::clone(&kitchen), stop));
+        intake.hire("worker's upkeep", |stop| keeper::maintain(Arc::clone(&kitchen), stop));
 
         let dead = tokio::select! {
             () = stop.cancelled() => None,
-            part = intake.death() => Some(part),
-            part = finish.death() => Some(part),
-            part = life.death() => Some(part),
+            died = intake.death() => Some(died),
+            died = finish.death() => Some(died),
+            died = life.death() => Some(died),
         };
-        intake.leave(LEAVE).await;
-        finish.leave(LEAVE).await;
+        let (taken, finished) = (intake.leave(LEAVE).await, finish.leave(LEAVE).await);
+        if !taken || !finished {
+            kitchen.bus.lose(); // gateways read in the database what was not announced
+        }
         hand_back(&kitchen).await;
         life.leave(LEAVE).await;
         tracing::info!(incarnation = owner.get(), "the worker ends");
-        dead.map_or(Ok(()), |part| Err(WorkerError::Died(part)))
+        dead.map_or(Ok(()), |died| Err(died.into()))
     }
 }
 

@@ -6,8 +6,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -35,13 +35,22 @@ pub struct Line {
     /// What the deadline was set for; nothing when it is to be set anew.
     awaited: Option<Stage>,
     deadline: Pin<Box<Sleep>>,
+    /// The deadline of an idle connection is that of a gateway that leaves.
+    is_leaving: bool,
     /// A refusal of hyper's in our words, and how many of its bytes are written.
     refusal: Option<(Vec<u8>, usize)>,
 }
 
 /// Where a connection is, known to the connection and to whoever serves its requests.
 #[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<AtomicU8>);
+pub struct Progress(Arc<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    stage: AtomicU8,
+    /// How long the connection may be idle now that the gateway leaves.
+    quiet: OnceLock<Duration>,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -69,7 +78,7 @@ impl Line {
     /// A new connection.
     pub fn new(stream: TcpStream, progress: Progress) -> Self {
         let deadline = Box::pin(sleep(HEAD_TIMEOUT));
-        Self { stream, progress, awaited: Some(Stage::Idle), deadline, refusal: None }
+        Self { stream, progress, awaited: Some(Stage::Idle), deadline, is_leaving: false, refusal: None }
     }
 
     /// The stream, once the connection speaks another protocol.
@@ -111,8 +120,18 @@ impl Progress {
         Serving(self.clone())
     }
 
+    /// The gateway leaves: a connection that stays idle for so long is closed. Its task must poll the connection after this.
+    pub fn leave(&self, quiet: Duration) {
+        self.0.quiet.get_or_init(|| quiet);
+    }
+
+    /// Returns true while a request is being answered.
+    pub fn is_serving(&self) -> bool {
+        self.stage() == Stage::Serving
+    }
+
     fn stage(&self) -> Stage {
-        match self.0.load(Ordering::Relaxed) {
+        match self.0.stage.load(Ordering::Relaxed) {
             0 => Stage::Idle,
             1 => Stage::Head,
             _ => Stage::Serving,
@@ -120,7 +139,7 @@ impl Progress {
     }
 
     fn set(&self, stage: Stage) {
-        self.0.store(stage as u8, Ordering::Relaxed);
+        self.0.stage.store(stage as u8, Ordering::Relaxed);
     }
 }
 
@@ -169,6 +188,13 @@ impl AsyncRead for Line {
             return read;
         }
         self.await_next(stage);
+        if stage == Stage::Idle
+            && !self.is_leaving
+            && let Some(quiet) = self.progress.0.quiet.get().copied()
+        {
+            self.is_leaving = true;
+            self.set_deadline(quiet);
+        }
         ready!(self.deadline.as_mut().poll(context));
         if stage == Stage::Serving {
             // Nobody reads again when the answer has ended: looking now and then finds that out, without waking anybody for each answer.

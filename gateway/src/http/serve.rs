@@ -1,11 +1,12 @@
 //! The accept loop.
 //!
 //! Called once by the gateway. Guarantees that a client that sends its request head slowly or not at all is cut off, that a
-//! connection holds a bounded buffer, that running out of files only slows accepting down, and that it returns at most
-//! `drain` after `stop`. A connection that was upgraded is out of its hands: whoever upgraded it must end it.
+//! connection holds a bounded buffer, that running out of files only slows accepting down, and that no request is lost that was on its
+//! way when it was told to stop. A connection that was upgraded is out of its hands: whoever upgraded it must end it.
 //!
 //! The sessions take the `TokioIo<Line>` back out of the upgrade: it must not be wrapped again.
 
+use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
 
@@ -13,11 +14,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use galley_launch::{Accepted, Listener, Transport};
+use hyper::StatusCode;
 use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -38,9 +41,17 @@ const SEND_BUFFER: usize = 32 * 1024;
 /// How often the recorder of metrics is tidied.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Serves `app` until `stop`; then accepts nothing more, lets the requests in flight finish within `drain`, and returns.
-pub async fn serve(mut listener: Listener, app: Router, stop: CancellationToken, drain: Duration) {
+/// Serves `app` until `stop`. Then the listener takes the connections that the kernel holds for it, and is closed: nobody who was let in
+/// is reset. From then on each answer ends its connection, one that stays idle for `quiet` is closed, and this returns when none is left.
+/// Dropping it cuts those that are.
+pub async fn serve(mut listener: Listener, app: Router, stop: CancellationToken, quiet: Duration) {
     let connections = TaskTracker::new();
+    let end = CancellationToken::new();
+    let _cut = end.clone().drop_guard();
+    let serve = |accepted| {
+        let life = Life { stop: stop.clone(), end: end.clone(), quiet };
+        connections.spawn(connection(accepted, app.clone(), life));
+    };
     let mut upkeep = interval(UPKEEP);
     upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut pause = ACCEPT_PAUSE.0;
@@ -57,7 +68,7 @@ pub async fn serve(mut listener: Listener, app: Router, stop: CancellationToken,
         match accepted {
             Ok(accepted) => {
                 pause = ACCEPT_PAUSE.0;
-                connections.spawn(connection(accepted, app.clone(), stop.clone(), drain));
+                serve(accepted);
             }
             Err(error) if is_of_one_client(&error) => tracing::debug!(%error, "a client left while it was accepted"),
             Err(error) => {
@@ -69,9 +80,19 @@ pub async fn serve(mut listener: Listener, app: Router, stop: CancellationToken,
             }
         }
     }
-    drop(listener);
+    listener.close().into_iter().for_each(serve);
     connections.close();
     connections.wait().await;
+}
+
+/// How long a connection lives.
+struct Life {
+    /// From then on it ends with its next answer.
+    stop: CancellationToken,
+    /// Cuts it.
+    end: CancellationToken,
+    /// How long it may be idle once it is to stop.
+    quiet: Duration,
 }
 
 /// Cuts the connection on which a request came. For an answer without an end whose peer takes nothing any more: while the
@@ -79,7 +100,7 @@ pub async fn serve(mut listener: Listener, app: Router, stop: CancellationToken,
 #[derive(Clone, Debug)]
 pub struct Cut(pub CancellationToken);
 
-async fn connection(accepted: Accepted, app: Router, stop: CancellationToken, drain: Duration) {
+async fn connection(accepted: Accepted, app: Router, Life { stop, end, quiet }: Life) {
     if let Err(error) = set_options(&accepted) {
         tracing::debug!(%error, "a client left while it was accepted");
         return;
@@ -92,7 +113,14 @@ async fn connection(accepted: Accepted, app: Router, stop: CancellationToken, dr
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(cut.clone());
         let answered = app.clone().oneshot(request.map(Body::new));
-        async { answered.await.map(|response| response.map(|body| serving.answer(body))) }
+        let stop = &stop;
+        async move {
+            let mut response = answered.await?;
+            if stop.is_cancelled() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response.map(|body| serving.answer(body)))
+        }
     });
     let connection = http1::Builder::new()
         .header_read_timeout(None) // the line has deadlines of its own
@@ -101,16 +129,21 @@ async fn connection(accepted: Accepted, app: Router, stop: CancellationToken, dr
         .serve_connection(TokioIo::new(Line::new(stream, progress.clone())), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = cut.0.cancelled() => return tracing::debug!("cut a connection whose peer takes nothing"),
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            match timeout(drain, connection).await {
-                Ok(ended) => ended,
-                Err(_) => return tracing::debug!("cut a connection whose request did not end in time"),
-            }
+    let serving = async {
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = stop.cancelled() => progress.leave(quiet),
         }
+        // Of an idle connection this would be the end at once, although a request may be on its way.
+        if progress.is_serving() {
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.await
+    };
+    let ended = tokio::select! {
+        ended = serving => ended,
+        () = cut.0.cancelled() => return tracing::debug!("cut a connection whose peer takes nothing"),
+        () = end.cancelled() => return tracing::debug!("cut a connection whose request did not end in time"),
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
@@ -150,7 +183,7 @@ mod tests {
     use super::{MAX_BUFFER, serve};
     use crate::http::line::{HEAD_TIMEOUT, IDLE_TIMEOUT};
 
-    const DRAIN: Duration = Duration::from_secs(5);
+    const QUIET: Duration = Duration::from_millis(500);
 
     struct Server {
         client: TcpStream,
@@ -177,7 +210,7 @@ mod tests {
         let address = listener.to_string().trim_start_matches("http://").to_owned();
         let stop = CancellationToken::new();
         let app = Router::new().route("/slow", slow).route("/fast", get(async || "done"));
-        let serving = tokio::spawn(serve(listener, app, stop.clone(), DRAIN));
+        let serving = tokio::spawn(serve(listener, app, stop.clone(), QUIET));
         let client = TcpStream::connect(address).await.expect("a connection");
         Server { client, began, release, stop, serving }
     }
@@ -272,26 +305,61 @@ mod tests {
         server.serving.await.expect("no panic");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_request_that_does_not_end_is_cut() {
+    #[tokio::test]
+    async fn a_request_that_does_not_end_is_cut_in_the_end() {
         let mut server = start().await;
         server.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
         server.began.notified().await;
-        let began = tokio::time::Instant::now();
         server.stop.cancel();
+        tokio::task::yield_now().await;
+        server.serving.abort();
         assert_eq!(server.rest().await, "");
-        server.serving.await.expect("no panic");
-        assert!(began.elapsed() <= DRAIN + Duration::from_secs(1), "{:?}", began.elapsed());
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn an_idle_connection_does_not_hold_the_server_up() {
         let mut server = start().await;
         server.send("GET /fast HTTP/1.1\r\nHost: a\r\n\r\n").await;
-        let mut byte = [0];
-        server.client.read_exact(&mut byte).await.expect("an answer");
+        server.read_answer().await;
         server.stop.cancel();
+        let began = tokio::time::Instant::now();
         server.rest().await;
         server.serving.await.expect("no panic");
+        assert!((QUIET..2 * QUIET).contains(&began.elapsed()), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_comes_on_an_idle_connection_after_the_stop_is_answered() {
+        let mut server = start().await;
+        server.send("GET /fast HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        server.read_answer().await;
+        server.stop.cancel();
+        tokio::time::sleep(QUIET / 2).await;
+        server.send("GET /fast HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let answer = server.rest().await;
+        assert!(answer.contains("\r\nconnection: close\r\n") && answer.ends_with("done"), "{answer}");
+        server.serving.await.expect("no panic");
+    }
+
+    #[tokio::test]
+    async fn connections_that_were_not_accepted_yet_are_served_and_later_ones_refused() {
+        let listener = Listener::bind(&"127.0.0.1:0".parse().expect("an address"), false).expect("a free port");
+        let address = listener.to_string().trim_start_matches("http://").to_owned();
+        let mut clients = Vec::new();
+        for _ in 0..3 {
+            clients.push(TcpStream::connect(&address).await.expect("the kernel lets it in"));
+        }
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let serving = tokio::spawn(serve(listener, Router::new().route("/", get(async || "done")), stop, QUIET));
+        for client in &mut clients {
+            client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.expect("an answer");
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
+        }
+        serving.await.expect("no panic");
+        let refused = TcpStream::connect(&address).await.expect_err("nobody listens");
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
     }
 }

@@ -10,6 +10,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use crate::auth::Caller;
 use crate::desk::no_hero;
 use crate::hub::{Outbox, Place, TooMany};
+use crate::leaving::random_moment;
 use crate::limits::{self, Address, Full, Seat};
 use crate::state::AppState;
 
@@ -80,9 +81,12 @@ pub async fn enter(
             .with_detail("this hero holds as many sockets as it may")
             .with_retry_after(RETRY_AFTER_MS)
     })?;
-    // Checked after joining: a socket that joined before the gateway began to leave is told to leave.
-    if state.readiness.is_draining() {
+    // A connection that was there before the listener closed. After joining: a socket that joined earlier is sent away with all others.
+    if state.readiness.is_gone() {
         return Err(Problem::new(ProblemType::Draining).with_retry_after(RETRY_AFTER_MS));
+    }
+    if let Some(window) = state.readiness.window() {
+        place.outbox().leave(random_moment(window));
     }
     let role = match hero_id {
         Some(hero_id) => Role::Hero(Box::new(state.desk.snapshot(SnapshotRequest { hero_id, since }).await?)),

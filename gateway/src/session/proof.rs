@@ -127,7 +127,7 @@ fn verify(state: &AppState, token: &BearerToken) -> Result<Claims, Problem> {
 }
 
 fn reserve(state: &AppState) -> Result<OwnedSemaphorePermit, Problem> {
-    if state.readiness.is_draining() {
+    if state.readiness.is_gone() {
         return Err(Problem::new(ProblemType::Draining).with_retry_after(RETRY_AFTER_MS));
     }
     Arc::clone(&state.unproven).try_acquire_owned().map_err(|_| {

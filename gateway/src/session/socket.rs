@@ -29,6 +29,8 @@ use decoder::{Decoder, Message, Violation};
 
 /// How long the closing handshake may take (RFC 6455 section 7.1.1).
 const CLOSING: Duration = Duration::from_secs(2);
+/// The same when the gateway leaves: peers that are gone without a word must not hold up the restart for which all others wait.
+const CLOSING_TO_LEAVE: Duration = Duration::from_millis(500);
 /// Bytes read at once.
 const READ: usize = 4 * 1_024;
 /// Bytes gathered before a write.
@@ -158,6 +160,7 @@ impl Socket {
     /// Ends the session: tells the peer, when there is one, and waits a little for its answer.
     pub async fn close(mut self, why: Closed) {
         why.count();
+        let patience = if why == Closed::With(CloseCode::Restart) { CLOSING_TO_LEAVE } else { CLOSING };
         let farewell = async {
             match why {
                 Closed::Gone => return Ok(()),
@@ -178,7 +181,7 @@ impl Socket {
             self.drain().await.map_err(|_| Closed::Gone)
         };
         // Whatever happens, the connection is dropped afterwards.
-        let _ = timeout(CLOSING, farewell).await;
+        let _ = timeout(patience, farewell).await;
     }
 
     /// Takes what still comes: a connection that is dropped with bytes unread is reset, and the peer may lose our last frame.

@@ -6,11 +6,13 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use galley_protocol::close::CloseCode;
 use galley_protocol::frame::{Resume, ServerFrame, Totals, Watch};
 use galley_protocol::{HeroId, OrderId, SignedCursor, Version};
 use galley_store::Snapshot;
+use rand::RngExt as _;
 use tokio::time::Sleep;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -27,6 +29,12 @@ use crate::state::AppState;
 
 /// Updates gathered into one write.
 const MAX_GATHERED: usize = 64;
+
+/// When a client that is sent away shall come back, in milliseconds. It is closed at once, and finds another gateway, or none until the
+/// next one listens. A browser keeps a stream's `retry` and tries so often while nobody listens: so it is not less.
+const COME_BACK_MS: std::ops::Range<u64> = 250..500;
+/// How long the last frame of a client that is sent away may take.
+const SENDING_AWAY: Duration = Duration::from_millis(500);
 
 /// What the gateway says of itself to one client.
 pub struct Stream {
@@ -144,7 +152,7 @@ impl Stream {
             Event::Out(out) => self.out(out, wire).await,
             Event::Page(page) => self.page(page?, wire).await,
             Event::Due(due) => self.feed(due, wire).await,
-            Event::Left => Err(Closed::With(CloseCode::Restart)),
+            Event::Left => self.send_away(wire).await,
         }
     }
 
@@ -179,9 +187,7 @@ impl Stream {
             Out::Ping => wire.ping().await,
             Out::Leave(after) => {
                 self.leaving = Some(Box::pin(tokio::time::sleep(after)));
-                let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-                let reconnect = Frame::from(&ServerFrame::Reconnect { after_ms });
-                say(wire, Frame { retry: Some(after), ..reconnect }).await
+                Ok(())
             }
             Out::Abandon => Err(Closed::Gone),
             Out::Expiring => {
@@ -191,6 +197,15 @@ impl Stream {
             }
             Out::Expired => Err(Closed::With(CloseCode::TokenExpired)),
         }
+    }
+
+    /// Tells the client when to come back, and ends. One that takes nothing is not waited for: the restart would wait as well.
+    async fn send_away(&mut self, wire: &mut impl Wire) -> Result<(), Closed> {
+        let after_ms = rand::rng().random_range(COME_BACK_MS);
+        let reconnect = Frame::from(&ServerFrame::Reconnect { after_ms });
+        let told = say(wire, Frame { retry: Some(Duration::from_millis(after_ms)), ..reconnect });
+        tokio::time::timeout(SENDING_AWAY, told).await.unwrap_or(Err(Closed::Gone))?;
+        Err(Closed::With(CloseCode::Restart))
     }
 
     fn resync(&mut self, missed: Missed) {

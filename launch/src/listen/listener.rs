@@ -33,7 +33,8 @@ pub struct Listener {
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
-    Unix(UnixListener, #[expect(dead_code, reason = "removes the file when it is dropped")] SocketFile),
+    /// The file is removed when its half is dropped.
+    Unix(UnixListener, SocketFile),
 }
 
 /// A connection.
@@ -112,6 +113,13 @@ impl Listener {
         poll_fn(|context| self.poll_accept(context)).await
     }
 
+    /// Closes the sockets, and returns the connections that the kernel held for them: it would reset those. The others are refused from
+    /// now on.
+    #[must_use]
+    pub fn close(self) -> Vec<Accepted> {
+        self.sockets.into_iter().flat_map(Socket::close).collect()
+    }
+
     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         let sockets = self.sockets.len();
         for _ in 0..sockets {
@@ -126,6 +134,41 @@ impl Listener {
 }
 
 impl Socket {
+    /// Asks the kernel itself: tokio may not have heard of the last connections yet. A client that failed meanwhile is passed over, and
+    /// any other error is the end.
+    fn close(self) -> Vec<Accepted> {
+        let is_of_one_client = |error: &io::Error| matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted);
+        let take_all = |accept: &mut dyn FnMut() -> io::Result<Accepted>| {
+            let mut held = Vec::new();
+            loop {
+                match accept() {
+                    Ok(accepted) => held.push(accepted),
+                    Err(error) if is_of_one_client(&error) => {}
+                    Err(_) => return held,
+                }
+            }
+        };
+        match self {
+            Self::Tcp(listener) => {
+                let Ok(listener) = listener.into_std() else { return Vec::new() };
+                take_all(&mut || {
+                    let (stream, peer) = listener.accept()?;
+                    stream.set_nonblocking(true)?;
+                    Ok(Accepted { stream: TcpStream::from_std(stream)?, peer, transport: Transport::Tcp })
+                })
+            }
+            Self::Unix(listener, file) => {
+                drop(file);
+                let Ok(listener) = listener.into_std() else { return Vec::new() };
+                take_all(&mut || {
+                    let stream = std::net::TcpStream::from(OwnedFd::from(listener.accept()?.0));
+                    stream.set_nonblocking(true)?;
+                    Ok(Accepted { stream: TcpStream::from_std(stream)?, peer: LOCAL_PEER, transport: Transport::Unix })
+                })
+            }
+        }
+    }
+
     fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         match self {
             Self::Tcp(listener) => listener.poll_accept(context).map_ok(|(stream, peer)| {

@@ -128,7 +128,7 @@ async fn a_part_that_dies_ends_the_worker_and_what_it_held_is_handed_back() {
         let worker = scene.work("0s");
         let ids = scene.place(1).await;
         let ended = worker.ended().await;
-        assert!(matches!(ended, Err(WorkerError::Died(dead)) if dead == part), "{part}: {ended:?}");
+        assert!(matches!(ended, Err(WorkerError::Died(dead)) if dead.part == format!("worker's {part}")), "{part}: {ended:?}");
         assert!(ids.iter().all(|id| scene.shelf.row(*id).owner.is_none()));
     }
 }

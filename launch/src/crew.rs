@@ -1,0 +1,92 @@
+//! Tasks that must not end by themselves.
+//!
+//! The one place that owns what must not die, for gateways and workers. Each task has the name of its part. A part that ends before it
+//! is told to – by a panic, or because its loop returned – ends the program: exit code 1, and one line in the log that names it. Other
+//! processes then take over, as after kill -9, while a program that lives on without one of its parts would look healthy and
+//! serve nobody. A task that can begin again without losing anything does so itself and is still hired here, in case that fails.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use galley_fail_points::trip;
+use thiserror::Error;
+use tokio::task::{Id, JoinSet};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// Some tasks with one token to stop them. Dropping it ends them on the spot.
+#[derive(Default)]
+pub struct Crew {
+    tasks: JoinSet<()>,
+    names: HashMap<Id, &'static str>,
+    stop: CancellationToken,
+}
+
+/// A part that must not end has ended.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the {part} {how}, and nothing works without it")]
+pub struct Died {
+    /// The name of the part.
+    pub part: &'static str,
+    how: &'static str,
+}
+
+impl Crew {
+    /// Starts a task that is to run until told to stop.
+    pub fn hire<F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        part: &'static str,
+        task: impl FnOnce(CancellationToken) -> F,
+    ) {
+        let task = task(self.stop.clone());
+        let handle = self.tasks.spawn(async move {
+            trip(part);
+            task.await;
+        });
+        self.names.insert(handle.id(), part);
+    }
+
+    /// Waits until a task has ended by itself. Waits for ever where there is no task.
+    pub async fn death(&mut self) -> Died {
+        let (id, how) = match self.tasks.join_next_with_id().await {
+            Some(Ok((id, ()))) => (id, "ended"),
+            Some(Err(error)) => (error.id(), "panicked"),
+            None => return std::future::pending().await,
+        };
+        let died = Died { part: self.names.get(&id).copied().unwrap_or("task"), how };
+        tracing::error!(part = died.part, "{died}");
+        died
+    }
+
+    /// Tells the tasks to stop and waits for them; those that take longer are ended on the spot. Returns false if there were such.
+    pub async fn leave(&mut self, patience: Duration) -> bool {
+        self.stop.cancel();
+        let in_time = timeout(patience, async { while self.tasks.join_next().await.is_some() {} }).await.is_ok();
+        if !in_time {
+            tracing::warn!(tasks = self.tasks.len(), "some tasks did not stop in time");
+            self.tasks.shutdown().await;
+        }
+        in_time
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Crew;
+
+    #[tokio::test]
+    async fn a_death_is_told_by_name_and_the_others_leave() {
+        for (part, how) in [("mortal", "ended"), ("careless", "panicked")] {
+            let mut crew = Crew::default();
+            crew.hire("patient", async |stop| stop.cancelled().await);
+            crew.hire("stubborn", async |_| std::future::pending().await);
+            crew.hire(part, async move |_| assert_eq!(how, "ended", "a panic on purpose"));
+            let died = crew.death().await;
+            assert_eq!(died.to_string(), format!("the {part} {how}, and nothing works without it"));
+            assert!(!crew.leave(Duration::from_millis(10)).await, "one is stubborn");
+            assert!(crew.tasks.is_empty());
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Two gateways behind a real balancer are restarted one after the other, in order and with kill -9, under sockets and orders.
+//!
+//! An orderly stop is no worse than a kill: no request fails, and no client is away longer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{self, StreamExt as _};
+use galley_tests::follower::{FinalTruth, everybody};
+use galley_tests::picture::News;
+use galley_tests::program::Signal;
+use galley_tests::{Caddy, Client, Follower, HaProxy, Nginx, Stack, Truth, until, within};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+const HEROES: usize = 20;
+const OPENING: usize = 32;
+/// Who places orders, each without a pause.
+const CUSTOMERS: usize = 2;
+/// How much longer than after a kill a client may be away.
+const SLACK: Duration = Duration::from_secs(1);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_nginx_that_takes_gateways_in_turn_nobody_notices_a_rolling_restart() {
+    let stack = stack().await;
+    let balancer = Nginx::start(&stack, "").await;
+    restart_both(stack, balancer.client(), 100, async || {}).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_nginx_that_prefers_the_idle_nobody_notices_a_rolling_restart() {
+    let stack = stack().await;
+    let balancer = Nginx::start(&stack, "least_conn").await;
+    restart_both(stack, balancer.client(), 500, async || {}).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_haproxy_nobody_notices_a_rolling_restart() {
+    let stack = stack().await;
+    let mut balancer = HaProxy::start(&stack, "leastconn").await;
+    let client = balancer.client();
+    restart_both(stack, client, 100, async || balancer.until_status(0, "UP").await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_caddy_nobody_notices_a_rolling_restart() {
+    let stack = stack().await;
+    let balancer = Caddy::start(&stack, "least_conn").await;
+    restart_both(stack, balancer.client(), 100, async || {}).await;
+}
+
+/// With time for a balancer to see that a gateway is red: two of its checks.
+async fn stack() -> Stack {
+    let stack = Stack::distributed().gateways(2).delay("0s");
+    stack.set("GALLEY_SHUTDOWN_DELAY", "1200ms").set("GALLEY_DRAIN", "1s").start().await
+}
+
+/// The first one must be back with the balancer before the second one leaves, which `is_back` waits for.
+async fn restart_both(mut stack: Stack, client: Client, sockets: usize, mut is_back: impl AsyncFnMut()) {
+    let meal = client.create_meal("Soup", &[]).await;
+    let creating = stream::iter(0..HEROES).map(async |number| client.create_hero(&format!("Hero {number}"), &[]).await);
+    let heroes: Vec<i64> = creating.buffered(8).collect().await;
+    let (tell, truth) = watch::channel(None);
+    let (away, mut absences) = mpsc::unbounded_channel();
+    let mut clients = JoinSet::new();
+    let opening = stream::iter(0..sockets).map(|number| Follower::open(client.base(), heroes[number % HEROES], None));
+    let mut opening = std::pin::pin!(opening.buffer_unordered(OPENING));
+    while let Some(follower) = opening.next().await {
+        clients.spawn(stay(follower, client.base().to_owned(), away.clone(), truth.clone()));
+    }
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut customers = JoinSet::new();
+    for hero in heroes.iter().take(CUSTOMERS) {
+        customers.spawn(order_on(Client::new(client.base()), *hero, meal, Arc::clone(&stop)));
+    }
+    for gateway in 0..2 {
+        let program = &mut stack.gateways[gateway].program;
+        program.signal(Signal::TERM);
+        assert_eq!(within("the end of the gateway", program.exit()).await.code(), Some(0));
+        stack.restart_gateway(gateway).await;
+        is_back().await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let placed: usize = customers.join_all().await.into_iter().sum();
+    client.place(heroes[0], meal).await;
+    let (one, two) = (stack.client_of(0), stack.client_of(1));
+    until("everybody is back", async || {
+        let open = one.metric("galley_sockets").await + two.metric("galley_sockets").await;
+        (open == sockets as u64).then_some(())
+    })
+    .await;
+    let after_orderly = longest(&mut absences);
+
+    for gateway in 0..2 {
+        stack.gateways[gateway].program.kill();
+        stack.restart_gateway(gateway).await;
+    }
+    client.place_at_last(heroes[1], meal).await;
+    tell.send_replace(Some(Truth::settled(&client, &heroes).await));
+    let back = everybody(clients).await.len();
+    let after_kill = longest(&mut absences);
+    println!("{back} sockets, {placed} orders; away {after_orderly:?} at most, after kill -9 {after_kill:?}");
+    assert!(placed > 0 && after_orderly.0 > sockets / 2 && after_kill.0 > 0, "somebody was away");
+    assert!(after_orderly.1 <= after_kill.1 + SLACK, "{after_orderly:?} against {after_kill:?}");
+}
+
+/// Follows its hero through whatever ends its sockets, and tells how long it was away each time.
+async fn stay(
+    mut follower: Follower,
+    gateway: String,
+    away: mpsc::UnboundedSender<Duration>,
+    truth: FinalTruth,
+) -> Result<(), String> {
+    loop {
+        let mut hint = None;
+        let told = async {
+            while truth.borrow().is_none() || follower.picture.difference(&known(&truth)).is_some() {
+                match follower.next().await {
+                    Ok(News::Reconnect(after)) => hint = Some(Instant::now() + after),
+                    Ok(News::Welcome | News::Change | News::Resync | News::Reply | News::Refusal) => {}
+                    Err(_) => return false,
+                }
+            }
+            true
+        };
+        let mut settled = truth.clone();
+        let is_equal = tokio::select! {
+            is_equal = told => is_equal,
+            told = settled.changed(), if truth.borrow().is_none() => {
+                told.expect("the test tells the truth in the end");
+                continue;
+            }
+        };
+        if is_equal {
+            return Ok(());
+        }
+        let ended = Instant::now();
+        let at_least = hint.map_or(Duration::ZERO, |hint| hint.saturating_duration_since(ended));
+        follower = follower.come_back(&gateway, at_least).await;
+        away.send(ended.elapsed()).expect("the test listens");
+    }
+}
+
+fn known(truth: &FinalTruth) -> Arc<Truth> {
+    truth.borrow().clone().expect("it was looked at")
+}
+
+/// Places orders; none may fail.
+async fn order_on(client: Client, hero: i64, meal: i64, stop: Arc<AtomicBool>) -> usize {
+    let mut placed = 0;
+    while !stop.load(Ordering::Relaxed) {
+        client.place(hero, meal).await;
+        placed += 1;
+    }
+    placed
+}
+
+/// How often somebody was away since the last time, and how long at most.
+fn longest(absences: &mut mpsc::UnboundedReceiver<Duration>) -> (usize, Duration) {
+    let mut longest = (0, Duration::ZERO);
+    while let Ok(away) = absences.try_recv() {
+        longest = (longest.0 + 1, longest.1.max(away));
+    }
+    longest
+}

@@ -1,0 +1,61 @@
+//! Every part that must not die is missed when it does: the process ends and names it.
+
+use futures_util::future::join_all;
+use galley_tests::{Program, Stack, StackBuilder, within};
+use serde_json::json;
+
+const GATEWAY: [&str; 10] = [
+    "accept loop",
+    "subscriber of updates",
+    "heartbeat of sockets",
+    "publisher of updates",
+    "writer of placements",
+    "writer of cancellations",
+    "writer of deletions",
+    "reader of snapshots",
+    "reader of changes",
+    "reader of states",
+];
+const WORKER: [&str; 6] =
+    ["worker's pulse", "worker's finisher", "worker's adopter", "worker's taker", "worker's sweeper", "worker's upkeep"];
+
+#[tokio::test]
+async fn a_gateway_without_one_of_its_parts_ends_and_names_it() {
+    let stack = Stack::distributed().workers(0).start().await;
+    let dying = GATEWAY.map(|part| dies_of(stack.launch_gateway_to_fail(&format!("panic in {part}")), part));
+    join_all(dying).await;
+}
+
+#[tokio::test]
+async fn a_worker_without_one_of_its_parts_ends_and_names_it() {
+    let stack = Stack::distributed().workers(0).start().await;
+    let dying = WORKER.map(|part| dies_of(stack.launch_worker_to_fail(&format!("panic in {part}")), part));
+    join_all(dying).await;
+}
+
+#[tokio::test]
+async fn the_whole_program_ends_with_either_half() {
+    for part in ["worker's taker", "subscriber of updates"] {
+        let stack = Stack::embedded().gateways(0).start().await;
+        dies_of(stack.launch_gateway_to_fail(&format!("panic in {part}")), part).await;
+    }
+}
+
+async fn dies_of(mut program: Program, part: &str) {
+    program.line(&format!("error: the {part} panicked, and nothing works without it")).await;
+    assert_eq!(within("the end", program.exit()).await.code(), Some(1));
+}
+
+on_both_deployments![a_batch_that_panics_is_answered_and_the_next_one_goes_on];
+
+async fn a_batch_that_panics_is_answered_and_the_next_one_goes_on(stack: StackBuilder) {
+    let mut stack = stack.gateways(0).delay("1h").start().await;
+    let client = stack.start_gateway_to_fail("panic in batch of placements").await;
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let body = json!({"hero_id": hero, "meal_id": meal});
+    client.post("/orders", &body).await.problem(500, "internal");
+    assert_eq!(client.metric("galley_panics_total").await, 1);
+    let order = galley_tests::json::id(&client.place(hero, meal).await);
+    client.cancel(order).await.is(200);
+    assert!(stack.gateways[0].program.is_running());
+}

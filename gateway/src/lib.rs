@@ -130,7 +130,7 @@ impl Gateway {
     pub async fn run(self, stop: CancellationToken) -> Result<(), Died> {
         let Self { listener, state, background } = self;
         let ended = CancellationToken::new();
-        let Config { ping_interval, pong_timeout, drain, .. } = state.config;
+        let Config { ping_interval, pong_timeout, max_socket_age, drain, .. } = state.config;
         // Before any socket is here. Without an answer the first cursors begin anew, until the hub is told more.
         if let Ok(safe) = state.desk.store().present().await {
             state.hub.advance(safe);
@@ -140,7 +140,8 @@ impl Gateway {
         vital.spawn(ear::listen(Arc::clone(&state.bus), state.hub.clone(), store, state.readiness.clone(), ended.clone()));
         vital.spawn(census::take(Arc::clone(state.desk.store()), Arc::clone(&state.bus), state.readiness.clone(), ended.clone()));
         let tokens_expire = state.verifier.is_some();
-        vital.spawn(pulse::beat(state.hub.clone(), ping_interval, pong_timeout, tokens_expire, ended.clone()));
+        let hub = state.hub.clone();
+        vital.spawn(pulse::beat(hub, ping_interval, pong_timeout, max_socket_age, tokens_expire, ended.clone()));
         let server = tokio::spawn(http::serve(listener, router(state.clone()), ended.clone(), GRACE));
 
         // A gateway that lives on without its ear would be deaf for good: better none than half of one.

@@ -88,6 +88,13 @@ impl Place {
     pub fn tells(&self, told: &HashMap<OrderId, Version>) {
         self.outbox.overtake(told, self.hub.0.versions.note(told));
     }
+
+    /// The same of states that the session shows in an answer. Their own frames still follow.
+    pub fn shows(&self, shown: &HashMap<OrderId, Version>) {
+        let until = self.hub.0.versions.note(shown);
+        let before = shown.iter().map(|(order_id, version)| (*order_id, Version(version.0 - 1)));
+        self.outbox.overtake(&before.collect(), until);
+    }
 }
 
 impl Drop for Place {

@@ -57,11 +57,11 @@ impl Heartbeat {
             _ => return None,
         };
         let (publisher, number) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        let published = match words.next()? {
+        let cursor = match words.next()? {
             "-" => None,
             word => Some(word.parse().ok()?),
         };
-        words.next().is_none().then_some(Self { publisher, number, published, leaves })
+        words.next().is_none().then_some(Self { publisher, number, published: cursor, leaves })
     }
 }
 

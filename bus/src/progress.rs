@@ -16,7 +16,7 @@ use tokio::time::Instant;
 const MAX_MARKS: usize = 64;
 
 /// How long an operation of unknown outcome may still commit, unless the database says that it is under way for longer.
-const DOUBT: Duration = Duration::from_secs(60);
+const DOUBT: Duration = Duration::from_mins(1);
 
 /// The operations under way and the marks of this process. The operations are bounded by the batches and announcements that
 /// hold them.

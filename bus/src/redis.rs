@@ -166,9 +166,9 @@ pub(crate) fn place(url: &str) -> Result<String, ConnectError> {
 async fn warn_of_eviction(links: &[Arc<Link>]) {
     let mut ask = ::redis::pipe();
     ask.cmd("INFO").arg("memory");
-    for info in join_all(links.iter().map(|link| link.query::<Value>(&ask))).await.into_iter().flatten() {
-        let lines = reply::texts(&info).into_iter().flat_map(str::lines);
-        let mut policies = lines.filter_map(|line| line.strip_prefix("maxmemory_policy:"));
+    for answer in join_all(links.iter().map(|link| link.query::<Value>(&ask))).await.into_iter().flatten() {
+        let mut policies =
+            reply::texts(&answer).into_iter().flat_map(str::lines).filter_map(|line| line.strip_prefix("maxmemory_policy:"));
         if let Some(policy) = policies.find(|policy| *policy != "noeviction") {
             tracing::warn!(policy, "Redis may evict the order streams: set maxmemory-policy to noeviction");
             return;

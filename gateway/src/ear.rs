@@ -1,28 +1,34 @@
 //! Hears what is published and delivers it to the hub.
 //!
-//! One task per gateway, from its start to its end. It never waits for a socket. An update goes out at once; when there is so much to
-//! send that deliveries would follow each other without a pause, what comes within a tick goes out together. When updates may have
-//! been lost, what changed since the last update that was heard is read from the database: at once, but at most once a second, so that a bus that breaks again and again costs the database a bounded number of reads.
+//! One task per gateway, from its start to its end. It never waits for a socket. An update goes out at once; when there is so
+//! much to send that deliveries would follow each other without a pause, what comes within a tick goes out together. When
+//! updates may have been lost, a repair reads them from the database beside the hearing.
+//!
+//! Once a second a census shows other processes that this one lives and whether it hears, and tells the subscription who else
+//! lives. Its cursor is published as soon as everything before it is.
+
+mod repairs;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use galley_bus::{Heard, SharedBus, Subscription};
-use galley_protocol::{ResumeCursor, Update};
-use galley_store::Store;
+use galley_protocol::Update;
+use galley_store::{Census, Store, StoreError};
 use rand::RngExt as _;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::hearing::Unheard;
 use crate::hub::{Hub, TICK};
+use crate::metrics;
 use crate::state::Readiness;
+use repairs::{Repairs, Step};
 
 /// The longest pause between two attempts to subscribe.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
-/// The least time between two repairs.
-const REPAIR_EVERY: Duration = Duration::from_secs(1);
+/// The time between two censuses.
+const CENSUS_EVERY: Duration = Duration::from_secs(1);
 /// A delivery of fewer frames is a millisecond's work; the next one follows at once and not a [`TICK`] later.
 const MANY_FRAMES: usize = 128;
 /// The most updates of one delivery.
@@ -30,89 +36,88 @@ const MOST_GATHERED: usize = 4_096;
 
 /// Listens until `stop`.
 pub async fn listen(bus: SharedBus, hub: Hub, store: Arc<dyn Store>, readiness: Readiness, stop: CancellationToken) {
-    stop.run_until_cancelled(async {
-        let mut subscription = subscribe(&bus, &readiness).await;
-        // Sockets that joined before the subscription heard nothing yet.
-        let mut missing = Some(Missing { since: None, repair_at: Instant::now() });
-        let mut repaired = Instant::now();
-        let mut repair = None::<BoxFuture<'_, Option<Missing>>>;
-        // When the next updates may go out.
-        let mut tick = repaired;
-        loop {
-            tokio::select! {
-                () = moment_of(missing.as_ref()), if missing.is_some() && repair.is_none() => {
-                    repair = missing.take().map(|missing| carry_out(&hub, &*store, missing).boxed());
-                }
-                failed = end_of(&mut repair), if repair.is_some() => {
-                    repair = None;
-                    repaired = Instant::now();
-                    missing = failed.or(missing);
-                }
-                event = subscription.next() => match event {
-                    Heard::Updates(batch) => {
-                        let (updates, gap) = gather(batch.updates, subscription.as_mut(), tick).await;
-                        let began = Instant::now();
-                        tick = if hub.deliver(&updates).await < MANY_FRAMES { began } else { began + TICK };
-                        if gap {
-                            missing.get_or_insert_with(|| lost(repaired));
-                        }
-                    }
-                    Heard::Gap { .. } => {
-                        missing.get_or_insert_with(|| lost(repaired));
-                    }
-                    Heard::Safe(_) => {}
-                },
-            }
-        }
-    })
-    .await;
+    ::metrics::gauge!(metrics::UNHEARD_PUBLISHERS).set(0.0);
+    stop.run_until_cancelled(hear(&bus, &hub, &*store, &readiness)).await;
 }
 
-/// Adds what else is heard until `end`, or is there already; at the bound it waits for the next delivery. Says whether updates were
-/// lost behind these.
-async fn gather(mut updates: Vec<Update>, subscription: &mut dyn Subscription, end: Instant) -> (Vec<Update>, bool) {
+async fn hear(bus: &SharedBus, hub: &Hub, store: &dyn Store, readiness: &Readiness) {
+    let mut subscription = subscribe(bus, readiness).await;
+    let mut counting = Box::pin(count(bus, store, readiness, Instant::now()));
+    let mut repairs = Repairs::new(hub, store);
+    // When the next updates may go out.
+    let mut tick = Instant::now();
+    loop {
+        tokio::select! {
+            (began, counted) = &mut counting => {
+                counting.set(count(bus, store, readiness, began + CENSUS_EVERY));
+                // The store logs that it cannot be had. Meanwhile nothing is known of the others.
+                if let Ok(census) = counted {
+                    bus.mark(census.safe);
+                    hub.set_clock(census.safe.time);
+                    readiness.hearing().count(&census, bus.publisher());
+                    subscription.census(&census.living, census.safe);
+                    repairs.count(census.safe);
+                }
+                note_unheard(&*subscription, readiness);
+            }
+            step = repairs.next() => match step {
+                Step::Due => {
+                    subscription.repairing();
+                    repairs.begin();
+                }
+                Step::Done(outcome) => {
+                    if let Some(safe) = repairs.end(&outcome) {
+                        subscription.repaired(safe);
+                    }
+                }
+            },
+            event = subscription.next() => {
+                let mut next = Some(event);
+                while let Some(event) = next.take() {
+                    match event {
+                        Heard::Updates(batch) => {
+                            let (updates, after) = gather(batch.updates, subscription.as_mut(), tick).await;
+                            let began = Instant::now();
+                            tick = if hub.deliver(&updates).await < MANY_FRAMES { began } else { began + TICK };
+                            next = after;
+                        }
+                        Heard::Gap { since } => repairs.owe(since),
+                        Heard::Safe(safe) => hub.advance(safe),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds what else is heard until `end`, or is there already; at the bound it waits for the next delivery. Also returns what was
+/// heard behind these and is no update.
+async fn gather(mut updates: Vec<Update>, subscription: &mut dyn Subscription, end: Instant) -> (Vec<Update>, Option<Heard>) {
     while updates.len() < MOST_GATHERED {
         match timeout_at(end, subscription.next()).await {
             Ok(Heard::Updates(batch)) => updates.extend(batch.updates),
-            Ok(Heard::Gap { .. }) => return (updates, true),
-            Ok(Heard::Safe(_)) => {}
+            Ok(other) => return (updates, Some(other)),
             Err(_) => break,
         }
     }
-    (updates, false)
+    (updates, None)
 }
 
-fn lost(repaired: Instant) -> Missing {
-    tracing::warn!("updates may have been lost; reading them from the database");
-    Missing { since: None, repair_at: repaired + REPAIR_EVERY }
+/// Takes a census at a moment. A gateway that is leaving does not count among those that hear.
+async fn count(bus: &SharedBus, store: &dyn Store, readiness: &Readiness, at: Instant) -> (Instant, Result<Census, StoreError>) {
+    sleep_until(at).await;
+    let (began, hears) = (Instant::now(), bus.hears());
+    readiness.hearing().set_answers(hears);
+    (began, store.census(bus.publisher(), hears && !readiness.is_draining()).await)
 }
 
-/// Repairs; gives back what is still missing.
-async fn carry_out(hub: &Hub, store: &dyn Store, missing: Missing) -> Option<Missing> {
-    let error = hub.repair(store, missing.since).await.err()?;
-    tracing::debug!(%error, "cannot read what may have been lost");
-    let jitter = rand::rng().random_range(0.5..1.0);
-    Some(Missing { repair_at: Instant::now() + REPAIR_EVERY.mul_f64(jitter), ..missing })
-}
-
-async fn end_of(repair: &mut Option<BoxFuture<'_, Option<Missing>>>) -> Option<Missing> {
-    match repair {
-        Some(repair) => repair.await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Updates may have been lost.
-struct Missing {
-    /// The last one that was heard before.
-    since: Option<ResumeCursor>,
-    repair_at: Instant,
-}
-
-async fn moment_of(missing: Option<&Missing>) {
-    if let Some(missing) = missing {
-        tokio::time::sleep_until(missing.repair_at).await;
-    }
+fn note_unheard(subscription: &dyn Subscription, readiness: &Readiness) {
+    let unheard = subscription.unheard();
+    let publishers = unheard.len();
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    ::metrics::gauge!(metrics::UNHEARD_PUBLISHERS).set(publishers as f64);
+    let since = unheard.iter().map(|unheard| Instant::from_std(unheard.since)).min();
+    readiness.hearing().set_unheard(since.map(|since| Unheard { publishers, since }));
 }
 
 async fn subscribe(bus: &SharedBus, readiness: &Readiness) -> Box<dyn Subscription> {

@@ -141,10 +141,14 @@ impl Hub {
         }))
     }
 
+    /// Takes note of what the database's clock says.
+    pub fn set_clock(&self, now: Timestamp) {
+        self.0.versions.set_clock(now);
+    }
+
     /// Moves the cursor of the frames that are delivered from now on. Everything below it has been handed to the outboxes.
     pub fn advance(&self, safe: ResumeCursor) {
         self.0.watermark.advance(safe);
-        self.0.versions.set_clock(safe.time);
         self.0.feed.mark(safe);
     }
 

@@ -6,7 +6,6 @@
 mod announcer;
 pub mod auth;
 mod batcher;
-mod census;
 mod config;
 mod dashboard;
 mod desk;
@@ -138,7 +137,6 @@ impl Gateway {
         let mut vital = JoinSet::new();
         let store = Arc::clone(state.desk.store());
         vital.spawn(ear::listen(Arc::clone(&state.bus), state.hub.clone(), store, state.readiness.clone(), ended.clone()));
-        vital.spawn(census::take(Arc::clone(state.desk.store()), Arc::clone(&state.bus), state.readiness.clone(), ended.clone()));
         let tokens_expire = state.verifier.is_some();
         let hub = state.hub.clone();
         vital.spawn(pulse::beat(hub, ping_interval, pong_timeout, max_socket_age, tokens_expire, ended.clone()));

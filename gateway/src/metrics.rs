@@ -70,6 +70,8 @@ metrics! {
         "Times that a watcher of the staff feed had to read changes from the database, because they were dropped or lost before it was told of them."
     describe_counter LOG_LINES_LOST "galley_log_lines_lost_total"
         "Lines of the log that were dropped because nobody read standard error, or not in time."
+    describe_gauge UNHEARD_PUBLISHERS "galley_unheard_publishers"
+        "Processes that publish and live, as the database knows, and that are not heard; what they change is read from the database."
     describe_counter REPAIRS "galley_repairs_total"
         "Times that what changed was read from the database because updates may have been lost."
 }

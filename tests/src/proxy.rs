@@ -12,6 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
+    server: watch::Sender<u16>,
     ways: watch::Sender<Ways>,
     delay: watch::Sender<Duration>,
     cut: watch::Sender<()>,
@@ -32,17 +33,23 @@ impl Proxy {
     pub async fn start(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
+        let (server, seen_server) = watch::channel(server);
         let (ways, seen_ways) = watch::channel(Ways::default());
         let (delay, seen_delay) = watch::channel(Duration::ZERO);
         let (cut, seen_cut) = watch::channel(());
-        let accepting = tokio::spawn(accept(listener, server, seen_ways, seen_delay, seen_cut));
-        Self { port, ways, delay, cut, accepting }
+        let accepting = tokio::spawn(accept(listener, seen_server, seen_ways, seen_delay, seen_cut));
+        Self { port, server, ways, delay, cut, accepting }
     }
 
     /// The port it listens on.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Leads new connections to the server at this port, as a name does that means another server from now on.
+    pub fn redirect(&self, server: u16) {
+        self.server.send_replace(server);
     }
 
     /// Holds back what goes these ways, from now on.
@@ -69,7 +76,7 @@ impl Drop for Proxy {
 
 async fn accept(
     listener: TcpListener,
-    server: u16,
+    server: watch::Receiver<u16>,
     ways: watch::Receiver<Ways>,
     delay: watch::Receiver<Duration>,
     cut: watch::Receiver<()>,
@@ -79,6 +86,7 @@ async fn accept(
         let (client, _) = listener.accept().await.expect("a listener accepts");
         let (ways, delay, mut cut) = (ways.clone(), delay.clone(), cut.clone());
         cut.mark_unchanged();
+        let server = *server.borrow();
         connections.spawn(async move {
             // A server that is away refuses the client, too.
             let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };

@@ -1,22 +1,41 @@
 //! A Redis of a test's own, that it may break.
 
+use std::time::Duration;
+
+use redis::{ErrorKind, FromRedisValue, RedisResult};
+use tempfile::TempDir;
+use tokio::time::timeout;
+
 use crate::Program;
-use crate::patience::{until, within};
+use crate::patience::until;
 use crate::port;
 use crate::program::{Signal, command};
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A `redis-server` that keeps nothing; killed when dropped.
 #[derive(Debug)]
 pub struct RedisServer {
     port: u16,
     program: Program,
+    options: Vec<String>,
+    /// Where it writes down what it cannot do without: what a replica is sent, the nodes of a cluster.
+    folder: TempDir,
 }
 
 impl RedisServer {
     /// Starts one and waits for it.
     pub async fn start() -> Self {
-        let port = port::free();
-        let server = Self { port, program: launch(port) };
+        Self::start_with(&[]).await
+    }
+
+    /// The same with further options.
+    pub async fn start_with(options: &[&str]) -> Self {
+        let (port, folder) = (port::free(), tempfile::tempdir().expect("a folder"));
+        let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+        let program = launch(port, &folder, &options);
+        let server = Self { port, program, options, folder };
         server.ready().await;
         server
     }
@@ -38,9 +57,14 @@ impl RedisServer {
         self.program.kill();
     }
 
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.program.is_running()
+    }
+
     /// Starts it again, empty, at the same address.
     pub async fn restart(&mut self) {
-        self.program = launch(self.port);
+        self.program = launch(self.port, &self.folder, &self.options);
         self.ready().await;
     }
 
@@ -54,27 +78,37 @@ impl RedisServer {
         self.program.signal(Signal::CONT);
     }
 
+    /// Sends it a signal.
+    pub fn signal(&mut self, signal: Signal) {
+        self.program.signal(signal);
+    }
+
     /// Runs a command that answers with a number or a text, and gives the answer.
-    pub async fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+    pub async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        self.try_ask(words).await.unwrap_or_else(|error| panic!("{}: {error}", words.join(" ")))
+    }
+
+    /// The same of a server that may be away, or may refuse.
+    ///
+    /// # Errors
+    /// When it is, or does.
+    pub async fn try_ask<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
         let client = redis::Client::open(self.url()).expect("a URL");
-        within(&words.join(" "), async {
-            let mut connection = client.get_multiplexed_async_connection().await.expect("it is running");
-            redis::cmd(words[0]).arg(&words[1..]).query_async(&mut connection).await.expect("an answer")
-        })
-        .await
+        let answered = timeout(PATIENCE, async {
+            let mut connection = client.get_multiplexed_async_connection().await?;
+            redis::cmd(words[0]).arg(&words[1..]).query_async(&mut connection).await
+        });
+        answered.await.unwrap_or_else(|_| Err((ErrorKind::Io, "Redis is silent").into()))
     }
 
     async fn ready(&self) {
-        let client = redis::Client::open(self.url()).expect("a URL");
-        until("redis-server", async || {
-            let mut connection = client.get_multiplexed_async_connection().await.ok()?;
-            redis::cmd("PING").query_async::<String>(&mut connection).await.ok()
-        })
-        .await;
+        until("redis-server", async || self.try_ask::<String>(&["PING"]).await.ok()).await;
     }
 }
 
-fn launch(port: u16) -> Program {
-    let options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"];
-    Program::start("redis-server", command("redis-server").args(options).arg(port.to_string()))
+fn launch(port: u16, folder: &TempDir, more: &[String]) -> Program {
+    let options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0", "--port"];
+    let mut command = command("redis-server");
+    command.args(options).arg(port.to_string()).arg("--dir").arg(folder.path()).args(more);
+    Program::start("redis-server", &mut command)
 }

@@ -49,8 +49,8 @@ impl Scene {
         self.publishers.take_gap().is_some()
     }
 
-    fn beat_on(&mut self, shard: u16, publisher: i32, number: u64, published: u64) -> Option<Gap> {
-        let beat = Heartbeat { publisher: id(publisher), number, published: Some(at(published)), leaves: false };
+    fn beat_on(&mut self, shard: u16, publisher: i32, number: u64, mark: u64) -> Option<Gap> {
+        let beat = Heartbeat { publisher: id(publisher), number, published: Some(at(mark)), leaves: false };
         self.publishers.heartbeat(shard, &beat, self.now);
         self.publishers.take_gap()
     }
@@ -83,8 +83,8 @@ impl Scene {
     }
 }
 
-fn since(number: u64) -> Option<Gap> {
-    Some(Gap { since: Some(at(number)) })
+fn since(number: u64) -> Gap {
+    Gap { since: Some(at(number)) }
 }
 
 #[test]
@@ -112,14 +112,14 @@ fn a_last_message_that_never_came_is_a_gap_at_the_heartbeat_behind_it() {
     let mut scene = Scene::new(&[7]);
     assert!(!scene.updates(7, 0, 1));
     assert_eq!(scene.beat_on(0, 7, 1, 1), None);
-    assert_eq!(scene.beat_on(1, 7, 1, 1), since(1));
+    assert_eq!(scene.beat_on(1, 7, 1, 1), Some(since(1)));
     assert_eq!(scene.beat_on(1, 7, 1, 1), None);
 }
 
 #[test]
 fn a_publisher_that_spoke_before_it_was_heard_is_a_gap_and_one_that_begins_is_none() {
     let mut scene = Scene::new(&[7]);
-    assert_eq!(scene.beat_on(1, 7, 3, 1), since(1));
+    assert_eq!(scene.beat_on(1, 7, 3, 1), Some(since(1)));
     assert_eq!(scene.beat_on(0, 8, 0, 1), None);
     assert!(!scene.updates(8, 0, 1));
 }
@@ -216,7 +216,7 @@ fn what_it_could_not_publish_meanwhile_is_a_gap_since_before_it_fell_silent() {
     for _ in 0..3 {
         assert_eq!(scene.second(&[], &[7]), None);
     }
-    assert_eq!(scene.beat_on(0, 7, 29, 1), since(1));
+    assert_eq!(scene.beat_on(0, 7, 29, 1), Some(since(1)));
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn one_that_died_holds_the_cursor_back_until_it_was_repaired_for_once() {
     scene.repair();
     assert_eq!(scene.second(&[7], &[7]), None);
     assert_eq!(scene.safe(), Some(at(scene.marks)));
-    assert_eq!(scene.beat_on(0, 8, 0, 30), since(21), "it was only cut off from everything");
+    assert_eq!(scene.beat_on(0, 8, 0, 30), Some(since(21)), "it was only cut off from everything");
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn one_that_the_census_knows_and_nobody_ever_heard_is_unheard() {
     let mut scene = Scene::new(&[7]);
     assert_eq!(scene.second(&[7], &[7]), None);
     let gaps = (1..=5).filter_map(|second| scene.second(&[7], &[7, 8]).map(|gap| (second, gap)));
-    assert_eq!(gaps.collect::<Vec<_>>(), [(5, Gap { since: Some(at(2)) })]);
+    assert_eq!(gaps.collect::<Vec<_>>(), [(5, since(2))]);
     assert_eq!(scene.safe(), Some(at(2)), "8 has committed nothing before it began to live");
 }
 
@@ -296,7 +296,7 @@ fn after_a_cut_everything_since_the_least_cursor_is_owed() {
     scene.census(&[7, 8]);
     assert!(!scene.beat(7));
     scene.publishers.cut();
-    assert_eq!(scene.publishers.take_gap(), since(1));
+    assert_eq!(scene.publishers.take_gap(), Some(since(1)));
     assert!(!scene.beat(8));
     assert_eq!(scene.safe(), Some(at(1)));
     scene.repair();

@@ -52,16 +52,13 @@ impl Cluster {
     pub(super) async fn holder(&self, slot: u16) -> RedisResult<ConnectionInfo> {
         let mut last = self.last.lock().await;
         let fresh = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH);
-        let place = match fresh.and_then(|(_, slots)| slots.holder(slot)) {
-            Some(place) => place.clone(),
-            None => {
-                let slots = self.ask(last.as_ref().map(|(_, slots)| slots)).await?;
-                let place = slots.holder(slot).cloned();
-                *last = Some((Instant::now(), slots));
-                place.ok_or_else(|| RedisError::from((ErrorKind::Io, "no node of the cluster holds this slot")))?
-            }
-        };
-        Ok(self.node(&place))
+        if let Some(place) = fresh.and_then(|(_, slots)| slots.holder(slot)) {
+            return Ok(self.node(place));
+        }
+        let slots = self.ask(last.as_ref().map(|(_, slots)| slots)).await?;
+        let holder = slots.holder(slot).map(|place| self.node(place));
+        *last = Some((Instant::now(), slots));
+        holder.ok_or_else(|| (ErrorKind::Io, "no node of the cluster holds this slot").into())
     }
 
     /// Returns the first answer; without any, the refusal of a node before a failure of the network.
@@ -85,11 +82,11 @@ impl Cluster {
 
     fn node(&self, (host, port): &Place) -> ConnectionInfo {
         let first = &self.seeds[0];
-        let place = match first.addr() {
-            ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
-                ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: *insecure, tls_params: tls_params.clone() }
-            }
-            _ => ConnectionAddr::Tcp(host.clone(), *port),
+        let (host, port) = (host.clone(), *port);
+        let place = if let ConnectionAddr::TcpTls { insecure, tls_params, .. } = first.addr() {
+            ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
+        } else {
+            ConnectionAddr::Tcp(host, port)
         };
         first.clone().set_addr(place)
     }
@@ -117,18 +114,16 @@ impl Slots {
 
 fn place(node: &Value, asked: &str) -> Option<Place> {
     let [host, Value::Int(port), ..] = node.as_sequence()? else { return None };
-    let host = match host {
-        Value::BulkString(host) => std::str::from_utf8(host).ok().filter(|host| !host.is_empty() && *host != "?"),
-        _ => None,
-    };
+    let host = if let Value::BulkString(host) = host { std::str::from_utf8(host).ok() } else { None };
+    let host = host.filter(|host| !host.is_empty() && *host != "?");
     Some((host.unwrap_or(asked).to_owned(), u16::try_from(*port).ok()?))
 }
 
 async fn slots_of(node: ConnectionInfo) -> RedisResult<Slots> {
-    let host = match node.addr() {
-        ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.clone(),
-        _ => "localhost".to_owned(),
+    let (ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. }) = node.addr() else {
+        return Err((ErrorKind::InvalidClientConfig, "a node of a cluster is not a socket of this machine").into());
     };
+    let host = host.clone();
     let mut connection = nodes::connect(node, PATIENCE).await?;
     let answer: Value = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await?;
     let strange = || RedisError::from((ErrorKind::UnexpectedReturnType, "not an answer of a cluster"));

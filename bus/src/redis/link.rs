@@ -45,13 +45,13 @@ impl Link {
     pub(super) async fn open(nodes: Arc<Nodes>, names: &Names, shard: u16) -> (Self, RedisResult<()>) {
         let live = Mutex::new(Live { connection: None, generation: 0 });
         let (slot, stream) = (Names::slot(shard), names.stream(shard));
-        let shared = Arc::new(Shared { nodes, slot, stream, live, broken: Notify::new() });
-        let greeted = shared.greet().await.map(|connection| shared.live().connection = Some(connection));
+        let link = Arc::new(Shared { nodes, slot, stream, live, broken: Notify::new() });
+        let greeted = link.greet().await.map(|connection| link.live().connection = Some(connection));
         if greeted.is_err() {
-            shared.broken.notify_one();
+            link.broken.notify_one();
         }
-        let mender = AbortOnDropHandle::new(tokio::spawn(mend(Arc::clone(&shared))));
-        (Self { shared, _mender: mender }, greeted)
+        let mender = AbortOnDropHandle::new(tokio::spawn(mend(Arc::clone(&link))));
+        (Self { shared: link, _mender: mender }, greeted)
     }
 
     /// Sends a pipeline and reads the answers.

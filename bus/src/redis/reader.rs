@@ -82,7 +82,7 @@ impl Reader {
         } else if outcome.is_ok() {
             self.backoff.reset();
         }
-        if !outcome.as_ref().is_err_and(|error| ends_connection(error)) {
+        if !outcome.as_ref().is_err_and(ends_connection) {
             self.wire = Some(wire);
         }
         outcome

@@ -1,29 +1,28 @@
 //! Faults at random for as long as you like: rounds on fresh stacks, each with a seed of its own. Build all programs first.
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, value_parser};
+use galley_tests::Pooler;
 use galley_tests::faults::Deployment;
 use galley_tests::faults::round::Round;
-
-/// How long the faults of one round last.
-const ROUND: Duration = Duration::from_mins(1);
-/// Every so many rounds the embedded service is broken instead.
-const EMBEDDED_EVERY: u64 = 4;
 
 /// Break the service at random and check that no promise is broken
 #[derive(Parser)]
 struct Options {
-    /// How long; at least one round
-    #[arg(long, default_value_t = 5, value_name = "MINUTES")]
+    /// How long the faults last, all rounds together
+    #[arg(long, default_value_t = 6, value_name = "MINUTES", value_parser = value_parser!(u64).range(1..))]
     minutes: u64,
-    /// The seed of the first round, each further one takes the next; random when absent
+    /// How many rounds share that time, each on a fresh stack with the next seed
+    #[arg(long, default_value_t = 6, value_name = "NUMBER", value_parser = value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// The seed of the first round; random when absent
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
-    /// Only this deployment; by default every fourth round is embedded
-    #[arg(long, value_name = "WHICH", value_parser = ["embedded", "distributed"])]
-    only: Option<String>,
+    /// Only this deployment; by default the seed chooses, and six seeds in a row have all
+    #[arg(long, value_name = "WHICH")]
+    deployment: Option<Deployment>,
     /// Keep the record and the logs of every round, not only of those that broke a promise
     #[arg(long)]
     keep: bool,
@@ -31,26 +30,27 @@ struct Options {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Options { minutes, seed, only, keep } = Options::parse();
-    let end = Instant::now() + Duration::from_mins(minutes);
+    let Options { minutes, seeds, seed, deployment, keep } = Options::parse();
     let first = seed.unwrap_or_else(|| rand::random_range(1..1_000_000));
+    let length = Duration::from_secs(minutes * 60 / seeds);
+    let rounds = (first..first + seeds).map(|seed| {
+        let deployment = deployment.unwrap_or_else(|| Deployment::of_seed(seed));
+        Round { deployment, seed, length, keep }
+    });
+    let rounds: Vec<Round> = rounds.collect();
+    if rounds.iter().any(|round| round.deployment == Deployment::Pooled) && !Pooler::is_installed() {
+        eprintln!("PgBouncer is not installed: install the package `pgbouncer`, or choose another --deployment");
+        return ExitCode::FAILURE;
+    }
+    println!("{seeds} seeds from {first}, {} s each", length.as_secs());
     let mut failed = Vec::new();
-    for number in 0.. {
-        let deployment = match only.as_deref() {
-            Some("embedded") => Deployment::Embedded,
-            None if number % EMBEDDED_EVERY == EMBEDDED_EVERY - 1 => Deployment::Embedded,
-            Some(_) | None => Deployment::Distributed,
-        };
-        let round = Round { deployment, seed: first + number, length: ROUND, keep };
+    for round in rounds {
         match round.play().await {
             Ok(report) => println!("{report}"),
             Err(failure) => {
                 eprintln!("{failure}");
                 failed.push(round.to_string());
             }
-        }
-        if Instant::now() >= end {
-            break;
         }
     }
     if failed.is_empty() {

@@ -2,39 +2,50 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 /// Something to do at a moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
-    /// When, after the beginning.
+    /// The moment, after the beginning.
     pub at: Duration,
-    /// What.
+    /// The deed.
     pub action: Action,
 }
 
-/// A process of the service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Part {
     /// A gateway; of an embedded service all there is.
     Gateway(usize),
     /// A worker.
     Worker(usize),
+    /// A node of the Redis Cluster.
+    Node(usize),
+    /// `PgBouncer`.
+    Pooler,
 }
 
-/// The connections of some processes to a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A server that gateways and workers need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Server {
+    /// `PostgreSQL`, or the pooler in front of it.
+    Postgres,
+    /// Redis.
+    Redis,
+}
+
+/// The connections between two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Link {
-    /// Of the gateways to `PostgreSQL`.
-    GatewaysToPostgres,
-    /// Of the workers to `PostgreSQL`.
-    WorkersToPostgres,
-    /// Of the gateways to Redis.
-    GatewaysToRedis,
-    /// Of the workers to Redis.
-    WorkersToRedis,
+    /// Of one gateway or worker to a server.
+    Of(Part, Server),
+    /// Of the standby to the primary that it follows.
+    Replication,
 }
 
-/// What is done to the data in Redis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Damage to the data in Redis, or to its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Mischief {
     /// `FLUSHALL`.
     Flush,
@@ -56,8 +67,8 @@ pub enum Mischief {
     StrangeMessages,
 }
 
-/// What is done to `PostgreSQL`, while it runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A hindrance that `PostgreSQL` gets while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Obstacle {
     /// All connections are ended.
     EndAll,
@@ -69,18 +80,18 @@ pub enum Obstacle {
     LockRows(Duration),
 }
 
-/// What can be done.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// A fault, or the end of one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum Action {
-    /// With -9.
+    /// The process is killed with -9.
     Kill(Part),
-    /// Asked with SIGTERM to leave.
+    /// The process is asked with SIGTERM to leave.
     Retire(Part),
-    /// Started; whatever still runs of it is killed first.
+    /// The process is started; whatever still runs of it is killed first.
     Start(Part),
-    /// With SIGSTOP.
+    /// The process is stopped with SIGSTOP.
     Pause(Part),
-    /// With SIGCONT.
+    /// The process goes on with SIGCONT.
     Continue(Part),
     /// Redis is killed, and with it all it held.
     KillRedis,
@@ -90,14 +101,35 @@ pub enum Action {
     FillRedis,
     /// Redis takes something in again.
     EmptyRedis,
-    /// Redis, while it runs.
+    /// Redis is damaged while it runs.
     Meddle(Mischief),
+    /// One node of the Redis Cluster is damaged while it runs.
+    MeddleWith(usize, Mischief),
+    /// Redis becomes a replica, and its replica becomes Redis.
+    DemoteRedis {
+        /// Old connections end. Otherwise they live on, at the server that was demoted.
+        disconnect: bool,
+    },
+    /// This node takes the place of its master, if it is a replica; else one of its replicas does.
+    FailOver(usize),
+    /// The slot of this shard moves to another node.
+    Reshard(u16),
     /// `PostgreSQL` stops without a checkpoint.
     CrashPostgres,
     /// `PostgreSQL` is started.
     StartPostgres,
-    /// `PostgreSQL`, while it runs.
+    /// `PostgreSQL` is hindered while it runs.
     Obstruct(Obstacle),
+    /// `PostgreSQL` refuses to write.
+    ForbidWriting,
+    /// `PostgreSQL` writes again.
+    AllowWriting,
+    /// Every connection that `PostgreSQL` still has to give is taken.
+    TakeConnections,
+    /// The connections that were taken are given back.
+    ReturnConnections,
+    /// The primary is gone for good, and its synchronous standby takes its place.
+    Promote,
     /// Every connection ends.
     Cut(Link),
     /// What passes takes longer.

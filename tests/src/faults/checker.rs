@@ -6,7 +6,11 @@
 mod answers;
 mod calm;
 mod ending;
+mod feeds;
+mod hindrances;
 mod history;
+mod in_order;
+mod in_time;
 mod pictures;
 mod placing;
 #[cfg(test)]
@@ -48,6 +52,14 @@ pub enum Rule {
     Resumes,
     /// A listener knows in the end what the database knows.
     NothingMissed,
+    /// A socket, a stream or a feed is never shown an older state of an order after a newer one.
+    InOrder,
+    /// A change is told soon after its commit, at every gateway that is not hindered itself.
+    InTime,
+    /// A feed tells every change that came while it was watched.
+    FeedComplete,
+    /// A browser is never refused in a way that it takes for final.
+    NobodyLost,
     /// Soon after the last fault no order is open, and everybody knows everything.
     ComesToRest,
 }
@@ -77,6 +89,9 @@ pub fn check(entries: &[Entry], stored: &[StoredOrder], rest: Duration) -> Vec<V
     history::check(&case, &mut violations);
     answers::check(&case, &mut violations);
     pictures::check(&case, &mut violations);
+    in_order::check(&case, &mut violations);
+    in_time::check(&case, rest, &mut violations);
+    feeds::check(&case, &mut violations);
     calm::check(&case, rest, &mut violations);
     violations.0
 }
@@ -129,7 +144,10 @@ impl<'a> Case<'a> {
                 Event::Opening { .. }
                 | Event::Heard { .. }
                 | Event::Ended { .. }
+                | Event::Lost { .. }
+                | Event::Changed { .. }
                 | Event::Fault { .. }
+                | Event::Done { .. }
                 | Event::Mended
                 | Event::Quiet => {}
             }

@@ -1,4 +1,4 @@
-//! The clients of a round: heroes who order, each with two listeners.
+//! The clients of a round: heroes who order, each with two sockets, browsers of some of them, and staff who watch.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +8,21 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::actor::Actor;
+use super::auditor::{Change, Changes, audit};
+use super::browser::Browser;
 use super::listener::{Habit, Listener};
+use super::picture::Picture;
 use super::record::{Event, Recorder, Scene};
 use super::stored::{self, StoredOrder};
+use super::watcher::Watcher;
 use crate::Client;
 
 const HEROES: usize = 10;
 const LISTENERS_OF_EACH: usize = 2;
+/// So many heroes have a browser, too.
+const BROWSERS: usize = 6;
+/// The staff has so many sockets, and as many browsers.
+const WATCHERS: usize = 2;
 /// The differences that are told when the crowd does not become quiet; more are left out.
 const MAX_TOLD: usize = 10;
 /// How often to look whether the crowd is quiet.
@@ -24,6 +32,9 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Crowd {
     listeners: Vec<Listener>,
+    browsers: Vec<Browser>,
+    watchers: Vec<Watcher>,
+    changes: Changes,
     listening: JoinSet<()>,
     acting: JoinSet<()>,
     calm: watch::Sender<bool>,
@@ -32,12 +43,16 @@ pub struct Crowd {
 
 impl Crowd {
     /// Creates heroes and meals, and lets the clients begin.
-    pub async fn begin(gateways: &[String], recorder: Recorder, seed: u64) -> Self {
+    pub async fn begin(gateways: &[String], database: &str, recorder: Recorder, seed: u64) -> Self {
         let scene = set_scene(&Client::new(&gateways[0])).await;
         recorder.note(Event::Scene(scene.clone()));
         let (calm, until_calm) = watch::channel(false);
         let habit = Habit { gateways: Arc::from(gateways), recorder: recorder.clone(), calm: until_calm };
-        let mut crowd = Self { listeners: Vec::new(), listening: JoinSet::new(), acting: JoinSet::new(), calm, recorder };
+        let (listening, acting) = (JoinSet::new(), JoinSet::new());
+        let (browsers, watchers, changes) = (Vec::new(), Vec::new(), Changes::default());
+        let mut crowd = Self { listeners: Vec::new(), browsers, watchers, changes, listening, acting, calm, recorder };
+        crowd.gather_staff(&scene, &habit);
+        crowd.listening.spawn(audit(database.to_owned(), crowd.recorder.clone(), crowd.changes.clone()));
         for (at, hero) in scene.heroes.iter().enumerate() {
             for turn in 0..LISTENERS_OF_EACH {
                 let number = at * LISTENERS_OF_EACH + turn;
@@ -51,6 +66,22 @@ impl Crowd {
             }
         }
         crowd
+    }
+
+    /// Browsers and watchers, with the numbers after those of the heroes' sockets.
+    fn gather_staff(&mut self, scene: &Scene, habit: &Habit) {
+        let heroes = scene.heroes.iter().take(BROWSERS).copied().map(Some);
+        let mut numbers = HEROES * LISTENERS_OF_EACH..;
+        for (hero, number) in heroes.chain([None; WATCHERS]).zip(&mut numbers) {
+            let (browser, task) = Browser::new(number, hero, habit.clone());
+            self.browsers.push(browser);
+            self.listening.spawn(task);
+        }
+        for number in numbers.take(WATCHERS) {
+            let (watcher, task) = Watcher::new(number, habit.clone());
+            self.watchers.push(watcher);
+            self.listening.spawn(task);
+        }
     }
 
     /// Nothing new is begun from now on; what was begun comes to its end.
@@ -89,14 +120,30 @@ impl Crowd {
 
     fn unrest(&self, orders: &[StoredOrder]) -> Option<String> {
         let open = orders.iter().filter(|order| order.is_open()).map(|order| format!("order {} is open", order.id));
-        let different = self.listeners.iter().enumerate().flat_map(|(number, listener)| {
-            let own: Vec<&StoredOrder> = orders.iter().filter(|order| order.hero == listener.hero).collect();
-            let differences = listener.picture().differences(&own);
-            differences.into_iter().map(move |difference| format!("listener {number}: {difference}"))
+        let sockets = self.listeners.iter().flat_map(|listener| differences(orders, listener.hero, &listener.picture()));
+        let browsers = self.browsers.iter().flat_map(|browser| match (browser.hero, browser.knowledge()) {
+            (Some(hero), knowledge) if !knowledge.is_lost => differences(orders, hero, &knowledge.picture),
+            _ => Vec::new(),
         });
-        let unrest: Vec<String> = open.chain(different).take(MAX_TOLD).collect();
+        let changes = self.changes.newest();
+        let feeds = changes.iter().filter_map(|(order, Change { version, since_us })| {
+            let by_socket = self.watchers.iter().any(|watcher| watcher.view().lacks(*order, *version, *since_us));
+            let by_stream = self.browsers.iter().any(|browser| {
+                let knowledge = browser.knowledge();
+                browser.hero.is_none() && !knowledge.is_lost && knowledge.feed.lacks(*order, *version, *since_us)
+            });
+            (by_socket || by_stream).then(|| format!("version {version} of order {order} is not in a feed"))
+        });
+        let feeds: Vec<String> = feeds.take(MAX_TOLD).collect();
+        let unrest: Vec<String> = open.chain(sockets).chain(browsers).chain(feeds).take(MAX_TOLD).collect();
         (!unrest.is_empty()).then(|| unrest.join("\n"))
     }
+}
+
+/// The differences between a hero's orders and what somebody knows of them.
+fn differences(orders: &[StoredOrder], hero: i64, known: &Picture) -> Vec<String> {
+    let own: Vec<&StoredOrder> = orders.iter().filter(|order| order.hero == hero).collect();
+    known.differences(&own)
 }
 
 async fn set_scene(client: &Client) -> Scene {

@@ -8,7 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// Enough for a database that is just made, and the write-ahead log of a round; full within a moment.
-const SIZE: &str = "size=200m,mode=755";
+const SIZE: &str = "size=400m,mode=755";
 const BALLAST: &str = "ballast";
 
 /// A folder: on a disk of its own when this process may mount one, else on the usual one, which is never filled.

@@ -128,7 +128,7 @@ impl Task {
     async fn open(&mut self, gateway: usize) -> Result<Stream, String> {
         let (listener, hero, cursor) = (self.number, self.hero, self.cursor.clone());
         let resume = cursor.as_ref().map_or(String::new(), |cursor| format!("&cursor={cursor}"));
-        self.habit.recorder.note(Event::Opening { listener, hero, gateway, cursor });
+        self.habit.recorder.note(Event::Opening { listener, hero: Some(hero), gateway, cursor });
         let url = format!("{}/ws?hero_id={hero}{resume}", self.habit.gateways[gateway].replacen("http", "ws", 1));
         let (mut stream, _) = match timeout(PATIENCE, connect_async(url)).await {
             Ok(opened) => opened.map_err(|error| error.to_string())?,

@@ -25,35 +25,39 @@ const NAME: &str = "galley-faults";
 /// About as many orders as a round has: entries of old orders name some of them.
 const OLD_ORDERS: i64 = 2_000;
 
-/// Meddles with both servers.
+/// More connections than `PostgreSQL` has to give.
+const MAX_CONNECTIONS: usize = 100;
+
+/// Meddles with the servers.
 #[derive(Debug)]
 pub struct Meddler {
-    redis: redis::Client,
     postgres: String,
     random: StdRng,
     locks: JoinSet<()>,
+    taken: Vec<PgConnection>,
 }
 
 impl Meddler {
-    /// With the servers at these URLs.
+    /// A meddler with the `PostgreSQL` at this URL.
     #[must_use]
-    pub fn new(redis: &str, postgres: &str, seed: u64) -> Self {
-        let redis = redis::Client::open(redis).expect("a URL");
-        Self { redis, postgres: postgres.to_owned(), random: StdRng::seed_from_u64(seed), locks: JoinSet::new() }
+    pub fn new(postgres: &str, seed: u64) -> Self {
+        let (random, locks) = (StdRng::seed_from_u64(seed), JoinSet::new());
+        Self { postgres: postgres.to_owned(), random, locks, taken: Vec::new() }
     }
 
-    /// Meddles with the data in Redis.
+    /// Meddles with the data in the Redis at this URL.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn meddle(&mut self, mischief: Mischief) -> Result<(), String> {
+    pub async fn meddle(&mut self, redis: &str, mischief: Mischief) -> Result<(), String> {
+        let ask = async |commands: &[&[&str]]| ask(redis, commands).await;
         match mischief {
-            Mischief::Flush => self.redis(&[&["FLUSHALL"]]).await,
-            Mischief::DestroyGroup => self.redis(&[&["XGROUP", "DESTROY", STREAM, GROUP]]).await,
-            Mischief::DeleteStream => self.redis(&[&["DEL", STREAM]]).await,
-            Mischief::KillSubscribers => self.redis(&[&["CLIENT", "KILL", "TYPE", "pubsub"]]).await,
-            Mischief::KillClients => self.redis(&[&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]]).await,
-            Mischief::Hold(time) => self.redis(&[&["CLIENT", "PAUSE", &time.as_millis().to_string(), "ALL"]]).await,
+            Mischief::Flush => ask(&[&["FLUSHALL"]]).await,
+            Mischief::DestroyGroup => ask(&[&["XGROUP", "DESTROY", STREAM, GROUP]]).await,
+            Mischief::DeleteStream => ask(&[&["DEL", STREAM]]).await,
+            Mischief::KillSubscribers => ask(&[&["CLIENT", "KILL", "TYPE", "pubsub"]]).await,
+            Mischief::KillClients => ask(&[&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]]).await,
+            Mischief::Hold(time) => ask(&[&["CLIENT", "PAUSE", &time.as_millis().to_string(), "ALL"]]).await,
             Mischief::StrangeEntries => {
                 let entry = |field, value| ["XADD", STREAM, "*", field, value];
                 let strange = [
@@ -65,19 +69,19 @@ impl Meddler {
                     entry("", "\u{0}\u{fffd}"),
                     entry("another", "1"),
                 ];
-                self.redis(&strange.each_ref().map(|words| &words[..])).await
+                ask(&strange.each_ref().map(|words| &words[..])).await
             }
             Mischief::OldEntries => {
                 let orders: Vec<String> = (0..20).map(|_| self.random.random_range(1..=OLD_ORDERS).to_string()).collect();
                 let entries: Vec<[&str; 5]> = orders.iter().map(|order| ["XADD", STREAM, "*", FIELD, order]).collect();
                 let twice: Vec<&[&str]> = entries.iter().chain(&entries).map(|words| &words[..]).collect();
-                self.redis(&twice).await
+                ask(&twice).await
             }
             Mischief::StrangeMessages => {
                 let strange = ["", "galley2", "galley2 1 1\n1 2 3\n", "galley2 7 18446744073709551615\n", "\u{0}\n\n{}"];
                 let messages: Vec<[&str; 3]> =
                     CHANNELS.iter().flat_map(|channel| strange.map(|text| ["PUBLISH", channel, text])).collect();
-                self.redis(&messages.iter().map(|words| &words[..]).collect::<Vec<_>>()).await
+                ask(&messages.iter().map(|words| &words[..]).collect::<Vec<_>>()).await
             }
         }
     }
@@ -86,8 +90,8 @@ impl Meddler {
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn bound_redis(&self, bytes: u64) -> Result<(), String> {
-        self.redis(&[&["CONFIG", "SET", "maxmemory", &bytes.to_string()]]).await
+    pub async fn bound_redis(&self, redis: &str, bytes: u64) -> Result<(), String> {
+        ask(redis, &[&["CONFIG", "SET", "maxmemory", &bytes.to_string()]]).await
     }
 
     /// Obstructs `PostgreSQL`.
@@ -122,6 +126,39 @@ impl Meddler {
         self.sql(&format!("select pg_terminate_backend(pid) from pg_stat_activity where application_name = '{NAME}'")).await
     }
 
+    /// Lets `PostgreSQL` write, or lets it refuse to.
+    ///
+    /// # Errors
+    /// When `PostgreSQL` is away.
+    pub async fn allow_writing(&self, allowed: bool) -> Result<(), String> {
+        let refuse = if allowed { "off" } else { "on" };
+        self.sql(&format!("alter system set default_transaction_read_only = {refuse}")).await?;
+        self.sql("select pg_reload_conf()").await
+    }
+
+    /// Takes every connection that `PostgreSQL` still has to give.
+    ///
+    /// # Errors
+    /// When `PostgreSQL` is silent.
+    pub async fn take_connections(&mut self) -> Result<(), String> {
+        while self.taken.len() < MAX_CONNECTIONS {
+            match timeout(PATIENCE, PgConnection::connect(&self.postgres)).await {
+                Ok(Ok(connection)) => self.taken.push(connection),
+                Ok(Err(_)) => return Ok(()),
+                Err(_) => return Err("PostgreSQL is silent".to_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives them back.
+    pub async fn return_connections(&mut self) {
+        for connection in self.taken.drain(..) {
+            // One that has ended is back already.
+            let _ = timeout(PATIENCE, connection.close()).await;
+        }
+    }
+
     fn lock(&mut self, statement: &str, time: Duration) {
         while self.locks.try_join_next().is_some() {}
         let seconds = time.as_secs_f64();
@@ -137,17 +174,19 @@ impl Meddler {
         let done = timeout(PATIENCE, execute(&self.postgres, statement)).await;
         done.map_err(|_| "PostgreSQL is silent".to_owned())?.map_err(|error| error.to_string())
     }
+}
 
-    async fn redis(&self, commands: &[&[&str]]) -> Result<(), String> {
-        let run = async {
-            let mut connection: MultiplexedConnection = self.redis.get_multiplexed_async_connection().await?;
-            for words in commands {
-                redis::cmd(words[0]).arg(&words[1..]).query_async::<redis::Value>(&mut connection).await?;
-            }
-            Ok::<_, redis::RedisError>(())
-        };
-        timeout(PATIENCE, run).await.map_err(|_| "Redis is silent".to_owned())?.map_err(|error| error.to_string())
-    }
+/// Runs commands on the Redis at this URL.
+async fn ask(url: &str, commands: &[&[&str]]) -> Result<(), String> {
+    let run = async {
+        let client = redis::Client::open(url)?;
+        let mut connection: MultiplexedConnection = client.get_multiplexed_async_connection().await?;
+        for words in commands {
+            redis::cmd(words[0]).arg(&words[1..]).query_async::<redis::Value>(&mut connection).await?;
+        }
+        Ok::<_, redis::RedisError>(())
+    };
+    timeout(PATIENCE, run).await.map_err(|_| "Redis is silent".to_owned())?.map_err(|error| error.to_string())
 }
 
 async fn execute(url: &str, script: &str) -> Result<(), sqlx::Error> {

@@ -1,4 +1,4 @@
-//! What a listener knows: of each order the highest version that any frame told.
+//! The knowledge of a listener: of each order the highest version that any frame told.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ pub struct Picture(HashMap<i64, Sighting>);
 impl Picture {
     /// Takes in a frame. Answers to commands are none: the picture is made of what is pushed.
     pub fn take(&mut self, frame: &Value) {
-        if !matches!(frame["type"].as_str(), Some("welcome" | "order" | "deleted" | "resync")) {
+        if !matches!(frame["type"].as_str(), Some("welcome" | "order" | "deleted" | "resync" | "feed")) {
             return;
         }
         for seen in sightings(frame) {
@@ -23,6 +23,12 @@ impl Picture {
                 *known = seen;
             }
         }
+    }
+
+    /// Whether it knows this version of an order, or a later one.
+    #[must_use]
+    pub fn knows(&self, order: i64, version: i64) -> bool {
+        self.0.get(&order).is_some_and(|seen| seen.version >= version)
     }
 
     /// How it differs from the database, of which these are the orders of its hero.

@@ -27,9 +27,9 @@ pub(super) struct Process {
 
 impl Process {
     /// One of these programs, that is not started yet.
-    pub(super) fn new(program: &'static str, number: usize, folder: &Path, variables: &[(&str, &str)]) -> Self {
+    pub(super) fn new(program: &'static str, number: usize, folder: &Path, variables: &[(&str, String)]) -> Self {
         let mut variables: Vec<(String, String)> =
-            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         variables.push(("GALLEY_PROCESSING_DELAY".to_owned(), DELAY.to_owned()));
         variables.push(("GALLEY_DRAIN".to_owned(), "500ms".to_owned()));
         let address = (program != "galley-worker").then(|| format!("127.0.0.1:{}", port::free()));

@@ -12,6 +12,8 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::action::Action;
+
 /// Something that happened.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
@@ -46,12 +48,12 @@ pub enum Event {
         /// The answer.
         answer: Answer,
     },
-    /// A listener opens a socket.
+    /// A listener opens a socket or a stream.
     Opening {
         /// The listener's number.
         listener: usize,
-        /// Whose socket.
-        hero: i64,
+        /// The hero; none of the staff.
+        hero: Option<i64>,
         /// Where.
         gateway: usize,
         /// With which cursor.
@@ -64,16 +66,37 @@ pub enum Event {
         /// The frame.
         frame: Value,
     },
-    /// A socket ended, or could not be opened.
+    /// A socket or a stream ended, or could not be opened.
     Ended {
         /// The listener's number.
         listener: usize,
         /// How.
         why: String,
     },
-    /// Something was broken or mended.
+    /// A listener will never come back: it was refused in a way that its kind takes for final.
+    Lost {
+        /// The listener's number.
+        listener: usize,
+        /// How.
+        why: String,
+    },
+    /// The database has changed.
+    Changed {
+        /// When it was read before, without these changes, in microseconds since the record began.
+        since_us: u64,
+        /// The orders, each with the version that it has now.
+        orders: Vec<(i64, i64)>,
+    },
+    /// Something is about to be broken or mended.
     Fault {
-        /// What.
+        /// The deed.
+        action: Action,
+    },
+    /// It was.
+    Done {
+        /// The deed.
+        action: Action,
+        /// The deed and its effect, for people.
         step: String,
     },
     /// Everything is mended, and the clients begin no more.
@@ -143,7 +166,10 @@ impl Event {
             | Self::Asked { .. }
             | Self::Opening { .. }
             | Self::Ended { .. }
+            | Self::Lost { .. }
+            | Self::Changed { .. }
             | Self::Fault { .. }
+            | Self::Done { .. }
             | Self::Mended
             | Self::Quiet => None,
         }
@@ -177,6 +203,12 @@ impl Recorder {
         self.pages().note(event);
     }
 
+    /// The moment, in microseconds since the record began.
+    #[must_use]
+    pub fn now_us(&self) -> u64 {
+        self.pages().now_us()
+    }
+
     /// Notes a request, and gives its number.
     #[must_use]
     pub fn ask(&self, hero: i64, gateway: Option<usize>, deed: Deed) -> usize {
@@ -201,8 +233,12 @@ impl Recorder {
 }
 
 impl Pages {
+    fn now_us(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).expect("a round is shorter than centuries")
+    }
+
     fn note(&mut self, event: Event) {
-        let at_us = u64::try_from(self.began.elapsed().as_micros()).expect("a round is shorter than centuries");
+        let at_us = self.now_us();
         let entry = Entry { at_us, event };
         let line = serde_json::to_string(&entry).expect("events have string keys");
         writeln!(self.file, "{line}").expect("the record can be written");

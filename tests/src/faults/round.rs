@@ -1,12 +1,13 @@
 //! One round of faults: start, break, mend, become quiet, check.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Deployment;
 use super::breaker::Breaker;
-use super::checker::{self, Violation};
+use super::checker::{self, Rule, Violation};
 use super::crowd::Crowd;
 use super::record::{Event, Recorder};
 use super::schedule::plan;
@@ -19,8 +20,8 @@ use crate::patience::within;
 const REST: Duration = Duration::from_secs(10);
 /// How long to wait for it, to tell what is slow from what is stuck.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// The violations that a message names; the others are only counted.
-const MAX_NAMED: usize = 20;
+/// The violations of one rule that a message names; the others are only counted.
+const MAX_NAMED: usize = 5;
 
 /// What to do in a round.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +69,7 @@ impl Round {
         let stage = Stage::start(self.deployment, folder.path()).await;
         let (slowest_start, database) = (stage.slowest_start, stage.database().to_owned());
         let recorder = Recorder::begin(&folder.path().join("record.jsonl"));
-        let mut crowd = Crowd::begin(&stage.urls(), recorder.clone(), self.seed).await;
+        let mut crowd = Crowd::begin(&stage.urls(), &database, recorder.clone(), self.seed).await;
         let mut breaker = Breaker::new(stage, recorder.clone(), self.seed);
         let steps = plan(self.seed, self.length, self.deployment);
         breaker.follow(&steps, self.length).await;
@@ -91,7 +92,7 @@ impl Round {
                 round: self,
                 steps: steps.len(),
                 orders: orders.len(),
-                events: entries.iter().filter(|entry| !matches!(entry.event, Event::Fault { .. })).count(),
+                events: entries.iter().filter(|entry| !matches!(entry.event, Event::Fault { .. } | Event::Done { .. })).count(),
                 slowest_start,
                 quiet_after,
                 kept: self.keep.then(|| folder.keep()),
@@ -128,9 +129,13 @@ impl fmt::Display for Failure {
         for amiss in amiss {
             writeln!(formatter, "{amiss}")?;
         }
-        writeln!(formatter, "{} violations", violations.len())?;
-        for violation in violations.iter().take(MAX_NAMED) {
-            writeln!(formatter, "{violation}")?;
+        let mut rules: BTreeMap<Rule, Vec<&Violation>> = BTreeMap::new();
+        for violation in violations {
+            rules.entry(violation.rule).or_default().push(violation);
+        }
+        for (rule, violations) in rules {
+            writeln!(formatter, "{rule:?}: {} violations", violations.len())?;
+            violations.iter().take(MAX_NAMED).try_for_each(|violation| writeln!(formatter, "  {}", violation.what))?;
         }
         write!(formatter, "the record and the logs are in {}", folder.display())
     }

@@ -10,13 +10,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Deployment;
-use super::action::{Link, Part};
+use super::action::Part;
 use super::disk::Disk;
 use super::process::Process;
+use super::servers::Servers;
+use crate::Client;
 use crate::command_line::run;
 use crate::patience::until;
 use crate::program::Signal;
-use crate::{Client, PostgresServer, Proxy, RedisServer};
 
 const GATEWAYS: usize = 2;
 const WORKERS: usize = 2;
@@ -35,46 +36,26 @@ pub struct Stage {
     pub slowest_start: Duration,
 }
 
-/// What gateways and workers need, with a proxy between each pair.
-#[derive(Debug)]
-pub struct Servers {
-    /// The database.
-    pub postgres: PostgresServer,
-    /// The bus.
-    pub redis: RedisServer,
-    links: [Proxy; 4],
-}
-
 impl Stage {
     /// Starts everything, and waits until every gateway is ready. The programs' logs go to this folder.
     pub async fn start(deployment: Deployment, folder: &Path) -> Self {
         let disk = Disk::mount();
-        let mut stage = match deployment {
-            Deployment::Embedded => {
-                let database = format!("sqlite://{}", disk.path().join("galley.db").display());
-                let gateways = vec![Process::new("galley", 0, folder, &[("DATABASE_URL", &database)])];
-                Self { gateways, workers: Vec::new(), servers: None, disk, database, slowest_start: Duration::ZERO }
-            }
-            Deployment::Distributed => {
-                let servers = Servers::start(disk.path()).await;
-                let database = servers.postgres.url();
-                let migrated = run("galley", &["migrate", "--database-url", &database], &[]).await;
-                assert_eq!(migrated.code, 0, "{migrated:?}");
-                let variables = |[postgres, redis]: [Link; 2]| {
-                    let urls = [servers.link(postgres).port(), servers.link(redis).port()];
-                    (format!("postgres://postgres@127.0.0.1:{}/postgres", urls[0]), format!("redis://127.0.0.1:{}", urls[1]))
-                };
-                let process = |program, number, links| {
-                    let (postgres, redis) = variables(links);
-                    Process::new(program, number, folder, &[("DATABASE_URL", &postgres), ("REDIS_URL", &redis)])
-                };
-                let gateway = |number| process("galley-gateway", number, [Link::GatewaysToPostgres, Link::GatewaysToRedis]);
-                let worker = |number| process("galley-worker", number, [Link::WorkersToPostgres, Link::WorkersToRedis]);
-                let (gateways, mut workers) =
-                    ((0..GATEWAYS).map(gateway).collect(), (0..WORKERS).map(worker).collect::<Vec<_>>());
-                workers.last_mut().expect("there are workers").shift_clock();
-                Self { gateways, workers, servers: Some(servers), disk, database, slowest_start: Duration::ZERO }
-            }
+        let mut stage = if deployment == Deployment::Embedded {
+            let database = format!("sqlite://{}", disk.path().join("galley.db").display());
+            let gateways = vec![Process::new("galley", 0, folder, &[("DATABASE_URL", database.clone())])];
+            Self { gateways, workers: Vec::new(), servers: None, disk, database, slowest_start: Duration::ZERO }
+        } else {
+            let (gateways, workers) = ((0..GATEWAYS).map(Part::Gateway), (0..WORKERS).map(Part::Worker));
+            let parts: Vec<Part> = gateways.chain(workers).collect();
+            let servers = Servers::start(deployment, &parts, disk.path()).await;
+            let database = servers.postgres.url();
+            let migrated = run("galley", &["migrate", "--database-url", &database], &[]).await;
+            assert_eq!(migrated.code, 0, "{migrated:?}");
+            let gateway = |number| Process::new("galley-gateway", number, folder, &servers.variables(Part::Gateway(number)));
+            let worker = |number| Process::new("galley-worker", number, folder, &servers.variables(Part::Worker(number)));
+            let (gateways, mut workers) = ((0..GATEWAYS).map(gateway).collect(), (0..WORKERS).map(worker).collect::<Vec<_>>());
+            workers.last_mut().expect("there are workers").shift_clock();
+            Self { gateways, workers, servers: Some(servers), disk, database, slowest_start: Duration::ZERO }
         };
         for number in 0..stage.gateways.len() {
             let began = Instant::now();
@@ -154,31 +135,7 @@ impl Stage {
         match part {
             Part::Gateway(number) => &mut self.gateways[number],
             Part::Worker(number) => &mut self.workers[number],
-        }
-    }
-}
-
-impl Servers {
-    async fn start(disk: &Path) -> Self {
-        let (postgres, redis) = (PostgresServer::start_in(disk).await, RedisServer::start().await);
-        let (to_postgres, to_redis) = (postgres.port(), redis.port());
-        let links = [
-            Proxy::start(to_postgres).await,
-            Proxy::start(to_postgres).await,
-            Proxy::start(to_redis).await,
-            Proxy::start(to_redis).await,
-        ];
-        Self { postgres, redis, links }
-    }
-
-    /// The proxy of a link.
-    #[must_use]
-    pub fn link(&self, link: Link) -> &Proxy {
-        match link {
-            Link::GatewaysToPostgres => &self.links[0],
-            Link::WorkersToPostgres => &self.links[1],
-            Link::GatewaysToRedis => &self.links[2],
-            Link::WorkersToRedis => &self.links[3],
+            Part::Node(_) | Part::Pooler => unreachable!("servers have them"),
         }
     }
 }

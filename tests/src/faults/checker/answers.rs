@@ -16,7 +16,7 @@ pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
             violations.add(Rule::KnownAnswer, format!("{:?} was answered {status}: {body}", request.deed));
         }
     }
-    let frames = ["welcome", "order", "deleted", "resync", "reconnect", "reply", "error"];
+    let frames = ["welcome", "order", "deleted", "resync", "reconnect", "feed", "reply", "error"];
     for entry in case.entries {
         if let Event::Heard { frame, .. } = &entry.event
             && !frame["type"].as_str().is_some_and(|kind| frames.contains(&kind))

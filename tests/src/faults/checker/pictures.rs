@@ -12,7 +12,7 @@ pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
     let mut resuming: HashMap<usize, bool> = HashMap::new();
     for entry in case.entries {
         match &entry.event {
-            Event::Opening { listener, hero, cursor, .. } => {
+            Event::Opening { listener, hero: Some(hero), cursor, .. } => {
                 pictures.entry(*listener).or_insert_with(|| (*hero, Picture::default()));
                 resuming.insert(*listener, cursor.is_some());
             }
@@ -32,11 +32,19 @@ pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
                     }
                 }
             }
+            // It knows nothing more from now on, and that is told once.
+            Event::Lost { listener, why } => {
+                pictures.remove(listener);
+                violations.add(Rule::NobodyLost, format!("listener {listener} is a browser, and will not come back: {why}"));
+            }
             Event::Scene(_)
+            | Event::Opening { hero: None, .. }
             | Event::Asked { .. }
             | Event::Answered { .. }
             | Event::Ended { .. }
+            | Event::Changed { .. }
             | Event::Fault { .. }
+            | Event::Done { .. }
             | Event::Mended
             | Event::Quiet => {}
         }

@@ -1,5 +1,7 @@
 //! An honest record passes; each kind of lie that is planted into it is found.
 
+mod news;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -73,8 +75,12 @@ impl Story {
         self.entries.push(Entry { at_us, event });
     }
 
+    fn happens_at(&mut self, second: u64, event: Event) {
+        self.entries.push(Entry { at_us: second * SECOND, event });
+    }
+
     fn opens(&mut self, cursor: Option<&str>) {
-        self.happens(Event::Opening { listener: 0, hero: 1, gateway: 0, cursor: cursor.map(str::to_owned) });
+        self.happens(Event::Opening { listener: 0, hero: Some(1), gateway: 0, cursor: cursor.map(str::to_owned) });
     }
 
     fn hears(&mut self, frame: Value) {

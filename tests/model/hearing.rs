@@ -1,0 +1,247 @@
+//! The way of a change from its transaction to a client, as a model: publishers that fall silent, die and join; commits that
+//! become visible late; a gateway that hears, counts and repairs; and a client that comes back with a cursor.
+//!
+//! A transaction has a number. The *safe* position is the lowest number of a transaction that has not ended: nobody can still
+//! commit below it. A publisher's heartbeat carries its newest safe position below which it has published everything. The
+//! gateway's watermark, which clients are given as their cursor, is the lowest of those and of its own census.
+//!
+//! The gateway knows a publisher before that commits: it was in a census, or its first heartbeat was heard.
+
+use crate::hearing_state::{Client, Ear, Life, Stage, State};
+
+/// The publishers at most: one from the beginning, one that joins later.
+pub const PUBLISHERS: usize = 2;
+
+/// How much happens, how much may go wrong, and by which rules the gateway hears.
+#[derive(Clone, Copy, Debug)]
+pub struct Hearing {
+    /// The changes; their publishers take turns.
+    pub changes: usize,
+    /// The publishers, one or two.
+    pub publishers: usize,
+    /// How often a publisher falls silent.
+    pub silences: u8,
+    /// How many publishers die.
+    pub deaths: u8,
+    /// The rules.
+    pub rule: Rule,
+}
+
+/// How the gateway makes up for what it does not hear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// As it does.
+    Census,
+    /// A silent publisher is repaired for once and forgotten. Whoever is heard again is new.
+    RepairOnce,
+    /// A dead publisher is repaired for once, whatever its last transactions still do.
+    BuryAtOnce,
+    /// A cursor lies a fixed number of transactions back.
+    FixedMargin,
+}
+
+/// The margin of [`Rule::FixedMargin`].
+const MARGIN: u8 = 1;
+
+/// What may happen next, to a change or a publisher where it says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The transaction of a change gets its number.
+    Stamp(usize),
+    /// It commits: everybody can see the change.
+    Commit(usize),
+    /// Its publisher announces it.
+    Publish(usize),
+    /// The second publisher begins.
+    Join,
+    /// A publisher asks the database for the safe position.
+    Ask(usize),
+    /// It has the answer.
+    Answer(usize),
+    /// It sends a heartbeat that is heard.
+    Beat(usize),
+    /// Nobody hears it any more.
+    Silence(usize),
+    /// It is heard again.
+    Return(usize),
+    /// It dies.
+    Die(usize),
+    /// The gateway misses the heartbeats of a publisher.
+    Notice(usize),
+    /// The gateway reads who lives, and the safe position.
+    Census,
+    /// The gateway reads the changes that it may have missed of a publisher.
+    Repair(usize),
+    /// The client loses its connection.
+    Leave,
+    /// It comes back with its cursor.
+    Resume,
+}
+
+impl Step {
+    /// Whether nobody has to take it.
+    fn is_optional(self) -> bool {
+        matches!(self, Self::Stamp(_) | Self::Join | Self::Silence(_) | Self::Die(_) | Self::Leave)
+    }
+}
+
+impl Hearing {
+    /// Every step that changes something.
+    pub fn steps(&self, state: &State) -> Vec<(Step, State)> {
+        let changes = 0..self.changes;
+        let of_changes = changes.flat_map(|at| [Step::Stamp(at), Step::Commit(at), Step::Publish(at)]);
+        let of_publishers = (0..self.publishers).flat_map(|publisher| {
+            let speaking = [Step::Ask(publisher), Step::Answer(publisher), Step::Beat(publisher)];
+            let failing = [Step::Silence(publisher), Step::Return(publisher), Step::Die(publisher)];
+            speaking.into_iter().chain(failing).chain([Step::Notice(publisher), Step::Repair(publisher)])
+        });
+        let steps = of_changes.chain(of_publishers).chain([Step::Join, Step::Census, Step::Leave, Step::Resume]);
+        let steps = steps.filter_map(|step| self.after(state.clone(), step).map(|after| (step, after)));
+        steps.filter(|(_, after)| after != state).collect()
+    }
+
+    /// Whether nothing is left that somebody does by itself.
+    pub fn is_at_rest(&self, state: &State) -> bool {
+        self.steps(state).iter().all(|(step, _)| step.is_optional())
+    }
+
+    /// The state after a step, if it can be taken.
+    pub fn after(&self, mut state: State, step: Step) -> Option<State> {
+        match step {
+            Step::Stamp(at) => state.stamp(at)?,
+            Step::Commit(at) => {
+                let Stage::Stamped(number) = state.changes[at].stage else { return None };
+                state.changes[at].stage = Stage::Committed(number);
+            }
+            Step::Publish(at) => self.publish(&mut state, at)?,
+            Step::Join if self.publishers < PUBLISHERS => return None,
+            Step::Join => {
+                let joining = state.publishers.iter_mut().find(|publisher| publisher.life == Life::Unborn)?;
+                joining.life = Life::Alive;
+            }
+            Step::Ask(publisher) => {
+                let safe = state.safe_position();
+                let publisher = state.living(publisher)?;
+                if publisher.asked.is_some() || publisher.marked.is_some() {
+                    return None; // one at a time
+                }
+                publisher.asked = Some(safe).filter(|safe| *safe > publisher.published);
+            }
+            Step::Answer(publisher) => {
+                let pending = state.pending_of(publisher);
+                let publisher = state.living(publisher)?;
+                publisher.marked = Some((publisher.asked.take()?, pending));
+            }
+            Step::Beat(publisher) => self.beat(&mut state, publisher)?,
+            Step::Silence(publisher) => {
+                state.silences = state.silences.checked_sub(1)?;
+                let publisher = state.living(publisher)?;
+                publisher.is_audible = false;
+            }
+            Step::Return(publisher) => state.living(publisher)?.is_audible = true,
+            Step::Die(publisher) => {
+                state.deaths = state.deaths.checked_sub(1)?;
+                let publisher = state.living(publisher)?;
+                (publisher.life, publisher.is_audible) = (Life::Dead, false);
+            }
+            Step::Notice(publisher) => {
+                let Ear::Known { has_hole, .. } = &mut state.ears[publisher] else { return None };
+                if state.publishers[publisher].is_audible {
+                    return None;
+                }
+                *has_hole = true;
+            }
+            Step::Census => state.census(),
+            Step::Repair(publisher) => self.repair(&mut state, publisher)?,
+            Step::Leave => {
+                let cursor = self.cursor(&state);
+                let Client::Connected { may_leave: true } = state.client else { return None };
+                state.client = Client::Away { cursor };
+            }
+            Step::Resume => {
+                let Client::Away { cursor } = state.client else { return None };
+                state.client = Client::Connected { may_leave: false };
+                state.tell(cursor, false);
+            }
+        }
+        state.settle();
+        Some(state)
+    }
+
+    /// The cursor that a client is given now.
+    fn cursor(&self, state: &State) -> u8 {
+        match self.rule {
+            Rule::FixedMargin => state.next.saturating_sub(MARGIN),
+            Rule::Census | Rule::RepairOnce | Rule::BuryAtOnce => state.watermark(),
+        }
+    }
+
+    /// What a publisher says without being heard is lost, and leaves a hole in its numbers.
+    fn publish(&self, state: &mut State, at: usize) -> Option<()> {
+        let Stage::Committed(number) = state.changes[at].stage else { return None };
+        let publisher = state.changes[at].publisher;
+        let speaker = state.living(publisher)?;
+        speaker.said += 1;
+        let is_audible = speaker.is_audible;
+        state.changes[at].stage = Stage::Announced(number);
+        if is_audible {
+            self.hear(state, publisher, 1);
+            state.tell_one(at);
+        }
+        Some(())
+    }
+
+    fn beat(&self, state: &mut State, publisher: usize) -> Option<()> {
+        let speaker = state.living(publisher)?;
+        let position = speaker.published;
+        if !speaker.is_audible {
+            return None;
+        }
+        self.hear(state, publisher, 0);
+        if let Ear::Known { cursor, has_hole: false, .. } = &mut state.ears[publisher] {
+            *cursor = position.max(*cursor);
+        }
+        Some(())
+    }
+
+    /// The gateway hears the newest number of a publisher, with so many new ones.
+    fn hear(&self, state: &mut State, publisher: usize, new: u8) {
+        let said = state.publishers[publisher].said;
+        let watermark = state.watermark();
+        match &mut state.ears[publisher] {
+            Ear::Known { heard, has_hole, .. } => {
+                *has_hole |= *heard + new != said;
+                *heard = said;
+            }
+            ear @ (Ear::Unknown | Ear::Dead { .. }) => {
+                // It may have said something before; the old rule did not ask.
+                let has_hole = said != new && self.rule != Rule::RepairOnce;
+                *ear = Ear::Known { heard: said, cursor: watermark, has_hole };
+            }
+        }
+    }
+
+    fn repair(&self, state: &mut State, publisher: usize) -> Option<()> {
+        let safe = state.census;
+        let is_audible = state.publishers[publisher].is_audible;
+        let since = match &mut state.ears[publisher] {
+            Ear::Known { cursor, has_hole, .. } if *has_hole => {
+                // Until it is heard, it is repaired for again.
+                *has_hole = !is_audible;
+                std::mem::replace(cursor, safe.max(*cursor))
+            }
+            Ear::Dead { cursor, .. } => std::mem::replace(cursor, safe.max(*cursor)),
+            Ear::Known { .. } | Ear::Unknown => return None,
+        };
+        state.tell(since, true);
+        let is_forgotten = match state.ears[publisher] {
+            Ear::Known { .. } => self.rule == Rule::RepairOnce && !is_audible,
+            Ear::Dead { ends, .. } => self.rule != Rule::Census || safe >= ends,
+            Ear::Unknown => false,
+        };
+        if is_forgotten {
+            state.ears[publisher] = Ear::Unknown;
+        }
+        Some(())
+    }
+}

@@ -1,0 +1,195 @@
+//! The state of the model of hearing: the database, the publishers, the gateway and a client.
+
+use crate::hearing::{Hearing, PUBLISHERS};
+
+/// Everything.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    /// The number of the next transaction.
+    pub next: u8,
+    pub changes: Vec<Change>,
+    pub publishers: [Publisher; PUBLISHERS],
+    /// The gateway's knowledge of each publisher.
+    pub ears: [Ear; PUBLISHERS],
+    /// The safe position of the gateway's last census.
+    pub census: u8,
+    pub client: Client,
+    pub silences: u8,
+    pub deaths: u8,
+}
+
+/// A change of an order of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Change {
+    pub publisher: usize,
+    pub stage: Stage,
+    /// The gateway has handed it to those who are connected.
+    pub is_told: bool,
+    /// The client knows it.
+    pub is_known: bool,
+}
+
+/// The stage of a transaction, with its number once it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    Waiting,
+    Stamped(u8),
+    Committed(u8),
+    Announced(u8),
+}
+
+/// A process that commits and publishes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Publisher {
+    pub life: Life,
+    pub is_audible: bool,
+    /// How many messages it has published.
+    pub said: u8,
+    /// The safe position of a question that is under way.
+    pub asked: Option<u8>,
+    /// A safe position, and the changes that must be announced before it may be told.
+    pub marked: Option<(u8, Vec<usize>)>,
+    /// All that it committed below is announced: what its heartbeats say.
+    pub published: u8,
+}
+
+/// Whether a publisher holds its lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Life {
+    Unborn,
+    Alive,
+    Dead,
+}
+
+/// The gateway's knowledge of a publisher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ear {
+    Unknown,
+    Known {
+        /// Its last number.
+        heard: u8,
+        /// All that it committed below was told.
+        cursor: u8,
+        /// Something of it was missed, or may have been.
+        has_hole: bool,
+    },
+    Dead {
+        cursor: u8,
+        /// Its last transactions have ended once the safe position is here.
+        ends: u8,
+    },
+}
+
+/// Where the client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Client {
+    Connected { may_leave: bool },
+    Away { cursor: u8 },
+}
+
+impl State {
+    /// The state in which nothing has happened.
+    pub fn new(model: &Hearing) -> Self {
+        let change = |at| Change { publisher: at % model.publishers, stage: Stage::Waiting, is_told: false, is_known: false };
+        let publisher = |life| Publisher { life, is_audible: true, said: 0, asked: None, marked: None, published: 1 };
+        Self {
+            next: 1,
+            changes: (0..model.changes).map(change).collect(),
+            publishers: [publisher(Life::Alive), publisher(Life::Unborn)],
+            ears: [Ear::Known { heard: 0, cursor: 1, has_hole: false }, Ear::Unknown],
+            census: 1,
+            client: Client::Connected { may_leave: true },
+            silences: model.silences,
+            deaths: model.deaths,
+        }
+    }
+
+    /// The lowest number of a transaction that has not ended.
+    pub fn safe_position(&self) -> u8 {
+        let open = self.changes.iter().filter_map(|change| match change.stage {
+            Stage::Stamped(number) => Some(number),
+            Stage::Waiting | Stage::Committed(_) | Stage::Announced(_) => None,
+        });
+        open.min().unwrap_or(self.next)
+    }
+
+    /// Everything below was told.
+    pub fn watermark(&self) -> u8 {
+        let cursors = self.ears.iter().filter_map(|ear| match ear {
+            Ear::Known { cursor, .. } | Ear::Dead { cursor, .. } => Some(*cursor),
+            Ear::Unknown => None,
+        });
+        cursors.chain([self.census]).min().expect("there is a census")
+    }
+
+    /// A publisher, while it lives.
+    pub fn living(&mut self, publisher: usize) -> Option<&mut Publisher> {
+        Some(&mut self.publishers[publisher]).filter(|publisher| publisher.life == Life::Alive)
+    }
+
+    /// A transaction begins to write.
+    pub fn stamp(&mut self, at: usize) -> Option<()> {
+        let publisher = self.changes[at].publisher;
+        self.living(publisher)?;
+        if self.changes[at].stage != Stage::Waiting || self.ears[publisher] == Ear::Unknown {
+            return None;
+        }
+        self.changes[at].stage = Stage::Stamped(self.next);
+        self.next += 1;
+        Some(())
+    }
+
+    /// The changes that a publisher has begun and not announced.
+    pub fn pending_of(&self, publisher: usize) -> Vec<usize> {
+        let is_pending = |change: &Change| matches!(change.stage, Stage::Stamped(_) | Stage::Committed(_));
+        let changes = self.changes.iter().enumerate().filter(|(_, change)| change.publisher == publisher);
+        changes.filter(|(_, change)| is_pending(change)).map(|(at, _)| at).collect()
+    }
+
+    /// The gateway learns who lives, and what is safe, from one statement.
+    pub fn census(&mut self) {
+        let (safe, watermark) = (self.safe_position(), self.watermark());
+        for (ear, publisher) in self.ears.iter_mut().zip(&self.publishers) {
+            match (publisher.life, *ear) {
+                (Life::Alive, Ear::Unknown) => *ear = Ear::Known { heard: 0, cursor: watermark, has_hole: false },
+                (Life::Dead, Ear::Known { cursor, .. }) => *ear = Ear::Dead { cursor, ends: self.next },
+                (Life::Alive | Life::Dead | Life::Unborn, _) => {}
+            }
+        }
+        self.census = safe;
+    }
+
+    /// Whoever is connected is told what everybody can see, from this number on; when it is a repair, all of them.
+    pub fn tell(&mut self, since: u8, is_repair: bool) {
+        let is_connected = matches!(self.client, Client::Connected { .. });
+        for change in &mut self.changes {
+            if let Stage::Committed(number) | Stage::Announced(number) = change.stage
+                && number >= since
+            {
+                change.is_told |= is_repair;
+                change.is_known |= is_connected;
+            }
+        }
+    }
+
+    /// Whoever is connected is told one change.
+    pub fn tell_one(&mut self, at: usize) {
+        let is_connected = matches!(self.client, Client::Connected { .. });
+        self.changes[at].is_told = true;
+        self.changes[at].is_known |= is_connected;
+    }
+
+    /// Publishers may tell their positions once what was pending is announced.
+    pub fn settle(&mut self) {
+        let changes = &self.changes;
+        for publisher in &mut self.publishers {
+            if let Some((safe, pending)) = &mut publisher.marked {
+                pending.retain(|at| !matches!(changes[*at].stage, Stage::Announced(_)));
+                if pending.is_empty() {
+                    publisher.published = (*safe).max(publisher.published);
+                    publisher.marked = None;
+                }
+            }
+        }
+    }
+}

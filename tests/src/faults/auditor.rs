@@ -1,0 +1,83 @@
+//! Reads the database again and again, and notes which orders have changed.
+//!
+//! It reads without a proxy, so that it sees a change soon after everybody can. While the database is away or locked it sees
+//! nothing; what it sees afterwards has changed since it last looked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::record::{Event, Recorder};
+
+const LOOK: Duration = Duration::from_millis(250);
+/// How long the database may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+const NEWEST: &str = "select id, version from orders";
+
+/// The changes that were seen so far.
+#[derive(Clone, Debug, Default)]
+pub struct Changes(Arc<Mutex<HashMap<i64, Change>>>);
+
+/// The newest change of an order.
+#[derive(Clone, Copy, Debug)]
+pub struct Change {
+    /// Its version since.
+    pub version: i64,
+    /// A moment before it, in microseconds since the record began.
+    pub since_us: u64,
+}
+
+impl Changes {
+    /// The newest change of each order.
+    pub fn newest(&self) -> MutexGuard<'_, HashMap<i64, Change>> {
+        self.0.lock().expect("nothing panics while it takes in a change")
+    }
+}
+
+/// Watches the database at this URL. Never ends by itself.
+pub async fn audit(database: String, recorder: Recorder, changes: Changes) {
+    let mut connection = None;
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut since_us = recorder.now_us();
+    loop {
+        looks.tick().await;
+        let now_us = recorder.now_us();
+        let read = async {
+            if database.starts_with("sqlite:") {
+                return read_sqlite(&database).await;
+            }
+            let connection = match &mut connection {
+                Some(connection) => connection,
+                none => none.insert(PgConnection::connect(&database).await?),
+            };
+            sqlx::query_as(NEWEST).fetch_all(connection).await
+        };
+        let Ok(Ok(orders)) = timeout(PATIENCE, read).await else {
+            // An answer may still be on its way.
+            connection = None;
+            continue;
+        };
+        let mut newest = changes.newest();
+        let is_new = |(order, version): &(i64, i64)| newest.get(order).is_none_or(|known| known.version < *version);
+        let orders: Vec<(i64, i64)> = orders.into_iter().filter(is_new).collect();
+        newest.extend(orders.iter().map(|(order, version)| (*order, Change { version: *version, since_us })));
+        drop(newest);
+        if !orders.is_empty() {
+            recorder.note(Event::Changed { since_us, orders });
+        }
+        since_us = now_us;
+    }
+}
+
+/// Reads without a right to write: a reader that leaves last must not tidy up behind a program that was killed.
+async fn read_sqlite(url: &str) -> Result<Vec<(i64, i64)>, sqlx::Error> {
+    let mut connection = url.parse::<SqliteConnectOptions>()?.read_only(true).connect().await?;
+    let rows = sqlx::query_as(NEWEST).fetch_all(&mut connection).await?;
+    connection.close().await?;
+    Ok(rows)
+}

@@ -1,0 +1,84 @@
+//! A browser whose page listens to one hero, or to the staff feed, with an `EventSource`.
+//!
+//! One task each, at one gateway for ever, as a page has one address. It comes back by the rules of browsers; once it was
+//! refused in a way that they take for final, it is lost. Never panics: what it hears is judged by the checker.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::event_source::{End, EventSource};
+use super::feed_view::FeedView;
+use super::listener::Habit;
+use super::picture::Picture;
+use super::record::Event;
+
+/// A browser, for those who look at what it knows.
+#[derive(Clone, Debug)]
+pub struct Browser {
+    /// The hero; none of the staff.
+    pub hero: Option<i64>,
+    knowledge: Arc<Mutex<Knowledge>>,
+}
+
+/// The knowledge of a browser.
+#[derive(Debug, Default)]
+pub struct Knowledge {
+    /// Of the orders of its hero.
+    pub picture: Picture,
+    /// Of the staff feed.
+    pub feed: FeedView,
+    /// It will never come back.
+    pub is_lost: bool,
+}
+
+impl Browser {
+    /// A browser, and its task, which ends when the browser is lost.
+    pub fn new(number: usize, hero: Option<i64>, habit: Habit) -> (Self, impl Future<Output = ()> + Send) {
+        let knowledge = Arc::new(Mutex::new(Knowledge::default()));
+        let browser = Self { hero, knowledge };
+        (browser.clone(), browser.browse(number, habit))
+    }
+
+    /// Its knowledge now.
+    pub fn knowledge(&self) -> MutexGuard<'_, Knowledge> {
+        self.knowledge.lock().expect("nothing panics while it takes in a frame")
+    }
+
+    async fn browse(self, number: usize, habit: Habit) {
+        let gateway = number % habit.gateways.len();
+        let path = self.hero.map_or("/events".to_owned(), |hero| format!("/heroes/{hero}/events"));
+        let mut source = EventSource::new(format!("{}{path}", habit.gateways[gateway]));
+        loop {
+            let cursor = (!source.last_event_id.is_empty()).then(|| source.last_event_id.clone());
+            habit.recorder.note(Event::Opening { listener: number, hero: self.hero, gateway, cursor });
+            self.knowledge().feed.open();
+            let end = match source.open().await {
+                Ok(mut response) => loop {
+                    match source.next(&mut response).await {
+                        Ok(frame) => self.hear(number, frame, &habit),
+                        Err(end) => break end,
+                    }
+                },
+                Err(end) => end,
+            };
+            match end {
+                End::Again(why) => habit.recorder.note(Event::Ended { listener: number, why }),
+                End::Final(why) => {
+                    habit.recorder.note(Event::Lost { listener: number, why });
+                    self.knowledge().is_lost = true;
+                    return;
+                }
+            }
+            sleep(source.retry).await;
+        }
+    }
+
+    fn hear(&self, number: usize, frame: Value, habit: &Habit) {
+        let mut knowledge = self.knowledge();
+        knowledge.feed.take(&frame, habit.recorder.now_us());
+        knowledge.picture.take(&frame);
+        habit.recorder.note(Event::Heard { listener: number, frame });
+    }
+}

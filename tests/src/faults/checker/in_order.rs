@@ -1,0 +1,32 @@
+//! One connection shows the versions of an order in their order.
+
+use std::collections::HashMap;
+
+use super::{Case, Rule, Violations};
+use crate::faults::record::Event;
+use crate::faults::sighting::sightings;
+
+/// Answers to commands are left out: a read may have begun before what was pushed meanwhile.
+const PUSHED: [&str; 5] = ["welcome", "order", "deleted", "resync", "feed"];
+
+pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
+    let mut shown: HashMap<usize, HashMap<i64, i64>> = HashMap::new();
+    for entry in case.entries {
+        if let Event::Opening { listener, .. } = &entry.event {
+            shown.remove(listener);
+        }
+        let Event::Heard { listener, frame } = &entry.event else { continue };
+        if !frame["type"].as_str().is_some_and(|kind| PUSHED.contains(&kind)) {
+            continue;
+        }
+        let shown = shown.entry(*listener).or_default();
+        for seen in sightings(frame) {
+            let newest = shown.entry(seen.order).or_insert(seen.version);
+            if *newest > seen.version {
+                let what = format!("version {} of order {} after {newest}", seen.version, seen.order);
+                violations.add(Rule::InOrder, format!("listener {listener} was shown {what}: {frame}"));
+            }
+            *newest = seen.version.max(*newest);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Whoever is connected is told of a change soon after its commit.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::hindrances::Hindrances;
+use super::{Case, Rule, Violations};
+use crate::faults::record::Event;
+use crate::faults::sighting::sightings;
+
+/// The violations that are told for one listener; it is owed the others, too.
+const MAX_TOLD: usize = 3;
+
+/// A listener with its connections, and what it was shown.
+#[derive(Default)]
+struct Audience {
+    /// None of the staff.
+    hero: Option<i64>,
+    connections: Vec<Connection>,
+    /// Of each order the versions that were shown, and when.
+    shown: HashMap<i64, Vec<(u64, i64)>>,
+}
+
+/// A connection, from its first frame on; of the staff from the beginning of the watch.
+struct Connection {
+    gateway: usize,
+    from: Option<u64>,
+    until: u64,
+}
+
+/// A version that the database had at a moment, and not at the one before.
+struct Change {
+    order: i64,
+    version: i64,
+    since_us: u64,
+    seen_us: u64,
+}
+
+pub(super) fn check(case: &Case<'_>, limit: Duration, violations: &mut Violations) {
+    let hindrances = Hindrances::of(case);
+    let (audiences, changes) = read(case);
+    for (listener, audience) in &audiences {
+        let late = changes.iter().filter_map(|change| {
+            let stored = case.stored.get(&change.order)?;
+            let is_owed = audience.hero.is_none_or(|hero| hero == stored.hero);
+            is_owed.then(|| audience.lateness(change, &hindrances, limit)).flatten().map(|late| (change, late))
+        });
+        for (Change { order, version, seen_us, .. }, late) in late.take(MAX_TOLD) {
+            let what = format!("version {version} of order {order}, which was there at {seen_us} us");
+            violations.add(Rule::InTime, format!("listener {listener} was not told {what}, for {late:?}"));
+        }
+    }
+}
+
+impl Audience {
+    /// The time for which a change was not told on one connection, when it is too long.
+    fn lateness(&self, change: &Change, hindrances: &Hindrances, limit: Duration) -> Option<Duration> {
+        let shown = self.shown.get(&change.order).into_iter().flatten();
+        let told = shown.filter(|(_, version)| *version >= change.version).map(|(at, _)| *at).min();
+        let told = told.unwrap_or(u64::MAX);
+        self.connections.iter().find_map(|connection| {
+            let from = connection.from?;
+            // A watch that is not resumed owes nothing of what came before.
+            if self.hero.is_none() && from > change.since_us {
+                return None;
+            }
+            let (from, until) = (from.max(change.seen_us), connection.until.min(told));
+            let calm = hindrances.longest_calm(connection.gateway, from, until);
+            (from < until && calm > limit).then_some(calm)
+        })
+    }
+}
+
+fn read(case: &Case<'_>) -> (HashMap<usize, Audience>, Vec<Change>) {
+    let (mut audiences, mut changes): (HashMap<usize, Audience>, _) = (HashMap::new(), Vec::new());
+    let end = case.entries.last().map_or(0, |entry| entry.at_us);
+    for entry in case.entries {
+        match &entry.event {
+            Event::Opening { listener, hero, gateway, .. } => {
+                let audience = audiences.entry(*listener).or_default();
+                audience.hero = *hero;
+                audience.connections.push(Connection { gateway: *gateway, from: None, until: end });
+            }
+            Event::Heard { listener, frame } => {
+                let Some(audience) = audiences.get_mut(listener) else { continue };
+                let begins = audience.hero.is_some() || frame["watching"] == true || frame["type"] == "feed";
+                if let Some(connection) = audience.connections.last_mut().filter(|_| begins) {
+                    connection.from.get_or_insert(entry.at_us);
+                }
+                if frame["type"] == "reply" || frame["type"] == "error" {
+                    continue;
+                }
+                for seen in sightings(frame) {
+                    audience.shown.entry(seen.order).or_default().push((entry.at_us, seen.version));
+                }
+            }
+            Event::Ended { listener, .. } | Event::Lost { listener, .. } => {
+                let connection = audiences.get_mut(listener).and_then(|audience| audience.connections.last_mut());
+                if let Some(connection) = connection {
+                    connection.until = entry.at_us;
+                }
+            }
+            Event::Changed { since_us, orders } => {
+                let change = |(order, version): &(i64, i64)| Change {
+                    order: *order,
+                    version: *version,
+                    since_us: *since_us,
+                    seen_us: entry.at_us,
+                };
+                changes.extend(orders.iter().map(change));
+            }
+            Event::Scene(_)
+            | Event::Asked { .. }
+            | Event::Answered { .. }
+            | Event::Fault { .. }
+            | Event::Done { .. }
+            | Event::Mended
+            | Event::Quiet => {}
+        }
+    }
+    (audiences, changes)
+}

@@ -1,0 +1,130 @@
+//! An `EventSource` as browsers have it (WHATWG HTML, "Server-sent events"), without their patience for mistakes: what it is
+//! sent is judged by the checker.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use serde_json::Value;
+
+/// How long Chromium waits when it was not told.
+const DEFAULT_RETRY: Duration = Duration::from_secs(3);
+
+/// A stream that is opened again and again at one address.
+#[derive(Debug)]
+pub struct EventSource {
+    url: String,
+    http: reqwest::Client,
+    /// The `id` of the last event that had one.
+    pub last_event_id: String,
+    /// The pause before it is opened again.
+    pub retry: Duration,
+    /// Bytes that are no whole event yet: as many as the longest frame.
+    unread: Vec<u8>,
+    ready: VecDeque<Value>,
+}
+
+/// The end of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The browser tries again.
+    Again(String),
+    /// The browser gives up for good.
+    Final(String),
+}
+
+impl EventSource {
+    /// A stream at this URL that is not open yet.
+    #[must_use]
+    pub fn new(url: String) -> Self {
+        let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build();
+        let http = client.expect("a client without TLS");
+        let (unread, ready) = (Vec::new(), VecDeque::new());
+        Self { url, http, last_event_id: String::new(), retry: DEFAULT_RETRY, unread, ready }
+    }
+
+    /// Opens the stream.
+    ///
+    /// # Errors
+    /// The reason why it is not open.
+    pub async fn open(&mut self) -> Result<reqwest::Response, End> {
+        self.unread.clear();
+        self.ready.clear();
+        let mut request = self.http.get(&self.url).header(ACCEPT, "text/event-stream").header(CACHE_CONTROL, "no-store");
+        if !self.last_event_id.is_empty() {
+            request = request.header("Last-Event-ID", &self.last_event_id);
+        }
+        let response = request.send().await.map_err(|error| End::Again(error.to_string()))?;
+        let (status, kind) = (response.status(), response.headers().get(CONTENT_TYPE));
+        if status == 200 && kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
+            return Ok(response);
+        }
+        let text = response.text().await.unwrap_or_default();
+        Err(End::Final(format!("it was answered {status}: {text}")))
+    }
+
+    /// The next frame of an open stream.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub async fn next(&mut self, response: &mut reqwest::Response) -> Result<Value, End> {
+        loop {
+            if let Some(frame) = self.ready.pop_front() {
+                return Ok(frame);
+            }
+            match response.chunk().await {
+                Ok(Some(chunk)) => self.read(&chunk)?,
+                Ok(None) => return Err(End::Again("the stream has ended".to_owned())),
+                Err(error) => return Err(End::Again(error.to_string())),
+            }
+        }
+    }
+
+    fn read(&mut self, chunk: &[u8]) -> Result<(), End> {
+        self.unread.extend_from_slice(chunk);
+        while let Some(end) = self.unread.windows(2).position(|pair| pair == b"\n\n") {
+            let block: Vec<u8> = self.unread.drain(..end + 2).collect();
+            let mut data = String::new();
+            for line in String::from_utf8_lossy(&block).lines() {
+                match line.split_once(": ") {
+                    Some(("id", id)) => id.clone_into(&mut self.last_event_id),
+                    Some(("data", text)) => data.push_str(text),
+                    Some(("retry", millis)) => {
+                        self.retry = millis.parse().map_or(self.retry, Duration::from_millis);
+                    }
+                    Some(_) | None => {}
+                }
+            }
+            if !data.is_empty() {
+                let frame = serde_json::from_str(&data).map_err(|error| End::Final(format!("{error}: {data}")))?;
+                self.ready.push_back(frame);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::EventSource;
+
+    #[test]
+    fn a_stream_is_read_in_pieces() {
+        let mut source = EventSource::new(String::new());
+        let stream = b": hello\n\nretry: 250\n\nevent: order\nid: c1\ndata: {\"type\":\"order\"}\n\n";
+        for byte in stream {
+            source.read(&[*byte]).expect("it is well-formed");
+        }
+        assert_eq!(source.ready, [json!({"type": "order"})]);
+        assert_eq!((source.last_event_id.as_str(), source.retry), ("c1", Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn what_is_no_frame_ends_it() {
+        EventSource::new(String::new()).read(b"data: {\n\n").expect_err("it is cut off");
+    }
+}

@@ -1,0 +1,183 @@
+//! A fault that is chosen at random, with its end.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+
+use crate::faults::Deployment;
+use crate::faults::action::{Action, Link, Mischief, Obstacle, Part, Server};
+
+const PARTS: [Part; 4] = [Part::Gateway(0), Part::Gateway(1), Part::Worker(0), Part::Worker(1)];
+/// The nodes of a Redis Cluster, and the shards that Galley has there.
+const NODES: usize = 6;
+const SHARDS: u16 = 16;
+
+/// The target of a fault: it is not broken again before it is mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Target {
+    Part(Part),
+    Redis,
+    Postgres,
+    Link(Link),
+    Nothing,
+}
+
+/// A fault, and how and when it is mended.
+pub(super) struct Fault {
+    pub(super) target: Target,
+    pub(super) begin: Action,
+    pub(super) end: Option<(Duration, Action)>,
+}
+
+impl Fault {
+    /// One of the faults of a deployment.
+    pub(super) fn choose(deployment: Deployment, random: &mut StdRng) -> Self {
+        if deployment == Deployment::Embedded {
+            return embedded(random);
+        }
+        match random.random_range(0..100) {
+            0..28 => process(*PARTS.choose(random).expect("there are some"), random),
+            28..46 => connection(deployment, random),
+            46..66 => postgres(random),
+            _ if deployment == Deployment::Cluster => cluster(random),
+            _ if deployment == Deployment::Demoted && random.random_bool(0.4) => {
+                Self::once(Target::Redis, Action::DemoteRedis { disconnect: random.random_bool(0.3) })
+            }
+            _ if deployment == Deployment::Standby && random.random_bool(0.4) => standby(random),
+            _ if deployment == Deployment::Pooled && random.random_bool(0.2) => pooler(random),
+            _ => redis(random),
+        }
+    }
+
+    fn once(target: Target, begin: Action) -> Self {
+        Self { target, begin, end: None }
+    }
+
+    fn lasting(target: Target, begin: Action, lasts: Duration, end: Action) -> Self {
+        Self { target, begin, end: Some((lasts, end)) }
+    }
+}
+
+fn embedded(random: &mut StdRng) -> Fault {
+    let part = Part::Gateway(0);
+    if random.random_bool(0.2) {
+        return Fault::lasting(Target::Part(part), Action::FillDisk, millis(random, 500..3_000), Action::EmptyDisk);
+    }
+    process(part, random)
+}
+
+/// The end of a process, in order or not, or a pause.
+fn process(part: Part, random: &mut StdRng) -> Fault {
+    let target = Target::Part(part);
+    match random.random_range(0..10) {
+        0..4 => Fault::lasting(target, Action::Kill(part), millis(random, 50..3_000), Action::Start(part)),
+        4..7 => Fault::lasting(target, Action::Retire(part), millis(random, 1_000..4_000), Action::Start(part)),
+        _ => Fault::lasting(target, Action::Pause(part), millis(random, 1_000..8_000), Action::Continue(part)),
+    }
+}
+
+/// A disturbance of the link of one process alone.
+fn connection(deployment: Deployment, random: &mut StdRng) -> Fault {
+    let part = *PARTS.choose(random).expect("there are some");
+    let to_redis = deployment != Deployment::Cluster && random.random_bool(0.6);
+    disturbance(Link::Of(part, if to_redis { Server::Redis } else { Server::Postgres }), random)
+}
+
+fn disturbance(link: Link, random: &mut StdRng) -> Fault {
+    let target = Target::Link(link);
+    let begin = match random.random_range(0..4) {
+        0 => return Fault::once(Target::Nothing, Action::Cut(link)),
+        1 => Action::Slow(link, millis(random, 20..400)),
+        2 => Action::Mute(link),
+        _ => Action::Stall(link),
+    };
+    // Mostly short, so that others find their place beside it.
+    let lasts = match random.random_range(0..10) {
+        0..7 => millis(random, 1_000..8_000),
+        7..9 => millis(random, 8_000..40_000),
+        _ => millis(random, 40_000..120_000),
+    };
+    Fault::lasting(target, begin, lasts, Action::Free(link))
+}
+
+fn postgres(random: &mut StdRng) -> Fault {
+    let lasting = |begin, lasts, end| Fault::lasting(Target::Postgres, begin, lasts, end);
+    match random.random_range(0..20) {
+        0..6 => lasting(Action::CrashPostgres, millis(random, 100..5_000), Action::StartPostgres),
+        6..8 => lasting(Action::FillDisk, millis(random, 1_000..4_000), Action::EmptyDisk),
+        8..10 => lasting(Action::ForbidWriting, millis(random, 1_000..10_000), Action::AllowWriting),
+        10..12 => lasting(Action::TakeConnections, millis(random, 1_000..10_000), Action::ReturnConnections),
+        _ => Fault::once(Target::Nothing, Action::Obstruct(obstacle(random))),
+    }
+}
+
+fn obstacle(random: &mut StdRng) -> Obstacle {
+    match random.random_range(0..5) {
+        0 => Obstacle::EndAll,
+        1 => Obstacle::EndLiveness,
+        2 => Obstacle::LockTable(millis(random, 500..10_000)),
+        _ => Obstacle::LockRows(millis(random, 500..10_000)),
+    }
+}
+
+/// A standby that cannot follow, or takes over.
+fn standby(random: &mut StdRng) -> Fault {
+    if random.random_bool(0.2) {
+        return Fault::once(Target::Postgres, Action::Promote);
+    }
+    disturbance(Link::Replication, random)
+}
+
+fn pooler(random: &mut StdRng) -> Fault {
+    let (part, lasts) = (Part::Pooler, millis(random, 100..6_000));
+    if random.random_bool(0.5) {
+        return Fault::lasting(Target::Part(part), Action::Kill(part), lasts, Action::Start(part));
+    }
+    Fault::lasting(Target::Part(part), Action::Pause(part), lasts, Action::Continue(part))
+}
+
+fn redis(random: &mut StdRng) -> Fault {
+    match random.random_range(0..30) {
+        0..6 => Fault::lasting(Target::Redis, Action::KillRedis, millis(random, 100..6_000), Action::StartRedis),
+        6..10 => Fault::lasting(Target::Redis, Action::FillRedis, millis(random, 1_000..5_000), Action::EmptyRedis),
+        _ => Fault::once(Target::Nothing, Action::Meddle(mischief(random))),
+    }
+}
+
+fn mischief(random: &mut StdRng) -> Mischief {
+    match random.random_range(0..9) {
+        0 => Mischief::Flush,
+        1 => Mischief::DestroyGroup,
+        2 => Mischief::DeleteStream,
+        3 => Mischief::KillSubscribers,
+        4 => Mischief::KillClients,
+        5 => Mischief::Hold(millis(random, 500..5_000)),
+        6 => Mischief::StrangeEntries,
+        7 => Mischief::OldEntries,
+        _ => Mischief::StrangeMessages,
+    }
+}
+
+/// One fault of the nodes at a time: a cluster of three masters bears no more.
+fn cluster(random: &mut StdRng) -> Fault {
+    let node = random.random_range(0..NODES);
+    let part = Part::Node(node);
+    let meddle = |mischief| Fault::once(Target::Nothing, Action::MeddleWith(node, mischief));
+    match random.random_range(0..20) {
+        0..4 => Fault::lasting(Target::Redis, Action::Kill(part), millis(random, 100..10_000), Action::Start(part)),
+        4..8 => Fault::lasting(Target::Redis, Action::Pause(part), millis(random, 1_000..40_000), Action::Continue(part)),
+        8..11 => Fault::once(Target::Redis, Action::FailOver(node)),
+        11..14 => Fault::once(Target::Redis, Action::Reshard(random.random_range(0..SHARDS))),
+        14..17 => meddle(Mischief::Flush),
+        17 => meddle(Mischief::KillSubscribers),
+        18 => meddle(Mischief::KillClients),
+        _ => meddle(Mischief::Hold(millis(random, 500..5_000))),
+    }
+}
+
+fn millis(random: &mut StdRng, range: Range<u64>) -> Duration {
+    Duration::from_millis(random.random_range(range))
+}

@@ -74,6 +74,11 @@ pub struct Config {
     #[arg(long, env = "GALLEY_MAX_SOCKETS_PER_IP", default_value = "unlimited", value_parser = count, value_name = "COUNT")]
     pub max_sockets_per_ip: usize,
 
+    /// The greatest age of a socket or event stream, a duration of at least 1s or `unlimited`. An older one is sent away with close 1012, at
+    /// its own moment within the last tenth, and comes back wherever there is room: so gateways share the load again
+    #[arg(long, env = "GALLEY_MAX_SOCKET_AGE", default_value = "unlimited", value_parser = age, value_name = "DURATION")]
+    pub max_socket_age: Duration,
+
     /// Commands that one socket may send, as `COUNT/s|min|h [burst COUNT]` or `unlimited`; beyond: error `rate-limited` in answer
     #[arg(long, env = "GALLEY_COMMAND_RATE", default_value = "50/s burst 100", value_name = "RATE")]
     pub command_rate: Rate,
@@ -157,6 +162,14 @@ impl Auth {
 fn duration(text: &str) -> Result<Duration, String> {
     let duration = galley_launch::parse_duration(text)?;
     if duration < Duration::from_millis(100) { Err("must be at least 100ms".to_owned()) } else { Ok(duration) }
+}
+
+fn age(text: &str) -> Result<Duration, String> {
+    if text == "unlimited" {
+        return Ok(Duration::MAX);
+    }
+    let age = galley_launch::parse_duration(text).map_err(|error| format!("{error}, or unlimited"))?;
+    if age < Duration::from_secs(1) { Err("must be at least 1s, or unlimited".to_owned()) } else { Ok(age) }
 }
 
 fn count(text: &str) -> Result<usize, String> {

@@ -53,6 +53,7 @@ async fn hear(bus: &SharedBus, hub: &Hub, store: &dyn Store, readiness: &Readine
                 // The store logs that it cannot be had. Meanwhile nothing is known of the others.
                 if let Ok(census) = counted {
                     bus.mark(census.safe);
+                    hub.set_clock(census.safe.time);
                     readiness.hearing().count(&census, bus.publisher());
                     subscription.census(&census.living, census.safe);
                     repairs.count(census.safe);

@@ -11,6 +11,8 @@ mod frames;
 mod marks;
 mod missing;
 mod newest;
+#[cfg(test)]
+mod tests;
 mod watcher;
 
 use std::collections::BTreeSet;

@@ -131,7 +131,7 @@ mod tests {
     }
 
     fn census(hearing: &[i32]) -> Census {
-        let safe = "r1.1".parse().expect("a cursor");
+        let safe = "r1.1.1".parse().expect("a cursor");
         Census { living: BTreeSet::new(), hearing: hearing.iter().copied().map(publisher).collect(), safe }
     }
 

@@ -10,6 +10,7 @@ pub mod origin;
 mod panic;
 mod protect;
 mod refusal;
+mod refused_stream;
 mod serve;
 
 use axum::Router;
@@ -44,7 +45,8 @@ pub fn layers(router: Router<AppState>, state: &AppState) -> Router<AppState> {
         Some(allowances) => router.layer(from_fn_with_state(allowances, allow)),
         None => router,
     };
-    router.layer((from_fn(observe::observe), from_fn_with_state(state.clone(), protect::protect)))
+    let softened = from_fn(refused_stream::soften);
+    router.layer((from_fn(observe::observe), from_fn_with_state(state.clone(), protect::protect), softened))
 }
 
 async fn not_found(uri: Uri) -> Refusal {

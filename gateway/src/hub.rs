@@ -88,6 +88,13 @@ impl Place {
     pub fn tells(&self, told: &HashMap<OrderId, Version>) {
         self.outbox.overtake(told, self.hub.0.versions.note(told));
     }
+
+    /// The same of states that the session shows in an answer. Their own frames still follow.
+    pub fn shows(&self, shown: &HashMap<OrderId, Version>) {
+        let until = self.hub.0.versions.note(shown);
+        let before = shown.iter().map(|(order_id, version)| (*order_id, Version(version.0 - 1)));
+        self.outbox.overtake(&before.collect(), until);
+    }
 }
 
 impl Drop for Place {
@@ -134,10 +141,14 @@ impl Hub {
         }))
     }
 
+    /// Takes note of what the database's clock says.
+    pub fn set_clock(&self, now: Timestamp) {
+        self.0.versions.set_clock(now);
+    }
+
     /// Moves the cursor of the frames that are delivered from now on. Everything below it has been handed to the outboxes.
     pub fn advance(&self, safe: ResumeCursor) {
         self.0.watermark.advance(safe);
-        self.0.versions.set_clock(safe.time);
         self.0.feed.mark(safe);
     }
 

@@ -120,7 +120,7 @@ impl Gateway {
     /// [`Died`] when a part of it did.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Died> {
         let Self { listener, state, mut desk } = self;
-        let Config { ping_interval, pong_timeout, drain, .. } = state.config;
+        let Config { ping_interval, pong_timeout, max_socket_age, drain, .. } = state.config;
         // Before any socket is here. Without an answer the first cursors begin anew, until the hub is told more.
         if let Ok(safe) = state.desk.store().present().await {
             state.hub.advance(safe);
@@ -132,7 +132,7 @@ impl Gateway {
         });
         let tokens_expire = state.verifier.is_some();
         life.hire("heartbeat of sockets", |stop| {
-            pulse::beat(state.hub.clone(), ping_interval, pong_timeout, tokens_expire, stop)
+            pulse::beat(state.hub.clone(), ping_interval, pong_timeout, max_socket_age, tokens_expire, stop)
         });
         front.hire("accept loop", |stop| http::serve(listener, router(state.clone()), stop, QUIET.min(drain)));
 

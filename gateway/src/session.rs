@@ -31,6 +31,7 @@ use crate::limits::rate::Verdict;
 use crate::limits::{self, Meter};
 use crate::metrics;
 use crate::state::AppState;
+use command::Answer;
 use entrance::Entered;
 use socket::{Heard, Socket};
 use stream::Stream;
@@ -98,7 +99,7 @@ struct Session<'a> {
     state: AppState,
     stream: &'a mut Stream,
     who: Option<Who>,
-    answers: FuturesOrdered<BoxFuture<'static, String>>,
+    answers: FuturesOrdered<BoxFuture<'static, Answer>>,
     /// A command that waits for those before it.
     waiting: Option<ClientFrame>,
     /// How much of its rate the client has used.
@@ -159,7 +160,7 @@ impl<'a> Session<'a> {
             Err((id, problem)) => {
                 ::metrics::counter!(metrics::FRAMES_REFUSED, "problem" => problem.kind.slug()).increment(1);
                 let error = ServerFrame::Error { id, problem: Box::new(problem) }.encode();
-                self.answers.push_back(Box::pin(std::future::ready(error)));
+                self.answers.push_back(Box::pin(std::future::ready(error.into())));
                 return Ok(());
             }
         };
@@ -172,10 +173,12 @@ impl<'a> Session<'a> {
     }
 
     /// Sends an answer with all others that are ready, and lets the waiting command begin when nothing is before it.
-    async fn answer(&mut self, socket: &mut Socket, answer: String) -> Result<(), Closed> {
-        socket.feed(answer).await?;
+    async fn answer(&mut self, socket: &mut Socket, answer: Answer) -> Result<(), Closed> {
+        self.stream.shows(&answer.shown);
+        socket.feed(answer.text).await?;
         while let Some(Some(answer)) = self.answers.next().now_or_never() {
-            socket.feed(answer).await?;
+            self.stream.shows(&answer.shown);
+            socket.feed(answer.text).await?;
         }
         socket.flush().await?;
         if self.answers.is_empty() {

@@ -189,7 +189,7 @@ export class Galley extends Emitter<Events> {
     return this.#ask({ type: "menu", ...(cursor ? { cursor } : {}) } satisfies Command<"menu">);
   }
 
-  /** Watches the whole feed, from now on and after each reconnection (staff). Resolves with the totals, if the gateway knows them. */
+  /** Watches the whole feed from now on (staff); after each reconnection what was missed comes first. Resolves with the totals, if the gateway knows them. */
   async watch(watch: Watch = {}): Promise<Totals | undefined> {
     this.#watch = undefined;
     const { totals } = await this.#ask<{ totals?: Totals }>({ type: "watch", ...watch } satisfies Command<"watch">);
@@ -283,7 +283,7 @@ export class Galley extends Emitter<Events> {
   #welcome(frame: Frame<"welcome">): void {
     const unsure = this.#picture.orders().filter(isActive);
     this.#connection.welcomed();
-    if (this.#watch && !frame.hero) this.sendLine(JSON.stringify({ type: "watch", ...this.#watch }));
+    if (this.#watch && !frame.hero) this.sendLine(JSON.stringify({ type: "watch", ...this.#watch, cursor: this.#picture.cursor }));
     for (const waiting of this.#outbox.all()) this.#send(waiting);
     // After a gap that no cursor bridges, what was active may have ended, or be gone.
     if (frame.resume !== "resumed" && unsure.length > 0) this.#reread(unsure).catch(() => {});

@@ -32,6 +32,8 @@ pub struct Watcher {
     start: u64,
     /// Up to where it has been told.
     place: u64,
+    /// Up to where losses have been noticed.
+    noticed: u64,
     /// Resumes after what it has been told.
     cursor: Option<ResumeCursor>,
     /// What it was not told.
@@ -96,6 +98,7 @@ impl Watcher {
             ticks,
             start,
             place: start,
+            noticed: start,
             cursor,
             missing: None,
             resumes,
@@ -193,11 +196,11 @@ impl Watcher {
     /// Begins to read what was dropped before this watcher was told of it.
     fn notice_loss(&mut self) {
         let newest = self.shared.newest();
-        if self.place >= newest.lost() {
+        if self.place.max(self.noticed) >= newest.lost() {
             return;
         }
         let cursor = newest.cursor_at(self.place);
-        self.place = newest.lost();
+        self.noticed = newest.lost();
         drop(newest);
         self.gap = true;
         ::metrics::counter!(metrics::FEED_GAPS).increment(1);

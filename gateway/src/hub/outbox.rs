@@ -73,13 +73,15 @@ pub struct Outbox {
     doubted: AtomicBool,
     /// When the peer's token expires, in seconds since the epoch.
     expires: AtomicU64,
+    /// The age at which the peer is sent away.
+    retires_ms: AtomicU64,
 }
 
 /// How long before its end the expiry of a token is announced.
 const ANNOUNCED: Duration = Duration::from_mins(1);
 /// What an order takes in a [`BTreeSet`] that is filled by rising ids, in bytes: 8, in nodes that are half full.
 const OF_MISSED: usize = 2 * size_of::<OrderId>();
-/// The expiry of a peer that needs no token.
+/// The expiry of a peer that needs no token, and the greatest age of one that may stay.
 const NEVER: u64 = u64::MAX;
 
 /// In this order, so that a delivery that writes straight to the connection looks at one line of the cache, the lock's.
@@ -148,7 +150,15 @@ impl Outbox {
             heard_ms: AtomicU64::new(0),
             doubted: AtomicBool::new(false),
             expires: AtomicU64::new(NEVER),
+            retires_ms: AtomicU64::new(NEVER),
         }
+    }
+
+    /// The same for a peer that is sent away at this age.
+    #[must_use]
+    pub fn living(self, age: Duration) -> Self {
+        self.retires_ms.store(u64::try_from(age.as_millis()).unwrap_or(NEVER), Ordering::Relaxed);
+        self
     }
 
     /// Tells these updates: at once when the session rests and the kernel has room, and then without waking it; else they wait for
@@ -222,6 +232,14 @@ impl Outbox {
         let mut waiting = self.lock();
         waiting.pending().leave = Some(after);
         wake(waiting);
+    }
+
+    /// Sends the peer away when it is old enough.
+    pub fn retire(&self) {
+        if self.age_ms() >= self.retires_ms.load(Ordering::Relaxed) {
+            self.retires_ms.store(NEVER, Ordering::Relaxed);
+            self.leave(Duration::ZERO);
+        }
     }
 
     /// The peer has shown that it lives.
@@ -751,6 +769,17 @@ mod tests {
         outbox.expire(end + 1_000);
         assert!(wakes());
         assert_eq!(outbox.try_next(), Some(Out::Expired));
+    }
+
+    #[test]
+    fn who_is_old_enough_is_sent_away_once() {
+        let young = Outbox::new(10).living(Duration::from_hours(1));
+        young.retire();
+        assert_eq!(young.try_next(), None);
+        let old = Outbox::new(10).living(Duration::ZERO);
+        old.retire();
+        old.retire();
+        assert_eq!((old.try_next(), old.try_next()), (Some(Out::Leave(Duration::ZERO)), None));
     }
 
     #[test]

@@ -93,7 +93,9 @@ impl FromPairs for WatchParams {
     params(("id" = HeroId, Path, description = "Whose."), ResumeParams,
         ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that is known. One that cannot be read \
             begins anew.")),
-    responses((status = 200, description = "Events, until one side closes.", body = String, content_type = "text/event-stream"), OfListening),
+    responses((status = 200, description = "Events, until one side closes. Who asks for `text/event-stream` and is refused with 429 or 503 gets this \
+            status as well, so that a browser comes back: `retry` says when, an `error` event holds the problem.", body = String,
+            content_type = "text/event-stream"), OfListening),
 )]
 pub async fn of_hero(
     State(state): State<AppState>,
@@ -118,7 +120,9 @@ pub async fn of_hero(
     get, path = "/events", tag = "orders", operation_id = "listen_to_all",
     params(WatchParams,
         ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that is known.")),
-    responses((status = 200, description = "Events, until one side closes.", body = String, content_type = "text/event-stream"), OfWatching),
+    responses((status = 200, description = "Events, until one side closes. Who asks for `text/event-stream` and is refused with 429 or 503 gets this \
+            status as well, so that a browser comes back: `retry` says when, an `error` event holds the problem.", body = String,
+            content_type = "text/event-stream"), OfWatching),
 )]
 pub async fn of_all(
     State(state): State<AppState>,

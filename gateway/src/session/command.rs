@@ -4,7 +4,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use galley_protocol::frame::{ClientFrame, Command, CommandId, Page, Place, Reply, ServerFrame};
 use galley_protocol::words::Audience;
-use galley_protocol::{HeroId, OrderId, PageCursor, Problem, ProblemType, Status};
+use galley_protocol::{HeroId, OrderId, PageCursor, Problem, ProblemType, Status, Version};
 use galley_store::{CancelRequest, DeleteRequest, ListPage, OrderFilter, PlaceRequest};
 
 use crate::desk::{Desk, Placed, no_order, problem};
@@ -13,13 +13,27 @@ use crate::state::AppState;
 /// Meals in one answer to `menu`.
 const MENU_PAGE: usize = 100;
 
+/// The frame that answers a command.
+pub struct Answer {
+    /// The JSON.
+    pub text: String,
+    /// The states of orders that it shows; nothing is older than the first.
+    pub shown: Vec<(OrderId, Version)>,
+}
+
+impl From<String> for Answer {
+    fn from(text: String) -> Self {
+        Self { text, shown: Vec::new() }
+    }
+}
+
 /// The sender of commands on a socket of this hero, or of staff.
 pub fn audience(hero_id: Option<HeroId>) -> Audience {
     if hero_id.is_some() { Audience::Hero } else { Audience::Staff }
 }
 
 /// Hands the command in; the future ends with the frame that answers it. A placement is in a batch when this returns.
-pub fn execute(state: &AppState, hero_id: Option<HeroId>, frame: ClientFrame) -> BoxFuture<'static, String> {
+pub fn execute(state: &AppState, hero_id: Option<HeroId>, frame: ClientFrame) -> BoxFuture<'static, Answer> {
     let ClientFrame { id, command } = frame;
     let desk = state.desk.clone();
     match command {
@@ -50,7 +64,7 @@ pub fn execute(state: &AppState, hero_id: Option<HeroId>, frame: ClientFrame) ->
         // The session takes a token before a command comes here.
         Command::Auth { .. } => refuse(id, "a token is of no use here").boxed(),
         Command::Watch(_) => refuse(id, "only staff watches the whole feed; connect without a hero").boxed(),
-        Command::Ping => std::future::ready(ServerFrame::Pong { id }.encode()).boxed(),
+        Command::Ping => std::future::ready(Answer::from(ServerFrame::Pong { id }.encode())).boxed(),
         Command::Help => {
             let help = audience(hero_id).help();
             std::future::ready(answer(id, Ok(Reply::Help { help }))).boxed()
@@ -83,13 +97,24 @@ async fn menu(desk: &Desk, after: Option<PageCursor>) -> Result<Reply, Problem> 
     Ok(Reply::Menu(Page::cut(meals, MENU_PAGE, |meal| meal.id.get())))
 }
 
-fn answer(id: Option<CommandId>, reply: Result<Reply, Problem>) -> String {
-    match reply {
+fn answer(id: Option<CommandId>, reply: Result<Reply, Problem>) -> Answer {
+    let orders = match &reply {
+        Ok(Reply::Order { order, .. }) => std::slice::from_ref(&**order),
+        Ok(Reply::Orders(page)) => &page.items[..],
+        Ok(
+            Reply::Deleted { .. } | Reply::Menu(_) | Reply::Watching { .. } | Reply::Authenticated { .. } | Reply::Help { .. },
+        ) => &[][..],
+        Err(problem) => problem.order.as_deref().map_or(&[][..], std::slice::from_ref),
+    };
+    let orders = orders.iter().filter(|order| order.version > Version::FIRST);
+    let shown = orders.map(|order| (order.id, order.version)).collect();
+    let text = match reply {
         Ok(reply) => ServerFrame::Reply { id, reply }.encode(),
         Err(problem) => ServerFrame::Error { id, problem: Box::new(problem) }.encode(),
-    }
+    };
+    Answer { text, shown }
 }
 
-fn refuse(id: Option<CommandId>, detail: &str) -> std::future::Ready<String> {
+fn refuse(id: Option<CommandId>, detail: &str) -> std::future::Ready<Answer> {
     std::future::ready(answer(id, Err(Problem::new(ProblemType::Forbidden).with_detail(detail))))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use galley_protocol::close::CloseCode;
 use galley_protocol::{HeroId, Problem, ProblemType, ResumeCursor};
 use galley_store::{Snapshot, SnapshotRequest};
+use rand::RngExt as _;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::auth::Caller;
@@ -43,7 +44,10 @@ pub enum Role {
 
 /// An outbox for a client that wants to come in.
 pub fn outbox(state: &AppState) -> Arc<Outbox> {
-    Arc::new(Outbox::new(state.config.send_queue))
+    // Each at its own moment: those that came together do not go together.
+    let most = state.config.max_socket_age;
+    let age = most - (most / 10).mul_f64(rand::rng().random_range(0.0..=1.0));
+    Arc::new(Outbox::new(state.config.send_queue).living(age))
 }
 
 /// A seat for a client of this address, which is taken before anything else is done for it.

@@ -23,7 +23,7 @@ use crate::state::AppState;
 /// died do not come all at once.
 const RETRY_MS: std::ops::Range<u64> = 1_000..3_000;
 /// Proxies of the nginx kind must pass every event on as it comes.
-const UNBUFFERED: (HeaderName, HeaderValue) = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+pub const UNBUFFERED: (HeaderName, HeaderValue) = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
 /// What an event stream tells.
 #[derive(Debug)]

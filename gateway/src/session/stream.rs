@@ -131,6 +131,13 @@ impl Stream {
         (resume, cursor.map(|cursor| self.state.desk.store().cursor_keys().sign(cursor)))
     }
 
+    /// The client is about to be shown these states: no frame shall take it back behind them.
+    pub fn shows(&self, shown: &[(OrderId, Version)]) {
+        if !shown.is_empty() {
+            self.place.shows(&shown.iter().copied().collect());
+        }
+    }
+
     /// Waits for the next event. Safe to drop while it waits.
     pub async fn next(&mut self) -> Event {
         let outbox = self.place.outbox();

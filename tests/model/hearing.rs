@@ -12,22 +12,22 @@ use crate::hearing_state::{Client, Ear, Life, Stage, State};
 /// The publishers at most: one from the beginning, one that joins later.
 pub const PUBLISHERS: usize = 2;
 
-/// How much happens, how much may go wrong, and by which rules the gateway hears.
+/// The amount of changes and of faults, and the rules of the gateway.
 #[derive(Clone, Copy, Debug)]
 pub struct Hearing {
     /// The changes; their publishers take turns.
     pub changes: usize,
     /// The publishers, one or two.
     pub publishers: usize,
-    /// How often a publisher falls silent.
+    /// The times that a publisher falls silent.
     pub silences: u8,
-    /// How many publishers die.
+    /// The publishers that die.
     pub deaths: u8,
     /// The rules.
     pub rule: Rule,
 }
 
-/// How the gateway makes up for what it does not hear.
+/// The rules by which the gateway makes up for what it does not hear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
     /// As it does.
@@ -43,7 +43,7 @@ pub enum Rule {
 /// The margin of [`Rule::FixedMargin`].
 const MARGIN: u8 = 1;
 
-/// What may happen next, to a change or a publisher where it says so.
+/// A step, of a change or a publisher where it says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The transaction of a change gets its number.
@@ -79,7 +79,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// Whether nobody has to take it.
+    /// Returns true if nobody has to take it.
     fn is_optional(self) -> bool {
         matches!(self, Self::Stamp(_) | Self::Join | Self::Silence(_) | Self::Die(_) | Self::Leave)
     }
@@ -100,7 +100,7 @@ impl Hearing {
         steps.filter(|(_, after)| after != state).collect()
     }
 
-    /// Whether nothing is left that somebody does by itself.
+    /// Returns true if nothing is left that somebody does by itself.
     pub fn is_at_rest(&self, state: &State) -> bool {
         self.steps(state).iter().all(|(step, _)| step.is_optional())
     }
@@ -176,7 +176,7 @@ impl Hearing {
         }
     }
 
-    /// What a publisher says without being heard is lost, and leaves a hole in its numbers.
+    /// A message that nobody hears is lost, and leaves a hole in the publisher's numbers.
     fn publish(&self, state: &mut State, at: usize) -> Option<()> {
         let Stage::Committed(number) = state.changes[at].stage else { return None };
         let publisher = state.changes[at].publisher;

@@ -43,7 +43,7 @@ pub enum Stage {
 pub struct Publisher {
     pub life: Life,
     pub is_audible: bool,
-    /// How many messages it has published.
+    /// The number of its messages.
     pub said: u8,
     /// The safe position of a question that is under way.
     pub asked: Option<u8>,
@@ -53,7 +53,7 @@ pub struct Publisher {
     pub published: u8,
 }
 
-/// Whether a publisher holds its lock.
+/// The life of a publisher: alive while it holds its lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Life {
     Unborn,
@@ -80,7 +80,7 @@ pub enum Ear {
     },
 }
 
-/// Where the client is.
+/// The client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Client {
     Connected { may_leave: bool },

@@ -12,7 +12,7 @@ use crate::port;
 use crate::postgres_server::{Account, give, run_as};
 use crate::program::Signal;
 
-/// Where Debian keeps what only an administrator runs.
+/// The folders in which it may be installed.
 const PLACES: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/usr/bin"];
 
 /// `PgBouncer` in session mode in front of one `PostgreSQL`; killed when dropped.
@@ -24,7 +24,7 @@ pub struct Pooler {
 }
 
 impl Pooler {
-    /// Whether `PgBouncer` is installed.
+    /// Returns true if `PgBouncer` is installed.
     #[must_use]
     pub fn is_installed() -> bool {
         path().is_some()
@@ -57,7 +57,7 @@ impl Pooler {
         self.program.kill();
     }
 
-    /// Whether it has not ended.
+    /// Returns true if it has not ended.
     pub fn is_running(&mut self) -> bool {
         self.program.is_running()
     }

@@ -11,7 +11,7 @@ use crate::patience::until;
 use crate::port;
 use crate::program::{Signal, command};
 
-/// How long an answer may take.
+/// The time that an answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A `redis-server` that keeps nothing; killed when dropped.
@@ -20,7 +20,7 @@ pub struct RedisServer {
     port: u16,
     program: Program,
     options: Vec<String>,
-    /// Where it writes down what it cannot do without: what a replica is sent, the nodes of a cluster.
+    /// For files that it cannot do without: the copy for a replica, the nodes of a cluster.
     folder: TempDir,
 }
 
@@ -57,7 +57,7 @@ impl RedisServer {
         self.program.kill();
     }
 
-    /// Whether it has not ended.
+    /// Returns true if it has not ended.
     pub fn is_running(&mut self) -> bool {
         self.program.is_running()
     }

@@ -14,9 +14,9 @@ struct Options {
     /// How long the faults last, all rounds together
     #[arg(long, default_value_t = 6, value_name = "MINUTES", value_parser = value_parser!(u64).range(1..))]
     minutes: u64,
-    /// How many rounds share that time, each on a fresh stack with the next seed
-    #[arg(long, default_value_t = 6, value_name = "NUMBER", value_parser = value_parser!(u64).range(1..))]
-    seeds: u64,
+    /// How many rounds share that time, each on a fresh stack with the next seed; one a minute when absent
+    #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u64).range(1..))]
+    seeds: Option<u64>,
     /// The seed of the first round; random when absent
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -32,6 +32,7 @@ struct Options {
 async fn main() -> ExitCode {
     let Options { minutes, seeds, seed, deployment, keep } = Options::parse();
     let first = seed.unwrap_or_else(|| rand::random_range(1..1_000_000));
+    let seeds = seeds.unwrap_or(minutes);
     let length = Duration::from_secs(minutes * 60 / seeds);
     let rounds = (first..first + seeds).map(|seed| {
         let deployment = deployment.unwrap_or_else(|| Deployment::of_seed(seed));

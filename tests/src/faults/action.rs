@@ -38,9 +38,9 @@ pub enum Server {
 /// The connections between two ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Link {
-    /// Of one gateway or worker to a server.
+    /// Those of one gateway or worker to a server.
     Of(Part, Server),
-    /// Of the standby to the primary that it follows.
+    /// Those of the standby to its primary.
     Replication,
 }
 
@@ -132,7 +132,7 @@ pub enum Action {
     Promote,
     /// Every connection ends.
     Cut(Link),
-    /// What passes takes longer.
+    /// Each piece takes longer on its way.
     Slow(Link, Duration),
     /// Nothing passes to the server.
     Mute(Link),

@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::record::{Event, Recorder};
 
 const LOOK: Duration = Duration::from_millis(250);
-/// How long the database may take to answer.
+/// The time that the database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 const NEWEST: &str = "select id, version from orders";
 

@@ -17,7 +17,7 @@ pub struct Breaker {
     stage: Stage,
     meddler: Option<Meddler>,
     recorder: Recorder,
-    /// What was done so far, a line each.
+    /// The deeds so far, a line each.
     pub journal: String,
 }
 

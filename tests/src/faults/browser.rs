@@ -25,9 +25,9 @@ pub struct Browser {
 /// The knowledge of a browser.
 #[derive(Debug, Default)]
 pub struct Knowledge {
-    /// Of the orders of its hero.
+    /// The orders of its hero.
     pub picture: Picture,
-    /// Of the staff feed.
+    /// The staff feed.
     pub feed: FeedView,
     /// It will never come back.
     pub is_lost: bool,

@@ -30,7 +30,7 @@ pub enum Rule {
     Durable,
     /// One request or key places at most one order, and no order comes from nowhere.
     PlacedOnce,
-    /// What was cancelled or deleted is so in the database.
+    /// A cancel or a deletion that was answered with success is in the database.
     EffectKept,
     /// A cancel that was answered with success is never followed by `COMPLETED`.
     CancelWins,
@@ -96,7 +96,7 @@ pub fn check(entries: &[Entry], stored: &[StoredOrder], rest: Duration) -> Vec<V
     violations.0
 }
 
-/// What was found so far.
+/// The violations found so far.
 struct Violations(Vec<Violation>);
 
 impl Violations {

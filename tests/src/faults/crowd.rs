@@ -25,7 +25,7 @@ const BROWSERS: usize = 6;
 const WATCHERS: usize = 2;
 /// The differences that are told when the crowd does not become quiet; more are left out.
 const MAX_TOLD: usize = 10;
-/// How often to look whether the crowd is quiet.
+/// The pause between two looks at the crowd.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Clients at work.
@@ -94,7 +94,7 @@ impl Crowd {
     /// took.
     ///
     /// # Errors
-    /// What is still amiss at the end of this time.
+    /// The unrest that is left at the end of this time.
     pub async fn become_quiet(&mut self, database: &str, patience: Duration) -> Result<Duration, String> {
         let began = Instant::now();
         let mut looks = interval(LOOK);

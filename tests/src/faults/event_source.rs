@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use serde_json::Value;
 
-/// How long Chromium waits when it was not told.
+/// The pause of Chromium when it was told none.
 const DEFAULT_RETRY: Duration = Duration::from_secs(3);
 
 /// A stream that is opened again and again at one address.

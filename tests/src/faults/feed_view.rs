@@ -34,7 +34,7 @@ impl FeedView {
         self.picture.take(frame);
     }
 
-    /// Whether it lacks a change that came after this moment.
+    /// Returns true if it lacks a change that came after this moment.
     #[must_use]
     pub fn lacks(&self, order: i64, version: i64, since_us: u64) -> bool {
         let is_owed = self.complete_since.is_some_and(|complete| complete <= since_us);

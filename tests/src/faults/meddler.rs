@@ -13,14 +13,14 @@ use tokio::time::timeout;
 
 use super::action::{Mischief, Obstacle};
 
-/// Where the service keeps its things in Redis.
+/// The names under which the service keeps its things in Redis.
 const STREAM: &str = "galley:v1:orders:{00}";
 const GROUP: &str = "workers";
 const CHANNELS: [&str; 1] = ["galley:v1:updates:{00}"];
 const FIELD: &str = "o";
-/// How long a server may take to do it.
+/// The time that a server may take to do it.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How the connections of the locks are named.
+/// The name of the connections of the locks.
 const NAME: &str = "galley-faults";
 /// About as many orders as a round has: entries of old orders name some of them.
 const OLD_ORDERS: i64 = 2_000;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::sighting::{Sighting, sightings};
 use super::stored::StoredOrder;
 
-/// What one listener knows of its hero's orders.
+/// The knowledge of one listener.
 #[derive(Clone, Debug, Default)]
 pub struct Picture(HashMap<i64, Sighting>);
 
@@ -25,13 +25,13 @@ impl Picture {
         }
     }
 
-    /// Whether it knows this version of an order, or a later one.
+    /// Returns true if it knows this version of an order, or a later one.
     #[must_use]
     pub fn knows(&self, order: i64, version: i64) -> bool {
         self.0.get(&order).is_some_and(|seen| seen.version >= version)
     }
 
-    /// How it differs from the database, of which these are the orders of its hero.
+    /// The differences from the database, of which these are the orders of its hero.
     #[must_use]
     pub fn differences(&self, stored: &[&StoredOrder]) -> Vec<String> {
         let mut differences = Vec::new();

@@ -10,9 +10,9 @@ use super::Deployment;
 use crate::proxy::Ways;
 use crate::{Pooler, PostgresServer, Proxy};
 
-/// How long the standby may take to catch up, and to become the primary.
+/// The time that the standby may take to catch up, and to become the primary.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often to look whether it has.
+/// The pause between two looks at it.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The database of a stage.

@@ -32,6 +32,8 @@ impl Process {
             variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         variables.push(("GALLEY_PROCESSING_DELAY".to_owned(), DELAY.to_owned()));
         variables.push(("GALLEY_DRAIN".to_owned(), "500ms".to_owned()));
+        // A start may fall into a long fault: it waits for its end.
+        variables.push(("GALLEY_WAIT".to_owned(), "10m".to_owned()));
         let address = (program != "galley-worker").then(|| format!("127.0.0.1:{}", port::free()));
         variables.extend(address.iter().map(|address| ("GALLEY_LISTEN".to_owned(), address.clone())));
         let name = format!("{program}-{number}");

@@ -24,11 +24,11 @@ pub struct Entry {
     pub event: Event,
 }
 
-/// What can happen.
+/// An event of a round.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// Who there is.
+    /// The heroes and meals of the round.
     Scene(Scene),
     /// A request is about to be sent.
     Asked {
@@ -38,10 +38,10 @@ pub enum Event {
         hero: i64,
         /// To which gateway; a socket is at one or the other.
         gateway: Option<usize>,
-        /// What for.
+        /// Its purpose.
         deed: Deed,
     },
-    /// What came of it.
+    /// A request came to its end.
     Answered {
         /// Its number.
         request: usize,
@@ -105,7 +105,7 @@ pub enum Event {
     Quiet,
 }
 
-/// Who there is in a round.
+/// The heroes and meals of a round.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Scene {
     /// The heroes.
@@ -116,13 +116,13 @@ pub struct Scene {
     pub forbidden: i64,
 }
 
-/// What a request is for.
+/// The purpose of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deed {
     /// Place an order.
     Place {
-        /// Of this meal.
+        /// The meal.
         meal: i64,
         /// Under this key.
         key: Option<String>,
@@ -139,7 +139,7 @@ pub enum Deed {
     List,
 }
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
@@ -155,7 +155,7 @@ pub enum Answer {
 }
 
 impl Event {
-    /// What it shows a client: the body of an answer, or a frame.
+    /// The body of an answer, or the frame, that it shows a client.
     #[must_use]
     pub fn shown(&self) -> Option<&Value> {
         match self {

@@ -15,22 +15,22 @@ use super::stage::Stage;
 use super::stored;
 use crate::patience::within;
 
-/// How long after the last fault everything must have come to rest, on a machine that starts programs at once; as much as a
+/// The time after the last fault within which everything must be idle, on a machine that starts programs at once; as much as a
 /// start takes here is added.
 const REST: Duration = Duration::from_secs(10);
-/// How long to wait for it, to tell what is slow from what is stuck.
+/// The time to wait for that, to tell what is slow from what is stuck.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// The violations of one rule that a message names; the others are only counted.
 const MAX_NAMED: usize = 5;
 
-/// What to do in a round.
+/// A round to be played.
 #[derive(Clone, Copy, Debug)]
 pub struct Round {
-    /// What to break.
+    /// The deployment to break.
     pub deployment: Deployment,
     /// The same seed has the same faults.
     pub seed: u64,
-    /// How long to break it.
+    /// The length of the faults.
     pub length: Duration,
     /// Keep the record and the logs although no promise was broken.
     pub keep: bool,
@@ -62,7 +62,7 @@ impl Round {
     /// Plays the round.
     ///
     /// # Errors
-    /// What was broken; the record and the logs of the programs are kept.
+    /// The broken promises; the record and the logs of the programs are kept.
     pub async fn play(self) -> Result<Report, Failure> {
         println!("faults: {self}");
         let folder = tempfile::Builder::new().prefix("galley-faults-").tempdir().expect("a folder");

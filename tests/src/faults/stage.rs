@@ -29,10 +29,10 @@ pub struct Stage {
     workers: Vec<Process>,
     /// None in an embedded service.
     pub servers: Option<Servers>,
-    /// Where the database is.
+    /// The disk of the database.
     pub disk: Disk,
     database: String,
-    /// How long the slowest program took to become ready, when nothing was broken: how fast this machine is.
+    /// The time that the slowest program took to become ready when nothing was broken: a measure of this machine.
     pub slowest_start: Duration,
 }
 
@@ -75,7 +75,7 @@ impl Stage {
         self.gateways.iter().filter_map(|gateway| gateway.url.clone()).collect()
     }
 
-    /// Where the database is, without a proxy.
+    /// The URL of the database, without a proxy that is ever closed.
     #[must_use]
     pub fn database(&self) -> &str {
         &self.database

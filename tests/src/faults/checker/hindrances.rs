@@ -104,7 +104,7 @@ fn scope(action: Action) -> Option<Scope> {
     hinders_all.then_some(Scope::All)
 }
 
-/// Whether the later deed mends the earlier one.
+/// Returns true if the later deed mends the earlier one.
 fn ends(earlier: Action, later: Action) -> bool {
     if let Action::Pause(part) | Action::Kill(part) = earlier {
         return [Action::Start(part), Action::Continue(part), Action::Kill(part)].contains(&later);

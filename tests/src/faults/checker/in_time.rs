@@ -17,7 +17,7 @@ struct Audience {
     /// None of the staff.
     hero: Option<i64>,
     connections: Vec<Connection>,
-    /// Of each order the versions that were shown, and when.
+    /// The versions of each order that were shown, with their moments.
     shown: HashMap<i64, Vec<(u64, i64)>>,
 }
 

@@ -115,7 +115,7 @@ impl Bus for RedisBus {
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError> {
         let ears = Arc::clone(&self.ears);
-        Ok(Box::new(Ear::open(&self.nodes, &self.names, self.publisher.id(), ears).await?))
+        Ok(Box::new(Ear::open(&self.nodes, &self.names, &self.publisher, ears).await?))
     }
 
     fn lose(&self) {

@@ -14,13 +14,14 @@ use futures_util::future::join_all;
 use galley_protocol::{PublisherId, UpdateBatch};
 use redis::aio::MultiplexedConnection;
 use redis::{PushInfo, PushKind, RedisResult, Value};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::link::PATIENCE;
 use super::names::Names;
 use super::nodes::Nodes;
+use super::publisher::Publisher;
 use crate::hearing::{Decode, Hearing, Message};
 use crate::heartbeat::Heartbeat;
 use crate::inbox::Inbox;
@@ -60,18 +61,19 @@ pub(super) struct Ear {
 }
 
 impl Ear {
-    /// Subscribes to most shards at least; what is published on them after this returns is heard. `own` is the publisher of
-    /// this process.
+    /// Subscribes to most shards at least; what is published on them after this returns is heard. The publisher is that of this
+    /// process.
     pub(super) async fn open(
         nodes: &Arc<Nodes>,
         names: &Names,
-        own: PublisherId,
+        publisher: &Publisher,
         ears: Arc<Ears>,
     ) -> Result<Hearing<Self>, BusError> {
         let messages = Arc::new(Messages::default());
         let opening = names.shards().map(async |shard| {
             let (nodes, messages) = (Arc::clone(nodes), Arc::clone(&messages));
-            let listening = Listening { nodes, names: names.clone(), shard, own, messages };
+            let (own, moves) = (publisher.id(), publisher.link(shard).moves());
+            let listening = Listening { nodes, names: names.clone(), shard, own, messages, moves };
             let line = listening.open().await;
             (listening, line)
         });
@@ -123,6 +125,8 @@ struct Listening {
     shard: u16,
     own: PublisherId,
     messages: Arc<Messages>,
+    /// Changes when the shard turned out to be elsewhere.
+    moves: watch::Receiver<()>,
 }
 
 /// A connection that is subscribed to the channel of a shard.
@@ -226,16 +230,20 @@ impl Drop for Deaf {
     }
 }
 
-async fn pump(listening: Listening, ears: Arc<Ears>, mut line: Option<Line>) {
+async fn pump(mut listening: Listening, ears: Arc<Ears>, mut line: Option<Line>) {
     loop {
         if let Some(line) = &line {
-            line.until_cut().await;
+            tokio::select! {
+                () = line.until_cut() => {}
+                Ok(()) = listening.moves.changed() => {}
+            }
         }
         let deaf = Deaf::count(&ears);
         tracing::debug!(shard = listening.shard, "a subscription hears nothing and is made again");
         let mut backoff = Backoff::AWAY;
         line = loop {
             backoff.wait().await;
+            listening.moves.mark_unchanged();
             if let Ok(line) = listening.open().await {
                 break Some(line);
             }

@@ -38,6 +38,7 @@
 mod cluster;
 mod ear;
 mod failure;
+mod line;
 mod link;
 mod names;
 mod nodes;

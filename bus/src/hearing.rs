@@ -36,7 +36,7 @@ pub(crate) struct Hearing<D: Decode> {
     publishers: Publishers,
     told: Option<ResumeCursor>,
     ticks: Interval,
-    /// Comes before whatever is in the inbox.
+    /// Comes before whatever is in the inbox: what follows from one message, and from the calls of the one who listens.
     next: VecDeque<Heard>,
 }
 

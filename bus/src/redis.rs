@@ -38,6 +38,7 @@
 mod cluster;
 mod ear;
 mod failure;
+mod line;
 mod link;
 mod names;
 mod nodes;
@@ -115,7 +116,7 @@ impl Bus for RedisBus {
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError> {
         let ears = Arc::clone(&self.ears);
-        Ok(Box::new(Ear::open(&self.nodes, &self.names, self.publisher.id(), ears).await?))
+        Ok(Box::new(Ear::open(&self.nodes, &self.names, &self.publisher, ears).await?))
     }
 
     fn lose(&self) {

@@ -43,8 +43,12 @@ impl Said {
 
 /// Returns true if the connection is of no more use after the error. The next one looks anew where its name leads.
 pub(super) fn ends_connection(error: &RedisError) -> bool {
-    let misplaced = Said::of(error).code.is_some_and(|code| MISPLACED.contains(&code.as_str()));
-    misplaced || error.is_io_error() || error.is_unrecoverable_error()
+    is_misplaced(error) || error.is_io_error() || error.is_unrecoverable_error()
+}
+
+/// Returns true if the server may not be the right one any more.
+pub(super) fn is_misplaced(error: &RedisError) -> bool {
+    Said::of(error).code.is_some_and(|code| MISPLACED.contains(&code.as_str()))
 }
 
 /// Why there is no connection to the Redis at `place`, and what to do about it.

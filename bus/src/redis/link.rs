@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, Pipeline, RedisResult};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::failure::ends_connection;
+use super::failure::{ends_connection, is_misplaced};
 use super::names::{GROUP, Names};
 use super::nodes::Nodes;
 use crate::{Backoff, BusError};
@@ -32,6 +32,8 @@ struct Shared {
     stream: String,
     live: Mutex<Live>,
     broken: Notify,
+    /// Changes when the server turned out to be the wrong one.
+    moves: watch::Sender<()>,
 }
 
 /// The connection, and how many there were before it.
@@ -45,7 +47,7 @@ impl Link {
     pub(super) async fn open(nodes: Arc<Nodes>, names: &Names, shard: u16) -> (Self, RedisResult<()>) {
         let live = Mutex::new(Live { connection: None, generation: 0 });
         let (slot, stream) = (Names::slot(shard), names.stream(shard));
-        let link = Arc::new(Shared { nodes, slot, stream, live, broken: Notify::new() });
+        let link = Arc::new(Shared { nodes, slot, stream, live, broken: Notify::new(), moves: watch::Sender::default() });
         let greeted = link.greet().await.map(|connection| link.live().connection = Some(connection));
         if greeted.is_err() {
             link.broken.notify_one();
@@ -67,9 +69,17 @@ impl Link {
                 if ends_connection(&error) {
                     self.shared.lose(generation);
                 }
+                if is_misplaced(&error) {
+                    self.shared.moves.send_replace(());
+                }
                 Err(error.into())
             }
         }
+    }
+
+    /// Changes when the server turned out to be the wrong one: other connections of the shard lead there as well.
+    pub(super) fn moves(&self) -> watch::Receiver<()> {
+        self.shared.moves.subscribe()
     }
 }
 

@@ -75,12 +75,11 @@ impl<'a> Repairs<'a> {
     pub fn owe(&mut self, since: Option<ResumeCursor>) {
         let now = Instant::now();
         let at = self.ended.map_or(now, |ended| now.max(ended + REPAIR_EVERY));
-        match &mut self.owed {
-            Some(owed) => owed.since = owed.since.min(since),
-            None => {
-                tracing::warn!("updates may have been lost; reading them from the database");
-                self.owed = Some(Owed { since, at });
-            }
+        if let Some(owed) = &mut self.owed {
+            owed.since = owed.since.min(since);
+        } else {
+            tracing::warn!("updates may have been lost; reading them from the database");
+            self.owed = Some(Owed { since, at });
         }
     }
 

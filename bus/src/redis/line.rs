@@ -1,0 +1,118 @@
+//! A connection that hears one shard.
+//!
+//! Its driver puts each message into a bounded [`Inbox`], undecoded, so that Redis is never 32 MB ahead of the subscription (it
+//! would cut it). It counts as cut when the server says so, or when this process's own heartbeat does not come through it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use galley_protocol::PublisherId;
+use redis::aio::MultiplexedConnection;
+use redis::{PushInfo, PushKind, RedisResult, Value};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::link::PATIENCE;
+use super::names::Names;
+use super::nodes::Nodes;
+use crate::heartbeat::Heartbeat;
+use crate::inbox::Inbox;
+
+/// A shard on which this process's own heartbeat is not heard for so long is deaf.
+const DEAF_AFTER: Duration = Duration::from_secs(3);
+
+/// Messages on the channels of shards.
+pub(super) type Messages = Inbox<(u16, Bytes)>;
+
+/// Everything that it takes to listen to one shard.
+pub(super) struct Listening {
+    pub(super) nodes: Arc<Nodes>,
+    pub(super) names: Names,
+    pub(super) shard: u16,
+    /// The publisher of this process.
+    pub(super) own: PublisherId,
+    pub(super) messages: Arc<Messages>,
+    /// Changes when the shard turned out to be elsewhere.
+    pub(super) moves: watch::Receiver<()>,
+}
+
+/// A connection that is subscribed to the channel of a shard.
+pub(super) struct Line {
+    _connection: MultiplexedConnection,
+    cut: Arc<Notify>,
+    /// When this process heard itself last.
+    beat: Arc<Mutex<Instant>>,
+}
+
+impl Listening {
+    /// Subscribes; what is published after this returns is heard.
+    pub(super) async fn open(&self) -> RedisResult<Line> {
+        let (cut, beat) = (Arc::new(Notify::new()), Arc::new(Mutex::new(Instant::now())));
+        let listener = Listener {
+            own: self.own,
+            shard: self.shard,
+            messages: Arc::clone(&self.messages),
+            cut: Arc::clone(&cut),
+            beat: Arc::clone(&beat),
+        };
+        let on_push = move |push: PushInfo| {
+            listener.take(push);
+            Ok::<_, ()>(())
+        };
+        let slot = Names::slot(self.shard);
+        let mut connection = self.nodes.connect_listening(slot, PATIENCE, on_push).await?;
+        let channel = self.names.channel(self.shard);
+        // Confirmed by one message for one channel, which is the answer.
+        redis::cmd(self.names.subscribe()).arg(channel).exec_async(&mut connection).await?;
+        set(&beat, Instant::now());
+        Ok(Line { _connection: connection, cut, beat })
+    }
+}
+
+impl Line {
+    /// Returns when the connection hears nothing any more.
+    pub(super) async fn until_cut(&self) {
+        let until_silent = async {
+            loop {
+                let silent_at = *self.beat.lock().expect("nothing panics while it holds this lock") + DEAF_AFTER;
+                if silent_at <= Instant::now() {
+                    return;
+                }
+                tokio::time::sleep_until(silent_at).await;
+            }
+        };
+        tokio::select! {
+            () = self.cut.notified() => {}
+            () = until_silent => {}
+        }
+    }
+}
+
+/// Called by the driver of the connection; must never wait.
+struct Listener {
+    own: PublisherId,
+    shard: u16,
+    messages: Arc<Messages>,
+    cut: Arc<Notify>,
+    beat: Arc<Mutex<Instant>>,
+}
+
+impl Listener {
+    fn take(&self, PushInfo { kind, data }: PushInfo) {
+        if kind == PushKind::Message || kind == PushKind::SMessage {
+            let Ok([_, Value::BulkString(message)]) = <[Value; 2]>::try_from(data) else { return };
+            if Heartbeat::decode(&message).is_some_and(|beat| beat.publisher == self.own) {
+                set(&self.beat, Instant::now());
+            }
+            self.messages.put(message.len(), (self.shard, message.into()));
+        } else if kind == PushKind::Disconnection || kind == PushKind::SUnsubscribe || kind == PushKind::Unsubscribe {
+            // A cluster says SUNSUBSCRIBE when a slot moves away.
+            self.cut.notify_one();
+        }
+    }
+}
+
+fn set(beat: &Mutex<Instant>, now: Instant) {
+    *beat.lock().expect("nothing panics while it holds this lock") = now;
+}

@@ -1,0 +1,150 @@
+//! Processes that live, commit and cannot reach Redis, for far longer than anybody waits for a heartbeat: whatever they change
+//! is told within the promised time, and to those who come back as well.
+
+use std::time::{Duration, Instant};
+
+use galley_protocol::Status;
+use galley_tests::json::id;
+use galley_tests::proxy::Ways;
+use galley_tests::{Client, Follower, Proxy, RedisServer, Stack, Truth, within};
+
+/// A push comes so long after its commit at the latest, whoever is cut off.
+const PROMISED: Duration = Duration::from_secs(10);
+/// Three times the silence after which a publisher counts as gone.
+const CUT_OFF: Duration = Duration::from_secs(12);
+const BOTH_WAYS: Ways = Ways { to_server: true, to_clients: true };
+
+/// Places an order at a gateway, and has it end.
+async fn place(client: &Client, (hero, meal): (i64, i64)) -> i64 {
+    id(&client.place(hero, meal).await)
+}
+
+/// Reads frames until the order has this status. Returns the time that it took.
+async fn until_told(follower: &mut Follower, order: i64, status: Status) -> Duration {
+    let began = Instant::now();
+    within("a frame", async {
+        while follower.picture.state_of(order).and_then(|state| state.status) != Some(status) {
+            follower.next().await.expect("the socket stays open");
+        }
+    })
+    .await;
+    began.elapsed()
+}
+
+fn keeps_the_promise(took: Duration) {
+    assert!(took <= PROMISED, "told after {took:?}");
+}
+
+#[tokio::test]
+async fn what_a_worker_ends_is_told_in_time_though_it_cannot_reach_redis() {
+    let redis = RedisServer::start().await;
+    let proxy = Proxy::start(redis.port()).await;
+    let mut stack = Stack::distributed().redis(redis.url()).workers(0).delay("50ms").start().await;
+    stack.set("REDIS_URL", &format!("redis://127.0.0.1:{}", proxy.port()));
+    stack.start_worker();
+    let client = stack.client();
+    let hero_and_meal = client.create_hero_and_meal().await;
+    let mut kept = Follower::open(client.base(), hero_and_meal.0, None).await;
+    let first = place(&client, hero_and_meal).await;
+    until_told(&mut kept, first, Status::Completed).await;
+
+    let before = kept.picture.cursor().expect("a frame has told one").to_owned();
+    proxy.stall(BOTH_WAYS);
+    let cut = Instant::now();
+    while cut.elapsed() < CUT_OFF {
+        let order = place(&client, hero_and_meal).await;
+        // It is claimed from the database, and ends soon.
+        client.until_status(order, "COMPLETED").await;
+        keeps_the_promise(until_told(&mut kept, order, Status::Completed).await);
+    }
+    let last = kept.picture.cursor().expect("a frame has told one").to_owned();
+    assert_eq!(client.metric("galley_unheard_publishers").await, 1);
+    proxy.stall(Ways::default());
+
+    let order = place(&client, hero_and_meal).await;
+    keeps_the_promise(until_told(&mut kept, order, Status::Completed).await);
+    let truth = Truth::settled(&client, &[hero_and_meal.0]).await;
+    assert_eq!(kept.picture.difference(&truth), None);
+    for cursor in [&before, &last] {
+        let resumed = Follower::open(client.base(), hero_and_meal.0, Some(cursor)).await;
+        for order in truth.of(hero_and_meal.0).keys().filter(|order| **order > first && cursor == &before) {
+            assert!(resumed.picture.state_of(*order).is_some(), "order {order} was not told to one that came back");
+        }
+    }
+    assert_eq!(kept.picture.resyncs, 0, "the socket kept up");
+}
+
+#[tokio::test]
+async fn what_a_gateway_cancels_is_pushed_by_the_others_in_time_though_it_cannot_reach_redis() {
+    let redis = RedisServer::start().await;
+    let proxy = Proxy::start(redis.port()).await;
+    let mut stack = Stack::distributed().redis(redis.url()).workers(0).start().await;
+    stack.set("REDIS_URL", &format!("redis://127.0.0.1:{}", proxy.port()));
+    let (hearing, cut_off) = (stack.client(), stack.start_gateway().await);
+    let hero_and_meal = hearing.create_hero_and_meal().await;
+    let mut kept = Follower::open(hearing.base(), hero_and_meal.0, None).await;
+    let first = place(&cut_off, hero_and_meal).await;
+    until_told(&mut kept, first, Status::Pending).await;
+
+    let before = kept.picture.cursor().expect("a frame has told one").to_owned();
+    proxy.stall(BOTH_WAYS);
+    let cut = Instant::now();
+    while cut.elapsed() < CUT_OFF {
+        let order = place(&hearing, hero_and_meal).await;
+        cut_off.cancel(order).await.is(200);
+        keeps_the_promise(until_told(&mut kept, order, Status::Cancelled).await);
+    }
+    proxy.stall(Ways::default());
+
+    let order = place(&hearing, hero_and_meal).await;
+    cut_off.cancel(order).await.is(200);
+    keeps_the_promise(until_told(&mut kept, order, Status::Cancelled).await);
+    cut_off.cancel(first).await.is(200);
+    keeps_the_promise(until_told(&mut kept, first, Status::Cancelled).await);
+    let truth = Truth::settled(&hearing, &[hero_and_meal.0]).await;
+    assert_eq!(kept.picture.difference(&truth), None);
+    let resumed = Follower::open(hearing.base(), hero_and_meal.0, Some(&before)).await;
+    for order in truth.of(hero_and_meal.0).keys() {
+        let told = resumed.picture.state_of(*order).and_then(|state| state.status);
+        assert_eq!(told, Some(Status::Cancelled), "order {order} to one that came back");
+    }
+}
+
+#[tokio::test]
+async fn processes_follow_the_name_of_redis_when_its_server_becomes_a_replica() {
+    let (old, new) = (RedisServer::start().await, RedisServer::start().await);
+    let proxy = Proxy::start(old.port()).await;
+    let builder = Stack::distributed().redis(old.url()).gateways(0).workers(0).delay("50ms");
+    let mut stack = builder.start().await;
+    stack.set("REDIS_URL", &format!("redis://127.0.0.1:{}", proxy.port()));
+    let before = stack.start_gateway().await;
+    stack.start_worker();
+    let hero_and_meal = before.create_hero_and_meal().await;
+    let mut kept = Follower::open(before.base(), hero_and_meal.0, None).await;
+    let order = place(&before, hero_and_meal).await;
+    until_told(&mut kept, order, Status::Completed).await;
+
+    // The connections to the old server stay: nobody cuts them but the processes themselves.
+    let port = new.port().to_string();
+    old.ask::<String>(&["REPLICAOF", "127.0.0.1", &port]).await;
+    proxy.redirect(new.port());
+    let after = stack.start_gateway().await;
+    let mut late = Follower::open(after.base(), hero_and_meal.0, None).await;
+    for _ in 0..3 {
+        let order = place(&before, hero_and_meal).await;
+        for follower in [&mut kept, &mut late] {
+            keeps_the_promise(until_told(follower, order, Status::Completed).await);
+        }
+    }
+    galley_tests::until("nobody is left at the old server", async || {
+        let clients: String = old.ask(&["CLIENT", "LIST", "TYPE", "normal"]).await;
+        let subscribers: String = old.ask(&["CLIENT", "LIST", "TYPE", "pubsub"]).await;
+        // This question comes from a client as well.
+        (clients.lines().count() <= 1 && subscribers.is_empty()).then_some(())
+    })
+    .await;
+    let channels: Vec<String> = new.ask(&["PUBSUB", "CHANNELS"]).await;
+    let [channel] = &channels[..] else { panic!("{channels:?}") };
+    let (_, gateways): (String, usize) = new.ask(&["PUBSUB", "NUMSUB", channel]).await;
+    assert_eq!(gateways, 2);
+}

@@ -32,7 +32,9 @@ export interface paths {
         /**
          * Listen to the orders of every hero
          * @description `welcome`, then `feed` events: the newest state of every order that changed since the last one, and how many orders stand where.
-         *     What is missed between two streams is not told again.
+         *     A `feed` event that could not tell everything says `"gap": true`, and what is missing follows in further ones. `id` is a frame's
+         *     `cursor`: who comes back with it is told first what changed meanwhile. A `welcome` that says `resynced` to a cursor cannot tell
+         *     that any more: read the orders then.
          */
         get: operations["listen_to_all"];
         put?: never;
@@ -322,8 +324,8 @@ export interface paths {
         };
         /**
          * Ready
-         * @description The database away, draining or deaf is 503. Without the bus a gateway is deaf to what other processes change, though placing
-         *     and cancelling go on.
+         * @description 503 sends traffic to other gateways: this one is leaving, orders cannot be placed, or it cannot hear updates while others can. When
+         *     none can, placing and cancelling go on, updates of other processes come late, and the answer is 200 with `degraded`.
          */
         get: operations["get_readiness"];
         put?: never;
@@ -636,18 +638,20 @@ export interface components {
          * @example /problems/draining
          */
         ProblemType: string;
-        /** @description Whether this gateway may take traffic. */
+        /** @description The readiness of this gateway to take traffic. */
         ReadinessReport: {
             /** @description Each thing that this gateway depends on. */
             dependencies: components["schemas"]["Dependency"][];
             /** @description In a word. */
             status: components["schemas"]["ReadinessStatus"];
+            /** @description Publishers that live and are not heard: what they change is read from the database until they are. */
+            unheard?: components["schemas"]["UnheardPublishers"];
         };
         /**
-         * @description Whether this gateway may take traffic, in a word.
+         * @description The readiness of this gateway to take traffic, in a word.
          * @enum {string}
          */
-        ReadinessStatus: "ready" | "draining" | "deaf" | "unavailable";
+        ReadinessStatus: "ready" | "degraded" | "draining" | "deaf" | "unavailable";
         /**
          * @description Why an order was cancelled, for programs.
          * @enum {string}
@@ -661,6 +665,16 @@ export interface components {
         Status: "PENDING" | "IN_PROGRESS" | "COMPLETED" | "CANCELLED";
         /** Format: date-time */
         Timestamp: string;
+        /** @description Publishers that live and are not heard. */
+        UnheardPublishers: {
+            /** @description How many. */
+            publishers: number;
+            /**
+             * Format: int64
+             * @description For how long the first of them has not been heard.
+             */
+            seconds: number;
+        };
         Version: number;
         /** @description Why an order is to be cancelled. */
         Why: {
@@ -699,6 +713,11 @@ export interface operations {
     listen_to_all: {
         parameters: {
             query?: {
+                /**
+                 * @description The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`, which comes first. One that
+                 *     cannot be read begins anew.
+                 */
+                cursor?: string;
                 /** @description Only this hero's. */
                 hero_id?: components["schemas"]["HeroId"];
                 /** @description At most so many `feed` events a second. */
@@ -706,7 +725,10 @@ export interface operations {
                 /** @description Only orders that are, or were before, in one of these; may be repeated. */
                 status?: components["schemas"]["Status"][];
             };
-            header?: never;
+            header?: {
+                /** @description The `id` of the last event that is known. */
+                "Last-Event-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3181,23 +3203,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "dependencies": [
-                     *         {
-                     *           "millis": 0,
-                     *           "name": "database",
-                     *           "ok": true
-                     *         },
-                     *         {
-                     *           "millis": 0,
-                     *           "name": "bus",
-                     *           "ok": true
-                     *         }
-                     *       ],
-                     *       "status": "ready"
-                     *     }
-                     */
                     "application/json": components["schemas"]["ReadinessReport"];
                 };
             };

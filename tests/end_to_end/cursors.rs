@@ -45,6 +45,12 @@ async fn a_cursor_that_cannot_be_read_begins_anew_and_is_never_refused(stack: St
             assert_eq!((text(welcome, "resume"), told(welcome)), ("resynced", vec![(order, 2)]), "{cursor}");
         }
     }
+    for cursor in ["", "r1a2b3c.7", &good[1..]] {
+        for call in [client.get(&format!("/events?cursor={cursor}")), client.get("/events").header("Last-Event-ID", cursor)] {
+            let events = call.listen().await.unwrap_or_else(|answer| panic!("{cursor}: {answer:?}"));
+            assert_eq!(text(&events.welcome, "resume"), "resynced", "{cursor}");
+        }
+    }
     assert_eq!(text(&client.resume(hero, &good).await.welcome, "resume"), "resumed");
 }
 

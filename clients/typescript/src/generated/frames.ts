@@ -84,8 +84,15 @@ export interface components {
         };
         /** @description What changed since the last `feed` frame; nothing but the totals, when those told last had been counted too early. */
         "frame:feed": {
+            /** @description Resumes after this; absent while something is missing, and in a frame that tells nothing but totals. */
+            cursor?: components["schemas"]["SignedCursor"];
             /** @description The orders that were deleted. */
             deleted?: components["schemas"]["Deleted"][];
+            /**
+             * @description True when changes are missing here and in the frames before, because there were too many, or they were lost on their way.
+             *     What is missing follows in further frames; the next one that has a cursor ends it.
+             */
+            gap?: boolean;
             /** @description The newest state of every order that changed. */
             orders: components["schemas"]["Order"][];
             /** @description How many orders there are; absent while nobody knows. */
@@ -241,8 +248,15 @@ export interface components {
             /** @enum {string} */
             type: "reply";
         } | {
+            /** @description Resumes after this; absent when nobody knows. */
+            cursor?: components["schemas"]["SignedCursor"];
             /** @description The id of the command. */
             id?: components["schemas"]["CommandId"];
+            /**
+             * @description Of a watch with a cursor: `resumed` if what changed since then follows first, `resynced` if the cursor reached too far
+             *     back or cannot be read here, so that the orders must be read.
+             */
+            resume?: components["schemas"]["Resume"];
             /** @description How many orders there are now; absent while the database is away and none were counted before. */
             totals?: components["schemas"]["Totals"];
             /** @enum {string} */
@@ -285,6 +299,8 @@ export interface components {
         };
         /** @description What a watcher wants to see. */
         "frame:watch": {
+            /** @description The last cursor that a `feed` frame or the reply to `watch` carried: what changed since then comes first. */
+            cursor?: string;
             /** @description The hero whose orders to include. */
             hero_id?: components["schemas"]["HeroId"];
             id?: components["schemas"]["CommandId"] | null;

@@ -32,7 +32,9 @@ export interface paths {
         /**
          * Listen to the orders of every hero
          * @description `welcome`, then `feed` events: the newest state of every order that changed since the last one, and how many orders stand where.
-         *     What is missed between two streams is not told again.
+         *     A `feed` event that could not tell everything says `"gap": true`, and what is missing follows in further ones. `id` is a frame's
+         *     `cursor`: who comes back with it is told first what changed meanwhile. A `welcome` that says `resynced` to a cursor cannot tell
+         *     that any more: read the orders then.
          */
         get: operations["listen_to_all"];
         put?: never;
@@ -711,6 +713,11 @@ export interface operations {
     listen_to_all: {
         parameters: {
             query?: {
+                /**
+                 * @description The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`, which comes first. One that
+                 *     cannot be read begins anew.
+                 */
+                cursor?: string;
                 /** @description Only this hero's. */
                 hero_id?: components["schemas"]["HeroId"];
                 /** @description At most so many `feed` events a second. */
@@ -718,7 +725,10 @@ export interface operations {
                 /** @description Only orders that are, or were before, in one of these; may be repeated. */
                 status?: components["schemas"]["Status"][];
             };
-            header?: never;
+            header?: {
+                /** @description The `id` of the last event that is known. */
+                "Last-Event-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };

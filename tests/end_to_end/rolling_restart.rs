@@ -11,18 +11,22 @@ use galley_tests::follower::{FinalTruth, everybody};
 use galley_tests::picture::News;
 use galley_tests::program::Signal;
 use galley_tests::{Caddy, Client, Follower, HaProxy, Nginx, Stack, Truth, until, within};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
 
 const HEROES: usize = 20;
 const OPENING: usize = 32;
-/// Who places orders, each without a pause.
+/// Who places orders.
 const CUSTOMERS: usize = 2;
+/// These tests measure: one at a time.
+static TURN: Semaphore = Semaphore::const_new(1);
 /// How much longer than after a kill a client may be away.
 const SLACK: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_nginx_that_takes_gateways_in_turn_nobody_notices_a_rolling_restart() {
+    let _turn = TURN.acquire().await;
     let stack = stack().await;
     let balancer = Nginx::start(&stack, "").await;
     restart_both(stack, balancer.client(), 100, async || {}).await;
@@ -30,6 +34,7 @@ async fn behind_nginx_that_takes_gateways_in_turn_nobody_notices_a_rolling_resta
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_nginx_that_prefers_the_idle_nobody_notices_a_rolling_restart() {
+    let _turn = TURN.acquire().await;
     let stack = stack().await;
     let balancer = Nginx::start(&stack, "least_conn").await;
     restart_both(stack, balancer.client(), 500, async || {}).await;
@@ -37,6 +42,7 @@ async fn behind_nginx_that_prefers_the_idle_nobody_notices_a_rolling_restart() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_haproxy_nobody_notices_a_rolling_restart() {
+    let _turn = TURN.acquire().await;
     let stack = stack().await;
     let mut balancer = HaProxy::start(&stack, "leastconn").await;
     let client = balancer.client();
@@ -45,15 +51,16 @@ async fn behind_haproxy_nobody_notices_a_rolling_restart() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_caddy_nobody_notices_a_rolling_restart() {
+    let _turn = TURN.acquire().await;
     let stack = stack().await;
     let balancer = Caddy::start(&stack, "least_conn").await;
     restart_both(stack, balancer.client(), 100, async || {}).await;
 }
 
-/// With time for a balancer to see that a gateway is red: two of its checks.
+/// With time for a balancer to see that a gateway is red, four of its checks.
 async fn stack() -> Stack {
     let stack = Stack::distributed().gateways(2).delay("0s");
-    stack.set("GALLEY_SHUTDOWN_DELAY", "1200ms").set("GALLEY_DRAIN", "1s").start().await
+    stack.set("GALLEY_SHUTDOWN_DELAY", "2s").set("GALLEY_DRAIN", "1s").start().await
 }
 
 /// The first one must be back with the balancer before the second one leaves, which `is_back` waits for.
@@ -70,10 +77,10 @@ async fn restart_both(mut stack: Stack, client: Client, sockets: usize, mut is_b
         clients.spawn(stay(follower, client.base().to_owned(), away.clone(), truth.clone()));
     }
 
-    let stop = Arc::new(AtomicBool::new(false));
+    let (stop, is_killing) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let mut customers = JoinSet::new();
     for hero in heroes.iter().take(CUSTOMERS) {
-        customers.spawn(order_on(Client::new(client.base()), *hero, meal, Arc::clone(&stop)));
+        customers.spawn(order_on(Client::new(client.base()), (*hero, meal), Arc::clone(&is_killing), Arc::clone(&stop)));
     }
     for gateway in 0..2 {
         let program = &mut stack.gateways[gateway].program;
@@ -82,9 +89,6 @@ async fn restart_both(mut stack: Stack, client: Client, sockets: usize, mut is_b
         stack.restart_gateway(gateway).await;
         is_back().await;
     }
-    stop.store(true, Ordering::Relaxed);
-    let placed: usize = customers.join_all().await.into_iter().sum();
-    client.place(heroes[0], meal).await;
     let (one, two) = (stack.client_of(0), stack.client_of(1));
     until("everybody is back", async || {
         let open = one.metric("galley_sockets").await + two.metric("galley_sockets").await;
@@ -92,12 +96,15 @@ async fn restart_both(mut stack: Stack, client: Client, sockets: usize, mut is_b
     })
     .await;
     let after_orderly = longest(&mut absences);
+    is_killing.store(true, Ordering::Relaxed);
 
     for gateway in 0..2 {
         stack.gateways[gateway].program.kill();
         stack.restart_gateway(gateway).await;
     }
-    client.place_at_last(heroes[1], meal).await;
+    stop.store(true, Ordering::Relaxed);
+    let placed: usize = customers.join_all().await.into_iter().sum();
+    client.place_at_last(heroes[0], meal).await;
     tell.send_replace(Some(Truth::settled(&client, &heroes).await));
     let back = everybody(clients).await.len();
     let after_kill = longest(&mut absences);
@@ -147,12 +154,18 @@ fn known(truth: &FinalTruth) -> Arc<Truth> {
     truth.borrow().clone().expect("it was looked at")
 }
 
-/// Places orders; none may fail.
-async fn order_on(client: Client, hero: i64, meal: i64, stop: Arc<AtomicBool>) -> usize {
+/// Places orders, at most one in twenty milliseconds. None may fail but after a kill.
+async fn order_on(client: Client, (hero, meal): (i64, i64), is_killing: Arc<AtomicBool>, stop: Arc<AtomicBool>) -> usize {
+    let mut pace = interval(Duration::from_millis(20));
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut placed = 0;
     while !stop.load(Ordering::Relaxed) {
-        client.place(hero, meal).await;
-        placed += 1;
+        pace.tick().await;
+        let answer = client.place_call(hero, meal).try_send().await;
+        if !is_killing.load(Ordering::Relaxed) {
+            answer.expect("an answer").is(202);
+            placed += 1;
+        }
     }
     placed
 }

@@ -67,6 +67,7 @@ fn configuration(stack: &Stack, balance: &str, port: u16) -> String {
            timeout client 1m
            timeout server 1m
            timeout tunnel 1h
+           timeout check 5s
          frontend clients
            bind 127.0.0.1:{port}
            stats enable

@@ -19,6 +19,7 @@ mod cancelling;
 mod command_line;
 mod commands;
 mod crashes;
+mod cursors;
 mod deaf;
 mod describing;
 mod differential;

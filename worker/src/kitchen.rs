@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use galley_bus::{BusError, SharedBus};
 use galley_fail_points::{FailPoint, reach};
-use galley_protocol::{IncarnationId, Order, OrderId, Reason, Status, Update};
+use galley_protocol::{IncarnationId, OrderId, Reason, Status, Update};
 use galley_store::{Claim, ClaimFrom, Claimed, MAX_BATCH, Store, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -167,18 +167,13 @@ impl Kitchen {
         }
     }
 
-    /// The update of this state.
-    pub(crate) fn update(&self, order: &Order) -> Update {
-        Update::of(order)
-    }
-
     /// The updates of orders that were claimed: two for one that was cancelled in the same breath.
-    pub(crate) fn updates(&self, claimed: &[Claimed]) -> Vec<Update> {
+    pub(crate) fn updates(claimed: &[Claimed]) -> Vec<Update> {
         let mut updates = Vec::with_capacity(claimed.len());
         for Claimed { order, .. } in claimed {
             let started = if order.status == Status::Cancelled { order.as_started() } else { None };
-            updates.extend(started.iter().map(|started| self.update(started)));
-            updates.push(self.update(order));
+            updates.extend(started.iter().map(Update::of));
+            updates.push(Update::of(order));
         }
         updates
     }
@@ -201,7 +196,7 @@ impl Kitchen {
         let mut updates = Vec::new();
         for id in asked.iter().filter(|id| !answered.contains(id)) {
             match self.store.order(*id).await {
-                Ok(found) => updates.extend(found.map(|found| self.update(&found.view.order))),
+                Ok(found) => updates.extend(found.map(|found| Update::of(&found.view.order))),
                 Err(error) => self.outage.note("order", &error),
             }
         }
@@ -238,7 +233,7 @@ fn label(reason: Reason) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use galley_protocol::{HeroId, MealId, Timestamp, Version};
+    use galley_protocol::{HeroId, MealId, Order, Timestamp, Version};
 
     use super::*;
 

@@ -124,13 +124,13 @@ impl Postgres {
                 "
                       order by orders.id desc limit $3)
                      union all
-                     (with newest as materialized (
-                          select orders.*, orders.xmin from orders
-                          where orders.deleted_time is not null order by orders.deleted_time desc limit $4
-                      ), gone as materialized (
+                     (with gone as materialized (
                           select ",
                 order_columns!(),
-                ", true as deleted from newest as orders where ",
+                ", true as deleted from (
+                              select orders.*, orders.xmin from orders
+                              where orders.deleted_time is not null order by orders.deleted_time desc limit $4
+                          ) as orders where ",
                 changed_since!("$2"),
                 "
                       ) select * from gone where id < $5 order by id desc limit $3)

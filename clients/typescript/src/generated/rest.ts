@@ -654,7 +654,6 @@ export interface components {
          */
         Reason: "hero_request" | "allergy" | "hero_gone" | "meal_gone" | "undeliverable";
         ReasonText: string;
-        ResumeCursor: string;
         /**
          * @description Where an order stands.
          * @enum {string}
@@ -1519,12 +1518,15 @@ export interface operations {
     listen_to_hero: {
         parameters: {
             query?: {
-                /** @description The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`, which comes first. */
-                cursor?: components["schemas"]["ResumeCursor"];
+                /**
+                 * @description The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`, which comes first. One that
+                 *     cannot be read begins anew.
+                 */
+                cursor?: string;
             };
             header?: {
-                /** @description The `id` of the last event that is known. */
-                "Last-Event-ID"?: components["schemas"]["ResumeCursor"];
+                /** @description The `id` of the last event that is known. One that cannot be read begins anew. */
+                "Last-Event-ID"?: string;
             };
             path: {
                 /** @description Whose. */

@@ -67,7 +67,7 @@ async fn stuck_clients_hold_a_stop_up_for_seconds_only() {
     let (hero, meal) = client.create_hero_and_meal().await;
     let address = client.base().trim_start_matches("http://").to_owned();
     // A head and a body that never end, a socket and a stream that are never read.
-    let mut stuck = Vec::new();
+    let mut connections = Vec::new();
     let upgrade =
         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
     for request in [
@@ -79,7 +79,7 @@ async fn stuck_clients_hold_a_stop_up_for_seconds_only() {
         let mut connection = TcpStream::connect(&address).await.expect("a connection");
         set_socket_recv_buffer_size(&connection, 4_096).expect("an option");
         connection.write_all(request.as_bytes()).await.expect("sent");
-        stuck.push(connection);
+        connections.push(connection);
     }
     until("the socket and the stream", async || (client.metric("galley_sockets").await == 2).then_some(())).await;
     for _ in 0..200 {

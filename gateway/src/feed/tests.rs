@@ -10,7 +10,6 @@ use galley_store::{MAX_BATCH, PlaceRequest, PlaceVerdict, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
 
 use super::{Begin, Due, Watcher};
 use crate::desk::Desk;
@@ -22,6 +21,7 @@ struct Scene {
     hub: Hub,
     desk: Desk,
     totals: Totals,
+    _crew: Crew,
     _directory: TempDir,
 }
 
@@ -33,8 +33,9 @@ impl Scene {
         store.migrate().await.expect("a schema");
         let bus = galley_bus::connect(&BusConfig::default()).await.expect("a bus");
         let hub = Hub::new(store.cursor_keys().clone());
-        let desk = Desk::start(&TaskTracker::new(), Arc::clone(&store), bus, hub.clone());
-        Self { store, hub, desk, totals: Totals::default(), _directory: directory }
+        let mut crew = Crew::default();
+        let desk = Desk::start(&mut crew, Arc::clone(&store), bus, hub.clone());
+        Self { store, hub, desk, totals: Totals::default(), _crew: crew, _directory: directory }
     }
 
     async fn place(&self, orders: usize) -> Vec<Order> {

@@ -2,7 +2,8 @@
 //!
 //! The row tells where it was made: in which server and database, on which timeline, and by which transaction. A dump that is
 //! restored anywhere gets another `xmin`, a promoted standby and a recovered backup another timeline. Whoever sees first that
-//! the row was made elsewhere begins another epoch.
+//! the row was made elsewhere begins another epoch. After another timeline alone the history up to here is the same: the cursors
+//! of the epochs before it go on, up to the position at which the new one began.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +16,7 @@ use tracing::{debug, info};
 
 use super::Postgres;
 use crate::StoreError;
-use crate::cursors::seed;
+use crate::cursors::{Earlier, seed};
 use crate::rows::{get, parse};
 
 /// The least time between two reads of the key for the sake of cursors of an unknown epoch.
@@ -29,12 +30,14 @@ const HERE: &str = "/* here */
 /// Reads the key, and whether the row was made in this database, by the transaction that it names. `tells` says that the server
 /// can be asked where it is: a standby cannot, and a managed server may not let this role ask.
 const KEY: &str = "/* cursor_key */
-    select epoch, secret, server, timeline,
+    select cursor_key.epoch, cursor_key.secret, server, timeline,
+        earlier.epoch as earlier_epoch, earlier.secret as earlier_secret, earlier.last,
         coalesce(cursor_key.database = here.oid and cursor_key.writer = cursor_key.xmin::text, false) as own,
         not pg_is_in_recovery() and has_function_privilege('pg_control_system()', 'execute')
             and has_function_privilege('pg_walfile_name(pg_lsn)', 'execute')
             and has_function_privilege('pg_current_wal_insert_lsn()', 'execute') as tells
-    from pg_database as here left join cursor_key on true where here.datname = current_database()";
+    from pg_database as here left join cursor_key on true left join earlier_cursor_keys as earlier on earlier.heir = cursor_key.epoch
+    where here.datname = current_database()";
 
 /// A server and its timeline, as far as they are known.
 #[derive(Debug, Default)]
@@ -90,7 +93,7 @@ impl Postgres {
         let row = rows.first().ok_or_else(|| StoreError::Failed("no name of the database".to_owned()))?;
         let here = if get(row, "tells")? { self.here().await? } else { Here::default() };
         let made = Here { server: get(row, "server")?, timeline: get(row, "timeline")? };
-        if get(row, "own")? && here.may_be(&made) { self.take_key(row) } else { self.begin_epoch(&here).await }
+        if get(row, "own")? && here.may_be(&made) { self.take_keys(&rows) } else { self.begin_epoch(&here).await }
     }
 
     /// Of several that begin one at once the first wins, and the others take its key.
@@ -99,6 +102,17 @@ impl Postgres {
         let rows = self.rows(|| {
             sqlx::query(
                 "/* begin_epoch */
+                 with before as materialized (
+                     select epoch, secret from cursor_key
+                     where writer = cursor_key.xmin::text and server = $3 and timeline <> $4
+                         and database = (select oid from pg_database where datname = current_database())
+                     for update
+                 ), inherited as (
+                     update earlier_cursor_keys set heir = $1 from before where heir = before.epoch
+                 ), ended as (
+                     insert into earlier_cursor_keys (epoch, secret, last, heir)
+                     select epoch, secret, pg_snapshot_xmax(pg_current_snapshot())::text::bigint, $1 from before
+                 )
                  insert into cursor_key (epoch, secret, server, database, timeline, writer)
                  select $1, $2, $3, oid, $4, pg_current_xact_id()::xid::text from pg_database where datname = current_database()
                  on conflict (one) do update
@@ -106,24 +120,30 @@ impl Postgres {
                      timeline = excluded.timeline, writer = excluded.writer
                  where cursor_key.writer <> cursor_key.xmin::text or cursor_key.database <> excluded.database
                      or cursor_key.server <> $3 or cursor_key.timeline <> $4
-                 returning epoch, secret",
+                 returning epoch",
             )
             .bind(i64::from(epoch))
             .bind(&secret[..])
             .bind(&here.server)
             .bind(&here.timeline)
         });
-        if let Some(row) = rows.await?.first() {
-            info!(epoch, "the database is new here or was restored: cursors of clients from before begin anew");
-            return self.take_key(row);
+        if !rows.await?.is_empty() {
+            info!(epoch, "the database is new here, failed over or was restored: cursors from beyond that begin anew");
         }
-        let rows = self.rows(|| sqlx::query("/* new_cursor_key */ select epoch, secret from cursor_key")).await?;
-        rows.first().map_or(Ok(()), |row| self.take_key(row))
+        let rows = self.rows(|| sqlx::query(KEY)).await?;
+        self.take_keys(&rows)
     }
 
-    fn take_key(&self, row: &PgRow) -> Result<(), StoreError> {
-        let secret: Vec<u8> = get(row, "secret")?;
-        self.cursor_keys.set(CursorKey::new(parse::<i64, u32>(row, "epoch")?, &secret), Vec::new());
+    /// Takes the key of the epoch, and those of the epochs whose history goes on in it: a row for each, one at least.
+    fn take_keys(&self, rows: &[PgRow]) -> Result<(), StoreError> {
+        let Some(first) = rows.first() else { return Ok(()) };
+        let mut earlier = Vec::new();
+        for row in rows {
+            if let Some(last) = get::<Option<i64>>(row, "last")? {
+                earlier.push(Earlier { key: key(row, "earlier_epoch", "earlier_secret")?, last });
+            }
+        }
+        self.cursor_keys.set(key(first, "epoch", "secret")?, earlier);
         Ok(())
     }
 
@@ -141,4 +161,8 @@ impl Postgres {
         };
         rows.first().map_or(Ok(Here::default()), |row| Ok(Here { server: get(row, "server")?, timeline: get(row, "timeline")? }))
     }
+}
+
+fn key(row: &PgRow, epoch: &str, secret: &str) -> Result<CursorKey, StoreError> {
+    Ok(CursorKey::new(parse::<i64, u32>(row, epoch)?, &get::<Vec<u8>>(row, secret)?))
 }

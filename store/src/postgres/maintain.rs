@@ -113,10 +113,24 @@ impl Postgres {
             self.forget_deleted().await?;
             self.forget_keys().await?;
             self.forget_creation_keys().await?;
+            self.forget_cursor_keys().await?;
             // A gateway of an older version may have written meanwhile.
             self.fold_again(Some(FOLD_STEPS)).await?;
         }
         Ok(())
+    }
+
+    /// Their cursors are too old by then.
+    async fn forget_cursor_keys(&self) -> Result<(), StoreError> {
+        self.rows(|| {
+            sqlx::query(
+                "/* forget_cursor_keys */
+                 delete from earlier_cursor_keys where ended_time < now() - make_interval(secs => $1::float8)",
+            )
+            .bind(RETENTION.as_secs_f64())
+        })
+        .await
+        .map(drop)
     }
 
     async fn forget_creation_keys(&self) -> Result<(), StoreError> {

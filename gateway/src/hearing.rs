@@ -157,7 +157,7 @@ mod tests {
         let hearing = Hearing::default();
         hearing.set_subscribed(false);
         hearing.set_answers(true);
-        advance(Duration::from_secs(60)).await;
+        advance(Duration::from_mins(1)).await;
         assert!(hearing.is_deaf());
         hearing.set_subscribed(true);
         assert!(!hearing.is_deaf());

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
@@ -24,6 +25,8 @@ pub(crate) struct Outage {
     /// Spares the lock while all is well.
     lasts: AtomicBool,
     current: Mutex<Option<Current>>,
+    /// Commits are stalled.
+    stalled: watch::Sender<bool>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +45,7 @@ impl Current {
 
 impl Outage {
     pub(crate) fn new(database: String) -> Self {
-        Self { database, lasts: AtomicBool::new(false), current: Mutex::default() }
+        Self { database, lasts: AtomicBool::new(false), current: Mutex::default(), stalled: watch::Sender::new(false) }
     }
 
     /// Notes a failure.
@@ -63,6 +66,9 @@ impl Outage {
         });
         drop(current);
         self.lasts.store(true, Ordering::Release);
+        if trouble == Some(Trouble::Stalled) {
+            self.stalled.send_replace(true);
+        }
         if !is_known {
             self.log(trouble, error);
         }
@@ -99,6 +105,7 @@ impl Outage {
         if current.is_some_and(|current| current.failed.elapsed() >= QUIET) {
             *current = None;
             self.lasts.store(false, Ordering::Release);
+            self.stalled.send_replace(false);
             info!("connected to {} again", self.database);
         }
     }
@@ -107,6 +114,16 @@ impl Outage {
     pub(crate) fn stops_changes(&self) -> Option<(Trouble, bool)> {
         let current = (*self.current())?;
         Some((current.stops_changes()?, current.failed.elapsed() < QUIET))
+    }
+
+    /// Returns true while commits are stalled.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.lasts.load(Ordering::Acquire) && *self.stalled.borrow()
+    }
+
+    /// Waits until commits are stalled.
+    pub(crate) async fn stall(&self) {
+        drop(self.stalled.subscribe().wait_for(|stalled| *stalled).await);
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Current>> {

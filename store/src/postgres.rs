@@ -4,6 +4,7 @@
 //! from the database's clock only. Rows are locked by rising id, so that batches that overlap cannot deadlock.
 
 mod adopt;
+mod backends;
 mod cancel;
 mod census;
 mod changes;
@@ -27,6 +28,8 @@ mod snapshots;
 mod tally;
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
@@ -38,6 +41,7 @@ use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::timeout;
 
+use self::backends::Backends;
 use self::epoch::KeyRead;
 use self::liveness::Liveness;
 use self::maintain::Upkeep;
@@ -57,9 +61,14 @@ use crate::{ConnectError, Store, StoreError};
 
 /// How often the requests of a batch are asked again when others come between asking and reading.
 const DECIDE_TRIES: usize = 5;
+/// How long the end waits for the last statements.
+const CLOSING: Duration = Duration::from_secs(5);
 
 pub(crate) struct Postgres {
     pool: PgPool,
+    backends: Arc<Backends>,
+    /// Whoever tries whether changes are possible again: one at a time.
+    probe: Arc<tokio::sync::Mutex<()>>,
     /// For connections outside of the pool, without its time-outs.
     options: PgConnectOptions,
     floor: Floor,
@@ -83,12 +92,13 @@ impl Postgres {
         let greet = async { PgConnection::connect_with(&options).await?.close().await };
         let greeted = timeout(crate::STATEMENT_TIMEOUT, greet).await.unwrap_or_else(|_| Err(session::silence()));
         greeted.map_err(|error| failure::of_connecting(&options, &error))?;
-        let pool = session::pool(options.clone());
+        let (backends, probe) = (Arc::<Backends>::default(), Arc::default());
+        let pool = session::pool(options.clone(), &backends);
         let outage = Outage::new(failure::place(&options));
         let (floor, settled) = (Floor::default(), SettledFloor::default());
         let (liveness, upkeep) = (Liveness::default(), Upkeep::default());
         let (cursor_keys, key_read) = (CursorKeys::default(), KeyRead::default());
-        let store = Self { pool, options, floor, settled, cursor_keys, key_read, liveness, upkeep, outage };
+        let store = Self { pool, backends, probe, options, floor, settled, cursor_keys, key_read, liveness, upkeep, outage };
         store.read_first().await.map_err(|error| failure::of_reading(&store.options, error))?;
         Ok(store)
     }
@@ -293,6 +303,8 @@ impl Store for Postgres {
     }
     async fn close(&self) {
         self.liveness.end().await;
-        self.pool.close().await;
+        self.backends.give_up();
+        // What still runs then ends with this process.
+        drop(timeout(CLOSING, self.pool.close()).await);
     }
 }

@@ -25,6 +25,8 @@ pub enum Trouble {
     Starting,
     /// It has no memory left.
     OutOfMemory,
+    /// It does not finish commits: a synchronous standby does not answer, or its disk hangs.
+    Stalled,
 }
 
 impl Trouble {
@@ -43,6 +45,7 @@ impl Trouble {
             Self::Crowded => "the database takes no more connections",
             Self::Starting => "the database is starting or stopping",
             Self::OutOfMemory => "the database is out of memory",
+            Self::Stalled => "the database does not finish changes",
         }
     }
 
@@ -60,6 +63,7 @@ impl Trouble {
             Self::Crowded => "raise max_connections of the server, or run fewer programs",
             Self::Starting => "wait for it",
             Self::OutOfMemory => "give it more memory",
+            Self::Stalled => "bring back a standby of synchronous_standby_names or take it out, or look at the disk",
         }
     }
 
@@ -73,7 +77,7 @@ impl Trouble {
     #[must_use]
     pub const fn changed_nothing(self) -> bool {
         match self {
-            Self::Full | Self::ReadOnly | Self::Locked | Self::Busy | Self::Held | Self::Crowded => true,
+            Self::Full | Self::ReadOnly | Self::Locked | Self::Busy | Self::Held | Self::Crowded | Self::Stalled => true,
             Self::Gone | Self::Failing | Self::Damaged | Self::Starting | Self::OutOfMemory => false,
         }
     }
@@ -81,8 +85,8 @@ impl Trouble {
     /// Returns true if it may stop changes while reads go on: then only a change shows that it is over.
     pub(crate) const fn stops_changes(self) -> bool {
         match self {
-            Self::Full | Self::Gone | Self::ReadOnly | Self::Failing | Self::Locked => true,
-            Self::Damaged | Self::Busy | Self::Held | Self::Crowded | Self::Starting | Self::OutOfMemory => false,
+            Self::Full | Self::Gone | Self::ReadOnly | Self::Failing | Self::Damaged | Self::Locked | Self::Stalled => true,
+            Self::Busy | Self::Held | Self::Crowded | Self::Starting | Self::OutOfMemory => false,
         }
     }
 }

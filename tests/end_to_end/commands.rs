@@ -100,7 +100,7 @@ async fn a_socket_of_an_unknown_hero_is_refused_before_it_opens(stack: StackBuil
         ("?hero_id=x", 400, "invalid-parameter"),
         ("?hero=1", 400, "invalid-parameter"),
         ("?hero_id=1&hero_id=2", 400, "invalid-parameter"),
-        ("?hero_id=1&cursor=x", 400, "invalid-parameter"),
+        ("?hero_id=1&cursor=x&cursor=x", 400, "invalid-parameter"),
     ] {
         let (answered, problem) = client.refused(query).await;
         assert_eq!((answered, text(&problem, "type")), (status, format!("/problems/{slug}").as_str()), "{query}");

@@ -59,12 +59,10 @@ async fn who_cannot_listen_is_told_why(stack: StackBuilder) {
     let (hero, _) = client.create_hero_and_meal().await;
     let path = format!("/heroes/{hero}/events");
     client.get(&format!("/heroes/{}/events", hero + 1)).await.problem(404, "hero-not-found");
-    for query in ["?cursor=x", "?cursor=r1.1&cursor=r1.1", "?max_rate=1"] {
+    for query in ["?cursor=r1.1&cursor=r1.1", "?max_rate=1"] {
         client.get(&format!("{path}{query}")).await.problem(400, "invalid-parameter");
     }
     client.get("/heroes/x/events").await.problem(400, "invalid-parameter");
-    let problem = client.get(&path).header("Last-Event-ID", "7").await.problem(400, "invalid-parameter");
-    assert_eq!(problem["errors"][0]["pointer"], "Last-Event-ID");
     for query in ["?status=pending", "?hero_id=0", "?max_rate=0", "?max_rate=51", "?max_rate=x", "?cursor=r1.1"] {
         client.get(&format!("/events{query}")).await.problem(400, "invalid-parameter");
     }

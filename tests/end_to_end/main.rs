@@ -15,11 +15,14 @@ macro_rules! on_both_deployments {
 mod allergies;
 mod backups;
 mod before_the_close;
+mod behind_haproxy;
 mod cancelling;
 mod command_line;
 mod commands;
 mod crashes;
+mod cursors;
 mod cut_off;
+mod database_troubles;
 mod deaf;
 mod describing;
 mod differential;

@@ -213,7 +213,8 @@ impl Stack {
         self.admit(program).await
     }
 
-    async fn admit(&mut self, mut program: Program) -> Client {
+    /// Waits until a gateway that was launched is ready, and gives its client.
+    pub async fn admit(&mut self, mut program: Program) -> Client {
         let line = program.line("listening on http://").await;
         let (_, address) = line.split_once("listening on ").expect("the line contains it");
         let url = address.split('"').next().unwrap_or_default().to_owned(); // or a log line in JSON

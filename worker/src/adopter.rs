@@ -50,6 +50,7 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
                 }
                 Err(error) => {
                     kitchen.doubt("hand_back", &error);
+                    kitchen.keep_doubt();
                     continue;
                 }
             }
@@ -135,7 +136,7 @@ async fn adopt(kitchen: &Kitchen, stop: &CancellationToken) -> Result<(), StoreE
         kitchen.arm(&adopted);
         metrics::counter!("galley_orders_adopted_total").increment(adopted.len() as u64);
         tracing::info!(orders = adopted.len(), "orders were adopted");
-        untold.extend(adopted.iter().map(|adopted| kitchen.update(&adopted.order)));
+        untold.extend(adopted.iter().map(|adopted| Update::of(&adopted.order)));
         if adopted.len() < CHUNK {
             break;
         }

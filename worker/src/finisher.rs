@@ -54,7 +54,7 @@ async fn complete(kitchen: &Kitchen, due: &[Due]) {
         metrics::histogram!("galley_completion_lag_seconds").record((now - due.at).as_secs_f64());
     }
     metrics::counter!("galley_orders_completed_total").increment(completed.len() as u64);
-    let updates: Vec<Update> = completed.iter().map(|order| kitchen.update(order)).collect();
+    let updates: Vec<Update> = completed.iter().map(Update::of).collect();
     kitchen.tell(&updates).await;
     if repeated {
         kitchen.tell_again(&ids, completed.iter().map(|order| order.id)).await;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use galley_bus::{BusError, SharedBus};
 use galley_fail_points::{FailPoint, reach};
-use galley_protocol::{IncarnationId, Order, OrderId, Reason, Status, Update};
+use galley_protocol::{IncarnationId, OrderId, Reason, Status, Update};
 use galley_store::{Claim, ClaimFrom, Claimed, MAX_BATCH, Store, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -99,6 +99,11 @@ impl Kitchen {
         self.doubt.swap(false, Ordering::Relaxed)
     }
 
+    /// Raises the flag again: it was not found out what this worker owns.
+    pub(crate) fn keep_doubt(&self) {
+        self.doubt.store(true, Ordering::Relaxed);
+    }
+
     /// Arms what was claimed behind its being told: the bus keeps the order in which it was asked, and one without delay may be complete
     /// before the bus has answered.
     pub(crate) async fn arm_behind<T>(&self, telling: impl Future<Output = T>, claimed: &[Claimed]) -> T {
@@ -167,18 +172,13 @@ impl Kitchen {
         }
     }
 
-    /// The update of this state.
-    pub(crate) fn update(&self, order: &Order) -> Update {
-        Update::of(order)
-    }
-
     /// The updates of orders that were claimed: two for one that was cancelled in the same breath.
-    pub(crate) fn updates(&self, claimed: &[Claimed]) -> Vec<Update> {
+    pub(crate) fn updates(claimed: &[Claimed]) -> Vec<Update> {
         let mut updates = Vec::with_capacity(claimed.len());
         for Claimed { order, .. } in claimed {
             let started = if order.status == Status::Cancelled { order.as_started() } else { None };
-            updates.extend(started.iter().map(|started| self.update(started)));
-            updates.push(self.update(order));
+            updates.extend(started.iter().map(Update::of));
+            updates.push(Update::of(order));
         }
         updates
     }
@@ -201,7 +201,7 @@ impl Kitchen {
         let mut updates = Vec::new();
         for id in asked.iter().filter(|id| !answered.contains(id)) {
             match self.store.order(*id).await {
-                Ok(found) => updates.extend(found.map(|found| self.update(&found.view.order))),
+                Ok(found) => updates.extend(found.map(|found| Update::of(&found.view.order))),
                 Err(error) => self.outage.note("order", &error),
             }
         }
@@ -238,7 +238,7 @@ fn label(reason: Reason) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use galley_protocol::{HeroId, MealId, Timestamp, Version};
+    use galley_protocol::{HeroId, MealId, Order, Timestamp, Version};
 
     use super::*;
 

@@ -72,7 +72,7 @@ async fn sweep(kitchen: &Kitchen, ids: IdRange, age: Duration, stop: &Cancellati
             break;
         }
         metrics::counter!("galley_orders_claimed_total", "from" => "database").increment(claimed.len() as u64);
-        kitchen.arm_behind(kitchen.tell(&kitchen.updates(&claimed)), &claimed).await;
+        kitchen.arm_behind(kitchen.tell(&Kitchen::updates(&claimed)), &claimed).await;
         drop(pending);
         if claimed.len() < MAX_BATCH {
             break;

@@ -72,7 +72,7 @@ async fn serve(kitchen: &Kitchen, queue: &mut dyn Queue, entries: &[Entry], stop
         }
     };
     metrics::counter!("galley_orders_claimed_total", "from" => "queue").increment(claimed.len() as u64);
-    if let Err(error) = kitchen.arm_behind(queue.settle(entries, &kitchen.updates(&claimed)), &claimed).await {
+    if let Err(error) = kitchen.arm_behind(queue.settle(entries, &Kitchen::updates(&claimed)), &claimed).await {
         tracing::debug!(%error, "entries were not settled; they come back and find nothing to do");
     }
     if repeated {

@@ -120,7 +120,7 @@ async fn place(
             })
             .collect::<anyhow::Result<_>>()?;
         let ids: Vec<OrderId> = orders.iter().map(|order| order.id).collect();
-        bus.announce(&updates(&*store, &orders), &ids).await?;
+        bus.announce(&updates(&orders), &ids).await?;
         counts.placed.fetch_add(orders.len() as u64, Ordering::Relaxed);
     }
     Ok(())
@@ -141,7 +141,7 @@ async fn take(
         let ids: Vec<OrderId> = entries.iter().map(|entry| entry.order_id).collect();
         let claim = Claim { from: ClaimFrom::Entries(&ids), delay: Duration::ZERO..=Duration::ZERO };
         let orders: Vec<Order> = store.claim(worker, claim).await?.into_iter().map(|claimed| claimed.order).collect();
-        queue.settle(&entries, &updates(&*store, &orders)).await?;
+        queue.settle(&entries, &updates(&orders)).await?;
         claimed.send(orders.iter().map(|order| order.id).collect()).await.context("nobody completes")?;
     }
 }
@@ -162,13 +162,13 @@ async fn complete(
         }
         for ids in ids.chunks(MAX_BATCH) {
             let orders = store.complete(worker, ids).await?;
-            bus.announce(&updates(&*store, &orders), &[]).await?;
+            bus.announce(&updates(&orders), &[]).await?;
             counts.ended.fetch_add(orders.len() as u64, Ordering::Relaxed);
         }
     }
     Ok(())
 }
 
-fn updates(store: &dyn Store, orders: &[Order]) -> Vec<Update> {
-    orders.iter().map(|order| Update::of(order)).collect()
+fn updates(orders: &[Order]) -> Vec<Update> {
+    orders.iter().map(Update::of).collect()
 }

@@ -1,7 +1,7 @@
 //! Takes over orders whose owner is dead: whose incarnation holds no advisory lock.
 //!
 //! Locks vanish all at once when the database restarts or its connections are cut, while their holders live on. So nobody is
-//! judged dead by one who is not seen alive itself, and for [`CALM`] after such an upset nobody is judged at all. A wrong
+//! judged dead by one who is not seen alive itself, and for [`CALM`] after such an upset nobody is judged at all. (A server that began in a time to come has had its clock set back.) A wrong
 //! judgement would cost no order, for the owner is in the guard of every write, but an adoption too many.
 
 use galley_protocol::{IncarnationId, Reason};
@@ -17,7 +17,7 @@ use crate::{MAX_ADOPTIONS, StoreError};
 impl Postgres {
     pub(super) async fn adopt_orders(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError> {
         let calm = self.liveness.is_calm();
-        let rows = self.rows(|| {
+        let rows = self.change(|| {
             sqlx::query(concat!(
                 "/* adopt_orders */
                  with living as materialized (
@@ -25,7 +25,7 @@ impl Postgres {
                      where locktype = 'advisory' and granted and objsubid = 2 and classid::bigint = $4
                        and database = (select oid from pg_database where datname = current_database())
                  ), judge as materialized (
-                     select $5 and pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $6::float8)
+                     select $5 and pg_postmaster_start_time() not between clock_timestamp() - make_interval(secs => $6::float8) and clock_timestamp()
                          and $1 in (select incarnation from living) as may_judge
                  ), orphans as materialized (
                      select orders.id, owner is null as handed_back, owner is null or adoptions < $7 as adoptable from orders, judge

@@ -26,7 +26,7 @@ impl Postgres {
         let message = |request: &&CancelRequest| request.message.as_ref().map(|text| text.as_str().to_owned());
         let messages: Vec<Option<String>> = asked.iter().map(message).collect();
         let expected: Vec<Option<i32>> = asked.iter().map(|request| request.expected.map(|version| version.0)).collect();
-        let rows = self.rows(|| {
+        let rows = self.change(|| {
             sqlx::query(concat!(
                 "/* cancel_orders */
                  with locked as materialized (

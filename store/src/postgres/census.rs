@@ -1,12 +1,15 @@
 //! Who lives and who hears, of all processes on this database, and the cursor of that moment.
 
 use galley_protocol::{OrderId, PublisherId};
+use sqlx::postgres::PgRow;
+use tokio::time::timeout;
 
 use super::Postgres;
+use super::backends::Look;
 use super::changes::cursor;
-use super::liveness::{HEARING, PUBLISHER};
-use crate::rows::{get, parse};
-use crate::{Census, StoreError};
+use super::liveness::{HEARING, PROBE, PUBLISHER};
+use crate::rows::{Columns, get, parse};
+use crate::{Census, StoreError, Trouble};
 
 impl Postgres {
     /// The cursor is of the statement's snapshot, which is older than its look at the locks: whoever is not seen to live yet
@@ -14,24 +17,8 @@ impl Postgres {
     pub(super) async fn count_living(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError> {
         self.liveness.want((PUBLISHER, own.get()), true);
         self.liveness.want((HEARING, own.get()), hears);
-        let rows = self.alive(|| {
-            sqlx::query(
-                "/* census */
-                 select date_trunc('milliseconds', now()) as moment, watermark.floor,
-                     pg_snapshot_xmin(pg_current_snapshot())::text::bigint as position,
-                     pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xmax,
-                     lock.class, lock.number
-                 from watermark left join (
-                     select classid::bigint as class, objid::bigint as number from pg_locks
-                     where locktype = 'advisory' and granted and objsubid = 2 and classid::bigint in ($1, $2)
-                       and database = (select oid from pg_database where datname = current_database())
-                 ) as lock on true",
-            )
-            .bind(i64::from(PUBLISHER))
-            .bind(i64::from(HEARING))
-        });
-        let rows = rows.await?;
-        let first = rows.first().ok_or_else(|| StoreError::Failed("no time of the database".to_owned()))?;
+        let rows = self.look().await?;
+        let first = rows.first().ok_or_else(nothing)?;
         let floor = parse::<i64, OrderId>(first, "floor")?;
         self.floor.set(floor.get());
         self.settled.read(floor, get(first, "position")?, get(first, "xmax")?);
@@ -48,4 +35,69 @@ impl Postgres {
         }
         Ok(census)
     }
+
+    /// Looks at the server on the connection that shows that this process lives: at who else does, and at what it is doing.
+    pub(super) async fn look(&self) -> Result<Vec<PgRow>, StoreError> {
+        let asked = self.backends.pids();
+        let pids: Vec<i32> = asked.iter().copied().collect();
+        let rows = self.alive(|| {
+            sqlx::query(
+                "/* census */
+                 with backends as materialized (
+                     select pid, pid || ' ' || xact_start as transaction, state, wait_event, pid = any($3) as own
+                     from pg_stat_activity where datname = current_database() and application_name = 'galley'
+                 )
+                 select date_trunc('milliseconds', now()) as moment, watermark.floor,
+                     pg_snapshot_xmin(pg_current_snapshot())::text::bigint as position,
+                     pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xmax,
+                     pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as read_only,
+                     array(select pid::text from backends where own) as present,
+                     array(select transaction from backends where own and state = 'active' and transaction is not null) as active,
+                     array(select transaction from backends
+                           where lower(wait_event) in ('syncrep', 'walsync', 'walwrite') and transaction is not null) as waiting,
+                     lock.class, lock.number
+                 from watermark left join (
+                     select classid::bigint as class, objid::bigint as number from pg_locks
+                     where locktype = 'advisory' and granted and objsubid = 2 and classid::bigint in ($1, $2)
+                       and database = (select oid from pg_database where datname = current_database())
+                 ) as lock on true",
+            )
+            .bind(i64::from(PUBLISHER))
+            .bind(i64::from(HEARING))
+            .bind(&pids)
+        });
+        let rows = rows.await?;
+        let first = rows.first().ok_or_else(nothing)?;
+        let set = |column| first.texts(column).map(|names| names.into_iter().collect());
+        let present = first.texts("present")?.iter().filter_map(|pid| pid.parse().ok()).collect();
+        self.judge(Look { asked, present, active: set("active")?, waiting: set("waiting")? }, get(first, "read_only")?).await?;
+        Ok(rows)
+    }
+
+    /// Judges whether the server takes changes, and tries whether it does again.
+    async fn judge(&self, look: Look, is_read_only: bool) -> Result<(), StoreError> {
+        if self.backends.note(look) {
+            self.outage.note(&StoreError::Trouble(Trouble::Stalled, "a commit waits for a standby or a disk".to_owned()));
+        }
+        if is_read_only {
+            self.leave_server().await;
+            return Err(self.read_only());
+        }
+        if self.outage.stops_changes().is_some() {
+            drop(timeout(PROBE, self.check_changes()).await);
+        }
+        Ok(())
+    }
+
+    /// Takes note of a server that takes no changes: perhaps another one does by now, to which only new connections lead.
+    pub(super) fn read_only(&self) -> StoreError {
+        self.backends.suspect();
+        let error = StoreError::Trouble(Trouble::ReadOnly, "a standby, or read-only by its settings".to_owned());
+        self.outage.note(&error);
+        error
+    }
+}
+
+fn nothing() -> StoreError {
+    StoreError::Failed("the watermark is gone".to_owned())
 }

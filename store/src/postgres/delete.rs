@@ -28,7 +28,7 @@ impl Postgres {
         let ids: Vec<i64> = asked.iter().map(|request| request.order_id.get()).collect();
         let heroes: Vec<Option<i64>> = asked.iter().map(|request| request.hero_id.map(i64::from)).collect();
         let expected: Vec<Option<i32>> = asked.iter().map(|request| request.expected.map(|version| version.0)).collect();
-        let rows = self.rows(|| {
+        let rows = self.change(|| {
             sqlx::query(concat!(
                 "/* delete_orders */
                  with locked as materialized (

@@ -13,7 +13,7 @@ impl Postgres {
     /// Inserts and returns the row; `None` when the key is taken.
     pub(super) async fn insert_hero(&self, new: &NewHero, key: Option<&IdempotencyKey>) -> Result<Option<Hero>, StoreError> {
         let (allergies, folded) = with_folded(&new.allergies, |allergy| allergy.as_str());
-        let rows = self.rows(|| {
+        let rows = self.change(|| {
             sqlx::query(concat!(
                 "/* create_hero */
                  insert into heroes (name, name_folded, planet, allergies, allergies_folded, folded_rule, folded_version,
@@ -85,7 +85,7 @@ impl Postgres {
         let set = change.fields();
         let lists = set.allergies.as_ref().map(|allergies| with_folded(allergies, |allergy| allergy.as_str()));
         let (allergies, folded) = lists.unzip();
-        let rows = self.rows(|| {
+        let rows = self.change(|| {
             sqlx::query(concat!(
                 "/* change_hero */
                  update heroes set
@@ -118,7 +118,7 @@ impl Postgres {
     }
 
     pub(super) async fn delete_hero(&self, id: HeroId, expected: Option<Version>) -> Result<(), RemoveError> {
-        let rows = self.rows(|| {
+        let rows = self.change(|| {
             sqlx::query(concat!(
                 "/* remove_hero */
                  update heroes set deleted_time = ",

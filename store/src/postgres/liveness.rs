@@ -30,7 +30,7 @@ pub(super) const HEARING: i32 = i32::from_be_bytes(*b"GALH");
 /// How long after an upset nobody is judged dead: living processes take their locks again meanwhile.
 pub(super) const CALM: Duration = Duration::from_secs(3);
 /// How long the connection may be silent, and how long a new one may take.
-const PROBE: Duration = Duration::from_secs(1);
+pub(super) const PROBE: Duration = Duration::from_secs(1);
 
 /// An advisory lock: its class, and a number of that class.
 pub(super) type Lock = (i32, i32);
@@ -123,7 +123,7 @@ impl Postgres {
         if !self.liveness.wanted().contains(&lock_of(id)?) {
             return Err(StoreError::Failed("this process did not enlist that incarnation".to_owned()));
         }
-        self.alive(|| sqlx::query("/* keep_alive */ select")).await.map(drop)
+        self.look().await.map(drop)
     }
 
     /// Asks on the connection that holds the locks, as soon as it holds those that are wanted and no others. A connection
@@ -146,6 +146,16 @@ impl Postgres {
             *self.liveness.retaken.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
         Ok(rows)
+    }
+}
+
+impl Postgres {
+    /// Lets go of the connection, and of its locks, which the next call takes again.
+    pub(super) async fn leave_server(&self) {
+        let mut line = self.liveness.line.lock().await;
+        if let Some(connection) = line.connection.take() {
+            drop(timeout(PROBE, connection.close()).await);
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! Moves the floor up, forgets what is old, and folds again what an older program wrote. Every process may call this at any time; what several do at once is done once.
 //!
 //! Ids are assigned before commit. The floor therefore never passes the greatest id that was assigned [`LAG`] ago, and stands
-//! still while a statement from before is still about to commit. It must never pass an order that is active.
+//! still while a transaction of that moment that was changing orders is not over, however long its commit waits: its lock on the
+//! table shows it, whoever's it is, and no clock is asked. The floor must never pass an order that is active.
 //!
 //! Whoever looks for orders asks for the watermark in a subquery, or looks in one: a plain join of the two is planned as a walk through
 //! all orders from the first one on, which never ends where there are hundreds of millions.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,8 +19,6 @@ use crate::{RETENTION, StoreError};
 
 /// How far the floor lags behind.
 const LAG: Duration = Duration::from_secs(30);
-/// A statement that has run for longer is one from before the mark, about to commit.
-const STUCK: Duration = Duration::from_secs(25);
 /// The least time between two marks, so that at most `LAG / MARK_STEP` and one more are remembered.
 const MARK_STEP: Duration = Duration::from_secs(1);
 /// How many ids one statement looks at, which takes it some 10 ms, and how many statements move the floor in one call; the rest waits
@@ -51,25 +50,41 @@ macro_rules! forget_creation_keys {
     };
 }
 
+/// What was assigned at a moment.
+#[derive(Clone, Debug)]
+struct Mark {
+    time: Instant,
+    /// The greatest id.
+    id: i64,
+    /// The transactions that were changing orders, by their virtual ids: as many as the server has connections at most.
+    changing: HashSet<String>,
+}
+
 /// What a process remembers from one call to the next.
 #[derive(Default)]
 pub(super) struct Upkeep {
-    /// The greatest id assigned at a moment, oldest first.
-    marks: Mutex<VecDeque<(Instant, i64)>>,
+    /// Oldest first.
+    marks: Mutex<VecDeque<Mark>>,
     forgotten: Mutex<Option<Instant>>,
 }
 
 impl Upkeep {
-    /// Remembers the greatest id assigned by now, and tells the one of at least [`LAG`] ago.
-    fn mark(&self, now: Instant, id: i64) -> Option<i64> {
+    /// Remembers the mark, and returns the greatest id of at least [`LAG`] ago, if all transactions of that moment are over by
+    /// now. Marks above a newer one are of another server, before a failover.
+    fn mark(&self, mark: Mark) -> Option<i64> {
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-        if marks.back().is_none_or(|(time, _)| now - *time >= MARK_STEP) {
-            marks.push_back((now, id));
+        let (now, changing) = (mark.time, mark.changing.clone());
+        if marks.back().is_some_and(|last| mark.id < last.id) {
+            marks.clear();
         }
-        while marks.get(1).is_some_and(|(time, _)| now - *time >= LAG) {
+        if marks.back().is_none_or(|last| now - last.time >= MARK_STEP) {
+            marks.push_back(mark);
+        }
+        while marks.get(1).is_some_and(|next| now - next.time >= LAG) {
             marks.pop_front();
         }
-        marks.front().filter(|(time, _)| now - *time >= LAG).map(|(_, id)| *id)
+        let is_over = |mark: &&Mark| now - mark.time >= LAG && mark.changing.is_disjoint(&changing);
+        marks.front().filter(is_over).map(|mark| mark.id)
     }
 
     /// Whether it is time to forget.
@@ -88,10 +103,8 @@ impl Postgres {
         self.check_changes().await?;
         self.check_epoch().await?;
         let now = Instant::now();
-        let rows = self
-            .rows(|| sqlx::query("/* assigned */ select case when is_called then last_value else 0 end as id from order_ids"));
-        let assigned = rows.await?.first().map(|row| get(row, "id")).transpose()?;
-        if let Some(settled) = assigned.and_then(|id| self.upkeep.mark(now, id)) {
+        let mark = self.assigned(now).await?;
+        if let Some(settled) = self.upkeep.mark(mark) {
             self.move_floor(settled).await?;
         }
         self.read_floor().await?;
@@ -113,6 +126,23 @@ impl Postgres {
         Ok(())
     }
 
+    /// The id is read before the locks: an order that has a smaller one is seen by all unless its transaction holds a lock.
+    async fn assigned(&self, time: Instant) -> Result<Mark, StoreError> {
+        let assigned = self
+            .rows(|| sqlx::query("/* assigned */ select case when is_called then last_value else 0 end as id from order_ids"));
+        let id = assigned.await?.first().map_or(Ok(0), |row| get(row, "id"))?;
+        let changing = self.rows(|| {
+            sqlx::query(
+                "/* changing_orders */
+                 select virtualtransaction from pg_locks
+                 where locktype = 'relation' and granted and mode = 'RowExclusiveLock' and relation = 'orders'::regclass
+                   and database = (select oid from pg_database where datname = current_database())",
+            )
+        });
+        let changing = changing.await?.iter().map(|row| get(row, "virtualtransaction")).collect::<Result<_, _>>()?;
+        Ok(Mark { time, id, changing })
+    }
+
     async fn move_floor(&self, settled: i64) -> Result<(), StoreError> {
         for _ in 0..FLOOR_STEPS {
             let rows = self.rows(|| {
@@ -126,16 +156,10 @@ impl Postgres {
                      )
                      update watermark set floor = target.floor from target
                      where watermark.floor < target.floor
-                       and not exists (
-                           select from pg_stat_activity
-                           where datname = current_database() and application_name = 'galley'
-                             and xact_start < clock_timestamp() - make_interval(secs => $3::float8)
-                       )
                      returning watermark.floor",
                 )
                 .bind(settled)
                 .bind(FLOOR_WINDOW)
-                .bind(STUCK.as_secs_f64())
             });
             let floor: Option<i64> = rows.await?.first().map(|row| get(row, "floor")).transpose()?;
             if floor.is_none_or(|floor| floor > settled) {

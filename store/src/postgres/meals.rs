@@ -15,7 +15,7 @@ impl Postgres {
     /// Inserts and returns the row; `None` when the key is taken.
     pub(super) async fn insert_meal(&self, new: &NewMeal, key: Option<&IdempotencyKey>) -> Result<Option<Meal>, StoreError> {
         let (ingredients, folded) = with_folded(&new.ingredients, |ingredient| ingredient.as_str());
-        let rows = self.rows(|| {
+        let rows = self.change(|| {
             sqlx::query(concat!(
                 "/* create_meal */
                  insert into meals (name, name_folded, ingredients, ingredients_folded, price_hundredths, origin_planet, description,
@@ -88,7 +88,7 @@ impl Postgres {
         let set = change.fields();
         let lists = set.ingredients.as_ref().map(|ingredients| with_folded(ingredients, |ingredient| ingredient.as_str()));
         let (ingredients, folded) = lists.unzip();
-        let rows = self.rows(|| {
+        let rows = self.change(|| {
             sqlx::query(concat!(
                 "/* change_meal */
                  update meals set
@@ -126,7 +126,7 @@ impl Postgres {
 
     /// No index leads from a meal to its orders, but what is active begins at the floor.
     pub(super) async fn delete_meal(&self, id: MealId, expected: Option<Version>) -> Result<(), RemoveError> {
-        let rows = self.rows(|| {
+        let rows = self.change(|| {
             sqlx::query(concat!(
                 "/* remove_meal */
                  update meals set deleted_time = ",

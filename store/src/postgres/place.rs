@@ -29,7 +29,7 @@ impl Postgres {
     /// first ones are in it.
     async fn insert_orders(&self, asked: &[&PlaceRequest]) -> Result<Vec<Option<PlaceVerdict>>, StoreError> {
         let arguments = Arguments::of(asked);
-        let rows = self.rows(|| {
+        let rows = self.change(|| {
             arguments.bind(sqlx::query(concat!(
                 "/* place_orders */
                  insert into orders

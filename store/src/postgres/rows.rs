@@ -16,10 +16,12 @@ macro_rules! moment {
 }
 pub(super) use moment;
 
-/// The column that [`super::claim::claimed`] reads beside those of the order: milliseconds until it is due.
+/// The column that [`super::claim::claimed`] reads beside those of the order: milliseconds until it is due. A clock that was
+/// set back makes nobody wait for longer than the preparation takes.
 macro_rules! due_in {
     () => {
-        "greatest(0, (extract(epoch from orders.due_at - clock_timestamp()) * 1000)::bigint) as due_in"
+        "greatest(0, (extract(epoch from
+             least(orders.due_at - clock_timestamp(), orders.due_at - orders.started_time)) * 1000)::bigint) as due_in"
     };
 }
 pub(super) use due_in;

@@ -32,14 +32,23 @@ impl Postgres {
             return Err(outdated());
         }
         let rows = self.rows(|| {
-            sqlx::query("/* schema */ select exists (select from _sqlx_migrations where version = $1 and success) as current")
-                .bind(newest(&MIGRATIONS))
+            sqlx::query(
+                "/* schema */
+                 select exists (select from _sqlx_migrations where version = $1 and success) as current,
+                     pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as read_only",
+            )
+            .bind(newest(&MIGRATIONS))
         });
-        match rows.await?.first().map(|row| get(row, "current")).transpose()? {
-            Some(true) if self.cursor_keys.are_shared() => Ok(()),
+        let rows = rows.await?;
+        let Some(row) = rows.first() else { return Err(outdated()) };
+        if get(row, "read_only")? {
+            return Err(self.read_only());
+        }
+        match get(row, "current")? {
+            true if self.cursor_keys.are_shared() => Ok(()),
             // The schema came after this process.
-            Some(true) => self.check_epoch().await,
-            _ => Err(outdated()),
+            true => self.check_epoch().await,
+            false => Err(outdated()),
         }
     }
 

@@ -1,22 +1,26 @@
 //! How statements reach `PostgreSQL`. Every statement commits by itself, so that no transaction waits for this process.
 //!
-//! A statement ends within [`STATEMENT_TIMEOUT`] on the server's side; when the server is silent for longer, the
-//! connection is thrown away here. A collision with another transaction is tried again [`RETRIES`] times, then it is
+//! A statement ends within [`STATEMENT_TIMEOUT`] on the server's side, but for its commit; when the server is silent for longer,
+//! nobody waits for it here but the connection itself: see [`super::backends`]. A connection that meets a server that takes no
+//! changes is thrown away, so that a name that leads to another server by now is resolved anew. A collision with another transaction is tried again [`RETRIES`] times, then it is
 //! [`StoreError::Contended`]. Never retry here what the server may have carried out.
 
 use std::io;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use galley_protocol::network::is_host;
 use rand::RngExt;
 use sqlx::error::DatabaseError;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::Query;
-use sqlx::{Connection, Execute, Executor, PgPool, Postgres as Database};
+use sqlx::{Connection, Execute, Executor, PgPool, Postgres as Database, SqlStr};
 use tokio::time::{sleep, timeout};
 
 use super::Postgres;
+use super::backends::Backends;
 use crate::{STATEMENT_TIMEOUT, StoreError, Trouble};
 
 /// The connections of one process. One more request waits [`ACQUIRE_TIMEOUT`], then it is refused.
@@ -30,6 +34,9 @@ const IDLE_TRUST: Duration = Duration::from_secs(1);
 const RETRIES: u32 = 10;
 /// The most milliseconds before it is tried again.
 const RETRY_PAUSE: u64 = 50;
+
+/// The SQLSTATE of a server that takes no changes, as a standby.
+const READ_ONLY: &str = "25006";
 
 /// A statement with its arguments.
 pub(super) type Ask<'q> = Query<'q, Database, PgArguments>;
@@ -51,14 +58,23 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, String> {
     Ok(options.application_name("galley").options(session).options(plans).options(keepalive))
 }
 
-pub(super) fn pool(options: PgConnectOptions) -> PgPool {
+pub(super) fn pool(options: PgConnectOptions, backends: &Arc<Backends>) -> PgPool {
+    let (met, known) = (Arc::clone(backends), Arc::clone(backends));
     let limits = [("statement_timeout", "5s"), ("lock_timeout", "2s"), ("idle_in_transaction_session_timeout", "5s")];
     PgPoolOptions::new()
         .max_connections(MAX_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
-        .before_acquire(|connection, metadata| {
+        .after_connect(move |connection, _| {
+            let backends = Arc::clone(&met);
+            Box::pin(async move { backends.meet(connection).await })
+        })
+        .before_acquire(move |connection, metadata| {
+            let is_suspect = known.is_suspect(metadata.age);
             Box::pin(async move {
+                if is_suspect {
+                    return Ok(false);
+                }
                 if metadata.idle_for > IDLE_TRUST {
                     connection.ping().await?;
                 }
@@ -95,13 +111,36 @@ impl Postgres {
         }
     }
 
+    /// Runs one statement that changes something. While commits are stalled nothing is begun, and nobody waits for what was.
+    pub(super) async fn change<'q, A>(&self, ask: impl Fn() -> A + Send + Sync) -> Result<Vec<PgRow>, StoreError>
+    where
+        A: Execute<'q, Database> + 'q,
+    {
+        if self.outage.is_stalled() {
+            return Err(StoreError::Trouble(Trouble::Stalled, "a moment ago".to_owned()));
+        }
+        tokio::select! {
+            biased;
+            rows = self.rows(ask) => rows,
+            () = self.outage.stall() => Err(StoreError::Unavailable("commits are stalled".to_owned())),
+        }
+    }
+
     /// Tests that changes are possible again, after they were not.
     pub(super) async fn check_changes(&self) -> Result<(), StoreError> {
         match self.outage.stops_changes() {
             None => Ok(()),
             Some((trouble, true)) => Err(StoreError::Trouble(trouble, "a moment ago".to_owned())),
-            Some((_, false)) => {
-                self.rows(|| sqlx::query("/* check_changes */ update watermark set one = one")).await?;
+            Some((trouble, false)) => {
+                let Ok(turn) = Arc::clone(&self.probe).try_lock_owned() else {
+                    return Err(StoreError::Trouble(trouble, "a change is being tried".to_owned()));
+                };
+                let probe = sqlx::query("/* check_changes */ update watermark set one = one");
+                if let Err(error) = self.once_with(turn, probe).await {
+                    let error = refusal(&error);
+                    self.outage.note(&error);
+                    return Err(error);
+                }
                 self.outage.note_change();
                 Ok(())
             }
@@ -109,12 +148,56 @@ impl Postgres {
     }
 
     async fn once<'q>(&self, ask: impl Execute<'q, Database> + 'q) -> Result<Vec<PgRow>, sqlx::Error> {
-        let mut connection = self.pool.acquire().await?;
-        if let Ok(answer) = timeout(ANSWER_TIMEOUT, connection.fetch_all(ask)).await {
-            return answer;
+        self.once_with((), ask).await
+    }
+
+    /// The statement has a task of its own, with `kept`: whoever stops waiting leaves it running.
+    async fn once_with<'q>(
+        &self,
+        kept: impl Send + 'static,
+        mut ask: impl Execute<'q, Database> + 'q,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        let arguments = ask.take_arguments().map_err(sqlx::Error::Encode)?;
+        let ask = (ask.sql(), arguments);
+        let connection = self.pool.acquire().await?;
+        let backends = Arc::clone(&self.backends);
+        let (_ours, theirs) = backends.begin();
+        let running = tokio::spawn(async move {
+            let answer = run(connection, ask, &backends).await;
+            drop((kept, theirs));
+            answer
+        });
+        match timeout(ANSWER_TIMEOUT, running).await {
+            Ok(answer) => answer.unwrap_or(Err(sqlx::Error::WorkerCrashed)),
+            Err(_) => Err(silence()),
         }
-        drop(connection.detach());
-        Err(silence())
+    }
+}
+
+async fn run(
+    mut connection: PoolConnection<Database>,
+    ask: (SqlStr, Option<PgArguments>),
+    backends: &Backends,
+) -> Result<Vec<PgRow>, sqlx::Error> {
+    let late = async {
+        sleep(ANSWER_TIMEOUT).await;
+        drop(backends.late().await);
+    };
+    let answer = tokio::select! {
+        answer = connection.fetch_all(ask) => Some(answer),
+        () = late => None,
+    };
+    match answer {
+        Some(Err(error)) if code(&error).is_some_and(|code| code == READ_ONLY) => {
+            backends.suspect();
+            drop(connection.detach());
+            Err(error)
+        }
+        Some(answer) => answer,
+        None => {
+            drop(connection.detach());
+            Err(silence())
+        }
     }
 }
 
@@ -153,7 +236,7 @@ pub(super) fn refusal(error: &sqlx::Error) -> StoreError {
         return if is_away { StoreError::Unavailable(why) } else { StoreError::Failed(why) };
     };
     let trouble = match code.as_str() {
-        "25006" => Trouble::ReadOnly,
+        READ_ONLY => Trouble::ReadOnly,
         "53100" => Trouble::Full,
         "53200" => Trouble::OutOfMemory,
         "53300" => Trouble::Crowded,

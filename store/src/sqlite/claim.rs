@@ -46,7 +46,7 @@ macro_rules! claim_chosen {
                  started_time = iif(verdicts.started, verdicts.moment, null),
                  completed_time = iif(verdicts.reason is not null, verdicts.moment, null),
                  owner = iif(verdicts.reason is null, ?4, null),
-                 due_at = iif(verdicts.reason is null, ?3 + ?5 + (random() & 9223372036854775807) % (?6 - ?5 + 1), null),
+                 due_at = iif(verdicts.reason is null, verdicts.moment + ?5 + (random() & 9223372036854775807) % (?6 - ?5 + 1), null),
                  change = ",
             next_change!(),
             "
@@ -74,7 +74,7 @@ impl Sqlite {
                 "/* claim_oldest_orders */
                  with chosen as materialized (
                      select id, hero_id, meal_id, order_time from orders
-                     where id between ?1 and ?15 and status = 0 and order_time <= ?14 order by id limit ?2 ",
+                     where id between ?1 and ?15 and status = 0 and (order_time <= ?14 or order_time > ?16) order by id limit ?2 ",
                 claim_chosen!()
             ))
             .bind(self.floor.after(ids.after))
@@ -83,7 +83,11 @@ impl Sqlite {
         let ask = bind_judgement(ask, owner, claim, now);
         let ask = match claim.from {
             ClaimFrom::Entries(_) => ask,
-            ClaimFrom::Oldest { ids, age, .. } => ask.bind(now.saturating_sub(millis(age))).bind(ids.last()),
+            ClaimFrom::Oldest { ids, age, .. } => {
+                // The age of an order from a time to come is not known, for the clock was set back: it counts as old enough.
+                let (old, to_come) = (now.saturating_sub(millis(age)), now.saturating_add(millis(age)));
+                ask.bind(old).bind(ids.last()).bind(to_come)
+            }
         };
         self.change(ask).await?.iter().map(|row| claimed(row, now)).collect()
     }
@@ -103,7 +107,10 @@ fn millis(duration: Duration) -> i64 {
 
 /// Reads an order that was claimed or adopted.
 pub(super) fn claimed(row: &SqliteRow, now: i64) -> Result<Claimed, StoreError> {
+    let order = order(row)?;
     let due_at: Option<i64> = get(row, "due_at")?;
-    let due_in = due_at.map_or(0, |due_at| due_at.saturating_sub(now)).max(0);
-    Ok(Claimed { order: order(row)?, due_in: Duration::from_millis(due_in.unsigned_abs()) })
+    // A clock that was set back makes nobody wait for longer than the preparation takes.
+    let from = order.started_time.map_or(now, |started| started.millis().max(now));
+    let due_in = due_at.map_or(0, |due_at| due_at.saturating_sub(from)).max(0);
+    Ok(Claimed { order, due_in: Duration::from_millis(due_in.unsigned_abs()) })
 }

@@ -104,7 +104,9 @@ impl Batch<'_> {
         let number = self.ask(number).await?.first().map(|row| get(row, "change")).transpose()?;
         let store = self.store;
         self.commit().await?;
-        number.into_iter().for_each(|number| store.position.reach(number));
+        if let Some(number) = number {
+            store.position.reach(number);
+        }
         Ok(())
     }
 
@@ -138,9 +140,9 @@ impl Sqlite {
         let mut batch = self.begin().await?;
         let rows = batch.ask(ask).await?;
         if rows.is_empty() {
-            batch.commit().await?
+            batch.commit().await?;
         } else {
-            batch.commit_changes().await?
+            batch.commit_changes().await?;
         }
         Ok(rows)
     }

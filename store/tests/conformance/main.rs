@@ -5,6 +5,7 @@ mod adopt;
 mod census;
 mod changes;
 mod claim;
+mod clocks;
 mod cursors;
 mod database;
 mod ending;
@@ -22,6 +23,7 @@ mod reference;
 mod schema;
 mod snapshots;
 mod totals;
+mod troubles;
 
 /// Each test once per store: `postgres::name` and `sqlite::name`.
 macro_rules! on_both {

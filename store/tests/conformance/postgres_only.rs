@@ -247,3 +247,30 @@ async fn a_deletion_that_waits_for_the_count_is_subtracted() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_floor_waits_for_an_order_whose_commit_takes_long_whatever_the_clocks_say() {
+    on_postgres(async |kitchen: Kitchen| {
+        let (hero_id, meal_id) = kitchen.guest().await;
+        let mut late = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
+        let mut transaction = late.begin().await.expect("a transaction");
+        // By a connection whose name is not Galley's, and by a clock that has been set back since.
+        let insert =
+            format!("insert into orders (hero_id, meal_id, order_time) values ({hero_id}, {meal_id}, now() + interval '1 hour')");
+        sqlx::query(AssertSqlSafe(insert)).execute(&mut *transaction).await.expect("an order");
+        let order = kitchen.place(hero_id, meal_id).await;
+        kitchen.cancel(cancel(order.id)).await;
+        for _ in 0..3 {
+            kitchen.store.maintain().await.expect("it is maintained");
+            pass(Duration::from_secs(31)).await;
+        }
+        assert_eq!(kitchen.store.floor().get(), 1, "an order below is about to appear");
+        transaction.commit().await.expect("it is committed");
+        for _ in 0..3 {
+            kitchen.store.maintain().await.expect("it is maintained");
+            pass(Duration::from_secs(31)).await;
+        }
+        assert_eq!(kitchen.store.floor().get(), 1, "it is PENDING");
+    })
+    .await;
+}

@@ -55,7 +55,7 @@ export interface components {
         /** @description An order was deleted. */
         "frame:deleted": {
             /** @description Resumes after this. */
-            cursor: components["schemas"]["ResumeCursor"];
+            cursor: components["schemas"]["SignedCursor"];
             /** @description The deleted order. */
             order_id: components["schemas"]["OrderId"];
             /** @enum {string} */
@@ -118,7 +118,7 @@ export interface components {
         /** @description A transition of an order. */
         "frame:order": {
             /** @description Resumes after this. */
-            cursor: components["schemas"]["ResumeCursor"];
+            cursor: components["schemas"]["SignedCursor"];
             /** @description The new state. */
             order: components["schemas"]["Order"];
             /** @enum {string} */
@@ -275,7 +275,7 @@ export interface components {
              * @description Resumes after this. In every frame but the last it is the moment from which everything is told again: who resumes
              *     from there hears some of it twice, and misses nothing.
              */
-            cursor: components["schemas"]["ResumeCursor"];
+            cursor: components["schemas"]["SignedCursor"];
             /** @description The orders deleted meanwhile. */
             deleted?: components["schemas"]["Deleted"][];
             /** @description The states. */
@@ -302,7 +302,7 @@ export interface components {
         /** @description The first frame. */
         "frame:welcome": {
             /** @description Resumes after this; absent on a staff socket. */
-            cursor?: components["schemas"]["ResumeCursor"];
+            cursor?: components["schemas"]["SignedCursor"];
             /** @description On a resume, the orders deleted since the cursor. */
             deleted?: components["schemas"]["Deleted"][];
             /** @description What a person may type. */
@@ -426,8 +426,8 @@ export interface components {
          * @enum {string}
          */
         Resume: "fresh" | "resumed" | "resynced";
-        ResumeCursor: string;
         ServerFrame: components["schemas"]["frame:deleted"] | components["schemas"]["frame:error"] | components["schemas"]["frame:expiring"] | components["schemas"]["frame:feed"] | components["schemas"]["frame:order"] | components["schemas"]["frame:pong"] | components["schemas"]["frame:reconnect"] | components["schemas"]["frame:reply"] | components["schemas"]["frame:resync"] | components["schemas"]["frame:welcome"];
+        SignedCursor: string;
         /**
          * @description Where an order stands.
          * @enum {string}

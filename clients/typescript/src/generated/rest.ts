@@ -322,8 +322,8 @@ export interface paths {
         };
         /**
          * Ready
-         * @description The database away, draining or deaf is 503. Without the bus a gateway is deaf to what other processes change, though placing
-         *     and cancelling go on.
+         * @description 503 sends traffic to other gateways: this one is leaving, orders cannot be placed, or it cannot hear updates while others can. When
+         *     none can, placing and cancelling go on, updates of other processes come late, and the answer is 200 with `degraded`.
          */
         get: operations["get_readiness"];
         put?: never;
@@ -636,25 +636,26 @@ export interface components {
          * @example /problems/draining
          */
         ProblemType: string;
-        /** @description Whether this gateway may take traffic. */
+        /** @description The readiness of this gateway to take traffic. */
         ReadinessReport: {
             /** @description Each thing that this gateway depends on. */
             dependencies: components["schemas"]["Dependency"][];
             /** @description In a word. */
             status: components["schemas"]["ReadinessStatus"];
+            /** @description Publishers that live and are not heard: what they change is read from the database until they are. */
+            unheard?: components["schemas"]["UnheardPublishers"];
         };
         /**
-         * @description Whether this gateway may take traffic, in a word.
+         * @description The readiness of this gateway to take traffic, in a word.
          * @enum {string}
          */
-        ReadinessStatus: "ready" | "draining" | "deaf" | "unavailable";
+        ReadinessStatus: "ready" | "degraded" | "draining" | "deaf" | "unavailable";
         /**
          * @description Why an order was cancelled, for programs.
          * @enum {string}
          */
         Reason: "hero_request" | "allergy" | "hero_gone" | "meal_gone" | "undeliverable";
         ReasonText: string;
-        ResumeCursor: string;
         /**
          * @description Where an order stands.
          * @enum {string}
@@ -662,6 +663,16 @@ export interface components {
         Status: "PENDING" | "IN_PROGRESS" | "COMPLETED" | "CANCELLED";
         /** Format: date-time */
         Timestamp: string;
+        /** @description Publishers that live and are not heard. */
+        UnheardPublishers: {
+            /** @description How many. */
+            publishers: number;
+            /**
+             * Format: int64
+             * @description For how long the first of them has not been heard.
+             */
+            seconds: number;
+        };
         Version: number;
         /** @description Why an order is to be cancelled. */
         Why: {
@@ -1519,12 +1530,15 @@ export interface operations {
     listen_to_hero: {
         parameters: {
             query?: {
-                /** @description The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`, which comes first. */
-                cursor?: components["schemas"]["ResumeCursor"];
+                /**
+                 * @description The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`, which comes first. One that
+                 *     cannot be read begins anew.
+                 */
+                cursor?: string;
             };
             header?: {
-                /** @description The `id` of the last event that is known. */
-                "Last-Event-ID"?: components["schemas"]["ResumeCursor"];
+                /** @description The `id` of the last event that is known. One that cannot be read begins anew. */
+                "Last-Event-ID"?: string;
             };
             path: {
                 /** @description Whose. */
@@ -3179,23 +3193,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "dependencies": [
-                     *         {
-                     *           "millis": 0,
-                     *           "name": "database",
-                     *           "ok": true
-                     *         },
-                     *         {
-                     *           "millis": 0,
-                     *           "name": "bus",
-                     *           "ok": true
-                     *         }
-                     *       ],
-                     *       "status": "ready"
-                     *     }
-                     */
                     "application/json": components["schemas"]["ReadinessReport"];
                 };
             };

@@ -1,0 +1,95 @@
+//! A clock that was set back costs nobody anything: rows hold times that are yet to come.
+
+use std::time::Duration;
+
+use galley_store::{Claim, ClaimFrom, IdRange};
+
+use crate::database::reopen;
+use crate::kitchen::{Kitchen, LONG, cancel, delete, entries};
+
+crate::on_both! {
+    an_order_adopted_from_the_dead_waits_no_longer_than_its_preparation_takes,
+    an_order_handed_back_waits_no_longer_than_its_preparation_takes,
+    an_order_from_a_time_to_come_is_claimed_and_waits_no_longer_than_its_preparation_takes,
+    an_order_from_a_time_to_come_is_found_without_the_queue,
+    orders_from_a_time_to_come_end_and_are_deleted,
+}
+
+/// Sets the clock back by an hour: what was is an hour ahead of it.
+async fn set_back(kitchen: &Kitchen) {
+    let hour = if kitchen.database.is_sqlite() { "3600000" } else { "interval '1 hour'" };
+    let columns = ["order_time", "started_time", "completed_time", "due_at"];
+    let later: Vec<String> = columns.iter().map(|column| format!("{column} = {column} + {hour}")).collect();
+    kitchen.database.sql(&format!("update orders set {}", later.join(", "))).await.expect("a past to come");
+}
+
+/// About the [`LONG`] preparation that each order was given.
+fn is_long(due_in: Duration) -> bool {
+    due_in > LONG / 2 && due_in <= LONG
+}
+
+async fn an_order_adopted_from_the_dead_waits_no_longer_than_its_preparation_takes(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let dead = kitchen.worker().await;
+    let order = kitchen.started(dead, hero_id, meal_id).await;
+    set_back(&kitchen).await;
+    let Kitchen { database, store } = kitchen;
+    drop(store);
+    let kitchen = Kitchen { store: reopen(&database).await, database };
+    let heir = kitchen.worker().await;
+    let adopted = kitchen.adopt_some(heir).await;
+    assert!(is_long(adopted[0].due_in), "{adopted:?}");
+    assert_eq!(kitchen.store.complete(heir, &[order.id]).await.expect("completions").len(), 1);
+}
+
+async fn an_order_handed_back_waits_no_longer_than_its_preparation_takes(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let (one, other) = (kitchen.worker().await, kitchen.worker().await);
+    kitchen.started(one, hero_id, meal_id).await;
+    set_back(&kitchen).await;
+    assert_eq!(kitchen.store.hand_back(one).await.expect("a count"), 1);
+    let adopted = kitchen.store.adopt(other, 100).await.expect("adoptions");
+    assert!(is_long(adopted[0].due_in), "{adopted:?}");
+}
+
+async fn an_order_from_a_time_to_come_is_claimed_and_waits_no_longer_than_its_preparation_takes(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let (one, other) = (kitchen.worker().await, kitchen.worker().await);
+    let order = kitchen.place(hero_id, meal_id).await;
+    set_back(&kitchen).await;
+    let claimed = kitchen.store.claim(one, entries(&[order.id], LONG..=LONG)).await.expect("claims");
+    assert!(is_long(claimed[0].due_in), "{claimed:?}");
+    kitchen.store.hand_back(one).await.expect("a count");
+    let adopted = kitchen.store.adopt(other, 100).await.expect("adoptions");
+    assert!(is_long(adopted[0].due_in), "{adopted:?}");
+}
+
+async fn an_order_from_a_time_to_come_is_found_without_the_queue(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let worker = kitchen.worker().await;
+    let order = kitchen.place(hero_id, meal_id).await;
+    let oldest = || {
+        let from = ClaimFrom::Oldest { ids: IdRange::default(), age: Duration::from_mins(1), limit: 9 };
+        Claim { from, delay: LONG..=LONG }
+    };
+    assert!(kitchen.store.claim(worker, oldest()).await.expect("an answer").is_empty(), "it is young");
+    set_back(&kitchen).await;
+    let claimed = kitchen.store.claim(worker, oldest()).await.expect("claims");
+    assert_eq!(claimed.iter().map(|claimed| claimed.order.id).collect::<Vec<_>>(), [order.id]);
+}
+
+async fn orders_from_a_time_to_come_end_and_are_deleted(kitchen: Kitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let worker = kitchen.worker().await;
+    let started = kitchen.started(worker, hero_id, meal_id).await;
+    let pending = kitchen.place(hero_id, meal_id).await;
+    let completed = kitchen.completed(worker, hero_id, meal_id).await;
+    set_back(&kitchen).await;
+    kitchen.store.complete(worker, &[started.id]).await.expect("completions");
+    kitchen.cancel(cancel(pending.id)).await;
+    for order in [started, pending, completed] {
+        kitchen.delete(delete(order.id)).await;
+        assert_eq!(kitchen.order(order.id).await, None);
+    }
+    kitchen.store.maintain().await.expect("it is maintained");
+}

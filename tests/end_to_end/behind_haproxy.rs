@@ -1,0 +1,66 @@
+//! A balancer that asks for `/readyz` sends nobody away from a service that can place orders.
+
+use galley_tests::json::{id, text};
+use galley_tests::proxy::Ways;
+use galley_tests::{Client, HaProxy, Proxy, RedisServer, Stack, until};
+
+/// Orders that are placed in turn after something happened.
+const ORDERS: usize = 20;
+
+async fn until_it_says(client: &Client, status: &str) {
+    until(status, async || (text(&client.get("/readyz").await.json(), "status") == status).then_some(())).await;
+}
+
+#[tokio::test]
+async fn placing_goes_on_behind_a_balancer_while_redis_is_away() {
+    let mut redis = RedisServer::start().await;
+    let stack = Stack::distributed().redis(redis.url()).gateways(2).delay("100ms").start().await;
+    let mut proxy = HaProxy::start(&stack, "roundrobin").await;
+    let client = proxy.client();
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let before = id(&client.place(hero, meal).await);
+    client.until_status(before, "COMPLETED").await;
+    redis.kill();
+    for gateway in 0..2 {
+        until("a gateway without Redis", async || {
+            client.place(hero, meal).await;
+            let ready = stack.client_of(gateway).get("/readyz").await;
+            assert_eq!(ready.status, 200, "it can place: {}", ready.text);
+            let report = ready.json();
+            (text(&report, "status") == "degraded").then(|| assert_eq!(report["dependencies"][1]["ok"], false, "{report}"))
+        })
+        .await;
+    }
+    for _ in 0..ORDERS {
+        client.place(hero, meal).await;
+    }
+    for gateway in 0..2 {
+        assert!(proxy.status(gateway).await.starts_with("UP"), "gateway {gateway} was taken out");
+    }
+    client.until_none(&["PENDING", "IN_PROGRESS"]).await;
+    redis.restart().await;
+    for gateway in 0..2 {
+        until_it_says(&stack.client_of(gateway), "ready").await;
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_deaf_alone_is_taken_out() {
+    let redis = RedisServer::start().await;
+    let link = Proxy::start(redis.port()).await;
+    let mut stack = Stack::distributed().redis(redis.url()).delay("100ms").start().await;
+    stack.set("REDIS_URL", &format!("redis://127.0.0.1:{}", link.port()));
+    let cut_off = stack.start_gateway().await;
+    let mut proxy = HaProxy::start(&stack, "roundrobin").await;
+    let (hero, meal) = stack.client().create_hero_and_meal().await;
+    link.stall(Ways { to_server: true, to_clients: true });
+    proxy.until_status(1, "DOWN").await;
+    until_it_says(&cut_off, "deaf").await;
+    for _ in 0..ORDERS {
+        proxy.client().place(hero, meal).await;
+    }
+    assert!(proxy.status(0).await.starts_with("UP"), "the other gateway hears");
+    link.stall(Ways::default());
+    proxy.until_status(1, "UP").await;
+    until_it_says(&cut_off, "ready").await;
+}

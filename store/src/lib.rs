@@ -208,12 +208,9 @@ pub trait Store: Send + Sync + 'static {
     async fn adopt(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError>;
     /// Completes those of the orders that are `IN_PROGRESS` and owned by `owner`; the others are left out of the answer.
     async fn complete(&self, owner: IncarnationId, orders: &[OrderId]) -> Result<Vec<Order>, StoreError>;
-    /// Hands back every order that `owner` holds, for others to adopt; says how many. Fails while [`Store::settled`] waits.
+    /// Hands back every order that `owner` holds, for others to adopt; says how many. Fails while the outcome of a
+    /// statement of this process is not known: it may take orders, and be seen to have done so, much later.
     async fn hand_back(&self, owner: IncarnationId) -> Result<u64, StoreError>;
-
-    /// Waits until the outcome of all that this process asked for is decided. A statement that failed without an answer may
-    /// commit, and be seen by others, much later.
-    async fn settled(&self);
 
     /// The smallest id of an order that may still change. Known in memory; as fresh as the last [`Store::maintain`].
     fn floor(&self) -> OrderId;

@@ -292,10 +292,6 @@ impl Store for Postgres {
         self.release_orders(owner).await
     }
 
-    async fn settled(&self) {
-        self.backends.settled().await;
-    }
-
     fn floor(&self) -> OrderId {
         self.floor.get()
     }

@@ -241,9 +241,6 @@ impl Store for Sqlite {
         self.release_orders(owner).await
     }
 
-    /// What was dropped before its commit is rolled back.
-    async fn settled(&self) {}
-
     fn floor(&self) -> OrderId {
         self.floor.get()
     }

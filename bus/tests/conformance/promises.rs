@@ -8,7 +8,7 @@ use galley_bus::Heard;
 use galley_protocol::IncarnationId;
 use tokio::task::coop::{consume_budget, has_budget_remaining};
 
-use crate::stage::{Kind, Stage, hear, hear_gap, hear_updates, ids, order, take, update, update_of};
+use crate::stage::{Kind, Stage, hear, hear_gap, hear_updates, ids, large_frame, order, take, update, update_of};
 
 macro_rules! on_every_bus {
     ($($test:ident)*) => {
@@ -167,7 +167,7 @@ async fn who_takes_an_order_is_heard_behind_its_announcement(kind: Kind) {
             queue.settle(&entries, &[update(100 + id)]).await.expect("a healthy bus");
         }
     });
-    let frame = Bytes::from(vec![b'x'; 4 << 20]);
+    let frame = large_frame(4 << 20);
     for id in 1..=20 {
         stage.bus.announce(&[update_of(1, id, frame.clone())], &[order(id)]).await.expect("a healthy bus");
         for heard in [id, 100 + id] {
@@ -181,7 +181,7 @@ async fn a_subscriber_that_overflows_hears_a_gap_and_then_goes_on(kind: Kind) {
     let stage = Stage::new(kind).await;
     let mut slow = stage.bus.subscribe().await.expect("a healthy bus");
     let mut quick = stage.bus.subscribe().await.expect("a healthy bus");
-    let frame = Bytes::from(vec![b'x'; 1 << 20]);
+    let frame = large_frame(1 << 20);
     for id in 1..=40 {
         stage.bus.announce(&[update_of(1, id, frame.clone())], &[]).await.expect("a healthy bus");
         assert_eq!(hear_updates(&mut *quick).await, [id]);

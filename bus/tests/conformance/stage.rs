@@ -108,6 +108,11 @@ pub fn update_of(hero: i64, id: i64, frame: Bytes) -> Update {
     Update { hero_id, order_id: order(id), version: Version::FIRST, status: Some(Status::Pending), time, frame }
 }
 
+/// A frame of so many bytes and a few.
+pub fn large_frame(bytes: usize) -> Bytes {
+    format!("{{\"{}\":1}}", "x".repeat(bytes)).into()
+}
+
 /// Reads until so many entries have come, and no longer than it takes.
 pub async fn take(queue: &mut dyn Queue, count: usize) -> Vec<Entry> {
     let all = async {

@@ -306,8 +306,6 @@ impl Store for Shelf {
         })
     }
 
-    async fn settled(&self) {}
-
     fn floor(&self) -> OrderId {
         OrderId::new(1).expect("an id")
     }

@@ -46,7 +46,7 @@ pub enum Role {
 pub fn outbox(state: &AppState) -> Arc<Outbox> {
     // Each at its own moment: those that came together do not go together.
     let most = state.config.max_socket_age;
-    let age = most - (most / 10).mul_f64(rand::rng().random_range(0.0..=1.0));
+    let age = most.saturating_sub((most / 10).mul_f64(rand::rng().random_range(0.0..=1.0)));
     Arc::new(Outbox::new(state.config.send_queue).living(age))
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use galley_bus::BusConfig;
+use galley_launch::Crew;
 use galley_protocol::frame::Watch;
 use galley_protocol::{HeroId, NewHero, NewMeal, Order, ResumeCursor, Update};
 use galley_store::{MAX_BATCH, PlaceRequest, PlaceVerdict, Store};

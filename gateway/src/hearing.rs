@@ -120,7 +120,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::Duration;
 
-    use galley_protocol::PublisherId;
+    use galley_protocol::{OrderId, PublisherId, ResumeCursor, Timestamp};
     use galley_store::Census;
     use tokio::time::advance;
 

@@ -122,7 +122,7 @@ async fn a_worker_that_cannot_begin_says_so() {
 
 #[tokio::test]
 async fn a_part_that_dies_ends_the_worker_and_what_it_held_is_handed_back() {
-    for (question, part) in [("keep_alive", "pulse"), ("complete", "finisher"), ("maintain", "upkeep"), ("adopt", "adopter")] {
+    for (question, part) in [("complete", "finisher"), ("maintain", "upkeep"), ("adopt", "adopter")] {
         let scene = Scene::new().await;
         scene.shelf.fail(question, Fault::Panic);
         let worker = scene.work("0s");

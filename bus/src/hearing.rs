@@ -112,8 +112,8 @@ impl<D: Decode> Subscription for Hearing<D> {
         }
     }
 
-    fn census(&mut self, living: &BTreeSet<PublisherId>, safe: ResumeCursor) {
-        self.publishers.census(living, safe, Instant::now());
+    fn census(&mut self, living: &BTreeSet<PublisherId>, safe: ResumeCursor, next: i64) {
+        self.publishers.census(living, safe, next, Instant::now());
         self.follow();
     }
 

@@ -100,9 +100,9 @@ pub struct Entry {
 pub trait Subscription: Send {
     /// Waits for the next thing to hear. Safe to drop while it waits.
     async fn next(&mut self) -> Heard;
-    /// Takes the publishers that the database knows to live, and the cursor of that moment. To be called every second: a
-    /// publisher that lives and is not heard is a gap.
-    fn census(&mut self, living: &BTreeSet<PublisherId>, safe: ResumeCursor);
+    /// Takes the publishers that the database knows to live, the cursor of that moment, and the position above every transaction
+    /// that has begun. To be called every second: a publisher that lives and is not heard is a gap.
+    fn census(&mut self, living: &BTreeSet<PublisherId>, safe: ResumeCursor, next: i64);
     /// A repair of every gap that was heard so far begins. The first one is owed from the start, since no cursor.
     fn repairing(&mut self);
     /// The repair has been carried out: everything before `safe` was told, the cursor of a census from before the repair.

@@ -37,6 +37,7 @@ pub(crate) struct Publishers {
 struct Census {
     living: BTreeSet<PublisherId>,
     safe: ResumeCursor,
+    next: i64,
     at: Instant,
 }
 
@@ -81,14 +82,14 @@ impl Publishers {
     }
 
     /// Takes the publishers that the database knows to live. Each of them must be heard from now on.
-    pub(crate) fn census(&mut self, living: &BTreeSet<PublisherId>, safe: ResumeCursor, now: Instant) {
+    pub(crate) fn census(&mut self, living: &BTreeSet<PublisherId>, safe: ResumeCursor, next: i64, now: Instant) {
         self.known.retain(|id, publisher| publisher.life != Life::Left || publisher.counts() || living.contains(id));
         for id in living {
             if self.publisher(*id, now).revive() {
                 self.owe(*id);
             }
         }
-        self.census = Some(Census { living: living.clone(), safe, at: now });
+        self.census = Some(Census { living: living.clone(), safe, next, at: now });
         self.advance();
     }
 
@@ -101,13 +102,13 @@ impl Publishers {
     }
 
     /// Looks for publishers that are not heard, every second or so. As long as one lives, a repair is owed again every two
-    /// seconds, and once more when it is heard again. One that died is repaired for once. Without a fresh census nobody is
-    /// judged.
+    /// seconds, and once more when it is heard again. One that died is repaired for until every transaction that it may have
+    /// begun has ended: one may still commit. Without a fresh census nobody is judged.
     pub(crate) fn judge(&mut self, now: Instant) {
         let Some(census) = self.census.as_ref().filter(|census| now - census.at < SILENCE) else { return };
         let owing = self.known.iter_mut().filter_map(|(id, publisher)| {
             let lives = census.living.contains(id);
-            publisher.judge(lives, now).then_some(*id)
+            publisher.judge(lives, census.safe.position, census.next, now).then_some(*id)
         });
         for id in owing.collect::<Vec<_>>() {
             self.owe(id);

@@ -55,7 +55,7 @@ async fn hear(bus: &SharedBus, hub: &Hub, store: &dyn Store, readiness: &Readine
                     bus.mark(census.safe);
                     hub.set_clock(census.safe.time);
                     readiness.hearing().count(&census, bus.publisher());
-                    subscription.census(&census.living, census.safe);
+                    subscription.census(&census.living, census.safe, census.next);
                     repairs.count(census.safe);
                 }
                 note_unheard(&*subscription, readiness);

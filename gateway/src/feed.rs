@@ -26,6 +26,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::desk::Desk;
+use crate::hub::versions::Versions;
 use frames::Frames;
 use newest::{Change, Newest};
 pub use watcher::{Begin, Due, Told, Watcher};
@@ -44,6 +45,7 @@ pub struct Feed(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
+    versions: Versions,
     newest: Mutex<Newest>,
     /// Changed with `newest` locked.
     watchers: AtomicUsize,
@@ -57,9 +59,12 @@ struct Shared {
     readers: Arc<Semaphore>,
 }
 
-impl Default for Feed {
-    fn default() -> Self {
+impl Feed {
+    /// A feed that nobody watches. `versions`: what was told here lately.
+    #[must_use]
+    pub fn new(versions: Versions) -> Self {
         Self(Arc::new(Shared {
+            versions,
             newest: Mutex::default(),
             watchers: AtomicUsize::new(0),
             since: AtomicI64::new(0),
@@ -69,9 +74,7 @@ impl Default for Feed {
             readers: Arc::new(Semaphore::new(READERS)),
         }))
     }
-}
 
-impl Feed {
     /// Adds a watcher. `latest` is the newest time of a change that was heard of.
     #[must_use]
     pub fn watch(&self, store: Arc<dyn Store>, watch: Watch, begin: Begin, latest: Timestamp) -> Watcher {
@@ -141,7 +144,7 @@ impl Shared {
 
     fn note(&self, changes: impl Iterator<Item = Change>) {
         let mut newest = self.newest();
-        changes.for_each(|change| newest.note(change));
+        changes.for_each(|change| _ = newest.note(change));
     }
 
     /// Reads the orders of which nobody is sure, for all watchers.

@@ -120,7 +120,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::Duration;
 
-    use galley_protocol::{OrderId, PublisherId, ResumeCursor, Timestamp};
+    use galley_protocol::PublisherId;
     use galley_store::Census;
     use tokio::time::advance;
 
@@ -132,7 +132,7 @@ mod tests {
 
     fn census(hearing: &[i32]) -> Census {
         let safe = "r1.1.1".parse().expect("a cursor");
-        Census { living: BTreeSet::new(), hearing: hearing.iter().copied().map(publisher).collect(), safe }
+        Census { living: BTreeSet::new(), hearing: hearing.iter().copied().map(publisher).collect(), safe, next: 1 }
     }
 
     #[tokio::test(start_paused = true)]

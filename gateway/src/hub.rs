@@ -9,7 +9,7 @@ mod mark;
 pub mod outbox;
 mod repair;
 mod shard;
-mod versions;
+pub mod versions;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -132,10 +132,11 @@ impl Hub {
     /// An empty hub, whose frames carry cursors that are signed with these keys.
     #[must_use]
     pub fn new(keys: CursorKeys) -> Self {
+        let versions = Versions::default();
         Self(Arc::new(Sockets {
             crowds: DashMap::default(),
-            feed: Feed::default(),
-            versions: Versions::default(),
+            feed: Feed::new(versions.clone()),
+            versions,
             watermark: Watermark::new(keys),
             writers: shard::writers(),
         }))

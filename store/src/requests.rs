@@ -206,6 +206,8 @@ pub struct Census {
     pub hearing: BTreeSet<PublisherId>,
     /// The cursor of this moment. A publisher that is not among the living has committed nothing before it, or is dead.
     pub safe: ResumeCursor,
+    /// The position above every transaction that has begun. Once the safe cursor has come so far, all of these have ended.
+    pub next: i64,
 }
 
 /// Which orders to claim, and how long their preparation takes.

@@ -225,7 +225,9 @@ impl Store for Sqlite {
 
     /// One process serves the file: it is all there is.
     async fn census(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError> {
-        Ok(Census { living: [own].into(), hearing: hears.then_some(own).into_iter().collect(), safe: self.now()? })
+        let safe = self.now()?;
+        let hearing = hears.then_some(own).into_iter().collect();
+        Ok(Census { living: [own].into(), hearing, safe, next: safe.position })
     }
 
     async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {

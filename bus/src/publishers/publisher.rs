@@ -18,6 +18,8 @@ pub(super) struct Publisher {
     pub(super) debt: Debt,
     /// When the next repair is owed, as long as it lives and is not heard.
     unheard: Option<Instant>,
+    /// The end of one that died, until everything that it may have begun has ended.
+    end: Option<End>,
 }
 
 /// A publisher on one shard.
@@ -29,6 +31,15 @@ struct Shard {
     told: Option<ResumeCursor>,
     heard: Instant,
     left: bool,
+}
+
+/// The end of a publisher.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    /// All its transactions lie below this position.
+    below: i64,
+    /// When the next repair is owed.
+    again: Instant,
 }
 
 /// The life of a publisher.
@@ -74,7 +85,7 @@ impl Debt {
 impl Publisher {
     pub(super) fn new(shards: usize, told: Option<ResumeCursor>, now: Instant) -> Self {
         let shard = Shard { last: 0, told, heard: now, left: false };
-        Self { shards: vec![shard; shards], life: Life::Living, debt: Debt::default(), unheard: None }
+        Self { shards: vec![shard; shards], life: Life::Living, debt: Debt::default(), unheard: None, end: None }
     }
 
     /// Takes note of a message with this number, before which this one must have been heard. Returns true if it is missing, or
@@ -113,7 +124,7 @@ impl Publisher {
     pub(super) fn revive(&mut self) -> bool {
         let was_dead = self.life == Life::Dead;
         if was_dead {
-            self.life = Life::Living;
+            (self.life, self.end) = (Life::Living, None);
         }
         was_dead
     }
@@ -125,10 +136,13 @@ impl Publisher {
         }
     }
 
-    /// Returns true if a repair is owed because it is silent on any shard, or was until now.
-    pub(super) fn judge(&mut self, lives: bool, now: Instant) -> bool {
-        if self.life != Life::Living {
-            return false;
+    /// Returns true if a repair is owed because it is silent on any shard, or was until now. `safe` and `next` are positions: every
+    /// transaction below the one has ended, every one that has begun is below the other.
+    pub(super) fn judge(&mut self, lives: bool, safe: i64, next: i64, now: Instant) -> bool {
+        match self.life {
+            Life::Living => {}
+            Life::Left => return false,
+            Life::Dead => return self.judge_dead(safe, now),
         }
         if now - self.heard_first() < SILENCE {
             return self.unheard.take().is_some();
@@ -141,12 +155,26 @@ impl Publisher {
             return due;
         }
         (self.life, self.unheard) = (Life::Dead, None);
+        self.end = (safe < next).then(|| End { below: next, again: now + AGAIN });
         true
+    }
+
+    fn judge_dead(&mut self, safe: i64, now: Instant) -> bool {
+        let Some(end) = &mut self.end else { return false };
+        if safe >= end.below {
+            self.end = None;
+            return true;
+        }
+        let due = end.again <= now;
+        if due {
+            end.again = now + AGAIN;
+        }
+        due
     }
 
     /// Returns true if the safe cursor must not pass its own.
     pub(super) fn counts(&self) -> bool {
-        self.life == Life::Living || !self.debt.is_settled()
+        self.life == Life::Living || self.end.is_some() || !self.debt.is_settled()
     }
 
     /// Everything that it committed before was told.

@@ -15,6 +15,8 @@ struct Scene {
     publishers: Publishers,
     now: Instant,
     marks: u64,
+    /// The position below which a transaction is under way, if there is one.
+    under_way: Option<i64>,
 }
 
 fn id(number: i32) -> PublisherId {
@@ -24,7 +26,7 @@ fn id(number: i32) -> PublisherId {
 impl Scene {
     /// One on two shards that has carried out its first repair, with these living.
     fn new(living: &[i32]) -> Self {
-        let mut scene = Self { publishers: Publishers::new(2), now: Instant::now(), marks: 0 };
+        let mut scene = Self { publishers: Publishers::new(2), now: Instant::now(), marks: 0, under_way: None };
         scene.census(living);
         assert_eq!(scene.safe(), None, "what was told before the subscription is owed");
         scene.repair();
@@ -35,7 +37,9 @@ impl Scene {
     fn census(&mut self, living: &[i32]) {
         self.marks += 1;
         let living: BTreeSet<PublisherId> = living.iter().copied().map(id).collect();
-        self.publishers.census(&living, at(self.marks), self.now);
+        let safe = at(self.marks);
+        let next = self.under_way.map_or(safe.position, |below| below.max(safe.position));
+        self.publishers.census(&living, safe, next, self.now);
     }
 
     fn repair(&mut self) {
@@ -245,6 +249,21 @@ fn one_that_died_holds_the_cursor_back_until_it_was_repaired_for_once() {
     assert_eq!(scene.second(&[7], &[7]), None);
     assert_eq!(scene.safe(), Some(at(scene.marks)));
     assert_eq!(scene.beat_on(0, 8, 0, 30), Some(since(21)), "it was only cut off from everything");
+}
+
+#[test]
+fn one_that_died_while_it_committed_is_repaired_for_until_its_transactions_have_ended() {
+    let mut scene = Scene::new(&[7, 8]);
+    scene.under_way = Some(15);
+    let mut gaps = Vec::new();
+    for second in 1..=20 {
+        if scene.second(&[7], &[7]).is_some() {
+            gaps.push(second);
+            scene.repair();
+        }
+    }
+    assert_eq!(gaps, [4, 6, 8, 10, 12, 14], "the last one after all of them");
+    assert_eq!(scene.safe(), Some(at(scene.marks)));
 }
 
 #[test]

@@ -28,7 +28,7 @@ async fn second(subscription: &mut dyn Subscription, bus: &SharedBus, others: &[
     let safe = cursor(number);
     bus.mark(safe);
     let living: BTreeSet<PublisherId> = others.iter().copied().chain([bus.publisher()]).collect();
-    subscription.census(&living, safe);
+    subscription.census(&living, safe, safe.position);
     let end = tokio::time::Instant::now() + std::time::Duration::from_secs(1);
     let mut heard = Vec::new();
     while let Ok(event) = tokio::time::timeout_at(end, subscription.next()).await {
@@ -50,7 +50,7 @@ async fn subscribe(bus: &SharedBus, others: &[PublisherId]) -> Box<dyn Subscript
     let mut subscription = bus.subscribe().await.expect("a healthy bus");
     assert!(bus.hears());
     let living = others.iter().copied().chain([bus.publisher()]).collect();
-    subscription.census(&living, cursor(1));
+    subscription.census(&living, cursor(1), 1);
     repair(&mut *subscription, cursor(1));
     assert_eq!(hear(&mut *subscription).await, Heard::Safe(cursor(1)));
     subscription
@@ -67,11 +67,11 @@ async fn the_safe_cursor_follows_the_marks_and_an_operation_holds_it_back(kind: 
     let own = [stage.bus.publisher()].into();
     let pending = stage.bus.begin();
     stage.bus.mark(cursor(2));
-    subscription.census(&own, cursor(2));
+    subscription.census(&own, cursor(2), 2);
     stage.bus.announce(&[update(1)], &[]).await.expect("a healthy bus");
     drop(pending);
     stage.bus.mark(cursor(3));
-    subscription.census(&own, cursor(3));
+    subscription.census(&own, cursor(3), 3);
     let mut is_told = false;
     loop {
         match hear(&mut *subscription).await {
@@ -153,7 +153,7 @@ async fn an_operation_of_unknown_outcome_is_a_gap_before_its_cursor_is_passed() 
     stage.bus.mark(cursor(1));
     stage.bus.begin().doubt();
     stage.bus.mark(cursor(2));
-    subscription.census(&[stage.bus.publisher()].into(), cursor(2));
+    subscription.census(&[stage.bus.publisher()].into(), cursor(2), 2);
     hear_gap(&mut *subscription).await;
     repair(&mut *subscription, cursor(2));
     hear_safe(&mut *subscription, 2).await;

@@ -28,6 +28,8 @@ pub struct Key {
     pub gap: bool,
     /// Whether something is still to be read: then the frame moves the client to no cursor.
     pub missing: bool,
+    /// Up to here it would promise too much to carry a cursor.
+    pub left: u64,
 }
 
 /// A frame, and where it leads.

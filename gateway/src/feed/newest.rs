@@ -83,12 +83,18 @@ impl Newest {
         place.and_then(|place| self.changes.get(place)).is_none_or(|known| known.version < change.version)
     }
 
-    /// Notes a change, unless it is known already.
-    pub fn note(&mut self, change: Change) {
+    /// Returns true if an older state of the order is here.
+    pub fn knows_older(&self, change: &Change) -> bool {
+        let known = self.places.get(&change.order_id).and_then(|place| self.changes.get(place));
+        known.is_some_and(|known| known.version < change.version)
+    }
+
+    /// Notes a change. Returns false if it, or a newer one, is known already.
+    pub fn note(&mut self, change: Change) -> bool {
         if let Some(place) = self.places.get(&change.order_id) {
             let known = self.changes.get(place).map(|known| known.version);
             if known.is_some_and(|known| known >= change.version) {
-                return;
+                return false;
             }
             self.forget(*place);
         }
@@ -101,6 +107,7 @@ impl Newest {
             self.forget(oldest);
             self.lost = oldest + 1;
         }
+        true
     }
 
     /// What changed from this place on and is to be shown, up to so many bytes.
@@ -155,6 +162,11 @@ impl Change {
         let Update { hero_id, order_id, version, status, .. } = *update;
         let json = if status.is_some() { Bytes::copy_from_slice(update.order_json()?) } else { Bytes::new() };
         Some(Self { hero_id, order_id, version, status, json })
+    }
+
+    /// The order, and the version that it came to.
+    pub fn version(&self) -> (OrderId, Version) {
+        (self.order_id, self.version)
     }
 
     /// What the database tells.

@@ -7,7 +7,7 @@ use galley_bus::BusConfig;
 use galley_launch::Crew;
 use galley_protocol::frame::Watch;
 use galley_protocol::{HeroId, NewHero, NewMeal, Order, ResumeCursor, Update};
-use galley_store::{MAX_BATCH, PlaceRequest, PlaceVerdict, Store};
+use galley_store::{CancelRequest, MAX_BATCH, PlaceRequest, PlaceVerdict, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -117,6 +117,33 @@ async fn who_resumes_is_told_first_what_changed_meanwhile() {
     let (second, _) = scene.frame(&mut watcher).await;
     assert!(ids(&second).eq([new[0].id.get()]), "{second}");
     drop(others);
+}
+
+#[tokio::test]
+async fn nothing_older_follows_what_was_read() {
+    let scene = Scene::set().await;
+    let mut watcher = scene.watch(scene.store.present().await.expect("a cursor"), true);
+    let placed = scene.place(2).await;
+    let cancel = |order: &Order| CancelRequest { order_id: order.id, hero_id: None, message: None, expected: None };
+    scene.store.cancel(&placed.iter().map(cancel).collect::<Vec<_>>()).await.expect("verdicts");
+    // One was heard before the page is read, the other comes after it.
+    let [before, after] = [0, 1].map(|at| Update::of(&placed[at]));
+    scene.hub.deliver(&[before]).await;
+    let mut newest = std::collections::BTreeMap::new();
+    let mut note = |frame: &Value| {
+        for order in frame["orders"].as_array().expect("orders") {
+            let (id, version) = (order["id"].as_i64(), order["version"].as_i64());
+            assert!(newest.insert(id, version).is_none_or(|told| told <= version), "{frame}");
+        }
+        newest.values().filter(|version| **version == Some(2)).count()
+    };
+    note(&scene.frame(&mut watcher).await.0);
+    scene.hub.deliver(&[after]).await;
+    scene.hub.advance(scene.store.present().await.expect("a cursor"));
+    while note(&scene.frame(&mut watcher).await.0) < 2 {}
+    let last = scene.place(1).await;
+    scene.hub.deliver(&[Update::of(&last[0])]).await;
+    note(&scene.frame(&mut watcher).await.0);
 }
 
 #[tokio::test]

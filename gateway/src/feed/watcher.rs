@@ -34,6 +34,8 @@ pub struct Watcher {
     place: u64,
     /// Up to where losses have been noticed.
     noticed: u64,
+    /// Up to where changes stand that a page left to the frames after it: before that a cursor would promise too much.
+    left: u64,
     /// Resumes after what it has been told.
     cursor: Option<ResumeCursor>,
     /// What it was not told.
@@ -99,6 +101,7 @@ impl Watcher {
             start,
             place: start,
             noticed: start,
+            left: start,
             cursor,
             missing: None,
             resumes,
@@ -151,6 +154,7 @@ impl Watcher {
                 from: self.place,
                 gap: std::mem::take(&mut self.gap),
                 missing: self.missing.is_some(),
+                left: if self.place < self.left { self.left } else { 0 },
             };
             let Made { text, totals, to, more, cursor } =
                 self.shared.frames.get_or_make(key, |key| self.shared.make(key, counted, self.store.cursor_keys()));
@@ -175,17 +179,27 @@ impl Watcher {
         Some(Told { text: ServerFrame::Feed(feed).encode().into(), cursor: None })
     }
 
-    /// A page of what it was not told, without what came or comes as a change.
+    /// A page of what it was not told, without what came or comes as a change. An order of which something older may still come
+    /// is left to the frames after it, which tell its newest state: nothing older may follow what a page tells.
     fn page(&mut self, page: ChangesOfAll) -> Option<Told> {
         let goes_on = self.missing.as_mut().is_some_and(|missing| missing.go_on(&page));
         if !goes_on {
             (self.missing, self.resumes) = (None, false);
         }
-        let newest = self.shared.newest();
+        let mut newest = self.shared.newest();
         let deletions = page.deleted.into_iter().map(Change::of_deletion);
         let read = deletions.chain(page.orders.iter().map(Change::of_order));
-        let changed = Changed::of(read.filter(|change| change.is_for(&self.watch) && newest.is_news(change, self.start)));
-        let cursor = if goes_on { None } else { newest.cursor_at(self.place) };
+        let read: Vec<_> = read.filter(|change| change.is_for(&self.watch) && newest.is_news(change, self.start)).collect();
+        // From here on the hub drops whatever is older.
+        let is_under_way = self.shared.versions.note(&read.iter().map(Change::version).collect()).is_some();
+        let changed = Changed::of(read.into_iter().filter(|change| {
+            let is_left = (is_under_way || newest.knows_older(change)) && newest.note(change.clone());
+            if is_left {
+                self.left = newest.end();
+            }
+            !is_left
+        }));
+        let cursor = if goes_on || self.place < self.left { None } else { newest.cursor_at(self.place) };
         drop(newest);
         self.cursor = cursor.or(self.cursor);
         let cursor = cursor.map(|cursor| self.store.cursor_keys().sign(cursor));
@@ -231,7 +245,7 @@ impl Shared {
     fn make(&self, key: &Key, totals: Option<Totals>, keys: &CursorKeys) -> Made {
         let newest = self.newest();
         let changed = newest.since(key.from, &key.watch, MAX_FRAME);
-        let cursor = if key.missing { None } else { newest.cursor_at(changed.to) };
+        let cursor = if key.missing || changed.to < key.left { None } else { newest.cursor_at(changed.to) };
         let more = changed.to < newest.end();
         drop(newest);
         let cursor = cursor.map(|cursor| (cursor, keys.sign(cursor)));

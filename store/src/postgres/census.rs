@@ -23,7 +23,8 @@ impl Postgres {
         self.floor.set(floor.get());
         self.settled.read(floor, get(first, "position")?, get(first, "xmax")?);
         let safe = cursor(first, self.settled.get())?;
-        let mut census = Census { living: [own].into(), hearing: hears.then_some(own).into_iter().collect(), safe };
+        let hearing = hears.then_some(own).into_iter().collect();
+        let mut census = Census { living: [own].into(), hearing, safe, next: get(first, "xmax")? };
         for row in &rows {
             let (class, number) = (get::<Option<i64>>(row, "class")?, get::<Option<i64>>(row, "number")?);
             let publisher = number.and_then(|number| PublisherId::new(i32::try_from(number).ok()?).ok());

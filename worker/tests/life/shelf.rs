@@ -216,6 +216,7 @@ impl Store for Shelf {
             living: [own].into(),
             hearing: hears.then_some(own).into_iter().collect(),
             safe: ResumeCursor::EXPIRED,
+            next: 0,
         })
     }
 

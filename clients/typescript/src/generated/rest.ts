@@ -734,7 +734,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events, until one side closes. */
+            /** @description Events, until one side closes. Who asks for `text/event-stream` and is refused with 429 or 503 gets this status as well, so that a browser comes back: `retry` says when, an `error` event holds the problem. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1558,7 +1558,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events, until one side closes. */
+            /** @description Events, until one side closes. Who asks for `text/event-stream` and is refused with 429 or 503 gets this status as well, so that a browser comes back: `retry` says when, an `error` event holds the problem. */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -97,7 +97,7 @@ mod tests {
             json!({"type": "unheard-of"}),
             json!({"type": "pong", "id": null}),
             json!({"type": "pong", "secret": 1}),
-            changed("/cursor", json!("1")),
+            changed("/cursor", json!("r1.1")),
             changed("/order/status", json!("DONE")),
             changed("/order/version", json!(0)),
             changed("/order/reason", json!("because")),

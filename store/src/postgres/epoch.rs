@@ -106,12 +106,12 @@ impl Postgres {
                      select epoch, secret from cursor_key
                      where writer = cursor_key.xmin::text and server = $3 and timeline <> $4
                          and database = (select oid from pg_database where datname = current_database())
-                     for update
                  ), inherited as (
                      update earlier_cursor_keys set heir = $1 from before where heir = before.epoch
                  ), ended as (
                      insert into earlier_cursor_keys (epoch, secret, last, heir)
                      select epoch, secret, pg_snapshot_xmax(pg_current_snapshot())::text::bigint, $1 from before
+                     on conflict (epoch) do nothing
                  )
                  insert into cursor_key (epoch, secret, server, database, timeline, writer)
                  select $1, $2, $3, oid, $4, pg_current_xact_id()::xid::text from pg_database where datname = current_database()

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launch, watched } from "./browser.js";
+import { launch, OUTAGE, watched } from "./browser.js";
 import { accessible, connected, kitchen, order, visit } from "./dashboard.js";
 import { endings } from "./endings.js";
 import { start } from "./galley.js";

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { after, before, test } from "node:test";
-import { launch, watched } from "./browser.js";
+import { launch, OUTAGE, watched } from "./browser.js";
 import { crowded } from "./crowded.js";
 import { connected } from "./dashboard.js";
 import { endings } from "./endings.js";

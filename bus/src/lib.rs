@@ -67,7 +67,7 @@ pub trait Bus: Send + Sync + 'static {
     /// Returns true if this process has a subscription, and every one of them hears.
     fn hears(&self) -> bool;
     /// Says goodbye, for a process that has announced everything it committed: nobody needs to look for what it left behind.
-    /// Nothing is published after it.
+    /// It is the last message of this process.
     async fn leave(&self);
     /// Returns an error unless the bus answers.
     async fn ping(&self) -> Result<(), BusError>;

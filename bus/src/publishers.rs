@@ -25,7 +25,7 @@ const BOUND: usize = 1_024;
 pub(crate) struct Publishers {
     known: HashMap<PublisherId, Publisher>,
     shards: usize,
-    /// Whatever came before the subscription, or while it was cut, is owed.
+    /// The repairs for the time before the subscription, or while it was cut.
     debt: Debt,
     census: Option<Census>,
     safe: Option<ResumeCursor>,
@@ -160,7 +160,7 @@ impl Publishers {
         self.gap = Some(Gap { since });
     }
 
-    /// Nothing moves while what came before the subscription is owed.
+    /// Moves the safe cursor, unless a repair for the time before the subscription is owed.
     fn advance(&mut self) {
         let Some(census) = self.census.as_ref().filter(|_| self.debt.is_settled()) else { return };
         let told = self.known.values().filter(|publisher| publisher.counts()).map(Publisher::told);

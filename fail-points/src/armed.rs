@@ -21,7 +21,7 @@ const NAMES: [(&str, FailPoint); 8] = [
     ("after-complete-commit", FailPoint::AfterCompleteCommit),
 ];
 
-/// What may panic: the tasks that must not end, and the work of each kind of batch.
+/// The parts that can be made to panic: the tasks that must not end, and the work of each kind of batch.
 const PARTS: [&str; 22] = [
     "accept loop",
     "subscriber of updates",
@@ -46,7 +46,7 @@ const PARTS: [&str; 22] = [
     "worker's sweeper",
     "worker's upkeep",
 ];
-/// What a choice of one of these begins with.
+/// The beginning of a choice of one of these.
 const PANIC: &str = "panic in ";
 
 /// The choice of this process.
@@ -56,7 +56,7 @@ static CHOSEN: OnceLock<Chosen> = OnceLock::new();
 #[derive(Debug)]
 struct Chosen {
     name: &'static str,
-    /// Nothing where a part panics.
+    /// The point, unless a part panics.
     point: Option<FailPoint>,
     passes: AtomicU64,
 }

@@ -162,7 +162,7 @@ where
             trip(name);
             work(requests).await
         };
-        // Nothing that a panic could leave half done outlives the batch: the work owns what it is given.
+        // The work owns what it is given, so that a panic leaves nothing half done behind the batch.
         let written = AssertUnwindSafe(working).catch_unwind().await;
         let written = written.unwrap_or_else(|_| Err(StoreError::Failed(format!("a {name} panicked"))));
         drop(under_way);

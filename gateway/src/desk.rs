@@ -18,7 +18,7 @@ use crate::announcer::Announcer;
 use crate::batcher::{Answer, Batcher, Full, Writers};
 use crate::hub::Hub;
 
-/// Of each kind as many batches are written at the same time as there are writers.
+/// The batches of one kind that are written at the same time: one for each writer.
 const PLACEMENTS: Writers = Writers { count: 2, part: "writer of placements", batch: "batch of placements" };
 const CANCELLATIONS: Writers = Writers { count: 2, part: "writer of cancellations", batch: "batch of cancellations" };
 const DELETIONS: Writers = Writers { count: 1, part: "writer of deletions", batch: "batch of deletions" };

@@ -4,7 +4,7 @@
 //! since its last frame, at most `max_rate` times a second, or more often while it is behind. So a watcher costs what its frames
 //! cost, not what changes. Without watchers a note costs one load.
 //!
-//! Nothing is lost in silence. A watcher that has not been told what is dropped at the bound says so in its next frame, and reads it
+//! The feed loses nothing in silence. A watcher that has not been told what is dropped at the bound says so in its next frame, and reads it
 //! from the database, from the cursor of its place on.
 
 mod frames;
@@ -161,7 +161,7 @@ impl Shared {
             return;
         }
         match desk.states(unsure.clone()).await {
-            // Nobody knows any more whose a deleted order was; a deletion is heard of, or read with what is missing.
+            // The states of deleted orders do not tell whose they were; a deletion is heard of, or read with what is missing.
             Ok(States { orders, .. }) => self.note(orders.iter().map(Change::of_order)),
             Err(problem) => {
                 tracing::debug!(%problem.detail, "cannot read orders for the staff feed");

@@ -59,11 +59,7 @@ macro_rules! id {
         impl FromStr for $name {
             type Err = IdError;
             fn from_str(text: &str) -> Result<Self, IdError> {
-                let canonical = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
-                if !canonical {
-                    return Err(IdError);
-                }
-                text.parse().map_err(|_| IdError).and_then(Self::new)
+                digits(text).and_then(Self::new)
             }
         }
 
@@ -121,15 +117,17 @@ impl PublisherId {
     }
 }
 
+/// Reads a number in its only spelling.
+fn digits<N: FromStr>(text: &str) -> Result<N, IdError> {
+    let canonical = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+    if canonical { text.parse().map_err(|_| IdError) } else { Err(IdError) }
+}
+
 /// Digits only: no sign, no white space, no leading zero.
 impl FromStr for PublisherId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let canonical = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !canonical {
-            return Err(IdError);
-        }
-        text.parse().map_err(|_| IdError).and_then(Self::new)
+        digits(text).and_then(Self::new)
     }
 }
 

@@ -24,9 +24,9 @@ pub struct Key {
     pub tick: Instant,
     /// Where it begins.
     pub from: u64,
-    /// Whether changes before that were dropped.
+    /// True if changes before that were dropped.
     pub gap: bool,
-    /// Whether something is still to be read: then the frame moves the client to no cursor.
+    /// True while something is still to be read: then the frame moves the client to no cursor.
     pub missing: bool,
     /// Up to here it would promise too much to carry a cursor.
     pub left: u64,

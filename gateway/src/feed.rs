@@ -89,9 +89,9 @@ impl Feed {
     }
 
     /// Notes what changed.
-    pub fn note(&self, updates: &[&Update]) {
+    pub fn note<'a>(&self, updates: impl Iterator<Item = &'a Update>) {
         if self.0.is_watched() {
-            self.0.note(updates.iter().filter_map(|update| Change::of_update(update)));
+            self.0.note(updates.filter_map(Change::of_update));
         }
     }
 

@@ -28,6 +28,7 @@ use delivery::{Delivery, by_hero};
 use mark::Watermark;
 pub use outbox::{Missed, Out, Outbox};
 use shard::Shard;
+pub use versions::State;
 use versions::{Judged, Source, Versions, Wanted};
 
 /// The least time between two deliveries of much: what comes meanwhile goes out in one write for each socket.
@@ -84,16 +85,21 @@ impl Place {
         &self.outbox
     }
 
-    /// The session is about to tell these versions by itself: no older one shall follow.
-    pub fn tells(&self, told: &HashMap<OrderId, Version>) {
-        self.outbox.overtake(told, self.hub.0.versions.note(told));
+    /// The session is about to tell these states by itself: no older one shall follow.
+    pub fn tells(&self, told: &HashMap<OrderId, State>) {
+        let since = self.hub.heard_since(self.hero_id);
+        let overtaken = since.and_then(|since| self.hub.0.versions.overtaken(told, since));
+        self.outbox.overtake(told, overtaken);
     }
 
     /// The same of states that the session shows in an answer. Their own frames still follow.
-    pub fn shows(&self, shown: &HashMap<OrderId, Version>) {
-        let until = self.hub.0.versions.note(shown);
-        let before = shown.iter().map(|(order_id, version)| (*order_id, Version(version.0 - 1)));
-        self.outbox.overtake(&before.collect(), until);
+    pub fn shows(&self, shown: &HashMap<OrderId, State>) {
+        if self.hero_id.is_none() {
+            self.hub.0.versions.show(shown.iter().map(|(order_id, state)| (*order_id, state.version)));
+            return;
+        }
+        let before = |state: &State| State { version: Version(state.version.0 - 1), ..*state };
+        self.tells(&shown.iter().map(|(order_id, state)| (*order_id, before(state))).collect());
     }
 }
 
@@ -179,9 +185,9 @@ impl Hub {
         self.0.versions.hear(updates);
         // Every gateway hears of every hero: most are not here.
         let wanted: Vec<_> = updates.iter().filter_map(|update| self.wanted(update)).collect();
-        let Judged { tell, read, flight } = self.0.versions.judge(&wanted, source);
+        let Judged { tell, stale, read, flight } = self.0.versions.judge(&wanted, source);
         ::metrics::counter!(metrics::UPDATES_OUTDATED).increment((wanted.len() - tell.len()) as u64);
-        self.0.feed.note(&tell);
+        self.0.feed.note(tell.iter().copied().filter(|update| !stale.iter().any(|stale| std::ptr::eq(*stale, *update))));
         self.0.feed.note_unsure(&read);
         let mark = self.0.watermark.get();
         let notices = |updates: Vec<&Update>| updates.into_iter().map(|update| Notice::new(update, &mark)).collect::<Vec<_>>();
@@ -207,10 +213,14 @@ impl Hub {
 
     /// The update, if somebody here is to be told of it.
     fn wanted<'a>(&self, update: &'a Update) -> Option<Wanted<'a>> {
-        let of_hero = self.0.crowds.get(&Some(update.hero_id)).map(|crowd| crowd.since);
-        let of_feed = self.0.feed.watched_since();
-        let since = of_hero.into_iter().chain(of_feed).min()?;
+        let since = self.heard_since(Some(update.hero_id))?;
         Some(Wanted { update, since })
+    }
+
+    /// The time since which every change of the hero's orders was heard here; nothing when none is for anybody.
+    fn heard_since(&self, hero_id: Option<HeroId>) -> Option<Timestamp> {
+        let of_hero = self.0.crowds.get(&hero_id).map(|crowd| crowd.since);
+        of_hero.into_iter().chain(self.0.feed.watched_since()).min()
     }
 
     fn shards_of(&self, hero_id: HeroId) -> Vec<Arc<Shard>> {

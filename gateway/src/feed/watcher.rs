@@ -190,8 +190,8 @@ impl Watcher {
         let deletions = page.deleted.into_iter().map(Change::of_deletion);
         let read = deletions.chain(page.orders.iter().map(Change::of_order));
         let read: Vec<_> = read.filter(|change| change.is_for(&self.watch) && newest.is_news(change, self.start)).collect();
-        // From here on the hub drops whatever is older.
-        let is_under_way = self.shared.versions.note(&read.iter().map(Change::version).collect()).is_some();
+        // From here on the feed is told nothing older.
+        let is_under_way = self.shared.versions.show(read.iter().map(Change::version));
         let changed = Changed::of(read.into_iter().filter(|change| {
             let is_left = (is_under_way || newest.knows_older(change)) && newest.note(change.clone());
             if is_left {

@@ -16,11 +16,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use galley_protocol::{OrderId, ResumeCursor, Version};
+use galley_protocol::{OrderId, ResumeCursor};
 use rustix::net::SendFlags;
 use tokio::net::TcpStream;
 
-use super::versions::Unsettled;
+use super::versions::{Overtaken, State};
 use super::{Delivery, Notice};
 use crate::auth::LEEWAY;
 use crate::framing::PING;
@@ -93,7 +93,7 @@ struct Waiting {
     /// Queued work of a slow or leaving socket; `None` for a socket that keeps up.
     pending: Option<Box<Pending>>,
     /// What the session told past the deliveries, while one that holds something older may be on its way.
-    told: Option<Box<Told>>,
+    told: Option<Box<Overtaken>>,
     ping: bool,
     abandon: bool,
     token: Token,
@@ -116,13 +116,6 @@ struct Pending {
     updates: VecDeque<Notice>,
     /// Of these updates.
     bytes: usize,
-}
-
-/// What a session told past the deliveries.
-#[derive(Debug)]
-struct Told {
-    versions: HashMap<OrderId, Version>,
-    until: Unsettled,
 }
 
 /// What is to be said of the end of the peer's token.
@@ -213,15 +206,17 @@ impl Outbox {
         wake(waiting);
     }
 
-    /// These versions are about to be told past the updates that wait: those that are no newer are dropped, or they would take the
-    /// socket back. So are those that come until then.
-    pub fn overtake(&self, told: &HashMap<OrderId, Version>, until: Option<Unsettled>) {
+    /// These states are about to be told past the updates that wait: those that are no newer are dropped, or they would take the
+    /// socket back. So are those that still come.
+    pub fn overtake(&self, told: &HashMap<OrderId, State>, overtaken: Option<Overtaken>) {
         let mut waiting = self.lock();
-        if let Some(until) = until {
-            waiting.overtake(told, until);
+        match (&mut waiting.told, overtaken) {
+            (Some(before), Some(later)) => before.add(later),
+            (none, Some(overtaken)) => *none = Some(Box::new(overtaken)),
+            (_, None) => {}
         }
         waiting.take(|pending| {
-            pending.updates.retain(|update| told.get(&update.order_id).is_none_or(|version| update.version > *version));
+            pending.updates.retain(|update| told.get(&update.order_id).is_none_or(|state| update.version > state.version));
             pending.bytes = pending.updates.iter().map(|update| update.frame.len()).sum();
             None::<()>
         });
@@ -259,6 +254,7 @@ impl Outbox {
             return;
         }
         let mut waiting = self.lock();
+        waiting.settle();
         // Before anything is written: the answer may come at once, and must find the doubt that it ends.
         self.doubted.store(true, Ordering::Relaxed);
         match waiting.asked {
@@ -398,23 +394,14 @@ impl Waiting {
 
     /// Returns those updates that are newer than what the session told past them, while older ones may still come.
     fn not_overtaken(&mut self, updates: &[Notice]) -> Option<Vec<Notice>> {
-        self.told.take_if(|told| told.until.is_over());
-        let Told { versions, .. } = self.told.as_deref()?;
-        let is_newer = |update: &&Notice| versions.get(&update.order_id).is_none_or(|told| update.version > *told);
-        Some(updates.iter().filter(is_newer).cloned().collect())
+        self.settle();
+        let told = self.told.as_deref()?;
+        Some(updates.iter().filter(|update| told.is_news(update)).cloned().collect())
     }
 
-    fn overtake(&mut self, told: &HashMap<OrderId, Version>, until: Unsettled) {
-        let Some(before) = self.told.take_if(|before| !before.until.is_over()) else {
-            self.told = Some(Box::new(Told { versions: told.clone(), until }));
-            return;
-        };
-        let Told { mut versions, until: before } = *before;
-        for (order_id, version) in told {
-            let known = versions.entry(*order_id).or_insert(*version);
-            *known = *version.max(known);
-        }
-        self.told = Some(Box::new(Told { versions, until: until.and(&before) }));
+    /// Gives back the memory of what was told once nothing older can come.
+    fn settle(&mut self) {
+        self.told.take_if(|told| told.settle());
     }
 
     fn pending(&mut self) -> &mut Pending {
@@ -551,7 +538,7 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
     use tokio::net::{TcpListener, TcpStream};
 
-    use super::super::versions::{Source, Versions};
+    use super::super::versions::{Source, State, Versions};
     use super::{Delivery, LEEWAY, Missed, Notice, OF_MISSED, Out, Outbox};
     use crate::framing::PING;
     use crate::hub::mark::Mark;
@@ -704,7 +691,9 @@ mod tests {
             outbox.push(&delivery(id, id));
         }
         let [old, same, unknown] = [1, 2, 4].map(|id| OrderId::new(id).expect("an id"));
-        outbox.overtake(&HashMap::from([(old, Version::FIRST.next()), (same, Version::FIRST), (unknown, Version::FIRST)]), None);
+        let told = [(old, Version::FIRST.next()), (same, Version::FIRST), (unknown, Version::FIRST)];
+        let told = told.map(|(order_id, version)| (order_id, State { version, time: Some(Timestamp::EPOCH) }));
+        outbox.overtake(&HashMap::from(told), None);
         for id in 4..=5 {
             outbox.push(&delivery(id, id));
         }
@@ -719,8 +708,9 @@ mod tests {
         let outbox = Outbox::new(10_000);
         let versions = Versions::default();
         let flight = versions.judge(&[], Source::Bus).flight;
-        let told = HashMap::from([(OrderId::new(1).expect("an id"), Version(2))]);
-        outbox.overtake(&told, versions.note(&told));
+        let second = State { version: Version(2), time: Some(Timestamp::EPOCH) };
+        let told = HashMap::from([(OrderId::new(1).expect("an id"), second)]);
+        outbox.overtake(&told, versions.overtaken(&told, Timestamp::from_millis(1).expect("in range")));
         outbox.push(&delivery(1, 1));
         assert!(!outbox.lock().is_any(), "it stays idle");
         outbox.push(&Delivery { updates: vec![update(1, 1), update(2, 2)], frames: bytes::Bytes::new() });

@@ -1,24 +1,33 @@
 //! The newest version of each order that was told here lately: nobody is shown an older state after a newer one.
 //!
 //! Each process publishes its own commits, so that a cancellation may be heard before the claim that it ended. The hub asks here
-//! before each delivery. Sessions note here what a welcome, a page or a reply tells past the deliveries.
+//! before each delivery. A welcome, a page or a reply tells one session something past the deliveries: older states than that still
+//! go to the other sockets, which have not been told it, and [`Overtaken`] keeps them from this one. The staff feed tells only the
+//! newest state of an order; what one watcher was shown is the least that all are told.
 //!
 //! The memory is bounded in number and in age. An unknown order whose change is older than the memory may have been told with a
 //! newer version already: its state is read from the database instead. Only orders of heroes who are here, or all while staff
 //! watches, are remembered.
 
+mod overtaken;
+
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use galley_protocol::{OrderId, Timestamp, Update, Version};
+use galley_protocol::{Deleted, Order, OrderId, Timestamp, Update, Version};
 use tokio::time::Instant;
+
+pub use overtaken::Overtaken;
 
 /// The most orders of one generation; there are two. At the bound the older generation is forgotten.
 const MAX_ORDERS: usize = 65_536;
 /// The longest time for which a generation is filled.
 const MAX_AGE: Duration = Duration::from_mins(1);
+
+/// What is before the first version.
+const NOTHING: Version = Version(0);
 
 /// Changes may be so many milliseconds newer than what the database's clock was said to be.
 const MAX_AHEAD: i64 = 5_000;
@@ -32,8 +41,6 @@ struct Shared {
     memory: Mutex<Memory>,
     /// The newest time of a change that was heard of, whoever's, in milliseconds.
     latest: AtomicI64,
-    /// Each delivery below this number has reached its outboxes.
-    settled: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -58,11 +65,22 @@ struct SetBack {
     from: i64,
 }
 
+/// What was told of an order.
 #[derive(Clone, Copy, Debug)]
 struct Told {
-    version: Version,
-    /// Told to everybody, and not only in the welcome or a page of some.
-    delivered: bool,
+    /// To everybody whom it concerns; before the first version when that was nothing.
+    delivered: Version,
+    /// In a page or a reply to staff.
+    shown: Version,
+}
+
+/// A state of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Its version.
+    pub version: Version,
+    /// When the order came to it; unknown of one that was deleted.
+    pub time: Option<Timestamp>,
 }
 
 /// Where a state comes from.
@@ -87,6 +105,8 @@ pub struct Wanted<'a> {
 pub struct Judged<'a> {
     /// The updates to deliver.
     pub tell: Vec<&'a Update>,
+    /// Those of them that are not for staff, who were shown something newer.
+    pub stale: Vec<&'a Update>,
     /// The updates that may be outdated: the states of their orders are to be read.
     pub read: Vec<&'a Update>,
     /// To be kept until the last of them is in its outboxes.
@@ -100,11 +120,16 @@ pub struct Flight {
     number: u64,
 }
 
-/// Ends when the deliveries that were under way at some moment have reached their outboxes.
-#[derive(Clone, Debug)]
-pub struct Unsettled {
-    shared: Arc<Shared>,
-    until: u64,
+impl State {
+    /// The order, and its state.
+    pub fn of(order: &Order) -> (OrderId, Self) {
+        (order.id, Self { version: order.version, time: Some(order.changed_time()) })
+    }
+
+    /// The same of an order that was deleted.
+    pub fn of_deleted(deleted: &Deleted) -> (OrderId, Self) {
+        (deleted.order_id, Self { version: deleted.version, time: None })
+    }
 }
 
 impl Versions {
@@ -139,49 +164,40 @@ impl Versions {
     pub fn judge<'a>(&self, wanted: &[Wanted<'a>], source: Source) -> Judged<'a> {
         let mut memory = self.0.lock();
         let flight = memory.begin_flight(&self.0);
-        let mut judged = Judged { tell: Vec::with_capacity(wanted.len()), read: Vec::new(), flight };
+        let mut judged = Judged { tell: Vec::with_capacity(wanted.len()), stale: Vec::new(), read: Vec::new(), flight };
         memory.age(&self.0);
         let latest = self.0.latest.load(Ordering::Acquire);
         memory.set_back.take_if(|back| back.from <= latest);
         for Wanted { update, since } in wanted {
-            match memory.get(update.order_id) {
-                Some(Told { version, .. }) if update.version < version => continue,
-                Some(Told { version, delivered: true }) if update.version == version => continue,
-                None if source == Source::Bus && memory.may_have_known(update, *since) => {
-                    judged.read.push(update);
-                    continue;
-                }
-                Some(_) | None => {}
+            let told = memory.get(update.order_id);
+            if told.is_some_and(|told| update.version <= told.delivered) {
+                continue;
             }
-            memory.remember(update.order_id, Told { version: update.version, delivered: true }, &self.0);
+            if told.is_none() && source == Source::Bus && memory.may_have_known(update.time.millis(), *since) {
+                judged.read.push(update);
+                continue;
+            }
+            let shown = told.map_or(NOTHING, |told| told.shown);
+            memory.remember(update.order_id, Told { delivered: update.version, shown }, &self.0);
             judged.tell.push(update);
+            if update.version < shown {
+                judged.stale.push(update);
+            }
         }
         judged
     }
 
-    /// Remembers what a session tells its client by itself. Says when deliveries that were judged before can have no older
-    /// version any more; nothing when that is now.
-    pub fn note(&self, told: &HashMap<OrderId, Version>) -> Option<Unsettled> {
+    /// Remembers what is shown to staff past the deliveries. Returns true if an older state may be on its way in a delivery that
+    /// was judged before.
+    pub fn show(&self, states: impl Iterator<Item = (OrderId, Version)>) -> bool {
         let mut memory = self.0.lock();
-        for (order_id, version) in told {
-            if memory.get(*order_id).is_none_or(|known| known.version < *version) {
-                memory.remember(*order_id, Told { version: *version, delivered: false }, &self.0);
+        for (order_id, version) in states {
+            let told = memory.get(order_id).unwrap_or(Told { delivered: NOTHING, shown: NOTHING });
+            if version > told.delivered.max(told.shown) {
+                memory.remember(order_id, Told { shown: version, ..told }, &self.0);
             }
         }
-        let until = memory.next_flight;
-        (!memory.in_flight.is_empty()).then(|| Unsettled { shared: Arc::clone(&self.0), until })
-    }
-}
-
-impl Unsettled {
-    /// Returns true once they have.
-    pub fn is_over(&self) -> bool {
-        self.shared.settled.load(Ordering::Acquire) >= self.until
-    }
-
-    /// The later end of both.
-    pub fn and(self, other: &Self) -> Self {
-        Self { until: self.until.max(other.until), ..self }
+        !memory.in_flight.is_empty()
     }
 }
 
@@ -196,10 +212,10 @@ impl Memory {
         self.young.get(&order_id).or_else(|| self.old.get(&order_id)).copied()
     }
 
-    /// Returns true for a change so old that a newer one of its order may have been told and forgotten.
-    fn may_have_known(&self, update: &Update, since: Timestamp) -> bool {
+    /// Returns true for a change of this time, in milliseconds, if it is so old that a newer one of its order may have been told and forgotten.
+    fn may_have_known(&self, millis: i64, since: Timestamp) -> bool {
         let since = self.set_back.map_or(since.millis(), |back| since.millis().min(back.to));
-        update.time.millis() < since.max(self.old_from)
+        millis < since.max(self.old_from)
     }
 
     fn remember(&mut self, order_id: OrderId, told: Told, shared: &Shared) {
@@ -233,17 +249,12 @@ impl Memory {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        let mut memory = self.shared.lock();
-        memory.in_flight.remove(&self.number);
-        let settled = memory.in_flight.first().copied().unwrap_or(memory.next_flight);
-        self.shared.settled.store(settled, Ordering::Release);
+        self.shared.lock().in_flight.remove(&self.number);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use galley_protocol::{Deleted, HeroId, OrderId, Timestamp, Update, Version};
 
     use super::{Judged, MAX_AGE, MAX_ORDERS, Source, Versions, Wanted};
@@ -283,11 +294,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_only_some_were_told_still_goes_to_the_others() {
+    async fn staff_is_told_nothing_older_than_what_one_of_them_was_shown() {
         let versions = Versions::default();
-        assert!(versions.note(&HashMap::from([(id(1), Version(3))])).is_none(), "nothing is under way");
-        assert_eq!(judge(&versions, &[update(1, 2, 6), update(1, 3, 7), update(1, 3, 7)]), (vec![3], vec![]));
-        versions.note(&HashMap::from([(id(1), Version(2))]));
+        assert!(!versions.show([(id(1), Version(3))].into_iter()), "nothing is under way");
+        let updates = [update(1, 2, 6), update(1, 3, 7), update(1, 3, 7)];
+        let wanted = updates.each_ref().map(|update| Wanted { update, since: time(0) });
+        let Judged { tell, stale, flight, .. } = versions.judge(&wanted, Source::Bus);
+        assert_eq!((tell, stale), (vec![&updates[0], &updates[1]], vec![&updates[0]]));
+        assert!(versions.show([(id(1), Version(2))].into_iter()));
+        drop(flight);
+        assert!(!versions.show([(id(1), Version(2))].into_iter()));
         assert_eq!(judge(&versions, &[update(1, 3, 7)]), (vec![], vec![]));
     }
 
@@ -331,21 +347,5 @@ mod tests {
         }
         let memory = versions.0.lock();
         assert!(memory.young.len() + memory.old.len() <= 2 * MAX_ORDERS);
-    }
-
-    #[tokio::test]
-    async fn what_was_judged_before_a_note_is_unsettled_until_it_has_arrived() {
-        let versions = Versions::default();
-        let none: [Wanted<'_>; 0] = [];
-        let [first, second] = [versions.judge(&none, Source::Bus).flight, versions.judge(&none, Source::Bus).flight];
-        let unsettled = versions.note(&HashMap::new()).expect("two are under way");
-        let third = versions.judge(&none, Source::Bus).flight;
-        drop(second.clone());
-        drop(second);
-        assert!(!unsettled.is_over());
-        drop(first);
-        assert!(unsettled.is_over() && versions.note(&HashMap::new()).is_some_and(|later| !later.is_over()));
-        drop(third);
-        assert!(versions.note(&HashMap::new()).is_none());
     }
 }

@@ -11,12 +11,12 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use galley_protocol::close::CloseCode;
 use galley_protocol::frame::ServerFrame;
-use galley_protocol::{HeroId, OrderId, Problem, ResumeCursor, Version};
+use galley_protocol::{HeroId, OrderId, Problem, ResumeCursor};
 use galley_store::{CHANGES_PAGE, Changes, ChangesRequest, States};
 
 use super::wire::{Closed, Frame};
 use crate::desk::Desk;
-use crate::hub::Missed;
+use crate::hub::{Missed, State};
 use crate::retry::pause_after;
 
 /// A resync under way.
@@ -38,7 +38,7 @@ pub struct Page {
     /// Nothing when nothing changed at all.
     pub frame: Option<Frame>,
     /// What the frame tells.
-    pub told: HashMap<OrderId, Version>,
+    pub told: HashMap<OrderId, State>,
     /// The resync ends here.
     pub is_last: bool,
     /// The client knows everything before this now, whether it was heard of or not.
@@ -76,8 +76,8 @@ impl CatchUp {
         self.after = next;
         self.refusals = 0;
         let is_last = next.is_none();
-        let told = orders.iter().map(|order| (order.id, order.version));
-        let told = told.chain(deleted.iter().map(|deleted| (deleted.order_id, deleted.version))).collect();
+        let told = orders.iter().map(State::of);
+        let told = told.chain(deleted.iter().map(State::of_deleted)).collect();
         if !is_last {
             self.ask(Duration::ZERO);
         }

@@ -8,6 +8,7 @@ use galley_protocol::{HeroId, OrderId, PageCursor, Problem, ProblemType, Status,
 use galley_store::{CancelRequest, DeleteRequest, ListPage, OrderFilter, PlaceRequest};
 
 use crate::desk::{Desk, Placed, no_order, problem};
+use crate::hub::State;
 use crate::state::AppState;
 
 /// Meals in one answer to `menu`.
@@ -18,7 +19,7 @@ pub struct Answer {
     /// The JSON.
     pub text: String,
     /// The states of orders that it shows; nothing is older than the first.
-    pub shown: Vec<(OrderId, Version)>,
+    pub shown: Vec<(OrderId, State)>,
 }
 
 impl From<String> for Answer {
@@ -107,7 +108,7 @@ fn answer(id: Option<CommandId>, reply: Result<Reply, Problem>) -> Answer {
         Err(problem) => problem.order.as_deref().map_or(&[][..], std::slice::from_ref),
     };
     let orders = orders.iter().filter(|order| order.version > Version::FIRST);
-    let shown = orders.map(|order| (order.id, order.version)).collect();
+    let shown = orders.map(State::of).collect();
     let text = match reply {
         Ok(reply) => ServerFrame::Reply { id, reply }.encode(),
         Err(problem) => ServerFrame::Error { id, problem: Box::new(problem) }.encode(),

@@ -22,7 +22,7 @@ use super::welcome::welcome;
 use super::wire::{Closed, Frame, Wire, say};
 use crate::auth;
 use crate::feed::{self, Begin, Due, Told, Watcher};
-use crate::hub::{Missed, Out, Outbox, Place};
+use crate::hub::{Missed, Out, Outbox, Place, State};
 use crate::limits::Seat;
 use crate::metrics;
 use crate::state::AppState;
@@ -132,7 +132,7 @@ impl Stream {
     }
 
     /// The client is about to be shown these states: no frame shall take it back behind them.
-    pub fn shows(&self, shown: &[(OrderId, Version)]) {
+    pub fn shows(&self, shown: &[(OrderId, State)]) {
         if !shown.is_empty() {
             self.place.shows(&shown.iter().copied().collect());
         }
@@ -244,11 +244,11 @@ impl Stream {
     }
 }
 
-/// The versions that a welcome tells; nothing is older than the first.
-fn told(snapshot: &Snapshot) -> HashMap<OrderId, Version> {
-    let orders = snapshot.orders.iter().map(|order| (order.id, order.version));
-    let deleted = snapshot.deleted.iter().map(|deleted| (deleted.order_id, deleted.version));
-    orders.chain(deleted).filter(|(_, version)| *version > Version::FIRST).collect()
+/// The states that a welcome tells; nothing is older than the first.
+fn told(snapshot: &Snapshot) -> HashMap<OrderId, State> {
+    let orders = snapshot.orders.iter().map(State::of);
+    let deleted = snapshot.deleted.iter().map(State::of_deleted);
+    orders.chain(deleted).filter(|(_, state)| state.version > Version::FIRST).collect()
 }
 
 async fn page(catch_up: &mut Option<Box<CatchUp>>) -> Result<Page, Closed> {

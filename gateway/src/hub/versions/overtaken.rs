@@ -1,0 +1,170 @@
+//! The orders of which one session told something by itself, while an older state may still be delivered.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use galley_protocol::{OrderId, Timestamp, Update, Version};
+
+use super::{MAX_AHEAD, Memory, Shared, State, Versions};
+
+/// The orders of which one session told something by itself, while an older state may still be delivered.
+///
+/// An order stays until the told version, or a newer one, was delivered to everybody and every delivery from before that has
+/// reached its outboxes. One whose change is older than the memory leaves at once: what is late of it is read from the database.
+#[derive(Debug)]
+pub struct Overtaken {
+    shared: Arc<Shared>,
+    /// The time since which every change of these orders was heard here.
+    since: Timestamp,
+    orders: HashMap<OrderId, Floor>,
+    /// The questions since it was last looked through.
+    asked: usize,
+}
+
+/// The least that may still be told of an order is what is newer.
+#[derive(Clone, Copy, Debug)]
+struct Floor {
+    version: Version,
+    /// The latest time at which the order can have come to it, in milliseconds.
+    millis: i64,
+    /// The first delivery that can bring nothing older; none while that is not known.
+    until: Option<u64>,
+}
+
+impl Versions {
+    /// Returns what a session that tells these states by itself must keep back; nothing when no older state can come. `since`: the
+    /// time since which every change of these orders was heard here.
+    pub fn overtaken(&self, told: &HashMap<OrderId, State>, since: Timestamp) -> Option<Overtaken> {
+        let memory = self.0.lock();
+        let latest = self.0.latest.load(Ordering::Acquire) + MAX_AHEAD;
+        let millis = |state: &State| state.time.map_or(latest, Timestamp::millis);
+        let floor = |state: &State| Floor { version: state.version, millis: millis(state), until: None };
+        let orders = told.iter().map(|(order_id, state)| (*order_id, floor(state)));
+        let mut overtaken = Overtaken { shared: Arc::clone(&self.0), since, orders: orders.collect(), asked: 0 };
+        overtaken.look_through(&memory);
+        drop(memory);
+        (!overtaken.orders.is_empty()).then_some(overtaken)
+    }
+}
+
+impl Overtaken {
+    /// Returns true if the session has told nothing as new.
+    pub fn is_news(&self, update: &Update) -> bool {
+        self.orders.get(&update.order_id).is_none_or(|floor| update.version > floor.version)
+    }
+
+    /// Forgets the orders of which nothing older can come any more. To be called before each delivery; it looks through them once in
+    /// as many calls as there are orders. Returns true when none is left.
+    pub fn settle(&mut self) -> bool {
+        self.asked += 1;
+        if self.asked >= self.orders.len() {
+            self.asked = 0;
+            let shared = Arc::clone(&self.shared);
+            self.look_through(&shared.lock());
+        }
+        self.orders.is_empty()
+    }
+
+    /// Adds what the same session told later.
+    pub fn add(&mut self, later: Self) {
+        for (order_id, floor) in later.orders {
+            let known = self.orders.entry(order_id).or_insert(floor);
+            if known.version <= floor.version {
+                *known = floor;
+            }
+        }
+    }
+
+    fn look_through(&mut self, memory: &Memory) {
+        let since = self.since;
+        self.orders.retain(|order_id, floor| {
+            if floor.until.is_none() && !memory.expects(*order_id, floor, since) {
+                floor.until = Some(memory.next_flight);
+            }
+            floor.until.is_none_or(|until| memory.in_flight.first().is_some_and(|first| *first < until))
+        });
+    }
+}
+
+impl Memory {
+    /// Returns true if an older state of the order may still be judged to be told.
+    fn expects(&self, order_id: OrderId, floor: &Floor, since: Timestamp) -> bool {
+        match self.get(order_id) {
+            Some(told) => told.delivered < floor.version,
+            None => !self.may_have_known(floor.millis, since),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use galley_protocol::{Deleted, HeroId, OrderId, Timestamp, Update, Version};
+
+    use super::super::{Judged, Source, Wanted};
+    use super::{Overtaken, State, Versions};
+
+    fn time(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).expect("in range")
+    }
+
+    fn update(version: i32, millis: i64) -> Update {
+        Update::of_deleted(Deleted { order_id: OrderId::FIRST, version: Version(version) }, HeroId::FIRST, time(millis))
+    }
+
+    fn judge<'a>(versions: &Versions, update: &'a Update) -> Judged<'a> {
+        versions.hear(std::slice::from_ref(update));
+        versions.judge(&[Wanted { update, since: time(100) }], Source::Bus)
+    }
+
+    /// What a session keeps back that told this version of an order, which had it since then.
+    fn overtaken(versions: &Versions, version: i32, millis: i64) -> Option<Overtaken> {
+        let state = State { version: Version(version), time: Some(time(millis)) };
+        versions.overtaken(&HashMap::from([(OrderId::FIRST, state)]), time(100))
+    }
+
+    #[test]
+    fn older_states_are_kept_from_who_told_more_and_from_nobody_else() {
+        let versions = Versions::default();
+        let mut told = overtaken(&versions, 2, 150).expect("both versions are still to come");
+        let [first, second, third] = [update(1, 149), update(2, 150), update(3, 151)];
+        for update in [&first, &second, &third] {
+            let Judged { tell, stale, .. } = judge(&versions, update);
+            assert_eq!((tell, stale), (vec![update], vec![]), "the others were told nothing yet");
+        }
+        assert!(!told.is_news(&first) && !told.is_news(&second) && told.is_news(&third));
+        assert!(told.settle(), "nothing older can come");
+        assert!(overtaken(&versions, 3, 151).is_none());
+    }
+
+    #[test]
+    fn what_was_judged_before_is_waited_for() {
+        let versions = Versions::default();
+        let [first, second] = [update(1, 149), update(2, 150)];
+        let [older, newer] = [judge(&versions, &first).flight, judge(&versions, &second).flight];
+        let mut told = overtaken(&versions, 2, 150).expect("both are under way");
+        drop(newer);
+        assert!(!told.settle() && !told.is_news(&first));
+        drop(older);
+        assert!(told.settle());
+    }
+
+    #[test]
+    fn what_is_late_of_a_change_of_before_is_read_and_not_kept_back() {
+        let versions = Versions::default();
+        assert!(overtaken(&versions, 2, 99).is_none());
+        assert_eq!(judge(&versions, &update(1, 98)).read.len(), 1);
+    }
+
+    #[test]
+    fn the_newest_of_several_counts() {
+        let versions = Versions::default();
+        let mut told = overtaken(&versions, 3, 150).expect("still to come");
+        told.add(overtaken(&versions, 2, 149).expect("still to come"));
+        assert!(!told.is_news(&update(3, 150)));
+        told.add(overtaken(&versions, 4, 151).expect("still to come"));
+        assert!(!told.is_news(&update(4, 151)) && told.is_news(&update(5, 152)));
+    }
+}

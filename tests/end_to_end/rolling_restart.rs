@@ -21,8 +21,8 @@ const OPENING: usize = 32;
 const CUSTOMERS: usize = 2;
 /// These tests measure: one at a time.
 static TURN: Semaphore = Semaphore::const_new(1);
-/// How much longer than after a kill a client may be away.
-const SLACK: Duration = Duration::from_secs(1);
+/// How much longer than after a kill a client may be away, on a busy machine.
+const SLACK: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_nginx_that_takes_gateways_in_turn_nobody_notices_a_rolling_restart() {

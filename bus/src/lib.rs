@@ -69,6 +69,8 @@ pub trait Bus: Send + Sync + 'static {
     /// Says goodbye, for a process that has announced everything it committed: nobody needs to look for what it left behind.
     /// It is the last message of this process.
     async fn leave(&self);
+    /// Waits until a task of the bus has ended by itself, without which it does not go on; for ever where there is none.
+    async fn broken(&self);
     /// Returns an error unless the bus answers.
     async fn ping(&self) -> Result<(), BusError>;
 }

@@ -149,6 +149,10 @@ impl Bus for LocalBus {
         self.shared.beat(self.progress.published(), true);
     }
 
+    async fn broken(&self) {
+        std::future::pending::<()>().await;
+    }
+
     async fn ping(&self) -> Result<(), BusError> {
         Ok(())
     }

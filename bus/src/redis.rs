@@ -47,6 +47,7 @@ mod publisher;
 mod queue;
 mod reader;
 mod reply;
+mod tasks;
 mod upkeep;
 
 use std::sync::Arc;
@@ -67,6 +68,7 @@ use names::Names;
 use nodes::Nodes;
 use publisher::Publisher;
 use queue::RedisQueue;
+use tasks::Tasks;
 
 /// The bus on Redis.
 pub(crate) struct RedisBus {
@@ -76,7 +78,8 @@ pub(crate) struct RedisBus {
     publisher: Arc<Publisher>,
     progress: Progress,
     ears: Arc<Ears>,
-    _tasks: Vec<AbortOnDropHandle<()>>,
+    tasks: Tasks,
+    _of_publisher: Vec<AbortOnDropHandle<()>>,
 }
 
 impl RedisBus {
@@ -84,7 +87,8 @@ impl RedisBus {
     pub(crate) async fn connect(url: &str, namespace: &str, timing: Timing) -> Result<Self, ConnectError> {
         let nodes = Arc::new(Nodes::parse(url)?);
         let names = Names::new(namespace, nodes.is_cluster());
-        let opened = join_all(names.shards().map(|shard| Link::open(Arc::clone(&nodes), &names, shard))).await;
+        let tasks = Tasks::default();
+        let opened = join_all(names.shards().map(|shard| Link::open(Arc::clone(&nodes), &names, shard, &tasks))).await;
         let (links, greeted): (Vec<_>, Vec<_>) = opened.into_iter().map(|(link, greeted)| (Arc::new(link), greeted)).unzip();
         if !names.suffice(greeted.iter().filter(|greeted| greeted.is_ok()).count()) {
             let failure = greeted.into_iter().find_map(Result::err).expect("some have failed");
@@ -93,12 +97,12 @@ impl RedisBus {
         warn_of_eviction(&links).await;
         let progress = Progress::default();
         let publisher = Arc::new(Publisher::new(links, names.clone(), progress.clone()));
-        let mut tasks = Vec::new();
+        let mut of_publisher = Vec::new();
         for shard in names.shards() {
-            tasks.push(AbortOnDropHandle::new(tokio::spawn(publisher::mend(Arc::clone(&publisher), shard))));
-            tasks.push(AbortOnDropHandle::new(tokio::spawn(publisher::live(Arc::clone(&publisher), shard))));
+            of_publisher.push(tasks.start("mender of holes", publisher::mend(Arc::clone(&publisher), shard)));
+            of_publisher.push(tasks.start("heartbeat of the publisher", publisher::live(Arc::clone(&publisher), shard)));
         }
-        Ok(Self { nodes, names, timing, publisher, progress, ears: Arc::default(), _tasks: tasks })
+        Ok(Self { nodes, names, timing, publisher, progress, ears: Arc::default(), tasks, _of_publisher: of_publisher })
     }
 }
 
@@ -116,7 +120,7 @@ impl Bus for RedisBus {
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError> {
         let ears = Arc::clone(&self.ears);
-        Ok(Box::new(Ear::open(&self.nodes, &self.names, &self.publisher, ears).await?))
+        Ok(Box::new(Ear::open(&self.nodes, &self.names, &self.publisher, ears, &self.tasks).await?))
     }
 
     fn lose(&self) {
@@ -141,6 +145,10 @@ impl Bus for RedisBus {
 
     async fn leave(&self) {
         self.publisher.leave().await;
+    }
+
+    async fn broken(&self) {
+        self.tasks.broken().await;
     }
 
     /// Also fails while a subscription of this bus is cut: whoever asks wants to know whether updates come through.

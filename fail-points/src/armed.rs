@@ -22,7 +22,7 @@ const NAMES: [(&str, FailPoint); 8] = [
 ];
 
 /// The parts that can be made to panic: the tasks that must not end, and the work of each kind of batch.
-const PARTS: [&str; 22] = [
+const PARTS: [&str; 27] = [
     "accept loop",
     "subscriber of updates",
     "heartbeat of sockets",
@@ -45,6 +45,11 @@ const PARTS: [&str; 22] = [
     "worker's taker",
     "worker's sweeper",
     "worker's upkeep",
+    "bus",
+    "mender of holes",
+    "heartbeat of the publisher",
+    "mender of a link",
+    "listener",
 ];
 /// The beginning of a choice of one of these.
 const PANIC: &str = "panic in ";

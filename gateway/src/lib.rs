@@ -130,6 +130,8 @@ impl Gateway {
             let store = Arc::clone(state.desk.store());
             ear::listen(Arc::clone(&state.bus), state.hub.clone(), store, state.readiness.clone(), stop)
         });
+        let bus = Arc::clone(&state.bus);
+        life.hire("bus", async move |stop| _ = stop.run_until_cancelled(bus.broken()).await);
         let tokens_expire = state.verifier.is_some();
         life.hire("heartbeat of sockets", |stop| {
             pulse::beat(state.hub.clone(), ping_interval, pong_timeout, max_socket_age, tokens_expire, stop)

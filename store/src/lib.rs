@@ -192,8 +192,6 @@ pub trait Store: Send + Sync + 'static {
 
     /// Begins a new incarnation and holds it alive, as long as this process lives and reaches the database.
     async fn enlist(&self) -> Result<IncarnationId, StoreError>;
-    /// Makes sure that the incarnation is still seen alive, and makes it so again after the database was away.
-    async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError>;
     /// Which incarnations there are.
     async fn incarnations(&self) -> Result<Incarnations, StoreError>;
     /// Shows others that this publisher lives, and that it hears updates if `hears`, until the next call or the end of this

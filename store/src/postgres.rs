@@ -268,9 +268,6 @@ impl Store for Postgres {
     async fn enlist(&self) -> Result<IncarnationId, StoreError> {
         self.begin_incarnation().await
     }
-    async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError> {
-        self.hold_incarnation(incarnation).await
-    }
     async fn incarnations(&self) -> Result<Incarnations, StoreError> {
         self.known_incarnations().await
     }

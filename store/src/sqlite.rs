@@ -216,9 +216,6 @@ impl Store for Sqlite {
     async fn enlist(&self) -> Result<IncarnationId, StoreError> {
         self.begin_incarnation().await
     }
-    async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError> {
-        self.hold_incarnation(incarnation)
-    }
     async fn incarnations(&self) -> Result<Incarnations, StoreError> {
         Ok(self.known_incarnations())
     }

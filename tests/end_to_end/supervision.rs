@@ -4,7 +4,8 @@ use futures_util::future::join_all;
 use galley_tests::{Program, Stack, StackBuilder, within};
 use serde_json::json;
 
-const GATEWAY: [&str; 10] = [
+const GATEWAY: [&str; 11] = [
+    "bus",
     "accept loop",
     "subscriber of updates",
     "heartbeat of sockets",
@@ -16,8 +17,8 @@ const GATEWAY: [&str; 10] = [
     "reader of changes",
     "reader of states",
 ];
-const WORKER: [&str; 6] =
-    ["worker's pulse", "worker's finisher", "worker's adopter", "worker's taker", "worker's sweeper", "worker's upkeep"];
+const WORKER: [&str; 7] =
+    ["bus", "worker's pulse", "worker's finisher", "worker's adopter", "worker's taker", "worker's sweeper", "worker's upkeep"];
 
 #[tokio::test]
 async fn a_gateway_without_one_of_its_parts_ends_and_names_it() {
@@ -39,6 +40,19 @@ async fn the_whole_program_ends_with_either_half() {
         let stack = Stack::embedded().gateways(0).start().await;
         dies_of(stack.launch_gateway_to_fail(&format!("panic in {part}")), part).await;
     }
+}
+
+#[tokio::test]
+async fn a_program_whose_bus_lost_one_of_its_tasks_ends() {
+    let stack = Stack::distributed().workers(0).start().await;
+    for part in ["mender of holes", "heartbeat of the publisher", "mender of a link", "listener"] {
+        let mut gateway = stack.launch_gateway_to_fail(&format!("panic in {part}"));
+        gateway.line("error: the bus ended, and nothing works without it").await;
+        assert_eq!(within("the end", gateway.exit()).await.code(), Some(1));
+    }
+    let mut worker = stack.launch_worker_to_fail("panic in heartbeat of the publisher");
+    worker.line("error: the bus ended, and nothing works without it").await;
+    assert_eq!(within("the end", worker.exit()).await.code(), Some(1));
 }
 
 async fn dies_of(mut program: Program, part: &str) {

@@ -80,6 +80,8 @@ impl Worker {
 
         let (mut intake, mut finish, mut life) = (Crew::default(), Crew::default(), Crew::default());
         life.hire("worker's pulse", |stop| keeper::keep_alive(Arc::clone(&kitchen), stop));
+        let bus = Arc::clone(&kitchen.bus);
+        life.hire("bus", async move |stop| _ = stop.run_until_cancelled(bus.broken()).await);
         finish.hire("worker's finisher", |stop| finisher::run(Arc::clone(&kitchen), stop));
         intake.hire("worker's adopter", |stop| adopter::run(Arc::clone(&kitchen), stop));
         intake.hire("worker's taker", |stop| taker::run(Arc::clone(&kitchen), stop));

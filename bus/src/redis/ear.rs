@@ -16,6 +16,7 @@ use super::line::{Line, Listening, Messages};
 use super::names::Names;
 use super::nodes::Nodes;
 use super::publisher::Publisher;
+use super::tasks::Tasks;
 use crate::hearing::{Decode, Hearing, Message};
 use crate::heartbeat::Heartbeat;
 use crate::rarely::Rarely;
@@ -55,6 +56,7 @@ impl Ear {
         names: &Names,
         publisher: &Publisher,
         ears: Arc<Ears>,
+        tasks: &Tasks,
     ) -> Result<Hearing<Self>, BusError> {
         let messages = Arc::new(Messages::default());
         let opening = names.shards().map(async |shard| {
@@ -70,9 +72,8 @@ impl Ear {
             let failure = opened.into_iter().find_map(|(_, line)| line.err());
             return Err(failure.expect("some have failed").into());
         }
-        let pumps = opened
-            .into_iter()
-            .map(|(listening, line)| AbortOnDropHandle::new(tokio::spawn(pump(listening, Arc::clone(&ears), line.ok()))));
+        let pumps =
+            opened.into_iter().map(|(listening, line)| tasks.start("listener", pump(listening, Arc::clone(&ears), line.ok())));
         let pumps = pumps.collect();
         ears.open.fetch_add(1, Ordering::Relaxed);
         Ok(Hearing::new(messages, shards, Self { ears, malformed: Rarely::default(), _pumps: pumps }))

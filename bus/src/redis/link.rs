@@ -15,6 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::failure::{ends_connection, is_misplaced};
 use super::names::{GROUP, Names};
 use super::nodes::Nodes;
+use super::tasks::Tasks;
 use crate::{Backoff, BusError};
 
 /// How long an answer may take.
@@ -44,7 +45,7 @@ struct Live {
 
 impl Link {
     /// Connects for the first time. Also returns the failure, after which it goes on trying.
-    pub(super) async fn open(nodes: Arc<Nodes>, names: &Names, shard: u16) -> (Self, RedisResult<()>) {
+    pub(super) async fn open(nodes: Arc<Nodes>, names: &Names, shard: u16, tasks: &Tasks) -> (Self, RedisResult<()>) {
         let live = Mutex::new(Live { connection: None, generation: 0 });
         let (slot, stream) = (Names::slot(shard), names.stream(shard));
         let link = Arc::new(Shared { nodes, slot, stream, live, broken: Notify::new(), moves: watch::Sender::default() });
@@ -52,7 +53,7 @@ impl Link {
         if greeted.is_err() {
             link.broken.notify_one();
         }
-        let mender = AbortOnDropHandle::new(tokio::spawn(mend(Arc::clone(&link))));
+        let mender = tasks.start("mender of a link", mend(Arc::clone(&link)));
         (Self { shared: link, _mender: mender }, greeted)
     }
 

@@ -92,7 +92,7 @@ impl Postgres {
         let lock = lock_of(id)?;
         self.liveness.want(lock, true);
         // Nobody knows of an incarnation that does not begin, so nobody will ask for its lock again.
-        self.hold_incarnation(id).await.inspect_err(|_| self.liveness.want(lock, false))?;
+        self.look().await.inspect_err(|_| self.liveness.want(lock, false))?;
         Ok(id)
     }
 
@@ -117,13 +117,6 @@ impl Postgres {
             known.living.extend(get::<Option<i64>>(row, "living")?.and_then(|id| IncarnationId::new(id).ok()));
         }
         Ok(known)
-    }
-
-    pub(super) async fn hold_incarnation(&self, id: IncarnationId) -> Result<(), StoreError> {
-        if !self.liveness.wanted().contains(&lock_of(id)?) {
-            return Err(StoreError::Failed("this process did not enlist that incarnation".to_owned()));
-        }
-        self.look().await.map(drop)
     }
 
     /// Asks on the connection that holds the locks, as soon as it holds those that are wanted and no others. A connection

@@ -24,14 +24,6 @@ impl Sqlite {
         Ok(id)
     }
 
-    pub(super) fn hold_incarnation(&self, id: IncarnationId) -> Result<(), StoreError> {
-        if self.living.lock().unwrap_or_else(PoisonError::into_inner).contains(&id.get()) {
-            Ok(())
-        } else {
-            Err(StoreError::Failed("this process did not enlist that incarnation".to_owned()))
-        }
-    }
-
     pub(super) fn known_incarnations(&self) -> Incarnations {
         let living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
         let living: BTreeSet<_> = living.iter().filter_map(|id| IncarnationId::new(*id).ok()).collect();

@@ -1,10 +1,11 @@
 //! What becomes of the orders of a worker that is no more.
 
 use galley_protocol::{Reason, Status, Version};
-use galley_store::{Incarnations, MAX_ADOPTIONS, StoreError};
+use galley_store::{Incarnations, MAX_ADOPTIONS};
 
+use crate::census::{census, publisher};
 use crate::database::reopen;
-use crate::kitchen::{Kitchen, LONG, cancel};
+use crate::kitchen::{Kitchen, LONG, cancel, until};
 
 crate::on_both! {
     an_incarnation_is_never_used_twice,
@@ -19,12 +20,11 @@ crate::on_both! {
 
 async fn an_incarnation_is_never_used_twice(kitchen: Kitchen) {
     let (one, two) = (kitchen.worker().await, kitchen.worker().await);
-    kitchen.store.keep_alive(one).await.expect("it lives");
     let kitchen = restart(kitchen).await;
     let three = kitchen.worker().await;
     assert!(one < two && two < three);
-    let dead = kitchen.store.keep_alive(one).await;
-    assert!(matches!(dead, Err(StoreError::Failed(_))), "{dead:?}");
+    let known = Incarnations { living: [three].into(), newest: Some(three) };
+    until("only the new one lives", || async { kitchen.store.incarnations().await.expect("an answer") == known }).await;
 }
 
 async fn the_living_and_the_newest_incarnation_are_told(kitchen: Kitchen) {
@@ -47,7 +47,7 @@ async fn the_orders_of_a_living_owner_are_left_alone(kitchen: Kitchen) {
     let (one, other) = (kitchen.worker().await, kitchen.worker().await);
     let order = kitchen.started(one, hero_id, meal_id).await;
     for worker in [one, other] {
-        kitchen.store.keep_alive(worker).await.expect("it lives");
+        census(&*kitchen.store, publisher(1), false).await;
         assert!(kitchen.store.adopt(worker, 100).await.expect("an answer").is_empty());
     }
     assert_eq!(kitchen.store.complete(one, &[order.id]).await.expect("completions").len(), 1);

@@ -13,12 +13,12 @@ crate::on_both! {
     a_process_finds_itself_alive_and_hearing_as_it_says,
 }
 
-fn publisher(number: i32) -> PublisherId {
+pub(crate) fn publisher(number: i32) -> PublisherId {
     PublisherId::new(number).expect("a number of a publisher")
 }
 
 /// The census as soon as the server has let go of a connection that was lost.
-async fn census(store: &dyn Store, own: PublisherId, hears: bool) -> Census {
+pub(crate) async fn census(store: &dyn Store, own: PublisherId, hears: bool) -> Census {
     loop {
         match store.census(own, hears).await {
             Ok(census) => return census,

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use galley_protocol::OrderId;
-use galley_store::{ClaimFrom, IdRange, Incarnations, StoreError};
+use galley_store::{ClaimFrom, IdRange, Incarnations};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
+use crate::census::{census, publisher};
 use crate::database::{Database, on_postgres};
 use crate::floor::pass;
 use crate::kitchen::{Kitchen, LONG, cancel, delete, until};
@@ -114,9 +115,9 @@ async fn who_lost_its_own_lock_judges_nobody() {
         let order = kitchen.started(one, hero_id, meal_id).await;
         kitchen.database.sql(CUT_LIVENESS).await.expect("an upset");
         assert!(other.store.adopt(two, 100).await.expect("an answer").is_empty(), "it is not seen alive itself");
-        alive(&other, two).await;
+        census(&*other.store, publisher(2), false).await;
         assert!(other.store.adopt(two, 100).await.expect("an answer").is_empty(), "the first may take its lock again");
-        alive(&kitchen, one).await;
+        census(&*kitchen.store, publisher(1), false).await;
         pass(Duration::from_secs(4)).await;
         assert!(other.store.adopt(two, 100).await.expect("an answer").is_empty(), "it did");
         assert_eq!(kitchen.store.complete(one, &[order.id]).await.expect("completions").len(), 1);
@@ -132,24 +133,13 @@ async fn who_was_away_too_long_is_judged_dead() {
         let (one, two) = (kitchen.worker().await, other.worker().await);
         let order = kitchen.started(one, hero_id, meal_id).await;
         kitchen.database.sql(CUT_LIVENESS).await.expect("an upset");
-        alive(&other, two).await;
+        census(&*other.store, publisher(2), false).await;
         pass(Duration::from_secs(4)).await;
         assert_eq!(other.adopt_some(two).await.len(), 1);
-        alive(&kitchen, one).await;
+        census(&*kitchen.store, publisher(1), false).await;
         assert_eq!(kitchen.store.complete(one, &[order.id]).await.expect("an answer"), [], "it is fenced off");
     })
     .await;
-}
-
-/// Keeps the incarnation alive, as soon as the server has let go of its old connection.
-async fn alive(kitchen: &Kitchen, worker: galley_protocol::IncarnationId) {
-    loop {
-        match kitchen.store.keep_alive(worker).await {
-            Ok(()) => return,
-            Err(StoreError::Unavailable(_)) => tokio::task::yield_now().await,
-            Err(error) => panic!("{error}"),
-        }
-    }
 }
 
 #[tokio::test]

@@ -124,6 +124,9 @@ impl Bus for NoBus {
     }
     async fn leave(&self) {}
 
+    async fn broken(&self) {
+        self.0.broken().await;
+    }
     async fn ping(&self) -> Result<(), BusError> {
         away()
     }

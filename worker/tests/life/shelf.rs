@@ -207,10 +207,6 @@ impl Store for Shelf {
         })
     }
 
-    async fn keep_alive(&self, incarnation: IncarnationId) -> Result<(), StoreError> {
-        self.answer("keep_alive", |state| assert!(state.living.contains(&incarnation)))
-    }
-
     async fn census(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError> {
         self.answer("census", |_| Census {
             living: [own].into(),

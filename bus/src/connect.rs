@@ -1,13 +1,11 @@
 //! Chooses the bus by its URL.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use thiserror::Error;
-
-use crate::SharedBus;
 use crate::local::LocalBus;
 use crate::redis::{self, RedisBus};
+use crate::timing::Timing;
+use crate::{ConnectError, SharedBus};
 
 /// Which bus.
 #[derive(Clone, Debug)]
@@ -24,20 +22,6 @@ impl Default for BusConfig {
     }
 }
 
-/// Why there is no bus. Never tells a password.
-#[derive(Clone, Debug, Error)]
-pub enum ConnectError {
-    /// The URL is wrong; trying again will not help.
-    #[error("not a Redis URL: {0}")]
-    BadUrl(String),
-    /// Redis answers, and will not let this process in until somebody changes something.
-    #[error("{0}")]
-    Refused(String),
-    /// Redis does not answer, or not yet.
-    #[error("{0}")]
-    Unreachable(String),
-}
-
 impl BusConfig {
     /// Where the bus is, for people: without user and password.
     ///
@@ -45,22 +29,6 @@ impl BusConfig {
     /// [`ConnectError::BadUrl`]
     pub fn place(&self) -> Result<String, ConnectError> {
         self.url.as_deref().map_or_else(|| Ok("within this process".to_owned()), redis::place)
-    }
-}
-
-/// When entries that nobody settles come back; other than the default only in tests.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub struct Timing {
-    /// How long an entry stays with a worker that neither settles it nor reads on.
-    pub reclaim_after: Duration,
-    /// How often each worker looks for such entries, and tidies up.
-    pub upkeep_every: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self { reclaim_after: Duration::from_secs(10), upkeep_every: Duration::from_secs(5) }
     }
 }
 

@@ -15,6 +15,7 @@ mod progress;
 mod publishers;
 mod rarely;
 mod redis;
+mod timing;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,11 +26,13 @@ use galley_protocol::{IncarnationId, OrderId, PublisherId, ResumeCursor, Update,
 use thiserror::Error;
 
 pub use backoff::Backoff;
-pub use connect::{BusConfig, ConnectError, connect};
 #[doc(hidden)]
-pub use connect::{Timing, connect_with};
+pub use connect::connect_with;
+pub use connect::{BusConfig, connect};
 pub use progress::Pending;
 pub use rarely::Rarely;
+#[doc(hidden)]
+pub use timing::Timing;
 
 /// The bus did not take it. Nothing is lost but time: the database is asked instead.
 #[derive(Clone, Debug, Error)]
@@ -40,6 +43,20 @@ pub enum BusError {
     /// It answered with an error that waiting does not cure.
     #[error("Redis refused: {0}")]
     Refused(String),
+}
+
+/// Why there is no bus. Never tells a password.
+#[derive(Clone, Debug, Error)]
+pub enum ConnectError {
+    /// The URL is wrong; trying again will not help.
+    #[error("not a Redis URL: {0}")]
+    BadUrl(String),
+    /// Redis answers, and will not let this process in until somebody changes something.
+    #[error("{0}")]
+    Refused(String),
+    /// Redis does not answer, or not yet.
+    #[error("{0}")]
+    Unreachable(String),
 }
 
 /// The dispatch queue and the update pub/sub.

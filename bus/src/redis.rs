@@ -36,6 +36,7 @@
 //! Nothing here may read the database, and nothing may wait for Redis without a time-out.
 
 mod cluster;
+mod dial;
 mod ear;
 mod failure;
 mod line;
@@ -59,9 +60,9 @@ use galley_protocol::{IncarnationId, OrderId, PublisherId, ResumeCursor, Update}
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::connect::{ConnectError, Timing};
 use crate::progress::{Pending, Progress};
-use crate::{Bus, BusError, Queue, Subscription};
+use crate::timing::Timing;
+use crate::{Bus, BusError, ConnectError, Queue, Subscription};
 use ear::{Ear, Ears};
 use link::Link;
 use names::Names;

@@ -4,9 +4,9 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use bytes::Bytes;
+use galley_protocol::Audience;
 use galley_protocol::frame::received::Received;
 use galley_protocol::frame::{ClientFrame, Command};
-use galley_protocol::words::Audience;
 use galley_protocol::{
     Allergy, CursorKey, Description, HeroName, HeroPatch, IdempotencyKey, Ingredient, MealName, MealPatch, NewHero, NewMeal,
     PageCursor, Planet, Price, Problem, ReasonText, ResumeCursor, UpdateBatch, allergy, words,

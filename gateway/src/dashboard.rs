@@ -10,7 +10,7 @@ use axum::routing::get;
 use galley_protocol::{Problem, ProblemType};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-use crate::http::Refusal;
+use crate::web::Refusal;
 
 /// What a page may load and where it may connect to: this service and nothing else.
 const POLICY: &str =

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use galley_bus::{Pending, SharedBus};
 use galley_fail_points::{FailPoint, is_next, reach};
 use galley_launch::Crew;
-use galley_protocol::{Deleted, HeroId, Order, OrderId, Problem, ProblemType, ResumeCursor, Update};
+use galley_protocol::{Deleted, Order, OrderId, Problem, ProblemType, ResumeCursor, Update};
 use galley_store::{
     CancelRequest, CancelVerdict, Changes, ChangesRequest, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict, Snapshot,
     SnapshotRequest, States, Store, StoreError,
@@ -17,6 +17,7 @@ use galley_store::{
 use crate::announcer::Announcer;
 use crate::batcher::{Answer, Batcher, Full, Writers};
 use crate::hub::Hub;
+use crate::store_problems::{RETRY_AFTER_MS, no_hero, no_order, problem};
 
 /// The batches of one kind that are written at the same time: one for each writer.
 const PLACEMENTS: Writers = Writers { count: 2, part: "writer of placements", batch: "batch of placements" };
@@ -25,12 +26,6 @@ const DELETIONS: Writers = Writers { count: 1, part: "writer of deletions", batc
 const SNAPSHOTS: Writers = Writers { count: 2, part: "reader of snapshots", batch: "batch of snapshots" };
 const CHANGES: Writers = Writers { count: 2, part: "reader of changes", batch: "batch of changes" };
 const STATES: Writers = Writers { count: 2, part: "reader of states", batch: "batch of states" };
-/// What a refused caller is told to wait.
-const RETRY_AFTER_MS: u64 = 1_000;
-
-/// The outcome for the caller after most failures of the database.
-const UNCERTAIN: &str = "the request may or may not have been applied";
-
 /// What the store will have read, for each request of a batch.
 type Reading<'a, A> = BoxFuture<'a, Result<Vec<A>, StoreError>>;
 
@@ -186,48 +181,6 @@ fn reader<Q: Send + Sync + 'static, A: Send + 'static>(
         let store = Arc::clone(&store);
         async move { read(&*store, &requests).await }
     })
-}
-
-/// The answer to a request for a hero that is not there, or not the caller.
-#[must_use]
-pub fn no_hero(hero_id: HeroId) -> Problem {
-    Problem::new(ProblemType::HeroNotFound).with_detail(format!("there is no hero {hero_id}"))
-}
-
-/// The answer to a request for an order that is not there, or not the caller's.
-#[must_use]
-pub fn no_order(order_id: OrderId) -> Problem {
-    Problem::new(ProblemType::OrderNotFound).with_detail(format!("there is no order {order_id}"))
-}
-
-/// The problem to show for an error of the store; the error itself is for the log.
-#[must_use]
-pub fn problem(error: &StoreError) -> Problem {
-    match error {
-        // The store has logged it, once for all who ask.
-        StoreError::Unavailable(_) => Problem::new(ProblemType::Unavailable)
-            .with_detail(format!("{}; {UNCERTAIN}", error.words()))
-            .with_retry_after(RETRY_AFTER_MS),
-        StoreError::Trouble(trouble, _) => {
-            let outcome = if trouble.changed_nothing() { "nothing was changed" } else { UNCERTAIN };
-            let detail = format!("{}; {outcome}", trouble.words());
-            if trouble.may_pass() {
-                Problem::new(ProblemType::Unavailable).with_detail(detail).with_retry_after(RETRY_AFTER_MS)
-            } else {
-                Problem::new(ProblemType::Internal).with_detail(detail)
-            }
-        }
-        StoreError::Contended(_) => {
-            tracing::debug!(%error, "answered 503");
-            Problem::new(ProblemType::Overloaded)
-                .with_detail("others kept changing the same at the same moment; try again")
-                .with_retry_after(RETRY_AFTER_MS)
-        }
-        StoreError::Failed(_) => {
-            tracing::error!(%error, "answered 500");
-            Problem::new(ProblemType::Internal)
-        }
-    }
 }
 
 fn stale(order: Order) -> Problem {

@@ -25,8 +25,7 @@ use galley_store::{RETENTION, States, Store};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::desk::Desk;
-use crate::hub::versions::Versions;
+use crate::versions::Versions;
 use frames::Frames;
 use newest::{Change, Newest};
 pub use watcher::{Begin, Due, Told, Watcher};
@@ -148,23 +147,23 @@ impl Shared {
     }
 
     /// Reads the orders of which nobody is sure, for all watchers.
-    async fn make_sure(&self, desk: &Desk) {
+    async fn make_sure(&self, store: &dyn Store) {
         let unsure: Vec<_> = {
             let mut unsure = lock(&self.unsure);
             let rest = match unsure.iter().nth(galley_store::CHANGES_PAGE).copied() {
                 Some(rest) => unsure.split_off(&rest),
                 None => BTreeSet::new(),
             };
-            std::mem::replace(&mut *unsure, rest).into_iter().collect()
+            std::mem::replace(&mut *unsure, rest).into_iter().collect::<Vec<_>>()
         };
         if unsure.is_empty() {
             return;
         }
-        match desk.states(unsure.clone()).await {
+        match store.states(std::slice::from_ref(&unsure)).await {
             // The states of deleted orders do not tell whose they were; a deletion is heard of, or read with what is missing.
-            Ok(States { orders, .. }) => self.note(orders.iter().map(Change::of_order)),
-            Err(problem) => {
-                tracing::debug!(%problem.detail, "cannot read orders for the staff feed");
+            Ok(lists) => self.note(lists.iter().flat_map(|States { orders, .. }| orders).map(Change::of_order)),
+            Err(error) => {
+                tracing::debug!(%error, "cannot read orders for the staff feed");
                 lock(&self.unsure).extend(unsure);
             }
         }

@@ -9,7 +9,6 @@ mod mark;
 pub mod outbox;
 mod repair;
 mod shard;
-pub mod versions;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,13 +22,13 @@ use tokio::sync::Semaphore;
 
 use crate::feed::{Begin, Feed, Watcher};
 use crate::metrics;
+pub use crate::versions::State;
+use crate::versions::{Judged, Source, Versions, Wanted};
 pub use delivery::Notice;
 use delivery::{Delivery, by_hero};
 use mark::Watermark;
 pub use outbox::{Missed, Out, Outbox};
 use shard::Shard;
-pub use versions::State;
-use versions::{Judged, Source, Versions, Wanted};
 
 /// The least time between two deliveries of much: what comes meanwhile goes out in one write for each socket.
 pub const TICK: Duration = Duration::from_millis(2);

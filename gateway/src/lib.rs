@@ -18,13 +18,17 @@ mod hub;
 mod leaving;
 mod limits;
 pub mod metrics;
+mod probes;
 mod pulse;
 mod refusals;
 mod rest;
 mod retry;
 mod session;
 mod state;
+mod store_problems;
 mod totals;
+mod versions;
+mod web;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,7 +102,7 @@ impl Gateway {
             desk,
             totals: totals::Totals::default(),
             bus,
-            probes: rest::health::Probes::default(),
+            probes: probes::Probes::default(),
             hub,
             seats,
             readiness: Readiness::default(),
@@ -162,6 +166,6 @@ impl Gateway {
 fn router(state: AppState) -> Router {
     let routes = rest::router(&state).merge(dashboard::router()).route("/ws", any(session::handshake::open));
     #[cfg(feature = "conformance")]
-    let routes = routes.route("/echo", session::socket::echo::route());
-    http::layers(routes, &state).with_state(state)
+    let routes = routes.route("/echo", session::echo::route());
+    web::layers(routes, &state).with_state(state)
 }

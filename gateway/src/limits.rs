@@ -4,12 +4,10 @@
 //! What a limit itself holds is bounded as well, and given back when the client is gone, however it went.
 
 pub mod address;
-pub mod allowances;
 pub mod rate;
 pub mod seats;
 
 pub use address::Address;
-pub use allowances::Allowances;
 pub use rate::{Meter, Rate};
 pub use seats::{Full, Seat, Seats};
 

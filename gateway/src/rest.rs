@@ -9,7 +9,7 @@ mod conditions;
 mod docs;
 mod ending;
 mod events;
-pub mod health;
+mod health;
 mod heroes;
 mod id;
 mod key;
@@ -17,7 +17,6 @@ mod meals;
 mod orders;
 mod page;
 mod parameters;
-pub mod params;
 mod problems;
 mod resource;
 
@@ -29,8 +28,8 @@ use utoipa::openapi::{Components, OpenApi as Described};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth;
 use crate::state::AppState;
+use crate::web::guard;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -54,7 +53,7 @@ use crate::state::AppState;
 )]
 struct Document;
 
-/// The routes of REST, for [`http::layers`](crate::http::layers) to be put around. Each stands in the group of those who may ask.
+/// The routes of REST, for [`web::layers`](crate::web::layers) to be put around. Each stands in the group of those who may ask.
 pub fn router(state: &AppState) -> Router<AppState> {
     let members = OpenApiRouter::new()
         .routes(routes!(heroes::get))
@@ -77,7 +76,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .routes(routes!(health::ready))
         .routes(routes!(docs::describe))
         .routes(routes!(docs::explain));
-    let (mut guarded, mut described) = auth::members(state, members).merge(auth::staff(state, staff)).split_for_parts();
+    let (mut guarded, mut described) = guard::members(state, members).merge(guard::staff(state, staff)).split_for_parts();
     if state.verifier.is_some() {
         ask_for_tokens(&mut described);
     }

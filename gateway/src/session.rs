@@ -6,6 +6,8 @@
 
 mod catch_up;
 mod command;
+#[cfg(feature = "conformance")]
+pub mod echo;
 mod entrance;
 mod event_stream;
 pub mod events;
@@ -26,11 +28,11 @@ use galley_protocol::frame::{ClientFrame, Command, CommandId, Reply, ServerFrame
 use std::task::Poll;
 
 use crate::auth::Who;
-use crate::limits::allowances::too_fast;
 use crate::limits::rate::Verdict;
 use crate::limits::{self, Meter};
 use crate::metrics;
 use crate::state::AppState;
+use crate::web::allowances::too_fast;
 use command::Answer;
 use entrance::Entered;
 use socket::{Heard, Socket};
@@ -194,7 +196,7 @@ impl<'a> Session<'a> {
         let Some(frame) = self.waiting.take() else { return Ok(()) };
         match frame.command {
             Command::Watch(watch) if self.stream.hero_id().is_none() => {
-                let totals = self.state.totals.now(&self.state.desk).await.map(|count| count.totals);
+                let totals = self.state.totals.now(&**self.state.desk.store()).await.map(|count| count.totals);
                 let (resume, cursor) = self.stream.watch(watch, totals).await;
                 let reply = Reply::Watching { watching: true, totals, resume, cursor };
                 socket.send(ServerFrame::Reply { id: frame.id, reply }.encode()).await

@@ -18,8 +18,8 @@ use crate::hearing::Hearing;
 use crate::http::origin::Origins;
 use crate::hub::Hub;
 use crate::limits::Seats;
+use crate::probes::Probes;
 use crate::refusals::Refusals;
-use crate::rest::health::Probes;
 use crate::totals::Totals;
 
 /// What every handler is given. The router clones it several times a request: one count, not one for each part.

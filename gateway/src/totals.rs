@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use galley_protocol::frame;
+use galley_store::Store;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-
-use crate::desk::Desk;
 
 /// How long a count is good, and the least time between two attempts to count.
 const FRESH: Duration = Duration::from_secs(1);
@@ -34,11 +33,11 @@ pub struct Count {
 
 impl Totals {
     /// The count, at most a second old; an older one while the database is away, and nothing when there never was one.
-    pub async fn now(&self, desk: &Desk) -> Option<Count> {
+    pub async fn now(&self, store: &dyn Store) -> Option<Count> {
         let mut last = self.0.lock().await;
         if last.tried.is_none_or(|tried| tried.elapsed() >= FRESH) {
             let at = Instant::now();
-            match desk.store().totals().await {
+            match store.totals().await {
                 Ok(totals) => last.count = Some(Count { totals, at }),
                 Err(error) => tracing::debug!(%error, "cannot count the orders"),
             }

@@ -5,6 +5,7 @@
 
 pub mod allergy;
 pub mod asyncapi;
+pub mod audience;
 pub mod character;
 pub mod close;
 pub mod cursor;
@@ -26,6 +27,7 @@ pub mod token;
 pub mod update;
 pub mod words;
 
+pub use audience::Audience;
 pub use cursor::{CursorKey, PageCursor, ResumeCursor, SignedCursor};
 pub use hero::{Hero, HeroPatch, HeroRef, NewHero};
 pub use id::{HeroId, IncarnationId, MealId, OrderId, PublisherId, Version};

@@ -8,8 +8,8 @@ use galley_launch::{Failure, LogConfig};
 use galley_store::{BackupError, BackupReport};
 use serde_json::json;
 
+use super::harmless::harmless;
 use super::output;
-use super::watch::harmless::harmless;
 
 /// The database to copy, and the file to make.
 #[derive(Args)]

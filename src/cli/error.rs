@@ -7,9 +7,9 @@ use galley_launch::Failure;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::output;
+use super::harmless::{harmless, harmless_json};
+use super::note::note;
 use super::problem::explain;
-use super::watch::harmless::{harmless, harmless_json};
 
 /// Why a command ends early, or with another exit code than 0.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +86,7 @@ impl CommandError {
     /// Says on standard error why the command ends, as one line of text or of JSON, and gives the exit code.
     pub fn report(&self, json: bool) -> ExitCode {
         if let Self::Because(because) = self {
-            output::note(&if json { harmless_json(&because.problem.to_string()) } else { format!("error: {self}") });
+            note(&if json { harmless_json(&because.problem.to_string()) } else { format!("error: {self}") });
         }
         self.exit().code().into()
     }

@@ -17,7 +17,7 @@ use super::api::Api;
 use super::error::CommandError;
 use super::exit::Exit;
 use super::paging::Page;
-use super::watch::own_hero;
+use super::session::own_hero;
 
 /// The most pages of a hundred that a name is looked for in; a text that more names contain must be longer.
 const MAX_PAGES: usize = 50;

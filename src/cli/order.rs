@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::api::{Api, Remote};
 use super::error::CommandError;
 use super::named::Named;
-use super::output::{card, optional, table};
+use super::output::{card, optional, parse_status, table};
 use super::paging::Paging;
 
 /// The commands for orders.
@@ -152,11 +152,6 @@ async fn place(
     if wait { until_ended::run(api.remote(), answer.read()?, begin).await } else { answer.print(show) }
 }
 
-/// `in-progress` and `IN_PROGRESS` are the same.
-pub fn parse_status(text: &str) -> Result<Status, String> {
-    text.to_uppercase().replace('-', "_").parse().map_err(|_| "must be pending, in-progress, completed or cancelled".to_owned())
-}
-
 fn show(Shown { order, hero, meal }: Shown) -> String {
     card([
         ("id", order.id.to_string()),
@@ -187,19 +182,4 @@ fn show_all(orders: Vec<Shown>) -> String {
 
 fn named(id: impl Display, name: Option<impl Display>) -> String {
     name.map_or_else(|| id.to_string(), |name| format!("{name} ({id})"))
-}
-
-#[cfg(test)]
-mod tests {
-    use galley_protocol::Status;
-
-    use super::parse_status;
-
-    #[test]
-    fn a_status_may_be_typed_in_lower_case() {
-        for text in ["in-progress", "IN_PROGRESS", "in_progress"] {
-            assert_eq!(parse_status(text), Ok(Status::InProgress));
-        }
-        assert!(parse_status("done").is_err());
-    }
 }

@@ -6,12 +6,13 @@ use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
+use galley_protocol::Status;
 use tokio::io::Interest;
 use tokio::net::unix::pipe::Sender;
 
 use super::error::CommandError;
 use super::exit::Exit;
-use super::watch::harmless::{harmless, harmless_json};
+use super::harmless::{harmless, harmless_json};
 
 /// Prints JSON, or a text that is harmless already, and ends its line.
 pub fn print(text: &str) -> Result<(), CommandError> {
@@ -29,11 +30,6 @@ pub fn write(text: &str) -> Result<(), CommandError> {
         }
         CommandError::failed(format_args!("cannot write: {error}"))
     })
-}
-
-/// Prints a message for people on standard error. Nobody may be reading there, which ends nothing.
-pub fn note(text: &str) {
-    drop(writeln!(std::io::stderr(), "{text}"));
 }
 
 /// Waits until nobody reads standard output any more, also while there is nothing to write; for ever where that cannot be seen, such
@@ -84,6 +80,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// `in-progress` and `IN_PROGRESS` are the same.
+pub fn parse_status(text: &str) -> Result<Status, String> {
+    text.to_uppercase().replace('-', "_").parse().map_err(|_| "must be pending, in-progress, completed or cancelled".to_owned())
+}
+
 /// No borders: columns that `awk` can take apart, and no colours.
 fn plain() -> Table {
     let mut table = Table::new();
@@ -97,7 +98,9 @@ fn lines(table: &Table) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{card, list, optional, table};
+    use galley_protocol::Status;
+
+    use super::{card, list, optional, parse_status, table};
 
     #[test]
     fn tables_are_columns_without_borders() {
@@ -119,5 +122,13 @@ mod tests {
         assert_eq!(list::<String>(&[]), "-");
         assert_eq!(list(&["a", "b"]), "a, b");
         assert_eq!(optional(None::<i32>), "-");
+    }
+
+    #[test]
+    fn a_status_may_be_typed_in_lower_case() {
+        for text in ["in-progress", "IN_PROGRESS", "in_progress"] {
+            assert_eq!(parse_status(text), Ok(Status::InProgress));
+        }
+        assert!(parse_status("done").is_err());
     }
 }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::api::Api;
 use super::error::CommandError;
+use super::note::note;
 use super::output;
 
 /// The entries of a page, unless something else is asked for: one page for people, and the most that a gateway gives for `--all`.
@@ -49,7 +50,7 @@ impl Paging {
         }
         api.ask(self.page(request, self.cursor.as_deref())).await?.print(|Page { items, next_cursor }: Page<T>| {
             if let Some(cursor) = next_cursor {
-                output::note(&format!("There is more: --cursor {cursor}, or --all"));
+                note(&format!("There is more: --cursor {cursor}, or --all"));
             }
             show(items)
         })

@@ -3,11 +3,8 @@
 //! One [`link`] to the gateway and two displays of what it tells: [`lines`] for programs and files, a [`screen`] with keys for people at
 //! a terminal. Between them lies a queue of [`MAX_NEWS`] frames; when it is full the socket is not read, and the gateway merges.
 
-pub mod harmless;
 pub mod lines;
-pub mod link;
 mod screen;
-mod session;
 
 use std::io::{IsTerminal as _, stdin, stdout};
 
@@ -20,8 +17,8 @@ use tokio::sync::watch;
 use super::api::Remote;
 use super::error::CommandError;
 use super::named::Named;
-use super::{order, output};
-pub use session::{Subject, own_hero};
+use super::session::Subject;
+use super::{link, output};
 
 /// The frames that wait to be displayed.
 const MAX_NEWS: usize = 64;
@@ -44,7 +41,7 @@ pub struct WatchArguments {
     #[arg(long, value_name = "HERO")]
     hero: Option<Named<HeroId>>,
     /// Only changes into or out of this status, for staff: pending, in-progress, completed, cancelled; repeat for more
-    #[arg(long, value_parser = order::parse_status)]
+    #[arg(long, value_parser = output::parse_status)]
     status: Vec<Status>,
     /// Print lines on a terminal, too
     #[arg(long)]

@@ -1,10 +1,12 @@
-//! The documents say what is true: the dependencies, settings, tests and files that they name are there, and the pictures are not old.
+//! The documents and the source say what is true, in a form that can be read: the dependencies, settings, tests and files that they name are there, and the pictures are not old.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod comments;
 mod dependencies;
 mod exit_codes;
+mod modules;
 mod named_tests;
 mod pictures;
 mod promises;
@@ -20,9 +22,9 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Every file of this name, without those that are fetched or built.
-fn files_named(name: &str) -> Vec<PathBuf> {
-    fn look(folder: &Path, name: &str, found: &mut Vec<PathBuf>) {
+/// Every file whose name ends like this, without those that are fetched or built.
+fn files_named(end: &str) -> Vec<PathBuf> {
+    fn look(folder: &Path, end: &str, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("a folder that can be read") {
             let path = entry.expect("an entry").path();
             let own = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -31,14 +33,14 @@ fn files_named(name: &str) -> Vec<PathBuf> {
                 continue;
             }
             if path.is_dir() {
-                look(&path, name, found);
-            } else if own == name {
+                look(&path, end, found);
+            } else if own.ends_with(end) {
                 found.push(path);
             }
         }
     }
     let mut found = Vec::new();
-    look(root(), name, &mut found);
+    look(root(), end, &mut found);
     found
 }
 

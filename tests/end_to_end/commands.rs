@@ -22,7 +22,7 @@ async fn every_command_of_a_hero_is_answered(stack: StackBuilder) {
     let mut socket = client.connect(hero).await;
     assert_eq!(socket.welcome["hero"], client.get(&format!("/heroes/{hero}")).await.is(200));
     assert_eq!((text(&socket.welcome, "resume"), list(&socket.welcome, "orders").len()), ("fresh", 0));
-    assert_eq!(text(&socket.welcome, "help"), galley_protocol::words::HELP);
+    assert_eq!(text(&socket.welcome, "help"), galley_protocol::audience::HELP);
 
     let menu = socket.reply(json!({"type": "menu"})).await;
     assert_eq!(list(&menu, "items"), [client.get(&format!("/meals/{meal}")).await.is(200)]);
@@ -43,7 +43,7 @@ async fn every_command_of_a_hero_is_answered(stack: StackBuilder) {
     assert_eq!((text(&cancelled["order"], "status"), text(&cancelled["order"], "message")), ("CANCELLED", "no"));
     let deleted = socket.reply(json!({"type": "delete", "order_id": order})).await;
     assert_eq!(deleted["deleted"], true);
-    assert_eq!(text(&socket.reply(json!({"type": "help"})).await, "help"), galley_protocol::words::HELP);
+    assert_eq!(text(&socket.reply(json!({"type": "help"})).await, "help"), galley_protocol::audience::HELP);
     assert_eq!(socket.ask(json!({"type": "ping"})).await["type"], "pong");
     assert_eq!(text(&socket.problem(json!({"type": "watch"})).await, "type"), "/problems/forbidden");
     socket.say(r#"{"type":"ping","id":8}"#).await;
@@ -141,7 +141,7 @@ async fn staff_watches_everything_and_places_nothing(stack: StackBuilder) {
     let (hero, meal) = client.create_hero_and_meal().await;
     let other = client.create_hero("Other", &[]).await;
     let mut staff = client.connect_with("").await;
-    assert_eq!((&staff.welcome["hero"], text(&staff.welcome, "help")), (&Value::Null, galley_protocol::words::STAFF_HELP));
+    assert_eq!((&staff.welcome["hero"], text(&staff.welcome, "help")), (&Value::Null, galley_protocol::audience::STAFF_HELP));
     let problem = staff.problem(json!({"type": "place", "meal_id": meal})).await;
     assert_eq!(text(&problem, "type"), "/problems/forbidden");
     let watching = staff.reply(json!({"type": "watch", "max_rate": 50})).await;

@@ -9,7 +9,7 @@ use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, RedisResult, 
 use tokio::sync::Mutex;
 use tokio::time::{Duration, Instant};
 
-use super::nodes;
+use super::dial::connect;
 
 /// An answer is good for so long: the connections of all shards are often made at the same time.
 const FRESH: Duration = Duration::from_millis(100);
@@ -124,7 +124,7 @@ async fn slots_of(node: ConnectionInfo) -> RedisResult<Slots> {
         return Err((ErrorKind::InvalidClientConfig, "a node of a cluster is not a socket of this machine").into());
     };
     let host = host.clone();
-    let mut connection = nodes::connect(node, PATIENCE).await?;
+    let mut connection = connect(node, PATIENCE).await?;
     let answer: Value = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await?;
     let strange = || RedisError::from((ErrorKind::UnexpectedReturnType, "not an answer of a cluster"));
     Slots::read(&answer, &host).ok_or_else(strange)

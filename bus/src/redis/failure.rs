@@ -7,7 +7,7 @@ use galley_protocol::network::reason;
 use redis::{ErrorKind, RedisError};
 
 use crate::BusError;
-use crate::connect::ConnectError;
+use crate::ConnectError;
 
 /// The codes of a server that soon does better: it starts, or a cluster or a replica finds a new master.
 const PASSING: [&str; 10] =

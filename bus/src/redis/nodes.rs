@@ -4,16 +4,11 @@ use std::time::Duration;
 
 use galley_protocol::network::is_host;
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisError,
-    RedisResult,
-};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult};
 
 use super::cluster::Cluster;
-use crate::connect::ConnectError;
-
-/// How long a connection may take to come about, its greeting included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+use super::dial::{connect, connect_listening};
+use crate::ConnectError;
 
 /// Where Redis is.
 #[derive(Debug)]
@@ -75,10 +70,7 @@ impl Nodes {
         ear: impl AsyncPushSender,
     ) -> RedisResult<MultiplexedConnection> {
         let node = self.holder(slot).await?;
-        let settings = node.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let client = Client::open(node.set_redis_settings(settings))?;
-        let config = config(patience).set_push_sender(ear);
-        in_time(client.get_multiplexed_async_connection_with_config(&config)).await
+        connect_listening(node, patience, ear).await
     }
 
     async fn holder(&self, slot: u16) -> RedisResult<ConnectionInfo> {
@@ -87,11 +79,6 @@ impl Nodes {
             Self::Cluster(cluster) => cluster.holder(slot).await,
         }
     }
-}
-
-/// Connects to a node; every answer then takes at most `patience`.
-pub(super) async fn connect(node: ConnectionInfo, patience: Duration) -> RedisResult<MultiplexedConnection> {
-    in_time(Client::open(node)?.get_multiplexed_async_connection_with_config(&config(patience))).await
 }
 
 /// An address of IPv6 stands in brackets, or its last part looks like a port.
@@ -110,19 +97,10 @@ fn has_host(place: &ConnectionAddr) -> bool {
     is_host(host.trim_start_matches('[').trim_end_matches(']'))
 }
 
-fn config(patience: Duration) -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_TIMEOUT)).set_response_timeout(Some(patience))
-}
-
-async fn in_time<T>(connecting: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
-    let late = || RedisError::from((ErrorKind::Io, "Redis did not greet in time"));
-    tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| late())?
-}
-
 #[cfg(test)]
 mod tests {
     use super::Nodes;
-    use crate::connect::ConnectError;
+    use crate::ConnectError;
 
     #[test]
     fn commas_make_a_cluster() {

@@ -13,7 +13,7 @@ use super::names::{GROUP, Names};
 use super::nodes::Nodes;
 use super::publisher::Publisher;
 use super::reader::Reader;
-use crate::connect::Timing;
+use crate::timing::Timing;
 use crate::{BusError, Entry, Queue};
 
 type Reading = BoxFuture<'static, (Reader, Result<Vec<Entry>, BusError>)>;

@@ -17,8 +17,8 @@ use super::names::{GROUP, Names};
 use super::nodes::Nodes;
 use super::reply::{self, RawEntry};
 use super::upkeep;
-use crate::connect::Timing;
 use crate::rarely::Rarely;
+use crate::timing::Timing;
 use crate::{Backoff, BusError, Entry};
 
 /// How long XREADGROUP waits for entries.

@@ -15,6 +15,10 @@ const MAX_ERRORS: usize = 64;
 const OTHER: &str = "other errors";
 /// Digits of a latency that are kept.
 const DIGITS: u8 = 3;
+/// The quantiles that are told of each latency.
+pub const QUANTILES: [(&str, f64); 5] = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)];
+/// What is told a second.
+pub const RATES: [&str; 4] = ["orders_per_s", "ended_per_s", "frames_per_s", "opened_per_s"];
 
 macro_rules! latencies {
     ($($name:ident $word:literal $explanation:literal)*) => {
@@ -188,6 +192,22 @@ impl<'de> Deserialize<'de> for Measures {
         }
         Ok(Self { counts: wire.counts, latencies, errors: wire.errors })
     }
+}
+
+/// A quantile in milliseconds.
+pub fn millis_at(histogram: &Histogram<u64>, quantile: f64) -> f64 {
+    millis(histogram.value_at_quantile(quantile))
+}
+
+/// Microseconds in milliseconds.
+pub fn millis(micros: u64) -> f64 {
+    float(micros) / 1e3
+}
+
+/// A count as a number that can be divided.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+pub fn float(count: u64) -> f64 {
+    count as f64
 }
 
 #[cfg(test)]

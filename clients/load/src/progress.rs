@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::measures::millis_at;
 use crate::measures::{Latency, Measures};
-use crate::report::millis_at;
 
 /// What is shown.
 #[derive(Debug)]

@@ -12,20 +12,16 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::arguments::{Arguments, Over};
-use crate::measures::{Counts, Latency};
+use crate::measures::{Counts, Latency, QUANTILES, RATES, float, millis, millis_at};
 use crate::message::Memory;
 use crate::plan::Pace;
 use crate::push_lag::PushLag;
 use crate::requirement::Requirement;
 use crate::settings::Settings;
-use crate::timeline::Timeline;
+use crate::timeline::{Moment, Timeline};
 
 /// The number of the form of the JSON; only additions are made without another.
 const SCHEMA: u32 = 1;
-/// The quantiles that are told of each latency.
-pub const QUANTILES: [(&str, f64); 5] = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)];
-/// What is told a second.
-pub const RATES: [&str; 4] = ["orders_per_s", "ended_per_s", "frames_per_s", "opened_per_s"];
 /// Points of the curve of percentiles: each halves the distance to 100 per cent.
 const CURVE: i32 = 24;
 
@@ -108,31 +104,6 @@ pub struct Client {
     pub bytes_per_socket: Option<f64>,
     /// Processor time of these processes.
     pub processor_s: f64,
-}
-
-/// A second of the test.
-#[derive(Clone, Debug, Serialize)]
-pub struct Moment {
-    /// Its end, in seconds since the first socket was due.
-    pub second: u64,
-    /// Sockets open in the end.
-    pub open: u64,
-    /// Orders sent.
-    pub placed: u64,
-    /// Orders accepted.
-    pub acked: u64,
-    /// Ends of orders seen.
-    pub ended: u64,
-    /// Frames received.
-    pub frames: u64,
-    /// Errors.
-    pub errors: u64,
-    /// Half of the answers came within so many milliseconds.
-    pub ack_p50_ms: Option<f64>,
-    /// 99 of 100 answers came within so many milliseconds.
-    pub ack_p99_ms: Option<f64>,
-    /// 99 of 100 updates came within so many milliseconds.
-    pub push_p99_ms: Option<f64>,
 }
 
 /// A requirement and whether it holds.
@@ -218,16 +189,11 @@ impl Report {
         let mut all = vec![&always];
         all.extend(arguments.require.iter().filter(|requirement| **requirement != always));
         let judged = all.into_iter().map(|requirement| {
-            let value = requirement.value(self);
+            let value = self.figure(requirement.name());
             Judged { requirement: requirement.to_string(), value, holds: requirement.holds(value) }
         });
         self.requirements = judged.collect();
     }
-}
-
-/// A quantile in milliseconds.
-pub fn millis_at(histogram: &Histogram<u64>, quantile: f64) -> f64 {
-    millis(histogram.value_at_quantile(quantile))
 }
 
 fn describe(histogram: &Histogram<u64>) -> Value {
@@ -289,16 +255,7 @@ fn timestamp(moment: SystemTime) -> Option<Timestamp> {
     Timestamp::from_millis(i64::try_from(millis).ok()?).ok()
 }
 
-fn millis(micros: u64) -> f64 {
-    float(micros) / 1e3
-}
-
 /// Three decimals are more than any measurement here is worth.
 fn rounded(number: f64) -> f64 {
     (number * 1e3).round() / 1e3
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn float(count: u64) -> f64 {
-    count as f64
 }

@@ -4,8 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::measures::{Counts, Latency};
-use crate::report::{QUANTILES, RATES, Report};
+use crate::measures::{Counts, Latency, QUANTILES, RATES};
 
 /// A comparison of something that was measured with a bound.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,9 +35,9 @@ const COMPARISONS: [(&str, Comparison); 6] = [
 ];
 
 impl Requirement {
-    /// What it names in a report; nothing when that was never measured.
-    pub fn value(&self, report: &Report) -> Option<f64> {
-        report.figure(&self.name)
+    /// The name of the figure.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether it holds. What was never measured holds nothing.

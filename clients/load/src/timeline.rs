@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::measures::{Latency, Measures};
+use serde::Serialize;
+
+use crate::measures::{Latency, Measures, millis_at};
 use crate::message::Tick;
-use crate::report::{Moment, millis_at};
 
 /// The length of a moment.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -27,6 +28,31 @@ pub struct Timeline {
     current: Measures,
     /// Of each engine.
     open: Vec<u64>,
+}
+
+/// A second of the test.
+#[derive(Clone, Debug, Serialize)]
+pub struct Moment {
+    /// Its end, in seconds since the first socket was due.
+    pub second: u64,
+    /// Sockets open in the end.
+    pub open: u64,
+    /// Orders sent.
+    pub placed: u64,
+    /// Orders accepted.
+    pub acked: u64,
+    /// Ends of orders seen.
+    pub ended: u64,
+    /// Frames received.
+    pub frames: u64,
+    /// Errors.
+    pub errors: u64,
+    /// Half of the answers came within so many milliseconds.
+    pub ack_p50_ms: Option<f64>,
+    /// 99 of 100 answers came within so many milliseconds.
+    pub ack_p99_ms: Option<f64>,
+    /// 99 of 100 updates came within so many milliseconds.
+    pub push_p99_ms: Option<f64>,
 }
 
 impl Timeline {

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use galley_bus::BusConfig;
-use galley_launch::Crew;
 use galley_protocol::frame::Watch;
 use galley_protocol::{HeroId, NewHero, NewMeal, Order, ResumeCursor, Update};
 use galley_store::{CancelRequest, MAX_BATCH, PlaceRequest, PlaceVerdict, Store};
@@ -13,16 +11,13 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use super::{Begin, Due, Watcher};
-use crate::desk::Desk;
 use crate::hub::Hub;
 use crate::totals::Totals;
 
 struct Scene {
     store: Arc<dyn Store>,
     hub: Hub,
-    desk: Desk,
     totals: Totals,
-    _crew: Crew,
     _directory: TempDir,
 }
 
@@ -32,11 +27,8 @@ impl Scene {
         let url = format!("sqlite://{}", directory.path().join("galley.db").display());
         let store = galley_store::connect(&url).await.expect("a store");
         store.migrate().await.expect("a schema");
-        let bus = galley_bus::connect(&BusConfig::default()).await.expect("a bus");
         let hub = Hub::new(store.cursor_keys().clone());
-        let mut crew = Crew::default();
-        let desk = Desk::start(&mut crew, Arc::clone(&store), bus, hub.clone());
-        Self { store, hub, desk, totals: Totals::default(), _crew: crew, _directory: directory }
+        Self { store, hub, totals: Totals::default(), _directory: directory }
     }
 
     async fn place(&self, orders: usize) -> Vec<Order> {
@@ -66,7 +58,7 @@ impl Scene {
         loop {
             let due = watcher.due().await;
             let tick = if let Due::Tick(tick) = due { Some(tick) } else { None };
-            if let Some(told) = watcher.frame(due, &self.totals, &self.desk).await {
+            if let Some(told) = watcher.frame(due, &self.totals).await {
                 return (serde_json::from_slice(&told.text).expect("JSON"), tick);
             }
         }

@@ -13,7 +13,6 @@ use super::Shared;
 use super::frames::{Key, Made};
 use super::missing::Missing;
 use super::newest::{Change, Changed};
-use crate::desk::Desk;
 use crate::metrics;
 use crate::totals;
 
@@ -131,23 +130,23 @@ impl Watcher {
     }
 
     /// The frame that tells this, if anything is to be told.
-    pub async fn frame(&mut self, due: Due, totals: &totals::Totals, desk: &Desk) -> Option<Told> {
+    pub async fn frame(&mut self, due: Due, totals: &totals::Totals) -> Option<Told> {
         match due {
-            Due::Tick(tick) => self.changes(tick, totals, desk).await,
+            Due::Tick(tick) => self.changes(tick, totals).await,
             Due::Page(page) => self.page(page),
         }
     }
 
     /// What changed since the last frame. After the last change come the totals once more if they turn out different from those
     /// that were told, because those may have been counted before the change.
-    async fn changes(&mut self, tick: Instant, totals: &totals::Totals, desk: &Desk) -> Option<Told> {
-        self.shared.make_sure(desk).await;
+    async fn changes(&mut self, tick: Instant, totals: &totals::Totals) -> Option<Told> {
+        self.shared.make_sure(&*self.store).await;
         self.notice_loss();
         if self.behind.take().is_none() {
             self.bytes = 0;
         }
         if self.gap || self.shared.newest().end() != self.place {
-            let counted = totals.now(desk).await.map(|count| count.totals);
+            let counted = totals.now(&*self.store).await.map(|count| count.totals);
             let key = Key {
                 watch: self.watch.clone(),
                 tick,
@@ -170,7 +169,7 @@ impl Watcher {
             }
         }
         let owed = self.owed?;
-        let count = totals.now(desk).await.filter(|count| count.at > owed)?;
+        let count = totals.now(&*self.store).await.filter(|count| count.at > owed)?;
         self.owed = None;
         if self.told.replace(count.totals) == Some(count.totals) {
             return None;

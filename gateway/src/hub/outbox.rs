@@ -20,11 +20,11 @@ use galley_protocol::{OrderId, ResumeCursor};
 use rustix::net::SendFlags;
 use tokio::net::TcpStream;
 
-use super::versions::{Overtaken, State};
 use super::{Delivery, Notice};
 use crate::auth::LEEWAY;
 use crate::framing::PING;
 use crate::metrics;
+use crate::versions::{Overtaken, State};
 
 /// What a session is to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -538,10 +538,10 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
     use tokio::net::{TcpListener, TcpStream};
 
-    use super::super::versions::{Source, State, Versions};
     use super::{Delivery, LEEWAY, Missed, Notice, OF_MISSED, Out, Outbox};
     use crate::framing::PING;
     use crate::hub::mark::Mark;
+    use crate::versions::{Source, State, Versions};
 
     /// An order that was placed, told at this position, with its whole frame.
     fn update(id: i64, position: i64) -> Notice {

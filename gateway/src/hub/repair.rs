@@ -8,8 +8,8 @@ use galley_store::{ChangesOfAll, Store, StoreError};
 use tokio::task::coop::consume_budget;
 
 use super::Hub;
-use super::versions::Source;
 use crate::metrics;
+use crate::versions::Source;
 
 /// The most changes that one repair reads.
 const MAX_CHANGES: usize = 10_000;

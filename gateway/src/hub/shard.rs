@@ -15,9 +15,9 @@ use tokio::task::JoinHandle;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
 
-use super::versions::Flight;
 use super::{Delivery, Notice, Outbox, TICK};
 use crate::metrics;
+use crate::versions::Flight;
 
 /// The most sockets of a shard: to write to them takes about half a millisecond, for which the next shard waits.
 const MAX_SOCKETS: usize = 64;
@@ -215,9 +215,9 @@ mod tests {
     use galley_store::CursorKeys;
 
     use super::super::mark::Mark;
-    use super::super::versions::{Source, Versions};
     use super::super::{Missed, Out};
     use super::*;
+    use crate::versions::{Source, Versions};
 
     /// A deletion, at the position of its id.
     fn update(id: i64) -> Notice {

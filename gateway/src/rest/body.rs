@@ -9,8 +9,8 @@ use galley_protocol::strict::Strict;
 use galley_protocol::{HeroPatch, MealPatch, NewHero, NewMeal, Problem, ProblemType};
 use tokio::time::timeout;
 
-use crate::http::{MAX_BODY, Refusal};
 use crate::limits;
+use crate::web::{MAX_BODY, Refusal};
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use galley_protocol::{Problem, Version};
 
-use crate::http::Refusal;
+use crate::web::Refusal;
 
 /// The most entity tags in one condition.
 const MAX_TAGS: usize = 16;

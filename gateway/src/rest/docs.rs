@@ -18,7 +18,7 @@ use utoipa_swagger_ui::Config;
 use super::parameters::refine;
 use super::problems::OfExplaining;
 use crate::dashboard::bytes;
-use crate::http::Refusal;
+use crate::web::Refusal;
 
 /// What the page may load: its own files. It sets styles on its elements, and its icons are part of its style sheet.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \

@@ -14,11 +14,11 @@ use utoipa::{IntoParams, ToSchema};
 use super::body::{FromJson, Json};
 use super::conditions::IfMatch;
 use super::id::Id;
-use super::params::{FromPairs, Pairs, Params};
 use super::problems::{OfCancelling, OfEnding};
-use crate::auth::Caller;
-use crate::http::Refusal;
 use crate::state::AppState;
+use crate::web::Caller;
+use crate::web::Refusal;
+use crate::web::query::{FromPairs, Pairs, Params};
 
 /// Why an order is to be cancelled.
 #[derive(Serialize, ToSchema)]

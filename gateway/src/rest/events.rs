@@ -12,13 +12,14 @@ use galley_protocol::{HeroId, Problem, Status};
 use utoipa::IntoParams;
 
 use super::id::Id;
-use super::params::{FromPairs, Pairs, Params};
 use super::problems::{OfListening, OfWatching};
-use crate::auth::Caller;
-use crate::http::{Cut, Refusal};
+use crate::http::Cut;
 use crate::limits::Address;
 use crate::session::events::{Subject, open};
 use crate::state::AppState;
+use crate::web::Caller;
+use crate::web::Refusal;
+use crate::web::query::{FromPairs, Pairs, Params};
 
 /// The header with which a client comes back.
 const LAST_EVENT_ID: &str = "Last-Event-ID";

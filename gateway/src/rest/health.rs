@@ -1,30 +1,20 @@
 //! The health of this gateway: it lives, and it may take traffic or not.
 //!
-//! Asked by balancers and people. The dependencies are asked at most every half second, by one caller at a time, each for
-//! at most a second; everyone who asks meanwhile waits for the same answer.
+//! Asked by balancers and people.
 
 use std::fmt::Write as _;
-use std::future::Future;
-use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use galley_store::StoreError;
 use serde::Serialize;
-use tokio::sync::Mutex;
-use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use crate::hearing::{Unheard, Verdict};
 use crate::metrics;
+use crate::probes::{Dependency, Probed};
 use crate::state::AppState;
-
-/// How long a dependency may take to answer.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How long an answer of the dependencies is good for.
-const FRESH: Duration = Duration::from_millis(500);
 
 /// This process answers.
 #[derive(Serialize, ToSchema)]
@@ -73,33 +63,6 @@ pub enum ReadinessStatus {
     Unavailable,
 }
 
-/// A thing that this gateway depends on.
-#[derive(Clone, Copy, Serialize, ToSchema)]
-pub struct Dependency {
-    /// Which: `database` or `bus`.
-    #[schema(example = "database")]
-    name: &'static str,
-    /// Whether it answers.
-    ok: bool,
-    /// How long it took.
-    millis: u64,
-    /// The cause, when it is not well.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    detail: Option<&'static str>,
-}
-
-/// The last answer of the dependencies.
-#[derive(Default)]
-pub struct Probes(Mutex<Option<Probed>>);
-
-#[derive(Clone, Copy)]
-struct Probed {
-    at: Instant,
-    database: Dependency,
-    bus: Dependency,
-}
-
 /// Alive
 #[utoipa::path(
     get, path = "/healthz", tag = "operation", operation_id = "get_health",
@@ -129,7 +92,7 @@ pub async fn alive() -> Json<Health> {
     ),
 )]
 pub async fn ready(State(state): State<AppState>) -> Response {
-    let Probed { database, bus, .. } = state.probes.ask(&state).await;
+    let Probed { database, bus, .. } = state.probes.ask(&**state.desk.store(), &*state.bus, state.readiness.hearing()).await;
     let hearing = state.readiness.hearing();
     let status = judge(state.readiness.is_draining(), database.ok, hearing.verdict());
     let unheard = hearing
@@ -189,41 +152,9 @@ impl ReadinessReport {
     }
 }
 
-impl Probes {
-    async fn ask(&self, state: &AppState) -> Probed {
-        let mut last = self.0.lock().await;
-        if let Some(probed) = *last
-            && probed.at.elapsed() < FRESH
-        {
-            return probed;
-        }
-        let database = probe("database", state.desk.store().ping(), StoreError::words);
-        let bus = probe("bus", state.bus.ping(), |_| "the bus does not answer");
-        let (database, bus) = tokio::join!(database, bus);
-        // The ping of the bus fails while the subscription is cut.
-        state.readiness.hearing().set_answers(bus.ok);
-        *last.insert(Probed { at: Instant::now(), database, bus })
-    }
-}
-
-async fn probe<E>(
-    name: &'static str,
-    ping: impl Future<Output = Result<(), E>>,
-    words: impl FnOnce(&E) -> &'static str,
-) -> Dependency {
-    let began = Instant::now();
-    let detail = match timeout(PATIENCE, ping).await {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(words(&error)),
-        Err(_) => Some("no answer in time"),
-    };
-    let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Dependency { name, ok: detail.is_none(), millis, detail }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Dependency, ReadinessReport, ReadinessStatus, UnheardPublishers, Verdict, judge, probe};
+    use super::{Dependency, ReadinessReport, ReadinessStatus, UnheardPublishers, Verdict, judge};
 
     #[test]
     fn a_gateway_is_ready_unless_it_leaves_or_cannot_place_or_is_deaf_while_others_hear() {
@@ -241,13 +172,6 @@ mod tests {
             assert_eq!(serde_json::to_value(status).expect("a word"), word);
             assert_eq!(status.code(), code);
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_dependency_that_does_not_answer_is_not_waited_for() {
-        let silent = probe("bus", std::future::pending::<Result<(), ()>>(), |()| "away").await;
-        assert_eq!((silent.ok, silent.detail), (false, Some("no answer in time")));
-        assert!(probe("bus", async { Ok::<(), ()>(()) }, |()| "away").await.ok);
     }
 
     #[test]

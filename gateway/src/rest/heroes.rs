@@ -12,13 +12,13 @@ use super::conditions::{IfMatch, IfNoneMatch};
 use super::id::Id;
 use super::key::{Key, created_once};
 use super::page::{self, ListParams};
-use super::params::Params;
 use super::problems::{OfChangingHero, OfCreating, OfListing, OfReadingHero, OfRemovingHero};
 use super::resource::{changed, created, read};
-use crate::auth::Caller;
-use crate::desk::no_hero;
-use crate::http::Refusal;
 use crate::state::AppState;
+use crate::store_problems::no_hero;
+use crate::web::Caller;
+use crate::web::Refusal;
+use crate::web::query::Params;
 
 /// Create a hero
 ///

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use galley_protocol::Problem;
 use galley_protocol::id::IdError;
 
-use crate::http::Refusal;
+use crate::web::Refusal;
 
 /// The `{id}` of a path.
 pub struct Id<T>(pub T);

@@ -7,7 +7,7 @@ use axum::response::Response;
 use galley_protocol::{IdempotencyKey, Problem, ProblemType};
 use galley_store::Creation;
 
-use crate::http::Refusal;
+use crate::web::Refusal;
 
 /// The header.
 const HEADER: &str = "Idempotency-Key";

@@ -12,11 +12,11 @@ use super::conditions::{IfMatch, IfNoneMatch};
 use super::id::Id;
 use super::key::{Key, created_once};
 use super::page::{self, ListParams};
-use super::params::Params;
 use super::problems::{OfChangingMeal, OfCreating, OfListing, OfReadingMeal, OfRemovingMeal};
 use super::resource::{changed, created, read};
-use crate::http::Refusal;
 use crate::state::AppState;
+use crate::web::Refusal;
+use crate::web::query::Params;
 
 /// Create a meal
 ///

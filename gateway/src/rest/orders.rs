@@ -18,13 +18,13 @@ use super::heroes::visible;
 use super::id::Id;
 use super::key::{Key, replayed};
 use super::page::{self, limit};
-use super::params::{FromPairs, Pairs, Params};
 use super::problems::{OfListing, OfPlacing, OfReadingHero, OfReadingOrder};
 use super::resource::{location, read_with_hero};
-use crate::auth::Caller;
-use crate::desk::{no_hero, no_order};
-use crate::http::Refusal;
 use crate::state::AppState;
+use crate::store_problems::{no_hero, no_order};
+use crate::web::Caller;
+use crate::web::Refusal;
+use crate::web::query::{FromPairs, Pairs, Params};
 
 /// What is needed to place an order.
 #[derive(Serialize, ToSchema)]

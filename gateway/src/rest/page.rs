@@ -10,7 +10,7 @@ use galley_store::ListPage;
 use serde::Serialize;
 use utoipa::IntoParams;
 
-use super::params::{FromPairs, Pairs, without};
+use crate::web::query::{FromPairs, Pairs, without};
 
 /// The entries of a page when the caller does not say.
 const DEFAULT_LIMIT: usize = MAX_LIMIT / 2;

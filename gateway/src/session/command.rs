@@ -2,14 +2,15 @@
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use galley_protocol::Audience;
 use galley_protocol::frame::{ClientFrame, Command, CommandId, Page, Place, Reply, ServerFrame};
-use galley_protocol::words::Audience;
 use galley_protocol::{HeroId, OrderId, PageCursor, Problem, ProblemType, Status, Version};
 use galley_store::{CancelRequest, DeleteRequest, ListPage, OrderFilter, PlaceRequest};
 
-use crate::desk::{Desk, Placed, no_order, problem};
+use crate::desk::{Desk, Placed};
 use crate::hub::State;
 use crate::state::AppState;
+use crate::store_problems::{no_order, problem};
 
 /// Meals in one answer to `menu`.
 const MENU_PAGE: usize = 100;

@@ -8,12 +8,12 @@ use galley_store::{Snapshot, SnapshotRequest};
 use rand::RngExt as _;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::auth::Caller;
-use crate::desk::no_hero;
 use crate::hub::{Outbox, Place, TooMany};
 use crate::leaving::random_moment;
 use crate::limits::{self, Address, Full, Seat};
 use crate::state::AppState;
+use crate::store_problems::no_hero;
+use crate::web::Caller;
 
 /// What a refused client is told to wait.
 const RETRY_AFTER_MS: u64 = 5_000;

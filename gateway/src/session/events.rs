@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::close::CloseCode;
 use galley_protocol::frame::Watch;
@@ -15,16 +15,14 @@ use super::event_stream::EventStream;
 use super::stream::Stream;
 use super::welcome::watching;
 use super::wire::{Closed, Frame, say};
-use crate::auth::Caller;
 use crate::limits::Address;
 use crate::state::AppState;
+use crate::web::Caller;
+use crate::web::refused_stream::UNBUFFERED;
 
 /// When a client shall come back whose stream was cut, in milliseconds: each at its own moment, so that those of a gateway that
 /// died do not come all at once.
 const RETRY_MS: std::ops::Range<u64> = 1_000..3_000;
-/// Proxies of the nginx kind must pass every event on as it comes.
-pub const UNBUFFERED: (HeaderName, HeaderValue) = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-
 /// What an event stream tells.
 #[derive(Debug)]
 pub enum Subject {

@@ -15,11 +15,12 @@ use super::entrance::{enter, outbox, seat};
 use super::proof::{Shown, shown};
 use super::socket::Socket;
 use super::visit::Visit;
-use crate::auth::unauthorized;
-use crate::http::Refusal;
 use crate::limits::Address;
-use crate::rest::params::Pairs;
 use crate::state::AppState;
+use crate::web::Refusal;
+use crate::web::guard::unauthorized;
+use crate::web::header_list::tokens;
+use crate::web::query::Pairs;
 
 /// The sub-protocol of this service.
 const SUBPROTOCOL: &str = "galley.v1";
@@ -115,11 +116,6 @@ pub fn websocket_key(method: &Method, headers: &HeaderMap) -> Result<Vec<u8>, Pr
 fn is_nonce(key: &[u8]) -> bool {
     let alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     key.len() == 24 && key[..22].iter().all(alphabet) && key[22..] == *b"=="
-}
-
-/// The entries of a header that is a list.
-pub fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim)
 }
 
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {

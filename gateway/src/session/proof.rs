@@ -6,20 +6,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use galley_protocol::Audience;
 use galley_protocol::close::CloseCode;
 use galley_protocol::frame::{ClientFrame, Command, CommandId, Reply, ServerFrame};
-use galley_protocol::words::Audience;
 use galley_protocol::{BearerToken, Problem, ProblemType, Timestamp};
 use hyper::header::{self, HeaderMap};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::handshake::tokens;
 use super::socket::{Heard, Socket};
 use super::wire::Closed;
-use crate::auth::{Caller, Claims, Refused, Who, bearer, unauthorized};
+use crate::auth::{Claims, Refused, Who};
 use crate::refusals::Cause;
 use crate::state::AppState;
+use crate::web::Caller;
+use crate::web::guard::{bearer, unauthorized};
+use crate::web::header_list::tokens;
 
 /// Sockets that may wait for their token at once; beyond, a handshake without a good token is answered 503.
 pub const MAX_UNPROVEN: usize = 1_024;

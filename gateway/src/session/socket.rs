@@ -4,8 +4,6 @@
 //! until it is whole, what goes out until the kernel has taken it. A write may take as long as it makes progress.
 
 mod decoder;
-#[cfg(feature = "conformance")]
-pub mod echo;
 
 use std::io;
 use std::sync::Arc;

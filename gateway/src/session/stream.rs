@@ -237,7 +237,7 @@ impl Stream {
 
     async fn feed(&mut self, due: Due, wire: &mut impl Wire) -> Result<(), Closed> {
         let Some(watcher) = &mut self.watcher else { return Ok(()) };
-        match watcher.frame(due, &self.state.totals, &self.state.desk).await {
+        match watcher.frame(due, &self.state.totals).await {
             Some(Told { text, cursor }) => say(wire, Frame { kind: "feed", cursor, retry: None, text }).await,
             None => Ok(()),
         }

@@ -1,7 +1,7 @@
 //! The first frame.
 
 use galley_protocol::frame::{Resume, ServerFrame, Welcome};
-use galley_protocol::{SignedCursor, words};
+use galley_protocol::{SignedCursor, audience};
 use galley_store::CursorKeys;
 
 use super::entrance::Role;
@@ -10,7 +10,7 @@ use super::wire::Frame;
 /// The first frame of an event stream of staff, which watches from the beginning.
 pub fn watching(resume: Option<Resume>, cursor: Option<SignedCursor>) -> Frame {
     let resume = resume.unwrap_or(Resume::Fresh);
-    let welcome = Welcome { hero: None, resume, orders: &[], deleted: &[], cursor, help: words::STAFF_HELP };
+    let welcome = Welcome { hero: None, resume, orders: &[], deleted: &[], cursor, help: audience::STAFF_HELP };
     Frame::from(&ServerFrame::Welcome(welcome))
 }
 
@@ -18,7 +18,7 @@ pub fn watching(resume: Option<Resume>, cursor: Option<SignedCursor>) -> Frame {
 pub fn welcome(role: &Role, keys: &CursorKeys) -> Frame {
     let welcome = match role {
         Role::Staff => {
-            Welcome { hero: None, resume: Resume::Fresh, orders: &[], deleted: &[], cursor: None, help: words::STAFF_HELP }
+            Welcome { hero: None, resume: Resume::Fresh, orders: &[], deleted: &[], cursor: None, help: audience::STAFF_HELP }
         }
         Role::Hero(snapshot) => Welcome {
             hero: Some(&snapshot.hero),
@@ -26,7 +26,7 @@ pub fn welcome(role: &Role, keys: &CursorKeys) -> Frame {
             orders: &snapshot.orders,
             deleted: &snapshot.deleted,
             cursor: Some(keys.sign(snapshot.rest.unwrap_or(snapshot.cursor))),
-            help: words::HELP,
+            help: audience::HELP,
         },
     };
     Frame::from(&ServerFrame::Welcome(welcome))

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::JSON;
 use super::schemas::Schemas;
+use crate::audience;
 use crate::frame::{ClientFrame, ServerFrame, client, server};
-use crate::words;
 
 /// The key of the message of plain words.
 const WORDS: &str = "words";
@@ -80,7 +80,7 @@ fn plain_words() -> Value {
     json!({
         "name": WORDS,
         "title": "plain words",
-        "summary": format!("One command a line, for people at a terminal; heroes {}; staff {}.", words::HELP, words::STAFF_HELP),
+        "summary": format!("One command a line, for people at a terminal; heroes {}; staff {}.", audience::HELP, audience::STAFF_HELP),
         "contentType": "text/plain",
         "payload": {"type": "string", "pattern": r"^\s*[^\s{]"},
         "examples": examples,

@@ -8,10 +8,10 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::audience::Audience;
 use crate::fields::{Fields, whole};
 use crate::problem::{Problem, ProblemType};
 use crate::strict::Strict;
-use crate::words::{self, Audience};
 use crate::{BearerToken, HeroId, IdempotencyKey, MealId, OrderId, PageCursor, ReasonText, Status};
 
 /// The wire, pinned: what clients may say for ever, one frame a line, one of each command. The examples of the documentation.
@@ -145,16 +145,11 @@ pub struct Watch {
 }
 
 impl ClientFrame {
-    /// Reads one message: a JSON object, or plain words when it does not begin with `{`. Who sent it decides which commands an
-    /// error offers.
+    /// Reads a JSON object. The sender decides which commands an error offers.
     ///
     /// # Errors
     /// A problem, with the command's id when that could be read.
-    pub fn parse(message: &str, audience: Audience) -> Result<Self, (Option<CommandId>, Problem)> {
-        let message = message.trim();
-        if !message.starts_with('{') {
-            return words::parse(message, audience).map(|command| Self { id: None, command }).map_err(|problem| (None, problem));
-        }
+    pub(crate) fn parse_json(message: &str, audience: Audience) -> Result<Self, (Option<CommandId>, Problem)> {
         let read = Strict::read(message.as_bytes())
             .map_err(|error| (None, Problem::new(ProblemType::MalformedJson).with_detail(error.to_string())))?;
         let mut fields = Fields::new(read).map_err(|problem| (None, problem))?;

@@ -313,7 +313,8 @@ mod tests {
     use super::{Feed, OrderJson, PINNED, Page, Reply, Resume, ServerFrame, Totals, Welcome};
     use crate::frame::CommandId;
     use crate::{
-        CursorKey, Deleted, Meal, Order, OrderId, Problem, ProblemType, Reason, ResumeCursor, Status, Timestamp, Version, words,
+        CursorKey, Deleted, Meal, Order, OrderId, Problem, ProblemType, Reason, ResumeCursor, Status, Timestamp, Version,
+        audience,
     };
 
     fn order() -> Order {
@@ -376,7 +377,7 @@ mod tests {
                 orders: std::slice::from_ref(&order),
                 deleted: &deleted,
                 cursor: Some(cursor),
-                help: words::HELP,
+                help: audience::HELP,
             }),
             ServerFrame::Welcome(Welcome {
                 hero: None,
@@ -384,7 +385,7 @@ mod tests {
                 orders: &[],
                 deleted: &[],
                 cursor: None,
-                help: words::STAFF_HELP,
+                help: audience::STAFF_HELP,
             }),
             ServerFrame::Order { order: &order, cursor },
             ServerFrame::Deleted { order_id: order.id, version: Version(4), cursor },
@@ -397,7 +398,7 @@ mod tests {
             reply(Reply::Watching { watching: true, totals: None, resume: None, cursor: None }),
             reply(Reply::Watching { watching: true, totals: None, resume: Some(Resume::Resumed), cursor: Some(cursor) }),
             reply(Reply::Authenticated { authenticated: true, expires_at: order.changed_time() }),
-            reply(Reply::Help { help: words::HELP }),
+            reply(Reply::Help { help: audience::HELP }),
             ServerFrame::Error {
                 id: Some(CommandId::Text("a".to_owned())),
                 problem: Box::new(Problem::new(ProblemType::OrderNotFound)),

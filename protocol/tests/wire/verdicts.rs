@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use galley_protocol::Audience;
 use galley_protocol::frame::{ClientFrame, Command, client, server};
-use galley_protocol::words::Audience;
 use galley_protocol::{Price, asyncapi};
 use jsonschema::{Draft, Validator};
 use proptest::prelude::*;

@@ -15,10 +15,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::cli::api::Remote;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::link;
 use crate::cli::output;
-use crate::cli::watch::Subject;
+use crate::cli::session::{News, Subject};
 use crate::cli::watch::lines::{interruption, order_line};
-use crate::cli::watch::link::{self, News};
 
 /// The frames that wait to be looked at; at the bound the socket is not read.
 const MAX_NEWS: usize = 16;

@@ -6,11 +6,12 @@ use galley_protocol::frame::Received;
 use galley_protocol::{Deleted, Order};
 use tokio::sync::mpsc::Receiver;
 
-use super::harmless::harmless;
-use super::link::News;
 use crate::cli::api::Remote;
 use crate::cli::error::CommandError;
+use crate::cli::harmless::harmless;
+use crate::cli::note::note;
 use crate::cli::output;
+use crate::cli::session::News;
 
 /// Shows what is told until nothing is told any more.
 pub async fn run(remote: &Remote, mut news: Receiver<News>) -> Result<(), CommandError> {
@@ -20,7 +21,7 @@ pub async fn run(remote: &Remote, mut news: Receiver<News>) -> Result<(), Comman
             News::Frame { frame, .. } => output::print(&lines(&frame))?,
             News::Watching { .. } if remote.json => {}
             News::Watching { whose } => {
-                output::note(&format!("watching the orders of {} at {}", harmless(&whose), remote.name()));
+                note(&format!("watching the orders of {} at {}", harmless(&whose), remote.name()));
             }
             News::Waiting { why, pause } => interruption(remote, &why, pause),
             News::Connecting => {}
@@ -35,9 +36,9 @@ pub fn interruption(remote: &Remote, why: &CommandError, pause: Duration) {
         Some(problem) if remote.json => {
             let mut problem = problem.clone();
             problem["retry_after_ms"] = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).into();
-            output::note(&problem.to_string());
+            note(&problem.to_string());
         }
-        _ => output::note(&format!("{why}; coming back in {:.1} s", pause.as_secs_f64())),
+        _ => note(&format!("{why}; coming back in {:.1} s", pause.as_secs_f64())),
     }
 }
 

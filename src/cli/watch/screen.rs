@@ -27,10 +27,10 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::link::News;
 use crate::cli::api::Remote;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::session::News;
 use errands::Errands;
 use keys::Wish;
 use model::Model;

@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::Report;
 use super::chart::{Line, draw};
 use super::table::model;
-use super::{Moment, QUANTILES, Report};
 use crate::measures::Latency;
+use crate::measures::{QUANTILES, float};
+use crate::timeline::Moment;
 
 const STYLE: &str = include_str!("report.css");
 /// Labels below a chart over time, at most.
@@ -149,9 +151,4 @@ fn plain(value: &Value) -> String {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn float(count: u64) -> f64 {
-    count as f64
 }

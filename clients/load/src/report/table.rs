@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde_json::Value;
 
-use super::{QUANTILES, Report};
+use super::Report;
 use crate::measures::Latency;
+use crate::measures::QUANTILES;
 
 /// The tables.
 pub fn render(report: &Report) -> String {

@@ -8,7 +8,7 @@ use galley_protocol::{Order, OrderId, Picture, Timestamp};
 use super::filter::Filter;
 use super::meter::{Latencies, Rate};
 use super::names::{Nameless, Names};
-use crate::cli::watch::link::News;
+use crate::cli::session::News;
 
 /// The most active orders, and the most that have ended, that are remembered; beyond, the oldest go. An order takes 300 bytes, and up to
 /// 8 KB more when it was cancelled with the longest reason; while the list is held still, its copy takes as much again.
@@ -345,7 +345,7 @@ mod tests {
 
     use super::{Link, MAX_ORDERS, Model, Typing};
     use crate::cli::error::CommandError;
-    use crate::cli::watch::link::News;
+    use crate::cli::session::News;
     use crate::cli::watch::screen::staging::{at, feed, frame, model, order, orders, welcome};
 
     fn ids(model: &Model) -> Vec<i64> {

@@ -6,7 +6,7 @@ use galley_protocol::{Order, Timestamp};
 use serde_json::json;
 
 use super::model::Model;
-use crate::cli::watch::link::News;
+use crate::cli::session::News;
 
 /// A full second.
 const MILLIS: i64 = 1_795_361_820_000;

@@ -11,7 +11,7 @@ use ratatui::widgets::{Block, Clear, Paragraph, Row, Sparkline, Table};
 use super::filter::word;
 use super::keys::KEYS;
 use super::model::{Link, Model, Typing, first_row};
-use crate::cli::watch::harmless::harmless;
+use crate::cli::harmless::harmless;
 
 /// Less wide, and words give way to figures.
 const WIDE: u16 = 76;
@@ -282,7 +282,7 @@ mod tests {
 
     use super::{Palette, draw, fit, span_of, tail};
     use crate::cli::error::CommandError;
-    use crate::cli::watch::link::News;
+    use crate::cli::session::News;
     use crate::cli::watch::screen::keys::press;
     use crate::cli::watch::screen::model::Model;
     use crate::cli::watch::screen::staging::{at, feed, model, order, orders};

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use galley_protocol::{Problem, ProblemType};
 
 use super::Refusal;
-use super::origin::{From, allow, preflight};
+use crate::http::origin::{From, allow, preflight};
 use crate::refusals::Cause;
 use crate::state::AppState;
 

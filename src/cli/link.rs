@@ -5,15 +5,14 @@
 
 use std::time::Duration;
 
-use galley_protocol::frame::Received;
 use rand::RngExt as _;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep};
 
-use super::session::{Session, Subject};
-use crate::cli::api::Remote;
-use crate::cli::error::CommandError;
-use crate::cli::exit::Exit;
+use super::api::Remote;
+use super::error::CommandError;
+use super::exit::Exit;
+use super::session::{News, Session, Subject};
 
 /// The pause after the first loss; it doubles with each loss in a row.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -21,41 +20,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// The longest time without a welcome.
 const GIVE_UP: Duration = Duration::from_mins(5);
-
-/// The news of a link for its display.
-#[derive(Clone, Debug)]
-pub enum News {
-    /// A socket is being opened.
-    Connecting,
-    /// A frame came.
-    Frame {
-        /// As it came.
-        text: String,
-        /// As it is understood.
-        frame: Received,
-    },
-    /// From here on nothing is missed.
-    Watching {
-        /// The watched orders, for people.
-        whose: String,
-    },
-    /// There is no connection.
-    Waiting {
-        /// Why.
-        why: CommandError,
-        /// When it is tried again.
-        pause: Duration,
-    },
-}
-
-/// The end of a session that may be begun again.
-pub struct Ended {
-    pub why: CommandError,
-    /// True after a welcome.
-    pub welcomed: bool,
-    /// When the gateway said to come back.
-    pub come_back_after: Option<Duration>,
-}
 
 /// Watches, and comes back, until it cannot any more, and answers why. `known` says that this gateway has just answered: then the
 /// first socket, too, is tried again.

@@ -15,9 +15,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use galley_protocol::{Problem, ProblemType};
 
-use super::rate::{Verdict, now};
-use super::{Address, Meter, Rate, count};
-use crate::http::Refusal;
+use super::Refusal;
+use crate::limits::rate::{Verdict, now};
+use crate::limits::{Address, Meter, Rate, count};
 
 /// Parts of the map, so that requests seldom wait for each other.
 const SHARDS: usize = 16;

@@ -20,10 +20,9 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::link::{Ended, News};
-use crate::cli::api::Remote;
-use crate::cli::error::CommandError;
-use crate::cli::exit::Exit;
+use super::api::Remote;
+use super::error::CommandError;
+use super::exit::Exit;
 
 /// The time between pings.
 const PING_EVERY: Duration = Duration::from_secs(15);
@@ -60,6 +59,41 @@ enum Refused {
     ForNow(CommandError),
     /// Trying again cannot help.
     ForGood(CommandError),
+}
+
+/// The news of a link for its display.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// A socket is being opened.
+    Connecting,
+    /// A frame came.
+    Frame {
+        /// As it came.
+        text: String,
+        /// As it is understood.
+        frame: Received,
+    },
+    /// From here on nothing is missed.
+    Watching {
+        /// The watched orders, for people.
+        whose: String,
+    },
+    /// There is no connection.
+    Waiting {
+        /// Why.
+        why: CommandError,
+        /// When it is tried again.
+        pause: Duration,
+    },
+}
+
+/// The end of a session that may be begun again.
+pub struct Ended {
+    pub why: CommandError,
+    /// True after a welcome.
+    pub welcomed: bool,
+    /// When the gateway said to come back.
+    pub come_back_after: Option<Duration>,
 }
 
 /// The hero that the token belongs to; `None` for staff, and where no token is asked for.

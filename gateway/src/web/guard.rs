@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use galley_protocol::{Problem, ProblemType};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{Caller, Refused};
-use crate::http::Refusal;
+use super::{Caller, Refusal};
+use crate::auth::Refused;
 use crate::refusals::Cause;
 use crate::state::AppState;
 

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use galley_protocol::Problem;
 use galley_store::StoreError;
 
-use crate::desk;
+use crate::store_problems::problem;
 
 /// A problem as an answer: `application/problem+json`, and `Retry-After` when it says when to try again.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl From<Problem> for Refusal {
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        Self(desk::problem(&error))
+        Self(problem(&error))
     }
 }
 

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use galley_protocol::{FieldError, Problem, ProblemType};
 use percent_encoding::percent_decode_str;
 
-use crate::http::Refusal;
+use super::Refusal;
 
 /// The most wrong parameters that are named.
 const MAX_ERRORS: usize = 100;

@@ -4,8 +4,8 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use galley_protocol::{HeroId, Problem, ProblemType};
 
-use super::{Claims, Who};
-use crate::http::Refusal;
+use super::Refusal;
+use crate::auth::{Claims, Who};
 use crate::state::AppState;
 
 /// Who asks: whom its token says, or anybody where nobody is asked.

@@ -6,11 +6,11 @@
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 
-use super::{Heard, Socket};
-use crate::http::Refusal;
-use crate::session::entrance::outbox;
-use crate::session::handshake::{switching, websocket_key};
+use super::entrance::outbox;
+use super::handshake::{switching, websocket_key};
+use super::socket::{Heard, Socket};
 use crate::state::AppState;
+use crate::web::Refusal;
 
 /// Said at the start by whatever has it.
 const WARNING: &str = "built with --features conformance: /echo answers every message with itself";

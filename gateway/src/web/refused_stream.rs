@@ -8,17 +8,18 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use rand::RngExt as _;
 use serde_json::{Value, json};
 
 use super::MAX_BODY;
-use crate::session::events::UNBUFFERED;
 
 /// The routes of event streams.
 const STREAMS: [&str; 2] = ["/events", "/heroes/{id}/events"];
+/// Proxies of the nginx kind must pass every event on as it comes.
+pub const UNBUFFERED: (HeaderName, HeaderValue) = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 const EVENT_STREAM: &str = "text/event-stream";
 /// The wait when a refusal names none.
 const RETRY: Duration = Duration::from_secs(1);

@@ -1,0 +1,96 @@
+//! Probes of what this gateway depends on: the database and the bus.
+//!
+//! The dependencies are asked at most every half second, by one caller at a time, each for at most a second; everyone who asks
+//! meanwhile waits for the same answer.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use galley_bus::Bus;
+use galley_store::{Store, StoreError};
+use serde::Serialize;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use utoipa::ToSchema;
+
+use crate::hearing::Hearing;
+
+/// How long a dependency may take to answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long an answer of the dependencies is good for.
+const FRESH: Duration = Duration::from_millis(500);
+
+/// A thing that this gateway depends on.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+pub struct Dependency {
+    /// Which: `database` or `bus`.
+    #[schema(example = "database")]
+    pub name: &'static str,
+    /// Whether it answers.
+    pub ok: bool,
+    /// How long it took.
+    pub millis: u64,
+    /// The cause, when it is not well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub detail: Option<&'static str>,
+}
+
+/// The last answer of the dependencies.
+#[derive(Default)]
+pub struct Probes(Mutex<Option<Probed>>);
+
+/// An answer of the dependencies.
+#[derive(Clone, Copy)]
+pub struct Probed {
+    at: Instant,
+    /// The database.
+    pub database: Dependency,
+    /// The bus.
+    pub bus: Dependency,
+}
+
+impl Probes {
+    /// Asks the dependencies, unless the last answer is still good.
+    pub async fn ask(&self, store: &dyn Store, bus: &dyn Bus, hearing: &Hearing) -> Probed {
+        let mut last = self.0.lock().await;
+        if let Some(probed) = *last
+            && probed.at.elapsed() < FRESH
+        {
+            return probed;
+        }
+        let database = probe("database", store.ping(), StoreError::words);
+        let bus = probe("bus", bus.ping(), |_| "the bus does not answer");
+        let (database, bus) = tokio::join!(database, bus);
+        // The ping of the bus fails while the subscription is cut.
+        hearing.set_answers(bus.ok);
+        *last.insert(Probed { at: Instant::now(), database, bus })
+    }
+}
+
+async fn probe<E>(
+    name: &'static str,
+    ping: impl Future<Output = Result<(), E>>,
+    words: impl FnOnce(&E) -> &'static str,
+) -> Dependency {
+    let began = Instant::now();
+    let detail = match timeout(PATIENCE, ping).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(words(&error)),
+        Err(_) => Some("no answer in time"),
+    };
+    let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Dependency { name, ok: detail.is_none(), millis, detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::probe;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dependency_that_does_not_answer_is_not_waited_for() {
+        let silent = probe("bus", std::future::pending::<Result<(), ()>>(), |()| "away").await;
+        assert_eq!((silent.ok, silent.detail), (false, Some("no answer in time")));
+        assert!(probe("bus", async { Ok::<(), ()>(()) }, |()| "away").await.ok);
+    }
+}

@@ -1,0 +1,50 @@
+//! The senders of commands, and the commands that each of them may give.
+
+use crate::problem::{Problem, ProblemType};
+
+/// The commands that a hero may type; the `help` of its welcome frame.
+pub const HELP: &str = "type: menu | order <meal> | orders | get <order> | cancel <order> [why] | delete <order> | ping | help";
+
+/// The same for staff, which places nothing and watches everything.
+pub const STAFF_HELP: &str = "type: watch | menu | orders | get <order> | cancel <order> [why] | delete <order> | ping | help";
+
+/// The words and the frame types that everybody may send.
+const COMMANDS: [&str; 8] = ["menu", "orders", "get", "cancel", "delete", "ping", "help", "auth"];
+
+/// The sender of a command. Help offers only the commands that it may give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// A hero.
+    Hero,
+    /// Staff.
+    Staff,
+}
+
+impl Audience {
+    /// The commands that may be typed.
+    #[must_use]
+    pub const fn help(self) -> &'static str {
+        match self {
+            Self::Hero => HELP,
+            Self::Staff => STAFF_HELP,
+        }
+    }
+
+    /// The answer to a command that does not exist.
+    #[must_use]
+    pub fn unknown(self, word: &str) -> Problem {
+        let short: String = word.chars().filter(|character| !character.is_control()).take(32).collect();
+        let own: &[&str] = match self {
+            Self::Hero => &["order", "place"],
+            Self::Staff => &["watch"],
+        };
+        let nearest = COMMANDS
+            .iter()
+            .chain(own)
+            .map(|command| (strsim::damerau_levenshtein(command, &short), command))
+            .min()
+            .filter(|(distance, command)| *distance <= command.len() / 2);
+        let hint = nearest.map_or_else(|| self.help().to_owned(), |(_, command)| format!("did you mean `{command}`?"));
+        Problem::new(ProblemType::UnknownCommand).with_detail(format!("there is no command `{short}`; {hint}"))
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! One task per gateway, from its start to its end. It never waits for a socket. An update goes out at once; when there is so
 //! much to send that deliveries would follow each other without a pause, what comes within a tick goes out together. When
-//! updates may have been lost, a repair reads them from the database beside the hearing.
+//! updates may have been lost, a repair reads them from the database beside the hearing, and delivers them in its turn.
 //!
 //! Once a second a census shows other processes that this one lives and whether it hears, and tells the subscription who else
 //! lives. Its cursor is published as soon as everything before it is.
@@ -65,8 +65,15 @@ async fn hear(bus: &SharedBus, hub: &Hub, store: &dyn Store, readiness: &Readine
                     subscription.repairing();
                     repairs.begin();
                 }
-                Step::Done(outcome) => {
-                    if let Some(safe) = repairs.end(&outcome) {
+                Step::Read(read) => {
+                    let outcome = match read {
+                        Ok(repair) => {
+                            hub.deliver_repair(repair).await;
+                            Ok(())
+                        }
+                        Err(error) => Err(error),
+                    };
+                    if let Some(safe) = repairs.end(outcome) {
                         subscription.repaired(safe);
                     }
                 }

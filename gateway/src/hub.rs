@@ -18,7 +18,7 @@ use dashmap::DashMap;
 use galley_protocol::frame::Watch;
 use galley_protocol::{HeroId, OrderId, ResumeCursor, Timestamp, Update, Version};
 use galley_store::{CursorKeys, Store};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::feed::{Begin, Feed, Watcher};
 use crate::metrics;
@@ -28,6 +28,7 @@ pub use delivery::Notice;
 use delivery::{Delivery, by_hero};
 use mark::Watermark;
 pub use outbox::{Missed, Out, Outbox};
+pub use repair::Repair;
 use shard::Shard;
 
 /// The least time between two deliveries of much: what comes meanwhile goes out in one write for each socket.
@@ -45,6 +46,8 @@ struct Sockets {
     /// The versions that were told lately.
     versions: Versions,
     watermark: Watermark,
+    /// The turns of deliveries: one that was judged later must not arrive earlier.
+    turn: Mutex<()>,
     /// The turns of the shards' tasks.
     writers: Arc<Semaphore>,
 }
@@ -143,6 +146,7 @@ impl Hub {
             feed: Feed::new(versions.clone()),
             versions,
             watermark: Watermark::new(keys),
+            turn: Mutex::default(),
             writers: shard::writers(),
         }))
     }
@@ -181,6 +185,7 @@ impl Hub {
     }
 
     async fn spread(&self, updates: &[Update], source: Source) -> usize {
+        let _turn = self.0.turn.lock().await;
         self.0.versions.hear(updates);
         // Every gateway hears of every hero: most are not here.
         let wanted: Vec<_> = updates.iter().filter_map(|update| self.wanted(update)).collect();
@@ -256,5 +261,52 @@ impl Hub {
     /// As they are now: nothing waits while they are visited.
     fn shards(&self) -> Vec<Arc<Shard>> {
         self.0.crowds.iter().flat_map(|crowd| crowd.shards.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_util::future::join;
+    use futures_util::poll;
+    use galley_protocol::{Deleted, HeroId, OrderId, Timestamp, Update, Version};
+    use galley_store::CursorKeys;
+
+    use super::{Hub, Out, Outbox, Place};
+
+    fn hero(id: i64) -> HeroId {
+        HeroId::new(id).expect("an id")
+    }
+
+    fn update(hero_id: i64, version: i32) -> Update {
+        let deleted = Deleted { order_id: OrderId::new(hero_id).expect("an id"), version: Version(version) };
+        Update::of_deleted(deleted, hero(hero_id), Timestamp::EPOCH)
+    }
+
+    #[tokio::test]
+    async fn of_two_deliveries_at_once_the_one_that_began_later_arrives_later() {
+        const HEROES: i64 = 40;
+        loop {
+            let hub = Hub::new(CursorKeys::default());
+            let join_hub = |id| hub.join(Some(hero(id)), usize::MAX, Arc::new(Outbox::new(100_000))).expect("room");
+            let _crowd: Vec<Place> = (2..=HEROES).flat_map(|id| [id; 60]).map(join_hub).collect();
+            let place = join_hub(1);
+            let all: Vec<Update> = (1..=HEROES).map(|id| update(id, 1)).collect();
+            let second = [update(1, 2)];
+            let (mut first, mut second) = (Box::pin(hub.deliver(&all)), Box::pin(hub.deliver(&second)));
+            assert!(poll!(&mut first).is_pending(), "it lets others have their turn");
+            if let Some(Out::Frame(_)) = place.outbox().try_next() {
+                continue; // it came first, by chance
+            }
+            _ = poll!(&mut second);
+            join(first, second).await;
+            let versions = std::iter::from_fn(|| match place.outbox().try_next()? {
+                Out::Frame(update) => Some(update.version.0),
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(versions.collect::<Vec<_>>(), [1, 2]);
+            return;
+        }
     }
 }

@@ -51,6 +51,11 @@ impl CursorKeys {
         self.0.read().unwrap_or_else(PoisonError::into_inner).newest.sign(cursor)
     }
 
+    /// The epoch of the newest key.
+    pub(crate) fn newest(&self) -> u32 {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).newest.epoch()
+    }
+
     /// Reads a cursor that one of the keys signed.
     pub(crate) fn read(&self, text: &str) -> Option<ResumeCursor> {
         let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);

@@ -11,7 +11,7 @@ use galley_protocol::ResumeCursor;
 use galley_store::{Store, StoreError};
 use tokio::time::{Instant, sleep_until};
 
-use crate::hub::Hub;
+use crate::hub::{Hub, Repair};
 
 /// The least time between two repairs. The first one waits so long for a census.
 const REPAIR_EVERY: Duration = Duration::from_secs(1);
@@ -44,15 +44,15 @@ struct Running<'a> {
     since: Option<ResumeCursor>,
     /// The cursor of the last census before it began.
     safe: Option<ResumeCursor>,
-    reading: BoxFuture<'a, Result<(), StoreError>>,
+    reading: BoxFuture<'a, Result<Repair, StoreError>>,
 }
 
 /// The next thing to do.
 pub enum Step {
     /// A repair is to begin.
     Due,
-    /// One has ended.
-    Done(Result<(), StoreError>),
+    /// One has read what it is to deliver, or could not.
+    Read(Result<Repair, StoreError>),
 }
 
 impl<'a> Repairs<'a> {
@@ -86,7 +86,7 @@ impl<'a> Repairs<'a> {
     /// Waits for the next thing to do. Safe to drop while it waits.
     pub async fn next(&mut self) -> Step {
         match (&mut self.running, self.owed) {
-            (Some(running), _) => Step::Done((&mut running.reading).await),
+            (Some(running), _) => Step::Read((&mut running.reading).await),
             (None, Some(owed)) => {
                 sleep_until(owed.at).await;
                 Step::Due
@@ -98,13 +98,13 @@ impl<'a> Repairs<'a> {
     /// Begins the repair that is owed.
     pub fn begin(&mut self) {
         let Some(Owed { since, .. }) = self.owed.take() else { return };
-        let reading = self.hub.repair(self.store, since).boxed();
+        let reading = self.hub.read_repair(self.store, since).boxed();
         self.running = Some(Running { since, safe: self.safe, reading });
     }
 
     /// Ends the repair. Returns the cursor before which everything has been told now. Without a census, or after a failure, the
     /// repair is owed again.
-    pub fn end(&mut self, outcome: &Result<(), StoreError>) -> Option<ResumeCursor> {
+    pub fn end(&mut self, outcome: Result<(), StoreError>) -> Option<ResumeCursor> {
         let Running { since, safe, .. } = self.running.take()?;
         let now = Instant::now();
         self.ended = Some(now);

@@ -14,30 +14,40 @@ use crate::versions::Source;
 /// The most changes that one repair reads.
 const MAX_CHANGES: usize = 10_000;
 
+/// The changes that a repair has read, as far as somebody here may not know them.
+#[derive(Debug, Default)]
+pub struct Repair(Vec<Update>);
+
 impl Hub {
-    /// Tells what changed since a moment, or since the oldest welcome, to everybody who may not know it.
+    /// Reads the changes since a moment, or since the oldest welcome, for everybody who may not know them. Has each socket read by
+    /// itself if these are too many, or nobody knows since when.
     ///
     /// # Errors
     /// The database cannot be read. Nobody was told anything then.
-    pub async fn repair(&self, store: &dyn Store, since: Option<ResumeCursor>) -> Result<(), StoreError> {
-        self.repair_up_to(MAX_CHANGES, store, since).await
+    pub async fn read_repair(&self, store: &dyn Store, since: Option<ResumeCursor>) -> Result<Repair, StoreError> {
+        self.read_repair_up_to(MAX_CHANGES, store, since).await
     }
 
-    async fn repair_up_to(&self, most: usize, store: &dyn Store, since: Option<ResumeCursor>) -> Result<(), StoreError> {
+    /// Delivers what a repair has read, unless something newer was delivered meanwhile.
+    pub async fn deliver_repair(&self, Repair(updates): Repair) {
+        self.spread(&updates, Source::Database).await;
+    }
+
+    async fn read_repair_up_to(&self, most: usize, store: &dyn Store, since: Option<ResumeCursor>) -> Result<Repair, StoreError> {
         let watched = self.0.feed.watched_since().is_some();
         // Who comes later begins with what is true then.
         if self.count() == 0 && !watched {
-            return Ok(());
+            return Ok(Repair::default());
         }
         ::metrics::counter!(metrics::REPAIRS).increment(1);
         let Some(since) = since.or_else(|| self.oldest_known().filter(|_| !watched)) else {
             self.fall_behind(None);
-            return Ok(());
+            return Ok(Repair::default());
         };
         let ChangesOfAll { orders, deleted, cursor } = store.changes_of_all(since, None, most).await?;
         if orders.len() + deleted.len() >= most {
             self.fall_behind(Some(since));
-            return Ok(());
+            return Ok(Repair::default());
         }
         let mut updates = Vec::new();
         for deletion in deleted {
@@ -51,8 +61,7 @@ impl Hub {
             }
             consume_budget().await;
         }
-        self.spread(&updates, Source::Database).await;
-        Ok(())
+        Ok(Repair(updates))
     }
 
     /// Has every socket read what changed since then, or since its welcome, and every watcher what it was not told.
@@ -137,7 +146,8 @@ mod tests {
         }
 
         async fn repair(&self, most: usize) {
-            self.hub.repair_up_to(most, &*self.store, Some(self.since)).await.expect("a repair");
+            let read = self.hub.read_repair_up_to(most, &*self.store, Some(self.since)).await.expect("a repair");
+            self.hub.deliver_repair(read).await;
             // The sockets of a hero with many are told by tasks.
             while self.hub.shards().iter().any(|shard| shard.at_rest().is_none()) {
                 tokio::task::yield_now().await;
@@ -193,6 +203,6 @@ mod tests {
         let mut scene = Scene::set().await;
         scene.places.clear();
         scene.store.close().await;
-        assert!(scene.hub.repair(&*scene.store, Some(scene.since)).await.is_ok());
+        assert!(scene.hub.read_repair(&*scene.store, Some(scene.since)).await.is_ok());
     }
 }

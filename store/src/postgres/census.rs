@@ -6,8 +6,8 @@ use tokio::time::timeout;
 
 use super::Postgres;
 use super::backends::Look;
-use super::changes::cursor;
 use super::liveness::{HEARING, PROBE, PUBLISHER};
+use super::rows::clock;
 use crate::rows::{Columns, get, parse};
 use crate::{Census, StoreError, Trouble};
 
@@ -22,7 +22,7 @@ impl Postgres {
         let floor = parse::<i64, OrderId>(first, "floor")?;
         self.floor.set(floor.get());
         self.settled.read(floor, get(first, "position")?, get(first, "xmax")?);
-        let safe = cursor(first, self.settled.get())?;
+        let safe = self.cursor(first, self.settled.get()).await?;
         let hearing = hears.then_some(own).into_iter().collect();
         let mut census = Census { living: [own].into(), hearing, safe, next: get(first, "xmax")? };
         for row in &rows {
@@ -42,14 +42,15 @@ impl Postgres {
         let asked = self.backends.pids();
         let pids: Vec<i32> = asked.iter().copied().collect();
         let rows = self.alive(|| {
-            sqlx::query(
+            sqlx::query(concat!(
                 "/* census */
                  with backends as materialized (
                      select pid, pid || ' ' || xact_start as transaction, state, wait_event, pid = any($3) as own
                      from pg_stat_activity where datname = current_database() and application_name = 'galley'
                  )
-                 select date_trunc('milliseconds', now()) as moment, watermark.floor,
-                     pg_snapshot_xmin(pg_current_snapshot())::text::bigint as position,
+                 select ",
+                clock!(),
+                ", watermark.floor,
                      pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xmax,
                      pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as read_only,
                      array(select pid::text from backends where own) as present,
@@ -61,8 +62,8 @@ impl Postgres {
                      select classid::bigint as class, objid::bigint as number from pg_locks
                      where locktype = 'advisory' and granted and objsubid = 2 and classid::bigint in ($1, $2)
                        and database = (select oid from pg_database where datname = current_database())
-                 ) as lock on true",
-            )
+                 ) as lock on true"
+            ))
             .bind(i64::from(PUBLISHER))
             .bind(i64::from(HEARING))
             .bind(&pids)

@@ -11,7 +11,7 @@
 use galley_protocol::{OrderId, ResumeCursor};
 use sqlx::postgres::PgRow;
 
-use super::rows::{changed_since, position};
+use super::rows::{changed_since, clock};
 use super::{Postgres, index};
 use crate::StoreError;
 use crate::changes::{CHANGES_PAGE, Changed, Changes, ChangesOfAll, ChangesRequest, States};
@@ -22,15 +22,9 @@ impl Postgres {
     /// The cursor of this moment.
     pub(super) async fn read_present(&self) -> Result<ResumeCursor, StoreError> {
         let floor = self.settled.get();
-        let rows = self.rows(|| {
-            sqlx::query(concat!(
-                "/* present */ select date_trunc('milliseconds', now()) as moment, ",
-                position!(),
-                " as position"
-            ))
-        });
+        let rows = self.rows(|| sqlx::query(concat!("/* present */ select ", clock!())));
         let rows = rows.await?;
-        rows.first().map_or_else(|| Err(StoreError::Failed("no time of the database".to_owned())), |row| cursor(row, floor))
+        self.cursor(first(&rows)?, floor).await
     }
 
     pub(super) async fn read_changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
@@ -42,9 +36,9 @@ impl Postgres {
         let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* changes */
-                 select asked.n, date_trunc('milliseconds', now()) as moment, ",
-                position!(),
-                " as position, changed.*
+                 select asked.n, ",
+                clock!(),
+                ", changed.*
                  from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
                      with ordinality as asked(hero_id, since, from_id, after, n)
                  left join lateral (
@@ -77,7 +71,7 @@ impl Postgres {
         });
         let rows = rows.await?;
         let Some(first) = rows.first() else { return Ok(Vec::new()) };
-        let cursor = cursor(first, floor)?;
+        let cursor = self.cursor(first, floor).await?;
         let read = by_number(&rows, requests.len())?;
         Ok(read.into_iter().map(|read| Changes::page(read, cursor)).collect())
     }
@@ -111,10 +105,10 @@ impl Postgres {
         let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* changes_of_all */
-                 select clock.moment, clock.position, changed.*
-                 from (select date_trunc('milliseconds', now()) as moment, ",
-                position!(),
-                " as position) as clock
+                 select clock.*, changed.*
+                 from (select ",
+                clock!(),
+                ") as clock
                  left join (
                      (select ",
                 order_columns!(),
@@ -145,16 +139,25 @@ impl Postgres {
             .bind(before.map_or(i64::MAX, OrderId::get))
         });
         let rows = rows.await?;
-        let first = rows.first().ok_or_else(|| StoreError::Failed("no time of the database".to_owned()))?;
-        let cursor = cursor(first, floor)?;
+        let cursor = self.cursor(first(&rows)?, floor).await?;
         let read = rows.iter().filter_map(|row| changed(row).transpose()).collect::<Result<Vec<_>, _>>()?;
         Ok(ChangesOfAll::new(read, cursor))
     }
+
+    /// The cursor of the snapshot that read this row; the floor was known before. Reads the key of cursors first if the snapshot
+    /// saw another epoch than this process knows: a position of that epoch must not be signed with an earlier key.
+    pub(super) async fn cursor(&self, row: &PgRow, floor: OrderId) -> Result<ResumeCursor, StoreError> {
+        let epoch = get::<Option<i64>>(row, "epoch")?;
+        if epoch != Some(self.cursor_keys.newest().into()) {
+            self.check_epoch().await?;
+        }
+        Ok(ResumeCursor { time: time(row, "moment")?, floor, position: get(row, "position")? })
+    }
 }
 
-/// The cursor of the snapshot that read this row; the floor was known before.
-pub(super) fn cursor(row: &PgRow, floor: OrderId) -> Result<ResumeCursor, StoreError> {
-    Ok(ResumeCursor { time: time(row, "moment")?, floor, position: get(row, "position")? })
+/// The first row of a statement that has one at least.
+pub(super) fn first(rows: &[PgRow]) -> Result<&PgRow, StoreError> {
+    rows.first().ok_or_else(|| StoreError::Failed("no time of the database".to_owned()))
 }
 
 pub(super) fn limit(count: usize) -> i64 {

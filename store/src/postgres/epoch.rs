@@ -96,7 +96,8 @@ impl Postgres {
         if get(row, "own")? && here.may_be(&made) { self.take_keys(&rows) } else { self.begin_epoch(&here).await }
     }
 
-    /// Of several that begin one at once the first wins, and the others take its key.
+    /// Of several that begin one at once the first wins, and the others take its key. Whoever does not see the new epoch yet gets
+    /// a position that is not above this transaction: up to there the epoch before is good.
     async fn begin_epoch(&self, here: &Here) -> Result<(), StoreError> {
         let (epoch, secret) = seed();
         let rows = self.rows(|| {
@@ -110,7 +111,7 @@ impl Postgres {
                      update earlier_cursor_keys set heir = $1 from before where heir = before.epoch
                  ), ended as (
                      insert into earlier_cursor_keys (epoch, secret, last, heir)
-                     select epoch, secret, pg_snapshot_xmax(pg_current_snapshot())::text::bigint, $1 from before
+                     select epoch, secret, pg_current_xact_id()::text::bigint, $1 from before
                      on conflict (epoch) do nothing
                  )
                  insert into cursor_key (epoch, secret, server, database, timeline, writer)

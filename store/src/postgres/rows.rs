@@ -26,14 +26,16 @@ macro_rules! due_in {
 }
 pub(super) use due_in;
 
-/// The position in the order of commits: every transaction below it has ended, and is seen by this statement and by all that
-/// begin later.
-macro_rules! position {
+/// The columns from which a cursor is made: the time, the position in the order of commits – every transaction below it has
+/// ended, and is seen by this statement and by all that begin later – and the epoch whose key is to sign it.
+macro_rules! clock {
     () => {
-        "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+        "date_trunc('milliseconds', now()) as moment, \
+         pg_snapshot_xmin(pg_current_snapshot())::text::bigint as position, \
+         (select epoch from cursor_key) as epoch"
     };
 }
-pub(super) use position;
+pub(super) use clock;
 
 /// A condition on `orders`: the row was written by a transaction at this position or above it. The row tells the lower 32 bits
 /// of the transaction; whatever changed since a cursor is fewer than 2^31 transactions away.

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use galley_protocol::{Hero, OrderId, ResumeCursor};
 use sqlx::postgres::PgRow;
 
-use super::changes::{changed, cursor, limit};
-use super::rows::{changed_since, position};
+use super::changes::{changed, first, limit};
+use super::rows::{changed_since, clock};
 use super::{Postgres, index};
 use crate::StoreError;
 use crate::rows::{get, hero, hero_columns, order, order_columns};
@@ -54,9 +54,9 @@ impl Postgres {
         let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* snapshot_heroes */
-                 select date_trunc('milliseconds', now()) as moment, ",
-                position!(),
-                " as position, ",
+                 select ",
+                clock!(),
+                ", ",
                 hero_columns!(),
                 "
                  from (select) as always left join heroes on heroes.id = any($1) and heroes.deleted_time is null"
@@ -64,8 +64,7 @@ impl Postgres {
             .bind(&ids)
         });
         let rows = rows.await?;
-        let first = rows.first().ok_or_else(|| StoreError::Failed("no time of the database".to_owned()))?;
-        let cursor = cursor(first, floor)?;
+        let cursor = self.cursor(first(&rows)?, floor).await?;
         let mut heroes = HashMap::new();
         for row in &rows {
             if let Some(id) = get::<Option<i64>>(row, "id")? {

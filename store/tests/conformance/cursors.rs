@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use galley_protocol::frame::Resume;
-use galley_protocol::{CursorKey, HeroId, OrderId, ResumeCursor};
-use galley_store::{MAX_RESUMED, RETENTION, Store, backup, connect};
+use galley_protocol::{CursorKey, HeroId, OrderId, PublisherId, ResumeCursor};
+use galley_store::{ChangesRequest, MAX_RESUMED, RETENTION, SnapshotRequest, Store, backup, connect};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::database::{on_postgres, on_sqlite, reopen};
@@ -167,21 +167,52 @@ async fn cursors_outlive_failovers_and_end_where_the_new_timeline_began() {
         let (first, of_first) = signed(&kitchen.store).await;
         let ahead = ResumeCursor { position: first.position + 1_000_000, ..first };
         let ahead = kitchen.store.cursor_keys().sign(ahead).to_string();
-        let fail_over = async || {
-            // The row was written by the transaction that it names, on another timeline.
-            let other = "update cursor_key set timeline = 'FFFFFFFF', writer = pg_current_xact_id()::xid::text";
-            kitchen.database.sql(other).await.expect("a failover");
-            kitchen.store.maintain().await.expect("upkeep sees it");
-        };
-        fail_over().await;
+        fail_over(&kitchen).await;
         let (second, of_second) = signed(&kitchen.store).await;
         kitchen.place(hero_id, meal_id).await;
-        fail_over().await;
+        fail_over(&kitchen).await;
         assert_eq!(kitchen.store.read_cursor(&of_first).await, first, "two failovers ago");
         assert_eq!(kitchen.store.read_cursor(&of_second).await, second);
         let newest = kitchen.database.open().await;
         assert_eq!(newest.read_cursor(&of_second).await, second, "a process that starts knows them");
         assert_eq!(newest.read_cursor(&ahead).await, ResumeCursor::EXPIRED, "what it knows was lost");
+    })
+    .await;
+}
+
+/// The database fails over, and a process sees it.
+async fn fail_over(kitchen: &Kitchen) {
+    // The row was written by the transaction that it names, on another timeline.
+    let other = "update cursor_key set timeline = 'FFFFFFFF', writer = pg_current_xact_id()::xid::text";
+    kitchen.database.sql(other).await.expect("a failover");
+    kitchen.store.maintain().await.expect("upkeep sees it");
+}
+
+#[tokio::test]
+async fn a_process_that_did_not_see_a_failover_signs_no_cursor_with_the_key_of_before() {
+    on_postgres(async |kitchen: Kitchen| {
+        let (hero_id, meal_id) = kitchen.guest().await;
+        let other = kitchen.database.open().await;
+        let since = other.present().await.expect("a cursor");
+        for way in 0..5 {
+            fail_over(&kitchen).await;
+            kitchen.place(hero_id, meal_id).await;
+            let cursor = match way {
+                0 => other.present().await.expect("a cursor"),
+                1 => other.census(PublisherId::new(1).expect("a number"), true).await.expect("a census").safe,
+                2 => other.changes_of_all(since, None, 10).await.expect("changes").cursor,
+                3 => {
+                    let request = ChangesRequest { hero_id, since, after: None };
+                    other.changes(&[request]).await.expect("changes").remove(0).cursor
+                }
+                _ => {
+                    let request = SnapshotRequest { hero_id, since: None };
+                    other.snapshots(&[request]).await.expect("a snapshot").remove(0).expect("a hero").cursor
+                }
+            };
+            let text = other.cursor_keys().sign(cursor).to_string();
+            assert_eq!(kitchen.store.read_cursor(&text).await, cursor, "way {way}");
+        }
     })
     .await;
 }

@@ -1,4 +1,5 @@
-//! The command line: one file for each group of commands. Data goes to standard output, messages to standard error.
+//! The command line: one file for each group of commands. Data goes to standard output, messages to
+//! standard error.
 
 mod api;
 mod arguments;
@@ -33,8 +34,8 @@ use error::CommandError;
 
 /// Galley, a real-time ordering service for super-heroes.
 ///
-/// Without a command it serves: the gateway, the worker, the dashboard and an embedded database in one process. The other
-/// commands speak to a running gateway.
+/// Without a command it serves: the gateway, the worker, the dashboard and an embedded database in
+/// one process. The other commands speak to a running gateway.
 #[derive(Parser)]
 #[command(name = "galley", version, after_help = after_help())]
 pub struct Galley {
@@ -109,7 +110,9 @@ enum Local {
 impl Command {
     fn local(&self) -> Local {
         match self {
-            Self::Hero(_) | Self::Meal(_) | Self::Order(_) | Self::Watch(_) | Self::Health(_) => Local::No,
+            Self::Hero(_) | Self::Meal(_) | Self::Order(_) | Self::Watch(_) | Self::Health(_) => {
+                Local::No
+            }
             Self::Migrate(_) | Self::Completions(_) => Local::Text,
             Self::Token(_) | Self::Backup(_) => Local::Json,
         }
@@ -145,7 +148,10 @@ pub fn run(command: Command, remote: Remote) -> ExitCode {
 
 /// One command asks one thing at a time: one thread is enough.
 fn ask(command: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::failed)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CommandError::failed)?;
     runtime.block_on(command)
 }
 
@@ -171,8 +177,13 @@ mod tests {
         let mut seen = 0;
         each(&Galley::command(), &mut |command| {
             for argument in command.get_arguments() {
-                let Some(variable) = argument.get_env().and_then(|name| name.to_str()) else { continue };
-                if ["DATABASE_URL", "REDIS_URL", "SECRET", "TOKEN"].iter().any(|word| variable.contains(word)) {
+                let Some(variable) = argument.get_env().and_then(|name| name.to_str()) else {
+                    continue;
+                };
+                if ["DATABASE_URL", "REDIS_URL", "SECRET", "TOKEN"]
+                    .iter()
+                    .any(|word| variable.contains(word))
+                {
                     assert!(argument.is_hide_env_values_set(), "{} {variable}", command.get_name());
                     seen += 1;
                 }
@@ -186,7 +197,12 @@ mod tests {
         each(&Galley::command(), &mut |command| {
             assert!(command.get_about().is_some(), "{}", command.get_name());
             for argument in command.get_arguments() {
-                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} {}",
+                    command.get_name(),
+                    argument.get_id()
+                );
             }
         });
     }
@@ -197,7 +213,13 @@ mod tests {
         each(&Galley::command(), &mut |command| {
             let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             for line in after.lines().filter_map(|line| line.trim().strip_prefix("galley")) {
-                let typed = line.split("  ").next().unwrap_or_default().split(['>', '|']).next().unwrap_or_default();
+                let typed = line
+                    .split("  ")
+                    .next()
+                    .unwrap_or_default()
+                    .split(['>', '|'])
+                    .next()
+                    .unwrap_or_default();
                 if let Err(error) = read(&words(typed)) {
                     panic!("{typed}: {error}");
                 }
@@ -210,8 +232,9 @@ mod tests {
     /// The words of an example, as a shell takes it apart.
     fn words(typed: &str) -> Vec<&str> {
         let quoted = typed.split('\'').enumerate();
-        let words =
-            quoted.flat_map(|(number, part)| if number % 2 == 1 { vec![part] } else { part.split_whitespace().collect() });
+        let words = quoted.flat_map(|(number, part)| {
+            if number % 2 == 1 { vec![part] } else { part.split_whitespace().collect() }
+        });
         std::iter::once("galley").chain(words).collect()
     }
 }

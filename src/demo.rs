@@ -1,9 +1,12 @@
-//! The demo menu and its heroes, so that a fresh `galley` has something to order and somebody to order it.
+//! The demo menu and its heroes, so that a fresh `galley` has something to order and somebody to
+//! order it.
 //!
-//! The allergies are chosen to show the allergy check: `CREME FRAICHE` meets `crème fraîche`, while `oeuf` without its
-//! ligature is another word than `œuf`, so that a careful hero lists both.
+//! The allergies are chosen to show the allergy check: `CREME FRAICHE` meets `crème fraîche`, while
+//! `oeuf` without its ligature is another word than `œuf`, so that a careful hero lists both.
 
-use galley_protocol::{Allergy, Description, HeroName, Ingredient, MealName, NewHero, NewMeal, Planet, Price};
+use galley_protocol::{
+    Allergy, Description, HeroName, Ingredient, MealName, NewHero, NewMeal, Planet, Price,
+};
 use galley_store::{ListPage, OrderFilter, Store, StoreError};
 use tracing::info;
 
@@ -51,7 +54,9 @@ const HEROES: [DemoHero; 6] = [
 pub async fn seed(store: &dyn Store) -> Result<(), StoreError> {
     let page = ListPage { limit: 1, after: None, name_contains: None };
     let orders = OrderFilter { limit: 1, ..OrderFilter::default() };
-    if !(store.meals(&page).await?.is_empty() && store.heroes(&page).await?.is_empty() && store.orders(&orders).await?.is_empty())
+    if !(store.meals(&page).await?.is_empty()
+        && store.heroes(&page).await?.is_empty()
+        && store.orders(&orders).await?.is_empty())
     {
         return Ok(());
     }
@@ -71,7 +76,11 @@ impl DemoMeal {
     fn build(&self) -> NewMeal {
         NewMeal {
             name: MealName::parse(self.name).expect(WITHIN),
-            ingredients: self.ingredients.iter().map(|text| Ingredient::parse(text).expect(WITHIN)).collect(),
+            ingredients: self
+                .ingredients
+                .iter()
+                .map(|text| Ingredient::parse(text).expect(WITHIN))
+                .collect(),
             price: Price::from_hundredths(self.hundredths).expect(WITHIN),
             origin_planet: Planet::parse(self.planet).expect(WITHIN),
             description: Description::parse(self.description).expect(WITHIN),
@@ -84,7 +93,11 @@ impl DemoHero {
         NewHero {
             name: HeroName::parse(self.name).expect(WITHIN),
             planet: Planet::parse(self.planet).expect(WITHIN),
-            allergies: self.allergies.iter().map(|text| Allergy::parse(text).expect(WITHIN)).collect(),
+            allergies: self
+                .allergies
+                .iter()
+                .map(|text| Allergy::parse(text).expect(WITHIN))
+                .collect(),
         }
     }
 }
@@ -106,7 +119,10 @@ mod tests {
     fn every_hero_finds_something_to_eat_and_most_meet_a_conflict() {
         let conflicts = |hero: &super::DemoHero| {
             let allergies: Vec<_> = hero.allergies.iter().map(|text| fold(text)).collect();
-            MEALS.iter().filter(|meal| meal.ingredients.iter().any(|text| allergies.contains(&fold(text)))).count()
+            MEALS
+                .iter()
+                .filter(|meal| meal.ingredients.iter().any(|text| allergies.contains(&fold(text))))
+                .count()
         };
         for hero in &HEROES {
             let conflicts = conflicts(hero);

@@ -1,7 +1,9 @@
-//! Everything in one process: the gateway, the worker, and by default an embedded database and an in-process bus.
+//! Everything in one process: the gateway, the worker, and by default an embedded database and an
+//! in-process bus.
 //!
-//! Called by `main` when no command is given. Brings the schema of an embedded database itself, since nobody else holds it;
-//! any other is shared, and gets its schema from `galley migrate` alone. Seeds nothing but an empty embedded database.
+//! Called by `main` when no command is given. Brings the schema of an embedded database itself,
+//! since nobody else holds it; any other is shared, and gets its schema from `galley migrate`
+//! alone. Seeds nothing but an empty embedded database.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,7 +11,10 @@ use std::sync::Arc;
 use clap::Args;
 use galley_bus::BusConfig;
 use galley_gateway::Gateway;
-use galley_launch::{Failure, LogConfig, Namespace, Patience, WaitConfig, migrate, open_bus, open_store, schema, tell_start};
+use galley_launch::{
+    Failure, LogConfig, Namespace, Patience, WaitConfig, migrate, open_bus, open_store, schema,
+    tell_start,
+};
 use galley_store::Store;
 use galley_worker::Worker;
 use tokio_util::sync::CancellationToken;
@@ -20,10 +25,18 @@ use crate::demo;
 #[derive(Args)]
 #[command(next_help_heading = "Options for serving")]
 pub struct ServeArguments {
-    /// The database: `sqlite://PATH`, held by this process alone, or `postgres://USER:PASSWORD@HOST/NAME`
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", default_value = "sqlite://.galley/galley.db", hide_env_values = true)]
+    /// The database: `sqlite://PATH`, held by this process alone, or
+    /// `postgres://USER:PASSWORD@HOST/NAME`
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        value_name = "URL",
+        default_value = "sqlite://.galley/galley.db",
+        hide_env_values = true
+    )]
     pub database_url: String,
-    /// The bus: `redis://…` or `rediss://…`; several comma-separated nodes are a Redis Cluster; none: within this process
+    /// The bus: `redis://…` or `rediss://…`; several comma-separated nodes are a Redis Cluster;
+    /// none: within this process
     #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<String>,
     #[command(flatten)]
@@ -49,7 +62,10 @@ pub fn run(arguments: ServeArguments) -> ExitCode {
 
 async fn serve(arguments: ServeArguments, stop: CancellationToken) -> Result<(), Failure> {
     arguments.gateway.check()?;
-    let bus = BusConfig { url: arguments.redis_url.clone(), namespace: arguments.namespace.namespace.clone() };
+    let bus = BusConfig {
+        url: arguments.redis_url.clone(),
+        namespace: arguments.namespace.namespace.clone(),
+    };
     tell_start(&arguments.database_url, &bus, Some(arguments.gateway.auth.word()))?;
     let patience = arguments.wait.begin(&stop);
     let store = open_store(&arguments.database_url, &patience).await?;
@@ -71,8 +87,8 @@ async fn serve_from(
         if !arguments.no_seed {
             demo::seed(store.as_ref()).await.map_err(Failure::failed)?;
         }
-        // A copy of the file alone then holds the tables and the menu: nothing is ever seeded over such a copy.
-        // The store logs a failure; it is no reason not to serve.
+        // A copy of the file alone then holds the tables and the menu: nothing is ever seeded over
+        // such a copy. The store logs a failure; it is no reason not to serve.
         let _ = store.checkpoint().await;
     } else {
         schema(store.as_ref(), patience).await?;
@@ -81,7 +97,8 @@ async fn serve_from(
     let gateway = Gateway::bind(arguments.gateway, store.clone(), bus.clone())?;
     let worker = Worker::new(arguments.worker, store, bus.clone());
     galley_launch::announce(&gateway.address());
-    // The worker goes on as long as the gateway serves. When one dies, the other leaves too: half a service is none.
+    // The worker goes on as long as the gateway serves. When one dies, the other leaves too: half a
+    // service is none.
     let served = CancellationToken::new();
     let work = async {
         let _end = stop.clone().drop_guard();

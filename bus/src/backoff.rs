@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Waiting times that double up to a bound, each cut by a random part of up to a half, so that many who wait for the same
-/// thing do not come back at once.
+/// Waiting times that double up to a bound, each cut by a random part of up to a half, so that many
+/// who wait for the same thing do not come back at once.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     first: Duration,
@@ -50,7 +50,10 @@ mod tests {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(350));
         for whole in [100, 200, 350, 350] {
             let delay = backoff.delay();
-            assert!((Duration::from_millis(whole) / 2..=Duration::from_millis(whole)).contains(&delay), "{whole}: {delay:?}");
+            assert!(
+                (Duration::from_millis(whole) / 2..=Duration::from_millis(whole)).contains(&delay),
+                "{whole}: {delay:?}"
+            );
         }
         backoff.reset();
         assert!(backoff.delay() <= Duration::from_millis(100));

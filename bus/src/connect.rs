@@ -7,12 +7,13 @@ use crate::redis::{self, RedisBus};
 use crate::timing::Timing;
 use crate::{ConnectError, SharedBus};
 
-/// Which bus.
+/// The settings of a bus.
 #[derive(Clone, Debug)]
 pub struct BusConfig {
-    /// `redis://…` or `rediss://…`, several with commas between them for a Redis Cluster; none: within this process.
+    /// `redis://…` or `rediss://…`, several with commas between them for a Redis Cluster; none:
+    /// within this process.
     pub url: Option<String>,
-    /// What every key and channel in Redis begins with. Processes that share it work together.
+    /// The prefix of every key and channel in Redis. Processes that share it work together.
     pub namespace: String,
 }
 

@@ -36,7 +36,8 @@ pub(crate) struct Hearing<D: Decode> {
     publishers: Publishers,
     told: Option<ResumeCursor>,
     ticks: Interval,
-    /// Comes before whatever is in the inbox: what follows from one message, and from the calls of the one who listens.
+    /// Comes before whatever is in the inbox: what follows from one message, and from the calls of
+    /// the one who listens.
     next: VecDeque<Heard>,
 }
 
@@ -45,7 +46,14 @@ impl<D: Decode> Hearing<D> {
     pub(crate) fn new(inbox: Arc<Inbox<D::Item>>, shards: usize, decoder: D) -> Self {
         let mut ticks = tokio::time::interval(BEAT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { inbox, decoder, publishers: Publishers::new(shards), told: None, ticks, next: VecDeque::new() }
+        Self {
+            inbox,
+            decoder,
+            publishers: Publishers::new(shards),
+            told: None,
+            ticks,
+            next: VecDeque::new(),
+        }
     }
 
     fn hear(&mut self, shard: u16, message: Message) {

@@ -1,14 +1,18 @@
-//! The heartbeat of a publisher: "I live, this is my last number here, and all before this cursor is published".
+//! The heartbeat of a publisher: "I live, this is my last number here, and all before this cursor
+//! is published".
 //!
-//! Every process that publishes says so every second on the channel of every shard, behind what it published there. It shows
-//! what the updates alone cannot:
+//! Every process that publishes says so every second on the channel of every shard, behind what it
+//! published there. It shows what the updates alone cannot:
 //!
-//! - that this process hears at all: its own heartbeat comes back on a shard, or the subscription is deaf for that shard;
-//! - that the last message of a publisher was lost, though no further one shows a hole in the numbers;
-//! - how far a subscription has been told everything, and that a publisher which the database knows to live is not heard.
+//! - that this process hears at all: its own heartbeat comes back on a shard, or the subscription
+//!   is deaf for that shard;
+//! - that the last message of a publisher was lost, though no further one shows a hole in the
+//!   numbers;
+//! - how far a subscription has been told everything, and that a publisher which the database knows
+//!   to live is not heard.
 //!
-//! A heartbeat is one line of text: `galley3-beat <publisher> <last number> <published cursor or ->`. A process that leaves in
-//! order says `galley3-bye` instead, and nothing more after it.
+//! A heartbeat is one line of text: `galley3-beat <publisher> <last number> <published cursor or
+//! ->`. A process that leaves in order says `galley3-bye` instead, and nothing more after it.
 
 use std::time::Duration;
 
@@ -17,8 +21,8 @@ use galley_protocol::{PublisherId, ResumeCursor};
 /// How often a publisher says that it lives.
 pub(crate) const BEAT: Duration = Duration::from_secs(1);
 
-/// A publisher that is silent for so long is gone, or cannot be heard; long enough that a busy machine is not taken for a dead
-/// one.
+/// A publisher that is silent for so long is gone, or cannot be heard; long enough that a busy
+/// machine is not taken for a dead one.
 pub(crate) const SILENCE: Duration = Duration::from_secs(4);
 
 const BEATS: &str = "galley3-beat";
@@ -41,7 +45,8 @@ impl Heartbeat {
     /// Returns the message on the channel.
     pub(crate) fn encode(&self) -> String {
         let head = if self.leaves { LEAVES } else { BEATS };
-        let published = self.published.map_or_else(|| "-".to_owned(), |published| published.to_string());
+        let published =
+            self.published.map_or_else(|| "-".to_owned(), |published| published.to_string());
         format!("{head} {} {} {published}", self.publisher, self.number)
     }
 

@@ -1,8 +1,9 @@
 //! What a subscription has heard and not yet handed on.
 //!
-//! Filled by whoever hears (a connection's own task, or a publisher in this process), emptied by the one who holds the
-//! subscription. Filling never waits. Bounded in bytes: at the bound what comes is dropped, and goes on being dropped until the
-//! listener has emptied the inbox; then it takes one [`Taken::Gap`]. So the gap always stands where something is missing.
+//! Filled by whoever hears (a connection's own task, or a publisher in this process), emptied by
+//! the one who holds the subscription. Filling never waits. Bounded in bytes: at the bound what
+//! comes is dropped, and goes on being dropped until the listener has emptied the inbox; then it
+//! takes one [`Taken::Gap`]. So the gap always stands where something is missing.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
@@ -12,7 +13,7 @@ use tokio::sync::Notify;
 /// The most bytes that wait in one inbox.
 const BOUND: usize = 16 << 20;
 
-/// What an item costs beside its payload.
+/// The bytes that an item costs beside its payload.
 const OVERHEAD: usize = 128;
 
 /// A bounded queue for one listener that remembers when it lost something.
@@ -29,7 +30,7 @@ struct State<T> {
     gap: bool,
 }
 
-/// What comes out of an inbox.
+/// An item of an inbox, or a gap.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Taken<T> {
     /// An item.
@@ -77,7 +78,7 @@ impl<T> Inbox<T> {
         }
     }
 
-    /// Whether nothing waits.
+    /// Returns true if nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         let state = self.lock();
         state.items.is_empty() && !state.gap

@@ -1,9 +1,10 @@
 //! The bus within one process, for the embedded program and for tests.
 //!
-//! The same promises as Redis without the bytes: entries go to one reader each and come back when a reader is dropped before it
-//! settled them, updates reach every subscription in order. Nothing here waits for anybody: at its bound the queue drops the
-//! newest entry (the worker's sweep finds the order in the database), a subscription drops and tells a gap. A mark is the
-//! heartbeat: it goes behind everything that was published.
+//! The same promises as Redis without the bytes: entries go to one reader each and come back when a
+//! reader is dropped before it settled them, updates reach every subscription in order. Nothing
+//! here waits for anybody: at its bound the queue drops the newest entry (the worker's sweep finds
+//! the order in the database), a subscription drops and tells a gap. A mark is the heartbeat: it
+//! goes behind everything that was published.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -21,7 +22,8 @@ use crate::inbox::Inbox;
 use crate::progress::{Pending, Progress, new_publisher};
 use crate::{Bus, BusError, Entry, Queue, Subscription};
 
-/// The most entries that wait, and the most that one reader holds unsettled. Beyond, new ones are dropped.
+/// The most entries that wait, and the most that one reader holds unsettled. Beyond, new ones are
+/// dropped.
 const QUEUE_BOUND: usize = 100_000;
 
 /// How long a reader waits for entries.
@@ -49,14 +51,21 @@ struct Listeners {
 impl Default for LocalBus {
     fn default() -> Self {
         let publisher = new_publisher();
-        let shared = Shared { publisher, waiting: Mutex::default(), filled: Notify::new(), listeners: Mutex::default() };
+        let shared = Shared {
+            publisher,
+            waiting: Mutex::default(),
+            filled: Notify::new(),
+            listeners: Mutex::default(),
+        };
         Self { shared: Arc::new(shared), progress: Progress::default() }
     }
 }
 
 impl Listeners {
     fn put(&mut self, bytes: usize, message: &Message) {
-        self.inboxes.retain(|inbox| inbox.upgrade().map(|inbox| inbox.put(bytes, message.clone())).is_some());
+        self.inboxes.retain(|inbox| {
+            inbox.upgrade().map(|inbox| inbox.put(bytes, message.clone())).is_some()
+        });
     }
 }
 
@@ -89,7 +98,8 @@ impl Shared {
 
     fn beat(&self, published: Option<ResumeCursor>, leaves: bool) {
         let mut listeners = self.listeners();
-        let beat = Heartbeat { publisher: self.publisher, number: listeners.published, published, leaves };
+        let beat =
+            Heartbeat { publisher: self.publisher, number: listeners.published, published, leaves };
         listeners.put(size_of::<Heartbeat>(), &Message::Heartbeat(beat));
     }
 
@@ -111,7 +121,11 @@ impl Bus for LocalBus {
     }
 
     async fn queue(&self, _consumer: IncarnationId) -> Result<Box<dyn Queue>, BusError> {
-        Ok(Box::new(LocalQueue { shared: Arc::clone(&self.shared), taken: BTreeMap::new(), next_token: 0 }))
+        Ok(Box::new(LocalQueue {
+            shared: Arc::clone(&self.shared),
+            taken: BTreeMap::new(),
+            next_token: 0,
+        }))
     }
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError> {
@@ -191,7 +205,9 @@ impl Queue for LocalQueue {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let entries = self.take(limit);
-            if !entries.is_empty() || tokio::time::timeout_at(deadline, self.shared.filled.notified()).await.is_err() {
+            if !entries.is_empty()
+                || tokio::time::timeout_at(deadline, self.shared.filled.notified()).await.is_err()
+            {
                 return Ok(entries);
             }
         }

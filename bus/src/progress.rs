@@ -1,9 +1,11 @@
-//! The published cursor of this process: everything that it committed before the cursor was published, or left a hole.
+//! The published cursor of this process: everything that it committed before the cursor was
+//! published, or left a hole.
 //!
-//! An operation that may commit something holds a [`Pending`] from before its statement until its announcement was published.
-//! A mark is a cursor whose answer came from the database while operations were under way or not: an operation that begins
-//! after the answer commits nothing before it. So a mark is published as soon as no operation is left that began before it.
-//! No clock is compared.
+//! An operation that may commit something holds a [`Pending`] from before its statement until its
+//! announcement was published. A mark is a cursor whose answer came from the database while
+//! operations were under way or not: an operation that begins after the answer commits nothing
+//! before it. So a mark is published as soon as no operation is left that began before it. No clock
+//! is compared.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,14 +14,16 @@ use std::time::Duration;
 use galley_protocol::{PublisherId, ResumeCursor};
 use tokio::time::Instant;
 
-/// The most marks that wait. Beyond, the second newest is dropped: the cursor then moves in longer steps.
+/// The most marks that wait. Beyond, the second newest is dropped: the cursor then moves in longer
+/// steps.
 const MAX_MARKS: usize = 64;
 
-/// How long an operation of unknown outcome may still commit, unless the database says that it is under way for longer.
+/// How long an operation of unknown outcome may still commit, unless the database says that it is
+/// under way for longer.
 const DOUBT: Duration = Duration::from_mins(1);
 
-/// The operations under way and the marks of this process. The operations are bounded by the batches and announcements that
-/// hold them.
+/// The operations under way and the marks of this process. The operations are bounded by the
+/// batches and announcements that hold them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress(Arc<Mutex<State>>);
 
@@ -36,8 +40,8 @@ struct State {
     doubt: Option<Instant>,
 }
 
-/// An operation that may commit something which is announced later. Dropping it says that this was published, or left a hole. In a
-/// panic its outcome is unknown.
+/// An operation that may commit something which is announced later. Dropping it says that this was
+/// published, or left a hole. In a panic its outcome is unknown.
 #[must_use = "the operation ends when this is dropped"]
 #[derive(Debug)]
 pub struct Pending {
@@ -61,8 +65,8 @@ impl Progress {
         Pending { progress: self.clone(), began }
     }
 
-    /// Takes a cursor whose answer has just arrived. Leaves a hole before it is published if an operation of unknown outcome
-    /// may have committed between the mark before and this one.
+    /// Takes a cursor whose answer has just arrived. Leaves a hole before it is published if an
+    /// operation of unknown outcome may have committed between the mark before and this one.
     pub(crate) fn mark(&self, safe: ResumeCursor, now: Instant, leave_hole: impl FnOnce()) {
         let mut state = self.lock();
         let moved = state.newest.replace(safe.position) != Some(safe.position);
@@ -100,8 +104,9 @@ impl State {
 }
 
 impl Pending {
-    /// Ends an operation of unknown outcome: it may have committed, or may still do so. Each mark after it leaves a hole for
-    /// a minute, and once more after a transaction that held the cursor back for longer.
+    /// Ends an operation of unknown outcome: it may have committed, or may still do so. Each mark
+    /// after it leaves a hole for a minute, and once more after a transaction that held the cursor
+    /// back for longer.
     pub fn doubt(self) {
         self.progress.lock().doubt = Some(Instant::now() + DOUBT);
     }
@@ -191,7 +196,10 @@ mod tests {
         progress.begin().doubt();
         assert!(!leaves_a_hole(&progress, 1, began), "whatever was under way still is");
         assert!(leaves_a_hole(&progress, 2, began));
-        assert!(!leaves_a_hole(&progress, 2, began + 2 * DOUBT), "a transaction holds it back for long");
+        assert!(
+            !leaves_a_hole(&progress, 2, began + 2 * DOUBT),
+            "a transaction holds it back for long"
+        );
         assert!(leaves_a_hole(&progress, 3, began + 2 * DOUBT), "it may have been that one");
         assert!(!leaves_a_hole(&progress, 4, began + 2 * DOUBT));
         assert_eq!(progress.published(), Some(at(4)));

@@ -1,9 +1,11 @@
-//! Everything that a subscription knows of the publishers, and how far it has been told all that they committed.
+//! Everything that a subscription knows of the publishers, and how far it has been told all that
+//! they committed.
 //!
-//! The safe cursor of a subscription is the least of the cursor of the last census and of the cursors of all publishers. A
-//! publisher's cursor moves with its heartbeats, shard by shard, as long as no message of it is missing. Where one is missing,
-//! or a publisher that lives is not heard, there is a gap: the cursor stands still until a repair, a read of the database since
-//! that cursor, has been carried out. So the safe cursor never passes anything that was not told.
+//! The safe cursor of a subscription is the least of the cursor of the last census and of the
+//! cursors of all publishers. A publisher's cursor moves with its heartbeats, shard by shard, as
+//! long as no message of it is missing. Where one is missing, or a publisher that lives is not
+//! heard, there is a gap: the cursor stands still until a repair, a read of the database since that
+//! cursor, has been carried out. So the safe cursor never passes anything that was not told.
 
 mod publisher;
 
@@ -16,8 +18,8 @@ use crate::Unheard;
 use crate::heartbeat::{Heartbeat, SILENCE};
 use publisher::{Debt, Life, Publisher};
 
-/// The most publishers remembered. Beyond, one that is gone is forgotten, else the one silent for longest, which counts as a
-/// gap; should it speak again, that counts as a gap, too.
+/// The most publishers remembered. Beyond, one that is gone is forgotten, else the one silent for
+/// longest, which counts as a gap; should it speak again, that counts as a gap, too.
 const BOUND: usize = 1_024;
 
 /// Every publisher that was heard of, by the bus or by the database.
@@ -54,8 +56,8 @@ impl Publishers {
         Self { known, shards, debt: Debt::OWED, census: None, safe: None, gap: None }
     }
 
-    /// Takes note of a message with updates. A number that was left out is a gap. A publisher that is heard for the first time
-    /// with any number but 1 spoke before: that is a gap, too.
+    /// Takes note of a message with updates. A number that was left out is a gap. A publisher that
+    /// is heard for the first time with any number but 1 spoke before: that is a gap, too.
     pub(crate) fn updates(&mut self, shard: u16, id: PublisherId, number: u64, now: Instant) {
         let publisher = self.publisher(id, now);
         if publisher.hear(shard, number, number.saturating_sub(1), now) {
@@ -63,8 +65,8 @@ impl Publishers {
         }
     }
 
-    /// Takes note of a heartbeat. It comes behind everything that was published on its shard, so that its number was heard, or
-    /// is missing.
+    /// Takes note of a heartbeat. It comes behind everything that was published on its shard, so
+    /// that its number was heard, or is missing.
     pub(crate) fn heartbeat(&mut self, shard: u16, beat: &Heartbeat, now: Instant) {
         let settled = self.debt.is_settled();
         let publisher = self.publisher(beat.publisher, now);
@@ -81,9 +83,18 @@ impl Publishers {
         self.advance();
     }
 
-    /// Takes the publishers that the database knows to live. Each of them must be heard from now on.
-    pub(crate) fn census(&mut self, living: &BTreeSet<PublisherId>, safe: ResumeCursor, next: i64, now: Instant) {
-        self.known.retain(|id, publisher| publisher.life != Life::Left || publisher.counts() || living.contains(id));
+    /// Takes the publishers that the database knows to live. Each of them must be heard from now
+    /// on.
+    pub(crate) fn census(
+        &mut self,
+        living: &BTreeSet<PublisherId>,
+        safe: ResumeCursor,
+        next: i64,
+        now: Instant,
+    ) {
+        self.known.retain(|id, publisher| {
+            publisher.life != Life::Left || publisher.counts() || living.contains(id)
+        });
         for id in living {
             if self.publisher(*id, now).revive() {
                 self.owe(*id);
@@ -101,11 +112,14 @@ impl Publishers {
         self.note(since);
     }
 
-    /// Looks for publishers that are not heard, every second or so. As long as one lives, a repair is owed again every two
-    /// seconds, and once more when it is heard again. One that died is repaired for until every transaction that it may have
-    /// begun has ended: one may still commit. Without a fresh census nobody is judged.
+    /// Looks for publishers that are not heard, every second or so. As long as one lives, a repair
+    /// is owed again every two seconds, and once more when it is heard again. One that died is
+    /// repaired for until every transaction that it may have begun has ended: one may still commit.
+    /// Without a fresh census nobody is judged.
     pub(crate) fn judge(&mut self, now: Instant) {
-        let Some(census) = self.census.as_ref().filter(|census| now - census.at < SILENCE) else { return };
+        let Some(census) = self.census.as_ref().filter(|census| now - census.at < SILENCE) else {
+            return;
+        };
         let owing = self.known.iter_mut().filter_map(|(id, publisher)| {
             let lives = census.living.contains(id);
             publisher.judge(lives, census.safe.position, census.next, now).then_some(*id)
@@ -121,7 +135,8 @@ impl Publishers {
         self.known.values_mut().for_each(|publisher| publisher.debt.begin());
     }
 
-    /// The read has been carried out: everything before `safe`, a cursor from before the read, has been told.
+    /// The read has been carried out: everything before `safe`, a cursor from before the read, has
+    /// been told.
     pub(crate) fn repaired(&mut self, safe: ResumeCursor) {
         let of_all = self.debt.end();
         for publisher in self.known.values_mut() {
@@ -133,7 +148,9 @@ impl Publishers {
     /// The publishers that live and are not heard.
     pub(crate) fn unheard(&self) -> Vec<Unheard> {
         let unheard = self.known.iter().filter_map(|(id, publisher)| {
-            publisher.unheard_since().map(|since| Unheard { publisher: *id, since: since.into_std() })
+            publisher
+                .unheard_since()
+                .map(|since| Unheard { publisher: *id, since: since.into_std() })
         });
         unheard.collect()
     }
@@ -168,7 +185,8 @@ impl Publishers {
         self.safe = safe.or(self.safe);
     }
 
-    /// One that is new has committed nothing before the safe cursor: it was not alive when that was taken.
+    /// One that is new has committed nothing before the safe cursor: it was not alive when that was
+    /// taken.
     fn publisher(&mut self, id: PublisherId, now: Instant) -> &mut Publisher {
         if self.known.len() >= BOUND && !self.known.contains_key(&id) {
             self.forget_one();
@@ -178,8 +196,13 @@ impl Publishers {
     }
 
     fn forget_one(&mut self) {
-        let oldest = self.known.iter().min_by_key(|(_, publisher)| (publisher.counts(), publisher.heard_last()));
-        let Some((id, publisher)) = oldest.map(|(id, publisher)| (*id, publisher.counts())) else { return };
+        let oldest = self
+            .known
+            .iter()
+            .min_by_key(|(_, publisher)| (publisher.counts(), publisher.heard_last()));
+        let Some((id, publisher)) = oldest.map(|(id, publisher)| (*id, publisher.counts())) else {
+            return;
+        };
         if publisher {
             self.cut();
         }

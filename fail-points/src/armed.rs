@@ -21,7 +21,8 @@ const NAMES: [(&str, FailPoint); 8] = [
     ("after-complete-commit", FailPoint::AfterCompleteCommit),
 ];
 
-/// The parts that can be made to panic: the tasks that must not end, and the work of each kind of batch.
+/// The parts that can be made to panic: the tasks that must not end, and the work of each kind of
+/// batch.
 const PARTS: [&str; 27] = [
     "accept loop",
     "subscriber of updates",
@@ -66,7 +67,8 @@ struct Chosen {
     passes: AtomicU64,
 }
 
-/// Takes the choice from the environment, and gives the name of the point. To be called once, before anything is reached.
+/// Takes the choice from the environment, and gives the name of the point. To be called once,
+/// before anything is reached.
 ///
 /// # Errors
 /// What is wrong with the choice, in one line.
@@ -90,11 +92,15 @@ pub fn reach(point: FailPoint) {
 /// # Panics
 /// When a test wants it to.
 pub fn trip(part: &str) {
-    let Some(chosen) = CHOSEN.get().filter(|chosen| chosen.point.is_none() && chosen.name == part) else { return };
+    let Some(chosen) = CHOSEN.get().filter(|chosen| chosen.point.is_none() && chosen.name == part)
+    else {
+        return;
+    };
     assert!(chosen.pass(), "a panic on purpose in {part}");
 }
 
-/// Whether the process will end here the next time, for what must be done otherwise so that there is a point to end at.
+/// Returns true if the process will end here the next time, for what must be done otherwise so that
+/// there is a point to end at.
 #[must_use]
 pub fn is_next(point: FailPoint) -> bool {
     chosen(point).is_some_and(|chosen| chosen.passes.load(Ordering::Relaxed) == 0)
@@ -105,7 +111,8 @@ fn chosen(point: FailPoint) -> Option<&'static Chosen> {
 }
 
 impl Chosen {
-    /// Returns false when it may not be passed any more. What is passed after that is passed for good.
+    /// Returns false when it may not be passed any more. What is passed after that is passed for
+    /// good.
     fn pass(&self) -> bool {
         self.passes.fetch_sub(1, Ordering::Relaxed) != 0
     }
@@ -113,17 +120,28 @@ impl Chosen {
 
 fn parse(text: &str) -> Result<Chosen, String> {
     let (name, time) = text.split_once(':').unwrap_or((text, "1"));
-    let ends = NAMES.iter().find(|(known, _)| *known == name).map(|(name, point)| (*name, Some(*point)));
-    let panics =
-        || name.strip_prefix(PANIC).and_then(|part| PARTS.iter().find(|known| **known == part)).map(|part| (*part, None));
+    let ends =
+        NAMES.iter().find(|(known, _)| *known == name).map(|(name, point)| (*name, Some(*point)));
+    let panics = || {
+        name.strip_prefix(PANIC)
+            .and_then(|part| PARTS.iter().find(|known| **known == part))
+            .map(|part| (*part, None))
+    };
     let (name, point) = ends.or_else(panics).ok_or_else(|| {
-        let names = NAMES.map(|(name, _)| name.to_owned()).into_iter().chain(PARTS.map(|part| format!("{PANIC}{part}")));
+        let names = NAMES
+            .map(|(name, _)| name.to_owned())
+            .into_iter()
+            .chain(PARTS.map(|part| format!("{PANIC}{part}")));
         let names = names.collect::<Vec<_>>().join(", ");
-        format!("invalid value '{text}' for '{VARIABLE}': there is no such fail point among {names}")
+        format!(
+            "invalid value '{text}' for '{VARIABLE}': there is no such fail point among {names}"
+        )
     })?;
     match time.parse::<u64>().ok().and_then(|time| time.checked_sub(1)) {
         Some(passes) => Ok(Chosen { name, point, passes: passes.into() }),
-        None => Err(format!("invalid value '{text}' for '{VARIABLE}': after the colon comes a number from 1")),
+        None => Err(format!(
+            "invalid value '{text}' for '{VARIABLE}': after the colon comes a number from 1"
+        )),
     }
 }
 
@@ -138,11 +156,21 @@ mod tests {
         assert_eq!(read("after-dispatch"), Ok((Some(FailPoint::AfterDispatch), 0)));
         assert_eq!(read("after-claim-commit:3"), Ok((Some(FailPoint::AfterClaimCommit), 2)));
         assert_eq!(read("panic in accept loop:2"), Ok((None, 1)));
-        for wrong in
-            ["", "after-lunch", "after-dispatch:0", "after-dispatch:", "after-dispatch:x", ":1", "panic in ", "panic in bed"]
-        {
+        for wrong in [
+            "",
+            "after-lunch",
+            "after-dispatch:0",
+            "after-dispatch:",
+            "after-dispatch:x",
+            ":1",
+            "panic in ",
+            "panic in bed",
+        ] {
             let error = read(wrong).expect_err(wrong);
-            assert!(error.starts_with(&format!("invalid value '{wrong}' for 'GALLEY_FAIL_POINT'")), "{error}");
+            assert!(
+                error.starts_with(&format!("invalid value '{wrong}' for 'GALLEY_FAIL_POINT'")),
+                "{error}"
+            );
         }
     }
 }

@@ -1,10 +1,12 @@
-//! Points at which a process ends, or a task panics, on purpose. A process ends at the edges between two systems: after the database committed and before the
-//! bus was told, for example.
+//! Points at which a process ends, or a task panics, on purpose. A process ends at the edges
+//! between two systems: after the database committed and before the bus was told, for example.
 //!
-//! Called where such an edge is, by the crates that cross it. With the feature `fail-points`, which only the tests have,
-//! `GALLEY_FAIL_POINT=after-claim-commit` ends the process there as kill -9 would: no destructor, no farewell;
-//! `after-claim-commit:3` does so the third time. `GALLEY_FAIL_POINT=panic in NAME` makes what has this name panic, once. Without the feature every function here is empty, and no name of a point is
-//! in the program. Must never do anything else: a test that breaks the service must break the service that is shipped.
+//! Called where such an edge is, by the crates that cross it. With the feature `fail-points`, which
+//! only the tests have, `GALLEY_FAIL_POINT=after-claim-commit` ends the process there as kill -9
+//! would: no destructor, no farewell; `after-claim-commit:3` does so the third time.
+//! `GALLEY_FAIL_POINT=panic in NAME` makes what has this name panic, once. Without the feature
+//! every function here is empty, and no name of a point is in the program. Must never do anything
+//! else: a test that breaks the service must break the service that is shipped.
 
 #[cfg_attr(feature = "fail-points", path = "armed.rs")]
 #[cfg_attr(not(feature = "fail-points"), path = "unarmed.rs")]
@@ -25,7 +27,7 @@ pub enum FailPoint {
     AfterDeleteCommit,
     /// Orders are claimed; nothing was published, and their entries are not acknowledged.
     AfterClaimCommit,
-    /// What came of a claim is published; the entries are not acknowledged.
+    /// The results of a claim are published; the entries are not acknowledged.
     AfterClaimPublish,
     /// Orders are adopted; nothing was published.
     AfterAdoptCommit,

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 #[must_use]
 pub fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
-    let listed = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let listed =
+        fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut files: Vec<PathBuf> = listed.map(|entry| entry.expect("an entry").path()).collect();
     files.sort();
     let read = |file: PathBuf| {

@@ -1,5 +1,5 @@
-//! A target driven by libFuzzer: `fuzz/guided` builds and starts it. The variable `GALLEY_FUZZ_TARGET` names the target; the arguments are
-//! libFuzzer's.
+//! A target driven by libFuzzer: `fuzz/guided` builds and starts it. The variable
+//! `GALLEY_FUZZ_TARGET` names the target; the arguments are libFuzzer's.
 
 #![no_main]
 
@@ -10,7 +10,10 @@ use galley_fuzz::{TARGETS, Target};
 static CHOSEN: LazyLock<Target> = LazyLock::new(|| {
     let name = std::env::var("GALLEY_FUZZ_TARGET").expect("fuzz/guided names the target");
     let known = || TARGETS.iter().map(|target| target.name).collect::<Vec<_>>().join(", ");
-    *TARGETS.iter().find(|target| target.name == name).unwrap_or_else(|| panic!("there is no target {name}, but {}", known()))
+    *TARGETS
+        .iter()
+        .find(|target| target.name == name)
+        .unwrap_or_else(|| panic!("there is no target {name}, but {}", known()))
 });
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| (CHOSEN.feed)(input));

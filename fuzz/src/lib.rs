@@ -1,7 +1,9 @@
-//! What reads the words of strangers, fed with anything: no input may make it panic, and what it accepts must lead back to itself.
+//! What reads the words of strangers, fed with anything: no input may make it panic, and what it
+//! accepts must lead back to itself.
 //!
-//! A target is a plain function of bytes, so that any fuzzer can drive it: [`run`] without a guide, libFuzzer for a search that is led by
-//! coverage (`fuzz/guided`, see CONTRIBUTING.md). The corpus of each is in `corpus/`, one input a file.
+//! A target is a plain function of bytes, so that any fuzzer can drive it: [`run`] without a guide,
+//! libFuzzer for a search that is led by coverage (`fuzz/guided`, see CONTRIBUTING.md). The corpus
+//! of each is in `corpus/`, one input a file.
 
 mod corpus;
 mod mutate;

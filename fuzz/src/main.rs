@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::Parser;
 use galley_fuzz::{TARGETS, run};
 
-/// Feeds what reads the words of strangers with anything, until the time is over or something panics.
+/// Feeds what reads the words of strangers with anything, until the time is over or something
+/// panics.
 #[derive(Parser)]
 struct Arguments {
     /// Which targets; all when none is named
@@ -23,14 +24,23 @@ struct Arguments {
 fn main() -> ExitCode {
     let Arguments { targets, seconds, seed } = Arguments::parse();
     let seed = seed.unwrap_or_else(rand::random);
-    for target in TARGETS.iter().filter(|target| targets.is_empty() || targets.iter().any(|name| name == target.name)) {
+    for target in TARGETS
+        .iter()
+        .filter(|target| targets.is_empty() || targets.iter().any(|name| name == target.name))
+    {
         match run(*target, Duration::from_secs(seconds), seed) {
             Ok(taken) => println!("{}: {taken} inputs, seed {seed}", target.name),
             Err(crash) => {
                 let file = PathBuf::from(format!("crash-{}-{seed}", target.name));
                 match std::fs::write(&file, &crash.input) {
-                    Ok(()) => eprintln!("{}: the input is in {}; it belongs into the corpus", target.name, file.display()),
-                    Err(error) => eprintln!("{}: {:?} (cannot write it: {error})", target.name, crash.input),
+                    Ok(()) => eprintln!(
+                        "{}: the input is in {}; it belongs into the corpus",
+                        target.name,
+                        file.display()
+                    ),
+                    Err(error) => {
+                        eprintln!("{}: {:?} (cannot write it: {error})", target.name, crash.input);
+                    }
                 }
                 return ExitCode::FAILURE;
             }

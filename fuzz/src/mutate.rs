@@ -6,7 +6,7 @@ use rand::{Rng as _, RngExt as _};
 
 /// The longest input: a little more than the largest message, so that its bound is passed as well.
 const MAX_INPUT: usize = 20_000;
-/// What readers of text and numbers stumble over.
+/// Inputs that readers of text and numbers stumble over.
 const TRAPS: &[&[u8]] = &[
     b"",
     b"\0",

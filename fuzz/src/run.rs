@@ -17,7 +17,8 @@ pub struct Crash {
     pub input: Vec<u8>,
 }
 
-/// Feeds the target with its corpus, and with changes of it until the time is over; gives how many inputs it took.
+/// Feeds the target with its corpus, and with changes of it until the time is over; gives how many
+/// inputs it took.
 ///
 /// # Errors
 /// [`Crash`] with the first input that made it panic; the panic itself has been printed.

@@ -8,8 +8,9 @@ use galley_protocol::Audience;
 use galley_protocol::frame::received::Received;
 use galley_protocol::frame::{ClientFrame, Command};
 use galley_protocol::{
-    Allergy, CursorKey, Description, HeroName, HeroPatch, IdempotencyKey, Ingredient, MealName, MealPatch, NewHero, NewMeal,
-    PageCursor, Planet, Price, Problem, ReasonText, ResumeCursor, UpdateBatch, allergy, words,
+    Allergy, CursorKey, Description, HeroName, HeroPatch, IdempotencyKey, Ingredient, MealName,
+    MealPatch, NewHero, NewMeal, PageCursor, Planet, Price, Problem, ReasonText, ResumeCursor,
+    UpdateBatch, allergy, words,
 };
 use serde_json::Value;
 
@@ -18,7 +19,7 @@ use serde_json::Value;
 pub struct Target {
     /// Its name, and that of its corpus.
     pub name: &'static str,
-    /// What it does with an input.
+    /// The function under test.
     pub feed: fn(&[u8]),
 }
 
@@ -33,14 +34,14 @@ pub const TARGETS: &[Target] = &[
     Target { name: "bodies", feed: bodies },
 ];
 
-/// What a client sends on a socket.
+/// Frames that a client sends.
 fn frames(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     match ClientFrame::parse(text, Audience::Hero) {
         Ok(frame) => {
             let written = serde_json::to_string(&frame).expect("a frame has only string keys");
-            let again =
-                ClientFrame::parse(&written, Audience::Hero).unwrap_or_else(|(_, problem)| panic!("{written}: {problem:?}"));
+            let again = ClientFrame::parse(&written, Audience::Hero)
+                .unwrap_or_else(|(_, problem)| panic!("{written}: {problem:?}"));
             assert_eq!(again, frame, "{written}");
         }
         Err((_, problem)) => check(&problem),
@@ -51,16 +52,19 @@ fn frames(input: &[u8]) {
     }
 }
 
-/// What people type.
+/// Typed commands.
 fn plain_words(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     match words::parse(text, Audience::Staff) {
-        Ok(command) => assert!(!matches!(command, Command::Place(place) if place.key.is_some()), "words have no key"),
+        Ok(command) => assert!(
+            !matches!(command, Command::Place(place) if place.key.is_some()),
+            "words have no key"
+        ),
         Err(problem) => check(&problem),
     }
 }
 
-/// What clients hand back unread, or invent.
+/// Cursors from clients, real or invented.
 fn cursors(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     leads_back::<PageCursor>(text);
@@ -68,12 +72,15 @@ fn cursors(input: &[u8]) {
     assert!(CursorKey::new(1, b"a secret of nobody").read(text).is_err(), "nobody has signed it");
 }
 
-/// What comes over the bus, from whoever can publish there.
+/// Messages of the bus, from anyone who can publish there.
 fn bus(input: &[u8]) {
     let Ok(batch) = UpdateBatch::decode(&Bytes::copy_from_slice(input)) else { return };
     for update in &batch.updates {
         if let Some(order) = update.order_json() {
-            assert!(update.frame.windows(order.len()).any(|part| part == order), "the order is a part of the frame");
+            assert!(
+                update.frame.windows(order.len()).any(|part| part == order),
+                "the order is a part of the frame"
+            );
         }
     }
     let again = UpdateBatch::encode(batch.publisher, batch.number, &batch.updates);

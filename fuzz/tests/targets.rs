@@ -21,6 +21,7 @@ fn every_target_bears_its_corpus_and_changes_of_it() {
 #[test]
 fn a_target_that_panics_is_found_out() {
     let fragile = |input: &[u8]| assert!(!input.contains(&0), "a zero");
-    let crash = run(Target { name: "names", feed: fragile }, Duration::from_secs(30), SEED).expect_err("an input with a zero");
+    let crash = run(Target { name: "names", feed: fragile }, Duration::from_secs(30), SEED)
+        .expect_err("an input with a zero");
     assert!(crash.input.contains(&0));
 }

@@ -1,10 +1,12 @@
 //! Tells the bus what was committed, off the way of the answers.
 //!
-//! Called by the desk after each commit, never before. Keeps the order of the commits it is told of. When the bus is away
-//! the sockets of this gateway get their updates all the same. The queue is bounded: at the bound an announcement is
-//! dropped and counted; the orders are found by a worker's sweep, and every gateway hears that updates were lost.
+//! Called by the desk after each commit, never before. Keeps the order of the commits it is told
+//! of. When the bus is away the sockets of this gateway get their updates all the same. The queue
+//! is bounded: at the bound an announcement is dropped and counted; the orders are found by a
+//! worker's sweep, and every gateway hears that updates were lost.
 //!
-//! Each operation is pending on the bus from before its statement until its announcement was published or left a hole.
+//! Each operation is pending on the bus from before its statement until its announcement was
+//! published or left a hole.
 
 use std::sync::Arc;
 
@@ -23,7 +25,7 @@ const MAX_WAITING: usize = 4_096;
 /// The most announcements that go in one pipeline.
 const MAX_BATCH: usize = 64;
 
-/// What one commit changed.
+/// The changes of one commit.
 #[derive(Debug)]
 struct Announcement {
     updates: Vec<Update>,
@@ -48,8 +50,8 @@ impl Announcer {
         Self { queue, bus, attended: Arc::default() }
     }
 
-    /// Begins an operation that may commit something. The first one of all waits for a census: the others must know that this
-    /// process lives, or nobody would miss what it does not publish.
+    /// Begins an operation that may commit something. The first one of all waits for a census: the
+    /// others must know that this process lives, or nobody would miss what it does not publish.
     pub async fn begin(&self, store: &dyn Store) -> Result<Pending, StoreError> {
         let attend = async || store.census(self.bus.publisher(), self.bus.hears()).await.map(drop);
         self.attended.get_or_try_init(attend).await?;
@@ -73,7 +75,8 @@ async fn tell(mut waiting: mpsc::Receiver<Announcement>, bus: SharedBus, hub: Hu
     let mut batch = Vec::new();
     let mut refused = false;
     while waiting.recv_many(&mut batch, MAX_BATCH).await > 0 {
-        let (mut all_updates, mut all_orders, mut operations) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut all_updates, mut all_orders, mut operations) =
+            (Vec::new(), Vec::new(), Vec::new());
         for Announcement { updates, orders, pending } in batch.drain(..) {
             all_updates.extend(updates);
             all_orders.extend(orders);

@@ -1,7 +1,7 @@
 //! JSON Web Tokens, and who is behind one.
 //!
-//! The guard of REST and the handshake ask the [`Verifier`]. A gateway without authentication has none, puts no guard around its
-//! routes, and pays nothing.
+//! The guard of REST and the handshake ask the [`Verifier`]. A gateway without authentication has
+//! none, puts no guard around its routes, and pays nothing.
 
 mod secret;
 mod token;

@@ -1,12 +1,15 @@
-//! Gathers single requests into batches: while one commit is in flight the next batch fills, so that one caller waits for one
-//! commit and a thousand callers wait for one commit too. A second statement is begun beside one under way only for many
-//! requests, or when they have waited for long: two small ones cost more than one, and everybody waits for that.
+//! Gathers single requests into batches: while one commit is in flight the next batch fills, so
+//! that one caller waits for one commit and a thousand callers wait for one commit too. A second
+//! statement is begun beside one under way only for many requests, or when they have waited for
+//! long: two small ones cost more than one, and everybody waits for that.
 //!
-//! Called by the desk, for every kind of request that a hero waits for. A request that was taken is answered, once, and
-//! after its commit. The queue is bounded: when it is full a request is refused at once. When the database is away
-//! everything that waits is answered so at once; nobody waits behind a batch that must fail as well. A panic in a batch's work fails that
-//! batch alone: its callers are answered, the log and `galley_panics_total` tell, and the writer goes on, so that one request that
-//! always panics cannot end one gateway after another. A writer that ends in spite of that ends the process.
+//! Called by the desk, for every kind of request that a hero waits for. A request that was taken is
+//! answered, once, and after its commit. The queue is bounded: when it is full a request is refused
+//! at once. When the database is away everything that waits is answered so at once; nobody waits
+//! behind a batch that must fail as well. A panic in a batch's work fails that batch alone: its
+//! callers are answered, the log and `galley_panics_total` tell, and the writer goes on, so that
+//! one request that always panics cannot end one gateway after another. A writer that ends in spite
+//! of that ends the process.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -27,7 +30,8 @@ use tokio_util::sync::CancellationToken;
 const MAX_WAITING: usize = 8 * MAX_BATCH;
 /// Waiting requests at which a second batch starts in parallel.
 const MANY: usize = 32;
-/// Longest wait for the batch in flight before a second one starts: the first may wait for the disk or a lock.
+/// Longest wait for the batch in flight before a second one starts: the first may wait for the disk
+/// or a lock.
 const PATIENCE: Duration = Duration::from_millis(5);
 
 /// The answer to one request of a batch.
@@ -68,17 +72,23 @@ impl<Q, A> Clone for Batcher<Q, A> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
-    /// Starts the tasks. Told to stop, they write what waits, take nothing more and end. `work` answers each request of a batch,
-    /// in the order of the requests.
+    /// Starts the tasks. Told to stop, they write what waits, take nothing more and end. `work`
+    /// answers each request of a batch, in the order of the requests.
     pub fn start<F, W>(crew: &mut Crew, writers: Writers, work: W) -> Self
     where
         W: Fn(Vec<Q>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
     {
         let (queue, waiting) = mpsc::channel(MAX_WAITING);
-        let counter = Arc::new(Counter { waiting: Mutex::new(waiting), under_way: AtomicUsize::new(0), look: Notify::new() });
+        let counter = Arc::new(Counter {
+            waiting: Mutex::new(waiting),
+            under_way: AtomicUsize::new(0),
+            look: Notify::new(),
+        });
         for _ in 0..writers.count {
-            crew.hire(writers.part, |stop| write(Arc::clone(&counter), work.clone(), writers.batch, stop));
+            crew.hire(writers.part, |stop| {
+                write(Arc::clone(&counter), work.clone(), writers.batch, stop)
+            });
         }
         Self { queue, counter }
     }
@@ -86,11 +96,13 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     /// Puts a request into the next batch.
     ///
     /// # Errors
-    /// [`Full`] when [`MAX_WAITING`] requests wait already, or the writers were told to stop; nothing was done.
+    /// [`Full`] when [`MAX_WAITING`] requests wait already, or the writers were told to stop;
+    /// nothing was done.
     pub fn submit(&self, request: Q) -> Result<Answer<A>, Full> {
         let (answer, receiver) = oneshot::channel();
         self.queue.try_send(Waiting { request, answer }).map_err(|_| Full)?;
-        // Whoever waits for the batch under way has taken one, and is woken for many only, not for each.
+        // Whoever waits for the batch under way has taken one, and is woken for many only, not for
+        // each.
         if self.queue.max_capacity() - self.queue.capacity() >= MANY - 1 {
             self.counter.look.notify_one();
         }
@@ -151,20 +163,27 @@ impl<Q, A> Counter<Q, A> {
     }
 }
 
-async fn write<Q, A, F, W>(counter: Arc<Counter<Q, A>>, work: W, name: &'static str, stop: CancellationToken)
-where
+async fn write<Q, A, F, W>(
+    counter: Arc<Counter<Q, A>>,
+    work: W,
+    name: &'static str,
+    stop: CancellationToken,
+) where
     W: Fn(Vec<Q>) -> F,
     F: Future<Output = Result<Vec<A>, StoreError>>,
 {
     while let Some((batch, under_way)) = counter.take(&stop).await {
-        let (requests, answers): (Vec<Q>, Vec<_>) = batch.into_iter().map(|waiting| (waiting.request, waiting.answer)).unzip();
+        let (requests, answers): (Vec<Q>, Vec<_>) =
+            batch.into_iter().map(|waiting| (waiting.request, waiting.answer)).unzip();
         let working = async {
             trip(name);
             work(requests).await
         };
-        // The work owns what it is given, so that a panic leaves nothing half done behind the batch.
+        // The work owns what it is given, so that a panic leaves nothing half done behind the
+        // batch.
         let written = AssertUnwindSafe(working).catch_unwind().await;
-        let written = written.unwrap_or_else(|_| Err(StoreError::Failed(format!("a {name} panicked"))));
+        let written =
+            written.unwrap_or_else(|_| Err(StoreError::Failed(format!("a {name} panicked"))));
         drop(under_way);
         match written {
             Ok(verdicts) => {
@@ -210,7 +229,7 @@ mod tests {
         crew: Crew,
         batcher: Batcher<usize, usize>,
         gate: Arc<Semaphore>,
-        /// Of the batches that were begun.
+        /// The sizes of the batches that were begun.
         sizes: Arc<Mutex<Vec<usize>>>,
     }
 
@@ -368,6 +387,9 @@ mod tests {
     async fn a_writer_that_ends_is_missed() {
         let Doubler { mut crew, batcher, .. } = Doubler::start(1);
         drop(batcher);
-        assert_eq!(crew.death().await.to_string(), "the writer ended, and nothing works without it");
+        assert_eq!(
+            crew.death().await.to_string(),
+            "the writer ended, and nothing works without it"
+        );
     }
 }

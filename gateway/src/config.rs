@@ -11,29 +11,32 @@ use crate::auth::{SecretArguments, Verifier};
 use crate::http::origin::Origins;
 use crate::limits::Rate;
 
-/// The default of the shutdown delay where others than this machine can connect: two checks of a common balancer.
+/// The default of the shutdown delay where others than this machine can connect: two checks of a
+/// common balancer.
 const SHUTDOWN_DELAY: Duration = Duration::from_secs(5);
 
 /// The settings of a gateway: flags, then environment, then defaults.
 #[derive(Args, Clone, Debug)]
 #[group(id = "gateway")]
 pub struct Config {
-    /// Address to listen on: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, `8080` (127.0.0.1), `:8080` (every address) or
-    /// `unix:/PATH`, a socket that owner and group may connect to; port 0 picks a free one
+    /// Address to listen on: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, `8080` (127.0.0.1),
+    /// `:8080` (every address) or `unix:/PATH`, a socket that owner and group may connect to; port
+    /// 0 picks a free one
     #[arg(long, env = "GALLEY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub listen: ListenAddress,
 
-    /// Share the address with other gateways of this machine (`SO_REUSEPORT`): the kernel spreads new connections among them. For more
-    /// sockets than one process may open files
+    /// Share the address with other gateways of this machine (`SO_REUSEPORT`): the kernel spreads
+    /// new connections among them. For more sockets than one process may open files
     #[arg(long, env = "GALLEY_REUSE_PORT", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", value_name = "BOOL")]
     pub reuse_port: bool,
 
-    /// Authentication of callers: `none` (anyone who reaches the address may act as any hero) or `jwt` (a token, which `galley token`
-    /// makes)
+    /// Authentication of callers: `none` (anyone who reaches the address may act as any hero) or
+    /// `jwt` (a token, which `galley token` makes)
     #[arg(long, env = "GALLEY_AUTH", value_enum, default_value_t = Auth::None, value_name = "WAY")]
     pub auth: Auth,
 
-    /// Serve without authentication beyond loopback; anybody who reaches the address may do anything
+    /// Serve without authentication beyond loopback; anybody who reaches the address may do
+    /// anything
     #[arg(long, env = "GALLEY_INSECURE_NO_AUTH", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", value_name = "BOOL")]
     pub insecure_no_auth: bool,
 
@@ -41,7 +44,8 @@ pub struct Config {
     #[expect(missing_docs, reason = "a doc comment here would replace the program's in its help")]
     pub secret: SecretArguments,
 
-    /// Origins whose pages may speak to this gateway besides its own, comma-separated, as browsers write them: `https://host:port`
+    /// Origins whose pages may speak to this gateway besides its own, comma-separated, as browsers
+    /// write them: `https://host:port`
     #[arg(long, env = "GALLEY_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGINS")]
     pub allowed_origins: Vec<String>,
 
@@ -57,44 +61,56 @@ pub struct Config {
     #[arg(long, env = "GALLEY_MAX_MESSAGE", default_value = "16KiB", value_parser = bytes, value_name = "BYTES")]
     pub max_message: usize,
 
-    /// Bytes held for a socket that does not keep up; beyond, it is sent the newest states as one `resync`
+    /// Bytes held for a socket that does not keep up; beyond, it is sent the newest states as one
+    /// `resync`
     #[arg(long, env = "GALLEY_SEND_QUEUE", default_value = "256KiB", value_parser = bytes, value_name = "BYTES")]
     pub send_queue: usize,
 
-    /// Sockets and event streams that this gateway holds, a number or `unlimited`; beyond: 503 before the upgrade
+    /// Sockets and event streams that this gateway holds, a number or `unlimited`; beyond: 503
+    /// before the upgrade
     #[arg(long, env = "GALLEY_MAX_SOCKETS", default_value = "unlimited", value_parser = count, value_name = "COUNT")]
     pub max_sockets: usize,
 
-    /// Sockets and event streams that one hero may hold on this gateway, a number or `unlimited`; beyond: 429 before the upgrade
+    /// Sockets and event streams that one hero may hold on this gateway, a number or `unlimited`;
+    /// beyond: 429 before the upgrade
     #[arg(long, env = "GALLEY_MAX_SOCKETS_PER_HERO", default_value = "64", value_parser = count, value_name = "COUNT")]
     pub max_sockets_per_hero: usize,
 
-    /// Sockets and event streams that one address (of IPv6: one /64) may hold on this gateway, a number or `unlimited`; beyond: 429
-    /// before the upgrade. Behind a proxy, every client has the proxy's address
+    /// Sockets and event streams that one address (of IPv6: one /64) may hold on this gateway, a
+    /// number or `unlimited`; beyond: 429 before the upgrade. Behind a proxy, every client has the
+    /// proxy's address
     #[arg(long, env = "GALLEY_MAX_SOCKETS_PER_IP", default_value = "unlimited", value_parser = count, value_name = "COUNT")]
     pub max_sockets_per_ip: usize,
 
-    /// The greatest age of a socket or event stream, a duration of at least 1s or `unlimited`. An older one is sent away with close 1012, at
-    /// its own moment within the last tenth, and comes back wherever there is room: so gateways share the load again
+    /// The greatest age of a socket or event stream, a duration of at least 1s or `unlimited`. An
+    /// older one is sent away with close 1012, at its own moment within the last tenth, and comes
+    /// back wherever there is room: so gateways share the load again
     #[arg(long, env = "GALLEY_MAX_SOCKET_AGE", default_value = "unlimited", value_parser = age, value_name = "DURATION")]
     pub max_socket_age: Duration,
 
-    /// Commands that one socket may send, as `COUNT/s|min|h [burst COUNT]` or `unlimited`; beyond: error `rate-limited` in answer
-    #[arg(long, env = "GALLEY_COMMAND_RATE", default_value = "50/s burst 100", value_name = "RATE")]
+    /// Commands that one socket may send, as `COUNT/s|min|h [burst COUNT]` or `unlimited`; beyond:
+    /// error `rate-limited` in answer
+    #[arg(
+        long,
+        env = "GALLEY_COMMAND_RATE",
+        default_value = "50/s burst 100",
+        value_name = "RATE"
+    )]
     pub command_rate: Rate,
 
-    /// Requests that one address (of IPv6: one /64) may send, written like the command rate; beyond: 429. Behind a proxy, every client
-    /// has the proxy's address
+    /// Requests that one address (of IPv6: one /64) may send, written like the command rate;
+    /// beyond: 429. Behind a proxy, every client has the proxy's address
     #[arg(long, env = "GALLEY_REST_RATE", default_value = "unlimited", value_name = "RATE")]
     pub rest_rate: Rate,
 
-    /// How long the gateway serves everything after SIGTERM with `/readyz` red, so that balancers stop sending, before it closes its
-    /// listener. Default: 0s on a loopback address or a Unix socket, 5s elsewhere
+    /// How long the gateway serves everything after SIGTERM with `/readyz` red, so that balancers
+    /// stop sending, before it closes its listener. Default: 0s on a loopback address or a Unix
+    /// socket, 5s elsewhere
     #[arg(long, env = "GALLEY_SHUTDOWN_DELAY", value_parser = galley_launch::parse_duration, value_name = "DURATION")]
     pub shutdown_delay: Option<Duration>,
 
-    /// Window over which sockets are told to reconnect when the gateway leaves, each at its own moment; where no other gateway could take
-    /// them, all are told at once
+    /// Window over which sockets are told to reconnect when the gateway leaves, each at its own
+    /// moment; where no other gateway could take them, all are told at once
     #[arg(long, env = "GALLEY_DRAIN", default_value = "10s", value_parser = galley_launch::parse_duration, value_name = "DURATION")]
     pub drain: Duration,
 }
@@ -106,14 +122,21 @@ impl Config {
     /// [`BindError::Config`].
     pub fn check(&self) -> Result<(), BindError> {
         if self.reuse_port && matches!(self.listen, ListenAddress::Unix(_)) {
-            return Err(BindError::Config("--reuse-port: a Unix socket belongs to one process".to_owned()));
+            return Err(BindError::Config(
+                "--reuse-port: a Unix socket belongs to one process".to_owned(),
+            ));
         }
         self.verifier().and_then(|_| self.origins()).map(|_| ())
     }
 
-    /// How long the gateway serves everything after it was told to stop. A loopback address has no balancer in front that must notice.
+    /// How long the gateway serves everything after it was told to stop. A loopback address has no
+    /// balancer in front that must notice.
     pub(crate) fn shutdown_delay(&self) -> Duration {
-        self.shutdown_delay.unwrap_or(if self.listen.is_local() { Duration::ZERO } else { SHUTDOWN_DELAY })
+        self.shutdown_delay.unwrap_or(if self.listen.is_local() {
+            Duration::ZERO
+        } else {
+            SHUTDOWN_DELAY
+        })
     }
 
     /// Who checks tokens; nobody where nobody is asked.
@@ -135,7 +158,8 @@ impl Config {
 
     /// The origins whose pages may speak to this gateway.
     pub(crate) fn origins(&self) -> Result<Origins, BindError> {
-        Origins::parse(&self.allowed_origins).map_err(|error| BindError::Config(format!("--allowed-origins: {error}")))
+        Origins::parse(&self.allowed_origins)
+            .map_err(|error| BindError::Config(format!("--allowed-origins: {error}")))
     }
 }
 
@@ -161,22 +185,34 @@ impl Auth {
 
 fn duration(text: &str) -> Result<Duration, String> {
     let duration = galley_launch::parse_duration(text)?;
-    if duration < Duration::from_millis(100) { Err("must be at least 100ms".to_owned()) } else { Ok(duration) }
+    if duration < Duration::from_millis(100) {
+        Err("must be at least 100ms".to_owned())
+    } else {
+        Ok(duration)
+    }
 }
 
 fn age(text: &str) -> Result<Duration, String> {
     if text == "unlimited" {
         return Ok(Duration::MAX);
     }
-    let age = galley_launch::parse_duration(text).map_err(|error| format!("{error}, or unlimited"))?;
-    if age < Duration::from_secs(1) { Err("must be at least 1s, or unlimited".to_owned()) } else { Ok(age) }
+    let age =
+        galley_launch::parse_duration(text).map_err(|error| format!("{error}, or unlimited"))?;
+    if age < Duration::from_secs(1) {
+        Err("must be at least 1s, or unlimited".to_owned())
+    } else {
+        Ok(age)
+    }
 }
 
 fn count(text: &str) -> Result<usize, String> {
     if text == "unlimited" {
         return Ok(usize::MAX);
     }
-    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "must be a positive number or unlimited".to_owned())
+    text.parse()
+        .ok()
+        .filter(|count| *count > 0)
+        .ok_or_else(|| "must be a positive number or unlimited".to_owned())
 }
 
 fn bytes(text: &str) -> Result<usize, String> {

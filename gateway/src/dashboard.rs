@@ -12,9 +12,8 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 
 use crate::web::Refusal;
 
-/// What a page may load and where it may connect to: this service and nothing else.
-const POLICY: &str =
-    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// The content security policy of a page: this service and nothing else.
+const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 #[derive(RustEmbed)]
 #[folder = "../clients/dashboard/dist"]
@@ -31,18 +30,28 @@ fn serve(path: &str, headers: &HeaderMap) -> Response {
     let Some(EmbeddedFile { data, metadata }) = Files::get(path) else {
         return Refusal(Problem::new(ProblemType::NotFound)).into_response();
     };
-    let etag = metadata.sha256_hash().iter().fold(String::from("\""), |etag, byte| etag + &format!("{byte:02x}")) + "\"";
-    let fresh = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
-    let mut response = if fresh { StatusCode::NOT_MODIFIED.into_response() } else { bytes(data).into_response() };
+    let etag = metadata
+        .sha256_hash()
+        .iter()
+        .fold(String::from("\""), |etag, byte| etag + &format!("{byte:02x}"))
+        + "\"";
+    let fresh =
+        headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
+    let mut response =
+        if fresh { StatusCode::NOT_MODIFIED.into_response() } else { bytes(data).into_response() };
     let headers = response.headers_mut();
-    headers.insert(header::ETAG, HeaderValue::try_from(etag).expect("hexadecimal digits in quotes are a header value"));
+    headers.insert(
+        header::ETAG,
+        HeaderValue::try_from(etag).expect("hexadecimal digits in quotes are a header value"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(path)));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     response
 }
 
-/// A file for a body. What is embedded is sent from where it is: a copy for each answer that is not read would fill the memory.
+/// A file for a body. What is embedded is sent from where it is: a copy for each answer that is not
+/// read would fill the memory.
 pub fn bytes(file: Cow<'static, [u8]>) -> Bytes {
     match file {
         Cow::Borrowed(embedded) => Bytes::from_static(embedded),

@@ -1,5 +1,5 @@
-//! What can be asked for, by REST and by sockets alike: the requests that go through batchers, and the store for the rest.
-//! Answers and problems come ready to show.
+//! What can be asked for, by REST and by sockets alike: the requests that go through batchers, and
+//! the store for the rest. Answers and problems come ready to show.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use galley_fail_points::{FailPoint, is_next, reach};
 use galley_launch::Crew;
 use galley_protocol::{Deleted, Order, OrderId, Problem, ProblemType, ResumeCursor, Update};
 use galley_store::{
-    CancelRequest, CancelVerdict, Changes, ChangesRequest, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict, Snapshot,
-    SnapshotRequest, States, Store, StoreError,
+    CancelRequest, CancelVerdict, Changes, ChangesRequest, DeleteRequest, DeleteVerdict,
+    PlaceRequest, PlaceVerdict, Snapshot, SnapshotRequest, States, Store, StoreError,
 };
 
 use crate::announcer::Announcer;
@@ -20,13 +20,17 @@ use crate::hub::Hub;
 use crate::store_problems::{RETRY_AFTER_MS, no_hero, no_order, problem};
 
 /// The batches of one kind that are written at the same time: one for each writer.
-const PLACEMENTS: Writers = Writers { count: 2, part: "writer of placements", batch: "batch of placements" };
-const CANCELLATIONS: Writers = Writers { count: 2, part: "writer of cancellations", batch: "batch of cancellations" };
-const DELETIONS: Writers = Writers { count: 1, part: "writer of deletions", batch: "batch of deletions" };
-const SNAPSHOTS: Writers = Writers { count: 2, part: "reader of snapshots", batch: "batch of snapshots" };
+const PLACEMENTS: Writers =
+    Writers { count: 2, part: "writer of placements", batch: "batch of placements" };
+const CANCELLATIONS: Writers =
+    Writers { count: 2, part: "writer of cancellations", batch: "batch of cancellations" };
+const DELETIONS: Writers =
+    Writers { count: 1, part: "writer of deletions", batch: "batch of deletions" };
+const SNAPSHOTS: Writers =
+    Writers { count: 2, part: "reader of snapshots", batch: "batch of snapshots" };
 const CHANGES: Writers = Writers { count: 2, part: "reader of changes", batch: "batch of changes" };
 const STATES: Writers = Writers { count: 2, part: "reader of states", batch: "batch of states" };
-/// What the store will have read, for each request of a batch.
+/// A read of the store for each request of a batch.
 type Reading<'a, A> = BoxFuture<'a, Result<Vec<A>, StoreError>>;
 
 /// An order that was placed, or was already there under its key.
@@ -34,7 +38,7 @@ type Reading<'a, A> = BoxFuture<'a, Result<Vec<A>, StoreError>>;
 pub struct Placed {
     /// The order.
     pub order: Order,
-    /// Whether it was already there.
+    /// True if it was already there.
     pub replayed: bool,
 }
 
@@ -51,7 +55,8 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Starts the batchers. Their tasks end when they are told to stop, and then the announcer's, which has told everything.
+    /// Starts the batchers. Their tasks end when they are told to stop, and then the announcer's,
+    /// which has told everything.
     pub fn start(crew: &mut Crew, store: Arc<dyn Store>, bus: SharedBus, hub: Hub) -> Self {
         let announcer = Announcer::start(crew, bus, hub);
         Self {
@@ -89,7 +94,10 @@ impl Desk {
     }
 
     /// Places an order. The request is in a batch when this returns; only the answer is waited for.
-    pub fn place(&self, request: PlaceRequest) -> impl Future<Output = Result<Placed, Problem>> + Send + use<> {
+    pub fn place(
+        &self,
+        request: PlaceRequest,
+    ) -> impl Future<Output = Result<Placed, Problem>> + Send + use<> {
         let hero_id = request.hero_id;
         let meal_id = request.meal_id;
         let answer = self.place.submit(request);
@@ -97,14 +105,11 @@ impl Desk {
             match verdict(answer).await? {
                 PlaceVerdict::Placed(order) => Ok(Placed { order, replayed: false }),
                 PlaceVerdict::Replayed(order) => Ok(Placed { order, replayed: true }),
-                PlaceVerdict::KeyReused => {
-                    Err(Problem::new(ProblemType::IdempotencyKeyReused)
-                        .with_detail("this key came before with another hero or meal"))
-                }
+                PlaceVerdict::KeyReused => Err(Problem::new(ProblemType::IdempotencyKeyReused)
+                    .with_detail("this key came before with another hero or meal")),
                 PlaceVerdict::HeroNotFound => Err(no_hero(hero_id)),
-                PlaceVerdict::MealNotFound => {
-                    Err(Problem::new(ProblemType::MealNotFound).with_detail(format!("there is no meal {meal_id}")))
-                }
+                PlaceVerdict::MealNotFound => Err(Problem::new(ProblemType::MealNotFound)
+                    .with_detail(format!("there is no meal {meal_id}"))),
             }
         }
     }
@@ -112,14 +117,17 @@ impl Desk {
     /// Cancels an order that is PENDING or `IN_PROGRESS`.
     ///
     /// # Errors
-    /// `already-finished` with the order when it came too late, `version-mismatch`, `order-not-found`.
+    /// `already-finished` with the order when it came too late, `version-mismatch`,
+    /// `order-not-found`.
     pub async fn cancel(&self, request: CancelRequest) -> Result<Order, Problem> {
         let order_id = request.order_id;
         match verdict(self.cancel.submit(request)).await? {
             CancelVerdict::Cancelled(order) => Ok(order),
             CancelVerdict::AlreadyFinished(order) => {
                 let detail = format!("order {order_id} is {} already", order.status);
-                Err(Problem::new(ProblemType::AlreadyFinished).with_detail(detail).with_order(order))
+                Err(Problem::new(ProblemType::AlreadyFinished)
+                    .with_detail(detail)
+                    .with_order(order))
             }
             CancelVerdict::Stale(order) => Err(stale(order)),
             CancelVerdict::NotFound => Err(no_order(order_id)),
@@ -129,7 +137,8 @@ impl Desk {
     /// Deletes an order that has ended.
     ///
     /// # Errors
-    /// `not-finished` with the order when it is PENDING or `IN_PROGRESS`, `version-mismatch`, `order-not-found`.
+    /// `not-finished` with the order when it is PENDING or `IN_PROGRESS`, `version-mismatch`,
+    /// `order-not-found`.
     pub async fn delete(&self, request: DeleteRequest) -> Result<Deleted, Problem> {
         let order_id = request.order_id;
         match verdict(self.delete.submit(request)).await? {
@@ -151,7 +160,8 @@ impl Desk {
         verdict(self.changes.submit(request)).await
     }
 
-    /// Reads what some orders of a hero are now, [`CHANGES_PAGE`](galley_store::CHANGES_PAGE) at most.
+    /// Reads what some orders of a hero are now, [`CHANGES_PAGE`](galley_store::CHANGES_PAGE) at
+    /// most.
     ///
     /// # Errors
     /// The database is away, or too many ask.
@@ -200,7 +210,10 @@ async fn verdict<A>(answer: Result<Answer<A>, Full>) -> Result<A, Problem> {
 }
 
 /// After most failures nobody knows whether the operation committed something, or still will.
-fn outcome<A>(pending: Pending, verdicts: Result<A, StoreError>) -> Result<(Pending, A), StoreError> {
+fn outcome<A>(
+    pending: Pending,
+    verdicts: Result<A, StoreError>,
+) -> Result<(Pending, A), StoreError> {
     match verdicts {
         Ok(verdicts) => Ok((pending, verdicts)),
         Err(error) => {
@@ -243,7 +256,9 @@ async fn cancel(
     let (pending, verdicts) = outcome(pending, store.cancel(&requests).await)?;
     let updates = verdicts.iter().filter_map(|verdict| match verdict {
         CancelVerdict::Cancelled(order) => Some(Update::of(order)),
-        CancelVerdict::AlreadyFinished(_) | CancelVerdict::Stale(_) | CancelVerdict::NotFound => None,
+        CancelVerdict::AlreadyFinished(_) | CancelVerdict::Stale(_) | CancelVerdict::NotFound => {
+            None
+        }
     });
     let updates: Vec<Update> = updates.collect();
     if !updates.is_empty() {
@@ -261,7 +276,9 @@ async fn delete(
     let pending = announcer.begin(&*store).await?;
     let (pending, verdicts) = outcome(pending, store.delete(&requests).await)?;
     let updates = verdicts.iter().filter_map(|verdict| match *verdict {
-        DeleteVerdict::Deleted { deleted, hero_id, time } => Some(Update::of_deleted(deleted, hero_id, time)),
+        DeleteVerdict::Deleted { deleted, hero_id, time } => {
+            Some(Update::of_deleted(deleted, hero_id, time))
+        }
         DeleteVerdict::NotFinished(_) | DeleteVerdict::Stale(_) | DeleteVerdict::NotFound => None,
     });
     let updates: Vec<Update> = updates.collect();

@@ -1,11 +1,12 @@
 //! Hears what is published and delivers it to the hub.
 //!
-//! One task per gateway, from its start to its end. It never waits for a socket. An update goes out at once; when there is so
-//! much to send that deliveries would follow each other without a pause, what comes within a tick goes out together. When
-//! updates may have been lost, a repair reads them from the database beside the hearing, and delivers them in its turn.
+//! One task per gateway, from its start to its end. It never waits for a socket. An update goes out
+//! at once; when there is so much to send that deliveries would follow each other without a pause,
+//! what comes within a tick goes out together. When updates may have been lost, a repair reads them
+//! from the database beside the hearing, and delivers them in its turn.
 //!
-//! Once a second a census shows other processes that this one lives and whether it hears, and tells the subscription who else
-//! lives. Its cursor is published as soon as everything before it is.
+//! Once a second a census shows other processes that this one lives and whether it hears, and tells
+//! the subscription who else lives. Its cursor is published as soon as everything before it is.
 
 mod repairs;
 
@@ -29,13 +30,20 @@ use repairs::{Repairs, Step};
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// The time between two censuses.
 const CENSUS_EVERY: Duration = Duration::from_secs(1);
-/// A delivery of fewer frames is a millisecond's work; the next one follows at once and not a [`TICK`] later.
+/// A delivery of fewer frames is a millisecond's work; the next one follows at once and not a
+/// [`TICK`] later.
 const MANY_FRAMES: usize = 128;
 /// The most updates of one delivery.
 const MOST_GATHERED: usize = 4_096;
 
 /// Listens until `stop`.
-pub async fn listen(bus: SharedBus, hub: Hub, store: Arc<dyn Store>, readiness: Readiness, stop: CancellationToken) {
+pub async fn listen(
+    bus: SharedBus,
+    hub: Hub,
+    store: Arc<dyn Store>,
+    readiness: Readiness,
+    stop: CancellationToken,
+) {
     ::metrics::gauge!(metrics::UNHEARD_PUBLISHERS).set(0.0);
     stop.run_until_cancelled(hear(&bus, &hub, &*store, &readiness)).await;
 }
@@ -97,9 +105,13 @@ async fn hear(bus: &SharedBus, hub: &Hub, store: &dyn Store, readiness: &Readine
     }
 }
 
-/// Adds what else is heard until `end`, or is there already; at the bound it waits for the next delivery. Also returns what was
-/// heard behind these and is no update.
-async fn gather(mut updates: Vec<Update>, subscription: &mut dyn Subscription, end: Instant) -> (Vec<Update>, Option<Heard>) {
+/// Adds what else is heard until `end`, or is there already; at the bound it waits for the next
+/// delivery. Also returns what was heard behind these and is no update.
+async fn gather(
+    mut updates: Vec<Update>,
+    subscription: &mut dyn Subscription,
+    end: Instant,
+) -> (Vec<Update>, Option<Heard>) {
     while updates.len() < MOST_GATHERED {
         match timeout_at(end, subscription.next()).await {
             Ok(Heard::Updates(batch)) => updates.extend(batch.updates),
@@ -111,7 +123,12 @@ async fn gather(mut updates: Vec<Update>, subscription: &mut dyn Subscription, e
 }
 
 /// Takes a census at a moment. A gateway that is leaving does not count among those that hear.
-async fn count(bus: &SharedBus, store: &dyn Store, readiness: &Readiness, at: Instant) -> (Instant, Result<Census, StoreError>) {
+async fn count(
+    bus: &SharedBus,
+    store: &dyn Store,
+    readiness: &Readiness,
+    at: Instant,
+) -> (Instant, Result<Census, StoreError>) {
     sleep_until(at).await;
     let (began, hears) = (Instant::now(), bus.hears());
     readiness.hearing().set_answers(hears);

@@ -1,11 +1,12 @@
 //! The staff feed: everything that changes, conflated.
 //!
-//! The hub notes every update, once however many watch; of each order the newest state is kept. A watcher takes what came
-//! since its last frame, at most `max_rate` times a second, or more often while it is behind. So a watcher costs what its frames
-//! cost, not what changes. Without watchers a note costs one load.
+//! The hub notes every update, once however many watch; of each order the newest state is kept. A
+//! watcher takes what came since its last frame, at most `max_rate` times a second, or more often
+//! while it is behind. So a watcher costs what its frames cost, not what changes. Without watchers
+//! a note costs one load.
 //!
-//! The feed loses nothing in silence. A watcher that has not been told what is dropped at the bound says so in its next frame, and reads it
-//! from the database, from the cursor of its place on.
+//! The feed loses nothing in silence. A watcher that has not been told what is dropped at the bound
+//! says so in its next frame, and reads it from the database, from the cursor of its place on.
 
 mod frames;
 mod marks;
@@ -32,7 +33,8 @@ pub use watcher::{Begin, Due, Told, Watcher};
 
 /// Watchers that read from the database at the same time; the others wait for their turn.
 const READERS: usize = 1;
-/// The most orders whose states are to be read; at the bound every watcher reads what it was not told.
+/// The most orders whose states are to be read; at the bound every watcher reads what it was not
+/// told.
 const MAX_UNSURE: usize = 1_000;
 
 /// The most orders that are looked through for the sake of one cursor.
@@ -76,7 +78,13 @@ impl Feed {
 
     /// Adds a watcher. `latest` is the newest time of a change that was heard of.
     #[must_use]
-    pub fn watch(&self, store: Arc<dyn Store>, watch: Watch, begin: Begin, latest: Timestamp) -> Watcher {
+    pub fn watch(
+        &self,
+        store: Arc<dyn Store>,
+        watch: Watch,
+        begin: Begin,
+        latest: Timestamp,
+    ) -> Watcher {
         let newest = self.0.newest();
         if !self.0.is_watched() {
             self.0.since.store(latest.millis(), Ordering::Release);
@@ -96,7 +104,9 @@ impl Feed {
 
     /// The time since which every change was noted here; nothing while nobody watches.
     pub fn watched_since(&self) -> Option<Timestamp> {
-        self.0.is_watched().then(|| Timestamp::from_millis(self.0.since.load(Ordering::Acquire)).expect("it was one"))
+        self.0.is_watched().then(|| {
+            Timestamp::from_millis(self.0.since.load(Ordering::Acquire)).expect("it was one")
+        })
     }
 
     /// Something else may have become of these orders than the updates say: their states are read.
@@ -113,7 +123,8 @@ impl Feed {
         }
     }
 
-    /// Changes were lost on their way here: every watcher reads from the database what it was not told.
+    /// Changes were lost on their way here: every watcher reads from the database what it was not
+    /// told.
     pub fn lose(&self) {
         if self.0.is_watched() {
             self.0.newest().lose();
@@ -160,8 +171,10 @@ impl Shared {
             return;
         }
         match store.states(std::slice::from_ref(&unsure)).await {
-            // The states of deleted orders do not tell whose they were; a deletion is heard of, or read with what is missing.
-            Ok(lists) => self.note(lists.iter().flat_map(|States { orders, .. }| orders).map(Change::of_order)),
+            // The states of deleted orders do not tell whose they were; a deletion is heard of, or
+            // read with what is missing.
+            Ok(lists) => self
+                .note(lists.iter().flat_map(|States { orders, .. }| orders).map(Change::of_order)),
             Err(error) => {
                 tracing::debug!(%error, "cannot read orders for the staff feed");
                 lock(&self.unsure).extend(unsure);
@@ -169,7 +182,8 @@ impl Shared {
         }
     }
 
-    /// A watcher goes. What was kept for the last one is forgotten, but for the places, which a new one must not mistake.
+    /// A watcher goes. What was kept for the last one is forgotten, but for the places, which a new
+    /// one must not mistake.
     fn leave(&self) {
         let mut newest = self.newest();
         if self.watchers.fetch_sub(1, Ordering::Relaxed) == 1 {
@@ -181,11 +195,13 @@ impl Shared {
     }
 }
 
-/// Returns true if a watcher who comes at this moment can still be told everything since then. Deletions are kept for [`RETENTION`]
-/// only, and a read must not go through all orders there ever were.
+/// Returns true if a watcher who comes at this moment can still be told everything since then.
+/// Deletions are kept for [`RETENTION`] only, and a read must not go through all orders there ever
+/// were.
 pub fn reaches(since: ResumeCursor, now: ResumeCursor) -> bool {
     let kept = i64::try_from(RETENTION.as_millis()).unwrap_or(i64::MAX);
-    since.time >= now.time.minus_millis(kept) && now.floor.get().saturating_sub(since.floor.get()) <= MAX_REACH
+    since.time >= now.time.minus_millis(kept)
+        && now.floor.get().saturating_sub(since.floor.get()) <= MAX_REACH
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

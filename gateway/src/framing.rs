@@ -1,4 +1,5 @@
-//! The bytes of WebSocket frames that go out (RFC 6455 section 5.2): never masked, never in fragments.
+//! The bytes of WebSocket frames that go out (RFC 6455 section 5.2): never masked, never in
+//! fragments.
 
 use bytes::{BufMut as _, BytesMut};
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;

@@ -1,7 +1,8 @@
 //! How well this gateway hears what others publish, and what that makes of its readiness.
 //!
-//! Told by the subscription and by the census, asked by `/readyz`. A gateway that is deaf while others hear takes no traffic:
-//! they push what it would miss. When none hears, Redis is away for all, and placing goes on at each of them.
+//! Told by the subscription and by the census, asked by `/readyz`. A gateway that is deaf while
+//! others hear takes no traffic: they push what it would miss. When none hears, Redis is away for
+//! all, and placing goes on at each of them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,10 +11,11 @@ use galley_protocol::PublisherId;
 use galley_store::Census;
 use tokio::time::Instant;
 
-/// How long a gateway has been deaf before a census that judges it: by then the others have noticed as well if they are deaf.
+/// How long a gateway has been deaf before a census that judges it: by then the others have noticed
+/// as well if they are deaf.
 const NOTICED: Duration = Duration::from_millis(1_500);
 
-/// What this gateway knows of its hearing.
+/// The state of this gateway's subscription.
 #[derive(Clone, Debug, Default)]
 pub struct Hearing(Arc<Mutex<State>>);
 
@@ -126,7 +128,12 @@ mod tests {
 
     fn census(hearing: &[i32]) -> Census {
         let safe = "r1.1.1".parse().expect("a cursor");
-        Census { living: BTreeSet::new(), hearing: hearing.iter().copied().map(publisher).collect(), safe, next: 1 }
+        Census {
+            living: BTreeSet::new(),
+            hearing: hearing.iter().copied().map(publisher).collect(),
+            safe,
+            next: 1,
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,8 +1,8 @@
 //! Who is connected here, and what each is to be told.
 //!
-//! The ear delivers what was published, the announcer what could not be; sessions come and go. A delivery waits for nobody: a
-//! socket that does not keep up costs its own outbox and nobody else, and a hero with many sockets no other hero. No guard of a map
-//! leaves this file.
+//! The ear delivers what was published, the announcer what could not be; sessions come and go. A
+//! delivery waits for nobody: a socket that does not keep up costs its own outbox and nobody else,
+//! and a hero with many sockets no other hero. No guard of a map leaves this file.
 
 mod delivery;
 mod mark;
@@ -31,7 +31,8 @@ pub use outbox::{Missed, Out, Outbox};
 pub use repair::Repair;
 use shard::Shard;
 
-/// The least time between two deliveries of much: what comes meanwhile goes out in one write for each socket.
+/// The least time between two deliveries of much: what comes meanwhile goes out in one write for
+/// each socket.
 pub const TICK: Duration = Duration::from_millis(2);
 
 /// The connected sockets.
@@ -40,7 +41,7 @@ pub struct Hub(Arc<Sockets>);
 
 #[derive(Debug)]
 struct Sockets {
-    /// Of each hero, and of staff, who are nobody.
+    /// The sockets of each hero, and of staff under `None`.
     crowds: DashMap<Option<HeroId>, Crowd>,
     feed: Feed,
     /// The versions that were told lately.
@@ -81,7 +82,7 @@ impl Place {
         self.hero_id
     }
 
-    /// What the socket is to be told.
+    /// The outgoing queue of the socket.
     #[must_use]
     pub fn outbox(&self) -> &Arc<Outbox> {
         &self.outbox
@@ -97,7 +98,10 @@ impl Place {
     /// The same of states that the session shows in an answer. Their own frames still follow.
     pub fn shows(&self, shown: &HashMap<OrderId, State>) {
         if self.hero_id.is_none() {
-            self.hub.0.versions.show(shown.iter().map(|(order_id, state)| (*order_id, state.version)));
+            self.hub
+                .0
+                .versions
+                .show(shown.iter().map(|(order_id, state)| (*order_id, state.version)));
             return;
         }
         let before = |state: &State| State { version: Version(state.version.0 - 1), ..*state };
@@ -156,18 +160,26 @@ impl Hub {
         self.0.versions.set_clock(now);
     }
 
-    /// Moves the cursor of the frames that are delivered from now on. Everything below it has been handed to the outboxes.
+    /// Moves the cursor of the frames that are delivered from now on. Everything below it has been
+    /// handed to the outboxes.
     pub fn advance(&self, safe: ResumeCursor) {
         self.0.watermark.advance(safe);
         self.0.feed.mark(safe);
     }
 
-    /// Takes a socket in: of a hero, or of staff. Whatever is delivered from now on waits in its outbox.
+    /// Takes a socket in: of a hero, or of staff. Whatever is delivered from now on waits in its
+    /// outbox.
     ///
     /// # Errors
     /// [`TooMany`] when the hero holds `most` sockets already.
-    pub fn join(&self, hero_id: Option<HeroId>, most: usize, outbox: Arc<Outbox>) -> Result<Place, TooMany> {
-        let mut crowd = self.0.crowds.entry(hero_id).or_insert_with(|| Crowd::new(self.0.versions.latest()));
+    pub fn join(
+        &self,
+        hero_id: Option<HeroId>,
+        most: usize,
+        outbox: Arc<Outbox>,
+    ) -> Result<Place, TooMany> {
+        let mut crowd =
+            self.0.crowds.entry(hero_id).or_insert_with(|| Crowd::new(self.0.versions.latest()));
         if hero_id.is_some() && crowd.sockets >= most {
             return Err(TooMany);
         }
@@ -177,8 +189,9 @@ impl Hub {
         Ok(Place { hub: self.clone(), hero_id, shard, outbox })
     }
 
-    /// Tells every socket of the heroes, and every watcher, what changed, unless something newer was told before. Says how many
-    /// frames it has written by itself, or tried to; those of heroes with many sockets are written by tasks.
+    /// Tells every socket of the heroes, and every watcher, what changed, unless something newer
+    /// was told before. Says how many frames it has written by itself, or tried to; those of heroes
+    /// with many sockets are written by tasks.
     pub async fn deliver(&self, updates: &[Update]) -> usize {
         ::metrics::counter!(metrics::UPDATES_HEARD).increment(updates.len() as u64);
         self.spread(updates, Source::Bus).await
@@ -190,11 +203,18 @@ impl Hub {
         // Every gateway hears of every hero: most are not here.
         let wanted: Vec<_> = updates.iter().filter_map(|update| self.wanted(update)).collect();
         let Judged { tell, stale, read, flight } = self.0.versions.judge(&wanted, source);
-        ::metrics::counter!(metrics::UPDATES_OUTDATED).increment((wanted.len() - tell.len()) as u64);
-        self.0.feed.note(tell.iter().copied().filter(|update| !stale.iter().any(|stale| std::ptr::eq(*stale, *update))));
+        ::metrics::counter!(metrics::UPDATES_OUTDATED)
+            .increment((wanted.len() - tell.len()) as u64);
+        self.0.feed.note(
+            tell.iter()
+                .copied()
+                .filter(|update| !stale.iter().any(|stale| std::ptr::eq(*stale, *update))),
+        );
         self.0.feed.note_unsure(&read);
         let mark = self.0.watermark.get();
-        let notices = |updates: Vec<&Update>| updates.into_iter().map(|update| Notice::new(update, &mark)).collect::<Vec<_>>();
+        let notices = |updates: Vec<&Update>| {
+            updates.into_iter().map(|update| Notice::new(update, &mark)).collect::<Vec<_>>()
+        };
         for (hero_id, updates) in by_hero(read.into_iter()) {
             let updates = notices(updates);
             self.shards_of(hero_id).iter().for_each(|shard| shard.miss(&updates));
@@ -207,7 +227,8 @@ impl Hub {
                 here += outboxes.len() * updates.len();
                 shard::tell(&outboxes, &updates).await;
             } else {
-                let later = shards.iter().map(|shard| shard.tell_later(&updates, &flight, &self.0.writers));
+                let later =
+                    shards.iter().map(|shard| shard.tell_later(&updates, &flight, &self.0.writers));
                 elsewhere += updates.len() * later.sum::<usize>();
             }
         }
@@ -221,7 +242,8 @@ impl Hub {
         Some(Wanted { update, since })
     }
 
-    /// The time since which every change of the hero's orders was heard here; nothing when none is for anybody.
+    /// The time since which every change of the hero's orders was heard here; nothing when none is
+    /// for anybody.
     fn heard_since(&self, hero_id: Option<HeroId>) -> Option<Timestamp> {
         let of_hero = self.0.crowds.get(&hero_id).map(|crowd| crowd.since);
         of_hero.into_iter().chain(self.0.feed.watched_since()).min()
@@ -280,7 +302,8 @@ mod tests {
     }
 
     fn update(hero_id: i64, version: i32) -> Update {
-        let deleted = Deleted { order_id: OrderId::new(hero_id).expect("an id"), version: Version(version) };
+        let deleted =
+            Deleted { order_id: OrderId::new(hero_id).expect("an id"), version: Version(version) };
         Update::of_deleted(deleted, hero(hero_id), Timestamp::EPOCH)
     }
 
@@ -289,21 +312,24 @@ mod tests {
         const HEROES: i64 = 40;
         loop {
             let hub = Hub::new(CursorKeys::default());
-            let join_hub = |id| hub.join(Some(hero(id)), usize::MAX, Arc::new(Outbox::new(100_000))).expect("room");
+            let join_hub = |id| {
+                hub.join(Some(hero(id)), usize::MAX, Arc::new(Outbox::new(100_000))).expect("room")
+            };
             let _crowd: Vec<Place> = (2..=HEROES).flat_map(|id| [id; 60]).map(join_hub).collect();
             let place = join_hub(1);
             let all: Vec<Update> = (1..=HEROES).map(|id| update(id, 1)).collect();
             let second = [update(1, 2)];
-            let (mut first, mut second) = (Box::pin(hub.deliver(&all)), Box::pin(hub.deliver(&second)));
+            let (mut first, mut second) =
+                (Box::pin(hub.deliver(&all)), Box::pin(hub.deliver(&second)));
             assert!(poll!(&mut first).is_pending(), "it lets others have their turn");
             if let Some(Out::Frame(_)) = place.outbox().try_next() {
                 continue; // it came first, by chance
             }
             _ = poll!(&mut second);
             join(first, second).await;
-            let versions = std::iter::from_fn(|| match place.outbox().try_next()? {
-                Out::Frame(update) => Some(update.version.0),
-                other => panic!("{other:?}"),
+            let versions = std::iter::from_fn(|| {
+                let Out::Frame(update) = place.outbox().try_next()? else { return None };
+                Some(update.version.0)
             });
             assert_eq!(versions.collect::<Vec<_>>(), [1, 2]);
             return;

@@ -1,16 +1,22 @@
 //! A gateway leaves, in order, so that nobody is worse off than after kill -9.
 //!
-//! 1. *Red.* `/readyz` says `draining`, and everything is served, new sockets too, for the shutdown delay: time for balancers that ask to send
-//!    their clients elsewhere.
-//! 2. *Closed.* The listener is gone. The kernel refuses connections, and every client and balancer takes that for "another one, or
-//!    later"; an answer of 503 would be final for a browser's event stream, and `least_conn` would prefer a gateway that answers it fast.
-//!    Answers say `Connection: close`, and a connection that stays idle is closed after [`QUIET`], when no request is on its way.
-//! 3. *Sent away.* Each socket and event stream is told to come back, and closed at once after that, at a random moment within the drain
-//!    window, so that the others are not overrun. A client that is closed finds another gateway, or nobody until the next one listens. Where
-//!    no other gateway hears, an early close would only make a client wait for the restart: then all go together, and at the end.
-//! 4. *Gone.* What was committed is published. The caller says goodbye on the bus, and closes the store.
+//! 1. *Red.* `/readyz` says `draining`, and everything is served, new sockets too, for the shutdown
+//!    delay: time for balancers that ask to send their clients elsewhere.
+//! 2. *Closed.* The listener is gone. The kernel refuses connections, and every client and balancer
+//!    takes that for "another one, or later"; an answer of 503 would be final for a browser's event
+//!    stream, and `least_conn` would prefer a gateway that answers it fast. Answers say
+//!    `Connection: close`, and a connection that stays idle is closed after [`QUIET`], when no
+//!    request is on its way.
+//! 3. *Sent away.* Each socket and event stream is told to come back, and closed at once after
+//!    that, at a random moment within the drain window, so that the others are not overrun. A
+//!    client that is closed finds another gateway, or nobody until the next one listens. Where no
+//!    other gateway hears, an early close would only make a client wait for the restart: then all
+//!    go together, and at the end.
+//! 4. *Gone.* What was committed is published. The caller says goodbye on the bus, and closes the
+//!    store.
 //!
-//! Each step is bounded: a client, database or Redis that is stuck holds the end up by [`GRACE`] at a time and no longer.
+//! Each step is bounded: a client, database or Redis that is stuck holds the end up by [`GRACE`] at
+//! a time and no longer.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -20,10 +26,12 @@ use rand::RngExt as _;
 
 use crate::state::AppState;
 
-/// How long requests in flight, sockets that were told to close, and the last announcements may take to end.
+/// How long requests in flight, sockets that were told to close, and the last announcements may
+/// take to end.
 pub const GRACE: Duration = Duration::from_secs(5);
-/// How long a connection must be idle to be closed by a gateway that leaves: a pool that sends requests uses each of its connections more
-/// often than that, and then the answer says `Connection: close`.
+/// How long a connection must be idle to be closed by a gateway that leaves: a pool that sends
+/// requests uses each of its connections more often than that, and then the answer says
+/// `Connection: close`.
 pub const QUIET: Duration = Duration::from_millis(500);
 
 /// How long the database may take to say who else lives, and how often it is asked.
@@ -46,7 +54,10 @@ pub async fn leave(state: &AppState, front: &mut Crew, window: Duration) {
             never = hurry_when_alone(state), if !is_alone => match never {},
         };
         if !all_gone {
-            tracing::warn!(sockets = state.hub.count(), "some sockets did not go in time; they are cut");
+            tracing::warn!(
+                sockets = state.hub.count(),
+                "some sockets did not go in time; they are cut"
+            );
         }
         state.readiness.set_gone();
     };

@@ -1,7 +1,8 @@
 //! REST, WebSocket and dashboard: what a hero talks to.
 //!
-//! A gateway holds no truth. It hands requests to the store in batches, tells the bus what was committed, hears what
-//! others committed and delivers it to its sockets. Any number of gateways may serve the same heroes.
+//! A gateway holds no truth. It hands requests to the store in batches, tells the bus what was
+//! committed, hears what others committed and delivers it to its sockets. Any number of gateways
+//! may serve the same heroes.
 
 mod announcer;
 pub mod auth;
@@ -117,30 +118,47 @@ impl Gateway {
         self.listener.to_string()
     }
 
-    /// Serves until `stop`, then leaves in order (`leaving.rs`) and returns when all clients have gone, or shortly after the drain window.
-    /// What was committed is published by then. A part that dies ends it as well, without delay and window: its clients need another gateway.
+    /// Serves until `stop`, then leaves in order (`leaving.rs`) and returns when all clients have
+    /// gone, or shortly after the drain window. What was committed is published by then. A part
+    /// that dies ends it as well, without delay and window: its clients need another gateway.
     ///
     /// # Errors
     /// [`Died`] when a part of it did.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Died> {
         let Self { listener, state, mut desk } = self;
         let Config { ping_interval, pong_timeout, max_socket_age, drain, .. } = state.config;
-        // Before any socket is here. Without an answer the first cursors begin anew, until the hub is told more.
+        // Before any socket is here. Without an answer the first cursors begin anew, until the hub
+        // is told more.
         if let Ok(safe) = state.desk.store().present().await {
             state.hub.advance(safe);
         }
         let (mut front, mut life) = (Crew::default(), Crew::default());
         life.hire("subscriber of updates", |stop| {
             let store = Arc::clone(state.desk.store());
-            ear::listen(Arc::clone(&state.bus), state.hub.clone(), store, state.readiness.clone(), stop)
+            ear::listen(
+                Arc::clone(&state.bus),
+                state.hub.clone(),
+                store,
+                state.readiness.clone(),
+                stop,
+            )
         });
         let bus = Arc::clone(&state.bus);
         life.hire("bus", async move |stop| _ = stop.run_until_cancelled(bus.broken()).await);
         let tokens_expire = state.verifier.is_some();
         life.hire("heartbeat of sockets", |stop| {
-            pulse::beat(state.hub.clone(), ping_interval, pong_timeout, max_socket_age, tokens_expire, stop)
+            pulse::beat(
+                state.hub.clone(),
+                ping_interval,
+                pong_timeout,
+                max_socket_age,
+                tokens_expire,
+                stop,
+            )
         });
-        front.hire("accept loop", |stop| http::serve(listener, router(state.clone()), stop, QUIET.min(drain)));
+        front.hire("accept loop", |stop| {
+            http::serve(listener, router(state.clone()), stop, QUIET.min(drain))
+        });
 
         let told_to_leave = async {
             stop.cancelled().await;
@@ -154,7 +172,8 @@ impl Gateway {
             died = desk.death() => Some(died),
         };
         state.readiness.set_draining();
-        leaving::leave(&state, &mut front, if died.is_some() { Duration::ZERO } else { drain }).await;
+        leaving::leave(&state, &mut front, if died.is_some() { Duration::ZERO } else { drain })
+            .await;
         life.leave(GRACE).await;
         if !desk.leave(GRACE).await {
             state.bus.lose(); // the others read in the database what was not announced
@@ -164,7 +183,8 @@ impl Gateway {
 }
 
 fn router(state: AppState) -> Router {
-    let routes = rest::router(&state).merge(dashboard::router()).route("/ws", any(session::handshake::open));
+    let routes =
+        rest::router(&state).merge(dashboard::router()).route("/ws", any(session::handshake::open));
     #[cfg(feature = "conformance")]
     let routes = routes.route("/echo", session::echo::route());
     web::layers(routes, &state).with_state(state)

@@ -1,7 +1,8 @@
 //! How much one socket, one address, and all clients together may take of a gateway.
 //!
-//! Whoever is at a limit is told so, with the time after which to try again, and counted by [`count`]: nothing is dropped in silence.
-//! What a limit itself holds is bounded as well, and given back when the client is gone, however it went.
+//! Whoever is at a limit is told so, with the time after which to try again, and counted by
+//! [`count`]: nothing is dropped in silence. What a limit itself holds is bounded as well, and
+//! given back when the client is gone, however it went.
 
 pub mod address;
 pub mod rate;

@@ -7,7 +7,8 @@ use galley_gateway::{Config, Gateway};
 use galley_launch::{Backends, Failure, LogConfig, WaitConfig};
 use tokio_util::sync::CancellationToken;
 
-/// The gateway of Galley: REST, WebSocket, SSE and the dashboard. Any number of instances share a database and a Redis.
+/// The gateway of Galley: REST, WebSocket, SSE and the dashboard. Any number of instances share a
+/// database and a Redis.
 #[derive(Parser)]
 #[command(name = "galley-gateway", version, after_help = EXAMPLES)]
 struct Arguments {

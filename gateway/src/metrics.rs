@@ -1,7 +1,8 @@
 //! The names of the gateway's metrics, and the recorder that `/metrics` reads.
 //!
-//! The recorder belongs to the process: several gateways in one process share it, and the first to ask installs it. What
-//! it remembers between two scrapes is bounded by [`upkeep`], which the accept loop calls.
+//! The recorder belongs to the process: several gateways in one process share it, and the first to
+//! ask installs it. What it remembers between two scrapes is bounded by [`upkeep`], which the
+//! accept loop calls.
 
 use std::sync::{LazyLock, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,7 +12,8 @@ use metrics::{Counter, Histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// The bounds of every histogram of seconds.
-const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const SECONDS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 macro_rules! metrics {
     ($($describe:ident $name:ident $text:literal $explanation:literal)*) => {
@@ -78,7 +80,7 @@ metrics! {
         "Times that what changed was read from the database because updates may have been lost."
 }
 
-/// Those that are told of every frame: looked up once, and not before a recorder is installed.
+/// Metrics that count every frame: looked up once, and not before a recorder is installed.
 macro_rules! hot {
     ($($name:ident: $kind:ident = $macro:ident $metric:ident)*) => {
         $(#[doc = concat!("[`", stringify!($metric), "`].")]
@@ -103,15 +105,16 @@ pub fn count_frames(frames: usize, bytes: usize) {
     BYTES_OUT_COUNT.increment(bytes as u64);
 }
 
-/// Tells how long ago a change was committed that has just gone out: by this machine's clock, which may be a little off the
-/// database's, and never less than nothing.
+/// Tells how long ago a change was committed that has just gone out: by this machine's clock, which
+/// may be a little off the database's, and never less than nothing.
 pub fn record_push_lag(commit: Timestamp) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let commit = Duration::from_millis(u64::try_from(commit.millis()).unwrap_or(0));
     PUSH_LAG.record(now.saturating_sub(commit).as_secs_f64());
 }
 
-/// Installs the recorder, unless one is there: the process's own, or that of a gateway started before.
+/// Installs the recorder, unless one is there: the process's own, or that of a gateway started
+/// before.
 pub fn install() -> &'static PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE.get_or_init(|| {

@@ -1,7 +1,7 @@
 //! Probes of what this gateway depends on: the database and the bus.
 //!
-//! The dependencies are asked at most every half second, by one caller at a time, each for at most a second; everyone who asks
-//! meanwhile waits for the same answer.
+//! The dependencies are asked at most every half second, by one caller at a time, each for at most
+//! a second; everyone who asks meanwhile waits for the same answer.
 
 use std::future::Future;
 use std::time::{Duration, Instant};

@@ -15,8 +15,9 @@ const AGE_STEPS: u32 = 50;
 /// A token that expires is noticed within this time.
 const EXPIRY_STEP: Duration = Duration::from_secs(1);
 
-/// Asks silent peers for life after `interval`, and gives up those that stay silent for `timeout` more, until `stop`. Sends away
-/// those that are older than `max_age`. Where tokens expire, it looks after that as well.
+/// Asks silent peers for life after `interval`, and gives up those that stay silent for `timeout`
+/// more, until `stop`. Sends away those that are older than `max_age`. Where tokens expire, it
+/// looks after that as well.
 pub async fn beat(
     hub: Hub,
     interval: Duration,
@@ -26,7 +27,8 @@ pub async fn beat(
     stop: CancellationToken,
 ) {
     let period = (interval / STEPS).min(max_age / AGE_STEPS).max(Duration::from_millis(10));
-    let mut steps = tokio::time::interval(if tokens_expire { period.min(EXPIRY_STEP) } else { period });
+    let mut steps =
+        tokio::time::interval(if tokens_expire { period.min(EXPIRY_STEP) } else { period });
     steps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     stop.run_until_cancelled(async {
         loop {

@@ -1,4 +1,5 @@
-//! Callers who are turned away, counted by cause; the log gets a line for each cause at most once a minute, however many try.
+//! Callers who are turned away, counted by cause; the log gets a line for each cause at most once a
+//! minute, however many try.
 
 use galley_bus::Rarely;
 
@@ -31,7 +32,11 @@ impl Refusals {
     pub fn tell(&self, cause: Cause) {
         ::metrics::counter!(metrics::REFUSALS, "cause" => cause.word()).increment(1);
         if let Some(more) = self.0[cause.index()].now() {
-            tracing::warn!(cause = cause.word(), more, "turned a caller away; `more` others since the last such line");
+            tracing::warn!(
+                cause = cause.word(),
+                more,
+                "turned a caller away; `more` others since the last such line"
+            );
         }
     }
 }

@@ -1,8 +1,8 @@
 //! REST: heroes, meals, orders, health, and what this service says about itself.
 //!
-//! Handlers are thin: extract, call the desk or the store, answer. The routes and the document come from the same
-//! annotations, so that they cannot drift apart. Parameters, headers and bodies are read by extractors of ours, because
-//! every refusal is a problem that names what is wrong.
+//! Handlers are thin: extract, call the desk or the store, answer. The routes and the document come
+//! from the same annotations, so that they cannot drift apart. Parameters, headers and bodies are
+//! read by extractors of ours, because every refusal is a problem that names what is wrong.
 
 mod body;
 mod conditions;
@@ -53,7 +53,8 @@ use crate::web::guard;
 )]
 struct Document;
 
-/// The routes of REST, for [`web::layers`](crate::web::layers) to be put around. Each stands in the group of those who may ask.
+/// The routes of REST, for [`web::layers`](crate::web::layers) to be put around. Each stands in the
+/// group of those who may ask.
 pub fn router(state: &AppState) -> Router<AppState> {
     let members = OpenApiRouter::new()
         .routes(routes!(heroes::get))
@@ -76,7 +77,8 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .routes(routes!(health::ready))
         .routes(routes!(docs::describe))
         .routes(routes!(docs::explain));
-    let (mut guarded, mut described) = guard::members(state, members).merge(guard::staff(state, staff)).split_for_parts();
+    let (mut guarded, mut described) =
+        guard::members(state, members).merge(guard::staff(state, staff)).split_for_parts();
     if state.verifier.is_some() {
         ask_for_tokens(&mut described);
     }
@@ -94,12 +96,14 @@ fn ask_for_tokens(described: &mut Described) {
     let components = described.components.get_or_insert_with(Components::new);
     components.add_security_scheme("token", SecurityScheme::Http(scheme));
     for item in described.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        let operations =
+            [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {
             for (status, response) in problems::of_guarded() {
                 operation.responses.responses.entry(status).or_insert(response);
             }
-            operation.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
+            operation.security =
+                Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
         }
     }
 }

@@ -9,7 +9,8 @@ const FIRST: Duration = Duration::from_secs(1);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(8);
 
-/// The pause after so many failures before. Many may fail at once: each comes back at its own moment.
+/// The pause after so many failures before. Many may fail at once: each comes back at its own
+/// moment.
 pub fn pause_after(failures: u32) -> Duration {
     let pause = FIRST.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST);
     pause.mul_f64(rand::rng().random_range(0.5..1.0))

@@ -1,8 +1,9 @@
 //! One connected client, from its welcome to its end, by WebSocket or as a stream of events.
 //!
-//! One task each, which holds next to nothing while nothing happens. The [`stream`] is what both have in common; a WebSocket also
-//! carries out the commands of its client. Commands of one socket are answered in their order: placements are handed in as they come and go into the same batches; any other
-//! command waits for those before it.
+//! One task each, which holds next to nothing while nothing happens. The [`stream`] is what both
+//! have in common; a WebSocket also carries out the commands of its client. Commands of one socket
+//! are answered in their order: placements are handed in as they come and go into the same batches;
+//! any other command waits for those before it.
 
 mod catch_up;
 mod command;
@@ -54,7 +55,12 @@ pub struct Connection {
 
 impl Connection {
     /// Welcomes the client. `first` is said after the welcome.
-    async fn begin(state: AppState, entered: Entered, mut socket: Socket, first: Option<String>) -> Option<Box<Self>> {
+    async fn begin(
+        state: AppState,
+        entered: Entered,
+        mut socket: Socket,
+        first: Option<String>,
+    ) -> Option<Box<Self>> {
         let who = entered.caller.claims().map(|claims| claims.who);
         let (stream, welcome) = Stream::begin(state, entered);
         let welcomed = async {
@@ -73,7 +79,8 @@ impl Connection {
         }
     }
 
-    /// Serves the client until either side closes. What it takes to be busy is boxed, and gone when there is nothing to do.
+    /// Serves the client until either side closes. What it takes to be busy is boxed, and gone when
+    /// there is nothing to do.
     async fn run(mut self: Box<Self>) {
         loop {
             let Self { stream, socket, pace, who } = &mut *self;
@@ -113,14 +120,26 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     fn new(stream: &'a mut Stream, pace: &'a mut Meter, who: Option<Who>) -> Self {
         let state = stream.state().clone();
-        Self { state, stream, who, answers: FuturesOrdered::new(), waiting: None, pace, exclusive: false }
+        Self {
+            state,
+            stream,
+            who,
+            answers: FuturesOrdered::new(),
+            waiting: None,
+            pace,
+            exclusive: false,
+        }
     }
 
     /// Serves the client until nothing is left to do, or the session is to end.
     async fn serve(mut self, socket: &mut Socket) -> Result<(), Closed> {
         loop {
-            let may_read = self.waiting.is_none() && !self.exclusive && self.answers.len() < MAX_IN_FLIGHT;
-            let may_rest = self.waiting.is_none() && self.answers.is_empty() && self.stream.may_rest() && socket.owes_nothing();
+            let may_read =
+                self.waiting.is_none() && !self.exclusive && self.answers.len() < MAX_IN_FLIGHT;
+            let may_rest = self.waiting.is_none()
+                && self.answers.is_empty()
+                && self.stream.may_rest()
+                && socket.owes_nothing();
             let done = tokio::select! {
                 biased; // reading is bounded by what is in flight, telling is not
                 heard = socket.hear(), if may_read => self.take(socket, heard).await,
@@ -132,7 +151,9 @@ impl<'a> Session<'a> {
                 Ok(()) => {}
                 Err(Closed::Gone) if may_read => match socket.hear().now_or_never() {
                     // What a busy session has not read yet is a sign of life, too.
-                    Some(heard @ (Heard::Text(_) | Heard::Control)) => self.take(socket, heard).await?,
+                    Some(heard @ (Heard::Text(_) | Heard::Control)) => {
+                        self.take(socket, heard).await?;
+                    }
                     Some(Heard::Closed(closed)) => return Err(self.finish(socket, closed).await),
                     None => return Err(Closed::Gone),
                 },
@@ -154,13 +175,17 @@ impl<'a> Session<'a> {
             Verdict::Taken { .. } => parsed,
             Verdict::Wait(wait) => {
                 limits::count("commands");
-                Err((parsed.map_or_else(|(id, _)| id, |frame| frame.id), too_fast("this socket sends commands", wait)))
+                Err((
+                    parsed.map_or_else(|(id, _)| id, |frame| frame.id),
+                    too_fast("this socket sends commands", wait),
+                ))
             }
         };
         let frame = match allowed {
             Ok(frame) => frame,
             Err((id, problem)) => {
-                ::metrics::counter!(metrics::FRAMES_REFUSED, "problem" => problem.kind.slug()).increment(1);
+                ::metrics::counter!(metrics::FRAMES_REFUSED, "problem" => problem.kind.slug())
+                    .increment(1);
                 let error = ServerFrame::Error { id, problem: Box::new(problem) }.encode();
                 self.answers.push_back(Box::pin(std::future::ready(error.into())));
                 return Ok(());
@@ -174,7 +199,8 @@ impl<'a> Session<'a> {
         self.begin_waiting(socket).await
     }
 
-    /// Sends an answer with all others that are ready, and lets the waiting command begin when nothing is before it.
+    /// Sends an answer with all others that are ready, and lets the waiting command begin when
+    /// nothing is before it.
     async fn answer(&mut self, socket: &mut Socket, answer: Answer) -> Result<(), Closed> {
         self.stream.shows(&answer.shown);
         socket.feed(answer.text).await?;
@@ -196,7 +222,12 @@ impl<'a> Session<'a> {
         let Some(frame) = self.waiting.take() else { return Ok(()) };
         match frame.command {
             Command::Watch(watch) if self.stream.hero_id().is_none() => {
-                let totals = self.state.totals.now(&**self.state.desk.store()).await.map(|count| count.totals);
+                let totals = self
+                    .state
+                    .totals
+                    .now(&**self.state.desk.store())
+                    .await
+                    .map(|count| count.totals);
                 let (resume, cursor) = self.stream.watch(watch, totals).await;
                 let reply = Reply::Watching { watching: true, totals, resume, cursor };
                 socket.send(ServerFrame::Reply { id: frame.id, reply }.encode()).await
@@ -219,7 +250,12 @@ impl<'a> Session<'a> {
     }
 
     /// A new token takes the place of the one before.
-    async fn renew(&mut self, socket: &mut Socket, id: Option<CommandId>, token: &BearerToken) -> Result<(), Closed> {
+    async fn renew(
+        &mut self,
+        socket: &mut Socket,
+        id: Option<CommandId>,
+        token: &BearerToken,
+    ) -> Result<(), Closed> {
         match proof::renew(&self.state, self.who, token) {
             Ok(claims) => {
                 self.stream.good_until(claims.expires);
@@ -240,7 +276,8 @@ impl<'a> Session<'a> {
                 while let Some(answer) = self.answers.next().await {
                     self.answer(socket, answer).await?;
                 }
-                // A gateway that leaves hears what has come already. Of a token that has expired nothing more is taken.
+                // A gateway that leaves hears what has come already. Of a token that has expired
+                // nothing more is taken.
                 if why != Closed::With(CloseCode::Restart) {
                     return Ok(());
                 }

@@ -22,7 +22,8 @@ use crate::probes::Probes;
 use crate::refusals::Refusals;
 use crate::totals::Totals;
 
-/// What every handler is given. The router clones it several times a request: one count, not one for each part.
+/// What every handler is given. The router clones it several times a request: one count, not one
+/// for each part.
 #[derive(Clone)]
 pub struct AppState(Arc<Parts>);
 

@@ -33,7 +33,9 @@ pub fn problem(error: &StoreError) -> Problem {
             let outcome = if trouble.changed_nothing() { "nothing was changed" } else { UNCERTAIN };
             let detail = format!("{}; {outcome}", trouble.words());
             if trouble.may_pass() {
-                Problem::new(ProblemType::Unavailable).with_detail(detail).with_retry_after(RETRY_AFTER_MS)
+                Problem::new(ProblemType::Unavailable)
+                    .with_detail(detail)
+                    .with_retry_after(RETRY_AFTER_MS)
             } else {
                 Problem::new(ProblemType::Internal).with_detail(detail)
             }

@@ -32,7 +32,8 @@ pub struct Count {
 }
 
 impl Totals {
-    /// The count, at most a second old; an older one while the database is away, and nothing when there never was one.
+    /// The count, at most a second old; an older one while the database is away, and nothing when
+    /// there never was one.
     pub async fn now(&self, store: &dyn Store) -> Option<Count> {
         let mut last = self.0.lock().await;
         if last.tried.is_none_or(|tried| tried.elapsed() >= FRESH) {

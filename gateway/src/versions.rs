@@ -1,13 +1,15 @@
-//! The newest version of each order that was told here lately: nobody is shown an older state after a newer one.
+//! The newest version of each order that was told here lately: nobody is shown an older state after
+//! a newer one.
 //!
-//! Each process publishes its own commits, so that a cancellation may be heard before the claim that it ended. The hub asks here
-//! before each delivery. A welcome, a page or a reply tells one session something past the deliveries: older states than that still
-//! go to the other sockets, which have not been told it, and [`Overtaken`] keeps them from this one. The staff feed tells only the
-//! newest state of an order; what one watcher was shown is the least that all are told.
+//! Each process publishes its own commits, so that a cancellation may be heard before the claim
+//! that it ended. The hub asks here before each delivery. A welcome, a page or a reply tells one
+//! session something past the deliveries: older states than that still go to the other sockets,
+//! which have not been told it, and [`Overtaken`] keeps them from this one. The staff feed tells
+//! only the newest state of an order; what one watcher was shown is the least that all are told.
 //!
-//! The memory is bounded in number and in age. An unknown order whose change is older than the memory may have been told with a
-//! newer version already: its state is read from the database instead. Only orders of heroes who are here, or all while staff
-//! watches, are remembered.
+//! The memory is bounded in number and in age. An unknown order whose change is older than the
+//! memory may have been told with a newer version already: its state is read from the database
+//! instead. Only orders of heroes who are here, or all while staff watches, are remembered.
 
 mod overtaken;
 
@@ -21,12 +23,13 @@ use tokio::time::Instant;
 
 pub use overtaken::Overtaken;
 
-/// The most orders of one generation; there are two. At the bound the older generation is forgotten.
+/// The most orders of one generation; there are two. At the bound the older generation is
+/// forgotten.
 const MAX_ORDERS: usize = 65_536;
 /// The longest time for which a generation is filled.
 const MAX_AGE: Duration = Duration::from_mins(1);
 
-/// What is before the first version.
+/// The version before the first.
 const NOTHING: Version = Version(0);
 
 /// Changes may be so many milliseconds newer than what the database's clock was said to be.
@@ -65,7 +68,7 @@ struct SetBack {
     from: i64,
 }
 
-/// What was told of an order.
+/// The versions of an order that were sent.
 #[derive(Clone, Copy, Debug)]
 struct Told {
     /// To everybody whom it concerns; before the first version when that was nothing.
@@ -105,7 +108,7 @@ pub struct Wanted<'a> {
 pub struct Judged<'a> {
     /// The updates to deliver.
     pub tell: Vec<&'a Update>,
-    /// Those of them that are not for staff, who were shown something newer.
+    /// The updates among them that are not for staff, who were shown something newer.
     pub stale: Vec<&'a Update>,
     /// The updates that may be outdated: the states of their orders are to be read.
     pub read: Vec<&'a Update>,
@@ -138,16 +141,16 @@ impl Versions {
         Timestamp::from_millis(self.0.latest.load(Ordering::Acquire)).expect("it was one")
     }
 
-    /// Takes note of the times of these updates. To be called before it is looked up who wants them: who comes later begins with
-    /// a later [`Versions::latest`].
+    /// Takes note of the times of these updates. To be called before it is looked up who wants
+    /// them: who comes later begins with a later [`Versions::latest`].
     pub fn hear(&self, updates: &[Update]) {
         if let Some(latest) = updates.iter().map(|update| update.time.millis()).max() {
             self.0.latest.fetch_max(latest, Ordering::AcqRel);
         }
     }
 
-    /// The database's clock says this, or did a moment ago. One that went back takes what was noted along: else nothing would be
-    /// new enough until it has come so far again.
+    /// The database's clock says this, or did a moment ago. One that went back takes what was noted
+    /// along: else nothing would be new enough until it has come so far again.
     pub fn set_clock(&self, now: Timestamp) {
         let now = now.millis();
         let before = self.0.latest.fetch_max(now, Ordering::AcqRel);
@@ -164,7 +167,12 @@ impl Versions {
     pub fn judge<'a>(&self, wanted: &[Wanted<'a>], source: Source) -> Judged<'a> {
         let mut memory = self.0.lock();
         let flight = memory.begin_flight(&self.0);
-        let mut judged = Judged { tell: Vec::with_capacity(wanted.len()), stale: Vec::new(), read: Vec::new(), flight };
+        let mut judged = Judged {
+            tell: Vec::with_capacity(wanted.len()),
+            stale: Vec::new(),
+            read: Vec::new(),
+            flight,
+        };
         memory.age(&self.0);
         let latest = self.0.latest.load(Ordering::Acquire);
         memory.set_back.take_if(|back| back.from <= latest);
@@ -173,7 +181,10 @@ impl Versions {
             if told.is_some_and(|told| update.version <= told.delivered) {
                 continue;
             }
-            if told.is_none() && source == Source::Bus && memory.may_have_known(update.time.millis(), *since) {
+            if told.is_none()
+                && source == Source::Bus
+                && memory.may_have_known(update.time.millis(), *since)
+            {
                 judged.read.push(update);
                 continue;
             }
@@ -187,8 +198,8 @@ impl Versions {
         judged
     }
 
-    /// Remembers what is shown to staff past the deliveries. Returns true if an older state may be on its way in a delivery that
-    /// was judged before.
+    /// Remembers what is shown to staff past the deliveries. Returns true if an older state may be
+    /// on its way in a delivery that was judged before.
     pub fn show(&self, states: impl Iterator<Item = (OrderId, Version)>) -> bool {
         let mut memory = self.0.lock();
         for (order_id, version) in states {
@@ -212,7 +223,8 @@ impl Memory {
         self.young.get(&order_id).or_else(|| self.old.get(&order_id)).copied()
     }
 
-    /// Returns true for a change of this time, in milliseconds, if it is so old that a newer one of its order may have been told and forgotten.
+    /// Returns true for a change of this time, in milliseconds, if it is so old that a newer one of
+    /// its order may have been told and forgotten.
     fn may_have_known(&self, millis: i64, since: Timestamp) -> bool {
         let since = self.set_back.map_or(since.millis(), |back| since.millis().min(back.to));
         millis < since.max(self.old_from)
@@ -272,12 +284,20 @@ mod tests {
         Update::of_deleted(deleted, HeroId::FIRST, time(millis))
     }
 
-    /// The versions that are told, and that are read, of updates for somebody who is here since then.
-    fn judge_since(versions: &Versions, since: i64, updates: &[Update], source: Source) -> (Vec<i32>, Vec<i32>) {
+    /// The versions that are told, and that are read, of updates for somebody who is here since
+    /// then.
+    fn judge_since(
+        versions: &Versions,
+        since: i64,
+        updates: &[Update],
+        source: Source,
+    ) -> (Vec<i32>, Vec<i32>) {
         versions.hear(updates);
-        let wanted: Vec<_> = updates.iter().map(|update| Wanted { update, since: time(since) }).collect();
+        let wanted: Vec<_> =
+            updates.iter().map(|update| Wanted { update, since: time(since) }).collect();
         let Judged { tell, read, .. } = versions.judge(&wanted, source);
-        let versions = |updates: Vec<&Update>| updates.iter().map(|update| update.version.0).collect();
+        let versions =
+            |updates: Vec<&Update>| updates.iter().map(|update| update.version.0).collect();
         (versions(tell), versions(read))
     }
 
@@ -288,9 +308,13 @@ mod tests {
     #[tokio::test]
     async fn an_older_version_is_not_told_after_a_newer_one_nor_the_same_twice() {
         let versions = Versions::default();
-        let told = judge(&versions, &[update(1, 1, 5), update(1, 3, 7), update(1, 2, 6), update(2, 2, 6)]);
+        let told =
+            judge(&versions, &[update(1, 1, 5), update(1, 3, 7), update(1, 2, 6), update(2, 2, 6)]);
         assert_eq!(told, (vec![1, 3, 2], vec![]));
-        assert_eq!(judge(&versions, &[update(1, 3, 7), update(1, 2, 6), update(2, 3, 8)]), (vec![3], vec![]));
+        assert_eq!(
+            judge(&versions, &[update(1, 3, 7), update(1, 2, 6), update(2, 3, 8)]),
+            (vec![3], vec![])
+        );
     }
 
     #[tokio::test]
@@ -313,7 +337,11 @@ mod tests {
         let updates = [update(1, 2, 99), update(2, 2, 100)];
         assert_eq!(judge_since(&versions, 100, &updates, Source::Bus), (vec![2], vec![2]));
         assert_eq!(versions.latest(), time(100));
-        assert_eq!(judge_since(&versions, 100, &updates, Source::Database), (vec![2], vec![]), "the database knows the newest");
+        assert_eq!(
+            judge_since(&versions, 100, &updates, Source::Database),
+            (vec![2], vec![]),
+            "the database knows the newest"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -322,9 +350,16 @@ mod tests {
         judge(&versions, &[update(1, 3, 100)]);
         tokio::time::advance(MAX_AGE).await;
         judge(&versions, &[update(2, 3, 200)]);
-        assert_eq!(judge(&versions, &[update(1, 2, 99)]), (vec![], vec![]), "the generation before is remembered");
+        assert_eq!(
+            judge(&versions, &[update(1, 2, 99)]),
+            (vec![], vec![]),
+            "the generation before is remembered"
+        );
         tokio::time::advance(MAX_AGE).await;
-        assert_eq!(judge(&versions, &[update(1, 2, 99), update(3, 2, 201), update(2, 2, 150)]), (vec![2], vec![2]));
+        assert_eq!(
+            judge(&versions, &[update(1, 2, 99), update(3, 2, 201), update(2, 2, 150)]),
+            (vec![2], vec![2])
+        );
     }
 
     #[tokio::test]
@@ -333,7 +368,8 @@ mod tests {
         judge(&versions, &[update(1, 1, 90_000)]);
         versions.set_clock(time(60_000));
         assert_eq!(versions.latest(), time(60_000));
-        let of_before = |millis| judge_since(&versions, 90_000, &[update(millis, 2, millis)], Source::Bus);
+        let of_before =
+            |millis| judge_since(&versions, 90_000, &[update(millis, 2, millis)], Source::Bus);
         assert_eq!((of_before(60_001), of_before(59_999)), ((vec![2], vec![]), (vec![], vec![2])));
         judge(&versions, &[update(2, 1, 95_000)]);
         assert_eq!(of_before(89_999), (vec![], vec![2]), "it has come so far again");

@@ -1,7 +1,8 @@
-//! What REST and sockets share of HTTP: the layers around every route, who asks, and the one way a problem goes out.
+//! What REST and sockets share of HTTP: the layers around every route, who asks, and the one way a
+//! problem goes out.
 //!
-//! Every answer above hyper's parser – an unknown path, a wrong method, a panic – is made here or in a handler, and every one
-//! that is an error is a problem.
+//! Every answer above hyper's parser – an unknown path, a wrong method, a panic – is made here or
+//! in a handler, and every one that is an error is a problem.
 
 pub mod allowances;
 mod caller;
@@ -29,22 +30,27 @@ pub use refusal::Refusal;
 /// The most bytes of a request body; beyond: 413.
 pub const MAX_BODY: usize = 64 * 1024;
 
-/// Puts around the routes of `router` what is the same for all of them: an id and a line in the log for each request, problems
-/// for unknown paths and methods and for panics, the bounds of bodies and of requests from one address, the check of the origin and the headers that
-/// protect browsers.
+/// Puts around the routes of `router` what is the same for all of them: an id and a line in the log
+/// for each request, problems for unknown paths and methods and for panics, the bounds of bodies
+/// and of requests from one address, the check of the origin and the headers that protect browsers.
 /// To be called when every route is there, and no other fallback.
 pub fn layers(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     let router = router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        // Together, the outer one first: each call of `layer` puts the routes into one more box, which is cloned for every request.
+        // Together, the outer one first: each call of `layer` puts the routes into one more box,
+        // which is cloned for every request.
         .layer((CatchPanicLayer::custom(panic::answer), DefaultBodyLimit::max(MAX_BODY)));
     let router = match Allowances::new(state.config.rest_rate) {
         Some(allowances) => router.layer(from_fn_with_state(allowances, allow)),
         None => router,
     };
     let softened = from_fn(refused_stream::soften);
-    router.layer((from_fn(observe::observe), from_fn_with_state(state.clone(), protect::protect), softened))
+    router.layer((
+        from_fn(observe::observe),
+        from_fn_with_state(state.clone(), protect::protect),
+        softened,
+    ))
 }
 
 async fn not_found(uri: Uri) -> Refusal {
@@ -57,7 +63,9 @@ async fn not_found(uri: Uri) -> Refusal {
 async fn method_not_allowed(method: Method) -> Refusal {
     let method = method.as_str();
     let shown = &method[..method.floor_char_boundary(MAX_SHOWN)];
-    Problem::new(ProblemType::MethodNotAllowed).with_detail(format!("{shown} is not allowed here; `Allow` lists what is")).into()
+    Problem::new(ProblemType::MethodNotAllowed)
+        .with_detail(format!("{shown} is not allowed here; `Allow` lists what is"))
+        .into()
 }
 
 /// The most bytes of a path or a method that are shown back or logged.

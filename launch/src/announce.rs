@@ -5,8 +5,9 @@ use std::io::Write as _;
 
 use tracing::info;
 
-/// Logs the address and prints it on standard output as the one line `listening on http://…`, for people and scripts that
-/// start the program on port 0. When nobody reads standard output, the log is enough.
+/// Logs the address and prints it on standard output as the one line `listening on http://…`, for
+/// people and scripts that start the program on port 0. When nobody reads standard output, the log
+/// is enough.
 pub fn announce(address: &impl Display) {
     info!(%address, "listening on {address}");
     let mut output = std::io::stdout().lock();

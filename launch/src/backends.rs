@@ -1,7 +1,8 @@
 //! Opening the database and the bus at the start.
 //!
-//! Called by the programs, before they serve. Guarantees that nothing printed here holds a password: the URLs are hidden in
-//! the help, and an error of the store or the bus names none. Must never create or change a schema.
+//! Called by the programs, before they serve. Guarantees that nothing printed here holds a
+//! password: the URLs are hidden in the help, and an error of the store or the bus names none. Must
+//! never create or change a schema.
 
 use std::sync::Arc;
 
@@ -18,7 +19,8 @@ pub struct Backends {
     /// The database: `postgres://USER:PASSWORD@HOST/NAME`
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: String,
-    /// The bus: `redis://HOST:PORT` or `rediss://…`; several comma-separated nodes are a Redis Cluster
+    /// The bus: `redis://HOST:PORT` or `rediss://…`; several comma-separated nodes are a Redis
+    /// Cluster
     #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: String,
     #[command(flatten)]
@@ -29,17 +31,24 @@ pub struct Backends {
 /// Where on a Redis that others use too.
 #[derive(Args, Clone, Debug)]
 pub struct Namespace {
-    /// What every key and channel in Redis begins with; gateways and workers of one service share it
+    /// What every key and channel in Redis begins with; gateways and workers of one service share
+    /// it
     #[arg(long, env = "GALLEY_NAMESPACE", value_name = "PREFIX", default_value = "galley:v1")]
     pub namespace: String,
 }
 
 impl Backends {
-    /// Logs what the program starts on, opens both, and waits for the schema, which `galley migrate` brings.
+    /// Logs what the program starts on, opens both, and waits for the schema, which `galley
+    /// migrate` brings.
     ///
     /// # Errors
-    /// [`Failure`] when one of them is not there in time or will never be, or its URL cannot be read.
-    pub async fn open(self, auth: Option<&str>, patience: &Patience) -> Result<(Arc<dyn Store>, SharedBus), Failure> {
+    /// [`Failure`] when one of them is not there in time or will never be, or its URL cannot be
+    /// read.
+    pub async fn open(
+        self,
+        auth: Option<&str>,
+        patience: &Patience,
+    ) -> Result<(Arc<dyn Store>, SharedBus), Failure> {
         let bus = BusConfig { url: Some(self.redis_url), namespace: self.namespace.namespace };
         tell_start(&self.database_url, &bus, auth)?;
         let store = open_store(&self.database_url, patience).await?;
@@ -48,8 +57,8 @@ impl Backends {
     }
 }
 
-/// Logs what the program starts on: its version, the database and the bus by their places, and how callers are authenticated, where there
-/// are callers.
+/// Logs what the program starts on: its version, the database and the bus by their places, and how
+/// callers are authenticated, where there are callers.
 ///
 /// # Errors
 /// [`Failure::Usage`] for a URL that cannot be read.
@@ -63,7 +72,8 @@ pub fn tell_start(database_url: &str, bus: &BusConfig, auth: Option<&str>) -> Re
 /// Waits for the database.
 ///
 /// # Errors
-/// [`Failure::Usage`] for a URL that cannot be read, [`Failure::Failed`] when it is not there in time, or will not let this program in.
+/// [`Failure::Usage`] for a URL that cannot be read, [`Failure::Failed`] when it is not there in
+/// time, or will not let this program in.
 pub async fn open_store(url: &str, patience: &Patience) -> Result<Arc<dyn Store>, Failure> {
     use galley_store::ConnectError::{BadUrl, Busy, NotWhole, Refused, Unreachable};
     let attempt = async || {
@@ -76,14 +86,21 @@ pub async fn open_store(url: &str, patience: &Patience) -> Result<Arc<dyn Store>
     patience.wait_for("the database", attempt).await
 }
 
-/// Brings the schema, which takes as long as it takes; waits while another program holds the database.
+/// Brings the schema, which takes as long as it takes; waits while another program holds the
+/// database.
 ///
 /// # Errors
 /// [`Failure::Failed`] when it cannot be brought, or not in time.
 pub async fn migrate(store: &dyn Store, patience: &Patience) -> Result<(), Failure> {
     let attempt = async || {
         let migrated = store.migrate().await;
-        migrated.map_err(|error| if error.is_passing() { NotYet::again(error) } else { NotYet::Never(Failure::failed(error)) })
+        migrated.map_err(|error| {
+            if error.is_passing() {
+                NotYet::again(error)
+            } else {
+                NotYet::Never(Failure::failed(error))
+            }
+        })
     };
     patience.wait_for_work("the schema", attempt).await
 }
@@ -98,7 +115,11 @@ pub async fn schema(store: &dyn Store, patience: &Patience) -> Result<(), Failur
         if matches!(&error, StoreError::Failed(why) if why == OUTDATED) {
             return Err(NotYet::again(OUTDATED));
         }
-        Err(if error.is_passing() { NotYet::again(error) } else { NotYet::Never(Failure::failed(error)) })
+        Err(if error.is_passing() {
+            NotYet::again(error)
+        } else {
+            NotYet::Never(Failure::failed(error))
+        })
     };
     patience.wait_for("the schema", attempt).await
 }
@@ -106,7 +127,8 @@ pub async fn schema(store: &dyn Store, patience: &Patience) -> Result<(), Failur
 /// Waits for the bus.
 ///
 /// # Errors
-/// [`Failure::Usage`] for a URL that cannot be read, [`Failure::Failed`] when Redis is not there in time, or will not let this program in.
+/// [`Failure::Usage`] for a URL that cannot be read, [`Failure::Failed`] when Redis is not there in
+/// time, or will not let this program in.
 pub async fn open_bus(config: &BusConfig, patience: &Patience) -> Result<SharedBus, Failure> {
     use galley_bus::ConnectError::{BadUrl, Refused, Unreachable};
     let attempt = async || {

@@ -1,9 +1,11 @@
 //! Tasks that must not end by themselves.
 //!
-//! The one place that owns what must not die, for gateways and workers. Each task has the name of its part. A part that ends before it
-//! is told to – by a panic, or because its loop returned – ends the program: exit code 1, and one line in the log that names it. Other
-//! processes then take over, as after kill -9, while a program that lives on without one of its parts would look healthy and
-//! serve nobody. A task that can begin again without losing anything does so itself and is still hired here, in case that fails.
+//! The one place that owns what must not die, for gateways and workers. Each task has the name of
+//! its part. A part that ends before it is told to – by a panic, or because its loop returned –
+//! ends the program: exit code 1, and one line in the log that names it. Other processes then take
+//! over, as after kill -9, while a program that lives on without one of its parts would look
+//! healthy and serve nobody. A task that can begin again without losing anything does so itself and
+//! is still hired here, in case that fails.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -58,10 +60,13 @@ impl Crew {
         died
     }
 
-    /// Tells the tasks to stop and waits for them; those that take longer are ended on the spot. Returns false if there were such.
+    /// Tells the tasks to stop and waits for them; those that take longer are ended on the spot.
+    /// Returns false if there were such.
     pub async fn leave(&mut self, patience: Duration) -> bool {
         self.stop.cancel();
-        let in_time = timeout(patience, async { while self.tasks.join_next().await.is_some() {} }).await.is_ok();
+        let in_time = timeout(patience, async { while self.tasks.join_next().await.is_some() {} })
+            .await
+            .is_ok();
         if !in_time {
             tracing::warn!(tasks = self.tasks.len(), "some tasks did not stop in time");
             self.tasks.shutdown().await;

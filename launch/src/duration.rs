@@ -7,5 +7,6 @@ use std::time::Duration;
 /// # Errors
 /// An example of a right value.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "must be a length of time such as 10s, 500ms or 2m".to_owned())
+    humantime::parse_duration(text)
+        .map_err(|_| "must be a length of time such as 10s, 500ms or 2m".to_owned())
 }

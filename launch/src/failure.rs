@@ -9,7 +9,7 @@ use thiserror::Error;
 /// Why a program ends other than by doing all it was asked for. `Display` is one line for people.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Failure {
-    /// What was asked for makes no sense: exit code 2.
+    /// A request that makes no sense: exit code 2.
     #[error("{0}")]
     Usage(String),
     /// It went wrong: exit code 1.
@@ -70,6 +70,9 @@ mod tests {
 
     #[test]
     fn a_failure_is_one_line() {
-        assert_eq!(one_line("the database refused:\n  no\tspace"), "the database refused: no space");
+        assert_eq!(
+            one_line("the database refused:\n  no\tspace"),
+            "the database refused: no space"
+        );
     }
 }

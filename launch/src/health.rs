@@ -1,8 +1,9 @@
 //! The health of a program that listens on no port.
 //!
-//! Run beside the work of such a program. Guarantees that the file's time moves every two seconds as long as the process's
-//! runtime turns and the database answers, and that the file is gone after an orderly end. It does not tell whether there
-//! is work, nor whether the bus is there: a worker works without.
+//! Run beside the work of such a program. Guarantees that the file's time moves every two seconds
+//! as long as the process's runtime turns and the database answers, and that the file is gone after
+//! an orderly end. It does not tell whether there is work, nor whether the bus is there: a worker
+//! works without.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,7 +21,8 @@ pub const STALE: Duration = Duration::from_secs(10);
 /// Where the program leaves word that it is well.
 #[derive(Args, Clone, Debug)]
 pub struct HealthConfig {
-    /// A file to touch every 2 s while the database answers, for `galley health --file`; none when absent
+    /// A file to touch every 2 s while the database answers, for `galley health --file`; none when
+    /// absent
     #[arg(long, env = "GALLEY_HEALTH_FILE", value_name = "PATH")]
     pub health_file: Option<PathBuf>,
 }
@@ -48,7 +50,9 @@ pub fn fresh(path: &Path) -> Result<(), String> {
     let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified());
     let modified = modified.map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     match modified.elapsed() {
-        Ok(age) if age > STALE => Err(format!("{} was touched {} s ago", path.display(), age.as_secs())),
+        Ok(age) if age > STALE => {
+            Err(format!("{} was touched {} s ago", path.display(), age.as_secs()))
+        }
         Ok(_) | Err(_) => Ok(()),
     }
 }
@@ -65,8 +69,12 @@ async fn keep_fresh(path: &Path, store: &dyn Store) -> std::convert::Infallible 
         };
         let path = path.display();
         match written {
-            Err(error) if !std::mem::replace(&mut failing, true) => warn!(%path, error, "the health file is not touched"),
-            Ok(()) if std::mem::replace(&mut failing, false) => info!(%path, "the health file is touched again"),
+            Err(error) if !std::mem::replace(&mut failing, true) => {
+                warn!(%path, error, "the health file is not touched");
+            }
+            Ok(()) if std::mem::replace(&mut failing, false) => {
+                info!(%path, "the health file is touched again");
+            }
             Ok(()) | Err(_) => {}
         }
     }
@@ -87,7 +95,11 @@ mod tests {
         write(&path, "well\n").expect("a file");
         assert_eq!(fresh(&path), Ok(()));
         let long_ago = SystemTime::now() - STALE * 3;
-        File::options().write(true).open(&path).and_then(|file| file.set_modified(long_ago)).expect("a time");
+        File::options()
+            .write(true)
+            .open(&path)
+            .and_then(|file| file.set_modified(long_ago))
+            .expect("a time");
         assert!(fresh(&path).expect_err("a stale file").ends_with("30 s ago"));
     }
 }

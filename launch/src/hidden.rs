@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-/// A setting that nobody is shown: a secret, a token. Any text is taken when arguments are read, because the message about a wrong one
-/// would show it; who uses it checks it.
+/// A setting that nobody is shown: a secret, a token. Any text is taken when arguments are read,
+/// because the message about a wrong one would show it; who uses it checks it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Hidden(String);
 

@@ -1,6 +1,8 @@
-//! How a program of Galley starts and stops: the command line, logs, signals, exit codes, waiting for what it depends on.
+//! How a program of Galley starts and stops: the command line, logs, signals, exit codes, waiting
+//! for what it depends on.
 //!
-//! Every `main.rs` is the same three steps: [`parse`], [`run`], and a body that opens its [`Backends`] and serves.
+//! Every `main.rs` is the same three steps: [`parse`], [`run`], and a body that opens its
+//! [`Backends`] and serves.
 
 mod announce;
 mod backends;
@@ -25,7 +27,9 @@ pub use duration::parse_duration;
 pub use failure::Failure;
 pub use health::{HealthConfig, fresh};
 pub use hidden::Hidden;
-pub use listen::{Accepted, BadAddress, ListenAddress, ListenError, Listener, ReachedAt, Transport};
+pub use listen::{
+    Accepted, BadAddress, ListenAddress, ListenError, Listener, ReachedAt, Transport,
+};
 pub use log::{LogConfig, LogFormat, LogRules};
 pub use parse::{one_line, parse, try_parse};
 pub use run::run;

@@ -1,7 +1,8 @@
 //! The log of a program: standard error, for people or for machines.
 //!
-//! Started once by [`crate::run`], before anything is logged. Guarantees that logging makes nobody wait and ends nothing, whatever becomes
-//! of standard error, and that a log in JSON has no other line in it: the reason why the program fails is its last one.
+//! Started once by [`crate::run`], before anything is logged. Guarantees that logging makes nobody
+//! wait and ends nothing, whatever becomes of standard error, and that a log in JSON has no other
+//! line in it: the reason why the program fails is its last one.
 
 mod queue;
 mod rules;
@@ -25,8 +26,8 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// What is logged, and how.
 #[derive(Args, Clone, Debug)]
 pub struct LogConfig {
-    /// What to log: off, error, warn, info, debug, trace, or rules such as `info,galley_gateway=debug`; `debug` logs every request and
-    /// costs throughput
+    /// What to log: off, error, warn, info, debug, trace, or rules such as
+    /// `info,galley_gateway=debug`; `debug` logs every request and costs throughput
     #[arg(long, env = "GALLEY_LOG", value_name = "LEVEL", default_value = "info")]
     pub log: LogRules,
     /// How to log, on standard error
@@ -54,10 +55,13 @@ pub(crate) struct Log {
 impl LogConfig {
     /// Starts logging. To be called once, before anything logs.
     pub(crate) fn start(&self) -> Result<Log, Failure> {
-        let failed = |error: &dyn std::fmt::Display| Failure::failed(format_args!("cannot start logging: {error}"));
+        let failed = |error: &dyn std::fmt::Display| {
+            Failure::failed(format_args!("cannot start logging: {error}"))
+        };
         let queue = LogQueue::start(stderr()).map_err(|error| failed(&error))?;
         let terminal = stderr().is_terminal();
-        let subscriber = tracing_subscriber::fmt().with_env_filter(self.log.filter()).with_writer(queue.clone());
+        let subscriber =
+            tracing_subscriber::fmt().with_env_filter(self.log.filter()).with_writer(queue.clone());
         let started = if self.log_format.is_json(terminal) {
             subscriber.json().flatten_event(true).with_span_list(false).try_init()
         } else {
@@ -88,8 +92,8 @@ impl Log {
         failure.code().into()
     }
 
-    /// A value that makes no sense ends the program before its log begins, and so does whatever happens to a log that is off: there, only
-    /// who asks for JSON gets JSON.
+    /// A value that makes no sense ends the program before its log begins, and so does whatever
+    /// happens to a log that is off: there, only who asks for JSON gets JSON.
     fn is_json_for(&self, failure: &Failure) -> bool {
         match self.config.log_format {
             LogFormat::Auto => {
@@ -118,9 +122,16 @@ impl LogFormat {
 }
 
 /// A line like all others of a log in JSON, whatever its rules.
-pub(crate) fn say_in_json(output: impl for<'a> MakeWriter<'a> + Send + Sync + 'static, failure: &Failure, line: &str) {
-    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(output).finish();
-    tracing::subscriber::with_default(subscriber, || tracing::error!(exit_code = failure.code(), "{line}"));
+pub(crate) fn say_in_json(
+    output: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
+    failure: &Failure,
+    line: &str,
+) {
+    let subscriber =
+        tracing_subscriber::fmt().json().flatten_event(true).with_writer(output).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::error!(exit_code = failure.code(), "{line}");
+    });
 }
 
 /// A panic is a line of the log like any other, whatever is in its message.
@@ -129,7 +140,8 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     let at = panic.location().map(ToString::to_string);
     let thread = std::thread::current().name().map(str::to_owned);
     let backtrace = Backtrace::capture();
-    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    let backtrace =
+        (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
     tracing::error!(said, at, thread, backtrace, "a panic");
     metrics::counter!("galley_panics_total").increment(1);
 }
@@ -154,14 +166,22 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("log");
         let file = File::create(&path).expect("a file");
-        let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(file).finish();
+        let subscriber =
+            tracing_subscriber::fmt().json().flatten_event(true).with_writer(file).finish();
         let before = take_hook();
         set_hook(Box::new(log_panic));
-        let panicked = tracing::subscriber::with_default(subscriber, || catch_unwind(|| panic!("a\nb\u{1b}[2J\"}}")));
+        let panicked = tracing::subscriber::with_default(subscriber, || {
+            catch_unwind(|| panic!("a\nb\u{1b}[2J\"}}"))
+        });
         set_hook(before);
         assert!(panicked.is_err());
         let log = std::fs::read_to_string(&path).expect("a log");
-        assert!(log.lines().count() == 1 && log.contains(r#""level":"ERROR""#) && log.contains("log.rs"), "{log}");
+        assert!(
+            log.lines().count() == 1
+                && log.contains(r#""level":"ERROR""#)
+                && log.contains("log.rs"),
+            "{log}"
+        );
         assert!(!log.trim_end().contains(char::is_control), "{log:?}");
     }
 }

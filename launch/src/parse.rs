@@ -1,5 +1,6 @@
-//! The command line: a bad value is one clear line and exit code 2. A variable that is empty counts as not set, whichever it is: compose
-//! files and service managers pass `NAME=` for what they leave open.
+//! The command line: a bad value is one clear line and exit code 2. A variable that is empty counts
+//! as not set, whichever it is: compose files and service managers pass `NAME=` for what they leave
+//! open.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Write as _, stderr};
@@ -14,8 +15,8 @@ use crate::log::say_in_json;
 /// The variable of [`crate::LogConfig`] that asks for a log in JSON.
 const LOG_FORMAT: &str = "GALLEY_LOG_FORMAT";
 
-/// Reads the command line and the environment. Help and version are printed; a bad value is one line on standard error.
-/// Both end the process here.
+/// Reads the command line and the environment. Help and version are printed; a bad value is one
+/// line on standard error. Both end the process here.
 #[must_use]
 pub fn parse<C: Parser>() -> C {
     match try_parse() {
@@ -27,8 +28,9 @@ pub fn parse<C: Parser>() -> C {
     }
 }
 
-/// Reads the command line and the environment, and also gives what was typed where. Help and version are printed, and end the
-/// process here; so does a bad value where the log would be in JSON, as its only line.
+/// Reads the command line and the environment, and also gives what was typed where. Help and
+/// version are printed, and end the process here; so does a bad value where the log would be in
+/// JSON, as its only line.
 ///
 /// # Errors
 /// A bad value, or something unknown.
@@ -54,28 +56,42 @@ pub fn try_parse<C: Parser>() -> Result<(C, ArgMatches), Error> {
 
 /// The command without the variables that are empty.
 fn without_empty_variables(command: Command) -> Command {
-    let is_empty = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
-    let command = command.mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg });
+    let is_empty =
+        |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    let command =
+        command.mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg });
     command.mut_subcommands(without_empty_variables)
 }
 
-/// Returns true if the log would have been in JSON, for a command line that could not be read. Commands that write no log have one line for people.
-fn asks_for_json(command: &Command, arguments: impl Iterator<Item = OsString>, variable: Option<OsString>) -> bool {
-    let arguments: Vec<String> = arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
-    let inner = arguments.iter().find_map(|argument| command.find_subcommand(argument)).unwrap_or(command);
+/// Returns true if the log would have been in JSON, for a command line that could not be read.
+/// Commands that write no log have one line for people.
+fn asks_for_json(
+    command: &Command,
+    arguments: impl Iterator<Item = OsString>,
+    variable: Option<OsString>,
+) -> bool {
+    let arguments: Vec<String> =
+        arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let inner =
+        arguments.iter().find_map(|argument| command.find_subcommand(argument)).unwrap_or(command);
     if !inner.get_arguments().any(|arg| arg.get_long() == Some("log-format")) {
         return false;
     }
     let pair = |words: &[String]| words[0] == "--log-format" && words[1] == "json";
-    let flag = arguments.windows(2).any(pair) || arguments.iter().any(|argument| argument == "--log-format=json");
+    let flag = arguments.windows(2).any(pair)
+        || arguments.iter().any(|argument| argument == "--log-format=json");
     flag || variable.is_some_and(|value| value == "json")
 }
 
-/// The one line of what clap would say on several, up to its usage. Each argument is named with the variable that stands for it.
+/// The one line of what clap would say on several, up to its usage. Each argument is named with the
+/// variable that stands for it.
 #[must_use]
 pub fn one_line<C: Parser>(error: &Error) -> String {
     let text = error.render().to_string();
-    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more "));
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more "));
     let line = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
     let mut command = C::command();
     command.build();
@@ -129,7 +145,10 @@ mod tests {
                 &["p"],
                 "error: the following required arguments were not provided: --number <NUMBER> --word <WORD> or GALLEY_WORD_OF_A_TEST",
             ),
-            (&["p", "--numbr", "1"], "error: unexpected argument '--numbr' found tip: a similar argument exists: '--number'"),
+            (
+                &["p", "--numbr", "1"],
+                "error: unexpected argument '--numbr' found tip: a similar argument exists: '--number'",
+            ),
         ] {
             let error = Program::try_parse_from(arguments).expect_err("a bad command line");
             assert_eq!(one_line::<Program>(&error), expected);
@@ -139,10 +158,22 @@ mod tests {
     #[test]
     fn a_program_whose_log_would_be_in_json_fails_in_json() {
         let asks = |arguments: &[&str], variable: Option<&str>| {
-            asks_for_json(&Program::command(), arguments.iter().map(Into::into), variable.map(Into::into))
+            asks_for_json(
+                &Program::command(),
+                arguments.iter().map(Into::into),
+                variable.map(Into::into),
+            )
         };
-        assert!(asks(&["--log-format", "json"], None) && asks(&["--log-format=json"], None) && asks(&[], Some("json")));
-        assert!(!asks(&[], None) && !asks(&["--log-format", "auto"], None) && !asks(&[], Some("pretty")));
+        assert!(
+            asks(&["--log-format", "json"], None)
+                && asks(&["--log-format=json"], None)
+                && asks(&[], Some("json"))
+        );
+        assert!(
+            !asks(&[], None)
+                && !asks(&["--log-format", "auto"], None)
+                && !asks(&[], Some("pretty"))
+        );
         let silent = clap::Command::new("p");
         assert!(!asks_for_json(&silent, std::iter::empty(), Some("json".into())));
     }

@@ -16,10 +16,14 @@ use crate::{Failure, LogConfig};
 /// How long blocking work that is still going on may hold up the end of the process.
 const LAST_WORK: Duration = Duration::from_secs(2);
 
-/// Starts logging, raises the limit of open files, and runs `body` until it ends. The token it gets is cancelled by
-/// SIGTERM and SIGINT; a second signal ends the process at once. What `body` answers becomes the exit code.
+/// Starts logging, raises the limit of open files, and runs `body` until it ends. The token it gets
+/// is cancelled by SIGTERM and SIGINT; a second signal ends the process at once. What `body`
+/// answers becomes the exit code.
 #[must_use]
-pub fn run(log: &LogConfig, body: impl AsyncFnOnce(CancellationToken) -> Result<(), Failure>) -> ExitCode {
+pub fn run(
+    log: &LogConfig,
+    body: impl AsyncFnOnce(CancellationToken) -> Result<(), Failure>,
+) -> ExitCode {
     match log.start() {
         Ok(log) => {
             let result = try_run(&log, body);
@@ -29,7 +33,10 @@ pub fn run(log: &LogConfig, body: impl AsyncFnOnce(CancellationToken) -> Result<
     }
 }
 
-fn try_run(log: &Log, body: impl AsyncFnOnce(CancellationToken) -> Result<(), Failure>) -> Result<(), Failure> {
+fn try_run(
+    log: &Log,
+    body: impl AsyncFnOnce(CancellationToken) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     if let Some(point) = galley_fail_points::choose().map_err(Failure::Usage)? {
         warn!(point, "built with --features fail-points: {point} is chosen");
     }
@@ -48,7 +55,8 @@ fn try_run(log: &Log, body: impl AsyncFnOnce(CancellationToken) -> Result<(), Fa
     result
 }
 
-/// Every socket is an open file, and the usual soft limit is 1,024. Going on with what there is beats not starting.
+/// Every socket is an open file, and the usual soft limit is 1,024. Going on with what there is
+/// beats not starting.
 fn raise_open_files() {
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(files) => debug!(files, "open files are limited to the hard limit"),

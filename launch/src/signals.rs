@@ -1,8 +1,9 @@
 //! SIGTERM, SIGINT and SIGHUP.
 //!
-//! Called once by [`crate::run`], within the runtime. Guarantees that the first signal only asks – the token is cancelled,
-//! and the program takes the time it needs – and that a second one ends the process at once. SIGHUP stops a program whose terminal
-//! closes; without a terminal it is what service managers send to have settings read again, and ends nothing. Must never wait for the
+//! Called once by [`crate::run`], within the runtime. Guarantees that the first signal only asks –
+//! the token is cancelled, and the program takes the time it needs – and that a second one ends the
+//! process at once. SIGHUP stops a program whose terminal closes; without a terminal it is what
+//! service managers send to have settings read again, and ends nothing. Must never wait for the
 //! program.
 
 use std::io::{IsTerminal as _, stderr, stdin};
@@ -30,13 +31,16 @@ struct Signals {
     has_terminal: bool,
 }
 
-/// A token that the first SIGTERM or SIGINT cancels; a second signal ends the process with exit code 130. The task that
-/// listens lives as long as the runtime.
+/// A token that the first SIGTERM or SIGINT cancels; a second signal ends the process with exit
+/// code 130. The task that listens lives as long as the runtime.
 ///
 /// # Errors
 /// [`Failure::Failed`] when the system lets nobody listen.
 pub(crate) fn stop_on_signals(log: LogQueue) -> Result<CancellationToken, Failure> {
-    let listen = |kind| signal(kind).map_err(|error| Failure::failed(format_args!("cannot listen to signals: {error}")));
+    let listen = |kind| {
+        signal(kind)
+            .map_err(|error| Failure::failed(format_args!("cannot listen to signals: {error}")))
+    };
     let mut signals = Signals {
         terminate: listen(SignalKind::terminate())?,
         interrupt: listen(SignalKind::interrupt())?,

@@ -1,8 +1,9 @@
 //! Waiting for what is not there yet.
 //!
-//! Called at the start of a program, before it takes any work. Guarantees that the whole start waits no longer than
-//! `--wait`, however many things it waits for, that each attempt that fails is one line in the log, and that a signal ends
-//! the wait. Must never be used once the program serves: there, every caller gets its answer at once.
+//! Called at the start of a program, before it takes any work. Guarantees that the whole start
+//! waits no longer than `--wait`, however many things it waits for, that each attempt that fails is
+//! one line in the log, and that a signal ends the wait. Must never be used once the program
+//! serves: there, every caller gets its answer at once.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -63,11 +64,17 @@ impl WaitConfig {
 }
 
 impl Patience {
-    /// Tries until it is there, with jittered exponential back-off. At the deadline the last reason becomes the failure.
+    /// Tries until it is there, with jittered exponential back-off. At the deadline the last reason
+    /// becomes the failure.
     ///
     /// # Errors
-    /// [`Failure::Failed`] when the time is up, [`Failure::Stopped`] after a signal, or what the attempt says.
-    pub async fn wait_for<T>(&self, what: &str, attempt: impl AsyncFnMut() -> Result<T, NotYet>) -> Result<T, Failure> {
+    /// [`Failure::Failed`] when the time is up, [`Failure::Stopped`] after a signal, or what the
+    /// attempt says.
+    pub async fn wait_for<T>(
+        &self,
+        what: &str,
+        attempt: impl AsyncFnMut() -> Result<T, NotYet>,
+    ) -> Result<T, Failure> {
         self.wait_with(what, ATTEMPT, attempt).await
     }
 
@@ -75,7 +82,11 @@ impl Patience {
     ///
     /// # Errors
     /// The same.
-    pub async fn wait_for_work<T>(&self, what: &str, attempt: impl AsyncFnMut() -> Result<T, NotYet>) -> Result<T, Failure> {
+    pub async fn wait_for_work<T>(
+        &self,
+        what: &str,
+        attempt: impl AsyncFnMut() -> Result<T, NotYet>,
+    ) -> Result<T, Failure> {
         self.wait_with(what, Duration::MAX, attempt).await
     }
 
@@ -105,10 +116,16 @@ impl Patience {
             let left = self.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let waited = humantime::format_duration(self.wait);
-                return Err(Failure::Failed(format!("{what} was not there within {waited}: {why}")));
+                return Err(Failure::Failed(format!(
+                    "{what} was not there within {waited}: {why}"
+                )));
             }
             let next = jittered(pause).min(left);
-            warn!(attempt = number, next_ms = u64::try_from(next.as_millis()).unwrap_or(u64::MAX), "waiting for {what}: {why}");
+            warn!(
+                attempt = number,
+                next_ms = u64::try_from(next.as_millis()).unwrap_or(u64::MAX),
+                "waiting for {what}: {why}"
+            );
             tokio::select! {
                 () = sleep(next) => {}
                 () = self.stop.cancelled() => return Err(Failure::Stopped),
@@ -119,7 +136,8 @@ impl Patience {
     }
 }
 
-/// Between half and the whole of the pause, so that many processes do not come back at the same moment.
+/// Between half and the whole of the pause, so that many processes do not come back at the same
+/// moment.
 fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
@@ -153,10 +171,14 @@ mod tests {
     async fn the_deadline_is_kept_and_its_failure_tells_why() {
         let begin = Instant::now();
         let patience = WAIT.begin(&CancellationToken::new());
-        let failure = patience.wait_for::<()>("the database", async || Err(NotYet::again("connection refused"))).await;
+        let failure = patience
+            .wait_for::<()>("the database", async || Err(NotYet::again("connection refused")))
+            .await;
         let expected = "the database was not there within 30s: connection refused";
         assert_eq!(failure, Err(Failure::Failed(expected.to_owned())));
-        assert!(begin.elapsed() >= WAIT.wait && begin.elapsed() < WAIT.wait + Duration::from_secs(1));
+        assert!(
+            begin.elapsed() >= WAIT.wait && begin.elapsed() < WAIT.wait + Duration::from_secs(1)
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -164,7 +186,10 @@ mod tests {
         let begin = Instant::now();
         let patience = WaitConfig { wait: Duration::ZERO }.begin(&CancellationToken::new());
         let failure = patience.wait_for::<()>("Redis", async || std::future::pending().await).await;
-        assert_eq!(failure, Err(Failure::Failed("Redis was not there within 0s: no answer within 10s".to_owned())));
+        assert_eq!(
+            failure,
+            Err(Failure::Failed("Redis was not there within 0s: no answer within 10s".to_owned()))
+        );
         assert!(begin.elapsed() >= ATTEMPT);
     }
 

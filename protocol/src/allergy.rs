@@ -1,7 +1,10 @@
 //! When an allergy matches an ingredient.
 
 use icu_casemap::{CaseMapper, CaseMapperBorrowed};
-use icu_normalizer::{ComposingNormalizer, ComposingNormalizerBorrowed, DecomposingNormalizer, DecomposingNormalizerBorrowed};
+use icu_normalizer::{
+    ComposingNormalizer, ComposingNormalizerBorrowed, DecomposingNormalizer,
+    DecomposingNormalizerBorrowed,
+};
 
 use crate::character::{is_blank, is_diacritic, is_ignorable};
 
@@ -9,19 +12,24 @@ static CASES: CaseMapperBorrowed<'static> = CaseMapper::new();
 static NFKD: DecomposingNormalizerBorrowed<'static> = DecomposingNormalizer::new_nfkd();
 static NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizer::new_nfc();
 
-/// The number of the rule that [`fold`] follows. Raise it with every change of what a text folds to, such as newer Unicode data: stores
-/// then fold again what they hold.
+/// The number of the rule that [`fold`] follows. Raise it with every change of what a text folds
+/// to, such as newer Unicode data: stores then fold again what they hold.
 pub const FOLD_RULE: i16 = 1;
 
-/// The form in which texts are compared. Two texts match when their forms are equal. Both stores keep this form beside the text.
+/// The form in which texts are compared. Two texts match when their forms are equal. Both stores
+/// keep this form beside the text.
 ///
-/// It is the compatibility caseless form of Unicode (section 3.13, D146) without what nobody sees (`toNFKC_Casefold`), without
-/// diacritics, and with one space for each run of white space. Characters that nobody sees go first, since they would keep marks from
-/// their letters. Case is folded twice: decomposing may bring capitals forth, and folding what can be decomposed.
+/// It is the compatibility caseless form of Unicode (section 3.13, D146) without what nobody sees
+/// (`toNFKC_Casefold`), without diacritics, and with one space for each run of white space.
+/// Characters that nobody sees go first, since they would keep marks from their letters. Case is
+/// folded twice: decomposing may bring capitals forth, and folding what can be decomposed.
 #[must_use]
 pub fn fold(text: &str) -> String {
-    let seen: String =
-        text.chars().filter(|&letter| !is_ignorable(letter)).map(|letter| if is_blank(letter) { ' ' } else { letter }).collect();
+    let seen: String = text
+        .chars()
+        .filter(|&letter| !is_ignorable(letter))
+        .map(|letter| if is_blank(letter) { ' ' } else { letter })
+        .collect();
     let once = NFKD.normalize(CASES.fold_string(&NFKD.normalize(&seen)).as_ref()).into_owned();
     let caseless = NFKD.normalize(CASES.fold_string(&once).as_ref()).into_owned();
     let bare: String = caseless.chars().filter(|&letter| !is_diacritic(letter)).collect();
@@ -62,12 +70,25 @@ mod tests {
     }
 
     #[test]
-    fn every_character_folds_to_something_exactly_when_it_is_seen_and_folding_it_twice_changes_nothing() {
-        for character in ('\0'..'\u{20000}').filter(|character| Forbidden::kind(*character, false).is_none()) {
+    fn every_character_folds_to_something_exactly_when_it_is_seen_and_folding_it_twice_changes_nothing()
+     {
+        for character in
+            ('\0'..'\u{20000}').filter(|character| Forbidden::kind(*character, false).is_none())
+        {
             let folded = fold(&character.to_string());
-            assert_eq!(folded.is_empty(), !is_visible(character), "U+{:04X} {folded:?}", u32::from(character));
+            assert_eq!(
+                folded.is_empty(),
+                !is_visible(character),
+                "U+{:04X} {folded:?}",
+                u32::from(character)
+            );
             assert_eq!(fold(&folded), folded, "U+{:04X}", u32::from(character));
-            assert_eq!(fold(&character.to_lowercase().collect::<String>()), folded, "U+{:04X}", u32::from(character));
+            assert_eq!(
+                fold(&character.to_lowercase().collect::<String>()),
+                folded,
+                "U+{:04X}",
+                u32::from(character)
+            );
         }
     }
 

@@ -1,7 +1,8 @@
-//! The `AsyncAPI` 3.0 document of everything that is pushed: the WebSocket and the Server-Sent Events.
+//! The `AsyncAPI` 3.0 document of everything that is pushed: the WebSocket and the Server-Sent
+//! Events.
 //!
-//! Messages come from the types of the frames, examples from the lines that pin the wire, close codes from their table: there
-//! is nothing to keep up to date but the channels and the operations.
+//! Messages come from the types of the frames, examples from the lines that pin the wire, close
+//! codes from their table: there is nothing to keep up to date but the channels and the operations.
 
 mod channels;
 mod messages;

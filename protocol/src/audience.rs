@@ -33,7 +33,8 @@ impl Audience {
     /// The answer to a command that does not exist.
     #[must_use]
     pub fn unknown(self, word: &str) -> Problem {
-        let short: String = word.chars().filter(|character| !character.is_control()).take(32).collect();
+        let short: String =
+            word.chars().filter(|character| !character.is_control()).take(32).collect();
         let own: &[&str] = match self {
             Self::Hero => &["order", "place"],
             Self::Staff => &["watch"],
@@ -44,7 +45,11 @@ impl Audience {
             .map(|command| (strsim::damerau_levenshtein(command, &short), command))
             .min()
             .filter(|(distance, command)| *distance <= command.len() / 2);
-        let hint = nearest.map_or_else(|| self.help().to_owned(), |(_, command)| format!("did you mean `{command}`?"));
-        Problem::new(ProblemType::UnknownCommand).with_detail(format!("there is no command `{short}`; {hint}"))
+        let hint = nearest.map_or_else(
+            || self.help().to_owned(),
+            |(_, command)| format!("did you mean `{command}`?"),
+        );
+        Problem::new(ProblemType::UnknownCommand)
+            .with_detail(format!("there is no command `{short}`; {hint}"))
     }
 }

@@ -1,13 +1,21 @@
-//! The kinds of characters that matter to texts: what nobody sees, what deceives, what only accents its letter. The one place that asks
-//! the Unicode data; the parsers of texts, the folding and the terminal output all follow it.
+//! The kinds of characters that matter to texts: what nobody sees, what deceives, what only accents
+//! its letter. The one place that asks the Unicode data; the parsers of texts, the folding and the
+//! terminal output all follow it.
 
-use icu_properties::props::{BidiControl, DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup, Script, WhiteSpace};
-use icu_properties::{CodePointMapData, CodePointMapDataBorrowed, CodePointSetData, CodePointSetDataBorrowed};
+use icu_properties::props::{
+    BidiControl, DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup, Script,
+    WhiteSpace,
+};
+use icu_properties::{
+    CodePointMapData, CodePointMapDataBorrowed, CodePointSetData, CodePointSetDataBorrowed,
+};
 
-static IGNORABLE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+static IGNORABLE: CodePointSetDataBorrowed<'static> =
+    CodePointSetData::new::<DefaultIgnorableCodePoint>();
 static BIDI_CONTROL: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<BidiControl>();
 static WHITE_SPACE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<WhiteSpace>();
-static CATEGORY: CodePointMapDataBorrowed<'static, GeneralCategory> = CodePointMapData::<GeneralCategory>::new();
+static CATEGORY: CodePointMapDataBorrowed<'static, GeneralCategory> =
+    CodePointMapData::<GeneralCategory>::new();
 static SCRIPT: CodePointMapDataBorrowed<'static, Script> = CodePointMapData::<Script>::new();
 
 /// A kind of character that no text may hold.
@@ -17,7 +25,8 @@ pub enum Forbidden {
     Control,
     /// A line or paragraph separator, where only one line is allowed.
     LineBreak,
-    /// Turns the direction of what follows, or is marked as doing so (property `Bidi_Control`); with its deprecated companions.
+    /// Turns the direction of what follows, or is marked as doing so (property `Bidi_Control`);
+    /// with its deprecated companions.
     Bidirectional,
     /// A copy of ASCII that nobody sees, and the unassigned places beside it.
     Tag,
@@ -28,7 +37,8 @@ pub enum Forbidden {
 }
 
 impl Forbidden {
-    /// The kind of this character, when no text may hold it. Texts of several lines have line feeds and tabs.
+    /// The kind of this character, when no text may hold it. Texts of several lines have line feeds
+    /// and tabs.
     #[must_use]
     pub fn kind(character: char, lines: bool) -> Option<Self> {
         match character {
@@ -59,13 +69,15 @@ impl Forbidden {
     }
 }
 
-/// Tells whether a reader sees nothing of this character, and comparing leaves it out: joiners, soft hyphens, variation selectors, fillers.
+/// Tells whether a reader sees nothing of this character, and comparing leaves it out: joiners,
+/// soft hyphens, variation selectors, fillers.
 #[must_use]
 pub fn is_ignorable(character: char) -> bool {
     IGNORABLE.contains(character)
 }
 
-/// Tells whether a reader sees an empty place. The empty Braille pattern and the empty notehead are not white space for Unicode.
+/// Tells whether a reader sees an empty place. The empty Braille pattern and the empty notehead are
+/// not white space for Unicode.
 #[must_use]
 pub fn is_blank(character: char) -> bool {
     WHITE_SPACE.contains(character) || matches!(character, '\u{2800}' | '\u{1d159}')
@@ -89,7 +101,8 @@ pub fn is_format(character: char) -> bool {
     CATEGORY.get(character) == GeneralCategory::Format
 }
 
-/// Tells whether this mark accents its letter. Marks that spell are none: the vowels of Devanagari or Thai, the voicing of kana.
+/// Tells whether this mark accents its letter. Marks that spell are none: the vowels of Devanagari
+/// or Thai, the voicing of kana.
 #[must_use]
 pub fn is_diacritic(character: char) -> bool {
     let accents = matches!(

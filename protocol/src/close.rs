@@ -104,7 +104,9 @@ impl CloseCode {
     #[must_use]
     pub const fn reconnect(self) -> Reconnect {
         match self {
-            Self::Normal | Self::Policy | Self::TooBig | Self::BadProtocol | Self::Forbidden => Reconnect::No,
+            Self::Normal | Self::Policy | Self::TooBig | Self::BadProtocol | Self::Forbidden => {
+                Reconnect::No
+            }
             Self::GoingAway | Self::TryLater => Reconnect::BackOff,
             Self::Restart => Reconnect::AfterHint,
             Self::TokenExpired | Self::AuthTimeout => Reconnect::NewToken,

@@ -52,12 +52,14 @@ impl FromStr for PageCursor {
     }
 }
 
-/// A position in the order of commits. Every change of an order that committed before `position` is known to whoever holds
-/// this cursor, however late it became visible and whatever the clocks said. Every order that could still change then has an
-/// id of at least `floor`. This is the plain form, for the processes of the service; clients get a [`SignedCursor`].
+/// A position in the order of commits. Every change of an order that committed before `position` is
+/// known to whoever holds this cursor, however late it became visible and whatever the clocks said.
+/// Every order that could still change then has an id of at least `floor`. This is the plain form,
+/// for the processes of the service; clients get a [`SignedCursor`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResumeCursor {
-    /// The moment by the database's clock. It only tells whether deletions since then are still kept.
+    /// The moment by the database's clock. It only tells whether deletions since then are still
+    /// kept.
     pub time: Timestamp,
     /// The smallest id of an order that could still change.
     pub floor: OrderId,
@@ -128,7 +130,8 @@ fn opaque(pattern: String) -> RefOr<Schema> {
 /// Lower-case hexadecimal digits without a sign or a leading zero: one number has one spelling.
 fn hex(text: &str) -> Option<i64> {
     let canonical = text == "0" || !text.starts_with('0');
-    let digits = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let digits =
+        !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     if canonical && digits { i64::from_str_radix(text, 16).ok() } else { None }
 }
 
@@ -147,7 +150,8 @@ mod tests {
 
     #[test]
     fn the_position_comes_before_the_floor_and_the_clock_last() {
-        let cursors = ["r9.9.1", "r1.1.2", "r9.1.2", "r1.2.2"].map(|text| text.parse::<ResumeCursor>().expect("a cursor"));
+        let cursors = ["r9.9.1", "r1.1.2", "r9.1.2", "r1.2.2"]
+            .map(|text| text.parse::<ResumeCursor>().expect("a cursor"));
         assert!(cursors.is_sorted() && ResumeCursor::EXPIRED < cursors[0]);
     }
 

@@ -1,5 +1,6 @@
-//! Reads a JSON object field by field and remembers everything that is wrong with it, so that one answer names every
-//! wrong field. Request bodies and client frames are read with this, and nothing else.
+//! Reads a JSON object field by field and remembers everything that is wrong with it, so that one
+//! answer names every wrong field. Request bodies and client frames are read with this, and nothing
+//! else.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -27,9 +28,14 @@ impl Fields {
         let Strict { value, repeated } = body.into();
         match value {
             Value::Object(object) => Ok(Self { object, errors: repeated }),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-                Err(invalid(vec![FieldError { pointer: "#".to_owned(), detail: "must be a JSON object".to_owned() }]))
-            }
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => Err(invalid(vec![FieldError {
+                pointer: "#".to_owned(),
+                detail: "must be a JSON object".to_owned(),
+            }])),
         }
     }
 
@@ -39,25 +45,41 @@ impl Fields {
     }
 
     /// Takes an optional text.
-    pub fn text<T, E: Display>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
+    pub fn text<T, E: Display>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
         let value = self.take(name)?;
         self.parse_text(pointer(name), &value, parse)
     }
 
     /// Takes a text that must be there.
-    pub fn required_text<T, E: Display>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
+    pub fn required_text<T, E: Display>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
         self.require(name)?;
         self.text(name, parse)
     }
 
     /// Takes a number that must be there.
-    pub fn required_number<T, E: Display>(&mut self, name: &str, parse: impl Fn(f64) -> Result<T, E>) -> Option<T> {
+    pub fn required_number<T, E: Display>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(f64) -> Result<T, E>,
+    ) -> Option<T> {
         self.require(name)?;
         self.number(name, parse)
     }
 
     /// Takes an optional number.
-    pub fn number<T, E: Display>(&mut self, name: &str, parse: impl Fn(f64) -> Result<T, E>) -> Option<T> {
+    pub fn number<T, E: Display>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(f64) -> Result<T, E>,
+    ) -> Option<T> {
         let value = self.take(name)?;
         match value.as_f64().map(parse) {
             Some(parsed) => self.accept(pointer(name), parsed),
@@ -66,13 +88,21 @@ impl Fields {
     }
 
     /// Takes an integer that must be there.
-    pub fn required_integer<T, E: Display>(&mut self, name: &str, parse: impl Fn(i64) -> Result<T, E>) -> Option<T> {
+    pub fn required_integer<T, E: Display>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(i64) -> Result<T, E>,
+    ) -> Option<T> {
         self.require(name)?;
         self.integer(name, parse)
     }
 
     /// Takes an optional integer.
-    pub fn integer<T, E: Display>(&mut self, name: &str, parse: impl Fn(i64) -> Result<T, E>) -> Option<T> {
+    pub fn integer<T, E: Display>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(i64) -> Result<T, E>,
+    ) -> Option<T> {
         let value = self.take(name)?;
         match whole(&value).map(parse) {
             Some(parsed) => self.accept(pointer(name), parsed),
@@ -81,7 +111,11 @@ impl Fields {
     }
 
     /// Takes an optional list of texts, at most [`MAX_ENTRIES`].
-    pub fn list<T, E: Display>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<Vec<T>> {
+    pub fn list<T, E: Display>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
         let value = self.take(name)?;
         let Value::Array(entries) = value else {
             return self.refuse(pointer(name), "must be a list of strings");
@@ -89,13 +123,15 @@ impl Fields {
         if entries.len() > MAX_ENTRIES {
             return self.refuse(pointer(name), &format!("must have at most {MAX_ENTRIES} entries"));
         }
-        let parsed =
-            entries.iter().enumerate().map(|(index, entry)| self.parse_text(format!("{}/{index}", pointer(name)), entry, &parse));
+        let parsed = entries.iter().enumerate().map(|(index, entry)| {
+            self.parse_text(format!("{}/{index}", pointer(name)), entry, &parse)
+        });
         let parsed: Vec<Option<T>> = parsed.collect();
         parsed.into_iter().collect()
     }
 
-    /// Takes an optional list as a set: of entries that match each other (see [`fold`]) the first stays.
+    /// Takes an optional list as a set: of entries that match each other (see [`fold`]) the first
+    /// stays.
     pub fn set<T, E: Display>(
         &mut self,
         name: &str,
@@ -109,7 +145,11 @@ impl Fields {
     }
 
     /// `null` stands for the default; anything else is read by `read`.
-    pub fn reset_or<T: Default>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+    pub fn reset_or<T: Default>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
         if self.object.get(name) == Some(&Value::Null) {
             self.take(name);
             return Some(T::default());
@@ -123,8 +163,8 @@ impl Fields {
         None
     }
 
-    /// Ends reading: a field that nobody took is unknown, and an error. `build` is called when nothing is wrong; it may
-    /// answer `None` only for a required field that was refused before.
+    /// Ends reading: a field that nobody took is unknown, and an error. `build` is called when
+    /// nothing is wrong; it may answer `None` only for a required field that was refused before.
     ///
     /// # Errors
     /// A problem that names every wrong field.
@@ -142,10 +182,19 @@ impl Fields {
     }
 
     fn require(&mut self, name: &str) -> Option<()> {
-        if self.object.contains_key(name) { Some(()) } else { self.refuse(pointer(name), "is required") }
+        if self.object.contains_key(name) {
+            Some(())
+        } else {
+            self.refuse(pointer(name), "is required")
+        }
     }
 
-    fn parse_text<T, E: Display>(&mut self, pointer: String, value: &Value, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
+    fn parse_text<T, E: Display>(
+        &mut self,
+        pointer: String,
+        value: &Value,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
         match value.as_str().map(parse) {
             Some(parsed) => self.accept(pointer, parsed),
             None => self.refuse(pointer, "must be a string"),
@@ -164,8 +213,13 @@ impl Fields {
 #[must_use]
 pub fn whole(value: &Value) -> Option<i64> {
     let bound = 2_f64.powi(63);
-    #[expect(clippy::cast_possible_truncation, reason = "a whole number that an i64 holds, checked before")]
-    let exact = |number: f64| (number.fract() == 0.0 && (-bound..bound).contains(&number)).then_some(number as i64);
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a whole number that an i64 holds, checked before"
+    )]
+    let exact = |number: f64| {
+        (number.fract() == 0.0 && (-bound..bound).contains(&number)).then_some(number as i64)
+    };
     value.as_i64().or_else(|| value.as_f64().and_then(exact))
 }
 
@@ -199,7 +253,10 @@ mod tests {
                 ("#/name", "must not be empty"),
                 ("#/planet", "is required"),
                 ("#/allergies/1", "must be a string"),
-                ("#/allergies/2", "must not contain U+0007 (a control character), which is character 5"),
+                (
+                    "#/allergies/2",
+                    "must not contain U+0007 (a control character), which is character 5"
+                ),
                 ("#/a~1b~0", "is not a known field"),
                 ("#/id", "is not a known field"),
             ]
@@ -208,16 +265,23 @@ mod tests {
 
     #[test]
     fn defaults_stand_in_for_what_is_absent() {
-        let meal = NewMeal::from_json(json!({"name": "Soup", "price": 3.5, "origin_planet": "Earth"})).expect("a meal");
+        let meal =
+            NewMeal::from_json(json!({"name": "Soup", "price": 3.5, "origin_planet": "Earth"}))
+                .expect("a meal");
         assert!(meal.ingredients.is_empty());
         assert_eq!(meal.description.as_str(), "");
     }
 
     #[test]
     fn allergies_are_a_set() {
-        let hero =
-            NewHero::from_json(json!({"name": "A", "planet": "B", "allergies": ["Nut", " nut", "NÜT", "milk"]})).expect("a hero");
-        assert_eq!(hero.allergies.iter().map(crate::Allergy::as_str).collect::<Vec<_>>(), ["Nut", "milk"]);
+        let hero = NewHero::from_json(
+            json!({"name": "A", "planet": "B", "allergies": ["Nut", " nut", "NÜT", "milk"]}),
+        )
+        .expect("a hero");
+        assert_eq!(
+            hero.allergies.iter().map(crate::Allergy::as_str).collect::<Vec<_>>(),
+            ["Nut", "milk"]
+        );
     }
 
     #[test]
@@ -229,17 +293,25 @@ mod tests {
 
     #[test]
     fn in_a_patch_null_restores_a_default_and_is_refused_where_there_is_none() {
-        let patch = MealPatch::from_json(json!({"description": null, "ingredients": null})).expect("a patch");
+        let patch = MealPatch::from_json(json!({"description": null, "ingredients": null}))
+            .expect("a patch");
         assert_eq!(patch.ingredients, Some(vec![]));
         assert_eq!(patch.description.map(String::from), Some(String::new()));
-        let problem = MealPatch::from_json(json!({"name": null, "price": null})).expect_err("no default");
-        assert_eq!(pointers(&problem), [("#/name", "must be a string"), ("#/price", "must be a number")]);
+        let problem =
+            MealPatch::from_json(json!({"name": null, "price": null})).expect_err("no default");
+        assert_eq!(
+            pointers(&problem),
+            [("#/name", "must be a string"), ("#/price", "must be a number")]
+        );
     }
 
     #[test]
     fn a_body_that_is_not_an_object_is_refused() {
         for body in [json!(null), json!([]), json!("x"), json!(1)] {
-            assert_eq!(pointers(&NewHero::from_json(body).expect_err("no object")), [("#", "must be a JSON object")]);
+            assert_eq!(
+                pointers(&NewHero::from_json(body).expect_err("no object")),
+                [("#", "must be a JSON object")]
+            );
         }
     }
 }

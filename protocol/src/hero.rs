@@ -37,7 +37,8 @@ pub struct NewHero {
     pub allergies: Vec<Allergy>,
 }
 
-/// A change of some fields (JSON merge patch, RFC 7396): an absent field stays, `null` restores a default.
+/// A change of some fields (JSON merge patch, RFC 7396): an absent field stays, `null` restores a
+/// default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HeroPatch {
@@ -71,7 +72,9 @@ impl NewHero {
         let name = fields.required_text("name", HeroName::parse);
         let planet = fields.required_text("planet", Planet::parse);
         let allergies = fields.set("allergies", Allergy::parse, Allergy::as_str);
-        fields.finish(|| Some(Self { name: name?, planet: planet?, allergies: allergies.unwrap_or_default() }))
+        fields.finish(|| {
+            Some(Self { name: name?, planet: planet?, allergies: allergies.unwrap_or_default() })
+        })
     }
 }
 
@@ -84,7 +87,9 @@ impl HeroPatch {
         let mut fields = Fields::new(body)?;
         let name = fields.text("name", HeroName::parse);
         let planet = fields.text("planet", Planet::parse);
-        let allergies = fields.reset_or("allergies", |fields| fields.set("allergies", Allergy::parse, Allergy::as_str));
+        let allergies = fields.reset_or("allergies", |fields| {
+            fields.set("allergies", Allergy::parse, Allergy::as_str)
+        });
         fields.finish(|| Some(Self { name, planet, allergies }))
     }
 }

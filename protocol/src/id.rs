@@ -96,8 +96,8 @@ id! {
     IncarnationId
 }
 
-/// A process that publishes, from its start to its end: a random number from 1 to `i32::MAX`. It is also the second half of
-/// the name of an advisory lock of `PostgreSQL`, an `int`.
+/// A process that publishes, from its start to its end: a random number from 1 to `i32::MAX`. It is
+/// also the second half of the name of an advisory lock of `PostgreSQL`, an `int`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PublisherId(i32);
 
@@ -168,7 +168,12 @@ impl utoipa::PartialSchema for Version {
 impl utoipa::ToSchema for Version {}
 
 fn positive_integer(most: i64) -> RefOr<Schema> {
-    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(most)).build().into()
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(most))
+        .build()
+        .into()
 }
 
 impl fmt::Display for Version {
@@ -193,7 +198,19 @@ mod tests {
     #[test]
     fn an_id_has_one_spelling() {
         assert_eq!("42".parse::<HeroId>().map(HeroId::get), Ok(42));
-        for wrong in ["", "0", "-1", "+1", "042", " 42", "4 2", "4.0", "0x2a", "9007199254740992", "99999999999999999999"] {
+        for wrong in [
+            "",
+            "0",
+            "-1",
+            "+1",
+            "042",
+            " 42",
+            "4 2",
+            "4.0",
+            "0x2a",
+            "9007199254740992",
+            "99999999999999999999",
+        ] {
             assert_eq!(wrong.parse::<HeroId>(), Err(IdError), "{wrong:?}");
         }
     }

@@ -1,5 +1,6 @@
-//! The words of Galley: domain types that cannot be wrong once parsed, the life cycle of an order, the frames of the
-//! WebSocket, the table of problems, the table of close codes and the messages between processes.
+//! The words of Galley: domain types that cannot be wrong once parsed, the life cycle of an order,
+//! the frames of the WebSocket, the table of problems, the table of close codes and the messages
+//! between processes.
 //!
 //! A leaf: no I/O, no clock, no randomness. Every other crate speaks these types.
 
@@ -37,7 +38,10 @@ pub use order::{Deleted, Order, OrderView};
 pub use picture::Picture;
 pub use price::Price;
 pub use problem::{FieldError, Problem, ProblemType};
-pub use text::{Allergy, Description, HeroName, IdempotencyKey, Ingredient, MealName, NamePart, Planet, ReasonText};
+pub use text::{
+    Allergy, Description, HeroName, IdempotencyKey, Ingredient, MealName, NamePart, Planet,
+    ReasonText,
+};
 pub use timestamp::Timestamp;
 pub use token::BearerToken;
 pub use update::{Update, UpdateBatch};

@@ -14,7 +14,9 @@ use thiserror::Error;
 use utoipa::ToSchema;
 
 /// Where an order stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
     /// Accepted, waiting for a worker («en attente»).
@@ -60,7 +62,7 @@ pub enum Transition {
 pub struct IllegalTransition {
     /// Where the order stands.
     pub from: Status,
-    /// What was asked for.
+    /// The settings of the test.
     pub step: Transition,
 }
 
@@ -76,13 +78,16 @@ impl Status {
         match (self, step) {
             (Self::Pending, Transition::Start) => Ok(Self::InProgress),
             (Self::InProgress, Transition::Complete) => Ok(Self::Completed),
-            (Self::Pending, Transition::Cancel(Reason::HeroRequest | Reason::HeroGone | Reason::MealGone))
+            (
+                Self::Pending,
+                Transition::Cancel(Reason::HeroRequest | Reason::HeroGone | Reason::MealGone),
+            )
             | (Self::InProgress, Transition::Cancel(_)) => Ok(Self::Cancelled),
             (from, step) => Err(IllegalTransition { from, step }),
         }
     }
 
-    /// Whether the order can still change.
+    /// Returns true if the order can still change.
     #[must_use]
     pub const fn is_active(self) -> bool {
         matches!(self, Self::Pending | Self::InProgress)
@@ -148,7 +153,8 @@ impl FromStr for Status {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 5] = [Self::HeroRequest, Self::Allergy, Self::HeroGone, Self::MealGone, Self::Undeliverable];
+    pub const ALL: [Self; 5] =
+        [Self::HeroRequest, Self::Allergy, Self::HeroGone, Self::MealGone, Self::Undeliverable];
 
     /// The number in the database.
     #[must_use]
@@ -168,8 +174,8 @@ impl Reason {
         Self::ALL.into_iter().find(|reason| reason.code() == code)
     }
 
-    /// The `message` of an order that was cancelled for this reason when nobody gave a text. After [`Reason::Allergy`]
-    /// the names of the conflicting ingredients follow.
+    /// The `message` of an order that was cancelled for this reason when nobody gave a text. After
+    /// [`Reason::Allergy`] the names of the conflicting ingredients follow.
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {
@@ -191,8 +197,15 @@ mod tests {
         use Reason::{Allergy, HeroGone, HeroRequest, MealGone, Undeliverable};
         use Status::{Cancelled, Completed, InProgress, Pending};
         use Transition::{Cancel, Complete, Start};
-        let steps =
-            [Start, Complete, Cancel(HeroRequest), Cancel(HeroGone), Cancel(MealGone), Cancel(Allergy), Cancel(Undeliverable)];
+        let steps = [
+            Start,
+            Complete,
+            Cancel(HeroRequest),
+            Cancel(HeroGone),
+            Cancel(MealGone),
+            Cancel(Allergy),
+            Cancel(Undeliverable),
+        ];
         let c = Some(Cancelled);
         let table = [
             (Pending, [Some(InProgress), None, c, c, c, None, None]),

@@ -46,7 +46,8 @@ pub struct NewMeal {
     pub description: Description,
 }
 
-/// A change of some fields (JSON merge patch, RFC 7396): an absent field stays, `null` restores a default.
+/// A change of some fields (JSON merge patch, RFC 7396): an absent field stays, `null` restores a
+/// default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MealPatch {
@@ -109,10 +110,12 @@ impl MealPatch {
     pub fn from_json(body: impl Into<Strict>) -> Result<Self, Problem> {
         let mut fields = Fields::new(body)?;
         let name = fields.text("name", MealName::parse);
-        let ingredients = fields.reset_or("ingredients", |fields| fields.list("ingredients", Ingredient::parse));
+        let ingredients =
+            fields.reset_or("ingredients", |fields| fields.list("ingredients", Ingredient::parse));
         let price = fields.number("price", Price::from_number);
         let origin_planet = fields.text("origin_planet", Planet::parse);
-        let description = fields.reset_or("description", |fields| fields.text("description", Description::parse));
+        let description =
+            fields.reset_or("description", |fields| fields.text("description", Description::parse));
         fields.finish(|| Some(Self { name, ingredients, price, origin_planet, description }))
     }
 }

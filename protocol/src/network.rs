@@ -6,7 +6,8 @@ use std::net::Ipv4Addr;
 /// The longest name of a host, and of a part of one between dots (RFC 1035 section 2.3.4).
 const MAX_NAME: (usize, usize) = (253, 63);
 
-/// Returns true if a text can name a host: a name, or an address (IPv6 without brackets). No name server is asked.
+/// Returns true if a text can name a host: a name, or an address (IPv6 without brackets). No name
+/// server is asked.
 #[must_use]
 pub fn is_host(text: &str) -> bool {
     let numbers = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
@@ -20,7 +21,10 @@ pub fn is_host(text: &str) -> bool {
     let name = text.strip_suffix('.').unwrap_or(text);
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let part = |part: &str| {
-        (1..=MAX_NAME.1).contains(&part.len()) && part.bytes().all(letter) && !part.starts_with('-') && !part.ends_with('-')
+        (1..=MAX_NAME.1).contains(&part.len())
+            && part.bytes().all(letter)
+            && !part.starts_with('-')
+            && !part.ends_with('-')
     };
     name.len() <= MAX_NAME.0 && name.split('.').all(part)
 }
@@ -42,13 +46,35 @@ mod tests {
 
     #[test]
     fn a_host_is_a_name_or_an_address() {
-        for host in
-            ["localhost", "db.example.org", "db.example.org.", "my_database", "10.0.0.7", "::1", "fe80::1%eth0", "a", "1a"]
-        {
+        for host in [
+            "localhost",
+            "db.example.org",
+            "db.example.org.",
+            "my_database",
+            "10.0.0.7",
+            "::1",
+            "fe80::1%eth0",
+            "a",
+            "1a",
+        ] {
             assert!(is_host(host), "{host}");
         }
         let (long_part, long) = ("x".repeat(64), "x.".repeat(128));
-        for wrong in ["", ".", "a..b", "-a", "a-", "a b", "a!b", "127.0.0.256", "1.2.3", "::g", "a:b", &long_part, &long] {
+        for wrong in [
+            "",
+            ".",
+            "a..b",
+            "-a",
+            "a-",
+            "a b",
+            "a!b",
+            "127.0.0.256",
+            "1.2.3",
+            "::g",
+            "a:b",
+            &long_part,
+            &long,
+        ] {
             assert!(!is_host(wrong), "{wrong}");
         }
     }

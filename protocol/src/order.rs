@@ -5,7 +5,8 @@ use utoipa::ToSchema;
 
 use crate::{HeroId, HeroRef, MealId, MealRef, OrderId, Reason, Status, Timestamp, Version};
 
-/// One state of an order, whole. A frame carries all of it, so that a lost frame is healed by the next one.
+/// One state of an order, whole. A frame carries all of it, so that a lost frame is healed by the
+/// next one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Order {
     /// Its identifier.
@@ -22,7 +23,8 @@ pub struct Order {
     /// For programs: why it was cancelled.
     #[schema(required)]
     pub reason: Option<Reason>,
-    /// 1 at creation, one more with each transition. Of two states the one with the higher version is the newer.
+    /// 1 at creation, one more with each transition. Of two states the one with the higher version
+    /// is the newer.
     pub version: Version,
     /// When it was accepted.
     pub order_time: Timestamp,
@@ -79,8 +81,8 @@ impl Order {
         self.completed_time.or(self.started_time).unwrap_or(self.order_time)
     }
 
-    /// The state in which a worker had taken this order, when it has been taken: for an order that a worker cancelled in
-    /// the same breath, so that both steps can be told.
+    /// The state in which a worker had taken this order, when it has been taken: for an order that
+    /// a worker cancelled in the same breath, so that both steps can be told.
     #[must_use]
     pub fn as_started(&self) -> Option<Self> {
         self.started_time?;

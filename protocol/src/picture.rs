@@ -1,7 +1,7 @@
 //! A client's picture of its orders.
 //!
-//! Whatever is lost, doubled, late or merged on the way: of each order the state with the highest version is kept, and so the
-//! picture is the database's state once the newest frames have come.
+//! Whatever is lost, doubled, late or merged on the way: of each order the state with the highest
+//! version is kept, and so the picture is the database's state once the newest frames have come.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,8 @@ pub struct Picture {
     /// As many as the service lets be active at once.
     active: BTreeMap<OrderId, Order>,
     ended: BTreeMap<OrderId, Ended>,
-    /// At the bound of `ended` the smallest id is forgotten; should it be told again, it counts as new.
+    /// At the bound of `ended` the smallest id is forgotten; should it be told again, it counts as
+    /// new.
     max_ended: usize,
     cursor: Option<String>,
 }
@@ -40,7 +41,8 @@ pub struct Changes {
     pub duplicate: usize,
     /// Older than what is known.
     pub older: usize,
-    /// Of a known version, but not the known state: the service broke its promise. What was known first is kept.
+    /// Of a known version, but not the known state: the service broke its promise. What was known
+    /// first is kept.
     pub contradicting: usize,
 }
 
@@ -79,12 +81,13 @@ impl Picture {
         self.active.get(&id).or_else(|| self.ended.get(&id).and_then(Ended::order))
     }
 
-    /// The newest states, without the deleted ones, by rising id among the active and then among the ended.
+    /// The newest states, without the deleted ones, by rising id among the active and then among
+    /// the ended.
     pub fn orders(&self) -> impl Iterator<Item = &Order> {
         self.active.values().chain(self.ended.values().filter_map(Ended::order))
     }
 
-    /// Whether an order is known to be deleted.
+    /// Returns true if an order is known to be deleted.
     #[must_use]
     pub fn is_deleted(&self, id: OrderId) -> bool {
         matches!(self.ended.get(&id), Some(Ended::Deleted(_)))
@@ -99,7 +102,8 @@ impl Picture {
     /// Compares a told state with what is known, and keeps the newer one.
     fn judge(&mut self, id: OrderId, version: Version, order: Option<&Order>) -> Kind {
         let known = self.active.get(&id).map(|order| (order.version, Some(order)));
-        let known = known.or_else(|| self.ended.get(&id).map(|ended| (ended.version(), ended.order())));
+        let known =
+            known.or_else(|| self.ended.get(&id).map(|ended| (ended.version(), ended.order())));
         let kind = match known {
             None => Kind::New,
             Some((known, _)) if version == known.next() => Kind::Next,
@@ -119,7 +123,10 @@ impl Picture {
             Some(order) if order.status.is_active() => drop(self.active.insert(id, order.clone())),
             ended => {
                 self.active.remove(&id);
-                self.ended.insert(id, ended.map_or(Ended::Deleted(version), |order| Ended::Order(order.clone())));
+                self.ended.insert(
+                    id,
+                    ended.map_or(Ended::Deleted(version), |order| Ended::Order(order.clone())),
+                );
                 if self.ended.len() > self.max_ended {
                     self.ended.pop_first();
                 }
@@ -139,7 +146,7 @@ enum Kind {
 }
 
 impl Changes {
-    /// Whether the picture is another than before.
+    /// Returns true if the picture is another than before.
     #[must_use]
     pub const fn any(&self) -> bool {
         self.new + self.next + self.skipped > 0

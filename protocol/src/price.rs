@@ -29,11 +29,16 @@ impl Price {
     /// # Errors
     /// [`PriceError::OutOfRange`].
     pub const fn from_hundredths(hundredths: i64) -> Result<Self, PriceError> {
-        if hundredths >= 0 && hundredths <= MAX_HUNDREDTHS { Ok(Self(hundredths)) } else { Err(PriceError::OutOfRange) }
+        if hundredths >= 0 && hundredths <= MAX_HUNDREDTHS {
+            Ok(Self(hundredths))
+        } else {
+            Err(PriceError::OutOfRange)
+        }
     }
 
-    /// Takes a JSON number. Every price within the bounds has at most 12 significant digits, so that the nearest `f64`
-    /// stands for exactly one price; a number that is not the nearest `f64` of a price is refused.
+    /// Takes a JSON number. Every price within the bounds has at most 12 significant digits, so
+    /// that the nearest `f64` stands for exactly one price; a number that is not the nearest `f64`
+    /// of a price is refused.
     ///
     /// # Errors
     /// [`PriceError`] says which bound is broken.
@@ -70,13 +75,18 @@ impl fmt::Display for Price {
 
 impl Serialize for Price {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0 % 100 == 0 { serializer.serialize_i64(self.0 / 100) } else { serializer.serialize_f64(self.to_number()) }
+        if self.0 % 100 == 0 {
+            serializer.serialize_i64(self.0 / 100)
+        } else {
+            serializer.serialize_f64(self.to_number())
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Price {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        f64::deserialize(deserializer).and_then(|number| Self::from_number(number).map_err(de::Error::custom))
+        f64::deserialize(deserializer)
+            .and_then(|number| Self::from_number(number).map_err(de::Error::custom))
     }
 }
 

@@ -10,8 +10,8 @@ use crate::Order;
 /// One field that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// Which: a JSON pointer into the body as a URI fragment (`#/name`), a query parameter (`?limit`), a path parameter
-    /// (`/{id}`) or a header (its name).
+    /// Which: a JSON pointer into the body as a URI fragment (`#/name`), a query parameter
+    /// (`?limit`), a path parameter (`/{id}`) or a header (its name).
     pub pointer: String,
     /// What is wrong with it.
     pub detail: String,
@@ -55,7 +55,12 @@ impl Serialize for ProblemType {
 impl PartialSchema for ProblemType {
     fn schema() -> RefOr<Schema> {
         let known = Self::ALL.iter().map(|kind| format!("/problems/{}", kind.slug()));
-        ObjectBuilder::new().schema_type(Type::String).pattern(Some("^/problems/[a-z-]+$")).examples(known).build().into()
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^/problems/[a-z-]+$"))
+            .examples(known)
+            .build()
+            .into()
     }
 }
 
@@ -163,7 +168,8 @@ problem_types! {
 }
 
 impl Problem {
-    /// A problem of this type; its detail is the type's title until [`Problem::with_detail`] says more.
+    /// A problem of this type; its detail is the type's title until [`Problem::with_detail`] says
+    /// more.
     #[must_use]
     pub fn new(kind: ProblemType) -> Self {
         Self {
@@ -188,7 +194,8 @@ impl Problem {
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
         if let [first, rest @ ..] = errors.as_slice() {
-            let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
+            let more =
+                if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
             self.detail = format!("{} {}{more}", first.pointer, first.detail);
         }
         self.errors = errors;
@@ -231,8 +238,10 @@ mod tests {
 
     #[test]
     fn a_problem_looks_like_rfc_9457() {
-        let problem = Problem::new(ProblemType::ValidationFailed)
-            .with_errors(vec![FieldError { pointer: "#/name".to_owned(), detail: "is required".to_owned() }]);
+        let problem = Problem::new(ProblemType::ValidationFailed).with_errors(vec![FieldError {
+            pointer: "#/name".to_owned(),
+            detail: "is required".to_owned(),
+        }]);
         assert_eq!(
             serde_json::to_string(&problem).expect("JSON"),
             r##"{"type":"/problems/validation-failed","title":"Validation failed","status":422,"detail":"#/name is required","errors":[{"pointer":"#/name","detail":"is required"}]}"##

@@ -1,5 +1,6 @@
-//! Reads JSON as strangers send it. A key that comes twice in one object is an error that names it, at any depth: `serde_json` would
-//! keep the last one in silence, and whoever reads the same text with another parser may see the first.
+//! Reads JSON as strangers send it. A key that comes twice in one object is an error that names it,
+//! at any depth: `serde_json` would keep the last one in silence, and whoever reads the same text
+//! with another parser may see the first.
 
 use std::fmt;
 
@@ -51,7 +52,8 @@ impl From<Value> for Strict {
     }
 }
 
-/// The JSON pointer of a place (RFC 6901), as a URI fragment like in RFC 9457 section 3. Long names are cut.
+/// The JSON pointer of a place (RFC 6901), as a URI fragment like in RFC 9457 section 3. Long names
+/// are cut.
 pub(crate) fn pointer(above: &str, name: &str) -> String {
     let short: String = name.chars().take(64).collect();
     format!("{above}/{}", short.replace('~', "~0").replace('/', "~1"))
@@ -125,9 +127,10 @@ impl<'de> Visitor<'de> for Reader<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(entry) =
-            entries.next_element_seed(Reader { at: At::Entry(&self.at, list.len()), repeated: &mut *self.repeated })?
-        {
+        while let Some(entry) = entries.next_element_seed(Reader {
+            at: At::Entry(&self.at, list.len()),
+            repeated: &mut *self.repeated,
+        })? {
             list.push(entry);
         }
         Ok(list.into())
@@ -140,7 +143,10 @@ impl<'de> Visitor<'de> for Reader<'_> {
             let value = fields.next_value_seed(Reader { at, repeated: &mut *self.repeated })?;
             if object.contains_key(&name) {
                 if self.repeated.len() < MAX_ENTRIES {
-                    self.repeated.push(FieldError { pointer: at.pointer(), detail: "must not be repeated".to_owned() });
+                    self.repeated.push(FieldError {
+                        pointer: at.pointer(),
+                        detail: "must not be repeated".to_owned(),
+                    });
                 }
             } else if let Entry::Vacant(field) = object.entry(name) {
                 field.insert(value);
@@ -190,9 +196,12 @@ mod tests {
 
     #[test]
     fn a_body_with_a_repeated_key_is_refused_together_with_what_else_is_wrong() {
-        let body = Strict::read(br#"{"name":"A","name":"B","allergies":["x",7],"more":{"x":1,"x":1}}"#).expect("JSON");
+        let body =
+            Strict::read(br#"{"name":"A","name":"B","allergies":["x",7],"more":{"x":1,"x":1}}"#)
+                .expect("JSON");
         let problem = NewHero::from_json(body).expect_err("a wrong body");
-        let pointers: Vec<&str> = problem.errors.iter().map(|error| error.pointer.as_str()).collect();
+        let pointers: Vec<&str> =
+            problem.errors.iter().map(|error| error.pointer.as_str()).collect();
         assert_eq!(pointers, ["#/name", "#/more/x", "#/planet", "#/allergies/1", "#/more"]);
         assert_eq!(problem.errors[0].detail, "must not be repeated");
         let made = NewHero::from_json(json!({"name": "A", "planet": "B"}));

@@ -1,4 +1,5 @@
-//! Texts that cannot be wrong once parsed: trimmed, bounded in characters, with something to see and nothing that deceives.
+//! Texts that cannot be wrong once parsed: trimmed, bounded in characters, with something to see
+//! and nothing that deceives.
 
 use std::fmt;
 
@@ -47,7 +48,8 @@ enum Rule {
     Line,
     /// The same in several lines.
     Lines,
-    /// A part of a line to look for. It is folded, so that what deceives does no harm; names from before a rule can be found.
+    /// A part of a line to look for. It is folded, so that what deceives does no harm; names from
+    /// before a rule can be found.
     Search,
     /// A name among programs, compared byte by byte.
     Key,
@@ -58,7 +60,9 @@ impl Rule {
         let kind = Forbidden::kind(character, self == Self::Lines)?;
         match self {
             Self::Line | Self::Lines => Some(kind),
-            Self::Search | Self::Key => matches!(kind, Forbidden::Control | Forbidden::LineBreak).then_some(kind),
+            Self::Search | Self::Key => {
+                matches!(kind, Forbidden::Control | Forbidden::LineBreak).then_some(kind)
+            }
         }
     }
 
@@ -66,7 +70,8 @@ impl Rule {
         self == Self::Key || (is_visible(character) && Forbidden::kind(character, true).is_none())
     }
 
-    /// The characters of the basic plane that the rule forbids, within the brackets of a regular expression.
+    /// The characters of the basic plane that the rule forbids, within the brackets of a regular
+    /// expression.
     const fn forbidden(self) -> &'static str {
         match self {
             Self::Line => {
@@ -85,7 +90,9 @@ impl Rule {
             Self::Line | Self::Lines | Self::Search => {
                 r"\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
             }
-            Self::Key => r"\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000",
+            Self::Key => {
+                r"\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+            }
         }
     }
 }
@@ -108,9 +115,9 @@ fn parse(text: &str, least: usize, most: usize, rule: Rule) -> Result<String, Te
     }
 }
 
-/// The texts that [`parse`] takes and leaves as they are, as a regular expression that every dialect understands, with the `u` flag of
-/// JavaScript and without. Dialects have no common way to write a character beyond the basic plane, so that invisible ones there are
-/// left to the parser.
+/// The texts that [`parse`] takes and leaves as they are, as a regular expression that every
+/// dialect understands, with the `u` flag of JavaScript and without. Dialects have no common way to
+/// write a character beyond the basic plane, so that invisible ones there are left to the parser.
 fn pattern(least: usize, rule: Rule) -> String {
     let any = format!("[^{}]*", rule.forbidden());
     let whole = format!("{any}[^{}]{any}", rule.not_enough());
@@ -133,7 +140,8 @@ macro_rules! text {
                 parse(text, $least, $most, $rule).map(Self)
             }
 
-            /// Takes a text that was accepted before, perhaps under an older rule: from the database, or from a gateway's answer.
+            /// Takes a text that was accepted before, perhaps under an older rule: from the
+            /// database, or from a gateway's answer.
             #[must_use]
             pub fn accepted(text: String) -> Self {
                 Self(text)
@@ -229,7 +237,10 @@ mod tests {
     #[test]
     fn a_name_is_trimmed_and_bounded_in_characters() {
         assert_eq!(HeroName::parse("  Zoé  ").map(String::from), Ok("Zoé".to_owned()));
-        assert_eq!(HeroName::parse(&"é".repeat(200)).map(|name| name.as_str().chars().count()), Ok(200));
+        assert_eq!(
+            HeroName::parse(&"é".repeat(200)).map(|name| name.as_str().chars().count()),
+            Ok(200)
+        );
         assert_eq!(HeroName::parse(&"é".repeat(201)), Err(TextError::TooLong(200)));
         assert_eq!(HeroName::parse("  "), Err(TextError::Empty));
     }
@@ -264,8 +275,15 @@ mod tests {
 
     #[test]
     fn a_text_has_something_to_see() {
-        for wrong in ["\u{200b}", "\u{2800}", "\u{3164}", "\u{ad} \u{feff}", "\u{115f}\u{fe0f}", "\u{200d}\u{e0100}", "\u{1d159}"]
-        {
+        for wrong in [
+            "\u{200b}",
+            "\u{2800}",
+            "\u{3164}",
+            "\u{ad} \u{feff}",
+            "\u{115f}\u{fe0f}",
+            "\u{200d}\u{e0100}",
+            "\u{1d159}",
+        ] {
             assert_eq!(Allergy::parse(wrong), Err(TextError::Invisible), "{wrong:?}");
             assert_eq!(Description::parse(wrong), Err(TextError::Invisible), "{wrong:?}");
             assert_eq!(NamePart::parse(wrong), Err(TextError::Invisible), "{wrong:?}");

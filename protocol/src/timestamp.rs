@@ -10,7 +10,8 @@ use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
-/// Milliseconds since 1970-01-01T00:00:00Z; written as RFC 3339 with exactly three decimals and `Z`.
+/// Milliseconds since 1970-01-01T00:00:00Z; written as RFC 3339 with exactly three decimals and
+/// `Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
@@ -31,7 +32,8 @@ impl Timestamp {
     /// # Errors
     /// [`TimestampError`] outside the years 0 to 9999.
     pub fn from_millis(millis: i64) -> Result<Self, TimestampError> {
-        let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).map_err(|_| TimestampError)?;
+        let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
+            .map_err(|_| TimestampError)?;
         if (0..=9999).contains(&moment.year()) { Ok(Self(millis)) } else { Err(TimestampError) }
     }
 
@@ -93,7 +95,9 @@ impl utoipa::PartialSchema for Timestamp {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
         utoipa::openapi::schema::ObjectBuilder::new()
             .schema_type(utoipa::openapi::schema::Type::String)
-            .format(Some(utoipa::openapi::SchemaFormat::KnownFormat(utoipa::openapi::KnownFormat::DateTime)))
+            .format(Some(utoipa::openapi::SchemaFormat::KnownFormat(
+                utoipa::openapi::KnownFormat::DateTime,
+            )))
             .pattern(Some(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"))
             .build()
             .into()
@@ -108,7 +112,9 @@ mod tests {
 
     #[test]
     fn a_timestamp_always_has_three_decimals() {
-        for (millis, text) in [(0, "1970-01-01T00:00:00.000Z"), (1_795_361_820_040, "2026-11-22T15:37:00.040Z")] {
+        for (millis, text) in
+            [(0, "1970-01-01T00:00:00.000Z"), (1_795_361_820_040, "2026-11-22T15:37:00.040Z")]
+        {
             let timestamp = Timestamp::from_millis(millis).expect("in range");
             assert_eq!(timestamp.to_string(), text);
             assert_eq!(text.parse(), Ok(timestamp));

@@ -10,7 +10,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 /// The most characters of a token.
 pub const MAX_TOKEN: usize = 4_096;
-/// The alphabet of a token (RFC 6750 section 2.1), which needs no quotes in a header or a sub-protocol.
+/// The alphabet of a token (RFC 6750 section 2.1), which needs no quotes in a header or a
+/// sub-protocol.
 const PATTERN: &str = "^[A-Za-z0-9._~+/-]+=*$";
 
 /// A bearer token. It is shown nowhere but on the wire.
@@ -55,7 +56,10 @@ impl Serialize for BearerToken {
 
 impl PartialSchema for BearerToken {
     fn schema() -> RefOr<Schema> {
-        let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(MAX_TOKEN));
+        let text = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(MAX_TOKEN));
         text.pattern(Some(PATTERN)).build().into()
     }
 }
@@ -69,7 +73,10 @@ mod tests {
     #[test]
     fn a_token_is_of_few_characters_and_is_not_shown() {
         let token = BearerToken::parse("eyJh.eyJz-_.c2ln==").expect("a token");
-        assert_eq!((token.reveal(), format!("{token:?}").as_str()), ("eyJh.eyJz-_.c2ln==", "BearerToken(…)"));
+        assert_eq!(
+            (token.reveal(), format!("{token:?}").as_str()),
+            ("eyJh.eyJz-_.c2ln==", "BearerToken(…)")
+        );
         let long = "x".repeat(MAX_TOKEN + 1);
         for wrong in ["", "=", "a b", "a=b", "a\n", "é", "a,b", "\"a\"", &long] {
             assert!(BearerToken::parse(wrong).is_err(), "{wrong:?}");

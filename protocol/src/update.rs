@@ -1,4 +1,5 @@
-//! The messages between processes: "this order changed", with the client's frame already encoded, but for its cursor.
+//! The messages between processes: "this order changed", with the client's frame already encoded,
+//! but for its cursor.
 //!
 //! A message on the bus is lines of text, so that a person sees what passes with `SUBSCRIBE`:
 //!
@@ -7,14 +8,17 @@
 //! <hero> <order> <version> <status or -> <time> <frame>
 //! ```
 //!
-//! A frame is one line of JSON; JSON escapes line feeds, so that a line feed ends an update. Each gateway knows by itself how
-//! far its sockets have been told, and puts its own cursor in the place of the last brace.
+//! A frame is one line of JSON; JSON escapes line feeds, so that a line feed ends an update. Each
+//! gateway knows by itself how far its sockets have been told, and puts its own cursor in the place
+//! of the last brace.
 
 use bytes::Bytes;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::{Deleted, HeroId, Order, OrderId, PublisherId, SignedCursor, Status, Timestamp, Version};
+use crate::{
+    Deleted, HeroId, Order, OrderId, PublisherId, SignedCursor, Status, Timestamp, Version,
+};
 
 const MAGIC: &str = "galley3";
 
@@ -23,7 +27,7 @@ const MAGIC: &str = "galley3";
 pub struct Update {
     /// Whose sockets it goes to.
     pub hero_id: HeroId,
-    /// Which order.
+    /// The order.
     pub order_id: OrderId,
     /// The version it came to.
     pub version: Version,
@@ -61,7 +65,9 @@ enum BusFrame<'a> {
 
 impl BusFrame<'_> {
     fn encode(&self) -> Bytes {
-        serde_json::to_vec(self).expect("a frame has string keys only and no number that JSON lacks").into()
+        serde_json::to_vec(self)
+            .expect("a frame has string keys only and no number that JSON lacks")
+            .into()
     }
 }
 
@@ -87,7 +93,8 @@ impl Update {
         Self { hero_id, order_id, version, status: None, time, frame }
     }
 
-    /// The JSON of the order within the frame; nothing when it was deleted, or the frame holds none.
+    /// The JSON of the order within the frame; nothing when it was deleted, or the frame holds
+    /// none.
     #[must_use]
     pub fn order_json(&self) -> Option<&[u8]> {
         let order = self.frame.strip_prefix(br#"{"type":"order","order":"#)?.strip_suffix(b"}")?;
@@ -120,7 +127,10 @@ impl UpdateBatch {
         head(&mut message, format_args!("{MAGIC} {publisher} {number}\n"));
         for Update { hero_id, order_id, version, status, time, frame } in updates {
             let status = status.map_or("-", Status::as_str);
-            head(&mut message, format_args!("{hero_id} {order_id} {version} {status} {} ", time.millis()));
+            head(
+                &mut message,
+                format_args!("{hero_id} {order_id} {version} {status} {} ", time.millis()),
+            );
             message.extend_from_slice(frame);
             message.push(b'\n');
         }
@@ -130,7 +140,8 @@ impl UpdateBatch {
     /// Reads a message; the frames share its memory.
     ///
     /// # Errors
-    /// [`UpdateError`] for whatever [`UpdateBatch::encode`] did not write. Never panics, whatever the bytes.
+    /// [`UpdateError`] for whatever [`UpdateBatch::encode`] did not write. Never panics, whatever
+    /// the bytes.
     pub fn decode(message: &Bytes) -> Result<Self, UpdateError> {
         let text = std::str::from_utf8(message).map_err(|_| UpdateError("not UTF-8"))?;
         let mut lines = text.split_terminator('\n');
@@ -166,7 +177,10 @@ mod tests {
 
     use super::{Update, UpdateBatch};
     use crate::frame::ServerFrame;
-    use crate::{CursorKey, Deleted, HeroId, MealId, Order, OrderId, PublisherId, ResumeCursor, Timestamp, Version};
+    use crate::{
+        CursorKey, Deleted, HeroId, MealId, Order, OrderId, PublisherId, ResumeCursor, Timestamp,
+        Version,
+    };
 
     fn publisher(number: i32) -> PublisherId {
         PublisherId::new(number).expect("an id")
@@ -190,9 +204,13 @@ mod tests {
         let updates = updates();
         let message = Bytes::from(UpdateBatch::encode(publisher(i32::MAX), 9, &updates));
         let batch = UpdateBatch::decode(&message).expect("a batch");
-        assert_eq!(batch, UpdateBatch { publisher: publisher(i32::MAX), number: 9, updates: updates.clone() });
+        assert_eq!(
+            batch,
+            UpdateBatch { publisher: publisher(i32::MAX), number: 9, updates: updates.clone() }
+        );
         assert_eq!(updates[1].order_json(), None);
-        let empty = UpdateBatch::decode(&UpdateBatch::encode(publisher(1), 1, &[]).into()).expect("a batch");
+        let empty = UpdateBatch::decode(&UpdateBatch::encode(publisher(1), 1, &[]).into())
+            .expect("a batch");
         assert!(empty.updates.is_empty());
     }
 
@@ -219,7 +237,10 @@ mod tests {
             ServerFrame::Deleted { order_id: order.id, version: Version(4), cursor },
         ];
         for (update, frame) in updates().iter().zip(frames) {
-            assert_eq!([update.beginning(), &Update::ending(&cursor)].concat(), frame.encode().as_bytes());
+            assert_eq!(
+                [update.beginning(), &Update::ending(&cursor)].concat(),
+                frame.encode().as_bytes()
+            );
         }
     }
 

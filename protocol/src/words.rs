@@ -6,8 +6,8 @@ use crate::problem::{Problem, ProblemType};
 use crate::{BearerToken, MealId, OrderId, ReasonText};
 
 impl ClientFrame {
-    /// Reads one message: a JSON object, or plain words when it does not begin with `{`. The sender decides which commands an
-    /// error offers.
+    /// Reads one message: a JSON object, or plain words when it does not begin with `{`. The sender
+    /// decides which commands an error offers.
     ///
     /// # Errors
     /// A problem, with the command's id when that could be read.
@@ -16,7 +16,9 @@ impl ClientFrame {
         if message.starts_with('{') {
             return Self::parse_json(message, audience);
         }
-        parse(message, audience).map(|command| Self { id: None, command }).map_err(|problem| (None, problem))
+        parse(message, audience)
+            .map(|command| Self { id: None, command })
+            .map_err(|problem| (None, problem))
     }
 }
 
@@ -31,20 +33,27 @@ pub fn parse(line: &str, audience: Audience) -> Result<Command, Problem> {
     match word.as_str() {
         "menu" => without_arguments(&word, rest, Command::Menu { cursor: None }),
         "order" => {
-            let meal_id = rest.parse::<MealId>().map_err(|_| usage("order <meal>, for example: order 2"))?;
+            let meal_id =
+                rest.parse::<MealId>().map_err(|_| usage("order <meal>, for example: order 2"))?;
             Ok(Command::Place(Place { meal_id, key: None }))
         }
         "orders" => without_arguments(
             &word,
             rest,
-            Command::Orders { status: Vec::new(), limit: crate::frame::client::MAX_LIMIT / 2, cursor: None },
+            Command::Orders {
+                status: Vec::new(),
+                limit: crate::frame::client::MAX_LIMIT / 2,
+                cursor: None,
+            },
         ),
         "get" => order_id("get", rest).map(|order_id| Command::Get { order_id }),
         "cancel" => {
             let (id, why) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
             let order_id = order_id("cancel", id)?;
             let reason = if why.is_empty() { None } else { Some(ReasonText::parse(why)) };
-            let reason = reason.transpose().map_err(|error| usage(&format!("cancel <order> [why], where the reason {error}")))?;
+            let reason = reason.transpose().map_err(|error| {
+                usage(&format!("cancel <order> [why], where the reason {error}"))
+            })?;
             Ok(Command::Cancel { order_id, reason })
         }
         "delete" => order_id("delete", rest).map(|order_id| Command::Delete { order_id }),
@@ -52,7 +61,8 @@ pub fn parse(line: &str, audience: Audience) -> Result<Command, Problem> {
         "ping" => without_arguments(&word, rest, Command::Ping),
         "help" => without_arguments(&word, rest, Command::Help),
         "auth" => {
-            let token = BearerToken::parse(rest).map_err(|error| usage(&format!("auth <token>, which {error}")))?;
+            let token = BearerToken::parse(rest)
+                .map_err(|error| usage(&format!("auth <token>, which {error}")))?;
             Ok(Command::Auth { token })
         }
         _ => Err(audience.unknown(&word)),
@@ -85,26 +95,46 @@ mod tests {
             ("orders", r#"{"type":"orders"}"#),
             ("get 7", r#"{"type":"get","order_id":7}"#),
             ("cancel 7", r#"{"type":"cancel","order_id":7}"#),
-            ("cancel 7 changed my  mind", r#"{"type":"cancel","order_id":7,"reason":"changed my  mind"}"#),
+            (
+                "cancel 7 changed my  mind",
+                r#"{"type":"cancel","order_id":7,"reason":"changed my  mind"}"#,
+            ),
             ("delete 7", r#"{"type":"delete","order_id":7}"#),
             ("watch", r#"{"type":"watch"}"#),
             ("help", r#"{"type":"help"}"#),
             ("ping", r#"{"type":"ping"}"#),
             ("auth a.b-c.d", r#"{"type":"auth","token":"a.b-c.d"}"#),
         ] {
-            assert_eq!(ClientFrame::parse(words, Audience::Staff), ClientFrame::parse(frame, Audience::Staff), "{words}");
+            assert_eq!(
+                ClientFrame::parse(words, Audience::Staff),
+                ClientFrame::parse(frame, Audience::Staff),
+                "{words}"
+            );
         }
     }
 
     #[test]
     fn a_typo_is_answered_with_the_nearest_command() {
-        for (line, nearest) in
-            [("ordr 2", "order"), ("cancle 7", "cancel"), ("mneu", "menu"), ("dlete 7", "delete"), ("hlep", "help")]
-        {
+        for (line, nearest) in [
+            ("ordr 2", "order"),
+            ("cancle 7", "cancel"),
+            ("mneu", "menu"),
+            ("dlete 7", "delete"),
+            ("hlep", "help"),
+        ] {
             let problem = parse(line, Audience::Hero).expect_err("a typo");
-            assert!(problem.detail.ends_with(&format!("did you mean `{nearest}`?")), "{line}: {}", problem.detail);
+            assert!(
+                problem.detail.ends_with(&format!("did you mean `{nearest}`?")),
+                "{line}: {}",
+                problem.detail
+            );
         }
-        assert!(parse("zzzzzzzzzzzz", Audience::Hero).expect_err("no command").detail.contains("type: menu"));
+        assert!(
+            parse("zzzzzzzzzzzz", Audience::Hero)
+                .expect_err("no command")
+                .detail
+                .contains("type: menu")
+        );
         assert!(parse("", Audience::Hero).is_err());
     }
 
@@ -130,7 +160,10 @@ mod tests {
             ("delete 7 now", "delete 7"),
             ("menu please", "usage: menu (no arguments)"),
         ] {
-            assert!(parse(line, Audience::Hero).expect_err("a wrong argument").detail.contains(usage), "{line}");
+            assert!(
+                parse(line, Audience::Hero).expect_err("a wrong argument").detail.contains(usage),
+                "{line}"
+            );
         }
         assert!(matches!(parse("cancel 7 a", Audience::Hero), Ok(Command::Cancel { .. })));
     }

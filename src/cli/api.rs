@@ -24,13 +24,21 @@ pub struct Remote {
     /// Address of the gateway
     #[arg(long, global = true, env = "GALLEY_URL", value_name = "URL", default_value = "http://127.0.0.1:8080", value_parser = parse_url)]
     pub url: Url,
-    /// Bearer token. Visible to other users in the process list: prefer `GALLEY_TOKEN` or --token-file
+    /// Bearer token. Visible to other users in the process list: prefer `GALLEY_TOKEN` or
+    /// --token-file
     #[arg(long, global = true, env = "GALLEY_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub token: Option<Hidden>,
     /// File that holds the bearer token
-    #[arg(long, global = true, env = "GALLEY_TOKEN_FILE", value_name = "PATH", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "GALLEY_TOKEN_FILE",
+        value_name = "PATH",
+        hide_env_values = true
+    )]
     pub token_file: Option<PathBuf>,
-    /// Longest wait for an answer; with `order place --wait`, for the end of the order [default: 10s; with --wait: unlimited]
+    /// Longest wait for an answer; with `order place --wait`, for the end of the order [default:
+    /// 10s; with --wait: unlimited]
     #[arg(long, global = true, env = "GALLEY_TIMEOUT", value_name = "DURATION", value_parser = output::parse_duration)]
     pub timeout: Option<Duration>,
     /// Print data as JSON on standard output, and an error as one JSON problem on standard error
@@ -58,10 +66,17 @@ pub struct Answer {
 impl Remote {
     /// Prepares to ask.
     pub fn open(self) -> Result<Api, CommandError> {
+        let builder = Client::builder()
+            .timeout(self.patience())
+            .no_proxy()
+            .user_agent(concat!("galley/", env!("CARGO_PKG_VERSION")));
         let builder =
-            Client::builder().timeout(self.patience()).no_proxy().user_agent(concat!("galley/", env!("CARGO_PKG_VERSION")));
-        let builder = self.socket.iter().fold(builder, |builder, path| builder.unix_socket(path.as_path()));
-        Ok(Api { client: builder.build().map_err(CommandError::failed)?, token: self.bearer()?, remote: self })
+            self.socket.iter().fold(builder, |builder, path| builder.unix_socket(path.as_path()));
+        Ok(Api {
+            client: builder.build().map_err(CommandError::failed)?,
+            token: self.bearer()?,
+            remote: self,
+        })
     }
 
     /// The token, as it is now: a file may hold a new one.
@@ -69,14 +84,22 @@ impl Remote {
         let (text, place) = match (&self.token_file, &self.token) {
             (Some(path), _) if !path.as_os_str().is_empty() => {
                 let text = std::fs::read_to_string(path).map_err(|error| {
-                    CommandError::usage(format!("cannot read the token file {}: {}", path.display(), plain(&error)))
+                    CommandError::usage(format!(
+                        "cannot read the token file {}: {}",
+                        path.display(),
+                        plain(&error)
+                    ))
                 })?;
                 (text, format!("the token in {}", path.display()))
             }
-            (_, Some(token)) if !token.reveal().is_empty() => (token.reveal().to_owned(), "the token".to_owned()),
+            (_, Some(token)) if !token.reveal().is_empty() => {
+                (token.reveal().to_owned(), "the token".to_owned())
+            }
             (_, _) => return Ok(None),
         };
-        BearerToken::parse(text.trim()).map(Some).map_err(|error| CommandError::usage(format!("{place} {error}")))
+        BearerToken::parse(text.trim())
+            .map(Some)
+            .map_err(|error| CommandError::usage(format!("{place} {error}")))
     }
 
     /// The time that an answer may take.
@@ -100,13 +123,19 @@ impl Remote {
     /// The failure to reach the gateway: what happened, where, and what to do about it.
     pub fn unreachable(&self, error: &(dyn std::error::Error + 'static)) -> CommandError {
         let (why, hint) = diagnose(error);
-        CommandError::local(Exit::Unreachable, format!("cannot reach {}: {why}; {hint}", self.name()))
+        CommandError::local(
+            Exit::Unreachable,
+            format!("cannot reach {}: {why}; {hint}", self.name()),
+        )
     }
 
     /// The same for a gateway that takes too long.
     pub fn silent(&self) -> CommandError {
         let waited = humantime::format_duration(self.patience());
-        let text = format!("{} did not answer within {waited}; --timeout sets how long to wait", self.name());
+        let text = format!(
+            "{} did not answer within {waited}; --timeout sets how long to wait",
+            self.name()
+        );
         CommandError::local(Exit::Unreachable, text)
     }
 }
@@ -133,7 +162,11 @@ impl Api {
     /// Asks; an answer that is not good is a failure.
     pub async fn ask(&self, request: RequestBuilder) -> Result<Answer, CommandError> {
         let (status, answer) = self.send(request).await?;
-        if status.is_success() { Ok(answer) } else { Err(CommandError::answered(status.as_u16(), &answer.body)) }
+        if status.is_success() {
+            Ok(answer)
+        } else {
+            Err(CommandError::answered(status.as_u16(), &answer.body))
+        }
     }
 
     /// Asks for something that may not be there, or not for this caller: `None` then.
@@ -165,7 +198,10 @@ impl Api {
 
 impl Answer {
     /// Prints the answer: the JSON as it came, or what `show` makes of it.
-    pub fn print<T: DeserializeOwned>(self, show: impl FnOnce(T) -> String) -> Result<(), CommandError> {
+    pub fn print<T: DeserializeOwned>(
+        self,
+        show: impl FnOnce(T) -> String,
+    ) -> Result<(), CommandError> {
         if !self.json {
             return output::print(&show(self.read()?));
         }
@@ -181,7 +217,9 @@ impl Answer {
     /// The content of the body.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, CommandError> {
         serde_json::from_str(&self.body).map_err(|error| {
-            CommandError::failed(format_args!("the answer is not that of a Galley gateway: {error}; check --url"))
+            CommandError::failed(format_args!(
+                "the answer is not that of a Galley gateway: {error}; check --url"
+            ))
         })
     }
 }
@@ -201,7 +239,9 @@ fn diagnose(error: &(dyn std::error::Error + 'static)) -> (String, &'static str)
     }
     let hint = match kind {
         _ if lookup => "check the host name in --url",
-        Some(std::io::ErrorKind::ConnectionRefused) => "is galley running? `galley` starts it, --url names another gateway",
+        Some(std::io::ErrorKind::ConnectionRefused) => {
+            "is galley running? `galley` starts it, --url names another gateway"
+        }
         _ => "check that --url names a Galley gateway",
     };
     (plain(cause), hint)
@@ -212,15 +252,20 @@ fn plain(error: &dyn std::error::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+    characters
+        .next()
+        .map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
 
-/// This program speaks no TLS: a gateway stands on the same machine, or behind a proxy that has its own tools.
+/// This program speaks no TLS: a gateway stands on the same machine, or behind a proxy that has its
+/// own tools.
 fn parse_url(text: &str) -> Result<Url, String> {
     const EXAMPLE: &str = "for example http://127.0.0.1:8080";
     match Url::parse(text) {
         Ok(url) if url.scheme() == "http" => Ok(url),
-        Ok(url) if url.scheme() == "https" => Err(format!("must begin with http://, {EXAMPLE}; https:// is not supported")),
+        Ok(url) if url.scheme() == "https" => {
+            Err(format!("must begin with http://, {EXAMPLE}; https:// is not supported"))
+        }
         Err(error) if text.starts_with("http://") => {
             Err(format!("is not a URL: {error}; it must be http://HOST:PORT, {EXAMPLE}"))
         }
@@ -235,8 +280,12 @@ mod tests {
     #[test]
     fn only_plain_http_is_spoken() {
         assert!(parse_url("http://[::1]:8080").is_ok());
-        for wrong in ["https://example.org", "localhost:8080", "127.0.0.1:8080", "example.org", ""] {
-            assert!(parse_url(wrong).expect_err(wrong).starts_with("must begin with http://"), "{wrong:?}");
+        for wrong in ["https://example.org", "localhost:8080", "127.0.0.1:8080", "example.org", ""]
+        {
+            assert!(
+                parse_url(wrong).expect_err(wrong).starts_with("must begin with http://"),
+                "{wrong:?}"
+            );
         }
         assert!(parse_url("http://").expect_err("no host").contains("http://HOST:PORT"));
     }
@@ -249,7 +298,14 @@ mod tests {
             ("http://a:1/galley/", "http://a:1/galley/heroes/7"),
         ] {
             let url = parse_url(base).expect("a URL");
-            let remote = Remote { url, token: None, token_file: None, timeout: None, json: false, socket: None };
+            let remote = Remote {
+                url,
+                token: None,
+                token_file: None,
+                timeout: None,
+                json: false,
+                socket: None,
+            };
             assert_eq!(remote.at("/heroes/7").as_str(), expected);
         }
     }

@@ -1,7 +1,8 @@
 //! Reads the command line.
 //!
-//! The options of [`Remote`] may stand before and after a command. Clap knows nothing of options that make no sense together across
-//! the two places, so that is checked here: options for serving beside a command, options for asking a gateway without one.
+//! The options of [`Remote`] may stand before and after a command. Clap knows nothing of options
+//! that make no sense together across the two places, so that is checked here: options for serving
+//! beside a command, options for asking a gateway without one.
 
 use std::ffi::OsStr;
 
@@ -22,7 +23,10 @@ pub fn read() -> Result<Galley, CommandError> {
 
 /// Returns true if `--json` was typed, for arguments that are wrong themselves.
 pub fn wants_json() -> bool {
-    std::env::args_os().skip(1).take_while(|typed| typed != OsStr::new("--")).any(|typed| typed == OsStr::new("--json"))
+    std::env::args_os()
+        .skip(1)
+        .take_while(|typed| typed != OsStr::new("--"))
+        .any(|typed| typed == OsStr::new("--json"))
 }
 
 fn bad(error: &clap::Error) -> CommandError {
@@ -58,7 +62,9 @@ fn checked(mut galley: Galley, matches: &ArgMatches) -> Result<Galley, CommandEr
                 Local::Json => of_asking().filter(|option| option != "--json"),
             };
             if let Some(option) = option {
-                return Err(CommandError::usage(format!("{option} does nothing here: `galley {name}` asks no gateway")));
+                return Err(CommandError::usage(format!(
+                    "{option} does nothing here: `galley {name}` asks no gateway"
+                )));
             }
         }
     }
@@ -77,9 +83,9 @@ fn checked(mut galley: Galley, matches: &ArgMatches) -> Result<Galley, CommandEr
 /// The first of these options that was typed, as it is typed.
 fn typed<A: clap::Args>(matches: &ArgMatches) -> Option<String> {
     let options = A::augment_args(Command::new("options"));
-    let typed = options
-        .get_arguments()
-        .find(|option| matches.value_source(option.get_id().as_str()) == Some(ValueSource::CommandLine))?;
+    let typed = options.get_arguments().find(|option| {
+        matches.value_source(option.get_id().as_str()) == Some(ValueSource::CommandLine)
+    })?;
     typed.get_long().map(|long| format!("--{long}"))
 }
 
@@ -91,7 +97,8 @@ pub mod tests {
 
     /// Reads a command line as [`super::read`] does.
     pub fn read(words: &[&str]) -> Result<Galley, String> {
-        let matches = Galley::command().try_get_matches_from(words).map_err(|error| error.to_string())?;
+        let matches =
+            Galley::command().try_get_matches_from(words).map_err(|error| error.to_string())?;
         let galley = Galley::from_arg_matches(&matches).map_err(|error| error.to_string())?;
         checked(galley, &matches).map_err(|error| error.to_string())
     }
@@ -105,21 +112,40 @@ pub mod tests {
             &["galley", "--url", "http://b:1", "hero", "list", "--json", "--url", "http://a:1"],
         ] {
             let galley = read(words).unwrap_or_else(|error| panic!("{words:?}: {error}"));
-            assert_eq!((galley.remote.url.as_str(), galley.remote.json), ("http://a:1/", true), "{words:?}");
+            assert_eq!(
+                (galley.remote.url.as_str(), galley.remote.json),
+                ("http://a:1/", true),
+                "{words:?}"
+            );
         }
     }
 
     #[test]
     fn options_that_make_no_sense_together_are_refused() {
         for (words, part) in [
-            (&["galley", "--no-seed", "meal", "list"][..], "--no-seed before a command is for serving"),
-            (&["galley", "--listen", "127.0.0.1:0", "watch"], "--listen before a command is for serving"),
+            (
+                &["galley", "--no-seed", "meal", "list"][..],
+                "--no-seed before a command is for serving",
+            ),
+            (
+                &["galley", "--listen", "127.0.0.1:0", "watch"],
+                "--listen before a command is for serving",
+            ),
             (&["galley", "--url", "http://a:1"], "--url is for commands"),
             (&["galley", "--json"], "--json is for commands"),
-            (&["galley", "migrate", "--database-url", "sqlite://a", "--url", "http://a:1"], "--url does nothing here"),
+            (
+                &["galley", "migrate", "--database-url", "sqlite://a", "--url", "http://a:1"],
+                "--url does nothing here",
+            ),
             (&["galley", "--json", "completions", "bash"], "--json does nothing here"),
-            (&["galley", "--token", "a", "hero", "list", "--token-file", "b"], "cannot be used together"),
-            (&["galley", "hero", "list", "--token", "a", "--token-file", "b"], "cannot be used together"),
+            (
+                &["galley", "--token", "a", "hero", "list", "--token-file", "b"],
+                "cannot be used together",
+            ),
+            (
+                &["galley", "hero", "list", "--token", "a", "--token-file", "b"],
+                "cannot be used together",
+            ),
         ] {
             let refused = read(words).err().unwrap_or_default();
             assert!(refused.contains(part), "{words:?}: {refused}");

@@ -27,7 +27,13 @@ pub struct BackupArguments {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The database: `sqlite://PATH`
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", default_value = "sqlite://.galley/galley.db", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        value_name = "URL",
+        default_value = "sqlite://.galley/galley.db",
+        hide_env_values = true
+    )]
     database_url: String,
     /// Replace a file that exists
     #[arg(long)]
@@ -56,8 +62,12 @@ async fn copy(arguments: BackupArguments, json: bool) -> Result<(), Failure> {
     }
     let made = galley_store::backup(&database_url, &file, force).await;
     let BackupReport { bytes, orders } = made.map_err(|error| match error {
-        BackupError::BadUrl(why) => Failure::Usage(format!("invalid value for '--database-url <URL>': {why}")),
-        BackupError::Exists(_) => Failure::failed(format_args!("{error}; choose another name, or replace it with --force")),
+        BackupError::BadUrl(why) => {
+            Failure::Usage(format!("invalid value for '--database-url <URL>': {why}"))
+        }
+        BackupError::Exists(_) => Failure::failed(format_args!(
+            "{error}; choose another name, or replace it with --force"
+        )),
         BackupError::Failed(_) => Failure::failed(format_args!("no backup was made: {error}")),
     })?;
     output::print(&if json {

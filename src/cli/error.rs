@@ -1,4 +1,5 @@
-//! The end of a command that did not do all it was asked for: an exit code, a line for people, a problem for programs.
+//! The end of a command that did not do all it was asked for: an exit code, a line for people, a
+//! problem for programs.
 
 use std::fmt::{self, Display};
 use std::process::ExitCode;
@@ -29,7 +30,8 @@ pub struct Because {
 }
 
 impl CommandError {
-    /// A cause on this side of the network. Its problem has the shape of the gateway's, and a type of its own.
+    /// A cause on this side of the network. Its problem has the shape of the gateway's, and a type
+    /// of its own.
     pub fn local(exit: Exit, text: impl Into<String>) -> Self {
         let (slug, title, status) = exit.problem();
         let text = text.into();
@@ -47,15 +49,19 @@ impl CommandError {
         Self::local(Exit::Failed, why.to_string())
     }
 
-    /// An answer that is not good: its problem as it came, or the status of whatever a proxy put in its place.
+    /// An answer that is not good: its problem as it came, or the status of whatever a proxy put in
+    /// its place.
     pub fn answered(status: u16, body: &str) -> Self {
         let exit = Exit::of_status(status);
         if let (Ok(problem), Some(text)) = (serde_json::from_str(body), explain(body)) {
             return Self::Because(Box::new(Because { exit, text, problem }));
         }
-        let reason = reqwest::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+        let reason =
+            reqwest::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
         let reason = reason.map(|reason| format!(" {reason}")).unwrap_or_default();
-        let text = format!("the answer is {status}{reason}, and no problem of a Galley gateway; check --url");
+        let text = format!(
+            "the answer is {status}{reason}, and no problem of a Galley gateway; check --url"
+        );
         Self::local(exit, text).with("status", status.into())
     }
 
@@ -83,10 +89,15 @@ impl CommandError {
         }
     }
 
-    /// Says on standard error why the command ends, as one line of text or of JSON, and gives the exit code.
+    /// Says on standard error why the command ends, as one line of text or of JSON, and gives the
+    /// exit code.
     pub fn report(&self, json: bool) -> ExitCode {
         if let Self::Because(because) = self {
-            note(&if json { harmless_json(&because.problem.to_string()) } else { format!("error: {self}") });
+            note(&if json {
+                harmless_json(&because.problem.to_string())
+            } else {
+                format!("error: {self}")
+            });
         }
         self.exit().code().into()
     }
@@ -146,17 +157,16 @@ mod tests {
 
     #[test]
     fn a_local_cause_has_the_shape_of_a_problem() {
-        let Because { exit, problem, .. } = because(CommandError::local(Exit::Unreachable, "cannot reach http://a:1"));
+        let Because { exit, problem, .. } =
+            because(CommandError::local(Exit::Unreachable, "cannot reach http://a:1"));
         assert_eq!(exit.code(), 9);
-        let expected =
-            r#"{"detail":"cannot reach http://a:1","status":503,"title":"Unreachable","type":"urn:galley:unreachable"}"#;
+        let expected = r#"{"detail":"cannot reach http://a:1","status":503,"title":"Unreachable","type":"urn:galley:unreachable"}"#;
         assert_eq!(problem, serde_json::from_str::<serde_json::Value>(expected).expect("JSON"));
     }
 
     #[test]
     fn a_problem_stays_as_it_came() {
-        let body =
-            r#"{"type":"/problems/hero-not-found","title":"Hero not found","status":404,"detail":"there is no hero 1","x":1}"#;
+        let body = r#"{"type":"/problems/hero-not-found","title":"Hero not found","status":404,"detail":"there is no hero 1","x":1}"#;
         let error = CommandError::answered(404, body);
         assert_eq!(error.to_string(), "Hero not found: there is no hero 1");
         let Because { exit, problem, .. } = because(error);
@@ -166,7 +176,10 @@ mod tests {
     #[test]
     fn what_a_proxy_answers_becomes_a_problem() {
         let error = CommandError::answered(502, "<html>\n<h1>Bad Gateway</h1>");
-        assert_eq!(error.to_string(), "the answer is 502 Bad Gateway, and no problem of a Galley gateway; check --url");
+        assert_eq!(
+            error.to_string(),
+            "the answer is 502 Bad Gateway, and no problem of a Galley gateway; check --url"
+        );
         let Because { exit, problem, .. } = because(error);
         assert_eq!((exit, &problem["status"]), (Exit::Unreachable, &502.into()));
     }

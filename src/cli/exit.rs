@@ -1,6 +1,7 @@
 //! The one table of exit codes.
 
-/// The cause of an end, as the exit code says it. The numbers are part of the interface: scripts branch on them.
+/// The cause of an end, as the exit code says it. The numbers are part of the interface: scripts
+/// branch on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     Done = 0,
@@ -49,7 +50,8 @@ impl Exit {
         }
     }
 
-    /// The problem that stands for a cause on this side: the last part of its type, its title, and the nearest HTTP status.
+    /// The problem that stands for a cause on this side: the last part of its type, its title, and
+    /// the nearest HTTP status.
     pub const fn problem(self) -> (&'static str, &'static str, u16) {
         match self {
             Self::Done | Self::Failed => ("failed", "Failed", 500),
@@ -101,7 +103,11 @@ mod tests {
 
     #[test]
     fn the_help_lists_each_exit_code_once_and_in_order() {
-        let listed: Vec<u8> = EXIT_CODES.lines().skip(1).map(|line| line[..4].trim().parse().expect("a number")).collect();
+        let listed: Vec<u8> = EXIT_CODES
+            .lines()
+            .skip(1)
+            .map(|line| line[..4].trim().parse().expect("a number"))
+            .collect();
         assert_eq!(listed, (Exit::Done.code()..=Exit::TimedOut.code()).collect::<Vec<_>>());
     }
 }

@@ -1,8 +1,9 @@
 //! Text of others, made harmless for a terminal.
 //!
-//! Names and reasons are whatever somebody typed: sequences that move the cursor or set the title, marks that turn the rest of the
-//! line around, line feeds and columns that look like rows, letters under a hundred accents. What is shown of them stays within its
-//! place on its line. Every text of others goes through here on its way to a terminal. JSON keeps its meaning: it is escaped.
+//! Names and reasons are whatever somebody typed: sequences that move the cursor or set the title,
+//! marks that turn the rest of the line around, line feeds and columns that look like rows, letters
+//! under a hundred accents. What is shown of them stays within its place on its line. Every text of
+//! others goes through here on its way to a terminal. JSON keeps its meaning: it is escaped.
 
 use std::fmt::Write as _;
 
@@ -13,13 +14,17 @@ const HIDDEN: char = '·';
 /// The most marks that a letter may carry; more are left out.
 const MAX_MARKS: usize = 3;
 
-/// The text on one line: a run of white space is one blank, what controls or cannot be seen is `·`, piles of marks are cut. What only
-/// joins or varies its neighbours is left out, for terminals disagree about its width.
+/// The text on one line: a run of white space is one blank, what controls or cannot be seen is `·`,
+/// piles of marks are cut. What only joins or varies its neighbours is left out, for terminals
+/// disagree about its width.
 pub fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut marks = 0;
-    for character in text.split_whitespace().flat_map(|word| [" ", word]).flat_map(str::chars).skip(1) {
-        if matches!(character, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}') {
+    for character in
+        text.split_whitespace().flat_map(|word| [" ", word]).flat_map(str::chars).skip(1)
+    {
+        if matches!(character, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
+        {
             continue;
         }
         marks = if is_mark(character) { marks + 1 } else { 0 };
@@ -30,7 +35,8 @@ pub fn harmless(text: &str) -> String {
     shown
 }
 
-/// JSON that means the same, with escapes for what a terminal would obey: JSON itself only asks for those of ASCII.
+/// JSON that means the same, with escapes for what a terminal would obey: JSON itself only asks for
+/// those of ASCII.
 pub fn harmless_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for character in json.chars() {
@@ -45,10 +51,14 @@ pub fn harmless_json(json: &str) -> String {
     shown
 }
 
-/// Tells whether this character, which is no white space but for the blank between two words, is not to be shown.
+/// Tells whether this character, which is no white space but for the blank between two words, is
+/// not to be shown.
 fn is_hidden(character: char) -> bool {
     let empty = is_blank(character) && character != ' ';
-    empty || Forbidden::kind(character, false).is_some() || is_ignorable(character) || is_format(character)
+    empty
+        || Forbidden::kind(character, false).is_some()
+        || is_ignorable(character)
+        || is_format(character)
 }
 
 #[cfg(test)]
@@ -84,7 +94,10 @@ mod tests {
         ] {
             assert_eq!(harmless(text), shown, "{text:?}");
         }
-        assert_eq!(harmless(&format!("e{}x", "\u{301}".repeat(100))), format!("e{}x", "\u{301}".repeat(3)));
+        assert_eq!(
+            harmless(&format!("e{}x", "\u{301}".repeat(100))),
+            format!("e{}x", "\u{301}".repeat(3))
+        );
         assert_eq!(harmless("e\u{301}te\u{301}"), "e\u{301}te\u{301}");
     }
 }

@@ -25,7 +25,8 @@ pub struct HealthArguments {
     /// Check the health file of a worker instead of a gateway
     #[arg(long, env = "GALLEY_HEALTH_FILE", value_name = "PATH")]
     file: Option<PathBuf>,
-    /// Check the gateway that listens on this address of the same machine, written as for `galley --listen`
+    /// Check the gateway that listens on this address of the same machine, written as for `galley
+    /// --listen`
     #[arg(long, env = "GALLEY_LISTEN", value_name = "ADDRESS")]
     listen: Option<ListenAddress>,
     #[command(flatten)]
@@ -46,8 +47,11 @@ pub async fn run(arguments: HealthArguments, mut remote: Remote) -> Result<(), C
         return fresh(&path).map_err(CommandError::failed);
     }
     if let Some(address) = listen {
-        let free =
-            || CommandError::usage(format!("{address} is a port that only the gateway knows; give its address with --url"));
+        let free = || {
+            CommandError::usage(format!(
+                "{address} is a port that only the gateway knows; give its address with --url"
+            ))
+        };
         match address.reached_at().ok_or_else(free)? {
             ReachedAt::Url(url) => remote.url = Url::parse(&url).map_err(CommandError::failed)?,
             ReachedAt::Unix(path) => remote.socket = Some(path),
@@ -61,7 +65,8 @@ pub async fn run(arguments: HealthArguments, mut remote: Remote) -> Result<(), C
 impl FromArgMatches for Given {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let source = |id: &str| matches.value_source(id);
-        let url = matches!(source("url"), Some(ValueSource::CommandLine | ValueSource::EnvVariable));
+        let url =
+            matches!(source("url"), Some(ValueSource::CommandLine | ValueSource::EnvVariable));
         Ok(Self { file: source("file") == Some(ValueSource::CommandLine), url })
     }
 

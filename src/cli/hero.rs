@@ -33,7 +33,9 @@ pub enum HeroCommand {
         hero: Named<HeroId>,
     },
     /// Add a hero
-    #[command(after_help = "Example:\n  galley hero create --name Mistral --planet Mars --allergies gluten --allergies œuf")]
+    #[command(
+        after_help = "Example:\n  galley hero create --name Mistral --planet Mars --allergies gluten --allergies œuf"
+    )]
     Create {
         /// Name of the hero
         #[arg(long, value_parser = HeroName::parse)]
@@ -41,8 +43,9 @@ pub enum HeroCommand {
         /// Home planet
         #[arg(long, value_parser = Planet::parse)]
         planet: Planet,
-        /// An allergy; repeat for more. It is compared with whole ingredients, whatever their case, accents, white space and
-        /// invisible characters: `peanut` matches `PEANUT`, but neither `peanuts` nor `peanut butter`
+        /// An allergy; repeat for more. It is compared with whole ingredients, whatever their case,
+        /// accents, white space and invisible characters: `peanut` matches `PEANUT`, but neither
+        /// `peanuts` nor `peanut butter`
         #[arg(long, alias = "allergy", value_name = "ALLERGY", value_parser = Allergy::parse)]
         allergies: Vec<Allergy>,
     },
@@ -82,8 +85,9 @@ pub struct Changes {
     /// A new planet
     #[arg(long, value_parser = Planet::parse)]
     planet: Option<Planet>,
-    /// An allergy, in place of all before; repeat for more. It is compared with whole ingredients, whatever their
-    /// case, accents, white space and invisible characters: `peanut` matches `PEANUT`, but neither `peanuts` nor `peanut butter`
+    /// An allergy, in place of all before; repeat for more. It is compared with whole ingredients,
+    /// whatever their case, accents, white space and invisible characters: `peanut` matches
+    /// `PEANUT`, but neither `peanuts` nor `peanut butter`
     #[arg(long, alias = "allergy", value_name = "ALLERGY", value_parser = Allergy::parse)]
     allergies: Vec<Allergy>,
     /// No allergies, in place of all before
@@ -97,7 +101,8 @@ pub async fn run(command: HeroCommand, remote: Remote) -> Result<(), CommandErro
     match command {
         HeroCommand::List { paging, query } => {
             let request = api.request(Method::GET, "/heroes");
-            let request = if let Some(query) = query { request.query(&[("q", query)]) } else { request };
+            let request =
+                if let Some(query) = query { request.query(&[("q", query)]) } else { request };
             paging.print(&api, request, show_all).await
         }
         HeroCommand::Get { hero } => {
@@ -105,12 +110,15 @@ pub async fn run(command: HeroCommand, remote: Remote) -> Result<(), CommandErro
             api.ask(api.request(Method::GET, &format!("/heroes/{id}"))).await?.print(show)
         }
         HeroCommand::Create { name, planet, allergies } => {
-            let request = api.request(Method::POST, "/heroes").json(&NewHero { name, planet, allergies });
+            let request =
+                api.request(Method::POST, "/heroes").json(&NewHero { name, planet, allergies });
             api.ask(request).await?.print(show)
         }
         HeroCommand::Update { hero, changes, if_version } => {
             let id = hero.resolve(&api).await?;
-            let request = api.guarded(Method::PATCH, &format!("/heroes/{id}"), if_version).json(&changes.to_json());
+            let request = api
+                .guarded(Method::PATCH, &format!("/heroes/{id}"), if_version)
+                .json(&changes.to_json());
             api.ask(request).await?.print(show)
         }
         HeroCommand::Delete { hero, if_version } => {
@@ -145,6 +153,8 @@ fn show(hero: Hero) -> String {
 }
 
 fn show_all(heroes: Vec<Hero>) -> String {
-    let row = |hero: Hero| [hero.id.to_string(), hero.name.into(), hero.planet.into(), list(&hero.allergies)];
+    let row = |hero: Hero| {
+        [hero.id.to_string(), hero.name.into(), hero.planet.into(), list(&hero.allergies)]
+    };
     table(["id", "name", "planet", "allergies"], heroes.into_iter().map(row))
 }

@@ -1,7 +1,9 @@
 //! The link to the gateway: one socket after another.
 //!
-//! Guarantees that nothing is missed while the gateway is away: a feed resumes with its cursor. Comes back with jittered back-off, or when the gateway said to, and gives up after five minutes without a
-//! welcome. What can never be cured – an unknown hero, a close code that says no – ends it at once.
+//! Guarantees that nothing is missed while the gateway is away: a feed resumes with its cursor.
+//! Comes back with jittered back-off, or when the gateway said to, and gives up after five minutes
+//! without a welcome. What can never be cured – an unknown hero, a close code that says no – ends
+//! it at once.
 
 use std::time::Duration;
 
@@ -21,9 +23,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// The longest time without a welcome.
 const GIVE_UP: Duration = Duration::from_mins(5);
 
-/// Watches, and comes back, until it cannot any more, and answers why. `known` says that this gateway has just answered: then the
-/// first socket, too, is tried again.
-pub async fn keep(remote: Remote, subject: Subject, news: Sender<News>, known: bool) -> CommandError {
+/// Watches, and comes back, until it cannot any more, and answers why. `known` says that this
+/// gateway has just answered: then the first socket, too, is tried again.
+pub async fn keep(
+    remote: Remote,
+    subject: Subject,
+    news: Sender<News>,
+    known: bool,
+) -> CommandError {
     let mut session = Session::new(remote, subject, news.clone());
     let mut last_welcome = known.then(Instant::now);
     let mut pause = FIRST_PAUSE;
@@ -44,7 +51,10 @@ pub async fn keep(remote: Remote, subject: Subject, news: Sender<News>, known: b
         if since.elapsed() > GIVE_UP {
             return ended.why.after(&format!("given up after {} minutes", GIVE_UP.as_secs() / 60));
         }
-        let next = ended.come_back_after.unwrap_or_else(|| pause.mul_f64(rand::rng().random_range(0.5..=1.0))).min(GIVE_UP);
+        let next = ended
+            .come_back_after
+            .unwrap_or_else(|| pause.mul_f64(rand::rng().random_range(0.5..=1.0)))
+            .min(GIVE_UP);
         if news.send(News::Waiting { why: ended.why, pause: next }).await.is_err() {
             return CommandError::Quiet(Exit::Done);
         }

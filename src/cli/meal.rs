@@ -15,7 +15,9 @@ use super::paging::Paging;
 #[derive(Subcommand)]
 pub enum MealCommand {
     /// List the menu
-    #[command(after_help = "Examples:\n  galley meal list\n  galley meal list --query soup --limit 10\n  galley meal list --all")]
+    #[command(
+        after_help = "Examples:\n  galley meal list\n  galley meal list --query soup --limit 10\n  galley meal list --all"
+    )]
     List {
         #[command(flatten)]
         paging: Paging,
@@ -38,8 +40,9 @@ pub enum MealCommand {
         /// Name of the meal
         #[arg(long, value_parser = MealName::parse)]
         name: MealName,
-        /// An ingredient; repeat for more. Allergies are compared with each as a whole, whatever its case, accents, white space and
-        /// invisible characters: name `peanut` besides `peanut butter`
+        /// An ingredient; repeat for more. Allergies are compared with each as a whole, whatever
+        /// its case, accents, white space and invisible characters: name `peanut` besides `peanut
+        /// butter`
         #[arg(long, alias = "ingredient", value_name = "INGREDIENT", value_parser = Ingredient::parse)]
         ingredients: Vec<Ingredient>,
         /// Price, with at most two decimal places
@@ -53,7 +56,9 @@ pub enum MealCommand {
         description: Description,
     },
     /// Change some fields of a meal
-    #[command(after_help = "Examples:\n  galley meal update 2 --price 9\n  galley meal update 2 --no-ingredients --if-version 3")]
+    #[command(
+        after_help = "Examples:\n  galley meal update 2 --price 9\n  galley meal update 2 --no-ingredients --if-version 3"
+    )]
     Update {
         /// The meal, by id or name
         #[arg(value_name = "MEAL")]
@@ -83,8 +88,9 @@ pub struct Changes {
     /// A new name
     #[arg(long, value_parser = MealName::parse)]
     name: Option<MealName>,
-    /// An ingredient, in place of all before; repeat for more. Allergies are compared with each as a whole, whatever its
-    /// case, accents, white space and invisible characters: name `peanut` besides `peanut butter`
+    /// An ingredient, in place of all before; repeat for more. Allergies are compared with each as
+    /// a whole, whatever its case, accents, white space and invisible characters: name `peanut`
+    /// besides `peanut butter`
     #[arg(long, alias = "ingredient", value_name = "INGREDIENT", value_parser = Ingredient::parse)]
     ingredients: Vec<Ingredient>,
     /// No ingredients, in place of all before
@@ -107,7 +113,8 @@ pub async fn run(command: MealCommand, remote: Remote) -> Result<(), CommandErro
     match command {
         MealCommand::List { paging, query } => {
             let request = api.request(Method::GET, "/meals");
-            let request = if let Some(query) = query { request.query(&[("q", query)]) } else { request };
+            let request =
+                if let Some(query) = query { request.query(&[("q", query)]) } else { request };
             paging.print(&api, request, show_all).await
         }
         MealCommand::Get { meal } => {
@@ -120,7 +127,9 @@ pub async fn run(command: MealCommand, remote: Remote) -> Result<(), CommandErro
         }
         MealCommand::Update { meal, changes, if_version } => {
             let id = meal.resolve(&api).await?;
-            let request = api.guarded(Method::PATCH, &format!("/meals/{id}"), if_version).json(&changes.to_json());
+            let request = api
+                .guarded(Method::PATCH, &format!("/meals/{id}"), if_version)
+                .json(&changes.to_json());
             api.ask(request).await?.print(show)
         }
         MealCommand::Delete { meal, if_version } => {
@@ -140,8 +149,11 @@ impl Changes {
             fields.insert("ingredients".to_owned(), json!(self.ingredients));
         }
         fields.extend(self.price.map(|price| ("price".to_owned(), json!(price))));
-        fields.extend(self.origin_planet.as_ref().map(|planet| ("origin_planet".to_owned(), json!(planet))));
-        fields.extend(self.description.as_ref().map(|text| ("description".to_owned(), json!(text))));
+        fields.extend(
+            self.origin_planet.as_ref().map(|planet| ("origin_planet".to_owned(), json!(planet))),
+        );
+        fields
+            .extend(self.description.as_ref().map(|text| ("description".to_owned(), json!(text))));
         Value::Object(fields)
     }
 }
@@ -165,7 +177,13 @@ fn show(meal: Meal) -> String {
 
 fn show_all(meals: Vec<Meal>) -> String {
     let row = |meal: Meal| {
-        [meal.id.to_string(), meal.name.into(), meal.price.to_string(), meal.origin_planet.into(), list(&meal.ingredients)]
+        [
+            meal.id.to_string(),
+            meal.name.into(),
+            meal.price.to_string(),
+            meal.origin_planet.into(),
+            list(&meal.ingredients),
+        ]
     };
     table(["id", "name", "price", "origin planet", "ingredients"], meals.into_iter().map(row))
 }

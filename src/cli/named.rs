@@ -1,7 +1,8 @@
 //! Heroes and meals by id or by name.
 //!
-//! A number is an id; any other text is a name. The gateway finds the names that contain it. A whole name wins over parts of names;
-//! several that fit equally are an error that lists them. Texts are compared folded, as everywhere in Galley.
+//! A number is an id; any other text is a name. The gateway finds the names that contain it. A
+//! whole name wins over parts of names; several that fit equally are an error that lists them.
+//! Texts are compared folded, as everywhere in Galley.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -19,7 +20,8 @@ use super::exit::Exit;
 use super::paging::Page;
 use super::session::own_hero;
 
-/// The most pages of a hundred that a name is looked for in; a text that more names contain must be longer.
+/// The most pages of a hundred that a name is looked for in; a text that more names contain must be
+/// longer.
 const MAX_PAGES: usize = 50;
 /// The most candidates that are listed.
 const MAX_LISTED: usize = 10;
@@ -53,8 +55,10 @@ impl<Id: NamedId> FromStr for Named<Id> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let id = |text: &str| text.parse().map(Self::Id).map_err(|error: Id::Err| error.to_string());
-        let name = |text: &str| HeroName::parse(text).map(Self::Name).map_err(|error| error.to_string());
+        let id =
+            |text: &str| text.parse().map(Self::Id).map_err(|error: Id::Err| error.to_string());
+        let name =
+            |text: &str| HeroName::parse(text).map(Self::Name).map_err(|error| error.to_string());
         match text.split_once(':') {
             Some(("id", text)) => id(text),
             Some(("name", text)) => name(text),
@@ -99,27 +103,40 @@ impl<Id: NamedId> Named<Id> {
             }
         }
         let (_, words) = Id::WORDS;
-        Err(CommandError::usage(format!("the names of too many {words} contain \"{name}\"; type more of it, or give the id")))
+        Err(CommandError::usage(format!(
+            "the names of too many {words} contain \"{name}\"; type more of it, or give the id"
+        )))
     }
 }
 
-async fn page<Id: NamedId>(api: &Api, name: &str, cursor: Option<String>) -> Result<Page<Entry<Id>>, CommandError> {
+async fn page<Id: NamedId>(
+    api: &Api,
+    name: &str,
+    cursor: Option<String>,
+) -> Result<Page<Entry<Id>>, CommandError> {
     let request = api.request(Method::GET, Id::PATH).query(&[("q", name), ("limit", "100")]);
-    let request = if let Some(cursor) = cursor { request.query(&[("cursor", cursor)]) } else { request };
+    let request =
+        if let Some(cursor) = cursor { request.query(&[("cursor", cursor)]) } else { request };
     match api.ask(request).await {
         Ok(answer) => answer.read(),
         // A hero may not list the heroes, but knows its own name.
-        Err(refused) if refused.exit() == Exit::NotAllowed && Id::PATH == HeroId::PATH => match own_hero(api.remote()).await? {
-            Some(hero) if fold(hero.name.as_str()).contains(&fold(name)) => {
-                let own = json!({"items": [{"id": hero.id, "name": hero.name}], "next_cursor": null});
-                serde_json::from_value(own).map_err(CommandError::failed)
+        Err(refused) if refused.exit() == Exit::NotAllowed && Id::PATH == HeroId::PATH => {
+            match own_hero(api.remote()).await? {
+                Some(hero) if fold(hero.name.as_str()).contains(&fold(name)) => {
+                    let own =
+                        json!({"items": [{"id": hero.id, "name": hero.name}], "next_cursor": null});
+                    serde_json::from_value(own).map_err(CommandError::failed)
+                }
+                Some(hero) => Err(CommandError::local(
+                    Exit::NotFound,
+                    format!(
+                        "there is no hero named \"{name}\" for this token, which is that of {} ({})",
+                        hero.name, hero.id
+                    ),
+                )),
+                None => Err(refused),
             }
-            Some(hero) => Err(CommandError::local(
-                Exit::NotFound,
-                format!("there is no hero named \"{name}\" for this token, which is that of {} ({})", hero.name, hero.id),
-            )),
-            None => Err(refused),
-        },
+        }
         Err(error) => Err(error),
     }
 }
@@ -143,12 +160,22 @@ impl<Id: NamedId> Fitting<Id> {
         let (word, words) = Id::WORDS;
         match self.first.as_slice() {
             [entry] => Ok(entry.id),
-            [] => Err(CommandError::local(Exit::NotFound, format!("there is no {word} named \"{name}\""))),
+            [] => Err(CommandError::local(
+                Exit::NotFound,
+                format!("there is no {word} named \"{name}\""),
+            )),
             several => {
-                let listed = several.iter().map(|entry| format!("{} ({})", entry.name, entry.id)).collect::<Vec<_>>().join(", ");
+                let listed = several
+                    .iter()
+                    .map(|entry| format!("{} ({})", entry.name, entry.id))
+                    .collect::<Vec<_>>()
+                    .join(", ");
                 let more = self.all - several.len();
                 let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-                let text = format!("\"{name}\" fits {} {words}: {listed}{more}; give the whole name or the id", self.all);
+                let text = format!(
+                    "\"{name}\" fits {} {words}: {listed}{more}; give the whole name or the id",
+                    self.all
+                );
                 let candidates =
                     several.iter().map(|entry| json!({"id": entry.id.to_string().parse::<i64>().ok(), "name": entry.name}));
                 Err(CommandError::usage(text).with("candidates", candidates.collect()))

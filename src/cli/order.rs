@@ -5,7 +5,9 @@ mod until_ended;
 use std::fmt::Display;
 
 use clap::Subcommand;
-use galley_protocol::{HeroId, HeroRef, IdempotencyKey, MealId, MealRef, Order, OrderId, ReasonText, Status};
+use galley_protocol::{
+    HeroId, HeroRef, IdempotencyKey, MealId, MealRef, Order, OrderId, ReasonText, Status,
+};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
@@ -21,7 +23,9 @@ use super::paging::Paging;
 #[derive(Subcommand)]
 pub enum OrderCommand {
     /// List orders, newest first
-    #[command(after_help = "Examples:\n  galley order list\n  galley order list --hero 1 --status pending --status in-progress")]
+    #[command(
+        after_help = "Examples:\n  galley order list\n  galley order list --hero 1 --status pending --status in-progress"
+    )]
     List {
         #[command(flatten)]
         paging: Paging,
@@ -31,7 +35,8 @@ pub enum OrderCommand {
         /// Only orders of this meal, by id or name
         #[arg(long, value_name = "MEAL")]
         meal: Option<Named<MealId>>,
-        /// Only orders with this status: pending, in-progress, completed, cancelled; repeat for more
+        /// Only orders with this status: pending, in-progress, completed, cancelled; repeat for
+        /// more
         #[arg(long, value_parser = parse_status)]
         status: Vec<Status>,
     },
@@ -56,7 +61,8 @@ pub enum OrderCommand {
         /// Idempotency key: repeating the command with it returns the same order
         #[arg(long, value_parser = IdempotencyKey::parse)]
         key: Option<IdempotencyKey>,
-        /// Wait until the order has ended, and print each of its states; the exit code tells the end
+        /// Wait until the order has ended, and print each of its states; the exit code tells the
+        /// end
         #[arg(long)]
         wait: bool,
     },
@@ -121,18 +127,29 @@ pub async fn run(command: OrderCommand, remote: Remote) -> Result<(), CommandErr
             filters.extend(status.iter().map(|status| ("status", status.to_string())));
             paging.print(&api, api.request(Method::GET, "/orders").query(&filters), show_all).await
         }
-        OrderCommand::Get { id } => api.ask(api.request(Method::GET, &format!("/orders/{id}"))).await?.print(show),
+        OrderCommand::Get { id } => {
+            api.ask(api.request(Method::GET, &format!("/orders/{id}"))).await?.print(show)
+        }
         OrderCommand::Place { hero, meal, key, wait } => place(&api, &hero, &meal, key, wait).await,
         OrderCommand::Cancel { id, reason, if_version } => {
             let body = reason.map_or_else(|| json!({}), |reason| json!({"reason": reason}));
-            let request = api.guarded(Method::POST, &format!("/orders/{id}/cancel"), if_version).json(&body);
+            let request =
+                api.guarded(Method::POST, &format!("/orders/{id}/cancel"), if_version).json(&body);
             api.ask(request).await?.print(show)
         }
         OrderCommand::Delete { id, reason, if_version } => {
             let request = api.guarded(Method::DELETE, &format!("/orders/{id}"), if_version);
-            let request = if let Some(reason) = reason { request.query(&[("reason", reason.as_str())]) } else { request };
+            let request = if let Some(reason) = reason {
+                request.query(&[("reason", reason.as_str())])
+            } else {
+                request
+            };
             let answer = api.ask(request).await?;
-            if answer.body.is_empty() { answer.done(&format!("order {id} is deleted")) } else { answer.print(show) }
+            if answer.body.is_empty() {
+                answer.done(&format!("order {id} is deleted"))
+            } else {
+                answer.print(show)
+            }
         }
     }
 }
@@ -147,9 +164,17 @@ async fn place(
     let begin = Instant::now();
     let body = json!({"hero_id": hero.resolve(api).await?, "meal_id": meal.resolve(api).await?});
     let request = api.request(Method::POST, "/orders").json(&body);
-    let request = if let Some(key) = key { request.header("Idempotency-Key", key.as_str().as_bytes()) } else { request };
+    let request = if let Some(key) = key {
+        request.header("Idempotency-Key", key.as_str().as_bytes())
+    } else {
+        request
+    };
     let answer = api.ask(request).await?;
-    if wait { until_ended::run(api.remote(), answer.read()?, begin).await } else { answer.print(show) }
+    if wait {
+        until_ended::run(api.remote(), answer.read()?, begin).await
+    } else {
+        answer.print(show)
+    }
 }
 
 fn show(Shown { order, hero, meal }: Shown) -> String {

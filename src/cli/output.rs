@@ -1,4 +1,5 @@
-//! Standard output: data only, as tables for people. When nobody reads it any more, the program ends without a word.
+//! Standard output: data only, as tables for people. When nobody reads it any more, the program
+//! ends without a word.
 
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal as _, Write as _, stdout};
@@ -32,11 +33,12 @@ pub fn write(text: &str) -> Result<(), CommandError> {
     })
 }
 
-/// Waits until nobody reads standard output any more, also while there is nothing to write; for ever where that cannot be seen, such
-/// as in a file or on a terminal, which sends a signal.
+/// Waits until nobody reads standard output any more, also while there is nothing to write; for
+/// ever where that cannot be seen, such as in a file or on a terminal, which sends a signal.
 pub async fn closed() {
     let watched = stdout().as_fd().try_clone_to_owned().ok().filter(|output| !output.is_terminal());
-    // Unchecked, for the check makes the pipe non-blocking, which the prints are not made for. Nothing is written through this.
+    // Unchecked, for the check makes the pipe non-blocking, which the prints are not made for.
+    // Nothing is written through this.
     let watched = watched.and_then(|output| Sender::from_owned_fd_unchecked(output).ok());
     match watched {
         Some(output) if output.ready(Interest::ERROR).await.is_ok() => {}
@@ -44,8 +46,12 @@ pub async fn closed() {
     }
 }
 
-/// Many things, one a line, under the names of their columns. No cell can look like more cells or lines than it is.
-pub fn table<const N: usize>(columns: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+/// Many things, one a line, under the names of their columns. No cell can look like more cells or
+/// lines than it is.
+pub fn table<const N: usize>(
+    columns: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
     let mut table = plain();
     table.set_header(columns.map(str::to_uppercase));
     table.add_rows(rows.into_iter().map(|row| row.map(|cell| harmless(&cell))));
@@ -82,7 +88,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 
 /// `in-progress` and `IN_PROGRESS` are the same.
 pub fn parse_status(text: &str) -> Result<Status, String> {
-    text.to_uppercase().replace('-', "_").parse().map_err(|_| "must be pending, in-progress, completed or cancelled".to_owned())
+    text.to_uppercase()
+        .replace('-', "_")
+        .parse()
+        .map_err(|_| "must be pending, in-progress, completed or cancelled".to_owned())
 }
 
 /// No borders: columns that `awk` can take apart, and no colours.
@@ -93,7 +102,10 @@ fn plain() -> Table {
 }
 
 fn lines(table: &Table) -> String {
-    table.lines().map(|line| line.trim_end().strip_prefix(' ').unwrap_or_default().to_owned() + "\n").collect()
+    table
+        .lines()
+        .map(|line| line.trim_end().strip_prefix(' ').unwrap_or_default().to_owned() + "\n")
+        .collect()
 }
 
 #[cfg(test)]
@@ -104,17 +116,27 @@ mod tests {
 
     #[test]
     fn tables_are_columns_without_borders() {
-        let rows = [["1".to_owned(), "Tarte à l'œuf".to_owned()], ["12".to_owned(), "Soup".to_owned()]];
+        let rows =
+            [["1".to_owned(), "Tarte à l'œuf".to_owned()], ["12".to_owned(), "Soup".to_owned()]];
         assert_eq!(table(["id", "name"], rows), "ID  NAME\n1   Tarte à l'œuf\n12  Soup\n");
         assert_eq!(table(["id", "name"], []), "ID  NAME\n");
-        assert_eq!(card([("id", "1".to_owned()), ("planet", "Mars".to_owned())]), "id      1\nplanet  Mars\n");
+        assert_eq!(
+            card([("id", "1".to_owned()), ("planet", "Mars".to_owned())]),
+            "id      1\nplanet  Mars\n"
+        );
     }
 
     #[test]
     fn no_text_forges_a_row_or_a_column() {
         let evil = || "Soup\n13  Cake  free\u{1b}[1A\u{202e}x".to_owned();
-        assert_eq!(table(["id", "name"], [["12".to_owned(), evil()]]), "ID  NAME\n12  Soup 13 Cake free·[1A·x\n");
-        assert_eq!(card([("name", evil()), ("planet", "Mars".to_owned())]), "name    Soup 13 Cake free·[1A·x\nplanet  Mars\n");
+        assert_eq!(
+            table(["id", "name"], [["12".to_owned(), evil()]]),
+            "ID  NAME\n12  Soup 13 Cake free·[1A·x\n"
+        );
+        assert_eq!(
+            card([("name", evil()), ("planet", "Mars".to_owned())]),
+            "name    Soup 13 Cake free·[1A·x\nplanet  Mars\n"
+        );
     }
 
     #[test]

@@ -11,7 +11,8 @@ use super::error::CommandError;
 use super::note::note;
 use super::output;
 
-/// The entries of a page, unless something else is asked for: one page for people, and the most that a gateway gives for `--all`.
+/// The entries of a page, unless something else is asked for: one page for people, and the most
+/// that a gateway gives for `--all`.
 const ONE_PAGE: u8 = 50;
 const EACH_OF_ALL: u8 = 100;
 
@@ -38,7 +39,8 @@ pub struct Page<T> {
 }
 
 impl Paging {
-    /// Asks for what is wanted of the list and prints it. Without `--all` a message says when there is more.
+    /// Asks for what is wanted of the list and prints it. Without `--all` a message says when there
+    /// is more.
     pub async fn print<T: DeserializeOwned>(
         &self,
         api: &Api,
@@ -48,16 +50,18 @@ impl Paging {
         if self.all {
             return self.print_all(api, &request, show).await;
         }
-        api.ask(self.page(request, self.cursor.as_deref())).await?.print(|Page { items, next_cursor }: Page<T>| {
-            if let Some(cursor) = next_cursor {
-                note(&format!("There is more: --cursor {cursor}, or --all"));
-            }
-            show(items)
-        })
+        api.ask(self.page(request, self.cursor.as_deref())).await?.print(
+            |Page { items, next_cursor }: Page<T>| {
+                if let Some(cursor) = next_cursor {
+                    note(&format!("There is more: --cursor {cursor}, or --all"));
+                }
+                show(items)
+            },
+        )
     }
 
-    /// Holds one page at a time. As JSON it is one page in its form, however long, written as it comes; for people the columns are
-    /// laid out page by page, under one head.
+    /// Holds one page at a time. As JSON it is one page in its form, however long, written as it
+    /// comes; for people the columns are laid out page by page, under one head.
     async fn print_all<T: DeserializeOwned>(
         &self,
         api: &Api,
@@ -81,7 +85,11 @@ impl Paging {
             } else {
                 let Page { items, next_cursor } = answer.read::<Page<T>>()?;
                 let text = show(items);
-                let rows = if first { text.as_str() } else { text.split_once('\n').map_or("", |(_, rows)| rows) };
+                let rows = if first {
+                    text.as_str()
+                } else {
+                    text.split_once('\n').map_or("", |(_, rows)| rows)
+                };
                 output::print(rows)?;
                 next_cursor
             };

@@ -21,13 +21,15 @@ struct FieldError {
 pub fn explain(json: &str) -> Option<String> {
     let Problem { title, detail, errors } = serde_json::from_str(json).ok()?;
     if !errors.is_empty() {
-        let errors = errors.iter().map(|error| format!("{} {}", name(&error.pointer), error.detail));
+        let errors =
+            errors.iter().map(|error| format!("{} {}", name(&error.pointer), error.detail));
         return Some(format!("{title}: {}", errors.collect::<Vec<_>>().join("; ")));
     }
     Some(if detail.is_empty() || detail == title { title } else { format!("{title}: {detail}") })
 }
 
-/// `#/name` is a field of the body, `?limit` a parameter of the query: people need no marks to tell them apart.
+/// `#/name` is a field of the body, `?limit` a parameter of the query: people need no marks to tell
+/// them apart.
 fn name(pointer: &str) -> &str {
     pointer.trim_start_matches("#/").trim_start_matches('?')
 }
@@ -40,11 +42,18 @@ mod tests {
 
     #[test]
     fn a_problem_is_one_line_with_every_wrong_field() {
-        let field = |pointer: &str, detail: &str| FieldError { pointer: pointer.to_owned(), detail: detail.to_owned() };
-        let fields = vec![field("#/name", "must not be empty"), field("?limit", "must be from 1 to 100")];
+        let field = |pointer: &str, detail: &str| FieldError {
+            pointer: pointer.to_owned(),
+            detail: detail.to_owned(),
+        };
+        let fields =
+            vec![field("#/name", "must not be empty"), field("?limit", "must be from 1 to 100")];
         for (problem, line) in [
             (Problem::new(ProblemType::HeroNotFound), "Hero not found"),
-            (Problem::new(ProblemType::Draining).with_detail("try another"), "Draining: try another"),
+            (
+                Problem::new(ProblemType::Draining).with_detail("try another"),
+                "Draining: try another",
+            ),
             (
                 Problem::new(ProblemType::ValidationFailed).with_errors(fields),
                 "Validation failed: name must not be empty; limit must be from 1 to 100",

@@ -1,8 +1,8 @@
 //! One WebSocket, from its handshake to its end.
 //!
-//! Run by [`super::link`], one after another. Guarantees that a silent connection is noticed within 45 s, and that a frame is
-//! handed on before the cursor behind it is remembered. When nobody takes the frames fast enough, the socket is not read, and the
-//! gateway merges what it has to tell.
+//! Run by [`super::link`], one after another. Guarantees that a silent connection is noticed within
+//! 45 s, and that a frame is handed on before the cursor behind it is remembered. When nobody takes
+//! the frames fast enough, the socket is not read, and the gateway merges what it has to tell.
 
 use std::time::Duration;
 
@@ -100,21 +100,33 @@ pub struct Ended {
 pub async fn own_hero(remote: &Remote) -> Result<Option<Hero>, CommandError> {
     let (_, filter) = watch::channel(Watch::all(None));
     let session = Session::new(remote.clone(), Subject::Feed(filter), mpsc::channel(1).0);
-    let mut socket = session.connect().await.map_err(|(Refused::ForNow(why) | Refused::ForGood(why))| why)?;
+    let mut socket =
+        session.connect().await.map_err(|(Refused::ForNow(why) | Refused::ForGood(why))| why)?;
     let first = timeout(remote.patience(), socket.next()).await.map_err(|_| remote.silent())?;
     let Some(Ok(Message::Text(text))) = first else { return Err(session.lost()) };
     if let Received::Welcome { hero, .. } = read(&text)? { Ok(hero) } else { Ok(None) }
 }
 
 fn read(text: &str) -> Result<Received, CommandError> {
-    serde_json::from_str(text)
-        .map_err(|error| CommandError::failed(format_args!("a frame is not that of a Galley gateway: {error}; check --url")))
+    serde_json::from_str(text).map_err(|error| {
+        CommandError::failed(format_args!(
+            "a frame is not that of a Galley gateway: {error}; check --url"
+        ))
+    })
 }
 
 impl Session {
     /// Nothing seen yet; what comes is told as `news`.
     pub fn new(remote: Remote, subject: Subject, news: mpsc::Sender<News>) -> Self {
-        Self { remote, subject, cursor: None, subscribed: None, news, welcomed: false, come_back_after: None }
+        Self {
+            remote,
+            subject,
+            cursor: None,
+            subscribed: None,
+            news,
+            welcomed: false,
+            come_back_after: None,
+        }
     }
 
     /// Connects, and tells what comes until the socket ends.
@@ -135,7 +147,8 @@ impl Session {
             Ok(Err(Error::Http(response))) => {
                 let (head, body) = response.into_parts();
                 let body = body.unwrap_or_default();
-                let why = CommandError::answered(head.status.as_u16(), &String::from_utf8_lossy(&body));
+                let why =
+                    CommandError::answered(head.status.as_u16(), &String::from_utf8_lossy(&body));
                 let later = head.status.is_server_error() || head.status.as_u16() == 429;
                 Err(if later { Refused::ForNow(why) } else { Refused::ForGood(why) })
             }
@@ -145,9 +158,11 @@ impl Session {
     }
 
     fn request(&self) -> Result<Request, CommandError> {
-        let mut request = self.address().as_str().into_client_request().map_err(CommandError::failed)?;
+        let mut request =
+            self.address().as_str().into_client_request().map_err(CommandError::failed)?;
         if let Some(token) = self.remote.bearer()? {
-            let value = HeaderValue::try_from(format!("Bearer {}", token.reveal())).expect("a token is of few characters");
+            let value = HeaderValue::try_from(format!("Bearer {}", token.reveal()))
+                .expect("a token is of few characters");
             request.headers_mut().insert(AUTHORIZATION, value);
         }
         Ok(request)
@@ -190,7 +205,9 @@ impl Session {
             match message {
                 Some(Ok(Message::Text(text))) => self.hear(&text).await?,
                 Some(Ok(Message::Close(frame))) => return self.closed(frame.as_ref()),
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => {}
+                Some(Ok(
+                    Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_),
+                )) => {}
                 Some(Err(_)) | None => return Ok(self.lost()),
             }
         }
@@ -208,12 +225,17 @@ impl Session {
     async fn hear(&mut self, text: &str) -> Result<(), CommandError> {
         let frame = read(text)?;
         if let Received::Error { problem, .. } = &frame {
-            let status = problem["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(500);
+            let status = problem["status"]
+                .as_u64()
+                .and_then(|status| u16::try_from(status).ok())
+                .unwrap_or(500);
             return Err(CommandError::answered(status, &problem.to_string()));
         }
         let whose = if let Received::Welcome { hero, .. } = &frame {
             self.enter(hero.as_ref())?
-        } else if let (Received::Reply { watching: true, .. }, Subject::Feed(filter)) = (&frame, &self.subject) {
+        } else if let (Received::Reply { watching: true, .. }, Subject::Feed(filter)) =
+            (&frame, &self.subject)
+        {
             Some(named(&filter.borrow()))
         } else {
             None
@@ -232,8 +254,9 @@ impl Session {
         Ok(())
     }
 
-    /// Takes a welcome: a hero's socket shows its orders from here on, and staff subscribes. A token of a hero, which was not asked
-    /// for by its id, shows its own orders, too. Answers whose orders are shown already.
+    /// Takes a welcome: a hero's socket shows its orders from here on, and staff subscribes. A
+    /// token of a hero, which was not asked for by its id, shows its own orders, too. Answers whose
+    /// orders are shown already.
     fn enter(&mut self, hero: Option<&Hero>) -> Result<Option<String>, CommandError> {
         match (hero, &mut self.subject) {
             (None, Subject::Feed(filter)) => {
@@ -241,7 +264,10 @@ impl Session {
                 Ok(None)
             }
             (Some(_), Subject::Feed(filter)) if !filter.borrow().status.is_empty() => {
-                Err(CommandError::local(Exit::NotAllowed, "--status is for staff, and the token is that of a hero"))
+                Err(CommandError::local(
+                    Exit::NotAllowed,
+                    "--status is for staff, and the token is that of a hero",
+                ))
             }
             (Some(hero), _) => {
                 self.subject = Subject::Hero(hero.id);
@@ -264,7 +290,10 @@ impl Session {
             Some(Reconnect::No | Reconnect::NewToken) => Exit::NotAllowed,
             Some(Reconnect::BackOff | Reconnect::AfterHint) | None => Exit::Unreachable,
         };
-        let why = CommandError::local(exit, format!("the gateway closed the socket ({number} {})", frame.reason));
+        let why = CommandError::local(
+            exit,
+            format!("the gateway closed the socket ({number} {})", frame.reason),
+        );
         match code.map(CloseCode::reconnect) {
             // There may be a new one in the file.
             Some(Reconnect::NewToken) if self.remote.token_file.is_some() => Ok(why),
@@ -274,7 +303,10 @@ impl Session {
     }
 
     fn lost(&self) -> CommandError {
-        CommandError::local(Exit::Unreachable, format!("lost the connection to {}", self.remote.name()))
+        CommandError::local(
+            Exit::Unreachable,
+            format!("lost the connection to {}", self.remote.name()),
+        )
     }
 }
 
@@ -318,7 +350,8 @@ mod tests {
 
     fn session(subject: Subject) -> Session {
         let url = reqwest::Url::parse("http://a:1").expect("a URL");
-        let remote = Remote { url, token: None, token_file: None, timeout: None, json: false, socket: None };
+        let remote =
+            Remote { url, token: None, token_file: None, timeout: None, json: false, socket: None };
         Session::new(remote, subject, mpsc::channel(1).0)
     }
 
@@ -341,6 +374,9 @@ mod tests {
         staff.cursor = Some("a-cursor".to_owned());
         assert_eq!(staff.subscription(all.clone()).cursor.as_deref(), Some("a-cursor"));
         let other = Watch { hero_id: HeroId::new(7).ok(), ..all.clone() };
-        assert_eq!((staff.subscription(other).cursor, staff.subscription(all).cursor), (None, None));
+        assert_eq!(
+            (staff.subscription(other).cursor, staff.subscription(all).cursor),
+            (None, None)
+        );
     }
 }

@@ -10,7 +10,8 @@ use serde_json::json;
 use super::error::CommandError;
 use super::output;
 
-/// The longest life of a token that this program makes: nothing takes a token back before its end but another secret.
+/// The longest life of a token that this program makes: nothing takes a token back before its end
+/// but another secret.
 const LONGEST: Duration = Duration::from_hours(30 * 24);
 
 /// The token to make.
@@ -35,7 +36,8 @@ pub struct TokenArguments {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct Whose {
-    /// A token of this hero, which sees and changes only its own orders; an id, since no gateway is asked for the name
+    /// A token of this hero, which sees and changes only its own orders; an id, since no gateway is
+    /// asked for the name
     #[arg(long, value_name = "ID")]
     hero: Option<HeroId>,
     /// A token of staff, which may do everything
@@ -53,5 +55,9 @@ pub fn run(arguments: &TokenArguments, json: bool) -> Result<(), CommandError> {
 
 fn parse_life(text: &str) -> Result<Duration, String> {
     let life = galley_launch::parse_duration(text)?;
-    if (Duration::from_secs(1)..=LONGEST).contains(&life) { Ok(life) } else { Err("must be from 1s to 30days".to_owned()) }
+    if (Duration::from_secs(1)..=LONGEST).contains(&life) {
+        Ok(life)
+    } else {
+        Err("must be from 1s to 30days".to_owned())
+    }
 }

@@ -1,7 +1,8 @@
 //! `galley watch`: the live feed over the WebSocket.
 //!
-//! One [`link`] to the gateway and two displays of what it tells: [`lines`] for programs and files, a [`screen`] with keys for people at
-//! a terminal. Between them lies a queue of [`MAX_NEWS`] frames; when it is full the socket is not read, and the gateway merges.
+//! One [`link`] to the gateway and two displays of what it tells: [`lines`] for programs and files,
+//! a [`screen`] with keys for people at a terminal. Between them lies a queue of [`MAX_NEWS`]
+//! frames; when it is full the socket is not read, and the gateway merges.
 
 pub mod lines;
 mod screen;
@@ -40,7 +41,8 @@ pub struct WatchArguments {
     /// Only the orders of this hero, by id or name
     #[arg(long, value_name = "HERO")]
     hero: Option<Named<HeroId>>,
-    /// Only changes into or out of this status, for staff: pending, in-progress, completed, cancelled; repeat for more
+    /// Only changes into or out of this status, for staff: pending, in-progress, completed,
+    /// cancelled; repeat for more
     #[arg(long, value_parser = output::parse_status)]
     status: Vec<Status>,
     /// Print lines on a terminal, too
@@ -49,12 +51,16 @@ pub struct WatchArguments {
 }
 
 /// Watches until nobody looks any more.
-pub async fn run(WatchArguments { hero, status, lines }: WatchArguments, remote: Remote) -> Result<(), CommandError> {
+pub async fn run(
+    WatchArguments { hero, status, lines }: WatchArguments,
+    remote: Remote,
+) -> Result<(), CommandError> {
     let hero = match hero {
         Some(hero) => Some(hero.resolve(&remote.clone().open()?).await?),
         None => None,
     };
-    let (filter, filtered) = watch::channel(Watch { status: status.clone(), hero_id: hero, ..Watch::all(None) });
+    let (filter, filtered) =
+        watch::channel(Watch { status: status.clone(), hero_id: hero, ..Watch::all(None) });
     let subject = match hero {
         Some(hero) if status.is_empty() => Subject::Hero(hero),
         _ => Subject::Feed(filtered),
@@ -68,8 +74,8 @@ pub async fn run(WatchArguments { hero, status, lines }: WatchArguments, remote:
     }
 }
 
-/// The link ends only by failing, and the display then shows what had still come. A display that ends ends all, and so does the
-/// last reader of the output.
+/// The link ends only by failing, and the display then shows what had still come. A display that
+/// ends ends all, and so does the last reader of the output.
 async fn until_one_ends(
     link: impl Future<Output = CommandError>,
     display: impl Future<Output = Result<(), CommandError>>,

@@ -1,4 +1,5 @@
-//! Creating and changing heroes and meals, alike in both stores: keys, the fields that are set, the cause when nothing was changed.
+//! Creating and changing heroes and meals, alike in both stores: keys, the fields that are set, the
+//! cause when nothing was changed.
 
 use galley_protocol::{HeroPatch, MealPatch, NewHero, NewMeal, Version, allergy};
 use serde::Serialize;
@@ -22,28 +23,38 @@ impl Change<NewMeal, MealPatch> {
     /// The fields that are set; the others stay.
     pub(crate) fn fields(self) -> MealPatch {
         match self {
-            Self::Replace(NewMeal { name, ingredients, price, origin_planet, description }) => MealPatch {
-                name: Some(name),
-                ingredients: Some(ingredients),
-                price: Some(price),
-                origin_planet: Some(origin_planet),
-                description: Some(description),
-            },
+            Self::Replace(NewMeal { name, ingredients, price, origin_planet, description }) => {
+                MealPatch {
+                    name: Some(name),
+                    ingredients: Some(ingredients),
+                    price: Some(price),
+                    origin_planet: Some(origin_planet),
+                    description: Some(description),
+                }
+            }
             Self::Patch(patch) => patch,
         }
     }
 }
 
-/// The cause for which a change met no row. Versions only rise, so that a row which has the expected version now had an
-/// older one then.
+/// The cause for which a change met no row. Versions only rise, so that a row which has the
+/// expected version now had an older one then.
 pub(crate) fn unchanged<T>(found: Option<&T>) -> ChangeError {
     if found.is_some() { ChangeError::Stale } else { ChangeError::NotFound }
 }
 
 /// The thing that is to change, when it is there and has the expected version.
-pub(crate) fn current<T>(found: Option<T>, version: impl Fn(&T) -> Version, expected: Option<Version>) -> Result<T, ChangeError> {
+pub(crate) fn current<T>(
+    found: Option<T>,
+    version: impl Fn(&T) -> Version,
+    expected: Option<Version>,
+) -> Result<T, ChangeError> {
     let found = found.ok_or(ChangeError::NotFound)?;
-    if expected.is_none_or(|expected| expected == version(&found)) { Ok(found) } else { Err(ChangeError::Stale) }
+    if expected.is_none_or(|expected| expected == version(&found)) {
+        Ok(found)
+    } else {
+        Err(ChangeError::Stale)
+    }
 }
 
 /// Texts as they are, and folded, for two columns.
@@ -65,7 +76,10 @@ impl From<ChangeError> for RemoveError {
 const TRIES: usize = 5;
 
 /// Creates a thing under a key, or reads the one that was created under it before.
-pub(crate) async fn once<T, I, K>(insert: impl Fn() -> I, of_key: impl Fn() -> K) -> Result<Creation<T>, StoreError>
+pub(crate) async fn once<T, I, K>(
+    insert: impl Fn() -> I,
+    of_key: impl Fn() -> K,
+) -> Result<Creation<T>, StoreError>
 where
     I: Future<Output = Result<Option<T>, StoreError>>,
     K: Future<Output = Result<Option<(bool, T)>, StoreError>>,

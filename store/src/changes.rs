@@ -1,4 +1,5 @@
-//! What changed since a cursor: the questions, the answers, and how both stores make the answers of what they read.
+//! What changed since a cursor: the questions, the answers, and how both stores make the answers of
+//! what they read.
 
 use galley_protocol::{Deleted, HeroId, Order, OrderId, ResumeCursor};
 
@@ -10,7 +11,7 @@ pub const CHANGES_PAGE: usize = 200;
 pub struct ChangesRequest {
     /// Whose orders.
     pub hero_id: HeroId,
-    /// What is known already; the same for all pages.
+    /// The cursor of the client; the same for all pages.
     pub since: ResumeCursor,
     /// The `next` of the page before; nothing for the first page.
     pub after: Option<OrderId>,
@@ -23,23 +24,24 @@ pub struct Changes {
     pub orders: Vec<Order>,
     /// The orders that were deleted.
     pub deleted: Vec<Deleted>,
-    /// Everything that had committed before this is in this page and those after it. So of all pages together it is the
-    /// cursor of the first that counts: what changed on an earlier page while a later one was read, is on neither.
+    /// Everything that had committed before this is in this page and those after it. So of all
+    /// pages together it is the cursor of the first that counts: what changed on an earlier page
+    /// while a later one was read, is on neither.
     pub cursor: ResumeCursor,
     /// Where the next page begins; nothing on the last.
     pub next: Option<OrderId>,
 }
 
-/// What some orders are now, by rising id; those that were forgotten are left out.
+/// The present states of some orders, by rising id, without those that were forgotten.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct States {
     /// The newest state of each.
     pub orders: Vec<Order>,
-    /// Those that were deleted.
+    /// The deleted orders.
     pub deleted: Vec<Deleted>,
 }
 
-/// What changed, whoever's orders: those with the greatest ids, by falling id.
+/// The changes of all heroes' orders: those with the greatest ids, by falling id.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChangesOfAll {
     /// The orders that changed.
@@ -55,11 +57,11 @@ pub struct ChangesOfAll {
 pub struct Deletion {
     /// Whose.
     pub hero_id: HeroId,
-    /// Which.
+    /// The deleted.
     pub deleted: Deleted,
 }
 
-/// What one row says.
+/// A row of the changes.
 #[derive(Clone, Debug)]
 pub(crate) enum Changed {
     Order(Order),
@@ -67,7 +69,7 @@ pub(crate) enum Changed {
 }
 
 impl Changed {
-    /// Of a row that holds the last state of the order, and whether it was deleted after that.
+    /// Reads a row with the last state of the order and its deletion mark.
     pub(crate) fn of(order: Order, is_deleted: bool) -> Self {
         if is_deleted {
             let deleted = Deleted { order_id: order.id, version: order.version.next() };

@@ -30,12 +30,16 @@ pub enum ConnectError {
 
 impl From<StoreError> for ConnectError {
     fn from(error: StoreError) -> Self {
-        if error.is_passing() { Self::Unreachable(error.to_string()) } else { Self::Refused(error.to_string()) }
+        if error.is_passing() {
+            Self::Unreachable(error.to_string())
+        } else {
+            Self::Refused(error.to_string())
+        }
     }
 }
 
-/// Opens the store that `url` names: `postgres://…`, or `sqlite://` and the path of a file, which is made when it is not
-/// there. The schema stays as it is; see [`Store::migrate`].
+/// Opens the store that `url` names: `postgres://…`, or `sqlite://` and the path of a file, which
+/// is made when it is not there. The schema stays as it is; see [`Store::migrate`].
 ///
 /// # Errors
 /// [`ConnectError`].

@@ -1,6 +1,7 @@
 //! The keys that sign the cursors of clients, as this process knows them.
 //!
-//! An epoch is one history of the database. A cursor of another history leads to nothing: what it promises is not so here.
+//! An epoch is one history of the database. A cursor of another history leads to nothing: what it
+//! promises is not so here.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -33,7 +34,11 @@ pub(crate) struct Earlier {
 impl Default for CursorKeys {
     /// A key that only this process has.
     fn default() -> Self {
-        Self(Arc::new(RwLock::new(Keys { newest: random(), earlier: Vec::new(), is_shared: false })))
+        Self(Arc::new(RwLock::new(Keys {
+            newest: random(),
+            earlier: Vec::new(),
+            is_shared: false,
+        })))
     }
 }
 
@@ -60,7 +65,10 @@ impl CursorKeys {
     pub(crate) fn read(&self, text: &str) -> Option<ResumeCursor> {
         let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let earlier = || {
-            let found = keys.earlier.iter().find_map(|earlier| Some((earlier.key.read(text).ok()?, earlier.last)));
+            let found = keys
+                .earlier
+                .iter()
+                .find_map(|earlier| Some((earlier.key.read(text).ok()?, earlier.last)));
             found.filter(|(cursor, last)| cursor.position <= *last).map(|(cursor, _)| cursor)
         };
         keys.newest.read(text).ok().or_else(earlier)
@@ -69,7 +77,8 @@ impl CursorKeys {
     /// Returns true if one of the keys is of this epoch.
     pub(crate) fn know(&self, epoch: u32) -> bool {
         let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        keys.newest.epoch() == epoch || keys.earlier.iter().any(|earlier| earlier.key.epoch() == epoch)
+        keys.newest.epoch() == epoch
+            || keys.earlier.iter().any(|earlier| earlier.key.epoch() == epoch)
     }
 
     /// Returns true if the newest key was read from the database.
@@ -79,7 +88,8 @@ impl CursorKeys {
 
     /// Takes the keys that the database has.
     pub(crate) fn set(&self, newest: CursorKey, earlier: Vec<Earlier>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Keys { newest, earlier, is_shared: true };
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) =
+            Keys { newest, earlier, is_shared: true };
     }
 }
 

@@ -15,7 +15,8 @@ impl Default for Floor {
 
 impl Floor {
     pub(crate) fn get(&self) -> OrderId {
-        OrderId::new(self.0.load(Ordering::Relaxed)).expect("begins at 1 and takes only what is an id")
+        OrderId::new(self.0.load(Ordering::Relaxed))
+            .expect("begins at 1 and takes only what is an id")
     }
 
     /// The smallest id above `after` that is not below the floor.
@@ -23,7 +24,8 @@ impl Floor {
         self.get().get().max(after.map_or(0, OrderId::get) + 1)
     }
 
-    /// Takes what the database says: a lower one after a failover to a server that lacks what came last.
+    /// Takes what the database says: a lower one after a failover to a server that lacks what came
+    /// last.
     pub(crate) fn set(&self, floor: i64) {
         if OrderId::new(floor).is_ok() {
             self.0.store(floor, Ordering::Relaxed);

@@ -1,8 +1,10 @@
-//! Folding again what is stored, alike in both stores: after an upgrade with a newer rule, and after a program of an older version wrote.
+//! Folding again what is stored, alike in both stores: after an upgrade with a newer rule, and
+//! after a program of an older version wrote.
 //!
-//! A row is stale when its folding was made by an older rule, or from the texts of another version of the row. It is read, folded, and
-//! written back only while it has the version that was read, so that a change in between is not undone. The version stays: no text
-//! changes. A batch commits by itself, so that whoever is killed leaves the remainder to the next one.
+//! A row is stale when its folding was made by an older rule, or from the texts of another version
+//! of the row. It is read, folded, and written back only while it has the version that was read, so
+//! that a change in between is not undone. The version stays: no text changes. A batch commits by
+//! itself, so that whoever is killed leaves the remainder to the next one.
 
 use galley_protocol::allergy::fold;
 use serde::Serialize;
@@ -32,9 +34,10 @@ pub(crate) fn folding(row: &impl Columns) -> Result<Folding, StoreError> {
     })
 }
 
-/// Finds stale rows of a table. `$hint` leads to the index of the rows that changed without a new folding; `$rule` is the rule, `$limit`
-/// the most rows. Deleting raises the version as well, which makes no row stale; one that an older rule folded is folded all the same,
-/// or it would be read each time.
+/// Finds stale rows of a table. `$hint` leads to the index of the rows that changed without a new
+/// folding; `$rule` is the rule, `$limit` the most rows. Deleting raises the version as well, which
+/// makes no row stale; one that an older rule folded is folded all the same, or it would be read
+/// each time.
 macro_rules! stale_rows {
     ($table:literal, $entries:literal, $hint:literal, $rule:literal, $limit:literal) => {
         concat!(

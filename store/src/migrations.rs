@@ -16,7 +16,8 @@ pub(crate) fn newest(migrations: &Migrator) -> i64 {
     migrations.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
-/// The text of [`StoreError::Failed`] for a schema that is older than this program, and may be brought up to date at any moment.
+/// The text of [`StoreError::Failed`] for a schema that is older than this program, and may be
+/// brought up to date at any moment.
 pub const OUTDATED: &str = "the schema is not up to date: run `galley migrate`";
 
 pub(crate) fn outdated() -> StoreError {
@@ -24,7 +25,10 @@ pub(crate) fn outdated() -> StoreError {
 }
 
 /// The error for the caller; `refusal` judges what the database said.
-pub(crate) fn failure(error: &MigrateError, refusal: impl Fn(&sqlx::Error) -> StoreError) -> StoreError {
+pub(crate) fn failure(
+    error: &MigrateError,
+    refusal: impl Fn(&sqlx::Error) -> StoreError,
+) -> StoreError {
     if let MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) = error {
         refusal(error)
     } else {

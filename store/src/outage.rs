@@ -1,6 +1,7 @@
 //! Tells the log once that the database is in trouble, and once that it is back.
 //!
-//! Noted by both stores with every statement. Nothing else logs an outage: thousands of requests may fail for one reason.
+//! Noted by both stores with every statement. Nothing else logs an outage: thousands of requests
+//! may fail for one reason.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -45,7 +46,12 @@ impl Current {
 
 impl Outage {
     pub(crate) fn new(database: String) -> Self {
-        Self { database, lasts: AtomicBool::new(false), current: Mutex::default(), stalled: watch::Sender::new(false) }
+        Self {
+            database,
+            lasts: AtomicBool::new(false),
+            current: Mutex::default(),
+            stalled: watch::Sender::new(false),
+        }
     }
 
     /// Notes a failure.
@@ -58,7 +64,8 @@ impl Outage {
         let now = Instant::now();
         let mut current = self.current();
         let known = *current;
-        let is_known = known.is_some_and(|known| known.trouble == trouble || now - known.logged < EVERY);
+        let is_known =
+            known.is_some_and(|known| known.trouble == trouble || now - known.logged < EVERY);
         *current = Some(Current {
             trouble: known.and_then(Current::stops_changes).or(trouble),
             failed: now,
@@ -77,7 +84,9 @@ impl Outage {
     fn log(&self, trouble: Option<Trouble>, cause: &StoreError) {
         let database = &self.database;
         match trouble {
-            None => warn!(%cause, "cannot reach {database}; requests are answered with 503, and workers wait"),
+            None => {
+                warn!(%cause, "cannot reach {database}; requests are answered with 503, and workers wait");
+            }
             // Somebody must act, unless waiting alone will do.
             Some(trouble) if trouble.stops_changes() || !trouble.may_pass() => {
                 error!(database, %cause, "{}: {}", trouble.words(), trouble.remedy());
@@ -147,7 +156,11 @@ mod tests {
         assert!(outage.stops_changes().is_some(), "one success among failures is not the end");
         advance(QUIET).await;
         outage.note_success();
-        assert_eq!(outage.stops_changes(), Some((Trouble::Full, false)), "a read tells nothing of it");
+        assert_eq!(
+            outage.stops_changes(),
+            Some((Trouble::Full, false)),
+            "a read tells nothing of it"
+        );
         outage.note_change();
         assert_eq!(outage.stops_changes(), None);
     }

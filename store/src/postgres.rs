@@ -1,7 +1,8 @@
 //! The store on `PostgreSQL` 15 or newer, shared by any number of processes.
 //!
-//! Every method is a guarded statement or two, each committed by itself; see [`session`] for how they get there. Times come
-//! from the database's clock only. Rows are locked by rising id, so that batches that overlap cannot deadlock.
+//! Every method is a guarded statement or two, each committed by itself; see [`session`] for how
+//! they get there. Times come from the database's clock only. Rows are locked by rising id, so that
+//! batches that overlap cannot deadlock.
 
 mod adopt;
 mod backends;
@@ -34,8 +35,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroId, HeroPatch, IdempotencyKey, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView,
-    PublisherId, ResumeCursor, Version,
+    Hero, HeroId, HeroPatch, IdempotencyKey, IncarnationId, Meal, MealId, MealPatch, NewHero,
+    NewMeal, Order, OrderId, OrderView, PublisherId, ResumeCursor, Version,
 };
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{Connection, PgConnection, PgPool};
@@ -52,8 +53,9 @@ use crate::cursors::CursorKeys;
 use crate::floor::Floor;
 use crate::outage::Outage;
 use crate::requests::{
-    CancelRequest, CancelVerdict, Census, Change, ChangeError, Claim, Claimed, Creation, DeleteRequest, DeleteVerdict,
-    Incarnations, ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, ViewedOrder,
+    CancelRequest, CancelVerdict, Census, Change, ChangeError, Claim, Claimed, Creation,
+    DeleteRequest, DeleteVerdict, Incarnations, ListPage, OrderFilter, PlaceRequest, PlaceVerdict,
+    RemoveError, ViewedOrder,
 };
 use crate::rows::get;
 use crate::snapshot::{Snapshot, SnapshotRequest};
@@ -90,7 +92,9 @@ impl Postgres {
     pub(crate) async fn connect(url: &str) -> Result<Self, ConnectError> {
         let options = session::options(url).map_err(ConnectError::BadUrl)?;
         let greet = async { PgConnection::connect_with(&options).await?.close().await };
-        let greeted = timeout(crate::STATEMENT_TIMEOUT, greet).await.unwrap_or_else(|_| Err(session::silence()));
+        let greeted = timeout(crate::STATEMENT_TIMEOUT, greet)
+            .await
+            .unwrap_or_else(|_| Err(session::silence()));
         greeted.map_err(|error| failure::of_connecting(&options, &error))?;
         let (backends, probe) = (Arc::<Backends>::default(), Arc::default());
         let pool = session::pool(options.clone(), &backends);
@@ -98,23 +102,39 @@ impl Postgres {
         let (floor, settled) = (Floor::default(), SettledFloor::default());
         let (liveness, upkeep) = (Liveness::default(), Upkeep::default());
         let (cursor_keys, key_read) = (CursorKeys::default(), KeyRead::default());
-        let store = Self { pool, backends, probe, options, floor, settled, cursor_keys, key_read, liveness, upkeep, outage };
+        let store = Self {
+            pool,
+            backends,
+            probe,
+            options,
+            floor,
+            settled,
+            cursor_keys,
+            key_read,
+            liveness,
+            upkeep,
+            outage,
+        };
         store.read_first().await.map_err(|error| failure::of_reading(&store.options, error))?;
         Ok(store)
     }
 }
 
 /// Reads the row of an answer of at most one.
-fn only<T>(rows: &[PgRow], read: impl Fn(&PgRow) -> Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+fn only<T>(
+    rows: &[PgRow],
+    read: impl Fn(&PgRow) -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
     rows.first().map(read).transpose()
 }
 
 /// The index of the request that a row is about, from its ordinality `n`.
 fn index(row: &PgRow) -> Result<usize, StoreError> {
-    usize::try_from(get::<i64>(row, "n")? - 1).map_err(|_| StoreError::Failed("the number of a request cannot be".to_owned()))
+    usize::try_from(get::<i64>(row, "n")? - 1)
+        .map_err(|_| StoreError::Failed("the number of a request cannot be".to_owned()))
 }
 
-/// What the rows say of so many requests, at most one of each.
+/// Reads the verdicts from rows, at most one for each request.
 fn verdicts<V: Clone>(
     rows: &[PgRow],
     requests: usize,
@@ -127,14 +147,15 @@ fn verdicts<V: Clone>(
     Ok(verdicts)
 }
 
-/// What a statement says of each request that it was asked about: a verdict, or nothing.
-type Verdicts<'a, V> = Pin<Box<dyn Future<Output = Result<Vec<Option<V>>, StoreError>> + Send + 'a>>;
+/// The verdicts of a statement: one for each request, or `None`.
+type Verdicts<'a, V> =
+    Pin<Box<dyn Future<Output = Result<Vec<Option<V>>, StoreError>> + Send + 'a>>;
 /// A statement for a batch of requests.
 type Statement<Q, V> = for<'a> fn(&'a Postgres, &'a [&'a Q]) -> Verdicts<'a, V>;
 
 impl Postgres {
-    /// Does what can be done of a batch, and asks what stands against the others. Tries again what could not be done although nothing
-    /// stands against it: somebody else was in between.
+    /// Does what can be done of a batch, and asks what stands against the others. Tries again what
+    /// could not be done although nothing stands against it: somebody else was in between.
     ///
     /// # Errors
     /// [`StoreError::Contended`] when others kept coming before a request.
@@ -146,7 +167,8 @@ impl Postgres {
     ) -> Result<Vec<V>, StoreError> {
         let mut verdicts: Vec<Option<V>> = requests.iter().map(|_| None).collect();
         for statement in [change, against].repeat(DECIDE_TRIES) {
-            let open: Vec<usize> = (0..requests.len()).filter(|&index| verdicts[index].is_none()).collect();
+            let open: Vec<usize> =
+                (0..requests.len()).filter(|&index| verdicts[index].is_none()).collect();
             if open.is_empty() {
                 break;
             }
@@ -173,7 +195,11 @@ impl Store for Postgres {
         let unkeyed = self.insert_hero(hero, None).await?;
         unkeyed.ok_or_else(|| StoreError::Failed("a hero was not inserted".to_owned()))
     }
-    async fn create_hero_once(&self, hero: &NewHero, key: &IdempotencyKey) -> Result<Creation<Hero>, StoreError> {
+    async fn create_hero_once(
+        &self,
+        hero: &NewHero,
+        key: &IdempotencyKey,
+    ) -> Result<Creation<Hero>, StoreError> {
         once(|| self.insert_hero(hero, Some(key)), || self.hero_of_key(hero, key)).await
     }
     async fn hero(&self, id: HeroId) -> Result<Option<Hero>, StoreError> {
@@ -198,7 +224,11 @@ impl Store for Postgres {
         let unkeyed = self.insert_meal(meal, None).await?;
         unkeyed.ok_or_else(|| StoreError::Failed("a meal was not inserted".to_owned()))
     }
-    async fn create_meal_once(&self, meal: &NewMeal, key: &IdempotencyKey) -> Result<Creation<Meal>, StoreError> {
+    async fn create_meal_once(
+        &self,
+        meal: &NewMeal,
+        key: &IdempotencyKey,
+    ) -> Result<Creation<Meal>, StoreError> {
         once(|| self.insert_meal(meal, Some(key)), || self.meal_of_key(meal, key)).await
     }
     async fn meal(&self, id: MealId) -> Result<Option<Meal>, StoreError> {
@@ -228,7 +258,10 @@ impl Store for Postgres {
     async fn totals(&self) -> Result<Totals, StoreError> {
         self.count_orders().await
     }
-    async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError> {
+    async fn snapshots(
+        &self,
+        requests: &[SnapshotRequest],
+    ) -> Result<Vec<Option<Snapshot>>, StoreError> {
         self.read_snapshots(requests).await
     }
     async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
@@ -276,13 +309,21 @@ impl Store for Postgres {
         self.count_living(own, hears).await
     }
 
-    async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(
+        &self,
+        owner: IncarnationId,
+        claim: Claim<'_>,
+    ) -> Result<Vec<Claimed>, StoreError> {
         self.claim_orders(owner, &claim).await
     }
     async fn adopt(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError> {
         self.adopt_orders(owner, limit).await
     }
-    async fn complete(&self, owner: IncarnationId, orders: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+    async fn complete(
+        &self,
+        owner: IncarnationId,
+        orders: &[OrderId],
+    ) -> Result<Vec<Order>, StoreError> {
         self.complete_orders(owner, orders).await
     }
     async fn hand_back(&self, owner: IncarnationId) -> Result<u64, StoreError> {

@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use galley_protocol::{
-    Deleted, HeroId, IdempotencyKey, IncarnationId, MealId, Order, OrderId, OrderView, PageCursor, PublisherId, ReasonText,
-    ResumeCursor, Status, Timestamp, Version,
+    Deleted, HeroId, IdempotencyKey, IncarnationId, MealId, Order, OrderId, OrderView, PageCursor,
+    PublisherId, ReasonText, ResumeCursor, Status, Timestamp, Version,
 };
 use thiserror::Error;
 
@@ -90,9 +90,9 @@ pub enum RemoveError {
 /// An order to place.
 #[derive(Clone, Debug)]
 pub struct PlaceRequest {
-    /// Who orders.
+    /// The hero that orders.
     pub hero_id: HeroId,
-    /// What.
+    /// The meal to prepare.
     pub meal_id: MealId,
     /// Repeating with the same key places nothing new. It belongs to the hero, whoever brings it.
     pub key: Option<IdempotencyKey>,
@@ -110,18 +110,20 @@ impl PlaceRequest {
 pub enum Creation<T> {
     /// It is stored.
     Created(T),
-    /// The key is known, with the same body: this is what was created then, as it is now (its last state when it was deleted).
+    /// The key is known, with the same body: this is what was created then, as it is now (its last
+    /// state when it was deleted).
     Replayed(T),
     /// The key is known with another body.
     KeyReused,
 }
 
-/// What came of placing an order.
+/// The outcome of a placement.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PlaceVerdict {
     /// It is stored, PENDING.
     Placed(Order),
-    /// The key is known, with the same hero and meal: this is the order as it is now (its last state when it was deleted).
+    /// The key is known, with the same hero and meal: this is the order as it is now (its last
+    /// state when it was deleted).
     Replayed(Order),
     /// The key is known with another hero or meal.
     KeyReused,
@@ -134,7 +136,7 @@ pub enum PlaceVerdict {
 /// An order to cancel.
 #[derive(Clone, Debug)]
 pub struct CancelRequest {
-    /// Which.
+    /// The order.
     pub order_id: OrderId,
     /// Only when it is this hero's.
     pub hero_id: Option<HeroId>,
@@ -144,7 +146,7 @@ pub struct CancelRequest {
     pub expected: Option<Version>,
 }
 
-/// What came of cancelling an order.
+/// The outcome of a cancellation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CancelVerdict {
     /// It is CANCELLED now, by this request.
@@ -160,7 +162,7 @@ pub enum CancelVerdict {
 /// An order to delete.
 #[derive(Clone, Debug)]
 pub struct DeleteRequest {
-    /// Which.
+    /// The order.
     pub order_id: OrderId,
     /// Only when it is this hero's.
     pub hero_id: Option<HeroId>,
@@ -168,12 +170,12 @@ pub struct DeleteRequest {
     pub expected: Option<Version>,
 }
 
-/// What came of deleting an order.
+/// The outcome of a deletion.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DeleteVerdict {
     /// It is gone now, by this request.
     Deleted {
-        /// Which, and the version of its deletion.
+        /// The order and the version of its deletion.
         deleted: Deleted,
         /// Whose it was.
         hero_id: HeroId,
@@ -188,10 +190,11 @@ pub enum DeleteVerdict {
     NotFound,
 }
 
-/// Which incarnations there are.
+/// The incarnations.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Incarnations {
-    /// Those that are alive, as far as this process can see: one that is missing may be dead, or have its lock taken away.
+    /// The living, as far as this process can see: one that is missing may be dead, or may have
+    /// lost its lock.
     pub living: BTreeSet<IncarnationId>,
     /// The one that began last, which may not be seen alive yet, or not any more.
     pub newest: Option<IncarnationId>,
@@ -200,20 +203,22 @@ pub struct Incarnations {
 /// The processes that publish on one database.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Census {
-    /// Those that live.
+    /// The living publishers.
     pub living: BTreeSet<PublisherId>,
-    /// Those of them that hear updates.
+    /// The living publishers that hear updates.
     pub hearing: BTreeSet<PublisherId>,
-    /// The cursor of this moment. A publisher that is not among the living has committed nothing before it, or is dead.
+    /// The cursor of this moment. A publisher that is not among the living has committed nothing
+    /// before it, or is dead.
     pub safe: ResumeCursor,
-    /// The position above every transaction that has begun. Once the safe cursor has come so far, all of these have ended.
+    /// The position above every transaction that has begun. Once the safe cursor has come so far,
+    /// all of these have ended.
     pub next: i64,
 }
 
-/// Which orders to claim, and how long their preparation takes.
+/// The orders to claim, and the range of their preparation times.
 #[derive(Clone, Debug)]
 pub struct Claim<'a> {
-    /// Which.
+    /// The from.
     pub from: ClaimFrom<'a>,
     /// The preparation, uniform random.
     pub delay: RangeInclusive<Duration>,
@@ -222,11 +227,13 @@ pub struct Claim<'a> {
 /// Where the orders to claim come from.
 #[derive(Clone, Copy, Debug)]
 pub enum ClaimFrom<'a> {
-    /// Entries of the queue. Rows that others hold are waited for, so that an entry is settled when this returns.
+    /// Entries of the queue. Rows that others hold are waited for, so that an entry is settled when
+    /// this returns.
     Entries(&'a [OrderId]),
-    /// The database itself: the oldest PENDING orders of at least this age, at most so many, leaving out rows that others hold.
+    /// The database itself: the oldest PENDING orders of at least this age, at most so many,
+    /// leaving out rows that others hold.
     Oldest {
-        /// Of which orders; it costs a look at each of them.
+        /// The range of ids; each of them is looked at.
         ids: IdRange,
         /// Their least age.
         age: Duration,
@@ -238,9 +245,9 @@ pub enum ClaimFrom<'a> {
 /// Orders by their ids; all of them by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IdRange {
-    /// Those with a greater id than this one.
+    /// The ids above this one.
     pub after: Option<OrderId>,
-    /// Of them those with no greater id than this one.
+    /// The ids up to this one.
     pub until: Option<OrderId>,
 }
 

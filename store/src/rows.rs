@@ -1,10 +1,10 @@
-//! Reading rows, alike in both stores: the columns to select, and the values made of them. Texts are taken as they are: a rule
-//! for texts that came later must not make an old row unreadable.
+//! Reading rows, alike in both stores: the columns to select, and the values made of them. Texts
+//! are taken as they are: a rule for texts that came later must not make an old row unreadable.
 
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Allergy, Description, Hero, HeroName, HeroRef, Ingredient, Meal, MealName, MealRef, Order, OrderView, Planet, Price, Reason,
-    Status, Timestamp, Version,
+    Allergy, Description, Hero, HeroName, HeroRef, Ingredient, Meal, MealName, MealRef, Order,
+    OrderView, Planet, Price, Reason, Status, Timestamp, Version,
 };
 use sqlx::{Decode, Postgres, Sqlite, Type};
 
@@ -20,9 +20,9 @@ macro_rules! order_columns {
 }
 pub(crate) use order_columns;
 
-/// Begins a question for what [`order_view`] reads. Heroes and meals that were deleted are not left out: ended orders stay
-/// readable. The meal is shown as it was when the order was placed; an order that a gateway of an older version placed does
-/// not know that, and shows it as it is.
+/// Begins a question for what [`order_view`] reads. Heroes and meals that were deleted are not left
+/// out: ended orders stay readable. The meal is shown as it was when the order was placed; an order
+/// that a gateway of an older version placed does not know that, and shows it as it is.
 macro_rules! order_views {
     () => {
         concat!(
@@ -54,10 +54,16 @@ macro_rules! meal_columns {
 }
 pub(crate) use meal_columns;
 
-/// What a column of either database may hold as it is.
-pub(crate) trait Value: for<'r> Decode<'r, Postgres> + Type<Postgres> + for<'r> Decode<'r, Sqlite> + Type<Sqlite> {}
+/// A type that both databases can decode.
+pub(crate) trait Value:
+    for<'r> Decode<'r, Postgres> + Type<Postgres> + for<'r> Decode<'r, Sqlite> + Type<Sqlite>
+{
+}
 
-impl<T> Value for T where T: for<'r> Decode<'r, Postgres> + Type<Postgres> + for<'r> Decode<'r, Sqlite> + Type<Sqlite> {}
+impl<T> Value for T where
+    T: for<'r> Decode<'r, Postgres> + Type<Postgres> + for<'r> Decode<'r, Sqlite> + Type<Sqlite>
+{
+}
 
 /// A row of either database; times and lists have a form of their own in each.
 pub(crate) trait Columns {
@@ -113,9 +119,12 @@ pub(crate) fn order(row: &impl Columns) -> Result<Order, StoreError> {
         id: parse::<i64, _>(row, "id")?,
         hero_id: parse::<i64, _>(row, "hero_id")?,
         meal_id: parse::<i64, _>(row, "meal_id")?,
-        status: Status::from_code(get(row, "status")?).ok_or_else(|| wrong("status", &"unknown"))?,
+        status: Status::from_code(get(row, "status")?)
+            .ok_or_else(|| wrong("status", &"unknown"))?,
         message: get(row, "message")?,
-        reason: reason.map(|code| Reason::from_code(code).ok_or_else(|| wrong("reason", &"unknown"))).transpose()?,
+        reason: reason
+            .map(|code| Reason::from_code(code).ok_or_else(|| wrong("reason", &"unknown")))
+            .transpose()?,
         version: Version(get(row, "version")?),
         order_time: time(row, "order_time")?,
         started_time: row.optional_time("started_time")?,
@@ -127,7 +136,11 @@ pub(crate) fn order(row: &impl Columns) -> Result<Order, StoreError> {
 pub(crate) fn order_view(row: &impl Columns) -> Result<OrderView, StoreError> {
     let order = order(row)?;
     let hero = HeroRef { id: order.hero_id, name: HeroName::accepted(get(row, "hero_name")?) };
-    let meal = MealRef { id: order.meal_id, name: MealName::accepted(get(row, "meal_name")?), price: price(row, "meal_price")? };
+    let meal = MealRef {
+        id: order.meal_id,
+        name: MealName::accepted(get(row, "meal_name")?),
+        price: price(row, "meal_price")?,
+    };
     Ok(OrderView { order, hero, meal })
 }
 
@@ -149,7 +162,11 @@ fn price(row: &impl Columns, column: &str) -> Result<Price, StoreError> {
     Price::from_hundredths(get(row, column)?).map_err(|error| wrong(column, &error))
 }
 
-fn list<T>(row: &impl Columns, column: &str, accepted: impl Fn(String) -> T) -> Result<Vec<T>, StoreError> {
+fn list<T>(
+    row: &impl Columns,
+    column: &str,
+    accepted: impl Fn(String) -> T,
+) -> Result<Vec<T>, StoreError> {
     Ok(row.texts(column)?.into_iter().map(accepted).collect())
 }
 

@@ -1,8 +1,9 @@
 //! The store in one `SQLite` file, served by one process.
 //!
-//! All writes go through one connection, set by set: a statement per row would be ten times slower. What takes several
-//! statements is one transaction, so that verdicts judged in between hold. A lock on a file beside the database keeps other
-//! processes away; the system frees it however the process ends.
+//! All writes go through one connection, set by set: a statement per row would be ten times slower.
+//! What takes several statements is one transaction, so that verdicts judged in between hold. A
+//! lock on a file beside the database keeps other processes away; the system frees it however the
+//! process ends.
 
 mod adopt;
 mod backup;
@@ -35,8 +36,8 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroId, HeroPatch, IdempotencyKey, IncarnationId, Meal, MealId, MealPatch, NewHero, NewMeal, Order, OrderId, OrderView,
-    PublisherId, ResumeCursor, Version,
+    Hero, HeroId, HeroPatch, IdempotencyKey, IncarnationId, Meal, MealId, MealPatch, NewHero,
+    NewMeal, Order, OrderId, OrderView, PublisherId, ResumeCursor, Version,
 };
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteRow;
@@ -51,8 +52,9 @@ use crate::cursors::CursorKeys;
 use crate::floor::Floor;
 use crate::outage::Outage;
 use crate::requests::{
-    CancelRequest, CancelVerdict, Census, Change, ChangeError, Claim, Claimed, Creation, DeleteRequest, DeleteVerdict,
-    Incarnations, ListPage, OrderFilter, PlaceRequest, PlaceVerdict, RemoveError, ViewedOrder,
+    CancelRequest, CancelVerdict, Census, Change, ChangeError, Claim, Claimed, Creation,
+    DeleteRequest, DeleteVerdict, Incarnations, ListPage, OrderFilter, PlaceRequest, PlaceVerdict,
+    RemoveError, ViewedOrder,
 };
 use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{ConnectError, Store, StoreError};
@@ -63,7 +65,8 @@ pub(crate) struct Sqlite {
     floor: Floor,
     position: Position,
     cursor_keys: CursorKeys,
-    /// The incarnations of this process; all others are dead. One per start of a worker, so that it needs no other bound.
+    /// The incarnations of this process; all others are dead. One per start of a worker, so that it
+    /// needs no other bound.
     living: Mutex<HashSet<i64>>,
     /// When old rows were forgotten last.
     forgotten: Mutex<Option<Instant>>,
@@ -77,7 +80,9 @@ pub(crate) struct Sqlite {
 impl Sqlite {
     /// Where a URL leads, for people.
     pub(crate) fn place(url: &str) -> Result<String, ConnectError> {
-        session::options(url).map(|options| failure::place(options.get_filename())).map_err(ConnectError::BadUrl)
+        session::options(url)
+            .map(|options| failure::place(options.get_filename()))
+            .map_err(ConnectError::BadUrl)
     }
 
     /// Locks and opens the file; makes it, and the folders on its way, when they are not there.
@@ -96,15 +101,31 @@ impl Sqlite {
             .await
             .map_err(|error| session::refusal(&error))?;
         let (opened, outage) = (Opened::at(&path), Outage::new(failure::place(&path)));
-        let (floor, position, cursor_keys) = (Floor::default(), Position::default(), CursorKeys::default());
-        let store = Self { writer, readers, floor, position, cursor_keys, living, forgotten, path, opened, outage, _lock: lock };
+        let (floor, position, cursor_keys) =
+            (Floor::default(), Position::default(), CursorKeys::default());
+        let store = Self {
+            writer,
+            readers,
+            floor,
+            position,
+            cursor_keys,
+            living,
+            forgotten,
+            path,
+            opened,
+            outage,
+            _lock: lock,
+        };
         store.read_first().await?;
         Ok(store)
     }
 }
 
 /// Reads the row of an answer of at most one.
-fn only<T>(rows: &[SqliteRow], read: impl Fn(&SqliteRow) -> Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+fn only<T>(
+    rows: &[SqliteRow],
+    read: impl Fn(&SqliteRow) -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
     rows.first().map(read).transpose()
 }
 
@@ -121,7 +142,11 @@ impl Store for Sqlite {
         let unkeyed = self.insert_hero(hero, None).await?;
         unkeyed.ok_or_else(|| StoreError::Failed("a hero was not inserted".to_owned()))
     }
-    async fn create_hero_once(&self, hero: &NewHero, key: &IdempotencyKey) -> Result<Creation<Hero>, StoreError> {
+    async fn create_hero_once(
+        &self,
+        hero: &NewHero,
+        key: &IdempotencyKey,
+    ) -> Result<Creation<Hero>, StoreError> {
         once(|| self.insert_hero(hero, Some(key)), || self.hero_of_key(hero, key)).await
     }
     async fn hero(&self, id: HeroId) -> Result<Option<Hero>, StoreError> {
@@ -146,7 +171,11 @@ impl Store for Sqlite {
         let unkeyed = self.insert_meal(meal, None).await?;
         unkeyed.ok_or_else(|| StoreError::Failed("a meal was not inserted".to_owned()))
     }
-    async fn create_meal_once(&self, meal: &NewMeal, key: &IdempotencyKey) -> Result<Creation<Meal>, StoreError> {
+    async fn create_meal_once(
+        &self,
+        meal: &NewMeal,
+        key: &IdempotencyKey,
+    ) -> Result<Creation<Meal>, StoreError> {
         once(|| self.insert_meal(meal, Some(key)), || self.meal_of_key(meal, key)).await
     }
     async fn meal(&self, id: MealId) -> Result<Option<Meal>, StoreError> {
@@ -176,7 +205,10 @@ impl Store for Sqlite {
     async fn totals(&self) -> Result<Totals, StoreError> {
         self.count_orders().await
     }
-    async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError> {
+    async fn snapshots(
+        &self,
+        requests: &[SnapshotRequest],
+    ) -> Result<Vec<Option<Snapshot>>, StoreError> {
         self.read_snapshots(requests).await
     }
     async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
@@ -227,13 +259,21 @@ impl Store for Sqlite {
         Ok(Census { living: [own].into(), hearing, safe, next: safe.position })
     }
 
-    async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(
+        &self,
+        owner: IncarnationId,
+        claim: Claim<'_>,
+    ) -> Result<Vec<Claimed>, StoreError> {
         self.claim_orders(owner, &claim).await
     }
     async fn adopt(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError> {
         self.adopt_orders(owner, limit).await
     }
-    async fn complete(&self, owner: IncarnationId, orders: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+    async fn complete(
+        &self,
+        owner: IncarnationId,
+        orders: &[OrderId],
+    ) -> Result<Vec<Order>, StoreError> {
         self.complete_orders(owner, orders).await
     }
     async fn hand_back(&self, owner: IncarnationId) -> Result<u64, StoreError> {

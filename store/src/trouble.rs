@@ -1,4 +1,5 @@
-//! Troubles that a database names itself: for callers in words without a path, for the log with a remedy.
+//! Troubles that a database names itself: for callers in words without a path, for the log with a
+//! remedy.
 
 /// A reason for which a database does not do its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +54,9 @@ impl Trouble {
     pub(crate) const fn remedy(self) -> &'static str {
         match self {
             Self::Full => "make room on that disk; orders are taken again by themselves",
-            Self::Gone => "put the file back where it was, or stop this program and restore a backup",
+            Self::Gone => {
+                "put the file back where it was, or stop this program and restore a backup"
+            }
             Self::ReadOnly => "make it writable, or name the server that takes changes",
             Self::Failing => "look at the disk and at the system's log",
             Self::Damaged => "stop this program and restore a backup",
@@ -63,7 +66,9 @@ impl Trouble {
             Self::Crowded => "raise max_connections of the server, or run fewer programs",
             Self::Starting => "wait for it",
             Self::OutOfMemory => "give it more memory",
-            Self::Stalled => "bring back a standby of synchronous_standby_names or take it out, or look at the disk",
+            Self::Stalled => {
+                "bring back a standby of synchronous_standby_names or take it out, or look at the disk"
+            }
         }
     }
 
@@ -77,15 +82,30 @@ impl Trouble {
     #[must_use]
     pub const fn changed_nothing(self) -> bool {
         match self {
-            Self::Full | Self::ReadOnly | Self::Locked | Self::Busy | Self::Held | Self::Crowded | Self::Stalled => true,
-            Self::Gone | Self::Failing | Self::Damaged | Self::Starting | Self::OutOfMemory => false,
+            Self::Full
+            | Self::ReadOnly
+            | Self::Locked
+            | Self::Busy
+            | Self::Held
+            | Self::Crowded
+            | Self::Stalled => true,
+            Self::Gone | Self::Failing | Self::Damaged | Self::Starting | Self::OutOfMemory => {
+                false
+            }
         }
     }
 
-    /// Returns true if it may stop changes while reads go on: then only a change shows that it is over.
+    /// Returns true if it may stop changes while reads go on: then only a change shows that it is
+    /// over.
     pub(crate) const fn stops_changes(self) -> bool {
         match self {
-            Self::Full | Self::Gone | Self::ReadOnly | Self::Failing | Self::Damaged | Self::Locked | Self::Stalled => true,
+            Self::Full
+            | Self::Gone
+            | Self::ReadOnly
+            | Self::Failing
+            | Self::Damaged
+            | Self::Locked
+            | Self::Stalled => true,
             Self::Busy | Self::Held | Self::Crowded | Self::Starting | Self::OutOfMemory => false,
         }
     }

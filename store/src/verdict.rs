@@ -2,7 +2,9 @@
 
 use galley_protocol::{HeroId, Order, Version};
 
-use crate::{CancelRequest, CancelVerdict, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict};
+use crate::{
+    CancelRequest, CancelVerdict, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict,
+};
 
 /// The verdict on a request whose key was found with this order.
 pub(crate) fn repeated(request: &PlaceRequest, found: &Order) -> PlaceVerdict {
@@ -14,7 +16,10 @@ pub(crate) fn repeated(request: &PlaceRequest, found: &Order) -> PlaceVerdict {
 }
 
 /// Why the order cannot be cancelled; nothing when it can.
-pub(crate) fn against_cancel(request: &CancelRequest, found: Option<&Order>) -> Option<CancelVerdict> {
+pub(crate) fn against_cancel(
+    request: &CancelRequest,
+    found: Option<&Order>,
+) -> Option<CancelVerdict> {
     let Some(order) = seen(found, request.hero_id) else { return Some(CancelVerdict::NotFound) };
     if is_stale(order, request.expected) {
         Some(CancelVerdict::Stale(order.clone()))
@@ -26,7 +31,10 @@ pub(crate) fn against_cancel(request: &CancelRequest, found: Option<&Order>) -> 
 }
 
 /// Why the order cannot be deleted; nothing when it can.
-pub(crate) fn against_delete(request: &DeleteRequest, found: Option<&Order>) -> Option<DeleteVerdict> {
+pub(crate) fn against_delete(
+    request: &DeleteRequest,
+    found: Option<&Order>,
+) -> Option<DeleteVerdict> {
     let Some(order) = seen(found, request.hero_id) else { return Some(DeleteVerdict::NotFound) };
     if is_stale(order, request.expected) {
         Some(DeleteVerdict::Stale(order.clone()))

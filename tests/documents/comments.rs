@@ -21,16 +21,21 @@ fn files() -> Vec<Vec<String>> {
 
 #[test]
 fn doc_comments_say_what_a_thing_is() {
-    let doc = |line: Option<&String>| line.and_then(|line| line.trim_start().strip_prefix("/// ").map(str::to_owned));
+    let doc = |line: Option<&String>| {
+        line.and_then(|line| line.trim_start().strip_prefix("/// ").map(str::to_owned))
+    };
     let (mut all, mut riddles) = (0, Vec::new());
     for file in files() {
         for (index, line) in file.iter().enumerate() {
             let Some(text) = doc(Some(line)) else { continue };
-            if doc(index.checked_sub(1).and_then(|before| file.get(before))).is_some() || doc(file.get(index + 1)).is_some() {
+            if doc(index.checked_sub(1).and_then(|before| file.get(before))).is_some()
+                || doc(file.get(index + 1)).is_some()
+            {
                 continue;
             }
             all += 1;
-            let first = text.split(|character: char| !character.is_alphabetic()).next().unwrap_or_default();
+            let first =
+                text.split(|character: char| !character.is_alphabetic()).next().unwrap_or_default();
             if RIDDLES.contains(&first) {
                 riddles.push(text);
             }
@@ -44,5 +49,10 @@ fn doc_comments_say_what_a_thing_is() {
 fn lines_are_narrow() {
     let lines: Vec<String> = files().into_iter().flatten().collect();
     let wide: Vec<&String> = lines.iter().filter(|line| line.chars().count() > WIDTH).collect();
-    assert!(wide.len() * 1_000 <= lines.len() * MAX_WIDE, "{} of {} lines: {wide:#?}", wide.len(), lines.len());
+    assert!(
+        wide.len() * 1_000 <= lines.len() * MAX_WIDE,
+        "{} of {} lines: {wide:#?}",
+        wide.len(),
+        lines.len()
+    );
 }

@@ -15,14 +15,18 @@ fn every_direct_dependency_has_its_line_and_no_other_has() {
     let document = read("docs/dependencies.md");
     let mut listed = BTreeMap::<&str, usize>::new();
     for row in rows(&document) {
-        let [names, .., reason] = row.as_slice() else { panic!("a row has at least two cells: {row:?}") };
+        let [names, .., reason] = row.as_slice() else {
+            panic!("a row has at least two cells: {row:?}")
+        };
         assert!(reason.len() > 10, "{names} has no reason");
         quoted(names).for_each(|name| *listed.entry(name).or_default() += 1);
     }
     assert!(listed.values().all(|times| *times == 1), "one line each: {listed:?}");
-    let used: BTreeSet<String> = crates().chain(packages()).filter(|name| !name.starts_with(OWN)).collect();
+    let used: BTreeSet<String> =
+        crates().chain(packages()).filter(|name| !name.starts_with(OWN)).collect();
     assert!(used.len() > 60, "the manifests were read: {used:?}");
-    let missing: Vec<&String> = used.iter().filter(|name| !listed.contains_key(name.as_str())).collect();
+    let missing: Vec<&String> =
+        used.iter().filter(|name| !listed.contains_key(name.as_str())).collect();
     let gone: Vec<&&str> = listed.keys().filter(|name| !used.contains(**name)).collect();
     assert!(
         missing.is_empty() && gone.is_empty(),
@@ -30,7 +34,8 @@ fn every_direct_dependency_has_its_line_and_no_other_has() {
     );
 }
 
-/// The keys of every table of dependencies of every `Cargo.toml`. A dependency is one line there, as the house style has it.
+/// The keys of every table of dependencies of every `Cargo.toml`. A dependency is one line there,
+/// as the house style has it.
 fn crates() -> impl Iterator<Item = String> {
     files_named("Cargo.toml").into_iter().flat_map(|path| {
         let manifest = fs::read_to_string(&path).expect("it was found");
@@ -39,7 +44,11 @@ fn crates() -> impl Iterator<Item = String> {
         for line in manifest.lines() {
             if let Some(table) = line.strip_prefix('[') {
                 within = table.ends_with("dependencies]");
-                assert!(!table.contains("dependencies."), "{}: a table of its own for one dependency: {line}", path.display());
+                assert!(
+                    !table.contains("dependencies."),
+                    "{}: a table of its own for one dependency: {line}",
+                    path.display()
+                );
             } else if within && let Some((name, _)) = line.split_once(['.', '=']) {
                 names.push(name.trim().to_owned());
             }
@@ -52,8 +61,17 @@ fn crates() -> impl Iterator<Item = String> {
 fn packages() -> impl Iterator<Item = String> {
     files_named("package.json").into_iter().flat_map(|path| {
         let text = fs::read_to_string(&path).expect("it was found");
-        let manifest: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let tables = manifest.as_object().into_iter().flatten().filter(|(key, _)| key.to_lowercase().ends_with("dependencies"));
-        tables.flat_map(|(_, table)| table.as_object().into_iter().flat_map(|table| table.keys().cloned())).collect::<Vec<_>>()
+        let manifest: Value = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let tables = manifest
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| key.to_lowercase().ends_with("dependencies"));
+        tables
+            .flat_map(|(_, table)| {
+                table.as_object().into_iter().flat_map(|table| table.keys().cloned())
+            })
+            .collect::<Vec<_>>()
     })
 }

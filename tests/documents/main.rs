@@ -1,4 +1,5 @@
-//! The documents and the source say what is true, in a form that can be read: the dependencies, settings, tests and files that they name are there, and the pictures are not old.
+//! The documents and the source say what is true, in a form that can be read: the dependencies,
+//! settings, tests and files that they name are there, and the pictures are not old.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,9 @@ mod settings;
 
 /// The folder of the project.
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package is in a folder of the project")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("this package is in a folder of the project")
 }
 
 fn read(path: impl AsRef<Path>) -> String {
@@ -46,7 +49,9 @@ fn files_named(end: &str) -> Vec<PathBuf> {
 
 /// The text below a heading, up to the next one of its level.
 fn section<'a>(markdown: &'a str, heading: &str) -> &'a str {
-    let (_, rest) = markdown.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("there is no {heading}"));
+    let (_, rest) = markdown
+        .split_once(&format!("\n{heading}\n"))
+        .unwrap_or_else(|| panic!("there is no {heading}"));
     rest.split("\n## ").next().unwrap_or_default()
 }
 
@@ -59,6 +64,10 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 fn rows(markdown: &str) -> Vec<Vec<&str>> {
     let lines: Vec<&str> = markdown.lines().collect();
     let is_head = |at: usize| lines.get(at + 1).is_some_and(|next| next.starts_with("|--"));
-    let in_table = |at: &usize| lines[*at].starts_with('|') && !lines[*at].starts_with("|--") && !is_head(*at);
-    (0..lines.len()).filter(in_table).map(|at| lines[at].trim_matches('|').split('|').map(str::trim).collect()).collect()
+    let in_table =
+        |at: &usize| lines[*at].starts_with('|') && !lines[*at].starts_with("|--") && !is_head(*at);
+    (0..lines.len())
+        .filter(in_table)
+        .map(|at| lines[at].trim_matches('|').split('|').map(str::trim).collect())
+        .collect()
 }

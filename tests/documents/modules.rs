@@ -15,7 +15,8 @@ struct Crate(BTreeMap<Name, Vec<Name>>);
 impl Crate {
     /// The crate whose files are in this folder.
     fn read(folder: &Path) -> Self {
-        let inside: Vec<_> = files_named(".rs").into_iter().filter(|path| path.starts_with(folder)).collect();
+        let inside: Vec<_> =
+            files_named(".rs").into_iter().filter(|path| path.starts_with(folder)).collect();
         let modules = inside.iter().map(|path| {
             let path_in_crate = path.strip_prefix(folder).expect("it is inside").with_extension("");
             let names = path_in_crate.iter().map(|name| name.to_string_lossy().into_owned());
@@ -24,23 +25,29 @@ impl Crate {
             let used = paths_in(&product_code(&source), &module);
             (module, used)
         });
-        let tests = |module: &Name| module.last().is_some_and(|name| name == "tests" || name == "bin");
+        let tests =
+            |module: &Name| module.last().is_some_and(|name| name == "tests" || name == "bin");
         Self(modules.filter(|(module, _)| !tests(module)).collect())
     }
 
     /// The longest beginning of a path that is a module.
     fn module_of(&self, path: &[String]) -> Name {
         let lengths = (0..=path.len()).rev();
-        lengths.map(|length| path[..length].to_vec()).find(|name| self.0.contains_key(name)).unwrap_or_default()
+        lengths
+            .map(|length| path[..length].to_vec())
+            .find(|name| self.0.contains_key(name))
+            .unwrap_or_default()
     }
 
-    /// For each module, which of its children use which others of them, by themselves or by what is inside of them.
+    /// For each module, which of its children use which others of them, by themselves or by what is
+    /// inside of them.
     fn uses(&self) -> BTreeMap<Name, BTreeMap<String, BTreeSet<String>>> {
         let mut uses = BTreeMap::<Name, BTreeMap<String, BTreeSet<String>>>::new();
         for (module, used) in &self.0 {
             for path in used {
                 let other = self.module_of(path);
-                let common = module.iter().zip(&other).take_while(|(one, other)| one == other).count();
+                let common =
+                    module.iter().zip(&other).take_while(|(one, other)| one == other).count();
                 if let (Some(one), Some(other)) = (module.get(common), other.get(common)) {
                     let siblings = uses.entry(module[..common].to_vec()).or_default();
                     siblings.entry(one.clone()).or_default().insert(other.clone());
@@ -61,10 +68,15 @@ fn product_code(source: &str) -> String {
 /// The paths that begin with `crate` or `super`.
 fn paths_in(source: &str, module: &[String]) -> Vec<Name> {
     let mut paths = Vec::new();
-    for (start, base) in [("crate::", &[][..]), ("super::", module.split_last().map_or(&[][..], |(_, parents)| parents))] {
+    for (start, base) in [
+        ("crate::", &[][..]),
+        ("super::", module.split_last().map_or(&[][..], |(_, parents)| parents)),
+    ] {
         for (at, _) in source.match_indices(start) {
             let before = source[..at].chars().next_back();
-            if before.is_some_and(|before| before.is_alphanumeric() || before == '_' || before == ':') {
+            if before
+                .is_some_and(|before| before.is_alphanumeric() || before == '_' || before == ':')
+            {
                 continue;
             }
             let (mut base, mut rest) = (base.to_vec(), &source[at + start.len()..]);
@@ -92,7 +104,9 @@ fn add_tree<'a>(base: &[String], mut text: &'a str, paths: &mut Vec<Name>) -> &'
                 }
             }
         }
-        let end = text.find(|character: char| !(character.is_alphanumeric() || character == '_')).unwrap_or(text.len());
+        let end = text
+            .find(|character: char| !(character.is_alphanumeric() || character == '_'))
+            .unwrap_or(text.len());
         if end > 0 {
             path.push(text[..end].to_owned());
         }
@@ -102,7 +116,9 @@ fn add_tree<'a>(base: &[String], mut text: &'a str, paths: &mut Vec<Name>) -> &'
             None => break,
         }
     }
-    let renamed = text.strip_prefix(" as ").map(|name| name.trim_start_matches(|it: char| it.is_alphanumeric() || it == '_'));
+    let renamed = text
+        .strip_prefix(" as ")
+        .map(|name| name.trim_start_matches(|it: char| it.is_alphanumeric() || it == '_'));
     paths.push(path);
     renamed.unwrap_or(text)
 }
@@ -134,7 +150,11 @@ fn modules_form_no_cycle() {
         for (parent, uses) in Crate::read(&source).uses() {
             let cycle = cycle(uses);
             if !cycle.is_empty() {
-                cycles.push(format!("{}, below `{}`: {cycle:?}", source.display(), parent.join("::")));
+                cycles.push(format!(
+                    "{}, below `{}`: {cycle:?}",
+                    source.display(),
+                    parent.join("::")
+                ));
             }
         }
     }
@@ -144,12 +164,16 @@ fn modules_form_no_cycle() {
 
 #[test]
 fn a_cycle_is_found_and_a_tree_of_use_is_read() {
-    let source = "use crate::{a::{self, B as C}, d};\nuse super::super::e::F;\nlet x = crate::g::h();";
+    let source =
+        "use crate::{a::{self, B as C}, d};\nuse super::super::e::F;\nlet x = crate::g::h();";
     let module = ["one", "two", "three"].map(str::to_owned);
-    let paths: Vec<String> = paths_in(source, &module).into_iter().map(|path| path.join("::")).collect();
+    let paths: Vec<String> =
+        paths_in(source, &module).into_iter().map(|path| path.join("::")).collect();
     assert_eq!(paths, ["a::self", "a::B", "d", "g::h", "one::e::F"]);
     let uses = |pairs: &[(&str, &[&str])]| {
-        let pairs = pairs.iter().map(|(one, others)| (one.to_string(), others.iter().map(ToString::to_string).collect()));
+        let pairs = pairs.iter().map(|(one, others)| {
+            (one.to_string(), others.iter().map(ToString::to_string).collect())
+        });
         cycle(pairs.collect())
     };
     assert!(uses(&[("a", &["b", "c"]), ("b", &["c"])]).is_empty());

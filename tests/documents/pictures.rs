@@ -1,7 +1,8 @@
 //! The pictures of the README against what they show: none may be older.
 //!
-//! The order of the commits decides, not their times. A change that is not committed yet is newer than every commit.
-//! A clone of depth 1 has one commit for all files, and a copy without a repository has none: nothing is older there.
+//! The order of the commits decides, not their times. A change that is not committed yet is newer
+//! than every commit. A clone of depth 1 has one commit for all files, and a copy without a
+//! repository has none: nothing is older there.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,14 +10,20 @@ use std::process::Command;
 use crate::root;
 
 /// Where the dashboard is drawn.
-const DASHBOARD: &[&str] = &["clients/dashboard/src", "clients/dashboard/public", "clients/dashboard/index.html"];
+const DASHBOARD: &[&str] =
+    &["clients/dashboard/src", "clients/dashboard/public", "clients/dashboard/index.html"];
 /// Where `galley watch` is drawn.
 const WATCH: &[&str] = &["src/cli/watch/screen", "src/cli/watch/screen.rs"];
 
-/// The pictures that one command takes, where they are drawn, and the command. A picture that comes out as it was is in no
-/// new commit; the others of its command, which show the time of the day, are.
+/// The pictures that one command takes, where they are drawn, and the command. A picture that comes
+/// out as it was is in no new commit; the others of its command, which show the time of the day,
+/// are.
 const PICTURES: &[(&[&str], &[&str], &str)] = &[
-    (&["order.png", "kitchen.png", "conflict.png", "console.png", "phone.png"], DASHBOARD, "npm run pictures"),
+    (
+        &["order.png", "kitchen.png", "conflict.png", "console.png", "phone.png"],
+        DASHBOARD,
+        "npm run pictures",
+    ),
     (&["watch.svg"], WATCH, "cargo run -p galley-tests --bin galley-watch-picture"),
 ];
 
@@ -26,20 +33,30 @@ fn no_picture_of_the_readme_is_older_than_what_it_shows() {
         return;
     }
     for (names, sources, command) in PICTURES {
-        let pictures: Vec<String> = names.iter().map(|name| format!("docs/pictures/{name}")).collect();
+        let pictures: Vec<String> =
+            names.iter().map(|name| format!("docs/pictures/{name}")).collect();
         let pictures: Vec<&str> = pictures.iter().map(String::as_str).collect();
-        let missing: Vec<_> = pictures.iter().chain(*sources).filter(|path| !root().join(path).exists()).collect();
+        let missing: Vec<_> =
+            pictures.iter().chain(*sources).filter(|path| !root().join(path).exists()).collect();
         assert!(missing.is_empty(), "there is no {missing:?}");
         let newer = newer_than(root(), &pictures, sources);
-        assert!(newer.is_empty(), "{names:?} are older than what they show: take them again with `{command}`\n{newer}");
+        assert!(
+            newer.is_empty(),
+            "{names:?} are older than what they show: take them again with `{command}`\n{newer}"
+        );
     }
 }
 
 #[test]
 fn every_picture_says_what_it_shows() {
-    for entry in std::fs::read_dir(root().join("docs/pictures")).expect("the folder of the pictures") {
+    for entry in
+        std::fs::read_dir(root().join("docs/pictures")).expect("the folder of the pictures")
+    {
         let name = entry.expect("an entry").file_name();
-        assert!(PICTURES.iter().any(|(names, ..)| names.iter().any(|known| name == *known)), "{name:?} is not in the table");
+        assert!(
+            PICTURES.iter().any(|(names, ..)| names.iter().any(|known| name == *known)),
+            "{name:?} is not in the table"
+        );
     }
 }
 
@@ -50,7 +67,19 @@ fn a_picture_is_older_from_the_first_change_until_it_is_taken_again() {
     let write = |file: &str, text: &str| std::fs::write(at.join(file), text).expect("a file");
     let commit = |message: &str| {
         git(at, &["add", "."]);
-        git(at, &["-c", "user.name=Test", "-c", "user.email=test@localhost", "commit", "--quiet", "--message", message]);
+        git(
+            at,
+            &[
+                "-c",
+                "user.name=Test",
+                "-c",
+                "user.email=test@localhost",
+                "commit",
+                "--quiet",
+                "--message",
+                message,
+            ],
+        );
     };
     let is_older = || !newer_than(at, &["picture", "same"], &["source"]).is_empty();
     git(at, &["init", "--quiet"]);
@@ -71,9 +100,11 @@ fn a_picture_is_older_from_the_first_change_until_it_is_taken_again() {
     assert!(!is_older());
 }
 
-/// The commits and the uncommitted changes of the sources that the pictures do not know. Empty when there are none.
+/// The commits and the uncommitted changes of the sources that the pictures do not know. Empty when
+/// there are none.
 fn newer_than(repository: &Path, pictures: &[&str], sources: &[&str]) -> String {
-    let with = |arguments: &[&str], paths: &[&str]| git(repository, &[arguments, &["--"], paths].concat());
+    let with =
+        |arguments: &[&str], paths: &[&str]| git(repository, &[arguments, &["--"], paths].concat());
     if !with(&["status", "--porcelain"], pictures).is_empty() {
         return String::new();
     }
@@ -88,8 +119,16 @@ fn newer_than(repository: &Path, pictures: &[&str], sources: &[&str]) -> String 
 /// The output of git, without the white space around it.
 fn git(repository: &Path, arguments: &[&str]) -> String {
     // A checkout often belongs to another user than the one who runs the tests in a container.
-    let run = Command::new("git").args(["-c", "safe.directory=*"]).args(arguments).current_dir(repository).output();
+    let run = Command::new("git")
+        .args(["-c", "safe.directory=*"])
+        .args(arguments)
+        .current_dir(repository)
+        .output();
     let output = run.expect("git is installed where there is a repository");
-    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "git {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

@@ -13,17 +13,28 @@ fn proven(document: &str, heading: &str) -> BTreeSet<String> {
 #[test]
 fn every_promise_of_the_readme_has_its_tests() {
     let (readme, document) = (read("README.md"), read("docs/promises.md"));
-    let promised: BTreeSet<String> =
-        rows(section(&readme, "## What it promises")).iter().map(|row| row[1].replace("](docs/", "](")).collect();
+    let promised: BTreeSet<String> = rows(section(&readme, "## What it promises"))
+        .iter()
+        .map(|row| row[1].replace("](docs/", "]("))
+        .collect();
     assert!(promised.len() > 5, "{promised:?}");
-    assert_eq!(proven(&document, "## What the README promises"), promised, "docs/promises.md (left) and README.md (right)");
+    assert_eq!(
+        proven(&document, "## What the README promises"),
+        promised,
+        "docs/promises.md (left) and README.md (right)"
+    );
 }
 
 #[test]
 fn every_setting_of_the_readme_has_its_tests() {
     let (readme, document) = (read("README.md"), read("docs/promises.md"));
-    let settings: BTreeSet<String> = rows(section(&readme, "## Settings")).iter().map(|row| row[0].to_owned()).collect();
-    assert_eq!(proven(&document, "## Settings"), settings, "docs/promises.md (left) and README.md (right)");
+    let settings: BTreeSet<String> =
+        rows(section(&readme, "## Settings")).iter().map(|row| row[0].to_owned()).collect();
+    assert_eq!(
+        proven(&document, "## Settings"),
+        settings,
+        "docs/promises.md (left) and README.md (right)"
+    );
 }
 
 #[test]

@@ -6,7 +6,8 @@ use galley_tests::program::{command, path_of};
 
 use crate::{quoted, read, rows, section};
 
-/// Every program with settings, and every command whose settings are others than those of `galley` alone.
+/// Every program with settings, and every command whose settings are others than those of `galley`
+/// alone.
 const HELPS: [(&str, &[&str]); 7] = [
     ("galley", &["--help"]),
     ("galley", &["meal", "list", "--help"]),
@@ -24,19 +25,27 @@ struct Setting {
     default: Option<String>,
 }
 
-/// Returns the settings of a help text: clap writes `--flag <VALUE>`, the explanation, `[env: NAME=]` and `[default: …]`. A default that
-/// depends on the command stands in the explanation: `[default: 10s; with …]`.
+/// Returns the settings of a help text: clap writes `--flag <VALUE>`, the explanation, `[env:
+/// NAME=]` and `[default: …]`. A default that depends on the command stands in the explanation:
+/// `[default: 10s; with …]`.
 fn settings(help: &str) -> Vec<Setting> {
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut settings = Vec::new();
     for (at, _) in help.match_indices("[env: ") {
         let (before, after) = help.split_at(at);
         let flags = before.rmatch_indices("--").map(|(at, _)| before[at..].split_once(' '));
-        let flag = flags.flatten().find(|(_, value)| value.starts_with('<') || value.starts_with("[<"));
+        let flag =
+            flags.flatten().find(|(_, value)| value.starts_with('<') || value.starts_with("[<"));
         let (flag, explanation) = flag.unwrap_or_else(|| panic!("no flag before {after}"));
-        let (variable, rest) = after["[env: ".len()..].split_once(']').expect("the bracket is closed");
-        let special = explanation.rsplit_once("[default: ").and_then(|(_, rest)| rest.split_once(';'));
-        let default = rest.strip_prefix(" [default: ").and_then(|rest| rest.split_once(']')).or(special).map(|(value, _)| value);
+        let (variable, rest) =
+            after["[env: ".len()..].split_once(']').expect("the bracket is closed");
+        let special =
+            explanation.rsplit_once("[default: ").and_then(|(_, rest)| rest.split_once(';'));
+        let default = rest
+            .strip_prefix(" [default: ")
+            .and_then(|rest| rest.split_once(']'))
+            .or(special)
+            .map(|(value, _)| value);
         settings.push(Setting {
             flag: flag.to_owned(),
             variable: variable.trim_end_matches('=').to_owned(),
@@ -59,7 +68,11 @@ fn the_settings_of_the_readme_are_those_of_the_programs() {
         let settings = settings(&help(program, arguments));
         for Setting { flag, variable, default } in settings {
             let name = variable.trim_start_matches("GALLEY_").to_lowercase().replace('_', "-");
-            assert_eq!(flag, format!("--{name}"), "{program}: the README says that a variable is a flag of the same name");
+            assert_eq!(
+                flag,
+                format!("--{name}"),
+                "{program}: the README says that a variable is a flag of the same name"
+            );
             defaults.entry(variable).or_default().extend(default);
         }
     }
@@ -67,9 +80,14 @@ fn the_settings_of_the_readme_are_those_of_the_programs() {
     let mut listed = BTreeMap::new();
     for row in rows(section(&readme, "## Settings")) {
         let [variable, default, meaning] = row.as_slice() else { panic!("three cells: {row:?}") };
-        let variable = quoted(variable).next().unwrap_or_else(|| panic!("a variable in backticks: {variable}"));
+        let variable = quoted(variable)
+            .next()
+            .unwrap_or_else(|| panic!("a variable in backticks: {variable}"));
         assert!(meaning.len() > 10, "{variable} is explained");
-        let values = quoted(default).filter(|value| *value != "galley").map(str::to_owned).collect::<BTreeSet<_>>();
+        let values = quoted(default)
+            .filter(|value| *value != "galley")
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>();
         assert!(listed.insert(variable.to_owned(), values).is_none(), "{variable} has one line");
     }
     assert_eq!(listed, defaults, "README.md (left) and --help (right)");

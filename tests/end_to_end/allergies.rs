@@ -4,7 +4,10 @@ use galley_tests::StackBuilder;
 use galley_tests::json::{id, text, version};
 use serde_json::json;
 
-on_both_deployments![a_conflict_cancels_and_names_every_ingredient, an_allergy_is_checked_when_the_order_is_prepared];
+on_both_deployments![
+    a_conflict_cancels_and_names_every_ingredient,
+    an_allergy_is_checked_when_the_order_is_prepared
+];
 
 async fn a_conflict_cancels_and_names_every_ingredient(stack: StackBuilder) {
     let stack = stack.delay("1h").start().await;
@@ -15,7 +18,11 @@ async fn a_conflict_cancels_and_names_every_ingredient(stack: StackBuilder) {
     let order = id(&client.place(hero, meal).await);
     for (number, status) in (1..).zip(["PENDING", "IN_PROGRESS", "CANCELLED"]) {
         let seen = socket.until_type("order").await;
-        assert_eq!((text(&seen["order"], "status"), version(&seen["order"])), (status, number), "{seen}");
+        assert_eq!(
+            (text(&seen["order"], "status"), version(&seen["order"])),
+            (status, number),
+            "{seen}"
+        );
     }
     let ended = client.order(order).await;
     assert_eq!((text(&ended, "reason"), version(&ended)), ("allergy", 3));

@@ -18,7 +18,9 @@ async fn place_many(client: &Client, hero: i64, meal: i64, count: usize) -> Vec<
 /// Expects the database at this path to be one file.
 fn assert_whole(database: &Path) {
     let folder = std::fs::read_dir(database.parent().expect("a folder")).expect("it can be read");
-    let mut names: Vec<_> = folder.map(|file| file.expect("a file").file_name().into_string().expect("UTF-8")).collect();
+    let mut names: Vec<_> = folder
+        .map(|file| file.expect("a file").file_name().into_string().expect("UTF-8"))
+        .collect();
     names.sort_unstable();
     assert_eq!(names, ["galley.db", "galley.db.lock"]);
 }
@@ -86,7 +88,10 @@ async fn a_copy_without_its_log_is_refused_and_nothing_is_seeded_over_it() {
     let url = format!("sqlite://{}", half.display());
     let said = galley(&["--database-url", &url, "--listen", "127.0.0.1:0"]).await;
     assert_eq!(said.code, 1, "{said:?}");
-    assert!(said.stderr.contains("half.db-wal") && said.stderr.contains("galley backup"), "{said:?}");
+    assert!(
+        said.stderr.contains("half.db-wal") && said.stderr.contains("galley backup"),
+        "{said:?}"
+    );
     assert_eq!(std::fs::read(&half).expect("it is there"), page, "it is as it was");
 }
 
@@ -123,16 +128,30 @@ async fn a_backup_is_private_whole_and_replaces_nothing_unasked() {
     assert_eq!(metadata.mode() & 0o777, 0o600);
     let again = backup(&["--database-url", &url]).await;
     assert_eq!(again.code, 1);
-    assert!(again.stderr.contains("exists already") && again.stderr.contains("--force"), "{again:?}");
-    assert_eq!(std::fs::metadata(&file).expect("it is there").ino(), metadata.ino(), "it was not touched");
+    assert!(
+        again.stderr.contains("exists already") && again.stderr.contains("--force"),
+        "{again:?}"
+    );
+    assert_eq!(
+        std::fs::metadata(&file).expect("it is there").ino(),
+        metadata.ino(),
+        "it was not touched"
+    );
     stack.gateways[0].program.stop().await;
     assert_eq!(backup(&["--database-url", &url, "--force"]).await.code, 0, "nobody need serve it");
     assert_ne!(std::fs::metadata(&file).expect("it is there").ino(), metadata.ino());
     let itself = url.trim_start_matches("sqlite://");
     let refused = galley(&["backup", itself, "--force", "--database-url", &url]).await;
     assert!(refused.code == 1 && refused.stderr.contains("is the database itself"), "{refused:?}");
-    let left: Vec<_> = std::fs::read_dir(stack.folder()).expect("a folder").flatten().map(|file| file.file_name()).collect();
-    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with(".galley-backup-")), "{left:?}");
+    let left: Vec<_> = std::fs::read_dir(stack.folder())
+        .expect("a folder")
+        .flatten()
+        .map(|file| file.file_name())
+        .collect();
+    assert!(
+        left.iter().all(|name| !name.to_string_lossy().starts_with(".galley-backup-")),
+        "{left:?}"
+    );
 }
 
 #[tokio::test]
@@ -140,7 +159,8 @@ async fn a_backup_that_cannot_be_made_says_why() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
     let url = |name: &str| format!("sqlite://{}", path(name));
-    std::fs::write(path("text"), "this is no database, however long it may be; it is plain text").expect("a file");
+    std::fs::write(path("text"), "this is no database, however long it may be; it is plain text")
+        .expect("a file");
     for (file, database, code, part) in [
         ("b.db", "postgres://user:hush@127.0.0.1:1/none".to_owned(), 2, "pg_dump"),
         ("b.db", "sqlite://".to_owned(), 2, "--database-url"),
@@ -160,7 +180,8 @@ async fn a_backup_that_cannot_be_made_says_why() {
 async fn a_reader_outside_keeps_the_log_and_that_is_said() {
     let mut stack = Stack::embedded().start().await;
     stack.client().create_hero_and_meal().await;
-    let mut reader = sqlx::SqliteConnection::connect(stack.database_url()).await.expect("a second reader");
+    let mut reader =
+        sqlx::SqliteConnection::connect(stack.database_url()).await.expect("a second reader");
     sqlx::query("begin").execute(&mut reader).await.expect("a transaction");
     sqlx::query("select * from heroes").fetch_all(&mut reader).await.expect("heroes");
     stack.client().create_hero_and_meal().await;
@@ -174,7 +195,8 @@ async fn a_copy_of_the_file_alone_keeps_what_was_there_at_the_start() {
     let stack = Stack::embedded().seeded().start().await;
     let client = stack.client();
     let before = client.all("/heroes").await;
-    let (copy, url) = (stack.folder().join("copy.db"), stack.database_url().trim_start_matches("sqlite://"));
+    let (copy, url) =
+        (stack.folder().join("copy.db"), stack.database_url().trim_start_matches("sqlite://"));
     std::fs::copy(url, &copy).expect("a copy");
     let url = format!("sqlite://{}", copy.display());
     let other = Stack::embedded().set("DATABASE_URL", &url).start().await;

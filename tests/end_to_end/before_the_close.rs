@@ -1,4 +1,5 @@
-//! Commands that came before a close are answered before the close is, whoever ends the socket and however.
+//! Commands that came before a close are answered before the close is, whoever ends the socket and
+//! however.
 
 use galley_tests::program::Signal;
 use galley_tests::raw_connection::{Opcode, UPGRADE, frame};
@@ -57,7 +58,11 @@ async fn a_command_in_the_segment_of_the_close_is_answered(stack: StackBuilder) 
     let (hero, meal) = stack.client().create_hero_and_meal().await;
     for number in 0..60 {
         let mut socket = open(&stack.gateways[0].url, hero).await;
-        socket.send(&[text(&json!({"type": "place", "id": number, "meal_id": meal})), close()].concat()).await;
+        socket
+            .send(
+                &[text(&json!({"type": "place", "id": number, "meal_id": meal})), close()].concat(),
+            )
+            .await;
         assert_eq!(answers(&mut socket).await, (vec![json!(number)], Some(GOODBYE.to_vec())));
     }
     assert_eq!(stack.client().all("/orders").await.len(), 60);
@@ -83,19 +88,30 @@ async fn a_client_that_only_stops_sending_is_answered(stack: StackBuilder) {
     let (hero, meal) = stack.client().create_hero_and_meal().await;
     for number in 0..20 {
         let mut socket = open(&stack.gateways[0].url, hero).await;
-        let commands = [json!({"type": "place", "id": number, "meal_id": meal}), json!({"type": "menu", "id": "menu"})];
+        let commands = [
+            json!({"type": "place", "id": number, "meal_id": meal}),
+            json!({"type": "menu", "id": "menu"}),
+        ];
         socket.send(&commands.iter().flat_map(text).collect::<Vec<_>>()).await;
         socket.send_nothing_more().await;
         assert_eq!(answers(&mut socket).await, (vec![json!(number), json!("menu")], None));
     }
 }
 
-async fn a_command_in_the_segment_of_the_handshake_and_of_the_close_is_answered(stack: StackBuilder) {
+async fn a_command_in_the_segment_of_the_handshake_and_of_the_close_is_answered(
+    stack: StackBuilder,
+) {
     let stack = stack.delay("1h").start().await;
     let (hero, meal) = stack.client().create_hero_and_meal().await;
     let mut socket = RawConnection::open(&stack.gateways[0].url).await;
-    let handshake = format!("GET /ws?hero_id={hero} HTTP/1.1\r\nHost: galley\r\n{UPGRADE}\r\n").into_bytes();
-    socket.send(&[handshake, text(&json!({"type": "place", "id": 1, "meal_id": meal})), close()].concat()).await;
+    let handshake =
+        format!("GET /ws?hero_id={hero} HTTP/1.1\r\nHost: galley\r\n{UPGRADE}\r\n").into_bytes();
+    socket
+        .send(
+            &[handshake, text(&json!({"type": "place", "id": 1, "meal_id": meal})), close()]
+                .concat(),
+        )
+        .await;
     assert_eq!(socket.answer().await.status, 101);
     assert_eq!(answers(&mut socket).await, (vec![json!(1)], Some(GOODBYE.to_vec())));
 }
@@ -104,7 +120,11 @@ async fn commands_before_what_breaks_the_protocol_are_answered(stack: StackBuild
     let stack = stack.delay("1h").start().await;
     let (hero, meal) = stack.client().create_hero_and_meal().await;
     let place = text(&json!({"type": "place", "id": 1, "meal_id": meal}));
-    for wrong in [frame(FIN | Opcode::BINARY.0, b"x"), frame(FIN | Opcode::TEXT.0, b"\xff"), frame(FIN | 0x3, b"")] {
+    for wrong in [
+        frame(FIN | Opcode::BINARY.0, b"x"),
+        frame(FIN | Opcode::TEXT.0, b"\xff"),
+        frame(FIN | 0x3, b""),
+    ] {
         let mut socket = open(&stack.gateways[0].url, hero).await;
         socket.send(&[place.clone(), wrong].concat()).await;
         let (ids, code) = answers(&mut socket).await;
@@ -123,7 +143,10 @@ async fn a_gateway_that_leaves_answers_what_came_before_the_close(stack: StackBu
     stack.gateways[0].program.signal(Signal::TERM);
     for (number, socket) in sockets.iter_mut().enumerate() {
         socket.frame_of_type("reconnect").await;
-        let commands = [json!({"type": "place", "id": number, "meal_id": meal}), json!({"type": "menu", "id": "menu"})];
+        let commands = [
+            json!({"type": "place", "id": number, "meal_id": meal}),
+            json!({"type": "menu", "id": "menu"}),
+        ];
         socket.send(&commands.iter().flat_map(text).chain(close()).collect::<Vec<_>>()).await;
     }
     for (number, socket) in sockets.iter_mut().enumerate() {

@@ -8,7 +8,10 @@ use galley_tests::{Client, HaProxy, Proxy, RedisServer, Stack, until};
 const ORDERS: usize = 20;
 
 async fn until_it_says(client: &Client, status: &str) {
-    until(status, async || (text(&client.get("/readyz").await.json(), "status") == status).then_some(())).await;
+    until(status, async || {
+        (text(&client.get("/readyz").await.json(), "status") == status).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -27,7 +30,8 @@ async fn placing_goes_on_behind_a_balancer_while_redis_is_away() {
             let ready = stack.client_of(gateway).get("/readyz").await;
             assert_eq!(ready.status, 200, "it can place: {}", ready.text);
             let report = ready.json();
-            (text(&report, "status") == "degraded").then(|| assert_eq!(report["dependencies"][1]["ok"], false, "{report}"))
+            (text(&report, "status") == "degraded")
+                .then(|| assert_eq!(report["dependencies"][1]["ok"], false, "{report}"))
         })
         .await;
     }

@@ -20,7 +20,11 @@ async fn in_progress(client: &Client, hero: i64, meal: i64) -> i64 {
 }
 
 fn assert_cancelled(order: &Value, message: Option<&str>) {
-    assert_eq!((text(order, "status"), text(order, "reason"), version(order)), ("CANCELLED", "hero_request", 3), "{order}");
+    assert_eq!(
+        (text(order, "status"), text(order, "reason"), version(order)),
+        ("CANCELLED", "hero_request", 3),
+        "{order}"
+    );
     assert_eq!(text(order, "message"), message.unwrap_or("Cancelled at the hero's request"));
     assert!(order["completed_time"].is_string(), "{order}");
 }
@@ -36,11 +40,22 @@ async fn an_order_in_progress_is_cancelled_by_every_route(stack: StackBuilder) {
         let path = format!("/orders/{order}");
         let (answer, message) = match route {
             0 => (client.cancel(order).await.is(200), None),
-            1 => (client.post(&format!("{path}/cancel"), &why).await.is(200), why["reason"].as_str()),
+            1 => {
+                (client.post(&format!("{path}/cancel"), &why).await.is(200), why["reason"].as_str())
+            }
             2 => (client.delete(&path).await.is(200), None),
-            3 => (client.delete(&format!("{path}?reason=too+late")).await.is(200), Some("too late")),
+            3 => {
+                (client.delete(&format!("{path}?reason=too+late")).await.is(200), Some("too late"))
+            }
             4 => (client.delete(&path).json(&why).await.is(200), why["reason"].as_str()),
-            _ => (socket.reply(json!({"type": "cancel", "order_id": order, "reason": "x"})).await["order"].take(), Some("x")),
+            _ => {
+                (
+                    socket.reply(json!({"type": "cancel", "order_id": order, "reason": "x"})).await
+                        ["order"]
+                        .take(),
+                    Some("x"),
+                )
+            }
         };
         assert_cancelled(&answer, message);
         assert_cancelled(&socket.until_status(order, "CANCELLED").await, message);
@@ -58,7 +73,10 @@ async fn a_cancel_that_comes_too_late_is_told_how_the_order_ended(stack: StackBu
     assert_eq!((text(&problem["order"], "status"), version(&problem["order"])), ("COMPLETED", 3));
     let mut socket = client.connect(hero).await;
     let problem = socket.problem(json!({"type": "cancel", "order_id": order})).await;
-    assert_eq!((text(&problem, "type"), text(&problem["order"], "status")), ("/problems/already-finished", "COMPLETED"));
+    assert_eq!(
+        (text(&problem, "type"), text(&problem["order"], "status")),
+        ("/problems/already-finished", "COMPLETED")
+    );
     assert_eq!(version(&client.order(order).await), 3);
 }
 
@@ -94,7 +112,8 @@ async fn a_delete_is_guarded_by_the_version(stack: StackBuilder) {
     let path = format!("/orders/{order}");
     assert_eq!(client.get(&path).await.header("etag"), "\"2\"");
     for stale in ["\"1\"", "\"3\"", "W/\"2\"", "\"x\""] {
-        let problem = client.delete(&path).header("If-Match", stale).await.problem(412, "version-mismatch");
+        let problem =
+            client.delete(&path).header("If-Match", stale).await.problem(412, "version-mismatch");
         assert_eq!(version(&problem["order"]), 2, "{stale}");
         let cancel = client.cancel(order).header("If-Match", stale).await;
         assert_eq!(version(&cancel.problem(412, "version-mismatch")["order"]), 2, "{stale}");
@@ -115,14 +134,22 @@ async fn a_hero_or_meal_with_active_orders_is_not_deleted(stack: StackBuilder) {
     client.delete(&format!("/meals/{meal}")).await.problem(409, "has-active-orders");
     assert_eq!(client.cancel(order).await.status, 200);
     let mut socket = client.connect(hero).await;
-    let problem = socket.problem(json!({"type": "delete", "order_id": in_progress(&client, hero, meal).await})).await;
-    assert_eq!((text(&problem, "type"), text(&problem["order"], "status")), ("/problems/not-finished", "IN_PROGRESS"));
+    let problem = socket
+        .problem(json!({"type": "delete", "order_id": in_progress(&client, hero, meal).await}))
+        .await;
+    assert_eq!(
+        (text(&problem, "type"), text(&problem["order"], "status")),
+        ("/problems/not-finished", "IN_PROGRESS")
+    );
     let active = client.all("/orders?status=IN_PROGRESS").await;
     assert_eq!(client.cancel(id(&active[0])).await.status, 200);
     assert_eq!(client.delete(&format!("/meals/{meal}")).await.status, 204);
     assert_eq!(client.delete(&format!("/heroes/{hero}")).await.status, 204);
     client.get(&format!("/heroes/{hero}")).await.problem(404, "hero-not-found");
-    client.post("/orders", &json!({"hero_id": hero, "meal_id": meal})).await.problem(404, "hero-not-found");
+    client
+        .post("/orders", &json!({"hero_id": hero, "meal_id": meal}))
+        .await
+        .problem(404, "hero-not-found");
     assert_eq!(client.refused(&format!("?hero_id={hero}")).await.0, 404);
     assert!(list(&client.get("/meals").await.is(200), "items").is_empty());
 }

@@ -18,20 +18,46 @@ on_both_deployments![
 async fn heroes_and_meals_are_managed(stack: StackBuilder) {
     let stack = stack.start().await;
     let client = stack.client();
-    let create = ["hero", "create", "--name", "Zoé", "--planet", "Mars", "--allergy", "nut", "--allergy", "egg"];
+    let create = [
+        "hero",
+        "create",
+        "--name",
+        "Zoé",
+        "--planet",
+        "Mars",
+        "--allergy",
+        "nut",
+        "--allergy",
+        "egg",
+    ];
     let hero = client.galley_json(&create).await;
     assert_eq!((text(&hero, "name"), list(&hero, "allergies").len()), ("Zoé", 2));
     let number = id(&hero).to_string();
     assert_eq!(client.galley_json(&["hero", "get", &number]).await, hero);
-    let update = ["hero", "update", &number, "--planet", "Venus", "--no-allergies", "--if-version", "1"];
+    let update =
+        ["hero", "update", &number, "--planet", "Venus", "--no-allergies", "--if-version", "1"];
     let changed = client.galley_json(&update).await;
-    assert_eq!((text(&changed, "planet"), list(&changed, "allergies").len(), version(&changed)), ("Venus", 0, 2));
+    assert_eq!(
+        (text(&changed, "planet"), list(&changed, "allergies").len(), version(&changed)),
+        ("Venus", 0, 2)
+    );
     let listed = client.galley_json(&["hero", "list", "--query", "zoe"]).await;
     assert_eq!(list(&listed, "items"), [changed]);
     let table = client.galley(&["hero", "list"]).await;
     assert!(table.stdout.contains("Zoé") && table.stdout.contains("Venus"), "{table:?}");
 
-    let create = ["meal", "create", "--name", "Soup", "--price", "9.99", "--origin-planet", "Earth", "--ingredient", "salt"];
+    let create = [
+        "meal",
+        "create",
+        "--name",
+        "Soup",
+        "--price",
+        "9.99",
+        "--origin-planet",
+        "Earth",
+        "--ingredient",
+        "salt",
+    ];
     let meal = client.galley_json(&create).await;
     assert_eq!((text(&meal, "name"), &meal["price"]), ("Soup", &serde_json::json!(9.99)));
     let meal = id(&meal).to_string();
@@ -55,9 +81,14 @@ async fn orders_are_placed_cancelled_and_deleted(stack: StackBuilder) {
     client.until_status(id(&order), "IN_PROGRESS").await;
     let shown = client.galley(&["order", "get", &number]).await;
     assert!(shown.stdout.contains("IN_PROGRESS") && shown.stdout.contains("Zoé"), "{shown:?}");
-    let cancelled = client.galley_json(&["order", "cancel", &number, "--reason", "changed my mind"]).await;
-    assert_eq!((text(&cancelled, "status"), text(&cancelled, "message")), ("CANCELLED", "changed my mind"));
-    let listed = client.galley_json(&["order", "list", "--hero", &hero, "--status", "cancelled"]).await;
+    let cancelled =
+        client.galley_json(&["order", "cancel", &number, "--reason", "changed my mind"]).await;
+    assert_eq!(
+        (text(&cancelled, "status"), text(&cancelled, "message")),
+        ("CANCELLED", "changed my mind")
+    );
+    let listed =
+        client.galley_json(&["order", "list", "--hero", &hero, "--status", "cancelled"]).await;
     assert_eq!(list(&listed, "items").len(), 1);
     let stale = client.galley(&["order", "delete", &number, "--if-version", "1"]).await;
     assert_eq!((stale.code, stale.stdout.as_str()), (5, ""), "{stale:?}");
@@ -81,7 +112,11 @@ async fn what_is_refused_is_one_line(stack: StackBuilder) {
         (&["hero", "update", "1"], 2, "required"),
     ] {
         let said = client.galley(arguments).await;
-        assert_eq!((said.code, said.stdout.as_str(), said.stderr.lines().count()), (code, "", 1), "{arguments:?}: {said:?}");
+        assert_eq!(
+            (said.code, said.stdout.as_str(), said.stderr.lines().count()),
+            (code, "", 1),
+            "{arguments:?}: {said:?}"
+        );
         assert!(said.stderr.contains(part), "{arguments:?}: {said:?}");
     }
     assert_eq!(client.galley(&["health"]).await.code, 0);
@@ -96,9 +131,17 @@ async fn the_feed_is_watched(stack: StackBuilder) {
     let hero_number = hero.to_string();
     let watch = |arguments: &[&str]| {
         let mut command = command(path_of("galley"));
-        Program::start("galley watch", command.env("GALLEY_URL", client.base()).arg("watch").args(arguments).stdin(Stdio::null()))
+        Program::start(
+            "galley watch",
+            command
+                .env("GALLEY_URL", client.base())
+                .arg("watch")
+                .args(arguments)
+                .stdin(Stdio::null()),
+        )
     };
-    let mut watchers = [watch(&[]), watch(&["--hero", &hero_number]), watch(&["--hero", &hero_number, "--json"])];
+    let mut watchers =
+        [watch(&[]), watch(&["--hero", &hero_number]), watch(&["--hero", &hero_number, "--json"])];
     let [staff, own, json] = &mut watchers;
     staff.line("watching the orders of every hero").await;
     own.line("watching the orders of Zoé").await;
@@ -138,8 +181,12 @@ async fn output_that_nobody_reads_is_no_failure() {
         format!("{galley} hero get 99 2>&1 | true"),
     ] {
         let mut shell = tokio::process::Command::from(command("bash"));
-        let output =
-            shell.args(["-c", &script]).env("GALLEY_URL", stack.client().base()).output().await.expect("bash can be run");
+        let output = shell
+            .args(["-c", &script])
+            .env("GALLEY_URL", stack.client().base())
+            .output()
+            .await
+            .expect("bash can be run");
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{script}");
     }
 }
@@ -153,11 +200,19 @@ async fn watching_ends_when_nobody_reads_any_more() {
     for arguments in [format!("--hero {hero}"), "--json".to_owned()] {
         let mut shell = tokio::process::Command::from(command("bash"));
         // The one line comes with the welcome: no other follows.
-        let script = format!("set -o pipefail; {} watch {arguments} | head -n 1", path_of("galley").display());
+        let script = format!(
+            "set -o pipefail; {} watch {arguments} | head -n 1",
+            path_of("galley").display()
+        );
         let shell = shell.args(["-c", &script]).env("GALLEY_URL", client.base()).kill_on_drop(true);
-        let output = within("the end of galley watch", shell.output()).await.expect("bash can be run");
+        let output =
+            within("the end of galley watch", shell.output()).await.expect("bash can be run");
         let shown = String::from_utf8_lossy(&output.stdout);
-        assert_eq!((output.status.code(), shown.lines().count()), (Some(0), 1), "{arguments}: {output:?}");
+        assert_eq!(
+            (output.status.code(), shown.lines().count()),
+            (Some(0), 1),
+            "{arguments}: {output:?}"
+        );
     }
 }
 
@@ -166,9 +221,13 @@ async fn a_watcher_of_a_status_is_told_of_nothing_else() {
     let stack = Stack::embedded().delay("0s").start().await;
     let client = stack.client();
     let soup = client.create_meal("Soup", &["nut"]).await;
-    let (nova, zoe) = (client.create_hero("Nova", &[]).await, client.create_hero("Zoé", &["nut"]).await);
+    let (nova, zoe) =
+        (client.create_hero("Nova", &[]).await, client.create_hero("Zoé", &["nut"]).await);
     let mut command = command(path_of("galley"));
-    let command = command.env("GALLEY_URL", client.base()).args(["watch", "--status", "cancelled"]).stdin(Stdio::null());
+    let command = command
+        .env("GALLEY_URL", client.base())
+        .args(["watch", "--status", "cancelled"])
+        .stdin(Stdio::null());
     let mut watcher = Program::start("galley watch", command);
     watcher.line("watching the orders of every hero (CANCELLED)").await;
     let completed = id(&client.place(nova, soup).await);
@@ -186,7 +245,11 @@ async fn a_hero_with_a_token_watches_its_own_orders_without_being_named() {
     let start = |arguments: &[&str]| {
         let mut command = command(path_of("galley"));
         let token = client.token().expect("a token");
-        let command = command.env("GALLEY_URL", client.base()).env("GALLEY_TOKEN", token).arg("watch").args(arguments);
+        let command = command
+            .env("GALLEY_URL", client.base())
+            .env("GALLEY_TOKEN", token)
+            .arg("watch")
+            .args(arguments);
         Program::start("galley watch", command.stdin(Stdio::null()))
     };
     let mut watcher = start(&[]);

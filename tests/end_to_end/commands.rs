@@ -21,7 +21,10 @@ async fn every_command_of_a_hero_is_answered(stack: StackBuilder) {
     let (hero, meal) = client.create_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
     assert_eq!(socket.welcome["hero"], client.get(&format!("/heroes/{hero}")).await.is(200));
-    assert_eq!((text(&socket.welcome, "resume"), list(&socket.welcome, "orders").len()), ("fresh", 0));
+    assert_eq!(
+        (text(&socket.welcome, "resume"), list(&socket.welcome, "orders").len()),
+        ("fresh", 0)
+    );
     assert_eq!(text(&socket.welcome, "help"), galley_protocol::audience::HELP);
 
     let menu = socket.reply(json!({"type": "menu"})).await;
@@ -32,20 +35,35 @@ async fn every_command_of_a_hero_is_answered(stack: StackBuilder) {
     let progress = socket.until_status(order, "IN_PROGRESS").await;
     let got = socket.reply(json!({"type": "get", "order_id": order})).await;
     assert_eq!(got["order"], progress);
-    for (status, expected) in [(json!(["PENDING"]), 0), (json!(["PENDING", "IN_PROGRESS"]), 1), (json!([]), 1)] {
+    for (status, expected) in
+        [(json!(["PENDING"]), 0), (json!(["PENDING", "IN_PROGRESS"]), 1), (json!([]), 1)]
+    {
         let orders = socket.reply(json!({"type": "orders", "status": status, "limit": 5})).await;
-        assert_eq!((list(&orders, "items").len(), &orders["next_cursor"]), (expected, &Value::Null));
+        assert_eq!(
+            (list(&orders, "items").len(), &orders["next_cursor"]),
+            (expected, &Value::Null)
+        );
     }
     let welcome = client.connect(hero).await.welcome;
     assert_eq!(list(&welcome, "orders"), [progress], "the active orders are in the welcome");
 
-    let cancelled = socket.reply(json!({"type": "cancel", "order_id": order, "reason": "no"})).await;
-    assert_eq!((text(&cancelled["order"], "status"), text(&cancelled["order"], "message")), ("CANCELLED", "no"));
+    let cancelled =
+        socket.reply(json!({"type": "cancel", "order_id": order, "reason": "no"})).await;
+    assert_eq!(
+        (text(&cancelled["order"], "status"), text(&cancelled["order"], "message")),
+        ("CANCELLED", "no")
+    );
     let deleted = socket.reply(json!({"type": "delete", "order_id": order})).await;
     assert_eq!(deleted["deleted"], true);
-    assert_eq!(text(&socket.reply(json!({"type": "help"})).await, "help"), galley_protocol::audience::HELP);
+    assert_eq!(
+        text(&socket.reply(json!({"type": "help"})).await, "help"),
+        galley_protocol::audience::HELP
+    );
     assert_eq!(socket.ask(json!({"type": "ping"})).await["type"], "pong");
-    assert_eq!(text(&socket.problem(json!({"type": "watch"})).await, "type"), "/problems/forbidden");
+    assert_eq!(
+        text(&socket.problem(json!({"type": "watch"})).await, "type"),
+        "/problems/forbidden"
+    );
     socket.say(r#"{"type":"ping","id":8}"#).await;
     assert_eq!(socket.until_type("pong").await, json!({"type": "pong", "id": 8}));
 
@@ -53,8 +71,12 @@ async fn every_command_of_a_hero_is_answered(stack: StackBuilder) {
     let second = socket.reply(json!({"type": "place", "meal_id": meal})).await;
     let page = socket.reply(json!({"type": "orders", "limit": 1})).await;
     assert_eq!(id(&list(&page, "items")[0]), id(&second["order"]));
-    let page = socket.reply(json!({"type": "orders", "limit": 1, "cursor": page["next_cursor"]})).await;
-    assert_eq!((id(&list(&page, "items")[0]), &page["next_cursor"]), (id(&first["order"]), &Value::Null));
+    let page =
+        socket.reply(json!({"type": "orders", "limit": 1, "cursor": page["next_cursor"]})).await;
+    assert_eq!(
+        (id(&list(&page, "items")[0]), &page["next_cursor"]),
+        (id(&first["order"]), &Value::Null)
+    );
     socket.close().await;
 }
 
@@ -68,26 +90,65 @@ async fn a_wrong_frame_is_answered_and_the_socket_lives_on(stack: StackBuilder) 
         ("{}".to_owned(), "validation-failed", "#/type is required"),
         (r#"{"id":7,"type":1}"#.to_owned(), "validation-failed", "#/type must be a string"),
         (r#"{"id":7,"type":"place"}"#.to_owned(), "validation-failed", "#/meal_id is required"),
-        (r#"{"id":7,"type":"place","meal_id":"2"}"#.to_owned(), "validation-failed", "#/meal_id must be an integer"),
-        (r#"{"id":7,"type":"place","meal_id":2.5}"#.to_owned(), "validation-failed", "#/meal_id must be an integer"),
-        (r#"{"id":7,"type":"place","meal_id":2,"hero_id":1}"#.to_owned(), "validation-failed", "#/hero_id is not a known"),
-        (format!(r#"{{"id":7,"type":"place","meal_id":2,"key":"{}"}}"#, "k".repeat(256)), "validation-failed", "#/key"),
-        (r#"{"id":7,"type":"get","order_id":99999999999999999999}"#.to_owned(), "validation-failed", "#/order_id"),
-        (r#"{"id":7,"type":"cancel","order_id":1,"reason":"\u0007"}"#.to_owned(), "validation-failed", "#/reason"),
-        (r#"{"id":7,"type":"orders","limit":101}"#.to_owned(), "validation-failed", "#/limit must be from 1 to 100"),
-        (r#"{"id":7,"type":"orders","status":["DONE"]}"#.to_owned(), "validation-failed", "#/status/0"),
+        (
+            r#"{"id":7,"type":"place","meal_id":"2"}"#.to_owned(),
+            "validation-failed",
+            "#/meal_id must be an integer",
+        ),
+        (
+            r#"{"id":7,"type":"place","meal_id":2.5}"#.to_owned(),
+            "validation-failed",
+            "#/meal_id must be an integer",
+        ),
+        (
+            r#"{"id":7,"type":"place","meal_id":2,"hero_id":1}"#.to_owned(),
+            "validation-failed",
+            "#/hero_id is not a known",
+        ),
+        (
+            format!(r#"{{"id":7,"type":"place","meal_id":2,"key":"{}"}}"#, "k".repeat(256)),
+            "validation-failed",
+            "#/key",
+        ),
+        (
+            r#"{"id":7,"type":"get","order_id":99999999999999999999}"#.to_owned(),
+            "validation-failed",
+            "#/order_id",
+        ),
+        (
+            r#"{"id":7,"type":"cancel","order_id":1,"reason":"\u0007"}"#.to_owned(),
+            "validation-failed",
+            "#/reason",
+        ),
+        (
+            r#"{"id":7,"type":"orders","limit":101}"#.to_owned(),
+            "validation-failed",
+            "#/limit must be from 1 to 100",
+        ),
+        (
+            r#"{"id":7,"type":"orders","status":["DONE"]}"#.to_owned(),
+            "validation-failed",
+            "#/status/0",
+        ),
         (r#"{"id":7,"type":"plce"}"#.to_owned(), "unknown-command", "did you mean `place`?"),
         (r#"{"id":7,"type":"get","order_id":1}"#.to_owned(), "order-not-found", "order 1"),
     ] {
         socket.say(&frame).await;
         let answer = socket.until_type("error").await;
         let expected = if frame.contains(r#""id":7"#) { json!(7) } else { Value::Null };
-        assert_eq!((&answer["id"], &answer["problem"]["type"]), (&expected, &json!(format!("/problems/{slug}"))), "{frame}");
+        assert_eq!(
+            (&answer["id"], &answer["problem"]["type"]),
+            (&expected, &json!(format!("/problems/{slug}"))),
+            "{frame}"
+        );
         assert!(text(&answer["problem"], "detail").contains(detail), "{frame}: {answer}");
     }
     let nested = "[".repeat(5_000);
     socket.say(&format!(r#"{{"type":{nested}"#)).await;
-    assert_eq!(text(&socket.until_type("error").await["problem"], "type"), "/problems/malformed-json");
+    assert_eq!(
+        text(&socket.until_type("error").await["problem"], "type"),
+        "/problems/malformed-json"
+    );
     assert_eq!(socket.ask(json!({"type": "ping"})).await["type"], "pong");
 }
 
@@ -103,7 +164,11 @@ async fn a_socket_of_an_unknown_hero_is_refused_before_it_opens(stack: StackBuil
         ("?hero_id=1&cursor=x&cursor=x", 400, "invalid-parameter"),
     ] {
         let (answered, problem) = client.refused(query).await;
-        assert_eq!((answered, text(&problem, "type")), (status, format!("/problems/{slug}").as_str()), "{query}");
+        assert_eq!(
+            (answered, text(&problem, "type")),
+            (status, format!("/problems/{slug}").as_str()),
+            "{query}"
+        );
     }
     client.get("/ws").await.problem(426, "upgrade-required");
 }
@@ -126,7 +191,8 @@ async fn a_message_that_is_too_big_or_binary_ends_the_socket(stack: StackBuilder
 }
 
 async fn a_ping_is_answered(stack: StackBuilder) {
-    let stack = stack.set("GALLEY_PING_INTERVAL", "200ms").set("GALLEY_PONG_TIMEOUT", "10s").start().await;
+    let stack =
+        stack.set("GALLEY_PING_INTERVAL", "200ms").set("GALLEY_PONG_TIMEOUT", "10s").start().await;
     let client = stack.client();
     let (hero, _) = client.create_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
@@ -141,13 +207,21 @@ async fn staff_watches_everything_and_places_nothing(stack: StackBuilder) {
     let (hero, meal) = client.create_hero_and_meal().await;
     let other = client.create_hero("Other", &[]).await;
     let mut staff = client.connect_with("").await;
-    assert_eq!((&staff.welcome["hero"], text(&staff.welcome, "help")), (&Value::Null, galley_protocol::audience::STAFF_HELP));
+    assert_eq!(
+        (&staff.welcome["hero"], text(&staff.welcome, "help")),
+        (&Value::Null, galley_protocol::audience::STAFF_HELP)
+    );
     let problem = staff.problem(json!({"type": "place", "meal_id": meal})).await;
     assert_eq!(text(&problem, "type"), "/problems/forbidden");
     let watching = staff.reply(json!({"type": "watch", "max_rate": 50})).await;
-    assert_eq!(watching["totals"], json!({"PENDING": 0, "IN_PROGRESS": 0, "COMPLETED": 0, "CANCELLED": 0}));
+    assert_eq!(
+        watching["totals"],
+        json!({"PENDING": 0, "IN_PROGRESS": 0, "COMPLETED": 0, "CANCELLED": 0})
+    );
     let mut one_hero = client.connect_with("").await;
-    one_hero.reply(json!({"type": "watch", "hero_id": other, "status": ["COMPLETED"], "max_rate": 50})).await;
+    one_hero
+        .reply(json!({"type": "watch", "hero_id": other, "status": ["COMPLETED"], "max_rate": 50}))
+        .await;
 
     let order = id(&client.place(hero, meal).await);
     see_in_feed(&mut staff, order, "COMPLETED").await;
@@ -165,7 +239,10 @@ async fn staff_watches_everything_and_places_nothing(stack: StackBuilder) {
 
 async fn see_in_feed(socket: &mut galley_tests::Socket, order: i64, status: &str) -> Value {
     let shows = |frame: &Value| {
-        frame["type"] == "feed" && list(frame, "orders").iter().any(|seen| seen["id"] == order && seen["status"] == status)
+        frame["type"] == "feed"
+            && list(frame, "orders")
+                .iter()
+                .any(|seen| seen["id"] == order && seen["status"] == status)
     };
     socket.until(&format!("order {order} is {status} in the feed"), shows).await
 }
@@ -181,7 +258,8 @@ async fn a_hero_holds_a_bounded_number_of_sockets(stack: StackBuilder) {
     assert_eq!((status, text(&problem, "type")), (429, "/problems/too-many-sockets"));
     client.connect(other).await;
     first.close().await;
-    galley_tests::until("a place for a socket", async || open(&client, &query).await.then_some(())).await;
+    galley_tests::until("a place for a socket", async || open(&client, &query).await.then_some(()))
+        .await;
 }
 
 async fn open(client: &Client, query: &str) -> bool {

@@ -14,7 +14,9 @@ async fn every_accepted_order_ends_although_the_service_is_killed_again_and_agai
     let mut placed = Vec::new();
     for _ in 0..4 {
         let placing = stream::iter(0..200).map(|_| client.place(hero, meal));
-        placed.extend(placing.buffer_unordered(50).map(|order| id(&order)).collect::<Vec<i64>>().await);
+        placed.extend(
+            placing.buffer_unordered(50).map(|order| id(&order)).collect::<Vec<i64>>().await,
+        );
         stack.gateways.pop().expect("it runs").program.kill();
         client = stack.start_gateway().await;
     }
@@ -28,9 +30,14 @@ async fn a_killed_service_accepts_all_or_nothing() {
     let client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
     let body = serde_json::json!({"hero_id": hero, "meal_id": meal});
-    // The gateway dies while requests are in flight: those that were answered count, the others may or may not.
-    let requests = stream::iter(0..400)
-        .map(|number| client.post("/orders", &body).header("Idempotency-Key", &format!("order-{number}")).try_send());
+    // The gateway dies while requests are in flight: those that were answered count, the others may
+    // or may not.
+    let requests = stream::iter(0..400).map(|number| {
+        client
+            .post("/orders", &body)
+            .header("Idempotency-Key", &format!("order-{number}"))
+            .try_send()
+    });
     let mut answers = requests.buffer_unordered(50);
     let mut accepted = Vec::new();
     for _ in 0..100 {
@@ -48,7 +55,11 @@ async fn a_killed_service_accepts_all_or_nothing() {
     assert!(accepted.iter().all(|order| stored.contains(order)), "an accepted order is lost");
     // Repeating everything with the same keys fills the gaps and doubles nothing.
     for number in 0..400 {
-        client.post("/orders", &body).header("Idempotency-Key", &format!("order-{number}")).await.is(202);
+        client
+            .post("/orders", &body)
+            .header("Idempotency-Key", &format!("order-{number}"))
+            .await
+            .is(202);
     }
     client.until_none(&["PENDING", "IN_PROGRESS"]).await;
     assert_eq!(client.all("/orders").await.len(), 400);
@@ -65,7 +76,10 @@ async fn a_client_resumes_across_the_crash() {
     let client = stack.start_gateway().await;
     let mut resumed = client.resume(hero, text(&socket.welcome, "cursor")).await;
     assert_eq!(text(&resumed.welcome, "resume"), "resumed");
-    let welcomed = list(&resumed.welcome, "orders").iter().find(|seen| id(seen) == order).expect("it changed since");
+    let welcomed = list(&resumed.welcome, "orders")
+        .iter()
+        .find(|seen| id(seen) == order)
+        .expect("it changed since");
     if text(welcomed, "status") != "COMPLETED" {
         resumed.until_status(order, "COMPLETED").await;
     }

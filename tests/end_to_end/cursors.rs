@@ -8,7 +8,10 @@ use galley_tests::json::{id, list, text, version};
 use galley_tests::{Client, Stack, StackBuilder};
 use serde_json::Value;
 
-on_both_deployments![a_cursor_that_cannot_be_read_begins_anew_and_is_never_refused, a_cursor_outlives_every_process];
+on_both_deployments![
+    a_cursor_that_cannot_be_read_begins_anew_and_is_never_refused,
+    a_cursor_outlives_every_process
+];
 
 /// The versions of the orders that a welcome tells.
 fn told(welcome: &Value) -> Vec<(i64, i64)> {
@@ -18,9 +21,12 @@ fn told(welcome: &Value) -> Vec<(i64, i64)> {
 /// Cursors that this service did not sign.
 fn unreadable(good: &str) -> Vec<String> {
     let (beginning, end) = good.split_at(good.len() / 2);
-    let forged = format!("{beginning}{}{}", if end.starts_with('A') { 'B' } else { 'A' }, &end[1..]);
+    let forged =
+        format!("{beginning}{}{}", if end.starts_with('A') { 'B' } else { 'A' }, &end[1..]);
     let mut texts = vec![forged, format!("{good}A"), good.to_lowercase(), good[1..].to_owned()];
-    texts.extend(["", "r1a2b3c.7", "7", "null", "%00", "%C3%A9", "1700000000000-0"].map(str::to_owned));
+    texts.extend(
+        ["", "r1a2b3c.7", "7", "null", "%00", "%C3%A9", "1700000000000-0"].map(str::to_owned),
+    );
     texts.push("A".repeat(4_000));
     texts
 }
@@ -38,16 +44,29 @@ async fn a_cursor_that_cannot_be_read_begins_anew_and_is_never_refused(stack: St
         let streams = [
             client.get(&format!("{path}?cursor={cursor}")).listen().await,
             client.get(&path).header("Last-Event-ID", &cursor).listen().await,
-            client.get(&format!("{path}?cursor={good}")).header("Last-Event-ID", &cursor).listen().await,
+            client
+                .get(&format!("{path}?cursor={good}"))
+                .header("Last-Event-ID", &cursor)
+                .listen()
+                .await,
         ];
-        let streams = streams.map(|stream| stream.unwrap_or_else(|answer| panic!("{cursor}: {answer:?}")).welcome);
+        let streams = streams
+            .map(|stream| stream.unwrap_or_else(|answer| panic!("{cursor}: {answer:?}")).welcome);
         for welcome in streams.iter().chain([&socket.welcome]) {
-            assert_eq!((text(welcome, "resume"), told(welcome)), ("resynced", vec![(order, 2)]), "{cursor}");
+            assert_eq!(
+                (text(welcome, "resume"), told(welcome)),
+                ("resynced", vec![(order, 2)]),
+                "{cursor}"
+            );
         }
     }
     for cursor in ["", "r1a2b3c.7", &good[1..]] {
-        for call in [client.get(&format!("/events?cursor={cursor}")), client.get("/events").header("Last-Event-ID", cursor)] {
-            let events = call.listen().await.unwrap_or_else(|answer| panic!("{cursor}: {answer:?}"));
+        for call in [
+            client.get(&format!("/events?cursor={cursor}")),
+            client.get("/events").header("Last-Event-ID", cursor),
+        ] {
+            let events =
+                call.listen().await.unwrap_or_else(|answer| panic!("{cursor}: {answer:?}"));
             assert_eq!(text(&events.welcome, "resume"), "resynced", "{cursor}");
         }
     }
@@ -59,11 +78,14 @@ async fn a_cursor_outlives_every_process(stack: StackBuilder) {
     let client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
-    let [kept, cancelled] = [id(&client.place(hero, meal).await), id(&client.place(hero, meal).await)];
+    let [kept, cancelled] =
+        [id(&client.place(hero, meal).await), id(&client.place(hero, meal).await)];
     let welcomed = text(&socket.welcome, "cursor").to_owned();
     let told_last = text(&socket.until_type("order").await, "cursor").to_owned();
     let workers = stack.workers.len();
-    for mut program in stack.workers.drain(..).chain(stack.gateways.drain(..).map(|gateway| gateway.program)) {
+    for mut program in
+        stack.workers.drain(..).chain(stack.gateways.drain(..).map(|gateway| gateway.program))
+    {
         program.kill();
     }
     let client = stack.start_gateway().await;
@@ -104,7 +126,10 @@ impl Restored {
     async fn begins_anew(&self, client: &Client) {
         for cursor in &self.cursors {
             let welcome = client.resume(self.hero, cursor).await.welcome;
-            assert_eq!((text(&welcome, "resume"), told(&welcome)), ("resynced", vec![(self.active, 2)]));
+            assert_eq!(
+                (text(&welcome, "resume"), told(&welcome)),
+                ("resynced", vec![(self.active, 2)])
+            );
         }
     }
 }
@@ -115,7 +140,12 @@ async fn a_restored_backup_begins_anew() {
     let client = stack.client();
     let backup = stack.folder().join("backup.db");
     let scene = Restored::scene(&client, async || {
-        let taken = run("galley", &["backup", &backup.display().to_string()], &[("DATABASE_URL", stack.database_url())]).await;
+        let taken = run(
+            "galley",
+            &["backup", &backup.display().to_string()],
+            &[("DATABASE_URL", stack.database_url())],
+        )
+        .await;
         assert_eq!(taken.code, 0, "{taken:?}");
     })
     .await;
@@ -134,11 +164,19 @@ async fn a_dump_that_is_restored_into_another_database_begins_anew() {
     let restored = Database::empty().await;
     let dump = stack.folder().join("dump.sql").display().to_string();
     let tool = |name: &str, arguments: &[&str]| {
-        let done = Command::new(name).args(arguments).output().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let done = Command::new(name)
+            .args(arguments)
+            .output()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(done.status.success(), "{name}: {}", String::from_utf8_lossy(&done.stderr));
     };
-    let scene = Restored::scene(&client, async || tool("pg_dump", &["--file", &dump, stack.database_url()])).await;
-    for mut program in stack.workers.drain(..).chain(stack.gateways.drain(..).map(|gateway| gateway.program)) {
+    let scene = Restored::scene(&client, async || {
+        tool("pg_dump", &["--file", &dump, stack.database_url()]);
+    })
+    .await;
+    for mut program in
+        stack.workers.drain(..).chain(stack.gateways.drain(..).map(|gateway| gateway.program))
+    {
         program.kill();
     }
     tool("psql", &["--quiet", "--set", "ON_ERROR_STOP=1", "--file", &dump, &restored.url]);

@@ -1,5 +1,6 @@
-//! Processes that live, commit and cannot reach Redis, for far longer than anybody waits for a heartbeat: whatever they change
-//! is told within the promised time, and to those who come back as well.
+//! Processes that live, commit and cannot reach Redis, for far longer than anybody waits for a
+//! heartbeat: whatever they change is told within the promised time, and to those who come back as
+//! well.
 
 use std::time::{Duration, Instant};
 
@@ -67,8 +68,13 @@ async fn what_a_worker_ends_is_told_in_time_though_it_cannot_reach_redis() {
     assert_eq!(kept.picture.difference(&truth), None);
     for cursor in [&before, &last] {
         let resumed = Follower::open(client.base(), hero_and_meal.0, Some(cursor)).await;
-        for order in truth.of(hero_and_meal.0).keys().filter(|order| **order > first && cursor == &before) {
-            assert!(resumed.picture.state_of(*order).is_some(), "order {order} was not told to one that came back");
+        for order in
+            truth.of(hero_and_meal.0).keys().filter(|order| **order > first && cursor == &before)
+        {
+            assert!(
+                resumed.picture.state_of(*order).is_some(),
+                "order {order} was not told to one that came back"
+            );
         }
     }
     assert_eq!(kept.picture.resyncs, 0, "the socket kept up");

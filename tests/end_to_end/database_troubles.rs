@@ -1,4 +1,5 @@
-//! A database that takes no changes, or does not finish them: nothing is placed, `/readyz` says so, and nothing piles up.
+//! A database that takes no changes, or does not finish them: nothing is placed, `/readyz` says so,
+//! and nothing piles up.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,8 @@ use galley_tests::{Client, PostgresServer, Proxy, Stack, until};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
-/// The connections of one process at most: those of its pool, and one that shows others that it lives.
+/// The connections of one process at most: those of its pool, and one that shows others that it
+/// lives.
 const CONNECTIONS: i64 = 9;
 
 /// Waits until the service says that it cannot place orders, with these words about the database.
@@ -16,13 +18,17 @@ async fn until_red(client: &Client, words: &str) {
         let ready = client.get("/readyz").await;
         let report = ready.json();
         let detail = report["dependencies"][0]["detail"].as_str().unwrap_or_default().to_owned();
-        (ready.status == 503 && detail.contains(words)).then(|| assert_eq!(text(&report, "status"), "unavailable"))
+        (ready.status == 503 && detail.contains(words))
+            .then(|| assert_eq!(text(&report, "status"), "unavailable"))
     })
     .await;
 }
 
 async fn until_green(client: &Client) {
-    until("a ready gateway", async || Some(client.get("/readyz").await).filter(|ready| ready.status == 200)).await;
+    until("a ready gateway", async || {
+        Some(client.get("/readyz").await).filter(|ready| ready.status == 200)
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -30,8 +36,15 @@ async fn a_name_that_led_to_a_standby_is_resolved_anew() {
     let primary = PostgresServer::start().await;
     let standby = primary.standby(primary.port()).await;
     let name = Proxy::start(primary.port()).await;
-    let mut stack = Stack::distributed().postgres(primary.url()).gateways(0).workers(0).delay("100ms").start().await;
-    let at = |port: u16| stack.database_url().replace(&primary.port().to_string(), &port.to_string());
+    let mut stack = Stack::distributed()
+        .postgres(primary.url())
+        .gateways(0)
+        .workers(0)
+        .delay("100ms")
+        .start()
+        .await;
+    let at =
+        |port: u16| stack.database_url().replace(&primary.port().to_string(), &port.to_string());
     let (named, of_standby) = (at(name.port()), at(standby.port()));
     stack.set("DATABASE_URL", &named);
     let client = stack.start_gateway().await;
@@ -61,14 +74,19 @@ async fn a_name_that_led_to_a_standby_is_resolved_anew() {
 async fn set(server: &PostgresServer, statement: &str) {
     let mut admin = PgConnection::connect(&server.url()).await.expect("it answers");
     for statement in [statement, "select pg_reload_conf()"] {
-        sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut admin).await.expect("a superuser may");
+        sqlx::query(AssertSqlSafe(statement.to_owned()))
+            .execute(&mut admin)
+            .await
+            .expect("a superuser may");
     }
 }
 
 async fn connections(server: &PostgresServer) -> i64 {
     let mut admin = PgConnection::connect(&server.url()).await.expect("it answers");
     let count =
-        sqlx::query("select count(*) from pg_stat_activity where application_name = 'galley'").fetch_one(&mut admin).await;
+        sqlx::query("select count(*) from pg_stat_activity where application_name = 'galley'")
+            .fetch_one(&mut admin)
+            .await;
     count.expect("an answer").get(0)
 }
 

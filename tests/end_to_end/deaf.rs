@@ -1,4 +1,5 @@
-//! A gateway that cannot hear updates notices, says so, and repairs its sockets once it hears again.
+//! A gateway that cannot hear updates notices, says so, and repairs its sockets once it hears
+//! again.
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,8 @@ async fn until_deaf(client: &Client, word: &str, since: Instant) {
 }
 
 async fn until_ready(client: &Client) {
-    let is_ready = async || (text(&client.get("/readyz").await.json(), "status") == "ready").then_some(());
+    let is_ready =
+        async || (text(&client.get("/readyz").await.json(), "status") == "ready").then_some(());
     until("a ready gateway", is_ready).await;
 }
 
@@ -61,7 +63,10 @@ async fn a_redis_that_is_silent_makes_every_gateway_deaf_and_loses_nothing() {
 
     redis.pause();
     let paused = Instant::now();
-    tokio::join!(until_deaf(&gateways[0], "degraded", paused), until_deaf(&gateways[1], "degraded", paused));
+    tokio::join!(
+        until_deaf(&gateways[0], "degraded", paused),
+        until_deaf(&gateways[1], "degraded", paused)
+    );
     order(&gateways, hero, meal).await;
     let settled = Truth::settled(&gateways[0], &[hero]).await;
     assert_eq!(settled.of(hero).len(), 2 * gateways.len() * ORDERS);
@@ -82,8 +87,10 @@ async fn a_gateway_whose_network_swallows_updates_is_deaf_alone_and_catches_up()
     let gateways = [stack.client(), stack.start_gateway().await];
     let [hearing, cut_off] = &gateways;
     let (hero, meal) = hearing.create_hero_and_meal().await;
-    let (mut near, mut far) =
-        (Follower::open(hearing.base(), hero, None).await, Follower::open(cut_off.base(), hero, None).await);
+    let (mut near, mut far) = (
+        Follower::open(hearing.base(), hero, None).await,
+        Follower::open(cut_off.base(), hero, None).await,
+    );
     // What was held back comes late, or never.
     for (to_server, lost) in [(true, false), (false, true)] {
         proxy.stall(Ways { to_server, to_clients: true });
@@ -97,7 +104,8 @@ async fn a_gateway_whose_network_swallows_updates_is_deaf_alone_and_catches_up()
         }
         proxy.stall(Ways::default());
         until_ready(cut_off).await;
-        let (hears, is_told) = tokio::join!(near.until_equal(truth.clone()), far.until_equal(truth));
+        let (hears, is_told) =
+            tokio::join!(near.until_equal(truth.clone()), far.until_equal(truth));
         (near, far) = (hears.expect("it hears"), is_told.expect("it is told"));
     }
     assert!(cut_off.metric("galley_repairs_total").await > 0, "what was lost was read");

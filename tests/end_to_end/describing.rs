@@ -23,7 +23,10 @@ async fn health_readiness_and_metrics_are_told(stack: StackBuilder) {
     let ready = ready.is(200);
     assert_eq!(text(&ready, "status"), "ready");
     for name in ["database", "bus"] {
-        assert!(list(&ready, "dependencies").iter().any(|one| one["name"] == name && one["ok"] == true), "{ready}");
+        assert!(
+            list(&ready, "dependencies").iter().any(|one| one["name"] == name && one["ok"] == true),
+            "{ready}"
+        );
     }
     let (hero, meal) = client.create_hero_and_meal().await;
     let order = id(&client.place(hero, meal).await);
@@ -38,7 +41,10 @@ async fn health_readiness_and_metrics_are_told(stack: StackBuilder) {
     }
     assert!(metrics.text.contains(r#"route="/orders""#), "{}", metrics.text);
     let answer = client.get("/healthz").header("X-Request-Id", "mine-7").await;
-    assert_eq!((answer.header("x-request-id"), answer.header("x-content-type-options")), ("mine-7", "nosniff"));
+    assert_eq!(
+        (answer.header("x-request-id"), answer.header("x-content-type-options")),
+        ("mine-7", "nosniff")
+    );
 }
 
 async fn every_documented_path_answers(stack: StackBuilder) {
@@ -85,8 +91,15 @@ async fn every_documented_path_answers(stack: StackBuilder) {
             }
             let answer = ask(&client, &method.to_uppercase(), &path, operation).await;
             let responses = operation["responses"].as_object().expect("responses");
-            assert!(responses.contains_key(&answer.0.to_string()), "{method} {path}: {} is not documented", answer.0);
-            assert!((200..300).contains(&answer.0) || answer.0 == 409, "{method} {path}: {answer:?}");
+            assert!(
+                responses.contains_key(&answer.0.to_string()),
+                "{method} {path}: {} is not documented",
+                answer.0
+            );
+            assert!(
+                (200..300).contains(&answer.0) || answer.0 == 409,
+                "{method} {path}: {answer:?}"
+            );
         }
     }
     for reference in references(&document) {
@@ -98,7 +111,8 @@ async fn every_documented_path_answers(stack: StackBuilder) {
 /// Sends the example of an operation.
 async fn ask(client: &Client, method: &str, path: &str, operation: &Value) -> (u16, String) {
     let call = client.call(Method::from_bytes(method.as_bytes()).expect("a method"), path);
-    let content = operation["requestBody"]["content"].as_object().and_then(|content| content.iter().next());
+    let content =
+        operation["requestBody"]["content"].as_object().and_then(|content| content.iter().next());
     let call = match content {
         Some((media, content)) => {
             let example = if path == "/orders" {
@@ -132,7 +146,10 @@ async fn every_type_of_problem_is_explained(stack: StackBuilder) {
     for kind in ProblemType::ALL {
         let path = format!("/problems/{}", kind.slug());
         let explained = client.get(&path).await.is(200);
-        assert_eq!((text(&explained, "type"), text(&explained, "title")), (path.as_str(), kind.title()));
+        assert_eq!(
+            (text(&explained, "type"), text(&explained, "title")),
+            (path.as_str(), kind.title())
+        );
         assert_eq!(explained["status"], kind.status());
         assert!(text(&explained, "explanation").len() > 20);
     }
@@ -161,13 +178,25 @@ async fn the_pages_need_nobody_else(stack: StackBuilder) {
         assert!(linked.len() >= 2, "{page}: {linked:?}");
         for link in linked {
             assert!(!link.contains("//"), "{page} needs {link}");
-            let path = if link.starts_with('/') { link.to_owned() } else { format!("{page}{}", link.trim_start_matches("./")) };
+            let path = if link.starts_with('/') {
+                link.to_owned()
+            } else {
+                format!("{page}{}", link.trim_start_matches("./"))
+            };
             let file = client.get(&path).await;
-            assert!(file.status == 200 || file.status == 308, "{page} needs {path}: {}", file.status);
+            assert!(
+                file.status == 200 || file.status == 308,
+                "{page} needs {path}: {}",
+                file.status
+            );
         }
     }
     let settings = client.get("/docs/swagger-initializer.js").await;
-    assert!(settings.text.contains("/openapi.json") && !settings.text.contains("http"), "{}", settings.text);
+    assert!(
+        settings.text.contains("/openapi.json") && !settings.text.contains("http"),
+        "{}",
+        settings.text
+    );
     let page = client.get("/").await;
     assert!(page.header("content-security-policy").contains("default-src 'self'"));
     let known = client.get("/").header("If-None-Match", page.header("etag")).await;

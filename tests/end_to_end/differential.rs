@@ -32,7 +32,12 @@ struct Listener {
 
 impl Listener {
     fn new(wire: Wire) -> Self {
-        let mut listener = Self { wire, picture: Picture::new(MAX_ENDED), cursor: String::new(), heard: Vec::new() };
+        let mut listener = Self {
+            wire,
+            picture: Picture::new(MAX_ENDED),
+            cursor: String::new(),
+            heard: Vec::new(),
+        };
         listener.take_welcome();
         listener
     }
@@ -89,7 +94,9 @@ async fn a_socket_and_an_event_stream_tell_the_same(stack: StackBuilder) {
     for _ in 0..STEPS {
         match random.random_range(0..10) {
             0..=5 => orders.push(id(&client.place(hero, meal).await)),
-            6..=8 if !orders.is_empty() => end(&client, orders[random.random_range(0..orders.len())], random.random()).await,
+            6..=8 if !orders.is_empty() => {
+                end(&client, orders[random.random_range(0..orders.len())], random.random()).await;
+            }
             _ => {
                 for listener in &mut listeners[2..] {
                     listener.come_back(&client, hero).await;
@@ -101,10 +108,15 @@ async fn a_socket_and_an_event_stream_tell_the_same(stack: StackBuilder) {
     client.until_none(&["PENDING", "IN_PROGRESS"]).await;
 
     let stored = client.all("/orders").await.into_iter();
-    let mut stored: Vec<Order> = stored.map(|order| serde_json::from_value(order).expect("an order")).collect();
+    let mut stored: Vec<Order> =
+        stored.map(|order| serde_json::from_value(order).expect("an order")).collect();
     stored.sort_unstable_by_key(|order| order.id);
     let is_gone = |order: &OrderId| stored.binary_search_by_key(order, |order| order.id).is_err();
-    let gone = orders.iter().filter_map(|order| OrderId::new(*order).ok()).filter(is_gone).collect::<Vec<_>>();
+    let gone = orders
+        .iter()
+        .filter_map(|order| OrderId::new(*order).ok())
+        .filter(is_gone)
+        .collect::<Vec<_>>();
     assert!(!gone.is_empty(), "some were deleted");
     for (number, listener) in listeners.iter_mut().enumerate() {
         until(&format!("listener {number} has seen everything"), async || {
@@ -116,8 +128,9 @@ async fn a_socket_and_an_event_stream_tell_the_same(stack: StackBuilder) {
     }
     let [socket, events, ..] = &listeners[..] else { unreachable!("there are four") };
     assert!(socket.heard.len() > STEPS / 2, "{} frames", socket.heard.len());
-    let updates =
-        |listener: &Listener| listener.heard.iter().filter(|frame| frame["type"] != "resync").cloned().collect::<Vec<_>>();
+    let updates = |listener: &Listener| {
+        listener.heard.iter().filter(|frame| frame["type"] != "resync").cloned().collect::<Vec<_>>()
+    };
     if updates(socket).len() == socket.heard.len() && updates(events).len() == events.heard.len() {
         assert_eq!(socket.heard, events.heard);
     }
@@ -125,6 +138,10 @@ async fn a_socket_and_an_event_stream_tell_the_same(stack: StackBuilder) {
 
 /// Cancels or deletes an order, whatever became of it meanwhile.
 async fn end(client: &Client, order: i64, cancel: bool) {
-    let answer = if cancel { client.cancel(order).await } else { client.delete(&format!("/orders/{order}")).await };
+    let answer = if cancel {
+        client.cancel(order).await
+    } else {
+        client.delete(&format!("/orders/{order}")).await
+    };
     assert!([200, 204, 404, 409].contains(&answer.status), "{answer:?}");
 }

@@ -22,7 +22,10 @@ async fn a_gateway_that_leaves_is_red_first_and_serves_everything(stack: StackBu
     let (hero, meal) = client.create_hero_and_meal().await;
     let mut before = client.connect(hero).await;
     stack.gateways[0].program.signal(Signal::TERM);
-    let ready = until("red", async || Some(client.get("/readyz").await).filter(|answer| answer.status == 503)).await;
+    let ready = until("red", async || {
+        Some(client.get("/readyz").await).filter(|answer| answer.status == 503)
+    })
+    .await;
     assert_eq!(text(&ready.json(), "status"), "draining");
     // On a new connection.
     let other = Client::new(client.base());
@@ -35,7 +38,10 @@ async fn a_gateway_that_leaves_is_red_first_and_serves_everything(stack: StackBu
         assert_eq!(socket.close_code().await, 1012);
     }
     drop(events);
-    assert_eq!(within("the end of the gateway", stack.gateways[0].program.exit()).await.code(), Some(0));
+    assert_eq!(
+        within("the end of the gateway", stack.gateways[0].program.exit()).await.code(),
+        Some(0)
+    );
 }
 
 async fn a_gateway_that_leaves_refuses_connections_and_sends_its_sockets_away(stack: StackBuilder) {
@@ -55,7 +61,10 @@ async fn a_gateway_that_leaves_refuses_connections_and_sends_its_sockets_away(st
         // The close comes right behind: nobody who comes back then finds this gateway.
         assert_eq!(socket.close_code().await, 1012);
         let address = client.base().trim_start_matches("http://");
-        assert_eq!(TcpStream::connect(address).await.expect_err("nobody listens").kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(
+            TcpStream::connect(address).await.expect_err("nobody listens").kind(),
+            ErrorKind::ConnectionRefused
+        );
     }
     assert!(hints.iter().all(|hint| *hint < 1_000), "nobody is away for long: {hints:?}");
     assert!(hints.iter().any(|hint| *hint != hints[0]), "each its own moment: {hints:?}");
@@ -88,7 +97,11 @@ async fn a_client_that_was_sent_away_misses_nothing(stack: StackBuilder) {
 
     let client = stack.start_gateway().await;
     let mut socket = client.resume(hero, &cursor).await;
-    let seen = socket.welcome["orders"].as_array().into_iter().flatten().any(|seen| seen["status"] == "COMPLETED");
+    let seen = socket.welcome["orders"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|seen| seen["status"] == "COMPLETED");
     if !seen {
         socket.until_status(order, "COMPLETED").await;
     }
@@ -102,13 +115,19 @@ async fn what_a_socket_has_asked_for_is_answered_before_it_is_sent_away() {
     let (hero, meal) = client.create_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
     let mut database = PgConnection::connect(stack.database_url()).await.expect("a connection");
-    sqlx::raw_sql("begin; lock table orders in exclusive mode").execute(&mut database).await.expect("nobody else holds it");
+    sqlx::raw_sql("begin; lock table orders in exclusive mode")
+        .execute(&mut database)
+        .await
+        .expect("nobody else holds it");
     // The first waits for its commit, the second for its batch, the third for its turn.
     for id in [1, 2] {
         socket.say(&json!({"type": "place", "id": id, "meal_id": meal}).to_string()).await;
     }
     socket.say(r#"{"type":"ping","id":3}"#).await;
-    until("the gateway has heard it all", async || (client.metric("galley_frames_in_total").await == 3).then_some(())).await;
+    until("the gateway has heard it all", async || {
+        (client.metric("galley_frames_in_total").await == 3).then_some(())
+    })
+    .await;
     let gateway = &mut stack.gateways[0].program;
     gateway.signal(Signal::TERM);
     socket.until_type("reconnect").await;
@@ -125,7 +144,8 @@ async fn what_a_socket_has_asked_for_is_answered_before_it_is_sent_away() {
 /// A comment on a silent stream comes once a second: that is the clock of this test.
 #[tokio::test]
 async fn nobody_repairs_anything_for_a_worker_that_has_left_in_order() {
-    let mut stack = Stack::distributed().workers(2).set("GALLEY_PING_INTERVAL", "1s").delay("0s").start().await;
+    let mut stack =
+        Stack::distributed().workers(2).set("GALLEY_PING_INTERVAL", "1s").delay("0s").start().await;
     let client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
     let mut events = client.listen(&format!("/heroes/{hero}/events")).await;
@@ -142,6 +162,8 @@ async fn nobody_repairs_anything_for_a_worker_that_has_left_in_order() {
     }
     assert_eq!(client.metric("galley_repairs_total").await, before);
     stack.workers[1].kill();
-    until("a repair for one that was killed", async || (client.metric("galley_repairs_total").await > before).then_some(()))
-        .await;
+    until("a repair for one that was killed", async || {
+        (client.metric("galley_repairs_total").await > before).then_some(())
+    })
+    .await;
 }

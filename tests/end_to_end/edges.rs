@@ -1,8 +1,9 @@
 //! A process dies at an edge between two systems: the one knows already, the other does not yet.
 //!
-//! Each test ends one process exactly there, starts what a supervisor would start, and looks at what the service promises: every
-//! accepted order exists once and ends exactly once, no cancelled order is completed, sockets at another gateway see every change
-//! within ten seconds, and a socket that comes back with its cursor has missed nothing.
+//! Each test ends one process exactly there, starts what a supervisor would start, and looks at
+//! what the service promises: every accepted order exists once and ends exactly once, no cancelled
+//! order is completed, sockets at another gateway see every change within ten seconds, and a socket
+//! that comes back with its cursor has missed nothing.
 
 mod scene;
 mod watcher;
@@ -23,7 +24,9 @@ on_both_deployments![
     an_order_that_kills_every_worker_ends_as_undeliverable,
 ];
 
-async fn an_order_that_was_placed_and_not_dispatched_is_there_once_and_completed(stack: StackBuilder) {
+async fn an_order_that_was_placed_and_not_dispatched_is_there_once_and_completed(
+    stack: StackBuilder,
+) {
     let mut scene = Scene::begin(stack.delay("200ms"), Side::Gateway, "after-place-commit:2").await;
     let before = scene.place("before").await.expect("the first is answered");
     let answered = scene.place("after").await;
@@ -38,7 +41,9 @@ async fn an_order_that_was_placed_and_not_dispatched_is_there_once_and_completed
     scene.ends_with(&[(before, "COMPLETED", 3), (after, "COMPLETED", 3)], &[]).await;
 }
 
-async fn an_order_that_was_dispatched_and_not_answered_is_there_once_and_completed(stack: StackBuilder) {
+async fn an_order_that_was_dispatched_and_not_answered_is_there_once_and_completed(
+    stack: StackBuilder,
+) {
     let mut scene = Scene::begin(stack.delay("200ms"), Side::Gateway, "after-dispatch:2").await;
     let before = scene.place("before").await.expect("the first is answered");
     assert_eq!(scene.place("after").await, None);
@@ -58,7 +63,10 @@ async fn an_order_that_was_claimed_and_not_published_is_seen_and_completed(stack
     scene.fall().await;
     if let Some(mut queue) = scene.dispatch_queue().await {
         assert_eq!(queue.pending().await, 1, "it is not acknowledged");
-        assert_eq!(scene.state_of(scene.order_of("once").await).await, ("IN_PROGRESS".to_owned(), 2));
+        assert_eq!(
+            scene.state_of(scene.order_of("once").await).await,
+            ("IN_PROGRESS".to_owned(), 2)
+        );
     }
     scene.restart().await;
     let order = scene.order_of("once").await;
@@ -66,7 +74,9 @@ async fn an_order_that_was_claimed_and_not_published_is_seen_and_completed(stack
     scene.ends_with(&[(order, "COMPLETED", 3)], &[]).await;
 }
 
-async fn an_order_whose_claim_was_published_and_not_acknowledged_is_completed_once(stack: StackBuilder) {
+async fn an_order_whose_claim_was_published_and_not_acknowledged_is_completed_once(
+    stack: StackBuilder,
+) {
     let mut scene = Scene::begin(stack.delay("200ms"), Side::Worker, "after-claim-publish").await;
     scene.place("once").await;
     scene.fall().await;
@@ -96,7 +106,9 @@ async fn an_order_that_was_completed_and_not_published_is_seen(stack: StackBuild
     scene.ends_with(&[(order, "COMPLETED", 3)], &[]).await;
 }
 
-async fn an_order_that_was_cancelled_and_not_published_is_seen_and_stays_cancelled(stack: StackBuilder) {
+async fn an_order_that_was_cancelled_and_not_published_is_seen_and_stays_cancelled(
+    stack: StackBuilder,
+) {
     let mut scene = Scene::begin(stack.delay("2s"), Side::Gateway, "after-cancel-commit:2").await;
     let mut orders = Vec::new();
     for key in ["one", "two"] {
@@ -109,12 +121,21 @@ async fn an_order_that_was_cancelled_and_not_published_is_seen_and_stays_cancell
     scene.fall().await;
     scene.restart().await;
     let late = scene.client.cancel(orders[1]).await.problem(409, "already-finished");
-    assert_eq!((text(&late["order"], "status"), version(&late["order"])), ("CANCELLED", 3), "it was committed");
+    assert_eq!(
+        (text(&late["order"], "status"), version(&late["order"])),
+        ("CANCELLED", 3),
+        "it was committed"
+    );
     scene.is_seen_in_time(orders[1], 3).await;
     // Once an order that was placed later is completed, the others would be as well.
     let later = scene.place("three").await.expect("it is answered");
     scene.client.until_status(later, "COMPLETED").await;
-    scene.ends_with(&[(orders[0], "CANCELLED", 3), (orders[1], "CANCELLED", 3), (later, "COMPLETED", 3)], &[]).await;
+    scene
+        .ends_with(
+            &[(orders[0], "CANCELLED", 3), (orders[1], "CANCELLED", 3), (later, "COMPLETED", 3)],
+            &[],
+        )
+        .await;
 }
 
 async fn an_order_that_was_deleted_and_not_published_is_seen(stack: StackBuilder) {
@@ -146,7 +167,11 @@ async fn an_order_that_kills_every_worker_ends_as_undeliverable(stack: StackBuil
     let order = scene.order_of("poison").await;
     scene.ends_with(&[(order, "CANCELLED", 3)], &[]).await;
     let ended = scene.client.order(order).await;
-    assert_eq!((text(&ended, "reason"), ended["message"].is_string()), ("undeliverable", true), "{ended}");
+    assert_eq!(
+        (text(&ended, "reason"), ended["message"].is_string()),
+        ("undeliverable", true),
+        "{ended}"
+    );
     let innocent = scene.place("innocent").await.expect("it is answered");
     scene.client.until_status(innocent, "IN_PROGRESS").await;
 }
@@ -154,10 +179,15 @@ async fn an_order_that_kills_every_worker_ends_as_undeliverable(stack: StackBuil
 #[tokio::test]
 async fn a_fail_point_that_does_not_exist_is_a_bad_value() {
     let redis = namespace::shared_redis();
-    for (point, part) in [("after-lunch", "after-claim-commit"), ("after-dispatch:0", "number from 1")] {
+    for (point, part) in
+        [("after-lunch", "after-claim-commit"), ("after-dispatch:0", "number from 1")]
+    {
         for program in ["galley", "galley-gateway", "galley-worker"] {
-            let variables =
-                [("GALLEY_FAIL_POINT", point), ("DATABASE_URL", "postgres://127.0.0.1:1/none"), ("REDIS_URL", &redis)];
+            let variables = [
+                ("GALLEY_FAIL_POINT", point),
+                ("DATABASE_URL", "postgres://127.0.0.1:1/none"),
+                ("REDIS_URL", &redis),
+            ];
             let said = run(program, &["--wait", "0s"], &variables).await;
             assert_eq!((said.code, said.stdout.as_str()), (2, ""), "{said:?}");
             assert!(said.stderr.starts_with("error: ") && said.stderr.contains(part), "{said:?}");

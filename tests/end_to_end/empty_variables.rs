@@ -23,7 +23,11 @@ async fn a_program_starts_although_every_variable_is_empty() {
     let backends = ["--database-url", stack.database_url(), "--redis-url", &redis];
     for (program, arguments, sign) in [
         ("galley", &["--listen", "127.0.0.1:0"][..], "listening on http://"),
-        ("galley-gateway", &[&backends[..], &["--listen", "127.0.0.1:0"]].concat(), "listening on http://"),
+        (
+            "galley-gateway",
+            &[&backends[..], &["--listen", "127.0.0.1:0"]].concat(),
+            "listening on http://",
+        ),
         ("galley-worker", &backends, "the worker begins"),
     ] {
         let mut command = command(path_of(program));
@@ -47,10 +51,16 @@ async fn a_command_does_the_same_with_empty_variables_as_without() {
         ("galley", &["token", "--staff"]),
         ("galley-load", &["--url", &url]),
     ] {
-        let words: Vec<&str> = arguments.iter().copied().take_while(|word| !word.starts_with("--")).collect();
+        let words: Vec<&str> =
+            arguments.iter().copied().take_while(|word| !word.starts_with("--")).collect();
         let names = variables(program, &words).await;
         let empty: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
-        let (without, with) = (run(program, arguments, &[]).await, run(program, arguments, &empty).await);
-        assert_eq!((with.code, with.stderr), (without.code, without.stderr), "{program} {arguments:?}");
+        let (without, with) =
+            (run(program, arguments, &[]).await, run(program, arguments, &empty).await);
+        assert_eq!(
+            (with.code, with.stderr),
+            (without.code, without.stderr),
+            "{program} {arguments:?}"
+        );
     }
 }

@@ -24,13 +24,19 @@ async fn a_hero_listens_and_comes_back(stack: StackBuilder) {
     let path = format!("/heroes/{hero}/events");
     let mut events = client.listen(&path).await;
     assert_eq!(
-        (events.headers["cache-control"].as_bytes(), events.headers["x-accel-buffering"].as_bytes()),
+        (
+            events.headers["cache-control"].as_bytes(),
+            events.headers["x-accel-buffering"].as_bytes()
+        ),
         (&b"no-store"[..], &b"no"[..])
     );
     assert!(events.retry.is_some());
     let socket = client.connect(hero).await;
     assert_eq!(events.welcome["hero"], socket.welcome["hero"]);
-    assert_eq!((text(&events.welcome, "resume"), text(&events.welcome, "cursor")), ("fresh", events.last_event_id.as_str()));
+    assert_eq!(
+        (text(&events.welcome, "resume"), text(&events.welcome, "cursor")),
+        ("fresh", events.last_event_id.as_str())
+    );
     let before = events.last_event_id.clone();
 
     let order = id(&client.place(hero, meal).await);
@@ -49,7 +55,10 @@ async fn a_hero_listens_and_comes_back(stack: StackBuilder) {
         client.get(&format!("{path}?cursor=r1.1")).header("Last-Event-ID", &before),
     ] {
         let events = call.listen().await.unwrap_or_else(|answer| panic!("{answer:?}"));
-        assert_eq!((text(&events.welcome, "resume"), list(&events.welcome, "deleted")), ("resumed", &deleted[..]));
+        assert_eq!(
+            (text(&events.welcome, "resume"), list(&events.welcome, "deleted")),
+            ("resumed", &deleted[..])
+        );
     }
 }
 
@@ -63,17 +72,26 @@ async fn who_cannot_listen_is_told_why(stack: StackBuilder) {
         client.get(&format!("{path}{query}")).await.problem(400, "invalid-parameter");
     }
     client.get("/heroes/x/events").await.problem(400, "invalid-parameter");
-    for query in ["?status=pending", "?hero_id=0", "?max_rate=0", "?max_rate=51", "?max_rate=x", "?cursor=x&cursor=x"] {
+    for query in [
+        "?status=pending",
+        "?hero_id=0",
+        "?max_rate=0",
+        "?max_rate=51",
+        "?max_rate=x",
+        "?cursor=x&cursor=x",
+    ] {
         client.get(&format!("/events{query}")).await.problem(400, "invalid-parameter");
     }
     client.post(&path, &json!({})).await.problem(405, "method-not-allowed");
 }
 
 async fn a_quiet_stream_lives_on_heartbeats(stack: StackBuilder) {
-    let stack = stack.set("GALLEY_PING_INTERVAL", "100ms").set("GALLEY_PONG_TIMEOUT", "1s").start().await;
+    let stack =
+        stack.set("GALLEY_PING_INTERVAL", "100ms").set("GALLEY_PONG_TIMEOUT", "1s").start().await;
     let client = stack.client();
     let (hero, _) = client.create_hero_and_meal().await;
-    let mut streams = [client.listen(&format!("/heroes/{hero}/events")).await, client.listen("/events").await];
+    let mut streams =
+        [client.listen(&format!("/heroes/{hero}/events")).await, client.listen("/events").await];
     for events in &mut streams {
         // For longer than a silent peer may live.
         for _ in 0..25 {
@@ -134,7 +152,9 @@ async fn a_stream_that_takes_nothing_is_cut(stack: StackBuilder) {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4_096).expect("a small buffer");
     let address = client.base().strip_prefix("http://").expect("a plain URL");
-    let mut silent = within("a connection", socket.connect(address.parse().expect("an address"))).await.expect("a connection");
+    let mut silent = within("a connection", socket.connect(address.parse().expect("an address")))
+        .await
+        .expect("a connection");
     let request = format!("GET /heroes/{hero}/events HTTP/1.1\r\nHost: {address}\r\n\r\n");
     silent.write_all(request.as_bytes()).await.expect("a request is small");
     until("the stream", async || (sockets(&client).await == 2).then_some(())).await;

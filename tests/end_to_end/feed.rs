@@ -77,9 +77,12 @@ async fn hear(events: &mut galley_tests::Events, missing: &mut BTreeMap<i64, i64
     let mut seen = Vec::new();
     while !missing.is_empty() {
         let frame = events.until_type("feed").await;
-        let orders = list(&frame, "orders").iter().map(|order| (id(order), order["version"].as_i64()));
+        let orders =
+            list(&frame, "orders").iter().map(|order| (id(order), order["version"].as_i64()));
         let deleted = frame["deleted"].as_array().into_iter().flatten();
-        let deleted = deleted.map(|deleted| (deleted["order_id"].as_i64().expect("an id"), deleted["version"].as_i64()));
+        let deleted = deleted.map(|deleted| {
+            (deleted["order_id"].as_i64().expect("an id"), deleted["version"].as_i64())
+        });
         seen.extend(orders.chain(deleted));
         missing.retain(|order, version| !seen.contains(&(*order, Some(*version))));
     }

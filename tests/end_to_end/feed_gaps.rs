@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 const ORDERS: usize = 2_000;
 const FEW: usize = 20;
 
-on_both_deployments![a_watcher_that_does_not_read_for_a_while_misses_nothing, a_watch_resumes_where_it_was_left];
+on_both_deployments![
+    a_watcher_that_does_not_read_for_a_while_misses_nothing,
+    a_watch_resumes_where_it_was_left
+];
 
 async fn place(client: &Client, hero: i64, meal: i64, orders: usize) -> Vec<i64> {
     let placing = (0..orders).map(|_| async { id(&client.place_at_last(hero, meal).await) });
@@ -24,7 +27,8 @@ async fn place(client: &Client, hero: i64, meal: i64, orders: usize) -> Vec<i64>
 fn take(frame: &Value, seen: &mut BTreeMap<i64, i64>) {
     let orders = list(frame, "orders").iter().map(|order| (id(order), order["version"].as_i64()));
     let deleted = frame["deleted"].as_array().into_iter().flatten();
-    let deleted = deleted.map(|deleted| (deleted["order_id"].as_i64().expect("an id"), deleted["version"].as_i64()));
+    let deleted = deleted
+        .map(|deleted| (deleted["order_id"].as_i64().expect("an id"), deleted["version"].as_i64()));
     for (id, version) in orders.chain(deleted) {
         let version = version.expect("a version");
         let known = seen.entry(id).or_insert(version);
@@ -71,8 +75,10 @@ async fn a_watch_resumes_where_it_was_left(stack: StackBuilder) {
     let mut staff = client.connect_with("").await;
     let watching = staff.reply(json!({"type": "watch", "cursor": cursor})).await;
     assert_eq!(watching["resume"], "resumed");
-    let calls =
-        [client.get("/events").header("Last-Event-ID", &last_event_id), client.get(&format!("/events?cursor={last_event_id}"))];
+    let calls = [
+        client.get("/events").header("Last-Event-ID", &last_event_id),
+        client.get(&format!("/events?cursor={last_event_id}")),
+    ];
     let mut seen = BTreeMap::new();
     while seen.get(gone) != Some(&4) || kept.iter().any(|order| seen.get(order) != Some(&3)) {
         take(&staff.until_type("feed").await, &mut seen);
@@ -85,7 +91,8 @@ async fn a_watch_resumes_where_it_was_left(stack: StackBuilder) {
 
     let watching = staff.reply(json!({"type": "watch", "cursor": "a foreign one"})).await;
     assert_eq!(watching["resume"], "resynced");
-    let events = client.get("/events?cursor=x").listen().await.unwrap_or_else(|answer| panic!("{answer:?}"));
+    let events =
+        client.get("/events?cursor=x").listen().await.unwrap_or_else(|answer| panic!("{answer:?}"));
     assert_eq!(text(&events.welcome, "resume"), "resynced");
 }
 

@@ -32,8 +32,22 @@ fn wrong_fields() -> Vec<Wrong> {
         }
     };
     let no_list = json!(["x", 1, {}, vec!["x"; 101]]);
-    let no_text = json!(["", "  ", 7, null, ["x"], {}, true, too_long(200), "a\u{0}b", "a\nb", "a\u{1b}[2J", "a\u{2028}b"]);
-    let no_entry: Value = list(&json!({"of": no_text}), "of").iter().map(|text| json!(["ok", text])).collect();
+    let no_text = json!([
+        "",
+        "  ",
+        7,
+        null,
+        ["x"],
+        {},
+        true,
+        too_long(200),
+        "a\u{0}b",
+        "a\nb",
+        "a\u{1b}[2J",
+        "a\u{2028}b"
+    ]);
+    let no_entry: Value =
+        list(&json!({"of": no_text}), "of").iter().map(|text| json!(["ok", text])).collect();
     let no_price = json!([-0.01, 0.001, 1.005, 1_000_000_000.01, 1e300, "1", null, [1], u64::MAX]);
     for (path, texts, list) in [
         ("/heroes", [("name", "#/name"), ("planet", "#/planet")], "allergies"),
@@ -67,7 +81,11 @@ async fn every_wrong_field_of_a_hero_or_meal_is_named(stack: StackBuilder) {
         let patch = json!({field: value.clone()});
         body[field] = value;
         let at = format!("{path}/{id}");
-        for answer in [client.post(path, &body).await, client.put(&at, &body).await, client.patch(&at, &patch).await] {
+        for answer in [
+            client.post(path, &body).await,
+            client.put(&at, &body).await,
+            client.patch(&at, &patch).await,
+        ] {
             assert_names(&answer.problem(422, "validation-failed"), &pointer);
         }
     }
@@ -95,17 +113,25 @@ async fn every_wrong_field_of_an_order_is_named(stack: StackBuilder) {
     let client = stack.client();
     let (hero, meal, order) = furnish(&client).await;
     let before = everything(&client).await;
-    let no_id = json!([0, -1, 1.5, "1", null, 9_007_199_254_740_992_i64, u64::MAX, 1e30, [1], true]);
+    let no_id =
+        json!([0, -1, 1.5, "1", null, 9_007_199_254_740_992_i64, u64::MAX, 1e30, [1], true]);
     for id in no_id.as_array().expect("a list") {
         for (field, other) in [("hero_id", "meal_id"), ("meal_id", "hero_id")] {
-            let problem = client.post("/orders", &json!({field: id, other: 1})).await.problem(422, "validation-failed");
+            let problem = client
+                .post("/orders", &json!({field: id, other: 1}))
+                .await
+                .problem(422, "validation-failed");
             assert_names(&problem, &format!("#/{field}"));
         }
     }
     let unknown = json!({"hero_id": hero, "meal_id": meal, "status": "COMPLETED"});
-    assert_names(&client.post("/orders", &unknown).await.problem(422, "validation-failed"), "#/status");
+    assert_names(
+        &client.post("/orders", &unknown).await.problem(422, "validation-failed"),
+        "#/status",
+    );
     for reason in [json!(""), json!(1), json!("\u{0}"), too_long(2_000)] {
-        let answer = client.post(&format!("/orders/{order}/cancel"), &json!({"reason": reason})).await;
+        let answer =
+            client.post(&format!("/orders/{order}/cancel"), &json!({"reason": reason})).await;
         assert_names(&answer.problem(422, "validation-failed"), "#/reason");
     }
     assert_eq!(everything(&client).await, before);

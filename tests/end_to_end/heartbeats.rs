@@ -22,7 +22,9 @@ on_both_deployments![
 
 fn impatient(stack: StackBuilder) -> StackBuilder {
     let millis = |time: Duration| format!("{}ms", time.as_millis());
-    stack.set("GALLEY_PING_INTERVAL", &millis(INTERVAL)).set("GALLEY_PONG_TIMEOUT", &millis(TIMEOUT))
+    stack
+        .set("GALLEY_PING_INTERVAL", &millis(INTERVAL))
+        .set("GALLEY_PONG_TIMEOUT", &millis(TIMEOUT))
 }
 
 async fn until_sockets(client: &Client, count: u64) {
@@ -73,7 +75,9 @@ async fn whatever_a_peer_sends_shows_that_it_lives(stack: StackBuilder) {
     let stack = impatient(stack).start().await;
     let client = stack.client();
     let (hero, _) = client.create_hero_and_meal().await;
-    for (opcode, payload) in [(Opcode::TEXT, &b"menu"[..]), (Opcode::PING, b"you?"), (Opcode::TEXT, b"{")] {
+    for (opcode, payload) in
+        [(Opcode::TEXT, &b"menu"[..]), (Opcode::PING, b"you?"), (Opcode::TEXT, b"{")]
+    {
         let mut socket = RawSocket::open(client.base(), hero, RECEIVE_BUFFER).await;
         answer_pings(&mut socket, opcode, payload).await;
     }
@@ -83,7 +87,9 @@ async fn whatever_a_peer_sends_shows_that_it_lives(stack: StackBuilder) {
 async fn answer_pings(socket: &mut RawSocket, opcode: Opcode, payload: &[u8]) {
     let mut pings = 0;
     while pings < MANY {
-        let (received, _) = within("a ping", socket.frame()).await.unwrap_or_else(|| panic!("gone after {pings} pings"));
+        let (received, _) = within("a ping", socket.frame())
+            .await
+            .unwrap_or_else(|| panic!("gone after {pings} pings"));
         if received == Opcode::PING {
             pings += 1;
             socket.send(opcode, payload).await;

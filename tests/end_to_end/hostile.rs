@@ -1,4 +1,5 @@
-//! Clients that mean harm, or die: they cost the gateway bounded memory, leave nothing behind, and leave the others alone.
+//! Clients that mean harm, or die: they cost the gateway bounded memory, leave nothing behind, and
+//! leave the others alone.
 
 use std::cell::Cell;
 use std::time::{Duration, UNIX_EPOCH};
@@ -15,7 +16,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::interval;
 
 const MIB: u64 = 1_024 * 1_024;
-/// What any of these may cost besides what is said beside it: allocators keep what was freed, and the others are at work.
+/// What any of these may cost besides what is said beside it: allocators keep what was freed, and
+/// the others are at work.
 const SLACK: u64 = 24 * MIB;
 const FIN: u8 = 0x80;
 
@@ -40,11 +42,24 @@ struct Scene {
 impl Scene {
     async fn begin(settings: &[(&str, &str)]) -> Self {
         let stack = Stack::embedded().delay("0s");
-        let stack = settings.iter().fold(stack, |stack, (name, value)| stack.set(name, value)).start().await;
+        let stack = settings
+            .iter()
+            .fold(stack, |stack, (name, value)| stack.set(name, value))
+            .start()
+            .await;
         let client = stack.client();
         let (hero, meal) = client.create_hero_and_meal().await;
         let neighbour = client.connect(hero).await;
-        let mut scene = Self { client, hero, meal, neighbour, resident: 0, most_resident: 0, sockets: 0, stack };
+        let mut scene = Self {
+            client,
+            hero,
+            meal,
+            neighbour,
+            resident: 0,
+            most_resident: 0,
+            sockets: 0,
+            stack,
+        };
         // What is made once, at the first order, is nobody's harm.
         scene.neighbour_orders().await;
         scene.resident = scene.program().resident();
@@ -68,7 +83,8 @@ impl Scene {
         self.client.metric(&format!(r#"galley_limits_reached_total{{limit="{limit}"}}"#)).await
     }
 
-    /// The neighbour sees its order from its beginning to its end, each state once and in its order; how long after each change it came.
+    /// The neighbour sees its order from its beginning to its end, each state once and in its
+    /// order; how long after each change it came.
     async fn neighbour_orders(&mut self) -> Vec<Duration> {
         let order = id(&self.client.place(self.hero, self.meal).await);
         let mut lags = Vec::new();
@@ -76,8 +92,10 @@ impl Scene {
             let told = |frame: &Value| frame["type"] == "order" && frame["order"]["id"] == order;
             let frame = self.neighbour.until("the next state", told).await;
             assert_eq!(version(&frame["order"]), expected, "in its order: {frame}");
-            let changed: Timestamp = serde_json::from_value(frame["order"][time].clone()).expect("a time");
-            let changed = UNIX_EPOCH + Duration::from_millis(u64::try_from(changed.millis()).expect("after 1970"));
+            let changed: Timestamp =
+                serde_json::from_value(frame["order"][time].clone()).expect("a time");
+            let changed = UNIX_EPOCH
+                + Duration::from_millis(u64::try_from(changed.millis()).expect("after 1970"));
             // Times are told in milliseconds, cut off: a clock that is behind is none.
             lags.push(changed.elapsed().unwrap_or_default());
         }
@@ -103,7 +121,10 @@ impl Scene {
         };
         let (outcome, lags) = tokio::join!(attack, ordering);
         let p99 = lags[lags.len() * 99 / 100];
-        println!("{what}: the neighbour heard of {} changes, p99 {p99:?} after the commit", lags.len());
+        println!(
+            "{what}: the neighbour heard of {} changes, p99 {p99:?} after the commit",
+            lags.len()
+        );
         assert!(p99 < LATE, "{what}: the neighbour heard of changes {p99:?} late");
         outcome
     }
@@ -112,14 +133,21 @@ impl Scene {
         let most = self.most_resident.max(self.program().resident());
         let grew = most.saturating_sub(self.resident);
         println!("grew by {} KiB", grew / 1_024);
-        assert!(grew <= bytes + SLACK, "the gateway grew by {grew} bytes, more than {bytes} and {SLACK}");
+        assert!(
+            grew <= bytes + SLACK,
+            "the gateway grew by {grew} bytes, more than {bytes} and {SLACK}"
+        );
     }
 
     /// Nothing is left of anybody but the neighbour and a few connections of REST.
     async fn assert_all_gone(&mut self) {
-        until("the end of all sockets but one", async || (self.client.metric("galley_sockets").await == 1).then_some(())).await;
+        until("the end of all sockets but one", async || {
+            (self.client.metric("galley_sockets").await == 1).then_some(())
+        })
+        .await;
         let few = self.sockets + 4;
-        until("closed connections", async || (self.program().open_sockets() <= few).then_some(())).await;
+        until("closed connections", async || (self.program().open_sockets() <= few).then_some(()))
+            .await;
         self.neighbour_orders().await;
     }
 }
@@ -158,7 +186,14 @@ async fn come_and_go(url: &str, hero: i64, number: usize) {
             connection.upgrade("", "").await;
             connection.send(&frame(Opcode::TEXT.0, b"half a mess")[..9]).await;
         }
-        _ => connection.send(format!("GET /heroes/{hero}/events HTTP/1.1\r\nHost: galley\r\n\r\n").as_bytes()).await,
+        _ => {
+            connection
+                .send(
+                    format!("GET /heroes/{hero}/events HTTP/1.1\r\nHost: galley\r\n\r\n")
+                        .as_bytes(),
+                )
+                .await;
+        }
     }
     if number.is_multiple_of(2) {
         connection.reset();
@@ -167,12 +202,15 @@ async fn come_and_go(url: &str, hero: i64, number: usize) {
 
 #[tokio::test]
 async fn thousands_of_clients_that_are_cut_or_vanish_leave_nothing_behind() {
-    // Room for those that come at once, and less than for all: a seat that did not come back would be missed in the end.
-    let settings = ["GALLEY_MAX_SOCKETS", "GALLEY_MAX_SOCKETS_PER_IP", "GALLEY_MAX_SOCKETS_PER_HERO"];
+    // Room for those that come at once, and less than for all: a seat that did not come back would
+    // be missed in the end.
+    let settings =
+        ["GALLEY_MAX_SOCKETS", "GALLEY_MAX_SOCKETS_PER_IP", "GALLEY_MAX_SOCKETS_PER_HERO"];
     let mut scene = Scene::begin(&settings.map(|setting| (setting, "1000"))).await;
     let (url, hero) = (scene.url().to_owned(), scene.hero);
     for _ in 0..4 {
-        let clients = stream::iter(0..1_000).for_each_concurrent(20, |number| come_and_go(&url, hero, number));
+        let clients = stream::iter(0..1_000)
+            .for_each_concurrent(20, |number| come_and_go(&url, hero, number));
         scene.during("clients that come and go", clients).await;
         scene.assert_all_gone().await;
     }
@@ -195,7 +233,10 @@ async fn clients_that_are_killed_leave_nothing_behind() {
         Program::start("galley watch", &mut watch)
     };
     let mut watching: Vec<Program> = (0..10).map(|_| watch(scene.hero)).collect();
-    until("eleven sockets", async || (scene.client.metric("galley_sockets").await == 11).then_some(())).await;
+    until("eleven sockets", async || {
+        (scene.client.metric("galley_sockets").await == 11).then_some(())
+    })
+    .await;
     watching.iter_mut().for_each(Program::kill);
     scene.assert_all_gone().await;
 }
@@ -216,7 +257,11 @@ async fn heads_that_dawdle_are_cut_and_hold_little() {
         slow.push(connection);
     }
     // A byte now and then does not buy more time.
-    scene.during("slow heads", async { within("the end of slow heads", join_all(slow.into_iter().map(dawdle))).await }).await;
+    scene
+        .during("slow heads", async {
+            within("the end of slow heads", join_all(slow.into_iter().map(dawdle))).await
+        })
+        .await;
     scene.assert_grew_at_most(COUNT as u64 * 48 * 1_024);
     scene.assert_all_gone().await;
     assert!(scene.reached("head-time").await >= COUNT as u64 / 2);
@@ -234,10 +279,15 @@ async fn bodies_that_dawdle_are_cut_and_hold_little() {
         slow.push(connection);
     }
     let slow = slow.into_iter().map(dawdle);
-    let said = scene.during("slow bodies", async { within("the end of slow bodies", join_all(slow)).await }).await;
+    let said = scene
+        .during("slow bodies", async { within("the end of slow bodies", join_all(slow)).await })
+        .await;
     for said in said {
         let answer = RawAnswer::parse(&said).expect("an answer");
-        assert_eq!((answer.status, text(&answer.json(), "type")), (408, "/problems/request-timeout"));
+        assert_eq!(
+            (answer.status, text(&answer.json(), "type")),
+            (408, "/problems/request-timeout")
+        );
         assert_eq!(answer.header("connection"), Some("close"), "{answer:?}");
     }
     scene.assert_grew_at_most(COUNT as u64 * 48 * 1_024);
@@ -279,7 +329,8 @@ async fn announcements_and_endless_fragments_hold_little() {
     scene.assert_all_gone().await;
 }
 
-/// Sends the same again and again without reading anything, until the gateway takes no more for a while, or hangs up.
+/// Sends the same again and again without reading anything, until the gateway takes no more for a
+/// while, or hangs up.
 async fn flood(mut socket: RawConnection, bytes: Vec<u8>, most: u64) -> u64 {
     const PATIENCE: Duration = Duration::from_secs(3);
     let mut sent = 0;
@@ -311,7 +362,8 @@ async fn a_client_that_only_asks_and_never_listens_is_not_read_on() {
     // Nothing but its deafness stopped it: who reads the answers may go on.
     let (stream, _) = scene.socket().await.into_parts();
     let (mut answers, mut questions) = stream.into_split();
-    let listening = tokio::spawn(async move { tokio::io::copy(&mut answers, &mut tokio::io::sink()).await });
+    let listening =
+        tokio::spawn(async move { tokio::io::copy(&mut answers, &mut tokio::io::sink()).await });
     let asking = async {
         for _ in 0..MOST / rubbish.len() as u64 {
             within("a send", questions.write_all(&rubbish)).await.expect("the gateway reads on");
@@ -323,7 +375,8 @@ async fn a_client_that_only_asks_and_never_listens_is_not_read_on() {
     scene.assert_all_gone().await;
 }
 
-/// Orders of one hero while `count` sockets of it read a few bytes now and then; how often they fell behind.
+/// Orders of one hero while `count` sockets of it read a few bytes now and then; how often they
+/// fell behind.
 async fn read_slowly(scene: &mut Scene, count: usize) -> u64 {
     const ORDERS: usize = 1_500;
     const PACE: Duration = Duration::from_millis(200);
@@ -374,12 +427,16 @@ async fn a_client_that_asks_without_a_pause_and_listens_leaves_the_others_alone(
         let mut socket = scene.client.connect_with("").await;
         busy.push(tokio::spawn(async move {
             loop {
-                assert!(matches!(socket.ask(json!({"type": "menu"})).await["type"].as_str(), Some("reply" | "error")));
+                assert!(matches!(
+                    socket.ask(json!({"type": "menu"})).await["type"].as_str(),
+                    Some("reply" | "error")
+                ));
             }
         }));
     }
     let refused = r#"galley_limits_reached_total{limit="commands"}"#;
-    let reaching = until("the rate of commands", async || (client.metric(refused).await > 100).then_some(()));
+    let reaching =
+        until("the rate of commands", async || (client.metric(refused).await > 100).then_some(()));
     scene.during("clients without a pause", reaching).await;
     busy.iter().for_each(tokio::task::JoinHandle::abort);
     drop(busy);

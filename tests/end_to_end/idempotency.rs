@@ -16,7 +16,10 @@ on_both_deployments![
 ];
 
 async fn place(client: &Client, hero: i64, meal: i64, key: &str) -> galley_tests::Answer {
-    client.post("/orders", &json!({"hero_id": hero, "meal_id": meal})).header("Idempotency-Key", key).await
+    client
+        .post("/orders", &json!({"hero_id": hero, "meal_id": meal}))
+        .header("Idempotency-Key", key)
+        .await
 }
 
 async fn a_repeated_request_places_nothing_new(stack: StackBuilder) {
@@ -48,7 +51,8 @@ async fn many_requests_at_once_with_one_key_place_one_order(stack: StackBuilder)
     let client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
     let answers = join_all((0..100).map(|_| place(&client, hero, meal, "once"))).await;
-    let replayed = answers.iter().filter(|answer| answer.header("idempotent-replayed") == "true").count();
+    let replayed =
+        answers.iter().filter(|answer| answer.header("idempotent-replayed") == "true").count();
     let orders: Vec<i64> = answers.into_iter().map(|answer| id(&answer.is(202))).collect();
     assert!(orders.iter().all(|order| *order == orders[0]), "{orders:?}");
     assert_eq!(replayed, orders.len() - 1);
@@ -78,7 +82,8 @@ async fn a_repeated_command_places_nothing_new(stack: StackBuilder) {
     assert_eq!(client.all("/orders").await.len(), 2);
 }
 
-/// Brings the key `lunch` by each of these clients, over REST and over a socket of the hero: one order comes of it.
+/// Brings the key `lunch` by each of these clients, over REST and over a socket of the hero: one
+/// order comes of it.
 async fn bring(clients: &[&Client], hero: i64, meals: [i64; 2]) {
     let [meal, other] = meals;
     let mut orders = Vec::new();
@@ -89,7 +94,8 @@ async fn bring(clients: &[&Client], hero: i64, meals: [i64; 2]) {
         let reply = socket.reply(json!({"type": "place", "meal_id": meal, "key": "lunch"})).await;
         assert_eq!(reply["replayed"], true, "{reply}");
         orders.push(id(&reply["order"]));
-        let problem = socket.problem(json!({"type": "place", "meal_id": other, "key": "lunch"})).await;
+        let problem =
+            socket.problem(json!({"type": "place", "meal_id": other, "key": "lunch"})).await;
         assert_eq!(text(&problem, "type"), "/problems/idempotency-key-reused");
     }
     assert!(orders.iter().all(|order| *order == orders[0]), "{orders:?}");
@@ -103,7 +109,11 @@ async fn one_key_of_a_hero_places_one_order_whoever_brings_it(stack: StackBuilde
     let stranger = client.create_hero("Other", &[]).await;
     bring(&[&client], hero, [meal, other]).await;
     let own = place(&client, stranger, meal, "lunch").await;
-    assert_eq!((own.header("idempotent-replayed"), own.status), ("", 202), "a key belongs to one hero");
+    assert_eq!(
+        (own.header("idempotent-replayed"), own.status),
+        ("", 202),
+        "a key belongs to one hero"
+    );
     assert_eq!(client.all("/orders").await.len(), 2);
 }
 
@@ -121,14 +131,20 @@ async fn a_hero_and_a_meal_are_created_once_under_a_key(stack: StackBuilder) {
     let client = stack.client();
     let hero = json!({"name": "Zoé", "planet": "Earth", "allergies": ["milk"]});
     let meal = json!({"name": "Soup", "price": 9.5, "origin_planet": "Mars"});
-    for (path, body, patch) in [("/heroes", hero, json!({"planet": "Venus"})), ("/meals", meal, json!({"price": 8}))] {
-        let create = async |body: &Value| client.post(path, body).header("Idempotency-Key", "mine").await;
+    for (path, body, patch) in
+        [("/heroes", hero, json!({"planet": "Venus"})), ("/meals", meal, json!({"price": 8}))]
+    {
+        let create =
+            async |body: &Value| client.post(path, body).header("Idempotency-Key", "mine").await;
         let first = create(&body).await;
         assert_eq!((first.header("idempotent-replayed"), first.header("etag")), ("", "\"1\""));
         let location = first.header("location").to_owned();
         let created = first.is(201);
         let again = create(&body).await;
-        assert_eq!((again.header("idempotent-replayed"), again.header("location")), ("true", location.as_str()));
+        assert_eq!(
+            (again.header("idempotent-replayed"), again.header("location")),
+            ("true", location.as_str())
+        );
         assert_eq!(again.is(201), created);
         let mut other = body.clone();
         other["name"] = json!("Other");
@@ -137,7 +153,11 @@ async fn a_hero_and_a_meal_are_created_once_under_a_key(stack: StackBuilder) {
         let last = create(&body).await;
         assert_eq!(last.header("etag"), "\"2\"");
         assert_eq!(last.is(201), changed, "as it is now");
-        let problem = client.post(path, &body).header("Idempotency-Key", "").await.problem(400, "invalid-parameter");
+        let problem = client
+            .post(path, &body)
+            .header("Idempotency-Key", "")
+            .await
+            .problem(400, "invalid-parameter");
         assert_eq!(text(&problem["errors"][0], "pointer"), "Idempotency-Key");
         assert_eq!(client.all(path).await.len(), 1);
     }
@@ -149,7 +169,8 @@ async fn many_creations_at_once_with_one_key_create_one_thing(stack: StackBuilde
     let body = json!({"name": "Zoé", "planet": "Earth"});
     let create = || async { client.post("/heroes", &body).header("Idempotency-Key", "once").await };
     let answers = join_all((0..50).map(|_| create())).await;
-    let replayed = answers.iter().filter(|answer| answer.header("idempotent-replayed") == "true").count();
+    let replayed =
+        answers.iter().filter(|answer| answer.header("idempotent-replayed") == "true").count();
     let heroes: Vec<i64> = answers.into_iter().map(|answer| id(&answer.is(201))).collect();
     assert!(heroes.iter().all(|hero| *hero == heroes[0]), "{heroes:?}");
     assert_eq!((replayed, client.all("/heroes").await.len()), (49, 1));

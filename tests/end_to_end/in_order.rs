@@ -1,4 +1,5 @@
-//! No live connection is shown an older state of an order after a newer one, whoever published first.
+//! No live connection is shown an older state of an order after a newer one, whoever published
+//! first.
 
 use std::collections::HashMap;
 
@@ -9,7 +10,10 @@ use serde_json::{Value, json};
 
 /// Waits until the gateway has heard of so many updates.
 async fn until_heard(client: &Client, updates: u64) {
-    until("what was published", async || (client.metric("galley_updates_heard_total").await >= updates).then_some(())).await;
+    until("what was published", async || {
+        (client.metric("galley_updates_heard_total").await >= updates).then_some(())
+    })
+    .await;
 }
 
 /// Reads until a frame tells of this order, and demands that the versions of each order never fall.
@@ -17,7 +21,8 @@ async fn expect_order(whose: &str, last: i64, mut next: impl AsyncFnMut() -> Val
     let mut seen = HashMap::new();
     while !seen.contains_key(&last) {
         let frame = next().await;
-        let orders = list_or_none(&frame, "orders").chain(frame["order"].is_object().then(|| frame["order"].clone()));
+        let orders = list_or_none(&frame, "orders")
+            .chain(frame["order"].is_object().then(|| frame["order"].clone()));
         for order in orders {
             let (id, version) = (id(&order), order["version"].as_i64().expect("a version"));
             let before = seen.insert(id, version).unwrap_or(0);
@@ -51,7 +56,10 @@ async fn a_publisher_that_is_held_up_shows_nobody_an_older_state() {
 
     until("a worker that waits for an entry", async || {
         let clients = redis.ask::<String>(&["CLIENT", "LIST"]).await;
-        clients.lines().any(|client| client.contains("cmd=xreadgroup") && client.contains("flags=b")).then_some(())
+        clients
+            .lines()
+            .any(|client| client.contains("cmd=xreadgroup") && client.contains("flags=b"))
+            .then_some(())
     })
     .await;
 

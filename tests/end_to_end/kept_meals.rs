@@ -16,7 +16,9 @@ async fn an_order_keeps_the_name_and_the_price_of_its_meal(stack: StackBuilder) 
 
     let placed = json!({"id": meal, "name": "Soup", "price": 9.5});
     assert_eq!(client.order(order).await["meal"], placed);
-    for path in ["/orders".to_owned(), format!("/heroes/{hero}/orders"), format!("/orders?meal_id={meal}")] {
+    for path in
+        ["/orders".to_owned(), format!("/heroes/{hero}/orders"), format!("/orders?meal_id={meal}")]
+    {
         assert_eq!(list(&client.get(&path).await.is(200), "items")[0]["meal"], placed, "{path}");
     }
     assert_eq!(client.galley_json(&["order", "get", &order.to_string()]).await["meal"], placed);
@@ -27,5 +29,8 @@ async fn an_order_keeps_the_name_and_the_price_of_its_meal(stack: StackBuilder) 
     assert_eq!(client.order(order).await["meal"], placed);
     let other = client.create_meal("Soup", &[]).await;
     let later = id(&client.place(hero, other).await);
-    assert_eq!(client.order(later).await["meal"], json!({"id": other, "name": "Soup", "price": 9.5}));
+    assert_eq!(
+        client.order(later).await["meal"],
+        json!({"id": other, "name": "Soup", "price": 9.5})
+    );
 }

@@ -27,22 +27,32 @@ struct Leave {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_sockets_move_to_another_gateway_without_a_rush_and_miss_nothing() {
-    let files = rlimit::increase_nofile_limit(u64::MAX).expect("the limit of open files can be read");
+    let files =
+        rlimit::increase_nofile_limit(u64::MAX).expect("the limit of open files can be read");
     assert!(files > 12_000, "{files} files may be open: too few for this test");
-    let mut stack = Stack::distributed().gateways(2).delay("0s").set("GALLEY_DRAIN", "10s").start().await;
+    let mut stack =
+        Stack::distributed().gateways(2).delay("0s").set("GALLEY_DRAIN", "10s").start().await;
     let (leaving, staying) = (stack.client_of(0), stack.client_of(1));
     let meal = staying.create_meal("Soup", &[]).await;
-    let creating = stream::iter(0..HEROES).map(async |number| staying.create_hero(&format!("Hero {number}"), &[]).await);
+    let creating = stream::iter(0..HEROES)
+        .map(async |number| staying.create_hero(&format!("Hero {number}"), &[]).await);
     let heroes: Vec<i64> = creating.buffered(8).collect().await;
 
     let (tell, truth) = watch::channel(None);
     let doors = Arc::new(Semaphore::new(OPENING));
     let (coming, mut arrived) = mpsc::channel(1);
     let mut clients = JoinSet::new();
-    let opening = stream::iter(0..SOCKETS).map(|number| Follower::open(leaving.base(), heroes[number % HEROES], None));
+    let opening = stream::iter(0..SOCKETS)
+        .map(|number| Follower::open(leaving.base(), heroes[number % HEROES], None));
     let mut opening = std::pin::pin!(opening.buffer_unordered(OPENING));
     while let Some(follower) = opening.next().await {
-        clients.spawn(obey(follower, staying.base().to_owned(), Arc::clone(&doors), coming.clone(), truth.clone()));
+        clients.spawn(obey(
+            follower,
+            staying.base().to_owned(),
+            Arc::clone(&doors),
+            coming.clone(),
+            truth.clone(),
+        ));
     }
     let open = leaving.metric("galley_sockets").await;
     assert_eq!(open, SOCKETS as u64, "every socket is open");
@@ -65,7 +75,8 @@ async fn ten_thousand_sockets_move_to_another_gateway_without_a_rush_and_miss_no
     let closes = most_in_a_second(leaves.iter().map(|leave| leave.at.duration_since(told)));
     let cut = leaves.iter().filter(|leave| leave.ended != Ended::With(1012)).count();
     println!("{cut} were cut; at most {closes} went within one second");
-    // What the clients see depends on how busy the machine is: a gateway that has no time for its sockets cuts them in the end.
+    // What the clients see depends on how busy the machine is: a gateway that has no time for its
+    // sockets cuts them in the end.
     assert!(cut * 2 <= SOCKETS, "{cut} sockets were cut without a close code");
     assert!(closes * 100 <= SOCKETS * 50, "{closes} sockets went within one second");
     assert_eq!(back, SOCKETS as u64, "every socket is back");
@@ -73,7 +84,8 @@ async fn ten_thousand_sockets_move_to_another_gateway_without_a_rush_and_miss_no
     assert!(by_welcome > 0, "what changed between two sockets is in the welcome of the second");
 }
 
-/// Goes when it is told to, comes back with its cursor at another gateway through one of the doors, and stays there.
+/// Goes when it is told to, comes back with its cursor at another gateway through one of the doors,
+/// and stays there.
 async fn obey(
     mut follower: Follower,
     other: String,
@@ -84,7 +96,9 @@ async fn obey(
     let mut hint = None;
     let ended = loop {
         match follower.next().await {
-            Ok(News::Reconnect(after)) => assert_eq!(hint.replace(after), None, "one hint is enough"),
+            Ok(News::Reconnect(after)) => {
+                assert_eq!(hint.replace(after), None, "one hint is enough");
+            }
             Ok(News::Welcome | News::Change | News::Resync | News::Reply | News::Refusal) => {}
             Err(ended) => break ended,
         }

@@ -32,7 +32,11 @@ async fn an_order_is_seen_at_each_step_on_every_socket_of_its_hero(stack: StackB
     for socket in &mut sockets {
         for (number, status) in (1..).zip(["PENDING", "IN_PROGRESS", "COMPLETED"]) {
             let seen = socket.until_type("order").await;
-            assert_eq!((text(&seen["order"], "status"), version(&seen["order"])), (status, number), "{seen}");
+            assert_eq!(
+                (text(&seen["order"], "status"), version(&seen["order"])),
+                (status, number),
+                "{seen}"
+            );
             assert_eq!(id(&seen["order"]), order);
             assert!(!text(&seen, "cursor").is_empty());
         }
@@ -40,13 +44,21 @@ async fn an_order_is_seen_at_each_step_on_every_socket_of_its_hero(stack: StackB
 
     let own = id(&client.place(other, meal).await);
     stranger.until_status(own, "COMPLETED").await;
-    assert!(stranger.order_frames_so_far().await.iter().all(|seen| id(seen) == own), "a hero sees its own orders only");
+    assert!(
+        stranger.order_frames_so_far().await.iter().all(|seen| id(seen) == own),
+        "a hero sees its own orders only"
+    );
 
     let ended = client.order(order).await;
     assert_eq!((text(&ended, "status"), version(&ended)), ("COMPLETED", 3));
     let times = ["order_time", "started_time", "completed_time"].map(|field| text(&ended, field));
     assert!(times.is_sorted(), "{times:?}");
-    assert!(times.iter().all(|time| time.len() == "2026-01-01T00:00:00.000Z".len() && time.ends_with('Z')), "{times:?}");
+    assert!(
+        times
+            .iter()
+            .all(|time| time.len() == "2026-01-01T00:00:00.000Z".len() && time.ends_with('Z')),
+        "{times:?}"
+    );
 }
 
 async fn an_order_shows_its_hero_and_its_meal(stack: StackBuilder) {
@@ -60,20 +72,29 @@ async fn an_order_shows_its_hero_and_its_meal(stack: StackBuilder) {
 
     assert_eq!(client.delete(&format!("/heroes/{hero}")).await.status, 204);
     assert_eq!(client.delete(&format!("/meals/{meal}")).await.status, 204);
-    assert_eq!(client.order(order).await, ended, "an ended order stays readable without its hero and its meal");
+    assert_eq!(
+        client.order(order).await,
+        ended,
+        "an ended order stays readable without its hero and its meal"
+    );
 }
 
 async fn an_order_for_nobody_or_of_nothing_is_refused(stack: StackBuilder) {
     let stack = stack.start().await;
     let client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
-    let place = async |hero_id: i64, meal_id: i64| client.post("/orders", &json!({"hero_id": hero_id, "meal_id": meal_id})).await;
+    let place = async |hero_id: i64, meal_id: i64| {
+        client.post("/orders", &json!({"hero_id": hero_id, "meal_id": meal_id})).await
+    };
     let problem = place(hero + 1, meal).await.problem(404, "hero-not-found");
     assert!(text(&problem, "detail").contains(&format!("hero {}", hero + 1)), "{problem}");
     let problem = place(hero, meal + 1).await.problem(404, "meal-not-found");
     assert!(text(&problem, "detail").contains(&format!("meal {}", meal + 1)), "{problem}");
     let mut socket = client.connect(hero).await;
-    assert_eq!(socket.problem(json!({"type": "place", "meal_id": meal + 1})).await["type"], "/problems/meal-not-found");
+    assert_eq!(
+        socket.problem(json!({"type": "place", "meal_id": meal + 1})).await["type"],
+        "/problems/meal-not-found"
+    );
     assert_eq!(client.all("/orders").await, [] as [Value; 0]);
     client.get("/orders/1").await.problem(404, "order-not-found");
 }
@@ -103,7 +124,13 @@ async fn orders_are_listed_newest_first_and_by_filter(stack: StackBuilder) {
     }
     let page = client.get("/orders?limit=2&status=COMPLETED").await;
     let link = page.header("link").to_owned();
-    let next = link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\"")).expect("a link to the next page");
-    assert_eq!(list(&client.get(next).await.is(200), "items").iter().map(id).collect::<Vec<_>>(), [first]);
+    let next = link
+        .strip_prefix('<')
+        .and_then(|link| link.strip_suffix(">; rel=\"next\""))
+        .expect("a link to the next page");
+    assert_eq!(
+        list(&client.get(next).await.is(200), "items").iter().map(id).collect::<Vec<_>>(),
+        [first]
+    );
     client.get(&format!("/heroes/{}/orders", other_hero + 1)).await.problem(404, "hero-not-found");
 }

@@ -1,4 +1,5 @@
-//! What one socket, one address and all together may take: whoever is at a limit is told so, and counted.
+//! What one socket, one address and all together may take: whoever is at a limit is told so, and
+//! counted.
 
 use std::net::Ipv4Addr;
 
@@ -9,7 +10,10 @@ use serde_json::{Value, json};
 
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
-on_both_deployments!(a_gateway_holds_a_bounded_number_of_sockets, a_socket_that_commands_too_fast_is_told_so_each_time);
+on_both_deployments!(
+    a_gateway_holds_a_bounded_number_of_sockets,
+    a_socket_that_commands_too_fast_is_told_so_each_time
+);
 
 async fn reached(client: &Client, limit: &str) -> u64 {
     client.metric(&format!(r#"galley_limits_reached_total{{limit="{limit}"}}"#)).await
@@ -19,7 +23,8 @@ async fn a_gateway_holds_a_bounded_number_of_sockets(stack: StackBuilder) {
     let stack = stack.set("GALLEY_MAX_SOCKETS", "2").start().await;
     let client = stack.client();
     let (hero, _) = client.create_hero_and_meal().await;
-    let (socket, _stream) = (client.connect(hero).await, client.listen(&format!("/heroes/{hero}/events")).await);
+    let (socket, _stream) =
+        (client.connect(hero).await, client.listen(&format!("/heroes/{hero}/events")).await);
     for query in [String::new(), format!("?hero_id={hero}")] {
         let (status, problem) = client.refused(&query).await;
         assert_eq!((status, text(&problem, "type")), (503, "/problems/overloaded"));
@@ -51,7 +56,8 @@ async fn knock(stack: &Stack, from: Ipv4Addr) -> Result<RawConnection, (u16, Val
 async fn an_address_holds_a_bounded_number_of_sockets() {
     let stack = Stack::embedded().set("GALLEY_MAX_SOCKETS_PER_IP", "2").start().await;
     let here = Ipv4Addr::LOCALHOST;
-    let (first, _second) = (knock(&stack, here).await.expect("room"), knock(&stack, here).await.expect("room"));
+    let (first, _second) =
+        (knock(&stack, here).await.expect("room"), knock(&stack, here).await.expect("room"));
     let (status, problem) = knock(&stack, here).await.expect_err("a third");
     assert_eq!((status, text(&problem, "type")), (429, "/problems/too-many-sockets"));
     assert_eq!(reached(&stack.client(), "sockets-per-ip").await, 1);
@@ -60,20 +66,26 @@ async fn an_address_holds_a_bounded_number_of_sockets() {
     until("a seat", async || knock(&stack, here).await.ok()).await;
 }
 
-/// Sends pings with the ids from 0 up to `count` at once, and gives for each whether it was carried out.
+/// Sends pings with the ids from 0 up to `count` at once, and gives for each whether it was carried
+/// out.
 async fn ping_at_once(socket: &mut galley_tests::Socket, count: u64) -> Vec<bool> {
     for id in 0..count {
         socket.say(&json!({"type": "ping", "id": id}).to_string()).await;
     }
     let mut done = Vec::new();
     for id in 0..count {
-        let answer = socket.until("an answer", |frame| frame["type"] == "pong" || frame["type"] == "error").await;
+        let answer = socket
+            .until("an answer", |frame| frame["type"] == "pong" || frame["type"] == "error")
+            .await;
         assert_eq!(answer["id"], id, "answers come in the order of the commands: {answer}");
         done.push(text(&answer, "type") == "pong");
         if !done[done.len() - 1] {
             assert_eq!(text(&answer, "type"), "error");
             assert_eq!(text(&answer["problem"], "type"), "/problems/rate-limited");
-            assert!(answer["problem"]["retry_after_ms"].as_u64().is_some_and(|wait| wait > 0), "{answer}");
+            assert!(
+                answer["problem"]["retry_after_ms"].as_u64().is_some_and(|wait| wait > 0),
+                "{answer}"
+            );
         }
     }
     done
@@ -87,11 +99,19 @@ async fn a_socket_that_commands_too_fast_is_told_so_each_time(stack: StackBuilde
     assert_eq!(ping_at_once(&mut socket, 10).await, [[true; 3].as_slice(), &[false; 7]].concat());
     let refused = socket.problem(json!({"type": "place", "meal_id": meal})).await;
     assert_eq!(text(&refused, "type"), "/problems/rate-limited");
-    assert_eq!(client.get(&format!("/heroes/{hero}/orders")).await.is(200)["items"], json!([]), "it was not carried out");
+    assert_eq!(
+        client.get(&format!("/heroes/{hero}/orders")).await.is(200)["items"],
+        json!([]),
+        "it was not carried out"
+    );
     // Words without an id, and what cannot be read at all, are no way around it.
     for said in ["menu", "{", "[1,2]"] {
         socket.say(said).await;
-        assert_eq!(text(&socket.until_type("error").await["problem"], "type"), "/problems/rate-limited", "{said}");
+        assert_eq!(
+            text(&socket.until_type("error").await["problem"], "type"),
+            "/problems/rate-limited",
+            "{said}"
+        );
     }
     assert_eq!(reached(&client, "commands").await, 11);
     assert_eq!(client.metric(r#"galley_frames_refused_total{problem="rate-limited"}"#).await, 11);
@@ -107,7 +127,8 @@ async fn a_socket_that_waits_as_it_is_told_goes_on() {
     let stack = Stack::embedded().set("GALLEY_COMMAND_RATE", "2/s burst 1").start().await;
     let mut socket = stack.client().connect_with("").await;
     assert_eq!(socket.ask(json!({"type": "ping"})).await["type"], "pong");
-    let carried_out = async || (socket.ask(json!({"type": "ping"})).await["type"] == "pong").then_some(());
+    let carried_out =
+        async || (socket.ask(json!({"type": "ping"})).await["type"] == "pong").then_some(());
     until("the next one", carried_out).await;
 }
 
@@ -139,10 +160,18 @@ async fn an_address_that_asks_too_fast_is_told_so_and_the_others_are_served() {
     }
     for path in ["/meals", "/nothing", "/ws", "/"] {
         let answer = get(&stack, here, path).await;
-        assert_eq!((answer.status, text(&answer.json(), "type")), (429, "/problems/rate-limited"), "{path}");
-        let wait: u64 = answer.header("retry-after").and_then(|wait| wait.parse().ok()).expect("seconds");
+        assert_eq!(
+            (answer.status, text(&answer.json(), "type")),
+            (429, "/problems/rate-limited"),
+            "{path}"
+        );
+        let wait: u64 =
+            answer.header("retry-after").and_then(|wait| wait.parse().ok()).expect("seconds");
         assert!((3_000..=3_600).contains(&wait), "{wait}");
-        assert!(answer.header("ratelimit").is_some_and(|told| told.starts_with(r#""address";r=0;t="#)), "{answer:?}");
+        assert!(
+            answer.header("ratelimit").is_some_and(|told| told.starts_with(r#""address";r=0;t="#)),
+            "{answer:?}"
+        );
         assert!(answer.header("x-request-id").is_some());
     }
     for path in ["/healthz", "/readyz"] {
@@ -158,7 +187,8 @@ async fn an_address_that_asks_too_fast_is_told_so_and_the_others_are_served() {
 async fn a_request_that_is_none_or_has_too_large_a_head_is_answered_with_a_problem() {
     let stack = Stack::embedded().start().await;
     let gateway = &stack.gateways[0].url;
-    let large = format!("GET / HTTP/1.1\r\nHost: galley\r\nX-Large: {}\r\n\r\n", "x".repeat(33 * 1_024));
+    let large =
+        format!("GET / HTTP/1.1\r\nHost: galley\r\nX-Large: {}\r\n\r\n", "x".repeat(33 * 1_024));
     let many = format!("GET / HTTP/1.1\r\nHost: galley\r\n{}\r\n", "X-Many: x\r\n".repeat(200));
     for (request, status, slug) in [
         ("\0\0\0\0\r\n\r\n", 400, "bad-request"),
@@ -179,14 +209,23 @@ async fn a_request_that_is_none_or_has_too_large_a_head_is_answered_with_a_probl
     assert_eq!(reached(&stack.client(), "head").await, 2);
 }
 
-/// What the other tests of this file, and those of `hostile`, see refused is let in where the limit is higher: nothing else was in the way.
+/// What the other tests of this file, and those of `hostile`, see refused is let in where the limit
+/// is higher: nothing else was in the way.
 #[tokio::test]
 async fn where_a_limit_is_raised_what_was_refused_gets_through() {
     const BIG: usize = 20_000;
+    let raised = [
+        ("MAX_MESSAGE", "64KiB"),
+        ("MAX_SOCKETS", "1000"),
+        ("MAX_SOCKETS_PER_IP", "1000"),
+        ("MAX_SOCKETS_PER_HERO", "1000"),
+    ];
     let raised =
-        [("MAX_MESSAGE", "64KiB"), ("MAX_SOCKETS", "1000"), ("MAX_SOCKETS_PER_IP", "1000"), ("MAX_SOCKETS_PER_HERO", "1000")];
-    let raised = raised.into_iter().chain([("COMMAND_RATE", "1000000/s"), ("REST_RATE", "1000000/s")]);
-    let stack = raised.fold(Stack::embedded(), |stack, (name, value)| stack.set(&format!("GALLEY_{name}"), value)).start().await;
+        raised.into_iter().chain([("COMMAND_RATE", "1000000/s"), ("REST_RATE", "1000000/s")]);
+    let stack = raised
+        .fold(Stack::embedded(), |stack, (name, value)| stack.set(&format!("GALLEY_{name}"), value))
+        .start()
+        .await;
     let client = stack.client();
     let (hero, _) = client.create_hero_and_meal().await;
     let mut sockets = Vec::new();
@@ -200,7 +239,11 @@ async fn where_a_limit_is_raised_what_was_refused_gets_through() {
     }
     let mut big = RawConnection::open(&stack.gateways[0].url).await;
     big.upgrade("", "").await;
-    big.send_frame(Opcode::TEXT, format!(r#"{{"type":"ping","id":1{}}}"#, " ".repeat(BIG)).as_bytes()).await;
+    big.send_frame(
+        Opcode::TEXT,
+        format!(r#"{{"type":"ping","id":1{}}}"#, " ".repeat(BIG)).as_bytes(),
+    )
+    .await;
     assert_eq!(big.frame_of_type("pong").await["id"], 1);
     for limit in ["commands", "sockets", "sockets-per-hero", "sockets-per-ip", "rest"] {
         assert_eq!(reached(&client, limit).await, 0, "{limit}");

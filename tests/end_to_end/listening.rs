@@ -1,4 +1,5 @@
-//! Where a program listens: every way to write an address, Unix sockets, and who may be served there.
+//! Where a program listens: every way to write an address, Unix sockets, and who may be served
+//! there.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -39,15 +40,24 @@ async fn a_port_without_a_host_is_every_address_and_asks_for_tokens() {
     let url = format!("sqlite://{}", folder.path().join("galley.db").display());
     for address in [":0", "0.0.0.0:0", "[::]:0"] {
         let said = run("galley", &["--listen", address], &[("DATABASE_URL", &url)]).await;
-        assert!(said.code == 2 && said.stderr.contains("GALLEY_INSECURE_NO_AUTH=1"), "{address}: {said:?}");
+        assert!(
+            said.code == 2 && said.stderr.contains("GALLEY_INSECURE_NO_AUTH=1"),
+            "{address}: {said:?}"
+        );
     }
-    let stack = Stack::embedded().with_tokens().set("GALLEY_LISTEN", ":0").gateways(0).start().await;
+    let stack =
+        Stack::embedded().with_tokens().set("GALLEY_LISTEN", ":0").gateways(0).start().await;
     let mut program = stack.launch_gateway();
     let line = program.line("listening on http://").await;
-    let (_, after) = line.split_once("http://[::]:").unwrap_or_else(|| panic!("another address: {line}"));
+    let (_, after) =
+        line.split_once("http://[::]:").unwrap_or_else(|| panic!("another address: {line}"));
     let port: String = after.chars().take_while(char::is_ascii_digit).collect();
     for host in ["127.0.0.1", "[::1]"] {
-        assert_eq!(Client::new(&format!("http://{host}:{port}")).get("/readyz").await.status, 200, "{host}");
+        assert_eq!(
+            Client::new(&format!("http://{host}:{port}")).get("/readyz").await.status,
+            200,
+            "{host}"
+        );
     }
     program.stop().await;
 }
@@ -71,7 +81,11 @@ async fn a_unix_socket_is_served_and_its_file_goes_with_the_process() {
     let other = Stack::embedded().set("GALLEY_LISTEN", &address).gateways(0).start().await;
     let mut second = other.launch_gateway();
     assert_eq!(second.exit().await.code(), Some(1), "a socket belongs to one process");
-    assert!(second.log().contains("address already in use; choose another with --listen"), "{}", second.log());
+    assert!(
+        second.log().contains("address already in use; choose another with --listen"),
+        "{}",
+        second.log()
+    );
 
     program.kill();
     assert!(std::fs::exists(&path).expect("a folder"), "nobody removed it");
@@ -88,17 +102,33 @@ async fn a_file_that_is_no_socket_is_left_alone() {
     std::fs::write(&path, "mine").expect("a file");
     let url = format!("sqlite://{}", folder.path().join("galley.db").display());
     let listen = format!("unix:{}", path.display());
-    let said = run("galley", &["--listen", &listen], &[("DATABASE_URL", &url), ("GALLEY_LOG", "off")]).await;
-    assert!(said.code == 1 && said.stderr.contains("a file that is not a socket is there"), "{said:?}");
+    let said =
+        run("galley", &["--listen", &listen], &[("DATABASE_URL", &url), ("GALLEY_LOG", "off")])
+            .await;
+    assert!(
+        said.code == 1 && said.stderr.contains("a file that is not a socket is there"),
+        "{said:?}"
+    );
     assert_eq!(std::fs::read_to_string(&path).expect("a file"), "mine");
 }
 
 #[tokio::test]
 async fn what_is_no_address_is_refused_with_one() {
-    for wrong in ["nowhere", "127.0.0.1", "::1:8080", "http://127.0.0.1:8080", "unix:", ":65536", "example.org:8080"] {
+    for wrong in [
+        "nowhere",
+        "127.0.0.1",
+        "::1:8080",
+        "http://127.0.0.1:8080",
+        "unix:",
+        ":65536",
+        "example.org:8080",
+    ] {
         let said = run("galley", &[], &[("GALLEY_LISTEN", wrong)]).await;
         assert_eq!((said.code, said.stderr.lines().count()), (2, 1), "{wrong}: {said:?}");
-        assert!(said.stderr.contains("GALLEY_LISTEN") && said.stderr.contains("such as 127.0.0.1:8080"), "{wrong}: {said:?}");
+        assert!(
+            said.stderr.contains("GALLEY_LISTEN") && said.stderr.contains("such as 127.0.0.1:8080"),
+            "{wrong}: {said:?}"
+        );
     }
 }
 
@@ -108,7 +138,9 @@ async fn a_taken_port_says_how_to_choose_another() {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("sqlite://{}", folder.path().join("galley.db").display());
     let address = stack.gateways[0].url.trim_start_matches("http://");
-    let said = run("galley", &["--listen", address], &[("DATABASE_URL", &url), ("GALLEY_LOG", "off")]).await;
+    let said =
+        run("galley", &["--listen", address], &[("DATABASE_URL", &url), ("GALLEY_LOG", "off")])
+            .await;
     let expected = format!(
         "error: cannot listen on {address}: address already in use; choose another with --listen, or --listen 127.0.0.1:0 for a free one\n"
     );
@@ -120,14 +152,23 @@ async fn health_asks_the_address_that_the_gateway_was_given() {
     let port = port::free().to_string();
     let _stack = Stack::embedded().set("GALLEY_LISTEN", &format!("127.0.0.1:{port}")).start().await;
     for address in ["0.0.0.0:", "127.0.0.1:", "localhost:", ":", ""] {
-        let said = run("galley", &["health"], &[("GALLEY_LISTEN", &format!("{address}{port}"))]).await;
+        let said =
+            run("galley", &["health"], &[("GALLEY_LISTEN", &format!("{address}{port}"))]).await;
         assert_eq!(said.code, 0, "{address}: {said:?}");
     }
     let url = format!("http://127.0.0.1:{port}");
     let nobody = ("GALLEY_LISTEN", "127.0.0.1:1");
     assert_eq!(run("galley", &["health"], &[nobody]).await.code, 1, "nobody is there");
-    assert_eq!(run("galley", &["health", "--url", &url], &[nobody]).await.code, 0, "what is typed comes first");
-    assert_eq!(run("galley", &["health"], &[nobody, ("GALLEY_URL", &url)]).await.code, 0, "so does GALLEY_URL");
+    assert_eq!(
+        run("galley", &["health", "--url", &url], &[nobody]).await.code,
+        0,
+        "what is typed comes first"
+    );
+    assert_eq!(
+        run("galley", &["health"], &[nobody, ("GALLEY_URL", &url)]).await.code,
+        0,
+        "so does GALLEY_URL"
+    );
     let free = run("galley", &["health"], &[("GALLEY_LISTEN", "127.0.0.1:0")]).await;
     assert!(free.code != 0 && free.stderr.contains("--url"), "{free:?}");
 }

@@ -11,7 +11,8 @@ on_both_deployments![orders_at_a_rate_are_measured_and_checked];
 async fn load(url: &str, words: &str) -> (Value, Said) {
     let arguments: Vec<&str> = words.split_whitespace().chain(["--json"]).collect();
     let said = run("galley-load", &arguments, &[("GALLEY_URL", url)]).await;
-    let report = serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{words}: {error}: {said:?}"));
+    let report = serde_json::from_str(&said.stdout)
+        .unwrap_or_else(|error| panic!("{words}: {error}: {said:?}"));
     check_report(&report);
     (report, said)
 }
@@ -22,7 +23,10 @@ fn check_report(report: &Value) {
     let schema = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let schema: Value = serde_json::from_str(&schema).expect("JSON");
     let validator = jsonschema::validator_for(&schema).expect("a schema");
-    let errors: Vec<String> = validator.iter_errors(report).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    let errors: Vec<String> = validator
+        .iter_errors(report)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
     assert!(errors.is_empty(), "{errors:#?}");
 }
 
@@ -50,9 +54,16 @@ async fn orders_at_a_rate_are_measured_and_checked(stack: StackBuilder) {
     assert_eq!((count(&report, "opened"), &report["most_open"]), (40, &Value::from(40)));
     // Three states to each of a hero's eight sockets, unless the gateway had reason to merge some.
     let pushed = report["latencies"]["push"]["count"].as_u64().unwrap_or(0);
-    assert_eq!(pushed + count(&report, "skipped") - count(&report, "duplicated"), 3 * 8 * placed, "{report}");
+    assert_eq!(
+        pushed + count(&report, "skipped") - count(&report, "duplicated"),
+        3 * 8 * placed,
+        "{report}"
+    );
     for latency in ["connect", "welcome", "ack", "final", "late"] {
-        assert!(report["latencies"][latency]["p50_ms"].as_f64().is_some_and(|millis| millis >= 0.0), "{latency}: {report}");
+        assert!(
+            report["latencies"][latency]["p50_ms"].as_f64().is_some_and(|millis| millis >= 0.0),
+            "{latency}: {report}"
+        );
     }
     assert_eq!(report["model"], "open");
     assert!(report["push_lag"]["count"].as_u64().is_some_and(|count| count > 0), "{report}");
@@ -66,7 +77,9 @@ fn check_page(page: &str) {
         assert!(!page.contains(foreign), "{foreign} in {page}");
     }
     assert_eq!(page.matches("<svg").count(), 5, "percentiles, orders, frames, sockets, latencies");
-    for part in ["prefers-color-scheme: dark", "Percentiles", "Open sockets", "Errors", "lost=0", "ack"] {
+    for part in
+        ["prefers-color-scheme: dark", "Percentiles", "Open sockets", "Errors", "lost=0", "ack"]
+    {
         assert!(page.contains(part), "{part} in {page}");
     }
     assert!(!page.contains("NaN"), "{page}");
@@ -74,11 +87,15 @@ fn check_page(page: &str) {
 
 #[tokio::test]
 async fn every_scenario_does_what_it_says_and_loses_nothing() {
-    let stack = Stack::embedded().delay("10ms..50ms").set("GALLEY_COMMAND_RATE", "unlimited").start().await;
+    let stack =
+        Stack::embedded().delay("10ms..50ms").set("GALLEY_COMMAND_RATE", "unlimited").start().await;
     let client = stack.client();
     for (words, counts) in [
         ("idle --sockets 30 --duration 1s", &["opened"][..]),
-        ("burst --sockets 20 --rate 5 --burst 50 --burst-every 500ms --duration 1200ms", &["placed", "ended"]),
+        (
+            "burst --sockets 20 --rate 5 --burst 50 --burst-every 500ms --duration 1200ms",
+            &["placed", "ended"],
+        ),
         ("storm --sockets 20 --rate 20 --storm-every 700ms --duration 2s", &["dropped", "ended"]),
         ("slow-readers --sockets 20 --heroes 2 --rate 40 --slow 50 --duration 1500ms", &["ended"]),
         ("hot-hero --sockets 10 --rate 100 --duration 1s", &["ended"]),
@@ -91,9 +108,16 @@ async fn every_scenario_does_what_it_says_and_loses_nothing() {
         for name in counts {
             assert!(count(&report, name) > 0, "{words}: {name}: {report}");
         }
-        assert_eq!((count(&report, "lost"), count(&report, "refused")), (0, 0), "{words}: {report}");
+        assert_eq!(
+            (count(&report, "lost"), count(&report, "refused")),
+            (0, 0),
+            "{words}: {report}"
+        );
         assert_eq!(count(&report, "ended"), count(&report, "acked"), "{words}: {report}");
-        let (dropped, back) = (count(&report, "dropped"), report["latencies"]["reconnect"]["count"].as_u64().unwrap_or(0));
+        let (dropped, back) = (
+            count(&report, "dropped"),
+            report["latencies"]["reconnect"]["count"].as_u64().unwrap_or(0),
+        );
         assert_eq!(dropped >= 20 && back >= 20, words.starts_with("storm"), "{words}: {report}");
         assert_eq!(report["model"] == "closed", words.contains("max"), "{words}");
     }
@@ -101,7 +125,12 @@ async fn every_scenario_does_what_it_says_and_loses_nothing() {
 
 #[tokio::test]
 async fn a_gateway_that_drops_doubles_or_swaps_frames_is_found_out() {
-    for (lie, name) in [(Lie::None, ""), (Lie::Drop, "lost"), (Lie::Double, "duplicated"), (Lie::Swap, "out_of_order")] {
+    for (lie, name) in [
+        (Lie::None, ""),
+        (Lie::Drop, "lost"),
+        (Lie::Double, "duplicated"),
+        (Lie::Swap, "out_of_order"),
+    ] {
         let gateway = LyingGateway::start(lie).await;
         let words = "steady --sockets 2 --heroes 2 --rate 60 --duration 1s --settle 500ms --require out_of_order=0 --require duplicated=0";
         let (report, said) = load(&gateway.url, words).await;
@@ -109,7 +138,11 @@ async fn a_gateway_that_drops_doubles_or_swaps_frames_is_found_out() {
         for wrong in ["lost", "duplicated", "out_of_order"] {
             assert_eq!(count(&report, wrong) > 0, wrong == name, "{lie:?}: {wrong}: {report}");
         }
-        assert_eq!(said.stderr.contains(&format!("not met: {name}=0")), lie != Lie::None, "{said:?}");
+        assert_eq!(
+            said.stderr.contains(&format!("not met: {name}=0")),
+            lie != Lie::None,
+            "{said:?}"
+        );
     }
 }
 
@@ -119,7 +152,11 @@ async fn requirements_decide_the_exit_code() {
     let url = stack.client().base().to_owned();
     let words = "--sockets 4 --rate 20 --duration 500ms --require";
     let (report, said) = load(&url, &format!("{words} ack_p99<1m --require orders_per_s>1")).await;
-    assert_eq!((said.code, report["requirements"].as_array().map(Vec::len)), (0, Some(3)), "{said:?}");
+    assert_eq!(
+        (said.code, report["requirements"].as_array().map(Vec::len)),
+        (0, Some(3)),
+        "{said:?}"
+    );
     let (report, said) = load(&url, &format!("{words} ack_p50<1ns")).await;
     assert_eq!(said.code, 3, "{said:?}");
     assert!(said.stderr.contains("not met: ack_p50<1ns"), "{said:?}");
@@ -139,12 +176,24 @@ async fn what_cannot_be_done_is_said_in_one_line() {
     ] {
         let arguments: Vec<&str> = words.split_whitespace().collect();
         let said = run("galley-load", &arguments, &[("GALLEY_URL", url)]).await;
-        assert_eq!((said.code, said.stdout.as_str(), said.stderr.lines().count()), (code, "", 1), "{words}: {said:?}");
-        assert!(said.stderr.starts_with("error: ") && said.stderr.contains(part), "{words}: {said:?}");
+        assert_eq!(
+            (said.code, said.stdout.as_str(), said.stderr.lines().count()),
+            (code, "", 1),
+            "{words}: {said:?}"
+        );
+        assert!(
+            said.stderr.starts_with("error: ") && said.stderr.contains(part),
+            "{words}: {said:?}"
+        );
     }
     let (report, said) = load(&url, "idle --sockets 3 --heroes 1 --duration 100ms").await;
     assert_eq!((count(&report, "given_up"), count(&report, "opened")), (1, 2), "{said:?}");
-    assert!(report["errors"][0]["what"].as_str().is_some_and(|what| what.contains("GALLEY_MAX_SOCKETS_PER_HERO")), "{report}");
+    assert!(
+        report["errors"][0]["what"]
+            .as_str()
+            .is_some_and(|what| what.contains("GALLEY_MAX_SOCKETS_PER_HERO")),
+        "{report}"
+    );
 }
 
 #[tokio::test]
@@ -155,11 +204,17 @@ async fn an_interrupt_prints_the_figures_so_far() {
     command.args(["--sockets", "5", "--rate", "50", "--duration", "1h", "--url", client.base()]);
     let mut program = Program::start("galley-load", &mut command);
     program.line("5 sockets are open").await;
-    galley_tests::until("an order", async || (!client.all("/orders").await.is_empty()).then_some(())).await;
+    galley_tests::until("an order", async || {
+        (!client.all("/orders").await.is_empty()).then_some(())
+    })
+    .await;
     program.signal(Signal::INT);
     assert_eq!(program.exit().await.code(), Some(130));
     let said = program.log();
-    assert!(said.contains("stopped early") && said.contains("placed") && said.contains("P99.9"), "{said}");
+    assert!(
+        said.contains("stopped early") && said.contains("placed") && said.contains("P99.9"),
+        "{said}"
+    );
 }
 
 /// The client shares its machine with the gateway: it must not be what fills it.
@@ -170,7 +225,18 @@ async fn a_socket_costs_the_client_a_few_hundred_bytes() {
     let client = stack.client();
     let mut command = command(path_of("galley-load"));
     let sockets = SOCKETS.to_string();
-    command.args(["idle", "--sockets", &sockets, "--heroes", "1", "--duration", "1h", "--json", "--url", client.base()]);
+    command.args([
+        "idle",
+        "--sockets",
+        &sockets,
+        "--heroes",
+        "1",
+        "--duration",
+        "1h",
+        "--json",
+        "--url",
+        client.base(),
+    ]);
     let mut program = Program::start("galley-load", &mut command);
     program.line(&format!("{SOCKETS} sockets are open")).await;
     program.signal(Signal::INT);

@@ -22,7 +22,8 @@ impl Galley {
         let address = format!("127.0.0.1:{}", port::free());
         let mut command = command(path_of("galley"));
         command.args(["--listen", &address, "--log", log]).current_dir(folder.path());
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut child =
+            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
         let stderr = child.stderr.take().expect("it is piped");
         let client = Client::new(&format!("http://{address}"));
         until("a gateway", async || client.get("/readyz").try_send().await.ok()).await;
@@ -35,7 +36,10 @@ impl Galley {
 
     /// A request that is refused, which the log tells.
     async fn knock(&self) {
-        assert_eq!(self.client.get("/meals").header("origin", "http://evil.test").await.status, 403);
+        assert_eq!(
+            self.client.get("/meals").header("origin", "http://evil.test").await.status,
+            403
+        );
     }
 }
 
@@ -46,7 +50,8 @@ impl Drop for Galley {
 }
 
 fn is_json(line: &str) -> bool {
-    serde_json::from_str::<Value>(line).is_ok_and(|line| line["level"].is_string() && line["message"].is_string())
+    serde_json::from_str::<Value>(line)
+        .is_ok_and(|line| line["level"].is_string() && line["message"].is_string())
 }
 
 #[tokio::test]
@@ -58,9 +63,16 @@ async fn an_unknown_level_is_refused_and_the_known_ones_are_named() {
         ("info,sqlx=loud", "`loud` is not a level"),
     ] {
         for program in ["galley", "galley-gateway", "galley-worker"] {
-            let backends = [("DATABASE_URL", "postgres://a@127.0.0.1:1/a"), ("REDIS_URL", "redis://127.0.0.1:1")];
+            let backends = [
+                ("DATABASE_URL", "postgres://a@127.0.0.1:1/a"),
+                ("REDIS_URL", "redis://127.0.0.1:1"),
+            ];
             let said = run(program, &[], &[&backends[..], &[("GALLEY_LOG", rules)]].concat()).await;
-            assert_eq!((said.code, said.stderr.lines().count()), (2, 1), "{program} {rules}: {said:?}");
+            assert_eq!(
+                (said.code, said.stderr.lines().count()),
+                (2, 1),
+                "{program} {rules}: {said:?}"
+            );
             for part in [hint, "GALLEY_LOG", "off, error, warn, info, debug or trace"] {
                 assert!(said.stderr.contains(part), "{program} {rules}: {said:?}");
             }
@@ -75,16 +87,33 @@ async fn every_line_of_a_log_in_json_is_json_up_to_the_reason_of_the_end() {
     let url = format!("sqlite://{}", folder.path().join("galley.db").display());
     let taken = stack.gateways[0].url.trim_start_matches("http://");
     for format in ["json", "auto"] {
-        let said = run("galley", &["--listen", taken, "--log-format", format], &[("DATABASE_URL", &url)]).await;
+        let said =
+            run("galley", &["--listen", taken, "--log-format", format], &[("DATABASE_URL", &url)])
+                .await;
         let lines: Vec<&str> = said.stderr.lines().collect();
         assert!(said.code == 1 && lines.iter().all(|line| is_json(line)), "{said:?}");
         let (first, last) = (lines.first().expect("a line"), lines.last().expect("a line"));
-        assert!(first.contains("\"auth\":\"none\"") && first.contains("galley.db") && first.contains("\"version\""), "{first}");
-        assert!(last.contains("cannot listen on") && last.contains("\"level\":\"ERROR\""), "{last}");
+        assert!(
+            first.contains("\"auth\":\"none\"")
+                && first.contains("galley.db")
+                && first.contains("\"version\""),
+            "{first}"
+        );
+        assert!(
+            last.contains("cannot listen on") && last.contains("\"level\":\"ERROR\""),
+            "{last}"
+        );
     }
-    for arguments in [&["--log", "inof"][..], &["--listen", "nowhere"], &["--listen", "0.0.0.0:0"], &["--dance"]] {
-        let said = run("galley", arguments, &[("GALLEY_LOG_FORMAT", "json"), ("DATABASE_URL", &url)]).await;
-        assert!(said.code == 2 && said.stderr.lines().count() == 1 && is_json(&said.stderr), "{arguments:?}: {said:?}");
+    for arguments in
+        [&["--log", "inof"][..], &["--listen", "nowhere"], &["--listen", "0.0.0.0:0"], &["--dance"]]
+    {
+        let said =
+            run("galley", arguments, &[("GALLEY_LOG_FORMAT", "json"), ("DATABASE_URL", &url)])
+                .await;
+        assert!(
+            said.code == 2 && said.stderr.lines().count() == 1 && is_json(&said.stderr),
+            "{arguments:?}: {said:?}"
+        );
     }
 }
 
@@ -158,7 +187,10 @@ async fn one_outage_of_redis_is_one_line_when_it_begins_and_one_when_it_ends() {
         program.line("connected to Redis again").await;
         let log = program.log();
         assert_eq!(log.matches("cannot reach Redis; ").count(), 1, "{log}");
-        assert!(["Redis is", "bus is", "queue is"].iter().all(|other| !log.contains(other)), "another name for it: {log}");
+        assert!(
+            ["Redis is", "bus is", "queue is"].iter().all(|other| !log.contains(other)),
+            "another name for it: {log}"
+        );
     }
 }
 

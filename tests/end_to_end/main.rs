@@ -1,4 +1,5 @@
-//! The whole service from outside: real processes, spoken to over HTTP and `WebSocket`s, and broken on purpose.
+//! The whole service from outside: real processes, spoken to over HTTP and `WebSocket`s, and broken
+//! on purpose.
 
 /// Runs each test on both deployments.
 macro_rules! on_both_deployments {

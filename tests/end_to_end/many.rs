@@ -23,19 +23,30 @@ async fn every_one_of_many_orders_ends_once_and_is_seen_at_each_step(stack: Stac
         let hero = client.create_hero(&format!("Hero {number}"), &[]).await;
         heroes.push((hero, client.connect(hero).await));
     }
-    let placing = stream::iter(0..HEROES * ORDERS_OF_EACH).map(|number| client.place(heroes[number % HEROES].0, meal));
+    let placing = stream::iter(0..HEROES * ORDERS_OF_EACH)
+        .map(|number| client.place(heroes[number % HEROES].0, meal));
     let placed: Vec<i64> = placing.buffer_unordered(200).map(|order| id(&order)).collect().await;
     assert_eq!(placed.len(), HEROES * ORDERS_OF_EACH);
 
-    let heard = join_all(heroes.into_iter().map(|(hero, socket)| async move { (hero, listen(socket).await) })).await;
+    let heard = join_all(
+        heroes.into_iter().map(|(hero, socket)| async move { (hero, listen(socket).await) }),
+    )
+    .await;
     for (hero, (picture, told)) in heard {
         let stored = client.all(&format!("/heroes/{hero}/orders")).await;
-        let mut stored: Vec<Order> = stored.into_iter().map(|order| serde_json::from_value(order).expect("an order")).collect();
+        let mut stored: Vec<Order> = stored
+            .into_iter()
+            .map(|order| serde_json::from_value(order).expect("an order"))
+            .collect();
         stored.sort_unstable_by_key(|order| order.id);
-        assert!(picture.orders().eq(&stored), "hero {hero} knows {picture:?}, but {stored:?} is the truth");
+        assert!(
+            picture.orders().eq(&stored),
+            "hero {hero} knows {picture:?}, but {stored:?} is the truth"
+        );
         if let Some(mut told) = told {
             told.sort_unstable();
-            let steps = stored.iter().flat_map(|order| (1..=3).map(|version| (order.id.get(), version)));
+            let steps =
+                stored.iter().flat_map(|order| (1..=3).map(|version| (order.id.get(), version)));
             assert!(told.iter().copied().eq(steps), "hero {hero} was told {told:?}");
         }
     }
@@ -53,7 +64,10 @@ async fn a_crowd_is_told_the_same_while_others_leave_and_come(stack: StackBuilde
     let (hero, meal) = client.create_hero_and_meal().await;
     let mut crowd = join_all((0..SOCKETS).map(|_| client.connect(hero))).await;
     let leaving = crowd.split_off(SOCKETS - LEAVING);
-    let placing = stream::iter(0..ORDERS_OF_EACH).map(|_| client.place(hero, meal)).buffer_unordered(8).count();
+    let placing = stream::iter(0..ORDERS_OF_EACH)
+        .map(|_| client.place(hero, meal))
+        .buffer_unordered(8)
+        .count();
     let coming = async {
         join_all(leaving.into_iter().map(Socket::close)).await;
         join_all((0..LEAVING).map(|_| client.connect(hero))).await
@@ -69,15 +83,22 @@ async fn a_crowd_is_told_the_same_while_others_leave_and_come(stack: StackBuilde
     let last = id(&client.place(hero, meal).await);
     for mut socket in come {
         socket.until_status(last, "COMPLETED").await;
-        assert!(socket.picture.orders().all(|order| !order.status.is_active()), "{:?}", socket.picture);
+        assert!(
+            socket.picture.orders().all(|order| !order.status.is_active()),
+            "{:?}",
+            socket.picture
+        );
     }
 }
 
-/// What one hero knows when all its orders have ended, and every state that was told by a frame of its own: each order's three,
-/// in whatever order they were published, unless the gateway had reason to merge some into a `resync`.
+/// What one hero knows when all its orders have ended, and every state that was told by a frame of
+/// its own: each order's three, in whatever order they were published, unless the gateway had
+/// reason to merge some into a `resync`.
 async fn listen(mut socket: Socket) -> (Picture, Option<Vec<(i64, i64)>>) {
     let (mut told, mut merged) = (Vec::new(), false);
-    let all_ended = |picture: &Picture| picture.orders().filter(|order| !order.status.is_active()).count() == ORDERS_OF_EACH;
+    let all_ended = |picture: &Picture| {
+        picture.orders().filter(|order| !order.status.is_active()).count() == ORDERS_OF_EACH
+    };
     while !(all_ended(&socket.picture) && (merged || told.len() == 3 * ORDERS_OF_EACH)) {
         let frame = socket.next().await;
         merged |= frame["type"] == "resync";
@@ -89,7 +110,8 @@ async fn listen(mut socket: Socket) -> (Picture, Option<Vec<(i64, i64)>>) {
     (socket.picture, (!merged).then_some(told))
 }
 
-/// Whatever was done to the service: every order that it accepted, and no other, is COMPLETED in its third version.
+/// Whatever was done to the service: every order that it accepted, and no other, is COMPLETED in
+/// its third version.
 pub async fn assert_each_completed_once(client: &Client, mut placed: Vec<i64>) {
     let mut stored = client.all("/orders").await;
     for order in &stored {

@@ -13,11 +13,17 @@ async fn a_name_stands_for_its_id_wherever_one_is_taken(stack: StackBuilder) {
     let other = client.create_hero("Nova Prime", &[]).await;
     let soup = client.create_meal("Peanut soup", &[]).await;
     client.create_meal("Pea soup", &[]).await;
-    for (typed, found) in [("Nova", nova), ("NÓVA", nova), ("name:nova", nova), ("prime", other), (&*format!("id:{nova}"), nova)]
-    {
+    for (typed, found) in [
+        ("Nova", nova),
+        ("NÓVA", nova),
+        ("name:nova", nova),
+        ("prime", other),
+        (&*format!("id:{nova}"), nova),
+    ] {
         assert_eq!(id(&client.galley_json(&["hero", "get", typed]).await), found, "{typed}");
     }
-    let order = client.galley_json(&["order", "place", "--hero", "nova", "--meal", "peanut soup"]).await;
+    let order =
+        client.galley_json(&["order", "place", "--hero", "nova", "--meal", "peanut soup"]).await;
     assert_eq!((order["hero_id"].as_i64(), order["meal_id"].as_i64()), (Some(nova), Some(soup)));
     let listed = client.galley_json(&["order", "list", "--hero", "Nova", "--meal", "peanut"]).await;
     assert_eq!(list(&listed, "items").len(), 1);
@@ -33,11 +39,17 @@ async fn a_name_stands_for_its_id_wherever_one_is_taken(stack: StackBuilder) {
 async fn a_name_that_fits_none_or_several_is_refused() {
     let stack = Stack::embedded().start().await;
     let client = stack.client();
-    let (pea, peanut) = (client.create_meal("Pea soup", &[]).await, client.create_meal("Peanut soup", &[]).await);
+    let (pea, peanut) =
+        (client.create_meal("Pea soup", &[]).await, client.create_meal("Peanut soup", &[]).await);
     let none = client.galley(&["meal", "get", "bisque"]).await;
-    assert_eq!((none.code, none.stderr.as_str()), (3, "error: there is no meal named \"bisque\"\n"));
+    assert_eq!(
+        (none.code, none.stderr.as_str()),
+        (3, "error: there is no meal named \"bisque\"\n")
+    );
     let several = client.galley(&["meal", "get", "soup"]).await;
-    let listed = format!("\"soup\" fits 2 meals: Pea soup ({pea}), Peanut soup ({peanut}); give the whole name or the id");
+    let listed = format!(
+        "\"soup\" fits 2 meals: Pea soup ({pea}), Peanut soup ({peanut}); give the whole name or the id"
+    );
     assert_eq!((several.code, several.stderr), (2, format!("error: {listed}\n")));
     let several = client.galley(&["meal", "get", "soup", "--json"]).await;
     let problem: Value = serde_json::from_str(&several.stderr).expect("a problem");
@@ -61,9 +73,11 @@ async fn a_hero_with_a_token_may_use_its_own_name() {
     let stack = Stack::embedded().with_tokens().start().await;
     let staff = stack.staff();
     let (hero, _) = staff.create_hero_and_meal().await;
-    let order = stack.hero(hero).galley_json(&["order", "place", "--hero", "zoe", "--meal", "soup"]).await;
+    let order =
+        stack.hero(hero).galley_json(&["order", "place", "--hero", "zoe", "--meal", "soup"]).await;
     assert_eq!(order["hero_id"].as_i64(), Some(hero));
     let other = staff.create_hero("Nova", &[]).await;
-    let said = stack.hero(other).galley(&["order", "place", "--hero", "zoe", "--meal", "soup"]).await;
+    let said =
+        stack.hero(other).galley(&["order", "place", "--hero", "zoe", "--meal", "soup"]).await;
     assert_eq!(said.code, 3, "{said:?}");
 }

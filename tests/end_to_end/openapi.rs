@@ -1,5 +1,6 @@
-//! The `OpenAPI` document against the answers: Schemathesis makes requests from the document, right ones and wrong ones, and checks that each
-//! answer is one that the document tells of – status, headers, media type, schema – and that what must be refused is.
+//! The `OpenAPI` document against the answers: Schemathesis makes requests from the document, right
+//! ones and wrong ones, and checks that each answer is one that the document tells of – status,
+//! headers, media type, schema – and that what must be refused is.
 //!
 //! The event streams are left out: they do not end.
 
@@ -10,12 +11,13 @@ use galley_tests::program::command;
 use galley_tests::{StackBuilder, stack::Deployment};
 
 /// Where `./test` installs it; anybody's own is on the search path.
-const INSTALLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/schemathesis/bin/schemathesis");
+const INSTALLED: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/schemathesis/bin/schemathesis");
 /// What it cannot know by the document.
 const SETTINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schemathesis/settings.toml");
 const HOOKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schemathesis/hooks.py");
-/// How many requests it makes up for an operation, and how many walks from operation to operation: a number and not a time, which on a busy
-/// machine is over before all kinds of requests were made.
+/// How many requests it makes up for an operation, and how many walks from operation to operation:
+/// a number and not a time, which on a busy machine is over before all kinds of requests were made.
 const EXAMPLES: &str = "100";
 /// The same requests each time, as far as they do not depend on the answers.
 const SEED: &str = "9457";
@@ -37,11 +39,24 @@ async fn every_answer_is_as_the_document_says(stack: StackBuilder) {
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    schemathesis.args(["--config-file", SETTINGS, "run", &format!("{}/openapi.json", client.base())]);
-    schemathesis.args(["--seed", SEED, "--max-examples", EXAMPLES, "--generation-database", "none"]);
+    schemathesis.args([
+        "--config-file",
+        SETTINGS,
+        "run",
+        &format!("{}/openapi.json", client.base()),
+    ]);
+    schemathesis.args([
+        "--seed",
+        SEED,
+        "--max-examples",
+        EXAMPLES,
+        "--generation-database",
+        "none",
+    ]);
     schemathesis.args(["--exclude-path-regex", "/events$", "--workers", "1", "--no-color"]);
     let ended = tokio::task::spawn_blocking(move || schemathesis.output()).await.expect("no panic");
-    let ended = ended.unwrap_or_else(|error| panic!("cannot start {program}: {error}; ./test installs it"));
+    let ended =
+        ended.unwrap_or_else(|error| panic!("cannot start {program}: {error}; ./test installs it"));
     let said = String::from_utf8_lossy(&ended.stdout);
     assert!(ended.status.success(), "{said}{}", String::from_utf8_lossy(&ended.stderr));
     client.get("/readyz").await.is(200);

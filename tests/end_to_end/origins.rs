@@ -28,7 +28,12 @@ fn evil(client: &Client) -> Vec<String> {
         "http://127.0.0.1",
         "http://localhost:8080",
     ];
-    let near = [format!("{own}.evil.example"), format!("{own}/"), format!("{own}0"), own.replace("127.0.0.1", "localhost")];
+    let near = [
+        format!("{own}.evil.example"),
+        format!("{own}/"),
+        format!("{own}0"),
+        own.replace("127.0.0.1", "localhost"),
+    ];
     others.iter().map(ToString::to_string).chain(near).collect()
 }
 
@@ -61,7 +66,8 @@ async fn a_page_of_another_origin_is_refused_before_anything_is_done(stack: Stac
             assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
             answer.problem(403, "forbidden");
         }
-        let refused = knock(&client, &format!("?hero_id={hero}"), origin).await.expect_err("a foreign page");
+        let refused =
+            knock(&client, &format!("?hero_id={hero}"), origin).await.expect_err("a foreign page");
         assert!(refused.contains("403"), "{origin}: {refused}");
     }
     let orders = client.all("/orders").await;
@@ -73,21 +79,37 @@ async fn a_page_of_another_origin_is_refused_before_anything_is_done(stack: Stac
 
 async fn a_listed_page_may_do_everything(stack: StackBuilder) {
     let listed = format!(" {LISTED} ,http://localhost:5173,");
-    let stack = stack.set("GALLEY_ALLOWED_ORIGINS", &listed).with_tokens().workers(0).delay("1h").start().await;
+    let stack = stack
+        .set("GALLEY_ALLOWED_ORIGINS", &listed)
+        .with_tokens()
+        .workers(0)
+        .delay("1h")
+        .start()
+        .await;
     let staff = stack.staff();
     let (hero, meal) = staff.create_hero_and_meal().await;
     let own = stack.hero(hero);
     for origin in [LISTED, "http://localhost:5173"] {
-        let asked = stack.client().call(Method::OPTIONS, "/orders/7/cancel").header("Origin", origin);
+        let asked =
+            stack.client().call(Method::OPTIONS, "/orders/7/cancel").header("Origin", origin);
         let asked = asked.header("Access-Control-Request-Method", "POST");
-        let told = asked.header("Access-Control-Request-Headers", "authorization,content-type,idempotency-key").await;
+        let told = asked
+            .header("Access-Control-Request-Headers", "authorization,content-type,idempotency-key")
+            .await;
         assert_eq!((told.status, told.text.as_str()), (204, ""), "a preflight carries no token");
         assert_eq!(told.header("access-control-allow-origin"), origin);
         assert_eq!(told.header("access-control-allow-credentials"), "");
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
             assert!(told.header("access-control-allow-methods").contains(method), "{told:?}");
         }
-        for name in ["authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "last-event-id"] {
+        for name in [
+            "authorization",
+            "content-type",
+            "idempotency-key",
+            "if-match",
+            "if-none-match",
+            "last-event-id",
+        ] {
             assert!(told.header("access-control-allow-headers").contains(name), "{told:?}");
         }
         let answers = [
@@ -100,9 +122,17 @@ async fn a_listed_page_may_do_everything(stack: StackBuilder) {
         assert_eq!(answers.each_ref().map(|answer| answer.status), [202, 200, 404, 401, 404]);
         for answer in &answers {
             assert_eq!(answer.header("access-control-allow-origin"), origin, "{answer:?}");
-            assert!(answer.header("access-control-expose-headers").contains("location"), "{answer:?}");
+            assert!(
+                answer.header("access-control-expose-headers").contains("location"),
+                "{answer:?}"
+            );
         }
-        let events = own.get(&format!("/heroes/{hero}/events")).header("Origin", origin).listen().await.expect("a stream");
+        let events = own
+            .get(&format!("/heroes/{hero}/events"))
+            .header("Origin", origin)
+            .listen()
+            .await
+            .expect("a stream");
         assert_eq!(events.headers["access-control-allow-origin"], origin);
         assert_eq!(knock(&own, "", origin).await.expect("a socket").welcome["hero"]["id"], hero);
     }
@@ -117,8 +147,16 @@ async fn every_answer_protects_the_browser(stack: StackBuilder) {
     let client = stack.client();
     let (hero, _) = client.create_hero_and_meal().await;
     let pages = ["/", "/docs/", "/docs/swagger-ui-bundle.js"];
-    let data =
-        ["/meals", "/nothing", "/openapi.json", "/metrics", "/healthz", &format!("/heroes/{hero}"), "/problems/internal", "/ws"];
+    let data = [
+        "/meals",
+        "/nothing",
+        "/openapi.json",
+        "/metrics",
+        "/healthz",
+        &format!("/heroes/{hero}"),
+        "/problems/internal",
+        "/ws",
+    ];
     for path in pages.iter().chain(&data) {
         let answer = client.get(path).await;
         for (name, value) in [
@@ -138,11 +176,18 @@ async fn every_answer_protects_the_browser(stack: StackBuilder) {
         }
         let policy = answer.header("content-security-policy");
         assert!(policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
-        assert!(!policy.contains("unsafe-eval") && !policy.contains('*') && !policy.contains("http"), "{path}: {policy}");
+        assert!(
+            !policy.contains("unsafe-eval") && !policy.contains('*') && !policy.contains("http"),
+            "{path}: {policy}"
+        );
     }
     for path in data {
         let answer: Answer = client.get(path).await;
-        assert_eq!(answer.header("content-security-policy"), "default-src 'none'; frame-ancestors 'none'", "{path}");
+        assert_eq!(
+            answer.header("content-security-policy"),
+            "default-src 'none'; frame-ancestors 'none'",
+            "{path}"
+        );
         assert_eq!(answer.header("cache-control"), "no-store", "{path}");
     }
     let dashboard = client.get("/").await;
@@ -160,7 +205,9 @@ async fn the_body_of_a_form_is_never_read() {
     let stack = Stack::embedded().workers(0).start().await;
     let client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
-    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
+    for kind in
+        ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+    {
         let body = json!({"hero_id": hero, "meal_id": meal}).to_string();
         let form = client.call(Method::POST, "/orders").header("Content-Type", kind).body(body);
         form.await.problem(415, "unsupported-media-type");

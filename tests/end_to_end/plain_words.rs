@@ -4,7 +4,10 @@ use galley_tests::StackBuilder;
 use galley_tests::json::{id, list, text};
 use serde_json::Value;
 
-on_both_deployments![every_word_says_the_same_as_its_frame, a_typo_is_answered_with_the_nearest_command];
+on_both_deployments![
+    every_word_says_the_same_as_its_frame,
+    a_typo_is_answered_with_the_nearest_command
+];
 
 async fn every_word_says_the_same_as_its_frame(stack: StackBuilder) {
     let stack = stack.delay("1h").start().await;
@@ -22,7 +25,10 @@ async fn every_word_says_the_same_as_its_frame(stack: StackBuilder) {
     assert_eq!(text(&socket.until_type("reply").await["order"], "status"), "IN_PROGRESS");
     socket.say(&format!("cancel {order} changed my mind")).await;
     let cancelled = socket.until_type("reply").await;
-    assert_eq!((text(&cancelled["order"], "status"), text(&cancelled["order"], "message")), ("CANCELLED", "changed my mind"));
+    assert_eq!(
+        (text(&cancelled["order"], "status"), text(&cancelled["order"], "message")),
+        ("CANCELLED", "changed my mind")
+    );
     socket.say(&format!("delete {order}")).await;
     assert_eq!(socket.until_type("reply").await["deleted"], true);
     socket.say("help").await;

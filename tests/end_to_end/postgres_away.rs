@@ -26,8 +26,14 @@ async fn without_postgres_every_request_is_refused_soon_and_the_service_recovers
     ] {
         let began = Instant::now();
         let answer = call.await;
-        assert!(began.elapsed() < Duration::from_secs(4), "{} took {:?}", answer.question, began.elapsed());
-        let seconds: u64 = answer.header("retry-after").parse().unwrap_or_else(|_| panic!("{answer:?}"));
+        assert!(
+            began.elapsed() < Duration::from_secs(4),
+            "{} took {:?}",
+            answer.question,
+            began.elapsed()
+        );
+        let seconds: u64 =
+            answer.header("retry-after").parse().unwrap_or_else(|_| panic!("{answer:?}"));
         assert!(seconds >= 1);
         answer.problem(503, "unavailable");
     }
@@ -39,10 +45,16 @@ async fn without_postgres_every_request_is_refused_soon_and_the_service_recovers
     assert_eq!(client.get("/healthz").await.status, 200);
 
     postgres.restart().await;
-    until("a ready gateway", async || Some(client.get("/readyz").await).filter(|ready| ready.status == 200)).await;
+    until("a ready gateway", async || {
+        Some(client.get("/readyz").await).filter(|ready| ready.status == 200)
+    })
+    .await;
     client.until_status(orders[0], "COMPLETED").await;
     orders.push(id(&client.place(hero, meal).await));
     socket.until_status(orders[1], "COMPLETED").await;
     let stored = client.get("/orders").await.is(200);
-    assert!(list(&stored, "items").iter().all(|order| text(order, "status") == "COMPLETED"), "{stored}");
+    assert!(
+        list(&stored, "items").iter().all(|order| text(order, "status") == "COMPLETED"),
+        "{stored}"
+    );
 }

@@ -53,9 +53,13 @@ async fn the_orders_of_a_killed_worker_are_finished_in_time_by_another() {
     stack.workers[0].signal(Signal::KILL);
     client.until_none(&["PENDING", "IN_PROGRESS"]).await;
     for order in client.all("/orders").await {
-        let took = milliseconds(text(&order, "completed_time")) - milliseconds(text(&order, "started_time"));
+        let took = milliseconds(text(&order, "completed_time"))
+            - milliseconds(text(&order, "started_time"));
         let took = took.rem_euclid(24 * 60 * 60 * 1_000);
-        assert!((5_000..7_500).contains(&took), "an order keeps its due time: {took} ms for {order}");
+        assert!(
+            (5_000..7_500).contains(&took),
+            "an order keeps its due time: {took} ms for {order}"
+        );
     }
     assert_each_completed_once(&client, placed).await;
 }

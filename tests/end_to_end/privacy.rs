@@ -25,10 +25,16 @@ async fn the_order_of_another_hero_is_answered_like_an_unknown_one(stack: StackB
     let mut stranger = client.connect(other).await;
     for command in ["get", "cancel", "delete"] {
         for foreign in [order, ended] {
-            let foreign_problem = stranger.problem(json!({"type": command, "order_id": foreign})).await;
-            let unknown_problem = stranger.problem(json!({"type": command, "order_id": unknown})).await;
+            let foreign_problem =
+                stranger.problem(json!({"type": command, "order_id": foreign})).await;
+            let unknown_problem =
+                stranger.problem(json!({"type": command, "order_id": unknown})).await;
             let same = foreign_problem.to_string().replace(&foreign.to_string(), "#");
-            assert_eq!(same, unknown_problem.to_string().replace(&unknown.to_string(), "#"), "{command}");
+            assert_eq!(
+                same,
+                unknown_problem.to_string().replace(&unknown.to_string(), "#"),
+                "{command}"
+            );
         }
     }
     assert!(list(&stranger.reply(json!({"type": "orders"})).await, "items").is_empty());
@@ -65,7 +71,9 @@ async fn with_a_token_another_hero_is_answered_like_an_unknown_one_everywhere(st
         |client, order, _| client.get(&format!("/orders/{order}")),
         |client, order, _| client.cancel(order),
         |client, order, _| client.cancel(order).header("If-Match", "\"9\""),
-        |client, order, _| client.call(Method::POST, &format!("/orders/{order}/cancel")).header("If-Match", "*"),
+        |client, order, _| {
+            client.call(Method::POST, &format!("/orders/{order}/cancel")).header("If-Match", "*")
+        },
         |client, order, _| client.delete(&format!("/orders/{order}")),
         |client, order, _| client.delete(&format!("/orders/{order}")).header("If-Match", "\"2\""),
         |client, order, _| client.delete(&format!("/orders/{order}?reason=mine")),
@@ -74,7 +82,11 @@ async fn with_a_token_another_hero_is_answered_like_an_unknown_one_everywhere(st
         let expected = told(ask(&stranger, unknown, meal), unknown).await;
         assert!(expected.contains("order-not-found"), "{expected}");
         for order in [active, ended] {
-            assert_eq!(told(ask(&stranger, order, meal), order).await, expected, "request {number}");
+            assert_eq!(
+                told(ask(&stranger, order, meal), order).await,
+                expected,
+                "request {number}"
+            );
         }
     }
     let of_heroes: [Ask; 7] = [
@@ -106,7 +118,10 @@ async fn with_a_token_nobody_hears_of_another_hero(stack: StackBuilder) {
     let (hero, meal) = staff.create_hero_and_meal().await;
     let other = staff.create_hero("Other", &[]).await;
     let stranger = stack.hero(other);
-    let (mut socket, mut events) = (stranger.connect_with("").await, stranger.listen(&format!("/heroes/{other}/events")).await);
+    let (mut socket, mut events) = (
+        stranger.connect_with("").await,
+        stranger.listen(&format!("/heroes/{other}/events")).await,
+    );
     let mut own = stack.hero(hero).connect_with("").await;
     let theirs = id(&own.reply(json!({"type": "place", "meal_id": meal})).await["order"]);
     own.until_status(theirs, "COMPLETED").await;

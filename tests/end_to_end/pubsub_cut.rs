@@ -1,5 +1,5 @@
-//! The connections on which gateways hear updates are cut again and again under load, and Redis is emptied: nobody misses
-//! anything, and no socket is closed.
+//! The connections on which gateways hear updates are cut again and again under load, and Redis is
+//! emptied: nobody misses anything, and no socket is closed.
 
 use std::time::Duration;
 
@@ -19,7 +19,13 @@ const HEROES: usize = 6;
 #[tokio::test]
 async fn nothing_is_missed_while_gateways_are_cut_off_from_updates_every_two_seconds() {
     let redis = RedisServer::start().await;
-    let stack = Stack::distributed().redis(redis.url()).gateways(2).workers(2).delay("0s..400ms").start().await;
+    let stack = Stack::distributed()
+        .redis(redis.url())
+        .gateways(2)
+        .workers(2)
+        .delay("0s..400ms")
+        .start()
+        .await;
     let gateways = [stack.client_of(0), stack.client_of(1)];
     let meal = gateways[0].create_meal("Soup", &[]).await;
     let (tell, truth) = watch::channel(None);
@@ -32,7 +38,8 @@ async fn nothing_is_missed_while_gateways_are_cut_off_from_updates_every_two_sec
         wanderers.push(Follower::open(gateways[0].base(), hero, None).await);
         heroes.push(hero);
     }
-    let before_the_first_event = wanderers[0].picture.cursor().expect("a welcome has one").to_owned();
+    let before_the_first_event =
+        wanderers[0].picture.cursor().expect("a welcome has one").to_owned();
     let traffic = Traffic::begin(&gateways, &heroes, meal).await;
 
     let (mut beat, mut cut, mut at) = (interval(BEAT), 0, 0);
@@ -60,13 +67,20 @@ async fn nothing_is_missed_while_gateways_are_cut_off_from_updates_every_two_sec
     }
     let settled = Truth::settled(&gateways[0], &heroes).await;
     tell.send_replace(Some(settled.clone()));
-    let pictures: Vec<_> = everybody(kept).await.into_iter().map(|follower| follower.picture).collect();
+    let pictures: Vec<_> =
+        everybody(kept).await.into_iter().map(|follower| follower.picture).collect();
     let repairs = gateways[0].metric("galley_repairs_total").await;
     let by_welcome: usize = pictures.iter().map(|picture| picture.told_by_welcome).sum();
-    println!("{placed} orders, {cut} cuts: {repairs} repairs at one gateway, {by_welcome} changes came by welcome");
+    println!(
+        "{placed} orders, {cut} cuts: {repairs} repairs at one gateway, {by_welcome} changes came by welcome"
+    );
     assert!(repairs > 0 && by_welcome > 0, "nothing was lost, so that nothing was shown");
 
     redis.ask::<String>(&["FLUSHALL"]).await;
     let whole = Follower::open(gateways[1].base(), heroes[0], Some(&before_the_first_event)).await;
-    assert_eq!(whole.picture.difference(&settled), None, "its welcome tells everything that ever happened");
+    assert_eq!(
+        whole.picture.difference(&settled),
+        None,
+        "its welcome tells everything that ever happened"
+    );
 }

@@ -1,5 +1,5 @@
-//! Sockets that come and go by the thousand while orders change by the ten thousand: what a socket reads when it begins and
-//! what it hears afterwards fit together without a gap.
+//! Sockets that come and go by the thousand while orders change by the ten thousand: what a socket
+//! reads when it begins and what it hears afterwards fit together without a gap.
 
 use futures_util::stream::{self, StreamExt as _};
 use galley_tests::follower::{Ended, FinalTruth, everybody, told};
@@ -45,7 +45,8 @@ async fn race(stack: StackBuilder, size: Size) {
     let client = stack.client();
     let gateways: Vec<String> = stack.gateways.iter().map(|gateway| gateway.url.clone()).collect();
     let meal = client.create_meal("Soup", &[]).await;
-    let creating = stream::iter(0..heroes).map(async |number| client.create_hero(&format!("Hero {number}"), &[]).await);
+    let creating = stream::iter(0..heroes)
+        .map(async |number| client.create_hero(&format!("Hero {number}"), &[]).await);
     let heroes: Vec<i64> = creating.buffered(8).collect().await;
 
     let (tell, truth) = watch::channel(None);
@@ -54,23 +55,33 @@ async fn race(stack: StackBuilder, size: Size) {
         clients.spawn(come_and_go(gateways.clone(), heroes[number % heroes.len()], truth.clone()));
     }
     let placing = stream::iter(0..transitions.div_ceil(TRANSITIONS));
-    let placing = placing.map(async |number| client.place_at_last(heroes[number % heroes.len()], meal).await);
+    let placing =
+        placing.map(async |number| client.place_at_last(heroes[number % heroes.len()], meal).await);
     let placed = placing.buffer_unordered(PLACING).count().await;
     let settled = Truth::settled(&client, &heroes).await;
     assert_eq!(heroes.iter().map(|hero| settled.of(*hero).len()).sum::<usize>(), placed);
     tell.send_replace(Some(settled));
     let followers = everybody(clients).await;
     let frames: usize = followers.iter().map(|follower| follower.picture.frames).sum();
-    println!("{placed} orders; the last pictures of {} clients were made of {frames} frames", followers.len());
+    println!(
+        "{placed} orders; the last pictures of {} clients were made of {frames} frames",
+        followers.len()
+    );
 }
 
 /// Opens one socket after the other, each for a few frames, and follows the last one to the end.
-async fn come_and_go(gateways: Vec<String>, hero: i64, mut truth: FinalTruth) -> Result<Follower, String> {
+async fn come_and_go(
+    gateways: Vec<String>,
+    hero: i64,
+    mut truth: FinalTruth,
+) -> Result<Follower, String> {
     let any = || gateways[rand::rng().random_range(0..gateways.len())].as_str();
     let mut follower = Follower::open(any(), hero, None).await;
     let mut cursors = Vec::new();
     for _ in 1..SOCKETS_OF_EACH {
-        listen_a_while(&mut follower, &mut truth).await.map_err(|ended| format!("the socket was to stay open: {ended}"))?;
+        listen_a_while(&mut follower, &mut truth)
+            .await
+            .map_err(|ended| format!("the socket was to stay open: {ended}"))?;
         cursors.push(follower.picture.cursor().expect("a welcome has one").to_owned());
         if rand::random() {
             follower.close().await;

@@ -12,10 +12,12 @@ use tempfile::TempDir;
 /// The longest time that a document may take on a machine that does other things too.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// Runs every command of a document, in order and unchanged, on a machine of its own, and returns what was printed.
+/// Runs every command of a document, in order and unchanged, on a machine of its own, and returns
+/// what was printed.
 async fn follow(document: &str) -> String {
     let project = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let text = std::fs::read_to_string(project.join(document)).unwrap_or_else(|error| panic!("{document}: {error}"));
+    let text = std::fs::read_to_string(project.join(document))
+        .unwrap_or_else(|error| panic!("{document}: {error}"));
     let folder = tempfile::tempdir().expect("a folder");
     lay_out(&folder, &text);
     let galley = path_of("galley");
@@ -23,7 +25,9 @@ async fn follow(document: &str) -> String {
     script.arg(folder.path()).arg(galley.parent().expect("it lies in a folder"));
     script.env("PATH", search_path(folder.path())).kill_on_drop(true);
     let output = tokio::time::timeout(PATIENCE, script.output()).await;
-    let output = output.unwrap_or_else(|_| panic!("{document} takes longer than {PATIENCE:?}")).expect("the script can be run");
+    let output = output
+        .unwrap_or_else(|_| panic!("{document} takes longer than {PATIENCE:?}"))
+        .expect("the script can be run");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{document}: {}\n{said}\n{complaint}", output.status);
@@ -36,8 +40,13 @@ fn lay_out(folder: &TempDir, text: &str) {
     let place = folder.path().join("blocks");
     std::fs::create_dir(&place).expect("the folder is ours");
     for (number, block) in blocks.iter().enumerate() {
-        assert!(["", "serve", "stopped"].contains(&block.kind.as_str()), "no such kind of block: {}", block.kind);
-        let name = [format!("{number:02}").as_str(), &block.kind, "sh"].join(".").replace("..", ".");
+        assert!(
+            ["", "serve", "stopped"].contains(&block.kind.as_str()),
+            "no such kind of block: {}",
+            block.kind
+        );
+        let name =
+            [format!("{number:02}").as_str(), &block.kind, "sh"].join(".").replace("..", ".");
         std::fs::write(place.join(name), &block.script).expect("the folder is ours");
     }
 }
@@ -46,7 +55,9 @@ fn lay_out(folder: &TempDir, text: &str) {
 async fn every_command_of_the_readme_works_as_it_stands() {
     let said = follow("README.md").await;
     let frames = said.lines().filter(|line| line.starts_with(r#"{"type":""#));
-    let read = |frame: &str| serde_json::from_str(frame).unwrap_or_else(|error| panic!("{error}: {frame}"));
+    let read = |frame: &str| {
+        serde_json::from_str(frame).unwrap_or_else(|error| panic!("{error}: {frame}"))
+    };
     let types: Vec<String> = frames
         .map(|frame| {
             let frame: serde_json::Value = read(frame);

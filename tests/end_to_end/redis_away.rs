@@ -34,17 +34,28 @@ async fn without_redis_orders_are_still_placed_cancelled_and_completed() {
 
     redis.restart().await;
     // The socket was never closed, and is told what it could not hear.
-    let mut missing = vec![(order, "COMPLETED", 3), (other, "CANCELLED", version(&cancelled)), (by_socket, "COMPLETED", 3)];
+    let mut missing = vec![
+        (order, "COMPLETED", 3),
+        (other, "CANCELLED", version(&cancelled)),
+        (by_socket, "COMPLETED", 3),
+    ];
     while !missing.is_empty() {
-        let is_news = |frame: &serde_json::Value| frame["type"] == "order" || frame["type"] == "resync";
+        let is_news =
+            |frame: &serde_json::Value| frame["type"] == "order" || frame["type"] == "resync";
         let frame = socket.until("what happened meanwhile", is_news).await;
-        let told = frame["orders"].as_array().cloned().unwrap_or_else(|| vec![frame["order"].clone()]);
+        let told =
+            frame["orders"].as_array().cloned().unwrap_or_else(|| vec![frame["order"].clone()]);
         let is_told = |&(order, status, number): &(i64, &str, i64)| {
-            told.iter().any(|told| id(told) == order && text(told, "status") == status && version(told) == number)
+            told.iter().any(|told| {
+                id(told) == order && text(told, "status") == status && version(told) == number
+            })
         };
         missing.retain(|order| !is_told(order));
     }
-    until("a ready gateway", async || Some(client.get("/readyz").await).filter(|ready| ready.status == 200)).await;
+    until("a ready gateway", async || {
+        Some(client.get("/readyz").await).filter(|ready| ready.status == 200)
+    })
+    .await;
     let after = id(&client.place(hero, meal).await);
     socket.until_status(after, "COMPLETED").await;
 }
@@ -76,7 +87,10 @@ async fn while_redis_is_gone_for_half_a_minute_placing_and_processing_never_stop
     let results = join_all(clients).await;
     let longest = results.iter().map(|(_, longest)| *longest).max().expect("clients");
     let mut orders: Vec<i64> = results.into_iter().flat_map(|(orders, _)| orders).collect();
-    println!("{} orders were placed and completed without Redis, the slowest in {longest:?}", orders.len());
+    println!(
+        "{} orders were placed and completed without Redis, the slowest in {longest:?}",
+        orders.len()
+    );
     redis.restart().await;
     orders.push(before);
     crate::many::assert_each_completed_once(&stack.client(), orders).await;
@@ -99,8 +113,14 @@ async fn a_redis_that_lost_everything_loses_no_order() {
     client.until_none(&["PENDING", "IN_PROGRESS"]).await;
     crate::many::assert_each_completed_once(&client, orders).await;
     let cursor = text(&socket.welcome, "cursor").to_owned();
-    assert_eq!(client.resume(hero, &cursor).await.welcome["orders"].as_array().map(Vec::len), Some(20));
-    until("a ready gateway", async || Some(client.get("/readyz").await).filter(|ready| ready.status == 200)).await;
+    assert_eq!(
+        client.resume(hero, &cursor).await.welcome["orders"].as_array().map(Vec::len),
+        Some(20)
+    );
+    until("a ready gateway", async || {
+        Some(client.get("/readyz").await).filter(|ready| ready.status == 200)
+    })
+    .await;
     let after = id(&client.place(hero, meal).await);
     socket.until_status(after, "COMPLETED").await;
 }

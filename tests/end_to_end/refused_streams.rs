@@ -1,9 +1,13 @@
-//! Refusals of event streams that pass are given as streams, because a browser takes any other answer for final.
+//! Refusals of event streams that pass are given as streams, because a browser takes any other
+//! answer for final.
 
 use galley_tests::{Answer, Client, StackBuilder};
 use serde_json::Value;
 
-on_both_deployments![a_refusal_that_passes_is_a_stream_for_who_asks_for_one, a_full_gateway_says_when_to_come_back];
+on_both_deployments![
+    a_refusal_that_passes_is_a_stream_for_who_asks_for_one,
+    a_full_gateway_says_when_to_come_back
+];
 
 async fn ask(client: &Client, path: &str) -> Answer {
     client.get(path).header("Accept", "text/event-stream").await
@@ -14,7 +18,13 @@ fn refused(answer: &Answer) -> Value {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.headers["content-type"], "text/event-stream");
     assert_eq!(answer.headers["cache-control"], "no-store");
-    let field = |name: &str| answer.text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{answer:?}"));
+    let field = |name: &str| {
+        answer
+            .text
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap_or_else(|| panic!("{answer:?}"))
+    };
     assert_eq!(field("event: "), "error");
     assert!(!answer.text.contains("id: "), "the last id stays: {answer:?}");
     let retry: u64 = field("retry: ").parse().expect("milliseconds");
@@ -41,7 +51,8 @@ async fn a_refusal_that_passes_is_a_stream_for_who_asks_for_one(stack: StackBuil
 }
 
 async fn a_full_gateway_says_when_to_come_back(stack: StackBuilder) {
-    let stack = stack.set("GALLEY_MAX_SOCKETS", "1").set("GALLEY_REST_RATE", "1/min burst 4").start().await;
+    let stack =
+        stack.set("GALLEY_MAX_SOCKETS", "1").set("GALLEY_REST_RATE", "1/min burst 4").start().await;
     let client = stack.client();
     let (hero, _) = client.create_hero_and_meal().await;
     let _events = client.listen("/events").await;

@@ -12,7 +12,8 @@ fn pointers(problem: &Value) -> Vec<&str> {
 }
 
 async fn refused(client: &Client, method: Method, path: &str, body: &str, pointer: &str) {
-    let call = client.call(method, path).header("content-type", "application/json").body(body.to_owned());
+    let call =
+        client.call(method, path).header("content-type", "application/json").body(body.to_owned());
     let problem = call.await.problem(422, "validation-failed");
     assert!(pointers(&problem).contains(&pointer), "{path}: {body}: {problem}");
 }
@@ -30,7 +31,12 @@ async fn a_repeated_key_is_refused_wherever_it_stands(stack: StackBuilder) {
         (Method::PATCH, "/heroes/1", r#"{"allergies":[{"a":1,"a":1}]}"#, "#/allergies/0/a"),
         (Method::PATCH, "/meals/1", r#"{"price":1,"price":2}"#, "#/price"),
         (Method::DELETE, &format!("/orders/{order}"), r#"{"reason":"a","reason":"b"}"#, "#/reason"),
-        (Method::POST, &format!("/orders/{order}/cancel"), r#"{"reason":"a","reason":"b"}"#, "#/reason"),
+        (
+            Method::POST,
+            &format!("/orders/{order}/cancel"),
+            r#"{"reason":"a","reason":"b"}"#,
+            "#/reason",
+        ),
     ] {
         refused(&client, method, path, body, pointer).await;
     }

@@ -30,7 +30,12 @@ async fn what_changed_meanwhile_is_in_the_welcome(stack: StackBuilder) {
     client.until_status(order, "COMPLETED").await;
     let socket = client.resume(hero, &cursor).await;
     assert_eq!(text(&socket.welcome, "resume"), "resumed");
-    assert_eq!(state_of(&socket.welcome, order), Some(("COMPLETED".to_owned(), 3)), "{}", socket.welcome);
+    assert_eq!(
+        state_of(&socket.welcome, order),
+        Some(("COMPLETED".to_owned(), 3)),
+        "{}",
+        socket.welcome
+    );
     let later = text(&socket.welcome, "cursor").to_owned();
     socket.close().await;
 
@@ -41,7 +46,10 @@ async fn what_changed_meanwhile_is_in_the_welcome(stack: StackBuilder) {
         assert_eq!(state_of(&socket.welcome, order), None);
     }
     let fresh = client.connect(hero).await.welcome;
-    assert_eq!((text(&fresh, "resume"), state_of(&fresh, order), &fresh["deleted"]), ("fresh", None, &Value::Null));
+    assert_eq!(
+        (text(&fresh, "resume"), state_of(&fresh, order), &fresh["deleted"]),
+        ("fresh", None, &Value::Null)
+    );
 }
 
 async fn every_cursor_ever_seen_leads_to_the_present(stack: StackBuilder) {
@@ -65,7 +73,11 @@ async fn every_cursor_ever_seen_leads_to_the_present(stack: StackBuilder) {
     for (at, cursor) in cursors.iter().enumerate() {
         let welcome = client.resume(hero, cursor).await.welcome;
         for (order, _) in orders.iter().filter(|(_, last)| *last > at) {
-            assert_eq!(state_of(&welcome, *order), Some(("COMPLETED".to_owned(), 3)), "cursor {at}");
+            assert_eq!(
+                state_of(&welcome, *order),
+                Some(("COMPLETED".to_owned(), 3)),
+                "cursor {at}"
+            );
         }
     }
 }
@@ -93,8 +105,13 @@ async fn what_does_not_fit_into_the_welcome_follows_in_resyncs(stack: StackBuild
     client.until_none(&["PENDING", "IN_PROGRESS"]).await;
 
     let mut socket = client.resume(hero, &cursor).await;
-    assert_eq!((text(&socket.welcome, "resume"), text(&socket.welcome, "cursor")), ("resumed", cursor.as_str()));
-    let completed = |socket: &Socket| socket.picture.orders().filter(|order| order.status == Status::Completed).count();
+    assert_eq!(
+        (text(&socket.welcome, "resume"), text(&socket.welcome, "cursor")),
+        ("resumed", cursor.as_str())
+    );
+    let completed = |socket: &Socket| {
+        socket.picture.orders().filter(|order| order.status == Status::Completed).count()
+    };
     while completed(&socket) < ORDERS {
         socket.until_type("resync").await;
     }

@@ -19,17 +19,25 @@ const PAGE: usize = 200;
 /// Of the socket's kernel: so small that soon everything waits in the gateway.
 const RECEIVE_BUFFER: u32 = 4_096;
 
-on_both_deployments![who_was_slow_is_told_what_it_missed_and_no_more, much_that_was_missed_comes_in_pages];
+on_both_deployments![
+    who_was_slow_is_told_what_it_missed_and_no_more,
+    much_that_was_missed_comes_in_pages
+];
 
-/// The first orders changed a moment before, and a resync that goes by the time would tell of them again.
+/// The first orders changed a moment before, and a resync that goes by the time would tell of them
+/// again.
 async fn who_was_slow_is_told_what_it_missed_and_no_more(stack: StackBuilder) {
     let stack = stack.set("GALLEY_SEND_QUEUE", "16KiB").delay("0s").start().await;
     let client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
     let mut socket = RawSocket::open(client.base(), hero, RECEIVE_BUFFER).await;
     let mut picture = Picture::new(MAX_ENDED);
-    let completed = |picture: &Picture| picture.orders().filter(|order| order.status == Status::Completed).count();
-    let place = async |count| stream::iter(0..count).map(|_| client.place(hero, meal)).buffer_unordered(100).count().await;
+    let completed = |picture: &Picture| {
+        picture.orders().filter(|order| order.status == Status::Completed).count()
+    };
+    let place = async |count| {
+        stream::iter(0..count).map(|_| client.place(hero, meal)).buffer_unordered(100).count().await
+    };
     let mut placed = place(BEFORE).await;
     while completed(&picture) < placed {
         picture.apply(&understand(&within("a frame", frame_of(&mut socket)).await));
@@ -51,8 +59,9 @@ async fn who_was_slow_is_told_what_it_missed_and_no_more(stack: StackBuilder) {
     assert!(!told.is_empty() && told.iter().all(|id| !known.contains(id)), "{told:?}");
 }
 
-/// With so small a queue every burst is a resync of an event stream. The socket reads one frame an order, of three that are sent, until
-/// all are placed: what it misses is too much to be told apart.
+/// With so small a queue every burst is a resync of an event stream. The socket reads one frame an
+/// order, of three that are sent, until all are placed: what it misses is too much to be told
+/// apart.
 async fn much_that_was_missed_comes_in_pages(stack: StackBuilder) {
     let stack = stack.set("GALLEY_SEND_QUEUE", "1KiB").delay("0s").start().await;
     let client = stack.client();
@@ -61,7 +70,8 @@ async fn much_that_was_missed_comes_in_pages(stack: StackBuilder) {
     let mut events = client.listen(&format!("/heroes/{hero}/events")).await;
     let may_read = Semaphore::new(0);
     let placing = async {
-        let mut placed = stream::iter(0..ORDERS).map(|_| client.place(hero, meal)).buffer_unordered(100);
+        let mut placed =
+            stream::iter(0..ORDERS).map(|_| client.place(hero, meal)).buffer_unordered(100);
         while placed.next().await.is_some() {
             may_read.add_permits(1);
         }
@@ -74,7 +84,8 @@ async fn much_that_was_missed_comes_in_pages(stack: StackBuilder) {
         frame_of(&mut socket).await
     });
     let by_events = hear_all(async || events.next().await);
-    let ((), first, second) = within("everything", async { tokio::join!(placing, by_socket, by_events) }).await;
+    let ((), first, second) =
+        within("everything", async { tokio::join!(placing, by_socket, by_events) }).await;
     assert!(check_pages(&first) > 0, "no resync was long enough to be cut into pages");
     check_pages(&second);
 }
@@ -108,12 +119,17 @@ fn check_pages(resyncs: &[Value]) -> usize {
     let mut continued = 0;
     for pair in resyncs.windows(2) {
         let [page, next] = pair else { unreachable!("a window of two") };
-        let (last, first) = (list(page, "orders").last().map(id), list(next, "orders").first().map(id));
+        let (last, first) =
+            (list(page, "orders").last().map(id), list(next, "orders").first().map(id));
         // Only a full page is followed by another; what is not full is a resync of its own.
         if list(page, "orders").len() == PAGE && last < first {
             continued += 1;
             if list(next, "orders").len() < PAGE {
-                assert_ne!(text(page, "cursor"), text(next, "cursor"), "only the last page moves the client on");
+                assert_ne!(
+                    text(page, "cursor"),
+                    text(next, "cursor"),
+                    "only the last page moves the client on"
+                );
             }
         }
     }

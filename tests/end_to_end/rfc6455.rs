@@ -1,7 +1,8 @@
-//! The socket against RFC 6455, in bare bytes: the opening handshake, frames, fragments, control frames, closing, UTF-8.
+//! The socket against RFC 6455, in bare bytes: the opening handshake, frames, fragments, control
+//! frames, closing, UTF-8.
 //!
-//! Commands that are pings of the service show that a message was understood: what is wrong on the wire ends a socket, what is wrong in
-//! a message never does.
+//! Commands that are pings of the service show that a message was understood: what is wrong on the
+//! wire ends a socket, what is wrong in a message never does.
 
 use galley_tests::raw_connection::{Opcode, UPGRADE, frame, head};
 use galley_tests::{RawConnection, Stack, within};
@@ -54,19 +55,43 @@ async fn a_whole_handshake_is_accepted_as_the_rfc_computes_it() {
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
     for (headers, protocol) in [
         (UPGRADE.to_owned(), None),
-        (format!("CONNECTION: keep-alive, UPGRADE\r\nUPGRADE: WebSocket\r\nSEC-WEBSOCKET-VERSION: 13\r\n{key}\r\n"), None),
+        (
+            format!(
+                "CONNECTION: keep-alive, UPGRADE\r\nUPGRADE: WebSocket\r\nSEC-WEBSOCKET-VERSION: 13\r\n{key}\r\n"
+            ),
+            None,
+        ),
         (format!("{UPGRADE}Sec-WebSocket-Protocol: other, galley.v1\r\n"), Some("galley.v1")),
         (format!("{UPGRADE}Sec-WebSocket-Protocol: other\r\n"), None),
-        (format!("{UPGRADE}Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"), None),
+        (
+            format!(
+                "{UPGRADE}Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+            ),
+            None,
+        ),
     ] {
         let mut socket = RawConnection::open(&stack.gateways[0].url).await;
         socket.send(format!("GET /ws HTTP/1.1\r\nHost: galley\r\n{headers}\r\n").as_bytes()).await;
         let answer = socket.answer().await;
         assert_eq!(answer.status, 101, "{headers}: {answer:?}");
         assert_eq!(answer.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
-        assert!(answer.header("upgrade").is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket")), "{answer:?}");
-        assert!(answer.header("connection").is_some_and(|connection| connection.eq_ignore_ascii_case("upgrade")), "{answer:?}");
-        assert_eq!(answer.header("sec-websocket-protocol"), protocol, "a protocol is chosen of those that were offered");
+        assert!(
+            answer
+                .header("upgrade")
+                .is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket")),
+            "{answer:?}"
+        );
+        assert!(
+            answer
+                .header("connection")
+                .is_some_and(|connection| connection.eq_ignore_ascii_case("upgrade")),
+            "{answer:?}"
+        );
+        assert_eq!(
+            answer.header("sec-websocket-protocol"),
+            protocol,
+            "a protocol is chosen of those that were offered"
+        );
         assert_eq!(answer.header("sec-websocket-extensions"), None, "no extension is spoken");
         socket.frame_of_type("welcome").await;
     }
@@ -79,8 +104,9 @@ async fn a_handshake_that_lacks_a_part_is_refused_before_the_upgrade() {
         let lines = UPGRADE.split_inclusive("\r\n").filter(|line| !line.starts_with(part));
         format!("GET /ws HTTP/1.1\r\nHost: galley\r\n{}\r\n", lines.collect::<String>())
     };
-    let instead =
-        |part: &str, other: &str| without(part).replacen("Host: galley\r\n", &format!("Host: galley\r\n{other}\r\n"), 1);
+    let instead = |part: &str, other: &str| {
+        without(part).replacen("Host: galley\r\n", &format!("Host: galley\r\n{other}\r\n"), 1)
+    };
     for (request, status) in [
         (without("Upgrade"), 426),
         (instead("Upgrade", "Upgrade: h2c"), 426),
@@ -99,8 +125,16 @@ async fn a_handshake_that_lacks_a_part_is_refused_before_the_upgrade() {
         socket.send(request.as_bytes()).await;
         let answer = socket.answer().await;
         assert_eq!(answer.status, status, "{request}: {answer:?}");
-        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{request}: {answer:?}");
-        assert_eq!(answer.header("sec-websocket-version"), Some("13"), "it says what it would speak: {answer:?}");
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/problem+json"),
+            "{request}: {answer:?}"
+        );
+        assert_eq!(
+            answer.header("sec-websocket-version"),
+            Some("13"),
+            "it says what it would speak: {answer:?}"
+        );
     }
 }
 
@@ -109,7 +143,9 @@ async fn what_follows_the_handshake_in_the_same_packet_is_heard() {
     let stack = stack().await;
     let mut socket = RawConnection::open(&stack.gateways[0].url).await;
     let handshake = format!("GET /ws HTTP/1.1\r\nHost: galley\r\n{UPGRADE}\r\n");
-    socket.send(&[handshake.as_bytes(), &text(&long_ping(100)), &text(&long_ping(200))].concat()).await;
+    socket
+        .send(&[handshake.as_bytes(), &text(&long_ping(100)), &text(&long_ping(200))].concat())
+        .await;
     assert_eq!(socket.answer().await.status, 101);
     for _ in 0..2 {
         assert_eq!(socket.frame_of_type("pong").await["id"], 7);
@@ -181,7 +217,8 @@ async fn what_is_not_utf_8_ends_the_socket() {
     ] {
         assert_eq!(closed_by(&stack, &text(wrong)).await, BAD_PROTOCOL, "{wrong:x?}");
         let (first, rest) = wrong.split_at(wrong.len() / 2);
-        let parts = [frame(Opcode::TEXT.0, first), frame(FIN | Opcode::CONTINUATION.0, rest)].concat();
+        let parts =
+            [frame(Opcode::TEXT.0, first), frame(FIN | Opcode::CONTINUATION.0, rest)].concat();
         assert_eq!(closed_by(&stack, &parts).await, BAD_PROTOCOL, "{wrong:x?} in fragments");
     }
 }
@@ -193,8 +230,14 @@ async fn fragments_out_of_order_end_the_socket() {
         ("a continuation of nothing", frame(Opcode::CONTINUATION.0, b"x")),
         ("an end of nothing", frame(FIN | Opcode::CONTINUATION.0, b"x")),
         ("a text in a text", [frame(Opcode::TEXT.0, b"a"), text(b"b")].concat()),
-        ("bytes in a text", [frame(Opcode::TEXT.0, b"a"), frame(FIN | Opcode::BINARY.0, b"b")].concat()),
-        ("a continuation after the end", [text(b"help"), frame(FIN | Opcode::CONTINUATION.0, b"x")].concat()),
+        (
+            "bytes in a text",
+            [frame(Opcode::TEXT.0, b"a"), frame(FIN | Opcode::BINARY.0, b"b")].concat(),
+        ),
+        (
+            "a continuation after the end",
+            [text(b"help"), frame(FIN | Opcode::CONTINUATION.0, b"x")].concat(),
+        ),
     ] {
         assert_eq!(closed_by(&stack, &bytes).await, BAD_PROTOCOL, "{what}");
     }
@@ -204,10 +247,18 @@ async fn fragments_out_of_order_end_the_socket() {
 async fn reserved_bits_and_opcodes_end_the_socket() {
     let stack = stack().await;
     for reserved in [0x40, 0x20, 0x10, 0x70] {
-        assert_eq!(closed_by(&stack, &frame(FIN | reserved | Opcode::TEXT.0, b"help")).await, BAD_PROTOCOL, "{reserved:x}");
+        assert_eq!(
+            closed_by(&stack, &frame(FIN | reserved | Opcode::TEXT.0, b"help")).await,
+            BAD_PROTOCOL,
+            "{reserved:x}"
+        );
     }
     for opcode in [0x3, 0x4, 0x5, 0x6, 0x7, 0xB, 0xC, 0xD, 0xE, 0xF] {
-        assert_eq!(closed_by(&stack, &frame(FIN | opcode, b"help")).await, BAD_PROTOCOL, "{opcode:x}");
+        assert_eq!(
+            closed_by(&stack, &frame(FIN | opcode, b"help")).await,
+            BAD_PROTOCOL,
+            "{opcode:x}"
+        );
     }
 }
 
@@ -235,7 +286,11 @@ async fn a_ping_is_answered_with_its_own_payload_and_a_pong_with_nothing() {
         let payload = vec![0xFE; length];
         socket.send_frame(Opcode::PONG, &payload).await;
         socket.send_frame(Opcode::PING, &payload).await;
-        assert_eq!(within("a pong", socket.frame()).await, Some((Opcode::PONG, payload)), "{length}");
+        assert_eq!(
+            within("a pong", socket.frame()).await,
+            Some((Opcode::PONG, payload)),
+            "{length}"
+        );
     }
     assert_alive(&mut socket).await;
 }
@@ -244,19 +299,36 @@ async fn a_ping_is_answered_with_its_own_payload_and_a_pong_with_nothing() {
 async fn a_control_frame_that_is_long_or_in_parts_ends_the_socket() {
     let stack = stack().await;
     for opcode in [Opcode::PING, Opcode::PONG, Opcode::CLOSE] {
-        assert_eq!(closed_by(&stack, &frame(FIN | opcode.0, &[b'x'; 126])).await, BAD_PROTOCOL, "a long {opcode:?}");
-        assert_eq!(closed_by(&stack, &frame(opcode.0, b"")).await, BAD_PROTOCOL, "a part of {opcode:?}");
+        assert_eq!(
+            closed_by(&stack, &frame(FIN | opcode.0, &[b'x'; 126])).await,
+            BAD_PROTOCOL,
+            "a long {opcode:?}"
+        );
+        assert_eq!(
+            closed_by(&stack, &frame(opcode.0, b"")).await,
+            BAD_PROTOCOL,
+            "a part of {opcode:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_close_is_answered_and_then_the_gateway_hangs_up() {
     let stack = stack().await;
-    let close = |code: u16, reason: &str| frame(FIN | Opcode::CLOSE.0, &[&code.to_be_bytes(), reason.as_bytes()].concat());
+    let close = |code: u16, reason: &str| {
+        frame(FIN | Opcode::CLOSE.0, &[&code.to_be_bytes(), reason.as_bytes()].concat())
+    };
     let longest = "x".repeat(123);
-    for (code, reason) in
-        [(1000, ""), (1000, "bye"), (1001, ""), (1003, ""), (1007, ""), (1011, ""), (3000, "é"), (4999, &longest)]
-    {
+    for (code, reason) in [
+        (1000, ""),
+        (1000, "bye"),
+        (1001, ""),
+        (1003, ""),
+        (1007, ""),
+        (1011, ""),
+        (3000, "é"),
+        (4999, &longest),
+    ] {
         assert_eq!(closed_by(&stack, &close(code, reason)).await, Some(code), "{code}");
     }
     let mut socket = open(&stack).await;
@@ -280,7 +352,9 @@ async fn a_close_that_must_not_be_sent_is_answered_as_a_violation() {
         let answer = closed_by(&stack, &frame(FIN | Opcode::CLOSE.0, &code.to_be_bytes())).await;
         assert!(violation(answer), "{code} is answered with {answer:?}");
     }
-    for (what, payload) in [("half a code", &b"\x03"[..]), ("a reason that is no text", b"\x03\xE8\xC3\x28")] {
+    for (what, payload) in
+        [("half a code", &b"\x03"[..]), ("a reason that is no text", b"\x03\xE8\xC3\x28")]
+    {
         let answer = closed_by(&stack, &frame(FIN | Opcode::CLOSE.0, payload)).await;
         assert!(violation(answer), "{what} is answered with {answer:?}");
     }
@@ -291,12 +365,18 @@ async fn a_message_beyond_the_bound_ends_the_socket_before_it_has_come() {
     let stack = stack().await;
     for announced in [MAX_MESSAGE as u64 + 1, 1 << 32, (1 << 63) - 1, 1 << 63, u64::MAX] {
         for opcode in [Opcode::TEXT, Opcode::BINARY] {
-            let code = closed_by(&stack, &[head(FIN | opcode.0, true, announced), vec![0; 4]].concat()).await;
+            let code =
+                closed_by(&stack, &[head(FIN | opcode.0, true, announced), vec![0; 4]].concat())
+                    .await;
             assert_eq!(code, TOO_BIG, "{announced} bytes of {opcode:?}");
         }
     }
     let half = vec![b' '; MAX_MESSAGE / 2];
-    let parts = [frame(Opcode::TEXT.0, &half), frame(Opcode::CONTINUATION.0, &half), frame(Opcode::CONTINUATION.0, b" ")];
+    let parts = [
+        frame(Opcode::TEXT.0, &half),
+        frame(Opcode::CONTINUATION.0, &half),
+        frame(Opcode::CONTINUATION.0, b" "),
+    ];
     assert_eq!(closed_by(&stack, &parts.concat()).await, TOO_BIG, "in fragments");
 }
 
@@ -310,14 +390,22 @@ async fn the_echo_answers_each_message_with_itself() {
     assert_eq!(socket.answer().await.status, 101);
     for payload in ["é", "", "no command"].map(str::as_bytes) {
         let (first, rest) = payload.split_at(payload.len() / 2);
-        socket.send(&[frame(Opcode::TEXT.0, first), frame(FIN | Opcode::CONTINUATION.0, rest)].concat()).await;
-        assert_eq!(within("the echo", socket.frame()).await, Some((Opcode::TEXT, payload.to_vec())));
+        socket
+            .send(
+                &[frame(Opcode::TEXT.0, first), frame(FIN | Opcode::CONTINUATION.0, rest)].concat(),
+            )
+            .await;
+        assert_eq!(
+            within("the echo", socket.frame()).await,
+            Some((Opcode::TEXT, payload.to_vec()))
+        );
     }
     socket.send(&text(b"\xFF")).await;
     assert_eq!(socket.close_code().await, BAD_PROTOCOL);
 }
 
-/// What is shipped has no `/echo`: the gate looks for it in the programs, and here nobody answers there.
+/// What is shipped has no `/echo`: the gate looks for it in the programs, and here nobody answers
+/// there.
 #[cfg(not(feature = "conformance"))]
 #[tokio::test]
 async fn there_is_no_echo() {
@@ -328,7 +416,9 @@ async fn there_is_no_echo() {
 async fn many_messages_in_one_packet_are_answered_in_their_order() {
     let stack = stack().await;
     let mut socket = open(&stack).await;
-    let messages: Vec<u8> = (0..50).flat_map(|id| text(json!({"type": "ping", "id": id}).to_string().as_bytes())).collect();
+    let messages: Vec<u8> = (0..50)
+        .flat_map(|id| text(json!({"type": "ping", "id": id}).to_string().as_bytes()))
+        .collect();
     socket.send(&messages).await;
     for id in 0..50 {
         assert_eq!(socket.frame_of_type("pong").await["id"], id);

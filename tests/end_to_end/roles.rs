@@ -5,9 +5,14 @@ use galley_tests::{Client, Stack, StackBuilder};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-on_both_deployments![every_route_lets_in_those_whom_it_should, heroes_see_themselves_and_the_menu, keys_belong_to_a_hero];
+on_both_deployments![
+    every_route_lets_in_those_whom_it_should,
+    heroes_see_themselves_and_the_menu,
+    keys_belong_to_a_hero
+];
 
-/// What a hero that does not own the thing, its owner, and staff are answered; without a token everything else is 401.
+/// What a hero that does not own the thing, its owner, and staff are answered; without a token
+/// everything else is 401.
 const GUARDED: [(&str, &str, [u16; 3]); 21] = [
     ("get", "/events", [403, 403, 200]),
     ("get", "/heroes", [403, 403, 200]),
@@ -63,21 +68,35 @@ impl Scene {
     /// How everything in it stands.
     async fn look(&self, staff: &Client) -> Vec<Value> {
         let mut seen = Vec::new();
-        for path in [format!("/heroes/{}", self.hero), format!("/meals/{}", self.meal), format!("/heroes/{}/orders", self.hero)] {
+        for path in [
+            format!("/heroes/{}", self.hero),
+            format!("/meals/{}", self.meal),
+            format!("/heroes/{}/orders", self.hero),
+        ] {
             seen.push(staff.get(&path).await.is(200));
         }
         seen
     }
 }
 
-async fn ask(client: &Client, scene: &Scene, method: &str, path: &str, operation: &Value) -> galley_tests::Answer {
+async fn ask(
+    client: &Client,
+    scene: &Scene,
+    method: &str,
+    path: &str,
+    operation: &Value,
+) -> galley_tests::Answer {
     let thing = match path.split('/').nth(1) {
         Some("heroes") => scene.hero,
         Some("meals") => scene.meal,
         _ => scene.order,
     };
-    let call = client.call(method.to_uppercase().parse::<Method>().expect("a method"), &path.replace("{id}", &thing.to_string()));
-    let content = operation["requestBody"]["content"].as_object().and_then(|content| content.iter().next());
+    let call = client.call(
+        method.to_uppercase().parse::<Method>().expect("a method"),
+        &path.replace("{id}", &thing.to_string()),
+    );
+    let content =
+        operation["requestBody"]["content"].as_object().and_then(|content| content.iter().next());
     let call = match content {
         Some((media, content)) => {
             let place = json!({"hero_id": scene.hero, "meal_id": scene.meal});
@@ -90,9 +109,12 @@ async fn ask(client: &Client, scene: &Scene, method: &str, path: &str, operation
         return call.await;
     }
     match call.listen().await {
-        Ok(events) => {
-            galley_tests::Answer { question: path.to_owned(), status: 200, headers: events.headers, text: String::new() }
-        }
+        Ok(events) => galley_tests::Answer {
+            question: path.to_owned(),
+            status: 200,
+            headers: events.headers,
+            text: String::new(),
+        },
         Err(answer) => answer,
     }
 }
@@ -106,7 +128,11 @@ async fn every_route_lets_in_those_whom_it_should(stack: StackBuilder) {
     for (path, operations) in document["paths"].as_object().expect("paths") {
         for (method, operation) in operations.as_object().expect("operations") {
             let guarded = GUARDED.iter().find(|(known, at, _)| known == method && at == path);
-            assert_eq!(operation["security"].is_array(), guarded.is_some(), "{method} {path} is not in the table");
+            assert_eq!(
+                operation["security"].is_array(),
+                guarded.is_some(),
+                "{method} {path} is not in the table"
+            );
             if guarded.is_none() {
                 let path = path.replace("{slug}", "internal");
                 assert_eq!(nobody.get(&path).await.status, 200, "{path}");
@@ -127,7 +153,11 @@ async fn every_route_lets_in_those_whom_it_should(stack: StackBuilder) {
         answer.problem(401, "unauthorized");
         let answer = ask(&stranger, &scene, method, path, operation).await;
         assert_eq!(answer.status, by_stranger, "{method} {path} by a stranger: {}", answer.text);
-        assert_eq!(scene.look(&staff).await, before, "{method} {path} by a stranger changed something");
+        assert_eq!(
+            scene.look(&staff).await,
+            before,
+            "{method} {path} by a stranger changed something"
+        );
         let answer = ask(&stack.hero(scene.hero), &scene, method, path, operation).await;
         assert_eq!(answer.status, by_owner, "{method} {path} by the owner: {}", answer.text);
         let scene = Scene::set(&staff).await;
@@ -156,7 +186,9 @@ async fn heroes_see_themselves_and_the_menu(stack: StackBuilder) {
     watcher.reply(json!({"type": "watch"})).await;
     let placed = socket.reply(json!({"type": "place", "meal_id": second.meal})).await;
     let told = |frame: &Value| {
-        frame["orders"].as_array().is_some_and(|orders| orders.iter().any(|order| order["id"] == placed["order"]["id"]))
+        frame["orders"]
+            .as_array()
+            .is_some_and(|orders| orders.iter().any(|order| order["id"] == placed["order"]["id"]))
     };
     watcher.until("the order in the feed", told).await;
     let on_behalf = staff.connect(second.hero).await;
@@ -175,8 +207,13 @@ async fn keys_belong_to_a_hero(stack: StackBuilder) {
     assert_ne!(place(&second, stack.hero(second.hero)).await, order, "another hero's key");
     assert_eq!(place(&first, stack.hero(first.hero)).await, order);
     let mut socket = stack.hero(first.hero).connect_with("").await;
-    let replayed = socket.reply(json!({"type": "place", "meal_id": first.meal, "key": "lunch"})).await;
-    assert_eq!((id(&replayed["order"]), &replayed["replayed"]), (order, &json!(true)), "by REST and by socket");
+    let replayed =
+        socket.reply(json!({"type": "place", "meal_id": first.meal, "key": "lunch"})).await;
+    assert_eq!(
+        (id(&replayed["order"]), &replayed["replayed"]),
+        (order, &json!(true)),
+        "by REST and by socket"
+    );
 }
 
 #[tokio::test]
@@ -184,7 +221,10 @@ async fn without_authentication_the_document_asks_for_no_token() {
     let stack = Stack::embedded().start().await;
     let client = stack.client();
     let document = client.get("/openapi.json").await.is(200);
-    assert!(document["components"]["securitySchemes"].is_null() && !document.to_string().contains("\"security\""));
+    assert!(
+        document["components"]["securitySchemes"].is_null()
+            && !document.to_string().contains("\"security\"")
+    );
     let ignored = client.with_token("nonsense").get("/heroes").await;
     assert_eq!(ignored.status, 200, "nobody looks at a token");
     let mut socket = client.with_token("nonsense").connect_with("").await;

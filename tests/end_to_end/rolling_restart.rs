@@ -1,4 +1,5 @@
-//! Two gateways behind a real balancer are restarted one after the other, in order and with kill -9, under sockets and orders.
+//! Two gateways behind a real balancer are restarted one after the other, in order and with kill
+//! -9, under sockets and orders.
 //!
 //! An orderly stop is no worse than a kill: no request fails, and no client is away longer.
 
@@ -63,15 +64,23 @@ async fn stack() -> Stack {
     stack.set("GALLEY_SHUTDOWN_DELAY", "2s").set("GALLEY_DRAIN", "1s").start().await
 }
 
-/// The first one must be back with the balancer before the second one leaves, which `is_back` waits for.
-async fn restart_both(mut stack: Stack, client: Client, sockets: usize, mut is_back: impl AsyncFnMut()) {
+/// The first one must be back with the balancer before the second one leaves, which `is_back` waits
+/// for.
+async fn restart_both(
+    mut stack: Stack,
+    client: Client,
+    sockets: usize,
+    mut is_back: impl AsyncFnMut(),
+) {
     let meal = client.create_meal("Soup", &[]).await;
-    let creating = stream::iter(0..HEROES).map(async |number| client.create_hero(&format!("Hero {number}"), &[]).await);
+    let creating = stream::iter(0..HEROES)
+        .map(async |number| client.create_hero(&format!("Hero {number}"), &[]).await);
     let heroes: Vec<i64> = creating.buffered(8).collect().await;
     let (tell, truth) = watch::channel(None);
     let (away, mut absences) = mpsc::unbounded_channel();
     let mut clients = JoinSet::new();
-    let opening = stream::iter(0..sockets).map(|number| Follower::open(client.base(), heroes[number % HEROES], None));
+    let opening = stream::iter(0..sockets)
+        .map(|number| Follower::open(client.base(), heroes[number % HEROES], None));
     let mut opening = std::pin::pin!(opening.buffer_unordered(OPENING));
     while let Some(follower) = opening.next().await {
         clients.spawn(stay(follower, client.base().to_owned(), away.clone(), truth.clone()));
@@ -80,7 +89,12 @@ async fn restart_both(mut stack: Stack, client: Client, sockets: usize, mut is_b
     let (stop, is_killing) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let mut customers = JoinSet::new();
     for hero in heroes.iter().take(CUSTOMERS) {
-        customers.spawn(order_on(Client::new(client.base()), (*hero, meal), Arc::clone(&is_killing), Arc::clone(&stop)));
+        customers.spawn(order_on(
+            Client::new(client.base()),
+            (*hero, meal),
+            Arc::clone(&is_killing),
+            Arc::clone(&stop),
+        ));
     }
     for gateway in 0..2 {
         let program = &mut stack.gateways[gateway].program;
@@ -108,7 +122,9 @@ async fn restart_both(mut stack: Stack, client: Client, sockets: usize, mut is_b
     tell.send_replace(Some(Truth::settled(&client, &heroes).await));
     let back = everybody(clients).await.len();
     let after_kill = longest(&mut absences);
-    println!("{back} sockets, {placed} orders; away {after_orderly:?} at most, after kill -9 {after_kill:?}");
+    println!(
+        "{back} sockets, {placed} orders; away {after_orderly:?} at most, after kill -9 {after_kill:?}"
+    );
     assert!(placed > 0 && after_orderly.0 > sockets / 2 && after_kill.0 > 0, "somebody was away");
     assert!(after_orderly.1 <= after_kill.1 + SLACK, "{after_orderly:?} against {after_kill:?}");
 }
@@ -123,10 +139,13 @@ async fn stay(
     loop {
         let mut hint = None;
         let told = async {
-            while truth.borrow().is_none() || follower.picture.difference(&known(&truth)).is_some() {
+            while truth.borrow().is_none() || follower.picture.difference(&known(&truth)).is_some()
+            {
                 match follower.next().await {
                     Ok(News::Reconnect(after)) => hint = Some(Instant::now() + after),
-                    Ok(News::Welcome | News::Change | News::Resync | News::Reply | News::Refusal) => {}
+                    Ok(
+                        News::Welcome | News::Change | News::Resync | News::Reply | News::Refusal,
+                    ) => {}
                     Err(_) => return false,
                 }
             }
@@ -155,7 +174,12 @@ fn known(truth: &FinalTruth) -> Arc<Truth> {
 }
 
 /// Places orders, at most one in twenty milliseconds. None may fail but after a kill.
-async fn order_on(client: Client, (hero, meal): (i64, i64), is_killing: Arc<AtomicBool>, stop: Arc<AtomicBool>) -> usize {
+async fn order_on(
+    client: Client,
+    (hero, meal): (i64, i64),
+    is_killing: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
+) -> usize {
     let mut pace = interval(Duration::from_millis(20));
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut placed = 0;

@@ -9,16 +9,25 @@ use galley_tests::{Client, Program, Socket, Stack, StackBuilder, token};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-on_both_deployments![a_log_is_one_object_a_line_whatever_callers_send, the_log_hears_of_each_kind_of_refusal_once_a_second];
+on_both_deployments![
+    a_log_is_one_object_a_line_whatever_callers_send,
+    the_log_hears_of_each_kind_of_refusal_once_a_second
+];
 
 const PASSWORD: &str = "hush-this-is-a-password";
 
 /// The lines that a program logged; what it prints for people is none of them.
 fn logged(program: &Program) -> Vec<String> {
-    program.log().lines().filter(|line| !line.starts_with("listening on ")).map(str::to_owned).collect()
+    program
+        .log()
+        .lines()
+        .filter(|line| !line.starts_with("listening on "))
+        .map(str::to_owned)
+        .collect()
 }
 
-/// The address of a database with a password in it, and the password. A server that asks for none passes any over.
+/// The address of a database with a password in it, and the password. A server that asks for none
+/// passes any over.
 fn with_password(url: &str) -> (String, String) {
     let (scheme, rest) = url.split_once("://").expect("a scheme");
     let (user, place) = rest.split_once('@').expect("a user");
@@ -30,29 +39,42 @@ fn with_password(url: &str) -> (String, String) {
 
 #[tokio::test]
 async fn no_secret_is_told_anywhere() {
-    let mut stack = Stack::distributed().with_tokens().set("GALLEY_LOG", "debug").delay("0s").start().await;
+    let mut stack =
+        Stack::distributed().with_tokens().set("GALLEY_LOG", "debug").delay("0s").start().await;
     let (url, password) = with_password(stack.database_url());
     stack.set("DATABASE_URL", &url);
     stack.start_gateway().await;
     stack.start_worker();
     let staff = stack.client_of(1).with_token(&token::staff(3_600));
     let (hero, meal) = staff.create_hero_and_meal().await;
-    let secrets =
-        [token::hero(hero, 3_600), token::hero(hero, -3_600), token::sign("of another secret, long enough for all", &json!({}))];
+    let secrets = [
+        token::hero(hero, 3_600),
+        token::hero(hero, -3_600),
+        token::sign("of another secret, long enough for all", &json!({})),
+    ];
     let mut said = String::new();
     for token in &secrets {
         let client = Client::new(staff.base()).with_token(token);
-        for path in
-            ["/orders", "/heroes", "/nothing", &format!("/orders?token={token}"), &format!("/heroes/{hero}/events?token={token}")]
-        {
+        for path in [
+            "/orders",
+            "/heroes",
+            "/nothing",
+            &format!("/orders?token={token}"),
+            &format!("/heroes/{hero}/events?token={token}"),
+        ] {
             let answer = client.get(path).await;
-            writeln!(said, "{:?} {}", answer.headers, answer.text).expect("writing to memory does not fail");
+            writeln!(said, "{:?} {}", answer.headers, answer.text)
+                .expect("writing to memory does not fail");
         }
-        let mut socket = Socket::knock(Client::new(staff.base()).handshake("")).await.expect("an open socket");
+        let mut socket =
+            Socket::knock(Client::new(staff.base()).handshake("")).await.expect("an open socket");
         socket.say(&json!({"type": "auth", "token": token}).to_string()).await;
         said += &socket.next().await.to_string();
         if let Ok(mut socket) = Socket::open(client.handshake("")).await {
-            said += &socket.problem(json!({"type": "auth", "token": format!("{token}x")})).await.to_string();
+            said += &socket
+                .problem(json!({"type": "auth", "token": format!("{token}x")}))
+                .await
+                .to_string();
         }
     }
     let order = id(&staff.place(hero, meal).await);
@@ -63,8 +85,12 @@ async fn no_secret_is_told_anywhere() {
         said += &program.log();
     }
     assert!(said.contains("galley_refusals_total{"), "the metrics were read");
-    let parts = |token: &str| token.rsplit_once('.').map(|(_, signature)| signature.to_owned()).expect("a signature");
-    for secret in secrets.iter().map(|token| parts(token)).chain([token::SECRET.to_owned(), password]) {
+    let parts = |token: &str| {
+        token.rsplit_once('.').map(|(_, signature)| signature.to_owned()).expect("a signature")
+    };
+    for secret in
+        secrets.iter().map(|token| parts(token)).chain([token::SECRET.to_owned(), password])
+    {
         let line = said.lines().find(|line| line.contains(&secret));
         assert!(line.is_none(), "{secret} is told: {line:?}");
     }
@@ -112,7 +138,15 @@ async fn a_log_is_one_object_a_line_whatever_callers_send(stack: StackBuilder) {
     let stack = stack.set("GALLEY_LOG", "debug").delay("0s").start().await;
     let client = stack.client();
     let forged = "x\",\"level\":\"ERROR\",\"message\":\"forged";
-    let names = [forged, "\u{200b}evil\u{ad}", "{\"level\":\"ERROR\"}", "\\u001b[2J", "${jndi:ldap://x}", "%0a%0d", "<b>'--;"];
+    let names = [
+        forged,
+        "\u{200b}evil\u{ad}",
+        "{\"level\":\"ERROR\"}",
+        "\\u001b[2J",
+        "${jndi:ldap://x}",
+        "%0a%0d",
+        "<b>'--;",
+    ];
     for name in names {
         let hero = client.create_hero(name, &[name]).await;
         let meal = client.create_meal(name, &[name]).await;
@@ -121,11 +155,23 @@ async fn a_log_is_one_object_a_line_whatever_callers_send(stack: StackBuilder) {
     }
     let control = json!({"name": "a\r\n{\"level\":\"ERROR\"}\u{1b}[2J", "planet": "x"});
     client.post("/heroes", &control).await.problem(422, "validation-failed");
-    for path in ["/%0d%0a%7b%22level%22%3a%22ERROR%22%7d", "/heroes/%1b%5b2J", "/x\"y", &format!("/{}", "long".repeat(500))] {
-        let answer = client.get(path).header("X-Request-Id", "a\",\"level\":\"ERROR").header("User-Agent", forged).await;
+    for path in [
+        "/%0d%0a%7b%22level%22%3a%22ERROR%22%7d",
+        "/heroes/%1b%5b2J",
+        "/x\"y",
+        &format!("/{}", "long".repeat(500)),
+    ] {
+        let answer = client
+            .get(path)
+            .header("X-Request-Id", "a\",\"level\":\"ERROR")
+            .header("User-Agent", forged)
+            .await;
         assert!(answer.status == 404 || answer.status == 400, "{answer:?}");
     }
-    client.call(Method::from_bytes(b"BREW").expect("a method"), "/heroes").await.problem(405, "method-not-allowed");
+    client
+        .call(Method::from_bytes(b"BREW").expect("a method"), "/heroes")
+        .await
+        .problem(405, "method-not-allowed");
     let mut socket = client.connect_with("").await;
     for words in [forged, "\u{1b}[2J", "a\nb\r\nc", "{\"type\":\"\\u001b[2J\"}"] {
         socket.say(words).await;
@@ -138,11 +184,18 @@ async fn a_log_is_one_object_a_line_whatever_callers_send(stack: StackBuilder) {
     assert!(lines.len() > 50, "debug tells of every request");
     for line in &lines {
         assert!(!line.chars().any(char::is_control), "{line:?}");
-        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        assert!(line["level"].is_string() && line["level"] != "ERROR" && line["timestamp"].is_string(), "{line}");
+        let line: Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(
+            line["level"].is_string() && line["level"] != "ERROR" && line["timestamp"].is_string(),
+            "{line}"
+        );
     }
     let whole = lines.concat();
-    assert!(!whole.contains("jndi") && !whole.contains("forged"), "names, words and headers are not logged");
+    assert!(
+        !whole.contains("jndi") && !whole.contains("forged"),
+        "names, words and headers are not logged"
+    );
 }
 
 async fn the_log_hears_of_each_kind_of_refusal_once_a_second(stack: StackBuilder) {
@@ -158,7 +211,8 @@ async fn the_log_hears_of_each_kind_of_refusal_once_a_second(stack: StackBuilder
     for cause in ["no-token", "bad-signature"] {
         assert_eq!(staff.metric(&format!("galley_refusals_total{{cause=\"{cause}\"}}")).await, 100);
         let lines = logged(&stack.gateways[0].program);
-        let told = lines.iter().filter(|line| line.contains(&format!("\"cause\":\"{cause}\""))).count();
+        let told =
+            lines.iter().filter(|line| line.contains(&format!("\"cause\":\"{cause}\""))).count();
         assert!((1..=most).contains(&told), "{told} lines of {cause} in {:?}", began.elapsed());
     }
 }

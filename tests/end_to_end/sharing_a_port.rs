@@ -5,7 +5,8 @@ use galley_tests::json::id;
 
 /// So many that each of two gateways gets a share beyond doubt.
 const SOCKETS: usize = 60;
-/// The least share: of fewer, all could be connections to the database. One chance in ten million that it is not reached.
+/// The least share: of fewer, all could be connections to the database. One chance in ten million
+/// that it is not reached.
 const SHARE: usize = 10;
 
 #[tokio::test]
@@ -21,14 +22,18 @@ async fn gateways_that_share_an_address_share_its_sockets() {
     let client = stack.start_gateway().await;
     assert_eq!(stack.gateways[0].url, stack.gateways[1].url);
     let (hero, meal) = client.create_hero_and_meal().await;
-    let sockets_of = |stack: &Stack| [0, 1].map(|gateway| stack.gateways[gateway].program.open_sockets());
+    let sockets_of =
+        |stack: &Stack| [0, 1].map(|gateway| stack.gateways[gateway].program.open_sockets());
     let before = sockets_of(&stack);
     let mut sockets = Vec::new();
     for _ in 0..SOCKETS {
         sockets.push(client.connect(hero).await);
     }
     let after = sockets_of(&stack);
-    assert!((0..2).all(|gateway| after[gateway] >= before[gateway] + SHARE), "one has them all: {before:?}, {after:?}");
+    assert!(
+        (0..2).all(|gateway| after[gateway] >= before[gateway] + SHARE),
+        "one has them all: {before:?}, {after:?}"
+    );
     let order = id(&client.place(hero, meal).await);
     for socket in &mut sockets {
         socket.until_status(order, "COMPLETED").await;

@@ -1,5 +1,5 @@
-//! A node of a Redis Cluster that is silent: nobody waits for it but its own shards, and those only until its replica has
-//! taken its place.
+//! A node of a Redis Cluster that is silent: nobody waits for it but its own shards, and those only
+//! until its replica has taken its place.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,8 @@ use galley_protocol::Status;
 use galley_tests::json::id;
 use galley_tests::{Follower, RedisCluster, Stack, within};
 
-/// The others take a silent node for dead after 2 s, and elect its replica; then it may take so long.
+/// The others take a silent node for dead after 2 s, and elect its replica; then it may take so
+/// long.
 const HEARING_AGAIN: Duration = Duration::from_secs(2 + 3 + 5);
 /// One of the three masters, which holds a third of the slots, and with them some of the 16 shards.
 const SILENT: usize = 1;
@@ -39,14 +40,17 @@ async fn a_silent_node_of_a_cluster_stops_neither_the_other_shards_nor_a_start()
         }
         for (follower, order) in followers.iter_mut().zip(orders) {
             within("a frame", async {
-                while follower.picture.state_of(order).and_then(|state| state.status) != Some(Status::Completed) {
+                while follower.picture.state_of(order).and_then(|state| state.status)
+                    != Some(Status::Completed)
+                {
                     follower.next().await.expect("the socket stays open");
                 }
             })
             .await;
         }
         assert!(began.elapsed() <= HEARING_AGAIN, "told after {:?}", began.elapsed());
-        if client.get("/readyz").await.status == 200 && client.metric("galley_bus_deaf").await == 0 {
+        if client.get("/readyz").await.status == 200 && client.metric("galley_bus_deaf").await == 0
+        {
             break;
         }
         assert!(paused.elapsed() <= 2 * HEARING_AGAIN, "deaf for {:?}", paused.elapsed());

@@ -1,4 +1,5 @@
-//! Sockets that do not keep up cost bounded memory, are healed when they read on, and leave the others alone.
+//! Sockets that do not keep up cost bounded memory, are healed when they read on, and leave the
+//! others alone.
 
 use std::time::Duration;
 
@@ -26,8 +27,13 @@ async fn place_many(client: &Client, hero: i64, meal: i64) {
     assert_eq!(placing.buffer_unordered(100).count().await, ORDERS);
 }
 
-/// Reads nothing until the truth is known, and everything then; comes back with its cursor when it was given up meanwhile.
-async fn stall(socket: RawSocket, gateway: String, mut truth: FinalTruth) -> Result<Follower, String> {
+/// Reads nothing until the truth is known, and everything then; comes back with its cursor when it
+/// was given up meanwhile.
+async fn stall(
+    socket: RawSocket,
+    gateway: String,
+    mut truth: FinalTruth,
+) -> Result<Follower, String> {
     let settled = told(&mut truth).await;
     let mut follower = socket.follow().await;
     while within("a frame, or the end", follower.next()).await.is_ok() {
@@ -38,8 +44,9 @@ async fn stall(socket: RawSocket, gateway: String, mut truth: FinalTruth) -> Res
     follower.resume(&gateway).await.until_equal(truth).await
 }
 
-/// Three gateways hear the same updates: one has the sockets that stall, one has as many that keep up, one takes the orders. So
-/// the difference in what the first two hold at most is what stalling costs.
+/// Three gateways hear the same updates: one has the sockets that stall, one has as many that keep
+/// up, one takes the orders. So the difference in what the first two hold at most is what stalling
+/// costs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_socket_that_stalls_misses_nothing_and_costs_little_memory() {
     let stack = Stack::distributed().gateways(3).delay("0s").start().await;
@@ -71,9 +78,12 @@ async fn a_socket_that_stalls_misses_nothing_and_costs_little_memory() {
         settled = working => settled,
         () = looking => unreachable!("it looks for ever"),
     };
-    let [slow_grew, brisk_grew] = [0, 1].map(|gateway| most[gateway].saturating_sub(before[gateway]));
+    let [slow_grew, brisk_grew] =
+        [0, 1].map(|gateway| most[gateway].saturating_sub(before[gateway]));
     let behind = slow.metric("galley_sockets_behind_total").await;
-    println!("{SOCKETS} stalled sockets: {slow_grew} bytes, brisk ones: {brisk_grew} bytes; {behind} times behind");
+    println!(
+        "{SOCKETS} stalled sockets: {slow_grew} bytes, brisk ones: {brisk_grew} bytes; {behind} times behind"
+    );
     assert!(behind >= SOCKETS as u64, "every stalled socket fell behind: {behind}");
     tell.send_replace(Some(settled));
     everybody(stalling).await;
@@ -94,10 +104,14 @@ async fn a_socket_that_takes_nothing_is_closed_with_1013_and_the_others_live_on(
     let brisk = tokio::spawn(Follower::open(client.base(), hero, None).await.until_equal(truth));
     place_many(&client, hero, meal).await;
     let closed = r#"galley_sockets_closed_total{code="1013"}"#;
-    until("the end of the silent socket", async || (client.metric(closed).await == 1).then_some(())).await;
+    until("the end of the silent socket", async || {
+        (client.metric(closed).await == 1).then_some(())
+    })
+    .await;
     tell.send_replace(Some(Truth::settled(&client, &[hero]).await));
     brisk.await.expect("it does not panic").expect("the other socket lives on");
-    // What the kernel still held comes, and then the end; the close frame only when there was room for it.
+    // What the kernel still held comes, and then the end; the close frame only when there was room
+    // for it.
     let mut last = None;
     while let Some(frame) = within("the rest", silent.frame()).await {
         last = Some(frame);

@@ -6,7 +6,10 @@ use galley_tests::StackBuilder;
 use galley_tests::json::{id, text};
 use serde_json::json;
 
-on_both_deployments![an_old_socket_is_sent_away_and_misses_nothing, an_old_event_stream_is_sent_away_and_misses_nothing];
+on_both_deployments![
+    an_old_socket_is_sent_away_and_misses_nothing,
+    an_old_event_stream_is_sent_away_and_misses_nothing
+];
 
 /// Below the setting, by the last tenth.
 const YOUNGEST: Duration = Duration::from_millis(1_800);
@@ -25,7 +28,10 @@ async fn an_old_socket_is_sent_away_and_misses_nothing(stack: StackBuilder) {
     assert_eq!(socket.close_code().await, 1012);
     let order = id(&client.place(hero, meal).await);
     let socket = client.resume(hero, &cursor).await;
-    assert_eq!((text(&socket.welcome, "resume"), id(&socket.welcome["orders"][0])), ("resumed", order));
+    assert_eq!(
+        (text(&socket.welcome, "resume"), id(&socket.welcome["orders"][0])),
+        ("resumed", order)
+    );
 }
 
 async fn an_old_event_stream_is_sent_away_and_misses_nothing(stack: StackBuilder) {

@@ -1,4 +1,5 @@
-//! Errors at the start: those that waiting does not cure end it at once, and name the place and the setting, never a password.
+//! Errors at the start: those that waiting does not cure end it at once, and name the place and the
+//! setting, never a password.
 
 use std::time::Instant;
 
@@ -9,8 +10,12 @@ use galley_tests::{RedisServer, patience::PATIENCE, port};
 /// A start that ends at once, although it might wait for a minute.
 async fn fails(program: &str, variables: &[(&str, &str)], parts: &[&str]) {
     let began = Instant::now();
-    let said =
-        run(program, &["--wait", "60s"], &[variables, &[("GALLEY_LOG", "off"), ("GALLEY_LISTEN", "127.0.0.1:0")]].concat()).await;
+    let said = run(
+        program,
+        &["--wait", "60s"],
+        &[variables, &[("GALLEY_LOG", "off"), ("GALLEY_LISTEN", "127.0.0.1:0")]].concat(),
+    )
+    .await;
     assert!(began.elapsed() < PATIENCE, "it waited");
     assert_told(&said, parts);
 }
@@ -28,11 +33,17 @@ async fn a_login_that_postgres_refuses_ends_the_start_at_once() {
     let database = Database::fresh().await;
     let (before, place) = database.url.split_once('@').expect("a user and a password");
     let wrong_user = format!("postgres://nobody_by_this_name:hush@{place}");
-    let wrong_database = format!("{before}@{}/no_such_database", place.split_once('/').expect("a database").0);
+    let wrong_database =
+        format!("{before}@{}/no_such_database", place.split_once('/').expect("a database").0);
     let host = place.split_once('/').expect("a database").0;
     for program in ["galley", "galley-gateway", "galley-worker"] {
         let redis = ("REDIS_URL", "redis://127.0.0.1:1");
-        fails(program, &[("DATABASE_URL", &wrong_user), redis], &["cannot log in to PostgreSQL at", place, "DATABASE_URL"]).await;
+        fails(
+            program,
+            &[("DATABASE_URL", &wrong_user), redis],
+            &["cannot log in to PostgreSQL at", place, "DATABASE_URL"],
+        )
+        .await;
         let parts = ["cannot use PostgreSQL at", host, "no_such_database", "DATABASE_URL"];
         fails(program, &[("DATABASE_URL", &wrong_database), redis], &parts).await;
     }
@@ -60,7 +71,9 @@ async fn a_file_that_cannot_be_the_database_ends_the_start_at_once() {
 async fn a_redis_that_lets_nobody_in_ends_the_start_at_once() {
     let redis = RedisServer::start().await;
     let place = format!("Redis at 127.0.0.1:{}", redis.port());
-    let _: String = redis.ask(&["ACL", "SETUSER", "reader", "on", ">hush", "~*", "&*", "-@all", "+ping", "+hello"]).await;
+    let _: String = redis
+        .ask(&["ACL", "SETUSER", "reader", "on", ">hush", "~*", "&*", "-@all", "+ping", "+hello"])
+        .await;
     let _: String = redis.ask(&["CONFIG", "SET", "requirepass", "hush-hush"]).await;
     let at = |login: &str| format!("redis://{login}127.0.0.1:{}", redis.port());
     let folder = tempfile::tempdir().expect("a folder");
@@ -71,7 +84,12 @@ async fn a_redis_that_lets_nobody_in_ends_the_start_at_once() {
         (at("nobody:hush@"), "refused the user or the password"),
         (at("reader:hush@"), "does not allow its user"),
     ] {
-        fails("galley", &[("DATABASE_URL", &database), ("REDIS_URL", &url)], &[&place, part, "REDIS_URL"]).await;
+        fails(
+            "galley",
+            &[("DATABASE_URL", &database), ("REDIS_URL", &url)],
+            &[&place, part, "REDIS_URL"],
+        )
+        .await;
     }
 }
 
@@ -85,11 +103,15 @@ async fn what_is_waited_for_is_named_with_its_place() {
         &[("DATABASE_URL", &postgres), ("REDIS_URL", "redis://127.0.0.1:1"), ("GALLEY_LOG", "off")],
     )
     .await;
-    assert_told(&said, &[&format!("cannot reach PostgreSQL at 127.0.0.1:{nobody}/orders: connection refused")]);
+    assert_told(
+        &said,
+        &[&format!("cannot reach PostgreSQL at 127.0.0.1:{nobody}/orders: connection refused")],
+    );
     let folder = tempfile::tempdir().expect("a folder");
     let database = format!("sqlite://{}", folder.path().join("galley.db").display());
     let redis = format!("redis://:hush@127.0.0.1:{nobody}");
-    let variables = [("DATABASE_URL", database.as_str()), ("REDIS_URL", &redis), ("GALLEY_LOG", "off")];
+    let variables =
+        [("DATABASE_URL", database.as_str()), ("REDIS_URL", &redis), ("GALLEY_LOG", "off")];
     let said = run("galley", &["--wait", "0s", "--listen", "127.0.0.1:0"], &variables).await;
     assert_told(&said, &[&format!("cannot reach Redis at 127.0.0.1:{nobody}: connection refused")]);
 }

@@ -17,7 +17,12 @@ async fn a_bad_value_is_one_line_and_exit_code_2() {
     let redis = ("REDIS_URL", "redis://127.0.0.1:1");
     let postgres = ("DATABASE_URL", "postgres://user:hush@127.0.0.1:1/none");
     for (program, arguments, variables, part) in [
-        ("galley-gateway", &[][..], vec![("DATABASE_URL", "mysql://user:hush@localhost/x"), redis], "--database-url"),
+        (
+            "galley-gateway",
+            &[][..],
+            vec![("DATABASE_URL", "mysql://user:hush@localhost/x"), redis],
+            "--database-url",
+        ),
         ("galley-worker", &[], vec![("DATABASE_URL", "nonsense hush"), redis], "--database-url"),
         ("galley-gateway", &[], vec![redis], "--database-url"),
         ("galley-gateway", &[], vec![postgres], "--redis-url"),
@@ -25,12 +30,32 @@ async fn a_bad_value_is_one_line_and_exit_code_2() {
         ("galley-gateway", &["--max-message", "1"], vec![postgres, redis], "--max-message"),
         ("galley-gateway", &["--command-rate", "50"], vec![postgres, redis], "--command-rate"),
         ("galley-gateway", &[], vec![postgres, redis, ("GALLEY_REST_RATE", "0/s")], "--rest-rate"),
-        ("galley-gateway", &[], vec![postgres, redis, ("GALLEY_MAX_SOCKETS", "0")], "--max-sockets"),
-        ("galley-gateway", &["--max-sockets-per-ip", "many"], vec![postgres, redis], "--max-sockets-per-ip"),
+        (
+            "galley-gateway",
+            &[],
+            vec![postgres, redis, ("GALLEY_MAX_SOCKETS", "0")],
+            "--max-sockets",
+        ),
+        (
+            "galley-gateway",
+            &["--max-sockets-per-ip", "many"],
+            vec![postgres, redis],
+            "--max-sockets-per-ip",
+        ),
         ("galley-gateway", &["--colour"], vec![postgres, redis], "--colour"),
         ("galley-gateway", &[], vec![postgres, redis, ("GALLEY_AUTH", "jwt")], "--auth"),
-        ("galley-gateway", &["--auth", "jwt", "--jwt-secret", "hush"], vec![postgres, redis], "at least 32 bytes"),
-        ("galley-gateway", &["--auth", "jwt", "--jwt-secret-file", "/nowhere"], vec![postgres, redis], "GALLEY_JWT_SECRET_FILE"),
+        (
+            "galley-gateway",
+            &["--auth", "jwt", "--jwt-secret", "hush"],
+            vec![postgres, redis],
+            "at least 32 bytes",
+        ),
+        (
+            "galley-gateway",
+            &["--auth", "jwt", "--jwt-secret-file", "/nowhere"],
+            vec![postgres, redis],
+            "GALLEY_JWT_SECRET_FILE",
+        ),
         (
             "galley-gateway",
             &["--auth", "jwt", "--jwt-secret-file", "x"],
@@ -38,9 +63,24 @@ async fn a_bad_value_is_one_line_and_exit_code_2() {
             "not both",
         ),
         ("galley-gateway", &["--allowed-origins", "*"], vec![postgres, redis], "--allowed-origins"),
-        ("galley-gateway", &["--allowed-origins", "http://a,https://b/path"], vec![postgres, redis], "https://b/path"),
-        ("galley-worker", &["--processing-delay", "5s..1s"], vec![postgres, redis], "--processing-delay"),
-        ("galley-worker", &[], vec![postgres, redis, ("GALLEY_PROCESSING_DELAY", "soon")], "--processing-delay"),
+        (
+            "galley-gateway",
+            &["--allowed-origins", "http://a,https://b/path"],
+            vec![postgres, redis],
+            "https://b/path",
+        ),
+        (
+            "galley-worker",
+            &["--processing-delay", "5s..1s"],
+            vec![postgres, redis],
+            "--processing-delay",
+        ),
+        (
+            "galley-worker",
+            &[],
+            vec![postgres, redis, ("GALLEY_PROCESSING_DELAY", "soon")],
+            "--processing-delay",
+        ),
         ("galley", &["--wait", "forever"], vec![], "--wait"),
         ("galley", &["--log", "a=b=c"], vec![], "--log"),
         ("galley", &["--log-format", "xml"], vec![], "--log-format"),
@@ -55,13 +95,19 @@ async fn a_bad_value_is_one_line_and_exit_code_2() {
 async fn nobody_beyond_this_machine_is_served_without_authentication_unless_told_so() {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("sqlite://{}", folder.path().join("galley.db").display());
-    let said = run("galley", &[], &[("GALLEY_LISTEN", "0.0.0.0:0"), ("DATABASE_URL", &url), ("GALLEY_LOG", "off")]).await;
+    let said = run(
+        "galley",
+        &[],
+        &[("GALLEY_LISTEN", "0.0.0.0:0"), ("DATABASE_URL", &url), ("GALLEY_LOG", "off")],
+    )
+    .await;
     assert_one_line(&said, 2, "GALLEY_INSECURE_NO_AUTH=1");
 }
 
 #[tokio::test]
 async fn with_tokens_every_address_may_be_listened_on() {
-    let stack = Stack::embedded().with_tokens().set("GALLEY_LISTEN", "0.0.0.0:0").gateways(0).start().await;
+    let stack =
+        Stack::embedded().with_tokens().set("GALLEY_LISTEN", "0.0.0.0:0").gateways(0).start().await;
     let mut program = stack.launch_gateway();
     program.line("listening on http://0.0.0.0:").await;
     program.stop().await;
@@ -72,17 +118,31 @@ async fn a_dependency_that_does_not_come_is_waited_for_and_named() {
     let (nobody, redis) = (port::free(), galley_tests::namespace::shared_redis());
     let postgres = format!("postgres://user:hush@127.0.0.1:{nobody}/none");
     for program in ["galley-gateway", "galley-worker"] {
-        let variables = [("DATABASE_URL", postgres.as_str()), ("REDIS_URL", &redis), ("GALLEY_LOG", "off")];
-        assert_one_line(&run(program, &["--wait", "1s"], &variables).await, 1, "the database was not there within 1s");
+        let variables =
+            [("DATABASE_URL", postgres.as_str()), ("REDIS_URL", &redis), ("GALLEY_LOG", "off")];
+        assert_one_line(
+            &run(program, &["--wait", "1s"], &variables).await,
+            1,
+            "the database was not there within 1s",
+        );
     }
     let stack = Stack::distributed().gateways(0).workers(0).start().await;
     let away = format!("redis://:hush@127.0.0.1:{nobody}");
     let database = stack.database_url();
     for program in ["galley-gateway", "galley-worker"] {
         let variables = [("DATABASE_URL", database), ("REDIS_URL", &away), ("GALLEY_LOG", "off")];
-        assert_one_line(&run(program, &["--wait", "1s"], &variables).await, 1, "Redis was not there within 1s");
+        assert_one_line(
+            &run(program, &["--wait", "1s"], &variables).await,
+            1,
+            "Redis was not there within 1s",
+        );
     }
-    let said = run("galley", &["migrate", "--wait", "1s"], &[("DATABASE_URL", &postgres), ("GALLEY_LOG", "off")]).await;
+    let said = run(
+        "galley",
+        &["migrate", "--wait", "1s"],
+        &[("DATABASE_URL", &postgres), ("GALLEY_LOG", "off")],
+    )
+    .await;
     assert_one_line(&said, 1, "the database was not there within 1s");
 }
 
@@ -110,7 +170,12 @@ async fn a_database_file_belongs_to_one_process_and_an_address_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("sqlite://{}", folder.path().join("galley.db").display());
     let address = stack.gateways[0].url.trim_start_matches("http://");
-    let said = run("galley", &[], &[("GALLEY_LISTEN", address), ("DATABASE_URL", &url), ("GALLEY_LOG", "off")]).await;
+    let said = run(
+        "galley",
+        &[],
+        &[("GALLEY_LISTEN", address), ("DATABASE_URL", &url), ("GALLEY_LOG", "off")],
+    )
+    .await;
     assert_one_line(&said, 1, "cannot listen on");
     assert_eq!(stack.client().get("/readyz").await.status, 200);
 }
@@ -131,17 +196,23 @@ async fn only_an_empty_embedded_database_is_seeded_and_only_once() {
 #[tokio::test]
 async fn every_program_explains_itself() {
     for program in ["galley", "galley-gateway", "galley-worker"] {
-        let help = run(program, &["--help"], &[("DATABASE_URL", "postgres://user:hush@localhost/x")]).await;
+        let help =
+            run(program, &["--help"], &[("DATABASE_URL", "postgres://user:hush@localhost/x")])
+                .await;
         assert_eq!((help.code, help.stderr.as_str()), (0, ""));
         for part in ["DATABASE_URL", "REDIS_URL", "GALLEY_WAIT", "GALLEY_LOG", "Examples:"] {
             assert!(
-                help.stdout.contains(part) || help.stdout.contains(&part.replace("Examples", "Example")),
+                help.stdout.contains(part)
+                    || help.stdout.contains(&part.replace("Examples", "Example")),
                 "{program}: {part}"
             );
         }
         assert!(!help.stdout.contains("hush"), "{program} shows a password");
         let version = run(program, &["--version"], &[]).await;
-        assert_eq!((version.code, version.stdout), (0, format!("{program} {}\n", env!("CARGO_PKG_VERSION"))));
+        assert_eq!(
+            (version.code, version.stdout),
+            (0, format!("{program} {}\n", env!("CARGO_PKG_VERSION")))
+        );
     }
 }
 

@@ -11,8 +11,8 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-/// What a stop may take beyond its delay and its window: five seconds for requests in flight, five for announcements, two for the goodbye,
-/// five for the database, two for what still runs.
+/// What a stop may take beyond its delay and its window: five seconds for requests in flight, five
+/// for announcements, two for the goodbye, five for the database, two for what still runs.
 const BOUND: Duration = Duration::from_secs(20);
 
 #[tokio::test]
@@ -39,7 +39,11 @@ async fn a_stop_does_not_wait_for_a_database_that_hangs() {
 async fn a_stop_does_not_wait_for_a_redis_that_hangs() {
     let redis = RedisServer::start().await;
     let proxy = Proxy::start(redis.port()).await;
-    let stack = Stack::distributed().redis(format!("redis://127.0.0.1:{}", proxy.port())).delay("1h").start().await;
+    let stack = Stack::distributed()
+        .redis(format!("redis://127.0.0.1:{}", proxy.port()))
+        .delay("1h")
+        .start()
+        .await;
     stop_both(stack, &proxy).await;
 }
 
@@ -68,8 +72,7 @@ async fn stuck_clients_hold_a_stop_up_for_seconds_only() {
     let address = client.base().trim_start_matches("http://").to_owned();
     // A head and a body that never end, a socket and a stream that are never read.
     let mut connections = Vec::new();
-    let upgrade =
-        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
     for request in [
         "POST /orders HTTP/1.1\r\nHost: a\r\nX-Slow: ".to_owned(),
         "POST /orders HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{".to_owned(),
@@ -81,7 +84,10 @@ async fn stuck_clients_hold_a_stop_up_for_seconds_only() {
         connection.write_all(request.as_bytes()).await.expect("sent");
         connections.push(connection);
     }
-    until("the socket and the stream", async || (client.metric("galley_sockets").await == 2).then_some(())).await;
+    until("the socket and the stream", async || {
+        (client.metric("galley_sockets").await == 2).then_some(())
+    })
+    .await;
     for _ in 0..200 {
         client.place(hero, meal).await;
     }

@@ -1,5 +1,5 @@
-//! The storage of the database fails while the service runs: callers read what is wrong, the log says it once, and no order
-//! is accepted that is not kept.
+//! The storage of the database fails while the service runs: callers read what is wrong, the log
+//! says it once, and no order is accepted that is not kept.
 
 use std::time::{Duration, Instant};
 
@@ -59,7 +59,11 @@ async fn a_full_disk_is_named_and_orders_are_taken_again_when_there_is_room() {
     assert_refused(refused, WORDS);
     for _ in 0..50 {
         let answer = client.place_call(hero, meal).await;
-        if answer.status == 202 { accepted.push(id(&answer.json())) } else { assert_refused(answer, WORDS) }
+        if answer.status == 202 {
+            accepted.push(id(&answer.json()));
+        } else {
+            assert_refused(answer, WORDS);
+        }
     }
     let mut socket = client.connect(hero).await;
     let problem = socket.problem(json!({"type": "place", "meal_id": meal})).await;
@@ -67,7 +71,11 @@ async fn a_full_disk_is_named_and_orders_are_taken_again_when_there_is_room() {
     until_red(&client, WORDS).await;
     let program = &stack.gateways[0].program;
     assert_eq!(count(program, WORDS), 1, "{}", program.log());
-    assert!(program.log().contains("make room") && program.log().contains("galley.db"), "{}", program.log());
+    assert!(
+        program.log().contains("make room") && program.log().contains("galley.db"),
+        "{}",
+        program.log()
+    );
 
     disk.empty();
     until("a ready gateway", async || is_ready(&client).await.then_some(())).await;
@@ -92,7 +100,12 @@ async fn no_order_is_accepted_into_a_file_that_is_gone() {
         }
         assert_refused(client.post("/heroes", &json!({"name": "A", "planet": "B"})).await, WORDS);
         until_red(&client, WORDS).await;
-        assert_eq!(count(&stack.gateways[0].program, WORDS), 1, "{}", stack.gateways[0].program.log());
+        assert_eq!(
+            count(&stack.gateways[0].program, WORDS),
+            1,
+            "{}",
+            stack.gateways[0].program.log()
+        );
         std::fs::rename(&elsewhere, &there).expect("it is back");
         until("a ready gateway", async || is_ready(&client).await.then_some(())).await;
         client.until_status(id(&client.place(hero, meal).await), "COMPLETED").await;
@@ -116,7 +129,8 @@ async fn a_database_locked_from_outside_is_refused_within_two_seconds() {
     let stack = Stack::embedded().delay("0s").start().await;
     let client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
-    let mut other = sqlx::SqliteConnection::connect(stack.database_url()).await.expect("another program");
+    let mut other =
+        sqlx::SqliteConnection::connect(stack.database_url()).await.expect("another program");
     sqlx::query("begin immediate").execute(&mut other).await.expect("the lock");
     let hero_path = format!("/heroes/{hero}");
     let writes = (0..8).map(|_| client.place_call(hero, meal)).chain([
@@ -149,7 +163,8 @@ async fn a_database_locked_from_outside_is_refused_within_two_seconds() {
 async fn a_start_waits_for_a_database_that_is_locked_from_outside() {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("sqlite://{}/galley.db", folder.path().display());
-    let mut other = sqlx::SqliteConnection::connect(&format!("{url}?mode=rwc")).await.expect("another program");
+    let mut other =
+        sqlx::SqliteConnection::connect(&format!("{url}?mode=rwc")).await.expect("another program");
     sqlx::query("begin exclusive").execute(&mut other).await.expect("the lock");
     let stack = Stack::embedded().gateways(0).set("DATABASE_URL", &url).start().await;
     let mut program = stack.launch_gateway();
@@ -166,19 +181,28 @@ async fn postgres_without_room_or_without_writing_is_named() {
     let client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
     let mut admin = sqlx::PgConnection::connect(stack.database_url()).await.expect("the database");
-    for (code, words) in [("53100", "the storage of the database is full"), ("25006", "the database is read-only")] {
+    for (code, words) in
+        [("53100", "the storage of the database is full"), ("25006", "the database is read-only")]
+    {
         let refuse = format!(
             "create or replace function refuse() returns trigger language plpgsql as
              $$ begin raise exception 'no' using errcode = '{code}'; end $$"
         );
         sqlx::query(sqlx::AssertSqlSafe(refuse)).execute(&mut admin).await.expect("a function");
         for table in ["orders", "watermark"] {
-            let trigger = format!("create trigger refuse before insert or update on {table} execute function refuse()");
+            let trigger = format!(
+                "create trigger refuse before insert or update on {table} execute function refuse()"
+            );
             sqlx::query(sqlx::AssertSqlSafe(trigger)).execute(&mut admin).await.expect("a trigger");
         }
         assert_refused(client.place_call(hero, meal).await, words);
         until_red(&client, words).await;
-        assert_eq!(count(&stack.gateways[0].program, words), 1, "{}", stack.gateways[0].program.log());
+        assert_eq!(
+            count(&stack.gateways[0].program, words),
+            1,
+            "{}",
+            stack.gateways[0].program.log()
+        );
         for table in ["orders", "watermark"] {
             let drop = format!("drop trigger refuse on {table}");
             sqlx::query(sqlx::AssertSqlSafe(drop)).execute(&mut admin).await.expect("no trigger");

@@ -8,15 +8,23 @@ use galley_tests::{Stack, until};
 #[tokio::test]
 async fn entries_that_mean_nothing_are_acknowledged_counted_and_told_and_orders_go_on() {
     let (url, namespace) = (shared_redis(), Namespace::fresh(&shared_redis()));
-    let stack = Stack::embedded().set("REDIS_URL", &url).set("GALLEY_NAMESPACE", &namespace.name).delay("0s");
+    let stack = Stack::embedded()
+        .set("REDIS_URL", &url)
+        .set("GALLEY_NAMESPACE", &namespace.name)
+        .delay("0s");
     let mut stack = stack.start().await;
     let client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
     let mut queue = stack.dispatch_queue().await;
 
-    let malformed: [&[&[u8]]; 5] =
-        [&[b"x", b"1"], &[b"o", b"soup"], &[b"o", b"-7"], &[b"o", b"1", b"o", b"2"], &[b"\xff", b"\xfe"]];
+    let malformed: [&[&[u8]]; 5] = [
+        &[b"x", b"1"],
+        &[b"o", b"soup"],
+        &[b"o", b"-7"],
+        &[b"o", b"1", b"o", b"2"],
+        &[b"\xff", b"\xfe"],
+    ];
     for fields in malformed {
         queue.add(fields).await;
     }

@@ -17,20 +17,29 @@ const GATEWAY: [&str; 11] = [
     "reader of changes",
     "reader of states",
 ];
-const WORKER: [&str; 7] =
-    ["bus", "worker's pulse", "worker's finisher", "worker's adopter", "worker's taker", "worker's sweeper", "worker's upkeep"];
+const WORKER: [&str; 7] = [
+    "bus",
+    "worker's pulse",
+    "worker's finisher",
+    "worker's adopter",
+    "worker's taker",
+    "worker's sweeper",
+    "worker's upkeep",
+];
 
 #[tokio::test]
 async fn a_gateway_without_one_of_its_parts_ends_and_names_it() {
     let stack = Stack::distributed().workers(0).start().await;
-    let dying = GATEWAY.map(|part| dies_of(stack.launch_gateway_to_fail(&format!("panic in {part}")), part));
+    let dying = GATEWAY
+        .map(|part| dies_of(stack.launch_gateway_to_fail(&format!("panic in {part}")), part));
     join_all(dying).await;
 }
 
 #[tokio::test]
 async fn a_worker_without_one_of_its_parts_ends_and_names_it() {
     let stack = Stack::distributed().workers(0).start().await;
-    let dying = WORKER.map(|part| dies_of(stack.launch_worker_to_fail(&format!("panic in {part}")), part));
+    let dying =
+        WORKER.map(|part| dies_of(stack.launch_worker_to_fail(&format!("panic in {part}")), part));
     join_all(dying).await;
 }
 

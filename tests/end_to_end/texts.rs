@@ -1,4 +1,5 @@
-//! Texts of people: which are refused, how they are found and compared, and what becomes of those from before a rule.
+//! Texts of people: which are refused, how they are found and compared, and what becomes of those
+//! from before a rule.
 
 use galley_tests::json::{id, list, text};
 use galley_tests::{Client, Stack, StackBuilder};
@@ -25,17 +26,30 @@ const DECEIVING: [(&str, &str); 6] = [
 ];
 
 /// Texts of which nobody sees anything.
-const INVISIBLE: [&str; 5] = ["\u{200b}", "\u{2800}", "\u{3164}\u{115f}", "\u{feff} \u{ad}", "\u{200d}\u{fe0f}"];
+const INVISIBLE: [&str; 5] =
+    ["\u{200b}", "\u{2800}", "\u{3164}\u{115f}", "\u{feff} \u{ad}", "\u{200d}\u{fe0f}"];
 
 /// Every body with a text in it, and where that is.
 fn bodies(text: &str) -> [(&'static str, Value, &'static str); 6] {
     [
         ("/heroes", json!({"name": text, "planet": "B"}), "#/name"),
         ("/heroes", json!({"name": "A", "planet": text}), "#/planet"),
-        ("/heroes", json!({"name": "A", "planet": "B", "allergies": ["ok", text]}), "#/allergies/1"),
+        (
+            "/heroes",
+            json!({"name": "A", "planet": "B", "allergies": ["ok", text]}),
+            "#/allergies/1",
+        ),
         ("/meals", json!({"name": text, "origin_planet": "B", "price": 1}), "#/name"),
-        ("/meals", json!({"name": "A", "origin_planet": "B", "price": 1, "ingredients": [text]}), "#/ingredients/0"),
-        ("/meals", json!({"name": "A", "origin_planet": "B", "price": 1, "description": text}), "#/description"),
+        (
+            "/meals",
+            json!({"name": "A", "origin_planet": "B", "price": 1, "ingredients": [text]}),
+            "#/ingredients/0",
+        ),
+        (
+            "/meals",
+            json!({"name": "A", "origin_planet": "B", "price": 1, "description": text}),
+            "#/description",
+        ),
     ]
 }
 
@@ -56,12 +70,16 @@ async fn what_deceives_is_refused_by_its_name_and_its_place(stack: StackBuilder)
     for (wrong, named) in DECEIVING {
         let detail = format!("must not contain {named}");
         assert_refused(&client, wrong, &detail).await;
-        let cancel = client.post(&format!("/orders/{order}/cancel"), &json!({"reason": wrong})).await;
+        let cancel =
+            client.post(&format!("/orders/{order}/cancel"), &json!({"reason": wrong})).await;
         assert_eq!(cancel.problem(422, "validation-failed")["errors"][0]["detail"], *detail);
         let url = reqwest::Url::parse_with_params("http://a/", [("reason", wrong)]).expect("a URL");
-        let delete = client.delete(&format!("/orders/{order}?{}", url.query().expect("a query"))).await;
+        let delete =
+            client.delete(&format!("/orders/{order}?{}", url.query().expect("a query"))).await;
         assert_eq!(delete.problem(400, "invalid-parameter")["errors"][0]["detail"], *detail);
-        let problem = socket.problem(json!({"type": "cancel", "id": 1, "order_id": order, "reason": wrong})).await;
+        let problem = socket
+            .problem(json!({"type": "cancel", "id": 1, "order_id": order, "reason": wrong}))
+            .await;
         assert_eq!(problem["errors"][0], json!({"pointer": "#/reason", "detail": detail}));
     }
     client.until_status(order, "IN_PROGRESS").await;
@@ -115,7 +133,10 @@ async fn no_spelling_hides_an_allergy(stack: StackBuilder) {
         ("İncir", ["incir", "i"], "incir"),
         ("CRÈME\u{2800}FRAÎCHE", ["creme  fraiche", "creme"], "creme  fraiche"),
     ] {
-        let (hero, meal) = (client.create_hero("Zoé", &[allergy]).await, client.create_meal("Soup", &ingredients).await);
+        let (hero, meal) = (
+            client.create_hero("Zoé", &[allergy]).await,
+            client.create_meal("Soup", &ingredients).await,
+        );
         let order = client.until_status(id(&client.place(hero, meal).await), "CANCELLED").await;
         assert_eq!(text(&order, "reason"), "allergy");
         assert!(text(&order, "message").ends_with(named), "{order}");
@@ -137,7 +158,9 @@ async fn sql(stack: &Stack, statement: &str) {
     }
 }
 
-async fn a_text_from_before_a_rule_can_be_read_and_is_refused_when_it_is_put_back(stack: StackBuilder) {
+async fn a_text_from_before_a_rule_can_be_read_and_is_refused_when_it_is_put_back(
+    stack: StackBuilder,
+) {
     let stack = stack.delay("0s").start().await;
     let client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
@@ -147,12 +170,23 @@ async fn a_text_from_before_a_rule_can_be_read_and_is_refused_when_it_is_put_bac
     assert_eq!((text(&old, "name"), text(&old, "planet")), ("ev\u{202e}il", "\u{200b}"));
     assert_eq!((client.all("/heroes").await.len(), client.all("/meals").await.len()), (1, 1));
     client.until_status(order, "COMPLETED").await;
-    assert_eq!(list(&client.galley_json(&["hero", "list"]).await, "items"), std::slice::from_ref(&old));
+    assert_eq!(
+        list(&client.galley_json(&["hero", "list"]).await, "items"),
+        std::slice::from_ref(&old)
+    );
     assert_eq!(client.galley(&["order", "list"]).await.code, 0);
-    let back = client.put(&format!("/heroes/{hero}"), &json!({"name": old["name"], "planet": old["planet"]})).await;
+    let back = client
+        .put(&format!("/heroes/{hero}"), &json!({"name": old["name"], "planet": old["planet"]}))
+        .await;
     let problem = back.problem(422, "validation-failed");
-    assert_eq!(problem["errors"][0]["detail"], "must not contain U+202E (a bidirectional control), which is character 3");
-    assert_eq!(problem["errors"][1], json!({"pointer": "#/planet", "detail": "must hold a character that can be seen"}));
+    assert_eq!(
+        problem["errors"][0]["detail"],
+        "must not contain U+202E (a bidirectional control), which is character 3"
+    );
+    assert_eq!(
+        problem["errors"][1],
+        json!({"pointer": "#/planet", "detail": "must hold a character that can be seen"})
+    );
     let mended = client.patch(&format!("/heroes/{hero}"), &json!({"planet": "Mars"})).await.is(200);
     assert_eq!((text(&mended, "name"), text(&mended, "planet")), ("ev\u{202e}il", "Mars"));
 }
@@ -181,9 +215,21 @@ async fn no_text_forges_a_row_on_a_terminal(stack: StackBuilder) {
         assert_eq!(said.code, 0, "{said:?}");
         let raw = |letter: char| letter.is_control() && letter != '\n';
         assert!(!said.stdout.contains(raw), "{command:?}: {:?}", said.stdout);
-        assert!(!said.stdout.contains(['\u{202e}', '\u{e0041}', '\u{2028}', '\u{200b}']), "{command:?}: {:?}", said.stdout);
-        assert!(said.stdout.contains("Zoé 999 Forged Mars·[1A·31m·x·"), "{command:?}: {:?}", said.stdout);
-        assert!(!said.stdout.lines().any(|line| line.starts_with("999") || line.starts_with("888")), "{:?}", said.stdout);
+        assert!(
+            !said.stdout.contains(['\u{202e}', '\u{e0041}', '\u{2028}', '\u{200b}']),
+            "{command:?}: {:?}",
+            said.stdout
+        );
+        assert!(
+            said.stdout.contains("Zoé 999 Forged Mars·[1A·31m·x·"),
+            "{command:?}: {:?}",
+            said.stdout
+        );
+        assert!(
+            !said.stdout.lines().any(|line| line.starts_with("999") || line.starts_with("888")),
+            "{:?}",
+            said.stdout
+        );
         if command[1] == "list" {
             assert_eq!(said.stdout.lines().count(), 2, "{:?}", said.stdout);
         }

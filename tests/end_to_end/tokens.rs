@@ -14,7 +14,8 @@ on_both_deployments![
     an_event_stream_ends_with_its_token,
 ];
 
-/// The life of a token that is to end within a test, in seconds: enough to connect on a busy machine.
+/// The life of a token that is to end within a test, in seconds: enough to connect on a busy
+/// machine.
 const SHORT: i64 = 8;
 const SUBPROTOCOL: &str = "sec-websocket-protocol";
 
@@ -50,7 +51,10 @@ fn bad_tokens(hero: i64) -> Vec<(&'static str, String)> {
     let header = |header: Value| token::sign_with(token::SECRET, &header, &good);
     let signed = token::sign(token::SECRET, &good);
     let (head, signature) = signed.rsplit_once('.').expect("three parts");
-    let other = token::unsigned(&json!({"alg": "HS256", "typ": "JWT"}), &json!({"role": "staff", "exp": token::now() + 3_600}));
+    let other = token::unsigned(
+        &json!({"alg": "HS256", "typ": "JWT"}),
+        &json!({"role": "staff", "exp": token::now() + 3_600}),
+    );
     vec![
         ("expired", with("exp", json!(token::now() - 10))),
         ("not yet", with("nbf", json!(token::now() + 60))),
@@ -81,7 +85,12 @@ async fn a_bad_token_opens_nothing(stack: StackBuilder) {
     let bad = bad_tokens(hero);
     for (why, token) in &bad {
         let client = stack.client().with_token(token);
-        for path in ["/orders".to_owned(), "/meals".to_owned(), "/metrics".to_owned(), format!("/heroes/{hero}/events")] {
+        for path in [
+            "/orders".to_owned(),
+            "/meals".to_owned(),
+            "/metrics".to_owned(),
+            format!("/heroes/{hero}/events"),
+        ] {
             let answer = client.get(&path).await;
             assert!(!answer.text.contains(token.as_str()), "{why}: {}", answer.text);
             answer.problem(401, "unauthorized");
@@ -95,7 +104,11 @@ async fn a_bad_token_opens_nothing(stack: StackBuilder) {
         let mut late = Socket::knock(bare(&client, "")).await.expect("an open socket");
         late.say(&auth(token)).await;
         let refused = late.next().await;
-        assert_eq!((text(&refused, "type"), &refused["problem"]["status"]), ("error", &json!(401)), "{why}");
+        assert_eq!(
+            (text(&refused, "type"), &refused["problem"]["status"]),
+            ("error", &json!(401)),
+            "{why}"
+        );
         assert_eq!(late.close_code().await, 4401, "{why}");
     }
     let staff = stack.staff();
@@ -132,10 +145,12 @@ async fn a_token_stands_where_it_belongs_and_nowhere_else(stack: StackBuilder) {
     ] {
         nobody.get("/orders").header(header, &value).await.problem(401, "unauthorized");
     }
-    let twice = stack.hero(hero).get("/orders").header("Authorization", &format!("Bearer {token}")).await;
+    let twice =
+        stack.hero(hero).get("/orders").header("Authorization", &format!("Bearer {token}")).await;
     twice.problem(401, "unauthorized");
     let mut both = offering(&nobody, &token);
-    both.headers_mut().insert("authorization", format!("Bearer {token}").try_into().expect("a header"));
+    both.headers_mut()
+        .insert("authorization", format!("Bearer {token}").try_into().expect("a header"));
     assert!(Socket::knock(both).await.is_err(), "one token, in one place");
 
     let mut offered = Socket::open(offering(&nobody, &token)).await.expect("a welcome");
@@ -159,14 +174,19 @@ async fn a_socket_without_a_token_hears_nothing_and_does_not_stay() {
     let stack = Stack::embedded().with_tokens().delay("1h").start().await;
     let staff = stack.staff();
     let (hero, meal) = staff.create_hero_and_meal().await;
-    let mut silent = Socket::knock(bare(&staff, &format!("?hero_id={hero}"))).await.expect("an open socket");
+    let mut silent =
+        Socket::knock(bare(&staff, &format!("?hero_id={hero}"))).await.expect("an open socket");
     silent.send(Message::Ping("still here".into())).await;
     staff.place(hero, meal).await;
     for first in [r#"{"type":"orders","id":1}"#, "menu", "{", r#"{"type":"auth"}"#, "auth"] {
         let mut wrong = Socket::knock(bare(&staff, "")).await.expect("an open socket");
         wrong.say(first).await;
         let refused = wrong.next().await;
-        assert_eq!((text(&refused, "type"), &refused["problem"]["status"]), ("error", &json!(401)), "{first}");
+        assert_eq!(
+            (text(&refused, "type"), &refused["problem"]["status"]),
+            ("error", &json!(401)),
+            "{first}"
+        );
         assert_eq!(wrong.close_code().await, 4401, "{first}");
     }
     assert_eq!(silent.rest().await, (Vec::new(), 4408), "of the order there was no word");
@@ -176,9 +196,11 @@ async fn a_socket_without_a_token_hears_nothing_and_does_not_stay() {
 
 #[tokio::test]
 async fn who_is_kept_out_after_its_token_is_told_why() {
-    let stack = Stack::embedded().with_tokens().set("GALLEY_MAX_SOCKETS_PER_HERO", "1").start().await;
+    let stack =
+        Stack::embedded().with_tokens().set("GALLEY_MAX_SOCKETS_PER_HERO", "1").start().await;
     let staff = stack.staff();
-    let (hero, other) = (staff.create_hero("Zoé", &[]).await, staff.create_hero("Other", &[]).await);
+    let (hero, other) =
+        (staff.create_hero("Zoé", &[]).await, staff.create_hero("Other", &[]).await);
     let _place = stack.hero(hero).connect_with("").await;
     let own = token::hero(hero, 3_600);
     for (query, token, status, code) in [
@@ -189,7 +211,10 @@ async fn who_is_kept_out_after_its_token_is_told_why() {
         let mut socket = Socket::knock(bare(&staff, &query)).await.expect("an open socket");
         socket.say(&auth(token)).await;
         let refused = socket.next().await;
-        assert_eq!((&refused["id"], &refused["problem"]["status"]), (&json!("first"), &json!(status)));
+        assert_eq!(
+            (&refused["id"], &refused["problem"]["status"]),
+            (&json!("first"), &json!(status))
+        );
         assert_eq!(socket.close_code().await, code, "{refused}");
     }
     assert_eq!(staff.metric("galley_sockets").await, 1);
@@ -212,7 +237,8 @@ async fn the_places_of_sockets_without_a_token_are_bounded_and_come_back() {
     // Who brings its token along needs no such place.
     assert_eq!(stack.hero(hero).connect_with("").await.welcome["hero"]["id"], hero);
     drop(waiting);
-    galley_tests::until("a place", async || Box::pin(Socket::knock(bare(&nobody, ""))).await.ok()).await;
+    galley_tests::until("a place", async || Box::pin(Socket::knock(bare(&nobody, ""))).await.ok())
+        .await;
 }
 
 #[tokio::test]
@@ -234,7 +260,11 @@ async fn the_end_of_a_token_is_told_and_the_cursor_outlives_it(stack: StackBuild
     assert!(after <= 10_000, "{after}");
     let seen = id(&socket.reply(json!({"type": "place", "meal_id": meal})).await["order"]);
     let cursor = text(
-        &socket.until("the frame of the order", |frame| frame["order"]["id"] == seen && frame["type"] == "order").await,
+        &socket
+            .until("the frame of the order", |frame| {
+                frame["order"]["id"] == seen && frame["type"] == "order"
+            })
+            .await,
         "cursor",
     )
     .to_owned();
@@ -244,8 +274,13 @@ async fn the_end_of_a_token_is_told_and_the_cursor_outlives_it(stack: StackBuild
     assert_eq!(short.refused(&format!("?cursor={cursor}")).await.0, 401);
     let back = stack.hero(hero).connect_with(&format!("?cursor={cursor}")).await;
     assert_eq!(text(&back.welcome, "resume"), "resumed");
-    assert!(list(&back.welcome, "orders").iter().any(|order| id(order) == missed), "{}", back.welcome);
-    let mut late = Socket::knock(bare(&staff, &format!("?cursor={cursor}"))).await.expect("an open socket");
+    assert!(
+        list(&back.welcome, "orders").iter().any(|order| id(order) == missed),
+        "{}",
+        back.welcome
+    );
+    let mut late =
+        Socket::knock(bare(&staff, &format!("?cursor={cursor}"))).await.expect("an open socket");
     late.say(&auth(&token::hero(hero, 3_600))).await;
     assert_eq!(text(&late.next().await, "resume"), "resumed", "the cursor of the handshake counts");
 }
@@ -285,8 +320,14 @@ async fn a_token_is_renewed_on_the_open_socket(stack: StackBuilder) {
         assert_eq!(socket.close_code().await, code);
     }
     let mut watcher = staff.connect_with("").await;
-    assert_eq!(watcher.reply(json!({"type": "auth", "token": token::staff(60)})).await["authenticated"], true);
-    assert_eq!(watcher.problem(json!({"type": "auth", "token": token::hero(hero, 60)})).await["status"], 403);
+    assert_eq!(
+        watcher.reply(json!({"type": "auth", "token": token::staff(60)})).await["authenticated"],
+        true
+    );
+    assert_eq!(
+        watcher.problem(json!({"type": "auth", "token": token::hero(hero, 60)})).await["status"],
+        403
+    );
     assert_eq!(watcher.close_code().await, 4403);
 }
 
@@ -296,8 +337,10 @@ async fn an_event_stream_ends_with_its_token(stack: StackBuilder) {
     let (hero, meal) = staff.create_hero_and_meal().await;
     let path = format!("/heroes/{hero}/events");
     let short = stack.client().with_token(&token::hero(hero, SHORT));
-    let (mut events, mut feed) =
-        (short.listen(&path).await, stack.client().with_token(&token::staff(SHORT)).listen("/events").await);
+    let (mut events, mut feed) = (
+        short.listen(&path).await,
+        stack.client().with_token(&token::staff(SHORT)).listen("/events").await,
+    );
     for stream in [&mut events, &mut feed] {
         stream.until_type("expiring").await;
         stream.until_end().await;
@@ -305,7 +348,13 @@ async fn an_event_stream_ends_with_its_token(stack: StackBuilder) {
     let missed = id(&staff.place(hero, meal).await);
     short.get(&path).await.problem(401, "unauthorized");
     let last = events.last_event_id.clone();
-    let back = stack.hero(hero).get(&path).header("Last-Event-ID", &last).listen().await.expect("a stream");
+    let back = stack
+        .hero(hero)
+        .get(&path)
+        .header("Last-Event-ID", &last)
+        .listen()
+        .await
+        .expect("a stream");
     assert_eq!(text(&back.welcome, "resume"), "resumed");
     assert_eq!(list(&back.welcome, "orders").iter().map(id).collect::<Vec<_>>(), [missed]);
 }
@@ -323,7 +372,8 @@ async fn the_command_line_makes_tokens_and_shows_them() {
         assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{said:?}");
         said.stdout.trim().to_owned()
     };
-    let (hero, staff) = (make(&["token", "--hero", "1"]).await, make(&["token", "--staff", "--ttl", "5m"]).await);
+    let (hero, staff) =
+        (make(&["token", "--hero", "1"]).await, make(&["token", "--staff", "--ttl", "5m"]).await);
     let said = nobody.galley(&["meal", "list"]).await;
     assert!(said.code == 7 && said.stderr.contains("send a token"), "{said:?}");
     let hero = nobody.with_token(&hero);
@@ -335,9 +385,15 @@ async fn the_command_line_makes_tokens_and_shows_them() {
     let file = folder.join("token");
     std::fs::write(&file, format!("{staff}\n")).expect("a file");
     let file = file.to_str().expect("UTF-8");
-    assert_eq!(list(&nobody.galley_json(&["hero", "list", "--token-file", file]).await, "items").len(), 6);
+    assert_eq!(
+        list(&nobody.galley_json(&["hero", "list", "--token-file", file]).await, "items").len(),
+        6
+    );
     let mut watch = galley_tests::program::command(galley_tests::program::path_of("galley"));
-    watch.env("GALLEY_URL", nobody.base()).env("GALLEY_TOKEN_FILE", file).args(["watch", "--hero", "1"]);
+    watch
+        .env("GALLEY_URL", nobody.base())
+        .env("GALLEY_TOKEN_FILE", file)
+        .args(["watch", "--hero", "1"]);
     galley_tests::Program::start("galley watch", &mut watch).line("watching the orders of").await;
     for (arguments, part) in [
         (&["token", "--staff", "--hero", "1"][..], "cannot be used with"),

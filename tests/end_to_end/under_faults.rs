@@ -1,5 +1,5 @@
-//! The faults of one seed for a while, and no promise broken. `galley-faults` does the same with other seeds, for as long as one
-//! likes.
+//! The faults of one seed for a while, and no promise broken. `galley-faults` does the same with
+//! other seeds, for as long as one likes.
 
 use std::time::Duration;
 
@@ -9,7 +9,10 @@ use galley_tests::faults::round::Round;
 const SEED: u64 = 1;
 
 async fn play(deployment: Deployment, seed: u64, seconds: u64) {
-    match (Round { deployment, seed, length: Duration::from_secs(seconds), keep: false }).play().await {
+    match (Round { deployment, seed, length: Duration::from_secs(seconds), keep: false })
+        .play()
+        .await
+    {
         Ok(report) => println!("{report}"),
         Err(failure) => panic!("{failure}"),
     }

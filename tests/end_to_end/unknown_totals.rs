@@ -17,16 +17,26 @@ async fn totals_are_absent_until_they_can_be_counted() {
 
     postgres.stop().await;
     let began = std::time::Instant::now();
-    let (one, two) = tokio::join!(first.reply(json!({"type": "watch"})), second.reply(json!({"type": "watch"})));
+    let (one, two) =
+        tokio::join!(first.reply(json!({"type": "watch"})), second.reply(json!({"type": "watch"})));
     assert!(began.elapsed().as_secs() < 10, "watchers do not wait for one another");
     for reply in [one, two] {
         assert_eq!((&reply["watching"], reply.get("totals")), (&json!(true), None), "{reply}");
     }
 
     postgres.restart().await;
-    let counted: Value =
-        within("the totals", first.until("a feed frame with totals", |frame| frame.get("totals").is_some())).await;
-    assert_eq!(counted["totals"], json!({"PENDING": 0, "IN_PROGRESS": 1, "COMPLETED": 0, "CANCELLED": 0}));
+    let counted: Value = within(
+        "the totals",
+        first.until("a feed frame with totals", |frame| frame.get("totals").is_some()),
+    )
+    .await;
+    assert_eq!(
+        counted["totals"],
+        json!({"PENDING": 0, "IN_PROGRESS": 1, "COMPLETED": 0, "CANCELLED": 0})
+    );
     assert_eq!(text(&counted, "type"), "feed");
-    until("a ready gateway", async || Some(client.get("/readyz").await).filter(|ready| ready.status == 200)).await;
+    until("a ready gateway", async || {
+        Some(client.get("/readyz").await).filter(|ready| ready.status == 200)
+    })
+    .await;
 }

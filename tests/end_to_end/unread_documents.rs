@@ -4,7 +4,8 @@ use galley_tests::{RawConnection, Stack, within};
 
 /// Connections that ask and do not read.
 const MANY: usize = 300;
-/// More than their heads and buffers take, and a fraction of what a copy of the file for each would.
+/// More than their heads and buffers take, and a fraction of what a copy of the file for each
+/// would.
 const MOST: u64 = 96 << 20;
 
 #[tokio::test]
@@ -18,7 +19,9 @@ async fn a_document_that_nobody_reads_is_not_copied_for_each_who_asks() {
         let mut idle = Vec::new();
         for _ in 0..MANY {
             let mut connection = RawConnection::open_narrow(&gateway.url, 4_096).await;
-            connection.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await;
+            connection
+                .send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())
+                .await;
             idle.push(connection);
         }
         for connection in &mut idle {

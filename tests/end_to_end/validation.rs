@@ -1,11 +1,16 @@
-//! Whatever is wrong with a request is refused, named, and changes nothing. The fields of a body are in `fields`.
+//! Whatever is wrong with a request is refused, named, and changes nothing. The fields of a body
+//! are in `fields`.
 
 use galley_tests::json::{id, list, text};
 use galley_tests::{Answer, Client, StackBuilder};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-on_both_deployments![every_wrong_parameter_is_named, what_is_no_json_is_refused, what_is_not_there_is_told,];
+on_both_deployments![
+    every_wrong_parameter_is_named,
+    what_is_no_json_is_refused,
+    what_is_not_there_is_told,
+];
 
 /// Everything there is.
 pub async fn everything(client: &Client) -> Vec<Value> {
@@ -25,9 +30,13 @@ pub async fn furnish(client: &Client) -> (i64, i64, i64) {
 
 /// Expects the problem to name this field or parameter.
 pub fn assert_names(problem: &Value, pointer: &str) {
-    let pointers: Vec<&str> = list(problem, "errors").iter().map(|error| text(error, "pointer")).collect();
+    let pointers: Vec<&str> =
+        list(problem, "errors").iter().map(|error| text(error, "pointer")).collect();
     assert!(pointers.contains(&pointer), "{pointer}: {problem}");
-    assert!(list(problem, "errors").iter().all(|error| !text(error, "detail").is_empty()), "{problem}");
+    assert!(
+        list(problem, "errors").iter().all(|error| !text(error, "detail").is_empty()),
+        "{problem}"
+    );
 }
 
 async fn every_wrong_parameter_is_named(stack: StackBuilder) {
@@ -60,7 +69,9 @@ async fn every_wrong_parameter_is_named(stack: StackBuilder) {
     }
     let long = format!("/meals?q={}", "q".repeat(201));
     assert_names(&client.get(&long).await.problem(400, "invalid-parameter"), "?q");
-    for wrong in ["0", "-1", "01", "1.0", "x", "9007199254740992", "99999999999999999999", "%00", "1%20"] {
+    for wrong in
+        ["0", "-1", "01", "1.0", "x", "9007199254740992", "99999999999999999999", "%00", "1%20"]
+    {
         for path in ["/heroes/", "/meals/", "/orders/"] {
             let path = format!("{path}{wrong}");
             assert_names(&client.get(&path).await.problem(400, "invalid-parameter"), "/{id}");
@@ -72,7 +83,8 @@ async fn every_wrong_parameter_is_named(stack: StackBuilder) {
         let answer = client.put(&format!("/heroes/{hero}"), &whole).header(header, value).await;
         assert_names(&answer.problem(400, "invalid-parameter"), header);
     }
-    let both = client.delete(&format!("/orders/{order}?reason=a")).json(&json!({"reason": "b"})).await;
+    let both =
+        client.delete(&format!("/orders/{order}?reason=a")).json(&json!({"reason": "b"})).await;
     assert_names(&both.problem(400, "invalid-parameter"), "?reason");
     assert_eq!(everything(&client).await, before);
 }
@@ -88,29 +100,58 @@ async fn what_is_no_json_is_refused(stack: StackBuilder) {
     };
     let nested = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     let huge_number = format!(r#"{{"hero_id": 1{}, "meal_id": 1}}"#, "0".repeat(10_000));
-    for bad in ["", "{", "{} {}", "{'hero_id': 1}", "\u{feff}{}", "nul", &nested, &huge_number, r#"{"hero_id": 01}"#] {
+    for bad in [
+        "",
+        "{",
+        "{} {}",
+        "{'hero_id': 1}",
+        "\u{feff}{}",
+        "nul",
+        &nested,
+        &huge_number,
+        r#"{"hero_id": 01}"#,
+    ] {
         let answer = send(bad.as_bytes().to_vec(), "application/json").await;
         answer.problem(400, "malformed-json");
     }
-    send(vec![b'{', b'"', 0xff, b'"', b':', b'1', b'}'], "application/json").await.problem(400, "malformed-json");
+    send(vec![b'{', b'"', 0xff, b'"', b':', b'1', b'}'], "application/json")
+        .await
+        .problem(400, "malformed-json");
     for no_object in ["null", "[]", "1", "\"x\""] {
         let answer = send(no_object.as_bytes().to_vec(), "application/json").await;
         assert_names(&answer.problem(422, "validation-failed"), "#");
     }
-    for media in ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", "application/jsonp", "x"]
-    {
+    for media in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/json; charset=latin1",
+        "application/jsonp",
+        "x",
+    ] {
         send(order.clone().into_bytes(), media).await.problem(415, "unsupported-media-type");
     }
-    client.call(Method::POST, "/orders").body(order.clone()).await.problem(415, "unsupported-media-type");
+    client
+        .call(Method::POST, "/orders")
+        .body(order.clone())
+        .await
+        .problem(415, "unsupported-media-type");
     let packed = client.post("/orders", &json!({})).header("Content-Encoding", "gzip").await;
     packed.problem(415, "unsupported-media-type");
-    let merge_patch = client.call(Method::PUT, &format!("/heroes/{hero}")).header("Content-Type", "application/merge-patch+json");
+    let merge_patch = client
+        .call(Method::PUT, &format!("/heroes/{hero}"))
+        .header("Content-Type", "application/merge-patch+json");
     merge_patch.body("{}").await.problem(415, "unsupported-media-type");
     let huge = format!(r#"{{"name": "{}"}}"#, "x".repeat(100_000));
-    let huge = client.call(Method::POST, "/heroes").header("Content-Type", "application/json").body(huge).await;
+    let huge = client
+        .call(Method::POST, "/heroes")
+        .header("Content-Type", "application/json")
+        .body(huge)
+        .await;
     huge.problem(413, "body-too-large");
     assert_eq!(everything(&client).await, before);
-    let merged = client.call(Method::PATCH, &format!("/heroes/{hero}")).header("Content-Type", "application/merge-patch+json");
+    let merged = client
+        .call(Method::PATCH, &format!("/heroes/{hero}"))
+        .header("Content-Type", "application/merge-patch+json");
     assert_eq!(merged.body(r#"{"planet": "Mars"}"#).await.status, 200);
     assert_eq!(send(order.into_bytes(), "application/json; charset=UTF-8").await.status, 202);
 }

@@ -10,14 +10,25 @@ use serde_json::Value;
 on_both_deployments![the_end_of_an_order_is_waited_for];
 
 fn statuses(lines: &str) -> Vec<String> {
-    let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let parse =
+        |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     lines.lines().map(|line| text(&parse(line), "status").to_owned()).collect()
 }
 
 fn place(client: &Client, hero: i64, meal: i64, arguments: &[&str]) -> Program {
     let mut command = command(path_of("galley"));
-    command.env("GALLEY_URL", client.base()).args(["order", "place", "--hero", &hero.to_string(), "--meal", &meal.to_string()]);
-    Program::start("galley order place --wait", command.arg("--wait").args(arguments).stdin(Stdio::null()))
+    command.env("GALLEY_URL", client.base()).args([
+        "order",
+        "place",
+        "--hero",
+        &hero.to_string(),
+        "--meal",
+        &meal.to_string(),
+    ]);
+    Program::start(
+        "galley order place --wait",
+        command.arg("--wait").args(arguments).stdin(Stdio::null()),
+    )
 }
 
 async fn the_end_of_an_order_is_waited_for(stack: StackBuilder) {
@@ -31,11 +42,29 @@ async fn the_end_of_an_order_is_waited_for(stack: StackBuilder) {
     assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{said:?}");
     let seen = statuses(&said.stdout);
     // A socket that is repaired may be told the newest state alone.
-    assert_eq!((seen.first().map(String::as_str), seen.last().map(String::as_str)), (Some("PENDING"), Some("COMPLETED")));
+    assert_eq!(
+        (seen.first().map(String::as_str), seen.last().map(String::as_str)),
+        (Some("PENDING"), Some("COMPLETED"))
+    );
     let said = client.galley(&order).await;
-    assert_eq!((said.code, said.stdout.lines().next().map(|line| line.ends_with("PENDING"))), (0, Some(true)), "{said:?}");
+    assert_eq!(
+        (said.code, said.stdout.lines().next().map(|line| line.ends_with("PENDING"))),
+        (0, Some(true)),
+        "{said:?}"
+    );
     assert!(said.stdout.lines().last().is_some_and(|line| line.ends_with("COMPLETED")), "{said:?}");
-    let said = client.galley(&["--json", "order", "place", "--hero", &zoe.to_string(), "--meal", "soup", "--wait"]).await;
+    let said = client
+        .galley(&[
+            "--json",
+            "order",
+            "place",
+            "--hero",
+            &zoe.to_string(),
+            "--meal",
+            "soup",
+            "--wait",
+        ])
+        .await;
     assert_eq!((said.code, said.stderr.as_str()), (10, ""), "{said:?}");
     assert_eq!(statuses(&said.stdout).last().map(String::as_str), Some("CANCELLED"));
 }
@@ -45,19 +74,41 @@ async fn waiting_ends_when_its_time_is_over() {
     let stack = Stack::embedded().delay("1h").start().await;
     let client = stack.client();
     client.create_hero_and_meal().await;
-    let said = client.galley(&["order", "place", "--hero", "zoe", "--meal", "soup", "--wait", "--timeout", "1s", "--json"]).await;
+    let said = client
+        .galley(&[
+            "order",
+            "place",
+            "--hero",
+            "zoe",
+            "--meal",
+            "soup",
+            "--wait",
+            "--timeout",
+            "1s",
+            "--json",
+        ])
+        .await;
     assert_eq!(said.code, 11, "{said:?}");
     let problem: Value = serde_json::from_str(&said.stderr).expect("a problem");
-    assert_eq!((text(&problem, "type"), text(&problem["order"], "status")), ("urn:galley:timed-out", "IN_PROGRESS"));
+    assert_eq!(
+        (text(&problem, "type"), text(&problem["order"], "status")),
+        ("urn:galley:timed-out", "IN_PROGRESS")
+    );
 }
 
 #[tokio::test]
 async fn waiting_outlives_a_lost_connection() {
     let stack = Stack::embedded().delay("1h").start().await;
-    let port = stack.gateways[0].url.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let port = stack.gateways[0]
+        .url
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok())
+        .expect("a port");
     let proxy = Proxy::start(port).await;
     let (hero, meal) = stack.client().create_hero_and_meal().await;
-    let mut waiting = place(&Client::new(&format!("http://127.0.0.1:{}", proxy.port())), hero, meal, &[]);
+    let mut waiting =
+        place(&Client::new(&format!("http://127.0.0.1:{}", proxy.port())), hero, meal, &[]);
     waiting.line("IN_PROGRESS").await;
     let orders = stack.client().all("/orders").await;
     proxy.cut();

@@ -18,7 +18,12 @@ fn watch(client: &Client, arguments: &[&str], variables: &[(&str, &str)]) -> Scr
 
 /// A client of the gateway through a network that can be cut.
 async fn proxied(stack: &Stack) -> (Proxy, Client) {
-    let port = stack.gateways[0].url.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let port = stack.gateways[0]
+        .url
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok())
+        .expect("a port");
     let proxy = Proxy::start(port).await;
     let client = Client::new(&format!("http://127.0.0.1:{}", proxy.port()));
     (proxy, client)
@@ -26,7 +31,9 @@ async fn proxied(stack: &Stack) -> (Proxy, Client) {
 
 /// It is as it was before the program: the lines, the cursor, the echo.
 async fn given_back(screen: &mut Screen, settings: &str) {
-    let last = screen.until("the lines of before", |screen| !screen.alternate_screen() && !screen.hide_cursor()).await;
+    let last = screen
+        .until("the lines of before", |screen| !screen.alternate_screen() && !screen.hide_cursor())
+        .await;
     assert_eq!((last.contents().as_str(), screen.settings().as_str()), ("", settings));
 }
 
@@ -43,7 +50,10 @@ async fn orders_are_watched_filtered_held_and_cancelled(stack: StackBuilder) {
         let words = format!("{id} {rest}");
         move |screen: &vt100::Screen| {
             let line = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-            screen.contents().lines().any(|shown| line(shown.trim_start_matches('›')).starts_with(&words))
+            screen
+                .contents()
+                .lines()
+                .any(|shown| line(shown.trim_start_matches('›')).starts_with(&words))
         }
     };
     screen.until("an order from before", row(earlier, "Nova Soup ◐ in progress")).await;
@@ -52,7 +62,9 @@ async fn orders_are_watched_filtered_held_and_cancelled(stack: StackBuilder) {
     screen.shows("✕ cancelled 1").await;
 
     screen.press("/hero:nova\r");
-    screen.until("the filter", |screen| !row(allergic, "")(screen) && row(earlier, "Nova")(screen)).await;
+    screen
+        .until("the filter", |screen| !row(allergic, "")(screen) && row(earlier, "Nova")(screen))
+        .await;
     screen.press("/\x1b");
     screen.until("everything", row(allergic, "")).await;
 
@@ -61,24 +73,33 @@ async fn orders_are_watched_filtered_held_and_cancelled(stack: StackBuilder) {
     let later = id(&client.place(nova, soup).await);
     screen.shows("◐ in progress 2").await;
     let held = screen
-        .until("what waits", |screen| screen.contents().contains("paused, ") && !screen.contents().contains("paused, 0"))
+        .until("what waits", |screen| {
+            screen.contents().contains("paused, ") && !screen.contents().contains("paused, 0")
+        })
         .await;
     assert!(!row(later, "")(&held), "{}", held.contents());
     screen.press(" ");
     screen.until("what waited", row(later, "Nova Soup ◐ in progress")).await;
 
     screen.press("\x1b[B\x1b[B\x1b[B\x1b[A\x1b[B");
-    screen.until("the selection", |screen| screen.contents().contains(&format!("›{earlier} "))).await;
+    screen
+        .until("the selection", |screen| screen.contents().contains(&format!("›{earlier} ")))
+        .await;
     screen.press("cchanged my minx\x7fd\r");
     screen.shows(&format!("order {earlier} is cancelled")).await;
     let cancelled = client.order(earlier).await;
-    assert_eq!((text(&cancelled, "status"), text(&cancelled, "message")), ("CANCELLED", "changed my mind"));
+    assert_eq!(
+        (text(&cancelled, "status"), text(&cancelled, "message")),
+        ("CANCELLED", "changed my mind")
+    );
     screen.until("a cancelled order", row(earlier, "Nova Soup ✕ cancelled")).await;
     screen.press("c");
     screen.shows(&format!("order {earlier} has ended")).await;
     screen.resize(40, 10);
     screen
-        .until("a small screen", |screen| screen.contents().lines().nth(5).is_some_and(|line| line.contains("in progress")))
+        .until("a small screen", |screen| {
+            screen.contents().lines().nth(5).is_some_and(|line| line.contains("in progress"))
+        })
         .await;
     screen.press("q");
     assert!(screen.exit().await.success());
@@ -92,7 +113,8 @@ async fn a_terminal_is_given_back_whatever_ends_the_program() {
     for end in ["q", "\u{3}", "TERM", "INT", "QUIT", "HUP", "gone"] {
         let mut screen = watch(&client, &["--hero", &hero], &[]);
         let before = screen.settings();
-        let live = screen.until("a connection", |screen| screen.contents().contains("● live  Zoé")).await;
+        let live =
+            screen.until("a connection", |screen| screen.contents().contains("● live  Zoé")).await;
         assert!(live.alternate_screen() && screen.settings() != before, "{end}");
         match end {
             "TERM" => screen.signal(Signal::TERM),
@@ -108,7 +130,12 @@ async fn a_terminal_is_given_back_whatever_ends_the_program() {
         let status = screen.exit().await;
         if end == "gone" {
             let last = screen.shows(&format!("there is no hero {hero}")).await;
-            assert!(status.code() == Some(3) && last.starts_with("error: ") && last.lines().count() == 1, "{last}");
+            assert!(
+                status.code() == Some(3)
+                    && last.starts_with("error: ")
+                    && last.lines().count() == 1,
+                "{last}"
+            );
         } else {
             assert!(status.success(), "{end}: {status}");
             given_back(&mut screen, &before).await;
@@ -124,8 +151,9 @@ async fn a_lost_connection_is_told_with_its_reason_and_a_countdown() {
     let mut screen = watch(&client, &[], &[("NO_COLOR", "1")]);
     let live = screen.until("a connection", |screen| screen.contents().contains("● live")).await;
     let cells = (0..SIZE.1).flat_map(|row| (0..SIZE.0).map(move |column| (row, column)));
-    let coloured =
-        cells.filter_map(|(row, column)| live.cell(row, column)).filter(|cell| cell.fgcolor() != vt100::Color::Default);
+    let coloured = cells
+        .filter_map(|(row, column)| live.cell(row, column))
+        .filter(|cell| cell.fgcolor() != vt100::Color::Default);
     assert_eq!(coloured.count(), 0, "NO_COLOR");
     proxy.cut();
     let (hero, meal) = stack.client().create_hero_and_meal().await;
@@ -156,7 +184,9 @@ async fn lines_may_be_had_on_a_terminal_too() {
     let mut screen = watch(&client, &["--lines"], &[]);
     screen.shows("watching the orders of every hero").await;
     let order = id(&client.place(hero, meal).await);
-    let shown = screen.until("a line", |screen| screen.contents().contains(&format!("order {order} v3"))).await;
+    let shown = screen
+        .until("a line", |screen| screen.contents().contains(&format!("order {order} v3")))
+        .await;
     assert!(!shown.alternate_screen());
 }
 
@@ -167,7 +197,8 @@ const MANY: usize = 620;
 async fn a_filter_finds_orders_that_were_not_loaded() {
     let stack = Stack::embedded().delay("0s").start().await;
     let client = stack.client();
-    let (zebra, soup) = (client.create_meal("Zebra pie", &[]).await, client.create_meal("Soup", &[]).await);
+    let (zebra, soup) =
+        (client.create_meal("Zebra pie", &[]).await, client.create_meal("Soup", &[]).await);
     let (nova, zoe) = (client.create_hero("Nova", &[]).await, client.create_hero("Zoé", &[]).await);
     let oldest = id(&client.place(zoe, zebra).await);
     for _ in 0..MANY {
@@ -178,7 +209,9 @@ async fn a_filter_finds_orders_that_were_not_loaded() {
     let mut screen = watch(&client, &[], &[]);
     let row = |id: usize| {
         let words = format!("{id} ");
-        move |screen: &vt100::Screen| screen.contents().lines().any(|line| line.trim_start().starts_with(&words))
+        move |screen: &vt100::Screen| {
+            screen.contents().lines().any(|line| line.trim_start().starts_with(&words))
+        }
     };
     screen.until("the newest order", row(newest)).await;
     for filter in ["meal:zebra", "zebra", "hero:zoe", "hero:zoe meal:zebra status:completed"] {

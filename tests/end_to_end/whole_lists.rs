@@ -22,12 +22,20 @@ async fn every_page_of_a_list_is_printed(stack: StackBuilder) {
     assert_eq!(ids(&found), heroes[1..]);
     let page = client.galley_json(&["hero", "list", "--limit", "3"]).await;
     let cursor = page["next_cursor"].as_str().expect("more");
-    let rest = client.galley_json(&["hero", "list", "--all", "--limit", "2", "--cursor", cursor]).await;
+    let rest =
+        client.galley_json(&["hero", "list", "--all", "--limit", "2", "--cursor", cursor]).await;
     assert_eq!(ids(&rest), heroes[3..]);
     assert_eq!(ids(&client.galley_json(&["meal", "list", "--all", "--limit", "1"]).await).len(), 7);
-    assert_eq!(ids(&client.galley_json(&["order", "list", "--all", "--limit", "4"]).await).len(), 6);
+    assert_eq!(
+        ids(&client.galley_json(&["order", "list", "--all", "--limit", "4"]).await).len(),
+        6
+    );
     let table = client.galley(&["hero", "list", "--all", "--limit", "2"]).await;
-    assert_eq!((table.stdout.lines().count(), table.stdout.matches("PLANET").count()), (8, 1), "{table:?}");
+    assert_eq!(
+        (table.stdout.lines().count(), table.stdout.matches("PLANET").count()),
+        (8, 1),
+        "{table:?}"
+    );
     assert_eq!(table.stderr, "");
 }
 
@@ -47,5 +55,8 @@ async fn a_page_that_is_not_the_last_says_so() {
         client.create_hero(&format!("Hero {number}"), &[]).await;
     }
     let page = client.galley(&["hero", "list", "--limit", "2"]).await;
-    assert!(page.stderr.starts_with("There is more: --cursor ") && page.stderr.contains("--all"), "{page:?}");
+    assert!(
+        page.stderr.starts_with("There is more: --cursor ") && page.stderr.contains("--all"),
+        "{page:?}"
+    );
 }

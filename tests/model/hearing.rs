@@ -1,11 +1,14 @@
-//! The way of a change from its transaction to a client, as a model: publishers that fall silent, die and join; commits that
-//! become visible late; a gateway that hears, counts and repairs; and a client that comes back with a cursor.
+//! The way of a change from its transaction to a client, as a model: publishers that fall silent,
+//! die and join; commits that become visible late; a gateway that hears, counts and repairs; and a
+//! client that comes back with a cursor.
 //!
-//! A transaction has a number. The *safe* position is the lowest number of a transaction that has not ended: nobody can still
-//! commit below it. A publisher's heartbeat carries its newest safe position below which it has published everything. The
-//! gateway's watermark, which clients are given as their cursor, is the lowest of those and of its own census.
+//! A transaction has a number. The *safe* position is the lowest number of a transaction that has
+//! not ended: nobody can still commit below it. A publisher's heartbeat carries its newest safe
+//! position below which it has published everything. The gateway's watermark, which clients are
+//! given as their cursor, is the lowest of those and of its own census.
 //!
-//! The gateway knows a publisher before that commits: it was in a census, or its first heartbeat was heard.
+//! The gateway knows a publisher before that commits: it was in a census, or its first heartbeat
+//! was heard.
 
 use crate::hearing_state::{Client, Ear, Life, Stage, State};
 
@@ -89,14 +92,24 @@ impl Hearing {
     /// Every step that changes something.
     pub fn steps(&self, state: &State) -> Vec<(Step, State)> {
         let changes = 0..self.changes;
-        let of_changes = changes.flat_map(|at| [Step::Stamp(at), Step::Commit(at), Step::Publish(at)]);
+        let of_changes =
+            changes.flat_map(|at| [Step::Stamp(at), Step::Commit(at), Step::Publish(at)]);
         let of_publishers = (0..self.publishers).flat_map(|publisher| {
             let speaking = [Step::Ask(publisher), Step::Answer(publisher), Step::Beat(publisher)];
             let failing = [Step::Silence(publisher), Step::Return(publisher), Step::Die(publisher)];
-            speaking.into_iter().chain(failing).chain([Step::Notice(publisher), Step::Repair(publisher)])
+            speaking
+                .into_iter()
+                .chain(failing)
+                .chain([Step::Notice(publisher), Step::Repair(publisher)])
         });
-        let steps = of_changes.chain(of_publishers).chain([Step::Join, Step::Census, Step::Leave, Step::Resume]);
-        let steps = steps.filter_map(|step| self.after(state.clone(), step).map(|after| (step, after)));
+        let steps = of_changes.chain(of_publishers).chain([
+            Step::Join,
+            Step::Census,
+            Step::Leave,
+            Step::Resume,
+        ]);
+        let steps =
+            steps.filter_map(|step| self.after(state.clone(), step).map(|after| (step, after)));
         steps.filter(|(_, after)| after != state).collect()
     }
 
@@ -116,7 +129,8 @@ impl Hearing {
             Step::Publish(at) => self.publish(&mut state, at)?,
             Step::Join if self.publishers < PUBLISHERS => return None,
             Step::Join => {
-                let joining = state.publishers.iter_mut().find(|publisher| publisher.life == Life::Unborn)?;
+                let joining =
+                    state.publishers.iter_mut().find(|publisher| publisher.life == Life::Unborn)?;
                 joining.life = Life::Alive;
             }
             Step::Ask(publisher) => {

@@ -90,8 +90,20 @@ pub enum Client {
 impl State {
     /// The state in which nothing has happened.
     pub fn new(model: &Hearing) -> Self {
-        let change = |at| Change { publisher: at % model.publishers, stage: Stage::Waiting, is_told: false, is_known: false };
-        let publisher = |life| Publisher { life, is_audible: true, said: 0, asked: None, marked: None, published: 1 };
+        let change = |at| Change {
+            publisher: at % model.publishers,
+            stage: Stage::Waiting,
+            is_told: false,
+            is_known: false,
+        };
+        let publisher = |life| Publisher {
+            life,
+            is_audible: true,
+            said: 0,
+            asked: None,
+            marked: None,
+            published: 1,
+        };
         Self {
             next: 1,
             changes: (0..model.changes).map(change).collect(),
@@ -141,8 +153,10 @@ impl State {
 
     /// The changes that a publisher has begun and not announced.
     pub fn pending_of(&self, publisher: usize) -> Vec<usize> {
-        let is_pending = |change: &Change| matches!(change.stage, Stage::Stamped(_) | Stage::Committed(_));
-        let changes = self.changes.iter().enumerate().filter(|(_, change)| change.publisher == publisher);
+        let is_pending =
+            |change: &Change| matches!(change.stage, Stage::Stamped(_) | Stage::Committed(_));
+        let changes =
+            self.changes.iter().enumerate().filter(|(_, change)| change.publisher == publisher);
         changes.filter(|(_, change)| is_pending(change)).map(|(at, _)| at).collect()
     }
 
@@ -151,15 +165,20 @@ impl State {
         let (safe, watermark) = (self.safe_position(), self.watermark());
         for (ear, publisher) in self.ears.iter_mut().zip(&self.publishers) {
             match (publisher.life, *ear) {
-                (Life::Alive, Ear::Unknown) => *ear = Ear::Known { heard: 0, cursor: watermark, has_hole: false },
-                (Life::Dead, Ear::Known { cursor, .. }) => *ear = Ear::Dead { cursor, ends: self.next },
+                (Life::Alive, Ear::Unknown) => {
+                    *ear = Ear::Known { heard: 0, cursor: watermark, has_hole: false }
+                }
+                (Life::Dead, Ear::Known { cursor, .. }) => {
+                    *ear = Ear::Dead { cursor, ends: self.next }
+                }
                 (Life::Alive | Life::Dead | Life::Unborn, _) => {}
             }
         }
         self.census = safe;
     }
 
-    /// Whoever is connected is told what everybody can see, from this number on; when it is a repair, all of them.
+    /// Whoever is connected is told what everybody can see, from this number on; when it is a
+    /// repair, all of them.
     pub fn tell(&mut self, since: u8, is_repair: bool) {
         let is_connected = matches!(self.client, Client::Connected { .. });
         for change in &mut self.changes {

@@ -1,11 +1,13 @@
-//! The way of an order as a model, every interleaving of which is looked at: two orders, two workers, a gateway, crashes, a worker
-//! that is taken for dead while it lives, and a Redis that loses everything.
+//! The way of an order as a model, every interleaving of which is looked at: two orders, two
+//! workers, a gateway, crashes, a worker that is taken for dead while it lives, and a Redis that
+//! loses everything.
 //!
 //! A second model is the way of a change to a client: see [`hearing`].
 //!
-//! What is one step here is one statement or one pipeline there. A step that waits for a time (the sweep, adopting, taking over a dead
-//! worker's entries) may happen at any moment here, so that no property rests on a time. Each step uses something up – a version, an
-//! entry, something untold, a crash – so that no path has a cycle: whatever happens comes to rest.
+//! What is one step here is one statement or one pipeline there. A step that waits for a time (the
+//! sweep, adopting, taking over a dead worker's entries) may happen at any moment here, so that no
+//! property rests on a time. Each step uses something up – a version, an entry, something untold, a
+//! crash – so that no path has a cycle: whatever happens comes to rest.
 
 mod hearing;
 mod hearing_state;
@@ -37,7 +39,9 @@ impl Model for Pipeline {
 
     fn properties(&self) -> Vec<Property<Self>> {
         let mut properties = vec![
-            Property::always("no order ends twice", |_, state: &State| state.orders.iter().all(|order| order.ends <= 1)),
+            Property::always("no order ends twice", |_, state: &State| {
+                state.orders.iter().all(|order| order.ends <= 1)
+            }),
             Property::always("the version counts the transitions", |_, state: &State| {
                 state.orders.iter().all(|order| match order.status {
                     Status::Pending => order.version == 1,
@@ -47,10 +51,14 @@ impl Model for Pipeline {
                 })
             }),
             Property::always("what was cancelled stays so", |_, state: &State| {
-                state.orders.iter().all(|order| !order.cancel_answered || order.status == Status::Cancelled)
+                state
+                    .orders
+                    .iter()
+                    .all(|order| !order.cancel_answered || order.status == Status::Cancelled)
             }),
             Property::always("at rest every order has ended", |_, state: &State| {
-                !state.is_at_rest() || state.orders.iter().all(|order| !order.is_placed || order.ends == 1)
+                !state.is_at_rest()
+                    || state.orders.iter().all(|order| !order.is_placed || order.ends == 1)
             }),
             Property::always("at rest every socket knows the newest state", |_, state: &State| {
                 !state.is_at_rest() || state.orders.iter().all(|order| order.news == News::Told)
@@ -60,10 +68,16 @@ impl Model for Pipeline {
         if self.crashes + self.deposals > MAX_ADOPTIONS {
             properties.extend([
                 Property::sometimes("an order ends as undeliverable", |_, state: &State| {
-                    state.orders.iter().any(|order| order.status == Status::Cancelled && !order.cancel_answered)
+                    state
+                        .orders
+                        .iter()
+                        .any(|order| order.status == Status::Cancelled && !order.cancel_answered)
                 }),
                 Property::sometimes("an adopted order is completed", |_, state: &State| {
-                    state.orders.iter().any(|order| order.adoptions > 0 && order.status == Status::Completed)
+                    state
+                        .orders
+                        .iter()
+                        .any(|order| order.adoptions > 0 && order.status == Status::Completed)
                 }),
             ]);
         }
@@ -92,14 +106,19 @@ impl Model for Hearing {
             Property::always(KNOWS_EVERYTHING, |model, state: &hearing_state::State| {
                 let is_connected = matches!(state.client, Client::Connected { .. });
                 let is_visible = |stage| matches!(stage, Stage::Committed(_) | Stage::Announced(_));
-                let is_owed = |change: &&hearing_state::Change| is_visible(change.stage) && !change.is_known;
-                !is_connected || !state.changes.iter().any(|change| is_owed(&change)) || !model.is_at_rest(state)
+                let is_owed =
+                    |change: &&hearing_state::Change| is_visible(change.stage) && !change.is_known;
+                !is_connected
+                    || !state.changes.iter().any(|change| is_owed(&change))
+                    || !model.is_at_rest(state)
             }),
             Property::always(BELOW_THE_WATERMARK, |_, state: &hearing_state::State| {
                 state.changes.iter().all(|change| match change.stage {
                     Stage::Waiting => true,
                     Stage::Stamped(number) => number >= state.watermark(),
-                    Stage::Committed(number) | Stage::Announced(number) => number >= state.watermark() || change.is_told,
+                    Stage::Committed(number) | Stage::Announced(number) => {
+                        number >= state.watermark() || change.is_told
+                    }
                 })
             }),
             Property::sometimes("a client resumes", |_, state: &hearing_state::State| {
@@ -109,7 +128,8 @@ impl Model for Hearing {
     }
 }
 
-const KNOWS_EVERYTHING: &str = "at rest a client that is connected, or has come back, knows every change";
+const KNOWS_EVERYTHING: &str =
+    "at rest a client that is connected, or has come back, knows every change";
 const BELOW_THE_WATERMARK: &str = "whatever lies below the watermark has ended, and was told";
 
 #[test]

@@ -13,7 +13,7 @@ pub const GATEWAY: usize = WORKERS;
 /// A row, its entry on the queue, and what is known of it where.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Order {
-    /// Whether the row is there.
+    /// True if the row is there.
     pub is_placed: bool,
     /// Where it stands.
     pub status: Status,
@@ -23,7 +23,7 @@ pub struct Order {
     pub ends: u8,
     /// How often it was adopted.
     pub adoptions: u8,
-    /// Whether a cancel was answered with 200.
+    /// True if a cancel was answered with 200.
     pub cancel_answered: bool,
     /// Who told the sockets of the newest state.
     pub news: News,
@@ -113,9 +113,13 @@ impl Order {
         }
     }
 
-    /// One guarded statement that found the status it expected; its process publishes the state, once it has committed.
+    /// One guarded statement that found the status it expected; its process publishes the state,
+    /// once it has committed.
     pub fn take(&mut self, transition: Transition, process: usize) {
-        self.status = self.status.step(transition).expect("the guard names a status from which this step leads");
+        self.status = self
+            .status
+            .step(transition)
+            .expect("the guard names a status from which this step leads");
         self.version += 1;
         self.news = News::With(process);
         if !self.status.is_active() {

@@ -68,13 +68,24 @@ impl State {
     /// Nothing has happened.
     pub fn new(model: &Pipeline) -> Self {
         let Pipeline { orders, crashes, deposals, losses } = *model;
-        Self { orders: vec![Order::new(); orders], seen: [true; WORKERS], is_missing: false, crashes, deposals, losses }
+        Self {
+            orders: vec![Order::new(); orders],
+            seen: [true; WORKERS],
+            is_missing: false,
+            crashes,
+            deposals,
+            losses,
+        }
     }
 
     /// Every step that may be taken now.
     pub fn steps(&self, steps: &mut Vec<Step>) {
         for (at, order) in self.orders.iter().enumerate() {
-            if order.is_placed { self.steps_of(at, order, steps) } else { steps.push(Step::Place(at)) }
+            if order.is_placed {
+                self.steps_of(at, order, steps);
+            } else {
+                steps.push(Step::Place(at));
+            }
         }
         if self.crashes > 0 {
             steps.extend((0..=GATEWAY).map(Step::Crash));
@@ -105,7 +116,9 @@ impl State {
             }
             Entry::Read(Incarnation::Of(worker)) => steps.push(Step::Claim(worker, at)),
             // It publishes what came of the claim first.
-            Entry::Claimed(Incarnation::Of(worker)) if order.news != News::With(worker) => steps.push(Step::Acknowledge(at)),
+            Entry::Claimed(Incarnation::Of(worker)) if order.news != News::With(worker) => {
+                steps.push(Step::Acknowledge(at));
+            }
             Entry::Due | Entry::Claimed(Incarnation::Of(_)) | Entry::Gone => {}
         }
         for worker in 0..WORKERS {
@@ -121,11 +134,17 @@ impl State {
         }
     }
 
-    /// Whether nothing is left that somebody does by itself: no hero has to cancel, and nothing has to break.
+    /// Returns true if nothing is left that somebody does by itself: no hero has to cancel, and
+    /// nothing has to break.
     pub fn is_at_rest(&self) -> bool {
         let mut steps = Vec::new();
         self.steps(&mut steps);
-        steps.iter().all(|step| matches!(step, Step::Place(_) | Step::Cancel(_) | Step::Crash(_) | Step::Depose(_) | Step::Lose))
+        steps.iter().all(|step| {
+            matches!(
+                step,
+                Step::Place(_) | Step::Cancel(_) | Step::Crash(_) | Step::Depose(_) | Step::Lose
+            )
+        })
     }
 
     /// The state after a step.
@@ -133,7 +152,8 @@ impl State {
         match step {
             Step::Place(at) => {
                 let order = &mut self.orders[at];
-                (order.is_placed, order.entry, order.news) = (true, Entry::Due, News::With(GATEWAY));
+                (order.is_placed, order.entry, order.news) =
+                    (true, Entry::Due, News::With(GATEWAY));
             }
             Step::Cancel(at) => {
                 self.orders[at].take(Transition::Cancel(Reason::HeroRequest), GATEWAY);

@@ -28,14 +28,32 @@ impl Answer {
     #[expect(clippy::must_use_candidate, reason = "the expectation may be all that matters")]
     pub fn problem(self, status: u16, slug: &str) -> Value {
         let question = self.question.clone();
-        assert_eq!(self.header("content-type"), "application/problem+json", "{question}: {} {}", self.status, self.text);
+        assert_eq!(
+            self.header("content-type"),
+            "application/problem+json",
+            "{question}: {} {}",
+            self.status,
+            self.text
+        );
         let problem = self.is(status);
         assert_eq!(problem["type"], format!("/problems/{slug}"), "{question}: {problem}");
         assert_eq!(problem["status"], status, "{question}: {problem}");
         for field in ["title", "detail"] {
-            assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{question}: {problem}");
+            assert!(
+                problem[field].as_str().is_some_and(|text| !text.is_empty()),
+                "{question}: {problem}"
+            );
         }
-        for secret in ["SELECT", "select ", "sqlx", "postgres", "sqlite", ".rs:", "/home/", env!("CARGO_PKG_VERSION")] {
+        for secret in [
+            "SELECT",
+            "select ",
+            "sqlx",
+            "postgres",
+            "sqlite",
+            ".rs:",
+            "/home/",
+            env!("CARGO_PKG_VERSION"),
+        ] {
             assert!(!problem.to_string().contains(secret), "{question}: {problem} shows {secret}");
         }
         problem
@@ -47,7 +65,8 @@ impl Answer {
         if self.text.is_empty() {
             return Value::Null;
         }
-        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{}: {error}: {}", self.question, self.text))
+        serde_json::from_str(&self.text)
+            .unwrap_or_else(|error| panic!("{}: {error}: {}", self.question, self.text))
     }
 
     /// A header; empty when it is absent.

@@ -1,4 +1,5 @@
-//! A real Caddy in front of gateways, as people run it: it asks each for `/readyz`, and tries another one when one cannot be reached.
+//! A real Caddy in front of gateways, as people run it: it asks each for `/readyz`, and tries
+//! another one when one cannot be reached.
 
 use std::path::PathBuf;
 
@@ -17,7 +18,8 @@ pub struct Caddy {
 }
 
 impl Caddy {
-    /// Starts one in front of all gateways that the stack has now, and waits until it answers with one of them.
+    /// Starts one in front of all gateways that the stack has now, and waits until it answers with
+    /// one of them.
     pub async fn start(stack: &Stack, balance: &str) -> Self {
         let port = port::free();
         let folder = tempfile::tempdir().expect("a folder");
@@ -27,8 +29,10 @@ impl Caddy {
         caddy.arg("run").arg("--config").arg(&path).env("HOME", folder.path());
         let proxy = Self { port, _program: Program::start("caddy", &mut caddy), _folder: folder };
         let client = proxy.client();
-        until("an answer of Caddy", async || client.get("/healthz").try_send().await.ok().filter(|answer| answer.status == 200))
-            .await;
+        until("an answer of Caddy", async || {
+            client.get("/healthz").try_send().await.ok().filter(|answer| answer.status == 200)
+        })
+        .await;
         proxy
     }
 
@@ -46,7 +50,8 @@ fn program() -> PathBuf {
 }
 
 fn configuration(stack: &Stack, balance: &str, port: u16) -> String {
-    let gateways: Vec<&str> = stack.gateways.iter().map(|gateway| gateway.url.trim_start_matches("http://")).collect();
+    let gateways: Vec<&str> =
+        stack.gateways.iter().map(|gateway| gateway.url.trim_start_matches("http://")).collect();
     format!(
         "{{
   admin off

@@ -12,7 +12,8 @@ use crate::json::{id, list, text};
 use crate::patience::{until, within};
 use crate::{Answer, Events, Socket};
 
-/// A gateway closes a connection that was idle for 75 s: one that was idle for nearly as long is not tried again.
+/// A gateway closes a connection that was idle for 75 s: one that was idle for nearly as long is
+/// not tried again.
 const MAX_IDLE: Duration = Duration::from_mins(1);
 
 /// Somebody who uses the service at one gateway.
@@ -33,8 +34,15 @@ impl Client {
     /// For the gateway at this URL.
     #[must_use]
     pub fn new(base: &str) -> Self {
-        let http = reqwest::Client::builder().no_proxy().pool_idle_timeout(MAX_IDLE).redirect(reqwest::redirect::Policy::none());
-        Self { base: base.to_owned(), http: http.build().expect("a client without TLS"), token: None }
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .pool_idle_timeout(MAX_IDLE)
+            .redirect(reqwest::redirect::Policy::none());
+        Self {
+            base: base.to_owned(),
+            http: http.build().expect("a client without TLS"),
+            token: None,
+        }
     }
 
     /// The same with a token, which it sends in the header.
@@ -121,12 +129,20 @@ impl Client {
         self.post("/orders", &json!({"hero_id": hero_id, "meal_id": meal_id}))
     }
 
-    /// Places an order at a gateway that may be overloaded: asks again under one key until it is accepted, as the answers 503 and
-    /// none at all want it.
+    /// Places an order at a gateway that may be overloaded: asks again under one key until it is
+    /// accepted, as the answers 503 and none at all want it.
     pub async fn place_at_last(&self, hero_id: i64, meal_id: i64) -> Value {
-        let (body, key) = (json!({"hero_id": hero_id, "meal_id": meal_id}), format!("{:016x}", rand::random::<u64>()));
+        let (body, key) = (
+            json!({"hero_id": hero_id, "meal_id": meal_id}),
+            format!("{:016x}", rand::random::<u64>()),
+        );
         until("an accepted order", async || {
-            let answer = self.post("/orders", &body).header("Idempotency-Key", &key).try_send().await.ok()?;
+            let answer = self
+                .post("/orders", &body)
+                .header("Idempotency-Key", &key)
+                .try_send()
+                .await
+                .ok()?;
             (answer.status != 503).then(|| answer.is(202))
         })
         .await
@@ -167,7 +183,10 @@ impl Client {
     /// Waits until an order has this status.
     pub async fn until_status(&self, order_id: i64, status: &str) -> Value {
         let what = format!("order {order_id} is {status}");
-        until(&what, async || Some(self.order(order_id).await).filter(|order| text(order, "status") == status)).await
+        until(&what, async || {
+            Some(self.order(order_id).await).filter(|order| text(order, "status") == status)
+        })
+        .await
     }
 
     /// Waits until no order at all has one of these statuses.
@@ -192,7 +211,9 @@ impl Client {
 
     /// Opens a socket with this query, and takes its welcome.
     pub async fn connect_with(&self, query: &str) -> Socket {
-        Socket::open(self.handshake(query)).await.unwrap_or_else(|error| panic!("/ws{query}: {error}"))
+        Socket::open(self.handshake(query))
+            .await
+            .unwrap_or_else(|error| panic!("/ws{query}: {error}"))
     }
 
     /// The status that a refused handshake is answered with, and its problem.
@@ -254,7 +275,9 @@ impl Call {
     /// The answer, when it is no event stream.
     pub async fn listen(self) -> Result<Events, Answer> {
         let Self { question, request } = self;
-        let response = within(&question, request.send()).await.unwrap_or_else(|error| panic!("{question}: {error:?}"));
+        let response = within(&question, request.send())
+            .await
+            .unwrap_or_else(|error| panic!("{question}: {error:?}"));
         Events::open(&question, response).await
     }
 
@@ -280,6 +303,8 @@ impl IntoFuture for Call {
 
     fn into_future(self) -> Self::IntoFuture {
         let question = self.question.clone();
-        Box::pin(async move { self.try_send().await.unwrap_or_else(|error| panic!("{question}: {error:?}")) })
+        Box::pin(async move {
+            self.try_send().await.unwrap_or_else(|error| panic!("{question}: {error:?}"))
+        })
     }
 }

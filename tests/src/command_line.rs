@@ -22,18 +22,28 @@ pub struct Said {
 /// Runs a program of this workspace with these arguments and variables to its end.
 pub async fn run(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Said {
     let mut command = tokio::process::Command::from(command(path_of(program)));
-    command.args(arguments).envs(variables.iter().copied()).current_dir(std::env::temp_dir()).kill_on_drop(true);
+    command
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .current_dir(std::env::temp_dir())
+        .kill_on_drop(true);
     let what = format!("{program} {}", arguments.join(" "));
-    let Output { status, stdout, stderr } = within(&what, command.output()).await.expect("it can be run");
+    let Output { status, stdout, stderr } =
+        within(&what, command.output()).await.expect("it can be run");
     let text = |bytes| String::from_utf8(bytes).expect("the programs speak UTF-8");
-    Said { code: status.code().expect("no signal ended it"), stdout: text(stdout), stderr: text(stderr) }
+    Said {
+        code: status.code().expect("no signal ended it"),
+        stdout: text(stdout),
+        stderr: text(stderr),
+    }
 }
 
 impl Client {
     /// Runs `galley` with these arguments against this gateway.
     pub async fn galley(&self, arguments: &[&str]) -> Said {
         let token = self.token().map(|token| ("GALLEY_TOKEN", token));
-        let variables: Vec<(&str, &str)> = token.into_iter().chain([("GALLEY_URL", self.base())]).collect();
+        let variables: Vec<(&str, &str)> =
+            token.into_iter().chain([("GALLEY_URL", self.base())]).collect();
         run("galley", arguments, &variables).await
     }
 
@@ -41,6 +51,10 @@ impl Client {
     pub async fn galley_json(&self, arguments: &[&str]) -> Value {
         let said = self.galley(&[arguments, &["--json"]].concat()).await;
         assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{arguments:?}: {said:?}");
-        if said.stdout.is_empty() { Value::Null } else { serde_json::from_str(&said.stdout).expect("JSON") }
+        if said.stdout.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&said.stdout).expect("JSON")
+        }
     }
 }

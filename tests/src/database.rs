@@ -1,8 +1,10 @@
 //! Fresh databases.
 //!
-//! Stacks get theirs here. On the shared `PostgreSQL` a template is migrated once per run by `galley migrate`, and copied for each test; making
-//! and copying it is guarded by an advisory lock, so that two runs at once do not take it from under each other. On any other
-//! server each database is migrated itself. A database is dropped with its [`Database`], whoever is still connected.
+//! Stacks get theirs here. On the shared `PostgreSQL` a template is migrated once per run by
+//! `galley migrate`, and copied for each test; making and copying it is guarded by an advisory
+//! lock, so that two runs at once do not take it from under each other. On any other server each
+//! database is migrated itself. A database is dropped with its [`Database`], whoever is still
+//! connected.
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::sync::OnceCell;
@@ -38,7 +40,8 @@ impl Database {
         let admin = shared_postgres();
         TEMPLATE_MADE.get_or_init(|| make_template(&admin)).await;
         let database = Self::named(&admin);
-        execute(&admin, &[LOCK, &format!("create database {} template {TEMPLATE}", database.name)]).await;
+        execute(&admin, &[LOCK, &format!("create database {} template {TEMPLATE}", database.name)])
+            .await;
         database
     }
 
@@ -72,7 +75,10 @@ impl Drop for Database {
         let admin = self.admin.clone();
         // The runtime of the test may be on its way out: this one is its own.
         let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
             runtime.block_on(execute(&admin, &[&drop_it]));
         });
         if dropped.join().is_err() {
@@ -93,7 +99,8 @@ async fn make_template(admin: &str) {
 
 async fn migrate(url: &str) {
     let mut migrate = tokio::process::Command::from(command(path_of("galley")));
-    let output = within("galley migrate", migrate.args(["migrate", "--database-url", url]).output()).await;
+    let output =
+        within("galley migrate", migrate.args(["migrate", "--database-url", url]).output()).await;
     let output = output.expect("galley can be run");
     assert!(output.status.success(), "galley migrate: {}", String::from_utf8_lossy(&output.stderr));
 }

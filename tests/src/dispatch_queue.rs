@@ -1,5 +1,5 @@
-//! The dispatch queue as it lies in Redis, for tests that look at what a dead process left there, or write into it what no process
-//! of ours would. Its names are documented in `bus/src/redis.rs`.
+//! The dispatch queue as it lies in Redis, for tests that look at what a dead process left there,
+//! or write into it what no process of ours would. Its names are documented in `bus/src/redis.rs`.
 
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, ToRedisArgs};
@@ -16,7 +16,9 @@ impl DispatchQueue {
     /// Opens it.
     pub async fn open(url: &str, namespace: &str) -> Self {
         let client = redis::Client::open(url).expect("a URL");
-        let connection = within("Redis", client.get_multiplexed_async_connection()).await.expect("it is running");
+        let connection = within("Redis", client.get_multiplexed_async_connection())
+            .await
+            .expect("it is running");
         Self { connection, stream: format!("{namespace}:orders:{{00}}") }
     }
 

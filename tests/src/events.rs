@@ -97,7 +97,10 @@ impl Events {
 
     /// Waits for a comment.
     pub async fn until_comment(&mut self) {
-        within("a comment", async { while self.said().await.expect("the stream is open") != Said::Comment {} }).await;
+        within("a comment", async {
+            while self.said().await.expect("the stream is open") != Said::Comment {}
+        })
+        .await;
     }
 
     /// Reads to the end.
@@ -105,7 +108,8 @@ impl Events {
         within("the end of the stream", async { while self.said().await.is_some() {} }).await;
     }
 
-    /// Waits for what comes next; nothing at the end. Nothing is lost when it is dropped while it waits.
+    /// Waits for what comes next; nothing at the end. Nothing is lost when it is dropped while it
+    /// waits.
     async fn said(&mut self) -> Option<Said> {
         loop {
             if let Some(said) = self.ready.pop_front() {
@@ -138,7 +142,8 @@ impl Events {
             }
         }
         if !data.is_empty() {
-            let frame: Value = serde_json::from_str(&data.join("\n")).unwrap_or_else(|error| panic!("{error}: {block}"));
+            let frame: Value = serde_json::from_str(&data.join("\n"))
+                .unwrap_or_else(|error| panic!("{error}: {block}"));
             check_frame(&frame);
             let changes = self.picture.apply(&understand(&frame));
             assert_eq!(changes.contradicting, 0, "{frame} contradicts {:?}", self.picture);

@@ -1,4 +1,5 @@
-//! A client that follows the orders of one hero over any number of sockets, as cheap as a test with thousands of them needs.
+//! A client that follows the orders of one hero over any number of sockets, as cheap as a test with
+//! thousands of them needs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,7 +35,13 @@ pub async fn everybody<T: 'static>(following: JoinSet<Result<T, String>>) -> Vec
             Err(error) => errors.push(error),
         }
     }
-    assert!(errors.is_empty(), "{} of {}: {:#?}", errors.len(), errors.len() + well.len(), &errors[..errors.len().min(5)]);
+    assert!(
+        errors.is_empty(),
+        "{} of {}: {:#?}",
+        errors.len(),
+        errors.len() + well.len(),
+        &errors[..errors.len().min(5)]
+    );
     well
 }
 
@@ -58,7 +65,8 @@ pub enum Ended {
 pub type FinalTruth = watch::Receiver<Option<Arc<Truth>>>;
 
 impl Follower {
-    /// Opens a first socket at the gateway at this URL, with a cursor or without, and takes its welcome.
+    /// Opens a first socket at the gateway at this URL, with a cursor or without, and takes its
+    /// welcome.
     pub async fn open(gateway: &str, hero: i64, cursor: Option<&str>) -> Self {
         Self::begin(gateway, Picture::empty(hero, cursor)).await
     }
@@ -70,18 +78,22 @@ impl Follower {
         Self::begin(gateway, picture).await
     }
 
-    /// Opens the next socket as a page with our library does: after a pause that is never shorter than the gateway asked for, and again
-    /// and again with back-off until it has a welcome.
+    /// Opens the next socket as a page with our library does: after a pause that is never shorter
+    /// than the gateway asked for, and again and again with back-off until it has a welcome.
     pub async fn come_back(self, gateway: &str, at_least: Duration) -> Self {
         let Self { mut picture, stream } = self;
         drop(stream);
         let mut at_least = at_least;
         for attempt in 0_u32.. {
             let longest = Duration::from_millis(250 * 2_u64.pow(attempt.min(5)));
-            tokio::time::sleep(std::mem::take(&mut at_least) + longest.mul_f64(rand::random())).await;
+            tokio::time::sleep(std::mem::take(&mut at_least) + longest.mul_f64(rand::random()))
+                .await;
             let known = picture.clone();
             if let Ok(mut follower) = Self::try_begin(gateway, picture).await
-                && matches!(tokio::time::timeout(PATIENCE, follower.next()).await, Ok(Ok(News::Welcome)))
+                && matches!(
+                    tokio::time::timeout(PATIENCE, follower.next()).await,
+                    Ok(Ok(News::Welcome))
+                )
             {
                 return follower;
             }
@@ -92,7 +104,8 @@ impl Follower {
 
     /// Goes on with a socket whose bytes somebody else has begun to read, its welcome included.
     pub async fn take_over(stream: TcpStream, read: Vec<u8>, picture: Picture) -> Self {
-        let stream = WebSocketStream::from_partially_read(stream, read, Role::Client, Some(lean())).await;
+        let stream =
+            WebSocketStream::from_partially_read(stream, read, Role::Client, Some(lean())).await;
         Self { picture, stream }
     }
 
@@ -105,9 +118,15 @@ impl Follower {
             match self.stream.next().await {
                 Some(Ok(Message::Text(text))) => return Ok(self.picture.take(&text)),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Close(Some(frame)))) => return Err(Ended::With(frame.code.into())),
-                Some(Ok(Message::Close(None))) | None => return Err(Ended::Cut("no close code".to_owned())),
-                Some(Ok(Message::Binary(_) | Message::Frame(_))) => panic!("the gateway speaks text"),
+                Some(Ok(Message::Close(Some(frame)))) => {
+                    return Err(Ended::With(frame.code.into()));
+                }
+                Some(Ok(Message::Close(None))) | None => {
+                    return Err(Ended::Cut("no close code".to_owned()));
+                }
+                Some(Ok(Message::Binary(_) | Message::Frame(_))) => {
+                    panic!("the gateway speaks text")
+                }
                 Some(Err(error)) => return Err(Ended::Cut(error.to_string())),
             }
         }
@@ -115,7 +134,9 @@ impl Follower {
 
     /// Sends a command.
     pub async fn say(&mut self, text: String) {
-        within("the send", self.stream.send(Message::text(text))).await.expect("the socket is open");
+        within("the send", self.stream.send(Message::text(text)))
+            .await
+            .expect("the socket is open");
     }
 
     /// Sends a command that must be carried out, and waits until it is.
@@ -150,7 +171,9 @@ impl Follower {
         while let Some(difference) = self.picture.difference(&truth) {
             match tokio::time::timeout(PATIENCE, self.next()).await {
                 Ok(Ok(_)) => {}
-                Ok(Err(ended)) => return Err(format!("the socket was to stay open: {ended}; {difference}")),
+                Ok(Err(ended)) => {
+                    return Err(format!("the socket was to stay open: {ended}; {difference}"));
+                }
                 Err(_) => return Err(format!("no frame within {PATIENCE:?}; {difference}")),
             }
         }
@@ -158,7 +181,9 @@ impl Follower {
     }
 
     async fn begin(gateway: &str, picture: Picture) -> Self {
-        let mut follower = Self::try_begin(gateway, picture).await.unwrap_or_else(|error| panic!("no socket: {error}"));
+        let mut follower = Self::try_begin(gateway, picture)
+            .await
+            .unwrap_or_else(|error| panic!("no socket: {error}"));
         assert_eq!(follower.heard("the welcome").await, News::Welcome);
         follower
     }

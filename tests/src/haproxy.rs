@@ -21,7 +21,8 @@ pub struct HaProxy {
 }
 
 impl HaProxy {
-    /// Starts one in front of all gateways that the stack has now, and waits until it answers with one of them.
+    /// Starts one in front of all gateways that the stack has now, and waits until it answers with
+    /// one of them.
     pub async fn start(stack: &Stack, balance: &str) -> Self {
         let port = port::free();
         let folder = tempfile::tempdir().expect("a folder");
@@ -47,8 +48,10 @@ impl HaProxy {
     pub async fn status(&mut self, gateway: usize) -> String {
         assert!(self.program.is_running(), "{}", self.program.log());
         let table = self.client().get("/haproxy;csv").await.text;
-        let row = table.lines().find(|line| line.starts_with(&format!("gateways,gateway{gateway},")));
-        let status = row.and_then(|row| row.split(',').nth(17)).unwrap_or_else(|| panic!("{table}"));
+        let row =
+            table.lines().find(|line| line.starts_with(&format!("gateways,gateway{gateway},")));
+        let status =
+            row.and_then(|row| row.split(',').nth(17)).unwrap_or_else(|| panic!("{table}"));
         status.to_owned()
     }
 
@@ -82,7 +85,8 @@ fn configuration(stack: &Stack, balance: &str, port: u16) -> String {
     );
     for (number, gateway) in stack.gateways.iter().enumerate() {
         let address = gateway.url.trim_start_matches("http://");
-        writeln!(text, "  server gateway{number} {address}").expect("writing to memory does not fail");
+        writeln!(text, "  server gateway{number} {address}")
+            .expect("writing to memory does not fail");
     }
     text
 }

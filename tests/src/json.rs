@@ -26,15 +26,19 @@ pub fn list<'a>(thing: &'a Value, field: &str) -> &'a [Value] {
     thing[field].as_array().unwrap_or_else(|| panic!("no list {field} in {thing}"))
 }
 
-/// Whether `actual` has everything that `expected` names: fields of objects may be left out, entries of lists may not.
+/// Returns true if `actual` has everything that `expected` names: fields of objects may be left
+/// out, entries of lists may not.
 #[must_use]
 pub fn contains(actual: &Value, expected: &Value) -> bool {
     match (actual, expected) {
         (Value::Object(actual), Value::Object(expected)) => {
-            expected.iter().all(|(name, expected)| actual.get(name).is_some_and(|actual| contains(actual, expected)))
+            expected.iter().all(|(name, expected)| {
+                actual.get(name).is_some_and(|actual| contains(actual, expected))
+            })
         }
         (Value::Array(actual), Value::Array(expected)) => {
-            actual.len() == expected.len() && actual.iter().zip(expected).all(|(actual, expected)| contains(actual, expected))
+            actual.len() == expected.len()
+                && actual.iter().zip(expected).all(|(actual, expected)| contains(actual, expected))
         }
         (actual, expected) => actual == expected,
     }

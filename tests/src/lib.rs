@@ -1,9 +1,9 @@
-//! What the end-to-end tests stand on: a [`Stack`] of real processes over a real `PostgreSQL` and Redis, and a [`Client`] with
-//! verbs. The tests know the service by its public interface only.
+//! What the end-to-end tests stand on: a [`Stack`] of real processes over a real `PostgreSQL` and
+//! Redis, and a [`Client`] with verbs. The tests know the service by its public interface only.
 //!
-//! `GALLEY_TEST_POSTGRES` names a `PostgreSQL` in which databases may be created, `GALLEY_TEST_REDIS` a Redis; both are
-//! shared by all tests, each of which has a database and a key prefix of its own. Tests that break `PostgreSQL` or Redis
-//! start their own.
+//! `GALLEY_TEST_POSTGRES` names a `PostgreSQL` in which databases may be created,
+//! `GALLEY_TEST_REDIS` a Redis; both are shared by all tests, each of which has a database and a
+//! key prefix of its own. Tests that break `PostgreSQL` or Redis start their own.
 
 pub mod answer;
 pub mod caddy;

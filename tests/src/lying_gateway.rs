@@ -1,7 +1,7 @@
 //! A gateway that does not tell the truth, to see whether somebody notices.
 //!
-//! It speaks just enough for `galley-load`: heroes, meals, sockets that place, and orders that are COMPLETED in their third version
-//! whatever its sockets were told.
+//! It speaks just enough for `galley-load`: heroes, meals, sockets that place, and orders that are
+//! COMPLETED in their third version whatever its sockets were told.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -82,13 +82,21 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
             }
         };
         let head = String::from_utf8_lossy(&read[..end]).to_ascii_lowercase();
-        let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned());
+        let field = |name: &str| {
+            head.lines()
+                .find_map(|line| line.strip_prefix(name))
+                .map(|value| value.trim().to_owned())
+        };
         if head.starts_with("get /ws") {
             let key = String::from_utf8_lossy(&read[..end]).into_owned();
-            let key = key.lines().find_map(|line| line.split_once("Sec-WebSocket-Key: ")).map(|(_, key)| key.to_owned());
+            let key = key
+                .lines()
+                .find_map(|line| line.split_once("Sec-WebSocket-Key: "))
+                .map(|(_, key)| key.to_owned());
             return socket(stream, key.unwrap_or_default().as_bytes(), &state).await;
         }
-        let length: usize = field("content-length:").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let length: usize =
+            field("content-length:").and_then(|length| length.parse().ok()).unwrap_or(0);
         while read.len() < end + length {
             match stream.read_buf(&mut read).await {
                 Ok(0) | Err(_) => return,
@@ -98,7 +106,9 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
         read.drain(..end + length);
         let (status, body) = match head.split(' ').next() {
             Some("post") => (201, json!({"id": state.id()})),
-            _ if head.starts_with("get /orders/") => (200, json!({"version": 3, "status": "COMPLETED"})),
+            _ if head.starts_with("get /orders/") => {
+                (200, json!({"version": 3, "status": "COMPLETED"}))
+            }
             _ if head.starts_with("get /readyz") => (200, json!({})),
             _ => (404, json!({})),
         };
@@ -112,12 +122,16 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
 
 async fn socket(mut stream: TcpStream, key: &[u8], state: &State) {
     let accept = derive_accept_key(key);
-    let head = format!("HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n");
+    let head = format!(
+        "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+    );
     if stream.write_all(head.as_bytes()).await.is_err() {
         return;
     }
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
-    let mut says = vec![json!({"type": "welcome", "resume": "fresh", "orders": [], "cursor": "r1.1", "help": ""})];
+    let mut says = vec![
+        json!({"type": "welcome", "resume": "fresh", "orders": [], "cursor": "r1.1", "help": ""}),
+    ];
     loop {
         for said in says.drain(..) {
             if socket.send(Message::text(said.to_string())).await.is_err() {
@@ -144,7 +158,9 @@ async fn socket(mut stream: TcpStream, key: &[u8], state: &State) {
 
 fn order(id: i64, version: usize) -> Value {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
-    let now = Timestamp::from_millis(i64::try_from(now).expect("before 9999")).expect("before 9999").to_string();
+    let now = Timestamp::from_millis(i64::try_from(now).expect("before 9999"))
+        .expect("before 9999")
+        .to_string();
     let status = ["PENDING", "IN_PROGRESS", "COMPLETED"][version - 1];
     let from = |least: usize| (version >= least).then(|| now.clone());
     json!({

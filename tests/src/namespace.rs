@@ -13,7 +13,8 @@ pub struct Namespace {
 /// The Redis that all tests share.
 #[must_use]
 pub fn shared_redis() -> String {
-    std::env::var("GALLEY_TEST_REDIS").expect("GALLEY_TEST_REDIS must name a Redis, for example redis://127.0.0.1:6379")
+    std::env::var("GALLEY_TEST_REDIS")
+        .expect("GALLEY_TEST_REDIS must name a Redis, for example redis://127.0.0.1:6379")
 }
 
 impl Namespace {

@@ -1,4 +1,5 @@
-//! A real nginx in front of gateways, as people run it: it asks nobody, and finds out by itself who answers.
+//! A real nginx in front of gateways, as people run it: it asks nobody, and finds out by itself who
+//! answers.
 
 use std::fmt::Write as _;
 
@@ -17,8 +18,9 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts one in front of all gateways that the stack has now, and waits until it answers with one of them. `balance` is a
-    /// directive such as `least_conn`; without one it takes them in turn.
+    /// Starts one in front of all gateways that the stack has now, and waits until it answers with
+    /// one of them. `balance` is a directive such as `least_conn`; without one it takes them in
+    /// turn.
     pub async fn start(stack: &Stack, balance: &str) -> Self {
         let port = port::free();
         let folder = tempfile::tempdir().expect("a folder");
@@ -28,8 +30,10 @@ impl Nginx {
         nginx.arg("-p").arg(folder.path()).arg("-c").arg(&path);
         let proxy = Self { port, _program: Program::start("nginx", &mut nginx), _folder: folder };
         let client = proxy.client();
-        until("an answer of nginx", async || client.get("/healthz").try_send().await.ok().filter(|answer| answer.status == 200))
-            .await;
+        until("an answer of nginx", async || {
+            client.get("/healthz").try_send().await.ok().filter(|answer| answer.status == 200)
+        })
+        .await;
         proxy
     }
 
@@ -40,12 +44,14 @@ impl Nginx {
     }
 }
 
-/// One process, which is the one that is killed. `max_fails=0`: a gateway that is back is taken at once, and both may be away in turn.
+/// One process, which is the one that is killed. `max_fails=0`: a gateway that is back is taken at
+/// once, and both may be away in turn.
 fn configuration(stack: &Stack, balance: &str, port: u16) -> String {
     let mut servers = String::new();
     for gateway in &stack.gateways {
         let address = gateway.url.trim_start_matches("http://");
-        writeln!(servers, "server {address} max_fails=0;").expect("writing to memory does not fail");
+        writeln!(servers, "server {address} max_fails=0;")
+            .expect("writing to memory does not fail");
     }
     let balance = if balance.is_empty() { String::new() } else { format!("{balance};") };
     format!(

@@ -1,4 +1,5 @@
-//! What a client knows of its hero's orders: of each the highest version that any frame told, as the protocol wants it.
+//! What a client knows of its hero's orders: of each the highest version that any frame told, as
+//! the protocol wants it.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -101,36 +102,56 @@ impl Picture {
     pub fn empty(hero: i64, cursor: Option<&str>) -> Self {
         let since = cursor.map_or(Timestamp::from_millis(0).expect("in range"), time_of);
         let cursor = cursor.map(str::to_owned);
-        Self { hero, orders: HashMap::new(), since, cursor, frames: 0, resyncs: 0, told_by_resync: 0, told_by_welcome: 0 }
+        Self {
+            hero,
+            orders: HashMap::new(),
+            since,
+            cursor,
+            frames: 0,
+            resyncs: 0,
+            told_by_resync: 0,
+            told_by_welcome: 0,
+        }
     }
 
     /// Takes a frame in.
     pub fn take(&mut self, text: &str) -> News {
-        let frame: Frame<'_> = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let frame: Frame<'_> =
+            serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
         self.frames += 1;
         let news = match frame.kind {
             "welcome" => News::Welcome,
             "order" | "deleted" => News::Change,
             "resync" => News::Resync,
-            "reconnect" => return News::Reconnect(Duration::from_millis(frame.after_ms.expect("the hint names a time"))),
+            "reconnect" => {
+                return News::Reconnect(Duration::from_millis(
+                    frame.after_ms.expect("the hint names a time"),
+                ));
+            }
             "reply" => return News::Reply,
             "error" => return News::Refusal,
             _ => panic!("a hero's socket gets no such frame: {text}"),
         };
         let cursor = frame.cursor.unwrap_or_else(|| panic!("no cursor in {text}"));
         if news == News::Welcome && frame.resume != Some("resumed") {
-            // What ended or was deleted before is not told, and what the client thought it knew counts no more.
+            // What ended or was deleted before is not told, and what the client thought it knew
+            // counts no more.
             self.orders.clear();
             self.since = time_of(cursor);
         }
         self.cursor = Some(cursor.to_owned());
         let mut changes = 0;
-        for Told { id, hero_id, version, status } in frame.orders.iter().chain(&frame.order).copied() {
+        for Told { id, hero_id, version, status } in
+            frame.orders.iter().chain(&frame.order).copied()
+        {
             assert_eq!(hero_id, self.hero, "an order of somebody else: {text}");
             changes += self.learn(id, State { version, status: Some(status) });
         }
         if let Some(Deletions::Told(deleted)) = frame.deleted {
-            changes += deleted.iter().map(|gone| self.learn(gone.order_id, gone.as_state())).sum::<usize>();
+            changes += deleted
+                .iter()
+                .map(|gone| self.learn(gone.order_id, gone.as_state()))
+                .sum::<usize>();
         }
         if let (Some(order_id), Some(version)) = (frame.order_id, frame.version) {
             changes += self.learn(order_id, State { version, status: None });
@@ -164,12 +185,14 @@ impl Picture {
         self.orders.get(&order_id).copied()
     }
 
-    /// How the picture differs from the database; nothing when both say the same of every order that the client was to be
-    /// told of.
+    /// How the picture differs from the database; nothing when both say the same of every order
+    /// that the client was to be told of.
     #[must_use]
     pub fn difference(&self, truth: &Truth) -> Option<String> {
         let stored = truth.of(self.hero);
-        let untold = stored.iter().filter(|(id, stored)| stored.changed > self.since && !self.orders.contains_key(id));
+        let untold = stored
+            .iter()
+            .filter(|(id, stored)| stored.changed > self.since && !self.orders.contains_key(id));
         let untold = untold.map(|(id, stored)| (*id, Some(stored.state), None));
         let stale = self.orders.iter().filter_map(|(id, seen)| {
             let is = stored.get(id).map(|stored| stored.state);
@@ -181,9 +204,15 @@ impl Picture {
             return None;
         }
         differences.sort_unstable_by_key(|(id, ..)| *id);
-        let mut text = format!("{} of {} orders of hero {} differ", differences.len(), stored.len(), self.hero);
+        let mut text = format!(
+            "{} of {} orders of hero {} differ",
+            differences.len(),
+            stored.len(),
+            self.hero
+        );
         for (id, is, seen) in differences.iter().take(MAX_NAMED) {
-            write!(text, "; order {id} is {is:?}, the client knows {seen:?}").expect("writing to memory does not fail");
+            write!(text, "; order {id} is {is:?}, the client knows {seen:?}")
+                .expect("writing to memory does not fail");
         }
         Some(text)
     }
@@ -208,7 +237,8 @@ impl Gone {
     }
 }
 
-/// The moment of a cursor, which is its bytes 5 to 12. Only a checker may look: to clients a cursor is opaque.
+/// The moment of a cursor, which is its bytes 5 to 12. Only a checker may look: to clients a cursor
+/// is opaque.
 fn time_of(cursor: &str) -> Timestamp {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).unwrap_or_else(|error| panic!("{cursor}: {error}"));
     let millis = i64::from_be_bytes(*bytes[5..].first_chunk().expect("a time"));

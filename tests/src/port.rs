@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use rand::RngExt as _;
 
-/// Below those that the system gives to outgoing connections: a port stays free while its server is away.
+/// Below those that the system gives to outgoing connections: a port stays free while its server is
+/// away.
 const PORTS: Range<u16> = 20_000..32_000;
 
 /// A port that nobody listened on a moment ago.
@@ -13,5 +14,7 @@ const PORTS: Range<u16> = 20_000..32_000;
 pub fn free() -> u16 {
     let mut random = rand::rng();
     let mut ports = std::iter::repeat_with(|| random.random_range(PORTS)).take(100);
-    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("of 100 ports one is free")
+    ports
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("of 100 ports one is free")
 }

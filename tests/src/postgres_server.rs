@@ -39,10 +39,19 @@ impl PostgresServer {
 
     /// The same, with its files within this folder, which everybody may enter.
     pub async fn start_in(parent: &Path) -> Self {
-        let (account, folder) = (Account::of_servers(), tempfile::tempdir_in(parent).expect("a folder"));
+        let (account, folder) =
+            (Account::of_servers(), tempfile::tempdir_in(parent).expect("a folder"));
         give(folder.path(), account);
-        let options = ["--username=postgres", "--auth=trust", "--no-sync", "--no-instructions", "--locale=C.UTF-8", "--pgdata"];
-        let made = run_as(account, newest("initdb")).args(options).arg(data(folder.path())).output();
+        let options = [
+            "--username=postgres",
+            "--auth=trust",
+            "--no-sync",
+            "--no-instructions",
+            "--locale=C.UTF-8",
+            "--pgdata",
+        ];
+        let made =
+            run_as(account, newest("initdb")).args(options).arg(data(folder.path())).output();
         check("initdb", &made.expect("initdb can be run"));
         Self::launch(account, folder, Vec::new()).await
     }
@@ -52,18 +61,33 @@ impl PostgresServer {
         let (account, folder) = (self.account, tempfile::tempdir().expect("a folder"));
         give(folder.path(), account);
         let primary = ["--host=127.0.0.1", "--username=postgres", "--port", &self.port.to_string()];
-        let options = ["--wal-method=stream", "--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--pgdata"];
+        let options = [
+            "--wal-method=stream",
+            "--write-recovery-conf",
+            "--checkpoint=fast",
+            "--no-sync",
+            "--pgdata",
+        ];
         let mut copy = run_as(account, newest("pg_basebackup"));
         let copied = copy.args(primary).args(options).arg(data(folder.path())).output();
         check("pg_basebackup", &copied.expect("pg_basebackup can be run"));
-        let primary = format!("primary_conninfo=host=127.0.0.1 port={port} user=postgres application_name=standby");
-        let options = ["-c", &primary, "-c", "wal_retrieve_retry_interval=200ms"].map(str::to_owned);
+        let primary = format!(
+            "primary_conninfo=host=127.0.0.1 port={port} user=postgres application_name=standby"
+        );
+        let options =
+            ["-c", &primary, "-c", "wal_retrieve_retry_interval=200ms"].map(str::to_owned);
         Self::launch(account, folder, options.to_vec()).await
     }
 
     async fn launch(account: Option<Account>, folder: TempDir, options: Vec<String>) -> Self {
         let port = port::free();
-        let server = Self { program: launch(account, port, folder.path(), &options), port, account, folder, options };
+        let server = Self {
+            program: launch(account, port, folder.path(), &options),
+            port,
+            account,
+            folder,
+            options,
+        };
         server.ready().await;
         server
     }
@@ -91,7 +115,7 @@ impl PostgresServer {
         self.program.quit();
     }
 
-    /// Whether it has not been stopped, and has not ended by itself.
+    /// Returns true if it has not been stopped, and has not ended by itself.
     pub fn is_running(&mut self) -> bool {
         self.program.is_running()
     }
@@ -108,7 +132,8 @@ impl PostgresServer {
 }
 
 impl Drop for PostgresServer {
-    /// A killed server leaves its children for a moment; one that is asked to stop at once does not.
+    /// A killed server leaves its children for a moment; one that is asked to stop at once does
+    /// not.
     fn drop(&mut self) {
         self.program.quit();
     }
@@ -124,7 +149,10 @@ impl Account {
     fn postgres() -> Self {
         let id = |flag: &str| {
             let output = command("id").args([flag, "postgres"]).output().expect("`id` can be run");
-            String::from_utf8_lossy(&output.stdout).trim().parse().expect("there is an account for PostgreSQL")
+            String::from_utf8_lossy(&output.stdout)
+                .trim()
+                .parse()
+                .expect("there is an account for PostgreSQL")
         };
         Self { user: id("--user"), group: id("--group") }
     }
@@ -153,9 +181,24 @@ fn check(what: &str, output: &Output) {
 
 fn launch(account: Option<Account>, port: u16, folder: &Path, options: &[String]) -> Program {
     let mut command = run_as(account, newest("postgres"));
-    command.arg("-D").arg(data(folder)).args(["-p", &port.to_string(), "-k", "", "-c", "listen_addresses=127.0.0.1"]);
-    // It does not end before a connection whose client is cut off in the middle of its greeting: give such a client up soon.
-    command.args(["-c", "authentication_timeout=3s", "-c", "fsync=off", "-c", "max_connections=50"]);
+    command.arg("-D").arg(data(folder)).args([
+        "-p",
+        &port.to_string(),
+        "-k",
+        "",
+        "-c",
+        "listen_addresses=127.0.0.1",
+    ]);
+    // It does not end before a connection whose client is cut off in the middle of its greeting:
+    // give such a client up soon.
+    command.args([
+        "-c",
+        "authentication_timeout=3s",
+        "-c",
+        "fsync=off",
+        "-c",
+        "max_connections=50",
+    ]);
     // The log has room on a small disk, and holds what a standby misses while it is cut off.
     command.args(["-c", "max_wal_size=96MB", "-c", "wal_keep_size=64MB"]).args(options);
     Program::start("postgres", &mut command)
@@ -168,7 +211,8 @@ fn data(folder: &Path) -> PathBuf {
 /// The program of the newest `PostgreSQL` of this machine; Debian keeps them off the search path.
 fn newest(program: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let version = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
+    let version =
+        |path: &PathBuf| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
     let newest = versions.map(|entry| entry.path()).max_by_key(version);
     newest.map_or_else(|| PathBuf::from(program), |folder| folder.join("bin").join(program))
 }

@@ -1,8 +1,9 @@
 //! A process that a test started.
 //!
-//! Every stack and every server of a test holds its processes as [`Program`]s. Guarantees that a process is signalled by
-//! its own pid only, and only before it is reaped, and that it is dead when its `Program` is gone; when that is because the test
-//! fails, what the process said is printed. Must never leave a process behind.
+//! Every stack and every server of a test holds its processes as [`Program`]s. Guarantees that a
+//! process is signalled by its own pid only, and only before it is reaped, and that it is dead when
+//! its `Program` is gone; when that is because the test fails, what the process said is printed.
+//! Must never leave a process behind.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -45,7 +46,10 @@ pub fn path_of(name: &str) -> PathBuf {
 #[must_use]
 pub fn command(path: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(path);
-    command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).env("RUST_BACKTRACE", "1");
+    command
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .env("RUST_BACKTRACE", "1");
     command.stdin(Stdio::null());
     command
 }
@@ -55,7 +59,8 @@ impl Program {
     #[must_use]
     pub fn start(name: &str, command: &mut Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        let mut child =
+            command.spawn().unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         let (said, lines) = watch::channel(Lines::new());
         listen(child.stdout.take().expect("it is piped"), said.clone());
         listen(child.stderr.take().expect("it is piped"), said);
@@ -67,7 +72,9 @@ impl Program {
         let find = |lines: &Lines| lines.iter().find(|line| line.contains(part)).cloned();
         let found = within(part, self.lines.wait_for(|lines| find(lines).is_some())).await;
         let line = found.ok().and_then(|lines| find(&lines));
-        line.unwrap_or_else(|| panic!("{} ended before it said {part:?}:\n{}", self.name, self.log()))
+        line.unwrap_or_else(|| {
+            panic!("{} ended before it said {part:?}:\n{}", self.name, self.log())
+        })
     }
 
     /// Waits for its end.
@@ -79,7 +86,7 @@ impl Program {
         self.child.wait().expect("a child can be waited for")
     }
 
-    /// Whether it has not ended.
+    /// Returns true if it has not ended.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a child can be waited for").is_none()
     }
@@ -88,8 +95,12 @@ impl Program {
     #[must_use]
     pub fn resident(&self) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a running process has memory");
+        let status =
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .expect("a running process has memory");
         let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
         kibibytes * 1_024
     }
@@ -98,7 +109,8 @@ impl Program {
     #[must_use]
     pub fn open_sockets(&self) -> usize {
         let path = format!("/proc/{}/fd", self.child.id());
-        let files = std::fs::read_dir(&path).unwrap_or_else(|error| panic!("{path}: {error}")).flatten();
+        let files =
+            std::fs::read_dir(&path).unwrap_or_else(|error| panic!("{path}: {error}")).flatten();
         // A file that was closed meanwhile leads nowhere, and is none.
         let targets = files.filter_map(|file| std::fs::read_link(file.path()).ok());
         targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
@@ -107,8 +119,12 @@ impl Program {
     /// Sends it a signal.
     pub fn signal(&mut self, signal: Signal) {
         assert!(self.is_running(), "{} has ended before its signal", self.name);
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a pid is a positive integer");
-        kill_process(pid, signal).unwrap_or_else(|error| panic!("cannot signal {}: {error}", self.name));
+        let pid = i32::try_from(self.child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("a pid is a positive integer");
+        kill_process(pid, signal)
+            .unwrap_or_else(|error| panic!("cannot signal {}: {error}", self.name));
     }
 
     /// Kills it with -9, and waits until it is gone.
@@ -124,7 +140,8 @@ impl Program {
         assert!(status.success(), "{} ended with {status}:\n{}", self.name, self.log());
     }
 
-    /// Ends it at once with SIGQUIT, for programs that clean up after themselves then, and waits until it is gone.
+    /// Ends it at once with SIGQUIT, for programs that clean up after themselves then, and waits
+    /// until it is gone.
     pub fn quit(&mut self) {
         if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
             self.signal(Signal::QUIT);

@@ -1,4 +1,5 @@
-//! A TCP proxy that can stall, slow down and cut: a network that swallows what is sent, without a word to either side.
+//! A TCP proxy that can stall, slow down and cut: a network that swallows what is sent, without a
+//! word to either side.
 
 use std::time::Duration;
 
@@ -37,7 +38,8 @@ impl Proxy {
         let (ways, seen_ways) = watch::channel(Ways::default());
         let (delay, seen_delay) = watch::channel(Duration::ZERO);
         let (cut, seen_cut) = watch::channel(());
-        let accepting = tokio::spawn(accept(listener, seen_server, seen_ways, seen_delay, seen_cut));
+        let accepting =
+            tokio::spawn(accept(listener, seen_server, seen_ways, seen_delay, seen_cut));
         Self { port, server, ways, delay, cut, accepting }
     }
 
@@ -47,7 +49,8 @@ impl Proxy {
         self.port
     }
 
-    /// Leads new connections to the server at this port, as a name does that means another server from now on.
+    /// Leads new connections to the server at this port, as a name does that means another server
+    /// from now on.
     pub fn redirect(&self, server: u16) {
         self.server.send_replace(server);
     }
@@ -90,10 +93,12 @@ async fn accept(
         connections.spawn(async move {
             // A server that is away refuses the client, too.
             let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
-            let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+            let ((from_client, to_client), (from_server, to_server)) =
+                (client.into_split(), server.into_split());
             let passing = async {
                 tokio::join!(
-                    pass(from_client, to_server, ways.clone(), delay.clone(), |ways| ways.to_server),
+                    pass(from_client, to_server, ways.clone(), delay.clone(), |ways| ways
+                        .to_server),
                     pass(from_server, to_client, ways, delay, |ways| ways.to_clients),
                 )
             };
@@ -119,7 +124,9 @@ async fn pass(
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
-        if ways.wait_for(|ways| !held(ways)).await.is_err() || to.write_all(&buffer[..length]).await.is_err() {
+        if ways.wait_for(|ways| !held(ways)).await.is_err()
+            || to.write_all(&buffer[..length]).await.is_err()
+        {
             return;
         }
     }

@@ -1,4 +1,5 @@
-//! A TCP connection to a gateway, spoken to in bare bytes: for clients that do not do as they should.
+//! A TCP connection to a gateway, spoken to in bare bytes: for clients that do not do as they
+//! should.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -12,7 +13,8 @@ use crate::patience::within;
 /// How little a slow reader reads at once.
 const SIP: usize = 16;
 const HEAD_END: &[u8] = b"\r\n\r\n";
-/// What a client asks for that wants to speak WebSocket, with the key of the example in RFC 6455 section 1.3.
+/// What a client asks for that wants to speak WebSocket, with the key of the example in RFC 6455
+/// section 1.3.
 pub const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
@@ -85,7 +87,10 @@ impl RawConnection {
 
     /// Upgrades it to a socket, with these headers besides the usual ones.
     pub async fn upgrade(&mut self, query: &str, headers: &str) {
-        self.send(format!("GET /ws{query} HTTP/1.1\r\nHost: galley\r\n{UPGRADE}{headers}\r\n").as_bytes()).await;
+        self.send(
+            format!("GET /ws{query} HTTP/1.1\r\nHost: galley\r\n{UPGRADE}{headers}\r\n").as_bytes(),
+        )
+        .await;
         let answer = self.answer().await;
         assert_eq!(answer.status, 101, "{answer:?}");
     }
@@ -105,7 +110,8 @@ impl RawConnection {
         within("the half close", self.stream.shutdown()).await.expect("an open connection");
     }
 
-    /// Sends as much as the kernel takes at once; how much that is, nothing when the gateway hung up.
+    /// Sends as much as the kernel takes at once; how much that is, nothing when the gateway hung
+    /// up.
     pub fn send_now(&mut self, bytes: &[u8]) -> Option<usize> {
         match self.stream.try_write(bytes) {
             Ok(sent) => Some(sent),
@@ -136,7 +142,11 @@ impl RawConnection {
                     self.read.drain(..answer.head.len() + answer.body.len());
                     return answer;
                 }
-                assert!(self.read_some(4_096).await > 0, "the gateway hung up: {:?}", String::from_utf8_lossy(&self.read));
+                assert!(
+                    self.read_some(4_096).await > 0,
+                    "the gateway hung up: {:?}",
+                    String::from_utf8_lossy(&self.read)
+                );
             }
         })
         .await
@@ -183,7 +193,8 @@ impl RawConnection {
         .await
     }
 
-    /// Reads to the end of the connection, answering a close; gives the close code, if the gateway said one.
+    /// Reads to the end of the connection, answering a close; gives the close code, if the gateway
+    /// said one.
     pub async fn close_code(&mut self) -> Option<u16> {
         within("the end", async {
             let mut code = None;
@@ -205,7 +216,8 @@ impl RawConnection {
 
     /// Goes away without a goodbye: the gateway gets a reset.
     pub fn reset(self) {
-        rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO)).expect("an open socket");
+        rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO))
+            .expect("an open socket");
     }
 
     /// The connection, and what was read of it and not used.
@@ -268,7 +280,11 @@ fn frame_at_the_start_of(bytes: &[u8]) -> Option<(Opcode, usize, usize)> {
     let opcode = Opcode(bytes.first()? & 0xF);
     Some(match bytes.get(1)? & 0x7F {
         126 => (opcode, 4, u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?).into()),
-        127 => (opcode, 10, usize::try_from(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)).ok()?),
+        127 => (
+            opcode,
+            10,
+            usize::try_from(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)).ok()?,
+        ),
         short => (opcode, 2, short.into()),
     })
 }

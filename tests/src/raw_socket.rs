@@ -1,4 +1,5 @@
-//! A WebSocket in bare bytes: for peers that read slowly, or never, or do not answer as they should.
+//! A WebSocket in bare bytes: for peers that read slowly, or never, or do not answer as they
+//! should.
 
 use crate::raw_connection::{Opcode, RawConnection};
 use crate::{Follower, Picture};
@@ -11,7 +12,8 @@ pub struct RawSocket {
 }
 
 impl RawSocket {
-    /// Opens a socket of a hero at the gateway at this URL. The kernel keeps about `receive_buffer` bytes that nobody has read.
+    /// Opens a socket of a hero at the gateway at this URL. The kernel keeps about `receive_buffer`
+    /// bytes that nobody has read.
     pub async fn open(gateway: &str, hero: i64, receive_buffer: u32) -> Self {
         let mut connection = RawConnection::open_narrow(gateway, receive_buffer).await;
         connection.upgrade(&format!("?hero_id={hero}"), "").await;

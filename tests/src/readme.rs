@@ -1,8 +1,8 @@
 //! The commands of a document.
 //!
-//! A fenced block whose info string is `sh` holds commands that a test runs as they stand, `sh serve` those that occupy a
-//! terminal of their own until Ctrl-C, `sh stopped` those before which that is pressed. Blocks with any other info string are
-//! not run. `tests/readme/follow` runs them.
+//! A fenced block whose info string is `sh` holds commands that a test runs as they stand, `sh
+//! serve` those that occupy a terminal of their own until Ctrl-C, `sh stopped` those before which
+//! that is pressed. Blocks with any other info string are not run. `tests/readme/follow` runs them.
 
 /// The address of the gateway in every document.
 pub const ADDRESS: &str = "http://127.0.0.1:8080";
@@ -24,8 +24,11 @@ pub fn blocks(markdown: &str) -> Vec<Block> {
     for line in markdown.lines() {
         match (&mut open, line.strip_prefix("```")) {
             (None, Some(info)) => {
-                let kind = info.strip_prefix("sh").filter(|rest| rest.is_empty() || rest.starts_with(' '));
-                open = Some(kind.map(|kind| Block { kind: kind.trim().to_owned(), script: String::new() }));
+                let kind =
+                    info.strip_prefix("sh").filter(|rest| rest.is_empty() || rest.starts_with(' '));
+                open = Some(
+                    kind.map(|kind| Block { kind: kind.trim().to_owned(), script: String::new() }),
+                );
             }
             (Some(block), Some(_)) => {
                 blocks.extend(block.take());
@@ -44,8 +47,10 @@ mod tests {
 
     #[test]
     fn only_blocks_of_commands_are_taken() {
-        let markdown = "```sh\na\n```\ntext\n```console\nb\n```\n```sh serve\nc\nd\n```\n```shell\ne\n```\n";
-        let block = |kind: &str, script: &str| Block { kind: kind.to_owned(), script: script.to_owned() };
+        let markdown =
+            "```sh\na\n```\ntext\n```console\nb\n```\n```sh serve\nc\nd\n```\n```shell\ne\n```\n";
+        let block =
+            |kind: &str, script: &str| Block { kind: kind.to_owned(), script: script.to_owned() };
         assert_eq!(blocks(markdown), [block("", "a\n"), block("serve", "c\nd\n")]);
     }
 }

@@ -40,8 +40,16 @@ impl RedisCluster {
         let mut buses = Vec::new();
         for _ in 0..NODES {
             let bus = port::free().to_string();
-            let timing = ["--cluster-node-timeout", NODE_TIMEOUT, "--cluster-replica-validity-factor", "0"];
-            let options = ["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1", "--cluster-port", &bus];
+            let timing =
+                ["--cluster-node-timeout", NODE_TIMEOUT, "--cluster-replica-validity-factor", "0"];
+            let options = [
+                "--cluster-enabled",
+                "yes",
+                "--cluster-announce-ip",
+                "127.0.0.1",
+                "--cluster-port",
+                &bus,
+            ];
             nodes.push(RedisServer::start_with(&[&options[..], &timing[..]].concat()).await);
             buses.push(bus);
         }
@@ -70,7 +78,8 @@ impl RedisCluster {
                 let cluster: String = node.try_ask(&["CLUSTER", "INFO"]).await.ok()?;
                 let nodes: String = node.try_ask(&["CLUSTER", "NODES"]).await.ok()?;
                 let replication: String = node.try_ask(&["INFO", "replication"]).await.ok()?;
-                let is_whole = cluster.contains("cluster_state:ok") && nodes.matches("slave ").count() == MASTERS;
+                let is_whole = cluster.contains("cluster_state:ok")
+                    && nodes.matches("slave ").count() == MASTERS;
                 let follows = at < MASTERS || replication.contains("master_link_status:up");
                 (is_whole && follows && nodes.lines().count() == NODES).then_some(())
             })
@@ -112,8 +121,15 @@ impl RedisCluster {
     /// When there is no replica, or it is not ready.
     pub async fn fail_over(&self, at: usize) -> RedisResult<()> {
         let members = self.members().await;
-        let own = members.iter().find(|member| member.at == at).ok_or_else(|| refusal("the node is away"))?;
-        let replica = if own.is_master { members.iter().find(|member| member.follows == own.id) } else { Some(own) };
+        let own = members
+            .iter()
+            .find(|member| member.at == at)
+            .ok_or_else(|| refusal("the node is away"))?;
+        let replica = if own.is_master {
+            members.iter().find(|member| member.follows == own.id)
+        } else {
+            Some(own)
+        };
         let replica = replica.ok_or_else(|| refusal("the node has no replica"))?;
         self.nodes[replica.at].try_ask(&["CLUSTER", "FAILOVER"]).await
     }
@@ -128,15 +144,23 @@ impl RedisCluster {
         let first = masters.first().ok_or_else(|| refusal("there is no master"))?;
         let slot: u16 = self.nodes[first.at].try_ask(&["CLUSTER", "KEYSLOT", tag]).await?;
         let owner = self.owner_of(slot, first.at).await?;
-        let from = masters.iter().find(|member| member.id == owner).ok_or_else(|| refusal("its master is away"))?;
-        let to = masters.iter().find(|member| member.id != owner).ok_or_else(|| refusal("there is one master"))?;
+        let from = masters
+            .iter()
+            .find(|member| member.id == owner)
+            .ok_or_else(|| refusal("its master is away"))?;
+        let to = masters
+            .iter()
+            .find(|member| member.id != owner)
+            .ok_or_else(|| refusal("there is one master"))?;
         let slot = slot.to_string();
         let ask = async |at: usize, words: &[&str]| self.nodes[at].try_ask::<()>(words).await;
         ask(to.at, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from.id]).await?;
         ask(from.at, &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to.id]).await?;
         let port = self.nodes[to.at].port().to_string();
         loop {
-            let keys: Vec<String> = self.nodes[from.at].try_ask(&["CLUSTER", "GETKEYSINSLOT", &slot, KEYS_AT_ONCE]).await?;
+            let keys: Vec<String> = self.nodes[from.at]
+                .try_ask(&["CLUSTER", "GETKEYSINSLOT", &slot, KEYS_AT_ONCE])
+                .await?;
             if keys.is_empty() {
                 break;
             }
@@ -158,7 +182,12 @@ impl RedisCluster {
             let words: Vec<&str> = own.split(' ').collect();
             if let [id, _, flags, follows, ..] = words[..] {
                 let is_master = flags.contains("master");
-                members.push(Member { at, id: id.to_owned(), is_master, follows: follows.to_owned() });
+                members.push(Member {
+                    at,
+                    id: id.to_owned(),
+                    is_master,
+                    follows: follows.to_owned(),
+                });
             }
         }
         members
@@ -167,7 +196,8 @@ impl RedisCluster {
     /// The id of the master of a slot, as this node sees it.
     async fn owner_of(&self, slot: u16, at: usize) -> RedisResult<String> {
         let nodes: String = self.nodes[at].try_ask(&["CLUSTER", "NODES"]).await?;
-        let owners: HashMap<u16, &str> = nodes.lines().flat_map(slots).filter(|(of, _)| *of == slot).collect();
+        let owners: HashMap<u16, &str> =
+            nodes.lines().flat_map(slots).filter(|(of, _)| *of == slot).collect();
         owners.get(&slot).map(|id| (*id).to_owned()).ok_or_else(|| refusal("nobody has the slot"))
     }
 }

@@ -107,7 +107,17 @@ impl RedisServer {
 }
 
 fn launch(port: u16, folder: &TempDir, more: &[String]) -> Program {
-    let options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0", "--port"];
+    let options = [
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--repl-diskless-sync-delay",
+        "0",
+        "--port",
+    ];
     let mut command = command("redis-server");
     command.args(options).arg(port.to_string()).arg("--dir").arg(folder.path()).args(more);
     Program::start("redis-server", &mut command)

@@ -1,7 +1,9 @@
-//! A program on a terminal: a pseudo-terminal of the system, with an emulator at the other end that a test can read and type on.
+//! A program on a terminal: a pseudo-terminal of the system, with an emulator at the other end that
+//! a test can read and type on.
 //!
-//! Guarantees that the program has a session and a controlling terminal of its own, as a person's has, and that it is dead when its
-//! `Screen` is gone. Must never touch the terminal of whoever runs the tests.
+//! Guarantees that the program has a session and a controlling terminal of its own, as a person's
+//! has, and that it is dead when its `Screen` is gone. Must never touch the terminal of whoever
+//! runs the tests.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -25,7 +27,8 @@ pub struct Screen {
     child: Child,
     /// What is typed goes in here.
     keyboard: File,
-    /// The program's end of the terminal. Held, so that it can be looked at when the program is gone.
+    /// The program's end of the terminal. Held, so that it can be looked at when the program is
+    /// gone.
     terminal: OwnedFd,
     picture: watch::Receiver<vt100::Screen>,
 }
@@ -33,14 +36,26 @@ pub struct Screen {
 impl Screen {
     /// Starts a program on a terminal of so many columns and rows.
     #[must_use]
-    pub fn start(program: &str, arguments: &[&str], variables: &[(&str, &str)], (columns, rows): (u16, u16)) -> Self {
+    pub fn start(
+        program: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        (columns, rows): (u16, u16),
+    ) -> Self {
         let (ours, terminal) = open(columns, rows);
-        // It makes the terminal the session's own, which std cannot without `unsafe`; it does not fork, for it leads no group.
+        // It makes the terminal the session's own, which std cannot without `unsafe`; it does not
+        // fork, for it leads no group.
         let mut command = Command::from(command("setsid"));
-        command.arg("--ctty").arg(path_of(program)).args(arguments).envs(variables.iter().copied()).env("TERM", "xterm-256color");
+        command
+            .arg("--ctty")
+            .arg(path_of(program))
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .env("TERM", "xterm-256color");
         let end = || terminal.try_clone().expect("a file can be named twice");
         command.stdin(end()).stdout(end()).stderr(end()).kill_on_drop(true);
-        let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {program}: {error}"));
+        let child =
+            command.spawn().unwrap_or_else(|error| panic!("cannot start {program}: {error}"));
         let mut parser = vt100::Parser::new(rows, columns, 0);
         let (show, picture) = watch::channel(parser.screen().clone());
         let mut output = File::from(ours.try_clone().expect("a file can be named twice"));
@@ -57,7 +72,11 @@ impl Screen {
     }
 
     /// Waits until the screen is as it should be, and answers how it is then.
-    pub async fn until(&mut self, what: &str, satisfied: impl Fn(&vt100::Screen) -> bool) -> vt100::Screen {
+    pub async fn until(
+        &mut self,
+        what: &str,
+        satisfied: impl Fn(&vt100::Screen) -> bool,
+    ) -> vt100::Screen {
         let seen = self.picture.clone();
         let found = timeout(PATIENCE, self.picture.wait_for(|screen| satisfied(screen))).await;
         match found {
@@ -73,7 +92,9 @@ impl Screen {
 
     /// Waits until this cannot be read on it any more.
     pub async fn shows_no(&mut self, text: &str) -> String {
-        self.until(&format!("no {text}"), |screen| !screen.contents().contains(text)).await.contents()
+        self.until(&format!("no {text}"), |screen| !screen.contents().contains(text))
+            .await
+            .contents()
     }
 
     /// Presses keys.
@@ -95,28 +116,33 @@ impl Screen {
     /// How the terminal treats what is typed and written.
     #[must_use]
     pub fn settings(&self) -> String {
-        let Termios { input_modes, output_modes, local_modes, .. } = tcgetattr(self.terminal.as_fd()).expect("it is a terminal");
+        let Termios { input_modes, output_modes, local_modes, .. } =
+            tcgetattr(self.terminal.as_fd()).expect("it is a terminal");
         format!("{input_modes:?} {output_modes:?} {local_modes:?}")
     }
 
     /// Waits for the end of the program.
     pub async fn exit(&mut self) -> ExitStatus {
         let ended = timeout(PATIENCE, self.child.wait()).await;
-        let ended = ended.unwrap_or_else(|_| panic!("the program does not end:\n{}", self.picture.borrow().contents()));
+        let ended = ended.unwrap_or_else(|_| {
+            panic!("the program does not end:\n{}", self.picture.borrow().contents())
+        });
         ended.expect("a child can be waited for")
     }
 }
 
 /// Both ends of a new terminal: ours, and the program's.
 fn open(columns: u16, rows: u16) -> (OwnedFd, OwnedFd) {
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("the system has terminals");
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
+        .expect("the system has terminals");
     grantpt(&ours).and_then(|()| unlockpt(&ours)).expect("it is ours");
     let name = ptsname(&ours, Vec::new()).expect("it has a name");
     let path = std::ffi::OsStr::from_bytes(name.as_bytes());
     // Without making it the controlling terminal of the tests, should they have none.
     let flags = i32::try_from(OpenptFlags::NOCTTY.bits()).expect("a flag of the system");
     let mut options = File::options();
-    let options = std::os::unix::fs::OpenOptionsExt::custom_flags(options.read(true).write(true), flags);
+    let options =
+        std::os::unix::fs::OpenOptionsExt::custom_flags(options.read(true).write(true), flags);
     let terminal = OwnedFd::from(options.open(path).expect("it can be opened"));
     resize(&terminal, columns, rows);
     (ours, terminal)

@@ -88,11 +88,15 @@ impl Socket {
         self.until(&format!("a frame of type {kind}"), |frame| frame["type"] == kind).await
     }
 
-    /// The order with this status, told by its `order` frame or by a `resync`, whichever the gateway had reason to send.
+    /// The order with this status, told by its `order` frame or by a `resync`, whichever the
+    /// gateway had reason to send.
     pub async fn until_status(&mut self, order_id: i64, status: &str) -> Value {
         let told = |frame: &Value| {
             let orders = frame["orders"].as_array().into_iter().flatten().chain([&frame["order"]]);
-            orders.into_iter().find(|order| order["id"] == order_id && order["status"] == status).cloned()
+            orders
+                .into_iter()
+                .find(|order| order["id"] == order_id && order["status"] == status)
+                .cloned()
         };
         let is_news = |frame: &Value| frame["type"] == "order" || frame["type"] == "resync";
         let what = format!("order {order_id} is {status}");
@@ -134,13 +138,17 @@ impl Socket {
         within("the send", self.stream.send(message)).await.expect("the socket is open");
     }
 
-    /// The orders, by version, of the `order` frames that came so far and up to now: whatever the gateway had sent before
-    /// it answered a ping.
+    /// The orders, by version, of the `order` frames that came so far and up to now: whatever the
+    /// gateway had sent before it answered a ping.
     pub async fn order_frames_so_far(&mut self) -> Vec<Value> {
         let pong = self.ask(json!({"type": "ping"})).await;
         assert_eq!(pong["type"], "pong");
         let frames = std::mem::take(&mut self.waiting);
-        frames.into_iter().filter(|frame| frame["type"] == "order").map(|mut frame| frame["order"].take()).collect()
+        frames
+            .into_iter()
+            .filter(|frame| frame["type"] == "order")
+            .map(|mut frame| frame["order"].take())
+            .collect()
     }
 
     /// Waits for a native pong.
@@ -157,7 +165,10 @@ impl Socket {
 
     /// Waits for a native ping of the gateway.
     pub async fn until_ping(&mut self) {
-        within("a ping", async { while !matches!(self.message().await.expect("the socket is open"), Message::Ping(_)) {} }).await;
+        within("a ping", async {
+            while !matches!(self.message().await.expect("the socket is open"), Message::Ping(_)) {}
+        })
+        .await;
     }
 
     /// Reads to the end, and gives the close code.
@@ -203,10 +214,15 @@ impl Socket {
                 match self.message().await {
                     Some(Message::Text(text)) => {
                         assert!(!text.contains('\n'), "a frame is one line: {text}");
-                        let frame = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+                        let frame = serde_json::from_str(&text)
+                            .unwrap_or_else(|error| panic!("{error}: {text}"));
                         check_frame(&frame);
                         let changes = self.picture.apply(&understand(&frame));
-                        assert_eq!(changes.contradicting, 0, "{frame} contradicts {:?}", self.picture);
+                        assert_eq!(
+                            changes.contradicting, 0,
+                            "{frame} contradicts {:?}",
+                            self.picture
+                        );
                         return frame;
                     }
                     Some(Message::Ping(_) | Message::Pong(_)) => {}

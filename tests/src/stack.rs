@@ -118,7 +118,10 @@ impl StackBuilder {
         let (mut database, mut namespace) = (None, None);
         let backends = match self.deployment {
             Deployment::Embedded => {
-                vec![("DATABASE_URL".to_owned(), format!("sqlite://{}", folder.path().join("galley.db").display()))]
+                vec![(
+                    "DATABASE_URL".to_owned(),
+                    format!("sqlite://{}", folder.path().join("galley.db").display()),
+                )]
             }
             Deployment::Distributed => {
                 let made = match &self.postgres {
@@ -216,11 +219,15 @@ impl Stack {
     /// Starts a gateway that has ended again, at its address, and waits until it is ready.
     pub async fn restart_gateway(&mut self, gateway: usize) {
         let address = self.gateways[gateway].url.trim_start_matches("http://").to_owned();
-        self.gateways[gateway].program =
-            Program::start(self.gateway_name(), self.gateway_command().env("GALLEY_LISTEN", address));
+        self.gateways[gateway].program = Program::start(
+            self.gateway_name(),
+            self.gateway_command().env("GALLEY_LISTEN", address),
+        );
         let client = self.client_of(gateway);
-        until("a ready gateway", async || client.get("/readyz").try_send().await.ok().filter(|answer| answer.status == 200))
-            .await;
+        until("a ready gateway", async || {
+            client.get("/readyz").try_send().await.ok().filter(|answer| answer.status == 200)
+        })
+        .await;
     }
 
     /// Waits until a gateway that was launched is ready, and gives its client.
@@ -230,7 +237,10 @@ impl Stack {
         let url = address.split('"').next().unwrap_or_default().to_owned(); // or a log line in JSON
         self.gateways.push(Gateway { program, url });
         let client = self.client_of(self.gateways.len() - 1);
-        until("a ready gateway", async || Some(client.get("/readyz").await).filter(|answer| answer.status == 200)).await;
+        until("a ready gateway", async || {
+            Some(client.get("/readyz").await).filter(|answer| answer.status == 200)
+        })
+        .await;
         client
     }
 
@@ -251,13 +261,15 @@ impl Stack {
         self.workers.push(Program::start("galley-worker", &mut self.command("galley-worker")));
     }
 
-    /// Starts one more worker, which ends at this fail point and is not counted among those of the stack.
+    /// Starts one more worker, which ends at this fail point and is not counted among those of the
+    /// stack.
     #[must_use]
     pub fn launch_worker_to_fail(&self, point: &str) -> Program {
         Program::start("galley-worker", self.command("galley-worker").env(FAIL_POINT, point))
     }
 
-    /// Starts one more process of a program with other settings; it is not counted among those of the stack.
+    /// Starts one more process of a program with other settings; it is not counted among those of
+    /// the stack.
     #[must_use]
     pub fn launch(&self, program: &str, settings: &[(&str, &str)]) -> Program {
         Program::start(program, self.command(program).envs(settings.iter().copied()))
@@ -281,7 +293,8 @@ impl Stack {
     }
 
     fn backend(&self, variable: &str) -> &str {
-        let found = self.backends.iter().chain(&self.builder.settings).find(|(name, _)| name == variable);
+        let found =
+            self.backends.iter().chain(&self.builder.settings).find(|(name, _)| name == variable);
         found.map_or_else(|| panic!("this stack has no {variable}"), |(_, value)| value)
     }
 
@@ -302,7 +315,10 @@ impl Stack {
 
     fn command(&self, program: &str) -> Command {
         let mut command = command(path_of(program));
-        command.current_dir(self.folder.path()).env("GALLEY_LISTEN", "127.0.0.1:0").env("GALLEY_DRAIN", "200ms");
+        command
+            .current_dir(self.folder.path())
+            .env("GALLEY_LISTEN", "127.0.0.1:0")
+            .env("GALLEY_DRAIN", "200ms");
         for (variable, value) in self.backends.iter().chain(&self.builder.settings) {
             command.env(variable, value);
         }
@@ -312,6 +328,14 @@ impl Stack {
 
 impl StackBuilder {
     fn of(deployment: Deployment, workers: usize) -> Self {
-        Self { deployment, gateways: 1, workers, seeded: false, postgres: None, redis: None, settings: Vec::new() }
+        Self {
+            deployment,
+            gateways: 1,
+            workers,
+            seeded: false,
+            postgres: None,
+            redis: None,
+            settings: Vec::new(),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Sessions of a person with `websocat`, as the files in `clients/websocat/sessions/` tell them.
 //!
-//! A line `> …` is typed, a line `< …` is JSON that an answer must contain, and anything else is for the reader. Answers that
-//! no line asks for are passed over.
+//! A line `> …` is typed, a line `< …` is JSON that an answer must contain, and anything else is
+//! for the reader. Answers that no line asks for are passed over.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -19,13 +19,16 @@ use crate::wire::check_frame;
 #[must_use]
 pub fn sessions() -> Vec<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../clients/websocat/sessions");
-    let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a folder can be listed").path()).collect();
+    let entries =
+        std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<PathBuf> =
+        entries.map(|entry| entry.expect("a folder can be listed").path()).collect();
     files.sort();
     files
 }
 
-/// A search path on which there is a `websocat`: the real one, or its stand-in by that name in `folder`.
+/// A search path on which there is a `websocat`: the real one, or its stand-in by that name in
+/// `folder`.
 #[must_use]
 pub fn search_path(folder: &Path) -> String {
     let path = std::env::var("PATH").unwrap_or_default();
@@ -34,7 +37,8 @@ pub fn search_path(folder: &Path) -> String {
     }
     let link = folder.join("websocat");
     if !link.exists() {
-        std::os::unix::fs::symlink(path_of("websocat-stand-in"), &link).expect("the folder is ours");
+        std::os::unix::fs::symlink(path_of("websocat-stand-in"), &link)
+            .expect("the folder is ours");
     }
     format!("{path}:{}", folder.display())
 }
@@ -42,7 +46,12 @@ pub fn search_path(folder: &Path) -> String {
 /// Plays a session against the gateway whose sockets are at `url`.
 pub async fn play(session: &str, url: &str, search_path: &str) {
     let mut websocat = Command::new("websocat");
-    websocat.arg(url).env("PATH", search_path).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    websocat
+        .arg(url)
+        .env("PATH", search_path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
     let mut process = websocat.spawn().expect("there is a websocat or its stand-in");
     let mut input = process.stdin.take().expect("it is piped");
     let mut output = BufReader::new(process.stdout.take().expect("it is piped")).lines();
@@ -51,15 +60,22 @@ pub async fn play(session: &str, url: &str, search_path: &str) {
         if let Some(typed) = line.strip_prefix("> ") {
             input.write_all(format!("{typed}\n").as_bytes()).await.expect("websocat reads");
         } else if let Some(expected) = line.strip_prefix("< ") {
-            let expected = serde_json::from_str(expected).unwrap_or_else(|error| panic!("{error} in {line}"));
+            let expected =
+                serde_json::from_str(expected).unwrap_or_else(|error| panic!("{error} in {line}"));
             within(line, async {
                 loop {
-                    if let Some(at) = answers.iter().position(|answer| contains(answer, &expected)) {
+                    if let Some(at) = answers.iter().position(|answer| contains(answer, &expected))
+                    {
                         answers.remove(at);
                         return;
                     }
-                    let answer = output.next_line().await.expect("websocat writes").expect("websocat goes on");
-                    let answer = serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"));
+                    let answer = output
+                        .next_line()
+                        .await
+                        .expect("websocat writes")
+                        .expect("websocat goes on");
+                    let answer = serde_json::from_str(&answer)
+                        .unwrap_or_else(|error| panic!("{error}: {answer}"));
                     check_frame(&answer);
                     answers.push(answer);
                 }
@@ -68,5 +84,7 @@ pub async fn play(session: &str, url: &str, search_path: &str) {
         }
     }
     drop(input);
-    assert!(within("the end of websocat", process.wait()).await.is_ok_and(|status| status.success()));
+    assert!(
+        within("the end of websocat", process.wait()).await.is_ok_and(|status| status.success())
+    );
 }

@@ -33,7 +33,8 @@ pub fn sign(secret: &str, claims: &Value) -> String {
 #[must_use]
 pub fn sign_with(secret: &str, header: &Value, claims: &Value) -> String {
     let signed = unsigned(header, claims);
-    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key").chain_update(&signed);
+    let mac =
+        Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key").chain_update(&signed);
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
 }
 
@@ -41,14 +42,19 @@ pub fn sign_with(secret: &str, header: &Value, claims: &Value) -> String {
 #[must_use]
 pub fn sign_longer(secret: &str, claims: &Value) -> String {
     let signed = unsigned(&json!({"alg": "HS512", "typ": "JWT"}), claims);
-    let mac = Hmac::<Sha512>::new_from_slice(secret.as_bytes()).expect("any key").chain_update(&signed);
+    let mac =
+        Hmac::<Sha512>::new_from_slice(secret.as_bytes()).expect("any key").chain_update(&signed);
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
 }
 
 /// The first two parts.
 #[must_use]
 pub fn unsigned(header: &Value, claims: &Value) -> String {
-    format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()))
+    format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(header.to_string()),
+        URL_SAFE_NO_PAD.encode(claims.to_string())
+    )
 }
 
 /// Seconds since the epoch.

@@ -43,7 +43,13 @@ impl Traffic {
     }
 }
 
-async fn eat(client: Client, mut socket: Follower, hero: i64, meal: i64, going: watch::Receiver<bool>) -> (usize, Follower) {
+async fn eat(
+    client: Client,
+    mut socket: Follower,
+    hero: i64,
+    meal: i64,
+    going: watch::Receiver<bool>,
+) -> (usize, Follower) {
     let mut pace = interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut turns, mut orders) = (0, Vec::new());

@@ -1,7 +1,8 @@
 //! Frames against the schemas that the service publishes.
 //!
-//! Whoever reads a frame of the gateway, or sends a command that must be carried out, hands it in here first. The schemas are
-//! those of the library, which the served document equals: a test sees to that.
+//! Whoever reads a frame of the gateway, or sends a command that must be carried out, hands it in
+//! here first. The schemas are those of the library, which the served document equals: a test sees
+//! to that.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -20,7 +21,10 @@ static VALIDATORS: LazyLock<BTreeMap<String, Validator>> = LazyLock::new(|| {
         let payload = json!({"$ref": format!("#/components/messages/{name}/payload")});
         let schema = json!({"components": components, "allOf": [payload]});
         let options = jsonschema::options().with_draft(Draft::Draft7).should_validate_formats(true);
-        (name.clone(), options.build(&schema).unwrap_or_else(|error| panic!("the schema of {name}: {error}")))
+        (
+            name.clone(),
+            options.build(&schema).unwrap_or_else(|error| panic!("the schema of {name}: {error}")),
+        )
     };
     messages.keys().map(compile).collect()
 });
@@ -42,7 +46,8 @@ pub fn check_command(command: &Value) {
 /// Reads a frame as a client in Rust does; such a client knows every type there is.
 #[must_use]
 pub fn understand(frame: &Value) -> Received {
-    let read: Received = serde_json::from_value(frame.clone()).unwrap_or_else(|error| panic!("{error}: {frame}"));
+    let read: Received =
+        serde_json::from_value(frame.clone()).unwrap_or_else(|error| panic!("{error}: {frame}"));
     assert_ne!(read, Received::Unknown, "{frame}");
     read
 }
@@ -50,14 +55,18 @@ pub fn understand(frame: &Value) -> Received {
 fn validate(message: &Value) -> Result<(), String> {
     let kind = message["type"].as_str().unwrap_or_default();
     let validator = VALIDATORS.get(kind).ok_or("no message has this type")?;
-    validator.validate(message).map_err(|error| format!("{error} at {:?}", error.instance_path().as_str()))
+    validator
+        .validate(message)
+        .map_err(|error| format!("{error} at {:?}", error.instance_path().as_str()))
 }
 
-/// The published schemas leave room for the fields of later versions; what this version sends must be described whole.
+/// The published schemas leave room for the fields of later versions; what this version sends must
+/// be described whole.
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(keywords) => {
-            if keywords.contains_key("properties") && !keywords.contains_key("additionalProperties") {
+            if keywords.contains_key("properties") && !keywords.contains_key("additionalProperties")
+            {
                 keywords.insert("additionalProperties".to_owned(), json!(false));
             }
             keywords.values_mut().for_each(close);
@@ -85,7 +94,10 @@ mod tests {
 
     #[test]
     fn a_wrong_frame_does_not_pass() {
-        let order = PINNED.lines().find(|line| line.starts_with(r#"{"type":"order""#)).expect("each type is pinned");
+        let order = PINNED
+            .lines()
+            .find(|line| line.starts_with(r#"{"type":"order""#))
+            .expect("each type is pinned");
         let order: Value = serde_json::from_str(order).expect("JSON");
         let changed = |pointer: &str, value: Value| {
             let mut frame = order.clone();

@@ -1,10 +1,11 @@
 //! Takes over the orders of dead workers, and what this worker may own without knowing it.
 //!
-//! One task. At the start it re-arms what an earlier process left. Due times are kept; the present state is published again, for
-//! the dead may not have come to it.
+//! One task. At the start it re-arms what an earlier process left. Due times are kept; the present
+//! state is published again, for the dead may not have come to it.
 //!
-//! A claim that failed without an answer may have committed: then this worker owns orders that it does not know of, and nobody
-//! else takes them over as long as it lives. So once the database answers it hands back all it has and adopts it again.
+//! A claim that failed without an answer may have committed: then this worker owns orders that it
+//! does not know of, and nobody else takes them over as long as it lives. So once the database
+//! answers it hands back all it has and adopts it again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,18 +22,20 @@ use crate::kitchen::Kitchen;
 /// How often to look whether a worker died, which costs next to nothing.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// How often to look for orphans for [`AFTERMATH`] after a worker died or the database did not answer, and at all other times. A look costs
-/// one at every order of the last half minute. What the dead asked for last may commit as late as a statement may run, and for a
-/// moment after an upset of the database nobody is judged.
+/// How often to look for orphans for [`AFTERMATH`] after a worker died or the database did not
+/// answer, and at all other times. A look costs one at every order of the last half minute. What
+/// the dead asked for last may commit as late as a statement may run, and for a moment after an
+/// upset of the database nobody is judged.
 const SEARCH_PERIOD: Duration = Duration::from_secs(2);
 const CALM_SEARCH_PERIOD: Duration = Duration::from_mins(1);
 const AFTERMATH: Duration = Duration::from_secs(10);
 
-/// How many to adopt at once, some 20 MB in memory, and so many more than it may a worker may hold for it. Each chunk looks at every
-/// open order: few, large ones are faster.
+/// How many to adopt at once, some 20 MB in memory, and so many more than it may a worker may hold
+/// for it. Each chunk looks at every open order: few, large ones are faster.
 const CHUNK: usize = 50_000;
 
-/// The least time between two resolutions of a doubt: an overloaded database is not loaded further by them.
+/// The least time between two resolutions of a doubt: an overloaded database is not loaded further
+/// by them.
 const DOUBT_PERIOD: Duration = Duration::from_secs(10);
 
 /// Runs until told to stop.
@@ -72,7 +75,7 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
 
 /// When to look for orphans.
 struct Search {
-    /// Who there was at the last look.
+    /// The incarnations at the last look.
     known: Incarnations,
     /// Nothing when they must be looked for.
     last: Option<Instant>,
@@ -92,7 +95,8 @@ impl Search {
             self.alarm();
         }
         self.known = known;
-        let period = if self.alarmed.elapsed() < AFTERMATH { SEARCH_PERIOD } else { CALM_SEARCH_PERIOD };
+        let period =
+            if self.alarmed.elapsed() < AFTERMATH { SEARCH_PERIOD } else { CALM_SEARCH_PERIOD };
         Ok(self.last.is_none_or(|last| last.elapsed() >= period))
     }
 
@@ -102,11 +106,12 @@ impl Search {
     }
 }
 
-/// Whether somebody has died since: who was seen alive, or who began and was never seen.
+/// Returns true if somebody has died since: who was seen alive, or who began and was never seen.
 fn somebody_died(before: &Incarnations, now: &Incarnations) -> bool {
     let number = |known: &Incarnations| known.newest.map_or(0, IncarnationId::get);
     let new = now.living.iter().filter(|id| Some(**id) > before.newest).count();
-    !before.living.is_subset(&now.living) || number(now) - number(before) > i64::try_from(new).unwrap_or(i64::MAX)
+    !before.living.is_subset(&now.living)
+        || number(now) - number(before) > i64::try_from(new).unwrap_or(i64::MAX)
 }
 
 /// Adopts all there is; a chunk is published while the next one is adopted.
@@ -116,7 +121,8 @@ async fn adopt(kitchen: &Kitchen, stop: &CancellationToken) -> Result<(), StoreE
     let mut pending = None;
     while stop.run_until_cancelled(kitchen.room()).await.is_some() {
         let next = kitchen.bus.begin();
-        let (adopted, ()) = tokio::join!(kitchen.store.adopt(kitchen.owner, CHUNK), kitchen.tell(&untold));
+        let (adopted, ()) =
+            tokio::join!(kitchen.store.adopt(kitchen.owner, CHUNK), kitchen.tell(&untold));
         untold.clear();
         drop(pending.take());
         let adopted = match adopted {

@@ -1,8 +1,9 @@
 //! Completes what is due.
 //!
-//! One task. Everything due goes in one guarded statement; while one commits the next batch fills, so that no timer stands between
-//! a claim without delay and its completion, unless there are many. A batch that failed is kept and tried again: nothing is lost,
-//! and meanwhile the worker, late, takes no more. It must never publish what has not committed.
+//! One task. Everything due goes in one guarded statement; while one commits the next batch fills,
+//! so that no timer stands between a claim without delay and its completion, unless there are many.
+//! A batch that failed is kept and tried again: nothing is lost, and meanwhile the worker, late,
+//! takes no more. It must never publish what has not committed.
 
 use std::sync::Arc;
 
@@ -30,7 +31,8 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     }
 }
 
-/// Completes a batch, however long it takes. Those left out were cancelled or are another worker's by now.
+/// Completes a batch, however long it takes. Those left out were cancelled or are another worker's
+/// by now.
 async fn complete(kitchen: &Kitchen, due: &[Due]) {
     let ids: Vec<OrderId> = due.iter().map(|due| due.id).collect();
     let mut backoff = Backoff::AWAY;

@@ -1,4 +1,5 @@
-//! Keeps the incarnation and the publisher alive and the store tidy. Two tasks, so that slow tidying never makes a living worker look dead.
+//! Keeps the incarnation and the publisher alive and the store tidy. Two tasks, so that slow
+//! tidying never makes a living worker look dead.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +12,12 @@ use tokio_util::sync::CancellationToken;
 use crate::kitchen::Kitchen;
 
 const PULSE: Duration = Duration::from_secs(1);
-/// A second's worth of orders is looked at in a few milliseconds: whoever waits for one of the cores hardly notices.
+/// A second's worth of orders is looked at in a few milliseconds: whoever waits for one of the
+/// cores hardly notices.
 const UPKEEP: Duration = Duration::from_secs(1);
 
-/// Shows others that this worker lives, and publishes how far it has announced what it committed, until told to stop.
+/// Shows others that this worker lives, and publishes how far it has announced what it committed,
+/// until told to stop.
 pub(crate) async fn keep_alive(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     let mut ticks = every(PULSE);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {

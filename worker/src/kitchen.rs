@@ -1,7 +1,7 @@
 //! What the parts of a worker share: the store, the bus, the orders in preparation, and two flags.
 //!
-//! Locks are held for moments and never across an await. Nothing here talks to the store or the bus but [`Kitchen::tell`] and
-//! [`Kitchen::tell_again`].
+//! Locks are held for moments and never across an await. Nothing here talks to the store or the bus
+//! but [`Kitchen::tell`] and [`Kitchen::tell_again`].
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -19,21 +19,22 @@ use tokio::time::Instant;
 use crate::outage::Outage;
 use crate::preparation::{Due, Preparation};
 
-/// The most orders that one worker holds. Beyond, it takes no more; they stay on the queue, for others.
+/// The most orders that one worker holds. Beyond, it takes no more; they stay on the queue, for
+/// others.
 const MAX_HELD: usize = 200_000;
 
 /// How late completions may be. Beyond, the worker takes no more orders until it has caught up.
 const MAX_LAG: Duration = Duration::from_secs(1);
 
-/// What the parts of a worker share.
+/// The state that the parts of a worker share.
 pub(crate) struct Kitchen {
     /// The database.
     pub(crate) store: Arc<dyn Store>,
     /// The bus.
     pub(crate) bus: SharedBus,
-    /// Who this worker is.
+    /// The incarnation of this worker.
     pub(crate) owner: IncarnationId,
-    /// What is known of the database's health.
+    /// The health of the database.
     pub(crate) outage: Outage,
     delay: RangeInclusive<Duration>,
     preparation: Mutex<Preparation>,
@@ -104,9 +105,13 @@ impl Kitchen {
         self.doubt.store(true, Ordering::Relaxed);
     }
 
-    /// Arms what was claimed behind its being told: the bus keeps the order in which it was asked, and one without delay may be complete
-    /// before the bus has answered.
-    pub(crate) async fn arm_behind<T>(&self, telling: impl Future<Output = T>, claimed: &[Claimed]) -> T {
+    /// Arms what was claimed behind its being told: the bus keeps the order in which it was asked,
+    /// and one without delay may be complete before the bus has answered.
+    pub(crate) async fn arm_behind<T>(
+        &self,
+        telling: impl Future<Output = T>,
+        claimed: &[Claimed],
+    ) -> T {
         tokio::join!(biased; telling, async { self.arm(claimed) }).0
     }
 
@@ -115,13 +120,16 @@ impl Kitchen {
         let now = Instant::now();
         {
             let mut preparation = self.preparation();
-            for Claimed { order, due_in } in claimed.iter().filter(|claimed| claimed.order.status == Status::InProgress) {
+            for Claimed { order, due_in } in
+                claimed.iter().filter(|claimed| claimed.order.status == Status::InProgress)
+            {
                 preparation.arm(Due { at: now + *due_in, id: order.id });
             }
         }
         for Claimed { order, .. } in claimed {
             if let Some(reason) = order.reason {
-                metrics::counter!("galley_orders_cancelled_total", "reason" => label(reason)).increment(1);
+                metrics::counter!("galley_orders_cancelled_total", "reason" => label(reason))
+                    .increment(1);
             }
         }
         self.weigh();
@@ -156,14 +164,16 @@ impl Kitchen {
         kept.expect("the kitchen keeps the sender");
     }
 
-    /// Whether the dispatch queue can be read, for whoever wants to know at once.
+    /// Returns true if the dispatch queue can be read, for whoever wants to know at once.
     pub(crate) fn watch_bus(&self) -> watch::Receiver<bool> {
         self.bus_away.subscribe()
     }
 
     /// The dispatch queue cannot be read, or it can.
     pub(crate) fn set_bus_away(&self, error: Option<&BusError>) {
-        let changed = self.bus_away.send_if_modified(|away| std::mem::replace(away, error.is_some()) != error.is_some());
+        let changed = self
+            .bus_away
+            .send_if_modified(|away| std::mem::replace(away, error.is_some()) != error.is_some());
         // The bus logs the outage of Redis.
         if let Some(error @ BusError::Refused(_)) = error
             && changed
@@ -194,9 +204,13 @@ impl Kitchen {
         }
     }
 
-    /// Publishes the present state of orders that changed without an answer: the statement was repeated, and those that it had
-    /// changed the first time were left out the second.
-    pub(crate) async fn tell_again(&self, asked: &[OrderId], answered: impl Iterator<Item = OrderId>) {
+    /// Publishes the present state of orders that changed without an answer: the statement was
+    /// repeated, and those that it had changed the first time were left out the second.
+    pub(crate) async fn tell_again(
+        &self,
+        asked: &[OrderId],
+        answered: impl Iterator<Item = OrderId>,
+    ) {
         let answered: HashSet<OrderId> = answered.collect();
         let mut updates = Vec::new();
         for id in asked.iter().filter(|id| !answered.contains(id)) {
@@ -247,13 +261,21 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let url = format!("sqlite://{}", folder.path().join("galley.db").display());
         let store = galley_store::connect(&url).await.expect("a database");
-        let bus = galley_bus::connect(&galley_bus::BusConfig::default()).await.expect("it is within the process");
+        let bus = galley_bus::connect(&galley_bus::BusConfig::default())
+            .await
+            .expect("it is within the process");
         let owner = IncarnationId::new(1).expect("an id");
-        let kitchen = Kitchen::new(store, bus, owner, Duration::ZERO..=Duration::ZERO, Outage::default());
+        let kitchen =
+            Kitchen::new(store, bus, owner, Duration::ZERO..=Duration::ZERO, Outage::default());
         let time = Timestamp::from_millis(1).expect("in range");
         let (hero_id, meal_id) = (HeroId::new(1).expect("an id"), MealId::new(1).expect("an id"));
         let placed = Order::placed(OrderId::new(7).expect("an id"), hero_id, meal_id, time);
-        let order = Order { status: Status::InProgress, version: Version::FIRST.next(), started_time: Some(time), ..placed };
+        let order = Order {
+            status: Status::InProgress,
+            version: Version::FIRST.next(),
+            started_time: Some(time),
+            ..placed
+        };
         let claimed = [Claimed { order, due_in: Duration::ZERO }];
         let telling = async {
             assert_eq!(kitchen.take_due(), []);

@@ -3,13 +3,16 @@
 //! A worker is one incarnation, and its parts are tasks around one `kitchen`:
 //!
 //! - the `taker` reads the dispatch queue, claims, and settles the entries;
-//! - the `sweeper` claims from the database what the queue did not bring, or everything while the bus is away;
-//! - the `adopter` takes over the orders of dead workers, at the start those that an earlier process left;
+//! - the `sweeper` claims from the database what the queue did not bring, or everything while the
+//!   bus is away;
+//! - the `adopter` takes over the orders of dead workers, at the start those that an earlier
+//!   process left;
 //! - the `finisher` completes what is due;
 //! - the `keeper` keeps the incarnation alive and the store tidy.
 //!
-//! No transition depends on what a worker remembers: each is guarded in the database by status and owner, so that an order
-//! that is claimed, armed or completed twice changes once. Any number of workers may run, in one process or in many.
+//! No transition depends on what a worker remembers: each is guarded in the database by status and
+//! owner, so that an order that is claimed, armed or completed twice changes once. Any number of
+//! workers may run, in one process or in many.
 
 mod adopter;
 mod config;
@@ -65,20 +68,32 @@ impl Worker {
         Self { config, store, bus }
     }
 
-    /// Works until told to stop; then takes no more orders, completes what is due, hands back the rest and returns within a few
-    /// seconds. A database or a bus that is away is waited for, however long.
+    /// Works until told to stop; then takes no more orders, completes what is due, hands back the
+    /// rest and returns within a few seconds. A database or a bus that is away is waited for,
+    /// however long.
     ///
     /// # Errors
     /// [`WorkerError`] when it cannot go on.
     pub async fn run(self, stop: CancellationToken) -> Result<(), WorkerError> {
         let outage = Outage::default();
-        let Some(owner) = stop.run_until_cancelled(enlist(self.store.as_ref(), &self.bus, &outage)).await.transpose()? else {
+        let Some(owner) = stop
+            .run_until_cancelled(enlist(self.store.as_ref(), &self.bus, &outage))
+            .await
+            .transpose()?
+        else {
             return Ok(());
         };
         tracing::info!(incarnation = owner.get(), delay = %self.config.processing_delay, "the worker begins");
-        let kitchen = Arc::new(Kitchen::new(self.store, self.bus, owner, self.config.processing_delay.range(), outage));
+        let kitchen = Arc::new(Kitchen::new(
+            self.store,
+            self.bus,
+            owner,
+            self.config.processing_delay.range(),
+            outage,
+        ));
 
-        let (mut intake, mut finish, mut life) = (Crew::default(), Crew::default(), Crew::default());
+        let (mut intake, mut finish, mut life) =
+            (Crew::default(), Crew::default(), Crew::default());
         life.hire("worker's pulse", |stop| keeper::keep_alive(Arc::clone(&kitchen), stop));
         let bus = Arc::clone(&kitchen.bus);
         life.hire("bus", async move |stop| _ = stop.run_until_cancelled(bus.broken()).await);
@@ -106,7 +121,11 @@ impl Worker {
 }
 
 /// Begins to live, for the others as well.
-async fn enlist(store: &dyn Store, bus: &SharedBus, outage: &Outage) -> Result<IncarnationId, WorkerError> {
+async fn enlist(
+    store: &dyn Store,
+    bus: &SharedBus,
+    outage: &Outage,
+) -> Result<IncarnationId, WorkerError> {
     let mut backoff = Backoff::AWAY;
     loop {
         let enlisted = async {

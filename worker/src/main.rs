@@ -7,8 +7,9 @@ use galley_launch::{Backends, Failure, HealthConfig, LogConfig, WaitConfig};
 use galley_worker::{Config, Worker};
 use tokio_util::sync::CancellationToken;
 
-/// The worker of Galley: it claims orders, prepares them and completes them. Any number of instances share a database
-/// and a Redis; the orders of one that dies are taken over by the others.
+/// The worker of Galley: it claims orders, prepares them and completes them. Any number of
+/// instances share a database and a Redis; the orders of one that dies are taken over by the
+/// others.
 #[derive(Parser)]
 #[command(name = "galley-worker", version, after_help = EXAMPLES)]
 struct Arguments {
@@ -43,7 +44,8 @@ fn main() -> ExitCode {
 async fn work(arguments: Arguments, stop: CancellationToken) -> Result<(), Failure> {
     let (store, bus) = arguments.backends.open(None, &arguments.wait.begin(&stop)).await?;
     let worker = Worker::new(arguments.worker, store.clone(), bus.clone());
-    let outcome = arguments.health.beside(store.as_ref(), worker.run(stop)).await.map_err(Failure::failed);
+    let outcome =
+        arguments.health.beside(store.as_ref(), worker.run(stop)).await.map_err(Failure::failed);
     if outcome.is_ok() {
         galley_launch::leave_bus(&bus).await;
     }

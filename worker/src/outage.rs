@@ -1,5 +1,5 @@
-//! Counts what the database did not do, and logs what it refuses. That it is away or in trouble is logged by the store, once
-//! for all who use it.
+//! Counts what the database did not do, and logs what it refuses. That it is away or in trouble is
+//! logged by the store, once for all who use it.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};

@@ -8,7 +8,8 @@ use std::collections::BinaryHeap;
 use galley_protocol::OrderId;
 use tokio::time::Instant;
 
-/// Orders by the moment they are due. An order may be in here twice; the second completion finds nothing to do.
+/// Orders by the moment they are due. An order may be in here twice; the second completion finds
+/// nothing to do.
 #[derive(Debug, Default)]
 pub(crate) struct Preparation {
     heap: BinaryHeap<Reverse<Due>>,
@@ -19,7 +20,7 @@ pub(crate) struct Preparation {
 pub(crate) struct Due {
     /// When.
     pub(crate) at: Instant,
-    /// Which.
+    /// The id.
     pub(crate) id: OrderId,
 }
 

@@ -1,12 +1,13 @@
 //! Claims from the database what the dispatch queue did not bring.
 //!
-//! One task. With the bus at hand it looks four times a second for PENDING orders whose entry never came; with the bus away it is the
-//! only intake, and looks many times a second. Any number of workers may sweep at once: each leaves out the rows that another
-//! one holds.
+//! One task. With the bus at hand it looks four times a second for PENDING orders whose entry never
+//! came; with the bus away it is the only intake, and looks many times a second. Any number of
+//! workers may sweep at once: each leaves out the rows that another one holds.
 //!
-//! An order is PENDING once, so an order that was checked once it was old enough need not be checked again: a look begins where the last
-//! but one ended, and ends before the orders that are too young. At thousands of orders a second that is half of the orders of a second,
-//! where all that may still be active came within half a minute.
+//! An order is PENDING once, so an order that was checked once it was old enough need not be
+//! checked again: a look begins where the last but one ended, and ends before the orders that are
+//! too young. At thousands of orders a second that is half of the orders of a second, where all
+//! that may still be active came within half a minute.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,14 +21,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::kitchen::Kitchen;
 
-/// How often to look with the bus at hand, which takes a millisecond or three, and how old an order must be for its entry to count as
-/// lost.
+/// How often to look with the bus at hand, which takes a millisecond or three, and how old an order
+/// must be for its entry to count as lost.
 const CALM: Duration = Duration::from_millis(250);
 const LOST_AFTER: Duration = Duration::from_secs(3);
-/// One look of so many is at all orders: some commit long after they got their id, or are held by somebody whenever they are looked at.
+/// One look of so many is at all orders: some commit long after they got their id, or are held by
+/// somebody whenever they are looked at.
 const ALL_EVERY: u32 = 240;
 
-/// How often to look with the bus away: every 50 to 100 ms, so that many workers do not look at once.
+/// How often to look with the bus away: every 50 to 100 ms, so that many workers do not look at
+/// once.
 const AWAY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(100));
 
 /// Runs until told to stop; then finishes the claim at hand.
@@ -37,8 +40,11 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     let mut looks = Looks::default();
     loop {
         let away = *bus_away.borrow_and_update();
-        let (age, ids) =
-            if away { (Duration::ZERO, IdRange::default()) } else { (LOST_AFTER, looks.next(Instant::now(), kitchen.newest())) };
+        let (age, ids) = if away {
+            (Duration::ZERO, IdRange::default())
+        } else {
+            (LOST_AFTER, looks.next(Instant::now(), kitchen.newest()))
+        };
         let pause = if sweep(&kitchen, ids, age, &stop).await {
             backoff.reset();
             if away { AWAY.clone().delay() } else { CALM }
@@ -71,7 +77,8 @@ async fn sweep(kitchen: &Kitchen, ids: IdRange, age: Duration, stop: &Cancellati
         if claimed.is_empty() {
             break;
         }
-        metrics::counter!("galley_orders_claimed_total", "from" => "database").increment(claimed.len() as u64);
+        metrics::counter!("galley_orders_claimed_total", "from" => "database")
+            .increment(claimed.len() as u64);
         kitchen.arm_behind(kitchen.tell(&Kitchen::updates(&claimed)), &claimed).await;
         drop(pending);
         if claimed.len() < MAX_BATCH {
@@ -127,7 +134,11 @@ mod tests {
             let ids = looks.next(begin + CALM * look, id(100 * look));
             let is_of_all = look < 15 || (look + 1) % 240 == 0;
             let after = if is_of_all { None } else { id(100 * (look - 14)) };
-            assert_eq!(ids, IdRange { after, until: look.checked_sub(12).and_then(|old| id(100 * old)) }, "look {look}");
+            assert_eq!(
+                ids,
+                IdRange { after, until: look.checked_sub(12).and_then(|old| id(100 * old)) },
+                "look {look}"
+            );
             assert!(looks.latest.len() <= 13);
         }
     }
@@ -137,6 +148,9 @@ mod tests {
         let (begin, mut looks) = (Instant::now(), Looks::default());
         let looks: Vec<_> = (0..20).map(|look| looks.next(begin + CALM * look, id(7))).collect();
         assert!(looks.iter().all(|look| look.until.is_none()));
-        assert_eq!(looks.iter().map(|look| look.after).collect::<Vec<_>>(), [[None; 14].as_slice(), &[id(7); 6]].concat());
+        assert_eq!(
+            looks.iter().map(|look| look.after).collect::<Vec<_>>(),
+            [[None; 14].as_slice(), &[id(7); 6]].concat()
+        );
     }
 }

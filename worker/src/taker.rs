@@ -1,7 +1,8 @@
 //! Reads the dispatch queue and claims.
 //!
-//! One task. It guarantees that an entry is settled only after its claim committed, and right then, so that the pending list is
-//! short and nobody takes over an order that is only waiting. It must never claim while there is no room.
+//! One task. It guarantees that an entry is settled only after its claim committed, and right then,
+//! so that the pending list is short and nobody takes over an order that is only waiting. It must
+//! never claim while there is no room.
 
 use std::sync::Arc;
 
@@ -53,8 +54,14 @@ async fn open(kitchen: &Kitchen) -> Box<dyn Queue> {
     }
 }
 
-/// Claims what the entries name and settles them. Told to stop while the database is away it leaves them: they come back.
-async fn serve(kitchen: &Kitchen, queue: &mut dyn Queue, entries: &[Entry], stop: &CancellationToken) {
+/// Claims what the entries name and settles them. Told to stop while the database is away it leaves
+/// them: they come back.
+async fn serve(
+    kitchen: &Kitchen,
+    queue: &mut dyn Queue,
+    entries: &[Entry],
+    stop: &CancellationToken,
+) {
     let ids: Vec<OrderId> = entries.iter().map(|entry| entry.order_id).collect();
     let mut backoff = Backoff::AWAY;
     let mut repeated = false;
@@ -71,8 +78,11 @@ async fn serve(kitchen: &Kitchen, queue: &mut dyn Queue, entries: &[Entry], stop
             return;
         }
     };
-    metrics::counter!("galley_orders_claimed_total", "from" => "queue").increment(claimed.len() as u64);
-    if let Err(error) = kitchen.arm_behind(queue.settle(entries, &Kitchen::updates(&claimed)), &claimed).await {
+    metrics::counter!("galley_orders_claimed_total", "from" => "queue")
+        .increment(claimed.len() as u64);
+    if let Err(error) =
+        kitchen.arm_behind(queue.settle(entries, &Kitchen::updates(&claimed)), &claimed).await
+    {
         tracing::debug!(%error, "entries were not settled; they come back and find nothing to do");
     }
     if repeated {

@@ -1,7 +1,7 @@
 //! How closely a worker's statements of one kind follow each other.
 //!
-//! A statement costs the database about as much as a dozen of its orders. Few orders go at once, each in a statement of its own; where
-//! they are many, what comes within a tick goes in one.
+//! A statement costs the database about as much as a dozen of its orders. Few orders go at once,
+//! each in a statement of its own; where they are many, what comes within a tick goes in one.
 
 use std::time::Duration;
 

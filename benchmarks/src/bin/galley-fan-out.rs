@@ -1,10 +1,11 @@
-//! What one update costs that goes to many sockets, and how many frames a second a gateway sends, against the floor of the same
-//! bytes written to as many plain TCP sockets by another process.
+//! What one update costs that goes to many sockets, and how many frames a second a gateway sends,
+//! against the floor of the same bytes written to as many plain TCP sockets by another process.
 //!
-//! Updates are published straight on the bus, as a worker would. Without a rate, gateway and floor take turns: an update is published
-//! or the floor is told to write, and nothing more happens until the last socket has it. With a rate, updates are published at it,
-//! whatever becomes of them, and then the floor has as many frames to write at the same rate; on some of the sockets every frame is
-//! looked at.
+//! Updates are published straight on the bus, as a worker would. Without a rate, gateway and floor
+//! take turns: an update is published or the floor is told to write, and nothing more happens until
+//! the last socket has it. With a rate, updates are published at it, whatever becomes of them, and
+//! then the floor has as many frames to write at the same rate; on some of the sockets every frame
+//! is looked at.
 
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -43,7 +44,8 @@ struct Arguments {
     /// How long, in seconds
     #[arg(long, default_value_t = 5)]
     seconds: u32,
-    /// Is the floor instead: writes frames of so many bytes to each socket, as each line says that it reads
+    /// Is the floor instead: writes frames of so many bytes to each socket, as each line says that
+    /// it reads
     #[arg(long, hide = true)]
     write: Option<usize>,
 }
@@ -54,8 +56,9 @@ const FIRST: i64 = 1_000_000_000;
 const LOOKED_AT: usize = 16;
 /// Updates that are published at once and not counted, before anything is measured.
 const WARM_UP: usize = 10;
-/// A gateway that hears a publisher for the first time, or not any more, reads the database in place of what waits for its sockets; these
-/// updates are in none. Within this time it has done so for us, and for whoever published before us.
+/// A gateway that hears a publisher for the first time, or not any more, reads the database in
+/// place of what waits for its sockets; these updates are in none. Within this time it has done so
+/// for us, and for whoever published before us.
 const SETTLED: Duration = Duration::from_secs(8);
 /// From one look for what has come to the next.
 const LOOK: Duration = Duration::from_micros(100);
@@ -74,11 +77,14 @@ fn main() -> anyhow::Result<()> {
             Some(pace) => write_at_pace(&sockets, bytes, pace),
         };
     }
-    // A thread of its own: whoever publishes must say every second that it lives, whatever is read meanwhile.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    // A thread of its own: whoever publishes must say every second that it lives, whatever is read
+    // meanwhile.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let url = arguments.redis_url.clone();
     let bus = runtime.block_on(galley_bus::connect(&BusConfig { url, ..BusConfig::default() }))?;
-    let publisher = Publisher { runtime, bus, hero: HeroId::new(arguments.hero).context("a hero")?, made: 0 };
+    let publisher =
+        Publisher { runtime, bus, hero: HeroId::new(arguments.hero).context("a hero")?, made: 0 };
     let gateway = arguments.gateway.context("--gateway")?;
     let mut sockets = Sockets::new()?;
     for _ in 0..arguments.sockets {
@@ -91,13 +97,18 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// One update at a time.
-fn in_turns(arguments: &Arguments, mut publisher: Publisher, mut sockets: Sockets) -> anyhow::Result<()> {
+fn in_turns(
+    arguments: &Arguments,
+    mut publisher: Publisher,
+    mut sockets: Sockets,
+) -> anyhow::Result<()> {
     let bytes = wire_length(&publisher.next()?);
     let all = arguments.sockets * bytes;
     let mut floor = Floor::start(arguments.sockets, bytes, None)?;
     let (mut ours, mut floors) = (Vec::new(), [const { Vec::new() }; 2]);
     for _ in 0..WARM_UP + arguments.rounds {
-        // Ours before each of the floors: what the caches hold of the one was last used before the other, and never twice in a row.
+        // Ours before each of the floors: what the caches hold of the one was last used before the
+        // other, and never twice in a row.
         for (threads, times) in [1, cores()?].into_iter().zip(&mut floors) {
             let update = publisher.next()?;
             let begin = Instant::now();
@@ -128,7 +139,12 @@ fn in_turns(arguments: &Arguments, mut publisher: Publisher, mut sockets: Socket
 }
 
 /// Updates at a rate.
-fn at_pace(arguments: &Arguments, pace: Pace, mut source: Publisher, mut sockets: Sockets) -> anyhow::Result<()> {
+fn at_pace(
+    arguments: &Arguments,
+    pace: Pace,
+    mut source: Publisher,
+    mut sockets: Sockets,
+) -> anyhow::Result<()> {
     let first = source.next()?;
     let bytes = wire_length(&first);
     source.publish(&[first])?;
@@ -136,7 +152,8 @@ fn at_pace(arguments: &Arguments, pace: Pace, mut source: Publisher, mut sockets
     std::thread::sleep(SETTLED);
     let first = source.made + 1;
     let begin = Instant::now();
-    // Beside the reading, so that an update is on time whatever is read meanwhile; one that is late all the same counts from its moment.
+    // Beside the reading, so that an update is on time whatever is read meanwhile; one that is late
+    // all the same counts from its moment.
     let publishing = std::thread::spawn(move || {
         (0..pace.updates()).try_for_each(|number| {
             std::thread::sleep(pace.due(number).saturating_sub(begin.elapsed()));
@@ -207,7 +224,8 @@ struct Publisher {
 impl Publisher {
     fn next(&mut self) -> anyhow::Result<Update> {
         self.made += 1;
-        let time = Timestamp::from_millis(since_epoch()?.as_millis().try_into()?).context("the clock")?;
+        let time =
+            Timestamp::from_millis(since_epoch()?.as_millis().try_into()?).context("the clock")?;
         let id = OrderId::new(FIRST + self.made).context("an id")?;
         let order = Order::placed(id, self.hero, MealId::new(1).context("an id")?, time);
         Ok(Update::of(&order))
@@ -235,7 +253,7 @@ struct Awaited {
     first: Option<i64>,
 }
 
-/// What a socket was told.
+/// The frames that a socket has received.
 #[derive(Clone, Default)]
 struct Told {
     /// Not a whole frame yet.
@@ -253,7 +271,11 @@ impl Sockets {
     fn add(&mut self, stream: TcpStream) -> anyhow::Result<()> {
         stream.set_nonblocking(true)?;
         let mut stream = mio::net::TcpStream::from_std(stream);
-        self.poll.registry().register(&mut stream, Token(self.streams.len()), Interest::READABLE)?;
+        self.poll.registry().register(
+            &mut stream,
+            Token(self.streams.len()),
+            Interest::READABLE,
+        )?;
         self.streams.push(stream);
         Ok(())
     }
@@ -263,19 +285,23 @@ impl Sockets {
         self.show(bytes, Instant::now(), |_, _| Ok(()))
     }
 
-    /// Reads until every frame has come. From the moment that each was due, on the sockets that are looked at, the shortest first.
+    /// Reads until every frame has come. From the moment that each was due, on the sockets that are
+    /// looked at, the shortest first.
     fn read_at_pace(&mut self, awaited: &Awaited) -> anyhow::Result<Vec<Duration>> {
         let mut told = vec![Told::default(); LOOKED_AT.min(self.streams.len())];
         let all = awaited.pace.frames(self.streams.len())? * awaited.bytes;
         let last_due = awaited.begin + awaited.pace.due(awaited.pace.updates());
-        self.show(all, last_due, |socket, bytes| told.get_mut(socket).map_or(Ok(()), |told| told.take(bytes, awaited)))?;
+        self.show(all, last_due, |socket, bytes| {
+            told.get_mut(socket).map_or(Ok(()), |told| told.take(bytes, awaited))
+        })?;
         let mut lags: Vec<_> = told.into_iter().flat_map(|told| told.lags).collect();
         ensure!(!lags.is_empty(), "nothing was looked at");
         lags.sort_unstable();
         Ok(lags)
     }
 
-    /// Reads until so many bytes have come, the last of which were due at a moment, and shows them with their sockets.
+    /// Reads until so many bytes have come, the last of which were due at a moment, and shows them
+    /// with their sockets.
     fn show(
         &mut self,
         bytes: usize,
@@ -291,9 +317,13 @@ impl Sockets {
         Ok(())
     }
 
-    /// Reads what has come, after a moment, and shows it with its socket; how many bytes that was. Who writes is charged neither for waking
-    /// us nor for a core that we keep busy, the one more than the other.
-    fn look(&mut self, mut show: impl FnMut(usize, &[u8]) -> anyhow::Result<()>) -> anyhow::Result<usize> {
+    /// Reads what has come, after a moment, and shows it with its socket; how many bytes that was.
+    /// Who writes is charged neither for waking us nor for a core that we keep busy, the one more
+    /// than the other.
+    fn look(
+        &mut self,
+        mut show: impl FnMut(usize, &[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<usize> {
         std::thread::sleep(LOOK);
         self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
         let mut bytes = 0;
@@ -336,7 +366,8 @@ impl Told {
     }
 }
 
-/// That this is the frame of an update, and of no other one: a text of 126 to 65,535 bytes (RFC 6455 section 5.2).
+/// Checks that this is the frame of an update: a text of 126 to 65,535 bytes (RFC 6455 section
+/// 5.2).
 fn check(frame: &[u8], made: i64) -> anyhow::Result<()> {
     let [0x81, 126, _, _, text @ ..] = frame else { bail!("a frame that is no order") };
     let order = serde_json::from_slice::<Value>(text)?["order"].take();
@@ -357,11 +388,17 @@ impl Floor {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["--write", &bytes.to_string(), "--sockets", &count.to_string()]);
         if let Some(pace) = pace {
-            command.args(["--rate", &pace.rate.to_string(), "--seconds", &pace.seconds.to_string()]);
+            command.args([
+                "--rate",
+                &pace.rate.to_string(),
+                "--seconds",
+                &pace.seconds.to_string(),
+            ]);
         }
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut address = String::new();
-        std::io::BufReader::new(process.stdout.take().context("it is piped")?).read_line(&mut address)?;
+        std::io::BufReader::new(process.stdout.take().context("it is piped")?)
+            .read_line(&mut address)?;
         let address: SocketAddr = address.trim().parse()?;
         let mut sockets = Sockets::new()?;
         for _ in 0..count {
@@ -390,7 +427,8 @@ fn accept(count: usize) -> anyhow::Result<Vec<TcpStream>> {
     Ok(sockets)
 }
 
-/// The floor of single updates: writes so many bytes to every socket for each line of its input, from as many threads as the line says.
+/// The floor of single updates: writes so many bytes to every socket for each line of its input,
+/// from as many threads as the line says.
 fn write_in_turns(sockets: &[TcpStream], bytes: usize) -> anyhow::Result<()> {
     let frame = vec![b'x'; bytes];
     std::thread::scope(|scope| {
@@ -399,27 +437,34 @@ fn write_in_turns(sockets: &[TcpStream], bytes: usize) -> anyhow::Result<()> {
                 let (order, orders) = mpsc::channel::<&[TcpStream]>();
                 let frame = &frame;
                 let thread = scope.spawn(move || {
-                    orders.iter().try_for_each(|part| part.iter().try_for_each(|mut socket| socket.write_all(frame)))
+                    orders.iter().try_for_each(|part| {
+                        part.iter().try_for_each(|mut socket| socket.write_all(frame))
+                    })
                 });
                 (order, thread)
             })
             .unzip();
         for line in std::io::stdin().lines() {
-            for (order, part) in orders.iter().zip(sockets.chunks(sockets.len().div_ceil(line?.parse()?))) {
+            for (order, part) in
+                orders.iter().zip(sockets.chunks(sockets.len().div_ceil(line?.parse()?)))
+            {
                 order.send(part).map_err(|_| anyhow!("a writer ended"))?;
             }
         }
         drop(orders);
-        threads.into_iter().try_for_each(|thread| Ok(thread.join().map_err(|_| anyhow!("a writer panicked"))??))
+        threads.into_iter().try_for_each(|thread| {
+            Ok(thread.join().map_err(|_| anyhow!("a writer panicked"))??)
+        })
     })
 }
 
-/// The floor of updates at a rate: from the moment that its input says, one thread goes from socket to socket, and writes what has fallen
-/// due since it was there last, at once.
+/// The floor of updates at a rate: from the moment that its input says, one thread goes from socket
+/// to socket, and writes what has fallen due since it was there last, at once.
 fn write_at_pace(sockets: &[TcpStream], bytes: usize, pace: Pace) -> anyhow::Result<()> {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
-    let begin = Instant::now() + Duration::from_micros(line.trim().parse()?).saturating_sub(since_epoch()?);
+    let begin =
+        Instant::now() + Duration::from_micros(line.trim().parse()?).saturating_sub(since_epoch()?);
     let frames = vec![b'x'; bytes * usize::try_from(pace.updates())?];
     let mut written = vec![0; sockets.len()];
     std::thread::sleep(begin.saturating_duration_since(Instant::now()));

@@ -1,7 +1,9 @@
-//! What the staff feed costs: the processor time of a gateway with watchers, at a given rate of updates.
+//! What the staff feed costs: the processor time of a gateway with watchers, at a given rate of
+//! updates.
 //!
-//! The updates are published straight on the bus, as a worker would, of orders that are in no database: so the rate is not
-//! bounded by what places orders, and the gateway only hears and tells.
+//! The updates are published straight on the bus, as a worker would, of orders that are in no
+//! database: so the rate is not bounded by what places orders, and the gateway only hears and
+//! tells.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -39,7 +41,8 @@ struct Arguments {
     seconds: u64,
 }
 
-/// Batches published a second, when there are as many updates: workers publish a batch for each commit.
+/// Batches published a second, when there are as many updates: workers publish a batch for each
+/// commit.
 const BATCHES_PER_S: u32 = 100;
 /// Heroes whose orders change; none is connected.
 const HEROES: i64 = 1_000;
@@ -47,7 +50,9 @@ const HEROES: i64 = 1_000;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let bus = galley_bus::connect(&BusConfig { url: Some(arguments.redis_url), ..BusConfig::default() }).await?;
+    let bus =
+        galley_bus::connect(&BusConfig { url: Some(arguments.redis_url), ..BusConfig::default() })
+            .await?;
     let end = Instant::now() + Duration::from_secs(arguments.seconds);
     let mut watchers = JoinSet::new();
     for _ in 0..arguments.watchers {
@@ -73,7 +78,8 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Publishes the life of one order after the other at this rate, until the end; says how many updates that were.
+/// Publishes the life of one order after the other at this rate, until the end; says how many
+/// updates that were.
 async fn publish(bus: SharedBus, updates_per_s: u32, end: Instant) -> anyhow::Result<u64> {
     let batches_per_s = BATCHES_PER_S.min(updates_per_s);
     let mut moments = tokio::time::interval(Duration::from_secs(1) / batches_per_s);
@@ -81,8 +87,9 @@ async fn publish(bus: SharedBus, updates_per_s: u32, end: Instant) -> anyhow::Re
     let mut published = 0;
     while Instant::now() < end {
         moments.tick().await;
-        let batch =
-            (0..u64::from(updates_per_s / batches_per_s)).map(|n| update(published + n)).collect::<anyhow::Result<Vec<_>>>()?;
+        let batch = (0..u64::from(updates_per_s / batches_per_s))
+            .map(|n| update(published + n))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         bus.announce(&batch, &[]).await?;
         published += batch.len() as u64;
     }
@@ -92,11 +99,19 @@ async fn publish(bus: SharedBus, updates_per_s: u32, end: Instant) -> anyhow::Re
 /// The third part of the life of an order.
 fn update(number: u64) -> anyhow::Result<Update> {
     let (order, step) = (i64::try_from(number / 3)?, number % 3);
-    let now =
-        Timestamp::from_millis(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?).context("the clock")?;
-    let (status, version) = [(Status::Pending, 1), (Status::InProgress, 2), (Status::Completed, 3)][usize::try_from(step)?];
+    let now = Timestamp::from_millis(i64::try_from(
+        SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis(),
+    )?)
+    .context("the clock")?;
+    let (status, version) = [(Status::Pending, 1), (Status::InProgress, 2), (Status::Completed, 3)]
+        [usize::try_from(step)?];
     let id = OrderId::new(1_000_000_000 + order).context("an id")?;
-    let placed = Order::placed(id, HeroId::new(1 + order % HEROES).context("an id")?, MealId::new(1).context("an id")?, now);
+    let placed = Order::placed(
+        id,
+        HeroId::new(1 + order % HEROES).context("an id")?,
+        MealId::new(1).context("an id")?,
+        now,
+    );
     let order = Order {
         status,
         version: Version(version),
@@ -128,10 +143,16 @@ async fn watch(address: SocketAddr, end: Instant) -> anyhow::Result<u64> {
     Ok(bytes)
 }
 
-/// The processor time that a process has used so far (proc(5)): fields 14 and 15 of its `stat`, in hundredths of a second.
+/// The processor time that a process has used so far (proc(5)): fields 14 and 15 of its `stat`, in
+/// hundredths of a second.
 fn processor_millis(pid: u32) -> anyhow::Result<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let (_, fields) = stat.rsplit_once(')').context("a name in brackets")?;
-    let ticks: u64 = fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap_or_default()).sum();
+    let ticks: u64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse::<u64>().unwrap_or_default())
+        .sum();
     Ok(ticks * 10)
 }

@@ -1,7 +1,9 @@
-//! The floor of frames a second: the bytes of one update written to as many plain TCP sockets, one write each, with no gateway.
+//! The floor of frames a second: the bytes of one update written to as many plain TCP sockets, one
+//! write each, with no gateway.
 //!
-//! Writer and readers are two processes, as gateway and load test are: this program starts itself once more to read. The sockets
-//! are spread over as many threads as there are cores, each writing to its own.
+//! Writer and readers are two processes, as gateway and load test are: this program starts itself
+//! once more to read. The sockets are spread over as many threads as there are cores, each writing
+//! to its own.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -45,7 +47,11 @@ fn write(arguments: &Arguments) -> anyhow::Result<()> {
     let address = listener.local_addr()?.to_string();
     let count = arguments.sockets.to_string();
     let reading = ["--read", &address, "--sockets", &count];
-    let mut reader = Command::new(std::env::current_exe()?).args(reading).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut reader = Command::new(std::env::current_exe()?)
+        .args(reading)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
     let mut sockets = Vec::with_capacity(arguments.sockets);
     for _ in 0..arguments.sockets {
         let (socket, _) = listener.accept()?;
@@ -58,8 +64,10 @@ fn write(arguments: &Arguments) -> anyhow::Result<()> {
     let begin = Instant::now();
     let mut writers = Vec::new();
     while !sockets.is_empty() {
-        let part = sockets.split_off(sockets.len() - arguments.sockets.div_ceil(threads).min(sockets.len()));
-        let (written, writing, bytes) = (Arc::clone(&written), Arc::clone(&writing), arguments.bytes);
+        let part = sockets
+            .split_off(sockets.len() - arguments.sockets.div_ceil(threads).min(sockets.len()));
+        let (written, writing, bytes) =
+            (Arc::clone(&written), Arc::clone(&writing), arguments.bytes);
         writers.push(std::thread::spawn(move || {
             let frame = vec![b'x'; bytes];
             while writing.load(Ordering::Relaxed) {
@@ -86,7 +94,10 @@ fn write(arguments: &Arguments) -> anyhow::Result<()> {
     ensure!(read == frames * arguments.bytes as u64, "{read} bytes were read of {frames} frames");
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     let a_second = (frames as f64 / elapsed.as_secs_f64()).round();
-    println!("{}", json!({"sockets": arguments.sockets, "bytes": arguments.bytes, "frames_per_s": a_second}));
+    println!(
+        "{}",
+        json!({"sockets": arguments.sockets, "bytes": arguments.bytes, "frames_per_s": a_second})
+    );
     Ok(())
 }
 

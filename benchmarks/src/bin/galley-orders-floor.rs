@@ -1,8 +1,9 @@
-//! The floor of orders a second: the same SQL batches and Redis pipelines as a gateway and a worker send, with neither of them,
-//! nor a client.
+//! The floor of orders a second: the same SQL batches and Redis pipelines as a gateway and a worker
+//! send, with neither of them, nor a client.
 //!
-//! Three kinds of tasks, as in the service: writers that place and announce, one that reads the queue, claims and settles, one
-//! that completes and publishes. Whatever Galley does besides – HTTP, sockets, JSON, batching – is the difference.
+//! Three kinds of tasks, as in the service: writers that place and announce, one that reads the
+//! queue, claims and settles, one that completes and publishes. Whatever Galley does besides –
+//! HTTP, sockets, JSON, batching – is the difference.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -56,12 +57,19 @@ struct Counts {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let store = galley_store::connect(&arguments.database_url).await?;
-    let config = BusConfig { url: arguments.redis_url.clone(), namespace: arguments.namespace.clone() };
+    let config =
+        BusConfig { url: arguments.redis_url.clone(), namespace: arguments.namespace.clone() };
     let bus = galley_bus::connect(&config).await?;
     let hero = json!({"name": "Floor", "planet": "Earth", "allergies": ["peanut"]});
     let meal = json!({"name": "Floor", "price": 1, "origin_planet": "Earth", "ingredients": ["rice", "salt"]});
-    let hero = store.create_hero(&NewHero::from_json(hero).map_err(|problem| anyhow!(problem.detail))?).await?.id;
-    let meal = store.create_meal(&NewMeal::from_json(meal).map_err(|problem| anyhow!(problem.detail))?).await?.id;
+    let hero = store
+        .create_hero(&NewHero::from_json(hero).map_err(|problem| anyhow!(problem.detail))?)
+        .await?
+        .id;
+    let meal = store
+        .create_meal(&NewMeal::from_json(meal).map_err(|problem| anyhow!(problem.detail))?)
+        .await?
+        .id;
     let worker = store.enlist().await?;
     let queue = bus.queue(worker).await?;
 
@@ -71,11 +79,23 @@ async fn main() -> anyhow::Result<()> {
     let batch = (arguments.in_flight / arguments.writers).clamp(1, MAX_BATCH);
     let mut writers = JoinSet::new();
     for _ in 0..arguments.writers {
-        writers.spawn(place(Arc::clone(&store), bus.clone(), (hero, meal), batch, Arc::clone(&counts)));
+        writers.spawn(place(
+            Arc::clone(&store),
+            bus.clone(),
+            (hero, meal),
+            batch,
+            Arc::clone(&counts),
+        ));
     }
     let (claimed, to_complete) = mpsc::channel(MAX_CLAIMED);
     tasks.spawn(take(Arc::clone(&store), queue, worker, claimed));
-    tasks.spawn(complete(Arc::clone(&store), bus.clone(), worker, to_complete, Arc::clone(&counts)));
+    tasks.spawn(complete(
+        Arc::clone(&store),
+        bus.clone(),
+        worker,
+        to_complete,
+        Arc::clone(&counts),
+    ));
 
     tokio::time::sleep(Duration::from_secs(arguments.seconds)).await;
     counts.placing.store(false, Ordering::Relaxed);
@@ -85,7 +105,10 @@ async fn main() -> anyhow::Result<()> {
     let placed = begin.elapsed();
     let orders = counts.placed.load(Ordering::Relaxed);
     while counts.ended.load(Ordering::Relaxed) < orders {
-        ensure!(begin.elapsed() < placed + PATIENCE, "orders are still active a minute after the last was placed");
+        ensure!(
+            begin.elapsed() < placed + PATIENCE,
+            "orders are still active a minute after the last was placed"
+        );
         if let Some(failed) = tasks.try_join_next() {
             failed??;
         }
@@ -94,7 +117,10 @@ async fn main() -> anyhow::Result<()> {
     let ended = begin.elapsed();
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52 orders")]
     let a_second = |elapsed: Duration| (orders as f64 / elapsed.as_secs_f64()).round();
-    println!("{}", json!({"orders": orders, "batch": batch, "accepted_per_s": a_second(placed), "ended_per_s": a_second(ended)}));
+    println!(
+        "{}",
+        json!({"orders": orders, "batch": batch, "accepted_per_s": a_second(placed), "ended_per_s": a_second(ended)})
+    );
     Ok(())
 }
 
@@ -116,7 +142,9 @@ async fn place(
                 refused @ (PlaceVerdict::Replayed(_)
                 | PlaceVerdict::KeyReused
                 | PlaceVerdict::HeroNotFound
-                | PlaceVerdict::MealNotFound) => anyhow::bail!("an order was not placed: {refused:?}"),
+                | PlaceVerdict::MealNotFound) => {
+                    anyhow::bail!("an order was not placed: {refused:?}")
+                }
             })
             .collect::<anyhow::Result<_>>()?;
         let ids: Vec<OrderId> = orders.iter().map(|order| order.id).collect();
@@ -139,10 +167,15 @@ async fn take(
             continue;
         }
         let ids: Vec<OrderId> = entries.iter().map(|entry| entry.order_id).collect();
-        let claim = Claim { from: ClaimFrom::Entries(&ids), delay: Duration::ZERO..=Duration::ZERO };
-        let orders: Vec<Order> = store.claim(worker, claim).await?.into_iter().map(|claimed| claimed.order).collect();
+        let claim =
+            Claim { from: ClaimFrom::Entries(&ids), delay: Duration::ZERO..=Duration::ZERO };
+        let orders: Vec<Order> =
+            store.claim(worker, claim).await?.into_iter().map(|claimed| claimed.order).collect();
         queue.settle(&entries, &updates(&orders)).await?;
-        claimed.send(orders.iter().map(|order| order.id).collect()).await.context("nobody completes")?;
+        claimed
+            .send(orders.iter().map(|order| order.id).collect())
+            .await
+            .context("nobody completes")?;
     }
 }
 

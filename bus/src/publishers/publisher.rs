@@ -49,11 +49,13 @@ pub(super) enum Life {
     Living,
     /// It said goodbye: everything was published.
     Left,
-    /// It is silent, and the database does not know it. It is remembered for the case that it comes back.
+    /// It is silent, and the database does not know it. It is remembered for the case that it comes
+    /// back.
     Dead,
 }
 
-/// The repairs that are owed. One that is owed anew while another is being carried out is carried out after it.
+/// The repairs that are owed. One that is owed anew while another is being carried out is carried
+/// out after it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Debt {
     owed: bool,
@@ -85,11 +87,17 @@ impl Debt {
 impl Publisher {
     pub(super) fn new(shards: usize, told: Option<ResumeCursor>, now: Instant) -> Self {
         let shard = Shard { last: 0, told, heard: now, left: false };
-        Self { shards: vec![shard; shards], life: Life::Living, debt: Debt::default(), unheard: None, end: None }
+        Self {
+            shards: vec![shard; shards],
+            life: Life::Living,
+            debt: Debt::default(),
+            unheard: None,
+            end: None,
+        }
     }
 
-    /// Takes note of a message with this number, before which this one must have been heard. Returns true if it is missing, or
-    /// if the publisher came back.
+    /// Takes note of a message with this number, before which this one must have been heard.
+    /// Returns true if it is missing, or if the publisher came back.
     pub(super) fn hear(&mut self, shard: u16, number: u64, before: u64, now: Instant) -> bool {
         let revived = self.life == Life::Dead && self.revive();
         let Some(shard) = self.shards.get_mut(usize::from(shard)) else { return revived };
@@ -99,8 +107,8 @@ impl Publisher {
         hole || revived
     }
 
-    /// Takes the published cursor of a heartbeat whose numbers were all heard. It may be less than the one before: the database
-    /// may have gone back.
+    /// Takes the published cursor of a heartbeat whose numbers were all heard. It may be less than
+    /// the one before: the database may have gone back.
     pub(super) fn advance(&mut self, shard: u16, published: Option<ResumeCursor>) {
         if let Some(shard) = self.shards.get_mut(usize::from(shard))
             && self.debt.is_settled()
@@ -136,8 +144,9 @@ impl Publisher {
         }
     }
 
-    /// Returns true if a repair is owed because it is silent on any shard, or was until now. `safe` and `next` are positions: every
-    /// transaction below the one has ended, every one that has begun is below the other.
+    /// Returns true if a repair is owed because it is silent on any shard, or was until now. `safe`
+    /// and `next` are positions: every transaction below the one has ended, every one that has
+    /// begun is below the other.
     pub(super) fn judge(&mut self, lives: bool, safe: i64, next: i64, now: Instant) -> bool {
         match self.life {
             Life::Living => {}

@@ -26,7 +26,8 @@ fn id(number: i32) -> PublisherId {
 impl Scene {
     /// One on two shards that has carried out its first repair, with these living.
     fn new(living: &[i32]) -> Self {
-        let mut scene = Self { publishers: Publishers::new(2), now: Instant::now(), marks: 0, under_way: None };
+        let mut scene =
+            Self { publishers: Publishers::new(2), now: Instant::now(), marks: 0, under_way: None };
         scene.census(living);
         assert_eq!(scene.safe(), None, "what was told before the subscription is owed");
         scene.repair();
@@ -54,7 +55,12 @@ impl Scene {
     }
 
     fn beat_on(&mut self, shard: u16, publisher: i32, number: u64, mark: u64) -> Option<Gap> {
-        let beat = Heartbeat { publisher: id(publisher), number, published: Some(at(mark)), leaves: false };
+        let beat = Heartbeat {
+            publisher: id(publisher),
+            number,
+            published: Some(at(mark)),
+            leaves: false,
+        };
         self.publishers.heartbeat(shard, &beat, self.now);
         self.publishers.take_gap()
     }
@@ -107,7 +113,11 @@ fn a_number_left_out_is_a_gap_once() {
         (9, 0, 0, false),
         (9, 7, 5, false),
     ] {
-        assert_eq!(scene.updates(publisher, shard, number), expected, "{publisher} {shard} {number}");
+        assert_eq!(
+            scene.updates(publisher, shard, number),
+            expected,
+            "{publisher} {shard} {number}"
+        );
     }
 }
 

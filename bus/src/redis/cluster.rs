@@ -1,8 +1,9 @@
 //! The nodes of a Redis Cluster, and which of them holds a slot.
 //!
-//! Every connection is to one node: the master of its shard's slot at the moment of connecting. A node that is silent stops
-//! nobody but its own shards. All known nodes are asked for the slots at the same time, and the first answer counts; asked are
-//! those of the setting and those of the last answer.
+//! Every connection is to one node: the master of its shard's slot at the moment of connecting. A
+//! node that is silent stops nobody but its own shards. All known nodes are asked for the slots at
+//! the same time, and the first answer counts; asked are those of the setting and those of the last
+//! answer.
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, RedisResult, Value};
@@ -23,7 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// A cluster.
 #[derive(Debug)]
 pub(super) struct Cluster {
-    /// The nodes of the setting, at least two. Users, passwords and TLS of all nodes are those of the first.
+    /// The nodes of the setting, at least two. Users, passwords and TLS of all nodes are those of
+    /// the first.
     seeds: Vec<ConnectionInfo>,
     last: Mutex<Option<(Instant, Slots)>>,
 }
@@ -61,7 +63,8 @@ impl Cluster {
         holder.ok_or_else(|| (ErrorKind::Io, "no node of the cluster holds this slot").into())
     }
 
-    /// Returns the first answer; without any, the refusal of a node before a failure of the network.
+    /// Returns the first answer; without any, the refusal of a node before a failure of the
+    /// network.
     async fn ask(&self, last: Option<&Slots>) -> RedisResult<Slots> {
         let known = last.map(|slots| slots.nodes.as_slice()).unwrap_or_default();
         let known = known.iter().map(|place| self.node(place));
@@ -73,18 +76,27 @@ impl Cluster {
                 Ok(slots) if !slots.ranges.is_empty() => return Ok(slots),
                 Ok(_) => {}
                 Err(error) => {
-                    failure = failure.filter(|before| !before.is_io_error() || error.is_io_error()).or(Some(error));
+                    failure = failure
+                        .filter(|before| !before.is_io_error() || error.is_io_error())
+                        .or(Some(error));
                 }
             }
         }
-        Err(failure.unwrap_or_else(|| (ErrorKind::Io, "the cluster has given no slots to its nodes").into()))
+        Err(failure.unwrap_or_else(|| {
+            (ErrorKind::Io, "the cluster has given no slots to its nodes").into()
+        }))
     }
 
     fn node(&self, (host, port): &Place) -> ConnectionInfo {
         let first = &self.seeds[0];
         let (host, port) = (host.clone(), *port);
         let place = if let ConnectionAddr::TcpTls { insecure, tls_params, .. } = first.addr() {
-            ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
+            ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure: *insecure,
+                tls_params: tls_params.clone(),
+            }
         } else {
             ConnectionAddr::Tcp(host, port)
         };
@@ -94,16 +106,27 @@ impl Cluster {
 
 impl Slots {
     fn holder(&self, slot: u16) -> Option<&Place> {
-        self.ranges.iter().find(|(first, last, _)| (*first..=*last).contains(&slot)).map(|(_, _, place)| place)
+        self.ranges
+            .iter()
+            .find(|(first, last, _)| (*first..=*last).contains(&slot))
+            .map(|(_, _, place)| place)
     }
 
-    /// Reads the answer of CLUSTER SLOTS. A node that does not know its own host is where it was asked.
+    /// Reads the answer of CLUSTER SLOTS. A node that does not know its own host is where it was
+    /// asked.
     fn read(answer: &Value, asked: &str) -> Option<Self> {
         let mut slots = Self::default();
         for range in answer.as_sequence()? {
-            let [Value::Int(first), Value::Int(last), nodes @ ..] = range.as_sequence()? else { return None };
-            let nodes = nodes.iter().map(|node| place(node, asked)).collect::<Option<Vec<Place>>>()?;
-            slots.ranges.push((u16::try_from(*first).ok()?, u16::try_from(*last).ok()?, nodes.first()?.clone()));
+            let [Value::Int(first), Value::Int(last), nodes @ ..] = range.as_sequence()? else {
+                return None;
+            };
+            let nodes =
+                nodes.iter().map(|node| place(node, asked)).collect::<Option<Vec<Place>>>()?;
+            slots.ranges.push((
+                u16::try_from(*first).ok()?,
+                u16::try_from(*last).ok()?,
+                nodes.first()?.clone(),
+            ));
             slots.nodes.extend(nodes);
         }
         slots.nodes.sort_unstable();
@@ -114,19 +137,25 @@ impl Slots {
 
 fn place(node: &Value, asked: &str) -> Option<Place> {
     let [host, Value::Int(port), ..] = node.as_sequence()? else { return None };
-    let host = if let Value::BulkString(host) = host { std::str::from_utf8(host).ok() } else { None };
+    let host =
+        if let Value::BulkString(host) = host { std::str::from_utf8(host).ok() } else { None };
     let host = host.filter(|host| !host.is_empty() && *host != "?");
     Some((host.unwrap_or(asked).to_owned(), u16::try_from(*port).ok()?))
 }
 
 async fn slots_of(node: ConnectionInfo) -> RedisResult<Slots> {
     let (ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. }) = node.addr() else {
-        return Err((ErrorKind::InvalidClientConfig, "a node of a cluster is not a socket of this machine").into());
+        return Err((
+            ErrorKind::InvalidClientConfig,
+            "a node of a cluster is not a socket of this machine",
+        )
+            .into());
     };
     let host = host.clone();
     let mut connection = connect(node, PATIENCE).await?;
     let answer: Value = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await?;
-    let strange = || RedisError::from((ErrorKind::UnexpectedReturnType, "not an answer of a cluster"));
+    let strange =
+        || RedisError::from((ErrorKind::UnexpectedReturnType, "not an answer of a cluster"));
     Slots::read(&answer, &host).ok_or_else(strange)
 }
 
@@ -138,7 +167,9 @@ mod tests {
 
     #[test]
     fn the_first_node_of_a_range_holds_it_and_all_are_known() {
-        let node = |host: Value, port| Value::Array(vec![host, Value::Int(port), Value::SimpleString("id".to_owned())]);
+        let node = |host: Value, port| {
+            Value::Array(vec![host, Value::Int(port), Value::SimpleString("id".to_owned())])
+        };
         let named = |host: &str| Value::BulkString(host.as_bytes().to_vec());
         let range = |first, last, nodes: Vec<Value>| {
             Value::Array([Value::Int(first), Value::Int(last)].into_iter().chain(nodes).collect())
@@ -152,7 +183,11 @@ mod tests {
         assert_eq!(slots.holder(8191), Some(&place("a", 1)));
         assert_eq!(slots.holder(8192), Some(&place("asked", 3)));
         assert_eq!(slots.nodes, [place("a", 1), place("asked", 3), place("b", 2)]);
-        for strange in [Value::Int(1), Value::Array(vec![Value::Int(1)]), Value::Array(vec![range(0, 70_000, vec![])])] {
+        for strange in [
+            Value::Int(1),
+            Value::Array(vec![Value::Int(1)]),
+            Value::Array(vec![range(0, 70_000, vec![])]),
+        ] {
             assert_eq!(Slots::read(&strange, "asked"), None);
         }
     }

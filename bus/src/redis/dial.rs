@@ -3,14 +3,21 @@
 use std::time::Duration;
 
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, ProtocolVersion, RedisError, RedisResult};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, ProtocolVersion, RedisError,
+    RedisResult,
+};
 
 /// How long a connection may take to come about, its greeting included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connects to a node; every answer then takes at most `patience`.
-pub(super) async fn connect(node: ConnectionInfo, patience: Duration) -> RedisResult<MultiplexedConnection> {
-    in_time(Client::open(node)?.get_multiplexed_async_connection_with_config(&config(patience))).await
+pub(super) async fn connect(
+    node: ConnectionInfo,
+    patience: Duration,
+) -> RedisResult<MultiplexedConnection> {
+    in_time(Client::open(node)?.get_multiplexed_async_connection_with_config(&config(patience)))
+        .await
 }
 
 /// The same, such that what the server says by itself goes to `ear`.
@@ -26,7 +33,9 @@ pub(super) async fn connect_listening(
 }
 
 fn config(patience: Duration) -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_TIMEOUT)).set_response_timeout(Some(patience))
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(patience))
 }
 
 async fn in_time<T>(connecting: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {

@@ -1,7 +1,8 @@
 //! Hears updates, each shard on a connection of its own to the node that holds it.
 //!
-//! A task for each shard makes a new connection ([`Line`]) when it is cut: then the listener hears a gap. Meanwhile the
-//! subscription counts as deaf. A node that is silent makes its own shards deaf and no others.
+//! A task for each shard makes a new connection ([`Line`]) when it is cut: then the listener hears
+//! a gap. Meanwhile the subscription counts as deaf. A node that is silent makes its own shards
+//! deaf and no others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,8 +50,8 @@ pub(super) struct Ear {
 }
 
 impl Ear {
-    /// Subscribes to most shards at least; what is published on them after this returns is heard. The publisher is that of this
-    /// process.
+    /// Subscribes to most shards at least; what is published on them after this returns is heard.
+    /// The publisher is that of this process.
     pub(super) async fn open(
         nodes: &Arc<Nodes>,
         names: &Names,
@@ -72,11 +73,16 @@ impl Ear {
             let failure = opened.into_iter().find_map(|(_, line)| line.err());
             return Err(failure.expect("some have failed").into());
         }
-        let pumps =
-            opened.into_iter().map(|(listening, line)| tasks.start("listener", pump(listening, Arc::clone(&ears), line.ok())));
+        let pumps = opened.into_iter().map(|(listening, line)| {
+            tasks.start("listener", pump(listening, Arc::clone(&ears), line.ok()))
+        });
         let pumps = pumps.collect();
         ears.open.fetch_add(1, Ordering::Relaxed);
-        Ok(Hearing::new(messages, shards, Self { ears, malformed: Rarely::default(), _pumps: pumps }))
+        Ok(Hearing::new(
+            messages,
+            shards,
+            Self { ears, malformed: Rarely::default(), _pumps: pumps },
+        ))
     }
 }
 

@@ -9,13 +9,34 @@ use redis::{ErrorKind, RedisError};
 use crate::BusError;
 use crate::ConnectError;
 
-/// The codes of a server that soon does better: it starts, or a cluster or a replica finds a new master.
-const PASSING: [&str; 10] =
-    ["LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "NOREPLICAS", "MOVED", "ASK", "UNBLOCKED", "BUSY"];
+/// The codes of a server that soon does better: it starts, or a cluster or a replica finds a new
+/// master.
+const PASSING: [&str; 10] = [
+    "LOADING",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "READONLY",
+    "NOREPLICAS",
+    "MOVED",
+    "ASK",
+    "UNBLOCKED",
+    "BUSY",
+];
 
-/// The codes of a server that may not be the right one any more: another may have taken its name or its slot.
-const MISPLACED: [&str; 9] =
-    ["LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "NOREPLICAS", "MOVED", "ASK", "UNBLOCKED", "MISCONF"];
+/// The codes of a server that may not be the right one any more: another may have taken its name or
+/// its slot.
+const MISPLACED: [&str; 9] = [
+    "LOADING",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "READONLY",
+    "NOREPLICAS",
+    "MOVED",
+    "ASK",
+    "UNBLOCKED",
+    "MISCONF",
+];
 
 /// The words of Redis, or of the system.
 struct Said {
@@ -26,9 +47,15 @@ struct Said {
 
 impl Said {
     fn of(error: &RedisError) -> Self {
-        let of_server = error.clone().into_server_errors().and_then(|errors| errors.first().map(|(_, error)| error.clone()));
+        let of_server = error
+            .clone()
+            .into_server_errors()
+            .and_then(|errors| errors.first().map(|(_, error)| error.clone()));
         if let Some(error) = of_server {
-            let text = error.details().map_or_else(|| error.code().to_owned(), |details| format!("{} {details}", error.code()));
+            let text = error.details().map_or_else(
+                || error.code().to_owned(),
+                |details| format!("{} {details}", error.code()),
+            );
             return Self { code: Some(error.code().to_owned()), text };
         }
         let of_system = error.source().and_then(|source| source.downcast_ref::<io::Error>());
@@ -41,7 +68,8 @@ impl Said {
     }
 }
 
-/// Returns true if the connection is of no more use after the error. The next one looks anew where its name leads.
+/// Returns true if the connection is of no more use after the error. The next one looks anew where
+/// its name leads.
 pub(super) fn ends_connection(error: &RedisError) -> bool {
     is_misplaced(error) || error.is_io_error() || error.is_unrecoverable_error()
 }
@@ -57,19 +85,29 @@ pub(super) fn of_connecting(place: &str, error: &RedisError) -> ConnectError {
     let text = &said.text;
     let refused = ConnectError::Refused;
     match (error.kind(), said.code.as_deref()) {
-        (_, Some("NOAUTH")) => refused(format!("{place} asks for a password: put it into REDIS_URL (redis://:PASSWORD@HOST)")),
+        (_, Some("NOAUTH")) => refused(format!(
+            "{place} asks for a password: put it into REDIS_URL (redis://:PASSWORD@HOST)"
+        )),
         (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS")) => {
             refused(format!("{place} refused the user or the password in REDIS_URL"))
         }
-        (_, Some("NOPERM")) => refused(format!("{place} does not allow its user in REDIS_URL what Galley needs: {text}")),
+        (_, Some("NOPERM")) => refused(format!(
+            "{place} does not allow its user in REDIS_URL what Galley needs: {text}"
+        )),
         (ErrorKind::Parse | ErrorKind::UnexpectedReturnType | ErrorKind::RESP3NotSupported, _) => {
-            refused(format!("{place} does not speak the protocol of Redis 7: check host and port in REDIS_URL"))
+            refused(format!(
+                "{place} does not speak the protocol of Redis 7: check host and port in REDIS_URL"
+            ))
         }
-        _ if is_of_tls(error) => refused(format!("cannot speak TLS with {place}: {text}; check rediss:// in REDIS_URL")),
+        _ if is_of_tls(error) => {
+            refused(format!("cannot speak TLS with {place}: {text}; check rediss:// in REDIS_URL"))
+        }
         (ErrorKind::InvalidClientConfig | ErrorKind::Client, _) => {
             refused(format!("cannot use {place}: {text}; check REDIS_URL"))
         }
-        (_, Some(_)) if !said.is_passing() => refused(format!("{place} refused: {text}; check REDIS_URL")),
+        (_, Some(_)) if !said.is_passing() => {
+            refused(format!("{place} refused: {text}; check REDIS_URL"))
+        }
         _ => ConnectError::Unreachable(format!("cannot reach {place}: {text}")),
     }
 }

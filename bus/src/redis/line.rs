@@ -1,7 +1,8 @@
 //! A connection that hears one shard.
 //!
-//! Its driver puts each message into a bounded [`Inbox`], undecoded, so that Redis is never 32 MB ahead of the subscription (it
-//! would cut it). It counts as cut when the server says so, or when this process's own heartbeat does not come through it.
+//! Its driver puts each message into a bounded [`Inbox`], undecoded, so that Redis is never 32 MB
+//! ahead of the subscription (it would cut it). It counts as cut when the server says so, or when
+//! this process's own heartbeat does not come through it.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -75,7 +76,8 @@ impl Line {
     pub(super) async fn until_cut(&self) {
         let until_silent = async {
             loop {
-                let silent_at = *self.beat.lock().expect("nothing panics while it holds this lock") + DEAF_AFTER;
+                let silent_at = *self.beat.lock().expect("nothing panics while it holds this lock")
+                    + DEAF_AFTER;
                 if silent_at <= Instant::now() {
                     return;
                 }
@@ -106,7 +108,10 @@ impl Listener {
                 set(&self.beat, Instant::now());
             }
             self.messages.put(message.len(), (self.shard, message.into()));
-        } else if kind == PushKind::Disconnection || kind == PushKind::SUnsubscribe || kind == PushKind::Unsubscribe {
+        } else if kind == PushKind::Disconnection
+            || kind == PushKind::SUnsubscribe
+            || kind == PushKind::Unsubscribe
+        {
             // A cluster says SUNSUBSCRIBE when a slot moves away.
             self.cut.notify_one();
         }

@@ -1,8 +1,8 @@
 //! The shared connection of one shard, for everything that answers at once.
 //!
-//! Everybody in the process uses it at the same time. A call fails at once while there is no connection: nobody waits behind a
-//! Redis that is away. A task of its own connects again, with back-off, and looks anew where the shard is; it ends with the
-//! link.
+//! Everybody in the process uses it at the same time. A call fails at once while there is no
+//! connection: nobody waits behind a Redis that is away. A task of its own connects again, with
+//! back-off, and looks anew where the shard is; it ends with the link.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -45,11 +45,24 @@ struct Live {
 
 impl Link {
     /// Connects for the first time. Also returns the failure, after which it goes on trying.
-    pub(super) async fn open(nodes: Arc<Nodes>, names: &Names, shard: u16, tasks: &Tasks) -> (Self, RedisResult<()>) {
+    pub(super) async fn open(
+        nodes: Arc<Nodes>,
+        names: &Names,
+        shard: u16,
+        tasks: &Tasks,
+    ) -> (Self, RedisResult<()>) {
         let live = Mutex::new(Live { connection: None, generation: 0 });
         let (slot, stream) = (Names::slot(shard), names.stream(shard));
-        let link = Arc::new(Shared { nodes, slot, stream, live, broken: Notify::new(), moves: watch::Sender::default() });
-        let greeted = link.greet().await.map(|connection| link.live().connection = Some(connection));
+        let link = Arc::new(Shared {
+            nodes,
+            slot,
+            stream,
+            live,
+            broken: Notify::new(),
+            moves: watch::Sender::default(),
+        });
+        let greeted =
+            link.greet().await.map(|connection| link.live().connection = Some(connection));
         if greeted.is_err() {
             link.broken.notify_one();
         }
@@ -58,12 +71,16 @@ impl Link {
     }
 
     /// Sends a pipeline and reads the answers.
-    pub(super) async fn query<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, BusError> {
+    pub(super) async fn query<T: FromRedisValue>(
+        &self,
+        pipeline: &Pipeline,
+    ) -> Result<T, BusError> {
         let (generation, connection) = {
             let live = self.shared.live();
             (live.generation, live.connection.clone())
         };
-        let mut connection = connection.ok_or_else(|| BusError::Unreachable("not connected".to_owned()))?;
+        let mut connection =
+            connection.ok_or_else(|| BusError::Unreachable("not connected".to_owned()))?;
         match pipeline.query_async(&mut connection).await {
             Ok(answers) => Ok(answers),
             Err(error) => {
@@ -78,7 +95,8 @@ impl Link {
         }
     }
 
-    /// Changes when the server turned out to be the wrong one: other connections of the shard lead there as well.
+    /// Changes when the server turned out to be the wrong one: other connections of the shard lead
+    /// there as well.
     pub(super) fn moves(&self) -> watch::Receiver<()> {
         self.shared.moves.subscribe()
     }
@@ -106,8 +124,8 @@ impl Shared {
     }
 }
 
-/// Adds a command that writes, and changes nothing: a server that became a replica refuses it, where it would go on to take
-/// what is published.
+/// Adds a command that writes, and changes nothing: a server that became a replica refuses it,
+/// where it would go on to take what is published.
 pub(super) fn write_nothing(pipeline: &mut Pipeline, stream: &str) {
     pipeline.cmd("XACK").arg(stream).arg(GROUP).arg("0-0").ignore();
 }

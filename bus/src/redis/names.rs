@@ -79,7 +79,8 @@ impl Names {
     }
 
     fn shard(&self, id: i64) -> u16 {
-        u16::try_from(id.rem_euclid(self.shards.into())).expect("a remainder is below the number of shards")
+        u16::try_from(id.rem_euclid(self.shards.into()))
+            .expect("a remainder is below the number of shards")
     }
 }
 
@@ -98,6 +99,9 @@ mod tests {
         assert_eq!([0, 1, 15].map(Names::slot), [13_254, 9_191, 4_178]);
         let cluster = Names::new("galley:v1", true);
         assert_eq!(cluster.shards().count(), 16);
-        assert_eq!(cluster.channel(cluster.shard_of_hero(HeroId::new(31).expect("an id"))), "galley:v1:updates:{15}");
+        assert_eq!(
+            cluster.channel(cluster.shard_of_hero(HeroId::new(31).expect("an id"))),
+            "galley:v1:updates:{15}"
+        );
     }
 }

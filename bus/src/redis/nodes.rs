@@ -20,7 +20,8 @@ pub(super) enum Nodes {
 }
 
 impl Nodes {
-    /// Reads a URL. Nodes after the first may leave out what comes before the host; they take it from the first.
+    /// Reads a URL. Nodes after the first may leave out what comes before the host; they take it
+    /// from the first.
     pub(super) fn parse(url: &str) -> Result<Self, ConnectError> {
         let bad = |why: &str| ConnectError::BadUrl(why.to_owned());
         let urls: Vec<&str> = url.split(',').map(str::trim).collect();
@@ -28,11 +29,20 @@ impl Nodes {
         if !(first.starts_with("redis://") || first.starts_with("rediss://")) {
             return Err(bad("it must begin with redis:// or rediss://"));
         }
-        let host = first.rfind('@').or_else(|| first.find("://").map(|scheme| scheme + 2)).map_or(0, |end| end + 1);
+        let host = first
+            .rfind('@')
+            .or_else(|| first.find("://").map(|scheme| scheme + 2))
+            .map_or(0, |end| end + 1);
         let node = |url: &&str| {
-            let whole = if url.contains("://") { (*url).to_owned() } else { format!("{}{url}", &first[..host]) };
+            let whole = if url.contains("://") {
+                (*url).to_owned()
+            } else {
+                format!("{}{url}", &first[..host])
+            };
             let node = whole.into_connection_info().ok().filter(|node| has_host(node.addr()));
-            node.ok_or_else(|| bad("it must look like redis://[user:password@]host[:port][/database]"))
+            node.ok_or_else(|| {
+                bad("it must look like redis://[user:password@]host[:port][/database]")
+            })
         };
         let mut nodes = urls.iter().map(node).collect::<Result<Vec<_>, _>>()?;
         match nodes.len() {
@@ -41,7 +51,7 @@ impl Nodes {
         }
     }
 
-    /// Whether this is a cluster.
+    /// Returns true if this is a cluster.
     pub(super) fn is_cluster(&self) -> bool {
         matches!(self, Self::Cluster(_))
     }
@@ -51,18 +61,24 @@ impl Nodes {
         match self {
             Self::One(node) => format!("Redis at {}", shown(node.addr())),
             Self::Cluster(cluster) => {
-                let places: Vec<String> = cluster.seeds().iter().map(|node| shown(node.addr())).collect();
+                let places: Vec<String> =
+                    cluster.seeds().iter().map(|node| shown(node.addr())).collect();
                 format!("Redis Cluster at {}", places.join(","))
             }
         }
     }
 
     /// Connects to the server that holds a slot; every answer then takes at most `patience`.
-    pub(super) async fn connect(&self, slot: u16, patience: Duration) -> RedisResult<MultiplexedConnection> {
+    pub(super) async fn connect(
+        &self,
+        slot: u16,
+        patience: Duration,
+    ) -> RedisResult<MultiplexedConnection> {
         connect(self.holder(slot).await?, patience).await
     }
 
-    /// Connects to the server that holds a slot such that what the server says by itself goes to `ear`.
+    /// Connects to the server that holds a slot such that what the server says by itself goes to
+    /// `ear`.
     pub(super) async fn connect_listening(
         &self,
         slot: u16,
@@ -93,7 +109,9 @@ fn shown(place: &ConnectionAddr) -> String {
 
 /// Returns true if the host can be one; a Unix socket needs none.
 fn has_host(place: &ConnectionAddr) -> bool {
-    let (ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. }) = place else { return true };
+    let (ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. }) = place else {
+        return true;
+    };
     is_host(host.trim_start_matches('[').trim_end_matches(']'))
 }
 
@@ -105,7 +123,9 @@ mod tests {
     #[test]
     fn commas_make_a_cluster() {
         assert!(matches!(Nodes::parse("redis://localhost"), Ok(Nodes::One(_))));
-        let Ok(Nodes::Cluster(cluster)) = Nodes::parse("rediss://me:secret@a:7000,b:7001, rediss://c:7002") else {
+        let Ok(Nodes::Cluster(cluster)) =
+            Nodes::parse("rediss://me:secret@a:7000,b:7001, rediss://c:7002")
+        else {
             panic!("a cluster")
         };
         let nodes = cluster.seeds();

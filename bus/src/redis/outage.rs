@@ -1,7 +1,7 @@
 //! The log of outages of Redis: one line when one begins, one when it ends.
 //!
-//! The heartbeats, which every process sends once a second on every shard, decide. Whatever else fails meanwhile says nothing:
-//! it is the same outage.
+//! The heartbeats, which every process sends once a second on every shard, decide. Whatever else
+//! fails meanwhile says nothing: it is the same outage.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,8 +1,10 @@
-//! Writes to Redis: entries, updates and acknowledgements, one pipeline per shard. No shard waits for another.
+//! Writes to Redis: entries, updates and acknowledgements, one pipeline per shard. No shard waits
+//! for another.
 //!
-//! Each message on a channel carries this publisher's next number. The number is taken and the message sent under one lock, so
-//! that numbers arrive in order, and heartbeats behind what they speak of. A number whose message did not go out leaves a hole
-//! that listeners notice with the next message or heartbeat; so that they need not wait for it, [`mend`] publishes an empty
+//! Each message on a channel carries this publisher's next number. The number is taken and the
+//! message sent under one lock, so that numbers arrive in order, and heartbeats behind what they
+//! speak of. A number whose message did not go out leaves a hole that listeners notice with the
+//! next message or heartbeat; so that they need not wait for it, [`mend`] publishes an empty
 //! message as soon as Redis takes it. [`live`] publishes the heartbeat.
 
 use std::sync::Arc;
@@ -44,7 +46,7 @@ struct Shard {
     owed: Notify,
 }
 
-/// What goes to one shard at once, in this order.
+/// The commands for one shard, in this order.
 struct Parcel<'a> {
     updates: Option<Vec<Update>>,
     orders: Vec<OrderId>,
@@ -71,7 +73,12 @@ impl Drop for Debt<'_> {
 impl Publisher {
     /// A publisher with a random name, that has said nothing yet. A link for each shard.
     pub(super) fn new(links: Vec<Arc<Link>>, names: Names, progress: Progress) -> Self {
-        let shard = |link| Shard { link, turn: Mutex::default(), last: AtomicU64::new(0), owed: Notify::new() };
+        let shard = |link| Shard {
+            link,
+            turn: Mutex::default(),
+            last: AtomicU64::new(0),
+            owed: Notify::new(),
+        };
         let shards = links.into_iter().map(shard).collect();
         let (outage, has_left) = (Outage::default(), AtomicBool::new(false));
         Self { names, id: new_publisher(), progress, shards, outage, has_left }
@@ -88,12 +95,20 @@ impl Publisher {
     }
 
     /// Publishes updates, then adds entries to the queue.
-    pub(super) async fn announce(&self, updates: &[Update], orders: &[OrderId]) -> Result<(), BusError> {
+    pub(super) async fn announce(
+        &self,
+        updates: &[Update],
+        orders: &[OrderId],
+    ) -> Result<(), BusError> {
         self.send(updates, orders, &[]).await
     }
 
     /// Publishes updates, then acknowledges entries, each by its shard and its id in the stream.
-    pub(super) async fn settle(&self, settled: &[(u16, &str)], updates: &[Update]) -> Result<(), BusError> {
+    pub(super) async fn settle(
+        &self,
+        settled: &[(u16, &str)],
+        updates: &[Update],
+    ) -> Result<(), BusError> {
         if !updates.is_empty() && is_next(FailPoint::AfterClaimPublish) {
             // One pipeline has no place to end in between: here it goes in two halves.
             self.send(updates, &[], &[]).await?;
@@ -111,7 +126,8 @@ impl Publisher {
         }
     }
 
-    /// Publishes the heartbeat on a shard, behind everything that was published there. After the goodbye there is none.
+    /// Publishes the heartbeat on a shard, behind everything that was published there. After the
+    /// goodbye there is none.
     pub(super) async fn beat(&self, shard: u16) -> Result<(), BusError> {
         if self.has_left.load(Ordering::Relaxed) {
             return Ok(());
@@ -119,10 +135,13 @@ impl Publisher {
         self.send_heartbeat(shard, false).await
     }
 
-    /// Publishes the goodbye on every shard; one that does not go out is missed by those who listen.
+    /// Publishes the goodbye on every shard; one that does not go out is missed by those who
+    /// listen.
     pub(super) async fn leave(&self) {
         self.has_left.store(true, Ordering::Relaxed);
-        for left in join_all(self.names.shards().map(|shard| self.send_heartbeat(shard, true))).await {
+        for left in
+            join_all(self.names.shards().map(|shard| self.send_heartbeat(shard, true))).await
+        {
             if let Err(error) = left {
                 tracing::debug!(%error, "a goodbye was not published");
             }
@@ -144,16 +163,30 @@ impl Publisher {
         sent.map(drop)
     }
 
-    async fn send(&self, updates: &[Update], orders: &[OrderId], settled: &[(u16, &str)]) -> Result<(), BusError> {
+    async fn send(
+        &self,
+        updates: &[Update],
+        orders: &[OrderId],
+        settled: &[(u16, &str)],
+    ) -> Result<(), BusError> {
         let parcels = self.names.shards().filter_map(|shard| {
             let mine = |update: &&Update| self.names.shard_of_hero(update.hero_id) == shard;
             let updates: Vec<Update> = updates.iter().filter(mine).cloned().collect();
             let parcel = Parcel {
                 updates: (!updates.is_empty()).then_some(updates),
-                orders: orders.iter().copied().filter(|id| self.names.shard_of_order(*id) == shard).collect(),
-                settled: settled.iter().filter(|(place, _)| *place == shard).map(|(_, id)| *id).collect(),
+                orders: orders
+                    .iter()
+                    .copied()
+                    .filter(|id| self.names.shard_of_order(*id) == shard)
+                    .collect(),
+                settled: settled
+                    .iter()
+                    .filter(|(place, _)| *place == shard)
+                    .map(|(_, id)| *id)
+                    .collect(),
             };
-            let empty = parcel.updates.is_none() && parcel.orders.is_empty() && parcel.settled.is_empty();
+            let empty =
+                parcel.updates.is_none() && parcel.orders.is_empty() && parcel.settled.is_empty();
             (!empty).then(|| self.send_parcel(shard, parcel))
         });
         // All of them, though one may fail: the others go out.
@@ -184,7 +217,11 @@ impl Publisher {
     }
 
     async fn send_empty(&self, shard: u16) -> Result<(), BusError> {
-        self.send_parcel(shard, Parcel { updates: Some(Vec::new()), orders: Vec::new(), settled: Vec::new() }).await
+        self.send_parcel(
+            shard,
+            Parcel { updates: Some(Vec::new()), orders: Vec::new(), settled: Vec::new() },
+        )
+        .await
     }
 
     fn shard(&self, shard: u16) -> &Shard {
@@ -204,7 +241,8 @@ pub(super) async fn mend(publisher: Arc<Publisher>, shard: u16) {
     }
 }
 
-/// Publishes the heartbeat on a shard every second; one that does not go out is missed by those who listen. For one task.
+/// Publishes the heartbeat on a shard every second; one that does not go out is missed by those who
+/// listen. For one task.
 pub(super) async fn live(publisher: Arc<Publisher>, shard: u16) {
     let mut beats = tokio::time::interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);

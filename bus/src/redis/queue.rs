@@ -18,7 +18,8 @@ use crate::{BusError, Entry, Queue};
 
 type Reading = BoxFuture<'static, (Reader, Result<Vec<Entry>, BusError>)>;
 
-/// The queue of one worker. Reads live here, not in the call that waits for them: a dropped call loses nothing.
+/// The queue of one worker. Reads live here, not in the call that waits for them: a dropped call
+/// loses nothing.
 pub(super) struct RedisQueue {
     publisher: Arc<Publisher>,
     resting: Vec<Reader>,
@@ -28,7 +29,8 @@ pub(super) struct RedisQueue {
 }
 
 impl RedisQueue {
-    /// Makes the groups of most shards at least where they are missing, and a reader for each shard.
+    /// Makes the groups of most shards at least where they are missing, and a reader for each
+    /// shard.
     pub(super) async fn open(
         nodes: &Arc<Nodes>,
         names: &Names,
@@ -36,7 +38,8 @@ impl RedisQueue {
         publisher: Arc<Publisher>,
         consumer: IncarnationId,
     ) -> Result<Self, BusError> {
-        let making = join_all(names.shards().map(|shard| make_group(&publisher, names, shard))).await;
+        let making =
+            join_all(names.shards().map(|shard| make_group(&publisher, names, shard))).await;
         let made = making.iter().filter(|made| made.is_ok()).count();
         // A reader makes its group by itself when it is missing.
         if !names.suffice(made) {
@@ -47,7 +50,10 @@ impl RedisQueue {
         Ok(Self { publisher, resting, reading: FuturesUnordered::new(), ready: VecDeque::new() })
     }
 
-    fn harvest(&mut self, (reader, entries): (Reader, Result<Vec<Entry>, BusError>)) -> Result<(), BusError> {
+    fn harvest(
+        &mut self,
+        (reader, entries): (Reader, Result<Vec<Entry>, BusError>),
+    ) -> Result<(), BusError> {
         self.resting.push(reader);
         self.ready.extend(entries?);
         Ok(())
@@ -75,15 +81,23 @@ impl Queue for RedisQueue {
             let (shard, _) = entry.token.split_once('/')?;
             Some((shard.parse().ok()?, shard.len() + 1))
         };
-        let settled: Vec<(u16, &str)> =
-            entries.iter().filter_map(|entry| place(entry).map(|(shard, at)| (shard, &entry.token[at..]))).collect();
+        let settled: Vec<(u16, &str)> = entries
+            .iter()
+            .filter_map(|entry| place(entry).map(|(shard, at)| (shard, &entry.token[at..])))
+            .collect();
         self.publisher.settle(&settled, updates).await
     }
 }
 
 async fn make_group(publisher: &Publisher, names: &Names, shard: u16) -> Result<(), BusError> {
     let mut pipeline = redis::pipe();
-    pipeline.cmd("XGROUP").arg("CREATE").arg(names.stream(shard)).arg(GROUP).arg("0").arg("MKSTREAM");
+    pipeline
+        .cmd("XGROUP")
+        .arg("CREATE")
+        .arg(names.stream(shard))
+        .arg(GROUP)
+        .arg("0")
+        .arg("MKSTREAM");
     let made = publisher.link(shard).query::<Value>(&pipeline).await.map(drop);
     made.or_else(|error| if error.to_string().contains("BUSYGROUP") { Ok(()) } else { Err(error) })
 }

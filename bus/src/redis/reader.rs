@@ -1,8 +1,8 @@
 //! Reads one shard's stream on a connection of its own.
 //!
-//! Called by the queue, which owns the readers and keeps their futures, so that dropping the wait loses nothing. Never more than
-//! one command is under way. A failure is reported at once; the next read then waits first, so that no fault, a missing group
-//! least of all, turns into a hot loop.
+//! Called by the queue, which owns the readers and keeps their futures, so that dropping the wait
+//! loses nothing. Never more than one command is under way. A failure is reported at once; the next
+//! read then waits first, so that no fault, a missing group least of all, turns into a hot loop.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,13 @@ pub(super) struct Reader {
 
 impl Reader {
     /// A reader that connects when it first reads.
-    pub(super) fn new(nodes: Arc<Nodes>, names: &Names, shard: u16, consumer: IncarnationId, timing: Timing) -> Self {
+    pub(super) fn new(
+        nodes: Arc<Nodes>,
+        names: &Names,
+        shard: u16,
+        consumer: IncarnationId,
+        timing: Timing,
+    ) -> Self {
         Self {
             shard,
             stream: names.stream(shard),
@@ -71,7 +77,11 @@ impl Reader {
     async fn read_or_heal(&mut self, limit: usize) -> RedisResult<Vec<Entry>> {
         let mut wire = match self.wire.take() {
             Some(wire) => wire,
-            None => self.nodes.connect(Names::slot(self.shard), PATIENCE).await.inspect_err(|_| self.troubled = true)?,
+            None => self
+                .nodes
+                .connect(Names::slot(self.shard), PATIENCE)
+                .await
+                .inspect_err(|_| self.troubled = true)?,
         };
         let mut outcome = self.read_once(&mut wire, limit).await;
         self.troubled = outcome.is_err();
@@ -88,9 +98,20 @@ impl Reader {
         outcome
     }
 
-    async fn read_once(&mut self, wire: &mut MultiplexedConnection, limit: usize) -> RedisResult<Vec<Entry>> {
+    async fn read_once(
+        &mut self,
+        wire: &mut MultiplexedConnection,
+        limit: usize,
+    ) -> RedisResult<Vec<Entry>> {
         if Instant::now() >= self.upkeep_at {
-            let reclaimed = upkeep::reclaim(wire, &self.stream, self.consumer, self.timing.reclaim_after, limit).await?;
+            let reclaimed = upkeep::reclaim(
+                wire,
+                &self.stream,
+                self.consumer,
+                self.timing.reclaim_after,
+                limit,
+            )
+            .await?;
             let entries = self.accept(wire, reclaimed).await?;
             if entries.len() < limit {
                 upkeep::tidy(wire, &self.stream).await;
@@ -108,8 +129,13 @@ impl Reader {
     }
 
     /// Keeps the good entries and acknowledges the others.
-    async fn accept(&mut self, wire: &mut MultiplexedConnection, raw: Vec<RawEntry>) -> RedisResult<Vec<Entry>> {
-        let (good, malformed): (Vec<_>, Vec<_>) = raw.into_iter().partition(|entry| entry.order_id.is_some());
+    async fn accept(
+        &mut self,
+        wire: &mut MultiplexedConnection,
+        raw: Vec<RawEntry>,
+    ) -> RedisResult<Vec<Entry>> {
+        let (good, malformed): (Vec<_>, Vec<_>) =
+            raw.into_iter().partition(|entry| entry.order_id.is_some());
         if !malformed.is_empty() {
             metrics::counter!("galley_queue_malformed_total").increment(malformed.len() as u64);
             if let Some(more) = self.malformed.now() {
@@ -124,7 +150,9 @@ impl Reader {
             redis::cmd("XACK").arg(&self.stream).arg(GROUP).arg(ids).exec_async(wire).await?;
         }
         let shard = self.shard;
-        let entry = |raw: RawEntry| raw.order_id.map(|order_id| Entry { order_id, token: format!("{shard}/{}", raw.id) });
+        let entry = |raw: RawEntry| {
+            raw.order_id.map(|order_id| Entry { order_id, token: format!("{shard}/{}", raw.id) })
+        };
         Ok(good.into_iter().filter_map(entry).collect())
     }
 }

@@ -1,5 +1,5 @@
-//! Reads the answers of streams by hand: redis-rs's own types give up on a whole answer when one entry holds bytes that are no
-//! text, and whoever writes such an entry would stop the queue.
+//! Reads the answers of streams by hand: redis-rs's own types give up on a whole answer when one
+//! entry holds bytes that are no text, and whoever writes such an entry would stop the queue.
 
 use galley_protocol::OrderId;
 use redis::{ErrorKind, RedisError, RedisResult, Value};
@@ -39,7 +39,10 @@ pub(super) fn texts(answer: &Value) -> Vec<&str> {
     if let Value::Map(pairs) = answer {
         return pairs.iter().flat_map(|(_, value)| texts(value)).collect();
     }
-    answer.as_sequence().map_or_else(|| text(answer).into_iter().collect(), |parts| parts.iter().flat_map(texts).collect())
+    answer.as_sequence().map_or_else(
+        || text(answer).into_iter().collect(),
+        |parts| parts.iter().flat_map(texts).collect(),
+    )
 }
 
 fn entries(list: &Value) -> RedisResult<Vec<RawEntry>> {
@@ -65,7 +68,11 @@ fn text(value: &Value) -> Option<&str> {
     if let Value::BulkString(bytes) = value {
         return std::str::from_utf8(bytes).ok();
     }
-    if let Value::SimpleString(text) | Value::VerbatimString { text, .. } = value { Some(text) } else { None }
+    if let Value::SimpleString(text) | Value::VerbatimString { text, .. } = value {
+        Some(text)
+    } else {
+        None
+    }
 }
 
 fn strange() -> RedisError {
@@ -84,7 +91,10 @@ mod tests {
     }
 
     fn entry(id: &str, fields: &[&[u8]]) -> Value {
-        Value::Array(vec![bulk(id.as_bytes()), Value::Array(fields.iter().map(|field| bulk(field)).collect())])
+        Value::Array(vec![
+            bulk(id.as_bytes()),
+            Value::Array(fields.iter().map(|field| bulk(field)).collect()),
+        ])
     }
 
     #[test]
@@ -100,7 +110,13 @@ mod tests {
         let entries = read(&answer).expect("entries");
         let raw = |id: &str, order_id| RawEntry { id: id.to_owned(), order_id };
         let seven = OrderId::new(7).expect("an id");
-        let expected = [raw("1-0", Some(seven)), raw("2-0", None), raw("3-0", None), raw("4-0", None), raw("5-0", None)];
+        let expected = [
+            raw("1-0", Some(seven)),
+            raw("2-0", None),
+            raw("3-0", None),
+            raw("4-0", None),
+            raw("5-0", None),
+        ];
         assert_eq!(entries, expected);
         assert!(read(&Value::Int(1)).is_err());
         assert_eq!(read(&Value::Nil), Ok(Vec::new()));

@@ -12,8 +12,13 @@ use tokio_util::task::AbortOnDropHandle;
 pub(super) struct Tasks(CancellationToken);
 
 impl Tasks {
-    /// Starts a task. It ends when its handle is dropped; if it ends before that, the bus is broken.
-    pub(super) fn start(&self, part: &'static str, task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    /// Starts a task. It ends when its handle is dropped; if it ends before that, the bus is
+    /// broken.
+    pub(super) fn start(
+        &self,
+        part: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> AbortOnDropHandle<()> {
         let broken = self.0.clone();
         AbortOnDropHandle::new(tokio::spawn(async move {
             let lived = async {

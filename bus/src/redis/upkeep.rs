@@ -13,8 +13,12 @@ use super::reply::{self, RawEntry};
 /// A consumer that is silent for so long and holds nothing is the rest of a dead worker.
 const SILENT_AFTER: Duration = Duration::from_mins(1);
 
-/// Makes the group, and the stream when it is missing, so that it reads from the very first entry. One that is there stays.
-pub(super) async fn create_group(wire: &mut MultiplexedConnection, stream: &str) -> RedisResult<()> {
+/// Makes the group, and the stream when it is missing, so that it reads from the very first entry.
+/// One that is there stays.
+pub(super) async fn create_group(
+    wire: &mut MultiplexedConnection,
+    stream: &str,
+) -> RedisResult<()> {
     let mut command = redis::cmd("XGROUP");
     command.arg("CREATE").arg(stream).arg(GROUP).arg("0").arg("MKSTREAM");
     match command.exec_async(wire).await {
@@ -32,14 +36,22 @@ pub(super) async fn reclaim(
     limit: usize,
 ) -> RedisResult<Vec<RawEntry>> {
     let mut command = redis::cmd("XAUTOCLAIM");
-    command.arg(stream).arg(GROUP).arg(consumer.get()).arg(idle.as_millis()).arg("0-0").arg("COUNT").arg(limit);
+    command
+        .arg(stream)
+        .arg(GROUP)
+        .arg(consumer.get())
+        .arg(idle.as_millis())
+        .arg("0-0")
+        .arg("COUNT")
+        .arg(limit);
     let answer: Value = command.query_async(wire).await?;
     let entries = reply::reclaimed(&answer)?;
     metrics::counter!("galley_queue_reclaimed_total").increment(entries.len() as u64);
     Ok(entries)
 }
 
-/// Drops what is done with: entries and consumers. Failing is harmless; it is tried again in a few seconds.
+/// Drops what is done with: entries and consumers. Failing is harmless; it is tried again in a few
+/// seconds.
 pub(super) async fn tidy(wire: &mut MultiplexedConnection, stream: &str) {
     if let Err(error) = trim(wire, stream).await {
         tracing::debug!(stream, %error, "the stream was not trimmed");
@@ -49,15 +61,22 @@ pub(super) async fn tidy(wire: &mut MultiplexedConnection, stream: &str) {
     }
 }
 
-/// Trims below the oldest pending entry and the last delivered one. The order of the questions matters: an entry at or before
-/// the last delivered that is not pending afterwards has been acknowledged.
+/// Trims below the oldest pending entry and the last delivered one. The order of the questions
+/// matters: an entry at or before the last delivered that is not pending afterwards has been
+/// acknowledged.
 async fn trim(wire: &mut MultiplexedConnection, stream: &str) -> RedisResult<()> {
-    let groups: StreamInfoGroupsReply = redis::cmd("XINFO").arg("GROUPS").arg(stream).query_async(wire).await?;
-    let Some(group) = groups.groups.into_iter().find(|group| group.name == GROUP) else { return Ok(()) };
-    let pending: StreamPendingReply = redis::cmd("XPENDING").arg(stream).arg(GROUP).query_async(wire).await?;
+    let groups: StreamInfoGroupsReply =
+        redis::cmd("XINFO").arg("GROUPS").arg(stream).query_async(wire).await?;
+    let Some(group) = groups.groups.into_iter().find(|group| group.name == GROUP) else {
+        return Ok(());
+    };
+    let pending: StreamPendingReply =
+        redis::cmd("XPENDING").arg(stream).arg(GROUP).query_async(wire).await?;
     let delivered = group.last_delivered_id;
     let least = match pending {
-        StreamPendingReply::Data(data) if place(&data.start_id) < place(&delivered) => data.start_id,
+        StreamPendingReply::Data(data) if place(&data.start_id) < place(&delivered) => {
+            data.start_id
+        }
         StreamPendingReply::Data(_) | StreamPendingReply::Empty => delivered,
         _ => return Ok(()),
     };
@@ -65,16 +84,24 @@ async fn trim(wire: &mut MultiplexedConnection, stream: &str) -> RedisResult<()>
 }
 
 async fn forget_consumers(wire: &mut MultiplexedConnection, stream: &str) -> RedisResult<()> {
-    let known: StreamInfoConsumersReply = redis::cmd("XINFO").arg("CONSUMERS").arg(stream).arg(GROUP).query_async(wire).await?;
+    let known: StreamInfoConsumersReply =
+        redis::cmd("XINFO").arg("CONSUMERS").arg(stream).arg(GROUP).query_async(wire).await?;
     for consumer in known.consumers {
         if consumer.pending == 0 && consumer.idle as u128 > SILENT_AFTER.as_millis() {
-            redis::cmd("XGROUP").arg("DELCONSUMER").arg(stream).arg(GROUP).arg(consumer.name).exec_async(wire).await?;
+            redis::cmd("XGROUP")
+                .arg("DELCONSUMER")
+                .arg(stream)
+                .arg(GROUP)
+                .arg(consumer.name)
+                .exec_async(wire)
+                .await?;
         }
     }
     Ok(())
 }
 
-/// The order of ids in a stream: milliseconds, then a number. What is no id comes first, so that nothing is trimmed.
+/// The order of ids in a stream: milliseconds, then a number. What is no id comes first, so that
+/// nothing is trimmed.
 fn place(id: &str) -> (u64, u64) {
     let (millis, number) = id.split_once('-').unwrap_or((id, "0"));
     (millis.parse().unwrap_or(0), number.parse().unwrap_or(0))

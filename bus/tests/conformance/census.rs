@@ -23,8 +23,14 @@ async fn on_a_cluster_the_safe_cursor_follows_the_marks_and_an_operation_holds_i
     the_safe_cursor_follows_the_marks_and_an_operation_holds_it_back(Kind::Cluster).await;
 }
 
-/// Takes a census of these and of the bus itself, and hears until a moment, answering every gap with a repair.
-async fn second(subscription: &mut dyn Subscription, bus: &SharedBus, others: &[PublisherId], number: i64) -> Vec<Heard> {
+/// Takes a census of these and of the bus itself, and hears until a moment, answering every gap
+/// with a repair.
+async fn second(
+    subscription: &mut dyn Subscription,
+    bus: &SharedBus,
+    others: &[PublisherId],
+    number: i64,
+) -> Vec<Heard> {
     let safe = cursor(number);
     bus.mark(safe);
     let living: BTreeSet<PublisherId> = others.iter().copied().chain([bus.publisher()]).collect();
@@ -77,7 +83,9 @@ async fn the_safe_cursor_follows_the_marks_and_an_operation_holds_it_back(kind: 
         match hear(&mut *subscription).await {
             Heard::Updates(_) => is_told = true,
             Heard::Safe(safe) if safe == cursor(3) => break,
-            Heard::Safe(safe) => assert!(is_told || safe < cursor(2), "{safe} passes what was not told"),
+            Heard::Safe(safe) => {
+                assert!(is_told || safe < cursor(2), "{safe} passes what was not told");
+            }
             Heard::Gap { since } => panic!("a gap since {since:?}"),
         }
     }

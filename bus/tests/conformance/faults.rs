@@ -4,7 +4,9 @@ use galley_bus::Heard;
 use galley_protocol::UpdateBatch;
 use redis::Value;
 
-use crate::stage::{Kind, Stage, eventually, hear, hear_updates, ids, order, publisher, take, update};
+use crate::stage::{
+    Kind, Stage, eventually, hear, hear_updates, ids, order, publisher, take, update,
+};
 
 #[tokio::test]
 async fn a_malformed_entry_is_acknowledged_and_the_others_are_read() {
@@ -35,7 +37,9 @@ async fn a_hole_in_the_running_number_is_a_gap_before_the_batch() {
         let message = UpdateBatch::encode(publisher(7), number, &[update(1)]);
         stage.raw(redis::cmd("PUBLISH").arg(&channel).arg(message)).await;
     }
-    let batch = |number| Heard::Updates(UpdateBatch { publisher: publisher(7), number, updates: vec![update(1)] });
+    let batch = |number| {
+        Heard::Updates(UpdateBatch { publisher: publisher(7), number, updates: vec![update(1)] })
+    };
     for expected in [batch(1), batch(2), Heard::Gap { since: None }, batch(4)] {
         assert_eq!(hear(&mut *subscription).await, expected);
     }
@@ -46,7 +50,9 @@ async fn a_message_that_is_none_is_skipped() {
     let stage = Stage::new(Kind::Redis).await;
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
     let (_, channel) = stage.names();
-    for garbage in [&b""[..], b"\xff\xff", b"galley3 1 1\nsoup\n", b"galley9 1 1\n", b"galley3-beat 1 x -"] {
+    for garbage in
+        [&b""[..], b"\xff\xff", b"galley3 1 1\nsoup\n", b"galley9 1 1\n", b"galley3-beat 1 x -"]
+    {
         stage.raw(redis::cmd("PUBLISH").arg(&channel).arg(garbage)).await;
     }
     stage.bus.announce(&[update(1)], &[]).await.expect("a healthy bus");

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::server::Server;
-use crate::stage::{Stage, eventually, hear_a_gap_at_once, hear_gap, hear_updates, ids, order, take, update};
+use crate::stage::{
+    Stage, eventually, hear_a_gap_at_once, hear_gap, hear_updates, ids, order, take, update,
+};
 
 #[tokio::test]
 async fn a_cut_subscription_hears_a_gap_and_then_goes_on() {
@@ -27,10 +29,15 @@ async fn a_missing_group_or_stream_is_made_again() {
     let stage = Stage::on(&server).await;
     let (stream, _) = stage.names();
     let mut queue = stage.queue(1).await;
-    let breaks: [(&str, &[&str]); 3] = [("XGROUP", &["DESTROY", &stream, "workers"]), ("DEL", &[&stream]), ("FLUSHALL", &[])];
+    let breaks: [(&str, &[&str]); 3] =
+        [("XGROUP", &["DESTROY", &stream, "workers"]), ("DEL", &[&stream]), ("FLUSHALL", &[])];
     for (id, (command, arguments)) in (1..).zip(breaks) {
         let (entries, ()) = tokio::join!(take(&mut *queue, 1), async {
-            eventually(async || server.calls("xreadgroup").await >= 2 * u64::try_from(id).expect("it is positive") - 1).await;
+            eventually(async || {
+                server.calls("xreadgroup").await
+                    >= 2 * u64::try_from(id).expect("it is positive") - 1
+            })
+            .await;
             server.command(command, arguments).await;
             stage.bus.announce(&[], &[order(id)]).await.expect("a healthy bus");
         });
@@ -126,7 +133,8 @@ async fn a_subscription_through_which_nothing_comes_is_made_again() {
     let server = Server::start();
     let stage = Stage::on(&server).await;
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
-    // The connection lives and answers, but nothing is published any more, not even this process's own heartbeat.
+    // The connection lives and answers, but nothing is published any more, not even this process's
+    // own heartbeat.
     server.command("ACL", &["SETUSER", "default", "-publish"]).await;
     eventually(async || stage.bus.ping().await.is_err()).await;
     server.command("ACL", &["SETUSER", "default", "+publish"]).await;
@@ -142,7 +150,9 @@ async fn a_last_update_that_never_came_is_a_gap() {
     let stage = Stage::on(&server).await;
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
     let channel = stage.names().1;
-    let beat = async |number: &str| server.command("PUBLISH", &[&channel, &format!("galley3-beat 7 {number} -")]).await;
+    let beat = async |number: &str| {
+        server.command("PUBLISH", &[&channel, &format!("galley3-beat 7 {number} -")]).await
+    };
     beat("0").await;
     stage.bus.announce(&[update(1)], &[]).await.expect("a healthy bus");
     assert_eq!(hear_updates(&mut *subscription).await, [1]);

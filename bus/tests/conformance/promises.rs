@@ -8,7 +8,9 @@ use galley_bus::Heard;
 use galley_protocol::IncarnationId;
 use tokio::task::coop::{consume_budget, has_budget_remaining};
 
-use crate::stage::{Kind, Stage, hear, hear_gap, hear_updates, ids, large_frame, order, take, update, update_of};
+use crate::stage::{
+    Kind, Stage, hear, hear_gap, hear_updates, ids, large_frame, order, take, update, update_of,
+};
 
 macro_rules! on_every_bus {
     ($($test:ident)*) => {
@@ -91,11 +93,17 @@ async fn every_subscriber_hears_everything_in_order(kind: Kind) {
         subscriptions.push(bus.subscribe().await.expect("a healthy bus"));
     }
     for id in 1..=50 {
-        stage.bus.announce(&[update(2 * id), update(2 * id + 1)], &[]).await.expect("a healthy bus");
+        stage
+            .bus
+            .announce(&[update(2 * id), update(2 * id + 1)], &[])
+            .await
+            .expect("a healthy bus");
     }
     for subscription in &mut subscriptions {
         for id in 1..=50 {
-            let Heard::Updates(batch) = hear(&mut **subscription).await else { panic!("a gap before {id}") };
+            let Heard::Updates(batch) = hear(&mut **subscription).await else {
+                panic!("a gap before {id}")
+            };
             assert_eq!(batch.updates, [update(2 * id), update(2 * id + 1)]);
         }
     }
@@ -107,7 +115,11 @@ async fn nothing_published_after_subscribing_is_missed(kind: Kind) {
         let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
         // One hero per shard of a cluster.
         let hero = id % 16 + 1;
-        stage.bus.announce(&[update_of(hero, id, Bytes::from_static(b"{}"))], &[]).await.expect("a healthy bus");
+        stage
+            .bus
+            .announce(&[update_of(hero, id, Bytes::from_static(b"{}"))], &[])
+            .await
+            .expect("a healthy bus");
         assert_eq!(hear_updates(&mut *subscription).await, [id]);
     }
 }
@@ -169,7 +181,11 @@ async fn who_takes_an_order_is_heard_behind_its_announcement(kind: Kind) {
     });
     let frame = large_frame(4 << 20);
     for id in 1..=20 {
-        stage.bus.announce(&[update_of(1, id, frame.clone())], &[order(id)]).await.expect("a healthy bus");
+        stage
+            .bus
+            .announce(&[update_of(1, id, frame.clone())], &[order(id)])
+            .await
+            .expect("a healthy bus");
         for heard in [id, 100 + id] {
             assert_eq!(hear_updates(&mut *subscription).await, [heard]);
         }

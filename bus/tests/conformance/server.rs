@@ -26,7 +26,13 @@ impl Server {
     /// Starts two that share the slots of a cluster.
     pub async fn start_cluster() -> Vec<Self> {
         let start = || {
-            let options = ["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1", "--cluster-port"];
+            let options = [
+                "--cluster-enabled",
+                "yes",
+                "--cluster-announce-ip",
+                "127.0.0.1",
+                "--cluster-port",
+            ];
             let (port, bus_port) = (free_port(), free_port());
             let mut options: Vec<String> = options.into_iter().map(str::to_owned).collect();
             options.push(bus_port.to_string());
@@ -35,7 +41,8 @@ impl Server {
         let ((one, _), (two, two_bus)) = (start(), start());
         one.command("CLUSTER", &["ADDSLOTSRANGE", "0", "8191"]).await;
         two.command("CLUSTER", &["ADDSLOTSRANGE", "8192", "16383"]).await;
-        one.command("CLUSTER", &["MEET", "127.0.0.1", &two.port.to_string(), &two_bus.to_string()]).await;
+        one.command("CLUSTER", &["MEET", "127.0.0.1", &two.port.to_string(), &two_bus.to_string()])
+            .await;
         for server in [&one, &two] {
             super::stage::eventually(async || {
                 let info = format!("{:?}", server.command("CLUSTER", &["INFO"]).await);
@@ -71,23 +78,31 @@ impl Server {
     /// Stops it without ending it, or lets it go on.
     pub fn freeze(&self, frozen: bool) {
         let signal = if frozen { "-STOP" } else { "-CONT" };
-        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill exists");
+        let status = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status()
+            .expect("kill exists");
         assert!(status.success());
     }
 
     /// Runs a command.
     pub async fn command(&self, name: &str, arguments: &[&str]) -> Value {
         let client = redis::Client::open(self.url()).expect("a URL");
-        let mut connection = client.get_multiplexed_async_connection().await.expect("it is running");
+        let mut connection =
+            client.get_multiplexed_async_connection().await.expect("it is running");
         redis::cmd(name).arg(arguments).query_async(&mut connection).await.expect("an answer")
     }
 
     /// How often a command was called.
     pub async fn calls(&self, command: &str) -> u64 {
-        let Value::BulkString(info) = self.command("INFO", &["commandstats"]).await else { panic!("no text") };
+        let Value::BulkString(info) = self.command("INFO", &["commandstats"]).await else {
+            panic!("no text")
+        };
         let info = String::from_utf8(info).expect("text");
-        let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
-        line.and_then(|rest| rest.split(',').next()).map_or(0, |calls| calls.parse().expect("a number"))
+        let line =
+            info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        line.and_then(|rest| rest.split(',').next())
+            .map_or(0, |calls| calls.parse().expect("a number"))
     }
 }
 
@@ -101,12 +116,24 @@ impl Drop for Server {
 
 fn spawn(port: u16, folder: &Path, options: &[String]) -> Child {
     let mut command = Command::new("redis-server");
-    command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string()]);
+    command.args([
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--port",
+        &port.to_string(),
+    ]);
     command.arg("--dir").arg(folder).args(options).stdout(Stdio::piped());
     let mut child = command.spawn().expect("redis-server is installed");
     let output = BufReader::new(child.stdout.take().expect("it is piped"));
     let mut lines = output.lines().map(|line| line.expect("text"));
-    assert!(lines.any(|line| line.contains("Ready to accept connections")), "redis-server did not start on port {port}");
+    assert!(
+        lines.any(|line| line.contains("Ready to accept connections")),
+        "redis-server did not start on port {port}"
+    );
     // Whatever it says later is read and forgotten, so that it never waits for us.
     std::thread::spawn(move || lines.for_each(drop));
     child

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use galley_bus::{BusConfig, Entry, Heard, Queue, SharedBus, Subscription, Timing, connect_with};
-use galley_protocol::{HeroId, IncarnationId, OrderId, PublisherId, ResumeCursor, Status, Timestamp, Update, Version};
+use galley_protocol::{
+    HeroId, IncarnationId, OrderId, PublisherId, ResumeCursor, Status, Timestamp, Update, Version,
+};
 
 use crate::server::{LONG, Server};
 
-/// Which bus.
+/// The kinds of buses.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Local,
@@ -31,15 +33,22 @@ impl Stage {
 
     /// One on which entries that nobody settles come back soon.
     pub async fn impatient(kind: Kind) -> Self {
-        let timing = Timing { reclaim_after: Duration::from_millis(200), upkeep_every: Duration::from_millis(100) };
+        let timing = Timing {
+            reclaim_after: Duration::from_millis(200),
+            upkeep_every: Duration::from_millis(100),
+        };
         Self::with(kind, timing).await
     }
 
     async fn with(kind: Kind, timing: Timing) -> Self {
-        let cluster = if kind == Kind::Cluster { Server::start_cluster().await } else { Vec::new() };
+        let cluster =
+            if kind == Kind::Cluster { Server::start_cluster().await } else { Vec::new() };
         let url = match kind {
             Kind::Local => None,
-            Kind::Redis => Some(std::env::var("GALLEY_TEST_REDIS").expect("GALLEY_TEST_REDIS must be the URL of a Redis")),
+            Kind::Redis => Some(
+                std::env::var("GALLEY_TEST_REDIS")
+                    .expect("GALLEY_TEST_REDIS must be the URL of a Redis"),
+            ),
             Kind::Cluster => Some(cluster.iter().map(Server::url).collect::<Vec<_>>().join(",")),
         };
         Self { _cluster: cluster, ..Self::at(url, timing).await }
@@ -57,7 +66,11 @@ impl Stage {
 
     /// The bus as another process has it; there is none where it is within the process.
     pub async fn another_bus(&self) -> SharedBus {
-        if self.config.url.is_some() { connect(&self.config, self.timing).await } else { self.bus.clone() }
+        if self.config.url.is_some() {
+            connect(&self.config, self.timing).await
+        } else {
+            self.bus.clone()
+        }
     }
 
     /// The stream and the channel, on one server.
@@ -70,7 +83,8 @@ impl Stage {
     pub async fn raw(&self, command: &mut redis::Cmd) -> redis::Value {
         let url = self.config.url.clone().expect("this bus is on Redis");
         let client = redis::Client::open(url).expect("a URL");
-        let mut connection = client.get_multiplexed_async_connection().await.expect("it is running");
+        let mut connection =
+            client.get_multiplexed_async_connection().await.expect("it is running");
         command.query_async(&mut connection).await.expect("an answer")
     }
 
@@ -105,7 +119,14 @@ pub fn update(id: i64) -> Update {
 pub fn update_of(hero: i64, id: i64, frame: Bytes) -> Update {
     let hero_id = HeroId::new(hero).expect("an id");
     let time = Timestamp::from_millis(id).expect("in range");
-    Update { hero_id, order_id: order(id), version: Version::FIRST, status: Some(Status::Pending), time, frame }
+    Update {
+        hero_id,
+        order_id: order(id),
+        version: Version::FIRST,
+        status: Some(Status::Pending),
+        time,
+        frame,
+    }
 }
 
 /// A frame of so many bytes and a few.

@@ -9,11 +9,11 @@ use reqwest::Url;
 
 use crate::requirement::Requirement;
 
-/// Load test for Galley: very many sockets, orders at a rate that does not wait for the answers, and a check that every socket
-/// saw every state.
+/// Load test for Galley: very many sockets, orders at a rate that does not wait for the answers,
+/// and a check that every socket saw every state.
 ///
-/// It makes heroes and meals of its own at the gateway and leaves them there with their orders: do not point it at a service
-/// whose orders matter.
+/// It makes heroes and meals of its own at the gateway and leaves them there with their orders: do
+/// not point it at a service whose orders matter.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "galley-load", version, after_help = EXAMPLES)]
 pub struct Arguments {
@@ -30,7 +30,8 @@ pub struct Arguments {
     /// Sockets of staff that watch the whole feed [default: 20 in firehose, else 0]
     #[arg(long, value_name = "COUNT")]
     pub dashboards: Option<usize>,
-    /// Heroes, among whom the sockets are shared out [default: one for each 50 sockets; one for each process in hot-hero]
+    /// Heroes, among whom the sockets are shared out [default: one for each 50 sockets; one for
+    /// each process in hot-hero]
     #[arg(long, value_name = "COUNT")]
     pub heroes: Option<usize>,
     /// Heroes that order; the sockets of the others only listen [default: all]
@@ -39,7 +40,8 @@ pub struct Arguments {
     /// Sockets opened a second, each due at its moment; as many as the gateway takes when absent
     #[arg(long, value_name = "PER_S", value_parser = parse_rate)]
     pub ramp: Option<f64>,
-    /// Orders a second, each due at its moment; `max` places the next when one is answered [default: by scenario]
+    /// Orders a second, each due at its moment; `max` places the next when one is answered
+    /// [default: by scenario]
     #[arg(long, value_name = "PER_S|max", value_parser = parse_pace)]
     pub rate: Option<Rate>,
     /// Transport used to place orders
@@ -60,7 +62,8 @@ pub struct Arguments {
     /// How long to wait for the last states after that, at most
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = parse_duration)]
     pub settle: Duration,
-    /// The simulated preparation of the worker, when it is always the same; without, the frames tell how long it took
+    /// The simulated preparation of the worker, when it is always the same; without, the frames
+    /// tell how long it took
     #[arg(long, value_name = "DURATION", value_parser = galley_launch::parse_duration)]
     pub delay: Option<Duration>,
 
@@ -83,18 +86,20 @@ pub struct Arguments {
     #[arg(long, value_name = "BYTES", default_value_t = 4_096)]
     pub slow_rate: usize,
 
-    /// Processes of this program, each with its part of the sockets [default: as many as the limit of open files wants]
+    /// Processes of this program, each with its part of the sockets [default: as many as the limit
+    /// of open files wants]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub processes: Option<u16>,
-    /// Local addresses to connect from [default: 127.0.0.1, 127.0.0.2 … when the gateway is on the loopback]
+    /// Local addresses to connect from [default: 127.0.0.1, 127.0.0.2 … when the gateway is on the
+    /// loopback]
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
     pub source: Vec<IpAddr>,
     /// Seed of the random choices: which hero orders what, which sockets a storm cuts
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
 
-    /// Requirement on the result, such as `ack_p99<50ms`, `lost=0` or `orders_per_s>=1000`; may be given again. Exit code 3
-    /// otherwise. `lost=0` is always required
+    /// Requirement on the result, such as `ack_p99<50ms`, `lost=0` or `orders_per_s>=1000`; may be
+    /// given again. Exit code 3 otherwise. `lost=0` is always required
     #[arg(long, value_name = "REQUIREMENT")]
     pub require: Vec<Requirement>,
     /// Print the report as JSON instead of a table
@@ -179,7 +184,9 @@ fn parse_pace(text: &str) -> Result<Rate, String> {
     match text {
         "max" => Ok(Rate::Max),
         "0" => Ok(Rate::PerSecond(0.0)),
-        text => parse_rate(text).map(Rate::PerSecond).map_err(|_| "must be a number of orders a second, or max".to_owned()),
+        text => parse_rate(text)
+            .map(Rate::PerSecond)
+            .map_err(|_| "must be a number of orders a second, or max".to_owned()),
     }
 }
 
@@ -215,8 +222,16 @@ mod tests {
     fn the_examples_can_be_typed() {
         let mut seen = 0;
         for line in EXAMPLES.lines().filter(|line| line.starts_with("  galley-load")) {
-            let typed = line.trim().split("   ").next().unwrap_or_default().split(" > ").next().unwrap_or_default();
-            Arguments::try_parse_from(typed.split_whitespace()).unwrap_or_else(|error| panic!("{typed}: {error}"));
+            let typed = line
+                .trim()
+                .split("   ")
+                .next()
+                .unwrap_or_default()
+                .split(" > ")
+                .next()
+                .unwrap_or_default();
+            Arguments::try_parse_from(typed.split_whitespace())
+                .unwrap_or_else(|error| panic!("{typed}: {error}"));
             seen += 1;
         }
         assert!(seen >= 8, "only {seen} examples");
@@ -234,7 +249,10 @@ mod tests {
             &["--processes", "0"],
             &["wild"],
         ] {
-            assert!(Arguments::try_parse_from(["galley-load"].iter().chain(wrong)).is_err(), "{wrong:?}");
+            assert!(
+                Arguments::try_parse_from(["galley-load"].iter().chain(wrong)).is_err(),
+                "{wrong:?}"
+            );
         }
     }
 }

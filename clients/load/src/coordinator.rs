@@ -1,8 +1,9 @@
 //! A test from its beginning to its report.
 //!
-//! The coordinator makes heroes and meals, starts the engines, lets them begin together, adds up what they measure and compares
-//! what the sockets know with the database. It opens no socket of the load itself. Ctrl-C ends the test early with the figures so
-//! far; a second one ends the program.
+//! The coordinator makes heroes and meals, starts the engines, lets them begin together, adds up
+//! what they measure and compares what the sockets know with the database. It opens no socket of
+//! the load itself. Ctrl-C ends the test early with the figures so far; a second one ends the
+//! program.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant, SystemTime};
@@ -42,7 +43,11 @@ pub async fn run(arguments: &Arguments) -> Result<Report, Failure> {
     let heroes = gateways[0].heroes(settings.heroes, arguments.seed).await?;
     let meals = gateways[0].meals(MEALS, arguments.seed).await?;
     let before = push_lags(&gateways).await;
-    progress.step(&format!("opening {} sockets from {} processes", settings.sockets + settings.dashboards, settings.processes));
+    progress.step(&format!(
+        "opening {} sockets from {} processes",
+        settings.sockets + settings.dashboards,
+        settings.processes
+    ));
     let mut run = Run {
         started: SystemTime::now(),
         began: Instant::now(),
@@ -63,7 +68,8 @@ pub async fn run(arguments: &Arguments) -> Result<Report, Failure> {
         }
     }
     let after = push_lags(&gateways).await;
-    let readings: Vec<_> = before.into_iter().zip(after).filter_map(|(before, after)| before.zip(after)).collect();
+    let readings: Vec<_> =
+        before.into_iter().zip(after).filter_map(|(before, after)| before.zip(after)).collect();
     progress.clear();
     Ok(Report::of(arguments, &settings, run.outcome(&readings, arguments.duration)))
 }
@@ -84,8 +90,12 @@ struct Stop {
 
 impl Stop {
     fn listen() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::failed("cannot hear signals", &error));
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::failed("cannot hear signals", &error));
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
     }
 
     /// Waits until somebody asks to stop. Safe to drop while it waits.
@@ -145,7 +155,10 @@ impl Run {
                         self.fleet.tell(Order::Begin)?;
                         self.load = Some(Instant::now());
                         let open = self.timeline.whole.counts.opened;
-                        progress.step(&format!("{open} sockets are open after {:.1} s", self.began.elapsed().as_secs_f64()));
+                        progress.step(&format!(
+                            "{open} sockets are open after {:.1} s",
+                            self.began.elapsed().as_secs_f64()
+                        ));
                     }
                 }
                 Message::Done(done) => self.done.push(done),
@@ -169,7 +182,11 @@ impl Run {
                 counts.lost += sockets.iter().sum::<u64>() - know;
             }
             let versions = gateway.versions(done.settled.iter().map(|(id, _)| *id)).await?;
-            let wrong = done.settled.iter().zip(versions).filter(|((_, known), truth)| Some(i64::from(*known)) != *truth);
+            let wrong = done
+                .settled
+                .iter()
+                .zip(versions)
+                .filter(|((_, known), truth)| Some(i64::from(*known)) != *truth);
             counts.lost += wrong.count() as u64;
         }
         Ok(())

@@ -1,9 +1,10 @@
 //! One process of the load: a single thread that waits for all its connections at once.
 //!
-//! Started by the coordinator, which hands it a [`Plan`] and hears [`Message`]s. Guarantees that nothing is measured before
-//! every engine has its sockets, that a moment at which an order was due is the beginning of its latency, however late the
-//! order was sent, and that the process ends with the coordinator. Must never hold more for an idle socket than its
-//! [`Connection`], nor read a frame that nobody checks.
+//! Started by the coordinator, which hands it a [`Plan`] and hears [`Message`]s. Guarantees that
+//! nothing is measured before every engine has its sockets, that a moment at which an order was due
+//! is the beginning of its latency, however late the order was sent, and that the process ends with
+//! the coordinator. Must never hold more for an idle socket than its [`Connection`], nor read a
+//! frame that nobody checks.
 
 mod connection;
 mod frame;
@@ -57,10 +58,15 @@ const LINGER: u64 = 200_000;
 pub fn run() -> Result<(), Failure> {
     let memory = usage::resident();
     let mut plan = String::new();
-    std::io::stdin().read_line(&mut plan).map_err(|error| Failure::failed("the plan cannot be read", &error))?;
-    let plan: Plan = serde_json::from_str(&plan).map_err(|error| Failure::failed("the plan cannot be read", &error))?;
-    let poll = Poll::new().map_err(|error| Failure::failed("cannot wait for connections", &error))?;
-    let waker = Waker::new(poll.registry(), WAKER).map_err(|error| Failure::failed("cannot be woken", &error))?;
+    std::io::stdin()
+        .read_line(&mut plan)
+        .map_err(|error| Failure::failed("the plan cannot be read", &error))?;
+    let plan: Plan = serde_json::from_str(&plan)
+        .map_err(|error| Failure::failed("the plan cannot be read", &error))?;
+    let poll =
+        Poll::new().map_err(|error| Failure::failed("cannot wait for connections", &error))?;
+    let waker = Waker::new(poll.registry(), WAKER)
+        .map_err(|error| Failure::failed("cannot be woken", &error))?;
     let (orders, heard) = mpsc::channel();
     std::thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
@@ -134,16 +140,20 @@ impl Engine {
         let (heroes, sockets) = (plan.heroes.len(), plan.sockets);
         let of_hero = |hero: usize| sockets / heroes + usize::from(hero < sockets % heroes);
         let tracker = Tracker::new((0..plan.ordering).map(of_hero), plan.dashboards);
-        let mut connections = Vec::with_capacity(sockets + plan.dashboards + plan.rest.unwrap_or(0));
+        let mut connections =
+            Vec::with_capacity(sockets + plan.dashboards + plan.rest.unwrap_or(0));
         for index in 0..sockets {
             let (hero, slot) = (index % heroes, index / heroes);
             let slow_among = |sockets: usize| sockets * plan.slow_permille / 1_000;
             let reads_slowly = slow_among(slot + 1) > slow_among(slot);
-            let number = |number: usize| u32::try_from(number).expect("a process has less than 2^32 sockets");
+            let number = |number: usize| {
+                u32::try_from(number).expect("a process has less than 2^32 sockets")
+            };
             let role = Role::Hero { hero: number(hero), slot: number(slot), slow: reads_slowly };
             connections.push(Connection::new(role, tracker.follows(hero)));
         }
-        for slot in 0..u32::try_from(plan.dashboards).expect("a process has less than 2^32 sockets") {
+        for slot in 0..u32::try_from(plan.dashboards).expect("a process has less than 2^32 sockets")
+        {
             connections.push(Connection::new(Role::Staff { slot }, true));
         }
         connections.extend((0..plan.rest.unwrap_or(0)).map(|_| Connection::new(Role::Rest, false)));
@@ -156,7 +166,10 @@ impl Engine {
             connections,
             buffer: vec![0; BUFFER],
             tracker,
-            timers: BinaryHeap::from([Reverse((TICK, Timer::Tick)), Reverse((SLOW_READ, Timer::SlowRead))]),
+            timers: BinaryHeap::from([
+                Reverse((TICK, Timer::Tick)),
+                Reverse((SLOW_READ, Timer::SlowRead)),
+            ]),
             phase: Phase::Ramp,
             measures: Measures::default(),
             open_sockets: 0,
@@ -183,7 +196,12 @@ impl Engine {
             for event in &events {
                 if event.token() != WAKER {
                     let ended = event.is_read_closed() || event.is_error();
-                    self.happened(event.token().0, event.is_readable() || ended, event.is_writable(), ended);
+                    self.happened(
+                        event.token().0,
+                        event.is_readable() || ended,
+                        event.is_writable(),
+                        ended,
+                    );
                 }
             }
             for order in orders.try_iter() {
@@ -249,7 +267,10 @@ impl Engine {
             Phase::Ramp if self.open + self.given_up >= self.connections.len() => {
                 self.phase = Phase::Ready;
                 self.tell_tick();
-                tell(&Message::Ready(Memory { before: self.memory, with_sockets: usage::resident() }));
+                tell(&Message::Ready(Memory {
+                    before: self.memory,
+                    with_sockets: usage::resident(),
+                }));
             }
             Phase::Load { until } if now >= until => {
                 self.place_due();
@@ -259,20 +280,28 @@ impl Engine {
             }
             Phase::Settle { until } => {
                 if self.placing.all_answered() && self.tracker.all_seen() {
-                    self.phase = Phase::Linger { until: now + if self.tracker.is_empty() { 0 } else { LINGER } };
+                    self.phase = Phase::Linger {
+                        until: now + if self.tracker.is_empty() { 0 } else { LINGER },
+                    };
                 } else if now >= until {
                     self.phase = Phase::Done;
                 }
             }
             Phase::Linger { until } if now >= until => self.phase = Phase::Done,
-            Phase::Ramp | Phase::Ready | Phase::Load { .. } | Phase::Linger { .. } | Phase::Done => {}
+            Phase::Ramp
+            | Phase::Ready
+            | Phase::Load { .. }
+            | Phase::Linger { .. }
+            | Phase::Done => {}
         }
     }
 
     fn next_moment(&self) -> u64 {
         let phase = match self.phase {
             Phase::Ramp | Phase::Ready => self.opening.next_due(),
-            Phase::Load { until } => Some(self.placing.next_due().map_or(until, |due| due.min(until))),
+            Phase::Load { until } => {
+                Some(self.placing.next_due().map_or(until, |due| due.min(until)))
+            }
             Phase::Settle { .. } => Some(self.now() + LOOK),
             Phase::Linger { until } => Some(until),
             Phase::Done => Some(0),
@@ -284,9 +313,13 @@ impl Engine {
 
     /// Cuts a share of the heroes' sockets, all at once; each comes back as fast as it can.
     fn storm(&mut self, now: u64) {
-        let Some(storm) = self.plan.storm.filter(|_| matches!(self.phase, Phase::Load { .. })) else { return };
+        let Some(storm) = self.plan.storm.filter(|_| matches!(self.phase, Phase::Load { .. }))
+        else {
+            return;
+        };
         for index in 0..self.plan.sockets {
-            if self.connections[index].is_open() && self.random.random_range(0..1_000) < storm.what {
+            if self.connections[index].is_open() && self.random.random_range(0..1_000) < storm.what
+            {
                 self.measures.counts.dropped += 1;
                 self.leave(index);
                 self.connections[index].since = now;
@@ -300,9 +333,13 @@ impl Engine {
         if self.plan.slow_permille == 0 {
             return Vec::new();
         }
-        let slow = |connection: &Connection| matches!(connection.role, Role::Hero { slow: true, .. });
+        let slow =
+            |connection: &Connection| matches!(connection.role, Role::Hero { slow: true, .. });
         let sockets = self.connections.iter().enumerate();
-        sockets.filter(|(_, connection)| slow(connection) && connection.is_open()).map(|(index, _)| index).collect()
+        sockets
+            .filter(|(_, connection)| slow(connection) && connection.is_open())
+            .map(|(index, _)| index)
+            .collect()
     }
 
     fn read_slowly(&mut self) {
@@ -325,11 +362,16 @@ impl Engine {
 
     fn tell_tick(&mut self) {
         let measures = std::mem::take(&mut self.measures);
-        tell(&Message::Tick(Box::new(Tick { open: self.open_sockets, last_end: self.last_end, measures })));
+        tell(&Message::Tick(Box::new(Tick {
+            open: self.open_sockets,
+            last_end: self.last_end,
+            measures,
+        })));
     }
 }
 
-/// Says something to the coordinator. When it does not listen any more, there is nothing left to do.
+/// Says something to the coordinator. When it does not listen any more, there is nothing left to
+/// do.
 fn tell(message: &Message) {
     let mut line = serde_json::to_vec(message).expect("a message is JSON");
     line.push(b'\n');

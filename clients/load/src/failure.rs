@@ -9,13 +9,14 @@ use thiserror::Error;
 /// Why the program ends other than well; one line for people.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Failure {
-    /// What was asked for makes no sense: exit code 2.
+    /// A request that makes no sense: exit code 2.
     #[error("{0}")]
     Usage(String),
     /// The test could not be made: exit code 1.
     #[error("{0}")]
     Failed(String),
-    /// It was made, and something that was required does not hold: exit code 3. The table says what.
+    /// It was made, and something that was required does not hold: exit code 3. The table says
+    /// what.
     #[error("{0}")]
     Unmet(String),
     /// Somebody stopped it: exit code 130. The table tells of what was measured until then.

@@ -1,7 +1,8 @@
 //! The engines: processes of this same program.
 //!
-//! Owned by the coordinator. Guarantees that an engine that dies is heard of, and that every engine ends with its owner: the end of
-//! its input ends it. Engines have a process group of their own, so that Ctrl-C reaches the coordinator alone.
+//! Owned by the coordinator. Guarantees that an engine that dies is heard of, and that every engine
+//! ends with its owner: the end of its input ends it. Engines have a process group of their own, so
+//! that Ctrl-C reaches the coordinator alone.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -38,11 +39,14 @@ impl Fleet {
     pub fn start(plans: &[Plan]) -> Result<Self, Failure> {
         let (sender, messages) = mpsc::channel(MAX_WAITING);
         let mut fleet = Self { engines: Vec::new(), messages };
-        let program = std::env::current_exe().map_err(|error| Failure::failed("cannot find this program", &error))?;
+        let program = std::env::current_exe()
+            .map_err(|error| Failure::failed("cannot find this program", &error))?;
         for (number, plan) in plans.iter().enumerate() {
             let mut command = Command::new(&program);
             command.arg(ENGINE).stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
-            let mut process = command.spawn().map_err(|error| Failure::failed("cannot start a process", &error))?;
+            let mut process = command
+                .spawn()
+                .map_err(|error| Failure::failed("cannot start a process", &error))?;
             let input = process.stdin.take().expect("it is piped");
             let output = process.stdout.take().expect("it is piped");
             fleet.engines.push(Engine { process, input });

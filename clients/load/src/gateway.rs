@@ -27,9 +27,14 @@ impl Gateway {
     /// # Errors
     /// No client can be made.
     pub fn at(url: &Url) -> Result<Self, Failure> {
-        // A gateway closes a connection that was idle for 10 s: one that was idle for long is not tried again.
-        let client = Client::builder().no_proxy().timeout(PATIENCE).pool_idle_timeout(Duration::from_secs(4));
-        let client = client.build().map_err(|error| Failure::failed("cannot speak HTTP", &error))?;
+        // A gateway closes a connection that was idle for 10 s: one that was idle for long is not
+        // tried again.
+        let client = Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .pool_idle_timeout(Duration::from_secs(4));
+        let client =
+            client.build().map_err(|error| Failure::failed("cannot speak HTTP", &error))?;
         Ok(Self { client, url: url.clone() })
     }
 
@@ -42,7 +47,11 @@ impl Gateway {
         if status == 200 {
             return Ok(());
         }
-        Err(Failure::Failed(format!("the gateway at {} is not ready ({status}): {}", self.name(), body.trim())))
+        Err(Failure::Failed(format!(
+            "the gateway at {} is not ready ({status}): {}",
+            self.name(),
+            body.trim()
+        )))
     }
 
     /// Makes heroes; gives their ids.
@@ -50,7 +59,12 @@ impl Gateway {
     /// # Errors
     /// One could not be made.
     pub async fn heroes(&self, count: usize, seed: u64) -> Result<Vec<i64>, Failure> {
-        self.create("/heroes", count, |number| json!({"name": format!("Load {seed}-{number}"), "planet": "Earth"})).await
+        self.create(
+            "/heroes",
+            count,
+            |number| json!({"name": format!("Load {seed}-{number}"), "planet": "Earth"}),
+        )
+        .await
     }
 
     /// Makes meals that nobody is allergic to; gives their ids.
@@ -66,36 +80,57 @@ impl Gateway {
     ///
     /// # Errors
     /// The gateway does not tell.
-    pub async fn versions(&self, orders: impl IntoIterator<Item = i64>) -> Result<Vec<Option<i64>>, Failure> {
+    pub async fn versions(
+        &self,
+        orders: impl IntoIterator<Item = i64>,
+    ) -> Result<Vec<Option<i64>>, Failure> {
         let reads = stream::iter(orders).map(|id| async move {
             match self.ask(Method::GET, &format!("/orders/{id}"), None).await? {
-                (200, body) => Ok(serde_json::from_str::<Value>(&body).ok().and_then(|order| order["version"].as_i64())),
+                (200, body) => Ok(serde_json::from_str::<Value>(&body)
+                    .ok()
+                    .and_then(|order| order["version"].as_i64())),
                 (404, _) => Ok(None),
-                (status, body) => Err(Failure::Failed(format!("GET /orders/{id} answered {status}: {body}"))),
+                (status, body) => {
+                    Err(Failure::Failed(format!("GET /orders/{id} answered {status}: {body}")))
+                }
             }
         });
         reads.buffered(AT_ONCE).try_collect().await
     }
 
-    /// What the gateway itself measured of its pushes so far; nothing when it does not tell.
+    /// The push lags that the gateway has measured; `None` if it does not publish them.
     pub async fn push_lag(&self) -> Option<Buckets> {
         let (status, body) = self.ask(Method::GET, "/metrics", None).await.ok()?;
         (status == 200).then(|| Buckets::read(&body))
     }
 
-    async fn create(&self, path: &str, count: usize, body: impl Fn(usize) -> Value) -> Result<Vec<i64>, Failure> {
+    async fn create(
+        &self,
+        path: &str,
+        count: usize,
+        body: impl Fn(usize) -> Value,
+    ) -> Result<Vec<i64>, Failure> {
         let creations = stream::iter(0..count).map(|number| {
             let body = body(number);
             async move {
                 let (status, answer) = self.ask(Method::POST, path, Some(body)).await?;
-                let id = serde_json::from_str::<Value>(&answer).ok().and_then(|made| made["id"].as_i64());
-                id.filter(|_| status == 201).ok_or_else(|| Failure::Failed(format!("POST {path} answered {status}: {answer}")))
+                let id = serde_json::from_str::<Value>(&answer)
+                    .ok()
+                    .and_then(|made| made["id"].as_i64());
+                id.filter(|_| status == 201).ok_or_else(|| {
+                    Failure::Failed(format!("POST {path} answered {status}: {answer}"))
+                })
             }
         });
         creations.buffered(AT_ONCE).try_collect().await
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<(u16, String), Failure> {
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<(u16, String), Failure> {
         let mut url = self.url.clone();
         url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
         let mut request = self.client.request(method, url);
@@ -112,7 +147,10 @@ impl Gateway {
         while let Some(inner) = cause.source() {
             cause = inner;
         }
-        Failure::Failed(format!("cannot reach the gateway at {}: {cause}; start one, or name another with --url", self.name()))
+        Failure::Failed(format!(
+            "cannot reach the gateway at {}: {cause}; start one, or name another with --url",
+            self.name()
+        ))
     }
 
     fn name(&self) -> &str {

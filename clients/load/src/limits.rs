@@ -1,5 +1,5 @@
-//! What the system allows: open files, local ports, tracked connections. A test that cannot fit is refused before it begins,
-//! with the limit's name and how to raise it.
+//! What the system allows: open files, local ports, tracked connections. A test that cannot fit is
+//! refused before it begins, with the limit's name and how to raise it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -7,8 +7,9 @@ use crate::failure::Failure;
 
 /// Files of a process that are no connections.
 const OTHER_FILES: u64 = 64;
-/// Connections from one local address of the loopback, where there are many. Its ports would allow for more, but Linux looks through
-/// half of them one after the other for a free one (`__inet_hash_connect`), longer and longer as that half fills.
+/// Connections from one local address of the loopback, where there are many. Its ports would allow
+/// for more, but Linux looks through half of them one after the other for a free one
+/// (`__inet_hash_connect`), longer and longer as that half fills.
 const FROM_ONE_ADDRESS: usize = 5_000;
 /// The ports that Linux uses when it does not tell.
 const PORTS: usize = 28_000;
@@ -32,19 +33,27 @@ pub fn processes(connections: usize, wanted: Option<u16>) -> Result<usize, Failu
     }
 }
 
-/// The local addresses to connect from, so that each connection finds a port; none leaves it to the system.
+/// The local addresses to connect from, so that each connection finds a port; none leaves it to the
+/// system.
 ///
 /// # Errors
 /// There are not enough ports.
-pub fn sources(connections: usize, gateways: &[SocketAddr], named: &[IpAddr]) -> Result<Vec<IpAddr>, Failure> {
+pub fn sources(
+    connections: usize,
+    gateways: &[SocketAddr],
+    named: &[IpAddr],
+) -> Result<Vec<IpAddr>, Failure> {
     if named.is_empty() && connections <= FROM_ONE_ADDRESS {
         return Ok(Vec::new());
     }
-    let loopback = |gateway: &SocketAddr| matches!(gateway.ip(), IpAddr::V4(address) if address.is_loopback());
+    let loopback =
+        |gateway: &SocketAddr| matches!(gateway.ip(), IpAddr::V4(address) if address.is_loopback());
     if named.is_empty() && gateways.iter().all(loopback) {
         let needed = u32::try_from(connections.div_ceil(FROM_ONE_ADDRESS)).unwrap_or(u32::MAX);
         let first = u32::from(Ipv4Addr::LOCALHOST);
-        return Ok((first..first.saturating_add(needed)).map(|address| Ipv4Addr::from(address).into()).collect());
+        return Ok((first..first.saturating_add(needed))
+            .map(|address| Ipv4Addr::from(address).into())
+            .collect());
     }
     let ports = local_ports();
     let room = if named.is_empty() { ports * gateways.len() } else { ports * named.len() };
@@ -60,7 +69,11 @@ pub fn sources(connections: usize, gateways: &[SocketAddr], named: &[IpAddr]) ->
 
 /// A warning when the kernel would not track so many connections, and drop the rest.
 pub fn tracking(connections: usize) -> Option<String> {
-    let most = std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max").ok()?.trim().parse::<usize>().ok()?;
+    let most = std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max")
+        .ok()?
+        .trim()
+        .parse::<usize>()
+        .ok()?;
     (connections > most).then(|| {
         format!(
             "the kernel tracks {most} connections, and may drop more: raise it with `sysctl net.netfilter.nf_conntrack_max={}`",
@@ -70,7 +83,8 @@ pub fn tracking(connections: usize) -> Option<String> {
 }
 
 fn local_ports() -> usize {
-    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let range =
+        std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let mut ends = range.split_whitespace().filter_map(|port| port.parse::<usize>().ok());
     ends.next().zip(ends.next()).map_or(PORTS, |(first, last)| last.saturating_sub(first) + 1)
 }
@@ -83,7 +97,8 @@ mod tests {
 
     #[test]
     fn too_few_processes_are_refused_with_the_limit_and_the_remedy() {
-        let error = processes(100_000_000, Some(1)).expect_err("no process opens so many").to_string();
+        let error =
+            processes(100_000_000, Some(1)).expect_err("no process opens so many").to_string();
         assert!(error.contains("--processes") && error.contains("ulimit -n"), "{error}");
         assert_eq!(processes(10, None), Ok(1));
         assert_eq!(processes(10, Some(3)), Ok(3));
@@ -93,9 +108,12 @@ mod tests {
     fn addresses_of_the_loopback_are_many_and_others_are_few() {
         let gateways = |text: &str| vec![text.parse::<SocketAddr>().expect("an address")];
         assert_eq!(sources(100, &gateways("127.0.0.1:80"), &[]), Ok(vec![]));
-        let many = sources(1_000_000, &gateways("127.0.0.1:80"), &[]).expect("the loopback has room");
+        let many =
+            sources(1_000_000, &gateways("127.0.0.1:80"), &[]).expect("the loopback has room");
         assert_eq!((many.len(), many[199].to_string().as_str()), (200, "127.0.0.200"));
-        let error = sources(1_000_000, &gateways("192.0.2.1:80"), &[]).expect_err("one address has 65,535 ports").to_string();
+        let error = sources(1_000_000, &gateways("192.0.2.1:80"), &[])
+            .expect_err("one address has 65,535 ports")
+            .to_string();
         assert!(error.contains("--source") && error.contains("ip_local_port_range"), "{error}");
         let named: Vec<IpAddr> = vec!["192.0.2.7".parse().expect("an address")];
         assert_eq!(sources(100, &gateways("192.0.2.1:80"), &named), Ok(named));

@@ -1,4 +1,5 @@
-//! `galley-load`: a load test with very many sockets, which measures how long everything takes and checks that nothing is missing.
+//! `galley-load`: a load test with very many sockets, which measures how long everything takes and
+//! checks that nothing is missing.
 //!
 //! One process coordinates; engines, processes of the same program, hold the sockets.
 
@@ -42,10 +43,12 @@ fn coordinate(arguments: &Arguments) -> Result<(), Failure> {
     let runtime = runtime.map_err(|error| Failure::failed("cannot start", &error))?;
     let report = runtime.block_on(coordinator::run(arguments))?;
     if let Some(path) = &arguments.html {
-        std::fs::write(path, html::render(&report)).map_err(|error| Failure::failed(&path.display().to_string(), &error))?;
+        std::fs::write(path, html::render(&report))
+            .map_err(|error| Failure::failed(&path.display().to_string(), &error))?;
     }
     let shown = if arguments.json {
-        serde_json::to_string(&report).map_err(|error| Failure::failed("the report", &error))? + "\n"
+        serde_json::to_string(&report).map_err(|error| Failure::failed("the report", &error))?
+            + "\n"
     } else {
         table::render(&report)
     };
@@ -59,5 +62,9 @@ fn verdict(report: &Report) -> Result<(), Failure> {
     if report.interrupted {
         return Err(Failure::Interrupted);
     }
-    if unmet.is_empty() { Ok(()) } else { Err(Failure::Unmet(format!("not met: {}", unmet.join(", ")))) }
+    if unmet.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Unmet(format!("not met: {}", unmet.join(", "))))
+    }
 }

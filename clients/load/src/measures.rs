@@ -1,4 +1,5 @@
-//! What is measured and counted: made by each engine, sent on once a second, added up by the coordinator.
+//! What is measured and counted: made by each engine, sent on once a second, added up by the
+//! coordinator.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -11,13 +12,14 @@ use serde::{Deserialize, Serialize, Serializer, de, ser};
 
 /// Kinds of errors that are told apart; beyond, they are counted as [`OTHER`].
 const MAX_ERRORS: usize = 64;
-/// What errors beyond the bound are called.
+/// The name under which errors beyond the bound are counted.
 const OTHER: &str = "other errors";
 /// Digits of a latency that are kept.
 const DIGITS: u8 = 3;
 /// The quantiles that are told of each latency.
-pub const QUANTILES: [(&str, f64); 5] = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)];
-/// What is told a second.
+pub const QUANTILES: [(&str, f64); 5] =
+    [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)];
+/// The rates of a report.
 pub const RATES: [&str; 4] = ["orders_per_s", "ended_per_s", "frames_per_s", "opened_per_s"];
 
 macro_rules! latencies {
@@ -37,7 +39,7 @@ macro_rules! latencies {
                 match self { $(Self::$name => $word),* }
             }
 
-            /// What it is.
+            /// Explains it in a sentence.
             pub const fn explanation(self) -> &'static str {
                 match self { $(Self::$name => $explanation),* }
             }
@@ -57,7 +59,7 @@ latencies! {
 
 macro_rules! counts {
     ($($name:ident $explanation:literal)*) => {
-        /// What is counted.
+        /// The counts of a test.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub struct Counts {
             $(#[doc = $explanation] pub $name: u64,)*
@@ -112,7 +114,11 @@ pub struct Measures {
 impl Measures {
     /// Records a latency in microseconds.
     pub fn record(&mut self, latency: Latency, micros: u64) {
-        self.latencies.entry(latency).or_insert_with(histogram).record(micros).expect("a histogram that grows takes every value");
+        self.latencies
+            .entry(latency)
+            .or_insert_with(histogram)
+            .record(micros)
+            .expect("a histogram that grows takes every value");
     }
 
     /// Counts an error by what it says.
@@ -127,7 +133,8 @@ impl Measures {
 
     /// The errors, the most frequent first.
     pub fn frequent_errors(&self) -> Vec<(&str, u64)> {
-        let mut errors: Vec<_> = self.errors.iter().map(|(what, count)| (what.as_str(), *count)).collect();
+        let mut errors: Vec<_> =
+            self.errors.iter().map(|(what, count)| (what.as_str(), *count)).collect();
         errors.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         errors
     }
@@ -172,7 +179,9 @@ impl Serialize for Measures {
         let mut latencies = Vec::new();
         for (latency, histogram) in &self.latencies {
             let mut bytes = Vec::new();
-            V2Serializer::new().serialize(histogram, &mut bytes).map_err(|error| ser::Error::custom(format!("{error:?}")))?;
+            V2Serializer::new()
+                .serialize(histogram, &mut bytes)
+                .map_err(|error| ser::Error::custom(format!("{error:?}")))?;
             latencies.push((latency.word().to_owned(), STANDARD.encode(bytes)));
         }
         Wire { counts: self.counts, latencies, errors: self.errors.clone() }.serialize(serializer)
@@ -185,10 +194,14 @@ impl<'de> Deserialize<'de> for Measures {
         let mut latencies = BTreeMap::new();
         for (word, text) in wire.latencies {
             let latency = Latency::ALL.iter().find(|latency| latency.word() == word);
-            let latency = latency.ok_or_else(|| de::Error::custom(format!("no latency is called {word}")))?;
+            let latency =
+                latency.ok_or_else(|| de::Error::custom(format!("no latency is called {word}")))?;
             let bytes = STANDARD.decode(text).map_err(de::Error::custom)?;
             let histogram = Deserializer::new().deserialize(&mut bytes.as_slice());
-            latencies.insert(*latency, histogram.map_err(|error| de::Error::custom(format!("{error:?}")))?);
+            latencies.insert(
+                *latency,
+                histogram.map_err(|error| de::Error::custom(format!("{error:?}")))?,
+            );
         }
         Ok(Self { counts: wire.counts, latencies, errors: wire.errors })
     }
@@ -232,7 +245,10 @@ mod tests {
         assert!((7_990..8_010).contains(&greatest), "{greatest}");
         let (sum_of_acks, whole) = (sum.latency(Latency::Ack), whole.latency(Latency::Ack));
         assert_eq!(sum_of_acks, whole);
-        assert_eq!((sum.counts.placed, sum.frequent_errors()), (12, vec![("the gateway hung up", 4)]));
+        assert_eq!(
+            (sum.counts.placed, sum.frequent_errors()),
+            (12, vec![("the gateway hung up", 4)])
+        );
         assert!(sum.latency(Latency::Push).is_none());
     }
 

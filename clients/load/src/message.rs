@@ -1,4 +1,5 @@
-//! What the coordinator and its engines say to each other: one JSON value a line, over the engine's standard input and output.
+//! What the coordinator and its engines say to each other: one JSON value a line, over the engine's
+//! standard input and output.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,18 +25,18 @@ pub enum Message {
     Done(Done),
 }
 
-/// What happened since the last one.
+/// The events since the last tick.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Tick {
     /// Sockets that are open now.
     pub open: u64,
     /// When the last end of an order was first seen, in microseconds since orders are placed.
     pub last_end: u64,
-    /// What was measured since.
+    /// The measurements since.
     pub measures: Measures,
 }
 
-/// What an engine costs.
+/// The memory of an engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
     /// Resident bytes before the first socket.
@@ -49,8 +50,10 @@ pub struct Memory {
 pub struct Done {
     /// Milliseconds of processor time.
     pub processor_ms: u64,
-    /// Accepted orders that sockets know in different versions: order, and how many sockets know version 0 (none), 1, 2 …
+    /// Accepted orders that sockets know in different versions: order, and how many sockets know
+    /// version 0 (none), 1, 2 …
     pub unsettled: Vec<(i64, Vec<u64>)>,
-    /// Some of the accepted orders that every socket knows in the same ended version: order and version.
+    /// Some of the accepted orders that every socket knows in the same ended version: order and
+    /// version.
     pub settled: Vec<(i64, i32)>,
 }

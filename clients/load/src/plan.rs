@@ -1,21 +1,22 @@
-//! What one engine is to do. The coordinator makes one for each engine and hands it over as the first line of its input.
+//! What one engine is to do. The coordinator makes one for each engine and hands it over as the
+//! first line of its input.
 
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-/// What one engine is to do.
+/// The plan of one engine.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Plan {
-    /// Which engine; the first is 0.
+    /// The number of the engine; the first is 0.
     pub number: u32,
     /// How many there are.
     pub engines: u32,
-    /// What chance comes from: the same seed, the same choices.
+    /// The seed of all random choices.
     pub seed: u64,
     /// Where the gateways listen.
     pub gateways: Vec<SocketAddr>,
-    /// What the `Host` field says, in the same order.
+    /// The values of the `Host` field, in the same order.
     pub hosts: Vec<String>,
     /// The path before `/ws` and `/orders`.
     pub path: String,
@@ -25,13 +26,13 @@ pub struct Plan {
     pub heroes: Vec<i64>,
     /// The first so many of them order.
     pub ordering: usize,
-    /// What they order.
+    /// The meals to order.
     pub meals: Vec<i64>,
     /// Sockets, spread over the heroes in turns.
     pub sockets: usize,
     /// Sockets of staff that watch the whole feed.
     pub dashboards: usize,
-    /// Of 1,000 sockets so many read slowly.
+    /// The slow readers among 1,000 sockets.
     pub slow_permille: usize,
     /// Bytes a second that a slow socket reads.
     pub slow_rate: usize,
@@ -75,6 +76,6 @@ pub enum Pace {
 pub struct Every<T> {
     /// Milliseconds from one to the next; the first comes after as many.
     pub period: u64,
-    /// What.
+    /// The thing that recurs.
     pub what: T,
 }

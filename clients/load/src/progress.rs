@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use crate::measures::millis_at;
 use crate::measures::{Latency, Measures};
 
-/// What is shown.
+/// The progress display.
 #[derive(Debug)]
 pub struct Progress {
     bars: Option<Bars>,
@@ -28,9 +28,13 @@ impl Progress {
         if !std::io::stderr().is_terminal() {
             return Self { bars: None };
         }
-        let style = |template: &str| ProgressStyle::with_template(template).expect("the templates are sound");
+        let style = |template: &str| {
+            ProgressStyle::with_template(template).expect("the templates are sound")
+        };
         let all = MultiProgress::new();
-        let add = |length: u64, template: &str| all.add(ProgressBar::new(length).with_style(style(template)));
+        let add = |length: u64, template: &str| {
+            all.add(ProgressBar::new(length).with_style(style(template)))
+        };
         let bars = Bars {
             sockets: add(sockets as u64, "sockets {wide_bar} {pos} of {len}"),
             time: add(0, "load    {wide_bar} {pos} s of {len} s"),
@@ -58,12 +62,20 @@ impl Progress {
     }
 
     /// So much of the load is done; what the last second brought.
-    pub fn load(&self, elapsed: Duration, whole: Duration, second: &Measures, whole_run: &Measures) {
+    pub fn load(
+        &self,
+        elapsed: Duration,
+        whole: Duration,
+        second: &Measures,
+        whole_run: &Measures,
+    ) {
         let Some(bars) = &self.bars else { return };
         bars.time.set_length(whole.as_secs());
         bars.time.set_position(elapsed.min(whole).as_secs());
         let acks = second.latency(Latency::Ack);
-        let at = |quantile| acks.map_or_else(|| "-".to_owned(), |acks| format!("{:.1}", millis_at(acks, quantile)));
+        let at = |quantile| {
+            acks.map_or_else(|| "-".to_owned(), |acks| format!("{:.1}", millis_at(acks, quantile)))
+        };
         bars.figures.set_message(format!(
             "{} orders/s, {} frames/s, ack p50 {} p95 {} p99 {} ms, {} errors",
             second.counts.acked,
@@ -78,7 +90,9 @@ impl Progress {
     /// Nothing more is shown.
     pub fn clear(&self) {
         if let Some(bars) = &self.bars {
-            [&bars.sockets, &bars.time, &bars.figures].into_iter().for_each(ProgressBar::finish_and_clear);
+            [&bars.sockets, &bars.time, &bars.figures]
+                .into_iter()
+                .for_each(ProgressBar::finish_and_clear);
         }
     }
 }

@@ -14,14 +14,15 @@ pub struct Buckets {
     seconds: f64,
 }
 
-/// What it says.
+/// The push lags of a report.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PushLag {
     /// Writes.
     pub count: u64,
     /// Their mean, in milliseconds.
     pub mean_ms: f64,
-    /// Half of them took at most so many milliseconds; the bound of a bucket. Nothing beyond the greatest bound.
+    /// Half of them took at most so many milliseconds; the bound of a bucket. Nothing beyond the
+    /// greatest bound.
     pub p50_ms: Option<f64>,
     /// 99 of 100 took at most so many.
     pub p99_ms: Option<f64>,
@@ -34,7 +35,10 @@ impl Buckets {
         for line in text.lines().filter_map(|line| line.strip_prefix(METRIC)) {
             let Some((name, value)) = line.rsplit_once(' ') else { continue };
             let Ok(value) = value.parse::<f64>() else { continue };
-            let bound = name.split_once("le=\"").and_then(|(_, rest)| rest.split_once('"')).map(|(bound, _)| bound);
+            let bound = name
+                .split_once("le=\"")
+                .and_then(|(_, rest)| rest.split_once('"'))
+                .map(|(bound, _)| bound);
             match (name.split('{').next(), bound.map(str::parse::<f64>)) {
                 (Some("_bucket"), Some(Ok(bound))) if bound.is_finite() => {
                     *buckets.below.entry(whole(bound * 1e6)).or_default() += whole(value);
@@ -47,14 +51,15 @@ impl Buckets {
         buckets
     }
 
-    /// What happened on all these gateways between two readings of each.
+    /// The lags of all these gateways between two readings of each.
     pub fn between(readings: &[(Self, Self)]) -> Option<PushLag> {
         let mut sum = Self::default();
         for (before, after) in readings {
             sum.count += after.count.saturating_sub(before.count);
             sum.seconds += after.seconds - before.seconds;
             for (bound, count) in &after.below {
-                *sum.below.entry(*bound).or_default() += count.saturating_sub(before.below.get(bound).copied().unwrap_or(0));
+                *sum.below.entry(*bound).or_default() +=
+                    count.saturating_sub(before.below.get(bound).copied().unwrap_or(0));
             }
         }
         (sum.count > 0).then(|| sum.describe())
@@ -72,7 +77,11 @@ impl Buckets {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts and bounds are not negative")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts and bounds are not negative"
+)]
 fn whole(number: f64) -> u64 {
     number.round() as u64
 }
@@ -92,8 +101,12 @@ mod tests {
 
     #[test]
     fn what_happened_between_two_readings_is_told() {
-        let lag = Buckets::between(&[(reading([10, 10, 10], 1.0), reading([70, 108, 110], 1.2))]).expect("something happened");
-        assert_eq!(lag, PushLag { count: 100, mean_ms: 2.0, p50_ms: Some(1.0), p99_ms: None }.rounded(&lag));
+        let lag = Buckets::between(&[(reading([10, 10, 10], 1.0), reading([70, 108, 110], 1.2))])
+            .expect("something happened");
+        assert_eq!(
+            lag,
+            PushLag { count: 100, mean_ms: 2.0, p50_ms: Some(1.0), p99_ms: None }.rounded(&lag)
+        );
         assert!(Buckets::between(&[(reading([1, 1, 1], 1.0), reading([1, 1, 1], 1.0))]).is_none());
     }
 

@@ -1,4 +1,5 @@
-//! The report: what a test measured, for people and for programs. `report.schema.json` describes its JSON.
+//! The report: what a test measured, for people and for programs. `report.schema.json` describes
+//! its JSON.
 
 pub mod chart;
 pub mod html;
@@ -25,7 +26,7 @@ const SCHEMA: u32 = 1;
 /// Points of the curve of percentiles: each halves the distance to 100 per cent.
 const CURVE: i32 = 24;
 
-/// What came of a test.
+/// The outcome of a test.
 #[derive(Debug)]
 pub struct Outcome {
     /// When it began.
@@ -36,13 +37,13 @@ pub struct Outcome {
     pub load: Duration,
     /// Somebody stopped it.
     pub interrupted: bool,
-    /// What the engines hold.
+    /// The memory of the engines.
     pub memory: Vec<Memory>,
     /// Milliseconds of processor time of the engines.
     pub processor_ms: u64,
-    /// What the gateways measured themselves.
+    /// The push lags that the gateways measured.
     pub push_lag: Option<PushLag>,
-    /// What was measured when.
+    /// The measurements by time.
     pub timeline: Timeline,
 }
 
@@ -51,16 +52,17 @@ pub struct Outcome {
 pub struct Report {
     /// The number of this form.
     pub schema: u32,
-    /// Of this program.
+    /// The version of this program.
     pub version: &'static str,
     /// When the test began.
     pub started: Option<Timestamp>,
     /// Somebody stopped it: nothing was compared with the database.
     pub interrupted: bool,
-    /// What was asked for.
+    /// The settings of the test.
     pub settings: Value,
-    /// `open`: latencies begin when an order was due, so that nothing is left out when the gateway stands still. `closed`: each
-    /// order waits for the one before it, and latencies leave out those that were not placed meanwhile. `none`: no orders.
+    /// `open`: latencies begin when an order was due, so that nothing is left out when the gateway
+    /// stands still. `closed`: each order waits for the one before it, and latencies leave out
+    /// those that were not placed meanwhile. `none`: no orders.
     pub model: &'static str,
     /// How long it took to open the sockets.
     pub ramp_s: f64,
@@ -68,39 +70,41 @@ pub struct Report {
     pub load_s: f64,
     /// The most sockets that were open at once.
     pub most_open: u64,
-    /// What happened a second.
+    /// Events per second.
     pub rates: Map<String, Value>,
     /// How long everything took, by name; absent what never happened.
     pub latencies: Map<String, Value>,
-    /// What was counted.
+    /// The counts.
     pub counts: Counts,
     /// The errors, the most frequent first.
     pub errors: Vec<ErrorCount>,
-    /// What the gateways measured themselves from commit to write; absent when they do not tell.
+    /// The lags from commit to write that the gateways measured; absent if they do not publish
+    /// them.
     pub push_lag: Option<PushLag>,
-    /// What this program cost.
+    /// The cost of this program.
     pub client: Client,
     /// Second by second.
     pub moments: Vec<Moment>,
-    /// What was required.
+    /// The requirements.
     pub requirements: Vec<Judged>,
 }
 
 /// An error and how often it came.
 #[derive(Debug, Serialize)]
 pub struct ErrorCount {
-    /// What it says.
+    /// The error.
     pub what: String,
     /// How often.
     pub count: u64,
 }
 
-/// What this program cost.
+/// The cost of this program.
 #[derive(Debug, Serialize)]
 pub struct Client {
     /// Processes that held the sockets.
     pub processes: usize,
-    /// Resident bytes of each connection, beyond what a process without connections holds; the kernel's are not in it.
+    /// Resident bytes of each connection, beyond what a process without connections holds; the
+    /// kernel's are not in it.
     pub bytes_per_socket: Option<f64>,
     /// Processor time of these processes.
     pub processor_s: f64,
@@ -111,9 +115,9 @@ pub struct Client {
 pub struct Judged {
     /// As it was written.
     pub requirement: String,
-    /// What was measured.
+    /// The measured value.
     pub value: Option<f64>,
-    /// Whether it holds.
+    /// True if it holds.
     pub holds: bool,
 }
 
@@ -123,7 +127,9 @@ impl Report {
         let Outcome { timeline, memory, .. } = outcome;
         let whole = &timeline.whole;
         let counts = whole.counts;
-        let a_second = |count: u64, time: Duration| rounded(if time.is_zero() { 0.0 } else { float(count) / time.as_secs_f64() });
+        let a_second = |count: u64, time: Duration| {
+            rounded(if time.is_zero() { 0.0 } else { float(count) / time.as_secs_f64() })
+        };
         let until_last_end = timeline.last_end.max(outcome.load);
         let rates = [
             a_second(counts.acked, outcome.load),
@@ -145,7 +151,11 @@ impl Report {
             ramp_s: rounded(outcome.ramp.as_secs_f64()),
             load_s: rounded(outcome.load.as_secs_f64()),
             most_open: timeline.most_open,
-            rates: RATES.iter().map(|name| (*name).to_owned()).zip(rates.map(Value::from)).collect(),
+            rates: RATES
+                .iter()
+                .map(|name| (*name).to_owned())
+                .zip(rates.map(Value::from))
+                .collect(),
             latencies: latencies.collect(),
             counts,
             errors: whole
@@ -205,8 +215,11 @@ fn describe(histogram: &Histogram<u64>) -> Value {
     }
     figures.insert("max_ms".to_owned(), millis(histogram.max()).into());
     let most = float(histogram.len());
-    let quantiles = (0..CURVE).map(|halves| 1.0 - 0.5_f64.powi(halves)).take_while(|quantile| (1.0 - quantile) * most >= 1.0);
-    let curve: Vec<_> = quantiles.map(|quantile| json!([quantile, millis_at(histogram, quantile)])).collect();
+    let quantiles = (0..CURVE)
+        .map(|halves| 1.0 - 0.5_f64.powi(halves))
+        .take_while(|quantile| (1.0 - quantile) * most >= 1.0);
+    let curve: Vec<_> =
+        quantiles.map(|quantile| json!([quantile, millis_at(histogram, quantile)])).collect();
     figures.insert("curve".to_owned(), curve.into());
     figures.into()
 }
@@ -246,8 +259,10 @@ fn model(settings: &Settings) -> &'static str {
 }
 
 fn bytes_per_socket(memory: &[Memory], connections: usize) -> Option<f64> {
-    let grown: u64 = memory.iter().map(|memory| memory.with_sockets.saturating_sub(memory.before)).sum();
-    (connections > 0 && !memory.is_empty()).then(|| rounded(float(grown) / float(connections as u64)))
+    let grown: u64 =
+        memory.iter().map(|memory| memory.with_sockets.saturating_sub(memory.before)).sum();
+    (connections > 0 && !memory.is_empty())
+        .then(|| rounded(float(grown) / float(connections as u64)))
 }
 
 fn timestamp(moment: SystemTime) -> Option<Timestamp> {

@@ -40,7 +40,7 @@ impl Requirement {
         &self.name
     }
 
-    /// Whether it holds. What was never measured holds nothing.
+    /// Returns true if it holds. A figure that was never measured meets no requirement.
     pub fn holds(&self, value: Option<f64>) -> bool {
         value.is_some_and(|value| match self.comparison {
             Comparison::Below => value < self.bound,
@@ -62,14 +62,19 @@ impl FromStr for Requirement {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let sign = text.find(['<', '>', '=']).ok_or("must compare something, as in ack_p99<50ms or lost=0")?;
+        let sign = text
+            .find(['<', '>', '='])
+            .ok_or("must compare something, as in ack_p99<50ms or lost=0")?;
         let (name, rest) = (text[..sign].trim(), &text[sign..]);
-        let (sign, comparison) = COMPARISONS.iter().find(|(sign, _)| rest.starts_with(sign)).expect("a sign is there");
+        let (sign, comparison) =
+            COMPARISONS.iter().find(|(sign, _)| rest.starts_with(sign)).expect("a sign is there");
         let bound = rest[sign.len()..].trim();
         let bound = if is_latency(name) {
-            let time = humantime::parse_duration(bound).map_err(|_| format!("{name} is a time, as in {name}<50ms"))?;
+            let time = humantime::parse_duration(bound)
+                .map_err(|_| format!("{name} is a time, as in {name}<50ms"))?;
             millis(time)
-        } else if Counts::default().each().any(|(count, ..)| count == name) || RATES.contains(&name) {
+        } else if Counts::default().each().any(|(count, ..)| count == name) || RATES.contains(&name)
+        {
             bound.parse().map_err(|_| format!("{name} is a number, as in {name}=0"))?
         } else {
             return Err(format!("nothing is called {name:?}; there are {}", names()));
@@ -80,15 +85,21 @@ impl FromStr for Requirement {
 
 fn is_latency(name: &str) -> bool {
     name.rsplit_once('_').is_some_and(|(latency, quantile)| {
-        Latency::ALL.iter().any(|known| known.word() == latency) && QUANTILES.iter().any(|(known, _)| *known == quantile)
-            || Latency::ALL.iter().any(|known| known.word() == latency) && ["mean", "max"].contains(&quantile)
+        Latency::ALL.iter().any(|known| known.word() == latency)
+            && QUANTILES.iter().any(|(known, _)| *known == quantile)
+            || Latency::ALL.iter().any(|known| known.word() == latency)
+                && ["mean", "max"].contains(&quantile)
     })
 }
 
 fn names() -> String {
-    let latencies = Latency::ALL.iter().map(|latency| latency.word()).collect::<Vec<_>>().join(", ");
+    let latencies =
+        Latency::ALL.iter().map(|latency| latency.word()).collect::<Vec<_>>().join(", ");
     let counts = Counts::default().each().map(|(name, ..)| name).collect::<Vec<_>>().join(", ");
-    format!("{latencies}, each with _p50, _p90, _p95, _p99, _p999, _mean or _max; {}; {counts}", RATES.join(", "))
+    format!(
+        "{latencies}, each with _p50, _p90, _p95, _p99, _p999, _mean or _max; {}; {counts}",
+        RATES.join(", ")
+    )
 }
 
 fn millis(time: Duration) -> f64 {
@@ -110,7 +121,8 @@ mod tests {
             ("orders_per_s>=1000", 1_000.0, true),
             ("frames>10", 10.0, false),
         ] {
-            let requirement: Requirement = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+            let requirement: Requirement =
+                text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(requirement.holds(Some(value)), holds, "{text}");
             assert!(!requirement.holds(None), "{text}: what was never measured");
             assert_eq!(requirement.to_string(), text);

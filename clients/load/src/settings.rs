@@ -1,4 +1,5 @@
-//! What was asked for, with the defaults of its scenario filled in, and shared out among the engines.
+//! What was asked for, with the defaults of its scenario filled in, and shared out among the
+//! engines.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
@@ -12,10 +13,10 @@ use crate::plan::{Every, Pace, Plan};
 
 /// Sockets of one hero, when it is not said: a gateway allows 64.
 const SOCKETS_OF_A_HERO: usize = 50;
-/// What is on the menu.
+/// The meals on the menu.
 pub const MEALS: usize = 10;
 
-/// What is to be done, all told.
+/// The work of all engines together.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Sockets of heroes.
@@ -72,21 +73,33 @@ impl Settings {
         let connections = sockets + dashboards + rest.unwrap_or(0);
         let processes = limits::processes(connections, arguments.processes)?;
         let fewest = processes;
-        let by_default = if scenario == Scenario::HotHero { fewest } else { sockets.div_ceil(SOCKETS_OF_A_HERO).max(fewest) };
+        let by_default = if scenario == Scenario::HotHero {
+            fewest
+        } else {
+            sockets.div_ceil(SOCKETS_OF_A_HERO).max(fewest)
+        };
         let heroes = arguments.heroes.unwrap_or(by_default);
         let ordering = if places { arguments.ordering.unwrap_or(heroes) } else { 0 };
         let usage = |text: String| Err(Failure::Usage(text));
         if heroes < fewest || heroes > sockets.max(fewest) {
-            return usage(format!("--heroes must be from {fewest}, one for each process, to {sockets}, one for each socket"));
+            return usage(format!(
+                "--heroes must be from {fewest}, one for each process, to {sockets}, one for each socket"
+            ));
         }
         if places && !(fewest..=heroes).contains(&ordering) {
-            return usage(format!("--ordering must be from {fewest}, one for each process, to {heroes}, the heroes there are"));
+            return usage(format!(
+                "--ordering must be from {fewest}, one for each process, to {heroes}, the heroes there are"
+            ));
         }
         if places && rest.is_none() && sockets < processes {
-            return usage("orders are placed over sockets: give some --sockets, or --over rest".to_owned());
+            return usage(
+                "orders are placed over sockets: give some --sockets, or --over rest".to_owned(),
+            );
         }
         if rest.is_some_and(|rest| rest < processes) {
-            return usage(format!("--connections must be at least {processes}, one for each process"));
+            return usage(format!(
+                "--connections must be at least {processes}, one for each process"
+            ));
         }
         if arguments.url.iter().any(|url| url.path() != arguments.url[0].path()) {
             return usage("the gateways of --url must all have the same path".to_owned());
@@ -100,9 +113,11 @@ impl Settings {
             heroes,
             ordering,
             pace: places.then(|| pace(arguments, rate, processes)),
-            burst: (burst > 0).then(|| Every { period: millis(arguments.burst_every), what: burst }),
+            burst: (burst > 0)
+                .then(|| Every { period: millis(arguments.burst_every), what: burst }),
             rest,
-            storm: (storm > 0).then(|| Every { period: millis(arguments.storm_every), what: storm }),
+            storm: (storm > 0)
+                .then(|| Every { period: millis(arguments.storm_every), what: storm }),
             slow_permille,
             processes,
         })
@@ -113,12 +128,16 @@ impl Settings {
         self.sockets + self.dashboards + self.rest.unwrap_or(0)
     }
 
-    /// What each engine is to do with these heroes and meals.
+    /// The plan of each engine for these heroes and meals.
     pub fn plans(&self, arguments: &Arguments, heroes: &[i64], meals: &[i64]) -> Vec<Plan> {
         let engines = self.processes;
-        let count = |number: usize| u32::try_from(number).expect("there are at most 1,000 processes");
-        let part = |whole: usize, number: usize| whole / engines + usize::from(number < whole % engines);
-        let of_hero = |hero: usize| self.sockets / self.heroes + usize::from(hero < self.sockets % self.heroes);
+        let count =
+            |number: usize| u32::try_from(number).expect("there are at most 1,000 processes");
+        let part =
+            |whole: usize, number: usize| whole / engines + usize::from(number < whole % engines);
+        let of_hero = |hero: usize| {
+            self.sockets / self.heroes + usize::from(hero < self.sockets % self.heroes)
+        };
         let plan = |number: usize| Plan {
             number: count(number),
             engines: count(engines),
@@ -141,7 +160,9 @@ impl Settings {
             storm: self.storm,
             duration: millis(arguments.duration),
             settle: millis(arguments.settle),
-            delay: arguments.delay.map(|delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)),
+            delay: arguments
+                .delay
+                .map(|delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)),
         };
         (0..engines).map(plan).collect()
     }
@@ -150,7 +171,10 @@ impl Settings {
 fn pace(arguments: &Arguments, rate: Rate, processes: usize) -> Pace {
     match rate {
         Rate::PerSecond(rate) => Pace::Open { rate },
-        Rate::Max => Pace::Closed { placers: arguments.placers.div_ceil(processes), in_flight: usize::from(arguments.in_flight) },
+        Rate::Max => Pace::Closed {
+            placers: arguments.placers.div_ceil(processes),
+            in_flight: usize::from(arguments.in_flight),
+        },
     }
 }
 
@@ -158,7 +182,9 @@ fn pace(arguments: &Arguments, rate: Rate, processes: usize) -> Pace {
 fn resolve(url: &Url) -> Result<SocketAddr, Failure> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let port = url.port_or_known_default().unwrap_or(80);
-    let mut found = (host, port).to_socket_addrs().map_err(|error| Failure::failed(&format!("{host} is not known"), &error))?;
+    let mut found = (host, port)
+        .to_socket_addrs()
+        .map_err(|error| Failure::failed(&format!("{host} is not known"), &error))?;
     found.next().ok_or_else(|| Failure::Failed(format!("{host} has no address")))
 }
 
@@ -185,7 +211,8 @@ mod tests {
 
     fn settings(words: &str) -> Result<(Arguments, Settings), String> {
         let words = format!("galley-load {words}");
-        let arguments = Arguments::try_parse_from(words.split_whitespace()).map_err(|error| error.to_string())?;
+        let arguments = Arguments::try_parse_from(words.split_whitespace())
+            .map_err(|error| error.to_string())?;
         let settings = Settings::of(&arguments).map_err(|error| error.to_string())?;
         Ok((arguments, settings))
     }
@@ -198,18 +225,38 @@ mod tests {
             "hot-hero --processes 2",
             "idle --processes 5 --sockets 99",
         ] {
-            let (arguments, settings) = settings(words).unwrap_or_else(|error| panic!("{words}: {error}"));
+            let (arguments, settings) =
+                settings(words).unwrap_or_else(|error| panic!("{words}: {error}"));
             let heroes: Vec<i64> = (1..=i64::try_from(settings.heroes).expect("few")).collect();
             let plans = settings.plans(&arguments, &heroes, &[1]);
-            assert_eq!(plans.iter().map(|plan| plan.sockets).sum::<usize>(), settings.sockets, "{words}");
-            assert_eq!(plans.iter().map(|plan| plan.dashboards).sum::<usize>(), settings.dashboards, "{words}");
-            assert_eq!(plans.iter().filter_map(|plan| plan.rest).sum::<usize>(), settings.rest.unwrap_or(0), "{words}");
-            assert_eq!(plans.iter().map(|plan| plan.ordering).sum::<usize>(), settings.ordering, "{words}");
+            assert_eq!(
+                plans.iter().map(|plan| plan.sockets).sum::<usize>(),
+                settings.sockets,
+                "{words}"
+            );
+            assert_eq!(
+                plans.iter().map(|plan| plan.dashboards).sum::<usize>(),
+                settings.dashboards,
+                "{words}"
+            );
+            assert_eq!(
+                plans.iter().filter_map(|plan| plan.rest).sum::<usize>(),
+                settings.rest.unwrap_or(0),
+                "{words}"
+            );
+            assert_eq!(
+                plans.iter().map(|plan| plan.ordering).sum::<usize>(),
+                settings.ordering,
+                "{words}"
+            );
             let mut shared: Vec<i64> = plans.iter().flat_map(|plan| plan.heroes.clone()).collect();
             shared.sort_unstable();
             assert_eq!(shared, heroes, "{words}: each hero is one engine's");
             for plan in plans.iter().filter(|_| settings.ordering > 0) {
-                assert!((1..=plan.heroes.len()).contains(&plan.ordering), "{words}: {plan:?} has nobody who orders");
+                assert!(
+                    (1..=plan.heroes.len()).contains(&plan.ordering),
+                    "{words}: {plan:?} has nobody who orders"
+                );
             }
         }
     }

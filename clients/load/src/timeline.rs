@@ -12,7 +12,7 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// The most moments; what comes after two hours is in the whole only.
 const MAX_MOMENTS: usize = 7_200;
 
-/// What happened when.
+/// The measurements of a test by time.
 #[derive(Debug)]
 pub struct Timeline {
     /// Everything.
@@ -26,7 +26,7 @@ pub struct Timeline {
     began: Instant,
     ends: Instant,
     current: Measures,
-    /// Of each engine.
+    /// The open sockets of each engine.
     open: Vec<u64>,
 }
 
@@ -95,7 +95,9 @@ impl Timeline {
     pub fn close(&mut self) -> Measures {
         let second = std::mem::take(&mut self.current);
         if self.moments.len() < MAX_MOMENTS {
-            let at = |latency, quantile| second.latency(latency).map(|histogram| millis_at(histogram, quantile));
+            let at = |latency, quantile| {
+                second.latency(latency).map(|histogram| millis_at(histogram, quantile))
+            };
             self.moments.push(Moment {
                 second: (self.ends - self.began).as_secs(),
                 open: self.open(),

@@ -1,4 +1,5 @@
-//! The secret that signs and checks tokens. It is shown nowhere: not in the help, not in errors, not by `Debug`.
+//! The secret that signs and checks tokens. It is shown nowhere: not in the help, not in errors,
+//! not by `Debug`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,8 +16,8 @@ const MOST: u64 = 4_096;
 #[derive(Args, Clone, Debug)]
 #[group(id = "secret")]
 pub struct SecretArguments {
-    /// The secret of the tokens (HS256), at least 32 bytes; other users of the machine may see it among the arguments, so set the
-    /// variable or name a file
+    /// The secret of the tokens (HS256), at least 32 bytes; other users of the machine may see it
+    /// among the arguments, so set the variable or name a file
     #[arg(long, env = "GALLEY_JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
     pub jwt_secret: Option<Hidden>,
 
@@ -40,20 +41,27 @@ impl SecretArguments {
         let secret = match (text, path) {
             (Some(text), None) => text.as_bytes().to_vec(),
             (None, Some(path)) => {
-                let cannot = |why: &dyn fmt::Display| format!("cannot read the secret of GALLEY_JWT_SECRET_FILE: {why}");
+                let cannot = |why: &dyn fmt::Display| {
+                    format!("cannot read the secret of GALLEY_JWT_SECRET_FILE: {why}")
+                };
                 let size = std::fs::metadata(path).map_err(|error| cannot(&error))?.len();
                 if size > MOST {
                     return Err(cannot(&format_args!("the file has more than {MOST} bytes")));
                 }
                 let bytes = std::fs::read(path).map_err(|error| cannot(&error))?;
-                let end = bytes.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line).len());
+                let end = bytes
+                    .strip_suffix(b"\n")
+                    .map(|line| line.strip_suffix(b"\r").unwrap_or(line).len());
                 bytes[..end.unwrap_or(bytes.len())].to_vec()
             }
             (None, None) => {
-                return Err("a secret is needed: set GALLEY_JWT_SECRET or GALLEY_JWT_SECRET_FILE".to_owned());
+                return Err("a secret is needed: set GALLEY_JWT_SECRET or GALLEY_JWT_SECRET_FILE"
+                    .to_owned());
             }
             (Some(_), Some(_)) => {
-                return Err("set one of GALLEY_JWT_SECRET and GALLEY_JWT_SECRET_FILE, not both".to_owned());
+                return Err(
+                    "set one of GALLEY_JWT_SECRET and GALLEY_JWT_SECRET_FILE, not both".to_owned()
+                );
             }
         };
         if secret.len() < LEAST {
@@ -104,7 +112,11 @@ mod tests {
         assert_eq!(read(Some(LONG), None).as_deref(), Ok(LONG.as_bytes()));
         for file in [LONG.to_owned(), format!("{LONG}\n"), format!("{LONG}\r\n")] {
             assert_eq!(read(None, Some(&file)).as_deref(), Ok(LONG.as_bytes()));
-            assert_eq!(read(Some(""), Some(&file)).as_deref(), Ok(LONG.as_bytes()), "an empty variable is none");
+            assert_eq!(
+                read(Some(""), Some(&file)).as_deref(),
+                Ok(LONG.as_bytes()),
+                "an empty variable is none"
+            );
         }
         for (text, file, part) in [
             (None, None, "is needed"),

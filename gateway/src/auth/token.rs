@@ -1,5 +1,5 @@
-//! JSON Web Tokens (RFC 7519), signed with HMAC-SHA-256 and in no other way (RFC 8725 section 3.1): whatever a header says, nothing
-//! else is ever tried, and nothing is read that is not signed.
+//! JSON Web Tokens (RFC 7519), signed with HMAC-SHA-256 and in no other way (RFC 8725 section 3.1):
+//! whatever a header says, nothing else is ever tried, and nothing is read that is not signed.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,11 +17,12 @@ use thiserror::Error;
 
 use super::Secret;
 
-/// How far the clocks of who signs and who checks may be apart, in seconds: a token is good so long before its `nbf` and after its `exp`.
+/// How far the clocks of who signs and who checks may be apart, in seconds: a token is good so long
+/// before its `nbf` and after its `exp`.
 pub const LEEWAY: u64 = 2;
 /// The name of the one algorithm.
 const ALGORITHM: &str = "HS256";
-/// What a token is for, when it says so.
+/// The audience of a token that names one.
 const AUDIENCE: &str = "galley";
 /// The end of the year 9999, in seconds: no time after that can be written.
 const LAST: u64 = 253_402_300_799;
@@ -35,7 +36,7 @@ pub enum Who {
     Staff,
 }
 
-/// What a good token says.
+/// The claims of a valid token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claims {
     /// Whose it is.
@@ -54,7 +55,9 @@ pub enum Refused {
     #[error("the token must be a plain {ALGORITHM} token")]
     Algorithm,
     /// A claim is missing or makes no sense.
-    #[error("the token needs `role` hero or staff, `sub` with the id of a hero, and `exp`; `aud`, if any, names {AUDIENCE}")]
+    #[error(
+        "the token needs `role` hero or staff, `sub` with the id of a hero, and `exp`; `aud`, if any, names {AUDIENCE}"
+    )]
     Claims,
     /// It is too old.
     #[error("the token has expired")]
@@ -117,7 +120,7 @@ pub fn mint(secret: &Secret, who: Who, good_for: Duration) -> String {
 }
 
 impl Verifier {
-    /// Of tokens that this secret signed.
+    /// A verifier of tokens signed with this secret.
     #[must_use]
     pub fn new(secret: &Secret) -> Self {
         Self(Hmac::new_from_slice(secret.bytes()).expect("HMAC takes a key of any length"))
@@ -139,7 +142,11 @@ impl Verifier {
         let (header, payload) = signed.split_once('.').ok_or(Refused::Signature)?;
         let signature = decode(signature)?;
         // In constant time.
-        self.0.clone().chain_update(signed).verify_slice(&signature).map_err(|_| Refused::Signature)?;
+        self.0
+            .clone()
+            .chain_update(signed)
+            .verify_slice(&signature)
+            .map_err(|_| Refused::Signature)?;
         let header: Header = read(&decode(header)?).ok_or(Refused::Algorithm)?;
         if header.alg != ALGORITHM || header.crit.is_some() {
             return Err(Refused::Algorithm);
@@ -233,8 +240,10 @@ mod tests {
     const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
     fn sign(header: &str, payload: &str) -> String {
-        let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
-        let signature = Verifier::new(&Secret::of(SECRET)).0.chain_update(&signed).finalize().into_bytes();
+        let signed =
+            format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+        let signature =
+            Verifier::new(&Secret::of(SECRET)).0.chain_update(&signed).finalize().into_bytes();
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
@@ -250,11 +259,15 @@ mod tests {
     fn a_minted_token_is_good() {
         let (secret, verifier) = (Secret::of(SECRET), Verifier::new(&Secret::of(SECRET)));
         for who in [hero(7), Who::Staff] {
-            let claims = verifier.verify(&mint(&secret, who, Duration::from_mins(1))).expect("a good token");
+            let claims =
+                verifier.verify(&mint(&secret, who, Duration::from_mins(1))).expect("a good token");
             assert_eq!(claims.who, who);
             assert!((now() + 58..=now() + 60).contains(&claims.expires));
             let other = Verifier::new(&Secret::of(b"another secret of thirty-two bytes"));
-            assert_eq!(other.verify(&mint(&secret, who, Duration::from_mins(1))), Err(Refused::Signature));
+            assert_eq!(
+                other.verify(&mint(&secret, who, Duration::from_mins(1))),
+                Err(Refused::Signature)
+            );
         }
     }
 
@@ -285,7 +298,11 @@ mod tests {
             "{}",
             "x",
         ] {
-            assert_eq!(verifier.verify(&sign(header, payload)), Err(Refused::Algorithm), "{header}");
+            assert_eq!(
+                verifier.verify(&sign(header, payload)),
+                Err(Refused::Algorithm),
+                "{header}"
+            );
         }
         let good = sign(r#"{"alg":"HS256","typ":"JWT"}"#, payload);
         assert!(verifier.verify(&good).is_ok());
@@ -310,8 +327,14 @@ mod tests {
     #[test]
     fn claims_are_whole_and_in_time() {
         let good = |who| Ok(Claims { who, expires: 2_000 });
-        assert_eq!(claims(r#"{"role":"hero","sub":"7","exp":2000.9,"nbf":1000,"iat":1,"x":{}}"#), good(hero(7)));
-        assert_eq!(claims(r#"{"role":"staff","sub":"ada","exp":2000,"aud":"galley"}"#), good(Who::Staff));
+        assert_eq!(
+            claims(r#"{"role":"hero","sub":"7","exp":2000.9,"nbf":1000,"iat":1,"x":{}}"#),
+            good(hero(7))
+        );
+        assert_eq!(
+            claims(r#"{"role":"staff","sub":"ada","exp":2000,"aud":"galley"}"#),
+            good(Who::Staff)
+        );
         assert_eq!(claims(r#"{"role":"staff","exp":2000,"aud":["x","galley"]}"#), good(Who::Staff));
         for wrong in [
             r#"{"role":"hero","sub":"7"}"#,
@@ -336,7 +359,9 @@ mod tests {
         ] {
             assert_eq!(claims(wrong), Err(Refused::Claims), "{wrong}");
         }
-        let at = |exp: u64, nbf: u64| claims(&format!(r#"{{"role":"staff","exp":{exp},"nbf":{nbf}}}"#)).map(|_| ());
+        let at = |exp: u64, nbf: u64| {
+            claims(&format!(r#"{{"role":"staff","exp":{exp},"nbf":{nbf}}}"#)).map(|_| ())
+        };
         assert_eq!(at(1_000 - LEEWAY + 1, 1_000 + LEEWAY), Ok(()));
         assert_eq!(at(1_000 - LEEWAY, 0), Err(Refused::Expired));
         assert_eq!(at(2_000, 1_001 + LEEWAY), Err(Refused::NotYet));

@@ -1,7 +1,8 @@
 //! The repairs of one gateway: reads of what may have been lost.
 //!
-//! One at a time, at most once a second, so that a bus that breaks again and again costs the database a bounded number of
-//! reads. One that fails is tried again with back-off. One that is owed meanwhile follows.
+//! One at a time, at most once a second, so that a bus that breaks again and again costs the
+//! database a bounded number of reads. One that fails is tried again with back-off. One that is
+//! owed meanwhile follows.
 
 use std::time::Duration;
 
@@ -102,8 +103,8 @@ impl<'a> Repairs<'a> {
         self.running = Some(Running { since, safe: self.safe, reading });
     }
 
-    /// Ends the repair. Returns the cursor before which everything has been told now. Without a census, or after a failure, the
-    /// repair is owed again.
+    /// Ends the repair. Returns the cursor before which everything has been told now. Without a
+    /// census, or after a failure, the repair is owed again.
     pub fn end(&mut self, outcome: Result<(), StoreError>) -> Option<ResumeCursor> {
         let Running { since, safe, .. } = self.running.take()?;
         let now = Instant::now();

@@ -1,4 +1,5 @@
-//! The `feed` frames of one tick: watchers that want the same and have come as far get the same bytes, made once.
+//! The `feed` frames of one tick: watchers that want the same and have come as far get the same
+//! bytes, made once.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -8,17 +9,18 @@ use galley_protocol::frame::{Totals, Watch};
 use galley_protocol::{ResumeCursor, SignedCursor};
 use tokio::time::Instant;
 
-/// The most frames that are kept; at the bound the oldest is forgotten, and made again for whoever comes late.
+/// The most frames that are kept; at the bound the oldest is forgotten, and made again for whoever
+/// comes late.
 const MAX_FRAMES: usize = 16;
 
 /// The frames made lately.
 #[derive(Debug, Default)]
 pub struct Frames(Mutex<VecDeque<(Key, Made)>>);
 
-/// What a frame is made for.
+/// The inputs of a frame: watchers with equal keys share it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
-    /// What is to be shown.
+    /// The filter of the watchers.
     pub watch: Watch,
     /// The moment of the tick, which all watchers of a rate have in common.
     pub tick: Instant,
@@ -41,7 +43,7 @@ pub struct Made {
     pub totals: Option<Totals>,
     /// Where the next one begins.
     pub to: u64,
-    /// Whether there is more to be shown already.
+    /// True if there is more to be shown already.
     pub more: bool,
     /// Resumes after it; also as its text.
     pub cursor: Option<(ResumeCursor, SignedCursor)>,

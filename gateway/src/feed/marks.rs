@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 
 use galley_protocol::ResumeCursor;
 
-/// The most marks that are kept. At the bound the oldest is forgotten: a watcher that is so far behind keeps an older cursor.
+/// The most marks that are kept. At the bound the oldest is forgotten: a watcher that is so far
+/// behind keeps an older cursor.
 const MAX_MARKS: usize = 1_024;
 
-/// Of some places, how far whoever has been told everything before them has been told.
+/// The cursors of some places.
 #[derive(Debug, Default)]
 pub struct Marks(VecDeque<(u64, ResumeCursor)>);
 

@@ -1,7 +1,8 @@
 //! What a watcher was not told, read from the database in pages.
 //!
-//! One page is in memory at a time, and the next one is read when it has been sent. Of all watchers one reads at a time. What
-//! changes meanwhile comes as a frame; what is dropped meanwhile is read once more afterwards.
+//! One page is in memory at a time, and the next one is read when it has been sent. Of all watchers
+//! one reads at a time. What changes meanwhile comes as a frame; what is dropped meanwhile is read
+//! once more afterwards.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::retry::pause_after;
 /// The most orders and deletions of a page.
 const PAGE: usize = 500;
 
-/// What a watcher was not told.
+/// The changes that a watcher has missed.
 pub struct Missing {
     store: Arc<dyn Store>,
     readers: Arc<Semaphore>,
@@ -43,7 +44,8 @@ impl Missing {
         self.again.get_or_insert(since.unwrap_or(self.since));
     }
 
-    /// Waits for the next page, and asks again while the database is away. Safe to drop while it waits.
+    /// Waits for the next page, and asks again while the database is away. Safe to drop while it
+    /// waits.
     pub async fn page(&mut self) -> ChangesOfAll {
         loop {
             match (&mut self.page).await {
@@ -74,13 +76,23 @@ impl Missing {
     }
 
     fn ask(&mut self, pause: Duration) {
-        self.page = read(Arc::clone(&self.store), Arc::clone(&self.readers), self.since, self.before, pause);
+        self.page = read(
+            Arc::clone(&self.store),
+            Arc::clone(&self.readers),
+            self.since,
+            self.before,
+            pause,
+        );
     }
 }
 
 impl fmt::Debug for Missing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Missing").field("since", &self.since).field("before", &self.before).finish_non_exhaustive()
+        formatter
+            .debug_struct("Missing")
+            .field("since", &self.since)
+            .field("before", &self.before)
+            .finish_non_exhaustive()
     }
 }
 

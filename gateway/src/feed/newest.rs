@@ -1,4 +1,5 @@
-//! The newest state of every order that changed lately, in the order of the changes, and what is known of where that leads.
+//! The newest state of every order that changed lately, in the order of the changes, and what is
+//! known of where that leads.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,8 +10,8 @@ use galley_store::Deletion;
 
 use super::marks::Marks;
 
-/// The most orders that are kept; at the bound the one that changed longest ago is dropped, and whoever was not told of it reads it
-/// from the database.
+/// The most orders that are kept; at the bound the one that changed longest ago is dropped, and
+/// whoever was not told of it reads it from the database.
 const MAX_ORDERS: usize = 40_000;
 /// The most bytes of their JSON; at the bound the same.
 const MAX_BYTES: usize = 16 << 20;
@@ -27,7 +28,7 @@ pub struct Newest {
     marks: Marks,
 }
 
-/// What became of an order.
+/// A change of an order.
 #[derive(Clone, Debug)]
 pub struct Change {
     hero_id: HeroId,
@@ -35,11 +36,12 @@ pub struct Change {
     version: Version,
     /// Nothing when it was deleted.
     status: Option<Status>,
-    /// Its JSON; empty when it was deleted. A copy: an update shares the memory of a whole message of many.
+    /// Its JSON; empty when it was deleted. A copy: an update shares the memory of a whole message
+    /// of many.
     json: Bytes,
 }
 
-/// What a watcher is to be told.
+/// The changes for a watcher.
 #[derive(Debug, Default)]
 pub struct Changed {
     /// The orders' JSON.
@@ -56,7 +58,8 @@ impl Newest {
         self.next
     }
 
-    /// The place after the last change that is not here any more: whoever has not come so far was not told everything.
+    /// The place after the last change that is not here any more: whoever has not come so far was
+    /// not told everything.
     pub fn lost(&self) -> u64 {
         self.lost
     }
@@ -80,7 +83,9 @@ impl Newest {
     /// Returns true if nothing as new is to be found of the order from this place on.
     pub fn is_news(&self, change: &Change, from: u64) -> bool {
         let place = self.places.get(&change.order_id).filter(|place| **place >= from);
-        place.and_then(|place| self.changes.get(place)).is_none_or(|known| known.version < change.version)
+        place
+            .and_then(|place| self.changes.get(place))
+            .is_none_or(|known| known.version < change.version)
     }
 
     /// Returns true if an older state of the order is here.
@@ -110,11 +115,13 @@ impl Newest {
         true
     }
 
-    /// What changed from this place on and is to be shown, up to so many bytes.
+    /// Returns the changes from this place on that match the filter, up to so many bytes.
     pub fn since(&self, place: u64, watch: &Watch, max_bytes: usize) -> Changed {
         let mut changed = Changed { to: self.next, ..Changed::default() };
         let mut bytes = 0;
-        for (place, change) in self.changes.range(place..).filter(|(_, change)| change.is_for(watch)) {
+        for (place, change) in
+            self.changes.range(place..).filter(|(_, change)| change.is_for(watch))
+        {
             if bytes >= max_bytes {
                 changed.to = *place;
                 break;
@@ -127,7 +134,12 @@ impl Newest {
 
     /// Forgets all but how far it came.
     pub fn clear(&mut self) {
-        *self = Self { next: self.next, lost: self.next, marks: std::mem::take(&mut self.marks), ..Self::default() };
+        *self = Self {
+            next: self.next,
+            lost: self.next,
+            marks: std::mem::take(&mut self.marks),
+            ..Self::default()
+        };
     }
 
     fn forget(&mut self, place: u64) {
@@ -157,10 +169,14 @@ impl Changed {
 }
 
 impl Change {
-    /// What an update tells; nothing when it cannot be read.
+    /// The change of an update; `None` if it cannot be read.
     pub fn of_update(update: &Update) -> Option<Self> {
         let Update { hero_id, order_id, version, status, .. } = *update;
-        let json = if status.is_some() { Bytes::copy_from_slice(update.order_json()?) } else { Bytes::new() };
+        let json = if status.is_some() {
+            Bytes::copy_from_slice(update.order_json()?)
+        } else {
+            Bytes::new()
+        };
         Some(Self { hero_id, order_id, version, status, json })
     }
 
@@ -169,25 +185,29 @@ impl Change {
         (self.order_id, self.version)
     }
 
-    /// What the database tells.
+    /// The change to the stored state of an order.
     pub fn of_order(order: &Order) -> Self {
-        let json = serde_json::to_vec(order).expect("an order has string keys only and no number that JSON lacks");
+        let json = serde_json::to_vec(order)
+            .expect("an order has string keys only and no number that JSON lacks");
         let Order { hero_id, id, version, status, .. } = *order;
         Self { hero_id, order_id: id, version, status: Some(status), json: json.into() }
     }
 
-    /// What the database tells of a deletion.
+    /// The change of a stored deletion.
     pub fn of_deletion(deletion: Deletion) -> Self {
         let Deletion { hero_id, deleted: Deleted { order_id, version } } = deletion;
         Self { hero_id, order_id, version, status: None, json: Bytes::new() }
     }
 
-    /// An order is shown when its status is, or was before, one of those watched: so a watcher also sees it leave.
+    /// An order is shown when its status is, or was before, one of those watched: so a watcher also
+    /// sees it leave.
     pub fn is_for(&self, watch: &Watch) -> bool {
         let hero = watch.hero_id.is_none_or(|hero_id| hero_id == self.hero_id);
         let was = |status: &Status| match (status, self.status) {
             (_, None) | (Status::Pending, _) => true,
-            (Status::InProgress, Some(now)) => now == Status::InProgress || (!now.is_active() && self.version.0 > 2),
+            (Status::InProgress, Some(now)) => {
+                now == Status::InProgress || (!now.is_active() && self.version.0 > 2)
+            }
             (Status::Completed | Status::Cancelled, Some(now)) => now == *status,
         };
         hero && (watch.status.is_empty() || watch.status.iter().any(was))
@@ -205,7 +225,13 @@ mod tests {
     fn change(id: usize, version: i32, status: Option<Status>) -> Change {
         let order_id = OrderId::new(i64::try_from(id).expect("small")).expect("an id");
         let json = status.map_or(Bytes::new(), |status| format!("{id} {status}").into());
-        Change { hero_id: HeroId::new(1).expect("an id"), order_id, version: Version(version), status, json }
+        Change {
+            hero_id: HeroId::new(1).expect("an id"),
+            order_id,
+            version: Version(version),
+            status,
+            json,
+        }
     }
 
     fn texts(changed: &Changed) -> Vec<&str> {
@@ -234,7 +260,10 @@ mod tests {
         }
         let first = newest.since(0, &Watch::all(None), 20);
         let second = newest.since(first.to, &Watch::all(None), 20);
-        assert_eq!((texts(&first), texts(&second)), (vec!["1 PENDING", "2 PENDING"], vec!["3 PENDING"]));
+        assert_eq!(
+            (texts(&first), texts(&second)),
+            (vec!["1 PENDING", "2 PENDING"], vec!["3 PENDING"])
+        );
         assert!(texts(&newest.since(second.to, &Watch::all(None), 20)).is_empty());
     }
 
@@ -255,7 +284,8 @@ mod tests {
     fn an_order_is_news_to_whoever_will_not_come_upon_it() {
         let mut newest = Newest::default();
         newest.note(change(1, 2, Some(Status::InProgress)));
-        let is_news = |version, from| newest.is_news(&change(1, version, Some(Status::InProgress)), from);
+        let is_news =
+            |version, from| newest.is_news(&change(1, version, Some(Status::InProgress)), from);
         assert!(!is_news(1, 0) && !is_news(2, 0) && is_news(3, 0));
         assert!(is_news(2, newest.end()), "it changed before the watcher began");
         assert!(newest.is_news(&change(2, 1, None), 0));
@@ -276,10 +306,19 @@ mod tests {
         for id in 1..=MAX_ORDERS + 1 {
             newest.note(change(id, 1, Some(Status::Pending)));
         }
-        assert_eq!((newest.changes.len(), newest.places.len(), newest.lost()), (MAX_ORDERS, MAX_ORDERS, 1));
+        assert_eq!(
+            (newest.changes.len(), newest.places.len(), newest.lost()),
+            (MAX_ORDERS, MAX_ORDERS, 1)
+        );
         assert_eq!(texts(&newest.since(0, &Watch::all(None), 1)), ["2 PENDING"]);
-        newest.note(Change { json: vec![b'0'; MAX_BYTES].into(), ..change(1, 1, Some(Status::Pending)) });
-        assert_eq!((newest.changes.len(), newest.bytes, newest.lost()), (1, MAX_BYTES, newest.end() - 1));
+        newest.note(Change {
+            json: vec![b'0'; MAX_BYTES].into(),
+            ..change(1, 1, Some(Status::Pending))
+        });
+        assert_eq!(
+            (newest.changes.len(), newest.bytes, newest.lost()),
+            (1, MAX_BYTES, newest.end() - 1)
+        );
         newest.clear();
         assert_eq!(newest.lost(), newest.end());
     }

@@ -33,7 +33,8 @@ impl Scene {
 
     async fn place(&self, orders: usize) -> Vec<Order> {
         let hero = NewHero::from_json(json!({"name": "Zoé", "planet": "Earth"})).expect("a hero");
-        let meal = NewMeal::from_json(json!({"name": "Soup", "price": 1, "origin_planet": "Mars"})).expect("a meal");
+        let meal = NewMeal::from_json(json!({"name": "Soup", "price": 1, "origin_planet": "Mars"}))
+            .expect("a meal");
         let hero_id = self.store.create_hero(&hero).await.expect("created").id;
         let meal_id = self.store.create_meal(&meal).await.expect("created").id;
         let mut placed = Vec::new();
@@ -66,7 +67,11 @@ impl Scene {
 }
 
 fn ids(frame: &Value) -> impl Iterator<Item = i64> {
-    frame["orders"].as_array().expect("orders").iter().map(|order| order["id"].as_i64().expect("an id"))
+    frame["orders"]
+        .as_array()
+        .expect("orders")
+        .iter()
+        .map(|order| order["id"].as_i64().expect("an id"))
 }
 
 #[tokio::test]
@@ -116,7 +121,12 @@ async fn nothing_older_follows_what_was_read() {
     let scene = Scene::set().await;
     let mut watcher = scene.watch(scene.store.present().await.expect("a cursor"), true);
     let placed = scene.place(2).await;
-    let cancel = |order: &Order| CancelRequest { order_id: order.id, hero_id: None, message: None, expected: None };
+    let cancel = |order: &Order| CancelRequest {
+        order_id: order.id,
+        hero_id: None,
+        message: None,
+        expected: None,
+    };
     scene.store.cancel(&placed.iter().map(cancel).collect::<Vec<_>>()).await.expect("verdicts");
     // One was heard before the page is read, the other comes after it.
     let [before, after] = [0, 1].map(|at| Update::of(&placed[at]));
@@ -144,7 +154,9 @@ async fn who_is_behind_gets_several_frames_a_tick() {
     let mut watcher = scene.watch(scene.store.present().await.expect("a cursor"), false);
     let template = scene.place(1).await.remove(0);
     let order = |id| Order { id, hero_id: HeroId::FIRST, ..template.clone() };
-    let updates: Vec<_> = (1..=3_000).map(|id| Update::of(&order(galley_protocol::OrderId::new(id).expect("an id")))).collect();
+    let updates: Vec<_> = (1..=3_000)
+        .map(|id| Update::of(&order(galley_protocol::OrderId::new(id).expect("an id"))))
+        .collect();
     scene.hub.deliver(&updates).await;
     let (mut told, mut ticks) = (0, BTreeSet::new());
     let mut frames = 0;

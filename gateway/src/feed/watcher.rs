@@ -33,11 +33,12 @@ pub struct Watcher {
     place: u64,
     /// Up to where losses have been noticed.
     noticed: u64,
-    /// Up to where changes stand that a page left to the frames after it: before that a cursor would promise too much.
+    /// Up to where changes stand that a page left to the frames after it: before that a cursor
+    /// would promise too much.
     left: u64,
     /// Resumes after what it has been told.
     cursor: Option<ResumeCursor>,
-    /// What it was not told.
+    /// The changes that it has missed, while they are being read.
     missing: Option<Box<Missing>>,
     /// It resumes: what is missing comes before anything else.
     resumes: bool,
@@ -49,7 +50,8 @@ pub struct Watcher {
     bytes: usize,
     /// The totals that it was told last.
     told: Option<Totals>,
-    /// When it was told of a change last, until it has been told totals that were counted after that.
+    /// When it was told of a change last, until it has been told totals that were counted after
+    /// that.
     owed: Option<Instant>,
 }
 
@@ -60,14 +62,14 @@ pub struct Begin {
     pub told: Option<Totals>,
     /// The cursor that it was told, or brings.
     pub cursor: Option<ResumeCursor>,
-    /// Whether it resumes from there.
+    /// True if it resumes from there.
     pub resumes: bool,
 }
 
-/// What a watcher may be told now.
+/// The next frame of a watcher.
 #[derive(Debug)]
 pub enum Due {
-    /// What changed.
+    /// A tick, in which the changes are due.
     Tick(Instant),
     /// A page of what it was not told.
     Page(ChangesOfAll),
@@ -83,7 +85,13 @@ pub struct Told {
 }
 
 impl Watcher {
-    pub(super) fn new(shared: Arc<Shared>, store: Arc<dyn Store>, watch: Watch, start: u64, begin: Begin) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        store: Arc<dyn Store>,
+        watch: Watch,
+        start: u64,
+        begin: Begin,
+    ) -> Self {
         let period = Duration::from_secs(1) / u32::from(watch.max_rate.max(1));
         // Watchers of one rate tick together, so that they can share frames.
         let now = Instant::now();
@@ -137,8 +145,9 @@ impl Watcher {
         }
     }
 
-    /// What changed since the last frame. After the last change come the totals once more if they turn out different from those
-    /// that were told, because those may have been counted before the change.
+    /// What changed since the last frame. After the last change come the totals once more if they
+    /// turn out different from those that were told, because those may have been counted before the
+    /// change.
     async fn changes(&mut self, tick: Instant, totals: &totals::Totals) -> Option<Told> {
         self.shared.make_sure(&*self.store).await;
         self.notice_loss();
@@ -155,8 +164,10 @@ impl Watcher {
                 missing: self.missing.is_some(),
                 left: if self.place < self.left { self.left } else { 0 },
             };
-            let Made { text, totals, to, more, cursor } =
-                self.shared.frames.get_or_make(key, |key| self.shared.make(key, counted, self.store.cursor_keys()));
+            let Made { text, totals, to, more, cursor } = self
+                .shared
+                .frames
+                .get_or_make(key, |key| self.shared.make(key, counted, self.store.cursor_keys()));
             self.place = to;
             self.cursor = cursor.map(|(cursor, _)| cursor).or(self.cursor);
             if let Some(text) = text {
@@ -178,8 +189,9 @@ impl Watcher {
         Some(Told { text: ServerFrame::Feed(feed).encode().into(), cursor: None })
     }
 
-    /// A page of what it was not told, without what came or comes as a change. An order of which something older may still come
-    /// is left to the frames after it, which tell its newest state: nothing older may follow what a page tells.
+    /// A page of what it was not told, without what came or comes as a change. An order of which
+    /// something older may still come is left to the frames after it, which tell its newest state:
+    /// nothing older may follow what a page tells.
     fn page(&mut self, page: ChangesOfAll) -> Option<Told> {
         let goes_on = self.missing.as_mut().is_some_and(|missing| missing.go_on(&page));
         if !goes_on {
@@ -188,21 +200,26 @@ impl Watcher {
         let mut newest = self.shared.newest();
         let deletions = page.deleted.into_iter().map(Change::of_deletion);
         let read = deletions.chain(page.orders.iter().map(Change::of_order));
-        let read: Vec<_> = read.filter(|change| change.is_for(&self.watch) && newest.is_news(change, self.start)).collect();
+        let read: Vec<_> = read
+            .filter(|change| change.is_for(&self.watch) && newest.is_news(change, self.start))
+            .collect();
         // From here on the feed is told nothing older.
         let is_under_way = self.shared.versions.show(read.iter().map(Change::version));
         let changed = Changed::of(read.into_iter().filter(|change| {
-            let is_left = (is_under_way || newest.knows_older(change)) && newest.note(change.clone());
+            let is_left =
+                (is_under_way || newest.knows_older(change)) && newest.note(change.clone());
             if is_left {
                 self.left = newest.end();
             }
             !is_left
         }));
-        let cursor = if goes_on || self.place < self.left { None } else { newest.cursor_at(self.place) };
+        let cursor =
+            if goes_on || self.place < self.left { None } else { newest.cursor_at(self.place) };
         drop(newest);
         self.cursor = cursor.or(self.cursor);
         let cursor = cursor.map(|cursor| self.store.cursor_keys().sign(cursor));
-        let text = encode(&changed, &FeedFrame { totals: self.told, cursor, ..FeedFrame::default() })?;
+        let text =
+            encode(&changed, &FeedFrame { totals: self.told, cursor, ..FeedFrame::default() })?;
         Some(Told { text, cursor })
     }
 
@@ -244,11 +261,17 @@ impl Shared {
     fn make(&self, key: &Key, totals: Option<Totals>, keys: &CursorKeys) -> Made {
         let newest = self.newest();
         let changed = newest.since(key.from, &key.watch, MAX_FRAME);
-        let cursor = if key.missing || changed.to < key.left { None } else { newest.cursor_at(changed.to) };
+        let cursor =
+            if key.missing || changed.to < key.left { None } else { newest.cursor_at(changed.to) };
         let more = changed.to < newest.end();
         drop(newest);
         let cursor = cursor.map(|cursor| (cursor, keys.sign(cursor)));
-        let feed = FeedFrame { totals, gap: key.gap, cursor: cursor.map(|(_, signed)| signed), ..FeedFrame::default() };
+        let feed = FeedFrame {
+            totals,
+            gap: key.gap,
+            cursor: cursor.map(|(_, signed)| signed),
+            ..FeedFrame::default()
+        };
         Made { text: encode(&changed, &feed), totals, to: changed.to, more, cursor }
     }
 }
@@ -265,6 +288,11 @@ fn encode(changed: &Changed, feed: &FeedFrame<'_>) -> Option<Bytes> {
     if changed.orders.is_empty() && changed.deleted.is_empty() && !feed.gap {
         return None;
     }
-    let orders: Vec<OrderJson<'_>> = changed.orders.iter().filter_map(|json| OrderJson::parse(json)).collect();
-    Some(ServerFrame::Feed(FeedFrame { orders: &orders, deleted: &changed.deleted, ..feed.clone() }).encode().into())
+    let orders: Vec<OrderJson<'_>> =
+        changed.orders.iter().filter_map(|json| OrderJson::parse(json)).collect();
+    Some(
+        ServerFrame::Feed(FeedFrame { orders: &orders, deleted: &changed.deleted, ..feed.clone() })
+            .encode()
+            .into(),
+    )
 }

@@ -1,7 +1,8 @@
 //! hyper's own refusals in our words.
 //!
-//! What cannot be read as a request never reaches a handler: hyper answers it with a bare head and closes. hyper has no hook for
-//! that, so the head is recognized as it goes out: it says that no body follows, and has no request id, which every answer of ours has.
+//! What cannot be read as a request never reaches a handler: hyper answers it with a bare head and
+//! closes. hyper has no hook for that, so the head is recognized as it goes out: it says that no
+//! body follows, and has no request id, which every answer of ours has.
 
 use galley_protocol::{Problem, ProblemType};
 
@@ -15,13 +16,15 @@ pub fn problem(bytes: &[u8]) -> Option<Vec<u8>> {
         b"431" => ProblemType::HeadTooLarge,
         _ => return None,
     };
-    let head = std::str::from_utf8(bytes).ok().filter(|head| head.ends_with("\r\n\r\n") && !head.contains("x-request-id: "))?;
+    let head = std::str::from_utf8(bytes)
+        .ok()
+        .filter(|head| head.ends_with("\r\n\r\n") && !head.contains("x-request-id: "))?;
     let (before, after) = head.split_once("content-length: 0\r\n")?;
     if kind == ProblemType::HeadTooLarge {
         limits::count("head");
     }
-    let body =
-        serde_json::to_string(&Problem::new(kind).with_detail(kind.explanation())).expect("a problem has only string keys");
+    let body = serde_json::to_string(&Problem::new(kind).with_detail(kind.explanation()))
+        .expect("a problem has only string keys");
     let id = rand::random::<u128>();
     let fields = format!(
         "content-type: application/problem+json\r\ncontent-length: {}\r\nx-content-type-options: nosniff\r\nx-request-id: {id:032x}\r\n",

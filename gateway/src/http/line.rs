@@ -1,8 +1,11 @@
-//! A connection below hyper: how long a request head and an idle connection may take, and hyper's own refusals in our words.
+//! A connection below hyper: how long a request head and an idle connection may take, and hyper's
+//! own refusals in our words.
 //!
-//! Made by the accept loop for each connection; whoever upgrades the connection takes the stream out again. hyper has one time-out
-//! for both the head and the silence before it. They are two things: a head that dawdles holds memory and is an attack; a silent
-//! connection is what pools and balancers keep, and one that is closed under their hands loses a request that may not be repeated.
+//! Made by the accept loop for each connection; whoever upgrades the connection takes the stream
+//! out again. hyper has one time-out for both the head and the silence before it. They are two
+//! things: a head that dawdles holds memory and is an attack; a silent connection is what pools and
+//! balancers keep, and one that is closed under their hands loses a request that may not be
+//! repeated.
 
 use std::io;
 use std::pin::Pin;
@@ -23,8 +26,9 @@ use crate::limits;
 
 /// How long a request head may take from its first byte, and a new connection until that.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection may be silent after an answer, with up to [`HEAD_TIMEOUT`] more: longer than the pools of common balancers and
-/// proxies keep one, which is a minute, so that it is theirs to close it.
+/// How long a connection may be silent after an answer, with up to [`HEAD_TIMEOUT`] more: longer
+/// than the pools of common balancers and proxies keep one, which is a minute, so that it is theirs
+/// to close it.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// A connection.
@@ -32,7 +36,7 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 pub struct Line {
     stream: TcpStream,
     progress: Progress,
-    /// What the deadline was set for; nothing when it is to be set anew.
+    /// The stage of the deadline; `None` if the deadline must be set anew.
     awaited: Option<Stage>,
     deadline: Pin<Box<Sleep>>,
     /// The deadline of an idle connection is that of a gateway that leaves.
@@ -78,7 +82,14 @@ impl Line {
     /// A new connection.
     pub fn new(stream: TcpStream, progress: Progress) -> Self {
         let deadline = Box::pin(sleep(HEAD_TIMEOUT));
-        Self { stream, progress, awaited: Some(Stage::Idle), deadline, is_leaving: false, refusal: None }
+        Self {
+            stream,
+            progress,
+            awaited: Some(Stage::Idle),
+            deadline,
+            is_leaving: false,
+            refusal: None,
+        }
     }
 
     /// The stream, once the connection speaks another protocol.
@@ -94,9 +105,10 @@ impl Line {
         }
     }
 
-    /// Reads whatever the kernel has buffered, even if tokio has not reported it yet. Returns true if there were bytes or EOF. A process
-    /// that did not run for a while learns of a thousand connections' bytes one after another, but of all deadlines at once: a
-    /// connection whose bytes came in time is not late.
+    /// Reads whatever the kernel has buffered, even if tokio has not reported it yet. Returns true
+    /// if there were bytes or EOF. A process that did not run for a while learns of a thousand
+    /// connections' bytes one after another, but of all deadlines at once: a connection whose bytes
+    /// came in time is not late.
     fn read_what_is_there(&self, buffer: &mut ReadBuf<'_>) -> io::Result<bool> {
         match rustix::net::recv(&self.stream, buffer.initialize_unfilled(), RecvFlags::DONTWAIT) {
             Ok((read, _)) => {
@@ -120,7 +132,8 @@ impl Progress {
         Serving(self.clone())
     }
 
-    /// The gateway leaves: a connection that stays idle for so long is closed. Its task must poll the connection after this.
+    /// The gateway leaves: a connection that stays idle for so long is closed. Its task must poll
+    /// the connection after this.
     pub fn leave(&self, quiet: Duration) {
         self.0.quiet.get_or_init(|| quiet);
     }
@@ -160,7 +173,10 @@ impl Body for Answer {
     type Data = bytes::Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         Pin::new(&mut self.body).poll_frame(context)
     }
 
@@ -174,7 +190,11 @@ impl Body for Answer {
 }
 
 impl AsyncRead for Line {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         let mut stage = self.progress.stage();
@@ -197,7 +217,8 @@ impl AsyncRead for Line {
         }
         ready!(self.deadline.as_mut().poll(context));
         if stage == Stage::Serving {
-            // Nobody reads again when the answer has ended: looking now and then finds that out, without waking anybody for each answer.
+            // Nobody reads again when the answer has ended: looking now and then finds that out,
+            // without waking anybody for each answer.
             self.set_deadline(HEAD_TIMEOUT);
             ready!(self.deadline.as_mut().poll(context));
         }
@@ -216,12 +237,18 @@ impl AsyncRead for Line {
 }
 
 impl AsyncWrite for Line {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let Self { stream, refusal, .. } = &mut *self;
         if refusal.is_none() {
             *refusal = bare::problem(buffer).map(|problem| (problem, 0));
         }
-        let Some((problem, written)) = refusal else { return Pin::new(stream).poll_write(context, buffer) };
+        let Some((problem, written)) = refusal else {
+            return Pin::new(stream).poll_write(context, buffer);
+        };
         while *written < problem.len() {
             *written += ready!(Pin::new(&mut *stream).poll_write(context, &problem[*written..]))?;
         }
@@ -271,7 +298,8 @@ mod tests {
     /// A connection whose deadline is over, and its client.
     async fn overdue() -> (Line, std::net::TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let client = std::net::TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
+        let client = std::net::TcpStream::connect(listener.local_addr().expect("an address"))
+            .expect("a connection");
         let (stream, _) = listener.accept().await.expect("a connection");
         let mut line = Line::new(stream, Progress::default());
         assert_eq!(read(&mut line).await, Poll::Pending, "nothing came yet");
@@ -279,7 +307,7 @@ mod tests {
         (line, client)
     }
 
-    /// What a read gives at once: without a pause in which the runtime could hear of anything.
+    /// Reads once, without a pause in which the runtime could be notified of anything.
     async fn read(line: &mut Line) -> Poll<Result<Vec<u8>, ErrorKind>> {
         let mut buffer = [0; 64];
         let read = poll!(pin!(line.read(&mut buffer)));
@@ -290,7 +318,8 @@ mod tests {
     async fn bytes_that_came_in_time_are_read_although_the_runtime_heard_of_the_deadline_first() {
         let (mut line, mut client) = overdue().await;
         client.write_all(HEAD).expect("room in the kernel");
-        while rustix::io::ioctl_fionread(&line.stream).expect("an open stream") < HEAD.len() as u64 {
+        while rustix::io::ioctl_fionread(&line.stream).expect("an open stream") < HEAD.len() as u64
+        {
             std::thread::yield_now();
         }
         assert_eq!(read(&mut line).await, Poll::Ready(Ok(HEAD.to_vec())));

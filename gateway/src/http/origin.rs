@@ -1,7 +1,9 @@
-//! The pages that may speak to this service: those of the same origin, and those of the listed ones (CWE-1385, CWE-352).
+//! The pages that may speak to this service: those of the same origin, and those of the listed ones
+//! (CWE-1385, CWE-352).
 //!
-//! Browsers say of each request that could do harm where its page comes from. A page of any other origin is refused before anything is
-//! done, with whatever method, and before an upgrade; listed ones are told by CORS that they may read. Who sends no `Origin` is no page.
+//! Browsers say of each request that could do harm where its page comes from. A page of any other
+//! origin is refused before anything is done, with whatever method, and before an upgrade; listed
+//! ones are told by CORS that they may read. Who sends no `Origin` is no page.
 
 use axum::http::request::Parts;
 use axum::http::response::Builder;
@@ -9,22 +11,25 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response;
 
-/// What listed pages may send.
+/// The methods of listed pages.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 /// The headers that they may send.
 const HEADERS: HeaderValue = HeaderValue::from_static(
     "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, x-request-id",
 );
 /// The headers that they may read.
-const EXPOSED: HeaderValue = HeaderValue::from_static("etag, idempotent-replayed, link, location, retry-after, x-request-id");
-/// How long they may remember the answer to a preflight, in seconds: two hours is the most that browsers do.
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "etag, idempotent-replayed, link, location, retry-after, x-request-id",
+);
+/// How long they may remember the answer to a preflight, in seconds: two hours is the most that
+/// browsers do.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 
 /// The origins whose pages may speak to this service, besides its own.
 #[derive(Clone, Debug, Default)]
 pub struct Origins(Vec<String>);
 
-/// What the `Origin` of a request tells.
+/// The kind of a request's `Origin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {
     /// There is none: it comes from no page, or from one of ours that only reads.
@@ -43,12 +48,15 @@ impl Origins {
     /// # Errors
     /// The entry that is not an origin.
     pub fn parse(listed: &[String]) -> Result<Self, String> {
-        let listed: Vec<String> =
-            listed.iter().map(|origin| origin.trim().to_owned()).filter(|origin| !origin.is_empty()).collect();
+        let listed: Vec<String> = listed
+            .iter()
+            .map(|origin| origin.trim().to_owned())
+            .filter(|origin| !origin.is_empty())
+            .collect();
         match listed.iter().find(|origin| !is_origin(origin)) {
-            Some(wrong) => {
-                Err(format!("{wrong:?} is no origin as browsers send it: like https://app.example or http://localhost:5173"))
-            }
+            Some(wrong) => Err(format!(
+                "{wrong:?} is no origin as browsers send it: like https://app.example or http://localhost:5173"
+            )),
             None => Ok(Self(listed)),
         }
     }
@@ -64,16 +72,22 @@ impl Origins {
         if self.0.iter().any(|listed| listed == origin) {
             return From::Listed;
         }
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).or(uri.authority().map(Authority::as_str));
-        // Before a proxy that ends TLS the scheme is not known: the host and the port are what counts.
+        let host = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .or(uri.authority().map(Authority::as_str));
+        // Before a proxy that ends TLS the scheme is not known: the host and the port are what
+        // counts.
         let authority = origin.strip_prefix("https://").or(origin.strip_prefix("http://"));
         if host.is_some() && authority == host { From::Here } else { From::Elsewhere }
     }
 }
 
-/// The answer to the question of a browser whether a listed page may send a request; nothing when this is no such question.
+/// The answer to the question of a browser whether a listed page may send a request; nothing when
+/// this is no such question.
 pub fn preflight(request: &Parts) -> Option<Response> {
-    let asks = request.method == Method::OPTIONS && request.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let asks = request.method == Method::OPTIONS
+        && request.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     asks.then(|| {
         let told = [
             (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
@@ -95,7 +109,8 @@ fn add(answer: Builder, (name, value): (HeaderName, HeaderValue)) -> Builder {
     answer.header(name, value)
 }
 
-/// An origin in the one way in which browsers write it (RFC 6454 section 6.2): lower case, no path, no default port.
+/// An origin in the one way in which browsers write it (RFC 6454 section 6.2): lower case, no path,
+/// no default port.
 fn is_origin(text: &str) -> bool {
     let (authority, default) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
         (Some(authority), _) => (authority, "443"),
@@ -108,7 +123,9 @@ fn is_origin(text: &str) -> bool {
             Some(port) => (host, Some(port)),
             None => return false,
         },
-        None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
+        None => {
+            authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)))
+        }
     };
     let bracketed = authority.starts_with('[');
     let letter = |byte: u8| match byte {
@@ -117,8 +134,10 @@ fn is_origin(text: &str) -> bool {
         b':' => bracketed,
         _ => false,
     };
-    let good_port =
-        |port: &str| port != default && port.parse::<u16>().is_ok_and(|number| number > 0 && number.to_string() == port);
+    let good_port = |port: &str| {
+        port != default
+            && port.parse::<u16>().is_ok_and(|number| number > 0 && number.to_string() == port)
+    };
     !host.is_empty() && host.bytes().all(letter) && port.is_none_or(good_port)
 }
 
@@ -166,15 +185,24 @@ mod tests {
         let twice = [("host", "a"), ("origin", "http://a"), ("origin", "http://a")];
         assert_eq!(from(&twice, &[]), From::Elsewhere);
         assert_eq!(from(&[("host", "a")], &[]), From::Nowhere);
-        assert_eq!(from(&[("origin", "http://a")], &[]), From::Elsewhere, "no host to compare with");
+        assert_eq!(
+            from(&[("origin", "http://a")], &[]),
+            From::Elsewhere,
+            "no host to compare with"
+        );
     }
 
     #[test]
     fn an_origin_is_written_as_browsers_write_it() {
         let parse = |text: &str| Origins::parse(&[text.to_owned()]);
-        for good in
-            ["https://app.example", "http://localhost:5173", "http://[::1]:8080", "http://[::1]", "https://10.0.0.1:8443", ""]
-        {
+        for good in [
+            "https://app.example",
+            "http://localhost:5173",
+            "http://[::1]:8080",
+            "http://[::1]",
+            "https://10.0.0.1:8443",
+            "",
+        ] {
             assert!(parse(good).is_ok(), "{good:?}");
         }
         for wrong in [

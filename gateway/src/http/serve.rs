@@ -1,8 +1,9 @@
 //! The accept loop.
 //!
-//! Called once by the gateway. Guarantees that a client that sends its request head slowly or not at all is cut off, that a
-//! connection holds a bounded buffer, that running out of files only slows accepting down, and that no request is lost that was on its
-//! way when it was told to stop. A connection that was upgraded is out of its hands: whoever upgraded it must end it.
+//! Called once by the gateway. Guarantees that a client that sends its request head slowly or not
+//! at all is cut off, that a connection holds a bounded buffer, that running out of files only
+//! slows accepting down, and that no request is lost that was on its way when it was told to stop.
+//! A connection that was upgraded is out of its hands: whoever upgraded it must end it.
 //!
 //! The sessions take the `TokioIo<Line>` back out of the upgrade: it must not be wrapped again.
 
@@ -28,22 +29,26 @@ use tower::ServiceExt as _;
 use super::line::{Line, Progress};
 use crate::metrics;
 
-/// The most bytes of a request head, and of unsent answer before the body is no longer asked for more.
+/// The most bytes of a request head, and of unsent answer before the body is no longer asked for
+/// more.
 const MAX_BUFFER: usize = 32 * 1024;
-/// The pauses after failed accepts, the first and the longest: when files run out, spinning would not free any.
+/// The pauses after failed accepts, the first and the longest: when files run out, spinning would
+/// not free any.
 const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
-/// A peer that acknowledges nothing of what was sent for so long is gone (RFC 5482): without this the system tries for a quarter of
-/// an hour.
+/// A peer that acknowledges nothing of what was sent for so long is gone (RFC 5482): without this
+/// the system tries for a quarter of an hour.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
-/// What the kernel holds unsent of one connection; it doubles this for its own needs. Left to itself it would hold up to 4 MiB for each
-/// peer that does not read, and say that a peer took something only when it took a third of that.
+/// What the kernel holds unsent of one connection; it doubles this for its own needs. Left to
+/// itself it would hold up to 4 MiB for each peer that does not read, and say that a peer took
+/// something only when it took a third of that.
 const SEND_BUFFER: usize = 32 * 1024;
 /// How often the recorder of metrics is tidied.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Serves `app` until `stop`. Then the listener takes the connections that the kernel holds for it, and is closed: nobody who was let in
-/// is reset. From then on each answer ends its connection, one that stays idle for `quiet` is closed, and this returns when none is left.
-/// Dropping it cuts those that are.
+/// Serves `app` until `stop`. Then the listener takes the connections that the kernel holds for it,
+/// and is closed: nobody who was let in is reset. From then on each answer ends its connection, one
+/// that stays idle for `quiet` is closed, and this returns when none is left. Dropping it cuts
+/// those that are.
 pub async fn serve(mut listener: Listener, app: Router, stop: CancellationToken, quiet: Duration) {
     let connections = TaskTracker::new();
     let end = CancellationToken::new();
@@ -70,7 +75,9 @@ pub async fn serve(mut listener: Listener, app: Router, stop: CancellationToken,
                 pause = ACCEPT_PAUSE.0;
                 serve(accepted);
             }
-            Err(error) if is_of_one_client(&error) => tracing::debug!(%error, "a client left while it was accepted"),
+            Err(error) if is_of_one_client(&error) => {
+                tracing::debug!(%error, "a client left while it was accepted");
+            }
             Err(error) => {
                 tracing::warn!(%error, ?pause, "cannot accept connections");
                 tokio::select! {
@@ -95,8 +102,8 @@ struct Life {
     quiet: Duration,
 }
 
-/// Cuts the connection on which a request came. For an answer without an end whose peer takes nothing any more: while the
-/// connection waits for the peer, ending the answer does not end it.
+/// Cuts the connection on which a request came. For an answer without an end whose peer takes
+/// nothing any more: while the connection waits for the peer, ending the answer does not end it.
 #[derive(Clone, Debug)]
 pub struct Cut(pub CancellationToken);
 
@@ -117,7 +124,9 @@ async fn connection(accepted: Accepted, app: Router, Life { stop, end, quiet }: 
         async move {
             let mut response = answered.await?;
             if stop.is_cancelled() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                response
+                    .headers_mut()
+                    .insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(response.map(|body| serving.answer(body)))
         }
@@ -134,7 +143,8 @@ async fn connection(accepted: Accepted, app: Router, Life { stop, end, quiet }: 
             ended = connection.as_mut() => return ended,
             () = stop.cancelled() => progress.leave(quiet),
         }
-        // Of an idle connection this would be the end at once, although a request may be on its way.
+        // Of an idle connection this would be the end at once, although a request may be on its
+        // way.
         if progress.is_serving() {
             connection.as_mut().graceful_shutdown();
         }
@@ -157,7 +167,10 @@ fn set_options(Accepted { stream, transport, .. }: &Accepted) -> io::Result<()> 
     }
     stream.set_nodelay(true)?;
     #[cfg(target_os = "linux")]
-    rustix::net::sockopt::set_tcp_user_timeout(stream, u32::try_from(ACKNOWLEDGED_WITHIN.as_millis()).unwrap_or(u32::MAX))?;
+    rustix::net::sockopt::set_tcp_user_timeout(
+        stream,
+        u32::try_from(ACKNOWLEDGED_WITHIN.as_millis()).unwrap_or(u32::MAX),
+    )?;
     Ok(())
 }
 
@@ -206,7 +219,8 @@ mod tests {
                 "done"
             }
         });
-        let listener = Listener::bind(&"127.0.0.1:0".parse().expect("an address"), false).expect("a free port");
+        let listener = Listener::bind(&"127.0.0.1:0".parse().expect("an address"), false)
+            .expect("a free port");
         let address = listener.to_string().trim_start_matches("http://").to_owned();
         let stop = CancellationToken::new();
         let app = Router::new().route("/slow", slow).route("/fast", get(async || "done"));
@@ -224,14 +238,19 @@ mod tests {
         async fn read_answer(&mut self) {
             let mut read = Vec::new();
             while !read.ends_with(b"done") {
-                assert_ne!(self.client.read_buf(&mut read).await.expect("an answer"), 0, "no end before the answer");
+                assert_ne!(
+                    self.client.read_buf(&mut read).await.expect("an answer"),
+                    0,
+                    "no end before the answer"
+                );
             }
         }
 
         /// Everything that comes until the server closes.
         async fn rest(&mut self) -> String {
             let mut rest = Vec::new();
-            // A server that closes with something unread resets the connection; what it said before comes first.
+            // A server that closes with something unread resets the connection; what it said before
+            // comes first.
             if let Err(error) = self.client.read_to_end(&mut rest).await {
                 assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
             }
@@ -246,7 +265,11 @@ mod tests {
             server.send(head).await;
             let began = tokio::time::Instant::now();
             server.rest().await;
-            assert!(began.elapsed() <= HEAD_TIMEOUT + Duration::from_secs(1), "{head:?}: {:?}", began.elapsed());
+            assert!(
+                began.elapsed() <= HEAD_TIMEOUT + Duration::from_secs(1),
+                "{head:?}: {:?}",
+                began.elapsed()
+            );
         }
     }
 
@@ -256,7 +279,11 @@ mod tests {
         let began = tokio::time::Instant::now();
         server.send("GET /fast HTTP/1.1\r\nHost: a\r\n\r\n").await;
         assert!(server.rest().await.ends_with("done"));
-        assert!((IDLE_TIMEOUT..=IDLE_TIMEOUT + HEAD_TIMEOUT).contains(&began.elapsed()), "{:?}", began.elapsed());
+        assert!(
+            (IDLE_TIMEOUT..=IDLE_TIMEOUT + HEAD_TIMEOUT).contains(&began.elapsed()),
+            "{:?}",
+            began.elapsed()
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -337,13 +364,17 @@ mod tests {
         tokio::time::sleep(QUIET / 2).await;
         server.send("GET /fast HTTP/1.1\r\nHost: a\r\n\r\n").await;
         let answer = server.rest().await;
-        assert!(answer.contains("\r\nconnection: close\r\n") && answer.ends_with("done"), "{answer}");
+        assert!(
+            answer.contains("\r\nconnection: close\r\n") && answer.ends_with("done"),
+            "{answer}"
+        );
         server.serving.await.expect("no panic");
     }
 
     #[tokio::test]
     async fn connections_that_were_not_accepted_yet_are_served_and_later_ones_refused() {
-        let listener = Listener::bind(&"127.0.0.1:0".parse().expect("an address"), false).expect("a free port");
+        let listener = Listener::bind(&"127.0.0.1:0".parse().expect("an address"), false)
+            .expect("a free port");
         let address = listener.to_string().trim_start_matches("http://").to_owned();
         let mut clients = Vec::new();
         for _ in 0..3 {
@@ -351,7 +382,12 @@ mod tests {
         }
         let stop = CancellationToken::new();
         stop.cancel();
-        let serving = tokio::spawn(serve(listener, Router::new().route("/", get(async || "done")), stop, QUIET));
+        let serving = tokio::spawn(serve(
+            listener,
+            Router::new().route("/", get(async || "done")),
+            stop,
+            QUIET,
+        ));
         for client in &mut clients {
             client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
             let mut answer = String::new();

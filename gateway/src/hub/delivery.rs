@@ -11,10 +11,12 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use super::mark::Mark;
 use crate::framing::put_frame_of;
 
-/// The most updates in one delivery: what a socket's connection gets in one write, and what a slow one holds for a single frame.
+/// The most updates in one delivery: what a socket's connection gets in one write, and what a slow
+/// one holds for a single frame.
 const MAX_UPDATES: usize = 64;
 
-/// An update on its way to sockets, with the cursor that its frame carries: that of the moment when the hub got it.
+/// An update on its way to sockets, with the cursor that its frame carries: that of the moment when
+/// the hub got it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
     update: Update,
@@ -46,8 +48,8 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// The deliveries of these updates, in their order. What came from the bus shares the memory of all that was published at once,
-    /// so that it is copied here.
+    /// The deliveries of these updates, in their order. What came from the bus shares the memory of
+    /// all that was published at once, so that it is copied here.
     pub fn all(updates: &[Notice]) -> impl Iterator<Item = Self> {
         updates.chunks(MAX_UPDATES).map(|updates| {
             let mut frames = BytesMut::new();

@@ -1,12 +1,14 @@
 //! The outgoing queue of one socket, bounded in bytes.
 //!
-//! The hub pushes, the socket's session takes. While a session rests, which is nearly always, the hub writes straight to its
-//! connection: no task is woken, and a frame costs a lock and a system call. When the socket does not keep up and the bound is
-//! reached, everything that waits is dropped and only kept which orders it was about; the session then reads the newest states of
-//! those from the database and sends them in a `resync`, which is soon done, or a hero with thousands of orders a second would be behind
-//! again before it ends. When these are too many as well, or nobody knows which were missed, only the moment is kept since which
-//! updates are missing. So a slow socket costs a bounded number of bytes, however many orders change: the bound, as much again for
-//! the orders of a resync that is under way, and one page of it.
+//! The hub pushes, the socket's session takes. While a session rests, which is nearly always, the
+//! hub writes straight to its connection: no task is woken, and a frame costs a lock and a system
+//! call. When the socket does not keep up and the bound is reached, everything that waits is
+//! dropped and only kept which orders it was about; the session then reads the newest states of
+//! those from the database and sends them in a `resync`, which is soon done, or a hero with
+//! thousands of orders a second would be behind again before it ends. When these are too many as
+//! well, or nobody knows which were missed, only the moment is kept since which updates are
+//! missing. So a slow socket costs a bounded number of bytes, however many orders change: the
+//! bound, as much again for the orders of a resync that is under way, and one page of it.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::future::poll_fn;
@@ -26,7 +28,7 @@ use crate::framing::PING;
 use crate::metrics;
 use crate::versions::{Overtaken, State};
 
-/// What a session is to do next.
+/// The next work of a session.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Out {
     /// Send the frame of this update.
@@ -45,14 +47,14 @@ pub enum Out {
     Expired,
 }
 
-/// What a socket was not told.
+/// The updates that a socket has missed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Missed {
     /// Whatever changed since then.
     Since(ResumeCursor),
-    /// What these orders became.
+    /// The present states of these orders.
     Orders {
-        /// Which; one at least.
+        /// The orders, one at least.
         ids: BTreeSet<OrderId>,
         /// The earliest cursor of the updates that were missed.
         since: ResumeCursor,
@@ -69,7 +71,7 @@ pub struct Outbox {
     bound: usize,
     born: Instant,
     heard_ms: AtomicU64,
-    /// Whether a ping is wanted or was sent, and nothing was heard since.
+    /// True if a ping is wanted or was sent, and nothing was heard since.
     doubted: AtomicBool,
     /// When the peer's token expires, in seconds since the epoch.
     expires: AtomicU64,
@@ -79,12 +81,14 @@ pub struct Outbox {
 
 /// How long before its end the expiry of a token is announced.
 const ANNOUNCED: Duration = Duration::from_mins(1);
-/// What an order takes in a [`BTreeSet`] that is filled by rising ids, in bytes: 8, in nodes that are half full.
+/// The bytes of an order in a [`BTreeSet`] that is filled by rising ids: 8, in nodes that are half
+/// full.
 const OF_MISSED: usize = 2 * size_of::<OrderId>();
 /// The expiry of a peer that needs no token, and the greatest age of one that may stay.
 const NEVER: u64 = u64::MAX;
 
-/// In this order, so that a delivery that writes straight to the connection looks at one line of the cache, the lock's.
+/// In this order, so that a delivery that writes straight to the connection looks at one line of
+/// the cache, the lock's.
 #[derive(Debug, Default)]
 #[repr(C)]
 struct Waiting {
@@ -92,7 +96,8 @@ struct Waiting {
     connection: Option<Arc<TcpStream>>,
     /// Queued work of a slow or leaving socket; `None` for a socket that keeps up.
     pending: Option<Box<Pending>>,
-    /// What the session told past the deliveries, while one that holds something older may be on its way.
+    /// The states that the session sent past the deliveries, while something older may still be
+    /// delivered.
     told: Option<Box<Overtaken>>,
     ping: bool,
     abandon: bool,
@@ -101,39 +106,42 @@ struct Waiting {
     session: Option<Waker>,
     /// When the session took the ping that was not answered yet.
     asked: Option<Instant>,
-    /// What the welcome told; nothing on a staff socket, which gets no updates here.
+    /// The cursor of the welcome; `None` on a staff socket, which gets no updates here.
     known: Option<ResumeCursor>,
 }
 
-/// What waits for the session. Boxed, so that a socket that keeps up has no memory for it, nor that of a burst after it.
+/// The work that waits for the session. Boxed, so that a socket that keeps up needs no memory for
+/// it.
 #[derive(Debug, Default)]
 struct Pending {
-    /// The rest of what was written past the session when the kernel had no room for all of it; goes out before anything else.
+    /// The rest of what was written past the session when the kernel had no room for all of it;
+    /// goes out before anything else.
     rest: Bytes,
     leave: Option<Duration>,
-    /// What was dropped.
+    /// The updates that were dropped.
     missed: Option<Missed>,
     updates: VecDeque<Notice>,
-    /// Of these updates.
+    /// The size of these updates.
     bytes: usize,
 }
 
-/// What is to be said of the end of the peer's token.
+/// The notice about the end of the peer's token.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum Token {
     /// Nothing yet.
     #[default]
     Good,
-    /// That it comes.
+    /// The end is near.
     Expiring,
     /// Nothing more until it comes.
     Announced,
-    /// That it has come.
+    /// The end has come.
     Expired,
 }
 
 impl Outbox {
-    /// An empty outbox in which at most `bound` bytes wait, of updates or of the orders that were missed.
+    /// An empty outbox in which at most `bound` bytes wait, of updates or of the orders that were
+    /// missed.
     #[must_use]
     pub fn new(bound: usize) -> Self {
         Self {
@@ -154,8 +162,9 @@ impl Outbox {
         self
     }
 
-    /// Tells these updates: at once when the session rests and the kernel has room, and then without waking it; else they wait for
-    /// the session. At the bound all that waits is dropped for a later resync. Says whether they went out at once.
+    /// Tells these updates: at once when the session rests and the kernel has room, and then
+    /// without waking it; else they wait for the session. At the bound all that waits is dropped
+    /// for a later resync. Says whether they went out at once.
     pub fn push(&self, delivery: &Delivery) -> bool {
         let mut waiting = self.lock();
         if waiting.told.is_some()
@@ -180,12 +189,12 @@ impl Outbox {
         false
     }
 
-    /// What the welcome told: a repair never goes back behind it.
+    /// Sets the cursor of the welcome: a repair never goes back behind it.
     pub fn know(&self, cursor: ResumeCursor) {
         self.lock().known = Some(cursor);
     }
 
-    /// What the welcome told, or the last repair; nothing before the welcome.
+    /// The cursor of the welcome or of the last repair; `None` before the welcome.
     pub fn known(&self) -> Option<ResumeCursor> {
         self.lock().known
     }
@@ -206,8 +215,8 @@ impl Outbox {
         wake(waiting);
     }
 
-    /// These states are about to be told past the updates that wait: those that are no newer are dropped, or they would take the
-    /// socket back. So are those that still come.
+    /// These states are about to be told past the updates that wait: those that are no newer are
+    /// dropped, or they would take the socket back. So are those that still come.
     pub fn overtake(&self, told: &HashMap<OrderId, State>, overtaken: Option<Overtaken>) {
         let mut waiting = self.lock();
         match (&mut waiting.told, overtaken) {
@@ -216,7 +225,9 @@ impl Outbox {
             (_, None) => {}
         }
         waiting.take(|pending| {
-            pending.updates.retain(|update| told.get(&update.order_id).is_none_or(|state| update.version > state.version));
+            pending.updates.retain(|update| {
+                told.get(&update.order_id).is_none_or(|state| update.version > state.version)
+            });
             pending.bytes = pending.updates.iter().map(|update| update.frame.len()).sum();
             None::<()>
         });
@@ -242,20 +253,25 @@ impl Outbox {
         self.heard_ms.store(self.age_ms(), Ordering::Relaxed);
         if self.doubted.swap(false, Ordering::Relaxed) {
             let mut waiting = self.lock();
-            // The ping, too, that the session has not come to: with no doubt left its answer would end nothing.
+            // The ping, too, that the session has not come to: with no doubt left its answer would
+            // end nothing.
             (waiting.ping, waiting.asked, waiting.abandon) = (false, None, false);
         }
     }
 
-    /// Asks for a ping when the peer was silent for `interval`, gives the peer up when it stayed silent for `timeout` after it.
+    /// Asks for a ping when the peer was silent for `interval`, gives the peer up when it stayed
+    /// silent for `timeout` after it.
     pub fn beat(&self, interval: Duration, timeout: Duration) {
-        let silent = Duration::from_millis(self.age_ms().saturating_sub(self.heard_ms.load(Ordering::Relaxed)));
+        let silent = Duration::from_millis(
+            self.age_ms().saturating_sub(self.heard_ms.load(Ordering::Relaxed)),
+        );
         if silent < interval {
             return;
         }
         let mut waiting = self.lock();
         waiting.settle();
-        // Before anything is written: the answer may come at once, and must find the doubt that it ends.
+        // Before anything is written: the answer may come at once, and must find the doubt that it
+        // ends.
         self.doubted.store(true, Ordering::Relaxed);
         match waiting.asked {
             // Until the session comes to it, the peer has not been asked.
@@ -274,7 +290,8 @@ impl Outbox {
         wake(waiting);
     }
 
-    /// The peer's token is good until then, in seconds since the epoch. A later token takes the place of the one before.
+    /// The peer's token is good until then, in seconds since the epoch. A later token takes the
+    /// place of the one before.
     pub fn good_until(&self, expires: u64) {
         let mut waiting = self.lock();
         self.expires.store(expires, Ordering::Relaxed);
@@ -298,7 +315,9 @@ impl Outbox {
 
     /// How long the peer's token is still good.
     pub fn token_left(&self, now: u64) -> Duration {
-        Duration::from_secs(self.expires.load(Ordering::Relaxed).saturating_add(LEEWAY).saturating_sub(now))
+        Duration::from_secs(
+            self.expires.load(Ordering::Relaxed).saturating_add(LEEWAY).saturating_sub(now),
+        )
     }
 
     /// Waits for something to do. Only one may wait. Safe to drop while it waits.
@@ -306,14 +325,16 @@ impl Outbox {
         poll_fn(|context| self.poll(context, Waiting::next)).await
     }
 
-    /// The same of what must not wait for a resync to end: everything but frames, and another resync. A frame between two pages
-    /// would carry a cursor with which a client could miss the pages that it has not got yet.
+    /// The same of what must not wait for a resync to end: everything but frames, and another
+    /// resync. A frame between two pages would carry a cursor with which a client could miss the
+    /// pages that it has not got yet.
     pub async fn next_urgent(&self) -> Out {
         poll_fn(|context| self.poll(context, Waiting::urgent)).await
     }
 
-    /// Ready when there is something to do, which is left where it is. Until then others write to the connection: whoever waits
-    /// must own it, owe it nothing, and take it back before anything else.
+    /// Ready when there is something to do, which is left where it is. Until then others write to
+    /// the connection: whoever waits must own it, owe it nothing, and take it back before anything
+    /// else.
     pub fn poll_any(&self, context: &mut Context<'_>, connection: &Arc<TcpStream>) -> Poll<()> {
         self.poll(context, |waiting| {
             let is_any = waiting.is_any();
@@ -336,7 +357,11 @@ impl Outbox {
         self.lock().next()
     }
 
-    fn poll<T>(&self, context: &mut Context<'_>, take: impl FnOnce(&mut Waiting) -> Option<T>) -> Poll<T> {
+    fn poll<T>(
+        &self,
+        context: &mut Context<'_>,
+        take: impl FnOnce(&mut Waiting) -> Option<T>,
+    ) -> Poll<T> {
         let mut waiting = self.lock();
         if let Some(taken) = take(&mut waiting) {
             return Poll::Ready(taken);
@@ -373,15 +398,19 @@ enum Written {
     All,
     /// Some; the session writes the rest.
     Part,
-    /// Nothing: the session does not rest, or the connection takes nothing, and the session finds out why.
+    /// Nothing: the session does not rest, or the connection takes nothing, and the session finds
+    /// out why.
     Nothing,
 }
 
 impl Waiting {
     /// Writes whole frames past a session that rests.
     fn write(&mut self, frames: &Bytes) -> Written {
-        let Some(connection) = self.connection.as_ref().filter(|_| !self.is_any()) else { return Written::Nothing };
-        // Past tokio's note of whether there is room, which would have to be fetched from memory for each socket: it says so nearly always.
+        let Some(connection) = self.connection.as_ref().filter(|_| !self.is_any()) else {
+            return Written::Nothing;
+        };
+        // Past tokio's note of whether there is room, which would have to be fetched from memory
+        // for each socket: it says so nearly always.
         match rustix::net::send(connection, frames, SendFlags::empty()) {
             Ok(written) if written == frames.len() => Written::All,
             Ok(written) if written > 0 => {
@@ -392,7 +421,8 @@ impl Waiting {
         }
     }
 
-    /// Returns those updates that are newer than what the session told past them, while older ones may still come.
+    /// Returns those updates that are newer than what the session told past them, while older ones
+    /// may still come.
     fn not_overtaken(&mut self, updates: &[Notice]) -> Option<Vec<Notice>> {
         self.settle();
         let told = self.told.as_deref()?;
@@ -458,7 +488,10 @@ impl Waiting {
 
 impl Pending {
     fn is_any(&self) -> bool {
-        !self.rest.is_empty() || self.leave.is_some() || self.missed.is_some() || !self.updates.is_empty()
+        !self.rest.is_empty()
+            || self.leave.is_some()
+            || self.missed.is_some()
+            || !self.updates.is_empty()
     }
 
     /// Adds updates, behind what was missed before them.
@@ -485,7 +518,11 @@ impl Pending {
         let dropped = std::mem::take(&mut self.updates);
         self.bytes = 0;
         let mut add = |update: &Notice| {
-            let none = Missed::Orders { ids: BTreeSet::new(), since: update.mark.cursor, until: update.mark.cursor };
+            let none = Missed::Orders {
+                ids: BTreeSet::new(),
+                since: update.mark.cursor,
+                until: update.mark.cursor,
+            };
             self.missed.get_or_insert(none).add([update], bound);
         };
         dropped.iter().for_each(&mut add);
@@ -532,7 +569,9 @@ mod tests {
     use std::time::Duration;
 
     use futures_util::FutureExt as _;
-    use galley_protocol::{HeroId, MealId, Order, OrderId, ResumeCursor, Timestamp, Update, Version};
+    use galley_protocol::{
+        HeroId, MealId, Order, OrderId, ResumeCursor, Timestamp, Update, Version,
+    };
     use galley_store::CursorKeys;
 
     use tokio::io::AsyncReadExt as _;
@@ -549,7 +588,12 @@ mod tests {
     }
 
     fn delivery(id: i64, position: i64) -> Delivery {
-        let order = Order::placed(OrderId::new(id).expect("an id"), HeroId::FIRST, MealId::FIRST, Timestamp::EPOCH);
+        let order = Order::placed(
+            OrderId::new(id).expect("an id"),
+            HeroId::FIRST,
+            MealId::FIRST,
+            Timestamp::EPOCH,
+        );
         let keys = CursorKeys::of(1, b"secret");
         let mark = Arc::new(Mark::new(cursor(position), &keys));
         Delivery::all(&[Notice::new(&Update::of(&order), &mark)]).next().expect("one")
@@ -588,7 +632,9 @@ mod tests {
         for id in 1..=most {
             outbox.push(&delivery(id, 1_000 * id));
         }
-        assert!(matches!(outbox.try_next(), Some(Out::Resync(Missed::Orders { ids, .. })) if ids.len() == bound / OF_MISSED));
+        assert!(
+            matches!(outbox.try_next(), Some(Out::Resync(Missed::Orders { ids, .. })) if ids.len() == bound / OF_MISSED)
+        );
         for id in 1..=most + 9 {
             outbox.push(&delivery(id, 1_000 * id));
         }
@@ -615,14 +661,19 @@ mod tests {
     async fn who_rests_is_written_to_directly_until_the_connection_is_taken_back() {
         let (ours, mut theirs) = connection().await;
         let outbox = Outbox::new(10_000);
-        let rests = || std::future::poll_fn(|context| outbox.poll_any(context, &ours)).now_or_never().is_none();
+        let rests = || {
+            std::future::poll_fn(|context| outbox.poll_any(context, &ours)).now_or_never().is_none()
+        };
         let delivery = delivery(1, 1);
         assert!(!outbox.push(&delivery), "nobody has given a connection");
         assert!(!rests(), "there is something to do");
         assert_eq!(outbox.next().await, Out::Frame(update(1, 1)));
 
         assert!(rests() && outbox.push(&delivery) && outbox.push(&delivery));
-        assert_eq!(read(&mut theirs, 2 * delivery.frames.len()).await, [&delivery.frames[..]; 2].concat());
+        assert_eq!(
+            read(&mut theirs, 2 * delivery.frames.len()).await,
+            [&delivery.frames[..]; 2].concat()
+        );
         for _ in 0..2 {
             outbox.beat(Duration::ZERO, Duration::ZERO);
             assert_eq!(read(&mut theirs, 2).await, PING);
@@ -640,7 +691,9 @@ mod tests {
     async fn what_the_kernel_does_not_take_is_left_to_the_session() {
         let (ours, mut theirs) = connection().await;
         let outbox = Outbox::new(10_000);
-        let rests = || std::future::poll_fn(|context| outbox.poll_any(context, &ours)).now_or_never().is_none();
+        let rests = || {
+            std::future::poll_fn(|context| outbox.poll_any(context, &ours)).now_or_never().is_none()
+        };
         assert!(rests());
         let delivery = delivery(1, 1);
         let mut whole = 0;
@@ -661,7 +714,11 @@ mod tests {
     fn a_repair_goes_back_to_what_was_heard_but_not_behind_the_welcome() {
         let outbox = Outbox::new(10_000);
         outbox.fall_behind(Some(cursor(5)));
-        assert_eq!(outbox.try_next(), None, "a socket without a welcome reads everything in its welcome");
+        assert_eq!(
+            outbox.try_next(),
+            None,
+            "a socket without a welcome reads everything in its welcome"
+        );
         outbox.know(cursor(100));
         outbox.push(&delivery(1, 150));
         outbox.fall_behind(Some(cursor(50)));
@@ -670,7 +727,11 @@ mod tests {
         assert_eq!(outbox.try_next(), None);
         outbox.push(&delivery(2, 250));
         outbox.fall_behind(Some(cursor(300)));
-        assert_eq!(outbox.try_next(), Some(Out::Resync(Missed::Since(cursor(250)))), "what waited is not lost");
+        assert_eq!(
+            outbox.try_next(),
+            Some(Out::Resync(Missed::Since(cursor(250)))),
+            "what waited is not lost"
+        );
     }
 
     #[test]
@@ -691,8 +752,10 @@ mod tests {
             outbox.push(&delivery(id, id));
         }
         let [old, same, unknown] = [1, 2, 4].map(|id| OrderId::new(id).expect("an id"));
-        let told = [(old, Version::FIRST.next()), (same, Version::FIRST), (unknown, Version::FIRST)];
-        let told = told.map(|(order_id, version)| (order_id, State { version, time: Some(Timestamp::EPOCH) }));
+        let told =
+            [(old, Version::FIRST.next()), (same, Version::FIRST), (unknown, Version::FIRST)];
+        let told = told
+            .map(|(order_id, version)| (order_id, State { version, time: Some(Timestamp::EPOCH) }));
         outbox.overtake(&HashMap::from(told), None);
         for id in 4..=5 {
             outbox.push(&delivery(id, id));
@@ -710,14 +773,24 @@ mod tests {
         let flight = versions.judge(&[], Source::Bus).flight;
         let second = State { version: Version(2), time: Some(Timestamp::EPOCH) };
         let told = HashMap::from([(OrderId::new(1).expect("an id"), second)]);
-        outbox.overtake(&told, versions.overtaken(&told, Timestamp::from_millis(1).expect("in range")));
+        outbox.overtake(
+            &told,
+            versions.overtaken(&told, Timestamp::from_millis(1).expect("in range")),
+        );
         outbox.push(&delivery(1, 1));
         assert!(!outbox.lock().is_any(), "it stays idle");
-        outbox.push(&Delivery { updates: vec![update(1, 1), update(2, 2)], frames: bytes::Bytes::new() });
+        outbox.push(&Delivery {
+            updates: vec![update(1, 1), update(2, 2)],
+            frames: bytes::Bytes::new(),
+        });
         assert_eq!((outbox.try_next(), outbox.try_next()), (Some(Out::Frame(update(2, 2))), None));
         drop(flight);
         outbox.push(&delivery(1, 1));
-        assert_eq!(outbox.try_next(), Some(Out::Frame(update(1, 1))), "what is judged later is judged rightly");
+        assert_eq!(
+            outbox.try_next(),
+            Some(Out::Frame(update(1, 1))),
+            "what is judged later is judged rightly"
+        );
         assert!(outbox.lock().told.is_none());
     }
 
@@ -749,7 +822,10 @@ mod tests {
             outbox.expire(end - 60);
         }
         assert!(wakes());
-        assert_eq!((outbox.try_next(), outbox.token_left(end - 60)), (Some(Out::Expiring), Duration::from_mins(1)));
+        assert_eq!(
+            (outbox.try_next(), outbox.token_left(end - 60)),
+            (Some(Out::Expiring), Duration::from_mins(1))
+        );
         assert!(!wakes() && outbox.try_next().is_none());
         outbox.good_until(2_000);
         outbox.expire(end);

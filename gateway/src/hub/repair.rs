@@ -1,7 +1,8 @@
 //! Brings everybody up to date from the database after updates may have been lost.
 //!
-//! It reads once, however many sockets there are, and what it reads goes the way of every update: to the heroes who are here and
-//! to the staff feed, unless they know it already. Only when more changed than one read may bring, each socket reads by itself.
+//! It reads once, however many sockets there are, and what it reads goes the way of every update:
+//! to the heroes who are here and to the staff feed, unless they know it already. Only when more
+//! changed than one read may bring, each socket reads by itself.
 
 use galley_protocol::{HeroId, ResumeCursor, Update};
 use galley_store::{ChangesOfAll, Store, StoreError};
@@ -19,12 +20,16 @@ const MAX_CHANGES: usize = 10_000;
 pub struct Repair(Vec<Update>);
 
 impl Hub {
-    /// Reads the changes since a moment, or since the oldest welcome, for everybody who may not know them. Has each socket read by
-    /// itself if these are too many, or nobody knows since when.
+    /// Reads the changes since a moment, or since the oldest welcome, for everybody who may not
+    /// know them. Has each socket read by itself if these are too many, or nobody knows since when.
     ///
     /// # Errors
     /// The database cannot be read. Nobody was told anything then.
-    pub async fn read_repair(&self, store: &dyn Store, since: Option<ResumeCursor>) -> Result<Repair, StoreError> {
+    pub async fn read_repair(
+        &self,
+        store: &dyn Store,
+        since: Option<ResumeCursor>,
+    ) -> Result<Repair, StoreError> {
         self.read_repair_up_to(MAX_CHANGES, store, since).await
     }
 
@@ -33,7 +38,12 @@ impl Hub {
         self.spread(&updates, Source::Database).await;
     }
 
-    async fn read_repair_up_to(&self, most: usize, store: &dyn Store, since: Option<ResumeCursor>) -> Result<Repair, StoreError> {
+    async fn read_repair_up_to(
+        &self,
+        most: usize,
+        store: &dyn Store,
+        since: Option<ResumeCursor>,
+    ) -> Result<Repair, StoreError> {
         let watched = self.0.feed.watched_since().is_some();
         // Who comes later begins with what is true then.
         if self.count() == 0 && !watched {
@@ -44,7 +54,8 @@ impl Hub {
             self.fall_behind(None);
             return Ok(Repair::default());
         };
-        let ChangesOfAll { orders, deleted, cursor } = store.changes_of_all(since, None, most).await?;
+        let ChangesOfAll { orders, deleted, cursor } =
+            store.changes_of_all(since, None, most).await?;
         if orders.len() + deleted.len() >= most {
             self.fall_behind(Some(since));
             return Ok(Repair::default());
@@ -64,7 +75,8 @@ impl Hub {
         Ok(Repair(updates))
     }
 
-    /// Has every socket read what changed since then, or since its welcome, and every watcher what it was not told.
+    /// Has every socket read what changed since then, or since its welcome, and every watcher what
+    /// it was not told.
     fn fall_behind(&self, since: Option<ResumeCursor>) {
         self.0.feed.lose();
         for shard in self.shards() {
@@ -72,7 +84,7 @@ impl Hub {
         }
     }
 
-    /// What the socket knows whose welcome is the oldest.
+    /// The cursor of the oldest welcome.
     fn oldest_known(&self) -> Option<ResumeCursor> {
         let mut oldest = None::<ResumeCursor>;
         self.for_each(|outbox| {
@@ -118,10 +130,14 @@ mod tests {
             let url = format!("sqlite://{}", directory.path().join("galley.db").display());
             let store = galley_store::connect(&url).await.expect("a store");
             store.migrate().await.expect("a schema");
-            let meal = NewMeal::from_json(json!({"name": "Soup", "price": 1, "origin_planet": "Mars"})).expect("a meal");
+            let meal =
+                NewMeal::from_json(json!({"name": "Soup", "price": 1, "origin_planet": "Mars"}))
+                    .expect("a meal");
             let meal = store.create_meal(&meal).await.expect("created").id;
-            let (hub, mut heroes, mut places) = (Hub::new(store.cursor_keys().clone()), Vec::new(), Vec::new());
-            let hero = NewHero::from_json(json!({"name": "Zoé", "planet": "Earth"})).expect("a hero");
+            let (hub, mut heroes, mut places) =
+                (Hub::new(store.cursor_keys().clone()), Vec::new(), Vec::new());
+            let hero =
+                NewHero::from_json(json!({"name": "Zoé", "planet": "Earth"})).expect("a hero");
             for _ in 0..3 {
                 heroes.push(store.create_hero(&hero).await.expect("created").id);
             }
@@ -130,7 +146,9 @@ mod tests {
             let since = snapshots[0].as_ref().expect("a hero").cursor;
             for hero_id in &heroes[..2] {
                 for _ in 0..100 {
-                    let place = hub.join(Some(*hero_id), usize::MAX, Arc::new(Outbox::new(100_000))).expect("room");
+                    let place = hub
+                        .join(Some(*hero_id), usize::MAX, Arc::new(Outbox::new(100_000)))
+                        .expect("room");
                     place.outbox().know(since);
                     places.push(place);
                 }
@@ -139,14 +157,19 @@ mod tests {
         }
 
         async fn order(&self, hero: usize) -> Order {
-            let request = PlaceRequest { hero_id: self.heroes[hero], meal_id: self.meal, key: None };
+            let request =
+                PlaceRequest { hero_id: self.heroes[hero], meal_id: self.meal, key: None };
             let verdict = self.store.place(&[request]).await.expect("verdicts").remove(0);
             let PlaceVerdict::Placed(order) = verdict else { panic!("{verdict:?}") };
             order
         }
 
         async fn repair(&self, most: usize) {
-            let read = self.hub.read_repair_up_to(most, &*self.store, Some(self.since)).await.expect("a repair");
+            let read = self
+                .hub
+                .read_repair_up_to(most, &*self.store, Some(self.since))
+                .await
+                .expect("a repair");
             self.hub.deliver_repair(read).await;
             // The sockets of a hero with many are told by tasks.
             while self.hub.shards().iter().any(|shard| shard.at_rest().is_none()) {
@@ -154,7 +177,7 @@ mod tests {
             }
         }
 
-        /// What each socket is to do.
+        /// The work of each socket.
         fn out(&self) -> Vec<Vec<Out>> {
             let of = |place: &Place| std::iter::from_fn(|| place.outbox().try_next()).collect();
             self.places.iter().map(of).collect()
@@ -173,11 +196,13 @@ mod tests {
     async fn however_many_sockets_there_are_it_reads_once_and_tells_only_what_is_news() {
         let scene = Scene::set().await;
         let watcher = scene.hub.watch(Arc::clone(&scene.store), Watch::all(None), Begin::default());
-        let [told, ours, absent] = [scene.order(0).await, scene.order(0).await, scene.order(2).await];
+        let [told, ours, absent] =
+            [scene.order(0).await, scene.order(0).await, scene.order(2).await];
         scene.hub.deliver(&[Update::of(&told)]).await;
         scene.repair(100).await;
         for (index, out) in scene.out().iter().enumerate() {
-            let expected = if index < 100 { vec![(told.id.get(), 1), (ours.id.get(), 1)] } else { vec![] };
+            let expected =
+                if index < 100 { vec![(told.id.get(), 1), (ours.id.get(), 1)] } else { vec![] };
             assert_eq!(frames(out), expected, "socket {index}");
         }
         assert!(absent.version == Version::FIRST);

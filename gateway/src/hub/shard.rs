@@ -1,11 +1,13 @@
 //! Some sockets of one hero, told together.
 //!
-//! A hero's only shard is told at once by whoever delivers. Where there are more, each has a task while there is something to tell:
-//! the cores share the work, what comes meanwhile joins what waits, and no socket waits for all the others twice. The task ends
-//! when nothing came within a tick.
+//! A hero's only shard is told at once by whoever delivers. Where there are more, each has a task
+//! while there is something to tell: the cores share the work, what comes meanwhile joins what
+//! waits, and no socket waits for all the others twice. The task ends when nothing came within a
+//! tick.
 //!
-//! One core is left to others, [`writers`] says: who reads what is written here, the kernel, and the rest of the gateway have something
-//! to do as well, and two writers stand in each other's way where there are two cores.
+//! One core is left to others, [`writers`] says: who reads what is written here, the kernel, and
+//! the rest of the gateway have something to do as well, and two writers stand in each other's way
+//! where there are two cores.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,9 +21,11 @@ use super::{Delivery, Notice, Outbox, TICK};
 use crate::metrics;
 use crate::versions::Flight;
 
-/// The most sockets of a shard: to write to them takes about half a millisecond, for which the next shard waits.
+/// The most sockets of a shard: to write to them takes about half a millisecond, for which the next
+/// shard waits.
 const MAX_SOCKETS: usize = 64;
-/// The most updates that wait for the task. At the bound they are dropped, and the sockets read the database.
+/// The most updates that wait for the task. At the bound they are dropped, and the sockets read the
+/// database.
 const MAX_WAITING: usize = 4_096;
 
 /// Some sockets of one hero, told together.
@@ -31,7 +35,7 @@ pub struct Shard(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     outboxes: Vec<Arc<Outbox>>,
-    /// What waits for the task, while there is one.
+    /// The work of the task, while there is one.
     waiting: Option<Box<Waiting>>,
 }
 
@@ -45,7 +49,7 @@ struct Waiting {
     gap: Option<Gap>,
 }
 
-/// What the task has to tell next.
+/// The next work of the task.
 struct Taken {
     updates: Vec<Notice>,
     flights: Vec<Arc<Flight>>,
@@ -59,7 +63,8 @@ struct Gap {
     since: Option<ResumeCursor>,
 }
 
-/// Lets as many shards be told at the same time as there are cores but one, and one at least; the others wait for their turn.
+/// Lets as many shards be told at the same time as there are cores but one, and one at least; the
+/// others wait for their turn.
 pub fn writers() -> Arc<Semaphore> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Arc::new(Semaphore::new(cores.saturating_sub(1).max(1)))
@@ -95,28 +100,38 @@ impl Shard {
         state.waiting.is_none().then(|| state.outboxes.clone())
     }
 
-    /// Has these updates told by the shard's task, behind all that waits for it. Says how many sockets that are.
-    pub fn tell_later(self: &Arc<Self>, updates: &[Notice], flight: &Arc<Flight>, writers: &Arc<Semaphore>) -> usize {
+    /// Has these updates told by the shard's task, behind all that waits for it. Says how many
+    /// sockets that are.
+    pub fn tell_later(
+        self: &Arc<Self>,
+        updates: &[Notice],
+        flight: &Arc<Flight>,
+        writers: &Arc<Semaphore>,
+    ) -> usize {
         let mut state = self.lock();
         if state.outboxes.is_empty() {
             return 0;
         }
-        let waiting = state.waiting.get_or_insert_with(|| Box::new(Waiting::begin(self, writers, None)));
+        let waiting =
+            state.waiting.get_or_insert_with(|| Box::new(Waiting::begin(self, writers, None)));
         if waiting.task.is_finished() {
-            // It ends by itself only when nothing waits: it has failed, and nobody knows whom it told what.
+            // It ends by itself only when nothing waits: it has failed, and nobody knows whom it
+            // told what.
             **waiting = Waiting::begin(self, writers, Some(Gap { since: None }));
         }
         waiting.add(updates, flight);
         state.outboxes.len()
     }
 
-    /// These orders may have become something else than the updates say: the sockets read them. While the task has something to
-    /// tell, they read everything behind it, so that nobody comes to a newer cursor before that.
+    /// These orders may have become something else than the updates say: the sockets read them.
+    /// While the task has something to tell, they read everything behind it, so that nobody comes
+    /// to a newer cursor before that.
     pub fn miss(&self, updates: &[Notice]) {
         let mut state = self.lock();
         match &mut state.waiting {
             Some(waiting) => {
-                let since = waiting.updates.first().or(updates.first()).map(|update| update.mark.cursor);
+                let since =
+                    waiting.updates.first().or(updates.first()).map(|update| update.mark.cursor);
                 waiting.fall_behind(since);
             }
             None => state.outboxes.iter().for_each(|outbox| outbox.miss(updates)),
@@ -154,7 +169,8 @@ impl Shard {
     fn take(&self) -> Option<Taken> {
         let mut state = self.lock();
         let waiting = state.waiting.as_mut()?;
-        let (updates, flights) = (std::mem::take(&mut waiting.updates), std::mem::take(&mut waiting.flights));
+        let (updates, flights) =
+            (std::mem::take(&mut waiting.updates), std::mem::take(&mut waiting.flights));
         let taken = Taken { updates, flights, gap: waiting.gap.take() };
         if taken.updates.is_empty() && taken.gap.is_none() {
             state.waiting = None;
@@ -179,7 +195,9 @@ impl Waiting {
             return; // the database knows them
         }
         if self.updates.len() + updates.len() > MAX_WAITING {
-            self.fall_behind(self.updates.first().or(updates.first()).map(|update| update.mark.cursor));
+            self.fall_behind(
+                self.updates.first().or(updates.first()).map(|update| update.mark.cursor),
+            );
             (self.updates, self.flights) = (Vec::new(), Vec::new());
             ::metrics::counter!(metrics::SHARDS_BEHIND).increment(1);
             return;
@@ -221,7 +239,8 @@ mod tests {
 
     /// A deletion, at the position of its id.
     fn update(id: i64) -> Notice {
-        let deleted = Deleted { order_id: OrderId::new(id).expect("an id"), version: Version::FIRST };
+        let deleted =
+            Deleted { order_id: OrderId::new(id).expect("an id"), version: Version::FIRST };
         let cursor = ResumeCursor { position: id, ..ResumeCursor::EXPIRED };
         let mark = Arc::new(Mark::new(cursor, &CursorKeys::default()));
         Notice::new(&Update::of_deleted(deleted, HeroId::FIRST, Timestamp::EPOCH), &mark)
@@ -254,7 +273,10 @@ mod tests {
     /// The orders of the frames that it was told of.
     fn told(outbox: &Outbox) -> Vec<i64> {
         let out = std::iter::from_fn(|| outbox.try_next());
-        out.map(|out| if let Out::Frame(update) = out { update.order_id.get() } else { panic!("{out:?}") }).collect()
+        out.map(|out| {
+            if let Out::Frame(update) = out { update.order_id.get() } else { panic!("{out:?}") }
+        })
+        .collect()
     }
 
     /// Until the task has ended. Time stands still while anything can be done.
@@ -307,7 +329,10 @@ mod tests {
         crowded.tell_later(&updates[1..]);
         crowded.tell_later(&[update(9_998), update(9_999)]);
         ended(shard).await;
-        assert_eq!(outboxes[0].try_next(), Some(Out::Resync(Missed::Since(updates[1].mark.cursor))));
+        assert_eq!(
+            outboxes[0].try_next(),
+            Some(Out::Resync(Missed::Since(updates[1].mark.cursor)))
+        );
         assert!(told(&outboxes[0]).is_empty());
     }
 
@@ -328,7 +353,11 @@ mod tests {
         assert!(told(&outboxes[0]).is_empty());
         shard.fall_behind(None);
         ended(shard).await;
-        assert_eq!(outboxes[0].try_next(), Some(Out::Resync(Missed::Since(update(1).mark.cursor))), "from the welcome");
+        assert_eq!(
+            outboxes[0].try_next(),
+            Some(Out::Resync(Missed::Since(update(1).mark.cursor))),
+            "from the welcome"
+        );
     }
 
     #[tokio::test(start_paused = true)]

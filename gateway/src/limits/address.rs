@@ -2,20 +2,23 @@
 
 use std::net::IpAddr;
 
-/// Who counts as one address: an IPv4 address, or the 64 leading bits of an IPv6 address, because whoever has one of those has
-/// them all (RFC 6177).
+/// Who counts as one address: an IPv4 address, or the 64 leading bits of an IPv6 address, because
+/// whoever has one of those has them all (RFC 6177).
 ///
-/// It is the address of the connection. What a header says of others before it would be the caller's own word.
+/// It is the address of the connection. What a header says of others before it would be the
+/// caller's own word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Address(u64);
 
 impl From<IpAddr> for Address {
-    /// The two kinds do not meet: IPv6 addresses that begin with 32 zero bits are given to nobody, but for those that stand for
-    /// an IPv4 address.
+    /// The two kinds do not meet: IPv6 addresses that begin with 32 zero bits are given to nobody,
+    /// but for those that stand for an IPv4 address.
     fn from(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self(u64::from(address.to_bits())),
-            IpAddr::V6(address) => Self(u64::try_from(address.to_bits() >> 64).expect("64 bits are left")),
+            IpAddr::V6(address) => {
+                Self(u64::try_from(address.to_bits() >> 64).expect("64 bits are left"))
+            }
         }
     }
 }

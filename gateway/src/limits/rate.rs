@@ -10,8 +10,8 @@ use thiserror::Error;
 /// The most that may come in a time, and the most at once.
 const MAX_COUNT: u32 = 1_000_000;
 
-/// So many in a time, and so many at once after a silence: written `50/s burst 100`, `600/min`, `unlimited`. Without a burst, it is
-/// what two seconds allow.
+/// So many in a time, and so many at once after a silence: written `50/s burst 100`, `600/min`,
+/// `unlimited`. Without a burst, it is what two seconds allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// Nanoseconds after which one more may come; none for no limit.
@@ -21,15 +21,17 @@ pub struct Rate {
 
 /// A text that is no rate.
 #[derive(Clone, Copy, Debug, Error)]
-#[error("must be like `50/s`, `50/s burst 100`, `600/min` or `unlimited`, each number from 1 to {MAX_COUNT}")]
+#[error(
+    "must be like `50/s`, `50/s burst 100`, `600/min` or `unlimited`, each number from 1 to {MAX_COUNT}"
+)]
 pub struct NoRate;
 
-/// How much of its rate somebody has used: the generic cell rate algorithm (ITU-T I.371), which keeps nothing but the moment at which
-/// all of the burst will be there again.
+/// How much of its rate somebody has used: the generic cell rate algorithm (ITU-T I.371), which
+/// keeps nothing but the moment at which all of the burst will be there again.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Meter(u64);
 
-/// What a meter says to one more.
+/// The verdict on one more request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It may come, and so many more at once.
@@ -47,7 +49,7 @@ impl Rate {
     /// No limit.
     pub const UNLIMITED: Self = Self { period: 0, burst: MAX_COUNT };
 
-    /// Whether there is no limit.
+    /// Returns true if there is no limit.
     #[must_use]
     pub const fn is_unlimited(self) -> bool {
         self.period == 0
@@ -85,7 +87,9 @@ impl FromStr for Rate {
         };
         let period = unit / u64::from(count);
         let burst = match (words.next(), words.next(), words.next()) {
-            (None, ..) => u32::try_from((2 * second / period).max(1)).unwrap_or(MAX_COUNT).min(MAX_COUNT),
+            (None, ..) => {
+                u32::try_from((2 * second / period).max(1)).unwrap_or(MAX_COUNT).min(MAX_COUNT)
+            }
             (Some("burst"), Some(burst), None) => number(burst)?,
             _ => return Err(NoRate),
         };
@@ -112,7 +116,7 @@ impl Meter {
         self.take_at(rate, now())
     }
 
-    /// Whether it has forgotten everything: a new one would say the same.
+    /// Returns true if it has forgotten everything: a new one would say the same.
     #[must_use]
     pub fn is_whole_at(self, now: u64) -> bool {
         self.0 <= now
@@ -133,8 +137,12 @@ impl Meter {
         }
         let used = used + rate.period;
         self.0 = now + used;
-        let left = (most + rate.period - used).checked_div(rate.period).unwrap_or(u64::from(rate.burst));
-        Verdict::Taken { left: u32::try_from(left).unwrap_or(rate.burst), whole_in: Duration::from_nanos(used) }
+        let left =
+            (most + rate.period - used).checked_div(rate.period).unwrap_or(u64::from(rate.burst));
+        Verdict::Taken {
+            left: u32::try_from(left).unwrap_or(rate.burst),
+            whole_in: Duration::from_nanos(used),
+        }
     }
 }
 
@@ -165,9 +173,19 @@ mod tests {
         assert_eq!(rate("1000000/s"), rate("1000000/s burst 1000000"));
         assert_eq!(rate("unlimited"), Rate::UNLIMITED);
         assert_eq!(rate("50/s").window(), Duration::from_secs(2));
-        for wrong in
-            ["", "50", "0/s", "50/d", "-1/s", "50/s burst", "50/s burst 0", "50/s of 3", "50/s burst 1 2", "1e3/s", "1000001/s"]
-        {
+        for wrong in [
+            "",
+            "50",
+            "0/s",
+            "50/d",
+            "-1/s",
+            "50/s burst",
+            "50/s burst 0",
+            "50/s of 3",
+            "50/s burst 1 2",
+            "1e3/s",
+            "1000001/s",
+        ] {
             assert!(wrong.parse::<Rate>().is_err(), "{wrong:?}");
         }
     }
@@ -184,7 +202,10 @@ mod tests {
         assert_eq!(take(SECOND), Verdict::Wait(Duration::from_millis(100)));
         assert_eq!(take(SECOND + SECOND / 20), Verdict::Wait(Duration::from_millis(50)));
         assert!(matches!(take(SECOND + SECOND / 10), Verdict::Taken { left: 0, .. }));
-        assert!(matches!(take(SECOND + SECOND / 10), Verdict::Wait(_)), "being refused costs nothing, and gains nothing");
+        assert!(
+            matches!(take(SECOND + SECOND / 10), Verdict::Wait(_)),
+            "being refused costs nothing, and gains nothing"
+        );
         assert!(matches!(take(10 * SECOND), Verdict::Taken { left: 2, .. }));
     }
 
@@ -192,13 +213,21 @@ mod tests {
     fn in_the_long_run_it_is_the_rate_however_greedy_the_client() {
         let rate = rate("50/s burst 100");
         let mut meter = Meter::default();
-        let taken = (0..10_000).filter(|at| matches!(meter.take_at(rate, at * SECOND / 1_000), Verdict::Taken { .. })).count();
-        assert_eq!(taken, 100 + 50 * 10 - 1, "ten seconds, a try each millisecond, the last before the last one is due");
+        let taken = (0..10_000)
+            .filter(|at| matches!(meter.take_at(rate, at * SECOND / 1_000), Verdict::Taken { .. }))
+            .count();
+        assert_eq!(
+            taken,
+            100 + 50 * 10 - 1,
+            "ten seconds, a try each millisecond, the last before the last one is due"
+        );
     }
 
     #[test]
     fn no_limit_is_none() {
         let mut meter = Meter::default();
-        assert!((0..1_000).all(|_| matches!(meter.take_at(Rate::UNLIMITED, 1), Verdict::Taken { .. })));
+        assert!(
+            (0..1_000).all(|_| matches!(meter.take_at(Rate::UNLIMITED, 1), Verdict::Taken { .. }))
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! How many sockets and event streams there may be, in all and from one address.
 //!
-//! A seat is taken before anything else is done for a client, and given back when its session is dropped, whatever ended it.
+//! A seat is taken before anything else is done for a client, and given back when its session is
+//! dropped, whatever ended it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +16,8 @@ pub struct Seats {
     most: usize,
     most_of_one: usize,
     taken: AtomicUsize,
-    /// How many each address has. Empty when it may have any number; else one entry at most for each seat that is taken.
+    /// How many each address has. Empty when it may have any number; else one entry at most for
+    /// each seat that is taken.
     of_one: DashMap<Address, usize>,
 }
 
@@ -48,7 +50,9 @@ impl Seats {
     /// [`Full`] when there is none.
     pub fn take(self: &Arc<Self>, address: Address) -> Result<Seat, Full> {
         let one_more = |taken: usize| (taken < self.most).then(|| taken + 1);
-        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).map_err(|_| Full::Gateway)?;
+        self.taken
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+            .map_err(|_| Full::Gateway)?;
         if self.counts_addresses() {
             let mut of_one = self.of_one.entry(address).or_insert(0);
             if *of_one >= self.most_of_one {
@@ -91,7 +95,8 @@ mod tests {
     #[test]
     fn seats_are_bounded_and_come_back() {
         let seats = Seats::new(3, 2);
-        let first = [seats.take(address(1)).expect("a seat"), seats.take(address(1)).expect("a seat")];
+        let first =
+            [seats.take(address(1)).expect("a seat"), seats.take(address(1)).expect("a seat")];
         assert_eq!(seats.take(address(1)).err(), Some(Full::Address));
         let other = seats.take(address(2)).expect("a refused one took none");
         assert_eq!(seats.take(address(3)).err(), Some(Full::Gateway));

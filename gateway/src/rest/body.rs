@@ -52,7 +52,8 @@ impl FromJson for MealPatch {
     }
 }
 
-/// A JSON body. As an `Option`, an empty body is nothing, whatever its media type, and so is `null`.
+/// A JSON body. As an `Option`, an empty body is nothing, whatever its media type, and so is
+/// `null`.
 pub struct Json<T>(pub T);
 
 impl<S: Send + Sync, T: FromJson> FromRequest<S> for Json<T> {
@@ -85,23 +86,30 @@ async fn receive<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, P
         Ok(Ok(body)) => Ok(body),
         Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             limits::count("body");
-            Err(Problem::new(ProblemType::BodyTooLarge).with_detail(format!("the body must have at most {MAX_BODY} bytes")))
+            Err(Problem::new(ProblemType::BodyTooLarge)
+                .with_detail(format!("the body must have at most {MAX_BODY} bytes")))
         }
-        Ok(Err(_)) => Err(Problem::new(ProblemType::MalformedJson).with_detail("the body ended early")),
+        Ok(Err(_)) => {
+            Err(Problem::new(ProblemType::MalformedJson).with_detail("the body ended early"))
+        }
         Err(_) => {
             limits::count("body-time");
-            Err(Problem::new(ProblemType::RequestTimeout).with_detail("the body did not arrive in time"))
+            Err(Problem::new(ProblemType::RequestTimeout)
+                .with_detail("the body did not arrive in time"))
         }
     }
 }
 
 fn parse(body: &[u8]) -> Result<Strict, Problem> {
-    Strict::read(body)
-        .map_err(|error| Problem::new(ProblemType::MalformedJson).with_detail(format!("the body is not JSON: {error}")))
+    Strict::read(body).map_err(|error| {
+        Problem::new(ProblemType::MalformedJson)
+            .with_detail(format!("the body is not JSON: {error}"))
+    })
 }
 
 fn check_media<T: FromJson>(headers: &HeaderMap) -> Result<(), Problem> {
-    let unsupported = |detail: &str| Err(Problem::new(ProblemType::UnsupportedMediaType).with_detail(detail));
+    let unsupported =
+        |detail: &str| Err(Problem::new(ProblemType::UnsupportedMediaType).with_detail(detail));
     if headers.contains_key(header::CONTENT_ENCODING) {
         return unsupported("the body must not have a content encoding");
     }
@@ -119,14 +127,17 @@ fn check_media<T: FromJson>(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// Whether a content type (RFC 9110 section 8.3) is JSON; the only parameter it may have is `charset=utf-8`.
+/// Whether a content type (RFC 9110 section 8.3) is JSON; the only parameter it may have is
+/// `charset=utf-8`.
 fn is_json(content_type: &str, merge_patch: bool) -> bool {
     let mut parts = content_type.split(';').map(str::trim);
     let named = parts.next().unwrap_or_default();
     let known = named.eq_ignore_ascii_case("application/json")
         || (merge_patch && named.eq_ignore_ascii_case("application/merge-patch+json"));
-    let is_utf8 =
-        |parameter: &str| parameter.eq_ignore_ascii_case("charset=utf-8") || parameter.eq_ignore_ascii_case("charset=\"utf-8\"");
+    let is_utf8 = |parameter: &str| {
+        parameter.eq_ignore_ascii_case("charset=utf-8")
+            || parameter.eq_ignore_ascii_case("charset=\"utf-8\"")
+    };
     known && parts.all(|parameter| parameter.is_empty() || is_utf8(parameter))
 }
 
@@ -142,7 +153,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_come_is_not_waited_for() {
         let body = Body::from_stream(pending::<Result<Bytes, std::io::Error>>());
-        let request = Request::post("/heroes").header("content-type", "application/json").body(body).expect("a request");
+        let request = Request::post("/heroes")
+            .header("content-type", "application/json")
+            .body(body)
+            .expect("a request");
         let refusal = <Json<NewHero>>::from_request(request, &()).await.err().expect("a refusal");
         assert_eq!(refusal.0.kind, ProblemType::RequestTimeout);
     }

@@ -1,4 +1,5 @@
-//! `ETag`, `If-Match` and `If-None-Match` (RFC 9110 section 13). The entity tag of a state is its version.
+//! `ETag`, `If-Match` and `If-None-Match` (RFC 9110 section 13). The entity tag of a state is its
+//! version.
 
 use std::future::Future;
 
@@ -36,8 +37,8 @@ struct Tag {
 }
 
 impl IfMatch {
-    /// The same condition on orders, whose tags may name a version of their hero behind their own. A change of the hero is
-    /// no change of the order, and fails no guard.
+    /// The same condition on orders, whose tags may name a version of their hero behind their own.
+    /// A change of the hero is no change of the order, and fails no guard.
     pub fn of_order(mut self) -> Self {
         if let Condition::Tags(tags) = &mut self.0 {
             for tag in tags {
@@ -51,8 +52,13 @@ impl IfMatch {
         self
     }
 
-    /// Tries a change that names the version it expects, once for each version that would do, until one is not stale.
-    pub async fn guard<T, E, F>(&self, is_stale: impl Fn(&E) -> bool, attempt: impl Fn(Option<Version>) -> F) -> Result<T, E>
+    /// Tries a change that names the version it expects, once for each version that would do, until
+    /// one is not stale.
+    pub async fn guard<T, E, F>(
+        &self,
+        is_stale: impl Fn(&E) -> bool,
+        attempt: impl Fn(Option<Version>) -> F,
+    ) -> Result<T, E>
     where
         F: Future<Output = Result<T, E>>,
     {
@@ -67,13 +73,14 @@ impl IfMatch {
         outcome
     }
 
-    /// The versions that would do, rising, so that a change that happens between two attempts is not missed; one that no
-    /// state has when none would do; nothing when every version would do.
+    /// The versions that would do, rising, so that a change that happens between two attempts is
+    /// not missed; one that no state has when none would do; nothing when every version would do.
     fn expected(&self) -> (Option<Version>, Vec<Version>) {
         let Condition::Tags(tags) = &self.0 else {
             return (None, Vec::new());
         };
-        let mut versions: Vec<Version> = tags.iter().filter(|tag| !tag.weak).filter_map(Tag::version).collect();
+        let mut versions: Vec<Version> =
+            tags.iter().filter(|tag| !tag.weak).filter_map(Tag::version).collect();
         versions.sort_unstable();
         versions.dedup();
         if versions.is_empty() {
@@ -84,7 +91,8 @@ impl IfMatch {
 }
 
 impl IfNoneMatch {
-    /// Returns true if the caller already has the state with this entity tag. A weak tag is as good as a strong one here.
+    /// Returns true if the caller already has the state with this entity tag. A weak tag is as good
+    /// as a strong one here.
     pub fn has(&self, etag: &str) -> bool {
         match &self.0 {
             Condition::Absent => false,
@@ -112,11 +120,17 @@ impl<S: Send + Sync> FromRequestParts<S> for IfNoneMatch {
 
 impl Condition {
     fn read(headers: &HeaderMap, header: &HeaderName, name: &str) -> Result<Self, Problem> {
-        let lines: Vec<&[u8]> = headers.get_all(header).iter().map(axum::http::HeaderValue::as_bytes).collect();
+        let lines: Vec<&[u8]> =
+            headers.get_all(header).iter().map(axum::http::HeaderValue::as_bytes).collect();
         if lines.is_empty() {
             return Ok(Self::Absent);
         }
-        let wrong = || Problem::invalid_parameter(name, &format!("must be `*` or at most {MAX_TAGS} entity tags like \"3\""));
+        let wrong = || {
+            Problem::invalid_parameter(
+                name,
+                &format!("must be `*` or at most {MAX_TAGS} entity tags like \"3\""),
+            )
+        };
         // Several lines are one list (RFC 9110 section 5.3).
         let whole = lines.join(&b", "[..]);
         std::str::from_utf8(&whole).ok().and_then(Self::parse).ok_or_else(wrong)
@@ -177,7 +191,9 @@ mod tests {
         assert_eq!(expected("\"3\""), [3]);
         assert_eq!(expected("*"), [0; 0]);
         assert_eq!(expected(" , \"7\",,\t\"3\" , W/\"5\", \"a,b\", \"3\","), [3, 7]);
-        for no_version in ["W/\"3\"", "\"abc\"", "\"\"", "\"03\"", "\"+3\"", "\"0\"", "\"-1\"", "\"99999999999\""] {
+        for no_version in
+            ["W/\"3\"", "\"abc\"", "\"\"", "\"03\"", "\"+3\"", "\"0\"", "\"-1\"", "\"99999999999\""]
+        {
             assert_eq!(expected(no_version), [0], "{no_version}");
         }
     }
@@ -196,7 +212,9 @@ mod tests {
 
     #[test]
     fn a_weak_tag_is_enough_to_know_a_state() {
-        let has = |text: &str, version| IfNoneMatch(Condition::parse(text).expect("a condition")).has(&Version(version).etag());
+        let has = |text: &str, version| {
+            IfNoneMatch(Condition::parse(text).expect("a condition")).has(&Version(version).etag())
+        };
         assert!(has("W/\"3\"", 3));
         assert!(has("\"2\", \"3\"", 3));
         assert!(has("*", 9));
@@ -206,9 +224,20 @@ mod tests {
     #[test]
     fn garbage_is_refused() {
         let too_many = vec!["\"1\""; MAX_TAGS + 1].join(",");
-        for garbage in
-            ["", ",", "3", "\"3", "3\"", "\"3\" \"4\"", "w/\"3\"", "\"3\", *", "\"a b\"", "W/", "\"3\"4", too_many.as_str()]
-        {
+        for garbage in [
+            "",
+            ",",
+            "3",
+            "\"3",
+            "3\"",
+            "\"3\" \"4\"",
+            "w/\"3\"",
+            "\"3\", *",
+            "\"a b\"",
+            "W/",
+            "\"3\"4",
+            too_many.as_str(),
+        ] {
             assert_eq!(Condition::parse(garbage), None, "{garbage}");
         }
     }

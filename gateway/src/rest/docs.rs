@@ -1,4 +1,5 @@
-//! What this service says about itself: the document, the page to try it on, the explanations of the problems.
+//! What this service says about itself: the document, the page to try it on, the explanations of
+//! the problems.
 
 use std::sync::{Arc, LazyLock};
 
@@ -20,7 +21,8 @@ use super::problems::OfExplaining;
 use crate::dashboard::bytes;
 use crate::web::Refusal;
 
-/// What the page may load: its own files. It sets styles on its elements, and its icons are part of its style sheet.
+/// What the page may load: its own files. It sets styles on its elements, and its icons are part of
+/// its style sheet.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
@@ -48,16 +50,26 @@ pub struct ProblemMeaning {
     params(("slug" = String, Path, description = "The last part of the problem's `type`.", example = "already-finished")),
     responses((status = 200, description = "What it means.", body = ProblemMeaning), OfExplaining),
 )]
-pub async fn explain(slug: Result<Path<String>, PathRejection>) -> Result<Json<ProblemMeaning>, Refusal> {
-    let known = |Path(slug): Path<String>| ProblemType::ALL.iter().copied().find(|kind| kind.slug() == slug);
-    let kind = slug.ok().and_then(known).ok_or_else(|| not_found("there is no such type of problem"))?;
-    Ok(Json(ProblemMeaning { kind, title: kind.title(), status: kind.status(), explanation: kind.explanation() }))
+pub async fn explain(
+    slug: Result<Path<String>, PathRejection>,
+) -> Result<Json<ProblemMeaning>, Refusal> {
+    let known = |Path(slug): Path<String>| {
+        ProblemType::ALL.iter().copied().find(|kind| kind.slug() == slug)
+    };
+    let kind =
+        slug.ok().and_then(known).ok_or_else(|| not_found("there is no such type of problem"))?;
+    Ok(Json(ProblemMeaning {
+        kind,
+        title: kind.title(),
+        status: kind.status(),
+        explanation: kind.explanation(),
+    }))
 }
 
 /// Describe the live updates
 ///
-/// The `AsyncAPI` 3.0 document of the WebSocket and the Server-Sent Events: every frame with its schema and examples, every
-/// close code with whether to come back.
+/// The `AsyncAPI` 3.0 document of the WebSocket and the Server-Sent Events: every frame with its
+/// schema and examples, every close code with whether to come back.
 #[utoipa::path(
     get, path = "/asyncapi.json", tag = "operation", operation_id = "describe_live_updates",
     responses((status = 200, description = "The document.", body = Object)),
@@ -73,7 +85,10 @@ pub fn router<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Router<S>
     refine(&mut document);
     let document = Bytes::from(document.to_string());
     // A badge of the page would have the document checked by a public server.
-    let config = Config::from("/openapi.json").use_base_layout().try_it_out_enabled(true).validator_url("none");
+    let config = Config::from("/openapi.json")
+        .use_base_layout()
+        .try_it_out_enabled(true)
+        .validator_url("none");
     let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     Router::new()
         .route("/openapi.json", get(async move || (json, document)))
@@ -91,7 +106,10 @@ async fn index(Extension(config): Extension<PageConfig>) -> Result<Response, Ref
     embedded("index.html", config)
 }
 
-async fn file(path: Result<Path<String>, PathRejection>, Extension(config): Extension<PageConfig>) -> Result<Response, Refusal> {
+async fn file(
+    path: Result<Path<String>, PathRejection>,
+    Extension(config): Extension<PageConfig>,
+) -> Result<Response, Refusal> {
     let Path(path) = path.map_err(|_| not_found("there is no such file"))?;
     embedded(&path, config)
 }
@@ -102,9 +120,14 @@ fn embedded(path: &str, PageConfig(config): PageConfig) -> Result<Response, Refu
         Problem::new(ProblemType::Internal)
     })?;
     let file = found.ok_or_else(|| not_found("there is no such file"))?;
-    let kind = HeaderValue::try_from(file.content_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    let kind = HeaderValue::try_from(file.content_type)
+        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
     let policy = HeaderValue::from_static(POLICY);
-    Ok(([(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, policy)], bytes(file.bytes)).into_response())
+    Ok((
+        [(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, policy)],
+        bytes(file.bytes),
+    )
+        .into_response())
 }
 
 fn not_found(detail: &str) -> Problem {

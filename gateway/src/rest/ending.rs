@@ -78,8 +78,8 @@ pub async fn cancel(
 
 /// Cancel or delete an order
 ///
-/// An order that is `PENDING` or `IN_PROGRESS` is cancelled (200), one that has ended is deleted (204). `If-Match` guards
-/// against an end that came meanwhile.
+/// An order that is `PENDING` or `IN_PROGRESS` is cancelled (200), one that has ended is deleted
+/// (204). `If-Match` guards against an end that came meanwhile.
 #[utoipa::path(
     delete, path = "/orders/{id}", tag = "orders", operation_id = "cancel_or_delete_order",
     params(
@@ -104,7 +104,11 @@ pub async fn end(
 ) -> Result<Response, Refusal> {
     let message = match (params.reason, why.and_then(|Json(why)| why.reason)) {
         (Some(_), Some(_)) => {
-            return Err(Problem::invalid_parameter("?reason", &"must not stand in the query and in the body").into());
+            return Err(Problem::invalid_parameter(
+                "?reason",
+                &"must not stand in the query and in the body",
+            )
+            .into());
         }
         (one, other) => one.or(other),
     };
@@ -114,7 +118,8 @@ pub async fn end(
         // An end is final: nothing but another deletion can come between.
         Err(problem) if problem.kind == ProblemType::AlreadyFinished => {
             let hero_id = caller.hero_id();
-            let attempt = |expected| state.desk.delete(DeleteRequest { order_id: id, hero_id, expected });
+            let attempt =
+                |expected| state.desk.delete(DeleteRequest { order_id: id, hero_id, expected });
             guard.guard(is_stale, attempt).await?;
             Ok(StatusCode::NO_CONTENT.into_response())
         }
@@ -130,7 +135,14 @@ async fn try_cancel(
     message: Option<ReasonText>,
 ) -> Result<Order, Problem> {
     let hero_id = caller.hero_id();
-    let attempt = |expected| state.desk.cancel(CancelRequest { order_id: id, hero_id, message: message.clone(), expected });
+    let attempt = |expected| {
+        state.desk.cancel(CancelRequest {
+            order_id: id,
+            hero_id,
+            message: message.clone(),
+            expected,
+        })
+    };
     guard.guard(is_stale, attempt).await
 }
 

@@ -24,8 +24,8 @@ use crate::web::query::{FromPairs, Pairs, Params};
 /// The header with which a client comes back.
 const LAST_EVENT_ID: &str = "Last-Event-ID";
 
-/// The `id` of the last event that a client has, whatever it says: a browser that is refused never comes back, and does not
-/// know why. Where it is repeated, nothing can be read.
+/// The `id` of the last event that a client has, whatever it says: a browser that is refused never
+/// comes back, and does not know why. Where it is repeated, nothing can be read.
 pub struct LastEventId(Option<String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
@@ -43,8 +43,8 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ResumeParams {
-    /// The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`, which comes first. One that
-    /// cannot be read begins anew.
+    /// The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`,
+    /// which comes first. One that cannot be read begins anew.
     #[param(value_type = Option<String>)]
     cursor: Option<String>,
 }
@@ -68,8 +68,8 @@ pub struct WatchParams {
     /// At most so many `feed` events a second.
     #[param(minimum = 1, maximum = 50, default = 10)]
     max_rate: Option<u8>,
-    /// The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`, which comes first. One that
-    /// cannot be read begins anew.
+    /// The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`,
+    /// which comes first. One that cannot be read begins anew.
     #[param(value_type = Option<String>)]
     cursor: Option<String>,
 }
@@ -86,9 +86,10 @@ impl FromPairs for WatchParams {
 
 /// Listen to the orders of a hero
 ///
-/// The same frames as on the hero's WebSocket, as Server-Sent Events: `welcome`, `order`, `deleted`, `resync`, `reconnect`. `event` is
-/// the frame's `type`, `data` the frame, `id` its `cursor`. A browser's `EventSource` comes back by itself and misses nothing. Where
-/// tokens are asked for, it cannot send one: read the stream with `fetch` there.
+/// The same frames as on the hero's WebSocket, as Server-Sent Events: `welcome`, `order`,
+/// `deleted`, `resync`, `reconnect`. `event` is the frame's `type`, `data` the frame, `id` its
+/// `cursor`. A browser's `EventSource` comes back by itself and misses nothing. Where tokens are
+/// asked for, it cannot send one: read the stream with `fetch` there.
 #[utoipa::path(
     get, path = "/heroes/{id}/events", tag = "heroes", operation_id = "listen_to_hero",
     params(("id" = HeroId, Path, description = "Whose."), ResumeParams,
@@ -113,10 +114,11 @@ pub async fn of_hero(
 
 /// Listen to the orders of every hero
 ///
-/// `welcome`, then `feed` events: the newest state of every order that changed since the last one, and how many orders stand where.
-/// A `feed` event that could not tell everything says `"gap": true`, and what is missing follows in further ones. `id` is a frame's
-/// `cursor`: who comes back with it is told first what changed meanwhile. A `welcome` that says `resynced` to a cursor cannot tell
-/// that any more: read the orders then.
+/// `welcome`, then `feed` events: the newest state of every order that changed since the last one,
+/// and how many orders stand where. A `feed` event that could not tell everything says `"gap":
+/// true`, and what is missing follows in further ones. `id` is a frame's `cursor`: who comes back
+/// with it is told first what changed meanwhile. A `welcome` that says `resynced` to a cursor
+/// cannot tell that any more: read the orders then.
 #[utoipa::path(
     get, path = "/events", tag = "orders", operation_id = "listen_to_all",
     params(WatchParams,

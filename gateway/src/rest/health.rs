@@ -31,7 +31,8 @@ pub struct ReadinessReport {
     status: ReadinessStatus,
     /// Each thing that this gateway depends on.
     dependencies: Vec<Dependency>,
-    /// Publishers that live and are not heard: what they change is read from the database until they are.
+    /// Publishers that live and are not heard: what they change is read from the database until
+    /// they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     unheard: Option<UnheardPublishers>,
@@ -53,7 +54,8 @@ pub struct UnheardPublishers {
 pub enum ReadinessStatus {
     /// It may take traffic.
     Ready,
-    /// It may take traffic, but updates of other processes come late: neither this gateway nor any other can hear them now.
+    /// It may take traffic, but updates of other processes come late: neither this gateway nor any
+    /// other can hear them now.
     Degraded,
     /// It is about to leave.
     Draining,
@@ -74,8 +76,9 @@ pub async fn alive() -> Json<Health> {
 
 /// Ready
 ///
-/// 503 sends traffic to other gateways: this one is leaving, orders cannot be placed, or it cannot hear updates while others can. When
-/// none can, placing and cancelling go on, updates of other processes come late, and the answer is 200 with `degraded`.
+/// 503 sends traffic to other gateways: this one is leaving, orders cannot be placed, or it cannot
+/// hear updates while others can. When none can, placing and cancelling go on, updates of other
+/// processes come late, and the answer is 200 with `degraded`.
 #[utoipa::path(
     get, path = "/readyz", tag = "operation", operation_id = "get_readiness",
     responses(
@@ -92,14 +95,21 @@ pub async fn alive() -> Json<Health> {
     ),
 )]
 pub async fn ready(State(state): State<AppState>) -> Response {
-    let Probed { database, bus, .. } = state.probes.ask(&**state.desk.store(), &*state.bus, state.readiness.hearing()).await;
+    let Probed { database, bus, .. } =
+        state.probes.ask(&**state.desk.store(), &*state.bus, state.readiness.hearing()).await;
     let hearing = state.readiness.hearing();
     let status = judge(state.readiness.is_draining(), database.ok, hearing.verdict());
-    let unheard = hearing
-        .unheard()
-        .map(|Unheard { publishers, since }| UnheardPublishers { publishers, seconds: since.elapsed().as_secs() });
+    let unheard = hearing.unheard().map(|Unheard { publishers, since }| UnheardPublishers {
+        publishers,
+        seconds: since.elapsed().as_secs(),
+    });
     let report = ReadinessReport { status, dependencies: vec![database, bus], unheard };
-    (status.code(), [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], report.lines()).into_response()
+    (
+        status.code(),
+        [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+        report.lines(),
+    )
+        .into_response()
 }
 
 /// Metrics
@@ -114,7 +124,8 @@ pub async fn scrape() -> Response {
     ([(header::CONTENT_TYPE, kind)], metrics::install().render()).into_response()
 }
 
-/// Leaving comes first, because nothing will change it; the database before the bus, because nothing works without it.
+/// Leaving comes first, because nothing will change it; the database before the bus, because
+/// nothing works without it.
 fn judge(draining: bool, database: bool, hearing: Verdict) -> ReadinessStatus {
     match (draining, database, hearing) {
         (true, ..) => ReadinessStatus::Draining,
@@ -138,14 +149,19 @@ impl ReadinessReport {
     /// JSON with a line for each dependency, for people with `curl` and `grep`.
     fn lines(&self) -> String {
         let text = |value: serde_json::Result<String>| value.expect("plain data is JSON");
-        let mut lines = format!("{{\"status\":{},\"dependencies\":[", text(serde_json::to_string(&self.status)));
+        let mut lines = format!(
+            "{{\"status\":{},\"dependencies\":[",
+            text(serde_json::to_string(&self.status))
+        );
         for (index, dependency) in self.dependencies.iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
-            write!(lines, "{comma}\n{}", text(serde_json::to_string(dependency))).expect("writing to memory does not fail");
+            write!(lines, "{comma}\n{}", text(serde_json::to_string(dependency)))
+                .expect("writing to memory does not fail");
         }
         lines.push_str("\n]");
         if let Some(unheard) = self.unheard {
-            write!(lines, ",\n\"unheard\":{}", text(serde_json::to_string(&unheard))).expect("writing to memory does not fail");
+            write!(lines, ",\n\"unheard\":{}", text(serde_json::to_string(&unheard)))
+                .expect("writing to memory does not fail");
         }
         lines.push_str("}\n");
         lines
@@ -176,7 +192,8 @@ mod tests {
 
     #[test]
     fn a_report_has_a_line_for_each_dependency_and_one_for_publishers_that_are_not_heard() {
-        let dependency = |name, detail: Option<_>| Dependency { name, ok: detail.is_none(), millis: 3, detail };
+        let dependency =
+            |name, detail: Option<_>| Dependency { name, ok: detail.is_none(), millis: 3, detail };
         let report = |unheard| ReadinessReport {
             status: ReadinessStatus::Deaf,
             dependencies: vec![dependency("database", None), dependency("bus", Some("away"))],

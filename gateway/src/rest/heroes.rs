@@ -22,8 +22,9 @@ use crate::web::query::Params;
 
 /// Create a hero
 ///
-/// With an `Idempotency-Key` the request can be repeated safely for at least 24 hours: the same key and body lead to the same
-/// hero, as it is then. The keys of all callers that may create heroes are one set.
+/// With an `Idempotency-Key` the request can be repeated safely for at least 24 hours: the same key
+/// and body lead to the same hero, as it is then. The keys of all callers that may create heroes
+/// are one set.
 #[utoipa::path(
     post, path = "/heroes", tag = "heroes", operation_id = "create_hero",
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
@@ -58,7 +59,11 @@ pub async fn create(
         OfListing,
     ),
 )]
-pub async fn list(State(state): State<AppState>, uri: Uri, Params(params): Params<ListParams>) -> Result<Response, Refusal> {
+pub async fn list(
+    State(state): State<AppState>,
+    uri: Uri,
+    Params(params): Params<ListParams>,
+) -> Result<Response, Refusal> {
     let (limit, page) = params.into_store();
     let heroes = state.desk.store().heroes(&page).await?;
     Ok(page::answer(heroes, limit, |hero| hero.id.get(), &uri))
@@ -158,26 +163,38 @@ pub async fn remove(
     guard: IfMatch,
 ) -> Result<Response, Refusal> {
     let store = state.desk.store();
-    let removed = guard.guard(|error| matches!(error, RemoveError::Stale), |expected| store.remove_hero(id, expected)).await;
+    let removed = guard
+        .guard(
+            |error| matches!(error, RemoveError::Stale),
+            |expected| store.remove_hero(id, expected),
+        )
+        .await;
     removed.map_err(|error| match error {
         RemoveError::NotFound => no_hero(id).into(),
         RemoveError::Stale => stale(id).into(),
-        RemoveError::HasActiveOrders => {
-            Problem::new(ProblemType::HasActiveOrders).with_detail(format!("hero {id} has orders that have not ended")).into()
-        }
+        RemoveError::HasActiveOrders => Problem::new(ProblemType::HasActiveOrders)
+            .with_detail(format!("hero {id} has orders that have not ended"))
+            .into(),
         RemoveError::Store(error) => Refusal::from(error),
     })?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-async fn change(state: &AppState, id: HeroId, guard: &IfMatch, change: &Change<NewHero, HeroPatch>) -> Result<Response, Refusal> {
+async fn change(
+    state: &AppState,
+    id: HeroId,
+    guard: &IfMatch,
+    change: &Change<NewHero, HeroPatch>,
+) -> Result<Response, Refusal> {
     let store = state.desk.store();
     let attempt = |expected| store.change_hero(id, change.clone(), expected);
-    let hero = guard.guard(|error| matches!(error, ChangeError::Stale), attempt).await.map_err(|error| match error {
-        ChangeError::NotFound => no_hero(id).into(),
-        ChangeError::Stale => stale(id).into(),
-        ChangeError::Store(error) => Refusal::from(error),
-    })?;
+    let hero = guard.guard(|error| matches!(error, ChangeError::Stale), attempt).await.map_err(
+        |error| match error {
+            ChangeError::NotFound => no_hero(id).into(),
+            ChangeError::Stale => stale(id).into(),
+            ChangeError::Store(error) => Refusal::from(error),
+        },
+    )?;
     Ok(changed(hero.version, &hero))
 }
 
@@ -191,5 +208,6 @@ pub async fn visible(state: &AppState, caller: Caller, id: HeroId) -> Result<Her
 }
 
 fn stale(id: HeroId) -> Problem {
-    Problem::new(ProblemType::VersionMismatch).with_detail(format!("hero {id} has another version now"))
+    Problem::new(ProblemType::VersionMismatch)
+        .with_detail(format!("hero {id} has another version now"))
 }

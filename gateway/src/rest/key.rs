@@ -23,11 +23,16 @@ pub fn replayed(mut answer: Response) -> Response {
 
 /// The answer to a key that came before with another body.
 fn reused(what: &str) -> Problem {
-    Problem::new(ProblemType::IdempotencyKeyReused).with_detail(format!("this Idempotency-Key came before with another {what}"))
+    Problem::new(ProblemType::IdempotencyKeyReused)
+        .with_detail(format!("this Idempotency-Key came before with another {what}"))
 }
 
 /// The answer to a creation under a key, given the one that a new thing gets.
-pub fn created_once<T>(creation: Creation<T>, what: &str, answer: impl Fn(T) -> Response) -> Result<Response, Refusal> {
+pub fn created_once<T>(
+    creation: Creation<T>,
+    what: &str,
+    answer: impl Fn(T) -> Response,
+) -> Result<Response, Refusal> {
     match creation {
         Creation::Created(thing) => Ok(answer(thing)),
         Creation::Replayed(thing) => Ok(replayed(answer(thing))),
@@ -42,13 +47,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Key {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
-        let wrong = |detail: &dyn ToString| Refusal(Problem::invalid_parameter(HEADER, &detail.to_string()));
+        let wrong = |detail: &dyn ToString| {
+            Refusal(Problem::invalid_parameter(HEADER, &detail.to_string()))
+        };
         let mut lines = parts.headers.get_all(HEADER).iter();
         match (lines.next(), lines.next()) {
             (None, _) => Ok(Self(None)),
             (Some(line), None) => {
                 let text = line.to_str().map_err(|_| wrong(&"must be visible ASCII characters"))?;
-                IdempotencyKey::parse(text).map(|key| Self(Some(key))).map_err(|error| wrong(&error))
+                IdempotencyKey::parse(text)
+                    .map(|key| Self(Some(key)))
+                    .map_err(|error| wrong(&error))
             }
             (Some(_), Some(_)) => Err(wrong(&"must not be repeated")),
         }

@@ -20,8 +20,9 @@ use crate::web::query::Params;
 
 /// Create a meal
 ///
-/// With an `Idempotency-Key` the request can be repeated safely for at least 24 hours: the same key and body lead to the same
-/// meal, as it is then. The keys of all callers that may create meals are one set.
+/// With an `Idempotency-Key` the request can be repeated safely for at least 24 hours: the same key
+/// and body lead to the same meal, as it is then. The keys of all callers that may create meals are
+/// one set.
 #[utoipa::path(
     post, path = "/meals", tag = "meals", operation_id = "create_meal",
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
@@ -59,7 +60,11 @@ pub async fn create(
         OfListing,
     ),
 )]
-pub async fn list(State(state): State<AppState>, uri: Uri, Params(params): Params<ListParams>) -> Result<Response, Refusal> {
+pub async fn list(
+    State(state): State<AppState>,
+    uri: Uri,
+    Params(params): Params<ListParams>,
+) -> Result<Response, Refusal> {
     let (limit, page) = params.into_store();
     let meals = state.desk.store().meals(&page).await?;
     Ok(page::answer(meals, limit, |meal| meal.id.get(), &uri))
@@ -160,26 +165,38 @@ pub async fn remove(
     guard: IfMatch,
 ) -> Result<Response, Refusal> {
     let store = state.desk.store();
-    let removed = guard.guard(|error| matches!(error, RemoveError::Stale), |expected| store.remove_meal(id, expected)).await;
+    let removed = guard
+        .guard(
+            |error| matches!(error, RemoveError::Stale),
+            |expected| store.remove_meal(id, expected),
+        )
+        .await;
     removed.map_err(|error| match error {
         RemoveError::NotFound => no_meal(id).into(),
         RemoveError::Stale => stale(id).into(),
-        RemoveError::HasActiveOrders => {
-            Problem::new(ProblemType::HasActiveOrders).with_detail(format!("orders on meal {id} have not ended")).into()
-        }
+        RemoveError::HasActiveOrders => Problem::new(ProblemType::HasActiveOrders)
+            .with_detail(format!("orders on meal {id} have not ended"))
+            .into(),
         RemoveError::Store(error) => Refusal::from(error),
     })?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-async fn change(state: &AppState, id: MealId, guard: &IfMatch, change: &Change<NewMeal, MealPatch>) -> Result<Response, Refusal> {
+async fn change(
+    state: &AppState,
+    id: MealId,
+    guard: &IfMatch,
+    change: &Change<NewMeal, MealPatch>,
+) -> Result<Response, Refusal> {
     let store = state.desk.store();
     let attempt = |expected| store.change_meal(id, change.clone(), expected);
-    let meal = guard.guard(|error| matches!(error, ChangeError::Stale), attempt).await.map_err(|error| match error {
-        ChangeError::NotFound => no_meal(id).into(),
-        ChangeError::Stale => stale(id).into(),
-        ChangeError::Store(error) => Refusal::from(error),
-    })?;
+    let meal = guard.guard(|error| matches!(error, ChangeError::Stale), attempt).await.map_err(
+        |error| match error {
+            ChangeError::NotFound => no_meal(id).into(),
+            ChangeError::Stale => stale(id).into(),
+            ChangeError::Store(error) => Refusal::from(error),
+        },
+    )?;
     Ok(changed(meal.version, &meal))
 }
 
@@ -188,5 +205,6 @@ fn no_meal(id: MealId) -> Problem {
 }
 
 fn stale(id: MealId) -> Problem {
-    Problem::new(ProblemType::VersionMismatch).with_detail(format!("meal {id} has another version now"))
+    Problem::new(ProblemType::VersionMismatch)
+        .with_detail(format!("meal {id} has another version now"))
 }

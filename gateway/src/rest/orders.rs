@@ -86,9 +86,9 @@ impl FromPairs for AllOrdersParams {
 
 /// Place an order
 ///
-/// The order is stored when this answers; a worker prepares it afterwards. With an `Idempotency-Key` the request can be
-/// repeated safely for at least 24 hours: the same key and body lead to the same order. A key belongs to the hero, whoever
-/// brings it, here or on a socket.
+/// The order is stored when this answers; a worker prepares it afterwards. With an
+/// `Idempotency-Key` the request can be repeated safely for at least 24 hours: the same key and
+/// body lead to the same order. A key belongs to the hero, whoever brings it, here or on a socket.
 #[utoipa::path(
     post, path = "/orders", tag = "orders", operation_id = "place_order",
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
@@ -113,14 +113,16 @@ pub async fn place(
     }
     let placed = state.desk.place(PlaceRequest { hero_id, meal_id, key }).await?;
     let location = location(&format!("/orders/{}", placed.order.id));
-    let answer = (StatusCode::ACCEPTED, [(header::LOCATION, location)], Answer(placed.order)).into_response();
+    let answer = (StatusCode::ACCEPTED, [(header::LOCATION, location)], Answer(placed.order))
+        .into_response();
     Ok(if placed.replayed { replayed(answer) } else { answer })
 }
 
 /// Read an order
 ///
-/// The meal is shown as it was when the order was placed, the hero as it is. `ETag` is the version of the order, for
-/// `If-Match`; when its hero has been changed, the version of the hero follows after a dot.
+/// The meal is shown as it was when the order was placed, the hero as it is. `ETag` is the version
+/// of the order, for `If-Match`; when its hero has been changed, the version of the hero follows
+/// after a dot.
 #[utoipa::path(
     get, path = "/orders/{id}", tag = "orders", operation_id = "get_order",
     params(
@@ -140,7 +142,12 @@ pub async fn get(
     _: Params<()>,
     known: IfNoneMatch,
 ) -> Result<Response, Refusal> {
-    let found = state.desk.store().order(id).await?.filter(|found| caller.may_see(found.view.order.hero_id));
+    let found = state
+        .desk
+        .store()
+        .order(id)
+        .await?
+        .filter(|found| caller.may_see(found.view.order.hero_id));
     let ViewedOrder { view, hero_version } = found.ok_or_else(|| no_order(id))?;
     Ok(read_with_hero(&known, view.order.version, hero_version, &view))
 }
@@ -165,9 +172,12 @@ pub async fn list(
 ) -> Result<Response, Refusal> {
     match hero_id {
         // As of a hero that is not there.
-        Some(id) if !caller.may_see(id) => {
-            Ok(page::answer(Vec::<OrderView>::new(), others.limit, |order| order.order.id.get(), &uri))
-        }
+        Some(id) if !caller.may_see(id) => Ok(page::answer(
+            Vec::<OrderView>::new(),
+            others.limit,
+            |order| order.order.id.get(),
+            &uri,
+        )),
         hero_id => page(&state, hero_id.or(caller.hero_id()), others, &uri).await,
     }
 }
@@ -195,7 +205,12 @@ pub async fn of_hero(
     page(&state, Some(id), params, &uri).await
 }
 
-async fn page(state: &AppState, hero_id: Option<HeroId>, params: OrdersParams, uri: &Uri) -> Result<Response, Refusal> {
+async fn page(
+    state: &AppState,
+    hero_id: Option<HeroId>,
+    params: OrdersParams,
+    uri: &Uri,
+) -> Result<Response, Refusal> {
     let OrdersParams { meal_id, status, limit, cursor } = params;
     // One more than asked for tells that there is a next page.
     let filter = OrderFilter { hero_id, meal_id, status, after: cursor, limit: limit + 1 };

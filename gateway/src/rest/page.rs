@@ -24,8 +24,8 @@ pub struct ListParams {
     limit: usize,
     /// The `next_cursor` of the page before.
     cursor: Option<PageCursor>,
-    /// Only those whose name contains this; case, accents, runs of white space and invisible characters do not
-    /// matter.
+    /// Only those whose name contains this; case, accents, runs of white space and invisible
+    /// characters do not matter.
     #[param(inline, value_type = Option<NamePart>)]
     q: Option<String>,
 }
@@ -40,7 +40,8 @@ impl FromPairs for ListParams {
 }
 
 impl ListParams {
-    /// The page of the store, one entry longer than asked for: the one more tells that there is a next page.
+    /// The page of the store, one entry longer than asked for: the one more tells that there is a
+    /// next page.
     pub fn into_store(self) -> (usize, ListPage) {
         (self.limit, ListPage { limit: self.limit + 1, after: self.cursor, name_contains: self.q })
     }
@@ -50,14 +51,21 @@ impl ListParams {
 pub fn limit(pairs: &mut Pairs) -> usize {
     let parse = |text: &str| {
         let canonical = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = text.parse().ok().filter(|number| canonical && (1..=MAX_LIMIT).contains(number));
+        let number =
+            text.parse().ok().filter(|number| canonical && (1..=MAX_LIMIT).contains(number));
         number.ok_or_else(|| format!("must be an integer from 1 to {MAX_LIMIT}"))
     };
     pairs.one("limit", parse).unwrap_or(DEFAULT_LIMIT)
 }
 
-/// Cuts the one entry more than `limit` off, and answers with a link to the next page of the same list if it was there.
-pub fn answer<T: Serialize>(read: Vec<T>, limit: usize, id: impl Fn(&T) -> i64, uri: &Uri) -> Response {
+/// Cuts the one entry more than `limit` off, and answers with a link to the next page of the same
+/// list if it was there.
+pub fn answer<T: Serialize>(
+    read: Vec<T>,
+    limit: usize,
+    id: impl Fn(&T) -> i64,
+    uri: &Uri,
+) -> Response {
     let page = Page::cut(read, limit, id);
     let next_cursor = page.next_cursor;
     let mut response = Json(page).into_response();

@@ -7,12 +7,14 @@ const TAGS: &str = r#"^(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*"){0,15}$"#;
 /// Visible characters of ASCII, with spaces between them.
 const KEY: &str = "^[!-~]([ -~]*[!-~])?$";
 
-/// Says in the document that a parameter which may be left out is never `null`, for there is no way to write that, and how the headers
-/// look that are more than a text.
+/// Says in the document that a parameter which may be left out is never `null`, for there is no way
+/// to write that, and how the headers look that are more than a text.
 pub fn refine(document: &mut Value) {
     let paths = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
     let operations = paths.filter_map(Value::as_object_mut).flat_map(|path| path.values_mut());
-    for parameter in operations.filter_map(|operation| operation.get_mut("parameters")?.as_array_mut()).flatten() {
+    for parameter in
+        operations.filter_map(|operation| operation.get_mut("parameters")?.as_array_mut()).flatten()
+    {
         never_null(&mut parameter["schema"]);
         match parameter["name"].as_str() {
             Some("If-Match" | "If-None-Match") => {
@@ -30,7 +32,8 @@ fn never_null(schema: &mut Value) {
     }
     for several in ["oneOf", "anyOf"] {
         let choices = schema.get(several).and_then(Value::as_array).into_iter().flatten();
-        let others: Vec<Value> = choices.filter(|choice| choice["type"] != "null").cloned().collect();
+        let others: Vec<Value> =
+            choices.filter(|choice| choice["type"] != "null").cloned().collect();
         if let [only] = others.as_slice() {
             *schema = only.clone();
         }
@@ -51,7 +54,8 @@ mod tests {
             {"name": "Last-Event-ID", "schema": {"type": ["string", "null"]}},
             {"name": "limit", "schema": {"type": "integer", "minimum": 1}},
         ]);
-        let mut document = json!({"paths": {"/meals": {"get": {"parameters": parameters}, "post": {}}}});
+        let mut document =
+            json!({"paths": {"/meals": {"get": {"parameters": parameters}, "post": {}}}});
         refine(&mut document);
         let refined = &document["paths"]["/meals"]["get"]["parameters"];
         assert_eq!(refined[0]["schema"]["oneOf"][0]["enum"], json!(["*"]));

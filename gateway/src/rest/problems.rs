@@ -1,4 +1,5 @@
-//! What can go wrong, for the document: drawn from the one table of problem types, so that both say the same.
+//! What can go wrong, for the document: drawn from the one table of problem types, so that both say
+//! the same.
 
 use std::collections::BTreeMap;
 
@@ -83,20 +84,30 @@ fn by_status(kinds: &[ProblemType]) -> BTreeMap<String, RefOr<Response>> {
     for kind in kinds {
         by_status.entry(kind.status()).or_default().push(*kind);
     }
-    by_status.into_iter().map(|(status, kinds)| (status.to_string(), response(&kinds).into())).collect()
+    by_status
+        .into_iter()
+        .map(|(status, kinds)| (status.to_string(), response(&kinds).into()))
+        .collect()
 }
 
 fn response(kinds: &[ProblemType]) -> Response {
-    let description: Vec<String> = kinds.iter().map(|kind| format!("`{}`: {}", kind.slug(), kind.explanation())).collect();
+    let description: Vec<String> =
+        kinds.iter().map(|kind| format!("`{}`: {}", kind.slug(), kind.explanation())).collect();
     let examples = kinds.iter().map(|kind| {
-        let example = ExampleBuilder::new().summary(kind.title()).value(Some(json!(Problem::new(*kind))));
+        let example =
+            ExampleBuilder::new().summary(kind.title()).value(Some(json!(Problem::new(*kind))));
         (kind.slug(), example.build())
     });
     let schema = Some(Ref::from_schema_name("Problem"));
     let content = ContentBuilder::new().schema(schema).examples_from_iter(examples).build();
-    let response = ResponseBuilder::new().description(description.join("\n\n")).content("application/problem+json", content);
+    let response = ResponseBuilder::new()
+        .description(description.join("\n\n"))
+        .content("application/problem+json", content);
     let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
-    let retry_after = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds after which to try again.")).build();
+    let retry_after = HeaderBuilder::new()
+        .schema(Some(seconds))
+        .description(Some("Seconds after which to try again."))
+        .build();
     if kinds.iter().any(|kind| kind.status() == 503 || kind.status() == 429) {
         response.header("Retry-After", retry_after).build()
     } else {

@@ -20,9 +20,14 @@ pub fn read(known: &IfNoneMatch, version: Version, body: &impl Serialize) -> Res
     read_tagged(known, &version.etag(), body)
 }
 
-/// The same with the hero's name in it: another name is another representation, and needs another tag. Until its hero is
-/// changed the tag of an order is its version alone.
-pub fn read_with_hero(known: &IfNoneMatch, version: Version, hero: Version, body: &impl Serialize) -> Response {
+/// The same with the hero's name in it: another name is another representation, and needs another
+/// tag. Until its hero is changed the tag of an order is its version alone.
+pub fn read_with_hero(
+    known: &IfNoneMatch,
+    version: Version,
+    hero: Version,
+    body: &impl Serialize,
+) -> Response {
     let tag = if hero == Version::FIRST { version.etag() } else { format!("\"{version}.{hero}\"") };
     read_tagged(known, &tag, body)
 }

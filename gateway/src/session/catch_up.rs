@@ -1,7 +1,8 @@
 //! A resync under way: what a client has missed, read from the database in pages.
 //!
-//! One page is in memory at a time, and the next one is read when it has been written. Frames wait meanwhile, because only the
-//! last page brings the client to a new cursor: who goes before that has to come back to where the resync began.
+//! One page is in memory at a time, and the next one is read when it has been written. Frames wait
+//! meanwhile, because only the last page brings the client to a new cursor: who goes before that
+//! has to come back to where the resync began.
 
 use std::collections::HashMap;
 use std::ops::Bound;
@@ -85,7 +86,12 @@ impl CatchUp {
         let told_until = self.desk.store().cursor_keys().sign(told_until);
         let frame = ServerFrame::Resync { orders, deleted, cursor: told_until };
         let known = is_last && matches!(self.missed, Missed::Since(_));
-        Page { frame: (!nothing).then(|| Frame::from(&frame)), told, is_last, known: known.then_some(cursor) }
+        Page {
+            frame: (!nothing).then(|| Frame::from(&frame)),
+            told,
+            is_last,
+            known: known.then_some(cursor),
+        }
     }
 
     fn ask(&mut self, pause: Duration) {
@@ -107,7 +113,9 @@ fn read(
             async move { desk.changes(request).await }.boxed()
         }
         Missed::Orders { ids, until, .. } => {
-            let mut rest = ids.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)).copied();
+            let mut rest = ids
+                .range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
+                .copied();
             let ids: Vec<_> = rest.by_ref().take(CHANGES_PAGE).collect();
             let (next, cursor) = (rest.next().and(ids.last().copied()), *until);
             async move {

@@ -34,39 +34,68 @@ pub fn audience(hero_id: Option<HeroId>) -> Audience {
     if hero_id.is_some() { Audience::Hero } else { Audience::Staff }
 }
 
-/// Hands the command in; the future ends with the frame that answers it. A placement is in a batch when this returns.
-pub fn execute(state: &AppState, hero_id: Option<HeroId>, frame: ClientFrame) -> BoxFuture<'static, Answer> {
+/// Hands the command in; the future ends with the frame that answers it. A placement is in a batch
+/// when this returns.
+pub fn execute(
+    state: &AppState,
+    hero_id: Option<HeroId>,
+    frame: ClientFrame,
+) -> BoxFuture<'static, Answer> {
     let ClientFrame { id, command } = frame;
     let desk = state.desk.clone();
     match command {
         Command::Place(Place { meal_id, key }) => {
-            let Some(hero_id) = hero_id else { return refuse(id, "staff places no orders").boxed() };
+            let Some(hero_id) = hero_id else {
+                return refuse(id, "staff places no orders").boxed();
+            };
             let placed = desk.place(PlaceRequest { hero_id, meal_id, key });
             placed
                 .map(|placed| {
-                    answer(id, placed.map(|Placed { order, replayed }| Reply::Order { order: Box::new(order), replayed }))
+                    answer(
+                        id,
+                        placed.map(|Placed { order, replayed }| Reply::Order {
+                            order: Box::new(order),
+                            replayed,
+                        }),
+                    )
                 })
                 .boxed()
         }
         Command::Cancel { order_id, reason } => async move {
             let request = CancelRequest { order_id, hero_id, message: reason, expected: None };
-            answer(id, desk.cancel(request).await.map(|order| Reply::Order { order: Box::new(order), replayed: false }))
+            answer(
+                id,
+                desk.cancel(request)
+                    .await
+                    .map(|order| Reply::Order { order: Box::new(order), replayed: false }),
+            )
         }
         .boxed(),
         Command::Delete { order_id } => async move {
             let request = DeleteRequest { order_id, hero_id, expected: None };
-            answer(id, desk.delete(request).await.map(|deleted| Reply::Deleted { deleted: true, order_id: deleted.order_id }))
+            answer(
+                id,
+                desk.delete(request)
+                    .await
+                    .map(|deleted| Reply::Deleted { deleted: true, order_id: deleted.order_id }),
+            )
         }
         .boxed(),
-        Command::Get { order_id } => async move { answer(id, get(&desk, hero_id, order_id).await) }.boxed(),
+        Command::Get { order_id } => {
+            async move { answer(id, get(&desk, hero_id, order_id).await) }.boxed()
+        }
         Command::Orders { status, limit, cursor } => {
             async move { answer(id, orders(&desk, hero_id, status, limit, cursor).await) }.boxed()
         }
         Command::Menu { cursor } => async move { answer(id, menu(&desk, cursor).await) }.boxed(),
         // The session takes a token before a command comes here.
         Command::Auth { .. } => refuse(id, "a token is of no use here").boxed(),
-        Command::Watch(_) => refuse(id, "only staff watches the whole feed; connect without a hero").boxed(),
-        Command::Ping => std::future::ready(Answer::from(ServerFrame::Pong { id }.encode())).boxed(),
+        Command::Watch(_) => {
+            refuse(id, "only staff watches the whole feed; connect without a hero").boxed()
+        }
+        Command::Ping => {
+            std::future::ready(Answer::from(ServerFrame::Pong { id }.encode())).boxed()
+        }
         Command::Help => {
             let help = audience(hero_id).help();
             std::future::ready(answer(id, Ok(Reply::Help { help }))).boxed()
@@ -76,8 +105,12 @@ pub fn execute(state: &AppState, hero_id: Option<HeroId>, frame: ClientFrame) ->
 
 async fn get(desk: &Desk, hero_id: Option<HeroId>, order_id: OrderId) -> Result<Reply, Problem> {
     let found = desk.store().order(order_id).await.map_err(|error| problem(&error))?;
-    let order = found.map(|found| found.view.order).filter(|order| hero_id.is_none_or(|hero_id| hero_id == order.hero_id));
-    order.map(|order| Reply::Order { order: Box::new(order), replayed: false }).ok_or_else(|| no_order(order_id))
+    let order = found
+        .map(|found| found.view.order)
+        .filter(|order| hero_id.is_none_or(|hero_id| hero_id == order.hero_id));
+    order
+        .map(|order| Reply::Order { order: Box::new(order), replayed: false })
+        .ok_or_else(|| no_order(order_id))
 }
 
 async fn orders(
@@ -104,7 +137,11 @@ fn answer(id: Option<CommandId>, reply: Result<Reply, Problem>) -> Answer {
         Ok(Reply::Order { order, .. }) => std::slice::from_ref(&**order),
         Ok(Reply::Orders(page)) => &page.items[..],
         Ok(
-            Reply::Deleted { .. } | Reply::Menu(_) | Reply::Watching { .. } | Reply::Authenticated { .. } | Reply::Help { .. },
+            Reply::Deleted { .. }
+            | Reply::Menu(_)
+            | Reply::Watching { .. }
+            | Reply::Authenticated { .. }
+            | Reply::Help { .. },
         ) => &[][..],
         Err(problem) => problem.order.as_deref().map_or(&[][..], std::slice::from_ref),
     };

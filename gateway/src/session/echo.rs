@@ -1,5 +1,5 @@
-//! `/echo`, for test suites of RFC 6455 that expect an echo: the socket of this service, answering each message with itself. Like the
-//! service it takes text, and refuses bytes.
+//! `/echo`, for test suites of RFC 6455 that expect an echo: the socket of this service, answering
+//! each message with itself. Like the service it takes text, and refuses bytes.
 //!
 //! Only with the feature `conformance`, which nothing that is shipped has.
 

@@ -1,4 +1,5 @@
-//! How a client comes in, by WebSocket or for an event stream: everything that can be refused is refused here.
+//! How a client comes in, by WebSocket or for an event stream: everything that can be refused is
+//! refused here.
 
 use std::sync::Arc;
 
@@ -61,7 +62,8 @@ pub fn seat(state: &AppState, address: Address) -> Result<Seat, Problem> {
 /// Lets a client in: a hero's, or staff's. A hero's token already says which hero it is.
 ///
 /// # Errors
-/// `too-many-sockets`, `draining`, `hero-not-found`, also for a hero that the caller may not see, or the database is away.
+/// `too-many-sockets`, `draining`, `hero-not-found`, also for a hero that the caller may not see,
+/// or the database is away.
 pub async fn enter(
     state: &AppState,
     seat: Seat,
@@ -79,13 +81,15 @@ pub async fn enter(
     }
     let token = state.sockets.token();
     // Join first, read then: what happens in between waits in the outbox.
-    let place = state.hub.join(hero_id, state.config.max_sockets_per_hero, outbox).map_err(|TooMany| {
-        limits::count("sockets-per-hero");
-        Problem::new(ProblemType::TooManySockets)
-            .with_detail("this hero holds as many sockets as it may")
-            .with_retry_after(RETRY_AFTER_MS)
-    })?;
-    // A connection that was there before the listener closed. After joining: a socket that joined earlier is sent away with all others.
+    let place =
+        state.hub.join(hero_id, state.config.max_sockets_per_hero, outbox).map_err(|TooMany| {
+            limits::count("sockets-per-hero");
+            Problem::new(ProblemType::TooManySockets)
+                .with_detail("this hero holds as many sockets as it may")
+                .with_retry_after(RETRY_AFTER_MS)
+        })?;
+    // A connection that was there before the listener closed. After joining: a socket that joined
+    // earlier is sent away with all others.
     if state.readiness.is_gone() {
         return Err(Problem::new(ProblemType::Draining).with_retry_after(RETRY_AFTER_MS));
     }
@@ -93,7 +97,9 @@ pub async fn enter(
         place.outbox().leave(random_moment(window));
     }
     let role = match hero_id {
-        Some(hero_id) => Role::Hero(Box::new(state.desk.snapshot(SnapshotRequest { hero_id, since }).await?)),
+        Some(hero_id) => {
+            Role::Hero(Box::new(state.desk.snapshot(SnapshotRequest { hero_id, since }).await?))
+        }
         None => Role::Staff,
     };
     Ok(Entered { seat, place, role, caller, token })
@@ -110,10 +116,16 @@ pub fn close_code(problem: &Problem) -> CloseCode {
 
 fn no_seat(full: Full) -> Problem {
     let (limit, kind, detail) = match full {
-        Full::Gateway => {
-            ("sockets", ProblemType::Overloaded, "this gateway holds as many sockets as it may; another may have room")
-        }
-        Full::Address => ("sockets-per-ip", ProblemType::TooManySockets, "this address holds as many sockets as it may"),
+        Full::Gateway => (
+            "sockets",
+            ProblemType::Overloaded,
+            "this gateway holds as many sockets as it may; another may have room",
+        ),
+        Full::Address => (
+            "sockets-per-ip",
+            ProblemType::TooManySockets,
+            "this address holds as many sockets as it may",
+        ),
     };
     limits::count(limit);
     Problem::new(kind).with_detail(detail).with_retry_after(RETRY_AFTER_MS)

@@ -1,8 +1,9 @@
-//! The wire of an event stream (WHATWG HTML, "Server-sent events"): the body of an answer that does not end.
+//! The wire of an event stream (WHATWG HTML, "Server-sent events"): the body of an answer that does
+//! not end.
 //!
-//! The session's task writes chunks, the connection takes them; one chunk waits between the two. Chunks are small, because a
-//! chunk that was taken is all that is seen of a peer's progress. That is also why this is not axum's own `Sse`, which makes one
-//! chunk of each event, however large.
+//! The session's task writes chunks, the connection takes them; one chunk waits between the two.
+//! Chunks are small, because a chunk that was taken is all that is seen of a peer's progress. That
+//! is also why this is not axum's own `Sse`, which makes one chunk of each event, however large.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -35,7 +36,9 @@ impl EventStream {
     /// An event stream, and the body that carries it.
     pub fn open(outbox: Arc<Outbox>) -> (Self, Body) {
         let (chunks, mut taken) = mpsc::channel(1);
-        let body = stream::poll_fn(move |context| taken.poll_recv(context).map(|chunk| chunk.map(Ok::<Bytes, Infallible>)));
+        let body = stream::poll_fn(move |context| {
+            taken.poll_recv(context).map(|chunk| chunk.map(Ok::<Bytes, Infallible>))
+        });
         (Self { gathered: BytesMut::new(), chunks, outbox }, Body::from_stream(body))
     }
 
@@ -44,7 +47,7 @@ impl EventStream {
         self.chunks.closed().await;
     }
 
-    /// Whether nobody takes anything any more.
+    /// Returns true if nobody takes anything any more.
     pub fn is_gone(&self) -> bool {
         self.chunks.is_closed()
     }

@@ -20,8 +20,8 @@ use crate::state::AppState;
 use crate::web::Caller;
 use crate::web::refused_stream::UNBUFFERED;
 
-/// When a client shall come back whose stream was cut, in milliseconds: each at its own moment, so that those of a gateway that
-/// died do not come all at once.
+/// When a client shall come back whose stream was cut, in milliseconds: each at its own moment, so
+/// that those of a gateway that died do not come all at once.
 const RETRY_MS: std::ops::Range<u64> = 1_000..3_000;
 /// What an event stream tells.
 #[derive(Debug)]
@@ -32,7 +32,8 @@ pub enum Subject {
     All(Watch),
 }
 
-/// Opens an event stream. `cut` cuts its connection, which must be done when it takes nothing any more.
+/// Opens an event stream. `cut` cuts its connection, which must be done when it takes nothing any
+/// more.
 ///
 /// # Errors
 /// Whatever keeps a client out.
@@ -58,8 +59,11 @@ pub async fn open(
     state.sockets.spawn(async move {
         let closed = run(stream, welcome, &mut wire).await;
         closed.count();
-        // After a goodbye the body just ends. A connection that is stuck would never come to the end of the body.
-        if !matches!(closed, Closed::With(CloseCode::Restart | CloseCode::TokenExpired)) && !wire.is_gone() {
+        // After a goodbye the body just ends. A connection that is stuck would never come to the
+        // end of the body.
+        if !matches!(closed, Closed::With(CloseCode::Restart | CloseCode::TokenExpired))
+            && !wire.is_gone()
+        {
             cut.cancel();
         }
     });

@@ -1,5 +1,5 @@
-//! The opening handshake (RFC 6455 section 4.2): everything that can be refused is refused before the upgrade, with a
-//! problem.
+//! The opening handshake (RFC 6455 section 4.2): everything that can be refused is refused before
+//! the upgrade, with a problem.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,24 +26,39 @@ use crate::web::query::Pairs;
 const SUBPROTOCOL: &str = "galley.v1";
 
 /// `GET /ws`.
-pub async fn open(State(state): State<AppState>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
+pub async fn open(
+    State(state): State<AppState>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
     match begin(state, Address::from(peer.ip()), request).await {
         Ok(response) => response,
         Err(problem) => {
-            let upgrade = problem.kind == ProblemType::UpgradeRequired || problem.kind == ProblemType::BadHandshake;
+            let upgrade = problem.kind == ProblemType::UpgradeRequired
+                || problem.kind == ProblemType::BadHandshake;
             let mut response = Refusal(problem).into_response();
             if upgrade {
-                response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-                response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+                response
+                    .headers_mut()
+                    .insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+                response
+                    .headers_mut()
+                    .insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             }
             response
         }
     }
 }
 
-async fn begin(state: AppState, address: Address, mut request: Request) -> Result<Response, Problem> {
+async fn begin(
+    state: AppState,
+    address: Address,
+    mut request: Request,
+) -> Result<Response, Problem> {
     if request.version() < Version::HTTP_11 {
-        return Err(Problem::new(ProblemType::BadHandshake).with_detail("the request must be in HTTP/1.1"));
+        return Err(
+            Problem::new(ProblemType::BadHandshake).with_detail("the request must be in HTTP/1.1")
+        );
     }
     let key = websocket_key(request.method(), request.headers())?;
     let subprotocol = offers(request.headers(), SUBPROTOCOL);
@@ -55,10 +70,12 @@ async fn begin(state: AppState, address: Address, mut request: Request) -> Resul
     let since = state.desk.read_cursor(cursor).await;
     let outbox = outbox(&state);
     let visit = match shown(&state, request.headers())? {
-        Shown::Caller(caller) => {
-            Visit::Entered(Box::new(enter(&state, seat, caller, hero_id, since, Arc::clone(&outbox)).await?))
+        Shown::Caller(caller) => Visit::Entered(Box::new(
+            enter(&state, seat, caller, hero_id, since, Arc::clone(&outbox)).await?,
+        )),
+        Shown::Nothing(place) => {
+            Visit::Unproven { seat, hero_id, since, outbox: Arc::clone(&outbox), place }
         }
-        Shown::Nothing(place) => Visit::Unproven { seat, hero_id, since, outbox: Arc::clone(&outbox), place },
         Shown::Bad(refused, place) => Visit::Refused(unauthorized(&state, Some(refused)), place),
     };
     let upgrade = hyper::upgrade::on(&mut request);
@@ -133,7 +150,10 @@ mod tests {
     use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
     }
 
     #[test]
@@ -149,7 +169,8 @@ mod tests {
         for missing in 0..good.len() {
             let mut part = good.to_vec();
             part.remove(missing);
-            let status = websocket_key(&Method::GET, &headers(&part)).expect_err("a part is missing").status;
+            let status =
+                websocket_key(&Method::GET, &headers(&part)).expect_err("a part is missing").status;
             assert_eq!(status, if missing == 0 { 426 } else { 400 }, "without {}", good[missing].0);
         }
         assert!(!is_nonce(b"too short=="));

@@ -1,7 +1,9 @@
-//! How the client of a socket shows who it is: with the handshake, or with its first message, and again before its token expires.
+//! How the client of a socket shows who it is: with the handshake, or with its first message, and
+//! again before its token expires.
 //!
-//! A token comes in a header, which pages cannot set, or as a sub-protocol, which they can, or in an `auth` frame; never in the query, which
-//! ends up in the logs of others. A socket without a token is not in the hub, hears nothing and may say nothing but `auth`.
+//! A token comes in a header, which pages cannot set, or as a sub-protocol, which they can, or in
+//! an `auth` frame; never in the query, which ends up in the logs of others. A socket without a
+//! token is not in the hub, hears nothing and may say nothing but `auth`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +25,8 @@ use crate::web::Caller;
 use crate::web::guard::{bearer, unauthorized};
 use crate::web::header_list::tokens;
 
-/// Sockets that may wait for their token at once; beyond, a handshake without a good token is answered 503.
+/// Sockets that may wait for their token at once; beyond, a handshake without a good token is
+/// answered 503.
 pub const MAX_UNPROVEN: usize = 1_024;
 /// How long a socket may stay without a token; beyond: close 4408.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,7 +41,8 @@ pub enum Shown {
     Caller(Caller),
     /// Nothing; the first message must, as long as this place is held.
     Nothing(OwnedSemaphorePermit),
-    /// A page's token that is not good. Pages see no status of a refused handshake, only close codes: so the socket is opened, and closed.
+    /// A page's token that is not good. Pages see no status of a refused handshake, only close
+    /// codes: so the socket is opened, and closed.
     Bad(Refused, OwnedSemaphorePermit),
 }
 
@@ -49,13 +53,14 @@ pub enum Shown {
 pub fn shown(state: &AppState, headers: &HeaderMap) -> Result<Shown, Problem> {
     let Some(verifier) = &state.verifier else { return Ok(Shown::Caller(Caller::ANYBODY)) };
     let refuse = |refused| unauthorized(state, Some(refused));
-    let offered = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).find_map(|protocol| protocol.strip_prefix(BEARER));
+    let offered = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL)
+        .find_map(|protocol| protocol.strip_prefix(BEARER));
     match (bearer(headers).map_err(refuse)?, offered) {
-        (Some(_), Some(_)) => {
-            Err(Problem::new(ProblemType::BadHandshake)
-                .with_detail("a token must come in the header or as a sub-protocol, not both"))
+        (Some(_), Some(_)) => Err(Problem::new(ProblemType::BadHandshake)
+            .with_detail("a token must come in the header or as a sub-protocol, not both")),
+        (Some(token), None) => {
+            verifier.verify(token).map(|claims| Shown::Caller(claims.into())).map_err(refuse)
         }
-        (Some(token), None) => verifier.verify(token).map(|claims| Shown::Caller(claims.into())).map_err(refuse),
         (None, Some(token)) => match verifier.verify(token) {
             Ok(claims) => Ok(Shown::Caller(claims.into())),
             Err(refused) => Ok(Shown::Bad(refused, reserve(state)?)),
@@ -68,7 +73,10 @@ pub fn shown(state: &AppState, headers: &HeaderMap) -> Result<Shown, Problem> {
 ///
 /// # Errors
 /// It did not come, or is not good; the client was told why.
-pub async fn wait(state: &AppState, socket: &mut Socket) -> Result<(Claims, Option<CommandId>), Closed> {
+pub async fn wait(
+    state: &AppState,
+    socket: &mut Socket,
+) -> Result<(Claims, Option<CommandId>), Closed> {
     let first = async {
         loop {
             match socket.hear().await {
@@ -92,7 +100,12 @@ pub async fn wait(state: &AppState, socket: &mut Socket) -> Result<(Claims, Opti
         },
         Ok(ClientFrame { id, .. }) | Err((id, _)) => {
             let problem = unauthorized(state, None);
-            (id, problem.with_detail("the first message must be `auth` with a token, for the handshake came without"))
+            (
+                id,
+                problem.with_detail(
+                    "the first message must be `auth` with a token, for the handshake came without",
+                ),
+            )
         }
     };
     socket.send(ServerFrame::Error { id, problem: Box::new(problem) }.encode()).await?;
@@ -103,14 +116,23 @@ pub async fn wait(state: &AppState, socket: &mut Socket) -> Result<(Claims, Opti
 ///
 /// # Errors
 /// Why not, and how the socket must be closed for it.
-pub fn renew(state: &AppState, who: Option<Who>, token: &BearerToken) -> Result<Claims, (Problem, Option<CloseCode>)> {
+pub fn renew(
+    state: &AppState,
+    who: Option<Who>,
+    token: &BearerToken,
+) -> Result<Claims, (Problem, Option<CloseCode>)> {
     let Some(who) = who else {
-        return Err((Problem::new(ProblemType::Forbidden).with_detail("this gateway asks nobody for a token"), None));
+        return Err((
+            Problem::new(ProblemType::Forbidden)
+                .with_detail("this gateway asks nobody for a token"),
+            None,
+        ));
     };
-    let claims = verify(state, token).map_err(|problem| (problem, Some(CloseCode::TokenExpired)))?;
+    let claims =
+        verify(state, token).map_err(|problem| (problem, Some(CloseCode::TokenExpired)))?;
     if claims.who != who {
-        let problem =
-            Problem::new(ProblemType::Forbidden).with_detail("the token is another caller's: open a socket of its own for that");
+        let problem = Problem::new(ProblemType::Forbidden)
+            .with_detail("the token is another caller's: open a socket of its own for that");
         return Err((problem, Some(CloseCode::Forbidden)));
     }
     Ok(claims)
@@ -119,12 +141,19 @@ pub fn renew(state: &AppState, who: Option<Who>, token: &BearerToken) -> Result<
 /// The answer to `auth`.
 pub fn authenticated(id: Option<CommandId>, claims: Claims) -> String {
     let millis = i64::try_from(claims.expires.saturating_mul(1_000)).ok();
-    let expires_at = millis.and_then(|millis| Timestamp::from_millis(millis).ok()).expect("an expiry lies before the year 10000");
-    ServerFrame::Reply { id, reply: Reply::Authenticated { authenticated: true, expires_at } }.encode()
+    let expires_at = millis
+        .and_then(|millis| Timestamp::from_millis(millis).ok())
+        .expect("an expiry lies before the year 10000");
+    ServerFrame::Reply { id, reply: Reply::Authenticated { authenticated: true, expires_at } }
+        .encode()
 }
 
 fn verify(state: &AppState, token: &BearerToken) -> Result<Claims, Problem> {
-    let claims = state.verifier.as_ref().ok_or(Refused::Signature).and_then(|verifier| verifier.verify(token.reveal()));
+    let claims = state
+        .verifier
+        .as_ref()
+        .ok_or(Refused::Signature)
+        .and_then(|verifier| verifier.verify(token.reveal()));
     claims.map_err(|refused| unauthorized(state, Some(refused)))
 }
 

@@ -1,7 +1,8 @@
 //! The wire of one session: WebSocket frames (RFC 6455) on the upgraded connection.
 //!
-//! Memory first: a socket that is idle owns its connection and a few words, no buffer. What comes in is held from its first byte
-//! until it is whole, what goes out until the kernel has taken it. A write may take as long as it makes progress.
+//! Memory first: a socket that is idle owns its connection and a few words, no buffer. What comes
+//! in is held from its first byte until it is whole, what goes out until the kernel has taken it. A
+//! write may take as long as it makes progress.
 
 mod decoder;
 
@@ -27,7 +28,8 @@ use decoder::{Decoder, Message, Violation};
 
 /// How long the closing handshake may take (RFC 6455 section 7.1.1).
 const CLOSING: Duration = Duration::from_secs(2);
-/// The same when the gateway leaves: peers that are gone without a word must not hold up the restart for which all others wait.
+/// The same when the gateway leaves: peers that are gone without a word must not hold up the
+/// restart for which all others wait.
 const CLOSING_TO_LEAVE: Duration = Duration::from_millis(500);
 /// Bytes read at once.
 const READ: usize = 4 * 1_024;
@@ -49,7 +51,8 @@ pub struct Socket {
 #[derive(Debug)]
 struct Busy {
     decoder: Decoder,
-    /// Frames, or the rest of them, that the kernel has not taken: those gathered, one more, and the pongs of one read.
+    /// Frames, or the rest of them, that the kernel has not taken: those gathered, one more, and
+    /// the pongs of one read.
     unsent: BytesMut,
     /// The kernel took no more the last time.
     full: bool,
@@ -77,7 +80,8 @@ pub enum Heard {
 }
 
 impl Socket {
-    /// Takes an upgraded connection over, and tells `outbox` when the peer shows that it lives by taking bytes.
+    /// Takes an upgraded connection over, and tells `outbox` when the peer shows that it lives by
+    /// taking bytes.
     pub fn new(upgraded: Upgraded, max_message: usize, outbox: Arc<Outbox>) -> Self {
         let parts = upgraded.downcast::<TokioIo<Line>>().expect("the accept loop does not wrap it");
         let stream = parts.io.into_inner().into_stream();
@@ -88,7 +92,7 @@ impl Socket {
         socket
     }
 
-    /// Whether the kernel has taken everything.
+    /// Returns true if the kernel has taken everything.
     pub fn owes_nothing(&self) -> bool {
         self.unsent().is_empty()
     }
@@ -112,7 +116,8 @@ impl Socket {
         self.stream.poll_read_ready(context).map(|_| ())
     }
 
-    /// Waits for the peer. What is owed to it goes out first: who takes no pong is not read. Safe to drop while it waits.
+    /// Waits for the peer. What is owed to it goes out first: who takes no pong is not read. Safe
+    /// to drop while it waits.
     pub async fn hear(&mut self) -> Heard {
         loop {
             if let Err(closed) = self.flush().await {
@@ -133,7 +138,9 @@ impl Socket {
                 Ok(Some(Message::Pong)) => return Heard::Control,
                 Ok(Some(Message::Close(code))) => return Heard::Closed(Closed::ByPeer(code)),
                 Ok(None) => {}
-                Err(Violation::Protocol) => return Heard::Closed(Closed::With(CloseCode::BadProtocol)),
+                Err(Violation::Protocol) => {
+                    return Heard::Closed(Closed::With(CloseCode::BadProtocol));
+                }
                 Err(Violation::TooBig) => return Heard::Closed(Closed::With(CloseCode::TooBig)),
             }
             match std::future::poll_fn(|context| self.poll_read(context)).await {
@@ -158,7 +165,8 @@ impl Socket {
     /// Ends the session: tells the peer, when there is one, and waits a little for its answer.
     pub async fn close(mut self, why: Closed) {
         why.count();
-        let patience = if why == Closed::With(CloseCode::Restart) { CLOSING_TO_LEAVE } else { CLOSING };
+        let patience =
+            if why == Closed::With(CloseCode::Restart) { CLOSING_TO_LEAVE } else { CLOSING };
         let farewell = async {
             match why {
                 Closed::Gone => return Ok(()),
@@ -166,11 +174,15 @@ impl Socket {
                 // Its code goes back as it came (section 5.5.1).
                 Closed::ByPeer(code) => {
                     let code = code.map(u16::to_be_bytes);
-                    self.gather(OpCode::Control(Control::Close), code.as_ref().map_or(&[], |code| &code[..]));
+                    self.gather(
+                        OpCode::Control(Control::Close),
+                        code.as_ref().map_or(&[], |code| &code[..]),
+                    );
                     self.flush().await?;
                 }
                 Closed::With(code) => {
-                    let goodbye = [&code.code().to_be_bytes()[..], code.reason().as_bytes()].concat();
+                    let goodbye =
+                        [&code.code().to_be_bytes()[..], code.reason().as_bytes()].concat();
                     self.gather(OpCode::Control(Control::Close), &goodbye);
                     self.flush().await?;
                     while !matches!(self.hear().await, Heard::Closed(_)) {}
@@ -182,7 +194,8 @@ impl Socket {
         let _ = timeout(patience, farewell).await;
     }
 
-    /// Takes what still comes: a connection that is dropped with bytes unread is reset, and the peer may lose our last frame.
+    /// Takes what still comes: a connection that is dropped with bytes unread is reset, and the
+    /// peer may lose our last frame.
     async fn drain(&mut self) -> io::Result<()> {
         rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Write)?;
         loop {
@@ -236,7 +249,8 @@ impl Socket {
                 Err(_) => return Err(Closed::Gone),
             }
             if std::mem::take(&mut busy.full) {
-                // There is room again, because the peer has taken something. Its pong may be far behind: so is our ping.
+                // There is room again, because the peer has taken something. Its pong may be far
+                // behind: so is our ping.
                 self.outbox.heard();
             }
         }
@@ -263,7 +277,9 @@ impl Socket {
         let mut deadline = Instant::now() + STALLED;
         loop {
             let before = self.unsent().len();
-            let writable = timeout_at(deadline, self.stream.writable()).await.map_err(|_| Closed::With(CloseCode::TryLater))?;
+            let writable = timeout_at(deadline, self.stream.writable())
+                .await
+                .map_err(|_| Closed::With(CloseCode::TryLater))?;
             writable.map_err(|_| Closed::Gone)?;
             if self.write()? {
                 return Ok(());
@@ -295,9 +311,9 @@ impl Wire for Socket {
     }
 }
 
-/// Takes the accept loop's bound for acknowledgements back: the kernel counts it from when the peer's window closed, and not from
-/// the last byte that was acknowledged, so that it would cut every peer that reads slowly. [`STALLED`] and the pings find those
-/// that are gone.
+/// Takes the accept loop's bound for acknowledgements back: the kernel counts it from when the
+/// peer's window closed, and not from the last byte that was acknowledged, so that it would cut
+/// every peer that reads slowly. [`STALLED`] and the pings find those that are gone.
 fn trust_to_progress(stream: &TcpStream) {
     #[cfg(target_os = "linux")]
     match rustix::net::sockopt::set_tcp_user_timeout(stream, 0) {

@@ -1,7 +1,9 @@
-//! What the gateway says of itself to one client, whatever the wire: updates, resyncs, the staff feed, the goodbye.
+//! What the gateway says of itself to one client, whatever the wire: updates, resyncs, the staff
+//! feed, the goodbye.
 //!
-//! A session waits for the next event, beside whatever else it waits for, and has the stream say it on its wire. The stream
-//! holds no lock while it waits, and a client that does not read costs only its own outbox.
+//! A session waits for the next event, beside whatever else it waits for, and has the stream say it
+//! on its wire. The stream holds no lock while it waits, and a client that does not read costs only
+//! its own outbox.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -30,8 +32,9 @@ use crate::state::AppState;
 /// Updates gathered into one write.
 const MAX_GATHERED: usize = 64;
 
-/// When a client that is sent away shall come back, in milliseconds. It is closed at once, and finds another gateway, or none until the
-/// next one listens. A browser keeps a stream's `retry` and tries so often while nobody listens: so it is not less.
+/// When a client that is sent away shall come back, in milliseconds. It is closed at once, and
+/// finds another gateway, or none until the next one listens. A browser keeps a stream's `retry`
+/// and tries so often while nobody listens: so it is not less.
 const COME_BACK_MS: std::ops::Range<u64> = 250..500;
 /// How long the last frame of a client that is sent away may take.
 const SENDING_AWAY: Duration = Duration::from_millis(500);
@@ -62,7 +65,10 @@ pub enum Event {
 
 impl Stream {
     /// The stream of a client that came in, and its first frame.
-    pub fn begin(state: AppState, Entered { seat, place, role, caller: _, token }: Entered) -> (Self, Frame) {
+    pub fn begin(
+        state: AppState,
+        Entered { seat, place, role, caller: _, token }: Entered,
+    ) -> (Self, Frame) {
         if let Role::Hero(snapshot) = &role {
             let verdict = match snapshot.resume {
                 Resume::Fresh => "fresh",
@@ -78,7 +84,15 @@ impl Stream {
             }
         }
         let welcome = welcome(&role, state.desk.store().cursor_keys());
-        let stream = Self { state, place, catch_up: None, watcher: None, leaving: None, _seat: seat, _token: token };
+        let stream = Self {
+            state,
+            place,
+            catch_up: None,
+            watcher: None,
+            leaving: None,
+            _seat: seat,
+            _token: token,
+        };
         (stream, welcome)
     }
 
@@ -87,7 +101,7 @@ impl Stream {
         &self.state
     }
 
-    /// Whether only the outbox can have something to say: nothing else is under way.
+    /// Returns true if only the outbox can have something to say: nothing else is under way.
     pub fn may_rest(&self) -> bool {
         self.catch_up.is_none() && self.watcher.is_none() && self.leaving.is_none()
     }
@@ -112,9 +126,13 @@ impl Stream {
         self.place.outbox().heard();
     }
 
-    /// Sends the staff feed from now on, or from the cursor that the client brings. The client is told these totals, if any. Says
-    /// how the watch began, and from where it could be resumed.
-    pub async fn watch(&mut self, mut watch: Watch, told: Option<Totals>) -> (Option<Resume>, Option<SignedCursor>) {
+    /// Sends the staff feed from now on, or from the cursor that the client brings. The client is
+    /// told these totals, if any. Says how the watch began, and from where it could be resumed.
+    pub async fn watch(
+        &mut self,
+        mut watch: Watch,
+        told: Option<Totals>,
+    ) -> (Option<Resume>, Option<SignedCursor>) {
         let since = self.state.desk.read_cursor(watch.cursor.take()).await;
         let now = match self.state.hub.feed().cursor() {
             Some(now) => Some(now),
@@ -122,7 +140,9 @@ impl Stream {
         };
         let (resume, cursor) = match since {
             None => (None, now),
-            Some(since) if now.is_some_and(|now| feed::reaches(since, now)) => (Some(Resume::Resumed), Some(since)),
+            Some(since) if now.is_some_and(|now| feed::reaches(since, now)) => {
+                (Some(Resume::Resumed), Some(since))
+            }
             Some(_) => (Some(Resume::Resynced), now),
         };
         let begin = Begin { told, cursor, resumes: resume == Some(Resume::Resumed) };
@@ -206,7 +226,8 @@ impl Stream {
         }
     }
 
-    /// Tells the client when to come back, and ends. One that takes nothing is not waited for: the restart would wait as well.
+    /// Tells the client when to come back, and ends. One that takes nothing is not waited for: the
+    /// restart would wait as well.
     async fn send_away(&mut self, wire: &mut impl Wire) -> Result<(), Closed> {
         let after_ms = rand::rng().random_range(COME_BACK_MS);
         let reconnect = Frame::from(&ServerFrame::Reconnect { after_ms });
@@ -217,10 +238,15 @@ impl Stream {
 
     fn resync(&mut self, missed: Missed) {
         let desk = self.state.desk.clone();
-        self.catch_up = self.hero_id().map(|hero_id| Box::new(CatchUp::begin(desk, hero_id, missed)));
+        self.catch_up =
+            self.hero_id().map(|hero_id| Box::new(CatchUp::begin(desk, hero_id, missed)));
     }
 
-    async fn page(&mut self, Page { frame, told, is_last, known }: Page, wire: &mut impl Wire) -> Result<(), Closed> {
+    async fn page(
+        &mut self,
+        Page { frame, told, is_last, known }: Page,
+        wire: &mut impl Wire,
+    ) -> Result<(), Closed> {
         if let Some(frame) = frame {
             self.place.tells(&told);
             ::metrics::counter!(metrics::RESYNCS).increment(1);
@@ -238,7 +264,9 @@ impl Stream {
     async fn feed(&mut self, due: Due, wire: &mut impl Wire) -> Result<(), Closed> {
         let Some(watcher) = &mut self.watcher else { return Ok(()) };
         match watcher.frame(due, &self.state.totals).await {
-            Some(Told { text, cursor }) => say(wire, Frame { kind: "feed", cursor, retry: None, text }).await,
+            Some(Told { text, cursor }) => {
+                say(wire, Frame { kind: "feed", cursor, retry: None, text }).await
+            }
             None => Ok(()),
         }
     }

@@ -52,7 +52,10 @@ impl Visit {
                 };
                 drop(place);
                 match enter(&state, seat, claims.into(), hero_id, since, outbox).await {
-                    Ok(entered) => Connection::begin(state, entered, socket, Some(authenticated(id, claims))).await,
+                    Ok(entered) => {
+                        Connection::begin(state, entered, socket, Some(authenticated(id, claims)))
+                            .await
+                    }
                     Err(problem) => {
                         refuse(socket, id, problem).await;
                         None

@@ -10,16 +10,28 @@ use super::wire::Frame;
 /// The first frame of an event stream of staff, which watches from the beginning.
 pub fn watching(resume: Option<Resume>, cursor: Option<SignedCursor>) -> Frame {
     let resume = resume.unwrap_or(Resume::Fresh);
-    let welcome = Welcome { hero: None, resume, orders: &[], deleted: &[], cursor, help: audience::STAFF_HELP };
+    let welcome = Welcome {
+        hero: None,
+        resume,
+        orders: &[],
+        deleted: &[],
+        cursor,
+        help: audience::STAFF_HELP,
+    };
     Frame::from(&ServerFrame::Welcome(welcome))
 }
 
 /// The first frame.
 pub fn welcome(role: &Role, keys: &CursorKeys) -> Frame {
     let welcome = match role {
-        Role::Staff => {
-            Welcome { hero: None, resume: Resume::Fresh, orders: &[], deleted: &[], cursor: None, help: audience::STAFF_HELP }
-        }
+        Role::Staff => Welcome {
+            hero: None,
+            resume: Resume::Fresh,
+            orders: &[],
+            deleted: &[],
+            cursor: None,
+            help: audience::STAFF_HELP,
+        },
         Role::Hero(snapshot) => Welcome {
             hero: Some(&snapshot.hero),
             resume: snapshot.resume,

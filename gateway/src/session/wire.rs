@@ -1,4 +1,5 @@
-//! What a stream needs of the wire that carries its frames: a WebSocket, or the body of an event stream.
+//! What a stream needs of the wire that carries its frames: a WebSocket, or the body of an event
+//! stream.
 
 use std::future::Future;
 use std::time::Duration;
@@ -11,11 +12,12 @@ use galley_protocol::frame::ServerFrame;
 use crate::hub::Notice;
 use crate::metrics;
 
-/// A peer whose connection takes no byte for so long is closed with 1013. The kernel takes bytes again when a third of its send
-/// buffer is free: so a peer must read about 2 KiB a second.
+/// A peer whose connection takes no byte for so long is closed with 1013. The kernel takes bytes
+/// again when a third of its send buffer is free: so a peer must read about 2 KiB a second.
 pub const STALLED: Duration = Duration::from_secs(10);
 
-/// How long the last answers may take when the peer ends the session: longer than the database works on a batch.
+/// How long the last answers may take when the peer ends the session: longer than the database
+/// works on a batch.
 const ASKED_TO_END: Duration = Duration::from_secs(10);
 /// The same when this side does. An answer that takes longer is lost.
 const ENDING: Duration = Duration::from_secs(2);
@@ -58,7 +60,12 @@ pub enum Closed {
 
 impl From<&ServerFrame<'_>> for Frame {
     fn from(frame: &ServerFrame<'_>) -> Self {
-        Self { kind: frame.kind(), cursor: frame.cursor(), retry: None, text: frame.encode().into() }
+        Self {
+            kind: frame.kind(),
+            cursor: frame.cursor(),
+            retry: None,
+            text: frame.encode().into(),
+        }
     }
 }
 
@@ -70,8 +77,8 @@ impl From<Notice> for Frame {
 }
 
 impl Closed {
-    /// How long the answers to what the peer said before may take; nothing when nobody reads them. Nobody waits for a gateway
-    /// that leaves as long as for one whose own peer asked it to end.
+    /// How long the answers to what the peer said before may take; nothing when nobody reads them.
+    /// Nobody waits for a gateway that leaves as long as for one whose own peer asked it to end.
     pub const fn last_answers(self) -> Option<Duration> {
         match self {
             Self::ByPeer(_) | Self::HungUp => Some(ASKED_TO_END),

@@ -1,4 +1,5 @@
-//! The orders of which one session told something by itself, while an older state may still be delivered.
+//! The orders of which one session told something by itself, while an older state may still be
+//! delivered.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,10 +9,12 @@ use galley_protocol::{OrderId, Timestamp, Update, Version};
 
 use super::{MAX_AHEAD, Memory, Shared, State, Versions};
 
-/// The orders of which one session told something by itself, while an older state may still be delivered.
+/// The orders of which one session told something by itself, while an older state may still be
+/// delivered.
 ///
-/// An order stays until the told version, or a newer one, was delivered to everybody and every delivery from before that has
-/// reached its outboxes. One whose change is older than the memory leaves at once: what is late of it is read from the database.
+/// An order stays until the told version, or a newer one, was delivered to everybody and every
+/// delivery from before that has reached its outboxes. One whose change is older than the memory
+/// leaves at once: what is late of it is read from the database.
 #[derive(Debug)]
 pub struct Overtaken {
     shared: Arc<Shared>,
@@ -33,15 +36,18 @@ struct Floor {
 }
 
 impl Versions {
-    /// Returns what a session that tells these states by itself must keep back; nothing when no older state can come. `since`: the
-    /// time since which every change of these orders was heard here.
+    /// Returns what a session that tells these states by itself must keep back; nothing when no
+    /// older state can come. `since`: the time since which every change of these orders was heard
+    /// here.
     pub fn overtaken(&self, told: &HashMap<OrderId, State>, since: Timestamp) -> Option<Overtaken> {
         let memory = self.0.lock();
         let latest = self.0.latest.load(Ordering::Acquire) + MAX_AHEAD;
         let millis = |state: &State| state.time.map_or(latest, Timestamp::millis);
-        let floor = |state: &State| Floor { version: state.version, millis: millis(state), until: None };
+        let floor =
+            |state: &State| Floor { version: state.version, millis: millis(state), until: None };
         let orders = told.iter().map(|(order_id, state)| (*order_id, floor(state)));
-        let mut overtaken = Overtaken { shared: Arc::clone(&self.0), since, orders: orders.collect(), asked: 0 };
+        let mut overtaken =
+            Overtaken { shared: Arc::clone(&self.0), since, orders: orders.collect(), asked: 0 };
         overtaken.look_through(&memory);
         drop(memory);
         (!overtaken.orders.is_empty()).then_some(overtaken)
@@ -54,8 +60,9 @@ impl Overtaken {
         self.orders.get(&update.order_id).is_none_or(|floor| update.version > floor.version)
     }
 
-    /// Forgets the orders of which nothing older can come any more. To be called before each delivery; it looks through them once in
-    /// as many calls as there are orders. Returns true when none is left.
+    /// Forgets the orders of which nothing older can come any more. To be called before each
+    /// delivery; it looks through them once in as many calls as there are orders. Returns true when
+    /// none is left.
     pub fn settle(&mut self) -> bool {
         self.asked += 1;
         if self.asked >= self.orders.len() {
@@ -82,7 +89,9 @@ impl Overtaken {
             if floor.until.is_none() && !memory.expects(*order_id, floor, since) {
                 floor.until = Some(memory.next_flight);
             }
-            floor.until.is_none_or(|until| memory.in_flight.first().is_some_and(|first| *first < until))
+            floor
+                .until
+                .is_none_or(|until| memory.in_flight.first().is_some_and(|first| *first < until))
         });
     }
 }
@@ -111,7 +120,11 @@ mod tests {
     }
 
     fn update(version: i32, millis: i64) -> Update {
-        Update::of_deleted(Deleted { order_id: OrderId::FIRST, version: Version(version) }, HeroId::FIRST, time(millis))
+        Update::of_deleted(
+            Deleted { order_id: OrderId::FIRST, version: Version(version) },
+            HeroId::FIRST,
+            time(millis),
+        )
     }
 
     fn judge<'a>(versions: &Versions, update: &'a Update) -> Judged<'a> {
@@ -119,7 +132,7 @@ mod tests {
         versions.judge(&[Wanted { update, since: time(100) }], Source::Bus)
     }
 
-    /// What a session keeps back that told this version of an order, which had it since then.
+    /// The state of a session that sent this version of an order, which had it since then.
     fn overtaken(versions: &Versions, version: i32, millis: i64) -> Option<Overtaken> {
         let state = State { version: Version(version), time: Some(time(millis)) };
         versions.overtaken(&HashMap::from([(OrderId::FIRST, state)]), time(100))

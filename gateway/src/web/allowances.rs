@@ -1,7 +1,7 @@
 //! How many requests an address may send, `GALLEY_REST_RATE`.
 //!
-//! Called for every request when there is such a limit, and not there at all when there is none. Balancers that ask whether this
-//! gateway is well are always answered.
+//! Called for every request when there is such a limit, and not there at all when there is none.
+//! Balancers that ask whether this gateway is well are always answered.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -21,13 +21,15 @@ use crate::limits::{Address, Meter, Rate, count};
 
 /// Parts of the map, so that requests seldom wait for each other.
 const SHARDS: usize = 16;
-/// The most addresses remembered in each part, some 32 bytes each. At the bound, those are forgotten that have not come for so long that
-/// they would be given a whole burst anyway; when there is none such, newcomers share one allowance until there is.
+/// The most addresses remembered in each part, some 32 bytes each. At the bound, those are
+/// forgotten that have not come for so long that they would be given a whole burst anyway; when
+/// there is none such, newcomers share one allowance until there is.
 const MAX_ADDRESSES: usize = 4_096;
 /// What is answered whatever the rate.
 const ALWAYS: [&str; 2] = ["/healthz", "/readyz"];
 
-/// The fields of the draft "`RateLimit` header fields for HTTP" of the IETF's working group httpapi.
+/// The fields of the draft "`RateLimit` header fields for HTTP" of the IETF's working group
+/// httpapi.
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
@@ -53,7 +55,9 @@ impl Allowances {
     /// Of addresses that may send requests at this rate; none when they may send any number.
     #[must_use]
     pub fn new(rate: Rate) -> Option<Arc<Self>> {
-        (!rate.is_unlimited()).then(|| Arc::new(Self { rate, parting: RandomState::new(), shards: Default::default() }))
+        (!rate.is_unlimited()).then(|| {
+            Arc::new(Self { rate, parting: RandomState::new(), shards: Default::default() })
+        })
     }
 
     fn take(&self, address: Address) -> Verdict {
@@ -70,7 +74,8 @@ impl Shard {
         }
         if self.meters.len() >= MAX_ADDRESSES && self.full_until <= now {
             self.meters.retain(|_, meter| !meter.is_whole_at(now));
-            self.full_until = self.meters.values().map(|meter| meter.whole_at()).min().unwrap_or(now);
+            self.full_until =
+                self.meters.values().map(|meter| meter.whole_at()).min().unwrap_or(now);
         }
         if self.meters.len() < MAX_ADDRESSES {
             self.meters.entry(address).or_default().take_at(rate, now)
@@ -99,7 +104,8 @@ pub async fn allow(
         }
         Verdict::Wait(wait) => {
             count("rest");
-            let mut response = Refusal(too_fast("this address sends requests", wait)).into_response();
+            let mut response =
+                Refusal(too_fast("this address sends requests", wait)).into_response();
             tell(response.headers_mut(), rate, 0, wait);
             response
         }
@@ -110,7 +116,9 @@ pub async fn allow(
 #[must_use]
 pub fn too_fast(what: &str, wait: Duration) -> Problem {
     let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-    Problem::new(ProblemType::RateLimited).with_detail(format!("{what} faster than it may")).with_retry_after(millis)
+    Problem::new(ProblemType::RateLimited)
+        .with_detail(format!("{what} faster than it may"))
+        .with_retry_after(millis)
 }
 
 fn tell(headers: &mut HeaderMap, rate: Rate, left: u32, reset: Duration) {
@@ -136,9 +144,13 @@ mod tests {
         let rate = "1/s burst 2".parse().expect("a rate");
         let mut shard = Shard::default();
         let second = 1_000_000_000;
-        let mut take = |number, now| matches!(shard.take(address(number), rate, now), Verdict::Taken { .. });
+        let mut take =
+            |number, now| matches!(shard.take(address(number), rate, now), Verdict::Taken { .. });
         assert!((0..MAX_ADDRESSES).all(|number| take(number, second)));
-        assert!(take(MAX_ADDRESSES, second) && take(MAX_ADDRESSES + 1, second), "newcomers share one burst of two");
+        assert!(
+            take(MAX_ADDRESSES, second) && take(MAX_ADDRESSES + 1, second),
+            "newcomers share one burst of two"
+        );
         assert!(!take(MAX_ADDRESSES + 2, second));
         assert!(take(0, second), "who was known has its own");
         assert!(take(MAX_ADDRESSES + 2, 2 * second), "the others were forgotten");

@@ -25,13 +25,14 @@ impl Caller {
         }
     }
 
-    /// Whether it may see what belongs to a hero. What it may not see must be answered like what is not there.
+    /// Returns true if it may see what belongs to a hero. What it may not see must be answered like
+    /// what is not there.
     #[must_use]
     pub fn may_see(self, hero_id: HeroId) -> bool {
         self.hero_id().is_none_or(|own| own == hero_id)
     }
 
-    /// Whether it may do what is staff's.
+    /// Returns true if it may do what is staff's.
     #[must_use]
     pub fn is_staff(self) -> bool {
         self.hero_id().is_none()
@@ -50,7 +51,8 @@ impl From<Claims> for Caller {
     }
 }
 
-/// As the guard found it. A route without a guard has no caller, and a handler that wants one fails there.
+/// As the guard found it. A route without a guard has no caller, and a handler that wants one fails
+/// there.
 impl FromRequestParts<AppState> for Caller {
     type Rejection = Refusal;
 

@@ -1,7 +1,7 @@
 //! What stands before the routes of a gateway that asks for tokens.
 //!
-//! Routes are put behind a guard in groups, where they are listed: who adds one there cannot forget it. Without authentication
-//! there is no guard at all.
+//! Routes are put behind a guard in groups, where they are listed: who adds one there cannot forget
+//! it. Without authentication there is no guard at all.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
@@ -17,25 +17,41 @@ use crate::state::AppState;
 
 /// Lets in whoever has a good token; handlers are told who it is.
 pub fn members(state: &AppState, routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
-    if state.verifier.is_none() { routes } else { routes.route_layer(from_fn_with_state(state.clone(), ask)) }
+    if state.verifier.is_none() {
+        routes
+    } else {
+        routes.route_layer(from_fn_with_state(state.clone(), ask))
+    }
 }
 
 /// Lets staff in.
 pub fn staff(state: &AppState, routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
-    if state.verifier.is_none() { routes } else { routes.route_layer(from_fn_with_state(state.clone(), ask_for_staff)) }
+    if state.verifier.is_none() {
+        routes
+    } else {
+        routes.route_layer(from_fn_with_state(state.clone(), ask_for_staff))
+    }
 }
 
-/// The one token of a request, if it has any: after `Authorization: Bearer` (RFC 6750 section 2.1), and nowhere else.
+/// The one token of a request, if it has any: after `Authorization: Bearer` (RFC 6750 section 2.1),
+/// and nowhere else.
 ///
 /// # Errors
 /// The header is there, but it is not that.
 pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
     let mut lines = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else {
-        return if headers.contains_key(header::AUTHORIZATION) { Err(Refused::Signature) } else { Ok(None) };
+        return if headers.contains_key(header::AUTHORIZATION) {
+            Err(Refused::Signature)
+        } else {
+            Ok(None)
+        };
     };
-    let token =
-        line.to_str().ok().and_then(|line| line.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let token = line
+        .to_str()
+        .ok()
+        .and_then(|line| line.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     token.map(|(_, token)| Some(token.trim())).ok_or(Refused::Signature)
 }
 
@@ -93,7 +109,8 @@ mod tests {
     #[test]
     fn a_token_is_a_bearer_s_and_stands_once() {
         let read = |lines: &[&'static str]| {
-            let lines = lines.iter().map(|line| (header::AUTHORIZATION, HeaderValue::from_static(line)));
+            let lines =
+                lines.iter().map(|line| (header::AUTHORIZATION, HeaderValue::from_static(line)));
             let headers = lines.fold(HeaderMap::new(), |mut headers, (name, value)| {
                 headers.append(name, value);
                 headers
@@ -104,7 +121,9 @@ mod tests {
         for good in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c "] {
             assert_eq!(read(&[good]), Ok(Some("a.b.c".to_owned())), "{good}");
         }
-        for bad in [&["Basic YTpi"][..], &["a.b.c"], &[""], &["Bearer"], &["Bearer a.b.c", "Bearer a.b.c"]] {
+        for bad in
+            [&["Basic YTpi"][..], &["a.b.c"], &[""], &["Bearer"], &["Bearer a.b.c", "Bearer a.b.c"]]
+        {
             assert_eq!(read(bad), Err(Refused::Signature), "{bad:?}");
         }
     }

@@ -23,8 +23,8 @@ const UNMATCHED: &str = "unmatched";
 /// Failures are counted in the metrics, and answered with their reason: of many the log needs one.
 static FAILURES: LazyLock<Rarely> = LazyLock::new(Rarely::default);
 
-/// Runs a request in a span that carries its id, and counts its answer. Logs ids and the path, never the query, headers or
-/// a body.
+/// Runs a request in a span that carries its id, and counts its answer. Logs ids and the path,
+/// never the query, headers or a body.
 pub async fn observe(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let id = request_id(request.headers());
@@ -41,13 +41,19 @@ pub async fn observe(request: Request, next: Next) -> Response {
         let millis = took.as_secs_f64() * 1_000.0;
         let status = status.as_u16();
         if let Some(more) = (status >= 500).then(|| FAILURES.now()).flatten() {
-            tracing::info!(status, millis, more, "answered with a failure; `more` others since the last such line");
+            tracing::info!(
+                status,
+                millis,
+                more,
+                "answered with a failure; `more` others since the last such line"
+            );
         } else {
             tracing::debug!(status, millis, "answered");
         }
     });
     let route = route.map_or_else(|| UNMATCHED.to_owned(), |route| route.as_str().to_owned());
-    let labels = [("method", method.into()), ("route", route.into()), ("status", class(status).into())];
+    let labels =
+        [("method", method.into()), ("route", route.into()), ("status", class(status).into())];
     let labels: [(&str, ::metrics::SharedString); 3] = labels;
     ::metrics::counter!(metrics::REQUESTS, &labels).increment(1);
     ::metrics::histogram!(metrics::REQUEST_SECONDS, &labels).record(took);
@@ -60,12 +66,16 @@ pub async fn observe(request: Request, next: Next) -> Response {
 fn request_id(headers: &HeaderMap) -> HeaderValue {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     match headers.get(REQUEST_ID) {
-        Some(id) if (1..=MAX_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(plain) => id.clone(),
-        _ => HeaderValue::try_from(format!("{:032x}", rand::random::<u128>())).expect("hexadecimal digits"),
+        Some(id) if (1..=MAX_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(plain) => {
+            id.clone()
+        }
+        _ => HeaderValue::try_from(format!("{:032x}", rand::random::<u128>()))
+            .expect("hexadecimal digits"),
     }
 }
 
-/// A label for each method of the routes; the others share one, so that callers cannot invent labels.
+/// A label for each method of the routes; the others share one, so that callers cannot invent
+/// labels.
 fn method(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",

@@ -33,8 +33,12 @@ mod tests {
     #[tokio::test]
     async fn a_handler_that_panics_answers_a_problem_that_does_not_say_why() {
         let panics = get(async || -> &'static str { panic!("the secret") });
-        let app: Router = Router::new().route("/panic", panics).layer(CatchPanicLayer::custom(answer));
-        let response = app.oneshot(Request::get("/panic").body(Body::empty()).expect("a request")).await.expect("an answer");
+        let app: Router =
+            Router::new().route("/panic", panics).layer(CatchPanicLayer::custom(answer));
+        let response = app
+            .oneshot(Request::get("/panic").body(Body::empty()).expect("a request"))
+            .await
+            .expect("an answer");
         assert_eq!(response.status(), 500);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         let body = axum::body::to_bytes(response.into_body(), 4_096).await.expect("a short body");

@@ -1,4 +1,5 @@
-//! What protects those who are answered, around every route: the check of the origin, and headers that tell browsers what not to do.
+//! What protects those who are answered, around every route: the check of the origin, and headers
+//! that tell browsers what not to do.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -11,22 +12,32 @@ use crate::http::origin::{From, allow, preflight};
 use crate::refusals::Cause;
 use crate::state::AppState;
 
-/// Of every answer, unless a handler said otherwise. There is no `Strict-Transport-Security`: that is for whoever ends TLS to say, and over
-/// plain HTTP it means nothing (RFC 6797 section 7.2).
+/// Of every answer, unless a handler said otherwise. There is no `Strict-Transport-Security`: that
+/// is for whoever ends TLS to say, and over plain HTTP it means nothing (RFC 6797 section 7.2).
 const HEADERS: [(HeaderName, HeaderValue); 8] = [
     // Data, not pages: a browser that shows it nevertheless runs nothing in it.
-    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    ),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
-    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     // The answer is another one for another origin.
     (header::VARY, HeaderValue::from_static("origin")),
 ];
 
-/// Refuses pages of origins that are not allowed, lets those of listed ones read, and adds the headers.
+/// Refuses pages of origins that are not allowed, lets those of listed ones read, and adds the
+/// headers.
 pub async fn protect(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let mut response = match state.origins.of(request.uri(), request.headers()) {
         From::Nowhere | From::Here => next.run(request).await,

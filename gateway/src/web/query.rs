@@ -65,7 +65,11 @@ impl Pairs {
     }
 
     /// Takes an optional parameter that must not be repeated.
-    pub fn one<T, E: Display>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
+    pub fn one<T, E: Display>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
         let mut values = self.take(name);
         if values.len() > 1 {
             self.refuse(name, "must not be repeated");
@@ -76,12 +80,16 @@ impl Pairs {
     }
 
     /// Takes a parameter that may be repeated.
-    pub fn many<T, E: Display>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, E>) -> Vec<T> {
+    pub fn many<T, E: Display>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Vec<T> {
         self.take(name).iter().filter_map(|value| self.accept(name, parse(value))).collect()
     }
 
-    /// Ends reading: a parameter that nobody took is unknown, and an error. `build` is called when nothing is wrong; it may
-    /// answer `None` only for a parameter that was refused before.
+    /// Ends reading: a parameter that nobody took is unknown, and an error. `build` is called when
+    /// nothing is wrong; it may answer `None` only for a parameter that was refused before.
     pub fn finish<T>(mut self, build: impl FnOnce() -> Option<T>) -> Result<T, Problem> {
         for (name, _) in std::mem::take(&mut self.pairs) {
             self.refuse(&name, "is not a known parameter");
@@ -118,12 +126,13 @@ pub fn without(query: &str, name: &str) -> String {
     query.split('&').filter(keep).collect::<Vec<_>>().join("&")
 }
 
-/// Decodes a name or a value of a form (`application/x-www-form-urlencoded`), but refuses what browsers let pass: a `%`
-/// without two digits, and bytes that are not UTF-8.
+/// Decodes a name or a value of a form (`application/x-www-form-urlencoded`), but refuses what
+/// browsers let pass: a `%` without two digits, and bytes that are not UTF-8.
 fn decode(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let is_hex = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
-    let escaped = (0..bytes.len()).filter(|&at| bytes[at] == b'%').all(|at| is_hex(at + 1) && is_hex(at + 2));
+    let escaped =
+        (0..bytes.len()).filter(|&at| bytes[at] == b'%').all(|at| is_hex(at + 1) && is_hex(at + 2));
     let spaced = text.replace('+', " ");
     if escaped { percent_decode_str(&spaced).decode_utf8().ok().map(String::from) } else { None }
 }
@@ -157,7 +166,8 @@ mod tests {
         pairs.one("q", text);
         pairs.one("limit", text);
         let errors = errors(pairs);
-        let pairs: Vec<(&str, &str)> = errors.iter().map(|(pointer, detail)| (pointer.as_str(), detail.as_str())).collect();
+        let pairs: Vec<(&str, &str)> =
+            errors.iter().map(|(pointer, detail)| (pointer.as_str(), detail.as_str())).collect();
         assert_eq!(
             pairs,
             [
@@ -174,7 +184,8 @@ mod tests {
 
     #[test]
     fn a_flood_of_wrong_parameters_is_answered_shortly() {
-        let errors = errors(Pairs::decode(&format!("{}=1{}", "n".repeat(1_000), "&x=1".repeat(1_000))));
+        let errors =
+            errors(Pairs::decode(&format!("{}=1{}", "n".repeat(1_000), "&x=1".repeat(1_000))));
         assert_eq!(errors.len(), super::MAX_ERRORS);
         assert_eq!(errors[0].0.len(), 1 + super::MAX_NAME);
     }

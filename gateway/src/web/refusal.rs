@@ -7,7 +7,8 @@ use galley_store::StoreError;
 
 use crate::store_problems::problem;
 
-/// A problem as an answer: `application/problem+json`, and `Retry-After` when it says when to try again.
+/// A problem as an answer: `application/problem+json`, and `Retry-After` when it says when to try
+/// again.
 #[derive(Debug)]
 pub struct Refusal(pub Problem);
 
@@ -26,13 +27,17 @@ impl From<StoreError> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let Self(problem) = self;
-        let status = StatusCode::from_u16(problem.status).expect("the table of problems holds HTTP statuses");
+        let status = StatusCode::from_u16(problem.status)
+            .expect("the table of problems holds HTTP statuses");
         let body = serde_json::to_vec(&problem).expect("a problem has only string keys");
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"galley\""));
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"galley\""),
+            );
         }
         if status == StatusCode::REQUEST_TIMEOUT {
             // What comes of the body after all must not be waited for (RFC 9110 section 15.5.9).
@@ -56,11 +61,17 @@ mod tests {
     #[test]
     fn retry_after_is_in_whole_seconds_rounded_up() {
         for (millis, seconds) in [(0, "0"), (1, "1"), (1_000, "1"), (1_001, "2")] {
-            let response = Refusal(Problem::new(ProblemType::Overloaded).with_retry_after(millis)).into_response();
+            let response = Refusal(Problem::new(ProblemType::Overloaded).with_retry_after(millis))
+                .into_response();
             assert_eq!(response.status(), 503);
             assert_eq!(response.headers()["retry-after"], seconds);
         }
-        assert!(!Refusal(Problem::new(ProblemType::NotFound)).into_response().headers().contains_key("retry-after"));
+        assert!(
+            !Refusal(Problem::new(ProblemType::NotFound))
+                .into_response()
+                .headers()
+                .contains_key("retry-after")
+        );
     }
 
     #[tokio::test]
@@ -76,7 +87,8 @@ mod tests {
             let response = Refusal::from(error).into_response();
             assert_eq!(response.status(), status);
             assert_eq!(response.headers()["content-type"], "application/problem+json");
-            let body = axum::body::to_bytes(response.into_body(), 4_096).await.expect("a short body");
+            let body =
+                axum::body::to_bytes(response.into_body(), 4_096).await.expect("a short body");
             let body = String::from_utf8(body.to_vec()).expect("text");
             assert!(!body.contains("relation") && !body.contains("5432"), "{body}");
         }

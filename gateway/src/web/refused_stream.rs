@@ -1,8 +1,9 @@
 //! Refusals of event streams that pass, in a form after which a browser comes back.
 //!
-//! An `EventSource` takes any answer but 200 for final, and its page never learns why. Who asks for an event stream is therefore
-//! given one: the time after which to come back, the problem as an `error` event, and the end. Refusals that waiting does not cure
-//! stay what they are, and so do all of them for clients with another `Accept`.
+//! An `EventSource` takes any answer but 200 for final, and its page never learns why. Who asks for
+//! an event stream is therefore given one: the time after which to come back, the problem as an
+//! `error` event, and the end. Refusals that waiting does not cure stay what they are, and so do
+//! all of them for clients with another `Accept`.
 
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ use super::MAX_BODY;
 /// The routes of event streams.
 const STREAMS: [&str; 2] = ["/events", "/heroes/{id}/events"];
 /// Proxies of the nginx kind must pass every event on as it comes.
-pub const UNBUFFERED: (HeaderName, HeaderValue) = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+pub const UNBUFFERED: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 const EVENT_STREAM: &str = "text/event-stream";
 /// The wait when a refusal names none.
 const RETRY: Duration = Duration::from_secs(1);
@@ -30,7 +32,8 @@ pub async fn soften(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let response = next.run(request).await;
-    if !matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+    if !matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+    {
         return response;
     }
     let problem = to_bytes(response.into_body(), MAX_BODY).await.unwrap_or_default();
@@ -46,11 +49,14 @@ fn is_stream(request: &Request) -> bool {
 
 fn wants_stream(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
-    let ranges = lines.flat_map(|line| line.split(',')).map(|range| range.split(';').next().unwrap_or_default().trim());
+    let ranges = lines
+        .flat_map(|line| line.split(','))
+        .map(|range| range.split(';').next().unwrap_or_default().trim());
     ranges.into_iter().any(|range| range.eq_ignore_ascii_case(EVENT_STREAM))
 }
 
-/// Many may be refused at once: each comes back at its own moment, not before the time that the problem names.
+/// Many may be refused at once: each comes back at its own moment, not before the time that the
+/// problem names.
 fn refusal(problem: &Value) -> String {
     let wait = problem["retry_after_ms"].as_u64().map_or(RETRY, Duration::from_millis);
     let retry = wait.mul_f64(rand::rng().random_range(1.0..1.5)).as_millis();
@@ -73,7 +79,10 @@ mod tests {
         };
         assert!(wants(&["text/event-stream"]) && wants(&["text/html, TEXT/Event-Stream;q=0.5"]));
         assert!(!wants(&[]) && !wants(&["*/*", "text/*", "application/json"]));
-        let both = [HeaderValue::from_static("application/json"), HeaderValue::from_static("text/event-stream")];
+        let both = [
+            HeaderValue::from_static("application/json"),
+            HeaderValue::from_static("text/event-stream"),
+        ];
         let mut headers = HeaderMap::new();
         for line in both {
             headers.append(header::ACCEPT, line);
@@ -88,6 +97,9 @@ mod tests {
         let (wait, data) = rest.split_once('\n').expect("more");
         assert_eq!(head, "event: error");
         assert!((2_000..3_000).contains(&wait.parse::<u32>().expect("a number")), "{text}");
-        assert_eq!(data, "data: {\"problem\":{\"retry_after_ms\":2000,\"status\":503},\"type\":\"error\"}\n\n");
+        assert_eq!(
+            data,
+            "data: {\"problem\":{\"retry_after_ms\":2000,\"status\":503},\"type\":\"error\"}\n\n"
+        );
     }
 }

@@ -9,13 +9,18 @@ async fn the_document_describes_every_route_with_its_problems() {
     let answer = stack.get("/openapi.json").await;
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
     let document = answer.body();
-    assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")), "{}", document["openapi"]);
+    assert!(
+        document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")),
+        "{}",
+        document["openapi"]
+    );
     let described: Vec<String> = document["paths"]
         .as_object()
         .expect("paths")
         .iter()
         .map(|(path, item)| {
-            let mut methods: Vec<&str> = item.as_object().expect("an item").keys().map(String::as_str).collect();
+            let mut methods: Vec<&str> =
+                item.as_object().expect("an item").keys().map(String::as_str).collect();
             methods.sort_unstable();
             format!("{path} {}", methods.join(" "))
         })
@@ -40,19 +45,29 @@ async fn the_document_describes_every_route_with_its_problems() {
             "/readyz get",
         ]
     );
-    let operations =
-        document["paths"].as_object().expect("paths").values().flat_map(|item| item.as_object().expect("an item").values());
-    let mut names: Vec<&str> = operations.map(|operation| operation["operationId"].as_str().expect("a name")).collect();
+    let operations = document["paths"]
+        .as_object()
+        .expect("paths")
+        .values()
+        .flat_map(|item| item.as_object().expect("an item").values());
+    let mut names: Vec<&str> =
+        operations.map(|operation| operation["operationId"].as_str().expect("a name")).collect();
     names.sort_unstable();
     let count = names.len();
     names.dedup();
     assert_eq!(names.len(), count, "each operation has its own name: {names:?}");
     let place = &document["paths"]["/orders"]["post"];
     assert_eq!(place["parameters"][0]["name"], "Idempotency-Key");
-    for (status, slug) in [("404", "meal-not-found"), ("422", "idempotency-key-reused"), ("503", "overloaded")] {
+    for (status, slug) in
+        [("404", "meal-not-found"), ("422", "idempotency-key-reused"), ("503", "overloaded")]
+    {
         let content = &place["responses"][status]["content"]["application/problem+json"];
         assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{status}");
-        assert_eq!(content["examples"][slug]["value"]["type"], format!("/problems/{slug}"), "{status}");
+        assert_eq!(
+            content["examples"][slug]["value"]["type"],
+            format!("/problems/{slug}"),
+            "{status}"
+        );
     }
 }
 
@@ -99,7 +114,10 @@ async fn the_page_to_try_it_loads_nothing_from_elsewhere() {
         assert_eq!(file.status, 200, "{piece}");
     }
     let settings = stack.get("/docs/swagger-initializer.js").await.text;
-    assert!(settings.contains("/openapi.json") && settings.contains("\"validatorUrl\": \"none\""), "{settings}");
+    assert!(
+        settings.contains("/openapi.json") && settings.contains("\"validatorUrl\": \"none\""),
+        "{settings}"
+    );
 }
 
 #[tokio::test]
@@ -108,6 +126,9 @@ async fn every_type_of_problem_is_explained() {
     for kind in ProblemType::ALL {
         let meaning = stack.get(&format!("/problems/{}", kind.slug())).await.body();
         assert_eq!(meaning["explanation"], kind.explanation());
-        assert_eq!((&meaning["title"], &meaning["status"]), (&kind.title().into(), &kind.status().into()));
+        assert_eq!(
+            (&meaning["title"], &meaning["status"]),
+            (&kind.title().into(), &kind.status().into())
+        );
     }
 }

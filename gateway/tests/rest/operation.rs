@@ -5,13 +5,25 @@ async fn a_gateway_that_works_is_alive_and_ready() {
     let stack = Stack::start().await;
     assert_eq!(stack.get("/healthz").await.body(), serde_json::json!({"status": "alive"}));
     let ready = stack.get("/readyz").await;
-    assert_eq!((ready.status, ready.header("content-type")), (200, "application/json"), "{ready:?}");
+    assert_eq!(
+        (ready.status, ready.header("content-type")),
+        (200, "application/json"),
+        "{ready:?}"
+    );
     let body = ready.body();
     assert_eq!(body["status"], "ready");
     for (index, name) in ["database", "bus"].into_iter().enumerate() {
         let dependency = &body["dependencies"][index];
-        assert_eq!((&dependency["name"], &dependency["ok"]), (&name.into(), &true.into()), "{body}");
-        assert!(ready.text.lines().any(|line| line.contains(name) && line.contains("\"ok\":true")), "{}", ready.text);
+        assert_eq!(
+            (&dependency["name"], &dependency["ok"]),
+            (&name.into(), &true.into()),
+            "{body}"
+        );
+        assert!(
+            ready.text.lines().any(|line| line.contains(name) && line.contains("\"ok\":true")),
+            "{}",
+            ready.text
+        );
     }
 }
 
@@ -38,7 +50,9 @@ async fn requests_are_counted_by_route_and_not_by_path() {
 #[tokio::test]
 async fn a_head_is_a_get_without_its_body() {
     let stack = Stack::start().await;
-    for path in [format!("/heroes/{}", stack.hero("Zoé").await), "/meals".to_owned(), "/healthz".to_owned()] {
+    for path in
+        [format!("/heroes/{}", stack.hero("Zoé").await), "/meals".to_owned(), "/healthz".to_owned()]
+    {
         let (head, get) = (stack.call("HEAD", &path).await, stack.get(&path).await);
         assert_eq!((head.status, head.text.as_str()), (get.status, ""));
         assert_eq!(head.header("etag"), get.header("etag"));
@@ -54,7 +68,10 @@ async fn every_answer_carries_a_request_id() {
     for refused in ["", "a b", "é", "<script>", &"x".repeat(65)] {
         let answer = stack.send("GET", "/nothing", &[("x-request-id", refused)], "").await;
         let id = answer.header("x-request-id");
-        assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{refused}: {id}");
+        assert!(
+            id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{refused}: {id}"
+        );
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
     }
 }

@@ -18,7 +18,10 @@ async fn pages(stack: &Stack, path: &str) -> Vec<Vec<i64>> {
         path = next(&answer);
         let cursor = &answer.body()["next_cursor"];
         match &path {
-            Some(path) => assert!(path.ends_with(&format!("cursor={}", cursor.as_str().expect("a cursor"))), "{path}"),
+            Some(path) => assert!(
+                path.ends_with(&format!("cursor={}", cursor.as_str().expect("a cursor"))),
+                "{path}"
+            ),
             None => assert_eq!(cursor, &Value::Null),
         }
     }
@@ -29,7 +32,8 @@ async fn pages(stack: &Stack, path: &str) -> Vec<Vec<i64>> {
 async fn links_lead_through_the_whole_menu_and_keep_the_filter() {
     let stack = Stack::start().await;
     let mut soups = Vec::new();
-    for name in ["Onion soup", "Stew", "Pea  SOUP", "Soupe à l'oignon", "Cake", "Soup of the day"] {
+    for name in ["Onion soup", "Stew", "Pea  SOUP", "Soupe à l'oignon", "Cake", "Soup of the day"]
+    {
         let id = stack.meal(name).await;
         if name.to_lowercase().contains("soup") {
             soups.push(id);
@@ -41,7 +45,10 @@ async fn links_lead_through_the_whole_menu_and_keep_the_filter() {
     assert_eq!(pages(&stack, "/meals?q=100%25").await, [&[] as &[i64]]);
     assert_eq!(stack.get("/meals?limit=6").await.ids().len(), 6);
     let first = stack.get("/meals?q=so%55p&limit=2").await;
-    assert!(next(&first).expect("a link").starts_with("/meals?q=so%55p&limit=2&cursor="), "{first:?}");
+    assert!(
+        next(&first).expect("a link").starts_with("/meals?q=so%55p&limit=2&cursor="),
+        "{first:?}"
+    );
 }
 
 #[tokio::test]
@@ -68,7 +75,10 @@ async fn orders_come_newest_first_and_are_filtered() {
     ] {
         assert_eq!(stack.get(&path).await.ids(), found, "{path}");
     }
-    assert_eq!(pages(&stack, &format!("/heroes/{zoe}/orders?limit=2")).await, [vec![fourth, third], vec![first]]);
+    assert_eq!(
+        pages(&stack, &format!("/heroes/{zoe}/orders?limit=2")).await,
+        [vec![fourth, third], vec![first]]
+    );
     assert_eq!(pages(&stack, "/orders?limit=1").await.len(), 4);
     stack.get("/heroes/4096/orders").await.problem(404, "hero-not-found");
 }

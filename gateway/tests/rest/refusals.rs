@@ -5,7 +5,15 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 #[tokio::test]
 async fn a_path_or_a_method_that_is_not_there_is_a_problem() {
     let stack = Stack::start().await;
-    for path in ["/nothing", "/heroes/", "/heroes/1/2/3", "/problems/nothing", "/problems/%ff", "/docs/nothing.js", "/docs/%ff"] {
+    for path in [
+        "/nothing",
+        "/heroes/",
+        "/heroes/1/2/3",
+        "/problems/nothing",
+        "/problems/%ff",
+        "/docs/nothing.js",
+        "/docs/%ff",
+    ] {
         stack.get(path).await.problem(404, "not-found");
     }
     for (method, path, allowed) in [
@@ -24,9 +32,15 @@ async fn a_path_or_a_method_that_is_not_there_is_a_problem() {
 #[tokio::test]
 async fn a_malformed_id_is_named() {
     let stack = Stack::start().await;
-    for path in
-        ["/heroes/x", "/meals/0", "/orders/-1", "/orders/01", "/heroes/9007199254740992/orders", "/meals/%ff", "/orders/1%20"]
-    {
+    for path in [
+        "/heroes/x",
+        "/meals/0",
+        "/orders/-1",
+        "/orders/01",
+        "/heroes/9007199254740992/orders",
+        "/meals/%ff",
+        "/orders/1%20",
+    ] {
         stack.get(path).await.wrong(400, "invalid-parameter", "/{id}");
     }
 }
@@ -65,14 +79,28 @@ async fn a_malformed_unknown_or_repeated_parameter_is_named() {
 async fn a_body_that_is_not_json_is_refused() {
     let stack = Stack::start().await;
     for body in ["", "{", "{}x", "{'name':1}", "\u{feff}{}", "1e999", &"[".repeat(10_000)] {
-        stack.send("POST", "/heroes", &[JSON], body.to_owned()).await.problem(400, "malformed-json");
+        stack
+            .send("POST", "/heroes", &[JSON], body.to_owned())
+            .await
+            .problem(400, "malformed-json");
     }
-    stack.send("POST", "/heroes", &[JSON], &b"{\"name\":\"\xff\"}"[..]).await.problem(400, "malformed-json");
+    stack
+        .send("POST", "/heroes", &[JSON], &b"{\"name\":\"\xff\"}"[..])
+        .await
+        .problem(400, "malformed-json");
     for body in ["null", "[]", "7", "\"x\""] {
         stack.send("POST", "/heroes", &[JSON], body).await.wrong(422, "validation-failed", "#");
     }
-    stack.send("POST", "/orders", &[JSON], r#"{"hero_id":1.5,"meal_id":1}"#).await.wrong(422, "validation-failed", "#/hero_id");
-    stack.send("POST", "/orders/1/cancel", &[JSON], r#"{"why":"x"}"#).await.wrong(422, "validation-failed", "#/why");
+    stack.send("POST", "/orders", &[JSON], r#"{"hero_id":1.5,"meal_id":1}"#).await.wrong(
+        422,
+        "validation-failed",
+        "#/hero_id",
+    );
+    stack.send("POST", "/orders/1/cancel", &[JSON], r#"{"why":"x"}"#).await.wrong(
+        422,
+        "validation-failed",
+        "#/why",
+    );
 }
 
 #[tokio::test]

@@ -42,25 +42,38 @@ impl Stack {
     pub async fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let file: PathBuf = directory.path().join("galley.db");
-        let store = galley_store::connect(&format!("sqlite://{}", file.display())).await.expect("a store");
+        let store =
+            galley_store::connect(&format!("sqlite://{}", file.display())).await.expect("a store");
         store.migrate().await.expect("a schema");
         let bus = galley_bus::connect(&BusConfig::default()).await.expect("a bus");
-        let settings = Settings::try_parse_from(["gateway", "--listen", "127.0.0.1:0"]).expect("settings");
+        let settings =
+            Settings::try_parse_from(["gateway", "--listen", "127.0.0.1:0"]).expect("settings");
         let gateway = Gateway::bind(settings.gateway, store, bus).expect("an address");
         let base = gateway.address();
         let stop = CancellationToken::new();
         tokio::spawn(gateway.run(stop.clone()));
-        let client = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().expect("a client");
+        let client = reqwest::Client::builder()
+            .redirect(Policy::none())
+            .no_proxy()
+            .build()
+            .expect("a client");
         Self { base, client, _stop: stop.drop_guard(), _directory: directory }
     }
 
     /// Sends a request as it is.
-    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<reqwest::Body>) -> Answer {
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         let mut request = self.client.request(method, format!("{}{path}", self.base)).body(body);
         for (name, value) in headers {
             let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
-            request = request.header(name, HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
+            request =
+                request.header(name, HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
         }
         let response = request.send().await.expect("an answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -74,7 +87,13 @@ impl Stack {
 
     /// Sends a request with a JSON body under a condition.
     pub async fn json_if(&self, method: &str, path: &str, condition: &str, body: &Value) -> Answer {
-        self.send(method, path, &[("content-type", "application/json"), ("if-match", condition)], body.to_string()).await
+        self.send(
+            method,
+            path,
+            &[("content-type", "application/json"), ("if-match", condition)],
+            body.to_string(),
+        )
+        .await
     }
 
     /// Sends a request without a body.
@@ -101,7 +120,11 @@ impl Stack {
 
     /// Creates a meal.
     pub async fn meal(&self, name: &str) -> i64 {
-        self.create("/meals", &serde_json::json!({"name": name, "price": 7.5, "origin_planet": "Earth"})).await
+        self.create(
+            "/meals",
+            &serde_json::json!({"name": name, "price": 7.5, "origin_planet": "Earth"}),
+        )
+        .await
     }
 
     /// Places an order.
@@ -143,7 +166,12 @@ impl Answer {
     #[track_caller]
     pub fn wrong(&self, status: u16, slug: &str, pointer: &str) {
         let body = self.problem(status, slug);
-        let pointers: Vec<&Value> = body["errors"].as_array().expect("errors").iter().map(|error| &error["pointer"]).collect();
+        let pointers: Vec<&Value> = body["errors"]
+            .as_array()
+            .expect("errors")
+            .iter()
+            .map(|error| &error["pointer"])
+            .collect();
         assert_eq!(pointers, [pointer], "{body}");
     }
 }

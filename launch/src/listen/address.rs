@@ -34,7 +34,9 @@ pub enum ReachedAt {
 
 /// A text that is no such address.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{hint}must be IP:PORT such as 127.0.0.1:8080, localhost:8080, 8080 (127.0.0.1), :8080 (every address) or unix:/PATH")]
+#[error(
+    "{hint}must be IP:PORT such as 127.0.0.1:8080, localhost:8080, 8080 (127.0.0.1), :8080 (every address) or unix:/PATH"
+)]
 pub struct BadAddress {
     hint: &'static str,
 }
@@ -50,7 +52,8 @@ impl ListenAddress {
         }
     }
 
-    /// Where a client of this machine reaches it; nothing when the port is known only once it listens.
+    /// Where a client of this machine reaches it; nothing when the port is known only once it
+    /// listens.
     #[must_use]
     pub fn reached_at(&self) -> Option<ReachedAt> {
         let (host, port) = match self {
@@ -83,7 +86,8 @@ impl FromStr for ListenAddress {
         }
         let bad = |hint| BadAddress { hint };
         let Some((host, port)) = text.rsplit_once(':') else {
-            let port = parse_port(text).map_err(|_| bad(if text.is_empty() { "" } else { "the port is missing: " }))?;
+            let port = parse_port(text)
+                .map_err(|_| bad(if text.is_empty() { "" } else { "the port is missing: " }))?;
             return Ok(Self::Ip((Ipv4Addr::LOCALHOST, port).into()));
         };
         if text.contains("://") {
@@ -112,7 +116,9 @@ fn unix(path: &str) -> Result<ListenAddress, BadAddress> {
     match path.len() {
         0 => Err(BadAddress { hint: "the path is missing: " }),
         _ if path.ends_with('/') => Err(BadAddress { hint: "the path is a folder: " }),
-        length if length > MAX_PATH => Err(BadAddress { hint: "the path of a Unix socket has at most 107 bytes: " }),
+        length if length > MAX_PATH => {
+            Err(BadAddress { hint: "the path of a Unix socket has at most 107 bytes: " })
+        }
         _ => Ok(ListenAddress::Unix(path.into())),
     }
 }
@@ -147,19 +153,30 @@ mod tests {
             ("[::ffff:127.0.0.1]:9", "[::ffff:127.0.0.1]:9", true, "http://[::ffff:127.0.0.1]:9"),
             ("10.0.0.7:9090", "10.0.0.7:9090", false, "http://10.0.0.7:9090"),
         ] {
-            let address: ListenAddress = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
-            assert_eq!((address.to_string().as_str(), address.is_local()), (shown, local), "{text}");
+            let address: ListenAddress =
+                text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(
+                (address.to_string().as_str(), address.is_local()),
+                (shown, local),
+                "{text}"
+            );
             assert_eq!(address.reached_at(), Some(ReachedAt::Url(reached.to_owned())), "{text}");
         }
-        for (text, path) in
-            [("unix:/run/galley.sock", "/run/galley.sock"), ("unix:///run/a", "/run/a"), ("unix:a.sock", "a.sock")]
-        {
+        for (text, path) in [
+            ("unix:/run/galley.sock", "/run/galley.sock"),
+            ("unix:///run/a", "/run/a"),
+            ("unix:a.sock", "a.sock"),
+        ] {
             let address: ListenAddress = text.parse().expect("a Unix socket");
             assert!(address.is_local());
             assert_eq!(address.reached_at(), Some(ReachedAt::Unix(path.into())), "{text}");
         }
         for free in ["0", ":0", "localhost:0", "127.0.0.1:0"] {
-            assert_eq!(free.parse::<ListenAddress>().map(|address| address.reached_at()), Ok(None), "{free}");
+            assert_eq!(
+                free.parse::<ListenAddress>().map(|address| address.reached_at()),
+                Ok(None),
+                "{free}"
+            );
         }
     }
 
@@ -185,6 +202,8 @@ mod tests {
             assert!(error.starts_with(hint) && error.contains("127.0.0.1:8080"), "{text}: {error}");
         }
         let long = format!("unix:/{}", "x".repeat(107));
-        assert!(long.parse::<ListenAddress>().expect_err("too long").to_string().contains("107 bytes"));
+        assert!(
+            long.parse::<ListenAddress>().expect_err("too long").to_string().contains("107 bytes")
+        );
     }
 }

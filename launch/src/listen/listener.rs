@@ -67,8 +67,14 @@ pub struct ListenError {
 
 /// The remedy for the errors that people meet.
 const ADVICE: [(ErrorKind, &str); 5] = [
-    (ErrorKind::AddrInUse, "; choose another with --listen, or --listen 127.0.0.1:0 for a free one"),
-    (ErrorKind::AddrNotAvailable, "; no interface of this machine has it, choose another with --listen"),
+    (
+        ErrorKind::AddrInUse,
+        "; choose another with --listen, or --listen 127.0.0.1:0 for a free one",
+    ),
+    (
+        ErrorKind::AddrNotAvailable,
+        "; no interface of this machine has it, choose another with --listen",
+    ),
     (ErrorKind::PermissionDenied, "; choose a port above 1023 or another path with --listen"),
     (ErrorKind::AlreadyExists, "; choose another path with --listen"),
     (ErrorKind::NotFound, "; choose another path with --listen"),
@@ -79,8 +85,8 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 impl Listener {
-    /// Takes the address; connections wait until [`Listener::accept`]. With `share`, other processes may take the same (`SO_REUSEPORT`).
-    /// Within a tokio runtime.
+    /// Takes the address; connections wait until [`Listener::accept`]. With `share`, other
+    /// processes may take the same (`SO_REUSEPORT`). Within a tokio runtime.
     ///
     /// # Errors
     /// [`ListenError`]
@@ -91,10 +97,14 @@ impl Listener {
         };
         let sockets = match address {
             ListenAddress::Ip(place) => vec![Socket::Tcp(at(*place)?)],
-            ListenAddress::Every(port) => vec![Socket::Tcp(match at((Ipv6Addr::UNSPECIFIED, *port).into()) {
-                Err(ListenError { error, .. }) if is_without_ipv6(&error) => at((Ipv4Addr::UNSPECIFIED, *port).into())?,
-                listening => listening?,
-            })],
+            ListenAddress::Every(port) => {
+                vec![Socket::Tcp(match at((Ipv6Addr::UNSPECIFIED, *port).into()) {
+                    Err(ListenError { error, .. }) if is_without_ipv6(&error) => {
+                        at((Ipv4Addr::UNSPECIFIED, *port).into())?
+                    }
+                    listening => listening?,
+                })]
+            }
             ListenAddress::Localhost(port) => both_loopbacks(*port, &at)?,
             ListenAddress::Unix(path) => {
                 let failed = |error| ListenError { address: address.to_string(), error };
@@ -113,8 +123,8 @@ impl Listener {
         poll_fn(|context| self.poll_accept(context)).await
     }
 
-    /// Closes the sockets, and returns the connections that the kernel held for them: it would reset those. The others are refused from
-    /// now on.
+    /// Closes the sockets, and returns the connections that the kernel held for them: it would
+    /// reset those. The others are refused from now on.
     #[must_use]
     pub fn close(self) -> Vec<Accepted> {
         self.sockets.into_iter().flat_map(Socket::close).collect()
@@ -134,10 +144,12 @@ impl Listener {
 }
 
 impl Socket {
-    /// Asks the kernel itself: tokio may not have heard of the last connections yet. A client that failed meanwhile is passed over, and
-    /// any other error is the end.
+    /// Asks the kernel itself: tokio may not have heard of the last connections yet. A client that
+    /// failed meanwhile is passed over, and any other error is the end.
     fn close(self) -> Vec<Accepted> {
-        let is_of_one_client = |error: &io::Error| matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted);
+        let is_of_one_client = |error: &io::Error| {
+            matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted)
+        };
         let take_all = |accept: &mut dyn FnMut() -> io::Result<Accepted>| {
             let mut held = Vec::new();
             loop {
@@ -154,7 +166,11 @@ impl Socket {
                 take_all(&mut || {
                     let (stream, peer) = listener.accept()?;
                     stream.set_nonblocking(true)?;
-                    Ok(Accepted { stream: TcpStream::from_std(stream)?, peer, transport: Transport::Tcp })
+                    Ok(Accepted {
+                        stream: TcpStream::from_std(stream)?,
+                        peer,
+                        transport: Transport::Tcp,
+                    })
                 })
             }
             Self::Unix(listener, file) => {
@@ -163,7 +179,11 @@ impl Socket {
                 take_all(&mut || {
                     let stream = std::net::TcpStream::from(OwnedFd::from(listener.accept()?.0));
                     stream.set_nonblocking(true)?;
-                    Ok(Accepted { stream: TcpStream::from_std(stream)?, peer: LOCAL_PEER, transport: Transport::Unix })
+                    Ok(Accepted {
+                        stream: TcpStream::from_std(stream)?,
+                        peer: LOCAL_PEER,
+                        transport: Transport::Unix,
+                    })
                 })
             }
         }
@@ -177,7 +197,11 @@ impl Socket {
             }),
             Self::Unix(listener, _) => listener.poll_accept(context).map(|accepted| {
                 let stream = std::net::TcpStream::from(OwnedFd::from(accepted?.0.into_std()?));
-                Ok(Accepted { stream: TcpStream::from_std(stream)?, peer: LOCAL_PEER, transport: Transport::Unix })
+                Ok(Accepted {
+                    stream: TcpStream::from_std(stream)?,
+                    peer: LOCAL_PEER,
+                    transport: Transport::Unix,
+                })
             }),
         }
     }
@@ -207,7 +231,10 @@ fn port_of(socket: Option<&Socket>) -> Option<u16> {
 }
 
 /// A machine may know no IPv6; then IPv4 is enough.
-fn both_loopbacks(port: u16, at: &impl Fn(SocketAddr) -> Result<TcpListener, ListenError>) -> Result<Vec<Socket>, ListenError> {
+fn both_loopbacks(
+    port: u16,
+    at: &impl Fn(SocketAddr) -> Result<TcpListener, ListenError>,
+) -> Result<Vec<Socket>, ListenError> {
     let mut tries = if port == 0 { TRIES } else { 1 };
     loop {
         let first = Socket::Tcp(at((Ipv4Addr::LOCALHOST, port).into())?);
@@ -216,14 +243,16 @@ fn both_loopbacks(port: u16, at: &impl Fn(SocketAddr) -> Result<TcpListener, Lis
         match at((Ipv6Addr::LOCALHOST, chosen).into()) {
             Ok(second) => return Ok(vec![first, Socket::Tcp(second)]),
             Err(ListenError { error, .. }) if is_without_ipv6(&error) => return Ok(vec![first]),
-            Err(ListenError { error, .. }) if tries > 0 && error.kind() == ErrorKind::AddrInUse => {}
+            Err(ListenError { error, .. }) if tries > 0 && error.kind() == ErrorKind::AddrInUse => {
+            }
             Err(error) => return Err(error),
         }
     }
 }
 
 fn is_without_ipv6(error: &io::Error) -> bool {
-    error.kind() == ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+    error.kind() == ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
 }
 
 fn tcp(place: SocketAddr, share: bool) -> io::Result<TcpListener> {

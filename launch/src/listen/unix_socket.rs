@@ -1,7 +1,8 @@
 //! The file of a Unix socket.
 //!
-//! Guarantees that a file is replaced only when it is a socket on which nobody listens – that of a process that was killed – and that
-//! the file goes when the listener does, unless it is somebody else's by then.
+//! Guarantees that a file is replaced only when it is a socket on which nobody listens – that of a
+//! process that was killed – and that the file goes when the listener does, unless it is somebody
+//! else's by then.
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
@@ -38,7 +39,10 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     if !metadata.file_type().is_socket() {
-        return Err(io::Error::new(ErrorKind::AlreadyExists, "a file that is not a socket is there"));
+        return Err(io::Error::new(
+            ErrorKind::AlreadyExists,
+            "a file that is not a socket is there",
+        ));
     }
     match UnixStream::connect(path) {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path),

@@ -1,9 +1,11 @@
 //! The way of a log line to standard error, on which nobody waits.
 //!
-//! Whoever logs puts the line into a bounded queue; one thread writes. A reader that is slow, stuck or gone costs lines, never time: at
-//! [`MAX_BYTES`] new lines are dropped, lines that cannot be written are dropped too, and both are counted in
-//! `galley_log_lines_lost_total`. The log says how many are missing as soon as lines get through again. The guard of the crate
-//! `tracing-appender` prints to standard output while a program ends, which must not happen here: that output may be closed or be data.
+//! Whoever logs puts the line into a bounded queue; one thread writes. A reader that is slow, stuck
+//! or gone costs lines, never time: at [`MAX_BYTES`] new lines are dropped, lines that cannot be
+//! written are dropped too, and both are counted in `galley_log_lines_lost_total`. The log says how
+//! many are missing as soon as lines get through again. The guard of the crate `tracing-appender`
+//! prints to standard output while a program ends, which must not happen here: that output may be
+//! closed or be data.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -42,7 +44,12 @@ impl LogQueue {
     /// A queue whose thread writes to `output` until the process ends.
     pub(super) fn start(output: impl Write + Send + 'static) -> io::Result<Self> {
         let (filled, drained) = (Condvar::new(), Condvar::new());
-        let queue = Self(Arc::new(Shared { waiting: Mutex::default(), filled, drained, lost: AtomicU64::new(0) }));
+        let queue = Self(Arc::new(Shared {
+            waiting: Mutex::default(),
+            filled,
+            drained,
+            lost: AtomicU64::new(0),
+        }));
         let lines = queue.clone();
         std::thread::Builder::new().name("log".to_owned()).spawn(move || lines.write_to(output))?;
         Ok(queue)
@@ -57,7 +64,12 @@ impl LogQueue {
             if left.is_zero() {
                 return;
             }
-            waiting = self.0.drained.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
+            waiting = self
+                .0
+                .drained
+                .wait_timeout(waiting, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 
@@ -108,7 +120,10 @@ impl LogQueue {
     fn tell_losses(&self, told: &mut u64) {
         let lost = self.0.lost.load(Ordering::Relaxed);
         if lost > *told && self.waiting().lines.is_empty() {
-            tracing::warn!(lines = lost - *told, "lines of this log were lost: nobody read them in time");
+            tracing::warn!(
+                lines = lost - *told,
+                "lines of this log were lost: nobody read them in time"
+            );
             *told = lost;
         }
     }

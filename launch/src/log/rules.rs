@@ -11,8 +11,9 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// How alike a word and a level must be to be named as what was meant.
 const ALIKE: f64 = 0.8;
 
-/// Rules that say what is logged: a level, or levels for parts of the program, with commas between them. Every word that stands for a level
-/// is one: a library would take an unknown one for a part of the program, and log nothing.
+/// Rules that say what is logged: a level, or levels for parts of the program, with commas between
+/// them. Every word that stands for a level is one: a library would take an unknown one for a part
+/// of the program, and log nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRules(String);
 
@@ -31,13 +32,16 @@ impl FromStr for LogRules {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // Fields of spans, in brackets, may hold commas and signs of their own: the library judges those.
+        // Fields of spans, in brackets, may hold commas and signs of their own: the library judges
+        // those.
         let rules = if text.contains('[') {
             text.trim().to_owned()
         } else {
             text.split(',').map(checked).collect::<Result<Vec<_>, _>>()?.join(",")
         };
-        EnvFilter::try_new(&rules).map(|_| Self(rules)).map_err(|error| format!("{error}; {ALLOWED}"))
+        EnvFilter::try_new(&rules)
+            .map(|_| Self(rules))
+            .map_err(|error| format!("{error}; {ALLOWED}"))
     }
 }
 
@@ -47,17 +51,20 @@ impl fmt::Display for LogRules {
     }
 }
 
-const ALLOWED: &str = "must be off, error, warn, info, debug or trace, or rules such as info,sqlx=warn";
+const ALLOWED: &str =
+    "must be off, error, warn, info, debug or trace, or rules such as info,sqlx=warn";
 
 /// The rule without blanks around its parts.
 fn checked(rule: &str) -> Result<String, String> {
-    let (part, level) = rule.rsplit_once('=').map_or((None, rule), |(part, level)| (Some(part.trim()), level));
+    let (part, level) =
+        rule.rsplit_once('=').map_or((None, rule), |(part, level)| (Some(part.trim()), level));
     let level = level.trim();
     if part.is_some_and(|part| part.is_empty() || part.contains('=')) {
         return Err(format!("`{}` is not a rule; {ALLOWED}", rule.trim()));
     }
     if level.is_empty() || level.parse::<LevelFilter>().is_err() {
-        let meant = meant(level).map_or_else(String::new, |level| format!(", did you mean `{level}`?"));
+        let meant =
+            meant(level).map_or_else(String::new, |level| format!(", did you mean `{level}`?"));
         return Err(format!("`{level}` is not a level{meant}; {ALLOWED}"));
     }
     Ok(part.map_or_else(|| level.to_owned(), |part| format!("{part}={level}")))
@@ -108,7 +115,10 @@ mod tests {
             let error = text.parse::<LogRules>().expect_err(text);
             assert!(error.contains("off, error, warn, info, debug or trace"), "{text:?}: {error}");
             assert_eq!(error.contains("did you mean"), meant.is_some(), "{text:?}: {error}");
-            assert!(meant.is_none_or(|level| error.contains(&format!("`{level}`?"))), "{text:?}: {error}");
+            assert!(
+                meant.is_none_or(|level| error.contains(&format!("`{level}`?"))),
+                "{text:?}: {error}"
+            );
         }
     }
 }

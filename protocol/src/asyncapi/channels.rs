@@ -20,7 +20,10 @@ const STAFF_EVENTS: [&str; 4] = ["welcome", "feed", "reconnect", "expiring"];
 /// The channels.
 pub fn channels(messages: &Messages, schemas: &mut Schemas) -> Value {
     let everything: Vec<&str> = messages.commands().chain(messages.frames()).collect();
-    let hero_id = described(schemas.of::<HeroId>(), "Whose socket this is; without it the socket is staff's.");
+    let hero_id = described(
+        schemas.of::<HeroId>(),
+        "Whose socket this is; without it the socket is staff's.",
+    );
     json!({
         "socket": {
             "address": "/ws",
@@ -60,11 +63,18 @@ pub fn operations(messages: &Messages, schemas: &mut Schemas) -> Value {
     let commands: Vec<&str> = messages.commands().collect();
     let news: Vec<&str> = messages.frames().filter(|frame| !ANSWERS.contains(frame)).collect();
     let watch = schemas.object::<Watch>()["properties"].take();
-    let mut command = operation("receive", "socket", "A client commands; each command is answered once.", &commands);
+    let mut command = operation(
+        "receive",
+        "socket",
+        "A client commands; each command is answered once.",
+        &commands,
+    );
     command["reply"] = json!({"channel": {"$ref": "#/channels/socket"}, "messages": message_list("socket", &ANSWERS)});
-    let mut hero_events = operation("send", "hero_events", "The gateway tells a hero what changed.", &HERO_EVENTS);
+    let mut hero_events =
+        operation("send", "hero_events", "The gateway tells a hero what changed.", &HERO_EVENTS);
     hero_events["bindings"] = get(&json!({"cursor": cursor(schemas)}));
-    let mut staff_events = operation("send", "staff_events", "The gateway tells staff what changed.", &STAFF_EVENTS);
+    let mut staff_events =
+        operation("send", "staff_events", "The gateway tells staff what changed.", &STAFF_EVENTS);
     staff_events["bindings"] = get(&watch);
     json!({
         "command": command,
@@ -84,12 +94,17 @@ fn operation(action: &str, channel: &str, summary: &str, messages: &[&str]) -> V
 }
 
 fn message_map(names: &[&str]) -> Value {
-    let reference = |name: &&str| ((*name).to_owned(), json!({"$ref": format!("#/components/messages/{name}")}));
+    let reference = |name: &&str| {
+        ((*name).to_owned(), json!({"$ref": format!("#/components/messages/{name}")}))
+    };
     Value::Object(names.iter().map(reference).collect::<Map<String, Value>>())
 }
 
 fn message_list(channel: &str, names: &[&str]) -> Value {
-    names.iter().map(|name| json!({"$ref": format!("#/channels/{channel}/messages/{name}")})).collect()
+    names
+        .iter()
+        .map(|name| json!({"$ref": format!("#/channels/{channel}/messages/{name}")}))
+        .collect()
 }
 
 fn get(properties: &Value) -> Value {
@@ -120,8 +135,7 @@ fn described(mut schema: Value, description: &str) -> Value {
 }
 
 fn close_codes() -> Value {
-    let told =
-        |close: CloseCode| json!({"code": close.code(), "reason": close.reason(), "reconnect": close.reconnect().advice()});
+    let told = |close: CloseCode| json!({"code": close.code(), "reason": close.reason(), "reconnect": close.reconnect().advice()});
     CloseCode::ALL.into_iter().map(told).collect()
 }
 
@@ -132,8 +146,14 @@ fn close_codes_for_people() -> String {
                      | close code | reason | come back? |\n|---|---|---|\n"
         .to_owned();
     for close in CloseCode::ALL {
-        writeln!(table, "| {} | {} | {} |", close.code(), close.reason(), close.reconnect().advice())
-            .expect("writing to memory does not fail");
+        writeln!(
+            table,
+            "| {} | {} | {} |",
+            close.code(),
+            close.reason(),
+            close.reconnect().advice()
+        )
+        .expect("writing to memory does not fail");
     }
     table
 }

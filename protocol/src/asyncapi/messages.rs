@@ -19,18 +19,22 @@ pub struct Messages {
 impl Messages {
     /// Takes them out of the types.
     pub fn collect(schemas: &mut Schemas) -> Self {
-        let commands = schemas.tagged::<ClientFrame>().into_iter().map(|(kind, description, mut objects)| {
-            // Reading a frame ends with refusing what nobody took.
-            for object in &mut objects {
-                object["additionalProperties"] = json!(false);
-            }
-            message(schemas, kind, &description, objects, client::PINNED)
-        });
+        let commands =
+            schemas.tagged::<ClientFrame>().into_iter().map(|(kind, description, mut objects)| {
+                // Reading a frame ends with refusing what nobody took.
+                for object in &mut objects {
+                    object["additionalProperties"] = json!(false);
+                }
+                message(schemas, kind, &description, objects, client::PINNED)
+            });
         let mut commands: Vec<(String, Value)> = commands.collect();
         commands.push((WORDS.to_owned(), plain_words()));
         let frames = schemas.tagged::<ServerFrame<'_>>().into_iter();
-        let frames =
-            frames.map(|(kind, description, objects)| message(schemas, kind, &description, objects, server::PINNED)).collect();
+        let frames = frames
+            .map(|(kind, description, objects)| {
+                message(schemas, kind, &description, objects, server::PINNED)
+            })
+            .collect();
         Self { commands, frames }
     }
 
@@ -50,16 +54,26 @@ impl Messages {
     }
 }
 
-fn message(schemas: &mut Schemas, kind: String, description: &str, objects: Vec<Value>, lines: &str) -> (String, Value) {
+fn message(
+    schemas: &mut Schemas,
+    kind: String,
+    description: &str,
+    objects: Vec<Value>,
+    lines: &str,
+) -> (String, Value) {
     let has_id = objects.iter().any(|object| object["properties"]["id"].is_object());
     // Not `oneOf`: an empty page of orders is an empty page of meals as well.
     let payload = match <[Value; 1]>::try_from(objects) {
         Ok([object]) => object,
         Err(objects) => json!({"anyOf": objects}),
     };
-    let frames = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("a pinned frame is JSON"));
-    let examples: Vec<Value> =
-        frames.filter(|frame| frame["type"] == kind.as_str()).map(|frame| json!({"payload": frame})).collect();
+    let frames = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("a pinned frame is JSON"));
+    let examples: Vec<Value> = frames
+        .filter(|frame| frame["type"] == kind.as_str())
+        .map(|frame| json!({"payload": frame}))
+        .collect();
     let mut message = json!({
         "name": kind,
         "title": kind,
@@ -69,14 +83,16 @@ fn message(schemas: &mut Schemas, kind: String, description: &str, objects: Vec<
         "examples": examples,
     });
     if has_id {
-        message["correlationId"] = json!({"location": "$message.payload#/id", "description": "What the command carried."});
+        message["correlationId"] =
+            json!({"location": "$message.payload#/id", "description": "What the command carried."});
     }
     (kind, message)
 }
 
 fn plain_words() -> Value {
-    let examples: Vec<Value> =
-        ["menu", "order 2", "orders", "cancel 7 changed my mind"].map(|line| json!({"payload": line})).into();
+    let examples: Vec<Value> = ["menu", "order 2", "orders", "cancel 7 changed my mind"]
+        .map(|line| json!({"payload": line}))
+        .into();
     json!({
         "name": WORDS,
         "title": "plain words",

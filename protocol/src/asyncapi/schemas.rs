@@ -24,7 +24,8 @@ impl Schemas {
         json!(T::schema())
     }
 
-    /// The alternatives of an enum that is tagged by `type`: the name of each, what it is, and the objects it may be.
+    /// The alternatives of an enum that is tagged by `type`: the name of each, what it is, and the
+    /// objects it may be.
     pub fn tagged<T: ToSchema>(&mut self) -> Vec<(String, String, Vec<Value>)> {
         let whole = self.of::<T>();
         self.alternatives(&whole).iter().map(|alternative| self.named(alternative)).collect()
@@ -33,7 +34,8 @@ impl Schemas {
     /// The schema of an object that is no part of another.
     pub fn object<T: ToSchema>(&mut self) -> Value {
         let whole = self.of::<T>();
-        let object = self.objects(&whole).into_iter().next().expect("an object is at least one object");
+        let object =
+            self.objects(&whole).into_iter().next().expect("an object is at least one object");
         self.keep(object)
     }
 
@@ -63,7 +65,8 @@ impl Schemas {
                 parts.iter().partition(|part| self.resolve(part)["oneOf"].is_array());
             let members = whole.into_iter().flat_map(|part| self.alternatives(self.resolve(part)));
             let join = |member: Value| {
-                let parts: Vec<&Value> = std::iter::once(&member).chain(beside.iter().copied()).collect();
+                let parts: Vec<&Value> =
+                    std::iter::once(&member).chain(beside.iter().copied()).collect();
                 json!({"allOf": parts, "description": member["description"]})
             };
             return members.map(join).collect();
@@ -73,12 +76,16 @@ impl Schemas {
 
     fn named(&self, alternative: &Value) -> (String, String, Vec<Value>) {
         let objects = self.objects(alternative);
-        let tag = objects[0]["properties"]["type"]["enum"][0].as_str().expect("a tagged alternative names its type");
-        let description = alternative["description"].as_str().expect("each alternative has a doc comment");
+        let tag = objects[0]["properties"]["type"]["enum"][0]
+            .as_str()
+            .expect("a tagged alternative names its type");
+        let description =
+            alternative["description"].as_str().expect("each alternative has a doc comment");
         (tag.to_owned(), description.to_owned(), objects)
     }
 
-    /// The plain objects that a composed schema stands for: draft 7 can forbid unknown fields only in these.
+    /// The plain objects that a composed schema stands for: draft 7 can forbid unknown fields only
+    /// in these.
     fn objects(&self, schema: &Value) -> Vec<Value> {
         let schema = self.resolve(schema);
         if let Some(members) = schema["oneOf"].as_array() {
@@ -114,8 +121,14 @@ fn merge(one: &Value, other: &Value) -> Value {
 fn references(schema: &Value) -> Vec<String> {
     match schema {
         Value::Object(keywords) => {
-            let own = keywords.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix(PREFIX));
-            own.map(str::to_owned).into_iter().chain(keywords.values().flat_map(references)).collect()
+            let own = keywords
+                .get("$ref")
+                .and_then(Value::as_str)
+                .and_then(|reference| reference.strip_prefix(PREFIX));
+            own.map(str::to_owned)
+                .into_iter()
+                .chain(keywords.values().flat_map(references))
+                .collect()
         }
         Value::Array(members) => members.iter().flat_map(references).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),

@@ -13,7 +13,8 @@ use utoipa::{PartialSchema, ToSchema};
 use super::{CursorError, ResumeCursor, opaque};
 use crate::{OrderId, Timestamp};
 
-/// The layout of the bytes: this version, the epoch, time, floor and position, each big-endian, and the signature.
+/// The layout of the bytes: this version, the epoch, time, floor and position, each big-endian, and
+/// the signature.
 const VERSION: u8 = 1;
 /// Bytes of the signature. A forged one passes once in 2^64 tries, each of which is a request.
 const SIGNATURE: usize = 8;
@@ -27,8 +28,8 @@ const LENGTH: usize = (BYTES * 4).div_ceil(3);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SignedCursor([u8; LENGTH]);
 
-/// The key that signs the cursors of one epoch. An epoch is a history of the database: after a backup was restored, another
-/// one begins, and the cursors of the one before lead to nothing.
+/// The key that signs the cursors of one epoch. An epoch is a history of the database: after a
+/// backup was restored, another one begins, and the cursors of the one before lead to nothing.
 #[derive(Clone)]
 pub struct CursorKey {
     epoch: u32,
@@ -179,7 +180,15 @@ mod tests {
                 assert_eq!(key.read(&forged).is_ok(), forged == good, "{forged}");
             }
         }
-        for text in ["", "r1a2b3c.7", "null", &good[1..], &format!("{good}A"), &format!("{good}=="), &"A".repeat(9_999)] {
+        for text in [
+            "",
+            "r1a2b3c.7",
+            "null",
+            &good[1..],
+            &format!("{good}A"),
+            &format!("{good}=="),
+            &"A".repeat(9_999),
+        ] {
             assert_eq!(key.read(text), Err(CursorError), "{text:?}");
         }
     }

@@ -14,7 +14,8 @@ use crate::problem::{Problem, ProblemType};
 use crate::strict::Strict;
 use crate::{BearerToken, HeroId, IdempotencyKey, MealId, OrderId, PageCursor, ReasonText, Status};
 
-/// The wire, pinned: what clients may say for ever, one frame a line, one of each command. The examples of the documentation.
+/// The wire, pinned: what clients may say for ever, one frame a line, one of each command. The
+/// examples of the documentation.
 pub const PINNED: &str = include_str!("client.jsonl");
 /// The most orders in one answer, and the default is half of it.
 pub const MAX_LIMIT: usize = 100;
@@ -37,7 +38,10 @@ pub enum CommandId {
 
 impl PartialSchema for CommandId {
     fn schema() -> RefOr<Schema> {
-        let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(i64::MIN)).maximum(Some(i64::MAX));
+        let number = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(i64::MIN))
+            .maximum(Some(i64::MAX));
         let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(MAX_COMMAND_ID));
         RefOr::T(OneOfBuilder::new().item(number).item(text).build().into())
     }
@@ -103,7 +107,8 @@ pub enum Command {
     },
     /// Watch the whole feed (staff).
     Watch(Watch),
-    /// Present a token: as the first message of a socket that was opened without one, and again before it expires.
+    /// Present a token: as the first message of a socket that was opened without one, and again
+    /// before it expires.
     Auth {
         /// The token.
         token: BearerToken,
@@ -138,7 +143,8 @@ pub struct Watch {
     /// The maximum number of `feed` frames per second.
     #[schema(required = false, minimum = 1, maximum = 50, default = 10)]
     pub max_rate: u8,
-    /// The last cursor that a `feed` frame or the reply to `watch` carried: what changed since then comes first.
+    /// The last cursor that a `feed` frame or the reply to `watch` carried: what changed since then
+    /// comes first.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub cursor: Option<String>,
@@ -149,9 +155,13 @@ impl ClientFrame {
     ///
     /// # Errors
     /// A problem, with the command's id when that could be read.
-    pub(crate) fn parse_json(message: &str, audience: Audience) -> Result<Self, (Option<CommandId>, Problem)> {
-        let read = Strict::read(message.as_bytes())
-            .map_err(|error| (None, Problem::new(ProblemType::MalformedJson).with_detail(error.to_string())))?;
+    pub(crate) fn parse_json(
+        message: &str,
+        audience: Audience,
+    ) -> Result<Self, (Option<CommandId>, Problem)> {
+        let read = Strict::read(message.as_bytes()).map_err(|error| {
+            (None, Problem::new(ProblemType::MalformedJson).with_detail(error.to_string()))
+        })?;
         let mut fields = Fields::new(read).map_err(|problem| (None, problem))?;
         let id = command_id(&mut fields);
         match command(fields, audience) {
@@ -163,11 +173,22 @@ impl ClientFrame {
 
 fn command_id(fields: &mut Fields) -> Option<CommandId> {
     match fields.take("id")? {
-        Value::String(text) if text.chars().count() <= MAX_COMMAND_ID => Some(CommandId::Text(text)),
+        Value::String(text) if text.chars().count() <= MAX_COMMAND_ID => {
+            Some(CommandId::Text(text))
+        }
         Value::Null => None,
-        value @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_)) => {
+        value @ (Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_)) => {
             let number = whole(&value).map(CommandId::Number);
-            number.or_else(|| fields.refuse("#/id".to_owned(), "must be an integer or a string of at most 255 characters"))
+            number.or_else(|| {
+                fields.refuse(
+                    "#/id".to_owned(),
+                    "must be an integer or a string of at most 255 characters",
+                )
+            })
         }
     }
 }
@@ -176,7 +197,10 @@ fn command(mut fields: Fields, audience: Audience) -> Result<Command, Problem> {
     let kind = match fields.take("type") {
         Some(Value::String(kind)) => kind,
         other => {
-            fields.refuse::<()>("#/type".to_owned(), if other.is_some() { "must be a string" } else { "is required" });
+            fields.refuse::<()>(
+                "#/type".to_owned(),
+                if other.is_some() { "must be a string" } else { "is required" },
+            );
             String::new()
         }
     };
@@ -205,7 +229,11 @@ fn command(mut fields: Fields, audience: Audience) -> Result<Command, Problem> {
             let limit = fields.integer("limit", limit);
             let cursor = fields.text("cursor", str::parse::<PageCursor>);
             fields.finish(|| {
-                Some(Command::Orders { status: status.unwrap_or_default(), limit: limit.unwrap_or(MAX_LIMIT / 2), cursor })
+                Some(Command::Orders {
+                    status: status.unwrap_or_default(),
+                    limit: limit.unwrap_or(MAX_LIMIT / 2),
+                    cursor,
+                })
             })
         }
         "menu" => {
@@ -218,7 +246,12 @@ fn command(mut fields: Fields, audience: Audience) -> Result<Command, Problem> {
             let max_rate = fields.integer("max_rate", rate);
             // One that cannot be read begins anew.
             let cursor = fields.text("cursor", |text| Ok::<_, Infallible>(text.to_owned()));
-            let watch = Watch { status: status.unwrap_or_default(), hero_id, cursor, ..Watch::all(max_rate) };
+            let watch = Watch {
+                status: status.unwrap_or_default(),
+                hero_id,
+                cursor,
+                ..Watch::all(max_rate)
+            };
             fields.finish(|| Some(Command::Watch(watch)))
         }
         "auth" => {
@@ -280,8 +313,12 @@ mod tests {
             let pinned: Value = serde_json::from_str(line).expect("JSON");
             assert_eq!(serde_json::to_value(&frame).expect("a frame is JSON"), pinned);
         }
-        let parsed = ClientFrame::parse(r#"{"type":"ping","id":"eight"}"#, Audience::Hero).expect("a good frame");
-        assert_eq!(parsed, ClientFrame { id: Some(CommandId::Text("eight".to_owned())), command: Command::Ping });
+        let parsed = ClientFrame::parse(r#"{"type":"ping","id":"eight"}"#, Audience::Hero)
+            .expect("a good frame");
+        assert_eq!(
+            parsed,
+            ClientFrame { id: Some(CommandId::Text("eight".to_owned())), command: Command::Ping }
+        );
     }
 
     #[test]
@@ -289,13 +326,21 @@ mod tests {
         for (frame, id, detail) in [
             ("{", None, "malformed-json: EOF while parsing an object at line 1 column 1"),
             (r#"{"id":1}"#, Some(CommandId::Number(1)), "validation-failed: #/type is required"),
-            (r#"{"id":1,"type":"place"}"#, Some(CommandId::Number(1)), "validation-failed: #/meal_id is required"),
+            (
+                r#"{"id":1,"type":"place"}"#,
+                Some(CommandId::Number(1)),
+                "validation-failed: #/meal_id is required",
+            ),
             (
                 r#"{"id":1,"type":"place","meal_id":"2"}"#,
                 Some(CommandId::Number(1)),
                 "validation-failed: #/meal_id must be an integer",
             ),
-            (r#"{"type":"get","order_id":1,"x":1}"#, None, "validation-failed: #/x is not a known field"),
+            (
+                r#"{"type":"get","order_id":1,"x":1}"#,
+                None,
+                "validation-failed: #/x is not a known field",
+            ),
             (
                 r#"{"type":"get","order_id":0}"#,
                 None,
@@ -311,8 +356,16 @@ mod tests {
                 Some(CommandId::Number(2)),
                 "validation-failed: #/order_id must not be repeated",
             ),
-            (r#"{"type":"orders","limit":101}"#, None, "validation-failed: #/limit must be from 1 to 100"),
-            (r#"{"type":"watch","max_rate":0}"#, None, "validation-failed: #/max_rate must be from 1 to 50"),
+            (
+                r#"{"type":"orders","limit":101}"#,
+                None,
+                "validation-failed: #/limit must be from 1 to 100",
+            ),
+            (
+                r#"{"type":"watch","max_rate":0}"#,
+                None,
+                "validation-failed: #/max_rate must be from 1 to 50",
+            ),
             (
                 r#"{"type":"plaice","id":3}"#,
                 Some(CommandId::Number(3)),

@@ -6,7 +6,8 @@ use serde_json::Value;
 use super::{CommandId, Resume, Totals};
 use crate::{Deleted, Hero, Order};
 
-/// A frame of the gateway. A client passes over fields and types that it does not know: they are of a later version.
+/// A frame of the gateway. A client passes over fields and types that it does not know: they are of
+/// a later version.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Received {
@@ -112,7 +113,9 @@ impl Received {
     #[must_use]
     pub fn orders(&self) -> &[Order] {
         match self {
-            Self::Welcome { orders, .. } | Self::Feed { orders, .. } | Self::Resync { orders, .. } => orders,
+            Self::Welcome { orders, .. }
+            | Self::Feed { orders, .. }
+            | Self::Resync { orders, .. } => orders,
             Self::Order { order, .. } => std::slice::from_ref(order),
             Self::Reply { order, .. } => order.as_deref().map_or(&[], std::slice::from_ref),
             Self::Deleted { .. }
@@ -128,7 +131,9 @@ impl Received {
     #[must_use]
     pub fn deleted(&self) -> &[Deleted] {
         match self {
-            Self::Welcome { deleted, .. } | Self::Feed { deleted, .. } | Self::Resync { deleted, .. } => deleted,
+            Self::Welcome { deleted, .. }
+            | Self::Feed { deleted, .. }
+            | Self::Resync { deleted, .. } => deleted,
             Self::Deleted { deleted, .. } => std::slice::from_ref(deleted),
             Self::Order { .. }
             | Self::Reply { .. }
@@ -144,9 +149,17 @@ impl Received {
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         match self {
-            Self::Welcome { cursor, .. } | Self::Feed { cursor, .. } | Self::Reply { cursor, .. } => cursor.as_deref(),
-            Self::Order { cursor, .. } | Self::Deleted { cursor, .. } | Self::Resync { cursor, .. } => Some(cursor),
-            Self::Error { .. } | Self::Pong { .. } | Self::Reconnect { .. } | Self::Expiring { .. } | Self::Unknown => None,
+            Self::Welcome { cursor, .. }
+            | Self::Feed { cursor, .. }
+            | Self::Reply { cursor, .. } => cursor.as_deref(),
+            Self::Order { cursor, .. }
+            | Self::Deleted { cursor, .. }
+            | Self::Resync { cursor, .. } => Some(cursor),
+            Self::Error { .. }
+            | Self::Pong { .. }
+            | Self::Reconnect { .. }
+            | Self::Expiring { .. }
+            | Self::Unknown => None,
         }
     }
 }
@@ -161,12 +174,21 @@ mod tests {
     #[test]
     fn every_pinned_frame_is_understood() {
         for line in PINNED.lines() {
-            let frame: Received = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            let frame: Received =
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
             assert_ne!(frame, Received::Unknown, "{line}");
             let told: Value = serde_json::from_str(line).expect("JSON");
             let count = |field: &str| told[field].as_array().map_or(0, Vec::len);
-            assert_eq!(frame.orders().len(), count("orders") + usize::from(told["order"].is_object()), "{line}");
-            assert_eq!(frame.deleted().len(), count("deleted") + usize::from(told["type"] == "deleted"), "{line}");
+            assert_eq!(
+                frame.orders().len(),
+                count("orders") + usize::from(told["order"].is_object()),
+                "{line}"
+            );
+            assert_eq!(
+                frame.deleted().len(),
+                count("deleted") + usize::from(told["type"] == "deleted"),
+                "{line}"
+            );
             assert_eq!(frame.cursor(), told["cursor"].as_str(), "{line}");
         }
     }
@@ -176,7 +198,10 @@ mod tests {
         for (line, unknown) in [
             (r#"{"type":"a frame of tomorrow","x":[]}"#, true),
             (r#"{"type":"reconnect","after_ms":1,"x":{}}"#, false),
-            (r#"{"type":"deleted","order_id":7,"version":4,"cursor":"a cursor of tomorrow","x":1}"#, false),
+            (
+                r#"{"type":"deleted","order_id":7,"version":4,"cursor":"a cursor of tomorrow","x":1}"#,
+                false,
+            ),
         ] {
             let frame: Received = serde_json::from_str(line).expect("a frame");
             assert_eq!(frame == Received::Unknown, unknown, "{line}");

@@ -6,10 +6,13 @@ use utoipa::ToSchema;
 
 use super::CommandId;
 use crate::problem::Problem;
-use crate::{Deleted, Hero, Meal, Order, OrderId, PageCursor, SignedCursor, Status, Timestamp, Version};
+use crate::{
+    Deleted, Hero, Meal, Order, OrderId, PageCursor, SignedCursor, Status, Timestamp, Version,
+};
 
-/// The wire, pinned: frames as they look for ever, one a line, at least one of each type. A change of a line is a change for
-/// every client; only additions are allowed. The examples of the documentation.
+/// The wire, pinned: frames as they look for ever, one a line, at least one of each type. A change
+/// of a line is a change for every client; only additions are allowed. The examples of the
+/// documentation.
 pub const PINNED: &str = include_str!("server.jsonl");
 
 /// A frame to a client.
@@ -62,16 +65,16 @@ pub enum ServerFrame<'a> {
     },
     /// What changed since the last `feed` frame.
     Feed(Feed<'a>),
-    /// The socket was slow, or something was lost on the way to it: the newest state of every order that changed meanwhile, in
-    /// as many frames as it takes, by rising id.
+    /// The socket was slow, or something was lost on the way to it: the newest state of every order
+    /// that changed meanwhile, in as many frames as it takes, by rising id.
     Resync {
         /// The states.
         orders: Vec<Order>,
         /// The orders deleted meanwhile.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         deleted: Vec<Deleted>,
-        /// Resumes after this. In every frame but the last it is the moment from which everything is told again: who resumes
-        /// from there hears some of it twice, and misses nothing.
+        /// Resumes after this. In every frame but the last it is the moment from which everything
+        /// is told again: who resumes from there hears some of it twice, and misses nothing.
         cursor: SignedCursor,
     },
     /// The gateway is leaving.
@@ -79,7 +82,8 @@ pub enum ServerFrame<'a> {
         /// Milliseconds after which to connect again.
         after_ms: u64,
     },
-    /// The token expires soon: a socket says `auth` with a new one, an event stream is opened again with it.
+    /// The token expires soon: a socket says `auth` with a new one, an event stream is opened again
+    /// with it.
     Expiring {
         /// Milliseconds until then; close 4401 follows.
         after_ms: u64,
@@ -94,8 +98,8 @@ pub enum Resume {
     Fresh,
     /// Everything since the cursor is in the welcome.
     Resumed,
-    /// The cursor reached too far back, too much happened since, or it cannot be read here: the active orders are in the
-    /// welcome, ended ones must be read.
+    /// The cursor reached too far back, too much happened since, or it cannot be read here: the
+    /// active orders are in the welcome, ended ones must be read.
     Resynced,
 }
 
@@ -148,12 +152,14 @@ pub enum Reply {
     Watching {
         /// Always true.
         watching: bool,
-        /// How many orders there are now; absent while the database is away and none were counted before.
+        /// How many orders there are now; absent while the database is away and none were counted
+        /// before.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         totals: Option<Totals>,
-        /// Of a watch with a cursor: `resumed` if what changed since then follows first, `resynced` if the cursor reached too far
-        /// back or cannot be read here, so that the orders must be read.
+        /// Of a watch with a cursor: `resumed` if what changed since then follows first, `resynced`
+        /// if the cursor reached too far back or cannot be read here, so that the orders must be
+        /// read.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         resume: Option<Resume>,
@@ -187,7 +193,8 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Makes a page of at most `limit` entries out of up to `limit + 1` that were read: the one more tells of a next page.
+    /// Makes a page of at most `limit` entries out of up to `limit + 1` that were read: the one
+    /// more tells of a next page.
     #[must_use]
     pub fn cut(mut read: Vec<T>, limit: usize, id: impl Fn(&T) -> i64) -> Self {
         let more = read.len() > limit;
@@ -228,7 +235,8 @@ impl Totals {
     }
 }
 
-/// What changed since the last `feed` frame; nothing but the totals, when those told last had been counted too early.
+/// What changed since the last `feed` frame; nothing but the totals, when those told last had been
+/// counted too early.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Feed<'a> {
     /// The newest state of every order that changed.
@@ -241,12 +249,14 @@ pub struct Feed<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub totals: Option<Totals>,
-    /// True when changes are missing here and in the frames before, because there were too many, or they were lost on their way.
-    /// What is missing follows in further frames; the next one that has a cursor ends it.
+    /// True when changes are missing here and in the frames before, because there were too many, or
+    /// they were lost on their way. What is missing follows in further frames; the next one that
+    /// has a cursor ends it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     pub gap: bool,
-    /// Resumes after this; absent while something is missing, and in a frame that tells nothing but totals.
+    /// Resumes after this; absent while something is missing, and in a frame that tells nothing but
+    /// totals.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub cursor: Option<SignedCursor>,
@@ -296,15 +306,22 @@ impl ServerFrame<'_> {
             Self::Welcome(welcome) => welcome.cursor,
             Self::Feed(feed) => feed.cursor,
             Self::Reply { reply: Reply::Watching { cursor, .. }, .. } => *cursor,
-            Self::Order { cursor, .. } | Self::Deleted { cursor, .. } | Self::Resync { cursor, .. } => Some(*cursor),
-            Self::Reply { .. } | Self::Error { .. } | Self::Pong { .. } | Self::Reconnect { .. } | Self::Expiring { .. } => None,
+            Self::Order { cursor, .. }
+            | Self::Deleted { cursor, .. }
+            | Self::Resync { cursor, .. } => Some(*cursor),
+            Self::Reply { .. }
+            | Self::Error { .. }
+            | Self::Pong { .. }
+            | Self::Reconnect { .. }
+            | Self::Expiring { .. } => None,
         }
     }
 
     /// The frame as one line of JSON.
     #[must_use]
     pub fn encode(&self) -> String {
-        serde_json::to_string(self).expect("a frame has string keys only and no number that JSON lacks")
+        serde_json::to_string(self)
+            .expect("a frame has string keys only and no number that JSON lacks")
     }
 }
 
@@ -313,8 +330,8 @@ mod tests {
     use super::{Feed, OrderJson, PINNED, Page, Reply, Resume, ServerFrame, Totals, Welcome};
     use crate::frame::CommandId;
     use crate::{
-        CursorKey, Deleted, Meal, Order, OrderId, Problem, ProblemType, Reason, ResumeCursor, Status, Timestamp, Version,
-        audience,
+        CursorKey, Deleted, Meal, Order, OrderId, Problem, ProblemType, Reason, ResumeCursor,
+        Status, Timestamp, Version, audience,
     };
 
     fn order() -> Order {
@@ -348,7 +365,10 @@ mod tests {
     #[test]
     fn the_last_page_has_no_cursor() {
         let full = Page::cut(vec![1, 2, 3], 2, |id| *id);
-        assert_eq!((full.items, full.next_cursor.map(crate::PageCursor::get)), (vec![1, 2], Some(2)));
+        assert_eq!(
+            (full.items, full.next_cursor.map(crate::PageCursor::get)),
+            (vec![1, 2], Some(2))
+        );
         let last = Page::cut(vec![1, 2], 2, |id| *id);
         assert_eq!((last.items, last.next_cursor), (vec![1, 2], None));
     }
@@ -390,13 +410,26 @@ mod tests {
             ServerFrame::Order { order: &order, cursor },
             ServerFrame::Deleted { order_id: order.id, version: Version(4), cursor },
             reply(Reply::Order { order: Box::new(order.clone()), replayed: false }),
-            ServerFrame::Reply { id: None, reply: Reply::Order { order: Box::new(order.clone()), replayed: true } },
+            ServerFrame::Reply {
+                id: None,
+                reply: Reply::Order { order: Box::new(order.clone()), replayed: true },
+            },
             reply(Reply::Deleted { deleted: true, order_id: order.id }),
             reply(Reply::Orders(Page { items: vec![order.clone()], next_cursor: None })),
             reply(Reply::Menu(Page::cut(vec![meal(), meal()], 1, |meal| meal.id.get()))),
-            reply(Reply::Watching { watching: true, totals: Some(totals), resume: None, cursor: None }),
+            reply(Reply::Watching {
+                watching: true,
+                totals: Some(totals),
+                resume: None,
+                cursor: None,
+            }),
             reply(Reply::Watching { watching: true, totals: None, resume: None, cursor: None }),
-            reply(Reply::Watching { watching: true, totals: None, resume: Some(Resume::Resumed), cursor: Some(cursor) }),
+            reply(Reply::Watching {
+                watching: true,
+                totals: None,
+                resume: Some(Resume::Resumed),
+                cursor: Some(cursor),
+            }),
             reply(Reply::Authenticated { authenticated: true, expires_at: order.changed_time() }),
             reply(Reply::Help { help: audience::HELP }),
             ServerFrame::Error {
@@ -413,9 +446,13 @@ mod tests {
             ServerFrame::Expiring { after_ms: 60_000 },
         ];
         for frame in &frames {
-            let read: serde_json::Value = serde_json::from_str(&frame.encode()).expect("a frame is JSON");
+            let read: serde_json::Value =
+                serde_json::from_str(&frame.encode()).expect("a frame is JSON");
             assert_eq!(frame.kind(), read["type"]);
-            assert_eq!(frame.cursor().map(|cursor| cursor.to_string()).as_deref(), read["cursor"].as_str());
+            assert_eq!(
+                frame.cursor().map(|cursor| cursor.to_string()).as_deref(),
+                read["cursor"].as_str()
+            );
         }
         let encoded: String = frames.iter().map(|frame| frame.encode() + "\n").collect();
         assert_eq!(encoded, PINNED);

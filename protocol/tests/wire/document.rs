@@ -25,20 +25,35 @@ fn it_has_the_structure_of_asyncapi_3() {
     let document = asyncapi::document();
     assert_eq!(document["asyncapi"], "3.0.0");
     assert!(document["info"]["title"].is_string() && document["info"]["version"].is_string());
-    let allowed = ["asyncapi", "id", "info", "servers", "defaultContentType", "channels", "operations", "components"];
-    assert!(document.as_object().expect("an object").keys().all(|key| allowed.contains(&key.as_str())));
+    let allowed = [
+        "asyncapi",
+        "id",
+        "info",
+        "servers",
+        "defaultContentType",
+        "channels",
+        "operations",
+        "components",
+    ];
+    assert!(
+        document.as_object().expect("an object").keys().all(|key| allowed.contains(&key.as_str()))
+    );
     for server in fields(&document, "servers").values() {
         assert!(server["host"].is_string() && server["protocol"].is_string(), "{server}");
     }
     for (name, channel) in fields(&document, "channels") {
-        assert!(channel["address"].as_str().is_some_and(|address| address.starts_with('/')), "{name}");
+        assert!(
+            channel["address"].as_str().is_some_and(|address| address.starts_with('/')),
+            "{name}"
+        );
         for server in channel["servers"].as_array().expect("a list") {
             assert!(reference(server).starts_with("#/servers/"), "{name}");
         }
         for message in fields(channel, "messages").values() {
             assert!(reference(message).starts_with("#/components/messages/"), "{name}");
         }
-        let expressions = channel["address"].as_str().into_iter().flat_map(|address| address.split('{').skip(1));
+        let expressions =
+            channel["address"].as_str().into_iter().flat_map(|address| address.split('{').skip(1));
         for parameter in expressions.filter_map(|rest| rest.split('}').next()) {
             assert!(fields(channel, "parameters").contains_key(parameter), "{name}");
         }
@@ -56,8 +71,14 @@ fn each_operation_names_a_channel_and_messages_of_that_channel() {
             let messages = part["messages"].as_array().expect("a list");
             assert!(!messages.is_empty(), "{name}");
             for message in messages {
-                assert!(reference(message).starts_with(&format!("{channel}/messages/")), "{name}: {message}");
-                assert!(follow(&document, follow(&document, message))["payload"].is_object(), "{name}: {message}");
+                assert!(
+                    reference(message).starts_with(&format!("{channel}/messages/")),
+                    "{name}: {message}"
+                );
+                assert!(
+                    follow(&document, follow(&document, message))["payload"].is_object(),
+                    "{name}: {message}"
+                );
             }
         }
     }
@@ -83,7 +104,10 @@ fn every_reference_leads_somewhere_and_no_schema_is_idle() {
         assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
     }
     for name in fields(&document["components"], "schemas").keys() {
-        assert!(found.contains(&format!("#/components/schemas/{name}").as_str()), "nobody refers to {name}");
+        assert!(
+            found.contains(&format!("#/components/schemas/{name}").as_str()),
+            "nobody refers to {name}"
+        );
     }
 }
 
@@ -94,7 +118,10 @@ fn each_pinned_frame_is_the_example_of_its_message() {
     for (name, message) in messages {
         let examples = message["examples"].as_array().expect("a list");
         assert!(!examples.is_empty(), "{name} has no example");
-        assert!(message["summary"].as_str().is_some_and(|summary| summary.ends_with('.')), "{name}");
+        assert!(
+            message["summary"].as_str().is_some_and(|summary| summary.ends_with('.')),
+            "{name}"
+        );
     }
     for line in client::PINNED.lines().chain(server::PINNED.lines()) {
         let frame: Value = serde_json::from_str(line).expect("JSON");
@@ -104,7 +131,10 @@ fn each_pinned_frame_is_the_example_of_its_message() {
     }
     let commands = document["operations"]["command"]["messages"].as_array().map_or(0, Vec::len);
     let channel = fields(&document["channels"]["socket"], "messages");
-    let frames = server::PINNED.lines().filter_map(|line| line.split('"').nth(3)).collect::<std::collections::HashSet<_>>();
+    let frames = server::PINNED
+        .lines()
+        .filter_map(|line| line.split('"').nth(3))
+        .collect::<std::collections::HashSet<_>>();
     assert_eq!(channel.len(), commands + frames.len(), "no command has the type of a frame");
 }
 
@@ -114,8 +144,13 @@ fn every_close_code_is_told() {
     let socket = &document["channels"]["socket"];
     let told = socket["x-close-codes"].as_array().expect("a list");
     for close in CloseCode::ALL {
-        let found = told.iter().find(|told| told["code"] == close.code()).expect("each code is told");
+        let found =
+            told.iter().find(|told| told["code"] == close.code()).expect("each code is told");
         assert_eq!(found["reconnect"], close.reconnect().advice());
-        assert!(socket["description"].as_str().is_some_and(|text| text.contains(&format!("| {} |", close.code()))));
+        assert!(
+            socket["description"]
+                .as_str()
+                .is_some_and(|text| text.contains(&format!("| {} |", close.code())))
+        );
     }
 }

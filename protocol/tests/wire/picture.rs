@@ -3,7 +3,8 @@
 use galley_protocol::frame::{Received, ServerFrame};
 use galley_protocol::picture::Changes;
 use galley_protocol::{
-    CursorKey, Deleted, HeroId, MealId, Order, OrderId, Picture, Reason, ResumeCursor, SignedCursor, Status, Timestamp, Version,
+    CursorKey, Deleted, HeroId, MealId, Order, OrderId, Picture, Reason, ResumeCursor,
+    SignedCursor, Status, Timestamp, Version,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -43,9 +44,18 @@ fn order_id(number: usize) -> OrderId {
 fn states(number: usize, life: Life) -> Vec<State> {
     let id = order_id(number);
     let begun = 1_000 * i64::try_from(number).expect("small");
-    let pending = Order::placed(id, HeroId::new(1).expect("an id"), MealId::new(2).expect("an id"), time(begun));
-    let started =
-        Order { status: Status::InProgress, version: Version(2), started_time: Some(time(begun + 1)), ..pending.clone() };
+    let pending = Order::placed(
+        id,
+        HeroId::new(1).expect("an id"),
+        MealId::new(2).expect("an id"),
+        time(begun),
+    );
+    let started = Order {
+        status: Status::InProgress,
+        version: Version(2),
+        started_time: Some(time(begun + 1)),
+        ..pending.clone()
+    };
     let last = if life.cancelled_early { pending.clone() } else { started.clone() };
     let version = last.version.next();
     let end = if life.cancelled || life.cancelled_early {
@@ -59,12 +69,22 @@ fn states(number: usize, life: Life) -> Vec<State> {
     } else {
         Order { status: Status::Completed, version, completed_time: Some(time(begun + 2)), ..last }
     };
-    let orders = if life.cancelled_early { vec![pending, end] } else { vec![pending, started, end] };
-    let state =
-        |order: Order| State { order_id: id, version: order.version, cursor: cursor(order.changed_time()), order: Some(order) };
+    let orders =
+        if life.cancelled_early { vec![pending, end] } else { vec![pending, started, end] };
+    let state = |order: Order| State {
+        order_id: id,
+        version: order.version,
+        cursor: cursor(order.changed_time()),
+        order: Some(order),
+    };
     let mut states: Vec<State> = orders.into_iter().map(state).collect();
     if life.deleted {
-        states.push(State { order_id: id, version: version.next(), order: None, cursor: cursor(time(begun + 3)) });
+        states.push(State {
+            order_id: id,
+            version: version.next(),
+            order: None,
+            cursor: cursor(time(begun + 3)),
+        });
     }
     states.truncate(life.told.max(1));
     states
@@ -75,7 +95,8 @@ fn frame(told: &[State], how: u8) -> Received {
     let cursor = told.last().expect("a frame tells something").cursor;
     let orders: Vec<Order> = told.iter().filter_map(|state| state.order.clone()).collect();
     let gone = told.iter().filter(|state| state.order.is_none());
-    let deleted: Vec<Deleted> = gone.map(|state| Deleted { order_id: state.order_id, version: state.version }).collect();
+    let deleted: Vec<Deleted> =
+        gone.map(|state| Deleted { order_id: state.order_id, version: state.version }).collect();
     let text = match (told, orders.as_slice(), deleted.as_slice()) {
         ([_], [order], []) if how < 3 => ServerFrame::Order { order, cursor }.encode(),
         ([_], [], [Deleted { order_id, version }]) if how < 3 => {
@@ -90,21 +111,26 @@ fn frame(told: &[State], how: u8) -> Received {
 
 fn life() -> impl Strategy<Value = Life> {
     let told = 1_usize..=4;
-    (any::<bool>(), any::<bool>(), any::<bool>(), told).prop_map(|(cancelled_early, cancelled, deleted, told)| Life {
-        cancelled_early,
-        cancelled,
-        deleted,
-        told,
-    })
+    (any::<bool>(), any::<bool>(), any::<bool>(), told).prop_map(
+        |(cancelled_early, cancelled, deleted, told)| Life {
+            cancelled_early,
+            cancelled,
+            deleted,
+            told,
+        },
+    )
 }
 
 /// A history, and one way to tell it: shuffled, some of it twice, cut into frames.
 fn telling() -> impl Strategy<Value = (Vec<Vec<State>>, Vec<Received>)> {
     proptest::collection::vec(life(), 1..8).prop_flat_map(|lives| {
-        let history: Vec<Vec<State>> = lives.into_iter().enumerate().map(|(number, life)| states(number, life)).collect();
+        let history: Vec<Vec<State>> =
+            lives.into_iter().enumerate().map(|(number, life)| states(number, life)).collect();
         let all: Vec<State> = history.iter().flatten().cloned().collect();
         let again = proptest::sample::subsequence(all.clone(), 0..=all.len());
-        let shuffled = again.prop_map(move |again| all.iter().cloned().chain(again).collect::<Vec<State>>()).prop_shuffle();
+        let shuffled = again
+            .prop_map(move |again| all.iter().cloned().chain(again).collect::<Vec<State>>())
+            .prop_shuffle();
         let cuts = proptest::collection::vec((1_usize..5, 0_u8..6), 64);
         (Just(history), shuffled, cuts).prop_map(|(history, shuffled, cuts)| {
             let mut rest = shuffled.as_slice();
@@ -166,11 +192,15 @@ fn what_a_frame_did_is_told() {
 
 #[test]
 fn two_states_of_one_version_contradict_each_other_and_the_first_is_kept() {
-    let told = |cancelled| states(0, Life { cancelled_early: false, cancelled, deleted: false, told: 3 });
+    let told =
+        |cancelled| states(0, Life { cancelled_early: false, cancelled, deleted: false, told: 3 });
     let (completed, cancelled) = (told(false), told(true));
     let mut picture = Picture::new(10);
     picture.apply(&frame(&completed, 0));
-    assert_eq!(picture.apply(&frame(&cancelled[2..], 0)), Changes { contradicting: 1, ..Changes::default() });
+    assert_eq!(
+        picture.apply(&frame(&cancelled[2..], 0)),
+        Changes { contradicting: 1, ..Changes::default() }
+    );
     assert_eq!(picture.order(order_id(0)), completed[2].order.as_ref());
 }
 
@@ -195,6 +225,12 @@ fn active_orders_are_forgotten_when_they_are_asked_to_be_and_count_as_new_then()
     picture.forget_active(5);
     assert_eq!(picture.orders().count(), 5);
     picture.forget_active(2);
-    assert_eq!(picture.orders().map(|order| order.id).collect::<Vec<_>>(), [order_id(3), order_id(4)]);
-    assert_eq!(picture.apply(&frame(&told, 2)), Changes { new: 3, duplicate: 2, ..Changes::default() });
+    assert_eq!(
+        picture.orders().map(|order| order.id).collect::<Vec<_>>(),
+        [order_id(3), order_id(4)]
+    );
+    assert_eq!(
+        picture.apply(&frame(&told, 2)),
+        Changes { new: 3, duplicate: 2, ..Changes::default() }
+    );
 }

@@ -1,4 +1,5 @@
-//! The patterns that the documents tell of texts and the parsers of texts come to the same verdict, character by character.
+//! The patterns that the documents tell of texts and the parsers of texts come to the same verdict,
+//! character by character.
 
 use galley_protocol::{Allergy, Description, HeroName, IdempotencyKey, NamePart, ReasonText};
 use jsonschema::{Draft, Validator};
@@ -30,7 +31,9 @@ fn the_parser_and_the_pattern_agree_on_every_character_of_the_basic_plane() {
     for Kind(name, schema, takes) in kinds() {
         let schema = compile(&schema);
         for character in '\0'..='\u{ffff}' {
-            for text in [format!("{character}"), format!("a{character}b"), format!("\u{200d}{character}")] {
+            for text in
+                [format!("{character}"), format!("a{character}b"), format!("\u{200d}{character}")]
+            {
                 if text.trim() == text {
                     assert_eq!(schema.is_valid(&json!(text)), takes(&text), "{name} {text:?}");
                 }

@@ -1,4 +1,5 @@
-//! The schemas that the document tells and the code that reads and writes frames come to the same verdict.
+//! The schemas that the document tells and the code that reads and writes frames come to the same
+//! verdict.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,8 @@ impl Schemas {
         let compile = |name: &String| {
             let reference = format!("#/components/messages/{name}/payload");
             let schema = json!({"components": components, "allOf": [{"$ref": reference}]});
-            let options = jsonschema::options().with_draft(Draft::Draft7).should_validate_formats(true);
+            let options =
+                jsonschema::options().with_draft(Draft::Draft7).should_validate_formats(true);
             (name.clone(), options.build(&schema).unwrap_or_else(|error| panic!("{name}: {error}")))
         };
         Self(messages.keys().map(compile).collect())
@@ -47,18 +49,24 @@ fn pinned_frames_are_valid() {
 fn defaults_are_those_of_the_reader() {
     let document = asyncapi::document();
     let default = |kind: &str, field: &str| {
-        document["components"]["messages"][kind]["payload"]["properties"][field]["default"].as_u64().expect("a default")
+        document["components"]["messages"][kind]["payload"]["properties"][field]["default"]
+            .as_u64()
+            .expect("a default")
     };
     let read = |text: &str| ClientFrame::parse(text, Audience::Hero).expect("a good frame").command;
-    assert!(matches!(read(r#"{"type":"orders"}"#), Command::Orders { limit, .. } if limit as u64 == default("orders", "limit")));
+    assert!(
+        matches!(read(r#"{"type":"orders"}"#), Command::Orders { limit, .. } if limit as u64 == default("orders", "limit"))
+    );
     assert!(
         matches!(read(r#"{"type":"watch"}"#), Command::Watch(watch) if u64::from(watch.max_rate) == default("watch", "max_rate"))
     );
 }
 
 /// Every field of a command, and one that no command has.
-const FIELDS: [&str; 12] =
-    ["id", "meal_id", "key", "order_id", "reason", "status", "limit", "cursor", "hero_id", "max_rate", "token", "x"];
+const FIELDS: [&str; 12] = [
+    "id", "meal_id", "key", "order_id", "reason", "status", "limit", "cursor", "hero_id",
+    "max_rate", "token", "x",
+];
 
 /// Values at and around the edges of everything that a field may be.
 fn edges() -> Vec<Value> {
@@ -153,15 +161,24 @@ fn frame() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The reader cuts white space around a text off before it counts; the schema describes what is left.
+/// The reader cuts white space around a text off before it counts; the schema describes what is
+/// left.
 fn is_padded(frame: &Value) -> bool {
-    frame.as_object().into_iter().flatten().any(|(_, value)| value.as_str().is_some_and(|text| text.trim() != text))
+    frame
+        .as_object()
+        .into_iter()
+        .flatten()
+        .any(|(_, value)| value.as_str().is_some_and(|text| text.trim() != text))
 }
 
 fn disagreement(schemas: &Schemas, frame: &Value) -> Option<String> {
     match (ClientFrame::parse(&frame.to_string(), Audience::Hero), schemas.validate(frame)) {
-        (Err(refused), Ok(())) => Some(format!("the schema allows what the reader refuses: {frame}: {refused:?}")),
-        (Ok(_), Err(forbidden)) if !is_padded(frame) => Some(format!("the schema forbids what is read: {frame}: {forbidden}")),
+        (Err(refused), Ok(())) => {
+            Some(format!("the schema allows what the reader refuses: {frame}: {refused:?}"))
+        }
+        (Ok(_), Err(forbidden)) if !is_padded(frame) => {
+            Some(format!("the schema forbids what is read: {frame}: {forbidden}"))
+        }
         (Ok(_), _) | (Err(_), Err(_)) => None,
     }
 }
@@ -208,7 +225,15 @@ fn what_is_read_and_written_again_stays_the_same() {
 #[test]
 fn every_price_that_a_gateway_can_tell_fits_the_schema() {
     let schemas = Schemas::read();
-    let large = [1_999, 123_456, 450_359_963, 9_007_199_257, 99_999_999_901, 99_999_999_999, 100_000_000_000];
+    let large = [
+        1_999,
+        123_456,
+        450_359_963,
+        9_007_199_257,
+        99_999_999_901,
+        99_999_999_999,
+        100_000_000_000,
+    ];
     for hundredths in (0..=20_000).chain(large) {
         let price = Price::from_hundredths(hundredths).expect("a price");
         let meal = json!({

@@ -1,8 +1,8 @@
 //! `galley order place --wait`: shows each state of one order until its end.
 //!
-//! The states come over the socket of the order's hero, which comes back and resumes. The order is read once for each socket, when
-//! that socket is subscribed: so nothing falls between placing and subscribing, nor into a gap. It is never polled; only a read that
-//! fails is tried again.
+//! The states come over the socket of the order's hero, which comes back and resumes. The order is
+//! read once for each socket, when that socket is subscribed: so nothing falls between placing and
+//! subscribing, nor into a gap. It is never polled; only a read that fails is tried again.
 
 use std::time::Duration;
 
@@ -94,7 +94,9 @@ impl Shown<'_> {
         match api.find(api.request(Method::GET, &format!("/orders/{}", self.order.id))).await {
             Ok(Some(answer)) => self.take(&answer.read()?).map(|()| None),
             Ok(None) => Err(self.deleted()),
-            Err(error) if matches!(error.exit(), Exit::Busy | Exit::Unreachable) => Ok(Some(Instant::now() + PAUSE)),
+            Err(error) if matches!(error.exit(), Exit::Busy | Exit::Unreachable) => {
+                Ok(Some(Instant::now() + PAUSE))
+            }
             Err(error) => Err(error),
         }
     }
@@ -109,7 +111,9 @@ impl Shown<'_> {
 
     fn print(&self) -> Result<(), CommandError> {
         if self.remote.json {
-            return output::print(&serde_json::to_string(&self.order).map_err(CommandError::failed)?);
+            return output::print(
+                &serde_json::to_string(&self.order).map_err(CommandError::failed)?,
+            );
         }
         output::print(&order_line(&self.order))
     }
@@ -122,8 +126,9 @@ impl Shown<'_> {
     fn too_late(&self, limit: Duration) -> CommandError {
         let Order { id, status, .. } = &self.order;
         let limit = humantime::format_duration(limit);
-        let text =
-            format!("order {id} is {status} and has not ended within {limit}; `galley order get {id}` shows how it goes on");
+        let text = format!(
+            "order {id} is {status} and has not ended within {limit}; `galley order get {id}` shows how it goes on"
+        );
         let error = CommandError::local(Exit::TimedOut, text);
         match serde_json::to_value(&self.order) {
             Ok(order) => error.with("order", order),

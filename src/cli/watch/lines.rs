@@ -1,4 +1,5 @@
-//! The plain display: a line for each change on standard output, what becomes of the connection on standard error.
+//! The plain display: a line for each change on standard output, what becomes of the connection on
+//! standard error.
 
 use std::time::Duration;
 
@@ -50,7 +51,10 @@ fn lines(frame: &Received) -> String {
 /// One state of an order.
 pub fn order_line(order: &Order) -> String {
     let Order { id, version, hero_id, meal_id, status, .. } = order;
-    let line = format!("{}  order {id} v{version}  hero {hero_id}  meal {meal_id}  {status}", order.changed_time());
+    let line = format!(
+        "{}  order {id} v{version}  hero {hero_id}  meal {meal_id}  {status}",
+        order.changed_time()
+    );
     match &order.message {
         Some(message) => format!("{line}  {}\n", harmless(message)),
         None => line + "\n",
@@ -66,7 +70,8 @@ mod tests {
     use super::lines;
 
     const ORDER: &str = r#"{"id":7,"hero_id":1,"meal_id":2,"status":"CANCELLED","message":"Allergy conflict:\nNut","reason":"allergy","version":3,"order_time":"1970-01-01T00:00:01.000Z","started_time":"1970-01-01T00:00:02.000Z","completed_time":"1970-01-01T00:00:02.000Z"}"#;
-    const LINE: &str = "1970-01-01T00:00:02.000Z  order 7 v3  hero 1  meal 2  CANCELLED  Allergy conflict: Nut\n";
+    const LINE: &str =
+        "1970-01-01T00:00:02.000Z  order 7 v3  hero 1  meal 2  CANCELLED  Allergy conflict: Nut\n";
     const GONE: &str = "                          order 8 v4  deleted\n";
 
     #[test]

@@ -1,8 +1,9 @@
 //! The display for people: a dashboard with keys.
 //!
-//! [`model`] knows, [`view`] draws, [`keys`] says what a key does, [`errands`] asks the gateway for what the feed does not tell,
-//! [`search`] says what a filter asks for, and [`terminal`] gives the terminal back as it was. Drawn at most every [`BEAT`], however much changes. Must never write to standard
-//! error while the terminal is taken.
+//! [`model`] knows, [`view`] draws, [`keys`] says what a key does, [`errands`] asks the gateway for
+//! what the feed does not tell, [`search`] says what a filter asks for, and [`terminal`] gives the
+//! terminal back as it was. Drawn at most every [`BEAT`], however much changes. Must never write to
+//! standard error while the terminal is taken.
 
 mod errands;
 mod filter;
@@ -43,11 +44,19 @@ const BEAT: Duration = Duration::from_millis(67);
 const BEATS_AT_REST: u32 = 3;
 
 /// Shows what is told until nothing is told any more, or somebody leaves.
-pub async fn run(remote: &Remote, filter: watch::Sender<Watch>, mut news: Receiver<News>) -> Result<(), CommandError> {
+pub async fn run(
+    remote: &Remote,
+    filter: watch::Sender<Watch>,
+    mut news: Receiver<News>,
+) -> Result<(), CommandError> {
     let mut model = Model::new(remote.name());
     let mut errands = Errands::new(remote.clone(), filter);
     let palette = Palette::of_environment();
-    let listen = |kind| signal(kind).map_err(|error| CommandError::failed(format_args!("cannot listen to signals: {error}")));
+    let listen = |kind| {
+        signal(kind).map_err(|error| {
+            CommandError::failed(format_args!("cannot listen to signals: {error}"))
+        })
+    };
     let mut ends = [
         listen(SignalKind::terminate())?,
         listen(SignalKind::interrupt())?,
@@ -103,5 +112,8 @@ pub async fn run(remote: &Remote, filter: watch::Sender<Watch>, mut news: Receiv
 /// The clock on the wall, which the times of orders are compared with.
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).ok().and_then(|millis| Timestamp::from_millis(millis).ok()).expect("a year below 10000")
+    i64::try_from(since.as_millis())
+        .ok()
+        .and_then(|millis| Timestamp::from_millis(millis).ok())
+        .expect("a year below 10000")
 }

@@ -1,8 +1,10 @@
 //! Takes over orders whose owner is dead: whose incarnation holds no advisory lock.
 //!
-//! Locks vanish all at once when the database restarts or its connections are cut, while their holders live on. So nobody is
-//! judged dead by one who is not seen alive itself, and for [`CALM`] after such an upset nobody is judged at all. (A server that began in a time to come has had its clock set back.) A wrong
-//! judgement would cost no order, for the owner is in the guard of every write, but an adoption too many.
+//! Locks vanish all at once when the database restarts or its connections are cut, while their
+//! holders live on. So nobody is judged dead by one who is not seen alive itself, and for [`CALM`]
+//! after such an upset nobody is judged at all. (A server that began in a time to come has had its
+//! clock set back.) A wrong judgement would cost no order, for the owner is in the guard of every
+//! write, but an adoption too many.
 
 use galley_protocol::{IncarnationId, Reason};
 
@@ -15,7 +17,11 @@ use crate::rows::order_columns;
 use crate::{MAX_ADOPTIONS, StoreError};
 
 impl Postgres {
-    pub(super) async fn adopt_orders(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+    pub(super) async fn adopt_orders(
+        &self,
+        owner: IncarnationId,
+        limit: usize,
+    ) -> Result<Vec<Claimed>, StoreError> {
         let calm = self.liveness.is_calm();
         let rows = self.change(|| {
             sqlx::query(concat!(

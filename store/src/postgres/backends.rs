@@ -1,9 +1,10 @@
 //! The processes of the server behind the connections of the pool, and statements that are late.
 //!
-//! A commit may wait for a synchronous standby, or for a disk that hangs, as long as it takes: no time-out of the server ends
-//! that, and it must not be cancelled, for then others would see a change that the standby does not have. So a connection whose
-//! statement is late keeps its place in the pool until the answer comes or its server process is seen to have ended. A process
-//! of ours thus never has more server processes than its pool has places.
+//! A commit may wait for a synchronous standby, or for a disk that hangs, as long as it takes: no
+//! time-out of the server ends that, and it must not be cancelled, for then others would see a
+//! change that the standby does not have. So a connection whose statement is late keeps its place
+//! in the pool until the answer comes or its server process is seen to have ended. A process of
+//! ours thus never has more server processes than its pool has places.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
@@ -26,13 +27,14 @@ pub(super) type Transactions = BTreeSet<String>;
 #[derive(Debug, Default)]
 pub(super) struct Backends {
     state: Mutex<State>,
-    /// How many statements run on that nobody waits for any more. What they change is yet to be seen.
+    /// How many statements run on that nobody waits for any more. What they change is yet to be
+    /// seen.
     abandoned: AtomicI64,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Those of the pool: as many as it has places, and those that ended since the last look.
+    /// The server processes of the pool, and those that ended since the last look.
     pids: BTreeSet<i32>,
     /// Statements that are late, the oldest first: as many as the pool has places at most.
     late: Vec<Late>,
@@ -52,7 +54,7 @@ struct Late {
     place: oneshot::Sender<()>,
 }
 
-/// Which end was dropped first.
+/// The end that was dropped first.
 const CALLER: u8 = 1;
 const TASK: u8 = 2;
 
@@ -78,12 +80,12 @@ impl Drop for End {
     }
 }
 
-/// What a look at the server has shown.
+/// The result of a look at the server.
 #[derive(Debug)]
 pub(super) struct Look {
     /// The server processes that were asked for.
     pub(super) asked: BTreeSet<i32>,
-    /// Those of them that there are.
+    /// The processes among them that exist.
     pub(super) present: BTreeSet<i32>,
     /// The transactions of those that are at work.
     pub(super) active: Transactions,
@@ -98,7 +100,9 @@ impl Backends {
 
     /// Takes note of a new connection of the pool.
     pub(super) async fn meet(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let pid = sqlx::query_scalar("/* backend */ select pg_backend_pid()").fetch_one(connection).await?;
+        let pid = sqlx::query_scalar("/* backend */ select pg_backend_pid()")
+            .fetch_one(connection)
+            .await?;
         self.state().pids.insert(pid);
         Ok(())
     }
@@ -114,29 +118,37 @@ impl Backends {
         end
     }
 
-    /// Takes note of a look at the server, and gives up late statements whose server processes have ended. Returns whether
-    /// commits are stalled.
+    /// Takes note of a look at the server, and gives up late statements whose server processes have
+    /// ended. Returns whether commits are stalled.
     ///
-    /// A statement that was late before the look ahead of this one has been at work at both if it still is.
+    /// A statement that was late before the look ahead of this one has been at work at both if it
+    /// still is.
     pub(super) fn note(&self, look: Look) -> bool {
         let now = Instant::now();
         let mut state = self.state();
         state.pids.retain(|pid| look.present.contains(pid) || !look.asked.contains(pid));
         state.late.retain(|late| !late.place.is_closed());
         let at_work = look.active.intersection(&state.active).count();
-        let known = state.late.iter().filter(|late| state.looked.is_some_and(|looked| late.since < looked)).count();
+        let known = state
+            .late
+            .iter()
+            .filter(|late| state.looked.is_some_and(|looked| late.since < looked))
+            .count();
         state.late.drain(..known.saturating_sub(at_work));
         // All but a commit is ended by the server's time-out.
         let is_hanging = known.min(at_work) > 0;
         (state.looked, state.active) = (Some(now), look.active);
         let since = std::mem::take(&mut state.waiting);
-        state.waiting =
-            look.waiting.into_iter().map(|commit| (commit.clone(), since.get(&commit).copied().unwrap_or(now))).collect();
+        state.waiting = look
+            .waiting
+            .into_iter()
+            .map(|commit| (commit.clone(), since.get(&commit).copied().unwrap_or(now)))
+            .collect();
         is_hanging || state.waiting.values().any(|since| now - *since >= STALL)
     }
 
-    /// Says that a connection met a server that takes no changes: perhaps another one does by now, to which only a new
-    /// connection leads.
+    /// Says that a connection met a server that takes no changes: perhaps another one does by now,
+    /// to which only a new connection leads.
     pub(super) fn suspect(&self) {
         let now = Instant::now();
         let suspected = &mut self.state().suspected;
@@ -150,7 +162,8 @@ impl Backends {
         self.state().suspected.is_some_and(|time| age > time.elapsed())
     }
 
-    /// The two ends of a statement that begins: that of its caller, and that of its task. Each is dropped when it is done.
+    /// The two ends of a statement that begins: that of its caller, and that of its task. Each is
+    /// dropped when it is done.
     pub(super) fn begin(self: &Arc<Self>) -> (End, End) {
         let first = Arc::<AtomicU8>::default();
         let end = |is| End { is, first: Arc::clone(&first), backends: Arc::clone(self) };
@@ -180,7 +193,12 @@ mod tests {
 
     fn look(active: &[&str], waiting: &[&str]) -> Look {
         let set = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-        Look { asked: BTreeSet::new(), present: BTreeSet::new(), active: set(active), waiting: set(waiting) }
+        Look {
+            asked: BTreeSet::new(),
+            present: BTreeSet::new(),
+            active: set(active),
+            waiting: set(waiting),
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -192,11 +210,17 @@ mod tests {
             advance(STALL).await;
             let is_stalled = backends.note(look(&["1", "2"], &[]));
             assert_eq!(is_stalled, looks > 1, "commits hang, whatever for");
-            assert_eq!((one.try_recv(), two.try_recv()), (Err(TryRecvError::Empty), Err(TryRecvError::Empty)));
+            assert_eq!(
+                (one.try_recv(), two.try_recv()),
+                (Err(TryRecvError::Empty), Err(TryRecvError::Empty))
+            );
         }
         advance(STALL).await;
         backends.note(look(&["2"], &[]));
-        assert_eq!((one.try_recv(), two.try_recv()), (Err(TryRecvError::Closed), Err(TryRecvError::Empty)));
+        assert_eq!(
+            (one.try_recv(), two.try_recv()),
+            (Err(TryRecvError::Closed), Err(TryRecvError::Empty))
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,4 +1,5 @@
-//! Cancels orders at a hero's request: one guarded statement cancels what can be cancelled, a second one reads the others.
+//! Cancels orders at a hero's request: one guarded statement cancels what can be cancelled, a
+//! second one reads the others.
 
 use galley_protocol::Reason;
 
@@ -10,7 +11,10 @@ use crate::rows::{order, order_columns};
 use crate::verdict::against_cancel;
 
 impl Postgres {
-    pub(super) async fn cancel_orders(&self, requests: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError> {
+    pub(super) async fn cancel_orders(
+        &self,
+        requests: &[CancelRequest],
+    ) -> Result<Vec<CancelVerdict>, StoreError> {
         self.decide(
             requests,
             |store, asked| Box::pin(store.update_cancelled(asked)),
@@ -19,13 +23,20 @@ impl Postgres {
         .await
     }
 
-    /// Of the requests for one order the first that fits wins.
-    async fn update_cancelled(&self, asked: &[&CancelRequest]) -> Result<Vec<Option<CancelVerdict>>, StoreError> {
+    /// Carries out the first fitting request for each order.
+    async fn update_cancelled(
+        &self,
+        asked: &[&CancelRequest],
+    ) -> Result<Vec<Option<CancelVerdict>>, StoreError> {
         let ids: Vec<i64> = asked.iter().map(|request| request.order_id.get()).collect();
-        let heroes: Vec<Option<i64>> = asked.iter().map(|request| request.hero_id.map(i64::from)).collect();
-        let message = |request: &&CancelRequest| request.message.as_ref().map(|text| text.as_str().to_owned());
+        let heroes: Vec<Option<i64>> =
+            asked.iter().map(|request| request.hero_id.map(i64::from)).collect();
+        let message = |request: &&CancelRequest| {
+            request.message.as_ref().map(|text| text.as_str().to_owned())
+        };
         let messages: Vec<Option<String>> = asked.iter().map(message).collect();
-        let expected: Vec<Option<i32>> = asked.iter().map(|request| request.expected.map(|version| version.0)).collect();
+        let expected: Vec<Option<i32>> =
+            asked.iter().map(|request| request.expected.map(|version| version.0)).collect();
         let rows = self.change(|| {
             sqlx::query(concat!(
                 "/* cancel_orders */
@@ -58,8 +69,14 @@ impl Postgres {
         verdicts(&rows.await?, asked.len(), |row| order(row).map(CancelVerdict::Cancelled))
     }
 
-    async fn against_cancel(&self, asked: &[&CancelRequest]) -> Result<Vec<Option<CancelVerdict>>, StoreError> {
+    async fn against_cancel(
+        &self,
+        asked: &[&CancelRequest],
+    ) -> Result<Vec<Option<CancelVerdict>>, StoreError> {
         let found = self.orders_by_id(asked.iter().map(|request| request.order_id)).await?;
-        Ok(asked.iter().map(|request| against_cancel(request, found.get(&request.order_id))).collect())
+        Ok(asked
+            .iter()
+            .map(|request| against_cancel(request, found.get(&request.order_id)))
+            .collect())
     }
 }

@@ -12,9 +12,13 @@ use crate::rows::{Columns, get, parse};
 use crate::{Census, StoreError, Trouble};
 
 impl Postgres {
-    /// The cursor is of the statement's snapshot, which is older than its look at the locks: whoever is not seen to live yet
-    /// commits nothing before the cursor.
-    pub(super) async fn count_living(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError> {
+    /// The cursor is of the statement's snapshot, which is older than its look at the locks:
+    /// whoever is not seen to live yet commits nothing before the cursor.
+    pub(super) async fn count_living(
+        &self,
+        own: PublisherId,
+        hears: bool,
+    ) -> Result<Census, StoreError> {
         self.liveness.want((PUBLISHER, own.get()), true);
         self.liveness.want((HEARING, own.get()), hears);
         let rows = self.look().await?;
@@ -26,8 +30,10 @@ impl Postgres {
         let hearing = hears.then_some(own).into_iter().collect();
         let mut census = Census { living: [own].into(), hearing, safe, next: get(first, "xmax")? };
         for row in &rows {
-            let (class, number) = (get::<Option<i64>>(row, "class")?, get::<Option<i64>>(row, "number")?);
-            let publisher = number.and_then(|number| PublisherId::new(i32::try_from(number).ok()?).ok());
+            let (class, number) =
+                (get::<Option<i64>>(row, "class")?, get::<Option<i64>>(row, "number")?);
+            let publisher =
+                number.and_then(|number| PublisherId::new(i32::try_from(number).ok()?).ok());
             match class {
                 Some(class) if class == i64::from(PUBLISHER) => census.living.extend(publisher),
                 Some(_) => census.hearing.extend(publisher),
@@ -37,7 +43,8 @@ impl Postgres {
         Ok(census)
     }
 
-    /// Looks at the server on the connection that shows that this process lives: at who else does, and at what it is doing.
+    /// Looks at the server on the connection that shows that this process lives: at who else does,
+    /// and at what it is doing.
     pub(super) async fn look(&self) -> Result<Vec<PgRow>, StoreError> {
         let asked = self.backends.pids();
         let pids: Vec<i32> = asked.iter().copied().collect();
@@ -72,14 +79,21 @@ impl Postgres {
         let first = rows.first().ok_or_else(nothing)?;
         let set = |column| first.texts(column).map(|names| names.into_iter().collect());
         let present = first.texts("present")?.iter().filter_map(|pid| pid.parse().ok()).collect();
-        self.judge(Look { asked, present, active: set("active")?, waiting: set("waiting")? }, get(first, "read_only")?).await?;
+        self.judge(
+            Look { asked, present, active: set("active")?, waiting: set("waiting")? },
+            get(first, "read_only")?,
+        )
+        .await?;
         Ok(rows)
     }
 
     /// Judges whether the server takes changes, and tries whether it does again.
     async fn judge(&self, look: Look, is_read_only: bool) -> Result<(), StoreError> {
         if self.backends.note(look) {
-            self.outage.note(&StoreError::Trouble(Trouble::Stalled, "a commit waits for a standby or a disk".to_owned()));
+            self.outage.note(&StoreError::Trouble(
+                Trouble::Stalled,
+                "a commit waits for a standby or a disk".to_owned(),
+            ));
         }
         if is_read_only {
             self.leave_server().await;
@@ -91,10 +105,14 @@ impl Postgres {
         Ok(())
     }
 
-    /// Takes note of a server that takes no changes: perhaps another one does by now, to which only new connections lead.
+    /// Takes note of a server that takes no changes: perhaps another one does by now, to which only
+    /// new connections lead.
     pub(super) fn read_only(&self) -> StoreError {
         self.backends.suspect();
-        let error = StoreError::Trouble(Trouble::ReadOnly, "a standby, or read-only by its settings".to_owned());
+        let error = StoreError::Trouble(
+            Trouble::ReadOnly,
+            "a standby, or read-only by its settings".to_owned(),
+        );
         self.outage.note(&error);
         error
     }

@@ -1,12 +1,14 @@
-//! What changed since a cursor. One statement reads orders and deletions, so that each order is in one of both, and the
-//! position of its own snapshot.
+//! What changed since a cursor. One statement reads orders and deletions, so that each order is in
+//! one of both, and the position of its own snapshot.
 //!
-//! A row tells by its `xmin` which transaction wrote it last. That is the order of commits that counts: times are stamped
-//! before a commit, by a clock that may be set, and an update of a column of our own would be no cheaper.
+//! A row tells by its `xmin` which transaction wrote it last. That is the order of commits that
+//! counts: times are stamped before a commit, by a clock that may be set, and an update of a column
+//! of our own would be no cheaper.
 //!
-//! Orders are found from the floor of the cursor on by their id, deletions by indexes of their own: the floor of a cursor
-//! says nothing about what may still be deleted. Deletions are materialized before anything is asked of their
-//! ids: else the planner walks all orders by their id, in the hope of meeting enough deletions.
+//! Orders are found from the floor of the cursor on by their id, deletions by indexes of their own:
+//! the floor of a cursor says nothing about what may still be deleted. Deletions are materialized
+//! before anything is asked of their ids: else the planner walks all orders by their id, in the
+//! hope of meeting enough deletions.
 
 use galley_protocol::{OrderId, ResumeCursor};
 use sqlx::postgres::PgRow;
@@ -27,12 +29,16 @@ impl Postgres {
         self.cursor(first(&rows)?, floor).await
     }
 
-    pub(super) async fn read_changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
+    pub(super) async fn read_changes(
+        &self,
+        requests: &[ChangesRequest],
+    ) -> Result<Vec<Changes>, StoreError> {
         let floor = self.settled.get();
         let heroes: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
         let positions: Vec<i64> = requests.iter().map(|request| request.since.position).collect();
         let from: Vec<i64> = requests.iter().map(|request| request.from(floor)).collect();
-        let after: Vec<i64> = requests.iter().map(|request| request.after.map_or(0, i64::from)).collect();
+        let after: Vec<i64> =
+            requests.iter().map(|request| request.after.map_or(0, i64::from)).collect();
         let rows = self.rows(|| {
             sqlx::query(concat!(
                 "/* changes */
@@ -76,8 +82,13 @@ impl Postgres {
         Ok(read.into_iter().map(|read| Changes::page(read, cursor)).collect())
     }
 
-    pub(super) async fn read_states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError> {
-        let asked = || lists.iter().zip(1_i64..).flat_map(|(list, n)| list.iter().map(move |id| (n, id.get())));
+    pub(super) async fn read_states(
+        &self,
+        lists: &[Vec<OrderId>],
+    ) -> Result<Vec<States>, StoreError> {
+        let asked = || {
+            lists.iter().zip(1_i64..).flat_map(|(list, n)| list.iter().map(move |id| (n, id.get())))
+        };
         let (numbers, ids): (Vec<i64>, Vec<i64>) = asked().unzip();
         let rows = self.rows(|| {
             sqlx::query(concat!(
@@ -140,13 +151,21 @@ impl Postgres {
         });
         let rows = rows.await?;
         let cursor = self.cursor(first(&rows)?, floor).await?;
-        let read = rows.iter().filter_map(|row| changed(row).transpose()).collect::<Result<Vec<_>, _>>()?;
+        let read = rows
+            .iter()
+            .filter_map(|row| changed(row).transpose())
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(ChangesOfAll::new(read, cursor))
     }
 
-    /// The cursor of the snapshot that read this row; the floor was known before. Reads the key of cursors first if the snapshot
-    /// saw another epoch than this process knows: a position of that epoch must not be signed with an earlier key.
-    pub(super) async fn cursor(&self, row: &PgRow, floor: OrderId) -> Result<ResumeCursor, StoreError> {
+    /// The cursor of the snapshot that read this row; the floor was known before. Reads the key of
+    /// cursors first if the snapshot saw another epoch than this process knows: a position of that
+    /// epoch must not be signed with an earlier key.
+    pub(super) async fn cursor(
+        &self,
+        row: &PgRow,
+        floor: OrderId,
+    ) -> Result<ResumeCursor, StoreError> {
         let epoch = get::<Option<i64>>(row, "epoch")?;
         if epoch != Some(self.cursor_keys.newest().into()) {
             self.check_epoch().await?;
@@ -164,7 +183,7 @@ pub(super) fn limit(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// What each of so many requests has read, by the number `n` of the request.
+/// Groups rows by the number `n` of their request.
 fn by_number(rows: &[PgRow], requests: usize) -> Result<Vec<Vec<Changed>>, StoreError> {
     let mut read = vec![Vec::new(); requests];
     for row in rows {

@@ -1,4 +1,5 @@
-//! Takes PENDING orders: locks them, looks at hero, meal and allergies, and sets what comes of it, in one statement.
+//! Takes PENDING orders: locks them, looks at hero, meal and allergies, and sets what comes of it,
+//! in one statement.
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use crate::StoreError;
 use crate::requests::{Claim, ClaimFrom, Claimed, IdRange};
 use crate::rows::{get, order, order_columns};
 
-/// Goes on from `locked`. $1 and $2 are taken by it, $3 is the owner, $4 and $5 the delay in seconds.
+/// Goes on from `locked`. $1 and $2 are taken by it, $3 is the owner, $4 and $5 the delay in
+/// seconds.
 macro_rules! claim_locked {
     () => {
         concat!(
@@ -55,15 +57,26 @@ macro_rules! claim_locked {
 }
 
 impl Postgres {
-    pub(super) async fn claim_orders(&self, owner: IncarnationId, claim: &Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
+    pub(super) async fn claim_orders(
+        &self,
+        owner: IncarnationId,
+        claim: &Claim<'_>,
+    ) -> Result<Vec<Claimed>, StoreError> {
         let rows = match claim.from {
             ClaimFrom::Entries(ids) => self.claim_entries(owner, claim, ids).await?,
-            ClaimFrom::Oldest { ids, age, limit } => self.claim_oldest(owner, claim, ids, age, limit).await?,
+            ClaimFrom::Oldest { ids, age, limit } => {
+                self.claim_oldest(owner, claim, ids, age, limit).await?
+            }
         };
         rows.iter().map(claimed).collect()
     }
 
-    async fn claim_entries(&self, owner: IncarnationId, claim: &Claim<'_>, ids: &[OrderId]) -> Result<Vec<PgRow>, StoreError> {
+    async fn claim_entries(
+        &self,
+        owner: IncarnationId,
+        claim: &Claim<'_>,
+        ids: &[OrderId],
+    ) -> Result<Vec<PgRow>, StoreError> {
         let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
         self.change(|| {
             let ask = sqlx::query(concat!(
@@ -78,7 +91,8 @@ impl Postgres {
         .await
     }
 
-    /// The age of an order from a time to come is not known, for the clock was set back: it counts as old enough.
+    /// The age of an order from a time to come is not known, for the clock was set back: it counts
+    /// as old enough.
     async fn claim_oldest(
         &self,
         owner: IncarnationId,
@@ -104,7 +118,10 @@ impl Postgres {
 }
 
 fn bind_judgement<'q>(ask: Ask<'q>, owner: IncarnationId, claim: &Claim<'_>) -> Ask<'q> {
-    let ask = ask.bind(owner.get()).bind(claim.delay.start().as_secs_f64()).bind(claim.delay.end().as_secs_f64());
+    let ask = ask
+        .bind(owner.get())
+        .bind(claim.delay.start().as_secs_f64())
+        .bind(claim.delay.end().as_secs_f64());
     [Reason::HeroGone, Reason::MealGone, Reason::Allergy]
         .into_iter()
         .fold(ask, |ask, reason| ask.bind(reason.code()).bind(reason.message()))

@@ -11,7 +11,11 @@ use crate::rows::{order, order_columns};
 const HAND_BACK_CHUNK: usize = 5_000;
 
 impl Postgres {
-    pub(super) async fn complete_orders(&self, owner: IncarnationId, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+    pub(super) async fn complete_orders(
+        &self,
+        owner: IncarnationId,
+        ids: &[OrderId],
+    ) -> Result<Vec<Order>, StoreError> {
         let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
         let rows = self.change(|| {
             sqlx::query(concat!(
@@ -36,7 +40,9 @@ impl Postgres {
     pub(super) async fn release_orders(&self, owner: IncarnationId) -> Result<u64, StoreError> {
         // An order that such a statement takes would be seen after this, and handed back by nobody.
         if self.backends.is_unsettled() {
-            return Err(StoreError::Unavailable("the outcome of a statement is not known yet".to_owned()));
+            return Err(StoreError::Unavailable(
+                "the outcome of a statement is not known yet".to_owned(),
+            ));
         }
         let mut released = 0;
         loop {

@@ -1,5 +1,5 @@
-//! Deletes orders that have ended: softly, and one version up, so that sockets hear of it. The same statement takes them out
-//! of the [`tally`](super::tally), when they are counted there.
+//! Deletes orders that have ended: softly, and one version up, so that sockets hear of it. The same
+//! statement takes them out of the [`tally`](super::tally), when they are counted there.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,10 @@ use crate::rows::{get, order, order_columns, parse, time};
 use crate::verdict::against_delete;
 
 impl Postgres {
-    pub(super) async fn delete_orders(&self, requests: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError> {
+    pub(super) async fn delete_orders(
+        &self,
+        requests: &[DeleteRequest],
+    ) -> Result<Vec<DeleteVerdict>, StoreError> {
         self.decide(
             requests,
             |store, asked| Box::pin(store.update_deleted(asked)),
@@ -23,11 +26,16 @@ impl Postgres {
         .await
     }
 
-    /// Of the requests for one order the first that fits wins.
-    async fn update_deleted(&self, asked: &[&DeleteRequest]) -> Result<Vec<Option<DeleteVerdict>>, StoreError> {
+    /// Carries out the first fitting request for each order.
+    async fn update_deleted(
+        &self,
+        asked: &[&DeleteRequest],
+    ) -> Result<Vec<Option<DeleteVerdict>>, StoreError> {
         let ids: Vec<i64> = asked.iter().map(|request| request.order_id.get()).collect();
-        let heroes: Vec<Option<i64>> = asked.iter().map(|request| request.hero_id.map(i64::from)).collect();
-        let expected: Vec<Option<i32>> = asked.iter().map(|request| request.expected.map(|version| version.0)).collect();
+        let heroes: Vec<Option<i64>> =
+            asked.iter().map(|request| request.hero_id.map(i64::from)).collect();
+        let expected: Vec<Option<i32>> =
+            asked.iter().map(|request| request.expected.map(|version| version.0)).collect();
         let rows = self.change(|| {
             sqlx::query(concat!(
                 "/* delete_orders */
@@ -64,13 +72,22 @@ impl Postgres {
         verdicts(&rows.await?, asked.len(), deleted)
     }
 
-    async fn against_delete(&self, asked: &[&DeleteRequest]) -> Result<Vec<Option<DeleteVerdict>>, StoreError> {
+    async fn against_delete(
+        &self,
+        asked: &[&DeleteRequest],
+    ) -> Result<Vec<Option<DeleteVerdict>>, StoreError> {
         let found = self.orders_by_id(asked.iter().map(|request| request.order_id)).await?;
-        Ok(asked.iter().map(|request| against_delete(request, found.get(&request.order_id))).collect())
+        Ok(asked
+            .iter()
+            .map(|request| against_delete(request, found.get(&request.order_id)))
+            .collect())
     }
 
     /// The orders as they are, without the deleted ones.
-    pub(super) async fn orders_by_id(&self, ids: impl Iterator<Item = OrderId>) -> Result<HashMap<OrderId, Order>, StoreError> {
+    pub(super) async fn orders_by_id(
+        &self,
+        ids: impl Iterator<Item = OrderId>,
+    ) -> Result<HashMap<OrderId, Order>, StoreError> {
         let ids: Vec<i64> = ids.map(OrderId::get).collect();
         let rows = self.rows(|| {
             sqlx::query(concat!(
@@ -86,7 +103,10 @@ impl Postgres {
 
 fn deleted(row: &PgRow) -> Result<DeleteVerdict, StoreError> {
     Ok(DeleteVerdict::Deleted {
-        deleted: Deleted { order_id: parse::<i64, _>(row, "id")?, version: Version(get(row, "version")?) },
+        deleted: Deleted {
+            order_id: parse::<i64, _>(row, "id")?,
+            version: Version(get(row, "version")?),
+        },
         hero_id: parse::<i64, _>(row, "hero_id")?,
         time: time(row, "deleted_time")?,
     })

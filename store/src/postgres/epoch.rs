@@ -1,9 +1,10 @@
 //! The epoch of the database and the key of its cursors, shared by all processes.
 //!
-//! The row tells where it was made: in which server and database, on which timeline, and by which transaction. A dump that is
-//! restored anywhere gets another `xmin`, a promoted standby and a recovered backup another timeline. Whoever sees first that
-//! the row was made elsewhere begins another epoch. After another timeline alone the history up to here is the same: the cursors
-//! of the epochs before it go on, up to the position at which the new one began.
+//! The row tells where it was made: in which server and database, on which timeline, and by which
+//! transaction. A dump that is restored anywhere gets another `xmin`, a promoted standby and a
+//! recovered backup another timeline. Whoever sees first that the row was made elsewhere begins
+//! another epoch. After another timeline alone the history up to here is the same: the cursors of
+//! the epochs before it go on, up to the position at which the new one began.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -27,8 +28,9 @@ const HERE: &str = "/* here */
     select pg_control_system.system_identifier::text as server, left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) as timeline
     from pg_control_system()";
 
-/// Reads the key, and whether the row was made in this database, by the transaction that it names. `tells` says that the server
-/// can be asked where it is: a standby cannot, and a managed server may not let this role ask.
+/// Reads the key, and whether the row was made in this database, by the transaction that it names.
+/// `tells` says that the server can be asked where it is: a standby cannot, and a managed server
+/// may not let this role ask.
 const KEY: &str = "/* cursor_key */
     select cursor_key.epoch, cursor_key.secret, server, timeline,
         earlier.epoch as earlier_epoch, earlier.secret as earlier_secret, earlier.last,
@@ -49,7 +51,9 @@ struct Here {
 impl Here {
     /// Returns true unless one of them is known to be another.
     fn may_be(&self, other: &Self) -> bool {
-        let same = |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
+        let same = |one: &Option<String>, other: &Option<String>| {
+            one.is_none() || other.is_none() || one == other
+        };
         same(&self.server, &other.server) && same(&self.timeline, &other.timeline)
     }
 }
@@ -75,9 +79,11 @@ impl KeyRead {
 }
 
 impl Postgres {
-    /// Reads a cursor that a client brought. Another process may have begun another epoch since this one read the key.
+    /// Reads a cursor that a client brought. Another process may have begun another epoch since
+    /// this one read the key.
     pub(super) async fn read_signed(&self, text: &str) -> ResumeCursor {
-        let is_unknown = SignedCursor::epoch_of(text).is_ok_and(|epoch| !self.cursor_keys.know(epoch));
+        let is_unknown =
+            SignedCursor::epoch_of(text).is_ok_and(|epoch| !self.cursor_keys.know(epoch));
         if is_unknown
             && self.key_read.is_due()
             && let Err(error) = self.check_epoch().await
@@ -87,17 +93,24 @@ impl Postgres {
         self.cursor_keys.read(text).unwrap_or(ResumeCursor::EXPIRED)
     }
 
-    /// Reads the key of this database's epoch. Begins an epoch if there is none yet, or if the row was made elsewhere.
+    /// Reads the key of this database's epoch. Begins an epoch if there is none yet, or if the row
+    /// was made elsewhere.
     pub(super) async fn check_epoch(&self) -> Result<(), StoreError> {
         let rows = self.rows(|| sqlx::query(KEY)).await?;
-        let row = rows.first().ok_or_else(|| StoreError::Failed("no name of the database".to_owned()))?;
+        let row =
+            rows.first().ok_or_else(|| StoreError::Failed("no name of the database".to_owned()))?;
         let here = if get(row, "tells")? { self.here().await? } else { Here::default() };
         let made = Here { server: get(row, "server")?, timeline: get(row, "timeline")? };
-        if get(row, "own")? && here.may_be(&made) { self.take_keys(&rows) } else { self.begin_epoch(&here).await }
+        if get(row, "own")? && here.may_be(&made) {
+            self.take_keys(&rows)
+        } else {
+            self.begin_epoch(&here).await
+        }
     }
 
-    /// Of several that begin one at once the first wins, and the others take its key. Whoever does not see the new epoch yet gets
-    /// a position that is not above this transaction: up to there the epoch before is good.
+    /// Of several that begin one at once the first wins, and the others take its key. Whoever does
+    /// not see the new epoch yet gets a position that is not above this transaction: up to there
+    /// the epoch before is good.
     async fn begin_epoch(&self, here: &Here) -> Result<(), StoreError> {
         let (epoch, secret) = seed();
         let rows = self.rows(|| {
@@ -129,13 +142,17 @@ impl Postgres {
             .bind(&here.timeline)
         });
         if !rows.await?.is_empty() {
-            info!(epoch, "the database is new here, failed over or was restored: cursors from beyond that begin anew");
+            info!(
+                epoch,
+                "the database is new here, failed over or was restored: cursors from beyond that begin anew"
+            );
         }
         let rows = self.rows(|| sqlx::query(KEY)).await?;
         self.take_keys(&rows)
     }
 
-    /// Takes the key of the epoch, and those of the epochs whose history goes on in it: a row for each, one at least.
+    /// Takes the key of the epoch, and those of the epochs whose history goes on in it: a row for
+    /// each, one at least.
     fn take_keys(&self, rows: &[PgRow]) -> Result<(), StoreError> {
         let Some(first) = rows.first() else { return Ok(()) };
         let mut earlier = Vec::new();
@@ -160,7 +177,9 @@ impl Postgres {
             }
             answer => answer?,
         };
-        rows.first().map_or(Ok(Here::default()), |row| Ok(Here { server: get(row, "server")?, timeline: get(row, "timeline")? }))
+        rows.first().map_or(Ok(Here::default()), |row| {
+            Ok(Here { server: get(row, "server")?, timeline: get(row, "timeline")? })
+        })
     }
 }
 

@@ -1,4 +1,5 @@
-//! Why there is no connection to `PostgreSQL`, and what to do about it. None of these texts holds a password.
+//! Why there is no connection to `PostgreSQL`, and what to do about it. None of these texts holds a
+//! password.
 
 use std::io::ErrorKind;
 
@@ -16,7 +17,9 @@ pub(super) fn place(options: &PgConnectOptions) -> String {
 }
 
 fn server(options: &PgConnectOptions) -> String {
-    let host = options.get_socket().map_or_else(|| options.get_host().into(), |path| path.to_string_lossy());
+    let host = options
+        .get_socket()
+        .map_or_else(|| options.get_host().into(), |path| path.to_string_lossy());
     format!("{host}:{}", options.get_port())
 }
 
@@ -28,29 +31,39 @@ fn said(error: &Error) -> String {
     error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
-/// The error for whoever starts. SQLSTATE: 28 authentication, 3D000 no such database, 42501 permission.
+/// The error for whoever starts. SQLSTATE: 28 authentication, 3D000 no such database, 42501
+/// permission.
 pub(super) fn of_connecting(options: &PgConnectOptions, error: &Error) -> ConnectError {
     let (place, said) = (place(options), said(error));
     let refused = ConnectError::Refused;
     let code = error.as_database_error().and_then(DatabaseError::code);
     match (error, code.as_deref()) {
-        (_, Some(code)) if code.starts_with("28") => {
-            refused(format!("cannot log in to {place}: {said}; check user and password in DATABASE_URL"))
+        (_, Some(code)) if code.starts_with("28") => refused(format!(
+            "cannot log in to {place}: {said}; check user and password in DATABASE_URL"
+        )),
+        (_, Some("3D000")) => refused(format!(
+            "cannot use {place}: {said}; create it, or name another in DATABASE_URL"
+        )),
+        (_, Some("42501")) => refused(format!(
+            "cannot use {place}: {said}; grant it to the user {} in DATABASE_URL",
+            options.get_username()
+        )),
+        (Error::Tls(_), _) => {
+            refused(format!("cannot speak TLS with {place}: {said}; check sslmode in DATABASE_URL"))
         }
-        (_, Some("3D000")) => refused(format!("cannot use {place}: {said}; create it, or name another in DATABASE_URL")),
-        (_, Some("42501")) => {
-            refused(format!("cannot use {place}: {said}; grant it to the user {} in DATABASE_URL", options.get_username()))
+        (Error::Configuration(_), _) => {
+            refused(format!("cannot use {place}: {said}; check DATABASE_URL"))
         }
-        (Error::Tls(_), _) => refused(format!("cannot speak TLS with {place}: {said}; check sslmode in DATABASE_URL")),
-        (Error::Configuration(_), _) => refused(format!("cannot use {place}: {said}; check DATABASE_URL")),
         (Error::Protocol(_), _) => refused(format!(
             "{} does not speak the protocol of PostgreSQL: {said}; check host and port in DATABASE_URL",
             server(options)
         )),
-        (Error::Io(error), _) if error.kind() == ErrorKind::PermissionDenied => {
-            refused(format!("cannot open {place}: {said}; let this user into the folder of the socket"))
+        (Error::Io(error), _) if error.kind() == ErrorKind::PermissionDenied => refused(format!(
+            "cannot open {place}: {said}; let this user into the folder of the socket"
+        )),
+        (error, _) if is_unreachable(error) => {
+            ConnectError::Unreachable(format!("cannot reach {place}: {said}"))
         }
-        (error, _) if is_unreachable(error) => ConnectError::Unreachable(format!("cannot reach {place}: {said}")),
         _ => refused(format!("{place} refused: {said}")),
     }
 }
@@ -67,15 +80,20 @@ pub(super) fn of_reading(options: &PgConnectOptions, error: StoreError) -> Conne
         StoreError::Unavailable(said) | StoreError::Contended(said) => {
             ConnectError::Unreachable(format!("cannot reach {place}: {said}"))
         }
-        StoreError::Failed(said) => ConnectError::Refused(format!("{place} refused: {said}; check the rights of its user")),
+        StoreError::Failed(said) => {
+            ConnectError::Refused(format!("{place} refused: {said}; check the rights of its user"))
+        }
     }
 }
 
-/// Returns true if an error only says that the server cannot be reached at the moment. SQLSTATE: 08 connection, 53 resources, 57P0x
-/// shutdown or start.
+/// Returns true if an error only says that the server cannot be reached at the moment. SQLSTATE: 08
+/// connection, 53 resources, 57P0x shutdown or start.
 fn is_unreachable(error: &Error) -> bool {
     match error.as_database_error().and_then(DatabaseError::code) {
         Some(code) => matches!(code.get(..2), Some("08" | "53")) || code.starts_with("57P0"),
-        None => matches!(error, Error::Io(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed),
+        None => matches!(
+            error,
+            Error::Io(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed
+        ),
     }
 }

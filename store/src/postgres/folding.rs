@@ -29,12 +29,19 @@ impl Postgres {
     /// Folds stale rows again: all of them, or so many batches of each table at most.
     pub(super) async fn fold_again(&self, batches: Option<usize>) -> Result<(), StoreError> {
         for (stale, write) in [
-            (stale_rows!("heroes", "allergies", "", "$1", "$2"), write_foldings!("heroes", "allergies_folded")),
-            (stale_rows!("meals", "ingredients", "", "$1", "$2"), write_foldings!("meals", "ingredients_folded")),
+            (
+                stale_rows!("heroes", "allergies", "", "$1", "$2"),
+                write_foldings!("heroes", "allergies_folded"),
+            ),
+            (
+                stale_rows!("meals", "ingredients", "", "$1", "$2"),
+                write_foldings!("meals", "ingredients_folded"),
+            ),
         ] {
             let mut done = 0;
             while batches.is_none_or(|most| done < most) {
-                let rows = self.rows(|| sqlx::query(stale).bind(FOLD_RULE).bind(FOLD_BATCH)).await?;
+                let rows =
+                    self.rows(|| sqlx::query(stale).bind(FOLD_RULE).bind(FOLD_BATCH)).await?;
                 let foldings = rows.iter().map(folding).collect::<Result<Vec<Folding>, _>>()?;
                 if foldings.is_empty() {
                     break;

@@ -1,9 +1,9 @@
-//! How others see that this process lives: session advisory locks, on one connection that does nothing else. The server frees
-//! them as soon as the connection is gone, milliseconds after a kill -9; after a loss of power its TCP keepalive notices
-//! within 8 s.
+//! How others see that this process lives: session advisory locks, on one connection that does
+//! nothing else. The server frees them as soon as the connection is gone, milliseconds after a kill
+//! -9; after a loss of power its TCP keepalive notices within 8 s.
 //!
-//! One lock for each incarnation of a worker, one for the publisher, and one more while it hears updates. A connection that was
-//! lost is made again with all of them.
+//! One lock for each incarnation of a worker, one for the publisher, and one more while it hears
+//! updates. A connection that was lost is made again with all of them.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -27,7 +27,8 @@ pub(super) const INCARNATION: i32 = i32::from_be_bytes(*b"GALY");
 pub(super) const PUBLISHER: i32 = i32::from_be_bytes(*b"GALP");
 pub(super) const HEARING: i32 = i32::from_be_bytes(*b"GALH");
 
-/// How long after an upset nobody is judged dead: living processes take their locks again meanwhile.
+/// How long after an upset nobody is judged dead: living processes take their locks again
+/// meanwhile.
 pub(super) const CALM: Duration = Duration::from_secs(3);
 /// How long the connection may be silent, and how long a new one may take.
 pub(super) const PROBE: Duration = Duration::from_secs(1);
@@ -35,7 +36,8 @@ pub(super) const PROBE: Duration = Duration::from_secs(1);
 /// An advisory lock: its class, and a number of that class.
 pub(super) type Lock = (i32, i32);
 
-/// The locks of this process. One incarnation per start of a worker, so that the sets need no other bound.
+/// The locks of this process. One incarnation per start of a worker, so that the sets need no other
+/// bound.
 #[derive(Default)]
 pub(super) struct Liveness {
     wanted: Mutex<BTreeSet<Lock>>,
@@ -54,9 +56,12 @@ struct Line {
 }
 
 impl Liveness {
-    /// Whether no lock of this process was lost lately, and so those of others neither.
+    /// Returns true if no lock of this process was lost lately, and so those of others neither.
     pub(super) fn is_calm(&self) -> bool {
-        self.retaken.lock().unwrap_or_else(PoisonError::into_inner).is_none_or(|time| time.elapsed() >= CALM)
+        self.retaken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_none_or(|time| time.elapsed() >= CALM)
     }
 
     /// Wants a lock from now on, or does not want it any more. [`Postgres::alive`] sees to it.
@@ -86,12 +91,16 @@ impl Liveness {
 impl Postgres {
     /// The lock is taken before anybody can see the number.
     pub(super) async fn begin_incarnation(&self) -> Result<IncarnationId, StoreError> {
-        let rows = self.rows(|| sqlx::query("/* enlist */ select nextval('incarnations') as id")).await?;
-        let row = rows.first().ok_or_else(|| StoreError::Failed("no number for an incarnation".to_owned()))?;
+        let rows =
+            self.rows(|| sqlx::query("/* enlist */ select nextval('incarnations') as id")).await?;
+        let row = rows
+            .first()
+            .ok_or_else(|| StoreError::Failed("no number for an incarnation".to_owned()))?;
         let id: IncarnationId = parse::<i64, _>(row, "id")?;
         let lock = lock_of(id)?;
         self.liveness.want(lock, true);
-        // Nobody knows of an incarnation that does not begin, so nobody will ask for its lock again.
+        // Nobody knows of an incarnation that does not begin, so nobody will ask for its lock
+        // again.
         self.look().await.inspect_err(|_| self.liveness.want(lock, false))?;
         Ok(id)
     }
@@ -114,14 +123,19 @@ impl Postgres {
         let mut known = Incarnations::default();
         for row in &rows.await? {
             known.newest = Some(parse::<i64, _>(row, "newest")?);
-            known.living.extend(get::<Option<i64>>(row, "living")?.and_then(|id| IncarnationId::new(id).ok()));
+            known.living.extend(
+                get::<Option<i64>>(row, "living")?.and_then(|id| IncarnationId::new(id).ok()),
+            );
         }
         Ok(known)
     }
 
-    /// Asks on the connection that holds the locks, as soon as it holds those that are wanted and no others. A connection
-    /// that was lost is made again.
-    pub(super) async fn alive<'q>(&self, ask: impl Fn() -> Ask<'q>) -> Result<Vec<PgRow>, StoreError> {
+    /// Asks on the connection that holds the locks, as soon as it holds those that are wanted and
+    /// no others. A connection that was lost is made again.
+    pub(super) async fn alive<'q>(
+        &self,
+        ask: impl Fn() -> Ask<'q>,
+    ) -> Result<Vec<PgRow>, StoreError> {
         let mut line = self.liveness.line.lock().await;
         let wanted = self.liveness.wanted();
         if line.connection.is_some()
@@ -133,10 +147,14 @@ impl Postgres {
             line.connect(&self.options).await?;
             line.hold_and_ask(&wanted, &ask).await
         };
-        let rows = again.await.map_err(|error| refusal(&error)).inspect_err(|error| self.outage.note(error))?;
+        let rows = again
+            .await
+            .map_err(|error| refusal(&error))
+            .inspect_err(|error| self.outage.note(error))?;
         if std::mem::replace(&mut line.is_second, true) {
             warn!("the connection that shows others this process alive was lost, and is back");
-            *self.liveness.retaken.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            *self.liveness.retaken.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(Instant::now());
         }
         Ok(rows)
     }
@@ -160,8 +178,13 @@ impl Line {
         Ok(())
     }
 
-    /// A lock that the server still sees on the connection that was lost is not waited for: the next call tries again.
-    async fn hold_and_ask<'q>(&mut self, wanted: &BTreeSet<Lock>, ask: impl Fn() -> Ask<'q>) -> Result<Vec<PgRow>, sqlx::Error> {
+    /// A lock that the server still sees on the connection that was lost is not waited for: the
+    /// next call tries again.
+    async fn hold_and_ask<'q>(
+        &mut self,
+        wanted: &BTreeSet<Lock>,
+        ask: impl Fn() -> Ask<'q>,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
         let superfluous: Vec<Lock> = self.held.difference(wanted).copied().collect();
         if !superfluous.is_empty() {
             self.ask(give_back(&superfluous)).await?;
@@ -171,7 +194,9 @@ impl Line {
             let taken = self.ask(take(&missing)).await?;
             if !taken.first().is_some_and(|row| row.get("all_taken")) {
                 self.connection = None;
-                return Err(io::Error::other("the server still sees the connection that was lost").into());
+                return Err(
+                    io::Error::other("the server still sees the connection that was lost").into()
+                );
             }
         }
         self.held.clone_from(wanted);
@@ -181,7 +206,9 @@ impl Line {
     /// A connection that fails or is silent is thrown away. With it go the locks.
     async fn ask(&mut self, ask: Ask<'_>) -> Result<Vec<PgRow>, sqlx::Error> {
         let mut connection = self.connection.take().ok_or(sqlx::Error::WorkerCrashed)?;
-        let rows = timeout(PROBE, ask.fetch_all(&mut connection)).await.unwrap_or_else(|_| Err(silence()))?;
+        let rows = timeout(PROBE, ask.fetch_all(&mut connection))
+            .await
+            .unwrap_or_else(|_| Err(silence()))?;
         self.connection = Some(connection);
         Ok(rows)
     }
@@ -213,6 +240,7 @@ fn columns(locks: &[Lock]) -> (Vec<i32>, Vec<i32>) {
 
 /// Incarnations are numbered by a sequence of `int`.
 fn lock_of(id: IncarnationId) -> Result<Lock, StoreError> {
-    let number = i32::try_from(id.get()).map_err(|_| StoreError::Failed("that is not an incarnation".to_owned()))?;
+    let number = i32::try_from(id.get())
+        .map_err(|_| StoreError::Failed("that is not an incarnation".to_owned()))?;
     Ok((INCARNATION, number))
 }

@@ -1,11 +1,14 @@
-//! Moves the floor up, forgets what is old, and folds again what an older program wrote. Every process may call this at any time; what several do at once is done once.
+//! Moves the floor up, forgets what is old, and folds again what an older program wrote. Every
+//! process may call this at any time; what several do at once is done once.
 //!
-//! Ids are assigned before commit. The floor therefore never passes the greatest id that was assigned [`LAG`] ago, and stands
-//! still while a transaction of that moment that was changing orders is not over, however long its commit waits: its lock on the
-//! table shows it, whoever's it is, and no clock is asked. The floor must never pass an order that is active.
+//! Ids are assigned before commit. The floor therefore never passes the greatest id that was
+//! assigned [`LAG`] ago, and stands still while a transaction of that moment that was changing
+//! orders is not over, however long its commit waits: its lock on the table shows it, whoever's it
+//! is, and no clock is asked. The floor must never pass an order that is active.
 //!
-//! Whoever looks for orders asks for the watermark in a subquery, or looks in one: a plain join of the two is planned as a walk through
-//! all orders from the first one on, which never ends where there are hundreds of millions.
+//! Whoever looks for orders asks for the watermark in a subquery, or looks in one: a plain join of
+//! the two is planned as a walk through all orders from the first one on, which never ends where
+//! there are hundreds of millions.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -21,15 +24,17 @@ use crate::{RETENTION, StoreError};
 const LAG: Duration = Duration::from_secs(30);
 /// The least time between two marks, so that at most `LAG / MARK_STEP` and one more are remembered.
 const MARK_STEP: Duration = Duration::from_secs(1);
-/// How many ids one statement looks at, which takes it some 10 ms, and how many statements move the floor in one call; the rest waits
-/// for the next.
+/// How many ids one statement looks at, which takes it some 10 ms, and how many statements move the
+/// floor in one call; the rest waits for the next.
 const FLOOR_WINDOW: i64 = 20_000;
 const FLOOR_STEPS: usize = 100;
-/// How often old rows are forgotten, how many by one statement, and by how many statements; the rest waits for the next time.
+/// How often old rows are forgotten, how many by one statement, and by how many statements; the
+/// rest waits for the next time.
 const FORGET_STEP: Duration = Duration::from_secs(30);
 const FORGET_CHUNK: i64 = 5_000;
 const FORGET_STEPS: usize = 10;
-/// How many batches of stale foldings are made anew at the same times; the rest waits for the next time.
+/// How many batches of stale foldings are made anew at the same times; the rest waits for the next
+/// time.
 const FOLD_STEPS: usize = 10;
 
 /// Forgets old keys of one table; what is beyond a chunk waits for the next time.
@@ -50,17 +55,18 @@ macro_rules! forget_creation_keys {
     };
 }
 
-/// What was assigned at a moment.
+/// The last assigned id at a moment.
 #[derive(Clone, Debug)]
 struct Mark {
     time: Instant,
     /// The greatest id.
     id: i64,
-    /// The transactions that were changing orders, by their virtual ids: as many as the server has connections at most.
+    /// The transactions that were changing orders, by their virtual ids: as many as the server has
+    /// connections at most.
     changing: HashSet<String>,
 }
 
-/// What a process remembers from one call to the next.
+/// The state between two calls.
 #[derive(Default)]
 pub(super) struct Upkeep {
     /// Oldest first.
@@ -69,8 +75,9 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
-    /// Remembers the mark, and returns the greatest id of at least [`LAG`] ago, if all transactions of that moment are over by
-    /// now. Marks above a newer one are of another server, before a failover.
+    /// Remembers the mark, and returns the greatest id of at least [`LAG`] ago, if all transactions
+    /// of that moment are over by now. Marks above a newer one are of another server, before a
+    /// failover.
     fn mark(&self, mark: Mark) -> Option<i64> {
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         let (now, changing) = (mark.time, mark.changing.clone());
@@ -87,7 +94,7 @@ impl Upkeep {
         marks.front().filter(is_over).map(|mark| mark.id)
     }
 
-    /// Whether it is time to forget.
+    /// Returns true if it is time to forget.
     fn is_forgetful(&self, now: Instant) -> bool {
         let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
         let due = forgotten.is_none_or(|time| now - time >= FORGET_STEP);
@@ -135,12 +142,14 @@ impl Postgres {
 
     async fn forget_creation_keys(&self) -> Result<(), StoreError> {
         for statement in [forget_creation_keys!("heroes"), forget_creation_keys!("meals")] {
-            self.rows(|| sqlx::query(statement).bind(RETENTION.as_secs_f64()).bind(FORGET_CHUNK)).await?;
+            self.rows(|| sqlx::query(statement).bind(RETENTION.as_secs_f64()).bind(FORGET_CHUNK))
+                .await?;
         }
         Ok(())
     }
 
-    /// The id is read before the locks: an order that has a smaller one is seen by all unless its transaction holds a lock.
+    /// The id is read before the locks: an order that has a smaller one is seen by all unless its
+    /// transaction holds a lock.
     async fn assigned(&self, time: Instant) -> Result<Mark, StoreError> {
         let assigned = self
             .rows(|| sqlx::query("/* assigned */ select case when is_called then last_value else 0 end as id from order_ids"));
@@ -153,7 +162,11 @@ impl Postgres {
                    and database = (select oid from pg_database where datname = current_database())",
             )
         });
-        let changing = changing.await?.iter().map(|row| get(row, "virtualtransaction")).collect::<Result<_, _>>()?;
+        let changing = changing
+            .await?
+            .iter()
+            .map(|row| get(row, "virtualtransaction"))
+            .collect::<Result<_, _>>()?;
         Ok(Mark { time, id, changing })
     }
 
@@ -175,7 +188,8 @@ impl Postgres {
                 .bind(settled)
                 .bind(FLOOR_WINDOW)
             });
-            let floor: Option<i64> = rows.await?.first().map(|row| get(row, "floor")).transpose()?;
+            let floor: Option<i64> =
+                rows.await?.first().map(|row| get(row, "floor")).transpose()?;
             if floor.is_none_or(|floor| floor > settled) {
                 break;
             }

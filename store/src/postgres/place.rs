@@ -1,8 +1,11 @@
-//! Places orders: one statement inserts a batch; a second one asks what stood against those that it left out.
+//! Places orders: one statement inserts a batch; a second one asks what stood against those that it
+//! left out.
 //!
-//! A key that two batches bring at once is settled by the unique index: the second batch waits for the first to commit,
-//! inserts nothing, and reads the row. A key belongs to its hero. An earlier version gave those of callers without a token the scope 0:
-//! they are looked for as well, so that a repetition during an upgrade places nothing new. Rows are inserted in the order of their keys, so that two batches cannot deadlock.
+//! A key that two batches bring at once is settled by the unique index: the second batch waits for
+//! the first to commit, inserts nothing, and reads the row. A key belongs to its hero. An earlier
+//! version gave those of callers without a token the scope 0: they are looked for as well, so that
+//! a repetition during an upgrade places nothing new. Rows are inserted in the order of their keys,
+//! so that two batches cannot deadlock.
 
 use galley_protocol::Order;
 use sqlx::postgres::PgRow;
@@ -16,7 +19,10 @@ use crate::rows::{get, order, order_columns, parse, time};
 use crate::verdict::repeated;
 
 impl Postgres {
-    pub(super) async fn place_orders(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {
+    pub(super) async fn place_orders(
+        &self,
+        requests: &[PlaceRequest],
+    ) -> Result<Vec<PlaceVerdict>, StoreError> {
         self.decide(
             requests,
             |store, asked| Box::pin(store.insert_orders(asked)),
@@ -25,9 +31,12 @@ impl Postgres {
         .await
     }
 
-    /// What is inserted is, by its ids, a subsequence of the requests, for ids are given in their order. Of requests that are alike the
-    /// first ones are in it.
-    async fn insert_orders(&self, asked: &[&PlaceRequest]) -> Result<Vec<Option<PlaceVerdict>>, StoreError> {
+    /// What is inserted is, by its ids, a subsequence of the requests, for ids are given in their
+    /// order. Of requests that are alike the first ones are in it.
+    async fn insert_orders(
+        &self,
+        asked: &[&PlaceRequest],
+    ) -> Result<Vec<Option<PlaceVerdict>>, StoreError> {
         let arguments = Arguments::of(asked);
         let rows = self.change(|| {
             arguments.bind(sqlx::query(concat!(
@@ -58,13 +67,20 @@ impl Postgres {
         let mut inserted = rows.await?.iter().map(inserted).collect::<Result<Vec<_>, _>>()?;
         inserted.sort_unstable_by_key(|inserted| inserted.order.id);
         let mut inserted = inserted.into_iter().peekable();
-        let verdict =
-            |request| inserted.next_if(|inserted| inserted.is_of(request)).map(|inserted| PlaceVerdict::Placed(inserted.order));
+        let verdict = |request| {
+            inserted
+                .next_if(|inserted| inserted.is_of(request))
+                .map(|inserted| PlaceVerdict::Placed(inserted.order))
+        };
         Ok(asked.iter().copied().map(verdict).collect())
     }
 
-    /// Nothing stands against a request whose key was taken, and forgotten before the row could be read.
-    async fn against_orders(&self, asked: &[&PlaceRequest]) -> Result<Vec<Option<PlaceVerdict>>, StoreError> {
+    /// Nothing stands against a request whose key was taken, and forgotten before the row could be
+    /// read.
+    async fn against_orders(
+        &self,
+        asked: &[&PlaceRequest],
+    ) -> Result<Vec<Option<PlaceVerdict>>, StoreError> {
         let arguments = Arguments::of(asked);
         let rows = self.rows(|| {
             arguments.bind(sqlx::query(concat!(
@@ -121,7 +137,8 @@ struct Inserted {
 impl Inserted {
     fn is_of(&self, request: &PlaceRequest) -> bool {
         let key = self.key.as_ref().map(|(scope, key)| (*scope, key.as_str()));
-        (self.order.hero_id, self.order.meal_id, key) == (request.hero_id, request.meal_id, request.key())
+        (self.order.hero_id, self.order.meal_id, key)
+            == (request.hero_id, request.meal_id, request.key())
     }
 }
 

@@ -9,16 +9,24 @@ use crate::rows::{order_view, order_views, viewed_order};
 
 impl Postgres {
     pub(super) async fn read_order(&self, id: OrderId) -> Result<Option<ViewedOrder>, StoreError> {
-        let rows = self.rows(|| sqlx::query(concat!("/* order */ ", order_views!(), "and orders.id = $1")).bind(id.get()));
+        let rows = self.rows(|| {
+            sqlx::query(concat!("/* order */ ", order_views!(), "and orders.id = $1"))
+                .bind(id.get())
+        });
         only(&rows.await?, viewed_order)
     }
 
-    pub(super) async fn list_orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError> {
+    pub(super) async fn list_orders(
+        &self,
+        filter: &OrderFilter,
+    ) -> Result<Vec<OrderView>, StoreError> {
         let status: Vec<i16> = filter.status.iter().map(|status| status.code()).collect();
-        let active_only = !status.is_empty() && filter.status.iter().all(|status| status.is_active());
+        let active_only =
+            !status.is_empty() && filter.status.iter().all(|status| status.is_active());
         let from = if active_only { self.floor.get().get() } else { 1 };
         let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
-        let ask = || match filter.hero_id {
+        let ask = || {
+            match filter.hero_id {
             Some(_) => sqlx::query(concat!(
                 "/* orders_of_hero */ ",
                 order_views!(),
@@ -33,6 +41,7 @@ impl Postgres {
                  and ($4::bigint is null or orders.meal_id = $4)
                  order by orders.id desc limit $5"
             )),
+        }
         };
         let rows = self.rows(|| {
             let ask = ask()

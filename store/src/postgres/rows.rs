@@ -16,8 +16,8 @@ macro_rules! moment {
 }
 pub(super) use moment;
 
-/// The column that [`super::claim::claimed`] reads beside those of the order: milliseconds until it is due. A clock that was
-/// set back makes nobody wait for longer than the preparation takes.
+/// The column that [`super::claim::claimed`] reads beside those of the order: milliseconds until it
+/// is due. A clock that was set back makes nobody wait for longer than the preparation takes.
 macro_rules! due_in {
     () => {
         "greatest(0, (extract(epoch from
@@ -26,8 +26,9 @@ macro_rules! due_in {
 }
 pub(super) use due_in;
 
-/// The columns from which a cursor is made: the time, the position in the order of commits – every transaction below it has
-/// ended, and is seen by this statement and by all that begin later – and the epoch whose key is to sign it.
+/// The columns from which a cursor is made: the time, the position in the order of commits – every
+/// transaction below it has ended, and is seen by this statement and by all that begin later – and
+/// the epoch whose key is to sign it.
 macro_rules! clock {
     () => {
         "date_trunc('milliseconds', now()) as moment, \
@@ -37,8 +38,9 @@ macro_rules! clock {
 }
 pub(super) use clock;
 
-/// A condition on `orders`: the row was written by a transaction at this position or above it. The row tells the lower 32 bits
-/// of the transaction; whatever changed since a cursor is fewer than 2^31 transactions away.
+/// A condition on `orders`: the row was written by a transaction at this position or above it. The
+/// row tells the lower 32 bits of the transaction; whatever changed since a cursor is fewer than
+/// 2^31 transactions away.
 macro_rules! changed_since {
     ($position:expr) => {
         concat!("((orders.xmin::text::bigint - ", $position, ") & 4294967295) < 2147483648")

@@ -1,5 +1,6 @@
-//! Brings the schema up to date, and tells whether it is. A schema newer than this program is fine: migrations only add, so
-//! that old and new processes run side by side. Folding texts is beyond SQL, and follows the migrations.
+//! Brings the schema up to date, and tells whether it is. A schema newer than this program is fine:
+//! migrations only add, so that old and new processes run side by side. Folding texts is beyond
+//! SQL, and follows the migrations.
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPoolOptions;
@@ -14,9 +15,11 @@ use crate::rows::get;
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
 
 impl Postgres {
-    /// On a connection without time-outs, for a migration takes as long as it takes. An advisory lock keeps others waiting.
+    /// On a connection without time-outs, for a migration takes as long as it takes. An advisory
+    /// lock keeps others waiting.
     pub(super) async fn apply_migrations(&self) -> Result<(), StoreError> {
-        let single = PgPoolOptions::new().max_connections(1).connect_with(self.options.clone()).await;
+        let single =
+            PgPoolOptions::new().max_connections(1).connect_with(self.options.clone()).await;
         let single = single.map_err(|error| refusal(&error))?;
         let applied = tolerant(&MIGRATIONS).run(&single).await;
         single.close().await;
@@ -52,8 +55,8 @@ impl Postgres {
         }
     }
 
-    /// Reads the floor and the key of cursors, when they are there already. Without a key, as where the server takes no change
-    /// now, the check of the schema reads it later.
+    /// Reads the floor and the key of cursors, when they are there already. Without a key, as where
+    /// the server takes no change now, the check of the schema reads it later.
     pub(super) async fn read_first(&self) -> Result<(), StoreError> {
         if self.has_table("watermark").await? {
             self.read_floor().await?;
@@ -67,7 +70,12 @@ impl Postgres {
     }
 
     async fn has_table(&self, name: &str) -> Result<bool, StoreError> {
-        let rows = self.rows(|| sqlx::query("/* has_table */ select to_regclass($1) is not null as there").bind(name)).await?;
+        let rows = self
+            .rows(|| {
+                sqlx::query("/* has_table */ select to_regclass($1) is not null as there")
+                    .bind(name)
+            })
+            .await?;
         rows.first().map_or(Ok(false), |row| get(row, "there"))
     }
 }

@@ -1,9 +1,12 @@
-//! How statements reach `PostgreSQL`. Every statement commits by itself, so that no transaction waits for this process.
+//! How statements reach `PostgreSQL`. Every statement commits by itself, so that no transaction
+//! waits for this process.
 //!
-//! A statement ends within [`STATEMENT_TIMEOUT`] on the server's side, but for its commit; when the server is silent for longer,
-//! nobody waits for it here but the connection itself: see [`super::backends`]. A connection that meets a server that takes no
-//! changes is thrown away, so that a name that leads to another server by now is resolved anew. A collision with another transaction is tried again [`RETRIES`] times, then it is
-//! [`StoreError::Contended`]. Never retry here what the server may have carried out.
+//! A statement ends within [`STATEMENT_TIMEOUT`] on the server's side, but for its commit; when the
+//! server is silent for longer, nobody waits for it here but the connection itself: see
+//! [`super::backends`]. A connection that meets a server that takes no changes is thrown away, so
+//! that a name that leads to another server by now is resolved anew. A collision with another
+//! transaction is tried again [`RETRIES`] times, then it is [`StoreError::Contended`]. Never retry
+//! here what the server may have carried out.
 
 use std::io;
 use std::str::FromStr;
@@ -28,7 +31,8 @@ const MAX_CONNECTIONS: u32 = 8;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longer than the server takes to give up by itself.
 const ANSWER_TIMEOUT: Duration = STATEMENT_TIMEOUT.saturating_add(Duration::from_secs(1));
-/// A connection idle for longer is tested before it is used: the server may have restarted meanwhile.
+/// A connection idle for longer is tested before it is used: the server may have restarted
+/// meanwhile.
 const IDLE_TRUST: Duration = Duration::from_secs(1);
 /// How often a statement that collided is tried again.
 const RETRIES: u32 = 10;
@@ -44,23 +48,40 @@ pub(super) type Ask<'q> = Query<'q, Database, PgArguments>;
 /// Reads the URL. The reason why it cannot be read never quotes it, for it may hold a password.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, String> {
     let options = PgConnectOptions::from_str(url).map_err(|error| {
-        if let sqlx::Error::Configuration(cause) = error { cause.to_string() } else { "cannot be read".to_owned() }
+        if let sqlx::Error::Configuration(cause) = error {
+            cause.to_string()
+        } else {
+            "cannot be read".to_owned()
+        }
     })?;
-    if options.get_socket().is_none() && !is_host(options.get_host().trim_start_matches('[').trim_end_matches(']')) {
+    if options.get_socket().is_none()
+        && !is_host(options.get_host().trim_start_matches('[').trim_end_matches(']'))
+    {
         return Err("its host is neither a name nor an address".to_owned());
     }
-    let keepalive = [("tcp_keepalives_idle", "5"), ("tcp_keepalives_interval", "1"), ("tcp_keepalives_count", "3")];
-    // A plan lives as long as its connection, or until the table is analyzed. One that is made while `orders` is nearly empty would
-    // read all of it for each batch, and go on doing so while it fills.
+    let keepalive = [
+        ("tcp_keepalives_idle", "5"),
+        ("tcp_keepalives_interval", "1"),
+        ("tcp_keepalives_count", "3"),
+    ];
+    // A plan lives as long as its connection, or until the table is analyzed. One that is made
+    // while `orders` is nearly empty would read all of it for each batch, and go on doing so while
+    // it fills.
     let plans = [("enable_seqscan", "off"), ("jit", "off")];
-    // Statements are guarded: at a level above this one, which a role may have as its default, they would fail instead of waiting.
-    let session = [("idle_session_timeout", "0"), ("default_transaction_isolation", "read committed")];
+    // Statements are guarded: at a level above this one, which a role may have as its default, they
+    // would fail instead of waiting.
+    let session =
+        [("idle_session_timeout", "0"), ("default_transaction_isolation", "read committed")];
     Ok(options.application_name("galley").options(session).options(plans).options(keepalive))
 }
 
 pub(super) fn pool(options: PgConnectOptions, backends: &Arc<Backends>) -> PgPool {
     let (met, known) = (Arc::clone(backends), Arc::clone(backends));
-    let limits = [("statement_timeout", "5s"), ("lock_timeout", "2s"), ("idle_in_transaction_session_timeout", "5s")];
+    let limits = [
+        ("statement_timeout", "5s"),
+        ("lock_timeout", "2s"),
+        ("idle_in_transaction_session_timeout", "5s"),
+    ];
     PgPoolOptions::new()
         .max_connections(MAX_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -86,7 +107,10 @@ pub(super) fn pool(options: PgConnectOptions, backends: &Arc<Backends>) -> PgPoo
 
 impl Postgres {
     /// Runs one statement, and waits until it has committed.
-    pub(super) async fn rows<'q, A>(&self, ask: impl Fn() -> A + Send + Sync) -> Result<Vec<PgRow>, StoreError>
+    pub(super) async fn rows<'q, A>(
+        &self,
+        ask: impl Fn() -> A + Send + Sync,
+    ) -> Result<Vec<PgRow>, StoreError>
     where
         A: Execute<'q, Database> + 'q,
     {
@@ -111,8 +135,12 @@ impl Postgres {
         }
     }
 
-    /// Runs one statement that changes something. While commits are stalled nothing is begun, and nobody waits for what was.
-    pub(super) async fn change<'q, A>(&self, ask: impl Fn() -> A + Send + Sync) -> Result<Vec<PgRow>, StoreError>
+    /// Runs one statement that changes something. While commits are stalled nothing is begun, and
+    /// nobody waits for what was.
+    pub(super) async fn change<'q, A>(
+        &self,
+        ask: impl Fn() -> A + Send + Sync,
+    ) -> Result<Vec<PgRow>, StoreError>
     where
         A: Execute<'q, Database> + 'q,
     {
@@ -147,7 +175,10 @@ impl Postgres {
         }
     }
 
-    async fn once<'q>(&self, ask: impl Execute<'q, Database> + 'q) -> Result<Vec<PgRow>, sqlx::Error> {
+    async fn once<'q>(
+        &self,
+        ask: impl Execute<'q, Database> + 'q,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
         self.once_with((), ask).await
     }
 
@@ -215,9 +246,10 @@ fn is_collision(error: &sqlx::Error) -> bool {
     code(error).is_some_and(|code| matches!(code.as_str(), "40P01" | "40001"))
 }
 
-/// The error for the caller. SQLSTATE: 08 connection, 40 rolled back (40P01 and 40001 by others that change the same), 53 resources
-/// (53100 disk full, 53200 memory, 53300 connections), 55P03 lock not available, 57014 time-out, 57P0x shutdown or start, 25006
-/// read-only, as a standby is, 58030 input or output, XX001 and XX002 damaged.
+/// The error for the caller. SQLSTATE: 08 connection, 40 rolled back (40P01 and 40001 by others
+/// that change the same), 53 resources (53100 disk full, 53200 memory, 53300 connections), 55P03
+/// lock not available, 57014 time-out, 57P0x shutdown or start, 25006 read-only, as a standby is,
+/// 58030 input or output, XX001 and XX002 damaged.
 pub(super) fn refusal(error: &sqlx::Error) -> StoreError {
     let why = error.to_string();
     if is_collision(error) {
@@ -244,7 +276,11 @@ pub(super) fn refusal(error: &sqlx::Error) -> StoreError {
         "57P01" | "57P02" | "57P03" => Trouble::Starting,
         "58030" => Trouble::Failing,
         "XX001" | "XX002" => Trouble::Damaged,
-        other if other == "57014" || other.starts_with("57P0") || matches!(other.get(..2), Some("08" | "40" | "53")) => {
+        other
+            if other == "57014"
+                || other.starts_with("57P0")
+                || matches!(other.get(..2), Some("08" | "40" | "53")) =>
+        {
             return StoreError::Unavailable(why);
         }
         _ => return StoreError::Failed(why),

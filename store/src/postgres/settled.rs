@@ -1,7 +1,8 @@
 //! The floor that a cursor may name beside its position.
 //!
-//! Every order below it has had its last change before the position. The floor of the same moment will not do: a transaction
-//! that runs for long holds the position back while orders end and the floor moves on.
+//! Every order below it has had its last change before the position. The floor of the same moment
+//! will not do: a transaction that runs for long holds the position back while orders end and the
+//! floor moves on.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -19,8 +20,9 @@ struct Reading {
 pub(super) struct SettledFloor(Mutex<(Option<OrderId>, Option<Reading>)>);
 
 impl SettledFloor {
-    /// Takes what a snapshot from `xmin` to `xmax` saw: the one before has settled when all is over that it did not see. A floor
-    /// below the one that is known is of another state of the database, after a failover or a restored backup.
+    /// Takes what a snapshot from `xmin` to `xmax` saw: the one before has settled when all is over
+    /// that it did not see. A floor below the one that is known is of another state of the
+    /// database, after a failover or a restored backup.
     pub(super) fn read(&self, floor: OrderId, xmin: i64, xmax: i64) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (settled, waiting) = &mut *state;
@@ -57,7 +59,11 @@ mod tests {
         assert_eq!(settled.get(), id(1));
         settled.read(id(6), 100, 111);
         settled.read(id(7), 100, 112);
-        assert_eq!(settled.get(), id(1), "transaction 100 goes on, and order 5 may have ended in 110");
+        assert_eq!(
+            settled.get(),
+            id(1),
+            "transaction 100 goes on, and order 5 may have ended in 110"
+        );
         settled.read(id(8), 111, 113);
         assert_eq!(settled.get(), id(6));
         settled.read(id(9), 113, 113);

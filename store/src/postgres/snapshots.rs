@@ -1,7 +1,8 @@
 //! What a socket must know when it begins, for many sockets at once.
 //!
-//! Three statements, in this order: heroes and the position, active orders, orders that ended. The position is older than what
-//! is read, and an order that ends in between is in both lists, never in none.
+//! Three statements, in this order: heroes and the position, active orders, orders that ended. The
+//! position is older than what is read, and an order that ends in between is in both lists, never
+//! in none.
 
 use std::collections::HashMap;
 
@@ -16,7 +17,10 @@ use crate::rows::{get, hero, hero_columns, order, order_columns};
 use crate::snapshot::{MAX_REACH, MAX_RESUMED, Snapshot, SnapshotRequest};
 
 impl Postgres {
-    pub(super) async fn read_snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError> {
+    pub(super) async fn read_snapshots(
+        &self,
+        requests: &[SnapshotRequest],
+    ) -> Result<Vec<Option<Snapshot>>, StoreError> {
         let floor = self.floor.get();
         let (cursor, heroes) = self.snapshot_heroes(requests).await?;
         let begin = |request: &SnapshotRequest| {
@@ -29,7 +33,9 @@ impl Postgres {
                 snapshot.orders.push(order(row)?);
             }
         }
-        let usable = |(at, request): (usize, &SnapshotRequest)| Some((at, *request, request.usable(cursor)?));
+        let usable = |(at, request): (usize, &SnapshotRequest)| {
+            Some((at, *request, request.usable(cursor)?))
+        };
         let resuming: Vec<_> = requests.iter().enumerate().filter_map(usable).collect();
         let mut read = vec![Some(Vec::new()); resuming.len()];
         for row in &self.snapshot_ended(&resuming, floor).await? {
@@ -48,7 +54,10 @@ impl Postgres {
         Ok(snapshots)
     }
 
-    async fn snapshot_heroes(&self, requests: &[SnapshotRequest]) -> Result<(ResumeCursor, HashMap<i64, Hero>), StoreError> {
+    async fn snapshot_heroes(
+        &self,
+        requests: &[SnapshotRequest],
+    ) -> Result<(ResumeCursor, HashMap<i64, Hero>), StoreError> {
         let floor = self.settled.get();
         let ids: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
         let rows = self.rows(|| {
@@ -74,7 +83,11 @@ impl Postgres {
         Ok((cursor, heroes))
     }
 
-    async fn snapshot_active(&self, requests: &[SnapshotRequest], floor: OrderId) -> Result<Vec<PgRow>, StoreError> {
+    async fn snapshot_active(
+        &self,
+        requests: &[SnapshotRequest],
+        floor: OrderId,
+    ) -> Result<Vec<PgRow>, StoreError> {
         let heroes: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
         self.rows(|| {
             sqlx::query(concat!(
@@ -91,8 +104,9 @@ impl Postgres {
         .await
     }
 
-    /// What ended or was deleted since the cursors, and one more than may be told; a row without an order for a cursor whose
-    /// floor is out of reach, or after which deletions were forgotten, or are too many to search.
+    /// What ended or was deleted since the cursors, and one more than may be told; a row without an
+    /// order for a cursor whose floor is out of reach, or after which deletions were forgotten, or
+    /// are too many to search.
     async fn snapshot_ended(
         &self,
         resuming: &[(usize, SnapshotRequest, ResumeCursor)],
@@ -101,9 +115,11 @@ impl Postgres {
         if resuming.is_empty() {
             return Ok(Vec::new());
         }
-        let heroes: Vec<i64> = resuming.iter().map(|(_, request, _)| request.hero_id.get()).collect();
+        let heroes: Vec<i64> =
+            resuming.iter().map(|(_, request, _)| request.hero_id.get()).collect();
         let positions: Vec<i64> = resuming.iter().map(|(.., since)| since.position).collect();
-        let from: Vec<i64> = resuming.iter().map(|(.., since)| since.floor.min(floor).get()).collect();
+        let from: Vec<i64> =
+            resuming.iter().map(|(.., since)| since.floor.min(floor).get()).collect();
         self.rows(|| {
             sqlx::query(concat!(
                 "/* snapshot_ended */

@@ -1,17 +1,21 @@
-//! Totals that cost the same however many orders there are: the row of `tally` counts those below a mark that lags behind
-//! the floor, and only the others are counted when somebody asks.
+//! Totals that cost the same however many orders there are: the row of `tally` counts those below a
+//! mark that lags behind the floor, and only the others are counted when somebody asks.
 //!
-//! The row and the orders agree in every snapshot, for whatever changes one of them changes the other in the same commit:
+//! The row and the orders agree in every snapshot, for whatever changes one of them changes the
+//! other in the same commit:
 //!
-//! - *Moving the mark* ([`Postgres::settle`]) locks the row first and counts in a statement after that, with a snapshot taken
-//!   when the lock was held. Nothing can happen to an order below the floor but being deleted.
-//! - *Deleting* (`delete_orders`) locks its orders first and the row after that, and subtracts the orders that are below the
-//!   mark. Locking tells the newest mark, even one that is younger than the statement's snapshot.
+//! - *Moving the mark* ([`Postgres::settle`]) locks the row first and counts in a statement after
+//!   that, with a snapshot taken when the lock was held. Nothing can happen to an order below the
+//!   floor but being deleted.
+//! - *Deleting* (`delete_orders`) locks its orders first and the row after that, and subtracts the
+//!   orders that are below the mark. Locking tells the newest mark, even one that is younger than
+//!   the statement's snapshot.
 //!
-//! A deletion that gets the lock first meets the old mark: what is not below it is not subtracted, and not counted either,
-//! for the count begins after the deletion has committed. A deletion that gets the lock second meets the new mark, and
-//! subtracts what the count, which could not see it, has counted. Nobody who holds the row waits for an order, so that the
-//! two cannot deadlock. Forgetting takes rows away that were deleted before, and no total knows of them.
+//! A deletion that gets the lock first meets the old mark: what is not below it is not subtracted,
+//! and not counted either, for the count begins after the deletion has committed. A deletion that
+//! gets the lock second meets the new mark, and subtracts what the count, which could not see it,
+//! has counted. Nobody who holds the row waits for an order, so that the two cannot deadlock.
+//! Forgetting takes rows away that were deleted before, and no total knows of them.
 
 use galley_protocol::frame::Totals;
 
@@ -40,8 +44,8 @@ impl Postgres {
         rows.first().map_or_else(|| Err(StoreError::Failed("the tally is gone".to_owned())), totals)
     }
 
-    /// Moves the mark up to the floor. Two statements in one message, which the server runs as one transaction: it never
-    /// waits for this process with the lock in its hands.
+    /// Moves the mark up to the floor. Two statements in one message, which the server runs as one
+    /// transaction: it never waits for this process with the lock in its hands.
     pub(super) async fn settle(&self) -> Result<(), StoreError> {
         for _ in 0..STEPS {
             let rows = self.rows(|| {

@@ -1,5 +1,5 @@
-//! Incarnations, and what becomes of the orders of dead ones. One process serves the file, so that every incarnation that it
-//! did not begin itself is dead.
+//! Incarnations, and what becomes of the orders of dead ones. One process serves the file, so that
+//! every incarnation that it did not begin itself is dead.
 
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
@@ -18,7 +18,9 @@ impl Sqlite {
         let rows = self
             .write(sqlx::query("/* enlist */ update watermark set incarnation = incarnation + 1 returning incarnation as id"));
         let rows = rows.await?;
-        let row = rows.first().ok_or_else(|| StoreError::Failed("no number for an incarnation".to_owned()))?;
+        let row = rows
+            .first()
+            .ok_or_else(|| StoreError::Failed("no number for an incarnation".to_owned()))?;
         let id: IncarnationId = parse::<i64, _>(row, "id")?;
         self.living.lock().unwrap_or_else(PoisonError::into_inner).insert(id.get());
         Ok(id)
@@ -26,11 +28,16 @@ impl Sqlite {
 
     pub(super) fn known_incarnations(&self) -> Incarnations {
         let living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
-        let living: BTreeSet<_> = living.iter().filter_map(|id| IncarnationId::new(*id).ok()).collect();
+        let living: BTreeSet<_> =
+            living.iter().filter_map(|id| IncarnationId::new(*id).ok()).collect();
         Incarnations { newest: living.last().copied(), living }
     }
 
-    pub(super) async fn adopt_orders(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+    pub(super) async fn adopt_orders(
+        &self,
+        owner: IncarnationId,
+        limit: usize,
+    ) -> Result<Vec<Claimed>, StoreError> {
         let living = json(&*self.living.lock().unwrap_or_else(PoisonError::into_inner));
         let now = now();
         let ask = sqlx::query(concat!(

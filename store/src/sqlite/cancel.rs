@@ -13,21 +13,33 @@ use crate::rows::{order, order_columns};
 use crate::verdict::against_cancel;
 
 impl Sqlite {
-    /// Of the requests for one order the first that fits wins; the others meet what it left.
-    pub(super) async fn cancel_orders(&self, requests: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError> {
+    /// Carries out the first fitting request for each order; the others meet its result.
+    pub(super) async fn cancel_orders(
+        &self,
+        requests: &[CancelRequest],
+    ) -> Result<Vec<CancelVerdict>, StoreError> {
         let mut transaction = self.begin().await?;
-        let mut found = orders_by_id(&mut transaction, requests.iter().map(|request| request.order_id)).await?;
+        let mut found =
+            orders_by_id(&mut transaction, requests.iter().map(|request| request.order_id)).await?;
         let mut taken = HashSet::new();
         let mut wins = |request: &CancelRequest| {
-            against_cancel(request, found.get(&request.order_id)).is_none() && taken.insert(request.order_id)
+            against_cancel(request, found.get(&request.order_id)).is_none()
+                && taken.insert(request.order_id)
         };
         let wins: Vec<bool> = requests.iter().map(&mut wins).collect();
         let message = |request: &CancelRequest| {
-            let text = request.message.as_ref().map_or(Reason::HeroRequest.message(), |text| text.as_str());
+            let text = request
+                .message
+                .as_ref()
+                .map_or(Reason::HeroRequest.message(), |text| text.as_str());
             (request.order_id, text.to_owned())
         };
-        let winners: Vec<_> =
-            requests.iter().zip(&wins).filter(|(_, wins)| **wins).map(|(request, _)| message(request)).collect();
+        let winners: Vec<_> = requests
+            .iter()
+            .zip(&wins)
+            .filter(|(_, wins)| **wins)
+            .map(|(request, _)| message(request))
+            .collect();
         let update = sqlx::query(concat!(
             "/* cancel_orders */
              update orders set status = 3, reason = ?2, message = asked.value ->> 1, version = version + 1,
@@ -52,7 +64,8 @@ impl Sqlite {
             let order = found.get(&request.order_id);
             match order.filter(|_| wins) {
                 Some(order) => Ok(CancelVerdict::Cancelled(order.clone())),
-                None => against_cancel(request, order).ok_or_else(|| StoreError::Failed("an order was not cancelled".to_owned())),
+                None => against_cancel(request, order)
+                    .ok_or_else(|| StoreError::Failed("an order was not cancelled".to_owned())),
             }
         };
         requests.iter().zip(wins).map(verdict).collect()

@@ -1,9 +1,10 @@
-//! What changed since a cursor. One statement a request reads orders and deletions, so that each order is in one of both;
-//! the position is taken first.
+//! What changed since a cursor. One statement a request reads orders and deletions, so that each
+//! order is in one of both; the position is taken first.
 //!
-//! Orders are found from the floor of the cursor on by their id, deletions by indexes of their own: the floor of a cursor
-//! says nothing about what may still be deleted. The statements name them: else the planner walks the orders by their id, all
-//! of them, in the hope of meeting enough deletions.
+//! Orders are found from the floor of the cursor on by their id, deletions by indexes of their own:
+//! the floor of a cursor says nothing about what may still be deleted. The statements name them:
+//! else the planner walks the orders by their id, all of them, in the hope of meeting enough
+//! deletions.
 
 use galley_protocol::{OrderId, ResumeCursor, Timestamp};
 use sqlx::sqlite::SqliteRow;
@@ -15,7 +16,10 @@ use crate::changes::{CHANGES_PAGE, Changed, Changes, ChangesOfAll, ChangesReques
 use crate::rows::{get, order, order_columns};
 
 impl Sqlite {
-    pub(super) async fn read_changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
+    pub(super) async fn read_changes(
+        &self,
+        requests: &[ChangesRequest],
+    ) -> Result<Vec<Changes>, StoreError> {
         let cursor = self.now()?;
         let mut answers = Vec::with_capacity(requests.len());
         for request in requests {
@@ -52,7 +56,10 @@ impl Sqlite {
         Ok(answers)
     }
 
-    pub(super) async fn read_states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError> {
+    pub(super) async fn read_states(
+        &self,
+        lists: &[Vec<OrderId>],
+    ) -> Result<Vec<States>, StoreError> {
         let mut answers = Vec::with_capacity(lists.len());
         for list in lists {
             let rows = self.read(
@@ -65,7 +72,8 @@ impl Sqlite {
                 ))
                 .bind(json(list)),
             );
-            answers.push(States::new(rows.await?.iter().map(changed).collect::<Result<Vec<_>, _>>()?));
+            answers
+                .push(States::new(rows.await?.iter().map(changed).collect::<Result<Vec<_>, _>>()?));
         }
         Ok(answers)
     }
@@ -108,10 +116,12 @@ impl Sqlite {
 
     /// The cursor of what is read from now on.
     pub(super) fn now(&self) -> Result<ResumeCursor, StoreError> {
-        // Every order below the floor has had its last change before the position that is read after it.
+        // Every order below the floor has had its last change before the position that is read
+        // after it.
         let floor = self.floor.get();
         let position = self.position.get();
-        let time = Timestamp::from_millis(now()).map_err(|error| StoreError::Failed(error.to_string()))?;
+        let time =
+            Timestamp::from_millis(now()).map_err(|error| StoreError::Failed(error.to_string()))?;
         Ok(ResumeCursor { time, floor, position })
     }
 }

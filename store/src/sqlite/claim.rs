@@ -1,4 +1,5 @@
-//! Takes PENDING orders: looks at hero, meal and allergies, and sets what comes of it, in one statement.
+//! Takes PENDING orders: looks at hero, meal and allergies, and sets what comes of it, in one
+//! statement.
 
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use crate::StoreError;
 use crate::requests::{Claim, ClaimFrom, Claimed};
 use crate::rows::{get, order, order_columns};
 
-/// Goes on from `chosen`. ?1 and ?2 are taken by it, ?3 is the time, ?4 the owner, ?5 and ?6 the delay in milliseconds.
+/// Goes on from `chosen`. ?1 and ?2 are taken by it, ?3 is the time, ?4 the owner, ?5 and ?6 the
+/// delay in milliseconds.
 macro_rules! claim_chosen {
     () => {
         concat!(
@@ -58,7 +60,11 @@ macro_rules! claim_chosen {
 }
 
 impl Sqlite {
-    pub(super) async fn claim_orders(&self, owner: IncarnationId, claim: &Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
+    pub(super) async fn claim_orders(
+        &self,
+        owner: IncarnationId,
+        claim: &Claim<'_>,
+    ) -> Result<Vec<Claimed>, StoreError> {
         let now = now();
         let ask = match claim.from {
             ClaimFrom::Entries(ids) => sqlx::query(concat!(
@@ -84,8 +90,10 @@ impl Sqlite {
         let ask = match claim.from {
             ClaimFrom::Entries(_) => ask,
             ClaimFrom::Oldest { ids, age, .. } => {
-                // The age of an order from a time to come is not known, for the clock was set back: it counts as old enough.
-                let (old, to_come) = (now.saturating_sub(millis(age)), now.saturating_add(millis(age)));
+                // The age of an order from a time to come is not known, for the clock was set back:
+                // it counts as old enough.
+                let (old, to_come) =
+                    (now.saturating_sub(millis(age)), now.saturating_add(millis(age)));
                 ask.bind(old).bind(ids.last()).bind(to_come)
             }
         };
@@ -94,7 +102,11 @@ impl Sqlite {
 }
 
 fn bind_judgement<'q>(ask: Ask<'q>, owner: IncarnationId, claim: &Claim<'_>, now: i64) -> Ask<'q> {
-    let ask = ask.bind(now).bind(owner.get()).bind(millis(*claim.delay.start())).bind(millis(*claim.delay.end()));
+    let ask = ask
+        .bind(now)
+        .bind(owner.get())
+        .bind(millis(*claim.delay.start()))
+        .bind(millis(*claim.delay.end()));
     [Reason::HeroGone, Reason::MealGone, Reason::Allergy]
         .into_iter()
         .fold(ask, |ask, reason| ask.bind(reason.code()).bind(reason.message()))

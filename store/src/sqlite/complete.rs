@@ -8,7 +8,11 @@ use crate::StoreError;
 use crate::rows::{order, order_columns};
 
 impl Sqlite {
-    pub(super) async fn complete_orders(&self, owner: IncarnationId, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+    pub(super) async fn complete_orders(
+        &self,
+        owner: IncarnationId,
+        ids: &[OrderId],
+    ) -> Result<Vec<Order>, StoreError> {
         let ask = sqlx::query(concat!(
             "/* complete_orders */
              update orders set status = 2, version = version + 1, completed_time = max(?3, started_time), owner = null, due_at = null,
@@ -16,7 +20,11 @@ impl Sqlite {
              where id in (select value from json_each(?1)) and status = 1 and owner = ?2
              returning ", order_columns!()
         ));
-        self.change(ask.bind(json(&ids)).bind(owner.get()).bind(now())).await?.iter().map(order).collect()
+        self.change(ask.bind(json(&ids)).bind(owner.get()).bind(now()))
+            .await?
+            .iter()
+            .map(order)
+            .collect()
     }
 
     pub(super) async fn release_orders(&self, owner: IncarnationId) -> Result<u64, StoreError> {

@@ -12,10 +12,14 @@ use crate::rows::{order, order_columns};
 use crate::verdict::against_delete;
 
 impl Sqlite {
-    /// Of the requests for one order the first that fits wins; the others find it gone.
-    pub(super) async fn delete_orders(&self, requests: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError> {
+    /// Carries out the first fitting request for each order; the others find it gone.
+    pub(super) async fn delete_orders(
+        &self,
+        requests: &[DeleteRequest],
+    ) -> Result<Vec<DeleteVerdict>, StoreError> {
         let mut transaction = self.begin().await?;
-        let mut found = orders_by_id(&mut transaction, requests.iter().map(|request| request.order_id)).await?;
+        let mut found =
+            orders_by_id(&mut transaction, requests.iter().map(|request| request.order_id)).await?;
         let mut winners = Vec::new();
         let mut verdicts: Vec<Option<DeleteVerdict>> = vec![None; requests.len()];
         for (request, verdict) in requests.iter().zip(&mut verdicts) {
@@ -54,7 +58,8 @@ impl Sqlite {
 
 /// Now, or when the order ended: the clock may have been set back.
 fn deletion_time(order: &Order) -> Result<Timestamp, StoreError> {
-    let now = Timestamp::from_millis(now()).map_err(|error| StoreError::Failed(error.to_string()))?;
+    let now =
+        Timestamp::from_millis(now()).map_err(|error| StoreError::Failed(error.to_string()))?;
     Ok(now.max(order.changed_time()))
 }
 

@@ -1,5 +1,6 @@
-//! The epochs of the file, and the keys of its cursors. Each start begins an epoch: a copy of the file that is restored does
-//! not know the epochs that began after it, and the cursors of the last one that it knows end where the next one begins.
+//! The epochs of the file, and the keys of its cursors. Each start begins an epoch: a copy of the
+//! file that is restored does not know the epochs that began after it, and the cursors of the last
+//! one that it knows end where the next one begins.
 
 use galley_protocol::CursorKey;
 
@@ -10,8 +11,8 @@ use crate::StoreError;
 use crate::cursors::{Earlier, seed};
 use crate::rows::{get, parse};
 
-/// The most epochs that are remembered: of a program that starts more often than every 90 s, the cursors of the first starts
-/// begin anew.
+/// The most epochs that are remembered: of a program that starts more often than every 90 s, the
+/// cursors of the first starts begin anew.
 const MAX_EPOCHS: i64 = 1_000;
 
 impl Sqlite {
@@ -20,7 +21,8 @@ impl Sqlite {
         if self.cursor_keys.are_shared() { Ok(()) } else { self.begin_epoch().await }
     }
 
-    /// Begins an epoch, and reads the earlier ones. Their cursors resume for as long as deletions are kept.
+    /// Begins an epoch, and reads the earlier ones. Their cursors resume for as long as deletions
+    /// are kept.
     async fn begin_epoch(&self) -> Result<(), StoreError> {
         let (epoch, secret) = seed();
         let mut batch = self.begin().await?;
@@ -42,14 +44,16 @@ impl Sqlite {
                  select epoch, secret, lead(change) over (order by number) + 1 as last from cursor_keys order by number",
             ))
             .await?;
-        let numbers = batch.ask(sqlx::query("/* change */ select change, forgotten from watermark")).await?;
+        let numbers =
+            batch.ask(sqlx::query("/* change */ select change, forgotten from watermark")).await?;
         batch.commit().await?;
         for row in &numbers {
             self.position.set(get(row, "change")?, get(row, "forgotten")?);
         }
         let mut earlier = Vec::new();
         for row in &keys {
-            let key = CursorKey::new(parse::<i64, u32>(row, "epoch")?, &get::<Vec<u8>>(row, "secret")?);
+            let key =
+                CursorKey::new(parse::<i64, u32>(row, "epoch")?, &get::<Vec<u8>>(row, "secret")?);
             match get::<Option<i64>>(row, "last")? {
                 Some(last) => earlier.push(Earlier { key, last }),
                 None => self.cursor_keys.set(key, std::mem::take(&mut earlier)),

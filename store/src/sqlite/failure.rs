@@ -1,4 +1,5 @@
-//! Why a file cannot be the database, and what to do about it: what waiting does not cure is found before the file is opened.
+//! Why a file cannot be the database, and what to do about it: what waiting does not cure is found
+//! before the file is opened.
 
 use std::fs::{File, OpenOptions, create_dir_all};
 use std::io::{self, ErrorKind, Read as _};
@@ -18,13 +19,17 @@ pub(super) fn place(path: &Path) -> String {
     format!("SQLite at {}", path.display())
 }
 
-/// Makes the folders on the way to the file, and makes sure that it can be written and is a database, if it is there.
+/// Makes the folders on the way to the file, and makes sure that it can be written and is a
+/// database, if it is there.
 pub(super) fn prepare(path: &Path) -> Result<(), ConnectError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         create_dir_all(folder).map_err(|error| refused_folder(folder, &error))?;
     }
     if path.is_dir() {
-        return Err(ConnectError::Refused(format!("{} is a folder, not a database file; {ANOTHER}", path.display())));
+        return Err(ConnectError::Refused(format!(
+            "{} is a folder, not a database file; {ANOTHER}",
+            path.display()
+        )));
     }
     match OpenOptions::new().read(true).write(true).open(path) {
         Ok(file) => check_header(path, file),
@@ -35,7 +40,9 @@ pub(super) fn prepare(path: &Path) -> Result<(), ConnectError> {
 
 fn check_header(path: &Path, file: File) -> Result<(), ConnectError> {
     let mut begin = Vec::new();
-    file.take(HEADER.len() as u64).read_to_end(&mut begin).map_err(|error| refused_file(path, &error))?;
+    file.take(HEADER.len() as u64)
+        .read_to_end(&mut begin)
+        .map_err(|error| refused_file(path, &error))?;
     if begin.is_empty() || begin == HEADER {
         return Ok(());
     }
@@ -46,7 +53,11 @@ fn check_header(path: &Path, file: File) -> Result<(), ConnectError> {
 fn refused_folder(folder: &Path, error: &io::Error) -> ConnectError {
     let here = std::env::current_dir().ok().filter(|_| folder.is_relative());
     let within = here.map_or_else(String::new, |here| format!(" in {}", here.display()));
-    ConnectError::Refused(format!("cannot create {}/{within}: {}; {ANOTHER}", folder.display(), reason(error)))
+    ConnectError::Refused(format!(
+        "cannot create {}/{within}: {}; {ANOTHER}",
+        folder.display(),
+        reason(error)
+    ))
 }
 
 /// Says that a file cannot be written, and why.

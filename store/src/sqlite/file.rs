@@ -23,13 +23,18 @@ pub(super) fn lock(path: &Path) -> Result<File, ConnectError> {
     let lock = lock.map_err(|error| refused_file(&beside, &error))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(ConnectError::Busy(format!("another process serves {}", path.display()))),
-        Err(TryLockError::Error(error)) => Err(StoreError::Failed(format!("{}: {error}", path.display())).into()),
+        Err(TryLockError::WouldBlock) => {
+            Err(ConnectError::Busy(format!("another process serves {}", path.display())))
+        }
+        Err(TryLockError::Error(error)) => {
+            Err(StoreError::Failed(format!("{}: {error}", path.display())).into())
+        }
     }
 }
 
-/// Makes a database that is not there yet, with its first table and without a write-ahead log. So a file that holds
-/// something and no table was never made by a start that was killed: it is a copy without its log.
+/// Makes a database that is not there yet, with its first table and without a write-ahead log. So a
+/// file that holds something and no table was never made by a start that was killed: it is a copy
+/// without its log.
 ///
 /// # Errors
 /// [`ConnectError::NotWhole`] for such a copy.
@@ -38,16 +43,22 @@ pub(super) async fn create_or_check(options: &SqliteConnectOptions) -> Result<()
     let size = |path: &Path| metadata(path).map_or(0, |file| file.len());
     let is_new = size(path) == 0;
     if is_new && size(&beside(path, "-wal")) > 0 {
-        return Err(ConnectError::NotWhole(format!("{0}-wal is there without what it belongs to, {0}", path.display())));
+        return Err(ConnectError::NotWhole(format!(
+            "{0}-wal is there without what it belongs to, {0}",
+            path.display()
+        )));
     }
     let options = options.clone().create_if_missing(is_new);
     let options = if is_new { options.journal_mode(SqliteJournalMode::Delete) } else { options };
-    let mut connection = SqliteConnection::connect_with(&options).await.map_err(|error| refusal(&error))?;
+    let mut connection =
+        SqliteConnection::connect_with(&options).await.map_err(|error| refusal(&error))?;
     if is_new {
         let made = connection.ensure_migrations_table("_sqlx_migrations").await;
         made.map_err(|error| failure(&error, refusal))?;
     }
-    let tables = sqlx::query_scalar::<_, i64>("/* tables */ select count(*) from sqlite_schema where type = 'table'");
+    let tables = sqlx::query_scalar::<_, i64>(
+        "/* tables */ select count(*) from sqlite_schema where type = 'table'",
+    );
     let tables = tables.fetch_one(&mut connection).await.map_err(|error| refusal(&error))?;
     // The file stays open in the pools, or the error is the more important one.
     let _ = connection.close().await;
@@ -69,7 +80,8 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// The files as they were when they were opened. What is committed into a file that is no longer there is lost.
+/// The files as they were when they were opened. What is committed into a file that is no longer
+/// there is lost.
 #[derive(Debug)]
 pub(super) struct Opened(Vec<(PathBuf, (u64, u64))>);
 

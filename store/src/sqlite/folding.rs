@@ -1,5 +1,6 @@
-//! Folding again what is stored, on `SQLite`. One process serves the file, so that nobody else writes while it runs. Left alone, `SQLite`
-//! reads all rows by another index to find the stale ones.
+//! Folding again what is stored, on `SQLite`. One process serves the file, so that nobody else
+//! writes while it runs. Left alone, `SQLite` reads all rows by another index to find the stale
+//! ones.
 
 use galley_protocol::allergy::FOLD_RULE;
 

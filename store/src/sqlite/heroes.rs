@@ -1,6 +1,9 @@
 //! Heroes.
 
-use galley_protocol::{Hero, HeroId, HeroName, HeroPatch, IdempotencyKey, NewHero, PageCursor, Planet, Version, allergy};
+use galley_protocol::{
+    Hero, HeroId, HeroName, HeroPatch, IdempotencyKey, NewHero, PageCursor, Planet, Version,
+    allergy,
+};
 
 use super::session::{json, now};
 use super::{Sqlite, only};
@@ -11,7 +14,11 @@ use crate::rows::{get, hero, hero_columns};
 
 impl Sqlite {
     /// Inserts and returns the row; `None` when the key is taken.
-    pub(super) async fn insert_hero(&self, new: &NewHero, key: Option<&IdempotencyKey>) -> Result<Option<Hero>, StoreError> {
+    pub(super) async fn insert_hero(
+        &self,
+        new: &NewHero,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Option<Hero>, StoreError> {
         let (allergies, folded) = with_folded(&new.allergies, |allergy| allergy.as_str());
         let rows = self.write(
             sqlx::query(concat!(
@@ -37,7 +44,11 @@ impl Sqlite {
     }
 
     /// The hero that was created under this key, and whether its body was the same.
-    pub(super) async fn hero_of_key(&self, new: &NewHero, key: &IdempotencyKey) -> Result<Option<(bool, Hero)>, StoreError> {
+    pub(super) async fn hero_of_key(
+        &self,
+        new: &NewHero,
+        key: &IdempotencyKey,
+    ) -> Result<Option<(bool, Hero)>, StoreError> {
         let rows = self.read(
             sqlx::query(concat!(
                 "/* hero_of_key */ select heroes.creation_digest = ?2 as same, ",
@@ -52,8 +63,12 @@ impl Sqlite {
 
     pub(super) async fn read_hero(&self, id: HeroId) -> Result<Option<Hero>, StoreError> {
         let rows = self.read(
-            sqlx::query(concat!("/* hero */ select ", hero_columns!(), " from heroes where id = ?1 and deleted_time is null"))
-                .bind(id.get()),
+            sqlx::query(concat!(
+                "/* hero */ select ",
+                hero_columns!(),
+                " from heroes where id = ?1 and deleted_time is null"
+            ))
+            .bind(id.get()),
         );
         only(&rows.await?, hero)
     }
@@ -74,7 +89,8 @@ impl Sqlite {
         rows.await?.iter().map(hero).collect()
     }
 
-    /// Sets the fields that are given, in one statement: changes at the same moment take turns at the row, and none fails.
+    /// Sets the fields that are given, in one statement: changes at the same moment take turns at
+    /// the row, and none fails.
     pub(super) async fn update_hero(
         &self,
         id: HeroId,
@@ -82,7 +98,10 @@ impl Sqlite {
         expected: Option<Version>,
     ) -> Result<Hero, ChangeError> {
         let set = change.fields();
-        let lists = set.allergies.as_ref().map(|allergies| with_folded(allergies, |allergy| allergy.as_str()));
+        let lists = set
+            .allergies
+            .as_ref()
+            .map(|allergies| with_folded(allergies, |allergy| allergy.as_str()));
         let (allergies, folded) = lists.unzip();
         let rows = self.write(
             sqlx::query(concat!(
@@ -116,7 +135,11 @@ impl Sqlite {
         }
     }
 
-    pub(super) async fn delete_hero(&self, id: HeroId, expected: Option<Version>) -> Result<(), RemoveError> {
+    pub(super) async fn delete_hero(
+        &self,
+        id: HeroId,
+        expected: Option<Version>,
+    ) -> Result<(), RemoveError> {
         let rows = self.write(
             sqlx::query(
                 "/* remove_hero */

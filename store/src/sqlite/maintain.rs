@@ -1,4 +1,5 @@
-//! Moves the floor up and forgets what is old. Ids are committed in their order here, so that the floor does not lag.
+//! Moves the floor up and forgets what is old. Ids are committed in their order here, so that the
+//! floor does not lag.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use super::session::now;
 use crate::rows::get;
 use crate::{RETENTION, StoreError};
 
-/// How often old rows are forgotten, how many by one statement, and by how many statements; the rest waits for the next time.
+/// How often old rows are forgotten, how many by one statement, and by how many statements; the
+/// rest waits for the next time.
 const FORGET_STEP: Duration = Duration::from_secs(30);
 const FORGET_CHUNK: i64 = 1_000;
 const FORGET_STEPS: usize = 50;
@@ -50,7 +52,8 @@ impl Sqlite {
         Ok(())
     }
 
-    /// Looks for the lowest active order beside the writer, and disturbs it only when there is something to write.
+    /// Looks for the lowest active order beside the writer, and disturbs it only when there is
+    /// something to write.
     async fn move_floor(&self) -> Result<(), StoreError> {
         let rows = self.read(
             sqlx::query(
@@ -64,7 +67,11 @@ impl Sqlite {
         for row in &rows.await? {
             let floor: i64 = get(row, "floor")?;
             if floor > self.floor.get().get() {
-                self.write(sqlx::query("/* move_floor */ update watermark set floor = max(floor, ?1)").bind(floor)).await?;
+                self.write(
+                    sqlx::query("/* move_floor */ update watermark set floor = max(floor, ?1)")
+                        .bind(floor),
+                )
+                .await?;
                 self.floor.set(floor);
             }
         }
@@ -88,9 +95,12 @@ impl Sqlite {
                  delete from orders where id in (select id from orders where deleted_time < ?1 limit ?2) returning change",
             );
             let rows = batch.ask(delete.bind(old()).bind(FORGET_CHUNK)).await?;
-            let changes = rows.iter().map(|row| get::<i64>(row, "change")).collect::<Result<Vec<_>, _>>()?;
+            let changes =
+                rows.iter().map(|row| get::<i64>(row, "change")).collect::<Result<Vec<_>, _>>()?;
             let Some(newest) = changes.into_iter().max() else { break };
-            let mark = sqlx::query("/* deletions_forgotten */ update watermark set forgotten = max(forgotten, ?1)");
+            let mark = sqlx::query(
+                "/* deletions_forgotten */ update watermark set forgotten = max(forgotten, ?1)",
+            );
             batch.ask(mark.bind(newest)).await?;
             // Before the commit: whoever reads afterwards must not miss them in silence.
             self.position.forget(newest);
@@ -115,20 +125,28 @@ impl Sqlite {
                 .bind(old())
                 .bind(FORGET_CHUNK),
             );
-            let Some(newest) = rows.await?.first().map(|row| get::<Option<i64>>(row, "id")).transpose()?.flatten() else { break };
+            let Some(newest) =
+                rows.await?.first().map(|row| get::<Option<i64>>(row, "id")).transpose()?.flatten()
+            else {
+                break;
+            };
             let clear = sqlx::query(
                 "/* forget_keys */
                  update orders set key = null, key_scope = null
                  where id >= (select key_floor from watermark) and id <= ?1 and key is not null",
             );
             self.write(clear.bind(newest)).await?;
-            self.write(sqlx::query("/* keys_forgotten */ update watermark set key_floor = ?1 + 1").bind(newest)).await?;
+            self.write(
+                sqlx::query("/* keys_forgotten */ update watermark set key_floor = ?1 + 1")
+                    .bind(newest),
+            )
+            .await?;
         }
         Ok(())
     }
 }
 
-/// What is from before this moment is forgotten.
+/// The moment before which everything is forgotten.
 pub(super) fn old() -> i64 {
     now() - i64::try_from(RETENTION.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,7 +1,8 @@
 //! Meals.
 
 use galley_protocol::{
-    Description, IdempotencyKey, Meal, MealId, MealName, MealPatch, NewMeal, PageCursor, Planet, Price, Version, allergy,
+    Description, IdempotencyKey, Meal, MealId, MealName, MealPatch, NewMeal, PageCursor, Planet,
+    Price, Version, allergy,
 };
 
 use super::session::{json, now};
@@ -13,7 +14,11 @@ use crate::rows::{get, meal, meal_columns};
 
 impl Sqlite {
     /// Inserts and returns the row; `None` when the key is taken.
-    pub(super) async fn insert_meal(&self, new: &NewMeal, key: Option<&IdempotencyKey>) -> Result<Option<Meal>, StoreError> {
+    pub(super) async fn insert_meal(
+        &self,
+        new: &NewMeal,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Option<Meal>, StoreError> {
         let (ingredients, folded) = with_folded(&new.ingredients, |ingredient| ingredient.as_str());
         let rows = self.write(
             sqlx::query(concat!(
@@ -40,7 +45,11 @@ impl Sqlite {
     }
 
     /// The meal that was created under this key, and whether its body was the same.
-    pub(super) async fn meal_of_key(&self, new: &NewMeal, key: &IdempotencyKey) -> Result<Option<(bool, Meal)>, StoreError> {
+    pub(super) async fn meal_of_key(
+        &self,
+        new: &NewMeal,
+        key: &IdempotencyKey,
+    ) -> Result<Option<(bool, Meal)>, StoreError> {
         let rows = self.read(
             sqlx::query(concat!(
                 "/* meal_of_key */ select meals.creation_digest = ?2 as same, ",
@@ -55,8 +64,12 @@ impl Sqlite {
 
     pub(super) async fn read_meal(&self, id: MealId) -> Result<Option<Meal>, StoreError> {
         let rows = self.read(
-            sqlx::query(concat!("/* meal */ select ", meal_columns!(), " from meals where id = ?1 and deleted_time is null"))
-                .bind(id.get()),
+            sqlx::query(concat!(
+                "/* meal */ select ",
+                meal_columns!(),
+                " from meals where id = ?1 and deleted_time is null"
+            ))
+            .bind(id.get()),
         );
         only(&rows.await?, meal)
     }
@@ -77,7 +90,8 @@ impl Sqlite {
         rows.await?.iter().map(meal).collect()
     }
 
-    /// Sets the fields that are given, in one statement: changes at the same moment take turns at the row, and none fails.
+    /// Sets the fields that are given, in one statement: changes at the same moment take turns at
+    /// the row, and none fails.
     pub(super) async fn update_meal(
         &self,
         id: MealId,
@@ -85,7 +99,10 @@ impl Sqlite {
         expected: Option<Version>,
     ) -> Result<Meal, ChangeError> {
         let set = change.fields();
-        let lists = set.ingredients.as_ref().map(|ingredients| with_folded(ingredients, |ingredient| ingredient.as_str()));
+        let lists = set
+            .ingredients
+            .as_ref()
+            .map(|ingredients| with_folded(ingredients, |ingredient| ingredient.as_str()));
         let (ingredients, folded) = lists.unzip();
         let rows = self.write(
             sqlx::query(concat!(
@@ -124,7 +141,11 @@ impl Sqlite {
     }
 
     /// No index leads from a meal to its orders, but what is active begins at the floor.
-    pub(super) async fn delete_meal(&self, id: MealId, expected: Option<Version>) -> Result<(), RemoveError> {
+    pub(super) async fn delete_meal(
+        &self,
+        id: MealId,
+        expected: Option<Version>,
+    ) -> Result<(), RemoveError> {
         let rows = self.write(
             sqlx::query(
                 "/* remove_meal */

@@ -1,7 +1,7 @@
 //! Places orders: judges a batch and inserts what is good, in one transaction.
 //!
-//! A key belongs to its hero. An earlier version gave those of callers without a token the scope 0: they are looked for as well, so
-//! that a repetition after an upgrade places nothing new.
+//! A key belongs to its hero. An earlier version gave those of callers without a token the scope 0:
+//! they are looked for as well, so that a repetition after an upgrade places nothing new.
 
 use std::collections::HashMap;
 
@@ -17,12 +17,16 @@ use crate::verdict::repeated;
 type Key<'a> = (i64, &'a str);
 
 impl Sqlite {
-    pub(super) async fn place_orders(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {
+    pub(super) async fn place_orders(
+        &self,
+        requests: &[PlaceRequest],
+    ) -> Result<Vec<PlaceVerdict>, StoreError> {
         let mut transaction = self.begin().await?;
         let mut known = orders_by_key(&mut transaction, requests).await?;
         let found = found(&mut transaction, requests).await?;
         let mut next = next_id(&mut transaction).await?;
-        let order_time = Timestamp::from_millis(now()).map_err(|error| StoreError::Failed(error.to_string()))?;
+        let order_time =
+            Timestamp::from_millis(now()).map_err(|error| StoreError::Failed(error.to_string()))?;
         let mut good = Vec::new();
         let mut verdicts = Vec::with_capacity(requests.len());
         for (request, (hero_found, meal_found)) in requests.iter().zip(found) {
@@ -33,7 +37,8 @@ impl Sqlite {
             } else if !meal_found {
                 PlaceVerdict::MealNotFound
             } else {
-                let id = OrderId::new(next).map_err(|error| StoreError::Failed(error.to_string()))?;
+                let id =
+                    OrderId::new(next).map_err(|error| StoreError::Failed(error.to_string()))?;
                 next += 1;
                 let order = Order::placed(id, request.hero_id, request.meal_id, order_time);
                 good.push((id, request.hero_id, request.meal_id, request.key()));
@@ -79,15 +84,20 @@ async fn orders_by_key<'a>(
     ));
     let mut known = HashMap::new();
     for row in &transaction.ask(rows.bind(json(&keys))).await? {
-        if let Some(key) = usize::try_from(get::<i64>(row, "n")?).ok().and_then(|index| keys.get(index)) {
+        if let Some(key) =
+            usize::try_from(get::<i64>(row, "n")?).ok().and_then(|index| keys.get(index))
+        {
             known.insert(*key, order(row)?);
         }
     }
     Ok(known)
 }
 
-/// Whether hero and meal of each request are there.
-async fn found(transaction: &mut Batch<'_>, requests: &[PlaceRequest]) -> Result<Vec<(bool, bool)>, StoreError> {
+/// Returns true if hero and meal of each request are there.
+async fn found(
+    transaction: &mut Batch<'_>,
+    requests: &[PlaceRequest],
+) -> Result<Vec<(bool, bool)>, StoreError> {
     let pairs: Vec<_> = requests.iter().map(|request| (request.hero_id, request.meal_id)).collect();
     let rows = sqlx::query(
         "/* heroes_and_meals_found */
@@ -102,6 +112,8 @@ async fn found(transaction: &mut Batch<'_>, requests: &[PlaceRequest]) -> Result
 }
 
 async fn next_id(transaction: &mut Batch<'_>) -> Result<i64, StoreError> {
-    let rows = transaction.ask(sqlx::query("/* last_id */ select seq from sqlite_sequence where name = 'orders'")).await?;
+    let rows = transaction
+        .ask(sqlx::query("/* last_id */ select seq from sqlite_sequence where name = 'orders'"))
+        .await?;
     Ok(rows.first().map_or(Ok(0), |row| get::<i64>(row, "seq"))? + 1)
 }

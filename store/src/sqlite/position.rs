@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// The number of the last transaction that changed an order and has committed, and up to which number deletions may be
-/// forgotten.
+/// The number of the last transaction that changed an order and has committed, and up to which
+/// number deletions may be forgotten.
 #[derive(Debug, Default)]
 pub(super) struct Position {
     change: AtomicI64,

@@ -10,13 +10,20 @@ use crate::rows::{order_view, order_views, viewed_order};
 
 impl Sqlite {
     pub(super) async fn read_order(&self, id: OrderId) -> Result<Option<ViewedOrder>, StoreError> {
-        let rows = self.read(sqlx::query(concat!("/* order */ ", order_views!(), "and orders.id = ?1")).bind(id.get()));
+        let rows = self.read(
+            sqlx::query(concat!("/* order */ ", order_views!(), "and orders.id = ?1"))
+                .bind(id.get()),
+        );
         only(&rows.await?, viewed_order)
     }
 
-    pub(super) async fn list_orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError> {
+    pub(super) async fn list_orders(
+        &self,
+        filter: &OrderFilter,
+    ) -> Result<Vec<OrderView>, StoreError> {
         let status: Vec<i16> = filter.status.iter().map(|status| status.code()).collect();
-        let active_only = !status.is_empty() && filter.status.iter().all(|status| status.is_active());
+        let active_only =
+            !status.is_empty() && filter.status.iter().all(|status| status.is_active());
         let from = if active_only { self.floor.get().get() } else { 1 };
         let ask = match filter.hero_id {
             Some(_) => sqlx::query(concat!(

@@ -25,13 +25,16 @@ impl Sqlite {
             return Err(outdated());
         }
         let rows = self.read(
-            sqlx::query("/* schema */ select 1 from _sqlx_migrations where version = ?1 and success").bind(newest(&MIGRATIONS)),
+            sqlx::query(
+                "/* schema */ select 1 from _sqlx_migrations where version = ?1 and success",
+            )
+            .bind(newest(&MIGRATIONS)),
         );
         if rows.await?.is_empty() { Err(outdated()) } else { self.begin_epoch_once().await }
     }
 
-    /// Reads the floor and begins an epoch, when there are tables for them already. Where the file takes no change now, the
-    /// check of the schema begins it later.
+    /// Reads the floor and begins an epoch, when there are tables for them already. Where the file
+    /// takes no change now, the check of the schema begins it later.
     pub(super) async fn read_first(&self) -> Result<(), StoreError> {
         if self.has_table("watermark").await? {
             self.read_floor().await?;
@@ -45,8 +48,12 @@ impl Sqlite {
     }
 
     async fn has_table(&self, name: &str) -> Result<bool, StoreError> {
-        let rows =
-            self.read(sqlx::query("/* has_table */ select 1 from sqlite_schema where type = 'table' and name = ?1").bind(name));
+        let rows = self.read(
+            sqlx::query(
+                "/* has_table */ select 1 from sqlite_schema where type = 'table' and name = ?1",
+            )
+            .bind(name),
+        );
         Ok(!rows.await?.is_empty())
     }
 

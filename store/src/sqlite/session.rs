@@ -1,14 +1,19 @@
-//! How statements reach the file: all writes through one connection, reads beside it through a few (write-ahead log).
+//! How statements reach the file: all writes through one connection, reads beside it through a few
+//! (write-ahead log).
 //!
-//! Every write is on the disk (`synchronous=FULL`) before it returns, and the file is still at its path then. A writer waits
-//! for its turn, and for locks of other programs, at most [`PATIENCE`] in all.
+//! Every write is on the disk (`synchronous=FULL`) before it returns, and the file is still at its
+//! path then. A writer waits for its turn, and for locks of other programs, at most [`PATIENCE`] in
+//! all.
 
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sqlx::error::DatabaseError;
 use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
 use sqlx::{Connection as _, Sqlite as Database, SqlitePool, Transaction};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::warn;
@@ -21,7 +26,8 @@ use crate::{StoreError, Trouble};
 const READERS: u32 = 4;
 /// How long a request waits for a connection and for what other programs hold locked.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long one try to begin a change waits for such a lock. Others get their turn between two tries.
+/// How long one try to begin a change waits for such a lock. Others get their turn between two
+/// tries.
 const TRY: Duration = Duration::from_millis(100);
 /// How long the end of the service waits for connections to come back, and for readers outside.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -35,7 +41,8 @@ pub(super) fn options(url: &str) -> Result<SqliteConnectOptions, String> {
     if path.is_empty() || path.starts_with('?') || path.starts_with(":memory:") {
         return Err("sqlite:// wants the path of a file".to_owned());
     }
-    let options = SqliteConnectOptions::from_str(url).map_err(|_| "sqlite:// wants the path of a file".to_owned())?;
+    let options = SqliteConnectOptions::from_str(url)
+        .map_err(|_| "sqlite:// wants the path of a file".to_owned())?;
     Ok(options.busy_timeout(PATIENCE).foreign_keys(false))
 }
 
@@ -58,8 +65,9 @@ async fn pool(options: SqliteConnectOptions, connections: u32) -> Result<SqliteP
         .max_lifetime(None)
         .after_release(|connection, _| {
             Box::pin(async move {
-                // Waits for the rollback of what was dropped before its commit. When SQLite had rolled back by itself, as it does
-                // on a full disk, that fails, and the connection would count as within a transaction for ever.
+                // Waits for the rollback of what was dropped before its commit. When SQLite had
+                // rolled back by itself, as it does on a full disk, that fails, and the connection
+                // would count as within a transaction for ever.
                 connection.ping().await?;
                 Ok(!connection.is_in_transaction())
             })
@@ -98,9 +106,12 @@ impl Batch<'_> {
         answer.map_err(|error| self.store.failure(&error))
     }
 
-    /// Commits changes of orders, to which their statements gave the next number: see [`next_change`].
+    /// Commits changes of orders, to which their statements gave the next number: see
+    /// [`next_change`].
     pub(super) async fn commit_changes(mut self) -> Result<(), StoreError> {
-        let number = sqlx::query("/* raise_change */ update watermark set change = change + 1 returning change");
+        let number = sqlx::query(
+            "/* raise_change */ update watermark set change = change + 1 returning change",
+        );
         let number = self.ask(number).await?.first().map(|row| get(row, "change")).transpose()?;
         let store = self.store;
         self.commit().await?;
@@ -110,7 +121,8 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Commits. The files are looked at afterwards: what was written into a file that is gone counts as not done.
+    /// Commits. The files are looked at afterwards: what was written into a file that is gone
+    /// counts as not done.
     pub(super) async fn commit(self) -> Result<(), StoreError> {
         let Self { store, transaction } = self;
         transaction.commit().await.map_err(|error| store.failure(&error))?;
@@ -135,7 +147,8 @@ impl Sqlite {
         Ok(rows)
     }
 
-    /// Runs one statement that changes the orders that it returns, and commits it. Nothing is written when there are none.
+    /// Runs one statement that changes the orders that it returns, and commits it. Nothing is
+    /// written when there are none.
     pub(super) async fn change(&self, ask: Ask<'_>) -> Result<Vec<SqliteRow>, StoreError> {
         let mut batch = self.begin().await?;
         let rows = batch.ask(ask).await?;
@@ -177,7 +190,9 @@ impl Sqlite {
             Some((trouble, true)) => Err(StoreError::Trouble(trouble, "a moment ago".to_owned())),
             Some((_, false)) => {
                 let mut batch = self.begin_within(TRY).await?;
-                batch.ask(sqlx::query("/* check_changes */ update watermark set one = one")).await?;
+                batch
+                    .ask(sqlx::query("/* check_changes */ update watermark set one = one"))
+                    .await?;
                 batch.commit().await?;
                 self.outage.note_change();
                 Ok(())
@@ -191,7 +206,10 @@ impl Sqlite {
 
     /// The error for the caller, which is noted.
     fn failure(&self, error: &sqlx::Error) -> StoreError {
-        let is_unopened = error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "14");
+        let is_unopened = error
+            .as_database_error()
+            .and_then(DatabaseError::code)
+            .is_some_and(|code| code == "14");
         let error = match self.opened.check() {
             Err(gone) if is_unopened => gone,
             _ => refusal(error),
@@ -220,22 +238,31 @@ impl Sqlite {
 
     /// Moves the write-ahead log into the file; says whether nobody read what was before.
     pub(super) async fn move_log(&self) -> Result<bool, StoreError> {
-        let move_log = sqlx::query_as::<_, (i64, i64, i64)>("/* checkpoint */ pragma wal_checkpoint(truncate)");
-        let (busy, ..) = move_log.fetch_one(&self.writer).await.map_err(|error| self.failure(&error))?;
+        let move_log = sqlx::query_as::<_, (i64, i64, i64)>(
+            "/* checkpoint */ pragma wal_checkpoint(truncate)",
+        );
+        let (busy, ..) =
+            move_log.fetch_one(&self.writer).await.map_err(|error| self.failure(&error))?;
         Ok(busy == 0)
     }
 }
 
-/// The error for the caller. Result codes: 5 busy, 6 locked, 7 no memory, 8 read-only, 10 input or output, 11 corrupt, 13 disk
-/// full, 14 cannot open, 26 not a database; 1032 the file was moved.
+/// The error for the caller. Result codes: 5 busy, 6 locked, 7 no memory, 8 read-only, 10 input or
+/// output, 11 corrupt, 13 disk full, 14 cannot open, 26 not a database; 1032 the file was moved.
 pub(super) fn refusal(error: &sqlx::Error) -> StoreError {
     let why = error.to_string();
-    let code = error.as_database_error().and_then(DatabaseError::code).and_then(|code| code.parse::<i32>().ok());
+    let code = error
+        .as_database_error()
+        .and_then(DatabaseError::code)
+        .and_then(|code| code.parse::<i32>().ok());
     let Some(code) = code else {
         if matches!(error, sqlx::Error::PoolTimedOut) {
             return StoreError::Trouble(Trouble::Busy, why);
         }
-        let is_away = matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed);
+        let is_away = matches!(
+            error,
+            sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed
+        );
         return if is_away { StoreError::Unavailable(why) } else { StoreError::Failed(why) };
     };
     let trouble = match (code & 0xff, code) {
@@ -260,11 +287,13 @@ mod tests {
     #[tokio::test]
     async fn a_transaction_that_sqlite_rolled_back_by_itself_does_not_end_all_writing() {
         let folder = tempfile::tempdir().expect("a folder");
-        let options = options(&format!("sqlite://{}/galley.db", folder.path().display())).expect("a URL");
+        let options =
+            options(&format!("sqlite://{}/galley.db", folder.path().display())).expect("a URL");
         create_or_check(&options).await.expect("a file is made");
         let pool = writer(&options).await.expect("a file");
         for _ in 0..2 {
-            let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.expect("nobody else writes");
+            let mut transaction =
+                pool.begin_with("BEGIN IMMEDIATE").await.expect("nobody else writes");
             // As SQLite does when the disk is full.
             sqlx::query("rollback").execute(&mut *transaction).await.expect("a transaction to end");
             transaction.commit().await.expect_err("there is none");

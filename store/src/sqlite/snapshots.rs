@@ -1,7 +1,7 @@
 //! What a socket must know when it begins, for many sockets at once.
 //!
-//! The position is taken first, then active orders are read, then those that ended: an order that ends in between is in both
-//! lists, never in none.
+//! The position is taken first, then active orders are read, then those that ended: an order that
+//! ends in between is in both lists, never in none.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,10 @@ use crate::rows::{get, hero, hero_columns, order, order_columns};
 use crate::snapshot::{MAX_REACH, MAX_RESUMED, Snapshot, SnapshotRequest};
 
 impl Sqlite {
-    pub(super) async fn read_snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError> {
+    pub(super) async fn read_snapshots(
+        &self,
+        requests: &[SnapshotRequest],
+    ) -> Result<Vec<Option<Snapshot>>, StoreError> {
         let cursor = self.now()?;
         let heroes = self.snapshot_heroes(requests).await?;
         let begin = |request: &SnapshotRequest| {
@@ -33,7 +36,8 @@ impl Sqlite {
         }
         for (request, snapshot) in requests.iter().zip(&mut snapshots) {
             if let (Some(snapshot), Some(since)) = (snapshot, request.usable(cursor))
-                && let Some(read) = self.snapshot_ended(request.hero_id, since, cursor.floor).await?
+                && let Some(read) =
+                    self.snapshot_ended(request.hero_id, since, cursor.floor).await?
             {
                 snapshot.resume(since, read);
             }
@@ -41,7 +45,10 @@ impl Sqlite {
         Ok(snapshots)
     }
 
-    async fn snapshot_heroes(&self, requests: &[SnapshotRequest]) -> Result<HashMap<i64, Hero>, StoreError> {
+    async fn snapshot_heroes(
+        &self,
+        requests: &[SnapshotRequest],
+    ) -> Result<HashMap<i64, Hero>, StoreError> {
         let ids: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
         let rows = self.read(
             sqlx::query(concat!(
@@ -55,7 +62,11 @@ impl Sqlite {
         rows.await?.iter().map(|row| hero(row).map(|hero| (hero.id.get(), hero))).collect()
     }
 
-    async fn snapshot_active(&self, requests: &[SnapshotRequest], floor: OrderId) -> Result<Vec<SqliteRow>, StoreError> {
+    async fn snapshot_active(
+        &self,
+        requests: &[SnapshotRequest],
+        floor: OrderId,
+    ) -> Result<Vec<SqliteRow>, StoreError> {
         let heroes: Vec<HeroId> = requests.iter().map(|request| request.hero_id).collect();
         self.read(
             sqlx::query(concat!(
@@ -72,8 +83,8 @@ impl Sqlite {
         .await
     }
 
-    /// What ended or was deleted since the cursor, and one more than may be told; nothing when its floor is out of reach, or
-    /// deletions after it were forgotten.
+    /// What ended or was deleted since the cursor, and one more than may be told; nothing when its
+    /// floor is out of reach, or deletions after it were forgotten.
     async fn snapshot_ended(
         &self,
         hero_id: HeroId,

@@ -1,9 +1,9 @@
-//! Totals that cost the same however many orders there are: the row of `tally` counts those below a mark that lags behind
-//! the floor, and only the others are counted when somebody asks.
+//! Totals that cost the same however many orders there are: the row of `tally` counts those below a
+//! mark that lags behind the floor, and only the others are counted when somebody asks.
 //!
-//! Nothing can happen to an order below the floor but being deleted, and deleting subtracts it in the same transaction. All
-//! writes go through one connection, so that no other comes in between. Forgetting takes rows away that were deleted before,
-//! and no total knows of them.
+//! Nothing can happen to an order below the floor but being deleted, and deleting subtracts it in
+//! the same transaction. All writes go through one connection, so that no other comes in between.
+//! Forgetting takes rows away that were deleted before, and no total knows of them.
 
 use galley_protocol::frame::Totals;
 
@@ -12,8 +12,8 @@ use super::session::Batch;
 use crate::StoreError;
 use crate::rows::totals;
 
-/// How many ids one statement counts, so that nobody waits long for the writer, and how many statements one call makes; the
-/// rest waits for the next.
+/// How many ids one statement counts, so that nobody waits long for the writer, and how many
+/// statements one call makes; the rest waits for the next.
 const WINDOW: i64 = 10_000;
 const STEPS: usize = 100;
 

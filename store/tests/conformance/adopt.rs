@@ -24,7 +24,10 @@ async fn an_incarnation_is_never_used_twice(kitchen: Kitchen) {
     let three = kitchen.worker().await;
     assert!(one < two && two < three);
     let known = Incarnations { living: [three].into(), newest: Some(three) };
-    until("only the new one lives", || async { kitchen.store.incarnations().await.expect("an answer") == known }).await;
+    until("only the new one lives", || async {
+        kitchen.store.incarnations().await.expect("an answer") == known
+    })
+    .await;
 }
 
 async fn the_living_and_the_newest_incarnation_are_told(kitchen: Kitchen) {
@@ -59,17 +62,31 @@ async fn the_orders_of_a_dead_owner_are_adopted_with_their_due_time(kitchen: Kit
     let order = kitchen.started(dead, hero_id, meal_id).await;
     let overdue = kitchen.started(dead, hero_id, meal_id).await;
     let past = kitchen.database.seconds_ago(60);
-    kitchen.database.sql(&format!("update orders set due_at = {past} where id = {}", overdue.id)).await.expect("a past");
+    kitchen
+        .database
+        .sql(&format!("update orders set due_at = {past} where id = {}", overdue.id))
+        .await
+        .expect("a past");
     let pending = kitchen.place(hero_id, meal_id).await;
     let kitchen = restart(kitchen).await;
     let heir = kitchen.worker().await;
     let mut adopted = kitchen.adopt_some(heir).await;
     adopted.sort_by_key(|adopted| adopted.order.id);
-    assert_eq!(adopted.iter().map(|adopted| adopted.order.clone()).collect::<Vec<_>>(), [order.clone(), overdue.clone()]);
+    assert_eq!(
+        adopted.iter().map(|adopted| adopted.order.clone()).collect::<Vec<_>>(),
+        [order.clone(), overdue.clone()]
+    );
     assert!(adopted[0].due_in > LONG / 2 && adopted[0].due_in <= LONG);
     assert!(adopted[1].due_in.is_zero());
-    assert_eq!(kitchen.store.complete(dead, &[order.id]).await.expect("an answer"), [], "the dead one is fenced off");
-    assert_eq!(kitchen.store.complete(heir, &[order.id, overdue.id]).await.expect("completions").len(), 2);
+    assert_eq!(
+        kitchen.store.complete(dead, &[order.id]).await.expect("an answer"),
+        [],
+        "the dead one is fenced off"
+    );
+    assert_eq!(
+        kitchen.store.complete(heir, &[order.id, overdue.id]).await.expect("completions").len(),
+        2
+    );
     assert_eq!(kitchen.order(pending.id).await, Some(pending));
 }
 
@@ -87,13 +104,17 @@ async fn orders_handed_back_are_adopted_from_the_living(kitchen: Kitchen) {
     let adopted = kitchen.store.adopt(other, 100).await.expect("adoptions");
     assert_eq!(adopted.len(), 1);
     assert_eq!((&adopted[0].order, adopted[0].due_in > LONG / 2), (&order, true));
-    assert_eq!(kitchen.store.complete(other, &[order.id, theirs.id]).await.expect("completions").len(), 2);
+    assert_eq!(
+        kitchen.store.complete(other, &[order.id, theirs.id]).await.expect("completions").len(),
+        2
+    );
 }
 
 async fn at_most_so_many_are_adopted(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let worker = kitchen.worker().await;
-    let ids: Vec<_> = kitchen.place_many(hero_id, meal_id, 5).await.iter().map(|order| order.id).collect();
+    let ids: Vec<_> =
+        kitchen.place_many(hero_id, meal_id, 5).await.iter().map(|order| order.id).collect();
     kitchen.claim(worker, &ids).await;
     kitchen.store.hand_back(worker).await.expect("a count");
     for expected in [2, 2, 1, 0] {
@@ -117,7 +138,11 @@ async fn an_order_adopted_too_often_is_undeliverable(kitchen: Kitchen) {
     let worker = kitchen.worker().await;
     let order = kitchen.started(worker, hero_id, meal_id).await;
     let almost = MAX_ADOPTIONS - 1;
-    kitchen.database.sql(&format!("update orders set adoptions = {almost} where id = {}", order.id)).await.expect("a past");
+    kitchen
+        .database
+        .sql(&format!("update orders set adoptions = {almost} where id = {}", order.id))
+        .await
+        .expect("a past");
     let kitchen = restart(kitchen).await;
     let heir = kitchen.worker().await;
     assert_eq!(kitchen.adopt_some(heir).await[0].order, order);

@@ -22,7 +22,9 @@ pub(crate) async fn census(store: &dyn Store, own: PublisherId, hears: bool) -> 
     loop {
         match store.census(own, hears).await {
             Ok(census) => return census,
-            Err(StoreError::Unavailable(_) | StoreError::Trouble(..)) => tokio::task::yield_now().await,
+            Err(StoreError::Unavailable(_) | StoreError::Trouble(..)) => {
+                tokio::task::yield_now().await;
+            }
             Err(error) => panic!("{error}"),
         }
     }
@@ -39,7 +41,8 @@ async fn a_process_finds_itself_alive_and_hearing_as_it_says(kitchen: Kitchen) {
 
 /// Two processes on one database, the second of which hears.
 async fn two(kitchen: Kitchen) -> (Kitchen, Kitchen) {
-    let other = Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
+    let other =
+        Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
     census(&*kitchen.store, publisher(1), false).await;
     census(&*other.store, publisher(2), true).await;
     (kitchen, other)
@@ -53,7 +56,10 @@ async fn processes_see_each_other_live_and_hear() {
         assert_eq!(seen.living, [publisher(1), publisher(2)].into());
         assert_eq!(seen.hearing, seen.living);
         census(&*other.store, publisher(2), false).await;
-        assert_eq!(census(&*kitchen.store, publisher(1), true).await.hearing, [publisher(1)].into());
+        assert_eq!(
+            census(&*kitchen.store, publisher(1), true).await.hearing,
+            [publisher(1)].into()
+        );
     })
     .await;
 }
@@ -98,7 +104,10 @@ async fn one_connection_holds_all_locks_of_a_process() {
         let holders = "select from pg_locks where locktype = 'advisory' and objsubid = 2
             and database = (select oid from pg_database where datname = current_database())";
         assert_eq!(kitchen.database.sql(holders).await, Ok(4));
-        assert_eq!(kitchen.database.sql(&holders.replacen("select", "select distinct pid", 1)).await, Ok(1));
+        assert_eq!(
+            kitchen.database.sql(&holders.replacen("select", "select distinct pid", 1)).await,
+            Ok(1)
+        );
     })
     .await;
 }
@@ -107,7 +116,11 @@ async fn one_connection_holds_all_locks_of_a_process() {
 async fn a_process_follows_a_floor_that_went_back_with_its_database() {
     on_postgres(async |kitchen: Kitchen| {
         for floor in [1_000, 500] {
-            kitchen.database.sql(&format!("update watermark set floor = {floor}")).await.expect("a failover");
+            kitchen
+                .database
+                .sql(&format!("update watermark set floor = {floor}"))
+                .await
+                .expect("a failover");
             let safe = census(&*kitchen.store, publisher(1), false).await.safe;
             assert_eq!(kitchen.store.floor().get(), floor);
             assert!(safe.floor <= kitchen.store.floor());

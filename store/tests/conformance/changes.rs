@@ -20,7 +20,12 @@ crate::on_both! {
     changes_of_all_are_no_older_than_the_cursor,
 }
 
-async fn page(kitchen: &Kitchen, hero_id: HeroId, since: ResumeCursor, after: Option<OrderId>) -> Changes {
+async fn page(
+    kitchen: &Kitchen,
+    hero_id: HeroId,
+    since: ResumeCursor,
+    after: Option<OrderId>,
+) -> Changes {
     let pages = kitchen.store.changes(&[ChangesRequest { hero_id, since, after }]).await;
     pages.expect("pages").remove(0)
 }
@@ -54,10 +59,18 @@ async fn pages_hold_every_change_once_by_rising_id(kitchen: Kitchen) {
         let ids = place(&kitchen, hero_id, meal_id, 130).await;
         expected.extend(ids.iter().map(|id| (*id, Version(1))));
         let ended: Vec<_> = ids.iter().copied().filter(|id| id.get() % 2 == 0).collect();
-        kitchen.store.cancel(&ended.iter().copied().map(cancel).collect::<Vec<_>>()).await.expect("verdicts");
+        kitchen
+            .store
+            .cancel(&ended.iter().copied().map(cancel).collect::<Vec<_>>())
+            .await
+            .expect("verdicts");
         expected.extend(ended.iter().map(|id| (*id, Version(2))));
         let gone: Vec<_> = ended.into_iter().filter(|id| id.get() % 3 == 0).collect();
-        kitchen.store.delete(&gone.iter().copied().map(delete).collect::<Vec<_>>()).await.expect("verdicts");
+        kitchen
+            .store
+            .delete(&gone.iter().copied().map(delete).collect::<Vec<_>>())
+            .await
+            .expect("verdicts");
         expected.extend(gone.into_iter().map(|id| (id, Version(3))));
     }
     let pages = pages(&kitchen, hero_id, since).await;
@@ -68,7 +81,10 @@ async fn pages_hold_every_change_once_by_rising_id(kitchen: Kitchen) {
         assert_eq!(told.len() == CHANGES_PAGE, !last_page, "all pages but the last are full");
         assert_eq!(page.next, told.keys().next_back().copied().filter(|_| !last_page));
         assert!(told.keys().next() > seen.keys().next_back(), "ids rise from page to page");
-        assert!(page.orders.is_sorted_by_key(|order| order.id) && page.deleted.is_sorted_by_key(|deleted| deleted.order_id));
+        assert!(
+            page.orders.is_sorted_by_key(|order| order.id)
+                && page.deleted.is_sorted_by_key(|deleted| deleted.order_id)
+        );
         seen.extend(told);
     }
     assert_eq!(pages.len(), 3);
@@ -116,7 +132,11 @@ async fn what_did_not_change_is_on_no_page(kitchen: Kitchen) {
     assert_eq!(all.orders, [started, completed]);
     assert_eq!(all.deleted.len(), 1);
     let none = page(&kitchen, hero_id, caught_up(&kitchen).await, None).await;
-    assert_eq!((none.orders.len(), none.deleted.len(), none.next), (0, 0, None), "an active order is no change");
+    assert_eq!(
+        (none.orders.len(), none.deleted.len(), none.next),
+        (0, 0, None),
+        "an active order is no change"
+    );
 }
 
 async fn deletions_below_the_floor_are_told(kitchen: Kitchen) {
@@ -129,7 +149,10 @@ async fn deletions_below_the_floor_are_told(kitchen: Kitchen) {
     assert!(cursor.floor > ids[1]);
     kitchen.delete(delete(ids[0])).await;
     let changes = page(&kitchen, hero_id, cursor, None).await;
-    assert_eq!((changes.orders.len(), changes.deleted), (0, vec![Deleted { order_id: ids[0], version: Version(3) }]));
+    assert_eq!(
+        (changes.orders.len(), changes.deleted),
+        (0, vec![Deleted { order_id: ids[0], version: Version(3) }])
+    );
     let of_all = kitchen.store.changes_of_all(cursor, None, 9).await.expect("changes");
     assert_eq!((of_all.orders.len(), of_all.deleted.len()), (0, 1));
 }
@@ -164,10 +187,14 @@ async fn each_list_has_its_own_states(kitchen: Kitchen) {
     kitchen.store.cancel(&[cancel(ids[1]), cancel(ids[2])]).await.expect("verdicts");
     kitchen.store.delete(&[delete(ids[2])]).await.expect("verdicts");
     let unknown = OrderId::new(ids[3].get() + 1).expect("an id");
-    let lists = [vec![ids[2], ids[1], ids[0]], Vec::new(), vec![unknown, ids[3], ids[1]], vec![unknown]];
+    let lists =
+        [vec![ids[2], ids[1], ids[0]], Vec::new(), vec![unknown, ids[3], ids[1]], vec![unknown]];
     let states = kitchen.store.states(&lists).await.expect("states");
-    let orders = states.iter().map(|states| states.orders.iter().map(|order| (order.id, order.version.0)).collect::<Vec<_>>());
-    let expected = [vec![(ids[0], 1), (ids[1], 2)], Vec::new(), vec![(ids[1], 2), (ids[3], 1)], Vec::new()];
+    let orders = states.iter().map(|states| {
+        states.orders.iter().map(|order| (order.id, order.version.0)).collect::<Vec<_>>()
+    });
+    let expected =
+        [vec![(ids[0], 1), (ids[1], 2)], Vec::new(), vec![(ids[1], 2), (ids[3], 1)], Vec::new()];
     assert_eq!(orders.collect::<Vec<_>>(), expected);
     assert_eq!(states[0].deleted, [Deleted { order_id: ids[2], version: Version(3) }]);
     assert_eq!(states[1..].iter().map(|states| states.deleted.len()).sum::<usize>(), 0);
@@ -178,18 +205,30 @@ async fn changes_of_all_are_the_newest_orders(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let other = kitchen.hero("Max", &[]).await.id;
     let since = snapshot(&kitchen, hero_id, None).await.cursor;
-    let mut ids = [place(&kitchen, hero_id, meal_id, 3).await, place(&kitchen, other, meal_id, 3).await].concat();
+    let mut ids =
+        [place(&kitchen, hero_id, meal_id, 3).await, place(&kitchen, other, meal_id, 3).await]
+            .concat();
     for id in [ids[0], ids[4]] {
         kitchen.cancel(cancel(id)).await;
         kitchen.delete(delete(id)).await;
     }
     let all = kitchen.store.changes_of_all(since, None, 100).await.expect("changes");
-    let deletion = |hero_id, order_id| Deletion { hero_id, deleted: Deleted { order_id, version: Version(3) } };
+    let deletion = |hero_id, order_id| Deletion {
+        hero_id,
+        deleted: Deleted { order_id, version: Version(3) },
+    };
     assert_eq!(all.deleted, [deletion(other, ids[4]), deletion(hero_id, ids[0])]);
     let some = kitchen.store.changes_of_all(since, None, 3).await.expect("changes");
-    assert_eq!((all_ids(&some), some.deleted), (vec![ids[5], ids[3]], vec![deletion(other, ids[4])]));
+    assert_eq!(
+        (all_ids(&some), some.deleted),
+        (vec![ids[5], ids[3]], vec![deletion(other, ids[4])])
+    );
     let rest = kitchen.store.changes_of_all(since, Some(ids[3]), 3).await.expect("changes");
-    assert_eq!((all_ids(&rest), rest.deleted), (vec![ids[2], ids[1]], vec![deletion(hero_id, ids[0])]), "the next page");
+    assert_eq!(
+        (all_ids(&rest), rest.deleted),
+        (vec![ids[2], ids[1]], vec![deletion(hero_id, ids[0])]),
+        "the next page"
+    );
     ids.reverse();
     ids.retain(|id| all.deleted.iter().all(|deletion| deletion.deleted.order_id != *id));
     assert_eq!(all_ids(&all), ids);
@@ -204,6 +243,7 @@ async fn changes_of_all_are_no_older_than_the_cursor(kitchen: Kitchen) {
     let all = kitchen.store.changes_of_all(since, None, 9).await.expect("changes");
     assert_eq!(all.orders.len(), 2);
     assert!(all.cursor.time >= order.order_time && all.cursor.floor <= kitchen.store.floor());
-    let none = kitchen.store.changes_of_all(caught_up(&kitchen).await, None, 9).await.expect("changes");
+    let none =
+        kitchen.store.changes_of_all(caught_up(&kitchen).await, None, 9).await.expect("changes");
     assert_eq!((none.orders.len(), none.deleted.len()), (0, 0), "active orders are no changes");
 }

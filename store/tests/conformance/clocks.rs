@@ -19,8 +19,13 @@ crate::on_both! {
 async fn set_back(kitchen: &Kitchen) {
     let hour = if kitchen.database.is_sqlite() { "3600000" } else { "interval '1 hour'" };
     let columns = ["order_time", "started_time", "completed_time", "due_at"];
-    let later: Vec<String> = columns.iter().map(|column| format!("{column} = {column} + {hour}")).collect();
-    kitchen.database.sql(&format!("update orders set {}", later.join(", "))).await.expect("a past to come");
+    let later: Vec<String> =
+        columns.iter().map(|column| format!("{column} = {column} + {hour}")).collect();
+    kitchen
+        .database
+        .sql(&format!("update orders set {}", later.join(", ")))
+        .await
+        .expect("a past to come");
 }
 
 /// About the [`LONG`] preparation that each order was given.
@@ -28,7 +33,9 @@ fn is_long(due_in: Duration) -> bool {
     due_in > LONG / 2 && due_in <= LONG
 }
 
-async fn an_order_adopted_from_the_dead_waits_no_longer_than_its_preparation_takes(kitchen: Kitchen) {
+async fn an_order_adopted_from_the_dead_waits_no_longer_than_its_preparation_takes(
+    kitchen: Kitchen,
+) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let dead = kitchen.worker().await;
     let order = kitchen.started(dead, hero_id, meal_id).await;
@@ -52,12 +59,15 @@ async fn an_order_handed_back_waits_no_longer_than_its_preparation_takes(kitchen
     assert!(is_long(adopted[0].due_in), "{adopted:?}");
 }
 
-async fn an_order_from_a_time_to_come_is_claimed_and_waits_no_longer_than_its_preparation_takes(kitchen: Kitchen) {
+async fn an_order_from_a_time_to_come_is_claimed_and_waits_no_longer_than_its_preparation_takes(
+    kitchen: Kitchen,
+) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let (one, other) = (kitchen.worker().await, kitchen.worker().await);
     let order = kitchen.place(hero_id, meal_id).await;
     set_back(&kitchen).await;
-    let claimed = kitchen.store.claim(one, entries(&[order.id], LONG..=LONG)).await.expect("claims");
+    let claimed =
+        kitchen.store.claim(one, entries(&[order.id], LONG..=LONG)).await.expect("claims");
     assert!(is_long(claimed[0].due_in), "{claimed:?}");
     kitchen.store.hand_back(one).await.expect("a count");
     let adopted = kitchen.store.adopt(other, 100).await.expect("adoptions");
@@ -69,10 +79,14 @@ async fn an_order_from_a_time_to_come_is_found_without_the_queue(kitchen: Kitche
     let worker = kitchen.worker().await;
     let order = kitchen.place(hero_id, meal_id).await;
     let oldest = || {
-        let from = ClaimFrom::Oldest { ids: IdRange::default(), age: Duration::from_mins(1), limit: 9 };
+        let from =
+            ClaimFrom::Oldest { ids: IdRange::default(), age: Duration::from_mins(1), limit: 9 };
         Claim { from, delay: LONG..=LONG }
     };
-    assert!(kitchen.store.claim(worker, oldest()).await.expect("an answer").is_empty(), "it is young");
+    assert!(
+        kitchen.store.claim(worker, oldest()).await.expect("an answer").is_empty(),
+        "it is young"
+    );
     set_back(&kitchen).await;
     let claimed = kitchen.store.claim(worker, oldest()).await.expect("claims");
     assert_eq!(claimed.iter().map(|claimed| claimed.order.id).collect::<Vec<_>>(), [order.id]);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use galley_protocol::frame::Resume;
 use galley_protocol::{CursorKey, HeroId, OrderId, PublisherId, ResumeCursor};
-use galley_store::{ChangesRequest, MAX_RESUMED, RETENTION, SnapshotRequest, Store, backup, connect};
+use galley_store::{
+    ChangesRequest, MAX_RESUMED, RETENTION, SnapshotRequest, Store, backup, connect,
+};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::database::{on_postgres, on_sqlite, reopen};
@@ -29,7 +31,10 @@ async fn what_is_stamped_in_the_past_is_told(kitchen: Kitchen) {
     kitchen.delete(delete(gone)).await;
     an_hour_passes(&kitchen).await;
     let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
-    assert_eq!((resumed.resume, resumed.orders[0].id, resumed.deleted[0].order_id), (Resume::Resumed, ended, gone));
+    assert_eq!(
+        (resumed.resume, resumed.orders[0].id, resumed.deleted[0].order_id),
+        (Resume::Resumed, ended, gone)
+    );
     let all = kitchen.store.changes_of_all(cursor, None, 9).await.expect("changes");
     assert_eq!((all.orders.len(), all.deleted.len()), (1, 1));
 }
@@ -77,15 +82,24 @@ async fn deletions_that_were_forgotten_early_are_not_missed_in_silence(kitchen: 
     let after = caught_up(&kitchen).await;
     // As after a clock that was an hour ahead when the cursors were made.
     let past = kitchen.database.seconds_ago(RETENTION.as_secs() + 60);
-    let stamps = format!("update orders set order_time = {past}, completed_time = {past}, deleted_time = {past}");
+    let stamps = format!(
+        "update orders set order_time = {past}, completed_time = {past}, deleted_time = {past}"
+    );
     kitchen.database.sql(&stamps).await.expect("a past");
     pass(std::time::Duration::from_secs(31)).await;
     kitchen.store.maintain().await.expect("it is maintained");
     assert_eq!(snapshot(&kitchen, hero_id, Some(before)).await.resume, Resume::Resynced);
     if kitchen.database.is_sqlite() {
-        assert_eq!(snapshot(&kitchen, hero_id, Some(after)).await.resume, Resume::Resumed, "it knows of the deletion");
+        assert_eq!(
+            snapshot(&kitchen, hero_id, Some(after)).await.resume,
+            Resume::Resumed,
+            "it knows of the deletion"
+        );
     }
-    assert_eq!(snapshot(&kitchen, hero_id, Some(caught_up(&kitchen).await)).await.resume, Resume::Resumed);
+    assert_eq!(
+        snapshot(&kitchen, hero_id, Some(caught_up(&kitchen).await)).await.resume,
+        Resume::Resumed
+    );
 }
 
 #[tokio::test]
@@ -147,14 +161,22 @@ async fn all_processes_read_each_others_cursors_until_the_database_is_another() 
         assert_eq!(other.read_cursor(&before).await, cursor);
         // A restored dump brings the rows, written by another transaction.
         for restored in ["writer = '1'", "server = '1'", "database = 1"] {
-            kitchen.database.sql(&format!("update cursor_key set {restored}, epoch = epoch")).await.expect("a restored dump");
+            kitchen
+                .database
+                .sql(&format!("update cursor_key set {restored}, epoch = epoch"))
+                .await
+                .expect("a restored dump");
             let newest = kitchen.database.open().await;
             assert_eq!(newest.read_cursor(&before).await, ResumeCursor::EXPIRED, "{restored}");
             let (cursor, after) = signed(&newest).await;
             pass(std::time::Duration::from_secs(2)).await;
             assert_eq!(other.read_cursor(&after).await, cursor, "a process that runs learns of it");
             assert_eq!(other.read_cursor(&before).await, ResumeCursor::EXPIRED);
-            assert_eq!(kitchen.database.open().await.read_cursor(&after).await, cursor, "nothing has changed since");
+            assert_eq!(
+                kitchen.database.open().await.read_cursor(&after).await,
+                cursor,
+                "nothing has changed since"
+            );
         }
     })
     .await;
@@ -174,8 +196,16 @@ async fn cursors_outlive_failovers_and_end_where_the_new_timeline_began() {
         assert_eq!(kitchen.store.read_cursor(&of_first).await, first, "two failovers ago");
         assert_eq!(kitchen.store.read_cursor(&of_second).await, second);
         let newest = kitchen.database.open().await;
-        assert_eq!(newest.read_cursor(&of_second).await, second, "a process that starts knows them");
-        assert_eq!(newest.read_cursor(&ahead).await, ResumeCursor::EXPIRED, "what it knows was lost");
+        assert_eq!(
+            newest.read_cursor(&of_second).await,
+            second,
+            "a process that starts knows them"
+        );
+        assert_eq!(
+            newest.read_cursor(&ahead).await,
+            ResumeCursor::EXPIRED,
+            "what it knows was lost"
+        );
     })
     .await;
 }
@@ -183,7 +213,8 @@ async fn cursors_outlive_failovers_and_end_where_the_new_timeline_began() {
 /// The database fails over, and a process sees it.
 async fn fail_over(kitchen: &Kitchen) {
     // The row was written by the transaction that it names, on another timeline.
-    let other = "update cursor_key set timeline = 'FFFFFFFF', writer = pg_current_xact_id()::xid::text";
+    let other =
+        "update cursor_key set timeline = 'FFFFFFFF', writer = pg_current_xact_id()::xid::text";
     kitchen.database.sql(other).await.expect("a failover");
     kitchen.store.maintain().await.expect("upkeep sees it");
 }
@@ -199,7 +230,13 @@ async fn a_process_that_did_not_see_a_failover_signs_no_cursor_with_the_key_of_b
             kitchen.place(hero_id, meal_id).await;
             let cursor = match way {
                 0 => other.present().await.expect("a cursor"),
-                1 => other.census(PublisherId::new(1).expect("a number"), true).await.expect("a census").safe,
+                1 => {
+                    other
+                        .census(PublisherId::new(1).expect("a number"), true)
+                        .await
+                        .expect("a census")
+                        .safe
+                }
                 2 => other.changes_of_all(since, None, 10).await.expect("changes").cursor,
                 3 => {
                     let request = ChangesRequest { hero_id, since, after: None };
@@ -207,7 +244,13 @@ async fn a_process_that_did_not_see_a_failover_signs_no_cursor_with_the_key_of_b
                 }
                 _ => {
                     let request = SnapshotRequest { hero_id, since: None };
-                    other.snapshots(&[request]).await.expect("a snapshot").remove(0).expect("a hero").cursor
+                    other
+                        .snapshots(&[request])
+                        .await
+                        .expect("a snapshot")
+                        .remove(0)
+                        .expect("a hero")
+                        .cursor
                 }
             };
             let text = other.cursor_keys().sign(cursor).to_string();
@@ -247,13 +290,19 @@ async fn a_file_knows_the_cursors_of_its_earlier_starts_and_not_those_of_another
         let store = reopen(&database).await;
         assert_eq!(store.read_cursor(&of_first_start).await, first);
         assert_eq!(store.read_cursor(&of_second_start).await, second);
-        let open = async |path: &Path| connect(&format!("sqlite://{}", path.display())).await.expect("a database");
+        let open = async |path: &Path| {
+            connect(&format!("sqlite://{}", path.display())).await.expect("a database")
+        };
         let restored = open(&old).await;
         assert_eq!(restored.read_cursor(&of_first_start).await, first, "that is its own history");
         assert_eq!(restored.read_cursor(&of_second_start).await, ResumeCursor::EXPIRED);
         let restored = open(&taken).await;
         for text in [&of_first_start, &of_second_start] {
-            assert_eq!(restored.read_cursor(text).await, ResumeCursor::EXPIRED, "a backup begins anew");
+            assert_eq!(
+                restored.read_cursor(text).await,
+                ResumeCursor::EXPIRED,
+                "a backup begins anew"
+            );
         }
         assert_eq!(restored.present().await.expect("a cursor").position, second.position);
     })
@@ -277,7 +326,11 @@ async fn a_copy_of_a_file_in_use_ends_the_cursors_that_went_on_after_it() {
         kitchen.place_many(hero_id, meal_id, 3).await;
         kitchen.place_many(hero_id, meal_id, 3).await;
         assert_eq!(restored.read_cursor(&before).await, known);
-        assert_eq!(restored.read_cursor(&after).await, ResumeCursor::EXPIRED, "although the position is reached again");
+        assert_eq!(
+            restored.read_cursor(&after).await,
+            ResumeCursor::EXPIRED,
+            "although the position is reached again"
+        );
     })
     .await;
 }

@@ -76,10 +76,12 @@ where
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let admin = std::env::var("GALLEY_TEST_POSTGRES")
         .expect("GALLEY_TEST_POSTGRES must name a PostgreSQL in which databases may be created, for example postgres://postgres@127.0.0.1/postgres");
-    let name = format!("galley_store_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let name =
+        format!("galley_store_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
     administer(&admin, format!("create database {name}")).await;
     let (server, _) = admin.rsplit_once('/').expect("the URL of a database ends with its name");
-    let kitchen = Kitchen::in_house(Database { url: format!("{server}/{name}"), _folder: None }).await;
+    let kitchen =
+        Kitchen::in_house(Database { url: format!("{server}/{name}"), _folder: None }).await;
     let outcome = tokio::spawn(test(kitchen)).await;
     administer(&admin, format!("drop database {name} with (force)")).await;
     if let Err(error) = outcome {
@@ -89,6 +91,9 @@ where
 
 async fn administer(admin: &str, statement: String) {
     let mut connection = PgConnection::connect(admin).await.expect("GALLEY_TEST_POSTGRES answers");
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.expect("a database may be created and dropped");
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(&mut connection)
+        .await
+        .expect("a database may be created and dropped");
     connection.close().await.expect("the connection can be closed");
 }

@@ -20,7 +20,9 @@ crate::on_both! {
 async fn a_pending_order_is_cancelled_before_it_started(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let order = kitchen.place(hero_id, meal_id).await;
-    let verdict = kitchen.cancel(CancelRequest { message: Some(text("not\nhungry")), ..cancel(order.id) }).await;
+    let verdict = kitchen
+        .cancel(CancelRequest { message: Some(text("not\nhungry")), ..cancel(order.id) })
+        .await;
     let CancelVerdict::Cancelled(cancelled) = verdict else { panic!("{verdict:?}") };
     assert_eq!(
         (cancelled.status, cancelled.version, cancelled.reason),
@@ -35,9 +37,18 @@ async fn an_order_in_progress_is_cancelled_after_it_started(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let worker = kitchen.worker().await;
     let order = kitchen.started(worker, hero_id, meal_id).await;
-    let verdict = kitchen.cancel(CancelRequest { expected: Some(Version(2)), hero_id: Some(hero_id), ..cancel(order.id) }).await;
+    let verdict = kitchen
+        .cancel(CancelRequest {
+            expected: Some(Version(2)),
+            hero_id: Some(hero_id),
+            ..cancel(order.id)
+        })
+        .await;
     let CancelVerdict::Cancelled(cancelled) = verdict else { panic!("{verdict:?}") };
-    assert_eq!((cancelled.version, cancelled.message.as_deref()), (Version(3), Some(Reason::HeroRequest.message())));
+    assert_eq!(
+        (cancelled.version, cancelled.message.as_deref()),
+        (Version(3), Some(Reason::HeroRequest.message()))
+    );
     assert_eq!(cancelled.started_time, order.started_time);
     assert_eq!(kitchen.store.complete(worker, &[order.id]).await.expect("an answer"), []);
     assert_eq!(kitchen.order(order.id).await, Some(cancelled));
@@ -47,7 +58,10 @@ async fn an_order_that_has_ended_is_not_cancelled(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let worker = kitchen.worker().await;
     let order = kitchen.completed(worker, hero_id, meal_id).await;
-    assert_eq!(kitchen.cancel(cancel(order.id)).await, CancelVerdict::AlreadyFinished(order.clone()));
+    assert_eq!(
+        kitchen.cancel(cancel(order.id)).await,
+        CancelVerdict::AlreadyFinished(order.clone())
+    );
     kitchen.delete(delete(order.id)).await;
     assert_eq!(kitchen.cancel(cancel(order.id)).await, CancelVerdict::NotFound);
     let unknown = OrderId::new(order.id.get() + 1).expect("an id");
@@ -60,7 +74,8 @@ async fn a_cancel_with_another_version_is_stale(kitchen: Kitchen) {
     let started = kitchen.started(worker, hero_id, meal_id).await;
     let guarded = CancelRequest { expected: Some(Version(1)), ..cancel(started.id) };
     assert_eq!(kitchen.cancel(guarded.clone()).await, CancelVerdict::Stale(started.clone()));
-    let completed = kitchen.store.complete(worker, &[started.id]).await.expect("completions").remove(0);
+    let completed =
+        kitchen.store.complete(worker, &[started.id]).await.expect("completions").remove(0);
     assert_eq!(kitchen.cancel(guarded).await, CancelVerdict::Stale(completed.clone()));
     let guarded = DeleteRequest { expected: Some(Version(2)), ..delete(started.id) };
     assert_eq!(kitchen.delete(guarded).await, DeleteVerdict::Stale(completed));
@@ -72,9 +87,15 @@ async fn the_order_of_another_hero_is_not_found(kitchen: Kitchen) {
     let order = kitchen.place(hero_id, meal_id).await;
     let theirs = CancelRequest { hero_id: other, expected: Some(Version(9)), ..cancel(order.id) };
     assert_eq!(kitchen.cancel(theirs).await, CancelVerdict::NotFound);
-    assert_eq!(kitchen.delete(DeleteRequest { hero_id: other, ..delete(order.id) }).await, DeleteVerdict::NotFound);
+    assert_eq!(
+        kitchen.delete(DeleteRequest { hero_id: other, ..delete(order.id) }).await,
+        DeleteVerdict::NotFound
+    );
     kitchen.cancel(cancel(order.id)).await;
-    assert_eq!(kitchen.delete(DeleteRequest { hero_id: other, ..delete(order.id) }).await, DeleteVerdict::NotFound);
+    assert_eq!(
+        kitchen.delete(DeleteRequest { hero_id: other, ..delete(order.id) }).await,
+        DeleteVerdict::NotFound
+    );
     assert!(kitchen.order(order.id).await.is_some());
 }
 
@@ -82,9 +103,17 @@ async fn of_two_cancels_in_a_batch_the_first_that_fits_wins(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let orders = kitchen.place_many(hero_id, meal_id, 2).await;
     let requests = [
-        CancelRequest { expected: Some(Version(2)), message: Some(text("stale")), ..cancel(orders[1].id) },
+        CancelRequest {
+            expected: Some(Version(2)),
+            message: Some(text("stale")),
+            ..cancel(orders[1].id)
+        },
         CancelRequest { message: Some(text("wins")), ..cancel(orders[1].id) },
-        CancelRequest { expected: Some(Version(1)), message: Some(text("late")), ..cancel(orders[1].id) },
+        CancelRequest {
+            expected: Some(Version(1)),
+            message: Some(text("late")),
+            ..cancel(orders[1].id)
+        },
         cancel(orders[0].id),
         CancelRequest { message: Some(text("late")), ..cancel(orders[1].id) },
     ];
@@ -94,7 +123,10 @@ async fn of_two_cancels_in_a_batch_the_first_that_fits_wins(kitchen: Kitchen) {
     assert_eq!(verdicts[0], CancelVerdict::AlreadyFinished(winner.clone()));
     assert_eq!(verdicts[1], CancelVerdict::Cancelled(winner.clone()));
     assert_eq!(verdicts[2], CancelVerdict::Stale(winner.clone()));
-    assert!(matches!(&verdicts[3], CancelVerdict::Cancelled(order) if order.id == orders[0].id), "{verdicts:?}");
+    assert!(
+        matches!(&verdicts[3], CancelVerdict::Cancelled(order) if order.id == orders[0].id),
+        "{verdicts:?}"
+    );
     assert_eq!(verdicts[4], CancelVerdict::AlreadyFinished(winner));
 }
 
@@ -102,8 +134,16 @@ async fn an_order_that_has_ended_is_deleted_one_version_up(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let worker = kitchen.worker().await;
     let order = kitchen.completed(worker, hero_id, meal_id).await;
-    let verdict = kitchen.delete(DeleteRequest { hero_id: Some(hero_id), expected: Some(Version(3)), ..delete(order.id) }).await;
-    let DeleteVerdict::Deleted { deleted, hero_id: whose, time } = verdict else { panic!("{verdict:?}") };
+    let verdict = kitchen
+        .delete(DeleteRequest {
+            hero_id: Some(hero_id),
+            expected: Some(Version(3)),
+            ..delete(order.id)
+        })
+        .await;
+    let DeleteVerdict::Deleted { deleted, hero_id: whose, time } = verdict else {
+        panic!("{verdict:?}")
+    };
     assert_eq!((deleted, whose), (Deleted { order_id: order.id, version: Version(4) }, hero_id));
     assert!(order.completed_time.is_some_and(|completed| completed <= time));
     assert_eq!(kitchen.order(order.id).await, None);
@@ -124,9 +164,16 @@ async fn of_two_deletes_in_a_batch_the_first_wins(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let order = kitchen.place(hero_id, meal_id).await;
     kitchen.cancel(cancel(order.id)).await;
-    let requests = [DeleteRequest { expected: Some(Version(3)), ..delete(order.id) }, delete(order.id), delete(order.id)];
+    let requests = [
+        DeleteRequest { expected: Some(Version(3)), ..delete(order.id) },
+        delete(order.id),
+        delete(order.id),
+    ];
     let verdicts = kitchen.store.delete(&requests).await.expect("verdicts");
     let deleted = Deleted { order_id: order.id, version: Version(3) };
-    assert!(matches!(verdicts[1], DeleteVerdict::Deleted { deleted: found, .. } if found == deleted), "{verdicts:?}");
+    assert!(
+        matches!(verdicts[1], DeleteVerdict::Deleted { deleted: found, .. } if found == deleted),
+        "{verdicts:?}"
+    );
     assert_eq!((&verdicts[0], &verdicts[2]), (&DeleteVerdict::NotFound, &DeleteVerdict::NotFound));
 }

@@ -71,7 +71,8 @@ async fn nothing_active_is_lost_below_the_floor(kitchen: Kitchen) {
     }
     let started = kitchen.started(worker, hero_id, meal_id).await;
     settle(&kitchen).await;
-    let filter = OrderFilter { status: vec![Status::InProgress], limit: 9, ..OrderFilter::default() };
+    let filter =
+        OrderFilter { status: vec![Status::InProgress], limit: 9, ..OrderFilter::default() };
     assert_eq!(kitchen.store.orders(&filter).await.expect("a page").len(), 1);
     assert!(kitchen.store.remove_hero(hero_id, None).await.is_err());
     assert!(kitchen.store.remove_meal(meal_id, None).await.is_err());
@@ -98,19 +99,29 @@ async fn old_deleted_orders_are_forgotten(kitchen: Kitchen) {
         .sql(&format!("update orders set {all}, deleted_time = {past} where id = {}", orders[0].id))
         .await
         .expect("a past");
-    kitchen.database.sql(&format!("update orders set {all} where id <> {}", orders[0].id)).await.expect("a past");
+    kitchen
+        .database
+        .sql(&format!("update orders set {all} where id <> {}", orders[0].id))
+        .await
+        .expect("a past");
     kitchen.store.maintain().await.expect("it is maintained");
-    let touched = kitchen.database.sql("update orders set adoptions = adoptions").await.expect("a count");
+    let touched =
+        kitchen.database.sql("update orders set adoptions = adoptions").await.expect("a count");
     assert_eq!(touched, 2, "the one deleted lately and the one not deleted stay");
 }
 
 async fn old_keys_are_forgotten_up_to_the_first_young_one(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
-    let requests = [request(hero_id, meal_id, Some("old")), request(hero_id, meal_id, Some("young"))];
+    let requests =
+        [request(hero_id, meal_id, Some("old")), request(hero_id, meal_id, Some("young"))];
     let first = kitchen.store.place(&requests).await.expect("verdicts");
     let PlaceVerdict::Placed(order) = &first[0] else { panic!("{first:?}") };
     let past = old(&kitchen);
-    kitchen.database.sql(&format!("update orders set order_time = {past} where id = {}", order.id)).await.expect("a past");
+    kitchen
+        .database
+        .sql(&format!("update orders set order_time = {past} where id = {}", order.id))
+        .await
+        .expect("a past");
     kitchen.store.maintain().await.expect("it is maintained");
     let again = kitchen.store.place(&requests).await.expect("verdicts");
     assert!(matches!(again[..], [PlaceVerdict::Placed(_), PlaceVerdict::Replayed(_)]), "{again:?}");

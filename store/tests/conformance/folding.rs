@@ -22,7 +22,13 @@ const OLD: &str = "as an older program folded it";
 async fn judge(kitchen: &Kitchen, hero: &Hero, meal: &Meal) -> (Status, Option<Reason>, String) {
     let worker = kitchen.worker().await;
     let order = kitchen.place(hero.id, meal.id).await;
-    let claimed = kitchen.store.claim(worker, entries(&[order.id], LONG..=LONG)).await.expect("claims").remove(0).order;
+    let claimed = kitchen
+        .store
+        .claim(worker, entries(&[order.id], LONG..=LONG))
+        .await
+        .expect("claims")
+        .remove(0)
+        .order;
     (claimed.status, claimed.reason, claimed.message.unwrap_or_default())
 }
 
@@ -33,16 +39,33 @@ async fn is_refused(kitchen: &Kitchen, hero: &Hero, meal: &Meal) -> bool {
 
 async fn found(kitchen: &Kitchen, part: &str) -> Vec<String> {
     let page = ListPage { limit: 1_000, after: None, name_contains: Some(part.to_owned()) };
-    let heroes = kitchen.store.heroes(&page).await.expect("heroes").into_iter().map(|hero| String::from(hero.name));
-    let meals = kitchen.store.meals(&page).await.expect("meals").into_iter().map(|meal| String::from(meal.name));
+    let heroes = kitchen
+        .store
+        .heroes(&page)
+        .await
+        .expect("heroes")
+        .into_iter()
+        .map(|hero| String::from(hero.name));
+    let meals = kitchen
+        .store
+        .meals(&page)
+        .await
+        .expect("meals")
+        .into_iter()
+        .map(|meal| String::from(meal.name));
     heroes.chain(meals).collect()
 }
 
 /// Makes the stored foldings those of an older program.
 async fn age(database: &Database, change: &str) {
-    let list = if database.is_sqlite() { format!("json_array('{OLD}')") } else { format!("array['{OLD}']") };
+    let list = if database.is_sqlite() {
+        format!("json_array('{OLD}')")
+    } else {
+        format!("array['{OLD}']")
+    };
     for (table, entries) in [("heroes", "allergies_folded"), ("meals", "ingredients_folded")] {
-        let statement = format!("update {table} set name_folded = '{OLD}', {entries} = {list}, {change}");
+        let statement =
+            format!("update {table} set name_folded = '{OLD}', {entries} = {list}, {change}");
         database.sql(&statement).await.expect("old foldings");
     }
 }
@@ -56,10 +79,14 @@ async fn case_and_what_nobody_sees_hide_no_allergy(kitchen: Kitchen) {
         ("pea\u{3164}nut", "PEA\u{fe0f}NUT"),
         ("Crème  fraîche", "creme\u{2800}fraiche"),
     ] {
-        let (hero, meal) = (kitchen.hero("Zoé", &[allergy]).await, kitchen.meal("Soup", &[ingredient]).await);
+        let (hero, meal) =
+            (kitchen.hero("Zoé", &[allergy]).await, kitchen.meal("Soup", &[ingredient]).await);
         assert!(is_refused(&kitchen, &hero, &meal).await, "{allergy:?} {ingredient:?}");
     }
-    let (hero, meal) = (kitchen.hero("Zoé", &["peanut"]).await, kitchen.meal("Soup", &["peanuts", "peanut butter"]).await);
+    let (hero, meal) = (
+        kitchen.hero("Zoé", &["peanut"]).await,
+        kitchen.meal("Soup", &["peanuts", "peanut butter"]).await,
+    );
     assert!(!is_refused(&kitchen, &hero, &meal).await);
 }
 
@@ -67,7 +94,10 @@ async fn every_conflicting_ingredient_is_named(kitchen: Kitchen) {
     let hero = kitchen.hero("Zoé", &["erdnuss", "MILK"]).await;
     let meal = kitchen.meal("Soup", &["Erdnuß", "water", "mi\u{ad}lk", "ERDNUSS"]).await;
     let (_, _, message) = judge(&kitchen, &hero, &meal).await;
-    assert!(message.contains("Erdnuß, mi\u{ad}lk, ERDNUSS") && !message.contains("water"), "{message}");
+    assert!(
+        message.contains("Erdnuß, mi\u{ad}lk, ERDNUSS") && !message.contains("water"),
+        "{message}"
+    );
 }
 
 async fn a_search_finds_names_whatever_they_hide(kitchen: Kitchen) {
@@ -88,24 +118,35 @@ async fn what_is_stored_is_folded_again_by_a_migration(kitchen: Kitchen) {
     for number in 0..250 {
         kitchen.hero(&format!("Zoé {number}"), &["Erdnuß"]).await;
     }
-    let (hero, meal) = (kitchen.hero("Zoé", &["ERDNUSS"]).await, kitchen.meal("Süßes", &["Erdnuß"]).await);
+    let (hero, meal) =
+        (kitchen.hero("Zoé", &["ERDNUSS"]).await, kitchen.meal("Süßes", &["Erdnuß"]).await);
     age(&kitchen.database, "folded_rule = 0, folded_version = 0").await;
     assert_eq!(found(&kitchen, "zoe").await.len(), 0);
     kitchen.store.migrate().await.expect("the foldings can be made anew");
     assert_eq!(found(&kitchen, "zoe").await.len(), 251);
     assert_eq!(found(&kitchen, "SUSSES").await, ["Süßes"]);
     assert!(is_refused(&kitchen, &hero, &meal).await);
-    assert_eq!(kitchen.store.hero(hero.id).await.expect("an answer"), Some(hero), "nothing else changes");
+    assert_eq!(
+        kitchen.store.hero(hero.id).await.expect("an answer"),
+        Some(hero),
+        "nothing else changes"
+    );
 }
 
 async fn a_migration_that_was_cut_off_goes_on_where_it_stopped(kitchen: Kitchen) {
-    let (hero, meal) = (kitchen.hero("Zoé", &["ERDNUSS"]).await, kitchen.meal("Soup", &["Erdnuß"]).await);
+    let (hero, meal) =
+        (kitchen.hero("Zoé", &["ERDNUSS"]).await, kitchen.meal("Soup", &["Erdnuß"]).await);
     age(&kitchen.database, "folded_rule = 0, folded_version = 0").await;
-    kitchen.database.sql("update meals set folded_rule = 1, folded_version = version").await.expect("some are done");
+    kitchen
+        .database
+        .sql("update meals set folded_rule = 1, folded_version = version")
+        .await
+        .expect("some are done");
     kitchen.store.migrate().await.expect("the remainder can be made anew");
     assert_eq!(found(&kitchen, "zoe").await, ["Zoé"]);
     assert_eq!(found(&kitchen, "soup").await.len(), 0, "what is done is not done again");
-    let stale = "update heroes set planet = planet where folded_version <> version or folded_rule = 0";
+    let stale =
+        "update heroes set planet = planet where folded_version <> version or folded_rule = 0";
     assert_eq!(kitchen.database.sql(stale).await, Ok(0));
     kitchen.database.sql("update meals set folded_rule = 0").await.expect("all is to be done");
     kitchen.store.migrate().await.expect("the remainder can be made anew");
@@ -113,7 +154,8 @@ async fn a_migration_that_was_cut_off_goes_on_where_it_stopped(kitchen: Kitchen)
 }
 
 async fn what_an_older_program_wrote_is_folded_again(kitchen: Kitchen) {
-    let (hero, meal) = (kitchen.hero("Zoé", &["ERDNUSS"]).await, kitchen.meal("Soup", &["Erdnuß"]).await);
+    let (hero, meal) =
+        (kitchen.hero("Zoé", &["ERDNUSS"]).await, kitchen.meal("Soup", &["Erdnuß"]).await);
     age(&kitchen.database, "version = version + 1").await;
     if kitchen.database.is_sqlite() {
         // One process serves the file: it folds when it starts.
@@ -129,7 +171,11 @@ async fn a_text_from_before_a_rule_can_be_read(kitchen: Kitchen) {
     let order = kitchen.place(hero.id, meal.id).await;
     for name in ["a\u{202e}b", "\u{200b}", "a\u{e0061}b"] {
         for table in ["heroes", "meals"] {
-            kitchen.database.sql(&format!("update {table} set name = '{name}'")).await.expect("an old name");
+            kitchen
+                .database
+                .sql(&format!("update {table} set name = '{name}'"))
+                .await
+                .expect("an old name");
         }
         let old = kitchen.store.hero(hero.id).await.expect("it can be read").expect("a hero");
         assert_eq!(old.name.as_str(), name);

@@ -19,7 +19,15 @@ async fn shown(kitchen: &Kitchen, id: OrderId) -> Vec<(String, i64)> {
     let mut views = vec![alone];
     for hero_id in [None, hero_id] {
         let filter = OrderFilter { hero_id, limit: 100, ..OrderFilter::default() };
-        views.extend(kitchen.store.orders(&filter).await.expect("a page").into_iter().filter(|view| view.order.id == id));
+        views.extend(
+            kitchen
+                .store
+                .orders(&filter)
+                .await
+                .expect("a page")
+                .into_iter()
+                .filter(|view| view.order.id == id),
+        );
     }
     views.iter().map(|view| (view.meal.name.to_string(), view.meal.price.hundredths())).collect()
 }
@@ -66,7 +74,9 @@ async fn an_order_that_an_older_program_placed_shows_its_meal_as_it_is(kitchen: 
     let (hero_id, meal_id) = kitchen.guest().await;
     let now = kitchen.database.seconds_ago(0);
     let (hero, meal) = (hero_id.get(), meal_id.get());
-    let insert = format!("insert into orders (id, hero_id, meal_id, order_time) values (1000, {hero}, {meal}, {now})");
+    let insert = format!(
+        "insert into orders (id, hero_id, meal_id, order_time) values (1000, {hero}, {meal}, {now})"
+    );
     kitchen.database.sql(&insert).await.expect("the columns may be absent");
     let order = OrderId::new(1_000).expect("an id");
     assert_eq!(shown(&kitchen, order).await, vec![("Soup".to_owned(), 1_999); 3]);
@@ -79,8 +89,14 @@ async fn an_order_that_an_older_program_placed_shows_its_meal_as_it_is(kitchen: 
 async fn a_view_of_an_order_names_the_version_of_its_hero(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let order = kitchen.place(hero_id, meal_id).await.id;
-    let hero_version = async || kitchen.store.order(order).await.expect("an answer").expect("the order").hero_version.0;
+    let hero_version = async || {
+        kitchen.store.order(order).await.expect("an answer").expect("the order").hero_version.0
+    };
     assert_eq!(hero_version().await, 1);
-    kitchen.store.change_hero(hero_id, Change::Replace(new_hero("Max", &[])), None).await.expect("a change");
+    kitchen
+        .store
+        .change_hero(hero_id, Change::Replace(new_hero("Max", &[])), None)
+        .await
+        .expect("a change");
     assert_eq!(hero_version().await, 2);
 }

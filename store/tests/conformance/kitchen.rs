@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use galley_protocol::{
-    Allergy, Description, Hero, HeroId, HeroName, IdempotencyKey, IncarnationId, Ingredient, Meal, MealId, MealName, NewHero,
-    NewMeal, Order, OrderId, Planet, Price, ReasonText,
+    Allergy, Description, Hero, HeroId, HeroName, IdempotencyKey, IncarnationId, Ingredient, Meal,
+    MealId, MealName, NewHero, NewMeal, Order, OrderId, Planet, Price, ReasonText,
 };
 use galley_store::{
-    CancelRequest, CancelVerdict, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict, Store,
+    CancelRequest, CancelVerdict, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict,
+    PlaceRequest, PlaceVerdict, Store,
 };
 
 use crate::database::Database;
@@ -56,10 +57,17 @@ impl Kitchen {
         self.place_many(hero_id, meal_id, 1).await.remove(0)
     }
 
-    pub(crate) async fn place_many(&self, hero_id: HeroId, meal_id: MealId, count: usize) -> Vec<Order> {
+    pub(crate) async fn place_many(
+        &self,
+        hero_id: HeroId,
+        meal_id: MealId,
+        count: usize,
+    ) -> Vec<Order> {
         let requests = vec![request(hero_id, meal_id, None); count];
         let verdicts = self.store.place(&requests).await.expect("orders");
-        let order = |verdict| if let PlaceVerdict::Placed(order) = verdict { order } else { panic!("{verdict:?}") };
+        let order = |verdict| {
+            if let PlaceVerdict::Placed(order) = verdict { order } else { panic!("{verdict:?}") }
+        };
         verdicts.into_iter().map(order).collect()
     }
 
@@ -74,13 +82,23 @@ impl Kitchen {
     }
 
     /// An order `IN_PROGRESS`.
-    pub(crate) async fn started(&self, owner: IncarnationId, hero_id: HeroId, meal_id: MealId) -> Order {
+    pub(crate) async fn started(
+        &self,
+        owner: IncarnationId,
+        hero_id: HeroId,
+        meal_id: MealId,
+    ) -> Order {
         let order = self.place(hero_id, meal_id).await;
         self.claim(owner, &[order.id]).await.remove(0).order
     }
 
     /// An order COMPLETED.
-    pub(crate) async fn completed(&self, owner: IncarnationId, hero_id: HeroId, meal_id: MealId) -> Order {
+    pub(crate) async fn completed(
+        &self,
+        owner: IncarnationId,
+        hero_id: HeroId,
+        meal_id: MealId,
+    ) -> Order {
         let order = self.started(owner, hero_id, meal_id).await;
         self.store.complete(owner, &[order.id]).await.expect("completions").remove(0)
     }
@@ -108,7 +126,9 @@ impl Kitchen {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), adopt).await.expect("the owner's death is seen")
+        tokio::time::timeout(Duration::from_secs(20), adopt)
+            .await
+            .expect("the owner's death is seen")
     }
 }
 
@@ -116,14 +136,20 @@ pub(crate) fn new_hero(name: &str, allergies: &[&str]) -> NewHero {
     NewHero {
         name: HeroName::parse(name).expect("a name"),
         planet: Planet::parse("Earth").expect("a planet"),
-        allergies: allergies.iter().map(|allergy| Allergy::parse(allergy).expect("an allergy")).collect(),
+        allergies: allergies
+            .iter()
+            .map(|allergy| Allergy::parse(allergy).expect("an allergy"))
+            .collect(),
     }
 }
 
 pub(crate) fn new_meal(name: &str, ingredients: &[&str]) -> NewMeal {
     NewMeal {
         name: MealName::parse(name).expect("a name"),
-        ingredients: ingredients.iter().map(|ingredient| Ingredient::parse(ingredient).expect("an ingredient")).collect(),
+        ingredients: ingredients
+            .iter()
+            .map(|ingredient| Ingredient::parse(ingredient).expect("an ingredient"))
+            .collect(),
         price: Price::from_hundredths(1_999).expect("a price"),
         origin_planet: Planet::parse("Mars").expect("a planet"),
         description: Description::parse("two\nlines").expect("a description"),

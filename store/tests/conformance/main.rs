@@ -1,5 +1,5 @@
-//! What every store does, asked of each of them. `GALLEY_TEST_POSTGRES` names a `PostgreSQL` in which databases may be
-//! created; each test gets its own.
+//! What every store does, asked of each of them. `GALLEY_TEST_POSTGRES` names a `PostgreSQL` in
+//! which databases may be created; each test gets its own.
 
 mod adopt;
 mod census;

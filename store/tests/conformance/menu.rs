@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use galley_protocol::{HeroId, HeroName, HeroPatch, IdempotencyKey, MealId, MealPatch, PageCursor, Price, Version};
+use galley_protocol::{
+    HeroId, HeroName, HeroPatch, IdempotencyKey, MealId, MealPatch, PageCursor, Price, Version,
+};
 use galley_store::{Change, ChangeError, Creation, ListPage, RemoveError};
 use serde_json::json;
 
@@ -39,7 +41,10 @@ async fn what_is_created_can_be_read(kitchen: Kitchen) {
     let mut new = new_meal("Soup", &["water", "water"]);
     new.price = Price::from_hundredths(galley_protocol::price::MAX_HUNDREDTHS).expect("a price");
     let meal = kitchen.store.create_meal(&new).await.expect("a meal");
-    assert_eq!((&meal.name, &meal.ingredients, meal.price), (&new.name, &new.ingredients, new.price));
+    assert_eq!(
+        (&meal.name, &meal.ingredients, meal.price),
+        (&new.name, &new.ingredients, new.price)
+    );
     assert_eq!((&meal.origin_planet, &meal.description), (&new.origin_planet, &new.description));
     assert_eq!(kitchen.store.meal(meal.id).await.expect("an answer"), Some(meal));
     let unknown = HeroId::new(galley_protocol::id::MAX_ID).expect("an id");
@@ -68,7 +73,9 @@ async fn a_search_does_not_care_for_case_or_accents(kitchen: Kitchen) {
     kitchen.hero("La  Crème Brûlée", &[]).await;
     kitchen.hero("100%_sure", &[]).await;
     kitchen.meal("Crème", &[]).await;
-    for (name, found) in [("creme BRULEE", 1), ("a c", 1), ("%", 1), ("_", 1), ("%s", 0), ("", 2), ("e", 2)] {
+    for (name, found) in
+        [("creme BRULEE", 1), ("a c", 1), ("%", 1), ("_", 1), ("%s", 0), ("", 2), ("e", 2)]
+    {
         let heroes = kitchen.store.heroes(&page(50, None, Some(name))).await.expect("a page");
         assert_eq!(heroes.len(), found, "{name:?}");
     }
@@ -77,69 +84,126 @@ async fn a_search_does_not_care_for_case_or_accents(kitchen: Kitchen) {
 
 async fn a_replacement_changes_every_field(kitchen: Kitchen) {
     let hero = kitchen.hero("Zoé", &["milk"]).await;
-    let changed =
-        kitchen.store.change_hero(hero.id, Change::Replace(new_hero("Max", &[])), Some(Version(1))).await.expect("a change");
-    assert_eq!((changed.name.as_str(), changed.allergies.len(), changed.version), ("Max", 0, Version(2)));
+    let changed = kitchen
+        .store
+        .change_hero(hero.id, Change::Replace(new_hero("Max", &[])), Some(Version(1)))
+        .await
+        .expect("a change");
+    assert_eq!(
+        (changed.name.as_str(), changed.allergies.len(), changed.version),
+        ("Max", 0, Version(2))
+    );
     assert_eq!(kitchen.store.heroes(&page(1, None, Some("max"))).await.expect("a page"), [changed]);
     let meal = kitchen.meal("Soup", &["water"]).await;
-    let changed = kitchen.store.change_meal(meal.id, Change::Replace(new_meal("Stew", &["beef", "rice"])), None).await;
+    let changed = kitchen
+        .store
+        .change_meal(meal.id, Change::Replace(new_meal("Stew", &["beef", "rice"])), None)
+        .await;
     let changed = changed.expect("a change");
-    assert_eq!((changed.name.as_str(), changed.ingredients.len(), changed.version), ("Stew", 2, Version(2)));
+    assert_eq!(
+        (changed.name.as_str(), changed.ingredients.len(), changed.version),
+        ("Stew", 2, Version(2))
+    );
     let unknown = HeroId::new(hero.id.get() + 1).expect("an id");
-    let refused = kitchen.store.change_hero(unknown, Change::Replace(new_hero("Max", &[])), None).await;
+    let refused =
+        kitchen.store.change_hero(unknown, Change::Replace(new_hero("Max", &[])), None).await;
     assert!(matches!(refused, Err(ChangeError::NotFound)), "{refused:?}");
 }
 
 async fn a_patch_leaves_the_other_fields(kitchen: Kitchen) {
     let hero = kitchen.hero("Zoé", &["milk"]).await;
-    let patch = HeroPatch { name: Some(HeroName::parse("Max").expect("a name")), ..HeroPatch::default() };
-    let changed = kitchen.store.change_hero(hero.id, Change::Patch(patch), None).await.expect("a change");
-    assert_eq!((changed.name.as_str(), &changed.allergies, &changed.planet), ("Max", &hero.allergies, &hero.planet));
+    let patch =
+        HeroPatch { name: Some(HeroName::parse("Max").expect("a name")), ..HeroPatch::default() };
+    let changed =
+        kitchen.store.change_hero(hero.id, Change::Patch(patch), None).await.expect("a change");
+    assert_eq!(
+        (changed.name.as_str(), &changed.allergies, &changed.planet),
+        ("Max", &hero.allergies, &hero.planet)
+    );
     let meal = kitchen.meal("Soup", &["water"]).await;
-    let patch = MealPatch { price: Some(Price::from_hundredths(5).expect("a price")), ..MealPatch::default() };
-    let changed = kitchen.store.change_meal(meal.id, Change::Patch(patch), Some(Version(1))).await.expect("a change");
-    assert_eq!((changed.price.hundredths(), &changed.name, &changed.ingredients), (5, &meal.name, &meal.ingredients));
+    let patch = MealPatch {
+        price: Some(Price::from_hundredths(5).expect("a price")),
+        ..MealPatch::default()
+    };
+    let changed = kitchen
+        .store
+        .change_meal(meal.id, Change::Patch(patch), Some(Version(1)))
+        .await
+        .expect("a change");
+    assert_eq!(
+        (changed.price.hundredths(), &changed.name, &changed.ingredients),
+        (5, &meal.name, &meal.ingredients)
+    );
 }
 
 async fn a_stale_version_changes_nothing(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
-    let refused = kitchen.store.change_hero(hero_id, Change::Patch(HeroPatch::default()), Some(Version(2))).await;
+    let refused = kitchen
+        .store
+        .change_hero(hero_id, Change::Patch(HeroPatch::default()), Some(Version(2)))
+        .await;
     assert!(matches!(refused, Err(ChangeError::Stale)), "{refused:?}");
-    let refused = kitchen.store.change_meal(meal_id, Change::Replace(new_meal("Stew", &[])), Some(Version(7))).await;
+    let refused = kitchen
+        .store
+        .change_meal(meal_id, Change::Replace(new_meal("Stew", &[])), Some(Version(7)))
+        .await;
     assert!(matches!(refused, Err(ChangeError::Stale)), "{refused:?}");
     let refused = kitchen.store.remove_hero(hero_id, Some(Version(2))).await;
     assert!(matches!(refused, Err(RemoveError::Stale)), "{refused:?}");
     let refused = kitchen.store.remove_meal(meal_id, Some(Version(2))).await;
     assert!(matches!(refused, Err(RemoveError::Stale)), "{refused:?}");
-    assert_eq!(kitchen.store.meal(meal_id).await.expect("an answer").map(|meal| meal.version), Some(Version(1)));
+    assert_eq!(
+        kitchen.store.meal(meal_id).await.expect("an answer").map(|meal| meal.version),
+        Some(Version(1))
+    );
 }
 
 async fn changes_at_the_same_moment_are_all_made(kitchen: Kitchen) {
     let (hero, meal) = (kitchen.hero("Zoé", &[]).await, kitchen.meal("Soup", &[]).await);
-    let patches = [json!({"name": "Max"}), json!({"planet": "Venus"}), json!({"allergies": ["milk"]}), json!({})];
+    let patches = [
+        json!({"name": "Max"}),
+        json!({"planet": "Venus"}),
+        json!({"allergies": ["milk"]}),
+        json!({}),
+    ];
     let heroes = (0..100).map(|n| {
         let patch = HeroPatch::from_json(patches[n % 4].clone()).expect("a patch");
         kitchen.store.change_hero(hero.id, Change::Patch(patch), None)
     });
     let meals = (0..100).map(|n| {
-        let change = if n % 2 == 0 { Change::Replace(new_meal("Stew", &["beef"])) } else { Change::Patch(MealPatch::default()) };
+        let change = if n % 2 == 0 {
+            Change::Replace(new_meal("Stew", &["beef"]))
+        } else {
+            Change::Patch(MealPatch::default())
+        };
         kitchen.store.change_meal(meal.id, change, None)
     });
     let (heroes, meals) = tokio::join!(join_all(heroes), join_all(meals));
-    let mut versions: Vec<i32> = heroes.into_iter().map(|changed| changed.expect("a change").version.0).collect();
+    let mut versions: Vec<i32> =
+        heroes.into_iter().map(|changed| changed.expect("a change").version.0).collect();
     versions.sort_unstable();
     assert_eq!(versions, (2..=101).collect::<Vec<_>>());
     assert!(meals.iter().all(Result::is_ok), "{meals:?}");
     let hero = kitchen.store.hero(hero.id).await.expect("an answer").expect("the hero");
-    assert_eq!((hero.name.as_str(), hero.planet.as_str(), hero.allergies.len()), ("Max", "Venus", 1), "all are merged");
+    assert_eq!(
+        (hero.name.as_str(), hero.planet.as_str(), hero.allergies.len()),
+        ("Max", "Venus", 1),
+        "all are merged"
+    );
     let meal = kitchen.store.meal(meal.id).await.expect("an answer").expect("the meal");
-    assert_eq!((meal.name.as_str(), meal.ingredients.len(), meal.version), ("Stew", 1, Version(101)));
+    assert_eq!(
+        (meal.name.as_str(), meal.ingredients.len(), meal.version),
+        ("Stew", 1, Version(101))
+    );
 }
 
 async fn a_key_creates_one_hero_and_one_meal(kitchen: Kitchen) {
     let key = IdempotencyKey::parse("a").expect("a key");
     let (hero, meal) = (new_hero("Zoé", &["milk"]), new_meal("Soup", &["water"]));
-    let twins = tokio::join!(kitchen.store.create_hero_once(&hero, &key), kitchen.store.create_hero_once(&hero, &key));
+    let twins = tokio::join!(
+        kitchen.store.create_hero_once(&hero, &key),
+        kitchen.store.create_hero_once(&hero, &key)
+    );
     let created = match twins {
         (Ok(Creation::Created(created)), Ok(Creation::Replayed(replayed)))
         | (Ok(Creation::Replayed(replayed)), Ok(Creation::Created(created)))
@@ -149,12 +213,19 @@ async fn a_key_creates_one_hero_and_one_meal(kitchen: Kitchen) {
         }
         others => panic!("one creates, the other replays: {others:?}"),
     };
-    assert!(matches!(kitchen.store.create_meal_once(&meal, &key).await, Ok(Creation::Created(_))), "a key of another path");
-    let other = kitchen.store.create_hero_once(&new_hero("Zoé", &[]), &key).await.expect("a verdict");
+    assert!(
+        matches!(kitchen.store.create_meal_once(&meal, &key).await, Ok(Creation::Created(_))),
+        "a key of another path"
+    );
+    let other =
+        kitchen.store.create_hero_once(&new_hero("Zoé", &[]), &key).await.expect("a verdict");
     assert_eq!(other, Creation::KeyReused);
     let change = Change::Patch(HeroPatch::from_json(json!({"name": "Max"})).expect("a patch"));
     let changed = kitchen.store.change_hero(created.id, change, None).await.expect("a change");
-    assert_eq!(kitchen.store.create_hero_once(&hero, &key).await.expect("a verdict"), Creation::Replayed(changed));
+    assert_eq!(
+        kitchen.store.create_hero_once(&hero, &key).await.expect("a verdict"),
+        Creation::Replayed(changed)
+    );
     assert_eq!(kitchen.store.heroes(&page(50, None, None)).await.expect("a page").len(), 1);
 }
 
@@ -170,7 +241,11 @@ async fn the_key_of_a_creation_is_forgotten_after_a_day_and_an_hour(kitchen: Kit
     let ago = async |hours: u64| {
         for table in ["heroes", "meals"] {
             let moment = kitchen.database.seconds_ago(hours * 3_600);
-            kitchen.database.sql(&format!("update {table} set creation_time = {moment}")).await.expect("an older key");
+            kitchen
+                .database
+                .sql(&format!("update {table} set creation_time = {moment}"))
+                .await
+                .expect("an older key");
         }
         kitchen.store.maintain().await.expect("it is maintained");
     };
@@ -206,7 +281,10 @@ async fn what_was_removed_is_gone_but_readable_in_orders(kitchen: Kitchen) {
     assert_eq!(kitchen.store.hero(hero_id).await.expect("an answer"), None);
     assert!(kitchen.store.meals(&page(50, None, None)).await.expect("a page").is_empty());
     let view = kitchen.store.order(order.id).await.expect("an answer").expect("the order").view;
-    assert_eq!((view.hero.name.as_str(), view.meal.name.as_str(), view.order), ("Zoé", "Soup", order));
+    assert_eq!(
+        (view.hero.name.as_str(), view.meal.name.as_str(), view.order),
+        ("Zoé", "Soup", order)
+    );
     let again = kitchen.store.remove_hero(hero_id, None).await;
     assert!(matches!(again, Err(RemoveError::NotFound)), "{again:?}");
     let unknown = MealId::new(meal_id.get() + 1).expect("an id");

@@ -1,13 +1,15 @@
-//! Random operations on the real store, held against the [`reference`](crate::reference). What fails is shrunk to the fewest
-//! operations that still fail.
+//! Random operations on the real store, held against the [`reference`](crate::reference). What
+//! fails is shrunk to the fewest operations that still fail.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use galley_protocol::{HeroId, IdempotencyKey, IncarnationId, MealId, Order, OrderId, Status, Version};
+use galley_protocol::{
+    HeroId, IdempotencyKey, IncarnationId, MealId, Order, OrderId, Status, Version,
+};
 use galley_store::{
-    CancelRequest, CancelVerdict, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, IdRange, OrderFilter, PlaceRequest,
-    PlaceVerdict,
+    CancelRequest, CancelVerdict, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, IdRange,
+    OrderFilter, PlaceRequest, PlaceVerdict,
 };
 use proptest::test_runner::{Config, TestRunner};
 use proptest_state_machine::ReferenceStateMachine;
@@ -25,20 +27,28 @@ const OPERATIONS: usize = 60;
 async fn random_operations_do_what_the_reference_does(kitchen: Kitchen) {
     let runtime = Handle::current();
     let property = move || {
-        let config = Config { cases: CASES, failure_persistence: None, max_shrink_iters: 500, ..Config::default() };
-        TestRunner::new(config).run(&Orders::sequential_strategy(1..OPERATIONS), |(_, operations, seen)| {
-            runtime.block_on(async {
-                let mut trial = Trial::new(&kitchen).await;
-                for operation in &operations {
-                    if let Some(seen) = &seen {
-                        seen.fetch_add(1, Ordering::Relaxed);
+        let config = Config {
+            cases: CASES,
+            failure_persistence: None,
+            max_shrink_iters: 500,
+            ..Config::default()
+        };
+        TestRunner::new(config).run(
+            &Orders::sequential_strategy(1..OPERATIONS),
+            |(_, operations, seen)| {
+                runtime.block_on(async {
+                    let mut trial = Trial::new(&kitchen).await;
+                    for operation in &operations {
+                        if let Some(seen) = &seen {
+                            seen.fetch_add(1, Ordering::Relaxed);
+                        }
+                        trial.carry_out(operation).await;
                     }
-                    trial.carry_out(operation).await;
-                }
-                trial.end().await;
-            });
-            Ok(())
-        })
+                    trial.end().await;
+                });
+                Ok(())
+            },
+        )
     };
     if let Err(failure) = tokio::task::spawn_blocking(property).await.expect("the property ran") {
         panic!("{failure}");
@@ -77,11 +87,22 @@ impl<'a> Trial<'a> {
                 self.claim(*worker, ClaimFrom::Entries(&ids), &expected).await;
             }
             Operation::Sweep { worker, limit } => {
-                self.claim(*worker, ClaimFrom::Oldest { ids: IdRange::default(), age: Duration::ZERO, limit: *limit }, &expected)
-                    .await;
+                self.claim(
+                    *worker,
+                    ClaimFrom::Oldest {
+                        ids: IdRange::default(),
+                        age: Duration::ZERO,
+                        limit: *limit,
+                    },
+                    &expected,
+                )
+                .await;
             }
             Operation::Complete { worker, orders } => {
-                let completed = store.complete(self.workers[*worker], &self.ids(orders)).await.expect("completions");
+                let completed = store
+                    .complete(self.workers[*worker], &self.ids(orders))
+                    .await
+                    .expect("completions");
                 self.compare(completed, &expected);
             }
             Operation::HandBack(worker) => {
@@ -104,15 +125,22 @@ impl<'a> Trial<'a> {
     /// What the store changed is what the reference changed, as the reference has it now.
     fn compare(&self, mut changed: Vec<Order>, expected: &[Option<usize>]) {
         changed.sort_by_key(|order| order.id);
-        let changed: Vec<_> = changed.iter().map(|order| (order.id, order.status, order.version.0)).collect();
-        let expected =
-            expected.iter().flatten().map(|&n| (self.ids[n], self.reference.rows[n].status, self.reference.rows[n].version));
+        let changed: Vec<_> =
+            changed.iter().map(|order| (order.id, order.status, order.version.0)).collect();
+        let expected = expected
+            .iter()
+            .flatten()
+            .map(|&n| (self.ids[n], self.reference.rows[n].status, self.reference.rows[n].version));
         assert_eq!(changed, expected.collect::<Vec<_>>());
     }
 
     async fn place(&mut self, keys: &[Option<u8>], expected: &[Option<usize>]) {
         let named = |key: u8| IdempotencyKey::parse(&key.to_string()).expect("a key");
-        let request = |key: &Option<u8>| PlaceRequest { hero_id: self.hero_id, meal_id: self.meal_id, key: key.map(named) };
+        let request = |key: &Option<u8>| PlaceRequest {
+            hero_id: self.hero_id,
+            meal_id: self.meal_id,
+            key: key.map(named),
+        };
         let requests: Vec<_> = keys.iter().map(request).collect();
         let verdicts = self.kitchen.store.place(&requests).await.expect("verdicts");
         for (verdict, n) in verdicts.into_iter().zip(expected.iter().flatten()) {
@@ -125,7 +153,9 @@ impl<'a> Trial<'a> {
                     let row = self.reference.rows[*n];
                     assert_eq!((order.id, order.status), (self.ids[*n], row.status));
                 }
-                PlaceVerdict::KeyReused | PlaceVerdict::HeroNotFound | PlaceVerdict::MealNotFound => panic!("{verdict:?}"),
+                PlaceVerdict::KeyReused
+                | PlaceVerdict::HeroNotFound
+                | PlaceVerdict::MealNotFound => panic!("{verdict:?}"),
             }
         }
         assert_eq!(self.ids.len(), self.reference.rows.len());
@@ -151,8 +181,12 @@ impl<'a> Trial<'a> {
             let stale = version.is_some_and(|version| version != row.version);
             match verdict {
                 CancelVerdict::NotFound => assert!(row.deleted),
-                CancelVerdict::Cancelled(order) => assert_eq!((won.is_some(), order.version.0), (true, row.version)),
-                CancelVerdict::Stale(order) => assert_eq!((won.is_some(), stale, order.version.0), (false, true, row.version)),
+                CancelVerdict::Cancelled(order) => {
+                    assert_eq!((won.is_some(), order.version.0), (true, row.version));
+                }
+                CancelVerdict::Stale(order) => {
+                    assert_eq!((won.is_some(), stale, order.version.0), (false, true, row.version));
+                }
                 CancelVerdict::AlreadyFinished(order) => {
                     assert_eq!((won.is_some(), stale, order.status), (false, false, row.status));
                 }
@@ -161,8 +195,11 @@ impl<'a> Trial<'a> {
     }
 
     async fn delete(&self, asked: &[Asked], expected: &[Option<usize>]) {
-        let request =
-            |&(n, expected): &Asked| DeleteRequest { order_id: self.ids[n], hero_id: None, expected: expected.map(Version) };
+        let request = |&(n, expected): &Asked| DeleteRequest {
+            order_id: self.ids[n],
+            hero_id: None,
+            expected: expected.map(Version),
+        };
         let requests: Vec<_> = asked.iter().map(request).collect();
         let verdicts = self.kitchen.store.delete(&requests).await.expect("verdicts");
         for ((verdict, (n, version)), won) in verdicts.into_iter().zip(asked).zip(expected) {
@@ -170,9 +207,15 @@ impl<'a> Trial<'a> {
             let stale = version.is_some_and(|version| version != row.version);
             match verdict {
                 DeleteVerdict::NotFound => assert!(row.deleted && won.is_none()),
-                DeleteVerdict::Deleted { deleted, .. } => assert_eq!((won.is_some(), deleted.version.0), (true, row.version)),
-                DeleteVerdict::Stale(order) => assert_eq!((won.is_some(), stale, order.version.0), (false, true, row.version)),
-                DeleteVerdict::NotFinished(order) => assert_eq!((won.is_some(), stale, order.status), (false, false, row.status)),
+                DeleteVerdict::Deleted { deleted, .. } => {
+                    assert_eq!((won.is_some(), deleted.version.0), (true, row.version));
+                }
+                DeleteVerdict::Stale(order) => {
+                    assert_eq!((won.is_some(), stale, order.version.0), (false, true, row.version));
+                }
+                DeleteVerdict::NotFinished(order) => {
+                    assert_eq!((won.is_some(), stale, order.status), (false, false, row.status));
+                }
             }
         }
     }
@@ -188,7 +231,11 @@ impl<'a> Trial<'a> {
 
 /// Ends what an earlier trial left open, so that there is nothing to sweep or adopt.
 async fn tidy(kitchen: &Kitchen) {
-    let filter = OrderFilter { status: vec![Status::Pending, Status::InProgress], limit: 1_000, ..OrderFilter::default() };
+    let filter = OrderFilter {
+        status: vec![Status::Pending, Status::InProgress],
+        limit: 1_000,
+        ..OrderFilter::default()
+    };
     let open = kitchen.store.orders(&filter).await.expect("orders");
     let requests: Vec<_> = open.into_iter().map(|view| cancel(view.order.id)).collect();
     kitchen.store.cancel(&requests).await.expect("verdicts");

@@ -25,8 +25,14 @@ fn placed(verdict: &PlaceVerdict) -> &Order {
 async fn an_order_begins_as_pending(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let order = kitchen.place(hero_id, meal_id).await;
-    assert_eq!((order.hero_id, order.meal_id, order.status, order.version), (hero_id, meal_id, Status::Pending, Version::FIRST));
-    assert_eq!((&order.message, order.reason, order.started_time, order.completed_time), (&None, None, None, None));
+    assert_eq!(
+        (order.hero_id, order.meal_id, order.status, order.version),
+        (hero_id, meal_id, Status::Pending, Version::FIRST)
+    );
+    assert_eq!(
+        (&order.message, order.reason, order.started_time, order.completed_time),
+        (&None, None, None, None)
+    );
     assert_eq!(kitchen.order(order.id).await, Some(order));
 }
 
@@ -45,7 +51,12 @@ async fn each_request_of_a_batch_has_its_own_verdict(kitchen: Kitchen) {
         request(hero_id, meal_id, Some("c")),
     ];
     let verdicts = kitchen.store.place(&requests).await.expect("verdicts");
-    let middle = [PlaceVerdict::HeroNotFound, PlaceVerdict::MealNotFound, PlaceVerdict::HeroNotFound, PlaceVerdict::HeroNotFound];
+    let middle = [
+        PlaceVerdict::HeroNotFound,
+        PlaceVerdict::MealNotFound,
+        PlaceVerdict::HeroNotFound,
+        PlaceVerdict::HeroNotFound,
+    ];
     assert_eq!(verdicts[1..5], middle);
     assert!(placed(&verdicts[0]).id < placed(&verdicts[5]).id);
 }
@@ -55,13 +66,22 @@ async fn a_key_replays_the_order_as_it_is_now(kitchen: Kitchen) {
     let keyed = [request(hero_id, meal_id, Some("a key with ' \" \\ \u{1f35c}"))];
     let first = kitchen.store.place(&keyed).await.expect("verdicts");
     let order = placed(&first[0]).clone();
-    assert_eq!(kitchen.store.place(&keyed).await.expect("verdicts"), [PlaceVerdict::Replayed(order.clone())]);
+    assert_eq!(
+        kitchen.store.place(&keyed).await.expect("verdicts"),
+        [PlaceVerdict::Replayed(order.clone())]
+    );
     kitchen.cancel(cancel(order.id)).await;
     let cancelled = kitchen.order(order.id).await.expect("the order");
     assert_eq!(cancelled.reason, Some(Reason::HeroRequest));
-    assert_eq!(kitchen.store.place(&keyed).await.expect("verdicts"), [PlaceVerdict::Replayed(cancelled.clone())]);
+    assert_eq!(
+        kitchen.store.place(&keyed).await.expect("verdicts"),
+        [PlaceVerdict::Replayed(cancelled.clone())]
+    );
     kitchen.delete(delete(order.id)).await;
-    assert_eq!(kitchen.store.place(&keyed).await.expect("verdicts"), [PlaceVerdict::Replayed(cancelled)]);
+    assert_eq!(
+        kitchen.store.place(&keyed).await.expect("verdicts"),
+        [PlaceVerdict::Replayed(cancelled)]
+    );
     assert_eq!(kitchen.order(order.id).await, None);
 }
 
@@ -69,7 +89,10 @@ async fn a_key_with_another_body_is_refused(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let other = kitchen.meal("Stew", &[]).await.id;
     kitchen.store.place(&[request(hero_id, meal_id, Some("a"))]).await.expect("verdicts");
-    let again = kitchen.store.place(&[request(hero_id, other, Some("a")), request(hero_id, other, Some("b"))]).await;
+    let again = kitchen
+        .store
+        .place(&[request(hero_id, other, Some("a")), request(hero_id, other, Some("b"))])
+        .await;
     let again = again.expect("verdicts");
     assert_eq!(again[0], PlaceVerdict::KeyReused);
     assert_eq!(placed(&again[1]).meal_id, other);
@@ -78,12 +101,17 @@ async fn a_key_with_another_body_is_refused(kitchen: Kitchen) {
 async fn a_key_counts_before_the_hero_and_the_meal(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let keyed = request(hero_id, meal_id, Some("a"));
-    let order = placed(&kitchen.store.place(std::slice::from_ref(&keyed)).await.expect("verdicts")[0]).clone();
+    let order =
+        placed(&kitchen.store.place(std::slice::from_ref(&keyed)).await.expect("verdicts")[0])
+            .clone();
     kitchen.cancel(cancel(order.id)).await;
     kitchen.store.remove_meal(meal_id, None).await.expect("no order is active");
     let nothing = request(hero_id, MealId::new(999).expect("an id"), Some("a"));
     let verdicts = kitchen.store.place(&[keyed, nothing]).await.expect("verdicts");
-    assert!(matches!(&verdicts[0], PlaceVerdict::Replayed(replayed) if replayed.id == order.id), "{verdicts:?}");
+    assert!(
+        matches!(&verdicts[0], PlaceVerdict::Replayed(replayed) if replayed.id == order.id),
+        "{verdicts:?}"
+    );
     assert_eq!(verdicts[1], PlaceVerdict::KeyReused);
 }
 
@@ -107,7 +135,8 @@ async fn a_key_from_before_an_upgrade_places_nothing_new(kitchen: Kitchen) {
     let keyed = [request(hero_id, meal_id, Some("a"))];
     let order = placed(&kitchen.store.place(&keyed).await.expect("verdicts")[0]).clone();
     kitchen.database.sql("update orders set key_scope = 0").await.expect("a row of before");
-    let requests = [keyed[0].clone(), request(hero_id, stew, Some("a")), request(other, meal_id, Some("a"))];
+    let requests =
+        [keyed[0].clone(), request(hero_id, stew, Some("a")), request(other, meal_id, Some("a"))];
     let verdicts = kitchen.store.place(&requests).await.expect("verdicts");
     assert_eq!(verdicts[..2], [PlaceVerdict::Replayed(order.clone()), PlaceVerdict::KeyReused]);
     assert_ne!(placed(&verdicts[2]).id, order.id);
@@ -131,9 +160,16 @@ async fn of_the_same_key_in_a_batch_the_first_good_one_places(kitchen: Kitchen) 
     let late = [request(hero_id, other, Some("y")), request(hero_id, other, Some("y"))];
     let verdicts = kitchen.store.place(&late).await.expect("verdicts");
     assert_eq!(verdicts[1], PlaceVerdict::Replayed(placed(&verdicts[0]).clone()));
-    let verdicts = kitchen.store.place(&[request(hero_id, nothing, Some("x"))]).await.expect("verdicts");
+    let verdicts =
+        kitchen.store.place(&[request(hero_id, nothing, Some("x"))]).await.expect("verdicts");
     assert_eq!(verdicts, [PlaceVerdict::MealNotFound]);
-    assert_eq!(placed(&kitchen.store.place(&[request(hero_id, other, Some("x"))]).await.expect("verdicts")[0]).meal_id, other);
+    assert_eq!(
+        placed(
+            &kitchen.store.place(&[request(hero_id, other, Some("x"))]).await.expect("verdicts")[0]
+        )
+        .meal_id,
+        other
+    );
 }
 
 async fn twins_at_the_same_moment_place_once(kitchen: Kitchen) {
@@ -143,7 +179,8 @@ async fn twins_at_the_same_moment_place_once(kitchen: Kitchen) {
     let backwards: Vec<_> = batch.iter().rev().cloned().collect();
     let place = |batch| kitchen.store.place(batch);
     let verdicts = tokio::join!(place(&batch), place(&batch), place(&batch), place(&backwards));
-    let [one, two, three, mut four] = <[_; 4]>::from(verdicts).map(|verdicts| verdicts.expect("verdicts"));
+    let [one, two, three, mut four] =
+        <[_; 4]>::from(verdicts).map(|verdicts| verdicts.expect("verdicts"));
     four.reverse();
     for ((one, two), (three, four)) in one.iter().zip(&two).zip(three.iter().zip(&four)) {
         let mut placed = 0;
@@ -153,7 +190,9 @@ async fn twins_at_the_same_moment_place_once(kitchen: Kitchen) {
                 order.id
             }
             PlaceVerdict::Replayed(order) => order.id,
-            PlaceVerdict::KeyReused | PlaceVerdict::HeroNotFound | PlaceVerdict::MealNotFound => panic!("{verdict:?}"),
+            PlaceVerdict::KeyReused | PlaceVerdict::HeroNotFound | PlaceVerdict::MealNotFound => {
+                panic!("{verdict:?}")
+            }
         });
         assert_eq!((placed, ids), (1, [ids[0]; 4]));
     }

@@ -18,7 +18,8 @@ pub(crate) const CUT_LIVENESS: &str = "select pg_terminate_backend(pid, 10000) f
 #[tokio::test]
 async fn the_orders_of_another_living_process_are_left_alone() {
     on_postgres(async |kitchen: Kitchen| {
-        let other = Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
+        let other =
+            Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
         let (hero_id, meal_id) = kitchen.guest().await;
         let (one, two) = (kitchen.worker().await, other.worker().await);
         let order = kitchen.started(one, hero_id, meal_id).await;
@@ -38,7 +39,12 @@ async fn no_statement_reads_all_orders_although_they_were_few_when_it_was_planne
         kitchen.started(owner, hero_id, meal_id).await;
         kitchen.database.sql("analyze orders").await.expect("it is analyzed");
         for _ in 0..ROUNDS {
-            let ids: Vec<_> = kitchen.place_many(hero_id, meal_id, 2).await.iter().map(|order| order.id).collect();
+            let ids: Vec<_> = kitchen
+                .place_many(hero_id, meal_id, 2)
+                .await
+                .iter()
+                .map(|order| order.id)
+                .collect();
             assert_eq!(kitchen.claim(owner, &ids).await.len(), 2);
             assert_eq!(kitchen.store.complete(owner, &ids).await.expect("completions").len(), 2);
         }
@@ -78,7 +84,8 @@ async fn upkeep_looks_at_no_order_below_its_marks() {
     .await;
 }
 
-/// Ends all connections but this one, so that they have told all their statistics: of at least so many scans of an index of `orders`.
+/// Ends all connections but this one, so that they have told all their statistics: of at least so
+/// many scans of an index of `orders`.
 async fn statistics(kitchen: Kitchen, scans: usize) -> Database {
     let Kitchen { database, store } = kitchen;
     drop(store);
@@ -86,20 +93,25 @@ async fn statistics(kitchen: Kitchen, scans: usize) -> Database {
     database
 }
 
-/// Whether this statistic of `orders` is at least so much.
+/// Returns true if this statistic of `orders` is at least so much.
 async fn counted(database: &Database, statistic: &str, least: usize) -> bool {
-    let said = format!("select from pg_stat_user_tables where relname = 'orders' and {statistic} >= {least}");
+    let said = format!(
+        "select from pg_stat_user_tables where relname = 'orders' and {statistic} >= {least}"
+    );
     database.sql(&said).await.expect("an answer") == 1
 }
 
 #[tokio::test]
 async fn of_one_who_is_gone_the_number_is_left() {
     on_postgres(async |kitchen: Kitchen| {
-        let other = Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
+        let other =
+            Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
         let (one, two) = (other.worker().await, kitchen.worker().await);
         drop(kitchen);
-        until("its death is seen", || async { !other.store.incarnations().await.expect("an answer").living.contains(&two) })
-            .await;
+        until("its death is seen", || async {
+            !other.store.incarnations().await.expect("an answer").living.contains(&two)
+        })
+        .await;
         let known = Incarnations { living: [one].into(), newest: Some(two) };
         assert_eq!(other.store.incarnations().await.expect("an answer"), known);
     })
@@ -109,14 +121,21 @@ async fn of_one_who_is_gone_the_number_is_left() {
 #[tokio::test]
 async fn who_lost_its_own_lock_judges_nobody() {
     on_postgres(async |kitchen: Kitchen| {
-        let other = Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
+        let other =
+            Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
         let (hero_id, meal_id) = kitchen.guest().await;
         let (one, two) = (kitchen.worker().await, other.worker().await);
         let order = kitchen.started(one, hero_id, meal_id).await;
         kitchen.database.sql(CUT_LIVENESS).await.expect("an upset");
-        assert!(other.store.adopt(two, 100).await.expect("an answer").is_empty(), "it is not seen alive itself");
+        assert!(
+            other.store.adopt(two, 100).await.expect("an answer").is_empty(),
+            "it is not seen alive itself"
+        );
         census(&*other.store, publisher(2), false).await;
-        assert!(other.store.adopt(two, 100).await.expect("an answer").is_empty(), "the first may take its lock again");
+        assert!(
+            other.store.adopt(two, 100).await.expect("an answer").is_empty(),
+            "the first may take its lock again"
+        );
         census(&*kitchen.store, publisher(1), false).await;
         pass(Duration::from_secs(4)).await;
         assert!(other.store.adopt(two, 100).await.expect("an answer").is_empty(), "it did");
@@ -128,7 +147,8 @@ async fn who_lost_its_own_lock_judges_nobody() {
 #[tokio::test]
 async fn who_was_away_too_long_is_judged_dead() {
     on_postgres(async |kitchen: Kitchen| {
-        let other = Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
+        let other =
+            Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
         let (hero_id, meal_id) = kitchen.guest().await;
         let (one, two) = (kitchen.worker().await, other.worker().await);
         let order = kitchen.started(one, hero_id, meal_id).await;
@@ -137,7 +157,11 @@ async fn who_was_away_too_long_is_judged_dead() {
         pass(Duration::from_secs(4)).await;
         assert_eq!(other.adopt_some(two).await.len(), 1);
         census(&*kitchen.store, publisher(1), false).await;
-        assert_eq!(kitchen.store.complete(one, &[order.id]).await.expect("an answer"), [], "it is fenced off");
+        assert_eq!(
+            kitchen.store.complete(one, &[order.id]).await.expect("an answer"),
+            [],
+            "it is fenced off"
+        );
     })
     .await;
 }
@@ -172,7 +196,10 @@ async fn entries_wait_for_rows_that_others_hold_and_the_oldest_skip_them() {
         let order = kitchen.place(hero_id, meal_id).await;
         let mut holder = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
         let mut transaction = holder.begin().await.expect("a transaction");
-        sqlx::query("select from orders for update").execute(&mut *transaction).await.expect("a lock");
+        sqlx::query("select from orders for update")
+            .execute(&mut *transaction)
+            .await
+            .expect("a lock");
         let oldest = galley_store::Claim {
             from: ClaimFrom::Oldest { ids: IdRange::default(), age: Duration::ZERO, limit: 9 },
             delay: LONG..=LONG,
@@ -187,28 +214,44 @@ async fn entries_wait_for_rows_that_others_hold_and_the_oldest_skip_them() {
     .await;
 }
 
-/// Does `inner` while another holds the row of the tally and has done `first`, which commits when `inner` waits for the row.
+/// Does `inner` while another holds the row of the tally and has done `first`, which commits when
+/// `inner` waits for the row.
 async fn while_the_tally_is_held(kitchen: &Kitchen, first: &str, inner: impl Future<Output = ()>) {
     let mut holder = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
     let mut transaction = holder.begin().await.expect("a transaction");
     for statement in ["select from tally for update", first] {
-        sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut *transaction).await.expect("it is done");
+        sqlx::query(AssertSqlSafe(statement.to_owned()))
+            .execute(&mut *transaction)
+            .await
+            .expect("it is done");
     }
     let waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     let until_it_waits = async {
-        until("it waits for the row", || async { kitchen.database.sql(waiting).await == Ok(1) }).await;
+        until("it waits for the row", || async { kitchen.database.sql(waiting).await == Ok(1) })
+            .await;
         transaction.commit().await.expect("it is committed");
     };
     let both = async { tokio::join!(inner, until_it_waits) };
-    tokio::time::timeout(Duration::from_secs(20), both).await.expect("it goes on when it has the row");
+    tokio::time::timeout(Duration::from_secs(20), both)
+        .await
+        .expect("it goes on when it has the row");
 }
 
 /// Orders that are CANCELLED, and the floor above them.
 async fn ended_below_the_floor(kitchen: &Kitchen) -> Vec<OrderId> {
     let (hero_id, meal_id) = kitchen.guest().await;
-    let ids: Vec<OrderId> = kitchen.place_many(hero_id, meal_id, 3).await.iter().map(|order| order.id).collect();
-    kitchen.store.cancel(&ids.iter().copied().map(cancel).collect::<Vec<_>>()).await.expect("verdicts");
-    kitchen.database.sql(&format!("update watermark set floor = {} + 1", ids[2])).await.expect("a floor");
+    let ids: Vec<OrderId> =
+        kitchen.place_many(hero_id, meal_id, 3).await.iter().map(|order| order.id).collect();
+    kitchen
+        .store
+        .cancel(&ids.iter().copied().map(cancel).collect::<Vec<_>>())
+        .await
+        .expect("verdicts");
+    kitchen
+        .database
+        .sql(&format!("update watermark set floor = {} + 1", ids[2]))
+        .await
+        .expect("a floor");
     ids
 }
 
@@ -216,10 +259,16 @@ async fn ended_below_the_floor(kitchen: &Kitchen) -> Vec<OrderId> {
 async fn a_deletion_that_commits_before_the_count_is_not_counted() {
     on_postgres(async |kitchen: Kitchen| {
         let ids = ended_below_the_floor(&kitchen).await;
-        let deletion = format!("update orders set deleted_time = completed_time, version = version + 1 where id = {}", ids[1]);
+        let deletion = format!(
+            "update orders set deleted_time = completed_time, version = version + 1 where id = {}",
+            ids[1]
+        );
         let settling = async { kitchen.store.maintain().await.expect("it is maintained") };
         while_the_tally_is_held(&kitchen, &deletion, settling).await;
-        assert_eq!(kitchen.database.sql("update tally set one = one where cancelled = 2").await, Ok(1));
+        assert_eq!(
+            kitchen.database.sql("update tally set one = one where cancelled = 2").await,
+            Ok(1)
+        );
         assert_eq!(kitchen.store.totals().await.expect("totals").cancelled, 2);
     })
     .await;
@@ -232,7 +281,10 @@ async fn a_deletion_that_waits_for_the_count_is_subtracted() {
         let counted = format!("update tally set below = {} + 1, cancelled = 3", ids[2]);
         let deleting = async { drop(kitchen.delete(delete(ids[1])).await) };
         while_the_tally_is_held(&kitchen, &counted, deleting).await;
-        assert_eq!(kitchen.database.sql("update tally set one = one where cancelled = 2").await, Ok(1));
+        assert_eq!(
+            kitchen.database.sql("update tally set one = one where cancelled = 2").await,
+            Ok(1)
+        );
         assert_eq!(kitchen.store.totals().await.expect("totals").cancelled, 2);
     })
     .await;

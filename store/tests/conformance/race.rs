@@ -30,10 +30,23 @@ async fn an_order_is_cancelled_or_completed_never_both(kitchen: Kitchen) {
     kitchen.claim(worker, &ids).await;
     let requests: Vec<_> = backwards(&ids).into_iter().map(cancel).collect();
     let cancelling: Vec<_> = requests.chunks(50).map(|chunk| kitchen.store.cancel(chunk)).collect();
-    let completing: Vec<_> = ids.chunks(50).map(|chunk| kitchen.store.complete(worker, chunk)).collect();
+    let completing: Vec<_> =
+        ids.chunks(50).map(|chunk| kitchen.store.complete(worker, chunk)).collect();
     let (cancelled, completed) = tokio::join!(
-        async { futures(cancelling).await.into_iter().flat_map(|verdicts| verdicts.expect("verdicts")).collect::<Vec<_>>() },
-        async { futures(completing).await.into_iter().flat_map(|orders| orders.expect("completions")).collect::<Vec<_>>() },
+        async {
+            futures(cancelling)
+                .await
+                .into_iter()
+                .flat_map(|verdicts| verdicts.expect("verdicts"))
+                .collect::<Vec<_>>()
+        },
+        async {
+            futures(completing)
+                .await
+                .into_iter()
+                .flat_map(|orders| orders.expect("completions"))
+                .collect::<Vec<_>>()
+        },
     );
     let completed: HashSet<OrderId> = completed.iter().map(|order| order.id).collect();
     let mut ends = 0;
@@ -61,7 +74,11 @@ async fn futures<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
                 *slot = Some(output);
             }
         }
-        if done.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        if done.iter().all(Option::is_some) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
     })
     .await;
     done.into_iter().flatten().collect()
@@ -71,8 +88,10 @@ async fn an_order_is_claimed_once(kitchen: Kitchen) {
     let (one, other) = (kitchen.worker().await, kitchen.worker().await);
     let ids = ids_of(&kitchen, 400).await;
     let reversed = backwards(&ids);
-    let oldest =
-        || Claim { from: ClaimFrom::Oldest { ids: IdRange::default(), age: Duration::ZERO, limit: 150 }, delay: LONG..=LONG };
+    let oldest = || Claim {
+        from: ClaimFrom::Oldest { ids: IdRange::default(), age: Duration::ZERO, limit: 150 },
+        delay: LONG..=LONG,
+    };
     let (first, second, third, fourth) = tokio::join!(
         kitchen.claim(one, &ids),
         kitchen.claim(other, &reversed),
@@ -90,7 +109,8 @@ async fn an_order_is_cancelled_or_claimed_first(kitchen: Kitchen) {
     let worker = kitchen.worker().await;
     let ids = ids_of(&kitchen, 300).await;
     let cancels: Vec<_> = backwards(&ids).into_iter().map(cancel).collect();
-    let (verdicts, claimed) = tokio::join!(kitchen.store.cancel(&cancels), kitchen.claim(worker, &ids));
+    let (verdicts, claimed) =
+        tokio::join!(kitchen.store.cancel(&cancels), kitchen.claim(worker, &ids));
     let claimed: HashSet<_> = claimed.iter().map(|claimed| claimed.order.id).collect();
     for verdict in verdicts.expect("verdicts") {
         let CancelVerdict::Cancelled(order) = verdict else { panic!("{verdict:?}") };
@@ -101,14 +121,21 @@ async fn an_order_is_cancelled_or_claimed_first(kitchen: Kitchen) {
 
 async fn an_order_is_deleted_once(kitchen: Kitchen) {
     let ids = ids_of(&kitchen, 200).await;
-    kitchen.store.cancel(&ids.iter().copied().map(cancel).collect::<Vec<_>>()).await.expect("verdicts");
+    kitchen
+        .store
+        .cancel(&ids.iter().copied().map(cancel).collect::<Vec<_>>())
+        .await
+        .expect("verdicts");
     let requests: Vec<_> = ids.iter().copied().map(delete).collect();
     let reversed: Vec<_> = requests.iter().rev().cloned().collect();
-    let (one, other) = tokio::join!(kitchen.store.delete(&requests), kitchen.store.delete(&reversed));
+    let (one, other) =
+        tokio::join!(kitchen.store.delete(&requests), kitchen.store.delete(&reversed));
     let mut deleted = Vec::new();
     for verdict in one.expect("verdicts").into_iter().chain(other.expect("verdicts")) {
         match verdict {
-            DeleteVerdict::Deleted { deleted: order, .. } => deleted.push((order.order_id, order.version)),
+            DeleteVerdict::Deleted { deleted: order, .. } => {
+                deleted.push((order.order_id, order.version));
+            }
             DeleteVerdict::NotFound => {}
             DeleteVerdict::Stale(_) | DeleteVerdict::NotFinished(_) => panic!("{verdict:?}"),
         }

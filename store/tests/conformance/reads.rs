@@ -18,7 +18,8 @@ async fn ids(kitchen: &Kitchen, filter: OrderFilter) -> Vec<i64> {
 
 async fn orders_come_newest_first_in_pages(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
-    let mut placed: Vec<OrderId> = kitchen.place_many(hero_id, meal_id, 7).await.iter().map(|order| order.id).collect();
+    let mut placed: Vec<OrderId> =
+        kitchen.place_many(hero_id, meal_id, 7).await.iter().map(|order| order.id).collect();
     placed.reverse();
     for hero_id in [None, Some(hero_id)] {
         let (mut seen, mut after) = (Vec::new(), None);
@@ -44,20 +45,36 @@ async fn orders_are_found_by_hero_meal_and_status(kitchen: Kitchen) {
     kitchen.delete(delete(deleted)).await;
     let none = OrderFilter::default();
     assert_eq!(ids(&kitchen, none.clone()).await, [completed, started, pending]);
-    assert_eq!(ids(&kitchen, OrderFilter { hero_id: Some(hero_id), ..none.clone() }).await, [completed, pending]);
-    assert_eq!(ids(&kitchen, OrderFilter { meal_id: Some(meal_id), ..none.clone() }).await, [started, pending]);
+    assert_eq!(
+        ids(&kitchen, OrderFilter { hero_id: Some(hero_id), ..none.clone() }).await,
+        [completed, pending]
+    );
+    assert_eq!(
+        ids(&kitchen, OrderFilter { meal_id: Some(meal_id), ..none.clone() }).await,
+        [started, pending]
+    );
     let both = OrderFilter { hero_id: Some(hero_id), meal_id: Some(meal_id), ..none.clone() };
     assert_eq!(ids(&kitchen, both).await, [pending]);
     let active = OrderFilter { status: vec![Status::Pending, Status::InProgress], ..none.clone() };
     assert_eq!(ids(&kitchen, active.clone()).await, [started, pending]);
     assert_eq!(ids(&kitchen, OrderFilter { hero_id: Some(other_hero), ..active }).await, [started]);
     assert_eq!(
-        ids(&kitchen, OrderFilter { status: vec![Status::Pending, Status::Completed], ..none }).await,
+        ids(&kitchen, OrderFilter { status: vec![Status::Pending, Status::Completed], ..none })
+            .await,
         [completed, pending]
     );
-    let view = kitchen.store.order(OrderId::new(started).expect("an id")).await.expect("an answer").expect("the order").view;
+    let view = kitchen
+        .store
+        .order(OrderId::new(started).expect("an id"))
+        .await
+        .expect("an answer")
+        .expect("the order")
+        .view;
     assert_eq!((view.hero.id, view.hero.name.as_str()), (other_hero, "Zoé"));
-    assert_eq!((view.meal.id, view.meal.name.as_str(), view.meal.price.hundredths()), (meal_id, "Soup", 1_999));
+    assert_eq!(
+        (view.meal.id, view.meal.name.as_str(), view.meal.price.hundredths()),
+        (meal_id, "Soup", 1_999)
+    );
 }
 
 async fn an_unknown_order_is_nothing(kitchen: Kitchen) {

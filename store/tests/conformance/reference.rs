@@ -1,6 +1,8 @@
-//! What orders are, in so few lines that they can be checked by reading: the reference for random operations.
+//! What orders are, in so few lines that they can be checked by reading: the reference for random
+//! operations.
 //!
-//! Orders, workers and keys are numbers here, for a reference knows nothing of the ids that a database gives.
+//! Orders, workers and keys are numbers here, for a reference knows nothing of the ids that a
+//! database gives.
 
 use std::collections::BTreeMap;
 
@@ -48,26 +50,50 @@ pub(crate) enum Operation {
 }
 
 impl Orders {
-    /// Carries an operation out. Tells the orders it changed, in their order, or, of requests, the order of each that won.
+    /// Carries an operation out. Tells the orders it changed, in their order, or, of requests, the
+    /// order of each that won.
     pub(crate) fn carry_out(&mut self, operation: &Operation) -> Vec<Option<usize>> {
         match operation {
             Operation::Place(keys) => keys.iter().map(|key| Some(self.place(*key))).collect(),
             Operation::Claim { worker, orders } => self.change(
                 |n, row| orders.contains(&n) && row.status == Status::Pending,
-                |row| *row = Row { status: Status::InProgress, version: row.version + 1, owner: Some(*worker), ..*row },
+                |row| {
+                    *row = Row {
+                        status: Status::InProgress,
+                        version: row.version + 1,
+                        owner: Some(*worker),
+                        ..*row
+                    }
+                },
                 usize::MAX,
             ),
             Operation::Sweep { worker, limit } => self.change(
                 |_, row| row.status == Status::Pending,
-                |row| *row = Row { status: Status::InProgress, version: row.version + 1, owner: Some(*worker), ..*row },
+                |row| {
+                    *row = Row {
+                        status: Status::InProgress,
+                        version: row.version + 1,
+                        owner: Some(*worker),
+                        ..*row
+                    }
+                },
                 *limit,
             ),
             Operation::Complete { worker, orders } => self.change(
                 |n, row| orders.contains(&n) && row.owner == Some(*worker),
-                |row| *row = Row { status: Status::Completed, version: row.version + 1, owner: None, ..*row },
+                |row| {
+                    *row = Row {
+                        status: Status::Completed,
+                        version: row.version + 1,
+                        owner: None,
+                        ..*row
+                    }
+                },
                 usize::MAX,
             ),
-            Operation::HandBack(worker) => self.change(|_, row| row.owner == Some(*worker), |row| row.owner = None, usize::MAX),
+            Operation::HandBack(worker) => {
+                self.change(|_, row| row.owner == Some(*worker), |row| row.owner = None, usize::MAX)
+            }
             Operation::Adopt { worker, limit } => self.change(
                 |_, row| row.status == Status::InProgress && row.owner.is_none(),
                 |row| row.owner = Some(*worker),
@@ -88,8 +114,14 @@ impl Orders {
         n
     }
 
-    fn change(&mut self, which: impl Fn(usize, &Row) -> bool, how: impl Fn(&mut Row), limit: usize) -> Vec<Option<usize>> {
-        let chosen: Vec<usize> = (0..self.rows.len()).filter(|&n| which(n, &self.rows[n])).take(limit).collect();
+    fn change(
+        &mut self,
+        which: impl Fn(usize, &Row) -> bool,
+        how: impl Fn(&mut Row),
+        limit: usize,
+    ) -> Vec<Option<usize>> {
+        let chosen: Vec<usize> =
+            (0..self.rows.len()).filter(|&n| which(n, &self.rows[n])).take(limit).collect();
         for &n in &chosen {
             how(&mut self.rows[n]);
         }
@@ -98,7 +130,8 @@ impl Orders {
 
     fn cancel(&mut self, (n, expected): Asked) -> Option<usize> {
         let row = &mut self.rows[n];
-        let wins = row.status.is_active() && expected.is_none_or(|expected| expected == row.version);
+        let wins =
+            row.status.is_active() && expected.is_none_or(|expected| expected == row.version);
         wins.then(|| {
             *row = Row { status: Status::Cancelled, version: row.version + 1, owner: None, ..*row };
             n
@@ -107,7 +140,9 @@ impl Orders {
 
     fn delete(&mut self, (n, expected): Asked) -> Option<usize> {
         let row = &mut self.rows[n];
-        let wins = !row.status.is_active() && !row.deleted && expected.is_none_or(|expected| expected == row.version);
+        let wins = !row.status.is_active()
+            && !row.deleted
+            && expected.is_none_or(|expected| expected == row.version);
         wins.then(|| {
             *row = Row { version: row.version + 1, deleted: true, ..*row };
             n
@@ -130,7 +165,8 @@ impl ReferenceStateMachine for Orders {
             return place.boxed();
         }
         let some = move || vec(count.saturating_sub(NEWEST)..count, 1..8);
-        let asked = move || vec((count.saturating_sub(NEWEST)..count, option::weighted(0.4, 1..=4)), 1..6);
+        let asked =
+            move || vec((count.saturating_sub(NEWEST)..count, option::weighted(0.4, 1..=4)), 1..6);
         prop_oneof![
             3 => place,
             3 => (0..WORKERS, some()).prop_map(|(worker, orders)| Operation::Claim { worker, orders }),
@@ -153,9 +189,16 @@ impl ReferenceStateMachine for Orders {
     fn preconditions(orders: &Self, operation: &Operation) -> bool {
         let known = |n: &usize| *n < orders.rows.len();
         match operation {
-            Operation::Claim { orders, .. } | Operation::Complete { orders, .. } => orders.iter().all(known),
-            Operation::Cancel(asked) | Operation::Delete(asked) => asked.iter().all(|(n, _)| known(n)),
-            Operation::Place(_) | Operation::Sweep { .. } | Operation::HandBack(_) | Operation::Adopt { .. } => true,
+            Operation::Claim { orders, .. } | Operation::Complete { orders, .. } => {
+                orders.iter().all(known)
+            }
+            Operation::Cancel(asked) | Operation::Delete(asked) => {
+                asked.iter().all(|(n, _)| known(n))
+            }
+            Operation::Place(_)
+            | Operation::Sweep { .. }
+            | Operation::HandBack(_)
+            | Operation::Adopt { .. } => true,
         }
     }
 }

@@ -14,12 +14,22 @@ crate::on_both! {
 
 async fn a_schema_is_asked_for_until_it_is_there(kitchen: Kitchen) {
     kitchen.store.ping().await.expect("the schema is there");
-    kitchen.database.sql("update _sqlx_migrations set version = -version").await.expect("an old schema");
+    kitchen
+        .database
+        .sql("update _sqlx_migrations set version = -version")
+        .await
+        .expect("an old schema");
     let refused = kitchen.store.ping().await;
-    assert!(matches!(&refused, Err(StoreError::Failed(why)) if why.contains("galley migrate")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(StoreError::Failed(why)) if why.contains("galley migrate")),
+        "{refused:?}"
+    );
     kitchen.database.sql("drop table _sqlx_migrations").await.expect("no schema");
     let refused = kitchen.store.ping().await;
-    assert!(matches!(&refused, Err(StoreError::Failed(why)) if why.contains("galley migrate")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(StoreError::Failed(why)) if why.contains("galley migrate")),
+        "{refused:?}"
+    );
 }
 
 async fn migrating_again_changes_nothing(kitchen: Kitchen) {
@@ -48,9 +58,24 @@ async fn no_illegal_order_can_be_stored(kitchen: Kitchen) {
         (pending, "started_time = order_time"),
         (pending, "message = 'why'"),
         (pending, &format!("deleted_time = {now}, version = 2")),
-        (pending, &format!("status = 3, version = 2, reason = 2, message = 'why', completed_time = {now}")),
-        (pending, &format!("status = 3, version = 2, reason = 5, message = 'why', completed_time = {now}")),
-        (pending, &format!("status = 3, version = 3, reason = 1, message = 'why', completed_time = {now}")),
+        (
+            pending,
+            &format!(
+                "status = 3, version = 2, reason = 2, message = 'why', completed_time = {now}"
+            ),
+        ),
+        (
+            pending,
+            &format!(
+                "status = 3, version = 2, reason = 5, message = 'why', completed_time = {now}"
+            ),
+        ),
+        (
+            pending,
+            &format!(
+                "status = 3, version = 3, reason = 1, message = 'why', completed_time = {now}"
+            ),
+        ),
         (pending, &format!("status = 3, version = 2, reason = 1, completed_time = {now}")),
         (pending, &format!("status = 3, version = 2, message = 'why', completed_time = {now}")),
         (pending, "key = 'a'"),
@@ -75,10 +100,15 @@ async fn no_illegal_order_can_be_stored(kitchen: Kitchen) {
         (cancelled, "version = 3"),
         (cancelled, "version = 3, owner = 1"),
     ] {
-        let refused = kitchen.database.sql(&format!("update orders set {change} where id = {id}")).await;
-        assert!(refused.as_ref().is_err_and(|why| why.to_lowercase().contains("check")), "{change}: {refused:?}");
+        let refused =
+            kitchen.database.sql(&format!("update orders set {change} where id = {id}")).await;
+        assert!(
+            refused.as_ref().is_err_and(|why| why.to_lowercase().contains("check")),
+            "{change}: {refused:?}"
+        );
     }
-    let legal = kitchen.database.sql(&format!("update orders set owner = null where id = {started}")).await;
+    let legal =
+        kitchen.database.sql(&format!("update orders set owner = null where id = {started}")).await;
     assert_eq!(legal, Ok(1));
 }
 

@@ -20,14 +20,21 @@ crate::on_both! {
     a_forged_floor_reaches_only_so_far,
 }
 
-pub(crate) async fn snapshot(kitchen: &Kitchen, hero_id: HeroId, since: Option<ResumeCursor>) -> Snapshot {
+pub(crate) async fn snapshot(
+    kitchen: &Kitchen,
+    hero_id: HeroId,
+    since: Option<ResumeCursor>,
+) -> Snapshot {
     let snapshots = kitchen.store.snapshots(&[SnapshotRequest { hero_id, since }]).await;
     snapshots.expect("snapshots").remove(0).expect("the hero is there")
 }
 
 /// A cursor so many milliseconds later.
 fn moved(cursor: ResumeCursor, millis: i64) -> ResumeCursor {
-    ResumeCursor { time: Timestamp::from_millis(cursor.time.millis() + millis).expect("a time"), ..cursor }
+    ResumeCursor {
+        time: Timestamp::from_millis(cursor.time.millis() + millis).expect("a time"),
+        ..cursor
+    }
 }
 
 /// A cursor that knows all there is: no transaction of another test holds it back.
@@ -44,12 +51,18 @@ pub(crate) async fn caught_up(kitchen: &Kitchen) -> ResumeCursor {
     tokio::time::timeout(Duration::from_secs(20), caught_up).await.expect("other transactions end")
 }
 
-/// Puts the stamps of whatever happened to the orders an hour back, as if the clock had been an hour behind.
+/// Puts the stamps of whatever happened to the orders an hour back, as if the clock had been an
+/// hour behind.
 pub(crate) async fn an_hour_passes(kitchen: &Kitchen) {
     let past = kitchen.database.seconds_ago(3_600);
     let columns = ["order_time", "started_time", "completed_time", "deleted_time"];
-    let columns = columns.map(|column| format!("{column} = case when {column} is not null then {past} end"));
-    kitchen.database.sql(&format!("update orders set {}", columns.join(", "))).await.expect("a past");
+    let columns =
+        columns.map(|column| format!("{column} = case when {column} is not null then {past} end"));
+    kitchen
+        .database
+        .sql(&format!("update orders set {}", columns.join(", ")))
+        .await
+        .expect("a past");
 }
 
 async fn a_fresh_socket_gets_the_active_orders(kitchen: Kitchen) {
@@ -61,7 +74,10 @@ async fn a_fresh_socket_gets_the_active_orders(kitchen: Kitchen) {
     kitchen.place(other, meal_id).await;
     let pending = kitchen.place(hero_id, meal_id).await;
     let fresh = snapshot(&kitchen, hero_id, None).await;
-    assert_eq!((fresh.hero.id, fresh.orders, fresh.deleted), (hero_id, vec![started, pending.clone()], vec![]));
+    assert_eq!(
+        (fresh.hero.id, fresh.orders, fresh.deleted),
+        (hero_id, vec![started, pending.clone()], vec![])
+    );
     assert!(fresh.cursor.time >= pending.order_time && fresh.cursor.floor <= kitchen.store.floor());
 }
 
@@ -75,7 +91,11 @@ async fn a_resumed_socket_gets_what_changed_since(kitchen: Kitchen) {
     assert_eq!(resumed.orders, [completed.clone(), pending.clone()]);
     assert_eq!(resumed.resume, Resume::Resumed);
     let resumed = snapshot(&kitchen, hero_id, Some(caught_up(&kitchen).await)).await;
-    assert_eq!(resumed.orders.iter().map(|order| order.id).collect::<Vec<_>>(), [pending.id], "what ended before is known");
+    assert_eq!(
+        resumed.orders.iter().map(|order| order.id).collect::<Vec<_>>(),
+        [pending.id],
+        "what ended before is known"
+    );
 }
 
 async fn a_resumed_socket_hears_of_deletions(kitchen: Kitchen) {
@@ -101,7 +121,10 @@ async fn a_cursor_from_before_the_first_event_resumes(kitchen: Kitchen) {
     kitchen.cancel(cancel(order.id)).await;
     let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
     assert_eq!(resumed.resume, Resume::Resumed);
-    assert_eq!(resumed.orders.iter().map(|order: &Order| order.version).collect::<Vec<_>>(), [Version(2)]);
+    assert_eq!(
+        resumed.orders.iter().map(|order: &Order| order.version).collect::<Vec<_>>(),
+        [Version(2)]
+    );
 }
 
 async fn each_request_has_its_own_snapshot(kitchen: Kitchen) {
@@ -125,7 +148,10 @@ async fn each_request_has_its_own_snapshot(kitchen: Kitchen) {
         request(hero_id, too_old),
     ];
     let snapshots = kitchen.store.snapshots(&requests).await.expect("snapshots");
-    let counts: Vec<Option<usize>> = snapshots.iter().map(|snapshot| snapshot.as_ref().map(|found| found.orders.len())).collect();
+    let counts: Vec<Option<usize>> = snapshots
+        .iter()
+        .map(|snapshot| snapshot.as_ref().map(|found| found.orders.len()))
+        .collect();
     assert_eq!(counts, [None, Some(0), None, Some(1), Some(1), Some(0)]);
     let resumes: Vec<Resume> = snapshots.iter().flatten().map(|snapshot| snapshot.resume).collect();
     assert_eq!(resumes, [Resume::Fresh, Resume::Resumed, Resume::Fresh, Resume::Resynced]);
@@ -143,7 +169,11 @@ async fn the_floor_of_the_cursor_reaches_what_ended_since(kitchen: Kitchen) {
     assert_eq!(resumed.orders.len(), 1, "it ended after the cursor, below the floor of today");
     let beyond = ResumeCursor { floor: OrderId::new(999).expect("an id"), ..cursor };
     kitchen.place(hero_id, meal_id).await;
-    assert_eq!(snapshot(&kitchen, hero_id, Some(beyond)).await.orders.len(), 1, "a floor ahead of ours hides nothing");
+    assert_eq!(
+        snapshot(&kitchen, hero_id, Some(beyond)).await.orders.len(),
+        1,
+        "a floor ahead of ours hides nothing"
+    );
 }
 
 async fn a_cursor_too_old_or_ahead_of_the_database_leads_to_the_active_orders(kitchen: Kitchen) {
@@ -158,17 +188,33 @@ async fn a_cursor_too_old_or_ahead_of_the_database_leads_to_the_active_orders(ki
     let ahead = ResumeCursor { position: cursor.position + 1_000_000, ..cursor };
     for cursor in [moved(cursor, -kept - 1), ahead, ResumeCursor::EXPIRED] {
         let resynced = snapshot(&kitchen, hero_id, Some(cursor)).await;
-        assert_eq!((resynced.resume, resynced.orders, resynced.deleted), (Resume::Resynced, vec![active.clone()], vec![]));
+        assert_eq!(
+            (resynced.resume, resynced.orders, resynced.deleted),
+            (Resume::Resynced, vec![active.clone()], vec![])
+        );
     }
     for clock in [60_000 - kept, 3_600_000] {
         let resumed = snapshot(&kitchen, hero_id, Some(moved(cursor, clock))).await;
-        assert_eq!((resumed.resume, resumed.orders.len(), resumed.deleted.len()), (Resume::Resumed, 2, 1));
+        assert_eq!(
+            (resumed.resume, resumed.orders.len(), resumed.deleted.len()),
+            (Resume::Resumed, 2, 1)
+        );
     }
 }
 
-async fn cancel_many(kitchen: &Kitchen, hero_id: HeroId, meal_id: MealId, count: usize) -> Vec<OrderId> {
-    let ids: Vec<OrderId> = kitchen.place_many(hero_id, meal_id, count).await.iter().map(|order| order.id).collect();
-    kitchen.store.cancel(&ids.iter().copied().map(cancel).collect::<Vec<_>>()).await.expect("verdicts");
+async fn cancel_many(
+    kitchen: &Kitchen,
+    hero_id: HeroId,
+    meal_id: MealId,
+    count: usize,
+) -> Vec<OrderId> {
+    let ids: Vec<OrderId> =
+        kitchen.place_many(hero_id, meal_id, count).await.iter().map(|order| order.id).collect();
+    kitchen
+        .store
+        .cancel(&ids.iter().copied().map(cancel).collect::<Vec<_>>())
+        .await
+        .expect("verdicts");
     ids
 }
 
@@ -178,12 +224,23 @@ async fn what_is_too_much_is_left_for_pages(kitchen: Kitchen) {
     let active = kitchen.place_many(hero_id, meal_id, 500).await;
     for _ in 0..MAX_RESUMED / 500 {
         let ids = cancel_many(&kitchen, hero_id, meal_id, 500).await;
-        kitchen.store.delete(&ids[..100].iter().copied().map(delete).collect::<Vec<_>>()).await.expect("verdicts");
+        kitchen
+            .store
+            .delete(&ids[..100].iter().copied().map(delete).collect::<Vec<_>>())
+            .await
+            .expect("verdicts");
     }
     let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
     assert_eq!(resumed.resume, Resume::Resumed);
-    assert_eq!(resumed.orders.len() - active.len() + resumed.deleted.len(), MAX_RESUMED, "active orders do not count");
-    assert!(resumed.orders.is_sorted_by_key(|order| order.id) && resumed.deleted.is_sorted_by_key(|deleted| deleted.order_id));
+    assert_eq!(
+        resumed.orders.len() - active.len() + resumed.deleted.len(),
+        MAX_RESUMED,
+        "active orders do not count"
+    );
+    assert!(
+        resumed.orders.is_sorted_by_key(|order| order.id)
+            && resumed.deleted.is_sorted_by_key(|deleted| deleted.order_id)
+    );
     cancel_many(&kitchen, hero_id, meal_id, 1).await;
     assert_eq!(resumed.rest, None);
     let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;

@@ -20,7 +20,8 @@ crate::on_both! {
 }
 
 async fn totals(kitchen: &Kitchen) -> [i64; 4] {
-    let Totals { pending, in_progress, completed, cancelled } = kitchen.store.totals().await.expect("totals");
+    let Totals { pending, in_progress, completed, cancelled } =
+        kitchen.store.totals().await.expect("totals");
     [pending, in_progress, completed, cancelled]
 }
 
@@ -28,8 +29,16 @@ async fn totals(kitchen: &Kitchen) -> [i64; 4] {
 async fn counted(kitchen: &Kitchen) -> [i64; 4] {
     let mut counts = [0; 4];
     for (status, count) in counts.iter_mut().enumerate() {
-        let touch = format!("update orders set adoptions = adoptions where status = {status} and deleted_time is null");
-        *count = kitchen.database.sql(&touch).await.expect("a count").try_into().expect("a small number");
+        let touch = format!(
+            "update orders set adoptions = adoptions where status = {status} and deleted_time is null"
+        );
+        *count = kitchen
+            .database
+            .sql(&touch)
+            .await
+            .expect("a count")
+            .try_into()
+            .expect("a small number");
     }
     counts
 }
@@ -82,7 +91,12 @@ async fn what_is_deleted_below_the_floor_is_no_longer_counted(kitchen: Kitchen) 
     let (hero_id, meal_id) = kitchen.guest().await;
     let worker = kitchen.worker().await;
     let completed = kitchen.completed(worker, hero_id, meal_id).await.id;
-    let cancelled = kitchen.place_many(hero_id, meal_id, 2).await.iter().map(|order| order.id).collect::<Vec<_>>();
+    let cancelled = kitchen
+        .place_many(hero_id, meal_id, 2)
+        .await
+        .iter()
+        .map(|order| order.id)
+        .collect::<Vec<_>>();
     for id in &cancelled {
         kitchen.cancel(cancel(*id)).await;
     }
@@ -98,7 +112,8 @@ async fn what_is_deleted_below_the_floor_is_no_longer_counted(kitchen: Kitchen) 
 
 async fn forgetting_changes_no_total(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
-    let ids: Vec<OrderId> = kitchen.place_many(hero_id, meal_id, 4).await.iter().map(|order| order.id).collect();
+    let ids: Vec<OrderId> =
+        kitchen.place_many(hero_id, meal_id, 4).await.iter().map(|order| order.id).collect();
     for id in &ids {
         kitchen.cancel(cancel(*id)).await;
     }
@@ -106,16 +121,22 @@ async fn forgetting_changes_no_total(kitchen: Kitchen) {
     settle(&kitchen).await;
     kitchen.delete(delete(ids[1])).await;
     let past = kitchen.database.seconds_ago(RETENTION.as_secs() + 60);
-    let age = format!("update orders set order_time = {past}, completed_time = {past}, deleted_time = {past} where version = 3");
+    let age = format!(
+        "update orders set order_time = {past}, completed_time = {past}, deleted_time = {past} where version = 3"
+    );
     assert_eq!(kitchen.database.sql(&age).await, Ok(2));
     pass(std::time::Duration::from_mins(1)).await;
     kitchen.store.maintain().await.expect("it is maintained");
-    assert_eq!(kitchen.database.sql("update orders set adoptions = adoptions").await, Ok(2), "they are forgotten");
+    assert_eq!(
+        kitchen.database.sql("update orders set adoptions = adoptions").await,
+        Ok(2),
+        "they are forgotten"
+    );
     assert_eq!(totals(&kitchen).await, [0, 0, 0, 2]);
 }
 
-/// The floor moves over orders while they are deleted: from both sides and at random, by several processes where there may
-/// be several.
+/// The floor moves over orders while they are deleted: from both sides and at random, by several
+/// processes where there may be several.
 async fn totals_are_exact_whatever_happens_at_once(kitchen: Kitchen) {
     const ORDERS: usize = 2_000;
     let seed = rand::random();
@@ -131,7 +152,11 @@ async fn totals_are_exact_whatever_happens_at_once(kitchen: Kitchen) {
         let (completed, cancelled) = chunk.split_at(random.random_range(0..500));
         kitchen.claim(worker, completed).await;
         kitchen.store.complete(worker, completed).await.expect("completions");
-        kitchen.store.cancel(&cancelled.iter().copied().map(cancel).collect::<Vec<_>>()).await.expect("verdicts");
+        kitchen
+            .store
+            .cancel(&cancelled.iter().copied().map(cancel).collect::<Vec<_>>())
+            .await
+            .expect("verdicts");
     }
     let others = if kitchen.database.is_sqlite() {
         [kitchen.store.clone(), kitchen.store.clone()]
@@ -140,8 +165,10 @@ async fn totals_are_exact_whatever_happens_at_once(kitchen: Kitchen) {
     };
     let mut shuffled = ids.clone();
     shuffled.shuffle(&mut random);
-    let doomed: Vec<Vec<_>> =
-        shuffled[..ORDERS / 2].chunks(20).map(|chunk| chunk.iter().copied().map(delete).collect()).collect();
+    let doomed: Vec<Vec<_>> = shuffled[..ORDERS / 2]
+        .chunks(20)
+        .map(|chunk| chunk.iter().copied().map(delete).collect())
+        .collect();
     let deleting = async |store: &dyn galley_store::Store, parity: usize| {
         for requests in doomed.iter().skip(parity).step_by(2) {
             store.delete(requests).await.expect("verdicts");
@@ -161,12 +188,20 @@ async fn totals_are_exact_whatever_happens_at_once(kitchen: Kitchen) {
             let [pending, in_progress, completed, cancelled] = totals(&kitchen).await;
             assert!(pending == 0 && in_progress == 0 && completed >= 0 && cancelled >= 0);
             let now = usize::try_from(completed + cancelled).expect("not negative");
-            assert!(now <= last && now >= ORDERS / 2, "{now} after {last}: nothing but deletions happened");
+            assert!(
+                now <= last && now >= ORDERS / 2,
+                "{now} after {last}: nothing but deletions happened"
+            );
             last = now;
         }
     };
     let working = async {
-        tokio::join!(deleting(&*kitchen.store, 0), deleting(&*others[0], 1), moving(&*others[0]), moving(&*others[1]));
+        tokio::join!(
+            deleting(&*kitchen.store, 0),
+            deleting(&*others[0], 1),
+            moving(&*others[0]),
+            moving(&*others[1])
+        );
         done.store(true, Ordering::Relaxed);
     };
     tokio::join!(working, watching);

@@ -7,11 +7,15 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use crate::database::on_postgres;
 use crate::kitchen::{Kitchen, LONG, entries, request, until};
 
-/// Lets new connections change nothing, or everything; those that there are keep to what they were told.
+/// Lets new connections change nothing, or everything; those that there are keep to what they were
+/// told.
 async fn set_read_only(kitchen: &Kitchen, value: &str) {
-    let (_, name) = kitchen.database.url.rsplit_once('/').expect("the URL of a database ends with its name");
+    let (_, name) =
+        kitchen.database.url.rsplit_once('/').expect("the URL of a database ends with its name");
     let mut admin = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
-    let alter = format!("begin read write; alter database {name} set default_transaction_read_only = {value}; commit");
+    let alter = format!(
+        "begin read write; alter database {name} set default_transaction_read_only = {value}; commit"
+    );
     sqlx::raw_sql(AssertSqlSafe(alter)).execute(&mut admin).await.expect("it may be set");
 }
 
@@ -20,13 +24,16 @@ async fn connections_that_take_no_changes_are_not_used_again() {
     on_postgres(async |kitchen: Kitchen| {
         let (hero_id, meal_id) = kitchen.guest().await;
         set_read_only(&kitchen, "on").await;
-        let other = Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
+        let other =
+            Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
         let order = [request(hero_id, meal_id, None)];
         let is_read_only = |error| matches!(error, StoreError::Trouble(Trouble::ReadOnly, _));
         assert!(is_read_only(other.store.ping().await.expect_err("it is not ready")));
         assert!(is_read_only(other.store.place(&order).await.expect_err("it takes no changes")));
         let own = PublisherId::new(1).expect("a number of a publisher");
-        assert!(is_read_only(other.store.census(own, false).await.expect_err("others are elsewhere")));
+        assert!(is_read_only(
+            other.store.census(own, false).await.expect_err("others are elsewhere")
+        ));
         assert!(other.store.meal(meal_id).await.expect("it can be read").is_some());
 
         set_read_only(&kitchen, "off").await;

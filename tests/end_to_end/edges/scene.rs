@@ -48,7 +48,11 @@ impl Scene {
     pub async fn begin(stack: StackBuilder, side: Side, point: &str) -> Self {
         let is_embedded = stack.deployment == Deployment::Embedded;
         let mut stack = stack.gateways(0).workers(0).start().await;
-        let mut client = if is_embedded { stack.start_gateway_to_fail(point).await } else { stack.start_gateway().await };
+        let mut client = if is_embedded {
+            stack.start_gateway_to_fail(point).await
+        } else {
+            stack.start_gateway().await
+        };
         let (hero, meal) = client.create_hero_and_meal().await;
         let socket = client.connect(hero).await;
         let cursor = text(&socket.welcome, "cursor").to_owned();
@@ -64,13 +68,26 @@ impl Scene {
             }
         };
         let (point, died) = (point.to_owned(), Instant::now());
-        Self { stack, side, point, failing, client, hero, meal, cursor, beside, resumed: None, died }
+        Self {
+            stack,
+            side,
+            point,
+            failing,
+            client,
+            hero,
+            meal,
+            cursor,
+            beside,
+            resumed: None,
+            died,
+        }
     }
 
     /// Places an order under a key; nothing when nobody answers.
     pub async fn place(&self, key: &str) -> Option<i64> {
         let body = json!({"hero_id": self.hero, "meal_id": self.meal});
-        let answer = self.client.post("/orders", &body).header("Idempotency-Key", key).try_send().await;
+        let answer =
+            self.client.post("/orders", &body).header("Idempotency-Key", key).try_send().await;
         answer.ok().map(|answer| id(&answer.is(202)))
     }
 
@@ -106,8 +123,11 @@ impl Scene {
     /// Starts another process that ends, too.
     pub fn restart_to_fail(&mut self, point: &str) {
         point.clone_into(&mut self.point);
-        self.failing =
-            if self.is_worker() { self.stack.launch_worker_to_fail(point) } else { self.stack.launch_gateway_to_fail(point) };
+        self.failing = if self.is_worker() {
+            self.stack.launch_worker_to_fail(point)
+        } else {
+            self.stack.launch_gateway_to_fail(point)
+        };
     }
 
     /// What the dead have left on the queue; none within one process.
@@ -115,20 +135,25 @@ impl Scene {
         if self.is_embedded() { None } else { Some(self.stack.dispatch_queue().await) }
     }
 
-    /// What became of an order.
+    /// A change of an order.
     pub async fn state_of(&self, order: i64) -> (String, i64) {
         let order = self.client.order(order).await;
         (text(&order, "status").to_owned(), version(&order))
     }
 
-    /// Waits until the socket beside the dead was told of a change that was committed before the end, and not longer than promised.
+    /// Waits until the socket beside the dead was told of a change that was committed before the
+    /// end, and not longer than promised.
     pub async fn is_seen_in_time(&mut self, order: i64, version: i64) {
         let Some(beside) = &mut self.beside else { return };
         let seen = timeout_at(self.died + PROMISE, beside.until_version(order, version)).await;
-        assert!(seen.is_ok(), "order {order} has version {version}, and a socket beside was not told within {PROMISE:?}");
+        assert!(
+            seen.is_ok(),
+            "order {order} has version {version}, and a socket beside was not told within {PROMISE:?}"
+        );
     }
 
-    /// Waits until everybody knows that these are all orders there are, and that those were deleted.
+    /// Waits until everybody knows that these are all orders there are, and that those were
+    /// deleted.
     pub async fn ends_with(&mut self, orders: &[State], deleted: &[(i64, i64)]) {
         let gone = deleted.iter().map(|&(order, version)| (order, DELETED, version));
         let states: Vec<State> = orders.iter().copied().chain(gone).collect();
@@ -142,7 +167,10 @@ impl Scene {
                 stored.push((id(&order), text(&order, "status").to_owned(), version(&order)));
             }
             stored.sort_unstable();
-            let expected: Vec<_> = orders.iter().map(|&(order, status, version)| (order, status.to_owned(), version)).collect();
+            let expected: Vec<_> = orders
+                .iter()
+                .map(|&(order, status, version)| (order, status.to_owned(), version))
+                .collect();
             assert_eq!(stored, expected);
             let late = Watcher::new(client.resume(self.hero, &self.cursor).await);
             assert!(late.was_told(&states), "the first cursor leads to {states:?}");

@@ -41,9 +41,11 @@ impl Watcher {
         }
     }
 
-    /// Whether it was told of each of these states.
+    /// Returns true if it was told of each of these states.
     pub fn was_told(&self, states: &[State]) -> bool {
-        states.iter().all(|(order, status, version)| self.told.get(&(*order, *version)).is_some_and(|told| told == status))
+        states.iter().all(|(order, status, version)| {
+            self.told.get(&(*order, *version)).is_some_and(|told| told == status)
+        })
     }
 
     async fn listen(&mut self) {
@@ -51,19 +53,30 @@ impl Watcher {
         self.note(&frame);
     }
 
-    /// A version is one state, whoever tells of it and however often; after the end comes nothing but the deletion.
+    /// A version is one state, whoever tells of it and however often; after the end comes nothing
+    /// but the deletion.
     fn note(&mut self, frame: &Value) {
         let many = |field: &str| frame[field].as_array().into_iter().flatten();
         let order = frame["order"].is_object().then_some(&frame["order"]);
-        let orders = many("orders").chain(order).map(|order| (id(order), version(order), text(order, "status")));
+        let orders = many("orders")
+            .chain(order)
+            .map(|order| (id(order), version(order), text(order, "status")));
         let deleted = many("deleted").chain((frame["type"] == "deleted").then_some(frame));
-        let deleted = deleted.map(|deleted| (deleted["order_id"].as_i64().expect("an id"), version(deleted), DELETED));
+        let deleted = deleted.map(|deleted| {
+            (deleted["order_id"].as_i64().expect("an id"), version(deleted), DELETED)
+        });
         for (order, version, status) in orders.chain(deleted) {
             let known = self.told.entry((order, version)).or_insert_with(|| status.to_owned());
             assert_eq!(known, status, "two states of order {order} have version {version}");
-            let versions: Vec<&str> =
-                self.told.range((order, 0)..=(order, i64::MAX)).map(|(_, status)| status.as_str()).collect();
-            assert!(versions.windows(2).all(|pair| may_follow(pair[0], pair[1])), "order {order} went through {versions:?}");
+            let versions: Vec<&str> = self
+                .told
+                .range((order, 0)..=(order, i64::MAX))
+                .map(|(_, status)| status.as_str())
+                .collect();
+            assert!(
+                versions.windows(2).all(|pair| may_follow(pair[0], pair[1])),
+                "order {order} went through {versions:?}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Faults at random for as long as you like: rounds on fresh stacks, each with a seed of its own. Build all programs first.
+//! Faults at random for as long as you like: rounds on fresh stacks, each with a seed of its own.
+//! Build all programs first.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,7 +15,8 @@ struct Options {
     /// How long the faults last, all rounds together
     #[arg(long, default_value_t = 6, value_name = "MINUTES", value_parser = value_parser!(u64).range(1..))]
     minutes: u64,
-    /// How many rounds share that time, each on a fresh stack with the next seed; one a minute when absent
+    /// How many rounds share that time, each on a fresh stack with the next seed; one a minute when
+    /// absent
     #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u64).range(1..))]
     seeds: Option<u64>,
     /// The seed of the first round; random when absent
@@ -39,8 +41,11 @@ async fn main() -> ExitCode {
         Round { deployment, seed, length, keep }
     });
     let rounds: Vec<Round> = rounds.collect();
-    if rounds.iter().any(|round| round.deployment == Deployment::Pooled) && !Pooler::is_installed() {
-        eprintln!("PgBouncer is not installed: install the package `pgbouncer`, or choose another --deployment");
+    if rounds.iter().any(|round| round.deployment == Deployment::Pooled) && !Pooler::is_installed()
+    {
+        eprintln!(
+            "PgBouncer is not installed: install the package `pgbouncer`, or choose another --deployment"
+        );
         return ExitCode::FAILURE;
     }
     println!("{seeds} seeds from {first}, {} s each", length.as_secs());

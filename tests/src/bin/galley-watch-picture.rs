@@ -1,4 +1,5 @@
-//! Takes the picture of `galley watch` for the README: a real gateway under traffic, a real terminal, drawn as SVG.
+//! Takes the picture of `galley watch` for the README: a real gateway under traffic, a real
+//! terminal, drawn as SVG.
 //!
 //! `cargo run -p galley-tests --bin galley-watch-picture`, after `cargo build --workspace --bins`.
 
@@ -28,13 +29,15 @@ const INK: &str = "#f3eee8";
 async fn main() {
     let stack = Stack::embedded().seeded().delay("1s..6s").start().await;
     let client = stack.client();
-    let mut screen = Screen::start("galley", &["watch"], &[("GALLEY_URL", client.base())], (COLUMNS, ROWS));
+    let mut screen =
+        Screen::start("galley", &["watch"], &[("GALLEY_URL", client.base())], (COLUMNS, ROWS));
     screen.shows("● live").await;
     lunch(&client).await;
     screen.press("\x1b[B\x1b[B\x1b[B");
     let picture = screen.until("a selected order", |screen| screen.contents().contains('›')).await;
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/pictures/watch.svg");
-    std::fs::write(&path, svg(&picture)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    std::fs::write(&path, svg(&picture))
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     println!("{}", path.display());
 }
 
@@ -42,7 +45,8 @@ async fn main() {
 async fn lunch(client: &Client) {
     let began = Instant::now();
     while began.elapsed() < TRAFFIC {
-        let (hero, meal) = (rand::rng().random_range(1..=HEROES), rand::rng().random_range(1..=MEALS));
+        let (hero, meal) =
+            (rand::rng().random_range(1..=HEROES), rand::rng().random_range(1..=MEALS));
         client.place(hero, meal).await;
         let wave = 0.15 + 0.12 * (began.elapsed().as_secs_f64() / 9.0).sin();
         sleep(Duration::from_secs_f64(wave * rand::rng().random_range(0.5..1.5))).await;
@@ -66,7 +70,8 @@ struct Style {
 }
 
 fn svg(screen: &vt100::Screen) -> String {
-    let (width, height) = (f64::from(COLUMNS) * WIDTH + 2.0 * MARGIN, f64::from(ROWS) * HEIGHT + 2.0 * MARGIN);
+    let (width, height) =
+        (f64::from(COLUMNS) * WIDTH + 2.0 * MARGIN, f64::from(ROWS) * HEIGHT + 2.0 * MARGIN);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 {width:.1} {height:.1}\">\n\
          <style>text {{ font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace; white-space: pre }}</style>\n\
@@ -83,7 +88,8 @@ fn svg(screen: &vt100::Screen) -> String {
 fn draw(svg: &mut String, row: u16, Run { column, cells, text, style }: &Run) {
     let (x, y) = (MARGIN + f64::from(*column) * WIDTH, MARGIN + f64::from(row) * HEIGHT);
     let length = f64::from(*cells) * WIDTH;
-    let (ink, paper) = if style.inverse { (PAPER, Some(style.colour)) } else { (style.colour, None) };
+    let (ink, paper) =
+        if style.inverse { (PAPER, Some(style.colour)) } else { (style.colour, None) };
     if let Some(paper) = paper {
         writeln!(svg, "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{length:.1}\" height=\"{HEIGHT}\" fill=\"{paper}\"/>")
             .expect("writing to memory does not fail");
@@ -111,7 +117,12 @@ fn runs(screen: &vt100::Screen, row: u16) -> Vec<Run> {
         if cell.is_wide_continuation() {
             continue;
         }
-        let style = Style { colour: colour(cell.fgcolor()), bold: cell.bold(), dim: cell.dim(), inverse: cell.inverse() };
+        let style = Style {
+            colour: colour(cell.fgcolor()),
+            bold: cell.bold(),
+            dim: cell.dim(),
+            inverse: cell.inverse(),
+        };
         let text = if cell.has_contents() { cell.contents() } else { " " };
         let cells = if cell.is_wide() { 2 } else { 1 };
         match runs.last_mut() {

@@ -1,6 +1,6 @@
-//! A stand-in for `websocat` on machines that have none: it does the one thing that the tests need of it. A line of
-//! standard input goes out as a text message, a message comes out as a line of standard output, and the end of the input
-//! closes the socket.
+//! A stand-in for `websocat` on machines that have none: it does the one thing that the tests need
+//! of it. A line of standard input goes out as a text message, a message comes out as a line of
+//! standard output, and the end of the input closes the socket.
 
 use std::io::{BufRead as _, Write as _, stdin, stdout};
 
@@ -17,7 +17,8 @@ async fn main() -> Result<(), Error> {
     let url = std::env::args().nth(1).expect("usage: websocat URL");
     let (mut socket, _) = connect_async(url).await?;
     let (typed, mut lines) = channel(MAX_LINES);
-    // A thread of its own, so that a terminal that stays open does not hold up the end of the program.
+    // A thread of its own, so that a terminal that stays open does not hold up the end of the
+    // program.
     std::thread::spawn(move || read(&typed));
     let mut open = true;
     loop {

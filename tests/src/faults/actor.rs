@@ -1,7 +1,8 @@
-//! A hero who places, cancels, deletes and reads orders, over REST at either gateway and over a socket.
+//! A hero who places, cancels, deletes and reads orders, over REST at either gateway and over a
+//! socket.
 //!
-//! One task each, one request at a time. A placement with a key is repeated with the same key until it is answered; any other
-//! request whose answer is lost stays unknown.
+//! One task each, one request at a time. A placement with a key is repeated with the same key until
+//! it is answered; any other request whose answer is lost stays unknown.
 
 use std::time::Duration;
 
@@ -38,10 +39,23 @@ impl Actor {
     /// The hero of this listener.
     #[must_use]
     pub fn new(scene: &Scene, listener: Listener, habit: Habit, seed: u64) -> Self {
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client without TLS");
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .build()
+            .expect("a client without TLS");
         let random = StdRng::seed_from_u64(seed);
         let meals = [scene.meal, scene.forbidden];
-        Self { hero: listener.hero, meals, habit, listener, http, random, known: Vec::new(), keys: 0 }
+        Self {
+            hero: listener.hero,
+            meals,
+            habit,
+            listener,
+            http,
+            random,
+            known: Vec::new(),
+            keys: 0,
+        }
     }
 
     /// Acts until the crowd is calm, and comes to an end with what was begun.
@@ -55,7 +69,11 @@ impl Actor {
 
     async fn act(&mut self) {
         let over_socket = self.random.random_bool(0.5);
-        let some = if self.known.is_empty() { None } else { Some(self.random.random_range(0..self.known.len())) };
+        let some = if self.known.is_empty() {
+            None
+        } else {
+            Some(self.random.random_range(0..self.known.len()))
+        };
         match (self.random.random_range(0..100), some) {
             (0..50, _) | (_, None) => self.place(over_socket).await,
             (50..65, Some(_)) => {
@@ -97,14 +115,21 @@ impl Actor {
 
     async fn ask(&mut self, over_socket: bool, deed: Deed) -> Answer {
         let gateway = self.random.random_range(0..self.habit.gateways.len());
-        let request = self.habit.recorder.ask(self.hero, (!over_socket).then_some(gateway), deed.clone());
-        let answer = if over_socket { self.listener.ask(frame(&deed)).await } else { self.over_rest(gateway, &deed).await };
+        let request =
+            self.habit.recorder.ask(self.hero, (!over_socket).then_some(gateway), deed.clone());
+        let answer = if over_socket {
+            self.listener.ask(frame(&deed)).await
+        } else {
+            self.over_rest(gateway, &deed).await
+        };
         self.habit.recorder.note(Event::Answered { request, answer: answer.clone() });
         answer
     }
 
     async fn over_rest(&self, gateway: usize, deed: &Deed) -> Answer {
-        let request = |method: Method, path: String| self.http.request(method, format!("{}{path}", self.habit.gateways[gateway]));
+        let request = |method: Method, path: String| {
+            self.http.request(method, format!("{}{path}", self.habit.gateways[gateway]))
+        };
         let request = match deed {
             Deed::Place { meal, key } => {
                 let request = request(Method::POST, "/orders".to_owned());
@@ -112,7 +137,9 @@ impl Actor {
                 key.iter().fold(request, |request, key| request.header("Idempotency-Key", key))
             }
             Deed::Cancel(order) => request(Method::POST, format!("/orders/{order}/cancel")),
-            Deed::End(order) | Deed::Delete(order) => request(Method::DELETE, format!("/orders/{order}")),
+            Deed::End(order) | Deed::Delete(order) => {
+                request(Method::DELETE, format!("/orders/{order}"))
+            }
             Deed::Get(order) => request(Method::GET, format!("/orders/{order}")),
             Deed::List => request(Method::GET, format!("/heroes/{}/orders?limit=20", self.hero)),
         };
@@ -140,7 +167,9 @@ fn told(status: StatusCode, text: &str) -> Answer {
 fn frame(deed: &Deed) -> Value {
     match deed {
         Deed::Place { meal, key: None } => json!({"type": "place", "meal_id": meal}),
-        Deed::Place { meal, key: Some(key) } => json!({"type": "place", "meal_id": meal, "key": key}),
+        Deed::Place { meal, key: Some(key) } => {
+            json!({"type": "place", "meal_id": meal, "key": key})
+        }
         Deed::Cancel(order) => json!({"type": "cancel", "order_id": order}),
         Deed::End(order) | Deed::Delete(order) => json!({"type": "delete", "order_id": order}),
         Deed::Get(order) => json!({"type": "get", "order_id": order}),

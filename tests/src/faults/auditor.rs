@@ -1,7 +1,7 @@
 //! Reads the database again and again, and notes which orders have changed.
 //!
-//! It reads without a proxy, so that it sees a change soon after everybody can. While the database is away or locked it sees
-//! nothing; what it sees afterwards has changed since it last looked.
+//! It reads without a proxy, so that it sees a change soon after everybody can. While the database
+//! is away or locked it sees nothing; what it sees afterwards has changed since it last looked.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -63,9 +63,13 @@ pub async fn audit(database: String, recorder: Recorder, changes: Changes) {
             continue;
         };
         let mut newest = changes.newest();
-        let is_new = |(order, version): &(i64, i64)| newest.get(order).is_none_or(|known| known.version < *version);
+        let is_new = |(order, version): &(i64, i64)| {
+            newest.get(order).is_none_or(|known| known.version < *version)
+        };
         let orders: Vec<(i64, i64)> = orders.into_iter().filter(is_new).collect();
-        newest.extend(orders.iter().map(|(order, version)| (*order, Change { version: *version, since_us })));
+        newest.extend(
+            orders.iter().map(|(order, version)| (*order, Change { version: *version, since_us })),
+        );
         drop(newest);
         if !orders.is_empty() {
             recorder.note(Event::Changed { since_us, orders });
@@ -74,7 +78,8 @@ pub async fn audit(database: String, recorder: Recorder, changes: Changes) {
     }
 }
 
-/// Reads without a right to write: a reader that leaves last must not tidy up behind a program that was killed.
+/// Reads without a right to write: a reader that leaves last must not tidy up behind a program that
+/// was killed.
 async fn read_sqlite(url: &str) -> Result<Vec<(i64, i64)>, sqlx::Error> {
     let mut connection = url.parse::<SqliteConnectOptions>()?.read_only(true).connect().await?;
     let rows = sqlx::query_as(NEWEST).fetch_all(&mut connection).await?;

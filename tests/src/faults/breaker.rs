@@ -25,7 +25,8 @@ impl Breaker {
     /// Takes a stage in hand.
     #[must_use]
     pub fn new(stage: Stage, recorder: Recorder, seed: u64) -> Self {
-        let meddler = stage.servers.as_ref().map(|servers| Meddler::new(&servers.postgres.url(), seed));
+        let meddler =
+            stage.servers.as_ref().map(|servers| Meddler::new(&servers.postgres.url(), seed));
         Self { stage, meddler, recorder, journal: String::new() }
     }
 
@@ -44,7 +45,8 @@ impl Breaker {
                 Ok(()) => String::new(),
                 Err(error) => format!(", without effect: {error}"),
             };
-            let text = format!("{:>7.3} s {:?}{effect}", began.elapsed().as_secs_f64(), step.action);
+            let text =
+                format!("{:>7.3} s {:?}{effect}", began.elapsed().as_secs_f64(), step.action);
             writeln!(self.journal, "{text}").expect("writing to memory does not fail");
             self.recorder.note(Event::Done { action: step.action, step: text });
         }

@@ -1,7 +1,8 @@
 //! A browser whose page listens to one hero, or to the staff feed, with an `EventSource`.
 //!
-//! One task each, at one gateway for ever, as a page has one address. It comes back by the rules of browsers; once it was
-//! refused in a way that they take for final, it is lost. Never panics: what it hears is judged by the checker.
+//! One task each, at one gateway for ever, as a page has one address. It comes back by the rules of
+//! browsers; once it was refused in a way that they take for final, it is lost. Never panics: what
+//! it hears is judged by the checker.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -35,7 +36,11 @@ pub struct Knowledge {
 
 impl Browser {
     /// A browser, and its task, which ends when the browser is lost.
-    pub fn new(number: usize, hero: Option<i64>, habit: Habit) -> (Self, impl Future<Output = ()> + Send) {
+    pub fn new(
+        number: usize,
+        hero: Option<i64>,
+        habit: Habit,
+    ) -> (Self, impl Future<Output = ()> + Send) {
         let knowledge = Arc::new(Mutex::new(Knowledge::default()));
         let browser = Self { hero, knowledge };
         (browser.clone(), browser.browse(number, habit))
@@ -52,7 +57,12 @@ impl Browser {
         let mut source = EventSource::new(format!("{}{path}", habit.gateways[gateway]));
         loop {
             let cursor = (!source.last_event_id.is_empty()).then(|| source.last_event_id.clone());
-            habit.recorder.note(Event::Opening { listener: number, hero: self.hero, gateway, cursor });
+            habit.recorder.note(Event::Opening {
+                listener: number,
+                hero: self.hero,
+                gateway,
+                cursor,
+            });
             self.knowledge().feed.open();
             let end = match source.open().await {
                 Ok(mut response) => loop {

@@ -1,7 +1,8 @@
 //! Holds a record against the database: which promises were broken.
 //!
-//! A pure function, called at the end of a round when nothing changes any more. Every rule stands in the module of its kind, and
-//! has a test that plants its violation. Never weaken a rule to pass: what it finds is a defect of the service, or of the rule.
+//! A pure function, called at the end of a round when nothing changes any more. Every rule stands
+//! in the module of its kind, and has a test that plants its violation. Never weaken a rule to
+//! pass: what it finds is a defect of the service, or of the rule.
 
 mod answers;
 mod calm;
@@ -67,7 +68,7 @@ pub enum Rule {
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Which.
+    /// The rule.
     pub rule: Rule,
     /// How.
     pub what: String,
@@ -152,7 +153,12 @@ impl<'a> Case<'a> {
                 | Event::Quiet => {}
             }
         }
-        Self { entries, scene, stored: stored.iter().map(|order| (order.id, order)).collect(), requests }
+        Self {
+            entries,
+            scene,
+            stored: stored.iter().map(|order| (order.id, order)).collect(),
+            requests,
+        }
     }
 
     /// The orders of a hero.

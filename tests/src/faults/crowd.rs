@@ -1,4 +1,5 @@
-//! The clients of a round: heroes who order, each with two sockets, browsers of some of them, and staff who watch.
+//! The clients of a round: heroes who order, each with two sockets, browsers of some of them, and
+//! staff who watch.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,19 +48,39 @@ impl Crowd {
         let scene = set_scene(&Client::new(&gateways[0])).await;
         recorder.note(Event::Scene(scene.clone()));
         let (calm, until_calm) = watch::channel(false);
-        let habit = Habit { gateways: Arc::from(gateways), recorder: recorder.clone(), calm: until_calm };
+        let habit =
+            Habit { gateways: Arc::from(gateways), recorder: recorder.clone(), calm: until_calm };
         let (listening, acting) = (JoinSet::new(), JoinSet::new());
         let (browsers, watchers, changes) = (Vec::new(), Vec::new(), Changes::default());
-        let mut crowd = Self { listeners: Vec::new(), browsers, watchers, changes, listening, acting, calm, recorder };
+        let mut crowd = Self {
+            listeners: Vec::new(),
+            browsers,
+            watchers,
+            changes,
+            listening,
+            acting,
+            calm,
+            recorder,
+        };
         crowd.gather_staff(&scene, &habit);
-        crowd.listening.spawn(audit(database.to_owned(), crowd.recorder.clone(), crowd.changes.clone()));
+        crowd.listening.spawn(audit(
+            database.to_owned(),
+            crowd.recorder.clone(),
+            crowd.changes.clone(),
+        ));
         for (at, hero) in scene.heroes.iter().enumerate() {
             for turn in 0..LISTENERS_OF_EACH {
                 let number = at * LISTENERS_OF_EACH + turn;
-                let (listener, task) = Listener::new(number, *hero, habit.clone(), seed.wrapping_add(number as u64));
+                let (listener, task) =
+                    Listener::new(number, *hero, habit.clone(), seed.wrapping_add(number as u64));
                 crowd.listening.spawn(task);
                 if turn == 0 {
-                    let actor = Actor::new(&scene, listener.clone(), habit.clone(), !seed.wrapping_add(number as u64));
+                    let actor = Actor::new(
+                        &scene,
+                        listener.clone(),
+                        habit.clone(),
+                        !seed.wrapping_add(number as u64),
+                    );
                     crowd.acting.spawn(actor.run());
                 }
                 crowd.listeners.push(listener);
@@ -90,12 +111,16 @@ impl Crowd {
         self.recorder.note(Event::Mended);
     }
 
-    /// Waits until nobody waits for an answer, no order is open, and each listener knows what the database knows: how long that
-    /// took.
+    /// Waits until nobody waits for an answer, no order is open, and each listener knows what the
+    /// database knows: how long that took.
     ///
     /// # Errors
     /// The unrest that is left at the end of this time.
-    pub async fn become_quiet(&mut self, database: &str, patience: Duration) -> Result<Duration, String> {
+    pub async fn become_quiet(
+        &mut self,
+        database: &str,
+        patience: Duration,
+    ) -> Result<Duration, String> {
         let began = Instant::now();
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -119,23 +144,39 @@ impl Crowd {
     }
 
     fn unrest(&self, orders: &[StoredOrder]) -> Option<String> {
-        let open = orders.iter().filter(|order| order.is_open()).map(|order| format!("order {} is open", order.id));
-        let sockets = self.listeners.iter().flat_map(|listener| differences(orders, listener.hero, &listener.picture()));
-        let browsers = self.browsers.iter().flat_map(|browser| match (browser.hero, browser.knowledge()) {
-            (Some(hero), knowledge) if !knowledge.is_lost => differences(orders, hero, &knowledge.picture),
-            _ => Vec::new(),
-        });
+        let open = orders
+            .iter()
+            .filter(|order| order.is_open())
+            .map(|order| format!("order {} is open", order.id));
+        let sockets = self
+            .listeners
+            .iter()
+            .flat_map(|listener| differences(orders, listener.hero, &listener.picture()));
+        let browsers =
+            self.browsers.iter().flat_map(|browser| match (browser.hero, browser.knowledge()) {
+                (Some(hero), knowledge) if !knowledge.is_lost => {
+                    differences(orders, hero, &knowledge.picture)
+                }
+                _ => Vec::new(),
+            });
         let changes = self.changes.newest();
         let feeds = changes.iter().filter_map(|(order, Change { version, since_us })| {
-            let by_socket = self.watchers.iter().any(|watcher| watcher.view().lacks(*order, *version, *since_us));
+            let by_socket = self
+                .watchers
+                .iter()
+                .any(|watcher| watcher.view().lacks(*order, *version, *since_us));
             let by_stream = self.browsers.iter().any(|browser| {
                 let knowledge = browser.knowledge();
-                browser.hero.is_none() && !knowledge.is_lost && knowledge.feed.lacks(*order, *version, *since_us)
+                browser.hero.is_none()
+                    && !knowledge.is_lost
+                    && knowledge.feed.lacks(*order, *version, *since_us)
             });
-            (by_socket || by_stream).then(|| format!("version {version} of order {order} is not in a feed"))
+            (by_socket || by_stream)
+                .then(|| format!("version {version} of order {order} is not in a feed"))
         });
         let feeds: Vec<String> = feeds.take(MAX_TOLD).collect();
-        let unrest: Vec<String> = open.chain(sockets).chain(browsers).chain(feeds).take(MAX_TOLD).collect();
+        let unrest: Vec<String> =
+            open.chain(sockets).chain(browsers).chain(feeds).take(MAX_TOLD).collect();
         (!unrest.is_empty()).then(|| unrest.join("\n"))
     }
 }

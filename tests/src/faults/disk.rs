@@ -7,11 +7,13 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// Enough for a database that is just made, and the write-ahead log of a round; full within a moment.
+/// Enough for a database that is just made, and the write-ahead log of a round; full within a
+/// moment.
 const SIZE: &str = "size=400m,mode=755";
 const BALLAST: &str = "ballast";
 
-/// A folder: on a disk of its own when this process may mount one, else on the usual one, which is never filled.
+/// A folder: on a disk of its own when this process may mount one, else on the usual one, which is
+/// never filled.
 #[derive(Debug)]
 pub struct Disk {
     folder: TempDir,
@@ -46,7 +48,8 @@ impl Disk {
         if !self.small {
             return Err("this process may not mount a disk of its own".to_owned());
         }
-        let mut ballast = fs::File::create(self.path().join(BALLAST)).map_err(|error| error.to_string())?;
+        let mut ballast =
+            fs::File::create(self.path().join(BALLAST)).map_err(|error| error.to_string())?;
         let chunk = vec![0; 64 * 1_024];
         while ballast.write_all(&chunk).is_ok() {}
         Ok(())

@@ -1,5 +1,5 @@
-//! An `EventSource` as browsers have it (WHATWG HTML, "Server-sent events"), without their patience for mistakes: what it is
-//! sent is judged by the checker.
+//! An `EventSource` as browsers have it (WHATWG HTML, "Server-sent events"), without their patience
+//! for mistakes: what it is sent is judged by the checker.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -50,13 +50,19 @@ impl EventSource {
     pub async fn open(&mut self) -> Result<reqwest::Response, End> {
         self.unread.clear();
         self.ready.clear();
-        let mut request = self.http.get(&self.url).header(ACCEPT, "text/event-stream").header(CACHE_CONTROL, "no-store");
+        let mut request = self
+            .http
+            .get(&self.url)
+            .header(ACCEPT, "text/event-stream")
+            .header(CACHE_CONTROL, "no-store");
         if !self.last_event_id.is_empty() {
             request = request.header("Last-Event-ID", &self.last_event_id);
         }
         let response = request.send().await.map_err(|error| End::Again(error.to_string()))?;
         let (status, kind) = (response.status(), response.headers().get(CONTENT_TYPE));
-        if status == 200 && kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
+        if status == 200
+            && kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+        {
             return Ok(response);
         }
         let text = response.text().await.unwrap_or_default();
@@ -96,7 +102,8 @@ impl EventSource {
                 }
             }
             if !data.is_empty() {
-                let frame = serde_json::from_str(&data).map_err(|error| End::Final(format!("{error}: {data}")))?;
+                let frame = serde_json::from_str(&data)
+                    .map_err(|error| End::Final(format!("{error}: {data}")))?;
                 self.ready.push_back(frame);
             }
         }
@@ -115,12 +122,16 @@ mod tests {
     #[test]
     fn a_stream_is_read_in_pieces() {
         let mut source = EventSource::new(String::new());
-        let stream = b": hello\n\nretry: 250\n\nevent: order\nid: c1\ndata: {\"type\":\"order\"}\n\n";
+        let stream =
+            b": hello\n\nretry: 250\n\nevent: order\nid: c1\ndata: {\"type\":\"order\"}\n\n";
         for byte in stream {
             source.read(&[*byte]).expect("it is well-formed");
         }
         assert_eq!(source.ready, [json!({"type": "order"})]);
-        assert_eq!((source.last_event_id.as_str(), source.retry), ("c1", Duration::from_millis(250)));
+        assert_eq!(
+            (source.last_event_id.as_str(), source.retry),
+            ("c1", Duration::from_millis(250))
+        );
     }
 
     #[test]

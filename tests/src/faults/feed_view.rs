@@ -10,7 +10,8 @@ use super::picture::Picture;
 #[derive(Clone, Debug, Default)]
 pub struct FeedView {
     picture: Picture,
-    /// Whatever has changed since is known, or will be told; in microseconds since the record began.
+    /// Whatever has changed since is known, or will be told; in microseconds since the record
+    /// began.
     complete_since: Option<u64>,
     /// The connection watches already.
     is_watching: bool,

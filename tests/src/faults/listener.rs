@@ -1,7 +1,9 @@
-//! A client that listens to one hero's orders, on whatever gateway it finds, and sends commands on the same socket.
+//! A client that listens to one hero's orders, on whatever gateway it finds, and sends commands on
+//! the same socket.
 //!
-//! One task each. It comes back with its newest cursor after a pause that grows, as the protocol wants it, and moves to the
-//! other gateway now and then until the crowd is calm. Never panics: what it hears is judged by the checker.
+//! One task each. It comes back with its newest cursor after a pause that grows, as the protocol
+//! wants it, and moves to the other gateway now and then until the crowd is calm. Never panics:
+//! what it hears is judged by the checker.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -22,7 +24,8 @@ use super::record::{Answer, Event, Recorder};
 
 /// How long a handshake, or the answer to a command, may take before the client gives it up.
 pub const PATIENCE: Duration = Duration::from_secs(6);
-/// The first pause before a socket is opened again; doubled up to the longest, and between half and the whole of it.
+/// The first pause before a socket is opened again; doubled up to the longest, and between half and
+/// the whole of it.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How many milliseconds a listener stays at one gateway.
@@ -61,14 +64,20 @@ struct Task {
     commands: mpsc::Receiver<Command>,
     picture: Arc<Mutex<Picture>>,
     cursor: Option<String>,
-    /// Commands that wait for their answers, by their ids; a client gives up after [`PATIENCE`] and asks one at a time.
+    /// Commands that wait for their answers, by their ids; a client gives up after [`PATIENCE`] and
+    /// asks one at a time.
     waiting: HashMap<u64, oneshot::Sender<Answer>>,
     commanded: u64,
 }
 
 impl Listener {
     /// A listener, and its task, which never ends by itself.
-    pub fn new(number: usize, hero: i64, habit: Habit, seed: u64) -> (Self, impl Future<Output = ()> + Send) {
+    pub fn new(
+        number: usize,
+        hero: i64,
+        habit: Habit,
+        seed: u64,
+    ) -> (Self, impl Future<Output = ()> + Send) {
         let (commands, waiting) = mpsc::channel(MAX_WAITING);
         let picture = Arc::new(Mutex::new(Picture::default()));
         let task = Task {
@@ -129,7 +138,10 @@ impl Task {
         let (listener, hero, cursor) = (self.number, self.hero, self.cursor.clone());
         let resume = cursor.as_ref().map_or(String::new(), |cursor| format!("&cursor={cursor}"));
         self.habit.recorder.note(Event::Opening { listener, hero: Some(hero), gateway, cursor });
-        let url = format!("{}/ws?hero_id={hero}{resume}", self.habit.gateways[gateway].replacen("http", "ws", 1));
+        let url = format!(
+            "{}/ws?hero_id={hero}{resume}",
+            self.habit.gateways[gateway].replacen("http", "ws", 1)
+        );
         let (mut stream, _) = match timeout(PATIENCE, connect_async(url)).await {
             Ok(opened) => opened.map_err(|error| error.to_string())?,
             Err(_) => return Err("no handshake in time".to_owned()),
@@ -157,7 +169,11 @@ impl Task {
         }
     }
 
-    async fn send(&mut self, stream: &mut Stream, (mut command, answer): Command) -> Result<(), String> {
+    async fn send(
+        &mut self,
+        stream: &mut Stream,
+        (mut command, answer): Command,
+    ) -> Result<(), String> {
         if answer.is_closed() {
             return Ok(()); // given up before there was a socket
         }
@@ -168,16 +184,22 @@ impl Task {
         stream.send(Message::text(command.to_string())).await.map_err(|error| error.to_string())
     }
 
-    fn take(&mut self, message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>) -> Result<(), String> {
+    fn take(
+        &mut self,
+        message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>,
+    ) -> Result<(), String> {
         match message {
             Some(Ok(Message::Text(text))) => {
-                let frame: Value = serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))?;
+                let frame: Value =
+                    serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))?;
                 self.hear(frame);
                 Ok(())
             }
             Some(Ok(Message::Close(Some(frame)))) => Err(format!("closed with {}", frame.code)),
             Some(Ok(Message::Close(None))) | None => Err("closed".to_owned()),
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => Ok(()),
+            Some(Ok(
+                Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_),
+            )) => Ok(()),
             Some(Err(error)) => Err(error.to_string()),
         }
     }
@@ -198,7 +220,8 @@ impl Task {
 
 /// The answer with the status that it has over REST.
 fn answer_of(frame: Value) -> Answer {
-    let status = if frame["type"] == "error" { frame["problem"]["status"].as_u64() } else { Some(200) };
+    let status =
+        if frame["type"] == "error" { frame["problem"]["status"].as_u64() } else { Some(200) };
     let status = status.and_then(|status| u16::try_from(status).ok()).unwrap_or_default();
     Answer::Told { status, body: frame }
 }

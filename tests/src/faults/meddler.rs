@@ -1,6 +1,7 @@
 //! What is done to Redis and `PostgreSQL` from within, while they run.
 //!
-//! Called by the breaker. A server that is away at the moment is left alone: the error says that the fault had no effect.
+//! Called by the breaker. A server that is away at the moment is left alone: the error says that
+//! the fault had no effect.
 
 use std::time::Duration;
 
@@ -56,8 +57,12 @@ impl Meddler {
             Mischief::DestroyGroup => ask(&[&["XGROUP", "DESTROY", STREAM, GROUP]]).await,
             Mischief::DeleteStream => ask(&[&["DEL", STREAM]]).await,
             Mischief::KillSubscribers => ask(&[&["CLIENT", "KILL", "TYPE", "pubsub"]]).await,
-            Mischief::KillClients => ask(&[&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]]).await,
-            Mischief::Hold(time) => ask(&[&["CLIENT", "PAUSE", &time.as_millis().to_string(), "ALL"]]).await,
+            Mischief::KillClients => {
+                ask(&[&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]]).await
+            }
+            Mischief::Hold(time) => {
+                ask(&[&["CLIENT", "PAUSE", &time.as_millis().to_string(), "ALL"]]).await
+            }
             Mischief::StrangeEntries => {
                 let entry = |field, value| ["XADD", STREAM, "*", field, value];
                 let strange = [
@@ -72,15 +77,26 @@ impl Meddler {
                 ask(&strange.each_ref().map(|words| &words[..])).await
             }
             Mischief::OldEntries => {
-                let orders: Vec<String> = (0..20).map(|_| self.random.random_range(1..=OLD_ORDERS).to_string()).collect();
-                let entries: Vec<[&str; 5]> = orders.iter().map(|order| ["XADD", STREAM, "*", FIELD, order]).collect();
-                let twice: Vec<&[&str]> = entries.iter().chain(&entries).map(|words| &words[..]).collect();
+                let orders: Vec<String> =
+                    (0..20).map(|_| self.random.random_range(1..=OLD_ORDERS).to_string()).collect();
+                let entries: Vec<[&str; 5]> =
+                    orders.iter().map(|order| ["XADD", STREAM, "*", FIELD, order]).collect();
+                let twice: Vec<&[&str]> =
+                    entries.iter().chain(&entries).map(|words| &words[..]).collect();
                 ask(&twice).await
             }
             Mischief::StrangeMessages => {
-                let strange = ["", "galley2", "galley2 1 1\n1 2 3\n", "galley2 7 18446744073709551615\n", "\u{0}\n\n{}"];
-                let messages: Vec<[&str; 3]> =
-                    CHANNELS.iter().flat_map(|channel| strange.map(|text| ["PUBLISH", channel, text])).collect();
+                let strange = [
+                    "",
+                    "galley2",
+                    "galley2 1 1\n1 2 3\n",
+                    "galley2 7 18446744073709551615\n",
+                    "\u{0}\n\n{}",
+                ];
+                let messages: Vec<[&str; 3]> = CHANNELS
+                    .iter()
+                    .flat_map(|channel| strange.map(|text| ["PUBLISH", channel, text]))
+                    .collect();
                 ask(&messages.iter().map(|words| &words[..]).collect::<Vec<_>>()).await
             }
         }
@@ -101,7 +117,9 @@ impl Meddler {
     pub async fn obstruct(&mut self, obstacle: Obstacle) -> Result<(), String> {
         let galley = "pg_stat_activity where application_name = 'galley'";
         match obstacle {
-            Obstacle::EndAll => self.sql(&format!("select pg_terminate_backend(pid) from {galley}")).await,
+            Obstacle::EndAll => {
+                self.sql(&format!("select pg_terminate_backend(pid) from {galley}")).await
+            }
             Obstacle::EndLiveness => {
                 let holders = "and pid in (select pid from pg_locks where locktype = 'advisory')";
                 self.sql(&format!("select pg_terminate_backend(pid) from {galley} {holders}")).await
@@ -162,7 +180,9 @@ impl Meddler {
     fn lock(&mut self, statement: &str, time: Duration) {
         while self.locks.try_join_next().is_some() {}
         let seconds = time.as_secs_f64();
-        let script = format!("set application_name = '{NAME}'; begin; {statement}; select pg_sleep({seconds}); commit");
+        let script = format!(
+            "set application_name = '{NAME}'; begin; {statement}; select pg_sleep({seconds}); commit"
+        );
         let url = self.postgres.clone();
         self.locks.spawn(async move {
             // The server may crash meanwhile: then the lock is gone, too.
@@ -180,13 +200,20 @@ impl Meddler {
 async fn ask(url: &str, commands: &[&[&str]]) -> Result<(), String> {
     let run = async {
         let client = redis::Client::open(url)?;
-        let mut connection: MultiplexedConnection = client.get_multiplexed_async_connection().await?;
+        let mut connection: MultiplexedConnection =
+            client.get_multiplexed_async_connection().await?;
         for words in commands {
-            redis::cmd(words[0]).arg(&words[1..]).query_async::<redis::Value>(&mut connection).await?;
+            redis::cmd(words[0])
+                .arg(&words[1..])
+                .query_async::<redis::Value>(&mut connection)
+                .await?;
         }
         Ok::<_, redis::RedisError>(())
     };
-    timeout(PATIENCE, run).await.map_err(|_| "Redis is silent".to_owned())?.map_err(|error| error.to_string())
+    timeout(PATIENCE, run)
+        .await
+        .map_err(|_| "Redis is silent".to_owned())?
+        .map_err(|error| error.to_string())
 }
 
 async fn execute(url: &str, script: &str) -> Result<(), sqlx::Error> {

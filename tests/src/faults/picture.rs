@@ -14,7 +14,10 @@ pub struct Picture(HashMap<i64, Sighting>);
 impl Picture {
     /// Takes in a frame. Answers to commands are none: the picture is made of what is pushed.
     pub fn take(&mut self, frame: &Value) {
-        if !matches!(frame["type"].as_str(), Some("welcome" | "order" | "deleted" | "resync" | "feed")) {
+        if !matches!(
+            frame["type"].as_str(),
+            Some("welcome" | "order" | "deleted" | "resync" | "feed")
+        ) {
             return;
         }
         for seen in sightings(frame) {
@@ -39,8 +42,16 @@ impl Picture {
             let agrees = |seen: &Sighting| *seen == order.newest();
             match self.0.get(&order.id) {
                 Some(seen) if agrees(seen) => {}
-                Some(seen) => differences.push(format!("order {}: stored {:?}, known {seen:?}", order.id, order.newest())),
-                None => differences.push(format!("order {}: stored {:?}, unknown", order.id, order.newest())),
+                Some(seen) => differences.push(format!(
+                    "order {}: stored {:?}, known {seen:?}",
+                    order.id,
+                    order.newest()
+                )),
+                None => differences.push(format!(
+                    "order {}: stored {:?}, unknown",
+                    order.id,
+                    order.newest()
+                )),
             }
         }
         let unknown = self.0.keys().filter(|id| !stored.iter().any(|order| order.id == **id));

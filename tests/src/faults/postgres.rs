@@ -50,7 +50,9 @@ impl Postgres {
         let link = Proxy::start(self.primary.port()).await;
         let server = self.primary.standby(link.port()).await;
         self.standby = Some(Standby { server, link });
-        for statement in ["alter system set synchronous_standby_names = '*'", "select pg_reload_conf()"] {
+        for statement in
+            ["alter system set synchronous_standby_names = '*'", "select pg_reload_conf()"]
+        {
             execute(&self.url(), statement).await.expect("the primary runs");
         }
     }
@@ -85,11 +87,12 @@ impl Postgres {
         }
     }
 
-    /// Ends the primary, and makes a primary of its standby. `lead` leads the clients there; they find a server that does not
-    /// write yet.
+    /// Ends the primary, and makes a primary of its standby. `lead` leads the clients there; they
+    /// find a server that does not write yet.
     ///
     /// # Errors
-    /// When there is no standby, or it has not caught up: what it does not have would be lost, which nobody can mend.
+    /// When there is no standby, or it has not caught up: what it does not have would be lost,
+    /// which nobody can mend.
     pub async fn promote(&mut self, lead: impl FnOnce(u16)) -> Result<(), String> {
         let standby = self.standby.as_ref().ok_or("there is no standby")?;
         standby.link.stall(Ways::default());
@@ -109,7 +112,9 @@ impl Postgres {
 async fn caught_up(url: &str) -> Result<(), String> {
     let wait = async {
         let mut connection = PgConnection::connect(url).await?;
-        let until: String = sqlx::query_scalar("select pg_current_wal_lsn()::text").fetch_one(&mut connection).await?;
+        let until: String = sqlx::query_scalar("select pg_current_wal_lsn()::text")
+            .fetch_one(&mut connection)
+            .await?;
         let has = "select exists (select from pg_stat_replication where sync_state = 'sync' and flush_lsn >= $1::pg_lsn)";
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {

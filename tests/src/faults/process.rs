@@ -27,7 +27,12 @@ pub(super) struct Process {
 
 impl Process {
     /// One of these programs, that is not started yet.
-    pub(super) fn new(program: &'static str, number: usize, folder: &Path, variables: &[(&str, String)]) -> Self {
+    pub(super) fn new(
+        program: &'static str,
+        number: usize,
+        folder: &Path,
+        variables: &[(&str, String)],
+    ) -> Self {
         let mut variables: Vec<(String, String)> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         variables.push(("GALLEY_PROCESSING_DELAY".to_owned(), DELAY.to_owned()));
@@ -35,7 +40,8 @@ impl Process {
         // A start may fall into a long fault: it waits for its end.
         variables.push(("GALLEY_WAIT".to_owned(), "10m".to_owned()));
         let address = (program != "galley-worker").then(|| format!("127.0.0.1:{}", port::free()));
-        variables.extend(address.iter().map(|address| ("GALLEY_LISTEN".to_owned(), address.clone())));
+        variables
+            .extend(address.iter().map(|address| ("GALLEY_LISTEN".to_owned(), address.clone())));
         let name = format!("{program}-{number}");
         let log = folder.join(format!("{name}.log"));
         let url = address.map(|address| format!("http://{address}"));
@@ -53,17 +59,17 @@ impl Process {
         self.leaving = false;
     }
 
-    /// Whether it has not ended.
+    /// Returns true if it has not ended.
     pub(super) fn is_running(&mut self) -> bool {
         self.running.as_mut().is_some_and(Program::is_running)
     }
 
-    /// Whether it ended without being asked to.
+    /// Returns true if it ended without being asked to.
     pub(super) fn has_failed(&mut self) -> bool {
         self.running.is_some() && !self.leaving && !self.is_running()
     }
 
-    /// Whether it runs, and was not asked to leave.
+    /// Returns true if it runs, and was not asked to leave.
     pub(super) fn is_wanted(&mut self) -> bool {
         !self.leaving && self.is_running()
     }

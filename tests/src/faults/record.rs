@@ -1,7 +1,8 @@
 //! What clients asked, were answered and heard, in the order in which it happened.
 //!
-//! Written by every client of a round and by the breaker, read by the checker. A request is noted before it is sent, its answer
-//! after it was read whole: what is noted earlier happened earlier. Also written to a file, one line of JSON each, for people.
+//! Written by every client of a round and by the breaker, read by the checker. A request is noted
+//! before it is sent, its answer after it was read whole: what is noted earlier happened earlier.
+//! Also written to a file, one line of JSON each, for people.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -19,7 +20,7 @@ use super::action::Action;
 pub struct Entry {
     /// Microseconds since the record began, by a clock that only rises.
     pub at_us: u64,
-    /// What.
+    /// The event.
     #[serde(flatten)]
     pub event: Event,
 }
@@ -194,7 +195,12 @@ impl Recorder {
     #[must_use]
     pub fn begin(path: &Path) -> Self {
         let file = File::create(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let pages = Pages { began: Instant::now(), entries: Vec::new(), requests: 0, file: BufWriter::new(file) };
+        let pages = Pages {
+            began: Instant::now(),
+            entries: Vec::new(),
+            requests: 0,
+            file: BufWriter::new(file),
+        };
         Self(Arc::new(Mutex::new(pages)))
     }
 

@@ -24,9 +24,10 @@ impl Redis {
                 follow(&pair[1], &pair[0]).await.expect("both run");
                 Self::Pair(Box::new(pair))
             }
-            Deployment::Embedded | Deployment::Distributed | Deployment::Standby | Deployment::Pooled => {
-                Self::One(RedisServer::start().await)
-            }
+            Deployment::Embedded
+            | Deployment::Distributed
+            | Deployment::Standby
+            | Deployment::Pooled => Self::One(RedisServer::start().await),
         }
     }
 
@@ -53,8 +54,8 @@ impl Redis {
         }
     }
 
-    /// Lets the replica take the place of the master, which becomes its replica. Connections live on where they are. Returns
-    /// the port of the new master.
+    /// Lets the replica take the place of the master, which becomes its replica. Connections live
+    /// on where they are. Returns the port of the new master.
     ///
     /// # Errors
     /// When either is away, or there is no replica.

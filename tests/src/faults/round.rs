@@ -15,8 +15,8 @@ use super::stage::Stage;
 use super::stored;
 use crate::patience::within;
 
-/// The time after the last fault within which everything must be idle, on a machine that starts programs at once; as much as a
-/// start takes here is added.
+/// The time after the last fault within which everything must be idle, on a machine that starts
+/// programs at once; as much as a start takes here is added.
 const REST: Duration = Duration::from_secs(10);
 /// The time to wait for that, to tell what is slow from what is stuck.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -84,7 +84,8 @@ impl Round {
         drop(crowd);
         amiss.extend(breaker.stage().revive().err());
         breaker.stage().keep_logs();
-        let orders = within("the orders", stored::read(&database)).await.expect("the database is there");
+        let orders =
+            within("the orders", stored::read(&database)).await.expect("the database is there");
         let entries = recorder.read();
         let violations = checker::check(&entries, &orders, REST + slowest_start);
         if violations.is_empty() && amiss.is_empty() {
@@ -92,7 +93,12 @@ impl Round {
                 round: self,
                 steps: steps.len(),
                 orders: orders.len(),
-                events: entries.iter().filter(|entry| !matches!(entry.event, Event::Fault { .. } | Event::Done { .. })).count(),
+                events: entries
+                    .iter()
+                    .filter(|entry| {
+                        !matches!(entry.event, Event::Fault { .. } | Event::Done { .. })
+                    })
+                    .count(),
                 slowest_start,
                 quiet_after,
                 kept: self.keep.then(|| folder.keep()),
@@ -118,7 +124,8 @@ impl fmt::Display for Report {
             "{round}: {steps} steps, {orders} orders, {events} events; quiet {quiet_after:.1?} after the last fault"
         )?;
         write!(formatter, " (a start takes {slowest_start:.1?})")?;
-        kept.iter().try_for_each(|folder| write!(formatter, "; the record is in {}", folder.display()))
+        kept.iter()
+            .try_for_each(|folder| write!(formatter, "; the record is in {}", folder.display()))
     }
 }
 
@@ -135,7 +142,10 @@ impl fmt::Display for Failure {
         }
         for (rule, violations) in rules {
             writeln!(formatter, "{rule:?}: {} violations", violations.len())?;
-            violations.iter().take(MAX_NAMED).try_for_each(|violation| writeln!(formatter, "  {}", violation.what))?;
+            violations
+                .iter()
+                .take(MAX_NAMED)
+                .try_for_each(|violation| writeln!(formatter, "  {}", violation.what))?;
         }
         write!(formatter, "the record and the logs are in {}", folder.display())
     }

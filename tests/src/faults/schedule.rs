@@ -1,7 +1,7 @@
 //! The faults of a seed and their moments: a pure function.
 //!
-//! What is broken for a while is mended by a later step of the same schedule, and is not broken again before. Faults of
-//! different parts overlap as it happens.
+//! What is broken for a while is mended by a later step of the same schedule, and is not broken
+//! again before. Faults of different parts overlap as it happens.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use fault::{Fault, Target};
 
 mod fault;
 
-/// The least milliseconds between the beginnings of two faults, and the most, which are the seed's: some rounds are a storm, in
-/// others what is mended has time to work.
+/// The least milliseconds between the beginnings of two faults, and the most, which are the seed's:
+/// some rounds are a storm, in others what is mended has time to work.
 const SHORTEST: u64 = 200;
 const LONGEST: std::ops::Range<u64> = 800..5_000;
 
@@ -99,7 +99,9 @@ mod tests {
     #[test]
     fn each_deployment_has_the_faults_of_its_own() {
         type Kind = fn(&Action) -> bool;
-        let has = |deployment, is_it: Kind| plan(1, Duration::from_mins(30), deployment).iter().any(|step| is_it(&step.action));
+        let has = |deployment, is_it: Kind| {
+            plan(1, Duration::from_mins(30), deployment).iter().any(|step| is_it(&step.action))
+        };
         let own: [(Deployment, &[Kind]); 5] = [
             (Deployment::Embedded, &[|action| matches!(action, Action::FillDisk)]),
             (

@@ -1,7 +1,7 @@
 //! The servers of a stage, with a proxy between each process and each of them.
 //!
-//! The nodes of a Redis Cluster tell their clients each other's addresses, so that no proxy of a process's own can stand
-//! before them: there a node is stopped itself.
+//! The nodes of a Redis Cluster tell their clients each other's addresses, so that no proxy of a
+//! process's own can stand before them: there a node is stopped itself.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -32,7 +32,8 @@ pub struct Servers {
 impl Servers {
     /// Starts them, and the proxies for these processes. The database is in this folder.
     pub async fn start(deployment: Deployment, parts: &[Part], folder: &Path) -> Self {
-        let (postgres, mut redis) = (Postgres::start(deployment, folder).await, Redis::start(deployment).await);
+        let (postgres, mut redis) =
+            (Postgres::start(deployment, folder).await, Redis::start(deployment).await);
         let mut links = HashMap::new();
         for part in parts {
             links.insert(Link::Of(*part, Server::Postgres), Proxy::start(postgres.port()).await);
@@ -51,10 +52,16 @@ impl Servers {
         let redis = match &self.redis {
             Redis::Cluster(cluster) => cluster.url(),
             Redis::One(_) | Redis::Pair(_) => {
-                format!("redis://127.0.0.1:{}", proxy(Server::Redis).expect("each process has a way to Redis"))
+                format!(
+                    "redis://127.0.0.1:{}",
+                    proxy(Server::Redis).expect("each process has a way to Redis")
+                )
             }
         };
-        [("DATABASE_URL", format!("postgres://postgres@127.0.0.1:{postgres}/postgres")), ("REDIS_URL", redis)]
+        [
+            ("DATABASE_URL", format!("postgres://postgres@127.0.0.1:{postgres}/postgres")),
+            ("REDIS_URL", redis),
+        ]
     }
 
     /// Ends every fault.
@@ -106,7 +113,10 @@ impl Servers {
             }
             Action::DemoteRedis { disconnect } => {
                 let port = self.redis.demote().await?;
-                let to_redis = self.links.iter().filter(|(link, _)| matches!(link, Link::Of(_, Server::Redis)));
+                let to_redis = self
+                    .links
+                    .iter()
+                    .filter(|(link, _)| matches!(link, Link::Of(_, Server::Redis)));
                 for (_, proxy) in to_redis {
                     proxy.redirect(port);
                     if disconnect {
@@ -115,7 +125,9 @@ impl Servers {
                 }
                 Ok(())
             }
-            Action::FailOver(node) => self.redis.cluster()?.fail_over(node).await.map_err(|error| error.to_string()),
+            Action::FailOver(node) => {
+                self.redis.cluster()?.fail_over(node).await.map_err(|error| error.to_string())
+            }
             Action::Reshard(shard) => {
                 let tag = format!("{{{shard:02}}}");
                 self.redis.cluster()?.reshard(&tag).await.map_err(|error| error.to_string())
@@ -138,13 +150,20 @@ impl Servers {
             }
             Action::Promote => {
                 let links = &self.links;
-                let to_postgres = links.iter().filter(|(link, _)| matches!(link, Link::Of(_, Server::Postgres)));
-                self.postgres.promote(|port| to_postgres.for_each(|(_, proxy)| proxy.redirect(port))).await
+                let to_postgres =
+                    links.iter().filter(|(link, _)| matches!(link, Link::Of(_, Server::Postgres)));
+                self.postgres
+                    .promote(|port| to_postgres.for_each(|(_, proxy)| proxy.redirect(port)))
+                    .await
             }
             Action::Cut(link) => self.disturb(link, Proxy::cut),
             Action::Slow(link, delay) => self.disturb(link, |proxy| proxy.slow(delay)),
-            Action::Mute(link) => self.disturb(link, |proxy| proxy.stall(Ways { to_server: true, to_clients: false })),
-            Action::Stall(link) => self.disturb(link, |proxy| proxy.stall(Ways { to_server: true, to_clients: true })),
+            Action::Mute(link) => {
+                self.disturb(link, |proxy| proxy.stall(Ways { to_server: true, to_clients: false }))
+            }
+            Action::Stall(link) => {
+                self.disturb(link, |proxy| proxy.stall(Ways { to_server: true, to_clients: true }))
+            }
             Action::Free(link) => self.disturb(link, free),
             Action::Retire(_) | Action::FillDisk => Err("no server has to do with it".to_owned()),
         }
@@ -152,7 +171,11 @@ impl Servers {
 
     /// Does something to the connections of a link.
     fn disturb(&self, link: Link, how: impl FnOnce(&Proxy)) -> Result<(), String> {
-        let proxy = if link == Link::Replication { self.postgres.replication() } else { self.links.get(&link) };
+        let proxy = if link == Link::Replication {
+            self.postgres.replication()
+        } else {
+            self.links.get(&link)
+        };
         proxy.map(how).ok_or_else(|| "there is no such link".to_owned())
     }
 

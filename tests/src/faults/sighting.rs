@@ -5,7 +5,7 @@ use serde_json::Value;
 /// An order in one of its versions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sighting {
-    /// Which.
+    /// The order.
     pub order: i64,
     /// The version.
     pub version: i64,
@@ -33,7 +33,9 @@ fn collect(shown: &Value, found: &mut Vec<Sighting>) {
     if !shown.is_object() {
         return;
     }
-    if let (Some(order), Some(version), true) = (shown["id"].as_i64(), shown["version"].as_i64(), shown["status"].is_string()) {
+    if let (Some(order), Some(version), true) =
+        (shown["id"].as_i64(), shown["version"].as_i64(), shown["status"].is_string())
+    {
         found.push(Sighting { order, version, state: Some(as_frame(shown)) });
         return;
     }
@@ -68,7 +70,10 @@ mod tests {
     use super::sightings;
 
     fn seen(shown: &Value) -> Vec<(i64, i64, String)> {
-        sightings(shown).iter().map(|seen| (seen.order, seen.version, seen.status().to_owned())).collect()
+        sightings(shown)
+            .iter()
+            .map(|seen| (seen.order, seen.version, seen.status().to_owned()))
+            .collect()
     }
 
     #[test]
@@ -78,12 +83,21 @@ mod tests {
         let gone = (8, 4, String::new());
         let gone_entry = json!([{"order_id": 8, "version": 4}]);
         assert_eq!(seen(&order), from_ref(&state));
-        assert_eq!(sightings(&order)[0].state, Some(json!({"id": 7, "version": 2, "status": "IN_PROGRESS"})));
+        assert_eq!(
+            sightings(&order)[0].state,
+            Some(json!({"id": 7, "version": 2, "status": "IN_PROGRESS"}))
+        );
         assert_eq!(seen(&json!({"type": "order", "order": order})), from_ref(&state));
         assert_eq!(seen(&json!({"type": "reply", "id": 1, "items": [order]})), from_ref(&state));
-        assert_eq!(seen(&json!({"type": "error", "problem": {"status": 409, "order": order}})), from_ref(&state));
+        assert_eq!(
+            seen(&json!({"type": "error", "problem": {"status": 409, "order": order}})),
+            from_ref(&state)
+        );
         assert_eq!(seen(&json!({"type": "deleted", "order_id": 8, "version": 4})), from_ref(&gone));
-        assert_eq!(seen(&json!({"type": "welcome", "orders": [order], "deleted": gone_entry})), [state, gone]);
+        assert_eq!(
+            seen(&json!({"type": "welcome", "orders": [order], "deleted": gone_entry})),
+            [state, gone]
+        );
         assert_eq!(seen(&json!({"type": "reply", "deleted": true, "order_id": 8})), []);
     }
 }

@@ -1,8 +1,9 @@
 //! The processes of a round, over servers of their own, in the hands of the breaker.
 //!
-//! A process keeps its address when it is started again. One that ends by itself is remembered: that is a failure, whatever
-//! was done to the others. The last worker's clock is an hour ahead where `libfaketime` is installed: times come from the
-//! database alone, so nothing may depend on it.
+//! A process keeps its address when it is started again. One that ends by itself is remembered:
+//! that is a failure, whatever was done to the others. The last worker's clock is an hour ahead
+//! where `libfaketime` is installed: times come from the database alone, so nothing may depend on
+//! it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -32,36 +33,73 @@ pub struct Stage {
     /// The disk of the database.
     pub disk: Disk,
     database: String,
-    /// The time that the slowest program took to become ready when nothing was broken: a measure of this machine.
+    /// The time that the slowest program took to become ready when nothing was broken: a measure of
+    /// this machine.
     pub slowest_start: Duration,
 }
 
 impl Stage {
-    /// Starts everything, and waits until every gateway is ready. The programs' logs go to this folder.
+    /// Starts everything, and waits until every gateway is ready. The programs' logs go to this
+    /// folder.
     pub async fn start(deployment: Deployment, folder: &Path) -> Self {
         let disk = Disk::mount();
         let mut stage = if deployment == Deployment::Embedded {
             let database = format!("sqlite://{}", disk.path().join("galley.db").display());
-            let gateways = vec![Process::new("galley", 0, folder, &[("DATABASE_URL", database.clone())])];
-            Self { gateways, workers: Vec::new(), servers: None, disk, database, slowest_start: Duration::ZERO }
+            let gateways =
+                vec![Process::new("galley", 0, folder, &[("DATABASE_URL", database.clone())])];
+            Self {
+                gateways,
+                workers: Vec::new(),
+                servers: None,
+                disk,
+                database,
+                slowest_start: Duration::ZERO,
+            }
         } else {
-            let (gateways, workers) = ((0..GATEWAYS).map(Part::Gateway), (0..WORKERS).map(Part::Worker));
+            let (gateways, workers) =
+                ((0..GATEWAYS).map(Part::Gateway), (0..WORKERS).map(Part::Worker));
             let parts: Vec<Part> = gateways.chain(workers).collect();
             let servers = Servers::start(deployment, &parts, disk.path()).await;
             let database = servers.postgres.url();
             let migrated = run("galley", &["migrate", "--database-url", &database], &[]).await;
             assert_eq!(migrated.code, 0, "{migrated:?}");
-            let gateway = |number| Process::new("galley-gateway", number, folder, &servers.variables(Part::Gateway(number)));
-            let worker = |number| Process::new("galley-worker", number, folder, &servers.variables(Part::Worker(number)));
-            let (gateways, mut workers) = ((0..GATEWAYS).map(gateway).collect(), (0..WORKERS).map(worker).collect::<Vec<_>>());
+            let gateway = |number| {
+                Process::new(
+                    "galley-gateway",
+                    number,
+                    folder,
+                    &servers.variables(Part::Gateway(number)),
+                )
+            };
+            let worker = |number| {
+                Process::new(
+                    "galley-worker",
+                    number,
+                    folder,
+                    &servers.variables(Part::Worker(number)),
+                )
+            };
+            let (gateways, mut workers) = (
+                (0..GATEWAYS).map(gateway).collect(),
+                (0..WORKERS).map(worker).collect::<Vec<_>>(),
+            );
             workers.last_mut().expect("there are workers").shift_clock();
-            Self { gateways, workers, servers: Some(servers), disk, database, slowest_start: Duration::ZERO }
+            Self {
+                gateways,
+                workers,
+                servers: Some(servers),
+                disk,
+                database,
+                slowest_start: Duration::ZERO,
+            }
         };
         for number in 0..stage.gateways.len() {
             let began = Instant::now();
             stage.gateways[number].start();
             let client = Client::new(&stage.urls()[number]);
-            let ready = async || client.get("/readyz").try_send().await.ok().filter(|answer| answer.status == 200);
+            let ready = async || {
+                client.get("/readyz").try_send().await.ok().filter(|answer| answer.status == 200)
+            };
             until("a ready gateway", ready).await;
             stage.slowest_start = stage.slowest_start.max(began.elapsed());
         }
@@ -123,7 +161,11 @@ impl Stage {
             process.end();
             process.start();
         }
-        if ended.is_empty() { Ok(()) } else { Err(format!("{} ended without being asked to", ended.join(", "))) }
+        if ended.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{} ended without being asked to", ended.join(", ")))
+        }
     }
 
     /// Writes down what the programs said.

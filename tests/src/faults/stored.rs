@@ -1,4 +1,5 @@
-//! The orders in the database, deleted ones included: the truth, which the service shows only in part.
+//! The orders in the database, deleted ones included: the truth, which the service shows only in
+//! part.
 
 use galley_protocol::Timestamp;
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ pub struct StoredOrder {
     pub meal: i64,
     /// The key under which it was placed.
     pub key: Option<String>,
-    /// Whether it was deleted: one more version than its last state's.
+    /// True if it was deleted: one more version than its last state's.
     pub deleted: bool,
     /// The last state, as it is written on the wire.
     pub state: Value,
@@ -33,7 +34,7 @@ impl StoredOrder {
         self.state["status"].as_str().unwrap_or_default()
     }
 
-    /// Whether it may still change.
+    /// Returns true if it may still change.
     #[must_use]
     pub fn is_open(&self) -> bool {
         matches!(self.status(), "PENDING" | "IN_PROGRESS")
@@ -86,13 +87,23 @@ pub async fn read(url: &str) -> Result<Vec<StoredOrder>, sqlx::Error> {
         connection.close().await?;
         rows
     };
-    Ok(rows.iter().map(|row| stored(&serde_json::from_str(row).expect("the database writes JSON"))).collect())
+    Ok(rows
+        .iter()
+        .map(|row| stored(&serde_json::from_str(row).expect("the database writes JSON")))
+        .collect())
 }
 
 fn stored(row: &Value) -> StoredOrder {
-    let number = |field: &str| row[field].as_i64().unwrap_or_else(|| panic!("no number {field} in {row}"));
-    let word = |words: &[&str], number: i64| usize::try_from(number).ok().and_then(|at| words.get(at).map(|word| json!(word)));
-    let time = |field: &str| row[field].as_i64().map(|millis| Timestamp::from_millis(millis).expect("in range").to_string());
+    let number =
+        |field: &str| row[field].as_i64().unwrap_or_else(|| panic!("no number {field} in {row}"));
+    let word = |words: &[&str], number: i64| {
+        usize::try_from(number).ok().and_then(|at| words.get(at).map(|word| json!(word)))
+    };
+    let time = |field: &str| {
+        row[field]
+            .as_i64()
+            .map(|millis| Timestamp::from_millis(millis).expect("in range").to_string())
+    };
     let deleted = !row["deleted"].is_null();
     let (id, hero, meal) = (number("id"), number("hero"), number("meal"));
     let state = json!({

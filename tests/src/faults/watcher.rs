@@ -1,7 +1,7 @@
 //! One of the staff who watches every order on a socket.
 //!
-//! One task each. It comes back after a pause, with its newest cursor if it was given one: then it is owed what has changed
-//! meanwhile. Never panics: what it hears is judged by the checker.
+//! One task each. It comes back after a pause, with its newest cursor if it was given one: then it
+//! is owed what has changed meanwhile. Never panics: what it hears is judged by the checker.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -46,7 +46,12 @@ impl Watcher {
     /// Watches until the socket ends: why it did.
     async fn watch(&self, number: usize, habit: &Habit, cursor: &mut Option<String>) -> String {
         let gateway = number % habit.gateways.len();
-        habit.recorder.note(Event::Opening { listener: number, hero: None, gateway, cursor: cursor.clone() });
+        habit.recorder.note(Event::Opening {
+            listener: number,
+            hero: None,
+            gateway,
+            cursor: cursor.clone(),
+        });
         self.view().open();
         let url = format!("{}/ws", habit.gateways[gateway].replacen("http", "ws", 1));
         let mut stream = match timeout(PATIENCE, connect_async(url)).await {
@@ -77,7 +82,9 @@ impl Watcher {
                     Err(error) => return format!("{error}: {text}"),
                 },
                 Some(Ok(Message::Close(_))) | None => return "closed".to_owned(),
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => {}
+                Some(Ok(
+                    Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_),
+                )) => {}
                 Some(Err(error)) => return error.to_string(),
             }
         }

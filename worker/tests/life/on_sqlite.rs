@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use galley_bus::{BusConfig, SharedBus};
 use galley_protocol::{
-    Allergy, Description, HeroName, Ingredient, MealName, NewHero, NewMeal, Order, OrderId, Planet, Price, Reason, Status,
+    Allergy, Description, HeroName, Ingredient, MealName, NewHero, NewMeal, Order, OrderId, Planet,
+    Price, Reason, Status,
 };
 use galley_store::{MAX_BATCH, PlaceRequest, PlaceVerdict, Store};
 use galley_worker::{Config, Worker, WorkerError};
@@ -27,7 +28,8 @@ impl Kitchen {
         let url = format!("sqlite://{}", folder.path().join("galley.db").display());
         let store = galley_store::connect(&url).await.expect("a database");
         store.migrate().await.expect("a schema");
-        let bus = galley_bus::connect(&BusConfig::default()).await.expect("it is within the process");
+        let bus =
+            galley_bus::connect(&BusConfig::default()).await.expect("it is within the process");
         Self { store, bus, _folder: folder }
     }
 
@@ -62,7 +64,9 @@ impl Kitchen {
     fn work(&self, delay: &str) -> (CancellationToken, JoinHandle<Result<(), WorkerError>>) {
         let config = Config { processing_delay: delay.parse().expect("a delay") };
         let stop = CancellationToken::new();
-        let task = tokio::spawn(Worker::new(config, self.store.clone(), self.bus.clone()).run(stop.clone()));
+        let task = tokio::spawn(
+            Worker::new(config, self.store.clone(), self.bus.clone()).run(stop.clone()),
+        );
         (stop, task)
     }
 
@@ -95,7 +99,10 @@ async fn a_conflict_cancels() {
     let heard = hear(&mut *subscription, &ids, 3).await;
     assert_eq!((heard[&(ids[0], 2)], heard[&(ids[0], 3)]), (Status::InProgress, Status::Cancelled));
     let order = kitchen.order(ids[0]).await;
-    assert_eq!((order.reason, order.message.as_deref()), (Some(Reason::Allergy), Some("Allergy conflict: Peanut")));
+    assert_eq!(
+        (order.reason, order.message.as_deref()),
+        (Some(Reason::Allergy), Some("Allergy conflict: Peanut"))
+    );
 }
 
 #[tokio::test]

@@ -51,7 +51,11 @@ async fn an_order_is_not_completed_before_it_is_due() {
     let began = Instant::now();
     let ids = scene.place(100).await;
     scene.until_completed(&ids).await;
-    assert!((Duration::from_millis(300)..Duration::from_secs(2)).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert!(
+        (Duration::from_millis(300)..Duration::from_secs(2)).contains(&began.elapsed()),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -75,7 +79,9 @@ async fn orders_of_a_dead_worker_are_adopted_and_told_again() {
     let mut subscription = scene.bus.subscribe().await.expect("it is within the process");
     let ids = scene.shelf.place_orders(7_000, Duration::ZERO);
     for id in &ids {
-        scene.shelf.change(*id, |row| drop(row.claim(IncarnationId::new(99).expect("an id"), Duration::from_millis(100))));
+        scene.shelf.change(*id, |row| {
+            drop(row.claim(IncarnationId::new(99).expect("an id"), Duration::from_millis(100)));
+        });
     }
     scene.shelf.change(ids[0], |row| row.adoptions = galley_store::MAX_ADOPTIONS);
     let _worker = scene.work("1h");

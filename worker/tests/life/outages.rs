@@ -122,13 +122,17 @@ async fn a_worker_that_cannot_begin_says_so() {
 
 #[tokio::test]
 async fn a_part_that_dies_ends_the_worker_and_what_it_held_is_handed_back() {
-    for (question, part) in [("complete", "finisher"), ("maintain", "upkeep"), ("adopt", "adopter")] {
+    for (question, part) in [("complete", "finisher"), ("maintain", "upkeep"), ("adopt", "adopter")]
+    {
         let scene = Scene::new().await;
         scene.shelf.fail(question, Fault::Panic);
         let worker = scene.work("0s");
         let ids = scene.place(1).await;
         let ended = worker.ended().await;
-        assert!(matches!(ended, Err(WorkerError::Died(dead)) if dead.part == format!("worker's {part}")), "{part}: {ended:?}");
+        assert!(
+            matches!(ended, Err(WorkerError::Died(dead)) if dead.part == format!("worker's {part}")),
+            "{part}: {ended:?}"
+        );
         assert!(ids.iter().all(|id| scene.shelf.row(*id).owner.is_none()));
     }
 }

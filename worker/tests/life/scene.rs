@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use galley_bus::{Bus, BusConfig, BusError, Heard, Pending, Queue, SharedBus, Subscription, connect};
+use galley_bus::{
+    Bus, BusConfig, BusError, Heard, Pending, Queue, SharedBus, Subscription, connect,
+};
 use galley_protocol::{IncarnationId, OrderId, PublisherId, ResumeCursor, Status, Update};
 use galley_worker::{Config, Worker, WorkerError};
 use tokio::task::JoinHandle;
@@ -68,19 +70,28 @@ impl Running {
 
     /// Waits until it ends by itself.
     pub async fn ended(self) -> Result<(), WorkerError> {
-        tokio::time::timeout(Duration::from_secs(10), self.task).await.expect("it ends in time").expect("it does not panic")
+        tokio::time::timeout(Duration::from_secs(10), self.task)
+            .await
+            .expect("it ends in time")
+            .expect("it does not panic")
     }
 }
 
 /// Hears until each order has come to this version; the status of each version by order.
-pub async fn hear(subscription: &mut dyn Subscription, ids: &[OrderId], version: i32) -> BTreeMap<(OrderId, i32), Status> {
+pub async fn hear(
+    subscription: &mut dyn Subscription,
+    ids: &[OrderId],
+    version: i32,
+) -> BTreeMap<(OrderId, i32), Status> {
     let mut heard = BTreeMap::new();
     let hearing = async {
         while !ids.iter().all(|id| heard.contains_key(&(*id, version))) {
             let Heard::Updates(batch) = subscription.next().await else { panic!("a gap") };
             heard.extend(batch.updates.iter().filter_map(|update| {
                 let order = update.order_json().map(String::from_utf8_lossy);
-                let says = |status: Status| order.is_some_and(|order| order.contains(&format!("\"status\":\"{status}\"")));
+                let says = |status: Status| {
+                    order.is_some_and(|order| order.contains(&format!("\"status\":\"{status}\"")))
+                };
                 assert!(update.status.is_none_or(says));
                 Some(((update.order_id, update.version.0), update.status?))
             }));

@@ -7,17 +7,19 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroId, HeroName, HeroPatch, HeroRef, IdempotencyKey, IncarnationId, Meal, MealId, MealName, MealPatch, MealRef,
-    NewHero, NewMeal, Order, OrderId, OrderView, Price, PublisherId, Reason, ResumeCursor, Status, Timestamp, Version,
+    Hero, HeroId, HeroName, HeroPatch, HeroRef, IdempotencyKey, IncarnationId, Meal, MealId,
+    MealName, MealPatch, MealRef, NewHero, NewMeal, Order, OrderId, OrderView, Price, PublisherId,
+    Reason, ResumeCursor, Status, Timestamp, Version,
 };
 use galley_store::{
-    CancelRequest, CancelVerdict, Census, Change, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, ClaimFrom, Claimed,
-    Creation, CursorKeys, DeleteRequest, DeleteVerdict, IdRange, Incarnations, ListPage, MAX_ADOPTIONS, OrderFilter,
-    PlaceRequest, PlaceVerdict, RemoveError, Snapshot, SnapshotRequest, States, Store, StoreError, ViewedOrder,
+    CancelRequest, CancelVerdict, Census, Change, ChangeError, Changes, ChangesOfAll,
+    ChangesRequest, Claim, ClaimFrom, Claimed, Creation, CursorKeys, DeleteRequest, DeleteVerdict,
+    IdRange, Incarnations, ListPage, MAX_ADOPTIONS, OrderFilter, PlaceRequest, PlaceVerdict,
+    RemoveError, Snapshot, SnapshotRequest, States, Store, StoreError, ViewedOrder,
 };
 use tokio::sync::watch;
 
-/// What goes wrong.
+/// A fault on command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It is not done.
@@ -52,7 +54,7 @@ struct State {
     rows: BTreeMap<OrderId, Row>,
     living: HashSet<IncarnationId>,
     incarnations: i64,
-    /// What goes wrong with the next such questions.
+    /// The faults of the next such questions.
     faults: Vec<(&'static str, Fault)>,
     away: bool,
 }
@@ -63,10 +65,22 @@ impl Shelf {
         let order_time = timestamp(SystemTime::now() - age);
         let mut state = self.state();
         let first = i64::try_from(state.rows.len()).expect("few rows") + 1;
-        let ids: Vec<OrderId> = (first..first + count).map(|id| OrderId::new(id).expect("an id")).collect();
+        let ids: Vec<OrderId> =
+            (first..first + count).map(|id| OrderId::new(id).expect("an id")).collect();
         for id in &ids {
-            let order = Order::placed(*id, HeroId::new(1).expect("an id"), MealId::new(1).expect("an id"), order_time);
-            let row = Row { order, owner: None, due_at: SystemTime::now(), adoptions: 0, allergic: false };
+            let order = Order::placed(
+                *id,
+                HeroId::new(1).expect("an id"),
+                MealId::new(1).expect("an id"),
+                order_time,
+            );
+            let row = Row {
+                order,
+                owner: None,
+                due_at: SystemTime::now(),
+                adoptions: 0,
+                allergic: false,
+            };
             state.rows.insert(*id, row);
         }
         ids
@@ -111,7 +125,7 @@ impl Shelf {
         tokio::time::timeout(Duration::from_secs(20), all).await.expect("the orders become so");
     }
 
-    /// Whether no fault is left that was commanded.
+    /// Returns true if no fault is left that was commanded.
     pub fn has_failed_enough(&self) -> bool {
         self.state().faults.is_empty()
     }
@@ -121,9 +135,17 @@ impl Shelf {
     }
 
     /// Does it, unless it is commanded to fail.
-    fn answer<T>(&self, question: &'static str, act: impl FnOnce(&mut State) -> T) -> Result<T, StoreError> {
+    fn answer<T>(
+        &self,
+        question: &'static str,
+        act: impl FnOnce(&mut State) -> T,
+    ) -> Result<T, StoreError> {
         let mut state = self.state();
-        let fault = state.faults.iter().position(|(name, _)| *name == question).map(|at| state.faults.remove(at).1);
+        let fault = state
+            .faults
+            .iter()
+            .position(|(name, _)| *name == question)
+            .map(|at| state.faults.remove(at).1);
         let fault = fault.or(state.away.then_some(Fault::Before));
         let unavailable = || Err(StoreError::Unavailable("on command".to_owned()));
         match fault {
@@ -143,7 +165,7 @@ impl Shelf {
 }
 
 impl Row {
-    /// What a worker's claim makes of it.
+    /// The claim of a worker.
     pub fn claim(&mut self, owner: IncarnationId, delay: Duration) -> Claimed {
         let now = timestamp(SystemTime::now());
         self.order.started_time = Some(now);
@@ -186,7 +208,10 @@ impl Store for Shelf {
             state.rows.get(&id).map(|row| {
                 let view = OrderView {
                     order: row.order.clone(),
-                    hero: HeroRef { id: row.order.hero_id, name: HeroName::parse("Hero").expect("a name") },
+                    hero: HeroRef {
+                        id: row.order.hero_id,
+                        name: HeroName::parse("Hero").expect("a name"),
+                    },
                     meal: MealRef {
                         id: row.order.meal_id,
                         name: MealName::parse("Meal").expect("a name"),
@@ -235,13 +260,18 @@ impl Store for Shelf {
         })
     }
 
-    async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(
+        &self,
+        owner: IncarnationId,
+        claim: Claim<'_>,
+    ) -> Result<Vec<Claimed>, StoreError> {
         let delay = *claim.delay.start();
         self.answer("claim", |state| match claim.from {
             ClaimFrom::Entries(ids) => {
                 let mut claimed = Vec::new();
                 for id in ids {
-                    let row = state.rows.get_mut(id).filter(|row| row.order.status == Status::Pending);
+                    let row =
+                        state.rows.get_mut(id).filter(|row| row.order.status == Status::Pending);
                     claimed.extend(row.map(|row| row.claim(owner, delay)));
                 }
                 claimed
@@ -254,7 +284,13 @@ impl Store for Shelf {
                         && until.is_none_or(|until| row.order.id <= until)
                         && row.order.order_time <= latest
                 };
-                state.rows.values_mut().filter(is_old).take(limit).map(|row| row.claim(owner, delay)).collect()
+                state
+                    .rows
+                    .values_mut()
+                    .filter(is_old)
+                    .take(limit)
+                    .map(|row| row.claim(owner, delay))
+                    .collect()
             }
         })
     }
@@ -262,8 +298,10 @@ impl Store for Shelf {
     async fn adopt(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError> {
         self.answer("adopt", |state| {
             let State { rows, living, .. } = state;
-            let orphan =
-                |row: &&mut Row| row.order.status == Status::InProgress && row.owner.is_none_or(|owner| !living.contains(&owner));
+            let orphan = |row: &&mut Row| {
+                row.order.status == Status::InProgress
+                    && row.owner.is_none_or(|owner| !living.contains(&owner))
+            };
             let adopt = |row: &mut Row| {
                 if row.adoptions >= MAX_ADOPTIONS {
                     row.order.version = row.order.version.next();
@@ -278,7 +316,11 @@ impl Store for Shelf {
         })
     }
 
-    async fn complete(&self, owner: IncarnationId, orders: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+    async fn complete(
+        &self,
+        owner: IncarnationId,
+        orders: &[OrderId],
+    ) -> Result<Vec<Order>, StoreError> {
         self.answer("complete", |state| {
             let mut completed = Vec::new();
             for id in orders {
@@ -330,16 +372,29 @@ impl Store for Shelf {
     async fn heroes(&self, _: &ListPage) -> Result<Vec<Hero>, StoreError> {
         unimplemented!("a worker does not ask this")
     }
-    async fn change_hero(&self, _: HeroId, _: Change<NewHero, HeroPatch>, _: Option<Version>) -> Result<Hero, ChangeError> {
+    async fn change_hero(
+        &self,
+        _: HeroId,
+        _: Change<NewHero, HeroPatch>,
+        _: Option<Version>,
+    ) -> Result<Hero, ChangeError> {
         unimplemented!("a worker does not ask this")
     }
     async fn remove_hero(&self, _: HeroId, _: Option<Version>) -> Result<(), RemoveError> {
         unimplemented!("a worker does not ask this")
     }
-    async fn create_meal_once(&self, _: &NewMeal, _: &IdempotencyKey) -> Result<Creation<Meal>, StoreError> {
+    async fn create_meal_once(
+        &self,
+        _: &NewMeal,
+        _: &IdempotencyKey,
+    ) -> Result<Creation<Meal>, StoreError> {
         unimplemented!("a worker does not ask this")
     }
-    async fn create_hero_once(&self, _: &NewHero, _: &IdempotencyKey) -> Result<Creation<Hero>, StoreError> {
+    async fn create_hero_once(
+        &self,
+        _: &NewHero,
+        _: &IdempotencyKey,
+    ) -> Result<Creation<Hero>, StoreError> {
         unimplemented!("a worker does not ask this")
     }
     async fn create_meal(&self, _: &NewMeal) -> Result<Meal, StoreError> {
@@ -351,7 +406,12 @@ impl Store for Shelf {
     async fn meals(&self, _: &ListPage) -> Result<Vec<Meal>, StoreError> {
         unimplemented!("a worker does not ask this")
     }
-    async fn change_meal(&self, _: MealId, _: Change<NewMeal, MealPatch>, _: Option<Version>) -> Result<Meal, ChangeError> {
+    async fn change_meal(
+        &self,
+        _: MealId,
+        _: Change<NewMeal, MealPatch>,
+        _: Option<Version>,
+    ) -> Result<Meal, ChangeError> {
         unimplemented!("a worker does not ask this")
     }
     async fn remove_meal(&self, _: MealId, _: Option<Version>) -> Result<(), RemoveError> {
@@ -369,7 +429,12 @@ impl Store for Shelf {
     async fn changes(&self, _: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
         unimplemented!("a worker does not ask this")
     }
-    async fn changes_of_all(&self, _: ResumeCursor, _: Option<OrderId>, _: usize) -> Result<ChangesOfAll, StoreError> {
+    async fn changes_of_all(
+        &self,
+        _: ResumeCursor,
+        _: Option<OrderId>,
+        _: usize,
+    ) -> Result<ChangesOfAll, StoreError> {
         unimplemented!("a worker does not ask this")
     }
     async fn states(&self, _: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError> {

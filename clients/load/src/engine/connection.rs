@@ -17,13 +17,13 @@ const MAX_OUTPUT: usize = 1 << 20;
 /// One connection, or the place of one.
 #[derive(Debug)]
 pub struct Connection {
-    /// What it is for.
+    /// Its purpose.
     pub role: Role,
     /// How far it is.
     pub state: State,
     /// When it was due, in microseconds.
     pub since: u64,
-    /// What is not read to its end yet.
+    /// The parser of the frame that is not complete yet.
     pub parser: FrameParser,
     /// Counts the connections that were in this place.
     pub generation: u32,
@@ -31,28 +31,29 @@ pub struct Connection {
     pub attempts: u32,
     /// A welcome came before, in this place.
     pub welcomed_before: bool,
-    /// What only sockets need that see orders.
+    /// The state of a socket that follows orders.
     pub follow: Option<Box<Follow>>,
     stream: Option<TcpStream>,
-    /// What the kernel did not take yet.
+    /// The bytes that the kernel has not taken yet.
     output: Vec<u8>,
 }
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// A hero's socket: the number of the hero in the plan, and the number of the socket among the hero's.
+    /// A hero's socket: the number of the hero in the plan, and the number of the socket among the
+    /// hero's.
     Hero {
-        /// Which hero.
+        /// The hero.
         hero: u32,
-        /// Which socket.
+        /// The socket.
         slot: u32,
-        /// Whether it reads slowly.
+        /// True if it reads slowly.
         slow: bool,
     },
     /// A socket of staff.
     Staff {
-        /// Which.
+        /// The slot.
         slot: u32,
     },
     /// Requests over REST.
@@ -81,11 +82,11 @@ pub enum State {
 pub struct Upgrading {
     /// The key that was sent.
     pub key: String,
-    /// What came so far.
+    /// The bytes received so far.
     pub answer: Vec<u8>,
 }
 
-/// What only sockets need that see orders.
+/// The state of a socket that follows orders.
 #[derive(Debug, Default)]
 pub struct Follow {
     /// Where to resume.
@@ -109,7 +110,7 @@ impl Connection {
         }
     }
 
-    /// Whether it is in use.
+    /// Returns true if it is in use.
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open(_))
     }
@@ -118,23 +119,36 @@ impl Connection {
     ///
     /// # Errors
     /// What the system says.
-    pub fn connect(&mut self, gateway: SocketAddr, source: Option<IpAddr>) -> io::Result<&mut TcpStream> {
+    pub fn connect(
+        &mut self,
+        gateway: SocketAddr,
+        source: Option<IpAddr>,
+    ) -> io::Result<&mut TcpStream> {
         let socket = Socket::new(Domain::for_address(gateway), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
-        // Closing resets: neither a port nor the connection-tracking table remembers the connection for minutes.
+        // Closing resets: neither a port nor the connection-tracking table remembers the connection
+        // for minutes.
         socket.set_linger(Some(Duration::ZERO))?;
         if matches!(self.role, Role::Hero { slow: true, .. }) {
             socket.set_recv_buffer_size(SLOW_RECEIVE_BUFFER)?;
         }
         if let Some(source) = source {
-            // Else the kernel would choose a port now, one that no connection of this address has, and look for it longer and longer.
+            // Else the kernel would choose a port now, one that no connection of this address has,
+            // and look for it longer and longer.
             #[cfg(target_os = "linux")]
-            nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::IpBindAddressNoPort, &true)?;
+            nix::sys::socket::setsockopt(
+                &socket,
+                nix::sys::socket::sockopt::IpBindAddressNoPort,
+                &true,
+            )?;
             socket.bind(&SocketAddr::new(source, 0).into())?;
         }
         match socket.connect(&gateway.into()) {
-            Err(error) if error.kind() != ErrorKind::WouldBlock && error.raw_os_error() != Some(IN_PROGRESS) => {
+            Err(error)
+                if error.kind() != ErrorKind::WouldBlock
+                    && error.raw_os_error() != Some(IN_PROGRESS) =>
+            {
                 return Err(error);
             }
             Ok(()) | Err(_) => {}
@@ -146,7 +160,7 @@ impl Connection {
         Ok(self.stream.insert(TcpStream::from_std(socket.into())))
     }
 
-    /// Whether the TCP handshake is done.
+    /// Returns true if the TCP handshake is done.
     ///
     /// # Errors
     /// It failed.

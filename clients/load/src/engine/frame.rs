@@ -1,7 +1,8 @@
-//! Frames of a WebSocket, seen by a client (RFC 6455 section 5): the gateway's are taken apart as their bytes come, the client's
-//! are put together.
+//! Frames of a WebSocket, seen by a client (RFC 6455 section 5): the gateway's are taken apart as
+//! their bytes come, the client's are put together.
 //!
-//! Between two frames a parser holds 8 bytes and no memory: sockets by the hundred thousand wait there.
+//! Between two frames a parser holds 8 bytes and no memory: sockets by the hundred thousand wait
+//! there.
 
 use thiserror::Error;
 
@@ -11,7 +12,7 @@ const MAX_MESSAGE: usize = 64 << 20;
 /// The length that says that two bytes of length follow.
 const TWO_BYTES: u8 = 0x7E;
 
-/// What a frame is.
+/// The opcode of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opcode {
     /// A whole text message.
@@ -73,7 +74,11 @@ impl FrameParser {
     ///
     /// # Errors
     /// [`Violation`]; nothing sensible can follow.
-    pub fn read(&mut self, input: &[u8], mut take: impl FnMut(Opcode, &[u8])) -> Result<(), Violation> {
+    pub fn read(
+        &mut self,
+        input: &[u8],
+        mut take: impl FnMut(Opcode, &[u8]),
+    ) -> Result<(), Violation> {
         let mut unfinished = self.unfinished.take();
         if let Some(state) = &mut unfinished
             && !state.bytes.is_empty()
@@ -109,16 +114,24 @@ fn frames(
         let Some(payload) = bytes[at..].get(head.payload.clone()) else { break };
         match (head.opcode, head.last) {
             (0x0, last) => {
-                let message = unfinished.as_mut().and_then(|state| state.message.as_mut()).ok_or(Violation::Fragments)?;
+                let message = unfinished
+                    .as_mut()
+                    .and_then(|state| state.message.as_mut())
+                    .ok_or(Violation::Fragments)?;
                 if message.len() + payload.len() > MAX_MESSAGE {
                     return Err(Violation::TooLong);
                 }
                 message.extend_from_slice(payload);
-                if last && let Some(message) = unfinished.as_mut().and_then(|state| state.message.take()) {
+                if last
+                    && let Some(message) =
+                        unfinished.as_mut().and_then(|state| state.message.take())
+                {
                     take(Opcode::Text, &message);
                 }
             }
-            (0x1, _) if unfinished.as_ref().is_some_and(|state| state.message.is_some()) => return Err(Violation::Fragments),
+            (0x1, _) if unfinished.as_ref().is_some_and(|state| state.message.is_some()) => {
+                return Err(Violation::Fragments);
+            }
             (0x1, true) => take(Opcode::Text, payload),
             (0x1, false) => unfinished.get_or_insert_default().message = Some(payload.to_vec()),
             (0x2, _) => return Err(Violation::Binary),
@@ -156,7 +169,10 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, Violation> {
         },
         short => (2, u64::from(short)),
     };
-    let length = usize::try_from(length).ok().filter(|length| *length <= MAX_MESSAGE).ok_or(Violation::TooLong)?;
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|length| *length <= MAX_MESSAGE)
+        .ok_or(Violation::TooLong)?;
     Ok(Some(Head { last, opcode, payload: start..start + length }))
 }
 
@@ -202,7 +218,9 @@ mod tests {
         frame
     }
 
-    fn hear<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(Heard, FrameParser), Violation> {
+    fn hear<'a>(
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<(Heard, FrameParser), Violation> {
         let (mut parser, mut heard) = (FrameParser::default(), Vec::new());
         for piece in pieces {
             parser.read(piece, |opcode, payload| heard.push((opcode, payload.to_vec())))?;

@@ -1,12 +1,12 @@
-//! The opening handshake and the answers of HTTP, by hand: a client that holds hundreds of thousands of sockets has no room for
-//! one of a library each.
+//! The opening handshake and the answers of HTTP, by hand: a client that holds hundreds of
+//! thousands of sockets has no room for one of a library each.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest as _, Sha1};
 use thiserror::Error;
 
-/// What both sides append to the key (RFC 6455 section 1.3).
+/// The suffix that both sides append to the key (RFC 6455 section 1.3).
 const MAGIC: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// More fields than any gateway or proxy sends.
 const MAX_FIELDS: usize = 64;
@@ -37,7 +37,7 @@ pub fn key(random: [u8; 16]) -> String {
     STANDARD.encode(random)
 }
 
-/// Whether the gateway understood the handshake with this key (section 4.1).
+/// Returns true if the gateway understood the handshake with this key (section 4.1).
 #[must_use]
 pub fn accepts(key: &str, accept: Option<&[u8]>) -> bool {
     let digest = Sha1::new().chain_update(key).chain_update(MAGIC).finalize();
@@ -57,10 +57,19 @@ pub fn answer(bytes: &[u8]) -> Result<Option<Answer<'_>>, NoAnswer> {
         httparse::Status::Partial => return Ok(None),
     };
     let status = response.code.ok_or(NoAnswer)?;
-    let field = |name: &str| response.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value);
+    let field = |name: &str| {
+        response
+            .headers
+            .iter()
+            .find(|field| field.name.eq_ignore_ascii_case(name))
+            .map(|field| field.value)
+    };
     let accept = field("sec-websocket-accept");
     let length = match field("content-length") {
-        Some(length) => std::str::from_utf8(length).ok().and_then(|length| length.parse().ok()).ok_or(NoAnswer)?,
+        Some(length) => std::str::from_utf8(length)
+            .ok()
+            .and_then(|length| length.parse().ok())
+            .ok_or(NoAnswer)?,
         None if matches!(status, 101 | 204 | 304) => 0,
         None => return Err(NoAnswer),
     };
@@ -85,9 +94,13 @@ mod tests {
 
     #[test]
     fn an_answer_is_taken_when_it_is_whole() {
-        let upgrade = b"HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: abc\r\n\r\n\x81\x00";
+        let upgrade =
+            b"HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: abc\r\n\r\n\x81\x00";
         let taken = answer(upgrade).expect("an answer").expect("whole");
-        assert_eq!((taken.status, taken.accept, taken.length), (101, Some(&b"abc"[..]), upgrade.len() - 2));
+        assert_eq!(
+            (taken.status, taken.accept, taken.length),
+            (101, Some(&b"abc"[..]), upgrade.len() - 2)
+        );
         let refusal = b"HTTP/1.1 429 Too Many\r\nContent-Length: 2\r\n\r\n{}";
         for part in 0..refusal.len() {
             assert_eq!(answer(&refusal[..part]), Ok(None), "{part}");
@@ -97,7 +110,10 @@ mod tests {
 
     #[test]
     fn what_has_no_length_or_is_not_http_is_no_answer() {
-        for bytes in [&b"SSH-2.0-OpenSSH\r\n\r\n"[..], b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"] {
+        for bytes in [
+            &b"SSH-2.0-OpenSSH\r\n\r\n"[..],
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+        ] {
             assert_eq!(answer(bytes), Err(NoAnswer));
         }
     }

@@ -58,7 +58,9 @@ impl Engine {
     fn take(&mut self, index: usize, bytes: &[u8]) -> Result<(), String> {
         match &self.connections[index].state {
             State::Upgrading(_) => self.upgrade(index, bytes),
-            State::Open(_) if self.connections[index].role == Role::Rest => self.take_answer(index, bytes),
+            State::Open(_) if self.connections[index].role == Role::Rest => {
+                self.take_answer(index, bytes)
+            }
             State::Upgraded | State::Open(_) => self.take_frames(index, bytes),
             State::Closed | State::Connecting | State::GivenUp => Ok(()),
         }
@@ -114,7 +116,8 @@ impl Engine {
             self.opened(index);
             return Ok(());
         }
-        let told: Told<'_> = serde_json::from_slice(text).map_err(|error| format!("a frame that cannot be read: {error}"))?;
+        let told: Told<'_> = serde_json::from_slice(text)
+            .map_err(|error| format!("a frame that cannot be read: {error}"))?;
         if matches!(connection.state, State::Upgraded) && told.kind != Kind::Welcome {
             return Err("the first frame is no welcome".to_owned());
         }
@@ -151,7 +154,9 @@ impl Engine {
         let now = self.now();
         for state in states {
             let place = match self.connections[index].role {
-                Role::Hero { hero, slot, .. } => self.tracker.follows(hero as usize).then_some((hero as usize, slot as usize)),
+                Role::Hero { hero, slot, .. } => {
+                    self.tracker.follows(hero as usize).then_some((hero as usize, slot as usize))
+                }
                 Role::Staff { slot } => {
                     let hero = self.placing.hero_with(state.hero_id);
                     hero.map(|hero| (hero, self.staff_slot(hero, slot)))
@@ -159,21 +164,42 @@ impl Engine {
                 Role::Rest => None,
             };
             if let Some((hero, slot)) = place {
-                let end = self.tracker.see(hero, slot, state, Way::Merged, now, &mut self.measures.counts);
+                let end = self.tracker.see(
+                    hero,
+                    slot,
+                    state,
+                    Way::Merged,
+                    now,
+                    &mut self.measures.counts,
+                );
                 self.end_seen(end);
             }
         }
     }
 
     fn update(&mut self, index: usize, told: &Told<'_>) {
-        let (Role::Hero { hero, slot, slow }, Some(state)) = (self.connections[index].role, &told.order) else { return };
+        let (Role::Hero { hero, slot, slow }, Some(state)) =
+            (self.connections[index].role, &told.order)
+        else {
+            return;
+        };
         if !slow {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
             let changed = u128::try_from(state.changed()).unwrap_or(0) * 1_000;
-            self.measures.record(Latency::Push, u64::try_from(now.saturating_sub(changed)).unwrap_or(u64::MAX));
+            self.measures.record(
+                Latency::Push,
+                u64::try_from(now.saturating_sub(changed)).unwrap_or(u64::MAX),
+            );
         }
         let now = self.now();
-        let end = self.tracker.see(hero as usize, slot as usize, state, Way::Step, now, &mut self.measures.counts);
+        let end = self.tracker.see(
+            hero as usize,
+            slot as usize,
+            state,
+            Way::Step,
+            now,
+            &mut self.measures.counts,
+        );
         self.end_seen(end);
     }
 

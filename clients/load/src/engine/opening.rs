@@ -12,20 +12,23 @@ use super::{Engine, Timer, handshake};
 use crate::measures::Latency;
 use crate::plan::Plan;
 
-/// Handshakes that all engines together have going on at once; the next waits, and its wait is measured.
+/// Handshakes that all engines together have going on at once; the next waits, and its wait is
+/// measured.
 const MAX_OPENING: usize = 1_024;
 /// How long a handshake may take, in microseconds.
 const PATIENCE: u64 = 30_000_000;
 /// Attempts to open a socket that was never open.
 const MAX_ATTEMPTS: u32 = 4;
-/// The first and the longest wait before another attempt, in microseconds; the wait itself is random below it.
+/// The first and the longest wait before another attempt, in microseconds; the wait itself is
+/// random below it.
 const BACK_OFF: (u64, u64) = (500_000, 20_000_000);
-/// A connection over REST that was idle for so many microseconds is replaced before the gateway closes it.
+/// A connection over REST that was idle for so many microseconds is replaced before the gateway
+/// closes it.
 const REST_IDLE: u64 = 5_000_000;
 /// `EMFILE` on Linux.
 const NO_FILES: i32 = 24;
 
-/// Which connections are to be opened.
+/// The connections to open.
 #[derive(Debug)]
 pub struct Opening {
     /// The next that was never due.
@@ -33,9 +36,10 @@ pub struct Opening {
     total: usize,
     /// Microseconds from one to the next, and before the first; all at once when absent.
     ramp: Option<(f64, f64)>,
-    /// Those that are due, with the moment; a first one without a ramp is due when its turn comes.
+    /// The connections that are due, with the moment; without a ramp the first one is due when its
+    /// turn comes.
     queue: VecDeque<(usize, Option<u64>)>,
-    /// Those that are being opened, and since when.
+    /// The connections that are being opened, and since when.
     in_progress: HashMap<usize, u64>,
     most: usize,
 }
@@ -43,7 +47,9 @@ pub struct Opening {
 impl Opening {
     /// Everything that the plan asks for.
     pub fn of(plan: &Plan, total: usize) -> Self {
-        let ramp = plan.ramp.map(|rate| (1e6 / rate * f64::from(plan.engines), 1e6 / rate * f64::from(plan.number)));
+        let ramp = plan.ramp.map(|rate| {
+            (1e6 / rate * f64::from(plan.engines), 1e6 / rate * f64::from(plan.number))
+        });
         let most = (MAX_OPENING / plan.engines as usize).max(16);
         Self { next: 0, total, ramp, queue: VecDeque::new(), in_progress: HashMap::new(), most }
     }
@@ -53,7 +59,7 @@ impl Opening {
         self.queue.push_back((index, Some(since)));
     }
 
-    /// Whether one could be opened at once.
+    /// Returns true if one could be opened at once.
     pub fn has_turn(&self) -> bool {
         !self.queue.is_empty() && self.in_progress.len() < self.most
     }
@@ -63,13 +69,21 @@ impl Opening {
         (self.next < self.total && self.in_progress.len() < self.most).then(|| self.moment())
     }
 
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far below 2^52")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "far below 2^52"
+    )]
     fn moment(&self) -> u64 {
         self.ramp.map_or(0, |(gap, first)| (first + gap * self.next as f64) as u64)
     }
 
     fn fall_due(&mut self, now: u64) {
-        while self.next < self.total && self.moment() <= now && (self.ramp.is_some() || self.queue.len() < self.most) {
+        while self.next < self.total
+            && self.moment() <= now
+            && (self.ramp.is_some() || self.queue.len() < self.most)
+        {
             self.queue.push_back((self.next, self.ramp.is_some().then(|| self.moment())));
             self.next += 1;
         }
@@ -94,7 +108,9 @@ impl Engine {
             match self.connections[index].connect(gateway, source) {
                 Ok(stream) => {
                     let interest = Interest::READABLE | Interest::WRITABLE;
-                    if let Err(error) = self.poll.registry().register(stream, Token(index), interest) {
+                    if let Err(error) =
+                        self.poll.registry().register(stream, Token(index), interest)
+                    {
                         self.end(index, &say(&error));
                     }
                 }
@@ -116,7 +132,8 @@ impl Engine {
             Role::Staff { .. } => String::new(),
             Role::Hero { hero, .. } => {
                 let follow = self.connections[index].follow.as_ref();
-                let cursor = follow.map(|follow| &follow.cursor).filter(|cursor| !cursor.is_empty());
+                let cursor =
+                    follow.map(|follow| &follow.cursor).filter(|cursor| !cursor.is_empty());
                 let cursor = cursor.map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
                 format!("?hero_id={}{cursor}", self.plan.heroes[hero as usize])
             }
@@ -140,7 +157,11 @@ impl Engine {
         let connection = &mut self.connections[index];
         let State::Upgrading(upgrading) = &mut connection.state else { return Ok(()) };
         upgrading.answer.extend_from_slice(bytes);
-        let Some(answer) = handshake::answer(&upgrading.answer).map_err(|error| error.to_string())? else { return Ok(()) };
+        let Some(answer) =
+            handshake::answer(&upgrading.answer).map_err(|error| error.to_string())?
+        else {
+            return Ok(());
+        };
         if answer.status != 101 {
             return Err(refusal(answer.status, answer.body));
         }
@@ -200,7 +221,9 @@ impl Engine {
     pub(super) fn end(&mut self, index: usize, why: &str) {
         let now = self.now();
         let was_open = self.connections[index].is_open();
-        let idle_rest = self.connections[index].role == Role::Rest && was_open && !self.placing.waits_on_rest(index);
+        let idle_rest = self.connections[index].role == Role::Rest
+            && was_open
+            && !self.placing.waits_on_rest(index);
         if !idle_rest {
             self.measures.error(why);
         }
@@ -245,7 +268,10 @@ impl Engine {
     pub(super) fn refresh_rest(&mut self, now: u64) {
         for index in self.plan.sockets + self.plan.dashboards..self.connections.len() {
             let connection = &self.connections[index];
-            if connection.is_open() && connection.since + REST_IDLE < now && !self.placing.waits_on_rest(index) {
+            if connection.is_open()
+                && connection.since + REST_IDLE < now
+                && !self.placing.waits_on_rest(index)
+            {
                 self.leave(index);
                 self.opening.again(index, now);
             }
@@ -274,7 +300,7 @@ impl Engine {
     }
 }
 
-/// What went wrong, and what helps.
+/// Describes the error and its remedy.
 pub fn say(error: &io::Error) -> String {
     let text = error.to_string();
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other kind says what it is")]
@@ -282,17 +308,20 @@ pub fn say(error: &io::Error) -> String {
         ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
         ErrorKind::UnexpectedEof => "the gateway hung up".to_owned(),
         ErrorKind::ConnectionReset => "the connection was reset".to_owned(),
-        ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse => "no local port is left: name more addresses of this machine \
+        ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse => {
+            "no local port is left: name more addresses of this machine \
              with --source, or widen net.ipv4.ip_local_port_range with sysctl"
-            .to_owned(),
+                .to_owned()
+        }
         _ if error.raw_os_error() == Some(NO_FILES) => {
-            "no file is left for a socket: raise the limit with ulimit -n, or use more --processes".to_owned()
+            "no file is left for a socket: raise the limit with ulimit -n, or use more --processes"
+                .to_owned()
         }
         _ => text,
     }
 }
 
-/// What an answer that is not good says, in few words.
+/// Summarizes an answer that is an error.
 pub fn refusal(status: u16, body: &[u8]) -> String {
     let problem: Option<super::told::Problem<'_>> = serde_json::from_slice(body).ok();
     match problem.as_ref().map(super::told::Problem::slug) {

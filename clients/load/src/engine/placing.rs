@@ -1,7 +1,7 @@
 //! Placing orders: over sockets or REST, each at its moment or as fast as answers come.
 //!
-//! Whoever may place holds credits; an order takes one and gives it back with its answer. An order that is due when there is no
-//! credit waits, and its wait is part of its latency.
+//! Whoever may place holds credits; an order takes one and gives it back with its answer. An order
+//! that is due when there is no credit waits, and its wait is part of its latency.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
@@ -20,12 +20,13 @@ use crate::plan::{Pace, Plan};
 const MAX_WAITING: usize = 100_000;
 /// Orders of all sockets of an engine that wait for their answer, in an open model.
 const MAX_IN_FLIGHT: usize = 16_384;
-/// Orders of one socket that wait for their answer: below the number at which a gateway stops reading.
+/// Orders of one socket that wait for their answer: below the number at which a gateway stops
+/// reading.
 const MOST_OF_ONE: usize = 64;
 /// How long a placer that was refused pauses, in microseconds, when it is not told.
 const PAUSE: u64 = 100_000;
 
-/// Which orders are to be placed, and which wait for their answer.
+/// The orders to place, and those that wait for their answer.
 #[derive(Debug)]
 pub struct Placing {
     schedule: Option<Schedule>,
@@ -39,7 +40,8 @@ pub struct Placing {
     pub began: u64,
     /// Moments of orders that are due.
     waiting: VecDeque<u64>,
-    /// Connections that may place, with their generation: a credit of an earlier connection is void.
+    /// Connections that may place, with their generation: a credit of an earlier connection is
+    /// void.
     credits: VecDeque<(usize, u32)>,
     in_flight: HashMap<u64, Placement>,
     next_number: u64,
@@ -54,13 +56,18 @@ struct Placement {
 }
 
 impl Placing {
-    /// What the plan asks for.
+    /// The placements of a plan.
     pub fn of(plan: &Plan) -> Self {
         let over_rest = plan.rest.is_some();
-        let open = plan.rest.unwrap_or_else(|| plan.sockets * plan.ordering / plan.heroes.len().max(1)).max(1);
+        let open = plan
+            .rest
+            .unwrap_or_else(|| plan.sockets * plan.ordering / plan.heroes.len().max(1))
+            .max(1);
         let (closed, placers, credits_of_each) = match plan.pace {
             Some(Pace::Closed { placers, in_flight }) => (true, placers, in_flight),
-            Some(Pace::Open { .. }) | None => (false, usize::MAX, (MAX_IN_FLIGHT / open).clamp(2, MOST_OF_ONE)),
+            Some(Pace::Open { .. }) | None => {
+                (false, usize::MAX, (MAX_IN_FLIGHT / open).clamp(2, MOST_OF_ONE))
+            }
         };
         Self {
             schedule: (plan.pace.is_some() || plan.burst.is_some()).then(|| Schedule::of(plan)),
@@ -74,7 +81,13 @@ impl Placing {
             credits: VecDeque::new(),
             in_flight: HashMap::new(),
             next_number: 1,
-            heroes: plan.heroes.iter().take(plan.ordering).enumerate().map(|(index, hero)| (*hero, index)).collect(),
+            heroes: plan
+                .heroes
+                .iter()
+                .take(plan.ordering)
+                .enumerate()
+                .map(|(index, hero)| (*hero, index))
+                .collect(),
         }
     }
 
@@ -88,12 +101,12 @@ impl Placing {
         self.schedule.as_ref().and_then(Schedule::next).map(|moment| moment + self.began)
     }
 
-    /// Whether no order waits for its answer.
+    /// Returns true if no order waits for its answer.
     pub fn all_answered(&self) -> bool {
         self.in_flight.is_empty()
     }
 
-    /// Whether a connection over REST waits for an answer.
+    /// Returns true if a connection over REST waits for an answer.
     pub fn waits_on_rest(&self, index: usize) -> bool {
         self.in_flight.contains_key(&rest_number(index))
     }
@@ -126,7 +139,8 @@ impl Engine {
     pub(super) fn begin_placing(&mut self, now: u64) {
         self.placing.began = now;
         self.placing.active = self.placing.schedule.is_some();
-        let placers: Vec<_> = (0..self.connections.len()).filter(|index| self.may_place(*index)).collect();
+        let placers: Vec<_> =
+            (0..self.connections.len()).filter(|index| self.may_place(*index)).collect();
         for _ in 0..self.placing.credits_of_each {
             for index in &placers {
                 self.placing.credits.push_back((*index, self.connections[*index].generation));
@@ -149,8 +163,11 @@ impl Engine {
                 Role::Rest => true,
                 Role::Staff { .. } | Role::Hero { slow: true, .. } => false,
                 Role::Hero { hero, .. } => {
-                    let number = index / self.plan.heroes.len() * self.plan.ordering + hero as usize;
-                    !self.placing.over_rest && self.tracker.follows(hero as usize) && number < self.placing.placers
+                    let number =
+                        index / self.plan.heroes.len() * self.plan.ordering + hero as usize;
+                    !self.placing.over_rest
+                        && self.tracker.follows(hero as usize)
+                        && number < self.placing.placers
                 }
             }
     }
@@ -175,9 +192,11 @@ impl Engine {
             });
         }
         while self.placing.closed || !self.placing.waiting.is_empty() {
-            // Over REST the connection that was used last: those that are idle for long are replaced.
+            // Over REST the connection that was used last: those that are idle for long are
+            // replaced.
             let credits = &mut self.placing.credits;
-            let credit = if self.placing.over_rest { credits.pop_back() } else { credits.pop_front() };
+            let credit =
+                if self.placing.over_rest { credits.pop_back() } else { credits.pop_front() };
             let Some((index, generation)) = credit else { return };
             let connection = &self.connections[index];
             if connection.generation == generation && connection.is_open() {
@@ -196,7 +215,10 @@ impl Engine {
             let number = self.placing.next_number;
             self.placing.next_number += 1;
             self.placing.in_flight.insert(number, Placement { index, hero: hero as usize, due });
-            return self.say(index, format!(r#"{{"type":"place","id":{number},"meal_id":{meal}}}"#).as_bytes());
+            return self.say(
+                index,
+                format!(r#"{{"type":"place","id":{number},"meal_id":{meal}}}"#).as_bytes(),
+            );
         }
         let hero = self.random.random_range(0..self.plan.ordering);
         self.placing.in_flight.insert(rest_number(index), Placement { index, hero, due });
@@ -214,7 +236,11 @@ impl Engine {
 
     /// A reply.
     pub(super) fn accepted(&mut self, told: &Told<'_>) {
-        let Some(placement) = told.number().and_then(|number| self.placing.in_flight.remove(&number)) else { return };
+        let Some(placement) =
+            told.number().and_then(|number| self.placing.in_flight.remove(&number))
+        else {
+            return;
+        };
         match &told.order {
             Some(order) => self.order_accepted(placement, order.id),
             None => self.order_refused(placement, "a reply without an order", None),
@@ -223,7 +249,8 @@ impl Engine {
 
     /// An error.
     pub(super) fn refused(&mut self, told: &Told<'_>) {
-        let why = told.problem.as_ref().map_or("an error without a problem", |problem| problem.slug());
+        let why =
+            told.problem.as_ref().map_or("an error without a problem", |problem| problem.slug());
         let retry = told.problem.as_ref().and_then(|problem| problem.retry_after_ms);
         match told.number().and_then(|number| self.placing.in_flight.remove(&number)) {
             Some(placement) => self.order_refused(placement, why, retry),
@@ -241,7 +268,11 @@ impl Engine {
             return Ok(());
         };
         self.connections[index].since = self.now();
-        let placement = self.placing.in_flight.remove(&rest_number(index)).ok_or("an answer that nobody asked for")?;
+        let placement = self
+            .placing
+            .in_flight
+            .remove(&rest_number(index))
+            .ok_or("an answer that nobody asked for")?;
         match serde_json::from_slice::<told::State>(whole.body) {
             Ok(order) if whole.status == 202 => self.order_accepted(placement, order.id),
             Ok(_) | Err(_) => {
@@ -272,7 +303,8 @@ impl Engine {
     }
 }
 
-/// The number under which the order of a connection over REST waits: beyond all numbers of commands.
+/// The number under which the order of a connection over REST waits: beyond all numbers of
+/// commands.
 const fn rest_number(index: usize) -> u64 {
     1 << 63 | index as u64
 }

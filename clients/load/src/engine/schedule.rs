@@ -1,4 +1,5 @@
-//! When orders are due in an open model: moments that do not care what becomes of the orders before them.
+//! When orders are due in an open model: moments that do not care what becomes of the orders before
+//! them.
 
 use crate::plan::{Pace, Plan};
 
@@ -66,7 +67,12 @@ impl Train {
         })
     }
 
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far below 2^52")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "far below 2^52"
+    )]
     fn next(&self) -> u64 {
         (self.first + self.gap * self.passed as f64) as u64
     }
@@ -77,8 +83,14 @@ mod tests {
     use super::Schedule;
     use crate::plan::{Every, Pace, Plan};
 
-    fn moments(number: u32, pace: Option<Pace>, burst: Option<Every<usize>>, until: u64) -> Vec<u64> {
-        let mut schedule = Schedule::of(&Plan { number, engines: 3, pace, burst, ..Plan::default() });
+    fn moments(
+        number: u32,
+        pace: Option<Pace>,
+        burst: Option<Every<usize>>,
+        until: u64,
+    ) -> Vec<u64> {
+        let mut schedule =
+            Schedule::of(&Plan { number, engines: 3, pace, burst, ..Plan::default() });
         let mut moments = Vec::new();
         schedule.due(until, |moment| moments.push(moment));
         moments
@@ -86,8 +98,9 @@ mod tests {
 
     #[test]
     fn engines_take_turns_and_keep_the_rate() {
-        let mut all: Vec<u64> =
-            (0..3).flat_map(|number| moments(number, Some(Pace::Open { rate: 1_000.0 }), None, 1_000_000)).collect();
+        let mut all: Vec<u64> = (0..3)
+            .flat_map(|number| moments(number, Some(Pace::Open { rate: 1_000.0 }), None, 1_000_000))
+            .collect();
         all.sort_unstable();
         assert_eq!(all, (0..=1_000).map(|number| number * 1_000).collect::<Vec<_>>());
     }
@@ -95,7 +108,8 @@ mod tests {
     #[test]
     fn a_burst_is_shared_out_to_the_last_order() {
         let burst = Some(Every { period: 200, what: 100 });
-        let all: Vec<u64> = (0..3).flat_map(|number| moments(number, None, burst, 500_000)).collect();
+        let all: Vec<u64> =
+            (0..3).flat_map(|number| moments(number, None, burst, 500_000)).collect();
         assert_eq!(all.iter().filter(|moment| **moment == 200_000).count(), 100);
         assert_eq!(all.len(), 200);
     }

@@ -1,7 +1,7 @@
 //! What a frame of the gateway tells, read just far enough to check it.
 //!
-//! `galley_protocol::frame::Received` knows all there is; here a frame costs as little as it can, for the client shares the machine
-//! with what it measures.
+//! `galley_protocol::frame::Received` knows all there is; here a frame costs as little as it can,
+//! for the client shares the machine with what it measures.
 
 use std::borrow::Cow;
 
@@ -12,15 +12,15 @@ use serde_json::value::RawValue;
 /// A frame.
 #[derive(Debug, Deserialize)]
 pub struct Told<'a> {
-    /// What it is.
+    /// The kind.
     #[serde(rename = "type")]
     pub kind: Kind,
-    /// Of the command that it answers.
+    /// The id of the command that it answers.
     #[serde(borrow)]
     pub id: Option<&'a RawValue>,
-    /// Of an update, or of a reply.
+    /// The order of an update or a reply.
     pub order: Option<State>,
-    /// Of a welcome, a resync or the staff feed.
+    /// The orders of a welcome, a resync or the staff feed.
     #[serde(default)]
     pub orders: Vec<State>,
     /// Where to resume.
@@ -72,7 +72,7 @@ pub enum Resume {
 /// A state of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct State {
-    /// Which order.
+    /// The order.
     pub id: i64,
     /// Whose.
     pub hero_id: i64,
@@ -113,10 +113,12 @@ impl State {
 
     /// How long its preparation took, in milliseconds.
     pub fn preparation(&self) -> i64 {
-        self.completed_time.zip(self.started_time).map_or(0, |(end, start)| end.millis() - start.millis())
+        self.completed_time
+            .zip(self.started_time)
+            .map_or(0, |(end, start)| end.millis() - start.millis())
     }
 
-    /// Whether it can change no more.
+    /// Returns true if it can change no more.
     pub fn has_ended(&self) -> bool {
         !self.status.is_active()
     }
@@ -129,7 +131,8 @@ impl Problem<'_> {
     }
 }
 
-/// Whether a frame is a welcome, without reading all of it: the gateway writes the type first.
+/// Returns true if a frame is a welcome, without reading all of it: the gateway writes the type
+/// first.
 pub fn is_welcome(frame: &[u8]) -> bool {
     frame.starts_with(br#"{"type":"welcome""#)
 }
@@ -143,13 +146,22 @@ mod tests {
     #[test]
     fn every_pinned_frame_is_read_as_the_protocol_reads_it() {
         for line in server::PINNED.lines() {
-            let told: Told<'_> = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            let told: Told<'_> =
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
             let received: Received = serde_json::from_str(line).expect("the protocol knows it");
-            let versions: Vec<_> = told.order.iter().chain(&told.orders).map(|state| (state.id, state.version)).collect();
-            let expected: Vec<_> = received.orders().iter().map(|order| (order.id.get(), order.version.0)).collect();
+            let versions: Vec<_> = told
+                .order
+                .iter()
+                .chain(&told.orders)
+                .map(|state| (state.id, state.version))
+                .collect();
+            let expected: Vec<_> =
+                received.orders().iter().map(|order| (order.id.get(), order.version.0)).collect();
             assert_eq!(versions, expected, "{line}");
-            let times: Vec<_> = told.order.iter().chain(&told.orders).map(super::State::changed).collect();
-            let expected: Vec<_> = received.orders().iter().map(|order| order.changed_time().millis()).collect();
+            let times: Vec<_> =
+                told.order.iter().chain(&told.orders).map(super::State::changed).collect();
+            let expected: Vec<_> =
+                received.orders().iter().map(|order| order.changed_time().millis()).collect();
             assert_eq!(times, expected, "{line}");
             assert_eq!(told.cursor, received.cursor(), "{line}");
             assert_eq!(is_welcome(line.as_bytes()), told.kind == Kind::Welcome, "{line}");

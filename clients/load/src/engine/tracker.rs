@@ -1,6 +1,7 @@
 //! Whether every state of every order came to every socket that should see it.
 //!
-//! One byte for each order and socket, for the heroes that order only; a socket of a hero who does not order costs nothing here.
+//! One byte for each order and socket, for the heroes that order only; a socket of a hero who does
+//! not order costs nothing here.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -8,23 +9,26 @@ use super::told::State;
 use crate::measures::Counts;
 use crate::message::Done;
 
-/// Bytes for orders and their sockets. At the bound the oldest order is forgotten; it counts as unchecked unless it was settled.
+/// Bytes for orders and their sockets. At the bound the oldest order is forgotten; it counts as
+/// unchecked unless it was settled.
 const MAX_BYTES: usize = 512 << 20;
 /// Bytes of an order besides those of its sockets, about.
 const OF_AN_ORDER: usize = 256;
 /// How many settled orders are compared with the database in the end.
 const SAMPLE: usize = 1_000;
-/// In a byte: the versions 1 to 3 that came one by one, whether the newest state is an end, and its version.
+/// In a byte: the versions 1 to 3 that came one by one, whether the newest state is an end, and its
+/// version.
 const ENDED: u8 = 1 << 3;
 const NEWEST: u32 = 4;
 
-/// What is known of the orders of the heroes of one engine.
+/// The known states of the orders of one engine's heroes.
 #[derive(Debug)]
 pub struct Tracker {
-    /// For each hero that orders: which of its sockets are checked. Behind the hero's own come those of staff.
+    /// For each hero that orders: which of its sockets are checked. Behind the hero's own come
+    /// those of staff.
     checked: Vec<Vec<bool>>,
     orders: HashMap<i64, Tracked>,
-    /// Of the orders of this engine those that some socket has not seen end.
+    /// The orders of this engine whose end some socket has not seen.
     pending: HashSet<i64>,
     by_age: VecDeque<i64>,
     bytes: usize,
@@ -57,7 +61,7 @@ pub struct FirstEnd {
     pub due: u64,
     /// When the frame came.
     pub at: u64,
-    /// What it told.
+    /// The state that it showed.
     pub state: State,
 }
 
@@ -65,15 +69,21 @@ impl Tracker {
     /// For heroes with so many sockets each, and so many sockets of staff.
     pub fn new(sockets: impl IntoIterator<Item = usize>, staff: usize) -> Self {
         let checked = sockets.into_iter().map(|sockets| vec![true; sockets + staff]).collect();
-        Self { checked, orders: HashMap::new(), pending: HashSet::new(), by_age: VecDeque::new(), bytes: 0 }
+        Self {
+            checked,
+            orders: HashMap::new(),
+            pending: HashSet::new(),
+            by_age: VecDeque::new(),
+            bytes: 0,
+        }
     }
 
-    /// Whether the orders of this hero are followed.
+    /// Returns true if the orders of this hero are followed.
     pub fn follows(&self, hero: usize) -> bool {
         hero < self.checked.len()
     }
 
-    /// Whether no order is known yet.
+    /// Returns true if no order is known yet.
     pub fn is_empty(&self) -> bool {
         self.orders.is_empty()
     }
@@ -84,11 +94,20 @@ impl Tracker {
     }
 
     /// A socket saw a state.
-    pub fn see(&mut self, hero: usize, slot: usize, state: &State, way: Way, now: u64, counts: &mut Counts) -> Option<FirstEnd> {
+    pub fn see(
+        &mut self,
+        hero: usize,
+        slot: usize,
+        state: &State,
+        way: Way,
+        now: u64,
+        counts: &mut Counts,
+    ) -> Option<FirstEnd> {
         let tracked = self.order(state.id, hero, counts);
         let cell = &mut tracked.cells[slot];
         let (version, known) = (u8::try_from(state.version).unwrap_or(15).min(15), *cell >> NEWEST);
-        let bit = if (1..=3).contains(&version) && way == Way::Step { 1 << (version - 1) } else { 0 };
+        let bit =
+            if (1..=3).contains(&version) && way == Way::Step { 1 << (version - 1) } else { 0 };
         if version < known {
             counts.out_of_order += 1;
         } else if version == known && way == Way::Step {
@@ -114,7 +133,13 @@ impl Tracker {
     }
 
     /// An order of this engine was accepted. Its end may have been seen before its answer.
-    pub fn accept(&mut self, id: i64, hero: usize, due: u64, counts: &mut Counts) -> Option<FirstEnd> {
+    pub fn accept(
+        &mut self,
+        id: i64,
+        hero: usize,
+        due: u64,
+        counts: &mut Counts,
+    ) -> Option<FirstEnd> {
         let tracked = self.order(id, hero, counts);
         tracked.due = Some(due);
         let end = tracked.end.map(|(at, state)| FirstEnd { due, at, state });
@@ -124,7 +149,7 @@ impl Tracker {
         end
     }
 
-    /// Whether every checked socket has seen the end of every order of this engine.
+    /// Returns true if every checked socket has seen the end of every order of this engine.
     pub fn all_seen(&mut self) -> bool {
         let (orders, checked) = (&self.orders, &self.checked);
         self.pending.retain(|id| {
@@ -180,7 +205,13 @@ impl Tracker {
             self.by_age.push_back(id);
         }
         let cells = || vec![0; sockets].into_boxed_slice();
-        self.orders.entry(id).or_insert_with(|| Tracked { hero, due: None, end: None, ends: 0, cells: cells() })
+        self.orders.entry(id).or_insert_with(|| Tracked {
+            hero,
+            due: None,
+            end: None,
+            ends: 0,
+            cells: cells(),
+        })
     }
 
     fn forget(&mut self, id: i64, counts: &mut Counts) {
@@ -196,7 +227,10 @@ impl Tracker {
     /// Counts what only the end can tell.
     fn retire(&self, order: &Tracked, counts: &mut Counts) {
         let checked = order.checked(&self.checked);
-        let missing = |cell: u8| (1..=3.min(cell >> NEWEST)).filter(|version| cell & 1 << (version - 1) == 0).count() as u64;
+        let missing = |cell: u8| {
+            (1..=3.min(cell >> NEWEST)).filter(|version| cell & 1 << (version - 1) == 0).count()
+                as u64
+        };
         let (mut sockets, mut skipped) = (0, 0);
         for cell in checked {
             sockets += 1;
@@ -224,7 +258,8 @@ mod tests {
 
     fn state(id: i64, version: i32) -> State {
         let time = |millis| Timestamp::from_millis(millis).expect("a time");
-        let status = [Status::Pending, Status::InProgress, Status::Completed][usize::try_from(version - 1).expect("1 to 3")];
+        let status = [Status::Pending, Status::InProgress, Status::Completed]
+            [usize::try_from(version - 1).expect("1 to 3")];
         State {
             id,
             hero_id: 1,
@@ -243,12 +278,18 @@ mod tests {
         for slot in 0..2 {
             for version in 1..=3 {
                 let end = tracker.see(0, slot, &state(7, version), Way::Step, 500, &mut counts);
-                assert_eq!(end.map(|end| (end.due, end.at)), (slot == 0 && version == 3).then_some((100, 500)));
+                assert_eq!(
+                    end.map(|end| (end.due, end.at)),
+                    (slot == 0 && version == 3).then_some((100, 500))
+                );
             }
         }
         assert!(tracker.all_seen());
         let done = tracker.finish(&mut counts);
-        assert_eq!((done.settled, done.unsettled, counts), (vec![(7, 3)], vec![], Counts::default()));
+        assert_eq!(
+            (done.settled, done.unsettled, counts),
+            (vec![(7, 3)], vec![], Counts::default())
+        );
     }
 
     #[test]
@@ -263,7 +304,8 @@ mod tests {
     fn what_is_doubled_late_passed_over_or_missing_is_told() {
         let (mut tracker, mut counts) = (Tracker::new([3], 0), Counts::default());
         tracker.accept(7, 0, 0, &mut counts);
-        let mut see = |slot, version, way| tracker.see(0, slot, &state(7, version), way, 1, &mut counts);
+        let mut see =
+            |slot, version, way| tracker.see(0, slot, &state(7, version), way, 1, &mut counts);
         see(0, 1, Way::Step);
         see(0, 1, Way::Step); // doubled
         see(0, 3, Way::Step);
@@ -273,7 +315,10 @@ mod tests {
         assert!(!tracker.all_seen());
         let done = tracker.finish(&mut counts);
         assert_eq!(done.unsettled, [(7, vec![0, 0, 1, 2])]);
-        assert_eq!(counts, Counts { duplicated: 1, out_of_order: 1, skipped: 4, ..Counts::default() });
+        assert_eq!(
+            counts,
+            Counts { duplicated: 1, out_of_order: 1, skipped: 4, ..Counts::default() }
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Lines over time or percentiles, as SVG within a page: no script, no other file, colours of the page's light and dark.
+//! Lines over time or percentiles, as SVG within a page: no script, no other file, colours of the
+//! page's light and dark.
 
 use std::fmt::Write as _;
 
@@ -21,11 +22,13 @@ pub struct Line<'a> {
 
 /// Draws lines; `marks` are the labels below, with their places.
 pub fn draw(title: &str, unit: &str, lines: &[Line<'_>], marks: &[(f64, String)]) -> String {
-    let known = || lines.iter().flat_map(|line| &line.points).filter_map(|(x, y)| y.map(|y| (*x, y)));
+    let known =
+        || lines.iter().flat_map(|line| &line.points).filter_map(|(x, y)| y.map(|y| (*x, y)));
     if known().next().is_none() {
         return String::new();
     }
-    let (first, last) = known().fold((f64::MAX, f64::MIN), |(first, last), (x, _)| (first.min(x), last.max(x)));
+    let (first, last) =
+        known().fold((f64::MAX, f64::MIN), |(first, last), (x, _)| (first.min(x), last.max(x)));
     let most = nice(known().map(|(_, y)| y).fold(0.0, f64::max));
     let across = |x: f64| LEFT + (x - first) / (last - first).max(1e-9) * (WIDTH - LEFT - RIGHT);
     let up = |y: f64| HEIGHT - BOTTOM - y / most * (HEIGHT - BOTTOM - TOP);
@@ -36,11 +39,23 @@ pub fn draw(title: &str, unit: &str, lines: &[Line<'_>], marks: &[(f64, String)]
     for step in 0..=GRID {
         let value = most * f64::from(step) / f64::from(GRID);
         let y = up(value);
-        add(format!("<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>", WIDTH - RIGHT));
-        add(format!("<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\n", LEFT - 6.0, y + 4.0, short(value)));
+        add(format!(
+            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>",
+            WIDTH - RIGHT
+        ));
+        add(format!(
+            "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\n",
+            LEFT - 6.0,
+            y + 4.0,
+            short(value)
+        ));
     }
     for (x, label) in marks.iter().filter(|(x, _)| (first..=last).contains(x)) {
-        add(format!("<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{label}</text>\n", across(*x), HEIGHT - 8.0));
+        add(format!(
+            "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{label}</text>\n",
+            across(*x),
+            HEIGHT - 8.0
+        ));
     }
     for (number, line) in lines.iter().enumerate() {
         let mut path = String::new();
@@ -58,7 +73,8 @@ pub fn draw(title: &str, unit: &str, lines: &[Line<'_>], marks: &[(f64, String)]
     }
     svg.push_str("</svg>\n<p class=\"legend\">");
     for (number, line) in lines.iter().enumerate() {
-        write!(svg, "<span class=\"key line{number}\"></span>{} ", line.name).expect("memory takes it");
+        write!(svg, "<span class=\"key line{number}\"></span>{} ", line.name)
+            .expect("memory takes it");
     }
     svg.push_str("</p></figure>\n");
     svg
@@ -67,7 +83,11 @@ pub fn draw(title: &str, unit: &str, lines: &[Line<'_>], marks: &[(f64, String)]
 /// The next number above that is easy to read.
 fn nice(number: f64) -> f64 {
     let power = 10_f64.powf(number.max(1e-3).log10().floor());
-    [1.0, 2.0, 4.0, 8.0, 10.0].iter().map(|step| step * power).find(|step| *step >= number).unwrap_or(number)
+    [1.0, 2.0, 4.0, 8.0, 10.0]
+        .iter()
+        .map(|step| step * power)
+        .find(|step| *step >= number)
+        .unwrap_or(number)
 }
 
 fn short(number: f64) -> String {
@@ -94,7 +114,9 @@ mod tests {
 
     #[test]
     fn an_axis_ends_at_a_number_that_is_easy_to_read() {
-        for (most, end) in [(0.0, 0.001), (7.0, 8.0), (1_000.0, 1_000.0), (1_001.0, 2_000.0), (850.0, 1_000.0)] {
+        for (most, end) in
+            [(0.0, 0.001), (7.0, 8.0), (1_000.0, 1_000.0), (1_001.0, 2_000.0), (850.0, 1_000.0)]
+        {
             assert!((nice(most) - end).abs() < 1e-9, "{most}: {}", nice(most));
         }
     }

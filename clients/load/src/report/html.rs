@@ -24,7 +24,9 @@ pub fn render(report: &Report) -> String {
     add(&format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Galley load test: {scenario}</title>\n"
     ));
-    add("<meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light dark\">\n");
+    add(
+        "<meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light dark\">\n",
+    );
     add(&format!(
         "<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>Load test: {scenario}</h1>\n<p>{started}; {}</p>\n",
         model(report)
@@ -37,7 +39,11 @@ pub fn render(report: &Report) -> String {
         ["requirement", "measured", "verdict"],
         report.requirements.iter().map(|judged| {
             let value = judged.value.map_or("never".to_owned(), |value| value.to_string());
-            [judged.requirement.clone(), value, if judged.holds { "ok" } else { "failed" }.to_owned()]
+            [
+                judged.requirement.clone(),
+                value,
+                if judged.holds { "ok" } else { "failed" }.to_owned(),
+            ]
         }),
     ));
     add("<h2>Latencies, in milliseconds</h2>\n");
@@ -50,8 +56,18 @@ pub fn render(report: &Report) -> String {
         ("ended", |moment, seconds| Some(float(moment.ended) / seconds)),
     ];
     add(&over_time(report, "Orders", "a second", &orders));
-    add(&over_time(report, "Frames", "a second", &[("frames", |moment, seconds| Some(float(moment.frames) / seconds))]));
-    add(&over_time(report, "Open sockets", "at the end of each second", &[("sockets", |moment, _| Some(float(moment.open)))]));
+    add(&over_time(
+        report,
+        "Frames",
+        "a second",
+        &[("frames", |moment, seconds| Some(float(moment.frames) / seconds))],
+    ));
+    add(&over_time(
+        report,
+        "Open sockets",
+        "at the end of each second",
+        &[("sockets", |moment, _| Some(float(moment.open)))],
+    ));
     let latencies: [Figure<'_>; 3] = [
         ("ack p50", |moment, _| moment.ack_p50_ms),
         ("ack p99", |moment, _| moment.ack_p99_ms),
@@ -61,9 +77,13 @@ pub fn render(report: &Report) -> String {
     add("<h2>Counts</h2>\n");
     add(&rows(
         ["what", "count", ""],
-        report.counts.each().map(|(name, count, what)| [name.to_owned(), count.to_string(), what.to_owned()]),
+        report
+            .counts
+            .each()
+            .map(|(name, count, what)| [name.to_owned(), count.to_string(), what.to_owned()]),
     ));
-    let rates = report.rates.iter().map(|(name, rate)| [name.clone(), rate.to_string(), String::new()]);
+    let rates =
+        report.rates.iter().map(|(name, rate)| [name.clone(), rate.to_string(), String::new()]);
     add(&rows(["what", "a second", ""], rates));
     add("<h2>Errors</h2>\n");
     if report.errors.is_empty() {
@@ -71,12 +91,18 @@ pub fn render(report: &Report) -> String {
     } else {
         add(&rows(
             ["what", "count", ""],
-            report.errors.iter().map(|error| [error.what.clone(), error.count.to_string(), String::new()]),
+            report
+                .errors
+                .iter()
+                .map(|error| [error.what.clone(), error.count.to_string(), String::new()]),
         ));
     }
     add("<h2>Settings</h2>\n");
     let settings = report.settings.as_object().into_iter().flatten();
-    add(&rows(["setting", "value", ""], settings.map(|(name, value)| [name.clone(), plain(value), String::new()])));
+    add(&rows(
+        ["setting", "value", ""],
+        settings.map(|(name, value)| [name.clone(), plain(value), String::new()]),
+    ));
     add("</main>\n</body>\n</html>\n");
     page
 }
@@ -88,12 +114,14 @@ fn latencies(report: &Report) -> String {
     table.push_str("<th></th></tr>\n");
     for latency in Latency::ALL {
         let Some(figures) = report.latencies.get(latency.word()) else { continue };
-        write!(table, "<tr><th>{}</th><td>{}</td>", latency.word(), figures["count"]).expect("memory takes it");
+        write!(table, "<tr><th>{}</th><td>{}</td>", latency.word(), figures["count"])
+            .expect("memory takes it");
         for name in names.clone() {
             let millis = figures[format!("{name}_ms")].as_f64().unwrap_or(0.0);
             write!(table, "<td>{millis:.2}</td>").expect("memory takes it");
         }
-        writeln!(table, "<td class=\"text\">{}</td></tr>", latency.explanation()).expect("memory takes it");
+        writeln!(table, "<td class=\"text\">{}</td></tr>", latency.explanation())
+            .expect("memory takes it");
     }
     table + "</table>\n"
 }
@@ -103,11 +131,19 @@ fn percentiles(report: &Report) -> String {
     let place = |quantile: f64| -(1.0 - quantile).log10();
     let lines = ["ack", "push", "final", "reconnect"].into_iter().filter_map(|name| {
         let curve = report.latencies.get(name)?["curve"].as_array()?;
-        let points = curve.iter().map(|point| (place(point[0].as_f64().unwrap_or(0.0)), point[1].as_f64()));
+        let points =
+            curve.iter().map(|point| (place(point[0].as_f64().unwrap_or(0.0)), point[1].as_f64()));
         Some(Line { name, points: points.collect() })
     });
     let lines: Vec<_> = lines.collect();
-    let marks = [(0.0, "0 %"), (1.0, "90 %"), (2.0, "99 %"), (3.0, "99.9 %"), (4.0, "99.99 %"), (5.0, "99.999 %")];
+    let marks = [
+        (0.0, "0 %"),
+        (1.0, "90 %"),
+        (2.0, "99 %"),
+        (3.0, "99.9 %"),
+        (4.0, "99.99 %"),
+        (5.0, "99.999 %"),
+    ];
     draw("Percentiles", "ms", &lines, &marks.map(|(x, label)| (x, label.to_owned())))
 }
 
@@ -127,13 +163,18 @@ fn over_time(report: &Report, title: &str, unit: &str, figures: &[Figure<'_>]) -
     });
     let lines: Vec<_> = lines.collect();
     let step = (report.moments.len() / MARKS).max(1);
-    let marks: Vec<_> =
-        report.moments.iter().step_by(step).map(|moment| (float(moment.second), format!("{} s", moment.second))).collect();
+    let marks: Vec<_> = report
+        .moments
+        .iter()
+        .step_by(step)
+        .map(|moment| (float(moment.second), format!("{} s", moment.second)))
+        .collect();
     draw(title, unit, &lines, &marks)
 }
 
 fn rows(head: [&str; 3], rows: impl Iterator<Item = [String; 3]>) -> String {
-    let mut table = format!("<table><tr><th>{}</th><th>{}</th><th>{}</th></tr>\n", head[0], head[1], head[2]);
+    let mut table =
+        format!("<table><tr><th>{}</th><th>{}</th><th>{}</th></tr>\n", head[0], head[1], head[2]);
     for [first, second, third] in rows.map(|row| row.map(|cell| escaped(&cell))) {
         writeln!(
             table,

@@ -25,12 +25,19 @@ pub fn render(report: &Report) -> String {
         asked("processes"),
         asked("seed"),
     ));
-    add(&format!("opened in {:.1} s, load for {:.1} s; {}\n\n", report.ramp_s, report.load_s, model(report)));
+    add(&format!(
+        "opened in {:.1} s, load for {:.1} s; {}\n\n",
+        report.ramp_s,
+        report.load_s,
+        model(report)
+    ));
     add(&lines(&latencies(report)));
     add("\n");
     add(&lines(&counts(report)));
     if let Some(lag) = &report.push_lag {
-        let bound = |millis: Option<f64>| millis.map_or("more than 10000 ms".to_owned(), |millis| format!("at most {millis} ms"));
+        let bound = |millis: Option<f64>| {
+            millis.map_or("more than 10000 ms".to_owned(), |millis| format!("at most {millis} ms"))
+        };
         add(&format!(
             "\ncommit to write, as the gateway measured it: mean {:.2} ms, p50 {}, p99 {}\n",
             lag.mean_ms,
@@ -38,11 +45,17 @@ pub fn render(report: &Report) -> String {
             bound(lag.p99_ms)
         ));
     }
-    let bytes = report.client.bytes_per_socket.map_or("-".to_owned(), |bytes| format!("{bytes:.0}"));
-    add(&format!("this program: {bytes} bytes a socket, {:.2} s of processor time\n", report.client.processor_s));
+    let bytes =
+        report.client.bytes_per_socket.map_or("-".to_owned(), |bytes| format!("{bytes:.0}"));
+    add(&format!(
+        "this program: {bytes} bytes a socket, {:.2} s of processor time\n",
+        report.client.processor_s
+    ));
     if !report.errors.is_empty() {
         add("\nERRORS\n");
-        report.errors.iter().for_each(|error| writeln!(text, "{:>9}  {}", error.count, error.what).expect("memory takes it"));
+        report.errors.iter().for_each(|error| {
+            writeln!(text, "{:>9}  {}", error.count, error.what).expect("memory takes it");
+        });
     }
     text.push('\n');
     for judged in &report.requirements {
@@ -56,7 +69,7 @@ pub fn render(report: &Report) -> String {
     text
 }
 
-/// What the latencies mean.
+/// Explains the latencies.
 pub fn model(report: &Report) -> &'static str {
     match report.model {
         "open" => "orders at their moments, latencies from there (open model)",
@@ -72,9 +85,14 @@ fn latencies(report: &Report) -> Table {
     table.set_header(["MS", "COUNT", "MEAN", "P50", "P90", "P95", "P99", "P99.9", "MAX"]);
     for latency in Latency::ALL {
         let Some(figures) = report.latencies.get(latency.word()) else { continue };
-        let mut row = vec![Cell::new(latency.word()), number(figures["count"].as_u64().unwrap_or(0).to_string())];
+        let mut row = vec![
+            Cell::new(latency.word()),
+            number(figures["count"].as_u64().unwrap_or(0).to_string()),
+        ];
         row.push(number(millis(&figures["mean_ms"])));
-        row.extend(QUANTILES.iter().map(|(name, _)| number(millis(&figures[format!("{name}_ms")]))));
+        row.extend(
+            QUANTILES.iter().map(|(name, _)| number(millis(&figures[format!("{name}_ms")]))),
+        );
         row.push(number(millis(&figures["max_ms"])));
         table.add_row(row);
     }
@@ -84,11 +102,17 @@ fn latencies(report: &Report) -> Table {
 fn counts(report: &Report) -> Table {
     let mut table = plain();
     let always = ["lost", "duplicated", "out_of_order"];
-    for (name, count, explanation) in report.counts.each().filter(|(name, count, _)| *count > 0 || always.contains(name)) {
+    for (name, count, explanation) in
+        report.counts.each().filter(|(name, count, _)| *count > 0 || always.contains(name))
+    {
         table.add_row([Cell::new(name), number(count.to_string()), Cell::new(explanation)]);
     }
     for (name, rate) in &report.rates {
-        table.add_row([Cell::new(name), number(format!("{:.1}", rate.as_f64().unwrap_or(0.0))), Cell::new("")]);
+        table.add_row([
+            Cell::new(name),
+            number(format!("{:.1}", rate.as_f64().unwrap_or(0.0))),
+            Cell::new(""),
+        ]);
     }
     table
 }
@@ -108,5 +132,8 @@ fn plain() -> Table {
 }
 
 fn lines(table: &Table) -> String {
-    table.lines().map(|line| line.trim_end().strip_prefix(' ').unwrap_or_default().to_owned() + "\n").collect()
+    table
+        .lines()
+        .map(|line| line.trim_end().strip_prefix(' ').unwrap_or_default().to_owned() + "\n")
+        .collect()
 }

@@ -1,7 +1,7 @@
 //! From bytes to messages (RFC 6455 section 5), for the server's end. Pure: no I/O.
 //!
-//! Between two messages it holds no memory. A message that comes in parts holds at most its bound, a frame's header and what was
-//! read at once.
+//! Between two messages it holds no memory. A message that comes in parts holds at most its bound,
+//! a frame's header and what was read at once.
 
 use bytes::{Buf as _, BytesMut};
 use thiserror::Error;
@@ -59,14 +59,15 @@ impl Decoder {
         &mut self.bytes
     }
 
-    /// Gives memory back that holds nothing: what one message needed is not kept for the idle time after it.
+    /// Gives memory back that holds nothing: what one message needed is not kept for the idle time
+    /// after it.
     pub fn tidy(&mut self) {
         if self.bytes.is_empty() {
             self.bytes = BytesMut::new();
         }
     }
 
-    /// Whether no part of a message is here.
+    /// Returns true if no part of a message is here.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.begun.is_none()
     }
@@ -74,7 +75,8 @@ impl Decoder {
     /// The next message, when all of it is there.
     ///
     /// # Errors
-    /// [`Violation`], as soon as it is seen: a header that announces too much is not waited for. Nothing may be decoded afterwards.
+    /// [`Violation`], as soon as it is seen: a header that announces too much is not waited for.
+    /// Nothing may be decoded afterwards.
     pub fn decode(&mut self) -> Result<Option<Message>, Violation> {
         while let Some((header, payload)) = self.frame()? {
             let message = match header.opcode {
@@ -92,13 +94,18 @@ impl Decoder {
     fn frame(&mut self) -> Result<Option<(FrameHeader, Vec<u8>)>, Violation> {
         let mut read = std::io::Cursor::new(&self.bytes);
         // All that it refuses are reserved opcodes.
-        let Some((header, length)) = FrameHeader::parse(&mut read).map_err(|_| Violation::Protocol)? else { return Ok(None) };
+        let Some((header, length)) =
+            FrameHeader::parse(&mut read).map_err(|_| Violation::Protocol)?
+        else {
+            return Ok(None);
+        };
         let start = usize::try_from(read.position()).expect("a header is a few bytes");
         self.allow(&header, length, start)?;
         let mask = header.mask.ok_or(Violation::Protocol)?;
         let end = start + usize::try_from(length).map_err(|_| Violation::TooBig)?;
         let Some(masked) = self.bytes.get(start..end) else { return Ok(None) };
-        let payload = masked.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+        let payload =
+            masked.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
         self.bytes.advance(end);
         self.tidy();
         Ok(Some((header, payload)))
@@ -106,9 +113,14 @@ impl Decoder {
 
     /// Checks a header before its payload is waited for.
     fn allow(&self, header: &FrameHeader, length: u64, size: usize) -> Result<(), Violation> {
-        // A client masks (section 5.1); no extension was agreed on that would give the reserved bits a meaning, and a length is
-        // written in the shortest way (section 5.2).
-        if header.mask.is_none() || header.rsv1 || header.rsv2 || header.rsv3 || size != header.len(length) {
+        // A client masks (section 5.1); no extension was agreed on that would give the reserved
+        // bits a meaning, and a length is written in the shortest way (section 5.2).
+        if header.mask.is_none()
+            || header.rsv1
+            || header.rsv2
+            || header.rsv3
+            || size != header.len(length)
+        {
             return Err(Violation::Protocol);
         }
         match header.opcode {
@@ -122,14 +134,21 @@ impl Decoder {
                 match (data, begun) {
                     (Data::Text, None) | (Data::Continue, Some(_)) => Ok(()),
                     // Commands are text: binary messages are not part of this protocol.
-                    (Data::Text | Data::Continue | Data::Binary | Data::Reserved(_), _) => Err(Violation::Protocol),
+                    (Data::Text | Data::Continue | Data::Binary | Data::Reserved(_), _) => {
+                        Err(Violation::Protocol)
+                    }
                 }
             }
         }
     }
 
     /// Adds a fragment; the message when it was the last one.
-    fn part(&mut self, data: Data, is_final: bool, payload: Vec<u8>) -> Result<Option<Message>, Violation> {
+    fn part(
+        &mut self,
+        data: Data,
+        is_final: bool,
+        payload: Vec<u8>,
+    ) -> Result<Option<Message>, Violation> {
         let whole = match (data, self.begun.take()) {
             (Data::Continue, Some(mut begun)) => {
                 begun.extend_from_slice(&payload);
@@ -138,7 +157,9 @@ impl Decoder {
             (Data::Continue | Data::Text | Data::Binary | Data::Reserved(_), _) => payload,
         };
         if is_final {
-            return Ok(Some(Message::Text(String::from_utf8(whole).map_err(|_| Violation::Protocol)?)));
+            return Ok(Some(Message::Text(
+                String::from_utf8(whole).map_err(|_| Violation::Protocol)?,
+            )));
         }
         self.begun = Some(whole);
         Ok(None)
@@ -151,7 +172,10 @@ fn message(control: Control, payload: Vec<u8>) -> Result<Message, Violation> {
         Control::Pong => Ok(Message::Pong),
         Control::Close => match payload.split_first_chunk() {
             None if payload.is_empty() => Ok(Message::Close(None)),
-            Some((code, reason)) if may_close_with(u16::from_be_bytes(*code)) && std::str::from_utf8(reason).is_ok() => {
+            Some((code, reason))
+                if may_close_with(u16::from_be_bytes(*code))
+                    && std::str::from_utf8(reason).is_ok() =>
+            {
                 Ok(Message::Close(Some(u16::from_be_bytes(*code))))
             }
             None | Some(_) => Err(Violation::Protocol),
@@ -160,7 +184,7 @@ fn message(control: Control, payload: Vec<u8>) -> Result<Message, Violation> {
     }
 }
 
-/// Whether a code may stand in a close frame (RFC 6455 section 7.4).
+/// Returns true if a code may stand in a close frame (RFC 6455 section 7.4).
 fn may_close_with(code: u16) -> bool {
     CloseCode::from(code).is_allowed()
 }
@@ -211,10 +235,19 @@ mod tests {
     #[test]
     fn fragments_become_one_message_and_control_frames_come_between_them() {
         let e_acute = "é".as_bytes();
-        let bytes = [frame(0x01, b"caf"), frame(0x89, b"?"), frame(0x00, &e_acute[..1]), frame(0x80, &e_acute[1..])].concat();
+        let bytes = [
+            frame(0x01, b"caf"),
+            frame(0x89, b"?"),
+            frame(0x00, &e_acute[..1]),
+            frame(0x80, &e_acute[1..]),
+        ]
+        .concat();
         assert_eq!(decode(&bytes, 3), (vec![Message::Ping(b"?".to_vec()), text("café")], None));
         let pongs = [frame(0x8A, b""), frame(0x88, &[0x03, 0xE8, b'x']), frame(0x88, b"")].concat();
-        assert_eq!(decode(&pongs, 9), (vec![Message::Pong, Message::Close(Some(1_000)), Message::Close(None)], None));
+        assert_eq!(
+            decode(&pongs, 9),
+            (vec![Message::Pong, Message::Close(Some(1_000)), Message::Close(None)], None)
+        );
     }
 
     #[test]

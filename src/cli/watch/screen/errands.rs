@@ -1,7 +1,7 @@
 //! What the gateway is asked over REST: the past, names, and to cancel an order.
 //!
-//! At most one of a kind is under way. An errand that fails is no end: the past is read again after the next welcome, a name at the next
-//! look, and whoever cancels is told.
+//! At most one of a kind is under way. An errand that fails is no end: the past is read again after
+//! the next welcome, a name at the next look, and whoever cancels is told.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -22,7 +22,8 @@ use super::search::{Question, Search, plan};
 use crate::cli::api::Remote;
 use crate::cli::error::CommandError;
 
-/// The pages of a hundred orders that are read of the past, the newest first, beside the first page of each question.
+/// The pages of a hundred orders that are read of the past, the newest first, beside the first page
+/// of each question.
 const MAX_PAGES: usize = 5;
 /// The pause after a name could not be read.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -113,8 +114,11 @@ impl Errands {
             self.history = model.history;
             self.to_read.clear();
             model.reading = true;
-            let (remote, base, filter, history) = (self.remote.clone(), self.base.clone(), model.filter().clone(), self.history);
-            self.under_way.spawn(async move { Done::Planned { history, search: search(remote, &base, &filter).await } });
+            let (remote, base, filter, history) =
+                (self.remote.clone(), self.base.clone(), model.filter().clone(), self.history);
+            self.under_way.spawn(async move {
+                Done::Planned { history, search: search(remote, &base, &filter).await }
+            });
         } else if !self.naming
             && let Some(whose) = model.nameless(model.page)
         {
@@ -125,7 +129,13 @@ impl Errands {
     }
 
     /// Cancels an order.
-    pub fn cancel(&mut self, model: &mut Model, id: OrderId, reason: Option<String>, now: Timestamp) {
+    pub fn cancel(
+        &mut self,
+        model: &mut Model,
+        id: OrderId,
+        reason: Option<String>,
+        now: Timestamp,
+    ) {
         if self.cancelling {
             model.say("another order is being cancelled".to_owned(), now);
             return;
@@ -140,7 +150,8 @@ impl Errands {
     pub fn settle(&mut self, model: &mut Model, done: Done, now: Timestamp) {
         match done {
             Done::Planned { history, search: Ok(search) } if history == model.history => {
-                self.to_read = search.questions.into_iter().map(|question| (question, None)).collect();
+                self.to_read =
+                    search.questions.into_iter().map(|question| (question, None)).collect();
                 self.pages = MAX_PAGES + self.to_read.len();
                 self.subscription.send_if_modified(|watch| {
                     let other = *watch != search.watch;
@@ -201,12 +212,21 @@ async fn search(remote: Remote, base: &Watch, filter: &Filter) -> Result<Search,
     plan(&remote.open()?, base, filter).await
 }
 
-async fn page(remote: Remote, question: &Question, cursor: Option<String>) -> Result<Page, CommandError> {
+async fn page(
+    remote: Remote,
+    question: &Question,
+    cursor: Option<String>,
+) -> Result<Page, CommandError> {
     let api = remote.open()?;
     match question {
         Question::List(parameters) => {
-            let request = api.request(Method::GET, "/orders").query(&[("limit", "100")]).query(parameters);
-            let request = if let Some(cursor) = cursor { request.query(&[("cursor", cursor)]) } else { request };
+            let request =
+                api.request(Method::GET, "/orders").query(&[("limit", "100")]).query(parameters);
+            let request = if let Some(cursor) = cursor {
+                request.query(&[("cursor", cursor)])
+            } else {
+                request
+            };
             api.ask(request).await?.read()
         }
         Question::Order(id) => {
@@ -234,7 +254,11 @@ async fn name(remote: Remote, whose: Nameless) -> Result<Option<String>, Command
     }
 }
 
-async fn cancel(remote: Remote, id: OrderId, reason: Option<String>) -> Result<Order, CommandError> {
+async fn cancel(
+    remote: Remote,
+    id: OrderId,
+    reason: Option<String>,
+) -> Result<Order, CommandError> {
     let api = remote.open()?;
     let body = reason.map_or_else(|| json!({}), |reason| json!({"reason": reason}));
     api.ask(api.request(Method::POST, &format!("/orders/{id}/cancel")).json(&body)).await?.read()

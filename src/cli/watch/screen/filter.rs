@@ -5,8 +5,8 @@ use galley_protocol::{Order, Status};
 
 use super::names::Names;
 
-/// The words that were typed after `/`, which must all fit. `hero:`, `meal:` and `status:` look there alone, by number or part of the
-/// name; other words look everywhere.
+/// The words that were typed after `/`, which must all fit. `hero:`, `meal:` and `status:` look
+/// there alone, by number or part of the name; other words look everywhere.
 #[derive(Clone, Debug, Default)]
 pub struct Filter(Vec<Word>);
 
@@ -119,6 +119,9 @@ mod tests {
         ] {
             assert_eq!(Filter::parse(typed).fits(&order, &names), fits, "{typed:?}");
         }
-        assert!(Filter::parse("status:in_prog").fits(&super::super::staging::order(8, "IN_PROGRESS", 2), &names));
+        assert!(
+            Filter::parse("status:in_prog")
+                .fits(&super::super::staging::order(8, "IN_PROGRESS", 2), &names)
+        );
     }
 }

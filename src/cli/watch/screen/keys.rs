@@ -42,14 +42,20 @@ pub fn press(model: &mut Model, key: KeyEvent, now: Timestamp) -> Option<Wish> {
     if model.typing.is_some() { type_in(model, key.code) } else { command(model, key.code, now) }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "there are many keys, and few mean anything here")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "there are many keys, and few mean anything here"
+)]
 fn type_in(model: &mut Model, key: KeyCode) -> Option<Wish> {
     match key {
         KeyCode::Char(character) => model.type_(Some(character)),
         KeyCode::Backspace => model.type_(None),
         KeyCode::Enter => match model.typing.take() {
             Some((Typing::Reason(id), text)) => {
-                return Some(Wish::Cancel(id, Some(text.trim().to_owned()).filter(|text| !text.is_empty())));
+                return Some(Wish::Cancel(
+                    id,
+                    Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+                ));
             }
             Some((Typing::Filter, _)) => model.search(),
             None => {}
@@ -64,7 +70,10 @@ fn type_in(model: &mut Model, key: KeyCode) -> Option<Wish> {
     None
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "there are many keys, and few mean anything here")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "there are many keys, and few mean anything here"
+)]
 fn command(model: &mut Model, key: KeyCode, now: Timestamp) -> Option<Wish> {
     let page = isize::try_from(model.page.max(1)).unwrap_or(isize::MAX);
     match key {
@@ -113,16 +122,26 @@ mod tests {
 
     #[test]
     fn an_order_is_cancelled_for_a_reason_that_is_typed() {
-        for (typed, reason) in [("↓↓c changed my mind? q \n", Some("changed my mind? q")), ("↓↓c\n", None), ("↓↓c  \n", None)]
-        {
+        for (typed, reason) in [
+            ("↓↓c changed my mind? q \n", Some("changed my mind? q")),
+            ("↓↓c\n", None),
+            ("↓↓c  \n", None),
+        ] {
             let mut model = busy();
             let id = order(8, "PENDING", 1).id;
-            assert_eq!(type_text(&mut model, typed), Some(Wish::Cancel(id, reason.map(str::to_owned))));
+            assert_eq!(
+                type_text(&mut model, typed),
+                Some(Wish::Cancel(id, reason.map(str::to_owned)))
+            );
             assert_eq!(model.typing, None);
         }
         let mut model = busy();
         assert_eq!(type_text(&mut model, "↓cnever mind\u{1b}"), None);
-        assert_eq!(type_text(&mut model, "c\n"), Some(Wish::Cancel(order(9, "PENDING", 1).id, None)), "the text before is gone");
+        assert_eq!(
+            type_text(&mut model, "c\n"),
+            Some(Wish::Cancel(order(9, "PENDING", 1).id, None)),
+            "the text before is gone"
+        );
     }
 
     #[test]

@@ -8,7 +8,8 @@ use galley_protocol::Timestamp;
 pub const SECONDS: usize = 60;
 /// The same in milliseconds.
 const WINDOW: i64 = 60_000;
-/// The most latencies of a kind; at the bound the oldest go, and the window is shorter than [`SECONDS`].
+/// The most latencies of a kind; at the bound the oldest go, and the window is shorter than
+/// [`SECONDS`].
 const MAX_SAMPLES: usize = 4_096;
 
 /// Updates in each of the last seconds.
@@ -77,7 +78,9 @@ impl Latencies {
         let mut sorted: Vec<u64> = self.0.iter().map(|(_, millis)| *millis).collect();
         sorted.sort_unstable();
         // The nearest rank: the smallest latency that so many percent do not exceed.
-        let rank = |percent: usize| sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied();
+        let rank = |percent: usize| {
+            sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied()
+        };
         rank(50).zip(rank(99))
     }
 }
@@ -101,7 +104,11 @@ mod tests {
         let seconds = rate.seconds(at(103_000));
         assert_eq!((seconds.len(), &seconds[SECONDS - 3..]), (SECONDS, &[5, 0, 5][..]));
         assert!((rate.per_second(at(103_000)) - 2.0).abs() < 1e-9);
-        assert_eq!(rate.seconds(at(161_000)).iter().sum::<u64>(), 5, "what is a minute ago is forgotten");
+        assert_eq!(
+            rate.seconds(at(161_000)).iter().sum::<u64>(),
+            5,
+            "what is a minute ago is forgotten"
+        );
         assert_eq!(rate.seconds(at(1_000_000)), [0; SECONDS]);
         rate.count(1, at(999_000));
         assert_eq!(rate.seconds(at(1_001_000)).last(), Some(&1), "a clock that was set back");
@@ -116,10 +123,17 @@ mod tests {
         }
         assert_eq!(latencies.quantiles(at(5_000)), Some((50, 99)));
         latencies.add(at(9_000), at(8_000), at(60_000));
-        assert_eq!(latencies.quantiles(at(65_001)), Some((0, 0)), "of clocks that differ, nothing is below zero");
+        assert_eq!(
+            latencies.quantiles(at(65_001)),
+            Some((0, 0)),
+            "of clocks that differ, nothing is below zero"
+        );
         for _ in 0..2 * MAX_SAMPLES {
             latencies.add(at(0), at(7), at(66_000));
         }
-        assert_eq!((latencies.0.len(), latencies.quantiles(at(66_000))), (MAX_SAMPLES, Some((7, 7))));
+        assert_eq!(
+            (latencies.0.len(), latencies.quantiles(at(66_000))),
+            (MAX_SAMPLES, Some((7, 7)))
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What the screen knows: it takes in what the gateway tells and what somebody typed, and says what is to be seen. No terminal here.
+//! What the screen knows: it takes in what the gateway tells and what somebody typed, and says what
+//! is to be seen. No terminal here.
 
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use super::meter::{Latencies, Rate};
 use super::names::{Nameless, Names};
 use crate::cli::session::News;
 
-/// The most active orders, and the most that have ended, that are remembered; beyond, the oldest go. An order takes 300 bytes, and up to
-/// 8 KB more when it was cancelled with the longest reason; while the list is held still, its copy takes as much again.
+/// The most active orders, and the most that have ended, that are remembered; beyond, the oldest
+/// go. An order takes 300 bytes, and up to 8 KB more when it was cancelled with the longest reason;
+/// while the list is held still, its copy takes as much again.
 pub const MAX_ORDERS: usize = 5_000;
 /// The most characters of a line that is typed; further ones are not taken.
 const MAX_TYPED: usize = 200;
@@ -76,7 +78,7 @@ pub struct Model {
     pub wait: Latencies,
     /// From being started to its end.
     pub preparation: Latencies,
-    /// Whether the keys are explained.
+    /// True if the keys are explained.
     pub helping: bool,
     /// The line that is being typed, and what for.
     pub typing: Option<(Typing, String)>,
@@ -137,7 +139,10 @@ impl Model {
             }
             News::Waiting { why, pause } => {
                 let until = now.millis() + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX / 2);
-                self.link = Link::Waiting { why: why.to_string(), until: Timestamp::from_millis(until).unwrap_or(now) };
+                self.link = Link::Waiting {
+                    why: why.to_string(),
+                    until: Timestamp::from_millis(until).unwrap_or(now),
+                };
             }
             News::Frame { frame, .. } => self.apply(&frame, now),
         }
@@ -145,7 +150,13 @@ impl Model {
 
     /// Takes in states that were read elsewhere: how things stand, not that they changed.
     pub fn learn(&mut self, orders: Vec<Order>) {
-        self.picture.apply(&Received::Feed { orders, deleted: Vec::new(), totals: None, gap: false, cursor: None });
+        self.picture.apply(&Received::Feed {
+            orders,
+            deleted: Vec::new(),
+            totals: None,
+            gap: false,
+            cursor: None,
+        });
         self.picture.forget_active(MAX_ORDERS);
     }
 
@@ -158,12 +169,15 @@ impl Model {
         if let Received::Welcome { hero, .. } = frame {
             self.watched = Some(if hero.is_some() { Watched::Hero } else { Watched::Feed });
         }
-        if matches!(frame, Received::Reply { watching: true, resume, .. } if *resume != Some(Resume::Resumed)) {
+        if matches!(frame, Received::Reply { watching: true, resume, .. } if *resume != Some(Resume::Resumed))
+        {
             // Changes may have passed unseen.
             self.picture = Picture::new(MAX_ORDERS);
         }
         // Totals that the gateway does not know are absent: the last ones stay.
-        if let Received::Feed { totals: Some(totals), .. } | Received::Reply { totals: Some(totals), .. } = frame {
+        if let Received::Feed { totals: Some(totals), .. }
+        | Received::Reply { totals: Some(totals), .. } = frame
+        {
             self.totals = Some(*totals);
         }
         if !welcome {
@@ -183,7 +197,9 @@ impl Model {
     /// The latencies that this state tells for the first time.
     fn measure(&mut self, order: &Order, now: Timestamp) {
         let known = self.picture.order(order.id);
-        if self.picture.is_deleted(order.id) || known.is_some_and(|known| known.version >= order.version) {
+        if self.picture.is_deleted(order.id)
+            || known.is_some_and(|known| known.version >= order.version)
+        {
             return;
         }
         let Some(started) = order.started_time else { return };
@@ -195,8 +211,8 @@ impl Model {
         }
     }
 
-    /// How many orders stand where: of every hero, as the gateway says; of one hero, as far as they are remembered. Nothing
-    /// before that is known.
+    /// How many orders stand where: of every hero, as the gateway says; of one hero, as far as they
+    /// are remembered. Nothing before that is known.
     pub fn totals(&self) -> Option<Totals> {
         self.totals.or_else(|| {
             let mut totals = Totals::default();
@@ -231,7 +247,8 @@ impl Model {
         };
     }
 
-    /// Where the selection is among the rows. When the selected order is not there any more, the next older one is.
+    /// Where the selection is among the rows. When the selected order is not there any more, the
+    /// next older one is.
     pub fn position(&self, rows: &[&Order]) -> Option<usize> {
         let selected = self.selected?;
         let last = rows.len().checked_sub(1)?;
@@ -266,9 +283,12 @@ impl Model {
         self.typing = Some((typing, text));
     }
 
-    /// Begins the line with the reason for which the selected order is cancelled, or says why it cannot be.
+    /// Begins the line with the reason for which the selected order is cancelled, or says why it
+    /// cannot be.
     pub fn begin_cancelling(&mut self, now: Timestamp) {
-        let order = self.selected().map(|order| (order.id, self.picture.order(order.id).unwrap_or(order).status));
+        let order = self
+            .selected()
+            .map(|order| (order.id, self.picture.order(order.id).unwrap_or(order).status));
         match order {
             Some((id, status)) if status.is_active() => self.begin(Typing::Reason(id)),
             Some((id, _)) => self.say(format!("order {id} has ended"), now),
@@ -276,7 +296,8 @@ impl Model {
         }
     }
 
-    /// Adds what was typed to the line, or takes its last character away. A filter works as it is typed.
+    /// Adds what was typed to the line, or takes its last character away. A filter works as it is
+    /// typed.
     pub fn type_(&mut self, character: Option<char>) {
         let Some((typing, text)) = &mut self.typing else { return };
         match character {
@@ -297,7 +318,8 @@ impl Model {
         self.search();
     }
 
-    /// Asks the gateway for what the filter lets through, and forgets what it did not: there shall be room for what is found.
+    /// Asks the gateway for what the filter lets through, and forgets what it did not: there shall
+    /// be room for what is found.
     pub fn search(&mut self) {
         self.history += 1;
         if self.watched == Some(Watched::Feed) {
@@ -318,7 +340,8 @@ impl Model {
     /// What was told just now.
     pub fn note(&self, now: Timestamp) -> Option<&str> {
         let (note, since) = self.note.as_ref()?;
-        let fresh = u128::try_from(now.millis() - since.millis()).is_ok_and(|passed| passed < NOTE.as_millis());
+        let fresh = u128::try_from(now.millis() - since.millis())
+            .is_ok_and(|passed| passed < NOTE.as_millis());
         fresh.then_some(note)
     }
 
@@ -326,8 +349,11 @@ impl Model {
     pub fn nameless(&self, rows: usize) -> Option<Nameless> {
         let shown = self.rows();
         let first = first_row(self.position(&shown), rows, shown.len());
-        let whose =
-            shown.iter().skip(first).take(rows).flat_map(|order| [Nameless::Hero(order.hero_id), Nameless::Meal(order.meal_id)]);
+        let whose = shown
+            .iter()
+            .skip(first)
+            .take(rows)
+            .flat_map(|order| [Nameless::Hero(order.hero_id), Nameless::Meal(order.meal_id)]);
         { whose }.find(|whose| self.names.is_missing(*whose))
     }
 }
@@ -361,7 +387,11 @@ mod tests {
         model.hear(feed(&[order(2, "PENDING", 1), order(1, "COMPLETED", 3)]), at(0));
         assert_eq!(ids(&model), [2, 1]);
         assert_eq!(model.rows()[0].version.0, 2);
-        assert_eq!(model.totals(), Some(Totals { pending: 7, ..Totals::default() }), "as the gateway says");
+        assert_eq!(
+            model.totals(),
+            Some(Totals { pending: 7, ..Totals::default() }),
+            "as the gateway says"
+        );
         model.hear(frame(r#"{"type":"deleted","order_id":2,"version":4,"cursor":"r1.1"}"#), at(0));
         assert_eq!(ids(&model), [1]);
     }
@@ -388,10 +418,16 @@ mod tests {
         let mut model = model();
         model.learn(vec![order(1, "PENDING", 1), order(2, "COMPLETED", 3)]);
         model.hear(welcome(&[order(3, "IN_PROGRESS", 2)]), at(0));
-        assert_eq!((model.wait.quantiles(at(0)), model.rate.seconds(at(0)).last()), (None, Some(&0)));
+        assert_eq!(
+            (model.wait.quantiles(at(0)), model.rate.seconds(at(0)).last()),
+            (None, Some(&0))
+        );
         model.hear(feed(&[order(1, "IN_PROGRESS", 2)]), at(0));
         model.hear(feed(&[order(1, "IN_PROGRESS", 2)]), at(0));
-        assert_eq!((model.wait.quantiles(at(0)), model.preparation.quantiles(at(0))), (Some((1_000, 1_000)), None));
+        assert_eq!(
+            (model.wait.quantiles(at(0)), model.preparation.quantiles(at(0))),
+            (Some((1_000, 1_000)), None)
+        );
         model.hear(feed(&[order(1, "COMPLETED", 3)]), at(0));
         assert_eq!(model.preparation.quantiles(at(0)), Some((2_000, 2_000)));
         assert_eq!(model.rate.seconds(at(1)).last(), Some(&2));
@@ -414,7 +450,9 @@ mod tests {
         model.hear(feed(&orders(1..=9, "PENDING", 1)), at(0));
         let selected = |model: &Model| model.selected().map(|order| order.id.get());
         assert_eq!(selected(&model), None);
-        for (rows, id) in [(1, 9), (1, 8), (-5, 9), (4, 5), (isize::MAX, 1), (isize::MIN, 9), (1, 8)] {
+        for (rows, id) in
+            [(1, 9), (1, 8), (-5, 9), (4, 5), (isize::MAX, 1), (isize::MIN, 9), (1, 8)]
+        {
             model.step(rows);
             assert_eq!(selected(&model), Some(id), "{rows}");
         }
@@ -436,11 +474,17 @@ mod tests {
         model.step(1);
         model.toggle();
         model.begin_cancelling(at(0));
-        assert!(matches!(&model.typing, Some((Typing::Reason(id), text)) if id.get() == 1 && text.is_empty()));
+        assert!(
+            matches!(&model.typing, Some((Typing::Reason(id), text)) if id.get() == 1 && text.is_empty())
+        );
         model.typing = None;
         model.hear(feed(&[order(1, "COMPLETED", 3)]), at(0));
         model.begin_cancelling(at(0));
-        assert_eq!((model.note(at(0)), &model.typing), (Some("order 1 has ended"), &None), "though it is shown as pending");
+        assert_eq!(
+            (model.note(at(0)), &model.typing),
+            (Some("order 1 has ended"), &None),
+            "though it is shown as pending"
+        );
         assert_eq!(model.note(at(6)), None);
     }
 
@@ -448,7 +492,10 @@ mod tests {
     fn after_a_gap_without_a_cursor_nothing_old_is_believed() {
         let mut model = model();
         model.hear(feed(&[order(1, "PENDING", 1)]), at(0));
-        model.hear(News::Waiting { why: CommandError::failed("lost"), pause: Duration::from_secs(3) }, at(0));
+        model.hear(
+            News::Waiting { why: CommandError::failed("lost"), pause: Duration::from_secs(3) },
+            at(0),
+        );
         assert_eq!(model.link, Link::Waiting { why: "lost".to_owned(), until: at(3) });
         assert_eq!(ids(&model), [1], "what was known is still shown");
         model.hear(News::Connecting, at(0));
@@ -458,7 +505,10 @@ mod tests {
         model.hear(News::Watching { whose: "every hero".to_owned() }, at(0));
         assert_eq!((&model.link, model.history), (&Link::Live, history + 1));
         model.hear(feed(&[order(2, "PENDING", 1)]), at(0));
-        model.hear(frame(r#"{"type":"welcome","resume":"resumed","orders":[],"cursor":"r1.1","help":""}"#), at(0));
+        model.hear(
+            frame(r#"{"type":"welcome","resume":"resumed","orders":[],"cursor":"r1.1","help":""}"#),
+            at(0),
+        );
         assert_eq!(ids(&model), [2], "a cursor misses nothing");
     }
 
@@ -481,6 +531,9 @@ mod tests {
     fn a_hero_counts_its_own() {
         let mut model = model();
         model.hear(welcome(&[order(1, "PENDING", 1), order(2, "IN_PROGRESS", 2)]), at(0));
-        assert_eq!(model.totals(), Some(Totals { pending: 1, in_progress: 1, ..Totals::default() }));
+        assert_eq!(
+            model.totals(),
+            Some(Totals { pending: 1, in_progress: 1, ..Totals::default() })
+        );
     }
 }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use galley_protocol::{HeroId, MealId};
 
-/// The most names of a kind; at the bound all are forgotten, and those on the screen are read again.
+/// The most names of a kind; at the bound all are forgotten, and those on the screen are read
+/// again.
 const MAX_NAMES: usize = 2_000;
 /// The most characters of a name that are kept.
 const MAX_CHARACTERS: usize = 200;
@@ -55,7 +56,11 @@ impl Names {
     }
 }
 
-fn learn<Id: Eq + std::hash::Hash>(names: &mut HashMap<Id, Option<String>>, id: Id, name: Option<String>) {
+fn learn<Id: Eq + std::hash::Hash>(
+    names: &mut HashMap<Id, Option<String>>,
+    id: Id,
+    name: Option<String>,
+) {
     if names.len() == MAX_NAMES {
         names.clear();
     }

@@ -1,7 +1,9 @@
-//! Turns a filter into questions for the gateway, so that a filter finds all that there is, and not only what was loaded.
+//! Turns a filter into questions for the gateway, so that a filter finds all that there is, and not
+//! only what was loaded.
 //!
-//! Names become ids by a look at the lists of heroes and meals. Several words must all fit: each adds its part to every question so
-//! far. What a question cannot say, such as a word of a message, the screen sorts out among the answers.
+//! Names become ids by a look at the lists of heroes and meals. Several words must all fit: each
+//! adds its part to every question so far. What a question cannot say, such as a word of a message,
+//! the screen sorts out among the answers.
 
 use galley_protocol::frame::Watch;
 use galley_protocol::{OrderId, Status};
@@ -58,7 +60,8 @@ pub async fn plan(api: &Api, base: &Watch, filter: &Filter) -> Result<Search, Co
         meal: None,
         status: Some(base.status.clone()).filter(|status| !status.is_empty()),
     };
-    let (mut asked, mut watched, mut orders) = (vec![base_part.clone()], vec![base_part], Vec::new());
+    let (mut asked, mut watched, mut orders) =
+        (vec![base_part.clone()], vec![base_part], Vec::new());
     for word in filter.words() {
         match word {
             Word::Hero(text) => {
@@ -68,7 +71,10 @@ pub async fn plan(api: &Api, base: &Watch, filter: &Filter) -> Result<Search, Co
             }
             Word::Meal(text) => asked = product(&asked, &meals(api, text).await?),
             Word::Status(text) => {
-                let status = [Part { status: Some(statuses(|name| name.starts_with(text))), ..Part::default() }];
+                let status = [Part {
+                    status: Some(statuses(|name| name.starts_with(text))),
+                    ..Part::default()
+                }];
                 watched = product(&watched, &status);
                 asked = product(&asked, &status);
             }
@@ -76,7 +82,9 @@ pub async fn plan(api: &Api, base: &Watch, filter: &Filter) -> Result<Search, Co
                 let mut any = [heroes(api, base, text).await?, meals(api, text).await?].concat();
                 any.retain(|part| *part != Part::default());
                 let status = statuses(|name| name.contains(text.as_str()));
-                any.extend((!status.is_empty()).then(|| Part { status: Some(status), ..Part::default() }));
+                any.extend(
+                    (!status.is_empty()).then(|| Part { status: Some(status), ..Part::default() }),
+                );
                 if !any.is_empty() {
                     asked = product(&asked, &any);
                 }
@@ -85,7 +93,10 @@ pub async fn plan(api: &Api, base: &Watch, filter: &Filter) -> Result<Search, Co
         }
     }
     let lists = asked.iter().map(|part| Question::List(part.parameters()));
-    Ok(Search { questions: orders.into_iter().chain(lists).take(MAX_QUESTIONS).collect(), watch: subscription(base, &watched) })
+    Ok(Search {
+        questions: orders.into_iter().chain(lists).take(MAX_QUESTIONS).collect(),
+        watch: subscription(base, &watched),
+    })
 }
 
 /// Every part together with every other, where both can be true.
@@ -116,23 +127,36 @@ async fn heroes(api: &Api, base: &Watch, text: &str) -> Result<Vec<Part>, Comman
         return Ok(vec![Part::default()]);
     }
     let ids = ids(api, "/heroes", text).await?;
-    Ok(ids.map_or_else(|| vec![Part::default()], |ids| ids.map(|id| Part { hero: Some(id), ..Part::default() }).collect()))
+    Ok(ids.map_or_else(
+        || vec![Part::default()],
+        |ids| ids.map(|id| Part { hero: Some(id), ..Part::default() }).collect(),
+    ))
 }
 
 async fn meals(api: &Api, text: &str) -> Result<Vec<Part>, CommandError> {
     let ids = ids(api, "/meals", text).await?;
-    Ok(ids.map_or_else(|| vec![Part::default()], |ids| ids.map(|id| Part { meal: Some(id), ..Part::default() }).collect()))
+    Ok(ids.map_or_else(
+        || vec![Part::default()],
+        |ids| ids.map(|id| Part { meal: Some(id), ..Part::default() }).collect(),
+    ))
 }
 
-/// A number is an id, other text a part of names. `None` where nothing is asked for, or the caller may not look.
-async fn ids(api: &Api, path: &str, text: &str) -> Result<Option<impl Iterator<Item = i64>>, CommandError> {
+/// A number is an id, other text a part of names. `None` where nothing is asked for, or the caller
+/// may not look.
+async fn ids(
+    api: &Api,
+    path: &str,
+    text: &str,
+) -> Result<Option<impl Iterator<Item = i64>>, CommandError> {
     if text.is_empty() {
         return Ok(None);
     }
     if let Some(id) = text.parse().ok().filter(|id| *id > 0) {
         return Ok(Some(vec![id].into_iter()));
     }
-    let found = api.find(api.request(Method::GET, path).query(&[("q", text), ("limit", MAX_NAMES)])).await?;
+    let found = api
+        .find(api.request(Method::GET, path).query(&[("q", text), ("limit", MAX_NAMES)]))
+        .await?;
     let Some(found) = found else { return Ok(None) };
     let Ids { items } = found.read()?;
     Ok(Some(items.into_iter().map(|item| item.id).collect::<Vec<_>>().into_iter()))
@@ -146,14 +170,17 @@ impl Part {
     /// Both at once; `None` when that is nothing.
     fn and(&self, other: &Self) -> Option<Self> {
         let status = match (&self.status, &other.status) {
-            (Some(one), Some(other)) => Some(one.iter().filter(|status| other.contains(status)).copied().collect::<Vec<_>>()),
+            (Some(one), Some(other)) => Some(
+                one.iter().filter(|status| other.contains(status)).copied().collect::<Vec<_>>(),
+            ),
             (one, other) => one.clone().or_else(|| other.clone()),
         };
         let same = |one: Option<i64>, other: Option<i64>| match (one, other) {
             (Some(one), Some(other)) if one != other => None,
             (one, other) => Some(one.or(other)),
         };
-        let together = Self { hero: same(self.hero, other.hero)?, meal: same(self.meal, other.meal)?, status };
+        let together =
+            Self { hero: same(self.hero, other.hero)?, meal: same(self.meal, other.meal)?, status };
         together.status.as_ref().is_none_or(|status| !status.is_empty()).then_some(together)
     }
 

@@ -1,7 +1,8 @@
 //! The terminal, taken and given back.
 //!
-//! Guarantees that whichever way the program goes – a key, a signal, a failure, a panic – the terminal is as it was: its lines, its
-//! cursor, its echo. Only kill -9 is beyond that; `reset` helps then.
+//! Guarantees that whichever way the program goes – a key, a signal, a failure, a panic – the
+//! terminal is as it was: its lines, its cursor, its echo. Only kill -9 is beyond that; `reset`
+//! helps then.
 
 use std::io;
 use std::mem::ManuallyDrop;
@@ -13,11 +14,13 @@ use ratatui::{DefaultTerminal, Frame};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 
-/// The terminal in our hands; dropping it gives it back. What ratatui would do then is done here, for it panics when the terminal is gone.
+/// The terminal in our hands; dropping it gives it back. What ratatui would do then is done here,
+/// for it panics when the terminal is gone.
 pub struct Terminal(ManuallyDrop<DefaultTerminal>);
 
 impl Terminal {
-    /// Takes it: the alternate screen, every key as it is pressed, and a hook that gives it back before a panic is told.
+    /// Takes it: the alternate screen, every key as it is pressed, and a hook that gives it back
+    /// before a panic is told.
     pub fn take() -> Result<Self, CommandError> {
         ratatui::try_init().map(|terminal| Self(ManuallyDrop::new(terminal))).map_err(|error| {
             give_back();

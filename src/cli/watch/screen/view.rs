@@ -77,7 +77,11 @@ fn link_line(model: &Model, palette: Palette, now: Timestamp) -> Line<'static> {
     let gateway = harmless(&model.gateway);
     let (state, style, more) = match &model.link {
         Link::Connecting => ("◌ connecting".to_owned(), palette.colour(Color::Yellow), gateway),
-        Link::Live => ("● live".to_owned(), palette.colour(Color::Green), format!("{} at {gateway}", harmless(&model.whose))),
+        Link::Live => (
+            "● live".to_owned(),
+            palette.colour(Color::Green),
+            format!("{} at {gateway}", harmless(&model.whose)),
+        ),
         Link::Waiting { why, until } => {
             let left = (until.millis() - now.millis()).max(0);
             (format!("○ retry in {}", span(left)), palette.colour(Color::Red), harmless(why))
@@ -89,20 +93,29 @@ fn link_line(model: &Model, palette: Palette, now: Timestamp) -> Line<'static> {
 fn totals_line(model: &Model, palette: Palette, width: u16) -> Line<'static> {
     let mut totals = model.totals();
     let spans = Status::ALL.into_iter().flat_map(|status| {
-        let count = totals.as_mut().map_or_else(|| "–".to_owned(), |totals| totals.of(status).to_string());
+        let count =
+            totals.as_mut().map_or_else(|| "–".to_owned(), |totals| totals.of(status).to_string());
         let label = if width >= WIDE { named(status) } else { icon(status).to_owned() };
-        [Span::styled(label, palette.of(status)), Span::raw(" "), Span::raw(count).bold(), Span::raw("   ")]
+        [
+            Span::styled(label, palette.of(status)),
+            Span::raw(" "),
+            Span::raw(count).bold(),
+            Span::raw("   "),
+        ]
     });
     spans.collect()
 }
 
 fn latency_line(model: &mut Model, width: u16, now: Timestamp) -> Line<'static> {
     let figures = |quantiles: Option<(u64, u64)>| match quantiles {
-        Some((median, worst)) if width >= WIDE => format!("p50 {}, p99 {}", span_of(median), span_of(worst)),
+        Some((median, worst)) if width >= WIDE => {
+            format!("p50 {}, p99 {}", span_of(median), span_of(worst))
+        }
         Some((median, worst)) => format!("{}/{}", span_of(median), span_of(worst)),
         None => "–".to_owned(),
     };
-    let (wait, preparation) = (figures(model.wait.quantiles(now)), figures(model.preparation.quantiles(now)));
+    let (wait, preparation) =
+        (figures(model.wait.quantiles(now)), figures(model.preparation.quantiles(now)));
     Line::from(if width >= WIDE {
         format!("placed→started {wait}   started→ended {preparation}   of the last minute")
     } else {
@@ -112,11 +125,15 @@ fn latency_line(model: &mut Model, width: u16, now: Timestamp) -> Line<'static> 
 
 fn draw_rate(frame: &mut Frame, model: &mut Model, palette: Palette, area: Rect, now: Timestamp) {
     let text = format!("{:.1} updates/s  ", model.rate.per_second(now));
-    let [label, plot] = Layout::horizontal([Constraint::Length(cells(&text)), Constraint::Min(0)]).areas(area);
+    let [label, plot] =
+        Layout::horizontal([Constraint::Length(cells(&text)), Constraint::Min(0)]).areas(area);
     frame.render_widget(Line::raw(text), label);
     let seconds = model.rate.seconds(now);
     let shown = seconds.get(seconds.len().saturating_sub(plot.width.into())..).unwrap_or_default();
-    let sparkline = Sparkline::default().data(shown).bar_set(bar::NINE_LEVELS).style(palette.colour(Color::Cyan));
+    let sparkline = Sparkline::default()
+        .data(shown)
+        .bar_set(bar::NINE_LEVELS)
+        .style(palette.colour(Color::Cyan));
     frame.render_widget(sparkline, plot);
 }
 
@@ -142,7 +159,8 @@ fn draw_list(frame: &mut Frame, model: &mut Model, palette: Palette, area: Rect,
         if selected { row.add_modifier(Modifier::REVERSED) } else { row }
     });
     let widths = [id, hero, meal, status, age].map(Constraint::Length);
-    let head = Row::new(["order", "hero", "meal", "status", "     age"].map(Line::raw)).style(Style::new().bold());
+    let head = Row::new(["order", "hero", "meal", "status", "     age"].map(Line::raw))
+        .style(Style::new().bold());
     frame.render_widget(Table::new(shown, widths).header(head).column_spacing(1), area);
     if rows.is_empty() && area.height > 1 {
         let empty = match &model.typing {
@@ -155,18 +173,24 @@ fn draw_list(frame: &mut Frame, model: &mut Model, palette: Palette, area: Rect,
     }
 }
 
-/// The line being typed, else what was said just now, else how the list is held and filtered, and what the selected order has to say.
+/// The line being typed, else what was said just now, else how the list is held and filtered, and
+/// what the selected order has to say.
 fn draw_bottom(frame: &mut Frame, model: &Model, area: Rect, now: Timestamp) {
     if let Some((typing, text)) = &model.typing {
         let label = match typing {
             Typing::Filter => "filter: ".to_owned(),
-            Typing::Reason(id) => format!("cancel order {id}, because (Enter: do it, Esc: do not): "),
+            Typing::Reason(id) => {
+                format!("cancel order {id}, because (Enter: do it, Esc: do not): ")
+            }
         };
         let room = area.width.saturating_sub(cells(&label) + 1);
         // Blanks count, also those at the end.
         let typed = text.split(' ').map(harmless).collect::<Vec<_>>().join(" ");
         let typed = tail(&typed, room);
-        frame.set_cursor_position((area.x + (cells(&label) + cells(&typed)).min(area.width.saturating_sub(1)), area.y));
+        frame.set_cursor_position((
+            area.x + (cells(&label) + cells(&typed)).min(area.width.saturating_sub(1)),
+            area.y,
+        ));
         frame.render_widget(Line::from(vec![Span::raw(label).bold(), Span::raw(typed)]), area);
         return;
     }
@@ -189,10 +213,22 @@ fn draw_bottom(frame: &mut Frame, model: &Model, area: Rect, now: Timestamp) {
 }
 
 fn draw_keys(frame: &mut Frame, area: Rect) {
-    let lines: Vec<Line> =
-        KEYS.iter().map(|(keys, what)| Line::from(vec![Span::raw(format!(" {keys:<14} ")).bold(), Span::raw(*what)])).collect();
-    let (width, height) = (area.width.min(66), area.height.min(u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2)));
-    let place = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
+    let lines: Vec<Line> = KEYS
+        .iter()
+        .map(|(keys, what)| {
+            Line::from(vec![Span::raw(format!(" {keys:<14} ")).bold(), Span::raw(*what)])
+        })
+        .collect();
+    let (width, height) = (
+        area.width.min(66),
+        area.height.min(u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2)),
+    );
+    let place = Rect {
+        x: area.x + (area.width - width) / 2,
+        y: area.y + (area.height - height) / 2,
+        width,
+        height,
+    };
     frame.render_widget(Clear, place);
     // Where there is no room for it, the frame gives way.
     let block = if height >= 10 { Block::bordered().title(" Keys ") } else { Block::new() };
@@ -287,8 +323,14 @@ mod tests {
     use crate::cli::watch::screen::model::Model;
     use crate::cli::watch::screen::staging::{at, feed, model, order, orders};
 
-    fn drawn(model: &mut Model, width: u16, height: u16, palette: Palette) -> Terminal<TestBackend> {
-        let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("memory can be drawn on");
+    fn drawn(
+        model: &mut Model,
+        width: u16,
+        height: u16,
+        palette: Palette,
+    ) -> Terminal<TestBackend> {
+        let mut terminal =
+            Terminal::new(TestBackend::new(width, height)).expect("memory can be drawn on");
         terminal.draw(|frame| draw(frame, model, palette, at(0))).expect("memory can be drawn on");
         terminal
     }
@@ -296,7 +338,15 @@ mod tests {
     fn lines(model: &mut Model, width: u16, height: u16) -> Vec<String> {
         let terminal = drawn(model, width, height, Palette::new(true));
         let cells = terminal.backend().buffer().content().chunks(width.into());
-        cells.map(|line| line.iter().map(ratatui::buffer::Cell::symbol).collect::<String>().trim_end().to_owned()).collect()
+        cells
+            .map(|line| {
+                line.iter()
+                    .map(ratatui::buffer::Cell::symbol)
+                    .collect::<String>()
+                    .trim_end()
+                    .to_owned()
+            })
+            .collect()
     }
 
     fn press_all(model: &mut Model, keys: &str) {
@@ -329,10 +379,15 @@ mod tests {
             ]
         );
         assert!(lines[3].starts_with("0.4 updates/s") && lines[3].ends_with('█'), "{lines:?}");
-        let row = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
+        let row =
+            |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
         assert_eq!(
             lines[4..7].iter().map(|line| row(line)).collect::<Vec<_>>(),
-            ["order hero meal status age", "8 Zoé Leek soup ✕ cancelled 3.0 s", "7 Zoé Leek soup ◐ in progress 10.0 s"]
+            [
+                "order hero meal status age",
+                "8 Zoé Leek soup ✕ cancelled 3.0 s",
+                "7 Zoé Leek soup ◐ in progress 10.0 s"
+            ]
         );
         assert_eq!(lines[11], "? keys  / filter  p pause  c cancel  q leave");
     }
@@ -342,7 +397,10 @@ mod tests {
         let mut model = busy();
         let why = CommandError::failed("the connection to http://a:1 is lost\u{1b}[2J");
         model.hear(News::Waiting { why, pause: Duration::from_millis(4_200) }, at(0));
-        assert_eq!(lines(&mut model, 80, 12)[0], "○ retry in 4.2 s  the connection to http://a:1 is lost·[2J");
+        assert_eq!(
+            lines(&mut model, 80, 12)[0],
+            "○ retry in 4.2 s  the connection to http://a:1 is lost·[2J"
+        );
         assert!(lines(&mut model, 20, 3)[0].starts_with("○ retry in 4.2 s"));
         model.helping = true;
         assert!(lines(&mut model, 80, 12)[0].starts_with("○ retry"), "help hides it not");
@@ -370,18 +428,30 @@ mod tests {
         let shown = lines(&mut model, 80, 12);
         assert!(shown[5].contains('7') && shown[6].is_empty(), "{shown:?}");
         press_all(&mut model, "zzz");
-        assert_eq!(lines(&mut model, 80, 12)[5], " no order shown so far fits; Enter searches all orders");
+        assert_eq!(
+            lines(&mut model, 80, 12)[5],
+            " no order shown so far fits; Enter searches all orders"
+        );
         model.typing = None;
         assert_eq!(lines(&mut model, 80, 12)[5], " no order fits the filter");
         press_all(&mut model, "?");
-        assert!(lines(&mut model, 80, 16).iter().any(|line| line.contains("cancel the selected order")));
+        assert!(
+            lines(&mut model, 80, 16).iter().any(|line| line.contains("cancel the selected order"))
+        );
     }
 
     #[test]
     fn names_cannot_leave_their_place() {
         let pile = format!("Z{}", "\u{301}".repeat(500));
-        let names =
-            ["\u{1b}[2J\u{1b}[Hgone", "\u{202e}right to left\u{2069}", &"W".repeat(200), &"火".repeat(200), &pile, "a\nb", ""];
+        let names = [
+            "\u{1b}[2J\u{1b}[Hgone",
+            "\u{202e}right to left\u{2069}",
+            &"W".repeat(200),
+            &"火".repeat(200),
+            &pile,
+            "a\nb",
+            "",
+        ];
         for name in names {
             for width in [10, 40, 79, 80, 200] {
                 let mut model = busy();
@@ -390,14 +460,23 @@ mod tests {
                 let cells = terminal.backend().buffer().content();
                 let symbols: String = cells.iter().map(ratatui::buffer::Cell::symbol).collect();
                 let obeyed = |character: char| {
-                    character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+                    character.is_control()
+                        || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
                 };
                 assert!(!symbols.contains(obeyed), "{name:?} {width}: {symbols:?}");
-                assert!(cells.iter().all(|cell| cell.symbol().chars().count() <= 4), "{name:?} {width}");
+                assert!(
+                    cells.iter().all(|cell| cell.symbol().chars().count() <= 4),
+                    "{name:?} {width}"
+                );
                 if width >= 40 {
                     assert!(symbols.contains("◐ in progress"), "{name:?} {width}: {symbols:?}");
-                    let line: Vec<_> =
-                        cells.chunks(width.into()).nth(6).expect("a line").iter().map(ratatui::buffer::Cell::symbol).collect();
+                    let line: Vec<_> = cells
+                        .chunks(width.into())
+                        .nth(6)
+                        .expect("a line")
+                        .iter()
+                        .map(ratatui::buffer::Cell::symbol)
+                        .collect();
                     assert!(line.concat().ends_with("10.0 s"), "{name:?} {width}: {line:?}");
                 }
             }
@@ -408,7 +487,9 @@ mod tests {
     fn no_size_is_too_small() {
         let many = || feed(&orders(1..=500, "PENDING", 1));
         for keys in ["", "↓", "?", "/hero:zoé", "↓↓c", "p"] {
-            for (width, height) in [(1, 1), (2, 3), (10, 4), (40, 10), (39, 7), (300, 2), (5, 100), (250, 90)] {
+            for (width, height) in
+                [(1, 1), (2, 3), (10, 4), (40, 10), (39, 7), (300, 2), (5, 100), (250, 90)]
+            {
                 let mut model = busy();
                 model.hear(many(), at(0));
                 press_all(&mut model, keys);
@@ -417,7 +498,9 @@ mod tests {
         }
         let small = lines(&mut busy(), 40, 10);
         assert!(
-            small[0].starts_with("● live") && small[5].contains("cancelled") && small[6].contains("in progress"),
+            small[0].starts_with("● live")
+                && small[5].contains("cancelled")
+                && small[6].contains("in progress"),
             "{small:?}"
         );
     }
@@ -426,7 +509,13 @@ mod tests {
     fn without_colours_there_are_none() {
         let foregrounds = |palette| {
             let terminal = drawn(&mut busy(), 100, 12, palette);
-            terminal.backend().buffer().content().iter().filter(|cell| cell.fg != Color::Reset || cell.bg != Color::Reset).count()
+            terminal
+                .backend()
+                .buffer()
+                .content()
+                .iter()
+                .filter(|cell| cell.fg != Color::Reset || cell.bg != Color::Reset)
+                .count()
         };
         assert!(foregrounds(Palette::new(true)) > 0);
         assert_eq!(foregrounds(Palette::new(false)), 0);
@@ -445,10 +534,18 @@ mod tests {
         ] {
             assert_eq!(span_of(millis), told);
         }
-        for (text, room, shown) in [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("火鍋", 3, "火…"), ("火鍋", 4, "火鍋"), ("a", 0, "…")]
-        {
+        for (text, room, shown) in [
+            ("abc", 3, "abc"),
+            ("abcd", 3, "ab…"),
+            ("火鍋", 3, "火…"),
+            ("火鍋", 4, "火鍋"),
+            ("a", 0, "…"),
+        ] {
             assert_eq!(fit(text, room), shown);
         }
-        assert_eq!((tail("abcd", 2).as_str(), tail("火鍋", 3).as_str(), tail("x", 0).as_str()), ("cd", "鍋", ""));
+        assert_eq!(
+            (tail("abcd", 2).as_str(), tail("火鍋", 3).as_str(), tail("x", 0).as_str()),
+            ("cd", "鍋", "")
+        );
     }
 }

@@ -12,8 +12,13 @@ pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
             Deed::Get(_) => &[200, 404, 503],
             Deed::List => &[200, 503],
         };
-        if let Some((status, body)) = request.told().filter(|(status, _)| !expected.contains(status)) {
-            violations.add(Rule::KnownAnswer, format!("{:?} was answered {status}: {body}", request.deed));
+        if let Some((status, body)) =
+            request.told().filter(|(status, _)| !expected.contains(status))
+        {
+            violations.add(
+                Rule::KnownAnswer,
+                format!("{:?} was answered {status}: {body}", request.deed),
+            );
         }
     }
     let frames = ["welcome", "order", "deleted", "resync", "reconnect", "feed", "reply", "error"];

@@ -15,12 +15,18 @@ pub(super) fn check(case: &Case<'_>, rest: Duration, violations: &mut Violations
         (Some(mended), Some(quiet)) => {
             let took = quiet.saturating_sub(mended);
             if took > rest {
-                violations.add(Rule::ComesToRest, format!("quiet {took:?} after the last fault, not within {rest:?}"));
+                violations.add(
+                    Rule::ComesToRest,
+                    format!("quiet {took:?} after the last fault, not within {rest:?}"),
+                );
             }
         }
-        (None, _) | (_, None) => violations.add(Rule::ComesToRest, "it never became quiet".to_owned()),
+        (None, _) | (_, None) => {
+            violations.add(Rule::ComesToRest, "it never became quiet".to_owned());
+        }
     }
     for order in case.stored.values().filter(|order| order.is_open()) {
-        violations.add(Rule::ComesToRest, format!("order {} is {} in the end", order.id, order.status()));
+        violations
+            .add(Rule::ComesToRest, format!("order {} is {} in the end", order.id, order.status()));
     }
 }

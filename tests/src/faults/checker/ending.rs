@@ -12,9 +12,15 @@ pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
     let completed = completed(case);
     for request in &case.requests {
         match (request.deed, request.told()) {
-            (Deed::Cancel(order) | Deed::End(order), Some((200, body))) => cancelled(case, *order, body, &completed, violations),
-            (Deed::End(order) | Deed::Delete(order), Some((200 | 204, _))) => deleted(case, *order, violations),
-            (Deed::Cancel(_) | Deed::Delete(_), Some((409, body))) => refused(request.deed, body, violations),
+            (Deed::Cancel(order) | Deed::End(order), Some((200, body))) => {
+                cancelled(case, *order, body, &completed, violations);
+            }
+            (Deed::End(order) | Deed::Delete(order), Some((200 | 204, _))) => {
+                deleted(case, *order, violations);
+            }
+            (Deed::Cancel(_) | Deed::Delete(_), Some((409, body))) => {
+                refused(request.deed, body, violations);
+            }
             _ => {}
         }
     }
@@ -24,14 +30,26 @@ pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
 /// The orders that anybody saw completed.
 fn completed(case: &Case<'_>) -> HashSet<i64> {
     let shown = case.entries.iter().filter_map(|entry| entry.event.shown());
-    let seen = shown.flat_map(sightings).filter(|seen| seen.status() == "COMPLETED").map(|seen| seen.order);
+    let seen = shown
+        .flat_map(sightings)
+        .filter(|seen| seen.status() == "COMPLETED")
+        .map(|seen| seen.order);
     seen.collect()
 }
 
-fn cancelled(case: &Case<'_>, order: i64, body: &Value, completed: &HashSet<i64>, violations: &mut Violations) {
+fn cancelled(
+    case: &Case<'_>,
+    order: i64,
+    body: &Value,
+    completed: &HashSet<i64>,
+    violations: &mut Violations,
+) {
     let told = sightings(body);
     if !matches!(&told[..], [told] if told.order == order && told.status() == "CANCELLED") {
-        violations.add(Rule::EffectKept, format!("the answer to the cancel of order {order} does not show it cancelled: {body}"));
+        violations.add(
+            Rule::EffectKept,
+            format!("the answer to the cancel of order {order} does not show it cancelled: {body}"),
+        );
     }
     let stored = case.stored.get(&order).map(|stored| stored.status());
     if stored == Some("COMPLETED") || completed.contains(&order) {
@@ -51,7 +69,8 @@ fn deleted(case: &Case<'_>, order: i64, violations: &mut Violations) {
 fn refused(deed: &Deed, body: &Value, violations: &mut Violations) {
     let ended = matches!(deed, Deed::Cancel(_));
     let told = sightings(body);
-    let fits = matches!(&told[..], [told] if matches!(told.status(), "COMPLETED" | "CANCELLED") == ended);
+    let fits =
+        matches!(&told[..], [told] if matches!(told.status(), "COMPLETED" | "CANCELLED") == ended);
     if !fits {
         violations.add(Rule::Truthful, format!("{deed:?} was refused without a reason: {body}"));
     }
@@ -66,16 +85,22 @@ fn not_found(case: &Case<'_>, violations: &mut Violations) {
         }
     }
     for request in &case.requests {
-        let (Deed::Cancel(order) | Deed::End(order) | Deed::Delete(order) | Deed::Get(order), Some((404, _))) =
-            (request.deed, request.told())
+        let (
+            Deed::Cancel(order) | Deed::End(order) | Deed::Delete(order) | Deed::Get(order),
+            Some((404, _)),
+        ) = (request.deed, request.told())
         else {
             continue;
         };
         let answered = request.answered.map_or(usize::MAX, |(at, _)| at);
-        let others = deletions.get(order).into_iter().flatten().filter(|asked| **asked != request.asked);
+        let others =
+            deletions.get(order).into_iter().flatten().filter(|asked| **asked != request.asked);
         let is_gone = case.stored.get(order).is_none_or(|stored| stored.deleted);
         if !is_gone || others.min().is_none_or(|asked| *asked > answered) {
-            violations.add(Rule::Truthful, format!("{:?} did not find the order, and nobody had deleted it", request.deed));
+            violations.add(
+                Rule::Truthful,
+                format!("{:?} did not find the order, and nobody had deleted it", request.deed),
+            );
         }
     }
 }

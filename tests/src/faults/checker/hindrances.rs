@@ -1,7 +1,7 @@
 //! The times in which a gateway cannot tell its clients of changes, through no fault of its own.
 //!
-//! What is done to workers, or to the other gateway, is none: a change that its process cannot publish is found in the
-//! database by the others.
+//! What is done to workers, or to the other gateway, is none: a change that its process cannot
+//! publish is found in the database by the others.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use crate::faults::record::Event;
 
 /// A cluster replaces a silent node within this time, and its clients find the new one.
 const FAILOVER: Duration = Duration::from_secs(12);
-/// A lock waits for the locks before it, which last as long at most; whoever comes later waits behind it.
+/// A lock waits for the locks before it, which last as long at most; whoever comes later waits
+/// behind it.
 const LOCK_QUEUE: Duration = Duration::from_secs(10);
 
 /// The faults that end with another deed; the others end at once, or by themselves.
@@ -52,7 +53,8 @@ impl Hindrances {
             } else {
                 let is_end = |event: &Event| {
                     let is_mended = matches!(event, Event::Mended);
-                    is_mended || matches!(event, Event::Done { action: later, .. } if ends(*action, *later))
+                    is_mended
+                        || matches!(event, Event::Done { action: later, .. } if ends(*action, *later))
                 };
                 let over = case.entries[at..].iter().find(|later| is_end(&later.event));
                 let longest = longest(*action).map_or(u64::MAX, |time| from + micros(time));
@@ -67,8 +69,15 @@ impl Hindrances {
     /// The longest time between two moments in which this gateway was not hindered.
     pub(super) fn longest_calm(&self, gateway: usize, from: u64, until: u64) -> Duration {
         let (mut calm, mut longest) = (from, 0);
-        let own = |hindrance: &&Hindrance| matches!(hindrance.scope, Scope::All) || hindrance.scope == Scope::One(gateway);
-        for hindrance in self.0.iter().filter(own).filter(|hindrance| hindrance.until > from && hindrance.from < until) {
+        let own = |hindrance: &&Hindrance| {
+            matches!(hindrance.scope, Scope::All) || hindrance.scope == Scope::One(gateway)
+        };
+        for hindrance in self
+            .0
+            .iter()
+            .filter(own)
+            .filter(|hindrance| hindrance.until > from && hindrance.from < until)
+        {
             longest = longest.max(hindrance.from.saturating_sub(calm));
             calm = calm.max(hindrance.until);
         }
@@ -118,10 +127,16 @@ fn ends(earlier: Action, later: Action) -> bool {
 
 /// The time after which a fault ends by itself.
 fn lasts(action: Action) -> Option<Duration> {
-    if let Action::Meddle(Mischief::Hold(time)) | Action::MeddleWith(_, Mischief::Hold(time)) = action {
+    if let Action::Meddle(Mischief::Hold(time)) | Action::MeddleWith(_, Mischief::Hold(time)) =
+        action
+    {
         return Some(time);
     }
-    if let Action::Obstruct(Obstacle::LockTable(time)) = action { Some(time + LOCK_QUEUE) } else { None }
+    if let Action::Obstruct(Obstacle::LockTable(time)) = action {
+        Some(time + LOCK_QUEUE)
+    } else {
+        None
+    }
 }
 
 /// The time for which a fault counts as a hindrance at most.

@@ -20,7 +20,8 @@ pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
     for (order, life) in &lives {
         match case.stored.get(order) {
             Some(stored) => against_stored(life, stored, violations),
-            None => violations.add(Rule::Committed, format!("order {order} was shown and does not exist")),
+            None => violations
+                .add(Rule::Committed, format!("order {order} was shown and does not exist")),
         }
     }
     for stored in case.stored.values() {
@@ -31,7 +32,10 @@ pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
         }
         steps(stored.id, &life, violations);
         if stored.meal == case.scene.forbidden && stored.status() == "COMPLETED" {
-            violations.add(Rule::Allergy, format!("order {} of a forbidden meal is completed", stored.id));
+            violations.add(
+                Rule::Allergy,
+                format!("order {} of a forbidden meal is completed", stored.id),
+            );
         }
     }
     no_way_back(case, violations);
@@ -46,7 +50,9 @@ impl Life {
         let Sighting { order, version, state } = seen;
         let first = self.0.entry(version).or_insert_with(|| state.clone());
         if *first != state {
-            let what = format!("version {version} of order {order} was shown as {first:?} and as {state:?}");
+            let what = format!(
+                "version {version} of order {order} was shown as {first:?} and as {state:?}"
+            );
             violations.add(Rule::OneState, what);
         }
     }
@@ -59,15 +65,23 @@ fn against_stored(life: &Life, stored: &StoredOrder, violations: &mut Violations
         let last = (*version == stored.version()).then(|| Some(stored.state.clone()));
         let now = (*version == newest.version).then(|| newest.state.clone());
         if *version > newest.version {
-            violations.add(Rule::Committed, format!("version {version} of order {id} was shown, the database has {newest:?}"));
+            violations.add(
+                Rule::Committed,
+                format!("version {version} of order {id} was shown, the database has {newest:?}"),
+            );
         } else if now.or(last).is_some_and(|told| told != *state) {
-            violations.add(Rule::OneState, format!("version {version} of order {id} was shown as {state:?}, and is {stored:?}"));
+            violations.add(
+                Rule::OneState,
+                format!(
+                    "version {version} of order {id} was shown as {state:?}, and is {stored:?}"
+                ),
+            );
         }
     }
 }
 
-/// Version 1 is PENDING, each further one is a step of the life cycle, and one more at the end is the deletion. A version that
-/// nobody saw must still fit between its neighbours.
+/// Version 1 is PENDING, each further one is a step of the life cycle, and one more at the end is
+/// the deletion. A version that nobody saw must still fit between its neighbours.
 fn steps(id: i64, life: &Life, violations: &mut Violations) {
     let mut versions: Vec<(&i64, &Option<Value>)> = life.0.iter().collect();
     versions.sort_unstable_by_key(|(version, _)| **version);
@@ -81,7 +95,10 @@ fn steps(id: i64, life: &Life, violations: &mut Violations) {
         let is = as_stage(state.as_ref());
         possible.retain(|stage| at == *version && Some(*stage) == is.map(Some));
         if possible.is_empty() {
-            violations.add(Rule::LifeCycle, format!("order {id} cannot have version {version} as {state:?}: {:?}", life.0));
+            violations.add(
+                Rule::LifeCycle,
+                format!("order {id} cannot have version {version} as {state:?}: {:?}", life.0),
+            );
             return;
         }
     }
@@ -96,15 +113,23 @@ enum Stage {
 
 /// The stages that can follow; at the beginning there is none.
 fn next(stage: Option<Stage>) -> Vec<Option<Stage>> {
-    const REASONS: [Reason; 5] =
-        [Reason::HeroRequest, Reason::Allergy, Reason::HeroGone, Reason::MealGone, Reason::Undeliverable];
+    const REASONS: [Reason; 5] = [
+        Reason::HeroRequest,
+        Reason::Allergy,
+        Reason::HeroGone,
+        Reason::MealGone,
+        Reason::Undeliverable,
+    ];
     let steps = [(Transition::Start, None), (Transition::Complete, None)];
-    let steps = steps.into_iter().chain(REASONS.map(|reason| (Transition::Cancel(reason), Some(reason))));
+    let steps =
+        steps.into_iter().chain(REASONS.map(|reason| (Transition::Cancel(reason), Some(reason))));
     match stage {
         None => vec![Some(Stage::Is(Status::Pending, None))],
-        Some(Stage::Is(status, _)) if status.is_active() => {
-            steps.filter_map(|(step, reason)| status.step(step).ok().map(|status| Some(Stage::Is(status, reason)))).collect()
-        }
+        Some(Stage::Is(status, _)) if status.is_active() => steps
+            .filter_map(|(step, reason)| {
+                status.step(step).ok().map(|status| Some(Stage::Is(status, reason)))
+            })
+            .collect(),
         Some(Stage::Is(..)) => vec![Some(Stage::Deleted)],
         Some(Stage::Deleted) => Vec::new(),
     }
@@ -117,7 +142,8 @@ fn as_stage(state: Option<&Value>) -> Option<Stage> {
     Some(Stage::Is(status, reason))
 }
 
-/// A read that began after somebody was shown a version shows at least that version; a welcome is a read.
+/// A read that began after somebody was shown a version shows at least that version; a welcome is a
+/// read.
 fn no_way_back(case: &Case<'_>, violations: &mut Violations) {
     let mut newest: HashMap<i64, i64> = HashMap::new();
     // What was known when a read began, by its number or by its listener's.
@@ -140,9 +166,15 @@ fn no_way_back(case: &Case<'_>, violations: &mut Violations) {
             None
         };
         for seen in entry.event.shown().into_iter().flat_map(sightings) {
-            if let Some(before) = known.as_ref().and_then(|known| known.get(&seen.order)).filter(|before| **before > seen.version)
+            if let Some(before) = known
+                .as_ref()
+                .and_then(|known| known.get(&seen.order))
+                .filter(|before| **before > seen.version)
             {
-                let what = format!("order {} was read in version {} after somebody saw {before}", seen.order, seen.version);
+                let what = format!(
+                    "order {} was read in version {} after somebody saw {before}",
+                    seen.order, seen.version
+                );
                 violations.add(Rule::NoWayBack, what);
             }
             let known = newest.entry(seen.order).or_default();

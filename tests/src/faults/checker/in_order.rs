@@ -23,8 +23,10 @@ pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
         for seen in sightings(frame) {
             let newest = shown.entry(seen.order).or_insert(seen.version);
             if *newest > seen.version {
-                let what = format!("version {} of order {} after {newest}", seen.version, seen.order);
-                violations.add(Rule::InOrder, format!("listener {listener} was shown {what}: {frame}"));
+                let what =
+                    format!("version {} of order {} after {newest}", seen.version, seen.order);
+                violations
+                    .add(Rule::InOrder, format!("listener {listener} was shown {what}: {frame}"));
             }
             *newest = seen.version.max(*newest);
         }

@@ -43,18 +43,30 @@ pub(super) fn check(case: &Case<'_>, limit: Duration, violations: &mut Violation
         let late = changes.iter().filter_map(|change| {
             let stored = case.stored.get(&change.order)?;
             let is_owed = audience.hero.is_none_or(|hero| hero == stored.hero);
-            is_owed.then(|| audience.lateness(change, &hindrances, limit)).flatten().map(|late| (change, late))
+            is_owed
+                .then(|| audience.lateness(change, &hindrances, limit))
+                .flatten()
+                .map(|late| (change, late))
         });
         for (Change { order, version, seen_us, .. }, late) in late.take(MAX_TOLD) {
-            let what = format!("version {version} of order {order}, which was there at {seen_us} us");
-            violations.add(Rule::InTime, format!("listener {listener} was not told {what}, for {late:?}"));
+            let what =
+                format!("version {version} of order {order}, which was there at {seen_us} us");
+            violations.add(
+                Rule::InTime,
+                format!("listener {listener} was not told {what}, for {late:?}"),
+            );
         }
     }
 }
 
 impl Audience {
     /// The time for which a change was not told on one connection, when it is too long.
-    fn lateness(&self, change: &Change, hindrances: &Hindrances, limit: Duration) -> Option<Duration> {
+    fn lateness(
+        &self,
+        change: &Change,
+        hindrances: &Hindrances,
+        limit: Duration,
+    ) -> Option<Duration> {
         let shown = self.shown.get(&change.order).into_iter().flatten();
         let told = shown.filter(|(_, version)| *version >= change.version).map(|(at, _)| *at).min();
         let told = told.unwrap_or(u64::MAX);
@@ -83,7 +95,8 @@ fn read(case: &Case<'_>) -> (HashMap<usize, Audience>, Vec<Change>) {
             }
             Event::Heard { listener, frame } => {
                 let Some(audience) = audiences.get_mut(listener) else { continue };
-                let begins = audience.hero.is_some() || frame["watching"] == true || frame["type"] == "feed";
+                let begins =
+                    audience.hero.is_some() || frame["watching"] == true || frame["type"] == "feed";
                 if let Some(connection) = audience.connections.last_mut().filter(|_| begins) {
                     connection.from.get_or_insert(entry.at_us);
                 }
@@ -95,7 +108,9 @@ fn read(case: &Case<'_>) -> (HashMap<usize, Audience>, Vec<Change>) {
                 }
             }
             Event::Ended { listener, .. } | Event::Lost { listener, .. } => {
-                let connection = audiences.get_mut(listener).and_then(|audience| audience.connections.last_mut());
+                let connection = audiences
+                    .get_mut(listener)
+                    .and_then(|audience| audience.connections.last_mut());
                 if let Some(connection) = connection {
                     connection.until = entry.at_us;
                 }

@@ -22,20 +22,38 @@ pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
                 if frame["type"] == "welcome" {
                     let expected = if resuming[listener] { "resumed" } else { "fresh" };
                     if frame["resume"] != expected {
-                        violations.add(Rule::Resumes, format!("listener {listener} was to be {expected}: {frame}"));
+                        violations.add(
+                            Rule::Resumes,
+                            format!("listener {listener} was to be {expected}: {frame}"),
+                        );
                     }
                 }
                 for seen in sightings(frame) {
-                    let others = seen.state.as_ref().and_then(|state| state["hero_id"].as_i64()).is_some_and(|of| of != *hero);
-                    if others || case.stored.get(&seen.order).is_some_and(|stored| stored.hero != *hero) {
-                        violations.add(Rule::Committed, format!("listener {listener} was shown order {} of another", seen.order));
+                    let others = seen
+                        .state
+                        .as_ref()
+                        .and_then(|state| state["hero_id"].as_i64())
+                        .is_some_and(|of| of != *hero);
+                    if others
+                        || case.stored.get(&seen.order).is_some_and(|stored| stored.hero != *hero)
+                    {
+                        violations.add(
+                            Rule::Committed,
+                            format!(
+                                "listener {listener} was shown order {} of another",
+                                seen.order
+                            ),
+                        );
                     }
                 }
             }
             // It knows nothing more from now on, and that is told once.
             Event::Lost { listener, why } => {
                 pictures.remove(listener);
-                violations.add(Rule::NobodyLost, format!("listener {listener} is a browser, and will not come back: {why}"));
+                violations.add(
+                    Rule::NobodyLost,
+                    format!("listener {listener} is a browser, and will not come back: {why}"),
+                );
             }
             Event::Scene(_)
             | Event::Opening { hero: None, .. }

@@ -21,23 +21,37 @@ fn accepted(case: &Case<'_>, violations: &mut Violations) {
     let mut by_order: HashMap<i64, Origin<'_>> = HashMap::new();
     let mut by_key: HashMap<&str, i64> = HashMap::new();
     for request in &case.requests {
-        let (Some(order), Deed::Place { meal, key }) = (request.placed(), request.deed) else { continue };
+        let (Some(order), Deed::Place { meal, key }) = (request.placed(), request.deed) else {
+            continue;
+        };
         match case.stored.get(&order) {
-            None => violations.add(Rule::Durable, format!("order {order} was accepted and does not exist")),
-            Some(stored) if stored.hero != request.hero || stored.meal != *meal || stored.key != *key => {
-                violations.add(Rule::Durable, format!("order {order} is not what was asked for: {stored:?}"));
+            None => violations
+                .add(Rule::Durable, format!("order {order} was accepted and does not exist")),
+            Some(stored)
+                if stored.hero != request.hero || stored.meal != *meal || stored.key != *key =>
+            {
+                violations.add(
+                    Rule::Durable,
+                    format!("order {order} is not what was asked for: {stored:?}"),
+                );
             }
             Some(_) => {}
         }
         let origin = key.as_deref().map_or(Origin::Request(request.asked), Origin::Key);
         let first = *by_order.entry(order).or_insert(origin);
         if first != origin {
-            violations.add(Rule::PlacedOnce, format!("order {order} answers both {first:?} and {origin:?}"));
+            violations.add(
+                Rule::PlacedOnce,
+                format!("order {order} answers both {first:?} and {origin:?}"),
+            );
         }
         if let Origin::Key(key) = origin {
             let first = *by_key.entry(key).or_insert(order);
             if first != order {
-                violations.add(Rule::PlacedOnce, format!("key {key} placed order {first} and order {order}"));
+                violations.add(
+                    Rule::PlacedOnce,
+                    format!("key {key} placed order {first} and order {order}"),
+                );
             }
         }
     }
@@ -50,11 +64,14 @@ fn asked_for(case: &Case<'_>, violations: &mut Violations) {
     for request in &case.requests {
         match request.deed {
             Deed::Place { key: Some(key), .. } => drop(keys.insert(key, 0)),
-            Deed::Place { key: None, meal } => *keyless.entry((request.hero, *meal)).or_default() += 1,
+            Deed::Place { key: None, meal } => {
+                *keyless.entry((request.hero, *meal)).or_default() += 1;
+            }
             Deed::Cancel(_) | Deed::End(_) | Deed::Delete(_) | Deed::Get(_) | Deed::List => {}
         }
     }
-    let refused = case.requests.iter().filter(|request| matches!(request.told(), Some((400..=499, _))));
+    let refused =
+        case.requests.iter().filter(|request| matches!(request.told(), Some((400..=499, _))));
     for request in refused {
         if let Deed::Place { key: None, meal } = request.deed {
             *keyless.entry((request.hero, *meal)).or_default() -= 1;
@@ -66,16 +83,27 @@ fn asked_for(case: &Case<'_>, violations: &mut Violations) {
                 Some(count) => {
                     *count += 1;
                     if *count > 1 {
-                        violations.add(Rule::PlacedOnce, format!("key {key} has {count} orders, one of them {}", order.id));
+                        violations.add(
+                            Rule::PlacedOnce,
+                            format!("key {key} has {count} orders, one of them {}", order.id),
+                        );
                     }
                 }
-                None => violations.add(Rule::PlacedOnce, format!("nobody asked for order {} with key {key}", order.id)),
+                None => violations.add(
+                    Rule::PlacedOnce,
+                    format!("nobody asked for order {} with key {key}", order.id),
+                ),
             },
             None => match keyless.get_mut(&(order.hero, order.meal)) {
                 Some(count @ 1..) => *count -= 1,
                 Some(0) | None => {
-                    violations
-                        .add(Rule::PlacedOnce, format!("hero {} did not ask for as many as order {}", order.hero, order.id));
+                    violations.add(
+                        Rule::PlacedOnce,
+                        format!(
+                            "hero {} did not ask for as many as order {}",
+                            order.hero, order.id
+                        ),
+                    );
                 }
             },
         }

@@ -42,8 +42,8 @@ struct Story {
 }
 
 impl Story {
-    /// Order 7 was placed with a key and completed, 8 was cancelled in preparation, 9 was completed and deleted; one listener
-    /// saw most of it, and was away in between.
+    /// Order 7 was placed with a key and completed, 8 was cancelled in preparation, 9 was completed
+    /// and deleted; one listener saw most of it, and was away in between.
     fn honest() -> Self {
         let mut story = Self { entries: Vec::new(), stored: Vec::new(), requests: 0 };
         story.happens(Event::Scene(Scene { heroes: vec![1], meal: 2, forbidden: 3 }));
@@ -58,7 +58,11 @@ impl Story {
         story.hears_of(&completed(7));
         story.stored[1].state = cancelled(8, 3);
         story.asks(Deed::Cancel(8), 200, cancelled(8, 3));
-        story.asks(Deed::Cancel(7), 409, json!({"type": "error", "problem": {"order": completed(7)}}));
+        story.asks(
+            Deed::Cancel(7),
+            409,
+            json!({"type": "error", "problem": {"order": completed(7)}}),
+        );
         story.stored[2].deleted = true;
         story.asks(Deed::Get(9), 200, completed(9));
         story.asks(Deed::End(9), 204, Value::Null);
@@ -80,7 +84,12 @@ impl Story {
     }
 
     fn opens(&mut self, cursor: Option<&str>) {
-        self.happens(Event::Opening { listener: 0, hero: Some(1), gateway: 0, cursor: cursor.map(str::to_owned) });
+        self.happens(Event::Opening {
+            listener: 0,
+            hero: Some(1),
+            gateway: 0,
+            cursor: cursor.map(str::to_owned),
+        });
     }
 
     fn hears(&mut self, frame: Value) {
@@ -112,7 +121,8 @@ impl Story {
         let mut entries = self.entries.clone();
         entries.push(Entry { at_us: 100 * SECOND, event: Event::Mended });
         entries.push(Entry { at_us: 109 * SECOND, event: Event::Quiet });
-        let mut broken: Vec<Rule> = check(&entries, &self.stored, rest).iter().map(|violation| violation.rule).collect();
+        let mut broken: Vec<Rule> =
+            check(&entries, &self.stored, rest).iter().map(|violation| violation.rule).collect();
         broken.sort_unstable();
         broken.dedup();
         broken
@@ -178,7 +188,10 @@ fn an_order_that_is_placed_twice_or_by_nobody_is_found() {
 
 #[test]
 fn a_cancel_or_a_deletion_without_effect_is_found() {
-    assert_eq!(planted(|story| story.asks(Deed::Cancel(7), 200, cancelled(7, 3))), [Rule::CancelWins, Rule::OneState]);
+    assert_eq!(
+        planted(|story| story.asks(Deed::Cancel(7), 200, cancelled(7, 3))),
+        [Rule::CancelWins, Rule::OneState]
+    );
     assert_eq!(planted(|story| story.asks(Deed::Cancel(8), 200, Value::Null)), [Rule::EffectKept]);
     let undeleted = planted(|story| {
         story.asks(Deed::Delete(7), 200, json!({"type": "reply", "deleted": true, "order_id": 7}));
@@ -196,7 +209,9 @@ fn a_step_that_the_life_cycle_does_not_have_is_found() {
         (2, state(7, 2, "CANCELLED", Some("allergy"))),
     ] {
         let broken = planted(|story| {
-            story.entries.retain(|entry| !format!("{entry:?}").contains(&format!("\"version\": Number({version})")));
+            story.entries.retain(|entry| {
+                !format!("{entry:?}").contains(&format!("\"version\": Number({version})"))
+            });
             story.hears_of(&state);
         });
         assert!(broken.contains(&Rule::LifeCycle), "{version}: {broken:?}");
@@ -221,7 +236,9 @@ fn one_version_with_two_states_is_found() {
 
 #[test]
 fn what_the_database_does_not_have_is_found() {
-    let ahead = planted(|story| story.hears(json!({"type": "deleted", "order_id": 7, "version": 4, "cursor": "c"})));
+    let ahead = planted(|story| {
+        story.hears(json!({"type": "deleted", "order_id": 7, "version": 4, "cursor": "c"}));
+    });
     assert_eq!(ahead, [Rule::Committed, Rule::NothingMissed]);
     let ghost = planted(|story| story.asks(Deed::Get(99), 200, pending(99)));
     assert_eq!(ghost, [Rule::Committed]);
@@ -269,7 +286,9 @@ fn an_untruthful_refusal_is_found() {
 
 #[test]
 fn an_unknown_answer_or_frame_is_found() {
-    for deed in [place(None), Deed::Cancel(7), Deed::End(7), Deed::Delete(7), Deed::Get(7), Deed::List] {
+    for deed in
+        [place(None), Deed::Cancel(7), Deed::End(7), Deed::Delete(7), Deed::Get(7), Deed::List]
+    {
         assert_eq!(planted(|story| story.asks(deed, 500, Value::Null)), [Rule::KnownAnswer]);
     }
     assert_eq!(planted(|story| story.hears(json!({"type": "surprise"}))), [Rule::KnownAnswer]);
@@ -306,7 +325,10 @@ fn what_does_not_come_to_rest_is_found() {
     assert_eq!(Story::honest().broken_after(Duration::from_secs(8)), [Rule::ComesToRest]);
     let story = Story::honest();
     let never = check(&story.entries, &story.stored, REST);
-    assert_eq!(never.iter().map(|violation| violation.rule).collect::<Vec<_>>(), [Rule::ComesToRest]);
+    assert_eq!(
+        never.iter().map(|violation| violation.rule).collect::<Vec<_>>(),
+        [Rule::ComesToRest]
+    );
     let open = planted(|story| {
         story.asks(place(None), 202, pending(10));
         story.hears_of(&pending(10));

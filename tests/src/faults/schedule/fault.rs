@@ -43,9 +43,10 @@ impl Fault {
             28..46 => connection(deployment, random),
             46..66 => postgres(random),
             _ if deployment == Deployment::Cluster => cluster(random),
-            _ if deployment == Deployment::Demoted && random.random_bool(0.4) => {
-                Self::once(Target::Redis, Action::DemoteRedis { disconnect: random.random_bool(0.3) })
-            }
+            _ if deployment == Deployment::Demoted && random.random_bool(0.4) => Self::once(
+                Target::Redis,
+                Action::DemoteRedis { disconnect: random.random_bool(0.3) },
+            ),
             _ if deployment == Deployment::Standby && random.random_bool(0.4) => standby(random),
             _ if deployment == Deployment::Pooled && random.random_bool(0.2) => pooler(random),
             _ => redis(random),
@@ -64,7 +65,12 @@ impl Fault {
 fn embedded(random: &mut StdRng) -> Fault {
     let part = Part::Gateway(0);
     if random.random_bool(0.2) {
-        return Fault::lasting(Target::Part(part), Action::FillDisk, millis(random, 500..3_000), Action::EmptyDisk);
+        return Fault::lasting(
+            Target::Part(part),
+            Action::FillDisk,
+            millis(random, 500..3_000),
+            Action::EmptyDisk,
+        );
     }
     process(part, random)
 }
@@ -73,9 +79,24 @@ fn embedded(random: &mut StdRng) -> Fault {
 fn process(part: Part, random: &mut StdRng) -> Fault {
     let target = Target::Part(part);
     match random.random_range(0..10) {
-        0..4 => Fault::lasting(target, Action::Kill(part), millis(random, 50..3_000), Action::Start(part)),
-        4..7 => Fault::lasting(target, Action::Retire(part), millis(random, 1_000..4_000), Action::Start(part)),
-        _ => Fault::lasting(target, Action::Pause(part), millis(random, 1_000..8_000), Action::Continue(part)),
+        0..4 => Fault::lasting(
+            target,
+            Action::Kill(part),
+            millis(random, 50..3_000),
+            Action::Start(part),
+        ),
+        4..7 => Fault::lasting(
+            target,
+            Action::Retire(part),
+            millis(random, 1_000..4_000),
+            Action::Start(part),
+        ),
+        _ => Fault::lasting(
+            target,
+            Action::Pause(part),
+            millis(random, 1_000..8_000),
+            Action::Continue(part),
+        ),
     }
 }
 
@@ -108,8 +129,14 @@ fn postgres(random: &mut StdRng) -> Fault {
     match random.random_range(0..20) {
         0..6 => lasting(Action::CrashPostgres, millis(random, 100..5_000), Action::StartPostgres),
         6..8 => lasting(Action::FillDisk, millis(random, 1_000..4_000), Action::EmptyDisk),
-        8..10 => lasting(Action::ForbidWriting, millis(random, 1_000..10_000), Action::AllowWriting),
-        10..12 => lasting(Action::TakeConnections, millis(random, 1_000..10_000), Action::ReturnConnections),
+        8..10 => {
+            lasting(Action::ForbidWriting, millis(random, 1_000..10_000), Action::AllowWriting)
+        }
+        10..12 => lasting(
+            Action::TakeConnections,
+            millis(random, 1_000..10_000),
+            Action::ReturnConnections,
+        ),
         _ => Fault::once(Target::Nothing, Action::Obstruct(obstacle(random))),
     }
 }
@@ -141,8 +168,18 @@ fn pooler(random: &mut StdRng) -> Fault {
 
 fn redis(random: &mut StdRng) -> Fault {
     match random.random_range(0..30) {
-        0..6 => Fault::lasting(Target::Redis, Action::KillRedis, millis(random, 100..6_000), Action::StartRedis),
-        6..10 => Fault::lasting(Target::Redis, Action::FillRedis, millis(random, 1_000..5_000), Action::EmptyRedis),
+        0..6 => Fault::lasting(
+            Target::Redis,
+            Action::KillRedis,
+            millis(random, 100..6_000),
+            Action::StartRedis,
+        ),
+        6..10 => Fault::lasting(
+            Target::Redis,
+            Action::FillRedis,
+            millis(random, 1_000..5_000),
+            Action::EmptyRedis,
+        ),
         _ => Fault::once(Target::Nothing, Action::Meddle(mischief(random))),
     }
 }
@@ -167,8 +204,18 @@ fn cluster(random: &mut StdRng) -> Fault {
     let part = Part::Node(node);
     let meddle = |mischief| Fault::once(Target::Nothing, Action::MeddleWith(node, mischief));
     match random.random_range(0..20) {
-        0..4 => Fault::lasting(Target::Redis, Action::Kill(part), millis(random, 100..10_000), Action::Start(part)),
-        4..8 => Fault::lasting(Target::Redis, Action::Pause(part), millis(random, 1_000..40_000), Action::Continue(part)),
+        0..4 => Fault::lasting(
+            Target::Redis,
+            Action::Kill(part),
+            millis(random, 100..10_000),
+            Action::Start(part),
+        ),
+        4..8 => Fault::lasting(
+            Target::Redis,
+            Action::Pause(part),
+            millis(random, 1_000..40_000),
+            Action::Continue(part),
+        ),
         8..11 => Fault::once(Target::Redis, Action::FailOver(node)),
         11..14 => Fault::once(Target::Redis, Action::Reshard(random.random_range(0..SHARDS))),
         14..17 => meddle(Mischief::Flush),

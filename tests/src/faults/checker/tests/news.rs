@@ -12,13 +12,17 @@ const WATCHER: usize = 9;
 impl Story {
     /// The staff watches from this second on, and hears these frames.
     fn watches_at(&mut self, second: u64, frames: Vec<Value>) {
-        self.happens_at(second, Event::Opening { listener: WATCHER, hero: None, gateway: 1, cursor: None });
+        self.happens_at(
+            second,
+            Event::Opening { listener: WATCHER, hero: None, gateway: 1, cursor: None },
+        );
         for frame in frames {
             self.happens_at(second, Event::Heard { listener: WATCHER, frame });
         }
     }
 
-    /// The database has this version of an order in this second, and had it not in the second before.
+    /// The database has this version of an order in this second, and had it not in the second
+    /// before.
     fn changes_at(&mut self, second: u64, order: i64, version: i64) {
         let since_us = (second - 1) * SECOND;
         self.happens_at(second, Event::Changed { since_us, orders: vec![(order, version)] });
@@ -39,9 +43,14 @@ fn an_older_state_after_a_newer_one_is_found() {
         story.opens(Some("a"));
         story.hears_of(&started(7));
     };
-    assert_eq!(planted(on_two_connections), [], "what a new connection tells again is no step back");
+    assert_eq!(
+        planted(on_two_connections),
+        [],
+        "what a new connection tells again is no step back"
+    );
     let by_a_feed = |story: &mut Story| {
-        let frames = [completed(7), started(7)].map(|order| json!({"type": "feed", "orders": [order]}));
+        let frames =
+            [completed(7), started(7)].map(|order| json!({"type": "feed", "orders": [order]}));
         story.watches_at(20, frames.to_vec());
     };
     assert_eq!(planted(by_a_feed), [Rule::InOrder]);
@@ -52,7 +61,8 @@ fn an_older_state_after_a_newer_one_is_found() {
     assert_eq!(planted(answered), [], "an answer may have been read before");
 }
 
-/// The database has order 10 in second 20; the listener is shown it in second 35. In between this is broken, and mended.
+/// The database has order 10 in second 20; the listener is shown it in second 35. In between this
+/// is broken, and mended.
 fn late(broken: Option<(Action, Action)>) -> Vec<Rule> {
     planted(|story| {
         story.asks(place(None), 202, pending(10));
@@ -62,7 +72,10 @@ fn late(broken: Option<(Action, Action)>) -> Vec<Rule> {
             story.happens_at(21, Event::Fault { action: fault });
             story.happens_at(34, Event::Done { action: end, step: String::new() });
         }
-        story.happens_at(35, Event::Heard { listener: 0, frame: json!({"type": "order", "order": completed(10)}) });
+        story.happens_at(
+            35,
+            Event::Heard { listener: 0, frame: json!({"type": "order", "order": completed(10)}) },
+        );
     })
 }
 
@@ -73,11 +86,19 @@ fn a_change_that_is_told_too_late_is_found_unless_the_gateway_itself_was_hindere
     let to_redis = |part| Link::Of(part, Server::Redis);
     let paused = |part| Some((Action::Pause(part), Action::Continue(part)));
     let stalled = |link| Some((Action::Stall(link), Action::Free(link)));
-    for excuse in [paused(own), stalled(to_redis(own)), Some((Action::KillRedis, Action::StartRedis))] {
+    for excuse in
+        [paused(own), stalled(to_redis(own)), Some((Action::KillRedis, Action::StartRedis))]
+    {
         assert_eq!(late(excuse), [], "{excuse:?}");
     }
     let unrelated = Some((Action::ForbidWriting, Action::AllowWriting));
-    for none in [paused(other), stalled(to_redis(other)), stalled(to_redis(worker)), paused(worker), unrelated] {
+    for none in [
+        paused(other),
+        stalled(to_redis(other)),
+        stalled(to_redis(worker)),
+        paused(worker),
+        unrelated,
+    ] {
         assert_eq!(late(none), [Rule::InTime], "{none:?}");
     }
     let failover = Some((Action::Pause(Part::Node(0)), Action::Continue(Part::Node(0))));
@@ -91,7 +112,10 @@ fn a_node_that_stays_silent_excuses_a_cluster_no_longer_than_a_failover_takes() 
         story.stores(10, None, completed(10));
         story.changes_at(20, 10, 3);
         story.happens_at(21, Event::Fault { action: Action::Pause(Part::Node(0)) });
-        story.happens_at(50, Event::Heard { listener: 0, frame: json!({"type": "order", "order": completed(10)}) });
+        story.happens_at(
+            50,
+            Event::Heard { listener: 0, frame: json!({"type": "order", "order": completed(10)}) },
+        );
     });
     assert_eq!(broken, [Rule::InTime]);
 }
@@ -111,9 +135,17 @@ fn a_feed_that_leaves_a_change_out_is_found() {
     };
     assert_eq!(watched(vec![told(json!([completed(7)]))]), []);
     assert_eq!(watched(Vec::new()), [Rule::InTime, Rule::FeedComplete]);
-    assert_eq!(watched(vec![told(json!([started(7)]))]), [Rule::InTime, Rule::FeedComplete], "an older state is not enough");
+    assert_eq!(
+        watched(vec![told(json!([started(7)]))]),
+        [Rule::InTime, Rule::FeedComplete],
+        "an older state is not enough"
+    );
     let gap = json!({"type": "feed", "orders": [], "gap": true});
-    assert_eq!(watched(vec![gap.clone()]), [Rule::InTime, Rule::FeedComplete], "a gap must be filled");
+    assert_eq!(
+        watched(vec![gap.clone()]),
+        [Rule::InTime, Rule::FeedComplete],
+        "a gap must be filled"
+    );
     assert_eq!(watched(vec![gap, told(json!([completed(7)]))]), []);
     let before_the_watch = planted(|story| {
         story.changes_at(20, 7, 3);
@@ -124,7 +156,10 @@ fn a_feed_that_leaves_a_change_out_is_found() {
         story.watches_at(20, vec![watching.clone()]);
         story.happens_at(21, Event::Ended { listener: WATCHER, why: "closed".to_owned() });
         story.changes_at(23, 7, 3);
-        story.watches_at(24, vec![json!({"type": "welcome", "resume": "resumed", "orders": []}), watching.clone()]);
+        story.watches_at(
+            24,
+            vec![json!({"type": "welcome", "resume": "resumed", "orders": []}), watching.clone()],
+        );
     });
     assert_eq!(resumed, [Rule::FeedComplete], "a watch that goes on owes what came in between");
 }

@@ -21,12 +21,15 @@ export interface components {
             /** @description What is wrong with it. */
             detail: string;
             /**
-             * @description Which: a JSON pointer into the body as a URI fragment (`#/name`), a query parameter (`?limit`), a path parameter
-             *     (`/{id}`) or a header (its name).
+             * @description Which: a JSON pointer into the body as a URI fragment (`#/name`), a query parameter
+             *     (`?limit`), a path parameter (`/{id}`) or a header (its name).
              */
             pointer: string;
         };
-        /** @description Present a token: as the first message of a socket that was opened without one, and again before it expires. */
+        /**
+         * @description Present a token: as the first message of a socket that was opened without one, and again
+         *     before it expires.
+         */
         "frame:auth": {
             id?: components["schemas"]["CommandId"] | null;
             /** @description The token. */
@@ -72,7 +75,10 @@ export interface components {
             /** @enum {string} */
             type: "error";
         };
-        /** @description The token expires soon: a socket says `auth` with a new one, an event stream is opened again with it. */
+        /**
+         * @description The token expires soon: a socket says `auth` with a new one, an event stream is opened again
+         *     with it.
+         */
         "frame:expiring": {
             /**
              * Format: int64
@@ -82,15 +88,22 @@ export interface components {
             /** @enum {string} */
             type: "expiring";
         };
-        /** @description What changed since the last `feed` frame; nothing but the totals, when those told last had been counted too early. */
+        /**
+         * @description What changed since the last `feed` frame; nothing but the totals, when those told last had been
+         *     counted too early.
+         */
         "frame:feed": {
-            /** @description Resumes after this; absent while something is missing, and in a frame that tells nothing but totals. */
+            /**
+             * @description Resumes after this; absent while something is missing, and in a frame that tells nothing but
+             *     totals.
+             */
             cursor?: components["schemas"]["SignedCursor"];
             /** @description The orders that were deleted. */
             deleted?: components["schemas"]["Deleted"][];
             /**
-             * @description True when changes are missing here and in the frames before, because there were too many, or they were lost on their way.
-             *     What is missing follows in further frames; the next one that has a cursor ends it.
+             * @description True when changes are missing here and in the frames before, because there were too many, or
+             *     they were lost on their way. What is missing follows in further frames; the next one that
+             *     has a cursor ends it.
              */
             gap?: boolean;
             /** @description The newest state of every order that changed. */
@@ -218,7 +231,10 @@ export interface components {
                 started_time: components["schemas"]["Timestamp"] | null;
                 /** @description Where it stands. */
                 status: components["schemas"]["Status"];
-                /** @description 1 at creation, one more with each transition. Of two states the one with the higher version is the newer. */
+                /**
+                 * @description 1 at creation, one more with each transition. Of two states the one with the higher version
+                 *     is the newer.
+                 */
                 version: components["schemas"]["Version"];
             }[];
             next_cursor: components["schemas"]["PageCursor"] | null;
@@ -253,11 +269,15 @@ export interface components {
             /** @description The id of the command. */
             id?: components["schemas"]["CommandId"];
             /**
-             * @description Of a watch with a cursor: `resumed` if what changed since then follows first, `resynced` if the cursor reached too far
-             *     back or cannot be read here, so that the orders must be read.
+             * @description Of a watch with a cursor: `resumed` if what changed since then follows first, `resynced`
+             *     if the cursor reached too far back or cannot be read here, so that the orders must be
+             *     read.
              */
             resume?: components["schemas"]["Resume"];
-            /** @description How many orders there are now; absent while the database is away and none were counted before. */
+            /**
+             * @description How many orders there are now; absent while the database is away and none were counted
+             *     before.
+             */
             totals?: components["schemas"]["Totals"];
             /** @enum {string} */
             type: "reply";
@@ -281,13 +301,13 @@ export interface components {
             type: "reply";
         };
         /**
-         * @description The socket was slow, or something was lost on the way to it: the newest state of every order that changed meanwhile, in
-         *     as many frames as it takes, by rising id.
+         * @description The socket was slow, or something was lost on the way to it: the newest state of every order
+         *     that changed meanwhile, in as many frames as it takes, by rising id.
          */
         "frame:resync": {
             /**
-             * @description Resumes after this. In every frame but the last it is the moment from which everything is told again: who resumes
-             *     from there hears some of it twice, and misses nothing.
+             * @description Resumes after this. In every frame but the last it is the moment from which everything
+             *     is told again: who resumes from there hears some of it twice, and misses nothing.
              */
             cursor: components["schemas"]["SignedCursor"];
             /** @description The orders deleted meanwhile. */
@@ -299,7 +319,10 @@ export interface components {
         };
         /** @description What a watcher wants to see. */
         "frame:watch": {
-            /** @description The last cursor that a `feed` frame or the reply to `watch` carried: what changed since then comes first. */
+            /**
+             * @description The last cursor that a `feed` frame or the reply to `watch` carried: what changed since then
+             *     comes first.
+             */
             cursor?: string;
             /** @description The hero whose orders to include. */
             hero_id?: components["schemas"]["HeroId"];
@@ -351,7 +374,10 @@ export interface components {
         Ingredient: string;
         MealId: number;
         MealName: string;
-        /** @description One state of an order, whole. A frame carries all of it, so that a lost frame is healed by the next one. */
+        /**
+         * @description One state of an order, whole. A frame carries all of it, so that a lost frame is healed by the
+         *     next one.
+         */
         Order: {
             completed_time: components["schemas"]["Timestamp"] | null;
             /** @description Who ordered. */
@@ -368,7 +394,10 @@ export interface components {
             started_time: components["schemas"]["Timestamp"] | null;
             /** @description Where it stands. */
             status: components["schemas"]["Status"];
-            /** @description 1 at creation, one more with each transition. Of two states the one with the higher version is the newer. */
+            /**
+             * @description 1 at creation, one more with each transition. Of two states the one with the higher version
+             *     is the newer.
+             */
             version: components["schemas"]["Version"];
         };
         OrderId: number;

@@ -10,8 +10,8 @@ export interface paths {
         };
         /**
          * Describe the live updates
-         * @description The `AsyncAPI` 3.0 document of the WebSocket and the Server-Sent Events: every frame with its schema and examples, every
-         *     close code with whether to come back.
+         * @description The `AsyncAPI` 3.0 document of the WebSocket and the Server-Sent Events: every frame with its
+         *     schema and examples, every close code with whether to come back.
          */
         get: operations["describe_live_updates"];
         put?: never;
@@ -31,10 +31,11 @@ export interface paths {
         };
         /**
          * Listen to the orders of every hero
-         * @description `welcome`, then `feed` events: the newest state of every order that changed since the last one, and how many orders stand where.
-         *     A `feed` event that could not tell everything says `"gap": true`, and what is missing follows in further ones. `id` is a frame's
-         *     `cursor`: who comes back with it is told first what changed meanwhile. A `welcome` that says `resynced` to a cursor cannot tell
-         *     that any more: read the orders then.
+         * @description `welcome`, then `feed` events: the newest state of every order that changed since the last one,
+         *     and how many orders stand where. A `feed` event that could not tell everything says `"gap":
+         *     true`, and what is missing follows in further ones. `id` is a frame's `cursor`: who comes back
+         *     with it is told first what changed meanwhile. A `welcome` that says `resynced` to a cursor
+         *     cannot tell that any more: read the orders then.
          */
         get: operations["listen_to_all"];
         put?: never;
@@ -77,8 +78,9 @@ export interface paths {
         put?: never;
         /**
          * Create a hero
-         * @description With an `Idempotency-Key` the request can be repeated safely for at least 24 hours: the same key and body lead to the same
-         *     hero, as it is then. The keys of all callers that may create heroes are one set.
+         * @description With an `Idempotency-Key` the request can be repeated safely for at least 24 hours: the same key
+         *     and body lead to the same hero, as it is then. The keys of all callers that may create heroes
+         *     are one set.
          */
         post: operations["create_hero"];
         delete?: never;
@@ -122,9 +124,10 @@ export interface paths {
         };
         /**
          * Listen to the orders of a hero
-         * @description The same frames as on the hero's WebSocket, as Server-Sent Events: `welcome`, `order`, `deleted`, `resync`, `reconnect`. `event` is
-         *     the frame's `type`, `data` the frame, `id` its `cursor`. A browser's `EventSource` comes back by itself and misses nothing. Where
-         *     tokens are asked for, it cannot send one: read the stream with `fetch` there.
+         * @description The same frames as on the hero's WebSocket, as Server-Sent Events: `welcome`, `order`,
+         *     `deleted`, `resync`, `reconnect`. `event` is the frame's `type`, `data` the frame, `id` its
+         *     `cursor`. A browser's `EventSource` comes back by itself and misses nothing. Where tokens are
+         *     asked for, it cannot send one: read the stream with `fetch` there.
          */
         get: operations["listen_to_hero"];
         put?: never;
@@ -170,8 +173,9 @@ export interface paths {
         put?: never;
         /**
          * Create a meal
-         * @description With an `Idempotency-Key` the request can be repeated safely for at least 24 hours: the same key and body lead to the same
-         *     meal, as it is then. The keys of all callers that may create meals are one set.
+         * @description With an `Idempotency-Key` the request can be repeated safely for at least 24 hours: the same key
+         *     and body lead to the same meal, as it is then. The keys of all callers that may create meals are
+         *     one set.
          */
         post: operations["create_meal"];
         delete?: never;
@@ -241,9 +245,9 @@ export interface paths {
         put?: never;
         /**
          * Place an order
-         * @description The order is stored when this answers; a worker prepares it afterwards. With an `Idempotency-Key` the request can be
-         *     repeated safely for at least 24 hours: the same key and body lead to the same order. A key belongs to the hero, whoever
-         *     brings it, here or on a socket.
+         * @description The order is stored when this answers; a worker prepares it afterwards. With an
+         *     `Idempotency-Key` the request can be repeated safely for at least 24 hours: the same key and
+         *     body lead to the same order. A key belongs to the hero, whoever brings it, here or on a socket.
          */
         post: operations["place_order"];
         delete?: never;
@@ -261,16 +265,17 @@ export interface paths {
         };
         /**
          * Read an order
-         * @description The meal is shown as it was when the order was placed, the hero as it is. `ETag` is the version of the order, for
-         *     `If-Match`; when its hero has been changed, the version of the hero follows after a dot.
+         * @description The meal is shown as it was when the order was placed, the hero as it is. `ETag` is the version
+         *     of the order, for `If-Match`; when its hero has been changed, the version of the hero follows
+         *     after a dot.
          */
         get: operations["get_order"];
         put?: never;
         post?: never;
         /**
          * Cancel or delete an order
-         * @description An order that is `PENDING` or `IN_PROGRESS` is cancelled (200), one that has ended is deleted (204). `If-Match` guards
-         *     against an end that came meanwhile.
+         * @description An order that is `PENDING` or `IN_PROGRESS` is cancelled (200), one that has ended is deleted
+         *     (204). `If-Match` guards against an end that came meanwhile.
          */
         delete: operations["cancel_or_delete_order"];
         options?: never;
@@ -324,8 +329,9 @@ export interface paths {
         };
         /**
          * Ready
-         * @description 503 sends traffic to other gateways: this one is leaving, orders cannot be placed, or it cannot hear updates while others can. When
-         *     none can, placing and cancelling go on, updates of other processes come late, and the answer is 200 with `degraded`.
+         * @description 503 sends traffic to other gateways: this one is leaving, orders cannot be placed, or it cannot
+         *     hear updates while others can. When none can, placing and cancelling go on, updates of other
+         *     processes come late, and the answer is 200 with `degraded`.
          */
         get: operations["get_readiness"];
         put?: never;
@@ -364,8 +370,8 @@ export interface components {
             /** @description What is wrong with it. */
             detail: string;
             /**
-             * @description Which: a JSON pointer into the body as a URI fragment (`#/name`), a query parameter (`?limit`), a path parameter
-             *     (`/{id}`) or a header (its name).
+             * @description Which: a JSON pointer into the body as a URI fragment (`#/name`), a query parameter
+             *     (`?limit`), a path parameter (`/{id}`) or a header (its name).
              */
             pointer: string;
         };
@@ -392,7 +398,10 @@ export interface components {
         };
         HeroId: number;
         HeroName: string;
-        /** @description A change of some fields (JSON merge patch, RFC 7396): an absent field stays, `null` restores a default. */
+        /**
+         * @description A change of some fields (JSON merge patch, RFC 7396): an absent field stays, `null` restores a
+         *     default.
+         */
         HeroPatch: {
             /** @description New allergies; `null` means none. */
             allergies?: components["schemas"]["Allergy"][] | null;
@@ -428,7 +437,10 @@ export interface components {
         };
         MealId: number;
         MealName: string;
-        /** @description A change of some fields (JSON merge patch, RFC 7396): an absent field stays, `null` restores a default. */
+        /**
+         * @description A change of some fields (JSON merge patch, RFC 7396): an absent field stays, `null` restores a
+         *     default.
+         */
         MealPatch: {
             description?: components["schemas"]["Description"] | null;
             /** @description New ingredients; `null` means none. */
@@ -478,7 +490,10 @@ export interface components {
             /** @description What. */
             meal_id: components["schemas"]["MealId"];
         };
-        /** @description One state of an order, whole. A frame carries all of it, so that a lost frame is healed by the next one. */
+        /**
+         * @description One state of an order, whole. A frame carries all of it, so that a lost frame is healed by the
+         *     next one.
+         */
         Order: {
             completed_time: components["schemas"]["Timestamp"] | null;
             /** @description Who ordered. */
@@ -495,7 +510,10 @@ export interface components {
             started_time: components["schemas"]["Timestamp"] | null;
             /** @description Where it stands. */
             status: components["schemas"]["Status"];
-            /** @description 1 at creation, one more with each transition. Of two states the one with the higher version is the newer. */
+            /**
+             * @description 1 at creation, one more with each transition. Of two states the one with the higher version
+             *     is the newer.
+             */
             version: components["schemas"]["Version"];
         };
         OrderId: number;
@@ -644,7 +662,10 @@ export interface components {
             dependencies: components["schemas"]["Dependency"][];
             /** @description In a word. */
             status: components["schemas"]["ReadinessStatus"];
-            /** @description Publishers that live and are not heard: what they change is read from the database until they are. */
+            /**
+             * @description Publishers that live and are not heard: what they change is read from the database until
+             *     they are.
+             */
             unheard?: components["schemas"]["UnheardPublishers"];
         };
         /**
@@ -714,8 +735,8 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`, which comes first. One that
-                 *     cannot be read begins anew.
+                 * @description The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`,
+                 *     which comes first. One that cannot be read begins anew.
                  */
                 cursor?: string;
                 /** @description Only this hero's. */
@@ -832,8 +853,8 @@ export interface operations {
                 /** @description At most so many entries. */
                 limit?: number;
                 /**
-                 * @description Only those whose name contains this; case, accents, runs of white space and invisible characters do not
-                 *     matter.
+                 * @description Only those whose name contains this; case, accents, runs of white space and invisible
+                 *     characters do not matter.
                  */
                 q?: string;
             };
@@ -1541,8 +1562,8 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`, which comes first. One that
-                 *     cannot be read begins anew.
+                 * @description The `cursor` of the last frame that is known, for clients that cannot set `Last-Event-ID`,
+                 *     which comes first. One that cannot be read begins anew.
                  */
                 cursor?: string;
             };
@@ -1737,8 +1758,8 @@ export interface operations {
                 /** @description At most so many entries. */
                 limit?: number;
                 /**
-                 * @description Only those whose name contains this; case, accents, runs of white space and invisible characters do not
-                 *     matter.
+                 * @description Only those whose name contains this; case, accents, runs of white space and invisible
+                 *     characters do not matter.
                  */
                 q?: string;
             };

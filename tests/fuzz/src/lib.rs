@@ -2,8 +2,8 @@
 //! accepts must lead back to itself.
 //!
 //! A target is a plain function of bytes, so that any fuzzer can drive it: [`run`] without a guide,
-//! libFuzzer for a search that is led by coverage (`fuzz/guided`, see CONTRIBUTING.md). The corpus
-//! of each is in `corpus/`, one input a file.
+//! libFuzzer for a search that is led by coverage (`tests/fuzz/guided`, see CONTRIBUTING.md). The
+//! corpus of each is in `corpus/`, one input a file.
 
 mod corpus;
 mod mutate;

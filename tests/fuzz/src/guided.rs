@@ -1,4 +1,4 @@
-//! A target driven by libFuzzer: `fuzz/guided` builds and starts it. The variable
+//! A target driven by libFuzzer: `tests/fuzz/guided` builds and starts it. The variable
 //! `GALLEY_FUZZ_TARGET` names the target; the arguments are libFuzzer's.
 
 #![no_main]
@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use galley_fuzz::{TARGETS, Target};
 
 static CHOSEN: LazyLock<Target> = LazyLock::new(|| {
-    let name = std::env::var("GALLEY_FUZZ_TARGET").expect("fuzz/guided names the target");
+    let name = std::env::var("GALLEY_FUZZ_TARGET").expect("tests/fuzz/guided names the target");
     let known = || TARGETS.iter().map(|target| target.name).collect::<Vec<_>>().join(", ");
     *TARGETS
         .iter()

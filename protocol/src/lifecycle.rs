@@ -62,7 +62,7 @@ pub enum Transition {
 pub struct IllegalTransition {
     /// Where the order stands.
     pub from: Status,
-    /// The settings of the test.
+    /// The step.
     pub step: Transition,
 }
 
@@ -101,17 +101,6 @@ impl Status {
             Self::InProgress => "IN_PROGRESS",
             Self::Completed => "COMPLETED",
             Self::Cancelled => "CANCELLED",
-        }
-    }
-
-    /// The word of the specification, for people.
-    #[must_use]
-    pub const fn label_fr(self) -> &'static str {
-        match self {
-            Self::Pending => "en attente",
-            Self::InProgress => "en cours de traitement",
-            Self::Completed => "terminée",
-            Self::Cancelled => "annulée",
         }
     }
 

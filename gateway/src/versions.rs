@@ -177,18 +177,17 @@ impl Versions {
         let latest = self.0.latest.load(Ordering::Acquire);
         memory.set_back.take_if(|back| back.from <= latest);
         for Wanted { update, since } in wanted {
-            let told = memory.get(update.order_id);
-            if told.is_some_and(|told| update.version <= told.delivered) {
+            let Told { delivered, shown } = memory.get(update.order_id);
+            if update.version <= delivered {
                 continue;
             }
-            if told.is_none()
+            if delivered == NOTHING
                 && source == Source::Bus
                 && memory.may_have_known(update.time.millis(), *since)
             {
                 judged.read.push(update);
                 continue;
             }
-            let shown = told.map_or(NOTHING, |told| told.shown);
             memory.remember(update.order_id, Told { delivered: update.version, shown }, &self.0);
             judged.tell.push(update);
             if update.version < shown {
@@ -203,7 +202,7 @@ impl Versions {
     pub fn show(&self, states: impl Iterator<Item = (OrderId, Version)>) -> bool {
         let mut memory = self.0.lock();
         for (order_id, version) in states {
-            let told = memory.get(order_id).unwrap_or(Told { delivered: NOTHING, shown: NOTHING });
+            let told = memory.get(order_id);
             if version > told.delivered.max(told.shown) {
                 memory.remember(order_id, Told { shown: version, ..told }, &self.0);
             }
@@ -219,8 +218,9 @@ impl Shared {
 }
 
 impl Memory {
-    fn get(&self, order_id: OrderId) -> Option<Told> {
-        self.young.get(&order_id).or_else(|| self.old.get(&order_id)).copied()
+    fn get(&self, order_id: OrderId) -> Told {
+        let told = self.young.get(&order_id).or_else(|| self.old.get(&order_id));
+        told.copied().unwrap_or(Told { delivered: NOTHING, shown: NOTHING })
     }
 
     /// Returns true for a change of this time, in milliseconds, if it is so old that a newer one of
@@ -329,6 +329,14 @@ mod tests {
         drop(flight);
         assert!(!versions.show([(id(1), Version(2))].into_iter()));
         assert_eq!(judge(&versions, &[update(1, 3, 7)]), (vec![], vec![]));
+    }
+
+    #[tokio::test]
+    async fn what_staff_was_shown_says_nothing_of_what_the_hero_was_told() {
+        let versions = Versions::default();
+        versions.show([(id(1), Version(3))].into_iter());
+        let late = judge_since(&versions, 100, &[update(1, 1, 99)], Source::Bus);
+        assert_eq!(late, (vec![], vec![1]), "it is read, as that of an unknown order");
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use galley_protocol::{OrderId, Timestamp, Update, Version};
 
-use super::{MAX_AHEAD, Memory, Shared, State, Versions};
+use super::{MAX_AHEAD, Memory, NOTHING, Shared, State, Versions};
 
 /// The orders of which one session told something by itself, while an older state may still be
 /// delivered.
@@ -99,9 +99,9 @@ impl Overtaken {
 impl Memory {
     /// Returns true if an older state of the order may still be judged to be told.
     fn expects(&self, order_id: OrderId, floor: &Floor, since: Timestamp) -> bool {
-        match self.get(order_id) {
-            Some(told) => told.delivered < floor.version,
-            None => !self.may_have_known(floor.millis, since),
+        match self.get(order_id).delivered {
+            NOTHING => !self.may_have_known(floor.millis, since),
+            delivered => delivered < floor.version,
         }
     }
 }

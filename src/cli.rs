@@ -1,4 +1,4 @@
-//! The command line: one file for each group of commands. Data goes to standard output, messages to
+//! The command line, with one file per group of commands. Data goes to standard output, messages to
 //! standard error.
 
 mod api;
@@ -97,13 +97,13 @@ pub enum Command {
     Completions(completions::CompletionsArguments),
 }
 
-/// The part that a gateway has in a command.
+/// The part that a gateway plays in a command.
 enum Local {
-    /// It asks one.
+    /// The command asks a gateway.
     No,
-    /// It asks none, and prints text.
+    /// The command asks no gateway, and prints text.
     Text,
-    /// It asks none, and knows `--json`.
+    /// The command asks no gateway, and supports `--json`.
     Json,
 }
 
@@ -119,7 +119,7 @@ impl Command {
     }
 }
 
-/// Does one command.
+/// Runs one command.
 pub fn run(command: Command, remote: Remote) -> ExitCode {
     let json = remote.json;
     let done = match command {
@@ -133,7 +133,7 @@ pub fn run(command: Command, remote: Remote) -> ExitCode {
         Command::Watch(arguments) => ask(watch::run(arguments, remote)),
         Command::Health(arguments) => {
             let done = ask(health::run(arguments, remote));
-            // Docker and its like know 0 and 1 alone.
+            // Docker and similar programs know only 0 and 1.
             return done.map_or_else(
                 |error| {
                     error.report(json);
@@ -146,7 +146,8 @@ pub fn run(command: Command, remote: Remote) -> ExitCode {
     done.map_or_else(|error| error.report(json), |()| ExitCode::SUCCESS)
 }
 
-/// One command asks one thing at a time: one thread is enough.
+/// Runs a command that asks a gateway. One thread is enough, because a command sends one request at
+/// a time.
 fn ask(command: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -229,7 +230,7 @@ mod tests {
         assert!(seen >= 15, "only {seen} examples found");
     }
 
-    /// The words of an example, as a shell takes it apart.
+    /// Splits an example into words as a shell does.
     fn words(typed: &str) -> Vec<&str> {
         let quoted = typed.split('\'').enumerate();
         let words = quoted.flat_map(|(number, part)| {

@@ -1,8 +1,8 @@
-//! The demo menu and its heroes, so that a fresh `galley` has something to order and somebody to
-//! order it.
+//! The demo menu and its heroes, so that a fresh `galley` has meals to order and heroes to order
+//! them.
 //!
-//! The allergies are chosen to show the allergy check: `CREME FRAICHE` meets `crème fraîche`, while
-//! `oeuf` without its ligature is another word than `œuf`, so that a careful hero lists both.
+//! The allergies are chosen to show the allergy check: `CREME FRAICHE` matches `crème fraîche`,
+//! while `oeuf` without its ligature is another word than `œuf`, so a careful hero lists both.
 
 use galley_protocol::{
     Allergy, Description, HeroName, Ingredient, MealName, NewHero, NewMeal, Planet, Price,
@@ -50,7 +50,7 @@ const HEROES: [DemoHero; 6] = [
     DemoHero { name: "Docteur Lampadaire", planet: "Vénus", allergies: &["poisson", "SÉSAME"] },
 ];
 
-/// Fills a database in which there is no meal, no hero and no order; leaves any other alone.
+/// Fills a database without meals, heroes and orders; leaves any other unchanged.
 pub async fn seed(store: &dyn Store) -> Result<(), StoreError> {
     let page = ListPage { limit: 1, after: None, name_contains: None };
     let orders = OrderFilter { limit: 1, ..OrderFilter::default() };

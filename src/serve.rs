@@ -1,9 +1,9 @@
-//! Everything in one process: the gateway, the worker, and by default an embedded database and an
-//! in-process bus.
+//! Serves everything in one process: the gateway, the worker, and by default an embedded database
+//! and an in-process bus.
 //!
-//! Called by `main` when no command is given. Brings the schema of an embedded database itself,
-//! since nobody else holds it; any other is shared, and gets its schema from `galley migrate`
-//! alone. Seeds nothing but an empty embedded database.
+//! Called by `main` when no command is given. Migrates the schema of an embedded database itself,
+//! since no other process uses it; any other database is shared, and gets its schema only from
+//! `galley migrate`. Seeds only an empty embedded database.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ async fn serve(arguments: ServeArguments, stop: CancellationToken) -> Result<(),
     let patience = arguments.wait.begin(&stop);
     let store = open_store(&arguments.database_url, &patience).await?;
     let served = serve_from(Arc::clone(&store), arguments, &bus, &patience, stop).await;
-    // Whatever the end, the file is left whole.
+    // Closed after every end, so that the file is left whole.
     galley_launch::close_store(store.as_ref()).await;
     served
 }
@@ -87,8 +87,8 @@ async fn serve_from(
         if !arguments.no_seed {
             demo::seed(store.as_ref()).await.map_err(Failure::failed)?;
         }
-        // A copy of the file alone then holds the tables and the menu: nothing is ever seeded over
-        // such a copy. The store logs a failure; it is no reason not to serve.
+        // After this even a copy of the file alone contains the tables and the menu, so such a copy
+        // is never seeded again. The store logs a failure, which must not prevent serving.
         let _ = store.checkpoint().await;
     } else {
         schema(store.as_ref(), patience).await?;
@@ -97,8 +97,8 @@ async fn serve_from(
     let gateway = Gateway::bind(arguments.gateway, store.clone(), bus.clone())?;
     let worker = Worker::new(arguments.worker, store, bus.clone());
     galley_launch::announce(&gateway.address());
-    // The worker goes on as long as the gateway serves. When one dies, the other leaves too: half a
-    // service is none.
+    // The worker runs as long as the gateway serves. When one dies, the other stops too, because
+    // neither serves without the other.
     let served = CancellationToken::new();
     let work = async {
         let _end = stop.clone().drop_guard();

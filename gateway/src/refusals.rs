@@ -1,25 +1,25 @@
-//! Callers who are turned away, counted by cause; the log gets a line for each cause at most once a
-//! minute, however many try.
+//! Counts the refused callers by cause. The log gets at most one line per cause and minute, however
+//! many callers try.
 
 use galley_bus::Rarely;
 
 use crate::auth::Refused;
 use crate::metrics;
 
-/// Why a caller is turned away.
+/// The cause of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// A page of an origin that is not allowed.
     Origin,
-    /// No token was shown.
+    /// The caller sent no token.
     NoToken,
-    /// The token is not good.
+    /// An invalid token.
     Token(Refused),
-    /// Only staff may do that.
+    /// An operation that only staff may do.
     NotStaff,
-    /// No token was shown in time.
+    /// No token came in time.
     AuthTimeout,
-    /// Too many sockets wait for their token.
+    /// Too many sockets are waiting for their token.
     Unproven,
 }
 
@@ -28,7 +28,7 @@ pub enum Cause {
 pub struct Refusals([Rarely; Cause::COUNT]);
 
 impl Refusals {
-    /// Counts one, and logs it unless one of this cause was logged within a minute.
+    /// Counts one refusal, and logs it unless one of this cause was logged within a minute.
     pub fn tell(&self, cause: Cause) {
         ::metrics::counter!(metrics::REFUSALS, "cause" => cause.word()).increment(1);
         if let Some(more) = self.0[cause.index()].now() {
@@ -44,7 +44,7 @@ impl Refusals {
 impl Cause {
     const COUNT: usize = 10;
 
-    /// In a word, the label of the metric.
+    /// Returns the label of the metric.
     const fn word(self) -> &'static str {
         match self {
             Self::Origin => "foreign-origin",

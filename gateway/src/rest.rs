@@ -1,8 +1,8 @@
-//! REST: heroes, meals, orders, health, and what this service says about itself.
+//! REST: heroes, meals, orders, health, and the documentation of this service.
 //!
-//! Handlers are thin: extract, call the desk or the store, answer. The routes and the document come
-//! from the same annotations, so that they cannot drift apart. Parameters, headers and bodies are
-//! read by extractors of ours, because every refusal is a problem that names what is wrong.
+//! Handlers are thin: extract, call the desk or the store, answer. The routes and the `OpenAPI`
+//! document come from the same annotations, so they cannot drift apart. Our own extractors read
+//! parameters, headers and bodies, because every refusal is a problem that names what is wrong.
 
 mod body;
 mod conditions;
@@ -53,8 +53,8 @@ use crate::web::guard;
 )]
 struct Document;
 
-/// The routes of REST, for [`web::layers`](crate::web::layers) to be put around. Each stands in the
-/// group of those who may ask.
+/// The routes of REST, without the [`web::layers`](crate::web::layers). Each is in the group of the
+/// callers that may use it.
 pub fn router(state: &AppState) -> Router<AppState> {
     let members = OpenApiRouter::new()
         .routes(routes!(heroes::get))
@@ -90,7 +90,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
     guarded.merge(docs::router(&document))
 }
 
-/// Says of each operation that it wants a token, and what it answers without.
+/// Adds the token requirement, and the answers without a token, to every operation.
 fn ask_for_tokens(described: &mut Described) {
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     let components = described.components.get_or_insert_with(Components::new);

@@ -1,16 +1,16 @@
-//! The pauses before a read of the database is tried again.
+//! The pauses between attempts to read the database.
 
 use std::time::Duration;
 
 use rand::RngExt as _;
 
-/// The pause after the first failure; twice as long after each further one.
+/// The pause after the first failure. It doubles with each further one.
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(8);
 
-/// The pause after so many failures before. Many may fail at once: each comes back at its own
-/// moment.
+/// Returns the pause after `failures` earlier failures. It is random, because many reads may fail
+/// at once and must not all return at the same moment.
 pub fn pause_after(failures: u32) -> Duration {
     let pause = FIRST.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST);
     pause.mul_f64(rand::rng().random_range(0.5..1.0))

@@ -1,8 +1,8 @@
-//! One connected client, from its welcome to its end, by WebSocket or as a stream of events.
+//! One connected client, from its welcome to its end, on a WebSocket or an event stream.
 //!
-//! One task each, which holds next to nothing while nothing happens. The [`stream`] is what both
-//! have in common; a WebSocket also carries out the commands of its client. Commands of one socket
-//! are answered in their order: placements are handed in as they come and go into the same batches;
+//! Each client has one task, which holds almost no memory while it is idle. The [`stream`] is
+//! common to both transports; a WebSocket also executes the commands of its client. The commands of
+//! one socket are answered in order. Placements start as they come and go into the same batches;
 //! any other command waits for those before it.
 
 mod catch_up;
@@ -40,21 +40,22 @@ use socket::{Heard, Socket};
 use stream::Stream;
 use wire::{Closed, Wire as _, say};
 
-/// Placements of one socket that may wait for their commit at once; beyond, the socket is not read.
+/// The most placements of one socket that may wait for their commit. At the bound the socket is not
+/// read.
 const MAX_IN_FLIGHT: usize = 128;
 
-/// A socket that was let in: all that is in memory for it while nothing happens.
+/// An admitted socket: everything that is in memory for it while it is idle.
 pub struct Connection {
     stream: Stream,
     socket: Socket,
-    /// How much of its rate the client has used.
+    /// The part of its rate that the client has used.
     pace: Meter,
-    /// Whose token the socket was opened with; nobody's where nobody is asked.
+    /// The caller of the token that opened the socket; `None` without authentication.
     who: Option<Who>,
 }
 
 impl Connection {
-    /// Welcomes the client. `first` is said after the welcome.
+    /// Welcomes the client, and sends `first` after the welcome.
     async fn begin(
         state: AppState,
         entered: Entered,
@@ -79,8 +80,8 @@ impl Connection {
         }
     }
 
-    /// Serves the client until either side closes. What it takes to be busy is boxed, and gone when
-    /// there is nothing to do.
+    /// Serves the client until either side closes. The state of a busy client is boxed, and dropped
+    /// as soon as the client is idle.
     async fn run(mut self: Box<Self>) {
         loop {
             let Self { stream, socket, pace, who } = &mut *self;
@@ -91,7 +92,8 @@ impl Connection {
         }
     }
 
-    /// Waits for something to do. Meanwhile updates go past this task, straight to the connection.
+    /// Waits until there is something to do. Meanwhile updates bypass this task: they are written
+    /// straight to the connection.
     async fn rest(&mut self) {
         let (outbox, socket) = (self.stream.outbox(), &mut self.socket);
         std::future::poll_fn(|context| match outbox.poll_any(context, socket.connection()) {
@@ -103,17 +105,17 @@ impl Connection {
     }
 }
 
-/// A client to which something happens.
+/// A client that is not idle.
 struct Session<'a> {
     state: AppState,
     stream: &'a mut Stream,
     who: Option<Who>,
     answers: FuturesOrdered<BoxFuture<'static, Answer>>,
-    /// A command that waits for those before it.
+    /// The command that waits for those before it, if any.
     waiting: Option<ClientFrame>,
-    /// How much of its rate the client has used.
+    /// The part of its rate that the client has used.
     pace: &'a mut Meter,
-    /// A command that lets no other begin before it ends.
+    /// True while a command runs that must end before another one begins.
     exclusive: bool,
 }
 
@@ -131,7 +133,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Serves the client until nothing is left to do, or the session is to end.
+    /// Serves the client until there is nothing left to do, or the session must end.
     async fn serve(mut self, socket: &mut Socket) -> Result<(), Closed> {
         loop {
             let may_read =
@@ -141,7 +143,7 @@ impl<'a> Session<'a> {
                 && self.stream.may_rest()
                 && socket.owes_nothing();
             let done = tokio::select! {
-                biased; // reading is bounded by what is in flight, telling is not
+                biased; // reading is bounded by the commands in flight, sending is not
                 heard = socket.hear(), if may_read => self.take(socket, heard).await,
                 Some(answer) = self.answers.next(), if !self.answers.is_empty() => self.answer(socket, answer).await,
                 event = self.stream.next() => self.stream.say(event, socket).await,
@@ -150,7 +152,8 @@ impl<'a> Session<'a> {
             match done {
                 Ok(()) => {}
                 Err(Closed::Gone) if may_read => match socket.hear().now_or_never() {
-                    // What a busy session has not read yet is a sign of life, too.
+                    // Unread bytes are a sign of life, too: a busy session may not have read them
+                    // yet.
                     Some(heard @ (Heard::Text(_) | Heard::Control)) => {
                         self.take(socket, heard).await?;
                     }
@@ -199,8 +202,8 @@ impl<'a> Session<'a> {
         self.begin_waiting(socket).await
     }
 
-    /// Sends an answer with all others that are ready, and lets the waiting command begin when
-    /// nothing is before it.
+    /// Sends an answer together with all others that are ready. Then starts the waiting command,
+    /// unless another one is before it.
     async fn answer(&mut self, socket: &mut Socket, answer: Answer) -> Result<(), Closed> {
         self.stream.shows(&answer.shown);
         socket.feed(answer.text).await?;
@@ -249,7 +252,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A new token takes the place of the one before.
+    /// Replaces the token of the client by a new one.
     async fn renew(
         &mut self,
         socket: &mut Socket,
@@ -268,7 +271,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The session ends. The commands that came before are carried out and answered first.
+    /// Ends the session, after all earlier commands have been executed and answered.
     async fn finish(&mut self, socket: &mut Socket, why: Closed) -> Closed {
         let Some(patience) = why.last_answers() else { return why };
         let answered = tokio::time::timeout(patience, async {
@@ -276,8 +279,8 @@ impl<'a> Session<'a> {
                 while let Some(answer) = self.answers.next().await {
                     self.answer(socket, answer).await?;
                 }
-                // A gateway that leaves hears what has come already. Of a token that has expired
-                // nothing more is taken.
+                // A gateway that stops still reads the commands that have arrived. After a token
+                // has expired no further command is read.
                 if why != Closed::With(CloseCode::Restart) {
                     return Ok(());
                 }
@@ -285,7 +288,7 @@ impl<'a> Session<'a> {
                     Some(heard) => self.take(socket, heard).await?,
                     None => return Ok(()),
                 }
-                // A peer that never pauses must not outlast the patience.
+                // Yields, so that a peer that never pauses cannot outlast the timeout.
                 tokio::task::yield_now().await;
             }
         });

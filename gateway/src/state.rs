@@ -1,4 +1,4 @@
-//! What every handler is given.
+//! The state that every handler gets.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,8 +22,8 @@ use crate::probes::Probes;
 use crate::refusals::Refusals;
 use crate::totals::Totals;
 
-/// What every handler is given. The router clones it several times a request: one count, not one
-/// for each part.
+/// The state that every handler gets. The router clones it several times per request, so there is
+/// one reference count and not one for each part.
 #[derive(Clone)]
 pub struct AppState(Arc<Parts>);
 
@@ -44,40 +44,40 @@ impl Deref for AppState {
 pub struct Parts {
     /// The settings.
     pub config: Config,
-    /// Who checks tokens; nobody where nobody is asked for one.
+    /// The verifier of tokens; `None` without authentication.
     pub verifier: Option<Verifier>,
-    /// The origins whose pages may speak to this gateway.
+    /// The origins whose pages may use this gateway.
     pub origins: Origins,
-    /// Who was turned away.
+    /// The refused callers.
     pub refusals: Refusals,
     /// The places of sockets that have not shown a token yet.
     pub unproven: Arc<Semaphore>,
-    /// Where requests are handed in.
+    /// The desk, which runs the operations of requests on the store in batches.
     pub desk: Desk,
-    /// How many orders stand where, for the staff feed.
+    /// The number of orders in each status, for the staff feed.
     pub totals: Totals,
-    /// For its health.
+    /// The bus, for the health of this gateway.
     pub bus: SharedBus,
-    /// The last answer of what this gateway depends on.
+    /// The last answers of the services that this gateway depends on.
     pub probes: Probes,
     /// The connected sockets.
     pub hub: Hub,
-    /// How many more there may be.
+    /// The free places for further sockets.
     pub seats: Arc<Seats>,
-    /// Whether this gateway may take traffic.
+    /// The readiness of this gateway to take traffic.
     pub readiness: Readiness,
     /// The tasks of the sockets.
     pub sockets: TaskTracker,
 }
 
-/// Whether this gateway may take traffic.
+/// The readiness of this gateway to take traffic.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness(Arc<Flags>);
 
 #[derive(Debug, Default)]
 struct Flags {
     draining: AtomicBool,
-    /// The end of the window within which sockets are sent away.
+    /// The end of the window within which sockets are closed.
     window_ends: OnceLock<Instant>,
     leaving: CancellationToken,
     gone: AtomicBool,
@@ -85,31 +85,32 @@ struct Flags {
 }
 
 impl Readiness {
-    /// The gateway was told to stop. It serves everything, and wants no new clients.
+    /// Returns true once the gateway has been asked to stop. It still serves every request, but no
+    /// new client should come.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.0.draining.load(Ordering::Relaxed)
     }
 
-    /// How well the gateway hears updates.
+    /// Returns how well the gateway receives updates.
     #[must_use]
     pub fn hearing(&self) -> &Hearing {
         &self.0.hearing
     }
 
-    /// Returns what is left of the window within which sockets are sent away, once it has begun.
+    /// Returns the remainder of the window within which sockets are closed, once it has begun.
     #[must_use]
     pub fn window(&self) -> Option<Duration> {
         self.0.window_ends.get().map(|end| end.saturating_duration_since(Instant::now()))
     }
 
-    /// All sockets have gone, and the gateway ends.
+    /// Returns true once all sockets are gone and the gateway ends.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.0.gone.load(Ordering::Relaxed)
     }
 
-    /// Waits until sockets are sent away.
+    /// Waits until the gateway begins to close its sockets.
     pub async fn leaving(&self) {
         self.0.leaving.cancelled().await;
     }

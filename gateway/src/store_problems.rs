@@ -1,31 +1,31 @@
-//! The problems that clients are shown for what the store answers.
+//! The problems that clients get for errors of the store.
 
 use galley_protocol::{HeroId, OrderId, Problem, ProblemType};
 use galley_store::StoreError;
 
-/// What a refused caller is told to wait.
+/// The wait that a refused caller is asked for, in milliseconds.
 pub const RETRY_AFTER_MS: u64 = 1_000;
 
 /// The outcome for the caller after most failures of the database.
 const UNCERTAIN: &str = "the request may or may not have been applied";
 
-/// The answer to a request for a hero that is not there, or not the caller.
+/// Returns the problem of a hero that does not exist, or is not the caller.
 #[must_use]
 pub fn no_hero(hero_id: HeroId) -> Problem {
     Problem::new(ProblemType::HeroNotFound).with_detail(format!("there is no hero {hero_id}"))
 }
 
-/// The answer to a request for an order that is not there, or not the caller's.
+/// Returns the problem of an order that does not exist, or is not the caller's.
 #[must_use]
 pub fn no_order(order_id: OrderId) -> Problem {
     Problem::new(ProblemType::OrderNotFound).with_detail(format!("there is no order {order_id}"))
 }
 
-/// The problem to show for an error of the store; the error itself is for the log.
+/// Returns the problem for an error of the store. The error itself goes only to the log.
 #[must_use]
 pub fn problem(error: &StoreError) -> Problem {
     match error {
-        // The store has logged it, once for all who ask.
+        // The store has logged it, once for all callers.
         StoreError::Unavailable(_) => Problem::new(ProblemType::Unavailable)
             .with_detail(format!("{}; {UNCERTAIN}", error.words()))
             .with_retry_after(RETRY_AFTER_MS),

@@ -1,4 +1,4 @@
-//! How many orders stand where, counted at most once a second however many watch.
+//! The number of orders in each status, counted at most once a second however many clients watch.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use galley_store::Store;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// How long a count is good, and the least time between two attempts to count.
+/// The lifetime of a count, and the least time between two attempts to count.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The last count.
@@ -25,15 +25,15 @@ struct Last {
 /// A count.
 #[derive(Clone, Copy, Debug)]
 pub struct Count {
-    /// How many orders stood where.
+    /// The number of orders in each status.
     pub totals: frame::Totals,
-    /// Everything that was committed before this is counted.
+    /// The moment before the count began. Every earlier commit is counted.
     pub at: Instant,
 }
 
 impl Totals {
-    /// The count, at most a second old; an older one while the database is away, and nothing when
-    /// there never was one.
+    /// Returns the count, at most a second old; an older one while the database is unreachable, and
+    /// `None` if there never was one.
     pub async fn now(&self, store: &dyn Store) -> Option<Count> {
         let mut last = self.0.lock().await;
         if last.tried.is_none_or(|tried| tried.elapsed() >= FRESH) {

@@ -1,4 +1,4 @@
-//! Tells where the program listens.
+//! Announces the address on which the program listens.
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -6,8 +6,8 @@ use std::io::Write as _;
 use tracing::info;
 
 /// Logs the address and prints it on standard output as the one line `listening on http://…`, for
-/// people and scripts that start the program on port 0. When nobody reads standard output, the log
-/// is enough.
+/// people and scripts that start the program on port 0. If nobody reads standard output, the log is
+/// enough.
 pub fn announce(address: &impl Display) {
     info!(%address, "listening on {address}");
     let mut output = std::io::stdout().lock();

@@ -1,8 +1,8 @@
 //! Opening the database and the bus at the start.
 //!
-//! Called by the programs, before they serve. Guarantees that nothing printed here holds a
-//! password: the URLs are hidden in the help, and an error of the store or the bus names none. Must
-//! never create or change a schema.
+//! Called by the programs, before they serve. Guarantees that nothing printed here contains a
+//! password: the URLs are hidden in the help, and the errors of the store and the bus contain none.
+//! Only [`migrate`] creates or changes a schema.
 
 use std::sync::Arc;
 
@@ -38,12 +38,12 @@ pub struct Namespace {
 }
 
 impl Backends {
-    /// Logs what the program starts on, opens both, and waits for the schema, which `galley
-    /// migrate` brings.
+    /// Logs the database and the bus, opens both, and waits for the schema, which `galley migrate`
+    /// creates.
     ///
     /// # Errors
-    /// [`Failure`] when one of them is not there in time or will never be, or its URL cannot be
-    /// read.
+    /// [`Failure`] if one of them is not reachable in time or refuses this program, or if its URL
+    /// is invalid.
     pub async fn open(
         self,
         auth: Option<&str>,
@@ -57,11 +57,11 @@ impl Backends {
     }
 }
 
-/// Logs what the program starts on: its version, the database and the bus by their places, and how
-/// callers are authenticated, where there are callers.
+/// Logs the version, the places of the database and the bus, and the authentication of callers, if
+/// the program has callers.
 ///
 /// # Errors
-/// [`Failure::Usage`] for a URL that cannot be read.
+/// [`Failure::Usage`] for an invalid URL.
 pub fn tell_start(database_url: &str, bus: &BusConfig, auth: Option<&str>) -> Result<(), Failure> {
     let database = galley_store::place(database_url).map_err(|error| bad_database_url(&error))?;
     let bus = bus.place().map_err(|error| bad_redis_url(&error))?;
@@ -72,8 +72,8 @@ pub fn tell_start(database_url: &str, bus: &BusConfig, auth: Option<&str>) -> Re
 /// Waits for the database.
 ///
 /// # Errors
-/// [`Failure::Usage`] for a URL that cannot be read, [`Failure::Failed`] when it is not there in
-/// time, or will not let this program in.
+/// [`Failure::Usage`] for an invalid URL, [`Failure::Failed`] if it is not reachable in time or
+/// refuses this program.
 pub async fn open_store(url: &str, patience: &Patience) -> Result<Arc<dyn Store>, Failure> {
     use galley_store::ConnectError::{BadUrl, Busy, NotWhole, Refused, Unreachable};
     let attempt = async || {
@@ -86,11 +86,11 @@ pub async fn open_store(url: &str, patience: &Patience) -> Result<Arc<dyn Store>
     patience.wait_for("the database", attempt).await
 }
 
-/// Brings the schema, which takes as long as it takes; waits while another program holds the
-/// database.
+/// Migrates the schema, without a bound on the time of the work. Waits while another program holds
+/// the database.
 ///
 /// # Errors
-/// [`Failure::Failed`] when it cannot be brought, or not in time.
+/// [`Failure::Failed`] if the migration fails, or cannot begin in time.
 pub async fn migrate(store: &dyn Store, patience: &Patience) -> Result<(), Failure> {
     let attempt = async || {
         let migrated = store.migrate().await;
@@ -108,7 +108,7 @@ pub async fn migrate(store: &dyn Store, patience: &Patience) -> Result<(), Failu
 /// Waits until the database has the schema that this program needs.
 ///
 /// # Errors
-/// [`Failure::Failed`] when it has not in time, or this program may not read it.
+/// [`Failure::Failed`] if it has not in time, or if this program may not read it.
 pub async fn schema(store: &dyn Store, patience: &Patience) -> Result<(), Failure> {
     let attempt = async || {
         let Err(error) = store.ping().await else { return Ok(()) };
@@ -127,8 +127,8 @@ pub async fn schema(store: &dyn Store, patience: &Patience) -> Result<(), Failur
 /// Waits for the bus.
 ///
 /// # Errors
-/// [`Failure::Usage`] for a URL that cannot be read, [`Failure::Failed`] when Redis is not there in
-/// time, or will not let this program in.
+/// [`Failure::Usage`] for an invalid URL, [`Failure::Failed`] if Redis is not reachable in time or
+/// refuses this program.
 pub async fn open_bus(config: &BusConfig, patience: &Patience) -> Result<SharedBus, Failure> {
     use galley_bus::ConnectError::{BadUrl, Refused, Unreachable};
     let attempt = async || {

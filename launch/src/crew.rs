@@ -1,11 +1,11 @@
 //! Tasks that must not end by themselves.
 //!
-//! The one place that owns what must not die, for gateways and workers. Each task has the name of
-//! its part. A part that ends before it is told to – by a panic, or because its loop returned –
-//! ends the program: exit code 1, and one line in the log that names it. Other processes then take
-//! over, as after kill -9, while a program that lives on without one of its parts would look
-//! healthy and serve nobody. A task that can begin again without losing anything does so itself and
-//! is still hired here, in case that fails.
+//! The one owner of the vital tasks of gateways and workers. Each task has the name of its part. A
+//! part that ends before it is stopped – by a panic, or because its loop returned – ends the
+//! program: exit code 1, and one line in the log that names it. Other processes then take over, as
+//! after kill -9, while a program without one of its parts would look healthy and serve nobody. A
+//! task that can restart without losing anything does so itself and is still hired here, in case
+//! that fails.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// Some tasks with one token to stop them. Dropping it ends them on the spot.
+/// Some tasks with one token to stop them. Dropping it aborts them.
 #[derive(Default)]
 pub struct Crew {
     tasks: JoinSet<()>,
@@ -24,7 +24,7 @@ pub struct Crew {
     stop: CancellationToken,
 }
 
-/// A part that must not end has ended.
+/// The unexpected end of a part.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("the {part} {how}, and nothing works without it")]
 pub struct Died {
@@ -34,7 +34,7 @@ pub struct Died {
 }
 
 impl Crew {
-    /// Starts a task that is to run until told to stop.
+    /// Starts a task that must run until it is stopped.
     pub fn hire<F: Future<Output = ()> + Send + 'static>(
         &mut self,
         part: &'static str,
@@ -48,7 +48,7 @@ impl Crew {
         self.names.insert(handle.id(), part);
     }
 
-    /// Waits until a task has ended by itself. Waits for ever where there is no task.
+    /// Waits until a task has ended by itself; for ever if there is no task.
     pub async fn death(&mut self) -> Died {
         let (id, how) = match self.tasks.join_next_with_id().await {
             Some(Ok((id, ()))) => (id, "ended"),
@@ -60,8 +60,8 @@ impl Crew {
         died
     }
 
-    /// Tells the tasks to stop and waits for them; those that take longer are ended on the spot.
-    /// Returns false if there were such.
+    /// Stops the tasks and waits for them. Aborts those that take longer, and returns false if
+    /// there were any.
     pub async fn leave(&mut self, patience: Duration) -> bool {
         self.stop.cancel();
         let in_time = timeout(patience, async { while self.tasks.join_next().await.is_some() {} })

@@ -1,4 +1,4 @@
-//! Why a program ends, and its exit code.
+//! The reasons for the end of a program, and its exit codes.
 
 use std::fmt::Display;
 use std::io::{Write as _, stderr};
@@ -6,27 +6,27 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 
-/// Why a program ends other than by doing all it was asked for. `Display` is one line for people.
+/// The reason why a program ended before it was done. `Display` is one line for people.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Failure {
     /// A request that makes no sense: exit code 2.
     #[error("{0}")]
     Usage(String),
-    /// It went wrong: exit code 1.
+    /// Any other failure: exit code 1.
     #[error("{0}")]
     Failed(String),
-    /// Somebody asked it to stop, or nobody reads its output any more: exit code 0, not a word.
+    /// A request to stop, or an output that nobody reads any more: exit code 0, no message.
     #[error("stopped")]
     Stopped,
 }
 
 impl Failure {
-    /// Something went wrong; the text says what, in one line.
+    /// Creates a failure with this one-line reason.
     pub fn failed(why: impl Display) -> Self {
         Self::Failed(why.to_string())
     }
 
-    /// The exit code that tells of this end.
+    /// Returns the exit code.
     #[must_use]
     pub const fn code(&self) -> u8 {
         match self {
@@ -36,7 +36,8 @@ impl Failure {
         }
     }
 
-    /// Says on standard error why the program ends, and gives its exit code. Nobody need read it.
+    /// Prints the reason on standard error, and returns the exit code. A failure to print is
+    /// ignored.
     #[must_use]
     pub fn report(result: Result<(), Self>) -> ExitCode {
         let Err(failure) = result else { return ExitCode::SUCCESS };
@@ -46,13 +47,13 @@ impl Failure {
         failure.code().into()
     }
 
-    /// The line that says why the program ends; none for an end that somebody asked for.
+    /// Returns the line with the reason; `None` after a request to stop.
     pub(crate) fn line(&self) -> Option<String> {
         (*self != Self::Stopped).then(|| format!("error: {}", one_line(&self.to_string())))
     }
 }
 
-/// A failure is one line, whatever its cause put into the text.
+/// Joins a text into one line, because a cause may contain line breaks.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

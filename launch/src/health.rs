@@ -1,9 +1,8 @@
 //! The health of a program that listens on no port.
 //!
-//! Run beside the work of such a program. Guarantees that the file's time moves every two seconds
-//! as long as the process's runtime turns and the database answers, and that the file is gone after
-//! an orderly end. It does not tell whether there is work, nor whether the bus is there: a worker
-//! works without.
+//! Runs beside the work of such a program. Guarantees that the file is touched every two seconds as
+//! long as the process's runtime runs and the database answers, and that the file is gone after an
+//! orderly end. It shows neither the work nor the bus: a worker works without the bus.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,9 +12,9 @@ use galley_store::Store;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-/// How often the file is touched.
+/// The time between two touches of the file.
 const EVERY: Duration = Duration::from_secs(2);
-/// How old the file may be before the program counts as ill.
+/// The age of the file from which the program counts as unhealthy.
 pub const STALE: Duration = Duration::from_secs(10);
 
 /// Where the program leaves word that it is well.
@@ -28,7 +27,7 @@ pub struct HealthConfig {
 }
 
 impl HealthConfig {
-    /// Does `work`, and meanwhile keeps the file fresh.
+    /// Runs `work`, and meanwhile keeps the file fresh.
     pub async fn beside<T>(&self, store: &dyn Store, work: impl Future<Output = T>) -> T {
         let Some(path) = &self.health_file else { return work.await };
         let result = tokio::select! {
@@ -42,10 +41,10 @@ impl HealthConfig {
     }
 }
 
-/// Whether the file was touched lately.
+/// Checks that the file was touched lately.
 ///
 /// # Errors
-/// What is wrong, in words.
+/// A description of the failure.
 pub fn fresh(path: &Path) -> Result<(), String> {
     let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified());
     let modified = modified.map_err(|error| format!("cannot read {}: {error}", path.display()))?;

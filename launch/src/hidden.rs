@@ -1,16 +1,16 @@
-//! A setting that nobody is shown.
+//! Settings that are never printed.
 
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-/// A setting that nobody is shown: a secret, a token. Any text is taken when arguments are read,
-/// because the message about a wrong one would show it; who uses it checks it.
+/// A setting that is never printed: a secret, a token. The command line accepts any text, because
+/// the message about a wrong one would show it. The user of the setting checks it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Hidden(String);
 
 impl Hidden {
-    /// The text, for whoever uses it.
+    /// Returns the text.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0

@@ -1,5 +1,5 @@
-//! How a program of Galley starts and stops: the command line, logs, signals, exit codes, waiting
-//! for what it depends on.
+//! The start and the end of Galley's programs: the command line, logs, signals, exit codes, waiting
+//! for the database and the bus.
 //!
 //! Every `main.rs` is the same three steps: [`parse`], [`run`], and a body that opens its
 //! [`Backends`] and serves.

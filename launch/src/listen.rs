@@ -1,4 +1,4 @@
-//! Where a program listens: an address of the machine, or a Unix socket.
+//! The addresses on which a program listens: TCP or a Unix socket.
 
 mod address;
 mod listener;

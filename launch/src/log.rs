@@ -1,8 +1,8 @@
 //! The log of a program: standard error, for people or for machines.
 //!
-//! Started once by [`crate::run`], before anything is logged. Guarantees that logging makes nobody
-//! wait and ends nothing, whatever becomes of standard error, and that a log in JSON has no other
-//! line in it: the reason why the program fails is its last one.
+//! Started once by [`crate::run`], before anything is logged. Guarantees that logging never blocks
+//! and never ends the program, whatever happens to standard error, and that a log in JSON contains
+//! only JSON: even the reason why the program fails, its last line.
 
 mod queue;
 mod rules;
@@ -20,7 +20,7 @@ use crate::Failure;
 pub(crate) use queue::LogQueue;
 pub use rules::LogRules;
 
-/// How long the end of the program waits for lines that are not written yet.
+/// The longest wait for unwritten lines at the end of the program.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// What is logged, and how.
@@ -46,14 +46,14 @@ pub enum LogFormat {
     Json,
 }
 
-/// A log that was started. When it is dropped, what was logged gets a moment to be written.
+/// A started log. Dropping it waits a moment until the last lines are written.
 pub(crate) struct Log {
     queue: LogQueue,
     config: LogConfig,
 }
 
 impl LogConfig {
-    /// Starts logging. To be called once, before anything logs.
+    /// Starts logging. Must be called once, before anything logs.
     pub(crate) fn start(&self) -> Result<Log, Failure> {
         let failed = |error: &dyn std::fmt::Display| {
             Failure::failed(format_args!("cannot start logging: {error}"))
@@ -79,7 +79,7 @@ impl Log {
         self.queue.clone()
     }
 
-    /// Says as the last line why the program ends, and gives its exit code.
+    /// Writes the reason for the end as the last line, and returns the exit code.
     pub(crate) fn end(self, result: Result<(), Failure>) -> ExitCode {
         let Err(failure) = result else { return ExitCode::SUCCESS };
         if let Some(line) = failure.line() {
@@ -92,8 +92,9 @@ impl Log {
         failure.code().into()
     }
 
-    /// A value that makes no sense ends the program before its log begins, and so does whatever
-    /// happens to a log that is off: there, only who asks for JSON gets JSON.
+    /// Returns true if the reason is written in JSON. A usage error ends the program before its log
+    /// begins, and a log that is off has no lines: in these two cases the reason is JSON only if
+    /// the format is set to JSON.
     fn is_json_for(&self, failure: &Failure) -> bool {
         match self.config.log_format {
             LogFormat::Auto => {
@@ -121,7 +122,7 @@ impl LogFormat {
     }
 }
 
-/// A line like all others of a log in JSON, whatever its rules.
+/// Writes a line like those of a log in JSON, whatever the rules of the log.
 pub(crate) fn say_in_json(
     output: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
     failure: &Failure,
@@ -134,7 +135,7 @@ pub(crate) fn say_in_json(
     });
 }
 
-/// A panic is a line of the log like any other, whatever is in its message.
+/// Logs a panic as one line like any other, whatever its message contains.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let said = panic.payload_as_str().unwrap_or("nothing that can be shown");
     let at = panic.location().map(ToString::to_string);

@@ -1,6 +1,5 @@
-//! The command line: a bad value is one clear line and exit code 2. A variable that is empty counts
-//! as not set, whichever it is: compose files and service managers pass `NAME=` for what they leave
-//! open.
+//! Parses the command line: a bad value is one clear line and exit code 2. Every empty variable
+//! counts as not set, because compose files and service managers pass `NAME=` for an open setting.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Write as _, stderr};
@@ -28,9 +27,9 @@ pub fn parse<C: Parser>() -> C {
     }
 }
 
-/// Reads the command line and the environment, and also gives what was typed where. Help and
-/// version are printed, and end the process here; so does a bad value where the log would be in
-/// JSON, as its only line.
+/// Reads the command line and the environment, and returns also the source of each value. Help and
+/// version are printed, and end the process here. If the log would be in JSON, a bad value is
+/// printed as its only line, and ends the process as well.
 ///
 /// # Errors
 /// A bad value, or something unknown.
@@ -43,7 +42,7 @@ pub fn try_parse<C: Parser>() -> Result<(C, ArgMatches), Error> {
     });
     read.inspect_err(|error| {
         if !error.use_stderr() {
-            // The help is that of the whole command, which names the empty variables, too.
+            // Prints the help of the unchanged command, which also names the empty variables.
             command.clone().get_matches();
         }
         if asks_for_json(&command, std::env::args_os().skip(1), std::env::var_os(LOG_FORMAT)) {
@@ -54,7 +53,7 @@ pub fn try_parse<C: Parser>() -> Result<(C, ArgMatches), Error> {
     })
 }
 
-/// The command without the variables that are empty.
+/// Removes the empty variables from the command.
 fn without_empty_variables(command: Command) -> Command {
     let is_empty =
         |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
@@ -64,7 +63,7 @@ fn without_empty_variables(command: Command) -> Command {
 }
 
 /// Returns true if the log would have been in JSON, for a command line that could not be read.
-/// Commands that write no log have one line for people.
+/// Commands without a log print one line for people.
 fn asks_for_json(
     command: &Command,
     arguments: impl Iterator<Item = OsString>,
@@ -83,8 +82,8 @@ fn asks_for_json(
     flag || variable.is_some_and(|value| value == "json")
 }
 
-/// The one line of what clap would say on several, up to its usage. Each argument is named with the
-/// variable that stands for it.
+/// Joins clap's message, up to the usage, into one line. Each argument is named together with its
+/// variable.
 #[must_use]
 pub fn one_line<C: Parser>(error: &Error) -> String {
     let text = error.render().to_string();

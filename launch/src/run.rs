@@ -13,12 +13,12 @@ use crate::log::Log;
 use crate::signals::stop_on_signals;
 use crate::{Failure, LogConfig};
 
-/// How long blocking work that is still going on may hold up the end of the process.
+/// The longest wait for unfinished blocking work at the end of the process.
 const LAST_WORK: Duration = Duration::from_secs(2);
 
-/// Starts logging, raises the limit of open files, and runs `body` until it ends. The token it gets
-/// is cancelled by SIGTERM and SIGINT; a second signal ends the process at once. What `body`
-/// answers becomes the exit code.
+/// Starts logging, raises the limit of open files, and runs `body` until it ends. SIGTERM and
+/// SIGINT cancel its token; a second signal ends the process at once. The result of `body` becomes
+/// the exit code.
 #[must_use]
 pub fn run(
     log: &LogConfig,
@@ -47,7 +47,7 @@ fn try_run(
         .map_err(|error| Failure::failed(format_args!("cannot start threads: {error}")))?;
     let result = runtime.block_on(async {
         let stop = stop_on_signals(log.queue())?;
-        // The log has the panic itself. Nothing that it may have left half done is used after this.
+        // The log has the panic itself. Nothing that it left half done is used after this.
         let ended = AssertUnwindSafe(async { body(stop).await }).catch_unwind().await;
         ended.unwrap_or_else(|_| Err(Failure::failed("the main task panicked")))
     });
@@ -55,8 +55,8 @@ fn try_run(
     result
 }
 
-/// Every socket is an open file, and the usual soft limit is 1,024. Going on with what there is
-/// beats not starting.
+/// Raises the soft limit of open files, because every socket is one and the usual limit is 1,024. A
+/// failure is only logged: a low limit is better than no start.
 fn raise_open_files() {
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(files) => debug!(files, "open files are limited to the hard limit"),

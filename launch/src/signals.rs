@@ -1,10 +1,9 @@
 //! SIGTERM, SIGINT and SIGHUP.
 //!
-//! Called once by [`crate::run`], within the runtime. Guarantees that the first signal only asks –
-//! the token is cancelled, and the program takes the time it needs – and that a second one ends the
-//! process at once. SIGHUP stops a program whose terminal closes; without a terminal it is what
-//! service managers send to have settings read again, and ends nothing. Must never wait for the
-//! program.
+//! Called once by [`crate::run`], within the runtime. Guarantees that the first signal only cancels
+//! the token, so that the program takes the time it needs, and that a second one ends the process
+//! at once. SIGHUP stops a program whose terminal closes. Without a terminal it is ignored, because
+//! service managers send it to reload settings. Must never wait for the program.
 
 use std::io::{IsTerminal as _, stderr, stdin};
 use std::process::exit;
@@ -17,25 +16,26 @@ use tracing::{info, warn};
 use crate::Failure;
 use crate::log::LogQueue;
 
-/// The exit code after an impatient second signal: 128 + SIGINT, as shells count.
+/// The exit code after a second signal: 128 + SIGINT, as in shells.
 const IMPATIENT: i32 = 130;
 
-/// How long the end at once waits for the log.
+/// The longest wait for the log after a second signal.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
-    /// Known from the start: a terminal that has closed is none any more.
+    /// True if the program started on a terminal. A closed terminal no longer counts as one, so
+    /// this is read at the start.
     has_terminal: bool,
 }
 
-/// A token that the first SIGTERM or SIGINT cancels; a second signal ends the process with exit
-/// code 130. The task that listens lives as long as the runtime.
+/// Returns a token that the first SIGTERM or SIGINT cancels. A second signal ends the process with
+/// exit code 130. The listening task lives as long as the runtime.
 ///
 /// # Errors
-/// [`Failure::Failed`] when the system lets nobody listen.
+/// [`Failure::Failed`] if the system does not allow listening to signals.
 pub(crate) fn stop_on_signals(log: LogQueue) -> Result<CancellationToken, Failure> {
     let listen = |kind| {
         signal(kind)

@@ -1,9 +1,9 @@
-//! Waiting for what is not there yet.
+//! Waits for services that are not reachable yet.
 //!
 //! Called at the start of a program, before it takes any work. Guarantees that the whole start
-//! waits no longer than `--wait`, however many things it waits for, that each attempt that fails is
+//! waits no longer than `--wait`, however many services it waits for, that each failed attempt is
 //! one line in the log, and that a signal ends the wait. Must never be used once the program
-//! serves: there, every caller gets its answer at once.
+//! serves, because then every caller gets its answer at once.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -16,11 +16,11 @@ use tracing::{info, warn};
 
 use crate::Failure;
 
-/// The pause after the first attempt; it doubles with each.
+/// The pause after the first attempt. It doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
-/// How long one attempt may take.
+/// The longest time of one attempt.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// How patient the program is at its start.
@@ -31,7 +31,7 @@ pub struct WaitConfig {
     pub wait: Duration,
 }
 
-/// What is left of the wait, and what ends it early.
+/// The deadline of the wait, and the token that ends it early.
 #[derive(Clone, Debug)]
 pub struct Patience {
     deadline: Instant,
@@ -39,24 +39,24 @@ pub struct Patience {
     stop: CancellationToken,
 }
 
-/// Why an attempt failed.
+/// The reason why an attempt failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotYet {
-    /// It may be there soon.
+    /// A failure that may pass.
     Again(String),
-    /// Trying again cannot help.
+    /// A failure that no further attempt can cure.
     Never(Failure),
 }
 
 impl NotYet {
-    /// It may be there soon; the text says what is wrong now.
+    /// Creates a failure that may pass; `why` describes it.
     pub fn again(why: impl Display) -> Self {
         Self::Again(why.to_string())
     }
 }
 
 impl WaitConfig {
-    /// From now on the time runs.
+    /// Begins the wait: its time runs from now on.
     #[must_use]
     pub fn begin(&self, stop: &CancellationToken) -> Patience {
         Patience { deadline: Instant::now() + self.wait, wait: self.wait, stop: stop.clone() }
@@ -64,12 +64,12 @@ impl WaitConfig {
 }
 
 impl Patience {
-    /// Tries until it is there, with jittered exponential back-off. At the deadline the last reason
-    /// becomes the failure.
+    /// Repeats `attempt` until it succeeds, with jittered exponential back-off. At the deadline the
+    /// last reason becomes the failure.
     ///
     /// # Errors
-    /// [`Failure::Failed`] when the time is up, [`Failure::Stopped`] after a signal, or what the
-    /// attempt says.
+    /// [`Failure::Failed`] when the time is up, [`Failure::Stopped`] after a signal, or the failure
+    /// of [`NotYet::Never`].
     pub async fn wait_for<T>(
         &self,
         what: &str,
@@ -78,10 +78,10 @@ impl Patience {
         self.wait_with(what, ATTEMPT, attempt).await
     }
 
-    /// The same with attempts that may take as long as they take.
+    /// Like [`Patience::wait_for`], without a bound on the time of one attempt.
     ///
     /// # Errors
-    /// The same.
+    /// Like those of [`Patience::wait_for`].
     pub async fn wait_for_work<T>(
         &self,
         what: &str,
@@ -136,8 +136,8 @@ impl Patience {
     }
 }
 
-/// Between half and the whole of the pause, so that many processes do not come back at the same
-/// moment.
+/// Returns a random time between half the pause and the pause, so that many processes do not try
+/// again at the same moment.
 fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(rand::rng().random_range(0.5..=1.0))
 }

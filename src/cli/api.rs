@@ -1,4 +1,4 @@
-//! Speaks to a gateway over its public HTTP API.
+//! A client of a gateway's public HTTP API.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::error::CommandError;
 use super::exit::Exit;
 use super::output;
 
-/// The time for an answer, when nothing else is asked for.
+/// The default time for an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A gateway, and the form in which its answers are shown.
@@ -56,7 +56,7 @@ pub struct Api {
     remote: Remote,
 }
 
-/// A good answer.
+/// A successful answer.
 pub struct Answer {
     /// The body, JSON as it came; empty when there is none.
     pub body: String,
@@ -64,7 +64,7 @@ pub struct Answer {
 }
 
 impl Remote {
-    /// Prepares to ask.
+    /// Creates the client.
     pub fn open(self) -> Result<Api, CommandError> {
         let builder = Client::builder()
             .timeout(self.patience())
@@ -79,7 +79,7 @@ impl Remote {
         })
     }
 
-    /// The token, as it is now: a file may hold a new one.
+    /// Returns the present token, because the file may contain a new one.
     pub fn bearer(&self) -> Result<Option<BearerToken>, CommandError> {
         let (text, place) = match (&self.token_file, &self.token) {
             (Some(path), _) if !path.as_os_str().is_empty() => {
@@ -102,25 +102,25 @@ impl Remote {
             .map_err(|error| CommandError::usage(format!("{place} {error}")))
     }
 
-    /// The time that an answer may take.
+    /// Returns the longest time that an answer may take.
     pub fn patience(&self) -> Duration {
         self.timeout.unwrap_or(TIMEOUT)
     }
 
-    /// The address of a path under the gateway, which may itself lie under a path.
+    /// Returns the URL of a path of the gateway, whose own URL may have a path.
     pub fn at(&self, path: &str) -> Url {
         let mut url = self.url.clone();
         url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
         url
     }
 
-    /// The gateway's address, for messages.
+    /// Returns the gateway's address, for messages.
     pub fn name(&self) -> &str {
         let socket = self.socket.as_deref().and_then(std::path::Path::to_str);
         socket.unwrap_or_else(|| self.url.as_str().trim_end_matches('/'))
     }
 
-    /// The failure to reach the gateway: what happened, where, and what to do about it.
+    /// Describes a failure to reach the gateway: the cause, the address, and the remedy.
     pub fn unreachable(&self, error: &(dyn std::error::Error + 'static)) -> CommandError {
         let (why, hint) = diagnose(error);
         CommandError::local(
@@ -129,7 +129,7 @@ impl Remote {
         )
     }
 
-    /// The same for a gateway that takes too long.
+    /// Describes the failure of a gateway that takes too long.
     pub fn silent(&self) -> CommandError {
         let waited = humantime::format_duration(self.patience());
         let text = format!(
@@ -141,7 +141,7 @@ impl Remote {
 }
 
 impl Api {
-    /// A request to a path.
+    /// Creates a request to a path.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, self.remote.at(path));
         match &self.token {
@@ -150,7 +150,7 @@ impl Api {
         }
     }
 
-    /// The same, to be carried out only while the thing has this version.
+    /// Like [`Api::request`], to be executed only while the thing has this version, if any.
     pub fn guarded(&self, method: Method, path: &str, version: Option<i32>) -> RequestBuilder {
         let request = self.request(method, path);
         match version {
@@ -159,7 +159,7 @@ impl Api {
         }
     }
 
-    /// Asks; an answer that is not good is a failure.
+    /// Sends a request. Any answer other than a success is an error.
     pub async fn ask(&self, request: RequestBuilder) -> Result<Answer, CommandError> {
         let (status, answer) = self.send(request).await?;
         if status.is_success() {
@@ -169,7 +169,7 @@ impl Api {
         }
     }
 
-    /// Asks for something that may not be there, or not for this caller: `None` then.
+    /// Sends a request for a thing. `None` if it does not exist, or if this caller may not see it.
     pub async fn find(&self, request: RequestBuilder) -> Result<Option<Answer>, CommandError> {
         let (status, answer) = self.send(request).await?;
         match status {
@@ -179,7 +179,7 @@ impl Api {
         }
     }
 
-    /// The gateway that is asked.
+    /// Returns the gateway and its options.
     pub fn remote(&self) -> &Remote {
         &self.remote
     }
@@ -197,7 +197,7 @@ impl Api {
 }
 
 impl Answer {
-    /// Prints the answer: the JSON as it came, or what `show` makes of it.
+    /// Prints the answer: the JSON as it came, or the text that `show` makes of it.
     pub fn print<T: DeserializeOwned>(
         self,
         show: impl FnOnce(T) -> String,
@@ -209,12 +209,12 @@ impl Answer {
         output::print(&self.body)
     }
 
-    /// Tells of an answer that holds no data: nothing to print for programs.
+    /// Prints a message for an answer without data; with `--json` nothing.
     pub fn done(&self, message: &str) -> Result<(), CommandError> {
         if self.json { Ok(()) } else { output::print(message) }
     }
 
-    /// The content of the body.
+    /// Parses the body.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, CommandError> {
         serde_json::from_str(&self.body).map_err(|error| {
             CommandError::failed(format_args!(
@@ -224,7 +224,7 @@ impl Answer {
     }
 }
 
-/// The innermost error in plain words, and what to do about it.
+/// Returns the innermost error in plain words, and its remedy.
 fn diagnose(error: &(dyn std::error::Error + 'static)) -> (String, &'static str) {
     let mut cause = error;
     let mut kind = None;
@@ -247,7 +247,7 @@ fn diagnose(error: &(dyn std::error::Error + 'static)) -> (String, &'static str)
     (plain(cause), hint)
 }
 
-/// An error of the system as part of a sentence, without its number.
+/// Formats an error of the system as part of a sentence, without its number.
 fn plain(error: &dyn std::error::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
@@ -257,8 +257,8 @@ fn plain(error: &dyn std::error::Error) -> String {
         .map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
 
-/// This program speaks no TLS: a gateway stands on the same machine, or behind a proxy that has its
-/// own tools.
+/// Parses an `http://` URL. This program has no TLS: a gateway is on the same machine, or behind a
+/// proxy that has its own tools.
 fn parse_url(text: &str) -> Result<Url, String> {
     const EXAMPLE: &str = "for example http://127.0.0.1:8080";
     match Url::parse(text) {

@@ -1,8 +1,8 @@
 //! Reads the command line.
 //!
-//! The options of [`Remote`] may stand before and after a command. Clap knows nothing of options
-//! that make no sense together across the two places, so that is checked here: options for serving
-//! beside a command, options for asking a gateway without one.
+//! The options of [`Remote`] may stand before and after a command. Clap cannot check for conflicts
+//! across the two places, so they are checked here: options for serving together with a command,
+//! options for asking a gateway without one.
 
 use std::ffi::OsStr;
 
@@ -36,7 +36,7 @@ fn bad(error: &clap::Error) -> CommandError {
     CommandError::usage(galley_launch::one_line::<Galley>(error).trim_start_matches("error: "))
 }
 
-/// Refuses options that make no sense together, and lets the command line win over the environment.
+/// Refuses options that exclude each other, and lets the command line win over the environment.
 fn checked(mut galley: Galley, matches: &ArgMatches) -> Result<Galley, CommandError> {
     let of_serving = || typed::<ServeArguments>(matches);
     let of_asking = || typed::<Remote>(matches);
@@ -80,7 +80,7 @@ fn checked(mut galley: Galley, matches: &ArgMatches) -> Result<Galley, CommandEr
     Ok(galley)
 }
 
-/// The first of these options that was typed, as it is typed.
+/// Returns the first of these options that was typed, in the form in which it is typed.
 fn typed<A: clap::Args>(matches: &ArgMatches) -> Option<String> {
     let options = A::augment_args(Command::new("options"));
     let typed = options.get_arguments().find(|option| {

@@ -14,7 +14,7 @@ pub struct CompletionsArguments {
     shell: Shell,
 }
 
-/// Prints them.
+/// Prints the completions.
 pub fn run(arguments: &CompletionsArguments) -> Result<(), CommandError> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Galley::command(), "galley", &mut script);

@@ -1,5 +1,4 @@
-//! The end of a command that did not do all it was asked for: an exit code, a line for people, a
-//! problem for programs.
+//! The error of a command: an exit code, a line for people, a problem for programs.
 
 use std::fmt::{self, Display};
 use std::process::ExitCode;
@@ -12,16 +11,16 @@ use super::harmless::{harmless, harmless_json};
 use super::note::note;
 use super::problem::explain;
 
-/// Why a command ends early, or with another exit code than 0.
+/// The reason why a command ends early, or with another exit code than 0.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CommandError {
-    /// Ends without a word: nobody reads any more, or the output has said it.
+    /// An end without a message, because nobody reads any more, or the output contains the reason.
     Quiet(Exit),
-    /// Says why on standard error.
+    /// An end with a message on standard error.
     Because(Box<Because>),
 }
 
-/// A cause, in both forms.
+/// A cause, for people and for programs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Because {
     exit: Exit,
@@ -30,8 +29,8 @@ pub struct Because {
 }
 
 impl CommandError {
-    /// A cause on this side of the network. Its problem has the shape of the gateway's, and a type
-    /// of its own.
+    /// Creates an error of this program. Its problem has the shape of the gateway's, and its own
+    /// type.
     pub fn local(exit: Exit, text: impl Into<String>) -> Self {
         let (slug, title, status) = exit.problem();
         let text = text.into();
@@ -39,18 +38,18 @@ impl CommandError {
         Self::Because(Box::new(Because { exit, text, problem }))
     }
 
-    /// A command that makes no sense.
+    /// Creates a usage error.
     pub fn usage(text: impl Into<String>) -> Self {
         Self::local(Exit::Usage, text)
     }
 
-    /// Any other failure.
+    /// Creates any other failure.
     pub fn failed(why: impl Display) -> Self {
         Self::local(Exit::Failed, why.to_string())
     }
 
-    /// An answer that is not good: its problem as it came, or the status of whatever a proxy put in
-    /// its place.
+    /// Creates the error of an unsuccessful answer: its problem as it came, or its status if a
+    /// proxy answered in place of the gateway.
     pub fn answered(status: u16, body: &str) -> Self {
         let exit = Exit::of_status(status);
         if let (Ok(problem), Some(text)) = (serde_json::from_str(body), explain(body)) {
@@ -65,7 +64,7 @@ impl CommandError {
         Self::local(exit, text).with("status", status.into())
     }
 
-    /// Sets a field of the problem of a cause on this side.
+    /// Sets a field of the problem of an error of this program.
     pub fn with(mut self, name: &str, value: Value) -> Self {
         if let Self::Because(because) = &mut self {
             because.problem[name] = value;
@@ -73,7 +72,7 @@ impl CommandError {
         self
     }
 
-    /// Says before the cause what else happened.
+    /// Puts another event before the cause in the text.
     pub fn after(mut self, what: &str) -> Self {
         if let Self::Because(because) = &mut self {
             because.text = format!("{what}: {}", because.text);
@@ -81,7 +80,7 @@ impl CommandError {
         self
     }
 
-    /// The exit code.
+    /// Returns the exit code.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Quiet(exit) => *exit,
@@ -89,8 +88,8 @@ impl CommandError {
         }
     }
 
-    /// Says on standard error why the command ends, as one line of text or of JSON, and gives the
-    /// exit code.
+    /// Prints the cause on standard error, as one line of text or of JSON, and returns the exit
+    /// code.
     pub fn report(&self, json: bool) -> ExitCode {
         if let Self::Because(because) = self {
             note(&if json {
@@ -102,7 +101,7 @@ impl CommandError {
         self.exit().code().into()
     }
 
-    /// The cause for programs, where it ends nothing.
+    /// Returns the problem, to print an error that does not end the command.
     pub fn problem(&self) -> Option<&Value> {
         match self {
             Self::Quiet(_) => None,
@@ -111,7 +110,7 @@ impl CommandError {
     }
 }
 
-/// The line for people, whatever the cause put into its text.
+/// Formats the line for people. It is one line, whatever the text of the cause contains.
 impl Display for CommandError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -131,7 +130,7 @@ impl From<Failure> for CommandError {
     }
 }
 
-/// For a command that runs like a program that serves.
+/// Converts an error, for commands that run like a program that serves.
 impl From<CommandError> for Failure {
     fn from(error: CommandError) -> Self {
         let text = error.to_string();

@@ -1,7 +1,7 @@
-//! The one table of exit codes.
+//! The table of exit codes.
 
-/// The cause of an end, as the exit code says it. The numbers are part of the interface: scripts
-/// branch on them.
+/// The cause of the end of a command. The numbers are part of the interface, because scripts branch
+/// on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     Done = 0,
@@ -18,7 +18,7 @@ pub enum Exit {
     TimedOut = 11,
 }
 
-/// The same table for people, in `galley --help`.
+/// The table of exit codes in `galley --help`.
 pub const EXIT_CODES: &str = "\
 Exit codes:
    0  done
@@ -35,7 +35,7 @@ Exit codes:
   11  order place --wait: the order had not ended within --timeout";
 
 impl Exit {
-    /// The cause of an answer with this HTTP status.
+    /// Returns the cause for an answer with this HTTP status.
     pub const fn of_status(status: u16) -> Self {
         match status {
             404 | 410 => Self::NotFound,
@@ -44,13 +44,13 @@ impl Exit {
             400 | 413 | 415 | 422 => Self::Invalid,
             401 | 403 | 421 => Self::NotAllowed,
             429 | 503 => Self::Busy,
-            // A proxy has no gateway behind it.
+            // A proxy cannot reach its gateway.
             502 | 504 => Self::Unreachable,
             _ => Self::Failed,
         }
     }
 
-    /// The problem that stands for a cause on this side: the last part of its type, its title, and
+    /// Returns the problem for a cause in this program: the last part of its type, its title, and
     /// the nearest HTTP status.
     pub const fn problem(self) -> (&'static str, &'static str, u16) {
         match self {
@@ -68,7 +68,7 @@ impl Exit {
         }
     }
 
-    /// The number of the table.
+    /// Returns the number in the table.
     pub const fn code(self) -> u8 {
         self as u8
     }

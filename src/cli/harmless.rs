@@ -1,22 +1,22 @@
-//! Text of others, made harmless for a terminal.
+//! Makes foreign text harmless for a terminal.
 //!
-//! Names and reasons are whatever somebody typed: sequences that move the cursor or set the title,
-//! marks that turn the rest of the line around, line feeds and columns that look like rows, letters
-//! under a hundred accents. What is shown of them stays within its place on its line. Every text of
-//! others goes through here on its way to a terminal. JSON keeps its meaning: it is escaped.
+//! Names and reasons may contain anything: sequences that move the cursor or set the title, marks
+//! that reverse the remainder of the line, line feeds and columns that look like rows, letters
+//! under a hundred accents. The shown text stays within its place on its line. All foreign text
+//! goes through here on its way to a terminal. JSON is escaped, and keeps its meaning.
 
 use std::fmt::Write as _;
 
 use galley_protocol::character::{Forbidden, is_blank, is_format, is_ignorable, is_mark};
 
-/// Stands for a character that is not shown.
+/// The replacement of a character that is not shown.
 const HIDDEN: char = '·';
-/// The most marks that a letter may carry; more are left out.
+/// The most marks of a letter; further ones are left out.
 const MAX_MARKS: usize = 3;
 
-/// The text on one line: a run of white space is one blank, what controls or cannot be seen is `·`,
-/// piles of marks are cut. What only joins or varies its neighbours is left out, for terminals
-/// disagree about its width.
+/// Returns the text on one line: a run of white space becomes one space, control and invisible
+/// characters become `·`, piles of marks are cut. Characters that only join or vary their
+/// neighbours are left out, because terminals disagree about their width.
 pub fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut marks = 0;
@@ -35,8 +35,8 @@ pub fn harmless(text: &str) -> String {
     shown
 }
 
-/// JSON that means the same, with escapes for what a terminal would obey: JSON itself only asks for
-/// those of ASCII.
+/// Returns equivalent JSON, in which all characters that a terminal would obey are escaped: JSON
+/// itself requires this only for those of ASCII.
 pub fn harmless_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for character in json.chars() {
@@ -51,8 +51,8 @@ pub fn harmless_json(json: &str) -> String {
     shown
 }
 
-/// Tells whether this character, which is no white space but for the blank between two words, is
-/// not to be shown.
+/// Returns true if this character must not be shown. It is not white space, except for the space
+/// between two words.
 fn is_hidden(character: char) -> bool {
     let empty = is_blank(character) && character != ' ';
     empty

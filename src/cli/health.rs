@@ -1,4 +1,4 @@
-//! `galley health`: for a container's health check, where there is no curl.
+//! `galley health`: a health check for containers without curl.
 
 use std::path::PathBuf;
 
@@ -33,13 +33,14 @@ pub struct HealthArguments {
     given: Given,
 }
 
-/// The choices that were typed or set; defaults come last.
+/// The options that were given explicitly: `file` if it was typed, `url` if it was typed or set by
+/// a variable.
 struct Given {
     file: bool,
     url: bool,
 }
 
-/// Checks it.
+/// Checks the program.
 pub async fn run(arguments: HealthArguments, mut remote: Remote) -> Result<(), CommandError> {
     let HealthArguments { file, listen, given } = arguments;
     let listen = listen.filter(|_| !given.url);
@@ -76,7 +77,7 @@ impl FromArgMatches for Given {
     }
 }
 
-/// No arguments of its own: it looks at those of others.
+/// It has no arguments of its own, and reads those of the other structs.
 impl Args for Given {
     fn augment_args(command: Command) -> Command {
         command

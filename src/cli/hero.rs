@@ -95,7 +95,7 @@ pub struct Changes {
     no_allergies: bool,
 }
 
-/// Does one command.
+/// Runs one command.
 pub async fn run(command: HeroCommand, remote: Remote) -> Result<(), CommandError> {
     let api = remote.open()?;
     match command {
@@ -130,7 +130,7 @@ pub async fn run(command: HeroCommand, remote: Remote) -> Result<(), CommandErro
 }
 
 impl Changes {
-    /// The fields that change.
+    /// Returns the fields that change.
     fn to_json(&self) -> Value {
         let mut fields = Map::new();
         fields.extend(self.name.as_ref().map(|name| ("name".to_owned(), json!(name))));

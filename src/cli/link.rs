@@ -1,9 +1,9 @@
-//! The link to the gateway: one socket after another.
+//! The connection to the gateway: one socket after another.
 //!
-//! Guarantees that nothing is missed while the gateway is away: a feed resumes with its cursor.
-//! Comes back with jittered back-off, or when the gateway said to, and gives up after five minutes
-//! without a welcome. What can never be cured – an unknown hero, a close code that says no – ends
-//! it at once.
+//! Guarantees that nothing is missed while the gateway is unreachable: a feed resumes with its
+//! cursor. Reconnects with jittered back-off, or when the gateway asked for it, and gives up after
+//! five minutes without a welcome. A permanent error – an unknown hero, a close code that forbids
+//! to reconnect – ends it at once.
 
 use std::time::Duration;
 
@@ -16,15 +16,15 @@ use super::error::CommandError;
 use super::exit::Exit;
 use super::session::{News, Session, Subject};
 
-/// The pause after the first loss; it doubles with each loss in a row.
+/// The pause after the first loss. It doubles with each loss in a row.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// The longest time without a welcome.
 const GIVE_UP: Duration = Duration::from_mins(5);
 
-/// Watches, and comes back, until it cannot any more, and answers why. `known` says that this
-/// gateway has just answered: then the first socket, too, is tried again.
+/// Watches and reconnects until a permanent error, which it returns. `known` is true if this
+/// gateway has just answered: then it also reconnects if the first socket fails.
 pub async fn keep(
     remote: Remote,
     subject: Subject,
@@ -46,7 +46,7 @@ pub async fn keep(
             last_welcome = Some(Instant::now());
             pause = FIRST_PAUSE;
         }
-        // Never welcomed: more likely a wrong address than a restart.
+        // Never welcomed: a wrong address is more likely than a restart.
         let Some(since) = last_welcome else { return ended.why };
         if since.elapsed() > GIVE_UP {
             return ended.why.after(&format!("given up after {} minutes", GIVE_UP.as_secs() / 60));

@@ -107,7 +107,7 @@ pub struct Changes {
     description: Option<Description>,
 }
 
-/// Does one command.
+/// Runs one command.
 pub async fn run(command: MealCommand, remote: Remote) -> Result<(), CommandError> {
     let api = remote.open()?;
     match command {
@@ -141,7 +141,7 @@ pub async fn run(command: MealCommand, remote: Remote) -> Result<(), CommandErro
 }
 
 impl Changes {
-    /// The fields that change.
+    /// Returns the fields that change.
     fn to_json(&self) -> Value {
         let mut fields = Map::new();
         fields.extend(self.name.as_ref().map(|name| ("name".to_owned(), json!(name))));

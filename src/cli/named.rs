@@ -1,8 +1,8 @@
 //! Heroes and meals by id or by name.
 //!
 //! A number is an id; any other text is a name. The gateway finds the names that contain it. A
-//! whole name wins over parts of names; several that fit equally are an error that lists them.
-//! Texts are compared folded, as everywhere in Galley.
+//! whole name wins over parts of names; several equal matches are an error that lists them. Texts
+//! are compared folded, as everywhere in Galley.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -20,10 +20,10 @@ use super::exit::Exit;
 use super::paging::Page;
 use super::session::own_hero;
 
-/// The most pages of a hundred that a name is looked for in; a text that more names contain must be
-/// longer.
+/// The most pages of a hundred that are searched for a name. A text that is contained in more names
+/// must be longer.
 const MAX_PAGES: usize = 50;
-/// The most candidates that are listed.
+/// The most matches that are listed.
 const MAX_LISTED: usize = 10;
 
 /// A hero or a meal as it was typed.
@@ -33,11 +33,11 @@ pub enum Named<Id> {
     Name(HeroName),
 }
 
-/// An id of something that has a name.
+/// An id of a thing that has a name.
 pub trait NamedId: Copy + Display + FromStr<Err: Display> + DeserializeOwned {
-    /// The list of all of them.
+    /// The path of the list of these things.
     const PATH: &str;
-    /// The word for one of them, and for several.
+    /// The singular and the plural of the word for them.
     const WORDS: (&str, &str);
 }
 
@@ -76,7 +76,7 @@ struct Entry<Id> {
     name: String,
 }
 
-/// The entries that fit so far: the first few, and how many there are.
+/// The matches so far: the first few, and their number.
 struct Fitting<Id> {
     first: Vec<Entry<Id>>,
     all: usize,
@@ -155,7 +155,7 @@ impl<Id: NamedId> Fitting<Id> {
         }
     }
 
-    /// The one that fits, or why there is no such one.
+    /// Returns the only match, or an error if there is none or more than one.
     fn only(self, name: &str) -> Result<Id, CommandError> {
         let (word, words) = Id::WORDS;
         match self.first.as_slice() {

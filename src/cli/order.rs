@@ -92,7 +92,7 @@ pub enum OrderCommand {
     },
 }
 
-/// An order as any answer shows it, with or without the names.
+/// An order in any answer, with or without the names.
 #[derive(Deserialize)]
 struct Shown {
     #[serde(flatten)]
@@ -112,7 +112,7 @@ Examples:
   galley order place --hero Nova --meal 'Peanut soup' --wait --timeout 30s
   galley order place --hero 1 --meal 2 --key lunch-of-today";
 
-/// Does one command.
+/// Runs one command.
 pub async fn run(command: OrderCommand, remote: Remote) -> Result<(), CommandError> {
     let api = remote.open()?;
     match command {

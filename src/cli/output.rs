@@ -1,5 +1,5 @@
 //! Standard output: data only, as tables for people. When nobody reads it any more, the program
-//! ends without a word.
+//! ends without a message.
 
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal as _, Write as _, stdout};
@@ -15,13 +15,13 @@ use super::error::CommandError;
 use super::exit::Exit;
 use super::harmless::{harmless, harmless_json};
 
-/// Prints JSON, or a text that is harmless already, and ends its line.
+/// Prints JSON, or harmless text, and ends its line.
 pub fn print(text: &str) -> Result<(), CommandError> {
     let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     write(&format!("{text}{end}"))
 }
 
-/// Prints JSON, or a text that is harmless already, as it is.
+/// Prints JSON, or harmless text, unchanged.
 pub fn write(text: &str) -> Result<(), CommandError> {
     let mut output = std::io::stdout().lock();
     let text = harmless_json(text);
@@ -33,11 +33,11 @@ pub fn write(text: &str) -> Result<(), CommandError> {
     })
 }
 
-/// Waits until nobody reads standard output any more, also while there is nothing to write; for
-/// ever where that cannot be seen, such as in a file or on a terminal, which sends a signal.
+/// Waits until nobody reads standard output any more, even while there is nothing to write. Waits
+/// for ever if that cannot be detected, such as for a file or a terminal, which sends a signal.
 pub async fn closed() {
     let watched = stdout().as_fd().try_clone_to_owned().ok().filter(|output| !output.is_terminal());
-    // Unchecked, for the check makes the pipe non-blocking, which the prints are not made for.
+    // Unchecked, because the check makes the pipe non-blocking, which the prints cannot handle.
     // Nothing is written through this.
     let watched = watched.and_then(|output| Sender::from_owned_fd_unchecked(output).ok());
     match watched {
@@ -46,8 +46,8 @@ pub async fn closed() {
     }
 }
 
-/// Many things, one a line, under the names of their columns. No cell can look like more cells or
-/// lines than it is.
+/// Formats things as a table, one per line, under the names of their columns. No cell can look like
+/// several cells or lines.
 pub fn table<const N: usize>(
     columns: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
@@ -58,14 +58,14 @@ pub fn table<const N: usize>(
     lines(&table)
 }
 
-/// One thing, a field a line.
+/// Formats one thing, with one field per line.
 pub fn card<const N: usize>(fields: [(&str, String); N]) -> String {
     let mut table = plain();
     table.add_rows(fields.map(|(name, value)| [name.to_owned(), harmless(&value)]));
     lines(&table)
 }
 
-/// A list within a cell; `-` when it is empty.
+/// Formats a list within a cell; `-` if it is empty.
 pub fn list<T: Display>(entries: &[T]) -> String {
     if entries.is_empty() {
         return "-".to_owned();
@@ -73,12 +73,12 @@ pub fn list<T: Display>(entries: &[T]) -> String {
     entries.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// A value that may be absent.
+/// Formats a value; `-` if it is absent.
 pub fn optional<T: Display>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
-/// A length of time on the command line, above zero.
+/// Parses a duration above zero.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     match galley_launch::parse_duration(text)? {
         Duration::ZERO => Err("must be longer than 0s".to_owned()),
@@ -86,7 +86,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `in-progress` and `IN_PROGRESS` are the same.
+/// Parses a status. `in-progress` and `IN_PROGRESS` are the same.
 pub fn parse_status(text: &str) -> Result<Status, String> {
     text.to_uppercase()
         .replace('-', "_")
@@ -94,7 +94,7 @@ pub fn parse_status(text: &str) -> Result<Status, String> {
         .map_err(|_| "must be pending, in-progress, completed or cancelled".to_owned())
 }
 
-/// No borders: columns that `awk` can take apart, and no colours.
+/// Returns a table without borders and colours, whose columns `awk` can split.
 fn plain() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);

@@ -11,8 +11,8 @@ use super::error::CommandError;
 use super::note::note;
 use super::output;
 
-/// The entries of a page, unless something else is asked for: one page for people, and the most
-/// that a gateway gives for `--all`.
+/// The default size of a page: one page for people, and the most that a gateway returns for
+/// `--all`.
 const ONE_PAGE: u8 = 50;
 const EACH_OF_ALL: u8 = 100;
 
@@ -39,7 +39,7 @@ pub struct Page<T> {
 }
 
 impl Paging {
-    /// Asks for what is wanted of the list and prints it. Without `--all` a message says when there
+    /// Reads and prints the requested part of the list. Without `--all` a message shows that there
     /// is more.
     pub async fn print<T: DeserializeOwned>(
         &self,
@@ -60,8 +60,8 @@ impl Paging {
         )
     }
 
-    /// Holds one page at a time. As JSON it is one page in its form, however long, written as it
-    /// comes; for people the columns are laid out page by page, under one head.
+    /// Prints all pages, and holds one at a time. As JSON they are one page, however long, which is
+    /// written as it comes; for people the columns are laid out page by page, under one head.
     async fn print_all<T: DeserializeOwned>(
         &self,
         api: &Api,

@@ -17,7 +17,7 @@ struct FieldError {
     detail: String,
 }
 
-/// The problem in one line, with each wrong field; nothing when the text is no problem.
+/// Returns the problem in one line, with each wrong field; `None` if the text is not a problem.
 pub fn explain(json: &str) -> Option<String> {
     let Problem { title, detail, errors } = serde_json::from_str(json).ok()?;
     if !errors.is_empty() {
@@ -28,8 +28,8 @@ pub fn explain(json: &str) -> Option<String> {
     Some(if detail.is_empty() || detail == title { title } else { format!("{title}: {detail}") })
 }
 
-/// `#/name` is a field of the body, `?limit` a parameter of the query: people need no marks to tell
-/// them apart.
+/// Returns the name of a field of the body (`#/name`) or a parameter of the query (`?limit`),
+/// without the marks, which people do not need.
 fn name(pointer: &str) -> &str {
     pointer.trim_start_matches("#/").trim_start_matches('?')
 }

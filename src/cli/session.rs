@@ -1,8 +1,8 @@
 //! One WebSocket, from its handshake to its end.
 //!
 //! Run by [`super::link`], one after another. Guarantees that a silent connection is noticed within
-//! 45 s, and that a frame is handed on before the cursor behind it is remembered. When nobody takes
-//! the frames fast enough, the socket is not read, and the gateway merges what it has to tell.
+//! 45 s, and that a frame is passed on before its cursor is stored. When the display is too slow,
+//! the socket is not read, and the gateway merges the updates.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use super::exit::Exit;
 
 /// The time between pings.
 const PING_EVERY: Duration = Duration::from_secs(15);
-/// The most pings that may stay without an answer.
+/// The most unanswered pings.
 const SILENT_PINGS: u32 = 3;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -34,7 +34,7 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// The orders that a socket shows.
 #[derive(Clone, Debug)]
 pub enum Subject {
-    /// The orders of one hero, on a socket of its own, which resumes.
+    /// The orders of one hero, on the hero's own socket, which resumes.
     Hero(HeroId),
     /// The orders of the staff feed that pass this filter. A change of the filter subscribes anew.
     Feed(watch::Receiver<Watch>),
@@ -48,16 +48,16 @@ pub struct Session {
     /// The filter that the cursor of a feed belongs to.
     subscribed: Option<Watch>,
     news: mpsc::Sender<News>,
-    /// Of the socket at hand.
+    /// True after a welcome on the current socket.
     welcomed: bool,
     come_back_after: Option<Duration>,
 }
 
-/// Why there is no socket.
+/// The reason why a socket cannot be opened.
 enum Refused {
-    /// It is worth trying again.
+    /// An error that may pass.
     ForNow(CommandError),
-    /// Trying again cannot help.
+    /// An error that no further attempt can cure.
     ForGood(CommandError),
 }
 
@@ -66,37 +66,37 @@ enum Refused {
 pub enum News {
     /// A socket is being opened.
     Connecting,
-    /// A frame came.
+    /// A frame.
     Frame {
-        /// As it came.
+        /// The JSON as it came.
         text: String,
-        /// As it is understood.
+        /// The parsed frame.
         frame: Received,
     },
-    /// From here on nothing is missed.
+    /// The subscription is active: from here on no change is missed.
     Watching {
         /// The watched orders, for people.
         whose: String,
     },
     /// There is no connection.
     Waiting {
-        /// Why.
+        /// The cause.
         why: CommandError,
-        /// When it is tried again.
+        /// The pause before the next attempt.
         pause: Duration,
     },
 }
 
-/// The end of a session that may be begun again.
+/// The end of a socket that may be opened again.
 pub struct Ended {
     pub why: CommandError,
     /// True after a welcome.
     pub welcomed: bool,
-    /// When the gateway said to come back.
+    /// The pause that the gateway asked for, if any.
     pub come_back_after: Option<Duration>,
 }
 
-/// The hero that the token belongs to; `None` for staff, and where no token is asked for.
+/// Returns the hero of the token; `None` for staff, and without authentication.
 pub async fn own_hero(remote: &Remote) -> Result<Option<Hero>, CommandError> {
     let (_, filter) = watch::channel(Watch::all(None));
     let session = Session::new(remote.clone(), Subject::Feed(filter), mpsc::channel(1).0);
@@ -116,7 +116,7 @@ fn read(text: &str) -> Result<Received, CommandError> {
 }
 
 impl Session {
-    /// Nothing seen yet; what comes is told as `news`.
+    /// Creates a session that begins anew. It sends everything it receives as `news`.
     pub fn new(remote: Remote, subject: Subject, news: mpsc::Sender<News>) -> Self {
         Self {
             remote,
@@ -129,7 +129,7 @@ impl Session {
         }
     }
 
-    /// Connects, and tells what comes until the socket ends.
+    /// Connects, and sends news until the socket ends.
     pub async fn run(&mut self) -> Result<Ended, CommandError> {
         (self.welcomed, self.come_back_after) = (false, None);
         let why = match self.connect().await {
@@ -178,7 +178,7 @@ impl Session {
         url
     }
 
-    /// Answers why the socket ended, when it is worth coming back.
+    /// Reads the socket to its end. Returns the reason for the end if it may pass, else an error.
     async fn listen(&mut self, socket: &mut Socket) -> Result<CommandError, CommandError> {
         let mut pings = every(PING_EVERY);
         let mut silent = 0;
@@ -213,7 +213,8 @@ impl Session {
         }
     }
 
-    /// Resumes where the same filter was left; another one begins anew.
+    /// Returns the subscription to send. The same filter resumes with the cursor; another one
+    /// begins anew.
     fn subscription(&mut self, watch: Watch) -> Watch {
         if self.subscribed.as_ref() != Some(&watch) {
             self.cursor = None;
@@ -247,16 +248,16 @@ impl Session {
         self.tell(News::Frame { text: text.to_owned(), frame }).await?;
         self.cursor = cursor.or(self.cursor.take());
         if let Some(whose) = whose {
-            // From here on nothing is missed.
+            // The subscription is active: from here on no change is missed.
             self.welcomed = true;
             self.tell(News::Watching { whose }).await?;
         }
         Ok(())
     }
 
-    /// Takes a welcome: a hero's socket shows its orders from here on, and staff subscribes. A
-    /// token of a hero, which was not asked for by its id, shows its own orders, too. Answers whose
-    /// orders are shown already.
+    /// Handles a welcome: a hero's socket shows its orders from here on, and staff subscribes. A
+    /// token of a hero shows this hero's orders even if no hero was requested. Returns the name of
+    /// the hero whose orders are already shown, if any.
     fn enter(&mut self, hero: Option<&Hero>) -> Result<Option<String>, CommandError> {
         match (hero, &mut self.subject) {
             (None, Subject::Feed(filter)) => {
@@ -277,7 +278,7 @@ impl Session {
         }
     }
 
-    /// Nobody who hears it any more is the end.
+    /// Sends news to the display. The end of the display ends the session.
     async fn tell(&self, news: News) -> Result<(), CommandError> {
         self.news.send(news).await.map_err(|_| CommandError::Quiet(Exit::Done))
     }
@@ -295,7 +296,7 @@ impl Session {
             format!("the gateway closed the socket ({number} {})", frame.reason),
         );
         match code.map(CloseCode::reconnect) {
-            // There may be a new one in the file.
+            // The file may contain a new token by then.
             Some(Reconnect::NewToken) if self.remote.token_file.is_some() => Ok(why),
             Some(Reconnect::No | Reconnect::NewToken) => Err(why),
             Some(Reconnect::BackOff | Reconnect::AfterHint) | None => Ok(why),
@@ -310,18 +311,18 @@ impl Session {
     }
 }
 
-/// Waits until there is another filter to subscribe with.
+/// Waits until the filter changes, and returns the new one.
 async fn changed(subject: &mut Subject) -> Watch {
     if let Subject::Feed(filter) = subject
         && filter.changed().await.is_ok()
     {
         return filter.borrow_and_update().clone();
     }
-    // A hero's socket has no filter, and whoever could change this one is gone.
+    // A hero's socket has no filter, and without the sender a filter no longer changes.
     std::future::pending().await
 }
 
-/// The orders that a filter lets through, for people.
+/// Describes the orders of a filter, for people.
 fn named(watch: &Watch) -> String {
     let heroes = watch.hero_id.map_or_else(|| "every hero".to_owned(), |id| format!("hero {id}"));
     if watch.status.is_empty() {
@@ -331,7 +332,7 @@ fn named(watch: &Watch) -> String {
     format!("{heroes} ({statuses})")
 }
 
-/// The first tick comes after the first pause.
+/// Returns a ticker whose first tick comes after the first pause.
 fn every(pause: Duration) -> Interval {
     let mut ticks = interval(pause);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

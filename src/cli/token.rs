@@ -10,8 +10,8 @@ use serde_json::json;
 use super::error::CommandError;
 use super::output;
 
-/// The longest life of a token that this program makes: nothing takes a token back before its end
-/// but another secret.
+/// The longest lifetime of a token from this program. It is bounded because only another secret
+/// revokes a token before its end.
 const LONGEST: Duration = Duration::from_hours(30 * 24);
 
 /// The token to make.

@@ -1,8 +1,8 @@
 //! `galley watch`: the live feed over the WebSocket.
 //!
-//! One [`link`] to the gateway and two displays of what it tells: [`lines`] for programs and files,
-//! a [`screen`] with keys for people at a terminal. Between them lies a queue of [`MAX_NEWS`]
-//! frames; when it is full the socket is not read, and the gateway merges.
+//! One [`link`] to the gateway and two displays of its news: [`lines`] for programs and files, a
+//! [`screen`] with keys for people at a terminal. Between them is a queue of [`MAX_NEWS`] frames;
+//! when it is full the socket is not read, and the gateway merges the updates.
 
 pub mod lines;
 mod screen;
@@ -21,7 +21,7 @@ use super::named::Named;
 use super::session::Subject;
 use super::{link, output};
 
-/// The frames that wait to be displayed.
+/// The most frames that wait to be displayed.
 const MAX_NEWS: usize = 64;
 
 /// The orders to watch.
@@ -50,7 +50,7 @@ pub struct WatchArguments {
     lines: bool,
 }
 
-/// Watches until nobody looks any more.
+/// Watches until the display ends.
 pub async fn run(
     WatchArguments { hero, status, lines }: WatchArguments,
     remote: Remote,
@@ -74,8 +74,8 @@ pub async fn run(
     }
 }
 
-/// The link ends only by failing, and the display then shows what had still come. A display that
-/// ends ends all, and so does the last reader of the output.
+/// Runs the link and the display. The link ends only by a failure; then the display still shows the
+/// waiting news. The end of the display, or of the last reader of the output, ends both.
 async fn until_one_ends(
     link: impl Future<Output = CommandError>,
     display: impl Future<Output = Result<(), CommandError>>,

@@ -13,7 +13,7 @@ const WIDTH: usize = 100;
 /// The most lines that are wider, per thousand: strings that cannot be broken.
 const MAX_WIDE: usize = 10;
 
-/// The lines of all Rust files, each file by itself.
+/// The lines of every Rust file.
 fn files() -> Vec<Vec<String>> {
     let read = |path| fs::read_to_string(path).expect("text").lines().map(str::to_owned).collect();
     files_named(".rs").into_iter().map(read).collect()

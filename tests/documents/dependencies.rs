@@ -1,4 +1,4 @@
-//! `docs/dependencies.md` against the manifests.
+//! `docs/dependencies.md` lists exactly the direct dependencies of the manifests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{files_named, quoted, read, rows};
 
-/// Our own packages, which need no reason.
+/// The prefix of our own packages, which need no reason.
 const OWN: &str = "galley";
 
 #[test]
@@ -34,8 +34,7 @@ fn every_direct_dependency_has_its_line_and_no_other_has() {
     );
 }
 
-/// The keys of every table of dependencies of every `Cargo.toml`. A dependency is one line there,
-/// as the house style has it.
+/// The keys of every dependency table of every `Cargo.toml`. Each dependency takes one line there.
 fn crates() -> impl Iterator<Item = String> {
     files_named("Cargo.toml").into_iter().flat_map(|path| {
         let manifest = fs::read_to_string(&path).expect("it was found");
@@ -57,7 +56,7 @@ fn crates() -> impl Iterator<Item = String> {
     })
 }
 
-/// The keys of every kind of dependencies of every `package.json`.
+/// The keys of every kind of dependency in every `package.json`.
 fn packages() -> impl Iterator<Item = String> {
     files_named("package.json").into_iter().flat_map(|path| {
         let text = fs::read_to_string(&path).expect("it was found");

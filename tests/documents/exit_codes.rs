@@ -1,4 +1,4 @@
-//! The exit codes of `docs/command-line.md` against `galley --help`.
+//! The exit codes in `docs/command-line.md` equal those in `galley --help`.
 
 use crate::settings::help;
 use crate::{read, rows, section};

@@ -1,5 +1,5 @@
-//! The documents and the source say what is true, in a form that can be read: the dependencies,
-//! settings, tests and files that they name are there, and the pictures are not old.
+//! The documents and the source are true and readable: the dependencies, settings, tests and files
+//! that they name exist, and the pictures are up to date.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,13 +25,13 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Every file whose name ends like this, without those that are fetched or built.
+/// Every file whose name ends in `end`, except fetched and built ones.
 fn files_named(end: &str) -> Vec<PathBuf> {
     fn look(folder: &Path, end: &str, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("a folder that can be read") {
             let path = entry.expect("an entry").path();
             let own = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            // The first two are fetched and built; what begins with a dot is a program's own.
+            // The first two hold fetched and built files; folders with a dot belong to tools.
             if own == "node_modules" || own == "target" || own.starts_with('.') {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! The modules of a crate form no cycle: each can be understood with those below it.
+//! The modules of a crate form no cycle, so that each can be understood with those below it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,10 +6,10 @@ use std::path::Path;
 
 use super::files_named;
 
-/// A module, as the names on the way to it; the root of the crate has none.
+/// The path of a module; empty for the root of the crate.
 type Name = Vec<String>;
 
-/// The modules of a crate, with what their product code names.
+/// The modules of a crate, each with the paths that its product code names.
 struct Crate(BTreeMap<Name, Vec<Name>>);
 
 impl Crate {
@@ -30,7 +30,7 @@ impl Crate {
         Self(modules.filter(|(module, _)| !tests(module)).collect())
     }
 
-    /// The longest beginning of a path that is a module.
+    /// The longest prefix of a path that is a module.
     fn module_of(&self, path: &[String]) -> Name {
         let lengths = (0..=path.len()).rev();
         lengths
@@ -39,8 +39,7 @@ impl Crate {
             .unwrap_or_default()
     }
 
-    /// For each module, which of its children use which others of them, by themselves or by what is
-    /// inside of them.
+    /// For each module, the uses among its children, by their own code or by modules inside them.
     fn uses(&self) -> BTreeMap<Name, BTreeMap<String, BTreeSet<String>>> {
         let mut uses = BTreeMap::<Name, BTreeMap<String, BTreeSet<String>>>::new();
         for (module, used) in &self.0 {
@@ -90,7 +89,7 @@ fn paths_in(source: &str, module: &[String]) -> Vec<Name> {
     paths
 }
 
-/// Adds the paths of a tree of `use`, or one path; returns what is behind it.
+/// Adds the paths of a `use` tree, or one path; returns the text after it.
 fn add_tree<'a>(base: &[String], mut text: &'a str, paths: &mut Vec<Name>) -> &'a str {
     let mut path = base.to_vec();
     loop {
@@ -123,7 +122,8 @@ fn add_tree<'a>(base: &[String], mut text: &'a str, paths: &mut Vec<Name>) -> &'
     renamed.unwrap_or(text)
 }
 
-/// Removes what uses nothing that is left, again and again; what stays is in a cycle or uses one.
+/// Repeatedly removes every entry that uses no remaining one; the remainder is in a cycle or uses
+/// one.
 fn cycle(mut uses: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
     loop {
         let names: BTreeSet<String> = uses.keys().cloned().collect();

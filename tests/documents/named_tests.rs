@@ -1,4 +1,4 @@
-//! The tests that the documents name as proof, and the files that they point to.
+//! The tests that the documents name as proof exist, and so do the files that they link to.
 
 use std::fs;
 use std::path::Path;
@@ -8,8 +8,8 @@ use crate::{quoted, read, root, rows};
 /// The documents whose tables name tests.
 const DOCUMENTS: [&str; 3] = ["docs/security.md", "docs/guarantees.md", "docs/promises.md"];
 
-/// Returns true if a quoted word is the name of a module of `tests/end_to_end/`, or of a test there
-/// or in a file; anything else quoted is passed over.
+/// Returns true if a quoted word has the form of a test or of a module of `tests/end_to_end/`;
+/// other quoted words are ignored.
 fn names_test(word: &str) -> bool {
     let is_name = |part: &str| {
         !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -19,7 +19,7 @@ fn names_test(word: &str) -> bool {
     in_end_to_end || is_test(word).is_ok()
 }
 
-/// Checks that there is a test of this name: `module::test` in `tests/end_to_end/`, or
+/// Checks that a test of this name exists: `module::test` in `tests/end_to_end/`, or
 /// `path/of/file.rs::test`.
 pub fn is_test(name: &str) -> Result<(), String> {
     let (place, test) =
@@ -35,8 +35,8 @@ pub fn is_test(name: &str) -> Result<(), String> {
     if known { Ok(()) } else { Err(format!("{file} has no such test")) }
 }
 
-/// Returns true if a function of this name is a test: it has the attribute, or a macro that makes
-/// tests names it.
+/// Returns true if a function of this name is a test: it has the attribute, or a macro that
+/// generates tests names it.
 fn runs(code: &str, name: &str) -> bool {
     let Some((before, after)) = code.split_once(&format!("fn {name}(")) else { return false };
     let above = before.rsplit_once('\n').map_or("", |(above, _)| above);

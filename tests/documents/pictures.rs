@@ -1,23 +1,23 @@
-//! The pictures of the README against what they show: none may be older.
+//! No picture in the README is older than the code that draws it.
 //!
-//! The order of the commits decides, not their times. A change that is not committed yet is newer
-//! than every commit. A clone of depth 1 has one commit for all files, and a copy without a
-//! repository has none: nothing is older there.
+//! The order of commits decides, not their times. An uncommitted change is newer than every commit.
+//! A clone of depth 1 has a single commit for all files, and a copy without a repository has none:
+//! there nothing counts as older.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::root;
 
-/// Where the dashboard is drawn.
+/// The sources that draw the dashboard.
 const DASHBOARD: &[&str] =
     &["clients/dashboard/src", "clients/dashboard/public", "clients/dashboard/index.html"];
-/// Where `galley watch` is drawn.
+/// The sources that draw `galley watch`.
 const WATCH: &[&str] = &["src/cli/watch/screen", "src/cli/watch/screen.rs"];
 
-/// The pictures that one command takes, where they are drawn, and the command. A picture that comes
-/// out as it was is in no new commit; the others of its command, which show the time of the day,
-/// are.
+/// The pictures that one command takes, the sources that draw them, and the command. A picture that
+/// comes out unchanged is in no new commit, but the others of its command are, because they show
+/// the time of day.
 const PICTURES: &[(&[&str], &[&str], &str)] = &[
     (
         &["order.png", "kitchen.png", "conflict.png", "console.png", "phone.png"],
@@ -100,7 +100,7 @@ fn a_picture_is_older_from_the_first_change_until_it_is_taken_again() {
     assert!(!is_older());
 }
 
-/// The commits and the uncommitted changes of the sources that the pictures do not know. Empty when
+/// The commits and uncommitted changes of the sources that are newer than the pictures; empty if
 /// there are none.
 fn newer_than(repository: &Path, pictures: &[&str], sources: &[&str]) -> String {
     let with =
@@ -116,9 +116,9 @@ fn newer_than(repository: &Path, pictures: &[&str], sources: &[&str]) -> String 
     [committed, uncommitted].join("\n").trim().to_owned()
 }
 
-/// The output of git, without the white space around it.
+/// The trimmed output of git.
 fn git(repository: &Path, arguments: &[&str]) -> String {
-    // A checkout often belongs to another user than the one who runs the tests in a container.
+    // In a container the checkout often belongs to another user than the tests run as.
     let run = Command::new("git")
         .args(["-c", "safe.directory=*"])
         .args(arguments)

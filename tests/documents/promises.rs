@@ -1,4 +1,4 @@
-//! `docs/promises.md` against the README: nothing is promised without a test.
+//! Every promise in the README has a test in `docs/promises.md`.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The settings of the README against the `--help` of the programs.
+//! The settings in the README equal those in the `--help` of the programs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use galley_tests::program::{command, path_of};
 
 use crate::{quoted, read, rows, section};
 
-/// Every program with settings, and every command whose settings are others than those of `galley`
+/// Every program with settings, and every command whose settings differ from those of `galley`
 /// alone.
 const HELPS: [(&str, &[&str]); 7] = [
     ("galley", &["--help"]),
@@ -18,15 +18,15 @@ const HELPS: [(&str, &[&str]); 7] = [
     ("galley-load", &["--help"]),
 ];
 
-/// A setting as a program explains it.
+/// A setting as the help text describes it.
 struct Setting {
     flag: String,
     variable: String,
     default: Option<String>,
 }
 
-/// Returns the settings of a help text: clap writes `--flag <VALUE>`, the explanation, `[env:
-/// NAME=]` and `[default: …]`. A default that depends on the command stands in the explanation:
+/// Returns the settings of a help text: clap writes `--flag <VALUE>`, the description, `[env:
+/// NAME=]` and `[default: …]`. A default that depends on the command is part of the description:
 /// `[default: 10s; with …]`.
 fn settings(help: &str) -> Vec<Setting> {
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -55,7 +55,7 @@ fn settings(help: &str) -> Vec<Setting> {
     settings
 }
 
-/// Returns a help text.
+/// Returns the help text of a program.
 pub fn help(program: &str, arguments: &[&str]) -> String {
     let output = command(path_of(program)).args(arguments).output().expect("it can be run");
     String::from_utf8(output.stdout).expect("the programs speak UTF-8")

@@ -1,4 +1,4 @@
-//! Allergies: the worker refuses what would harm.
+//! The worker cancels orders of meals that the hero is allergic to.
 
 use galley_tests::StackBuilder;
 use galley_tests::json::{id, text, version};

@@ -1,4 +1,5 @@
-//! The embedded database as a file: whole after every orderly end, copied while it is served.
+//! The file of the embedded database is complete after every orderly stop, and can be copied while
+//! the service runs.
 
 use std::path::Path;
 
@@ -9,13 +10,13 @@ use galley_tests::program::Signal;
 use galley_tests::{Client, Program, Stack};
 use sqlx::Connection as _;
 
-/// Places many orders at once; their ids.
+/// Places many orders at once and returns their ids.
 async fn place_many(client: &Client, hero: i64, meal: i64, count: usize) -> Vec<i64> {
     let placing = stream::iter(0..count).map(|_| client.place(hero, meal));
     placing.buffer_unordered(50).map(|order| id(&order)).collect().await
 }
 
-/// Expects the database at this path to be one file.
+/// Expects the database at this path to be a single file.
 fn assert_whole(database: &Path) {
     let folder = std::fs::read_dir(database.parent().expect("a folder")).expect("it can be read");
     let mut names: Vec<_> = folder
@@ -77,7 +78,7 @@ async fn whatever_else_opens_the_file_leaves_it_whole() {
 async fn a_copy_without_its_log_is_refused_and_nothing_is_seeded_over_it() {
     let stack = Stack::embedded().start().await;
     let half = stack.folder().join("half.db");
-    // The first page of a database, whose tables are all in the log.
+    // The first page of a database whose tables are all in the write-ahead log.
     let wal = stack.folder().join("galley.db");
     let mut page = std::fs::read(&wal).expect("the file of a running service")[..100].to_vec();
     page.resize(4_096, 0);

@@ -1,5 +1,4 @@
-//! Commands that came before a close are answered before the close is, whoever ends the socket and
-//! however.
+//! Commands received before a close are answered before the close, however the socket ends.
 
 use galley_tests::program::Signal;
 use galley_tests::raw_connection::{Opcode, UPGRADE, frame};
@@ -34,7 +33,7 @@ async fn open(gateway: &str, hero: i64) -> RawConnection {
     socket
 }
 
-/// The ids of the answers up to the end, and the payload of the close if there is one.
+/// Reads to the end; returns the ids of the answers, and the payload of the close, if any.
 async fn answers(socket: &mut RawConnection) -> (Vec<Value>, Option<Vec<u8>>) {
     within("the end", async {
         let mut ids = Vec::new();
@@ -151,7 +150,8 @@ async fn a_gateway_that_leaves_answers_what_came_before_the_close(stack: StackBu
     }
     for (number, socket) in sockets.iter_mut().enumerate() {
         let (ids, close) = answers(socket).await;
-        // One that was sent away in that moment is told so, and has not been heard.
+        // A socket that the gateway closed just then gets its close code instead; its commands were
+        // not read.
         if close.as_deref() == Some(&GOODBYE) {
             assert_eq!(ids, [json!(number), json!("menu")]);
         }

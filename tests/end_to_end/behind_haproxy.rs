@@ -1,10 +1,10 @@
-//! A balancer that asks for `/readyz` sends nobody away from a service that can place orders.
+//! A balancer that polls `/readyz` refuses no client while the service can place orders.
 
 use galley_tests::json::{id, text};
 use galley_tests::proxy::Ways;
 use galley_tests::{Client, HaProxy, Proxy, RedisServer, Stack, until};
 
-/// Orders that are placed in turn after something happened.
+/// The orders that are placed one after the other after each fault.
 const ORDERS: usize = 20;
 
 async fn until_it_says(client: &Client, status: &str) {

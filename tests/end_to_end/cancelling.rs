@@ -1,4 +1,4 @@
-//! Cancelling and deleting orders.
+//! Orders are cancelled and deleted.
 
 use galley_tests::json::{id, list, text, version};
 use galley_tests::{Client, Stack, StackBuilder};
@@ -12,7 +12,7 @@ on_both_deployments![
     a_hero_or_meal_with_active_orders_is_not_deleted,
 ];
 
-/// Places an order and waits until a worker has taken it.
+/// Places an order and waits until a worker has claimed it.
 async fn in_progress(client: &Client, hero: i64, meal: i64) -> i64 {
     let order = id(&client.place(hero, meal).await);
     client.until_status(order, "IN_PROGRESS").await;

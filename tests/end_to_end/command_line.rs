@@ -1,4 +1,4 @@
-//! The command line against a running gateway.
+//! The command line works against a running gateway.
 
 use std::process::Stdio;
 
@@ -199,7 +199,7 @@ async fn watching_ends_when_nobody_reads_any_more() {
     client.place(hero, meal).await;
     for arguments in [format!("--hero {hero}"), "--json".to_owned()] {
         let mut shell = tokio::process::Command::from(command("bash"));
-        // The one line comes with the welcome: no other follows.
+        // The only line comes with the welcome.
         let script = format!(
             "set -o pipefail; {} watch {arguments} | head -n 1",
             path_of("galley").display()

@@ -1,4 +1,4 @@
-//! What a socket may be told, as JSON.
+//! Commands over a socket, as JSON.
 
 use galley_tests::json::{id, list, text, version};
 use galley_tests::{Client, StackBuilder};

@@ -1,4 +1,4 @@
-//! The embedded service is killed and started again on its file.
+//! The embedded service recovers when it is killed and restarted on its file.
 
 use futures_util::stream::{self, StreamExt as _};
 use galley_tests::Stack;
@@ -30,8 +30,8 @@ async fn a_killed_service_accepts_all_or_nothing() {
     let client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
     let body = serde_json::json!({"hero_id": hero, "meal_id": meal});
-    // The gateway dies while requests are in flight: those that were answered count, the others may
-    // or may not.
+    // The gateway dies while requests are in flight: answered ones are placed, the others may or
+    // may not be.
     let requests = stream::iter(0..400).map(|number| {
         client
             .post("/orders", &body)
@@ -53,7 +53,7 @@ async fn a_killed_service_accepts_all_or_nothing() {
     client.until_none(&["PENDING", "IN_PROGRESS"]).await;
     let stored: Vec<i64> = client.all("/orders").await.iter().map(id).collect();
     assert!(accepted.iter().all(|order| stored.contains(order)), "an accepted order is lost");
-    // Repeating everything with the same keys fills the gaps and doubles nothing.
+    // Repeating every request with its key fills the gaps and duplicates nothing.
     for number in 0..400 {
         client
             .post("/orders", &body)

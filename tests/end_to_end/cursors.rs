@@ -1,4 +1,4 @@
-//! Cursors that a client brings, whatever became of the service meanwhile.
+//! Cursors are accepted or start over correctly, whatever happened to the service meanwhile.
 
 use std::process::Command;
 
@@ -13,7 +13,7 @@ on_both_deployments![
     a_cursor_outlives_every_process
 ];
 
-/// The versions of the orders that a welcome tells.
+/// The ids and versions of the orders in a welcome.
 fn told(welcome: &Value) -> Vec<(i64, i64)> {
     list(welcome, "orders").iter().map(|order| (id(order), version(order))).collect()
 }
@@ -107,7 +107,7 @@ struct Restored {
 }
 
 impl Restored {
-    /// Has `copy` copy the database in the middle of what happens.
+    /// Creates the hero and the order; `copy` copies the database halfway.
     async fn scene(client: &Client, copy: impl AsyncFnOnce()) -> Self {
         let (hero, meal) = client.create_hero_and_meal().await;
         let mut socket = client.connect(hero).await;
@@ -122,7 +122,7 @@ impl Restored {
         Self { hero, active, cursors }
     }
 
-    /// The client sees the order of the copy as it is there.
+    /// Expects that every cursor starts over and the client sees the order of the copy.
     async fn begins_anew(&self, client: &Client) {
         for cursor in &self.cursors {
             let welcome = client.resume(self.hero, cursor).await.welcome;

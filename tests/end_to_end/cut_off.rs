@@ -1,6 +1,5 @@
-//! Processes that live, commit and cannot reach Redis, for far longer than anybody waits for a
-//! heartbeat: whatever they change is told within the promised time, and to those who come back as
-//! well.
+//! Processes that live and commit but cannot reach Redis, for far longer than the time-out of a
+//! heartbeat: their changes arrive within the promised time, also at clients that resume.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +8,13 @@ use galley_tests::json::id;
 use galley_tests::proxy::Ways;
 use galley_tests::{Client, Follower, Proxy, RedisServer, Stack, Truth, within};
 
-/// A push comes so long after its commit at the latest, whoever is cut off.
+/// The longest time from a commit to its push, whichever process is cut off.
 const PROMISED: Duration = Duration::from_secs(10);
-/// Three times the silence after which a publisher counts as gone.
+/// The time without Redis: three times the silence after which a publisher counts as gone.
 const CUT_OFF: Duration = Duration::from_secs(12);
 const BOTH_WAYS: Ways = Ways { to_server: true, to_clients: true };
 
-/// Places an order at a gateway, and has it end.
+/// Places an order at a gateway, and waits for its end.
 async fn place(client: &Client, (hero, meal): (i64, i64)) -> i64 {
     id(&client.place(hero, meal).await)
 }
@@ -54,7 +53,7 @@ async fn what_a_worker_ends_is_told_in_time_though_it_cannot_reach_redis() {
     let cut = Instant::now();
     while cut.elapsed() < CUT_OFF {
         let order = place(&client, hero_and_meal).await;
-        // It is claimed from the database, and ends soon.
+        // The order is claimed from the database, and ends soon.
         client.until_status(order, "COMPLETED").await;
         keeps_the_promise(until_told(&mut kept, order, Status::Completed).await);
     }
@@ -130,7 +129,7 @@ async fn processes_follow_the_name_of_redis_when_its_server_becomes_a_replica() 
     let order = place(&before, hero_and_meal).await;
     until_told(&mut kept, order, Status::Completed).await;
 
-    // The connections to the old server stay: nobody cuts them but the processes themselves.
+    // The connections to the old server stay open: only the processes themselves close them.
     let port = new.port().to_string();
     old.ask::<String>(&["REPLICAOF", "127.0.0.1", &port]).await;
     proxy.redirect(new.port());
@@ -145,7 +144,7 @@ async fn processes_follow_the_name_of_redis_when_its_server_becomes_a_replica() 
     galley_tests::until("nobody is left at the old server", async || {
         let clients: String = old.ask(&["CLIENT", "LIST", "TYPE", "normal"]).await;
         let subscribers: String = old.ask(&["CLIENT", "LIST", "TYPE", "pubsub"]).await;
-        // This question comes from a client as well.
+        // The client that asks is in the list as well.
         (clients.lines().count() <= 1 && subscribers.is_empty()).then_some(())
     })
     .await;

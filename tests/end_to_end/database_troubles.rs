@@ -1,5 +1,5 @@
-//! A database that takes no changes, or does not finish them: nothing is placed, `/readyz` says so,
-//! and nothing piles up.
+//! While the database refuses changes or hangs, no order is placed, `/readyz` reports it, and no
+//! requests or connections pile up.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use galley_tests::{Client, PostgresServer, Proxy, Stack, until};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
-/// The connections of one process at most: those of its pool, and one that shows others that it
-/// lives.
+/// The connections of one process at most: its pool, and one that shows other processes that it is
+/// alive.
 const CONNECTIONS: i64 = 9;
 
-/// Waits until the service says that it cannot place orders, with these words about the database.
+/// Waits until `/readyz` reports with these words that the service cannot place orders.
 async fn until_red(client: &Client, words: &str) {
     until("a gateway that is not ready", async || {
         let ready = client.get("/readyz").await;
@@ -63,7 +63,7 @@ async fn a_name_that_led_to_a_standby_is_resolved_anew() {
     assert_eq!(client.get("/meals").await.status, 200, "a standby can be read");
     let late = stack.launch_gateway();
 
-    // No connection is cut: the gateway has to find out.
+    // No connection is cut: the gateway has to notice the change by itself.
     name.redirect(primary.port());
     let order = id(&client.place_at_last(hero, meal).await);
     client.until_status(order, "COMPLETED").await;
@@ -92,7 +92,7 @@ async fn connections(server: &PostgresServer) -> i64 {
 
 #[tokio::test]
 async fn commits_that_wait_for_a_standby_are_no_pile_and_go_on_by_themselves() {
-    /// Longer than a statement is waited for.
+    /// Longer than the time-out of a statement.
     const STALLED: Duration = Duration::from_secs(10);
     let postgres = PostgresServer::start().await;
     let stack = Stack::distributed().postgres(postgres.url()).delay("100ms").start().await;
@@ -105,7 +105,7 @@ async fn commits_that_wait_for_a_standby_are_no_pile_and_go_on_by_themselves() {
         let body = json!({"hero_id": hero, "meal_id": meal});
         client.post("/orders", &body).header("Idempotency-Key", &format!("stalled-{number}")).await
     };
-    // The server takes note of the setting a moment later.
+    // The setting takes effect a moment later.
     let accepted = async || (client.place_call(hero, meal).await.status != 202).then_some(());
     until("an order that is not placed", accepted).await;
     let began = Instant::now();

@@ -1,5 +1,5 @@
-//! A gateway that cannot hear updates notices, says so, and repairs its sockets once it hears
-//! again.
+//! A gateway that receives no updates notices it, reports it, and repairs its sockets once updates
+//! arrive again.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,13 @@ use galley_tests::{Client, Follower, Proxy, RedisServer, Stack, Truth, until};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// The promise is 5 s; the rest is for a busy machine.
+/// The longest time until it notices: the promise is 5 s, the remainder is slack for a busy
+/// machine.
 const NOTICED: Duration = Duration::from_secs(10);
 const ORDERS: usize = 10;
 
-/// Waits until the gateway says that it cannot hear, in this word, and tells how long that took.
+/// Waits until the gateway reports with this word that it receives no updates, and expects that
+/// within the bound.
 async fn until_deaf(client: &Client, word: &str, since: Instant) {
     until("a deaf gateway", async || {
         let ready = client.get("/readyz").await;
@@ -91,7 +93,7 @@ async fn a_gateway_whose_network_swallows_updates_is_deaf_alone_and_catches_up()
         Follower::open(hearing.base(), hero, None).await,
         Follower::open(cut_off.base(), hero, None).await,
     );
-    // What was held back comes late, or never.
+    // The updates held back arrive late, or never.
     for (to_server, lost) in [(true, false), (false, true)] {
         proxy.stall(Ways { to_server, to_clients: true });
         until_deaf(cut_off, "deaf", Instant::now()).await;

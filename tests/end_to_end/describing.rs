@@ -1,4 +1,4 @@
-//! What the service says about itself.
+//! The service describes itself: health, metrics, documents and problems.
 
 use galley_protocol::ProblemType;
 use galley_tests::json::{id, list, text};
@@ -86,7 +86,7 @@ async fn every_documented_path_answers(stack: StackBuilder) {
             };
             let path = path.replace("{id}", &id.to_string()).replace("{slug}", "internal");
             if operation["responses"]["200"]["content"]["text/event-stream"].is_object() {
-                client.listen(&path).await; // its body has no end
+                client.listen(&path).await; // the body never ends
                 continue;
             }
             let answer = ask(&client, &method.to_uppercase(), &path, operation).await;

@@ -1,4 +1,4 @@
-//! A socket and an event stream tell the same.
+//! A socket and an event stream deliver the same updates.
 
 use galley_protocol::{Order, OrderId, Picture};
 use galley_tests::json::{id, text};
@@ -9,19 +9,19 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 
-/// The same steps in every run; what processes make of them in time differs.
+/// The seed of the steps, the same in every run; only the timing differs.
 const SEED: u64 = 7;
 const STEPS: usize = 150;
 
 on_both_deployments![a_socket_and_an_event_stream_tell_the_same];
 
-/// One way of listening.
+/// A kind of connection.
 enum Wire {
     Socket(Socket),
     Events(Events),
 }
 
-/// Who listens to a hero, with what it has heard.
+/// A listener of a hero, with the frames that it received.
 struct Listener {
     wire: Wire,
     picture: Picture,
@@ -51,7 +51,7 @@ impl Listener {
         text(welcome, "cursor").clone_into(&mut self.cursor);
     }
 
-    /// Takes what has come.
+    /// Reads the frames that have arrived.
     fn catch_up(&mut self) {
         while let Some(frame) = match &mut self.wire {
             Wire::Socket(socket) => socket.try_next(),
@@ -63,7 +63,7 @@ impl Listener {
         }
     }
 
-    /// Breaks off, and comes back with the last cursor.
+    /// Disconnects, and resumes with the last cursor.
     async fn come_back(&mut self, client: &Client, hero: i64) {
         self.catch_up();
         let path = format!("/heroes/{hero}/events");
@@ -83,7 +83,7 @@ async fn a_socket_and_an_event_stream_tell_the_same(stack: StackBuilder) {
     let client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
     let path = format!("/heroes/{hero}/events");
-    // Two that stay, two that come and go at the same moments.
+    // Two listeners that stay, and two that reconnect at the same moments.
     let mut listeners = Vec::new();
     for _ in 0..2 {
         listeners.push(Listener::new(Wire::Socket(client.connect(hero).await)));
@@ -136,7 +136,7 @@ async fn a_socket_and_an_event_stream_tell_the_same(stack: StackBuilder) {
     }
 }
 
-/// Cancels or deletes an order, whatever became of it meanwhile.
+/// Cancels or deletes an order; a refusal is fine.
 async fn end(client: &Client, order: i64, cancel: bool) {
     let answer = if cancel {
         client.cancel(order).await

@@ -1,4 +1,4 @@
-//! A gateway that leaves takes its time and tells everybody.
+//! A gateway that stops drains its sockets and announces it to every client.
 
 use std::io::ErrorKind;
 
@@ -58,7 +58,7 @@ async fn a_gateway_that_leaves_refuses_connections_and_sends_its_sockets_away(st
     for socket in &mut sockets {
         let frame = socket.until_type("reconnect").await;
         hints.push(frame["after_ms"].as_u64().expect("a number"));
-        // The close comes right behind: nobody who comes back then finds this gateway.
+        // The close follows at once, and this gateway accepts no new connection then.
         assert_eq!(socket.close_code().await, 1012);
         let address = client.base().trim_start_matches("http://");
         assert_eq!(
@@ -71,7 +71,8 @@ async fn a_gateway_that_leaves_refuses_connections_and_sends_its_sockets_away(st
     assert_eq!(within("the end of the gateway", gateway.exit()).await.code(), Some(0));
 }
 
-/// As a pool of a balancer keeps it. The socket keeps the gateway there.
+/// The connection is kept open like one in the pool of a balancer. The socket keeps the gateway
+/// from ending.
 async fn a_request_on_a_kept_connection_is_answered_by_a_gateway_that_leaves(stack: StackBuilder) {
     let mut stack = stack.delay("1h").set("GALLEY_DRAIN", "30s").start().await;
     let client = stack.client();
@@ -119,7 +120,7 @@ async fn what_a_socket_has_asked_for_is_answered_before_it_is_sent_away() {
         .execute(&mut database)
         .await
         .expect("nobody else holds it");
-    // The first waits for its commit, the second for its batch, the third for its turn.
+    // The first command waits for its commit, the second for its batch, the third for its turn.
     for id in [1, 2] {
         socket.say(&json!({"type": "place", "id": id, "meal_id": meal}).to_string()).await;
     }
@@ -141,7 +142,7 @@ async fn what_a_socket_has_asked_for_is_answered_before_it_is_sent_away() {
     assert_eq!(within("the end of the gateway", gateway.exit()).await.code(), Some(0));
 }
 
-/// A comment on a silent stream comes once a second: that is the clock of this test.
+/// The comments on an idle stream, one per second, are the clock of this test.
 #[tokio::test]
 async fn nobody_repairs_anything_for_a_worker_that_has_left_in_order() {
     let mut stack =
@@ -156,7 +157,7 @@ async fn nobody_repairs_anything_for_a_worker_that_has_left_in_order() {
     }
     let before = client.metric("galley_repairs_total").await;
     stack.workers[0].stop().await;
-    // Longer than anybody may be silent.
+    // Longer than the time-out of a heartbeat.
     for _ in 0..7 {
         events.until_comment().await;
     }

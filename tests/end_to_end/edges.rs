@@ -1,9 +1,10 @@
-//! A process dies at an edge between two systems: the one knows already, the other does not yet.
+//! A process dies at an edge between two systems: one has the change already, the other does not
+//! yet.
 //!
-//! Each test ends one process exactly there, starts what a supervisor would start, and looks at
-//! what the service promises: every accepted order exists once and ends exactly once, no cancelled
-//! order is completed, sockets at another gateway see every change within ten seconds, and a socket
-//! that comes back with its cursor has missed nothing.
+//! Each test ends one process exactly there, starts the process that a supervisor would start, and
+//! checks the promises of the service: every accepted order exists once and ends exactly once, no
+//! cancelled order is completed, sockets at another gateway see every change within ten seconds,
+//! and a socket that resumes with its cursor has missed nothing.
 
 mod scene;
 mod watcher;
@@ -89,7 +90,7 @@ async fn an_order_whose_claim_was_published_and_not_acknowledged_is_completed_on
     let order = scene.order_of("once").await;
     scene.ends_with(&[(order, "COMPLETED", 3)], &[]).await;
     if let Some(queue) = &mut queue {
-        // The entry comes back to another worker, which finds nothing to do.
+        // Another worker takes over the entry and finds nothing to do.
         until("its acknowledgement", async || (queue.pending().await == 0).then_some(())).await;
         assert_eq!(scene.state_of(order).await, ("COMPLETED".to_owned(), 3));
     }
@@ -127,7 +128,7 @@ async fn an_order_that_was_cancelled_and_not_published_is_seen_and_stays_cancell
         "it was committed"
     );
     scene.is_seen_in_time(orders[1], 3).await;
-    // Once an order that was placed later is completed, the others would be as well.
+    // When a later order is completed, the others would be as well.
     let later = scene.place("three").await.expect("it is answered");
     scene.client.until_status(later, "COMPLETED").await;
     scene

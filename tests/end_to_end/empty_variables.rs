@@ -1,4 +1,4 @@
-//! An empty variable is one that is not set, whichever it is.
+//! Every empty environment variable counts as not set.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use galley_tests::command_line::run;
 use galley_tests::program::{command, path_of};
 use galley_tests::{Program, Stack, port};
 
-/// The variables that the help of a command names.
+/// The variables in the help of a command.
 async fn variables(program: &str, arguments: &[&str]) -> BTreeSet<String> {
     let help = run(program, &[arguments, &["--help"]].concat(), &[]).await.stdout;
     let named = help.split("[env: ").skip(1).filter_map(|rest| rest.split(['=', ']']).next());

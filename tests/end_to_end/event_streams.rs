@@ -1,4 +1,4 @@
-//! What sockets are told, as Server-Sent Events.
+//! Updates as Server-Sent Events.
 
 use futures_util::future::join_all;
 use galley_tests::json::{id, list, text};
@@ -93,7 +93,7 @@ async fn a_quiet_stream_lives_on_heartbeats(stack: StackBuilder) {
     let mut streams =
         [client.listen(&format!("/heroes/{hero}/events")).await, client.listen("/events").await];
     for events in &mut streams {
-        // For longer than a silent peer may live.
+        // Longer than a silent peer is tolerated.
         for _ in 0..25 {
             events.until_comment().await;
         }
@@ -143,7 +143,7 @@ async fn streams_and_sockets_share_the_places_of_a_hero(stack: StackBuilder) {
     until("a place for a stream", async || client.get(&path).listen().await.ok()).await;
 }
 
-/// Both the stream and its connection end, though the body can never be written to its end.
+/// Both the stream and its connection end, although the body can never be written completely.
 async fn a_stream_that_takes_nothing_is_cut(stack: StackBuilder) {
     let stack = stack.delay("1h").start().await;
     let client = stack.client();
@@ -159,7 +159,7 @@ async fn a_stream_that_takes_nothing_is_cut(stack: StackBuilder) {
     silent.write_all(request.as_bytes()).await.expect("a request is small");
     until("the stream", async || (sockets(&client).await == 2).then_some(())).await;
 
-    // Much in few orders, for the system takes megabytes before it takes nothing.
+    // Large texts in few orders, because the system buffers megabytes.
     let reason = json!({"reason": "🦸".repeat(2_000)});
     let tell_much = async || {
         let order = id(&client.place(hero, meal).await);
@@ -178,7 +178,7 @@ async fn a_stream_that_takes_nothing_is_cut(stack: StackBuilder) {
 
 async fn until_cut(stream: &mut tokio::net::TcpStream) {
     let mut unread = Vec::new();
-    // A whole body would end with a chunk of no bytes.
+    // A complete body would end with an empty chunk.
     let _ = tokio::io::AsyncReadExt::read_to_end(stream, &mut unread).await;
     assert!(!unread.ends_with(b"0\r\n\r\n"));
 }

@@ -1,4 +1,4 @@
-//! Exit codes by cause, and the problem that programs are told with each.
+//! Exit codes by cause, and the problem that `--json` prints with each.
 
 use galley_tests::command_line::{Said, run};
 use galley_tests::json::{id, text};
@@ -8,8 +8,8 @@ use serde_json::Value;
 
 on_both_deployments![each_cause_has_its_exit_code_and_its_problem];
 
-/// Runs the command as people and as programs do: the same code, one line of text or one problem,
-/// and no data.
+/// Runs the command as text and as JSON; expects the same exit code, one line or one problem, and
+/// no data.
 async fn refused(client: &Client, arguments: &[&str], code: i32, kind: &str) -> (Said, Value) {
     let people = client.galley(arguments).await;
     assert_eq!(

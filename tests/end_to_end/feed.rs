@@ -1,4 +1,4 @@
-//! The staff feed.
+//! The staff feed shows every change and the totals.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ async fn the_last_frame_after_a_burst_has_exact_totals(stack: StackBuilder) {
     within("the end of the burst", async { tokio::join!(by_events, by_socket) }).await;
 }
 
-/// Hears `feed` frames until they have told the end of every order, and the totals say the same.
+/// Reads `feed` frames until they and the totals contain the end of every order.
 async fn hear_all(mut next: impl AsyncFnMut() -> Value) {
     let mut picture = Picture::new(MAX_ENDED);
     loop {
@@ -72,7 +72,7 @@ async fn what_a_watcher_could_not_hear_comes_when_redis_is_back() {
     hear(&mut events, &mut missing).await;
 }
 
-/// Hears until each order was told in its version.
+/// Reads until each order was received in its version.
 async fn hear(events: &mut galley_tests::Events, missing: &mut BTreeMap<i64, i64>) {
     let mut seen = Vec::new();
     while !missing.is_empty() {

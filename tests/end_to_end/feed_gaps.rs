@@ -1,4 +1,5 @@
-//! A watcher of the staff feed misses nothing: not when it is slow, nor while it was away.
+//! A watcher of the staff feed misses nothing, neither when it is slow nor while it is
+//! disconnected.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +24,7 @@ async fn place(client: &Client, hero: i64, meal: i64, orders: usize) -> Vec<i64>
     placed
 }
 
-/// Takes in what a frame tells; the newest version of each order counts.
+/// Applies a frame; keeps the newest version of each order.
 fn take(frame: &Value, seen: &mut BTreeMap<i64, i64>) {
     let orders = list(frame, "orders").iter().map(|order| (id(order), order["version"].as_i64()));
     let deleted = frame["deleted"].as_array().into_iter().flatten();

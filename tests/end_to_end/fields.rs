@@ -1,4 +1,4 @@
-//! Every field of a body has its type and its bounds.
+//! Every field of a body is checked for its type and its bounds.
 
 use galley_tests::StackBuilder;
 use galley_tests::json::list;
@@ -12,7 +12,7 @@ on_both_deployments![
     every_wrong_field_of_an_order_is_named,
 ];
 
-/// A body of one field that is wrong, and how the field is named.
+/// A body with a wrong field, and the pointer to the field.
 struct Wrong {
     path: &'static str,
     field: &'static str,

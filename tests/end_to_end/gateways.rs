@@ -1,4 +1,4 @@
-//! Several gateways are one service.
+//! Several gateways behave as one service.
 
 use futures_util::future::join_all;
 use galley_tests::Stack;

@@ -1,4 +1,4 @@
-//! Peers that are gone without a word are found by native pings.
+//! Native pings find peers that vanished without a close.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use galley_tests::{Client, Program, RawSocket, StackBuilder, until, within};
 
 const INTERVAL: Duration = Duration::from_millis(600);
 const TIMEOUT: Duration = Duration::from_millis(400);
-/// Enough intervals for a peer that counts as dead to be found many times over.
+/// The number of pings: enough intervals to detect a dead peer many times over.
 const MANY: usize = 8;
 const RECEIVE_BUFFER: u32 = 8 * 1_024;
 
@@ -83,7 +83,7 @@ async fn whatever_a_peer_sends_shows_that_it_lives(stack: StackBuilder) {
     }
 }
 
-/// Answers each of many pings with this frame, and nothing else.
+/// Answers each of many pings with only this frame.
 async fn answer_pings(socket: &mut RawSocket, opcode: Opcode, payload: &[u8]) {
     let mut pings = 0;
     while pings < MANY {

@@ -1,5 +1,5 @@
-//! Clients that mean harm, or die: they cost the gateway bounded memory, leave nothing behind, and
-//! leave the others alone.
+//! Hostile and dying clients cost the gateway bounded memory, leave nothing behind, and do not
+//! disturb other clients.
 
 use std::cell::Cell;
 use std::time::{Duration, UNIX_EPOCH};
@@ -16,24 +16,24 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::interval;
 
 const MIB: u64 = 1_024 * 1_024;
-/// What any of these may cost besides what is said beside it: allocators keep what was freed, and
-/// the others are at work.
+/// The memory that an attack may cost beyond its stated bound, because allocators keep freed
+/// memory, and other clients are active.
 const SLACK: u64 = 24 * MIB;
 const FIN: u8 = 0x80;
 
-/// The fewest orders of the neighbour during an attack.
+/// The least number of orders of the neighbour during an attack.
 const LEAST_ORDERS: usize = 10;
-/// How late the neighbour may hear of a change on a busy machine.
+/// The longest delay of a change at the neighbour on a busy machine.
 const LATE: Duration = Duration::from_secs(5);
 
-/// A gateway under attack, and somebody who uses it meanwhile.
+/// A gateway under attack, and a neighbour that uses it meanwhile.
 struct Scene {
     stack: Stack,
     client: Client,
     hero: i64,
     meal: i64,
     neighbour: Socket,
-    /// What the gateway held before the attack, in bytes, and the most that it held since.
+    /// The resident memory of the gateway before the attack, in bytes, and the maximum since.
     resident: u64,
     most_resident: u64,
     sockets: usize,
@@ -60,7 +60,7 @@ impl Scene {
             sockets: 0,
             stack,
         };
-        // What is made once, at the first order, is nobody's harm.
+        // The first order allocates memory once; that does not count.
         scene.neighbour_orders().await;
         scene.resident = scene.program().resident();
         scene.sockets = scene.program().open_sockets();
@@ -83,8 +83,8 @@ impl Scene {
         self.client.metric(&format!(r#"galley_limits_reached_total{{limit="{limit}"}}"#)).await
     }
 
-    /// The neighbour sees its order from its beginning to its end, each state once and in its
-    /// order; how long after each change it came.
+    /// Places an order of the neighbour and expects each of its states once and in order. Returns
+    /// the delay of each.
     async fn neighbour_orders(&mut self) -> Vec<Duration> {
         let order = id(&self.client.place(self.hero, self.meal).await);
         let mut lags = Vec::new();
@@ -96,14 +96,15 @@ impl Scene {
                 serde_json::from_value(frame["order"][time].clone()).expect("a time");
             let changed = UNIX_EPOCH
                 + Duration::from_millis(u64::try_from(changed.millis()).expect("after 1970"));
-            // Times are told in milliseconds, cut off: a clock that is behind is none.
+            // Times are truncated to milliseconds; a negative delay counts as zero.
             lags.push(changed.elapsed().unwrap_or_default());
         }
         self.most_resident = self.most_resident.max(self.program().resident());
         lags
     }
 
-    /// The neighbour orders without a pause while the attack is on; what the attack came to.
+    /// Lets the neighbour order without a pause during the attack. Returns the outcome of the
+    /// attack.
     async fn during<T>(&mut self, what: &str, attack: impl Future<Output = T>) -> T {
         let over = Cell::new(false);
         let attack = async {
@@ -139,7 +140,7 @@ impl Scene {
         );
     }
 
-    /// Nothing is left of anybody but the neighbour and a few connections of REST.
+    /// Waits until only the socket of the neighbour and a few REST connections remain.
     async fn assert_all_gone(&mut self) {
         until("the end of all sockets but one", async || {
             (self.client.metric("galley_sockets").await == 1).then_some(())
@@ -152,14 +153,14 @@ impl Scene {
     }
 }
 
-/// A socket whose kernel holds little of what it has not read.
+/// Opens a socket with a small receive buffer.
 async fn socket(url: &str, query: &str) -> RawConnection {
     let mut socket = RawConnection::open_narrow(url, 4_096).await;
     socket.upgrade(query, "").await;
     socket
 }
 
-/// Sends a byte a second until the gateway hangs up; what it said before.
+/// Sends a byte per second until the gateway hangs up; returns its answer.
 async fn dawdle(mut connection: RawConnection) -> Vec<u8> {
     while connection.try_send(b"x").await {
         if tokio::time::timeout(Duration::from_secs(1), connection.until_gone()).await.is_ok() {
@@ -169,7 +170,8 @@ async fn dawdle(mut connection: RawConnection) -> Vec<u8> {
     connection.into_parts().1
 }
 
-/// Clients in every state of a connection, each of which goes away with a reset or just goes.
+/// A client that connects and leaves in one of the states of a connection, with a reset or a plain
+/// close.
 async fn come_and_go(url: &str, hero: i64, number: usize) {
     let mut connection = RawConnection::open(url).await;
     let handshake = format!("GET /ws?hero_id={hero} HTTP/1.1\r\nHost: galley\r\n{UPGRADE}\r\n");
@@ -202,8 +204,8 @@ async fn come_and_go(url: &str, hero: i64, number: usize) {
 
 #[tokio::test]
 async fn thousands_of_clients_that_are_cut_or_vanish_leave_nothing_behind() {
-    // Room for those that come at once, and less than for all: a seat that did not come back would
-    // be missed in the end.
+    // The limits fit the simultaneous clients but not all of them, so that a leaked seat would
+    // show.
     let settings =
         ["GALLEY_MAX_SOCKETS", "GALLEY_MAX_SOCKETS_PER_IP", "GALLEY_MAX_SOCKETS_PER_HERO"];
     let mut scene = Scene::begin(&settings.map(|setting| (setting, "1000"))).await;
@@ -256,7 +258,7 @@ async fn heads_that_dawdle_are_cut_and_hold_little() {
         connection.send(head.as_bytes()).await;
         slow.push(connection);
     }
-    // A byte now and then does not buy more time.
+    // Single bytes do not extend the time-out.
     scene
         .during("slow heads", async {
             within("the end of slow heads", join_all(slow.into_iter().map(dawdle))).await
@@ -299,13 +301,13 @@ async fn bodies_that_dawdle_are_cut_and_hold_little() {
 async fn announcements_and_endless_fragments_hold_little() {
     let mut scene = Scene::begin(&[]).await;
     let mut sockets = Vec::new();
-    // Each a little below the bound, announced and never sent.
+    // Each frame is announced a little below the bound and never sent.
     for _ in 0..300 {
         let mut socket = scene.socket().await;
         socket.send(&[head(FIN | Opcode::TEXT.0, true, 16_000), vec![0; 4]].concat()).await;
         sockets.push(socket);
     }
-    // Beyond it, and refused.
+    // Frames beyond the bound are refused.
     for _ in 0..300 {
         let mut socket = scene.socket().await;
         socket.send(&[head(FIN | Opcode::TEXT.0, true, (1 << 63) - 1), vec![0; 4]].concat()).await;
@@ -313,7 +315,7 @@ async fn announcements_and_endless_fragments_hold_little() {
     }
     let refused = r#"galley_sockets_closed_total{code="1009"}"#;
     until("all refusals", async || (scene.client.metric(refused).await == 300).then_some(())).await;
-    // A message of nothing, in a hundred thousand parts.
+    // An empty message in a hundred thousand fragments.
     let mut endless = scene.socket().await;
     endless.send(&frame(Opcode::TEXT.0, b"")).await;
     let sending = async {
@@ -329,8 +331,8 @@ async fn announcements_and_endless_fragments_hold_little() {
     scene.assert_all_gone().await;
 }
 
-/// Sends the same again and again without reading anything, until the gateway takes no more for a
-/// while, or hangs up.
+/// Sends the same bytes repeatedly without reading, at most `most`, until the gateway stops reading
+/// or hangs up. Returns the bytes sent.
 async fn flood(mut socket: RawConnection, bytes: Vec<u8>, most: u64) -> u64 {
     const PATIENCE: Duration = Duration::from_secs(3);
     let mut sent = 0;
@@ -359,7 +361,7 @@ async fn a_client_that_only_asks_and_never_listens_is_not_read_on() {
         }
         scene.assert_grew_at_most(3 * MIB);
     }
-    // Nothing but its deafness stopped it: who reads the answers may go on.
+    // Only the unread answers stopped it: a client that reads them may continue.
     let (stream, _) = scene.socket().await.into_parts();
     let (mut answers, mut questions) = stream.into_split();
     let listening =
@@ -375,8 +377,8 @@ async fn a_client_that_only_asks_and_never_listens_is_not_read_on() {
     scene.assert_all_gone().await;
 }
 
-/// Orders of one hero while `count` sockets of it read a few bytes now and then; how often they
-/// fell behind.
+/// Places orders of one hero while `count` of its sockets read slowly. Returns how often they fell
+/// behind.
 async fn read_slowly(scene: &mut Scene, count: usize) -> u64 {
     const ORDERS: usize = 1_500;
     const PACE: Duration = Duration::from_millis(200);
@@ -393,7 +395,7 @@ async fn read_slowly(scene: &mut Scene, count: usize) -> u64 {
         }));
     }
     let placing = async {
-        // Its connections go with it.
+        // Dropping this client closes its connections.
         let client = Client::new(&url);
         let orders = stream::iter(0..ORDERS).map(|_| client.place_at_last(hero, meal));
         assert_eq!(orders.buffer_unordered(20).count().await, ORDERS);
@@ -406,14 +408,14 @@ async fn read_slowly(scene: &mut Scene, count: usize) -> u64 {
 #[tokio::test]
 async fn sockets_that_read_slowly_hold_little() {
     const COUNT: usize = 60;
-    // The queue, a page of a resync, and that page once more on its way into the kernel.
+    // The queue, a page of a resync, and a copy of that page on its way into the kernel.
     const OF_EACH: u64 = 512 * 1_024;
     let mut scene = Scene::begin(&[]).await;
     let behind = read_slowly(&mut scene, COUNT).await;
     assert!(behind >= COUNT as u64, "each fell behind: {behind}");
     scene.assert_grew_at_most(COUNT as u64 * OF_EACH);
     scene.assert_all_gone().await;
-    // It is the bound that does it: with a wide one all is held.
+    // With a large bound everything is held, so it is the bound that limits memory.
     let mut scene = Scene::begin(&[("GALLEY_SEND_QUEUE", "64MiB")]).await;
     assert_eq!(read_slowly(&mut scene, 3).await, 0);
 }

@@ -1,4 +1,4 @@
-//! The same key, the same order.
+//! Requests with the same key place one order.
 
 use futures_util::future::join_all;
 use galley_tests::json::{id, text};
@@ -75,15 +75,15 @@ async fn a_repeated_command_places_nothing_new(stack: StackBuilder) {
     let menu = client.create_meal("Other", &[]).await;
     let problem = two.problem(json!({"type": "place", "meal_id": menu, "key": "lunch"})).await;
     assert_eq!(text(&problem, "type"), "/problems/idempotency-key-reused");
-    // A key belongs to the hero who used it.
+    // A key belongs to the hero that used it.
     let mut stranger = client.connect(other).await;
     let own = stranger.reply(command).await;
     assert_eq!((id(&own["order"]) == id(&first["order"]), &own["replayed"]), (false, &Value::Null));
     assert_eq!(client.all("/orders").await.len(), 2);
 }
 
-/// Brings the key `lunch` by each of these clients, over REST and over a socket of the hero: one
-/// order comes of it.
+/// Sends the key `lunch` from each of these clients, over REST and over a socket of the hero;
+/// expects one order.
 async fn bring(clients: &[&Client], hero: i64, meals: [i64; 2]) {
     let [meal, other] = meals;
     let mut orders = Vec::new();

@@ -1,5 +1,5 @@
-//! No live connection is shown an older state of an order after a newer one, whoever published
-//! first.
+//! No live connection receives an older state of an order after a newer one, whichever was
+//! published first.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use galley_tests::proxy::Ways;
 use galley_tests::{Client, Proxy, RedisServer, Stack, until};
 use serde_json::{Value, json};
 
-/// Waits until the gateway has heard of so many updates.
+/// Waits until the gateway has received this many updates.
 async fn until_heard(client: &Client, updates: u64) {
     until("what was published", async || {
         (client.metric("galley_updates_heard_total").await >= updates).then_some(())
@@ -16,7 +16,7 @@ async fn until_heard(client: &Client, updates: u64) {
     .await;
 }
 
-/// Reads until a frame tells of this order, and demands that the versions of each order never fall.
+/// Reads until a frame contains this order; expects that the versions of each order never decrease.
 async fn expect_order(whose: &str, last: i64, mut next: impl AsyncFnMut() -> Value) {
     let mut seen = HashMap::new();
     while !seen.contains_key(&last) {
@@ -63,7 +63,7 @@ async fn a_publisher_that_is_held_up_shows_nobody_an_older_state() {
     })
     .await;
 
-    // The worker claims the next order, and its message stays on the way until the order has ended.
+    // The worker claims the next order, but its message is held back until the order has ended.
     proxy.stall(Ways { to_server: true, to_clients: false });
     let order = id(&client.place(hero, meal).await);
     client.until_status(order, "IN_PROGRESS").await;

@@ -1,4 +1,4 @@
-//! An order shows its meal as it was when it was placed, wherever it is read.
+//! An order always shows its meal as it was when the order was placed.
 
 use galley_tests::StackBuilder;
 use galley_tests::json::{id, list};

@@ -1,4 +1,4 @@
-//! A gateway with ten thousand sockets leaves, and another takes them over little by little.
+//! A gateway with ten thousand sockets stops, and another takes them over gradually.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ const SOCKETS: usize = HEROES * SOCKETS_OF_EACH;
 const OPENING: usize = 64;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How a client was sent away.
+/// The departure of a client.
 struct Leave {
     hint: Duration,
     ended: Ended,
@@ -75,8 +75,7 @@ async fn ten_thousand_sockets_move_to_another_gateway_without_a_rush_and_miss_no
     let closes = most_in_a_second(leaves.iter().map(|leave| leave.at.duration_since(told)));
     let cut = leaves.iter().filter(|leave| leave.ended != Ended::With(1012)).count();
     println!("{cut} were cut; at most {closes} went within one second");
-    // What the clients see depends on how busy the machine is: a gateway that has no time for its
-    // sockets cuts them in the end.
+    // The bounds are loose, because on a busy machine a gateway cuts its last sockets.
     assert!(cut * 2 <= SOCKETS, "{cut} sockets were cut without a close code");
     assert!(closes * 100 <= SOCKETS * 50, "{closes} sockets went within one second");
     assert_eq!(back, SOCKETS as u64, "every socket is back");
@@ -84,8 +83,8 @@ async fn ten_thousand_sockets_move_to_another_gateway_without_a_rush_and_miss_no
     assert!(by_welcome > 0, "what changed between two sockets is in the welcome of the second");
 }
 
-/// Goes when it is told to, comes back with its cursor at another gateway through one of the doors,
-/// and stays there.
+/// Follows a hero until the gateway closes the socket, resumes at another gateway while holding one
+/// of the doors, and stays there.
 async fn obey(
     mut follower: Follower,
     other: String,
@@ -112,7 +111,7 @@ async fn obey(
     Ok(Leave { hint, ended, at, follower })
 }
 
-/// The most moments that lie within any one second.
+/// The maximum number of moments within one second.
 fn most_in_a_second(moments: impl Iterator<Item = Duration>) -> usize {
     let mut moments: Vec<Duration> = moments.collect();
     moments.sort_unstable();

@@ -1,4 +1,4 @@
-//! The life of an order, seen from outside.
+//! The life cycle of an order, seen by clients.
 
 use galley_tests::StackBuilder;
 use galley_tests::json::{id, list, text, version};

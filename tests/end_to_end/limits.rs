@@ -1,5 +1,4 @@
-//! What one socket, one address and all together may take: whoever is at a limit is told so, and
-//! counted.
+//! The limits per socket, per address and in total: every refusal names its limit and is counted.
 
 use std::net::Ipv4Addr;
 
@@ -39,7 +38,7 @@ async fn a_gateway_holds_a_bounded_number_of_sockets(stack: StackBuilder) {
     until("a seat", async || galley_tests::Socket::open(&client.socket_url("")).await.ok()).await;
 }
 
-/// Whether the gateway lets a socket from this address in, and how it refuses.
+/// Opens a socket from this address; returns the status and the problem of a refusal.
 async fn knock(stack: &Stack, from: Ipv4Addr) -> Result<RawConnection, (u16, Value)> {
     let mut connection = RawConnection::open_from(&stack.gateways[0].url, from).await;
     let upgrade = galley_tests::raw_connection::UPGRADE;
@@ -66,8 +65,7 @@ async fn an_address_holds_a_bounded_number_of_sockets() {
     until("a seat", async || knock(&stack, here).await.ok()).await;
 }
 
-/// Sends pings with the ids from 0 up to `count` at once, and gives for each whether it was carried
-/// out.
+/// Sends pings with the ids 0 to `count - 1` at once; returns for each whether it succeeded.
 async fn ping_at_once(socket: &mut galley_tests::Socket, count: u64) -> Vec<bool> {
     for id in 0..count {
         socket.say(&json!({"type": "ping", "id": id}).to_string()).await;
@@ -104,7 +102,7 @@ async fn a_socket_that_commands_too_fast_is_told_so_each_time(stack: StackBuilde
         json!([]),
         "it was not carried out"
     );
-    // Words without an id, and what cannot be read at all, are no way around it.
+    // Commands without an id and unreadable messages count as well.
     for said in ["menu", "{", "[1,2]"] {
         socket.say(said).await;
         assert_eq!(
@@ -209,8 +207,8 @@ async fn a_request_that_is_none_or_has_too_large_a_head_is_answered_with_a_probl
     assert_eq!(reached(&stack.client(), "head").await, 2);
 }
 
-/// What the other tests of this file, and those of `hostile`, see refused is let in where the limit
-/// is higher: nothing else was in the way.
+/// Requests that other tests of this file and of `hostile` see refused succeed with higher limits:
+/// nothing else refused them.
 #[tokio::test]
 async fn where_a_limit_is_raised_what_was_refused_gets_through() {
     const BIG: usize = 20_000;

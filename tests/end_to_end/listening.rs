@@ -1,5 +1,5 @@
-//! Where a program listens: every way to write an address, Unix sockets, and who may be served
-//! there.
+//! Programs listen on every form of address and on Unix sockets, and require tokens where other
+//! machines can connect.
 
 use std::os::unix::fs::PermissionsExt as _;
 

@@ -1,4 +1,4 @@
-//! `galley-load` against real gateways, and against one that lies.
+//! `galley-load` against real gateways, and against one that sends wrong updates.
 
 use galley_tests::command_line::{Said, run};
 use galley_tests::program::{Signal, command, path_of};
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 on_both_deployments![orders_at_a_rate_are_measured_and_checked];
 
-/// Runs it against the gateway at this URL with `--json`; its report and what it said.
+/// Runs it against the gateway at this URL with `--json`; returns its report and its output.
 async fn load(url: &str, words: &str) -> (Value, Said) {
     let arguments: Vec<&str> = words.split_whitespace().chain(["--json"]).collect();
     let said = run("galley-load", &arguments, &[("GALLEY_URL", url)]).await;
@@ -17,7 +17,7 @@ async fn load(url: &str, words: &str) -> (Value, Said) {
     (report, said)
 }
 
-/// Every report has the form that is documented.
+/// Expects the documented form of a report.
 fn check_report(report: &Value) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../clients/load/report.schema.json");
     let schema = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -52,7 +52,7 @@ async fn orders_at_a_rate_are_measured_and_checked(stack: StackBuilder) {
         assert_eq!(count(&report, name), 0, "{name}: {report}");
     }
     assert_eq!((count(&report, "opened"), &report["most_open"]), (40, &Value::from(40)));
-    // Three states to each of a hero's eight sockets, unless the gateway had reason to merge some.
+    // Three states for each of a hero's eight sockets, unless the gateway merged some.
     let pushed = report["latencies"]["push"]["count"].as_u64().unwrap_or(0);
     assert_eq!(
         pushed + count(&report, "skipped") - count(&report, "duplicated"),
@@ -71,7 +71,7 @@ async fn orders_at_a_rate_are_measured_and_checked(stack: StackBuilder) {
     check_page(&std::fs::read_to_string(page).expect("the page was written"));
 }
 
-/// It needs nothing else, and shows everything.
+/// Expects a page that is self-contained and complete.
 fn check_page(page: &str) {
     for foreign in ["<script", "<link", "<img", "src=", "href=", "url(", "@import"] {
         assert!(!page.contains(foreign), "{foreign} in {page}");
@@ -217,7 +217,7 @@ async fn an_interrupt_prints_the_figures_so_far() {
     );
 }
 
-/// The client shares its machine with the gateway: it must not be what fills it.
+/// The client shares its machine with the gateway, and must not be the one that fills its memory.
 #[tokio::test]
 async fn a_socket_costs_the_client_a_few_hundred_bytes() {
     const SOCKETS: u64 = 2_000;
@@ -243,6 +243,6 @@ async fn a_socket_costs_the_client_a_few_hundred_bytes() {
     let report = program.line(r#""bytes_per_socket":"#).await;
     let report: Value = serde_json::from_str(&report).expect("JSON");
     let bytes = report["client"]["bytes_per_socket"].as_f64().expect("it was measured");
-    // Some hundred kilobytes are the process's, whatever the number of its sockets.
+    // A few hundred kilobytes belong to the process, independent of the number of sockets.
     assert!((100.0..1_000.0).contains(&bytes), "a socket costs the client {bytes} bytes");
 }

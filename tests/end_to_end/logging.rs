@@ -1,4 +1,5 @@
-//! The log: its rules, its form, and that it makes nobody wait and ends nothing.
+//! The log has its levels and its format, contains no password and reports an outage in single
+//! lines. A blocked or closed output neither delays nor ends the service.
 
 use std::io::Read as _;
 use std::process::{Child, ChildStderr, Stdio};
@@ -9,7 +10,7 @@ use galley_tests::{Client, Program, RedisServer, Stack, port, until};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// `galley` whose standard error is in the hands of the test. Ended when dropped.
+/// A `galley` with a standard error that the test controls; killed when dropped.
 struct Galley {
     child: Child,
     client: Client,
@@ -34,7 +35,7 @@ impl Galley {
         self.client.metric("galley_log_lines_lost_total").await
     }
 
-    /// A request that is refused, which the log tells.
+    /// Sends a request that is refused and logged.
     async fn knock(&self) {
         assert_eq!(
             self.client.get("/meals").header("origin", "http://evil.test").await.status,

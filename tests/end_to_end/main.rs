@@ -1,5 +1,5 @@
-//! The whole service from outside: real processes, spoken to over HTTP and `WebSocket`s, and broken
-//! on purpose.
+//! Tests of the whole service from outside: real processes, used over HTTP and `WebSocket`s, and
+//! broken on purpose.
 
 /// Runs each test on both deployments.
 macro_rules! on_both_deployments {

@@ -1,4 +1,4 @@
-//! Many orders at once.
+//! Many orders and sockets at once.
 
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
@@ -53,9 +53,9 @@ async fn every_one_of_many_orders_ends_once_and_is_seen_at_each_step(stack: Stac
     assert_each_completed_once(&client, placed).await;
 }
 
-/// Of one hero: more than a gateway tells in one go.
+/// The sockets of one hero: more than one shard.
 const SOCKETS: usize = 150;
-/// How many of them leave, and as many come.
+/// The number of sockets that leave; as many join.
 const LEAVING: usize = 70;
 
 async fn a_crowd_is_told_the_same_while_others_leave_and_come(stack: StackBuilder) {
@@ -91,9 +91,8 @@ async fn a_crowd_is_told_the_same_while_others_leave_and_come(stack: StackBuilde
     }
 }
 
-/// What one hero knows when all its orders have ended, and every state that was told by a frame of
-/// its own: each order's three, in whatever order they were published, unless the gateway had
-/// reason to merge some into a `resync`.
+/// Reads until all orders of a hero have ended. Returns the picture, and the states received in
+/// single frames: three per order, in any order; `None` if the gateway merged some into a `resync`.
 async fn listen(mut socket: Socket) -> (Picture, Option<Vec<(i64, i64)>>) {
     let (mut told, mut merged) = (Vec::new(), false);
     let all_ended = |picture: &Picture| {
@@ -110,8 +109,7 @@ async fn listen(mut socket: Socket) -> (Picture, Option<Vec<(i64, i64)>>) {
     (socket.picture, (!merged).then_some(told))
 }
 
-/// Whatever was done to the service: every order that it accepted, and no other, is COMPLETED in
-/// its third version.
+/// Expects that every accepted order, and no other, is COMPLETED in its third version.
 pub async fn assert_each_completed_once(client: &Client, mut placed: Vec<i64>) {
     let mut stored = client.all("/orders").await;
     for order in &stored {

@@ -1,4 +1,4 @@
-//! Heroes and meals by name on the command line.
+//! Heroes and meals can be named on the command line.
 
 use galley_tests::json::{id, list, text};
 use galley_tests::{Stack, StackBuilder};

@@ -1,8 +1,8 @@
-//! The `OpenAPI` document against the answers: Schemathesis makes requests from the document, right
-//! ones and wrong ones, and checks that each answer is one that the document tells of – status,
-//! headers, media type, schema – and that what must be refused is.
+//! The `OpenAPI` document is correct: Schemathesis generates valid and invalid requests from the
+//! document, and checks that each answer is documented – status, headers, media type, schema – and
+//! that invalid requests are refused.
 //!
-//! The event streams are left out: they do not end.
+//! The event streams are left out because they do not end.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -10,16 +10,16 @@ use std::process::Stdio;
 use galley_tests::program::command;
 use galley_tests::{StackBuilder, stack::Deployment};
 
-/// Where `./test` installs it; anybody's own is on the search path.
+/// The path where `./test` installs Schemathesis; another one may be on the search path.
 const INSTALLED: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/schemathesis/bin/schemathesis");
-/// What it cannot know by the document.
+/// The settings that are not in the document.
 const SETTINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schemathesis/settings.toml");
 const HOOKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schemathesis/hooks.py");
-/// How many requests it makes up for an operation, and how many walks from operation to operation:
-/// a number and not a time, which on a busy machine is over before all kinds of requests were made.
+/// The number of requests per operation, and of sequences of operations. A number and not a time,
+/// because on a busy machine a time would be over before all kinds of requests were made.
 const EXAMPLES: &str = "100";
-/// The same requests each time, as far as they do not depend on the answers.
+/// The seed, for the same requests each time, except those that depend on answers.
 const SEED: &str = "9457";
 
 on_both_deployments!(every_answer_is_as_the_document_says);
@@ -28,7 +28,7 @@ async fn every_answer_is_as_the_document_says(stack: StackBuilder) {
     let stack = if stack.deployment == Deployment::Embedded { stack.seeded() } else { stack };
     let stack = stack.delay("0s").start().await;
     let client = stack.client();
-    // Something to find under the first ids.
+    // Rows to find under the first ids.
     let (hero, meal) = client.create_hero_and_meal().await;
     client.place(hero, meal).await;
     let program = if Path::new(INSTALLED).exists() { INSTALLED } else { "schemathesis" };

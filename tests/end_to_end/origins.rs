@@ -1,4 +1,4 @@
-//! Pages in browsers: which may speak to the service, and what their browsers are told.
+//! Only pages of allowed origins may use the service, and browsers get the right headers.
 
 use galley_tests::json::{id, text};
 use galley_tests::{Answer, Client, Socket, Stack, StackBuilder};
@@ -13,7 +13,7 @@ on_both_deployments![
 
 const LISTED: &str = "https://app.example:8443";
 
-/// Pages that are neither the service's own nor listed.
+/// Origins that are neither the service's own nor listed.
 fn evil(client: &Client) -> Vec<String> {
     let own = client.base();
     let others = [
@@ -57,7 +57,7 @@ async fn a_page_of_another_origin_is_refused_before_anything_is_done(stack: Stac
             client.get(&format!("/heroes/{hero}/events")),
             client.get("/nothing"),
             client.place_call(hero, meal),
-            // What a form could send without asking first.
+            // Requests that a form could send without a preflight.
             client.call(Method::POST, &format!("/orders/{order}/cancel")),
             client.delete(&format!("/orders/{order}")),
             client.call(Method::OPTIONS, "/orders").header("Access-Control-Request-Method", "POST"),
@@ -136,7 +136,7 @@ async fn a_listed_page_may_do_everything(stack: StackBuilder) {
         assert_eq!(events.headers["access-control-allow-origin"], origin);
         assert_eq!(knock(&own, "", origin).await.expect("a socket").welcome["hero"]["id"], hero);
     }
-    // The service's own pages are told nothing, for they need nothing.
+    // Pages of the service's own origin need no CORS headers and get none.
     let same = own.get("/orders").header("Origin", own.base()).await;
     assert_eq!((same.status, same.header("access-control-allow-origin")), (200, ""));
     knock(&own, "", own.base()).await.expect("a socket");
@@ -166,7 +166,7 @@ async fn every_answer_protects_the_browser(stack: StackBuilder) {
             ("cross-origin-resource-policy", "same-origin"),
             ("cross-origin-opener-policy", "same-origin"),
             ("vary", "origin"),
-            // Over plain HTTP it would mean nothing; who ends TLS says it.
+            // Meaningless over plain HTTP; the proxy that terminates TLS sets it.
             ("strict-transport-security", ""),
             ("access-control-allow-origin", ""),
             ("server", ""),

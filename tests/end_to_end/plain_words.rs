@@ -1,4 +1,4 @@
-//! What a person may type.
+//! Commands typed as plain words.
 
 use galley_tests::StackBuilder;
 use galley_tests::json::{id, list, text};

@@ -1,4 +1,4 @@
-//! Without `PostgreSQL` everything is refused at once, and comes back by itself.
+//! Without `PostgreSQL` every request is refused at once, and the service recovers by itself.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! One worker prepares many orders at once, and others take over what it leaves.
+//! One worker prepares many orders at once, and others take over the orders that it leaves.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::many::assert_each_completed_once;
 
 const ORDERS: usize = 1_200;
 
-/// Places many orders and waits until the kitchen has all of them in its hands.
+/// Places many orders and waits until all of them are in preparation.
 async fn fill_the_kitchen(client: &Client) -> Vec<i64> {
     let (hero, meal) = client.create_hero_and_meal().await;
     let placing = stream::iter(0..ORDERS).map(|_| client.place(hero, meal));

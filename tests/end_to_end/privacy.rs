@@ -1,4 +1,4 @@
-//! A hero sees and touches only its own orders.
+//! A hero can read and change only its own orders.
 
 use galley_tests::client::Call;
 use galley_tests::json::{id, list, text};
@@ -44,10 +44,10 @@ async fn the_order_of_another_hero_is_answered_like_an_unknown_one(stack: StackB
     assert_eq!(text(&client.order(ended).await, "status"), "CANCELLED");
 }
 
-/// Asks for something of an order or a hero, and maybe of a meal.
+/// A request about an order or a hero, and possibly a meal.
 type Ask = fn(&Client, i64, i64) -> Call;
 
-/// An answer without what differs from one to the next, nor the id that was asked for.
+/// The text of an answer without its variable parts and the requested id.
 async fn told(call: Call, id: i64) -> String {
     let answer = call.await;
     let mut headers = answer.headers.clone();
@@ -125,7 +125,7 @@ async fn with_a_token_nobody_hears_of_another_hero(stack: StackBuilder) {
     let mut own = stack.hero(hero).connect_with("").await;
     let theirs = id(&own.reply(json!({"type": "place", "meal_id": meal})).await["order"]);
     own.until_status(theirs, "COMPLETED").await;
-    // What comes after it has come: so would have what came before.
+    // A later update has arrived, so an earlier one would have arrived as well.
     let mine = id(&socket.reply(json!({"type": "place", "meal_id": meal})).await["order"]);
     socket.until_status(mine, "COMPLETED").await;
     assert!(socket.order_frames_so_far().await.iter().all(|order| id(order) == mine));

@@ -1,5 +1,5 @@
-//! The connections on which gateways hear updates are cut again and again under load, and Redis is
-//! emptied: nobody misses anything, and no socket is closed.
+//! The connections on which gateways receive updates are cut repeatedly under load, and Redis is
+//! emptied: no client misses anything, and no socket is closed.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::time::interval;
 
 const BEAT: Duration = Duration::from_secs(2);
 const CUTS: usize = 30;
-/// After so many cuts Redis is emptied, too.
+/// The number of cuts after which Redis is emptied as well.
 const EMPTIED_EVERY: usize = 10;
 const HEROES: usize = 6;
 

@@ -1,5 +1,5 @@
-//! Sockets that come and go by the thousand while orders change by the ten thousand: what a socket
-//! reads when it begins and what it hears afterwards fit together without a gap.
+//! Thousands of sockets come and go while tens of thousands of orders change: the welcome of a
+//! socket and its later updates fit together without a gap.
 
 use futures_util::stream::{self, StreamExt as _};
 use galley_tests::follower::{Ended, FinalTruth, everybody, told};
@@ -8,13 +8,13 @@ use rand::RngExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Sockets that a client opens one after the other.
+/// The sockets that a client opens one after the other.
 const SOCKETS_OF_EACH: usize = 10;
-/// A client leaves its socket after at most so many frames.
+/// The most frames after which a client leaves its socket.
 const MAX_FRAMES: usize = 80;
-/// Orders that are placed at the same time.
+/// The orders that are placed at the same time.
 const PLACING: usize = 100;
-/// PENDING, `IN_PROGRESS`, COMPLETED.
+/// The states of an order: PENDING, `IN_PROGRESS`, COMPLETED.
 const TRANSITIONS: usize = 3;
 
 struct Size {
@@ -88,7 +88,7 @@ async fn come_and_go(
         }
         let way = rand::rng().random_range(0..6);
         follower = match way {
-            // As somebody who knows nothing: without a cursor, or with any that was ever told.
+            // As a new client: without a cursor, or with any earlier one.
             0 => Follower::open(any(), hero, None).await,
             1 => {
                 let cursor = &cursors[rand::rng().random_range(0..cursors.len())];
@@ -100,7 +100,7 @@ async fn come_and_go(
     follower.until_equal(truth).await
 }
 
-/// Takes some frames, as long as there are any to come.
+/// Reads some frames, as long as more are expected.
 async fn listen_a_while(follower: &mut Follower, truth: &mut FinalTruth) -> Result<(), Ended> {
     let frames = rand::rng().random_range(0..=MAX_FRAMES);
     for _ in 0..frames {

@@ -1,4 +1,4 @@
-//! The commands of the documents work as they stand.
+//! The commands of the documents work unchanged.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use galley_tests::terminal::search_path;
 use galley_tests::wire::check_frame;
 use tempfile::TempDir;
 
-/// The longest time that a document may take on a machine that does other things too.
+/// The longest time for a document on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// Runs every command of a document, in order and unchanged, on a machine of its own, and returns
-/// what was printed.
+/// Runs every command of a document, in order and unchanged, in a fresh environment, and returns
+/// the output.
 async fn follow(document: &str) -> String {
     let project = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let text = std::fs::read_to_string(project.join(document))

@@ -1,4 +1,5 @@
-//! Without Redis orders are placed, cancelled and processed; only pushing between processes waits.
+//! Without Redis orders are placed, cancelled and processed; only pushes between processes are
+//! delayed.
 
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,7 @@ async fn without_redis_orders_are_still_placed_cancelled_and_completed() {
     client.until_status(by_socket, "COMPLETED").await;
 
     redis.restart().await;
-    // The socket was never closed, and is told what it could not hear.
+    // The socket was never closed, and receives the missed updates.
     let mut missing = vec![
         (order, "COMPLETED", 3),
         (other, "CANCELLED", version(&cancelled)),
@@ -60,7 +61,7 @@ async fn without_redis_orders_are_still_placed_cancelled_and_completed() {
     socket.until_status(after, "COMPLETED").await;
 }
 
-/// Half a minute: longer than any time-out, wait or back-off of the programs.
+/// The length of the outage: longer than any time-out, wait or back-off of the programs.
 const AWAY: Duration = Duration::from_secs(30);
 
 #[tokio::test]
@@ -72,7 +73,7 @@ async fn while_redis_is_gone_for_half_a_minute_placing_and_processing_never_stop
     stack.client().until_status(before, "COMPLETED").await;
     redis.kill();
     let gone = Instant::now();
-    // Eight clients, each of which waits for the end of its order before it places the next one.
+    // Each of eight clients waits for the end of its order before it places the next one.
     let order_on = async |client: Client| {
         let (mut orders, mut longest) = (Vec::new(), Duration::ZERO);
         while gone.elapsed() < AWAY {

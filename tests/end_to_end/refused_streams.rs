@@ -1,4 +1,4 @@
-//! Refusals of event streams that pass are given as streams, because a browser takes any other
+//! Temporary refusals of event streams are sent as streams, because a browser takes any other
 //! answer for final.
 
 use galley_tests::{Answer, Client, StackBuilder};
@@ -13,7 +13,7 @@ async fn ask(client: &Client, path: &str) -> Answer {
     client.get(path).header("Accept", "text/event-stream").await
 }
 
-/// The problem that a stream tells, which says when to come back and ends.
+/// Expects a stream that sends a problem and a `retry`, and ends; returns the problem.
 fn refused(answer: &Answer) -> Value {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.headers["content-type"], "text/event-stream");

@@ -1,4 +1,4 @@
-//! A key that comes twice in a JSON object is an error that names it, in bodies and in frames.
+//! A duplicate key in a JSON object is an error that names it, in bodies and in frames.
 
 use galley_tests::json::text;
 use galley_tests::{Client, StackBuilder};

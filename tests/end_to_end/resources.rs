@@ -1,4 +1,4 @@
-//! Heroes and meals.
+//! Heroes and meals are created, read, changed and deleted.
 
 use futures_util::future::join_all;
 use galley_tests::StackBuilder;

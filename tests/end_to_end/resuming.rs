@@ -1,4 +1,4 @@
-//! A client that comes back with its cursor has missed nothing.
+//! A client that resumes with its cursor misses nothing.
 
 use futures_util::stream::{self, StreamExt as _};
 use galley_protocol::Status;
@@ -94,7 +94,7 @@ async fn a_cursor_that_is_too_old_begins_anew(stack: StackBuilder) {
 }
 
 async fn what_does_not_fit_into_the_welcome_follows_in_resyncs(stack: StackBuilder) {
-    // More than a welcome tells of orders that have ended.
+    // More ended orders than a welcome contains.
     const ORDERS: usize = 2_100;
     let stack = stack.delay("0s").start().await;
     let client = stack.client();

@@ -1,4 +1,4 @@
-//! A slow client is told what it has missed, and no more; much of that comes in pages.
+//! A slow client receives exactly the changes that it missed; many of them come in pages.
 
 use futures_util::stream::{self, StreamExt as _};
 use galley_protocol::{Picture, Status};
@@ -10,13 +10,13 @@ use galley_tests::{RawSocket, StackBuilder, within};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-/// How many orders a client knows before it is slow.
+/// The orders that a client knows before it is slow.
 const BEFORE: usize = 100;
-/// How many are placed while it reads too little.
+/// The orders that are placed while it reads too slowly.
 const ORDERS: usize = 1_200;
 /// The most orders and deletions in one `resync`.
 const PAGE: usize = 200;
-/// Of the socket's kernel: so small that soon everything waits in the gateway.
+/// The receive buffer of the socket: so small that soon everything waits in the gateway.
 const RECEIVE_BUFFER: u32 = 4_096;
 
 on_both_deployments![
@@ -24,8 +24,7 @@ on_both_deployments![
     much_that_was_missed_comes_in_pages
 ];
 
-/// The first orders changed a moment before, and a resync that goes by the time would tell of them
-/// again.
+/// The first orders changed just before, so a resync by time would contain them again.
 async fn who_was_slow_is_told_what_it_missed_and_no_more(stack: StackBuilder) {
     let stack = stack.set("GALLEY_SEND_QUEUE", "16KiB").delay("0s").start().await;
     let client = stack.client();
@@ -59,9 +58,8 @@ async fn who_was_slow_is_told_what_it_missed_and_no_more(stack: StackBuilder) {
     assert!(!told.is_empty() && told.iter().all(|id| !known.contains(id)), "{told:?}");
 }
 
-/// With so small a queue every burst is a resync of an event stream. The socket reads one frame an
-/// order, of three that are sent, until all are placed: what it misses is too much to be told
-/// apart.
+/// With so small a queue every burst is a resync of an event stream. The socket reads one of three
+/// frames per order until all are placed, and misses too many changes to be tracked one by one.
 async fn much_that_was_missed_comes_in_pages(stack: StackBuilder) {
     let stack = stack.set("GALLEY_SEND_QUEUE", "1KiB").delay("0s").start().await;
     let client = stack.client();
@@ -100,7 +98,7 @@ async fn frame_of(socket: &mut RawSocket) -> Value {
     }
 }
 
-/// The resyncs, until every order was seen at its end.
+/// Reads until every order was received as completed; returns the resyncs.
 async fn hear_all(mut next: impl AsyncFnMut() -> Value) -> Vec<Value> {
     let (mut picture, mut resyncs) = (Picture::new(MAX_ENDED), Vec::new());
     while picture.orders().filter(|order| order.status == Status::Completed).count() < ORDERS {
@@ -113,7 +111,7 @@ async fn hear_all(mut next: impl AsyncFnMut() -> Value) -> Vec<Value> {
     resyncs
 }
 
-/// Says how many go on from the one before.
+/// Checks the pages; returns the number of pages that continue the previous one.
 fn check_pages(resyncs: &[Value]) -> usize {
     assert!(resyncs.iter().all(|page| list(page, "orders").len() <= PAGE));
     let mut continued = 0;
@@ -121,7 +119,7 @@ fn check_pages(resyncs: &[Value]) -> usize {
         let [page, next] = pair else { unreachable!("a window of two") };
         let (last, first) =
             (list(page, "orders").last().map(id), list(next, "orders").first().map(id));
-        // Only a full page is followed by another; what is not full is a resync of its own.
+        // Only a full page is continued; a partial one ends its resync.
         if list(page, "orders").len() == PAGE && last < first {
             continued += 1;
             if list(next, "orders").len() < PAGE {

@@ -1,14 +1,14 @@
-//! The socket against RFC 6455, in bare bytes: the opening handshake, frames, fragments, control
-//! frames, closing, UTF-8.
+//! The socket follows RFC 6455: opening handshake, frames, fragments, control frames, closing and
+//! UTF-8, tested in bare bytes.
 //!
-//! Commands that are pings of the service show that a message was understood: what is wrong on the
-//! wire ends a socket, what is wrong in a message never does.
+//! Ping commands of the service show that a message was understood. A protocol error ends a socket,
+//! an error in a message never does.
 
 use galley_tests::raw_connection::{Opcode, UPGRADE, frame, head};
 use galley_tests::{RawConnection, Stack, within};
 use serde_json::json;
 
-/// The last frame of a message.
+/// The FIN bit, set in the last frame of a message.
 const FIN: u8 = 0x80;
 const BAD_PROTOCOL: Option<u16> = Some(4400);
 const TOO_BIG: Option<u16> = Some(1009);
@@ -18,7 +18,7 @@ async fn stack() -> Stack {
     Stack::embedded().start().await
 }
 
-/// An open socket of staff, its welcome read.
+/// Opens a socket of staff and reads its welcome.
 async fn open(stack: &Stack) -> RawConnection {
     let mut socket = RawConnection::open(&stack.gateways[0].url).await;
     socket.upgrade("", "").await;
@@ -26,13 +26,13 @@ async fn open(stack: &Stack) -> RawConnection {
     socket
 }
 
-/// The socket is alive, and has understood everything so far.
+/// Expects that the socket is alive and has processed everything so far.
 async fn assert_alive(socket: &mut RawConnection) {
     socket.send_frame(Opcode::TEXT, br#"{"type":"ping","id":"alive"}"#).await;
     assert_eq!(socket.frame_of_type("pong").await["id"], "alive");
 }
 
-/// What a fresh socket is closed with that sends these bytes.
+/// The close code of a fresh socket that sends these bytes.
 async fn closed_by(stack: &Stack, bytes: &[u8]) -> Option<u16> {
     let mut socket = open(stack).await;
     socket.send(bytes).await;
@@ -43,7 +43,7 @@ fn text(payload: &[u8]) -> Vec<u8> {
     frame(FIN | Opcode::TEXT.0, payload)
 }
 
-/// A ping of the service that is so long.
+/// A ping of the service with this length.
 fn long_ping(length: usize) -> Vec<u8> {
     let ping = br#"{"type":"ping","id":7}"#;
     [ping.to_vec(), vec![b' '; length - ping.len()]].concat()
@@ -337,7 +337,7 @@ async fn a_close_is_answered_and_then_the_gateway_hangs_up() {
     assert!(matches!(answered, Some((Opcode::CLOSE, _))), "{answered:?}");
     within("the end", socket.until_gone()).await;
 
-    // What comes after the close is not heard.
+    // Frames after the close are ignored.
     let mut socket = open(&stack).await;
     socket.send(&[close(1000, ""), text(&long_ping(50))].concat()).await;
     assert!(matches!(within("the close", socket.frame()).await, Some((Opcode::CLOSE, _))));
@@ -380,7 +380,7 @@ async fn a_message_beyond_the_bound_ends_the_socket_before_it_has_come() {
     assert_eq!(closed_by(&stack, &parts.concat()).await, TOO_BIG, "in fragments");
 }
 
-/// What outside suites drive.
+/// The endpoint for third-party suites.
 #[cfg(feature = "conformance")]
 #[tokio::test]
 async fn the_echo_answers_each_message_with_itself() {
@@ -404,8 +404,8 @@ async fn the_echo_answers_each_message_with_itself() {
     assert_eq!(socket.close_code().await, BAD_PROTOCOL);
 }
 
-/// What is shipped has no `/echo`: the gate looks for it in the programs, and here nobody answers
-/// there.
+/// The shipped programs have no `/echo`: the gate searches the programs for it, and this test
+/// requests it.
 #[cfg(not(feature = "conformance"))]
 #[tokio::test]
 async fn there_is_no_echo() {

@@ -1,4 +1,4 @@
-//! Who may do what, of every route that the document describes.
+//! The permissions of every documented route.
 
 use galley_tests::json::id;
 use galley_tests::{Client, Stack, StackBuilder};
@@ -11,8 +11,8 @@ on_both_deployments![
     keys_belong_to_a_hero
 ];
 
-/// What a hero that does not own the thing, its owner, and staff are answered; without a token
-/// everything else is 401.
+/// The status for a hero that is not the owner, for the owner, and for staff. Without a token every
+/// route that is not open answers 401.
 const GUARDED: [(&str, &str, [u16; 3]); 21] = [
     ("get", "/events", [403, 403, 200]),
     ("get", "/heroes", [403, 403, 200]),
@@ -36,7 +36,7 @@ const GUARDED: [(&str, &str, [u16; 3]); 21] = [
     ("delete", "/orders/{id}", [404, 200, 200]),
     ("post", "/orders/{id}/cancel", [404, 200, 200]),
 ];
-/// What anybody may read.
+/// The routes that need no token.
 const OPEN: [&str; 10] = [
     "/healthz",
     "/readyz",
@@ -50,7 +50,7 @@ const OPEN: [&str; 10] = [
     "/docs/index.css",
 ];
 
-/// A hero with an order on a meal, all of their own.
+/// A hero with an order of a meal, not shared with other tests.
 struct Scene {
     hero: i64,
     meal: i64,
@@ -65,7 +65,7 @@ impl Scene {
         Self { hero, meal, order }
     }
 
-    /// How everything in it stands.
+    /// Reads the current state of everything in the scene.
     async fn look(&self, staff: &Client) -> Vec<Value> {
         let mut seen = Vec::new();
         for path in [

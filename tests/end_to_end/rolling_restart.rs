@@ -1,7 +1,7 @@
-//! Two gateways behind a real balancer are restarted one after the other, in order and with kill
-//! -9, under sockets and orders.
+//! Two gateways behind a real balancer are restarted in turn, orderly and with kill -9, under load
+//! by sockets and orders.
 //!
-//! An orderly stop is no worse than a kill: no request fails, and no client is away longer.
+//! An orderly stop is no worse than a kill: no request fails, and no client is disconnected longer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,11 +18,11 @@ use tokio::time::{MissedTickBehavior, interval};
 
 const HEROES: usize = 20;
 const OPENING: usize = 32;
-/// Who places orders.
+/// The number of clients that place orders.
 const CUSTOMERS: usize = 2;
-/// These tests measure: one at a time.
+/// Serializes these tests, because they measure time.
 static TURN: Semaphore = Semaphore::const_new(1);
-/// How much longer than after a kill a client may be away, on a busy machine.
+/// The time by which a client may be disconnected longer than after a kill, on a busy machine.
 const SLACK: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -58,14 +58,14 @@ async fn behind_caddy_nobody_notices_a_rolling_restart() {
     restart_both(stack, balancer.client(), 100, async || {}).await;
 }
 
-/// With time for a balancer to see that a gateway is red, four of its checks.
+/// Starts the stack, with a shutdown delay of four checks of the balancer.
 async fn stack() -> Stack {
     let stack = Stack::distributed().gateways(2).delay("0s");
     stack.set("GALLEY_SHUTDOWN_DELAY", "2s").set("GALLEY_DRAIN", "1s").start().await
 }
 
-/// The first one must be back with the balancer before the second one leaves, which `is_back` waits
-/// for.
+/// Restarts both gateways. `is_back` waits until the balancer uses the first one again, before the
+/// second one stops.
 async fn restart_both(
     mut stack: Stack,
     client: Client,
@@ -129,7 +129,7 @@ async fn restart_both(
     assert!(after_orderly.1 <= after_kill.1 + SLACK, "{after_orderly:?} against {after_kill:?}");
 }
 
-/// Follows its hero through whatever ends its sockets, and tells how long it was away each time.
+/// Follows a hero across reconnects, and sends the length of each disconnection to `away`.
 async fn stay(
     mut follower: Follower,
     gateway: String,
@@ -173,7 +173,7 @@ fn known(truth: &FinalTruth) -> Arc<Truth> {
     truth.borrow().clone().expect("it was looked at")
 }
 
-/// Places orders, at most one in twenty milliseconds. None may fail but after a kill.
+/// Places orders, at most one in twenty milliseconds. A request may fail only after a kill.
 async fn order_on(
     client: Client,
     (hero, meal): (i64, i64),
@@ -194,7 +194,7 @@ async fn order_on(
     placed
 }
 
-/// How often somebody was away since the last time, and how long at most.
+/// The number of disconnections since the last call, and the longest.
 fn longest(absences: &mut mpsc::UnboundedReceiver<Duration>) -> (usize, Duration) {
     let mut longest = (0, Duration::ZERO);
     while let Ok(away) = absences.try_recv() {

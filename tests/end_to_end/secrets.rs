@@ -1,4 +1,4 @@
-//! What logs, metrics, errors and help tell, and what they must not.
+//! Logs, metrics, errors and help contain no secrets, and the log records refusals.
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -16,7 +16,7 @@ on_both_deployments![
 
 const PASSWORD: &str = "hush-this-is-a-password";
 
-/// The lines that a program logged; what it prints for people is none of them.
+/// The lines that a program logged, without its output for people.
 fn logged(program: &Program) -> Vec<String> {
     program
         .log()
@@ -26,8 +26,8 @@ fn logged(program: &Program) -> Vec<String> {
         .collect()
 }
 
-/// The address of a database with a password in it, and the password. A server that asks for none
-/// passes any over.
+/// The URL of a database with a password in it, and the password. A server that needs no password
+/// ignores it.
 fn with_password(url: &str) -> (String, String) {
     let (scheme, rest) = url.split_once("://").expect("a scheme");
     let (user, place) = rest.split_once('@').expect("a user");

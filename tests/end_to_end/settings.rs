@@ -1,4 +1,4 @@
-//! Settings that no other test turns.
+//! The settings that no other test covers have their effect.
 
 use std::time::{Duration, SystemTime};
 

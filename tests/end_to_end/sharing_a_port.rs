@@ -1,12 +1,12 @@
-//! Several gateways on one address, for more sockets than one process may open files.
+//! Several gateways can share one address, for more sockets than one process may have open files.
 
 use galley_tests::Stack;
 use galley_tests::json::id;
 
-/// So many that each of two gateways gets a share beyond doubt.
+/// The sockets: enough that each of two gateways gets a share.
 const SOCKETS: usize = 60;
-/// The least share: of fewer, all could be connections to the database. One chance in ten million
-/// that it is not reached.
+/// The least share: fewer open sockets could all be connections to the database. The probability of
+/// missing it is one in ten million.
 const SHARE: usize = 10;
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn gateways_that_share_an_address_share_its_sockets() {
         socket.until_status(order, "COMPLETED").await;
     }
 
-    // The kernel sends nobody to one that is gone.
+    // The kernel sends no connection to a gateway that has ended.
     stack.gateways[0].program.stop().await;
     for _ in 0..SOCKETS {
         assert_eq!(client.connect(hero).await.welcome["type"], "welcome");

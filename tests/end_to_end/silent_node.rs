@@ -1,5 +1,5 @@
-//! A node of a Redis Cluster that is silent: nobody waits for it but its own shards, and those only
-//! until its replica has taken its place.
+//! A silent node of a Redis Cluster delays only its own shards, and those only until its replica is
+//! promoted.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,10 @@ use galley_protocol::Status;
 use galley_tests::json::id;
 use galley_tests::{Follower, RedisCluster, Stack, within};
 
-/// The others take a silent node for dead after 2 s, and elect its replica; then it may take so
-/// long.
+/// The longest time until updates arrive again: the other nodes take a silent one for dead after 2
+/// s and elect its replica; the remainder is for the election and the gateways.
 const HEARING_AGAIN: Duration = Duration::from_secs(2 + 3 + 5);
-/// One of the three masters, which holds a third of the slots, and with them some of the 16 shards.
+/// The silent node: one of the three masters, with a third of the slots and some of the 16 shards.
 const SILENT: usize = 1;
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn a_silent_node_of_a_cluster_stops_neither_the_other_shards_nor_a_start()
     cluster.node(SILENT).pause();
     let paused = Instant::now();
 
-    // A start needs most nodes only.
+    // A start needs only a majority of the nodes.
     let late = stack.start_gateway().await;
     assert!(paused.elapsed() < HEARING_AGAIN, "started after {:?}", paused.elapsed());
     loop {

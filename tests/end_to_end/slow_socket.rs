@@ -1,5 +1,5 @@
-//! Sockets that do not keep up cost bounded memory, are healed when they read on, and leave the
-//! others alone.
+//! Sockets that do not keep up cost bounded memory, are repaired when they read on, and do not
+//! disturb others.
 
 use std::time::Duration;
 
@@ -11,15 +11,16 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// PENDING, `IN_PROGRESS`, COMPLETED of each order.
+/// The updates, three for each order: PENDING, `IN_PROGRESS`, COMPLETED.
 const UPDATES: usize = 20_000;
 const ORDERS: usize = UPDATES.div_ceil(3);
 const SOCKETS: usize = 20;
-/// The queue of 256 KiB, a page of a resync, and that page once more on its way into the kernel.
+/// The memory of each socket: the queue of 256 KiB, a page of a resync, and a copy of that page on
+/// its way into the kernel.
 const MEMORY_OF_EACH: u64 = 512 * 1_024;
-/// Of a stalled reader's kernel: so small that soon everything waits in the gateway.
+/// The receive buffer of a stalled reader: so small that soon everything waits in the gateway.
 const RECEIVE_BUFFER: u32 = 4_096;
-/// How often memory is looked at.
+/// The interval of the memory measurements.
 const LOOK: Duration = Duration::from_millis(100);
 
 async fn place_many(client: &Client, hero: i64, meal: i64) {
@@ -27,8 +28,8 @@ async fn place_many(client: &Client, hero: i64, meal: i64) {
     assert_eq!(placing.buffer_unordered(100).count().await, ORDERS);
 }
 
-/// Reads nothing until the truth is known, and everything then; comes back with its cursor when it
-/// was given up meanwhile.
+/// Reads nothing until the final state is known, then everything; resumes with its cursor if the
+/// gateway closed the socket meanwhile.
 async fn stall(
     socket: RawSocket,
     gateway: String,
@@ -44,9 +45,9 @@ async fn stall(
     follower.resume(&gateway).await.until_equal(truth).await
 }
 
-/// Three gateways hear the same updates: one has the sockets that stall, one has as many that keep
-/// up, one takes the orders. So the difference in what the first two hold at most is what stalling
-/// costs.
+/// Three gateways receive the same updates: the first has the stalled sockets, the second as many
+/// that keep up, the third accepts the orders. The difference between the peaks of the first two is
+/// the cost of stalling.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_socket_that_stalls_misses_nothing_and_costs_little_memory() {
     let stack = Stack::distributed().gateways(3).delay("0s").start().await;
@@ -110,8 +111,7 @@ async fn a_socket_that_takes_nothing_is_closed_with_1013_and_the_others_live_on(
     .await;
     tell.send_replace(Some(Truth::settled(&client, &[hero]).await));
     brisk.await.expect("it does not panic").expect("the other socket lives on");
-    // What the kernel still held comes, and then the end; the close frame only when there was room
-    // for it.
+    // The bytes in the kernel arrive, then the end; a close frame only if there was room for it.
     let mut last = None;
     while let Some(frame) = within("the rest", silent.frame()).await {
         last = Some(frame);

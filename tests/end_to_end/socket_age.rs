@@ -1,4 +1,4 @@
-//! Old sockets and event streams are sent away, so that gateways share the load again.
+//! Old sockets and event streams are closed, so that gateways share the load again.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ on_both_deployments![
     an_old_event_stream_is_sent_away_and_misses_nothing
 ];
 
-/// Below the setting, by the last tenth.
+/// The least age: below the setting by up to a tenth.
 const YOUNGEST: Duration = Duration::from_millis(1_800);
 
 async fn an_old_socket_is_sent_away_and_misses_nothing(stack: StackBuilder) {

@@ -1,5 +1,5 @@
-//! Errors at the start: those that waiting does not cure end it at once, and name the place and the
-//! setting, never a password.
+//! Startup errors that waiting does not cure end the program at once, and name the address and the
+//! setting, but never a password.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use galley_tests::command_line::{Said, run};
 use galley_tests::database::Database;
 use galley_tests::{RedisServer, patience::PATIENCE, port};
 
-/// A start that ends at once, although it might wait for a minute.
+/// Expects a start to fail at once, although it might wait for a minute.
 async fn fails(program: &str, variables: &[(&str, &str)], parts: &[&str]) {
     let began = Instant::now();
     let said = run(

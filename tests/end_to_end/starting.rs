@@ -1,9 +1,9 @@
-//! How the programs begin, and how they say why they do not.
+//! The programs start, or report in one line why they do not.
 
 use galley_tests::command_line::{Said, run};
 use galley_tests::{Program, Stack, port, within};
 
-/// Exactly one line on standard error, and none of it secret.
+/// Expects exactly one line on standard error, without a secret.
 fn assert_one_line(said: &Said, code: i32, part: &str) {
     assert_eq!(said.code, code, "{said:?}");
     assert_eq!(said.stderr.trim_end().lines().count(), 1, "{said:?}");

@@ -1,4 +1,4 @@
-//! A stop is bounded, whatever hangs at that moment.
+//! A stop takes bounded time, whatever hangs.
 
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,8 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-/// What a stop may take beyond its delay and its window: five seconds for requests in flight, five
-/// for announcements, two for the goodbye, five for the database, two for what still runs.
+/// The longest time of a stop beyond its delay and its window: five seconds for requests in flight,
+/// five for publishing, two for the close, five for the database, two for remaining tasks.
 const BOUND: Duration = Duration::from_secs(20);
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn a_stop_does_not_wait_for_a_redis_that_hangs() {
     stop_both(stack, &proxy).await;
 }
 
-/// Stops gateway and worker while nothing passes the proxy, with orders under way.
+/// Stops gateway and worker while the proxy is stalled and orders are in progress.
 async fn stop_both(mut stack: Stack, proxy: &Proxy) {
     let client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
@@ -70,7 +70,7 @@ async fn stuck_clients_hold_a_stop_up_for_seconds_only() {
     let client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
     let address = client.base().trim_start_matches("http://").to_owned();
-    // A head and a body that never end, a socket and a stream that are never read.
+    // A head and a body that never end, and a socket and a stream that are never read.
     let mut connections = Vec::new();
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
     for request in [
@@ -106,7 +106,7 @@ async fn a_second_signal_ends_at_once() {
     assert_eq!(within("the end", program.exit()).await.code(), Some(130));
 }
 
-/// Stops a program in order, and returns how long that took.
+/// Stops a program orderly, and returns how long that took.
 async fn stop(program: &mut Program) -> Duration {
     let began = Instant::now();
     program.stop().await;

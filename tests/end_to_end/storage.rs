@@ -1,5 +1,5 @@
-//! The storage of the database fails while the service runs: callers read what is wrong, the log
-//! says it once, and no order is accepted that is not kept.
+//! Failing storage of the database while the service runs: callers get the reason, the log reports
+//! it once, and no order is accepted that is not stored.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ async fn is_ready(client: &Client) -> bool {
     client.get("/readyz").await.status == 200
 }
 
-/// Waits until the service tells that it may take no traffic, and why.
+/// Waits until `/readyz` reports an outage with these words.
 async fn until_red(client: &Client, words: &str) {
     until("a gateway that says what is wrong", async || {
         let ready = client.get("/readyz").await;
@@ -22,7 +22,7 @@ async fn until_red(client: &Client, words: &str) {
     .await;
 }
 
-/// Expects a refusal that says these words and that waiting may help.
+/// Expects a refusal with these words and a `Retry-After`.
 fn assert_refused(answer: Answer, words: &str) {
     assert_ne!(answer.header("retry-after"), "", "{answer:?}");
     let problem = answer.problem(503, "unavailable");

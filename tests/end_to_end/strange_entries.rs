@@ -1,10 +1,11 @@
-//! What others may put on the dispatch queue.
+//! Foreign entries on the dispatch queue do not stop the worker.
 
 use galley_tests::json::id;
 use galley_tests::namespace::{Namespace, shared_redis};
 use galley_tests::{Stack, until};
 
-/// Everything in one process, but on Redis: a worker by itself shows its counters to nobody.
+/// Everything runs in one process, but on Redis, because a separate worker does not expose its
+/// counters.
 #[tokio::test]
 async fn entries_that_mean_nothing_are_acknowledged_counted_and_told_and_orders_go_on() {
     let (url, namespace) = (shared_redis(), Namespace::fresh(&shared_redis()));
@@ -28,12 +29,12 @@ async fn entries_that_mean_nothing_are_acknowledged_counted_and_told_and_orders_
     for fields in malformed {
         queue.add(fields).await;
     }
-    queue.add(&[&b"o"[..], b"999999999"]).await; // an order that nobody placed
+    queue.add(&[&b"o"[..], b"999999999"]).await; // an unknown order
     let order = id(&client.place(hero, meal).await);
     socket.until_status(order, "COMPLETED").await;
-    queue.add(&[&b"o"[..], order.to_string().as_bytes()]).await; // one that has ended
+    queue.add(&[&b"o"[..], order.to_string().as_bytes()]).await; // an ended order
     let next = id(&client.place(hero, meal).await);
-    socket.until_status(next, "COMPLETED").await; // the queue is read in its order: so was everything before
+    socket.until_status(next, "COMPLETED").await; // read in order: so were the earlier ones
 
     until("no entry is pending", async || (queue.pending().await == 0).then_some(())).await;
     stack.gateways[0].program.line("a malformed entry is taken off the queue").await;

@@ -1,4 +1,4 @@
-//! Every part that must not die is missed when it does: the process ends and names it.
+//! If a part that must not die does, the process ends and names it.
 
 use futures_util::future::join_all;
 use galley_tests::{Program, Stack, StackBuilder, within};

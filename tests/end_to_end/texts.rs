@@ -1,5 +1,5 @@
-//! Texts of people: which are refused, how they are found and compared, and what becomes of those
-//! from before a rule.
+//! Texts typed by people: deceptive and invisible ones are refused, different spellings are found
+//! and compared, and texts from before a rule stay readable.
 
 use galley_tests::json::{id, list, text};
 use galley_tests::{Client, Stack, StackBuilder};
@@ -15,7 +15,7 @@ on_both_deployments![
     no_text_forges_a_row_on_a_terminal,
 ];
 
-/// Texts that deceive, with how the offender is named.
+/// Deceptive texts, each with the name of its offending character.
 const DECEIVING: [(&str, &str); 6] = [
     ("abc\u{202e}def", "U+202E (a bidirectional control), which is character 4"),
     ("\u{200f}abc", "U+200F (a bidirectional control), which is character 1"),
@@ -25,11 +25,11 @@ const DECEIVING: [(&str, &str); 6] = [
     ("a\u{7}bc", "U+0007 (a control character), which is character 2"),
 ];
 
-/// Texts of which nobody sees anything.
+/// Texts without a visible character.
 const INVISIBLE: [&str; 5] =
     ["\u{200b}", "\u{2800}", "\u{3164}\u{115f}", "\u{feff} \u{ad}", "\u{200d}\u{fe0f}"];
 
-/// Every body with a text in it, and where that is.
+/// Every body with this text in it, and the pointer to it.
 fn bodies(text: &str) -> [(&'static str, Value, &'static str); 6] {
     [
         ("/heroes", json!({"name": text, "planet": "B"}), "#/name"),
@@ -53,7 +53,7 @@ fn bodies(text: &str) -> [(&'static str, Value, &'static str); 6] {
     ]
 }
 
-/// Expects each text of a body to be refused with this detail.
+/// Expects the text to be refused in every body with this detail.
 async fn assert_refused(client: &Client, wrong: &str, detail: &str) {
     for (path, body, pointer) in bodies(wrong) {
         let problem = client.post(path, &body).await.problem(422, "validation-failed");
@@ -146,7 +146,7 @@ async fn no_spelling_hides_an_allergy(stack: StackBuilder) {
     client.until_status(id(&client.place(hero, meal).await), "COMPLETED").await;
 }
 
-/// Runs a statement past the programs.
+/// Runs a statement directly on the database.
 async fn sql(stack: &Stack, statement: &str) {
     let (url, statement) = (stack.database_url(), AssertSqlSafe(statement.to_owned()));
     if url.starts_with("sqlite:") {

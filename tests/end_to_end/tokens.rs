@@ -1,4 +1,4 @@
-//! Tokens: which are good, where they may stand, how they end and are renewed.
+//! Tokens: which are valid, where they are accepted, and how they expire and are renewed.
 
 use galley_tests::json::{id, list, text};
 use galley_tests::{Client, Socket, Stack, StackBuilder, token};
@@ -14,8 +14,7 @@ on_both_deployments![
     an_event_stream_ends_with_its_token,
 ];
 
-/// The life of a token that is to end within a test, in seconds: enough to connect on a busy
-/// machine.
+/// The life of a token that expires during a test, in seconds: enough to connect on a busy machine.
 const SHORT: i64 = 8;
 const SUBPROTOCOL: &str = "sec-websocket-protocol";
 
@@ -35,7 +34,7 @@ fn auth(token: &str) -> String {
     json!({"type": "auth", "id": "first", "token": token}).to_string()
 }
 
-/// Every kind of token that is not good, and why.
+/// Every kind of invalid token, each with the reason.
 fn bad_tokens(hero: i64) -> Vec<(&'static str, String)> {
     let good = json!({"sub": hero.to_string(), "role": "hero", "exp": token::now() + 3_600});
     let with = |field: &str, value: Value| {
@@ -97,7 +96,7 @@ async fn a_bad_token_opens_nothing(stack: StackBuilder) {
         }
         let (status, problem) = client.refused("").await;
         assert_eq!((status, text(&problem, "type")), (401, "/problems/unauthorized"), "{why}");
-        // A page sees no status of a handshake: it is told by a frame and the close code.
+        // A page cannot see the status of a handshake, so it gets a frame and a close code.
         let mut page = Socket::knock(offering(&client, token)).await.expect("an open socket");
         assert_eq!(text(&page.next().await["problem"], "type"), "/problems/unauthorized", "{why}");
         assert_eq!(page.close_code().await, 4401, "{why}");
@@ -122,7 +121,7 @@ async fn a_token_stands_where_it_belongs_and_nowhere_else(stack: StackBuilder) {
     let (hero, meal) = stack.staff().create_hero_and_meal().await;
     let token = token::hero(hero, 3_600);
     let nobody = stack.client();
-    // In the query it would get into the logs of everything on the way.
+    // A token in the query would end up in the logs of every proxy.
     for name in ["token", "access_token", "bearer", "authorization"] {
         for path in ["/orders".to_owned(), format!("/heroes/{hero}/events"), "/ws".to_owned()] {
             let query = format!("{path}?{name}={token}");
@@ -234,7 +233,7 @@ async fn the_places_of_sockets_without_a_token_are_bounded_and_come_back() {
         assert!(waiting.len() <= 1_024, "more than the bound");
     };
     assert!(refused.to_string().contains("503"), "{refused}");
-    // Who brings its token along needs no such place.
+    // A client with a token in the header does not occupy one of these places.
     assert_eq!(stack.hero(hero).connect_with("").await.welcome["hero"]["id"], hero);
     drop(waiting);
     galley_tests::until("a place", async || Box::pin(Socket::knock(bare(&nobody, ""))).await.ok())

@@ -1,5 +1,5 @@
-//! The faults of one seed for a while, and no promise broken. `galley-faults` does the same with
-//! other seeds, for as long as one likes.
+//! No promise is broken under the faults of one seed. `galley-faults` does the same with other
+//! seeds, for any time.
 
 use std::time::Duration;
 

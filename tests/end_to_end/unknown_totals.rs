@@ -1,4 +1,4 @@
-//! A figure that nobody knows is not shown: never a zero in its place.
+//! An unknown figure is not shown, nor a zero in its place.
 
 use galley_tests::json::{id, text};
 use galley_tests::{PostgresServer, Stack, until, within};

@@ -1,11 +1,11 @@
-//! Large answers that are the same for everybody are sent from where they are.
+//! Large static answers are sent without a copy per connection.
 
 use galley_tests::{RawConnection, Stack, within};
 
-/// Connections that ask and do not read.
+/// The connections that request and do not read.
 const MANY: usize = 300;
-/// More than their heads and buffers take, and a fraction of what a copy of the file for each
-/// would.
+/// The most memory, in bytes: more than the heads and buffers take, and a fraction of a copy of the
+/// file for each.
 const MOST: u64 = 96 << 20;
 
 #[tokio::test]

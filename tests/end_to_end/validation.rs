@@ -1,4 +1,4 @@
-//! Whatever is wrong with a request is refused, named, and changes nothing. The fields of a body
+//! Every wrong request is refused, the error is named, and nothing changes. The fields of a body
 //! are in `fields`.
 
 use galley_tests::json::{id, list, text};
@@ -12,7 +12,7 @@ on_both_deployments![
     what_is_not_there_is_told,
 ];
 
-/// Everything there is.
+/// Reads every hero, meal and order.
 pub async fn everything(client: &Client) -> Vec<Value> {
     let mut all = client.all("/heroes").await;
     all.extend(client.all("/meals").await);
@@ -20,7 +20,7 @@ pub async fn everything(client: &Client) -> Vec<Value> {
     all
 }
 
-/// A hero, a meal, and an order that has ended.
+/// Creates a hero, a meal, and an order that has ended.
 pub async fn furnish(client: &Client) -> (i64, i64, i64) {
     let (hero, meal) = client.create_hero_and_meal().await;
     let order = id(&client.place(hero, meal).await);

@@ -1,4 +1,4 @@
-//! `galley order place --wait`.
+//! `galley order place --wait` waits for the end of the order.
 
 use std::process::Stdio;
 
@@ -41,7 +41,7 @@ async fn the_end_of_an_order_is_waited_for(stack: StackBuilder) {
     let said = client.galley(&[&order[..], &["--json"]].concat()).await;
     assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{said:?}");
     let seen = statuses(&said.stdout);
-    // A socket that is repaired may be told the newest state alone.
+    // A repaired socket may receive only the newest state.
     assert_eq!(
         (seen.first().map(String::as_str), seen.last().map(String::as_str)),
         (Some("PENDING"), Some("COMPLETED"))

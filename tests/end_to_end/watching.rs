@@ -1,4 +1,4 @@
-//! `galley watch` on a terminal.
+//! `galley watch` works on a terminal.
 
 use std::cell::Cell;
 
@@ -6,7 +6,7 @@ use galley_tests::json::{id, text};
 use galley_tests::program::Signal;
 use galley_tests::{Client, Proxy, Screen, Stack, StackBuilder};
 
-/// Columns and rows.
+/// The columns and rows of the terminal.
 const SIZE: (u16, u16) = (100, 30);
 
 on_both_deployments![orders_are_watched_filtered_held_and_cancelled];
@@ -16,7 +16,7 @@ fn watch(client: &Client, arguments: &[&str], variables: &[(&str, &str)]) -> Scr
     Screen::start("galley", &[&["watch"], arguments].concat(), &variables, SIZE)
 }
 
-/// A client of the gateway through a network that can be cut.
+/// A client of the gateway through a proxy that can cut connections.
 async fn proxied(stack: &Stack) -> (Proxy, Client) {
     let port = stack.gateways[0]
         .url
@@ -29,7 +29,7 @@ async fn proxied(stack: &Stack) -> (Proxy, Client) {
     (proxy, client)
 }
 
-/// It is as it was before the program: the lines, the cursor, the echo.
+/// Expects the terminal as it was before the program: the lines, the cursor, the echo.
 async fn given_back(screen: &mut Screen, settings: &str) {
     let last = screen
         .until("the lines of before", |screen| !screen.alternate_screen() && !screen.hide_cursor())
@@ -190,7 +190,7 @@ async fn lines_may_be_had_on_a_terminal_too() {
     assert!(!shown.alternate_screen());
 }
 
-/// More orders than a screen loads by itself.
+/// The orders: more than a screen loads by itself.
 const MANY: usize = 620;
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The sessions of `clients/websocat/` happen as they are told.
+//! The sessions in `clients/websocat/` work as described.
 
 use galley_tests::Stack;
 use galley_tests::readme::ADDRESS;

@@ -1,18 +1,18 @@
-//! The way of a change from its transaction to a client, as a model: publishers that fall silent,
-//! die and join; commits that become visible late; a gateway that hears, counts and repairs; and a
-//! client that comes back with a cursor.
+//! A model of the way of a change from its transaction to a client: publishers that fall silent,
+//! die and join; commits that become visible late; a gateway that receives, counts and repairs; and
+//! a client that comes back with a cursor.
 //!
 //! A transaction has a number. The *safe* position is the lowest number of a transaction that has
-//! not ended: nobody can still commit below it. A publisher's heartbeat carries its newest safe
-//! position below which it has published everything. The gateway's watermark, which clients are
-//! given as their cursor, is the lowest of those and of its own census.
+//! not ended: nothing can still commit below it. A publisher's heartbeat carries the newest safe
+//! position below which it has published everything. The gateway's watermark, which clients get as
+//! their cursor, is the lowest of those positions and of its own census.
 //!
-//! The gateway knows a publisher before that commits: it was in a census, or its first heartbeat
-//! was heard.
+//! The gateway knows a publisher before the publisher commits: from a census or from its first
+//! heartbeat.
 
 use crate::hearing_state::{Client, Ear, Life, Stage, State};
 
-/// The publishers at most: one from the beginning, one that joins later.
+/// The maximum of publishers: one from the beginning, one that joins later.
 pub const PUBLISHERS: usize = 2;
 
 /// The amount of changes and of faults, and the rules of the gateway.
@@ -22,67 +22,68 @@ pub struct Hearing {
     pub changes: usize,
     /// The publishers, one or two.
     pub publishers: usize,
-    /// The times that a publisher falls silent.
+    /// The number of times that a publisher falls silent.
     pub silences: u8,
-    /// The publishers that die.
+    /// The number of publishers that die.
     pub deaths: u8,
     /// The rules.
     pub rule: Rule,
 }
 
-/// The rules by which the gateway makes up for what it does not hear.
+/// The rules by which the gateway finds the changes that it did not receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// As it does.
+    /// The rule of the real gateway.
     Census,
-    /// A silent publisher is repaired for once and forgotten. Whoever is heard again is new.
+    /// A silent publisher is repaired for once and forgotten. It counts as new when it is received
+    /// again.
     RepairOnce,
-    /// A dead publisher is repaired for once, whatever its last transactions still do.
+    /// A dead publisher is repaired for once, even if its last transactions have not ended.
     BuryAtOnce,
-    /// A cursor lies a fixed number of transactions back.
+    /// A cursor is a fixed number of transactions behind.
     FixedMargin,
 }
 
 /// The margin of [`Rule::FixedMargin`].
 const MARGIN: u8 = 1;
 
-/// A step, of a change or a publisher where it says so.
+/// A step; its number is that of a change or of a publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The transaction of a change gets its number.
     Stamp(usize),
-    /// It commits: everybody can see the change.
+    /// The transaction of a change commits: everybody can see the change.
     Commit(usize),
-    /// Its publisher announces it.
+    /// The publisher of a change publishes it.
     Publish(usize),
     /// The second publisher begins.
     Join,
     /// A publisher asks the database for the safe position.
     Ask(usize),
-    /// It has the answer.
+    /// A publisher receives the safe position.
     Answer(usize),
-    /// It sends a heartbeat that is heard.
+    /// A publisher sends a heartbeat that is received.
     Beat(usize),
-    /// Nobody hears it any more.
+    /// The messages of a publisher begin to get lost.
     Silence(usize),
-    /// It is heard again.
+    /// The messages of a publisher arrive again.
     Return(usize),
-    /// It dies.
+    /// A publisher dies.
     Die(usize),
     /// The gateway misses the heartbeats of a publisher.
     Notice(usize),
-    /// The gateway reads who lives, and the safe position.
+    /// The gateway reads the living publishers and the safe position.
     Census,
     /// The gateway reads the changes that it may have missed of a publisher.
     Repair(usize),
     /// The client loses its connection.
     Leave,
-    /// It comes back with its cursor.
+    /// The client comes back with its cursor.
     Resume,
 }
 
 impl Step {
-    /// Returns true if nobody has to take it.
+    /// Returns true if the step need never happen.
     fn is_optional(self) -> bool {
         matches!(self, Self::Stamp(_) | Self::Join | Self::Silence(_) | Self::Die(_) | Self::Leave)
     }
@@ -113,7 +114,7 @@ impl Hearing {
         steps.filter(|(_, after)| after != state).collect()
     }
 
-    /// Returns true if nothing is left that somebody does by itself.
+    /// Returns true if only optional steps remain.
     pub fn is_at_rest(&self, state: &State) -> bool {
         self.steps(state).iter().all(|(step, _)| step.is_optional())
     }
@@ -182,7 +183,7 @@ impl Hearing {
         Some(state)
     }
 
-    /// The cursor that a client is given now.
+    /// The cursor that a client gets now.
     fn cursor(&self, state: &State) -> u8 {
         match self.rule {
             Rule::FixedMargin => state.next.saturating_sub(MARGIN),
@@ -190,7 +191,8 @@ impl Hearing {
         }
     }
 
-    /// A message that nobody hears is lost, and leaves a hole in the publisher's numbers.
+    /// Publishes a change. A message that is not received is lost, and leaves a hole in the
+    /// publisher's numbers.
     fn publish(&self, state: &mut State, at: usize) -> Option<()> {
         let Stage::Committed(number) = state.changes[at].stage else { return None };
         let publisher = state.changes[at].publisher;
@@ -218,7 +220,7 @@ impl Hearing {
         Some(())
     }
 
-    /// The gateway hears the newest number of a publisher, with so many new ones.
+    /// The gateway receives the newest number of a publisher, with `new` new messages.
     fn hear(&self, state: &mut State, publisher: usize, new: u8) {
         let said = state.publishers[publisher].said;
         let watermark = state.watermark();
@@ -228,7 +230,7 @@ impl Hearing {
                 *heard = said;
             }
             ear @ (Ear::Unknown | Ear::Dead { .. }) => {
-                // It may have said something before; the old rule did not ask.
+                // It may have sent messages before; the old rule did not check that.
                 let has_hole = said != new && self.rule != Rule::RepairOnce;
                 *ear = Ear::Known { heard: said, cursor: watermark, has_hole };
             }
@@ -240,7 +242,7 @@ impl Hearing {
         let is_audible = state.publishers[publisher].is_audible;
         let since = match &mut state.ears[publisher] {
             Ear::Known { cursor, has_hole, .. } if *has_hole => {
-                // Until it is heard, it is repaired for again.
+                // It is repaired for again until its messages arrive.
                 *has_hole = !is_audible;
                 std::mem::replace(cursor, safe.max(*cursor))
             }

@@ -2,7 +2,7 @@
 
 use crate::hearing::{Hearing, PUBLISHERS};
 
-/// Everything.
+/// The whole state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     /// The number of the next transaction.
@@ -18,12 +18,12 @@ pub struct State {
     pub deaths: u8,
 }
 
-/// A change of an order of its own.
+/// A change; each has its own order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Change {
     pub publisher: usize,
     pub stage: Stage,
-    /// The gateway has handed it to those who are connected.
+    /// The gateway has sent it to the connected sockets.
     pub is_told: bool,
     /// The client knows it.
     pub is_known: bool,
@@ -45,11 +45,11 @@ pub struct Publisher {
     pub is_audible: bool,
     /// The number of its messages.
     pub said: u8,
-    /// The safe position of a question that is under way.
+    /// The safe position of the query in flight, if any.
     pub asked: Option<u8>,
-    /// A safe position, and the changes that must be announced before it may be told.
+    /// A safe position, and the changes that must be published before a heartbeat may carry it.
     pub marked: Option<(u8, Vec<usize>)>,
-    /// All that it committed below is announced: what its heartbeats say.
+    /// The position in its heartbeats: all that it committed below is published.
     pub published: u8,
 }
 
@@ -66,16 +66,16 @@ pub enum Life {
 pub enum Ear {
     Unknown,
     Known {
-        /// Its last number.
+        /// The last number received.
         heard: u8,
-        /// All that it committed below was told.
+        /// All that it committed below was sent to the client.
         cursor: u8,
-        /// Something of it was missed, or may have been.
+        /// A message of it was or may have been missed.
         has_hole: bool,
     },
     Dead {
         cursor: u8,
-        /// Its last transactions have ended once the safe position is here.
+        /// The safe position at which its last transactions have ended.
         ends: u8,
     },
 }
@@ -88,7 +88,7 @@ pub enum Client {
 }
 
 impl State {
-    /// The state in which nothing has happened.
+    /// The initial state.
     pub fn new(model: &Hearing) -> Self {
         let change = |at| Change {
             publisher: at % model.publishers,
@@ -125,7 +125,7 @@ impl State {
         open.min().unwrap_or(self.next)
     }
 
-    /// Everything below was told.
+    /// The position below which every change was sent.
     pub fn watermark(&self) -> u8 {
         let cursors = self.ears.iter().filter_map(|ear| match ear {
             Ear::Known { cursor, .. } | Ear::Dead { cursor, .. } => Some(*cursor),
@@ -134,7 +134,7 @@ impl State {
         cursors.chain([self.census]).min().expect("there is a census")
     }
 
-    /// A publisher, while it lives.
+    /// The publisher; `None` unless it lives.
     pub fn living(&mut self, publisher: usize) -> Option<&mut Publisher> {
         Some(&mut self.publishers[publisher]).filter(|publisher| publisher.life == Life::Alive)
     }
@@ -151,7 +151,7 @@ impl State {
         Some(())
     }
 
-    /// The changes that a publisher has begun and not announced.
+    /// The changes that a publisher has begun and not published.
     pub fn pending_of(&self, publisher: usize) -> Vec<usize> {
         let is_pending =
             |change: &Change| matches!(change.stage, Stage::Stamped(_) | Stage::Committed(_));
@@ -160,7 +160,7 @@ impl State {
         changes.filter(|(_, change)| is_pending(change)).map(|(at, _)| at).collect()
     }
 
-    /// The gateway learns who lives, and what is safe, from one statement.
+    /// The gateway reads the living publishers and the safe position in one statement.
     pub fn census(&mut self) {
         let (safe, watermark) = (self.safe_position(), self.watermark());
         for (ear, publisher) in self.ears.iter_mut().zip(&self.publishers) {
@@ -177,8 +177,8 @@ impl State {
         self.census = safe;
     }
 
-    /// Whoever is connected is told what everybody can see, from this number on; when it is a
-    /// repair, all of them.
+    /// Sends the visible changes from this number on to a connected client; a repair sends them to
+    /// every socket.
     pub fn tell(&mut self, since: u8, is_repair: bool) {
         let is_connected = matches!(self.client, Client::Connected { .. });
         for change in &mut self.changes {
@@ -191,14 +191,14 @@ impl State {
         }
     }
 
-    /// Whoever is connected is told one change.
+    /// Sends one change to a connected client.
     pub fn tell_one(&mut self, at: usize) {
         let is_connected = matches!(self.client, Client::Connected { .. });
         self.changes[at].is_told = true;
         self.changes[at].is_known |= is_connected;
     }
 
-    /// Publishers may tell their positions once what was pending is announced.
+    /// Lets publishers announce their positions once the pending changes are published.
     pub fn settle(&mut self) {
         let changes = &self.changes;
         for publisher in &mut self.publishers {

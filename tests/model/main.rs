@@ -1,13 +1,13 @@
-//! The way of an order as a model, every interleaving of which is looked at: two orders, two
-//! workers, a gateway, crashes, a worker that is taken for dead while it lives, and a Redis that
-//! loses everything.
+//! A model of the way of an order, checked in every interleaving: two orders, two workers, a
+//! gateway, crashes, a worker that is taken for dead while it lives, and a Redis that loses
+//! everything.
 //!
-//! A second model is the way of a change to a client: see [`hearing`].
+//! A second model covers the way of a change to a client: see [`hearing`].
 //!
-//! What is one step here is one statement or one pipeline there. A step that waits for a time (the
-//! sweep, adopting, taking over a dead worker's entries) may happen at any moment here, so that no
-//! property rests on a time. Each step uses something up – a version, an entry, something untold, a
-//! crash – so that no path has a cycle: whatever happens comes to rest.
+//! One step of the model is one statement or one pipeline of the service. A step that waits for a
+//! time (the sweep, adopting, taking over a dead worker's entries) may happen at any moment here,
+//! so that no property depends on time. Each step uses something up – a version, an entry, an
+//! unsent update, a crash – so that no path has a cycle and every path ends.
 
 mod hearing;
 mod hearing_state;
@@ -64,7 +64,7 @@ impl Model for Pipeline {
                 !state.is_at_rest() || state.orders.iter().all(|order| order.news == News::Told)
             }),
         ];
-        // Two owners must go before an order is given up.
+        // An order is given up only after it lost two owners.
         if self.crashes + self.deposals > MAX_ADOPTIONS {
             properties.extend([
                 Property::sometimes("an order ends as undeliverable", |_, state: &State| {
@@ -162,7 +162,7 @@ fn a_client_misses_something_when_its_cursor_lies_a_fixed_margin_back() {
     misses(Hearing { changes: 2, publishers: 1, silences: 0, deaths: 0, rule: Rule::FixedMargin });
 }
 
-/// The rules are not enough: some path leads to a client that does not know a change.
+/// Expects a path on which the client misses a change: the rule is not enough.
 fn misses(model: Hearing) {
     model.checker().spawn_bfs().join().assert_any_discovery(KNOWS_EVERYTHING);
 }

@@ -1,62 +1,62 @@
-//! One order: its row, its entry, and what is known of it where.
+//! One order: its row, its entry on the queue, and the knowledge of it in each process.
 
 use galley_protocol::{Reason, Status, Transition};
 
-/// How often an order may be adopted here; there it is five times.
+/// The adoptions of an order at most; the service allows five.
 pub const MAX_ADOPTIONS: u8 = 1;
 
-/// The workers come first, the gateway is the last.
+/// The number of workers; they are numbered first, the gateway last.
 pub const WORKERS: usize = 2;
 /// The number of the gateway.
 pub const GATEWAY: usize = WORKERS;
 
-/// A row, its entry on the queue, and what is known of it where.
+/// An order: its row, its entry on the queue, and the knowledge of it in each process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Order {
     /// True if the row is there.
     pub is_placed: bool,
-    /// Where it stands.
+    /// The status of the row.
     pub status: Status,
-    /// Rises with each transition.
+    /// The version, which rises with each transition.
     pub version: u8,
-    /// How often it ended.
+    /// The number of times that it ended.
     pub ends: u8,
-    /// How often it was adopted.
+    /// The number of times that it was adopted.
     pub adoptions: u8,
     /// True if a cancel was answered with 200.
     pub cancel_answered: bool,
-    /// Who told the sockets of the newest state.
+    /// The way of the newest state to the sockets.
     pub news: News,
-    /// Who prepares it.
+    /// The worker that prepares it, if any.
     pub owner: Option<Incarnation>,
-    /// On the queue.
+    /// Its entry on the queue.
     pub entry: Entry,
-    /// Which workers hold it in preparation, rightly or not.
+    /// For each worker, true while it prepares the order, rightly or not.
     pub held: [bool; WORKERS],
 }
 
-/// What sockets know.
+/// The way of the newest state to the sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum News {
-    /// The newest state.
+    /// The sockets have it.
     Told,
-    /// Not yet: this process is about to tell them.
+    /// This process is about to publish it.
     With(usize),
-    /// Not yet: the process that was about to is dead.
+    /// The process that was about to publish it is dead.
     Lost,
 }
 
-/// A start of a worker. All that are no more are alike.
+/// A start of a worker. All dead ones are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Incarnation {
     Of(usize),
     Dead,
 }
 
-/// Where an entry is.
+/// The state of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Entry {
-    /// Not yet: the gateway is about to dispatch.
+    /// The gateway is about to dispatch it.
     Due,
     Waiting,
     /// Read, and not claimed.
@@ -68,7 +68,7 @@ pub enum Entry {
 }
 
 impl Order {
-    /// Not placed yet.
+    /// An order that is not placed yet.
     pub fn new() -> Self {
         Self {
             is_placed: false,
@@ -84,7 +84,7 @@ impl Order {
         }
     }
 
-    /// A worker takes it, unless somebody else was faster.
+    /// A worker claims it, unless another one was faster.
     pub fn claim(&mut self, worker: usize) {
         if self.status == Status::Pending {
             self.take(Transition::Start, worker);
@@ -105,7 +105,7 @@ impl Order {
         }
     }
 
-    /// A worker finds that it is due.
+    /// A worker ends its preparation, and completes it if it still owns it.
     pub fn complete(&mut self, worker: usize) {
         self.held[worker] = false;
         if self.status == Status::InProgress && self.owner == Some(Incarnation::Of(worker)) {
@@ -128,7 +128,7 @@ impl Order {
         }
     }
 
-    /// Redis lost its entry, and what was on its way to the sockets.
+    /// Redis lost its entry, and the message on its way to the sockets.
     pub fn lose(&mut self) {
         if self.entry != Entry::Due {
             self.entry = Entry::Gone;
@@ -138,7 +138,7 @@ impl Order {
         }
     }
 
-    /// A process is no more.
+    /// A process died.
     pub fn forget(&mut self, process: usize) {
         if self.news == News::With(process) {
             self.news = News::Lost;

@@ -4,16 +4,16 @@ use galley_protocol::{Reason, Status, Transition};
 
 use crate::order::{Entry, GATEWAY, Incarnation, News, Order, WORKERS};
 
-/// How much there is, and how much may go wrong.
+/// The bounds of the model: orders and failures.
 #[derive(Clone, Copy, Debug)]
 pub struct Pipeline {
-    /// How many orders are placed.
+    /// The number of orders.
     pub orders: usize,
-    /// How many processes die.
+    /// The number of processes that die.
     pub crashes: u8,
-    /// How many workers are taken for dead while they live.
+    /// The number of workers that are taken for dead while they live.
     pub deposals: u8,
-    /// How often Redis loses everything.
+    /// The number of times that Redis loses everything.
     pub losses: u8,
 }
 
@@ -22,16 +22,16 @@ pub struct Pipeline {
 pub struct State {
     /// The orders.
     pub orders: Vec<Order>,
-    /// Whether each worker is seen alive.
+    /// For each worker, true while the others see it alive.
     seen: [bool; WORKERS],
-    /// Gateways have reason to read the database: a publisher fell silent, or Redis lost messages.
+    /// Set while gateways must read the database: a publisher fell silent, or Redis lost messages.
     is_missing: bool,
     crashes: u8,
     deposals: u8,
     losses: u8,
 }
 
-/// What may happen next: to a worker and an order, where it says so.
+/// A step, with the numbers of its worker and its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The gateway places an order.
@@ -40,7 +40,7 @@ pub enum Step {
     Cancel(usize),
     /// The gateway dispatches it.
     Dispatch(usize),
-    /// A process publishes.
+    /// A process publishes the state of an order.
     Publish(usize),
     /// A worker reads the entry, or takes over that of a dead one.
     Read(usize, usize),
@@ -65,7 +65,7 @@ pub enum Step {
 }
 
 impl State {
-    /// Nothing has happened.
+    /// The initial state.
     pub fn new(model: &Pipeline) -> Self {
         let Pipeline { orders, crashes, deposals, losses } = *model;
         Self {
@@ -109,13 +109,13 @@ impl State {
             steps.push(Step::Publish(at));
         }
         match order.entry {
-            // The update is on its way before the entry.
+            // The update is published before the entry is added.
             Entry::Due if order.news != News::With(GATEWAY) => steps.push(Step::Dispatch(at)),
             Entry::Waiting | Entry::Read(Incarnation::Dead) | Entry::Claimed(Incarnation::Dead) => {
                 steps.extend((0..WORKERS).map(|worker| Step::Read(worker, at)));
             }
             Entry::Read(Incarnation::Of(worker)) => steps.push(Step::Claim(worker, at)),
-            // It publishes what came of the claim first.
+            // It publishes the result of the claim first.
             Entry::Claimed(Incarnation::Of(worker)) if order.news != News::With(worker) => {
                 steps.push(Step::Acknowledge(at));
             }
@@ -134,8 +134,7 @@ impl State {
         }
     }
 
-    /// Returns true if nothing is left that somebody does by itself: no hero has to cancel, and
-    /// nothing has to break.
+    /// Returns true if only optional steps remain: no hero has to cancel, and nothing has to break.
     pub fn is_at_rest(&self) -> bool {
         let mut steps = Vec::new();
         self.steps(&mut steps);

@@ -1,12 +1,12 @@
-//! An answer over HTTP.
+//! HTTP answers, and expectations of them.
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-/// An answer, whole.
+/// A whole HTTP answer.
 #[derive(Debug)]
 pub struct Answer {
-    /// What was asked, for the message of a failure.
+    /// The request, for the message of a failure.
     pub question: String,
     /// The status.
     pub status: u16,
@@ -17,14 +17,14 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Expects this status, and gives the JSON of the body; `null` when there is none.
+    /// Expects this status and returns the body as JSON; `null` if it is empty.
     #[expect(clippy::must_use_candidate, reason = "the expectation may be all that matters")]
     pub fn is(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}: {}", self.question, self.text);
         self.json()
     }
 
-    /// Expects a problem (RFC 9457) of this type, whole.
+    /// Expects a complete problem (RFC 9457) of this type and returns it.
     #[expect(clippy::must_use_candidate, reason = "the expectation may be all that matters")]
     pub fn problem(self, status: u16, slug: &str) -> Value {
         let question = self.question.clone();
@@ -59,7 +59,7 @@ impl Answer {
         problem
     }
 
-    /// The JSON of the body; `null` when there is none.
+    /// The body as JSON; `null` if it is empty.
     #[must_use]
     pub fn json(&self) -> Value {
         if self.text.is_empty() {
@@ -69,7 +69,7 @@ impl Answer {
             .unwrap_or_else(|error| panic!("{}: {error}: {}", self.question, self.text))
     }
 
-    /// A header; empty when it is absent.
+    /// The value of a header; empty if it is absent.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("our headers are ASCII"))

@@ -1,5 +1,5 @@
-//! A real Caddy in front of gateways, as people run it: it asks each for `/readyz`, and tries
-//! another one when one cannot be reached.
+//! A real Caddy in front of gateways, configured as in production: it polls `/readyz` of each
+//! gateway, and tries another one when one cannot be reached.
 
 use std::path::PathBuf;
 
@@ -18,8 +18,8 @@ pub struct Caddy {
 }
 
 impl Caddy {
-    /// Starts one in front of all gateways that the stack has now, and waits until it answers with
-    /// one of them.
+    /// Starts Caddy in front of all present gateways of the stack, and waits until it forwards to
+    /// one.
     pub async fn start(stack: &Stack, balance: &str) -> Self {
         let port = port::free();
         let folder = tempfile::tempdir().expect("a folder");
@@ -36,14 +36,14 @@ impl Caddy {
         proxy
     }
 
-    /// A client of whichever gateway it chooses.
+    /// Returns a client of Caddy, which chooses the gateway.
     #[must_use]
     pub fn client(&self) -> Client {
         Client::new(&format!("http://127.0.0.1:{}", self.port))
     }
 }
 
-/// The one that `./test` brings, or that of the system.
+/// The program that `./test` installs, or else that of the system.
 fn program() -> PathBuf {
     let own = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/caddy/bin/caddy");
     if std::path::Path::new(own).exists() { own.into() } else { "caddy".into() }

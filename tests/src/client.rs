@@ -1,4 +1,4 @@
-//! A client with verbs over REST and the WebSocket.
+//! A client of the service over REST and `WebSockets`.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use crate::json::{id, list, text};
 use crate::patience::{until, within};
 use crate::{Answer, Events, Socket};
 
-/// A gateway closes a connection that was idle for 75 s: one that was idle for nearly as long is
-/// not tried again.
+/// The longest idle time of a reused connection. A gateway closes it after 75 s, and a request that
+/// crosses the close would fail.
 const MAX_IDLE: Duration = Duration::from_mins(1);
 
-/// Somebody who uses the service at one gateway.
+/// A client of one gateway.
 #[derive(Clone, Debug)]
 pub struct Client {
     base: String,
@@ -31,7 +31,7 @@ pub struct Call {
 }
 
 impl Client {
-    /// For the gateway at this URL.
+    /// A client of the gateway at this URL.
     #[must_use]
     pub fn new(base: &str) -> Self {
         let http = reqwest::Client::builder()
@@ -45,13 +45,13 @@ impl Client {
         }
     }
 
-    /// The same with a token, which it sends in the header.
+    /// Returns the same client with this token, which it sends in the header.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
-    /// Its token.
+    /// The token, if any.
     #[must_use]
     pub fn token(&self) -> Option<&str> {
         self.token.as_deref()
@@ -101,24 +101,24 @@ impl Client {
         self.call(Method::DELETE, path)
     }
 
-    /// Creates a hero and gives its id.
+    /// Creates a hero and returns its id.
     pub async fn create_hero(&self, name: &str, allergies: &[&str]) -> i64 {
         let body = json!({"name": name, "planet": "Earth", "allergies": allergies});
         id(&self.post("/heroes", &body).await.is(201))
     }
 
-    /// Creates a meal and gives its id.
+    /// Creates a meal and returns its id.
     pub async fn create_meal(&self, name: &str, ingredients: &[&str]) -> i64 {
         let body = json!({"name": name, "price": 9.5, "origin_planet": "Mars", "ingredients": ingredients});
         id(&self.post("/meals", &body).await.is(201))
     }
 
-    /// Creates a hero and a meal that agree with each other.
+    /// Creates a hero and a meal that the hero may eat.
     pub async fn create_hero_and_meal(&self) -> (i64, i64) {
         (self.create_hero("Zoé", &[]).await, self.create_meal("Soup", &["water"]).await)
     }
 
-    /// Places an order, and gives it as the answer shows it.
+    /// Places an order and returns it as in the answer.
     pub async fn place(&self, hero_id: i64, meal_id: i64) -> Value {
         self.place_call(hero_id, meal_id).await.is(202)
     }
@@ -129,8 +129,8 @@ impl Client {
         self.post("/orders", &json!({"hero_id": hero_id, "meal_id": meal_id}))
     }
 
-    /// Places an order at a gateway that may be overloaded: asks again under one key until it is
-    /// accepted, as the answers 503 and none at all want it.
+    /// Places an order at a gateway that may be overloaded: repeats the request under one key until
+    /// it is accepted, after a 503 or no answer at all.
     pub async fn place_at_last(&self, hero_id: i64, meal_id: i64) -> Value {
         let (body, key) = (
             json!({"hero_id": hero_id, "meal_id": meal_id}),
@@ -173,7 +173,7 @@ impl Client {
         }
     }
 
-    /// What the gateway says of itself under this name, with labels; 0 when it says nothing.
+    /// The value of the metric with this name and labels; 0 if it is absent.
     pub async fn metric(&self, name: &str) -> u64 {
         let metrics = self.get("/metrics").await.text;
         let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -189,7 +189,7 @@ impl Client {
         .await
     }
 
-    /// Waits until no order at all has one of these statuses.
+    /// Waits until no order has one of these statuses.
     pub async fn until_none(&self, statuses: &[&str]) {
         let path = format!("/orders?limit=1&status={}", statuses.join("&status="));
         until(&format!("no order is {statuses:?}"), async || {
@@ -199,7 +199,7 @@ impl Client {
         .await;
     }
 
-    /// Opens a socket of a hero and takes its welcome.
+    /// Opens a socket of a hero and reads its welcome.
     pub async fn connect(&self, hero_id: i64) -> Socket {
         self.connect_with(&format!("?hero_id={hero_id}")).await
     }
@@ -209,14 +209,14 @@ impl Client {
         self.connect_with(&format!("?hero_id={hero_id}&cursor={cursor}")).await
     }
 
-    /// Opens a socket with this query, and takes its welcome.
+    /// Opens a socket with this query and reads its welcome.
     pub async fn connect_with(&self, query: &str) -> Socket {
         Socket::open(self.handshake(query))
             .await
             .unwrap_or_else(|error| panic!("/ws{query}: {error}"))
     }
 
-    /// The status that a refused handshake is answered with, and its problem.
+    /// The status and the problem of a refused handshake.
     pub async fn refused(&self, query: &str) -> (u16, Value) {
         match Socket::open(self.handshake(query)).await {
             Err(tokio_tungstenite::tungstenite::Error::Http(response)) => {
@@ -227,7 +227,7 @@ impl Client {
         }
     }
 
-    /// Opens an event stream, which must be let in.
+    /// Opens an event stream, which must be accepted.
     pub async fn listen(&self, path: &str) -> Events {
         self.get(path).listen().await.unwrap_or_else(|answer| panic!("{answer:?}"))
     }
@@ -243,7 +243,7 @@ impl Client {
         request
     }
 
-    /// Where the sockets are.
+    /// The URL of the sockets, with this query.
     #[must_use]
     pub fn socket_url(&self, query: &str) -> String {
         format!("{}/ws{query}", self.base.replacen("http", "ws", 1))
@@ -269,10 +269,10 @@ impl Call {
         Self { request: self.request.body(body), ..self }
     }
 
-    /// Sends it, and listens to the event stream that answers it.
+    /// Sends the request and opens the event stream of its answer.
     ///
     /// # Errors
-    /// The answer, when it is no event stream.
+    /// The answer, if it is no event stream.
     pub async fn listen(self) -> Result<Events, Answer> {
         let Self { question, request } = self;
         let response = within(&question, request.send())
@@ -281,7 +281,7 @@ impl Call {
         Events::open(&question, response).await
     }
 
-    /// Sends it; an error when nobody answers.
+    /// Sends the request and returns its answer.
     ///
     /// # Errors
     /// When the connection is refused or cut.

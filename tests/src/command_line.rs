@@ -1,4 +1,4 @@
-//! The command line, as somebody at a terminal uses it.
+//! The programs, run on the command line.
 
 use std::process::Output;
 
@@ -8,14 +8,14 @@ use crate::Client;
 use crate::patience::within;
 use crate::program::{command, path_of};
 
-/// What a command said, and its exit code.
+/// The output and the exit code of a command.
 #[derive(Debug)]
 pub struct Said {
     /// The exit code.
     pub code: i32,
-    /// Its data.
+    /// The standard output: data.
     pub stdout: String,
-    /// Its messages.
+    /// The standard error: messages.
     pub stderr: String,
 }
 
@@ -47,7 +47,7 @@ impl Client {
         run("galley", arguments, &variables).await
     }
 
-    /// The same with `--json`, and expects it to succeed.
+    /// Like [`Client::galley`] with `--json`; expects success and returns the output.
     pub async fn galley_json(&self, arguments: &[&str]) -> Value {
         let said = self.galley(&[arguments, &["--json"]].concat()).await;
         assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{arguments:?}: {said:?}");

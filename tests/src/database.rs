@@ -1,10 +1,9 @@
 //! Fresh databases.
 //!
-//! Stacks get theirs here. On the shared `PostgreSQL` a template is migrated once per run by
-//! `galley migrate`, and copied for each test; making and copying it is guarded by an advisory
-//! lock, so that two runs at once do not take it from under each other. On any other server each
-//! database is migrated itself. A database is dropped with its [`Database`], whoever is still
-//! connected.
+//! On the shared `PostgreSQL` a template is migrated once per run by `galley migrate`, and copied
+//! for each test. An advisory lock guards making and copying it, because two runs may use it at
+//! once. On any other server each database is migrated itself. A database is dropped with its
+//! [`Database`], even if clients are still connected.
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::sync::OnceCell;
@@ -13,12 +12,12 @@ use crate::patience::within;
 use crate::program::{command, path_of};
 
 const TEMPLATE: &str = "galley_test_template";
-/// Any number, the same in every run.
+/// Takes the lock of the template; its number is arbitrary, but the same in every run.
 const LOCK: &str = "select pg_advisory_lock(7316402)";
 
 static TEMPLATE_MADE: OnceCell<()> = OnceCell::const_new();
 
-/// A database that is dropped with this.
+/// A database, which is dropped with this value.
 #[derive(Debug)]
 pub struct Database {
     /// Its URL.
@@ -27,7 +26,7 @@ pub struct Database {
     name: String,
 }
 
-/// The `PostgreSQL` that all tests share, as somebody who may create databases.
+/// The URL of the `PostgreSQL` that all tests share, for a user who may create databases.
 #[must_use]
 pub fn shared_postgres() -> String {
     std::env::var("GALLEY_TEST_POSTGRES")
@@ -45,14 +44,14 @@ impl Database {
         database
     }
 
-    /// One on this server, migrated.
+    /// A migrated database on this server.
     pub async fn on(admin: &str) -> Self {
         let database = Self::bare(admin).await;
         migrate(&database.url).await;
         database
     }
 
-    /// One on the shared `PostgreSQL` that has no schema yet.
+    /// A database without a schema on the shared `PostgreSQL`.
     pub async fn empty() -> Self {
         Self::bare(&shared_postgres()).await
     }
@@ -73,7 +72,7 @@ impl Drop for Database {
     fn drop(&mut self) {
         let drop_it = format!("drop database if exists {} with (force)", self.name);
         let admin = self.admin.clone();
-        // The runtime of the test may be on its way out: this one is its own.
+        // The runtime of the test may be shutting down, so this thread has its own.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()

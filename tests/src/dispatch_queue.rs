@@ -1,5 +1,5 @@
-//! The dispatch queue as it lies in Redis, for tests that look at what a dead process left there,
-//! or write into it what no process of ours would. Its names are documented in `bus/src/redis.rs`.
+//! The dispatch queue in Redis, for tests that look at the entries of a dead process or add entries
+//! that the service would not. Its names are documented in `bus/src/redis.rs`.
 
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, ToRedisArgs};
@@ -13,7 +13,7 @@ pub struct DispatchQueue {
 }
 
 impl DispatchQueue {
-    /// Opens it.
+    /// Connects to the queue of a namespace.
     pub async fn open(url: &str, namespace: &str) -> Self {
         let client = redis::Client::open(url).expect("a URL");
         let connection = within("Redis", client.get_multiplexed_async_connection())
@@ -28,13 +28,13 @@ impl DispatchQueue {
         self.ask::<String>(command.arg(&self.stream).arg("*").arg(fields)).await;
     }
 
-    /// How many entries it has, read or not.
+    /// The number of entries, read or not.
     pub async fn length(&mut self) -> usize {
         let mut command = redis::cmd("XLEN");
         self.ask(command.arg(&self.stream)).await
     }
 
-    /// How many entries a worker has read and not acknowledged.
+    /// The number of entries that are read and not acknowledged.
     pub async fn pending(&mut self) -> usize {
         let mut command = redis::cmd("XPENDING");
         let (pending, ..): (usize, redis::Value, redis::Value, redis::Value) =

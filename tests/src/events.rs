@@ -12,14 +12,14 @@ use crate::patience::within;
 use crate::socket::MAX_ENDED;
 use crate::wire::{check_frame, understand};
 
-/// An open stream. Each frame is checked like those of a socket.
+/// An open stream. Each frame is checked like one of a socket.
 #[derive(Debug)]
 pub struct Events {
     /// The headers of the answer.
     pub headers: reqwest::header::HeaderMap,
     /// The first frame.
     pub welcome: Value,
-    /// What the frames that were read tell of the orders.
+    /// The orders, as told by the frames read so far.
     pub picture: Picture,
     /// The `id` of the last event that had one.
     pub last_event_id: String,
@@ -30,7 +30,7 @@ pub struct Events {
     ready: VecDeque<Said>,
 }
 
-/// What comes on a stream.
+/// An item of a stream.
 #[derive(Debug, PartialEq)]
 enum Said {
     /// An event: a frame.
@@ -40,10 +40,10 @@ enum Said {
 }
 
 impl Events {
-    /// Takes the welcome of an answer that must be a stream.
+    /// Reads the welcome of an answer that must be a stream.
     ///
     /// # Errors
-    /// The answer, when it is none.
+    /// The answer, if it is no stream.
     pub async fn open(question: &str, response: Response) -> Result<Self, Answer> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         if status != 200 {
@@ -80,12 +80,12 @@ impl Events {
         .await
     }
 
-    /// A frame that is here already.
+    /// The next frame, if it has already arrived.
     pub fn try_next(&mut self) -> Option<Value> {
         self.next().now_or_never()
     }
 
-    /// The next frame of this type; others are passed over.
+    /// The next frame of this type; others are skipped.
     pub async fn until_type(&mut self, kind: &str) -> Value {
         loop {
             let frame = self.next().await;
@@ -108,8 +108,7 @@ impl Events {
         within("the end of the stream", async { while self.said().await.is_some() {} }).await;
     }
 
-    /// Waits for what comes next; nothing at the end. Nothing is lost when it is dropped while it
-    /// waits.
+    /// Waits for the next item; `None` at the end. Cancel safe: dropping the future loses nothing.
     async fn said(&mut self) -> Option<Said> {
         loop {
             if let Some(said) = self.ready.pop_front() {

@@ -1,9 +1,9 @@
-//! Faults at random, and proof that none broke a promise.
+//! Random faults, and a check that none broke a promise.
 //!
-//! A [`round`] starts a [`stage`] of real processes and [`servers`], lets a [`crowd`] of clients
-//! loose on it, and breaks it as the [`schedule`] of a seed says. Every request, answer and frame
-//! is [`record`]ed; an [`auditor`] adds when the database changed. Then everything is mended, the
-//! crowd must become quiet, and the [`checker`] holds the record against the [`stored`] orders.
+//! A [`round`] starts a [`stage`] of real processes and [`servers`], runs a [`crowd`] of clients
+//! against it, and breaks it by the [`schedule`] of a seed. Every request, answer and frame is
+//! [`record`]ed; an [`auditor`] adds the changes of the database. Then all faults end, the crowd
+//! must become quiet, and the [`checker`] compares the record with the [`stored`] orders.
 
 pub mod action;
 pub mod actor;

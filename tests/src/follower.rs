@@ -1,5 +1,5 @@
-//! A client that follows the orders of one hero over any number of sockets, as cheap as a test with
-//! thousands of them needs.
+//! A client that follows the orders of one hero over any number of sockets, cheap enough for tests
+//! with thousands of clients.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use crate::patience::{PATIENCE, within};
 use crate::picture::News;
 use crate::{Picture, Truth};
 
-/// tungstenite keeps this for each socket.
+/// The read buffer that tungstenite keeps for each socket.
 const READ_BUFFER: usize = 2 * 1_024;
 
-/// Waits until everything has come to rest.
+/// Waits until the final state of the database is known.
 pub async fn told(truth: &mut FinalTruth) -> Arc<Truth> {
     let told = truth.wait_for(Option::is_some).await.expect("the test tells the truth in the end");
     told.clone().expect("it was waited for")
 }
 
-/// Waits for all who follow; fails with some of what went wrong.
+/// Waits for all followers; fails with some of their errors.
 pub async fn everybody<T: 'static>(following: JoinSet<Result<T, String>>) -> Vec<T> {
     let (mut well, mut errors) = (Vec::new(), Vec::new());
     for followed in following.join_all().await {
@@ -45,33 +45,33 @@ pub async fn everybody<T: 'static>(following: JoinSet<Result<T, String>>) -> Vec
     well
 }
 
-/// A client with its picture and its present socket.
+/// A client with its picture and its current socket.
 pub struct Follower {
-    /// What it knows.
+    /// The orders that it knows.
     pub picture: Picture,
     stream: WebSocketStream<TcpStream>,
 }
 
-/// How a socket ended.
+/// The end of a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// By a close frame with this code.
+    /// A close frame with this code.
     With(u16),
-    /// Without one, for this reason.
+    /// No close frame, for this reason.
     Cut(String),
 }
 
-/// What the database says once everything has come to rest; until then nothing.
+/// The final state of the database; `None` until no order changes any more.
 pub type FinalTruth = watch::Receiver<Option<Arc<Truth>>>;
 
 impl Follower {
-    /// Opens a first socket at the gateway at this URL, with a cursor or without, and takes its
+    /// Opens a first socket at the gateway at this URL, with a cursor or without, and reads its
     /// welcome.
     pub async fn open(gateway: &str, hero: i64, cursor: Option<&str>) -> Self {
         Self::begin(gateway, Picture::empty(hero, cursor)).await
     }
 
-    /// Opens the next socket, at any gateway, with the cursor that the last frame told.
+    /// Opens the next socket, at any gateway, with the cursor of the last frame.
     pub async fn resume(self, gateway: &str) -> Self {
         let Self { picture, stream } = self;
         drop(stream);
@@ -79,7 +79,7 @@ impl Follower {
     }
 
     /// Opens the next socket as a page with our library does: after a pause that is never shorter
-    /// than the gateway asked for, and again and again with back-off until it has a welcome.
+    /// than the gateway asked for, and repeatedly, with back-off, until it has a welcome.
     pub async fn come_back(self, gateway: &str, at_least: Duration) -> Self {
         let Self { mut picture, stream } = self;
         drop(stream);
@@ -102,14 +102,14 @@ impl Follower {
         unreachable!("the test ends long before 2^32 attempts")
     }
 
-    /// Goes on with a socket whose bytes somebody else has begun to read, its welcome included.
+    /// Takes over a socket with the bytes that were already read from it, its welcome included.
     pub async fn take_over(stream: TcpStream, read: Vec<u8>, picture: Picture) -> Self {
         let stream =
             WebSocketStream::from_partially_read(stream, read, Role::Client, Some(lean())).await;
         Self { picture, stream }
     }
 
-    /// Waits for a frame and takes it in. Safe to drop while it waits.
+    /// Waits for a frame and applies it. Cancel safe.
     ///
     /// # Errors
     /// [`Ended`] when the socket has ended.
@@ -139,7 +139,7 @@ impl Follower {
             .expect("the socket is open");
     }
 
-    /// Sends a command that must be carried out, and waits until it is.
+    /// Sends a command that must succeed, and waits for its answer.
     pub async fn command(&mut self, text: String) {
         self.say(text).await;
         loop {
@@ -151,16 +151,16 @@ impl Follower {
         }
     }
 
-    /// Says goodbye, without waiting for the answer.
+    /// Closes the socket, without waiting for the answer.
     pub async fn close(&mut self) {
-        // A socket that the gateway has closed meanwhile is closed, too.
+        // An error is fine: the gateway may have closed the socket meanwhile.
         let _ = within("the close", self.stream.close(None)).await;
     }
 
-    /// Reads on, on a socket that must stay open, until the picture is the database's.
+    /// Reads from a socket that must stay open until the picture equals the database.
     ///
     /// # Errors
-    /// What went wrong: thousands that follow should not all panic.
+    /// The difference or the end of the socket; thousands of followers should not all panic.
     pub async fn until_equal(mut self, mut truth: FinalTruth) -> Result<Self, String> {
         let truth = loop {
             tokio::select! {
@@ -200,7 +200,7 @@ impl Follower {
         Ok(Self { picture, stream })
     }
 
-    /// The next frame of a socket that must be open; `what` is missing when none comes.
+    /// The next frame of a socket that must be open; fails with `what` if none comes.
     async fn heard(&mut self, what: &str) -> News {
         let news = tokio::time::timeout(PATIENCE, self.next()).await;
         let news = news.unwrap_or_else(|_| panic!("no frame within {PATIENCE:?}: {what}"));

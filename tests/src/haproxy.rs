@@ -1,4 +1,4 @@
-//! A real `HAProxy` in front of gateways, as people run it: it asks each for `/readyz`.
+//! A real `HAProxy` in front of gateways, configured as in production: it polls `/readyz` of each.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::patience::until;
 use crate::program::command;
 use crate::{Client, Program, Stack, port};
 
-/// How often a gateway is asked, and how long it may take to answer. One answer decides.
+/// The interval of the checks, and the time-out of each. A single check decides.
 const CHECK: Duration = Duration::from_millis(500);
 
 /// A `haproxy` with one server for each gateway; killed when dropped.
@@ -21,8 +21,8 @@ pub struct HaProxy {
 }
 
 impl HaProxy {
-    /// Starts one in front of all gateways that the stack has now, and waits until it answers with
-    /// one of them.
+    /// Starts `HAProxy` in front of all present gateways of the stack, and waits until it forwards
+    /// to one.
     pub async fn start(stack: &Stack, balance: &str) -> Self {
         let port = port::free();
         let folder = tempfile::tempdir().expect("a folder");
@@ -38,7 +38,7 @@ impl HaProxy {
         proxy
     }
 
-    /// A client of whichever gateway it chooses.
+    /// Returns a client of `HAProxy`, which chooses the gateway.
     #[must_use]
     pub fn client(&self) -> Client {
         Client::new(&format!("http://127.0.0.1:{}", self.port))

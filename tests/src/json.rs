@@ -1,14 +1,14 @@
-//! Looking into JSON.
+//! Access to the fields of JSON values.
 
 use serde_json::Value;
 
-/// The `id` of a thing.
+/// The `id` of an object.
 #[must_use]
 pub fn id(thing: &Value) -> i64 {
     thing["id"].as_i64().unwrap_or_else(|| panic!("no id in {thing}"))
 }
 
-/// The `version` of a thing.
+/// The `version` of an object.
 #[must_use]
 pub fn version(thing: &Value) -> i64 {
     thing["version"].as_i64().unwrap_or_else(|| panic!("no version in {thing}"))

@@ -1,5 +1,5 @@
-//! What the end-to-end tests stand on: a [`Stack`] of real processes over a real `PostgreSQL` and
-//! Redis, and a [`Client`] with verbs. The tests know the service by its public interface only.
+//! Support for the end-to-end tests: a [`Stack`] of real processes over a real `PostgreSQL` and
+//! Redis, and a [`Client`] for it. The tests use only the public interface of the service.
 //!
 //! `GALLEY_TEST_POSTGRES` names a `PostgreSQL` in which databases may be created,
 //! `GALLEY_TEST_REDIS` a Redis; both are shared by all tests, each of which has a database and a

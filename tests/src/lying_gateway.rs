@@ -1,7 +1,7 @@
-//! A gateway that does not tell the truth, to see whether somebody notices.
+//! A gateway that sends wrong updates, to show that `galley-load` notices.
 //!
-//! It speaks just enough for `galley-load`: heroes, meals, sockets that place, and orders that are
-//! COMPLETED in their third version whatever its sockets were told.
+//! It implements just enough for `galley-load`: heroes, meals, sockets that place orders, and
+//! orders that are COMPLETED in their third version, regardless of what its sockets were sent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -18,23 +18,23 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-/// What it does to the updates of every third order.
+/// A defect in the updates of every third order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lie {
-    /// Nothing: it is honest.
+    /// No defect.
     None,
-    /// The end is never told.
+    /// The final update is never sent.
     Drop,
-    /// The second version is told twice.
+    /// The second version is sent twice.
     Double,
-    /// The end is told before the second version.
+    /// The final update is sent before the second version.
     Swap,
 }
 
-/// A running one; gone when dropped.
+/// A running gateway; stopped when dropped.
 #[derive(Debug)]
 pub struct LyingGateway {
-    /// Where it listens.
+    /// The URL that it listens on.
     pub url: String,
     _serving: JoinSet<()>,
 }
@@ -46,7 +46,7 @@ struct State {
 }
 
 impl LyingGateway {
-    /// Starts it.
+    /// Starts a gateway with this defect.
     pub async fn start(lie: Lie) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));

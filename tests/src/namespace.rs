@@ -1,8 +1,8 @@
-//! A key prefix of a test's own on the shared Redis.
+//! A private key prefix for a test on the shared Redis.
 
 use redis::Commands as _;
 
-/// A prefix that nobody else uses; its keys are removed when it is dropped.
+/// A unique prefix; its keys are removed when it is dropped.
 #[derive(Debug)]
 pub struct Namespace {
     /// The prefix.
@@ -10,7 +10,7 @@ pub struct Namespace {
     url: String,
 }
 
-/// The Redis that all tests share.
+/// The URL of the Redis that all tests share.
 #[must_use]
 pub fn shared_redis() -> String {
     std::env::var("GALLEY_TEST_REDIS")
@@ -18,7 +18,7 @@ pub fn shared_redis() -> String {
 }
 
 impl Namespace {
-    /// A fresh one on the Redis at this URL.
+    /// A fresh prefix on the Redis at this URL.
     #[must_use]
     pub fn fresh(url: &str) -> Self {
         Self { name: format!("test-{:016x}", rand::random::<u64>()), url: url.to_owned() }

@@ -1,5 +1,5 @@
-//! A real nginx in front of gateways, as people run it: it asks nobody, and finds out by itself who
-//! answers.
+//! A real nginx in front of gateways, configured as in production: it makes no health checks, and
+//! learns from failed requests which gateways answer.
 
 use std::fmt::Write as _;
 
@@ -18,9 +18,8 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts one in front of all gateways that the stack has now, and waits until it answers with
-    /// one of them. `balance` is a directive such as `least_conn`; without one it takes them in
-    /// turn.
+    /// Starts nginx in front of all present gateways of the stack, and waits until it forwards to
+    /// one. `balance` is a directive such as `least_conn`; if empty, gateways take turns.
     pub async fn start(stack: &Stack, balance: &str) -> Self {
         let port = port::free();
         let folder = tempfile::tempdir().expect("a folder");
@@ -37,15 +36,15 @@ impl Nginx {
         proxy
     }
 
-    /// A client of whichever gateway it chooses.
+    /// Returns a client of nginx, which chooses the gateway.
     #[must_use]
     pub fn client(&self) -> Client {
         Client::new(&format!("http://127.0.0.1:{}", self.port))
     }
 }
 
-/// One process, which is the one that is killed. `max_fails=0`: a gateway that is back is taken at
-/// once, and both may be away in turn.
+/// The configuration, with a single process, so that killing it ends nginx. `max_fails=0`, because
+/// a gateway that is back must be used at once, and both may be down in turn.
 fn configuration(stack: &Stack, balance: &str, port: u16) -> String {
     let mut servers = String::new();
     for gateway in &stack.gateways {

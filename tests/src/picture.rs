@@ -1,5 +1,5 @@
-//! What a client knows of its hero's orders: of each the highest version that any frame told, as
-//! the protocol wants it.
+//! A client's knowledge of its hero's orders: the highest version of each that any frame told, as
+//! the protocol demands.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -12,24 +12,24 @@ use serde::Deserialize;
 
 use crate::Truth;
 
-/// The differences that a message names; the others are only counted.
+/// The differences that a message lists; the others are only counted.
 const MAX_NAMED: usize = 5;
 
-/// What a client knows.
+/// The orders that a client knows.
 #[derive(Clone, Debug)]
 pub struct Picture {
     hero: i64,
     orders: HashMap<i64, State>,
-    /// Whatever changed later than this must be in the picture.
+    /// The picture must contain every change after this moment.
     since: Timestamp,
     cursor: Option<String>,
-    /// The frames that were taken.
+    /// The number of frames applied.
     pub frames: usize,
-    /// The `resync` frames among them.
+    /// The number of `resync` frames among them.
     pub resyncs: usize,
-    /// The changes that a `resync` was the first to tell of.
+    /// The number of changes that a `resync` told first.
     pub told_by_resync: usize,
-    /// The changes that a `welcome` was the first to tell of.
+    /// The number of changes that a `welcome` told first.
     pub told_by_welcome: usize,
 }
 
@@ -38,24 +38,24 @@ pub struct Picture {
 pub struct State {
     /// The version.
     pub version: i64,
-    /// Its status; nothing once it is deleted.
+    /// The status; `None` once the order is deleted.
     pub status: Option<Status>,
 }
 
-/// What a frame was.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
     /// The first frame.
     Welcome,
-    /// One order changed or was deleted.
+    /// A change or the deletion of one order.
     Change,
     /// The newest states of many orders.
     Resync,
-    /// The gateway leaves, and will close after this time.
+    /// The gateway is stopping and closes the socket after this time.
     Reconnect(Duration),
-    /// A command was carried out.
+    /// The answer to a successful command.
     Reply,
-    /// A command was refused.
+    /// The answer to a refused command.
     Refusal,
 }
 
@@ -114,7 +114,7 @@ impl Picture {
         }
     }
 
-    /// Takes a frame in.
+    /// Applies a frame.
     pub fn take(&mut self, text: &str) -> News {
         let frame: Frame<'_> =
             serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
@@ -134,8 +134,8 @@ impl Picture {
         };
         let cursor = frame.cursor.unwrap_or_else(|| panic!("no cursor in {text}"));
         if news == News::Welcome && frame.resume != Some("resumed") {
-            // What ended or was deleted before is not told, and what the client thought it knew
-            // counts no more.
+            // Orders that ended or were deleted before are not told, and the previous knowledge of
+            // the client is void.
             self.orders.clear();
             self.since = time_of(cursor);
         }
@@ -167,26 +167,26 @@ impl Picture {
         news
     }
 
-    /// With which cursor the client resumes.
+    /// The cursor with which the client resumes, if any.
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
     }
 
-    /// Whose orders these are.
+    /// The hero whose orders these are.
     #[must_use]
     pub fn hero(&self) -> i64 {
         self.hero
     }
 
-    /// In which state an order is here.
+    /// The state of an order; `None` if the client does not know it.
     #[must_use]
     pub fn state_of(&self, order_id: i64) -> Option<State> {
         self.orders.get(&order_id).copied()
     }
 
-    /// How the picture differs from the database; nothing when both say the same of every order
-    /// that the client was to be told of.
+    /// The differences from the database; `None` if both agree on every order that the client had
+    /// to be told of.
     #[must_use]
     pub fn difference(&self, truth: &Truth) -> Option<String> {
         let stored = truth.of(self.hero);
@@ -217,7 +217,7 @@ impl Picture {
         Some(text)
     }
 
-    /// How many changes were new: 1 or 0.
+    /// Adds a state; returns the number of new changes, 1 or 0.
     fn learn(&mut self, id: i64, told: State) -> usize {
         let known = self.orders.entry(id).or_insert(State { version: 0, status: None });
         if known.version == told.version {
@@ -237,8 +237,8 @@ impl Gone {
     }
 }
 
-/// The moment of a cursor, which is its bytes 5 to 12. Only a checker may look: to clients a cursor
-/// is opaque.
+/// The moment of a cursor, in its bytes 5 to 12. Only a checker may read it: to clients a cursor is
+/// opaque.
 fn time_of(cursor: &str) -> Timestamp {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).unwrap_or_else(|error| panic!("{cursor}: {error}"));
     let millis = i64::from_be_bytes(*bytes[5..].first_chunk().expect("a time"));

@@ -1,10 +1,11 @@
-//! A `PgBouncer` of a test's own, that it may break.
+//! A private `PgBouncer` for a test that breaks it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 
 use crate::Program;
 use crate::patience::until;
@@ -30,7 +31,7 @@ impl Pooler {
         path().is_some()
     }
 
-    /// Starts one in front of the `PostgreSQL` at this port, and waits for it.
+    /// Starts `PgBouncer` in front of the `PostgreSQL` at this port, and waits for it.
     pub async fn start(server: u16) -> Self {
         let (port, folder) = (port::free(), tempfile::tempdir().expect("a folder"));
         let settings = format!(
@@ -52,7 +53,7 @@ impl Pooler {
         self.port
     }
 
-    /// Kills it, and with it every connection.
+    /// Kills it and thereby every connection.
     pub fn kill(&mut self) {
         self.program.kill();
     }
@@ -62,10 +63,11 @@ impl Pooler {
         self.program.is_running()
     }
 
-    /// Starts it again at the same address.
+    /// Starts it again at the same address, and waits until it listens. It may not serve yet,
+    /// because the server behind it may have no free connection.
     pub async fn restart(&mut self) {
         self.program = launch(self.folder.path());
-        self.ready().await;
+        until("pgbouncer", async || TcpStream::connect(("127.0.0.1", self.port)).await.ok()).await;
     }
 
     /// Sends it a signal.

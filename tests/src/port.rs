@@ -5,11 +5,11 @@ use std::ops::Range;
 
 use rand::RngExt as _;
 
-/// Below those that the system gives to outgoing connections: a port stays free while its server is
-/// away.
+/// The ports below those of outgoing connections, so that a port stays free while its server is
+/// down.
 const PORTS: Range<u16> = 20_000..32_000;
 
-/// A port that nobody listened on a moment ago.
+/// Returns a port that was free a moment ago.
 #[must_use]
 pub fn free() -> u16 {
     let mut random = rand::rng();

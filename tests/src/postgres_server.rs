@@ -1,4 +1,4 @@
-//! A `PostgreSQL` of a test's own, that it may break.
+//! A private `PostgreSQL` for a test that breaks it.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::chown;
@@ -14,7 +14,7 @@ use crate::patience::until;
 use crate::port;
 use crate::program::{Signal, command};
 
-/// A cluster in a folder of its own; killed when dropped.
+/// A server with its own data folder; killed when dropped.
 #[derive(Debug)]
 pub struct PostgresServer {
     program: Program,
@@ -24,7 +24,7 @@ pub struct PostgresServer {
     options: Vec<String>,
 }
 
-/// The owner of a server that refuses to run as root.
+/// The user that runs a server, because `PostgreSQL` refuses to run as root.
 #[derive(Clone, Copy, Debug)]
 pub struct Account {
     user: u32,
@@ -32,12 +32,12 @@ pub struct Account {
 }
 
 impl PostgresServer {
-    /// Makes a cluster, starts it, and waits for it.
+    /// Creates a cluster, starts it, and waits for it.
     pub async fn start() -> Self {
         Self::start_in(&std::env::temp_dir()).await
     }
 
-    /// The same, with its files within this folder, which everybody may enter.
+    /// Like [`PostgresServer::start`], with its files in this folder, which every user may enter.
     pub async fn start_in(parent: &Path) -> Self {
         let (account, folder) =
             (Account::of_servers(), tempfile::tempdir_in(parent).expect("a folder"));
@@ -56,7 +56,7 @@ impl PostgresServer {
         Self::launch(account, folder, Vec::new()).await
     }
 
-    /// A standby of this server, which follows it at this port, that of a proxy in between.
+    /// Starts a standby of this server, which replicates through the proxy at this port.
     pub async fn standby(&self, port: u16) -> Self {
         let (account, folder) = (self.account, tempfile::tempdir().expect("a folder"));
         give(folder.path(), account);
@@ -98,29 +98,29 @@ impl PostgresServer {
         self.port
     }
 
-    /// The URL for somebody who may do everything.
+    /// The URL for a superuser.
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// Cuts every connection and stops it.
+    /// Stops it and cuts every connection.
     pub async fn stop(&mut self) {
         self.program.signal(Signal::INT); // a "fast" shutdown
         self.program.exit().await;
     }
 
-    /// Stops it at once, without a checkpoint: what it has committed it must find again in its log.
+    /// Stops it at once, without a checkpoint: it must recover committed changes from its log.
     pub fn crash(&mut self) {
         self.program.quit();
     }
 
-    /// Returns true if it has not been stopped, and has not ended by itself.
+    /// Returns true if it was neither stopped nor ended by itself.
     pub fn is_running(&mut self) -> bool {
         self.program.is_running()
     }
 
-    /// Starts it again at the same address, with everything it held.
+    /// Starts it again at the same address, with its data.
     pub async fn restart(&mut self) {
         self.program = launch(self.account, self.port, self.folder.path(), &self.options);
         self.ready().await;
@@ -132,15 +132,15 @@ impl PostgresServer {
 }
 
 impl Drop for PostgresServer {
-    /// A killed server leaves its children for a moment; one that is asked to stop at once does
-    /// not.
+    /// Stops the server at once with a signal, because the children of a killed server outlive it
+    /// for a moment.
     fn drop(&mut self) {
         self.program.quit();
     }
 }
 
 impl Account {
-    /// The account for servers, when this process is root's.
+    /// The account for servers; `None` if this process does not run as root.
     #[must_use]
     pub fn of_servers() -> Option<Self> {
         rustix::process::geteuid().is_root().then(Self::postgres)
@@ -189,8 +189,8 @@ fn launch(account: Option<Account>, port: u16, folder: &Path, options: &[String]
         "-c",
         "listen_addresses=127.0.0.1",
     ]);
-    // It does not end before a connection whose client is cut off in the middle of its greeting:
-    // give such a client up soon.
+    // The server does not end while a client is cut off in the middle of its handshake, so it must
+    // give up such a client soon.
     command.args([
         "-c",
         "authentication_timeout=3s",
@@ -199,7 +199,7 @@ fn launch(account: Option<Account>, port: u16, folder: &Path, options: &[String]
         "-c",
         "max_connections=50",
     ]);
-    // The log has room on a small disk, and holds what a standby misses while it is cut off.
+    // The log fits on a small disk, and keeps the changes that a disconnected standby misses.
     command.args(["-c", "max_wal_size=96MB", "-c", "wal_keep_size=64MB"]).args(options);
     Program::start("postgres", &mut command)
 }
@@ -208,7 +208,8 @@ fn data(folder: &Path) -> PathBuf {
     folder.join("data")
 }
 
-/// The program of the newest `PostgreSQL` of this machine; Debian keeps them off the search path.
+/// The path of a program of the newest `PostgreSQL` on this machine; Debian does not put them on
+/// the search path.
 fn newest(program: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let version =

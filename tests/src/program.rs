@@ -1,9 +1,8 @@
 //! A process that a test started.
 //!
-//! Every stack and every server of a test holds its processes as [`Program`]s. Guarantees that a
-//! process is signalled by its own pid only, and only before it is reaped, and that it is dead when
-//! its `Program` is gone; when that is because the test fails, what the process said is printed.
-//! Must never leave a process behind.
+//! Every stack and every server of a test holds its processes as [`Program`]s. A process is
+//! signalled only by its own pid and only before it is reaped, and it is dead once its `Program` is
+//! dropped. If the test fails, its output is printed. No process may be left behind.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -18,31 +17,31 @@ pub use rustix::process::Signal;
 
 use crate::patience::within;
 
-/// The lines that are kept; at the bound the oldest is forgotten.
+/// The lines of output that are kept; at the bound the oldest is dropped.
 const MAX_LINES: usize = 5_000;
 
 type Lines = VecDeque<String>;
 
-/// A process with what it said.
+/// A process with its output.
 #[derive(Debug)]
 pub struct Program {
     name: String,
     child: Child,
-    /// Nobody sends any more when both outputs have ended, and that is when the process has.
+    /// The channel closes when both outputs have ended, which is when the process has.
     lines: watch::Receiver<Lines>,
 }
 
-/// Where a program of this workspace is: beside the tests.
+/// The path of a program of this workspace, beside the tests.
 #[must_use]
 pub fn path_of(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a running program has a path");
-    // A program that is no test is beside them itself.
+    // A program that is no test is in that folder itself.
     let mut paths = test.ancestors().skip(1).take(2).map(|folder| folder.join(name));
     let path = paths.find(|path| path.exists());
     path.unwrap_or_else(|| panic!("there is no {name}: run `cargo build --workspace --bins` first"))
 }
 
-/// A command that knows nothing of the environment of the tests but the search path.
+/// A command that inherits only the search path from the environment.
 #[must_use]
 pub fn command(path: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(path);
@@ -67,7 +66,7 @@ impl Program {
         Self { name: name.to_owned(), child, lines }
     }
 
-    /// Waits for a line that contains `part`, said before or now.
+    /// Waits for a line of output that contains `part`; earlier lines count.
     pub async fn line(&mut self, part: &str) -> String {
         let find = |lines: &Lines| lines.iter().find(|line| line.contains(part)).cloned();
         let found = within(part, self.lines.wait_for(|lines| find(lines).is_some())).await;
@@ -80,7 +79,7 @@ impl Program {
     /// Waits for its end.
     pub async fn exit(&mut self) -> ExitStatus {
         let what = format!("the end of {}", self.name);
-        // Both outputs end with the process: the wait below is short.
+        // Both outputs end with the process, so the wait below is short.
         let ended = self.lines.wait_for(|_| false);
         drop(within(&what, ended).await);
         self.child.wait().expect("a child can be waited for")
@@ -91,7 +90,7 @@ impl Program {
         self.child.try_wait().expect("a child can be waited for").is_none()
     }
 
-    /// The memory that it holds, in bytes, as the system counts it.
+    /// The resident memory, in bytes, as the system counts it.
     #[must_use]
     pub fn resident(&self) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
@@ -105,13 +104,13 @@ impl Program {
         kibibytes * 1_024
     }
 
-    /// How many sockets it has open, with the one that it listens on.
+    /// The number of open sockets, with the one that it listens on.
     #[must_use]
     pub fn open_sockets(&self) -> usize {
         let path = format!("/proc/{}/fd", self.child.id());
         let files =
             std::fs::read_dir(&path).unwrap_or_else(|error| panic!("{path}: {error}")).flatten();
-        // A file that was closed meanwhile leads nowhere, and is none.
+        // The link of a file that was closed meanwhile cannot be read; it does not count.
         let targets = files.filter_map(|file| std::fs::read_link(file.path()).ok());
         targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
     }
@@ -133,15 +132,14 @@ impl Program {
         self.child.wait().expect("it was killed");
     }
 
-    /// Asks it with SIGTERM to leave, and expects exit code 0.
+    /// Stops it with SIGTERM, and expects exit code 0.
     pub async fn stop(&mut self) {
         self.signal(Signal::TERM);
         let status = self.exit().await;
         assert!(status.success(), "{} ended with {status}:\n{}", self.name, self.log());
     }
 
-    /// Ends it at once with SIGQUIT, for programs that clean up after themselves then, and waits
-    /// until it is gone.
+    /// Ends it at once with SIGQUIT, for programs that clean up on it, and waits for the end.
     pub fn quit(&mut self) {
         if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
             self.signal(Signal::QUIT);
@@ -149,7 +147,7 @@ impl Program {
         }
     }
 
-    /// What it said.
+    /// The output so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.lines.borrow().iter().fold(String::new(), |mut log, line| {

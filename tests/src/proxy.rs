@@ -1,5 +1,5 @@
-//! A TCP proxy that can stall, slow down and cut: a network that swallows what is sent, without a
-//! word to either side.
+//! A TCP proxy that can stall, slow down and cut connections, like a network that drops packets
+//! without an error to either side.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// Passes connections on to a server of this machine; ends with its connections when dropped.
+/// A proxy of a server on this machine; it and its connections end when dropped.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
@@ -20,7 +20,8 @@ pub struct Proxy {
     accepting: JoinHandle<()>,
 }
 
-/// What is held back. It goes on its way when the stall ends, as far as anybody still waits for it.
+/// The stalled directions. Bytes held back are delivered when the stall ends, if the connection
+/// still exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ways {
     /// Nothing reaches the server.
@@ -30,7 +31,7 @@ pub struct Ways {
 }
 
 impl Proxy {
-    /// In front of the server at this port.
+    /// Starts a proxy of the server at this port.
     pub async fn start(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
@@ -49,23 +50,22 @@ impl Proxy {
         self.port
     }
 
-    /// Leads new connections to the server at this port, as a name does that means another server
-    /// from now on.
+    /// Sends new connections to the server at this port, like a DNS name that changes.
     pub fn redirect(&self, server: u16) {
         self.server.send_replace(server);
     }
 
-    /// Holds back what goes these ways, from now on.
+    /// Holds back bytes in these directions from now on.
     pub fn stall(&self, ways: Ways) {
         self.ways.send_replace(ways);
     }
 
-    /// Each piece takes so much longer on its way, from now on.
+    /// Delays each chunk by this time from now on.
     pub fn slow(&self, delay: Duration) {
         self.delay.send_replace(delay);
     }
 
-    /// Cuts every connection that there is; what was held back is lost.
+    /// Cuts every present connection; bytes held back are lost.
     pub fn cut(&self) {
         self.cut.send_replace(());
     }
@@ -91,7 +91,7 @@ async fn accept(
         cut.mark_unchanged();
         let server = *server.borrow();
         connections.spawn(async move {
-            // A server that is away refuses the client, too.
+            // A server that is down refuses the client as well.
             let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
             let ((from_client, to_client), (from_server, to_server)) =
                 (client.into_split(), server.into_split());

@@ -1,5 +1,4 @@
-//! A TCP connection to a gateway, spoken to in bare bytes: for clients that do not do as they
-//! should.
+//! A TCP connection to a gateway in bare bytes, for clients that break the protocol.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -10,37 +9,36 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::patience::within;
 
-/// How little a slow reader reads at once.
+/// The bytes that a slow reader reads at once.
 const SIP: usize = 16;
 const HEAD_END: &[u8] = b"\r\n\r\n";
-/// What a client asks for that wants to speak WebSocket, with the key of the example in RFC 6455
-/// section 1.3.
+/// The headers of a WebSocket handshake, with the key of the example in RFC 6455 section 1.3.
 pub const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// A connection, of which nobody reads more than is asked for.
+/// A connection that is read only on demand.
 #[derive(Debug)]
 pub struct RawConnection {
     stream: TcpStream,
     read: Vec<u8>,
 }
 
-/// What a frame is (RFC 6455 section 5.2).
+/// The opcode of a frame (RFC 6455 section 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opcode(pub u8);
 
 impl Opcode {
-    /// The rest of a message.
+    /// A further fragment of a message.
     pub const CONTINUATION: Self = Self(0x0);
-    /// A text.
+    /// A text message.
     pub const TEXT: Self = Self(0x1);
-    /// Bytes.
+    /// A binary message.
     pub const BINARY: Self = Self(0x2);
-    /// The last frame.
+    /// The close frame.
     pub const CLOSE: Self = Self(0x8);
-    /// A question whether the peer lives.
+    /// A ping.
     pub const PING: Self = Self(0x9);
-    /// The answer.
+    /// A pong.
     pub const PONG: Self = Self(0xA);
 }
 
@@ -66,7 +64,7 @@ impl RawConnection {
         Self::connect(gateway, Some(source), None).await
     }
 
-    /// Connects; the kernel keeps about `receive_buffer` bytes that nobody has read.
+    /// Connects with a receive buffer of about `receive_buffer` bytes in the kernel.
     pub async fn open_narrow(gateway: &str, receive_buffer: u32) -> Self {
         Self::connect(gateway, None, Some(receive_buffer)).await
     }
@@ -85,7 +83,7 @@ impl RawConnection {
         Self { stream, read: Vec::new() }
     }
 
-    /// Upgrades it to a socket, with these headers besides the usual ones.
+    /// Upgrades it to a socket, with these headers in addition to the usual ones.
     pub async fn upgrade(&mut self, query: &str, headers: &str) {
         self.send(
             format!("GET /ws{query} HTTP/1.1\r\nHost: galley\r\n{UPGRADE}{headers}\r\n").as_bytes(),
@@ -100,17 +98,17 @@ impl RawConnection {
         within("the send", self.stream.write_all(bytes)).await.expect("the gateway reads");
     }
 
-    /// Sends bytes to a gateway that may hang up meanwhile; whether it did not.
+    /// Sends bytes to a gateway that may hang up meanwhile; returns false if it did.
     pub async fn try_send(&mut self, bytes: &[u8]) -> bool {
         within("the send", self.stream.write_all(bytes)).await.is_ok()
     }
 
-    /// Says that nothing more will be sent, and goes on reading.
+    /// Closes the sending half of the connection.
     pub async fn send_nothing_more(&mut self) {
         within("the half close", self.stream.shutdown()).await.expect("an open connection");
     }
 
-    /// Sends as much as the kernel takes at once; how much that is, nothing when the gateway hung
+    /// Sends as much as the kernel takes at once and returns its length; `None` if the gateway hung
     /// up.
     pub fn send_now(&mut self, bytes: &[u8]) -> Option<usize> {
         match self.stream.try_write(bytes) {
@@ -125,10 +123,10 @@ impl RawConnection {
         self.send(&frame(0x80 | opcode.0, payload)).await;
     }
 
-    /// Reads at most so many bytes and keeps them; how many came, 0 at the end.
+    /// Reads and keeps at most `most` bytes; returns their number, 0 at the end.
     async fn read_some(&mut self, most: usize) -> usize {
         let mut buffer = vec![0; most];
-        // A connection that was reset has ended, too.
+        // A reset counts as the end.
         let length = self.stream.read(&mut buffer).await.unwrap_or(0);
         self.read.extend_from_slice(&buffer[..length]);
         length
@@ -152,13 +150,13 @@ impl RawConnection {
         .await
     }
 
-    /// Reads a few bytes and forgets them; whether there were any.
+    /// Reads a few bytes and drops them; returns false at the end.
     pub async fn sip(&mut self) -> bool {
         self.read.clear();
         self.read_some(SIP).await > 0
     }
 
-    /// The next frame from the gateway; nothing at the end.
+    /// The next frame from the gateway; `None` at the end.
     pub async fn frame(&mut self) -> Option<(Opcode, Vec<u8>)> {
         loop {
             if let Some((opcode, head, length)) = frame_at_the_start_of(&self.read)
@@ -174,7 +172,7 @@ impl RawConnection {
         }
     }
 
-    /// The next text frame that has this `type`, as JSON; others are dropped.
+    /// The next text frame with this `type`, as JSON; others are dropped.
     pub async fn frame_of_type(&mut self, kind: &str) -> Value {
         within(kind, async {
             loop {
@@ -193,8 +191,7 @@ impl RawConnection {
         .await
     }
 
-    /// Reads to the end of the connection, answering a close; gives the close code, if the gateway
-    /// said one.
+    /// Reads to the end of the connection and answers a close; returns the close code, if any.
     pub async fn close_code(&mut self) -> Option<u16> {
         within("the end", async {
             let mut code = None;
@@ -214,13 +211,13 @@ impl RawConnection {
         while self.read_some(4_096).await > 0 {}
     }
 
-    /// Goes away without a goodbye: the gateway gets a reset.
+    /// Closes the connection with a reset.
     pub fn reset(self) {
         rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO))
             .expect("an open socket");
     }
 
-    /// The connection, and what was read of it and not used.
+    /// The connection, and the bytes that were read and not used.
     #[must_use]
     pub fn into_parts(self) -> (TcpStream, Vec<u8>) {
         (self.stream, self.read)
@@ -228,7 +225,7 @@ impl RawConnection {
 }
 
 impl RawAnswer {
-    /// The answer at the start of these bytes, if it is whole.
+    /// The answer at the start of these bytes, if it is complete.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let end = bytes.windows(HEAD_END.len()).position(|part| part == HEAD_END)? + HEAD_END.len();
@@ -246,7 +243,7 @@ impl RawAnswer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// A header, or nothing.
+    /// The value of a header, if any.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
@@ -254,7 +251,7 @@ impl RawAnswer {
     }
 }
 
-/// A frame of a client with this first byte (FIN, reserved bits, opcode), masked.
+/// A masked frame of a client with this first byte (FIN, reserved bits, opcode).
 #[must_use]
 pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
@@ -264,7 +261,7 @@ pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The head of a frame that announces so many bytes, up to its mask.
+/// The head of a frame of this length, up to its mask.
 #[must_use]
 pub fn head(first: u8, masked: bool, length: u64) -> Vec<u8> {
     let mask = if masked { 0x80 } else { 0 };
@@ -275,7 +272,8 @@ pub fn head(first: u8, masked: bool, length: u64) -> Vec<u8> {
     }
 }
 
-/// The frame's opcode, and the lengths of its head and its payload.
+/// The opcode of the first frame, and the lengths of its head and its payload; `None` if it is
+/// incomplete.
 fn frame_at_the_start_of(bytes: &[u8]) -> Option<(Opcode, usize, usize)> {
     let opcode = Opcode(bytes.first()? & 0xF);
     Some(match bytes.get(1)? & 0x7F {

@@ -1,10 +1,9 @@
-//! A WebSocket in bare bytes: for peers that read slowly, or never, or do not answer as they
-//! should.
+//! A WebSocket in bare bytes, for peers that read slowly or never, or answer wrongly.
 
 use crate::raw_connection::{Opcode, RawConnection};
 use crate::{Follower, Picture};
 
-/// An upgraded connection, of which nobody reads more than is asked for.
+/// An upgraded connection that is read only on demand.
 #[derive(Debug)]
 pub struct RawSocket {
     connection: RawConnection,
@@ -12,15 +11,15 @@ pub struct RawSocket {
 }
 
 impl RawSocket {
-    /// Opens a socket of a hero at the gateway at this URL. The kernel keeps about `receive_buffer`
-    /// bytes that nobody has read.
+    /// Opens a socket of a hero at the gateway at this URL, with a receive buffer of about
+    /// `receive_buffer` bytes in the kernel.
     pub async fn open(gateway: &str, hero: i64, receive_buffer: u32) -> Self {
         let mut connection = RawConnection::open_narrow(gateway, receive_buffer).await;
         connection.upgrade(&format!("?hero_id={hero}"), "").await;
         Self { connection, hero }
     }
 
-    /// The next frame; nothing at the end.
+    /// The next frame; `None` at the end.
     pub async fn frame(&mut self) -> Option<(Opcode, Vec<u8>)> {
         self.connection.frame().await
     }
@@ -35,7 +34,7 @@ impl RawSocket {
         self.connection.until_gone().await;
     }
 
-    /// Goes on as an ordinary client, that takes in first what was read so far.
+    /// Turns it into an ordinary client, which first applies the bytes read so far.
     pub async fn follow(self) -> Follower {
         let (stream, read) = self.connection.into_parts();
         Follower::take_over(stream, read, Picture::empty(self.hero, None)).await

@@ -1,8 +1,8 @@
 //! The commands of a document.
 //!
-//! A fenced block whose info string is `sh` holds commands that a test runs as they stand, `sh
-//! serve` those that occupy a terminal of their own until Ctrl-C, `sh stopped` those before which
-//! that is pressed. Blocks with any other info string are not run. `tests/readme/follow` runs them.
+//! A fenced block whose info string is `sh` holds commands that a test runs unchanged, `sh serve`
+//! those that occupy a terminal of their own until Ctrl-C, and `sh stopped` those that run after
+//! that Ctrl-C. Blocks with any other info string are not run. `tests/readme/follow` runs them.
 
 /// The address of the gateway in every document.
 pub const ADDRESS: &str = "http://127.0.0.1:8080";
@@ -16,7 +16,7 @@ pub struct Block {
     pub script: String,
 }
 
-/// Returns the blocks of commands of a text in Markdown, in their order.
+/// Returns the blocks of commands of a Markdown text, in order.
 #[must_use]
 pub fn blocks(markdown: &str) -> Vec<Block> {
     let mut blocks = Vec::new();

@@ -1,4 +1,4 @@
-//! A Redis Cluster of a test's own, that it may break: three masters, and a replica of each.
+//! A private Redis Cluster for a test that breaks it: three masters, and a replica of each.
 
 use std::collections::HashMap;
 
@@ -12,9 +12,9 @@ const MASTERS: usize = 3;
 const NODES: usize = 2 * MASTERS;
 /// The slots of each master.
 const SLOTS: [[&str; 2]; MASTERS] = [["0", "5460"], ["5461", "10922"], ["10923", "16383"]];
-/// The milliseconds after which the others take a silent node for dead.
+/// The milliseconds after which the other nodes take a silent one for dead.
 const NODE_TIMEOUT: &str = "2000";
-/// The keys of a slot that move at once, and how long that may take, in milliseconds.
+/// The keys of a slot that move at once, and the time-out of that in milliseconds.
 const KEYS_AT_ONCE: &str = "100";
 const MOVE_TIMEOUT: &str = "1000";
 
@@ -69,7 +69,7 @@ impl RedisCluster {
         }
         for (at, node) in self.nodes.iter().enumerate().skip(MASTERS) {
             let master: String = self.nodes[at - MASTERS].ask(&["CLUSTER", "MYID"]).await;
-            // It must have heard of its master first.
+            // The replica must know its master first.
             let follow = ["CLUSTER", "REPLICATE", &master];
             until("a replica", async || node.try_ask::<()>(&follow).await.ok()).await;
         }
@@ -104,7 +104,7 @@ impl RedisCluster {
         &mut self.nodes[at]
     }
 
-    /// Lets every node run.
+    /// Restores every node to running.
     pub async fn mend(&mut self) {
         for node in &mut self.nodes {
             if node.is_running() {
@@ -115,10 +115,10 @@ impl RedisCluster {
         }
     }
 
-    /// Lets this node take the place of its master, or one of its replicas take its own.
+    /// Promotes this node if it is a replica, otherwise one of its replicas.
     ///
     /// # Errors
-    /// When there is no replica, or it is not ready.
+    /// If there is no replica, or it is not ready.
     pub async fn fail_over(&self, at: usize) -> RedisResult<()> {
         let members = self.members().await;
         let own = members
@@ -134,10 +134,10 @@ impl RedisCluster {
         self.nodes[replica.at].try_ask(&["CLUSTER", "FAILOVER"]).await
     }
 
-    /// Moves the slot of this hash tag to another master, with its keys.
+    /// Moves the slot of this hash tag, with its keys, to another master.
     ///
     /// # Errors
-    /// When a master is away.
+    /// If a master is unreachable.
     pub async fn reshard(&self, tag: &str) -> RedisResult<()> {
         let members = self.members().await;
         let masters: Vec<&Member> = members.iter().filter(|member| member.is_master).collect();
@@ -168,7 +168,7 @@ impl RedisCluster {
             words.extend(keys.iter().map(String::as_str));
             ask(from.at, &words).await?;
         }
-        // The new owner learns of it first: the old one would send clients on to it.
+        // The new owner learns of it first, because the old one redirects clients to it.
         ask(to.at, &["CLUSTER", "SETSLOT", &slot, "NODE", &to.id]).await?;
         ask(from.at, &["CLUSTER", "SETSLOT", &slot, "NODE", &to.id]).await
     }

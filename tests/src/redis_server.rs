@@ -1,4 +1,4 @@
-//! A Redis of a test's own, that it may break.
+//! A private Redis for a test that breaks it.
 
 use std::time::Duration;
 
@@ -14,23 +14,23 @@ use crate::program::{Signal, command};
 /// The time that an answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A `redis-server` that keeps nothing; killed when dropped.
+/// A `redis-server` without persistence; killed when dropped.
 #[derive(Debug)]
 pub struct RedisServer {
     port: u16,
     program: Program,
     options: Vec<String>,
-    /// For files that it cannot do without: the copy for a replica, the nodes of a cluster.
+    /// The folder for unavoidable files: the dump for a replica, the nodes of a cluster.
     folder: TempDir,
 }
 
 impl RedisServer {
-    /// Starts one and waits for it.
+    /// Starts a server and waits for it.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// The same with further options.
+    /// Like [`RedisServer::start`], with further options.
     pub async fn start_with(options: &[&str]) -> Self {
         let (port, folder) = (port::free(), tempfile::tempdir().expect("a folder"));
         let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
@@ -52,7 +52,7 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Kills it; everything it held is lost.
+    /// Kills it; its data is lost.
     pub fn kill(&mut self) {
         self.program.kill();
     }
@@ -68,12 +68,12 @@ impl RedisServer {
         self.ready().await;
     }
 
-    /// Stops it without ending it: its connections stay, and nothing comes.
+    /// Pauses it with SIGSTOP: its connections stay open, and nothing is answered.
     pub fn pause(&mut self) {
         self.program.signal(Signal::STOP);
     }
 
-    /// Lets it go on after [`RedisServer::pause`].
+    /// Continues it after [`RedisServer::pause`].
     pub fn go_on(&mut self) {
         self.program.signal(Signal::CONT);
     }
@@ -83,15 +83,15 @@ impl RedisServer {
         self.program.signal(signal);
     }
 
-    /// Runs a command that answers with a number or a text, and gives the answer.
+    /// Runs a command and returns its answer.
     pub async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
         self.try_ask(words).await.unwrap_or_else(|error| panic!("{}: {error}", words.join(" ")))
     }
 
-    /// The same of a server that may be away, or may refuse.
+    /// Like [`RedisServer::ask`], for a server that may be unreachable or refuse.
     ///
     /// # Errors
-    /// When it is, or does.
+    /// If the server is unreachable or refuses.
     pub async fn try_ask<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
         let client = redis::Client::open(self.url()).expect("a URL");
         let answered = timeout(PATIENCE, async {

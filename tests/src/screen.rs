@@ -1,9 +1,8 @@
-//! A program on a terminal: a pseudo-terminal of the system, with an emulator at the other end that
-//! a test can read and type on.
+//! A program on a pseudo-terminal, with a terminal emulator at the other end that a test can read
+//! and type on.
 //!
-//! Guarantees that the program has a session and a controlling terminal of its own, as a person's
-//! has, and that it is dead when its `Screen` is gone. Must never touch the terminal of whoever
-//! runs the tests.
+//! The program has its own session and controlling terminal, and it is dead once its `Screen` is
+//! dropped. The terminal of whoever runs the tests is never touched.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -25,16 +24,16 @@ use crate::program::{command, path_of};
 #[derive(Debug)]
 pub struct Screen {
     child: Child,
-    /// What is typed goes in here.
+    /// The writing end for typed keys.
     keyboard: File,
-    /// The program's end of the terminal. Held, so that it can be looked at when the program is
-    /// gone.
+    /// The program's end of the terminal. Kept open, so that its settings can be read after the
+    /// program ended.
     terminal: OwnedFd,
     picture: watch::Receiver<vt100::Screen>,
 }
 
 impl Screen {
-    /// Starts a program on a terminal of so many columns and rows.
+    /// Starts a program on a terminal of this size.
     #[must_use]
     pub fn start(
         program: &str,
@@ -43,8 +42,8 @@ impl Screen {
         (columns, rows): (u16, u16),
     ) -> Self {
         let (ours, terminal) = open(columns, rows);
-        // It makes the terminal the session's own, which std cannot without `unsafe`; it does not
-        // fork, for it leads no group.
+        // `setsid` makes the terminal the controlling one, which std cannot without `unsafe`. It
+        // does not fork, because it leads no process group.
         let mut command = Command::from(command("setsid"));
         command
             .arg("--ctty")
@@ -61,7 +60,7 @@ impl Screen {
         let mut output = File::from(ours.try_clone().expect("a file can be named twice"));
         let read = move || {
             let mut bytes = [0; 4_096];
-            // It ends when nobody holds the other end any more.
+            // The loop ends when the other end is closed.
             while let Ok(count @ 1..) = output.read(&mut bytes) {
                 parser.process(&bytes[..count]);
                 show.send_replace(parser.screen().clone());
@@ -71,7 +70,7 @@ impl Screen {
         Self { child, keyboard: File::from(ours), terminal, picture }
     }
 
-    /// Waits until the screen is as it should be, and answers how it is then.
+    /// Waits until the screen meets the condition, and returns it.
     pub async fn until(
         &mut self,
         what: &str,
@@ -85,12 +84,12 @@ impl Screen {
         }
     }
 
-    /// Waits until this can be read on it, and answers all that can.
+    /// Waits until the screen shows this text, and returns its contents.
     pub async fn shows(&mut self, text: &str) -> String {
         self.until(text, |screen| screen.contents().contains(text)).await.contents()
     }
 
-    /// Waits until this cannot be read on it any more.
+    /// Waits until the screen does not show this text any more.
     pub async fn shows_no(&mut self, text: &str) -> String {
         self.until(&format!("no {text}"), |screen| !screen.contents().contains(text))
             .await
@@ -113,7 +112,7 @@ impl Screen {
         resize(&self.terminal, columns, rows);
     }
 
-    /// How the terminal treats what is typed and written.
+    /// The input, output and local modes of the terminal.
     #[must_use]
     pub fn settings(&self) -> String {
         let Termios { input_modes, output_modes, local_modes, .. } =
@@ -131,14 +130,14 @@ impl Screen {
     }
 }
 
-/// Both ends of a new terminal: ours, and the program's.
+/// Opens a terminal and returns both ends: ours and the program's.
 fn open(columns: u16, rows: u16) -> (OwnedFd, OwnedFd) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
         .expect("the system has terminals");
     grantpt(&ours).and_then(|()| unlockpt(&ours)).expect("it is ours");
     let name = ptsname(&ours, Vec::new()).expect("it has a name");
     let path = std::ffi::OsStr::from_bytes(name.as_bytes());
-    // Without making it the controlling terminal of the tests, should they have none.
+    // `NOCTTY`: it must not become the controlling terminal of the tests.
     let flags = i32::try_from(OpenptFlags::NOCTTY.bits()).expect("a flag of the system");
     let mut options = File::options();
     let options =

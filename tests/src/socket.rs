@@ -15,27 +15,27 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use crate::patience::within;
 use crate::wire::{check_command, check_frame, understand};
 
-/// More ended orders than any test makes, so that none is forgotten.
+/// The capacity for ended orders: more than any test makes, so that none is forgotten.
 pub const MAX_ENDED: usize = 100_000;
 
-/// An open socket. Each frame is checked against its schema, and against what was told before.
+/// An open socket. Each frame is checked against its schema and the earlier frames.
 #[derive(Debug)]
 pub struct Socket {
     /// The first frame.
     pub welcome: Value,
-    /// What the frames that were read tell of the orders.
+    /// The orders, as told by the frames read so far.
     pub picture: Picture,
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    /// Frames that came while another was waited for.
+    /// Frames that arrived during the wait for another one.
     waiting: VecDeque<Value>,
     commands: i64,
 }
 
 impl Socket {
-    /// Opens a socket and takes its welcome.
+    /// Opens a socket and reads its welcome.
     ///
     /// # Errors
-    /// When the handshake fails.
+    /// If the handshake fails.
     pub async fn open(request: impl IntoClientRequest + Unpin) -> Result<Self, Error> {
         let mut socket = Self::knock(request).await?;
         socket.welcome = socket.next().await;
@@ -43,10 +43,10 @@ impl Socket {
         Ok(socket)
     }
 
-    /// Opens a socket that need not be welcome.
+    /// Opens a socket without reading a welcome.
     ///
     /// # Errors
-    /// When the handshake fails.
+    /// If the handshake fails.
     pub async fn knock(request: impl IntoClientRequest + Unpin) -> Result<Self, Error> {
         let (stream, _) = within("the handshake", connect_async(request)).await?;
         let picture = Picture::new(MAX_ENDED);
@@ -61,12 +61,12 @@ impl Socket {
         }
     }
 
-    /// A frame that is here already.
+    /// The next frame, if it has already arrived.
     pub fn try_next(&mut self) -> Option<Value> {
         self.next().now_or_never()
     }
 
-    /// The first frame that will do, of those that have not been taken; the others stay.
+    /// The first frame not yet taken that meets the condition; the others stay.
     pub async fn until(&mut self, what: &str, will_do: impl Fn(&Value) -> bool) -> Value {
         if let Some(at) = self.waiting.iter().position(&will_do) {
             return self.waiting.remove(at).expect("it was found there");
@@ -88,8 +88,7 @@ impl Socket {
         self.until(&format!("a frame of type {kind}"), |frame| frame["type"] == kind).await
     }
 
-    /// The order with this status, told by its `order` frame or by a `resync`, whichever the
-    /// gateway had reason to send.
+    /// The order with this status, from its `order` frame or from a `resync`.
     pub async fn until_status(&mut self, order_id: i64, status: &str) -> Value {
         let told = |frame: &Value| {
             let orders = frame["orders"].as_array().into_iter().flatten().chain([&frame["order"]]);
@@ -104,7 +103,7 @@ impl Socket {
         told(&frame).expect("the frame was chosen for it")
     }
 
-    /// Sends a command under an id of its own, and gives its answer.
+    /// Sends a command under a new id, and returns its answer.
     pub async fn ask(&mut self, mut command: Value) -> Value {
         self.commands += 1;
         let id = json!(format!("ask-{}", self.commands));
@@ -113,7 +112,7 @@ impl Socket {
         self.until(&format!("the answer to {command}"), |frame| frame["id"] == id).await
     }
 
-    /// Sends a command that must be carried out.
+    /// Sends a command that must succeed.
     pub async fn reply(&mut self, command: Value) -> Value {
         check_command(&command);
         let answer = self.ask(command).await;
@@ -121,7 +120,7 @@ impl Socket {
         answer
     }
 
-    /// Sends a command that must be refused, and gives the problem.
+    /// Sends a command that must be refused, and returns the problem.
     pub async fn problem(&mut self, command: Value) -> Value {
         let mut answer = self.ask(command).await;
         assert_eq!(answer["type"], "error", "{answer}");
@@ -138,8 +137,8 @@ impl Socket {
         within("the send", self.stream.send(message)).await.expect("the socket is open");
     }
 
-    /// The orders, by version, of the `order` frames that came so far and up to now: whatever the
-    /// gateway had sent before it answered a ping.
+    /// The orders of the `order` frames so far. A ping first makes sure that everything sent before
+    /// has arrived.
     pub async fn order_frames_so_far(&mut self) -> Vec<Value> {
         let pong = self.ask(json!({"type": "ping"})).await;
         assert_eq!(pong["type"], "pong");
@@ -171,7 +170,7 @@ impl Socket {
         .await;
     }
 
-    /// Reads to the end, and gives the close code.
+    /// Reads to the end, and returns the close code.
     pub async fn close_code(&mut self) -> u16 {
         within("the close", async {
             loop {
@@ -185,7 +184,7 @@ impl Socket {
         .await
     }
 
-    /// Reads to the end: the frames that came, and the close code.
+    /// Reads to the end, and returns the frames and the close code.
     pub async fn rest(&mut self) -> (Vec<Message>, u16) {
         within("the close", async {
             let mut frames = Vec::new();
@@ -201,7 +200,7 @@ impl Socket {
         .await
     }
 
-    /// Closes like a browser whose page goes away, and waits for the answer.
+    /// Closes like a browser that leaves the page, and waits for the answer.
     pub async fn close(mut self) {
         let goodbye = CloseFrame { code: CloseCode::Normal, reason: "".into() };
         within("the send", self.stream.close(Some(goodbye))).await.expect("the socket is open");

@@ -14,10 +14,10 @@ use crate::{Client, Program, token};
 
 /// The variable that chooses a fail point.
 const FAIL_POINT: &str = "GALLEY_FAIL_POINT";
-/// What a program says that will end at one; any other has no fail points.
+/// The log text of a program that was built with fail points.
 const ARMED: &str = "built with --features fail-points";
 
-/// How the service is deployed.
+/// The deployment of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deployment {
     /// `galley` with `SQLite`.
@@ -26,10 +26,10 @@ pub enum Deployment {
     Distributed,
 }
 
-/// What to start.
+/// The processes and settings of a stack to start.
 #[derive(Clone, Debug)]
 pub struct StackBuilder {
-    /// How the service is deployed.
+    /// The deployment.
     pub deployment: Deployment,
     gateways: usize,
     workers: usize,
@@ -39,10 +39,10 @@ pub struct StackBuilder {
     settings: Vec<(String, String)>,
 }
 
-/// Running programs over a database of their own; all gone when dropped.
+/// Running programs with their own database; all removed when dropped.
 #[derive(Debug)]
 pub struct Stack {
-    /// The gateways; the first is all there is of an embedded service.
+    /// The gateways; an embedded service has only the first.
     pub gateways: Vec<Gateway>,
     /// The workers.
     pub workers: Vec<Program>,
@@ -58,61 +58,61 @@ pub struct Stack {
 pub struct Gateway {
     /// The process.
     pub program: Program,
-    /// Where it listens.
+    /// The URL that it listens on.
     pub url: String,
 }
 
 impl StackBuilder {
-    /// How many gateways.
+    /// Sets the number of gateways.
     #[must_use]
     pub fn gateways(self, gateways: usize) -> Self {
         Self { gateways, ..self }
     }
 
-    /// How many workers.
+    /// Sets the number of workers.
     #[must_use]
     pub fn workers(self, workers: usize) -> Self {
         Self { workers, ..self }
     }
 
-    /// How long the preparation of an order takes.
+    /// Sets the preparation time of an order.
     #[must_use]
     pub fn delay(self, delay: &str) -> Self {
         self.set("GALLEY_PROCESSING_DELAY", delay)
     }
 
-    /// With the demo menu and its heroes.
+    /// Adds the demo menu and its heroes.
     #[must_use]
     pub fn seeded(self) -> Self {
         Self { seeded: true, ..self }
     }
 
-    /// On this `PostgreSQL` instead of the shared one.
+    /// Uses this `PostgreSQL` instead of the shared one.
     #[must_use]
     pub fn postgres(self, admin: String) -> Self {
         Self { postgres: Some(admin), ..self }
     }
 
-    /// On this Redis instead of the shared one.
+    /// Uses this Redis instead of the shared one.
     #[must_use]
     pub fn redis(self, url: String) -> Self {
         Self { redis: Some(url), ..self }
     }
 
-    /// Asking everybody for a token.
+    /// Requires tokens.
     #[must_use]
     pub fn with_tokens(self) -> Self {
         self.set("GALLEY_AUTH", "jwt").set("GALLEY_JWT_SECRET", token::SECRET)
     }
 
-    /// With a setting.
+    /// Adds a setting.
     #[must_use]
     pub fn set(mut self, variable: &str, value: &str) -> Self {
         self.settings.push((variable.to_owned(), value.to_owned()));
         self
     }
 
-    /// Starts it, and waits until every gateway is ready.
+    /// Starts the stack, and waits until every gateway is ready.
     pub async fn start(self) -> Stack {
         let folder = tempfile::tempdir().expect("a folder");
         let (mut database, mut namespace) = (None, None);
@@ -136,7 +136,7 @@ impl StackBuilder {
                     ("GALLEY_NAMESPACE".to_owned(), namespace.insert(prefix).name.clone()),
                 ];
                 if self.redis.is_some() {
-                    namespace = None; // it goes away with its server
+                    namespace = None; // it is removed with its server
                 }
                 backends
             }
@@ -198,25 +198,25 @@ impl Stack {
         Client::new(&self.gateways[gateway].url)
     }
 
-    /// Gives the programs that are started from now on another setting.
+    /// Adds a setting for programs that are started from now on.
     pub fn set(&mut self, variable: &str, value: &str) {
         self.builder.settings.push((variable.to_owned(), value.to_owned()));
     }
 
-    /// Starts one more gateway – for an embedded service, the whole of it – and gives its client.
+    /// Starts one more gateway – for an embedded service, all of it – and returns its client.
     pub async fn start_gateway(&mut self) -> Client {
         let program = self.launch_gateway();
         self.admit(program).await
     }
 
-    /// The same with a process that ends at this fail point.
+    /// Like [`Stack::start_gateway`], with a process that ends at this fail point.
     pub async fn start_gateway_to_fail(&mut self, point: &str) -> Client {
         let mut program = self.launch_gateway_to_fail(point);
         program.line(ARMED).await;
         self.admit(program).await
     }
 
-    /// Starts a gateway that has ended again, at its address, and waits until it is ready.
+    /// Restarts an ended gateway at its address, and waits until it is ready.
     pub async fn restart_gateway(&mut self, gateway: usize) {
         let address = self.gateways[gateway].url.trim_start_matches("http://").to_owned();
         self.gateways[gateway].program = Program::start(
@@ -230,7 +230,7 @@ impl Stack {
         .await;
     }
 
-    /// Waits until a gateway that was launched is ready, and gives its client.
+    /// Waits until a launched gateway is ready, and returns its client.
     pub async fn admit(&mut self, mut program: Program) -> Client {
         let line = program.line("listening on http://").await;
         let (_, address) = line.split_once("listening on ").expect("the line contains it");
@@ -250,7 +250,7 @@ impl Stack {
         Program::start(self.gateway_name(), &mut self.gateway_command())
     }
 
-    /// The same with a process that ends at this fail point.
+    /// Like [`Stack::launch_gateway`], with a process that ends at this fail point.
     #[must_use]
     pub fn launch_gateway_to_fail(&self, point: &str) -> Program {
         Program::start(self.gateway_name(), self.gateway_command().env(FAIL_POINT, point))
@@ -280,7 +280,7 @@ impl Stack {
         DispatchQueue::open(self.backend("REDIS_URL"), self.backend("GALLEY_NAMESPACE")).await
     }
 
-    /// A folder that goes away with the stack.
+    /// A folder that is removed with the stack.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -1,7 +1,7 @@
-//! Sessions of a person with `websocat`, as the files in `clients/websocat/sessions/` tell them.
+//! Interactive sessions with `websocat`, as described in `clients/websocat/sessions/`.
 //!
-//! A line `> …` is typed, a line `< …` is JSON that an answer must contain, and anything else is
-//! for the reader. Answers that no line asks for are passed over.
+//! A line `> …` is typed, a line `< …` is JSON that an answer must contain, and any other line is
+//! for the reader. Unexpected answers are skipped.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -15,7 +15,7 @@ use crate::patience::within;
 use crate::program::path_of;
 use crate::wire::check_frame;
 
-/// The files that tell sessions.
+/// The files that describe sessions.
 #[must_use]
 pub fn sessions() -> Vec<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../clients/websocat/sessions");
@@ -27,8 +27,7 @@ pub fn sessions() -> Vec<PathBuf> {
     files
 }
 
-/// A search path on which there is a `websocat`: the real one, or its stand-in by that name in
-/// `folder`.
+/// A search path with a `websocat`: the real one, or its stand-in by that name in `folder`.
 #[must_use]
 pub fn search_path(folder: &Path) -> String {
     let path = std::env::var("PATH").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Tokens, good ones and any others, made without the service's own code.
+//! Valid and invalid tokens, made without the service's own code.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,28 +8,28 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::{Sha256, Sha512};
 
-/// What signs the tokens of a stack that asks for them.
+/// The key that signs the tokens of a stack with authentication.
 pub const SECRET: &str = "a secret of the tests, never of anybody else";
 
-/// A hero's, good for so many seconds.
+/// A hero's token, valid for this many seconds.
 #[must_use]
 pub fn hero(id: i64, seconds: i64) -> String {
     sign(SECRET, &json!({"sub": id.to_string(), "role": "hero", "exp": now() + seconds}))
 }
 
-/// Staff's, good for so many seconds.
+/// A staff token, valid for this many seconds.
 #[must_use]
 pub fn staff(seconds: i64) -> String {
     sign(SECRET, &json!({"role": "staff", "exp": now() + seconds}))
 }
 
-/// With these claims, signed as it should be.
+/// A token with these claims, signed with this secret.
 #[must_use]
 pub fn sign(secret: &str, claims: &Value) -> String {
     sign_with(secret, &json!({"alg": "HS256", "typ": "JWT"}), claims)
 }
 
-/// With this header, whatever it says, signed with HMAC-SHA-256.
+/// A token with this header, always signed with HMAC-SHA-256.
 #[must_use]
 pub fn sign_with(secret: &str, header: &Value, claims: &Value) -> String {
     let signed = unsigned(header, claims);
@@ -38,7 +38,7 @@ pub fn sign_with(secret: &str, header: &Value, claims: &Value) -> String {
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
 }
 
-/// With these claims, signed with HMAC-SHA-512.
+/// A token with these claims, signed with HMAC-SHA-512.
 #[must_use]
 pub fn sign_longer(secret: &str, claims: &Value) -> String {
     let signed = unsigned(&json!({"alg": "HS512", "typ": "JWT"}), claims);
@@ -47,7 +47,7 @@ pub fn sign_longer(secret: &str, claims: &Value) -> String {
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
 }
 
-/// The first two parts.
+/// The header and the claims of a token, without a signature.
 #[must_use]
 pub fn unsigned(header: &Value, claims: &Value) -> String {
     format!(

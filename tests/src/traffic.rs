@@ -1,4 +1,4 @@
-//! Heroes who place, cancel and delete orders without end, over REST and over sockets.
+//! Heroes who continuously place, cancel and delete orders, over REST and over sockets.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::{Client, Follower};
 
 /// The pause of one hero between two orders, when the machine is fast enough.
 const PACE: Duration = Duration::from_millis(80);
-/// An order is deleted when its hero has placed so many more.
+/// The number of newer orders of a hero after which an order is deleted.
 const KEPT: usize = 12;
 
-/// Orders are placed, cancelled and deleted until this ends.
+/// Running traffic, until [`Traffic::end`].
 #[derive(Debug)]
 pub struct Traffic {
     going: watch::Sender<bool>,
@@ -23,7 +23,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Begins: each hero with a socket at a gateway, the heroes by turns at each.
+    /// Starts the heroes, each with a socket; the gateways take turns.
     pub async fn begin(gateways: &[Client], heroes: &[i64], meal: i64) -> Self {
         let (going, seen) = watch::channel(true);
         let mut busy = JoinSet::new();
@@ -35,7 +35,7 @@ impl Traffic {
         Self { going, heroes: busy }
     }
 
-    /// Ends: how many orders were placed, and the sockets of the heroes.
+    /// Ends the traffic; returns the number of placed orders and the sockets of the heroes.
     pub async fn end(self) -> (usize, Vec<Follower>) {
         self.going.send_replace(false);
         let (orders, sockets): (Vec<usize>, _) = self.heroes.join_all().await.into_iter().unzip();
@@ -54,7 +54,7 @@ async fn eat(
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut turns, mut orders) = (0, Vec::new());
     while *going.borrow() {
-        // Between two orders the socket is read, as any client does.
+        // The socket is read between two orders, as by any client.
         loop {
             tokio::select! {
                 biased;
@@ -75,7 +75,7 @@ async fn eat(
         }
         if orders.len() > KEPT && turns % 3 == 0 {
             let old = orders.remove(0);
-            // Cancelled when it is still open, deleted when it has ended.
+            // An open order is cancelled, an ended one deleted.
             let answer = client.delete(&format!("/orders/{old}")).await;
             assert!(matches!(answer.status, 200 | 204), "{answer:?}");
         }

@@ -1,4 +1,4 @@
-//! What the database says, as anybody can read it over REST.
+//! The orders in the database, read over REST.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub struct Truth(HashMap<i64, HashMap<i64, Stored>>);
 pub struct Stored {
     /// Its version and status.
     pub state: State,
-    /// When it came to this version.
+    /// The time of the change to this version.
     pub changed: Timestamp,
 }
 

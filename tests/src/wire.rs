@@ -1,8 +1,8 @@
-//! Frames against the schemas that the service publishes.
+//! Checks of frames and commands against the published schemas.
 //!
-//! Whoever reads a frame of the gateway, or sends a command that must be carried out, hands it in
-//! here first. The schemas are those of the library, which the served document equals: a test sees
-//! to that.
+//! Every frame of the gateway that a test reads, and every command that must succeed, is checked
+//! here first. The schemas are those of the library; another test shows that the served document
+//! equals them.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -29,21 +29,21 @@ static VALIDATORS: LazyLock<BTreeMap<String, Validator>> = LazyLock::new(|| {
     messages.keys().map(compile).collect()
 });
 
-/// Expects a frame that the gateway may send, without a field that is not described.
+/// Expects a valid frame of the gateway without undocumented fields.
 pub fn check_frame(frame: &Value) {
     if let Err(error) = validate(frame) {
         panic!("the gateway said {frame}, but {error}");
     }
 }
 
-/// Expects a command that a client may send.
+/// Expects a valid command of a client.
 pub fn check_command(command: &Value) {
     if let Err(error) = validate(command) {
         panic!("a client says {command}, but {error}");
     }
 }
 
-/// Reads a frame as a client in Rust does; such a client knows every type there is.
+/// Parses a frame as a client in Rust does; such a client must know every type of frame.
 #[must_use]
 pub fn understand(frame: &Value) -> Received {
     let read: Received =
@@ -60,8 +60,8 @@ fn validate(message: &Value) -> Result<(), String> {
         .map_err(|error| format!("{error} at {:?}", error.instance_path().as_str()))
 }
 
-/// The published schemas leave room for the fields of later versions; what this version sends must
-/// be described whole.
+/// Forbids unknown fields: the published schemas allow fields of later versions, but every field of
+/// this version must be documented.
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(keywords) => {

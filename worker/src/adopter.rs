@@ -1,11 +1,11 @@
-//! Takes over the orders of dead workers, and what this worker may own without knowing it.
+//! Takes over the orders of dead workers, and those that this worker may own without knowing it.
 //!
-//! One task. At the start it re-arms what an earlier process left. Due times are kept; the present
-//! state is published again, for the dead may not have come to it.
+//! One task. At the start it re-arms the orders that an earlier process left. Due times are kept.
+//! The present states are published again, because a dead worker may not have published them.
 //!
-//! A claim that failed without an answer may have committed: then this worker owns orders that it
-//! does not know of, and nobody else takes them over as long as it lives. So once the database
-//! answers it hands back all it has and adopts it again.
+//! A claim that failed without an answer may have committed. Then this worker owns orders that it
+//! does not know of, and no other worker takes them over as long as it lives. So once the database
+//! answers, it hands back all its orders and adopts them again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,26 +19,27 @@ use tokio_util::sync::CancellationToken;
 use crate::keeper::every;
 use crate::kitchen::Kitchen;
 
-/// How often to look whether a worker died, which costs next to nothing.
+/// The time between two checks for a dead worker, which cost almost nothing.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// How often to look for orphans for [`AFTERMATH`] after a worker died or the database did not
-/// answer, and at all other times. A look costs one at every order of the last half minute. What
-/// the dead asked for last may commit as late as a statement may run, and for a moment after an
-/// upset of the database nobody is judged.
+/// The time between two searches for orphans: the first for [`AFTERMATH`] after a worker died or
+/// the database did not answer, the second at all other times. A search reads every order of the
+/// last half minute. The searches are repeated because the last statement of a dead worker may
+/// commit as late as a statement may run, and because no worker counts as dead for a moment after
+/// an outage of the database.
 const SEARCH_PERIOD: Duration = Duration::from_secs(2);
 const CALM_SEARCH_PERIOD: Duration = Duration::from_mins(1);
 const AFTERMATH: Duration = Duration::from_secs(10);
 
-/// How many to adopt at once, some 20 MB in memory, and so many more than it may a worker may hold
-/// for it. Each chunk looks at every open order: few, large ones are faster.
+/// The orders that are adopted at once, some 20 MB in memory. A worker may exceed its bound of
+/// orders by one chunk. Each chunk reads every open order, so few, large ones are faster.
 const CHUNK: usize = 50_000;
 
-/// The least time between two resolutions of a doubt: an overloaded database is not loaded further
-/// by them.
+/// The least time between two resolutions of a doubt, so that they do not add to the load of an
+/// overloaded database.
 const DOUBT_PERIOD: Duration = Duration::from_secs(10);
 
-/// Runs until told to stop.
+/// Runs until stopped.
 pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     let mut ticks = every(PERIOD);
     let mut resolved = None;
@@ -73,18 +74,18 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     }
 }
 
-/// When to look for orphans.
+/// The schedule of the searches for orphans.
 struct Search {
-    /// The incarnations at the last look.
+    /// The incarnations at the last check.
     known: Incarnations,
-    /// Nothing when they must be looked for.
+    /// The moment of the last search; `None` if a search is due at once.
     last: Option<Instant>,
-    /// When there was a reason to look.
+    /// The moment of the last reason to search.
     alarmed: Instant,
 }
 
 impl Search {
-    /// The start is a reason: this worker may follow on one that died.
+    /// Counts the start as a reason to search, because this worker may replace one that died.
     fn begin() -> Self {
         Self { known: Incarnations::default(), last: None, alarmed: Instant::now() }
     }
@@ -100,13 +101,14 @@ impl Search {
         Ok(self.last.is_none_or(|last| last.elapsed() >= period))
     }
 
-    /// Orphans must be looked for at once, and again for a while.
+    /// Makes a search due at once, and further ones for a while.
     fn alarm(&mut self) {
         (self.last, self.alarmed) = (None, Instant::now());
     }
 }
 
-/// Returns true if somebody has died since: who was seen alive, or who began and was never seen.
+/// Returns true if a worker has died since: one that was seen alive, or one that began and was
+/// never seen.
 fn somebody_died(before: &Incarnations, now: &Incarnations) -> bool {
     let number = |known: &Incarnations| known.newest.map_or(0, IncarnationId::get);
     let new = now.living.iter().filter(|id| Some(**id) > before.newest).count();
@@ -114,10 +116,10 @@ fn somebody_died(before: &Incarnations, now: &Incarnations) -> bool {
         || number(now) - number(before) > i64::try_from(new).unwrap_or(i64::MAX)
 }
 
-/// Adopts all there is; a chunk is published while the next one is adopted.
+/// Adopts all orphans. A chunk is published while the next one is adopted.
 async fn adopt(kitchen: &Kitchen, stop: &CancellationToken) -> Result<(), StoreError> {
     let mut untold: Vec<Update> = Vec::new();
-    // Of the chunk that is not told yet.
+    // The guard of the chunk that is not published yet.
     let mut pending = None;
     while stop.run_until_cancelled(kitchen.room()).await.is_some() {
         let next = kitchen.bus.begin();

@@ -1,4 +1,4 @@
-//! How a worker is set up.
+//! The settings of a worker.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -19,23 +19,23 @@ pub struct Config {
     pub processing_delay: ProcessingDelay,
 }
 
-/// How long a preparation takes: from the least to the most.
+/// The range of the time that a preparation takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProcessingDelay {
     least: Duration,
     most: Duration,
 }
 
-/// The text is no such range.
+/// A text that is not such a range.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("must be a time like 500ms or a range like 1s..5s, rising, of at most 24h")]
 pub struct DelayError;
 
 impl ProcessingDelay {
-    /// None at all.
+    /// No delay.
     pub const NONE: Self = Self { least: Duration::ZERO, most: Duration::ZERO };
 
-    /// From the least to the most.
+    /// Returns the range, from the least to the most.
     #[must_use]
     pub const fn range(self) -> RangeInclusive<Duration> {
         self.least..=self.most

@@ -1,9 +1,9 @@
-//! Completes what is due.
+//! Completes the orders that are due.
 //!
-//! One task. Everything due goes in one guarded statement; while one commits the next batch fills,
-//! so that no timer stands between a claim without delay and its completion, unless there are many.
-//! A batch that failed is kept and tried again: nothing is lost, and meanwhile the worker, late,
-//! takes no more. It must never publish what has not committed.
+//! One task. Everything due goes in one guarded statement. The next batch fills while one commits,
+//! so a claim without delay completes without waiting for a timer, unless there are many. A batch
+//! that failed is kept and tried again: nothing is lost, and the worker, which is late by then,
+//! takes no more orders. It must never publish a state that has not committed.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::kitchen::Kitchen;
 use crate::preparation::Due;
 use crate::tick;
 
-/// Runs until told to stop; then completes what is due by then.
+/// Runs until stopped; then completes the orders that are due by then.
 pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     loop {
         let due = kitchen.take_due();
@@ -31,8 +31,8 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     }
 }
 
-/// Completes a batch, however long it takes. Those left out were cancelled or are another worker's
-/// by now.
+/// Completes a batch, however long it takes. Orders that the statement left out were cancelled or
+/// belong to another worker by now.
 async fn complete(kitchen: &Kitchen, due: &[Due]) {
     let ids: Vec<OrderId> = due.iter().map(|due| due.id).collect();
     let mut backoff = Backoff::AWAY;

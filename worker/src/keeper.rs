@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 use crate::kitchen::Kitchen;
 
 const PULSE: Duration = Duration::from_secs(1);
-/// A second's worth of orders is looked at in a few milliseconds: whoever waits for one of the
-/// cores hardly notices.
+/// The time between two rounds of maintenance. The orders of one second are read in a few
+/// milliseconds, so other work hardly waits for a core.
 const UPKEEP: Duration = Duration::from_secs(1);
 
-/// Shows others that this worker lives, and publishes how far it has announced what it committed,
-/// until told to stop.
+/// Shows others that this worker is alive, and publishes up to where it has announced its commits,
+/// until stopped.
 pub(crate) async fn keep_alive(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     let mut ticks = every(PULSE);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -27,15 +27,16 @@ pub(crate) async fn keep_alive(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     }
 }
 
-/// Attends a census. Whoever is not in one may not commit anything: nobody would miss it.
+/// Takes part in a census. A process that is in none must not commit anything, because nobody would
+/// notice its death.
 pub(crate) async fn attend(store: &dyn Store, bus: &SharedBus) -> Result<(), StoreError> {
-    // A gateway may live in the same process.
+    // A gateway may run in the same process, and receive updates.
     let census = store.census(bus.publisher(), bus.hears()).await?;
     bus.mark(census.safe);
     Ok(())
 }
 
-/// Moves the floor up and forgets what is old, until told to stop.
+/// Raises the low watermark and deletes old records, until stopped.
 pub(crate) async fn maintain(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     let mut ticks = every(UPKEEP);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -45,7 +46,7 @@ pub(crate) async fn maintain(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     }
 }
 
-/// Ticks at once, then so often; a tick that was missed is not made up for.
+/// Returns a ticker that ticks at once, then after each period. Missed ticks are not made up for.
 pub(crate) fn every(period: Duration) -> Interval {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

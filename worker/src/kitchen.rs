@@ -1,7 +1,7 @@
-//! What the parts of a worker share: the store, the bus, the orders in preparation, and two flags.
+//! The shared state of the parts of a worker: the store, the bus, the orders in preparation, and
+//! two flags.
 //!
-//! Locks are held for moments and never across an await. Nothing here talks to the store or the bus
-//! but [`Kitchen::tell`] and [`Kitchen::tell_again`].
+//! Locks are held for moments and never across an await.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -19,11 +19,12 @@ use tokio::time::Instant;
 use crate::outage::Outage;
 use crate::preparation::{Due, Preparation};
 
-/// The most orders that one worker holds. Beyond, it takes no more; they stay on the queue, for
+/// The most orders that one worker holds. At the bound it takes no more; they stay on the queue for
 /// others.
 const MAX_HELD: usize = 200_000;
 
-/// How late completions may be. Beyond, the worker takes no more orders until it has caught up.
+/// The longest delay of completions. Beyond it the worker takes no more orders until it has caught
+/// up.
 const MAX_LAG: Duration = Duration::from_secs(1);
 
 /// The state that the parts of a worker share.
@@ -46,7 +47,7 @@ pub(crate) struct Kitchen {
 }
 
 impl Kitchen {
-    /// An empty kitchen.
+    /// Creates the state of a worker without orders.
     pub(crate) fn new(
         store: Arc<dyn Store>,
         bus: SharedBus,
@@ -69,7 +70,7 @@ impl Kitchen {
         }
     }
 
-    /// Claims orders. After a failure nobody knows whether it took them: that raises the doubt.
+    /// Claims orders. A failure raises the doubt, because the claim may have committed.
     pub(crate) async fn claim(&self, from: ClaimFrom<'_>) -> Result<Vec<Claimed>, StoreError> {
         let claimed = self.store.claim(self.owner, Claim { from, delay: self.delay.clone() }).await;
         let newest = claimed.iter().flatten().map(|claimed| claimed.order.id.get()).max();
@@ -82,12 +83,12 @@ impl Kitchen {
         claimed
     }
 
-    /// The greatest id of an order that this worker has claimed.
+    /// Returns the greatest id of an order that this worker has claimed.
     pub(crate) fn newest(&self) -> Option<OrderId> {
         OrderId::new(self.newest.load(Ordering::Relaxed)).ok()
     }
 
-    /// Takes note of a failure after which this worker may own orders that it does not know of.
+    /// Notes a failure after which this worker may own orders that it does not know of.
     pub(crate) fn doubt(&self, question: &'static str, error: &StoreError) {
         self.outage.note(question, error);
         if error.is_uncertain() {
@@ -100,13 +101,13 @@ impl Kitchen {
         self.doubt.swap(false, Ordering::Relaxed)
     }
 
-    /// Raises the flag again: it was not found out what this worker owns.
+    /// Raises the flag again, because the orders of this worker are still unknown.
     pub(crate) fn keep_doubt(&self) {
         self.doubt.store(true, Ordering::Relaxed);
     }
 
-    /// Arms what was claimed behind its being told: the bus keeps the order in which it was asked,
-    /// and one without delay may be complete before the bus has answered.
+    /// Arms claimed orders right after their publication has begun. The bus keeps the order of its
+    /// requests, and an order without delay may be complete before the bus has answered.
     pub(crate) async fn arm_behind<T>(
         &self,
         telling: impl Future<Output = T>,
@@ -115,7 +116,7 @@ impl Kitchen {
         tokio::join!(biased; telling, async { self.arm(claimed) }).0
     }
 
-    /// Arms what was claimed or adopted, unless it ended at once.
+    /// Arms the claimed or adopted orders that did not end at once.
     pub(crate) fn arm(&self, claimed: &[Claimed]) {
         let now = Instant::now();
         {
@@ -143,7 +144,7 @@ impl Kitchen {
         due
     }
 
-    /// Waits until an order is due or others were armed, which may be due at once.
+    /// Waits until an order is due, or further orders are armed, which may be due at once.
     pub(crate) async fn due(&self) {
         let next = self.preparation().next_due();
         let due = async {
@@ -164,12 +165,13 @@ impl Kitchen {
         kept.expect("the kitchen keeps the sender");
     }
 
-    /// Returns true if the dispatch queue can be read, for whoever wants to know at once.
+    /// Returns a receiver of the flag that the dispatch queue cannot be read, for tasks that react
+    /// at once.
     pub(crate) fn watch_bus(&self) -> watch::Receiver<bool> {
         self.bus_away.subscribe()
     }
 
-    /// The dispatch queue cannot be read, or it can.
+    /// Sets the flag that the dispatch queue cannot be read; `None` clears it.
     pub(crate) fn set_bus_away(&self, error: Option<&BusError>) {
         let changed = self
             .bus_away
@@ -182,7 +184,7 @@ impl Kitchen {
         }
     }
 
-    /// The updates of orders that were claimed: two for one that was cancelled in the same breath.
+    /// Returns the updates of claimed orders: two for an order that the claim cancelled at once.
     pub(crate) fn updates(claimed: &[Claimed]) -> Vec<Update> {
         let mut updates = Vec::with_capacity(claimed.len());
         for Claimed { order, .. } in claimed {
@@ -193,7 +195,7 @@ impl Kitchen {
         updates
     }
 
-    /// Publishes. When it fails listeners find a hole and ask the database.
+    /// Publishes updates. After a failure the listeners notice a gap and read the database.
     pub(crate) async fn tell(&self, updates: &[Update]) {
         for batch in updates.chunks(MAX_BATCH) {
             if let Err(error) = self.bus.announce(batch, &[]).await {
@@ -204,8 +206,8 @@ impl Kitchen {
         }
     }
 
-    /// Publishes the present state of orders that changed without an answer: the statement was
-    /// repeated, and those that it had changed the first time were left out the second.
+    /// Publishes the present state of orders that changed without an answer. The statement was
+    /// repeated, and its second answer left out the orders that the first attempt had changed.
     pub(crate) async fn tell_again(
         &self,
         asked: &[OrderId],
@@ -239,7 +241,7 @@ impl Kitchen {
     }
 }
 
-/// The word for a reason in metrics, as on the wire.
+/// Returns the label of a reason in metrics, as on the wire.
 fn label(reason: Reason) -> &'static str {
     match reason {
         Reason::HeroRequest => "hero_request",

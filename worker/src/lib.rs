@@ -3,16 +3,16 @@
 //! A worker is one incarnation, and its parts are tasks around one `kitchen`:
 //!
 //! - the `taker` reads the dispatch queue, claims, and settles the entries;
-//! - the `sweeper` claims from the database what the queue did not bring, or everything while the
-//!   bus is away;
-//! - the `adopter` takes over the orders of dead workers, at the start those that an earlier
-//!   process left;
-//! - the `finisher` completes what is due;
+//! - the `sweeper` claims from the database the orders that the queue did not bring, or all orders
+//!   while Redis is unreachable;
+//! - the `adopter` takes over the orders of dead workers, and at the start those of an earlier
+//!   process;
+//! - the `finisher` completes the orders that are due;
 //! - the `keeper` keeps the incarnation alive and the store tidy.
 //!
-//! No transition depends on what a worker remembers: each is guarded in the database by status and
-//! owner, so that an order that is claimed, armed or completed twice changes once. Any number of
-//! workers may run, in one process or in many.
+//! No transition depends on the memory of a worker. The database guards each by status and owner,
+//! so an order that is claimed, armed or completed twice changes once. Any number of workers may
+//! run, in one process or in many.
 
 mod adopter;
 mod config;
@@ -40,16 +40,16 @@ pub use config::{Config, DelayError, ProcessingDelay};
 use kitchen::Kitchen;
 use outage::Outage;
 
-/// How long each step of leaving may take.
+/// The longest time of each step of the shutdown.
 const LEAVE: Duration = Duration::from_secs(2);
 
-/// Why a worker ended without being told to.
+/// The reason why a worker ended without being stopped.
 #[derive(Debug, Error)]
 pub enum WorkerError {
-    /// The database will not have it.
+    /// The database refused to register the worker.
     #[error("the worker could not begin: {0}")]
     Enlist(StoreError),
-    /// One of its tasks ended. What it held was handed back.
+    /// One of its tasks ended. The orders of the worker were handed back.
     #[error(transparent)]
     Died(#[from] Died),
 }
@@ -62,18 +62,18 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker on this store and this bus.
+    /// Creates a worker on this store and this bus.
     #[must_use]
     pub fn new(config: Config, store: Arc<dyn Store>, bus: SharedBus) -> Self {
         Self { config, store, bus }
     }
 
-    /// Works until told to stop; then takes no more orders, completes what is due, hands back the
-    /// rest and returns within a few seconds. A database or a bus that is away is waited for,
-    /// however long.
+    /// Works until stopped; then takes no more orders, completes those that are due, hands back the
+    /// remaining ones and returns within a few seconds. While the database or Redis is unreachable
+    /// it waits, however long.
     ///
     /// # Errors
-    /// [`WorkerError`] when it cannot go on.
+    /// [`WorkerError`] if it cannot go on.
     pub async fn run(self, stop: CancellationToken) -> Result<(), WorkerError> {
         let outage = Outage::default();
         let Some(owner) = stop
@@ -111,7 +111,7 @@ impl Worker {
         };
         let (taken, finished) = (intake.leave(LEAVE).await, finish.leave(LEAVE).await);
         if !taken || !finished {
-            kitchen.bus.lose(); // gateways read in the database what was not announced
+            kitchen.bus.lose(); // gateways read unannounced changes from the database
         }
         hand_back(&kitchen).await;
         life.leave(LEAVE).await;
@@ -120,7 +120,7 @@ impl Worker {
     }
 }
 
-/// Begins to live, for the others as well.
+/// Registers this worker, so that the others know it.
 async fn enlist(
     store: &dyn Store,
     bus: &SharedBus,
@@ -141,7 +141,8 @@ async fn enlist(
     }
 }
 
-/// Others adopt what is handed back at once; what is not, as soon as this incarnation is seen dead.
+/// Hands back the orders of this worker, so that others adopt them at once. After a failure others
+/// adopt them as soon as they see this incarnation dead.
 async fn hand_back(kitchen: &Kitchen) {
     match timeout(LEAVE, kitchen.store.hand_back(kitchen.owner)).await {
         Ok(Ok(orders)) => tracing::info!(orders, "orders in preparation were handed back"),

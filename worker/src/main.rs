@@ -31,7 +31,8 @@ The schema must be there: `galley migrate` brings it.
 Example:
   DATABASE_URL=postgres://galley@localhost/galley REDIS_URL=redis://localhost galley-worker";
 
-/// Many small allocations for each request: glibc's allocator took a seventh of the time.
+/// mimalloc, because there are many small allocations, and glibc's allocator took a seventh of the
+/// time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

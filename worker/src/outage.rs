@@ -1,23 +1,23 @@
-//! Counts what the database did not do, and logs what it refuses. That it is away or in trouble is
-//! logged by the store, once for all who use it.
+//! Counts the failures of the database, and logs its refusals. The store logs an outage, once for
+//! all its users.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use galley_store::StoreError;
 
-/// How often a refusal is logged, at most.
+/// The least time between two logged refusals.
 const REFUSALS: Duration = Duration::from_secs(5);
 
 /// The failures that all parts of a worker have met.
 #[derive(Debug, Default)]
 pub(crate) struct Outage {
-    /// When a refusal was logged last.
+    /// The moment of the last logged refusal.
     refused: Mutex<Option<Instant>>,
 }
 
 impl Outage {
-    /// A question to the database failed.
+    /// Notes a failed request to the database.
     pub(crate) fn note(&self, question: &'static str, error: &StoreError) {
         metrics::counter!("galley_worker_store_errors_total", "question" => question).increment(1);
         if error.is_passing() {

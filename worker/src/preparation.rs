@@ -1,4 +1,4 @@
-//! What is being prepared: a heap of due times, no task and no timer for each.
+//! The orders in preparation: a heap of due times, without a task or a timer for each.
 //!
 //! 24 bytes an order: 100,000 orders in preparation take 2.4 MB, 3.1 MB with the heap's slack.
 
@@ -8,19 +8,17 @@ use std::collections::BinaryHeap;
 use galley_protocol::OrderId;
 use tokio::time::Instant;
 
-/// Orders by the moment they are due. An order may be in here twice; the second completion finds
-/// nothing to do.
+/// Orders by the moment at which they are due. An order may be in here twice; its second completion
+/// finds nothing to do.
 #[derive(Debug, Default)]
 pub(crate) struct Preparation {
     heap: BinaryHeap<Reverse<Due>>,
 }
 
-/// An order and when it is due.
+/// An order and its due time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Due {
-    /// When.
     pub(crate) at: Instant,
-    /// The id.
     pub(crate) id: OrderId,
 }
 
@@ -30,7 +28,7 @@ impl Preparation {
         self.heap.push(Reverse(due));
     }
 
-    /// When the next order is due.
+    /// Returns the due time of the next order.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse(due)| due.at)
     }
@@ -47,7 +45,7 @@ impl Preparation {
         due
     }
 
-    /// How many orders there are.
+    /// Returns the number of orders.
     pub(crate) fn len(&self) -> usize {
         self.heap.len()
     }

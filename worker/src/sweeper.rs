@@ -1,13 +1,14 @@
-//! Claims from the database what the dispatch queue did not bring.
+//! Claims from the database the orders that the dispatch queue did not bring.
 //!
-//! One task. With the bus at hand it looks four times a second for PENDING orders whose entry never
-//! came; with the bus away it is the only intake, and looks many times a second. Any number of
-//! workers may sweep at once: each leaves out the rows that another one holds.
+//! One task. While Redis is reachable it searches four times a second for PENDING orders whose
+//! entry never came. While Redis is unreachable it is the only intake, and searches many times a
+//! second. Any number of workers may sweep at once: each leaves out the rows that another one
+//! holds.
 //!
-//! An order is PENDING once, so an order that was checked once it was old enough need not be
-//! checked again: a look begins where the last but one ended, and ends before the orders that are
-//! too young. At thousands of orders a second that is half of the orders of a second, where all
-//! that may still be active came within half a minute.
+//! An order is PENDING only once, so an order that was checked when it was old enough need not be
+//! checked again. A search begins where the last but one ended, and ends before the orders that are
+//! too young. At thousands of orders a second it therefore reads the orders of half a second,
+//! instead of those of half a minute, which may all still be active.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,19 +22,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::kitchen::Kitchen;
 
-/// How often to look with the bus at hand, which takes a millisecond or three, and how old an order
-/// must be for its entry to count as lost.
+/// The time between two searches while Redis is reachable (a search takes one to three
+/// milliseconds), and the age of an order at which its entry counts as lost.
 const CALM: Duration = Duration::from_millis(250);
 const LOST_AFTER: Duration = Duration::from_secs(3);
-/// One look of so many is at all orders: some commit long after they got their id, or are held by
-/// somebody whenever they are looked at.
+/// One of this many searches reads all orders, because some commit long after they got their id, or
+/// are locked at each search.
 const ALL_EVERY: u32 = 240;
 
-/// How often to look with the bus away: every 50 to 100 ms, so that many workers do not look at
-/// once.
+/// The time between two searches while Redis is unreachable: 50 to 100 ms, at random, so that many
+/// workers do not search at the same moment.
 const AWAY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(100));
 
-/// Runs until told to stop; then finishes the claim at hand.
+/// Runs until stopped; then finishes the claim in progress.
 pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     let mut bus_away = kitchen.watch_bus();
     let mut backoff = Backoff::AWAY;
@@ -52,7 +53,7 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
             looks = Looks::default();
             backoff.delay()
         };
-        // Looks at once when the bus goes away.
+        // Searches at once when Redis becomes unreachable.
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = bus_away.changed() => {}
@@ -61,7 +62,7 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     }
 }
 
-/// Claims all there is; whether the database answered.
+/// Claims all pending orders. Returns true if the database answered.
 async fn sweep(kitchen: &Kitchen, ids: IdRange, age: Duration, stop: &CancellationToken) -> bool {
     while stop.run_until_cancelled(kitchen.room()).await.is_some() {
         let pending = kitchen.bus.begin();
@@ -88,18 +89,18 @@ async fn sweep(kitchen: &Kitchen, ids: IdRange, age: Duration, stop: &Cancellati
     true
 }
 
-/// The latest looks, none of which failed.
+/// The latest searches, none of which failed.
 #[derive(Debug, Default)]
 struct Looks {
-    /// When each was, and the greatest id claimed by then: no smaller one was given out later.
+    /// The moment of each, and the greatest id claimed by then: no smaller one was assigned later.
     latest: VecDeque<(Instant, Option<OrderId>)>,
-    /// The greatest id that was old enough at the last look but one, and at the last one.
+    /// The greatest id that was old enough at the last search but one, and at the last one.
     old: [Option<OrderId>; 2],
     since_all: u32,
 }
 
 impl Looks {
-    /// Notes a look that begins now; at which orders it is to be.
+    /// Notes a search that begins now. Returns the range of the orders to read.
     fn next(&mut self, now: Instant, newest: Option<OrderId>) -> IdRange {
         self.latest.push_back((now, newest));
         let is_old = |(time, _): &(Instant, _)| now - *time >= LOST_AFTER;
@@ -112,7 +113,7 @@ impl Looks {
         self.since_all = (self.since_all + 1) % ALL_EVERY;
         IdRange {
             after: after.filter(|_| self.since_all != 0),
-            // Where nothing more is claimed, what is lost may lie behind all that was.
+            // While nothing more is claimed, a lost order may follow the last claimed one.
             until: old.filter(|old| newest > Some(*old)),
         }
     }
@@ -130,7 +131,7 @@ mod tests {
     fn an_order_is_looked_at_twice_when_it_is_old_enough() {
         let (begin, mut looks) = (Instant::now(), Looks::default());
         for look in 0..=480 {
-            // A hundred orders between two looks; the first of them have no id.
+            // A hundred orders between two searches; the first of them have no id.
             let ids = looks.next(begin + CALM * look, id(100 * look));
             let is_of_all = look < 15 || (look + 1) % 240 == 0;
             let after = if is_of_all { None } else { id(100 * (look - 14)) };

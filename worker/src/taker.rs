@@ -1,8 +1,8 @@
 //! Reads the dispatch queue and claims.
 //!
-//! One task. It guarantees that an entry is settled only after its claim committed, and right then,
-//! so that the pending list is short and nobody takes over an order that is only waiting. It must
-//! never claim while there is no room.
+//! One task. It guarantees that an entry is settled only after its claim has committed, and
+//! immediately then, so that the pending list is short and no worker takes over an order that is
+//! only waiting. It must never claim while there is no room.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::kitchen::Kitchen;
 use crate::tick;
 
-/// Runs until told to stop; then finishes the batch at hand.
+/// Runs until stopped; then finishes the batch in progress.
 pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     let Some(mut queue) = stop.run_until_cancelled(open(&kitchen)).await else { return };
     let mut backoff = Backoff::AWAY;
@@ -54,8 +54,8 @@ async fn open(kitchen: &Kitchen) -> Box<dyn Queue> {
     }
 }
 
-/// Claims what the entries name and settles them. Told to stop while the database is away it leaves
-/// them: they come back.
+/// Claims the orders of the entries and settles the entries. If it is stopped while the database is
+/// unreachable it leaves them: they come back.
 async fn serve(
     kitchen: &Kitchen,
     queue: &mut dyn Queue,
@@ -69,7 +69,7 @@ async fn serve(
     let claimed = loop {
         match kitchen.claim(ClaimFrom::Entries(&ids)).await {
             Ok(claimed) => break claimed,
-            // Repeating will not cure it; the sweeper tries these orders again, one step slower.
+            // Repeating does not help. The sweeper tries these orders again, more slowly.
             Err(error) if !error.is_passing() => break Vec::new(),
             Err(error) => repeated |= error.is_uncertain(),
         }
@@ -87,7 +87,8 @@ async fn serve(
     }
     if repeated {
         kitchen.tell_again(&ids, claimed.iter().map(|claimed| claimed.order.id)).await;
-        // The first attempt may still be under way: it has its orders, and this one left them out.
+        // The first attempt may still be running: it has locked its orders, and this one left them
+        // out.
         pending.doubt();
     }
 }

@@ -1,7 +1,7 @@
-//! How closely a worker's statements of one kind follow each other.
+//! Paces a worker's statements of one kind.
 //!
-//! A statement costs the database about as much as a dozen of its orders. Few orders go at once,
-//! each in a statement of its own; where they are many, what comes within a tick goes in one.
+//! A statement costs the database about as much as a dozen of its orders. While orders are few each
+//! goes at once, in its own statement; while they are many, all orders of a tick go in one.
 
 use std::time::Duration;
 
@@ -9,10 +9,12 @@ use tokio::time::{Instant, sleep_until};
 
 /// The least time from one batch of [`MANY`] to the next.
 const TICK: Duration = Duration::from_millis(5);
-/// A batch of fewer is followed by the next one at once.
+/// The size of a batch from which the next one waits for the tick. Smaller ones are followed at
+/// once.
 const MANY: usize = 8;
 
-/// Waits until the next batch may begin, after one of so many orders that began then.
+/// Waits until the next batch may begin. `began` and `orders` are the start and the size of the
+/// last one.
 pub(crate) async fn gather(began: Instant, orders: usize) {
     if orders >= MANY {
         sleep_until(began + TICK).await;

@@ -12,15 +12,15 @@ use tokio::time::timeout;
 use crate::limits;
 use crate::web::{MAX_BODY, Refusal};
 
-/// How long a body may take to arrive.
+/// The longest time in which a body may arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What can be read from a JSON body.
+/// A type that can be read from a JSON body.
 pub trait FromJson: Sized {
-    /// Whether `application/merge-patch+json` is taken besides `application/json`.
+    /// True if `application/merge-patch+json` is accepted besides `application/json`.
     const MERGE_PATCH: bool = false;
 
-    /// Reads it; the problem names every wrong field.
+    /// Reads the value. The problem names every wrong field.
     fn from_json(body: Strict) -> Result<Self, Problem>;
 }
 
@@ -52,7 +52,7 @@ impl FromJson for MealPatch {
     }
 }
 
-/// A JSON body. As an `Option`, an empty body is nothing, whatever its media type, and so is
+/// A JSON body. As an `Option` it is `None` for an empty body, whatever its media type, and for
 /// `null`.
 pub struct Json<T>(pub T);
 
@@ -127,8 +127,8 @@ fn check_media<T: FromJson>(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// Whether a content type (RFC 9110 section 8.3) is JSON; the only parameter it may have is
-/// `charset=utf-8`.
+/// Returns true if a content type (RFC 9110 section 8.3) is JSON. The only parameter that it may
+/// have is `charset=utf-8`.
 fn is_json(content_type: &str, merge_patch: bool) -> bool {
     let mut parts = content_type.split(';').map(str::trim);
     let named = parts.next().unwrap_or_default();

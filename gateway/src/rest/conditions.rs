@@ -15,11 +15,11 @@ const MAX_TAGS: usize = 16;
 /// A version that no state has.
 const NO_VERSION: Version = Version(0);
 
-/// Which versions a change may be made to.
+/// The versions to which a change may be made.
 #[derive(Debug, PartialEq, Eq)]
 pub struct IfMatch(Condition);
 
-/// Which versions the caller has already.
+/// The versions that the caller already has.
 #[derive(Debug, PartialEq, Eq)]
 pub struct IfNoneMatch(Condition);
 
@@ -37,8 +37,8 @@ struct Tag {
 }
 
 impl IfMatch {
-    /// The same condition on orders, whose tags may name a version of their hero behind their own.
-    /// A change of the hero is no change of the order, and fails no guard.
+    /// Returns this condition for an order. The tag of an order may end with a version of its hero,
+    /// which is cut off: a change of the hero is not a change of the order, and fails no guard.
     pub fn of_order(mut self) -> Self {
         if let Condition::Tags(tags) = &mut self.0 {
             for tag in tags {
@@ -52,8 +52,8 @@ impl IfMatch {
         self
     }
 
-    /// Tries a change that names the version it expects, once for each version that would do, until
-    /// one is not stale.
+    /// Tries a change with each version that satisfies the condition as its expected version, until
+    /// one attempt is not stale.
     pub async fn guard<T, E, F>(
         &self,
         is_stale: impl Fn(&E) -> bool,
@@ -73,8 +73,9 @@ impl IfMatch {
         outcome
     }
 
-    /// The versions that would do, rising, so that a change that happens between two attempts is
-    /// not missed; one that no state has when none would do; nothing when every version would do.
+    /// Returns the first version to expect, and the further ones. They rise, so that a change
+    /// between two attempts is not missed. The first is `None` if every version satisfies the
+    /// condition, and [`NO_VERSION`] if none does.
     fn expected(&self) -> (Option<Version>, Vec<Version>) {
         let Condition::Tags(tags) = &self.0 else {
             return (None, Vec::new());
@@ -91,8 +92,8 @@ impl IfMatch {
 }
 
 impl IfNoneMatch {
-    /// Returns true if the caller already has the state with this entity tag. A weak tag is as good
-    /// as a strong one here.
+    /// Returns true if the caller already has the state with this entity tag. Weak tags count like
+    /// strong ones here.
     pub fn has(&self, etag: &str) -> bool {
         match &self.0 {
             Condition::Absent => false,
@@ -160,7 +161,7 @@ impl Condition {
 }
 
 impl Tag {
-    /// Takes one entity tag off the text (RFC 9110 section 8.8.3).
+    /// Splits the first entity tag off the text (RFC 9110 section 8.8.3).
     fn parse(text: &str) -> Option<(Self, &str)> {
         let (weak, text) = text.strip_prefix("W/").map_or((false, text), |strong| (true, strong));
         let (tag, rest) = text.strip_prefix('"')?.split_once('"')?;
@@ -168,7 +169,7 @@ impl Tag {
         allowed.then(|| (Self { weak, text: tag.to_owned() }, rest))
     }
 
-    /// The version whose tag this is; only the one spelling that we give out counts.
+    /// Returns the version of this tag, if it is spelled exactly as the gateway spells it.
     fn version(&self) -> Option<Version> {
         let version = Version(self.text.parse().ok()?);
         (version >= Version::FIRST && version.to_string() == self.text).then_some(version)

@@ -1,5 +1,5 @@
-//! What this service says about itself: the document, the page to try it on, the explanations of
-//! the problems.
+//! The documentation of this service: the `OpenAPI` document, the page to try it on, the explanations
+//! of the problems.
 
 use std::sync::{Arc, LazyLock};
 
@@ -21,8 +21,8 @@ use super::problems::OfExplaining;
 use crate::dashboard::bytes;
 use crate::web::Refusal;
 
-/// What the page may load: its own files. It sets styles on its elements, and its icons are part of
-/// its style sheet.
+/// The content security policy of the page, which loads only its own files. It sets styles on its
+/// elements, and its icons are part of its style sheet.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
@@ -79,12 +79,12 @@ pub async fn describe() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], DOCUMENT.clone())
 }
 
-/// `/openapi.json`, and `/docs` on top of it. Nothing is loaded from elsewhere.
+/// The routes `/openapi.json` and `/docs`. The page loads nothing from other hosts.
 pub fn router<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Router<S> {
     let mut document = serde_json::to_value(document).expect("the document has only string keys");
     refine(&mut document);
     let document = Bytes::from(document.to_string());
-    // A badge of the page would have the document checked by a public server.
+    // The badge of the page would send the document to a public server to validate it.
     let config = Config::from("/openapi.json")
         .use_base_layout()
         .try_it_out_enabled(true)

@@ -115,7 +115,7 @@ pub async fn end(
     let guard = guard.of_order();
     match try_cancel(&state, caller, id, &guard, message).await {
         Ok(order) => Ok(Answer(order).into_response()),
-        // An end is final: nothing but another deletion can come between.
+        // An end is final: only another deletion can happen in between.
         Err(problem) if problem.kind == ProblemType::AlreadyFinished => {
             let hero_id = caller.hero_id();
             let attempt =

@@ -1,4 +1,4 @@
-//! The event streams: what sockets are told, for whoever only listens.
+//! The event streams: the frames of the sockets, for clients that only listen.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -21,11 +21,12 @@ use crate::web::Caller;
 use crate::web::Refusal;
 use crate::web::query::{FromPairs, Pairs, Params};
 
-/// The header with which a client comes back.
+/// The header of a client that reconnects.
 const LAST_EVENT_ID: &str = "Last-Event-ID";
 
-/// The `id` of the last event that a client has, whatever it says: a browser that is refused never
-/// comes back, and does not know why. Where it is repeated, nothing can be read.
+/// The `id` of the last event that a client has. It is never refused, whatever it contains: a
+/// browser does not reconnect after a refusal, and does not learn why. A repeated header counts as
+/// an `id` that cannot be read.
 pub struct LastEventId(Option<String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for LastEventId {

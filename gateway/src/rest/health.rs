@@ -1,6 +1,6 @@
-//! The health of this gateway: it lives, and it may take traffic or not.
+//! The liveness and the readiness of this gateway.
 //!
-//! Asked by balancers and people.
+//! Read by load balancers and people.
 
 use std::fmt::Write as _;
 
@@ -124,8 +124,8 @@ pub async fn scrape() -> Response {
     ([(header::CONTENT_TYPE, kind)], metrics::install().render()).into_response()
 }
 
-/// Leaving comes first, because nothing will change it; the database before the bus, because
-/// nothing works without it.
+/// Judges the readiness. Draining comes first, because nothing will change it; the database comes
+/// before the bus, because nothing works without it.
 fn judge(draining: bool, database: bool, hearing: Verdict) -> ReadinessStatus {
     match (draining, database, hearing) {
         (true, ..) => ReadinessStatus::Draining,
@@ -146,7 +146,7 @@ impl ReadinessStatus {
 }
 
 impl ReadinessReport {
-    /// JSON with a line for each dependency, for people with `curl` and `grep`.
+    /// Returns JSON with one line per dependency, for people with `curl` and `grep`.
     fn lines(&self) -> String {
         let text = |value: serde_json::Result<String>| value.expect("plain data is JSON");
         let mut lines = format!(

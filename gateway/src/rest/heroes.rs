@@ -198,10 +198,11 @@ async fn change(
     Ok(changed(hero.version, &hero))
 }
 
-/// A hero, if it is there and the caller may see it.
+/// Returns a hero, if it exists and the caller may see it.
 ///
 /// # Errors
-/// The same answer in either case: who may not see a hero does not learn that it exists.
+/// The same answer in both cases, so that a caller that may not see a hero does not learn that it
+/// exists.
 pub async fn visible(state: &AppState, caller: Caller, id: HeroId) -> Result<Hero, Refusal> {
     let hero = if caller.may_see(id) { state.desk.store().hero(id).await? } else { None };
     hero.ok_or_else(|| no_hero(id).into())

@@ -1,4 +1,4 @@
-//! The `Idempotency-Key` of a request, and what an answer says of it.
+//! The `Idempotency-Key` of a request, and the header of the answer to a repetition.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -9,25 +9,25 @@ use galley_store::Creation;
 
 use crate::web::Refusal;
 
-/// The header.
+/// The request header.
 const HEADER: &str = "Idempotency-Key";
 
-/// Says that what a request asked for was already there under its key.
+/// The header of an answer to a repeated request: the thing already existed under its key.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// The answer to a repetition.
+/// Marks an answer as that to a repetition.
 pub fn replayed(mut answer: Response) -> Response {
     answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     answer
 }
 
-/// The answer to a key that came before with another body.
+/// The problem of a key that came before with another body.
 fn reused(what: &str) -> Problem {
     Problem::new(ProblemType::IdempotencyKeyReused)
         .with_detail(format!("this Idempotency-Key came before with another {what}"))
 }
 
-/// The answer to a creation under a key, given the one that a new thing gets.
+/// Returns the answer to a creation under a key. `answer` makes that for the thing itself.
 pub fn created_once<T>(
     creation: Creation<T>,
     what: &str,
@@ -40,7 +40,7 @@ pub fn created_once<T>(
     }
 }
 
-/// The key under which a caller may repeat its request, when it names one.
+/// The key under which a caller may repeat its request, if any.
 pub struct Key(pub Option<IdempotencyKey>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Key {

@@ -61,7 +61,7 @@ pub struct OrdersParams {
     cursor: Option<PageCursor>,
 }
 
-/// The same, of one hero or of all.
+/// The parameters of `GET /orders`: like `OrdersParams`, of one hero or of all.
 pub struct AllOrdersParams {
     hero_id: Option<HeroId>,
     others: OrdersParams,
@@ -171,7 +171,7 @@ pub async fn list(
     Params(AllOrdersParams { hero_id, others }): Params<AllOrdersParams>,
 ) -> Result<Response, Refusal> {
     match hero_id {
-        // As of a hero that is not there.
+        // The same answer as for a hero that does not exist.
         Some(id) if !caller.may_see(id) => Ok(page::answer(
             Vec::<OrderView>::new(),
             others.limit,
@@ -212,7 +212,7 @@ async fn page(
     uri: &Uri,
 ) -> Result<Response, Refusal> {
     let OrdersParams { meal_id, status, limit, cursor } = params;
-    // One more than asked for tells that there is a next page.
+    // One entry more than requested shows that there is a next page.
     let filter = OrderFilter { hero_id, meal_id, status, after: cursor, limit: limit + 1 };
     let orders = state.desk.store().orders(&filter).await?;
     Ok(page::answer(orders, limit, |order| order.order.id.get(), uri))

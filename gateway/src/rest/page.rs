@@ -1,4 +1,4 @@
-//! Pages of lists: how many, from where, and where the next one begins.
+//! Pages of lists: the limit, the cursor, and the link to the next page.
 
 use axum::Json;
 use axum::http::{HeaderValue, Uri, header};
@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 
 use crate::web::query::{FromPairs, Pairs, without};
 
-/// The entries of a page when the caller does not say.
+/// The entries of a page if the caller names no limit.
 const DEFAULT_LIMIT: usize = MAX_LIMIT / 2;
 
 /// Which heroes or meals to list.
@@ -40,8 +40,8 @@ impl FromPairs for ListParams {
 }
 
 impl ListParams {
-    /// The page of the store, one entry longer than asked for: the one more tells that there is a
-    /// next page.
+    /// Returns the limit, and the page to read from the store. It is one entry longer than
+    /// requested: that entry shows that there is a next page.
     pub fn into_store(self) -> (usize, ListPage) {
         (self.limit, ListPage { limit: self.limit + 1, after: self.cursor, name_contains: self.q })
     }
@@ -58,8 +58,8 @@ pub fn limit(pairs: &mut Pairs) -> usize {
     pairs.one("limit", parse).unwrap_or(DEFAULT_LIMIT)
 }
 
-/// Cuts the one entry more than `limit` off, and answers with a link to the next page of the same
-/// list if it was there.
+/// Answers with at most `limit` entries. If there was one more, the answer links to the next page
+/// of the same list.
 pub fn answer<T: Serialize>(
     read: Vec<T>,
     limit: usize,
@@ -75,7 +75,7 @@ pub fn answer<T: Serialize>(
     response
 }
 
-/// `Link` (RFC 8288) to the next page, with the filters of this one as they came.
+/// Returns the `Link` (RFC 8288) to the next page, with the filters of this one as they came.
 fn link(uri: &Uri, cursor: PageCursor) -> HeaderValue {
     let mut query = without(uri.query().unwrap_or_default(), "cursor");
     if !query.is_empty() {

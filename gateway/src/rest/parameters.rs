@@ -1,14 +1,14 @@
-//! What the annotations cannot say of parameters, for the document.
+//! Refines the parameters in the `OpenAPI` document where the annotations cannot express them.
 
 use serde_json::{Value, json};
 
-/// Some entity tags.
+/// The pattern of a list of entity tags.
 const TAGS: &str = r#"^(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*"){0,15}$"#;
-/// Visible characters of ASCII, with spaces between them.
+/// The pattern of a key: visible ASCII characters, with spaces between them.
 const KEY: &str = "^[!-~]([ -~]*[!-~])?$";
 
-/// Says in the document that a parameter which may be left out is never `null`, for there is no way
-/// to write that, and how the headers look that are more than a text.
+/// Removes `null` from the schemas of optional parameters, because a parameter cannot be written as
+/// `null`, and adds the patterns of the headers.
 pub fn refine(document: &mut Value) {
     let paths = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
     let operations = paths.filter_map(Value::as_object_mut).flat_map(|path| path.values_mut());

@@ -1,5 +1,5 @@
-//! What can go wrong, for the document: drawn from the one table of problem types, so that both say
-//! the same.
+//! The problems of each operation in the `OpenAPI` document. They come from the one table of problem
+//! types, so that both agree.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response};
 
-/// What can go wrong with any request.
+/// The problems of every request.
 const ALWAYS: [ProblemType; 5] = [
     ProblemType::InvalidParameter,
     ProblemType::Forbidden,
@@ -69,12 +69,12 @@ problems! {
     OfEnding: OrderNotFound VersionMismatch Overloaded MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType ValidationFailed;
 }
 
-/// What can go wrong with a request that needs a token, besides what it says itself.
+/// Returns the responses that every request with a token requirement adds to its own.
 pub fn of_guarded() -> BTreeMap<String, RefOr<Response>> {
     by_status(&[ProblemType::Unauthorized, ProblemType::Forbidden])
 }
 
-/// One response per status, with an example per type.
+/// Returns one response per status, with an example per type.
 fn responses(kinds: &[ProblemType]) -> BTreeMap<String, RefOr<Response>> {
     by_status(&[&ALWAYS, kinds].concat())
 }

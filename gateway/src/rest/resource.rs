@@ -1,4 +1,4 @@
-//! Answers that carry one thing and its version.
+//! Answers with one thing and its version.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -8,20 +8,21 @@ use serde::Serialize;
 
 use super::conditions::IfNoneMatch;
 
-/// It was created, and is there.
+/// Answers 201 with a new thing and its location.
 pub fn created(location: &str, version: Version, body: &impl Serialize) -> Response {
     let mut response = tagged(StatusCode::CREATED, version, body);
     response.headers_mut().insert(header::LOCATION, self::location(location));
     response
 }
 
-/// It was read; the body is left out when the caller has this version.
+/// Answers with a thing, or 304 without a body if the caller has this version.
 pub fn read(known: &IfNoneMatch, version: Version, body: &impl Serialize) -> Response {
     read_tagged(known, &version.etag(), body)
 }
 
-/// The same with the hero's name in it: another name is another representation, and needs another
-/// tag. Until its hero is changed the tag of an order is its version alone.
+/// Like [`read`], for an order, which shows the name of its hero: another name is another
+/// representation, and needs another tag. Until its hero is changed the tag of an order is only its
+/// version.
 pub fn read_with_hero(
     known: &IfNoneMatch,
     version: Version,
@@ -40,12 +41,12 @@ fn read_tagged(known: &IfNoneMatch, tag: &str, body: &impl Serialize) -> Respons
     (tagged, Json(body)).into_response()
 }
 
-/// It was changed, or is shown as it is.
+/// Answers 200 with a thing, after a change or unchanged.
 pub fn changed(version: Version, body: &impl Serialize) -> Response {
     tagged(StatusCode::OK, version, body)
 }
 
-/// A path of ours as a header.
+/// Returns one of our paths as a header value.
 pub fn location(path: &str) -> HeaderValue {
     HeaderValue::try_from(path).expect("our paths are ASCII")
 }

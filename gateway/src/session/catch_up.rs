@@ -1,8 +1,8 @@
-//! A resync under way: what a client has missed, read from the database in pages.
+//! A resync: the changes that a client has missed, read from the database in pages.
 //!
-//! One page is in memory at a time, and the next one is read when it has been written. Frames wait
-//! meanwhile, because only the last page brings the client to a new cursor: who goes before that
-//! has to come back to where the resync began.
+//! Only one page is in memory at a time; the next one is read after it has been written. Frames
+//! wait meanwhile, because only the last page has a new cursor: a client that disconnects before it
+//! resumes from the start of the resync.
 
 use std::collections::HashMap;
 use std::ops::Bound;
@@ -20,43 +20,45 @@ use crate::desk::Desk;
 use crate::hub::{Missed, State};
 use crate::retry::pause_after;
 
-/// A resync under way.
+/// A resync that is not complete.
 pub struct CatchUp {
     desk: Desk,
     hero_id: HeroId,
     missed: Missed,
-    /// Of the first page: what changes afterwards on a page that was read already comes as a frame.
+    /// The cursor of the first page. A later change of an order on an earlier page comes as a
+    /// frame.
     cursor: Option<ResumeCursor>,
     after: Option<OrderId>,
     page: BoxFuture<'static, Result<Changes, Problem>>,
-    /// How often this page was refused.
+    /// The failures of this page so far.
     refusals: u32,
 }
 
-/// What to do with a page.
+/// A page of a resync.
 #[derive(Debug)]
 pub struct Page {
-    /// Nothing when nothing changed at all.
+    /// The frame to send; `None` if nothing changed at all.
     pub frame: Option<Frame>,
-    /// What the frame tells.
+    /// The states that the frame contains.
     pub told: HashMap<OrderId, State>,
-    /// The resync ends here.
+    /// True if the resync ends with this page.
     pub is_last: bool,
-    /// The client knows everything before this now, whether it was heard of or not.
+    /// The moment up to which the client now knows everything, including changes of which no update
+    /// arrived; `None` if there is none.
     pub known: Option<ResumeCursor>,
 }
 
 impl CatchUp {
-    /// Begins to read what was missed.
+    /// Begins to read the missed changes.
     pub fn begin(desk: Desk, hero_id: HeroId, missed: Missed) -> Self {
         let page = read(desk.clone(), hero_id, &missed, None, Duration::ZERO);
         Self { desk, hero_id, missed, cursor: None, after: None, page, refusals: 0 }
     }
 
-    /// Waits for the next page; asks again while the database is away. Safe to drop while it waits.
+    /// Waits for the next page, and tries again while the database is unreachable. Cancel safe.
     ///
     /// # Errors
-    /// The read fails and will fail again.
+    /// A read that failed, and would fail again.
     pub async fn next(&mut self) -> Result<Page, Closed> {
         loop {
             match (&mut self.page).await {
@@ -99,7 +101,7 @@ impl CatchUp {
     }
 }
 
-/// Reads the page behind `after`.
+/// Reads the page that follows `after`.
 fn read(
     desk: Desk,
     hero_id: HeroId,

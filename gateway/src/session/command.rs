@@ -1,4 +1,4 @@
-//! Carries a client's command out and makes its answer.
+//! Executes a client's command and makes its answer.
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -12,14 +12,14 @@ use crate::hub::State;
 use crate::state::AppState;
 use crate::store_problems::{no_order, problem};
 
-/// Meals in one answer to `menu`.
+/// The most meals in one answer to `menu`.
 const MENU_PAGE: usize = 100;
 
 /// The frame that answers a command.
 pub struct Answer {
     /// The JSON.
     pub text: String,
-    /// The states of orders that it shows; nothing is older than the first.
+    /// The states of orders in the answer. A first version is left out, because nothing is older.
     pub shown: Vec<(OrderId, State)>,
 }
 
@@ -34,8 +34,8 @@ pub fn audience(hero_id: Option<HeroId>) -> Audience {
     if hero_id.is_some() { Audience::Hero } else { Audience::Staff }
 }
 
-/// Hands the command in; the future ends with the frame that answers it. A placement is in a batch
-/// when this returns.
+/// Starts the command. The future ends with the frame that answers it. A placement is in a batch as
+/// soon as this function returns.
 pub fn execute(
     state: &AppState,
     hero_id: Option<HeroId>,
@@ -88,7 +88,7 @@ pub fn execute(
             async move { answer(id, orders(&desk, hero_id, status, limit, cursor).await) }.boxed()
         }
         Command::Menu { cursor } => async move { answer(id, menu(&desk, cursor).await) }.boxed(),
-        // The session takes a token before a command comes here.
+        // The session handles tokens before a command comes here.
         Command::Auth { .. } => refuse(id, "a token is of no use here").boxed(),
         Command::Watch(_) => {
             refuse(id, "only staff watches the whole feed; connect without a hero").boxed()

@@ -1,7 +1,7 @@
-//! `/echo`, for test suites of RFC 6455 that expect an echo: the socket of this service, answering
-//! each message with itself. Like the service it takes text, and refuses bytes.
+//! `/echo`, for test suites of RFC 6455: the socket of this service, which answers each message
+//! with the same message. Like the service it accepts text, and refuses binary messages.
 //!
-//! Only with the feature `conformance`, which nothing that is shipped has.
+//! Only with the feature `conformance`, which no released program has.
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
@@ -12,10 +12,10 @@ use super::socket::{Heard, Socket};
 use crate::state::AppState;
 use crate::web::Refusal;
 
-/// Said at the start by whatever has it.
+/// The warning that a gateway with `/echo` logs at its start.
 const WARNING: &str = "built with --features conformance: /echo answers every message with itself";
 
-/// Warns, and gives the handler of `GET /echo`.
+/// Logs the warning, and returns the handler of `GET /echo`.
 pub fn route() -> axum::routing::MethodRouter<AppState> {
     tracing::warn!(WARNING);
     axum::routing::any(open)

@@ -1,4 +1,4 @@
-//! How a client comes in, by WebSocket or for an event stream: everything that can be refused is
+//! The admission of a client, on a WebSocket or an event stream. Everything that can be refused is
 //! refused here.
 
 use std::sync::Arc;
@@ -16,42 +16,42 @@ use crate::state::AppState;
 use crate::store_problems::no_hero;
 use crate::web::Caller;
 
-/// What a refused client is told to wait.
+/// The wait that a refused client is asked for, in milliseconds.
 const RETRY_AFTER_MS: u64 = 5_000;
 
-/// A client that has come in.
+/// An admitted client.
 #[derive(Debug)]
 pub struct Entered {
-    /// One of the gateway's seats.
+    /// Its seat in the gateway.
     pub seat: Seat,
     /// Its place in the hub.
     pub place: Place,
-    /// Who it is here.
+    /// Its role on this stream.
     pub role: Role,
-    /// Who it is by its token.
+    /// The caller that its token names.
     pub caller: Caller,
-    /// The gateway does not leave before this is gone.
+    /// Keeps the gateway from ending before this is dropped.
     pub token: TaskTrackerToken,
 }
 
-/// Who a client is.
+/// The role of a client.
 #[derive(Debug)]
 pub enum Role {
-    /// A hero, with what the welcome tells.
+    /// A hero, with the content of its welcome.
     Hero(Box<Snapshot>),
     /// Staff.
     Staff,
 }
 
-/// An outbox for a client that wants to come in.
+/// Returns an outbox for a client that asks for admission.
 pub fn outbox(state: &AppState) -> Arc<Outbox> {
-    // Each at its own moment: those that came together do not go together.
+    // The age is random, so that sockets that came together do not leave together.
     let most = state.config.max_socket_age;
     let age = most.saturating_sub((most / 10).mul_f64(rand::rng().random_range(0.0..=1.0)));
     Arc::new(Outbox::new(state.config.send_queue).living(age))
 }
 
-/// A seat for a client of this address, which is taken before anything else is done for it.
+/// Takes a seat for a client of this address, before anything else is done for it.
 ///
 /// # Errors
 /// `overloaded` or `too-many-sockets`.
@@ -59,11 +59,11 @@ pub fn seat(state: &AppState, address: Address) -> Result<Seat, Problem> {
     state.seats.take(address).map_err(no_seat)
 }
 
-/// Lets a client in: a hero's, or staff's. A hero's token already says which hero it is.
+/// Admits a client of a hero or of staff. A hero's token already says which hero it is.
 ///
 /// # Errors
-/// `too-many-sockets`, `draining`, `hero-not-found`, also for a hero that the caller may not see,
-/// or the database is away.
+/// `too-many-sockets`, `draining`, `hero-not-found` (also for a hero that the caller may not see),
+/// or a problem of the database.
 pub async fn enter(
     state: &AppState,
     seat: Seat,
@@ -80,7 +80,7 @@ pub async fn enter(
         outbox.good_until(claims.expires);
     }
     let token = state.sockets.token();
-    // Join first, read then: what happens in between waits in the outbox.
+    // Join first, then read: changes in between wait in the outbox.
     let place =
         state.hub.join(hero_id, state.config.max_sockets_per_hero, outbox).map_err(|TooMany| {
             limits::count("sockets-per-hero");
@@ -88,8 +88,8 @@ pub async fn enter(
                 .with_detail("this hero holds as many sockets as it may")
                 .with_retry_after(RETRY_AFTER_MS)
         })?;
-    // A connection that was there before the listener closed. After joining: a socket that joined
-    // earlier is sent away with all others.
+    // A connection may be older than the end of the listener. This check follows the join, because
+    // a socket that joined earlier is closed with all others.
     if state.readiness.is_gone() {
         return Err(Problem::new(ProblemType::Draining).with_retry_after(RETRY_AFTER_MS));
     }
@@ -105,7 +105,7 @@ pub async fn enter(
     Ok(Entered { seat, place, role, caller, token })
 }
 
-/// How a socket is closed whose client was kept out after the upgrade.
+/// Returns the close code for a client that was refused after the upgrade.
 pub fn close_code(problem: &Problem) -> CloseCode {
     match problem.status {
         404 => CloseCode::Policy,

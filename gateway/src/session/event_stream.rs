@@ -1,9 +1,9 @@
-//! The wire of an event stream (WHATWG HTML, "Server-sent events"): the body of an answer that does
-//! not end.
+//! The wire of an event stream (WHATWG HTML, "Server-sent events"): a response body that does not
+//! end.
 //!
 //! The session's task writes chunks, the connection takes them; one chunk waits between the two.
-//! Chunks are small, because a chunk that was taken is all that is seen of a peer's progress. That
-//! is also why this is not axum's own `Sse`, which makes one chunk of each event, however large.
+//! Chunks are small, because a taken chunk is the only visible sign of a peer's progress. That is
+//! also why this is not axum's own `Sse`, which makes one chunk of each event, however large.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -28,12 +28,13 @@ const CHUNK: usize = 4 * 1_024;
 pub struct EventStream {
     gathered: BytesMut,
     chunks: mpsc::Sender<Bytes>,
-    /// Told of every chunk that was taken: a client of an event stream gives no other sign of life.
+    /// Notified of every chunk that was taken: a client of an event stream gives no other sign of
+    /// life.
     outbox: Arc<Outbox>,
 }
 
 impl EventStream {
-    /// An event stream, and the body that carries it.
+    /// Returns an event stream, and the body that carries it.
     pub fn open(outbox: Arc<Outbox>) -> (Self, Body) {
         let (chunks, mut taken) = mpsc::channel(1);
         let body = stream::poll_fn(move |context| {
@@ -42,12 +43,12 @@ impl EventStream {
         (Self { gathered: BytesMut::new(), chunks, outbox }, Body::from_stream(body))
     }
 
-    /// Waits until nobody takes anything any more. Safe to drop while it waits.
+    /// Waits until the connection has dropped the body. Cancel safe.
     pub async fn gone(&self) {
         self.chunks.closed().await;
     }
 
-    /// Returns true if nobody takes anything any more.
+    /// Returns true if the connection has dropped the body.
     pub fn is_gone(&self) -> bool {
         self.chunks.is_closed()
     }
@@ -70,7 +71,7 @@ impl Wire for EventStream {
             room.send(self.gathered.split_to(size).freeze());
             self.outbox.heard();
         }
-        // A burst's memory is not kept for the idle time after it.
+        // Frees the memory of a burst for the idle time after it.
         self.gathered = BytesMut::new();
         Ok(())
     }
@@ -81,7 +82,7 @@ impl Wire for EventStream {
     }
 }
 
-/// Frames are one line of JSON, so that one `data` field holds a frame.
+/// Appends a frame as an event. A frame is one line of JSON, so one `data` field holds it.
 fn encode(gathered: &mut BytesMut, Frame { kind, cursor, retry, text }: &Frame) {
     gathered.reserve(text.len() + 96);
     let write = |gathered: &mut BytesMut, line: std::fmt::Arguments<'_>| {

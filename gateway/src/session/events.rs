@@ -20,10 +20,10 @@ use crate::state::AppState;
 use crate::web::Caller;
 use crate::web::refused_stream::UNBUFFERED;
 
-/// When a client shall come back whose stream was cut, in milliseconds: each at its own moment, so
-/// that those of a gateway that died do not come all at once.
+/// The time after which a client reconnects when its stream is cut, in milliseconds. It is random,
+/// so that the clients of a gateway that died do not all return at once.
 const RETRY_MS: std::ops::Range<u64> = 1_000..3_000;
-/// What an event stream tells.
+/// The subject of an event stream.
 #[derive(Debug)]
 pub enum Subject {
     /// The orders of a hero, from a cursor on.
@@ -32,11 +32,11 @@ pub enum Subject {
     All(Watch),
 }
 
-/// Opens an event stream. `cut` cuts its connection, which must be done when it takes nothing any
-/// more.
+/// Opens an event stream. `cut` cuts its connection, which is necessary once the peer takes nothing
+/// any more.
 ///
 /// # Errors
-/// Whatever keeps a client out.
+/// Every reason to refuse a client.
 pub async fn open(
     state: AppState,
     address: Address,
@@ -59,8 +59,8 @@ pub async fn open(
     state.sockets.spawn(async move {
         let closed = run(stream, welcome, &mut wire).await;
         closed.count();
-        // After a goodbye the body just ends. A connection that is stuck would never come to the
-        // end of the body.
+        // After a goodbye the body just ends. A stuck connection would never reach the end of the
+        // body.
         if !matches!(closed, Closed::With(CloseCode::Restart | CloseCode::TokenExpired))
             && !wire.is_gone()
         {

@@ -25,7 +25,7 @@ use crate::web::query::Pairs;
 /// The sub-protocol of this service.
 const SUBPROTOCOL: &str = "galley.v1";
 
-/// `GET /ws`.
+/// Handles `GET /ws`.
 pub async fn open(
     State(state): State<AppState>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -81,9 +81,9 @@ async fn begin(
     let upgrade = hyper::upgrade::on(&mut request);
     let max_message = state.config.max_message;
     let sockets = state.sockets.clone();
-    // Boxed, for the task of a socket shall stay small when this is over.
+    // Boxed, because the task of a socket must stay small after this.
     let begun = Box::pin(async move {
-        // The peer may go away before it has read the 101.
+        // The peer may disconnect before it has read the 101.
         let upgraded = upgrade.await.ok()?;
         let socket = Socket::new(upgraded, max_message, outbox);
         visit.receive(state, socket).await
@@ -110,7 +110,7 @@ pub fn switching(key: &[u8], subprotocol: bool) -> Response {
     response
 }
 
-/// Checks the handshake and gives the client's key.
+/// Checks the handshake and returns the client's key.
 pub fn websocket_key(method: &Method, headers: &HeaderMap) -> Result<Vec<u8>, Problem> {
     if method != Method::GET || !has_token(headers, &header::UPGRADE, "websocket") {
         return Err(Problem::new(ProblemType::UpgradeRequired));
@@ -129,7 +129,7 @@ pub fn websocket_key(method: &Method, headers: &HeaderMap) -> Result<Vec<u8>, Pr
     }
 }
 
-/// 16 bytes in base64 are 22 characters of its alphabet and two `=`.
+/// Returns true if the key is 16 bytes in base64: 22 characters of its alphabet and two `=`.
 fn is_nonce(key: &[u8]) -> bool {
     let alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     key.len() == 24 && key[..22].iter().all(alphabet) && key[22..] == *b"=="

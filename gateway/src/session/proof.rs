@@ -1,9 +1,9 @@
-//! How the client of a socket shows who it is: with the handshake, or with its first message, and
+//! The authentication of a socket's client: with the handshake, or with its first message, and
 //! again before its token expires.
 //!
-//! A token comes in a header, which pages cannot set, or as a sub-protocol, which they can, or in
-//! an `auth` frame; never in the query, which ends up in the logs of others. A socket without a
-//! token is not in the hub, hears nothing and may say nothing but `auth`.
+//! A token comes in a header (pages cannot set it), as a sub-protocol (pages can), or in an `auth`
+//! frame; never in the query, which ends up in the logs of others. A socket without a token is not
+//! in the hub, receives no updates, and may send only `auth`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,31 +25,33 @@ use crate::web::Caller;
 use crate::web::guard::{bearer, unauthorized};
 use crate::web::header_list::tokens;
 
-/// Sockets that may wait for their token at once; beyond, a handshake without a good token is
-/// answered 503.
+/// The most sockets that may wait for their token. At the bound a handshake without a valid token
+/// is answered with 503.
 pub const MAX_UNPROVEN: usize = 1_024;
-/// How long a socket may stay without a token; beyond: close 4408.
+/// The longest time that a socket may stay without a token. After it the socket is closed with
+/// 4408.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// What a client is told to wait that finds no place without a token.
+/// The wait that a client without a token is asked for at the bound, in milliseconds.
 const RETRY_AFTER_MS: u64 = 5_000;
-/// A sub-protocol that is a token begins with this.
+/// The prefix of a sub-protocol that is a token.
 const BEARER: &str = "bearer.";
 
-/// What a handshake shows.
+/// The authentication in a handshake.
 pub enum Shown {
-    /// Who the client is.
+    /// A valid token, or none is required: the caller.
     Caller(Caller),
-    /// Nothing; the first message must, as long as this place is held.
+    /// No token: the first message must be one. The permit is held while the socket waits for it.
     Nothing(OwnedSemaphorePermit),
-    /// A page's token that is not good. Pages see no status of a refused handshake, only close
-    /// codes: so the socket is opened, and closed.
+    /// A page's invalid token. Pages do not see the status of a refused handshake, only close
+    /// codes, so the socket is opened and then closed.
     Bad(Refused, OwnedSemaphorePermit),
 }
 
-/// Reads what a handshake shows.
+/// Reads the authentication in a handshake.
 ///
 /// # Errors
-/// `unauthorized` for a bad token in a header, `overloaded` when too many wait, `draining`.
+/// `unauthorized` for an invalid token in a header, `bad-handshake` for two tokens, `overloaded`
+/// when too many sockets wait, `draining`.
 pub fn shown(state: &AppState, headers: &HeaderMap) -> Result<Shown, Problem> {
     let Some(verifier) = &state.verifier else { return Ok(Shown::Caller(Caller::ANYBODY)) };
     let refuse = |refused| unauthorized(state, Some(refused));
@@ -72,7 +74,7 @@ pub fn shown(state: &AppState, headers: &HeaderMap) -> Result<Shown, Problem> {
 /// Waits for the token of a socket, which must be its first message.
 ///
 /// # Errors
-/// It did not come, or is not good; the client was told why.
+/// The token did not come, or is invalid. The client has been sent the reason.
 pub async fn wait(
     state: &AppState,
     socket: &mut Socket,
@@ -112,10 +114,10 @@ pub async fn wait(
     Err(Closed::With(CloseCode::TokenExpired))
 }
 
-/// Reads a token that is to take the place of an earlier one of the same caller.
+/// Reads a token that replaces an earlier one of the same caller.
 ///
 /// # Errors
-/// Why not, and how the socket must be closed for it.
+/// The problem, and the close code if the socket must be closed for it.
 pub fn renew(
     state: &AppState,
     who: Option<Who>,
@@ -138,7 +140,7 @@ pub fn renew(
     Ok(claims)
 }
 
-/// The answer to `auth`.
+/// Returns the answer to `auth`.
 pub fn authenticated(id: Option<CommandId>, claims: Claims) -> String {
     let millis = i64::try_from(claims.expires.saturating_mul(1_000)).ok();
     let expires_at = millis

@@ -1,8 +1,8 @@
 //! The wire of one session: WebSocket frames (RFC 6455) on the upgraded connection.
 //!
-//! Memory first: a socket that is idle owns its connection and a few words, no buffer. What comes
-//! in is held from its first byte until it is whole, what goes out until the kernel has taken it. A
-//! write may take as long as it makes progress.
+//! Memory first: an idle socket owns its connection and a few words, no buffer. A message that
+//! arrives is held from its first byte until it is complete, an outgoing frame until the kernel has
+//! taken it. A write may take as long as it makes progress.
 
 mod decoder;
 
@@ -26,14 +26,14 @@ use crate::hub::Outbox;
 use crate::metrics;
 use decoder::{Decoder, Message, Violation};
 
-/// How long the closing handshake may take (RFC 6455 section 7.1.1).
+/// The longest closing handshake (RFC 6455 section 7.1.1).
 const CLOSING: Duration = Duration::from_secs(2);
-/// The same when the gateway leaves: peers that are gone without a word must not hold up the
-/// restart for which all others wait.
+/// The longest closing handshake when the gateway stops: peers that vanished silently must not
+/// delay the restart for which all others wait.
 const CLOSING_TO_LEAVE: Duration = Duration::from_millis(500);
-/// Bytes read at once.
+/// The most bytes of one read.
 const READ: usize = 4 * 1_024;
-/// Bytes gathered before a write.
+/// The bytes at which gathered frames are written.
 const GATHERED: usize = 16 * 1_024;
 
 /// The wire of one session.
@@ -41,20 +41,20 @@ const GATHERED: usize = 16 * 1_024;
 pub struct Socket {
     stream: Arc<TcpStream>,
     max_message: usize,
-    /// What is under way; nothing while the socket rests.
+    /// The unfinished reads and writes; `None` while the socket is idle.
     busy: Option<Box<Busy>>,
-    /// Told when the peer shows that it lives by taking bytes.
+    /// Notified when the peer takes bytes, which shows that it is alive.
     outbox: Arc<Outbox>,
 }
 
-/// What is under way on a socket.
+/// The unfinished reads and writes of a socket.
 #[derive(Debug)]
 struct Busy {
     decoder: Decoder,
-    /// Frames, or the rest of them, that the kernel has not taken: those gathered, one more, and
-    /// the pongs of one read.
+    /// The frames, or the remainder of one, that the kernel has not taken: those gathered, one
+    /// more, and the pongs of one read.
     unsent: BytesMut,
-    /// The kernel took no more the last time.
+    /// True if the kernel did not take everything at the last write.
     full: bool,
 }
 
@@ -68,20 +68,20 @@ impl Busy {
     }
 }
 
-/// What came from the peer.
+/// An event from the peer.
 #[derive(Debug)]
 pub enum Heard {
     /// A message.
     Text(String),
     /// A ping or pong.
     Control,
-    /// The end.
+    /// The end of the connection.
     Closed(Closed),
 }
 
 impl Socket {
-    /// Takes an upgraded connection over, and tells `outbox` when the peer shows that it lives by
-    /// taking bytes.
+    /// Takes over an upgraded connection. `outbox` is notified when the peer takes bytes, which
+    /// shows that it is alive.
     pub fn new(upgraded: Upgraded, max_message: usize, outbox: Arc<Outbox>) -> Self {
         let parts = upgraded.downcast::<TokioIo<Line>>().expect("the accept loop does not wrap it");
         let stream = parts.io.into_inner().into_stream();
@@ -97,12 +97,12 @@ impl Socket {
         self.unsent().is_empty()
     }
 
-    /// The connection, to which others may write while nothing is owed.
+    /// Returns the connection. Others may write to it while no bytes are unsent.
     pub fn connection(&self) -> &Arc<TcpStream> {
         &self.stream
     }
 
-    /// Takes over what another writer could not write: the kernel has no room.
+    /// Takes over the bytes for which the kernel had no room when another writer wrote.
     pub fn owe(&mut self, rest: Bytes) {
         if !rest.is_empty() {
             let busy = self.busy();
@@ -111,13 +111,13 @@ impl Socket {
         }
     }
 
-    /// Ready when the peer has sent something, or is gone.
+    /// Becomes ready when the peer has sent something, or is gone.
     pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
         self.stream.poll_read_ready(context).map(|_| ())
     }
 
-    /// Waits for the peer. What is owed to it goes out first: who takes no pong is not read. Safe
-    /// to drop while it waits.
+    /// Waits for an event from the peer. Unsent bytes go out first, so a peer that takes no pong is
+    /// not read. Cancel safe.
     pub async fn hear(&mut self) -> Heard {
         loop {
             if let Err(closed) = self.flush().await {
@@ -162,7 +162,8 @@ impl Socket {
         self.put_text(answer.as_bytes()).await
     }
 
-    /// Ends the session: tells the peer, when there is one, and waits a little for its answer.
+    /// Ends the session: sends a close frame if the peer is still there, and waits a little for its
+    /// answer.
     pub async fn close(mut self, why: Closed) {
         why.count();
         let patience =
@@ -171,7 +172,7 @@ impl Socket {
             match why {
                 Closed::Gone => return Ok(()),
                 Closed::HungUp => self.flush().await?,
-                // Its code goes back as it came (section 5.5.1).
+                // The peer's code is echoed as it came (section 5.5.1).
                 Closed::ByPeer(code) => {
                     let code = code.map(u16::to_be_bytes);
                     self.gather(
@@ -194,7 +195,7 @@ impl Socket {
         let _ = timeout(patience, farewell).await;
     }
 
-    /// Takes what still comes: a connection that is dropped with bytes unread is reset, and the
+    /// Reads until the peer ends: a connection that is dropped with unread bytes is reset, and the
     /// peer may lose our last frame.
     async fn drain(&mut self) -> io::Result<()> {
         rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Write)?;
@@ -206,7 +207,7 @@ impl Socket {
         }
     }
 
-    /// Reads what has come. Holds no memory while nothing has.
+    /// Reads the bytes that have arrived. Holds no buffer while there are none.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.stream.poll_read_ready(context))?;
@@ -235,7 +236,7 @@ impl Socket {
         put_frame(&mut self.busy().unsent, opcode, payload);
     }
 
-    /// Hands to the kernel what it takes; tells whether that was all.
+    /// Writes as much as the kernel takes. Returns true if that was all.
     fn write(&mut self) -> Result<bool, Closed> {
         let Some(busy) = &mut self.busy else { return Ok(true) };
         while !busy.unsent.is_empty() {
@@ -249,12 +250,12 @@ impl Socket {
                 Err(_) => return Err(Closed::Gone),
             }
             if std::mem::take(&mut busy.full) {
-                // There is room again, because the peer has taken something. Its pong may be far
-                // behind: so is our ping.
+                // There is room again, because the peer has taken something. Its pong may come
+                // late, because our ping is still behind other bytes.
                 self.outbox.heard();
             }
         }
-        // A burst's memory is not kept for the idle time after it.
+        // Frees the memory of a burst for the idle time after it.
         busy.unsent = BytesMut::new();
         self.rest();
         Ok(true)
@@ -268,7 +269,7 @@ impl Socket {
         Busy::of(&mut self.busy, self.max_message)
     }
 
-    /// Gives the memory back of what is under way, when that is nothing.
+    /// Frees the memory of reads and writes if none is unfinished.
     fn rest(&mut self) {
         self.busy.take_if(|busy| busy.unsent.is_empty() && busy.decoder.is_empty());
     }
@@ -296,12 +297,12 @@ impl Wire for Socket {
         self.put_text(&frame.text).await
     }
 
-    /// Safe to drop while it waits: the next one goes on.
+    /// Writes everything. Cancel safe: the next flush goes on where this one stopped.
     async fn flush(&mut self) -> Result<(), Closed> {
         if self.write()? {
             return Ok(());
         }
-        // Boxed, for it is rare: sessions that need not wait hold no timer.
+        // Boxed, because waiting is rare: sessions that need not wait hold no timer.
         Box::pin(self.write_slowly()).await
     }
 
@@ -311,9 +312,9 @@ impl Wire for Socket {
     }
 }
 
-/// Takes the accept loop's bound for acknowledgements back: the kernel counts it from when the
-/// peer's window closed, and not from the last byte that was acknowledged, so that it would cut
-/// every peer that reads slowly. [`STALLED`] and the pings find those that are gone.
+/// Removes the accept loop's bound for acknowledgements. The kernel counts it from the moment when
+/// the peer's window closed, not from the last acknowledged byte, so it would cut off every slow
+/// reader. [`STALLED`] and the pings find peers that are gone.
 fn trust_to_progress(stream: &TcpStream) {
     #[cfg(target_os = "linux")]
     match rustix::net::sockopt::set_tcp_user_timeout(stream, 0) {

@@ -1,9 +1,9 @@
-//! What the gateway says of itself to one client, whatever the wire: updates, resyncs, the staff
+//! The frames that one client gets without a command, on any wire: updates, resyncs, the staff
 //! feed, the goodbye.
 //!
-//! A session waits for the next event, beside whatever else it waits for, and has the stream say it
-//! on its wire. The stream holds no lock while it waits, and a client that does not read costs only
-//! its own outbox.
+//! A session waits for the next event of the stream, among other things, and then lets the stream
+//! send it on its wire. The stream holds no lock while it waits, and a client that does not read
+//! costs only its own outbox.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -29,17 +29,18 @@ use crate::limits::Seat;
 use crate::metrics;
 use crate::state::AppState;
 
-/// Updates gathered into one write.
+/// The most updates in one write.
 const MAX_GATHERED: usize = 64;
 
-/// When a client that is sent away shall come back, in milliseconds. It is closed at once, and
-/// finds another gateway, or none until the next one listens. A browser keeps a stream's `retry`
-/// and tries so often while nobody listens: so it is not less.
+/// The time after which a client reconnects when the gateway stops, in milliseconds. The client is
+/// closed at once, and finds another gateway, or none until the next one listens. It is not
+/// shorter, because a browser keeps a stream's `retry` and tries that often while no gateway
+/// listens.
 const COME_BACK_MS: std::ops::Range<u64> = 250..500;
-/// How long the last frame of a client that is sent away may take.
+/// The longest write of a client's last frame when the gateway stops.
 const SENDING_AWAY: Duration = Duration::from_millis(500);
 
-/// What the gateway says of itself to one client.
+/// The frames that one client gets without a command.
 pub struct Stream {
     state: AppState,
     place: Place,
@@ -50,21 +51,21 @@ pub struct Stream {
     _token: TaskTrackerToken,
 }
 
-/// What is to be said next.
+/// The next thing to send.
 #[derive(Debug)]
 pub enum Event {
-    /// From the outbox.
+    /// An item of the outbox.
     Out(Out),
-    /// A page of a resync, or why there is none.
+    /// A page of a resync, or the reason for its failure.
     Page(Result<Page, Closed>),
-    /// Something may be told to a watcher.
+    /// A frame of the staff feed may be due.
     Due(Due),
-    /// The moment to leave has come.
+    /// The client's moment to be closed, because the gateway stops or the socket is old.
     Left,
 }
 
 impl Stream {
-    /// The stream of a client that came in, and its first frame.
+    /// Returns the stream of an admitted client, and its first frame.
     pub fn begin(
         state: AppState,
         Entered { seat, place, role, caller: _, token }: Entered,
@@ -78,7 +79,7 @@ impl Stream {
             ::metrics::counter!(metrics::RESUMES, "verdict" => verdict).increment(1);
             place.tells(&told(snapshot));
             place.outbox().know(snapshot.rest.unwrap_or(snapshot.cursor));
-            // What did not fit into the welcome follows in resyncs.
+            // The orders that did not fit into the welcome follow in resyncs.
             if snapshot.rest.is_some() {
                 place.outbox().fall_behind(snapshot.rest);
             }
@@ -96,38 +97,39 @@ impl Stream {
         (stream, welcome)
     }
 
-    /// What every handler is given.
+    /// Returns the state of the gateway.
     pub fn state(&self) -> &AppState {
         &self.state
     }
 
-    /// Returns true if only the outbox can have something to say: nothing else is under way.
+    /// Returns true if only the outbox can have something to send.
     pub fn may_rest(&self) -> bool {
         self.catch_up.is_none() && self.watcher.is_none() && self.leaving.is_none()
     }
 
-    /// What it is to say.
+    /// Returns the outbox of the client.
     pub fn outbox(&self) -> &Outbox {
         self.place.outbox()
     }
 
-    /// Whose stream this is; nobody's when it is staff's.
+    /// Returns the hero of the stream; `None` for staff.
     pub fn hero_id(&self) -> Option<HeroId> {
         self.place.hero_id()
     }
 
-    /// The client's token is good until then.
+    /// Sets the moment at which the client's token expires.
     pub fn good_until(&self, expires: u64) {
         self.place.outbox().good_until(expires);
     }
 
-    /// The peer lives.
+    /// Notes a sign of life of the peer.
     pub fn heard(&self) {
         self.place.outbox().heard();
     }
 
-    /// Sends the staff feed from now on, or from the cursor that the client brings. The client is
-    /// told these totals, if any. Says how the watch began, and from where it could be resumed.
+    /// Starts the staff feed from now on, or from the client's cursor. `told` are the totals that
+    /// the reply shows, if any. Returns how the watch began, and the cursor from which it can be
+    /// resumed.
     pub async fn watch(
         &mut self,
         mut watch: Watch,
@@ -151,14 +153,15 @@ impl Stream {
         (resume, cursor.map(|cursor| self.state.desk.store().cursor_keys().sign(cursor)))
     }
 
-    /// The client is about to be shown these states: no frame shall take it back behind them.
+    /// Notes that an answer is about to show these states, so that no later frame shows an older
+    /// one.
     pub fn shows(&self, shown: &[(OrderId, State)]) {
         if !shown.is_empty() {
             self.place.shows(&shown.iter().copied().collect());
         }
     }
 
-    /// Waits for the next event. Safe to drop while it waits.
+    /// Waits for the next event. Cancel safe.
     pub async fn next(&mut self) -> Event {
         let outbox = self.place.outbox();
         tokio::select! {
@@ -170,10 +173,10 @@ impl Stream {
         }
     }
 
-    /// Says it.
+    /// Sends the frames of an event.
     ///
     /// # Errors
-    /// When the session is to end.
+    /// The reason for which the session must end.
     pub async fn say(&mut self, event: Event, wire: &mut impl Wire) -> Result<(), Closed> {
         match event {
             Event::Out(out) => self.out(out, wire).await,
@@ -183,7 +186,7 @@ impl Stream {
         }
     }
 
-    /// Does what the outbox says; of frames, all that wait go in few writes.
+    /// Handles an item of the outbox. All waiting frames go in few writes.
     async fn out(&mut self, out: Out, wire: &mut impl Wire) -> Result<(), Closed> {
         let mut next = Some(out);
         let mut gathered = 0;
@@ -226,8 +229,8 @@ impl Stream {
         }
     }
 
-    /// Tells the client when to come back, and ends. One that takes nothing is not waited for: the
-    /// restart would wait as well.
+    /// Sends the client the time to reconnect, and ends the session. It does not wait for a client
+    /// that takes no bytes, because the restart would wait as well.
     async fn send_away(&mut self, wire: &mut impl Wire) -> Result<(), Closed> {
         let after_ms = rand::rng().random_range(COME_BACK_MS);
         let reconnect = Frame::from(&ServerFrame::Reconnect { after_ms });
@@ -272,7 +275,7 @@ impl Stream {
     }
 }
 
-/// The states that a welcome tells; nothing is older than the first.
+/// Returns the states in a welcome. A first version is left out, because nothing is older.
 fn told(snapshot: &Snapshot) -> HashMap<OrderId, State> {
     let orders = snapshot.orders.iter().map(State::of);
     let deleted = snapshot.deleted.iter().map(State::of_deleted);

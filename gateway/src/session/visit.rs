@@ -1,4 +1,4 @@
-//! What becomes of a socket after the upgrade, depending on what its handshake showed.
+//! A socket after the upgrade: it is welcomed, authenticated or closed, depending on its handshake.
 
 use std::sync::Arc;
 
@@ -18,22 +18,22 @@ use crate::state::AppState;
 
 /// A socket after its upgrade.
 pub enum Visit {
-    /// It has come in.
+    /// An admitted client.
     Entered(Box<Entered>),
-    /// Its first message must show who it is.
+    /// A client whose first message must be a token.
     Unproven {
         /// Its seat.
         seat: Seat,
-        /// Whose socket it wants to be.
+        /// The requested hero; `None` for staff.
         hero_id: Option<HeroId>,
-        /// Where to resume.
+        /// The cursor to resume from, if any.
         since: Option<ResumeCursor>,
-        /// What it will be told.
+        /// The outbox of the client.
         outbox: Arc<Outbox>,
-        /// Its place among those without a token.
+        /// Its place among the sockets without a token.
         place: OwnedSemaphorePermit,
     },
-    /// Its token was not good.
+    /// A client whose token is invalid.
     Refused(Problem, OwnedSemaphorePermit),
 }
 
@@ -77,7 +77,7 @@ async fn refuse(mut socket: Socket, id: Option<CommandId>, problem: Problem) {
     socket.close(Closed::With(code)).await;
 }
 
-/// The close comes next, whatever becomes of this.
+/// Sends a problem. Errors are ignored, because the socket is closed next.
 async fn send_problem(socket: &mut Socket, id: Option<CommandId>, problem: Problem) {
     let _ = socket.send(ServerFrame::Error { id, problem: Box::new(problem) }.encode()).await;
 }

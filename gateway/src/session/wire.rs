@@ -1,5 +1,5 @@
-//! What a stream needs of the wire that carries its frames: a WebSocket, or the body of an event
-//! stream.
+//! The interface of the wire that carries the frames of a stream: a WebSocket, or the body of an
+//! event stream.
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,49 +12,50 @@ use galley_protocol::frame::ServerFrame;
 use crate::hub::Notice;
 use crate::metrics;
 
-/// A peer whose connection takes no byte for so long is closed with 1013. The kernel takes bytes
-/// again when a third of its send buffer is free: so a peer must read about 2 KiB a second.
+/// The time without progress after which a peer is closed with 1013. The kernel takes bytes again
+/// when a third of its send buffer is free, so a peer must read about 2 KiB a second.
 pub const STALLED: Duration = Duration::from_secs(10);
 
-/// How long the last answers may take when the peer ends the session: longer than the database
+/// The time for the last answers when the peer ends the session. It is longer than the database
 /// works on a batch.
 const ASKED_TO_END: Duration = Duration::from_secs(10);
-/// The same when this side does. An answer that takes longer is lost.
+/// The time for the last answers when this side ends the session. An answer that takes longer is
+/// lost.
 const ENDING: Duration = Duration::from_secs(2);
 
 /// Carries frames to one client.
 pub trait Wire: Send {
     /// Gathers a frame for the next flush.
     fn put(&mut self, frame: Frame) -> impl Future<Output = Result<(), Closed>> + Send;
-    /// Sends what was gathered.
+    /// Sends the gathered frames.
     fn flush(&mut self) -> impl Future<Output = Result<(), Closed>> + Send;
-    /// Sends something that finds out whether the peer lives.
+    /// Sends a ping or its equivalent, to find out if the peer is alive.
     fn ping(&mut self) -> impl Future<Output = Result<(), Closed>> + Send;
 }
 
-/// A frame on its way.
+/// A frame to send.
 #[derive(Clone, Debug)]
 pub struct Frame {
     /// Its `type`.
     pub kind: &'static str,
-    /// Where a client resumes that has it.
+    /// The cursor from which a client that has this frame resumes, if any.
     pub cursor: Option<SignedCursor>,
-    /// When a client shall come back whose stream has ended.
+    /// The time after which the client of an event stream reconnects; `None` to leave it unchanged.
     pub retry: Option<Duration>,
     /// One line of JSON.
     pub text: Bytes,
 }
 
-/// Why a session ends.
+/// The reason for the end of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closed {
-    /// The peer closed with this code, if any, which is to be echoed.
+    /// The peer closed with this code, if any, which is echoed.
     ByPeer(Option<u16>),
-    /// The peer sends nothing more, without a word; it may still read.
+    /// The peer ended its side of the connection without a close frame. It may still read.
     HungUp,
-    /// The peer is gone; there is nobody to tell.
+    /// The peer is gone, so no close frame can be sent.
     Gone,
-    /// This side closes.
+    /// This side closes with this code.
     With(CloseCode),
 }
 
@@ -77,8 +78,9 @@ impl From<Notice> for Frame {
 }
 
 impl Closed {
-    /// How long the answers to what the peer said before may take; nothing when nobody reads them.
-    /// Nobody waits for a gateway that leaves as long as for one whose own peer asked it to end.
+    /// Returns the time for the answers to earlier commands; `None` if nobody reads them. It is
+    /// shorter when this side ends the session, because nobody waits for a gateway that stops as
+    /// long as a peer that ends its own session.
     pub const fn last_answers(self) -> Option<Duration> {
         match self {
             Self::ByPeer(_) | Self::HungUp => Some(ASKED_TO_END),

@@ -1,4 +1,5 @@
-//! REST as the outside sees it: a whole gateway on a free port, with an embedded database and bus.
+//! Tests the REST interface from outside: a whole gateway on a free port, with an embedded database
+//! and bus.
 
 mod documents;
 mod heroes;

@@ -8,7 +8,7 @@ fn next(answer: &Answer) -> Option<String> {
     Some(link.to_owned())
 }
 
-/// Follows the links from `path` to the end; gives the ids of each page.
+/// Follows the links from `path` to the end, and returns the ids of each page.
 async fn pages(stack: &Stack, path: &str) -> Vec<Vec<i64>> {
     let (mut pages, mut path) = (Vec::new(), Some(path.to_owned()));
     while let Some(page) = path {

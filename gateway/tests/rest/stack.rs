@@ -1,4 +1,4 @@
-//! A gateway for one test, and a client with verbs.
+//! A gateway for one test, and a client with one method per verb.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ struct Settings {
     gateway: Config,
 }
 
-/// A running gateway; it stops when this is dropped.
+/// A running gateway, which stops when this is dropped.
 pub struct Stack {
     base: String,
     client: reqwest::Client,
@@ -26,7 +26,7 @@ pub struct Stack {
     _directory: TempDir,
 }
 
-/// What it answered.
+/// An answer of the gateway.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
@@ -101,12 +101,12 @@ impl Stack {
         self.send(method, path, &[], "").await
     }
 
-    /// Reads.
+    /// Sends a GET request.
     pub async fn get(&self, path: &str) -> Answer {
         self.call("GET", path).await
     }
 
-    /// Creates; says the id.
+    /// Creates a thing and returns its id.
     pub async fn create(&self, path: &str, body: &Value) -> i64 {
         let answer = self.json("POST", path, body).await;
         assert!(answer.status == 201 || answer.status == 202, "{answer:?}");
@@ -134,23 +134,23 @@ impl Stack {
 }
 
 impl Answer {
-    /// The body, which must be JSON.
+    /// Returns the body, which must be JSON.
     pub fn body(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
-    /// A header, or nothing.
+    /// Returns a header; empty if it is absent.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("ASCII"))
     }
 
-    /// The ids of the entries of a page.
+    /// Returns the ids of the entries of a page.
     pub fn ids(&self) -> Vec<i64> {
         let items = self.body()["items"].as_array().expect("items").clone();
         items.iter().map(|item| item["id"].as_i64().expect("an id")).collect()
     }
 
-    /// Checks that this is a problem of the type, and gives its body.
+    /// Checks that this is a problem of the type, and returns its body.
     #[track_caller]
     pub fn problem(&self, status: u16, slug: &str) -> Value {
         assert_eq!(self.status, status, "{self:?}");

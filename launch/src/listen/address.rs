@@ -1,4 +1,4 @@
-//! An address to listen on, as people write it.
+//! The textual form of an address to listen on.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,13 +17,13 @@ pub enum ListenAddress {
     Every(u16),
     /// `localhost:8080`: the loopback addresses, IPv4 and IPv6.
     Localhost(u16),
-    /// `127.0.0.1:8080`, `[::1]:8080`; `8080` is the first.
+    /// `127.0.0.1:8080`, `[::1]:8080`; `8080` means the first.
     Ip(SocketAddr),
     /// `unix:/path`
     Unix(PathBuf),
 }
 
-/// Where a client of this machine reaches an address.
+/// The place at which a client on this machine reaches an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReachedAt {
     /// An `http://` URL.
@@ -32,7 +32,7 @@ pub enum ReachedAt {
     Unix(PathBuf),
 }
 
-/// A text that is no such address.
+/// A text that is not such an address.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error(
     "{hint}must be IP:PORT such as 127.0.0.1:8080, localhost:8080, 8080 (127.0.0.1), :8080 (every address) or unix:/PATH"
@@ -42,7 +42,7 @@ pub struct BadAddress {
 }
 
 impl ListenAddress {
-    /// Returns true if only this machine can reach it.
+    /// Returns true if only this machine can reach the address.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self {
@@ -52,8 +52,8 @@ impl ListenAddress {
         }
     }
 
-    /// Where a client of this machine reaches it; nothing when the port is known only once it
-    /// listens.
+    /// Returns the place at which a client on this machine reaches the address; `None` for port 0,
+    /// which is known only once the program listens.
     #[must_use]
     pub fn reached_at(&self) -> Option<ReachedAt> {
         let (host, port) = match self {

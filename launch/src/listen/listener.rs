@@ -1,4 +1,4 @@
-//! Listening on an address, which may be several sockets.
+//! Listens on an address, which may have several sockets.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -14,26 +14,26 @@ use super::ListenAddress;
 use super::unix_socket::{self, SocketFile};
 use galley_protocol::network::reason;
 
-/// Connections that wait to be accepted; the kernel may hold fewer.
+/// The most connections that wait to be accepted. The kernel may hold fewer.
 const BACKLOG: u32 = 4_096;
-/// How often a free port of both families is looked for.
+/// The attempts to find a port that is free in both address families.
 const TRIES: usize = 10;
-/// Everybody behind a Unix socket has one address: that of this machine.
+/// The address of all peers of a Unix socket: that of this machine.
 const LOCAL_PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// The sockets of an address. Dropping it closes them.
+/// The sockets of an address. Dropping the listener closes them.
 #[derive(Debug)]
 pub struct Listener {
     sockets: Vec<Socket>,
     address: ListenAddress,
-    /// The socket that is asked first the next time, so that none is starved.
+    /// The socket that is polled first the next time, so that none is starved.
     next: usize,
 }
 
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
-    /// The file is removed when its half is dropped.
+    /// A Unix socket, and its file, which is removed on drop.
     Unix(UnixListener, SocketFile),
 }
 
@@ -44,11 +44,11 @@ pub struct Accepted {
     pub stream: TcpStream,
     /// The peer's address.
     pub peer: SocketAddr,
-    /// How.
+    /// The transport.
     pub transport: Transport,
 }
 
-/// The way of a connection.
+/// The transport of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// TCP.
@@ -57,7 +57,7 @@ pub enum Transport {
     Unix,
 }
 
-/// Why nobody can listen there.
+/// An address on which listening failed.
 #[derive(Debug, Error)]
 #[error("cannot listen on {address}: {}{}", reason(.error), advice(.error))]
 pub struct ListenError {
@@ -85,8 +85,8 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 impl Listener {
-    /// Takes the address; connections wait until [`Listener::accept`]. With `share`, other
-    /// processes may take the same (`SO_REUSEPORT`). Within a tokio runtime.
+    /// Binds the address. Connections wait until [`Listener::accept`]. With `share`, other
+    /// processes may bind the same address (`SO_REUSEPORT`). Must be called within a tokio runtime.
     ///
     /// # Errors
     /// [`ListenError`]
@@ -118,13 +118,13 @@ impl Listener {
     /// Waits for a connection.
     ///
     /// # Errors
-    /// Errors of the system: one client failed, or none can be accepted at the moment.
+    /// An error of the system: one client failed, or no client can be accepted at the moment.
     pub async fn accept(&mut self) -> io::Result<Accepted> {
         poll_fn(|context| self.poll_accept(context)).await
     }
 
-    /// Closes the sockets, and returns the connections that the kernel held for them: it would
-    /// reset those. The others are refused from now on.
+    /// Closes the sockets, and returns the connections that waited in the kernel, which would
+    /// otherwise be reset. New connections are refused from now on.
     #[must_use]
     pub fn close(self) -> Vec<Accepted> {
         self.sockets.into_iter().flat_map(Socket::close).collect()
@@ -144,8 +144,9 @@ impl Listener {
 }
 
 impl Socket {
-    /// Asks the kernel itself: tokio may not have heard of the last connections yet. A client that
-    /// failed meanwhile is passed over, and any other error is the end.
+    /// Closes the socket, and returns the waiting connections. It asks the kernel directly, because
+    /// tokio may not know of the last connections yet. It skips clients that failed meanwhile, and
+    /// stops at any other error.
     fn close(self) -> Vec<Accepted> {
         let is_of_one_client = |error: &io::Error| {
             matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted)
@@ -207,7 +208,7 @@ impl Socket {
     }
 }
 
-/// Where clients reach it: `http://127.0.0.1:8080`, or `unix:/path`.
+/// Formats the address that clients use: `http://127.0.0.1:8080`, or `unix:/path`.
 impl fmt::Display for Listener {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.address, self.sockets.first()) {
@@ -230,7 +231,7 @@ fn port_of(socket: Option<&Socket>) -> Option<u16> {
     }
 }
 
-/// A machine may know no IPv6; then IPv4 is enough.
+/// Listens on both loopback addresses; on a machine without IPv6 only on that of IPv4.
 fn both_loopbacks(
     port: u16,
     at: &impl Fn(SocketAddr) -> Result<TcpListener, ListenError>,

@@ -1,8 +1,8 @@
 //! The file of a Unix socket.
 //!
-//! Guarantees that a file is replaced only when it is a socket on which nobody listens – that of a
-//! process that was killed – and that the file goes when the listener does, unless it is somebody
-//! else's by then.
+//! Guarantees that a file is replaced only if it is a socket on which nobody listens, such as that
+//! of a killed process, and that the file is removed together with the listener, unless another
+//! process has replaced it.
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
@@ -12,18 +12,19 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::UnixListener;
 
-/// The owner and the group may connect, for instance a proxy in the group of the service.
+/// The permissions: the owner and the group may connect, for instance a proxy in the group of the
+/// service.
 const MODE: u32 = 0o660;
 
 /// A socket file that is removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
-    /// The device and the number of the file.
+    /// The device and the inode number of the file.
     identity: (u64, u64),
 }
 
-/// Makes the file and listens on it.
+/// Creates the file and listens on it.
 pub(super) fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     remove_stale(path)?;
     let listener = UnixListener::bind(path)?;

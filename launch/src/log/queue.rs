@@ -1,11 +1,11 @@
-//! The way of a log line to standard error, on which nobody waits.
+//! The queue of log lines for standard error, which never blocks.
 //!
-//! Whoever logs puts the line into a bounded queue; one thread writes. A reader that is slow, stuck
-//! or gone costs lines, never time: at [`MAX_BYTES`] new lines are dropped, lines that cannot be
-//! written are dropped too, and both are counted in `galley_log_lines_lost_total`. The log says how
-//! many are missing as soon as lines get through again. The guard of the crate `tracing-appender`
-//! prints to standard output while a program ends, which must not happen here: that output may be
-//! closed or be data.
+//! Loggers put lines into a bounded queue; one thread writes them. A reader that is slow, stuck or
+//! gone costs lines, never time: at [`MAX_BYTES`] new lines are dropped, lines that cannot be
+//! written are dropped too, and both are counted in `galley_log_lines_lost_total`. The log states
+//! the number of missing lines as soon as lines get through again. The guard of the crate
+//! `tracing-appender` prints to standard output while a program ends, which must not happen here:
+//! that output may be closed or contain data.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -15,18 +15,18 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The most bytes that wait; beyond, lines are dropped and counted.
+/// The most bytes in the queue. At the bound lines are dropped and counted.
 const MAX_BYTES: usize = 1 << 20;
 
-/// Lines on their way to standard error. All clones are one queue.
+/// The queue of lines for standard error. All clones share it.
 #[derive(Clone)]
 pub(crate) struct LogQueue(Arc<Shared>);
 
 struct Shared {
     waiting: Mutex<Waiting>,
-    /// A line came.
+    /// Notified when a line is added.
     filled: Condvar,
-    /// Wakes whoever waits until the queue is empty.
+    /// Notified when the queue is empty.
     drained: Condvar,
     lost: AtomicU64,
 }
@@ -34,14 +34,14 @@ struct Shared {
 #[derive(Default)]
 struct Waiting {
     lines: VecDeque<Vec<u8>>,
-    /// The bytes of these lines.
+    /// The total bytes of these lines.
     bytes: usize,
-    /// A line was taken and is not written yet.
+    /// True while a line is being written.
     writing: bool,
 }
 
 impl LogQueue {
-    /// A queue whose thread writes to `output` until the process ends.
+    /// Starts a queue whose thread writes to `output` until the process ends.
     pub(super) fn start(output: impl Write + Send + 'static) -> io::Result<Self> {
         let (filled, drained) = (Condvar::new(), Condvar::new());
         let queue = Self(Arc::new(Shared {
@@ -55,7 +55,7 @@ impl LogQueue {
         Ok(queue)
     }
 
-    /// Waits until everything is written, at most this long.
+    /// Waits until every line is written, at most for `patience`.
     pub(crate) fn drain(&self, patience: Duration) {
         let end = Instant::now() + patience;
         let mut waiting = self.waiting();
@@ -116,7 +116,7 @@ impl LogQueue {
         }
     }
 
-    /// Logs how many lines were lost since the last time, once those that waited are written.
+    /// Logs the number of lines lost since the last call, once the waiting lines are written.
     fn tell_losses(&self, told: &mut u64) {
         let lost = self.0.lost.load(Ordering::Relaxed);
         if lost > *told && self.waiting().lines.is_empty() {
@@ -162,7 +162,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// An output that says when a write began, and ends it when told to.
+    /// An output that reports the beginning of a write, and ends it on command.
     struct Output {
         began: Sender<Vec<u8>>,
         end: Receiver<io::Result<()>>,

@@ -1,4 +1,4 @@
-//! The rules that say what is logged.
+//! The rules that select the lines to log.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,19 +6,19 @@ use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-/// The words for a level.
+/// The names of the levels.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-/// How alike a word and a level must be to be named as what was meant.
+/// The similarity from which a level is suggested for a wrong word.
 const ALIKE: f64 = 0.8;
 
-/// Rules that say what is logged: a level, or levels for parts of the program, with commas between
-/// them. Every word that stands for a level is one: a library would take an unknown one for a part
-/// of the program, and log nothing.
+/// Rules that select the lines to log: a level, or comma-separated levels for parts of the program.
+/// Unknown levels are refused, because the library would take one for a part of the program, and
+/// log nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRules(String);
 
 impl LogRules {
-    /// Returns true if nothing is logged at all.
+    /// Returns true if nothing is logged.
     pub(super) fn is_off(&self) -> bool {
         self.0.eq_ignore_ascii_case("off")
     }
@@ -32,7 +32,7 @@ impl FromStr for LogRules {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // Fields of spans, in brackets, may hold commas and signs of their own: the library judges
+        // Fields of spans, in brackets, may contain commas and other signs: the library checks
         // those.
         let rules = if text.contains('[') {
             text.trim().to_owned()
@@ -54,7 +54,7 @@ impl fmt::Display for LogRules {
 const ALLOWED: &str =
     "must be off, error, warn, info, debug or trace, or rules such as info,sqlx=warn";
 
-/// The rule without blanks around its parts.
+/// Checks a rule, and returns it without spaces around its parts.
 fn checked(rule: &str) -> Result<String, String> {
     let (part, level) =
         rule.rsplit_once('=').map_or((None, rule), |(part, level)| (Some(part.trim()), level));

@@ -1,8 +1,8 @@
 //! `galley order place --wait`: shows each state of one order until its end.
 //!
-//! The states come over the socket of the order's hero, which comes back and resumes. The order is
-//! read once for each socket, when that socket is subscribed: so nothing falls between placing and
-//! subscribing, nor into a gap. It is never polled; only a read that fails is tried again.
+//! The states come over the socket of the order's hero, which reconnects and resumes. The order is
+//! read once for each socket, when that socket is subscribed, so no change is missed between
+//! placing and subscribing, or in a gap. It is never polled; only a failed read is tried again.
 
 use std::time::Duration;
 
@@ -20,18 +20,18 @@ use crate::cli::output;
 use crate::cli::session::{News, Subject};
 use crate::cli::watch::lines::{interruption, order_line};
 
-/// The frames that wait to be looked at; at the bound the socket is not read.
+/// The most frames that wait to be handled. At the bound the socket is not read.
 const MAX_NEWS: usize = 16;
-/// The pause after the order could not be read.
+/// The pause after a failed read of the order.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The order, as far as it was shown.
+/// The order, in the state that was shown last.
 struct Shown<'a> {
     remote: &'a Remote,
     order: Order,
 }
 
-/// Shows the order that was just placed, and waits for its end. `begin` is when the command began.
+/// Shows a newly placed order, and waits for its end. `begin` is the start of the command.
 pub async fn run(remote: &Remote, placed: Order, begin: Instant) -> Result<(), CommandError> {
     let mut shown = Shown { remote, order: placed };
     shown.print()?;
@@ -58,7 +58,7 @@ impl Shown<'_> {
         let (tell, mut news) = channel(MAX_NEWS);
         let link = link::keep(self.remote.clone(), Subject::Hero(self.order.hero_id), tell, true);
         tokio::pin!(link);
-        // Due after a read that failed.
+        // The next attempt after a failed read.
         let mut again = None;
         loop {
             tokio::select! {
@@ -83,12 +83,12 @@ impl Shown<'_> {
         for order in frame.orders().iter().filter(|order| order.id == id) {
             self.take(order)?;
         }
-        // A deleted order had ended, and a welcome or a resync may tell of both at once.
+        // A deleted order had ended, and a welcome or a resync may contain both at once.
         let gone = frame.deleted().iter().any(|deleted| deleted.order_id == id);
         if gone && self.order.status.is_active() { Err(self.deleted()) } else { Ok(()) }
     }
 
-    /// Reads the order; answers when to read it again, if that failed for now.
+    /// Reads the order. Returns the moment of the next attempt after a failure that may pass.
     async fn read(&mut self) -> Result<Option<Instant>, CommandError> {
         let api = self.remote.clone().open()?;
         match api.find(api.request(Method::GET, &format!("/orders/{}", self.order.id))).await {

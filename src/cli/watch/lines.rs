@@ -1,4 +1,4 @@
-//! The plain display: a line for each change on standard output, what becomes of the connection on
+//! The plain display: a line for each change on standard output, the state of the connection on
 //! standard error.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::cli::note::note;
 use crate::cli::output;
 use crate::cli::session::News;
 
-/// Shows what is told until nothing is told any more.
+/// Shows the news until the link ends.
 pub async fn run(remote: &Remote, mut news: Receiver<News>) -> Result<(), CommandError> {
     while let Some(news) = news.recv().await {
         match news {
@@ -31,7 +31,7 @@ pub async fn run(remote: &Remote, mut news: Receiver<News>) -> Result<(), Comman
     Ok(())
 }
 
-/// Says on standard error that there is no connection for now.
+/// Prints on standard error that the connection is interrupted.
 pub fn interruption(remote: &Remote, why: &CommandError, pause: Duration) {
     match why.problem() {
         Some(problem) if remote.json => {
@@ -43,12 +43,12 @@ pub fn interruption(remote: &Remote, why: &CommandError, pause: Duration) {
     }
 }
 
-/// A line for each order that the frame tells of.
+/// Returns a line for each order in the frame.
 fn lines(frame: &Received) -> String {
     frame.orders().iter().map(order_line).chain(frame.deleted().iter().map(deleted_line)).collect()
 }
 
-/// One state of an order.
+/// Returns the line for one state of an order.
 pub fn order_line(order: &Order) -> String {
     let Order { id, version, hero_id, meal_id, status, .. } = order;
     let line = format!(

@@ -1,4 +1,4 @@
-//! A service of which one process ends at a fail point, and those who watch it.
+//! A service with one process that ends at a fail point, and sockets that watch it.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
@@ -12,10 +12,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::watcher::{DELETED, State, Watcher};
 
-/// How soon a committed change reaches every connected socket, whoever died.
+/// The longest time until a committed change reaches every connected socket, whichever process
+/// died.
 const PROMISE: Duration = Duration::from_secs(10);
 
-/// Which process ends; embedded there is one.
+/// The process that ends; an embedded service has only one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// The second gateway.
@@ -30,21 +31,21 @@ pub struct Scene {
     side: Side,
     point: String,
     failing: Program,
-    /// Of the gateway that is to end, until it has, or of the first.
+    /// A client of the gateway that is to end, until it has ended; otherwise of the first.
     pub client: Client,
     hero: i64,
     meal: i64,
-    /// Of a socket that was there from the beginning.
+    /// The cursor of a socket from the beginning.
     cursor: String,
-    /// At a gateway that lives on; embedded there is none.
+    /// A socket at a gateway that survives; `None` if embedded.
     beside: Option<Watcher>,
-    /// Came back with the cursor right after the restart.
+    /// A socket that resumed with the cursor right after the restart.
     resumed: Option<Watcher>,
     died: Instant,
 }
 
 impl Scene {
-    /// Starts everything, the process that is to end last.
+    /// Starts everything; the process that is to end comes last.
     pub async fn begin(stack: StackBuilder, side: Side, point: &str) -> Self {
         let is_embedded = stack.deployment == Deployment::Embedded;
         let mut stack = stack.gateways(0).workers(0).start().await;
@@ -83,7 +84,7 @@ impl Scene {
         }
     }
 
-    /// Places an order under a key; nothing when nobody answers.
+    /// Places an order under a key; `None` if there is no answer.
     pub async fn place(&self, key: &str) -> Option<i64> {
         let body = json!({"hero_id": self.hero, "meal_id": self.meal});
         let answer =
@@ -91,7 +92,7 @@ impl Scene {
         answer.ok().map(|answer| id(&answer.is(202)))
     }
 
-    /// The order that was placed under a key, whether or not that was answered.
+    /// The order that was placed under a key, even if the placement was not answered.
     pub async fn order_of(&self, key: &str) -> i64 {
         let body = json!({"hero_id": self.hero, "meal_id": self.meal});
         let answer = self.client.post("/orders", &body).header("Idempotency-Key", key).await;
@@ -99,7 +100,7 @@ impl Scene {
         id(&answer.is(202))
     }
 
-    /// Waits for the end of the process, which must be the one that was chosen.
+    /// Waits for the end of the process, which must be at the chosen fail point.
     pub async fn fall(&mut self) {
         let status = self.failing.exit().await;
         self.died = Instant::now();
@@ -108,7 +109,7 @@ impl Scene {
         self.failing.line(&format!("aborted at the fail point {point}")).await;
     }
 
-    /// Starts what a supervisor would start; the hero comes back with its cursor.
+    /// Starts the process that a supervisor would start; the hero resumes with its cursor.
     pub async fn restart(&mut self) {
         if self.is_worker() {
             self.stack.start_worker();
@@ -120,7 +121,7 @@ impl Scene {
         self.resumed = Some(Watcher::new(newest.resume(self.hero, &self.cursor).await));
     }
 
-    /// Starts another process that ends, too.
+    /// Starts another process that ends at a fail point.
     pub fn restart_to_fail(&mut self, point: &str) {
         point.clone_into(&mut self.point);
         self.failing = if self.is_worker() {
@@ -130,19 +131,19 @@ impl Scene {
         };
     }
 
-    /// What the dead have left on the queue; none within one process.
+    /// The dispatch queue; `None` within one process.
     pub async fn dispatch_queue(&self) -> Option<DispatchQueue> {
         if self.is_embedded() { None } else { Some(self.stack.dispatch_queue().await) }
     }
 
-    /// A change of an order.
+    /// The current status and version of an order.
     pub async fn state_of(&self, order: i64) -> (String, i64) {
         let order = self.client.order(order).await;
         (text(&order, "status").to_owned(), version(&order))
     }
 
-    /// Waits until the socket beside the dead was told of a change that was committed before the
-    /// end, and not longer than promised.
+    /// Waits until the socket at the surviving gateway receives a change that was committed before
+    /// the end, within the promised time.
     pub async fn is_seen_in_time(&mut self, order: i64, version: i64) {
         let Some(beside) = &mut self.beside else { return };
         let seen = timeout_at(self.died + PROMISE, beside.until_version(order, version)).await;
@@ -152,8 +153,7 @@ impl Scene {
         );
     }
 
-    /// Waits until everybody knows that these are all orders there are, and that those were
-    /// deleted.
+    /// Waits until every socket knows the final orders and deletions; expects no other orders.
     pub async fn ends_with(&mut self, orders: &[State], deleted: &[(i64, i64)]) {
         let gone = deleted.iter().map(|&(order, version)| (order, DELETED, version));
         let states: Vec<State> = orders.iter().copied().chain(gone).collect();

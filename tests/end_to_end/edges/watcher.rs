@@ -1,4 +1,4 @@
-//! A socket whose every frame counts.
+//! A socket with the states of all its frames.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ pub type State = (i64, &'static str, i64);
 /// The status of an order that was deleted.
 pub const DELETED: &str = "DELETED";
 
-/// A socket, and all it was told: the status of each version of each order.
+/// A socket with all received states: the status of each version of each order.
 pub struct Watcher {
     socket: Socket,
     told: BTreeMap<(i64, i64), String>,
 }
 
 impl Watcher {
-    /// From the welcome on.
+    /// Watches a socket from its welcome on.
     pub fn new(socket: Socket) -> Self {
         let welcome = socket.welcome.clone();
         let mut watcher = Self { socket, told: BTreeMap::new() };
@@ -27,21 +27,21 @@ impl Watcher {
         watcher
     }
 
-    /// Listens until it was told of each of these states.
+    /// Reads until each of these states was received.
     pub async fn until(&mut self, states: &[State]) {
         while !self.was_told(states) {
             self.listen().await;
         }
     }
 
-    /// Listens until it was told of the order in this version or a later one.
+    /// Reads until the order was received in this version or a later one.
     pub async fn until_version(&mut self, order: i64, version: i64) {
         while self.told.range((order, version)..=(order, i64::MAX)).next().is_none() {
             self.listen().await;
         }
     }
 
-    /// Returns true if it was told of each of these states.
+    /// Returns true if each of these states was received.
     pub fn was_told(&self, states: &[State]) -> bool {
         states.iter().all(|(order, status, version)| {
             self.told.get(&(*order, *version)).is_some_and(|told| told == status)
@@ -53,8 +53,8 @@ impl Watcher {
         self.note(&frame);
     }
 
-    /// A version is one state, whoever tells of it and however often; after the end comes nothing
-    /// but the deletion.
+    /// Adds the states of a frame. A version must have the same state in every frame, and only the
+    /// deletion may follow the end.
     fn note(&mut self, frame: &Value) {
         let many = |field: &str| frame[field].as_array().into_iter().flatten();
         let order = frame["order"].is_object().then_some(&frame["order"]);

@@ -1,4 +1,4 @@
-//! What the tests are given.
+//! The implementation with fail points, built for tests only.
 
 use std::process::abort;
 use std::sync::OnceLock;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::FailPoint;
 
-/// The variable that chooses.
+/// The environment variable that chooses a point.
 const VARIABLE: &str = "GALLEY_FAIL_POINT";
 
 /// Every point with its name.
@@ -52,33 +52,33 @@ const PARTS: [&str; 27] = [
     "mender of a link",
     "listener",
 ];
-/// The beginning of a choice of one of these.
+/// The prefix of a choice that names one of these parts.
 const PANIC: &str = "panic in ";
 
 /// The choice of this process.
 static CHOSEN: OnceLock<Chosen> = OnceLock::new();
 
-/// A point, and how often it will still be passed.
+/// A point, and the number of times it is still passed.
 #[derive(Debug)]
 struct Chosen {
     name: &'static str,
-    /// The point, unless a part panics.
+    /// The point; `None` if a part panics instead.
     point: Option<FailPoint>,
     passes: AtomicU64,
 }
 
-/// Takes the choice from the environment, and gives the name of the point. To be called once,
-/// before anything is reached.
+/// Reads the choice from the environment and returns the name of the point. Must be called once,
+/// before any point is reached.
 ///
 /// # Errors
-/// What is wrong with the choice, in one line.
+/// One line about what is wrong with the choice.
 pub fn choose() -> Result<Option<&'static str>, String> {
     let Some(text) = std::env::var_os(VARIABLE) else { return Ok(None) };
     let chosen = parse(&text.to_string_lossy())?;
     Ok(Some(CHOSEN.get_or_init(|| chosen).name))
 }
 
-/// Ends the process here if this is the point, and its time has come.
+/// Ends the process if this is the chosen point and its turn has come.
 pub fn reach(point: FailPoint) {
     let Some(chosen) = chosen(point) else { return };
     if !chosen.pass() {
@@ -87,10 +87,10 @@ pub fn reach(point: FailPoint) {
     }
 }
 
-/// Panics, once, if the part of this name was chosen and its time has come.
+/// Panics, once, if the part of this name was chosen and its turn has come.
 ///
 /// # Panics
-/// When a test wants it to.
+/// When a test chose this part.
 pub fn trip(part: &str) {
     let Some(chosen) = CHOSEN.get().filter(|chosen| chosen.point.is_none() && chosen.name == part)
     else {
@@ -99,8 +99,8 @@ pub fn trip(part: &str) {
     assert!(chosen.pass(), "a panic on purpose in {part}");
 }
 
-/// Returns true if the process will end here the next time, for what must be done otherwise so that
-/// there is a point to end at.
+/// Returns true if the process ends at this point the next time, for code that must take another
+/// path to reach the point at all.
 #[must_use]
 pub fn is_next(point: FailPoint) -> bool {
     chosen(point).is_some_and(|chosen| chosen.passes.load(Ordering::Relaxed) == 0)
@@ -111,8 +111,7 @@ fn chosen(point: FailPoint) -> Option<&'static Chosen> {
 }
 
 impl Chosen {
-    /// Returns false when it may not be passed any more. What is passed after that is passed for
-    /// good.
+    /// Returns false once the point must not be passed any more. Later calls return true again.
     fn pass(&self) -> bool {
         self.passes.fetch_sub(1, Ordering::Relaxed) != 0
     }

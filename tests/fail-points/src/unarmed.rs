@@ -1,25 +1,25 @@
-//! What is shipped: nothing.
+//! The shipped implementation, which does nothing.
 
 use crate::FailPoint;
 
-/// Nothing to choose.
+/// Chooses nothing.
 ///
 /// # Errors
-/// None.
+/// Never fails.
 #[inline]
 pub const fn choose() -> Result<Option<&'static str>, String> {
     Ok(None)
 }
 
-/// Goes on.
+/// Does nothing.
 #[inline]
 pub const fn reach(_: FailPoint) {}
 
-/// Goes on.
+/// Does nothing.
 #[inline]
 pub const fn trip(_: &str) {}
 
-/// No.
+/// Returns false.
 #[must_use]
 #[inline]
 pub const fn is_next(_: FailPoint) -> bool {

@@ -1,9 +1,9 @@
-//! Inputs that are worth starting from.
+//! The committed inputs that fuzzing starts from.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The committed inputs of a target, with their files, in the order of their names.
+/// The committed inputs of a target with their files, sorted by name.
 ///
 /// # Panics
 /// When they cannot be read.

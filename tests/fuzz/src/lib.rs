@@ -1,9 +1,9 @@
-//! What reads the words of strangers, fed with anything: no input may make it panic, and what it
-//! accepts must lead back to itself.
+//! Fuzz targets for every parser of untrusted input: no input may make it panic, and accepted input
+//! must survive a round trip.
 //!
-//! A target is a plain function of bytes, so that any fuzzer can drive it: [`run`] without a guide,
-//! libFuzzer for a search that is led by coverage (`tests/fuzz/guided`, see CONTRIBUTING.md). The
-//! corpus of each is in `corpus/`, one input a file.
+//! A target is a plain function of bytes, so that any fuzzer can drive it: [`run`] without
+//! coverage, libFuzzer for a coverage-guided search (`tests/fuzz/guided`, see CONTRIBUTING.md). The
+//! corpus of each target is in `corpus/`, one input per file.
 
 mod corpus;
 mod mutate;

@@ -4,9 +4,9 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, RngExt as _};
 
-/// The longest input: a little more than the largest message, so that its bound is passed as well.
+/// The longest input: a little more than the largest message, so that its bound is tested as well.
 const MAX_INPUT: usize = 20_000;
-/// Inputs that readers of text and numbers stumble over.
+/// Inputs that often break parsers of text and numbers.
 const TRAPS: &[&[u8]] = &[
     b"",
     b"\0",
@@ -31,7 +31,7 @@ const TRAPS: &[&[u8]] = &[
     b"null",
 ];
 
-/// A few changes at random places, of a kind at random.
+/// Makes a few random changes at random places.
 pub fn mutate(random: &mut StdRng, inputs: &[Vec<u8>]) -> Vec<u8> {
     let mut input = inputs.choose(random).cloned().unwrap_or_default();
     for _ in 0..random.random_range(1..=4) {

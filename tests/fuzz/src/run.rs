@@ -1,4 +1,4 @@
-//! A search without a guide: changes of what is known, as many as there is time for.
+//! A search without coverage: mutations of the corpus, as many as time allows.
 
 use std::panic;
 use std::time::{Duration, Instant};
@@ -10,15 +10,15 @@ use crate::corpus::corpus;
 use crate::mutate::mutate;
 use crate::targets::Target;
 
-/// An input that a target did not bear.
+/// An input that made a target panic.
 #[derive(Clone, Debug)]
 pub struct Crash {
     /// The input.
     pub input: Vec<u8>,
 }
 
-/// Feeds the target with its corpus, and with changes of it until the time is over; gives how many
-/// inputs it took.
+/// Feeds the target with its corpus, and with mutations of it until the time is over. Returns the
+/// number of inputs.
 ///
 /// # Errors
 /// [`Crash`] with the first input that made it panic; the panic itself has been printed.

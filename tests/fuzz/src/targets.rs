@@ -17,7 +17,7 @@ use serde_json::Value;
 /// A function that must not panic.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// Its name, and that of its corpus.
+    /// The name of the target and of its corpus.
     pub name: &'static str,
     /// The function under test.
     pub feed: fn(&[u8]),
@@ -46,7 +46,7 @@ fn frames(input: &[u8]) {
         }
         Err((_, problem)) => check(&problem),
     }
-    // What a gateway sends, as clients in Rust read it.
+    // Frames of a gateway, as clients in Rust read them.
     if let Ok(received) = serde_json::from_str::<Received>(text) {
         let _ = (received.cursor(), received.orders(), received.deleted());
     }
@@ -64,7 +64,7 @@ fn plain_words(input: &[u8]) {
     }
 }
 
-/// Cursors from clients, real or invented.
+/// Cursors from clients, valid or forged.
 fn cursors(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     leads_back::<PageCursor>(text);
@@ -87,7 +87,7 @@ fn bus(input: &[u8]) {
     assert_eq!(UpdateBatch::decode(&again.into()).as_ref(), Ok(&batch));
 }
 
-/// Names and other texts of people.
+/// Names and other texts typed by people.
 fn names(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     macro_rules! stays {
@@ -123,7 +123,7 @@ fn bodies(input: &[u8]) {
     }
 }
 
-/// A problem that says something, and not much more than it was told.
+/// Checks that a problem has a detail, and that the detail is bounded.
 fn check(problem: &Problem) {
     assert!(!problem.detail.is_empty() && problem.detail.len() < 4_096, "{problem:?}");
 }

@@ -1,5 +1,5 @@
-//! Faults at random for as long as you like: rounds on fresh stacks, each with a seed of its own.
-//! Build all programs first.
+//! Random faults for any time: rounds on fresh stacks, each with its own seed. Build all programs
+//! first.
 
 use std::process::ExitCode;
 use std::time::Duration;

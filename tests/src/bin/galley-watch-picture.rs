@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 const COLUMNS: u16 = 100;
 const ROWS: u16 = 28;
-/// As long as the figures reach back.
+/// The duration of the traffic: as long as the figures reach back.
 const TRAFFIC: Duration = Duration::from_secs(65);
 /// The demo menu and its heroes.
 const HEROES: i64 = 6;
@@ -53,7 +53,7 @@ async fn lunch(client: &Client) {
     }
 }
 
-/// Cells of a line that look alike.
+/// Adjacent cells of a line in the same style.
 struct Run {
     column: u16,
     cells: u16,
@@ -101,7 +101,7 @@ fn draw(svg: &mut String, row: u16, Run { column, cells, text, style }: &Run) {
     let dim = if style.dim { " opacity=\"0.6\"" } else { "" };
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
     let base = y + 0.75 * HEIGHT;
-    // The length is said, so that every font keeps to the columns.
+    // The length is set, so that every font keeps to the columns.
     writeln!(
         svg,
         "<text x=\"{x:.1}\" y=\"{base:.1}\" textLength=\"{length:.1}\" lengthAdjust=\"spacingAndGlyphs\" fill=\"{ink}\"{bold}{dim} \
@@ -136,7 +136,7 @@ fn runs(screen: &vt100::Screen, row: u16) -> Vec<Run> {
     runs
 }
 
-/// Those of the dashboard's dark theme.
+/// Returns the colour of the dashboard's dark theme.
 fn colour(colour: vt100::Color) -> &'static str {
     match colour {
         vt100::Color::Idx(1) => "#ff8fa6",

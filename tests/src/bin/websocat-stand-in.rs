@@ -1,6 +1,6 @@
-//! A stand-in for `websocat` on machines that have none: it does the one thing that the tests need
-//! of it. A line of standard input goes out as a text message, a message comes out as a line of
-//! standard output, and the end of the input closes the socket.
+//! A stand-in for `websocat` on machines without it, limited to what the tests need. A line of
+//! standard input is sent as a text message, a message is printed as a line of standard output, and
+//! the end of the input closes the socket.
 
 use std::io::{BufRead as _, Write as _, stdin, stdout};
 
@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{Sender, channel};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// Lines that were read and not yet sent; beyond, the input is not read.
+/// The lines that were read and not yet sent at most; at the bound the input is not read.
 const MAX_LINES: usize = 16;
 
 #[tokio::main(flavor = "current_thread")]
@@ -17,8 +17,7 @@ async fn main() -> Result<(), Error> {
     let url = std::env::args().nth(1).expect("usage: websocat URL");
     let (mut socket, _) = connect_async(url).await?;
     let (typed, mut lines) = channel(MAX_LINES);
-    // A thread of its own, so that a terminal that stays open does not hold up the end of the
-    // program.
+    // Reads on a separate thread, so that a terminal that stays open does not delay the exit.
     std::thread::spawn(move || read(&typed));
     let mut open = true;
     loop {

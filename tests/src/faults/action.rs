@@ -1,22 +1,22 @@
-//! What can be done to a stage, and when.
+//! The actions on a stage, and their times.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// Something to do at a moment.
+/// An action at a moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
-    /// The moment, after the beginning.
+    /// The time since the beginning.
     pub at: Duration,
-    /// The deed.
+    /// The action.
     pub action: Action,
 }
 
 /// A process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Part {
-    /// A gateway; of an embedded service all there is.
+    /// A gateway, or the whole embedded service.
     Gateway(usize),
     /// A worker.
     Worker(usize),
@@ -38,9 +38,9 @@ pub enum Server {
 /// The connections between two ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Link {
-    /// Those of one gateway or worker to a server.
+    /// The connections of one gateway or worker to a server.
     Of(Part, Server),
-    /// Those of the standby to its primary.
+    /// The connections of the standby to its primary.
     Replication,
 }
 
@@ -55,19 +55,19 @@ pub enum Mischief {
     DeleteStream,
     /// Subscribers are disconnected.
     KillSubscribers,
-    /// Everybody else is disconnected.
+    /// All other clients are disconnected.
     KillClients,
     /// Nothing is answered for this time.
     Hold(Duration),
-    /// Entries that mean nothing, or name orders that are not there.
+    /// Malformed entries and entries of unknown orders are added.
     StrangeEntries,
-    /// Entries of old orders, each twice.
+    /// Entries of old orders are added, each twice.
     OldEntries,
-    /// Messages that mean nothing on every channel.
+    /// Malformed messages are published on every channel.
     StrangeMessages,
 }
 
-/// A hindrance that `PostgreSQL` gets while it runs.
+/// An obstacle for `PostgreSQL` while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Obstacle {
     /// All connections are ended.
@@ -85,32 +85,32 @@ pub enum Obstacle {
 pub enum Action {
     /// The process is killed with -9.
     Kill(Part),
-    /// The process is asked with SIGTERM to leave.
+    /// The process is stopped with SIGTERM.
     Retire(Part),
-    /// The process is started; whatever still runs of it is killed first.
+    /// The process is started; if it still runs it is killed first.
     Start(Part),
-    /// The process is stopped with SIGSTOP.
+    /// The process is paused with SIGSTOP.
     Pause(Part),
-    /// The process goes on with SIGCONT.
+    /// The process continues with SIGCONT.
     Continue(Part),
-    /// Redis is killed, and with it all it held.
+    /// Redis is killed, and its data is lost.
     KillRedis,
     /// Redis is started, empty.
     StartRedis,
-    /// Redis takes nothing more in.
+    /// Redis accepts no more data.
     FillRedis,
-    /// Redis takes something in again.
+    /// Redis accepts data again.
     EmptyRedis,
     /// Redis is damaged while it runs.
     Meddle(Mischief),
     /// One node of the Redis Cluster is damaged while it runs.
     MeddleWith(usize, Mischief),
-    /// Redis becomes a replica, and its replica becomes Redis.
+    /// Redis is demoted to a replica, and its replica is promoted.
     DemoteRedis {
-        /// Old connections end. Otherwise they live on, at the server that was demoted.
+        /// True if old connections end; otherwise they stay, at the demoted server.
         disconnect: bool,
     },
-    /// This node takes the place of its master, if it is a replica; else one of its replicas does.
+    /// This node is promoted if it is a replica, otherwise one of its replicas.
     FailOver(usize),
     /// The slot of this shard moves to another node.
     Reshard(u16),
@@ -118,23 +118,23 @@ pub enum Action {
     CrashPostgres,
     /// `PostgreSQL` is started.
     StartPostgres,
-    /// `PostgreSQL` is hindered while it runs.
+    /// `PostgreSQL` is obstructed while it runs.
     Obstruct(Obstacle),
     /// `PostgreSQL` refuses to write.
     ForbidWriting,
     /// `PostgreSQL` writes again.
     AllowWriting,
-    /// Every connection that `PostgreSQL` still has to give is taken.
+    /// All free connections of `PostgreSQL` are taken.
     TakeConnections,
     /// The connections that were taken are given back.
     ReturnConnections,
-    /// The primary is gone for good, and its synchronous standby takes its place.
+    /// The primary ends for good, and its synchronous standby is promoted.
     Promote,
     /// Every connection ends.
     Cut(Link),
-    /// Each piece takes longer on its way.
+    /// Each chunk is delayed.
     Slow(Link, Duration),
-    /// Nothing passes to the server.
+    /// Nothing passes to the server any more.
     Mute(Link),
     /// Nothing passes at all.
     Stall(Link),
@@ -142,6 +142,6 @@ pub enum Action {
     Free(Link),
     /// The disk of the database is full.
     FillDisk,
-    /// It has room again; the database is started when it ended.
+    /// The disk has room again; the database is started if it ended.
     EmptyDisk,
 }

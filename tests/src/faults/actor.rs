@@ -1,8 +1,8 @@
 //! A hero who places, cancels, deletes and reads orders, over REST at either gateway and over a
 //! socket.
 //!
-//! One task each, one request at a time. A placement with a key is repeated with the same key until
-//! it is answered; any other request whose answer is lost stays unknown.
+//! Each actor is one task, with one request at a time. A placement with a key is repeated with the
+//! same key until it is answered. The outcome of any other request without an answer stays unknown.
 
 use std::time::Duration;
 
@@ -15,12 +15,13 @@ use tokio::time::sleep;
 use super::listener::{Habit, Listener, PATIENCE};
 use super::record::{Answer, Deed, Event, Scene};
 
-/// The milliseconds between two deeds, and before a request is repeated.
+/// The milliseconds between two requests, and before a request is repeated.
 const PAUSE: std::ops::Range<u64> = 20..160;
 const REPEAT_PAUSE: std::ops::Range<u64> = 100..400;
-/// How often a placement is repeated: longer than any fault lasts. Then it stays unknown.
+/// The repetitions of a placement at most: longer than any fault lasts. Then its outcome stays
+/// unknown.
 const MAX_REPEATS: usize = 200;
-/// The orders that a hero remembers; beyond, the oldest is forgotten.
+/// The orders that a hero remembers; at the bound the oldest is forgotten.
 const MAX_KNOWN: usize = 24;
 
 /// A hero who orders.
@@ -36,7 +37,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// The hero of this listener.
+    /// An actor for the hero of this listener.
     #[must_use]
     pub fn new(scene: &Scene, listener: Listener, habit: Habit, seed: u64) -> Self {
         let http = reqwest::Client::builder()
@@ -58,7 +59,7 @@ impl Actor {
         }
     }
 
-    /// Acts until the crowd is calm, and comes to an end with what was begun.
+    /// Acts until the crowd is calm, and finishes the request under way.
     pub async fn run(mut self) {
         while !*self.habit.calm.borrow() {
             let pause = self.random.random_range(PAUSE);
@@ -163,7 +164,7 @@ fn told(status: StatusCode, text: &str) -> Answer {
     }
 }
 
-/// The frame that asks for it.
+/// The command of a request.
 fn frame(deed: &Deed) -> Value {
     match deed {
         Deed::Place { meal, key: None } => json!({"type": "place", "meal_id": meal}),

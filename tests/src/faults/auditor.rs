@@ -1,7 +1,8 @@
-//! Reads the database again and again, and notes which orders have changed.
+//! Polls the database, and notes the changed orders.
 //!
-//! It reads without a proxy, so that it sees a change soon after everybody can. While the database
-//! is away or locked it sees nothing; what it sees afterwards has changed since it last looked.
+//! It reads without a proxy, so that it sees a change as soon as everybody can. While the database
+//! is unreachable or locked it sees nothing; the changes that it sees afterwards are newer than its
+//! last successful look.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::record::{Event, Recorder};
 
 const LOOK: Duration = Duration::from_millis(250);
-/// The time that the database may take to answer.
+/// The longest time for an answer of the database.
 const PATIENCE: Duration = Duration::from_secs(5);
 const NEWEST: &str = "select id, version from orders";
 
@@ -25,9 +26,9 @@ pub struct Changes(Arc<Mutex<HashMap<i64, Change>>>);
 /// The newest change of an order.
 #[derive(Clone, Copy, Debug)]
 pub struct Change {
-    /// Its version since.
+    /// The new version.
     pub version: i64,
-    /// A moment before it, in microseconds since the record began.
+    /// A moment before the change, in microseconds since the record began.
     pub since_us: u64,
 }
 
@@ -38,7 +39,7 @@ impl Changes {
     }
 }
 
-/// Watches the database at this URL. Never ends by itself.
+/// Polls the database at this URL. Never ends by itself.
 pub async fn audit(database: String, recorder: Recorder, changes: Changes) {
     let mut connection = None;
     let mut looks = interval(LOOK);
@@ -58,7 +59,7 @@ pub async fn audit(database: String, recorder: Recorder, changes: Changes) {
             sqlx::query_as(NEWEST).fetch_all(connection).await
         };
         let Ok(Ok(orders)) = timeout(PATIENCE, read).await else {
-            // An answer may still be on its way.
+            // The connection may still receive an old answer, so it is not reused.
             connection = None;
             continue;
         };
@@ -78,8 +79,7 @@ pub async fn audit(database: String, recorder: Recorder, changes: Changes) {
     }
 }
 
-/// Reads without a right to write: a reader that leaves last must not tidy up behind a program that
-/// was killed.
+/// Reads without write access: a reader that closes last must not clean up after a killed program.
 async fn read_sqlite(url: &str) -> Result<Vec<(i64, i64)>, sqlx::Error> {
     let mut connection = url.parse::<SqliteConnectOptions>()?.read_only(true).connect().await?;
     let rows = sqlx::query_as(NEWEST).fetch_all(&mut connection).await?;

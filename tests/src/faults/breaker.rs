@@ -1,4 +1,4 @@
-//! Carries out a schedule on a stage, and mends everything in the end.
+//! Executes a schedule on a stage, and ends all faults at the end.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -17,12 +17,12 @@ pub struct Breaker {
     stage: Stage,
     meddler: Option<Meddler>,
     recorder: Recorder,
-    /// The deeds so far, a line each.
+    /// The actions so far, one per line.
     pub journal: String,
 }
 
 impl Breaker {
-    /// Takes a stage in hand.
+    /// A breaker of this stage.
     #[must_use]
     pub fn new(stage: Stage, recorder: Recorder, seed: u64) -> Self {
         let meddler =
@@ -35,7 +35,7 @@ impl Breaker {
         &mut self.stage
     }
 
-    /// Carries out the schedule, and waits until this time has passed.
+    /// Executes the schedule, and waits until this time has passed.
     pub async fn follow(&mut self, steps: &[Step], length: Duration) {
         let began = Instant::now();
         for step in steps {
@@ -56,7 +56,7 @@ impl Breaker {
     /// Ends every fault: all servers and programs run.
     ///
     /// # Errors
-    /// When a program has ended by itself.
+    /// If a program has ended by itself.
     pub async fn mend(&mut self) -> Result<(), String> {
         self.stage.disk.empty();
         if let (Some(servers), Some(meddler)) = (&mut self.stage.servers, &mut self.meddler) {
@@ -87,7 +87,7 @@ impl Breaker {
         Ok(())
     }
 
-    /// An embedded service has no servers: then there is nothing to do.
+    /// Applies an action to the servers; an embedded service has none.
     async fn act_on_servers(&mut self, action: Action) -> Result<(), String> {
         match (&mut self.stage.servers, &mut self.meddler) {
             (Some(servers), Some(meddler)) => servers.act(action, meddler).await,

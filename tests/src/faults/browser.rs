@@ -1,8 +1,8 @@
 //! A browser whose page listens to one hero, or to the staff feed, with an `EventSource`.
 //!
-//! One task each, at one gateway for ever, as a page has one address. It comes back by the rules of
-//! browsers; once it was refused in a way that they take for final, it is lost. Never panics: what
-//! it hears is judged by the checker.
+//! Each browser is one task, which stays at one gateway as a page stays at one address. It
+//! reconnects by the rules of browsers; a refusal that they take for final ends it, and it is lost.
+//! Never panics: the checker judges the frames.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -15,10 +15,10 @@ use super::listener::Habit;
 use super::picture::Picture;
 use super::record::Event;
 
-/// A browser, for those who look at what it knows.
+/// A handle of a browser, to read its knowledge.
 #[derive(Clone, Debug)]
 pub struct Browser {
-    /// The hero; none of the staff.
+    /// The hero; `None` for staff.
     pub hero: Option<i64>,
     knowledge: Arc<Mutex<Knowledge>>,
 }
@@ -30,12 +30,12 @@ pub struct Knowledge {
     pub picture: Picture,
     /// The staff feed.
     pub feed: FeedView,
-    /// It will never come back.
+    /// Set once it gave up for good.
     pub is_lost: bool,
 }
 
 impl Browser {
-    /// A browser, and its task, which ends when the browser is lost.
+    /// Creates a browser and its task, which ends when the browser is lost.
     pub fn new(
         number: usize,
         hero: Option<i64>,
@@ -46,7 +46,7 @@ impl Browser {
         (browser.clone(), browser.browse(number, habit))
     }
 
-    /// Its knowledge now.
+    /// Its current knowledge.
     pub fn knowledge(&self) -> MutexGuard<'_, Knowledge> {
         self.knowledge.lock().expect("nothing panics while it takes in a frame")
     }

@@ -1,8 +1,8 @@
-//! Holds a record against the database: which promises were broken.
+//! Compares a record with the database and finds broken promises.
 //!
-//! A pure function, called at the end of a round when nothing changes any more. Every rule stands
-//! in the module of its kind, and has a test that plants its violation. Never weaken a rule to
-//! pass: what it finds is a defect of the service, or of the rule.
+//! A pure function, called at the end of a round when nothing changes any more. Each rule is in the
+//! module of its kind, and has a test that plants a violation. Never weaken a rule to pass: a
+//! violation is a defect of the service, or of the rule.
 
 mod answers;
 mod calm;
@@ -29,7 +29,7 @@ use super::stored::StoredOrder;
 pub enum Rule {
     /// An accepted order exists.
     Durable,
-    /// One request or key places at most one order, and no order comes from nowhere.
+    /// One request or key places at most one order, and every order was requested.
     PlacedOnce,
     /// A cancel or a deletion that was answered with success is in the database.
     EffectKept,
@@ -37,31 +37,31 @@ pub enum Rule {
     CancelWins,
     /// Versions rise by one, along the life cycle, to one end.
     LifeCycle,
-    /// One version of an order is the same for everybody.
+    /// All clients see the same state in one version of an order.
     OneState,
-    /// Nobody is shown what the database does not have.
+    /// Every state shown is in the database.
     Committed,
-    /// A read shows at least what anybody was shown before it.
+    /// A read shows at least the versions that any client saw before it.
     NoWayBack,
     /// A meal that its hero may not eat is never prepared to the end.
     Allergy,
-    /// An order that exists is found by its hero, and an end is refused for a reason.
+    /// A hero finds its existing orders, and a cancel or delete is only refused for a reason.
     Truthful,
-    /// Every answer is one that the interface knows.
+    /// Every answer is documented.
     KnownAnswer,
-    /// A cursor leads on from where it was given out.
+    /// A cursor resumes from where it was given out.
     Resumes,
-    /// A listener knows in the end what the database knows.
+    /// In the end a listener knows the same as the database.
     NothingMissed,
     /// A socket, a stream or a feed is never shown an older state of an order after a newer one.
     InOrder,
-    /// A change is told soon after its commit, at every gateway that is not hindered itself.
+    /// A change is sent soon after its commit by every gateway that has no fault itself.
     InTime,
-    /// A feed tells every change that came while it was watched.
+    /// A feed contains every change during its watch.
     FeedComplete,
     /// A browser is never refused in a way that it takes for final.
     NobodyLost,
-    /// Soon after the last fault no order is open, and everybody knows everything.
+    /// Soon after the last fault no order is open, and all clients are up to date.
     ComesToRest,
 }
 
@@ -70,7 +70,7 @@ pub enum Rule {
 pub struct Violation {
     /// The rule.
     pub rule: Rule,
-    /// How.
+    /// The details.
     pub what: String,
 }
 
@@ -80,7 +80,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Every violation.
+/// Returns all violations; `rest` is the limit of the rules about time.
 #[must_use]
 pub fn check(entries: &[Entry], stored: &[StoredOrder], rest: Duration) -> Vec<Violation> {
     let case = Case::new(entries, stored);
@@ -106,12 +106,12 @@ impl Violations {
     }
 }
 
-/// The evidence, in order.
+/// The evidence, sorted for the rules.
 struct Case<'a> {
     entries: &'a [Entry],
     scene: Scene,
     stored: HashMap<i64, &'a StoredOrder>,
-    /// By rising number.
+    /// The requests, by ascending number.
     requests: Vec<Request<'a>>,
 }
 
@@ -119,9 +119,9 @@ struct Case<'a> {
 struct Request<'a> {
     hero: i64,
     deed: &'a Deed,
-    /// The index of its entry, before it was sent.
+    /// The index of the entry of the request, noted before it was sent.
     asked: usize,
-    /// The index of its entry, and the answer; nothing when the round ended before.
+    /// The index of the entry of the answer, and the answer; `None` if the round ended before.
     answered: Option<(usize, &'a Answer)>,
 }
 
@@ -176,7 +176,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The order that it placed, as the answer says.
+    /// The order that it placed, according to the answer.
     fn placed(&self) -> Option<i64> {
         match (self.deed, self.told()) {
             (Deed::Place { .. }, Some((200 | 202, body))) => {

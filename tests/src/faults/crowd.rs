@@ -20,13 +20,13 @@ use crate::Client;
 
 const HEROES: usize = 10;
 const LISTENERS_OF_EACH: usize = 2;
-/// So many heroes have a browser, too.
+/// The number of heroes that also have a browser.
 const BROWSERS: usize = 6;
-/// The staff has so many sockets, and as many browsers.
+/// The number of staff sockets, and of staff browsers.
 const WATCHERS: usize = 2;
-/// The differences that are told when the crowd does not become quiet; more are left out.
+/// The differences that are reported when the crowd does not become quiet; more are left out.
 const MAX_TOLD: usize = 10;
-/// The pause between two looks at the crowd.
+/// The polling interval of the crowd.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Clients at work.
@@ -43,7 +43,7 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Creates heroes and meals, and lets the clients begin.
+    /// Creates heroes and meals, and starts the clients.
     pub async fn begin(gateways: &[String], database: &str, recorder: Recorder, seed: u64) -> Self {
         let scene = set_scene(&Client::new(&gateways[0])).await;
         recorder.note(Event::Scene(scene.clone()));
@@ -89,7 +89,7 @@ impl Crowd {
         crowd
     }
 
-    /// Browsers and watchers, with the numbers after those of the heroes' sockets.
+    /// Starts browsers and watchers, numbered after the sockets of the heroes.
     fn gather_staff(&mut self, scene: &Scene, habit: &Habit) {
         let heroes = scene.heroes.iter().take(BROWSERS).copied().map(Some);
         let mut numbers = HEROES * LISTENERS_OF_EACH..;
@@ -105,17 +105,17 @@ impl Crowd {
         }
     }
 
-    /// Nothing new is begun from now on; what was begun comes to its end.
+    /// Stops new requests; those under way are finished.
     pub fn calm_down(&self) {
         self.calm.send_replace(true);
         self.recorder.note(Event::Mended);
     }
 
-    /// Waits until nobody waits for an answer, no order is open, and each listener knows what the
-    /// database knows: how long that took.
+    /// Waits until no request is unanswered, no order is open, and each listener knows the same as
+    /// the database. Returns the time that it took.
     ///
     /// # Errors
-    /// The unrest that is left at the end of this time.
+    /// The remaining differences at the end of this time.
     pub async fn become_quiet(
         &mut self,
         database: &str,
@@ -181,7 +181,7 @@ impl Crowd {
     }
 }
 
-/// The differences between a hero's orders and what somebody knows of them.
+/// The differences between a hero's orders and a client's knowledge of them.
 fn differences(orders: &[StoredOrder], hero: i64, known: &Picture) -> Vec<String> {
     let own: Vec<&StoredOrder> = orders.iter().filter(|order| order.hero == hero).collect();
     known.differences(&own)

@@ -1,4 +1,4 @@
-//! A small disk of a round's own, that can be full.
+//! A small private disk of a round, which can be filled.
 
 use std::fs;
 use std::io::Write as _;
@@ -7,13 +7,13 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// Enough for a database that is just made, and the write-ahead log of a round; full within a
-/// moment.
+/// The size of the disk: enough for a new database and the write-ahead log of a round, and quickly
+/// filled.
 const SIZE: &str = "size=400m,mode=755";
 const BALLAST: &str = "ballast";
 
-/// A folder: on a disk of its own when this process may mount one, else on the usual one, which is
-/// never filled.
+/// A folder on a private disk; if this process may not mount one, on the usual disk, which is never
+/// filled.
 #[derive(Debug)]
 pub struct Disk {
     folder: TempDir,
@@ -21,7 +21,7 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Mounts it.
+    /// Mounts the disk.
     #[must_use]
     pub fn mount() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
@@ -34,16 +34,16 @@ impl Disk {
         Self { folder, small }
     }
 
-    /// Where it is.
+    /// The path of the folder.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Leaves no room.
+    /// Fills the disk.
     ///
     /// # Errors
-    /// When it is not a disk of its own.
+    /// If it is not a private disk.
     pub fn fill(&self) -> Result<(), String> {
         if !self.small {
             return Err("this process may not mount a disk of its own".to_owned());
@@ -57,7 +57,7 @@ impl Disk {
 
     /// Makes room again.
     pub fn empty(&self) {
-        // There is none when it was not filled.
+        // The file is missing if the disk was not filled.
         let _ = fs::remove_file(self.path().join(BALLAST));
     }
 }
@@ -65,7 +65,7 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         if self.small {
-            // Lazily: a process that is about to end may still hold a file.
+            // Lazily, because a process that is about to end may still hold a file.
             let unmounted = Command::new("umount").arg("--lazy").arg(self.path()).status();
             if !unmounted.is_ok_and(|status| status.success()) {
                 eprintln!("{} stays mounted", self.path().display());

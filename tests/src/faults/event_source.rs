@@ -1,5 +1,5 @@
-//! An `EventSource` as browsers have it (WHATWG HTML, "Server-sent events"), without their patience
-//! for mistakes: what it is sent is judged by the checker.
+//! An `EventSource` like that of browsers (WHATWG HTML, "Server-sent events"), but it does not
+//! tolerate errors: the checker judges every frame.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use serde_json::Value;
 
-/// The pause of Chromium when it was told none.
+/// The default pause of Chromium.
 const DEFAULT_RETRY: Duration = Duration::from_secs(3);
 
-/// A stream that is opened again and again at one address.
+/// A stream that is opened repeatedly at one address.
 #[derive(Debug)]
 pub struct EventSource {
     url: String,
@@ -19,7 +19,7 @@ pub struct EventSource {
     pub last_event_id: String,
     /// The pause before it is opened again.
     pub retry: Duration,
-    /// Bytes that are no whole event yet: as many as the longest frame.
+    /// The bytes of an incomplete event, bounded by the longest frame.
     unread: Vec<u8>,
     ready: VecDeque<Value>,
 }
@@ -34,7 +34,7 @@ pub enum End {
 }
 
 impl EventSource {
-    /// A stream at this URL that is not open yet.
+    /// A closed stream at this URL.
     #[must_use]
     pub fn new(url: String) -> Self {
         let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build();
@@ -72,7 +72,7 @@ impl EventSource {
     /// The next frame of an open stream.
     ///
     /// # Errors
-    /// When it has ended.
+    /// If the stream has ended.
     pub async fn next(&mut self, response: &mut reqwest::Response) -> Result<Value, End> {
         loop {
             if let Some(frame) = self.ready.pop_front() {

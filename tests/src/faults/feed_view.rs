@@ -1,6 +1,6 @@
-//! The knowledge of somebody who watches the staff feed.
+//! The knowledge of a watcher of the staff feed.
 //!
-//! Used by the crowd, to see when it is quiet, and by the checker.
+//! The crowd uses it to detect when it is quiet, and the checker to find missed changes.
 
 use serde_json::Value;
 
@@ -10,22 +10,22 @@ use super::picture::Picture;
 #[derive(Clone, Debug, Default)]
 pub struct FeedView {
     picture: Picture,
-    /// Whatever has changed since is known, or will be told; in microseconds since the record
-    /// began.
+    /// The moment since which every change is known or must still arrive, in microseconds since the
+    /// record began.
     complete_since: Option<u64>,
-    /// The connection watches already.
+    /// Set once the connection watches.
     is_watching: bool,
-    /// The gateway goes on where the connection before left off.
+    /// True if the gateway resumes from the previous connection.
     is_resumed: bool,
 }
 
 impl FeedView {
-    /// A connection is opened.
+    /// Notes that a connection is opened.
     pub fn open(&mut self) {
         (self.is_watching, self.is_resumed) = (false, false);
     }
 
-    /// A frame comes.
+    /// Applies a frame.
     pub fn take(&mut self, frame: &Value, now_us: u64) {
         self.is_resumed |= frame["resume"] == "resumed";
         let begins = frame["watching"] == true || frame["type"] == "feed";
@@ -35,7 +35,7 @@ impl FeedView {
         self.picture.take(frame);
     }
 
-    /// Returns true if it lacks a change that came after this moment.
+    /// Returns true if a change that must have arrived is missing.
     #[must_use]
     pub fn lacks(&self, order: i64, version: i64, since_us: u64) -> bool {
         let is_owed = self.complete_since.is_some_and(|complete| complete <= since_us);

@@ -1,9 +1,9 @@
-//! A client that listens to one hero's orders, on whatever gateway it finds, and sends commands on
-//! the same socket.
+//! A client that listens to one hero's orders at either gateway, and sends commands on the same
+//! socket.
 //!
-//! One task each. It comes back with its newest cursor after a pause that grows, as the protocol
-//! wants it, and moves to the other gateway now and then until the crowd is calm. Never panics:
-//! what it hears is judged by the checker.
+//! Each listener is one task. It reconnects with its newest cursor after a pause that grows, as the
+//! protocol demands, and sometimes moves to the other gateway until the crowd is calm. Never
+//! panics: the checker judges the frames.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -22,37 +22,37 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use super::picture::Picture;
 use super::record::{Answer, Event, Recorder};
 
-/// How long a handshake, or the answer to a command, may take before the client gives it up.
+/// The time after which the client gives up a handshake or a command.
 pub const PATIENCE: Duration = Duration::from_secs(6);
-/// The first pause before a socket is opened again; doubled up to the longest, and between half and
-/// the whole of it.
+/// The first pause before a socket is opened again. It doubles up to the longest, with a random
+/// factor between one half and one.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// How many milliseconds a listener stays at one gateway.
+/// The milliseconds for which a listener stays at one gateway.
 const STAY: std::ops::Range<u64> = 3_000..12_000;
-/// Commands that wait for the task; each client sends one at a time.
+/// The commands that wait for the task at most; each client sends one at a time.
 const MAX_WAITING: usize = 8;
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 type Command = (Value, oneshot::Sender<Answer>);
 
-/// A listener, for those who send commands and look at what it knows.
+/// A handle of a listener, to send commands and read its knowledge.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    /// Whose orders.
+    /// The hero.
     pub hero: i64,
     commands: mpsc::Sender<Command>,
     picture: Arc<Mutex<Picture>>,
 }
 
-/// Where a listener finds its gateways, and what it must know.
+/// The settings of a client.
 #[derive(Clone, Debug)]
 pub struct Habit {
     /// The URLs of the gateways.
     pub gateways: Arc<[String]>,
-    /// Where everything is noted.
+    /// The record.
     pub recorder: Recorder,
-    /// True once the clients shall begin no more.
+    /// True once the clients must begin no more requests.
     pub calm: watch::Receiver<bool>,
 }
 
@@ -64,14 +64,14 @@ struct Task {
     commands: mpsc::Receiver<Command>,
     picture: Arc<Mutex<Picture>>,
     cursor: Option<String>,
-    /// Commands that wait for their answers, by their ids; a client gives up after [`PATIENCE`] and
-    /// asks one at a time.
+    /// Commands that wait for their answers, by id. Bounded, because a client sends one at a time
+    /// and gives up after [`PATIENCE`].
     waiting: HashMap<u64, oneshot::Sender<Answer>>,
     commanded: u64,
 }
 
 impl Listener {
-    /// A listener, and its task, which never ends by itself.
+    /// Creates a listener and its task, which never ends by itself.
     pub fn new(
         number: usize,
         hero: i64,
@@ -107,7 +107,7 @@ impl Listener {
         }
     }
 
-    /// What it knows now.
+    /// Its current knowledge.
     pub fn picture(&self) -> MutexGuard<'_, Picture> {
         self.picture.lock().expect("nothing panics while it takes in a frame")
     }
@@ -133,7 +133,7 @@ impl Task {
         }
     }
 
-    /// Opens a socket and takes its welcome.
+    /// Opens a socket and reads its welcome.
     async fn open(&mut self, gateway: usize) -> Result<Stream, String> {
         let (listener, hero, cursor) = (self.number, self.hero, self.cursor.clone());
         let resume = cursor.as_ref().map_or(String::new(), |cursor| format!("&cursor={cursor}"));
@@ -205,7 +205,7 @@ impl Task {
     }
 
     fn hear(&mut self, frame: Value) {
-        // Noted before anybody acts on it.
+        // Noted first, before any client acts on it.
         self.habit.recorder.note(Event::Heard { listener: self.number, frame: frame.clone() });
         self.picture.lock().expect("nothing panics while it takes in a frame").take(&frame);
         if let Some(cursor) = frame["cursor"].as_str() {
@@ -218,7 +218,7 @@ impl Task {
     }
 }
 
-/// The answer with the status that it has over REST.
+/// Converts a frame into an answer with the status that it has over REST.
 fn answer_of(frame: Value) -> Answer {
     let status =
         if frame["type"] == "error" { frame["problem"]["status"].as_u64() } else { Some(200) };

@@ -1,7 +1,6 @@
-//! What is done to Redis and `PostgreSQL` from within, while they run.
+//! Faults inside Redis and `PostgreSQL`, while they run.
 //!
-//! Called by the breaker. A server that is away at the moment is left alone: the error says that
-//! the fault had no effect.
+//! Called by the breaker. If the server is down the error says that the fault had no effect.
 
 use std::time::Duration;
 
@@ -14,22 +13,22 @@ use tokio::time::timeout;
 
 use super::action::{Mischief, Obstacle};
 
-/// The names under which the service keeps its things in Redis.
+/// The names of the service in Redis.
 const STREAM: &str = "galley:v1:orders:{00}";
 const GROUP: &str = "workers";
 const CHANNELS: [&str; 1] = ["galley:v1:updates:{00}"];
 const FIELD: &str = "o";
-/// The time that a server may take to do it.
+/// The longest time for an action on a server.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The name of the connections of the locks.
+/// The application name of the connections that hold locks.
 const NAME: &str = "galley-faults";
-/// About as many orders as a round has: entries of old orders name some of them.
+/// The highest id in entries of old orders: about the number of orders in a round.
 const OLD_ORDERS: i64 = 2_000;
 
-/// More connections than `PostgreSQL` has to give.
+/// A bound above the connections that `PostgreSQL` allows.
 const MAX_CONNECTIONS: usize = 100;
 
-/// Meddles with the servers.
+/// The state of the faults inside the servers.
 #[derive(Debug)]
 pub struct Meddler {
     postgres: String,
@@ -49,7 +48,7 @@ impl Meddler {
     /// Meddles with the data in the Redis at this URL.
     ///
     /// # Errors
-    /// When Redis is away.
+    /// If Redis is unreachable.
     pub async fn meddle(&mut self, redis: &str, mischief: Mischief) -> Result<(), String> {
         let ask = async |commands: &[&[&str]]| ask(redis, commands).await;
         match mischief {
@@ -102,10 +101,10 @@ impl Meddler {
         }
     }
 
-    /// Lets Redis take no more in, or again as much as comes.
+    /// Bounds the memory of Redis, so that it accepts no more data, or lifts the bound.
     ///
     /// # Errors
-    /// When Redis is away.
+    /// If Redis is unreachable.
     pub async fn bound_redis(&self, redis: &str, bytes: u64) -> Result<(), String> {
         ask(redis, &[&["CONFIG", "SET", "maxmemory", &bytes.to_string()]]).await
     }
@@ -113,7 +112,7 @@ impl Meddler {
     /// Obstructs `PostgreSQL`.
     ///
     /// # Errors
-    /// When `PostgreSQL` is away.
+    /// If `PostgreSQL` is unreachable.
     pub async fn obstruct(&mut self, obstacle: Obstacle) -> Result<(), String> {
         let galley = "pg_stat_activity where application_name = 'galley'";
         match obstacle {
@@ -135,29 +134,29 @@ impl Meddler {
         }
     }
 
-    /// Gives every lock back.
+    /// Releases every lock.
     ///
     /// # Errors
-    /// When `PostgreSQL` is away.
+    /// If `PostgreSQL` is unreachable.
     pub async fn unlock(&mut self) -> Result<(), String> {
         self.locks.abort_all();
         self.sql(&format!("select pg_terminate_backend(pid) from pg_stat_activity where application_name = '{NAME}'")).await
     }
 
-    /// Lets `PostgreSQL` write, or lets it refuse to.
+    /// Allows `PostgreSQL` to write, or forbids it.
     ///
     /// # Errors
-    /// When `PostgreSQL` is away.
+    /// If `PostgreSQL` is unreachable.
     pub async fn allow_writing(&self, allowed: bool) -> Result<(), String> {
         let refuse = if allowed { "off" } else { "on" };
         self.sql(&format!("alter system set default_transaction_read_only = {refuse}")).await?;
         self.sql("select pg_reload_conf()").await
     }
 
-    /// Takes every connection that `PostgreSQL` still has to give.
+    /// Takes all free connections of `PostgreSQL`.
     ///
     /// # Errors
-    /// When `PostgreSQL` is silent.
+    /// If `PostgreSQL` does not answer.
     pub async fn take_connections(&mut self) -> Result<(), String> {
         while self.taken.len() < MAX_CONNECTIONS {
             match timeout(PATIENCE, PgConnection::connect(&self.postgres)).await {
@@ -169,10 +168,10 @@ impl Meddler {
         Ok(())
     }
 
-    /// Gives them back.
+    /// Returns the taken connections.
     pub async fn return_connections(&mut self) {
         for connection in self.taken.drain(..) {
-            // One that has ended is back already.
+            // A connection that has ended is already returned.
             let _ = timeout(PATIENCE, connection.close()).await;
         }
     }
@@ -185,7 +184,7 @@ impl Meddler {
         );
         let url = self.postgres.clone();
         self.locks.spawn(async move {
-            // The server may crash meanwhile: then the lock is gone, too.
+            // The server may crash meanwhile, which releases the lock as well.
             let _ = execute(&url, &script).await;
         });
     }

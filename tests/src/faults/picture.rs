@@ -1,4 +1,4 @@
-//! The knowledge of a listener: of each order the highest version that any frame told.
+//! The knowledge of a listener: the highest version of each order in any frame.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use super::stored::StoredOrder;
 pub struct Picture(HashMap<i64, Sighting>);
 
 impl Picture {
-    /// Takes in a frame. Answers to commands are none: the picture is made of what is pushed.
+    /// Applies a frame. Answers to commands are ignored: the picture consists of pushed updates.
     pub fn take(&mut self, frame: &Value) {
         if !matches!(
             frame["type"].as_str(),
@@ -28,13 +28,13 @@ impl Picture {
         }
     }
 
-    /// Returns true if it knows this version of an order, or a later one.
+    /// Returns true if this version of an order, or a later one, is known.
     #[must_use]
     pub fn knows(&self, order: i64, version: i64) -> bool {
         self.0.get(&order).is_some_and(|seen| seen.version >= version)
     }
 
-    /// The differences from the database, of which these are the orders of its hero.
+    /// The differences from these orders of the hero in the database.
     #[must_use]
     pub fn differences(&self, stored: &[&StoredOrder]) -> Vec<String> {
         let mut differences = Vec::new();

@@ -1,4 +1,4 @@
-//! `PostgreSQL` as a deployment has it: alone, with a synchronous standby, or behind `PgBouncer`.
+//! The `PostgreSQL` of a deployment: alone, with a synchronous standby, or behind `PgBouncer`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use super::Deployment;
 use crate::proxy::Ways;
 use crate::{Pooler, PostgresServer, Proxy};
 
-/// The time that the standby may take to catch up, and to become the primary.
+/// The longest time for the standby to catch up, and to become the primary.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The pause between two looks at it.
+/// The polling interval.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The database of a stage.
@@ -20,9 +20,9 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Postgres {
     primary: PostgresServer,
     standby: Option<Standby>,
-    /// `PgBouncer`, in that deployment.
+    /// `PgBouncer`, if the deployment has it.
     pub pooler: Option<Pooler>,
-    /// The way of those who break and check: always open, always to the primary.
+    /// The proxy for breaking and checking: always open, always to the primary.
     front: Proxy,
 }
 
@@ -33,7 +33,7 @@ struct Standby {
 }
 
 impl Postgres {
-    /// Starts it, with the primary's files in this folder.
+    /// Starts the servers, with the primary's files in this folder.
     pub async fn start(deployment: Deployment, folder: &Path) -> Self {
         let primary = PostgresServer::start_in(folder).await;
         let front = Proxy::start(primary.port()).await;
@@ -63,13 +63,13 @@ impl Postgres {
         self.pooler.as_ref().map_or(self.primary.port(), Pooler::port)
     }
 
-    /// The URL for those who break and check.
+    /// The URL for breaking and checking.
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.front.port())
     }
 
-    /// The proxy between standby and primary, while there is a standby.
+    /// The proxy between standby and primary; `None` without a standby.
     #[must_use]
     pub fn replication(&self) -> Option<&Proxy> {
         self.standby.as_ref().map(|standby| &standby.link)
@@ -80,19 +80,18 @@ impl Postgres {
         self.primary.crash();
     }
 
-    /// Starts the primary, unless it runs.
+    /// Starts the primary unless it runs.
     pub async fn start_again(&mut self) {
         if !self.primary.is_running() {
             self.primary.restart().await;
         }
     }
 
-    /// Ends the primary, and makes a primary of its standby. `lead` leads the clients there; they
-    /// find a server that does not write yet.
+    /// Ends the primary and promotes its standby. `lead` moves the clients there; the server
+    /// refuses writes at first.
     ///
     /// # Errors
-    /// When there is no standby, or it has not caught up: what it does not have would be lost,
-    /// which nobody can mend.
+    /// If there is no standby, or it has not caught up: promoting it would lose changes for good.
     pub async fn promote(&mut self, lead: impl FnOnce(u16)) -> Result<(), String> {
         let standby = self.standby.as_ref().ok_or("there is no standby")?;
         standby.link.stall(Ways::default());

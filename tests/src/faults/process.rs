@@ -1,4 +1,4 @@
-//! A process of a stage: it keeps its address and its log when it is started again.
+//! A process of a stage, which keeps its address and its log across restarts.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -13,20 +13,20 @@ const DELAY: &str = "0ms..300ms";
 /// A process of a stage.
 #[derive(Debug)]
 pub(super) struct Process {
-    /// For people.
+    /// The name in messages.
     pub(super) name: String,
     program: &'static str,
     variables: Vec<(String, String)>,
-    /// Where it listens, if it does.
+    /// The URL that it listens on; `None` for a worker.
     pub(super) url: Option<String>,
     log: PathBuf,
     running: Option<Program>,
-    /// It was asked to leave: it may end.
+    /// Set once the process was asked to end, and may.
     leaving: bool,
 }
 
 impl Process {
-    /// One of these programs, that is not started yet.
+    /// A process of this program that is not started yet.
     pub(super) fn new(
         program: &'static str,
         number: usize,
@@ -37,7 +37,7 @@ impl Process {
             variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         variables.push(("GALLEY_PROCESSING_DELAY".to_owned(), DELAY.to_owned()));
         variables.push(("GALLEY_DRAIN".to_owned(), "500ms".to_owned()));
-        // A start may fall into a long fault: it waits for its end.
+        // A start during a long fault waits for its end.
         variables.push(("GALLEY_WAIT".to_owned(), "10m".to_owned()));
         let address = (program != "galley-worker").then(|| format!("127.0.0.1:{}", port::free()));
         variables
@@ -69,18 +69,18 @@ impl Process {
         self.running.is_some() && !self.leaving && !self.is_running()
     }
 
-    /// Returns true if it runs, and was not asked to leave.
+    /// Returns true if it runs and was not asked to end.
     pub(super) fn is_wanted(&mut self) -> bool {
         !self.leaving && self.is_running()
     }
 
-    /// Sends a signal to a process that runs.
+    /// Sends a signal to the process if it runs.
     pub(super) fn signal(&mut self, signal: Signal) {
         self.running.iter_mut().for_each(|program| program.signal(signal));
         self.leaving |= signal == Signal::TERM;
     }
 
-    /// Kills what still runs of it.
+    /// Kills the process if it still runs.
     pub(super) fn end(&mut self) {
         self.keep_log();
         if let Some(mut program) = self.running.take() {
@@ -88,7 +88,7 @@ impl Process {
         }
     }
 
-    /// Writes down what it said.
+    /// Appends its output to its log.
     pub(super) fn keep_log(&mut self) {
         let Some(program) = &self.running else { return };
         let file = OpenOptions::new().create(true).append(true).open(&self.log);
@@ -96,7 +96,7 @@ impl Process {
         kept.unwrap_or_else(|error| panic!("{}: {error}", self.log.display()));
     }
 
-    /// Its clock will be an hour ahead, if that can be.
+    /// Sets its clock an hour ahead, if `libfaketime` is installed.
     pub(super) fn shift_clock(&mut self) {
         let libraries = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
         let mut libraries = libraries.map(|entry| entry.path().join("faketime/libfaketimeMT.so.1"));

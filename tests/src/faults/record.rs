@@ -1,8 +1,8 @@
-//! What clients asked, were answered and heard, in the order in which it happened.
+//! The record of a round: all requests, answers, frames and faults, in order.
 //!
-//! Written by every client of a round and by the breaker, read by the checker. A request is noted
-//! before it is sent, its answer after it was read whole: what is noted earlier happened earlier.
-//! Also written to a file, one line of JSON each, for people.
+//! Every client of a round and the breaker write it, the checker reads it. A request is noted
+//! before it is sent, its answer after it was read completely: an earlier entry happened earlier.
+//! The record is also written to a file, one line of JSON each, for people.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -15,10 +15,10 @@ use serde_json::Value;
 
 use super::action::Action;
 
-/// Something that happened.
+/// An entry of the record.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
-    /// Microseconds since the record began, by a clock that only rises.
+    /// Microseconds since the record began, by a monotonic clock.
     pub at_us: u64,
     /// The event.
     #[serde(flatten)]
@@ -31,20 +31,20 @@ pub struct Entry {
 pub enum Event {
     /// The heroes and meals of the round.
     Scene(Scene),
-    /// A request is about to be sent.
+    /// A client is about to send a request.
     Asked {
-        /// Its number.
+        /// The number of the request.
         request: usize,
-        /// Whose.
+        /// The hero.
         hero: i64,
-        /// To which gateway; a socket is at one or the other.
+        /// The gateway; `None` for a socket, which may be at either.
         gateway: Option<usize>,
-        /// Its purpose.
+        /// The purpose of the request.
         deed: Deed,
     },
-    /// A request came to its end.
+    /// A request ended.
     Answered {
-        /// Its number.
+        /// The number of the request.
         request: usize,
         /// The answer.
         answer: Answer,
@@ -53,14 +53,14 @@ pub enum Event {
     Opening {
         /// The listener's number.
         listener: usize,
-        /// The hero; none of the staff.
+        /// The hero; `None` for staff.
         hero: Option<i64>,
-        /// Where.
+        /// The gateway.
         gateway: usize,
-        /// With which cursor.
+        /// The cursor, if any.
         cursor: Option<String>,
     },
-    /// A frame came.
+    /// A listener received a frame.
     Heard {
         /// The listener's number.
         listener: usize,
@@ -71,38 +71,39 @@ pub enum Event {
     Ended {
         /// The listener's number.
         listener: usize,
-        /// How.
+        /// The reason.
         why: String,
     },
-    /// A listener will never come back: it was refused in a way that its kind takes for final.
+    /// A listener gave up for good after a refusal that its kind takes for final.
     Lost {
         /// The listener's number.
         listener: usize,
-        /// How.
+        /// The reason.
         why: String,
     },
     /// The database has changed.
     Changed {
-        /// When it was read before, without these changes, in microseconds since the record began.
+        /// The time of the previous reading, without these changes, in microseconds since the
+        /// record began.
         since_us: u64,
-        /// The orders, each with the version that it has now.
+        /// The changed orders, each with its new version.
         orders: Vec<(i64, i64)>,
     },
-    /// Something is about to be broken or mended.
+    /// A fault is about to begin or end.
     Fault {
-        /// The deed.
+        /// The action.
         action: Action,
     },
-    /// It was.
+    /// A fault has begun or ended.
     Done {
-        /// The deed.
+        /// The action.
         action: Action,
-        /// The deed and its effect, for people.
+        /// The action and its effect, for people.
         step: String,
     },
-    /// Everything is mended, and the clients begin no more.
+    /// All faults have ended, and the clients begin no more requests.
     Mended,
-    /// No order is open, and every listener knows what the database knows.
+    /// No order is open, and every listener knows the same as the database.
     Quiet,
 }
 
@@ -125,7 +126,7 @@ pub enum Deed {
     Place {
         /// The meal.
         meal: i64,
-        /// Under this key.
+        /// The idempotency key, if any.
         key: Option<String>,
     },
     /// Cancel an order.
@@ -146,17 +147,17 @@ pub enum Deed {
 pub enum Answer {
     /// The gateway answered.
     Told {
-        /// The status; a frame has the one that the same answer has over REST.
+        /// The status; for a frame that of the same answer over REST.
         status: u16,
         /// The body, or the frame.
         body: Value,
     },
-    /// Nobody knows whether it was carried out.
+    /// It is unknown whether the request was carried out.
     Unknown(String),
 }
 
 impl Event {
-    /// The body of an answer, or the frame, that it shows a client.
+    /// The body of an answer, or the frame, if the event shows one to a client.
     #[must_use]
     pub fn shown(&self) -> Option<&Value> {
         match self {
@@ -177,21 +178,21 @@ impl Event {
     }
 }
 
-/// Writes a record; clones write the same.
+/// A writer of a record; clones write to the same record.
 #[derive(Clone, Debug)]
 pub struct Recorder(Arc<Mutex<Pages>>);
 
 #[derive(Debug)]
 struct Pages {
     began: Instant,
-    /// As long as the round: its bound is that a round lasts minutes.
+    /// The entries so far, bounded because a round lasts only minutes.
     entries: Vec<Entry>,
     requests: usize,
     file: BufWriter<File>,
 }
 
 impl Recorder {
-    /// Begins a record in this file.
+    /// Creates a record in this file.
     #[must_use]
     pub fn begin(path: &Path) -> Self {
         let file = File::create(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -204,18 +205,18 @@ impl Recorder {
         Self(Arc::new(Mutex::new(pages)))
     }
 
-    /// Notes that something happened.
+    /// Adds an event to the record.
     pub fn note(&self, event: Event) {
         self.pages().note(event);
     }
 
-    /// The moment, in microseconds since the record began.
+    /// The current time, in microseconds since the record began.
     #[must_use]
     pub fn now_us(&self) -> u64 {
         self.pages().now_us()
     }
 
-    /// Notes a request, and gives its number.
+    /// Adds a request to the record and returns its number.
     #[must_use]
     pub fn ask(&self, hero: i64, gateway: Option<usize>, deed: Deed) -> usize {
         let mut pages = self.pages();
@@ -225,7 +226,7 @@ impl Recorder {
         request
     }
 
-    /// Everything so far; the file has it, too.
+    /// Returns the entries so far; the file has them as well.
     #[must_use]
     pub fn read(&self) -> Vec<Entry> {
         let mut pages = self.pages();

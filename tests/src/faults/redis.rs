@@ -1,4 +1,4 @@
-//! Redis as a deployment has it: alone, with a replica that takes its place, or as a cluster.
+//! The Redis of a deployment: alone, with a replica that replaces it, or as a cluster.
 
 use super::Deployment;
 use crate::{RedisCluster, RedisServer};
@@ -15,7 +15,7 @@ pub enum Redis {
 }
 
 impl Redis {
-    /// Starts it.
+    /// Starts the servers.
     pub async fn start(deployment: Deployment) -> Self {
         match deployment {
             Deployment::Cluster => Self::Cluster(RedisCluster::start().await),
@@ -34,7 +34,7 @@ impl Redis {
     /// The server that takes commands.
     ///
     /// # Errors
-    /// In a cluster, which has several.
+    /// If it is a cluster, which has several.
     pub fn master(&mut self) -> Result<&mut RedisServer, String> {
         match self {
             Self::One(server) => Ok(server),
@@ -46,7 +46,7 @@ impl Redis {
     /// The cluster.
     ///
     /// # Errors
-    /// When there is none.
+    /// If there is no cluster.
     pub fn cluster(&mut self) -> Result<&mut RedisCluster, String> {
         match self {
             Self::Cluster(cluster) => Ok(cluster),
@@ -54,11 +54,11 @@ impl Redis {
         }
     }
 
-    /// Lets the replica take the place of the master, which becomes its replica. Connections live
-    /// on where they are. Returns the port of the new master.
+    /// Swaps the roles of master and replica. Connections stay at their servers. Returns the port
+    /// of the new master.
     ///
     /// # Errors
-    /// When either is away, or there is no replica.
+    /// If either server is unreachable, or there is no replica.
     pub async fn demote(&mut self) -> Result<u16, String> {
         let Self::Pair(pair) = self else { return Err("there is no replica".to_owned()) };
         let promoted = pair[1].try_ask::<()>(&["REPLICAOF", "NO", "ONE"]).await;
@@ -68,7 +68,7 @@ impl Redis {
         Ok(pair[0].port())
     }
 
-    /// Lets every server run.
+    /// Restores every server to running.
     pub async fn mend(&mut self) {
         match self {
             Self::Cluster(cluster) => cluster.mend().await,

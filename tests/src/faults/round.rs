@@ -1,4 +1,4 @@
-//! One round of faults: start, break, mend, become quiet, check.
+//! One round of faults: start, break, repair, become quiet, check.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,21 +18,21 @@ use crate::patience::within;
 /// The time after the last fault within which everything must be idle, on a machine that starts
 /// programs at once; as much as a start takes here is added.
 const REST: Duration = Duration::from_secs(10);
-/// The time to wait for that, to tell what is slow from what is stuck.
+/// The time to wait for that, to distinguish slow from stuck.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// The violations of one rule that a message names; the others are only counted.
 const MAX_NAMED: usize = 5;
 
-/// A round to be played.
+/// The settings of a round.
 #[derive(Clone, Copy, Debug)]
 pub struct Round {
     /// The deployment to break.
     pub deployment: Deployment,
-    /// The same seed has the same faults.
+    /// The seed, which determines the faults.
     pub seed: u64,
     /// The length of the faults.
     pub length: Duration,
-    /// Keep the record and the logs although no promise was broken.
+    /// True to keep the record and the logs even if no promise was broken.
     pub keep: bool,
 }
 
@@ -62,7 +62,7 @@ impl Round {
     /// Plays the round.
     ///
     /// # Errors
-    /// The broken promises; the record and the logs of the programs are kept.
+    /// The broken promises. The record and the logs of the programs are kept.
     pub async fn play(self) -> Result<Report, Failure> {
         println!("faults: {self}");
         let folder = tempfile::Builder::new().prefix("galley-faults-").tempdir().expect("a folder");

@@ -1,7 +1,7 @@
-//! The faults of a seed and their moments: a pure function.
+//! The faults of a seed and their times: a pure function.
 //!
-//! What is broken for a while is mended by a later step of the same schedule, and is not broken
-//! again before. Faults of different parts overlap as it happens.
+//! A lasting fault is ended by a later step of the same schedule, and its target is not broken
+//! again before. Faults of different targets may overlap.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use fault::{Fault, Target};
 
 mod fault;
 
-/// The least milliseconds between the beginnings of two faults, and the most, which are the seed's:
-/// some rounds are a storm, in others what is mended has time to work.
+/// The least milliseconds between the beginnings of two faults, and the range of the most, which
+/// the seed chooses: some rounds are a storm, in others the service has time to recover.
 const SHORTEST: u64 = 200;
 const LONGEST: std::ops::Range<u64> = 800..5_000;
 
-/// The faults of this seed within a time, in the order of their moments.
+/// The faults of this seed within this time, sorted by time.
 #[must_use]
 pub fn plan(seed: u64, length: Duration, deployment: Deployment) -> Vec<Step> {
     let mut random = StdRng::seed_from_u64(seed);
@@ -39,7 +39,7 @@ pub fn plan(seed: u64, length: Duration, deployment: Deployment) -> Vec<Step> {
             continue;
         }
         promoted |= begin == Action::Promote;
-        // Nothing ends this one early: it lasts as long as the schedule at most.
+        // No step ends this fault early, so it is limited to the end of the schedule.
         let left = length.saturating_sub(at);
         let action = if let Action::Meddle(Mischief::Hold(time)) = begin {
             Action::Meddle(Mischief::Hold(time.min(left)))
@@ -55,7 +55,7 @@ pub fn plan(seed: u64, length: Duration, deployment: Deployment) -> Vec<Step> {
             steps.push(Step { at: until, action });
         }
     }
-    // Whatever would last longer ends with the schedule: then everything is mended.
+    // Longer faults end with the schedule, because then everything is restored.
     steps.retain(|step| step.at < length);
     steps.sort_by_key(|step| step.at);
     steps

@@ -1,7 +1,7 @@
 //! The servers of a stage, with a proxy between each process and each of them.
 //!
-//! The nodes of a Redis Cluster tell their clients each other's addresses, so that no proxy of a
-//! process's own can stand before them: there a node is stopped itself.
+//! The nodes of a Redis Cluster send clients to each other's addresses, so that a proxy per process
+//! is impossible there. Instead the nodes themselves are paused.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::program::Signal;
 use crate::proxy::Ways;
 use crate::{Pooler, Proxy};
 
-/// Redis takes nothing in below this.
+/// A memory bound at which Redis accepts no data, in bytes.
 const NO_ROOM: u64 = 1;
 
 /// The servers that gateways and workers need.
@@ -30,7 +30,7 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Starts them, and the proxies for these processes. The database is in this folder.
+    /// Starts the servers, and the proxies for these processes. The database is in this folder.
     pub async fn start(deployment: Deployment, parts: &[Part], folder: &Path) -> Self {
         let (postgres, mut redis) =
             (Postgres::start(deployment, folder).await, Redis::start(deployment).await);
@@ -44,7 +44,7 @@ impl Servers {
         Self { postgres, redis, links }
     }
 
-    /// The settings with which a process finds its servers.
+    /// The settings that lead a process to its servers.
     #[must_use]
     pub fn variables(&self, part: Part) -> [(&'static str, String); 2] {
         let proxy = |server| self.links.get(&Link::Of(part, server)).map(Proxy::port);
@@ -67,7 +67,7 @@ impl Servers {
     /// Ends every fault.
     ///
     /// # Errors
-    /// When a server cannot be mended.
+    /// If a server cannot be restored.
     pub async fn mend(&mut self, meddler: &mut Meddler) -> Result<(), String> {
         for link in self.links.values().chain(self.postgres.replication()) {
             free(link);
@@ -89,10 +89,10 @@ impl Servers {
         meddler.unlock().await
     }
 
-    /// Does what an action does to servers.
+    /// Applies an action to the servers.
     ///
     /// # Errors
-    /// When it had no effect.
+    /// If the action had no effect.
     pub async fn act(&mut self, action: Action, meddler: &mut Meddler) -> Result<(), String> {
         match action {
             Action::Kill(part) => self.kill(part),
@@ -169,7 +169,7 @@ impl Servers {
         }
     }
 
-    /// Does something to the connections of a link.
+    /// Applies a disturbance to the connections of a link.
     fn disturb(&self, link: Link, how: impl FnOnce(&Proxy)) -> Result<(), String> {
         let proxy = if link == Link::Replication {
             self.postgres.replication()
@@ -183,7 +183,7 @@ impl Servers {
         self.postgres.pooler.as_mut().ok_or_else(|| "there is no pooler".to_owned())
     }
 
-    /// Stops a node of the cluster or the pooler, or lets it go on.
+    /// Sends a signal to a node of the cluster or to the pooler.
     fn signal(&mut self, part: Part, signal: Signal) -> Result<(), String> {
         match part {
             Part::Node(node) => self.redis.cluster()?.node(node).signal(signal),

@@ -1,4 +1,4 @@
-//! The states of orders that an answer or a frame shows.
+//! The states of orders in answers and frames.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ pub struct Sighting {
     pub order: i64,
     /// The version.
     pub version: i64,
-    /// The order as it is written on the wire; nothing once it is deleted.
+    /// The order as on the wire; `None` once it is deleted.
     pub state: Option<Value>,
 }
 
@@ -21,7 +21,7 @@ impl Sighting {
     }
 }
 
-/// Every order that this answer or frame shows.
+/// Returns every order in this answer or frame.
 #[must_use]
 pub fn sightings(shown: &Value) -> Vec<Sighting> {
     let mut found = Vec::new();
@@ -51,7 +51,7 @@ fn collect(shown: &Value, found: &mut Vec<Sighting>) {
     }
 }
 
-/// The order without the names that a read adds.
+/// Returns the order without the names that only a read adds.
 fn as_frame(order: &Value) -> Value {
     let mut order = order.clone();
     if let Some(fields) = order.as_object_mut() {

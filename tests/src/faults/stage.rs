@@ -1,9 +1,8 @@
-//! The processes of a round, over servers of their own, in the hands of the breaker.
+//! The processes of a round, with their own servers, controlled by the breaker.
 //!
-//! A process keeps its address when it is started again. One that ends by itself is remembered:
-//! that is a failure, whatever was done to the others. The last worker's clock is an hour ahead
-//! where `libfaketime` is installed: times come from the database alone, so nothing may depend on
-//! it.
+//! A process keeps its address across restarts. If one ends by itself that is a failure, regardless
+//! of the faults of others. The last worker's clock is an hour ahead if `libfaketime` is installed:
+//! all times come from the database, so nothing may depend on that clock.
 
 use std::path::Path;
 use std::time::Duration;
@@ -23,23 +22,23 @@ use crate::program::Signal;
 const GATEWAYS: usize = 2;
 const WORKERS: usize = 2;
 
-/// Running programs and servers; all gone when dropped, programs first.
+/// Running programs and servers; all ended when dropped, programs first.
 #[derive(Debug)]
 pub struct Stage {
     gateways: Vec<Process>,
     workers: Vec<Process>,
-    /// None in an embedded service.
+    /// The servers; `None` for an embedded service.
     pub servers: Option<Servers>,
     /// The disk of the database.
     pub disk: Disk,
     database: String,
-    /// The time that the slowest program took to become ready when nothing was broken: a measure of
-    /// this machine.
+    /// The time that the slowest program took to become ready without faults, a measure of this
+    /// machine.
     pub slowest_start: Duration,
 }
 
 impl Stage {
-    /// Starts everything, and waits until every gateway is ready. The programs' logs go to this
+    /// Starts everything, and waits until every gateway is ready. The logs are written to this
     /// folder.
     pub async fn start(deployment: Deployment, folder: &Path) -> Self {
         let disk = Disk::mount();
@@ -113,7 +112,7 @@ impl Stage {
         self.gateways.iter().filter_map(|gateway| gateway.url.clone()).collect()
     }
 
-    /// The URL of the database, without a proxy that is ever closed.
+    /// The URL of the database, through no proxy that is ever stalled.
     #[must_use]
     pub fn database(&self) -> &str {
         &self.database
@@ -124,7 +123,7 @@ impl Stage {
         self.process(part).end();
     }
 
-    /// Starts a process; whatever still runs of it is killed first.
+    /// Starts a process; if it still runs it is killed first.
     pub fn start_again(&mut self, part: Part) {
         let process = self.process(part);
         process.end();
@@ -134,7 +133,7 @@ impl Stage {
     /// Sends a signal.
     ///
     /// # Errors
-    /// When the process has ended.
+    /// If the process has ended.
     pub fn signal(&mut self, part: Part, signal: Signal) -> Result<(), String> {
         let process = self.process(part);
         if !process.is_running() {
@@ -144,7 +143,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Lets every process run: those that are stopped go on, those that were ended begin anew.
+    /// Restores every process to running: paused ones continue, ended ones are restarted.
     ///
     /// # Errors
     /// The processes that ended by themselves.
@@ -168,7 +167,7 @@ impl Stage {
         }
     }
 
-    /// Writes down what the programs said.
+    /// Appends the output of the programs to their logs.
     pub fn keep_logs(&mut self) {
         self.gateways.iter_mut().chain(&mut self.workers).for_each(Process::keep_log);
     }

@@ -1,5 +1,4 @@
-//! The orders in the database, deleted ones included: the truth, which the service shows only in
-//! part.
+//! The orders in the database, including deleted ones, which the service does not show.
 
 use galley_protocol::Timestamp;
 use serde_json::{Value, json};
@@ -13,17 +12,17 @@ const REASONS: [&str; 5] = ["hero_request", "allergy", "hero_gone", "meal_gone",
 /// An order in the database.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredOrder {
-    /// Its id.
+    /// The id.
     pub id: i64,
-    /// Whose.
+    /// The hero.
     pub hero: i64,
-    /// Of what.
+    /// The meal.
     pub meal: i64,
     /// The key under which it was placed.
     pub key: Option<String>,
-    /// True if it was deleted: one more version than its last state's.
+    /// True if it was deleted, which adds one version to that of its last state.
     pub deleted: bool,
-    /// The last state, as it is written on the wire.
+    /// The last state, as on the wire.
     pub state: Value,
 }
 
@@ -46,7 +45,7 @@ impl StoredOrder {
         self.state["version"].as_i64().unwrap_or_default()
     }
 
-    /// What a client knows that knows everything.
+    /// The newest state, as an up-to-date client knows it.
     #[must_use]
     pub fn newest(&self) -> Sighting {
         if self.deleted {
@@ -59,7 +58,7 @@ impl StoredOrder {
 /// Reads every order.
 ///
 /// # Errors
-/// When the database is away.
+/// If the database is unreachable.
 pub async fn read(url: &str) -> Result<Vec<StoredOrder>, sqlx::Error> {
     let rows: Vec<String> = if url.starts_with("sqlite:") {
         let mut connection = SqliteConnection::connect(url).await?;

@@ -1,7 +1,7 @@
-//! One of the staff who watches every order on a socket.
+//! A staff client that watches every order on a socket.
 //!
-//! One task each. It comes back after a pause, with its newest cursor if it was given one: then it
-//! is owed what has changed meanwhile. Never panics: what it hears is judged by the checker.
+//! Each watcher is one task. It reconnects after a pause, with its newest cursor if it has one:
+//! then it must receive the changes in between. Never panics: the checker judges the frames.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -18,18 +18,18 @@ use super::record::Event;
 
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// A watcher, for those who look at what it knows.
+/// A handle of a watcher, to read its knowledge.
 #[derive(Clone, Debug)]
 pub struct Watcher(Arc<Mutex<FeedView>>);
 
 impl Watcher {
-    /// A watcher, and its task, which never ends by itself.
+    /// Creates a watcher and its task, which never ends by itself.
     pub fn new(number: usize, habit: Habit) -> (Self, impl Future<Output = ()> + Send) {
         let watcher = Self(Arc::new(Mutex::new(FeedView::default())));
         (watcher.clone(), watcher.run(number, habit))
     }
 
-    /// Its knowledge now.
+    /// Its current knowledge.
     pub fn view(&self) -> MutexGuard<'_, FeedView> {
         self.0.lock().expect("nothing panics while it takes in a frame")
     }
@@ -43,7 +43,7 @@ impl Watcher {
         }
     }
 
-    /// Watches until the socket ends: why it did.
+    /// Watches until the socket ends; returns the reason.
     async fn watch(&self, number: usize, habit: &Habit, cursor: &mut Option<String>) -> String {
         let gateway = number % habit.gateways.len();
         habit.recorder.note(Event::Opening {
@@ -69,7 +69,7 @@ impl Watcher {
         loop {
             match stream.next().await {
                 Some(Ok(Message::Text(text))) => match serde_json::from_str::<Value>(&text) {
-                    // A watch that was refused is asked for again.
+                    // After a refused watch the client reconnects and asks again.
                     Ok(frame) if frame["type"] == "error" => return frame.to_string(),
                     Ok(frame) => {
                         if let Some(newest) = frame["cursor"].as_str() {

@@ -1,5 +1,4 @@
-//! The life of orders in a worker's hands, against a store whose faults are at command and the bus
-//! within the process.
+//! Tests the life of orders in a worker, with a store that fails on command and the in-process bus.
 
 mod on_sqlite;
 mod ordinary;

@@ -1,4 +1,4 @@
-//! The same life on a real database.
+//! Tests the life of orders on a real database.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

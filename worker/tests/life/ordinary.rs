@@ -1,4 +1,4 @@
-//! What happens when all is well.
+//! Tests a worker while nothing fails.
 
 use std::time::{Duration, Instant};
 
@@ -97,7 +97,7 @@ async fn orders_of_one_who_was_never_seen_alive_are_adopted_at_once() {
     let _worker = scene.work("1h");
     let first = scene.place(1).await;
     scene.shelf.until_all(&first, |row| row.owner.is_some()).await;
-    // Twice, for its first search may find the first one.
+    // Twice, because its first search may find the first one.
     for _ in 0..2 {
         let began = Instant::now();
         let ids = scene.shelf.place_orders(1, Duration::ZERO);

@@ -1,4 +1,4 @@
-//! What happens when something is away.
+//! Tests a worker while the database or the bus is unreachable.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn a_claim_whose_answer_was_lost_leaves_no_order_behind() {
     let mut subscription = scene.bus.subscribe().await.expect("it is within the process");
     let ids = scene.shelf.place_orders(3, Duration::ZERO);
     scene.shelf.change(ids[0], |row| row.allergic = true);
-    // The sweeper asks, too.
+    // The sweeper claims as well.
     for _ in 0..3 {
         scene.shelf.fail("claim", Fault::After);
     }
@@ -75,7 +75,7 @@ async fn an_adoption_whose_answer_was_lost_leaves_no_order_behind() {
 async fn a_refused_claim_is_tried_again_by_the_sweeper() {
     let scene = Scene::new().await;
     let _worker = scene.work("0s");
-    // The first to ask may be the sweeper.
+    // The first to claim may be the sweeper.
     scene.shelf.fail("claim", Fault::Refused);
     scene.shelf.fail("claim", Fault::Refused);
     let ids = scene.place(10).await;

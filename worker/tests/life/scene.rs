@@ -1,4 +1,4 @@
-//! A shelf, a bus, and workers on them.
+//! A store, a bus, and workers on them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::shelf::Shelf;
 
-/// A shelf and a bus.
+/// A store and a bus.
 pub struct Scene {
     pub shelf: Arc<Shelf>,
     pub bus: SharedBus,
 }
 
-/// A worker at work.
+/// A running worker.
 pub struct Running {
     stop: CancellationToken,
     task: JoinHandle<Result<(), WorkerError>>,
@@ -33,7 +33,7 @@ impl Scene {
         Self { shelf: Arc::default(), bus }
     }
 
-    /// One whose bus does nothing but fail.
+    /// Creates a scene whose bus always fails.
     pub async fn without_bus() -> Self {
         let scene = Self::new().await;
         Self { bus: Arc::new(NoBus(scene.bus)), ..scene }
@@ -62,13 +62,13 @@ impl Scene {
 }
 
 impl Running {
-    /// Tells it to stop and waits for it.
+    /// Stops the worker and waits for its end.
     pub async fn stop(self) -> Result<(), WorkerError> {
         self.stop.cancel();
         self.ended().await
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until the worker ends by itself.
     pub async fn ended(self) -> Result<(), WorkerError> {
         tokio::time::timeout(Duration::from_secs(10), self.task)
             .await
@@ -77,7 +77,8 @@ impl Running {
     }
 }
 
-/// Hears until each order has come to this version; the status of each version by order.
+/// Receives updates until each order has reached this version. Returns the status by order and
+/// version.
 pub async fn hear(
     subscription: &mut dyn Subscription,
     ids: &[OrderId],
@@ -101,7 +102,7 @@ pub async fn hear(
     heard
 }
 
-/// A bus that is away. Whatever does not need Redis is as in another one.
+/// An unreachable bus. Methods that do not need Redis work as in the inner one.
 struct NoBus(SharedBus);
 
 fn away<T>() -> Result<T, BusError> {

@@ -1,4 +1,4 @@
-//! A store in memory that fails on command. Only what a worker asks for is there.
+//! A store in memory that fails on command. It has only the methods that a worker uses.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
@@ -22,17 +22,17 @@ use tokio::sync::watch;
 /// A fault on command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is not done.
+    /// The request is not executed.
     Before,
-    /// It is done, but the answer is lost.
+    /// The request is executed, but its answer is lost.
     After,
-    /// It is refused.
+    /// The request is refused.
     Refused,
     /// The store panics.
     Panic,
 }
 
-/// An order and what only the database knows of it.
+/// An order and the columns that only the database has.
 #[derive(Clone, Debug)]
 pub struct Row {
     pub order: Order,
@@ -54,7 +54,7 @@ struct State {
     rows: BTreeMap<OrderId, Row>,
     living: HashSet<IncarnationId>,
     incarnations: i64,
-    /// The faults of the next such questions.
+    /// The faults of the next requests of these kinds.
     faults: Vec<(&'static str, Fault)>,
     away: bool,
 }
@@ -86,7 +86,7 @@ impl Shelf {
         ids
     }
 
-    /// An incarnation begins, and ends before anybody has looked.
+    /// Begins an incarnation and ends it before any worker has seen it.
     pub fn live_a_moment(&self) -> IncarnationId {
         let mut state = self.state();
         state.incarnations += 1;
@@ -99,22 +99,22 @@ impl Shelf {
         self.changes.send_modify(|changes| *changes += 1);
     }
 
-    /// An order as it is.
+    /// Returns an order in its present state.
     pub fn row(&self, id: OrderId) -> Row {
         self.state().rows[&id].clone()
     }
 
-    /// The next such question goes wrong.
+    /// Lets the next request of this kind fail.
     pub fn fail(&self, question: &'static str, fault: Fault) {
         self.state().faults.push((question, fault));
     }
 
-    /// Nothing answers, or everything does again.
+    /// Lets all requests fail, or work again.
     pub fn set_away(&self, away: bool) {
         self.state().away = away;
     }
 
-    /// Waits until every order is so.
+    /// Waits until `is_so` holds for every order.
     pub async fn until_all(&self, ids: &[OrderId], is_so: impl Fn(&Row) -> bool) {
         let mut changes = self.changes.subscribe();
         let all = async {
@@ -125,7 +125,7 @@ impl Shelf {
         tokio::time::timeout(Duration::from_secs(20), all).await.expect("the orders become so");
     }
 
-    /// Returns true if no fault is left that was commanded.
+    /// Returns true if all commanded faults have happened.
     pub fn has_failed_enough(&self) -> bool {
         self.state().faults.is_empty()
     }
@@ -134,7 +134,7 @@ impl Shelf {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Does it, unless it is commanded to fail.
+    /// Executes a request, unless it must fail.
     fn answer<T>(
         &self,
         question: &'static str,
@@ -165,7 +165,7 @@ impl Shelf {
 }
 
 impl Row {
-    /// The claim of a worker.
+    /// Claims the order for a worker.
     pub fn claim(&mut self, owner: IncarnationId, delay: Duration) -> Claimed {
         let now = timestamp(SystemTime::now());
         self.order.started_time = Some(now);
@@ -186,7 +186,7 @@ impl Row {
         Claimed { order: self.order.clone(), due_in }
     }
 
-    /// Cancels without a step of the version.
+    /// Cancels the order without a new version.
     pub fn end(&mut self, reason: Reason) {
         self.order.status = Status::Cancelled;
         self.order.reason = Some(reason);

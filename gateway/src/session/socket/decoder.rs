@@ -1,7 +1,7 @@
-//! From bytes to messages (RFC 6455 section 5), for the server's end. Pure: no I/O.
+//! Decodes bytes into messages (RFC 6455 section 5), for the server's end. Pure: no I/O.
 //!
 //! Between two messages it holds no memory. A message that comes in parts holds at most its bound,
-//! a frame's header and what was read at once.
+//! a frame's header and the bytes of one read.
 
 use bytes::{Buf as _, BytesMut};
 use thiserror::Error;
@@ -11,23 +11,23 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Control
 /// The longest payload of a control frame (RFC 6455 section 5.5).
 const MAX_CONTROL: u64 = 125;
 
-/// What came.
+/// A message of the peer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Message {
-    /// A text message, its fragments put together.
+    /// A text message, assembled from its fragments.
     Text(String),
     /// A ping, to be answered with the same bytes.
     Ping(Vec<u8>),
     /// A pong.
     Pong,
-    /// The peer closes, with this code if any.
+    /// A close frame, with its code if any.
     Close(Option<u16>),
 }
 
-/// What the peer must not send.
+/// A violation of the protocol by the peer.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum Violation {
-    /// Against the protocol, or no text.
+    /// Bytes that break the protocol, or are not text.
     #[error("not what this protocol allows")]
     Protocol,
     /// A message beyond the bound.
@@ -35,48 +35,47 @@ pub enum Violation {
     TooBig,
 }
 
-/// Takes bytes as they come, gives messages.
+/// The decoder of one connection's bytes.
 #[derive(Debug)]
 pub struct Decoder {
-    /// What was read and not looked at yet.
+    /// The bytes that have been read and not decoded.
     bytes: BytesMut,
-    /// The fragments so far of a message that has begun.
+    /// The fragments so far of an incomplete message; `None` between messages.
     begun: Option<Vec<u8>>,
     max_message: usize,
 }
 
 impl Decoder {
-    /// Begins with what was read already.
+    /// Creates a decoder that begins with bytes that have been read.
     pub fn new(bytes: BytesMut, max_message: usize) -> Self {
         let mut decoder = Self { bytes, begun: None, max_message };
-        decoder.tidy(); // an empty buffer still owns what it could hold: of hyper's, 8 KiB
+        decoder.tidy(); // an empty buffer keeps its capacity: hyper's has 8 KiB
         decoder
     }
 
-    /// Where to put what is read next: at least `room` bytes.
+    /// Returns the buffer for the next read, with room for at least `room` bytes.
     pub fn room(&mut self, room: usize) -> &mut BytesMut {
         self.bytes.reserve(room);
         &mut self.bytes
     }
 
-    /// Gives memory back that holds nothing: what one message needed is not kept for the idle time
-    /// after it.
+    /// Frees an empty buffer: the memory of a message is not kept for the idle time after it.
     pub fn tidy(&mut self) {
         if self.bytes.is_empty() {
             self.bytes = BytesMut::new();
         }
     }
 
-    /// Returns true if no part of a message is here.
+    /// Returns true if no part of a message is in memory.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.begun.is_none()
     }
 
-    /// The next message, when all of it is there.
+    /// Returns the next message, or `None` while it is incomplete.
     ///
     /// # Errors
-    /// [`Violation`], as soon as it is seen: a header that announces too much is not waited for.
-    /// Nothing may be decoded afterwards.
+    /// [`Violation`], as soon as it is seen: the payload of a frame that is too long is not waited
+    /// for. Nothing may be decoded after an error.
     pub fn decode(&mut self) -> Result<Option<Message>, Violation> {
         while let Some((header, payload)) = self.frame()? {
             let message = match header.opcode {
@@ -90,10 +89,10 @@ impl Decoder {
         Ok(None)
     }
 
-    /// The next frame, unmasked.
+    /// Returns the next frame, unmasked.
     fn frame(&mut self) -> Result<Option<(FrameHeader, Vec<u8>)>, Violation> {
         let mut read = std::io::Cursor::new(&self.bytes);
-        // All that it refuses are reserved opcodes.
+        // It refuses only reserved opcodes.
         let Some((header, length)) =
             FrameHeader::parse(&mut read).map_err(|_| Violation::Protocol)?
         else {
@@ -111,10 +110,10 @@ impl Decoder {
         Ok(Some((header, payload)))
     }
 
-    /// Checks a header before its payload is waited for.
+    /// Checks a header before its payload has arrived.
     fn allow(&self, header: &FrameHeader, length: u64, size: usize) -> Result<(), Violation> {
-        // A client masks (section 5.1); no extension was agreed on that would give the reserved
-        // bits a meaning, and a length is written in the shortest way (section 5.2).
+        // A client masks (section 5.1). No negotiated extension uses the reserved bits, and a
+        // length has the shortest encoding (section 5.2).
         if header.mask.is_none()
             || header.rsv1
             || header.rsv2
@@ -142,7 +141,7 @@ impl Decoder {
         }
     }
 
-    /// Adds a fragment; the message when it was the last one.
+    /// Adds a fragment. Returns the message if it was the last one.
     fn part(
         &mut self,
         data: Data,

@@ -1,4 +1,4 @@
-//! Every answer is one that the interface knows.
+//! The rule that every answer is documented.
 
 use super::{Case, Rule, Violations};
 use crate::faults::record::{Deed, Event};

@@ -1,4 +1,4 @@
-//! Soon after the last fault everything has come to rest.
+//! The rule that everything is idle soon after the last fault.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What was cancelled or deleted is so; what was refused was refused for a reason.
+//! The rules of cancelling and deleting: an order stays cancelled or deleted, and every refusal has
+//! a reason.
 
 use std::collections::{HashMap, HashSet};
 
@@ -27,7 +28,7 @@ pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
     not_found(case, violations);
 }
 
-/// The orders that anybody saw completed.
+/// The orders that any client saw completed.
 fn completed(case: &Case<'_>) -> HashSet<i64> {
     let shown = case.entries.iter().filter_map(|entry| entry.event.shown());
     let seen = shown
@@ -65,7 +66,8 @@ fn deleted(case: &Case<'_>, order: i64, violations: &mut Violations) {
     }
 }
 
-/// A cancel that came too late shows an end; a delete that came too early shows none.
+/// Checks a refusal: a cancel that came too late shows an ended order, a delete that came too early
+/// an open one.
 fn refused(deed: &Deed, body: &Value, violations: &mut Violations) {
     let ended = matches!(deed, Deed::Cancel(_));
     let told = sightings(body);
@@ -76,7 +78,7 @@ fn refused(deed: &Deed, body: &Value, violations: &mut Violations) {
     }
 }
 
-/// An order can only be missing when another request was to delete it before, and did.
+/// Checks that an order is only missing if an earlier request deleted it.
 fn not_found(case: &Case<'_>, violations: &mut Violations) {
     let mut deletions: HashMap<i64, Vec<usize>> = HashMap::new();
     for request in &case.requests {

@@ -1,4 +1,4 @@
-//! Whoever watches the staff feed was told everything that changed meanwhile.
+//! The rule that a watcher of the staff feed receives every change meanwhile.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
-//! The times in which a gateway cannot tell its clients of changes, through no fault of its own.
+//! The times in which faults keep a gateway from sending changes to its clients.
 //!
-//! What is done to workers, or to the other gateway, is none: a change that its process cannot
-//! publish is found in the database by the others.
+//! Faults of workers or of the other gateway do not count: if a process cannot publish its change,
+//! the others find it in the database.
 
 use std::time::Duration;
 
@@ -9,13 +9,12 @@ use super::Case;
 use crate::faults::action::{Action, Link, Mischief, Obstacle, Part};
 use crate::faults::record::Event;
 
-/// A cluster replaces a silent node within this time, and its clients find the new one.
+/// The time within which a cluster replaces a silent node, and its clients find the new one.
 const FAILOVER: Duration = Duration::from_secs(12);
-/// A lock waits for the locks before it, which last as long at most; whoever comes later waits
-/// behind it.
+/// The longest wait for a lock, behind the earlier locks; later statements wait behind it.
 const LOCK_QUEUE: Duration = Duration::from_secs(10);
 
-/// The faults that end with another deed; the others end at once, or by themselves.
+/// The faults that end with another action; the others end at once, or by themselves.
 const ENDS: [(Action, Action); 4] = [
     (Action::KillRedis, Action::StartRedis),
     (Action::CrashPostgres, Action::StartPostgres),
@@ -30,7 +29,7 @@ enum Scope {
     All,
 }
 
-/// A time in microseconds in which gateways are hindered.
+/// A period in which gateways are hindered, in microseconds.
 struct Hindrance {
     scope: Scope,
     from: u64,
@@ -66,7 +65,7 @@ impl Hindrances {
         Self(hindrances)
     }
 
-    /// The longest time between two moments in which this gateway was not hindered.
+    /// The longest time without a hindrance of this gateway between two moments.
     pub(super) fn longest_calm(&self, gateway: usize, from: u64, until: u64) -> Duration {
         let (mut calm, mut longest) = (from, 0);
         let own = |hindrance: &&Hindrance| {
@@ -113,7 +112,7 @@ fn scope(action: Action) -> Option<Scope> {
     hinders_all.then_some(Scope::All)
 }
 
-/// Returns true if the later deed mends the earlier one.
+/// Returns true if the later action ends the earlier one.
 fn ends(earlier: Action, later: Action) -> bool {
     if let Action::Pause(part) | Action::Kill(part) = earlier {
         return [Action::Start(part), Action::Continue(part), Action::Kill(part)].contains(&later);

@@ -1,4 +1,4 @@
-//! What anybody was shown of an order is one life, and the one that the database tells.
+//! The rules of the states of an order: all clients see one life cycle, the one in the database.
 
 use std::collections::HashMap;
 
@@ -80,8 +80,8 @@ fn against_stored(life: &Life, stored: &StoredOrder, violations: &mut Violations
     }
 }
 
-/// Version 1 is PENDING, each further one is a step of the life cycle, and one more at the end is
-/// the deletion. A version that nobody saw must still fit between its neighbours.
+/// Checks the steps: version 1 is PENDING, each further one is a step of the life cycle, and one
+/// more at the end is the deletion. The unseen versions must fit between their neighbours.
 fn steps(id: i64, life: &Life, violations: &mut Violations) {
     let mut versions: Vec<(&i64, &Option<Value>)> = life.0.iter().collect();
     versions.sort_unstable_by_key(|(version, _)| **version);
@@ -104,14 +104,14 @@ fn steps(id: i64, life: &Life, violations: &mut Violations) {
     }
 }
 
-/// Where an order stands, and after its end.
+/// The stage of an order, up to its deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Is(Status, Option<Reason>),
     Deleted,
 }
 
-/// The stages that can follow; at the beginning there is none.
+/// Returns the possible next stages; `None` is the stage before the first version.
 fn next(stage: Option<Stage>) -> Vec<Option<Stage>> {
     const REASONS: [Reason; 5] = [
         Reason::HeroRequest,
@@ -142,11 +142,11 @@ fn as_stage(state: Option<&Value>) -> Option<Stage> {
     Some(Stage::Is(status, reason))
 }
 
-/// A read that began after somebody was shown a version shows at least that version; a welcome is a
-/// read.
+/// Checks that a read shows at least every version that any client saw before it began. A welcome
+/// is a read.
 fn no_way_back(case: &Case<'_>, violations: &mut Violations) {
     let mut newest: HashMap<i64, i64> = HashMap::new();
-    // What was known when a read began, by its number or by its listener's.
+    // The versions known when a read began, by the number of the request or of the listener.
     let mut reads: HashMap<usize, HashMap<i64, i64>> = HashMap::new();
     let mut openings: HashMap<usize, HashMap<i64, i64>> = HashMap::new();
     for entry in case.entries {

@@ -1,4 +1,4 @@
-//! One connection shows the versions of an order in their order.
+//! The rule that a connection shows the versions of an order in ascending order.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,8 @@ use super::{Case, Rule, Violations};
 use crate::faults::record::Event;
 use crate::faults::sighting::sightings;
 
-/// Answers to commands are left out: a read may have begun before what was pushed meanwhile.
+/// The pushed frames. Answers to commands do not count, because a read may be older than the
+/// updates that were pushed meanwhile.
 const PUSHED: [&str; 5] = ["welcome", "order", "deleted", "resync", "feed"];
 
 pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {

@@ -1,4 +1,4 @@
-//! Whoever is connected is told of a change soon after its commit.
+//! The rule that a connected client receives a change soon after its commit.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,27 +8,27 @@ use super::{Case, Rule, Violations};
 use crate::faults::record::Event;
 use crate::faults::sighting::sightings;
 
-/// The violations that are told for one listener; it is owed the others, too.
+/// The violations that are reported for one listener; further ones are left out.
 const MAX_TOLD: usize = 3;
 
-/// A listener with its connections, and what it was shown.
+/// A listener with its connections, and the versions that it was shown.
 #[derive(Default)]
 struct Audience {
-    /// None of the staff.
+    /// The hero; `None` for staff.
     hero: Option<i64>,
     connections: Vec<Connection>,
-    /// The versions of each order that were shown, with their moments.
+    /// For each order the versions that were shown, with their times.
     shown: HashMap<i64, Vec<(u64, i64)>>,
 }
 
-/// A connection, from its first frame on; of the staff from the beginning of the watch.
+/// A connection, from its first frame on; for staff from the beginning of the watch.
 struct Connection {
     gateway: usize,
     from: Option<u64>,
     until: u64,
 }
 
-/// A version that the database had at a moment, and not at the one before.
+/// A version that the database had at one reading, and not at the one before.
 struct Change {
     order: i64,
     version: i64,
@@ -60,7 +60,7 @@ pub(super) fn check(case: &Case<'_>, limit: Duration, violations: &mut Violation
 }
 
 impl Audience {
-    /// The time for which a change was not told on one connection, when it is too long.
+    /// The time for which a connection did not receive a change; `None` if it is short enough.
     fn lateness(
         &self,
         change: &Change,
@@ -72,7 +72,7 @@ impl Audience {
         let told = told.unwrap_or(u64::MAX);
         self.connections.iter().find_map(|connection| {
             let from = connection.from?;
-            // A watch that is not resumed owes nothing of what came before.
+            // A watch that is not resumed need not send earlier changes.
             if self.hero.is_none() && from > change.since_us {
                 return None;
             }

@@ -1,4 +1,4 @@
-//! Every listener was told everything, of its own hero only.
+//! The rules that a listener receives every change, and only those of its own hero.
 
 use std::collections::HashMap;
 
@@ -47,7 +47,7 @@ pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
                     }
                 }
             }
-            // It knows nothing more from now on, and that is told once.
+            // It receives nothing from now on; this is reported once.
             Event::Lost { listener, why } => {
                 pictures.remove(listener);
                 violations.add(

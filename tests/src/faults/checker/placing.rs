@@ -1,11 +1,11 @@
-//! What was accepted exists, once; what exists was asked for.
+//! The rules of placing: an accepted order exists once, and every order was requested.
 
 use std::collections::HashMap;
 
 use super::{Case, Rule, Violations};
 use crate::faults::record::Deed;
 
-/// Which placement an order belongs to: its key, or the index of its request when it has none.
+/// The placement of an order: its key, or the index of its request if it has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin<'a> {
     Key(&'a str),
@@ -57,7 +57,8 @@ fn accepted(case: &Case<'_>, violations: &mut Violations) {
     }
 }
 
-/// A request without an answer may have placed one order, or none.
+/// Checks that every order was requested. A request without an answer may have placed one order, or
+/// none.
 fn asked_for(case: &Case<'_>, violations: &mut Violations) {
     let mut keys: HashMap<&str, usize> = HashMap::new();
     let mut keyless: HashMap<(i64, i64), usize> = HashMap::new();

@@ -1,4 +1,4 @@
-//! An honest record passes; each kind of lie that is planted into it is found.
+//! A correct record passes; each kind of violation planted into it is found.
 
 mod news;
 
@@ -34,7 +34,7 @@ fn cancelled(id: i64, version: i64) -> Value {
     state(id, version, "CANCELLED", Some("hero_request"))
 }
 
-/// What happened, and what the database says of it.
+/// A record and the orders in the database.
 struct Story {
     entries: Vec<Entry>,
     stored: Vec<StoredOrder>,
@@ -43,7 +43,7 @@ struct Story {
 
 impl Story {
     /// Order 7 was placed with a key and completed, 8 was cancelled in preparation, 9 was completed
-    /// and deleted; one listener saw most of it, and was away in between.
+    /// and deleted. One listener saw most of it, and was disconnected in between.
     fn honest() -> Self {
         let mut story = Self { entries: Vec::new(), stored: Vec::new(), requests: 0 };
         story.happens(Event::Scene(Scene { heroes: vec![1], meal: 2, forbidden: 3 }));
@@ -133,7 +133,7 @@ fn place(key: Option<&str>) -> Deed {
     Deed::Place { meal: 2, key: key.map(str::to_owned) }
 }
 
-/// The rules that are broken when this is done to the honest story.
+/// The rules that are broken by this change of the honest story.
 fn planted(lie: impl FnOnce(&mut Story)) -> Vec<Rule> {
     let mut story = Story::honest();
     lie(&mut story);

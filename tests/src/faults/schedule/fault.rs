@@ -1,4 +1,4 @@
-//! A fault that is chosen at random, with its end.
+//! A random fault, with its end.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use crate::faults::Deployment;
 use crate::faults::action::{Action, Link, Mischief, Obstacle, Part, Server};
 
 const PARTS: [Part; 4] = [Part::Gateway(0), Part::Gateway(1), Part::Worker(0), Part::Worker(1)];
-/// The nodes of a Redis Cluster, and the shards that Galley has there.
+/// The nodes of a Redis Cluster, and the shards of Galley in it.
 const NODES: usize = 6;
 const SHARDS: u16 = 16;
 
-/// The target of a fault: it is not broken again before it is mended.
+/// The target of a fault, which has one fault at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Target {
     Part(Part),
@@ -25,7 +25,7 @@ pub(super) enum Target {
     Nothing,
 }
 
-/// A fault, and how and when it is mended.
+/// A fault, with the action and the time of its end.
 pub(super) struct Fault {
     pub(super) target: Target,
     pub(super) begin: Action,
@@ -33,7 +33,7 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    /// One of the faults of a deployment.
+    /// Chooses a fault for a deployment.
     pub(super) fn choose(deployment: Deployment, random: &mut StdRng) -> Self {
         if deployment == Deployment::Embedded {
             return embedded(random);
@@ -75,7 +75,7 @@ fn embedded(random: &mut StdRng) -> Fault {
     process(part, random)
 }
 
-/// The end of a process, in order or not, or a pause.
+/// Stops, kills or pauses a process.
 fn process(part: Part, random: &mut StdRng) -> Fault {
     let target = Target::Part(part);
     match random.random_range(0..10) {
@@ -100,7 +100,7 @@ fn process(part: Part, random: &mut StdRng) -> Fault {
     }
 }
 
-/// A disturbance of the link of one process alone.
+/// Disturbs the link of a single process.
 fn connection(deployment: Deployment, random: &mut StdRng) -> Fault {
     let part = *PARTS.choose(random).expect("there are some");
     let to_redis = deployment != Deployment::Cluster && random.random_bool(0.6);
@@ -115,7 +115,7 @@ fn disturbance(link: Link, random: &mut StdRng) -> Fault {
         2 => Action::Mute(link),
         _ => Action::Stall(link),
     };
-    // Mostly short, so that others find their place beside it.
+    // Mostly short, so that other faults fit in between.
     let lasts = match random.random_range(0..10) {
         0..7 => millis(random, 1_000..8_000),
         7..9 => millis(random, 8_000..40_000),
@@ -150,7 +150,7 @@ fn obstacle(random: &mut StdRng) -> Obstacle {
     }
 }
 
-/// A standby that cannot follow, or takes over.
+/// Disconnects the standby, or promotes it.
 fn standby(random: &mut StdRng) -> Fault {
     if random.random_bool(0.2) {
         return Fault::once(Target::Postgres, Action::Promote);
@@ -198,7 +198,7 @@ fn mischief(random: &mut StdRng) -> Mischief {
     }
 }
 
-/// One fault of the nodes at a time: a cluster of three masters bears no more.
+/// Breaks one node of the cluster; three masters tolerate only one fault at a time.
 fn cluster(random: &mut StdRng) -> Fault {
     let node = random.random_range(0..NODES);
     let part = Part::Node(node);

@@ -1,4 +1,4 @@
-//! What is told in the wrong order, too late, not at all, or to nobody any more.
+//! Updates in the wrong order, too late, missing, or to a lost client are found.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::faults::record::Event;
 const WATCHER: usize = 9;
 
 impl Story {
-    /// The staff watches from this second on, and hears these frames.
+    /// Staff watches from this second on, and receives these frames.
     fn watches_at(&mut self, second: u64, frames: Vec<Value>) {
         self.happens_at(
             second,
@@ -21,8 +21,7 @@ impl Story {
         }
     }
 
-    /// The database has this version of an order in this second, and had it not in the second
-    /// before.
+    /// The database has this version of an order in this second, but not in the second before.
     fn changes_at(&mut self, second: u64, order: i64, version: i64) {
         let since_us = (second - 1) * SECOND;
         self.happens_at(second, Event::Changed { since_us, orders: vec![(order, version)] });
@@ -61,8 +60,8 @@ fn an_older_state_after_a_newer_one_is_found() {
     assert_eq!(planted(answered), [], "an answer may have been read before");
 }
 
-/// The database has order 10 in second 20; the listener is shown it in second 35. In between this
-/// is broken, and mended.
+/// The rules that are broken when the database has order 10 in second 20 and the listener sees it
+/// in second 35. In between this fault begins and ends.
 fn late(broken: Option<(Action, Action)>) -> Vec<Rule> {
     planted(|story| {
         story.asks(place(None), 202, pending(10));

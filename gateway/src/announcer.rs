@@ -1,12 +1,12 @@
-//! Tells the bus what was committed, off the way of the answers.
+//! Publishes committed changes on the bus, in a task of its own: answers do not wait for the bus.
 //!
-//! Called by the desk after each commit, never before. Keeps the order of the commits it is told
-//! of. When the bus is away the sockets of this gateway get their updates all the same. The queue
-//! is bounded: at the bound an announcement is dropped and counted; the orders are found by a
-//! worker's sweep, and every gateway hears that updates were lost.
+//! Called after each commit, never before. Changes are published in the order in which they were
+//! handed in. If the bus refuses a batch, the sockets of this gateway receive its updates
+//! nevertheless. The queue is bounded. A full queue drops the announcement and counts it: a
+//! worker's sweep finds the orders, and every gateway learns that updates were lost.
 //!
 //! Each operation is pending on the bus from before its statement until its announcement was
-//! published or left a hole.
+//! published or left a gap that subscribers notice.
 
 use std::sync::Arc;
 
@@ -20,9 +20,9 @@ use tokio::sync::{OnceCell, mpsc};
 use crate::hub::Hub;
 use crate::metrics;
 
-/// The most announcements that wait.
+/// Maximum number of queued announcements. Another one is dropped.
 const MAX_WAITING: usize = 4_096;
-/// The most announcements that go in one pipeline.
+/// Maximum number of announcements in one pipeline.
 const MAX_BATCH: usize = 64;
 
 /// The changes of one commit.
@@ -30,35 +30,37 @@ const MAX_BATCH: usize = 64;
 struct Announcement {
     updates: Vec<Update>,
     orders: Vec<OrderId>,
-    /// Ends once this was published, or has left a hole.
+    /// Held until the announcement was published or left a gap.
     pending: Pending,
 }
 
-/// Tells the bus what was committed.
+/// Publishes committed changes on the bus.
 #[derive(Clone)]
 pub struct Announcer {
     queue: mpsc::Sender<Announcement>,
     bus: SharedBus,
+    /// Set once a census has shown the other processes that this one lives.
     attended: Arc<OnceCell<()>>,
 }
 
 impl Announcer {
-    /// Starts the task, which ends when the last clone is gone and everything has been told.
+    /// Starts the task. It ends when the last clone is dropped and everything has been published.
     pub fn start(crew: &mut Crew, bus: SharedBus, hub: Hub) -> Self {
         let (queue, waiting) = mpsc::channel(MAX_WAITING);
         crew.hire("publisher of updates", |_| tell(waiting, Arc::clone(&bus), hub));
         Self { queue, bus, attended: Arc::default() }
     }
 
-    /// Begins an operation that may commit something. The first one of all waits for a census: the
-    /// others must know that this process lives, or nobody would miss what it does not publish.
+    /// Begins an operation that may commit changes. The first operation of all waits for a census:
+    /// the other processes must know that this one lives, or nobody would notice updates that it
+    /// fails to publish.
     pub async fn begin(&self, store: &dyn Store) -> Result<Pending, StoreError> {
         let attend = async || store.census(self.bus.publisher(), self.bus.hears()).await.map(drop);
         self.attended.get_or_try_init(attend).await?;
         Ok(self.bus.begin())
     }
 
-    /// Tells that an operation made these changes, and that these orders wait for a worker.
+    /// Announces the changes of an operation, and the orders that wait for a worker.
     pub fn announce(&self, pending: Pending, updates: Vec<Update>, orders: Vec<OrderId>) {
         if updates.is_empty() {
             return;
@@ -66,6 +68,7 @@ impl Announcer {
         if let Err(dropped) = self.queue.try_send(Announcement { updates, orders, pending }) {
             ::metrics::counter!(metrics::ANNOUNCEMENTS_DROPPED).increment(1);
             self.bus.lose();
+            // The operation ends only after the loss is noted: no cursor may pass it unnoticed.
             drop(dropped);
         }
     }
@@ -93,6 +96,7 @@ async fn tell(mut waiting: mpsc::Receiver<Announcement>, bus: SharedBus, hub: Hu
             ::metrics::counter!(metrics::ANNOUNCEMENTS_FAILED).increment(1);
             hub.deliver(&all_updates).await;
         }
+        // Not earlier: no cursor may pass changes that were not published yet.
         drop(operations);
         // The bus logs the outage of Redis.
         match &told {

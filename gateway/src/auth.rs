@@ -1,7 +1,7 @@
-//! JSON Web Tokens, and who is behind one.
+//! JSON Web Tokens, and the caller that a token names.
 //!
-//! The guard of REST and the handshake ask the [`Verifier`]. A gateway without authentication has
-//! none, puts no guard around its routes, and pays nothing.
+//! The guard of REST and the handshake of sockets ask the [`Verifier`]. Without authentication
+//! there is no verifier, and no guard around the routes.
 
 mod secret;
 mod token;

@@ -1,15 +1,15 @@
-//! Gathers single requests into batches: while one commit is in flight the next batch fills, so
-//! that one caller waits for one commit and a thousand callers wait for one commit too. A second
-//! statement is begun beside one under way only for many requests, or when they have waited for
-//! long: two small ones cost more than one, and everybody waits for that.
+//! Gathers single requests into batches. While one commit is in flight the next batch fills: a
+//! thousand callers wait for one commit, as one caller does. A second statement starts in parallel
+//! only if many requests wait or they have waited long: two small statements cost more than one,
+//! and delay every caller.
 //!
-//! Called by the desk, for every kind of request that a hero waits for. A request that was taken is
-//! answered, once, and after its commit. The queue is bounded: when it is full a request is refused
-//! at once. When the database is away everything that waits is answered so at once; nobody waits
-//! behind a batch that must fail as well. A panic in a batch's work fails that batch alone: its
-//! callers are answered, the log and `galley_panics_total` tell, and the writer goes on, so that
-//! one request that always panics cannot end one gateway after another. A writer that ends in spite
-//! of that ends the process.
+//! There is one batcher for each kind of request that a hero waits for. An accepted request is
+//! answered exactly once, after its commit. The queue is bounded, and a full queue refuses a
+//! request at once. If the database is unreachable, all waiting requests get that error at once,
+//! because the next batch would fail as well. A panic in the work of a batch fails only that batch:
+//! its callers are answered, the panic is logged and counted in `galley_panics_total`, and the
+//! writer continues. A request that always panics therefore cannot end one gateway after another.
+//! If a writer ends nevertheless, the process ends.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -26,33 +26,33 @@ use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// The most requests that wait for a batch; one more is refused.
+/// Maximum number of requests that wait for a batch. Another one is refused.
 const MAX_WAITING: usize = 8 * MAX_BATCH;
-/// Waiting requests at which a second batch starts in parallel.
+/// Number of waiting requests at which a second batch starts in parallel.
 const MANY: usize = 32;
-/// Longest wait for the batch in flight before a second one starts: the first may wait for the disk
-/// or a lock.
+/// Longest wait for the batch in flight before a second one starts. The first may be waiting for
+/// the disk or a lock.
 const PATIENCE: Duration = Duration::from_millis(5);
 
 /// The answer to one request of a batch.
 pub type Answer<A> = oneshot::Receiver<Result<A, StoreError>>;
 
-/// The queue is full.
+/// The queue is full, or the writers stop.
 #[derive(Debug)]
 pub struct Full;
 
 /// The tasks that write the batches of one kind.
 #[derive(Clone, Copy, Debug)]
 pub struct Writers {
-    /// How many there are.
+    /// Number of tasks.
     pub count: usize,
-    /// The name of each among the parts that must not end.
+    /// Name of such a task in errors and in the log.
     pub part: &'static str,
-    /// The name of their work.
+    /// Name of a batch in errors and for fail points.
     pub batch: &'static str,
 }
 
-/// Hands requests of one kind to its writers.
+/// Hands requests of one kind to their writers, in batches.
 #[derive(Debug)]
 pub struct Batcher<Q, A> {
     queue: mpsc::Sender<Waiting<Q, A>>,
@@ -72,8 +72,8 @@ impl<Q, A> Clone for Batcher<Q, A> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
-    /// Starts the tasks. Told to stop, they write what waits, take nothing more and end. `work`
-    /// answers each request of a batch, in the order of the requests.
+    /// Starts the writers. At a stop they write the waiting requests, accept no more, and end.
+    /// `work` returns one answer for each request of a batch, in the same order.
     pub fn start<F, W>(crew: &mut Crew, writers: Writers, work: W) -> Self
     where
         W: Fn(Vec<Q>) -> F + Clone + Send + Sync + 'static,
@@ -96,13 +96,13 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     /// Puts a request into the next batch.
     ///
     /// # Errors
-    /// [`Full`] when [`MAX_WAITING`] requests wait already, or the writers were told to stop;
-    /// nothing was done.
+    /// [`Full`] if [`MAX_WAITING`] requests wait already, or the writers stop. The request is not
+    /// carried out then.
     pub fn submit(&self, request: Q) -> Result<Answer<A>, Full> {
         let (answer, receiver) = oneshot::channel();
         self.queue.try_send(Waiting { request, answer }).map_err(|_| Full)?;
-        // Whoever waits for the batch under way has taken one, and is woken for many only, not for
-        // each.
+        // The writer that waits for the batch in flight already holds one request, hence - 1. It is
+        // woken when many wait, not for each.
         if self.queue.max_capacity() - self.queue.capacity() >= MANY - 1 {
             self.counter.look.notify_one();
         }
@@ -110,17 +110,18 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     }
 }
 
-/// Where the writers of one kind take their batches.
+/// The end of the queue from which the writers of one kind take their batches.
 #[derive(Debug)]
 struct Counter<Q, A> {
+    /// Locked by the writer that forms the next batch.
     waiting: Mutex<mpsc::Receiver<Waiting<Q, A>>>,
-    /// Batches that are being written.
+    /// Number of batches that are being written.
     under_way: AtomicUsize,
-    /// One of them has ended, or many requests wait.
+    /// Notified when one of them has ended or many requests wait.
     look: Notify,
 }
 
-/// A batch that is being written, until this is dropped.
+/// Counts a batch as being written until this is dropped.
 struct UnderWay<'a> {
     count: &'a AtomicUsize,
     look: &'a Notify,
@@ -134,13 +135,14 @@ impl Drop for UnderWay<'_> {
 }
 
 impl<Q, A> Counter<Q, A> {
-    /// Takes the next batch; nothing when there will be none.
+    /// Takes the next batch. Returns `None` once the queue is closed and empty.
     async fn take(&self, stop: &CancellationToken) -> Option<(Vec<Waiting<Q, A>>, UnderWay<'_>)> {
         let mut waiting = self.waiting.lock().await;
         let first = tokio::select! {
             biased;
             first = waiting.recv() => first,
             () = stop.cancelled() => {
+                // Requests that were accepted before the stop are still written.
                 waiting.close();
                 waiting.recv().await
             }
@@ -179,8 +181,7 @@ async fn write<Q, A, F, W>(
             trip(name);
             work(requests).await
         };
-        // The work owns what it is given, so that a panic leaves nothing half done behind the
-        // batch.
+        // Safe to unwind: `work` owns the requests, so a panic leaves no shared state half changed.
         let written = AssertUnwindSafe(working).catch_unwind().await;
         let written =
             written.unwrap_or_else(|_| Err(StoreError::Failed(format!("a {name} panicked"))));
@@ -194,7 +195,8 @@ async fn write<Q, A, F, W>(
             }
             Err(error) => {
                 let mut answers = answers;
-                // When another writer holds the queue it waits for requests: then none wait here.
+                // The next batch would probably fail as well. If another writer holds the queue, it
+                // takes the waiting requests itself.
                 if error.is_passing()
                     && let Ok(mut waiting) = counter.waiting.try_lock()
                 {
@@ -259,7 +261,7 @@ mod tests {
             self.sizes.lock().expect("no panic while locked").clone()
         }
 
-        /// Lets the tasks do what they can without time going on; which batches they have begun.
+        /// Lets the tasks run without advancing the clock. Returns the sizes of the batches begun.
         async fn begun(&self) -> Vec<usize> {
             for _ in 0..10 {
                 tokio::task::yield_now().await;

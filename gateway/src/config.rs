@@ -11,7 +11,7 @@ use crate::auth::{SecretArguments, Verifier};
 use crate::http::origin::Origins;
 use crate::limits::Rate;
 
-/// The default of the shutdown delay where others than this machine can connect: two checks of a
+/// Default shutdown delay on an address that other machines can reach: two health checks of a
 /// common balancer.
 const SHUTDOWN_DELAY: Duration = Duration::from_secs(5);
 
@@ -116,10 +116,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// Checks what can be wrong without anything else being there.
+    /// Checks the settings before anything is started.
     ///
     /// # Errors
-    /// [`BindError::Config`].
+    /// [`BindError::Config`] if a setting is invalid.
     pub fn check(&self) -> Result<(), BindError> {
         if self.reuse_port && matches!(self.listen, ListenAddress::Unix(_)) {
             return Err(BindError::Config(
@@ -129,7 +129,7 @@ impl Config {
         self.verifier().and_then(|_| self.origins()).map(|_| ())
     }
 
-    /// How long the gateway serves everything after it was told to stop. A loopback address has no
+    /// How long the gateway keeps serving after it was told to stop. A local address has no
     /// balancer in front that must notice.
     pub(crate) fn shutdown_delay(&self) -> Duration {
         self.shutdown_delay.unwrap_or(if self.listen.is_local() {
@@ -139,7 +139,7 @@ impl Config {
         })
     }
 
-    /// Who checks tokens; nobody where nobody is asked.
+    /// Returns the verifier of tokens; `None` without authentication.
     pub(crate) fn verifier(&self) -> Result<Option<Verifier>, BindError> {
         match self.auth {
             Auth::Jwt => match self.secret.read() {
@@ -156,14 +156,14 @@ impl Config {
         }
     }
 
-    /// The origins whose pages may speak to this gateway.
+    /// The origins whose pages may call this gateway, besides its own.
     pub(crate) fn origins(&self) -> Result<Origins, BindError> {
         Origins::parse(&self.allowed_origins)
             .map_err(|error| BindError::Config(format!("--allowed-origins: {error}")))
     }
 }
 
-/// How a caller shows who it is.
+/// The way in which callers authenticate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Auth {
     /// Not at all.
@@ -173,7 +173,7 @@ pub enum Auth {
 }
 
 impl Auth {
-    /// The word on the command line.
+    /// The value on the command line.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {

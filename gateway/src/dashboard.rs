@@ -1,4 +1,4 @@
-//! The dashboard's files, embedded.
+//! The files of the dashboard, embedded in the program.
 
 use std::borrow::Cow;
 
@@ -12,14 +12,14 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 
 use crate::web::Refusal;
 
-/// The content security policy of a page: this service and nothing else.
+/// The content security policy of the page: nothing is loaded from other origins.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 #[derive(RustEmbed)]
 #[folder = "../clients/dashboard/dist"]
 struct Files;
 
-/// `GET /` and the files it needs.
+/// The routes of `GET /` and of the files that the page needs.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let serve = get(async |uri: Uri, headers: HeaderMap| serve(uri.path(), &headers));
     Router::new().route("/", serve.clone()).route("/assets/{*path}", serve)
@@ -44,14 +44,15 @@ fn serve(path: &str, headers: &HeaderMap) -> Response {
         header::ETAG,
         HeaderValue::try_from(etag).expect("hexadecimal digits in quotes are a header value"),
     );
+    // The browser asks with the `ETag` each time, so that it never shows an old release.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(path)));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     response
 }
 
-/// A file for a body. What is embedded is sent from where it is: a copy for each answer that is not
-/// read would fill the memory.
+/// Converts a file to a body, without a copy if it is embedded: copies for clients that do not read
+/// would fill the memory.
 pub fn bytes(file: Cow<'static, [u8]>) -> Bytes {
     match file {
         Cow::Borrowed(embedded) => Bytes::from_static(embedded),

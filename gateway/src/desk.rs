@@ -1,5 +1,5 @@
-//! What can be asked for, by REST and by sockets alike: the requests that go through batchers, and
-//! the store for the rest. Answers and problems come ready to show.
+//! The operations behind REST and sockets. Writes and the frequent reads go through batchers, other
+//! reads go to the store. Results and problems are ready to send.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::batcher::{Answer, Batcher, Full, Writers};
 use crate::hub::Hub;
 use crate::store_problems::{RETRY_AFTER_MS, no_hero, no_order, problem};
 
-/// The batches of one kind that are written at the same time: one for each writer.
+/// The writers of each kind. Each of them writes one batch at a time.
 const PLACEMENTS: Writers =
     Writers { count: 2, part: "writer of placements", batch: "batch of placements" };
 const CANCELLATIONS: Writers =
@@ -30,19 +30,19 @@ const SNAPSHOTS: Writers =
     Writers { count: 2, part: "reader of snapshots", batch: "batch of snapshots" };
 const CHANGES: Writers = Writers { count: 2, part: "reader of changes", batch: "batch of changes" };
 const STATES: Writers = Writers { count: 2, part: "reader of states", batch: "batch of states" };
-/// A read of the store for each request of a batch.
+/// A read from the store, with one answer for each request of a batch.
 type Reading<'a, A> = BoxFuture<'a, Result<Vec<A>, StoreError>>;
 
-/// An order that was placed, or was already there under its key.
+/// An order that was placed now, or earlier with the same key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Placed {
     /// The order.
     pub order: Order,
-    /// True if it was already there.
+    /// True if it was placed earlier.
     pub replayed: bool,
 }
 
-/// Where requests are handed in.
+/// Carries out requests, most of them in batches.
 #[derive(Clone)]
 pub struct Desk {
     store: Arc<dyn Store>,
@@ -55,8 +55,8 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Starts the batchers. Their tasks end when they are told to stop, and then the announcer's,
-    /// which has told everything.
+    /// Starts the batchers. At a stop their tasks end first, and then the publisher's, once it has
+    /// published everything.
     pub fn start(crew: &mut Crew, store: Arc<dyn Store>, bus: SharedBus, hub: Hub) -> Self {
         let announcer = Announcer::start(crew, bus, hub);
         Self {
@@ -79,13 +79,13 @@ impl Desk {
         }
     }
 
-    /// For plain reads, and for managing heroes and meals.
+    /// The store, for plain reads and for managing heroes and meals.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
 
-    /// Reads the cursor that a client brought, if any. One that cannot be read begins anew.
+    /// Parses the cursor that a client sent, if any. An unreadable one starts over.
     pub async fn read_cursor(&self, text: Option<String>) -> Option<ResumeCursor> {
         match text {
             Some(text) => Some(self.store.read_cursor(&text).await),
@@ -93,7 +93,8 @@ impl Desk {
         }
     }
 
-    /// Places an order. The request is in a batch when this returns; only the answer is waited for.
+    /// Places an order. The request is queued before this returns: the future only waits for the
+    /// answer.
     pub fn place(
         &self,
         request: PlaceRequest,
@@ -114,11 +115,7 @@ impl Desk {
         }
     }
 
-    /// Cancels an order that is PENDING or `IN_PROGRESS`.
-    ///
-    /// # Errors
-    /// `already-finished` with the order when it came too late, `version-mismatch`,
-    /// `order-not-found`.
+    /// `already-finished` with the order if it has ended, `version-mismatch`, `order-not-found`.
     pub async fn cancel(&self, request: CancelRequest) -> Result<Order, Problem> {
         let order_id = request.order_id;
         match verdict(self.cancel.submit(request)).await? {
@@ -152,34 +149,30 @@ impl Desk {
         }
     }
 
-    /// Reads a page of what a socket has missed.
+    /// Reads a page of the changes that a socket has missed.
     ///
     /// # Errors
-    /// The database is away, or too many ask.
+    /// `unavailable` if the database is unreachable, `overloaded` if too many requests wait.
     pub async fn changes(&self, request: ChangesRequest) -> Result<Changes, Problem> {
         verdict(self.changes.submit(request)).await
     }
 
-    /// Reads what some orders of a hero are now, [`CHANGES_PAGE`](galley_store::CHANGES_PAGE) at
-    /// most.
+    /// Reads the current states of at most [`CHANGES_PAGE`](galley_store::CHANGES_PAGE) orders.
     ///
     /// # Errors
-    /// The database is away, or too many ask.
+    /// `unavailable` if the database is unreachable, `overloaded` if too many requests wait.
     pub async fn states(&self, orders: Vec<OrderId>) -> Result<States, Problem> {
         verdict(self.states.submit(orders)).await
     }
 
-    /// Reads what a socket must know when it begins.
-    ///
-    /// # Errors
-    /// `hero-not-found`.
+    /// Reads the first state of a socket: the orders to show, and the cursor to continue from.
     pub async fn snapshot(&self, request: SnapshotRequest) -> Result<Snapshot, Problem> {
         let hero_id = request.hero_id;
         verdict(self.snapshot.submit(request)).await?.ok_or_else(|| no_hero(hero_id))
     }
 }
 
-/// A batcher of what the store only reads.
+/// Starts a batcher for a kind of read.
 fn reader<Q: Send + Sync + 'static, A: Send + 'static>(
     crew: &mut Crew,
     readers: Writers,
@@ -204,12 +197,12 @@ async fn verdict<A>(answer: Result<Answer<A>, Full>) -> Result<A, Problem> {
     };
     match answer.await {
         Ok(answer) => answer.map_err(|error| problem(&error)),
-        // The writer was dropped with the request in its hands: it panicked, or the runtime ends.
+        // The writer ended before it answered: it panicked, or the runtime stops.
         Err(_) => Err(Problem::new(ProblemType::Internal)),
     }
 }
 
-/// After most failures nobody knows whether the operation committed something, or still will.
+/// Marks the operation as doubtful if the statement may have committed, or may still commit.
 fn outcome<A>(
     pending: Pending,
     verdicts: Result<A, StoreError>,
@@ -241,6 +234,7 @@ async fn place(
     }
     let is_withheld = !orders.is_empty() && is_next(FailPoint::AfterDispatch);
     announcer.announce(pending, updates, orders);
+    // The fail point ends the process after the dispatch: no answer may leave before that.
     if is_withheld {
         std::future::pending::<()>().await;
     }

@@ -1,12 +1,14 @@
-//! Hears what is published and delivers it to the hub.
+//! Receives the updates of all processes and delivers them to the hub.
 //!
-//! One task per gateway, from its start to its end. It never waits for a socket. An update goes out
-//! at once; when there is so much to send that deliveries would follow each other without a pause,
-//! what comes within a tick goes out together. When updates may have been lost, a repair reads them
-//! from the database beside the hearing, and delivers them in its turn.
+//! One task per gateway, from its start to its stop. It never waits for a socket. An update is
+//! delivered at once. Under load, when deliveries would follow each other without a pause, the
+//! updates of one tick are delivered together. If updates may have been lost, a repair reads them
+//! from the database while the subscription continues; its result is delivered between two
+//! deliveries of updates.
 //!
-//! Once a second a census shows other processes that this one lives and whether it hears, and tells
-//! the subscription who else lives. Its cursor is published as soon as everything before it is.
+//! Once a second, a census shows the other processes that this one lives and whether it receives
+//! updates, and tells the subscription which others live. The cursor of the census is published
+//! once everything before it has been published.
 
 mod repairs;
 
@@ -28,15 +30,15 @@ use repairs::{Repairs, Step};
 
 /// The longest pause between two attempts to subscribe.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
-/// The time between two censuses.
+/// Interval between two censuses.
 const CENSUS_EVERY: Duration = Duration::from_secs(1);
-/// A delivery of fewer frames is a millisecond's work; the next one follows at once and not a
-/// [`TICK`] later.
+/// Number of frames from which the next delivery waits for a [`TICK`]. Fewer are written in about a
+/// millisecond, and the next delivery follows at once.
 const MANY_FRAMES: usize = 128;
-/// The most updates of one delivery.
+/// Number of updates at which a delivery is not filled any further.
 const MOST_GATHERED: usize = 4_096;
 
-/// Listens until `stop`.
+/// Receives and delivers updates until `stop`.
 pub async fn listen(
     bus: SharedBus,
     hub: Hub,
@@ -52,13 +54,13 @@ async fn hear(bus: &SharedBus, hub: &Hub, store: &dyn Store, readiness: &Readine
     let mut subscription = subscribe(bus, readiness).await;
     let mut counting = Box::pin(count(bus, store, readiness, Instant::now()));
     let mut repairs = Repairs::new(hub, store);
-    // When the next updates may go out.
+    // Updates that arrive before this moment are delivered together.
     let mut tick = Instant::now();
     loop {
         tokio::select! {
             (began, counted) = &mut counting => {
                 counting.set(count(bus, store, readiness, began + CENSUS_EVERY));
-                // The store logs that it cannot be had. Meanwhile nothing is known of the others.
+                // The store logs its outages. Until the next census nothing is known of the others.
                 if let Ok(census) = counted {
                     bus.mark(census.safe);
                     hub.set_clock(census.safe.time);
@@ -70,6 +72,7 @@ async fn hear(bus: &SharedBus, hub: &Hub, store: &dyn Store, readiness: &Readine
             }
             step = repairs.next() => match step {
                 Step::Due => {
+                    // First: a gap that is found from here on needs another repair.
                     subscription.repairing();
                     repairs.begin();
                 }
@@ -105,8 +108,8 @@ async fn hear(bus: &SharedBus, hub: &Hub, store: &dyn Store, readiness: &Readine
     }
 }
 
-/// Adds what else is heard until `end`, or is there already; at the bound it waits for the next
-/// delivery. Also returns what was heard behind these and is no update.
+/// Adds the updates that arrive until `end` or are here already, unless there are
+/// [`MOST_GATHERED`]. Also returns the event that ended the batch, if it was not an update.
 async fn gather(
     mut updates: Vec<Update>,
     subscription: &mut dyn Subscription,
@@ -122,7 +125,7 @@ async fn gather(
     (updates, None)
 }
 
-/// Takes a census at a moment. A gateway that is leaving does not count among those that hear.
+/// Takes a census at the given moment. A gateway that is leaving does not count as a receiver.
 async fn count(
     bus: &SharedBus,
     store: &dyn Store,

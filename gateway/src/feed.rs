@@ -1,12 +1,12 @@
-//! The staff feed: everything that changes, conflated.
+//! The staff feed: all changes, conflated to the newest state of each order.
 //!
-//! The hub notes every update, once however many watch; of each order the newest state is kept. A
-//! watcher takes what came since its last frame, at most `max_rate` times a second, or more often
-//! while it is behind. So a watcher costs what its frames cost, not what changes. Without watchers
-//! a note costs one load.
+//! The hub notes each update once, however many watchers there are. A watcher takes the changes
+//! since its last frame at most `max_rate` times a second; one that is behind gets several frames
+//! at a time. A watcher therefore costs its frames, not the number of changes. Without watchers,
+//! noting an update costs one atomic load.
 //!
-//! The feed loses nothing in silence. A watcher that has not been told what is dropped at the bound
-//! says so in its next frame, and reads it from the database, from the cursor of its place on.
+//! No loss goes unnoticed. If changes are dropped at a bound before a watcher was sent them, its
+//! next frame says so, and it reads them from the database, from the cursor of its position on.
 
 mod frames;
 mod marks;
@@ -31,13 +31,13 @@ use frames::Frames;
 use newest::{Change, Newest};
 pub use watcher::{Begin, Due, Told, Watcher};
 
-/// Watchers that read from the database at the same time; the others wait for their turn.
+/// Number of watchers that read from the database at the same time. The others wait.
 const READERS: usize = 1;
-/// The most orders whose states are to be read; at the bound every watcher reads what it was not
-/// told.
+/// Maximum number of orders whose states are still to be read. Beyond it, every watcher reads the
+/// changes that it was not sent.
 const MAX_UNSURE: usize = 1_000;
 
-/// The most orders that are looked through for the sake of one cursor.
+/// Maximum number of orders that a resume may have to look through.
 const MAX_REACH: i64 = 1_000_000;
 
 /// The staff feed.
@@ -48,20 +48,20 @@ pub struct Feed(Arc<Shared>);
 struct Shared {
     versions: Versions,
     newest: Mutex<Newest>,
-    /// Changed with `newest` locked.
+    /// Changed only while `newest` is locked.
     watchers: AtomicUsize,
-    /// Every change from then on was noted, in milliseconds; while there are watchers.
+    /// The time in milliseconds since which every change was noted. Valid while there are watchers.
     since: AtomicI64,
-    /// The orders that may have become something else than was heard.
+    /// Orders of which an update arrived that may be outdated.
     unsure: Mutex<BTreeSet<OrderId>>,
     frames: Frames,
     born: Instant,
-    /// The turns of those who read from the database.
+    /// Permits to read from the database.
     readers: Arc<Semaphore>,
 }
 
 impl Feed {
-    /// A feed that nobody watches. `versions`: what was told here lately.
+    /// Returns a feed without watchers. `versions` are the versions delivered here lately.
     #[must_use]
     pub fn new(versions: Versions) -> Self {
         Self(Arc::new(Shared {
@@ -76,7 +76,7 @@ impl Feed {
         }))
     }
 
-    /// Adds a watcher. `latest` is the newest time of a change that was heard of.
+    /// Adds a watcher. `latest` is the newest time of any change received so far.
     #[must_use]
     pub fn watch(
         &self,
@@ -95,21 +95,21 @@ impl Feed {
         Watcher::new(Arc::clone(&self.0), store, watch, place, begin)
     }
 
-    /// Notes what changed.
+    /// Notes changes, if there are watchers.
     pub fn note<'a>(&self, updates: impl Iterator<Item = &'a Update>) {
         if self.0.is_watched() {
             self.0.note(updates.filter_map(Change::of_update));
         }
     }
 
-    /// The time since which every change was noted here; nothing while nobody watches.
+    /// The time since which every change was noted here; `None` without watchers.
     pub fn watched_since(&self) -> Option<Timestamp> {
         self.0.is_watched().then(|| {
             Timestamp::from_millis(self.0.since.load(Ordering::Acquire)).expect("it was one")
         })
     }
 
-    /// Something else may have become of these orders than the updates say: their states are read.
+    /// Notes updates that may be outdated: the states of their orders will be read.
     pub fn note_unsure(&self, updates: &[&Update]) {
         if updates.is_empty() || !self.0.is_watched() {
             return;
@@ -123,20 +123,20 @@ impl Feed {
         }
     }
 
-    /// Changes were lost on their way here: every watcher reads from the database what it was not
-    /// told.
+    /// Notes that changes were lost on their way here. Every watcher reads from the database the
+    /// changes that it was not sent.
     pub fn lose(&self) {
         if self.0.is_watched() {
             self.0.newest().lose();
         }
     }
 
-    /// Everything before this cursor was noted.
+    /// Records that every change before this cursor has been noted.
     pub fn mark(&self, cursor: ResumeCursor) {
         self.0.newest().mark(cursor);
     }
 
-    /// The cursor of this moment, when there is one.
+    /// The cursor after the newest change, if it is known.
     pub fn cursor(&self) -> Option<ResumeCursor> {
         let newest = self.0.newest();
         newest.cursor_at(newest.end())
@@ -157,7 +157,7 @@ impl Shared {
         changes.for_each(|change| _ = newest.note(change));
     }
 
-    /// Reads the orders of which nobody is sure, for all watchers.
+    /// Reads the orders whose last update may be outdated, for all watchers.
     async fn make_sure(&self, store: &dyn Store) {
         let unsure: Vec<_> = {
             let mut unsure = lock(&self.unsure);
@@ -171,8 +171,8 @@ impl Shared {
             return;
         }
         match store.states(std::slice::from_ref(&unsure)).await {
-            // The states of deleted orders do not tell whose they were; a deletion is heard of, or
-            // read with what is missing.
+            // Deleted orders come without their hero, so they cannot be shown. Their deletion
+            // arrives as an update, or with the pages that a watcher reads.
             Ok(lists) => self
                 .note(lists.iter().flat_map(|States { orders, .. }| orders).map(Change::of_order)),
             Err(error) => {
@@ -182,8 +182,8 @@ impl Shared {
         }
     }
 
-    /// A watcher goes. What was kept for the last one is forgotten, but for the places, which a new
-    /// one must not mistake.
+    /// Removes a watcher. After the last one all changes are dropped. Positions are not reset: a
+    /// later watcher must not mistake an old one for its own.
     fn leave(&self) {
         let mut newest = self.newest();
         if self.watchers.fetch_sub(1, Ordering::Relaxed) == 1 {
@@ -195,9 +195,9 @@ impl Shared {
     }
 }
 
-/// Returns true if a watcher who comes at this moment can still be told everything since then.
-/// Deletions are kept for [`RETENTION`] only, and a read must not go through all orders there ever
-/// were.
+/// Returns true if a watcher that resumes at `since` can still be sent every change up to `now`.
+/// Deletions are kept for [`RETENTION`] only, and a read must not go through all orders that ever
+/// existed.
 pub fn reaches(since: ResumeCursor, now: ResumeCursor) -> bool {
     let kept = i64::try_from(RETENTION.as_millis()).unwrap_or(i64::MAX);
     since.time >= now.time.minus_millis(kept)

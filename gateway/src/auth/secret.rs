@@ -1,5 +1,5 @@
-//! The secret that signs and checks tokens. It is shown nowhere: not in the help, not in errors,
-//! not by `Debug`.
+//! The secret that signs and checks tokens. It never appears in the help, in errors or in `Debug`
+//! output.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use clap::Args;
 use galley_launch::Hidden;
 
-/// HMAC with SHA-256 is as strong as its key up to 32 bytes (RFC 7518 section 3.2).
+/// Minimum length in bytes: a key must be as long as the hash (RFC 7518 section 3.2).
 const LEAST: usize = 32;
-/// More than any key needs: a larger file is a mistake.
+/// Maximum size of the file in bytes. No key is that long: a larger file is a mistake.
 const MOST: u64 = 4_096;
 
 /// Where the secret is.
@@ -26,15 +26,15 @@ pub struct SecretArguments {
     pub jwt_secret_file: Option<PathBuf>,
 }
 
-/// The secret.
+/// The bytes of the secret.
 #[derive(Clone)]
 pub struct Secret(Vec<u8>);
 
 impl SecretArguments {
-    /// Reads it. What is empty is not there, as in an environment file.
+    /// Reads the secret. An empty setting counts as absent, as in an environment file.
     ///
     /// # Errors
-    /// What is wrong, for people, and nothing of the secret.
+    /// A message for people, without any part of the secret.
     pub fn read(&self) -> Result<Secret, String> {
         let text = self.jwt_secret.as_ref().map(Hidden::reveal).filter(|text| !text.is_empty());
         let path = self.jwt_secret_file.as_ref().filter(|path| !path.as_os_str().is_empty());

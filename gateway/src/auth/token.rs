@@ -1,5 +1,5 @@
-//! JSON Web Tokens (RFC 7519), signed with HMAC-SHA-256 and in no other way (RFC 8725 section 3.1):
-//! whatever a header says, nothing else is ever tried, and nothing is read that is not signed.
+//! JSON Web Tokens (RFC 7519), signed with HMAC-SHA-256 only (RFC 8725 section 3.1). A header
+//! cannot select another algorithm. The signature is checked before header and payload are parsed.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,57 +17,57 @@ use thiserror::Error;
 
 use super::Secret;
 
-/// How far the clocks of who signs and who checks may be apart, in seconds: a token is good so long
-/// before its `nbf` and after its `exp`.
+/// Tolerance for clocks that differ, in seconds. A token is valid this long before its `nbf` and
+/// after its `exp`.
 pub const LEEWAY: u64 = 2;
-/// The name of the one algorithm.
+/// The only accepted algorithm.
 const ALGORITHM: &str = "HS256";
-/// The audience of a token that names one.
+/// The audience that a token must name if it names any.
 const AUDIENCE: &str = "galley";
-/// The end of the year 9999, in seconds: no time after that can be written.
+/// The end of the year 9999, in seconds since the epoch: the latest date that is accepted.
 const LAST: u64 = 253_402_300_799;
 
-/// Whose a token is.
+/// The owner of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
-    /// A hero's.
+    /// A hero.
     Hero(HeroId),
-    /// Staff's.
+    /// Staff.
     Staff,
 }
 
 /// The claims of a valid token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claims {
-    /// Whose it is.
+    /// The owner of the token.
     pub who: Who,
-    /// When it is good no more, in seconds since the epoch.
+    /// Expiry, in seconds since the epoch.
     pub expires: u64,
 }
 
-/// Why a token is refused. Details are revealed only if the signature was valid.
+/// The reason for refusing a token. Details are revealed only if the signature was valid.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum Refused {
-    /// It is no token, or another secret signed it.
+    /// It is not a token, or another secret signed it.
     #[error("the token is malformed, or not signed with the secret of this service")]
     Signature,
-    /// Another algorithm is named, or an extension that must be understood.
+    /// The header is unreadable, names another algorithm, or requires an extension (`crit`).
     #[error("the token must be a plain {ALGORITHM} token")]
     Algorithm,
-    /// A claim is missing or makes no sense.
+    /// A claim is missing or invalid.
     #[error(
         "the token needs `role` hero or staff, `sub` with the id of a hero, and `exp`; `aud`, if any, names {AUDIENCE}"
     )]
     Claims,
-    /// It is too old.
+    /// It has expired.
     #[error("the token has expired")]
     Expired,
-    /// It is not yet good.
+    /// It is not valid yet.
     #[error("the token is not good yet")]
     NotYet,
 }
 
-/// Checks tokens.
+/// Checks the signature and the claims of tokens.
 #[derive(Clone)]
 pub struct Verifier(Hmac<Sha256>);
 
@@ -104,7 +104,7 @@ enum Audience {
     Many(Vec<String>),
 }
 
-/// Makes a token that is good from now on for so long.
+/// Makes a token that is valid for this long from now on.
 #[must_use]
 pub fn mint(secret: &Secret, who: Who, good_for: Duration) -> String {
     let header = json(&Header { alg: ALGORITHM.to_owned(), crit: None });
@@ -126,10 +126,10 @@ impl Verifier {
         Self(Hmac::new_from_slice(secret.bytes()).expect("HMAC takes a key of any length"))
     }
 
-    /// What a token says.
+    /// Returns the claims of a token.
     ///
     /// # Errors
-    /// [`Refused`].
+    /// The reason for refusing the token.
     pub fn verify(&self, token: &str) -> Result<Claims, Refused> {
         self.verify_at(token, now())
     }
@@ -141,7 +141,7 @@ impl Verifier {
         let (signed, signature) = token.rsplit_once('.').ok_or(Refused::Signature)?;
         let (header, payload) = signed.split_once('.').ok_or(Refused::Signature)?;
         let signature = decode(signature)?;
-        // In constant time.
+        // Compares in constant time.
         self.0
             .clone()
             .chain_update(signed)
@@ -182,7 +182,7 @@ impl Payload {
 }
 
 impl Refused {
-    /// In a word, for logs and metrics.
+    /// The reason in one word, for logs and metrics.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -201,7 +201,7 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// The clock of the tokens, in seconds since the epoch.
+/// The current time for tokens, in seconds since the epoch.
 #[must_use]
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
@@ -211,7 +211,7 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("plain data is JSON")
 }
 
-/// Reads a part of a token. A claim that comes twice, known or not, is none (RFC 7519 section 4).
+/// Parses a part of a token. A repeated name, known or not, makes it invalid (RFC 7519 section 4).
 fn read<T: DeserializeOwned>(part: &[u8]) -> Option<T> {
     Strict::read(part).ok()?.into_value().and_then(|value| serde_json::from_value(value).ok())
 }
@@ -220,7 +220,7 @@ fn decode(part: &str) -> Result<Vec<u8>, Refused> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| Refused::Signature)
 }
 
-/// A date in numbers (RFC 7519 section 2), cut to whole seconds.
+/// Converts a `NumericDate` (RFC 7519 section 2) to whole seconds.
 fn seconds(date: f64) -> Result<u64, Refused> {
     let date = Duration::try_from_secs_f64(date).map_err(|_| Refused::Claims)?.as_secs();
     if date <= LAST { Ok(date) } else { Err(Refused::Claims) }
@@ -271,7 +271,7 @@ mod tests {
         }
     }
 
-    /// The example of RFC 7515 appendix A.1, made by others.
+    /// The example of RFC 7515 appendix A.1.
     #[test]
     fn a_signature_of_others_is_understood() {
         let key = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";

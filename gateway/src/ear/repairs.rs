@@ -1,8 +1,6 @@
-//! The repairs of one gateway: reads of what may have been lost.
-//!
-//! One at a time, at most once a second, so that a bus that breaks again and again costs the
-//! database a bounded number of reads. One that fails is tried again with back-off. One that is
-//! owed meanwhile follows.
+//! One repair runs at a time. It starts a second or more after the end of the last one, so that a
+//! bus that fails again and again costs the database a bounded number of reads. A failed repair is
+//! repeated with back-off. A repair that becomes necessary during another follows it.
 
 use std::time::Duration;
 
@@ -14,10 +12,10 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::hub::{Hub, Repair};
 
-/// The least time between two repairs. The first one waits so long for a census.
+/// Minimum time between two repairs, and the longest wait of the first one for a census.
 const REPAIR_EVERY: Duration = Duration::from_secs(1);
 
-/// The pauses after repairs that failed.
+/// Pauses after failed repairs.
 const AFTER_FAILURE: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(2));
 
 /// The repairs of one gateway.
@@ -29,41 +27,44 @@ pub struct Repairs<'a> {
     owed: Option<Owed>,
     running: Option<Running<'a>>,
     backoff: Backoff,
-    /// When the last one ended.
+    /// End of the last repair.
     ended: Option<Instant>,
 }
 
 /// A repair that has not begun.
 #[derive(Clone, Copy, Debug)]
 struct Owed {
-    /// From each socket's welcome on, if nobody knows.
+    /// The cursor after which updates may be missing; `None` for everything since the welcome of
+    /// each socket.
     since: Option<ResumeCursor>,
+    /// Earliest start.
     at: Instant,
 }
 
 struct Running<'a> {
     since: Option<ResumeCursor>,
-    /// The cursor of the last census before it began.
+    /// The cursor of the last census before the repair began.
     safe: Option<ResumeCursor>,
     reading: BoxFuture<'a, Result<Repair, StoreError>>,
 }
 
-/// The next thing to do.
+/// The next step.
 pub enum Step {
-    /// A repair is to begin.
+    /// The owed repair is to begin.
     Due,
-    /// One has read what it is to deliver, or could not.
+    /// The running repair has read its updates, or has failed.
     Read(Result<Repair, StoreError>),
 }
 
 impl<'a> Repairs<'a> {
-    /// The first repair is owed: sockets that joined before the subscription heard nothing yet.
+    /// Returns the repairs of a gateway. The first one is owed from the start, because sockets that
+    /// joined before the subscription have received nothing yet.
     pub fn new(hub: &'a Hub, store: &'a dyn Store) -> Self {
         let owed = Some(Owed { since: None, at: Instant::now() + REPAIR_EVERY });
         Self { hub, store, safe: None, owed, running: None, backoff: AFTER_FAILURE, ended: None }
     }
 
-    /// Takes the cursor of a census. The first repair has waited for one.
+    /// Takes the cursor of a census. The first repair waits for one.
     pub fn count(&mut self, safe: ResumeCursor) {
         if self.safe.replace(safe).is_none()
             && let Some(owed) = &mut self.owed
@@ -72,11 +73,12 @@ impl<'a> Repairs<'a> {
         }
     }
 
-    /// Updates may have been lost since a cursor.
+    /// Notes that updates may have been lost since a cursor.
     pub fn owe(&mut self, since: Option<ResumeCursor>) {
         let now = Instant::now();
         let at = self.ended.map_or(now, |ended| now.max(ended + REPAIR_EVERY));
         if let Some(owed) = &mut self.owed {
+            // `None` is the least: an unknown start counts as the earliest.
             owed.since = owed.since.min(since);
         } else {
             tracing::warn!("updates may have been lost; reading them from the database");
@@ -84,7 +86,7 @@ impl<'a> Repairs<'a> {
         }
     }
 
-    /// Waits for the next thing to do. Safe to drop while it waits.
+    /// Waits for the next step. Safe to drop while it waits.
     pub async fn next(&mut self) -> Step {
         match (&mut self.running, self.owed) {
             (Some(running), _) => Step::Read((&mut running.reading).await),
@@ -103,8 +105,8 @@ impl<'a> Repairs<'a> {
         self.running = Some(Running { since, safe: self.safe, reading });
     }
 
-    /// Ends the repair. Returns the cursor before which everything has been told now. Without a
-    /// census, or after a failure, the repair is owed again.
+    /// Ends the repair. Returns the cursor before which everything has been delivered. After a
+    /// failure, or if no census came before the repair, it is owed again.
     pub fn end(&mut self, outcome: Result<(), StoreError>) -> Option<ResumeCursor> {
         let Running { since, safe, .. } = self.running.take()?;
         let now = Instant::now();

@@ -1,5 +1,5 @@
-//! The `feed` frames of one tick: watchers that want the same and have come as far get the same
-//! bytes, made once.
+//! The `feed` frames of one tick. Watchers with the same filter and the same position share the
+//! bytes of a frame.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -9,48 +9,48 @@ use galley_protocol::frame::{Totals, Watch};
 use galley_protocol::{ResumeCursor, SignedCursor};
 use tokio::time::Instant;
 
-/// The most frames that are kept; at the bound the oldest is forgotten, and made again for whoever
-/// comes late.
+/// Maximum number of frames that are kept. Beyond it the oldest is dropped, and made again for a
+/// watcher that is late.
 const MAX_FRAMES: usize = 16;
 
-/// The frames made lately.
+/// Frames made lately.
 #[derive(Debug, Default)]
 pub struct Frames(Mutex<VecDeque<(Key, Made)>>);
 
 /// The inputs of a frame: watchers with equal keys share it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
-    /// The filter of the watchers.
+    /// Filter of the watchers.
     pub watch: Watch,
-    /// The moment of the tick, which all watchers of a rate have in common.
+    /// Moment of the tick, the same for all watchers of a rate.
     pub tick: Instant,
-    /// Where it begins.
+    /// Position at which the frame begins.
     pub from: u64,
-    /// True if changes before that were dropped.
+    /// True if changes before it were dropped unsent.
     pub gap: bool,
-    /// True while something is still to be read: then the frame moves the client to no cursor.
+    /// True while missed changes are still being read. The frame carries no cursor then.
     pub missing: bool,
-    /// Up to here it would promise too much to carry a cursor.
+    /// Position that the frame must reach to carry a cursor.
     pub left: u64,
 }
 
-/// A frame, and where it leads.
+/// A frame, and the state of a watcher after it.
 #[derive(Clone, Debug)]
 pub struct Made {
-    /// The JSON; nothing when nothing is to be shown.
+    /// The JSON; `None` if there is nothing to show.
     pub text: Option<Bytes>,
-    /// The totals in it, if they are known.
+    /// Totals in the frame, if they are known.
     pub totals: Option<Totals>,
-    /// Where the next one begins.
+    /// Position at which the next frame begins.
     pub to: u64,
-    /// True if there is more to be shown already.
+    /// True if more changes are due already.
     pub more: bool,
-    /// Resumes after it; also as its text.
+    /// Cursor to resume after the frame, plain and signed.
     pub cursor: Option<(ResumeCursor, SignedCursor)>,
 }
 
 impl Frames {
-    /// The frame for this, made now or before.
+    /// Returns the frame of this key, made now or before.
     pub fn get_or_make(&self, key: Key, encode: impl FnOnce(&Key) -> Made) -> Made {
         let mut frames = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, made)) = frames.iter().find(|(known, _)| *known == key) {
@@ -64,7 +64,7 @@ impl Frames {
         made
     }
 
-    /// Forgets all: nobody watches any more.
+    /// Drops all frames, because there are no watchers left.
     pub fn clear(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

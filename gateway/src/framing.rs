@@ -1,5 +1,5 @@
-//! The bytes of WebSocket frames that go out (RFC 6455 section 5.2): never masked, never in
-//! fragments.
+//! The encoding of outgoing WebSocket frames (RFC 6455 section 5.2). They are never masked and
+//! never fragmented.
 
 use bytes::{BufMut as _, BytesMut};
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
@@ -8,12 +8,12 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::OpCode;
 /// A ping without payload.
 pub const PING: &[u8] = &[0x89, 0];
 
-/// Adds a frame.
+/// Appends a frame.
 pub fn put_frame(bytes: &mut BytesMut, opcode: OpCode, payload: &[u8]) {
     put_frame_of(bytes, opcode, [payload, &[]]);
 }
 
-/// Adds a frame whose payload comes in two parts.
+/// Appends a frame whose payload is given in two parts.
 pub fn put_frame_of(bytes: &mut BytesMut, opcode: OpCode, [beginning, ending]: [&[u8]; 2]) {
     let header = FrameHeader { opcode, ..FrameHeader::default() };
     let length = beginning.len() + ending.len();

@@ -1,8 +1,9 @@
-//! How well this gateway hears what others publish, and what that makes of its readiness.
+//! The state of this gateway's subscription, and its effect on readiness.
 //!
-//! Told by the subscription and by the census, asked by `/readyz`. A gateway that is deaf while
-//! others hear takes no traffic: they push what it would miss. When none hears, Redis is away for
-//! all, and placing goes on at each of them.
+//! The subscription and the census set it; `/readyz` reads it. A gateway that receives no updates
+//! is called deaf. If it is deaf while others receive updates, it is not ready: clients are better
+//! served by the others. If all are deaf, Redis is unreachable for all, and each of them goes on
+//! taking orders.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,8 +12,8 @@ use galley_protocol::PublisherId;
 use galley_store::Census;
 use tokio::time::Instant;
 
-/// How long a gateway has been deaf before a census that judges it: by then the others have noticed
-/// as well if they are deaf.
+/// Minimum duration of deafness, at the moment of a census, before the others are compared: within
+/// this time the others would have noticed that they are deaf as well.
 const NOTICED: Duration = Duration::from_millis(1_500);
 
 /// The state of this gateway's subscription.
@@ -21,33 +22,34 @@ pub struct Hearing(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// There is no subscription yet.
+    /// True while there is no subscription.
     unsubscribed: bool,
-    /// The bus did not answer when it was asked last, or a subscription is cut.
+    /// True if the bus did not answer last, or a subscription is cut.
     cut: bool,
     deaf_since: Option<Instant>,
-    /// Others heard at the last census, and how long this gateway had been deaf by then.
+    /// How long this gateway had been deaf at the last census, if other gateways received updates
+    /// then.
     others: Option<Duration>,
     unheard: Option<Unheard>,
 }
 
-/// Publishers that live, as the database knows, and are not heard.
+/// Publishers that live according to the database, but from which nothing is received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unheard {
-    /// How many.
+    /// Number of publishers.
     pub publishers: usize,
-    /// Since when the first of them is not heard.
+    /// The moment at which the first of them fell silent.
     pub since: Instant,
 }
 
-/// How well a gateway hears.
+/// The state of this gateway's subscription, compared with the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It hears.
+    /// It receives updates.
     Hearing,
-    /// It is deaf, and so are all others, as far as is known.
+    /// It receives none, nor is any other gateway known to.
     AllDeaf,
-    /// It is deaf, and others hear.
+    /// It receives none, while others do.
     Deaf,
 }
 
@@ -56,21 +58,21 @@ impl Hearing {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of a subscription, or that none can be had.
+    /// Records whether there is a subscription.
     pub fn set_subscribed(&self, subscribed: bool) {
         let mut state = self.state();
         state.unsubscribed = !subscribed;
         state.judge();
     }
 
-    /// Takes note of the answer of the bus, which fails while a subscription is cut.
+    /// Records whether the bus answers. It counts as not answering while a subscription is cut.
     pub fn set_answers(&self, answers: bool) {
         let mut state = self.state();
         state.cut = !answers;
         state.judge();
     }
 
-    /// Takes note of a census that has just been taken.
+    /// Records a census that has just been taken.
     pub fn count(&self, census: &Census, own: PublisherId) {
         let mut state = self.state();
         let deaf_for = state.deaf_since.map(|since| since.elapsed());
@@ -78,18 +80,18 @@ impl Hearing {
         state.others = deaf_for.filter(|_| others);
     }
 
-    /// Takes note of living publishers that are not heard.
+    /// Records the living publishers from which nothing is received.
     pub fn set_unheard(&self, unheard: Option<Unheard>) {
         self.state().unheard = unheard;
     }
 
-    /// Returns the living publishers that are not heard.
+    /// Returns the living publishers from which nothing is received.
     #[must_use]
     pub fn unheard(&self) -> Option<Unheard> {
         self.state().unheard
     }
 
-    /// Judges how well this gateway hears, compared with the others.
+    /// Compares this gateway's subscription with the others.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let state = self.state();

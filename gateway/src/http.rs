@@ -1,6 +1,6 @@
-//! Connections of HTTP/1: the accept loop, hyper's parser, and its deadlines.
+//! Connections of HTTP/1: the accept loop, hyper's parser, and deadlines.
 //!
-//! What hyper cannot read as HTTP/1 gets hyper's own 400 or 431, which [`bare`] makes a problem.
+//! hyper itself answers 400 or 431 to what it cannot parse; [`bare`] turns that into a problem.
 
 mod bare;
 mod line;

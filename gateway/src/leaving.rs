@@ -1,22 +1,21 @@
-//! A gateway leaves, in order, so that nobody is worse off than after kill -9.
+//! The ordered stop of a gateway. It must leave no client worse off than a `kill -9` would.
 //!
-//! 1. *Red.* `/readyz` says `draining`, and everything is served, new sockets too, for the shutdown
-//!    delay: time for balancers that ask to send their clients elsewhere.
-//! 2. *Closed.* The listener is gone. The kernel refuses connections, and every client and balancer
-//!    takes that for "another one, or later"; an answer of 503 would be final for a browser's event
-//!    stream, and `least_conn` would prefer a gateway that answers it fast. Answers say
-//!    `Connection: close`, and a connection that stays idle is closed after [`QUIET`], when no
-//!    request is on its way.
-//! 3. *Sent away.* Each socket and event stream is told to come back, and closed at once after
-//!    that, at a random moment within the drain window, so that the others are not overrun. A
-//!    client that is closed finds another gateway, or nobody until the next one listens. Where no
-//!    other gateway hears, an early close would only make a client wait for the restart: then all
-//!    go together, and at the end.
-//! 4. *Gone.* What was committed is published. The caller says goodbye on the bus, and closes the
+//! 1. *Not ready.* During the shutdown delay `/readyz` says `draining`, and everything is still
+//!    served, new sockets too. A balancer that probes it has time to send its clients elsewhere.
+//! 2. *Closed.* The listener is closed. The kernel refuses new connections, and any client or
+//!    balancer then tries another gateway, or tries again later. An answer of 503 would be final
+//!    for a browser's event stream, and `least_conn` would prefer a gateway that answers it fast.
+//!    Answers say `Connection: close`. A connection that stays idle is closed after [`QUIET`], when
+//!    no request is on its way.
+//! 3. *Sockets closed.* Each socket and event stream is asked to reconnect and then closed, at a
+//!    random moment within the drain window, so that the other gateways are not overrun. If no
+//!    other gateway receives updates, the clients could only wait for the restart: then all are
+//!    closed together, after a short window.
+//! 4. *Gone.* All commits have been published. The caller says goodbye on the bus and closes the
 //!    store.
 //!
-//! Each step is bounded: a client, database or Redis that is stuck holds the end up by [`GRACE`] at
-//! a time and no longer.
+//! Each step is bounded: a client, database or Redis that hangs delays the end by [`GRACE`] at
+//! most, in each step.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -26,18 +25,17 @@ use rand::RngExt as _;
 
 use crate::state::AppState;
 
-/// How long requests in flight, sockets that were told to close, and the last announcements may
-/// take to end.
+/// Time that requests in flight, closing sockets and the last announcements have to end.
 pub const GRACE: Duration = Duration::from_secs(5);
-/// How long a connection must be idle to be closed by a gateway that leaves: a pool that sends
-/// requests uses each of its connections more often than that, and then the answer says
+/// How long a connection must be idle before a leaving gateway closes it. A pool that sends
+/// requests uses each of its connections more often, and then receives an answer with
 /// `Connection: close`.
 pub const QUIET: Duration = Duration::from_millis(500);
 
-/// How long the database may take to say who else lives, and how often it is asked.
+/// Timeout of a census while leaving, and the pause between two.
 const CENSUS: Duration = Duration::from_secs(1);
 
-/// Closes the listener, sends every socket away within the window, and waits for them and for the
+/// Closes the listener, closes every socket within the window, and waits for them and for the
 /// requests in flight.
 pub async fn leave(state: &AppState, front: &mut Crew, window: Duration) {
     let is_alone = is_alone(state).await;
@@ -64,12 +62,12 @@ pub async fn leave(state: &AppState, front: &mut Crew, window: Duration) {
     tokio::join!(closing, sending);
 }
 
-/// A random moment within a window.
+/// Returns a random moment within a window.
 pub fn random_moment(window: Duration) -> Duration {
     window.mul_f64(rand::rng().random_range(0.0..=1.0))
 }
 
-/// Sends all away at once when the last other gateway leaves as well.
+/// Closes all sockets at once when the last other gateway leaves as well. Never returns.
 async fn hurry_when_alone(state: &AppState) -> Infallible {
     loop {
         tokio::time::sleep(CENSUS).await;
@@ -80,14 +78,14 @@ async fn hurry_when_alone(state: &AppState) -> Infallible {
     }
 }
 
-/// Returns true if no other gateway hears what is published, so that nobody could take the sockets.
+/// Returns true if no other gateway receives updates, so that none could take over the sockets.
 ///
-/// Asks the database, and shows it that this gateway is no place to send clients to.
+/// Takes a census, which also records that this gateway is no place to send clients to.
 async fn is_alone(state: &AppState) -> bool {
     let own = state.bus.publisher();
     match tokio::time::timeout(CENSUS, state.desk.store().census(own, false)).await {
         Ok(Ok(census)) => census.hearing.iter().all(|gateway| *gateway == own),
-        // Others may well live: they do not depend on this gateway's connection.
+        // Others may well live: only this gateway's connection may have failed.
         Ok(Err(_)) | Err(_) => false,
     }
 }

@@ -1,8 +1,8 @@
-//! How much one socket, one address, and all clients together may take of a gateway.
+//! Limits on what one socket, one address, and all clients together may use of a gateway.
 //!
-//! Whoever is at a limit is told so, with the time after which to try again, and counted by
-//! [`count`]: nothing is dropped in silence. What a limit itself holds is bounded as well, and
-//! given back when the client is gone, however it went.
+//! A client at a limit is told so, with the time after which to retry, and is counted by [`count`]:
+//! nothing is dropped silently. The memory of a limit is bounded as well, and is released when the
+//! client is gone, for whatever reason.
 
 pub mod address;
 pub mod rate;
@@ -14,7 +14,7 @@ pub use seats::{Full, Seat, Seats};
 
 use crate::metrics;
 
-/// Counts that a client came upon a limit.
+/// Counts a client that has reached a limit.
 pub fn count(limit: &'static str) {
     ::metrics::counter!(metrics::LIMITS_REACHED, "limit" => limit).increment(1);
 }

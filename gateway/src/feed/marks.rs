@@ -1,19 +1,20 @@
-//! The cursors of places in the feed.
+//! The cursors of positions in the feed.
 
 use std::collections::VecDeque;
 
 use galley_protocol::ResumeCursor;
 
-/// The most marks that are kept. At the bound the oldest is forgotten: a watcher that is so far
-/// behind keeps an older cursor.
+/// Maximum number of marks. Beyond it the oldest is dropped: a watcher that is so far behind keeps
+/// an older cursor.
 const MAX_MARKS: usize = 1_024;
 
-/// The cursors of some places.
+/// The cursors of some positions.
 #[derive(Debug, Default)]
 pub struct Marks(VecDeque<(u64, ResumeCursor)>);
 
 impl Marks {
-    /// Everything before `cursor` lies before `place`. Places and cursors rise.
+    /// Records that every change before `cursor` lies before `place`. Neither may fall from one
+    /// call to the next.
     pub fn add(&mut self, place: u64, cursor: ResumeCursor) {
         match self.0.back_mut() {
             Some((last, known)) if *last == place => *known = cursor.max(*known),
@@ -24,7 +25,7 @@ impl Marks {
         }
     }
 
-    /// Resumes after everything before `place`; nothing when that is not known.
+    /// Returns a cursor to resume after everything before `place`; `None` if none is known.
     pub fn at(&self, place: u64) -> Option<ResumeCursor> {
         let after = self.0.partition_point(|(marked, _)| *marked <= place);
         self.0.get(after.checked_sub(1)?).map(|(_, cursor)| *cursor)

@@ -1,8 +1,8 @@
-//! What a watcher was not told, read from the database in pages.
+//! The changes that a watcher has missed, read from the database in pages.
 //!
-//! One page is in memory at a time, and the next one is read when it has been sent. Of all watchers
-//! one reads at a time. What changes meanwhile comes as a frame; what is dropped meanwhile is read
-//! once more afterwards.
+//! One page is in memory at a time, and the next one is read when it has been sent. Only one
+//! watcher reads at a time. Later changes come in frames meanwhile. If changes are dropped
+//! meanwhile, they are read in another pass.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,36 +16,38 @@ use tokio::sync::Semaphore;
 
 use crate::retry::pause_after;
 
-/// The most orders and deletions of a page.
+/// Maximum number of orders and deletions in a page.
 const PAGE: usize = 500;
 
-/// The changes that a watcher has missed.
+/// A reader of the changes that a watcher has missed.
 pub struct Missing {
     store: Arc<dyn Store>,
     readers: Arc<Semaphore>,
     since: ResumeCursor,
-    /// The pages before this one had all ids from here on.
+    /// The lowest id of the earlier pages of this pass. The next page has lower ids.
     before: Option<OrderId>,
-    /// Something was dropped meanwhile: what changed since this cursor is read afterwards.
+    /// The cursor from which another pass starts, because changes were dropped meanwhile.
     again: Option<ResumeCursor>,
     page: BoxFuture<'static, Result<ChangesOfAll, StoreError>>,
     failures: u32,
 }
 
 impl Missing {
-    /// Begins to read what changed since this cursor.
+    /// Begins to read the changes since a cursor.
     pub fn since(since: ResumeCursor, store: Arc<dyn Store>, readers: Arc<Semaphore>) -> Self {
         let page = read(Arc::clone(&store), Arc::clone(&readers), since, None, Duration::ZERO);
         Self { store, readers, since, before: None, again: None, page, failures: 0 }
     }
 
-    /// Something was dropped, after this cursor or at a place that has none.
+    /// Asks for another pass, because changes were dropped after this cursor, or at a position
+    /// without one.
     pub fn again(&mut self, since: Option<ResumeCursor>) {
+        // The first loss is the earliest: the position of a watcher only rises.
         self.again.get_or_insert(since.unwrap_or(self.since));
     }
 
-    /// Waits for the next page, and asks again while the database is away. Safe to drop while it
-    /// waits.
+    /// Waits for the next page. Repeats the read while the database is unreachable. Safe to drop
+    /// while it waits.
     pub async fn page(&mut self) -> ChangesOfAll {
         loop {
             match (&mut self.page).await {
@@ -62,7 +64,7 @@ impl Missing {
         }
     }
 
-    /// Goes on behind this page. Returns false when nothing is missing any more.
+    /// Begins to read the page after this one. Returns false if nothing is missing any more.
     pub fn go_on(&mut self, page: &ChangesOfAll) -> bool {
         let ids = page.orders.iter().map(|order| order.id);
         let lowest = ids.chain(page.deleted.iter().map(|deletion| deletion.deleted.order_id)).min();
@@ -96,7 +98,7 @@ impl fmt::Debug for Missing {
     }
 }
 
-/// Reads the page with the ids below `before`.
+/// Reads the page with the ids below `before`, after a pause.
 fn read(
     store: Arc<dyn Store>,
     readers: Arc<Semaphore>,

@@ -1,5 +1,5 @@
-//! The newest state of every order that changed lately, in the order of the changes, and what is
-//! known of where that leads.
+//! The newest state of every order that changed lately, by position in the order of the changes,
+//! and the cursors of positions.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,20 +10,20 @@ use galley_store::Deletion;
 
 use super::marks::Marks;
 
-/// The most orders that are kept; at the bound the one that changed longest ago is dropped, and
-/// whoever was not told of it reads it from the database.
+/// Maximum number of orders. Beyond it the order that changed longest ago is dropped, and a watcher
+/// that was not sent it reads it from the database.
 const MAX_ORDERS: usize = 40_000;
-/// The most bytes of their JSON; at the bound the same.
+/// Maximum size of their JSON in bytes. Beyond it the same happens.
 const MAX_BYTES: usize = 16 << 20;
 
-/// The newest states.
+/// The newest states, by position.
 #[derive(Debug, Default)]
 pub struct Newest {
     changes: BTreeMap<u64, Change>,
     places: HashMap<OrderId, u64>,
     bytes: usize,
     next: u64,
-    /// The place after the last change that was lost or dropped.
+    /// Position after the last change that was lost or dropped.
     lost: u64,
     marks: Marks,
 }
@@ -34,53 +34,55 @@ pub struct Change {
     hero_id: HeroId,
     order_id: OrderId,
     version: Version,
-    /// Nothing when it was deleted.
+    /// `None` if the order was deleted.
     status: Option<Status>,
-    /// Its JSON; empty when it was deleted. A copy: an update shares the memory of a whole message
-    /// of many.
+    /// JSON of the order; empty if it was deleted. A copy, because an update shares the memory of a
+    /// whole message of many updates.
     json: Bytes,
 }
 
 /// The changes for a watcher.
 #[derive(Debug, Default)]
 pub struct Changed {
-    /// The orders' JSON.
+    /// JSON of each order.
     pub orders: Vec<Bytes>,
-    /// The deletions.
+    /// Deletions of orders.
     pub deleted: Vec<Deleted>,
-    /// The place after the last change that was looked at.
+    /// Position after the last change that was looked at.
     pub to: u64,
 }
 
 impl Newest {
-    /// The place after the newest change.
+    /// The position after the newest change.
     pub fn end(&self) -> u64 {
         self.next
     }
 
-    /// The place after the last change that is not here any more: whoever has not come so far was
-    /// not told everything.
+    /// The position after the last change that is not here any more. A watcher before it was not
+    /// sent everything.
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// Changes were lost on their way here.
+    /// Notes that changes were lost on their way here.
     pub fn lose(&mut self) {
         self.next += 1;
+        // A loss takes a position of its own: a watcher at the end has missed it, too.
         self.lost = self.next;
     }
 
-    /// Everything before this cursor was noted.
+    /// Records that every change before this cursor has been noted.
     pub fn mark(&mut self, cursor: ResumeCursor) {
         self.marks.add(self.next, cursor);
     }
 
-    /// Resumes after everything before this place; nothing when that is not known.
+    /// Returns a cursor to resume after everything before this position; `None` if none is known.
     pub fn cursor_at(&self, place: u64) -> Option<ResumeCursor> {
         self.marks.at(place)
     }
 
-    /// Returns true if nothing as new is to be found of the order from this place on.
+    /// Returns true unless the changes from this position on hold this state of the order, or a
+    /// newer one.
     pub fn is_news(&self, change: &Change, from: u64) -> bool {
         let place = self.places.get(&change.order_id).filter(|place| **place >= from);
         place
@@ -94,7 +96,7 @@ impl Newest {
         known.is_some_and(|known| known.version < change.version)
     }
 
-    /// Notes a change. Returns false if it, or a newer one, is known already.
+    /// Notes a change. Returns false if this state or a newer one is known already.
     pub fn note(&mut self, change: Change) -> bool {
         if let Some(place) = self.places.get(&change.order_id) {
             let known = self.changes.get(place).map(|known| known.version);
@@ -115,7 +117,8 @@ impl Newest {
         true
     }
 
-    /// Returns the changes from this place on that match the filter, up to so many bytes.
+    /// Returns the changes from this position on that match the filter, until they have
+    /// `max_bytes`.
     pub fn since(&self, place: u64, watch: &Watch, max_bytes: usize) -> Changed {
         let mut changed = Changed { to: self.next, ..Changed::default() };
         let mut bytes = 0;
@@ -132,7 +135,7 @@ impl Newest {
         changed
     }
 
-    /// Forgets all but how far it came.
+    /// Drops all changes. Positions and their cursors stay valid.
     pub fn clear(&mut self) {
         *self = Self {
             next: self.next,
@@ -151,7 +154,7 @@ impl Newest {
 }
 
 impl Changed {
-    /// Some changes, wherever they are from.
+    /// Collects changes that have no position here.
     pub fn of(changes: impl Iterator<Item = Change>) -> Self {
         changes.fold(Self::default(), |mut all, change| {
             all.add(&change);
@@ -169,7 +172,7 @@ impl Changed {
 }
 
 impl Change {
-    /// The change of an update; `None` if it cannot be read.
+    /// The change of an update; `None` if its order cannot be read.
     pub fn of_update(update: &Update) -> Option<Self> {
         let Update { hero_id, order_id, version, status, .. } = *update;
         let json = if status.is_some() {
@@ -180,12 +183,12 @@ impl Change {
         Some(Self { hero_id, order_id, version, status, json })
     }
 
-    /// The order, and the version that it came to.
+    /// The order and its version.
     pub fn version(&self) -> (OrderId, Version) {
         (self.order_id, self.version)
     }
 
-    /// The change to the stored state of an order.
+    /// The change to the state of an order that was read.
     pub fn of_order(order: &Order) -> Self {
         let json = serde_json::to_vec(order)
             .expect("an order has string keys only and no number that JSON lacks");
@@ -193,19 +196,20 @@ impl Change {
         Self { hero_id, order_id: id, version, status: Some(status), json: json.into() }
     }
 
-    /// The change of a stored deletion.
+    /// The change of a deletion that was read.
     pub fn of_deletion(deletion: Deletion) -> Self {
         let Deletion { hero_id, deleted: Deleted { order_id, version } } = deletion;
         Self { hero_id, order_id, version, status: None, json: Bytes::new() }
     }
 
-    /// An order is shown when its status is, or was before, one of those watched: so a watcher also
-    /// sees it leave.
+    /// Returns true if the change matches the filter. The status of the order, or one that it had
+    /// before, must be among those watched: a watcher also sees an order leave its filter.
     pub fn is_for(&self, watch: &Watch) -> bool {
         let hero = watch.hero_id.is_none_or(|hero_id| hero_id == self.hero_id);
         let was = |status: &Status| match (status, self.status) {
             (_, None) | (Status::Pending, _) => true,
             (Status::InProgress, Some(now)) => {
+                // Version 1 is PENDING, version 2 is `IN_PROGRESS` or a cancellation before that.
                 now == Status::InProgress || (!now.is_active() && self.version.0 > 2)
             }
             (Status::Completed | Status::Cancelled, Some(now)) => now == *status,

@@ -1,4 +1,4 @@
-//! Watchers of a feed over a database.
+//! Tests of watchers with a real database.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ impl Scene {
         self.hub.watch(Arc::clone(&self.store), Watch::all(Some(50)), begin)
     }
 
-    /// The next frame, and the tick in which it came.
+    /// Returns the next frame, and its tick if it came in one.
     async fn frame(&self, watcher: &mut Watcher) -> (Value, Option<Instant>) {
         loop {
             let due = watcher.due().await;
@@ -128,7 +128,7 @@ async fn nothing_older_follows_what_was_read() {
         expected: None,
     };
     scene.store.cancel(&placed.iter().map(cancel).collect::<Vec<_>>()).await.expect("verdicts");
-    // One was heard before the page is read, the other comes after it.
+    // The update of the first order arrives before the page is read, that of the second after it.
     let [before, after] = [0, 1].map(|at| Update::of(&placed[at]));
     scene.hub.deliver(&[before]).await;
     let mut newest = std::collections::BTreeMap::new();

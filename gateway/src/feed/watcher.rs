@@ -1,4 +1,4 @@
-//! One watcher of the staff feed.
+//! A watcher of the staff feed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,62 +16,62 @@ use super::newest::{Change, Changed};
 use crate::metrics;
 use crate::totals;
 
-/// The bytes of orders after which a `feed` frame ends; what is beyond comes with the next one.
+/// Size of the orders, in bytes, at which a `feed` frame ends. The next frame brings the others.
 const MAX_FRAME: usize = 256 * 1_024;
-/// The bytes of orders after which a watcher that is behind waits for its next tick.
+/// Size of the frames of one tick, in bytes, at which a watcher that is behind waits for the next
+/// tick.
 const MAX_OF_TICK: usize = 16 * MAX_FRAME;
 
-/// One watcher; the feed forgets it when it is dropped.
+/// A watcher of the staff feed. Dropping it removes it from the feed.
 pub struct Watcher {
     shared: Arc<Shared>,
     store: Arc<dyn Store>,
     watch: Watch,
     ticks: Interval,
-    /// Where it began.
+    /// Position at which it began.
     start: u64,
-    /// Up to where it has been told.
+    /// Position up to which it was sent the changes.
     place: u64,
-    /// Up to where losses have been noticed.
+    /// Position up to which losses have been noticed.
     noticed: u64,
-    /// Up to where changes stand that a page left to the frames after it: before that a cursor
-    /// would promise too much.
+    /// Position after the changes that a page left to later frames. A frame may carry a cursor only
+    /// when it has reached this.
     left: u64,
-    /// Resumes after what it has been told.
+    /// Cursor to resume after everything that it was sent.
     cursor: Option<ResumeCursor>,
-    /// The changes that it has missed, while they are being read.
+    /// Reader of the changes that it has missed, until it has sent them.
     missing: Option<Box<Missing>>,
-    /// It resumes: what is missing comes before anything else.
+    /// True while it resumes: missed changes are sent before any others.
     resumes: bool,
-    /// Changes were dropped before it was told of them, and that has not been said yet.
+    /// True if changes were dropped before it was sent them, and no frame has said so yet.
     gap: bool,
-    /// The tick under way, while there is more to tell in it.
+    /// The tick in progress, while more changes are due in it.
     behind: Option<Instant>,
-    /// The bytes that were told in it.
+    /// Size of the frames sent in that tick, in bytes.
     bytes: usize,
-    /// The totals that it was told last.
+    /// Totals that it was sent last.
     told: Option<Totals>,
-    /// When it was told of a change last, until it has been told totals that were counted after
-    /// that.
+    /// Moment of the last frame of changes, until totals have been counted after it.
     owed: Option<Instant>,
 }
 
-/// How a watcher begins.
+/// The initial state of a watcher.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Begin {
-    /// The totals that it was told, if any.
+    /// Totals that it was sent, if any.
     pub told: Option<Totals>,
-    /// The cursor that it was told, or brings.
+    /// Cursor that it was sent, or brings.
     pub cursor: Option<ResumeCursor>,
-    /// True if it resumes from there.
+    /// True if it resumes from the cursor.
     pub resumes: bool,
 }
 
-/// The next frame of a watcher.
+/// The occasion of the next frame of a watcher.
 #[derive(Debug)]
 pub enum Due {
-    /// A tick, in which the changes are due.
+    /// A tick: changes may be due.
     Tick(Instant),
-    /// A page of what it was not told.
+    /// A page of missed changes.
     Page(ChangesOfAll),
 }
 
@@ -80,7 +80,7 @@ pub enum Due {
 pub struct Told {
     /// The JSON.
     pub text: Bytes,
-    /// Resumes after it; nothing while something is missing.
+    /// Cursor to resume after the frame; `None` while something is missing.
     pub cursor: Option<SignedCursor>,
 }
 
@@ -124,12 +124,14 @@ impl Watcher {
         watcher
     }
 
-    /// Waits until something may be told. Safe to drop while it waits.
+    /// Waits until something may be due. Safe to drop while it waits.
     pub async fn due(&mut self) -> Due {
         if let Some(tick) = self.behind {
+            // Other tasks run between two frames of a watcher that is behind.
             tokio::task::yield_now().await;
             return Due::Tick(tick);
         }
+        // While a watcher resumes, missed changes come before those of any tick.
         let Self { ticks, missing, resumes, .. } = self;
         tokio::select! {
             page = page(missing), if missing.is_some() => Due::Page(page),
@@ -137,7 +139,7 @@ impl Watcher {
         }
     }
 
-    /// The frame that tells this, if anything is to be told.
+    /// Returns the frame, if there is anything to send.
     pub async fn frame(&mut self, due: Due, totals: &totals::Totals) -> Option<Told> {
         match due {
             Due::Tick(tick) => self.changes(tick, totals).await,
@@ -145,9 +147,9 @@ impl Watcher {
         }
     }
 
-    /// What changed since the last frame. After the last change come the totals once more if they
-    /// turn out different from those that were told, because those may have been counted before the
-    /// change.
+    /// Returns a frame of the changes since the last one. Some time after the last change it
+    /// returns the totals once more, if they differ from those sent: those may have been counted
+    /// before the change.
     async fn changes(&mut self, tick: Instant, totals: &totals::Totals) -> Option<Told> {
         self.shared.make_sure(&*self.store).await;
         self.notice_loss();
@@ -162,6 +164,8 @@ impl Watcher {
                 from: self.place,
                 gap: std::mem::take(&mut self.gap),
                 missing: self.missing.is_some(),
+                // Zero once it has been reached, so that watchers with equal frames have equal
+                // keys.
                 left: if self.place < self.left { self.left } else { 0 },
             };
             let Made { text, totals, to, more, cursor } = self
@@ -189,9 +193,9 @@ impl Watcher {
         Some(Told { text: ServerFrame::Feed(feed).encode().into(), cursor: None })
     }
 
-    /// A page of what it was not told, without what came or comes as a change. An order of which
-    /// something older may still come is left to the frames after it, which tell its newest state:
-    /// nothing older may follow what a page tells.
+    /// Returns a frame of a page of missed changes, without those that a frame of changes has sent
+    /// or will send. If an older state of an order may still arrive, the order is left to later
+    /// frames, which send its newest state: nothing older may follow the page.
     fn page(&mut self, page: ChangesOfAll) -> Option<Told> {
         let goes_on = self.missing.as_mut().is_some_and(|missing| missing.go_on(&page));
         if !goes_on {
@@ -203,7 +207,7 @@ impl Watcher {
         let read: Vec<_> = read
             .filter(|change| change.is_for(&self.watch) && newest.is_news(change, self.start))
             .collect();
-        // From here on the feed is told nothing older.
+        // From here on no older states of these orders are noted.
         let is_under_way = self.shared.versions.show(read.iter().map(Change::version));
         let changed = Changed::of(read.into_iter().filter(|change| {
             let is_left =
@@ -223,7 +227,8 @@ impl Watcher {
         Some(Told { text, cursor })
     }
 
-    /// Begins to read what was dropped before this watcher was told of it.
+    /// Notices changes that were dropped before this watcher was sent them, and begins to read
+    /// them.
     fn notice_loss(&mut self) {
         let newest = self.shared.newest();
         if self.place.max(self.noticed) >= newest.lost() {
@@ -242,7 +247,7 @@ impl Watcher {
         }
     }
 
-    /// Begins to read what changed since its cursor.
+    /// Begins to read the changes since the cursor.
     fn read_missing(&mut self) {
         if let Some(cursor) = self.cursor {
             let readers = Arc::clone(&self.shared.readers);
@@ -283,7 +288,7 @@ async fn page(missing: &mut Option<Box<Missing>>) -> ChangesOfAll {
     }
 }
 
-/// The JSON of a frame; nothing when it would tell nothing.
+/// Encodes a frame. Returns `None` if it would be empty.
 fn encode(changed: &Changed, feed: &FeedFrame<'_>) -> Option<Bytes> {
     if changed.orders.is_empty() && changed.deleted.is_empty() && !feed.gap {
         return None;

@@ -1,14 +1,14 @@
-//! hyper's own refusals in our words.
+//! Problems in place of hyper's own error answers.
 //!
-//! What cannot be read as a request never reaches a handler: hyper answers it with a bare head and
-//! closes. hyper has no hook for that, so the head is recognized as it goes out: it says that no
-//! body follows, and has no request id, which every answer of ours has.
+//! A request that cannot be parsed never reaches a handler: hyper answers it with a bare head and
+//! closes the connection. hyper has no hook for that, so the head is recognized as it is written:
+//! it announces an empty body, and lacks the request id that every answer of a handler has.
 
 use galley_protocol::{Problem, ProblemType};
 
 use crate::limits;
 
-/// The answer to send instead of these bytes, when they are a refusal of hyper's.
+/// Returns the answer to send instead of these bytes, if they are an error answer of hyper's own.
 pub fn problem(bytes: &[u8]) -> Option<Vec<u8>> {
     let status = bytes.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
     let kind = match status {

@@ -1,11 +1,10 @@
-//! A connection below hyper: how long a request head and an idle connection may take, and hyper's
-//! own refusals in our words.
+//! A connection below hyper: deadlines for request heads and for idle connections, and problems in
+//! place of hyper's own error answers.
 //!
-//! Made by the accept loop for each connection; whoever upgrades the connection takes the stream
-//! out again. hyper has one time-out for both the head and the silence before it. They are two
-//! things: a head that dawdles holds memory and is an attack; a silent connection is what pools and
-//! balancers keep, and one that is closed under their hands loses a request that may not be
-//! repeated.
+//! The accept loop makes one for each connection. An upgrade takes the stream out again. hyper has
+//! one time-out for both the head and the idle time before it, but they differ: a slow head holds
+//! memory and may be an attack, while pools and balancers keep idle connections on purpose, and may
+//! lose a request that cannot be repeated when one is closed under them.
 
 use std::io;
 use std::pin::Pin;
@@ -24,54 +23,55 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::bare;
 use crate::limits;
 
-/// How long a request head may take from its first byte, and a new connection until that.
+/// Longest time from the first byte of a request head to its end, and from the start of a
+/// connection to its first byte.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection may be silent after an answer, with up to [`HEAD_TIMEOUT`] more: longer
-/// than the pools of common balancers and proxies keep one, which is a minute, so that it is theirs
-/// to close it.
+/// How long a connection may be idle after an answer; it may take up to [`HEAD_TIMEOUT`] longer.
+/// The pools of common balancers and proxies keep a connection for a minute, so they close it
+/// first.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// A connection.
+/// A connection and its deadline.
 #[derive(Debug)]
 pub struct Line {
     stream: TcpStream,
     progress: Progress,
-    /// The stage of the deadline; `None` if the deadline must be set anew.
+    /// Stage that the deadline is for; `None` if the deadline must be set anew.
     awaited: Option<Stage>,
     deadline: Pin<Box<Sleep>>,
-    /// The deadline of an idle connection is that of a gateway that leaves.
+    /// True once an idle connection has the deadline of a leaving gateway.
     is_leaving: bool,
-    /// A refusal of hyper's in our words, and how many of its bytes are written.
+    /// The problem in place of an answer of hyper's own, and how many of its bytes are written.
     refusal: Option<(Vec<u8>, usize)>,
 }
 
-/// Where a connection is, known to the connection and to whoever serves its requests.
+/// The stage of a connection, shared by the connection and the handling of its requests.
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
     stage: AtomicU8,
-    /// How long the connection may be idle now that the gateway leaves.
+    /// How long the connection may be idle, set when the gateway leaves.
     quiet: OnceLock<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Stage {
-    /// No request.
+    /// Between requests.
     Idle,
     /// A request head has begun.
     Head,
-    /// A request is being answered: it has deadlines of its own.
+    /// A request is being answered. It has deadlines of its own.
     Serving,
 }
 
-/// A request that is being answered, until its last byte is handed on.
+/// A request that is being answered. Dropping it ends the serving stage.
 #[derive(Debug)]
 pub struct Serving(Progress);
 
-/// The body of an answer, which ends the serving.
+/// The body of an answer. Dropping it ends the serving stage.
 #[derive(Debug)]
 pub struct Answer {
     body: axum::body::Body,
@@ -79,7 +79,7 @@ pub struct Answer {
 }
 
 impl Line {
-    /// A new connection.
+    /// Wraps a new connection.
     pub fn new(stream: TcpStream, progress: Progress) -> Self {
         let deadline = Box::pin(sleep(HEAD_TIMEOUT));
         Self {
@@ -92,12 +92,12 @@ impl Line {
         }
     }
 
-    /// The stream, once the connection speaks another protocol.
+    /// Returns the stream, for the protocol of an upgrade.
     pub fn into_stream(self) -> TcpStream {
         self.stream
     }
 
-    /// Sets the deadline when the connection has come to another stage.
+    /// Sets the deadline if the connection has reached another stage.
     fn await_next(&mut self, stage: Stage) {
         if stage != Stage::Serving && self.awaited != Some(stage) {
             self.awaited = Some(stage);
@@ -106,9 +106,9 @@ impl Line {
     }
 
     /// Reads whatever the kernel has buffered, even if tokio has not reported it yet. Returns true
-    /// if there were bytes or EOF. A process that did not run for a while learns of a thousand
-    /// connections' bytes one after another, but of all deadlines at once: a connection whose bytes
-    /// came in time is not late.
+    /// if there were bytes or EOF. After the process was paused, all deadlines are over at once,
+    /// but tokio reports the bytes of thousands of connections one after another. A connection
+    /// whose bytes came in time must not count as late.
     fn read_what_is_there(&self, buffer: &mut ReadBuf<'_>) -> io::Result<bool> {
         match rustix::net::recv(&self.stream, buffer.initialize_unfilled(), RecvFlags::DONTWAIT) {
             Ok((read, _)) => {
@@ -126,14 +126,14 @@ impl Line {
 }
 
 impl Progress {
-    /// A request head is here.
+    /// Marks the connection as serving a request.
     pub fn serve(&self) -> Serving {
         self.set(Stage::Serving);
         Serving(self.clone())
     }
 
-    /// The gateway leaves: a connection that stays idle for so long is closed. Its task must poll
-    /// the connection after this.
+    /// Closes the connection once it has been idle for `quiet`, because the gateway leaves. The
+    /// task of the connection must poll it after this.
     pub fn leave(&self, quiet: Duration) {
         self.0.quiet.get_or_init(|| quiet);
     }
@@ -157,7 +157,7 @@ impl Progress {
 }
 
 impl Serving {
-    /// The body of the answer.
+    /// Wraps the body of the answer.
     pub fn answer(self, body: axum::body::Body) -> Answer {
         Answer { body, _serving: self }
     }
@@ -203,7 +203,7 @@ impl AsyncRead for Line {
             self.progress.set(stage);
             self.awaited = None;
         }
-        // A head that comes whole, as nearly all do, costs no deadline.
+        // Nearly every head arrives whole: no deadline is set for it.
         if read.is_ready() {
             return read;
         }
@@ -217,8 +217,8 @@ impl AsyncRead for Line {
         }
         ready!(self.deadline.as_mut().poll(context));
         if stage == Stage::Serving {
-            // Nobody reads again when the answer has ended: looking now and then finds that out,
-            // without waking anybody for each answer.
+            // The end of an answer does not wake the reader. It is noticed at the next of these
+            // deadlines, which is cheaper than a wake-up for each answer.
             self.set_deadline(HEAD_TIMEOUT);
             ready!(self.deadline.as_mut().poll(context));
         }
@@ -252,6 +252,7 @@ impl AsyncWrite for Line {
         while *written < problem.len() {
             *written += ready!(Pin::new(&mut *stream).poll_write(context, &problem[*written..]))?;
         }
+        // hyper must believe that its own bytes were written.
         *refusal = None;
         Poll::Ready(Ok(buffer.len()))
     }
@@ -262,6 +263,7 @@ impl AsyncWrite for Line {
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match buffers {
+            // hyper writes its own error answers as one buffer.
             [head] => self.poll_write(context, head),
             _ => Pin::new(&mut self.stream).poll_write_vectored(context, buffers),
         }
@@ -295,7 +297,7 @@ mod tests {
 
     const HEAD: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 
-    /// A connection whose deadline is over, and its client.
+    /// A connection whose deadline has passed, and its client.
     async fn overdue() -> (Line, std::net::TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let client = std::net::TcpStream::connect(listener.local_addr().expect("an address"))
@@ -307,7 +309,7 @@ mod tests {
         (line, client)
     }
 
-    /// Reads once, without a pause in which the runtime could be notified of anything.
+    /// Reads once, without letting the runtime report anything in between.
     async fn read(line: &mut Line) -> Poll<Result<Vec<u8>, ErrorKind>> {
         let mut buffer = [0; 64];
         let read = poll!(pin!(line.read(&mut buffer)));

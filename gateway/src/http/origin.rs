@@ -1,9 +1,10 @@
-//! The pages that may speak to this service: those of the same origin, and those of the listed ones
-//! (CWE-1385, CWE-352).
+//! The check of the `Origin` of requests: only pages of this service and of listed origins may call
+//! it (CWE-1385, CWE-352).
 //!
-//! Browsers say of each request that could do harm where its page comes from. A page of any other
-//! origin is refused before anything is done, with whatever method, and before an upgrade; listed
-//! ones are told by CORS that they may read. Who sends no `Origin` is no page.
+//! A browser sends the origin of the page with each request that could do harm. A request from a
+//! page of any other origin is refused before anything is done, whatever its method, and before an
+//! upgrade. CORS lets pages of listed origins read the answers. A request without `Origin` does not
+//! come from a foreign page that could do harm.
 
 use axum::http::request::Parts;
 use axum::http::response::Builder;
@@ -11,30 +12,30 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response;
 
-/// The methods of listed pages.
+/// Methods that listed pages may use.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
-/// The headers that they may send.
+/// Request headers that they may send.
 const HEADERS: HeaderValue = HeaderValue::from_static(
     "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, x-request-id",
 );
-/// The headers that they may read.
+/// Response headers that they may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "etag, idempotent-replayed, link, location, retry-after, x-request-id",
 );
-/// How long they may remember the answer to a preflight, in seconds: two hours is the most that
-/// browsers do.
+/// How long they may cache the answer to a preflight, in seconds. Browsers cache it for two hours
+/// at most.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 
-/// The origins whose pages may speak to this service, besides its own.
+/// The origins whose pages may call this service, besides its own.
 #[derive(Clone, Debug, Default)]
 pub struct Origins(Vec<String>);
 
 /// The kind of a request's `Origin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {
-    /// There is none: it comes from no page, or from one of ours that only reads.
+    /// There is none: it is not a page, or a page of this service that only reads.
     Nowhere,
-    /// A page of ours.
+    /// A page of this service.
     Here,
     /// A page of a listed origin.
     Listed,
@@ -43,10 +44,10 @@ pub enum From {
 }
 
 impl Origins {
-    /// Takes a list of origins as browsers write them. Empty entries are passed over.
+    /// Parses a list of origins as browsers write them. Empty entries are ignored.
     ///
     /// # Errors
-    /// The entry that is not an origin.
+    /// A message that names an entry that is not an origin.
     pub fn parse(listed: &[String]) -> Result<Self, String> {
         let listed: Vec<String> = listed
             .iter()
@@ -61,7 +62,7 @@ impl Origins {
         }
     }
 
-    /// Where a request comes from.
+    /// Returns the kind of the `Origin` of a request.
     pub fn of(&self, uri: &Uri, headers: &HeaderMap) -> From {
         let mut lines = headers.get_all(header::ORIGIN).iter();
         let origin = match (lines.next(), lines.next()) {
@@ -76,15 +77,14 @@ impl Origins {
             .get(header::HOST)
             .and_then(|host| host.to_str().ok())
             .or(uri.authority().map(Authority::as_str));
-        // Before a proxy that ends TLS the scheme is not known: the host and the port are what
-        // counts.
+        // Behind a proxy that terminates TLS the scheme is unknown. Host and port are compared
+        // only.
         let authority = origin.strip_prefix("https://").or(origin.strip_prefix("http://"));
         if host.is_some() && authority == host { From::Here } else { From::Elsewhere }
     }
 }
 
-/// The answer to the question of a browser whether a listed page may send a request; nothing when
-/// this is no such question.
+/// Returns the answer to a CORS preflight of a listed page; `None` for any other request.
 pub fn preflight(request: &Parts) -> Option<Response> {
     let asks = request.method == Method::OPTIONS
         && request.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
@@ -99,7 +99,7 @@ pub fn preflight(request: &Parts) -> Option<Response> {
     })
 }
 
-/// Tells the browser that the page may read the answer.
+/// Allows the page to read the answer.
 pub fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
@@ -109,8 +109,8 @@ fn add(answer: Builder, (name, value): (HeaderName, HeaderValue)) -> Builder {
     answer.header(name, value)
 }
 
-/// An origin in the one way in which browsers write it (RFC 6454 section 6.2): lower case, no path,
-/// no default port.
+/// Returns true for an origin in the form in which browsers write it (RFC 6454 section 6.2): lower
+/// case, no path, no default port.
 fn is_origin(text: &str) -> bool {
     let (authority, default) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
         (Some(authority), _) => (authority, "443"),

@@ -1,11 +1,9 @@
-//! The accept loop.
+//! Called once by the gateway. A client that sends its request head slowly or not at all is
+//! disconnected. The buffers of a connection are bounded. Running out of file descriptors only
+//! slows accepting down. A stop loses no request that is on its way. A connection that was upgraded
+//! is not managed here any more: the code that upgraded it must end it.
 //!
-//! Called once by the gateway. Guarantees that a client that sends its request head slowly or not
-//! at all is cut off, that a connection holds a bounded buffer, that running out of files only
-//! slows accepting down, and that no request is lost that was on its way when it was told to stop.
-//! A connection that was upgraded is out of its hands: whoever upgraded it must end it.
-//!
-//! The sessions take the `TokioIo<Line>` back out of the upgrade: it must not be wrapped again.
+//! Sessions take the `TokioIo<Line>` back out of the upgrade, so it must not be wrapped again.
 
 use std::convert::Infallible;
 use std::io;
@@ -29,26 +27,26 @@ use tower::ServiceExt as _;
 use super::line::{Line, Progress};
 use crate::metrics;
 
-/// The most bytes of a request head, and of unsent answer before the body is no longer asked for
-/// more.
+/// Maximum size of a request head in bytes, and of unsent answer before more of the body is
+/// requested.
 const MAX_BUFFER: usize = 32 * 1024;
-/// The pauses after failed accepts, the first and the longest: when files run out, spinning would
-/// not free any.
+/// The first and the longest pause after failed accepts. Without a pause the loop would spin when
+/// file descriptors run out, and spinning frees none.
 const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
-/// A peer that acknowledges nothing of what was sent for so long is gone (RFC 5482): without this
-/// the system tries for a quarter of an hour.
+/// How long a peer may acknowledge nothing before it counts as gone (RFC 5482). By default the
+/// kernel retries for a quarter of an hour.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
-/// What the kernel holds unsent of one connection; it doubles this for its own needs. Left to
-/// itself it would hold up to 4 MiB for each peer that does not read, and say that a peer took
-/// something only when it took a third of that.
+/// Send buffer of a connection in the kernel, in bytes; the kernel doubles it for its own needs. By
+/// default the kernel would buffer up to 4 MiB for each peer that does not read, and report
+/// progress only after the peer took a third of that.
 const SEND_BUFFER: usize = 32 * 1024;
-/// How often the recorder of metrics is tidied.
+/// Interval of the upkeep of the metrics recorder.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Serves `app` until `stop`. Then the listener takes the connections that the kernel holds for it,
-/// and is closed: nobody who was let in is reset. From then on each answer ends its connection, one
-/// that stays idle for `quiet` is closed, and this returns when none is left. Dropping it cuts
-/// those that are.
+/// Serves `app` until `stop`. Then it takes the connections that the kernel has already accepted,
+/// so that none of them is reset, and closes the listener. From then on a connection ends with its
+/// next answer, or when it was idle for `quiet`. Returns when no connection is left. Dropping the
+/// future cuts the remaining ones.
 pub async fn serve(mut listener: Listener, app: Router, stop: CancellationToken, quiet: Duration) {
     let connections = TaskTracker::new();
     let end = CancellationToken::new();
@@ -92,18 +90,19 @@ pub async fn serve(mut listener: Listener, app: Router, stop: CancellationToken,
     connections.wait().await;
 }
 
-/// How long a connection lives.
+/// The signals that end a connection.
 struct Life {
-    /// From then on it ends with its next answer.
+    /// Ends it with its next answer.
     stop: CancellationToken,
-    /// Cuts it.
+    /// Cuts it at once.
     end: CancellationToken,
-    /// How long it may be idle once it is to stop.
+    /// How long it may be idle after `stop`.
     quiet: Duration,
 }
 
-/// Cuts the connection on which a request came. For an answer without an end whose peer takes
-/// nothing any more: while the connection waits for the peer, ending the answer does not end it.
+/// Cuts the connection on which a request came. An endless answer needs this when its peer takes
+/// nothing any more: a connection that waits for the peer does not notice that the answer has
+/// ended.
 #[derive(Clone, Debug)]
 pub struct Cut(pub CancellationToken);
 
@@ -132,8 +131,9 @@ async fn connection(accepted: Accepted, app: Router, Life { stop, end, quiet }: 
         }
     });
     let connection = http1::Builder::new()
-        .header_read_timeout(None) // the line has deadlines of its own
-        .max_header_size(MAX_BUFFER) // the buffer alone is no sharp bound: it may have room left where it was enlarged
+        .header_read_timeout(None) // `Line` has deadlines of its own
+        // The buffer alone is not an exact bound: after it was enlarged it may have room left.
+        .max_header_size(MAX_BUFFER)
         .max_buf_size(MAX_BUFFER)
         .serve_connection(TokioIo::new(Line::new(stream, progress.clone())), service)
         .with_upgrades();
@@ -143,8 +143,7 @@ async fn connection(accepted: Accepted, app: Router, Life { stop, end, quiet }: 
             ended = connection.as_mut() => return ended,
             () = stop.cancelled() => progress.leave(quiet),
         }
-        // Of an idle connection this would be the end at once, although a request may be on its
-        // way.
+        // This would close an idle connection at once, although a request may be on its way.
         if progress.is_serving() {
             connection.as_mut().graceful_shutdown();
         }
@@ -163,7 +162,7 @@ async fn connection(accepted: Accepted, app: Router, Life { stop, end, quiet }: 
 fn set_options(Accepted { stream, transport, .. }: &Accepted) -> io::Result<()> {
     rustix::net::sockopt::set_socket_send_buffer_size(stream, SEND_BUFFER)?;
     if *transport == Transport::Unix {
-        return Ok(()); // its peer cannot be gone without the kernel knowing
+        return Ok(()); // the kernel always notices when a local peer is gone
     }
     stream.set_nodelay(true)?;
     #[cfg(target_os = "linux")]
@@ -200,7 +199,7 @@ mod tests {
 
     struct Server {
         client: TcpStream,
-        /// Told when a request to `/slow` has begun.
+        /// Notified when a request to `/slow` has begun.
         began: Arc<Notify>,
         /// Lets the request to `/slow` end.
         release: Arc<Notify>,
@@ -234,7 +233,7 @@ mod tests {
             self.client.write_all(text.as_bytes()).await.expect("sent");
         }
 
-        /// The answer `done`; the connection stays.
+        /// Reads the answer `done` and keeps the connection open.
         async fn read_answer(&mut self) {
             let mut read = Vec::new();
             while !read.ends_with(b"done") {
@@ -246,11 +245,11 @@ mod tests {
             }
         }
 
-        /// Everything that comes until the server closes.
+        /// Reads until the server closes.
         async fn rest(&mut self) -> String {
             let mut rest = Vec::new();
-            // A server that closes with something unread resets the connection; what it said before
-            // comes first.
+            // A server that closes with unread bytes resets the connection, after the bytes that it
+            // has sent.
             if let Err(error) = self.client.read_to_end(&mut rest).await {
                 assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
             }

@@ -1,18 +1,18 @@
-//! Who counts as one address.
+//! The unit of the limits per address.
 
 use std::net::IpAddr;
 
-/// Who counts as one address: an IPv4 address, or the 64 leading bits of an IPv6 address, because
-/// whoever has one of those has them all (RFC 6177).
+/// The unit of the limits per address: an IPv4 address, or the first 64 bits of an IPv6 address,
+/// because a client that has one address of such a network has them all (RFC 6177).
 ///
-/// It is the address of the connection. What a header says of others before it would be the
-/// caller's own word.
+/// It is the address of the connection. Forwarding headers are ignored: a client could write
+/// anything into them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Address(u64);
 
 impl From<IpAddr> for Address {
-    /// The two kinds do not meet: IPv6 addresses that begin with 32 zero bits are given to nobody,
-    /// but for those that stand for an IPv4 address.
+    /// The two kinds cannot collide. IPv6 addresses that begin with 32 zero bits are not assigned
+    /// to anyone, except those that stand for an IPv4 address.
     fn from(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self(u64::from(address.to_bits())),

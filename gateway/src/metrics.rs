@@ -1,8 +1,8 @@
 //! The names of the gateway's metrics, and the recorder that `/metrics` reads.
 //!
-//! The recorder belongs to the process: several gateways in one process share it, and the first to
-//! ask installs it. What it remembers between two scrapes is bounded by [`upkeep`], which the
-//! accept loop calls.
+//! The recorder belongs to the process: several gateways in one process share it, and the first
+//! call installs it. The samples that it holds between two scrapes are bounded by [`upkeep`], which
+//! the accept loop calls.
 
 use std::sync::{LazyLock, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,7 +11,7 @@ use galley_protocol::Timestamp;
 use metrics::{Counter, Histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-/// The bounds of every histogram of seconds.
+/// Upper bounds of the buckets of every histogram, in seconds.
 const SECONDS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
@@ -80,7 +80,7 @@ metrics! {
         "Times that what changed was read from the database because updates may have been lost."
 }
 
-/// Metrics that count every frame: looked up once, and not before a recorder is installed.
+/// Metrics on the path of every frame. They are looked up once, after the recorder is installed.
 macro_rules! hot {
     ($($name:ident: $kind:ident = $macro:ident $metric:ident)*) => {
         $(#[doc = concat!("[`", stringify!($metric), "`].")]
@@ -99,22 +99,21 @@ hot! {
     PUSH_LAG: Histogram = histogram PUSH_LAG_SECONDS
 }
 
-/// Counts frames that go out.
+/// Counts outgoing frames and their bytes.
 pub fn count_frames(frames: usize, bytes: usize) {
     FRAMES_OUT_COUNT.increment(frames as u64);
     BYTES_OUT_COUNT.increment(bytes as u64);
 }
 
-/// Tells how long ago a change was committed that has just gone out: by this machine's clock, which
-/// may be a little off the database's, and never less than nothing.
+/// Records the time from the commit of a change until it was written. The commit has the database's
+/// clock, which may differ a little from this machine's: a negative time counts as zero.
 pub fn record_push_lag(commit: Timestamp) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let commit = Duration::from_millis(u64::try_from(commit.millis()).unwrap_or(0));
     PUSH_LAG.record(now.saturating_sub(commit).as_secs_f64());
 }
 
-/// Installs the recorder, unless one is there: the process's own, or that of a gateway started
-/// before.
+/// Installs the recorder, unless an earlier call or the process itself has installed one.
 pub fn install() -> &'static PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE.get_or_init(|| {
@@ -131,7 +130,7 @@ pub fn install() -> &'static PrometheusHandle {
     })
 }
 
-/// Moves what histograms gathered since the last time into their buckets.
+/// Moves the samples that histograms have gathered into their buckets.
 pub fn upkeep() {
     install().run_upkeep();
 }

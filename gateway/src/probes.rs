@@ -1,7 +1,7 @@
-//! Probes of what this gateway depends on: the database and the bus.
+//! Probes of the database and the bus.
 //!
-//! The dependencies are asked at most every half second, by one caller at a time, each for at most
-//! a second; everyone who asks meanwhile waits for the same answer.
+//! Both are probed at most every half second, by one caller at a time, for at most a second each.
+//! Other callers wait for the same result.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -15,9 +15,9 @@ use utoipa::ToSchema;
 
 use crate::hearing::Hearing;
 
-/// How long a dependency may take to answer.
+/// Timeout of a probe.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long an answer of the dependencies is good for.
+/// How long a result is used.
 const FRESH: Duration = Duration::from_millis(500);
 
 /// A thing that this gateway depends on.
@@ -36,11 +36,11 @@ pub struct Dependency {
     pub detail: Option<&'static str>,
 }
 
-/// The last answer of the dependencies.
+/// The last result of the probes.
 #[derive(Default)]
 pub struct Probes(Mutex<Option<Probed>>);
 
-/// An answer of the dependencies.
+/// A result of the probes.
 #[derive(Clone, Copy)]
 pub struct Probed {
     at: Instant,
@@ -51,7 +51,7 @@ pub struct Probed {
 }
 
 impl Probes {
-    /// Asks the dependencies, unless the last answer is still good.
+    /// Probes the dependencies, unless the last result is still fresh.
     pub async fn ask(&self, store: &dyn Store, bus: &dyn Bus, hearing: &Hearing) -> Probed {
         let mut last = self.0.lock().await;
         if let Some(probed) = *last

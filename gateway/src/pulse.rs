@@ -1,4 +1,4 @@
-//! Heartbeats of all sockets from one task: no timer per socket.
+//! Heartbeats of all sockets from one task, without a timer for each socket.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use tokio_util::sync::CancellationToken;
 use crate::auth;
 use crate::hub::Hub;
 
-/// A silent peer is noticed within this part of the ping interval.
+/// Steps in a ping interval. A silent peer is noticed one step late at most.
 const STEPS: u32 = 16;
-/// A socket is sent away within this part of its greatest age after its moment.
+/// Steps in the greatest age of a socket. A socket is closed one step late at most.
 const AGE_STEPS: u32 = 50;
-/// A token that expires is noticed within this time.
+/// Longest delay until an expired token is noticed.
 const EXPIRY_STEP: Duration = Duration::from_secs(1);
 
-/// Asks silent peers for life after `interval`, and gives up those that stay silent for `timeout`
-/// more, until `stop`. Sends away those that are older than `max_age`. Where tokens expire, it
-/// looks after that as well.
+/// Pings peers that were silent for `interval`, gives up those that stay silent for `timeout` after
+/// it, and closes sockets older than `max_age`, until `stop`. Where tokens expire, it also warns
+/// and closes their sockets.
 pub async fn beat(
     hub: Hub,
     interval: Duration,

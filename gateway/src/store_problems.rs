@@ -3,10 +3,10 @@
 use galley_protocol::{HeroId, OrderId, Problem, ProblemType};
 use galley_store::StoreError;
 
-/// The wait that a refused caller is asked for, in milliseconds.
+/// Wait suggested to a refused caller, in milliseconds.
 pub const RETRY_AFTER_MS: u64 = 1_000;
 
-/// The outcome for the caller after most failures of the database.
+/// The outcome of a request after most failures of the database.
 const UNCERTAIN: &str = "the request may or may not have been applied";
 
 /// Returns the problem of a hero that does not exist, or is not the caller.

@@ -8,7 +8,7 @@ use galley_store::Store;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// The lifetime of a count, and the least time between two attempts to count.
+/// How long a count is used, and the least time between two attempts to count.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The last count.
@@ -22,7 +22,7 @@ struct Last {
     tried: Option<Instant>,
 }
 
-/// A count.
+/// A count of the orders.
 #[derive(Clone, Copy, Debug)]
 pub struct Count {
     /// The number of orders in each status.

@@ -1,15 +1,17 @@
-//! The newest version of each order that was told here lately: nobody is shown an older state after
-//! a newer one.
+//! The newest version of each order that was delivered lately. No client is sent an older state
+//! after a newer one.
 //!
-//! Each process publishes its own commits, so that a cancellation may be heard before the claim
-//! that it ended. The hub asks here before each delivery. A welcome, a page or a reply tells one
-//! session something past the deliveries: older states than that still go to the other sockets,
-//! which have not been told it, and [`Overtaken`] keeps them from this one. The staff feed tells
-//! only the newest state of an order; what one watcher was shown is the least that all are told.
+//! Each process publishes its own commits, so a cancellation may arrive before the claim that
+//! preceded it. The hub calls [`Versions::judge`] before each delivery. A welcome, a page or a
+//! reply sends a state to one session outside of the deliveries. The other sockets of the hero were
+//! not sent that state, so older ones are still delivered to them; [`Overtaken`] drops these for
+//! the one session. The staff feed sends only the newest state of an order: no watcher is sent
+//! anything older than what any of them was shown.
 //!
-//! The memory is bounded in number and in age. An unknown order whose change is older than the
-//! memory may have been told with a newer version already: its state is read from the database
-//! instead. Only orders of heroes who are here, or all while staff watches, are remembered.
+//! The memory is bounded in number and in age. An order that is not in it may have been delivered
+//! and forgotten. If an update of such an order is older than the memory, its state is read from
+//! the database instead. Only orders of heroes with sockets here are remembered, or all orders
+//! while staff watches.
 
 mod overtaken;
 
@@ -23,26 +25,27 @@ use tokio::time::Instant;
 
 pub use overtaken::Overtaken;
 
-/// The most orders of one generation; there are two. At the bound the older generation is
-/// forgotten.
+/// Maximum number of orders in each of the two generations. Beyond it the older generation is
+/// dropped.
 const MAX_ORDERS: usize = 65_536;
-/// The longest time for which a generation is filled.
+/// Longest time for which a generation is filled.
 const MAX_AGE: Duration = Duration::from_mins(1);
 
 /// The version before the first.
 const NOTHING: Version = Version(0);
 
-/// Changes may be so many milliseconds newer than what the database's clock was said to be.
+/// Tolerance for changes that are newer than the last known time of the database's clock, in
+/// milliseconds.
 const MAX_AHEAD: i64 = 5_000;
 
-/// The versions that were told lately.
+/// The versions that were delivered lately.
 #[derive(Clone, Debug, Default)]
 pub struct Versions(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
     memory: Mutex<Memory>,
-    /// The newest time of a change that was heard of, whoever's, in milliseconds.
+    /// The newest time of a change that was received, of any hero, in milliseconds.
     latest: AtomicI64,
 }
 
@@ -50,18 +53,19 @@ struct Shared {
 struct Memory {
     young: HashMap<OrderId, Told>,
     old: HashMap<OrderId, Told>,
+    /// Start of the young generation.
     began: Option<Instant>,
     /// `latest` at the beginning of the young generation, and of the old one.
     young_from: i64,
     old_from: i64,
-    /// Until the clock has come so far again, times of before mean nothing.
+    /// The last step of the clock backwards, until it has caught up: earlier times mean nothing.
     set_back: Option<SetBack>,
-    /// The deliveries that have not reached all outboxes yet.
+    /// Numbers of the deliveries that have not reached all outboxes yet.
     in_flight: BTreeSet<u64>,
     next_flight: u64,
 }
 
-/// The clock went back.
+/// A step of the database's clock backwards, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 struct SetBack {
     to: i64,
@@ -71,7 +75,7 @@ struct SetBack {
 /// The versions of an order that were sent.
 #[derive(Clone, Copy, Debug)]
 struct Told {
-    /// To everybody whom it concerns; before the first version when that was nothing.
+    /// To every socket that it concerns; [`NOTHING`] if there was none.
     delivered: Version,
     /// In a page or a reply to staff.
     shown: Version,
@@ -82,24 +86,24 @@ struct Told {
 pub struct State {
     /// Its version.
     pub version: Version,
-    /// When the order came to it; unknown of one that was deleted.
+    /// When the order reached it; `None` if the order was deleted.
     pub time: Option<Timestamp>,
 }
 
-/// Where a state comes from.
+/// The origin of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A message, which may have been held up for any time.
+    /// A message, which may be late by any time.
     Bus,
     /// The database, just now.
     Database,
 }
 
-/// An update that somebody here is to be told of.
+/// An update that somebody here is to receive.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     pub update: &'a Update,
-    /// The time since which every change of this order was heard here.
+    /// The time since which every change of this order was received here.
     pub since: Timestamp,
 }
 
@@ -108,15 +112,15 @@ pub struct Wanted<'a> {
 pub struct Judged<'a> {
     /// The updates to deliver.
     pub tell: Vec<&'a Update>,
-    /// The updates among them that are not for staff, who were shown something newer.
+    /// Those among them that staff must not receive, because it was shown something newer.
     pub stale: Vec<&'a Update>,
     /// The updates that may be outdated: the states of their orders are to be read.
     pub read: Vec<&'a Update>,
-    /// To be kept until the last of them is in its outboxes.
+    /// Must be kept until the last of them is in its outboxes.
     pub flight: Arc<Flight>,
 }
 
-/// A delivery under way.
+/// A delivery in progress. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Flight {
     shared: Arc<Shared>,
@@ -124,33 +128,34 @@ pub struct Flight {
 }
 
 impl State {
-    /// The order, and its state.
+    /// The id and the state of an order.
     pub fn of(order: &Order) -> (OrderId, Self) {
         (order.id, Self { version: order.version, time: Some(order.changed_time()) })
     }
 
-    /// The same of an order that was deleted.
+    /// The id and the state of a deleted order.
     pub fn of_deleted(deleted: &Deleted) -> (OrderId, Self) {
         (deleted.order_id, Self { version: deleted.version, time: None })
     }
 }
 
 impl Versions {
-    /// The newest time of a change that was heard of.
+    /// The newest time of a change that was received.
     pub fn latest(&self) -> Timestamp {
         Timestamp::from_millis(self.0.latest.load(Ordering::Acquire)).expect("it was one")
     }
 
-    /// Takes note of the times of these updates. To be called before it is looked up who wants
-    /// them: who comes later begins with a later [`Versions::latest`].
+    /// Records the times of these updates. Must be called before their receivers are looked up: a
+    /// session that joins later then starts with a later [`Versions::latest`].
     pub fn hear(&self, updates: &[Update]) {
         if let Some(latest) = updates.iter().map(|update| update.time.millis()).max() {
             self.0.latest.fetch_max(latest, Ordering::AcqRel);
         }
     }
 
-    /// The database's clock says this, or did a moment ago. One that went back takes what was noted
-    /// along: else nothing would be new enough until it has come so far again.
+    /// Records the time of the database's clock, now or a moment ago. If the clock went back, the
+    /// recorded times go back as well: otherwise no change would be new enough until the clock has
+    /// caught up.
     pub fn set_clock(&self, now: Timestamp) {
         let now = now.millis();
         let before = self.0.latest.fetch_max(now, Ordering::AcqRel);
@@ -163,7 +168,7 @@ impl Versions {
         }
     }
 
-    /// Judges updates, and remembers those that are to be delivered.
+    /// Decides which updates are delivered, and remembers those.
     pub fn judge<'a>(&self, wanted: &[Wanted<'a>], source: Source) -> Judged<'a> {
         let mut memory = self.0.lock();
         let flight = memory.begin_flight(&self.0);
@@ -175,12 +180,14 @@ impl Versions {
         };
         memory.age(&self.0);
         let latest = self.0.latest.load(Ordering::Acquire);
+        // The clock has caught up.
         memory.set_back.take_if(|back| back.from <= latest);
         for Wanted { update, since } in wanted {
             let Told { delivered, shown } = memory.get(update.order_id);
             if update.version <= delivered {
                 continue;
             }
+            // A newer version may have been delivered and forgotten.
             if delivered == NOTHING
                 && source == Source::Bus
                 && memory.may_have_known(update.time.millis(), *since)
@@ -197,8 +204,8 @@ impl Versions {
         judged
     }
 
-    /// Remembers what is shown to staff past the deliveries. Returns true if an older state may be
-    /// on its way in a delivery that was judged before.
+    /// Remembers states that are shown to staff outside of the deliveries. Returns true if an older
+    /// state may be on its way in a delivery that was judged before.
     pub fn show(&self, states: impl Iterator<Item = (OrderId, Version)>) -> bool {
         let mut memory = self.0.lock();
         for (order_id, version) in states {
@@ -223,8 +230,8 @@ impl Memory {
         told.copied().unwrap_or(Told { delivered: NOTHING, shown: NOTHING })
     }
 
-    /// Returns true for a change of this time, in milliseconds, if it is so old that a newer one of
-    /// its order may have been told and forgotten.
+    /// Returns true for a change at this time, in milliseconds, if it is so old that a newer one of
+    /// its order may have been delivered and forgotten.
     fn may_have_known(&self, millis: i64, since: Timestamp) -> bool {
         let since = self.set_back.map_or(since.millis(), |back| since.millis().min(back.to));
         millis < since.max(self.old_from)
@@ -237,7 +244,7 @@ impl Memory {
         }
     }
 
-    /// Lets a generation end that is old.
+    /// Ends the young generation if it is old enough.
     fn age(&mut self, shared: &Shared) {
         if self.began.get_or_insert_with(Instant::now).elapsed() >= MAX_AGE {
             self.turn(shared);
@@ -284,8 +291,8 @@ mod tests {
         Update::of_deleted(deleted, HeroId::FIRST, time(millis))
     }
 
-    /// The versions that are told, and that are read, of updates for somebody who is here since
-    /// then.
+    /// Returns the versions to deliver, and those to read, for a receiver that has been here since
+    /// this time.
     fn judge_since(
         versions: &Versions,
         since: i64,

@@ -143,7 +143,8 @@ async fn connection(accepted: Accepted, app: Router, Life { stop, end, quiet }: 
             ended = connection.as_mut() => return ended,
             () = stop.cancelled() => progress.leave(quiet),
         }
-        // This would close an idle connection at once, although a request may be on its way.
+        // `graceful_shutdown` would close an idle connection at once, although a request may be on
+        // its way.
         if progress.is_serving() {
             connection.as_mut().graceful_shutdown();
         }

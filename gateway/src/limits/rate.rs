@@ -1,4 +1,4 @@
-//! Rates, and the eight bytes that hold somebody to one.
+//! Rates, and meters of eight bytes that hold a client to one.
 
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
@@ -7,41 +7,41 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-/// The most that may come in a time, and the most at once.
+/// Maximum of the count and of the burst of a rate.
 const MAX_COUNT: u32 = 1_000_000;
 
-/// So many in a time, and so many at once after a silence: written `50/s burst 100`, `600/min`,
-/// `unlimited`. Without a burst, it is what two seconds allow.
+/// A number of requests in a time, and a burst: the number at once after an idle time. Written
+/// `50/s burst 100`, `600/min` or `unlimited`. The default burst is what two seconds allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Nanoseconds after which one more may come; none for no limit.
+    /// Nanoseconds for each request; 0 for no limit.
     period: u64,
     burst: u32,
 }
 
-/// A text that is no rate.
+/// The text is not a rate.
 #[derive(Clone, Copy, Debug, Error)]
 #[error(
     "must be like `50/s`, `50/s burst 100`, `600/min` or `unlimited`, each number from 1 to {MAX_COUNT}"
 )]
 pub struct NoRate;
 
-/// How much of its rate somebody has used: the generic cell rate algorithm (ITU-T I.371), which
-/// keeps nothing but the moment at which all of the burst will be there again.
+/// The use of a rate by one client, by the generic cell rate algorithm (ITU-T I.371). It keeps only
+/// the moment at which the whole burst is available again.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Meter(u64);
 
-/// The verdict on one more request.
+/// The verdict on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It may come, and so many more at once.
+    /// It is allowed.
     Taken {
-        /// How many more.
+        /// Number of further requests that are allowed at once.
         left: u32,
-        /// When all of the burst is there again.
+        /// Time until the whole burst is available again.
         whole_in: Duration,
     },
-    /// Not before this time.
+    /// It is refused, and would be allowed after this time.
     Wait(Duration),
 }
 
@@ -55,13 +55,13 @@ impl Rate {
         self.period == 0
     }
 
-    /// How many may come at once.
+    /// The number of requests that are allowed at once.
     #[must_use]
     pub const fn burst(self) -> u32 {
         self.burst
     }
 
-    /// The time in which a whole burst comes back.
+    /// The time in which a used burst becomes available again.
     #[must_use]
     pub const fn window(self) -> Duration {
         Duration::from_nanos(self.period * self.burst as u64)
@@ -111,25 +111,26 @@ impl Display for Rate {
 }
 
 impl Meter {
-    /// Takes one now, if the rate allows.
+    /// Takes one request now, if the rate allows it.
     pub fn take(&mut self, rate: Rate) -> Verdict {
         self.take_at(rate, now())
     }
 
-    /// Returns true if it has forgotten everything: a new one would say the same.
+    /// Returns true if the whole burst is available: the meter is then as good as a new one.
     #[must_use]
     pub fn is_whole_at(self, now: u64) -> bool {
         self.0 <= now
     }
 
-    /// When it will have forgotten everything.
+    /// The moment at which the whole burst is available.
     #[must_use]
     pub fn whole_at(self) -> u64 {
         self.0
     }
 
-    /// Takes one at a moment of [`now`]'s clock.
+    /// Takes one request at a moment of [`now`]'s clock, if the rate allows it.
     pub fn take_at(&mut self, rate: Rate, now: u64) -> Verdict {
+        // Nanoseconds of the burst in use, and the most of them that leaves room for a request.
         let used = self.0.saturating_sub(now);
         let most = rate.period * u64::from(rate.burst - 1);
         if used > most {
@@ -146,7 +147,7 @@ impl Meter {
     }
 }
 
-/// Nanoseconds since this process first asked.
+/// Nanoseconds since the first call in this process.
 #[must_use]
 pub fn now() -> u64 {
     static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);

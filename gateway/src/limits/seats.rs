@@ -1,7 +1,7 @@
-//! How many sockets and event streams there may be, in all and from one address.
+//! The limits on the number of sockets and event streams, in total and from one address.
 //!
-//! A seat is taken before anything else is done for a client, and given back when its session is
-//! dropped, whatever ended it.
+//! A client takes a seat before anything else is done for it. The seat is released when its session
+//! is dropped, for whatever reason.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,21 +16,21 @@ pub struct Seats {
     most: usize,
     most_of_one: usize,
     taken: AtomicUsize,
-    /// How many each address has. Empty when it may have any number; else one entry at most for
-    /// each seat that is taken.
+    /// Number of seats of each address. Empty if an address may have any number, else at most one
+    /// entry for each taken seat.
     of_one: DashMap<Address, usize>,
 }
 
-/// Why there is no seat.
+/// The reason why there is no seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
-    /// All are taken.
+    /// All seats are taken.
     Gateway,
-    /// This address has as many as it may.
+    /// The address has its maximum.
     Address,
 }
 
-/// A seat; dropping it gives it back.
+/// A seat. Dropping it releases it.
 #[derive(Debug)]
 pub struct Seat {
     seats: Arc<Seats>,
@@ -38,7 +38,8 @@ pub struct Seat {
 }
 
 impl Seats {
-    /// At most so many in all, and so many of one address; `usize::MAX` for any number.
+    /// Returns seats for `most` clients in total and `most_of_one` from one address. `usize::MAX`
+    /// stands for any number.
     #[must_use]
     pub fn new(most: usize, most_of_one: usize) -> Arc<Self> {
         Arc::new(Self { most, most_of_one, taken: AtomicUsize::new(0), of_one: DashMap::new() })

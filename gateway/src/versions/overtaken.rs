@@ -1,5 +1,4 @@
-//! The orders of which one session told something by itself, while an older state may still be
-//! delivered.
+//! Filters of older states, for sessions that have sent newer ones outside of the deliveries.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,36 +8,36 @@ use galley_protocol::{OrderId, Timestamp, Update, Version};
 
 use super::{MAX_AHEAD, Memory, NOTHING, Shared, State, Versions};
 
-/// The orders of which one session told something by itself, while an older state may still be
-/// delivered.
+/// The states that one session has sent outside of the deliveries, while older states of their
+/// orders may still be delivered.
 ///
-/// An order stays until the told version, or a newer one, was delivered to everybody and every
-/// delivery from before that has reached its outboxes. One whose change is older than the memory
-/// leaves at once: what is late of it is read from the database.
+/// An order stays until the version sent, or a newer one, was delivered to everybody, and every
+/// earlier delivery has reached its outboxes. An order whose change is older than the memory leaves
+/// at once: late updates of it are read from the database.
 #[derive(Debug)]
 pub struct Overtaken {
     shared: Arc<Shared>,
-    /// The time since which every change of these orders was heard here.
+    /// The time since which every change of these orders was received here.
     since: Timestamp,
     orders: HashMap<OrderId, Floor>,
-    /// The questions since it was last looked through.
+    /// Number of calls of [`Overtaken::settle`] since the orders were last checked.
     asked: usize,
 }
 
-/// The least that may still be told of an order is what is newer.
+/// The limit for an order: only newer versions may still be sent.
 #[derive(Clone, Copy, Debug)]
 struct Floor {
     version: Version,
-    /// The latest time at which the order can have come to it, in milliseconds.
+    /// Latest time at which the order can have reached it, in milliseconds.
     millis: i64,
-    /// The first delivery that can bring nothing older; none while that is not known.
+    /// Number of the first delivery that cannot bring anything older; `None` while unknown.
     until: Option<u64>,
 }
 
 impl Versions {
-    /// Returns what a session that tells these states by itself must keep back; nothing when no
-    /// older state can come. `since`: the time since which every change of these orders was heard
-    /// here.
+    /// Returns the filter of a session that sends these states outside of the deliveries; `None` if
+    /// no older state can arrive. `since` is the time since which every change of these orders was
+    /// received here.
     pub fn overtaken(&self, told: &HashMap<OrderId, State>, since: Timestamp) -> Option<Overtaken> {
         let memory = self.0.lock();
         let latest = self.0.latest.load(Ordering::Acquire) + MAX_AHEAD;
@@ -55,13 +54,13 @@ impl Versions {
 }
 
 impl Overtaken {
-    /// Returns true if the session has told nothing as new.
+    /// Returns true unless the session has sent this version or a newer one.
     pub fn is_news(&self, update: &Update) -> bool {
         self.orders.get(&update.order_id).is_none_or(|floor| update.version > floor.version)
     }
 
-    /// Forgets the orders of which nothing older can come any more. To be called before each
-    /// delivery; it looks through them once in as many calls as there are orders. Returns true when
+    /// Drops the orders of which nothing older can arrive any more. Must be called before each
+    /// delivery. The orders are checked once in as many calls as there are orders. Returns true if
     /// none is left.
     pub fn settle(&mut self) -> bool {
         self.asked += 1;
@@ -73,7 +72,7 @@ impl Overtaken {
         self.orders.is_empty()
     }
 
-    /// Adds what the same session told later.
+    /// Adds states that the same session sent later.
     pub fn add(&mut self, later: Self) {
         for (order_id, floor) in later.orders {
             let known = self.orders.entry(order_id).or_insert(floor);
@@ -97,7 +96,7 @@ impl Overtaken {
 }
 
 impl Memory {
-    /// Returns true if an older state of the order may still be judged to be told.
+    /// Returns true if an older state of the order may still be delivered.
     fn expects(&self, order_id: OrderId, floor: &Floor, since: Timestamp) -> bool {
         match self.get(order_id).delivered {
             NOTHING => !self.may_have_known(floor.millis, since),
@@ -132,7 +131,8 @@ mod tests {
         versions.judge(&[Wanted { update, since: time(100) }], Source::Bus)
     }
 
-    /// The state of a session that sent this version of an order, which had it since then.
+    /// The filter of a session that sent this version of an order, which the order reached at this
+    /// time.
     fn overtaken(versions: &Versions, version: i32, millis: i64) -> Option<Overtaken> {
         let state = State { version: Version(version), time: Some(time(millis)) };
         versions.overtaken(&HashMap::from([(OrderId::FIRST, state)]), time(100))

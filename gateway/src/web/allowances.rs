@@ -1,7 +1,7 @@
-//! How many requests an address may send, `GALLEY_REST_RATE`.
+//! The limit on the requests of one address, `GALLEY_REST_RATE`.
 //!
-//! Called for every request when there is such a limit, and not there at all when there is none.
-//! Balancers that ask whether this gateway is well are always answered.
+//! The layer runs for every request if there is such a limit, and is not installed if there is
+//! none. Health checks are never refused.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -19,25 +19,25 @@ use super::Refusal;
 use crate::limits::rate::{Verdict, now};
 use crate::limits::{Address, Meter, Rate, count};
 
-/// Parts of the map, so that requests seldom wait for each other.
+/// Number of parts of the map. With several, requests seldom wait for each other.
 const SHARDS: usize = 16;
-/// The most addresses remembered in each part, some 32 bytes each. At the bound, those are
-/// forgotten that have not come for so long that they would be given a whole burst anyway; when
-/// there is none such, newcomers share one allowance until there is.
+/// Maximum number of addresses in each part, about 32 bytes each. Beyond it, addresses whose whole
+/// burst is available again are dropped. While there are none of these, new addresses share one
+/// allowance.
 const MAX_ADDRESSES: usize = 4_096;
-/// What is answered whatever the rate.
+/// Paths that have no limit.
 const ALWAYS: [&str; 2] = ["/healthz", "/readyz"];
 
-/// The fields of the draft "`RateLimit` header fields for HTTP" of the IETF's working group
+/// Header fields of the draft "`RateLimit` header fields for HTTP" of the IETF's working group
 /// httpapi.
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// What each address has used of its rate.
+/// The use of the rate by each address.
 #[derive(Debug)]
 pub struct Allowances {
     rate: Rate,
-    /// Which part an address falls into: for nobody to foresee.
+    /// Hash that selects the part of an address, with a random key: clients cannot foresee it.
     parting: RandomState,
     shards: [Mutex<Shard>; SHARDS],
 }
@@ -45,14 +45,14 @@ pub struct Allowances {
 #[derive(Debug, Default)]
 struct Shard {
     meters: HashMap<Address, Meter>,
-    /// Of newcomers when the map is full.
+    /// Shared by new addresses while the map is full.
     shared: Meter,
-    /// Before this moment, no address can be forgotten.
+    /// The moment before which no address can be dropped.
     full_until: u64,
 }
 
 impl Allowances {
-    /// Of addresses that may send requests at this rate; none when they may send any number.
+    /// Returns the allowances for this rate; `None` if there is no limit.
     #[must_use]
     pub fn new(rate: Rate) -> Option<Arc<Self>> {
         (!rate.is_unlimited()).then(|| {
@@ -73,6 +73,7 @@ impl Shard {
             return meter.take_at(rate, now);
         }
         if self.meters.len() >= MAX_ADDRESSES && self.full_until <= now {
+            // A meter with its whole burst is as good as a new one.
             self.meters.retain(|_, meter| !meter.is_whole_at(now));
             self.full_until =
                 self.meters.values().map(|meter| meter.whole_at()).min().unwrap_or(now);
@@ -85,7 +86,7 @@ impl Shard {
     }
 }
 
-/// Answers 429 when the address has used up its rate; every answer tells how much is left.
+/// Answers 429 if the address has used up its rate. Every answer shows how much is left.
 pub async fn allow(
     State(allowances): State<Arc<Allowances>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -112,7 +113,8 @@ pub async fn allow(
     }
 }
 
-/// The problem of who is `what` faster than it may.
+/// Returns the problem of a client that exceeds a rate. `what` begins the sentence "… faster than
+/// it may".
 #[must_use]
 pub fn too_fast(what: &str, wait: Duration) -> Problem {
     let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);

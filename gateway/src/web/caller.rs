@@ -1,4 +1,4 @@
-//! Who asks.
+//! The caller of a request.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -8,15 +8,15 @@ use super::Refusal;
 use crate::auth::{Claims, Who};
 use crate::state::AppState;
 
-/// Who asks: whom its token says, or anybody where nobody is asked.
+/// The caller of a request: the owner of its token, or anybody if there is no authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller(Option<Claims>);
 
 impl Caller {
-    /// Nobody was asked.
+    /// Anybody, because there is no authentication.
     pub const ANYBODY: Self = Self(None);
 
-    /// The hero beside whose things this caller sees none; nothing when it sees everything.
+    /// The hero whose data alone the caller may see; `None` if it may see everything.
     #[must_use]
     pub fn hero_id(self) -> Option<HeroId> {
         match self.0?.who {
@@ -25,20 +25,20 @@ impl Caller {
         }
     }
 
-    /// Returns true if it may see what belongs to a hero. What it may not see must be answered like
-    /// what is not there.
+    /// Returns true if the caller may see what belongs to a hero. The answer for what it may not
+    /// see must be the same as for what does not exist.
     #[must_use]
     pub fn may_see(self, hero_id: HeroId) -> bool {
         self.hero_id().is_none_or(|own| own == hero_id)
     }
 
-    /// Returns true if it may do what is staff's.
+    /// Returns true if the caller may do what only staff may.
     #[must_use]
     pub fn is_staff(self) -> bool {
         self.hero_id().is_none()
     }
 
-    /// What its token says; nothing where nobody is asked.
+    /// The claims of its token; `None` without authentication.
     #[must_use]
     pub fn claims(self) -> Option<Claims> {
         self.0
@@ -51,8 +51,8 @@ impl From<Claims> for Caller {
     }
 }
 
-/// As the guard found it. A route without a guard has no caller, and a handler that wants one fails
-/// there.
+/// The guard has stored the caller in the request. On a route without a guard the extraction fails,
+/// unless there is no authentication.
 impl FromRequestParts<AppState> for Caller {
     type Rejection = Refusal;
 

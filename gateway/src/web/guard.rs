@@ -1,7 +1,7 @@
-//! What stands before the routes of a gateway that asks for tokens.
+//! The check of tokens before the routes of a gateway with authentication.
 //!
-//! Routes are put behind a guard in groups, where they are listed: who adds one there cannot forget
-//! it. Without authentication there is no guard at all.
+//! Routes are guarded in groups, where they are listed: a new route in a group cannot miss its
+//! guard. Without authentication there is no guard at all.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
@@ -15,7 +15,7 @@ use crate::auth::Refused;
 use crate::refusals::Cause;
 use crate::state::AppState;
 
-/// Lets in whoever has a good token; handlers are told who it is.
+/// Guards routes for any caller with a valid token. Handlers can extract the [`Caller`].
 pub fn members(state: &AppState, routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
     if state.verifier.is_none() {
         routes
@@ -24,7 +24,7 @@ pub fn members(state: &AppState, routes: OpenApiRouter<AppState>) -> OpenApiRout
     }
 }
 
-/// Lets staff in.
+/// Guards routes for staff.
 pub fn staff(state: &AppState, routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
     if state.verifier.is_none() {
         routes
@@ -33,11 +33,11 @@ pub fn staff(state: &AppState, routes: OpenApiRouter<AppState>) -> OpenApiRouter
     }
 }
 
-/// The one token of a request, if it has any: after `Authorization: Bearer` (RFC 6750 section 2.1),
-/// and nowhere else.
+/// Returns the token of a request, if it has one. Only `Authorization: Bearer` is read (RFC 6750
+/// section 2.1).
 ///
 /// # Errors
-/// The header is there, but it is not that.
+/// [`Refused::Signature`] if the header is repeated, or holds anything else.
 pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
     let mut lines = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else {
@@ -55,7 +55,7 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
     token.map(|(_, token)| Some(token.trim())).ok_or(Refused::Signature)
 }
 
-/// The answer to whoever shows no token, or a bad one. It is counted.
+/// Returns the problem of a missing or refused token, and counts it.
 pub fn unauthorized(state: &AppState, refused: Option<Refused>) -> Problem {
     state.refusals.tell(refused.map_or(Cause::NoToken, Cause::Token));
     let problem = Problem::new(ProblemType::Unauthorized);

@@ -1,4 +1,4 @@
-//! What is known of each request: its id, a line in the log, its count and latency.
+//! The id of each request, its line in the log, its count and its latency.
 
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -13,14 +13,15 @@ use tracing::Instrument as _;
 use super::MAX_SHOWN;
 use crate::metrics;
 
-/// The id of a request, the caller's or ours, sent back with the answer.
+/// Id of a request, from the caller or generated. It is sent back with the answer.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The most characters of a caller's id; a longer one is replaced by ours.
+/// Maximum length of a caller's id in characters. A longer one is replaced.
 const MAX_REQUEST_ID: usize = 64;
-/// The route of a request that no route answers, for the metrics.
+/// Route of a request that no route matches, in the metrics.
 const UNMATCHED: &str = "unmatched";
 
-/// Failures are counted in the metrics, and answered with their reason: of many the log needs one.
+/// Limits the lines about failures in the log: they are counted in the metrics and answered with
+/// their reason, so that one line for many is enough.
 static FAILURES: LazyLock<Rarely> = LazyLock::new(Rarely::default);
 
 /// Runs a request in a span that carries its id, and counts its answer. Logs ids and the path,
@@ -62,7 +63,7 @@ pub async fn observe(request: Request, next: Next) -> Response {
     response
 }
 
-/// The caller's id when it is short and plain, or else a new one.
+/// Returns the caller's id if it is short and plain, or else a new one.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     match headers.get(REQUEST_ID) {
@@ -74,7 +75,7 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     }
 }
 
-/// A label for each method of the routes; the others share one, so that callers cannot invent
+/// Returns the label of a method. Methods without routes share one, so that callers cannot create
 /// labels.
 fn method(method: &Method) -> &'static str {
     match method.as_str() {

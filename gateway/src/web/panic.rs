@@ -1,4 +1,4 @@
-//! A handler that panicked still answers.
+//! The answer of a handler that panicked.
 
 use std::any::Any;
 
@@ -7,7 +7,7 @@ use galley_protocol::{Problem, ProblemType};
 
 use super::Refusal;
 
-/// Logs what the panic said, in the span of the request, and answers without it.
+/// Logs the message of the panic, in the span of the request, and answers without it.
 #[allow(clippy::needless_pass_by_value, reason = "the signature that the layer calls")]
 pub fn answer(panic: Box<dyn Any + Send>) -> Response {
     let said = panic

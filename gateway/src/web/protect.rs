@@ -1,5 +1,5 @@
-//! What protects those who are answered, around every route: the check of the origin, and headers
-//! that tell browsers what not to do.
+//! The protection of browsers around every route: the check of the origin, and headers that
+//! restrict what browsers do with an answer.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -12,10 +12,11 @@ use crate::http::origin::{From, allow, preflight};
 use crate::refusals::Cause;
 use crate::state::AppState;
 
-/// Of every answer, unless a handler said otherwise. There is no `Strict-Transport-Security`: that
-/// is for whoever ends TLS to say, and over plain HTTP it means nothing (RFC 6797 section 7.2).
+/// Headers of every answer, unless a handler has set them. There is no `Strict-Transport-Security`:
+/// it is up to the proxy that terminates TLS, and over plain HTTP it means nothing (RFC 6797
+/// section 7.2).
 const HEADERS: [(HeaderName, HeaderValue); 8] = [
-    // Data, not pages: a browser that shows it nevertheless runs nothing in it.
+    // Answers are data: a browser that shows one nevertheless runs nothing in it.
     (
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
@@ -32,12 +33,12 @@ const HEADERS: [(HeaderName, HeaderValue); 8] = [
         HeaderValue::from_static("same-origin"),
     ),
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    // The answer is another one for another origin.
+    // The answer depends on the origin.
     (header::VARY, HeaderValue::from_static("origin")),
 ];
 
-/// Refuses pages of origins that are not allowed, lets those of listed ones read, and adds the
-/// headers.
+/// Refuses pages of origins that are not allowed, lets pages of listed ones read the answer, and
+/// adds the headers.
 pub async fn protect(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let mut response = match state.origins.of(request.uri(), request.headers()) {
         From::Nowhere | From::Here => next.run(request).await,

@@ -1,4 +1,5 @@
-//! Query parameters: each known, each once, each well-formed; one answer names every wrong one.
+//! Query parameters. Each must be known, well-formed, and not repeated unless it is a list. One
+//! answer names every wrong parameter.
 
 use std::fmt::Display;
 
@@ -9,18 +10,18 @@ use percent_encoding::percent_decode_str;
 
 use super::Refusal;
 
-/// The most wrong parameters that are named.
+/// Maximum number of wrong parameters that are named.
 const MAX_ERRORS: usize = 100;
-/// The most characters of an unknown parameter's name that are shown back.
+/// Maximum number of characters of an unknown parameter's name that are shown.
 const MAX_NAME: usize = 64;
 
-/// What can be read from a query.
+/// A type that can be parsed from a query.
 pub trait FromPairs: Sized {
-    /// Reads it; the problem names every wrong parameter.
+    /// Parses the query. The problem names every wrong parameter.
     fn from_pairs(pairs: Pairs) -> Result<Self, Problem>;
 }
 
-/// No parameter at all.
+/// A query without parameters.
 impl FromPairs for () {
     fn from_pairs(pairs: Pairs) -> Result<Self, Problem> {
         pairs.finish(|| Some(()))
@@ -39,7 +40,7 @@ impl<S: Send + Sync, T: FromPairs> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// A query being read.
+/// A query that is being parsed.
 #[derive(Debug)]
 pub struct Pairs {
     pairs: Vec<(String, String)>,
@@ -47,7 +48,7 @@ pub struct Pairs {
 }
 
 impl Pairs {
-    /// Takes a query apart.
+    /// Splits a query and decodes its names and values.
     pub fn decode(query: &str) -> Self {
         let mut whole = Self { pairs: Vec::new(), errors: Vec::new() };
         for piece in query.split('&').filter(|piece| !piece.is_empty()) {
@@ -88,8 +89,8 @@ impl Pairs {
         self.take(name).iter().filter_map(|value| self.accept(name, parse(value))).collect()
     }
 
-    /// Ends reading: a parameter that nobody took is unknown, and an error. `build` is called when
-    /// nothing is wrong; it may answer `None` only for a parameter that was refused before.
+    /// Ends the parsing. A parameter that was not taken is unknown, and an error. `build` is called
+    /// if there are no errors; it may return `None` only for a parameter that was refused before.
     pub fn finish<T>(mut self, build: impl FnOnce() -> Option<T>) -> Result<T, Problem> {
         for (name, _) in std::mem::take(&mut self.pairs) {
             self.refuse(&name, "is not a known parameter");
@@ -117,7 +118,7 @@ impl Pairs {
     }
 }
 
-/// The query without one parameter, the others as they came.
+/// Returns the query without one parameter, the others unchanged.
 pub fn without(query: &str, name: &str) -> String {
     let keep = |piece: &&str| {
         let found = piece.split_once('=').map_or(*piece, |(found, _)| found);
@@ -126,8 +127,8 @@ pub fn without(query: &str, name: &str) -> String {
     query.split('&').filter(keep).collect::<Vec<_>>().join("&")
 }
 
-/// Decodes a name or a value of a form (`application/x-www-form-urlencoded`), but refuses what
-/// browsers let pass: a `%` without two digits, and bytes that are not UTF-8.
+/// Decodes a name or a value of a form (`application/x-www-form-urlencoded`). Unlike browsers, it
+/// refuses a `%` without two digits, and bytes that are not UTF-8.
 fn decode(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let is_hex = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);

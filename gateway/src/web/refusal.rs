@@ -1,4 +1,4 @@
-//! The one way a problem goes out over HTTP.
+//! The HTTP answer of a problem.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -7,8 +7,8 @@ use galley_store::StoreError;
 
 use crate::store_problems::problem;
 
-/// A problem as an answer: `application/problem+json`, and `Retry-After` when it says when to try
-/// again.
+/// A problem as an answer: `application/problem+json`, and `Retry-After` if the problem says when
+/// to retry.
 #[derive(Debug)]
 pub struct Refusal(pub Problem);
 
@@ -40,7 +40,8 @@ impl IntoResponse for Refusal {
             );
         }
         if status == StatusCode::REQUEST_TIMEOUT {
-            // What comes of the body after all must not be waited for (RFC 9110 section 15.5.9).
+            // The rest of the request's body is not read, so the connection cannot be used again
+            // (RFC 9110 section 15.5.9).
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(millis) = problem.retry_after_ms {

@@ -1,9 +1,9 @@
-//! Refusals of event streams that pass, in a form after which a browser comes back.
+//! Temporary refusals of event streams, in a form after which a browser retries.
 //!
-//! An `EventSource` takes any answer but 200 for final, and its page never learns why. Who asks for
-//! an event stream is therefore given one: the time after which to come back, the problem as an
-//! `error` event, and the end. Refusals that waiting does not cure stay what they are, and so do
-//! all of them for clients with another `Accept`.
+//! An `EventSource` treats any answer but 200 as final, and its page never learns the reason. A
+//! refused request for an event stream is therefore answered with one: the time after which to
+//! retry, the problem as an `error` event, and the end. Permanent refusals stay as they are, and so
+//! do all refusals of clients with another `Accept`.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ use super::MAX_BODY;
 
 /// The routes of event streams.
 const STREAMS: [&str; 2] = ["/events", "/heroes/{id}/events"];
-/// Proxies of the nginx kind must pass every event on as it comes.
+/// Header that makes proxies such as nginx pass on every event at once.
 pub const UNBUFFERED: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 const EVENT_STREAM: &str = "text/event-stream";
-/// The wait when a refusal names none.
+/// Wait if the refusal names none.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Turns passing refusals of event streams into event streams.
+/// Turns temporary refusals of event streams into event streams.
 pub async fn soften(request: Request, next: Next) -> Response {
     if !wants_stream(request.headers()) || !is_stream(&request) {
         return next.run(request).await;
@@ -55,8 +55,8 @@ fn wants_stream(headers: &HeaderMap) -> bool {
     ranges.into_iter().any(|range| range.eq_ignore_ascii_case(EVENT_STREAM))
 }
 
-/// Many may be refused at once: each comes back at its own moment, not before the time that the
-/// problem names.
+/// Returns the event of a refusal. Many clients may be refused at once: each retries at a random
+/// moment, not before the time that the problem names.
 fn refusal(problem: &Value) -> String {
     let wait = problem["retry_after_ms"].as_u64().map_or(RETRY, Duration::from_millis);
     let retry = wait.mul_f64(rand::rng().random_range(1.0..1.5)).as_millis();

@@ -94,6 +94,7 @@ async fn tell(mut waiting: mpsc::Receiver<Announcement>, bus: SharedBus, hub: Hu
         }
         if told.is_err() {
             ::metrics::counter!(metrics::ANNOUNCEMENTS_FAILED).increment(1);
+            // The sockets of this gateway need not wait for a repair.
             hub.deliver(&all_updates).await;
         }
         // Not earlier: no cursor may pass changes that were not published yet.

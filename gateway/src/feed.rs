@@ -87,6 +87,7 @@ impl Feed {
     ) -> Watcher {
         let newest = self.0.newest();
         if !self.0.is_watched() {
+            // Changes before the first watcher were not noted.
             self.0.since.store(latest.millis(), Ordering::Release);
         }
         self.0.watchers.fetch_add(1, Ordering::Relaxed);

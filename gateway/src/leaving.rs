@@ -39,6 +39,7 @@ const CENSUS: Duration = Duration::from_secs(1);
 /// requests in flight.
 pub async fn leave(state: &AppState, front: &mut Crew, window: Duration) {
     let is_alone = is_alone(state).await;
+    // No other gateway could take the sockets: a long window would only delay the restart.
     let window = if is_alone { QUIET.min(window) } else { window };
     tracing::info!(sockets = state.hub.count(), ?window, is_alone, "leaving");
     state.readiness.set_leaving(window);

@@ -53,6 +53,7 @@ pub struct Probed {
 impl Probes {
     /// Probes the dependencies, unless the last result is still fresh.
     pub async fn ask(&self, store: &dyn Store, bus: &dyn Bus, hearing: &Hearing) -> Probed {
+        // Locked during the probes: other callers wait for the same result.
         let mut last = self.0.lock().await;
         if let Some(probed) = *last
             && probed.at.elapsed() < FRESH

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// How long a count is used, and the least time between two attempts to count.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// The last count.
+/// The last count of the orders, shared by all who need it.
 #[derive(Clone, Debug, Default)]
 pub struct Totals(Arc<Mutex<Last>>);
 
@@ -42,6 +42,7 @@ impl Totals {
                 Ok(totals) => last.count = Some(Count { totals, at }),
                 Err(error) => tracing::debug!(%error, "cannot count the orders"),
             }
+            // After the attempt, so that a slow database has a pause as well.
             last.tried = Some(Instant::now());
         }
         last.count

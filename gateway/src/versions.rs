@@ -159,6 +159,7 @@ impl Versions {
     pub fn set_clock(&self, now: Timestamp) {
         let now = now.millis();
         let before = self.0.latest.fetch_max(now, Ordering::AcqRel);
+        // Within the tolerance it is not a step back.
         if before > now + MAX_AHEAD {
             self.0.latest.store(now, Ordering::Release);
             let mut memory = self.0.lock();

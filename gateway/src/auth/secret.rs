@@ -45,6 +45,7 @@ impl SecretArguments {
                     format!("cannot read the secret of GALLEY_JWT_SECRET_FILE: {why}")
                 };
                 let size = std::fs::metadata(path).map_err(|error| cannot(&error))?.len();
+                // Checked first: reading would load a file of any size.
                 if size > MOST {
                     return Err(cannot(&format_args!("the file has more than {MOST} bytes")));
                 }

@@ -56,6 +56,7 @@ impl Frames {
         if let Some((_, made)) = frames.iter().find(|(known, _)| *known == key) {
             return made.clone();
         }
+        // Under the lock: watchers with the same key wait for the frame instead of making it again.
         let made = encode(&key);
         if frames.len() == MAX_FRAMES {
             frames.pop_front();

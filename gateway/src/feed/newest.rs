@@ -130,6 +130,7 @@ impl Newest {
                 break;
             }
             changed.add(change);
+            // A deletion has no JSON here, but takes room in the frame.
             bytes += change.json.len().max(size_of::<Deleted>());
         }
         changed

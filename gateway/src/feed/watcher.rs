@@ -116,6 +116,7 @@ impl Watcher {
             behind: None,
             bytes: 0,
             told,
+            // The totals that it was sent may be outdated already.
             owed: Some(now),
         };
         if resumes {

@@ -200,6 +200,7 @@ impl AsyncRead for Line {
         let mut stage = self.progress.stage();
         if stage == Stage::Idle && buffer.filled().len() > before {
             stage = Stage::Head;
+            // The deadline of the head is set by the first read that finds no more bytes.
             self.progress.set(stage);
             self.awaited = None;
         }
@@ -212,6 +213,7 @@ impl AsyncRead for Line {
             && !self.is_leaving
             && let Some(quiet) = self.progress.0.quiet.get().copied()
         {
+            // Only once: no later poll may put the deadline off.
             self.is_leaving = true;
             self.set_deadline(quiet);
         }

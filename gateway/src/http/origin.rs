@@ -68,6 +68,7 @@ impl Origins {
         let origin = match (lines.next(), lines.next()) {
             (None, _) => return From::Nowhere,
             (Some(origin), None) => origin.to_str().unwrap_or_default(),
+            // A browser sends one at most.
             (Some(_), Some(_)) => return From::Elsewhere,
         };
         if self.0.iter().any(|listed| listed == origin) {
@@ -80,6 +81,7 @@ impl Origins {
         // Behind a proxy that terminates TLS the scheme is unknown. Host and port are compared
         // only.
         let authority = origin.strip_prefix("https://").or(origin.strip_prefix("http://"));
+        // The first condition matters: the origin `null` has no authority either.
         if host.is_some() && authority == host { From::Here } else { From::Elsewhere }
     }
 }

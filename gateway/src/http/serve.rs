@@ -122,6 +122,7 @@ async fn connection(accepted: Accepted, app: Router, Life { stop, end, quiet }: 
         let stop = &stop;
         async move {
             let mut response = answered.await?;
+            // An upgrade needs its own `Connection` header.
             if stop.is_cancelled() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 response
                     .headers_mut()

@@ -139,6 +139,7 @@ impl Meter {
         let used = used + rate.period;
         self.0 = now + used;
         let left =
+            // Without a limit the period is 0.
             (most + rate.period - used).checked_div(rate.period).unwrap_or(u64::from(rate.burst));
         Verdict::Taken {
             left: u32::try_from(left).unwrap_or(rate.burst),

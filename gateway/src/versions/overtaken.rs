@@ -41,6 +41,7 @@ impl Versions {
     pub fn overtaken(&self, told: &HashMap<OrderId, State>, since: Timestamp) -> Option<Overtaken> {
         let memory = self.0.lock();
         let latest = self.0.latest.load(Ordering::Acquire) + MAX_AHEAD;
+        // The time of a deletion is unknown: it is taken as the latest possible.
         let millis = |state: &State| state.time.map_or(latest, Timestamp::millis);
         let floor =
             |state: &State| Floor { version: state.version, millis: millis(state), until: None };
@@ -86,6 +87,7 @@ impl Overtaken {
         let since = self.since;
         self.orders.retain(|order_id, floor| {
             if floor.until.is_none() && !memory.expects(*order_id, floor, since) {
+                // Later deliveries bring nothing older, but earlier ones may not have ended yet.
                 floor.until = Some(memory.next_flight);
             }
             floor
@@ -99,6 +101,7 @@ impl Memory {
     /// Returns true if an older state of the order may still be delivered.
     fn expects(&self, order_id: OrderId, floor: &Floor, since: Timestamp) -> bool {
         match self.get(order_id).delivered {
+            // A late update of an unknown, old order is read from the database instead.
             NOTHING => !self.may_have_known(floor.millis, since),
             delivered => delivered < floor.version,
         }

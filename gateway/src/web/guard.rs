@@ -20,6 +20,7 @@ pub fn members(state: &AppState, routes: OpenApiRouter<AppState>) -> OpenApiRout
     if state.verifier.is_none() {
         routes
     } else {
+        // With `route_layer` an unknown path is a 404, with or without a token.
         routes.route_layer(from_fn_with_state(state.clone(), ask))
     }
 }

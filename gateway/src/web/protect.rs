@@ -49,6 +49,7 @@ pub async fn protect(State(state): State<AppState>, request: Request, next: Next
             Refusal(Problem::new(ProblemType::Forbidden).with_detail(detail)).into_response()
         }
     };
+    // An upgrade has no content that a browser could show.
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         add_headers(response.headers_mut());
     }

@@ -134,6 +134,7 @@ fn decode(text: &str) -> Option<String> {
     let is_hex = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
     let escaped =
         (0..bytes.len()).filter(|&at| bytes[at] == b'%').all(|at| is_hex(at + 1) && is_hex(at + 2));
+    // First: an encoded `%2B` stays a plus sign.
     let spaced = text.replace('+', " ");
     if escaped { percent_decode_str(&spaced).decode_utf8().ok().map(String::from) } else { None }
 }

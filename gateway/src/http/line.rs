@@ -2,9 +2,9 @@
 //! place of hyper's own error answers.
 //!
 //! The accept loop makes one for each connection. An upgrade takes the stream out again. hyper has
-//! one time-out for both the head and the idle time before it, but they differ: a slow head holds
-//! memory and may be an attack, while pools and balancers keep idle connections on purpose, and may
-//! lose a request that cannot be repeated when one is closed under them.
+//! one time-out for both the head and the idle time before it. They must differ. A slow head holds
+//! memory and may be an attack. An idle connection is kept by a pool or a balancer on purpose, and
+//! closing it can lose a request that cannot be repeated.
 
 use std::io;
 use std::pin::Pin;

@@ -33,6 +33,7 @@ impl Audience {
     /// Returns the answer to a command that does not exist, with the nearest one that does.
     #[must_use]
     pub fn unknown(self, word: &str) -> Problem {
+        // Bounds what the answer repeats of the input.
         let short: String =
             word.chars().filter(|character| !character.is_control()).take(32).collect();
         let own: &[&str] = match self {

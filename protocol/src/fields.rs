@@ -229,6 +229,7 @@ fn pointer(name: &str) -> String {
 }
 
 fn invalid(mut errors: Vec<FieldError>) -> Problem {
+    // Bounds the answer, however many fields are wrong.
     errors.truncate(MAX_ENTRIES);
     Problem::new(ProblemType::ValidationFailed).with_errors(errors)
 }

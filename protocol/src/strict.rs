@@ -140,6 +140,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(name) = fields.next_key::<String>()? {
+            // The value of a repeated key is parsed as well, to find repeated keys within it.
             let at = At::Field(&self.at, &name);
             let value = fields.next_value_seed(Reader { at, repeated: &mut *self.repeated })?;
             if object.contains_key(&name) {

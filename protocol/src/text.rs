@@ -36,7 +36,7 @@ pub enum TextError {
         kind: Forbidden,
         /// The character.
         character: char,
-        /// Its place in the text as it came, counted from 1.
+        /// Its position in the original text, counted from 1.
         place: usize,
     },
 }

@@ -158,6 +158,7 @@ impl UpdateBatch {
 }
 
 fn decode_update(message: &Bytes, line: &str) -> Option<Update> {
+    // The frame is the last word and may contain spaces.
     let mut words = line.splitn(6, ' ');
     let hero_id = words.next()?.parse().ok()?;
     let order_id = words.next()?.parse().ok()?;

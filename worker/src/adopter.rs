@@ -49,6 +49,7 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
         if may_resolve && kitchen.take_doubt() {
             match kitchen.store.hand_back(kitchen.owner).await {
                 Ok(_) => {
+                    // The orders are orphans now: a search is due at once.
                     resolved = Some(Instant::now());
                     search.alarm();
                 }

@@ -20,6 +20,7 @@ use crate::tick;
 /// Runs until stopped; then completes the orders that are due by then.
 pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     loop {
+        // After the stop, this goes on until nothing is due.
         let due = kitchen.take_due();
         if !due.is_empty() {
             let began = Instant::now();

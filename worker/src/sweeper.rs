@@ -49,6 +49,7 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
             backoff.reset();
             if away { AWAY.clone().delay() } else { CALM }
         } else {
+            // The failed search has checked nothing: the next one reads all orders.
             looks = Looks::default();
             backoff.delay()
         };

@@ -47,6 +47,7 @@ struct Said {
 
 impl Said {
     fn of(error: &RedisError) -> Self {
+        // A pipeline may have several errors; the first counts.
         let of_server = error
             .clone()
             .into_server_errors()

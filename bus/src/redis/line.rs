@@ -66,6 +66,7 @@ impl Listening {
         let channel = self.names.channel(self.shard);
         // One channel has one confirmation, which is the response to the command.
         redis::cmd(self.names.subscribe()).arg(channel).exec_async(&mut connection).await?;
+        // The silence is measured from the subscription on.
         set(&beat, Instant::now());
         Ok(Line { _connection: connection, cut, beat })
     }

@@ -200,6 +200,7 @@ impl Publisher {
         let mut pipeline = Pipeline::new();
         let stream = self.names.stream(shard);
         let Shard { link, turn, last, owed } = self.shard(shard);
+        // Created before the lock, so that dropping this future at any point wakes `mend`.
         let debt = Debt(parcel.updates.as_ref().map(|_| owed));
         let turn = turn.lock().await;
         if let Some(updates) = parcel.updates {

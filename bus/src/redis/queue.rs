@@ -102,5 +102,6 @@ async fn make_group(publisher: &Publisher, names: &Names, shard: u16) -> Result<
         .arg("0")
         .arg("MKSTREAM");
     let made = publisher.link(shard).query::<Value>(&pipeline).await.map(drop);
+    // BUSYGROUP: the group exists already.
     made.or_else(|error| if error.to_string().contains("BUSYGROUP") { Ok(()) } else { Err(error) })
 }

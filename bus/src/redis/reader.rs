@@ -92,6 +92,7 @@ impl Reader {
         } else if outcome.is_ok() {
             self.backoff.reset();
         }
+        // Keeps the connection unless the error makes it useless.
         if !outcome.as_ref().is_err_and(ends_connection) {
             self.wire = Some(wire);
         }

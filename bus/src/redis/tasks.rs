@@ -25,6 +25,7 @@ impl Tasks {
                 trip(part);
                 task.await;
             };
+            // A panic counts like a return.
             drop(AssertUnwindSafe(lived).catch_unwind().await);
             tracing::error!(part, "a part of the bus ended");
             broken.cancel();

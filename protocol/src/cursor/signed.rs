@@ -75,6 +75,7 @@ impl CursorKey {
         let mac = self.mac.clone().chain_update(signed);
         mac.verify_truncated_left(signature).map_err(|_| CursorError)?;
         let number = |at: usize| {
+            // The three numbers end where the signature begins.
             let start = SIGNED - (3 - at) * size_of::<i64>();
             let number = bytes[start..].first_chunk().expect("there are so many bytes");
             i64::from_be_bytes(*number)

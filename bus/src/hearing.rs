@@ -81,6 +81,7 @@ impl<D: Decode> Hearing<D> {
             metrics::counter!("galley_bus_gaps_total").increment(1);
             self.next.push_back(Heard::Gap { since });
         }
+        // Returned only if it has changed.
         let safe = self.publishers.safe();
         if let Some(safe) = safe
             && self.told.replace(safe) != Some(safe)
@@ -106,6 +107,7 @@ impl<D: Decode> Subscription for Hearing<D> {
             if let Some(heard) = self.next.pop_front() {
                 return heard;
             }
+            // Both branches are cancel safe.
             tokio::select! {
                 taken = self.inbox.take() => match taken {
                     Taken::Item(item) => {

@@ -68,7 +68,7 @@ pub enum ConnectError {
 pub trait Bus: Send + Sync + 'static {
     /// Publishes updates and puts orders on the dispatch queue, in this order and in one pipeline.
     /// A worker therefore cannot publish the next state of an order before these updates are
-    /// published. In a cluster the two go to different servers, with no order between them.
+    /// published. In a cluster the two may go to different servers, with no order between them.
     ///
     /// The messages of one process for one hero are received in the order in which the calls were
     /// first polled.
@@ -112,7 +112,7 @@ pub trait Queue: Send {
     /// safe.
     async fn next(&mut self, limit: usize) -> Result<Vec<Entry>, BusError>;
     /// Publishes the updates that resulted from the entries and acknowledges the entries, in this
-    /// order and in one pipeline. In a cluster the two go to different servers, with no order
+    /// order and in one pipeline. In a cluster the two may go to different servers, with no order
     /// between them. The moment of the first poll counts, as for [`Bus::announce`].
     async fn settle(&mut self, entries: &[Entry], updates: &[Update]) -> Result<(), BusError>;
 }

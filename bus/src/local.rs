@@ -93,6 +93,7 @@ impl Shared {
         }
         let bytes = updates.iter().map(|update| update.frame.len() + size_of::<Update>()).sum();
         let mut listeners = self.listeners();
+        // One lock for the number and the delivery: messages arrive in the order of their numbers.
         listeners.published += 1;
         let number = listeners.published;
         let batch = UpdateBatch { publisher: self.publisher, number, updates: updates.to_vec() };

@@ -121,6 +121,7 @@ impl Drop for Pending {
         if std::thread::panicking() {
             state.doubt = Some(Instant::now() + DOUBT); // its statement may have committed
         }
+        // Only the oldest operation holds marks back.
         let was_oldest = state.pending.first() == Some(&self.began);
         state.pending.remove(&self.began);
         if was_oldest {

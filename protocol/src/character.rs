@@ -50,6 +50,7 @@ impl Forbidden {
             '\u{fff9}'..='\u{fffb}' => Some(Self::Annotation),
             '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}' => Some(Self::Tag),
             '\u{fdd0}'..='\u{fdef}' => Some(Self::Noncharacter),
+            // The last two code points of every plane.
             _ if u32::from(character) & 0xfffe == 0xfffe => Some(Self::Noncharacter),
             _ => None,
         }

@@ -212,6 +212,7 @@ impl Fields {
 /// 4.2.3).
 #[must_use]
 pub fn whole(value: &Value) -> Option<i64> {
+    // Exclusive: 2^63 is not an `i64`.
     let bound = 2_f64.powi(63);
     #[expect(
         clippy::cast_possible_truncation,

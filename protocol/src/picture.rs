@@ -122,6 +122,7 @@ impl Picture {
     fn keep(&mut self, id: OrderId, version: Version, order: Option<&Order>) {
         match order {
             Some(order) if order.status.is_active() => drop(self.active.insert(id, order.clone())),
+            // An ended order, or a deletion.
             ended => {
                 self.active.remove(&id);
                 self.ended.insert(

@@ -74,6 +74,7 @@ impl fmt::Display for Price {
 
 impl Serialize for Price {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Written as `12`, not `12.0`.
         if self.0 % 100 == 0 {
             serializer.serialize_i64(self.0 / 100)
         } else {

@@ -140,6 +140,7 @@ impl Publisher {
 
     /// Notes a repair that began at its cursor, or a repair of everything (`of_all`).
     pub(super) fn repaired(&mut self, safe: ResumeCursor, of_all: bool) {
+        // `end` must run in either case, so it comes first.
         if self.debt.end() || of_all {
             self.shards.iter_mut().for_each(|shard| shard.told = Some(safe));
         }
@@ -158,6 +159,7 @@ impl Publisher {
             // Received again: one last repair.
             return self.unheard.take().is_some();
         }
+        // Alive, or received on another shard: a repair at each interval.
         if lives || now - self.heard_last() < SILENCE {
             let due = self.unheard.is_none_or(|next| next <= now);
             if due {
@@ -174,6 +176,7 @@ impl Publisher {
 
     fn judge_dead(&mut self, safe: i64, now: Instant) -> bool {
         let Some(end) = &mut self.end else { return false };
+        // Every transaction that it may have begun has ended: one last repair.
         if safe >= end.below {
             self.end = None;
             return true;

@@ -77,6 +77,7 @@ impl Cluster {
         while let Some(answer) = answers.next().await {
             match answer {
                 Ok(slots) if !slots.ranges.is_empty() => return Ok(slots),
+                // Without slots, another node may know more.
                 Ok(_) => {}
                 Err(error) => {
                     failure = failure
@@ -125,6 +126,7 @@ impl Slots {
             };
             let nodes =
                 nodes.iter().map(|node| place(node, asked)).collect::<Option<Vec<Place>>>()?;
+            // The first node of a range is the master.
             slots.ranges.push((
                 u16::try_from(*first).ok()?,
                 u16::try_from(*last).ok()?,

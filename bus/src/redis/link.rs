@@ -77,6 +77,7 @@ impl Link {
         &self,
         pipeline: &Pipeline,
     ) -> Result<T, BusError> {
+        // A clone, so that the lock is not held during the query.
         let (generation, connection) = {
             let live = self.shared.live();
             (live.generation, live.connection.clone())
@@ -146,6 +147,7 @@ async fn mend(shared: Arc<Shared>) {
             }
         };
         let mut live = shared.live();
+        // A late error of the old connection must not end the new one.
         live.generation += 1;
         live.connection = Some(connection);
     }

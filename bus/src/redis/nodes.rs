@@ -29,6 +29,7 @@ impl Nodes {
         if !(first.starts_with("redis://") || first.starts_with("rediss://")) {
             return Err(bad("it must begin with redis:// or rediss://"));
         }
+        // The end of the scheme and the credentials of the first node.
         let host = first
             .rfind('@')
             .or_else(|| first.find("://").map(|scheme| scheme + 2))

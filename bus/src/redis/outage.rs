@@ -22,6 +22,7 @@ impl Outage {
             }
             return;
         };
+        // The outage has begun on another shard, or earlier on this one.
         if self.0.fetch_or(bit, Ordering::Relaxed) != 0 {
             return;
         }

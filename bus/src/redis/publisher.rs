@@ -140,6 +140,7 @@ impl Publisher {
     /// Publishes the goodbye on every shard. Failures are not reported: subscribers then take the
     /// process for dead, and repair.
     pub(super) async fn leave(&self) {
+        // First: no heartbeat may follow the goodbye.
         self.has_left.store(true, Ordering::Relaxed);
         for left in
             join_all(self.names.shards().map(|shard| self.send_heartbeat(shard, true))).await

@@ -125,6 +125,7 @@ impl Reader {
         }
         let mut command = redis::cmd("XREADGROUP");
         command.arg("GROUP").arg(GROUP).arg(self.consumer.get()).arg("COUNT").arg(limit);
+        // `>`: entries that were not delivered to any consumer.
         command.arg("BLOCK").arg(BLOCK.as_millis()).arg("STREAMS").arg(&self.stream).arg(">");
         let answer: Value = command.query_async(wire).await?;
         self.accept(wire, reply::read(&answer)?).await

@@ -54,6 +54,7 @@ fn entry(value: &Value) -> RedisResult<RawEntry> {
     let parts = items(value)?;
     let id = parts.first().and_then(text).ok_or_else(strange)?.to_owned();
     let fields = parts.get(1).and_then(Value::as_sequence).unwrap_or_default();
+    // Exactly one field is expected.
     let order_id = match fields {
         [name, value] if text(name) == Some(FIELD) => text(value).and_then(|id| id.parse().ok()),
         _ => None,

@@ -35,6 +35,7 @@ pub(super) async fn reclaim(
     idle: Duration,
     limit: usize,
 ) -> RedisResult<Vec<RawEntry>> {
+    // Always from the first pending entry (`0-0`), which is the oldest.
     let mut command = redis::cmd("XAUTOCLAIM");
     command
         .arg(stream)

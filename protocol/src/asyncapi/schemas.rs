@@ -46,6 +46,7 @@ impl Schemas {
             if let Some(found) = self.named.get(&name)
                 && self.used.insert(name)
             {
+                // A schema may refer to further ones.
                 waiting.extend(references(found));
             }
         }
@@ -92,6 +93,7 @@ impl Schemas {
             return members.iter().flat_map(|member| self.objects(member)).collect();
         }
         let Some(parts) = schema["allOf"].as_array() else { return vec![schema.clone()] };
+        // A part may be one of several objects: all combinations are returned.
         parts.iter().fold(vec![json!({"type": "object"})], |whole, part| {
             let part = self.objects(part);
             whole.iter().flat_map(|one| part.iter().map(|other| merge(one, other))).collect()

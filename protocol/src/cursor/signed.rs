@@ -73,6 +73,7 @@ impl CursorKey {
         let bytes = decode(text).filter(|bytes| epoch(bytes) == self.epoch).ok_or(CursorError)?;
         let (signed, signature) = bytes.split_at(SIGNED);
         let mac = self.mac.clone().chain_update(signed);
+        // Compares in constant time.
         mac.verify_truncated_left(signature).map_err(|_| CursorError)?;
         let number = |at: usize| {
             // The three numbers end where the signature begins.

@@ -1,9 +1,9 @@
-//! How long to wait before trying again.
+//! Waiting times between attempts.
 
 use std::time::Duration;
 
-/// Waiting times that double up to a bound, each cut by a random part of up to a half, so that many
-/// who wait for the same thing do not come back at once.
+/// Waiting times that double up to a bound. Each is shortened by a random part of up to a half, so
+/// that many waiting tasks do not retry at the same moment.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     first: Duration,
@@ -12,28 +12,28 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// From 50 ms to 1 s: for a database or a Redis that is away.
+    /// From 50 ms to 1 s: for a database or a Redis that is unreachable.
     pub const AWAY: Self = Self::new(Duration::from_millis(50), Duration::from_secs(1));
 
-    /// Waiting times from `first` to `most`.
+    /// Creates waiting times from `first` to `most`.
     #[must_use]
     pub const fn new(first: Duration, most: Duration) -> Self {
         Self { first, most, next: first }
     }
 
-    /// The next waiting time.
+    /// Returns the next waiting time.
     pub fn delay(&mut self) -> Duration {
         let whole = self.next;
         self.next = (whole * 2).min(self.most);
         whole.mul_f64(rand::random_range(0.5..=1.0))
     }
 
-    /// Waits for the next waiting time.
+    /// Sleeps for the next waiting time.
     pub async fn wait(&mut self) {
         tokio::time::sleep(self.delay()).await;
     }
 
-    /// Begins anew, after it went well.
+    /// Starts again with the first waiting time, after a success.
     pub fn reset(&mut self) {
         self.next = self.first;
     }

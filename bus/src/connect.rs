@@ -10,8 +10,8 @@ use crate::{ConnectError, SharedBus};
 /// The settings of a bus.
 #[derive(Clone, Debug)]
 pub struct BusConfig {
-    /// `redis://…` or `rediss://…`, several with commas between them for a Redis Cluster; none:
-    /// within this process.
+    /// `redis://…` or `rediss://…`, or several separated by commas for a Redis Cluster. `None`: a
+    /// bus within this process.
     pub url: Option<String>,
     /// The prefix of every key and channel in Redis. Processes that share it work together.
     pub namespace: String,
@@ -24,7 +24,7 @@ impl Default for BusConfig {
 }
 
 impl BusConfig {
-    /// Where the bus is, for people: without user and password.
+    /// Returns the address of the bus for logs, without user and password.
     ///
     /// # Errors
     /// [`ConnectError::BadUrl`]
@@ -33,7 +33,7 @@ impl BusConfig {
     }
 }
 
-/// Connects to the bus. It heals itself from then on.
+/// Connects to the bus. From then on the bus reconnects by itself.
 ///
 /// # Errors
 /// [`ConnectError`]
@@ -41,7 +41,7 @@ pub async fn connect(config: &BusConfig) -> Result<SharedBus, ConnectError> {
     connect_with(config, Timing::default()).await
 }
 
-/// The same with another timing, for tests.
+/// Like [`connect`] with other times, for tests.
 ///
 /// # Errors
 /// Like [`connect`].

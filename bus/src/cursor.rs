@@ -1,8 +1,8 @@
-//! Cursors for the tests of this crate, which reads none.
+//! Cursors for the tests of this crate.
 
 use galley_protocol::{OrderId, ResumeCursor, Timestamp};
 
-/// A cursor that is later the greater the number is.
+/// Returns a cursor; a greater number makes a later one.
 pub(crate) fn at(number: u64) -> ResumeCursor {
     let position = i64::try_from(number).expect("it is small");
     ResumeCursor { time: Timestamp::EPOCH, floor: OrderId::FIRST, position }

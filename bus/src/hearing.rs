@@ -1,4 +1,5 @@
-//! A subscription: what comes out of an inbox, and what follows from it. The same for every bus.
+//! A subscription, the same for every bus: takes messages from an inbox and turns them into
+//! updates, gaps and safe cursors.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -15,34 +16,34 @@ use crate::{Heard, Subscription, Unheard};
 /// A message of a publisher.
 #[derive(Clone, Debug)]
 pub(crate) enum Message {
-    /// Updates, behind which others may follow.
+    /// Updates with their number.
     Updates(UpdateBatch),
-    /// A heartbeat.
     Heartbeat(Heartbeat),
 }
 
-/// Reads what comes out of an inbox.
+/// Decodes the items of an inbox.
 pub(crate) trait Decode: Send {
-    /// A message as it waits.
+    /// A message before decoding.
     type Item: Send;
-    /// Reads a message with its shard; nothing if it is none.
+    /// Decodes a message and its shard; `None` if it is malformed.
     fn decode(&mut self, item: Self::Item) -> Option<(u16, Message)>;
 }
 
-/// A subscription.
+/// A subscription with the state of every publisher.
 pub(crate) struct Hearing<D: Decode> {
     inbox: Arc<Inbox<D::Item>>,
     decoder: D,
     publishers: Publishers,
+    /// The safe cursor that was returned last.
     told: Option<ResumeCursor>,
     ticks: Interval,
-    /// Comes before whatever is in the inbox: what follows from one message, and from the calls of
-    /// the one who listens.
+    /// Events that precede everything in the inbox: results of the last message and of the
+    /// subscriber's calls.
     next: VecDeque<Heard>,
 }
 
 impl<D: Decode> Hearing<D> {
-    /// A subscription on a bus of so many shards that has heard nothing yet.
+    /// Creates a subscription on a bus of `shards` shards.
     pub(crate) fn new(inbox: Arc<Inbox<D::Item>>, shards: usize, decoder: D) -> Self {
         let mut ticks = tokio::time::interval(BEAT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -60,6 +61,7 @@ impl<D: Decode> Hearing<D> {
         let now = Instant::now();
         match message {
             Message::Updates(batch) => {
+                // A gap precedes the message that revealed it.
                 self.publishers.updates(shard, batch.publisher, batch.number, now);
                 self.follow();
                 if !batch.updates.is_empty() {
@@ -73,12 +75,13 @@ impl<D: Decode> Hearing<D> {
         }
     }
 
-    /// Hands on what follows from the last message.
+    /// Queues the gap and the safe cursor that follow from the last message or call.
     fn follow(&mut self) {
         if let Some(Gap { since }) = self.publishers.take_gap() {
             metrics::counter!("galley_bus_gaps_total").increment(1);
             self.next.push_back(Heard::Gap { since });
         }
+        // Returned only if it has changed.
         let safe = self.publishers.safe();
         if let Some(safe) = safe
             && self.told.replace(safe) != Some(safe)
@@ -87,7 +90,8 @@ impl<D: Decode> Hearing<D> {
         }
     }
 
-    /// While something waits in the inbox, it may be the heartbeat of one that seems silent.
+    /// Looks for silent publishers, unless messages wait in the inbox: the missing heartbeat may be
+    /// among them.
     fn judge(&mut self) {
         if self.inbox.is_empty() {
             self.publishers.judge(Instant::now());
@@ -103,6 +107,7 @@ impl<D: Decode> Subscription for Hearing<D> {
             if let Some(heard) = self.next.pop_front() {
                 return heard;
             }
+            // Both branches are cancel safe.
             tokio::select! {
                 taken = self.inbox.take() => match taken {
                     Taken::Item(item) => {

@@ -1,28 +1,28 @@
-//! The heartbeat of a publisher: "I live, this is my last number here, and all before this cursor
-//! is published".
+//! The heartbeat of a publisher: "I am alive, this is my last number on this shard, and everything
+//! before this cursor is published".
 //!
-//! Every process that publishes says so every second on the channel of every shard, behind what it
-//! published there. It shows what the updates alone cannot:
+//! Every process that publishes sends one per second on the channel of every shard, behind
+//! everything that it published there. It shows what the updates alone cannot:
 //!
-//! - that this process hears at all: its own heartbeat comes back on a shard, or the subscription
-//!   is deaf for that shard;
-//! - that the last message of a publisher was lost, though no further one shows a hole in the
-//!   numbers;
-//! - how far a subscription has been told everything, and that a publisher which the database knows
-//!   to live is not heard.
+//! - that this process receives anything: its own heartbeat comes back on a shard, or the
+//!   subscription to that shard is cut;
+//! - that the last message of a publisher was lost: without a further message, no number shows the
+//!   hole;
+//! - the cursor up to which a subscription has received everything;
+//! - that a publisher is silent although it is alive according to the database.
 //!
 //! A heartbeat is one line of text: `galley3-beat <publisher> <last number> <published cursor or
-//! ->`. A process that leaves in order says `galley3-bye` instead, and nothing more after it.
+//! ->`. A process that stops in order sends `galley3-bye` instead, and nothing after it.
 
 use std::time::Duration;
 
 use galley_protocol::{PublisherId, ResumeCursor};
 
-/// How often a publisher says that it lives.
+/// Interval between two heartbeats of a publisher.
 pub(crate) const BEAT: Duration = Duration::from_secs(1);
 
-/// A publisher that is silent for so long is gone, or cannot be heard; long enough that a busy
-/// machine is not taken for a dead one.
+/// Silence after which a publisher counts as gone or unreachable. It is long enough that a busy
+/// machine does not count as dead.
 pub(crate) const SILENCE: Duration = Duration::from_secs(4);
 
 const BEATS: &str = "galley3-beat";
@@ -31,13 +31,12 @@ const LEAVES: &str = "galley3-bye";
 /// A heartbeat of a publisher on one shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Heartbeat {
-    /// The process that sends it.
     pub(crate) publisher: PublisherId,
     /// The number of its last message on this shard; 0 if there was none.
     pub(crate) number: u64,
-    /// Everything that it committed before was published, or left a hole.
+    /// Everything that it committed before this cursor was published or left a hole.
     pub(crate) published: Option<ResumeCursor>,
-    /// It will not say anything more.
+    /// This is its last message.
     pub(crate) leaves: bool,
 }
 
@@ -50,7 +49,7 @@ impl Heartbeat {
         format!("{head} {} {} {published}", self.publisher, self.number)
     }
 
-    /// Reads a message; nothing if it is no heartbeat.
+    /// Reads a message; `None` if it is not a heartbeat.
     pub(crate) fn decode(message: &[u8]) -> Option<Self> {
         if !message.starts_with(b"galley3-b") {
             return None;

@@ -1,22 +1,22 @@
-//! What a subscription has heard and not yet handed on.
+//! The messages that a subscription received and has not read yet.
 //!
-//! Filled by whoever hears (a connection's own task, or a publisher in this process), emptied by
-//! the one who holds the subscription. Filling never waits. Bounded in bytes: at the bound what
-//! comes is dropped, and goes on being dropped until the listener has emptied the inbox; then it
-//! takes one [`Taken::Gap`]. So the gap always stands where something is missing.
+//! The driver of a connection or a publisher in this process fills the inbox, the subscription
+//! empties it. Filling never waits. The inbox is bounded in bytes. At the bound it drops new items
+//! until the subscription has emptied it; then the subscription takes one [`Taken::Gap`]. The gap
+//! is therefore always at the place of the missing items.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
-/// The most bytes that wait in one inbox.
+/// The most bytes that wait in one inbox. Beyond it, new items are dropped.
 const BOUND: usize = 16 << 20;
 
-/// The bytes that an item costs beside its payload.
+/// The bytes that an item costs in addition to its payload.
 const OVERHEAD: usize = 128;
 
-/// A bounded queue for one listener that remembers when it lost something.
+/// A bounded queue for one subscriber that remembers when it lost items.
 #[derive(Debug)]
 pub(crate) struct Inbox<T> {
     state: Mutex<State<T>>,
@@ -26,16 +26,16 @@ pub(crate) struct Inbox<T> {
 #[derive(Debug)]
 struct State<T> {
     items: VecDeque<(usize, T)>,
+    /// The bytes of all items, overhead included.
     weight: usize,
+    /// Items are missing after the last one.
     gap: bool,
 }
 
-/// An item of an inbox, or a gap.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Taken<T> {
-    /// An item.
     Item(T),
-    /// Items are missing here.
+    /// Items are missing at this point.
     Gap,
 }
 
@@ -47,10 +47,11 @@ impl<T> Default for Inbox<T> {
 }
 
 impl<T> Inbox<T> {
-    /// Adds an item of so many bytes, or drops it.
+    /// Adds an item of `bytes` bytes, or drops it at the bound.
     pub(crate) fn put(&self, bytes: usize, item: T) {
         let weight = bytes + OVERHEAD;
         let mut state = self.lock();
+        // Nothing is added behind a gap until the gap was taken.
         if state.gap || state.weight + weight > BOUND {
             state.gap = true;
             metrics::counter!("galley_bus_messages_dropped_total").increment(1);
@@ -62,13 +63,13 @@ impl<T> Inbox<T> {
         self.filled.notify_one();
     }
 
-    /// Something was lost before it came here.
+    /// Notes that messages were lost before they reached the inbox.
     pub(crate) fn gap(&self) {
         self.lock().gap = true;
         self.filled.notify_one();
     }
 
-    /// Waits for an item or a gap. For one listener only; safe to drop while it waits.
+    /// Waits for an item or a gap. For one subscriber only. Cancel safe.
     pub(crate) async fn take(&self) -> Taken<T> {
         loop {
             if let Some(taken) = self.take_now() {
@@ -78,7 +79,7 @@ impl<T> Inbox<T> {
         }
     }
 
-    /// Returns true if nothing waits.
+    /// Returns true if neither an item nor a gap waits.
     pub(crate) fn is_empty(&self) -> bool {
         let state = self.lock();
         state.items.is_empty() && !state.gap

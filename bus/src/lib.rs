@@ -1,8 +1,9 @@
-//! The only crate that speaks Redis: the dispatch queue and the update pub/sub, Redis and
-//! in-process behind one trait.
+//! The only crate that speaks Redis: the dispatch queue and the pub/sub of updates, on Redis or
+//! in-process, behind one trait.
 //!
-//! Nothing here is the truth. An entry of the queue only means "look at this order", an update only
-//! means "this order changed"; both may be lost, doubled or late, and are healed from the database.
+//! The database is the truth, not the bus. An entry of the queue only means "look at this order",
+//! an update only means "this order changed". Both may be lost, duplicated or late, and every such
+//! fault is repaired from the database.
 
 pub mod backoff;
 mod connect;
@@ -35,27 +36,29 @@ pub use rarely::Rarely;
 #[doc(hidden)]
 pub use timing::Timing;
 
-/// The bus did not take it. Nothing is lost but time: the database is asked instead.
+/// A failed call of the bus. No data is lost: the change is in the database and is found there
+/// later.
 #[derive(Clone, Debug, Error)]
 pub enum BusError {
-    /// It does not answer, or not yet. The bus itself logs when that begins and when it ends.
+    /// Redis does not answer. The bus itself logs when an outage begins and ends.
     #[error("cannot reach Redis: {0}")]
     Unreachable(String),
-    /// It answered with an error that waiting does not cure.
+    /// Redis answered with an error that waiting does not cure.
     #[error("Redis refused: {0}")]
     Refused(String),
 }
 
-/// Why there is no bus. Never tells a password.
+/// A failure to connect to the bus. Its text never contains a password.
 #[derive(Clone, Debug, Error)]
 pub enum ConnectError {
-    /// The URL is wrong; trying again will not help.
+    /// The URL is malformed. A retry does not help.
     #[error("not a Redis URL: {0}")]
     BadUrl(String),
-    /// Redis answers, and will not let this process in until somebody changes something.
+    /// Redis answers but rejects this process. A retry helps only after the configuration was
+    /// changed.
     #[error("{0}")]
     Refused(String),
-    /// Redis does not answer, or not yet.
+    /// Redis does not answer. A retry may help.
     #[error("{0}")]
     Unreachable(String),
 }
@@ -63,53 +66,54 @@ pub enum ConnectError {
 /// The dispatch queue and the update pub/sub.
 #[async_trait]
 pub trait Bus: Send + Sync + 'static {
-    /// Publishes updates and puts orders on the dispatch queue, in this order and in one pipeline:
-    /// no worker takes an order, and publishes what comes of it, before what is told of it here is
-    /// heard. In a cluster the two go to different servers, each in its own time.
+    /// Publishes updates and puts orders on the dispatch queue, in this order and in one pipeline.
+    /// A worker therefore cannot publish the next state of an order before these updates are
+    /// published. In a cluster the two may go to different servers, with no order between them.
     ///
-    /// Of all that one process publishes for a hero, what it began first is heard first: an
-    /// announcement begins when it is polled.
+    /// The messages of one process for one hero are received in the order in which the calls were
+    /// first polled.
     async fn announce(&self, updates: &[Update], orders: &[OrderId]) -> Result<(), BusError>;
     /// Opens the dispatch queue for one worker.
     async fn queue(&self, consumer: IncarnationId) -> Result<Box<dyn Queue>, BusError>;
-    /// Listens to the updates of every process, this one included. What is published after this
-    /// returns is heard.
+    /// Subscribes to the updates of every process, this one included. Everything published after
+    /// this returns is received or reported as a gap.
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError>;
-    /// Updates that should have been announced never will be: every subscription hears a gap, as
-    /// soon as the bus takes it.
+    /// Leaves a hole for updates that will never be published. Every subscription receives a gap,
+    /// as soon as the bus accepts a message.
     fn lose(&self);
-    /// The name under which this process publishes.
+    /// Returns the name under which this process publishes.
     fn publisher(&self) -> PublisherId;
-    /// Begins an operation that may commit something which is announced later. To be held from
-    /// before its statement until its announcement was published or left a hole; held for long, it
+    /// Begins an operation that may commit a change and publish it later. The caller holds the
+    /// result from before the statement until the change was published or left a hole. Meanwhile it
     /// holds back the cursors of all gateways.
     fn begin(&self) -> Pending;
-    /// Takes a cursor of the database whose answer has just arrived. It is published once no
-    /// operation is left that began before.
+    /// Takes a cursor that the database has just returned. It is published once every operation
+    /// that began before this call has ended.
     fn mark(&self, safe: ResumeCursor);
-    /// Returns true if this process has a subscription, and every one of them hears.
+    /// Returns true if this process has a subscription, and no shard of any subscription is cut.
     fn hears(&self) -> bool;
-    /// Says goodbye, for a process that has announced everything it committed: nobody needs to look
-    /// for what it left behind. It is the last message of this process.
+    /// Publishes a goodbye, the last message of this process. The caller has published everything
+    /// that it committed, so that no subscription needs a repair for this process.
     async fn leave(&self);
-    /// Waits until a task of the bus has ended by itself, without which it does not go on; for ever
-    /// where there is none.
+    /// Waits until a task that the bus needs has ended unexpectedly. Never returns for a bus
+    /// without tasks.
     async fn broken(&self);
     /// Returns an error unless the bus answers.
     async fn ping(&self) -> Result<(), BusError>;
 }
 
-/// A bus that everyone may hold.
+/// A shared handle of a bus.
 pub type SharedBus = Arc<dyn Bus>;
 
-/// The dispatch queue, as one worker reads it. An entry is given to one worker at a time.
+/// The dispatch queue, as one worker reads it. Each entry is delivered to one worker at a time.
 #[async_trait]
 pub trait Queue: Send {
-    /// Waits up to a second for entries and takes at most `limit`. An empty answer is no error.
-    /// Safe to drop while it waits.
+    /// Waits up to a second for entries and returns at most `limit`; the list may be empty. Cancel
+    /// safe.
     async fn next(&mut self, limit: usize) -> Result<Vec<Entry>, BusError>;
-    /// Publishes what came of the entries and takes them off the queue, in this order and in one
-    /// pipeline. Begins when it is polled, as an announcement does.
+    /// Publishes the updates that resulted from the entries and acknowledges the entries, in this
+    /// order and in one pipeline. In a cluster the two may go to different servers, with no order
+    /// between them. The moment of the first poll counts, as for [`Bus::announce`].
     async fn settle(&mut self, entries: &[Entry], updates: &[Update]) -> Result<(), BusError>;
 }
 
@@ -118,50 +122,50 @@ pub trait Queue: Send {
 pub struct Entry {
     /// The order to look at.
     pub order_id: OrderId,
-    /// The queue's own name for the entry.
+    /// The queue's own id of the entry.
     pub token: String,
 }
 
-/// The updates, as one gateway hears them.
+/// The updates, as one gateway receives them.
 #[async_trait]
 pub trait Subscription: Send {
-    /// Waits for the next thing to hear. Safe to drop while it waits.
+    /// Waits for the next event. Cancel safe.
     async fn next(&mut self) -> Heard;
-    /// Takes the publishers that the database knows to live, the cursor of that moment, and the
-    /// position above every transaction that has begun. To be called every second: a publisher that
-    /// lives and is not heard is a gap.
+    /// Takes the publishers that are alive according to the database, the cursor of that moment,
+    /// and the position above every transaction that has begun. The caller does this once a second.
+    /// A live publisher that is silent counts as a gap.
     fn census(&mut self, living: &BTreeSet<PublisherId>, safe: ResumeCursor, next: i64);
-    /// A repair of every gap that was heard so far begins. The first one is owed from the start,
-    /// since no cursor.
+    /// Notes that a repair of every gap reported so far begins. A new subscription needs one from
+    /// the start, for the time before it.
     fn repairing(&mut self);
-    /// The repair has been carried out: everything before `safe` was told, the cursor of a census
-    /// from before the repair.
+    /// Notes that the repair has been carried out. Everything before `safe`, the cursor of a census
+    /// from before the repair, was delivered.
     fn repaired(&mut self, safe: ResumeCursor);
-    /// The publishers that live and are not heard.
+    /// Returns the live publishers that are silent on at least one shard.
     fn unheard(&self) -> Vec<Unheard>;
 }
 
-/// A publisher that lives and is not heard.
+/// A live publisher that is silent on at least one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unheard {
     /// The publisher.
     pub publisher: PublisherId,
-    /// The moment at which it was heard last.
+    /// The moment of its last message on the shard that is silent for longest.
     pub since: Instant,
 }
 
-/// Something that a subscription heard.
+/// An event of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// The updates that one process published at once.
+    /// The updates that one process published in one message.
     Updates(UpdateBatch),
-    /// Updates may have been lost up to here: the connection was cut and is back, the listener was
-    /// too slow, a message never came, a process that publishes is not heard though it lives, or it
-    /// is gone, perhaps between a commit and its publication.
+    /// Updates may have been lost up to here. The connection was cut and is back, the subscriber
+    /// was too slow, a message is missing, a live publisher is silent, or a publisher died,
+    /// possibly between a commit and its publication.
     Gap {
-        /// Everything before this cursor was told. Without one nobody knows.
+        /// Everything before this cursor was delivered. `None`: the start of the loss is unknown.
         since: Option<ResumeCursor>,
     },
-    /// Everything before this cursor has been heard, or was repaired.
+    /// Everything before this cursor was received or repaired.
     Safe(ResumeCursor),
 }

@@ -1,10 +1,11 @@
 //! The bus within one process, for the embedded program and for tests.
 //!
-//! The same promises as Redis without the bytes: entries go to one reader each and come back when a
-//! reader is dropped before it settled them, updates reach every subscription in order. Nothing
-//! here waits for anybody: at its bound the queue drops the newest entry (the worker's sweep finds
-//! the order in the database), a subscription drops and tells a gap. A mark is the heartbeat: it
-//! goes behind everything that was published.
+//! It keeps the same promises as Redis. Each entry goes to one reader, and returns to the queue if
+//! the reader is dropped before it settled the entry. Updates reach every subscription in order.
+//! Nothing here waits for a reader or subscriber. At its bound the queue drops the newest entry;
+//! the worker's sweep finds that order in the database. At its bound a subscription drops updates
+//! and reports a gap. Each mark also publishes a heartbeat, behind everything that was published
+//! before.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -22,11 +23,11 @@ use crate::inbox::Inbox;
 use crate::progress::{Pending, Progress, new_publisher};
 use crate::{Bus, BusError, Entry, Queue, Subscription};
 
-/// The most entries that wait, and the most that one reader holds unsettled. Beyond, new ones are
-/// dropped.
+/// The most entries that wait; beyond it, new ones are dropped. Also the most unsettled entries of
+/// one reader; beyond it, the reader takes no more.
 const QUEUE_BOUND: usize = 100_000;
 
-/// How long a reader waits for entries.
+/// The longest wait of a reader for entries.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The bus within one process.
@@ -44,6 +45,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Listeners {
+    /// The number of the last message.
     published: u64,
     inboxes: Vec<Weak<Inbox<Message>>>,
 }
@@ -63,6 +65,7 @@ impl Default for LocalBus {
 
 impl Listeners {
     fn put(&mut self, bytes: usize, message: &Message) {
+        // Removes the inboxes of subscriptions that were dropped.
         self.inboxes.retain(|inbox| {
             inbox.upgrade().map(|inbox| inbox.put(bytes, message.clone())).is_some()
         });
@@ -90,6 +93,7 @@ impl Shared {
         }
         let bytes = updates.iter().map(|update| update.frame.len() + size_of::<Update>()).sum();
         let mut listeners = self.listeners();
+        // One lock for the number and the delivery: messages arrive in the order of their numbers.
         listeners.published += 1;
         let number = listeners.published;
         let batch = UpdateBatch { publisher: self.publisher, number, updates: updates.to_vec() };
@@ -172,9 +176,10 @@ impl Bus for LocalBus {
     }
 }
 
-/// A reader of the queue, with what it has not settled yet.
+/// A reader of the queue.
 struct LocalQueue {
     shared: Arc<Shared>,
+    /// The unsettled entries, by token.
     taken: BTreeMap<u64, OrderId>,
     next_token: u64,
 }
@@ -184,6 +189,7 @@ impl LocalQueue {
         let mut waiting = self.shared.waiting();
         let count = limit.min(waiting.len()).min(QUEUE_BOUND.saturating_sub(self.taken.len()));
         let orders: Vec<OrderId> = waiting.drain(..count).collect();
+        // Many entries may share one notification: wakes the next reader.
         if !waiting.is_empty() {
             self.shared.filled.notify_one();
         }
@@ -227,11 +233,12 @@ impl Queue for LocalQueue {
 
 impl Drop for LocalQueue {
     fn drop(&mut self) {
+        // Other readers get the unsettled entries.
         self.shared.enqueue(std::mem::take(&mut self.taken).into_values());
     }
 }
 
-/// Messages come as they are.
+/// The decoder of this bus: its messages are never encoded, and it has one shard.
 struct OnlyShard;
 
 impl Decode for OnlyShard {

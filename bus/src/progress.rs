@@ -1,11 +1,10 @@
-//! The published cursor of this process: everything that it committed before the cursor was
+//! The published cursor of this process: everything that the process committed before it was
 //! published, or left a hole.
 //!
-//! An operation that may commit something holds a [`Pending`] from before its statement until its
-//! announcement was published. A mark is a cursor whose answer came from the database while
-//! operations were under way or not: an operation that begins after the answer commits nothing
-//! before it. So a mark is published as soon as no operation is left that began before it. No clock
-//! is compared.
+//! An operation that may commit a change holds a [`Pending`] from before its statement until the
+//! change was published. A mark is a cursor that the database has just returned. An operation that
+//! begins after this answer commits nothing before the mark. A mark is therefore published as soon
+//! as every operation that began before it has ended. No clock is compared.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,34 +13,36 @@ use std::time::Duration;
 use galley_protocol::{PublisherId, ResumeCursor};
 use tokio::time::Instant;
 
-/// The most marks that wait. Beyond, the second newest is dropped: the cursor then moves in longer
-/// steps.
+/// The most marks that wait. Beyond it, a new mark replaces the newest waiting one: the cursor then
+/// moves in longer steps.
 const MAX_MARKS: usize = 64;
 
-/// How long an operation of unknown outcome may still commit, unless the database says that it is
-/// under way for longer.
+/// The time during which an operation of unknown outcome may still commit. A transaction that takes
+/// longer holds the cursor of the database back, and this extends the time.
 const DOUBT: Duration = Duration::from_mins(1);
 
-/// The operations under way and the marks of this process. The operations are bounded by the
-/// batches and announcements that hold them.
+/// The operations under way and the marks of this process. The batches and announcements that hold
+/// the operations bound their number.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Counts operations and marks in the order in which they began.
+    /// Logical time, advanced by each operation and each mark.
     clock: u64,
+    /// The start of each operation under way.
     pending: BTreeSet<u64>,
-    /// Not published yet, the oldest first.
+    /// Not published yet, oldest first.
     marks: VecDeque<(u64, ResumeCursor)>,
     published: Option<ResumeCursor>,
     /// The position of the newest mark.
     newest: Option<i64>,
+    /// The time until which an operation of unknown outcome may still commit.
     doubt: Option<Instant>,
 }
 
-/// An operation that may commit something which is announced later. Dropping it says that this was
-/// published, or left a hole. In a panic its outcome is unknown.
+/// An operation that may commit a change and publish it later. To drop it means that the change was
+/// published or left a hole. If a panic drops it, its outcome is unknown.
 #[must_use = "the operation ends when this is dropped"]
 #[derive(Debug)]
 pub struct Pending {
@@ -49,7 +50,7 @@ pub struct Pending {
     began: u64,
 }
 
-/// Returns a new name for a process.
+/// Returns a new random name for a process.
 pub(crate) fn new_publisher() -> PublisherId {
     PublisherId::new(rand::random_range(1..=i32::MAX)).expect("every number of the range is one")
 }
@@ -65,12 +66,13 @@ impl Progress {
         Pending { progress: self.clone(), began }
     }
 
-    /// Takes a cursor whose answer has just arrived. Leaves a hole before it is published if an
-    /// operation of unknown outcome may have committed between the mark before and this one.
+    /// Takes a cursor that the database has just returned. Leaves a hole first if an operation of
+    /// unknown outcome may have committed since the previous mark.
     pub(crate) fn mark(&self, safe: ResumeCursor, now: Instant, leave_hole: impl FnOnce()) {
         let mut state = self.lock();
         let moved = state.newest.replace(safe.position) != Some(safe.position);
-        // A transaction under way holds the cursor back. So whatever ended since has moved it.
+        // The cursor never passes a transaction under way. If it has not moved, nothing new was
+        // committed before it.
         if moved && state.doubt.is_some() {
             leave_hole();
             state.doubt = state.doubt.filter(|until| now < *until);
@@ -84,7 +86,7 @@ impl Progress {
         state.settle();
     }
 
-    /// The newest mark before which everything was published.
+    /// Returns the newest mark before which everything was published.
     pub(crate) fn published(&self) -> Option<ResumeCursor> {
         self.lock().published
     }
@@ -95,6 +97,7 @@ impl Progress {
 }
 
 impl State {
+    /// Publishes the marks that precede every operation under way.
     fn settle(&mut self) {
         let oldest = self.pending.first().copied().unwrap_or(u64::MAX);
         while let Some((_, safe)) = self.marks.pop_front_if(|(time, _)| *time < oldest) {
@@ -104,9 +107,9 @@ impl State {
 }
 
 impl Pending {
-    /// Ends an operation of unknown outcome: it may have committed, or may still do so. Each mark
-    /// after it leaves a hole for a minute, and once more after a transaction that held the cursor
-    /// back for longer.
+    /// Ends the operation with an unknown outcome: it may have committed, or may still do so. For a
+    /// minute, each mark that moves the cursor leaves a hole. If a transaction holds the cursor
+    /// back for longer, the next mark that moves it leaves one, too.
     pub fn doubt(self) {
         self.progress.lock().doubt = Some(Instant::now() + DOUBT);
     }
@@ -116,8 +119,9 @@ impl Drop for Pending {
     fn drop(&mut self) {
         let mut state = self.progress.lock();
         if std::thread::panicking() {
-            state.doubt = Some(Instant::now() + DOUBT); // nobody knows how far it came
+            state.doubt = Some(Instant::now() + DOUBT); // its statement may have committed
         }
+        // Only the oldest operation holds marks back.
         let was_oldest = state.pending.first() == Some(&self.began);
         state.pending.remove(&self.began);
         if was_oldest {

@@ -1,11 +1,12 @@
-//! Everything that a subscription knows of the publishers, and how far it has been told all that
-//! they committed.
+//! The state of every publisher in one subscription, and the cursor before which all their changes
+//! were delivered.
 //!
-//! The safe cursor of a subscription is the least of the cursor of the last census and of the
-//! cursors of all publishers. A publisher's cursor moves with its heartbeats, shard by shard, as
-//! long as no message of it is missing. Where one is missing, or a publisher that lives is not
-//! heard, there is a gap: the cursor stands still until a repair, a read of the database since that
-//! cursor, has been carried out. So the safe cursor never passes anything that was not told.
+//! The safe cursor of a subscription is the minimum of the last census' cursor and of the cursors
+//! of all publishers. The cursor of a publisher moves with its heartbeats, shard by shard, as long
+//! as none of its messages is missing. A missing message is a gap, and so is a live publisher that
+//! is silent. The cursor then does not move until a repair has been carried out, a read of the
+//! database since that cursor. The safe cursor therefore never passes a change that was not
+//! delivered.
 
 mod publisher;
 
@@ -18,46 +19,48 @@ use crate::Unheard;
 use crate::heartbeat::{Heartbeat, SILENCE};
 use publisher::{Debt, Life, Publisher};
 
-/// The most publishers remembered. Beyond, one that is gone is forgotten, else the one silent for
-/// longest, which counts as a gap; should it speak again, that counts as a gap, too.
+/// The most publishers remembered. Beyond it, one that is gone is forgotten. If none is gone, the
+/// one that is silent for longest is forgotten: this counts as a gap, and so does its next message.
 const BOUND: usize = 1_024;
 
-/// Every publisher that was heard of, by the bus or by the database.
+/// Every publisher known from the bus or the database.
 #[derive(Debug)]
 pub(crate) struct Publishers {
     known: HashMap<PublisherId, Publisher>,
     shards: usize,
-    /// The repairs for the time before the subscription, or while it was cut.
+    /// Due repairs of everything: for the time before the subscription, or while it was cut.
     debt: Debt,
     census: Option<Census>,
     safe: Option<ResumeCursor>,
+    /// The gap that was noticed since the last [`Self::take_gap`].
     gap: Option<Gap>,
 }
 
-/// The last answer of the database.
+/// The last census, an answer of the database.
 #[derive(Debug)]
 struct Census {
     living: BTreeSet<PublisherId>,
     safe: ResumeCursor,
+    /// The position above every transaction that had begun.
     next: i64,
     at: Instant,
 }
 
-/// Something may be missing since a cursor; since nobody knows when, if there is none.
+/// A possible loss since a cursor. `None`: its start is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gap {
     pub(crate) since: Option<ResumeCursor>,
 }
 
 impl Publishers {
-    /// No publisher, on a bus of so many shards.
+    /// Creates the state for a bus of `shards` shards, without publishers.
     pub(crate) fn new(shards: usize) -> Self {
         let known = HashMap::new();
         Self { known, shards, debt: Debt::OWED, census: None, safe: None, gap: None }
     }
 
-    /// Takes note of a message with updates. A number that was left out is a gap. A publisher that
-    /// is heard for the first time with any number but 1 spoke before: that is a gap, too.
+    /// Notes a message with updates. A number that was left out is a gap. The first message of a
+    /// publisher is a gap unless its number is 1, because earlier ones were missed.
     pub(crate) fn updates(&mut self, shard: u16, id: PublisherId, number: u64, now: Instant) {
         let publisher = self.publisher(id, now);
         if publisher.hear(shard, number, number.saturating_sub(1), now) {
@@ -65,12 +68,13 @@ impl Publishers {
         }
     }
 
-    /// Takes note of a heartbeat. It comes behind everything that was published on its shard, so
-    /// that its number was heard, or is missing.
+    /// Notes a heartbeat. It follows everything that was published on its shard: each message up to
+    /// its number was received or is missing.
     pub(crate) fn heartbeat(&mut self, shard: u16, beat: &Heartbeat, now: Instant) {
         let settled = self.debt.is_settled();
         let publisher = self.publisher(beat.publisher, now);
         let hole = publisher.hear(shard, beat.number, beat.number, now);
+        // The cursor of a publisher moves only if nothing before it is missing.
         if settled && !hole {
             publisher.advance(shard, beat.published);
         }
@@ -83,8 +87,9 @@ impl Publishers {
         self.advance();
     }
 
-    /// Takes the publishers that the database knows to live. Each of them must be heard from now
-    /// on.
+    /// Notes a census: the publishers that are alive according to the database, the cursor of that
+    /// moment, and the position above every transaction that had begun. From now on each of these
+    /// publishers must send heartbeats.
     pub(crate) fn census(
         &mut self,
         living: &BTreeSet<PublisherId>,
@@ -92,6 +97,7 @@ impl Publishers {
         next: i64,
         now: Instant,
     ) {
+        // Forgets publishers that left in order and need no further repair.
         self.known.retain(|id, publisher| {
             publisher.life != Life::Left || publisher.counts() || living.contains(id)
         });
@@ -104,7 +110,7 @@ impl Publishers {
         self.advance();
     }
 
-    /// Updates of anybody may have been lost up to here.
+    /// Notes that updates of any publisher may have been lost up to here.
     pub(crate) fn cut(&mut self) {
         self.debt.owe();
         let since = self.known.values().filter(|publisher| publisher.counts()).map(Publisher::told);
@@ -112,10 +118,10 @@ impl Publishers {
         self.note(since);
     }
 
-    /// Looks for publishers that are not heard, every second or so. As long as one lives, a repair
-    /// is owed again every two seconds, and once more when it is heard again. One that died is
-    /// repaired for until every transaction that it may have begun has ended: one may still commit.
-    /// Without a fresh census nobody is judged.
+    /// Looks for silent publishers, about once a second. While a live publisher is silent, a repair
+    /// is due every two seconds, and once more when its messages arrive again. If a publisher died,
+    /// repairs are due until every transaction that it may have begun has ended, because one may
+    /// still commit. Without a fresh census no publisher is judged.
     pub(crate) fn judge(&mut self, now: Instant) {
         let Some(census) = self.census.as_ref().filter(|census| now - census.at < SILENCE) else {
             return;
@@ -129,14 +135,14 @@ impl Publishers {
         }
     }
 
-    /// A read of the database begins which repairs every gap that was noticed so far.
+    /// Notes that a read of the database begins, which repairs every gap noticed so far.
     pub(crate) fn repairing(&mut self) {
         self.debt.begin();
         self.known.values_mut().for_each(|publisher| publisher.debt.begin());
     }
 
-    /// The read has been carried out: everything before `safe`, a cursor from before the read, has
-    /// been told.
+    /// Notes that the read has been carried out. Everything before `safe`, a cursor from before the
+    /// read, was delivered.
     pub(crate) fn repaired(&mut self, safe: ResumeCursor) {
         let of_all = self.debt.end();
         for publisher in self.known.values_mut() {
@@ -145,7 +151,7 @@ impl Publishers {
         self.advance();
     }
 
-    /// The publishers that live and are not heard.
+    /// Returns the live publishers that are silent on at least one shard.
     pub(crate) fn unheard(&self) -> Vec<Unheard> {
         let unheard = self.known.iter().filter_map(|(id, publisher)| {
             publisher
@@ -155,16 +161,17 @@ impl Publishers {
         unheard.collect()
     }
 
-    /// Takes the gap that was noticed since the last call.
+    /// Returns and clears the gap that was noticed since the last call.
     pub(crate) fn take_gap(&mut self) -> Option<Gap> {
         self.gap.take()
     }
 
-    /// Everything before this cursor has been told.
+    /// Returns the cursor before which everything was delivered.
     pub(crate) fn safe(&self) -> Option<ResumeCursor> {
         self.safe
     }
 
+    /// Notes that a repair for one publisher is due.
     fn owe(&mut self, id: PublisherId) {
         let Some(publisher) = self.known.get_mut(&id) else { return };
         publisher.debt.owe();
@@ -172,21 +179,25 @@ impl Publishers {
         self.note(since);
     }
 
+    /// Merges a gap into the one that was not taken yet.
     fn note(&mut self, since: Option<ResumeCursor>) {
+        // `None`, an unknown start, is the least.
         let since = self.gap.map_or(since, |gap| gap.since.min(since));
         self.gap = Some(Gap { since });
     }
 
-    /// Moves the safe cursor, unless a repair for the time before the subscription is owed.
+    /// Moves the safe cursor, unless a repair of everything is due.
     fn advance(&mut self) {
         let Some(census) = self.census.as_ref().filter(|_| self.debt.is_settled()) else { return };
         let told = self.known.values().filter(|publisher| publisher.counts()).map(Publisher::told);
+        // `None`, a publisher without a cursor, is the least: the safe cursor then stays where it
+        // is.
         let safe = told.fold(Some(census.safe), Option::min);
         self.safe = safe.or(self.safe);
     }
 
-    /// One that is new has committed nothing before the safe cursor: it was not alive when that was
-    /// taken.
+    /// Returns a publisher. A new one has committed nothing before the safe cursor, because it was
+    /// not alive when that was taken.
     fn publisher(&mut self, id: PublisherId, now: Instant) -> &mut Publisher {
         if self.known.len() >= BOUND && !self.known.contains_key(&id) {
             self.forget_one();
@@ -196,6 +207,7 @@ impl Publishers {
     }
 
     fn forget_one(&mut self) {
+        // The minimum prefers publishers that are gone (`false` is less than `true`).
         let oldest = self
             .known
             .iter()

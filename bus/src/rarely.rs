@@ -1,17 +1,18 @@
-//! Telling a log about something that may happen very often.
+//! Rate limit for log lines about frequent events.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// The seconds after a line in which the next ones are only counted.
+/// Seconds after a line during which further events are only counted.
 const PAUSE: u64 = 60;
 
-/// Lets one a minute pass, and counts the others. Any number of tasks may share one.
+/// Lets one event a minute pass and counts the others. Tasks may share it.
 #[derive(Debug)]
 pub struct Rarely {
     born: Instant,
-    /// The second of this value's life from which one may pass again.
+    /// The second since `born` from which the next event may pass.
     next: AtomicU64,
+    /// The events since the last one that passed.
     silent: AtomicU64,
 }
 
@@ -22,7 +23,7 @@ impl Default for Rarely {
 }
 
 impl Rarely {
-    /// How many were not told since the last time, when now is the time to tell; nothing otherwise.
+    /// Returns the number of events since the last one that passed if this one passes, else `None`.
     pub fn now(&self) -> Option<u64> {
         self.in_second(self.born.elapsed().as_secs())
     }

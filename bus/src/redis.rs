@@ -4,43 +4,48 @@
 //!
 //! ```text
 //! galley:v1:orders:{00}    stream: one entry per order to look at, one field `o` = its id
-//! galley:v1:updates:{00}   channel: UpdateBatch::encode, numbered per publisher and channel, and the heartbeat of every
-//!                          publisher with its last number there
+//! galley:v1:updates:{00}   channel: UpdateBatch::encode, numbered per publisher and channel, and
+//!                          the heartbeat of every publisher with its last number there
 //! ```
 //!
-//! The braces are a hash tag: stream and channel of one shard live in one slot, so that a shard's
-//! commands travel in one pipeline. One server has one shard. A cluster has 16, orders by order id
-//! and updates by hero id; its channels are sharded (SPUBLISH, SSUBSCRIBE). No other key exists,
-//! and losing all of them loses nothing.
+//! The braces are a hash tag: the stream and the channel of a shard are in one slot, so that one
+//! pipeline carries the shard's commands. One server has one shard. A cluster has 16; entries are
+//! sharded by order id and updates by hero id, and the channels are sharded channels (SPUBLISH,
+//! SSUBSCRIBE). There are no other keys, and no data is lost if all of them are deleted.
 //!
 //! # The life of an entry
 //!
-//! XADD, XREADGROUP by one consumer of the group `workers` (the consumer is the worker's
-//! incarnation), PUBLISH and XACK in one pipeline right after the claim committed. An entry stays
-//! pending for milliseconds. What becomes of a stuck one:
+//! XADD adds the entry, and XREADGROUP delivers it to one consumer of the group `workers` (a
+//! consumer is the incarnation of a worker). Right after the claim was committed, PUBLISH and XACK
+//! follow in one pipeline. An entry is therefore pending for milliseconds. An entry that gets stuck
+//! is handled as follows:
 //!
-//! - its worker died between reading and acknowledging: after 10 s the XAUTOCLAIM of any living
-//!   worker returns it like new;
-//! - it cannot be read (no field `o`, no id): acknowledged at once, counted as
-//!   `galley_queue_malformed_total`, logged;
-//! - the stream or the group is gone (FLUSHALL, DEL, XGROUP DESTROY): the group is made again at id
-//!   0, with back-off; entries that are gone are found by the worker's sweep in the database.
+//! - its worker died between reading and acknowledging: after 10 s the XAUTOCLAIM of any live
+//!   worker claims it;
+//! - it is malformed (no field `o`, no id): it is acknowledged at once, counted as
+//!   `galley_queue_malformed_total` and logged;
+//! - the stream or the group is gone (FLUSHALL, DEL, XGROUP DESTROY): the group is created again at
+//!   id 0, with back-off. The worker's sweep finds the orders of lost entries in the database.
 //!
-//! Every worker trims the stream every 5 s by MINID below what is pending and what was delivered,
-//! never by MAXLEN, which would drop entries that nobody has read. It deletes consumers that are
-//! silent for a minute and hold nothing.
+//! Every worker trims the stream every 5 s by MINID, below the pending and the undelivered entries.
+//! MAXLEN would drop entries that were never read. The worker also deletes consumers that were idle
+//! for a minute and have no pending entries.
 //!
 //! # Connections
 //!
-//! Each shard has its own, to the master that holds it ([`cluster`]): one shared connection for
-//! everything that answers at once ([`link`]), with a response time-out of 1 s; while it is broken
-//! calls fail at once. One per queue for the blocking XREADGROUP ([`reader`]), with a time-out
-//! above the time it blocks. One per subscription ([`ear`]), read by the driver of the connection,
-//! which only moves bytes. A server that is silent, or that is not the master any more, costs its
-//! own shards and no others. Its connections end, and the next ones look anew where its name or its
-//! slot is.
+//! Each shard has its own connections to the master that holds it ([`cluster`]):
 //!
-//! Nothing here may read the database, and nothing may wait for Redis without a time-out.
+//! - One shared connection for everything that answers at once ([`link`]), with a response time-out
+//!   of 1 s. While it is broken, calls fail at once.
+//! - One connection per queue for the blocking XREADGROUP ([`reader`]), with a time-out longer than
+//!   the block.
+//! - One connection per subscription ([`ear`]), read by the connection's driver, which only moves
+//!   bytes.
+//!
+//! A server that is silent or no longer the master affects only its own shards. Their connections
+//! end, and the next ones resolve the name or the slot again.
+//!
+//! Nothing here reads the database, and nothing waits for Redis without a time-out.
 
 mod cluster;
 mod dial;
@@ -87,11 +92,12 @@ pub(crate) struct RedisBus {
     progress: Progress,
     ears: Arc<Ears>,
     tasks: Tasks,
+    /// The heartbeats and the repair of holes, one task each per shard.
     _of_publisher: Vec<AbortOnDropHandle<()>>,
 }
 
 impl RedisBus {
-    /// Connects to most shards at least; to the others as soon as that is possible.
+    /// Connects to most shards at least. The tasks of the other links keep trying.
     pub(crate) async fn connect(
         url: &str,
         namespace: &str,
@@ -182,8 +188,8 @@ impl Bus for RedisBus {
         self.tasks.broken().await;
     }
 
-    /// Also fails while a subscription of this bus is cut: whoever asks wants to know whether
-    /// updates come through.
+    /// Also fails while a subscription of this bus is cut, because the caller needs to know whether
+    /// updates arrive.
     async fn ping(&self) -> Result<(), BusError> {
         let mut ping = ::redis::pipe();
         ping.cmd("PING");
@@ -198,7 +204,7 @@ impl Bus for RedisBus {
     }
 }
 
-/// Where a URL leads, for people: without user and password.
+/// Returns the address in a URL for logs, without user and password.
 ///
 /// # Errors
 /// [`ConnectError::BadUrl`]
@@ -206,8 +212,8 @@ pub(crate) fn place(url: &str) -> Result<String, ConnectError> {
     Nodes::parse(url).map(|nodes| nodes.place())
 }
 
-/// Under memory pressure Redis must refuse to write, not throw streams away. A server that does not
-/// tell is not asked again.
+/// Warns if Redis may evict keys: under memory pressure it must refuse writes, not delete streams.
+/// A server that does not answer is not asked again.
 async fn warn_of_eviction(links: &[Arc<Link>]) {
     let mut ask = ::redis::pipe();
     ask.cmd("INFO").arg("memory");

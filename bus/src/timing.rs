@@ -1,14 +1,14 @@
-//! The times after which entries of the queue come back.
+//! Times of redelivery.
 
 use std::time::Duration;
 
-/// When entries that nobody settles come back; other than the default only in tests.
+/// Times of redelivery and upkeep. Only tests change them.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// How long an entry stays with a worker that neither settles it nor reads on.
+    /// Time after which an entry that was not settled is delivered again.
     pub reclaim_after: Duration,
-    /// How often each worker looks for such entries, and tidies up.
+    /// Interval at which each worker reclaims such entries and trims the stream.
     pub upkeep_every: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! When an allergy matches an ingredient.
+//! The rule by which an allergy matches an ingredient.
 
 use icu_casemap::{CaseMapper, CaseMapperBorrowed};
 use icu_normalizer::{
@@ -12,17 +12,18 @@ static CASES: CaseMapperBorrowed<'static> = CaseMapper::new();
 static NFKD: DecomposingNormalizerBorrowed<'static> = DecomposingNormalizer::new_nfkd();
 static NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizer::new_nfc();
 
-/// The number of the rule that [`fold`] follows. Raise it with every change of what a text folds
-/// to, such as newer Unicode data: stores then fold again what they hold.
+/// The version of the rule of [`fold`]. Every change of what a text folds to raises it, such as
+/// newer Unicode data. The stores then fold their texts again.
 pub const FOLD_RULE: i16 = 1;
 
-/// The form in which texts are compared. Two texts match when their forms are equal. Both stores
-/// keep this form beside the text.
+/// Returns the form in which texts are compared. Two texts match if their forms are equal. Both
+/// stores keep this form next to the text.
 ///
-/// It is the compatibility caseless form of Unicode (section 3.13, D146) without what nobody sees
-/// (`toNFKC_Casefold`), without diacritics, and with one space for each run of white space.
-/// Characters that nobody sees go first, since they would keep marks from their letters. Case is
-/// folded twice: decomposing may bring capitals forth, and folding what can be decomposed.
+/// It is the compatibility caseless form of Unicode (section 3.13, D146) without invisible
+/// characters (`toNFKC_Casefold`), without diacritics, and with one space for each run of white
+/// space. Invisible characters are removed first, because they would separate marks from their
+/// letters. Case is folded twice, because decomposing may produce capitals, and folding may produce
+/// characters that can be decomposed.
 #[must_use]
 pub fn fold(text: &str) -> String {
     let seen: String = text
@@ -33,7 +34,7 @@ pub fn fold(text: &str) -> String {
     let once = NFKD.normalize(CASES.fold_string(&NFKD.normalize(&seen)).as_ref()).into_owned();
     let caseless = NFKD.normalize(CASES.fold_string(&once).as_ref()).into_owned();
     let bare: String = caseless.chars().filter(|&letter| !is_diacritic(letter)).collect();
-    // A text of nothing but accents is about them; it must not become equal to every other one.
+    // A text of accents alone keeps them. Otherwise all such texts would be equal.
     let kept = if bare.trim().is_empty() { caseless } else { bare };
     NFC.normalize(&kept).split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,8 +1,8 @@
 //! The `AsyncAPI` 3.0 document of everything that is pushed: the WebSocket and the Server-Sent
 //! Events.
 //!
-//! Messages come from the types of the frames, examples from the lines that pin the wire, close
-//! codes from their table: there is nothing to keep up to date but the channels and the operations.
+//! Messages are derived from the types of the frames, examples from the pinned frames, and close
+//! codes from their table. Only the channels and the operations are written by hand.
 
 mod channels;
 mod messages;
@@ -16,7 +16,7 @@ use schemas::Schemas;
 /// The media type of a frame.
 const JSON: &str = "application/json";
 
-/// The document.
+/// Returns the document.
 #[must_use]
 pub fn document() -> Value {
     let mut schemas = Schemas::default();

@@ -1,17 +1,17 @@
-//! The senders of commands, and the commands that each of them may give.
+//! The senders of commands, and the commands of each.
 
 use crate::problem::{Problem, ProblemType};
 
 /// The commands that a hero may type; the `help` of its welcome frame.
 pub const HELP: &str = "type: menu | order <meal> | orders | get <order> | cancel <order> [why] | delete <order> | ping | help";
 
-/// The same for staff, which places nothing and watches everything.
+/// The commands that staff may type: it places no orders and may watch all of them.
 pub const STAFF_HELP: &str = "type: watch | menu | orders | get <order> | cancel <order> [why] | delete <order> | ping | help";
 
-/// The words and the frame types that everybody may send.
+/// The words and the frame types that every sender may use.
 const COMMANDS: [&str; 8] = ["menu", "orders", "get", "cancel", "delete", "ping", "help", "auth"];
 
-/// The sender of a command. Help offers only the commands that it may give.
+/// The sender of a command. Help offers only the commands that this sender may give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
     /// A hero.
@@ -21,7 +21,7 @@ pub enum Audience {
 }
 
 impl Audience {
-    /// The commands that may be typed.
+    /// Returns the commands that may be typed.
     #[must_use]
     pub const fn help(self) -> &'static str {
         match self {
@@ -30,9 +30,10 @@ impl Audience {
         }
     }
 
-    /// The answer to a command that does not exist.
+    /// Returns the answer to a command that does not exist, with the nearest one that does.
     #[must_use]
     pub fn unknown(self, word: &str) -> Problem {
+        // Bounds what the answer repeats of the input.
         let short: String =
             word.chars().filter(|character| !character.is_control()).take(32).collect();
         let own: &[&str] = match self {

@@ -1,6 +1,6 @@
-//! The kinds of characters that matter to texts: what nobody sees, what deceives, what only accents
-//! its letter. The one place that asks the Unicode data; the parsers of texts, the folding and the
-//! terminal output all follow it.
+//! The kinds of characters that matter to texts: invisible ones, deceptive ones and accents. Only
+//! this module reads the Unicode data; the parsers of texts, the folding and the terminal output
+//! use it.
 
 use icu_properties::props::{
     BidiControl, DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup, Script,
@@ -25,20 +25,20 @@ pub enum Forbidden {
     Control,
     /// A line or paragraph separator, where only one line is allowed.
     LineBreak,
-    /// Turns the direction of what follows, or is marked as doing so (property `Bidi_Control`);
-    /// with its deprecated companions.
+    /// A control of the text direction, or a mark with a direction (property `Bidi_Control`); also
+    /// the deprecated U+206A to U+206F.
     Bidirectional,
-    /// A copy of ASCII that nobody sees, and the unassigned places beside it.
+    /// An invisible copy of ASCII, and the unassigned code points next to it.
     Tag,
-    /// Hides a comment in a text (U+FFF9 to U+FFFB).
+    /// A mark that hides an annotation in a text (U+FFF9 to U+FFFB).
     Annotation,
-    /// Never a character, by definition of Unicode.
+    /// A code point that is never a character, by definition of Unicode.
     Noncharacter,
 }
 
 impl Forbidden {
-    /// The kind of this character, when no text may hold it. Texts of several lines have line feeds
-    /// and tabs.
+    /// Returns the kind of a character that no text may contain, `None` for others. Texts of
+    /// several `lines` may contain line breaks and tabs.
     #[must_use]
     pub fn kind(character: char, lines: bool) -> Option<Self> {
         match character {
@@ -50,12 +50,13 @@ impl Forbidden {
             '\u{fff9}'..='\u{fffb}' => Some(Self::Annotation),
             '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}' => Some(Self::Tag),
             '\u{fdd0}'..='\u{fdef}' => Some(Self::Noncharacter),
+            // The last two code points of every plane.
             _ if u32::from(character) & 0xfffe == 0xfffe => Some(Self::Noncharacter),
             _ => None,
         }
     }
 
-    /// Its name in a sentence.
+    /// Returns its name in a sentence.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -69,39 +70,39 @@ impl Forbidden {
     }
 }
 
-/// Tells whether a reader sees nothing of this character, and comparing leaves it out: joiners,
-/// soft hyphens, variation selectors, fillers.
+/// Returns true if the character is invisible and ignored in comparisons: joiners, soft hyphens,
+/// variation selectors, fillers.
 #[must_use]
 pub fn is_ignorable(character: char) -> bool {
     IGNORABLE.contains(character)
 }
 
-/// Tells whether a reader sees an empty place. The empty Braille pattern and the empty notehead are
-/// not white space for Unicode.
+/// Returns true if the character looks blank. The empty Braille pattern and the empty notehead do,
+/// but are not white space in Unicode.
 #[must_use]
 pub fn is_blank(character: char) -> bool {
     WHITE_SPACE.contains(character) || matches!(character, '\u{2800}' | '\u{1d159}')
 }
 
-/// Tells whether a reader sees something of this character.
+/// Returns true if the character is visible.
 #[must_use]
 pub fn is_visible(character: char) -> bool {
     !is_blank(character) && !is_ignorable(character) && !character.is_control()
 }
 
-/// Tells whether this character is put on or under the letter before it, of whatever script.
+/// Returns true if the character is a mark on or under the letter before it, in any script.
 #[must_use]
 pub fn is_mark(character: char) -> bool {
     GeneralCategoryGroup::Mark.contains(CATEGORY.get(character))
 }
 
-/// Tells whether this character only says how its neighbours are shown (Unicode category Cf).
+/// Returns true if the character only affects how its neighbours are shown (Unicode category Cf).
 #[must_use]
 pub fn is_format(character: char) -> bool {
     CATEGORY.get(character) == GeneralCategory::Format
 }
 
-/// Tells whether this mark accents its letter. Marks that spell are none: the vowels of Devanagari
+/// Returns true if the character is an accent. Marks that spell are not: the vowels of Devanagari
 /// or Thai, the voicing of kana.
 #[must_use]
 pub fn is_diacritic(character: char) -> bool {

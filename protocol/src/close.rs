@@ -1,19 +1,19 @@
 //! The one table of WebSocket close codes (RFC 6455 section 7.4).
 
-/// Why the gateway closes a socket.
+/// The reason why the gateway closes a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseCode {
-    /// Answer to the client's own close.
+    /// The answer to the client's own close.
     Normal,
-    /// The gateway goes away without a hint.
+    /// The gateway stops, without a hint when to reconnect.
     GoingAway,
-    /// Policy: the origin or the hero is not allowed here any more.
+    /// The origin or the hero is no longer allowed here.
     Policy,
-    /// A message beyond `GALLEY_MAX_MESSAGE`.
+    /// A message longer than `GALLEY_MAX_MESSAGE`.
     TooBig,
-    /// The gateway restarts; come back after the hint.
+    /// The gateway restarts; the `reconnect` frame said when to reconnect.
     Restart,
-    /// Too slow beyond repair, or overload.
+    /// The client was far too slow, or the gateway is overloaded.
     TryLater,
     /// A violation of RFC 6455, or a binary message.
     BadProtocol,
@@ -21,11 +21,11 @@ pub enum CloseCode {
     TokenExpired,
     /// Not allowed.
     Forbidden,
-    /// No token came in time.
+    /// No token arrived in time.
     AuthTimeout,
 }
 
-/// Whether a client should come back.
+/// Advice whether a client should reconnect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reconnect {
     /// No.
@@ -39,7 +39,7 @@ pub enum Reconnect {
 }
 
 impl Reconnect {
-    /// The advice for people.
+    /// Returns the advice as text.
     #[must_use]
     pub const fn advice(self) -> &'static str {
         match self {
@@ -66,7 +66,7 @@ impl CloseCode {
         Self::AuthTimeout,
     ];
 
-    /// The number on the wire.
+    /// Returns the number on the wire.
     #[must_use]
     pub const fn code(self) -> u16 {
         match self {
@@ -83,7 +83,7 @@ impl CloseCode {
         }
     }
 
-    /// The reason on the wire: at most 123 bytes (RFC 6455 section 5.5.1).
+    /// Returns the reason on the wire: at most 123 bytes (RFC 6455 section 5.5.1).
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
@@ -100,7 +100,7 @@ impl CloseCode {
         }
     }
 
-    /// Whether a client should come back.
+    /// Returns the advice whether a client should reconnect.
     #[must_use]
     pub const fn reconnect(self) -> Reconnect {
         match self {

@@ -1,4 +1,4 @@
-//! Opaque places in a list and in the order of commits, as text that clients hand back unread.
+//! Opaque positions in a list and in the order of commits, as text that clients return unread.
 
 mod signed;
 
@@ -15,23 +15,23 @@ use crate::id::MAX_ID;
 use crate::{OrderId, Timestamp};
 pub use signed::{CursorKey, SignedCursor};
 
-/// The text is not a cursor that this service gave out.
+/// The error for a text that is not a cursor of this service.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("must be a cursor from an earlier answer")]
 pub struct CursorError;
 
-/// A place in a list: the id after which the next page begins.
+/// A position in a list: the id after which the next page begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageCursor(i64);
 
 impl PageCursor {
-    /// The page after the entry with this id.
+    /// Returns the cursor of the page after the entry with this id.
     #[must_use]
     pub fn after(id: impl Into<i64>) -> Self {
         Self(id.into())
     }
 
-    /// The id after which the page begins.
+    /// Returns the id after which the page begins.
     #[must_use]
     pub const fn get(self) -> i64 {
         self.0
@@ -52,13 +52,13 @@ impl FromStr for PageCursor {
     }
 }
 
-/// A position in the order of commits. Every change of an order that committed before `position` is
-/// known to whoever holds this cursor, however late it became visible and whatever the clocks said.
+/// A position in the order of commits. The holder of a cursor knows every change of an order that
+/// was committed before `position`, however late it became visible and whatever the clocks showed.
 /// Every order that could still change then has an id of at least `floor`. This is the plain form,
 /// for the processes of the service; clients get a [`SignedCursor`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResumeCursor {
-    /// The moment by the database's clock. It only tells whether deletions since then are still
+    /// The moment by the database's clock. It only decides whether deletions since then are still
     /// kept.
     pub time: Timestamp,
     /// The smallest id of an order that could still change.
@@ -68,12 +68,13 @@ pub struct ResumeCursor {
 }
 
 impl ResumeCursor {
-    /// The cursor that is always too old: whoever comes with it begins anew.
+    /// A cursor that is always too old: its holder starts over.
     pub const EXPIRED: Self = Self { time: Timestamp::EPOCH, floor: OrderId::FIRST, position: 0 };
 }
 
 impl Ord for ResumeCursor {
     fn cmp(&self, other: &Self) -> Ordering {
+        // The position decides. The clock comes last, because it may step.
         let key = |cursor: &Self| (cursor.position, cursor.floor, cursor.time);
         key(self).cmp(&key(other))
     }
@@ -112,7 +113,7 @@ impl serde::Serialize for PageCursor {
     }
 }
 
-/// An id in hexadecimal digits, from 1 to [`MAX_ID`]: up to 53 bits.
+/// The pattern of an id in hexadecimal digits, from 1 to [`MAX_ID`]: up to 53 bits.
 const ID_PATTERN: &str = "(?:[1-9a-f][0-9a-f]{0,12}|1[0-9a-f]{13})";
 
 impl PartialSchema for PageCursor {
@@ -127,7 +128,8 @@ fn opaque(pattern: String) -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).build().into()
 }
 
-/// Lower-case hexadecimal digits without a sign or a leading zero: one number has one spelling.
+/// Parses lower-case hexadecimal digits without a sign or a leading zero: each number has one
+/// spelling.
 fn hex(text: &str) -> Option<i64> {
     let canonical = text == "0" || !text.starts_with('0');
     let digits =

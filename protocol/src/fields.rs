@@ -1,6 +1,5 @@
-//! Reads a JSON object field by field and remembers everything that is wrong with it, so that one
-//! answer names every wrong field. Request bodies and client frames are read with this, and nothing
-//! else.
+//! Reads a JSON object field by field and collects all errors, so that one answer names every wrong
+//! field. Request bodies and client frames are read only by this module.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -23,7 +22,7 @@ impl Fields {
     /// Starts reading.
     ///
     /// # Errors
-    /// A problem when the value is not an object.
+    /// A problem if the value is not an object.
     pub fn new(body: impl Into<Strict>) -> Result<Self, Problem> {
         let Strict { value, repeated } = body.into();
         match value {
@@ -39,7 +38,7 @@ impl Fields {
         }
     }
 
-    /// Takes a field out, whatever it holds.
+    /// Takes a field of any type.
     pub fn take(&mut self, name: &str) -> Option<Value> {
         self.object.remove(name)
     }
@@ -130,8 +129,8 @@ impl Fields {
         parsed.into_iter().collect()
     }
 
-    /// Takes an optional list as a set: of entries that match each other (see [`fold`]) the first
-    /// stays.
+    /// Takes an optional list as a set. Of entries that match each other (see [`fold`]) the first
+    /// is kept.
     pub fn set<T, E: Display>(
         &mut self,
         name: &str,
@@ -144,7 +143,7 @@ impl Fields {
         Some(entries)
     }
 
-    /// `null` stands for the default; anything else is read by `read`.
+    /// Takes a field that `null` resets to its default. `read` takes any other value.
     pub fn reset_or<T: Default>(
         &mut self,
         name: &str,
@@ -157,14 +156,14 @@ impl Fields {
         read(self)
     }
 
-    /// Remembers an error.
+    /// Adds an error. Always returns `None`.
     pub fn refuse<T>(&mut self, pointer: String, detail: &str) -> Option<T> {
         self.errors.push(FieldError { pointer, detail: detail.to_owned() });
         None
     }
 
-    /// Ends reading: a field that nobody took is unknown, and an error. `build` is called when
-    /// nothing is wrong; it may answer `None` only for a required field that was refused before.
+    /// Ends reading. A field that was not taken is unknown, which is an error. `build` is called if
+    /// there is no error; it may return `None` only for a required field that was refused before.
     ///
     /// # Errors
     /// A problem that names every wrong field.
@@ -209,9 +208,11 @@ impl Fields {
     }
 }
 
-/// The integer that a JSON number stands for; `2.0` is one (JSON Schema Core, section 4.2.3).
+/// Returns the integer value of a JSON number. `2.0` is an integer (JSON Schema Core, section
+/// 4.2.3).
 #[must_use]
 pub fn whole(value: &Value) -> Option<i64> {
+    // Exclusive: 2^63 is not an `i64`.
     let bound = 2_f64.powi(63);
     #[expect(
         clippy::cast_possible_truncation,
@@ -223,12 +224,13 @@ pub fn whole(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_f64().and_then(exact))
 }
 
-/// The JSON pointer of a field of the body.
+/// Returns the JSON pointer of a field of the body.
 fn pointer(name: &str) -> String {
     strict::pointer("#", name)
 }
 
 fn invalid(mut errors: Vec<FieldError>) -> Problem {
+    // Bounds the answer, however many fields are wrong.
     errors.truncate(MAX_ENTRIES);
     Problem::new(ProblemType::ValidationFailed).with_errors(errors)
 }

@@ -11,7 +11,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 /// The greatest identifier: 2^53 - 1, `Number.MAX_SAFE_INTEGER` of ECMAScript.
 pub const MAX_ID: i64 = (1 << 53) - 1;
 
-/// The number is not an identifier.
+/// The error for a number that is not an identifier.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("must be an integer from 1 to {MAX_ID}")]
 pub struct IdError;
@@ -24,10 +24,10 @@ macro_rules! id {
         pub struct $name(i64);
 
         impl $name {
-            /// The smallest.
+            /// The smallest identifier.
             pub const FIRST: Self = Self(1);
 
-            /// Takes a number from 1 to [`MAX_ID`].
+            /// Checks a number, which must be from 1 to [`MAX_ID`].
             ///
             /// # Errors
             /// [`IdError`] for any other number.
@@ -35,7 +35,7 @@ macro_rules! id {
                 if number >= 1 && number <= MAX_ID { Ok(Self(number)) } else { Err(IdError) }
             }
 
-            /// The number.
+            /// Returns the number.
             #[must_use]
             pub const fn get(self) -> i64 {
                 self.0
@@ -96,13 +96,13 @@ id! {
     IncarnationId
 }
 
-/// A process that publishes, from its start to its end: a random number from 1 to `i32::MAX`. It is
-/// also the second half of the name of an advisory lock of `PostgreSQL`, an `int`.
+/// The id of a process that publishes: a random number from 1 to `i32::MAX`, new at each start. It
+/// is also the second key of an advisory lock of `PostgreSQL`, which is an `int`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PublisherId(i32);
 
 impl PublisherId {
-    /// Takes a number from 1 to `i32::MAX`.
+    /// Checks a number, which must be from 1 to `i32::MAX`.
     ///
     /// # Errors
     /// [`IdError`] for any other number.
@@ -110,14 +110,14 @@ impl PublisherId {
         if number >= 1 { Ok(Self(number)) } else { Err(IdError) }
     }
 
-    /// The number.
+    /// Returns the number.
     #[must_use]
     pub const fn get(self) -> i32 {
         self.0
     }
 }
 
-/// Reads a number in its only spelling.
+/// Parses the canonical spelling of a number.
 fn digits<N: FromStr>(text: &str) -> Result<N, IdError> {
     let canonical = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
     if canonical { text.parse().map_err(|_| IdError) } else { Err(IdError) }
@@ -143,16 +143,16 @@ impl fmt::Display for PublisherId {
 pub struct Version(pub i32);
 
 impl Version {
-    /// The version of a thing just created.
+    /// The version of a new record.
     pub const FIRST: Self = Self(1);
 
-    /// The version after this one.
+    /// Returns the version after this one.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
 
-    /// The entity tag of this version, as in `ETag: "3"` (RFC 9110 section 8.8.3).
+    /// Returns the entity tag of this version, as in `ETag: "3"` (RFC 9110 section 8.8.3).
     #[must_use]
     pub fn etag(self) -> String {
         format!("\"{}\"", self.0)

@@ -1,8 +1,7 @@
-//! The words of Galley: domain types that cannot be wrong once parsed, the life cycle of an order,
-//! the frames of the WebSocket, the table of problems, the table of close codes and the messages
-//! between processes.
+//! The vocabulary of Galley: validated domain types, the life cycle of an order, the frames of the
+//! WebSocket, the table of problems, the table of close codes and the messages between processes.
 //!
-//! A leaf: no I/O, no clock, no randomness. Every other crate speaks these types.
+//! It does no I/O, and uses no clock and no randomness. All other crates use these types.
 
 pub mod allergy;
 pub mod asyncapi;

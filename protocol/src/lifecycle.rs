@@ -1,9 +1,10 @@
-//! The life cycle of an order: one type, one transition function. The schema's CHECKs say the same.
+//! The life cycle of an order, in one transition function. The CHECKs of both database schemas
+//! state the same rules.
 //!
 //! ```text
 //! PENDING -> IN_PROGRESS -> COMPLETED
-//! PENDING -> CANCELLED                   (hero_request, hero_gone, meal_gone)
-//! IN_PROGRESS -> CANCELLED               (allergy, hero_request, hero_gone, meal_gone, undeliverable)
+//! PENDING -> CANCELLED         (hero_request, hero_gone, meal_gone)
+//! IN_PROGRESS -> CANCELLED     (allergy, hero_request, hero_gone, meal_gone, undeliverable)
 //! ```
 
 use std::fmt;
@@ -48,29 +49,29 @@ pub enum Reason {
 /// A step in the life of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transition {
-    /// A worker takes it.
+    /// A worker claims the order.
     Start,
-    /// It is ready.
+    /// The preparation is finished.
     Complete,
-    /// It ends without a meal.
+    /// The order ends without a meal.
     Cancel(Reason),
 }
 
-/// The step is not part of the life cycle.
+/// The error for a step that the life cycle does not have.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("an order that is {from} cannot take the step {step:?}")]
 pub struct IllegalTransition {
-    /// Where the order stands.
+    /// The current status.
     pub from: Status,
-    /// The step.
+    /// The refused step.
     pub step: Transition,
 }
 
 impl Status {
-    /// Every status, in the order of a life.
+    /// Every status, in the order of the life cycle.
     pub const ALL: [Self; 4] = [Self::Pending, Self::InProgress, Self::Completed, Self::Cancelled];
 
-    /// Takes one step.
+    /// Returns the status after a step.
     ///
     /// # Errors
     /// [`IllegalTransition`] for every step that the life cycle does not have.
@@ -93,7 +94,7 @@ impl Status {
         matches!(self, Self::Pending | Self::InProgress)
     }
 
-    /// The word on the wire.
+    /// Returns the word on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -104,7 +105,7 @@ impl Status {
         }
     }
 
-    /// The number in the database.
+    /// Returns the number in the database.
     #[must_use]
     pub const fn code(self) -> i16 {
         match self {
@@ -115,7 +116,7 @@ impl Status {
         }
     }
 
-    /// The status with this number in the database.
+    /// Returns the status with this number in the database.
     #[must_use]
     pub fn from_code(code: i16) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.code() == code)
@@ -128,7 +129,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// The word is none of the four.
+/// The error for a text that is not a status.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("must be one of PENDING, IN_PROGRESS, COMPLETED, CANCELLED")]
 pub struct StatusError;
@@ -145,7 +146,7 @@ impl Reason {
     pub const ALL: [Self; 5] =
         [Self::HeroRequest, Self::Allergy, Self::HeroGone, Self::MealGone, Self::Undeliverable];
 
-    /// The number in the database.
+    /// Returns the number in the database.
     #[must_use]
     pub const fn code(self) -> i16 {
         match self {
@@ -157,14 +158,14 @@ impl Reason {
         }
     }
 
-    /// The reason with this number in the database.
+    /// Returns the reason with this number in the database.
     #[must_use]
     pub fn from_code(code: i16) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.code() == code)
     }
 
-    /// The `message` of an order that was cancelled for this reason when nobody gave a text. After
-    /// [`Reason::Allergy`] the names of the conflicting ingredients follow.
+    /// Returns the `message` of an order that was cancelled for this reason without a text from a
+    /// person. After [`Reason::Allergy`] the names of the conflicting ingredients follow.
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {

@@ -1,21 +1,23 @@
-//! Names of hosts in settings, and what the system says when one is not reached.
+//! Host names in settings, and the text of network errors.
 
 use std::io;
 use std::net::Ipv4Addr;
 
-/// The longest name of a host, and of a part of one between dots (RFC 1035 section 2.3.4).
+/// The greatest length of a host name and of one part between dots (RFC 1035 section 2.3.4).
 const MAX_NAME: (usize, usize) = (253, 63);
 
-/// Returns true if a text can name a host: a name, or an address (IPv6 without brackets). No name
-/// server is asked.
+/// Returns true if a text is well-formed as a host: a name or an address (IPv6 without brackets).
+/// It makes no lookup.
 #[must_use]
 pub fn is_host(text: &str) -> bool {
     let numbers = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     if text.contains(':') {
+        // The zone of a link-local address follows the `%`.
         let address = text.split('%').next().unwrap_or_default();
         return address.parse::<std::net::Ipv6Addr>().is_ok();
     }
     if numbers {
+        // Digits and dots make an address, never a name: `127.0.0.256` is a mistake.
         return text.parse::<Ipv4Addr>().is_ok();
     }
     let name = text.strip_suffix('.').unwrap_or(text);
@@ -29,7 +31,7 @@ pub fn is_host(text: &str) -> bool {
     name.len() <= MAX_NAME.0 && name.split('.').all(part)
 }
 
-/// Returns the text of an error of the system without its number: `connection refused`.
+/// Returns the text of a system error without its number: `connection refused`.
 #[must_use]
 pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();

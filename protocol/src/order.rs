@@ -58,7 +58,7 @@ pub struct Deleted {
 }
 
 impl Order {
-    /// An order as it begins: PENDING, in its first version.
+    /// Creates a PENDING order in its first version.
     #[must_use]
     pub fn placed(id: OrderId, hero_id: HeroId, meal_id: MealId, order_time: Timestamp) -> Self {
         Self {
@@ -75,14 +75,14 @@ impl Order {
         }
     }
 
-    /// When it came into this state.
+    /// Returns the moment of its last transition.
     #[must_use]
     pub fn changed_time(&self) -> Timestamp {
         self.completed_time.or(self.started_time).unwrap_or(self.order_time)
     }
 
-    /// The state in which a worker had taken this order, when it has been taken: for an order that
-    /// a worker cancelled in the same breath, so that both steps can be told.
+    /// Returns the `IN_PROGRESS` state of an order; `None` if no worker has claimed it. A claim may
+    /// cancel an order at once; both transitions are then published.
     #[must_use]
     pub fn as_started(&self) -> Option<Self> {
         self.started_time?;

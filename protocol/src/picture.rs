@@ -1,59 +1,60 @@
-//! A client's picture of its orders.
+//! The state of a client's orders, as far as the client knows it.
 //!
-//! Whatever is lost, doubled, late or merged on the way: of each order the state with the highest
-//! version is kept, and so the picture is the database's state once the newest frames have come.
+//! Frames may be lost, duplicated, late or merged. Of each order the state with the highest version
+//! is kept. The picture therefore equals the state of the database once the newest frames have
+//! arrived.
 
 use std::collections::BTreeMap;
 
 use crate::frame::Received;
 use crate::{Deleted, Order, OrderId, Version};
 
-/// What a client knows.
+/// The orders that a client knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
-    /// As many as the service lets be active at once.
+    /// The active orders. The service bounds their number.
     active: BTreeMap<OrderId, Order>,
     ended: BTreeMap<OrderId, Ended>,
-    /// At the bound of `ended` the smallest id is forgotten; should it be told again, it counts as
-    /// new.
+    /// The bound of `ended`. Beyond it the order with the smallest id is forgotten; if it is
+    /// received again, it counts as new.
     max_ended: usize,
     cursor: Option<String>,
 }
 
-/// An order that changes no more, or only by being deleted.
+/// An order that has ended or was deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Ended {
     Order(Order),
-    /// Remembered, so that a late state does not bring the order back.
+    /// Kept so that a late state does not restore the order.
     Deleted(Version),
 }
 
-/// What a frame did to a picture: how many of the states that it told were of which kind.
+/// The number of states in a frame, by their effect on a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Of an order not known before.
+    /// States of unknown orders.
     pub new: usize,
-    /// One version on.
+    /// States one version newer than the known one.
     pub next: usize,
-    /// More than one version on.
+    /// States more than one version newer.
     pub skipped: usize,
-    /// Known already.
+    /// States that were known already.
     pub duplicate: usize,
-    /// Older than what is known.
+    /// States older than the known one.
     pub older: usize,
-    /// Of a known version, but not the known state: the service broke its promise. What was known
-    /// first is kept.
+    /// States with the known version but another content. The service never sends these. The first
+    /// one is kept.
     pub contradicting: usize,
 }
 
 impl Picture {
-    /// Nothing is known; at most `max_ended` orders that have ended are remembered.
+    /// Creates an empty picture, which remembers at most `max_ended` orders that have ended.
     #[must_use]
     pub const fn new(max_ended: usize) -> Self {
         Self { active: BTreeMap::new(), ended: BTreeMap::new(), max_ended, cursor: None }
     }
 
-    /// Takes in what a frame tells.
+    /// Applies a frame.
     pub fn apply(&mut self, frame: &Received) -> Changes {
         let mut changes = Changes::default();
         for order in frame.orders() {
@@ -68,21 +69,21 @@ impl Picture {
         changes
     }
 
-    /// Forgets the oldest active orders beyond `most`; should one be told again, it counts as new.
+    /// Forgets the oldest active orders beyond `most`. If one is received again, it counts as new.
     pub fn forget_active(&mut self, most: usize) {
         while self.active.len() > most {
             self.active.pop_first();
         }
     }
 
-    /// The newest state of an order; nothing when it is unknown or deleted.
+    /// Returns the newest state of an order; `None` if it is unknown or deleted.
     #[must_use]
     pub fn order(&self, id: OrderId) -> Option<&Order> {
         self.active.get(&id).or_else(|| self.ended.get(&id).and_then(Ended::order))
     }
 
-    /// The newest states, without the deleted ones, by rising id among the active and then among
-    /// the ended.
+    /// Returns the newest states without deleted orders: first the active, then the ended ones,
+    /// each by rising id.
     pub fn orders(&self) -> impl Iterator<Item = &Order> {
         self.active.values().chain(self.ended.values().filter_map(Ended::order))
     }
@@ -93,13 +94,13 @@ impl Picture {
         matches!(self.ended.get(&id), Some(Ended::Deleted(_)))
     }
 
-    /// Where to resume: the last cursor that was told.
+    /// Returns the last cursor, with which to resume.
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
     }
 
-    /// Compares a told state with what is known, and keeps the newer one.
+    /// Compares a received state with the known one, and keeps the newer.
     fn judge(&mut self, id: OrderId, version: Version, order: Option<&Order>) -> Kind {
         let known = self.active.get(&id).map(|order| (order.version, Some(order)));
         let known =
@@ -121,6 +122,7 @@ impl Picture {
     fn keep(&mut self, id: OrderId, version: Version, order: Option<&Order>) {
         match order {
             Some(order) if order.status.is_active() => drop(self.active.insert(id, order.clone())),
+            // An ended order, or a deletion.
             ended => {
                 self.active.remove(&id);
                 self.ended.insert(
@@ -146,7 +148,7 @@ enum Kind {
 }
 
 impl Changes {
-    /// Returns true if the picture is another than before.
+    /// Returns true if the frame changed the picture.
     #[must_use]
     pub const fn any(&self) -> bool {
         self.new + self.next + self.skipped > 0

@@ -12,7 +12,7 @@ pub const MAX_HUNDREDTHS: i64 = 100_000_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Price(i64);
 
-/// The number is not a price.
+/// The error for a number that is not a price.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum PriceError {
     /// Negative, or above the greatest price.
@@ -24,7 +24,7 @@ pub enum PriceError {
 }
 
 impl Price {
-    /// Takes hundredths.
+    /// Creates a price from hundredths.
     ///
     /// # Errors
     /// [`PriceError::OutOfRange`].
@@ -36,12 +36,11 @@ impl Price {
         }
     }
 
-    /// Takes a JSON number. Every price within the bounds has at most 12 significant digits, so
-    /// that the nearest `f64` stands for exactly one price; a number that is not the nearest `f64`
-    /// of a price is refused.
+    /// Creates a price from a JSON number. A price has at most 12 significant digits, so its
+    /// nearest `f64` identifies it. A number that is not the nearest `f64` of a price is refused.
     ///
     /// # Errors
-    /// [`PriceError`] says which bound is broken.
+    /// [`PriceError`] names the bound.
     pub fn from_number(number: f64) -> Result<Self, PriceError> {
         if !(0.0..=1_000_000_000.0).contains(&number) {
             return Err(PriceError::OutOfRange);
@@ -52,13 +51,13 @@ impl Price {
         if price.to_number() == number { Ok(price) } else { Err(PriceError::TooPrecise) }
     }
 
-    /// The whole number of hundredths.
+    /// Returns the number of hundredths.
     #[must_use]
     pub const fn hundredths(self) -> i64 {
         self.0
     }
 
-    /// The `f64` nearest to this price; its shortest decimal form is the price.
+    /// Returns the `f64` nearest to this price; its shortest decimal form is the price.
     #[must_use]
     pub fn to_number(self) -> f64 {
         #[allow(clippy::cast_precision_loss, reason = "at most 10^11, far below 2^53")]
@@ -75,6 +74,7 @@ impl fmt::Display for Price {
 
 impl Serialize for Price {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Written as `12`, not `12.0`.
         if self.0 % 100 == 0 {
             serializer.serialize_i64(self.0 / 100)
         } else {

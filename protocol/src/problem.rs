@@ -44,14 +44,14 @@ pub struct Problem {
     pub retry_after_ms: Option<u64>,
 }
 
-/// As the path that explains the type.
+/// The path that explains the type.
 impl Serialize for ProblemType {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("/problems/{}", self.slug()))
     }
 }
 
-/// Any path of that form: a later version may know more types.
+/// Any path of that form, because a later version may have more types.
 impl PartialSchema for ProblemType {
     fn schema() -> RefOr<Schema> {
         let known = Self::ALL.iter().map(|kind| format!("/problems/{}", kind.slug()));
@@ -68,7 +68,7 @@ impl ToSchema for ProblemType {}
 
 macro_rules! problem_types {
     ($($name:ident $status:literal $slug:literal $title:literal $explanation:literal)*) => {
-        /// What kind of problem.
+        /// The type of a problem.
         #[allow(clippy::doc_markdown, reason = "the explanations go out as plain text too")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum ProblemType {
@@ -79,7 +79,7 @@ macro_rules! problem_types {
             /// Every type.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// The stable name, the last part of `type`.
+            /// Returns the stable name, the last part of `type`.
             #[must_use]
             pub const fn slug(self) -> &'static str {
                 match self { $(Self::$name => $slug),* }
@@ -91,13 +91,13 @@ macro_rules! problem_types {
                 match self { $(Self::$name => $status),* }
             }
 
-            /// What the type is, in a few words.
+            /// Returns the name of the type for people.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$name => $title),* }
             }
 
-            /// What it means and what to do about it.
+            /// Returns its meaning and what to do about it.
             #[must_use]
             pub const fn explanation(self) -> &'static str {
                 match self { $(Self::$name => $explanation),* }
@@ -168,8 +168,8 @@ problem_types! {
 }
 
 impl Problem {
-    /// A problem of this type; its detail is the type's title until [`Problem::with_detail`] says
-    /// more.
+    /// Creates a problem. Its detail is the title of the type until [`Problem::with_detail`]
+    /// replaces it.
     #[must_use]
     pub fn new(kind: ProblemType) -> Self {
         Self {
@@ -183,14 +183,14 @@ impl Problem {
         }
     }
 
-    /// Says what went wrong this time.
+    /// Sets the detail: what went wrong this time.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = detail.into();
         self
     }
 
-    /// Names the wrong fields, in the detail too.
+    /// Adds the wrong fields, and names the first in the detail.
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
         if let [first, rest @ ..] = errors.as_slice() {
@@ -202,21 +202,21 @@ impl Problem {
         self
     }
 
-    /// Names one wrong parameter.
+    /// Creates the problem of one wrong parameter.
     #[must_use]
     pub fn invalid_parameter(pointer: impl Into<String>, detail: &impl ToString) -> Self {
         Self::new(ProblemType::InvalidParameter)
             .with_errors(vec![FieldError { pointer: pointer.into(), detail: detail.to_string() }])
     }
 
-    /// Shows the order as it is.
+    /// Adds the current state of the order.
     #[must_use]
     pub fn with_order(mut self, order: Order) -> Self {
         self.order = Some(Box::new(order));
         self
     }
 
-    /// Says when to try again.
+    /// Adds the time in milliseconds after which to try again.
     #[must_use]
     pub fn with_retry_after(mut self, millis: u64) -> Self {
         self.retry_after_ms = Some(millis);

@@ -1,6 +1,6 @@
-//! Reads JSON as strangers send it. A key that comes twice in one object is an error that names it,
-//! at any depth: `serde_json` would keep the last one in silence, and whoever reads the same text
-//! with another parser may see the first.
+//! Parses untrusted JSON. A key that is repeated in one object is an error that names it, at any
+//! depth. `serde_json` would silently keep the last value, while another parser of the same text
+//! may use the first.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use serde_json::{Map, Number, Value};
 use crate::problem::FieldError;
 use crate::text::MAX_ENTRIES;
 
-/// A JSON value, and the keys that came more than once, at most [`MAX_ENTRIES`] of them.
+/// A JSON value and its repeated keys, at most [`MAX_ENTRIES`] of them.
 #[derive(Clone, Debug)]
 pub struct Strict {
     pub(crate) value: Value,
@@ -20,10 +20,10 @@ pub struct Strict {
 }
 
 impl Strict {
-    /// Reads one value from a whole text.
+    /// Parses one value from a whole text.
     ///
     /// # Errors
-    /// The text is not one JSON value in UTF-8, or it is nested too deeply.
+    /// An error if the text is not one JSON value in UTF-8, or is nested too deeply.
     pub fn read(text: &[u8]) -> serde_json::Result<Self> {
         let mut repeated = Vec::new();
         let mut reader = serde_json::Deserializer::from_slice(text);
@@ -32,7 +32,7 @@ impl Strict {
         Ok(Self { value, repeated })
     }
 
-    /// The value; nothing when a key came twice.
+    /// Returns the value; `None` if a key was repeated.
     #[must_use]
     pub fn into_value(self) -> Option<Value> {
         self.repeated.is_empty().then_some(self.value)
@@ -45,21 +45,22 @@ impl Strict {
     }
 }
 
-/// A value that was made and not read.
+/// A value that was not parsed has no repeated keys.
 impl From<Value> for Strict {
     fn from(value: Value) -> Self {
         Self { value, repeated: Vec::new() }
     }
 }
 
-/// The JSON pointer of a place (RFC 6901), as a URI fragment like in RFC 9457 section 3. Long names
-/// are cut.
+/// Returns the JSON pointer of a field (RFC 6901), as a URI fragment like in RFC 9457 section 3.
+/// Long names are cut.
 pub(crate) fn pointer(above: &str, name: &str) -> String {
     let short: String = name.chars().take(64).collect();
     format!("{above}/{}", short.replace('~', "~0").replace('/', "~1"))
 }
 
-/// A place in the value, made on the stack: nothing is allocated for it while nothing is wrong.
+/// A position in the value. It lives on the stack: memory is allocated only for the pointer of a
+/// repeated key.
 #[derive(Clone, Copy)]
 enum At<'a> {
     Top,
@@ -139,6 +140,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(name) = fields.next_key::<String>()? {
+            // The value of a repeated key is parsed as well, to find repeated keys within it.
             let at = At::Field(&self.at, &name);
             let value = fields.next_value_seed(Reader { at, repeated: &mut *self.repeated })?;
             if object.contains_key(&name) {

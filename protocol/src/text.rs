@@ -1,5 +1,5 @@
-//! Texts that cannot be wrong once parsed: trimmed, bounded in characters, with something to see
-//! and nothing that deceives.
+//! Validated texts: trimmed, bounded in characters, with a visible character and without deceptive
+//! ones.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub const MAX_KEY: usize = 255;
 /// The most entries of a list of ingredients or allergies.
 pub const MAX_ENTRIES: usize = 100;
 
-/// Why a text is refused. `Display` is the `detail` of a field error.
+/// The reason why a text is refused. `Display` is the `detail` of a field error.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum TextError {
     /// Nothing is left after trimming.
@@ -36,7 +36,7 @@ pub enum TextError {
         kind: Forbidden,
         /// The character.
         character: char,
-        /// Its place in the text as it came, counted from 1.
+        /// Its position in the original text, counted from 1.
         place: usize,
     },
 }
@@ -44,18 +44,19 @@ pub enum TextError {
 /// The characters that a text may hold.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rule {
-    /// One line for people: something to see, nothing that deceives.
+    /// One line for people, with a visible character and without deceptive ones.
     Line,
     /// The same in several lines.
     Lines,
-    /// A part of a line to look for. It is folded, so that what deceives does no harm; names from
-    /// before a rule can be found.
+    /// A search term. It is folded, so that deceptive characters do no harm, and names that were
+    /// accepted under an older rule can be found.
     Search,
-    /// A name among programs, compared byte by byte.
+    /// A name for programs, compared byte by byte.
     Key,
 }
 
 impl Rule {
+    /// Returns the kind of a character that the rule forbids.
     fn forbids(self, character: char) -> Option<Forbidden> {
         let kind = Forbidden::kind(character, self == Self::Lines)?;
         match self {
@@ -66,11 +67,12 @@ impl Rule {
         }
     }
 
+    /// Returns true if one such character is enough for a text not to count as invisible.
     fn is_enough(self, character: char) -> bool {
         self == Self::Key || (is_visible(character) && Forbidden::kind(character, true).is_none())
     }
 
-    /// The characters of the basic plane that the rule forbids, within the brackets of a regular
+    /// Returns the characters of the basic plane that the rule forbids, as the inside of a bracket
     /// expression.
     const fn forbidden(self) -> &'static str {
         match self {
@@ -84,7 +86,8 @@ impl Rule {
         }
     }
 
-    /// The characters of the basic plane that are not enough by themselves, in the same form.
+    /// Returns the characters of the basic plane that are not enough by themselves, in the same
+    /// form.
     const fn not_enough(self) -> &'static str {
         match self {
             Self::Line | Self::Lines | Self::Search => {
@@ -98,6 +101,7 @@ impl Rule {
 }
 
 fn parse(text: &str, least: usize, most: usize, rule: Rule) -> Result<String, TextError> {
+    // Checked before trimming, because no forbidden character is allowed at an end either.
     let forbidden = |(index, character)| Some((rule.forbids(character)?, character, index + 1));
     if let Some((kind, character, place)) = text.chars().enumerate().find_map(forbidden) {
         return Err(TextError::Forbidden { kind, character, place });
@@ -115,9 +119,10 @@ fn parse(text: &str, least: usize, most: usize, rule: Rule) -> Result<String, Te
     }
 }
 
-/// The texts that [`parse`] takes and leaves as they are, as a regular expression that every
-/// dialect understands, with the `u` flag of JavaScript and without. Dialects have no common way to
-/// write a character beyond the basic plane, so that invisible ones there are left to the parser.
+/// Returns a regular expression for the texts that [`parse`] accepts unchanged, except for their
+/// length. Every dialect understands it, JavaScript with and without its `u` flag. The dialects
+/// have no common notation for characters beyond the basic plane, so only the parser refuses
+/// invisible ones there.
 fn pattern(least: usize, rule: Rule) -> String {
     let any = format!("[^{}]*", rule.forbidden());
     let whole = format!("{any}[^{}]{any}", rule.not_enough());
@@ -135,7 +140,7 @@ macro_rules! text {
             /// Trims and checks.
             ///
             /// # Errors
-            /// [`TextError`] says which bound is broken.
+            /// [`TextError`] names the rule.
             pub fn parse(text: &str) -> Result<Self, TextError> {
                 parse(text, $least, $most, $rule).map(Self)
             }
@@ -147,7 +152,7 @@ macro_rules! text {
                 Self(text)
             }
 
-            /// The text.
+            /// Returns the text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0

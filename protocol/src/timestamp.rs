@@ -15,7 +15,7 @@ use time::macros::format_description;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
-/// The text is not an RFC 3339 time, or lies outside the years 0 to 9999.
+/// The error for a text that is not an RFC 3339 time, or lies outside the years 0 to 9999.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("must be an RFC 3339 time")]
 pub struct TimestampError;
@@ -27,7 +27,7 @@ impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
 
-    /// Takes milliseconds since the epoch.
+    /// Creates a timestamp from milliseconds since the epoch.
     ///
     /// # Errors
     /// [`TimestampError`] outside the years 0 to 9999.
@@ -37,13 +37,13 @@ impl Timestamp {
         if (0..=9999).contains(&moment.year()) { Ok(Self(millis)) } else { Err(TimestampError) }
     }
 
-    /// Milliseconds since the epoch.
+    /// Returns the milliseconds since the epoch.
     #[must_use]
     pub const fn millis(self) -> i64 {
         self.0
     }
 
-    /// The same moment, `millis` earlier, not before the epoch.
+    /// Returns the moment `millis` earlier, but not before the epoch.
     #[must_use]
     pub fn minus_millis(self, millis: i64) -> Self {
         Self(self.0.saturating_sub(millis).max(0))
@@ -51,7 +51,7 @@ impl Timestamp {
 }
 
 impl From<OffsetDateTime> for Timestamp {
-    /// Cuts below the millisecond.
+    /// Truncates to milliseconds.
     fn from(moment: OffsetDateTime) -> Self {
         Self(moment.unix_timestamp() * 1_000 + i64::from(moment.millisecond()))
     }

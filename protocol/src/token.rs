@@ -1,4 +1,4 @@
-//! A token as it travels: what is in it, only a gateway knows.
+//! Bearer tokens on the wire. Only a gateway knows what they contain.
 
 use std::fmt;
 
@@ -14,20 +14,20 @@ pub const MAX_TOKEN: usize = 4_096;
 /// sub-protocol.
 const PATTERN: &str = "^[A-Za-z0-9._~+/-]+=*$";
 
-/// A bearer token. It is shown nowhere but on the wire.
+/// A bearer token. Only the wire shows it, not `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BearerToken(String);
 
-/// The text is no token. It is not told what it is instead.
+/// The error for a text that is not a token. It does not repeat the text.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("must be a token of at most {MAX_TOKEN} characters")]
 pub struct TokenError;
 
 impl BearerToken {
-    /// Takes a text that looks like a token.
+    /// Checks that a text looks like a token.
     ///
     /// # Errors
-    /// [`TokenError`] for any other.
+    /// [`TokenError`] for any other text.
     pub fn parse(text: &str) -> Result<Self, TokenError> {
         let inner = text.trim_end_matches('=');
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
@@ -35,7 +35,7 @@ impl BearerToken {
         good.then(|| Self(text.to_owned())).ok_or(TokenError)
     }
 
-    /// The token, for whoever sends or checks it.
+    /// Returns the token, to send or check it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0

@@ -1,16 +1,15 @@
-//! The messages between processes: "this order changed", with the client's frame already encoded,
-//! but for its cursor.
+//! The messages between processes. Each says "this order changed" and contains the frame for the
+//! client, encoded except for its cursor.
 //!
-//! A message on the bus is lines of text, so that a person sees what passes with `SUBSCRIBE`:
+//! A message on the bus consists of lines of text, which a person can read with `SUBSCRIBE`:
 //!
 //! ```text
 //! galley3 <publisher> <running number>
 //! <hero> <order> <version> <status or -> <time> <frame>
 //! ```
 //!
-//! A frame is one line of JSON; JSON escapes line feeds, so that a line feed ends an update. Each
-//! gateway knows by itself how far its sockets have been told, and puts its own cursor in the place
-//! of the last brace.
+//! A frame is one line of JSON. JSON escapes line feeds, so a line feed ends an update. Each
+//! gateway has its own cursor, and puts it in place of the last brace.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -25,13 +24,13 @@ const MAGIC: &str = "galley3";
 /// A change of one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
-    /// Whose sockets it goes to.
+    /// The hero whose sockets receive it.
     pub hero_id: HeroId,
     /// The order.
     pub order_id: OrderId,
-    /// The version it came to.
+    /// The version of the new state.
     pub version: Version,
-    /// Where it stands now; nothing when it was deleted.
+    /// The new status; `None` if the order was deleted.
     pub status: Option<Status>,
     /// The moment of the change, by the database's clock.
     pub time: Timestamp,
@@ -39,23 +38,24 @@ pub struct Update {
     pub frame: Bytes,
 }
 
-/// What one process published at once on one channel.
+/// The updates that one process published in one message on one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpdateBatch {
     /// The process that published it.
     pub publisher: PublisherId,
-    /// 1, 2, 3 … per publisher and channel: a number left out tells of a lost message.
+    /// 1, 2, 3 … per publisher and channel: a number that is left out shows that a message was
+    /// lost.
     pub number: u64,
     /// The changes, in the order of their commit.
     pub updates: Vec<Update>,
 }
 
-/// The message is not one of ours.
+/// The error for a message that is not a batch of updates.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("not a message of updates: {0}")]
 pub struct UpdateError(&'static str);
 
-/// A frame as it is on the bus.
+/// A frame on the bus, without its cursor.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum BusFrame<'a> {
@@ -72,7 +72,7 @@ impl BusFrame<'_> {
 }
 
 impl Update {
-    /// The update that tells of this state.
+    /// Creates the update for a new state.
     #[must_use]
     pub fn of(order: &Order) -> Self {
         Self {
@@ -85,7 +85,7 @@ impl Update {
         }
     }
 
-    /// The update that tells of a deletion.
+    /// Creates the update for a deletion.
     #[must_use]
     pub fn of_deleted(deleted: Deleted, hero_id: HeroId, time: Timestamp) -> Self {
         let Deleted { order_id, version } = deleted;
@@ -93,21 +93,21 @@ impl Update {
         Self { hero_id, order_id, version, status: None, time, frame }
     }
 
-    /// The JSON of the order within the frame; nothing when it was deleted, or the frame holds
-    /// none.
+    /// Returns the JSON of the order within the frame; `None` if the order was deleted or the frame
+    /// is malformed.
     #[must_use]
     pub fn order_json(&self) -> Option<&[u8]> {
         let order = self.frame.strip_prefix(br#"{"type":"order","order":"#)?.strip_suffix(b"}")?;
         (!order.is_empty()).then_some(order)
     }
 
-    /// The frame without its last brace, the place of which [`Update::ending`] takes.
+    /// Returns the frame without its last brace, which [`Update::ending`] replaces.
     #[must_use]
     pub fn beginning(&self) -> &[u8] {
         self.frame.strip_suffix(b"}").unwrap_or(&self.frame)
     }
 
-    /// The end of a frame that carries this cursor.
+    /// Returns the end of a frame with this cursor.
     #[must_use]
     pub fn ending(cursor: &SignedCursor) -> Bytes {
         format!(r#","cursor":"{cursor}"}}"#).into()
@@ -115,10 +115,11 @@ impl Update {
 }
 
 impl UpdateBatch {
-    /// The message on the bus.
+    /// Returns the message on the bus.
     #[must_use]
     pub fn encode(publisher: PublisherId, number: u64, updates: &[Update]) -> Vec<u8> {
         use std::io::Write as _;
+        // The additional bytes are an estimate of the words before each frame.
         let size: usize = updates.iter().map(|update| update.frame.len() + 64).sum();
         let mut message = Vec::with_capacity(size + 64);
         let head = |message: &mut Vec<u8>, line: std::fmt::Arguments<'_>| {
@@ -137,11 +138,10 @@ impl UpdateBatch {
         message
     }
 
-    /// Reads a message; the frames share its memory.
+    /// Decodes a message. The frames share its memory.
     ///
     /// # Errors
-    /// [`UpdateError`] for whatever [`UpdateBatch::encode`] did not write. Never panics, whatever
-    /// the bytes.
+    /// [`UpdateError`] for a malformed message. Never panics, whatever the bytes.
     pub fn decode(message: &Bytes) -> Result<Self, UpdateError> {
         let text = std::str::from_utf8(message).map_err(|_| UpdateError("not UTF-8"))?;
         let mut lines = text.split_terminator('\n');
@@ -158,6 +158,7 @@ impl UpdateBatch {
 }
 
 fn decode_update(message: &Bytes, line: &str) -> Option<Update> {
+    // The frame is the last word and may contain spaces.
     let mut words = line.splitn(6, ' ');
     let hero_id = words.next()?.parse().ok()?;
     let order_id = words.next()?.parse().ok()?;

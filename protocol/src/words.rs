@@ -1,4 +1,4 @@
-//! Plain words, one command a line, for people at a terminal.
+//! Commands in plain words, one a line, for people at a terminal.
 
 use crate::audience::Audience;
 use crate::frame::{ClientFrame, Command, CommandId, Place, Watch};
@@ -6,11 +6,11 @@ use crate::problem::{Problem, ProblemType};
 use crate::{BearerToken, MealId, OrderId, ReasonText};
 
 impl ClientFrame {
-    /// Reads one message: a JSON object, or plain words when it does not begin with `{`. The sender
-    /// decides which commands an error offers.
+    /// Parses one message: a JSON object if it begins with `{`, else plain words. An error offers
+    /// only the commands of the sender.
     ///
     /// # Errors
-    /// A problem, with the command's id when that could be read.
+    /// A problem, with the command's id if that could be read.
     pub fn parse(message: &str, audience: Audience) -> Result<Self, (Option<CommandId>, Problem)> {
         let message = message.trim();
         if message.starts_with('{') {
@@ -22,10 +22,10 @@ impl ClientFrame {
     }
 }
 
-/// Reads a line.
+/// Parses a line.
 ///
 /// # Errors
-/// A problem that tells what the command takes, or the nearest command.
+/// A problem with the usage of the command, or with the nearest command.
 pub fn parse(line: &str, audience: Audience) -> Result<Command, Problem> {
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let rest = rest.trim();

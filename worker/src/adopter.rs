@@ -1,11 +1,11 @@
-//! Takes over the orders of dead workers, and those that this worker may own without knowing it.
+//! Takes over the orders of dead workers, and those that this worker may own without knowing.
 //!
-//! One task. At the start it re-arms the orders that an earlier process left. Due times are kept.
-//! The present states are published again, because a dead worker may not have published them.
+//! One task. At the start it re-arms the orders of an earlier process. Due times are kept. The
+//! current states are published again, because a dead worker may not have published them.
 //!
-//! A claim that failed without an answer may have committed. Then this worker owns orders that it
-//! does not know of, and no other worker takes them over as long as it lives. So once the database
-//! answers, it hands back all its orders and adopts them again.
+//! A claim that failed without an answer may have committed. This worker then owns orders that it
+//! does not know, and no other worker takes them over while it is alive. Once the database answers,
+//! this worker therefore hands back all its orders and adopts them again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,17 +22,17 @@ use crate::kitchen::Kitchen;
 /// The time between two checks for a dead worker, which cost almost nothing.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// The time between two searches for orphans: the first for [`AFTERMATH`] after a worker died or
-/// the database did not answer, the second at all other times. A search reads every order of the
-/// last half minute. The searches are repeated because the last statement of a dead worker may
-/// commit as late as a statement may run, and because no worker counts as dead for a moment after
-/// an outage of the database.
+/// Intervals of the searches for orphans. [`SEARCH_PERIOD`] applies for [`AFTERMATH`] after a
+/// worker died or the database did not answer, [`CALM_SEARCH_PERIOD`] at all other times. A search
+/// reads every order of the last half minute. It is repeated, because the last statement of a dead
+/// worker may commit late (within the statement time-out), and because for a moment after an outage
+/// of the database no worker counts as dead.
 const SEARCH_PERIOD: Duration = Duration::from_secs(2);
 const CALM_SEARCH_PERIOD: Duration = Duration::from_mins(1);
 const AFTERMATH: Duration = Duration::from_secs(10);
 
-/// The orders that are adopted at once, some 20 MB in memory. A worker may exceed its bound of
-/// orders by one chunk. Each chunk reads every open order, so few, large ones are faster.
+/// The most orders that one statement adopts, some 20 MB in memory. A worker may exceed its bound
+/// of orders by one chunk. Each statement reads every open order, so few, large chunks are faster.
 const CHUNK: usize = 50_000;
 
 /// The least time between two resolutions of a doubt, so that they do not add to the load of an
@@ -49,6 +49,7 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
         if may_resolve && kitchen.take_doubt() {
             match kitchen.store.hand_back(kitchen.owner).await {
                 Ok(_) => {
+                    // The orders are orphans now: a search is due at once.
                     resolved = Some(Instant::now());
                     search.alarm();
                 }
@@ -107,16 +108,17 @@ impl Search {
     }
 }
 
-/// Returns true if a worker has died since: one that was seen alive, or one that began and was
-/// never seen.
+/// Returns true if a worker has died between the two checks: one that was seen alive, or one that
+/// began and was never seen.
 fn somebody_died(before: &Incarnations, now: &Incarnations) -> bool {
     let number = |known: &Incarnations| known.newest.map_or(0, IncarnationId::get);
+    // Incarnations are numbered. A new number that is not alive began and died in between.
     let new = now.living.iter().filter(|id| Some(**id) > before.newest).count();
     !before.living.is_subset(&now.living)
         || number(now) - number(before) > i64::try_from(new).unwrap_or(i64::MAX)
 }
 
-/// Adopts all orphans. A chunk is published while the next one is adopted.
+/// Adopts all orphans. Each chunk is published while the next one is adopted.
 async fn adopt(kitchen: &Kitchen, stop: &CancellationToken) -> Result<(), StoreError> {
     let mut untold: Vec<Update> = Vec::new();
     // The guard of the chunk that is not published yet.
@@ -126,6 +128,7 @@ async fn adopt(kitchen: &Kitchen, stop: &CancellationToken) -> Result<(), StoreE
         let (adopted, ()) =
             tokio::join!(kitchen.store.adopt(kitchen.owner, CHUNK), kitchen.tell(&untold));
         untold.clear();
+        // The previous chunk was published.
         drop(pending.take());
         let adopted = match adopted {
             Ok(adopted) => adopted,

@@ -8,10 +8,10 @@ use std::time::Duration;
 use clap::Args;
 use thiserror::Error;
 
-/// The longest preparation.
+/// The longest preparation that can be set.
 const MOST: Duration = Duration::from_hours(24);
 
-/// How a worker is set up.
+/// The settings of a worker.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Config {
     /// Simulated preparation of an order, uniform random; `0s` = none, `2s` = always two seconds
@@ -19,14 +19,14 @@ pub struct Config {
     pub processing_delay: ProcessingDelay,
 }
 
-/// The range of the time that a preparation takes.
+/// The range of preparation times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProcessingDelay {
     least: Duration,
     most: Duration,
 }
 
-/// A text that is not such a range.
+/// The error for a text that is not a [`ProcessingDelay`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("must be a time like 500ms or a range like 1s..5s, rising, of at most 24h")]
 pub struct DelayError;

@@ -1,9 +1,9 @@
 //! Completes the orders that are due.
 //!
-//! One task. Everything due goes in one guarded statement. The next batch fills while one commits,
-//! so a claim without delay completes without waiting for a timer, unless there are many. A batch
-//! that failed is kept and tried again: nothing is lost, and the worker, which is late by then,
-//! takes no more orders. It must never publish a state that has not committed.
+//! One task. One guarded statement completes everything that is due, and the next batch fills
+//! meanwhile. An order without delay completes without waiting for a timer, unless there are many.
+//! A batch that failed is tried again, so nothing is lost; the worker is late by then and takes no
+//! more orders. A state is never published before it was committed.
 
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use crate::tick;
 /// Runs until stopped; then completes the orders that are due by then.
 pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     loop {
+        // After the stop, this goes on until nothing is due.
         let due = kitchen.take_due();
         if !due.is_empty() {
             let began = Instant::now();
@@ -32,7 +33,7 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
 }
 
 /// Completes a batch, however long it takes. Orders that the statement left out were cancelled or
-/// belong to another worker by now.
+/// belong to another worker by now, unless an earlier attempt completed them.
 async fn complete(kitchen: &Kitchen, due: &[Due]) {
     let ids: Vec<OrderId> = due.iter().map(|due| due.id).collect();
     let mut backoff = Backoff::AWAY;
@@ -42,6 +43,7 @@ async fn complete(kitchen: &Kitchen, due: &[Due]) {
         match kitchen.store.complete(kitchen.owner, &ids).await {
             Ok(completed) => break completed,
             Err(error) => {
+                // This attempt may have completed orders, which the next one then leaves out.
                 repeated |= error.is_uncertain();
                 kitchen.outage.note("complete", &error);
             }

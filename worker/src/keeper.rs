@@ -1,5 +1,5 @@
-//! Keeps the incarnation and the publisher alive and the store tidy. Two tasks, so that slow
-//! tidying never makes a living worker look dead.
+//! Keeps the incarnation and the publisher alive and the store tidy. There are two tasks, so that
+//! slow maintenance never makes a live worker look dead.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 use crate::kitchen::Kitchen;
 
 const PULSE: Duration = Duration::from_secs(1);
-/// The time between two rounds of maintenance. The orders of one second are read in a few
-/// milliseconds, so other work hardly waits for a core.
+/// Interval of maintenance. The orders of one second are read in a few milliseconds, so that other
+/// work hardly waits for a core.
 const UPKEEP: Duration = Duration::from_secs(1);
 
-/// Shows others that this worker is alive, and publishes up to where it has announced its commits,
-/// until stopped.
+/// Takes part in a census every second, until stopped: the others see that this worker is alive,
+/// and its published cursor moves.
 pub(crate) async fn keep_alive(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     let mut ticks = every(PULSE);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -27,10 +27,10 @@ pub(crate) async fn keep_alive(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     }
 }
 
-/// Takes part in a census. A process that is in none must not commit anything, because nobody would
-/// notice its death.
+/// Takes part in a census. Before the first one a process must not commit anything, because its
+/// death would go unnoticed.
 pub(crate) async fn attend(store: &dyn Store, bus: &SharedBus) -> Result<(), StoreError> {
-    // A gateway may run in the same process, and receive updates.
+    // A gateway in the same process may receive updates.
     let census = store.census(bus.publisher(), bus.hears()).await?;
     bus.mark(census.safe);
     Ok(())

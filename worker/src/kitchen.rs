@@ -1,7 +1,7 @@
 //! The shared state of the parts of a worker: the store, the bus, the orders in preparation, and
-//! two flags.
+//! flags.
 //!
-//! Locks are held for moments and never across an await.
+//! Locks are held briefly and never across an await.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -19,8 +19,8 @@ use tokio::time::Instant;
 use crate::outage::Outage;
 use crate::preparation::{Due, Preparation};
 
-/// The most orders that one worker holds. At the bound it takes no more; they stay on the queue for
-/// others.
+/// The most orders that one worker holds. At the bound it takes no more entries; they stay on the
+/// queue for other workers.
 const MAX_HELD: usize = 200_000;
 
 /// The longest delay of completions. Beyond it the worker takes no more orders until it has caught
@@ -29,20 +29,24 @@ const MAX_LAG: Duration = Duration::from_secs(1);
 
 /// The state that the parts of a worker share.
 pub(crate) struct Kitchen {
-    /// The database.
     pub(crate) store: Arc<dyn Store>,
-    /// The bus.
     pub(crate) bus: SharedBus,
     /// The incarnation of this worker.
     pub(crate) owner: IncarnationId,
-    /// The health of the database.
+    /// Counts and logs the failures of the database.
     pub(crate) outage: Outage,
+    /// The range of preparation times.
     delay: RangeInclusive<Duration>,
     preparation: Mutex<Preparation>,
+    /// Orders were armed.
     armed: Notify,
+    /// There is no room for more orders.
     full: watch::Sender<bool>,
+    /// The dispatch queue cannot be read.
     bus_away: watch::Sender<bool>,
+    /// This worker may own orders that it does not know.
     doubt: AtomicBool,
+    /// The greatest id that this worker has claimed; 0 before the first.
     newest: AtomicI64,
 }
 
@@ -70,7 +74,8 @@ impl Kitchen {
         }
     }
 
-    /// Claims orders. A failure raises the doubt, because the claim may have committed.
+    /// Claims orders. A failure of unknown outcome sets the flag `doubt`, because the claim may
+    /// have committed.
     pub(crate) async fn claim(&self, from: ClaimFrom<'_>) -> Result<Vec<Claimed>, StoreError> {
         let claimed = self.store.claim(self.owner, Claim { from, delay: self.delay.clone() }).await;
         let newest = claimed.iter().flatten().map(|claimed| claimed.order.id.get()).max();
@@ -88,7 +93,8 @@ impl Kitchen {
         OrderId::new(self.newest.load(Ordering::Relaxed)).ok()
     }
 
-    /// Notes a failure after which this worker may own orders that it does not know of.
+    /// Notes a failure. If its outcome is unknown, this worker may own orders that it does not
+    /// know.
     pub(crate) fn doubt(&self, question: &'static str, error: &StoreError) {
         self.outage.note(question, error);
         if error.is_uncertain() {
@@ -96,7 +102,7 @@ impl Kitchen {
         }
     }
 
-    /// Returns and clears the flag that this worker may own orders it does not know of.
+    /// Returns and clears the flag that this worker may own orders that it does not know.
     pub(crate) fn take_doubt(&self) -> bool {
         self.doubt.swap(false, Ordering::Relaxed)
     }
@@ -107,12 +113,13 @@ impl Kitchen {
     }
 
     /// Arms claimed orders right after their publication has begun. The bus keeps the order of its
-    /// requests, and an order without delay may be complete before the bus has answered.
+    /// requests. An order without delay may be complete before the bus has answered.
     pub(crate) async fn arm_behind<T>(
         &self,
         telling: impl Future<Output = T>,
         claimed: &[Claimed],
     ) -> T {
+        // `biased`: `telling` is polled first.
         tokio::join!(biased; telling, async { self.arm(claimed) }).0
     }
 
@@ -144,7 +151,7 @@ impl Kitchen {
         due
     }
 
-    /// Waits until an order is due, or further orders are armed, which may be due at once.
+    /// Waits until an order is due or further orders were armed, which may be due at once.
     pub(crate) async fn due(&self) {
         let next = self.preparation().next_due();
         let due = async {
@@ -165,8 +172,7 @@ impl Kitchen {
         kept.expect("the kitchen keeps the sender");
     }
 
-    /// Returns a receiver of the flag that the dispatch queue cannot be read, for tasks that react
-    /// at once.
+    /// Returns a receiver of the flag that the dispatch queue cannot be read.
     pub(crate) fn watch_bus(&self) -> watch::Receiver<bool> {
         self.bus_away.subscribe()
     }
@@ -188,6 +194,8 @@ impl Kitchen {
     pub(crate) fn updates(claimed: &[Claimed]) -> Vec<Update> {
         let mut updates = Vec::with_capacity(claimed.len());
         for Claimed { order, .. } in claimed {
+            // The claim cancelled the order in the same statement: `IN_PROGRESS` must be published
+            // as well.
             let started = if order.status == Status::Cancelled { order.as_started() } else { None };
             updates.extend(started.iter().map(Update::of));
             updates.push(Update::of(order));
@@ -195,7 +203,7 @@ impl Kitchen {
         updates
     }
 
-    /// Publishes updates. After a failure the listeners notice a gap and read the database.
+    /// Publishes updates. After a failure the subscribers receive a gap and read the database.
     pub(crate) async fn tell(&self, updates: &[Update]) {
         for batch in updates.chunks(MAX_BATCH) {
             if let Err(error) = self.bus.announce(batch, &[]).await {
@@ -206,8 +214,8 @@ impl Kitchen {
         }
     }
 
-    /// Publishes the present state of orders that changed without an answer. The statement was
-    /// repeated, and its second answer left out the orders that the first attempt had changed.
+    /// Publishes the current state of orders whose change was not in the answer. The statement was
+    /// repeated, and its second answer left out what the first attempt had changed.
     pub(crate) async fn tell_again(
         &self,
         asked: &[OrderId],
@@ -224,6 +232,7 @@ impl Kitchen {
         self.tell(&updates).await;
     }
 
+    /// Sets the flag `full` by the number of orders and the delay of the next one.
     fn weigh(&self) {
         let (held, next) = {
             let preparation = self.preparation();

@@ -2,9 +2,9 @@
 //!
 //! A worker is one incarnation, and its parts are tasks around one `kitchen`:
 //!
-//! - the `taker` reads the dispatch queue, claims, and settles the entries;
-//! - the `sweeper` claims from the database the orders that the queue did not bring, or all orders
-//!   while Redis is unreachable;
+//! - the `taker` reads the dispatch queue, claims the orders and settles the entries;
+//! - the `sweeper` claims orders from the database: those whose entry was lost, or all while Redis
+//!   is unreachable;
 //! - the `adopter` takes over the orders of dead workers, and at the start those of an earlier
 //!   process;
 //! - the `finisher` completes the orders that are due;
@@ -54,7 +54,7 @@ pub enum WorkerError {
     Died(#[from] Died),
 }
 
-/// A worker that has not begun.
+/// A worker that was not started yet.
 pub struct Worker {
     config: Config,
     store: Arc<dyn Store>,
@@ -68,9 +68,9 @@ impl Worker {
         Self { config, store, bus }
     }
 
-    /// Works until stopped; then takes no more orders, completes those that are due, hands back the
-    /// remaining ones and returns within a few seconds. While the database or Redis is unreachable
-    /// it waits, however long.
+    /// Runs until `stop` is cancelled. Then the worker takes no more orders, completes those that
+    /// are due, hands back the remaining ones and returns within a few seconds. While the database
+    /// or Redis is unreachable, it waits without a limit.
     ///
     /// # Errors
     /// [`WorkerError`] if it cannot go on.
@@ -92,6 +92,8 @@ impl Worker {
             outage,
         ));
 
+        // The crews are stopped in this order. The incarnation stays alive until its orders were
+        // handed back.
         let (mut intake, mut finish, mut life) =
             (Crew::default(), Crew::default(), Crew::default());
         life.hire("worker's pulse", |stop| keeper::keep_alive(Arc::clone(&kitchen), stop));
@@ -111,7 +113,7 @@ impl Worker {
         };
         let (taken, finished) = (intake.leave(LEAVE).await, finish.leave(LEAVE).await);
         if !taken || !finished {
-            kitchen.bus.lose(); // gateways read unannounced changes from the database
+            kitchen.bus.lose(); // unpublished changes: gateways read the database
         }
         hand_back(&kitchen).await;
         life.leave(LEAVE).await;
@@ -120,7 +122,7 @@ impl Worker {
     }
 }
 
-/// Registers this worker, so that the others know it.
+/// Registers this worker, so that the others see it. Retries while the database is unreachable.
 async fn enlist(
     store: &dyn Store,
     bus: &SharedBus,

@@ -1,5 +1,5 @@
-//! Counts the failures of the database, and logs its refusals. The store logs an outage, once for
-//! all its users.
+//! Counts the failures of the database and logs its refusals. The store logs an outage, once for
+//! all callers.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use galley_store::StoreError;
 /// The least time between two logged refusals.
 const REFUSALS: Duration = Duration::from_secs(5);
 
-/// The failures that all parts of a worker have met.
+/// The failures of all parts of a worker.
 #[derive(Debug, Default)]
 pub(crate) struct Outage {
     /// The moment of the last logged refusal.

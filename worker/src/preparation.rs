@@ -1,6 +1,7 @@
-//! The orders in preparation: a heap of due times, without a task or a timer for each.
+//! The orders in preparation: one heap of due times instead of a task or a timer for each order.
 //!
-//! 24 bytes an order: 100,000 orders in preparation take 2.4 MB, 3.1 MB with the heap's slack.
+//! An order takes 24 bytes: 100,000 orders in preparation take 2.4 MB, 3.1 MB with the heap's
+//! slack.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -8,8 +9,7 @@ use std::collections::BinaryHeap;
 use galley_protocol::OrderId;
 use tokio::time::Instant;
 
-/// Orders by the moment at which they are due. An order may be in here twice; its second completion
-/// finds nothing to do.
+/// Orders by due time. An order may be in the heap twice; its second completion changes nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Preparation {
     heap: BinaryHeap<Reverse<Due>>,
@@ -33,12 +33,13 @@ impl Preparation {
         self.heap.peek().map(|Reverse(due)| due.at)
     }
 
-    /// Takes at most `limit` orders that are due, the oldest first.
+    /// Removes and returns at most `limit` orders that are due, oldest first.
     pub(crate) fn take_due(&mut self, now: Instant, limit: usize) -> Vec<Due> {
         let mut due = Vec::new();
         while due.len() < limit && self.next_due().is_some_and(|at| at <= now) {
             due.extend(self.heap.pop().map(|Reverse(due)| due));
         }
+        // Frees memory after a peak, but not at every call.
         if self.heap.len() < self.heap.capacity() / 4 {
             self.heap.shrink_to(self.heap.len() * 2);
         }

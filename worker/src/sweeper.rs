@@ -1,14 +1,13 @@
-//! Claims from the database the orders that the dispatch queue did not bring.
+//! Claims orders from the database whose entry did not arrive.
 //!
 //! One task. While Redis is reachable it searches four times a second for PENDING orders whose
-//! entry never came. While Redis is unreachable it is the only intake, and searches many times a
-//! second. Any number of workers may sweep at once: each leaves out the rows that another one
-//! holds.
+//! entry was lost. While Redis is unreachable it is the only intake and searches more often. Any
+//! number of workers may sweep at once: each leaves out the rows that another one holds.
 //!
-//! An order is PENDING only once, so an order that was checked when it was old enough need not be
-//! checked again. A search begins where the last but one ended, and ends before the orders that are
-//! too young. At thousands of orders a second it therefore reads the orders of half a second,
-//! instead of those of half a minute, which may all still be active.
+//! An order never becomes PENDING again, so an order that was checked when it was old enough need
+//! not be checked again. A search begins where the search before the last one ended, and ends
+//! before the orders that are too young. At thousands of orders a second it therefore reads the
+//! orders of half a second, instead of those of half a minute, which may all still be active.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,15 +21,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::kitchen::Kitchen;
 
-/// The time between two searches while Redis is reachable (a search takes one to three
-/// milliseconds), and the age of an order at which its entry counts as lost.
+/// Interval of the searches while Redis is reachable. A search takes one to three milliseconds.
 const CALM: Duration = Duration::from_millis(250);
+/// Age of a PENDING order at which its entry counts as lost.
 const LOST_AFTER: Duration = Duration::from_secs(3);
-/// One of this many searches reads all orders, because some commit long after they got their id, or
-/// are locked at each search.
+/// One of this many searches reads all orders, because some commit long after their id was
+/// assigned, or are locked at each search.
 const ALL_EVERY: u32 = 240;
 
-/// The time between two searches while Redis is unreachable: 50 to 100 ms, at random, so that many
+/// Interval of the searches while Redis is unreachable: 50 to 100 ms, at random, so that many
 /// workers do not search at the same moment.
 const AWAY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(100));
 
@@ -50,6 +49,7 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
             backoff.reset();
             if away { AWAY.clone().delay() } else { CALM }
         } else {
+            // The failed search has checked nothing: the next one reads all orders.
             looks = Looks::default();
             backoff.delay()
         };
@@ -62,7 +62,7 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
     }
 }
 
-/// Claims all pending orders. Returns true if the database answered.
+/// Claims all pending orders of the range. Returns true if the database answered.
 async fn sweep(kitchen: &Kitchen, ids: IdRange, age: Duration, stop: &CancellationToken) -> bool {
     while stop.run_until_cancelled(kitchen.room()).await.is_some() {
         let pending = kitchen.bus.begin();
@@ -89,13 +89,15 @@ async fn sweep(kitchen: &Kitchen, ids: IdRange, age: Duration, stop: &Cancellati
     true
 }
 
-/// The latest searches, none of which failed.
+/// The latest searches since one failed.
 #[derive(Debug, Default)]
 struct Looks {
-    /// The moment of each, and the greatest id claimed by then: no smaller one was assigned later.
+    /// The moment of each search, and the greatest id claimed by then. No smaller id was assigned
+    /// later.
     latest: VecDeque<(Instant, Option<OrderId>)>,
-    /// The greatest id that was old enough at the last search but one, and at the last one.
+    /// The greatest id that was old enough at the search before the last one, and at the last one.
     old: [Option<OrderId>; 2],
+    /// The number of searches since the last one that read all orders.
     since_all: u32,
 }
 
@@ -113,7 +115,8 @@ impl Looks {
         self.since_all = (self.since_all + 1) % ALL_EVERY;
         IdRange {
             after: after.filter(|_| self.since_all != 0),
-            // While nothing more is claimed, a lost order may follow the last claimed one.
+            // While nothing newer is claimed, a lost order may follow the last claimed one: no
+            // upper end.
             until: old.filter(|old| newest > Some(*old)),
         }
     }

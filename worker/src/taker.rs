@@ -1,8 +1,8 @@
-//! Reads the dispatch queue and claims.
+//! Reads the dispatch queue and claims the orders in it.
 //!
-//! One task. It guarantees that an entry is settled only after its claim has committed, and
-//! immediately then, so that the pending list is short and no worker takes over an order that is
-//! only waiting. It must never claim while there is no room.
+//! One task. It settles an entry only after the claim has committed, and then at once. The pending
+//! list therefore stays short, and no other worker claims an entry that is only waiting. It claims
+//! nothing while there is no room.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ async fn open(kitchen: &Kitchen) -> Box<dyn Queue> {
 }
 
 /// Claims the orders of the entries and settles the entries. If it is stopped while the database is
-/// unreachable it leaves them: they come back.
+/// unreachable, it leaves the entries pending, and they are delivered again.
 async fn serve(
     kitchen: &Kitchen,
     queue: &mut dyn Queue,

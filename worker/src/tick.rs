@@ -1,7 +1,7 @@
 //! Paces a worker's statements of one kind.
 //!
-//! A statement costs the database about as much as a dozen of its orders. While orders are few each
-//! goes at once, in its own statement; while they are many, all orders of a tick go in one.
+//! A statement has the fixed cost of about twelve orders. While there are few orders, each goes at
+//! once in its own statement. While there are many, all orders of a tick go in one.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep_until};
 
 /// The least time from one batch of [`MANY`] to the next.
 const TICK: Duration = Duration::from_millis(5);
-/// The size of a batch from which the next one waits for the tick. Smaller ones are followed at
-/// once.
+/// The batch size from which the next batch waits for the tick. After a smaller batch, the next one
+/// begins at once.
 const MANY: usize = 8;
 
 /// Waits until the next batch may begin. `began` and `orders` are the start and the size of the

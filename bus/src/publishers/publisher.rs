@@ -1,4 +1,4 @@
-//! One publisher, as a subscription knows it.
+//! The state of one publisher in a subscription.
 
 use std::time::Duration;
 
@@ -7,55 +7,54 @@ use tokio::time::Instant;
 
 use crate::heartbeat::SILENCE;
 
-/// How often a repair is owed for a publisher that lives and is not heard.
+/// Interval of the repairs for a publisher that is silent or died.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// One publisher.
 #[derive(Debug)]
 pub(super) struct Publisher {
     shards: Vec<Shard>,
     pub(super) life: Life,
     pub(super) debt: Debt,
-    /// When the next repair is owed, as long as it lives and is not heard.
+    /// The next repair that is due, while the publisher is alive and silent.
     unheard: Option<Instant>,
-    /// The end of one that died, until everything that it may have begun has ended.
+    /// `Some` if the publisher died and a transaction of it may still be under way.
     end: Option<End>,
 }
 
-/// A publisher on one shard.
+/// The state of a publisher on one shard.
 #[derive(Clone, Debug)]
 struct Shard {
-    /// The last number that was heard, or is known to be missing.
+    /// The greatest number that was received or is known to be missing.
     last: u64,
-    /// Everything that it committed before was told.
+    /// Everything that it committed before this cursor was delivered.
     told: Option<ResumeCursor>,
+    /// The moment of its last message.
     heard: Instant,
+    /// The goodbye was received.
     left: bool,
 }
 
-/// The end of a publisher.
+/// The possible open transactions of a publisher that died.
 #[derive(Clone, Copy, Debug)]
 struct End {
     /// All its transactions lie below this position.
     below: i64,
-    /// When the next repair is owed.
+    /// The next repair that is due.
     again: Instant,
 }
 
 /// The life of a publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
-    /// It lives, as far as anybody knows.
+    /// Alive, as far as is known.
     Living,
-    /// It said goodbye: everything was published.
+    /// Stopped in order, with everything published.
     Left,
-    /// It is silent, and the database does not know it. It is remembered for the case that it comes
-    /// back.
+    /// Silent, and not alive according to the database. It is remembered because it may come back.
     Dead,
 }
 
-/// The repairs that are owed. One that is owed anew while another is being carried out is carried
-/// out after it.
+/// The due repairs. A repair that becomes due while another is carried out follows it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Debt {
     owed: bool,
@@ -69,12 +68,12 @@ impl Debt {
         self.owed = true;
     }
 
-    /// A repair begins, perhaps once more after one that failed.
+    /// Notes that a repair begins, possibly again after one that failed.
     pub(super) fn begin(&mut self) {
         *self = Self { owed: false, paying: self.owed || self.paying };
     }
 
-    /// The repair was carried out. Returns true if this one was owed.
+    /// Notes that the repair was carried out. Returns true if one had begun.
     pub(super) fn end(&mut self) -> bool {
         std::mem::take(&mut self.paying)
     }
@@ -96,8 +95,8 @@ impl Publisher {
         }
     }
 
-    /// Takes note of a message with this number, before which this one must have been heard.
-    /// Returns true if it is missing, or if the publisher came back.
+    /// Notes a message with `number`. All messages up to `before` must have been received. Returns
+    /// true if one of them is missing, or if the publisher was considered dead.
     pub(super) fn hear(&mut self, shard: u16, number: u64, before: u64, now: Instant) -> bool {
         let revived = self.life == Life::Dead && self.revive();
         let Some(shard) = self.shards.get_mut(usize::from(shard)) else { return revived };
@@ -107,8 +106,9 @@ impl Publisher {
         hole || revived
     }
 
-    /// Takes the published cursor of a heartbeat whose numbers were all heard. It may be less than
-    /// the one before: the database may have gone back.
+    /// Takes the published cursor of a heartbeat, if no message up to it is missing. The cursor may
+    /// be less than the one before, because the database may have been restored to an earlier
+    /// state.
     pub(super) fn advance(&mut self, shard: u16, published: Option<ResumeCursor>) {
         if let Some(shard) = self.shards.get_mut(usize::from(shard))
             && self.debt.is_settled()
@@ -118,7 +118,7 @@ impl Publisher {
         }
     }
 
-    /// Takes note of a goodbye on a shard.
+    /// Notes a goodbye on a shard. The publisher has left once it has said goodbye on every shard.
     pub(super) fn leave(&mut self, shard: u16) {
         if let Some(shard) = self.shards.get_mut(usize::from(shard)) {
             shard.left = true;
@@ -128,7 +128,8 @@ impl Publisher {
         }
     }
 
-    /// It lives. Returns true if it was taken for dead: nobody knows what it committed meanwhile.
+    /// Notes that it is alive. Returns true if it was considered dead: what it committed meanwhile
+    /// is unknown.
     pub(super) fn revive(&mut self) -> bool {
         let was_dead = self.life == Life::Dead;
         if was_dead {
@@ -137,16 +138,17 @@ impl Publisher {
         was_dead
     }
 
-    /// Takes note of a repair since its cursor, or of one of everything.
+    /// Notes a repair that began at its cursor, or a repair of everything (`of_all`).
     pub(super) fn repaired(&mut self, safe: ResumeCursor, of_all: bool) {
+        // `end` must run in either case, so it comes first.
         if self.debt.end() || of_all {
             self.shards.iter_mut().for_each(|shard| shard.told = Some(safe));
         }
     }
 
-    /// Returns true if a repair is owed because it is silent on any shard, or was until now. `safe`
-    /// and `next` are positions: every transaction below the one has ended, every one that has
-    /// begun is below the other.
+    /// Returns true if a repair is due because the publisher is silent on any shard, or was until
+    /// now. Every transaction below the position `safe` has ended, and every transaction that has
+    /// begun is below `next`.
     pub(super) fn judge(&mut self, lives: bool, safe: i64, next: i64, now: Instant) -> bool {
         match self.life {
             Life::Living => {}
@@ -154,8 +156,10 @@ impl Publisher {
             Life::Dead => return self.judge_dead(safe, now),
         }
         if now - self.heard_first() < SILENCE {
+            // Received again: one last repair.
             return self.unheard.take().is_some();
         }
+        // Alive, or received on another shard: a repair at each interval.
         if lives || now - self.heard_last() < SILENCE {
             let due = self.unheard.is_none_or(|next| next <= now);
             if due {
@@ -163,6 +167,8 @@ impl Publisher {
             }
             return due;
         }
+        // Silent on every shard and not in the census. A transaction that it began may still
+        // commit, unless all that had begun have ended.
         (self.life, self.unheard) = (Life::Dead, None);
         self.end = (safe < next).then(|| End { below: next, again: now + AGAIN });
         true
@@ -170,6 +176,7 @@ impl Publisher {
 
     fn judge_dead(&mut self, safe: i64, now: Instant) -> bool {
         let Some(end) = &mut self.end else { return false };
+        // Every transaction that it may have begun has ended: one last repair.
         if safe >= end.below {
             self.end = None;
             return true;
@@ -181,25 +188,28 @@ impl Publisher {
         due
     }
 
-    /// Returns true if the safe cursor must not pass its own.
+    /// Returns true if its cursor bounds the safe cursor.
     pub(super) fn counts(&self) -> bool {
         self.life == Life::Living || self.end.is_some() || !self.debt.is_settled()
     }
 
-    /// Everything that it committed before was told.
+    /// Returns the cursor before which everything that it committed was delivered; `None` if that
+    /// is unknown on any shard.
     pub(super) fn told(&self) -> Option<ResumeCursor> {
         self.shards.iter().map(|shard| shard.told).min().flatten()
     }
 
+    /// Returns the start of its silence, if it is alive and silent.
     pub(super) fn unheard_since(&self) -> Option<Instant> {
         self.unheard.map(|_| self.heard_first())
     }
 
-    /// The moment since which it is silent on one shard at least.
+    /// Returns the moment of the last message on the shard that is silent for longest.
     fn heard_first(&self) -> Instant {
         self.shards.iter().map(|shard| shard.heard).min().expect("a bus has a shard")
     }
 
+    /// Returns the moment of the last message on any shard.
     pub(super) fn heard_last(&self) -> Instant {
         self.shards.iter().map(|shard| shard.heard).max().expect("a bus has a shard")
     }

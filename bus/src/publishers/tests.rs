@@ -1,4 +1,4 @@
-//! The state machine under fake moments.
+//! The state machine under simulated time.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::{BOUND, Gap, Publishers};
 use crate::cursor::at;
 use crate::heartbeat::{BEAT, Heartbeat, SILENCE};
 
-/// A subscription at a moment that a test moves.
+/// A subscription with a clock that the test sets.
 struct Scene {
     publishers: Publishers,
     now: Instant,
@@ -24,7 +24,8 @@ fn id(number: i32) -> PublisherId {
 }
 
 impl Scene {
-    /// One on two shards that has carried out its first repair, with these living.
+    /// Creates a subscription on two shards, with these live publishers, that has carried out its
+    /// first repair.
     fn new(living: &[i32]) -> Self {
         let mut scene =
             Self { publishers: Publishers::new(2), now: Instant::now(), marks: 0, under_way: None };
@@ -34,7 +35,7 @@ impl Scene {
         scene
     }
 
-    /// Takes a census, the answer of which is the cursor of its number.
+    /// Takes a census that returns the next cursor.
     fn census(&mut self, living: &[i32]) {
         self.marks += 1;
         let living: BTreeSet<PublisherId> = living.iter().copied().map(id).collect();
@@ -48,7 +49,7 @@ impl Scene {
         self.publishers.repaired(at(self.marks));
     }
 
-    /// Hears updates; returns true if that is a gap.
+    /// Receives updates; returns true if they reveal a gap.
     fn updates(&mut self, publisher: i32, shard: u16, number: u64) -> bool {
         self.publishers.updates(shard, id(publisher), number, self.now);
         self.publishers.take_gap().is_some()
@@ -65,7 +66,8 @@ impl Scene {
         self.publishers.take_gap()
     }
 
-    /// Hears heartbeats on both shards, behind no message, with the newest mark as published.
+    /// Receives a heartbeat on each shard, with number 0 and the newest mark as published cursor.
+    /// Returns true if they reveal a gap.
     fn beat(&mut self, publisher: i32) -> bool {
         let gaps = [0, 1].map(|shard| self.beat_on(shard, publisher, 0, self.marks));
         gaps != [None; 2]
@@ -77,7 +79,7 @@ impl Scene {
         self.publishers.take_gap().is_some()
     }
 
-    /// A second passes, in which these are heard and a census knows those.
+    /// Moves the clock by a second: a census that finds `living` and heartbeats of `heard`.
     fn second(&mut self, heard: &[i32], living: &[i32]) -> Option<Gap> {
         self.now += BEAT;
         self.census(living);

@@ -1,9 +1,8 @@
 //! The nodes of a Redis Cluster, and which of them holds a slot.
 //!
-//! Every connection is to one node: the master of its shard's slot at the moment of connecting. A
-//! node that is silent stops nobody but its own shards. All known nodes are asked for the slots at
-//! the same time, and the first answer counts; asked are those of the setting and those of the last
-//! answer.
+//! Every connection leads to one node: the master of its shard's slot at the moment of connecting.
+//! A silent node affects only its own shards. The nodes of the URL and those of the last answer are
+//! asked for the slots at the same time, and the first answer counts.
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, RedisResult, Value};
@@ -12,27 +11,30 @@ use tokio::time::{Duration, Instant};
 
 use super::dial::connect;
 
-/// An answer is good for so long: the connections of all shards are often made at the same time.
+/// Time for which an answer is used again: the connections of all shards are often made at the same
+/// time.
 const FRESH: Duration = Duration::from_millis(100);
 
-/// The most nodes that are asked.
+/// The most nodes that are asked at once; the others are left out.
 const MOST_ASKED: usize = 64;
 
-/// How long a node may take to answer.
+/// The longest wait for the answer of a node.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A cluster.
+/// A Redis Cluster.
 #[derive(Debug)]
 pub(super) struct Cluster {
-    /// The nodes of the setting, at least two. Users, passwords and TLS of all nodes are those of
-    /// the first.
+    /// The nodes of the URL, at least two. User, password and TLS of the first apply to every node
+    /// that an answer names.
     seeds: Vec<ConnectionInfo>,
+    /// The last answer and its moment.
     last: Mutex<Option<(Instant, Slots)>>,
 }
 
 /// The holders of the slots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Slots {
+    /// The first slot, the last slot, and their master.
     ranges: Vec<(u16, u16, Place)>,
     /// Masters and replicas.
     nodes: Vec<Place>,
@@ -52,6 +54,7 @@ impl Cluster {
 
     /// Returns the master of a slot.
     pub(super) async fn holder(&self, slot: u16) -> RedisResult<ConnectionInfo> {
+        // Held while nodes are asked: other callers wait and then use the same answer.
         let mut last = self.last.lock().await;
         let fresh = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH);
         if let Some(place) = fresh.and_then(|(_, slots)| slots.holder(slot)) {
@@ -63,8 +66,8 @@ impl Cluster {
         holder.ok_or_else(|| (ErrorKind::Io, "no node of the cluster holds this slot").into())
     }
 
-    /// Returns the first answer; without any, the refusal of a node before a failure of the
-    /// network.
+    /// Returns the first answer. If there is none, the error of a node that answered takes
+    /// precedence over a network error.
     async fn ask(&self, last: Option<&Slots>) -> RedisResult<Slots> {
         let known = last.map(|slots| slots.nodes.as_slice()).unwrap_or_default();
         let known = known.iter().map(|place| self.node(place));
@@ -74,6 +77,7 @@ impl Cluster {
         while let Some(answer) = answers.next().await {
             match answer {
                 Ok(slots) if !slots.ranges.is_empty() => return Ok(slots),
+                // Without slots, another node may know more.
                 Ok(_) => {}
                 Err(error) => {
                     failure = failure
@@ -112,8 +116,8 @@ impl Slots {
             .map(|(_, _, place)| place)
     }
 
-    /// Reads the answer of CLUSTER SLOTS. A node that does not know its own host is where it was
-    /// asked.
+    /// Reads the answer of CLUSTER SLOTS. The host of a node that does not know its own is `asked`,
+    /// the host that answered.
     fn read(answer: &Value, asked: &str) -> Option<Self> {
         let mut slots = Self::default();
         for range in answer.as_sequence()? {
@@ -122,6 +126,7 @@ impl Slots {
             };
             let nodes =
                 nodes.iter().map(|node| place(node, asked)).collect::<Option<Vec<Place>>>()?;
+            // The first node of a range is the master.
             slots.ranges.push((
                 u16::try_from(*first).ok()?,
                 u16::try_from(*last).ok()?,

@@ -8,10 +8,10 @@ use redis::{
     RedisResult,
 };
 
-/// How long a connection may take to come about, its greeting included.
+/// The longest time to establish a connection, its handshake included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Connects to a node; every answer then takes at most `patience`.
+/// Connects to a node, with a response time-out of `patience`.
 pub(super) async fn connect(
     node: ConnectionInfo,
     patience: Duration,
@@ -20,7 +20,7 @@ pub(super) async fn connect(
         .await
 }
 
-/// The same, such that what the server says by itself goes to `ear`.
+/// Like [`connect`], with RESP3: messages that the server pushes go to `ear`.
 pub(super) async fn connect_listening(
     node: ConnectionInfo,
     patience: Duration,

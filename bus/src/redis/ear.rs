@@ -1,8 +1,8 @@
-//! Hears updates, each shard on a connection of its own to the node that holds it.
+//! Receives updates, each shard on its own connection to the node that holds it.
 //!
-//! A task for each shard makes a new connection ([`Line`]) when it is cut: then the listener hears
-//! a gap. Meanwhile the subscription counts as deaf. A node that is silent makes its own shards
-//! deaf and no others.
+//! One task per shard replaces a connection ([`Line`]) that was cut; the subscriber then receives a
+//! gap. Until then the shard is deaf: it receives nothing. A silent node affects only its own
+//! shards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +23,7 @@ use crate::heartbeat::Heartbeat;
 use crate::rarely::Rarely;
 use crate::{Backoff, BusError};
 
-/// The subscriptions of a bus.
+/// The number of subscriptions of a bus, and of their deaf shards.
 #[derive(Debug, Default)]
 pub(super) struct Ears {
     open: AtomicUsize,
@@ -31,7 +31,7 @@ pub(super) struct Ears {
 }
 
 impl Ears {
-    /// Returns true if a shard of a subscription hears nothing at the moment.
+    /// Returns true if a shard of a subscription is deaf at the moment.
     pub(super) fn are_deaf(&self) -> bool {
         self.deaf.load(Ordering::Relaxed) > 0
     }
@@ -42,7 +42,7 @@ impl Ears {
     }
 }
 
-/// Decodes what one subscription hears, and keeps its connections.
+/// Decodes the messages of one subscription, and owns the tasks that receive them.
 pub(super) struct Ear {
     ears: Arc<Ears>,
     malformed: Rarely,
@@ -50,8 +50,8 @@ pub(super) struct Ear {
 }
 
 impl Ear {
-    /// Subscribes to most shards at least; what is published on them after this returns is heard.
-    /// The publisher is that of this process.
+    /// Subscribes to most shards at least. Everything published on these after this returns is
+    /// received. `publisher` is the publisher of this process.
     pub(super) async fn open(
         nodes: &Arc<Nodes>,
         names: &Names,
@@ -112,7 +112,7 @@ impl Decode for Ear {
     }
 }
 
-/// Counts a deaf shard as long as it lives.
+/// Counts a deaf shard while it exists.
 struct Deaf {
     ears: Arc<Ears>,
     since: Instant,
@@ -134,6 +134,7 @@ impl Drop for Deaf {
     }
 }
 
+/// Keeps one shard connected. Begins with a connection, or with `None` if the first attempt failed.
 async fn pump(mut listening: Listening, ears: Arc<Ears>, mut line: Option<Line>) {
     loop {
         if let Some(line) = &line {
@@ -147,6 +148,7 @@ async fn pump(mut listening: Listening, ears: Arc<Ears>, mut line: Option<Line>)
         let mut backoff = Backoff::AWAY;
         line = loop {
             backoff.wait().await;
+            // The new connection looks for the shard anyway.
             listening.moves.mark_unchanged();
             if let Ok(line) = listening.open().await {
                 break Some(line);

@@ -1,4 +1,4 @@
-//! Errors of Redis: whether waiting can cure them, and in plain words. None holds a password.
+//! Errors of Redis: whether waiting can cure them, and their text, which never contains a password.
 
 use std::error::Error;
 use std::io;
@@ -9,8 +9,8 @@ use redis::{ErrorKind, RedisError};
 use crate::BusError;
 use crate::ConnectError;
 
-/// The codes of a server that soon does better: it starts, or a cluster or a replica finds a new
-/// master.
+/// The codes of a state that passes: the server is starting or busy, or a cluster or replica is
+/// about to get a new master.
 const PASSING: [&str; 10] = [
     "LOADING",
     "MASTERDOWN",
@@ -24,8 +24,8 @@ const PASSING: [&str; 10] = [
     "BUSY",
 ];
 
-/// The codes of a server that may not be the right one any more: another may have taken its name or
-/// its slot.
+/// The codes of a server that may no longer be the right one: another may have taken over its name
+/// or its slot.
 const MISPLACED: [&str; 9] = [
     "LOADING",
     "MASTERDOWN",
@@ -38,15 +38,16 @@ const MISPLACED: [&str; 9] = [
     "MISCONF",
 ];
 
-/// The words of Redis, or of the system.
+/// An error in the words of Redis or of the operating system.
 struct Said {
-    /// The first word of an error of the server.
+    /// The first word of a server error.
     code: Option<String>,
     text: String,
 }
 
 impl Said {
     fn of(error: &RedisError) -> Self {
+        // A pipeline may have several errors; the first counts.
         let of_server = error
             .clone()
             .into_server_errors()
@@ -68,18 +69,18 @@ impl Said {
     }
 }
 
-/// Returns true if the connection is of no more use after the error. The next one looks anew where
-/// its name leads.
+/// Returns true if the connection cannot be used after the error. The next one resolves the name or
+/// the slot again.
 pub(super) fn ends_connection(error: &RedisError) -> bool {
     is_misplaced(error) || error.is_io_error() || error.is_unrecoverable_error()
 }
 
-/// Returns true if the server may not be the right one any more.
+/// Returns true if the server may no longer be the right one.
 pub(super) fn is_misplaced(error: &RedisError) -> bool {
     Said::of(error).code.is_some_and(|code| MISPLACED.contains(&code.as_str()))
 }
 
-/// Why there is no connection to the Redis at `place`, and what to do about it.
+/// Returns why the Redis at `place` cannot be used, and what to do about it.
 pub(super) fn of_connecting(place: &str, error: &RedisError) -> ConnectError {
     let said = Said::of(error);
     let text = &said.text;
@@ -112,7 +113,7 @@ pub(super) fn of_connecting(place: &str, error: &RedisError) -> ConnectError {
     }
 }
 
-/// True for a server that does not speak TLS, or that is not to be trusted.
+/// Returns true if the server does not speak TLS or its certificate is not trusted.
 fn is_of_tls(error: &RedisError) -> bool {
     let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     source.is_some_and(|error| error.kind() == io::ErrorKind::InvalidData)

@@ -1,8 +1,8 @@
-//! A connection that hears one shard.
+//! A connection that receives the messages of one shard.
 //!
-//! Its driver puts each message into a bounded [`Inbox`], undecoded, so that Redis is never 32 MB
-//! ahead of the subscription (it would cut it). It counts as cut when the server says so, or when
-//! this process's own heartbeat does not come through it.
+//! Its driver puts each message into a bounded [`Inbox`] without decoding it. It therefore keeps up
+//! with Redis, which cuts a subscriber that is 32 MB behind. The connection counts as cut when the
+//! server says so, or when it no longer receives this process's own heartbeat.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,13 +20,13 @@ use super::nodes::Nodes;
 use crate::heartbeat::Heartbeat;
 use crate::inbox::Inbox;
 
-/// A shard on which this process's own heartbeat is not heard for so long is deaf.
+/// Time without this process's own heartbeat after which a shard is deaf.
 const DEAF_AFTER: Duration = Duration::from_secs(3);
 
-/// Messages on the channels of shards.
+/// Undecoded messages, each with its shard.
 pub(super) type Messages = Inbox<(u16, Bytes)>;
 
-/// Everything that it takes to listen to one shard.
+/// Everything needed to subscribe to one shard.
 pub(super) struct Listening {
     pub(super) nodes: Arc<Nodes>,
     pub(super) names: Names,
@@ -34,7 +34,7 @@ pub(super) struct Listening {
     /// The publisher of this process.
     pub(super) own: PublisherId,
     pub(super) messages: Arc<Messages>,
-    /// Changes when the shard turned out to be elsewhere.
+    /// Changes when the shard may be on another server.
     pub(super) moves: watch::Receiver<()>,
 }
 
@@ -42,12 +42,12 @@ pub(super) struct Listening {
 pub(super) struct Line {
     _connection: MultiplexedConnection,
     cut: Arc<Notify>,
-    /// When this process heard itself last.
+    /// The moment of the last heartbeat of this process.
     beat: Arc<Mutex<Instant>>,
 }
 
 impl Listening {
-    /// Subscribes; what is published after this returns is heard.
+    /// Subscribes to the shard. Everything published after this returns is received.
     pub(super) async fn open(&self) -> RedisResult<Line> {
         let (cut, beat) = (Arc::new(Notify::new()), Arc::new(Mutex::new(Instant::now())));
         let listener = Listener {
@@ -64,15 +64,16 @@ impl Listening {
         let slot = Names::slot(self.shard);
         let mut connection = self.nodes.connect_listening(slot, PATIENCE, on_push).await?;
         let channel = self.names.channel(self.shard);
-        // Confirmed by one message for one channel, which is the answer.
+        // One channel has one confirmation, which is the response to the command.
         redis::cmd(self.names.subscribe()).arg(channel).exec_async(&mut connection).await?;
+        // The silence is measured from the subscription on.
         set(&beat, Instant::now());
         Ok(Line { _connection: connection, cut, beat })
     }
 }
 
 impl Line {
-    /// Returns when the connection hears nothing any more.
+    /// Waits until the connection receives nothing any more.
     pub(super) async fn until_cut(&self) {
         let until_silent = async {
             loop {
@@ -91,7 +92,7 @@ impl Line {
     }
 }
 
-/// Called by the driver of the connection; must never wait.
+/// The receiver of pushed messages. The driver of the connection calls it, so it must never wait.
 struct Listener {
     own: PublisherId,
     shard: u16,
@@ -112,7 +113,7 @@ impl Listener {
             || kind == PushKind::SUnsubscribe
             || kind == PushKind::Unsubscribe
         {
-            // A cluster says SUNSUBSCRIBE when a slot moves away.
+            // A cluster sends SUNSUBSCRIBE when a slot moves to another node.
             self.cut.notify_one();
         }
     }

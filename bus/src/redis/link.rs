@@ -1,8 +1,8 @@
 //! The shared connection of one shard, for everything that answers at once.
 //!
-//! Everybody in the process uses it at the same time. A call fails at once while there is no
-//! connection: nobody waits behind a Redis that is away. A task of its own connects again, with
-//! back-off, and looks anew where the shard is; it ends with the link.
+//! All callers in the process share it. A call fails at once while there is no connection, so
+//! nobody waits for an unreachable Redis. A task reconnects, with back-off, and looks again for the
+//! server that holds the shard. It ends with the link.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::nodes::Nodes;
 use super::tasks::Tasks;
 use crate::{Backoff, BusError};
 
-/// How long an answer may take.
+/// The longest wait for a response.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The shared connection of one shard.
@@ -32,19 +32,21 @@ struct Shared {
     slot: u16,
     stream: String,
     live: Mutex<Live>,
+    /// The connection was lost.
     broken: Notify,
-    /// Changes when the server turned out to be the wrong one.
+    /// Changes when the server may no longer be the right one.
     moves: watch::Sender<()>,
 }
 
-/// The connection, and how many there were before it.
+/// The connection and the number of those before it.
 struct Live {
     connection: Option<MultiplexedConnection>,
     generation: u64,
 }
 
 impl Link {
-    /// Connects for the first time. Also returns the failure, after which it goes on trying.
+    /// Connects for the first time. If this fails, the error is returned as well, and the link
+    /// keeps trying.
     pub(super) async fn open(
         nodes: Arc<Nodes>,
         names: &Names,
@@ -70,11 +72,12 @@ impl Link {
         (Self { shared: link, _mender: mender }, greeted)
     }
 
-    /// Sends a pipeline and reads the answers.
+    /// Sends a pipeline and returns the responses.
     pub(super) async fn query<T: FromRedisValue>(
         &self,
         pipeline: &Pipeline,
     ) -> Result<T, BusError> {
+        // A clone, so that the lock is not held during the query.
         let (generation, connection) = {
             let live = self.shared.live();
             (live.generation, live.connection.clone())
@@ -95,15 +98,15 @@ impl Link {
         }
     }
 
-    /// Changes when the server turned out to be the wrong one: other connections of the shard lead
-    /// there as well.
+    /// Returns a watch that changes when the server may no longer be the right one. The shard's
+    /// other connections then lead to the wrong server, too.
     pub(super) fn moves(&self) -> watch::Receiver<()> {
         self.shared.moves.subscribe()
     }
 }
 
 impl Shared {
-    /// Connects, and makes sure that the server answers and may be written to.
+    /// Connects, and checks that the server answers and accepts writes.
     async fn greet(&self) -> RedisResult<MultiplexedConnection> {
         let mut connection = self.nodes.connect(self.slot, PATIENCE).await?;
         let mut pipeline = redis::pipe();
@@ -112,6 +115,7 @@ impl Shared {
         pipeline.exec_async(&mut connection).await.map(|()| connection)
     }
 
+    /// Drops the connection, unless it was already replaced by a newer one.
     fn lose(&self, generation: u64) {
         let mut live = self.live();
         if live.generation == generation && live.connection.take().is_some() {
@@ -124,12 +128,13 @@ impl Shared {
     }
 }
 
-/// Adds a command that writes, and changes nothing: a server that became a replica refuses it,
-/// where it would go on to take what is published.
+/// Adds a command that counts as a write and changes nothing. A server that became a replica
+/// refuses it, but would accept PUBLISH.
 pub(super) fn write_nothing(pipeline: &mut Pipeline, stream: &str) {
     pipeline.cmd("XACK").arg(stream).arg(GROUP).arg("0-0").ignore();
 }
 
+/// Reconnects each time the connection is lost.
 async fn mend(shared: Arc<Shared>) {
     loop {
         shared.broken.notified().await;
@@ -142,6 +147,7 @@ async fn mend(shared: Arc<Shared>) {
             }
         };
         let mut live = shared.live();
+        // A late error of the old connection must not end the new one.
         live.generation += 1;
         live.connection = Some(connection);
     }

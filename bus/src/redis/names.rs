@@ -1,4 +1,4 @@
-//! The names in Redis, and which shard holds what.
+//! The names of keys and channels in Redis, and the shard of each order and hero.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ pub(super) const FIELD: &str = "o";
 
 const CLUSTER_SHARDS: u16 = 16;
 
-/// The slots of every cluster.
+/// The number of slots of every Redis Cluster.
 const SLOTS: u16 = 16_384;
 
 /// The names under one namespace.
@@ -23,57 +23,57 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// One shard on one server, 16 on a cluster.
+    /// Creates the names: one shard for one server, 16 for a cluster.
     pub(super) fn new(namespace: &str, cluster: bool) -> Self {
         Self { namespace: namespace.into(), shards: if cluster { CLUSTER_SHARDS } else { 1 } }
     }
 
-    /// Every shard.
+    /// Returns every shard.
     pub(super) fn shards(&self) -> impl Iterator<Item = u16> + use<> {
         0..self.shards
     }
 
-    /// Where the entries of an order go.
+    /// Returns the shard for the entries of an order.
     pub(super) fn shard_of_order(&self, id: OrderId) -> u16 {
         self.shard(id.get())
     }
 
-    /// Where the updates for a hero go.
+    /// Returns the shard for the updates of a hero.
     pub(super) fn shard_of_hero(&self, id: HeroId) -> u16 {
         self.shard(id.get())
     }
 
-    /// The stream of a shard.
+    /// Returns the stream of a shard.
     pub(super) fn stream(&self, shard: u16) -> String {
         format!("{}:orders:{{{shard:02}}}", self.namespace)
     }
 
-    /// The channel of a shard.
+    /// Returns the channel of a shard.
     pub(super) fn channel(&self, shard: u16) -> String {
         format!("{}:updates:{{{shard:02}}}", self.namespace)
     }
 
-    /// The slot of a shard's stream and channel in a cluster: that of the hash tag alone.
+    /// Returns the slot of a shard's stream and channel in a cluster. It depends on the hash tag
+    /// alone.
     pub(super) fn slot(shard: u16) -> u16 {
         crc16::State::<crc16::XMODEM>::calculate(format!("{shard:02}").as_bytes()) % SLOTS
     }
 
-    /// The command that publishes on a channel.
+    /// Returns the command that publishes on a channel.
     pub(super) fn publish(&self) -> &'static str {
         if self.is_cluster() { "SPUBLISH" } else { "PUBLISH" }
     }
 
-    /// The command that listens to a channel.
+    /// Returns the command that subscribes to a channel.
     pub(super) fn subscribe(&self) -> &'static str {
         if self.is_cluster() { "SSUBSCRIBE" } else { "SUBSCRIBE" }
     }
 
-    /// Returns true if so many shards are enough to begin with: most of them.
+    /// Returns true if this number of shards is enough to start: a majority.
     pub(super) fn suffice(&self, shards: usize) -> bool {
         2 * shards > self.shards.into()
     }
 
-    /// The channels of a cluster are sharded.
     fn is_cluster(&self) -> bool {
         self.shards > 1
     }
@@ -95,7 +95,7 @@ mod tests {
         let one = Names::new("galley:v1", false);
         assert_eq!(one.stream(0), "galley:v1:orders:{00}");
         assert_eq!(one.shard_of_order(OrderId::new(31).expect("an id")), 0);
-        // As CLUSTER KEYSLOT says.
+        // The values are those of CLUSTER KEYSLOT.
         assert_eq!([0, 1, 15].map(Names::slot), [13_254, 9_191, 4_178]);
         let cluster = Names::new("galley:v1", true);
         assert_eq!(cluster.shards().count(), 16);

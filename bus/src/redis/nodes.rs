@@ -1,4 +1,4 @@
-//! Where Redis is, and connections to it: one server or a cluster behind one type.
+//! The address of Redis and connections to it: one server or a cluster behind one type.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use super::cluster::Cluster;
 use super::dial::{connect, connect_listening};
 use crate::ConnectError;
 
-/// Where Redis is.
+/// The address of Redis.
 #[derive(Debug)]
 pub(super) enum Nodes {
-    /// One server. Its name is resolved anew for each connection.
+    /// One server. Its name is resolved for each connection.
     One(Box<ConnectionInfo>),
     /// The nodes of a cluster.
     Cluster(Cluster),
 }
 
 impl Nodes {
-    /// Reads a URL. Nodes after the first may leave out what comes before the host; they take it
-    /// from the first.
+    /// Parses a URL. Nodes after the first may omit everything before the host, and take it from
+    /// the first.
     pub(super) fn parse(url: &str) -> Result<Self, ConnectError> {
         let bad = |why: &str| ConnectError::BadUrl(why.to_owned());
         let urls: Vec<&str> = url.split(',').map(str::trim).collect();
@@ -29,6 +29,7 @@ impl Nodes {
         if !(first.starts_with("redis://") || first.starts_with("rediss://")) {
             return Err(bad("it must begin with redis:// or rediss://"));
         }
+        // The end of the scheme and the credentials of the first node.
         let host = first
             .rfind('@')
             .or_else(|| first.find("://").map(|scheme| scheme + 2))
@@ -51,12 +52,11 @@ impl Nodes {
         }
     }
 
-    /// Returns true if this is a cluster.
     pub(super) fn is_cluster(&self) -> bool {
         matches!(self, Self::Cluster(_))
     }
 
-    /// Where it is, for people: without user and password.
+    /// Returns the address for logs, without user and password.
     pub(super) fn place(&self) -> String {
         match self {
             Self::One(node) => format!("Redis at {}", shown(node.addr())),
@@ -68,7 +68,7 @@ impl Nodes {
         }
     }
 
-    /// Connects to the server that holds a slot; every answer then takes at most `patience`.
+    /// Connects to the server that holds a slot, with a response time-out of `patience`.
     pub(super) async fn connect(
         &self,
         slot: u16,
@@ -77,8 +77,7 @@ impl Nodes {
         connect(self.holder(slot).await?, patience).await
     }
 
-    /// Connects to the server that holds a slot such that what the server says by itself goes to
-    /// `ear`.
+    /// Like [`Self::connect`]; messages that the server pushes go to `ear`.
     pub(super) async fn connect_listening(
         &self,
         slot: u16,
@@ -97,7 +96,8 @@ impl Nodes {
     }
 }
 
-/// An address of IPv6 stands in brackets, or its last part looks like a port.
+/// Formats an address. An IPv6 address needs brackets, because its last part would look like a
+/// port.
 fn shown(place: &ConnectionAddr) -> String {
     if let ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } = place
         && host.contains(':')
@@ -107,7 +107,7 @@ fn shown(place: &ConnectionAddr) -> String {
     place.to_string()
 }
 
-/// Returns true if the host can be one; a Unix socket needs none.
+/// Returns true if the host is well-formed. A Unix socket needs none.
 fn has_host(place: &ConnectionAddr) -> bool {
     let (ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. }) = place else {
         return true;

@@ -1,26 +1,28 @@
-//! The log of outages of Redis: one line when one begins, one when it ends.
+//! The log of Redis outages: one line when an outage begins, one when it ends.
 //!
-//! The heartbeats, which every process sends once a second on every shard, decide. Whatever else
-//! fails meanwhile says nothing: it is the same outage.
+//! The heartbeats decide, which every process sends once a second on every shard. Other failures
+//! during an outage are not logged, because they have the same cause.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::BusError;
 
-/// The shards that do not answer, a bit for each.
+/// The shards that do not answer, one bit each.
 #[derive(Debug, Default)]
 pub(super) struct Outage(AtomicU64);
 
 impl Outage {
-    /// A heartbeat went out, or did not.
+    /// Notes whether a heartbeat was sent.
     pub(super) fn note(&self, shard: u16, beat: &Result<(), BusError>) {
         let bit = 1 << shard;
         let Err(error) = beat else {
+            // The outage ends when the last shard answers again.
             if self.0.fetch_and(!bit, Ordering::Relaxed) == bit {
                 tracing::info!("connected to Redis again");
             }
             return;
         };
+        // The outage has begun on another shard, or earlier on this one.
         if self.0.fetch_or(bit, Ordering::Relaxed) != 0 {
             return;
         }

@@ -1,11 +1,11 @@
-//! Writes to Redis: entries, updates and acknowledgements, one pipeline per shard. No shard waits
-//! for another.
+//! Writes to Redis: entries, updates and acknowledgements, in one pipeline per shard. No shard
+//! waits for another.
 //!
 //! Each message on a channel carries this publisher's next number. The number is taken and the
-//! message sent under one lock, so that numbers arrive in order, and heartbeats behind what they
-//! speak of. A number whose message did not go out leaves a hole that listeners notice with the
-//! next message or heartbeat; so that they need not wait for it, [`mend`] publishes an empty
-//! message as soon as Redis takes it. [`live`] publishes the heartbeat.
+//! message sent under one lock. Numbers therefore arrive in order, and a heartbeat follows every
+//! message up to its number. A number whose message was not sent is a hole, which subscribers
+//! notice at the next message or heartbeat. To make them notice it soon, [`mend`] publishes an
+//! empty message as soon as Redis accepts one. [`live`] publishes the heartbeat.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,36 +24,37 @@ use crate::heartbeat::{BEAT, Heartbeat};
 use crate::progress::{Progress, new_publisher};
 use crate::{Backoff, BusError};
 
-/// Writes to Redis.
+/// The writer of this process.
 pub(super) struct Publisher {
     names: Names,
     id: PublisherId,
     progress: Progress,
     shards: Vec<Shard>,
     outage: Outage,
-    /// It said goodbye.
+    /// The process is leaving and sends no more heartbeats.
     has_left: AtomicBool,
 }
 
-/// Everything that belongs to one shard.
+/// The state of one shard.
 struct Shard {
     link: Arc<Link>,
-    /// Held from taking a number until its message is sent.
+    /// Held from taking a number until Redis has answered or failed.
     turn: Mutex<()>,
-    /// The last number.
+    /// The last number that was taken.
     last: AtomicU64,
-    /// A message did not go out.
+    /// Wakes [`mend`]: a number has no message.
     owed: Notify,
 }
 
-/// The commands for one shard, in this order.
+/// The commands for one shard, sent in the order of the fields.
 struct Parcel<'a> {
+    /// `Some` with an empty list is an empty message, which reveals a hole.
     updates: Option<Vec<Update>>,
     orders: Vec<OrderId>,
     settled: Vec<&'a str>,
 }
 
-/// Calls the mender unless the message went out, even when its sender is dropped while it waits.
+/// A guard that wakes [`mend`] unless the message was sent, even if the sending future is dropped.
 struct Debt<'a>(Option<&'a Notify>);
 
 impl Debt<'_> {
@@ -71,7 +72,7 @@ impl Drop for Debt<'_> {
 }
 
 impl Publisher {
-    /// A publisher with a random name, that has said nothing yet. A link for each shard.
+    /// Creates a publisher with a random name, from one link per shard.
     pub(super) fn new(links: Vec<Arc<Link>>, names: Names, progress: Progress) -> Self {
         let shard = |link| Shard {
             link,
@@ -84,12 +85,12 @@ impl Publisher {
         Self { names, id: new_publisher(), progress, shards, outage, has_left }
     }
 
-    /// The name of this process.
+    /// Returns the name of this process.
     pub(super) fn id(&self) -> PublisherId {
         self.id
     }
 
-    /// The shared connection of a shard.
+    /// Returns the shared connection of a shard.
     pub(super) fn link(&self, shard: u16) -> &Link {
         &self.shard(shard).link
     }
@@ -103,14 +104,15 @@ impl Publisher {
         self.send(updates, orders, &[]).await
     }
 
-    /// Publishes updates, then acknowledges entries, each by its shard and its id in the stream.
+    /// Publishes updates, then acknowledges entries. Each is given by its shard and its id in the
+    /// stream.
     pub(super) async fn settle(
         &self,
         settled: &[(u16, &str)],
         updates: &[Update],
     ) -> Result<(), BusError> {
         if !updates.is_empty() && is_next(FailPoint::AfterClaimPublish) {
-            // One pipeline has no place to end in between: here it goes in two halves.
+            // A pipeline cannot end halfway, so for the fail point it is sent in two halves.
             self.send(updates, &[], &[]).await?;
             reach(FailPoint::AfterClaimPublish);
             return self.send(&[], &[], settled).await;
@@ -118,7 +120,7 @@ impl Publisher {
         self.send(updates, &[], settled).await
     }
 
-    /// Something that should have been published never will be: leaves a hole on every channel.
+    /// Leaves a hole on every channel, for something that will never be published.
     pub(super) fn lose(&self) {
         for shard in &self.shards {
             shard.last.fetch_add(1, Ordering::Relaxed);
@@ -126,8 +128,8 @@ impl Publisher {
         }
     }
 
-    /// Publishes the heartbeat on a shard, behind everything that was published there. After the
-    /// goodbye there is none.
+    /// Publishes the heartbeat on a shard, behind everything that was published there. Does nothing
+    /// after the goodbye.
     pub(super) async fn beat(&self, shard: u16) -> Result<(), BusError> {
         if self.has_left.load(Ordering::Relaxed) {
             return Ok(());
@@ -135,9 +137,10 @@ impl Publisher {
         self.send_heartbeat(shard, false).await
     }
 
-    /// Publishes the goodbye on every shard; one that does not go out is missed by those who
-    /// listen.
+    /// Publishes the goodbye on every shard. Failures are not reported: subscribers then take the
+    /// process for dead, and repair.
     pub(super) async fn leave(&self) {
+        // First: no heartbeat may follow the goodbye.
         self.has_left.store(true, Ordering::Relaxed);
         for left in
             join_all(self.names.shards().map(|shard| self.send_heartbeat(shard, true))).await
@@ -151,7 +154,8 @@ impl Publisher {
     async fn send_heartbeat(&self, id: u16, leaves: bool) -> Result<(), BusError> {
         let shard = self.shard(id);
         let turn = shard.turn.lock().await;
-        // The cursor first: the numbers of everything that was published before it are taken.
+        // The cursor is read before the number: whatever was published before the cursor, or left a
+        // hole, has its number by then.
         let published = self.progress.published();
         let number = shard.last.load(Ordering::Relaxed);
         let message = Heartbeat { publisher: self.id, number, published, leaves }.encode();
@@ -189,7 +193,7 @@ impl Publisher {
                 parcel.updates.is_none() && parcel.orders.is_empty() && parcel.settled.is_empty();
             (!empty).then(|| self.send_parcel(shard, parcel))
         });
-        // All of them, though one may fail: the others go out.
+        // If one shard fails, the others are still sent.
         join_all(parcels).await.into_iter().collect()
     }
 
@@ -197,6 +201,7 @@ impl Publisher {
         let mut pipeline = Pipeline::new();
         let stream = self.names.stream(shard);
         let Shard { link, turn, last, owed } = self.shard(shard);
+        // Created before the lock, so that dropping this future at any point wakes `mend`.
         let debt = Debt(parcel.updates.as_ref().map(|_| owed));
         let turn = turn.lock().await;
         if let Some(updates) = parcel.updates {
@@ -229,20 +234,22 @@ impl Publisher {
     }
 }
 
-/// Publishes an empty message on a shard after one did not go out, until it does. For one task.
+/// Publishes an empty message on a shard after a message was not sent, and retries until it
+/// succeeds. For one task per shard.
 pub(super) async fn mend(publisher: Arc<Publisher>, shard: u16) {
     let mut backoff = Backoff::AWAY;
     loop {
         publisher.shard(shard).owed.notified().await;
         backoff.wait().await;
+        // A failure notifies `owed` again.
         if publisher.send_empty(shard).await.is_ok() {
             backoff.reset();
         }
     }
 }
 
-/// Publishes the heartbeat on a shard every second; one that does not go out is missed by those who
-/// listen. For one task.
+/// Publishes the heartbeat on a shard every second. A failure is not repeated: subscribers notice
+/// that the heartbeat is missing. For one task per shard.
 pub(super) async fn live(publisher: Arc<Publisher>, shard: u16) {
     let mut beats = tokio::time::interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,4 +1,4 @@
-//! The dispatch queue, as one worker reads it: a reader per shard, their harvest in one place.
+//! The dispatch queue, as one worker reads it: one reader per shard, their entries in one queue.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,19 +18,20 @@ use crate::{BusError, Entry, Queue};
 
 type Reading = BoxFuture<'static, (Reader, Result<Vec<Entry>, BusError>)>;
 
-/// The queue of one worker. Reads live here, not in the call that waits for them: a dropped call
-/// loses nothing.
+/// The queue of one worker. Reads in progress are kept here, not in the call that waits for them,
+/// so that a dropped call loses no entry.
 pub(super) struct RedisQueue {
     publisher: Arc<Publisher>,
+    /// The readers without a read in progress.
     resting: Vec<Reader>,
     reading: FuturesUnordered<Reading>,
-    /// Read and not handed on; at most one read of each shard.
+    /// Entries that were read and not returned yet, at most one read of each shard.
     ready: VecDeque<Entry>,
 }
 
 impl RedisQueue {
-    /// Makes the groups of most shards at least where they are missing, and a reader for each
-    /// shard.
+    /// Creates the consumer groups of most shards at least, where they are missing, and a reader
+    /// for each shard.
     pub(super) async fn open(
         nodes: &Arc<Nodes>,
         names: &Names,
@@ -41,7 +42,7 @@ impl RedisQueue {
         let making =
             join_all(names.shards().map(|shard| make_group(&publisher, names, shard))).await;
         let made = making.iter().filter(|made| made.is_ok()).count();
-        // A reader makes its group by itself when it is missing.
+        // The readers of the other shards create their groups later.
         if !names.suffice(made) {
             making.into_iter().collect::<Result<(), _>>()?;
         }
@@ -65,6 +66,7 @@ impl Queue for RedisQueue {
     async fn next(&mut self, limit: usize) -> Result<Vec<Entry>, BusError> {
         if self.ready.is_empty() {
             self.reading.extend(self.resting.drain(..).map(|reader| reader.read(limit).boxed()));
+            // Waits for the first read, then takes those that ended at the same time.
             if let Some(read) = self.reading.next().await {
                 self.harvest(read)?;
             }
@@ -77,6 +79,7 @@ impl Queue for RedisQueue {
     }
 
     async fn settle(&mut self, entries: &[Entry], updates: &[Update]) -> Result<(), BusError> {
+        // A token is the shard, a slash and the id in the stream.
         let place = |entry: &'_ Entry| -> Option<(u16, usize)> {
             let (shard, _) = entry.token.split_once('/')?;
             Some((shard.parse().ok()?, shard.len() + 1))
@@ -99,5 +102,6 @@ async fn make_group(publisher: &Publisher, names: &Names, shard: u16) -> Result<
         .arg("0")
         .arg("MKSTREAM");
     let made = publisher.link(shard).query::<Value>(&pipeline).await.map(drop);
+    // BUSYGROUP: the group exists already.
     made.or_else(|error| if error.to_string().contains("BUSYGROUP") { Ok(()) } else { Err(error) })
 }

@@ -1,8 +1,8 @@
-//! Reads one shard's stream on a connection of its own.
+//! Reads the stream of one shard on its own connection.
 //!
-//! Called by the queue, which owns the readers and keeps their futures, so that dropping the wait
-//! loses nothing. Never more than one command is under way. A failure is reported at once; the next
-//! read then waits first, so that no fault, a missing group least of all, turns into a hot loop.
+//! The queue owns the readers and their futures, so that a dropped wait loses no entry. At most one
+//! command is in flight. A failure is reported at once, and the next read waits first, so that no
+//! failure turns into a busy loop, least of all a missing group.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +21,10 @@ use crate::rarely::Rarely;
 use crate::timing::Timing;
 use crate::{Backoff, BusError, Entry};
 
-/// How long XREADGROUP waits for entries.
+/// Time for which XREADGROUP blocks when there is no entry.
 const BLOCK: Duration = Duration::from_secs(1);
 
-/// How long an answer may take: longer than Redis waits.
+/// The longest wait for a response; longer than [`BLOCK`].
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A reader of one shard.
@@ -36,14 +36,14 @@ pub(super) struct Reader {
     timing: Timing,
     wire: Option<MultiplexedConnection>,
     upkeep_at: Instant,
-    /// The last read failed: wait before the next.
+    /// The last read failed; the next one waits first.
     troubled: bool,
     backoff: Backoff,
     malformed: Rarely,
 }
 
 impl Reader {
-    /// A reader that connects when it first reads.
+    /// Creates a reader, which connects at its first read.
     pub(super) fn new(
         nodes: Arc<Nodes>,
         names: &Names,
@@ -65,7 +65,7 @@ impl Reader {
         }
     }
 
-    /// Reads once, and comes back for the next time.
+    /// Reads once, and returns itself for the next read.
     pub(super) async fn read(mut self, limit: usize) -> (Self, Result<Vec<Entry>, BusError>) {
         if self.troubled {
             self.backoff.wait().await;
@@ -92,6 +92,7 @@ impl Reader {
         } else if outcome.is_ok() {
             self.backoff.reset();
         }
+        // Keeps the connection unless the error makes it useless.
         if !outcome.as_ref().is_err_and(ends_connection) {
             self.wire = Some(wire);
         }
@@ -113,6 +114,7 @@ impl Reader {
             )
             .await?;
             let entries = self.accept(wire, reclaimed).await?;
+            // A full batch means that more entries may be reclaimable: the next read looks again.
             if entries.len() < limit {
                 upkeep::tidy(wire, &self.stream).await;
                 self.upkeep_at = Instant::now() + self.timing.upkeep_every;
@@ -123,12 +125,13 @@ impl Reader {
         }
         let mut command = redis::cmd("XREADGROUP");
         command.arg("GROUP").arg(GROUP).arg(self.consumer.get()).arg("COUNT").arg(limit);
+        // `>`: entries that were not delivered to any consumer.
         command.arg("BLOCK").arg(BLOCK.as_millis()).arg("STREAMS").arg(&self.stream).arg(">");
         let answer: Value = command.query_async(wire).await?;
         self.accept(wire, reply::read(&answer)?).await
     }
 
-    /// Keeps the good entries and acknowledges the others.
+    /// Returns the well-formed entries and acknowledges the others.
     async fn accept(
         &mut self,
         wire: &mut MultiplexedConnection,
@@ -157,7 +160,8 @@ impl Reader {
     }
 }
 
-/// NOGROUP, or what Redis 7.0 says to a reader whose stream is deleted while it waits.
+/// Returns true for NOGROUP, and for the error with which Redis 7.0 answers a reader whose stream
+/// is deleted while it blocks.
 fn is_group_missing(error: &RedisError) -> bool {
     matches!(error.code(), Some("NOGROUP" | "UNBLOCKED"))
 }

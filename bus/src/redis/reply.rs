@@ -1,12 +1,12 @@
-//! Reads the answers of streams by hand: redis-rs's own types give up on a whole answer when one
-//! entry holds bytes that are no text, and whoever writes such an entry would stop the queue.
+//! Parses the answers of stream commands by hand. The types of redis-rs reject a whole answer if
+//! one entry is not UTF-8, so that one such entry would stop the queue.
 
 use galley_protocol::OrderId;
 use redis::{ErrorKind, RedisError, RedisResult, Value};
 
 use super::names::FIELD;
 
-/// An entry as it stands in the stream.
+/// An entry of the stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RawEntry {
     /// Its id in the stream.
@@ -15,8 +15,9 @@ pub(super) struct RawEntry {
     pub(super) order_id: Option<OrderId>,
 }
 
-/// The entries in the answer of XREADGROUP on one stream; nothing when it waited in vain.
+/// Returns the entries in the answer of XREADGROUP on one stream; none if it timed out.
 pub(super) fn read(answer: &Value) -> RedisResult<Vec<RawEntry>> {
+    // A map in RESP3, an array in RESP2.
     if let Value::Map(streams) = answer {
         return streams.first().map_or(Ok(Vec::new()), |(_, list)| entries(list));
     }
@@ -29,12 +30,12 @@ pub(super) fn read(answer: &Value) -> RedisResult<Vec<RawEntry>> {
     }
 }
 
-/// The entries in the answer of XAUTOCLAIM.
+/// Returns the entries in the answer of XAUTOCLAIM.
 pub(super) fn reclaimed(answer: &Value) -> RedisResult<Vec<RawEntry>> {
     entries(items(answer)?.get(1).ok_or_else(strange)?)
 }
 
-/// Every text within an answer; a cluster answers with one per node.
+/// Returns every text within an answer, at any depth.
 pub(super) fn texts(answer: &Value) -> Vec<&str> {
     if let Value::Map(pairs) = answer {
         return pairs.iter().flat_map(|(_, value)| texts(value)).collect();
@@ -53,6 +54,7 @@ fn entry(value: &Value) -> RedisResult<RawEntry> {
     let parts = items(value)?;
     let id = parts.first().and_then(text).ok_or_else(strange)?.to_owned();
     let fields = parts.get(1).and_then(Value::as_sequence).unwrap_or_default();
+    // Exactly one field is expected.
     let order_id = match fields {
         [name, value] if text(name) == Some(FIELD) => text(value).and_then(|id| id.parse().ok()),
         _ => None,

@@ -1,4 +1,4 @@
-//! The tasks of the bus, none of which may end by itself.
+//! The tasks of the bus. None of them may end by itself.
 
 use std::panic::AssertUnwindSafe;
 
@@ -7,7 +7,7 @@ use galley_fail_points::trip;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Starts the tasks of one bus, and knows when one has ended that nobody dropped.
+/// The tasks of one bus; reports when one has ended that was not dropped.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tasks(CancellationToken);
 
@@ -25,6 +25,7 @@ impl Tasks {
                 trip(part);
                 task.await;
             };
+            // A panic counts like a return.
             drop(AssertUnwindSafe(lived).catch_unwind().await);
             tracing::error!(part, "a part of the bus ended");
             broken.cancel();

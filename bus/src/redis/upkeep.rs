@@ -1,4 +1,4 @@
-//! What every worker does for the stream every few seconds.
+//! Upkeep of a stream, by every worker every few seconds.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use redis::{RedisResult, Value};
 use super::names::GROUP;
 use super::reply::{self, RawEntry};
 
-/// A consumer that is silent for so long and holds nothing is the rest of a dead worker.
+/// Idle time after which a consumer without entries is considered a dead worker's.
 const SILENT_AFTER: Duration = Duration::from_mins(1);
 
-/// Makes the group, and the stream when it is missing, so that it reads from the very first entry.
-/// One that is there stays.
+/// Creates the consumer group, and the stream if it is missing. The group reads from the first
+/// entry. An existing group stays as it is.
 pub(super) async fn create_group(
     wire: &mut MultiplexedConnection,
     stream: &str,
@@ -27,7 +27,7 @@ pub(super) async fn create_group(
     }
 }
 
-/// Takes over entries that lie with a worker for too long.
+/// Claims entries that have been pending for at least `idle`.
 pub(super) async fn reclaim(
     wire: &mut MultiplexedConnection,
     stream: &str,
@@ -35,6 +35,7 @@ pub(super) async fn reclaim(
     idle: Duration,
     limit: usize,
 ) -> RedisResult<Vec<RawEntry>> {
+    // Always from the first pending entry (`0-0`), which is the oldest.
     let mut command = redis::cmd("XAUTOCLAIM");
     command
         .arg(stream)
@@ -50,8 +51,8 @@ pub(super) async fn reclaim(
     Ok(entries)
 }
 
-/// Drops what is done with: entries and consumers. Failing is harmless; it is tried again in a few
-/// seconds.
+/// Trims acknowledged entries and deletes the consumers of dead workers. A failure is harmless,
+/// because it is tried again in a few seconds.
 pub(super) async fn tidy(wire: &mut MultiplexedConnection, stream: &str) {
     if let Err(error) = trim(wire, stream).await {
         tracing::debug!(stream, %error, "the stream was not trimmed");
@@ -61,8 +62,8 @@ pub(super) async fn tidy(wire: &mut MultiplexedConnection, stream: &str) {
     }
 }
 
-/// Trims below the oldest pending entry and the last delivered one. The order of the questions
-/// matters: an entry at or before the last delivered that is not pending afterwards has been
+/// Trims below the oldest pending entry and the last delivered one. The order of the two queries
+/// matters: an entry up to the last delivered one that is not pending afterwards has been
 /// acknowledged.
 async fn trim(wire: &mut MultiplexedConnection, stream: &str) -> RedisResult<()> {
     let groups: StreamInfoGroupsReply =
@@ -100,8 +101,8 @@ async fn forget_consumers(wire: &mut MultiplexedConnection, stream: &str) -> Red
     Ok(())
 }
 
-/// The order of ids in a stream: milliseconds, then a number. What is no id comes first, so that
-/// nothing is trimmed.
+/// Returns the sort key of an id in a stream: milliseconds, then a number. A malformed id sorts
+/// first, so that nothing is trimmed.
 fn place(id: &str) -> (u64, u64) {
     let (millis, number) = id.split_once('-').unwrap_or((id, "0"));
     (millis.parse().unwrap_or(0), number.parse().unwrap_or(0))

@@ -1,4 +1,4 @@
-//! Where frames are said, and by whom.
+//! The channels, and the operations on them.
 
 use std::fmt::Write as _;
 
@@ -10,14 +10,14 @@ use crate::close::CloseCode;
 use crate::frame::Watch;
 use crate::{HeroId, SignedCursor};
 
-/// What answers a command.
+/// The frames that answer a command.
 const ANSWERS: [&str; 3] = ["reply", "error", "pong"];
 /// The frames of a hero's event stream.
 const HERO_EVENTS: [&str; 6] = ["welcome", "order", "deleted", "resync", "reconnect", "expiring"];
 /// The frames of the staff's event stream.
 const STAFF_EVENTS: [&str; 4] = ["welcome", "feed", "reconnect", "expiring"];
 
-/// The channels.
+/// Returns the channels.
 pub fn channels(messages: &Messages, schemas: &mut Schemas) -> Value {
     let everything: Vec<&str> = messages.commands().chain(messages.frames()).collect();
     let hero_id = described(
@@ -58,7 +58,7 @@ pub fn channels(messages: &Messages, schemas: &mut Schemas) -> Value {
     })
 }
 
-/// The operations, as the gateway does them.
+/// Returns the operations, from the gateway's point of view.
 pub fn operations(messages: &Messages, schemas: &mut Schemas) -> Value {
     let commands: Vec<&str> = messages.commands().collect();
     let news: Vec<&str> = messages.frames().filter(|frame| !ANSWERS.contains(frame)).collect();
@@ -111,12 +111,12 @@ fn get(properties: &Value) -> Value {
     json!({"http": {"method": "GET", "query": query(properties), "bindingVersion": "0.3.0"}})
 }
 
-/// The handshake refuses parameters that it does not know.
+/// Returns the schema of a query. The handshake refuses unknown parameters.
 fn query(properties: &Value) -> Value {
     json!({"type": "object", "properties": properties, "additionalProperties": false})
 }
 
-/// Where a token may stand; nowhere else, so that it gets into nobody's logs.
+/// Returns the headers that may carry a token. The query may not, because it gets into logs.
 fn handshake_headers() -> Value {
     json!({"type": "object", "properties": {
         "Authorization": {"type": "string", "pattern": "^Bearer .+$", "description": "The token, of clients that can set headers."},

@@ -1,4 +1,4 @@
-//! One message per type of frame.
+//! The messages: one per type of frame.
 
 use serde_json::{Map, Value, json};
 
@@ -7,21 +7,21 @@ use super::schemas::Schemas;
 use crate::audience;
 use crate::frame::{ClientFrame, ServerFrame, client, server};
 
-/// The key of the message of plain words.
+/// The name of the message for plain words.
 const WORDS: &str = "words";
 
-/// Every message, by the side that says it.
+/// Every message, by sender.
 pub struct Messages {
     commands: Vec<(String, Value)>,
     frames: Vec<(String, Value)>,
 }
 
 impl Messages {
-    /// Takes them out of the types.
+    /// Derives the messages from the types of the frames.
     pub fn collect(schemas: &mut Schemas) -> Self {
         let commands =
             schemas.tagged::<ClientFrame>().into_iter().map(|(kind, description, mut objects)| {
-                // Reading a frame ends with refusing what nobody took.
+                // The parser of frames refuses unknown fields.
                 for object in &mut objects {
                     object["additionalProperties"] = json!(false);
                 }
@@ -38,17 +38,17 @@ impl Messages {
         Self { commands, frames }
     }
 
-    /// References to what clients say.
+    /// Returns the names of the messages that clients send.
     pub fn commands(&self) -> impl Iterator<Item = &str> {
         self.commands.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The types of what the gateway says.
+    /// Returns the names of the messages that the gateway sends.
     pub fn frames(&self) -> impl Iterator<Item = &str> {
         self.frames.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The messages by their names. No command has the type of a frame, which a test sees to.
+    /// Returns the messages by name. A test checks that no command has the type of a frame.
     pub fn into_components(self) -> Value {
         Value::Object(self.commands.into_iter().chain(self.frames).collect::<Map<String, Value>>())
     }
@@ -62,7 +62,7 @@ fn message(
     lines: &str,
 ) -> (String, Value) {
     let has_id = objects.iter().any(|object| object["properties"]["id"].is_object());
-    // Not `oneOf`: an empty page of orders is an empty page of meals as well.
+    // `anyOf`, not `oneOf`: an empty page of orders is also an empty page of meals.
     let payload = match <[Value; 1]>::try_from(objects) {
         Ok([object]) => object,
         Err(objects) => json!({"anyOf": objects}),

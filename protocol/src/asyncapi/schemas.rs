@@ -1,14 +1,14 @@
-//! JSON schemas (draft 7, the dialect of `AsyncAPI`) out of the types.
+//! JSON schemas (draft 7, the dialect of `AsyncAPI`), derived from the types.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-/// What a reference to a named schema begins with.
+/// The prefix of a reference to a named schema.
 const PREFIX: &str = "#/components/schemas/";
 
-/// The named schemas, and those of them that were referred to.
+/// The named schemas, and the names of those in use.
 #[derive(Default)]
 pub struct Schemas {
     named: BTreeMap<String, Value>,
@@ -16,7 +16,7 @@ pub struct Schemas {
 }
 
 impl Schemas {
-    /// The schema of a type, whole; schemas within it are referred to.
+    /// Returns the schema of a type. Schemas within it are references.
     pub fn of<T: ToSchema>(&mut self) -> Value {
         let mut inner = Vec::new();
         T::schemas(&mut inner);
@@ -24,14 +24,14 @@ impl Schemas {
         json!(T::schema())
     }
 
-    /// The alternatives of an enum that is tagged by `type`: the name of each, what it is, and the
-    /// objects it may be.
+    /// Returns the alternatives of an enum that is tagged by `type`: the name, the description and
+    /// the possible objects of each.
     pub fn tagged<T: ToSchema>(&mut self) -> Vec<(String, String, Vec<Value>)> {
         let whole = self.of::<T>();
         self.alternatives(&whole).iter().map(|alternative| self.named(alternative)).collect()
     }
 
-    /// The schema of an object that is no part of another.
+    /// Returns the schema of a single object.
     pub fn object<T: ToSchema>(&mut self) -> Value {
         let whole = self.of::<T>();
         let object =
@@ -39,26 +39,27 @@ impl Schemas {
         self.keep(object)
     }
 
-    /// Marks what a schema refers to as used, and gives it back.
+    /// Marks the schemas that `schema` refers to as used, and returns `schema`.
     pub fn keep(&mut self, schema: Value) -> Value {
         let mut waiting = references(&schema);
         while let Some(name) = waiting.pop() {
             if let Some(found) = self.named.get(&name)
                 && self.used.insert(name)
             {
+                // A schema may refer to further ones.
                 waiting.extend(references(found));
             }
         }
         schema
     }
 
-    /// The named schemas that are used.
+    /// Returns the named schemas in use.
     pub fn used(mut self) -> Value {
         self.named.retain(|name, _| self.used.contains(name));
         json!(self.named)
     }
 
-    /// The members of a `oneOf`; fields that stand beside a flattened one belong to each member.
+    /// Returns the members of a `oneOf`. The fields next to a flattened enum belong to each member.
     fn alternatives(&self, schema: &Value) -> Vec<Value> {
         if let Some(parts) = schema["allOf"].as_array() {
             let (whole, beside): (Vec<&Value>, Vec<&Value>) =
@@ -84,14 +85,15 @@ impl Schemas {
         (tag.to_owned(), description.to_owned(), objects)
     }
 
-    /// The plain objects that a composed schema stands for: draft 7 can forbid unknown fields only
-    /// in these.
+    /// Returns the plain objects that a composed schema stands for. Draft 7 can forbid unknown
+    /// fields only in these.
     fn objects(&self, schema: &Value) -> Vec<Value> {
         let schema = self.resolve(schema);
         if let Some(members) = schema["oneOf"].as_array() {
             return members.iter().flat_map(|member| self.objects(member)).collect();
         }
         let Some(parts) = schema["allOf"].as_array() else { return vec![schema.clone()] };
+        // A part may be one of several objects: all combinations are returned.
         parts.iter().fold(vec![json!({"type": "object"})], |whole, part| {
             let part = self.objects(part);
             whole.iter().flat_map(|one| part.iter().map(|other| merge(one, other))).collect()
@@ -104,7 +106,7 @@ impl Schemas {
     }
 }
 
-/// An object with the fields of both; the description is the first's that has one.
+/// Returns an object with the fields of both. Of other keywords, those of `one` take precedence.
 fn merge(one: &Value, other: &Value) -> Value {
     let mut merged: Map<String, Value> = one.as_object().cloned().unwrap_or_default();
     for (keyword, value) in other.as_object().into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! Cursors as clients get them: opaque text that only this service can have written.
+//! The cursors of clients: opaque text that only this service can produce.
 
 use std::fmt;
 
@@ -13,10 +13,10 @@ use utoipa::{PartialSchema, ToSchema};
 use super::{CursorError, ResumeCursor, opaque};
 use crate::{OrderId, Timestamp};
 
-/// The layout of the bytes: this version, the epoch, time, floor and position, each big-endian, and
-/// the signature.
+/// The version of the layout: this version, the epoch, time, floor and position, each big-endian,
+/// and the signature.
 const VERSION: u8 = 1;
-/// Bytes of the signature. A forged one passes once in 2^64 tries, each of which is a request.
+/// Bytes of the signature. One forgery in 2^64 passes, and each attempt is a request.
 const SIGNATURE: usize = 8;
 /// Bytes before the signature.
 const SIGNED: usize = 1 + size_of::<u32>() + 3 * size_of::<i64>();
@@ -28,8 +28,8 @@ const LENGTH: usize = (BYTES * 4).div_ceil(3);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SignedCursor([u8; LENGTH]);
 
-/// The key that signs the cursors of one epoch. An epoch is a history of the database: after a
-/// backup was restored, another one begins, and the cursors of the one before lead to nothing.
+/// The key that signs the cursors of one epoch. An epoch is one history of the database. A restored
+/// backup begins a new one, in which the cursors of the previous epoch are refused.
 #[derive(Clone)]
 pub struct CursorKey {
     epoch: u32,
@@ -37,7 +37,7 @@ pub struct CursorKey {
 }
 
 impl CursorKey {
-    /// A key of these secret bytes.
+    /// Creates the key of an epoch from secret bytes.
     #[must_use]
     pub fn new(epoch: u32, secret: &[u8]) -> Self {
         Self { epoch, mac: Hmac::new_from_slice(secret).expect("HMAC takes a key of any length") }
@@ -73,8 +73,10 @@ impl CursorKey {
         let bytes = decode(text).filter(|bytes| epoch(bytes) == self.epoch).ok_or(CursorError)?;
         let (signed, signature) = bytes.split_at(SIGNED);
         let mac = self.mac.clone().chain_update(signed);
+        // Compares in constant time.
         mac.verify_truncated_left(signature).map_err(|_| CursorError)?;
         let number = |at: usize| {
+            // The three numbers end where the signature begins.
             let start = SIGNED - (3 - at) * size_of::<i64>();
             let number = bytes[start..].first_chunk().expect("there are so many bytes");
             i64::from_be_bytes(*number)
@@ -94,10 +96,10 @@ impl fmt::Debug for CursorKey {
 }
 
 impl SignedCursor {
-    /// Returns the epoch that a text names, be it signed or not.
+    /// Returns the epoch in a text, without a check of the signature.
     ///
     /// # Errors
-    /// [`CursorError`] when it is not in the form of a cursor.
+    /// [`CursorError`] if it does not have the form of a cursor.
     pub fn epoch_of(text: &str) -> Result<u32, CursorError> {
         decode(text).map(|bytes| epoch(&bytes)).ok_or(CursorError)
     }
@@ -109,9 +111,9 @@ impl SignedCursor {
     }
 }
 
-/// Only one text leads to the same bytes.
+/// Decodes a text in the form of a cursor. No two texts decode to the same bytes.
 fn decode(text: &str) -> Option<[u8; BYTES]> {
-    // The decoder wants room for more than it may find.
+    // The decoder demands more room than the bytes need.
     let mut bytes = [0; BYTES + 2];
     let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
     let bytes: [u8; BYTES] = bytes[..length].try_into().ok()?;

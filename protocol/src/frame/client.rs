@@ -1,4 +1,4 @@
-//! What a client may say.
+//! The frames of clients.
 
 use std::convert::Infallible;
 
@@ -14,16 +14,16 @@ use crate::problem::{Problem, ProblemType};
 use crate::strict::Strict;
 use crate::{BearerToken, HeroId, IdempotencyKey, MealId, OrderId, PageCursor, ReasonText, Status};
 
-/// The wire, pinned: what clients may say for ever, one frame a line, one of each command. The
-/// examples of the documentation.
+/// The pinned wire format: one frame per line, one of each command, that clients may send for ever.
+/// The documentation takes its examples from here.
 pub const PINNED: &str = include_str!("client.jsonl");
-/// The most orders in one answer, and the default is half of it.
+/// The most orders in one answer. The default is half of it.
 pub const MAX_LIMIT: usize = 100;
 /// The most characters of a command's id.
 const MAX_COMMAND_ID: usize = 255;
 /// The most `feed` frames a second that a watcher may ask for.
 const MAX_RATE: i64 = 50;
-/// The `feed` frames a second when a watcher asks for no rate.
+/// The `feed` frames a second if a watcher asks for no rate.
 const DEFAULT_RATE: i64 = 10;
 
 /// What a client puts on a command to know its answer by.
@@ -151,10 +151,10 @@ pub struct Watch {
 }
 
 impl ClientFrame {
-    /// Reads a JSON object. The sender decides which commands an error offers.
+    /// Parses a JSON object. An error offers only the commands of the sender.
     ///
     /// # Errors
-    /// A problem, with the command's id when that could be read.
+    /// A problem, with the command's id if that could be read.
     pub(crate) fn parse_json(
         message: &str,
         audience: Audience,
@@ -244,7 +244,7 @@ fn command(mut fields: Fields, audience: Audience) -> Result<Command, Problem> {
             let status = fields.list("status", str::parse::<Status>);
             let hero_id = fields.integer("hero_id", HeroId::new);
             let max_rate = fields.integer("max_rate", rate);
-            // One that cannot be read begins anew.
+            // An unreadable cursor is not an error: the watch starts over.
             let cursor = fields.text("cursor", |text| Ok::<_, Infallible>(text.to_owned()));
             let watch = Watch {
                 status: status.unwrap_or_default(),
@@ -265,7 +265,7 @@ fn command(mut fields: Fields, audience: Audience) -> Result<Command, Problem> {
 }
 
 impl Watch {
-    /// Everything, at `max_rate` or the default.
+    /// Returns a watch of everything, at `max_rate` or the default rate.
     #[must_use]
     pub fn all(max_rate: Option<u8>) -> Self {
         let max_rate = max_rate.unwrap_or(u8::try_from(DEFAULT_RATE).unwrap_or(u8::MAX));
@@ -273,10 +273,10 @@ impl Watch {
     }
 }
 
-/// Reads the `feed` frames a second that a watcher asks for.
+/// Checks the `feed` frames a second that a watcher asks for.
 ///
 /// # Errors
-/// A detail for people when the number is not from 1 to 50.
+/// A detail for people if the number is not from 1 to 50.
 pub fn rate(number: i64) -> Result<u8, String> {
     u8::try_from(number)
         .ok()
@@ -284,10 +284,10 @@ pub fn rate(number: i64) -> Result<u8, String> {
         .ok_or_else(|| format!("must be from 1 to {MAX_RATE}"))
 }
 
-/// Reads a page's limit.
+/// Checks the limit of a page.
 ///
 /// # Errors
-/// A detail for people when the number is not from 1 to [`MAX_LIMIT`].
+/// A detail for people if the number is not from 1 to [`MAX_LIMIT`].
 pub fn limit(number: i64) -> Result<usize, String> {
     usize::try_from(number)
         .ok()

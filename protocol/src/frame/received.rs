@@ -1,4 +1,4 @@
-//! What the gateway said, as a client in Rust reads it.
+//! The frames of the gateway, as a client in Rust reads them.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -6,110 +6,111 @@ use serde_json::Value;
 use super::{CommandId, Resume, Totals};
 use crate::{Deleted, Hero, Order};
 
-/// A frame of the gateway. A client passes over fields and types that it does not know: they are of
-/// a later version.
+/// A frame of the gateway. Unknown fields and types are ignored, because they belong to a later
+/// version.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Received {
-    /// The first.
+    /// The first frame.
     Welcome {
-        /// Whose socket this is; absent for staff.
+        /// The hero of the socket; absent for staff.
         hero: Option<Hero>,
-        /// How the connection began.
+        /// The result of the resume.
         resume: Resume,
         /// The active orders, and those that changed since the cursor.
         orders: Vec<Order>,
         /// The orders deleted since the cursor.
         #[serde(default)]
         deleted: Vec<Deleted>,
-        /// Resumes after this; absent for staff.
+        /// The cursor after this frame; absent for staff.
         cursor: Option<String>,
     },
-    /// A transition.
+    /// A transition of an order.
     Order {
-        /// The state it led to.
+        /// The new state.
         order: Order,
-        /// Resumes after this.
+        /// The cursor after this frame.
         cursor: String,
     },
-    /// A deletion.
+    /// An order was deleted.
     Deleted {
-        /// Which order, and its last version.
+        /// The order and its last version.
         #[serde(flatten)]
         deleted: Deleted,
-        /// Resumes after this.
+        /// The cursor after this frame.
         cursor: String,
     },
-    /// What changed since the last of these.
+    /// The changes since the last `feed` frame.
     Feed {
         /// The newest states.
         orders: Vec<Order>,
         /// The deletions.
         #[serde(default)]
         deleted: Vec<Deleted>,
-        /// How many orders there are; absent when the gateway does not know.
+        /// The number of orders by status; absent if the gateway does not know it.
         totals: Option<Totals>,
-        /// True when changes are missing; they follow.
+        /// True if changes are missing; they follow.
         #[serde(default)]
         gap: bool,
-        /// Resumes after this; absent while something is missing.
+        /// The cursor after this frame; absent while something is missing.
         cursor: Option<String>,
     },
-    /// What changed while the client was slow.
+    /// The changes while the client was slow.
     Resync {
         /// The newest states.
         orders: Vec<Order>,
         /// The deletions.
         #[serde(default)]
         deleted: Vec<Deleted>,
-        /// Resumes after this.
+        /// The cursor after this frame.
         cursor: String,
     },
     /// A command was carried out.
     Reply {
-        /// The command's.
+        /// The id of the command.
         id: Option<CommandId>,
-        /// Of `place`, `cancel` and `get`.
+        /// The order, in the reply to `place`, `cancel` and `get`.
         order: Option<Box<Order>>,
-        /// Of `watch`.
+        /// True in the reply to `watch`.
         #[serde(default)]
         watching: bool,
-        /// For `watch`, the number of orders; absent when the gateway does not know.
+        /// The number of orders by status, in the reply to `watch`; absent if the gateway does not
+        /// know it.
         totals: Option<Totals>,
-        /// For `watch` with a cursor, how it began.
+        /// The result of the resume, in the reply to `watch` with a cursor.
         resume: Option<Resume>,
-        /// For `watch`, resumes after this.
+        /// The cursor after this frame, in the reply to `watch`.
         cursor: Option<String>,
     },
     /// A command was not carried out.
     Error {
-        /// The command's.
+        /// The id of the command.
         id: Option<CommandId>,
-        /// Why.
+        /// The problem.
         problem: Value,
     },
     /// The answer to a `ping`.
     Pong {
-        /// The command's.
+        /// The id of the command.
         id: Option<CommandId>,
     },
     /// The gateway is leaving.
     Reconnect {
-        /// Come back after so many milliseconds.
+        /// Milliseconds after which to reconnect.
         after_ms: u64,
     },
     /// The token expires soon.
     Expiring {
-        /// It does after so many milliseconds.
+        /// Milliseconds until it expires.
         after_ms: u64,
     },
-    /// Of a later version.
+    /// A type of a later version.
     #[serde(other)]
     Unknown,
 }
 
 impl Received {
-    /// The states of orders that the frame tells.
+    /// Returns the states of orders in the frame.
     #[must_use]
     pub fn orders(&self) -> &[Order] {
         match self {
@@ -127,7 +128,7 @@ impl Received {
         }
     }
 
-    /// The deletions that the frame tells.
+    /// Returns the deletions in the frame.
     #[must_use]
     pub fn deleted(&self) -> &[Deleted] {
         match self {
@@ -145,7 +146,7 @@ impl Received {
         }
     }
 
-    /// Where to resume after this frame.
+    /// Returns the cursor after this frame.
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         match self {

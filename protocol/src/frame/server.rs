@@ -1,4 +1,4 @@
-//! What the gateway says.
+//! The frames of the gateway.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -10,9 +10,9 @@ use crate::{
     Deleted, Hero, Meal, Order, OrderId, PageCursor, SignedCursor, Status, Timestamp, Version,
 };
 
-/// The wire, pinned: frames as they look for ever, one a line, at least one of each type. A change
-/// of a line is a change for every client; only additions are allowed. The examples of the
-/// documentation.
+/// The pinned wire format: one frame per line, at least one of each type. A change of a line
+/// affects every client; only additions are allowed. The documentation takes its examples from
+/// here.
 pub const PINNED: &str = include_str!("server.jsonl");
 
 /// A frame to a client.
@@ -193,8 +193,8 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Makes a page of at most `limit` entries out of up to `limit + 1` that were read: the one
-    /// more tells of a next page.
+    /// Creates a page of at most `limit` entries. Up to `limit + 1` entries were `read`; the
+    /// additional one shows that there is a next page.
     #[must_use]
     pub fn cut(mut read: Vec<T>, limit: usize, id: impl Fn(&T) -> i64) -> Self {
         let more = read.len() > limit;
@@ -223,7 +223,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// The count of one status.
+    /// Returns the count of one status.
     #[must_use]
     pub fn of(&mut self, status: Status) -> &mut i64 {
         match status {
@@ -268,7 +268,7 @@ pub struct Feed<'a> {
 pub struct OrderJson<'a>(&'a RawValue);
 
 impl<'a> OrderJson<'a> {
-    /// Takes the JSON of an order; nothing when it is not JSON.
+    /// Takes the JSON of an order; `None` if it is not JSON.
     #[must_use]
     pub fn parse(json: &'a [u8]) -> Option<Self> {
         serde_json::from_slice(json).ok().map(Self)
@@ -282,7 +282,7 @@ impl PartialEq for OrderJson<'_> {
 }
 
 impl ServerFrame<'_> {
-    /// The `type` on the wire.
+    /// Returns the `type` on the wire.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -299,7 +299,8 @@ impl ServerFrame<'_> {
         }
     }
 
-    /// Where a client resumes that has this frame; nothing when the frame moves it nowhere.
+    /// Returns the cursor with which a client resumes after this frame; `None` if the frame does
+    /// not change it.
     #[must_use]
     pub const fn cursor(&self) -> Option<SignedCursor> {
         match self {
@@ -317,7 +318,7 @@ impl ServerFrame<'_> {
         }
     }
 
-    /// The frame as one line of JSON.
+    /// Returns the frame as one line of JSON.
     #[must_use]
     pub fn encode(&self) -> String {
         serde_json::to_string(self)

@@ -72,7 +72,7 @@ pub enum State {
     Upgraded,
     /// In use. Over REST it holds the bytes received so far of an answer.
     Open(Vec<u8>),
-    /// Given up after [`MAX_ATTEMPTS`](super::opening) attempts.
+    /// Given up; no further attempts.
     GivenUp,
 }
 

@@ -21,8 +21,8 @@ const MAX_OPENING: usize = 1_024;
 const PATIENCE: u64 = 30_000_000;
 /// Attempts to open a socket that was never open.
 const MAX_ATTEMPTS: u32 = 4;
-/// Bounds of the random wait before another attempt, in microseconds: it is below the first value
-/// doubled once per failure (1 s after the first failure), and never above the second.
+/// The wait before another attempt, in microseconds. It is random, up to a limit: twice the first
+/// value (1 s) after the first failure, doubled with each further one, at most the second value.
 const BACK_OFF: (u64, u64) = (500_000, 20_000_000);
 /// Idle time after which a REST connection is replaced, in microseconds, before the gateway closes
 /// it.

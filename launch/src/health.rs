@@ -41,7 +41,7 @@ impl HealthConfig {
     }
 }
 
-/// Checks that the file was touched within [`STALE`].
+/// Checks that the file was touched within the last 10 s.
 ///
 /// # Errors
 /// A description of the failure.

@@ -32,7 +32,7 @@ pub struct TokenArguments {
     secret: SecretArguments,
 }
 
-/// The caller that the token stands for.
+/// The caller that the token identifies.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct Whose {

@@ -100,8 +100,8 @@ struct Engine {
     open: usize,
     /// Connections that could not be opened.
     given_up: usize,
-    /// The latest time at which an order was seen to have ended for the first time, in microseconds
-    /// since the load began.
+    /// The time at which an order last became known to have ended, in microseconds since the load
+    /// began.
     last_end: u64,
     /// Resident bytes before the first socket.
     memory: u64,

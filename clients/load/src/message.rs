@@ -31,8 +31,8 @@ pub enum Message {
 pub struct Tick {
     /// Open sockets.
     pub open: u64,
-    /// The latest time at which an order was seen to have ended for the first time, in microseconds
-    /// since the load began.
+    /// The time at which an order last became known to have ended, in microseconds since the load
+    /// began.
     pub last_end: u64,
     /// The measurements since the last tick.
     pub measures: Measures,
@@ -52,10 +52,10 @@ pub struct Memory {
 pub struct Done {
     /// Processor time, in milliseconds.
     pub processor_ms: u64,
-    /// Accepted orders that some socket does not know in the same, ended version as the others: the
-    /// order, and the number of sockets whose newest version is 0 (unknown), 1, 2 …
+    /// Accepted orders whose sockets disagree on the newest version, or agree on one that is not an
+    /// ended state: the order, and the number of sockets that know version 0 (none), 1, 2 …
     pub unsettled: Vec<(i64, Vec<u64>)>,
-    /// A sample of the accepted orders that every socket knows in the same, ended version: the
-    /// order and this version.
+    /// A sample of the accepted orders whose sockets agree on an ended version: the order and this
+    /// version.
     pub settled: Vec<(i64, i32)>,
 }

@@ -21,7 +21,7 @@ pub struct Timeline {
     pub moments: Vec<Moment>,
     /// Maximum of simultaneously open sockets.
     pub most_open: u64,
-    /// Time from the start of the load until the last ended order was first seen to have ended.
+    /// Time from the start of the load until an order last became known to have ended.
     pub last_end: Duration,
     began: Instant,
     ends: Instant,

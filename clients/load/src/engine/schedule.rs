@@ -19,7 +19,8 @@ struct Train {
 }
 
 impl Schedule {
-    /// The share of one engine: the engines place the orders in turn.
+    /// The share of one engine: the engines place steady orders in turn, and equal parts of each
+    /// burst.
     pub fn of(plan: &Plan) -> Self {
         let (engine, engines) = (f64::from(plan.number), f64::from(plan.engines));
         let steady = match plan.pace {

@@ -81,7 +81,7 @@ pub fn draw(title: &str, unit: &str, lines: &[Line<'_>], marks: &[(f64, String)]
     svg
 }
 
-/// Rounds up to a number that is easy to read: 1, 2, 4 or 8 times a power of ten.
+/// Rounds up to a number that is easy to read: 1, 2, 4 or 8 times a power of ten, at least 0.001.
 fn nice(number: f64) -> f64 {
     let power = 10_f64.powf(number.max(1e-3).log10().floor());
     [1.0, 2.0, 4.0, 8.0, 10.0]

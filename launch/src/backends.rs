@@ -1,8 +1,8 @@
 //! Opening the database and the bus at the start.
 //!
-//! Called by the programs, before they serve. Guarantees that nothing printed here contains a
-//! password: the URLs are hidden in the help, and the errors of the store and the bus contain none.
-//! Only [`migrate`] creates or changes a schema.
+//! The programs call this before they serve. Nothing that is printed here contains a password: the
+//! help hides the URLs, and the errors of the store and the bus contain none. Only [`migrate`]
+//! creates or changes a schema.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use tracing::info;
 
 use crate::{Failure, NotYet, Patience};
 
-/// What a gateway and a worker depend on. The URLs may hold passwords: they are never printed.
+/// The database and the bus of a gateway or a worker. The URLs may contain passwords and are never
+/// printed.
 #[derive(Args, Clone)]
 pub struct Backends {
     /// The database: `postgres://USER:PASSWORD@HOST/NAME`
@@ -28,7 +29,7 @@ pub struct Backends {
     pub namespace: Namespace,
 }
 
-/// Where on a Redis that others use too.
+/// The part of a shared Redis that one service uses.
 #[derive(Args, Clone, Debug)]
 pub struct Namespace {
     /// What every key and channel in Redis begins with; gateways and workers of one service share
@@ -57,8 +58,8 @@ impl Backends {
     }
 }
 
-/// Logs the version, the places of the database and the bus, and the authentication of callers, if
-/// the program has callers.
+/// Logs the version, the addresses of the database and the bus, and, if the program has callers,
+/// how they authenticate.
 ///
 /// # Errors
 /// [`Failure::Usage`] for an invalid URL.
@@ -108,7 +109,7 @@ pub async fn migrate(store: &dyn Store, patience: &Patience) -> Result<(), Failu
 /// Waits until the database has the schema that this program needs.
 ///
 /// # Errors
-/// [`Failure::Failed`] if it has not in time, or if this program may not read it.
+/// [`Failure::Failed`] if the schema does not appear in time, or if this program may not read it.
 pub async fn schema(store: &dyn Store, patience: &Patience) -> Result<(), Failure> {
     let attempt = async || {
         let Err(error) = store.ping().await else { return Ok(()) };

@@ -1,8 +1,8 @@
 //! Closes what [`Backends::open`](crate::Backends::open) opened: the last steps of an orderly end.
 //!
-//! Called by the programs, whatever the reason for their end, after everything that publishes has
-//! ended: first the goodbye, then the store, which releases the locks by which others see that this
-//! process is alive. Guarantees that neither waits for a server that does not answer.
+//! The programs call this whatever the reason for their end, once nothing publishes any more: first
+//! the goodbye, then the store, which releases the locks that show other processes that this one is
+//! alive. Both steps have a time limit, in case a server does not answer.
 
 use std::time::Duration;
 
@@ -11,11 +11,10 @@ use galley_store::Store;
 use tokio::time::timeout;
 use tracing::warn;
 
-/// The longest time for the goodbye. Without it others find in the database that this process is
-/// gone, and repair what it may have committed.
+/// Time limit of the goodbye. Without a goodbye, other processes learn from the database that this
+/// one is gone, and repair what it may have committed.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// The longest time for closing the store. `SQLite` writes its whole file, at the speed of the
-/// disk.
+/// Time limit of closing the store. `SQLite` writes its whole file, at the speed of the disk.
 const CLOSE: Duration = Duration::from_secs(5);
 
 /// Sends a goodbye on the bus, so that no other process repairs anything for this one. Only for a

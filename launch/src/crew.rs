@@ -1,11 +1,11 @@
 //! Tasks that must not end by themselves.
 //!
-//! The one owner of the vital tasks of gateways and workers. Each task has the name of its part. A
-//! part that ends before it is stopped – by a panic, or because its loop returned – ends the
-//! program: exit code 1, and one line in the log that names it. Other processes then take over, as
-//! after kill -9, while a program without one of its parts would look healthy and serve nobody. A
-//! task that can restart without losing anything does so itself and is still hired here, in case
-//! that fails.
+//! A crew owns the vital tasks of a gateway or a worker. Each task runs one part of the program and
+//! has its name. If a part ends before it is stopped, by a panic or because its loop returned, the
+//! program ends with exit code 1 and one log line that names the part. Other processes then take
+//! over, as after kill -9; without one of its parts the program would look healthy and serve
+//! nobody. A task that can restart without losing anything does so itself, and is still hired here,
+//! in case that fails.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// Some tasks with one token to stop them. Dropping it aborts them.
+/// A group of tasks with one token to stop them. Dropping it aborts them.
 #[derive(Default)]
 pub struct Crew {
     tasks: JoinSet<()>,
@@ -48,7 +48,7 @@ impl Crew {
         self.names.insert(handle.id(), part);
     }
 
-    /// Waits until a task has ended by itself; for ever if there is no task.
+    /// Waits until a task ends by itself; waits forever if there is no task.
     pub async fn death(&mut self) -> Died {
         let (id, how) = match self.tasks.join_next_with_id().await {
             Some(Ok((id, ()))) => (id, "ended"),

@@ -1,8 +1,8 @@
 //! The health of a program that listens on no port.
 //!
-//! Runs beside the work of such a program. Guarantees that the file is touched every two seconds as
-//! long as the process's runtime runs and the database answers, and that the file is gone after an
-//! orderly end. It shows neither the work nor the bus: a worker works without the bus.
+//! The file is touched every two seconds as long as the runtime of the process runs and the
+//! database answers, and removed at an orderly end. It shows the state of neither the work nor the
+//! bus, because a worker also works without the bus.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_secs(2);
 /// The age of the file from which the program counts as unhealthy.
 pub const STALE: Duration = Duration::from_secs(10);
 
-/// Where the program leaves word that it is well.
+/// The health file of the program.
 #[derive(Args, Clone, Debug)]
 pub struct HealthConfig {
     /// A file to touch every 2 s while the database answers, for `galley health --file`; none when
@@ -27,7 +27,7 @@ pub struct HealthConfig {
 }
 
 impl HealthConfig {
-    /// Runs `work`, and meanwhile keeps the file fresh.
+    /// Runs `work` and keeps the file fresh until it ends.
     pub async fn beside<T>(&self, store: &dyn Store, work: impl Future<Output = T>) -> T {
         let Some(path) = &self.health_file else { return work.await };
         let result = tokio::select! {
@@ -41,7 +41,7 @@ impl HealthConfig {
     }
 }
 
-/// Checks that the file was touched lately.
+/// Checks that the file was touched within the last 10 s.
 ///
 /// # Errors
 /// A description of the failure.

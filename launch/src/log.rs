@@ -1,8 +1,8 @@
-//! The log of a program: standard error, for people or for machines.
+//! The log of a program on standard error, for people or for machines.
 //!
-//! Started once by [`crate::run`], before anything is logged. Guarantees that logging never blocks
-//! and never ends the program, whatever happens to standard error, and that a log in JSON contains
-//! only JSON: even the reason why the program fails, its last line.
+//! [`crate::run`] starts it once, before anything is logged. Logging never blocks and never ends
+//! the program, whatever happens to standard error. A log in JSON contains only JSON, including its
+//! last line, the reason why the program failed.
 
 mod queue;
 mod rules;
@@ -23,7 +23,7 @@ pub use rules::LogRules;
 /// The longest wait for unwritten lines at the end of the program.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// What is logged, and how.
+/// The content and the format of the log.
 #[derive(Args, Clone, Debug)]
 pub struct LogConfig {
     /// What to log: off, error, warn, info, debug, trace, or rules such as
@@ -35,7 +35,7 @@ pub struct LogConfig {
     pub log_format: LogFormat,
 }
 
-/// How to log.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// Pretty on a terminal, JSON lines otherwise
@@ -122,7 +122,7 @@ impl LogFormat {
     }
 }
 
-/// Writes a line like those of a log in JSON, whatever the rules of the log.
+/// Writes a line like those of a log in JSON, even if the rules of the log would exclude it.
 pub(crate) fn say_in_json(
     output: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
     failure: &Failure,

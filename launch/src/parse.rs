@@ -1,5 +1,6 @@
 //! Parses the command line: a bad value is one clear line and exit code 2. Every empty variable
-//! counts as not set, because compose files and service managers pass `NAME=` for an open setting.
+//! counts as not set, because compose files and service managers pass `NAME=` for a setting that is
+//! left open.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Write as _, stderr};
@@ -27,9 +28,9 @@ pub fn parse<C: Parser>() -> C {
     }
 }
 
-/// Reads the command line and the environment, and returns also the source of each value. Help and
+/// Reads the command line and the environment, and also returns the source of each value. Help and
 /// version are printed, and end the process here. If the log would be in JSON, a bad value is
-/// printed as its only line, and ends the process as well.
+/// printed as its only line and ends the process as well.
 ///
 /// # Errors
 /// A bad value, or something unknown.

@@ -47,7 +47,8 @@ fn try_run(
         .map_err(|error| Failure::failed(format_args!("cannot start threads: {error}")))?;
     let result = runtime.block_on(async {
         let stop = stop_on_signals(log.queue())?;
-        // The log has the panic itself. Nothing that it left half done is used after this.
+        // The panic hook has logged the panic. Nothing that `body` left half done is used after
+        // this.
         let ended = AssertUnwindSafe(async { body(stop).await }).catch_unwind().await;
         ended.unwrap_or_else(|_| Err(Failure::failed("the main task panicked")))
     });

@@ -1,9 +1,9 @@
 //! SIGTERM, SIGINT and SIGHUP.
 //!
-//! Called once by [`crate::run`], within the runtime. Guarantees that the first signal only cancels
-//! the token, so that the program takes the time it needs, and that a second one ends the process
-//! at once. SIGHUP stops a program whose terminal closes. Without a terminal it is ignored, because
-//! service managers send it to reload settings. Must never wait for the program.
+//! [`crate::run`] calls this once, within the runtime. The first signal only cancels the token, so
+//! that the program takes the time it needs; a second one ends the process at once. SIGHUP stops a
+//! program whose terminal closes. Without a terminal it is ignored, because service managers send
+//! it to reload settings. Nothing here waits for the program.
 
 use std::io::{IsTerminal as _, stderr, stdin};
 use std::process::exit;

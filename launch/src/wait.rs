@@ -1,9 +1,9 @@
 //! Waits for services that are not reachable yet.
 //!
-//! Called at the start of a program, before it takes any work. Guarantees that the whole start
-//! waits no longer than `--wait`, however many services it waits for, that each failed attempt is
-//! one line in the log, and that a signal ends the wait. Must never be used once the program
-//! serves, because then every caller gets its answer at once.
+//! A program waits only at its start, before it takes any work. No attempt begins later than
+//! `--wait` after the start, however many services the program waits for. Each failed attempt is
+//! one line in the log, and a signal ends the wait. Once the program serves, it must not wait here:
+//! every caller gets its answer at once.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// The longest time of one attempt.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
-/// How patient the program is at its start.
+/// The wait for services at startup.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct WaitConfig {
     /// How long to wait at startup for the database, its schema and Redis; 0s tries once
@@ -56,7 +56,7 @@ impl NotYet {
 }
 
 impl WaitConfig {
-    /// Begins the wait: its time runs from now on.
+    /// Begins the wait: its time runs from this call.
     #[must_use]
     pub fn begin(&self, stop: &CancellationToken) -> Patience {
         Patience { deadline: Instant::now() + self.wait, wait: self.wait, stop: stop.clone() }

@@ -79,7 +79,7 @@ impl Remote {
         })
     }
 
-    /// Returns the present token, because the file may contain a new one.
+    /// Returns the token, read anew from its file, which may contain another one by now.
     pub fn bearer(&self) -> Result<Option<BearerToken>, CommandError> {
         let (text, place) = match (&self.token_file, &self.token) {
             (Some(path), _) if !path.as_os_str().is_empty() => {
@@ -102,7 +102,7 @@ impl Remote {
             .map_err(|error| CommandError::usage(format!("{place} {error}")))
     }
 
-    /// Returns the longest time that an answer may take.
+    /// Returns the time limit of an answer.
     pub fn patience(&self) -> Duration {
         self.timeout.unwrap_or(TIMEOUT)
     }
@@ -150,7 +150,8 @@ impl Api {
         }
     }
 
-    /// Like [`Api::request`], to be executed only while the thing has this version, if any.
+    /// Like [`Api::request`], but carried out only if the resource has this version; `None` for any
+    /// version.
     pub fn guarded(&self, method: Method, path: &str, version: Option<i32>) -> RequestBuilder {
         let request = self.request(method, path);
         match version {
@@ -169,7 +170,8 @@ impl Api {
         }
     }
 
-    /// Sends a request for a thing. `None` if it does not exist, or if this caller may not see it.
+    /// Sends a request for a resource. Returns `None` if it does not exist, or if this caller may
+    /// not see it.
     pub async fn find(&self, request: RequestBuilder) -> Result<Option<Answer>, CommandError> {
         let (status, answer) = self.send(request).await?;
         match status {

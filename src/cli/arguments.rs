@@ -1,8 +1,8 @@
 //! Reads the command line.
 //!
-//! The options of [`Remote`] may stand before and after a command. Clap cannot check for conflicts
-//! across the two places, so they are checked here: options for serving together with a command,
-//! options for asking a gateway without one.
+//! The options of [`Remote`] may be given before and after a command. Clap cannot check for
+//! conflicts across the two places, so they are checked here: options for serving together with a
+//! command, options for asking a gateway without one.
 
 use std::ffi::OsStr;
 

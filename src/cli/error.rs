@@ -14,7 +14,8 @@ use super::problem::explain;
 /// The reason why a command ends early, or with another exit code than 0.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CommandError {
-    /// An end without a message, because nobody reads any more, or the output contains the reason.
+    /// An end without a message: nobody reads the output any more, or the output contains the
+    /// reason.
     Quiet(Exit),
     /// An end with a message on standard error.
     Because(Box<Because>),
@@ -43,12 +44,12 @@ impl CommandError {
         Self::local(Exit::Usage, text)
     }
 
-    /// Creates any other failure.
+    /// Creates an error with exit code 1.
     pub fn failed(why: impl Display) -> Self {
         Self::local(Exit::Failed, why.to_string())
     }
 
-    /// Creates the error of an unsuccessful answer: its problem as it came, or its status if a
+    /// Creates the error of an unsuccessful answer: its problem as received, or its status if a
     /// proxy answered in place of the gateway.
     pub fn answered(status: u16, body: &str) -> Self {
         let exit = Exit::of_status(status);
@@ -72,7 +73,7 @@ impl CommandError {
         self
     }
 
-    /// Puts another event before the cause in the text.
+    /// Puts `what` in front of the text.
     pub fn after(mut self, what: &str) -> Self {
         if let Self::Because(because) = &mut self {
             because.text = format!("{what}: {}", because.text);
@@ -101,7 +102,7 @@ impl CommandError {
         self.exit().code().into()
     }
 
-    /// Returns the problem, to print an error that does not end the command.
+    /// Returns the problem, for an error that is printed without ending the command.
     pub fn problem(&self) -> Option<&Value> {
         match self {
             Self::Quiet(_) => None,
@@ -130,7 +131,7 @@ impl From<Failure> for CommandError {
     }
 }
 
-/// Converts an error, for commands that run like a program that serves.
+/// Converts the error of a command that runs within [`galley_launch::run`].
 impl From<CommandError> for Failure {
     fn from(error: CommandError) -> Self {
         let text = error.to_string();

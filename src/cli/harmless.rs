@@ -1,9 +1,10 @@
 //! Makes foreign text harmless for a terminal.
 //!
 //! Names and reasons may contain anything: sequences that move the cursor or set the title, marks
-//! that reverse the remainder of the line, line feeds and columns that look like rows, letters
-//! under a hundred accents. The shown text stays within its place on its line. All foreign text
-//! goes through here on its way to a terminal. JSON is escaped, and keeps its meaning.
+//! that reverse the remainder of the line, line feeds and columns that look like rows, letters with
+//! a hundred accents. The shown text must not leave its place on its line. All foreign text is
+//! passed through here before it is printed on a terminal. JSON is escaped without changing its
+//! meaning.
 
 use std::fmt::Write as _;
 
@@ -11,7 +12,7 @@ use galley_protocol::character::{Forbidden, is_blank, is_format, is_ignorable, i
 
 /// The replacement of a character that is not shown.
 const HIDDEN: char = '·';
-/// The most marks of a letter; further ones are left out.
+/// Maximum combining marks of a letter; further ones are left out.
 const MAX_MARKS: usize = 3;
 
 /// Returns the text on one line: a run of white space becomes one space, control and invisible
@@ -35,8 +36,8 @@ pub fn harmless(text: &str) -> String {
     shown
 }
 
-/// Returns equivalent JSON, in which all characters that a terminal would obey are escaped: JSON
-/// itself requires this only for those of ASCII.
+/// Returns equivalent JSON in which all characters that a terminal would interpret are escaped.
+/// JSON itself requires this only for those of ASCII.
 pub fn harmless_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for character in json.chars() {

@@ -77,7 +77,7 @@ impl FromArgMatches for Given {
     }
 }
 
-/// It has no arguments of its own, and reads those of the other structs.
+/// `Given` has no arguments of its own: it reads the sources of those of other structs.
 impl Args for Given {
     fn augment_args(command: Command) -> Command {
         command

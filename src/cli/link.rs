@@ -1,9 +1,9 @@
 //! The connection to the gateway: one socket after another.
 //!
-//! Guarantees that nothing is missed while the gateway is unreachable: a feed resumes with its
-//! cursor. Reconnects with jittered back-off, or when the gateway asked for it, and gives up after
-//! five minutes without a welcome. A permanent error – an unknown hero, a close code that forbids
-//! to reconnect – ends it at once.
+//! Nothing is missed while the gateway is unreachable, because the next socket resumes with the
+//! cursor. The link reconnects with jittered back-off, or after the time for which the gateway
+//! asked, and gives up after five minutes without a welcome. A permanent error – an unknown hero, a
+//! close code that forbids to reconnect – ends it at once.
 
 use std::time::Duration;
 

@@ -20,10 +20,10 @@ use super::exit::Exit;
 use super::paging::Page;
 use super::session::own_hero;
 
-/// The most pages of a hundred that are searched for a name. A text that is contained in more names
+/// Maximum pages of a hundred entries that are searched for a name. A text contained in more names
 /// must be longer.
 const MAX_PAGES: usize = 50;
-/// The most matches that are listed.
+/// Maximum matches that are listed in an error.
 const MAX_LISTED: usize = 10;
 
 /// A hero or a meal as it was typed.
@@ -76,7 +76,7 @@ struct Entry<Id> {
     name: String,
 }
 
-/// The matches so far: the first few, and their number.
+/// The matches so far: the first ones, and the number of all.
 struct Fitting<Id> {
     first: Vec<Entry<Id>>,
     all: usize,

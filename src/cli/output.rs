@@ -34,11 +34,11 @@ pub fn write(text: &str) -> Result<(), CommandError> {
 }
 
 /// Waits until nobody reads standard output any more, even while there is nothing to write. Waits
-/// for ever if that cannot be detected, such as for a file or a terminal, which sends a signal.
+/// forever if that cannot be detected: a file has no reader, and a terminal sends a signal instead.
 pub async fn closed() {
     let watched = stdout().as_fd().try_clone_to_owned().ok().filter(|output| !output.is_terminal());
-    // Unchecked, because the check makes the pipe non-blocking, which the prints cannot handle.
-    // Nothing is written through this.
+    // The unchecked constructor leaves the pipe blocking, as the prints need it. Nothing is written
+    // through this handle.
     let watched = watched.and_then(|output| Sender::from_owned_fd_unchecked(output).ok());
     match watched {
         Some(output) if output.ready(Interest::ERROR).await.is_ok() => {}

@@ -11,9 +11,9 @@ use super::error::CommandError;
 use super::note::note;
 use super::output;
 
-/// The default size of a page: one page for people, and the most that a gateway returns for
-/// `--all`.
+/// Default entries of a single page.
 const ONE_PAGE: u8 = 50;
+/// Default entries per page with `--all`: the maximum that a gateway returns.
 const EACH_OF_ALL: u8 = 100;
 
 /// The part of a list to print.
@@ -60,8 +60,9 @@ impl Paging {
         )
     }
 
-    /// Prints all pages, and holds one at a time. As JSON they are one page, however long, which is
-    /// written as it comes; for people the columns are laid out page by page, under one head.
+    /// Prints all pages, holding one at a time. JSON is a single object with the items of all
+    /// pages, written as they arrive. A table has one head, and its columns are aligned page by
+    /// page.
     async fn print_all<T: DeserializeOwned>(
         &self,
         api: &Api,

@@ -1,8 +1,8 @@
 //! One WebSocket, from its handshake to its end.
 //!
-//! Run by [`super::link`], one after another. Guarantees that a silent connection is noticed within
-//! 45 s, and that a frame is passed on before its cursor is stored. When the display is too slow,
-//! the socket is not read, and the gateway merges the updates.
+//! [`super::link`] runs one session, and its sockets one after another. A silent connection is
+//! noticed within 60 s. A frame is passed on before its cursor is stored. When the display is too
+//! slow, the socket is not read, and the gateway merges the updates.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use super::exit::Exit;
 
 /// The time between pings.
 const PING_EVERY: Duration = Duration::from_secs(15);
-/// The most unanswered pings.
+/// Maximum unanswered pings; at the next one the connection counts as lost.
 const SILENT_PINGS: u32 = 3;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -36,7 +36,8 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub enum Subject {
     /// The orders of one hero, on the hero's own socket, which resumes.
     Hero(HeroId),
-    /// The orders of the staff feed that pass this filter. A change of the filter subscribes anew.
+    /// The orders of the staff feed that pass this filter. Another filter starts a new
+    /// subscription.
     Feed(watch::Receiver<Watch>),
 }
 
@@ -45,7 +46,7 @@ pub struct Session {
     remote: Remote,
     subject: Subject,
     cursor: Option<String>,
-    /// The filter that the cursor of a feed belongs to.
+    /// The filter for which the cursor of a feed is valid.
     subscribed: Option<Watch>,
     news: mpsc::Sender<News>,
     /// True after a welcome on the current socket.

@@ -10,8 +10,8 @@ use serde_json::json;
 use super::error::CommandError;
 use super::output;
 
-/// The longest lifetime of a token from this program. It is bounded because only another secret
-/// revokes a token before its end.
+/// Maximum lifetime of a token from this program. It has a bound because only a change of the
+/// secret revokes a token earlier.
 const LONGEST: Duration = Duration::from_hours(30 * 24);
 
 /// The token to make.
@@ -32,7 +32,7 @@ pub struct TokenArguments {
     secret: SecretArguments,
 }
 
-/// The caller that the token stands for.
+/// The caller that the token identifies.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct Whose {

@@ -21,7 +21,7 @@ use super::named::Named;
 use super::session::Subject;
 use super::{link, output};
 
-/// The most frames that wait to be displayed.
+/// Maximum frames that wait to be displayed.
 const MAX_NEWS: usize = 64;
 
 /// The orders to watch.
@@ -74,8 +74,8 @@ pub async fn run(
     }
 }
 
-/// Runs the link and the display. The link ends only by a failure; then the display still shows the
-/// waiting news. The end of the display, or of the last reader of the output, ends both.
+/// Runs the link and the display. The link ends only with a failure; the display then still shows
+/// the frames that wait. Both end with the display, or when nobody reads the output any more.
 async fn until_one_ends(
     link: impl Future<Output = CommandError>,
     display: impl Future<Output = Result<(), CommandError>>,

@@ -1,11 +1,12 @@
-//! What one update costs that goes to many sockets, and how many frames a second a gateway sends,
-//! against the floor of the same bytes written to as many plain TCP sockets by another process.
+//! Measures the cost of an update that goes to many sockets, and how many frames per second a
+//! gateway sends. The baseline is another process that writes the same bytes to as many plain TCP
+//! sockets.
 //!
-//! Updates are published straight on the bus, as a worker would. Without a rate, gateway and floor
-//! take turns: an update is published or the floor is told to write, and nothing more happens until
-//! the last socket has it. With a rate, updates are published at it, whatever becomes of them, and
-//! then the floor has as many frames to write at the same rate; on some of the sockets every frame
-//! is looked at.
+//! Updates are published directly on the bus, as a worker does. Without `--rate`, gateway and
+//! baseline take turns: one update is published or the baseline writes once, and the next begins
+//! only when the last socket has received it. With `--rate`, updates are published at that rate,
+//! whether or not earlier ones have arrived; then the baseline writes as many frames at the same
+//! rate, and on [`LOOKED_AT`] sockets every frame is checked.
 
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -50,21 +51,23 @@ struct Arguments {
     write: Option<usize>,
 }
 
-/// Below all ids of updates, so that they have the same length.
+/// Lower bound of all order ids: they have ten digits each, so that all frames have the same
+/// length.
 const FIRST: i64 = 1_000_000_000;
-/// Sockets of which every frame is looked at.
+/// Sockets on which every frame is checked.
 const LOOKED_AT: usize = 16;
-/// Updates that are published at once and not counted, before anything is measured.
+/// Rounds that are not counted, before the measured ones.
 const WARM_UP: usize = 10;
-/// A gateway that hears a publisher for the first time, or not any more, reads the database in
-/// place of what waits for its sockets; these updates are in none. Within this time it has done so
-/// for us, and for whoever published before us.
+/// Wait for the repairs of the gateway. When a publisher appears or falls silent, a gateway drops
+/// the updates that wait for its sockets and reads the database instead, which does not contain the
+/// updates of this program. After this time both are over: the repair for this publisher and the
+/// one for the publisher of an earlier run.
 const SETTLED: Duration = Duration::from_secs(8);
-/// From one look for what has come to the next.
+/// Interval of the reads.
 const LOOK: Duration = Duration::from_micros(100);
-/// When the floor begins, after it was told so.
+/// Time from the order to the baseline until it begins to write.
 const NOTICE: Duration = Duration::from_millis(100);
-/// How long an update may take to come to the last socket.
+/// Timeout of an update on its way to the last socket.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn main() -> anyhow::Result<()> {
@@ -77,8 +80,8 @@ fn main() -> anyhow::Result<()> {
             Some(pace) => write_at_pace(&sockets, bytes, pace),
         };
     }
-    // A thread of its own: whoever publishes must say every second that it lives, whatever is read
-    // meanwhile.
+    // The bus needs a thread of its own: a publisher must send a heartbeat every second, whatever
+    // the main thread reads meanwhile.
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let url = arguments.redis_url.clone();
@@ -96,7 +99,7 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-/// One update at a time.
+/// Measures one update at a time.
 fn in_turns(
     arguments: &Arguments,
     mut publisher: Publisher,
@@ -107,8 +110,8 @@ fn in_turns(
     let mut floor = Floor::start(arguments.sockets, bytes, None)?;
     let (mut ours, mut floors) = (Vec::new(), [const { Vec::new() }; 2]);
     for _ in 0..WARM_UP + arguments.rounds {
-        // Ours before each of the floors: what the caches hold of the one was last used before the
-        // other, and never twice in a row.
+        // The gateway runs before each of the two baselines. Each measurement thus follows one of
+        // the other kind, so that neither finds its own data in the caches.
         for (threads, times) in [1, cores()?].into_iter().zip(&mut floors) {
             let update = publisher.next()?;
             let begin = Instant::now();
@@ -138,7 +141,7 @@ fn in_turns(
     floor.end()
 }
 
-/// Updates at a rate.
+/// Measures updates at a rate.
 fn at_pace(
     arguments: &Arguments,
     pace: Pace,
@@ -152,8 +155,8 @@ fn at_pace(
     std::thread::sleep(SETTLED);
     let first = source.made + 1;
     let begin = Instant::now();
-    // Beside the reading, so that an update is on time whatever is read meanwhile; one that is late
-    // all the same counts from its moment.
+    // A thread of its own keeps the updates on time whatever is read meanwhile. The lag of an
+    // update that is published late includes that delay.
     let publishing = std::thread::spawn(move || {
         (0..pace.updates()).try_for_each(|number| {
             std::thread::sleep(pace.due(number).saturating_sub(begin.elapsed()));
@@ -184,10 +187,10 @@ fn at_pace(
     floor.end()
 }
 
-/// Updates, each due at its moment.
+/// A number of updates, each due at its moment.
 #[derive(Clone, Copy)]
 struct Pace {
-    /// Updates a second.
+    /// Updates per second.
     rate: u32,
     seconds: u32,
 }
@@ -197,12 +200,12 @@ impl Pace {
         self.rate * self.seconds
     }
 
-    /// When an update is due, since the beginning.
+    /// Returns the due time of an update, since the beginning.
     fn due(self, number: u32) -> Duration {
         Duration::from_secs(number.into()) / self.rate
     }
 
-    /// How many updates have fallen due so long after the beginning.
+    /// Returns the number of updates that are due this long after the beginning.
     fn fallen_due(self, elapsed: Duration) -> u32 {
         let due = 1 + elapsed.as_nanos() * u128::from(self.rate) / 1_000_000_000;
         u32::try_from(due).map_or(self.updates(), |due| due.min(self.updates()))
@@ -213,7 +216,7 @@ impl Pace {
     }
 }
 
-/// Publishes one order after the other; all frames have the same length.
+/// Publishes one new order after the other; all frames have the same length.
 struct Publisher {
     runtime: tokio::runtime::Runtime,
     bus: SharedBus,
@@ -236,7 +239,7 @@ impl Publisher {
     }
 }
 
-/// Connections that are read.
+/// The connections that are read.
 struct Sockets {
     poll: Poll,
     events: Events,
@@ -244,21 +247,21 @@ struct Sockets {
     buffer: Vec<u8>,
 }
 
-/// Frames of one length, each due at its moment since the beginning.
+/// The frames to expect: of one length, each due at its moment.
 struct Awaited {
     pace: Pace,
     begin: Instant,
     bytes: usize,
-    /// The first update; nothing of the floor, whose frames say nothing.
+    /// The number of the first update; `None` for the baseline, whose frames are not checked.
     first: Option<i64>,
 }
 
-/// The frames that a socket has received.
+/// The frames received by one socket.
 #[derive(Clone, Default)]
 struct Told {
-    /// Not a whole frame yet.
+    /// The bytes of an incomplete frame.
     part: Vec<u8>,
-    /// From the moment that each frame was due.
+    /// The time from the due moment of each frame to its arrival.
     lags: Vec<Duration>,
 }
 
@@ -280,13 +283,13 @@ impl Sockets {
         Ok(())
     }
 
-    /// Reads until so many bytes have come.
+    /// Reads until this number of bytes has arrived.
     fn read(&mut self, bytes: usize) -> anyhow::Result<()> {
         self.show(bytes, Instant::now(), |_, _| Ok(()))
     }
 
-    /// Reads until every frame has come. From the moment that each was due, on the sockets that are
-    /// looked at, the shortest first.
+    /// Reads until every frame has arrived. Returns the lags of the frames on the checked sockets,
+    /// shortest first.
     fn read_at_pace(&mut self, awaited: &Awaited) -> anyhow::Result<Vec<Duration>> {
         let mut told = vec![Told::default(); LOOKED_AT.min(self.streams.len())];
         let all = awaited.pace.frames(self.streams.len())? * awaited.bytes;
@@ -300,8 +303,8 @@ impl Sockets {
         Ok(lags)
     }
 
-    /// Reads until so many bytes have come, the last of which were due at a moment, and shows them
-    /// with their sockets.
+    /// Reads until this number of bytes has arrived, the last of which is due at `due`. Calls
+    /// `show` with each socket and the bytes that it received.
     fn show(
         &mut self,
         bytes: usize,
@@ -317,13 +320,14 @@ impl Sockets {
         Ok(())
     }
 
-    /// Reads what has come, after a moment, and shows it with its socket; how many bytes that was.
-    /// Who writes is charged neither for waking us nor for a core that we keep busy, the one more
-    /// than the other.
+    /// Sleeps for a moment and reads what has arrived. Calls `show` with each socket and its bytes,
+    /// and returns the number of bytes.
     fn look(
         &mut self,
         mut show: impl FnMut(usize, &[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<usize> {
+        // A blocking `poll` would make the writer wake this thread, and a busy loop would take a
+        // core from it. Either would slow gateway and baseline by different amounts.
         std::thread::sleep(LOOK);
         self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
         let mut bytes = 0;
@@ -366,8 +370,8 @@ impl Told {
     }
 }
 
-/// Checks that this is the frame of an update: a text of 126 to 65,535 bytes (RFC 6455 section
-/// 5.2).
+/// Checks that this is the frame of the expected update: a text of 126 to 65,535 bytes (RFC 6455
+/// section 5.2).
 fn check(frame: &[u8], made: i64) -> anyhow::Result<()> {
     let [0x81, 126, _, _, text @ ..] = frame else { bail!("a frame that is no order") };
     let order = serde_json::from_slice::<Value>(text)?["order"].take();
@@ -376,7 +380,7 @@ fn check(frame: &[u8], made: i64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The process that writes to plain TCP sockets.
+/// The baseline: a process that writes to plain TCP sockets.
 struct Floor {
     process: Child,
     orders: ChildStdin,
@@ -414,7 +418,7 @@ impl Floor {
     }
 }
 
-/// The connections of the floor; says where they may come.
+/// Accepts the connections of the baseline, after printing the address for them.
 fn accept(count: usize) -> anyhow::Result<Vec<TcpStream>> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("{}", listener.local_addr()?);
@@ -427,7 +431,7 @@ fn accept(count: usize) -> anyhow::Result<Vec<TcpStream>> {
     Ok(sockets)
 }
 
-/// The floor of single updates: writes so many bytes to every socket for each line of its input,
+/// The baseline of single updates. For each line of its input it writes a frame to every socket,
 /// from as many threads as the line says.
 fn write_in_turns(sockets: &[TcpStream], bytes: usize) -> anyhow::Result<()> {
     let frame = vec![b'x'; bytes];
@@ -458,8 +462,8 @@ fn write_in_turns(sockets: &[TcpStream], bytes: usize) -> anyhow::Result<()> {
     })
 }
 
-/// The floor of updates at a rate: from the moment that its input says, one thread goes from socket
-/// to socket, and writes what has fallen due since it was there last, at once.
+/// The baseline of updates at a rate. From the moment given by its input, one thread walks over the
+/// sockets and writes to each, in one call, all frames that have fallen due since its last visit.
 fn write_at_pace(sockets: &[TcpStream], bytes: usize, pace: Pace) -> anyhow::Result<()> {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
@@ -468,7 +472,7 @@ fn write_at_pace(sockets: &[TcpStream], bytes: usize, pace: Pace) -> anyhow::Res
     let frames = vec![b'x'; bytes * usize::try_from(pace.updates())?];
     let mut written = vec![0; sockets.len()];
     std::thread::sleep(begin.saturating_duration_since(Instant::now()));
-    // The first socket is written to first, and so has the least.
+    // The first socket is always visited first: the others are no further behind.
     while let Some(least) = written.first().copied().filter(|&least| least < pace.updates()) {
         std::thread::sleep(pace.due(least).saturating_sub(begin.elapsed()));
         for (mut socket, written) in sockets.iter().zip(&mut written) {
@@ -477,7 +481,7 @@ fn write_at_pace(sockets: &[TcpStream], bytes: usize, pace: Pace) -> anyhow::Res
             *written = due;
         }
     }
-    // Until everything has been read.
+    // The reader closes this input when it has read everything.
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
     Ok(())
 }
@@ -486,7 +490,7 @@ fn cores() -> anyhow::Result<usize> {
     Ok(std::thread::available_parallelism()?.get())
 }
 
-/// A socket of a hero that has its welcome.
+/// Opens a socket of a hero and waits for its welcome.
 fn upgrade(gateway: SocketAddr, hero: i64) -> anyhow::Result<TcpStream> {
     let mut stream = TcpStream::connect(gateway)?;
     stream.write_all(
@@ -497,7 +501,7 @@ fn upgrade(gateway: SocketAddr, hero: i64) -> anyhow::Result<TcpStream> {
         .as_bytes(),
     )?;
     let (mut read, mut buffer) = (Vec::new(), [0; 4_096]);
-    // The welcome of a hero without orders is one short frame, which ends its read.
+    // The welcome of a hero without orders is one short frame, the last bytes of a read.
     while !(read.windows(9).any(|part| part == b"\"welcome\"") && read.ends_with(b"}")) {
         let length = stream.read(&mut buffer)?;
         ensure!(length > 0, "no welcome: {}", String::from_utf8_lossy(&read));
@@ -506,7 +510,8 @@ fn upgrade(gateway: SocketAddr, hero: i64) -> anyhow::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Bytes of an update on a WebSocket: its text is longer than 125 bytes, and shorter than 64 KiB.
+/// Returns the bytes of an update on a WebSocket. Its text has 126 to 65,535 bytes, hence a head of
+/// 4.
 fn wire_length(update: &Update) -> usize {
     update.frame.len() + 4
 }
@@ -520,12 +525,12 @@ fn median(mut times: Vec<Duration>) -> Duration {
     part(&times, 50)
 }
 
-/// Above so many per cent of these, the shortest of which comes first.
+/// Returns a percentile of these times, which must be sorted.
 fn part(times: &[Duration], per_cent: usize) -> Duration {
     times[times.len() * per_cent / 100]
 }
 
-/// In thousandths.
+/// Converts to milliseconds with three decimals.
 fn millis(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }

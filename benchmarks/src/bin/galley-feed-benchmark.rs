@@ -1,9 +1,8 @@
-//! What the staff feed costs: the processor time of a gateway with watchers, at a given rate of
-//! updates.
+//! Measures the cost of the staff feed: the processor time of a gateway with watchers, at a given
+//! rate of updates.
 //!
-//! The updates are published straight on the bus, as a worker would, of orders that are in no
-//! database: so the rate is not bounded by what places orders, and the gateway only hears and
-//! tells.
+//! Updates are published directly on the bus, as a worker does. Their orders are in no database.
+//! The rate is therefore not limited by placing orders, and the gateway only receives and sends.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -41,10 +40,10 @@ struct Arguments {
     seconds: u64,
 }
 
-/// Batches published a second, when there are as many updates: workers publish a batch for each
-/// commit.
+/// Batches published per second, or one update each if there are fewer updates. Workers publish one
+/// batch per commit.
 const BATCHES_PER_S: u32 = 100;
-/// Heroes whose orders change; none is connected.
+/// Heroes of the orders; none of them is connected.
 const HEROES: i64 = 1_000;
 
 #[tokio::main]
@@ -78,8 +77,8 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Publishes the life of one order after the other at this rate, until the end; says how many
-/// updates that were.
+/// Publishes the transitions of one order after the other at this rate, until the end. Returns the
+/// number of updates.
 async fn publish(bus: SharedBus, updates_per_s: u32, end: Instant) -> anyhow::Result<u64> {
     let batches_per_s = BATCHES_PER_S.min(updates_per_s);
     let mut moments = tokio::time::interval(Duration::from_secs(1) / batches_per_s);
@@ -96,7 +95,7 @@ async fn publish(bus: SharedBus, updates_per_s: u32, end: Instant) -> anyhow::Re
     Ok(published)
 }
 
-/// The third part of the life of an order.
+/// Returns one of the three transitions of an order.
 fn update(number: u64) -> anyhow::Result<Update> {
     let (order, step) = (i64::try_from(number / 3)?, number % 3);
     let now = Timestamp::from_millis(i64::try_from(
@@ -122,7 +121,7 @@ fn update(number: u64) -> anyhow::Result<Update> {
     Ok(Update::of(&order))
 }
 
-/// Watches the feed, and counts the bytes.
+/// Watches the feed and returns the number of bytes received.
 async fn watch(address: SocketAddr, end: Instant) -> anyhow::Result<u64> {
     let mut stream = TcpStream::connect(address).await?;
     let handshake = format!(
@@ -143,8 +142,8 @@ async fn watch(address: SocketAddr, end: Instant) -> anyhow::Result<u64> {
     Ok(bytes)
 }
 
-/// The processor time that a process has used so far (proc(5)): fields 14 and 15 of its `stat`, in
-/// hundredths of a second.
+/// Returns the processor time of a process so far, in milliseconds: fields 14 and 15 of its `stat`
+/// in `proc(5)`, in ticks of 10 ms.
 fn processor_millis(pid: u32) -> anyhow::Result<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let (_, fields) = stat.rsplit_once(')').context("a name in brackets")?;

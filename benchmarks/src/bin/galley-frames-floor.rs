@@ -1,9 +1,8 @@
-//! The floor of frames a second: the bytes of one update written to as many plain TCP sockets, one
-//! write each, with no gateway.
+//! The baseline of frames per second: writes the bytes of one update to as many plain TCP sockets,
+//! one write each, without a gateway.
 //!
-//! Writer and readers are two processes, as gateway and load test are: this program starts itself
-//! once more to read. The sockets are spread over as many threads as there are cores, each writing
-//! to its own.
+//! Writer and reader are two processes, like gateway and load test: this program starts itself
+//! again as the reader. The sockets are split among as many threads as there are cores.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -85,7 +84,7 @@ fn write(arguments: &Arguments) -> anyhow::Result<()> {
     for writer in writers {
         open.extend(writer.join().map_err(|_| anyhow::anyhow!("a writer panicked"))??);
     }
-    drop(open); // the reader sees the ends
+    drop(open); // the reader ends when every socket is closed
     let mut read = String::new();
     reader.stdout.take().context("it is piped")?.read_to_string(&mut read)?;
     let elapsed = begin.elapsed();
@@ -101,7 +100,7 @@ fn write(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads everything from all sockets, and says how many bytes that was.
+/// Reads everything from all sockets and prints the number of bytes.
 fn read(address: SocketAddr, sockets: usize) -> anyhow::Result<()> {
     let mut poll = Poll::new()?;
     let mut streams = Vec::with_capacity(sockets);

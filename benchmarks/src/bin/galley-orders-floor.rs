@@ -1,9 +1,9 @@
-//! The floor of orders a second: the same SQL batches and Redis pipelines as a gateway and a worker
-//! send, with neither of them, nor a client.
+//! The baseline of orders per second: the SQL batches and Redis pipelines of a gateway and a
+//! worker, without gateway, worker and client.
 //!
-//! Three kinds of tasks, as in the service: writers that place and announce, one that reads the
-//! queue, claims and settles, one that completes and publishes. Whatever Galley does besides –
-//! HTTP, sockets, JSON, batching – is the difference.
+//! It runs three kinds of tasks, like the service. Writers place orders and publish them; one task
+//! consumes the queue, claims and acknowledges; one completes and publishes. The difference to
+//! Galley is the cost of everything else: HTTP, sockets, JSON and batching.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,9 +41,9 @@ struct Arguments {
     seconds: u64,
 }
 
-/// How long orders may take to end after the last was placed.
+/// Timeout for the completion of the last orders.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Claimed batches that wait for their completion; at the bound no more is claimed.
+/// Maximum claimed batches that wait for their completion; beyond it, no more are claimed.
 const MAX_CLAIMED: usize = 64;
 
 #[derive(Default)]
@@ -124,7 +124,8 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a gateway's writer does: a batch, its commit, the entries and updates in one pipeline.
+/// Does the work of a gateway's writer: a batch, its commit, then entries and updates in one
+/// pipeline.
 async fn place(
     store: Arc<dyn Store>,
     bus: SharedBus,
@@ -154,7 +155,8 @@ async fn place(
     Ok(())
 }
 
-/// What a worker's taker does: entries, their claim, updates and acknowledgement in one pipeline.
+/// Does the work of a worker's consumer: reads entries, claims their orders, then publishes the
+/// updates and acknowledges in one pipeline.
 async fn take(
     store: Arc<dyn Store>,
     mut queue: Box<dyn Queue>,
@@ -179,7 +181,8 @@ async fn take(
     }
 }
 
-/// What a worker's finisher does: everything due in one statement, then its updates.
+/// Does the work of a worker's completer: completes everything that is due in one statement, then
+/// publishes the updates.
 async fn complete(
     store: Arc<dyn Store>,
     bus: SharedBus,

@@ -123,7 +123,7 @@ Examples:
 
 Exit codes: 0 all is well, 1 the test could not be made, 2 a bad command line, 3 a requirement does not hold, 130 stopped early.";
 
-/// What happens.
+/// The load to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Scenario {
     /// Sockets are opened and held
@@ -142,16 +142,16 @@ pub enum Scenario {
     Firehose,
 }
 
-/// How fast orders are placed.
+/// The rate at which orders are placed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rate {
-    /// So many a second.
+    /// Orders per second.
     PerSecond(f64),
-    /// The next when one is answered.
+    /// A new order as soon as an earlier one is answered.
     Max,
 }
 
-/// The transport of orders.
+/// The transport used to place orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Over {
     /// The heroes' sockets
@@ -167,7 +167,7 @@ impl Scenario {
     }
 }
 
-/// This program speaks no TLS.
+/// Accepts `http://` URLs only: this program does not support TLS.
 fn parse_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.host().is_some());
     url.ok_or_else(|| "must begin with http://, for example http://127.0.0.1:8080".to_owned())

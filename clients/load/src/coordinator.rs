@@ -1,9 +1,9 @@
-//! A test from its beginning to its report.
+//! The coordinator: runs a test from start to report.
 //!
-//! The coordinator makes heroes and meals, starts the engines, lets them begin together, adds up
-//! what they measure and compares what the sockets know with the database. It opens no socket of
-//! the load itself. Ctrl-C ends the test early with the figures so far; a second one ends the
-//! program.
+//! It creates heroes and meals, starts the engines, starts the load on all of them at the same
+//! time, adds up what they measure and compares the states known to the sockets with the database.
+//! It holds no socket of the load itself. The first Ctrl-C ends the test early and still prints the
+//! figures; a second one ends the program at once.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant, SystemTime};
@@ -22,13 +22,14 @@ use crate::report::{Outcome, Report};
 use crate::settings::{MEALS, Settings};
 use crate::timeline::Timeline;
 
-/// The most orders that are compared with the database one by one; beyond, they count as unchecked.
+/// Maximum unsettled orders of one engine that are compared with the database; the sockets of the
+/// others count as unchecked.
 const MAX_COMPARED: usize = 20_000;
 
-/// Makes the test.
+/// Runs the test.
 ///
 /// # Errors
-/// It cannot be made.
+/// If the test cannot be run.
 pub async fn run(arguments: &Arguments) -> Result<Report, Failure> {
     let settings = Settings::of(arguments)?;
     let gateways = arguments.url.iter().map(Gateway::at).collect::<Result<Vec<_>, _>>()?;
@@ -82,7 +83,7 @@ async fn push_lags(gateways: &[Gateway]) -> Vec<Option<Buckets>> {
     readings
 }
 
-/// Ctrl-C, or SIGTERM.
+/// The signals that stop a test: SIGINT (Ctrl-C) and SIGTERM.
 struct Stop {
     interrupt: Signal,
     terminate: Signal,
@@ -98,7 +99,7 @@ impl Stop {
         })
     }
 
-    /// Waits until somebody asks to stop. Safe to drop while it waits.
+    /// Waits for a signal. Cancel-safe.
     async fn asked(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -112,7 +113,7 @@ struct Run {
     timeline: Timeline,
     started: SystemTime,
     began: Instant,
-    /// When the engines began together.
+    /// Start of the load, once every engine is ready.
     load: Option<Instant>,
     interrupted: bool,
     memory: Vec<Memory>,
@@ -120,7 +121,7 @@ struct Run {
 }
 
 impl Run {
-    /// From the first socket to the last message.
+    /// Processes messages from the first socket until every engine is done.
     async fn drive(
         &mut self,
         settings: &Settings,
@@ -136,7 +137,7 @@ impl Run {
                         return Err(Failure::Interrupted);
                     }
                     self.interrupted = true;
-                    // One that has just ended hears nothing, and has told all.
+                    // An engine that has just ended does not read this, and needs no order to stop.
                     let _ = self.fleet.tell(Order::Stop);
                     continue;
                 }
@@ -168,7 +169,8 @@ impl Run {
         Ok(())
     }
 
-    /// Compares what the sockets know of the orders with the database.
+    /// Compares the versions known to the sockets with the database, and counts the differences as
+    /// lost.
     async fn compare(&mut self, gateway: &Gateway) -> Result<(), Failure> {
         let counts = &mut self.timeline.whole.counts;
         for done in &self.done {
@@ -178,10 +180,13 @@ impl Run {
             let versions = gateway.versions(unsettled.iter().map(|(id, _)| *id)).await?;
             for ((_, sockets), truth) in unsettled.iter().zip(versions) {
                 let newest = truth.and_then(|version| usize::try_from(version).ok());
+                // `sockets` holds, for each version, the number of sockets that know it as the
+                // newest.
                 let know = newest.and_then(|version| sockets.get(version)).copied().unwrap_or(0);
                 counts.lost += sockets.iter().sum::<u64>() - know;
             }
             let versions = gateway.versions(done.settled.iter().map(|(id, _)| *id)).await?;
+            // All sockets agree on the version of a settled order, so a difference counts once.
             let wrong = done
                 .settled
                 .iter()

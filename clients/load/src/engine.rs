@@ -1,10 +1,9 @@
-//! One process of the load: a single thread that waits for all its connections at once.
+//! An engine: one process of the load. A single thread waits for all its connections at once.
 //!
-//! Started by the coordinator, which hands it a [`Plan`] and hears [`Message`]s. Guarantees that
-//! nothing is measured before every engine has its sockets, that a moment at which an order was due
-//! is the beginning of its latency, however late the order was sent, and that the process ends with
-//! the coordinator. Must never hold more for an idle socket than its [`Connection`], nor read a
-//! frame that nobody checks.
+//! The coordinator starts it, sends it a [`Plan`] and receives [`Message`]s. No order is placed
+//! before every engine has its sockets. Latencies begin when an order was due, however late it was
+//! sent. The process ends with the coordinator. An idle socket takes no more memory than its
+//! [`Connection`], and a frame that is not checked is not parsed.
 
 mod connection;
 mod frame;
@@ -36,25 +35,25 @@ use opening::Opening;
 use placing::Placing;
 use tracker::Tracker;
 
-/// What the coordinator's orders wake the engine with.
+/// The token of the waker: an order of the coordinator has arrived.
 const WAKER: Token = Token(usize::MAX);
-/// Events taken at once.
+/// Maximum readiness events per poll.
 const EVENTS: usize = 1_024;
-/// Bytes read at once, into one buffer for all connections.
+/// Bytes of the read buffer, which all connections share.
 const BUFFER: usize = 64 * 1_024;
-/// How often the coordinator hears what happened.
+/// Interval of the reports to the coordinator, in microseconds.
 const TICK: u64 = 1_000_000;
-/// How often slow sockets read a little.
+/// Interval of the reads of slow sockets, in microseconds.
 const SLOW_READ: u64 = 250_000;
-/// How often the engine looks whether everything has come, in the end.
+/// Interval of the checks for missing states after the load, in microseconds.
 const LOOK: u64 = 20_000;
-/// How long it listens after that for states that come twice.
+/// Time to wait for duplicates after the last expected state, in microseconds.
 const LINGER: u64 = 200_000;
 
-/// Runs an engine on standard input and output.
+/// Runs an engine: orders come on standard input, messages go to standard output.
 ///
 /// # Errors
-/// The plan cannot be read, or the system has no way to wait for connections.
+/// If the plan cannot be read, or the system cannot wait for connections.
 pub fn run() -> Result<(), Failure> {
     let memory = usage::resident();
     let mut plan = String::new();
@@ -75,7 +74,7 @@ pub fn run() -> Result<(), Failure> {
                 return;
             }
         }
-        // Whoever started this process is gone: nobody wants to know any more.
+        // The coordinator is gone, and with it the purpose of this process.
         std::process::exit(1);
     });
     Engine::new(plan, poll, memory).run(&heard)
@@ -95,11 +94,14 @@ struct Engine {
     timers: BinaryHeap<Reverse<(u64, Timer)>>,
     phase: Phase,
     measures: Measures,
-    /// Places that have a connection in use, of sockets only and of all.
+    /// Open sockets.
     open_sockets: u64,
+    /// Open connections of all kinds.
     open: usize,
+    /// Connections that could not be opened.
     given_up: usize,
-    /// When the last end of an order was first seen, in microseconds since orders are placed.
+    /// The time at which an order last became known to have ended, in microseconds since the load
+    /// began.
     last_end: u64,
     /// Resident bytes before the first socket.
     memory: u64,
@@ -107,29 +109,29 @@ struct Engine {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
-    /// Try again to connect.
+    /// Reconnect the connection with this index.
     Open(usize),
-    /// A placer may place again, if its connection is still this one.
+    /// Give back the credit of a refused placer: its index and generation.
     Credit(usize, u32),
-    /// Cut sockets.
+    /// Cut sockets in a reconnect storm.
     Storm,
-    /// Read a little from slow sockets.
+    /// Read from the slow sockets.
     SlowRead,
-    /// Tell the coordinator.
+    /// Send a tick to the coordinator.
     Tick,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Sockets are opened.
+    /// Sockets are being opened.
     Ramp,
-    /// The other engines are not so far yet.
+    /// The engine waits for the others.
     Ready,
-    /// Orders are placed until this moment.
+    /// Orders are placed, until this time.
     Load { until: u64 },
-    /// The last states are waited for, until this moment.
+    /// The engine waits for answers and last states, at most until this time.
     Settle { until: u64 },
-    /// Everything has come; what comes now came twice.
+    /// Everything has arrived; duplicates are awaited until this time.
     Linger { until: u64 },
     /// The end.
     Done,
@@ -260,7 +262,7 @@ impl Engine {
         }
     }
 
-    /// Goes on to the next phase when this one is over.
+    /// Enters the next phase when the current one is over.
     fn advance(&mut self) {
         let now = self.now();
         match self.phase {
@@ -311,7 +313,8 @@ impl Engine {
         [phase, timer, turn].into_iter().flatten().min().unwrap_or(0)
     }
 
-    /// Cuts a share of the heroes' sockets, all at once; each comes back as fast as it can.
+    /// Cuts a random share of the heroes' sockets at the same moment. Each reconnects as soon as it
+    /// gets its turn.
     fn storm(&mut self, now: u64) {
         let Some(storm) = self.plan.storm.filter(|_| matches!(self.phase, Phase::Load { .. }))
         else {
@@ -353,7 +356,7 @@ impl Engine {
         }
     }
 
-    /// In the end slow sockets read all there is.
+    /// Lets the slow sockets read everything after the load.
     fn wake_slow_sockets(&mut self) {
         for index in self.slow_sockets() {
             self.watch(index, Interest::READABLE | Interest::WRITABLE);
@@ -370,8 +373,7 @@ impl Engine {
     }
 }
 
-/// Says something to the coordinator. When it does not listen any more, there is nothing left to
-/// do.
+/// Sends a message to the coordinator; exits if the coordinator is gone.
 fn tell(message: &Message) {
     let mut line = serde_json::to_vec(message).expect("a message is JSON");
     line.push(b'\n');

@@ -1,4 +1,4 @@
-//! Why the program ends other than well.
+//! Failures, and the exit code of each.
 
 use std::fmt::Display;
 use std::io::{Write as _, stderr};
@@ -6,31 +6,30 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 
-/// Why the program ends other than well; one line for people.
+/// The reason for a non-zero exit code, printed as one line.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Failure {
-    /// A request that makes no sense: exit code 2.
+    /// The command line is contradictory: exit code 2.
     #[error("{0}")]
     Usage(String),
-    /// The test could not be made: exit code 1.
+    /// The test could not be run: exit code 1.
     #[error("{0}")]
     Failed(String),
-    /// It was made, and something that was required does not hold: exit code 3. The table says
-    /// what.
+    /// The test ran, but a requirement does not hold: exit code 3. The report has the details.
     #[error("{0}")]
     Unmet(String),
-    /// Somebody stopped it: exit code 130. The table tells of what was measured until then.
+    /// A signal stopped the test: exit code 130. The report covers the time until then.
     #[error("stopped early: the figures tell of what was done until then")]
     Interrupted,
 }
 
 impl Failure {
-    /// Something went wrong.
+    /// A [`Failure::Failed`] with what failed and why.
     pub fn failed(what: &str, why: &dyn Display) -> Self {
         Self::Failed(format!("{what}: {why}"))
     }
 
-    /// Says on standard error why the program ends, and gives its exit code.
+    /// Prints the failure to standard error and returns the exit code.
     pub fn report(result: Result<(), Self>) -> ExitCode {
         let Err(failure) = result else { return ExitCode::SUCCESS };
         let _ = writeln!(stderr(), "error: {failure}");

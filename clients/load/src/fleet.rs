@@ -1,8 +1,8 @@
-//! The engines: processes of this same program.
+//! The engines: child processes of this same program, owned by the coordinator.
 //!
-//! Owned by the coordinator. Guarantees that an engine that dies is heard of, and that every engine
-//! ends with its owner: the end of its input ends it. Engines have a process group of their own, so
-//! that Ctrl-C reaches the coordinator alone.
+//! The death of an engine is reported as an error by [`Fleet::next`]. An engine exits when its
+//! standard input closes, so that none outlives the coordinator. Engines have a process group of
+//! their own, so that Ctrl-C reaches only the coordinator.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -15,10 +15,10 @@ use crate::failure::Failure;
 use crate::message::{Message, Order};
 use crate::plan::Plan;
 
-/// Messages that wait for the coordinator; at the bound the engines wait for it.
+/// Maximum messages queued for the coordinator; beyond it, engines block on their output.
 const MAX_WAITING: usize = 1_024;
 
-/// The engines.
+/// All engines of a test.
 #[derive(Debug)]
 pub struct Fleet {
     engines: Vec<Engine>,
@@ -32,10 +32,10 @@ struct Engine {
 }
 
 impl Fleet {
-    /// Starts an engine for each plan.
+    /// Starts one engine per plan.
     ///
     /// # Errors
-    /// A process cannot be started.
+    /// If a process cannot be started.
     pub fn start(plans: &[Plan]) -> Result<Self, Failure> {
         let (sender, messages) = mpsc::channel(MAX_WAITING);
         let mut fleet = Self { engines: Vec::new(), messages };
@@ -59,20 +59,20 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Tells every engine.
+    /// Sends an order to every engine.
     ///
     /// # Errors
-    /// One has died.
+    /// If an engine has died.
     pub fn tell(&mut self, order: Order) -> Result<(), Failure> {
         let mut line = serde_json::to_vec(&order).expect("an order is JSON");
         line.push(b'\n');
         self.engines.iter_mut().try_for_each(|engine| engine.say(&line))
     }
 
-    /// The next message of any engine, and which one says it. Safe to drop while it waits.
+    /// Returns the next message of any engine, with the number of that engine. Cancel-safe.
     ///
     /// # Errors
-    /// An engine has died.
+    /// If an engine has died.
     pub async fn next(&mut self) -> Result<(usize, Message), Failure> {
         match self.messages.recv().await {
             Some((number, Some(message))) => Ok((number, message)),
@@ -89,13 +89,13 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // One that has ended cannot be killed, and one that cannot be killed has ended.
+        // The engine may have ended already: then killing it fails, which does not matter.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Passes on what an engine says; its end is told only when it was not done.
+/// Forwards the messages of an engine; then `None`, if it ended without [`Message::Done`].
 fn listen(number: usize, output: ChildStdout, sender: &mpsc::Sender<(usize, Option<Message>)>) {
     for line in BufReader::new(output).lines().map_while(Result::ok) {
         let message: Option<Message> = serde_json::from_str(&line).ok();
@@ -104,7 +104,7 @@ fn listen(number: usize, output: ChildStdout, sender: &mpsc::Sender<(usize, Opti
             return;
         }
     }
-    // When nobody listens there is nobody to tell.
+    // The receiver is gone only when the fleet was dropped.
     let _ = sender.blocking_send((number, None));
 }
 

@@ -1,4 +1,4 @@
-//! The gateway over REST: what a test needs before it begins, and the truth after it ended.
+//! The REST calls of the coordinator: they prepare a test and read the final states.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::push_lag::Buckets;
 
-/// Requests at once.
+/// Concurrent requests.
 const AT_ONCE: usize = 32;
-/// How long an answer may take.
+/// Timeout of one request.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A gateway.
+/// A REST client of one gateway.
 #[derive(Clone, Debug)]
 pub struct Gateway {
     client: Client,
@@ -22,13 +22,13 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// At this URL.
+    /// A client of the gateway at this URL.
     ///
     /// # Errors
-    /// No client can be made.
+    /// If the HTTP client cannot be built.
     pub fn at(url: &Url) -> Result<Self, Failure> {
-        // A gateway closes a connection that was idle for 10 s: one that was idle for long is not
-        // tried again.
+        // A gateway closes connections that were idle for 10 s. The client drops them earlier,
+        // because it does not retry a request on a connection that was closed.
         let client = Client::builder()
             .no_proxy()
             .timeout(PATIENCE)
@@ -38,10 +38,10 @@ impl Gateway {
         Ok(Self { client, url: url.clone() })
     }
 
-    /// Makes sure that somebody is there who takes traffic.
+    /// Checks that the gateway is reachable and ready for traffic.
     ///
     /// # Errors
-    /// Nobody is there, or it is not ready.
+    /// If it is not reachable, or not ready.
     pub async fn is_ready(&self) -> Result<(), Failure> {
         let (status, body) = self.ask(Method::GET, "/readyz", None).await?;
         if status == 200 {
@@ -54,10 +54,10 @@ impl Gateway {
         )))
     }
 
-    /// Makes heroes; gives their ids.
+    /// Creates heroes and returns their ids.
     ///
     /// # Errors
-    /// One could not be made.
+    /// If one cannot be created.
     pub async fn heroes(&self, count: usize, seed: u64) -> Result<Vec<i64>, Failure> {
         self.create(
             "/heroes",
@@ -67,19 +67,19 @@ impl Gateway {
         .await
     }
 
-    /// Makes meals that nobody is allergic to; gives their ids.
+    /// Creates meals without allergens and returns their ids.
     ///
     /// # Errors
-    /// One could not be made.
+    /// If one cannot be created.
     pub async fn meals(&self, count: usize, seed: u64) -> Result<Vec<i64>, Failure> {
         let meal = |number| json!({"name": format!("Load {seed}-{number}"), "price": 9.5, "origin_planet": "Earth"});
         self.create("/meals", count, meal).await
     }
 
-    /// The versions of these orders in the database; nothing for one that is not there.
+    /// Reads the versions of these orders; `None` for an order that does not exist.
     ///
     /// # Errors
-    /// The gateway does not tell.
+    /// If the gateway is unreachable, or an answer is neither 200 nor 404.
     pub async fn versions(
         &self,
         orders: impl IntoIterator<Item = i64>,
@@ -98,7 +98,7 @@ impl Gateway {
         reads.buffered(AT_ONCE).try_collect().await
     }
 
-    /// The push lags that the gateway has measured; `None` if it does not publish them.
+    /// Reads the push lags that the gateway has measured; `None` if it does not publish them.
     pub async fn push_lag(&self) -> Option<Buckets> {
         let (status, body) = self.ask(Method::GET, "/metrics", None).await.ok()?;
         (status == 200).then(|| Buckets::read(&body))

@@ -1,23 +1,25 @@
-//! What the system allows: open files, local ports, tracked connections. A test that cannot fit is
-//! refused before it begins, with the limit's name and how to raise it.
+//! Limits of the system: open files, local ports, tracked connections.
+//!
+//! A test that exceeds one is refused before it begins. The error names the limit and how to raise
+//! it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::failure::Failure;
 
-/// Files of a process that are no connections.
+/// Open files of a process other than connections; a generous estimate.
 const OTHER_FILES: u64 = 64;
-/// Connections from one local address of the loopback, where there are many. Its ports would allow
-/// for more, but Linux looks through half of them one after the other for a free one
-/// (`__inet_hash_connect`), longer and longer as that half fills.
+/// Connections from one loopback address. Its ports would allow more, but Linux searches half of
+/// its range linearly for a free port (`__inet_hash_connect`), which gets slower as that half
+/// fills.
 const FROM_ONE_ADDRESS: usize = 5_000;
-/// The ports that Linux uses when it does not tell.
+/// Local ports assumed if the kernel's range cannot be read.
 const PORTS: usize = 28_000;
 
-/// How many processes share these connections out.
+/// Returns the number of processes that share these connections.
 ///
 /// # Errors
-/// The limit of open files is too low for so many processes.
+/// If the limit of open files is too low for the wanted number of processes.
 pub fn processes(connections: usize, wanted: Option<u16>) -> Result<usize, Failure> {
     let files = rlimit::increase_nofile_limit(u64::MAX)
         .map_err(|error| Failure::failed("cannot read the limit of open files", &error))?;
@@ -33,11 +35,11 @@ pub fn processes(connections: usize, wanted: Option<u16>) -> Result<usize, Failu
     }
 }
 
-/// The local addresses to connect from, so that each connection finds a port; none leaves it to the
-/// system.
+/// Returns the local addresses to connect from, so that each connection finds a free port. If
+/// empty, the system chooses.
 ///
 /// # Errors
-/// There are not enough ports.
+/// If there are not enough ports.
 pub fn sources(
     connections: usize,
     gateways: &[SocketAddr],
@@ -67,7 +69,7 @@ pub fn sources(
     Ok(named.to_vec())
 }
 
-/// A warning when the kernel would not track so many connections, and drop the rest.
+/// Returns a warning if the kernel tracks fewer connections than these: it may drop the others.
 pub fn tracking(connections: usize) -> Option<String> {
     let most = std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max")
         .ok()?

@@ -1,7 +1,8 @@
-//! `galley-load`: a load test with very many sockets, which measures how long everything takes and
-//! checks that nothing is missing.
+//! `galley-load`: a load test that opens very many sockets, measures all latencies and checks that
+//! every socket received every state.
 //!
-//! One process coordinates; engines, processes of the same program, hold the sockets.
+//! One process coordinates the test. The sockets are held by engines: child processes of the same
+//! program.
 
 mod arguments;
 mod coordinator;
@@ -27,7 +28,7 @@ use arguments::Arguments;
 use failure::Failure;
 use report::{Report, html, table};
 
-/// The argument that makes this process an engine.
+/// First argument of a child process that runs as an engine.
 const ENGINE: &str = "engine";
 
 fn main() -> ExitCode {
@@ -52,7 +53,7 @@ fn coordinate(arguments: &Arguments) -> Result<(), Failure> {
     } else {
         table::render(&report)
     };
-    // The exit code tells the verdict as well: nobody need read the table.
+    // A closed standard output is no failure: the exit code carries the verdict as well.
     let _ = stdout().write_all(shown.as_bytes());
     verdict(&report)
 }

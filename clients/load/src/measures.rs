@@ -1,5 +1,5 @@
-//! What is measured and counted: made by each engine, sent on once a second, added up by the
-//! coordinator.
+//! Measurements and counts. Each engine makes them and sends them once a second; the coordinator
+//! adds them up.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -10,16 +10,16 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer as _, V2Serializer};
 use serde::{Deserialize, Serialize, Serializer, de, ser};
 
-/// Kinds of errors that are told apart; beyond, they are counted as [`OTHER`].
+/// Maximum distinct errors; further ones are counted as [`OTHER`].
 const MAX_ERRORS: usize = 64;
-/// The name under which errors beyond the bound are counted.
+/// The common name of errors beyond [`MAX_ERRORS`].
 const OTHER: &str = "other errors";
-/// Digits of a latency that are kept.
+/// Significant decimal digits of a recorded latency.
 const DIGITS: u8 = 3;
-/// The quantiles that are told of each latency.
+/// The quantiles reported for each latency.
 pub const QUANTILES: [(&str, f64); 5] =
     [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)];
-/// The rates of a report.
+/// The names of the rates in a report.
 pub const RATES: [&str; 4] = ["orders_per_s", "ended_per_s", "frames_per_s", "opened_per_s"];
 
 macro_rules! latencies {
@@ -31,7 +31,7 @@ macro_rules! latencies {
         }
 
         impl Latency {
-            /// Every one.
+            /// All latencies, in the order of the report.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
             /// Its name in reports and requirements.
@@ -72,7 +72,7 @@ macro_rules! counts {
         }
 
         impl Counts {
-            /// Each with its name and what it is.
+            /// Returns each count with its name and explanation.
             pub fn each(&self) -> impl Iterator<Item = (&'static str, u64, &'static str)> {
                 [$((stringify!($name), self.$name, $explanation)),*].into_iter()
             }
@@ -102,7 +102,7 @@ counts! {
     unchecked "Accepted orders, once for each socket, that could not be checked: the socket was not there from the beginning to the end."
 }
 
-/// Everything measured and counted in some time.
+/// The measurements and counts of a period of time.
 #[derive(Debug, Default)]
 pub struct Measures {
     /// The counts.
@@ -126,12 +126,12 @@ impl Measures {
         self.errors(what, 1);
     }
 
-    /// A latency, when there was any.
+    /// Returns a latency, if one was recorded.
     pub fn latency(&self, latency: Latency) -> Option<&Histogram<u64>> {
         self.latencies.get(&latency).filter(|histogram| !histogram.is_empty())
     }
 
-    /// The errors, the most frequent first.
+    /// Returns the errors, most frequent first.
     pub fn frequent_errors(&self) -> Vec<(&str, u64)> {
         let mut errors: Vec<_> =
             self.errors.iter().map(|(what, count)| (what.as_str(), *count)).collect();
@@ -139,12 +139,12 @@ impl Measures {
         errors
     }
 
-    /// How many errors.
+    /// Returns the total number of errors.
     pub fn error_count(&self) -> u64 {
         self.errors.values().sum()
     }
 
-    /// Adds what somebody else measured.
+    /// Adds the measurements of another engine or period.
     pub fn add(&mut self, other: &Self) {
         self.counts += other.counts;
         for (latency, histogram) in &other.latencies {
@@ -166,7 +166,7 @@ fn histogram() -> Histogram<u64> {
     Histogram::new(DIGITS).expect("3 digits are allowed")
 }
 
-/// As it goes from an engine to the coordinator: histograms in the V2 format, in base64.
+/// The JSON form of [`Measures`]. Histograms are in the V2 format of `HdrHistogram`, as base64.
 #[derive(Serialize, Deserialize)]
 struct Wire {
     counts: Counts,
@@ -207,17 +207,17 @@ impl<'de> Deserialize<'de> for Measures {
     }
 }
 
-/// A quantile in milliseconds.
+/// Returns a quantile in milliseconds.
 pub fn millis_at(histogram: &Histogram<u64>, quantile: f64) -> f64 {
     millis(histogram.value_at_quantile(quantile))
 }
 
-/// Microseconds in milliseconds.
+/// Converts microseconds to milliseconds.
 pub fn millis(micros: u64) -> f64 {
     float(micros) / 1e3
 }
 
-/// A count as a number that can be divided.
+/// Converts a count to a floating-point number.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 pub fn float(count: u64) -> f64 {
     count as f64

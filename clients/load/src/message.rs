@@ -1,38 +1,40 @@
-//! What the coordinator and its engines say to each other: one JSON value a line, over the engine's
-//! standard input and output.
+//! Messages between the coordinator and its engines: one JSON value per line, over standard input
+//! and output of the engine.
 
 use serde::{Deserialize, Serialize};
 
 use crate::measures::Measures;
 
-/// The coordinator to an engine, after the plan. The end of the input ends the engine at once.
+/// An order of the coordinator to an engine. The plan comes before the first one; the end of the
+/// input makes the engine exit at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
-    /// Every engine has its sockets: begin.
+    /// Start the load: every engine is ready.
     Begin,
-    /// Stop placing, and tell what there is so far.
+    /// Stop at once and send [`Message::Done`].
     Stop,
 }
 
-/// An engine to the coordinator.
+/// A message of an engine to the coordinator.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Message {
-    /// Once a second.
+    /// The measurements of the last second.
     Tick(Box<Tick>),
-    /// Each socket is open or was given up.
+    /// Every socket is open or was given up.
     Ready(Memory),
-    /// The last.
+    /// The last message.
     Done(Done),
 }
 
 /// The events since the last tick.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Tick {
-    /// Sockets that are open now.
+    /// Open sockets.
     pub open: u64,
-    /// When the last end of an order was first seen, in microseconds since orders are placed.
+    /// The time at which an order last became known to have ended, in microseconds since the load
+    /// began.
     pub last_end: u64,
-    /// The measurements since.
+    /// The measurements since the last tick.
     pub measures: Measures,
 }
 
@@ -45,15 +47,15 @@ pub struct Memory {
     pub with_sockets: u64,
 }
 
-/// How it ended.
+/// The results of an engine.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Done {
-    /// Milliseconds of processor time.
+    /// Processor time, in milliseconds.
     pub processor_ms: u64,
-    /// Accepted orders that sockets know in different versions: order, and how many sockets know
-    /// version 0 (none), 1, 2 …
+    /// Accepted orders whose sockets disagree on the newest version, or agree on one that is not an
+    /// ended state: the order, and the number of sockets that know version 0 (none), 1, 2 …
     pub unsettled: Vec<(i64, Vec<u64>)>,
-    /// Some of the accepted orders that every socket knows in the same ended version: order and
+    /// A sample of the accepted orders whose sockets agree on an ended version: the order and this
     /// version.
     pub settled: Vec<(i64, i32)>,
 }

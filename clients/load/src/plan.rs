@@ -1,81 +1,82 @@
-//! What one engine is to do. The coordinator makes one for each engine and hands it over as the
-//! first line of its input.
+//! The plan of one engine. The coordinator makes it and sends it as the first line of the engine's
+//! input.
 
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-/// The plan of one engine.
+/// The work of one engine.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Plan {
     /// The number of the engine; the first is 0.
     pub number: u32,
-    /// How many there are.
+    /// The number of engines.
     pub engines: u32,
     /// The seed of all random choices.
     pub seed: u64,
-    /// Where the gateways listen.
+    /// The addresses of the gateways.
     pub gateways: Vec<SocketAddr>,
-    /// The values of the `Host` field, in the same order.
+    /// The `Host` header for each gateway, in the same order.
     pub hosts: Vec<String>,
-    /// The path before `/ws` and `/orders`.
+    /// The path prefix of `/ws` and `/orders`.
     pub path: String,
-    /// Local addresses to connect from; the system chooses when there are none.
+    /// Local addresses to connect from; the system chooses if there are none.
     pub sources: Vec<IpAddr>,
-    /// The heroes of this engine and of no other.
+    /// The heroes whose sockets this engine holds; no other engine has them.
     pub heroes: Vec<i64>,
-    /// The first so many of them order.
+    /// The number of these heroes that order: the first ones of the list.
     pub ordering: usize,
     /// The meals to order.
     pub meals: Vec<i64>,
-    /// Sockets, spread over the heroes in turns.
+    /// Sockets of heroes, dealt to the heroes in turn.
     pub sockets: usize,
     /// Sockets of staff that watch the whole feed.
     pub dashboards: usize,
-    /// The slow readers among 1,000 sockets.
+    /// Slow readers among 1,000 sockets.
     pub slow_permille: usize,
-    /// Bytes a second that a slow socket reads.
+    /// Bytes per second that a slow socket reads.
     pub slow_rate: usize,
-    /// Sockets opened a second; as fast as they can be when absent.
+    /// Sockets opened per second by all engines together; `None` for as fast as possible.
     pub ramp: Option<f64>,
-    /// How orders are placed; none when absent.
+    /// The pace of orders; `None` if no orders are placed.
     pub pace: Option<Pace>,
-    /// Orders at once, again and again.
+    /// Orders of all engines together that are due at the same moment, periodically.
     pub burst: Option<Every<usize>>,
-    /// Connections that place orders over REST; over the sockets when absent.
+    /// Connections that place orders over REST; `None` if the sockets place them.
     pub rest: Option<usize>,
-    /// Sockets cut at once, again and again: so many of 1,000.
+    /// Sockets among 1,000 that are cut at the same moment, periodically.
     pub storm: Option<Every<usize>>,
-    /// How long orders are placed or sockets held, in milliseconds.
+    /// Duration of the load, in milliseconds.
     pub duration: u64,
-    /// How long to wait for the last states after that, in milliseconds.
+    /// Maximum wait for the last states after the load, in milliseconds.
     pub settle: u64,
-    /// The simulated preparation, in milliseconds, when it is always the same.
+    /// The worker's simulated preparation, in milliseconds, if it is constant; otherwise it is
+    /// computed from the frames.
     pub delay: Option<i64>,
 }
 
-/// How fast orders are placed.
+/// The pace of orders.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Pace {
-    /// So many a second, each at its moment, whatever becomes of those before it: an open model.
+    /// Orders at a rate, each due at its moment whatever became of earlier ones: an open model.
     Open {
-        /// Orders a second.
+        /// Orders per second of all engines together.
         rate: f64,
     },
-    /// The next when one is answered: a closed model.
+    /// A new order as soon as an earlier one is answered: a closed model.
     Closed {
-        /// Sockets that place; connections over REST are as many as there are.
+        /// Sockets of this engine that place; over REST all connections do.
         placers: usize,
-        /// Orders of each that wait for their answer.
+        /// Unanswered orders of each socket; over REST it is always one.
         in_flight: usize,
     },
 }
 
-/// Something that happens again and again.
+/// A periodic event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Every<T> {
-    /// Milliseconds from one to the next; the first comes after as many.
+    /// The period, in milliseconds; the first event comes after one period.
     pub period: u64,
-    /// The thing that recurs.
+    /// The amount of each event.
     pub what: T,
 }

@@ -1,4 +1,4 @@
-//! What is shown while the test runs: bars on a terminal; elsewhere a line for each step.
+//! The display while the test runs: progress bars on a terminal, otherwise a line for each step.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -23,7 +23,7 @@ struct Bars {
 }
 
 impl Progress {
-    /// For so many sockets.
+    /// A display for this number of sockets.
     pub fn new(sockets: usize) -> Self {
         if !std::io::stderr().is_terminal() {
             return Self { bars: None };
@@ -44,7 +44,7 @@ impl Progress {
         Self { bars: Some(bars) }
     }
 
-    /// A step was taken.
+    /// Shows that a step has begun.
     pub fn step(&self, what: &str) {
         match &self.bars {
             Some(bars) => bars.figures.set_message(what.to_owned()),
@@ -54,14 +54,14 @@ impl Progress {
         }
     }
 
-    /// So many sockets are open.
+    /// Shows the number of open sockets.
     pub fn sockets(&self, open: u64) {
         if let Some(bars) = &self.bars {
             bars.sockets.set_position(open);
         }
     }
 
-    /// So much of the load is done; what the last second brought.
+    /// Shows the elapsed time of the load and the figures of the last second.
     pub fn load(
         &self,
         elapsed: Duration,
@@ -87,7 +87,7 @@ impl Progress {
         ));
     }
 
-    /// Nothing more is shown.
+    /// Removes the bars.
     pub fn clear(&self) {
         if let Some(bars) = &self.bars {
             [&bars.sockets, &bars.time, &bars.figures]

@@ -1,4 +1,5 @@
-//! What the gateway measured itself, finer than a frame can tell: `galley_push_lag_seconds`.
+//! The lag from commit to write as the gateways measure it: the histogram
+//! `galley_push_lag_seconds`, which is finer than the millisecond time stamps in frames.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,8 @@ use serde::Serialize;
 
 const METRIC: &str = "galley_push_lag_seconds";
 
-/// A histogram in the text format of Prometheus: how many were at most so many microseconds.
+/// A cumulative histogram in the text format of Prometheus: for each bound in microseconds, the
+/// number of values up to it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Buckets {
     below: BTreeMap<u64, u64>,
@@ -17,19 +19,18 @@ pub struct Buckets {
 /// The push lags of a report.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PushLag {
-    /// Writes.
+    /// The number of writes.
     pub count: u64,
-    /// Their mean, in milliseconds.
+    /// Mean, in milliseconds.
     pub mean_ms: f64,
-    /// Half of them took at most so many milliseconds; the bound of a bucket. Nothing beyond the
-    /// greatest bound.
+    /// Median, in milliseconds, as the upper bound of its bucket; `None` above the greatest bound.
     pub p50_ms: Option<f64>,
-    /// 99 of 100 took at most so many.
+    /// 99th percentile, likewise.
     pub p99_ms: Option<f64>,
 }
 
 impl Buckets {
-    /// Reads the answer of `/metrics`.
+    /// Parses the answer of `/metrics`.
     pub fn read(text: &str) -> Self {
         let mut buckets = Self::default();
         for line in text.lines().filter_map(|line| line.strip_prefix(METRIC)) {
@@ -51,7 +52,7 @@ impl Buckets {
         buckets
     }
 
-    /// The lags of all these gateways between two readings of each.
+    /// Returns the lags of all gateways between two readings of each; `None` if there were none.
     pub fn between(readings: &[(Self, Self)]) -> Option<PushLag> {
         let mut sum = Self::default();
         for (before, after) in readings {
@@ -111,7 +112,7 @@ mod tests {
     }
 
     impl PushLag {
-        /// The mean is a quotient of floating numbers.
+        /// Ignores the rounding error of the mean.
         fn rounded(self, other: &Self) -> Self {
             assert!((self.mean_ms - other.mean_ms).abs() < 1e-6);
             Self { mean_ms: other.mean_ms, ..self }

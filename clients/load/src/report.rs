@@ -1,5 +1,4 @@
-//! The report: what a test measured, for people and for programs. `report.schema.json` describes
-//! its JSON.
+//! The report of a test, for people and for programs. `report.schema.json` describes its JSON.
 
 pub mod chart;
 pub mod html;
@@ -21,108 +20,107 @@ use crate::requirement::Requirement;
 use crate::settings::Settings;
 use crate::timeline::{Moment, Timeline};
 
-/// The number of the form of the JSON; only additions are made without another.
+/// Version of the JSON format. Additions do not change it.
 const SCHEMA: u32 = 1;
-/// Points of the curve of percentiles: each halves the distance to 100 per cent.
+/// Maximum points of the percentile curve; each halves the distance to 100 %.
 const CURVE: i32 = 24;
 
 /// The outcome of a test.
 #[derive(Debug)]
 pub struct Outcome {
-    /// When it began.
+    /// Start of the test.
     pub started: SystemTime,
-    /// How long it took to open the sockets.
+    /// Time from the start until every socket was open or given up.
     pub ramp: Duration,
-    /// How long orders were placed or sockets held.
+    /// Duration of the load.
     pub load: Duration,
-    /// Somebody stopped it.
+    /// True if a signal stopped the test.
     pub interrupted: bool,
-    /// The memory of the engines.
+    /// Memory of each engine.
     pub memory: Vec<Memory>,
-    /// Milliseconds of processor time of the engines.
+    /// Processor time of all engines, in milliseconds.
     pub processor_ms: u64,
-    /// The push lags that the gateways measured.
+    /// The push lags measured by the gateways; `None` if they do not publish them.
     pub push_lag: Option<PushLag>,
-    /// The measurements by time.
+    /// The measurements.
     pub timeline: Timeline,
 }
 
 /// The report.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// The number of this form.
+    /// Version of this format.
     pub schema: u32,
     /// The version of this program.
     pub version: &'static str,
-    /// When the test began.
+    /// Start of the test.
     pub started: Option<Timestamp>,
-    /// Somebody stopped it: nothing was compared with the database.
+    /// True if a signal stopped the test; then nothing was compared with the database.
     pub interrupted: bool,
     /// The settings of the test.
     pub settings: Value,
-    /// `open`: latencies begin when an order was due, so that nothing is left out when the gateway
-    /// stands still. `closed`: each order waits for the one before it, and latencies leave out
-    /// those that were not placed meanwhile. `none`: no orders.
+    /// `open`: latencies begin when an order was due, so that they include the time in which the
+    /// gateway answered nothing. `closed`: each order waits for an earlier answer, so that the
+    /// latencies miss the orders that were not placed meanwhile. `none`: no orders.
     pub model: &'static str,
-    /// How long it took to open the sockets.
+    /// Time until every socket was open or given up, in seconds.
     pub ramp_s: f64,
-    /// How long orders were placed or sockets held.
+    /// Duration of the load, in seconds.
     pub load_s: f64,
-    /// The most sockets that were open at once.
+    /// Maximum of simultaneously open sockets.
     pub most_open: u64,
-    /// Events per second.
+    /// Events per second, by the names in [`RATES`].
     pub rates: Map<String, Value>,
-    /// How long everything took, by name; absent what never happened.
+    /// Statistics of each latency, by name; latencies without a value are absent.
     pub latencies: Map<String, Value>,
     /// The counts.
     pub counts: Counts,
-    /// The errors, the most frequent first.
+    /// The errors, most frequent first.
     pub errors: Vec<ErrorCount>,
-    /// The lags from commit to write that the gateways measured; absent if they do not publish
-    /// them.
+    /// Lags from commit to write, measured by the gateways; absent if they do not publish them.
     pub push_lag: Option<PushLag>,
-    /// The cost of this program.
+    /// The resources used by this program.
     pub client: Client,
-    /// Second by second.
+    /// The figures of each second.
     pub moments: Vec<Moment>,
-    /// The requirements.
+    /// The requirements and whether they hold.
     pub requirements: Vec<Judged>,
 }
 
-/// An error and how often it came.
+/// An error and its count.
 #[derive(Debug, Serialize)]
 pub struct ErrorCount {
-    /// The error.
+    /// The message.
     pub what: String,
-    /// How often.
+    /// The number of occurrences.
     pub count: u64,
 }
 
-/// The cost of this program.
+/// The resources used by this program.
 #[derive(Debug, Serialize)]
 pub struct Client {
-    /// Processes that held the sockets.
+    /// Engine processes.
     pub processes: usize,
-    /// Resident bytes of each connection, beyond what a process without connections holds; the
-    /// kernel's are not in it.
+    /// Resident bytes per connection, above those of a process without connections. Kernel memory
+    /// is not included.
     pub bytes_per_socket: Option<f64>,
-    /// Processor time of these processes.
+    /// Processor time of the engines, in seconds.
     pub processor_s: f64,
 }
 
 /// A requirement and whether it holds.
 #[derive(Debug, Serialize)]
 pub struct Judged {
-    /// As it was written.
+    /// Its text on the command line.
     pub requirement: String,
-    /// The measured value.
+    /// The measured value; `None` if nothing was measured.
     pub value: Option<f64>,
     /// True if it holds.
     pub holds: bool,
 }
 
 impl Report {
-    /// Puts everything together.
+    /// Builds the report.
     pub fn of(arguments: &Arguments, settings: &Settings, outcome: Outcome) -> Self {
         let Outcome { timeline, memory, .. } = outcome;
         let whole = &timeline.whole;
@@ -130,10 +128,12 @@ impl Report {
         let a_second = |count: u64, time: Duration| {
             rounded(if time.is_zero() { 0.0 } else { float(count) / time.as_secs_f64() })
         };
+        // Orders end, and their frames arrive, after the load as well. Only `acked` stops with it.
         let until_last_end = timeline.last_end.max(outcome.load);
         let rates = [
             a_second(counts.acked, outcome.load),
             a_second(counts.ended, until_last_end),
+            // Without the welcome of each socket.
             a_second(counts.frames.saturating_sub(counts.opened), until_last_end),
             a_second(counts.opened.min(timeline.most_open), outcome.ramp),
         ];
@@ -176,7 +176,8 @@ impl Report {
         report
     }
 
-    /// A figure by its name: a count, a rate, or a latency with a quantile, in milliseconds.
+    /// Returns a figure by its name: a count, a rate, or a latency with a quantile, in
+    /// milliseconds.
     pub fn figure(&self, name: &str) -> Option<f64> {
         if let Some((_, count, _)) = self.counts.each().find(|(count, ..)| *count == name) {
             return Some(float(count));
@@ -188,7 +189,7 @@ impl Report {
         self.latencies.get(latency)?.get(format!("{quantile}_ms"))?.as_f64()
     }
 
-    /// The requirements that do not hold.
+    /// Returns the requirements that do not hold.
     pub fn unmet(&self) -> Vec<&str> {
         let unmet = self.requirements.iter().filter(|judged| !judged.holds);
         unmet.map(|judged| judged.requirement.as_str()).collect()
@@ -270,7 +271,7 @@ fn timestamp(moment: SystemTime) -> Option<Timestamp> {
     Timestamp::from_millis(i64::try_from(millis).ok()?).ok()
 }
 
-/// Three decimals are more than any measurement here is worth.
+/// Rounds to three decimals, more than any of these measurements is precise to.
 fn rounded(number: f64) -> f64 {
     (number * 1e3).round() / 1e3
 }

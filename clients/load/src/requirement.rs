@@ -1,4 +1,4 @@
-//! What must hold in the end: `ack_p99<50ms`, `lost=0`, `orders_per_s>=1000`.
+//! Requirements on the result: `ack_p99<50ms`, `lost=0`, `orders_per_s>=1000`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::measures::{Counts, Latency, QUANTILES, RATES};
 
-/// A comparison of something that was measured with a bound.
+/// A comparison of a measured figure with a bound.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Requirement {
     name: String,
@@ -24,7 +24,7 @@ enum Comparison {
     Equal,
 }
 
-/// Longer signs first: `<=` begins with `<`.
+/// The signs, longer ones first, because `<=` begins with `<`.
 const COMPARISONS: [(&str, Comparison); 6] = [
     ("<=", Comparison::AtMost),
     (">=", Comparison::AtLeast),
@@ -40,7 +40,7 @@ impl Requirement {
         &self.name
     }
 
-    /// Returns true if it holds. A figure that was never measured meets no requirement.
+    /// Returns true if the requirement holds. A figure that was never measured meets none.
     pub fn holds(&self, value: Option<f64>) -> bool {
         value.is_some_and(|value| match self.comparison {
             Comparison::Below => value < self.bound,

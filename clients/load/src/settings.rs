@@ -1,5 +1,5 @@
-//! What was asked for, with the defaults of its scenario filled in, and shared out among the
-//! engines.
+//! The settings of a test: the command line with the defaults of its scenario filled in. They are
+//! split into one plan per engine.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
@@ -11,12 +11,12 @@ use crate::failure::Failure;
 use crate::limits;
 use crate::plan::{Every, Pace, Plan};
 
-/// Sockets of one hero, when it is not said: a gateway allows 64.
+/// Default sockets of one hero; a gateway allows 64.
 const SOCKETS_OF_A_HERO: usize = 50;
-/// The meals on the menu.
+/// Meals that the test creates and orders.
 pub const MEALS: usize = 10;
 
-/// The work of all engines together.
+/// The load of all engines together.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Sockets of heroes.
@@ -25,31 +25,31 @@ pub struct Settings {
     pub dashboards: usize,
     /// Heroes.
     pub heroes: usize,
-    /// Heroes who order.
+    /// Heroes that order.
     pub ordering: usize,
-    /// How fast.
+    /// The pace of orders; `None` if no orders are placed.
     pub pace: Option<Pace>,
-    /// Orders at once.
+    /// Orders due at the same moment, periodically.
     pub burst: Option<Every<usize>>,
-    /// Connections over REST.
+    /// Connections that place orders over REST; `None` if the sockets place them.
     pub rest: Option<usize>,
-    /// Sockets cut at once, of 1,000.
+    /// Sockets among 1,000 that are cut at the same moment, periodically.
     pub storm: Option<Every<usize>>,
-    /// Sockets that read slowly, of 1,000.
+    /// Slow readers among 1,000 sockets.
     pub slow_permille: usize,
-    /// Processes.
+    /// Engine processes.
     pub processes: usize,
-    /// Local addresses.
+    /// Local addresses to connect from; the system chooses if there are none.
     pub sources: Vec<IpAddr>,
-    /// Where the gateways listen.
+    /// The addresses of the gateways.
     pub gateways: Vec<SocketAddr>,
 }
 
 impl Settings {
-    /// Fills in what was not said.
+    /// Fills in the defaults and checks that the settings fit together.
     ///
     /// # Errors
-    /// It does not fit together, or not into the system's limits.
+    /// If they contradict each other, or exceed the limits of the system.
     pub fn of(arguments: &Arguments) -> Result<Self, Failure> {
         let scenario = arguments.scenario;
         let (sockets, rate) = match scenario {
@@ -123,12 +123,12 @@ impl Settings {
         })
     }
 
-    /// Connections of every kind.
+    /// The number of connections of all kinds.
     pub fn connections(&self) -> usize {
         self.sockets + self.dashboards + self.rest.unwrap_or(0)
     }
 
-    /// The plan of each engine for these heroes and meals.
+    /// Splits the settings into a plan for each engine, with these heroes and meals.
     pub fn plans(&self, arguments: &Arguments, heroes: &[i64], meals: &[i64]) -> Vec<Plan> {
         let engines = self.processes;
         let count =
@@ -178,7 +178,7 @@ fn pace(arguments: &Arguments, rate: Rate, processes: usize) -> Pace {
     }
 }
 
-/// The first address of a gateway's name.
+/// Resolves the host of a gateway's URL to its first address.
 fn resolve(url: &Url) -> Result<SocketAddr, Failure> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let port = url.port_or_known_default().unwrap_or(80);

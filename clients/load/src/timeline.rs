@@ -1,4 +1,4 @@
-//! What happened when: everything measured, as a whole and second by second.
+//! The timeline: all measurements, as a whole and second by second.
 
 use std::time::{Duration, Instant};
 
@@ -7,21 +7,21 @@ use serde::Serialize;
 use crate::measures::{Latency, Measures, millis_at};
 use crate::message::Tick;
 
-/// The length of a moment.
+/// The usual length of a moment.
 const MOMENT: Duration = Duration::from_secs(1);
-/// The most moments; what comes after two hours is in the whole only.
+/// Maximum moments (two hours). Later measurements count only in the whole.
 const MAX_MOMENTS: usize = 7_200;
 
 /// The measurements of a test by time.
 #[derive(Debug)]
 pub struct Timeline {
-    /// Everything.
+    /// The measurements of the whole test.
     pub whole: Measures,
-    /// Second by second.
+    /// The moments, one per second.
     pub moments: Vec<Moment>,
-    /// The most sockets that were open at once.
+    /// Maximum of simultaneously open sockets.
     pub most_open: u64,
-    /// When the last end of an order was first seen, after orders began to be placed.
+    /// Time from the start of the load until an order last became known to have ended.
     pub last_end: Duration,
     began: Instant,
     ends: Instant,
@@ -30,33 +30,33 @@ pub struct Timeline {
     open: Vec<u64>,
 }
 
-/// A second of the test.
+/// The figures of one second. A moment is longer if no tick came for more than a second.
 #[derive(Clone, Debug, Serialize)]
 pub struct Moment {
-    /// Its end, in seconds since the first socket was due.
+    /// Its end, in seconds since the test began to open sockets.
     pub second: u64,
-    /// Sockets open in the end.
+    /// Open sockets at its end.
     pub open: u64,
     /// Orders sent.
     pub placed: u64,
     /// Orders accepted.
     pub acked: u64,
-    /// Ends of orders seen.
+    /// Orders seen to have ended.
     pub ended: u64,
     /// Frames received.
     pub frames: u64,
     /// Errors.
     pub errors: u64,
-    /// Half of the answers came within so many milliseconds.
+    /// Median time to an answer, in milliseconds.
     pub ack_p50_ms: Option<f64>,
-    /// 99 of 100 answers came within so many milliseconds.
+    /// 99th percentile of the time to an answer, in milliseconds.
     pub ack_p99_ms: Option<f64>,
-    /// 99 of 100 updates came within so many milliseconds.
+    /// 99th percentile of the time from a change to its frame, in milliseconds.
     pub push_p99_ms: Option<f64>,
 }
 
 impl Timeline {
-    /// Begins now, with so many engines.
+    /// Starts a timeline now, for this number of engines.
     pub fn begin(engines: usize) -> Self {
         let now = Instant::now();
         Self {
@@ -71,7 +71,8 @@ impl Timeline {
         }
     }
 
-    /// Takes what an engine measured; the second that it completes, if it does.
+    /// Adds the tick of an engine. Returns the measurements of the previous second if this tick is
+    /// the first after it.
     pub fn take(&mut self, engine: usize, tick: &Tick) -> Option<Measures> {
         let now = Instant::now();
         let complete = (now >= self.ends).then(|| self.close());
@@ -86,12 +87,12 @@ impl Timeline {
         complete
     }
 
-    /// Sockets that are open now.
+    /// The number of open sockets.
     pub fn open(&self) -> u64 {
         self.open.iter().sum()
     }
 
-    /// Ends the second at hand.
+    /// Ends the current second and returns its measurements.
     pub fn close(&mut self) -> Measures {
         let second = std::mem::take(&mut self.current);
         if self.moments.len() < MAX_MOMENTS {

@@ -14,7 +14,7 @@ use super::ListenAddress;
 use super::unix_socket::{self, SocketFile};
 use galley_protocol::network::reason;
 
-/// The most connections that wait to be accepted. The kernel may hold fewer.
+/// Maximum connections that wait to be accepted; the kernel may allow fewer.
 const BACKLOG: u32 = 4_096;
 /// The attempts to find a port that is free in both address families.
 const TRIES: usize = 10;
@@ -65,7 +65,7 @@ pub struct ListenError {
     error: io::Error,
 }
 
-/// The remedy for the errors that people meet.
+/// The remedies for common errors.
 const ADVICE: [(ErrorKind, &str); 5] = [
     (
         ErrorKind::AddrInUse,

@@ -1,8 +1,7 @@
 //! The file of a Unix socket.
 //!
-//! Guarantees that a file is replaced only if it is a socket on which nobody listens, such as that
-//! of a killed process, and that the file is removed together with the listener, unless another
-//! process has replaced it.
+//! An existing file is replaced only if it is a socket without a listener, such as that of a killed
+//! process. The file is removed together with the listener, unless another process has replaced it.
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
@@ -12,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::UnixListener;
 
-/// The permissions: the owner and the group may connect, for instance a proxy in the group of the
+/// The permissions: the owner and the group may connect, so that a proxy can be in the group of the
 /// service.
 const MODE: u32 = 0o660;
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The most bytes in the queue. At the bound lines are dropped and counted.
+/// Maximum bytes in the queue; beyond it, lines are dropped and counted.
 const MAX_BYTES: usize = 1 << 20;
 
 /// The queue of lines for standard error. All clones share it.
@@ -192,7 +192,7 @@ mod tests {
         queue.put(&vec![b'x'; MAX_BYTES]);
         queue.put(b"too much");
         assert_eq!(lost(&queue), 1);
-        queue.drain(Duration::from_millis(1)); // comes back although nothing moves
+        queue.drain(Duration::from_millis(1)); // returns although nothing is written
         drop(ends);
         queue.drain(PATIENCE);
         assert_eq!(writes.try_iter().count(), 1, "the one that waited");

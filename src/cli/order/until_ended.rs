@@ -1,8 +1,9 @@
 //! `galley order place --wait`: shows each state of one order until its end.
 //!
 //! The states come over the socket of the order's hero, which reconnects and resumes. The order is
-//! read once for each socket, when that socket is subscribed, so no change is missed between
-//! placing and subscribing, or in a gap. It is never polled; only a failed read is tried again.
+//! also read once per socket, as soon as that socket is subscribed, so that no change is missed
+//! between placing and subscribing, or in a gap. It is never polled; only a failed read is tried
+//! again.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::cli::output;
 use crate::cli::session::{News, Subject};
 use crate::cli::watch::lines::{interruption, order_line};
 
-/// The most frames that wait to be handled. At the bound the socket is not read.
+/// Maximum frames that wait to be handled; beyond it, the socket is not read.
 const MAX_NEWS: usize = 16;
 /// The pause after a failed read of the order.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -58,7 +59,7 @@ impl Shown<'_> {
         let (tell, mut news) = channel(MAX_NEWS);
         let link = link::keep(self.remote.clone(), Subject::Hero(self.order.hero_id), tell, true);
         tokio::pin!(link);
-        // The next attempt after a failed read.
+        // Time of the next attempt after a failed read.
         let mut again = None;
         loop {
             tokio::select! {
@@ -83,7 +84,8 @@ impl Shown<'_> {
         for order in frame.orders().iter().filter(|order| order.id == id) {
             self.take(order)?;
         }
-        // A deleted order had ended, and a welcome or a resync may contain both at once.
+        // A deleted order has ended. A welcome or a resync may contain its end and its deletion
+        // together.
         let gone = frame.deleted().iter().any(|deleted| deleted.order_id == id);
         if gone && self.order.status.is_active() { Err(self.deleted()) } else { Ok(()) }
     }

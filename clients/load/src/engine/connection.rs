@@ -1,4 +1,4 @@
-//! One connection, as small as it can be while it is idle: less than a hundred bytes.
+//! One connection. It takes at most 128 bytes while it is idle.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
@@ -9,92 +9,91 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::frame::FrameParser;
 
-/// The kernel keeps about so many bytes that a slow reader has not read.
+/// Receive buffer of a slow reader, in bytes; Linux doubles it.
 const SLOW_RECEIVE_BUFFER: usize = 4 * 1_024;
-/// Bytes that wait to be written; a gateway that takes no more is given up.
+/// Maximum bytes queued for a gateway that does not read; beyond it, [`Connection::write`] fails.
 const MAX_OUTPUT: usize = 1 << 20;
 
-/// One connection, or the place of one.
+/// A slot for one connection, open or not.
 #[derive(Debug)]
 pub struct Connection {
     /// Its purpose.
     pub role: Role,
-    /// How far it is.
+    /// The state of the connection.
     pub state: State,
-    /// When it was due, in microseconds.
+    /// When it was due, in microseconds since the engine began; over REST, when it was last used.
     pub since: u64,
-    /// The parser of the frame that is not complete yet.
+    /// The parser of incoming frames.
     pub parser: FrameParser,
-    /// Counts the connections that were in this place.
+    /// The number of connections so far in this slot.
     pub generation: u32,
-    /// Attempts since the last success.
+    /// Failures since it was last open.
     pub attempts: u32,
-    /// A welcome came before, in this place.
+    /// True if a connection in this slot was open before.
     pub welcomed_before: bool,
-    /// The state of a socket that follows orders.
+    /// The resume state of a socket whose frames are checked; `None` for other connections.
     pub follow: Option<Box<Follow>>,
     stream: Option<TcpStream>,
-    /// The bytes that the kernel has not taken yet.
+    /// Bytes that the kernel has not taken yet; see [`MAX_OUTPUT`].
     output: Vec<u8>,
 }
 
 /// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// A hero's socket: the number of the hero in the plan, and the number of the socket among the
-    /// hero's.
+    /// A hero's socket.
     Hero {
-        /// The hero.
+        /// Index of the hero in the plan.
         hero: u32,
-        /// The socket.
+        /// Index of the socket among those of the hero.
         slot: u32,
         /// True if it reads slowly.
         slow: bool,
     },
     /// A socket of staff.
     Staff {
-        /// The slot.
+        /// Index of the socket among those of staff.
         slot: u32,
     },
     /// Requests over REST.
     Rest,
 }
 
-/// How far a connection is.
+/// The state of a connection.
 #[derive(Debug)]
 pub enum State {
-    /// There is none, or not yet.
+    /// Not connected.
     Closed,
-    /// The TCP handshake goes on.
+    /// The TCP handshake is under way.
     Connecting,
-    /// The request is sent.
+    /// The WebSocket handshake is under way.
     Upgrading(Box<Upgrading>),
-    /// The welcome has not come yet.
+    /// The WebSocket is open; the welcome frame has not come yet.
     Upgraded,
-    /// It is in use. Over REST: what came of the answer so far.
+    /// In use. Over REST it holds the bytes received so far of an answer.
     Open(Vec<u8>),
-    /// No more attempts.
+    /// Given up; no further attempts.
     GivenUp,
 }
 
-/// A handshake.
+/// A WebSocket handshake.
 #[derive(Debug)]
 pub struct Upgrading {
-    /// The key that was sent.
+    /// The `Sec-WebSocket-Key` of the request.
     pub key: String,
-    /// The bytes received so far.
+    /// The bytes of the answer received so far.
     pub answer: Vec<u8>,
 }
 
-/// The state of a socket that follows orders.
+/// The resume state of a socket.
 #[derive(Debug, Default)]
 pub struct Follow {
-    /// Where to resume.
+    /// The last cursor received.
     pub cursor: String,
 }
 
 impl Connection {
-    /// A place without a connection.
+    /// A slot without a connection.
     pub fn new(role: Role, follow: bool) -> Self {
         Self {
             role,
@@ -110,15 +109,15 @@ impl Connection {
         }
     }
 
-    /// Returns true if it is in use.
+    /// Returns true if the connection is in use.
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open(_))
     }
 
-    /// Begins a connection.
+    /// Starts the TCP handshake.
     ///
     /// # Errors
-    /// What the system says.
+    /// If the system refuses it.
     pub fn connect(
         &mut self,
         gateway: SocketAddr,
@@ -127,15 +126,15 @@ impl Connection {
         let socket = Socket::new(Domain::for_address(gateway), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
-        // Closing resets: neither a port nor the connection-tracking table remembers the connection
-        // for minutes.
+        // Closing sends a reset, so that neither a port in TIME-WAIT nor the connection-tracking
+        // table remembers the connection for minutes.
         socket.set_linger(Some(Duration::ZERO))?;
         if matches!(self.role, Role::Hero { slow: true, .. }) {
             socket.set_recv_buffer_size(SLOW_RECEIVE_BUFFER)?;
         }
         if let Some(source) = source {
-            // Else the kernel would choose a port now, one that no connection of this address has,
-            // and look for it longer and longer.
+            // Without this option `bind` would choose a port now, one that no other connection of
+            // this address uses, and search longer and longer for it.
             #[cfg(target_os = "linux")]
             nix::sys::socket::setsockopt(
                 &socket,
@@ -163,7 +162,7 @@ impl Connection {
     /// Returns true if the TCP handshake is done.
     ///
     /// # Errors
-    /// It failed.
+    /// If the handshake failed.
     pub fn is_connected(&self) -> io::Result<bool> {
         let Some(stream) = &self.stream else { return Ok(false) };
         if let Some(error) = stream.take_error()? {
@@ -176,15 +175,15 @@ impl Connection {
         }
     }
 
-    /// The stream, to be watched.
+    /// The stream, to be registered with the poll.
     pub fn stream(&mut self) -> Option<&mut TcpStream> {
         self.stream.as_mut()
     }
 
-    /// Reads what there is, at most what fits; nothing when there is nothing now.
+    /// Reads once into the buffer; returns `None` if nothing has arrived.
     ///
     /// # Errors
-    /// The connection has ended.
+    /// If the connection has ended.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let Some(stream) = &mut self.stream else { return Ok(None) };
         loop {
@@ -198,10 +197,10 @@ impl Connection {
         }
     }
 
-    /// Writes, and keeps for [`Connection::flush`] what the kernel does not take now.
+    /// Writes, and queues for [`Connection::flush`] what the kernel does not take now.
     ///
     /// # Errors
-    /// The connection has ended, or too much waits.
+    /// If the connection has ended, or more than [`MAX_OUTPUT`] bytes would be queued.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.output.is_empty() {
             let written = self.write_some(bytes)?;
@@ -215,10 +214,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes what waits.
+    /// Writes queued bytes.
     ///
     /// # Errors
-    /// The connection has ended.
+    /// If the connection has ended.
     pub fn flush(&mut self) -> io::Result<()> {
         if self.output.is_empty() {
             return Ok(());
@@ -252,7 +251,7 @@ impl Connection {
     }
 }
 
-/// `EINPROGRESS` on Linux, for which the standard library has no stable name.
+/// `EINPROGRESS` on Linux; the standard library has no stable name for it.
 const IN_PROGRESS: i32 = 115;
 
 #[cfg(test)]

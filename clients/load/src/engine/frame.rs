@@ -1,31 +1,31 @@
-//! Frames of a WebSocket, seen by a client (RFC 6455 section 5): the gateway's are taken apart as
-//! their bytes come, the client's are put together.
+//! WebSocket frames of a client (RFC 6455 section 5): parses those of the gateway and writes those
+//! of the client.
 //!
-//! Between two frames a parser holds 8 bytes and no memory: sockets by the hundred thousand wait
-//! there.
+//! Between two frames a parser takes 8 bytes and no heap memory, because an engine holds very many
+//! idle sockets.
 
 use thiserror::Error;
 
-/// The longest message that is taken; a gateway that sends a longer one is at fault.
+/// Maximum bytes of a message; a longer one is an error of the gateway.
 const MAX_MESSAGE: usize = 64 << 20;
 
-/// The length that says that two bytes of length follow.
+/// The length byte that announces a length in the next two bytes.
 const TWO_BYTES: u8 = 0x7E;
 
 /// The opcode of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opcode {
-    /// A whole text message.
+    /// A text message.
     Text = 0x1,
-    /// The end.
+    /// The end of the connection.
     Close = 0x8,
-    /// A question whether the peer lives.
+    /// A check that the peer is alive.
     Ping = 0x9,
-    /// The answer.
+    /// The answer to a ping.
     Pong = 0xA,
 }
 
-/// The gateway does not keep to RFC 6455.
+/// A violation of RFC 6455 by the gateway.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum Violation {
     /// Section 5.1.
@@ -34,7 +34,7 @@ pub enum Violation {
     /// Section 5.2: no extension was agreed on.
     #[error("a frame with reserved bits or an unknown opcode")]
     Reserved,
-    /// This service speaks text.
+    /// The gateway only sends text messages.
     #[error("a binary message")]
     Binary,
     /// Section 5.5.
@@ -48,7 +48,7 @@ pub enum Violation {
     TooLong,
 }
 
-/// Takes frames apart, whatever pieces their bytes come in.
+/// A parser of frames, whatever pieces their bytes come in.
 #[derive(Debug, Default)]
 pub struct FrameParser {
     unfinished: Option<Box<Unfinished>>,
@@ -56,7 +56,7 @@ pub struct FrameParser {
 
 #[derive(Debug, Default)]
 struct Unfinished {
-    /// The beginning of a frame.
+    /// The bytes of an incomplete frame.
     bytes: Vec<u8>,
     /// The fragments of a message so far.
     message: Option<Vec<u8>>,
@@ -65,15 +65,15 @@ struct Unfinished {
 struct Head {
     last: bool,
     opcode: u8,
-    /// Where the payload begins and ends.
+    /// The position of the payload, from the beginning of the frame.
     payload: std::ops::Range<usize>,
 }
 
 impl FrameParser {
-    /// Takes the next bytes, and hands out each message and control frame that they complete.
+    /// Parses the next bytes. Calls `take` with each message and control frame that they complete.
     ///
     /// # Errors
-    /// [`Violation`]; nothing sensible can follow.
+    /// A [`Violation`]; the connection is unusable then.
     pub fn read(
         &mut self,
         input: &[u8],
@@ -103,7 +103,7 @@ impl FrameParser {
     }
 }
 
-/// Hands out what is complete in `bytes`; says how many bytes that took.
+/// Calls `take` with each complete frame in `bytes`. Returns the number of bytes used.
 fn frames(
     bytes: &[u8],
     unfinished: &mut Option<Box<Unfinished>>,
@@ -145,7 +145,7 @@ fn frames(
     Ok(at)
 }
 
-/// The head of the frame that begins here, once it is complete.
+/// Parses the head of the frame at the beginning of `bytes`; returns `None` if it is incomplete.
 fn head(bytes: &[u8]) -> Result<Option<Head>, Violation> {
     let [first, second, rest @ ..] = bytes else { return Ok(None) };
     let (last, opcode) = (first & 0x80 != 0, first & 0x0F);
@@ -179,7 +179,7 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, Violation> {
 /// Appends a frame of a client, masked (section 5.3).
 ///
 /// # Panics
-/// Nothing that this program says is longer than 65,535 bytes.
+/// If the payload is longer than 65,535 bytes; the commands of this program are far shorter.
 pub fn put_frame(opcode: Opcode, payload: &[u8], mask: [u8; 4], output: &mut Vec<u8>) {
     output.push(0x80 | opcode as u8);
     if payload.len() < 126 {

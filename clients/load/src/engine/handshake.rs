@@ -1,5 +1,5 @@
-//! The opening handshake and the answers of HTTP, by hand: a client that holds hundreds of
-//! thousands of sockets has no room for one of a library each.
+//! The opening handshake and HTTP answers, parsed by hand: a client object of a library for each
+//! socket would take too much memory at hundreds of thousands of sockets.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,46 +8,46 @@ use thiserror::Error;
 
 /// The suffix that both sides append to the key (RFC 6455 section 1.3).
 const MAGIC: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-/// More fields than any gateway or proxy sends.
+/// Maximum header fields of an answer.
 const MAX_FIELDS: usize = 64;
-/// The longest head and body of an answer.
+/// Maximum bytes of the head and of the body of an answer.
 const MAX_ANSWER: usize = 1 << 20;
 
-/// An answer that is complete.
+/// A complete answer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answer<'a> {
-    /// The status.
+    /// The status code.
     pub status: u16,
-    /// `Sec-WebSocket-Accept`.
+    /// The value of `Sec-WebSocket-Accept`.
     pub accept: Option<&'a [u8]>,
     /// The body; empty when the status is 101.
     pub body: &'a [u8],
-    /// Bytes of head and body; what follows belongs to the socket.
+    /// Bytes of head and body; what follows belongs to the WebSocket.
     pub length: usize,
 }
 
-/// The bytes are no answer.
+/// An error: the bytes are not an HTTP/1.1 response of known length.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("what came is no answer of HTTP/1.1 with a length")]
 pub struct NoAnswer;
 
-/// The value of `Sec-WebSocket-Key`.
+/// Returns the value of `Sec-WebSocket-Key`.
 #[must_use]
 pub fn key(random: [u8; 16]) -> String {
     STANDARD.encode(random)
 }
 
-/// Returns true if the gateway understood the handshake with this key (section 4.1).
+/// Returns true if the gateway's `Sec-WebSocket-Accept` matches this key (section 4.1).
 #[must_use]
 pub fn accepts(key: &str, accept: Option<&[u8]>) -> bool {
     let digest = Sha1::new().chain_update(key).chain_update(MAGIC).finalize();
     accept == Some(STANDARD.encode(digest).as_bytes())
 }
 
-/// The answer at the beginning of `bytes`; nothing while it is not complete.
+/// Parses the answer at the beginning of `bytes`; returns `None` while it is incomplete.
 ///
 /// # Errors
-/// [`NoAnswer`].
+/// [`NoAnswer`], also if it is longer than 1 MiB.
 pub fn answer(bytes: &[u8]) -> Result<Option<Answer<'_>>, NoAnswer> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut fields);

@@ -1,4 +1,4 @@
-//! What comes on a connection.
+//! Reading connections and handling what arrives.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ use super::{BUFFER, Engine};
 use crate::measures::Latency;
 
 impl Engine {
-    /// The system says that something can be done with a connection.
+    /// Handles a readiness event of a connection.
     pub(super) fn happened(&mut self, index: usize, readable: bool, writable: bool, ended: bool) {
         if matches!(self.connections[index].state, State::Connecting) {
             if writable || ended {
@@ -29,7 +29,8 @@ impl Engine {
         }
     }
 
-    /// Reads what there is, or `most` bytes of it.
+    /// Reads everything that has arrived; with `most` below [`BUFFER`], reads only once and at most
+    /// that many bytes.
     pub(super) fn read(&mut self, index: usize, ended: bool, most: usize) {
         let mut buffer = std::mem::take(&mut self.buffer);
         loop {
@@ -40,7 +41,8 @@ impl Engine {
                         self.end(index, &why);
                         break;
                     }
-                    // Less than there was room for is all there is, unless the end waits behind it.
+                    // A short read means that nothing else has arrived, unless the end of the
+                    // connection follows.
                     if most < BUFFER || length < most && !ended {
                         break;
                     }
@@ -110,7 +112,7 @@ impl Engine {
     fn hear_text(&mut self, index: usize, text: &[u8]) -> Result<(), String> {
         let connection = &self.connections[index];
         if connection.follow.is_none() && !matches!(connection.state, State::Upgraded) {
-            return Ok(()); // a hero who does not order: there is nothing to check
+            return Ok(()); // the hero does not order: there is nothing to check
         }
         if connection.follow.is_none() && is_welcome(text) {
             self.opened(index);
@@ -141,7 +143,8 @@ impl Engine {
 
     fn welcome(&mut self, index: usize, told: &Told<'_>) {
         let connection = &self.connections[index];
-        // What ended before a fresh socket is not told to it.
+        // A new socket is not sent orders that ended before it was opened, so that it cannot be
+        // expected to know every order.
         let late = told.resume != Some(Resume::Resumed) && !self.tracker.is_empty();
         if late || connection.welcomed_before && matches!(connection.role, Role::Staff { .. }) {
             self.leave_out(index);
@@ -155,6 +158,7 @@ impl Engine {
         for state in states {
             let place = match self.connections[index].role {
                 Role::Hero { hero, slot, .. } => {
+                    // `None` for an order that is not checked.
                     self.tracker.follows(hero as usize).then_some((hero as usize, slot as usize))
                 }
                 Role::Staff { slot } => {
@@ -203,7 +207,7 @@ impl Engine {
         self.end_seen(end);
     }
 
-    /// The end of an order of this engine was seen for the first time.
+    /// Records the first time that an order of this engine was seen to have ended.
     pub(super) fn end_seen(&mut self, end: Option<FirstEnd>) {
         let Some(FirstEnd { due, at, state }) = end else { return };
         self.measures.counts.ended += 1;
@@ -213,12 +217,13 @@ impl Engine {
         self.measures.record(Latency::Final, (at - due).saturating_sub(preparation));
     }
 
-    /// Sends a text.
+    /// Sends a text message.
     pub(super) fn say(&mut self, index: usize, text: &[u8]) {
         self.send(index, Opcode::Text, text);
     }
 
-    /// A connection that does not take it has ended, and its reader will hear of it.
+    /// Sends a frame. A failure is only counted: the next read finds a broken connection and ends
+    /// it.
     fn send(&mut self, index: usize, opcode: Opcode, payload: &[u8]) {
         let mut frame = Vec::with_capacity(payload.len() + 8);
         put_frame(opcode, payload, self.random.random(), &mut frame);

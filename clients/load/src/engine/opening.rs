@@ -1,4 +1,5 @@
-//! Opening connections: when each is due, how many at a time, and what becomes of one that fails.
+//! Opening connections: when each is due, how many handshakes run at once, and what happens after a
+//! failure.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
@@ -12,18 +13,19 @@ use super::{Engine, Timer, handshake};
 use crate::measures::Latency;
 use crate::plan::Plan;
 
-/// Handshakes that all engines together have going on at once; the next waits, and its wait is
-/// measured.
+/// Concurrent handshakes of all engines together. Each engine gets an equal share, but at least 16,
+/// so that more than 64 engines exceed it. With a ramp, and after a failure, the wait for a turn is
+/// part of the measured latency.
 const MAX_OPENING: usize = 1_024;
-/// How long a handshake may take, in microseconds.
+/// Timeout of a handshake, in microseconds.
 const PATIENCE: u64 = 30_000_000;
 /// Attempts to open a socket that was never open.
 const MAX_ATTEMPTS: u32 = 4;
-/// The first and the longest wait before another attempt, in microseconds; the wait itself is
-/// random below it.
+/// The wait before another attempt, in microseconds. It is random, up to a limit: twice the first
+/// value (1 s) after the first failure, doubled with each further one, at most the second value.
 const BACK_OFF: (u64, u64) = (500_000, 20_000_000);
-/// A connection over REST that was idle for so many microseconds is replaced before the gateway
-/// closes it.
+/// Idle time after which a REST connection is replaced, in microseconds, before the gateway closes
+/// it.
 const REST_IDLE: u64 = 5_000_000;
 /// `EMFILE` on Linux.
 const NO_FILES: i32 = 24;
@@ -31,21 +33,22 @@ const NO_FILES: i32 = 24;
 /// The connections to open.
 #[derive(Debug)]
 pub struct Opening {
-    /// The next that was never due.
+    /// Index of the next connection that has not fallen due for the first time.
     next: usize,
     total: usize,
-    /// Microseconds from one to the next, and before the first; all at once when absent.
+    /// Microseconds from one connection of this engine to the next, and before its first; `None`
+    /// opens all as fast as possible.
     ramp: Option<(f64, f64)>,
-    /// The connections that are due, with the moment; without a ramp the first one is due when its
-    /// turn comes.
+    /// Connections that are due, and since when. Without a ramp a first connection is due when its
+    /// turn comes, which is `None` here.
     queue: VecDeque<(usize, Option<u64>)>,
-    /// The connections that are being opened, and since when.
+    /// Connections whose handshake is under way, and since when.
     in_progress: HashMap<usize, u64>,
     most: usize,
 }
 
 impl Opening {
-    /// Everything that the plan asks for.
+    /// All connections of a plan.
     pub fn of(plan: &Plan, total: usize) -> Self {
         let ramp = plan.ramp.map(|rate| {
             (1e6 / rate * f64::from(plan.engines), 1e6 / rate * f64::from(plan.number))
@@ -54,17 +57,18 @@ impl Opening {
         Self { next: 0, total, ramp, queue: VecDeque::new(), in_progress: HashMap::new(), most }
     }
 
-    /// One more attempt, for what was due at `since`.
+    /// Queues another attempt for a connection that was due at `since`.
     pub fn again(&mut self, index: usize, since: u64) {
         self.queue.push_back((index, Some(since)));
     }
 
-    /// Returns true if one could be opened at once.
+    /// Returns true if a handshake could start now.
     pub fn has_turn(&self) -> bool {
         !self.queue.is_empty() && self.in_progress.len() < self.most
     }
 
-    /// When the next is due that was never due.
+    /// Returns the time at which the next connection falls due for the first time, if a handshake
+    /// could start.
     pub fn next_due(&self) -> Option<u64> {
         (self.next < self.total && self.in_progress.len() < self.most).then(|| self.moment())
     }
@@ -91,7 +95,7 @@ impl Opening {
 }
 
 impl Engine {
-    /// Begins the handshakes that are due and have their turn.
+    /// Starts the handshakes that are due, as far as [`MAX_OPENING`] allows.
     pub(super) fn open_due(&mut self) {
         self.opening.fall_due(self.now());
         while self.opening.has_turn() {
@@ -101,6 +105,8 @@ impl Engine {
             self.opening.in_progress.insert(index, now);
             let engines = self.plan.engines as usize;
             let source = self.plan.sources.len().checked_sub(1).map(|_| {
+                // Engines take the source addresses in turns, so that each gets equally many
+                // connections.
                 let turn = index * engines + self.plan.number as usize;
                 self.plan.sources[turn % self.plan.sources.len()]
             });
@@ -120,7 +126,7 @@ impl Engine {
         }
     }
 
-    /// The TCP handshake may be done: sends the request.
+    /// Sends the request if the TCP handshake is done.
     pub(super) fn connected(&mut self, index: usize) {
         match self.connections[index].is_connected() {
             Ok(true) => {}
@@ -152,7 +158,7 @@ impl Engine {
         }
     }
 
-    /// The gateway answered the handshake, or has begun to.
+    /// Takes bytes of the answer to the WebSocket handshake.
     pub(super) fn upgrade(&mut self, index: usize, bytes: &[u8]) -> Result<(), String> {
         let connection = &mut self.connections[index];
         let State::Upgrading(upgrading) = &mut connection.state else { return Ok(()) };
@@ -178,7 +184,7 @@ impl Engine {
         self.take_frames(index, &rest)
     }
 
-    /// A connection is in use.
+    /// Puts a connection into use.
     pub(super) fn opened(&mut self, index: usize) {
         let now = self.now();
         self.opening.in_progress.remove(&index);
@@ -205,7 +211,7 @@ impl Engine {
         self.give_credits(index);
     }
 
-    /// What the system is to tell of a connection from now on.
+    /// Changes the readiness events that the poll reports for a connection.
     pub(super) fn watch(&mut self, index: usize, interest: Interest) {
         let registry = self.poll.registry();
         let changed = match self.connections[index].stream() {
@@ -217,10 +223,12 @@ impl Engine {
         }
     }
 
-    /// A connection ended, or was not to be had, although it is wanted: tries again later.
+    /// Handles a failed attempt or the unexpected end of a connection: counts the error and
+    /// schedules another attempt.
     pub(super) fn end(&mut self, index: usize, why: &str) {
         let now = self.now();
         let was_open = self.connections[index].is_open();
+        // A gateway may close an idle REST connection: that is no error.
         let idle_rest = self.connections[index].role == Role::Rest
             && was_open
             && !self.placing.waits_on_rest(index);
@@ -244,7 +252,7 @@ impl Engine {
         self.timers.push(Reverse((now + wait, Timer::Open(index))));
     }
 
-    /// Closes a connection, whatever it is.
+    /// Closes a connection in any state.
     pub(super) fn leave(&mut self, index: usize) {
         let connection = &mut self.connections[index];
         if connection.is_open() {
@@ -256,7 +264,7 @@ impl Engine {
         self.placing.abandon(index, &mut self.measures.counts);
     }
 
-    /// Handshakes that take too long.
+    /// Ends the handshakes that take too long.
     pub(super) fn give_up_handshakes(&mut self, now: u64) {
         let late = self.opening.in_progress.iter().filter(|(_, since)| *since + PATIENCE < now);
         for index in late.map(|(index, _)| *index).collect::<Vec<_>>() {
@@ -264,7 +272,7 @@ impl Engine {
         }
     }
 
-    /// Connections over REST that would soon be closed for being idle.
+    /// Replaces idle REST connections before the gateway closes them.
     pub(super) fn refresh_rest(&mut self, now: u64) {
         for index in self.plan.sockets + self.plan.dashboards..self.connections.len() {
             let connection = &self.connections[index];
@@ -278,7 +286,7 @@ impl Engine {
         }
     }
 
-    /// A socket will not have seen everything.
+    /// Excludes a socket that will not have seen everything from the checks.
     pub(super) fn leave_out(&mut self, index: usize) {
         match self.connections[index].role {
             Role::Hero { hero, slot, .. } if self.tracker.follows(hero as usize) => {
@@ -293,7 +301,8 @@ impl Engine {
         }
     }
 
-    /// Where the tracker keeps what a socket of staff knows of a hero's orders.
+    /// Returns the index in the tracker of a staff socket, for the orders of a hero: behind the
+    /// sockets of the hero.
     pub(super) fn staff_slot(&self, hero: usize, slot: u32) -> usize {
         let (heroes, sockets) = (self.plan.heroes.len(), self.plan.sockets);
         sockets / heroes + usize::from(hero < sockets % heroes) + slot as usize
@@ -321,7 +330,7 @@ pub fn say(error: &io::Error) -> String {
     }
 }
 
-/// Summarizes an answer that is an error.
+/// Describes an error answer.
 pub fn refusal(status: u16, body: &[u8]) -> String {
     let problem: Option<super::told::Problem<'_>> = serde_json::from_slice(body).ok();
     match problem.as_ref().map(super::told::Problem::slug) {

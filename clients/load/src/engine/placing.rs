@@ -1,7 +1,7 @@
-//! Placing orders: over sockets or REST, each at its moment or as fast as answers come.
+//! Placing orders over sockets or REST, each at its due time or as fast as answers come.
 //!
-//! Whoever may place holds credits; an order takes one and gives it back with its answer. An order
-//! that is due when there is no credit waits, and its wait is part of its latency.
+//! A connection that may place holds credits. An order takes one and returns it with its answer. An
+//! order that is due while there is no credit waits, and this wait is part of its latency.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
@@ -16,32 +16,32 @@ use super::{Engine, Phase, Timer, handshake};
 use crate::measures::{Counts, Latency};
 use crate::plan::{Pace, Plan};
 
-/// Orders that wait for a credit; one more is never sent, and counted as such.
+/// Maximum orders that are due and wait for a credit; further ones are never sent and counted as
+/// unsent.
 const MAX_WAITING: usize = 100_000;
-/// Orders of all sockets of an engine that wait for their answer, in an open model.
+/// Intended maximum of unanswered orders of one engine in an open model, shared among its sockets;
+/// each has at least two credits.
 const MAX_IN_FLIGHT: usize = 16_384;
-/// Orders of one socket that wait for their answer: below the number at which a gateway stops
-/// reading.
+/// Maximum unanswered orders of one socket, well below the number at which a gateway stops reading.
 const MOST_OF_ONE: usize = 64;
-/// How long a placer that was refused pauses, in microseconds, when it is not told.
+/// Pause of a placer after a refusal that does not say when to retry, in microseconds.
 const PAUSE: u64 = 100_000;
 
-/// The orders to place, and those that wait for their answer.
+/// The orders to place and those without an answer yet.
 #[derive(Debug)]
 pub struct Placing {
     schedule: Option<Schedule>,
     closed: bool,
     over_rest: bool,
-    /// How many of the connections place, and how many credits each has.
+    /// The number of sockets that place, and the credits of each.
     placers: usize,
     credits_of_each: usize,
     active: bool,
-    /// When it began.
+    /// Start of the load, in microseconds since the engine began.
     pub began: u64,
-    /// Moments of orders that are due.
+    /// Due times of orders that wait for a credit.
     waiting: VecDeque<u64>,
-    /// Connections that may place, with their generation: a credit of an earlier connection is
-    /// void.
+    /// The credits: a connection and its generation. The credits of an earlier generation are void.
     credits: VecDeque<(usize, u32)>,
     in_flight: HashMap<u64, Placement>,
     next_number: u64,
@@ -56,7 +56,7 @@ struct Placement {
 }
 
 impl Placing {
-    /// The placements of a plan.
+    /// The orders of a plan.
     pub fn of(plan: &Plan) -> Self {
         let over_rest = plan.rest.is_some();
         let open = plan
@@ -91,39 +91,39 @@ impl Placing {
         }
     }
 
-    /// The number of the hero with this id, if it orders here.
+    /// Returns the index of the hero with this id, if it orders in this engine.
     pub fn hero_with(&self, id: i64) -> Option<usize> {
         self.heroes.get(&id).copied()
     }
 
-    /// When the next order is due.
+    /// Returns the time at which the next order is due.
     pub fn next_due(&self) -> Option<u64> {
         self.schedule.as_ref().and_then(Schedule::next).map(|moment| moment + self.began)
     }
 
-    /// Returns true if no order waits for its answer.
+    /// Returns true if no order waits for an answer.
     pub fn all_answered(&self) -> bool {
         self.in_flight.is_empty()
     }
 
-    /// Returns true if a connection over REST waits for an answer.
+    /// Returns true if this REST connection waits for an answer.
     pub fn waits_on_rest(&self, index: usize) -> bool {
         self.in_flight.contains_key(&rest_number(index))
     }
 
-    /// A connection may place once more.
+    /// Returns a credit to a connection.
     pub fn give_back(&mut self, index: usize, generation: u32) {
         self.credits.push_back((index, generation));
     }
 
-    /// No more orders.
+    /// Stops placing. Orders that still wait count as unsent.
     pub fn stop(&mut self, counts: &mut Counts) {
         self.active = false;
         counts.unsent += self.waiting.len() as u64;
         self.waiting = VecDeque::new();
     }
 
-    /// A connection is gone, and with it the answers that it owed.
+    /// Counts the unanswered orders of a closed connection.
     pub fn abandon(&mut self, index: usize, counts: &mut Counts) {
         if self.in_flight.is_empty() {
             return;
@@ -135,7 +135,7 @@ impl Placing {
 }
 
 impl Engine {
-    /// From now on orders are placed.
+    /// Starts to place orders.
     pub(super) fn begin_placing(&mut self, now: u64) {
         self.placing.began = now;
         self.placing.active = self.placing.schedule.is_some();
@@ -148,7 +148,7 @@ impl Engine {
         }
     }
 
-    /// A connection that was opened later may place, too.
+    /// Gives credits to a connection that was opened during the load.
     pub(super) fn give_credits(&mut self, index: usize) {
         if self.placing.active && self.may_place(index) {
             let credit = (index, self.connections[index].generation);
@@ -163,6 +163,7 @@ impl Engine {
                 Role::Rest => true,
                 Role::Staff { .. } | Role::Hero { slow: true, .. } => false,
                 Role::Hero { hero, .. } => {
+                    // Position among the sockets of heroes that order: the first `placers` place.
                     let number =
                         index / self.plan.heroes.len() * self.plan.ordering + hero as usize;
                     !self.placing.over_rest
@@ -172,13 +173,13 @@ impl Engine {
             }
     }
 
-    /// Places what is due, as far as there are credits.
+    /// Places the orders that are due, as far as there are credits.
     pub(super) fn place_due(&mut self) {
         let Phase::Load { until } = self.phase else { return };
         if !self.placing.active {
             return;
         }
-        // What was due before the end is placed, however late it is by then.
+        // Orders due before the end of the load are placed, even if it is over by now.
         let now = self.now().min(until - 1);
         let Placing { schedule, waiting, began, .. } = &mut self.placing;
         if let Some(schedule) = schedule {
@@ -192,8 +193,8 @@ impl Engine {
             });
         }
         while self.placing.closed || !self.placing.waiting.is_empty() {
-            // Over REST the connection that was used last: those that are idle for long are
-            // replaced.
+            // Over REST take the connection used last, so that those not needed stay idle and are
+            // replaced by `refresh_rest`.
             let credits = &mut self.placing.credits;
             let credit =
                 if self.placing.over_rest { credits.pop_back() } else { credits.pop_front() };
@@ -234,7 +235,7 @@ impl Engine {
         }
     }
 
-    /// A reply.
+    /// Handles a `reply` frame.
     pub(super) fn accepted(&mut self, told: &Told<'_>) {
         let Some(placement) =
             told.number().and_then(|number| self.placing.in_flight.remove(&number))
@@ -247,7 +248,7 @@ impl Engine {
         }
     }
 
-    /// An error.
+    /// Handles an `error` frame.
     pub(super) fn refused(&mut self, told: &Told<'_>) {
         let why =
             told.problem.as_ref().map_or("an error without a problem", |problem| problem.slug());
@@ -258,7 +259,7 @@ impl Engine {
         }
     }
 
-    /// Part of an answer over REST.
+    /// Takes bytes of an answer over REST.
     pub(super) fn take_answer(&mut self, index: usize, bytes: &[u8]) -> Result<(), String> {
         let State::Open(so_far) = &mut self.connections[index].state else { return Ok(()) };
         let mut answer = std::mem::take(so_far);
@@ -303,8 +304,8 @@ impl Engine {
     }
 }
 
-/// The number under which the order of a connection over REST waits: beyond all numbers of
-/// commands.
+/// The key of a REST connection's order in `in_flight`. The highest bit keeps it apart from the
+/// numbers of commands.
 const fn rest_number(index: usize) -> u64 {
     1 << 63 | index as u64
 }

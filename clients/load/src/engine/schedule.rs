@@ -1,9 +1,8 @@
-//! When orders are due in an open model: moments that do not care what becomes of the orders before
-//! them.
+//! The due times of orders in an open model. They do not depend on the answers to earlier orders.
 
 use crate::plan::{Pace, Plan};
 
-/// The moments, in microseconds since the beginning.
+/// The due times, in microseconds since the load began.
 #[derive(Debug)]
 pub struct Schedule {
     steady: Option<Train>,
@@ -11,7 +10,7 @@ pub struct Schedule {
     burst: usize,
 }
 
-/// Evenly spaced moments.
+/// Evenly spaced times, in microseconds.
 #[derive(Debug)]
 struct Train {
     first: f64,
@@ -20,7 +19,8 @@ struct Train {
 }
 
 impl Schedule {
-    /// The part of one engine: all engines together place the whole, one after another.
+    /// The share of one engine: the engines place steady orders in turn, and equal parts of each
+    /// burst.
     pub fn of(plan: &Plan) -> Self {
         let (engine, engines) = (f64::from(plan.number), f64::from(plan.engines));
         let steady = match plan.pace {
@@ -36,7 +36,7 @@ impl Schedule {
         Self { steady, bursts: plan.burst.map(|burst| Train::every(burst.period)), burst }
     }
 
-    /// How many orders fell due by `now`, each with its moment.
+    /// Calls `place` with the due time of each order that has fallen due by `now`.
     pub fn due(&mut self, now: u64, mut place: impl FnMut(u64)) {
         while let Some(moment) = self.steady.as_mut().and_then(|train| train.take(now)) {
             place(moment);
@@ -46,7 +46,7 @@ impl Schedule {
         }
     }
 
-    /// When the next order is due.
+    /// Returns the time at which the next order is due.
     pub fn next(&self) -> Option<u64> {
         self.steady.iter().chain(&self.bursts).map(Train::next).min()
     }

@@ -1,7 +1,7 @@
-//! What a frame of the gateway tells, read just far enough to check it.
+//! Frames of the gateway, parsed only as far as the checks need.
 //!
-//! `galley_protocol::frame::Received` knows all there is; here a frame costs as little as it can,
-//! for the client shares the machine with what it measures.
+//! `galley_protocol::frame::Received` parses everything. Here a frame must cost as little as
+//! possible, because the client shares the machine with the gateway that it measures.
 
 use std::borrow::Cow;
 
@@ -23,12 +23,12 @@ pub struct Told<'a> {
     /// The orders of a welcome, a resync or the staff feed.
     #[serde(default)]
     pub orders: Vec<State>,
-    /// Where to resume.
+    /// The cursor to resume from.
     #[serde(borrow)]
     pub cursor: Option<&'a str>,
-    /// How the socket began.
+    /// The kind of start of the socket; only in a welcome.
     pub resume: Option<Resume>,
-    /// Why a command was not carried out.
+    /// The reason why a command failed.
     #[serde(borrow)]
     pub problem: Option<Problem<'a>>,
 }
@@ -37,34 +37,34 @@ pub struct Told<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// The first.
+    /// The first frame.
     Welcome,
-    /// A transition.
+    /// One transition of an order.
     Order,
-    /// States that were merged.
+    /// The newest states of several orders, where older ones were dropped.
     Resync,
     /// The staff feed.
     Feed,
-    /// A command was carried out.
+    /// The answer to a successful command.
     Reply,
-    /// A command was not carried out.
+    /// The answer to a failed command.
     Error,
     /// Any other.
     #[serde(other)]
     Other,
 }
 
-/// How a socket began.
+/// The kind of start of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resume {
-    /// Without a cursor.
+    /// Started without a cursor.
     Fresh,
-    /// Nothing is missing.
+    /// Resumed: nothing is missing.
     Resumed,
-    /// Of what ended meanwhile some was not told.
+    /// Restarted: the active orders are complete, but orders that ended meanwhile may be missing.
     Resynced,
-    /// Of a later version.
+    /// Unknown to this version.
     #[serde(other)]
     Other,
 }
@@ -72,66 +72,66 @@ pub enum Resume {
 /// A state of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct State {
-    /// The order.
+    /// The id of the order.
     pub id: i64,
-    /// Whose.
+    /// The hero that ordered.
     pub hero_id: i64,
-    /// The number of the state.
+    /// The version of the state.
     pub version: i32,
-    /// Where it stands.
+    /// The status.
     pub status: Status,
-    /// When it was accepted.
+    /// The time at which the order was accepted.
     pub order_time: Timestamp,
-    /// When a worker took it.
+    /// The time at which a worker claimed it.
     pub started_time: Option<Timestamp>,
-    /// When it ended.
+    /// The time at which it ended.
     pub completed_time: Option<Timestamp>,
 }
 
-/// A problem, for counting.
+/// A problem, as far as it is counted.
 #[derive(Debug, Deserialize)]
 pub struct Problem<'a> {
-    /// Its type, a path.
+    /// The type, as a path.
     #[serde(rename = "type", borrow)]
     pub kind: Cow<'a, str>,
-    /// When to try again.
+    /// The wait before another attempt, in milliseconds.
     pub retry_after_ms: Option<u64>,
 }
 
 impl Told<'_> {
-    /// The number of the command that it answers; this program gives its commands numbers.
+    /// Returns the number of the command that it answers. This program uses numbers as ids.
     pub fn number(&self) -> Option<u64> {
         self.id?.get().parse().ok()
     }
 }
 
 impl State {
-    /// When it came into this state, in milliseconds since 1970.
+    /// Returns the time of the last transition, in milliseconds since 1970.
     pub fn changed(&self) -> i64 {
         self.completed_time.or(self.started_time).unwrap_or(self.order_time).millis()
     }
 
-    /// How long its preparation took, in milliseconds.
+    /// Returns the duration of the preparation, in milliseconds.
     pub fn preparation(&self) -> i64 {
         self.completed_time
             .zip(self.started_time)
             .map_or(0, |(end, start)| end.millis() - start.millis())
     }
 
-    /// Returns true if it can change no more.
+    /// Returns true if the order has ended and cannot change any more.
     pub fn has_ended(&self) -> bool {
         !self.status.is_active()
     }
 }
 
 impl Problem<'_> {
-    /// The last part of its type.
+    /// Returns the last segment of the type.
     pub fn slug(&self) -> &str {
         self.kind.rsplit('/').next().unwrap_or_default()
     }
 }
 
-/// Returns true if a frame is a welcome, without reading all of it: the gateway writes the type
+/// Returns true if a frame is a welcome. Looks only at its beginning: the gateway writes the type
 /// first.
 pub fn is_welcome(frame: &[u8]) -> bool {
     frame.starts_with(br#"{"type":"welcome""#)

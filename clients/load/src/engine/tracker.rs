@@ -1,7 +1,7 @@
-//! Whether every state of every order came to every socket that should see it.
+//! The check that every socket received every state of every order that it should.
 //!
-//! One byte for each order and socket, for the heroes that order only; a socket of a hero who does
-//! not order costs nothing here.
+//! It takes one byte for each order and socket, only for heroes that order. A socket of another
+//! hero costs nothing here.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -9,26 +9,26 @@ use super::told::State;
 use crate::measures::Counts;
 use crate::message::Done;
 
-/// Bytes for orders and their sockets. At the bound the oldest order is forgotten; it counts as
-/// unchecked unless it was settled.
+/// Maximum bytes for orders and their sockets. At the bound the oldest order is dropped. It counts
+/// as unchecked unless every socket has seen its end.
 const MAX_BYTES: usize = 512 << 20;
-/// Bytes of an order besides those of its sockets, about.
+/// Estimated bytes of an order, without those of its sockets.
 const OF_AN_ORDER: usize = 256;
-/// How many settled orders are compared with the database in the end.
+/// Maximum settled orders of one engine that are compared with the database.
 const SAMPLE: usize = 1_000;
-/// In a byte: the versions 1 to 3 that came one by one, whether the newest state is an end, and its
-/// version.
+/// Layout of the byte of a socket. Bits 0 to 2: the versions 1 to 3 that arrived in frames of their
+/// own. Bit 3: the newest state is an ended one. Bits 4 to 7: the newest version, at most 15.
 const ENDED: u8 = 1 << 3;
 const NEWEST: u32 = 4;
 
-/// The known states of the orders of one engine's heroes.
+/// The states of the orders of one engine's heroes, as far as each socket knows them.
 #[derive(Debug)]
 pub struct Tracker {
-    /// For each hero that orders: which of its sockets are checked. Behind the hero's own come
-    /// those of staff.
+    /// For each hero that orders, the sockets that are checked: those of the hero, then those of
+    /// staff.
     checked: Vec<Vec<bool>>,
     orders: HashMap<i64, Tracked>,
-    /// The orders of this engine whose end some socket has not seen.
+    /// Orders of this engine whose end has not been seen by every socket.
     pending: HashSet<i64>,
     by_age: VecDeque<i64>,
     bytes: usize,
@@ -37,36 +37,36 @@ pub struct Tracker {
 #[derive(Debug)]
 struct Tracked {
     hero: usize,
-    /// When it was due, when this engine placed it.
+    /// The time at which it was due; `None` if this engine has not placed it, or has no answer yet.
     due: Option<u64>,
-    /// When its end was first seen, and how long its preparation took.
+    /// The first time that its end was seen, and the state seen then.
     end: Option<(u64, State)>,
     ends: usize,
     cells: Box<[u8]>,
 }
 
-/// How a state came.
+/// The way in which a state arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// By a frame of its own.
+    /// In a frame of its own.
     Step,
-    /// With others: in a welcome, a resync or the staff feed, where versions may be passed over.
+    /// With others, in a welcome, a resync or the staff feed: versions may be missing.
     Merged,
 }
 
-/// The first end that any socket saw of an order of this engine.
+/// The end of an order of this engine, as the first socket saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirstEnd {
-    /// When the order was due.
+    /// The time at which the order was due.
     pub due: u64,
-    /// When the frame came.
+    /// The time at which the frame arrived.
     pub at: u64,
-    /// The state that it showed.
+    /// The state in the frame.
     pub state: State,
 }
 
 impl Tracker {
-    /// For heroes with so many sockets each, and so many sockets of staff.
+    /// A tracker for heroes with these numbers of sockets, and this number of staff sockets.
     pub fn new(sockets: impl IntoIterator<Item = usize>, staff: usize) -> Self {
         let checked = sockets.into_iter().map(|sockets| vec![true; sockets + staff]).collect();
         Self {
@@ -78,7 +78,7 @@ impl Tracker {
         }
     }
 
-    /// Returns true if the orders of this hero are followed.
+    /// Returns true if the orders of this hero are checked.
     pub fn follows(&self, hero: usize) -> bool {
         hero < self.checked.len()
     }
@@ -88,12 +88,13 @@ impl Tracker {
         self.orders.is_empty()
     }
 
-    /// A socket will not have seen everything: nothing is concluded from what it does not know.
+    /// Excludes a socket that will not have seen everything from the checks.
     pub fn leave_out(&mut self, hero: usize, slot: usize) {
         self.checked[hero][slot] = false;
     }
 
-    /// A socket saw a state.
+    /// Records that a socket received a state. Returns the end of the order if no socket has seen
+    /// it before.
     pub fn see(
         &mut self,
         hero: usize,
@@ -128,11 +129,13 @@ impl Tracker {
         if tracked.ends == tracked.cells.len() {
             self.pending.remove(&state.id);
         }
+        // `due` is unknown before the order is accepted; `accept` returns such an end.
         let due = self.orders[&state.id].due.filter(|_| first)?;
         Some(FirstEnd { due, at: now, state: *state })
     }
 
-    /// An order of this engine was accepted. Its end may have been seen before its answer.
+    /// Records that an order of this engine was accepted. Returns its end if a socket saw it before
+    /// the answer came.
     pub fn accept(
         &mut self,
         id: i64,
@@ -149,7 +152,7 @@ impl Tracker {
         end
     }
 
-    /// Returns true if every checked socket has seen the end of every order of this engine.
+    /// Returns true if every checked socket has seen the end of every accepted order.
     pub fn all_seen(&mut self) -> bool {
         let (orders, checked) = (&self.orders, &self.checked);
         self.pending.retain(|id| {
@@ -159,7 +162,8 @@ impl Tracker {
         self.pending.is_empty()
     }
 
-    /// The verdict, as far as one engine can give it.
+    /// Returns the settled and unsettled orders, and counts what can be counted without the
+    /// database.
     pub fn finish(&mut self, counts: &mut Counts) -> Done {
         let mut done = Done::default();
         let stride = self.orders.len() / SAMPLE + 1;
@@ -224,7 +228,7 @@ impl Tracker {
         }
     }
 
-    /// Counts what only the end can tell.
+    /// Counts skipped versions and unchecked sockets of an order; both are certain only at the end.
     fn retire(&self, order: &Tracked, counts: &mut Counts) {
         let checked = order.checked(&self.checked);
         let missing = |cell: u8| {

@@ -1,5 +1,5 @@
-//! Lines over time or percentiles, as SVG within a page: no script, no other file, colours of the
-//! page's light and dark.
+//! Line charts over time or percentiles, as SVG within a page: no script and no other file; the
+//! colours follow the light or dark theme of the page.
 
 use std::fmt::Write as _;
 
@@ -9,18 +9,19 @@ const LEFT: f64 = 64.0;
 const BOTTOM: f64 = 28.0;
 const TOP: f64 = 12.0;
 const RIGHT: f64 = 16.0;
-/// Lines across, at most.
+/// Intervals between horizontal grid lines; there is one line more.
 const GRID: u32 = 4;
 
-/// A line with its name; breaks where there is no value.
+/// A named line, with a gap where there is no value.
 pub struct Line<'a> {
     /// Its name.
     pub name: &'a str,
-    /// From left to right.
+    /// Points from left to right: abscissa and value.
     pub points: Vec<(f64, Option<f64>)>,
 }
 
-/// Draws lines; `marks` are the labels below, with their places.
+/// Draws a chart of these lines; `marks` are the labels below the horizontal axis and their
+/// abscissas. Returns an empty text if no line has a value.
 pub fn draw(title: &str, unit: &str, lines: &[Line<'_>], marks: &[(f64, String)]) -> String {
     let known =
         || lines.iter().flat_map(|line| &line.points).filter_map(|(x, y)| y.map(|y| (*x, y)));
@@ -80,7 +81,7 @@ pub fn draw(title: &str, unit: &str, lines: &[Line<'_>], marks: &[(f64, String)]
     svg
 }
 
-/// The next number above that is easy to read.
+/// Rounds up to a number that is easy to read: 1, 2, 4 or 8 times a power of ten, at least 0.001.
 fn nice(number: f64) -> f64 {
     let power = 10_f64.powf(number.max(1e-3).log10().floor());
     [1.0, 2.0, 4.0, 8.0, 10.0]

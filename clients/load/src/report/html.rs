@@ -1,4 +1,4 @@
-//! The report as one page that needs nothing else: no script, no font, no picture from elsewhere.
+//! The report as one HTML page that loads nothing: no script, font or picture.
 
 use std::fmt::Write as _;
 
@@ -12,10 +12,10 @@ use crate::measures::{QUANTILES, float};
 use crate::timeline::Moment;
 
 const STYLE: &str = include_str!("report.css");
-/// Labels below a chart over time, at most.
+/// Minimum labels below a chart over time, if it has as many moments. There are at most 15.
 const MARKS: usize = 8;
 
-/// The page.
+/// Renders the page.
 pub fn render(report: &Report) -> String {
     let mut page = String::new();
     let scenario = report.settings["scenario"].as_str().unwrap_or_default();
@@ -126,7 +126,7 @@ fn latencies(report: &Report) -> String {
     table + "</table>\n"
 }
 
-/// Percentiles, on an axis where each nine is as long as the one before it.
+/// A chart of percentiles. On its axis 90 %, 99 %, 99.9 % … are equally far apart.
 fn percentiles(report: &Report) -> String {
     let place = |quantile: f64| -(1.0 - quantile).log10();
     let lines = ["ack", "push", "final", "reconnect"].into_iter().filter_map(|name| {
@@ -147,11 +147,11 @@ fn percentiles(report: &Report) -> String {
     draw("Percentiles", "ms", &lines, &marks.map(|(x, label)| (x, label.to_owned())))
 }
 
-/// A name, and what a moment of so many seconds says.
+/// The name of a line, and its value in a moment that lasted a number of seconds.
 type Figure<'a> = (&'a str, fn(&Moment, f64) -> Option<f64>);
 
 fn over_time(report: &Report, title: &str, unit: &str, figures: &[Figure<'_>]) -> String {
-    // An engine that is busy tells of two seconds at once.
+    // A moment lasts several seconds if no tick came in between.
     let before = std::iter::once(0).chain(report.moments.iter().map(|moment| moment.second));
     let moments: Vec<_> = report.moments.iter().zip(before).collect();
     let value = |figure: fn(&Moment, f64) -> Option<f64>, moment: &Moment, before: u64| {

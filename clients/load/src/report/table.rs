@@ -9,7 +9,7 @@ use super::Report;
 use crate::measures::Latency;
 use crate::measures::QUANTILES;
 
-/// The tables.
+/// Renders the tables.
 pub fn render(report: &Report) -> String {
     let mut text = String::new();
     let settings = &report.settings;
@@ -69,7 +69,7 @@ pub fn render(report: &Report) -> String {
     text
 }
 
-/// Explains the latencies.
+/// Explains how orders were placed and what the latencies include.
 pub fn model(report: &Report) -> &'static str {
     match report.model {
         "open" => "orders at their moments, latencies from there (open model)",

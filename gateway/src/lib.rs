@@ -50,7 +50,7 @@ use hub::Hub;
 use leaving::{GRACE, QUIET};
 use limits::Seats;
 use refusals::Refusals;
-use session::proof::MAX_UNPROVEN;
+use session::opening::proof::MAX_UNPROVEN;
 use state::{AppState, Parts, Readiness};
 
 /// A gateway that has its address.
@@ -183,8 +183,9 @@ impl Gateway {
 }
 
 fn router(state: AppState) -> Router {
-    let routes =
-        rest::router(&state).merge(dashboard::router()).route("/ws", any(session::handshake::open));
+    let routes = rest::router(&state)
+        .merge(dashboard::router())
+        .route("/ws", any(session::opening::handshake::open));
     #[cfg(feature = "conformance")]
     let routes = routes.route("/echo", session::echo::route());
     web::layers(routes, &state).with_state(state)

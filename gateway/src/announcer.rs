@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use galley_bus::{BusError, Pending, SharedBus};
 use galley_fail_points::{FailPoint, reach};
-use galley_launch::Crew;
+use galley_launch::{Crew, StopOrder};
 use galley_protocol::{OrderId, Update};
 use galley_store::{Store, StoreError};
 use tokio::sync::{OnceCell, mpsc};
@@ -47,7 +47,9 @@ impl Announcer {
     /// Starts the task. It ends when the last clone is dropped and everything has been published.
     pub fn start(crew: &mut Crew, bus: SharedBus, hub: Hub) -> Self {
         let (queue, waiting) = mpsc::channel(MAX_WAITING);
-        crew.hire("publisher of updates", |_| tell(waiting, Arc::clone(&bus), hub));
+        crew.hire(StopOrder::Last, "publisher of updates", |_| {
+            tell(waiting, Arc::clone(&bus), hub)
+        });
         Self { queue, bus, attended: Arc::default() }
     }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use galley_fail_points::trip;
-use galley_launch::Crew;
+use galley_launch::{Crew, StopOrder};
 use galley_store::{MAX_BATCH, StoreError};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::time::sleep;
@@ -86,7 +86,7 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
             look: Notify::new(),
         });
         for _ in 0..writers.count {
-            crew.hire(writers.part, |stop| {
+            crew.hire(StopOrder::Last, writers.part, |stop| {
                 write(Arc::clone(&counter), work.clone(), writers.batch, stop)
             });
         }
@@ -215,7 +215,7 @@ async fn write<Q, A, F, W>(
 #[cfg(test)]
 mod tests {
     use super::{Answer, Batcher, Full, MANY, MAX_WAITING, PATIENCE, Writers};
-    use galley_launch::Crew;
+    use galley_launch::{Crew, StopOrder};
     use galley_store::{MAX_BATCH, StoreError};
     use std::ops::Range;
     use std::sync::{Arc, Mutex};
@@ -380,7 +380,7 @@ mod tests {
         let mut doubler = Doubler::start(2);
         let answers = doubler.submit(0..700);
         doubler.gate.add_permits(3);
-        doubler.crew.leave(PATIENCE * 100).await;
+        doubler.crew.leave(StopOrder::Last, PATIENCE * 100).await;
         doubled(0..700, answers).await;
         assert!(doubler.batcher.submit(700).is_err(), "nobody would write it");
     }

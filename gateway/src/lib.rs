@@ -37,7 +37,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::any;
 use galley_bus::SharedBus;
-use galley_launch::{Crew, Died, Failure, ListenError, Listener};
+use galley_launch::{Crew, Died, Failure, ListenError, Listener, StopOrder};
 use galley_store::Store;
 use thiserror::Error;
 use tokio::sync::Semaphore;
@@ -50,15 +50,15 @@ use hub::Hub;
 use leaving::{GRACE, QUIET};
 use limits::Seats;
 use refusals::Refusals;
-use session::proof::MAX_UNPROVEN;
+use session::opening::proof::MAX_UNPROVEN;
 use state::{AppState, Parts, Readiness};
 
 /// A gateway that has its address.
 pub struct Gateway {
     listener: Listener,
     state: AppState,
-    /// The tasks of the desk.
-    desk: Crew,
+    /// The tasks that must not end; before it runs, those of the desk.
+    crew: Crew,
 }
 
 /// Why a gateway cannot begin.
@@ -109,7 +109,7 @@ impl Gateway {
             readiness: Readiness::default(),
             sockets: TaskTracker::new(),
         });
-        Ok(Self { listener, state, desk: crew })
+        Ok(Self { listener, state, crew })
     }
 
     /// Where clients reach it: `http://127.0.0.1:8080`, or `unix:/path`.
@@ -125,15 +125,14 @@ impl Gateway {
     /// # Errors
     /// [`Died`] when a part of it did.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Died> {
-        let Self { listener, state, mut desk } = self;
+        let Self { listener, state, mut crew } = self;
         let Config { ping_interval, pong_timeout, max_socket_age, drain, .. } = state.config;
         // Before any socket is here. Without an answer the first cursors begin anew, until the hub
         // is told more.
         if let Ok(safe) = state.desk.store().present().await {
             state.hub.advance(safe);
         }
-        let (mut front, mut life) = (Crew::default(), Crew::default());
-        life.hire("subscriber of updates", |stop| {
+        crew.hire(StopOrder::Second, "subscriber of updates", |stop| {
             let store = Arc::clone(state.desk.store());
             ear::listen(
                 Arc::clone(&state.bus),
@@ -144,9 +143,11 @@ impl Gateway {
             )
         });
         let bus = Arc::clone(&state.bus);
-        life.hire("bus", async move |stop| _ = stop.run_until_cancelled(bus.broken()).await);
+        crew.hire(StopOrder::Second, "bus", async move |stop| {
+            _ = stop.run_until_cancelled(bus.broken()).await;
+        });
         let tokens_expire = state.verifier.is_some();
-        life.hire("heartbeat of sockets", |stop| {
+        crew.hire(StopOrder::Second, "heartbeat of sockets", |stop| {
             pulse::beat(
                 state.hub.clone(),
                 ping_interval,
@@ -156,7 +157,7 @@ impl Gateway {
                 stop,
             )
         });
-        front.hire("accept loop", |stop| {
+        crew.hire(StopOrder::First, "accept loop", |stop| {
             http::serve(listener, router(state.clone()), stop, QUIET.min(drain))
         });
 
@@ -167,15 +168,13 @@ impl Gateway {
         };
         let died = tokio::select! {
             () = told_to_leave => None,
-            died = front.death() => Some(died),
-            died = life.death() => Some(died),
-            died = desk.death() => Some(died),
+            died = crew.death() => Some(died),
         };
         state.readiness.set_draining();
-        leaving::leave(&state, &mut front, if died.is_some() { Duration::ZERO } else { drain })
+        leaving::leave(&state, &mut crew, if died.is_some() { Duration::ZERO } else { drain })
             .await;
-        life.leave(GRACE).await;
-        if !desk.leave(GRACE).await {
+        crew.leave(StopOrder::Second, GRACE).await;
+        if !crew.leave(StopOrder::Last, GRACE).await {
             state.bus.lose(); // the others read in the database what was not announced
         }
         died.map_or(Ok(()), Err)
@@ -183,8 +182,9 @@ impl Gateway {
 }
 
 fn router(state: AppState) -> Router {
-    let routes =
-        rest::router(&state).merge(dashboard::router()).route("/ws", any(session::handshake::open));
+    let routes = rest::router(&state)
+        .merge(dashboard::router())
+        .route("/ws", any(session::opening::handshake::open));
     #[cfg(feature = "conformance")]
     let routes = routes.route("/echo", session::echo::route());
     web::layers(routes, &state).with_state(state)

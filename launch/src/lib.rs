@@ -22,7 +22,7 @@ mod wait;
 pub use announce::announce;
 pub use backends::{Backends, Namespace, migrate, open_bus, open_store, schema, tell_start};
 pub use close::{close_store, leave_bus};
-pub use crew::{Crew, Died};
+pub use crew::{Crew, Died, StopOrder};
 pub use duration::parse_duration;
 pub use failure::Failure;
 pub use health::{HealthConfig, fresh};

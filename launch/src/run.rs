@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 use crate::log::Log;
 use crate::signals::stop_on_signals;
-use crate::{Failure, LogConfig};
+use crate::{Crew, Failure, LogConfig};
 
 /// The longest wait for unfinished blocking work at the end of the process.
 const LAST_WORK: Duration = Duration::from_secs(2);
@@ -45,12 +45,17 @@ fn try_run(
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format_args!("cannot start threads: {error}")))?;
+    let mut crew = Crew::default();
     let result = runtime.block_on(async {
-        let stop = stop_on_signals(log.queue())?;
-        // The panic hook has logged the panic. Nothing that `body` left half done is used after
-        // this.
-        let ended = AssertUnwindSafe(async { body(stop).await }).catch_unwind().await;
-        ended.unwrap_or_else(|_| Err(Failure::failed("the main task panicked")))
+        let stop = stop_on_signals(&mut crew, log.queue())?;
+        let body = AssertUnwindSafe(async { body(stop).await }).catch_unwind();
+        tokio::select! {
+            // The log has the panic itself. Nothing that it left half done is used after this.
+            ended = body => {
+                ended.unwrap_or_else(|_| Err(Failure::failed("the main task panicked")))
+            }
+            died = crew.death() => Err(Failure::failed(died)),
+        }
     });
     runtime.shutdown_timeout(LAST_WORK);
     result

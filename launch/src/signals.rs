@@ -13,8 +13,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::Failure;
 use crate::log::LogQueue;
+use crate::{Crew, Failure, StopOrder};
 
 /// The exit code after a second signal: 128 + SIGINT, as in shells.
 const IMPATIENT: i32 = 130;
@@ -32,11 +32,14 @@ struct Signals {
 }
 
 /// Returns a token that the first SIGTERM or SIGINT cancels. A second signal ends the process with
-/// exit code 130. The listening task lives as long as the runtime.
+/// exit code 130. The crew must live as long as the runtime.
 ///
 /// # Errors
 /// [`Failure::Failed`] if the system does not allow listening to signals.
-pub(crate) fn stop_on_signals(log: LogQueue) -> Result<CancellationToken, Failure> {
+pub(crate) fn stop_on_signals(
+    crew: &mut Crew,
+    log: LogQueue,
+) -> Result<CancellationToken, Failure> {
     let listen = |kind| {
         signal(kind)
             .map_err(|error| Failure::failed(format_args!("cannot listen to signals: {error}")))
@@ -49,7 +52,7 @@ pub(crate) fn stop_on_signals(log: LogQueue) -> Result<CancellationToken, Failur
     };
     let stop = CancellationToken::new();
     let token = stop.clone();
-    tokio::spawn(async move {
+    crew.hire(StopOrder::Last, "listener to signals", async move |_| {
         let name = signals.next().await;
         info!(signal = name, "stopping; a second signal ends at once");
         token.cancel();

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use galley_bus::{Backoff, SharedBus};
-use galley_launch::{Crew, Died};
+use galley_launch::{Crew, Died, StopOrder};
 use galley_protocol::IncarnationId;
 use galley_store::{Store, StoreError};
 use thiserror::Error;
@@ -92,31 +92,30 @@ impl Worker {
             outage,
         ));
 
-        // The crews are stopped in this order. The incarnation stays alive until its orders were
-        // handed back.
-        let (mut intake, mut finish, mut life) =
-            (Crew::default(), Crew::default(), Crew::default());
-        life.hire("worker's pulse", |stop| keeper::keep_alive(Arc::clone(&kitchen), stop));
+        let mut crew = Crew::default();
+        let share = || Arc::clone(&kitchen);
+        crew.hire(StopOrder::Last, "worker's pulse", |stop| keeper::keep_alive(share(), stop));
         let bus = Arc::clone(&kitchen.bus);
-        life.hire("bus", async move |stop| _ = stop.run_until_cancelled(bus.broken()).await);
-        finish.hire("worker's finisher", |stop| finisher::run(Arc::clone(&kitchen), stop));
-        intake.hire("worker's adopter", |stop| adopter::run(Arc::clone(&kitchen), stop));
-        intake.hire("worker's taker", |stop| taker::run(Arc::clone(&kitchen), stop));
-        intake.hire("worker's sweeper", |stop| sweeper::run(Arc::clone(&kitchen), stop));
-        intake.hire("worker's upkeep", |stop| keeper::maintain(Arc::clone(&kitchen), stop));
+        crew.hire(StopOrder::Last, "bus", async move |stop| {
+            _ = stop.run_until_cancelled(bus.broken()).await;
+        });
+        crew.hire(StopOrder::Second, "worker's finisher", |stop| finisher::run(share(), stop));
+        crew.hire(StopOrder::First, "worker's adopter", |stop| adopter::run(share(), stop));
+        crew.hire(StopOrder::First, "worker's taker", |stop| taker::run(share(), stop));
+        crew.hire(StopOrder::First, "worker's sweeper", |stop| sweeper::run(share(), stop));
+        crew.hire(StopOrder::First, "worker's upkeep", |stop| keeper::maintain(share(), stop));
 
         let dead = tokio::select! {
             () = stop.cancelled() => None,
-            died = intake.death() => Some(died),
-            died = finish.death() => Some(died),
-            died = life.death() => Some(died),
+            died = crew.death() => Some(died),
         };
-        let (taken, finished) = (intake.leave(LEAVE).await, finish.leave(LEAVE).await);
+        let taken = crew.leave(StopOrder::First, LEAVE).await;
+        let finished = crew.leave(StopOrder::Second, LEAVE).await;
         if !taken || !finished {
             kitchen.bus.lose(); // unpublished changes: gateways read the database
         }
         hand_back(&kitchen).await;
-        life.leave(LEAVE).await;
+        crew.leave(StopOrder::Last, LEAVE).await;
         tracing::info!(incarnation = owner.get(), "the worker ends");
         dead.map_or(Ok(()), |died| Err(died.into()))
     }

@@ -15,7 +15,7 @@ use super::id::Id;
 use super::problems::{OfListening, OfWatching};
 use crate::http::Cut;
 use crate::limits::Address;
-use crate::session::events::{Subject, open};
+use crate::session::opening::events::{Subject, open};
 use crate::state::AppState;
 use crate::web::Caller;
 use crate::web::Refusal;

@@ -6,9 +6,9 @@
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 
-use super::entrance::outbox;
-use super::handshake::{switching, websocket_key};
-use super::socket::{Heard, Socket};
+use super::opening::entrance::outbox;
+use super::opening::handshake::{switching, websocket_key};
+use super::wire::socket::{Heard, Socket};
 use crate::state::AppState;
 use crate::web::Refusal;
 

@@ -1,6 +1,9 @@
 //! The interface of the wire that carries the frames of a stream: a WebSocket, or the body of an
 //! event stream.
 
+pub mod event_stream;
+pub mod socket;
+
 use std::future::Future;
 use std::time::Duration;
 

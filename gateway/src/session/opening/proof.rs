@@ -1,5 +1,4 @@
-//! The authentication of a socket's client: with the handshake, or with its first message, and
-//! again before its token expires.
+//! The authentication of a socket's client: with the handshake, or with its first message.
 //!
 //! A token comes in a header (pages cannot set it), as a sub-protocol (pages can), or in an `auth`
 //! frame; never in the query, which ends up in the logs of others. A socket without a token is not
@@ -10,16 +9,17 @@ use std::time::Duration;
 
 use galley_protocol::Audience;
 use galley_protocol::close::CloseCode;
-use galley_protocol::frame::{ClientFrame, Command, CommandId, Reply, ServerFrame};
-use galley_protocol::{BearerToken, Problem, ProblemType, Timestamp};
+use galley_protocol::frame::{ClientFrame, Command, CommandId, ServerFrame};
+use galley_protocol::{Problem, ProblemType};
 use hyper::header::{self, HeaderMap};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::socket::{Heard, Socket};
-use super::wire::Closed;
-use crate::auth::{Claims, Refused, Who};
+use crate::auth::{Claims, Refused};
 use crate::refusals::Cause;
+use crate::session::running::renewal::verify;
+use crate::session::wire::Closed;
+use crate::session::wire::socket::{Heard, Socket};
 use crate::state::AppState;
 use crate::web::Caller;
 use crate::web::guard::{bearer, unauthorized};
@@ -112,51 +112,6 @@ pub async fn wait(
     };
     socket.send(ServerFrame::Error { id, problem: Box::new(problem) }.encode()).await?;
     Err(Closed::With(CloseCode::TokenExpired))
-}
-
-/// Reads a token that replaces an earlier one of the same caller.
-///
-/// # Errors
-/// The problem, and the close code if the socket must be closed for it.
-pub fn renew(
-    state: &AppState,
-    who: Option<Who>,
-    token: &BearerToken,
-) -> Result<Claims, (Problem, Option<CloseCode>)> {
-    let Some(who) = who else {
-        return Err((
-            Problem::new(ProblemType::Forbidden)
-                .with_detail("this gateway asks nobody for a token"),
-            None,
-        ));
-    };
-    let claims =
-        verify(state, token).map_err(|problem| (problem, Some(CloseCode::TokenExpired)))?;
-    if claims.who != who {
-        let problem = Problem::new(ProblemType::Forbidden)
-            .with_detail("the token is another caller's: open a socket of its own for that");
-        return Err((problem, Some(CloseCode::Forbidden)));
-    }
-    Ok(claims)
-}
-
-/// Returns the answer to `auth`.
-pub fn authenticated(id: Option<CommandId>, claims: Claims) -> String {
-    let millis = i64::try_from(claims.expires.saturating_mul(1_000)).ok();
-    let expires_at = millis
-        .and_then(|millis| Timestamp::from_millis(millis).ok())
-        .expect("an expiry lies before the year 10000");
-    ServerFrame::Reply { id, reply: Reply::Authenticated { authenticated: true, expires_at } }
-        .encode()
-}
-
-fn verify(state: &AppState, token: &BearerToken) -> Result<Claims, Problem> {
-    let claims = state
-        .verifier
-        .as_ref()
-        .ok_or(Refused::Signature)
-        .and_then(|verifier| verifier.verify(token.reveal()));
-    claims.map_err(|refused| unauthorized(state, Some(refused)))
 }
 
 fn reserve(state: &AppState) -> Result<OwnedSemaphorePermit, Problem> {

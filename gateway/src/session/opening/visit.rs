@@ -7,13 +7,15 @@ use galley_protocol::frame::{CommandId, ServerFrame};
 use galley_protocol::{HeroId, Problem, ResumeCursor};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::Connection;
 use super::entrance::{Entered, close_code, enter};
-use super::proof::{authenticated, wait};
-use super::socket::Socket;
-use super::wire::Closed;
+use super::proof::wait;
+use super::welcome;
 use crate::hub::Outbox;
 use crate::limits::Seat;
+use crate::session::running::Connection;
+use crate::session::running::renewal::authenticated;
+use crate::session::wire::socket::Socket;
+use crate::session::wire::{Closed, say};
 use crate::state::AppState;
 
 /// A socket after its upgrade.
@@ -41,7 +43,7 @@ impl Visit {
     /// Welcomes the client, or closes the socket.
     pub async fn receive(self, state: AppState, mut socket: Socket) -> Option<Box<Connection>> {
         match self {
-            Self::Entered(entered) => Connection::begin(state, *entered, socket, None).await,
+            Self::Entered(entered) => admit(state, *entered, socket, None).await,
             Self::Unproven { seat, hero_id, since, outbox, place } => {
                 let (claims, id) = match wait(&state, &mut socket).await {
                     Ok(shown) => shown,
@@ -53,8 +55,7 @@ impl Visit {
                 drop(place);
                 match enter(&state, seat, claims.into(), hero_id, since, outbox).await {
                     Ok(entered) => {
-                        Connection::begin(state, entered, socket, Some(authenticated(id, claims)))
-                            .await
+                        admit(state, entered, socket, Some(authenticated(id, claims))).await
                     }
                     Err(problem) => {
                         refuse(socket, id, problem).await;
@@ -67,6 +68,31 @@ impl Visit {
                 socket.close(Closed::With(CloseCode::TokenExpired)).await;
                 None
             }
+        }
+    }
+}
+
+/// Welcomes the client, and sends `first` after the welcome.
+async fn admit(
+    state: AppState,
+    entered: Entered,
+    mut socket: Socket,
+    first: Option<String>,
+) -> Option<Box<Connection>> {
+    let who = entered.caller.claims().map(|claims| claims.who);
+    let (stream, welcome) = welcome::begin(state, entered);
+    let welcomed = async {
+        say(&mut socket, welcome).await?;
+        match first {
+            Some(first) => socket.send(first).await,
+            None => Ok(()),
+        }
+    };
+    match welcomed.await {
+        Ok(()) => Some(Box::new(Connection::new(stream, socket, who))),
+        Err(closed) => {
+            socket.close(closed).await;
+            None
         }
     }
 }

@@ -13,9 +13,9 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::entrance::{enter, outbox, seat};
 use super::proof::{Shown, shown};
-use super::socket::Socket;
 use super::visit::Visit;
 use crate::limits::Address;
+use crate::session::wire::socket::Socket;
 use crate::state::AppState;
 use crate::web::Refusal;
 use crate::web::guard::unauthorized;

@@ -5,28 +5,24 @@
 //! send it on its wire. The stream holds no lock while it waits, and a client that does not read
 //! costs only its own outbox.
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use galley_protocol::close::CloseCode;
 use galley_protocol::frame::{Resume, ServerFrame, Totals, Watch};
-use galley_protocol::{HeroId, OrderId, SignedCursor, Version};
-use galley_store::Snapshot;
+use galley_protocol::{HeroId, OrderId, SignedCursor};
 use rand::RngExt as _;
 use tokio::time::Sleep;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::catch_up::{CatchUp, Page};
-use super::entrance::{Entered, Role};
-use super::welcome::welcome;
-use super::wire::{Closed, Frame, Wire, say};
 use crate::auth;
 use crate::feed::{self, Begin, Due, Told, Watcher};
 use crate::hub::{Missed, Out, Outbox, Place, State};
 use crate::limits::Seat;
 use crate::metrics;
+use crate::session::wire::{Closed, Frame, Wire, say};
 use crate::state::AppState;
 
 /// The most updates in one write.
@@ -65,27 +61,9 @@ pub enum Event {
 }
 
 impl Stream {
-    /// Returns the stream of an admitted client, and its first frame.
-    pub fn begin(
-        state: AppState,
-        Entered { seat, place, role, caller: _, token }: Entered,
-    ) -> (Self, Frame) {
-        if let Role::Hero(snapshot) = &role {
-            let verdict = match snapshot.resume {
-                Resume::Fresh => "fresh",
-                Resume::Resumed => "resumed",
-                Resume::Resynced => "resynced",
-            };
-            ::metrics::counter!(metrics::RESUMES, "verdict" => verdict).increment(1);
-            place.tells(&told(snapshot));
-            place.outbox().know(snapshot.rest.unwrap_or(snapshot.cursor));
-            // The orders that did not fit into the welcome follow in resyncs.
-            if snapshot.rest.is_some() {
-                place.outbox().fall_behind(snapshot.rest);
-            }
-        }
-        let welcome = welcome(&role, state.desk.store().cursor_keys());
-        let stream = Self {
+    /// Returns the stream of a client with this place.
+    pub fn new(state: AppState, place: Place, seat: Seat, token: TaskTrackerToken) -> Self {
+        Self {
             state,
             place,
             catch_up: None,
@@ -93,8 +71,7 @@ impl Stream {
             leaving: None,
             _seat: seat,
             _token: token,
-        };
-        (stream, welcome)
+        }
     }
 
     /// Returns the state of the gateway.
@@ -273,13 +250,6 @@ impl Stream {
             None => Ok(()),
         }
     }
-}
-
-/// Returns the states in a welcome. A first version is left out, because nothing is older.
-fn told(snapshot: &Snapshot) -> HashMap<OrderId, State> {
-    let orders = snapshot.orders.iter().map(State::of);
-    let deleted = snapshot.deleted.iter().map(State::of_deleted);
-    orders.chain(deleted).filter(|(_, state)| state.version > Version::FIRST).collect()
 }
 
 async fn page(catch_up: &mut Option<Box<CatchUp>>) -> Result<Page, Closed> {

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use super::wire::{Closed, Frame, STALLED, Wire};
+use super::{Closed, Frame, STALLED, Wire};
 use crate::framing::put_frame;
 use crate::http::Line;
 use crate::hub::Outbox;

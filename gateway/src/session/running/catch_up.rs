@@ -15,10 +15,10 @@ use galley_protocol::frame::ServerFrame;
 use galley_protocol::{HeroId, OrderId, Problem, ResumeCursor};
 use galley_store::{CHANGES_PAGE, Changes, ChangesRequest, States};
 
-use super::wire::{Closed, Frame};
 use crate::desk::Desk;
 use crate::hub::{Missed, State};
 use crate::retry::pause_after;
+use crate::session::wire::{Closed, Frame};
 
 /// A resync that is not complete.
 pub struct CatchUp {

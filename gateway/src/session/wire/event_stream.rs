@@ -16,7 +16,7 @@ use galley_protocol::close::CloseCode;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::wire::{Closed, Frame, STALLED, Wire};
+use super::{Closed, Frame, STALLED, Wire};
 use crate::hub::Outbox;
 use crate::metrics;
 

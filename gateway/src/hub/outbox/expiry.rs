@@ -1,0 +1,144 @@
+//! The time of one peer: the end of its token, and the greatest age of its socket.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::auth::LEEWAY;
+
+/// The time before its end at which the expiry of a token is announced.
+const ANNOUNCED: Duration = Duration::from_mins(1);
+/// The expiry of a peer that needs no token, and the greatest age of one that may stay.
+const NEVER: u64 = u64::MAX;
+
+/// The two moments at which a peer must go. Needs no lock.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Expiry {
+    /// The expiry of the peer's token, in seconds since the epoch.
+    expires: AtomicU64,
+    /// The age at which the peer is sent away.
+    retires_ms: AtomicU64,
+}
+
+impl Expiry {
+    /// A peer that may stay for ever.
+    pub fn never() -> Self {
+        Self { expires: AtomicU64::new(NEVER), retires_ms: AtomicU64::new(NEVER) }
+    }
+
+    /// Sets the greatest age.
+    pub fn retire_at(&self, age: Duration) {
+        let age_ms = u64::try_from(age.as_millis()).unwrap_or(NEVER);
+        self.retires_ms.store(age_ms, Ordering::Relaxed);
+    }
+
+    /// Returns true, once, when the peer has its greatest age.
+    pub fn retires(&self, age_ms: u64) -> bool {
+        let is_old = age_ms >= self.retires_ms.load(Ordering::Relaxed);
+        if is_old {
+            self.retires_ms.store(NEVER, Ordering::Relaxed);
+        }
+        is_old
+    }
+
+    /// Sets the expiry of the token, in seconds since the epoch.
+    pub fn set_token(&self, expires: u64) {
+        self.expires.store(expires, Ordering::Relaxed);
+    }
+
+    /// Returns the time for which the token is still good.
+    pub fn token_left(&self, now: u64) -> Duration {
+        let end = self.expires.load(Ordering::Relaxed).saturating_add(LEEWAY);
+        Duration::from_secs(end.saturating_sub(now))
+    }
+
+    /// Returns true if the end of the token is to be announced.
+    pub fn is_near(&self, now: u64) -> bool {
+        self.token_left(now) <= ANNOUNCED
+    }
+}
+
+/// The notice about the end of a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenNotice {
+    /// The token is good.
+    #[default]
+    Good,
+    /// The end is near, and the session must say so.
+    Expiring,
+    /// The session has said so.
+    Announced,
+    /// The end has come.
+    Expired,
+}
+
+impl TokenNotice {
+    /// Takes note of the time for which the token is still good. Returns true if the session has
+    /// something to do for it.
+    pub fn advance(&mut self, left: Duration) -> bool {
+        *self = match *self {
+            _ if left.is_zero() => Self::Expired,
+            Self::Good if left <= ANNOUNCED => Self::Expiring,
+            Self::Good | Self::Expiring | Self::Announced | Self::Expired => return false,
+        };
+        true
+    }
+
+    /// Returns true if the session has something to do.
+    pub fn is_due(self) -> bool {
+        matches!(self, Self::Expiring | Self::Expired)
+    }
+
+    /// Returns true if the end must be announced, which counts as done from now on.
+    pub fn take_announcement(&mut self) -> bool {
+        let is_due = *self == Self::Expiring;
+        if is_due {
+            *self = Self::Announced;
+        }
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Expiry, LEEWAY, TokenNotice};
+
+    #[test]
+    fn the_end_of_a_token_is_near_a_minute_ahead() {
+        let expiry = Expiry::never();
+        assert!(!expiry.is_near(u64::MAX / 2), "a peer without a token");
+        let end = 1_000 + LEEWAY;
+        expiry.set_token(1_000);
+        assert!(!expiry.is_near(end - 61) && expiry.is_near(end - 60));
+        assert_eq!(expiry.token_left(end - 60), Duration::from_mins(1));
+        assert_eq!(expiry.token_left(end + 1), Duration::ZERO);
+        expiry.set_token(2_000);
+        assert!(!expiry.is_near(end), "a later token takes its place");
+    }
+
+    #[test]
+    fn the_end_of_a_token_is_announced_once_and_then_comes() {
+        let mut notice = TokenNotice::Good;
+        assert!(!notice.advance(Duration::from_secs(61)) && !notice.is_due());
+        assert!(notice.advance(Duration::from_mins(1)) && notice.is_due());
+        assert!(!notice.advance(Duration::from_secs(59)), "the session knows");
+        assert!(notice.take_announcement() && !notice.take_announcement() && !notice.is_due());
+        assert!(!notice.advance(Duration::from_secs(1)));
+        for _ in 0..2 {
+            assert!(notice.advance(Duration::ZERO) && notice.is_due());
+            assert!(!notice.take_announcement());
+        }
+        assert_eq!(notice, TokenNotice::Expired);
+    }
+
+    #[test]
+    fn a_peer_that_is_old_enough_is_sent_away_once() {
+        let expiry = Expiry::never();
+        assert!(!expiry.retires(u64::MAX - 1));
+        expiry.retire_at(Duration::from_secs(1));
+        assert!(!expiry.retires(999));
+        assert!(expiry.retires(1_000) && !expiry.retires(1_001));
+    }
+}

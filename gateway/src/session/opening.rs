@@ -1,0 +1,12 @@
+//! The opening of a session: the client is admitted and welcomed, or refused.
+//!
+//! A WebSocket begins with its [`handshake`], an event stream with its request ([`events`]). The
+//! [`entrance`] admits both. A WebSocket may come without a token: its [`visit`] then waits for the
+//! [`proof`] before it enters. The [`welcome`] is the first frame.
+
+pub mod entrance;
+pub mod events;
+pub mod handshake;
+pub mod proof;
+mod visit;
+mod welcome;

@@ -1,0 +1,59 @@
+//! The tokens that a client sends in `auth` frames: the first one, and those that replace it before
+//! it expires.
+
+use galley_protocol::close::CloseCode;
+use galley_protocol::frame::{CommandId, Reply, ServerFrame};
+use galley_protocol::{BearerToken, Problem, ProblemType, Timestamp};
+
+use crate::auth::{Claims, Refused, Who};
+use crate::state::AppState;
+use crate::web::guard::unauthorized;
+
+/// Reads a token that replaces an earlier one of the same caller.
+///
+/// # Errors
+/// The problem, and the close code if the socket must be closed for it.
+pub fn renew(
+    state: &AppState,
+    who: Option<Who>,
+    token: &BearerToken,
+) -> Result<Claims, (Problem, Option<CloseCode>)> {
+    let Some(who) = who else {
+        return Err((
+            Problem::new(ProblemType::Forbidden)
+                .with_detail("this gateway asks nobody for a token"),
+            None,
+        ));
+    };
+    let claims =
+        verify(state, token).map_err(|problem| (problem, Some(CloseCode::TokenExpired)))?;
+    if claims.who != who {
+        let problem = Problem::new(ProblemType::Forbidden)
+            .with_detail("the token is another caller's: open a socket of its own for that");
+        return Err((problem, Some(CloseCode::Forbidden)));
+    }
+    Ok(claims)
+}
+
+/// Returns the answer to `auth`.
+pub fn authenticated(id: Option<CommandId>, claims: Claims) -> String {
+    let millis = i64::try_from(claims.expires.saturating_mul(1_000)).ok();
+    let expires_at = millis
+        .and_then(|millis| Timestamp::from_millis(millis).ok())
+        .expect("an expiry lies before the year 10000");
+    ServerFrame::Reply { id, reply: Reply::Authenticated { authenticated: true, expires_at } }
+        .encode()
+}
+
+/// Reads a token.
+///
+/// # Errors
+/// `unauthorized`.
+pub fn verify(state: &AppState, token: &BearerToken) -> Result<Claims, Problem> {
+    let claims = state
+        .verifier
+        .as_ref()
+        .ok_or(Refused::Signature)
+        .and_then(|verifier| verifier.verify(token.reveal()));
+    claims.map_err(|refused| unauthorized(state, Some(refused)))
+}

@@ -11,7 +11,7 @@ use serde_json::json;
 
 /// One state in the life of an order; nothing when it is the deletion.
 #[derive(Clone, Debug)]
-struct State {
+struct ToldState {
     order_id: OrderId,
     version: Version,
     order: Option<Order>,
@@ -20,7 +20,7 @@ struct State {
 
 /// How a life goes, as far as it is told.
 #[derive(Clone, Copy, Debug)]
-struct Life {
+struct ToldLife {
     cancelled_early: bool,
     cancelled: bool,
     deleted: bool,
@@ -41,7 +41,7 @@ fn order_id(number: usize) -> OrderId {
 }
 
 /// The states of one order, oldest first.
-fn states(number: usize, life: Life) -> Vec<State> {
+fn states(number: usize, life: ToldLife) -> Vec<ToldState> {
     let id = order_id(number);
     let begun = 1_000 * i64::try_from(number).expect("small");
     let pending = Order::placed(
@@ -71,15 +71,15 @@ fn states(number: usize, life: Life) -> Vec<State> {
     };
     let orders =
         if life.cancelled_early { vec![pending, end] } else { vec![pending, started, end] };
-    let state = |order: Order| State {
+    let state = |order: Order| ToldState {
         order_id: id,
         version: order.version,
         cursor: cursor(order.changed_time()),
         order: Some(order),
     };
-    let mut states: Vec<State> = orders.into_iter().map(state).collect();
+    let mut states: Vec<ToldState> = orders.into_iter().map(state).collect();
     if life.deleted {
-        states.push(State {
+        states.push(ToldState {
             order_id: id,
             version: version.next(),
             order: None,
@@ -91,7 +91,7 @@ fn states(number: usize, life: Life) -> Vec<State> {
 }
 
 /// A frame that tells some states at once, through its JSON; `how` chooses its type.
-fn frame(told: &[State], how: u8) -> Received {
+fn frame(told: &[ToldState], how: u8) -> Received {
     let cursor = told.last().expect("a frame tells something").cursor;
     let orders: Vec<Order> = told.iter().filter_map(|state| state.order.clone()).collect();
     let gone = told.iter().filter(|state| state.order.is_none());
@@ -109,10 +109,10 @@ fn frame(told: &[State], how: u8) -> Received {
     serde_json::from_str(&text).expect("a frame")
 }
 
-fn life() -> impl Strategy<Value = Life> {
+fn life() -> impl Strategy<Value = ToldLife> {
     let told = 1_usize..=4;
     (any::<bool>(), any::<bool>(), any::<bool>(), told).prop_map(
-        |(cancelled_early, cancelled, deleted, told)| Life {
+        |(cancelled_early, cancelled, deleted, told)| ToldLife {
             cancelled_early,
             cancelled,
             deleted,
@@ -122,14 +122,14 @@ fn life() -> impl Strategy<Value = Life> {
 }
 
 /// A history, and one way to tell it: shuffled, some of it twice, cut into frames.
-fn telling() -> impl Strategy<Value = (Vec<Vec<State>>, Vec<Received>)> {
+fn telling() -> impl Strategy<Value = (Vec<Vec<ToldState>>, Vec<Received>)> {
     proptest::collection::vec(life(), 1..8).prop_flat_map(|lives| {
-        let history: Vec<Vec<State>> =
+        let history: Vec<Vec<ToldState>> =
             lives.into_iter().enumerate().map(|(number, life)| states(number, life)).collect();
-        let all: Vec<State> = history.iter().flatten().cloned().collect();
+        let all: Vec<ToldState> = history.iter().flatten().cloned().collect();
         let again = proptest::sample::subsequence(all.clone(), 0..=all.len());
         let shuffled = again
-            .prop_map(move |again| all.iter().cloned().chain(again).collect::<Vec<State>>())
+            .prop_map(move |again| all.iter().cloned().chain(again).collect::<Vec<ToldState>>())
             .prop_shuffle();
         let cuts = proptest::collection::vec((1_usize..5, 0_u8..6), 64);
         (Just(history), shuffled, cuts).prop_map(|(history, shuffled, cuts)| {
@@ -171,13 +171,13 @@ fn a_history_told_in_any_order_and_any_frames_ends_in_its_last_states() {
     });
 }
 
-fn deletions(picture: &Picture, history: &[Vec<State>]) -> usize {
+fn deletions(picture: &Picture, history: &[Vec<ToldState>]) -> usize {
     (0..history.len()).filter(|number| picture.is_deleted(order_id(*number))).count()
 }
 
 #[test]
 fn what_a_frame_did_is_told() {
-    let life = Life { cancelled_early: false, cancelled: false, deleted: true, told: 4 };
+    let life = ToldLife { cancelled_early: false, cancelled: false, deleted: true, told: 4 };
     let states = states(0, life);
     let mut picture = Picture::new(10);
     let mut tell = |state: usize| picture.apply(&frame(&states[state..=state], 0));
@@ -192,8 +192,9 @@ fn what_a_frame_did_is_told() {
 
 #[test]
 fn two_states_of_one_version_contradict_each_other_and_the_first_is_kept() {
-    let told =
-        |cancelled| states(0, Life { cancelled_early: false, cancelled, deleted: false, told: 3 });
+    let told = |cancelled| {
+        states(0, ToldLife { cancelled_early: false, cancelled, deleted: false, told: 3 })
+    };
     let (completed, cancelled) = (told(false), told(true));
     let mut picture = Picture::new(10);
     picture.apply(&frame(&completed, 0));
@@ -209,7 +210,7 @@ fn ended_orders_are_forgotten_at_the_bound_and_active_ones_never() {
     let mut picture = Picture::new(2);
     for number in 0..5 {
         let told = if number == 1 { 2 } else { 3 };
-        let life = Life { cancelled_early: false, cancelled: false, deleted: false, told };
+        let life = ToldLife { cancelled_early: false, cancelled: false, deleted: false, told };
         picture.apply(&frame(&states(number, life), 0));
     }
     let ids: Vec<OrderId> = picture.orders().map(|order| order.id).collect();
@@ -218,8 +219,8 @@ fn ended_orders_are_forgotten_at_the_bound_and_active_ones_never() {
 
 #[test]
 fn active_orders_are_forgotten_when_they_are_asked_to_be_and_count_as_new_then() {
-    let life = Life { cancelled_early: false, cancelled: false, deleted: false, told: 1 };
-    let told: Vec<State> = (0..5).map(|number| states(number, life)[0].clone()).collect();
+    let life = ToldLife { cancelled_early: false, cancelled: false, deleted: false, told: 1 };
+    let told: Vec<ToldState> = (0..5).map(|number| states(number, life)[0].clone()).collect();
     let mut picture = Picture::new(10);
     picture.apply(&frame(&told, 2));
     picture.forget_active(5);

@@ -7,26 +7,12 @@ use galley_protocol::text::MAX_TEXT;
 use galley_protocol::{OrderId, Reason, Status, Version};
 use galley_store::{Claim, ClaimFrom, IdRange};
 
-use crate::kitchen::{Kitchen, LONG, cancel, entries};
+use crate::test_kitchen::{LONG, TestKitchen, cancel, entries};
 
-crate::on_both! {
-    a_claimed_order_is_in_progress_and_due_after_the_delay,
-    a_delay_of_nothing_is_due_at_once,
-    only_pending_orders_are_claimed,
-    the_oldest_are_claimed_without_entries,
-    the_oldest_are_claimed_within_a_range_of_ids,
-    an_allergy_cancels_at_once_and_names_every_ingredient,
-    allergies_of_others_do_not_matter,
-    a_long_message_is_cut,
-    a_hero_or_meal_that_is_gone_cancels_before_the_start,
-    only_the_owner_completes,
-}
-
-async fn a_claimed_order_is_in_progress_and_due_after_the_delay(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
-    let ids: Vec<OrderId> =
-        kitchen.place_many(hero_id, meal_id, 100).await.iter().map(|order| order.id).collect();
+on_both!(a_claimed_order_is_in_progress_and_due_after_the_delay);
+async fn a_claimed_order_is_in_progress_and_due_after_the_delay(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
+    let ids = kitchen.place_ids(hero_id, meal_id, 100).await;
     let delay = Duration::from_mins(1)..=Duration::from_mins(2);
     let claimed = kitchen.store.claim(worker, entries(&ids, delay.clone())).await.expect("claims");
     assert_eq!(claimed.len(), 100);
@@ -50,9 +36,9 @@ async fn a_claimed_order_is_in_progress_and_due_after_the_delay(kitchen: Kitchen
     assert_eq!(kitchen.order(order.id).await.as_ref(), Some(order));
 }
 
-async fn a_delay_of_nothing_is_due_at_once(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(a_delay_of_nothing_is_due_at_once);
+async fn a_delay_of_nothing_is_due_at_once(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let order = kitchen.place(hero_id, meal_id).await;
     let claimed = kitchen
         .store
@@ -62,7 +48,8 @@ async fn a_delay_of_nothing_is_due_at_once(kitchen: Kitchen) {
     assert_eq!(claimed[0].due_in, Duration::ZERO);
 }
 
-async fn only_pending_orders_are_claimed(kitchen: Kitchen) {
+on_both!(only_pending_orders_are_claimed);
+async fn only_pending_orders_are_claimed(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let (one, other) = (kitchen.worker().await, kitchen.worker().await);
     let started = kitchen.started(one, hero_id, meal_id).await.id;
@@ -77,9 +64,9 @@ async fn only_pending_orders_are_claimed(kitchen: Kitchen) {
     assert!(kitchen.claim(other, &[]).await.is_empty());
 }
 
-async fn the_oldest_are_claimed_without_entries(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(the_oldest_are_claimed_without_entries);
+async fn the_oldest_are_claimed_without_entries(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let orders = kitchen.place_many(hero_id, meal_id, 5).await;
     let oldest = |after, age, limit| oldest(IdRange { after, until: None }, age, limit);
     assert!(
@@ -115,11 +102,10 @@ fn oldest(ids: IdRange, age: Duration, limit: usize) -> Claim<'static> {
     Claim { from: ClaimFrom::Oldest { ids, age, limit }, delay: LONG..=LONG }
 }
 
-async fn the_oldest_are_claimed_within_a_range_of_ids(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
-    let ids: Vec<_> =
-        kitchen.place_many(hero_id, meal_id, 5).await.iter().map(|order| order.id).collect();
+on_both!(the_oldest_are_claimed_within_a_range_of_ids);
+async fn the_oldest_are_claimed_within_a_range_of_ids(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
+    let ids = kitchen.place_ids(hero_id, meal_id, 5).await;
     let claim = async |after: Option<usize>, until: Option<usize>, limit| {
         let range =
             IdRange { after: after.map(|index| ids[index]), until: until.map(|index| ids[index]) };
@@ -136,7 +122,8 @@ async fn the_oldest_are_claimed_within_a_range_of_ids(kitchen: Kitchen) {
     assert_eq!(claim(Some(0), None, 10).await, BTreeSet::from([ids[3], ids[4]]));
 }
 
-async fn an_allergy_cancels_at_once_and_names_every_ingredient(kitchen: Kitchen) {
+on_both!(an_allergy_cancels_at_once_and_names_every_ingredient);
+async fn an_allergy_cancels_at_once_and_names_every_ingredient(kitchen: TestKitchen) {
     let hero = kitchen.hero("Zoé", &["creme fraiche", "PEANUT", "milk"]).await;
     let meal = kitchen
         .meal(
@@ -161,7 +148,8 @@ async fn an_allergy_cancels_at_once_and_names_every_ingredient(kitchen: Kitchen)
     assert_eq!(kitchen.order(order.id).await, Some(cancelled));
 }
 
-async fn allergies_of_others_do_not_matter(kitchen: Kitchen) {
+on_both!(allergies_of_others_do_not_matter);
+async fn allergies_of_others_do_not_matter(kitchen: TestKitchen) {
     kitchen.hero("Max", &["milk"]).await;
     let (hero, other) =
         (kitchen.hero("Zoé", &["eggs"]).await.id, kitchen.hero("Ann", &["milk"]).await.id);
@@ -175,7 +163,8 @@ async fn allergies_of_others_do_not_matter(kitchen: Kitchen) {
     );
 }
 
-async fn a_long_message_is_cut(kitchen: Kitchen) {
+on_both!(a_long_message_is_cut);
+async fn a_long_message_is_cut(kitchen: TestKitchen) {
     let names: Vec<String> =
         (0..100).map(|number| format!("{}{number:03}", "é".repeat(197))).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -198,7 +187,8 @@ async fn a_long_message_is_cut(kitchen: Kitchen) {
     assert_eq!((message.chars().count(), message.ends_with('x')), (MAX_TEXT, true));
 }
 
-async fn a_hero_or_meal_that_is_gone_cancels_before_the_start(kitchen: Kitchen) {
+on_both!(a_hero_or_meal_that_is_gone_cancels_before_the_start);
+async fn a_hero_or_meal_that_is_gone_cancels_before_the_start(kitchen: TestKitchen) {
     let worker = kitchen.worker().await;
     for (table, reason) in [("heroes", Reason::HeroGone), ("meals", Reason::MealGone)] {
         let (hero_id, meal_id) = kitchen.guest().await;
@@ -222,7 +212,8 @@ async fn a_hero_or_meal_that_is_gone_cancels_before_the_start(kitchen: Kitchen) 
     }
 }
 
-async fn only_the_owner_completes(kitchen: Kitchen) {
+on_both!(only_the_owner_completes);
+async fn only_the_owner_completes(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let (one, other) = (kitchen.worker().await, kitchen.worker().await);
     let started = kitchen.started(one, hero_id, meal_id).await;

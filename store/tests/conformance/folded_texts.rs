@@ -3,23 +3,17 @@
 use galley_protocol::{Hero, Meal, Reason, Status};
 use galley_store::ListPage;
 
-use crate::database::Database;
-use crate::kitchen::{Kitchen, LONG, entries};
-
-crate::on_both! {
-    case_and_what_nobody_sees_hide_no_allergy,
-    every_conflicting_ingredient_is_named,
-    a_search_finds_names_whatever_they_hide,
-    what_is_stored_is_folded_again_by_a_migration,
-    a_migration_that_was_cut_off_goes_on_where_it_stopped,
-    what_an_older_program_wrote_is_folded_again,
-    a_text_from_before_a_rule_can_be_read,
-}
+use crate::fresh_database::FreshDatabase;
+use crate::test_kitchen::{LONG, TestKitchen, entries};
 
 /// The folding of the older rule, as far as a test cares.
 const OLD: &str = "as an older program folded it";
 
-async fn judge(kitchen: &Kitchen, hero: &Hero, meal: &Meal) -> (Status, Option<Reason>, String) {
+async fn judge(
+    kitchen: &TestKitchen,
+    hero: &Hero,
+    meal: &Meal,
+) -> (Status, Option<Reason>, String) {
     let worker = kitchen.worker().await;
     let order = kitchen.place(hero.id, meal.id).await;
     let claimed = kitchen
@@ -32,12 +26,12 @@ async fn judge(kitchen: &Kitchen, hero: &Hero, meal: &Meal) -> (Status, Option<R
     (claimed.status, claimed.reason, claimed.message.unwrap_or_default())
 }
 
-async fn is_refused(kitchen: &Kitchen, hero: &Hero, meal: &Meal) -> bool {
+async fn is_refused(kitchen: &TestKitchen, hero: &Hero, meal: &Meal) -> bool {
     let (status, reason, _) = judge(kitchen, hero, meal).await;
     (status, reason) == (Status::Cancelled, Some(Reason::Allergy))
 }
 
-async fn found(kitchen: &Kitchen, part: &str) -> Vec<String> {
+async fn found(kitchen: &TestKitchen, part: &str) -> Vec<String> {
     let page = ListPage { limit: 1_000, after: None, name_contains: Some(part.to_owned()) };
     let heroes = kitchen
         .store
@@ -57,7 +51,7 @@ async fn found(kitchen: &Kitchen, part: &str) -> Vec<String> {
 }
 
 /// Makes the stored foldings those of an older program.
-async fn age(database: &Database, change: &str) {
+async fn age(database: &FreshDatabase, change: &str) {
     let list = if database.is_sqlite() {
         format!("json_array('{OLD}')")
     } else {
@@ -70,7 +64,8 @@ async fn age(database: &Database, change: &str) {
     }
 }
 
-async fn case_and_what_nobody_sees_hide_no_allergy(kitchen: Kitchen) {
+on_both!(case_and_what_nobody_sees_hide_no_allergy);
+async fn case_and_what_nobody_sees_hide_no_allergy(kitchen: TestKitchen) {
     for (allergy, ingredient) in [
         ("ΦΑΚΈΣ", "φακές"),
         ("ERDNUSS", "Erdnuß"),
@@ -90,7 +85,8 @@ async fn case_and_what_nobody_sees_hide_no_allergy(kitchen: Kitchen) {
     assert!(!is_refused(&kitchen, &hero, &meal).await);
 }
 
-async fn every_conflicting_ingredient_is_named(kitchen: Kitchen) {
+on_both!(every_conflicting_ingredient_is_named);
+async fn every_conflicting_ingredient_is_named(kitchen: TestKitchen) {
     let hero = kitchen.hero("Zoé", &["erdnuss", "MILK"]).await;
     let meal = kitchen.meal("Soup", &["Erdnuß", "water", "mi\u{ad}lk", "ERDNUSS"]).await;
     let (_, _, message) = judge(&kitchen, &hero, &meal).await;
@@ -100,7 +96,8 @@ async fn every_conflicting_ingredient_is_named(kitchen: Kitchen) {
     );
 }
 
-async fn a_search_finds_names_whatever_they_hide(kitchen: Kitchen) {
+on_both!(a_search_finds_names_whatever_they_hide);
+async fn a_search_finds_names_whatever_they_hide(kitchen: TestKitchen) {
     for (name, part) in [
         ("Zo\u{200b}é", "zoe"),
         ("ΦΑΚΈΣ", "φακε\u{202e}ς"),
@@ -114,7 +111,8 @@ async fn a_search_finds_names_whatever_they_hide(kitchen: Kitchen) {
     }
 }
 
-async fn what_is_stored_is_folded_again_by_a_migration(kitchen: Kitchen) {
+on_both!(what_is_stored_is_folded_again_by_a_migration);
+async fn what_is_stored_is_folded_again_by_a_migration(kitchen: TestKitchen) {
     for number in 0..250 {
         kitchen.hero(&format!("Zoé {number}"), &["Erdnuß"]).await;
     }
@@ -133,7 +131,8 @@ async fn what_is_stored_is_folded_again_by_a_migration(kitchen: Kitchen) {
     );
 }
 
-async fn a_migration_that_was_cut_off_goes_on_where_it_stopped(kitchen: Kitchen) {
+on_both!(a_migration_that_was_cut_off_goes_on_where_it_stopped);
+async fn a_migration_that_was_cut_off_goes_on_where_it_stopped(kitchen: TestKitchen) {
     let (hero, meal) =
         (kitchen.hero("Zoé", &["ERDNUSS"]).await, kitchen.meal("Soup", &["Erdnuß"]).await);
     age(&kitchen.database, "folded_rule = 0, folded_version = 0").await;
@@ -153,7 +152,8 @@ async fn a_migration_that_was_cut_off_goes_on_where_it_stopped(kitchen: Kitchen)
     assert!(is_refused(&kitchen, &hero, &meal).await);
 }
 
-async fn what_an_older_program_wrote_is_folded_again(kitchen: Kitchen) {
+on_both!(what_an_older_program_wrote_is_folded_again);
+async fn what_an_older_program_wrote_is_folded_again(kitchen: TestKitchen) {
     let (hero, meal) =
         (kitchen.hero("Zoé", &["ERDNUSS"]).await, kitchen.meal("Soup", &["Erdnuß"]).await);
     age(&kitchen.database, "version = version + 1").await;
@@ -166,7 +166,8 @@ async fn what_an_older_program_wrote_is_folded_again(kitchen: Kitchen) {
     assert!(is_refused(&kitchen, &hero, &meal).await);
 }
 
-async fn a_text_from_before_a_rule_can_be_read(kitchen: Kitchen) {
+on_both!(a_text_from_before_a_rule_can_be_read);
+async fn a_text_from_before_a_rule_can_be_read(kitchen: TestKitchen) {
     let (hero, meal) = (kitchen.hero("Zoé", &["nut"]).await, kitchen.meal("Soup", &["nut"]).await);
     let order = kitchen.place(hero.id, meal.id).await;
     for name in ["a\u{202e}b", "\u{200b}", "a\u{e0061}b"] {

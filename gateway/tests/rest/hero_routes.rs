@@ -1,10 +1,10 @@
 use serde_json::json;
 
-use crate::stack::Stack;
+use crate::rest_stack::RestStack;
 
 #[tokio::test]
 async fn a_hero_is_created_read_replaced_patched_and_deleted() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let created = stack
         .json(
             "POST",
@@ -43,7 +43,7 @@ async fn a_hero_is_created_read_replaced_patched_and_deleted() {
 
 #[tokio::test]
 async fn a_reader_who_has_the_version_gets_no_body() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let path = format!("/heroes/{}", stack.hero("Zoé").await);
     for known in ["\"1\"", "W/\"1\"", "\"7\", \"1\"", "*"] {
         let answer = stack.send("GET", &path, &[("if-none-match", known)], "").await;
@@ -63,7 +63,7 @@ async fn a_reader_who_has_the_version_gets_no_body() {
 
 #[tokio::test]
 async fn a_change_happens_only_to_the_version_it_names() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let path = format!("/heroes/{}", stack.hero("Zoé").await);
     let whole = json!({"name": "Zoé", "planet": "Mars"});
     for stale in ["\"2\"", "W/\"1\"", "\"01\"", "\"abc\""] {
@@ -95,7 +95,7 @@ async fn a_change_happens_only_to_the_version_it_names() {
 
 #[tokio::test]
 async fn a_hero_stays_until_its_orders_have_ended() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let (hero, meal) = (stack.hero("Zoé").await, stack.meal("Soup").await);
     let order = stack.order(hero, meal).await;
     for path in [format!("/heroes/{hero}"), format!("/meals/{meal}")] {

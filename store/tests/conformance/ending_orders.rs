@@ -3,21 +3,10 @@
 use galley_protocol::{Deleted, OrderId, Reason, Status, Version};
 use galley_store::{CancelRequest, CancelVerdict, DeleteRequest, DeleteVerdict};
 
-use crate::kitchen::{Kitchen, cancel, delete, text};
+use crate::test_kitchen::{TestKitchen, cancel, delete, text};
 
-crate::on_both! {
-    a_pending_order_is_cancelled_before_it_started,
-    an_order_in_progress_is_cancelled_after_it_started,
-    an_order_that_has_ended_is_not_cancelled,
-    a_cancel_with_another_version_is_stale,
-    the_order_of_another_hero_is_not_found,
-    of_two_cancels_in_a_batch_the_first_that_fits_wins,
-    an_order_that_has_ended_is_deleted_one_version_up,
-    an_active_order_is_not_deleted,
-    of_two_deletes_in_a_batch_the_first_wins,
-}
-
-async fn a_pending_order_is_cancelled_before_it_started(kitchen: Kitchen) {
+on_both!(a_pending_order_is_cancelled_before_it_started);
+async fn a_pending_order_is_cancelled_before_it_started(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let order = kitchen.place(hero_id, meal_id).await;
     let verdict = kitchen
@@ -33,17 +22,13 @@ async fn a_pending_order_is_cancelled_before_it_started(kitchen: Kitchen) {
     assert_eq!(kitchen.order(order.id).await, Some(cancelled));
 }
 
-async fn an_order_in_progress_is_cancelled_after_it_started(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(an_order_in_progress_is_cancelled_after_it_started);
+async fn an_order_in_progress_is_cancelled_after_it_started(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let order = kitchen.started(worker, hero_id, meal_id).await;
-    let verdict = kitchen
-        .cancel(CancelRequest {
-            expected: Some(Version(2)),
-            hero_id: Some(hero_id),
-            ..cancel(order.id)
-        })
-        .await;
+    let expected = Some(Version(2));
+    let request = CancelRequest { expected, hero_id: Some(hero_id), ..cancel(order.id) };
+    let verdict = kitchen.cancel(request).await;
     let CancelVerdict::Cancelled(cancelled) = verdict else { panic!("{verdict:?}") };
     assert_eq!(
         (cancelled.version, cancelled.message.as_deref()),
@@ -54,9 +39,9 @@ async fn an_order_in_progress_is_cancelled_after_it_started(kitchen: Kitchen) {
     assert_eq!(kitchen.order(order.id).await, Some(cancelled));
 }
 
-async fn an_order_that_has_ended_is_not_cancelled(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(an_order_that_has_ended_is_not_cancelled);
+async fn an_order_that_has_ended_is_not_cancelled(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let order = kitchen.completed(worker, hero_id, meal_id).await;
     assert_eq!(
         kitchen.cancel(cancel(order.id)).await,
@@ -68,9 +53,9 @@ async fn an_order_that_has_ended_is_not_cancelled(kitchen: Kitchen) {
     assert_eq!(kitchen.cancel(cancel(unknown)).await, CancelVerdict::NotFound);
 }
 
-async fn a_cancel_with_another_version_is_stale(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(a_cancel_with_another_version_is_stale);
+async fn a_cancel_with_another_version_is_stale(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let started = kitchen.started(worker, hero_id, meal_id).await;
     let guarded = CancelRequest { expected: Some(Version(1)), ..cancel(started.id) };
     assert_eq!(kitchen.cancel(guarded.clone()).await, CancelVerdict::Stale(started.clone()));
@@ -81,7 +66,8 @@ async fn a_cancel_with_another_version_is_stale(kitchen: Kitchen) {
     assert_eq!(kitchen.delete(guarded).await, DeleteVerdict::Stale(completed));
 }
 
-async fn the_order_of_another_hero_is_not_found(kitchen: Kitchen) {
+on_both!(the_order_of_another_hero_is_not_found);
+async fn the_order_of_another_hero_is_not_found(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let other = Some(kitchen.hero("Max", &[]).await.id);
     let order = kitchen.place(hero_id, meal_id).await;
@@ -99,7 +85,8 @@ async fn the_order_of_another_hero_is_not_found(kitchen: Kitchen) {
     assert!(kitchen.order(order.id).await.is_some());
 }
 
-async fn of_two_cancels_in_a_batch_the_first_that_fits_wins(kitchen: Kitchen) {
+on_both!(of_two_cancels_in_a_batch_the_first_that_fits_wins);
+async fn of_two_cancels_in_a_batch_the_first_that_fits_wins(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let orders = kitchen.place_many(hero_id, meal_id, 2).await;
     let requests = [
@@ -130,17 +117,13 @@ async fn of_two_cancels_in_a_batch_the_first_that_fits_wins(kitchen: Kitchen) {
     assert_eq!(verdicts[4], CancelVerdict::AlreadyFinished(winner));
 }
 
-async fn an_order_that_has_ended_is_deleted_one_version_up(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(an_order_that_has_ended_is_deleted_one_version_up);
+async fn an_order_that_has_ended_is_deleted_one_version_up(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let order = kitchen.completed(worker, hero_id, meal_id).await;
-    let verdict = kitchen
-        .delete(DeleteRequest {
-            hero_id: Some(hero_id),
-            expected: Some(Version(3)),
-            ..delete(order.id)
-        })
-        .await;
+    let (hero, expected) = (Some(hero_id), Some(Version(3)));
+    let verdict =
+        kitchen.delete(DeleteRequest { hero_id: hero, expected, ..delete(order.id) }).await;
     let DeleteVerdict::Deleted { deleted, hero_id: whose, time } = verdict else {
         panic!("{verdict:?}")
     };
@@ -151,19 +134,19 @@ async fn an_order_that_has_ended_is_deleted_one_version_up(kitchen: Kitchen) {
     assert_eq!(kitchen.store.totals().await.expect("totals").completed, 0);
 }
 
-async fn an_active_order_is_not_deleted(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(an_active_order_is_not_deleted);
+async fn an_active_order_is_not_deleted(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let pending = kitchen.place(hero_id, meal_id).await;
     let started = kitchen.started(worker, hero_id, meal_id).await;
     assert_eq!(kitchen.delete(delete(pending.id)).await, DeleteVerdict::NotFinished(pending));
     assert_eq!(kitchen.delete(delete(started.id)).await, DeleteVerdict::NotFinished(started));
 }
 
-async fn of_two_deletes_in_a_batch_the_first_wins(kitchen: Kitchen) {
+on_both!(of_two_deletes_in_a_batch_the_first_wins);
+async fn of_two_deletes_in_a_batch_the_first_wins(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
-    let order = kitchen.place(hero_id, meal_id).await;
-    kitchen.cancel(cancel(order.id)).await;
+    let order = kitchen.place_and_cancel(hero_id, meal_id).await;
     let requests = [
         DeleteRequest { expected: Some(Version(3)), ..delete(order.id) },
         delete(order.id),

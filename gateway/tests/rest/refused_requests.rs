@@ -1,19 +1,12 @@
-use crate::stack::Stack;
+use crate::rest_stack::RestStack;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 #[tokio::test]
 async fn a_path_or_a_method_that_is_not_there_is_a_problem() {
-    let stack = Stack::start().await;
-    for path in [
-        "/nothing",
-        "/heroes/",
-        "/heroes/1/2/3",
-        "/problems/nothing",
-        "/problems/%ff",
-        "/docs/nothing.js",
-        "/docs/%ff",
-    ] {
+    let stack = RestStack::start().await;
+    let paths = "/nothing /heroes/ /heroes/1/2/3 /problems/nothing /problems/%ff /docs/nothing.js";
+    for path in paths.split(' ').chain(["/docs/%ff"]) {
         stack.get(path).await.problem(404, "not-found");
     }
     for (method, path, allowed) in [
@@ -31,23 +24,16 @@ async fn a_path_or_a_method_that_is_not_there_is_a_problem() {
 
 #[tokio::test]
 async fn a_malformed_id_is_named() {
-    let stack = Stack::start().await;
-    for path in [
-        "/heroes/x",
-        "/meals/0",
-        "/orders/-1",
-        "/orders/01",
-        "/heroes/9007199254740992/orders",
-        "/meals/%ff",
-        "/orders/1%20",
-    ] {
+    let stack = RestStack::start().await;
+    let paths = "/heroes/x /meals/0 /orders/-1 /orders/01 /heroes/9007199254740992/orders";
+    for path in paths.split(' ').chain(["/meals/%ff", "/orders/1%20"]) {
         stack.get(path).await.wrong(400, "invalid-parameter", "/{id}");
     }
 }
 
 #[tokio::test]
 async fn a_malformed_unknown_or_repeated_parameter_is_named() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     for (method, path, pointer) in [
         ("GET", "/heroes?limit=0", "?limit"),
         ("GET", "/heroes?limit=101", "?limit"),
@@ -77,7 +63,7 @@ async fn a_malformed_unknown_or_repeated_parameter_is_named() {
 
 #[tokio::test]
 async fn a_body_that_is_not_json_is_refused() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     for body in ["", "{", "{}x", "{'name':1}", "\u{feff}{}", "1e999", &"[".repeat(10_000)] {
         stack
             .send("POST", "/heroes", &[JSON], body.to_owned())
@@ -105,7 +91,7 @@ async fn a_body_that_is_not_json_is_refused() {
 
 #[tokio::test]
 async fn a_body_of_another_media_type_is_refused() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let body = r#"{"name":"A","planet":"B"}"#;
     for headers in [
         &[][..],
@@ -124,7 +110,7 @@ async fn a_body_of_another_media_type_is_refused() {
 
 #[tokio::test]
 async fn a_body_that_is_too_large_is_refused() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let large = format!("{{\"name\":\"{}\"}}", "x".repeat(64 * 1024));
     for path in ["/heroes", "/meals", "/orders", "/orders/1/cancel"] {
         stack.send("POST", path, &[JSON], large.clone()).await.problem(413, "body-too-large");

@@ -1,10 +1,10 @@
 use serde_json::json;
 
-use crate::stack::Stack;
+use crate::rest_stack::RestStack;
 
 #[tokio::test]
 async fn a_meal_is_created_read_replaced_patched_and_deleted() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let body = json!({"name": "Soup", "ingredients": ["onion"], "price": 19.99, "origin_planet": "Earth", "description": "Hot.\nGood."});
     let created = stack.json("POST", "/meals", &body).await;
     assert_eq!((created.status, created.header("etag")), (201, "\"1\""));
@@ -43,7 +43,7 @@ async fn a_meal_is_created_read_replaced_patched_and_deleted() {
 
 #[tokio::test]
 async fn every_wrong_field_is_named_at_once() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let body = json!({"name": " ", "ingredients": ["ok", 1], "price": 1.005, "planet": "Earth"});
     let problem = stack.json("POST", "/meals", &body).await.problem(422, "validation-failed");
     let pointers: Vec<&str> = problem["errors"]

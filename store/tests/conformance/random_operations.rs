@@ -15,16 +15,15 @@ use proptest::test_runner::{Config, TestRunner};
 use proptest_state_machine::ReferenceStateMachine;
 use tokio::runtime::Handle;
 
-use crate::kitchen::{Kitchen, LONG, cancel};
 use crate::reference::{Asked, Operation, Orders, WORKERS};
-
-crate::on_both! { random_operations_do_what_the_reference_does }
+use crate::test_kitchen::{LONG, TestKitchen, cancel, delete};
 
 /// Sequences of operations, and the most operations in one.
 const CASES: u32 = 12;
 const OPERATIONS: usize = 60;
 
-async fn random_operations_do_what_the_reference_does(kitchen: Kitchen) {
+on_both!(random_operations_do_what_the_reference_does);
+async fn random_operations_do_what_the_reference_does(kitchen: TestKitchen) {
     let runtime = Handle::current();
     let property = move || {
         let config = Config {
@@ -57,7 +56,7 @@ async fn random_operations_do_what_the_reference_does(kitchen: Kitchen) {
 
 /// One sequence, with a hero and workers of its own.
 struct Trial<'a> {
-    kitchen: &'a Kitchen,
+    kitchen: &'a TestKitchen,
     hero_id: HeroId,
     meal_id: MealId,
     workers: Vec<IncarnationId>,
@@ -67,7 +66,7 @@ struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    async fn new(kitchen: &'a Kitchen) -> Self {
+    async fn new(kitchen: &'a TestKitchen) -> Self {
         tidy(kitchen).await;
         let (hero_id, meal_id) = kitchen.guest().await;
         let mut workers = Vec::new();
@@ -168,53 +167,53 @@ impl<'a> Trial<'a> {
     }
 
     async fn cancel(&self, asked: &[Asked], expected: &[Option<usize>]) {
-        let request = |&(n, expected): &Asked| CancelRequest {
-            order_id: self.ids[n],
-            hero_id: None,
-            message: None,
-            expected: expected.map(Version),
-        };
-        let requests: Vec<_> = asked.iter().map(request).collect();
+        let ids = asked.iter().map(|(n, expected)| (self.ids[*n], expected.map(Version)));
+        let requests: Vec<_> =
+            ids.map(|(id, expected)| CancelRequest { expected, ..cancel(id) }).collect();
         let verdicts = self.kitchen.store.cancel(&requests).await.expect("verdicts");
-        for ((verdict, (n, version)), won) in verdicts.into_iter().zip(asked).zip(expected) {
-            let row = self.reference.rows[*n];
-            let stale = version.is_some_and(|version| version != row.version);
-            match verdict {
-                CancelVerdict::NotFound => assert!(row.deleted),
-                CancelVerdict::Cancelled(order) => {
-                    assert_eq!((won.is_some(), order.version.0), (true, row.version));
-                }
-                CancelVerdict::Stale(order) => {
-                    assert_eq!((won.is_some(), stale, order.version.0), (false, true, row.version));
-                }
-                CancelVerdict::AlreadyFinished(order) => {
-                    assert_eq!((won.is_some(), stale, order.status), (false, false, row.status));
-                }
-            }
-        }
+        let outcomes = verdicts.into_iter().map(|verdict| match verdict {
+            CancelVerdict::NotFound => EndVerdict::NotFound,
+            CancelVerdict::Cancelled(order) => EndVerdict::Done(order.version),
+            CancelVerdict::Stale(order) => EndVerdict::Stale(order.version),
+            CancelVerdict::AlreadyFinished(order) => EndVerdict::Refused(order.status),
+        });
+        self.judge(outcomes, asked, expected);
     }
 
     async fn delete(&self, asked: &[Asked], expected: &[Option<usize>]) {
-        let request = |&(n, expected): &Asked| DeleteRequest {
-            order_id: self.ids[n],
-            hero_id: None,
-            expected: expected.map(Version),
-        };
-        let requests: Vec<_> = asked.iter().map(request).collect();
+        let ids = asked.iter().map(|(n, expected)| (self.ids[*n], expected.map(Version)));
+        let requests: Vec<_> =
+            ids.map(|(id, expected)| DeleteRequest { expected, ..delete(id) }).collect();
         let verdicts = self.kitchen.store.delete(&requests).await.expect("verdicts");
-        for ((verdict, (n, version)), won) in verdicts.into_iter().zip(asked).zip(expected) {
+        let outcomes = verdicts.into_iter().map(|verdict| match verdict {
+            DeleteVerdict::NotFound => EndVerdict::NotFound,
+            DeleteVerdict::Deleted { deleted, .. } => EndVerdict::Done(deleted.version),
+            DeleteVerdict::Stale(order) => EndVerdict::Stale(order.version),
+            DeleteVerdict::NotFinished(order) => EndVerdict::Refused(order.status),
+        });
+        self.judge(outcomes, asked, expected);
+    }
+
+    /// Compares the outcomes of cancels or deletes with the reference, which has done them already.
+    fn judge(
+        &self,
+        outcomes: impl Iterator<Item = EndVerdict>,
+        asked: &[Asked],
+        expected: &[Option<usize>],
+    ) {
+        for ((outcome, (n, version)), won) in outcomes.zip(asked).zip(expected) {
             let row = self.reference.rows[*n];
             let stale = version.is_some_and(|version| version != row.version);
-            match verdict {
-                DeleteVerdict::NotFound => assert!(row.deleted && won.is_none()),
-                DeleteVerdict::Deleted { deleted, .. } => {
-                    assert_eq!((won.is_some(), deleted.version.0), (true, row.version));
+            match outcome {
+                EndVerdict::NotFound => assert!(row.deleted && won.is_none()),
+                EndVerdict::Done(version) => {
+                    assert_eq!((won.is_some(), version.0), (true, row.version));
                 }
-                DeleteVerdict::Stale(order) => {
-                    assert_eq!((won.is_some(), stale, order.version.0), (false, true, row.version));
+                EndVerdict::Stale(version) => {
+                    assert_eq!((won.is_some(), stale, version.0), (false, true, row.version));
                 }
-                DeleteVerdict::NotFinished(order) => {
-                    assert_eq!((won.is_some(), stale, order.status), (false, false, row.status));
+                EndVerdict::Refused(status) => {
+                    assert_eq!((won.is_some(), stale, status), (false, false, row.status));
                 }
             }
         }
@@ -229,8 +228,16 @@ impl<'a> Trial<'a> {
     }
 }
 
+/// What a cancel or a delete did to an order.
+enum EndVerdict {
+    NotFound,
+    Done(Version),
+    Stale(Version),
+    Refused(Status),
+}
+
 /// Ends what an earlier trial left open, so that there is nothing to sweep or adopt.
-async fn tidy(kitchen: &Kitchen) {
+async fn tidy(kitchen: &TestKitchen) {
     let filter = OrderFilter {
         status: vec![Status::Pending, Status::InProgress],
         limit: 1_000,

@@ -13,13 +13,13 @@ use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 #[derive(Parser)]
-struct Settings {
+struct GatewayArguments {
     #[command(flatten)]
     gateway: Config,
 }
 
 /// A running gateway, which stops when this is dropped.
-pub struct Stack {
+pub struct RestStack {
     base: String,
     client: reqwest::Client,
     _stop: DropGuard,
@@ -28,7 +28,7 @@ pub struct Stack {
 
 /// An answer of the gateway.
 #[derive(Debug)]
-pub struct Answer {
+pub struct RestAnswer {
     /// The status.
     pub status: u16,
     /// The headers.
@@ -37,7 +37,7 @@ pub struct Answer {
     pub text: String,
 }
 
-impl Stack {
+impl RestStack {
     /// Starts a gateway on an empty database.
     pub async fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
@@ -46,8 +46,8 @@ impl Stack {
             galley_store::connect(&format!("sqlite://{}", file.display())).await.expect("a store");
         store.migrate().await.expect("a schema");
         let bus = galley_bus::connect(&BusConfig::default()).await.expect("a bus");
-        let settings =
-            Settings::try_parse_from(["gateway", "--listen", "127.0.0.1:0"]).expect("settings");
+        let settings = GatewayArguments::try_parse_from(["gateway", "--listen", "127.0.0.1:0"])
+            .expect("settings");
         let gateway = Gateway::bind(settings.gateway, store, bus).expect("an address");
         let base = gateway.address();
         let stop = CancellationToken::new();
@@ -67,7 +67,7 @@ impl Stack {
         path: &str,
         headers: &[(&str, &str)],
         body: impl Into<reqwest::Body>,
-    ) -> Answer {
+    ) -> RestAnswer {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         let mut request = self.client.request(method, format!("{}{path}", self.base)).body(body);
         for (name, value) in headers {
@@ -77,16 +77,22 @@ impl Stack {
         }
         let response = request.send().await.expect("an answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer { status, headers, text: response.text().await.expect("text") }
+        RestAnswer { status, headers, text: response.text().await.expect("text") }
     }
 
     /// Sends a request with a JSON body.
-    pub async fn json(&self, method: &str, path: &str, body: &Value) -> Answer {
+    pub async fn json(&self, method: &str, path: &str, body: &Value) -> RestAnswer {
         self.send(method, path, &[("content-type", "application/json")], body.to_string()).await
     }
 
     /// Sends a request with a JSON body under a condition.
-    pub async fn json_if(&self, method: &str, path: &str, condition: &str, body: &Value) -> Answer {
+    pub async fn json_if(
+        &self,
+        method: &str,
+        path: &str,
+        condition: &str,
+        body: &Value,
+    ) -> RestAnswer {
         self.send(
             method,
             path,
@@ -97,12 +103,12 @@ impl Stack {
     }
 
     /// Sends a request without a body.
-    pub async fn call(&self, method: &str, path: &str) -> Answer {
+    pub async fn call(&self, method: &str, path: &str) -> RestAnswer {
         self.send(method, path, &[], "").await
     }
 
     /// Sends a GET request.
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> RestAnswer {
         self.call("GET", path).await
     }
 
@@ -133,7 +139,7 @@ impl Stack {
     }
 }
 
-impl Answer {
+impl RestAnswer {
     /// Returns the body, which must be JSON.
     pub fn body(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {self:?}"))

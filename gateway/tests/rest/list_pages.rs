@@ -1,15 +1,15 @@
 use serde_json::Value;
 
-use crate::stack::{Answer, Stack};
+use crate::rest_stack::{RestAnswer, RestStack};
 
 /// The target of `Link: <…>; rel="next"`.
-fn next(answer: &Answer) -> Option<String> {
+fn next(answer: &RestAnswer) -> Option<String> {
     let link = answer.header("link").strip_prefix('<')?.strip_suffix(">; rel=\"next\"")?;
     Some(link.to_owned())
 }
 
 /// Follows the links from `path` to the end, and returns the ids of each page.
-async fn pages(stack: &Stack, path: &str) -> Vec<Vec<i64>> {
+async fn pages(stack: &RestStack, path: &str) -> Vec<Vec<i64>> {
     let (mut pages, mut path) = (Vec::new(), Some(path.to_owned()));
     while let Some(page) = path {
         let answer = stack.get(&page).await;
@@ -30,7 +30,7 @@ async fn pages(stack: &Stack, path: &str) -> Vec<Vec<i64>> {
 
 #[tokio::test]
 async fn links_lead_through_the_whole_menu_and_keep_the_filter() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let mut soups = Vec::new();
     for name in ["Onion soup", "Stew", "Pea  SOUP", "Soupe à l'oignon", "Cake", "Soup of the day"]
     {
@@ -53,7 +53,7 @@ async fn links_lead_through_the_whole_menu_and_keep_the_filter() {
 
 #[tokio::test]
 async fn orders_come_newest_first_and_are_filtered() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let (zoe, max) = (stack.hero("Zoé").await, stack.hero("Max").await);
     let (soup, stew) = (stack.meal("Soup").await, stack.meal("Stew").await);
     let mut orders = Vec::new();

@@ -1,10 +1,10 @@
 use serde_json::json;
 
-use crate::stack::Stack;
+use crate::rest_stack::RestStack;
 
 #[tokio::test]
 async fn an_order_is_accepted_and_readable() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let (hero, meal) = (stack.hero("Zoé").await, stack.meal("Soup").await);
     let placed = stack.json("POST", "/orders", &json!({"hero_id": hero, "meal_id": meal})).await;
     assert_eq!((placed.status, placed.header("idempotent-replayed")), (202, ""));
@@ -28,7 +28,7 @@ async fn an_order_is_accepted_and_readable() {
 
 #[tokio::test]
 async fn an_order_of_nobody_or_nothing_names_which() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let (hero, meal) = (stack.hero("Zoé").await, stack.meal("Soup").await);
     let place = async |hero_id: i64, meal_id: i64| {
         stack.json("POST", "/orders", &json!({"hero_id": hero_id, "meal_id": meal_id})).await
@@ -39,7 +39,7 @@ async fn an_order_of_nobody_or_nothing_names_which() {
 
 #[tokio::test]
 async fn the_same_key_leads_to_the_same_order() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let (hero, meal, other) =
         (stack.hero("Zoé").await, stack.meal("Soup").await, stack.meal("Stew").await);
     let place = async |key: &str, meal_id: i64| {
@@ -76,7 +76,7 @@ async fn the_same_key_leads_to_the_same_order() {
 
 #[tokio::test]
 async fn a_cancelled_order_says_why_and_stays_cancelled() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let (hero, meal) = (stack.hero("Zoé").await, stack.meal("Soup").await);
     let path = format!("/orders/{}/cancel", stack.order(hero, meal).await);
     stack.json_if("POST", &path, "\"2\"", &json!({})).await.problem(412, "version-mismatch");
@@ -99,7 +99,7 @@ async fn a_cancelled_order_says_why_and_stays_cancelled() {
 
 #[tokio::test]
 async fn deleting_cancels_first_and_deletes_then() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let (hero, meal) = (stack.hero("Zoé").await, stack.meal("Soup").await);
     let path = format!("/orders/{}", stack.order(hero, meal).await);
     let cancelled = stack.call("DELETE", &format!("{path}?reason=too+late%21")).await;
@@ -120,7 +120,7 @@ async fn deleting_cancels_first_and_deletes_then() {
 
 #[tokio::test]
 async fn a_condition_keeps_a_cancel_from_becoming_a_deletion() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let (hero, meal) = (stack.hero("Zoé").await, stack.meal("Soup").await);
     let path = format!("/orders/{}", stack.order(hero, meal).await);
     let delete_if =
@@ -134,7 +134,7 @@ async fn a_condition_keeps_a_cancel_from_becoming_a_deletion() {
 
 #[tokio::test]
 async fn another_name_of_the_hero_is_another_entity_tag_and_fails_no_guard() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let (hero, meal) = (stack.hero("Zoé").await, stack.meal("Soup").await);
     let path = format!("/orders/{}", stack.order(hero, meal).await);
     let known = async |tag: &str| stack.send("GET", &path, &[("if-none-match", tag)], "").await;

@@ -2,17 +2,11 @@
 
 use galley_store::{ConnectError, StoreError, connect};
 
-use crate::database::reopen;
-use crate::kitchen::{Kitchen, cancel, request};
+use crate::fresh_database::reopen;
+use crate::test_kitchen::{TestKitchen, cancel, request};
 
-crate::on_both! {
-    a_schema_is_asked_for_until_it_is_there,
-    migrating_again_changes_nothing,
-    no_illegal_order_can_be_stored,
-    a_restart_keeps_everything,
-}
-
-async fn a_schema_is_asked_for_until_it_is_there(kitchen: Kitchen) {
+on_both!(a_schema_is_asked_for_until_it_is_there);
+async fn a_schema_is_asked_for_until_it_is_there(kitchen: TestKitchen) {
     kitchen.store.ping().await.expect("the schema is there");
     kitchen
         .database
@@ -32,16 +26,17 @@ async fn a_schema_is_asked_for_until_it_is_there(kitchen: Kitchen) {
     );
 }
 
-async fn migrating_again_changes_nothing(kitchen: Kitchen) {
+on_both!(migrating_again_changes_nothing);
+async fn migrating_again_changes_nothing(kitchen: TestKitchen) {
     let (hero_id, _) = kitchen.guest().await;
     let (one, other) = tokio::join!(kitchen.store.migrate(), kitchen.store.migrate());
     assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
     assert!(kitchen.store.hero(hero_id).await.expect("an answer").is_some());
 }
 
-async fn no_illegal_order_can_be_stored(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(no_illegal_order_can_be_stored);
+async fn no_illegal_order_can_be_stored(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let pending = kitchen.place(hero_id, meal_id).await.id;
     let started = kitchen.started(worker, hero_id, meal_id).await.id;
     let completed = kitchen.completed(worker, hero_id, meal_id).await.id;
@@ -112,16 +107,16 @@ async fn no_illegal_order_can_be_stored(kitchen: Kitchen) {
     assert_eq!(legal, Ok(1));
 }
 
-async fn a_restart_keeps_everything(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(a_restart_keeps_everything);
+async fn a_restart_keeps_everything(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let keyed = [request(hero_id, meal_id, Some("a"))];
     let placed = kitchen.store.place(&keyed).await.expect("verdicts");
     let started = kitchen.started(worker, hero_id, meal_id).await;
     let completed = kitchen.completed(worker, hero_id, meal_id).await;
-    let Kitchen { database, store } = kitchen;
+    let TestKitchen { database, store } = kitchen;
     drop(store);
-    let kitchen = Kitchen { store: reopen(&database).await, database };
+    let kitchen = TestKitchen { store: reopen(&database).await, database };
     kitchen.store.ping().await.expect("the schema is there");
     assert_eq!(kitchen.order(started.id).await, Some(started));
     assert_eq!(kitchen.order(completed.id).await, Some(completed.clone()));
@@ -130,17 +125,14 @@ async fn a_restart_keeps_everything(kitchen: Kitchen) {
     assert!(kitchen.place(hero_id, meal_id).await.id > completed.id);
 }
 
-#[tokio::test]
-async fn a_file_is_served_by_one_process() {
-    crate::database::on_sqlite(async |kitchen: Kitchen| {
-        let refused = connect(&kitchen.database.url).await.err();
-        assert!(matches!(refused, Some(ConnectError::Busy(_))), "{refused:?}");
-        kitchen.guest().await;
-        let Kitchen { database, store } = kitchen;
-        drop(store);
-        reopen(&database).await.ping().await.expect("it is free again");
-    })
-    .await;
+on!(sqlite: a_file_is_served_by_one_process);
+async fn a_file_is_served_by_one_process(kitchen: TestKitchen) {
+    let refused = connect(&kitchen.database.url).await.err();
+    assert!(matches!(refused, Some(ConnectError::Busy(_))), "{refused:?}");
+    kitchen.guest().await;
+    let TestKitchen { database, store } = kitchen;
+    drop(store);
+    reopen(&database).await.ping().await.expect("it is free again");
 }
 
 #[tokio::test]

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use galley_bus::{
     Bus, BusConfig, BusError, Heard, Pending, Queue, SharedBus, Subscription, connect,
 };
 use galley_protocol::{IncarnationId, OrderId, PublisherId, ResumeCursor, Status, Update};
+use galley_store::Store;
 use galley_worker::{Config, Worker, WorkerError};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -16,21 +17,28 @@ use tokio_util::sync::CancellationToken;
 use crate::shelf::Shelf;
 
 /// A store and a bus.
-pub struct Scene {
+pub struct WorkerScene {
     pub shelf: Arc<Shelf>,
     pub bus: SharedBus,
 }
 
 /// A running worker.
-pub struct Running {
+pub struct RunningWorker {
     stop: CancellationToken,
     task: JoinHandle<Result<(), WorkerError>>,
 }
 
-impl Scene {
+impl WorkerScene {
     pub async fn new() -> Self {
         let bus = connect(&BusConfig::default()).await.expect("it is within the process");
         Self { shelf: Arc::default(), bus }
+    }
+
+    /// Creates a scene, and a subscription to its bus.
+    pub async fn with_subscription() -> (Self, Box<dyn Subscription>) {
+        let scene = Self::new().await;
+        let subscription = scene.bus.subscribe().await.expect("it is within the process");
+        (scene, subscription)
     }
 
     /// Creates a scene whose bus always fails.
@@ -40,11 +48,8 @@ impl Scene {
     }
 
     /// Starts a worker; `delay` as on the command line.
-    pub fn work(&self, delay: &str) -> Running {
-        let config = Config { processing_delay: delay.parse().expect("a delay") };
-        let stop = CancellationToken::new();
-        let worker = Worker::new(config, self.shelf.clone(), self.bus.clone());
-        Running { stop: stop.clone(), task: tokio::spawn(worker.run(stop)) }
+    pub fn work(&self, delay: &str) -> RunningWorker {
+        RunningWorker::start(delay, self.shelf.clone(), self.bus.clone())
     }
 
     /// Places new orders and puts them on the queue.
@@ -54,6 +59,27 @@ impl Scene {
         ids
     }
 
+    /// Starts a worker without delay, and waits until these orders are completed.
+    pub async fn work_off(&self, ids: &[OrderId]) {
+        let _worker = self.work("0s");
+        self.until_completed(ids).await;
+    }
+
+    /// Places new orders, and waits until a worker has taken all of them.
+    pub async fn place_until_taken(&self, count: i64) -> Vec<OrderId> {
+        let ids = self.place(count).await;
+        self.shelf.until_all(&ids, |row| row.order.status == Status::InProgress).await;
+        ids
+    }
+
+    /// Places new orders, and returns the time until all are completed.
+    pub async fn complete(&self, count: i64) -> Duration {
+        let began = Instant::now();
+        let ids = self.place(count).await;
+        self.until_completed(&ids).await;
+        began.elapsed()
+    }
+
     /// Waits until every order is completed, in its third version.
     pub async fn until_completed(&self, ids: &[OrderId]) {
         self.shelf.until_all(ids, |row| row.order.status == Status::Completed).await;
@@ -61,7 +87,15 @@ impl Scene {
     }
 }
 
-impl Running {
+impl RunningWorker {
+    /// Starts a worker; `delay` as on the command line.
+    pub fn start(delay: &str, store: Arc<dyn Store>, bus: SharedBus) -> Self {
+        let config = Config { processing_delay: delay.parse().expect("a delay") };
+        let stop = CancellationToken::new();
+        let worker = Worker::new(config, store, bus);
+        Self { stop: stop.clone(), task: tokio::spawn(worker.run(stop)) }
+    }
+
     /// Stops the worker and waits for its end.
     pub async fn stop(self) -> Result<(), WorkerError> {
         self.stop.cancel();

@@ -3,22 +3,12 @@
 use galley_protocol::{Reason, Status, Version};
 use galley_store::{Incarnations, MAX_ADOPTIONS};
 
-use crate::census::{census, publisher};
-use crate::database::reopen;
-use crate::kitchen::{Kitchen, LONG, cancel, until};
+use crate::fresh_database::reopen;
+use crate::store_census::{census, publisher};
+use crate::test_kitchen::{LONG, TestKitchen, cancel, until};
 
-crate::on_both! {
-    an_incarnation_is_never_used_twice,
-    the_living_and_the_newest_incarnation_are_told,
-    the_orders_of_a_living_owner_are_left_alone,
-    the_orders_of_a_dead_owner_are_adopted_with_their_due_time,
-    orders_handed_back_are_adopted_from_the_living,
-    at_most_so_many_are_adopted,
-    handing_back_is_no_sign_of_poison,
-    an_order_adopted_too_often_is_undeliverable,
-}
-
-async fn an_incarnation_is_never_used_twice(kitchen: Kitchen) {
+on_both!(an_incarnation_is_never_used_twice);
+async fn an_incarnation_is_never_used_twice(kitchen: TestKitchen) {
     let (one, two) = (kitchen.worker().await, kitchen.worker().await);
     let kitchen = restart(kitchen).await;
     let three = kitchen.worker().await;
@@ -30,7 +20,8 @@ async fn an_incarnation_is_never_used_twice(kitchen: Kitchen) {
     .await;
 }
 
-async fn the_living_and_the_newest_incarnation_are_told(kitchen: Kitchen) {
+on_both!(the_living_and_the_newest_incarnation_are_told);
+async fn the_living_and_the_newest_incarnation_are_told(kitchen: TestKitchen) {
     assert_eq!(kitchen.store.incarnations().await.expect("an answer"), Incarnations::default());
     let (one, two) = (kitchen.worker().await, kitchen.worker().await);
     let known = Incarnations { living: [one, two].into(), newest: Some(two) };
@@ -38,14 +29,15 @@ async fn the_living_and_the_newest_incarnation_are_told(kitchen: Kitchen) {
 }
 
 /// The process dies, and another one begins.
-async fn restart(kitchen: Kitchen) -> Kitchen {
-    let Kitchen { database, store } = kitchen;
+async fn restart(kitchen: TestKitchen) -> TestKitchen {
+    let TestKitchen { database, store } = kitchen;
     drop(store);
     let store = reopen(&database).await;
-    Kitchen { database, store }
+    TestKitchen { database, store }
 }
 
-async fn the_orders_of_a_living_owner_are_left_alone(kitchen: Kitchen) {
+on_both!(the_orders_of_a_living_owner_are_left_alone);
+async fn the_orders_of_a_living_owner_are_left_alone(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let (one, other) = (kitchen.worker().await, kitchen.worker().await);
     let order = kitchen.started(one, hero_id, meal_id).await;
@@ -56,7 +48,8 @@ async fn the_orders_of_a_living_owner_are_left_alone(kitchen: Kitchen) {
     assert_eq!(kitchen.store.complete(one, &[order.id]).await.expect("completions").len(), 1);
 }
 
-async fn the_orders_of_a_dead_owner_are_adopted_with_their_due_time(kitchen: Kitchen) {
+on_both!(the_orders_of_a_dead_owner_are_adopted_with_their_due_time);
+async fn the_orders_of_a_dead_owner_are_adopted_with_their_due_time(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let dead = kitchen.worker().await;
     let order = kitchen.started(dead, hero_id, meal_id).await;
@@ -90,7 +83,8 @@ async fn the_orders_of_a_dead_owner_are_adopted_with_their_due_time(kitchen: Kit
     assert_eq!(kitchen.order(pending.id).await, Some(pending));
 }
 
-async fn orders_handed_back_are_adopted_from_the_living(kitchen: Kitchen) {
+on_both!(orders_handed_back_are_adopted_from_the_living);
+async fn orders_handed_back_are_adopted_from_the_living(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let (one, other) = (kitchen.worker().await, kitchen.worker().await);
     let order = kitchen.started(one, hero_id, meal_id).await;
@@ -110,11 +104,10 @@ async fn orders_handed_back_are_adopted_from_the_living(kitchen: Kitchen) {
     );
 }
 
-async fn at_most_so_many_are_adopted(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
-    let ids: Vec<_> =
-        kitchen.place_many(hero_id, meal_id, 5).await.iter().map(|order| order.id).collect();
+on_both!(at_most_so_many_are_adopted);
+async fn at_most_so_many_are_adopted(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
+    let ids = kitchen.place_ids(hero_id, meal_id, 5).await;
     kitchen.claim(worker, &ids).await;
     kitchen.store.hand_back(worker).await.expect("a count");
     for expected in [2, 2, 1, 0] {
@@ -122,9 +115,9 @@ async fn at_most_so_many_are_adopted(kitchen: Kitchen) {
     }
 }
 
-async fn handing_back_is_no_sign_of_poison(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(handing_back_is_no_sign_of_poison);
+async fn handing_back_is_no_sign_of_poison(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let order = kitchen.started(worker, hero_id, meal_id).await;
     for _ in 0..=MAX_ADOPTIONS {
         kitchen.store.hand_back(worker).await.expect("a count");
@@ -133,9 +126,9 @@ async fn handing_back_is_no_sign_of_poison(kitchen: Kitchen) {
     }
 }
 
-async fn an_order_adopted_too_often_is_undeliverable(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(an_order_adopted_too_often_is_undeliverable);
+async fn an_order_adopted_too_often_is_undeliverable(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let order = kitchen.started(worker, hero_id, meal_id).await;
     let almost = MAX_ADOPTIONS - 1;
     kitchen

@@ -4,13 +4,13 @@ use galley_bus::Heard;
 use galley_protocol::UpdateBatch;
 use redis::Value;
 
-use crate::stage::{
-    Kind, Stage, eventually, hear, hear_updates, ids, order, publisher, take, update,
+use crate::bus_stage::{
+    BusKind, BusStage, eventually, hear, hear_updates, ids, order, publisher, take, update,
 };
 
 #[tokio::test]
 async fn a_malformed_entry_is_acknowledged_and_the_others_are_read() {
-    let stage = Stage::new(Kind::Redis).await;
+    let stage = BusStage::new(BusKind::Redis).await;
     let (stream, _) = stage.names();
     let mut queue = stage.queue(1).await;
     for fields in [&["x", "1"][..], &["o", "soup"], &["o", "0"], &["o", "1", "o", "2"]] {
@@ -30,7 +30,7 @@ async fn a_malformed_entry_is_acknowledged_and_the_others_are_read() {
 
 #[tokio::test]
 async fn a_hole_in_the_running_number_is_a_gap_before_the_batch() {
-    let stage = Stage::new(Kind::Redis).await;
+    let stage = BusStage::new(BusKind::Redis).await;
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
     let (_, channel) = stage.names();
     for number in [1, 2, 4] {
@@ -47,7 +47,7 @@ async fn a_hole_in_the_running_number_is_a_gap_before_the_batch() {
 
 #[tokio::test]
 async fn a_message_that_is_none_is_skipped() {
-    let stage = Stage::new(Kind::Redis).await;
+    let stage = BusStage::new(BusKind::Redis).await;
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
     let (_, channel) = stage.names();
     for garbage in
@@ -61,7 +61,7 @@ async fn a_message_that_is_none_is_skipped() {
 
 #[tokio::test]
 async fn what_is_done_with_is_trimmed_and_what_nobody_read_is_kept() {
-    let stage = Stage::impatient(Kind::Redis).await;
+    let stage = BusStage::impatient(BusKind::Redis).await;
     let (stream, _) = stage.names();
     let mut queue = stage.queue(1).await;
     let orders: Vec<_> = (1..=100).map(order).collect();

@@ -10,14 +10,14 @@ use redis::Value;
 use tempfile::TempDir;
 
 /// A running `redis-server`; killed when dropped.
-pub struct Server {
+pub struct RedisProcess {
     port: u16,
     options: Vec<String>,
     child: Child,
     folder: TempDir,
 }
 
-impl Server {
+impl RedisProcess {
     /// Starts one on a free port.
     pub fn start() -> Self {
         Self::with_options(free_port(), Vec::new())
@@ -26,15 +26,9 @@ impl Server {
     /// Starts two that share the slots of a cluster.
     pub async fn start_cluster() -> Vec<Self> {
         let start = || {
-            let options = [
-                "--cluster-enabled",
-                "yes",
-                "--cluster-announce-ip",
-                "127.0.0.1",
-                "--cluster-port",
-            ];
+            let options = "--cluster-enabled yes --cluster-announce-ip 127.0.0.1 --cluster-port";
             let (port, bus_port) = (free_port(), free_port());
-            let mut options: Vec<String> = options.into_iter().map(str::to_owned).collect();
+            let mut options: Vec<String> = options.split(' ').map(str::to_owned).collect();
             options.push(bus_port.to_string());
             (Self::with_options(port, options), bus_port)
         };
@@ -44,7 +38,7 @@ impl Server {
         one.command("CLUSTER", &["MEET", "127.0.0.1", &two.port.to_string(), &two_bus.to_string()])
             .await;
         for server in [&one, &two] {
-            super::stage::eventually(async || {
+            super::bus_stage::eventually(async || {
                 let info = format!("{:?}", server.command("CLUSTER", &["INFO"]).await);
                 info.contains("cluster_state:ok") && info.contains("cluster_slots_assigned:16384")
             })
@@ -106,7 +100,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for RedisProcess {
     fn drop(&mut self) {
         // It may have been killed already.
         let _ = self.child.kill();
@@ -116,16 +110,8 @@ impl Drop for Server {
 
 fn spawn(port: u16, folder: &Path, options: &[String]) -> Child {
     let mut command = Command::new("redis-server");
-    command.args([
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--appendonly",
-        "no",
-        "--port",
-        &port.to_string(),
-    ]);
+    command.args(["--save", ""]).args("--appendonly no --bind 127.0.0.1 --port".split(' '));
+    command.arg(port.to_string());
     command.arg("--dir").arg(folder).args(options).stdout(Stdio::piped());
     let mut child = command.spawn().expect("redis-server is installed");
     let output = BufReader::new(child.stdout.take().expect("it is piped"));

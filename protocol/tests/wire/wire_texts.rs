@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use utoipa::PartialSchema;
 
 /// A type of text: its name, its schema, its parser.
-struct Kind(&'static str, Value, fn(&str) -> bool);
+struct TextKind(&'static str, Value, fn(&str) -> bool);
 
-fn kinds() -> Vec<Kind> {
+fn kinds() -> Vec<TextKind> {
     macro_rules! kinds {
         ($($name:ident)*) => {
-            vec![$(Kind(
+            vec![$(TextKind(
                 stringify!($name),
                 serde_json::to_value($name::schema()).expect("JSON"),
                 |text| $name::parse(text).is_ok(),
@@ -28,7 +28,7 @@ fn compile(schema: &Value) -> Validator {
 
 #[test]
 fn the_parser_and_the_pattern_agree_on_every_character_of_the_basic_plane() {
-    for Kind(name, schema, takes) in kinds() {
+    for TextKind(name, schema, takes) in kinds() {
         let schema = compile(&schema);
         for character in '\0'..='\u{ffff}' {
             for text in
@@ -44,7 +44,7 @@ fn the_parser_and_the_pattern_agree_on_every_character_of_the_basic_plane() {
 
 #[test]
 fn every_dialect_reads_the_patterns() {
-    for Kind(name, schema, _) in kinds() {
+    for TextKind(name, schema, _) in kinds() {
         let pattern = schema["pattern"].as_str().expect("a pattern");
         assert!(pattern.is_ascii(), "{name}");
         let escapes: Vec<&str> = pattern.split('\\').skip(1).map(|escape| &escape[..1]).collect();

@@ -5,22 +5,24 @@ use std::collections::BTreeSet;
 use galley_bus::{Heard, SharedBus, Subscription};
 use galley_protocol::{PublisherId, ResumeCursor};
 
-use crate::server::{LONG, Server};
-use crate::stage::{Kind, Stage, cursor, hear, hear_gap, hear_updates, publisher, update};
+use crate::bus_stage::{
+    BusKind, BusStage, cursor, hear, hear_gap, hear_updates, publisher, update,
+};
+use crate::redis_process::LONG;
 
 #[tokio::test]
 async fn in_process_the_safe_cursor_follows_the_marks_and_an_operation_holds_it_back() {
-    the_safe_cursor_follows_the_marks_and_an_operation_holds_it_back(Kind::Local).await;
+    the_safe_cursor_follows_the_marks_and_an_operation_holds_it_back(BusKind::Local).await;
 }
 
 #[tokio::test]
 async fn on_redis_the_safe_cursor_follows_the_marks_and_an_operation_holds_it_back() {
-    the_safe_cursor_follows_the_marks_and_an_operation_holds_it_back(Kind::Redis).await;
+    the_safe_cursor_follows_the_marks_and_an_operation_holds_it_back(BusKind::Redis).await;
 }
 
 #[tokio::test]
 async fn on_a_cluster_the_safe_cursor_follows_the_marks_and_an_operation_holds_it_back() {
-    the_safe_cursor_follows_the_marks_and_an_operation_holds_it_back(Kind::Cluster).await;
+    the_safe_cursor_follows_the_marks_and_an_operation_holds_it_back(BusKind::Cluster).await;
 }
 
 /// Takes a census of these and of the bus itself, and hears until a moment, answering every gap
@@ -67,8 +69,8 @@ async fn hear_safe(subscription: &mut dyn Subscription, number: i64) {
     while hear(subscription).await != Heard::Safe(cursor(number)) {}
 }
 
-async fn the_safe_cursor_follows_the_marks_and_an_operation_holds_it_back(kind: Kind) {
-    let stage = Stage::new(kind).await;
+async fn the_safe_cursor_follows_the_marks_and_an_operation_holds_it_back(kind: BusKind) {
+    let stage = BusStage::new(kind).await;
     let mut subscription = subscribe(&stage.bus, &[]).await;
     let own = [stage.bus.publisher()].into();
     let pending = stage.bus.begin();
@@ -95,7 +97,7 @@ async fn the_safe_cursor_follows_the_marks_and_an_operation_holds_it_back(kind: 
 #[tokio::test]
 async fn one_that_lives_and_is_not_heard_is_a_gap_again_and_again() {
     // In process nobody else is ever heard.
-    let stage = Stage::new(Kind::Local).await;
+    let stage = BusStage::new(BusKind::Local).await;
     let mut subscription = subscribe(&stage.bus, &[publisher(7)]).await;
     let mut gaps = 0;
     for number in 2..10 {
@@ -117,7 +119,7 @@ async fn one_that_lives_and_is_not_heard_is_a_gap_again_and_again() {
 
 #[tokio::test]
 async fn one_that_says_goodbye_is_no_gap() {
-    let stage = Stage::new(Kind::Redis).await;
+    let stage = BusStage::new(BusKind::Redis).await;
     let leaving = stage.another_bus().await;
     let mut subscription = subscribe(&stage.bus, &[leaving.publisher()]).await;
     leaving.announce(&[update(1)], &[]).await.expect("a healthy bus");
@@ -136,8 +138,7 @@ async fn one_that_says_goodbye_is_no_gap() {
 
 #[tokio::test]
 async fn a_process_that_is_gone_may_have_committed_what_it_did_not_publish() {
-    let server = Server::start();
-    let stage = Stage::on(&server).await;
+    let (_server, stage) = BusStage::on_own_redis().await;
     let dying = stage.another_bus().await;
     let mut subscription = subscribe(&stage.bus, &[dying.publisher()]).await;
     drop(dying);
@@ -156,7 +157,7 @@ async fn a_process_that_is_gone_may_have_committed_what_it_did_not_publish() {
 
 #[tokio::test]
 async fn an_operation_of_unknown_outcome_is_a_gap_before_its_cursor_is_passed() {
-    let stage = Stage::new(Kind::Local).await;
+    let stage = BusStage::new(BusKind::Local).await;
     let mut subscription = subscribe(&stage.bus, &[]).await;
     stage.bus.mark(cursor(1));
     stage.bus.begin().doubt();

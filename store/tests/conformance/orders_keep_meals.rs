@@ -3,17 +3,10 @@
 use galley_protocol::{OrderId, Price};
 use galley_store::{Change, OrderFilter};
 
-use crate::kitchen::{Kitchen, new_hero, new_meal};
-
-crate::on_both! {
-    an_order_keeps_the_name_and_the_price_of_its_meal,
-    orders_from_before_keep_what_their_meals_are_at_the_migration,
-    an_order_that_an_older_program_placed_shows_its_meal_as_it_is,
-    a_view_of_an_order_names_the_version_of_its_hero,
-}
+use crate::test_kitchen::{TestKitchen, new_hero, new_meal};
 
 /// Every name and price of the meal of this order that can be read.
-async fn shown(kitchen: &Kitchen, id: OrderId) -> Vec<(String, i64)> {
+async fn shown(kitchen: &TestKitchen, id: OrderId) -> Vec<(String, i64)> {
     let alone = kitchen.store.order(id).await.expect("an answer").expect("the order").view;
     let hero_id = Some(alone.order.hero_id);
     let mut views = vec![alone];
@@ -33,15 +26,15 @@ async fn shown(kitchen: &Kitchen, id: OrderId) -> Vec<(String, i64)> {
 }
 
 /// Gives a meal another name and another price.
-async fn change(kitchen: &Kitchen, id: galley_protocol::MealId) {
+async fn change(kitchen: &TestKitchen, id: galley_protocol::MealId) {
     let mut stew = new_meal("Stew", &["beef"]);
     stew.price = Price::from_hundredths(99_900).expect("a price");
     kitchen.store.change_meal(id, Change::Replace(stew), None).await.expect("a change");
 }
 
-async fn an_order_keeps_the_name_and_the_price_of_its_meal(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(an_order_keeps_the_name_and_the_price_of_its_meal);
+async fn an_order_keeps_the_name_and_the_price_of_its_meal(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let orders = [
         kitchen.place(hero_id, meal_id).await.id,
         kitchen.started(worker, hero_id, meal_id).await.id,
@@ -55,7 +48,8 @@ async fn an_order_keeps_the_name_and_the_price_of_its_meal(kitchen: Kitchen) {
     assert_eq!(shown(&kitchen, later).await, vec![("Stew".to_owned(), 99_900); 3]);
 }
 
-async fn orders_from_before_keep_what_their_meals_are_at_the_migration(kitchen: Kitchen) {
+on_both!(orders_from_before_keep_what_their_meals_are_at_the_migration);
+async fn orders_from_before_keep_what_their_meals_are_at_the_migration(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let order = kitchen.place(hero_id, meal_id).await.id;
     for statement in [
@@ -70,7 +64,8 @@ async fn orders_from_before_keep_what_their_meals_are_at_the_migration(kitchen: 
     assert_eq!(shown(&kitchen, order).await, vec![("Soup".to_owned(), 1_999); 3]);
 }
 
-async fn an_order_that_an_older_program_placed_shows_its_meal_as_it_is(kitchen: Kitchen) {
+on_both!(an_order_that_an_older_program_placed_shows_its_meal_as_it_is);
+async fn an_order_that_an_older_program_placed_shows_its_meal_as_it_is(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let now = kitchen.database.seconds_ago(0);
     let (hero, meal) = (hero_id.get(), meal_id.get());
@@ -86,7 +81,8 @@ async fn an_order_that_an_older_program_placed_shows_its_meal_as_it_is(kitchen: 
     assert!(half.as_ref().is_err_and(|why| why.to_lowercase().contains("check")), "{half:?}");
 }
 
-async fn a_view_of_an_order_names_the_version_of_its_hero(kitchen: Kitchen) {
+on_both!(a_view_of_an_order_names_the_version_of_its_hero);
+async fn a_view_of_an_order_names_the_version_of_its_hero(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let order = kitchen.place(hero_id, meal_id).await.id;
     let hero_version = async || {

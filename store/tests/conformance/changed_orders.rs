@@ -5,23 +5,11 @@ use std::collections::BTreeMap;
 use galley_protocol::{Deleted, HeroId, MealId, OrderId, ResumeCursor, Version};
 use galley_store::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion, States};
 
-use crate::kitchen::{Kitchen, cancel, delete};
-use crate::snapshots::{caught_up, snapshot};
-
-crate::on_both! {
-    pages_hold_every_change_once_by_rising_id,
-    a_page_that_is_just_full_is_the_last,
-    what_changes_while_pages_are_read_is_after_the_first_cursor,
-    what_did_not_change_is_on_no_page,
-    deletions_below_the_floor_are_told,
-    each_request_has_its_own_page,
-    each_list_has_its_own_states,
-    changes_of_all_are_the_newest_orders,
-    changes_of_all_are_no_older_than_the_cursor,
-}
+use crate::order_snapshots::{caught_up, snapshot};
+use crate::test_kitchen::{TestKitchen, cancel, delete};
 
 async fn page(
-    kitchen: &Kitchen,
+    kitchen: &TestKitchen,
     hero_id: HeroId,
     since: ResumeCursor,
     after: Option<OrderId>,
@@ -31,7 +19,7 @@ async fn page(
 }
 
 /// All pages, one after the other.
-async fn pages(kitchen: &Kitchen, hero_id: HeroId, since: ResumeCursor) -> Vec<Changes> {
+async fn pages(kitchen: &TestKitchen, hero_id: HeroId, since: ResumeCursor) -> Vec<Changes> {
     let mut pages = vec![page(kitchen, hero_id, since, None).await];
     while let Some(next) = pages[pages.len() - 1].next {
         pages.push(page(kitchen, hero_id, since, Some(next)).await);
@@ -45,11 +33,17 @@ fn told(page: &Changes) -> BTreeMap<OrderId, Version> {
     orders.chain(page.deleted.iter().map(|deleted| (deleted.order_id, deleted.version))).collect()
 }
 
-async fn place(kitchen: &Kitchen, hero_id: HeroId, meal_id: MealId, count: usize) -> Vec<OrderId> {
-    kitchen.place_many(hero_id, meal_id, count).await.iter().map(|order| order.id).collect()
+async fn place(
+    kitchen: &TestKitchen,
+    hero_id: HeroId,
+    meal_id: MealId,
+    count: usize,
+) -> Vec<OrderId> {
+    kitchen.place_ids(hero_id, meal_id, count).await
 }
 
-async fn pages_hold_every_change_once_by_rising_id(kitchen: Kitchen) {
+on_both!(pages_hold_every_change_once_by_rising_id);
+async fn pages_hold_every_change_once_by_rising_id(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let other = kitchen.hero("Max", &[]).await.id;
     let since = snapshot(&kitchen, hero_id, None).await.cursor;
@@ -91,7 +85,8 @@ async fn pages_hold_every_change_once_by_rising_id(kitchen: Kitchen) {
     assert_eq!(seen, expected);
 }
 
-async fn a_page_that_is_just_full_is_the_last(kitchen: Kitchen) {
+on_both!(a_page_that_is_just_full_is_the_last);
+async fn a_page_that_is_just_full_is_the_last(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let since = snapshot(&kitchen, hero_id, None).await.cursor;
     let ids = place(&kitchen, hero_id, meal_id, CHANGES_PAGE).await;
@@ -102,7 +97,8 @@ async fn a_page_that_is_just_full_is_the_last(kitchen: Kitchen) {
     assert!(empty.cursor >= full.cursor, "a page without changes has its moment too");
 }
 
-async fn what_changes_while_pages_are_read_is_after_the_first_cursor(kitchen: Kitchen) {
+on_both!(what_changes_while_pages_are_read_is_after_the_first_cursor);
+async fn what_changes_while_pages_are_read_is_after_the_first_cursor(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let since = snapshot(&kitchen, hero_id, None).await.cursor;
     let ids = place(&kitchen, hero_id, meal_id, 2 * CHANGES_PAGE - 1).await;
@@ -120,9 +116,9 @@ async fn what_changes_while_pages_are_read_is_after_the_first_cursor(kitchen: Ki
     assert_eq!(told(&again)[&ids[0]], Version(2));
 }
 
-async fn what_did_not_change_is_on_no_page(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(what_did_not_change_is_on_no_page);
+async fn what_did_not_change_is_on_no_page(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
     let started = kitchen.started(worker, hero_id, meal_id).await;
     let completed = kitchen.completed(worker, hero_id, meal_id).await;
@@ -139,12 +135,13 @@ async fn what_did_not_change_is_on_no_page(kitchen: Kitchen) {
     );
 }
 
-async fn deletions_below_the_floor_are_told(kitchen: Kitchen) {
+on_both!(deletions_below_the_floor_are_told);
+async fn deletions_below_the_floor_are_told(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let ids = place(&kitchen, hero_id, meal_id, 2).await;
     kitchen.cancel(cancel(ids[0])).await;
     kitchen.cancel(cancel(ids[1])).await;
-    crate::floor::settle(&kitchen).await;
+    crate::safe_floor::settle(&kitchen).await;
     let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
     assert!(cursor.floor > ids[1]);
     kitchen.delete(delete(ids[0])).await;
@@ -157,7 +154,8 @@ async fn deletions_below_the_floor_are_told(kitchen: Kitchen) {
     assert_eq!((of_all.orders.len(), of_all.deleted.len()), (0, 1));
 }
 
-async fn each_request_has_its_own_page(kitchen: Kitchen) {
+on_both!(each_request_has_its_own_page);
+async fn each_request_has_its_own_page(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let (other, idle) = (kitchen.hero("Max", &[]).await.id, kitchen.hero("Ann", &[]).await.id);
     let since = snapshot(&kitchen, hero_id, None).await.cursor;
@@ -181,7 +179,8 @@ fn all_ids(changes: &ChangesOfAll) -> Vec<OrderId> {
     changes.orders.iter().map(|order| order.id).collect()
 }
 
-async fn each_list_has_its_own_states(kitchen: Kitchen) {
+on_both!(each_list_has_its_own_states);
+async fn each_list_has_its_own_states(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let ids = place(&kitchen, hero_id, meal_id, 4).await;
     kitchen.store.cancel(&[cancel(ids[1]), cancel(ids[2])]).await.expect("verdicts");
@@ -201,7 +200,8 @@ async fn each_list_has_its_own_states(kitchen: Kitchen) {
     assert_eq!(kitchen.store.states(&[]).await.expect("states"), [] as [States; 0]);
 }
 
-async fn changes_of_all_are_the_newest_orders(kitchen: Kitchen) {
+on_both!(changes_of_all_are_the_newest_orders);
+async fn changes_of_all_are_the_newest_orders(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let other = kitchen.hero("Max", &[]).await.id;
     let since = snapshot(&kitchen, hero_id, None).await.cursor;
@@ -234,11 +234,11 @@ async fn changes_of_all_are_the_newest_orders(kitchen: Kitchen) {
     assert_eq!(all_ids(&all), ids);
 }
 
-async fn changes_of_all_are_no_older_than_the_cursor(kitchen: Kitchen) {
+on_both!(changes_of_all_are_no_older_than_the_cursor);
+async fn changes_of_all_are_no_older_than_the_cursor(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let since = snapshot(&kitchen, hero_id, None).await.cursor;
-    let order = kitchen.place(hero_id, meal_id).await;
-    kitchen.cancel(cancel(order.id)).await;
+    let order = kitchen.place_and_cancel(hero_id, meal_id).await;
     kitchen.place(hero_id, meal_id).await;
     let all = kitchen.store.changes_of_all(since, None, 9).await.expect("changes");
     assert_eq!(all.orders.len(), 2);

@@ -7,17 +7,17 @@ use galley_store::{ConnectError, Store, connect};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
-use crate::kitchen::Kitchen;
+use crate::test_kitchen::TestKitchen;
 
 /// An empty database.
 #[derive(Clone)]
-pub(crate) struct Database {
+pub(crate) struct FreshDatabase {
     pub(crate) url: String,
     /// The folder of the file.
     _folder: Option<Arc<TempDir>>,
 }
 
-impl Database {
+impl FreshDatabase {
     /// Opens it as one more process would.
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
         connect(&self.url).await.expect("the database is there")
@@ -53,7 +53,7 @@ impl Database {
 }
 
 /// Opens the file again as soon as the store that was dropped has let go of it.
-pub(crate) async fn reopen(database: &Database) -> Arc<dyn Store> {
+pub(crate) async fn reopen(database: &FreshDatabase) -> Arc<dyn Store> {
     loop {
         match connect(&database.url).await {
             Ok(store) => return store,
@@ -63,13 +63,15 @@ pub(crate) async fn reopen(database: &Database) -> Arc<dyn Store> {
     }
 }
 
-pub(crate) async fn on_sqlite<Running: Future<Output = ()>>(test: impl FnOnce(Kitchen) -> Running) {
+pub(crate) async fn sqlite<Running: Future<Output = ()>>(
+    test: impl FnOnce(TestKitchen) -> Running,
+) {
     let folder = TempDir::new().expect("a folder");
     let url = format!("sqlite://{}/a/folder/galley.db", folder.path().display());
-    test(Kitchen::in_house(Database { url, _folder: Some(Arc::new(folder)) }).await).await;
+    test(TestKitchen::in_house(FreshDatabase { url, _folder: Some(Arc::new(folder)) }).await).await;
 }
 
-pub(crate) async fn on_postgres<Running>(test: impl FnOnce(Kitchen) -> Running)
+pub(crate) async fn postgres<Running>(test: impl FnOnce(TestKitchen) -> Running)
 where
     Running: Future<Output = ()> + Send + 'static,
 {
@@ -81,7 +83,8 @@ where
     administer(&admin, format!("create database {name}")).await;
     let (server, _) = admin.rsplit_once('/').expect("the URL of a database ends with its name");
     let kitchen =
-        Kitchen::in_house(Database { url: format!("{server}/{name}"), _folder: None }).await;
+        TestKitchen::in_house(FreshDatabase { url: format!("{server}/{name}"), _folder: None })
+            .await;
     let outcome = tokio::spawn(test(kitchen)).await;
     administer(&admin, format!("drop database {name} with (force)")).await;
     if let Err(error) = outcome {

@@ -6,22 +6,10 @@ use galley_protocol::frame::Resume;
 use galley_protocol::{Deleted, HeroId, MealId, Order, OrderId, ResumeCursor, Timestamp, Version};
 use galley_store::{MAX_RESUMED, RETENTION, Snapshot, SnapshotRequest};
 
-use crate::kitchen::{Kitchen, cancel, delete};
-
-crate::on_both! {
-    a_fresh_socket_gets_the_active_orders,
-    a_resumed_socket_gets_what_changed_since,
-    a_resumed_socket_hears_of_deletions,
-    a_cursor_from_before_the_first_event_resumes,
-    each_request_has_its_own_snapshot,
-    the_floor_of_the_cursor_reaches_what_ended_since,
-    a_cursor_too_old_or_ahead_of_the_database_leads_to_the_active_orders,
-    what_is_too_much_is_left_for_pages,
-    a_forged_floor_reaches_only_so_far,
-}
+use crate::test_kitchen::{TestKitchen, cancel, delete};
 
 pub(crate) async fn snapshot(
-    kitchen: &Kitchen,
+    kitchen: &TestKitchen,
     hero_id: HeroId,
     since: Option<ResumeCursor>,
 ) -> Snapshot {
@@ -38,7 +26,7 @@ fn moved(cursor: ResumeCursor, millis: i64) -> ResumeCursor {
 }
 
 /// A cursor that knows all there is: no transaction of another test holds it back.
-pub(crate) async fn caught_up(kitchen: &Kitchen) -> ResumeCursor {
+pub(crate) async fn caught_up(kitchen: &TestKitchen) -> ResumeCursor {
     let caught_up = async {
         loop {
             let cursor = kitchen.store.present().await.expect("a cursor");
@@ -53,7 +41,7 @@ pub(crate) async fn caught_up(kitchen: &Kitchen) -> ResumeCursor {
 
 /// Puts the stamps of whatever happened to the orders an hour back, as if the clock had been an
 /// hour behind.
-pub(crate) async fn an_hour_passes(kitchen: &Kitchen) {
+pub(crate) async fn an_hour_passes(kitchen: &TestKitchen) {
     let past = kitchen.database.seconds_ago(3_600);
     let columns = ["order_time", "started_time", "completed_time", "deleted_time"];
     let columns =
@@ -65,10 +53,10 @@ pub(crate) async fn an_hour_passes(kitchen: &Kitchen) {
         .expect("a past");
 }
 
-async fn a_fresh_socket_gets_the_active_orders(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
+on_both!(a_fresh_socket_gets_the_active_orders);
+async fn a_fresh_socket_gets_the_active_orders(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let other = kitchen.hero("Max", &[]).await.id;
-    let worker = kitchen.worker().await;
     let started = kitchen.started(worker, hero_id, meal_id).await;
     kitchen.completed(worker, hero_id, meal_id).await;
     kitchen.place(other, meal_id).await;
@@ -81,9 +69,9 @@ async fn a_fresh_socket_gets_the_active_orders(kitchen: Kitchen) {
     assert!(fresh.cursor.time >= pending.order_time && fresh.cursor.floor <= kitchen.store.floor());
 }
 
-async fn a_resumed_socket_gets_what_changed_since(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(a_resumed_socket_gets_what_changed_since);
+async fn a_resumed_socket_gets_what_changed_since(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
     let completed = kitchen.completed(worker, hero_id, meal_id).await;
     let pending = kitchen.place(hero_id, meal_id).await;
@@ -98,10 +86,10 @@ async fn a_resumed_socket_gets_what_changed_since(kitchen: Kitchen) {
     );
 }
 
-async fn a_resumed_socket_hears_of_deletions(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
+on_both!(a_resumed_socket_hears_of_deletions);
+async fn a_resumed_socket_hears_of_deletions(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let other = kitchen.hero("Max", &[]).await.id;
-    let worker = kitchen.worker().await;
     let completed = kitchen.completed(worker, hero_id, meal_id).await;
     let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
     kitchen.delete(delete(completed.id)).await;
@@ -114,11 +102,11 @@ async fn a_resumed_socket_hears_of_deletions(kitchen: Kitchen) {
     assert!(snapshot(&kitchen, hero_id, Some(caught_up(&kitchen).await)).await.deleted.is_empty());
 }
 
-async fn a_cursor_from_before_the_first_event_resumes(kitchen: Kitchen) {
+on_both!(a_cursor_from_before_the_first_event_resumes);
+async fn a_cursor_from_before_the_first_event_resumes(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
-    let order = kitchen.place(hero_id, meal_id).await;
-    kitchen.cancel(cancel(order.id)).await;
+    kitchen.place_and_cancel(hero_id, meal_id).await;
     let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
     assert_eq!(resumed.resume, Resume::Resumed);
     assert_eq!(
@@ -127,14 +115,14 @@ async fn a_cursor_from_before_the_first_event_resumes(kitchen: Kitchen) {
     );
 }
 
-async fn each_request_has_its_own_snapshot(kitchen: Kitchen) {
+on_both!(each_request_has_its_own_snapshot);
+async fn each_request_has_its_own_snapshot(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let other = kitchen.hero("Max", &[]).await.id;
     let gone = kitchen.hero("Gone", &[]).await.id;
     kitchen.store.remove_hero(gone, None).await.expect("no order is active");
     let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
-    let order = kitchen.place(hero_id, meal_id).await;
-    kitchen.cancel(cancel(order.id)).await;
+    kitchen.place_and_cancel(hero_id, meal_id).await;
     let active = kitchen.place(other, meal_id).await;
     let nobody = HeroId::new(999).expect("an id");
     let (since, too_old) = (Some(cursor), Some(ResumeCursor::EXPIRED));
@@ -158,12 +146,13 @@ async fn each_request_has_its_own_snapshot(kitchen: Kitchen) {
     assert_eq!(snapshots[4].as_ref().map(|found| found.orders.clone()), Some(vec![active]));
 }
 
-async fn the_floor_of_the_cursor_reaches_what_ended_since(kitchen: Kitchen) {
+on_both!(the_floor_of_the_cursor_reaches_what_ended_since);
+async fn the_floor_of_the_cursor_reaches_what_ended_since(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let order = kitchen.place(hero_id, meal_id).await;
     let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
     kitchen.cancel(cancel(order.id)).await;
-    crate::floor::settle(&kitchen).await;
+    crate::safe_floor::settle(&kitchen).await;
     assert!(kitchen.store.floor() > order.id);
     let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
     assert_eq!(resumed.orders.len(), 1, "it ended after the cursor, below the floor of today");
@@ -176,9 +165,11 @@ async fn the_floor_of_the_cursor_reaches_what_ended_since(kitchen: Kitchen) {
     );
 }
 
-async fn a_cursor_too_old_or_ahead_of_the_database_leads_to_the_active_orders(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(a_cursor_too_old_or_ahead_of_the_database_leads_to_the_active_orders);
+async fn a_cursor_too_old_or_ahead_of_the_database_leads_to_the_active_orders(
+    kitchen: TestKitchen,
+) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
     let active = kitchen.started(worker, hero_id, meal_id).await;
     kitchen.completed(worker, hero_id, meal_id).await;
@@ -203,22 +194,18 @@ async fn a_cursor_too_old_or_ahead_of_the_database_leads_to_the_active_orders(ki
 }
 
 async fn cancel_many(
-    kitchen: &Kitchen,
+    kitchen: &TestKitchen,
     hero_id: HeroId,
     meal_id: MealId,
     count: usize,
 ) -> Vec<OrderId> {
-    let ids: Vec<OrderId> =
-        kitchen.place_many(hero_id, meal_id, count).await.iter().map(|order| order.id).collect();
-    kitchen
-        .store
-        .cancel(&ids.iter().copied().map(cancel).collect::<Vec<_>>())
-        .await
-        .expect("verdicts");
+    let ids = kitchen.place_ids(hero_id, meal_id, count).await;
+    kitchen.cancel_all(&ids).await;
     ids
 }
 
-async fn what_is_too_much_is_left_for_pages(kitchen: Kitchen) {
+on_both!(what_is_too_much_is_left_for_pages);
+async fn what_is_too_much_is_left_for_pages(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
     let active = kitchen.place_many(hero_id, meal_id, 500).await;
@@ -248,7 +235,8 @@ async fn what_is_too_much_is_left_for_pages(kitchen: Kitchen) {
     assert_eq!((resumed.orders, resumed.deleted), (active, vec![]));
 }
 
-async fn a_forged_floor_reaches_only_so_far(kitchen: Kitchen) {
+on_both!(a_forged_floor_reaches_only_so_far);
+async fn a_forged_floor_reaches_only_so_far(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let past = kitchen.database.seconds_ago(3_600);
     let history = format!(
@@ -258,7 +246,7 @@ async fn a_forged_floor_reaches_only_so_far(kitchen: Kitchen) {
         50 * MAX_RESUMED
     );
     kitchen.database.sql(&history).await.expect("a history");
-    crate::floor::settle(&kitchen).await;
+    crate::safe_floor::settle(&kitchen).await;
     let cursor = caught_up(&kitchen).await;
     cancel_many(&kitchen, hero_id, meal_id, 1).await;
     let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;

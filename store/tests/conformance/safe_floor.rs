@@ -5,19 +5,11 @@ use std::time::Duration;
 use galley_protocol::{PublisherId, Status};
 use galley_store::{OrderFilter, PlaceVerdict, RETENTION};
 
-use crate::database::reopen;
-use crate::kitchen::{Kitchen, cancel, delete, request, until};
-
-crate::on_both! {
-    the_floor_rises_to_the_first_active_order,
-    the_floor_survives_a_restart,
-    nothing_active_is_lost_below_the_floor,
-    old_deleted_orders_are_forgotten,
-    old_keys_are_forgotten_up_to_the_first_young_one,
-}
+use crate::fresh_database::reopen;
+use crate::test_kitchen::{TestKitchen, cancel, delete, request, until};
 
 /// Lets the floor rise: whatever was assigned before is settled half a minute later.
-pub(crate) async fn settle(kitchen: &Kitchen) {
+pub(crate) async fn settle(kitchen: &TestKitchen) {
     kitchen.store.maintain().await.expect("it is maintained");
     pass(Duration::from_secs(31)).await;
     kitchen.store.maintain().await.expect("it is maintained");
@@ -35,9 +27,9 @@ pub(crate) async fn pass(time: Duration) {
     tokio::time::resume();
 }
 
-async fn the_floor_rises_to_the_first_active_order(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(the_floor_rises_to_the_first_active_order);
+async fn the_floor_rises_to_the_first_active_order(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     assert_eq!(kitchen.store.floor().get(), 1);
     let ended = kitchen.completed(worker, hero_id, meal_id).await;
     let started = kitchen.started(worker, hero_id, meal_id).await;
@@ -51,21 +43,21 @@ async fn the_floor_rises_to_the_first_active_order(kitchen: Kitchen) {
     assert_eq!(kitchen.store.floor(), next.id);
 }
 
-async fn the_floor_survives_a_restart(kitchen: Kitchen) {
+on_both!(the_floor_survives_a_restart);
+async fn the_floor_survives_a_restart(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
-    let order = kitchen.place(hero_id, meal_id).await;
-    kitchen.cancel(cancel(order.id)).await;
+    let order = kitchen.place_and_cancel(hero_id, meal_id).await;
     settle(&kitchen).await;
     let floor = kitchen.store.floor();
     assert!(floor > order.id);
-    let Kitchen { database, store } = kitchen;
+    let TestKitchen { database, store } = kitchen;
     drop(store);
     assert_eq!(reopen(&database).await.floor(), floor);
 }
 
-async fn nothing_active_is_lost_below_the_floor(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(nothing_active_is_lost_below_the_floor);
+async fn nothing_active_is_lost_below_the_floor(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     for order in kitchen.place_many(hero_id, meal_id, 3).await {
         kitchen.cancel(cancel(order.id)).await;
     }
@@ -80,11 +72,12 @@ async fn nothing_active_is_lost_below_the_floor(kitchen: Kitchen) {
     assert_eq!(kitchen.store.adopt(worker, 9).await.expect("adoptions")[0].order, started);
 }
 
-fn old(kitchen: &Kitchen) -> String {
+fn old(kitchen: &TestKitchen) -> String {
     kitchen.database.seconds_ago(RETENTION.as_secs() + 60)
 }
 
-async fn old_deleted_orders_are_forgotten(kitchen: Kitchen) {
+on_both!(old_deleted_orders_are_forgotten);
+async fn old_deleted_orders_are_forgotten(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let orders = kitchen.place_many(hero_id, meal_id, 3).await;
     for order in &orders {
@@ -110,7 +103,8 @@ async fn old_deleted_orders_are_forgotten(kitchen: Kitchen) {
     assert_eq!(touched, 2, "the one deleted lately and the one not deleted stay");
 }
 
-async fn old_keys_are_forgotten_up_to_the_first_young_one(kitchen: Kitchen) {
+on_both!(old_keys_are_forgotten_up_to_the_first_young_one);
+async fn old_keys_are_forgotten_up_to_the_first_young_one(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let requests =
         [request(hero_id, meal_id, Some("old")), request(hero_id, meal_id, Some("young"))];

@@ -8,31 +8,31 @@ use galley_protocol::{
     HeroId, IncarnationId, OrderId, PublisherId, ResumeCursor, Status, Timestamp, Update, Version,
 };
 
-use crate::server::{LONG, Server};
+use crate::redis_process::{LONG, RedisProcess};
 
 /// The kinds of buses.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum BusKind {
     Local,
     Redis,
     Cluster,
 }
 
 /// A bus with a fresh namespace, and what is needed to reach it once more.
-pub struct Stage {
+pub struct BusStage {
     pub bus: SharedBus,
     config: BusConfig,
     timing: Timing,
-    _cluster: Vec<Server>,
+    _cluster: Vec<RedisProcess>,
 }
 
-impl Stage {
-    pub async fn new(kind: Kind) -> Self {
+impl BusStage {
+    pub async fn new(kind: BusKind) -> Self {
         Self::with(kind, Timing::default()).await
     }
 
     /// One on which entries that nobody settles come back soon.
-    pub async fn impatient(kind: Kind) -> Self {
+    pub async fn impatient(kind: BusKind) -> Self {
         let timing = Timing {
             reclaim_after: Duration::from_millis(200),
             upkeep_every: Duration::from_millis(100),
@@ -40,23 +40,27 @@ impl Stage {
         Self::with(kind, timing).await
     }
 
-    async fn with(kind: Kind, timing: Timing) -> Self {
+    async fn with(kind: BusKind, timing: Timing) -> Self {
         let cluster =
-            if kind == Kind::Cluster { Server::start_cluster().await } else { Vec::new() };
+            if kind == BusKind::Cluster { RedisProcess::start_cluster().await } else { Vec::new() };
         let url = match kind {
-            Kind::Local => None,
-            Kind::Redis => Some(
+            BusKind::Local => None,
+            BusKind::Redis => Some(
                 std::env::var("GALLEY_TEST_REDIS")
                     .expect("GALLEY_TEST_REDIS must be the URL of a Redis"),
             ),
-            Kind::Cluster => Some(cluster.iter().map(Server::url).collect::<Vec<_>>().join(",")),
+            BusKind::Cluster => {
+                Some(cluster.iter().map(RedisProcess::url).collect::<Vec<_>>().join(","))
+            }
         };
         Self { _cluster: cluster, ..Self::at(url, timing).await }
     }
 
-    /// On a server of the test's own.
-    pub async fn on(server: &Server) -> Self {
-        Self::at(Some(server.url()), Timing::default()).await
+    /// On a server of the test's own, which it may break.
+    pub async fn on_own_redis() -> (RedisProcess, Self) {
+        let server = RedisProcess::start();
+        let stage = Self::at(Some(server.url()), Timing::default()).await;
+        (server, stage)
     }
 
     async fn at(url: Option<String>, timing: Timing) -> Self {

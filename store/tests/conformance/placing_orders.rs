@@ -3,26 +3,14 @@
 use galley_protocol::{HeroId, MealId, Order, Reason, Status, Version};
 use galley_store::PlaceVerdict;
 
-use crate::kitchen::{Kitchen, cancel, delete, request};
-
-crate::on_both! {
-    an_order_begins_as_pending,
-    each_request_of_a_batch_has_its_own_verdict,
-    a_key_replays_the_order_as_it_is_now,
-    a_key_with_another_body_is_refused,
-    a_key_counts_before_the_hero_and_the_meal,
-    a_key_belongs_to_the_hero,
-    a_key_from_before_an_upgrade_places_nothing_new,
-    of_the_same_key_in_a_batch_the_first_good_one_places,
-    twins_at_the_same_moment_place_once,
-    an_empty_batch_has_no_verdicts,
-}
+use crate::test_kitchen::{TestKitchen, cancel, delete, request};
 
 fn placed(verdict: &PlaceVerdict) -> &Order {
     if let PlaceVerdict::Placed(order) = verdict { order } else { panic!("{verdict:?}") }
 }
 
-async fn an_order_begins_as_pending(kitchen: Kitchen) {
+on_both!(an_order_begins_as_pending);
+async fn an_order_begins_as_pending(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let order = kitchen.place(hero_id, meal_id).await;
     assert_eq!(
@@ -36,7 +24,8 @@ async fn an_order_begins_as_pending(kitchen: Kitchen) {
     assert_eq!(kitchen.order(order.id).await, Some(order));
 }
 
-async fn each_request_of_a_batch_has_its_own_verdict(kitchen: Kitchen) {
+on_both!(each_request_of_a_batch_has_its_own_verdict);
+async fn each_request_of_a_batch_has_its_own_verdict(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let gone = kitchen.hero("Gone", &[]).await.id;
     kitchen.store.remove_hero(gone, None).await.expect("no order is active");
@@ -61,7 +50,8 @@ async fn each_request_of_a_batch_has_its_own_verdict(kitchen: Kitchen) {
     assert!(placed(&verdicts[0]).id < placed(&verdicts[5]).id);
 }
 
-async fn a_key_replays_the_order_as_it_is_now(kitchen: Kitchen) {
+on_both!(a_key_replays_the_order_as_it_is_now);
+async fn a_key_replays_the_order_as_it_is_now(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let keyed = [request(hero_id, meal_id, Some("a key with ' \" \\ \u{1f35c}"))];
     let first = kitchen.store.place(&keyed).await.expect("verdicts");
@@ -85,7 +75,8 @@ async fn a_key_replays_the_order_as_it_is_now(kitchen: Kitchen) {
     assert_eq!(kitchen.order(order.id).await, None);
 }
 
-async fn a_key_with_another_body_is_refused(kitchen: Kitchen) {
+on_both!(a_key_with_another_body_is_refused);
+async fn a_key_with_another_body_is_refused(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let other = kitchen.meal("Stew", &[]).await.id;
     kitchen.store.place(&[request(hero_id, meal_id, Some("a"))]).await.expect("verdicts");
@@ -98,7 +89,8 @@ async fn a_key_with_another_body_is_refused(kitchen: Kitchen) {
     assert_eq!(placed(&again[1]).meal_id, other);
 }
 
-async fn a_key_counts_before_the_hero_and_the_meal(kitchen: Kitchen) {
+on_both!(a_key_counts_before_the_hero_and_the_meal);
+async fn a_key_counts_before_the_hero_and_the_meal(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let keyed = request(hero_id, meal_id, Some("a"));
     let order =
@@ -115,7 +107,8 @@ async fn a_key_counts_before_the_hero_and_the_meal(kitchen: Kitchen) {
     assert_eq!(verdicts[1], PlaceVerdict::KeyReused);
 }
 
-async fn a_key_belongs_to_the_hero(kitchen: Kitchen) {
+on_both!(a_key_belongs_to_the_hero);
+async fn a_key_belongs_to_the_hero(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let other = kitchen.hero("Max", &[]).await.id;
     let requests = [request(hero_id, meal_id, Some("a")), request(other, meal_id, Some("a"))];
@@ -127,8 +120,9 @@ async fn a_key_belongs_to_the_hero(kitchen: Kitchen) {
     );
 }
 
+on_both!(a_key_from_before_an_upgrade_places_nothing_new);
 /// An earlier version gave the keys of callers without a token one scope for all heroes.
-async fn a_key_from_before_an_upgrade_places_nothing_new(kitchen: Kitchen) {
+async fn a_key_from_before_an_upgrade_places_nothing_new(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let other = kitchen.hero("Max", &[]).await.id;
     let stew = kitchen.meal("Stew", &[]).await.id;
@@ -142,7 +136,8 @@ async fn a_key_from_before_an_upgrade_places_nothing_new(kitchen: Kitchen) {
     assert_ne!(placed(&verdicts[2]).id, order.id);
 }
 
-async fn of_the_same_key_in_a_batch_the_first_good_one_places(kitchen: Kitchen) {
+on_both!(of_the_same_key_in_a_batch_the_first_good_one_places);
+async fn of_the_same_key_in_a_batch_the_first_good_one_places(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let other = kitchen.meal("Stew", &[]).await.id;
     let nothing = MealId::new(999).expect("an id");
@@ -172,7 +167,8 @@ async fn of_the_same_key_in_a_batch_the_first_good_one_places(kitchen: Kitchen) 
     );
 }
 
-async fn twins_at_the_same_moment_place_once(kitchen: Kitchen) {
+on_both!(twins_at_the_same_moment_place_once);
+async fn twins_at_the_same_moment_place_once(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let keys: Vec<String> = (0..200).map(|number| format!("key {number}")).collect();
     let batch: Vec<_> = keys.iter().map(|key| request(hero_id, meal_id, Some(key))).collect();
@@ -199,7 +195,8 @@ async fn twins_at_the_same_moment_place_once(kitchen: Kitchen) {
     assert_eq!(kitchen.store.totals().await.expect("totals").pending, 200);
 }
 
-async fn an_empty_batch_has_no_verdicts(kitchen: Kitchen) {
+on_both!(an_empty_batch_has_no_verdicts);
+async fn an_empty_batch_has_no_verdicts(kitchen: TestKitchen) {
     assert_eq!(kitchen.store.place(&[]).await.expect("verdicts"), []);
     assert_eq!(kitchen.store.cancel(&[]).await.expect("verdicts"), []);
     assert_eq!(kitchen.store.delete(&[]).await.expect("verdicts"), []);

@@ -2,31 +2,22 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use galley_protocol::OrderId;
 use galley_protocol::frame::Totals;
 use galley_store::RETENTION;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
-use crate::floor::{pass, settle};
-use crate::kitchen::{Kitchen, cancel, delete};
+use crate::safe_floor::{pass, settle};
+use crate::test_kitchen::{TestKitchen, cancel, delete};
 
-crate::on_both! {
-    totals_count_what_is_not_deleted,
-    totals_do_not_change_when_the_floor_moves_over_them,
-    what_is_deleted_below_the_floor_is_no_longer_counted,
-    forgetting_changes_no_total,
-    totals_are_exact_whatever_happens_at_once,
-}
-
-async fn totals(kitchen: &Kitchen) -> [i64; 4] {
+async fn totals(kitchen: &TestKitchen) -> [i64; 4] {
     let Totals { pending, in_progress, completed, cancelled } =
         kitchen.store.totals().await.expect("totals");
     [pending, in_progress, completed, cancelled]
 }
 
 /// Counts past the store, one status after the other.
-async fn counted(kitchen: &Kitchen) -> [i64; 4] {
+async fn counted(kitchen: &TestKitchen) -> [i64; 4] {
     let mut counts = [0; 4];
     for (status, count) in counts.iter_mut().enumerate() {
         let touch = format!(
@@ -44,14 +35,14 @@ async fn counted(kitchen: &Kitchen) -> [i64; 4] {
 }
 
 /// How many orders the row of the tally knows of.
-async fn settled(kitchen: &Kitchen, count: usize) -> bool {
+async fn settled(kitchen: &TestKitchen, count: usize) -> bool {
     let touch = format!("update tally set one = one where completed + cancelled = {count}");
     kitchen.database.sql(&touch).await.expect("the tally") == 1
 }
 
-async fn totals_count_what_is_not_deleted(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(totals_count_what_is_not_deleted);
+async fn totals_count_what_is_not_deleted(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     assert_eq!(totals(&kitchen).await, [0; 4]);
     kitchen.place_many(hero_id, meal_id, 4).await;
     kitchen.started(worker, hero_id, meal_id).await;
@@ -64,9 +55,9 @@ async fn totals_count_what_is_not_deleted(kitchen: Kitchen) {
     assert_eq!(totals(&kitchen).await, [4, 1, 1, 2]);
 }
 
-async fn totals_do_not_change_when_the_floor_moves_over_them(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(totals_do_not_change_when_the_floor_moves_over_them);
+async fn totals_do_not_change_when_the_floor_moves_over_them(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     for order in kitchen.place_many(hero_id, meal_id, 3).await {
         kitchen.cancel(cancel(order.id)).await;
     }
@@ -87,9 +78,9 @@ async fn totals_do_not_change_when_the_floor_moves_over_them(kitchen: Kitchen) {
     assert_eq!(totals(&kitchen).await, [1, 0, 3, 3]);
 }
 
-async fn what_is_deleted_below_the_floor_is_no_longer_counted(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(what_is_deleted_below_the_floor_is_no_longer_counted);
+async fn what_is_deleted_below_the_floor_is_no_longer_counted(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let completed = kitchen.completed(worker, hero_id, meal_id).await.id;
     let cancelled = kitchen
         .place_many(hero_id, meal_id, 2)
@@ -110,10 +101,10 @@ async fn what_is_deleted_below_the_floor_is_no_longer_counted(kitchen: Kitchen) 
     assert_eq!(totals(&kitchen).await, [0, 0, 0, 1], "it was gone");
 }
 
-async fn forgetting_changes_no_total(kitchen: Kitchen) {
+on_both!(forgetting_changes_no_total);
+async fn forgetting_changes_no_total(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
-    let ids: Vec<OrderId> =
-        kitchen.place_many(hero_id, meal_id, 4).await.iter().map(|order| order.id).collect();
+    let ids = kitchen.place_ids(hero_id, meal_id, 4).await;
     for id in &ids {
         kitchen.cancel(cancel(*id)).await;
     }
@@ -135,15 +126,15 @@ async fn forgetting_changes_no_total(kitchen: Kitchen) {
     assert_eq!(totals(&kitchen).await, [0, 0, 0, 2]);
 }
 
+on_both!(totals_are_exact_whatever_happens_at_once);
 /// The floor moves over orders while they are deleted: from both sides and at random, by several
 /// processes where there may be several.
-async fn totals_are_exact_whatever_happens_at_once(kitchen: Kitchen) {
+async fn totals_are_exact_whatever_happens_at_once(kitchen: TestKitchen) {
     const ORDERS: usize = 2_000;
     let seed = rand::random();
     println!("seed {seed}");
     let mut random = rand::rngs::StdRng::seed_from_u64(seed);
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let mut ids = Vec::new();
     for _ in 0..ORDERS / 500 {
         ids.extend(kitchen.place_many(hero_id, meal_id, 500).await.iter().map(|order| order.id));

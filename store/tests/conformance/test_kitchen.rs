@@ -12,13 +12,13 @@ use galley_store::{
     PlaceRequest, PlaceVerdict, Store,
 };
 
-use crate::database::Database;
+use crate::fresh_database::FreshDatabase;
 
 /// Long enough that nothing becomes due while a test runs.
 pub(crate) const LONG: Duration = Duration::from_mins(10);
 
-pub(crate) struct Kitchen {
-    pub(crate) database: Database,
+pub(crate) struct TestKitchen {
+    pub(crate) database: FreshDatabase,
     pub(crate) store: Arc<dyn Store>,
 }
 
@@ -32,9 +32,9 @@ pub(crate) async fn until<F: Future<Output = bool>>(so: &str, is_so: impl Fn() -
     tokio::time::timeout(Duration::from_secs(20), waited).await.expect(so);
 }
 
-impl Kitchen {
+impl TestKitchen {
     /// With the schema up to date and nothing in it.
-    pub(crate) async fn in_house(database: Database) -> Self {
+    pub(crate) async fn in_house(database: FreshDatabase) -> Self {
         let store = database.open().await;
         store.migrate().await.expect("the schema can be made");
         Self { database, store }
@@ -51,6 +51,17 @@ impl Kitchen {
     /// A hero and a meal that get on with each other.
     pub(crate) async fn guest(&self) -> (HeroId, MealId) {
         (self.hero("Zoé", &[]).await.id, self.meal("Soup", &["water"]).await.id)
+    }
+
+    /// Like [`TestKitchen::guest`], with a worker.
+    pub(crate) async fn guest_and_worker(&self) -> (HeroId, MealId, IncarnationId) {
+        let (hero_id, meal_id) = self.guest().await;
+        (hero_id, meal_id, self.worker().await)
+    }
+
+    /// Another process on the same database.
+    pub(crate) async fn another_process(&self) -> Self {
+        Self { store: self.database.open().await, database: self.database.clone() }
     }
 
     pub(crate) async fn place(&self, hero_id: HeroId, meal_id: MealId) -> Order {
@@ -71,6 +82,16 @@ impl Kitchen {
         verdicts.into_iter().map(order).collect()
     }
 
+    pub(crate) async fn place_ids(
+        &self,
+        hero_id: HeroId,
+        meal_id: MealId,
+        count: usize,
+    ) -> Vec<OrderId> {
+        let orders = self.place_many(hero_id, meal_id, count).await;
+        orders.into_iter().map(|order| order.id).collect()
+    }
+
     pub(crate) async fn worker(&self) -> IncarnationId {
         self.store.enlist().await.expect("an incarnation")
     }
@@ -79,6 +100,13 @@ impl Kitchen {
         let mut claimed = self.store.claim(owner, entries(ids, LONG..=LONG)).await.expect("claims");
         claimed.sort_by_key(|claimed| claimed.order.id);
         claimed
+    }
+
+    /// Places an order and cancels it; returns it as it was placed.
+    pub(crate) async fn place_and_cancel(&self, hero_id: HeroId, meal_id: MealId) -> Order {
+        let order = self.place(hero_id, meal_id).await;
+        self.cancel(cancel(order.id)).await;
+        order
     }
 
     /// An order `IN_PROGRESS`.
@@ -101,6 +129,11 @@ impl Kitchen {
     ) -> Order {
         let order = self.started(owner, hero_id, meal_id).await;
         self.store.complete(owner, &[order.id]).await.expect("completions").remove(0)
+    }
+
+    pub(crate) async fn cancel_all(&self, ids: &[OrderId]) {
+        let requests: Vec<_> = ids.iter().copied().map(cancel).collect();
+        self.store.cancel(&requests).await.expect("verdicts");
     }
 
     pub(crate) async fn cancel(&self, request: CancelRequest) -> CancelVerdict {

@@ -3,23 +3,17 @@
 use galley_protocol::{OrderId, PageCursor, Status};
 use galley_store::OrderFilter;
 
-use crate::kitchen::{Kitchen, delete};
+use crate::test_kitchen::{TestKitchen, delete};
 
-crate::on_both! {
-    orders_come_newest_first_in_pages,
-    orders_are_found_by_hero_meal_and_status,
-    an_unknown_order_is_nothing,
-}
-
-async fn ids(kitchen: &Kitchen, filter: OrderFilter) -> Vec<i64> {
+async fn ids(kitchen: &TestKitchen, filter: OrderFilter) -> Vec<i64> {
     let orders = kitchen.store.orders(&OrderFilter { limit: 50, ..filter }).await.expect("a page");
     orders.iter().map(|view| view.order.id.get()).collect()
 }
 
-async fn orders_come_newest_first_in_pages(kitchen: Kitchen) {
+on_both!(orders_come_newest_first_in_pages);
+async fn orders_come_newest_first_in_pages(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
-    let mut placed: Vec<OrderId> =
-        kitchen.place_many(hero_id, meal_id, 7).await.iter().map(|order| order.id).collect();
+    let mut placed = kitchen.place_ids(hero_id, meal_id, 7).await;
     placed.reverse();
     for hero_id in [None, Some(hero_id)] {
         let (mut seen, mut after) = (Vec::new(), None);
@@ -34,7 +28,8 @@ async fn orders_come_newest_first_in_pages(kitchen: Kitchen) {
     }
 }
 
-async fn orders_are_found_by_hero_meal_and_status(kitchen: Kitchen) {
+on_both!(orders_are_found_by_hero_meal_and_status);
+async fn orders_are_found_by_hero_meal_and_status(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let (other_hero, other_meal) = kitchen.guest().await;
     let worker = kitchen.worker().await;
@@ -77,6 +72,7 @@ async fn orders_are_found_by_hero_meal_and_status(kitchen: Kitchen) {
     );
 }
 
-async fn an_unknown_order_is_nothing(kitchen: Kitchen) {
+on_both!(an_unknown_order_is_nothing);
+async fn an_unknown_order_is_nothing(kitchen: TestKitchen) {
     assert_eq!(kitchen.order(OrderId::new(1).expect("an id")).await, None);
 }

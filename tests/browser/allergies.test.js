@@ -2,17 +2,15 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
-import { launch } from "./browser.js";
+import { test } from "node:test";
+import { browser, useBrowser } from "./browser.js";
 import { kitchen } from "./dashboard.js";
 
 const vectors = JSON.parse(await readFile(new URL("../../protocol/src/allergy.json", import.meta.url)));
 // Bidirectional controls and tags may be stored from before they were refused; nobody can type them any more.
 const refused = /[\p{Bidi_Control}\u{E0000}-\u{E00FF}]/u;
 
-let browser;
-before(async () => (browser = await launch()));
-after(() => browser.close());
+useBrowser();
 
 test("a meal is marked exactly when the service would refuse it", async (t) => {
   const { galley, open } = await kitchen(t, browser, "0s");

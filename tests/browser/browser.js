@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
+import { after, before } from "node:test";
 import { chromium } from "playwright-core";
 
 const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
@@ -17,6 +18,17 @@ const flags = [
 
 /** What Chromium writes to the console about requests and sockets whose gateway was killed, is away, or leaves. */
 export const OUTAGE = /net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED|ABORTED)|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING|SOCKET_NOT_CONNECTED)|WebSocket connection/;
+
+/** The browser of a file of tests, after `useBrowser`. */
+export let browser;
+
+/** Starts one browser for all tests of a file, and closes it after them. */
+export function useBrowser() {
+  before(async () => {
+    browser = await launch();
+  });
+  after(() => browser.close());
+}
 
 /** Starts it. */
 export async function launch() {

@@ -1,8 +1,8 @@
 // What can go wrong, and what has to work for everybody.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { launch, OUTAGE, watched } from "./browser.js";
+import { test } from "node:test";
+import { browser, OUTAGE, useBrowser, watched } from "./browser.js";
 import { accessible, connected, kitchen, order, visit } from "./dashboard.js";
 import { endings } from "./endings.js";
 import { start } from "./galley.js";
@@ -11,12 +11,7 @@ import { guarded, mint } from "./token.js";
 const EVIL = "<img src=x onerror=alert(1)>";
 const VIEWS = ["#/order", "#/kitchen", "#/manage", "#/console"];
 
-let browser;
-
-before(async () => {
-  browser = await launch();
-});
-after(() => browser.close());
+useBrowser();
 
 test("the gateway is killed: the page says so, counts down, keeps what is ordered, and comes back by itself", async (t) => {
   const { galley, open } = await kitchen(t, browser, "0s", { expected: OUTAGE });

@@ -1,16 +1,11 @@
 // Nothing that somebody did, or typed, is lost or undone by a click that was meant for something else.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { launch } from "./browser.js";
+import { test } from "node:test";
+import { browser, useBrowser } from "./browser.js";
 import { accessible, kitchen, order } from "./dashboard.js";
 
-let browser;
-
-before(async () => {
-  browser = await launch();
-});
-after(() => browser.close());
+useBrowser();
 
 test("a click meant for Cancel deletes nothing when the order has ended under it", async (t) => {
   const { galley, open } = await kitchen(t, browser, "2s");

@@ -1,16 +1,11 @@
 // Everything that a page says is in its language, whatever the gateway and the browser speak.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { launch } from "./browser.js";
+import { test } from "node:test";
+import { browser, useBrowser } from "./browser.js";
 import { accessible, kitchen, order, visit } from "./dashboard.js";
 
-let browser;
-
-before(async () => {
-  browser = await launch();
-});
-after(() => browser.close());
+useBrowser();
 
 const languages = {
   fr: {

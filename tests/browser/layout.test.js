@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
-import { after, before, test } from "node:test";
-import { launch, OUTAGE, watched } from "./browser.js";
+import { before, test } from "node:test";
+import { browser, OUTAGE, useBrowser, watched } from "./browser.js";
 import { crowded } from "./crowded.js";
 import { connected } from "./dashboard.js";
 import { endings } from "./endings.js";
@@ -27,13 +27,10 @@ const expected = new RegExp(`${OUTAGE.source}|status of 412`);
 /** The sum of the shifts that a view may make until everything is there. */
 const MAX_SHIFT = 0.02;
 
-let browser;
-
-before(async () => {
+before(() => {
   mkdirSync(pictures, { recursive: true });
-  browser = await launch();
 });
-after(() => browser.close());
+useBrowser();
 
 /** Each view, with what is to be done there before it is looked at. */
 const views = {

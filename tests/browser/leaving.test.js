@@ -1,8 +1,8 @@
 // Real browsers through a restart: what they have open comes back by itself, after an orderly stop no later than after kill -9.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { launch } from "./browser.js";
+import { test } from "node:test";
+import { browser, useBrowser } from "./browser.js";
 import { connected, order } from "./dashboard.js";
 import { endings } from "./endings.js";
 import { start } from "./galley.js";
@@ -12,12 +12,7 @@ const DASHBOARDS = 12;
 /** How much longer than after a kill somebody may be away, in milliseconds: a browser with so many pages stands still for seconds. */
 const SLACK = 5_000;
 
-let browser;
-
-before(async () => {
-  browser = await launch();
-});
-after(() => browser.close());
+useBrowser();
 
 /** A service with a hero and a meal, and so many pages, each in a browser of its own: one browser opens few connections to one host. */
 async function crowd(t, pages, open) {

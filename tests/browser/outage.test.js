@@ -1,16 +1,11 @@
 // A gateway that is away, or says nothing, while somebody works with the dashboard.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { launch, OUTAGE } from "./browser.js";
+import { test } from "node:test";
+import { browser, OUTAGE, useBrowser } from "./browser.js";
 import { accessible, connected, kitchen, order } from "./dashboard.js";
 
-let browser;
-
-before(async () => {
-  browser = await launch();
-});
-after(() => browser.close());
+useBrowser();
 
 const views = [
   ["the choice of a hero", "#/order", (page) => page.locator(".heroes").getByText("Zoé")],

@@ -1,16 +1,11 @@
 // The whole story, in both languages and both themes.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { launch } from "./browser.js";
+import { test } from "node:test";
+import { browser, useBrowser } from "./browser.js";
 import { accessible, connected, kitchen, order, visit } from "./dashboard.js";
 
-let browser;
-
-before(async () => {
-  browser = await launch();
-});
-after(() => browser.close());
+useBrowser();
 
 const french = {
   newHero: "Nouveau héros", name: "Nom", planet: "Planète", allergies: "Allergies", create: "Créer",

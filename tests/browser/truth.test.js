@@ -1,16 +1,11 @@
 // What the dashboard shows is how things are: however long the lists, whatever the viewer's clock, and whoever changed something elsewhere.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { launch } from "./browser.js";
+import { test } from "node:test";
+import { browser, useBrowser } from "./browser.js";
 import { connected, kitchen, order, visit } from "./dashboard.js";
 
-let browser;
-
-before(async () => {
-  browser = await launch();
-});
-after(() => browser.close());
+useBrowser();
 
 test("allergies and ingredients that somebody changes elsewhere are on the open page", async (t) => {
   const { galley, open } = await kitchen(t, browser, "0s");

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 mod comments;
 mod dependencies;
-mod exit_codes;
+mod documented_exit_codes;
+mod documented_promises;
+mod documented_settings;
 mod modules;
 mod named_tests;
 mod pictures;
-mod promises;
-mod settings;
 
 /// The folder of the project.
 fn root() -> &'static Path {

@@ -4,14 +4,14 @@
 use std::path::Path;
 
 use futures_util::stream::{self, StreamExt as _};
-use galley_tests::command_line::{Said, run};
+use galley_tests::command_output::{CommandOutput, run};
 use galley_tests::json::id;
 use galley_tests::program::Signal;
-use galley_tests::{Client, Program, Stack};
+use galley_tests::{TestClient, TestProgram, TestStack};
 use sqlx::Connection as _;
 
 /// Places many orders at once and returns their ids.
-async fn place_many(client: &Client, hero: i64, meal: i64, count: usize) -> Vec<i64> {
+async fn place_many(client: &TestClient, hero: i64, meal: i64, count: usize) -> Vec<i64> {
     let placing = stream::iter(0..count).map(|_| client.place(hero, meal));
     placing.buffer_unordered(50).map(|order| id(&order)).collect().await
 }
@@ -29,21 +29,20 @@ fn assert_whole(database: &Path) {
 /// The orders that a service finds in this file.
 async fn orders_in(file: &Path) -> Vec<i64> {
     let url = format!("sqlite://{}", file.display());
-    let stack = Stack::embedded().delay("1h").set("DATABASE_URL", &url).start().await;
+    let stack = TestStack::embedded().delay("1h").set("DATABASE_URL", &url).start().await;
     let orders = stack.client().all("/orders").await;
     orders.iter().map(id).collect()
 }
 
-async fn galley(arguments: &[&str]) -> Said {
+async fn galley(arguments: &[&str]) -> CommandOutput {
     run("galley", arguments, &[("GALLEY_LOG", "off")]).await
 }
 
 #[tokio::test]
 async fn an_orderly_stop_leaves_one_whole_file() {
     for signal in [Signal::TERM, Signal::INT] {
-        let mut stack = Stack::embedded().delay("1h").start().await;
-        let client = stack.client();
-        let (hero, meal) = client.create_hero_and_meal().await;
+        let (mut stack, client, hero, meal) =
+            TestStack::embedded().delay("1h").start_with_hero_and_meal().await;
         let mut placed = place_many(&client, hero, meal, 300).await;
         let mut gateway = stack.gateways.pop().expect("it runs");
         gateway.program.signal(signal);
@@ -76,7 +75,7 @@ async fn whatever_else_opens_the_file_leaves_it_whole() {
 
 #[tokio::test]
 async fn a_copy_without_its_log_is_refused_and_nothing_is_seeded_over_it() {
-    let stack = Stack::embedded().start().await;
+    let stack = TestStack::embedded().start().await;
     let half = stack.folder().join("half.db");
     // The first page of a database whose tables are all in the write-ahead log.
     let wal = stack.folder().join("galley.db");
@@ -98,9 +97,8 @@ async fn a_copy_without_its_log_is_refused_and_nothing_is_seeded_over_it() {
 
 #[tokio::test]
 async fn a_backup_under_load_holds_every_order_that_was_accepted_before_it_began() {
-    let stack = Stack::embedded().delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (stack, client, hero, meal) =
+        TestStack::embedded().delay("1h").start_with_hero_and_meal().await;
     let before = place_many(&client, hero, meal, 200).await;
     let file = stack.folder().join("backup.db");
     let name = file.display().to_string();
@@ -118,7 +116,7 @@ async fn a_backup_under_load_holds_every_order_that_was_accepted_before_it_began
 #[tokio::test]
 async fn a_backup_is_private_whole_and_replaces_nothing_unasked() {
     use std::os::unix::fs::MetadataExt as _;
-    let mut stack = Stack::embedded().start().await;
+    let mut stack = TestStack::embedded().start().await;
     let (file, url) = (stack.folder().join("backup.db"), stack.database_url().to_owned());
     let name = file.display().to_string();
     let backup = async |arguments: &[&str]| galley(&[&["backup", &name], arguments].concat()).await;
@@ -179,27 +177,27 @@ async fn a_backup_that_cannot_be_made_says_why() {
 
 #[tokio::test]
 async fn a_reader_outside_keeps_the_log_and_that_is_said() {
-    let mut stack = Stack::embedded().start().await;
+    let mut stack = TestStack::embedded().start().await;
     stack.client().create_hero_and_meal().await;
     let mut reader =
         sqlx::SqliteConnection::connect(stack.database_url()).await.expect("a second reader");
     sqlx::query("begin").execute(&mut reader).await.expect("a transaction");
     sqlx::query("select * from heroes").fetch_all(&mut reader).await.expect("heroes");
     stack.client().create_hero_and_meal().await;
-    let program: &mut Program = &mut stack.gateways[0].program;
+    let program: &mut TestProgram = &mut stack.gateways[0].program;
     program.stop().await;
     program.line("galley.db-wal belongs to the database").await;
 }
 
 #[tokio::test]
 async fn a_copy_of_the_file_alone_keeps_what_was_there_at_the_start() {
-    let stack = Stack::embedded().seeded().start().await;
+    let stack = TestStack::embedded().seeded().start().await;
     let client = stack.client();
     let before = client.all("/heroes").await;
     let (copy, url) =
         (stack.folder().join("copy.db"), stack.database_url().trim_start_matches("sqlite://"));
     std::fs::copy(url, &copy).expect("a copy");
     let url = format!("sqlite://{}", copy.display());
-    let other = Stack::embedded().set("DATABASE_URL", &url).start().await;
+    let other = TestStack::embedded().set("DATABASE_URL", &url).start().await;
     assert_eq!(other.client().all("/heroes").await, before);
 }

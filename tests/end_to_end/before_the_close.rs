@@ -1,29 +1,20 @@
 //! Commands received before a close are answered before the close, however the socket ends.
 
 use galley_tests::program::Signal;
-use galley_tests::raw_connection::{Opcode, UPGRADE, frame};
+use galley_tests::raw_connection::{RawOpcode, UPGRADE, frame};
 use galley_tests::{RawConnection, StackBuilder, within};
 use serde_json::{Value, json};
-
-on_both_deployments![
-    a_command_in_the_segment_of_the_close_is_answered,
-    many_commands_before_one_close_are_answered_in_their_order,
-    a_client_that_only_stops_sending_is_answered,
-    a_command_in_the_segment_of_the_handshake_and_of_the_close_is_answered,
-    commands_before_what_breaks_the_protocol_are_answered,
-    a_gateway_that_leaves_answers_what_came_before_the_close,
-];
 
 const FIN: u8 = 0x80;
 /// A close with the code 1000.
 const GOODBYE: [u8; 2] = [0x03, 0xE8];
 
 fn text(command: &Value) -> Vec<u8> {
-    frame(FIN | Opcode::TEXT.0, command.to_string().as_bytes())
+    frame(FIN | RawOpcode::TEXT.0, command.to_string().as_bytes())
 }
 
 fn close() -> Vec<u8> {
-    frame(FIN | Opcode::CLOSE.0, &GOODBYE)
+    frame(FIN | RawOpcode::CLOSE.0, &GOODBYE)
 }
 
 async fn open(gateway: &str, hero: i64) -> RawConnection {
@@ -39,8 +30,8 @@ async fn answers(socket: &mut RawConnection) -> (Vec<Value>, Option<Vec<u8>>) {
         let mut ids = Vec::new();
         while let Some((opcode, payload)) = socket.frame().await {
             match opcode {
-                Opcode::CLOSE => return (ids, Some(payload)),
-                Opcode::TEXT => {
+                RawOpcode::CLOSE => return (ids, Some(payload)),
+                RawOpcode::TEXT => {
                     let frame: Value = serde_json::from_slice(&payload).expect("JSON");
                     ids.extend(frame.get("id").cloned());
                 }
@@ -52,9 +43,9 @@ async fn answers(socket: &mut RawConnection) -> (Vec<Value>, Option<Vec<u8>>) {
     .await
 }
 
+on_both_deployments!(a_command_in_the_segment_of_the_close_is_answered);
 async fn a_command_in_the_segment_of_the_close_is_answered(stack: StackBuilder) {
-    let stack = stack.delay("1h").start().await;
-    let (hero, meal) = stack.client().create_hero_and_meal().await;
+    let (stack, _, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
     for number in 0..60 {
         let mut socket = open(&stack.gateways[0].url, hero).await;
         socket
@@ -67,9 +58,10 @@ async fn a_command_in_the_segment_of_the_close_is_answered(stack: StackBuilder) 
     assert_eq!(stack.client().all("/orders").await.len(), 60);
 }
 
+on_both_deployments!(many_commands_before_one_close_are_answered_in_their_order);
 async fn many_commands_before_one_close_are_answered_in_their_order(stack: StackBuilder) {
-    let stack = stack.delay("1h").set("GALLEY_COMMAND_RATE", "1000/s").start().await;
-    let (hero, meal) = stack.client().create_hero_and_meal().await;
+    let (stack, _, hero, meal) =
+        stack.delay("1h").set("GALLEY_COMMAND_RATE", "1000/s").start_with_hero_and_meal().await;
     let mut socket = open(&stack.gateways[0].url, hero).await;
     let commands = (0..300).flat_map(|number| match number % 3 {
         0 => text(&json!({"type": "place", "id": number, "meal_id": meal})),
@@ -82,9 +74,9 @@ async fn many_commands_before_one_close_are_answered_in_their_order(stack: Stack
     assert_eq!(answers(&mut socket).await, (expected, Some(GOODBYE.to_vec())));
 }
 
+on_both_deployments!(a_client_that_only_stops_sending_is_answered);
 async fn a_client_that_only_stops_sending_is_answered(stack: StackBuilder) {
-    let stack = stack.delay("1h").start().await;
-    let (hero, meal) = stack.client().create_hero_and_meal().await;
+    let (stack, _, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
     for number in 0..20 {
         let mut socket = open(&stack.gateways[0].url, hero).await;
         let commands = [
@@ -97,11 +89,11 @@ async fn a_client_that_only_stops_sending_is_answered(stack: StackBuilder) {
     }
 }
 
+on_both_deployments!(a_command_in_the_segment_of_the_handshake_and_of_the_close_is_answered);
 async fn a_command_in_the_segment_of_the_handshake_and_of_the_close_is_answered(
     stack: StackBuilder,
 ) {
-    let stack = stack.delay("1h").start().await;
-    let (hero, meal) = stack.client().create_hero_and_meal().await;
+    let (stack, _, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
     let mut socket = RawConnection::open(&stack.gateways[0].url).await;
     let handshake =
         format!("GET /ws?hero_id={hero} HTTP/1.1\r\nHost: galley\r\n{UPGRADE}\r\n").into_bytes();
@@ -115,13 +107,13 @@ async fn a_command_in_the_segment_of_the_handshake_and_of_the_close_is_answered(
     assert_eq!(answers(&mut socket).await, (vec![json!(1)], Some(GOODBYE.to_vec())));
 }
 
+on_both_deployments!(commands_before_what_breaks_the_protocol_are_answered);
 async fn commands_before_what_breaks_the_protocol_are_answered(stack: StackBuilder) {
-    let stack = stack.delay("1h").start().await;
-    let (hero, meal) = stack.client().create_hero_and_meal().await;
+    let (stack, _, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
     let place = text(&json!({"type": "place", "id": 1, "meal_id": meal}));
     for wrong in [
-        frame(FIN | Opcode::BINARY.0, b"x"),
-        frame(FIN | Opcode::TEXT.0, b"\xff"),
+        frame(FIN | RawOpcode::BINARY.0, b"x"),
+        frame(FIN | RawOpcode::TEXT.0, b"\xff"),
         frame(FIN | 0x3, b""),
     ] {
         let mut socket = open(&stack.gateways[0].url, hero).await;
@@ -132,9 +124,10 @@ async fn commands_before_what_breaks_the_protocol_are_answered(stack: StackBuild
     }
 }
 
+on_both_deployments!(a_gateway_that_leaves_answers_what_came_before_the_close);
 async fn a_gateway_that_leaves_answers_what_came_before_the_close(stack: StackBuilder) {
-    let mut stack = stack.delay("1h").set("GALLEY_DRAIN", "30s").start().await;
-    let (hero, meal) = stack.client().create_hero_and_meal().await;
+    let (mut stack, _, hero, meal) =
+        stack.delay("1h").set("GALLEY_DRAIN", "30s").start_with_hero_and_meal().await;
     let mut sockets = Vec::new();
     for _ in 0..20 {
         sockets.push(open(&stack.gateways[0].url, hero).await);

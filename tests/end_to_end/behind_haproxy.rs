@@ -1,13 +1,13 @@
 //! A balancer that polls `/readyz` refuses no client while the service can place orders.
 
-use galley_tests::json::{id, text};
+use galley_tests::json::text;
 use galley_tests::proxy::Ways;
-use galley_tests::{Client, HaProxy, Proxy, RedisServer, Stack, until};
+use galley_tests::{Balancer, RedisServer, TestClient, TestStack, until};
 
 /// The orders that are placed one after the other after each fault.
 const ORDERS: usize = 20;
 
-async fn until_it_says(client: &Client, status: &str) {
+async fn until_it_says(client: &TestClient, status: &str) {
     until(status, async || {
         (text(&client.get("/readyz").await.json(), "status") == status).then_some(())
     })
@@ -17,12 +17,12 @@ async fn until_it_says(client: &Client, status: &str) {
 #[tokio::test]
 async fn placing_goes_on_behind_a_balancer_while_redis_is_away() {
     let mut redis = RedisServer::start().await;
-    let stack = Stack::distributed().redis(redis.url()).gateways(2).delay("100ms").start().await;
-    let mut proxy = HaProxy::start(&stack, "roundrobin").await;
+    let stack =
+        TestStack::distributed().redis(redis.url()).gateways(2).delay("100ms").start().await;
+    let mut proxy = Balancer::haproxy(&stack, "roundrobin").await;
     let client = proxy.client();
     let (hero, meal) = client.create_hero_and_meal().await;
-    let before = id(&client.place(hero, meal).await);
-    client.until_status(before, "COMPLETED").await;
+    client.place_until(hero, meal, "COMPLETED").await;
     redis.kill();
     for gateway in 0..2 {
         until("a gateway without Redis", async || {
@@ -50,12 +50,11 @@ async fn placing_goes_on_behind_a_balancer_while_redis_is_away() {
 
 #[tokio::test]
 async fn a_gateway_that_is_deaf_alone_is_taken_out() {
-    let redis = RedisServer::start().await;
-    let link = Proxy::start(redis.port()).await;
-    let mut stack = Stack::distributed().redis(redis.url()).delay("100ms").start().await;
+    let (redis, link) = RedisServer::behind_proxy().await;
+    let mut stack = TestStack::distributed().redis(redis.url()).delay("100ms").start().await;
     stack.set("REDIS_URL", &format!("redis://127.0.0.1:{}", link.port()));
     let cut_off = stack.start_gateway().await;
-    let mut proxy = HaProxy::start(&stack, "roundrobin").await;
+    let mut proxy = Balancer::haproxy(&stack, "roundrobin").await;
     let (hero, meal) = stack.client().create_hero_and_meal().await;
     link.stall(Ways { to_server: true, to_clients: true });
     proxy.until_status(1, "DOWN").await;

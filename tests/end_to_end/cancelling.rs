@@ -1,21 +1,12 @@
 //! Orders are cancelled and deleted.
 
 use galley_tests::json::{id, list, text, version};
-use galley_tests::{Client, Stack, StackBuilder};
+use galley_tests::{StackBuilder, TestClient, TestStack};
 use serde_json::{Value, json};
 
-on_both_deployments![
-    an_order_in_progress_is_cancelled_by_every_route,
-    a_cancel_that_comes_too_late_is_told_how_the_order_ended,
-    an_ended_order_is_deleted_and_its_sockets_are_told,
-    a_delete_is_guarded_by_the_version,
-    a_hero_or_meal_with_active_orders_is_not_deleted,
-];
-
 /// Places an order and waits until a worker has claimed it.
-async fn in_progress(client: &Client, hero: i64, meal: i64) -> i64 {
-    let order = id(&client.place(hero, meal).await);
-    client.until_status(order, "IN_PROGRESS").await;
+async fn in_progress(client: &TestClient, hero: i64, meal: i64) -> i64 {
+    let order = client.place_until(hero, meal, "IN_PROGRESS").await;
     order
 }
 
@@ -29,10 +20,9 @@ fn assert_cancelled(order: &Value, message: Option<&str>) {
     assert!(order["completed_time"].is_string(), "{order}");
 }
 
+on_both_deployments!(an_order_in_progress_is_cancelled_by_every_route);
 async fn an_order_in_progress_is_cancelled_by_every_route(stack: StackBuilder) {
-    let stack = stack.delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
     let why = json!({"reason": "changed\nmy mind"});
     for route in 0..6 {
@@ -63,12 +53,10 @@ async fn an_order_in_progress_is_cancelled_by_every_route(stack: StackBuilder) {
     }
 }
 
+on_both_deployments!(a_cancel_that_comes_too_late_is_told_how_the_order_ended);
 async fn a_cancel_that_comes_too_late_is_told_how_the_order_ended(stack: StackBuilder) {
-    let stack = stack.delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
-    let order = id(&client.place(hero, meal).await);
-    client.until_status(order, "COMPLETED").await;
+    let (_stack, client, hero, meal) = stack.delay("0s").start_with_hero_and_meal().await;
+    let order = client.place_until(hero, meal, "COMPLETED").await;
     let problem = client.cancel(order).await.problem(409, "already-finished");
     assert_eq!((text(&problem["order"], "status"), version(&problem["order"])), ("COMPLETED", 3));
     let mut socket = client.connect(hero).await;
@@ -80,10 +68,9 @@ async fn a_cancel_that_comes_too_late_is_told_how_the_order_ended(stack: StackBu
     assert_eq!(version(&client.order(order).await), 3);
 }
 
+on_both_deployments!(an_ended_order_is_deleted_and_its_sockets_are_told);
 async fn an_ended_order_is_deleted_and_its_sockets_are_told(stack: StackBuilder) {
-    let stack = stack.delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("0s").start_with_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
     for by_socket in [false, true] {
         let order = id(&client.place(hero, meal).await);
@@ -104,10 +91,9 @@ async fn an_ended_order_is_deleted_and_its_sockets_are_told(stack: StackBuilder)
     }
 }
 
+on_both_deployments!(a_delete_is_guarded_by_the_version);
 async fn a_delete_is_guarded_by_the_version(stack: StackBuilder) {
-    let stack = stack.delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
     let order = in_progress(&client, hero, meal).await;
     let path = format!("/orders/{order}");
     assert_eq!(client.get(&path).await.header("etag"), "\"2\"");
@@ -125,10 +111,9 @@ async fn a_delete_is_guarded_by_the_version(stack: StackBuilder) {
     client.get(&path).await.problem(404, "order-not-found");
 }
 
+on_both_deployments!(a_hero_or_meal_with_active_orders_is_not_deleted);
 async fn a_hero_or_meal_with_active_orders_is_not_deleted(stack: StackBuilder) {
-    let stack = stack.delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
     let order = in_progress(&client, hero, meal).await;
     client.delete(&format!("/heroes/{hero}")).await.problem(409, "has-active-orders");
     client.delete(&format!("/meals/{meal}")).await.problem(409, "has-active-orders");
@@ -156,9 +141,8 @@ async fn a_hero_or_meal_with_active_orders_is_not_deleted(stack: StackBuilder) {
 
 #[tokio::test]
 async fn a_pending_order_is_cancelled_and_never_prepared() {
-    let mut stack = Stack::distributed().workers(0).delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (mut stack, client, hero, meal) =
+        TestStack::distributed().workers(0).delay("0s").start_with_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
     let order = id(&client.place(hero, meal).await);
     let cancelled = client.delete(&format!("/orders/{order}")).await.is(200);

@@ -5,16 +5,10 @@ use std::process::Stdio;
 use galley_tests::json::{id, list, text, version};
 use galley_tests::patience::within;
 use galley_tests::program::{Signal, command, path_of};
-use galley_tests::{Program, Stack, StackBuilder};
+use galley_tests::{StackBuilder, TestProgram, TestStack};
 use serde_json::Value;
 
-on_both_deployments![
-    heroes_and_meals_are_managed,
-    orders_are_placed_cancelled_and_deleted,
-    what_is_refused_is_one_line,
-    the_feed_is_watched,
-];
-
+on_both_deployments!(heroes_and_meals_are_managed);
 async fn heroes_and_meals_are_managed(stack: StackBuilder) {
     let stack = stack.start().await;
     let client = stack.client();
@@ -68,10 +62,9 @@ async fn heroes_and_meals_are_managed(stack: StackBuilder) {
     assert!(client.all("/heroes").await.is_empty() && client.all("/meals").await.is_empty());
 }
 
+on_both_deployments!(orders_are_placed_cancelled_and_deleted);
 async fn orders_are_placed_cancelled_and_deleted(stack: StackBuilder) {
-    let stack = stack.delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
     let (hero, meal) = (hero.to_string(), meal.to_string());
     let place = ["order", "place", "--hero", &hero, "--meal", &meal, "--key", "lunch"];
     let order = client.galley_json(&place).await;
@@ -97,6 +90,7 @@ async fn orders_are_placed_cancelled_and_deleted(stack: StackBuilder) {
     assert!(client.all("/orders").await.is_empty());
 }
 
+on_both_deployments!(what_is_refused_is_one_line);
 async fn what_is_refused_is_one_line(stack: StackBuilder) {
     let mut stack = stack.start().await;
     let client = stack.client();
@@ -124,14 +118,13 @@ async fn what_is_refused_is_one_line(stack: StackBuilder) {
     assert_eq!(client.galley(&["health"]).await.code, 1, "a health check knows 0 and 1 alone");
 }
 
+on_both_deployments!(the_feed_is_watched);
 async fn the_feed_is_watched(stack: StackBuilder) {
-    let stack = stack.delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("0s").start_with_hero_and_meal().await;
     let hero_number = hero.to_string();
     let watch = |arguments: &[&str]| {
         let mut command = command(path_of("galley"));
-        Program::start(
+        TestProgram::start(
             "galley watch",
             command
                 .env("GALLEY_URL", client.base())
@@ -162,7 +155,7 @@ async fn the_feed_is_watched(stack: StackBuilder) {
 #[tokio::test]
 async fn completions_are_printed_for_each_shell() {
     for shell in ["bash", "zsh", "fish"] {
-        let said = galley_tests::command_line::run("galley", &["completions", shell], &[]).await;
+        let said = galley_tests::command_output::run("galley", &["completions", shell], &[]).await;
         assert_eq!((said.code, said.stderr.as_str()), (0, ""));
         assert!(said.stdout.contains("galley") && said.stdout.contains("migrate"), "{shell}");
     }
@@ -170,7 +163,7 @@ async fn completions_are_printed_for_each_shell() {
 
 #[tokio::test]
 async fn output_that_nobody_reads_is_no_failure() {
-    let stack = Stack::embedded().seeded().start().await;
+    let stack = TestStack::embedded().seeded().start().await;
     let galley = path_of("galley");
     let galley = galley.display();
     for script in [
@@ -193,9 +186,8 @@ async fn output_that_nobody_reads_is_no_failure() {
 
 #[tokio::test]
 async fn watching_ends_when_nobody_reads_any_more() {
-    let stack = Stack::embedded().delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) =
+        TestStack::embedded().delay("1h").start_with_hero_and_meal().await;
     client.place(hero, meal).await;
     for arguments in [format!("--hero {hero}"), "--json".to_owned()] {
         let mut shell = tokio::process::Command::from(command("bash"));
@@ -218,7 +210,7 @@ async fn watching_ends_when_nobody_reads_any_more() {
 
 #[tokio::test]
 async fn a_watcher_of_a_status_is_told_of_nothing_else() {
-    let stack = Stack::embedded().delay("0s").start().await;
+    let stack = TestStack::embedded().delay("0s").start().await;
     let client = stack.client();
     let soup = client.create_meal("Soup", &["nut"]).await;
     let (nova, zoe) =
@@ -228,10 +220,9 @@ async fn a_watcher_of_a_status_is_told_of_nothing_else() {
         .env("GALLEY_URL", client.base())
         .args(["watch", "--status", "cancelled"])
         .stdin(Stdio::null());
-    let mut watcher = Program::start("galley watch", command);
+    let mut watcher = TestProgram::start("galley watch", command);
     watcher.line("watching the orders of every hero (CANCELLED)").await;
-    let completed = id(&client.place(nova, soup).await);
-    client.until_status(completed, "COMPLETED").await;
+    client.place_until(nova, soup, "COMPLETED").await;
     let cancelled = id(&client.place(zoe, soup).await);
     watcher.line(&format!("order {cancelled} v3")).await;
     assert!(!watcher.log().contains("COMPLETED"), "{}", watcher.log());
@@ -239,7 +230,7 @@ async fn a_watcher_of_a_status_is_told_of_nothing_else() {
 
 #[tokio::test]
 async fn a_hero_with_a_token_watches_its_own_orders_without_being_named() {
-    let stack = Stack::embedded().with_tokens().delay("1h").start().await;
+    let stack = TestStack::embedded().with_tokens().delay("1h").start().await;
     let (hero, meal) = stack.staff().create_hero_and_meal().await;
     let client = stack.hero(hero);
     let start = |arguments: &[&str]| {
@@ -250,7 +241,7 @@ async fn a_hero_with_a_token_watches_its_own_orders_without_being_named() {
             .env("GALLEY_TOKEN", token)
             .arg("watch")
             .args(arguments);
-        Program::start("galley watch", command.stdin(Stdio::null()))
+        TestProgram::start("galley watch", command.stdin(Stdio::null()))
     };
     let mut watcher = start(&[]);
     watcher.line("watching the orders of Zoé").await;

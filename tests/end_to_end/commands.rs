@@ -1,24 +1,13 @@
 //! Commands over a socket, as JSON.
 
 use galley_tests::json::{id, list, text, version};
-use galley_tests::{Client, StackBuilder};
+use galley_tests::{StackBuilder, TestClient};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-on_both_deployments![
-    every_command_of_a_hero_is_answered,
-    a_wrong_frame_is_answered_and_the_socket_lives_on,
-    a_socket_of_an_unknown_hero_is_refused_before_it_opens,
-    a_message_that_is_too_big_or_binary_ends_the_socket,
-    a_ping_is_answered,
-    staff_watches_everything_and_places_nothing,
-    a_hero_holds_a_bounded_number_of_sockets,
-];
-
+on_both_deployments!(every_command_of_a_hero_is_answered);
 async fn every_command_of_a_hero_is_answered(stack: StackBuilder) {
-    let stack = stack.delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
     assert_eq!(socket.welcome["hero"], client.get(&format!("/heroes/{hero}")).await.is(200));
     assert_eq!(
@@ -80,60 +69,29 @@ async fn every_command_of_a_hero_is_answered(stack: StackBuilder) {
     socket.close().await;
 }
 
+on_both_deployments!(a_wrong_frame_is_answered_and_the_socket_lives_on);
 async fn a_wrong_frame_is_answered_and_the_socket_lives_on(stack: StackBuilder) {
-    let stack = stack.start().await;
-    let client = stack.client();
-    let (hero, _) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, _) = stack.start_with_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
+    const INVALID: &str = "validation-failed";
+    let long_key = format!(r#"{{"id":7,"type":"place","meal_id":2,"key":"{}"}}"#, "k".repeat(256));
     for (frame, slug, detail) in [
-        (r#"{"type":"place","#.to_owned(), "malformed-json", ""),
-        ("{}".to_owned(), "validation-failed", "#/type is required"),
-        (r#"{"id":7,"type":1}"#.to_owned(), "validation-failed", "#/type must be a string"),
-        (r#"{"id":7,"type":"place"}"#.to_owned(), "validation-failed", "#/meal_id is required"),
-        (
-            r#"{"id":7,"type":"place","meal_id":"2"}"#.to_owned(),
-            "validation-failed",
-            "#/meal_id must be an integer",
-        ),
-        (
-            r#"{"id":7,"type":"place","meal_id":2.5}"#.to_owned(),
-            "validation-failed",
-            "#/meal_id must be an integer",
-        ),
-        (
-            r#"{"id":7,"type":"place","meal_id":2,"hero_id":1}"#.to_owned(),
-            "validation-failed",
-            "#/hero_id is not a known",
-        ),
-        (
-            format!(r#"{{"id":7,"type":"place","meal_id":2,"key":"{}"}}"#, "k".repeat(256)),
-            "validation-failed",
-            "#/key",
-        ),
-        (
-            r#"{"id":7,"type":"get","order_id":99999999999999999999}"#.to_owned(),
-            "validation-failed",
-            "#/order_id",
-        ),
-        (
-            r#"{"id":7,"type":"cancel","order_id":1,"reason":"\u0007"}"#.to_owned(),
-            "validation-failed",
-            "#/reason",
-        ),
-        (
-            r#"{"id":7,"type":"orders","limit":101}"#.to_owned(),
-            "validation-failed",
-            "#/limit must be from 1 to 100",
-        ),
-        (
-            r#"{"id":7,"type":"orders","status":["DONE"]}"#.to_owned(),
-            "validation-failed",
-            "#/status/0",
-        ),
-        (r#"{"id":7,"type":"plce"}"#.to_owned(), "unknown-command", "did you mean `place`?"),
-        (r#"{"id":7,"type":"get","order_id":1}"#.to_owned(), "order-not-found", "order 1"),
+        (r#"{"type":"place","#, "malformed-json", ""),
+        ("{}", INVALID, "#/type is required"),
+        (r#"{"id":7,"type":1}"#, INVALID, "#/type must be a string"),
+        (r#"{"id":7,"type":"place"}"#, INVALID, "#/meal_id is required"),
+        (r#"{"id":7,"type":"place","meal_id":"2"}"#, INVALID, "#/meal_id must be an integer"),
+        (r#"{"id":7,"type":"place","meal_id":2.5}"#, INVALID, "#/meal_id must be an integer"),
+        (r#"{"id":7,"type":"place","meal_id":2,"hero_id":1}"#, INVALID, "#/hero_id is not a known"),
+        (&long_key, INVALID, "#/key"),
+        (r#"{"id":7,"type":"get","order_id":99999999999999999999}"#, INVALID, "#/order_id"),
+        (r#"{"id":7,"type":"cancel","order_id":1,"reason":"\u0007"}"#, INVALID, "#/reason"),
+        (r#"{"id":7,"type":"orders","limit":101}"#, INVALID, "#/limit must be from 1 to 100"),
+        (r#"{"id":7,"type":"orders","status":["DONE"]}"#, INVALID, "#/status/0"),
+        (r#"{"id":7,"type":"plce"}"#, "unknown-command", "did you mean `place`?"),
+        (r#"{"id":7,"type":"get","order_id":1}"#, "order-not-found", "order 1"),
     ] {
-        socket.say(&frame).await;
+        socket.say(frame).await;
         let answer = socket.until_type("error").await;
         let expected = if frame.contains(r#""id":7"#) { json!(7) } else { Value::Null };
         assert_eq!(
@@ -152,6 +110,7 @@ async fn a_wrong_frame_is_answered_and_the_socket_lives_on(stack: StackBuilder) 
     assert_eq!(socket.ask(json!({"type": "ping"})).await["type"], "pong");
 }
 
+on_both_deployments!(a_socket_of_an_unknown_hero_is_refused_before_it_opens);
 async fn a_socket_of_an_unknown_hero_is_refused_before_it_opens(stack: StackBuilder) {
     let stack = stack.start().await;
     let client = stack.client();
@@ -173,10 +132,10 @@ async fn a_socket_of_an_unknown_hero_is_refused_before_it_opens(stack: StackBuil
     client.get("/ws").await.problem(426, "upgrade-required");
 }
 
+on_both_deployments!(a_message_that_is_too_big_or_binary_ends_the_socket);
 async fn a_message_that_is_too_big_or_binary_ends_the_socket(stack: StackBuilder) {
-    let stack = stack.set("GALLEY_MAX_MESSAGE", "2KiB").start().await;
-    let client = stack.client();
-    let (hero, _) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, _) =
+        stack.set("GALLEY_MAX_MESSAGE", "2KiB").start_with_hero_and_meal().await;
     let mut neighbour = client.connect(hero).await;
     for (message, code) in [
         (Message::text("x".repeat(4_096)), 1009),
@@ -190,21 +149,19 @@ async fn a_message_that_is_too_big_or_binary_ends_the_socket(stack: StackBuilder
     assert_eq!(neighbour.ask(json!({"type": "ping"})).await["type"], "pong");
 }
 
+on_both_deployments!(a_ping_is_answered);
 async fn a_ping_is_answered(stack: StackBuilder) {
-    let stack =
-        stack.set("GALLEY_PING_INTERVAL", "200ms").set("GALLEY_PONG_TIMEOUT", "10s").start().await;
-    let client = stack.client();
-    let (hero, _) = client.create_hero_and_meal().await;
+    let stack = stack.set("GALLEY_PING_INTERVAL", "200ms").set("GALLEY_PONG_TIMEOUT", "10s");
+    let (_stack, client, hero, _) = stack.start_with_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
     socket.send(Message::Ping(vec![1, 2, 3].into())).await;
     assert_eq!(socket.until_pong().await, [1, 2, 3]);
     socket.until_ping().await;
 }
 
+on_both_deployments!(staff_watches_everything_and_places_nothing);
 async fn staff_watches_everything_and_places_nothing(stack: StackBuilder) {
-    let stack = stack.delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("0s").start_with_hero_and_meal().await;
     let other = client.create_hero("Other", &[]).await;
     let mut staff = client.connect_with("").await;
     assert_eq!(
@@ -237,7 +194,7 @@ async fn staff_watches_everything_and_places_nothing(stack: StackBuilder) {
     assert_eq!(list(&staff.reply(json!({"type": "orders"})).await, "items").len(), 2);
 }
 
-async fn see_in_feed(socket: &mut galley_tests::Socket, order: i64, status: &str) -> Value {
+async fn see_in_feed(socket: &mut galley_tests::TestSocket, order: i64, status: &str) -> Value {
     let shows = |frame: &Value| {
         frame["type"] == "feed"
             && list(frame, "orders")
@@ -247,10 +204,10 @@ async fn see_in_feed(socket: &mut galley_tests::Socket, order: i64, status: &str
     socket.until(&format!("order {order} is {status} in the feed"), shows).await
 }
 
+on_both_deployments!(a_hero_holds_a_bounded_number_of_sockets);
 async fn a_hero_holds_a_bounded_number_of_sockets(stack: StackBuilder) {
-    let stack = stack.set("GALLEY_MAX_SOCKETS_PER_HERO", "2").start().await;
-    let client = stack.client();
-    let (hero, _) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, _) =
+        stack.set("GALLEY_MAX_SOCKETS_PER_HERO", "2").start_with_hero_and_meal().await;
     let other = client.create_hero("Other", &[]).await;
     let query = format!("?hero_id={hero}");
     let (first, _second) = (client.connect(hero).await, client.connect(hero).await);
@@ -262,6 +219,6 @@ async fn a_hero_holds_a_bounded_number_of_sockets(stack: StackBuilder) {
         .await;
 }
 
-async fn open(client: &Client, query: &str) -> bool {
-    galley_tests::Socket::open(&client.socket_url(query)).await.is_ok()
+async fn open(client: &TestClient, query: &str) -> bool {
+    galley_tests::TestSocket::open(&client.socket_url(query)).await.is_ok()
 }

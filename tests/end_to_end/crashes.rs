@@ -1,14 +1,14 @@
 //! The embedded service recovers when it is killed and restarted on its file.
 
 use futures_util::stream::{self, StreamExt as _};
-use galley_tests::Stack;
+use galley_tests::TestStack;
 use galley_tests::json::{id, list, text};
 
 use crate::many::assert_each_completed_once;
 
 #[tokio::test]
 async fn every_accepted_order_ends_although_the_service_is_killed_again_and_again() {
-    let mut stack = Stack::embedded().delay("50ms..500ms").start().await;
+    let mut stack = TestStack::embedded().delay("50ms..500ms").start().await;
     let mut client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
     let mut placed = Vec::new();
@@ -26,9 +26,8 @@ async fn every_accepted_order_ends_although_the_service_is_killed_again_and_agai
 
 #[tokio::test]
 async fn a_killed_service_accepts_all_or_nothing() {
-    let mut stack = Stack::embedded().delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (mut stack, client, hero, meal) =
+        TestStack::embedded().delay("0s").start_with_hero_and_meal().await;
     let body = serde_json::json!({"hero_id": hero, "meal_id": meal});
     // The gateway dies while requests are in flight: answered ones are placed, the others may or
     // may not be.
@@ -67,9 +66,8 @@ async fn a_killed_service_accepts_all_or_nothing() {
 
 #[tokio::test]
 async fn a_client_resumes_across_the_crash() {
-    let mut stack = Stack::embedded().delay("200ms").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (mut stack, client, hero, meal) =
+        TestStack::embedded().delay("200ms").start_with_hero_and_meal().await;
     let socket = client.connect(hero).await;
     let order = id(&client.place(hero, meal).await);
     stack.gateways.pop().expect("it runs").program.kill();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use galley_protocol::Status;
 use galley_tests::json::id;
 use galley_tests::proxy::Ways;
-use galley_tests::{Client, Follower, Proxy, RedisServer, Stack, Truth, within};
+use galley_tests::{Follower, Proxy, RedisServer, TestClient, TestStack, Truth, within};
 
 /// The longest time from a commit to its push, whichever process is cut off.
 const PROMISED: Duration = Duration::from_secs(10);
@@ -15,7 +15,7 @@ const CUT_OFF: Duration = Duration::from_secs(12);
 const BOTH_WAYS: Ways = Ways { to_server: true, to_clients: true };
 
 /// Places an order at a gateway, and waits for its end.
-async fn place(client: &Client, (hero, meal): (i64, i64)) -> i64 {
+async fn place(client: &TestClient, (hero, meal): (i64, i64)) -> i64 {
     id(&client.place(hero, meal).await)
 }
 
@@ -23,12 +23,43 @@ async fn place(client: &Client, (hero, meal): (i64, i64)) -> i64 {
 async fn until_told(follower: &mut Follower, order: i64, status: Status) -> Duration {
     let began = Instant::now();
     within("a frame", async {
-        while follower.picture.state_of(order).and_then(|state| state.status) != Some(status) {
+        while follower.view.status_of(order) != Some(status) {
             follower.next().await.expect("the socket stays open");
         }
     })
     .await;
     began.elapsed()
+}
+
+/// Follows a new hero at one gateway, and places a first order at another, until it has this
+/// status.
+async fn follow(
+    hearing: &TestClient,
+    placing: &TestClient,
+    status: Status,
+) -> ((i64, i64), Follower, i64) {
+    let hero_and_meal = hearing.create_hero_and_meal().await;
+    let mut follower = Follower::open(hearing.base(), hero_and_meal.0, None).await;
+    let order = place(placing, hero_and_meal).await;
+    until_told(&mut follower, order, status).await;
+    (hero_and_meal, follower, order)
+}
+
+/// Cuts the connections through the proxy. Returns the last cursor of before, and the time.
+fn cut(proxy: &Proxy, follower: &Follower) -> (String, Instant) {
+    let before = follower.view.cursor().expect("a frame has told one").to_owned();
+    proxy.stall(BOTH_WAYS);
+    (before, Instant::now())
+}
+
+/// Starts a stack whose only worker reaches Redis through a proxy.
+pub async fn with_a_worker_behind_a_proxy(delay: &str) -> (RedisServer, Proxy, TestStack) {
+    let (redis, proxy) = RedisServer::behind_proxy().await;
+    let stack = TestStack::distributed().redis(redis.url()).workers(0).delay(delay);
+    let mut stack = stack.start().await;
+    stack.set("REDIS_URL", &format!("redis://127.0.0.1:{}", proxy.port()));
+    stack.start_worker();
+    (redis, proxy, stack)
 }
 
 fn keeps_the_promise(took: Duration) {
@@ -37,63 +68,46 @@ fn keeps_the_promise(took: Duration) {
 
 #[tokio::test]
 async fn what_a_worker_ends_is_told_in_time_though_it_cannot_reach_redis() {
-    let redis = RedisServer::start().await;
-    let proxy = Proxy::start(redis.port()).await;
-    let mut stack = Stack::distributed().redis(redis.url()).workers(0).delay("50ms").start().await;
-    stack.set("REDIS_URL", &format!("redis://127.0.0.1:{}", proxy.port()));
-    stack.start_worker();
+    let (_redis, proxy, stack) = with_a_worker_behind_a_proxy("50ms").await;
     let client = stack.client();
-    let hero_and_meal = client.create_hero_and_meal().await;
-    let mut kept = Follower::open(client.base(), hero_and_meal.0, None).await;
-    let first = place(&client, hero_and_meal).await;
-    until_told(&mut kept, first, Status::Completed).await;
+    let (hero_and_meal, mut kept, first) = follow(&client, &client, Status::Completed).await;
 
-    let before = kept.picture.cursor().expect("a frame has told one").to_owned();
-    proxy.stall(BOTH_WAYS);
-    let cut = Instant::now();
+    let (before, cut) = cut(&proxy, &kept);
     while cut.elapsed() < CUT_OFF {
         let order = place(&client, hero_and_meal).await;
         // The order is claimed from the database, and ends soon.
         client.until_status(order, "COMPLETED").await;
         keeps_the_promise(until_told(&mut kept, order, Status::Completed).await);
     }
-    let last = kept.picture.cursor().expect("a frame has told one").to_owned();
+    let last = kept.view.cursor().expect("a frame has told one").to_owned();
     assert_eq!(client.metric("galley_unheard_publishers").await, 1);
     proxy.stall(Ways::default());
 
     let order = place(&client, hero_and_meal).await;
     keeps_the_promise(until_told(&mut kept, order, Status::Completed).await);
     let truth = Truth::settled(&client, &[hero_and_meal.0]).await;
-    assert_eq!(kept.picture.difference(&truth), None);
+    assert_eq!(kept.view.difference(&truth), None);
     for cursor in [&before, &last] {
         let resumed = Follower::open(client.base(), hero_and_meal.0, Some(cursor)).await;
-        for order in
-            truth.of(hero_and_meal.0).keys().filter(|order| **order > first && cursor == &before)
-        {
+        let orders = truth.of(hero_and_meal.0).keys().map(|order| order.get());
+        for order in orders.filter(|order| *order > first && cursor == &before) {
             assert!(
-                resumed.picture.state_of(*order).is_some(),
+                resumed.view.status_of(order).is_some(),
                 "order {order} was not told to one that came back"
             );
         }
     }
-    assert_eq!(kept.picture.resyncs, 0, "the socket kept up");
+    assert_eq!(kept.view.resyncs, 0, "the socket kept up");
 }
 
 #[tokio::test]
 async fn what_a_gateway_cancels_is_pushed_by_the_others_in_time_though_it_cannot_reach_redis() {
-    let redis = RedisServer::start().await;
-    let proxy = Proxy::start(redis.port()).await;
-    let mut stack = Stack::distributed().redis(redis.url()).workers(0).start().await;
+    let (redis, proxy) = RedisServer::behind_proxy().await;
+    let mut stack = TestStack::distributed().redis(redis.url()).workers(0).start().await;
     stack.set("REDIS_URL", &format!("redis://127.0.0.1:{}", proxy.port()));
     let (hearing, cut_off) = (stack.client(), stack.start_gateway().await);
-    let hero_and_meal = hearing.create_hero_and_meal().await;
-    let mut kept = Follower::open(hearing.base(), hero_and_meal.0, None).await;
-    let first = place(&cut_off, hero_and_meal).await;
-    until_told(&mut kept, first, Status::Pending).await;
-
-    let before = kept.picture.cursor().expect("a frame has told one").to_owned();
-    proxy.stall(BOTH_WAYS);
-    let cut = Instant::now();
+    let (hero_and_meal, mut kept, first) = follow(&hearing, &cut_off, Status::Pending).await;
+    let (before, cut) = cut(&proxy, &kept);
     while cut.elapsed() < CUT_OFF {
         let order = place(&hearing, hero_and_meal).await;
         cut_off.cancel(order).await.is(200);
@@ -107,10 +121,10 @@ async fn what_a_gateway_cancels_is_pushed_by_the_others_in_time_though_it_cannot
     cut_off.cancel(first).await.is(200);
     keeps_the_promise(until_told(&mut kept, first, Status::Cancelled).await);
     let truth = Truth::settled(&hearing, &[hero_and_meal.0]).await;
-    assert_eq!(kept.picture.difference(&truth), None);
+    assert_eq!(kept.view.difference(&truth), None);
     let resumed = Follower::open(hearing.base(), hero_and_meal.0, Some(&before)).await;
     for order in truth.of(hero_and_meal.0).keys() {
-        let told = resumed.picture.state_of(*order).and_then(|state| state.status);
+        let told = resumed.view.status_of(order.get());
         assert_eq!(told, Some(Status::Cancelled), "order {order} to one that came back");
     }
 }
@@ -118,21 +132,18 @@ async fn what_a_gateway_cancels_is_pushed_by_the_others_in_time_though_it_cannot
 #[tokio::test]
 async fn processes_follow_the_name_of_redis_when_its_server_becomes_a_replica() {
     let (old, new) = (RedisServer::start().await, RedisServer::start().await);
-    let proxy = Proxy::start(old.port()).await;
-    let builder = Stack::distributed().redis(old.url()).gateways(0).workers(0).delay("50ms");
+    let proxy = Proxy::start(old.port).await;
+    let builder = TestStack::distributed().redis(old.url()).gateways(0).workers(0).delay("50ms");
     let mut stack = builder.start().await;
     stack.set("REDIS_URL", &format!("redis://127.0.0.1:{}", proxy.port()));
     let before = stack.start_gateway().await;
     stack.start_worker();
-    let hero_and_meal = before.create_hero_and_meal().await;
-    let mut kept = Follower::open(before.base(), hero_and_meal.0, None).await;
-    let order = place(&before, hero_and_meal).await;
-    until_told(&mut kept, order, Status::Completed).await;
+    let (hero_and_meal, mut kept, _) = follow(&before, &before, Status::Completed).await;
 
     // The connections to the old server stay open: only the processes themselves close them.
-    let port = new.port().to_string();
+    let port = new.port.to_string();
     old.ask::<String>(&["REPLICAOF", "127.0.0.1", &port]).await;
-    proxy.redirect(new.port());
+    proxy.redirect(new.port);
     let after = stack.start_gateway().await;
     let mut late = Follower::open(after.base(), hero_and_meal.0, None).await;
     for _ in 0..3 {

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use galley_tests::json::{id, text};
-use galley_tests::{Client, PostgresServer, Proxy, Stack, until};
+use galley_tests::{PostgresServer, Proxy, TestClient, TestStack, until};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 const CONNECTIONS: i64 = 9;
 
 /// Waits until `/readyz` reports with these words that the service cannot place orders.
-async fn until_red(client: &Client, words: &str) {
+async fn until_red(client: &TestClient, words: &str) {
     until("a gateway that is not ready", async || {
         let ready = client.get("/readyz").await;
         let report = ready.json();
@@ -24,7 +24,7 @@ async fn until_red(client: &Client, words: &str) {
     .await;
 }
 
-async fn until_green(client: &Client) {
+async fn until_green(client: &TestClient) {
     until("a ready gateway", async || {
         Some(client.get("/readyz").await).filter(|ready| ready.status == 200)
     })
@@ -34,18 +34,12 @@ async fn until_green(client: &Client) {
 #[tokio::test]
 async fn a_name_that_led_to_a_standby_is_resolved_anew() {
     let primary = PostgresServer::start().await;
-    let standby = primary.standby(primary.port()).await;
-    let name = Proxy::start(primary.port()).await;
-    let mut stack = Stack::distributed()
-        .postgres(primary.url())
-        .gateways(0)
-        .workers(0)
-        .delay("100ms")
-        .start()
-        .await;
-    let at =
-        |port: u16| stack.database_url().replace(&primary.port().to_string(), &port.to_string());
-    let (named, of_standby) = (at(name.port()), at(standby.port()));
+    let standby = primary.standby(primary.port).await;
+    let name = Proxy::start(primary.port).await;
+    let stack = TestStack::distributed().postgres(primary.url()).gateways(0).workers(0);
+    let mut stack = stack.delay("100ms").start().await;
+    let at = |port: u16| stack.database_url().replace(&primary.port.to_string(), &port.to_string());
+    let (named, of_standby) = (at(name.port()), at(standby.port));
     stack.set("DATABASE_URL", &named);
     let client = stack.start_gateway().await;
     stack.start_worker();
@@ -56,7 +50,7 @@ async fn a_name_that_led_to_a_standby_is_resolved_anew() {
     })
     .await;
 
-    name.redirect(standby.port());
+    name.redirect(standby.port);
     name.cut();
     until_red(&client, "read-only").await;
     client.place_call(hero, meal).await.problem(503, "unavailable");
@@ -64,7 +58,7 @@ async fn a_name_that_led_to_a_standby_is_resolved_anew() {
     let late = stack.launch_gateway();
 
     // No connection is cut: the gateway has to notice the change by itself.
-    name.redirect(primary.port());
+    name.redirect(primary.port);
     let order = id(&client.place_at_last(hero, meal).await);
     client.until_status(order, "COMPLETED").await;
     until_green(&client).await;
@@ -95,9 +89,11 @@ async fn commits_that_wait_for_a_standby_are_no_pile_and_go_on_by_themselves() {
     /// Longer than the time-out of a statement.
     const STALLED: Duration = Duration::from_secs(10);
     let postgres = PostgresServer::start().await;
-    let stack = Stack::distributed().postgres(postgres.url()).delay("100ms").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = TestStack::distributed()
+        .postgres(postgres.url())
+        .delay("100ms")
+        .start_with_hero_and_meal()
+        .await;
     client.place(hero, meal).await;
     set(&postgres, "alter system set synchronous_standby_names = 'nobody'").await;
 

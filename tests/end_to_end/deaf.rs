@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use galley_tests::follower::everybody;
 use galley_tests::json::{id, text};
 use galley_tests::proxy::Ways;
-use galley_tests::{Client, Follower, Proxy, RedisServer, Stack, Truth, until};
+use galley_tests::{Follower, RedisServer, TestClient, TestStack, Truth, until};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -17,7 +17,7 @@ const ORDERS: usize = 10;
 
 /// Waits until the gateway reports with this word that it receives no updates, and expects that
 /// within the bound.
-async fn until_deaf(client: &Client, word: &str, since: Instant) {
+async fn until_deaf(client: &TestClient, word: &str, since: Instant) {
     until("a deaf gateway", async || {
         let ready = client.get("/readyz").await;
         let status = text(&ready.json(), "status").to_owned();
@@ -30,14 +30,14 @@ async fn until_deaf(client: &Client, word: &str, since: Instant) {
     assert!(took <= NOTICED, "deaf for {took:?} before it noticed");
 }
 
-async fn until_ready(client: &Client) {
+async fn until_ready(client: &TestClient) {
     let is_ready =
         async || (text(&client.get("/readyz").await.json(), "status") == "ready").then_some(());
     until("a ready gateway", is_ready).await;
 }
 
 /// Places orders at each gateway and cancels some.
-async fn order(gateways: &[Client], hero: i64, meal: i64) {
+async fn order(gateways: &[TestClient], hero: i64, meal: i64) {
     for number in 0..ORDERS {
         for client in gateways {
             let order = id(&client.place(hero, meal).await);
@@ -52,7 +52,8 @@ async fn order(gateways: &[Client], hero: i64, meal: i64) {
 #[tokio::test]
 async fn a_redis_that_is_silent_makes_every_gateway_deaf_and_loses_nothing() {
     let mut redis = RedisServer::start().await;
-    let stack = Stack::distributed().redis(redis.url()).gateways(2).delay("200ms").start().await;
+    let stack =
+        TestStack::distributed().redis(redis.url()).gateways(2).delay("200ms").start().await;
     let gateways = [stack.client_of(0), stack.client_of(1)];
     let (hero, meal) = gateways[0].create_hero_and_meal().await;
     let (tell, truth) = watch::channel(None);
@@ -82,9 +83,8 @@ async fn a_redis_that_is_silent_makes_every_gateway_deaf_and_loses_nothing() {
 
 #[tokio::test]
 async fn a_gateway_whose_network_swallows_updates_is_deaf_alone_and_catches_up() {
-    let redis = RedisServer::start().await;
-    let proxy = Proxy::start(redis.port()).await;
-    let mut stack = Stack::distributed().redis(redis.url()).delay("100ms").start().await;
+    let (redis, proxy) = RedisServer::behind_proxy().await;
+    let mut stack = TestStack::distributed().redis(redis.url()).delay("100ms").start().await;
     stack.set("REDIS_URL", &format!("redis://127.0.0.1:{}", proxy.port()));
     let gateways = [stack.client(), stack.start_gateway().await];
     let [hearing, cut_off] = &gateways;

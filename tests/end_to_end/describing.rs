@@ -1,19 +1,12 @@
 //! The service describes itself: health, metrics, documents and problems.
 
 use galley_protocol::ProblemType;
-use galley_tests::json::{id, list, text};
-use galley_tests::{Client, StackBuilder};
+use galley_tests::json::{list, text};
+use galley_tests::{StackBuilder, TestClient};
 use reqwest::Method;
 use serde_json::Value;
 
-on_both_deployments![
-    health_readiness_and_metrics_are_told,
-    every_documented_path_answers,
-    every_type_of_problem_is_explained,
-    the_live_updates_are_described_by_the_schemas_that_the_tests_use,
-    the_pages_need_nobody_else,
-];
-
+on_both_deployments!(health_readiness_and_metrics_are_told);
 async fn health_readiness_and_metrics_are_told(stack: StackBuilder) {
     let stack = stack.delay("0s").start().await;
     let client = stack.client();
@@ -29,8 +22,7 @@ async fn health_readiness_and_metrics_are_told(stack: StackBuilder) {
         );
     }
     let (hero, meal) = client.create_hero_and_meal().await;
-    let order = id(&client.place(hero, meal).await);
-    client.until_status(order, "COMPLETED").await;
+    client.place_until(hero, meal, "COMPLETED").await;
     let metrics = client.get("/metrics").await;
     assert_eq!(metrics.status, 200);
     assert!(metrics.header("content-type").starts_with("text/plain"));
@@ -47,6 +39,7 @@ async fn health_readiness_and_metrics_are_told(stack: StackBuilder) {
     );
 }
 
+on_both_deployments!(every_documented_path_answers);
 async fn every_documented_path_answers(stack: StackBuilder) {
     let stack = stack.delay("0s").start().await;
     let client = stack.client();
@@ -75,8 +68,7 @@ async fn every_documented_path_answers(stack: StackBuilder) {
     for (path, operations) in paths {
         for (method, operation) in operations.as_object().expect("operations") {
             let (hero, meal) = client.create_hero_and_meal().await;
-            let order = id(&client.place(hero, meal).await);
-            client.until_status(order, "COMPLETED").await;
+            let order = client.place_until(hero, meal, "COMPLETED").await;
             let id = if path.starts_with("/heroes") {
                 hero
             } else if path.starts_with("/meals") {
@@ -109,7 +101,7 @@ async fn every_documented_path_answers(stack: StackBuilder) {
 }
 
 /// Sends the example of an operation.
-async fn ask(client: &Client, method: &str, path: &str, operation: &Value) -> (u16, String) {
+async fn ask(client: &TestClient, method: &str, path: &str, operation: &Value) -> (u16, String) {
     let call = client.call(Method::from_bytes(method.as_bytes()).expect("a method"), path);
     let content =
         operation["requestBody"]["content"].as_object().and_then(|content| content.iter().next());
@@ -140,6 +132,7 @@ fn references(value: &Value) -> Vec<&str> {
     }
 }
 
+on_both_deployments!(every_type_of_problem_is_explained);
 async fn every_type_of_problem_is_explained(stack: StackBuilder) {
     let stack = stack.start().await;
     let client = stack.client();
@@ -155,11 +148,13 @@ async fn every_type_of_problem_is_explained(stack: StackBuilder) {
     }
 }
 
+on_both_deployments!(the_live_updates_are_described_by_the_schemas_that_the_tests_use);
 async fn the_live_updates_are_described_by_the_schemas_that_the_tests_use(stack: StackBuilder) {
     let document = stack.start().await.client().get("/asyncapi.json").await.is(200);
     assert_eq!(document, galley_protocol::asyncapi::document());
 }
 
+on_both_deployments!(the_pages_need_nobody_else);
 async fn the_pages_need_nobody_else(stack: StackBuilder) {
     let stack = stack.start().await;
     let client = stack.client();

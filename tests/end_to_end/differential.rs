@@ -2,9 +2,9 @@
 
 use galley_protocol::{Order, OrderId, Picture};
 use galley_tests::json::{id, text};
-use galley_tests::socket::MAX_ENDED;
-use galley_tests::wire::understand;
-use galley_tests::{Client, Events, Socket, StackBuilder, until};
+use galley_tests::test_socket::MAX_ENDED;
+use galley_tests::wire_check::understand;
+use galley_tests::{Events, StackBuilder, TestClient, TestSocket, until};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
@@ -13,25 +13,23 @@ use serde_json::Value;
 const SEED: u64 = 7;
 const STEPS: usize = 150;
 
-on_both_deployments![a_socket_and_an_event_stream_tell_the_same];
-
 /// A kind of connection.
-enum Wire {
-    Socket(Socket),
+enum ClientWire {
+    Socket(TestSocket),
     Events(Events),
 }
 
 /// A listener of a hero, with the frames that it received.
-struct Listener {
-    wire: Wire,
+struct OrderListener {
+    wire: ClientWire,
     picture: Picture,
     cursor: String,
     /// Every frame after the welcome.
     heard: Vec<Value>,
 }
 
-impl Listener {
-    fn new(wire: Wire) -> Self {
+impl OrderListener {
+    fn new(wire: ClientWire) -> Self {
         let mut listener = Self {
             wire,
             picture: Picture::new(MAX_ENDED),
@@ -44,8 +42,8 @@ impl Listener {
 
     fn take_welcome(&mut self) {
         let welcome = match &self.wire {
-            Wire::Socket(socket) => &socket.welcome,
-            Wire::Events(events) => &events.welcome,
+            ClientWire::Socket(socket) => &socket.welcome,
+            ClientWire::Events(events) => &events.welcome,
         };
         self.picture.apply(&understand(welcome));
         text(welcome, "cursor").clone_into(&mut self.cursor);
@@ -54,8 +52,8 @@ impl Listener {
     /// Reads the frames that have arrived.
     fn catch_up(&mut self) {
         while let Some(frame) = match &mut self.wire {
-            Wire::Socket(socket) => socket.try_next(),
-            Wire::Events(events) => events.try_next(),
+            ClientWire::Socket(socket) => socket.try_next(),
+            ClientWire::Events(events) => events.try_next(),
         } {
             self.picture.apply(&understand(&frame));
             text(&frame, "cursor").clone_into(&mut self.cursor);
@@ -64,30 +62,29 @@ impl Listener {
     }
 
     /// Disconnects, and resumes with the last cursor.
-    async fn come_back(&mut self, client: &Client, hero: i64) {
+    async fn come_back(&mut self, client: &TestClient, hero: i64) {
         self.catch_up();
         let path = format!("/heroes/{hero}/events");
         self.wire = match self.wire {
-            Wire::Socket(_) => Wire::Socket(client.resume(hero, &self.cursor).await),
-            Wire::Events(_) => {
+            ClientWire::Socket(_) => ClientWire::Socket(client.resume(hero, &self.cursor).await),
+            ClientWire::Events(_) => {
                 let events = client.get(&path).header("Last-Event-ID", &self.cursor).listen().await;
-                Wire::Events(events.unwrap_or_else(|answer| panic!("{answer:?}")))
+                ClientWire::Events(events.unwrap_or_else(|answer| panic!("{answer:?}")))
             }
         };
         self.take_welcome();
     }
 }
 
+on_both_deployments!(a_socket_and_an_event_stream_tell_the_same);
 async fn a_socket_and_an_event_stream_tell_the_same(stack: StackBuilder) {
-    let stack = stack.delay("0ms..50ms").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("0ms..50ms").start_with_hero_and_meal().await;
     let path = format!("/heroes/{hero}/events");
     // Two listeners that stay, and two that reconnect at the same moments.
     let mut listeners = Vec::new();
     for _ in 0..2 {
-        listeners.push(Listener::new(Wire::Socket(client.connect(hero).await)));
-        listeners.push(Listener::new(Wire::Events(client.listen(&path).await)));
+        listeners.push(OrderListener::new(ClientWire::Socket(client.connect(hero).await)));
+        listeners.push(OrderListener::new(ClientWire::Events(client.listen(&path).await)));
     }
     let mut random = StdRng::seed_from_u64(SEED);
     let mut orders = Vec::new();
@@ -103,7 +100,7 @@ async fn a_socket_and_an_event_stream_tell_the_same(stack: StackBuilder) {
                 }
             }
         }
-        listeners.iter_mut().for_each(Listener::catch_up);
+        listeners.iter_mut().for_each(OrderListener::catch_up);
     }
     client.until_none(&["PENDING", "IN_PROGRESS"]).await;
 
@@ -128,7 +125,7 @@ async fn a_socket_and_an_event_stream_tell_the_same(stack: StackBuilder) {
     }
     let [socket, events, ..] = &listeners[..] else { unreachable!("there are four") };
     assert!(socket.heard.len() > STEPS / 2, "{} frames", socket.heard.len());
-    let updates = |listener: &Listener| {
+    let updates = |listener: &OrderListener| {
         listener.heard.iter().filter(|frame| frame["type"] != "resync").cloned().collect::<Vec<_>>()
     };
     if updates(socket).len() == socket.heard.len() && updates(events).len() == events.heard.len() {
@@ -137,7 +134,7 @@ async fn a_socket_and_an_event_stream_tell_the_same(stack: StackBuilder) {
 }
 
 /// Cancels or deletes an order; a refusal is fine.
-async fn end(client: &Client, order: i64, cancel: bool) {
+async fn end(client: &TestClient, order: i64, cancel: bool) {
     let answer = if cancel {
         client.cancel(order).await
     } else {

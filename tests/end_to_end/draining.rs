@@ -4,22 +4,15 @@ use std::io::ErrorKind;
 
 use galley_tests::json::{id, text};
 use galley_tests::program::Signal;
-use galley_tests::{Client, Stack, StackBuilder, until, within};
+use galley_tests::{StackBuilder, TestClient, TestStack, until, within};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 use tokio::net::TcpStream;
 
-on_both_deployments![
-    a_gateway_that_leaves_is_red_first_and_serves_everything,
-    a_gateway_that_leaves_refuses_connections_and_sends_its_sockets_away,
-    a_request_on_a_kept_connection_is_answered_by_a_gateway_that_leaves,
-    a_client_that_was_sent_away_misses_nothing
-];
-
+on_both_deployments!(a_gateway_that_leaves_is_red_first_and_serves_everything);
 async fn a_gateway_that_leaves_is_red_first_and_serves_everything(stack: StackBuilder) {
-    let mut stack = stack.set("GALLEY_SHUTDOWN_DELAY", "1s").delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (mut stack, client, hero, meal) =
+        stack.set("GALLEY_SHUTDOWN_DELAY", "1s").delay("1h").start_with_hero_and_meal().await;
     let mut before = client.connect(hero).await;
     stack.gateways[0].program.signal(Signal::TERM);
     let ready = until("red", async || {
@@ -28,7 +21,7 @@ async fn a_gateway_that_leaves_is_red_first_and_serves_everything(stack: StackBu
     .await;
     assert_eq!(text(&ready.json(), "status"), "draining");
     // On a new connection.
-    let other = Client::new(client.base());
+    let other = TestClient::new(client.base());
     assert_eq!(other.get("/healthz").await.status, 200);
     let mut after = other.connect(hero).await;
     let events = other.listen(&format!("/heroes/{hero}/events")).await;
@@ -44,10 +37,10 @@ async fn a_gateway_that_leaves_is_red_first_and_serves_everything(stack: StackBu
     );
 }
 
+on_both_deployments!(a_gateway_that_leaves_refuses_connections_and_sends_its_sockets_away);
 async fn a_gateway_that_leaves_refuses_connections_and_sends_its_sockets_away(stack: StackBuilder) {
-    let mut stack = stack.set("GALLEY_DRAIN", "3s").delay("1h").start().await;
-    let client = stack.client();
-    let (hero, _) = client.create_hero_and_meal().await;
+    let (mut stack, client, hero, _) =
+        stack.set("GALLEY_DRAIN", "3s").delay("1h").start_with_hero_and_meal().await;
     let mut sockets = Vec::new();
     for _ in 0..30 {
         sockets.push(client.connect(hero).await);
@@ -71,12 +64,12 @@ async fn a_gateway_that_leaves_refuses_connections_and_sends_its_sockets_away(st
     assert_eq!(within("the end of the gateway", gateway.exit()).await.code(), Some(0));
 }
 
+on_both_deployments!(a_request_on_a_kept_connection_is_answered_by_a_gateway_that_leaves);
 /// The connection is kept open like one in the pool of a balancer. The socket keeps the gateway
 /// from ending.
 async fn a_request_on_a_kept_connection_is_answered_by_a_gateway_that_leaves(stack: StackBuilder) {
-    let mut stack = stack.delay("1h").set("GALLEY_DRAIN", "30s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (mut stack, client, hero, meal) =
+        stack.delay("1h").set("GALLEY_DRAIN", "30s").start_with_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
     let gateway = &mut stack.gateways[0].program;
     gateway.signal(Signal::TERM);
@@ -86,10 +79,9 @@ async fn a_request_on_a_kept_connection_is_answered_by_a_gateway_that_leaves(sta
     socket.until_status(id(&answer.is(202)), "PENDING").await;
 }
 
+on_both_deployments!(a_client_that_was_sent_away_misses_nothing);
 async fn a_client_that_was_sent_away_misses_nothing(stack: StackBuilder) {
-    let mut stack = stack.delay("300ms").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (mut stack, client, hero, meal) = stack.delay("300ms").start_with_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
     let order = id(&client.place(hero, meal).await);
     let cursor = text(&socket.until_type("order").await, "cursor").to_owned();
@@ -111,9 +103,11 @@ async fn a_client_that_was_sent_away_misses_nothing(stack: StackBuilder) {
 
 #[tokio::test]
 async fn what_a_socket_has_asked_for_is_answered_before_it_is_sent_away() {
-    let mut stack = Stack::distributed().set("GALLEY_DRAIN", "0s").delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (mut stack, client, hero, meal) = TestStack::distributed()
+        .set("GALLEY_DRAIN", "0s")
+        .delay("1h")
+        .start_with_hero_and_meal()
+        .await;
     let mut socket = client.connect(hero).await;
     let mut database = PgConnection::connect(stack.database_url()).await.expect("a connection");
     sqlx::raw_sql("begin; lock table orders in exclusive mode")
@@ -145,13 +139,14 @@ async fn what_a_socket_has_asked_for_is_answered_before_it_is_sent_away() {
 /// The comments on an idle stream, one per second, are the clock of this test.
 #[tokio::test]
 async fn nobody_repairs_anything_for_a_worker_that_has_left_in_order() {
-    let mut stack =
-        Stack::distributed().workers(2).set("GALLEY_PING_INTERVAL", "1s").delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (mut stack, client, hero, meal) = TestStack::distributed()
+        .workers(2)
+        .set("GALLEY_PING_INTERVAL", "1s")
+        .delay("0s")
+        .start_with_hero_and_meal()
+        .await;
     let mut events = client.listen(&format!("/heroes/{hero}/events")).await;
-    let order = id(&client.place(hero, meal).await);
-    client.until_status(order, "COMPLETED").await;
+    client.place_until(hero, meal, "COMPLETED").await;
     for _ in 0..3 {
         events.until_comment().await; // what the gateway repaired at its start is over
     }

@@ -6,29 +6,20 @@
 //! cancelled order is completed, sockets at another gateway see every change within ten seconds,
 //! and a socket that resumes with its cursor has missed nothing.
 
-mod scene;
-mod watcher;
+mod crashing;
+mod socket_watcher;
 
-use galley_tests::command_line::run;
+use crashing::{Crashing, Side};
+use galley_tests::command_output::run;
 use galley_tests::json::{text, version};
 use galley_tests::{StackBuilder, namespace, until};
-use scene::{Scene, Side};
 
-on_both_deployments![
-    an_order_that_was_placed_and_not_dispatched_is_there_once_and_completed,
-    an_order_that_was_dispatched_and_not_answered_is_there_once_and_completed,
-    an_order_that_was_claimed_and_not_published_is_seen_and_completed,
-    an_order_whose_claim_was_published_and_not_acknowledged_is_completed_once,
-    an_order_that_was_completed_and_not_published_is_seen,
-    an_order_that_was_cancelled_and_not_published_is_seen_and_stays_cancelled,
-    an_order_that_was_deleted_and_not_published_is_seen,
-    an_order_that_kills_every_worker_ends_as_undeliverable,
-];
-
+on_both_deployments!(an_order_that_was_placed_and_not_dispatched_is_there_once_and_completed);
 async fn an_order_that_was_placed_and_not_dispatched_is_there_once_and_completed(
     stack: StackBuilder,
 ) {
-    let mut scene = Scene::begin(stack.delay("200ms"), Side::Gateway, "after-place-commit:2").await;
+    let mut scene =
+        Crashing::begin(stack.delay("200ms"), Side::Gateway, "after-place-commit:2").await;
     let before = scene.place("before").await.expect("the first is answered");
     let answered = scene.place("after").await;
     scene.fall().await;
@@ -42,10 +33,11 @@ async fn an_order_that_was_placed_and_not_dispatched_is_there_once_and_completed
     scene.ends_with(&[(before, "COMPLETED", 3), (after, "COMPLETED", 3)], &[]).await;
 }
 
+on_both_deployments!(an_order_that_was_dispatched_and_not_answered_is_there_once_and_completed);
 async fn an_order_that_was_dispatched_and_not_answered_is_there_once_and_completed(
     stack: StackBuilder,
 ) {
-    let mut scene = Scene::begin(stack.delay("200ms"), Side::Gateway, "after-dispatch:2").await;
+    let mut scene = Crashing::begin(stack.delay("200ms"), Side::Gateway, "after-dispatch:2").await;
     let before = scene.place("before").await.expect("the first is answered");
     assert_eq!(scene.place("after").await, None);
     scene.fall().await;
@@ -58,8 +50,9 @@ async fn an_order_that_was_dispatched_and_not_answered_is_there_once_and_complet
     scene.ends_with(&[(before, "COMPLETED", 3), (after, "COMPLETED", 3)], &[]).await;
 }
 
+on_both_deployments!(an_order_that_was_claimed_and_not_published_is_seen_and_completed);
 async fn an_order_that_was_claimed_and_not_published_is_seen_and_completed(stack: StackBuilder) {
-    let mut scene = Scene::begin(stack.delay("200ms"), Side::Worker, "after-claim-commit").await;
+    let mut scene = Crashing::begin(stack.delay("200ms"), Side::Worker, "after-claim-commit").await;
     scene.place("once").await;
     scene.fall().await;
     if let Some(mut queue) = scene.dispatch_queue().await {
@@ -75,10 +68,12 @@ async fn an_order_that_was_claimed_and_not_published_is_seen_and_completed(stack
     scene.ends_with(&[(order, "COMPLETED", 3)], &[]).await;
 }
 
+on_both_deployments!(an_order_whose_claim_was_published_and_not_acknowledged_is_completed_once);
 async fn an_order_whose_claim_was_published_and_not_acknowledged_is_completed_once(
     stack: StackBuilder,
 ) {
-    let mut scene = Scene::begin(stack.delay("200ms"), Side::Worker, "after-claim-publish").await;
+    let mut scene =
+        Crashing::begin(stack.delay("200ms"), Side::Worker, "after-claim-publish").await;
     scene.place("once").await;
     scene.fall().await;
     let mut queue = scene.dispatch_queue().await;
@@ -96,8 +91,10 @@ async fn an_order_whose_claim_was_published_and_not_acknowledged_is_completed_on
     }
 }
 
+on_both_deployments!(an_order_that_was_completed_and_not_published_is_seen);
 async fn an_order_that_was_completed_and_not_published_is_seen(stack: StackBuilder) {
-    let mut scene = Scene::begin(stack.delay("200ms"), Side::Worker, "after-complete-commit").await;
+    let mut scene =
+        Crashing::begin(stack.delay("200ms"), Side::Worker, "after-complete-commit").await;
     scene.place("once").await.expect("it is answered long before");
     scene.fall().await;
     scene.restart().await;
@@ -107,10 +104,12 @@ async fn an_order_that_was_completed_and_not_published_is_seen(stack: StackBuild
     scene.ends_with(&[(order, "COMPLETED", 3)], &[]).await;
 }
 
+on_both_deployments!(an_order_that_was_cancelled_and_not_published_is_seen_and_stays_cancelled);
 async fn an_order_that_was_cancelled_and_not_published_is_seen_and_stays_cancelled(
     stack: StackBuilder,
 ) {
-    let mut scene = Scene::begin(stack.delay("2s"), Side::Gateway, "after-cancel-commit:2").await;
+    let mut scene =
+        Crashing::begin(stack.delay("2s"), Side::Gateway, "after-cancel-commit:2").await;
     let mut orders = Vec::new();
     for key in ["one", "two"] {
         let order = scene.place(key).await.expect("it is answered");
@@ -139,8 +138,9 @@ async fn an_order_that_was_cancelled_and_not_published_is_seen_and_stays_cancell
         .await;
 }
 
+on_both_deployments!(an_order_that_was_deleted_and_not_published_is_seen);
 async fn an_order_that_was_deleted_and_not_published_is_seen(stack: StackBuilder) {
-    let mut scene = Scene::begin(stack.delay("0s"), Side::Gateway, "after-delete-commit").await;
+    let mut scene = Crashing::begin(stack.delay("0s"), Side::Gateway, "after-delete-commit").await;
     let mut orders = Vec::new();
     for key in ["one", "two"] {
         let order = scene.place(key).await.expect("it is answered");
@@ -156,8 +156,9 @@ async fn an_order_that_was_deleted_and_not_published_is_seen(stack: StackBuilder
     scene.ends_with(&[(orders[0], "COMPLETED", 3)], &[(orders[1], 4)]).await;
 }
 
+on_both_deployments!(an_order_that_kills_every_worker_ends_as_undeliverable);
 async fn an_order_that_kills_every_worker_ends_as_undeliverable(stack: StackBuilder) {
-    let mut scene = Scene::begin(stack.delay("1h"), Side::Worker, "after-claim-commit").await;
+    let mut scene = Crashing::begin(stack.delay("1h"), Side::Worker, "after-claim-commit").await;
     scene.place("poison").await;
     scene.fall().await;
     for _ in 0..5 {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use galley_tests::command_line::run;
+use galley_tests::command_output::run;
 use galley_tests::program::{command, path_of};
-use galley_tests::{Program, Stack, port};
+use galley_tests::{TestProgram, TestStack, port};
 
 /// The variables in the help of a command.
 async fn variables(program: &str, arguments: &[&str]) -> BTreeSet<String> {
@@ -17,7 +17,7 @@ async fn variables(program: &str, arguments: &[&str]) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn a_program_starts_although_every_variable_is_empty() {
-    let stack = Stack::distributed().gateways(0).workers(0).start().await;
+    let stack = TestStack::distributed().gateways(0).workers(0).start().await;
     let folder = tempfile::tempdir().expect("a folder");
     let redis = galley_tests::namespace::shared_redis();
     let backends = ["--database-url", stack.database_url(), "--redis-url", &redis];
@@ -33,7 +33,7 @@ async fn a_program_starts_although_every_variable_is_empty() {
         let mut command = command(path_of(program));
         command.args(arguments).current_dir(folder.path());
         command.envs(variables(program, &[]).await.into_iter().map(|name| (name, "")));
-        let mut program = Program::start(program, &mut command);
+        let mut program = TestProgram::start(program, &mut command);
         program.line(sign).await;
         program.stop().await;
     }

@@ -3,24 +3,14 @@
 use futures_util::future::join_all;
 use galley_tests::json::{id, list, text};
 use galley_tests::program::Signal;
-use galley_tests::{Client, StackBuilder, until, within};
+use galley_tests::{StackBuilder, TestClient, until, within};
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpSocket;
 
-on_both_deployments![
-    a_hero_listens_and_comes_back,
-    who_cannot_listen_is_told_why,
-    a_quiet_stream_lives_on_heartbeats,
-    a_gateway_that_leaves_sends_its_streams_away,
-    streams_and_sockets_share_the_places_of_a_hero,
-    a_stream_that_takes_nothing_is_cut,
-];
-
+on_both_deployments!(a_hero_listens_and_comes_back);
 async fn a_hero_listens_and_comes_back(stack: StackBuilder) {
-    let stack = stack.delay("20ms").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("20ms").start_with_hero_and_meal().await;
     let path = format!("/heroes/{hero}/events");
     let mut events = client.listen(&path).await;
     assert_eq!(
@@ -62,10 +52,9 @@ async fn a_hero_listens_and_comes_back(stack: StackBuilder) {
     }
 }
 
+on_both_deployments!(who_cannot_listen_is_told_why);
 async fn who_cannot_listen_is_told_why(stack: StackBuilder) {
-    let stack = stack.start().await;
-    let client = stack.client();
-    let (hero, _) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, _) = stack.start_with_hero_and_meal().await;
     let path = format!("/heroes/{hero}/events");
     client.get(&format!("/heroes/{}/events", hero + 1)).await.problem(404, "hero-not-found");
     for query in ["?cursor=r1.1&cursor=r1.1", "?max_rate=1"] {
@@ -85,11 +74,10 @@ async fn who_cannot_listen_is_told_why(stack: StackBuilder) {
     client.post(&path, &json!({})).await.problem(405, "method-not-allowed");
 }
 
+on_both_deployments!(a_quiet_stream_lives_on_heartbeats);
 async fn a_quiet_stream_lives_on_heartbeats(stack: StackBuilder) {
-    let stack =
-        stack.set("GALLEY_PING_INTERVAL", "100ms").set("GALLEY_PONG_TIMEOUT", "1s").start().await;
-    let client = stack.client();
-    let (hero, _) = client.create_hero_and_meal().await;
+    let stack = stack.set("GALLEY_PING_INTERVAL", "100ms").set("GALLEY_PONG_TIMEOUT", "1s");
+    let (_stack, client, hero, _) = stack.start_with_hero_and_meal().await;
     let mut streams =
         [client.listen(&format!("/heroes/{hero}/events")).await, client.listen("/events").await];
     for events in &mut streams {
@@ -103,10 +91,10 @@ async fn a_quiet_stream_lives_on_heartbeats(stack: StackBuilder) {
     until("nobody is left", async || (sockets(&client).await == 0).then_some(())).await;
 }
 
+on_both_deployments!(a_gateway_that_leaves_sends_its_streams_away);
 async fn a_gateway_that_leaves_sends_its_streams_away(stack: StackBuilder) {
-    let mut stack = stack.set("GALLEY_DRAIN", "3s").start().await;
-    let client = stack.client();
-    let (hero, _) = client.create_hero_and_meal().await;
+    let (mut stack, client, hero, _) =
+        stack.set("GALLEY_DRAIN", "3s").start_with_hero_and_meal().await;
     let path = format!("/heroes/{hero}/events");
     let mut streams = Vec::new();
     for _ in 0..20 {
@@ -129,10 +117,10 @@ async fn a_gateway_that_leaves_sends_its_streams_away(stack: StackBuilder) {
     assert_eq!(within("the end of the gateway", gateway.exit()).await.code(), Some(0));
 }
 
+on_both_deployments!(streams_and_sockets_share_the_places_of_a_hero);
 async fn streams_and_sockets_share_the_places_of_a_hero(stack: StackBuilder) {
-    let stack = stack.set("GALLEY_MAX_SOCKETS_PER_HERO", "2").start().await;
-    let client = stack.client();
-    let (hero, _) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, _) =
+        stack.set("GALLEY_MAX_SOCKETS_PER_HERO", "2").start_with_hero_and_meal().await;
     let path = format!("/heroes/{hero}/events");
     let (_socket, events) = (client.connect(hero).await, client.listen(&path).await);
     let answer = client.get(&path).await;
@@ -143,11 +131,10 @@ async fn streams_and_sockets_share_the_places_of_a_hero(stack: StackBuilder) {
     until("a place for a stream", async || client.get(&path).listen().await.ok()).await;
 }
 
+on_both_deployments!(a_stream_that_takes_nothing_is_cut);
 /// Both the stream and its connection end, although the body can never be written completely.
 async fn a_stream_that_takes_nothing_is_cut(stack: StackBuilder) {
-    let stack = stack.delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
     let mut neighbour = client.connect(hero).await;
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4_096).expect("a small buffer");
@@ -183,6 +170,6 @@ async fn until_cut(stream: &mut tokio::net::TcpStream) {
     assert!(!unread.ends_with(b"0\r\n\r\n"));
 }
 
-async fn sockets(client: &Client) -> u64 {
+async fn sockets(client: &TestClient) -> u64 {
     client.metric("galley_sockets").await
 }

@@ -1,16 +1,19 @@
 //! Exit codes by cause, and the problem that `--json` prints with each.
 
-use galley_tests::command_line::{Said, run};
+use galley_tests::command_output::{CommandOutput, run};
 use galley_tests::json::{id, text};
 use galley_tests::port;
-use galley_tests::{Client, Stack, StackBuilder, token};
+use galley_tests::{StackBuilder, TestClient, TestStack, signed_token};
 use serde_json::Value;
-
-on_both_deployments![each_cause_has_its_exit_code_and_its_problem];
 
 /// Runs the command as text and as JSON; expects the same exit code, one line or one problem, and
 /// no data.
-async fn refused(client: &Client, arguments: &[&str], code: i32, kind: &str) -> (Said, Value) {
+async fn refused(
+    client: &TestClient,
+    arguments: &[&str],
+    code: i32,
+    kind: &str,
+) -> (CommandOutput, Value) {
     let people = client.galley(arguments).await;
     assert_eq!(
         (people.code, people.stdout.as_str(), people.stderr.lines().count()),
@@ -34,10 +37,10 @@ async fn refused(client: &Client, arguments: &[&str], code: i32, kind: &str) -> 
     (people, problem)
 }
 
+on_both_deployments!(each_cause_has_its_exit_code_and_its_problem);
 async fn each_cause_has_its_exit_code_and_its_problem(stack: StackBuilder) {
-    let mut stack = stack.delay("1h").set("GALLEY_MAX_SOCKETS_PER_HERO", "1").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (mut stack, client, hero, meal) =
+        stack.delay("1h").set("GALLEY_MAX_SOCKETS_PER_HERO", "1").start_with_hero_and_meal().await;
     let order = id(&client.place(hero, meal).await);
     let (hero_text, meal_text, order_text) =
         (hero.to_string(), meal.to_string(), order.to_string());
@@ -89,29 +92,30 @@ async fn each_cause_has_its_exit_code_and_its_problem(stack: StackBuilder) {
 
 #[tokio::test]
 async fn who_may_not_is_told_so_by_the_exit_code() {
-    let stack = Stack::embedded().with_tokens().start().await;
+    let stack = TestStack::embedded().with_tokens().start().await;
     let hero = stack.staff().create_hero("Zoé", &[]).await;
     let create = ["meal", "create", "--name", "Soup", "--price", "1", "--origin-planet", "Mars"];
     refused(&stack.client(), &["hero", "list"], 7, "/problems/unauthorized").await;
     refused(&stack.hero(hero), &create, 7, "/problems/forbidden").await;
     refused(&stack.hero(hero), &["hero", "get", "99"], 3, "/problems/hero-not-found").await;
-    let bad = stack
-        .client()
-        .with_token(&token::sign("another secret of thirty-two bytes", &serde_json::json!({})));
+    let bad = stack.client().with_token(&signed_token::sign(
+        "another secret of thirty-two bytes",
+        &serde_json::json!({}),
+    ));
     refused(&bad, &["order", "list"], 7, "/problems/unauthorized").await;
     refused(&bad, &["watch"], 7, "/problems/unauthorized").await;
 }
 
 #[tokio::test]
 async fn too_many_requests_are_told_by_the_exit_code() {
-    let stack = Stack::embedded().set("GALLEY_REST_RATE", "1/h burst 1").start().await;
+    let stack = TestStack::embedded().set("GALLEY_REST_RATE", "1/h burst 1").start().await;
     stack.client().get("/meals").await.is(200);
     refused(&stack.client(), &["meal", "list"], 8, "/problems/rate-limited").await;
 }
 
 #[tokio::test]
 async fn wrong_usage_is_a_problem_too() {
-    let client = Client::new(&format!("http://127.0.0.1:{}", port::free()));
+    let client = TestClient::new(&format!("http://127.0.0.1:{}", port::free()));
     for (arguments, part) in [
         (&["hero", "list", "--limit", "101"][..], "--limit"),
         (&["hero", "update", "1"], "required"),

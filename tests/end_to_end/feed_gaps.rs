@@ -6,18 +6,13 @@ use std::collections::BTreeMap;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use galley_tests::json::{id, list, text};
-use galley_tests::{Client, Stack, StackBuilder};
+use galley_tests::{StackBuilder, TestClient, TestStack};
 use serde_json::{Value, json};
 
 const ORDERS: usize = 2_000;
 const FEW: usize = 20;
 
-on_both_deployments![
-    a_watcher_that_does_not_read_for_a_while_misses_nothing,
-    a_watch_resumes_where_it_was_left
-];
-
-async fn place(client: &Client, hero: i64, meal: i64, orders: usize) -> Vec<i64> {
+async fn place(client: &TestClient, hero: i64, meal: i64, orders: usize) -> Vec<i64> {
     let placing = (0..orders).map(|_| async { id(&client.place_at_last(hero, meal).await) });
     let placed = stream::iter(placing).buffer_unordered(100).collect::<Vec<_>>().await;
     client.until_none(&["PENDING", "IN_PROGRESS"]).await;
@@ -45,10 +40,9 @@ async fn until_all(orders: &[i64], version: i64, mut next: impl AsyncFnMut() -> 
     }
 }
 
+on_both_deployments!(a_watcher_that_does_not_read_for_a_while_misses_nothing);
 async fn a_watcher_that_does_not_read_for_a_while_misses_nothing(stack: StackBuilder) {
-    let stack = stack.delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("0s").start_with_hero_and_meal().await;
     let mut staff = client.connect_with("").await;
     let watching = staff.reply(json!({"type": "watch"})).await;
     assert!(watching["cursor"].is_string() && watching["resume"].is_null(), "{watching}");
@@ -58,10 +52,9 @@ async fn a_watcher_that_does_not_read_for_a_while_misses_nothing(stack: StackBui
     until_all(&orders, 3, async || events.until_type("feed").await).await;
 }
 
+on_both_deployments!(a_watch_resumes_where_it_was_left);
 async fn a_watch_resumes_where_it_was_left(stack: StackBuilder) {
-    let stack = stack.delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("0s").start_with_hero_and_meal().await;
     let mut staff = client.connect_with("").await;
     let cursor = text(&staff.reply(json!({"type": "watch"})).await, "cursor").to_owned();
     let events = client.listen("/events").await;
@@ -99,7 +92,7 @@ async fn a_watch_resumes_where_it_was_left(stack: StackBuilder) {
 
 #[tokio::test]
 async fn another_gateway_resumes_a_watch_with_its_filter() {
-    let stack = Stack::distributed().gateways(2).delay("0s").start().await;
+    let stack = TestStack::distributed().gateways(2).delay("0s").start().await;
     let (client, other) = (stack.client(), stack.client_of(1));
     let (hero, meal) = client.create_hero_and_meal().await;
     let stranger = client.create_hero("Ann", &[]).await;

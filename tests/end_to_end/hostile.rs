@@ -9,8 +9,8 @@ use futures_util::stream::{self, StreamExt as _};
 use galley_protocol::Timestamp;
 use galley_tests::json::{id, text, version};
 use galley_tests::program::{command, path_of};
-use galley_tests::raw_connection::{Opcode, RawAnswer, UPGRADE, frame, head};
-use galley_tests::{Client, Program, RawConnection, Socket, Stack, until, within};
+use galley_tests::raw_connection::{RawAnswer, RawOpcode, UPGRADE, frame, head};
+use galley_tests::{RawConnection, TestClient, TestProgram, TestSocket, TestStack, until, within};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::interval;
@@ -19,36 +19,34 @@ const MIB: u64 = 1_024 * 1_024;
 /// The memory that an attack may cost beyond its stated bound, because allocators keep freed
 /// memory, and other clients are active.
 const SLACK: u64 = 24 * MIB;
-const FIN: u8 = 0x80;
 
 /// The least number of orders of the neighbour during an attack.
 const LEAST_ORDERS: usize = 10;
 /// The longest delay of a change at the neighbour on a busy machine.
 const LATE: Duration = Duration::from_secs(5);
+const FIN: u8 = 0x80;
 
 /// A gateway under attack, and a neighbour that uses it meanwhile.
-struct Scene {
-    stack: Stack,
-    client: Client,
+struct Attack {
+    stack: TestStack,
+    client: TestClient,
     hero: i64,
     meal: i64,
-    neighbour: Socket,
+    neighbour: TestSocket,
     /// The resident memory of the gateway before the attack, in bytes, and the maximum since.
     resident: u64,
     most_resident: u64,
     sockets: usize,
 }
 
-impl Scene {
+impl Attack {
     async fn begin(settings: &[(&str, &str)]) -> Self {
-        let stack = Stack::embedded().delay("0s");
-        let stack = settings
+        let stack = TestStack::embedded().delay("0s");
+        let (stack, client, hero, meal) = settings
             .iter()
             .fold(stack, |stack, (name, value)| stack.set(name, value))
-            .start()
+            .start_with_hero_and_meal()
             .await;
-        let client = stack.client();
-        let (hero, meal) = client.create_hero_and_meal().await;
         let neighbour = client.connect(hero).await;
         let mut scene = Self {
             client,
@@ -67,7 +65,7 @@ impl Scene {
         scene
     }
 
-    fn program(&self) -> &Program {
+    fn program(&self) -> &TestProgram {
         &self.stack.gateways[0].program
     }
 
@@ -130,6 +128,22 @@ impl Scene {
         outcome
     }
 
+    /// Opens so many connections, which take turns with these beginnings of a request, then send a
+    /// byte per second until the gateway hangs up. Returns its answers.
+    async fn dawdle(&mut self, count: usize, heads: &[&str]) -> Vec<Vec<u8>> {
+        let mut slow = Vec::new();
+        for head in heads.iter().cycle().take(count) {
+            let mut connection = RawConnection::open(self.url()).await;
+            connection.send(head.as_bytes()).await;
+            slow.push(dawdle(connection));
+        }
+        let end = async { within("the end of slow requests", join_all(slow)).await };
+        let answers = self.during("slow requests", end).await;
+        self.assert_grew_at_most(count as u64 * 48 * 1_024);
+        self.assert_all_gone().await;
+        answers
+    }
+
     fn assert_grew_at_most(&self, bytes: u64) {
         let most = self.most_resident.max(self.program().resident());
         let grew = most.saturating_sub(self.resident);
@@ -182,11 +196,11 @@ async fn come_and_go(url: &str, hero: i64, number: usize) {
         3 => connection.upgrade(&format!("?hero_id={hero}"), "").await,
         4 => {
             connection.upgrade("", "").await;
-            connection.send(&frame(FIN | Opcode::TEXT.0, br#"{"type":"watch"}"#)).await;
+            connection.send(&frame(FIN | RawOpcode::TEXT.0, br#"{"type":"watch"}"#)).await;
         }
         5 => {
             connection.upgrade("", "").await;
-            connection.send(&frame(Opcode::TEXT.0, b"half a mess")[..9]).await;
+            connection.send(&frame(RawOpcode::TEXT.0, b"half a mess")[..9]).await;
         }
         _ => {
             connection
@@ -208,7 +222,7 @@ async fn thousands_of_clients_that_are_cut_or_vanish_leave_nothing_behind() {
     // show.
     let settings =
         ["GALLEY_MAX_SOCKETS", "GALLEY_MAX_SOCKETS_PER_IP", "GALLEY_MAX_SOCKETS_PER_HERO"];
-    let mut scene = Scene::begin(&settings.map(|setting| (setting, "1000"))).await;
+    let mut scene = Attack::begin(&settings.map(|setting| (setting, "1000"))).await;
     let (url, hero) = (scene.url().to_owned(), scene.hero);
     for _ in 0..4 {
         let clients = stream::iter(0..1_000)
@@ -228,63 +242,38 @@ async fn thousands_of_clients_that_are_cut_or_vanish_leave_nothing_behind() {
 
 #[tokio::test]
 async fn clients_that_are_killed_leave_nothing_behind() {
-    let mut scene = Scene::begin(&[]).await;
+    let mut scene = Attack::begin(&[]).await;
     let watch = |hero: i64| {
         let mut watch = command(path_of("galley"));
         watch.args(["watch", "--json", "--url", scene.url(), "--hero", &hero.to_string()]);
-        Program::start("galley watch", &mut watch)
+        TestProgram::start("galley watch", &mut watch)
     };
-    let mut watching: Vec<Program> = (0..10).map(|_| watch(scene.hero)).collect();
+    let mut watching: Vec<TestProgram> = (0..10).map(|_| watch(scene.hero)).collect();
     until("eleven sockets", async || {
         (scene.client.metric("galley_sockets").await == 11).then_some(())
     })
     .await;
-    watching.iter_mut().for_each(Program::kill);
+    watching.iter_mut().for_each(TestProgram::kill);
     scene.assert_all_gone().await;
 }
 
 #[tokio::test]
 async fn heads_that_dawdle_are_cut_and_hold_little() {
     const COUNT: usize = 500;
-    let mut scene = Scene::begin(&[]).await;
-    let mut slow = Vec::new();
-    for number in 0..COUNT {
-        let mut connection = RawConnection::open(scene.url()).await;
-        let head = match number % 3 {
-            0 => String::new(),
-            1 => "GET /ws HTTP/1.1\r\nHost: galley\r\nUpgrade: webso".to_owned(),
-            _ => format!("GET / HTTP/1.1\r\nHost: galley\r\nX-Slow: {}", "x".repeat(20_000)),
-        };
-        connection.send(head.as_bytes()).await;
-        slow.push(connection);
-    }
+    let mut scene = Attack::begin(&[]).await;
+    let long = format!("GET / HTTP/1.1\r\nHost: galley\r\nX-Slow: {}", "x".repeat(20_000));
+    let heads = ["", "GET /ws HTTP/1.1\r\nHost: galley\r\nUpgrade: webso", &long];
     // Single bytes do not extend the time-out.
-    scene
-        .during("slow heads", async {
-            within("the end of slow heads", join_all(slow.into_iter().map(dawdle))).await
-        })
-        .await;
-    scene.assert_grew_at_most(COUNT as u64 * 48 * 1_024);
-    scene.assert_all_gone().await;
+    scene.dawdle(COUNT, &heads).await;
     assert!(scene.reached("head-time").await >= COUNT as u64 / 2);
 }
 
 #[tokio::test]
 async fn bodies_that_dawdle_are_cut_and_hold_little() {
     const COUNT: usize = 200;
-    let mut scene = Scene::begin(&[]).await;
-    let mut slow = Vec::new();
-    for _ in 0..COUNT {
-        let mut connection = RawConnection::open(scene.url()).await;
-        let head = "POST /orders HTTP/1.1\r\nHost: galley\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{";
-        connection.send(head.as_bytes()).await;
-        slow.push(connection);
-    }
-    let slow = slow.into_iter().map(dawdle);
-    let said = scene
-        .during("slow bodies", async { within("the end of slow bodies", join_all(slow)).await })
-        .await;
-    for said in said {
+    let mut scene = Attack::begin(&[]).await;
+    let head = "POST /orders HTTP/1.1\r\nHost: galley\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{";
+    for said in scene.dawdle(COUNT, &[head]).await {
         let answer = RawAnswer::parse(&said).expect("an answer");
         assert_eq!(
             (answer.status, text(&answer.json(), "type")),
@@ -292,40 +281,42 @@ async fn bodies_that_dawdle_are_cut_and_hold_little() {
         );
         assert_eq!(answer.header("connection"), Some("close"), "{answer:?}");
     }
-    scene.assert_grew_at_most(COUNT as u64 * 48 * 1_024);
-    scene.assert_all_gone().await;
     assert_eq!(scene.reached("body-time").await, COUNT as u64);
 }
 
 #[tokio::test]
 async fn announcements_and_endless_fragments_hold_little() {
-    let mut scene = Scene::begin(&[]).await;
+    let mut scene = Attack::begin(&[]).await;
     let mut sockets = Vec::new();
     // Each frame is announced a little below the bound and never sent.
     for _ in 0..300 {
         let mut socket = scene.socket().await;
-        socket.send(&[head(FIN | Opcode::TEXT.0, true, 16_000), vec![0; 4]].concat()).await;
+        socket.send(&[head(FIN | RawOpcode::TEXT.0, true, 16_000), vec![0; 4]].concat()).await;
         sockets.push(socket);
     }
     // Frames beyond the bound are refused.
     for _ in 0..300 {
         let mut socket = scene.socket().await;
-        socket.send(&[head(FIN | Opcode::TEXT.0, true, (1 << 63) - 1), vec![0; 4]].concat()).await;
+        socket
+            .send(&[head(FIN | RawOpcode::TEXT.0, true, (1 << 63) - 1), vec![0; 4]].concat())
+            .await;
         assert_eq!(socket.close_code().await, Some(1009));
     }
     let refused = r#"galley_sockets_closed_total{code="1009"}"#;
     until("all refusals", async || (scene.client.metric(refused).await == 300).then_some(())).await;
     // An empty message in a hundred thousand fragments.
     let mut endless = scene.socket().await;
-    endless.send(&frame(Opcode::TEXT.0, b"")).await;
+    endless.send(&frame(RawOpcode::TEXT.0, b"")).await;
     let sending = async {
         for _ in 0..100 {
-            endless.send(&frame(Opcode::CONTINUATION.0, b"").repeat(1_000)).await;
+            endless.send(&frame(RawOpcode::CONTINUATION.0, b"").repeat(1_000)).await;
         }
     };
     scene.during("endless fragments", sending).await;
     scene.assert_grew_at_most(300 * 24 * 1_024);
-    endless.send(&frame(FIN | Opcode::CONTINUATION.0, br#"{"type":"ping","id":"at last"}"#)).await;
+    endless
+        .send(&frame(FIN | RawOpcode::CONTINUATION.0, br#"{"type":"ping","id":"at last"}"#))
+        .await;
     assert_eq!(endless.frame_of_type("pong").await["id"], "at last");
     drop((sockets, endless));
     scene.assert_all_gone().await;
@@ -348,10 +339,10 @@ async fn flood(mut socket: RawConnection, bytes: Vec<u8>, most: u64) -> u64 {
 #[tokio::test]
 async fn a_client_that_only_asks_and_never_listens_is_not_read_on() {
     const MOST: u64 = 64 * MIB;
-    let mut scene = Scene::begin(&[]).await;
-    let pings = frame(FIN | Opcode::PING.0, &[b'x'; 125]).repeat(500);
-    let commands = frame(FIN | Opcode::TEXT.0, br#"{"type":"help"}"#).repeat(500);
-    let rubbish = frame(FIN | Opcode::TEXT.0, "rubbish ".repeat(1_000).as_bytes()).repeat(8);
+    let mut scene = Attack::begin(&[]).await;
+    let pings = frame(FIN | RawOpcode::PING.0, &[b'x'; 125]).repeat(500);
+    let commands = frame(FIN | RawOpcode::TEXT.0, br#"{"type":"help"}"#).repeat(500);
+    let rubbish = frame(FIN | RawOpcode::TEXT.0, "rubbish ".repeat(1_000).as_bytes()).repeat(8);
     for (what, bytes) in [("pings", pings), ("commands", commands), ("rubbish", rubbish.clone())] {
         let sockets = [scene.socket().await, scene.socket().await, scene.socket().await];
         let floods = join_all(sockets.map(|socket| flood(socket, bytes.clone(), MOST)));
@@ -379,7 +370,7 @@ async fn a_client_that_only_asks_and_never_listens_is_not_read_on() {
 
 /// Places orders of one hero while `count` of its sockets read slowly. Returns how often they fell
 /// behind.
-async fn read_slowly(scene: &mut Scene, count: usize) -> u64 {
+async fn read_slowly(scene: &mut Attack, count: usize) -> u64 {
     const ORDERS: usize = 1_500;
     const PACE: Duration = Duration::from_millis(200);
     let hero = scene.client.create_hero("Slow", &[]).await;
@@ -396,7 +387,7 @@ async fn read_slowly(scene: &mut Scene, count: usize) -> u64 {
     }
     let placing = async {
         // Dropping this client closes its connections.
-        let client = Client::new(&url);
+        let client = TestClient::new(&url);
         let orders = stream::iter(0..ORDERS).map(|_| client.place_at_last(hero, meal));
         assert_eq!(orders.buffer_unordered(20).count().await, ORDERS);
     };
@@ -410,19 +401,19 @@ async fn sockets_that_read_slowly_hold_little() {
     const COUNT: usize = 60;
     // The queue, a page of a resync, and a copy of that page on its way into the kernel.
     const OF_EACH: u64 = 512 * 1_024;
-    let mut scene = Scene::begin(&[]).await;
+    let mut scene = Attack::begin(&[]).await;
     let behind = read_slowly(&mut scene, COUNT).await;
     assert!(behind >= COUNT as u64, "each fell behind: {behind}");
     scene.assert_grew_at_most(COUNT as u64 * OF_EACH);
     scene.assert_all_gone().await;
     // With a large bound everything is held, so it is the bound that limits memory.
-    let mut scene = Scene::begin(&[("GALLEY_SEND_QUEUE", "64MiB")]).await;
+    let mut scene = Attack::begin(&[("GALLEY_SEND_QUEUE", "64MiB")]).await;
     assert_eq!(read_slowly(&mut scene, 3).await, 0);
 }
 
 #[tokio::test]
 async fn a_client_that_asks_without_a_pause_and_listens_leaves_the_others_alone() {
-    let mut scene = Scene::begin(&[("GALLEY_COMMAND_RATE", "5/s burst 10")]).await;
+    let mut scene = Attack::begin(&[("GALLEY_COMMAND_RATE", "5/s burst 10")]).await;
     let client = scene.client.clone();
     let mut busy = Vec::new();
     for _ in 0..3 {

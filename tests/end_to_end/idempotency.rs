@@ -2,30 +2,19 @@
 
 use futures_util::future::join_all;
 use galley_tests::json::{id, text};
-use galley_tests::{Client, StackBuilder};
+use galley_tests::{StackBuilder, TestClient};
 use serde_json::{Value, json};
 
-on_both_deployments![
-    a_repeated_request_places_nothing_new,
-    many_requests_at_once_with_one_key_place_one_order,
-    a_repeated_command_places_nothing_new,
-    one_key_of_a_hero_places_one_order_whoever_brings_it,
-    with_tokens_one_key_of_a_hero_places_one_order_whoever_brings_it,
-    a_hero_and_a_meal_are_created_once_under_a_key,
-    many_creations_at_once_with_one_key_create_one_thing,
-];
-
-async fn place(client: &Client, hero: i64, meal: i64, key: &str) -> galley_tests::Answer {
+async fn place(client: &TestClient, hero: i64, meal: i64, key: &str) -> galley_tests::TestAnswer {
     client
         .post("/orders", &json!({"hero_id": hero, "meal_id": meal}))
         .header("Idempotency-Key", key)
         .await
 }
 
+on_both_deployments!(a_repeated_request_places_nothing_new);
 async fn a_repeated_request_places_nothing_new(stack: StackBuilder) {
-    let stack = stack.delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("0s").start_with_hero_and_meal().await;
     let first = place(&client, hero, meal, "lunch").await;
     assert_eq!(first.header("idempotent-replayed"), "");
     let order = id(&first.is(202));
@@ -46,10 +35,9 @@ async fn a_repeated_request_places_nothing_new(stack: StackBuilder) {
     assert_eq!(client.all("/orders").await.len(), 3);
 }
 
+on_both_deployments!(many_requests_at_once_with_one_key_place_one_order);
 async fn many_requests_at_once_with_one_key_place_one_order(stack: StackBuilder) {
-    let stack = stack.delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
     let answers = join_all((0..100).map(|_| place(&client, hero, meal, "once"))).await;
     let replayed =
         answers.iter().filter(|answer| answer.header("idempotent-replayed") == "true").count();
@@ -59,10 +47,9 @@ async fn many_requests_at_once_with_one_key_place_one_order(stack: StackBuilder)
     assert_eq!(client.all("/orders").await.len(), 1);
 }
 
+on_both_deployments!(a_repeated_command_places_nothing_new);
 async fn a_repeated_command_places_nothing_new(stack: StackBuilder) {
-    let stack = stack.delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
     let other = client.create_hero("Other", &[]).await;
     let mut sockets = [client.connect(hero).await, client.connect(hero).await];
     let command = json!({"type": "place", "meal_id": meal, "key": "lunch"});
@@ -84,7 +71,7 @@ async fn a_repeated_command_places_nothing_new(stack: StackBuilder) {
 
 /// Sends the key `lunch` from each of these clients, over REST and over a socket of the hero;
 /// expects one order.
-async fn bring(clients: &[&Client], hero: i64, meals: [i64; 2]) {
+async fn bring(clients: &[&TestClient], hero: i64, meals: [i64; 2]) {
     let [meal, other] = meals;
     let mut orders = Vec::new();
     for client in clients {
@@ -101,10 +88,9 @@ async fn bring(clients: &[&Client], hero: i64, meals: [i64; 2]) {
     assert!(orders.iter().all(|order| *order == orders[0]), "{orders:?}");
 }
 
+on_both_deployments!(one_key_of_a_hero_places_one_order_whoever_brings_it);
 async fn one_key_of_a_hero_places_one_order_whoever_brings_it(stack: StackBuilder) {
-    let stack = stack.delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
     let other = client.create_meal("Other", &[]).await;
     let stranger = client.create_hero("Other", &[]).await;
     bring(&[&client], hero, [meal, other]).await;
@@ -117,15 +103,16 @@ async fn one_key_of_a_hero_places_one_order_whoever_brings_it(stack: StackBuilde
     assert_eq!(client.all("/orders").await.len(), 2);
 }
 
+on_both_deployments!(with_tokens_one_key_of_a_hero_places_one_order_whoever_brings_it);
 async fn with_tokens_one_key_of_a_hero_places_one_order_whoever_brings_it(stack: StackBuilder) {
-    let stack = stack.with_tokens().delay("1h").start().await;
-    let staff = stack.staff();
-    let (hero, meal) = staff.create_hero_and_meal().await;
+    let (stack, staff, hero, meal) =
+        stack.with_tokens().delay("1h").start_with_hero_and_meal().await;
     let other = staff.create_meal("Other", &[]).await;
     bring(&[&staff, &stack.hero(hero)], hero, [meal, other]).await;
     assert_eq!(staff.all("/orders").await.len(), 1);
 }
 
+on_both_deployments!(a_hero_and_a_meal_are_created_once_under_a_key);
 async fn a_hero_and_a_meal_are_created_once_under_a_key(stack: StackBuilder) {
     let stack = stack.start().await;
     let client = stack.client();
@@ -163,6 +150,7 @@ async fn a_hero_and_a_meal_are_created_once_under_a_key(stack: StackBuilder) {
     }
 }
 
+on_both_deployments!(many_creations_at_once_with_one_key_create_one_thing);
 async fn many_creations_at_once_with_one_key_create_one_thing(stack: StackBuilder) {
     let stack = stack.start().await;
     let client = stack.client();

@@ -5,11 +5,13 @@ use std::collections::HashMap;
 
 use galley_tests::json::{id, list};
 use galley_tests::proxy::Ways;
-use galley_tests::{Client, Proxy, RedisServer, Stack, until};
+use galley_tests::{TestClient, until};
 use serde_json::{Value, json};
 
+use crate::cut_off::with_a_worker_behind_a_proxy;
+
 /// Waits until the gateway has received this many updates.
-async fn until_heard(client: &Client, updates: u64) {
+async fn until_heard(client: &TestClient, updates: u64) {
     until("what was published", async || {
         (client.metric("galley_updates_heard_total").await >= updates).then_some(())
     })
@@ -38,11 +40,7 @@ fn list_or_none<'a>(frame: &'a Value, field: &str) -> impl Iterator<Item = Value
 
 #[tokio::test]
 async fn a_publisher_that_is_held_up_shows_nobody_an_older_state() {
-    let redis = RedisServer::start().await;
-    let proxy = Proxy::start(redis.port()).await;
-    let mut stack = Stack::distributed().redis(redis.url()).workers(0).delay("1h").start().await;
-    stack.set("REDIS_URL", &format!("redis://127.0.0.1:{}", proxy.port()));
-    stack.start_worker();
+    let (redis, proxy, stack) = with_a_worker_behind_a_proxy("1h").await;
     let client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
@@ -50,8 +48,7 @@ async fn a_publisher_that_is_held_up_shows_nobody_an_older_state() {
     let mut feed = client.listen("/events?max_rate=50").await;
     let mut staff = client.connect_with("").await;
     staff.reply(json!({"type": "watch", "max_rate": 50})).await;
-    let first = id(&client.place(hero, meal).await);
-    client.until_status(first, "IN_PROGRESS").await;
+    client.place_until(hero, meal, "IN_PROGRESS").await;
     until_heard(&client, 2).await;
 
     until("a worker that waits for an entry", async || {
@@ -65,8 +62,7 @@ async fn a_publisher_that_is_held_up_shows_nobody_an_older_state() {
 
     // The worker claims the next order, but its message is held back until the order has ended.
     proxy.stall(Ways { to_server: true, to_clients: false });
-    let order = id(&client.place(hero, meal).await);
-    client.until_status(order, "IN_PROGRESS").await;
+    let order = client.place_until(hero, meal, "IN_PROGRESS").await;
     client.cancel(order).await.is(200);
     until_heard(&client, 4).await;
     proxy.stall(Ways::default());

@@ -4,14 +4,10 @@ use galley_tests::StackBuilder;
 use galley_tests::json::{id, list};
 use serde_json::json;
 
-on_both_deployments![an_order_keeps_the_name_and_the_price_of_its_meal];
-
+on_both_deployments!(an_order_keeps_the_name_and_the_price_of_its_meal);
 async fn an_order_keeps_the_name_and_the_price_of_its_meal(stack: StackBuilder) {
-    let stack = stack.delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
-    let order = id(&client.place(hero, meal).await);
-    client.until_status(order, "COMPLETED").await;
+    let (_stack, client, hero, meal) = stack.delay("0s").start_with_hero_and_meal().await;
+    let order = client.place_until(hero, meal, "COMPLETED").await;
     client.patch(&format!("/meals/{meal}"), &json!({"name": "Stew", "price": 999})).await.is(200);
 
     let placed = json!({"id": meal, "name": "Soup", "price": 9.5});

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt as _};
-use galley_tests::follower::{Ended, FinalTruth, everybody};
-use galley_tests::picture::News;
+use galley_tests::follower::{FinalTruth, SocketEnd, everybody};
+use galley_tests::hero_view::HeroNews;
 use galley_tests::program::Signal;
-use galley_tests::{Follower, Stack, Truth};
+use galley_tests::{Follower, TestStack, Truth};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -17,21 +17,13 @@ const SOCKETS: usize = HEROES * SOCKETS_OF_EACH;
 const OPENING: usize = 64;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The departure of a client.
-struct Leave {
-    hint: Duration,
-    ended: Ended,
-    at: Instant,
-    follower: Follower,
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_sockets_move_to_another_gateway_without_a_rush_and_miss_nothing() {
     let files =
         rlimit::increase_nofile_limit(u64::MAX).expect("the limit of open files can be read");
     assert!(files > 12_000, "{files} files may be open: too few for this test");
     let mut stack =
-        Stack::distributed().gateways(2).delay("0s").set("GALLEY_DRAIN", "10s").start().await;
+        TestStack::distributed().gateways(2).delay("0s").set("GALLEY_DRAIN", "10s").start().await;
     let (leaving, staying) = (stack.client_of(0), stack.client_of(1));
     let meal = staying.create_meal("Soup", &[]).await;
     let creating = stream::iter(0..HEROES)
@@ -73,14 +65,22 @@ async fn ten_thousand_sockets_move_to_another_gateway_without_a_rush_and_miss_no
     assert_eq!(leaves.len(), SOCKETS);
     assert!(leaves.iter().all(|leave| leave.hint < SECOND), "nobody is away for long");
     let closes = most_in_a_second(leaves.iter().map(|leave| leave.at.duration_since(told)));
-    let cut = leaves.iter().filter(|leave| leave.ended != Ended::With(1012)).count();
+    let cut = leaves.iter().filter(|leave| leave.ended != SocketEnd::With(1012)).count();
     println!("{cut} were cut; at most {closes} went within one second");
     // The bounds are loose, because on a busy machine a gateway cuts its last sockets.
     assert!(cut * 2 <= SOCKETS, "{cut} sockets were cut without a close code");
     assert!(closes * 100 <= SOCKETS * 50, "{closes} sockets went within one second");
     assert_eq!(back, SOCKETS as u64, "every socket is back");
-    let by_welcome: usize = leaves.iter().map(|leave| leave.follower.picture.told_by_welcome).sum();
+    let by_welcome: usize = leaves.iter().map(|leave| leave.follower.view.told_by_welcome).sum();
     assert!(by_welcome > 0, "what changed between two sockets is in the welcome of the second");
+}
+
+/// The departure of a client.
+struct Leave {
+    hint: Duration,
+    ended: SocketEnd,
+    at: Instant,
+    follower: Follower,
 }
 
 /// Follows a hero until the gateway closes the socket, resumes at another gateway while holding one
@@ -95,10 +95,10 @@ async fn obey(
     let mut hint = None;
     let ended = loop {
         match follower.next().await {
-            Ok(News::Reconnect(after)) => {
+            Ok(HeroNews::Reconnect(after)) => {
                 assert_eq!(hint.replace(after), None, "one hint is enough");
             }
-            Ok(News::Welcome | News::Change | News::Resync | News::Reply | News::Refusal) => {}
+            Ok(_) => {}
             Err(ended) => break ended,
         }
     };

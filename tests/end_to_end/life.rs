@@ -4,17 +4,9 @@ use galley_tests::StackBuilder;
 use galley_tests::json::{id, list, text, version};
 use serde_json::{Value, json};
 
-on_both_deployments![
-    an_order_is_seen_at_each_step_on_every_socket_of_its_hero,
-    an_order_shows_its_hero_and_its_meal,
-    an_order_for_nobody_or_of_nothing_is_refused,
-    orders_are_listed_newest_first_and_by_filter,
-];
-
+on_both_deployments!(an_order_is_seen_at_each_step_on_every_socket_of_its_hero);
 async fn an_order_is_seen_at_each_step_on_every_socket_of_its_hero(stack: StackBuilder) {
-    let stack = stack.delay("50ms").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("50ms").start_with_hero_and_meal().await;
     let other = client.create_hero("Other", &[]).await;
     let mut sockets = [client.connect(hero).await, client.connect(hero).await];
     let mut stranger = client.connect(other).await;
@@ -30,13 +22,7 @@ async fn an_order_is_seen_at_each_step_on_every_socket_of_its_hero(stack: StackB
     }
 
     for socket in &mut sockets {
-        for (number, status) in (1..).zip(["PENDING", "IN_PROGRESS", "COMPLETED"]) {
-            let seen = socket.until_type("order").await;
-            assert_eq!(
-                (text(&seen["order"], "status"), version(&seen["order"])),
-                (status, number),
-                "{seen}"
-            );
+        for seen in socket.follow(&["PENDING", "IN_PROGRESS", "COMPLETED"]).await {
             assert_eq!(id(&seen["order"]), order);
             assert!(!text(&seen, "cursor").is_empty());
         }
@@ -61,10 +47,9 @@ async fn an_order_is_seen_at_each_step_on_every_socket_of_its_hero(stack: StackB
     );
 }
 
+on_both_deployments!(an_order_shows_its_hero_and_its_meal);
 async fn an_order_shows_its_hero_and_its_meal(stack: StackBuilder) {
-    let stack = stack.delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("0s").start_with_hero_and_meal().await;
     let order = id(&client.place(hero, meal).await);
     let ended = client.until_status(order, "COMPLETED").await;
     assert_eq!(ended["hero"], json!({"id": hero, "name": "Zoé"}));
@@ -79,10 +64,9 @@ async fn an_order_shows_its_hero_and_its_meal(stack: StackBuilder) {
     );
 }
 
+on_both_deployments!(an_order_for_nobody_or_of_nothing_is_refused);
 async fn an_order_for_nobody_or_of_nothing_is_refused(stack: StackBuilder) {
-    let stack = stack.start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.start_with_hero_and_meal().await;
     let place = async |hero_id: i64, meal_id: i64| {
         client.post("/orders", &json!({"hero_id": hero_id, "meal_id": meal_id})).await
     };
@@ -99,10 +83,9 @@ async fn an_order_for_nobody_or_of_nothing_is_refused(stack: StackBuilder) {
     client.get("/orders/1").await.problem(404, "order-not-found");
 }
 
+on_both_deployments!(orders_are_listed_newest_first_and_by_filter);
 async fn orders_are_listed_newest_first_and_by_filter(stack: StackBuilder) {
-    let stack = stack.delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("0s").start_with_hero_and_meal().await;
     let (other_hero, other_meal) = client.create_hero_and_meal().await;
     let mut orders = Vec::new();
     for (hero, meal) in [(hero, meal), (hero, other_meal), (other_hero, meal)] {

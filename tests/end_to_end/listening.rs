@@ -3,8 +3,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use galley_tests::command_line::run;
-use galley_tests::{Client, Stack, port, within};
+use galley_tests::command_output::run;
+use galley_tests::{TestClient, TestStack, port, test_database, within};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
@@ -25,10 +25,10 @@ async fn each_way_to_write_an_address_is_listened_on() {
         ("[::1]:0", &["[::1]"]),
         ("localhost:0", &["localhost", "127.0.0.1", "[::1]"]),
     ] {
-        let stack = Stack::embedded().set("GALLEY_LISTEN", address).start().await;
+        let stack = TestStack::embedded().set("GALLEY_LISTEN", address).start().await;
         let port = stack.gateways[0].url.rsplit(':').next().expect("a port").to_owned();
         for host in reached {
-            let answer = Client::new(&format!("http://{host}:{port}")).get("/readyz").await;
+            let answer = TestClient::new(&format!("http://{host}:{port}")).get("/readyz").await;
             assert_eq!(answer.status, 200, "{address} at {host}");
         }
     }
@@ -36,8 +36,7 @@ async fn each_way_to_write_an_address_is_listened_on() {
 
 #[tokio::test]
 async fn a_port_without_a_host_is_every_address_and_asks_for_tokens() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let url = format!("sqlite://{}", folder.path().join("galley.db").display());
+    let (_folder, url) = test_database::sqlite();
     for address in [":0", "0.0.0.0:0", "[::]:0"] {
         let said = run("galley", &["--listen", address], &[("DATABASE_URL", &url)]).await;
         assert!(
@@ -46,7 +45,7 @@ async fn a_port_without_a_host_is_every_address_and_asks_for_tokens() {
         );
     }
     let stack =
-        Stack::embedded().with_tokens().set("GALLEY_LISTEN", ":0").gateways(0).start().await;
+        TestStack::embedded().with_tokens().set("GALLEY_LISTEN", ":0").gateways(0).start().await;
     let mut program = stack.launch_gateway();
     let line = program.line("listening on http://").await;
     let (_, after) =
@@ -54,7 +53,7 @@ async fn a_port_without_a_host_is_every_address_and_asks_for_tokens() {
     let port: String = after.chars().take_while(char::is_ascii_digit).collect();
     for host in ["127.0.0.1", "[::1]"] {
         assert_eq!(
-            Client::new(&format!("http://{host}:{port}")).get("/readyz").await.status,
+            TestClient::new(&format!("http://{host}:{port}")).get("/readyz").await.status,
             200,
             "{host}"
         );
@@ -67,7 +66,7 @@ async fn a_unix_socket_is_served_and_its_file_goes_with_the_process() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("galley.sock").display().to_string();
     let address = format!("unix:{path}");
-    let stack = Stack::embedded().set("GALLEY_LISTEN", &address).gateways(0).start().await;
+    let stack = TestStack::embedded().set("GALLEY_LISTEN", &address).gateways(0).start().await;
     let mut program = stack.launch_gateway();
     program.line(&format!("listening on {address}")).await;
     let mode = std::fs::metadata(&path).expect("a file").permissions().mode() & 0o777;
@@ -78,7 +77,7 @@ async fn a_unix_socket_is_served_and_its_file_goes_with_the_process() {
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     assert!(ask(&path, upgrade).await.starts_with("HTTP/1.1 101"));
 
-    let other = Stack::embedded().set("GALLEY_LISTEN", &address).gateways(0).start().await;
+    let other = TestStack::embedded().set("GALLEY_LISTEN", &address).gateways(0).start().await;
     let mut second = other.launch_gateway();
     assert_eq!(second.exit().await.code(), Some(1), "a socket belongs to one process");
     assert!(
@@ -134,9 +133,8 @@ async fn what_is_no_address_is_refused_with_one() {
 
 #[tokio::test]
 async fn a_taken_port_says_how_to_choose_another() {
-    let stack = Stack::embedded().start().await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let url = format!("sqlite://{}", folder.path().join("galley.db").display());
+    let stack = TestStack::embedded().start().await;
+    let (_folder, url) = test_database::sqlite();
     let address = stack.gateways[0].url.trim_start_matches("http://");
     let said =
         run("galley", &["--listen", address], &[("DATABASE_URL", &url), ("GALLEY_LOG", "off")])
@@ -150,7 +148,8 @@ async fn a_taken_port_says_how_to_choose_another() {
 #[tokio::test]
 async fn health_asks_the_address_that_the_gateway_was_given() {
     let port = port::free().to_string();
-    let _stack = Stack::embedded().set("GALLEY_LISTEN", &format!("127.0.0.1:{port}")).start().await;
+    let _stack =
+        TestStack::embedded().set("GALLEY_LISTEN", &format!("127.0.0.1:{port}")).start().await;
     for address in ["0.0.0.0:", "127.0.0.1:", "localhost:", ":", ""] {
         let said =
             run("galley", &["health"], &[("GALLEY_LISTEN", &format!("{address}{port}"))]).await;

@@ -1,14 +1,12 @@
 //! `galley-load` against real gateways, and against one that sends wrong updates.
 
-use galley_tests::command_line::{Said, run};
+use galley_tests::command_output::{CommandOutput, run};
 use galley_tests::program::{Signal, command, path_of};
-use galley_tests::{Lie, LyingGateway, Program, Stack, StackBuilder};
+use galley_tests::{Lie, LyingGateway, StackBuilder, TestProgram, TestStack};
 use serde_json::Value;
 
-on_both_deployments![orders_at_a_rate_are_measured_and_checked];
-
 /// Runs it against the gateway at this URL with `--json`; returns its report and its output.
-async fn load(url: &str, words: &str) -> (Value, Said) {
+async fn load(url: &str, words: &str) -> (Value, CommandOutput) {
     let arguments: Vec<&str> = words.split_whitespace().chain(["--json"]).collect();
     let said = run("galley-load", &arguments, &[("GALLEY_URL", url)]).await;
     let report = serde_json::from_str(&said.stdout)
@@ -34,6 +32,7 @@ fn count(report: &Value, name: &str) -> u64 {
     report["counts"][name].as_u64().unwrap_or_else(|| panic!("no count {name} in {report}"))
 }
 
+on_both_deployments!(orders_at_a_rate_are_measured_and_checked);
 async fn orders_at_a_rate_are_measured_and_checked(stack: StackBuilder) {
     let stack = stack.delay("0s").start().await;
     let page = stack.folder().join("report.html");
@@ -87,8 +86,11 @@ fn check_page(page: &str) {
 
 #[tokio::test]
 async fn every_scenario_does_what_it_says_and_loses_nothing() {
-    let stack =
-        Stack::embedded().delay("10ms..50ms").set("GALLEY_COMMAND_RATE", "unlimited").start().await;
+    let stack = TestStack::embedded()
+        .delay("10ms..50ms")
+        .set("GALLEY_COMMAND_RATE", "unlimited")
+        .start()
+        .await;
     let client = stack.client();
     for (words, counts) in [
         ("idle --sockets 30 --duration 1s", &["opened"][..]),
@@ -148,7 +150,7 @@ async fn a_gateway_that_drops_doubles_or_swaps_frames_is_found_out() {
 
 #[tokio::test]
 async fn requirements_decide_the_exit_code() {
-    let stack = Stack::embedded().delay("0s").start().await;
+    let stack = TestStack::embedded().delay("0s").start().await;
     let url = stack.client().base().to_owned();
     let words = "--sockets 4 --rate 20 --duration 500ms --require";
     let (report, said) = load(&url, &format!("{words} ack_p99<1m --require orders_per_s>1")).await;
@@ -165,7 +167,7 @@ async fn requirements_decide_the_exit_code() {
 
 #[tokio::test]
 async fn what_cannot_be_done_is_said_in_one_line() {
-    let stack = Stack::embedded().set("GALLEY_MAX_SOCKETS_PER_HERO", "2").start().await;
+    let stack = TestStack::embedded().set("GALLEY_MAX_SOCKETS_PER_HERO", "2").start().await;
     let url = stack.client().base().to_owned();
     for (url, words, code, part) in [
         ("http://127.0.0.1:1", "", 1, "cannot reach the gateway at http://127.0.0.1:1"),
@@ -198,11 +200,11 @@ async fn what_cannot_be_done_is_said_in_one_line() {
 
 #[tokio::test]
 async fn an_interrupt_prints_the_figures_so_far() {
-    let stack = Stack::embedded().delay("0s").start().await;
+    let stack = TestStack::embedded().delay("0s").start().await;
     let client = stack.client();
     let mut command = command(path_of("galley-load"));
     command.args(["--sockets", "5", "--rate", "50", "--duration", "1h", "--url", client.base()]);
-    let mut program = Program::start("galley-load", &mut command);
+    let mut program = TestProgram::start("galley-load", &mut command);
     program.line("5 sockets are open").await;
     galley_tests::until("an order", async || {
         (!client.all("/orders").await.is_empty()).then_some(())
@@ -221,7 +223,7 @@ async fn an_interrupt_prints_the_figures_so_far() {
 #[tokio::test]
 async fn a_socket_costs_the_client_a_few_hundred_bytes() {
     const SOCKETS: u64 = 2_000;
-    let stack = Stack::embedded().set("GALLEY_MAX_SOCKETS_PER_HERO", "2000").start().await;
+    let stack = TestStack::embedded().set("GALLEY_MAX_SOCKETS_PER_HERO", "2000").start().await;
     let client = stack.client();
     let mut command = command(path_of("galley-load"));
     let sockets = SOCKETS.to_string();
@@ -237,7 +239,7 @@ async fn a_socket_costs_the_client_a_few_hundred_bytes() {
         "--url",
         client.base(),
     ]);
-    let mut program = Program::start("galley-load", &mut command);
+    let mut program = TestProgram::start("galley-load", &mut command);
     program.line(&format!("{SOCKETS} sockets are open")).await;
     program.signal(Signal::INT);
     let report = program.line(r#""bytes_per_socket":"#).await;

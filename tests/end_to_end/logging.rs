@@ -4,20 +4,20 @@
 use std::io::Read as _;
 use std::process::{Child, ChildStderr, Stdio};
 
-use galley_tests::command_line::run;
+use galley_tests::command_output::run;
 use galley_tests::program::{Signal, command, path_of};
-use galley_tests::{Client, Program, RedisServer, Stack, port, until};
+use galley_tests::{RedisServer, TestClient, TestProgram, TestStack, port, test_database, until};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// A `galley` with a standard error that the test controls; killed when dropped.
-struct Galley {
+struct GalleyProcess {
     child: Child,
-    client: Client,
+    client: TestClient,
     _folder: TempDir,
 }
 
-impl Galley {
+impl GalleyProcess {
     async fn start(log: &str) -> (Self, ChildStderr) {
         let folder = tempfile::tempdir().expect("a folder");
         let address = format!("127.0.0.1:{}", port::free());
@@ -26,7 +26,7 @@ impl Galley {
         let mut child =
             command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
         let stderr = child.stderr.take().expect("it is piped");
-        let client = Client::new(&format!("http://{address}"));
+        let client = TestClient::new(&format!("http://{address}"));
         until("a gateway", async || client.get("/readyz").try_send().await.ok()).await;
         (Self { child, client, _folder: folder }, stderr)
     }
@@ -44,7 +44,7 @@ impl Galley {
     }
 }
 
-impl Drop for Galley {
+impl Drop for GalleyProcess {
     fn drop(&mut self) {
         let _ = self.child.kill().and_then(|()| self.child.wait());
     }
@@ -83,9 +83,8 @@ async fn an_unknown_level_is_refused_and_the_known_ones_are_named() {
 
 #[tokio::test]
 async fn every_line_of_a_log_in_json_is_json_up_to_the_reason_of_the_end() {
-    let stack = Stack::embedded().start().await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let url = format!("sqlite://{}", folder.path().join("galley.db").display());
+    let stack = TestStack::embedded().start().await;
+    let (_folder, url) = test_database::sqlite();
     let taken = stack.gateways[0].url.trim_start_matches("http://");
     for format in ["json", "auto"] {
         let said =
@@ -120,7 +119,7 @@ async fn every_line_of_a_log_in_json_is_json_up_to_the_reason_of_the_end() {
 
 #[tokio::test]
 async fn a_program_names_what_it_starts_on_and_no_password() {
-    let mut stack = Stack::distributed().start().await;
+    let mut stack = TestStack::distributed().start().await;
     for program in programs(&mut stack) {
         let line = program.line("\"starting\"").await;
         assert!(line.contains("PostgreSQL at ") && line.contains("Redis at "), "{line}");
@@ -130,7 +129,7 @@ async fn a_program_names_what_it_starts_on_and_no_password() {
 
 #[tokio::test]
 async fn a_closed_standard_error_ends_nothing() {
-    let (galley, stderr) = Galley::start("info").await;
+    let (galley, stderr) = GalleyProcess::start("info").await;
     drop(stderr);
     galley.knock().await;
     until("a lost line", async || (galley.lost().await > 0).then_some(())).await;
@@ -139,7 +138,7 @@ async fn a_closed_standard_error_ends_nothing() {
 
 #[tokio::test]
 async fn a_log_that_nobody_reads_makes_nobody_wait_and_says_later_what_is_missing() {
-    let (galley, mut stderr) = Galley::start("trace").await;
+    let (galley, mut stderr) = GalleyProcess::start("trace").await;
     until("a lost line", async || {
         assert_eq!(galley.client.get("/healthz").await.status, 200);
         (galley.lost().await > 0).then_some(())
@@ -158,7 +157,7 @@ async fn a_log_that_nobody_reads_makes_nobody_wait_and_says_later_what_is_missin
 
 #[tokio::test]
 async fn many_refusals_are_one_line() {
-    let stack = Stack::embedded().start().await;
+    let stack = TestStack::embedded().start().await;
     let client = stack.client();
     for _ in 0..200 {
         assert_eq!(client.get("/meals").header("origin", "http://evil.test").await.status, 403);
@@ -171,9 +170,8 @@ async fn many_refusals_are_one_line() {
 #[tokio::test]
 async fn one_outage_of_redis_is_one_line_when_it_begins_and_one_when_it_ends() {
     let mut redis = RedisServer::start().await;
-    let mut stack = Stack::distributed().redis(redis.url()).delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (mut stack, client, hero, meal) =
+        TestStack::distributed().redis(redis.url()).delay("0s").start_with_hero_and_meal().await;
     stack.workers[0].line("the worker begins").await;
     redis.kill();
     for _ in 0..5 {
@@ -195,13 +193,13 @@ async fn one_outage_of_redis_is_one_line_when_it_begins_and_one_when_it_ends() {
     }
 }
 
-fn programs(stack: &mut Stack) -> impl Iterator<Item = &mut Program> {
+fn programs(stack: &mut TestStack) -> impl Iterator<Item = &mut TestProgram> {
     stack.gateways.iter_mut().map(|gateway| &mut gateway.program).chain(&mut stack.workers)
 }
 
 #[tokio::test]
 async fn a_hangup_without_a_terminal_ends_nothing() {
-    let mut stack = Stack::embedded().start().await;
+    let mut stack = TestStack::embedded().start().await;
     let program = &mut stack.gateways[0].program;
     program.signal(Signal::HUP);
     program.line("SIGHUP changes nothing here").await;

@@ -1,14 +1,18 @@
 //! Tests of the whole service from outside: real processes, used over HTTP and `WebSocket`s, and
 //! broken on purpose.
 
-/// Runs each test on both deployments.
+/// Makes a test of this name for each deployment: `name::embedded` and `name::distributed`.
 macro_rules! on_both_deployments {
-    ($($test:ident),* $(,)?) => {
-        mod embedded {
-            $(#[tokio::test] async fn $test() { super::$test(galley_tests::Stack::embedded()).await; })*
-        }
-        mod distributed {
-            $(#[tokio::test] async fn $test() { super::$test(galley_tests::Stack::distributed()).await; })*
+    ($test:ident) => {
+        mod $test {
+            #[tokio::test]
+            async fn embedded() {
+                super::$test(galley_tests::TestStack::embedded()).await;
+            }
+            #[tokio::test]
+            async fn distributed() {
+                super::$test(galley_tests::TestStack::distributed()).await;
+            }
         }
     };
 }
@@ -21,7 +25,6 @@ mod cancelling;
 mod command_line;
 mod commands;
 mod crashes;
-mod cursors;
 mod cut_off;
 mod database_troubles;
 mod deaf;
@@ -32,9 +35,7 @@ mod edges;
 mod empty_variables;
 mod event_streams;
 mod exit_codes;
-mod feed;
 mod feed_gaps;
-mod fields;
 mod gateways;
 mod heartbeats;
 mod hostile;
@@ -43,12 +44,11 @@ mod in_order;
 mod kept_meals;
 mod leaving_many;
 mod life;
-mod limits;
 mod listening;
 mod load;
 mod logging;
 mod many;
-mod names;
+mod names_for_ids;
 mod openapi;
 mod origins;
 mod plain_words;
@@ -57,22 +57,25 @@ mod preparing;
 mod privacy;
 mod pubsub_cut;
 mod racing;
+mod reached_limits;
+mod read_settings;
 mod readme;
 mod redis_away;
 mod refused_streams;
 mod repeated_keys;
 mod resources;
+mod resume_cursors;
 mod resuming;
 mod resyncing;
 mod rfc6455;
 mod roles;
 mod rolling_restart;
 mod secrets;
-mod settings;
 mod sharing_a_port;
 mod silent_node;
 mod slow_socket;
 mod socket_age;
+mod staff_feed;
 mod start_errors;
 mod starting;
 mod stopping;
@@ -89,3 +92,4 @@ mod waiting_for_an_order;
 mod watching;
 mod websocat;
 mod whole_lists;
+mod wrong_fields;

@@ -4,16 +4,12 @@ use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
 use galley_protocol::{Order, Picture};
 use galley_tests::json::{id, text, version};
-use galley_tests::{Client, Socket, StackBuilder};
+use galley_tests::{StackBuilder, TestClient, TestSocket};
 
 const HEROES: usize = 50;
 const ORDERS_OF_EACH: usize = 40;
 
-on_both_deployments![
-    every_one_of_many_orders_ends_once_and_is_seen_at_each_step,
-    a_crowd_is_told_the_same_while_others_leave_and_come,
-];
-
+on_both_deployments!(every_one_of_many_orders_ends_once_and_is_seen_at_each_step);
 async fn every_one_of_many_orders_ends_once_and_is_seen_at_each_step(stack: StackBuilder) {
     let stack = stack.delay("0s").start().await;
     let client = stack.client();
@@ -58,10 +54,13 @@ const SOCKETS: usize = 150;
 /// The number of sockets that leave; as many join.
 const LEAVING: usize = 70;
 
+on_both_deployments!(a_crowd_is_told_the_same_while_others_leave_and_come);
 async fn a_crowd_is_told_the_same_while_others_leave_and_come(stack: StackBuilder) {
-    let stack = stack.delay("0s").set("GALLEY_MAX_SOCKETS_PER_HERO", "unlimited").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack
+        .delay("0s")
+        .set("GALLEY_MAX_SOCKETS_PER_HERO", "unlimited")
+        .start_with_hero_and_meal()
+        .await;
     let mut crowd = join_all((0..SOCKETS).map(|_| client.connect(hero))).await;
     let leaving = crowd.split_off(SOCKETS - LEAVING);
     let placing = stream::iter(0..ORDERS_OF_EACH)
@@ -69,7 +68,7 @@ async fn a_crowd_is_told_the_same_while_others_leave_and_come(stack: StackBuilde
         .buffer_unordered(8)
         .count();
     let coming = async {
-        join_all(leaving.into_iter().map(Socket::close)).await;
+        join_all(leaving.into_iter().map(TestSocket::close)).await;
         join_all((0..LEAVING).map(|_| client.connect(hero))).await
     };
     let (placed, come) = tokio::join!(placing, coming);
@@ -93,7 +92,7 @@ async fn a_crowd_is_told_the_same_while_others_leave_and_come(stack: StackBuilde
 
 /// Reads until all orders of a hero have ended. Returns the picture, and the states received in
 /// single frames: three per order, in any order; `None` if the gateway merged some into a `resync`.
-async fn listen(mut socket: Socket) -> (Picture, Option<Vec<(i64, i64)>>) {
+async fn listen(mut socket: TestSocket) -> (Picture, Option<Vec<(i64, i64)>>) {
     let (mut told, mut merged) = (Vec::new(), false);
     let all_ended = |picture: &Picture| {
         picture.orders().filter(|order| !order.status.is_active()).count() == ORDERS_OF_EACH
@@ -110,7 +109,7 @@ async fn listen(mut socket: Socket) -> (Picture, Option<Vec<(i64, i64)>>) {
 }
 
 /// Expects that every accepted order, and no other, is COMPLETED in its third version.
-pub async fn assert_each_completed_once(client: &Client, mut placed: Vec<i64>) {
+pub async fn assert_each_completed_once(client: &TestClient, mut placed: Vec<i64>) {
     let mut stored = client.all("/orders").await;
     for order in &stored {
         assert_eq!((text(order, "status"), version(order)), ("COMPLETED", 3), "{order}");

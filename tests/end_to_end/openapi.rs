@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use galley_tests::program::command;
-use galley_tests::{StackBuilder, stack::Deployment};
+use galley_tests::{StackBuilder, test_stack::Deployment};
 
 /// The path where `./test` installs Schemathesis; another one may be on the search path.
 const INSTALLED: &str =
@@ -23,7 +23,6 @@ const EXAMPLES: &str = "100";
 const SEED: &str = "9457";
 
 on_both_deployments!(every_answer_is_as_the_document_says);
-
 async fn every_answer_is_as_the_document_says(stack: StackBuilder) {
     let stack = if stack.deployment == Deployment::Embedded { stack.seeded() } else { stack };
     let stack = stack.delay("0s").start().await;

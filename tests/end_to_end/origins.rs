@@ -1,20 +1,14 @@
 //! Only pages of allowed origins may use the service, and browsers get the right headers.
 
 use galley_tests::json::{id, text};
-use galley_tests::{Answer, Client, Socket, Stack, StackBuilder};
+use galley_tests::{StackBuilder, TestAnswer, TestClient, TestSocket, TestStack};
 use reqwest::Method;
 use serde_json::json;
-
-on_both_deployments![
-    a_page_of_another_origin_is_refused_before_anything_is_done,
-    a_listed_page_may_do_everything,
-    every_answer_protects_the_browser,
-];
 
 const LISTED: &str = "https://app.example:8443";
 
 /// Origins that are neither the service's own nor listed.
-fn evil(client: &Client) -> Vec<String> {
+fn evil(client: &TestClient) -> Vec<String> {
     let own = client.base();
     let others = [
         "null",
@@ -37,20 +31,24 @@ fn evil(client: &Client) -> Vec<String> {
     others.iter().map(ToString::to_string).chain(near).collect()
 }
 
-async fn knock(client: &Client, query: &str, origin: &str) -> Result<Socket, String> {
+async fn knock(client: &TestClient, query: &str, origin: &str) -> Result<TestSocket, String> {
     let mut request = client.handshake(query);
     request.headers_mut().insert("origin", origin.try_into().expect("a header"));
-    Socket::open(request).await.map_err(|error| error.to_string())
+    TestSocket::open(request).await.map_err(|error| error.to_string())
 }
 
+on_both_deployments!(a_page_of_another_origin_is_refused_before_anything_is_done);
 async fn a_page_of_another_origin_is_refused_before_anything_is_done(stack: StackBuilder) {
-    let stack = stack.set("GALLEY_ALLOWED_ORIGINS", LISTED).workers(0).delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack
+        .set("GALLEY_ALLOWED_ORIGINS", LISTED)
+        .workers(0)
+        .delay("1h")
+        .start_with_hero_and_meal()
+        .await;
     let order = id(&client.place(hero, meal).await);
     let pages = evil(&client);
     for origin in &pages {
-        let from = |call: galley_tests::client::Call| call.header("Origin", origin);
+        let from = |call: galley_tests::test_client::Call| call.header("Origin", origin);
         for call in [
             client.get("/meals"),
             client.get("/metrics"),
@@ -77,17 +75,16 @@ async fn a_page_of_another_origin_is_refused_before_anything_is_done(stack: Stac
     assert_eq!(client.metric("galley_sockets").await, 0);
 }
 
+on_both_deployments!(a_listed_page_may_do_everything);
 async fn a_listed_page_may_do_everything(stack: StackBuilder) {
     let listed = format!(" {LISTED} ,http://localhost:5173,");
-    let stack = stack
+    let (stack, _, hero, meal) = stack
         .set("GALLEY_ALLOWED_ORIGINS", &listed)
         .with_tokens()
         .workers(0)
         .delay("1h")
-        .start()
+        .start_with_hero_and_meal()
         .await;
-    let staff = stack.staff();
-    let (hero, meal) = staff.create_hero_and_meal().await;
     let own = stack.hero(hero);
     for origin in [LISTED, "http://localhost:5173"] {
         let asked =
@@ -142,10 +139,9 @@ async fn a_listed_page_may_do_everything(stack: StackBuilder) {
     knock(&own, "", own.base()).await.expect("a socket");
 }
 
+on_both_deployments!(every_answer_protects_the_browser);
 async fn every_answer_protects_the_browser(stack: StackBuilder) {
-    let stack = stack.start().await;
-    let client = stack.client();
-    let (hero, _) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, _) = stack.start_with_hero_and_meal().await;
     let pages = ["/", "/docs/", "/docs/swagger-ui-bundle.js"];
     let data = [
         "/meals",
@@ -182,7 +178,7 @@ async fn every_answer_protects_the_browser(stack: StackBuilder) {
         );
     }
     for path in data {
-        let answer: Answer = client.get(path).await;
+        let answer: TestAnswer = client.get(path).await;
         assert_eq!(
             answer.header("content-security-policy"),
             "default-src 'none'; frame-ancestors 'none'",
@@ -202,9 +198,8 @@ async fn every_answer_protects_the_browser(stack: StackBuilder) {
 
 #[tokio::test]
 async fn the_body_of_a_form_is_never_read() {
-    let stack = Stack::embedded().workers(0).start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) =
+        TestStack::embedded().workers(0).start_with_hero_and_meal().await;
     for kind in
         ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
     {

@@ -4,15 +4,9 @@ use galley_tests::StackBuilder;
 use galley_tests::json::{id, list, text};
 use serde_json::Value;
 
-on_both_deployments![
-    every_word_says_the_same_as_its_frame,
-    a_typo_is_answered_with_the_nearest_command
-];
-
+on_both_deployments!(every_word_says_the_same_as_its_frame);
 async fn every_word_says_the_same_as_its_frame(stack: StackBuilder) {
-    let stack = stack.delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
     socket.say("menu\n").await;
     assert_eq!(id(&list(&socket.until_type("reply").await, "items")[0]), meal);
@@ -42,10 +36,9 @@ async fn every_word_says_the_same_as_its_frame(stack: StackBuilder) {
     assert_eq!(staff.until_type("reply").await["watching"], true);
 }
 
+on_both_deployments!(a_typo_is_answered_with_the_nearest_command);
 async fn a_typo_is_answered_with_the_nearest_command(stack: StackBuilder) {
-    let stack = stack.start().await;
-    let client = stack.client();
-    let (hero, _) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, _) = stack.start_with_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
     for (typed, hint) in [
         ("ordr 2", "did you mean `order`?"),

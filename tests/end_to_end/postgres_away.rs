@@ -3,15 +3,14 @@
 use std::time::{Duration, Instant};
 
 use galley_tests::json::{id, list, text};
-use galley_tests::{PostgresServer, Stack, until};
+use galley_tests::{PostgresServer, TestStack, until};
 use serde_json::json;
 
 #[tokio::test]
 async fn without_postgres_every_request_is_refused_soon_and_the_service_recovers() {
     let mut postgres = PostgresServer::start().await;
-    let stack = Stack::distributed().postgres(postgres.url()).delay("1s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let stack = TestStack::distributed().postgres(postgres.url()).delay("1s");
+    let (_stack, client, hero, meal) = stack.start_with_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
     let mut orders = vec![id(&client.place(hero, meal).await)];
     client.until_status(orders[0], "IN_PROGRESS").await;

@@ -5,26 +5,24 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{self, StreamExt as _};
 use galley_tests::json::{id, list, text};
 use galley_tests::program::Signal;
-use galley_tests::{Client, Stack};
+use galley_tests::{StackBuilder, TestClient, TestStack};
 
 use crate::many::assert_each_completed_once;
 
 const ORDERS: usize = 1_200;
 
-/// Places many orders and waits until all of them are in preparation.
-async fn fill_the_kitchen(client: &Client) -> Vec<i64> {
-    let (hero, meal) = client.create_hero_and_meal().await;
+/// Starts the stack, places many orders, and waits until all of them are in preparation.
+async fn busy(stack: StackBuilder) -> (TestStack, TestClient, Vec<i64>) {
+    let (stack, client, hero, meal) = stack.start_with_hero_and_meal().await;
     let placing = stream::iter(0..ORDERS).map(|_| client.place(hero, meal));
     let placed = placing.buffer_unordered(200).map(|order| id(&order)).collect().await;
     client.until_none(&["PENDING"]).await;
-    placed
+    (stack, client, placed)
 }
 
 #[tokio::test]
 async fn one_worker_prepares_more_than_a_thousand_orders_at_once() {
-    let stack = Stack::distributed().delay("6s").start().await;
-    let client = stack.client();
-    let placed = fill_the_kitchen(&client).await;
+    let (_stack, client, placed) = busy(TestStack::distributed().delay("6s")).await;
     let in_progress = client.all("/orders?status=IN_PROGRESS").await.len();
     assert!(in_progress > 1_000, "only {in_progress} orders were in preparation at once");
     client.until_none(&["PENDING", "IN_PROGRESS"]).await;
@@ -33,9 +31,7 @@ async fn one_worker_prepares_more_than_a_thousand_orders_at_once() {
 
 #[tokio::test]
 async fn a_worker_that_is_asked_to_leave_goes_at_once_and_another_finishes_its_orders() {
-    let mut stack = Stack::distributed().delay("5s").start().await;
-    let client = stack.client();
-    let placed = fill_the_kitchen(&client).await;
+    let (mut stack, client, placed) = busy(TestStack::distributed().delay("5s")).await;
     let began = Instant::now();
     stack.workers[0].stop().await;
     assert!(began.elapsed() < Duration::from_secs(3), "it took {:?} to leave", began.elapsed());
@@ -47,9 +43,7 @@ async fn a_worker_that_is_asked_to_leave_goes_at_once_and_another_finishes_its_o
 
 #[tokio::test]
 async fn the_orders_of_a_killed_worker_are_finished_in_time_by_another() {
-    let mut stack = Stack::distributed().workers(2).delay("5s").start().await;
-    let client = stack.client();
-    let placed = fill_the_kitchen(&client).await;
+    let (mut stack, client, placed) = busy(TestStack::distributed().workers(2).delay("5s")).await;
     stack.workers[0].signal(Signal::KILL);
     client.until_none(&["PENDING", "IN_PROGRESS"]).await;
     for order in client.all("/orders").await {
@@ -66,9 +60,7 @@ async fn the_orders_of_a_killed_worker_are_finished_in_time_by_another() {
 
 #[tokio::test]
 async fn the_orders_of_the_only_worker_are_finished_when_it_was_killed_and_is_started_again() {
-    let mut stack = Stack::distributed().delay("2s").start().await;
-    let client = stack.client();
-    let placed = fill_the_kitchen(&client).await;
+    let (mut stack, client, placed) = busy(TestStack::distributed().delay("2s")).await;
     stack.workers[0].kill();
     stack.start_worker();
     client.until_none(&["PENDING", "IN_PROGRESS"]).await;

@@ -1,24 +1,16 @@
 //! A hero can read and change only its own orders.
 
-use galley_tests::client::Call;
 use galley_tests::json::{id, list, text};
-use galley_tests::{Client, StackBuilder};
+use galley_tests::test_client::Call;
+use galley_tests::{StackBuilder, TestClient};
 use reqwest::Method;
 use serde_json::json;
 
-on_both_deployments![
-    the_order_of_another_hero_is_answered_like_an_unknown_one,
-    with_a_token_another_hero_is_answered_like_an_unknown_one_everywhere,
-    with_a_token_nobody_hears_of_another_hero,
-];
-
+on_both_deployments!(the_order_of_another_hero_is_answered_like_an_unknown_one);
 async fn the_order_of_another_hero_is_answered_like_an_unknown_one(stack: StackBuilder) {
-    let stack = stack.delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
     let other = client.create_hero("Other", &[]).await;
-    let order = id(&client.place(hero, meal).await);
-    client.until_status(order, "IN_PROGRESS").await;
+    let order = client.place_until(hero, meal, "IN_PROGRESS").await;
     let ended = id(&client.place(hero, meal).await);
     client.cancel(ended).await.is(200);
     let unknown = ended + 1_000;
@@ -45,7 +37,7 @@ async fn the_order_of_another_hero_is_answered_like_an_unknown_one(stack: StackB
 }
 
 /// A request about an order or a hero, and possibly a meal.
-type Ask = fn(&Client, i64, i64) -> Call;
+type CallOf = fn(&TestClient, i64, i64) -> Call;
 
 /// The text of an answer without its variable parts and the requested id.
 async fn told(call: Call, id: i64) -> String {
@@ -57,17 +49,17 @@ async fn told(call: Call, id: i64) -> String {
     format!("{} {headers:?} {}", answer.status, answer.text).replace(&id.to_string(), "#")
 }
 
+on_both_deployments!(with_a_token_another_hero_is_answered_like_an_unknown_one_everywhere);
 async fn with_a_token_another_hero_is_answered_like_an_unknown_one_everywhere(stack: StackBuilder) {
-    let stack = stack.with_tokens().delay("1h").start().await;
-    let staff = stack.staff();
-    let (hero, meal) = staff.create_hero_and_meal().await;
+    let (stack, staff, hero, meal) =
+        stack.with_tokens().delay("1h").start_with_hero_and_meal().await;
     let stranger = stack.hero(staff.create_hero("Other", &[]).await);
     let (active, ended) = (id(&staff.place(hero, meal).await), id(&staff.place(hero, meal).await));
     staff.cancel(ended).await.is(200);
     staff.until_status(active, "IN_PROGRESS").await;
     let before = [staff.order(active).await, staff.order(ended).await];
     let unknown = 7_654_321;
-    let of_orders: [Ask; 7] = [
+    let of_orders: [CallOf; 7] = [
         |client, order, _| client.get(&format!("/orders/{order}")),
         |client, order, _| client.cancel(order),
         |client, order, _| client.cancel(order).header("If-Match", "\"9\""),
@@ -89,7 +81,7 @@ async fn with_a_token_another_hero_is_answered_like_an_unknown_one_everywhere(st
             );
         }
     }
-    let of_heroes: [Ask; 7] = [
+    let of_heroes: [CallOf; 7] = [
         |client, hero, _| client.get(&format!("/heroes/{hero}")),
         |client, hero, _| client.get(&format!("/heroes/{hero}")).header("If-None-Match", "*"),
         |client, hero, _| client.get(&format!("/heroes/{hero}/orders?limit=1")),
@@ -112,10 +104,10 @@ async fn with_a_token_another_hero_is_answered_like_an_unknown_one_everywhere(st
     assert_eq!([staff.order(active).await, staff.order(ended).await], before);
 }
 
+on_both_deployments!(with_a_token_nobody_hears_of_another_hero);
 async fn with_a_token_nobody_hears_of_another_hero(stack: StackBuilder) {
-    let stack = stack.with_tokens().delay("0s").start().await;
-    let staff = stack.staff();
-    let (hero, meal) = staff.create_hero_and_meal().await;
+    let (stack, staff, hero, meal) =
+        stack.with_tokens().delay("0s").start_with_hero_and_meal().await;
     let other = staff.create_hero("Other", &[]).await;
     let stranger = stack.hero(other);
     let (mut socket, mut events) = (

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use galley_tests::follower::everybody;
 use galley_tests::traffic::Traffic;
-use galley_tests::{Follower, RedisServer, Stack, Truth};
+use galley_tests::{Follower, RedisServer, TestStack, Truth};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::interval;
@@ -19,13 +19,8 @@ const HEROES: usize = 6;
 #[tokio::test]
 async fn nothing_is_missed_while_gateways_are_cut_off_from_updates_every_two_seconds() {
     let redis = RedisServer::start().await;
-    let stack = Stack::distributed()
-        .redis(redis.url())
-        .gateways(2)
-        .workers(2)
-        .delay("0s..400ms")
-        .start()
-        .await;
+    let stack = TestStack::distributed().redis(redis.url()).gateways(2).workers(2);
+    let stack = stack.delay("0s..400ms").start().await;
     let gateways = [stack.client_of(0), stack.client_of(1)];
     let meal = gateways[0].create_meal("Soup", &[]).await;
     let (tell, truth) = watch::channel(None);
@@ -38,8 +33,7 @@ async fn nothing_is_missed_while_gateways_are_cut_off_from_updates_every_two_sec
         wanderers.push(Follower::open(gateways[0].base(), hero, None).await);
         heroes.push(hero);
     }
-    let before_the_first_event =
-        wanderers[0].picture.cursor().expect("a welcome has one").to_owned();
+    let before_the_first_event = wanderers[0].view.cursor().expect("a welcome has one").to_owned();
     let traffic = Traffic::begin(&gateways, &heroes, meal).await;
 
     let (mut beat, mut cut, mut at) = (interval(BEAT), 0, 0);
@@ -67,10 +61,9 @@ async fn nothing_is_missed_while_gateways_are_cut_off_from_updates_every_two_sec
     }
     let settled = Truth::settled(&gateways[0], &heroes).await;
     tell.send_replace(Some(settled.clone()));
-    let pictures: Vec<_> =
-        everybody(kept).await.into_iter().map(|follower| follower.picture).collect();
+    let views: Vec<_> = everybody(kept).await.into_iter().map(|follower| follower.view).collect();
     let repairs = gateways[0].metric("galley_repairs_total").await;
-    let by_welcome: usize = pictures.iter().map(|picture| picture.told_by_welcome).sum();
+    let by_welcome: usize = views.iter().map(|view| view.told_by_welcome).sum();
     println!(
         "{placed} orders, {cut} cuts: {repairs} repairs at one gateway, {by_welcome} changes came by welcome"
     );
@@ -79,7 +72,7 @@ async fn nothing_is_missed_while_gateways_are_cut_off_from_updates_every_two_sec
     redis.ask::<String>(&["FLUSHALL"]).await;
     let whole = Follower::open(gateways[1].base(), heroes[0], Some(&before_the_first_event)).await;
     assert_eq!(
-        whole.picture.difference(&settled),
+        whole.view.difference(&settled),
         None,
         "its welcome tells everything that ever happened"
     );

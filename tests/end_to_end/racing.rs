@@ -2,7 +2,7 @@
 //! socket and its later updates fit together without a gap.
 
 use futures_util::stream::{self, StreamExt as _};
-use galley_tests::follower::{Ended, FinalTruth, everybody, told};
+use galley_tests::follower::{FinalTruth, SocketEnd, everybody, told};
 use galley_tests::{Follower, StackBuilder, Truth};
 use rand::RngExt as _;
 use tokio::sync::watch;
@@ -27,7 +27,7 @@ mod distributed {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn thousands_of_subscribes_race_tens_of_thousands_of_transitions() {
         let size = super::Size { heroes: 100, subscribes: 5_000, transitions: 50_000 };
-        super::race(galley_tests::Stack::distributed().gateways(2), size).await;
+        super::race(galley_tests::TestStack::distributed().gateways(2), size).await;
     }
 }
 
@@ -35,7 +35,7 @@ mod embedded {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_thousand_subscribes_race_ten_thousand_transitions() {
         let size = super::Size { heroes: 20, subscribes: 1_000, transitions: 10_000 };
-        super::race(galley_tests::Stack::embedded(), size).await;
+        super::race(galley_tests::TestStack::embedded(), size).await;
     }
 }
 
@@ -62,9 +62,9 @@ async fn race(stack: StackBuilder, size: Size) {
     assert_eq!(heroes.iter().map(|hero| settled.of(*hero).len()).sum::<usize>(), placed);
     tell.send_replace(Some(settled));
     let followers = everybody(clients).await;
-    let frames: usize = followers.iter().map(|follower| follower.picture.frames).sum();
+    let frames: usize = followers.iter().map(|follower| follower.view.frames).sum();
     println!(
-        "{placed} orders; the last pictures of {} clients were made of {frames} frames",
+        "{placed} orders; the last views of {} clients were made of {frames} frames",
         followers.len()
     );
 }
@@ -82,7 +82,7 @@ async fn come_and_go(
         listen_a_while(&mut follower, &mut truth)
             .await
             .map_err(|ended| format!("the socket was to stay open: {ended}"))?;
-        cursors.push(follower.picture.cursor().expect("a welcome has one").to_owned());
+        cursors.push(follower.view.cursor().expect("a welcome has one").to_owned());
         if rand::random() {
             follower.close().await;
         }
@@ -101,7 +101,7 @@ async fn come_and_go(
 }
 
 /// Reads some frames, as long as more are expected.
-async fn listen_a_while(follower: &mut Follower, truth: &mut FinalTruth) -> Result<(), Ended> {
+async fn listen_a_while(follower: &mut Follower, truth: &mut FinalTruth) -> Result<(), SocketEnd> {
     let frames = rand::rng().random_range(0..=MAX_FRAMES);
     for _ in 0..frames {
         tokio::select! {

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use galley_tests::program::{command, path_of};
-use galley_tests::readme::blocks;
-use galley_tests::terminal::search_path;
-use galley_tests::wire::check_frame;
+use galley_tests::readme_blocks::blocks;
+use galley_tests::test_terminal::search_path;
+use galley_tests::wire_check::check_frame;
 use tempfile::TempDir;
 
 /// The longest time for a document on a busy machine.

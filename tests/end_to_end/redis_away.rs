@@ -5,22 +5,20 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use galley_tests::json::{id, text, version};
-use galley_tests::{Client, RedisServer, Stack, until};
+use galley_tests::{RedisServer, TestClient, TestStack, until};
 use serde_json::json;
 
 #[tokio::test]
 async fn without_redis_orders_are_still_placed_cancelled_and_completed() {
     let mut redis = RedisServer::start().await;
-    let stack = Stack::distributed().redis(redis.url()).delay("300ms").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) =
+        TestStack::distributed().redis(redis.url()).delay("300ms").start_with_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
     let before = id(&client.place(hero, meal).await);
     socket.until_status(before, "COMPLETED").await;
 
     redis.kill();
-    let order = id(&client.place(hero, meal).await);
-    client.until_status(order, "COMPLETED").await;
+    let order = client.place_until(hero, meal, "COMPLETED").await;
     let other = id(&client.place(hero, meal).await);
     let cancelled = client.cancel(other).await.is(200);
     assert_eq!(text(&cancelled, "status"), "CANCELLED");
@@ -67,14 +65,15 @@ const AWAY: Duration = Duration::from_secs(30);
 #[tokio::test]
 async fn while_redis_is_gone_for_half_a_minute_placing_and_processing_never_stop() {
     let mut redis = RedisServer::start().await;
-    let stack = Stack::distributed().redis(redis.url()).gateways(2).delay("100ms").start().await;
+    let stack =
+        TestStack::distributed().redis(redis.url()).gateways(2).delay("100ms").start().await;
     let (hero, meal) = stack.client().create_hero_and_meal().await;
     let before = id(&stack.client().place(hero, meal).await);
     stack.client().until_status(before, "COMPLETED").await;
     redis.kill();
     let gone = Instant::now();
     // Each of eight clients waits for the end of its order before it places the next one.
-    let order_on = async |client: Client| {
+    let order_on = async |client: TestClient| {
         let (mut orders, mut longest) = (Vec::new(), Duration::ZERO);
         while gone.elapsed() < AWAY {
             let placed = Instant::now();
@@ -100,9 +99,12 @@ async fn while_redis_is_gone_for_half_a_minute_placing_and_processing_never_stop
 #[tokio::test]
 async fn a_redis_that_lost_everything_loses_no_order() {
     let mut redis = RedisServer::start().await;
-    let mut stack = Stack::distributed().redis(redis.url()).workers(0).delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (mut stack, client, hero, meal) = TestStack::distributed()
+        .redis(redis.url())
+        .workers(0)
+        .delay("0s")
+        .start_with_hero_and_meal()
+        .await;
     let mut socket = client.connect(hero).await;
     let mut orders = Vec::new();
     for _ in 0..20 {

@@ -1,20 +1,15 @@
 //! Temporary refusals of event streams are sent as streams, because a browser takes any other
 //! answer for final.
 
-use galley_tests::{Answer, Client, StackBuilder};
+use galley_tests::{StackBuilder, TestAnswer, TestClient};
 use serde_json::Value;
 
-on_both_deployments![
-    a_refusal_that_passes_is_a_stream_for_who_asks_for_one,
-    a_full_gateway_says_when_to_come_back
-];
-
-async fn ask(client: &Client, path: &str) -> Answer {
+async fn ask(client: &TestClient, path: &str) -> TestAnswer {
     client.get(path).header("Accept", "text/event-stream").await
 }
 
 /// Expects a stream that sends a problem and a `retry`, and ends; returns the problem.
-fn refused(answer: &Answer) -> Value {
+fn refused(answer: &TestAnswer) -> Value {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.headers["content-type"], "text/event-stream");
     assert_eq!(answer.headers["cache-control"], "no-store");
@@ -35,10 +30,10 @@ fn refused(answer: &Answer) -> Value {
     frame["problem"].clone()
 }
 
+on_both_deployments!(a_refusal_that_passes_is_a_stream_for_who_asks_for_one);
 async fn a_refusal_that_passes_is_a_stream_for_who_asks_for_one(stack: StackBuilder) {
-    let stack = stack.set("GALLEY_MAX_SOCKETS_PER_HERO", "1").start().await;
-    let client = stack.client();
-    let (hero, _) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, _) =
+        stack.set("GALLEY_MAX_SOCKETS_PER_HERO", "1").start_with_hero_and_meal().await;
     let path = format!("/heroes/{hero}/events");
     let _events = client.listen(&path).await;
     assert_eq!(refused(&ask(&client, &path).await)["type"], "/problems/too-many-sockets");
@@ -50,11 +45,10 @@ async fn a_refusal_that_passes_is_a_stream_for_who_asks_for_one(stack: StackBuil
     ask(&client, "/events?max_rate=0").await.problem(400, "invalid-parameter");
 }
 
+on_both_deployments!(a_full_gateway_says_when_to_come_back);
 async fn a_full_gateway_says_when_to_come_back(stack: StackBuilder) {
-    let stack =
-        stack.set("GALLEY_MAX_SOCKETS", "1").set("GALLEY_REST_RATE", "1/min burst 4").start().await;
-    let client = stack.client();
-    let (hero, _) = client.create_hero_and_meal().await;
+    let stack = stack.set("GALLEY_MAX_SOCKETS", "1").set("GALLEY_REST_RATE", "1/min burst 4");
+    let (_stack, client, hero, _) = stack.start_with_hero_and_meal().await;
     let _events = client.listen("/events").await;
     let path = format!("/heroes/{hero}/events");
     assert_eq!(refused(&ask(&client, &path).await)["type"], "/problems/overloaded");

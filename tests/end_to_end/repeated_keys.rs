@@ -1,27 +1,24 @@
 //! A duplicate key in a JSON object is an error that names it, in bodies and in frames.
 
 use galley_tests::json::text;
-use galley_tests::{Client, StackBuilder};
+use galley_tests::{StackBuilder, TestClient};
 use reqwest::Method;
 use serde_json::Value;
-
-on_both_deployments![a_repeated_key_is_refused_wherever_it_stands];
 
 fn pointers(problem: &Value) -> Vec<&str> {
     problem["errors"].as_array().into_iter().flatten().map(|error| text(error, "pointer")).collect()
 }
 
-async fn refused(client: &Client, method: Method, path: &str, body: &str, pointer: &str) {
+async fn refused(client: &TestClient, method: Method, path: &str, body: &str, pointer: &str) {
     let call =
         client.call(method, path).header("content-type", "application/json").body(body.to_owned());
     let problem = call.await.problem(422, "validation-failed");
     assert!(pointers(&problem).contains(&pointer), "{path}: {body}: {problem}");
 }
 
+on_both_deployments!(a_repeated_key_is_refused_wherever_it_stands);
 async fn a_repeated_key_is_refused_wherever_it_stands(stack: StackBuilder) {
-    let stack = stack.delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
     let order = client.place(hero, meal).await["id"].to_string();
     for (method, path, body, pointer) in [
         (Method::POST, "/orders", r#"{"hero_id":1,"hero_id":2,"meal_id":1}"#, "#/hero_id"),

@@ -5,18 +5,9 @@ use galley_tests::StackBuilder;
 use galley_tests::json::{id, list, text, version};
 use serde_json::{Value, json};
 
-on_both_deployments![
-    a_hero_is_created_read_changed_and_deleted,
-    a_meal_is_created_read_changed_and_deleted,
-    lists_are_paged_and_searched,
-    a_change_is_guarded_by_the_version,
-    changes_at_the_same_moment_without_a_guard_are_all_made,
-];
-
+on_both_deployments!(changes_at_the_same_moment_without_a_guard_are_all_made);
 async fn changes_at_the_same_moment_without_a_guard_are_all_made(stack: StackBuilder) {
-    let stack = stack.start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.start_with_hero_and_meal().await;
     let whole = json!({"name": "Stew", "price": 1, "origin_planet": "Venus"});
     for (path, patches) in [
         (
@@ -45,6 +36,7 @@ async fn changes_at_the_same_moment_without_a_guard_are_all_made(stack: StackBui
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
 }
 
+on_both_deployments!(a_hero_is_created_read_changed_and_deleted);
 async fn a_hero_is_created_read_changed_and_deleted(stack: StackBuilder) {
     let stack = stack.start().await;
     let client = stack.client();
@@ -83,6 +75,7 @@ async fn a_hero_is_created_read_changed_and_deleted(stack: StackBuilder) {
     }
 }
 
+on_both_deployments!(a_meal_is_created_read_changed_and_deleted);
 async fn a_meal_is_created_read_changed_and_deleted(stack: StackBuilder) {
     let stack = stack.start().await;
     let client = stack.client();
@@ -112,6 +105,7 @@ async fn a_meal_is_created_read_changed_and_deleted(stack: StackBuilder) {
     client.get(&location).await.problem(404, "meal-not-found");
 }
 
+on_both_deployments!(lists_are_paged_and_searched);
 async fn lists_are_paged_and_searched(stack: StackBuilder) {
     let stack = stack.start().await;
     let client = stack.client();
@@ -154,10 +148,9 @@ async fn lists_are_paged_and_searched(stack: StackBuilder) {
     }
 }
 
+on_both_deployments!(a_change_is_guarded_by_the_version);
 async fn a_change_is_guarded_by_the_version(stack: StackBuilder) {
-    let stack = stack.start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.start_with_hero_and_meal().await;
     let whole_hero = json!({"name": "A", "planet": "B"});
     let whole_meal = json!({"name": "A", "origin_planet": "B", "price": 1});
     for (path, whole) in

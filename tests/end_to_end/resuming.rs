@@ -3,31 +3,22 @@
 use futures_util::stream::{self, StreamExt as _};
 use galley_protocol::Status;
 use galley_tests::json::{id, list, text, version};
-use galley_tests::{Socket, StackBuilder};
+use galley_tests::{StackBuilder, TestSocket};
 use serde_json::{Value, json};
-
-on_both_deployments![
-    what_changed_meanwhile_is_in_the_welcome,
-    every_cursor_ever_seen_leads_to_the_present,
-    a_cursor_that_is_too_old_begins_anew,
-    what_does_not_fit_into_the_welcome_follows_in_resyncs,
-];
 
 fn state_of(welcome: &Value, order: i64) -> Option<(String, i64)> {
     let found = list(welcome, "orders").iter().find(|seen| id(seen) == order)?;
     Some((text(found, "status").to_owned(), version(found)))
 }
 
+on_both_deployments!(what_changed_meanwhile_is_in_the_welcome);
 async fn what_changed_meanwhile_is_in_the_welcome(stack: StackBuilder) {
-    let stack = stack.delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("0s").start_with_hero_and_meal().await;
     let socket = client.connect(hero).await;
     let cursor = text(&socket.welcome, "cursor").to_owned();
     socket.close().await;
 
-    let order = id(&client.place(hero, meal).await);
-    client.until_status(order, "COMPLETED").await;
+    let order = client.place_until(hero, meal, "COMPLETED").await;
     let socket = client.resume(hero, &cursor).await;
     assert_eq!(text(&socket.welcome, "resume"), "resumed");
     assert_eq!(
@@ -52,10 +43,9 @@ async fn what_changed_meanwhile_is_in_the_welcome(stack: StackBuilder) {
     );
 }
 
+on_both_deployments!(every_cursor_ever_seen_leads_to_the_present);
 async fn every_cursor_ever_seen_leads_to_the_present(stack: StackBuilder) {
-    let stack = stack.delay("20ms").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("20ms").start_with_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
     let mut cursors = vec![text(&socket.welcome, "cursor").to_owned()];
     let mut orders = Vec::new();
@@ -82,23 +72,20 @@ async fn every_cursor_ever_seen_leads_to_the_present(stack: StackBuilder) {
     }
 }
 
+on_both_deployments!(a_cursor_that_is_too_old_begins_anew);
 async fn a_cursor_that_is_too_old_begins_anew(stack: StackBuilder) {
-    let stack = stack.delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
-    let order = id(&client.place(hero, meal).await);
-    client.until_status(order, "IN_PROGRESS").await;
+    let (_stack, client, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
+    let order = client.place_until(hero, meal, "IN_PROGRESS").await;
     let socket = client.resume(hero, "r1.1").await;
     assert_eq!(text(&socket.welcome, "resume"), "resynced");
     assert_eq!(state_of(&socket.welcome, order), Some(("IN_PROGRESS".to_owned(), 2)));
 }
 
+on_both_deployments!(what_does_not_fit_into_the_welcome_follows_in_resyncs);
 async fn what_does_not_fit_into_the_welcome_follows_in_resyncs(stack: StackBuilder) {
     // More ended orders than a welcome contains.
     const ORDERS: usize = 2_100;
-    let stack = stack.delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("0s").start_with_hero_and_meal().await;
     let cursor = text(&client.connect(hero).await.welcome, "cursor").to_owned();
     let placing = stream::iter(0..ORDERS).map(|_| client.place(hero, meal));
     assert_eq!(placing.buffer_unordered(100).count().await, ORDERS);
@@ -109,7 +96,7 @@ async fn what_does_not_fit_into_the_welcome_follows_in_resyncs(stack: StackBuild
         (text(&socket.welcome, "resume"), text(&socket.welcome, "cursor")),
         ("resumed", cursor.as_str())
     );
-    let completed = |socket: &Socket| {
+    let completed = |socket: &TestSocket| {
         socket.picture.orders().filter(|order| order.status == Status::Completed).count()
     };
     while completed(&socket) < ORDERS {

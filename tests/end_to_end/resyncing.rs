@@ -3,9 +3,9 @@
 use futures_util::stream::{self, StreamExt as _};
 use galley_protocol::{Picture, Status};
 use galley_tests::json::{id, list, text};
-use galley_tests::raw_connection::Opcode;
-use galley_tests::socket::MAX_ENDED;
-use galley_tests::wire::understand;
+use galley_tests::raw_connection::RawOpcode;
+use galley_tests::test_socket::MAX_ENDED;
+use galley_tests::wire_check::understand;
 use galley_tests::{RawSocket, StackBuilder, within};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -19,16 +19,11 @@ const PAGE: usize = 200;
 /// The receive buffer of the socket: so small that soon everything waits in the gateway.
 const RECEIVE_BUFFER: u32 = 4_096;
 
-on_both_deployments![
-    who_was_slow_is_told_what_it_missed_and_no_more,
-    much_that_was_missed_comes_in_pages
-];
-
+on_both_deployments!(who_was_slow_is_told_what_it_missed_and_no_more);
 /// The first orders changed just before, so a resync by time would contain them again.
 async fn who_was_slow_is_told_what_it_missed_and_no_more(stack: StackBuilder) {
-    let stack = stack.set("GALLEY_SEND_QUEUE", "16KiB").delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) =
+        stack.set("GALLEY_SEND_QUEUE", "16KiB").delay("0s").start_with_hero_and_meal().await;
     let mut socket = RawSocket::open(client.base(), hero, RECEIVE_BUFFER).await;
     let mut picture = Picture::new(MAX_ENDED);
     let completed = |picture: &Picture| {
@@ -58,12 +53,12 @@ async fn who_was_slow_is_told_what_it_missed_and_no_more(stack: StackBuilder) {
     assert!(!told.is_empty() && told.iter().all(|id| !known.contains(id)), "{told:?}");
 }
 
+on_both_deployments!(much_that_was_missed_comes_in_pages);
 /// With so small a queue every burst is a resync of an event stream. The socket reads one of three
 /// frames per order until all are placed, and misses too many changes to be tracked one by one.
 async fn much_that_was_missed_comes_in_pages(stack: StackBuilder) {
-    let stack = stack.set("GALLEY_SEND_QUEUE", "1KiB").delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) =
+        stack.set("GALLEY_SEND_QUEUE", "1KiB").delay("0s").start_with_hero_and_meal().await;
     let mut socket = RawSocket::open(client.base(), hero, RECEIVE_BUFFER).await;
     let mut events = client.listen(&format!("/heroes/{hero}/events")).await;
     let may_read = Semaphore::new(0);
@@ -92,7 +87,7 @@ async fn much_that_was_missed_comes_in_pages(stack: StackBuilder) {
 async fn frame_of(socket: &mut RawSocket) -> Value {
     loop {
         let (opcode, payload) = socket.frame().await.expect("the socket stays open");
-        if opcode == Opcode::TEXT {
+        if opcode == RawOpcode::TEXT {
             return serde_json::from_slice(&payload).expect("JSON");
         }
     }

@@ -4,8 +4,8 @@
 //! Ping commands of the service show that a message was understood. A protocol error ends a socket,
 //! an error in a message never does.
 
-use galley_tests::raw_connection::{Opcode, UPGRADE, frame, head};
-use galley_tests::{RawConnection, Stack, within};
+use galley_tests::raw_connection::{RawOpcode, UPGRADE, frame, head};
+use galley_tests::{RawConnection, TestStack, within};
 use serde_json::json;
 
 /// The FIN bit, set in the last frame of a message.
@@ -14,12 +14,12 @@ const BAD_PROTOCOL: Option<u16> = Some(4400);
 const TOO_BIG: Option<u16> = Some(1009);
 const MAX_MESSAGE: usize = 16 * 1_024;
 
-async fn stack() -> Stack {
-    Stack::embedded().start().await
+async fn stack() -> TestStack {
+    TestStack::embedded().start().await
 }
 
 /// Opens a socket of staff and reads its welcome.
-async fn open(stack: &Stack) -> RawConnection {
+async fn open(stack: &TestStack) -> RawConnection {
     let mut socket = RawConnection::open(&stack.gateways[0].url).await;
     socket.upgrade("", "").await;
     socket.frame_of_type("welcome").await;
@@ -28,19 +28,19 @@ async fn open(stack: &Stack) -> RawConnection {
 
 /// Expects that the socket is alive and has processed everything so far.
 async fn assert_alive(socket: &mut RawConnection) {
-    socket.send_frame(Opcode::TEXT, br#"{"type":"ping","id":"alive"}"#).await;
+    socket.send_frame(RawOpcode::TEXT, br#"{"type":"ping","id":"alive"}"#).await;
     assert_eq!(socket.frame_of_type("pong").await["id"], "alive");
 }
 
 /// The close code of a fresh socket that sends these bytes.
-async fn closed_by(stack: &Stack, bytes: &[u8]) -> Option<u16> {
+async fn closed_by(stack: &TestStack, bytes: &[u8]) -> Option<u16> {
     let mut socket = open(stack).await;
     socket.send(bytes).await;
     socket.close_code().await
 }
 
 fn text(payload: &[u8]) -> Vec<u8> {
-    frame(FIN | Opcode::TEXT.0, payload)
+    frame(FIN | RawOpcode::TEXT.0, payload)
 }
 
 /// A ping of the service with this length.
@@ -172,18 +172,18 @@ async fn a_message_may_come_in_fragments_with_control_frames_between() {
     let mut socket = open(&stack).await;
     let message = br#"{"type":"ping","id":"in parts"}"#;
     for size in [1, 2, 7, message.len()] {
-        socket.send(&frame(Opcode::TEXT.0, b"")).await;
+        socket.send(&frame(RawOpcode::TEXT.0, b"")).await;
         for (at, part) in message.chunks(size).enumerate() {
-            socket.send(&frame(Opcode::CONTINUATION.0, part)).await;
+            socket.send(&frame(RawOpcode::CONTINUATION.0, part)).await;
             if at % 3 == 0 {
                 let question = at.to_be_bytes();
-                socket.send_frame(Opcode::PING, &question).await;
-                socket.send_frame(Opcode::PONG, b"unasked").await;
+                socket.send_frame(RawOpcode::PING, &question).await;
+                socket.send_frame(RawOpcode::PONG, b"unasked").await;
                 let answer = within("a pong in the middle of a message", socket.frame()).await;
-                assert_eq!(answer, Some((Opcode::PONG, question.to_vec())));
+                assert_eq!(answer, Some((RawOpcode::PONG, question.to_vec())));
             }
         }
-        socket.send(&frame(FIN | Opcode::CONTINUATION.0, b"")).await;
+        socket.send(&frame(FIN | RawOpcode::CONTINUATION.0, b"")).await;
         assert_eq!(socket.frame_of_type("pong").await["id"], "in parts", "{size}");
     }
 }
@@ -195,8 +195,8 @@ async fn a_character_may_be_split_over_fragments() {
     let message = json!({"type": "ping", "id": "é€😀\u{10FFFF}"}).to_string();
     for at in 0..=message.len() {
         let (first, rest) = message.as_bytes().split_at(at);
-        socket.send(&frame(Opcode::TEXT.0, first)).await;
-        socket.send(&frame(FIN | Opcode::CONTINUATION.0, rest)).await;
+        socket.send(&frame(RawOpcode::TEXT.0, first)).await;
+        socket.send(&frame(FIN | RawOpcode::CONTINUATION.0, rest)).await;
         assert_eq!(socket.frame_of_type("pong").await["id"], "é€😀\u{10FFFF}", "split at {at}");
     }
 }
@@ -217,8 +217,8 @@ async fn what_is_not_utf_8_ends_the_socket() {
     ] {
         assert_eq!(closed_by(&stack, &text(wrong)).await, BAD_PROTOCOL, "{wrong:x?}");
         let (first, rest) = wrong.split_at(wrong.len() / 2);
-        let parts =
-            [frame(Opcode::TEXT.0, first), frame(FIN | Opcode::CONTINUATION.0, rest)].concat();
+        let parts = [frame(RawOpcode::TEXT.0, first), frame(FIN | RawOpcode::CONTINUATION.0, rest)]
+            .concat();
         assert_eq!(closed_by(&stack, &parts).await, BAD_PROTOCOL, "{wrong:x?} in fragments");
     }
 }
@@ -227,16 +227,16 @@ async fn what_is_not_utf_8_ends_the_socket() {
 async fn fragments_out_of_order_end_the_socket() {
     let stack = stack().await;
     for (what, bytes) in [
-        ("a continuation of nothing", frame(Opcode::CONTINUATION.0, b"x")),
-        ("an end of nothing", frame(FIN | Opcode::CONTINUATION.0, b"x")),
-        ("a text in a text", [frame(Opcode::TEXT.0, b"a"), text(b"b")].concat()),
+        ("a continuation of nothing", frame(RawOpcode::CONTINUATION.0, b"x")),
+        ("an end of nothing", frame(FIN | RawOpcode::CONTINUATION.0, b"x")),
+        ("a text in a text", [frame(RawOpcode::TEXT.0, b"a"), text(b"b")].concat()),
         (
             "bytes in a text",
-            [frame(Opcode::TEXT.0, b"a"), frame(FIN | Opcode::BINARY.0, b"b")].concat(),
+            [frame(RawOpcode::TEXT.0, b"a"), frame(FIN | RawOpcode::BINARY.0, b"b")].concat(),
         ),
         (
             "a continuation after the end",
-            [text(b"help"), frame(FIN | Opcode::CONTINUATION.0, b"x")].concat(),
+            [text(b"help"), frame(FIN | RawOpcode::CONTINUATION.0, b"x")].concat(),
         ),
     ] {
         assert_eq!(closed_by(&stack, &bytes).await, BAD_PROTOCOL, "{what}");
@@ -248,7 +248,7 @@ async fn reserved_bits_and_opcodes_end_the_socket() {
     let stack = stack().await;
     for reserved in [0x40, 0x20, 0x10, 0x70] {
         assert_eq!(
-            closed_by(&stack, &frame(FIN | reserved | Opcode::TEXT.0, b"help")).await,
+            closed_by(&stack, &frame(FIN | reserved | RawOpcode::TEXT.0, b"help")).await,
             BAD_PROTOCOL,
             "{reserved:x}"
         );
@@ -265,7 +265,7 @@ async fn reserved_bits_and_opcodes_end_the_socket() {
 #[tokio::test]
 async fn a_frame_without_a_mask_ends_the_socket() {
     let stack = stack().await;
-    for opcode in [Opcode::TEXT, Opcode::PING, Opcode::CLOSE] {
+    for opcode in [RawOpcode::TEXT, RawOpcode::PING, RawOpcode::CLOSE] {
         let bytes = [head(FIN | opcode.0, false, 0), Vec::new()].concat();
         assert_eq!(closed_by(&stack, &bytes).await, BAD_PROTOCOL, "{opcode:?}");
     }
@@ -274,8 +274,11 @@ async fn a_frame_without_a_mask_ends_the_socket() {
 #[tokio::test]
 async fn bytes_that_are_no_text_end_the_socket() {
     let stack = stack().await;
-    assert_eq!(closed_by(&stack, &frame(FIN | Opcode::BINARY.0, b"\x00\x01")).await, BAD_PROTOCOL);
-    assert_eq!(closed_by(&stack, &frame(FIN | Opcode::BINARY.0, b"")).await, BAD_PROTOCOL);
+    assert_eq!(
+        closed_by(&stack, &frame(FIN | RawOpcode::BINARY.0, b"\x00\x01")).await,
+        BAD_PROTOCOL
+    );
+    assert_eq!(closed_by(&stack, &frame(FIN | RawOpcode::BINARY.0, b"")).await, BAD_PROTOCOL);
 }
 
 #[tokio::test]
@@ -284,11 +287,11 @@ async fn a_ping_is_answered_with_its_own_payload_and_a_pong_with_nothing() {
     let mut socket = open(&stack).await;
     for length in [0, 1, 124, 125] {
         let payload = vec![0xFE; length];
-        socket.send_frame(Opcode::PONG, &payload).await;
-        socket.send_frame(Opcode::PING, &payload).await;
+        socket.send_frame(RawOpcode::PONG, &payload).await;
+        socket.send_frame(RawOpcode::PING, &payload).await;
         assert_eq!(
             within("a pong", socket.frame()).await,
-            Some((Opcode::PONG, payload)),
+            Some((RawOpcode::PONG, payload)),
             "{length}"
         );
     }
@@ -298,7 +301,7 @@ async fn a_ping_is_answered_with_its_own_payload_and_a_pong_with_nothing() {
 #[tokio::test]
 async fn a_control_frame_that_is_long_or_in_parts_ends_the_socket() {
     let stack = stack().await;
-    for opcode in [Opcode::PING, Opcode::PONG, Opcode::CLOSE] {
+    for opcode in [RawOpcode::PING, RawOpcode::PONG, RawOpcode::CLOSE] {
         assert_eq!(
             closed_by(&stack, &frame(FIN | opcode.0, &[b'x'; 126])).await,
             BAD_PROTOCOL,
@@ -316,7 +319,7 @@ async fn a_control_frame_that_is_long_or_in_parts_ends_the_socket() {
 async fn a_close_is_answered_and_then_the_gateway_hangs_up() {
     let stack = stack().await;
     let close = |code: u16, reason: &str| {
-        frame(FIN | Opcode::CLOSE.0, &[&code.to_be_bytes(), reason.as_bytes()].concat())
+        frame(FIN | RawOpcode::CLOSE.0, &[&code.to_be_bytes(), reason.as_bytes()].concat())
     };
     let longest = "x".repeat(123);
     for (code, reason) in [
@@ -332,15 +335,15 @@ async fn a_close_is_answered_and_then_the_gateway_hangs_up() {
         assert_eq!(closed_by(&stack, &close(code, reason)).await, Some(code), "{code}");
     }
     let mut socket = open(&stack).await;
-    socket.send_frame(Opcode::CLOSE, b"").await;
+    socket.send_frame(RawOpcode::CLOSE, b"").await;
     let answered = within("the close", socket.frame()).await;
-    assert!(matches!(answered, Some((Opcode::CLOSE, _))), "{answered:?}");
+    assert!(matches!(answered, Some((RawOpcode::CLOSE, _))), "{answered:?}");
     within("the end", socket.until_gone()).await;
 
     // Frames after the close are ignored.
     let mut socket = open(&stack).await;
     socket.send(&[close(1000, ""), text(&long_ping(50))].concat()).await;
-    assert!(matches!(within("the close", socket.frame()).await, Some((Opcode::CLOSE, _))));
+    assert!(matches!(within("the close", socket.frame()).await, Some((RawOpcode::CLOSE, _))));
     assert_eq!(within("the end", socket.frame()).await, None);
 }
 
@@ -349,13 +352,13 @@ async fn a_close_that_must_not_be_sent_is_answered_as_a_violation() {
     let stack = stack().await;
     let violation = |code: Option<u16>| code == Some(1002) || code == BAD_PROTOCOL;
     for code in [0_u16, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535] {
-        let answer = closed_by(&stack, &frame(FIN | Opcode::CLOSE.0, &code.to_be_bytes())).await;
+        let answer = closed_by(&stack, &frame(FIN | RawOpcode::CLOSE.0, &code.to_be_bytes())).await;
         assert!(violation(answer), "{code} is answered with {answer:?}");
     }
     for (what, payload) in
         [("half a code", &b"\x03"[..]), ("a reason that is no text", b"\x03\xE8\xC3\x28")]
     {
-        let answer = closed_by(&stack, &frame(FIN | Opcode::CLOSE.0, payload)).await;
+        let answer = closed_by(&stack, &frame(FIN | RawOpcode::CLOSE.0, payload)).await;
         assert!(violation(answer), "{what} is answered with {answer:?}");
     }
 }
@@ -364,7 +367,7 @@ async fn a_close_that_must_not_be_sent_is_answered_as_a_violation() {
 async fn a_message_beyond_the_bound_ends_the_socket_before_it_has_come() {
     let stack = stack().await;
     for announced in [MAX_MESSAGE as u64 + 1, 1 << 32, (1 << 63) - 1, 1 << 63, u64::MAX] {
-        for opcode in [Opcode::TEXT, Opcode::BINARY] {
+        for opcode in [RawOpcode::TEXT, RawOpcode::BINARY] {
             let code =
                 closed_by(&stack, &[head(FIN | opcode.0, true, announced), vec![0; 4]].concat())
                     .await;
@@ -373,9 +376,9 @@ async fn a_message_beyond_the_bound_ends_the_socket_before_it_has_come() {
     }
     let half = vec![b' '; MAX_MESSAGE / 2];
     let parts = [
-        frame(Opcode::TEXT.0, &half),
-        frame(Opcode::CONTINUATION.0, &half),
-        frame(Opcode::CONTINUATION.0, b" "),
+        frame(RawOpcode::TEXT.0, &half),
+        frame(RawOpcode::CONTINUATION.0, &half),
+        frame(RawOpcode::CONTINUATION.0, b" "),
     ];
     assert_eq!(closed_by(&stack, &parts.concat()).await, TOO_BIG, "in fragments");
 }
@@ -392,12 +395,13 @@ async fn the_echo_answers_each_message_with_itself() {
         let (first, rest) = payload.split_at(payload.len() / 2);
         socket
             .send(
-                &[frame(Opcode::TEXT.0, first), frame(FIN | Opcode::CONTINUATION.0, rest)].concat(),
+                &[frame(RawOpcode::TEXT.0, first), frame(FIN | RawOpcode::CONTINUATION.0, rest)]
+                    .concat(),
             )
             .await;
         assert_eq!(
             within("the echo", socket.frame()).await,
-            Some((Opcode::TEXT, payload.to_vec()))
+            Some((RawOpcode::TEXT, payload.to_vec()))
         );
     }
     socket.send(&text(b"\xFF")).await;

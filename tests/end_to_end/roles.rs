@@ -1,15 +1,9 @@
 //! The permissions of every documented route.
 
 use galley_tests::json::id;
-use galley_tests::{Client, Stack, StackBuilder};
+use galley_tests::{StackBuilder, TestClient, TestStack};
 use reqwest::Method;
 use serde_json::{Value, json};
-
-on_both_deployments![
-    every_route_lets_in_those_whom_it_should,
-    heroes_see_themselves_and_the_menu,
-    keys_belong_to_a_hero
-];
 
 /// The status for a hero that is not the owner, for the owner, and for staff. Without a token every
 /// route that is not open answers 401.
@@ -51,22 +45,21 @@ const OPEN: [&str; 10] = [
 ];
 
 /// A hero with an order of a meal, not shared with other tests.
-struct Scene {
+struct OwnOrder {
     hero: i64,
     meal: i64,
     order: i64,
 }
 
-impl Scene {
-    async fn set(staff: &Client) -> Self {
+impl OwnOrder {
+    async fn set(staff: &TestClient) -> Self {
         let (hero, meal) = staff.create_hero_and_meal().await;
-        let order = id(&staff.place(hero, meal).await);
-        staff.until_status(order, "IN_PROGRESS").await;
+        let order = staff.place_until(hero, meal, "IN_PROGRESS").await;
         Self { hero, meal, order }
     }
 
     /// Reads the current state of everything in the scene.
-    async fn look(&self, staff: &Client) -> Vec<Value> {
+    async fn look(&self, staff: &TestClient) -> Vec<Value> {
         let mut seen = Vec::new();
         for path in [
             format!("/heroes/{}", self.hero),
@@ -80,12 +73,12 @@ impl Scene {
 }
 
 async fn ask(
-    client: &Client,
-    scene: &Scene,
+    client: &TestClient,
+    scene: &OwnOrder,
     method: &str,
     path: &str,
     operation: &Value,
-) -> galley_tests::Answer {
+) -> galley_tests::TestAnswer {
     let thing = match path.split('/').nth(1) {
         Some("heroes") => scene.hero,
         Some("meals") => scene.meal,
@@ -109,7 +102,7 @@ async fn ask(
         return call.await;
     }
     match call.listen().await {
-        Ok(events) => galley_tests::Answer {
+        Ok(events) => galley_tests::TestAnswer {
             question: path.to_owned(),
             status: 200,
             headers: events.headers,
@@ -119,6 +112,7 @@ async fn ask(
     }
 }
 
+on_both_deployments!(every_route_lets_in_those_whom_it_should);
 async fn every_route_lets_in_those_whom_it_should(stack: StackBuilder) {
     let stack = stack.with_tokens().delay("1h").start().await;
     let (staff, nobody) = (stack.staff(), stack.client());
@@ -146,7 +140,7 @@ async fn every_route_lets_in_those_whom_it_should(stack: StackBuilder) {
     }
     for (method, path, [by_stranger, by_owner, by_staff]) in GUARDED {
         let operation = &document["paths"][path][method];
-        let scene = Scene::set(&staff).await;
+        let scene = OwnOrder::set(&staff).await;
         let before = scene.look(&staff).await;
         let answer = ask(&nobody, &scene, method, path, operation).await;
         assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"galley\"", "{method} {path}");
@@ -160,16 +154,17 @@ async fn every_route_lets_in_those_whom_it_should(stack: StackBuilder) {
         );
         let answer = ask(&stack.hero(scene.hero), &scene, method, path, operation).await;
         assert_eq!(answer.status, by_owner, "{method} {path} by the owner: {}", answer.text);
-        let scene = Scene::set(&staff).await;
+        let scene = OwnOrder::set(&staff).await;
         let answer = ask(&staff, &scene, method, path, operation).await;
         assert_eq!(answer.status, by_staff, "{method} {path} by staff: {}", answer.text);
     }
 }
 
+on_both_deployments!(heroes_see_themselves_and_the_menu);
 async fn heroes_see_themselves_and_the_menu(stack: StackBuilder) {
     let stack = stack.with_tokens().delay("1h").start().await;
     let staff = stack.staff();
-    let (first, second) = (Scene::set(&staff).await, Scene::set(&staff).await);
+    let (first, second) = (OwnOrder::set(&staff).await, OwnOrder::set(&staff).await);
     let own = stack.hero(first.hero);
     let orders = own.all("/orders").await;
     assert_eq!(orders.iter().map(id).collect::<Vec<_>>(), [first.order]);
@@ -195,11 +190,12 @@ async fn heroes_see_themselves_and_the_menu(stack: StackBuilder) {
     assert_eq!(on_behalf.welcome["hero"]["id"], second.hero);
 }
 
+on_both_deployments!(keys_belong_to_a_hero);
 async fn keys_belong_to_a_hero(stack: StackBuilder) {
     let stack = stack.with_tokens().delay("1h").start().await;
     let staff = stack.staff();
-    let (first, second) = (Scene::set(&staff).await, Scene::set(&staff).await);
-    let place = async |scene: &Scene, client: Client| {
+    let (first, second) = (OwnOrder::set(&staff).await, OwnOrder::set(&staff).await);
+    let place = async |scene: &OwnOrder, client: TestClient| {
         let body = json!({"hero_id": scene.hero, "meal_id": scene.meal});
         id(&client.post("/orders", &body).header("Idempotency-Key", "lunch").await.is(202))
     };
@@ -218,7 +214,7 @@ async fn keys_belong_to_a_hero(stack: StackBuilder) {
 
 #[tokio::test]
 async fn without_authentication_the_document_asks_for_no_token() {
-    let stack = Stack::embedded().start().await;
+    let stack = TestStack::embedded().start().await;
     let client = stack.client();
     let document = client.get("/openapi.json").await.is(200);
     assert!(

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt as _};
 use galley_tests::follower::{FinalTruth, everybody};
-use galley_tests::picture::News;
+use galley_tests::hero_view::HeroNews;
 use galley_tests::program::Signal;
-use galley_tests::{Caddy, Client, Follower, HaProxy, Nginx, Stack, Truth, until, within};
+use galley_tests::{Balancer, Follower, TestClient, TestStack, Truth, until, within};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -27,51 +27,46 @@ const SLACK: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_nginx_that_takes_gateways_in_turn_nobody_notices_a_rolling_restart() {
-    let _turn = TURN.acquire().await;
-    let stack = stack().await;
-    let balancer = Nginx::start(&stack, "").await;
-    restart_both(stack, balancer.client(), 100, async || {}).await;
+    restart_both(async |stack| Balancer::nginx(stack, "").await, 100, async |_| {}).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_nginx_that_prefers_the_idle_nobody_notices_a_rolling_restart() {
-    let _turn = TURN.acquire().await;
-    let stack = stack().await;
-    let balancer = Nginx::start(&stack, "least_conn").await;
-    restart_both(stack, balancer.client(), 500, async || {}).await;
+    restart_both(async |stack| Balancer::nginx(stack, "least_conn").await, 500, async |_| {}).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_haproxy_nobody_notices_a_rolling_restart() {
-    let _turn = TURN.acquire().await;
-    let stack = stack().await;
-    let mut balancer = HaProxy::start(&stack, "leastconn").await;
-    let client = balancer.client();
-    restart_both(stack, client, 100, async || balancer.until_status(0, "UP").await).await;
+    restart_both(
+        async |stack| Balancer::haproxy(stack, "leastconn").await,
+        100,
+        async |balancer| balancer.until_status(0, "UP").await,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_caddy_nobody_notices_a_rolling_restart() {
-    let _turn = TURN.acquire().await;
-    let stack = stack().await;
-    let balancer = Caddy::start(&stack, "least_conn").await;
-    restart_both(stack, balancer.client(), 100, async || {}).await;
+    restart_both(async |stack| Balancer::caddy(stack, "least_conn").await, 100, async |_| {}).await;
 }
 
 /// Starts the stack, with a shutdown delay of four checks of the balancer.
-async fn stack() -> Stack {
-    let stack = Stack::distributed().gateways(2).delay("0s");
+async fn stack() -> TestStack {
+    let stack = TestStack::distributed().gateways(2).delay("0s");
     stack.set("GALLEY_SHUTDOWN_DELAY", "2s").set("GALLEY_DRAIN", "1s").start().await
 }
 
-/// Restarts both gateways. `is_back` waits until the balancer uses the first one again, before the
-/// second one stops.
+/// Restarts both gateways behind a balancer. `until_back` waits until the balancer uses the first
+/// one again, before the second one stops.
 async fn restart_both(
-    mut stack: Stack,
-    client: Client,
+    balancer: impl AsyncFnOnce(&TestStack) -> Balancer,
     sockets: usize,
-    mut is_back: impl AsyncFnMut(),
+    until_back: impl AsyncFn(&mut Balancer),
 ) {
+    let _turn = TURN.acquire().await;
+    let mut stack = stack().await;
+    let mut balancer = balancer(&stack).await;
+    let client = balancer.client();
     let meal = client.create_meal("Soup", &[]).await;
     let creating = stream::iter(0..HEROES)
         .map(async |number| client.create_hero(&format!("Hero {number}"), &[]).await);
@@ -90,7 +85,7 @@ async fn restart_both(
     let mut customers = JoinSet::new();
     for hero in heroes.iter().take(CUSTOMERS) {
         customers.spawn(order_on(
-            Client::new(client.base()),
+            TestClient::new(client.base()),
             (*hero, meal),
             Arc::clone(&is_killing),
             Arc::clone(&stop),
@@ -101,7 +96,7 @@ async fn restart_both(
         program.signal(Signal::TERM);
         assert_eq!(within("the end of the gateway", program.exit()).await.code(), Some(0));
         stack.restart_gateway(gateway).await;
-        is_back().await;
+        until_back(&mut balancer).await;
     }
     let (one, two) = (stack.client_of(0), stack.client_of(1));
     until("everybody is back", async || {
@@ -139,13 +134,10 @@ async fn stay(
     loop {
         let mut hint = None;
         let told = async {
-            while truth.borrow().is_none() || follower.picture.difference(&known(&truth)).is_some()
-            {
+            while truth.borrow().is_none() || follower.view.difference(&known(&truth)).is_some() {
                 match follower.next().await {
-                    Ok(News::Reconnect(after)) => hint = Some(Instant::now() + after),
-                    Ok(
-                        News::Welcome | News::Change | News::Resync | News::Reply | News::Refusal,
-                    ) => {}
+                    Ok(HeroNews::Reconnect(after)) => hint = Some(Instant::now() + after),
+                    Ok(_) => {}
                     Err(_) => return false,
                 }
             }
@@ -175,7 +167,7 @@ fn known(truth: &FinalTruth) -> Arc<Truth> {
 
 /// Places orders, at most one in twenty milliseconds. A request may fail only after a kill.
 async fn order_on(
-    client: Client,
+    client: TestClient,
     (hero, meal): (i64, i64),
     is_killing: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,

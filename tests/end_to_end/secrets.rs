@@ -3,21 +3,15 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use galley_tests::command_line::run;
-use galley_tests::json::id;
-use galley_tests::{Client, Program, Socket, Stack, StackBuilder, token};
+use galley_tests::command_output::run;
+use galley_tests::{StackBuilder, TestClient, TestProgram, TestSocket, TestStack, signed_token};
 use reqwest::Method;
 use serde_json::{Value, json};
-
-on_both_deployments![
-    a_log_is_one_object_a_line_whatever_callers_send,
-    the_log_hears_of_each_kind_of_refusal_once_a_second
-];
 
 const PASSWORD: &str = "hush-this-is-a-password";
 
 /// The lines that a program logged, without its output for people.
-fn logged(program: &Program) -> Vec<String> {
+fn logged(program: &TestProgram) -> Vec<String> {
     program
         .log()
         .lines()
@@ -40,21 +34,21 @@ fn with_password(url: &str) -> (String, String) {
 #[tokio::test]
 async fn no_secret_is_told_anywhere() {
     let mut stack =
-        Stack::distributed().with_tokens().set("GALLEY_LOG", "debug").delay("0s").start().await;
+        TestStack::distributed().with_tokens().set("GALLEY_LOG", "debug").delay("0s").start().await;
     let (url, password) = with_password(stack.database_url());
     stack.set("DATABASE_URL", &url);
     stack.start_gateway().await;
     stack.start_worker();
-    let staff = stack.client_of(1).with_token(&token::staff(3_600));
+    let staff = stack.client_of(1).with_token(&signed_token::staff(3_600));
     let (hero, meal) = staff.create_hero_and_meal().await;
     let secrets = [
-        token::hero(hero, 3_600),
-        token::hero(hero, -3_600),
-        token::sign("of another secret, long enough for all", &json!({})),
+        signed_token::hero(hero, 3_600),
+        signed_token::hero(hero, -3_600),
+        signed_token::sign("of another secret, long enough for all", &json!({})),
     ];
     let mut said = String::new();
     for token in &secrets {
-        let client = Client::new(staff.base()).with_token(token);
+        let client = TestClient::new(staff.base()).with_token(token);
         for path in [
             "/orders",
             "/heroes",
@@ -66,19 +60,19 @@ async fn no_secret_is_told_anywhere() {
             writeln!(said, "{:?} {}", answer.headers, answer.text)
                 .expect("writing to memory does not fail");
         }
-        let mut socket =
-            Socket::knock(Client::new(staff.base()).handshake("")).await.expect("an open socket");
+        let mut socket = TestSocket::knock(TestClient::new(staff.base()).handshake(""))
+            .await
+            .expect("an open socket");
         socket.say(&json!({"type": "auth", "token": token}).to_string()).await;
         said += &socket.next().await.to_string();
-        if let Ok(mut socket) = Socket::open(client.handshake("")).await {
+        if let Ok(mut socket) = TestSocket::open(client.handshake("")).await {
             said += &socket
                 .problem(json!({"type": "auth", "token": format!("{token}x")}))
                 .await
                 .to_string();
         }
     }
-    let order = id(&staff.place(hero, meal).await);
-    staff.until_status(order, "COMPLETED").await;
+    staff.place_until(hero, meal, "COMPLETED").await;
     said += &staff.get("/metrics").await.text;
     said += &staff.get("/readyz").await.text;
     for program in stack.gateways.iter().map(|gateway| &gateway.program).chain(&stack.workers) {
@@ -89,7 +83,7 @@ async fn no_secret_is_told_anywhere() {
         token.rsplit_once('.').map(|(_, signature)| signature.to_owned()).expect("a signature")
     };
     for secret in
-        secrets.iter().map(|token| parts(token)).chain([token::SECRET.to_owned(), password])
+        secrets.iter().map(|token| parts(token)).chain([signed_token::SECRET.to_owned(), password])
     {
         let line = said.lines().find(|line| line.contains(&secret));
         assert!(line.is_none(), "{secret} is told: {line:?}");
@@ -134,6 +128,7 @@ async fn the_help_and_the_errors_show_no_secret() {
     }
 }
 
+on_both_deployments!(a_log_is_one_object_a_line_whatever_callers_send);
 async fn a_log_is_one_object_a_line_whatever_callers_send(stack: StackBuilder) {
     let stack = stack.set("GALLEY_LOG", "debug").delay("0s").start().await;
     let client = stack.client();
@@ -150,8 +145,7 @@ async fn a_log_is_one_object_a_line_whatever_callers_send(stack: StackBuilder) {
     for name in names {
         let hero = client.create_hero(name, &[name]).await;
         let meal = client.create_meal(name, &[name]).await;
-        let order = id(&client.place(hero, meal).await);
-        client.until_status(order, "CANCELLED").await;
+        client.place_until(hero, meal, "CANCELLED").await;
     }
     let control = json!({"name": "a\r\n{\"level\":\"ERROR\"}\u{1b}[2J", "planet": "x"});
     client.post("/heroes", &control).await.problem(422, "validation-failed");
@@ -198,6 +192,7 @@ async fn a_log_is_one_object_a_line_whatever_callers_send(stack: StackBuilder) {
     );
 }
 
+on_both_deployments!(the_log_hears_of_each_kind_of_refusal_once_a_second);
 async fn the_log_hears_of_each_kind_of_refusal_once_a_second(stack: StackBuilder) {
     let stack = stack.with_tokens().start().await;
     let nobody = stack.client();

@@ -1,6 +1,6 @@
 //! Several gateways can share one address, for more sockets than one process may have open files.
 
-use galley_tests::Stack;
+use galley_tests::TestStack;
 use galley_tests::json::id;
 
 /// The sockets: enough that each of two gateways gets a share.
@@ -11,7 +11,7 @@ const SHARE: usize = 10;
 
 #[tokio::test]
 async fn gateways_that_share_an_address_share_its_sockets() {
-    let mut stack = Stack::distributed()
+    let mut stack = TestStack::distributed()
         .set("GALLEY_REUSE_PORT", "1")
         .set("GALLEY_MAX_SOCKETS_PER_HERO", "unlimited")
         .delay("0s")
@@ -23,7 +23,7 @@ async fn gateways_that_share_an_address_share_its_sockets() {
     assert_eq!(stack.gateways[0].url, stack.gateways[1].url);
     let (hero, meal) = client.create_hero_and_meal().await;
     let sockets_of =
-        |stack: &Stack| [0, 1].map(|gateway| stack.gateways[gateway].program.open_sockets());
+        |stack: &TestStack| [0, 1].map(|gateway| stack.gateways[gateway].program.open_sockets());
     let before = sockets_of(&stack);
     let mut sockets = Vec::new();
     for _ in 0..SOCKETS {

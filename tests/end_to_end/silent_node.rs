@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use galley_protocol::Status;
 use galley_tests::json::id;
-use galley_tests::{Follower, RedisCluster, Stack, within};
+use galley_tests::{Follower, RedisCluster, TestStack, within};
 
 /// The longest time until updates arrive again: the other nodes take a silent one for dead after 2
 /// s and elect its replica; the remainder is for the election and the gateways.
@@ -16,7 +16,7 @@ const SILENT: usize = 1;
 #[tokio::test]
 async fn a_silent_node_of_a_cluster_stops_neither_the_other_shards_nor_a_start() {
     let mut cluster = RedisCluster::start().await;
-    let mut stack = Stack::distributed().redis(cluster.url()).delay("50ms").start().await;
+    let mut stack = TestStack::distributed().redis(cluster.url()).delay("50ms").start().await;
     let client = stack.client();
     let meal = client.create_meal("Soup", &[]).await;
     // The shard of a hero's updates is its id modulo 16.
@@ -40,9 +40,7 @@ async fn a_silent_node_of_a_cluster_stops_neither_the_other_shards_nor_a_start()
         }
         for (follower, order) in followers.iter_mut().zip(orders) {
             within("a frame", async {
-                while follower.picture.state_of(order).and_then(|state| state.status)
-                    != Some(Status::Completed)
-                {
+                while follower.view.status_of(order) != Some(Status::Completed) {
                     follower.next().await.expect("the socket stays open");
                 }
             })

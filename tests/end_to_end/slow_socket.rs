@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use galley_tests::follower::{FinalTruth, everybody, told};
-use galley_tests::raw_connection::Opcode;
-use galley_tests::{Client, Follower, RawSocket, Stack, Truth, until, within};
+use galley_tests::raw_connection::RawOpcode;
+use galley_tests::{Follower, RawSocket, TestClient, TestStack, Truth, until, within};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -23,7 +23,7 @@ const RECEIVE_BUFFER: u32 = 4_096;
 /// The interval of the memory measurements.
 const LOOK: Duration = Duration::from_millis(100);
 
-async fn place_many(client: &Client, hero: i64, meal: i64) {
+async fn place_many(client: &TestClient, hero: i64, meal: i64) {
     let placing = stream::iter(0..ORDERS).map(|_| client.place_at_last(hero, meal));
     assert_eq!(placing.buffer_unordered(100).count().await, ORDERS);
 }
@@ -38,7 +38,7 @@ async fn stall(
     let settled = told(&mut truth).await;
     let mut follower = socket.follow().await;
     while within("a frame, or the end", follower.next()).await.is_ok() {
-        if follower.picture.difference(&settled).is_none() {
+        if follower.view.difference(&settled).is_none() {
             return Ok(follower);
         }
     }
@@ -50,7 +50,7 @@ async fn stall(
 /// the cost of stalling.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_socket_that_stalls_misses_nothing_and_costs_little_memory() {
-    let stack = Stack::distributed().gateways(3).delay("0s").start().await;
+    let stack = TestStack::distributed().gateways(3).delay("0s").start().await;
     let [slow, brisk, other] = [0, 1, 2].map(|gateway| stack.client_of(gateway));
     let (hero, meal) = other.create_hero_and_meal().await;
     let (tell, truth) = watch::channel(None);
@@ -97,9 +97,8 @@ async fn a_socket_that_stalls_misses_nothing_and_costs_little_memory() {
 
 #[tokio::test]
 async fn a_socket_that_takes_nothing_is_closed_with_1013_and_the_others_live_on() {
-    let stack = Stack::distributed().delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) =
+        TestStack::distributed().delay("0s").start_with_hero_and_meal().await;
     let mut silent = RawSocket::open(client.base(), hero, RECEIVE_BUFFER).await;
     let (tell, truth) = watch::channel(None);
     let brisk = tokio::spawn(Follower::open(client.base(), hero, None).await.until_equal(truth));
@@ -116,7 +115,7 @@ async fn a_socket_that_takes_nothing_is_closed_with_1013_and_the_others_live_on(
     while let Some(frame) = within("the rest", silent.frame()).await {
         last = Some(frame);
     }
-    if let Some((Opcode::CLOSE, payload)) = last {
+    if let Some((RawOpcode::CLOSE, payload)) = last {
         assert_eq!(payload[..2], 1013_u16.to_be_bytes());
     }
 }

@@ -6,18 +6,13 @@ use galley_tests::StackBuilder;
 use galley_tests::json::{id, text};
 use serde_json::json;
 
-on_both_deployments![
-    an_old_socket_is_sent_away_and_misses_nothing,
-    an_old_event_stream_is_sent_away_and_misses_nothing
-];
-
 /// The least age: below the setting by up to a tenth.
 const YOUNGEST: Duration = Duration::from_millis(1_800);
 
+on_both_deployments!(an_old_socket_is_sent_away_and_misses_nothing);
 async fn an_old_socket_is_sent_away_and_misses_nothing(stack: StackBuilder) {
-    let stack = stack.set("GALLEY_MAX_SOCKET_AGE", "2s").delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) =
+        stack.set("GALLEY_MAX_SOCKET_AGE", "2s").delay("1h").start_with_hero_and_meal().await;
     let began = Instant::now();
     let mut socket = client.connect(hero).await;
     let cursor = text(&socket.welcome, "cursor").to_owned();
@@ -34,10 +29,10 @@ async fn an_old_socket_is_sent_away_and_misses_nothing(stack: StackBuilder) {
     );
 }
 
+on_both_deployments!(an_old_event_stream_is_sent_away_and_misses_nothing);
 async fn an_old_event_stream_is_sent_away_and_misses_nothing(stack: StackBuilder) {
-    let stack = stack.set("GALLEY_MAX_SOCKET_AGE", "2s").delay("1h").start().await;
-    let client = stack.client();
-    let (hero, _) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, _) =
+        stack.set("GALLEY_MAX_SOCKET_AGE", "2s").delay("1h").start_with_hero_and_meal().await;
     for path in [format!("/heroes/{hero}/events"), "/events".to_owned()] {
         let began = Instant::now();
         let mut events = client.listen(&path).await;

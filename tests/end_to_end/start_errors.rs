@@ -3,8 +3,8 @@
 
 use std::time::Instant;
 
-use galley_tests::command_line::{Said, run};
-use galley_tests::database::Database;
+use galley_tests::command_output::{CommandOutput, run};
+use galley_tests::test_database::{self, TestDatabase};
 use galley_tests::{RedisServer, patience::PATIENCE, port};
 
 /// Expects a start to fail at once, although it might wait for a minute.
@@ -20,7 +20,7 @@ async fn fails(program: &str, variables: &[(&str, &str)], parts: &[&str]) {
     assert_told(&said, parts);
 }
 
-fn assert_told(said: &Said, parts: &[&str]) {
+fn assert_told(said: &CommandOutput, parts: &[&str]) {
     assert_eq!((said.code, said.stderr.lines().count()), (1, 1), "{said:?}");
     assert!(said.stderr.starts_with("error: ") && !said.stderr.contains("hush"), "{said:?}");
     for part in parts {
@@ -30,7 +30,7 @@ fn assert_told(said: &Said, parts: &[&str]) {
 
 #[tokio::test]
 async fn a_login_that_postgres_refuses_ends_the_start_at_once() {
-    let database = Database::fresh().await;
+    let database = TestDatabase::fresh().await;
     let (before, place) = database.url.split_once('@').expect("a user and a password");
     let wrong_user = format!("postgres://nobody_by_this_name:hush@{place}");
     let wrong_database =
@@ -70,14 +70,13 @@ async fn a_file_that_cannot_be_the_database_ends_the_start_at_once() {
 #[tokio::test]
 async fn a_redis_that_lets_nobody_in_ends_the_start_at_once() {
     let redis = RedisServer::start().await;
-    let place = format!("Redis at 127.0.0.1:{}", redis.port());
+    let place = format!("Redis at 127.0.0.1:{}", redis.port);
     let _: String = redis
         .ask(&["ACL", "SETUSER", "reader", "on", ">hush", "~*", "&*", "-@all", "+ping", "+hello"])
         .await;
     let _: String = redis.ask(&["CONFIG", "SET", "requirepass", "hush-hush"]).await;
-    let at = |login: &str| format!("redis://{login}127.0.0.1:{}", redis.port());
-    let folder = tempfile::tempdir().expect("a folder");
-    let database = format!("sqlite://{}", folder.path().join("galley.db").display());
+    let at = |login: &str| format!("redis://{login}127.0.0.1:{}", redis.port);
+    let (_folder, database) = test_database::sqlite();
     for (url, part) in [
         (at(""), "asks for a password"),
         (at(":hushed@"), "refused the user or the password"),
@@ -107,8 +106,7 @@ async fn what_is_waited_for_is_named_with_its_place() {
         &said,
         &[&format!("cannot reach PostgreSQL at 127.0.0.1:{nobody}/orders: connection refused")],
     );
-    let folder = tempfile::tempdir().expect("a folder");
-    let database = format!("sqlite://{}", folder.path().join("galley.db").display());
+    let (_folder, database) = test_database::sqlite();
     let redis = format!("redis://:hush@127.0.0.1:{nobody}");
     let variables =
         [("DATABASE_URL", database.as_str()), ("REDIS_URL", &redis), ("GALLEY_LOG", "off")];

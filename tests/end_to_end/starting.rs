@@ -1,10 +1,10 @@
 //! The programs start, or report in one line why they do not.
 
-use galley_tests::command_line::{Said, run};
-use galley_tests::{Program, Stack, port, within};
+use galley_tests::command_output::{CommandOutput, run};
+use galley_tests::{StackBuilder, TestProgram, TestStack, port, test_database, within};
 
 /// Expects exactly one line on standard error, without a secret.
-fn assert_one_line(said: &Said, code: i32, part: &str) {
+fn assert_one_line(said: &CommandOutput, code: i32, part: &str) {
     assert_eq!(said.code, code, "{said:?}");
     assert_eq!(said.stderr.trim_end().lines().count(), 1, "{said:?}");
     assert!(said.stderr.starts_with("error: ") && said.stderr.contains(part), "{said:?}");
@@ -93,8 +93,7 @@ async fn a_bad_value_is_one_line_and_exit_code_2() {
 
 #[tokio::test]
 async fn nobody_beyond_this_machine_is_served_without_authentication_unless_told_so() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let url = format!("sqlite://{}", folder.path().join("galley.db").display());
+    let (_folder, url) = test_database::sqlite();
     let said = run(
         "galley",
         &[],
@@ -106,8 +105,12 @@ async fn nobody_beyond_this_machine_is_served_without_authentication_unless_told
 
 #[tokio::test]
 async fn with_tokens_every_address_may_be_listened_on() {
-    let stack =
-        Stack::embedded().with_tokens().set("GALLEY_LISTEN", "0.0.0.0:0").gateways(0).start().await;
+    listens_everywhere(TestStack::embedded().with_tokens()).await;
+}
+
+/// Expects a gateway with these settings to listen on every address of this machine.
+pub async fn listens_everywhere(stack: StackBuilder) {
+    let stack = stack.set("GALLEY_LISTEN", "0.0.0.0:0").gateways(0).start().await;
     let mut program = stack.launch_gateway();
     program.line("listening on http://0.0.0.0:").await;
     program.stop().await;
@@ -126,7 +129,7 @@ async fn a_dependency_that_does_not_come_is_waited_for_and_named() {
             "the database was not there within 1s",
         );
     }
-    let stack = Stack::distributed().gateways(0).workers(0).start().await;
+    let stack = TestStack::distributed().gateways(0).workers(0).start().await;
     let away = format!("redis://:hush@127.0.0.1:{nobody}");
     let database = stack.database_url();
     for program in ["galley-gateway", "galley-worker"] {
@@ -150,7 +153,8 @@ async fn a_dependency_that_does_not_come_is_waited_for_and_named() {
 async fn a_dependency_that_comes_late_is_waited_for() {
     let mut redis = galley_tests::RedisServer::start().await;
     redis.kill();
-    let mut stack = Stack::distributed().gateways(0).workers(0).redis(redis.url()).start().await;
+    let mut stack =
+        TestStack::distributed().gateways(0).workers(0).redis(redis.url()).start().await;
     let mut waiting = stack.launch_gateway();
     waiting.line("waiting for Redis").await;
     redis.restart().await;
@@ -161,14 +165,13 @@ async fn a_dependency_that_comes_late_is_waited_for() {
 
 #[tokio::test]
 async fn a_database_file_belongs_to_one_process_and_an_address_too() {
-    let stack = Stack::embedded().start().await;
-    let mut second: Program = stack.launch_gateway();
+    let stack = TestStack::embedded().start().await;
+    let mut second: TestProgram = stack.launch_gateway();
     let status = within("the end of the second", second.exit()).await;
     assert_eq!(status.code(), Some(1), "{}", second.log());
     assert!(second.log().contains("another process serves"), "{}", second.log());
 
-    let folder = tempfile::tempdir().expect("a folder");
-    let url = format!("sqlite://{}", folder.path().join("galley.db").display());
+    let (_folder, url) = test_database::sqlite();
     let address = stack.gateways[0].url.trim_start_matches("http://");
     let said = run(
         "galley",
@@ -182,14 +185,14 @@ async fn a_database_file_belongs_to_one_process_and_an_address_too() {
 
 #[tokio::test]
 async fn only_an_empty_embedded_database_is_seeded_and_only_once() {
-    let mut stack = Stack::embedded().seeded().start().await;
+    let mut stack = TestStack::embedded().seeded().start().await;
     let client = stack.client();
     let (heroes, meals) = (client.all("/heroes").await, client.all("/meals").await);
     assert!(heroes.len() >= 3 && meals.len() >= 5);
     stack.gateways.pop().expect("it runs").program.stop().await;
     let client = stack.start_gateway().await;
     assert_eq!((client.all("/heroes").await, client.all("/meals").await), (heroes, meals));
-    let bare = Stack::distributed().start().await;
+    let bare = TestStack::distributed().start().await;
     assert!(bare.client().all("/meals").await.is_empty());
 }
 
@@ -218,7 +221,7 @@ async fn every_program_explains_itself() {
 
 #[tokio::test]
 async fn migrating_again_changes_nothing() {
-    let stack = Stack::distributed().start().await;
+    let stack = TestStack::distributed().start().await;
     let client = stack.client();
     client.create_hero_and_meal().await;
     let said = run("galley", &["migrate"], &[("DATABASE_URL", stack.database_url())]).await;

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use galley_tests::json::id;
 use galley_tests::program::Signal;
 use galley_tests::proxy::Ways;
-use galley_tests::{PostgresServer, Program, Proxy, RedisServer, Stack, port, until, within};
+use galley_tests::{
+    PostgresServer, Proxy, RedisServer, TestProgram, TestStack, port, until, within,
+};
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
@@ -17,7 +18,7 @@ const BOUND: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_program_that_waits_for_its_database_stops_at_once() {
-    let stack = Stack::distributed().gateways(0).workers(0).start().await;
+    let stack = TestStack::distributed().gateways(0).workers(0).start().await;
     let away = format!("postgres://127.0.0.1:{}/none", port::free());
     for name in ["galley-gateway", "galley-worker"] {
         let mut program = stack.launch(name, &[("DATABASE_URL", &away)]);
@@ -29,17 +30,16 @@ async fn a_program_that_waits_for_its_database_stops_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_does_not_wait_for_a_database_that_hangs() {
     let postgres = PostgresServer::start().await;
-    let proxy = Proxy::start(postgres.port()).await;
-    let url = postgres.url().replace(&postgres.port().to_string(), &proxy.port().to_string());
-    let stack = Stack::distributed().postgres(url).delay("1h").start().await;
+    let proxy = Proxy::start(postgres.port).await;
+    let url = postgres.url().replace(&postgres.port.to_string(), &proxy.port().to_string());
+    let stack = TestStack::distributed().postgres(url).delay("1h").start().await;
     stop_both(stack, &proxy).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_does_not_wait_for_a_redis_that_hangs() {
-    let redis = RedisServer::start().await;
-    let proxy = Proxy::start(redis.port()).await;
-    let stack = Stack::distributed()
+    let (_redis, proxy) = RedisServer::behind_proxy().await;
+    let stack = TestStack::distributed()
         .redis(format!("redis://127.0.0.1:{}", proxy.port()))
         .delay("1h")
         .start()
@@ -48,15 +48,14 @@ async fn a_stop_does_not_wait_for_a_redis_that_hangs() {
 }
 
 /// Stops gateway and worker while the proxy is stalled and orders are in progress.
-async fn stop_both(mut stack: Stack, proxy: &Proxy) {
+async fn stop_both(mut stack: TestStack, proxy: &Proxy) {
     let client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
-    let order = id(&client.place(hero, meal).await);
-    client.until_status(order, "IN_PROGRESS").await;
+    client.place_until(hero, meal, "IN_PROGRESS").await;
     proxy.stall(Ways { to_server: true, to_clients: true });
     socket.say(&json!({"type": "place", "meal_id": meal}).to_string()).await;
-    let Stack { gateways, workers, .. } = &mut stack;
+    let TestStack { gateways, workers, .. } = &mut stack;
     let (gateway, worker) = tokio::join!(stop(&mut gateways[0].program), stop(&mut workers[0]));
     proxy.stall(Ways::default());
     drop(stack);
@@ -66,9 +65,8 @@ async fn stop_both(mut stack: Stack, proxy: &Proxy) {
 
 #[tokio::test]
 async fn stuck_clients_hold_a_stop_up_for_seconds_only() {
-    let mut stack = Stack::embedded().delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (mut stack, client, hero, meal) =
+        TestStack::embedded().delay("1h").start_with_hero_and_meal().await;
     let address = client.base().trim_start_matches("http://").to_owned();
     // A head and a body that never end, and a socket and a stream that are never read.
     let mut connections = Vec::new();
@@ -98,7 +96,7 @@ async fn stuck_clients_hold_a_stop_up_for_seconds_only() {
 
 #[tokio::test]
 async fn a_second_signal_ends_at_once() {
-    let mut stack = Stack::embedded().set("GALLEY_SHUTDOWN_DELAY", "1h").start().await;
+    let mut stack = TestStack::embedded().set("GALLEY_SHUTDOWN_DELAY", "1h").start().await;
     let program = &mut stack.gateways[0].program;
     program.signal(Signal::TERM);
     program.line("a second signal ends at once").await;
@@ -107,7 +105,7 @@ async fn a_second_signal_ends_at_once() {
 }
 
 /// Stops a program orderly, and returns how long that took.
-async fn stop(program: &mut Program) -> Duration {
+async fn stop(program: &mut TestProgram) -> Duration {
     let began = Instant::now();
     program.stop().await;
     began.elapsed()

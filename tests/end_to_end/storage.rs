@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 use galley_tests::faults::disk::Disk;
 use galley_tests::json::{id, text};
-use galley_tests::{Answer, Client, Program, Stack, until};
+use galley_tests::{TestAnswer, TestClient, TestProgram, TestStack, until};
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 
-async fn is_ready(client: &Client) -> bool {
+async fn is_ready(client: &TestClient) -> bool {
     client.get("/readyz").await.status == 200
 }
 
 /// Waits until `/readyz` reports an outage with these words.
-async fn until_red(client: &Client, words: &str) {
+async fn until_red(client: &TestClient, words: &str) {
     until("a gateway that says what is wrong", async || {
         let ready = client.get("/readyz").await;
         (ready.status == 503 && ready.text.contains(words)).then_some(())
@@ -23,14 +23,14 @@ async fn until_red(client: &Client, words: &str) {
 }
 
 /// Expects a refusal with these words and a `Retry-After`.
-fn assert_refused(answer: Answer, words: &str) {
+fn assert_refused(answer: TestAnswer, words: &str) {
     assert_ne!(answer.header("retry-after"), "", "{answer:?}");
     let problem = answer.problem(503, "unavailable");
     let detail = text(&problem, "detail");
     assert!(detail.contains(words) && !detail.contains('/'), "{problem}");
 }
 
-fn count(program: &Program, words: &str) -> usize {
+fn count(program: &TestProgram, words: &str) -> usize {
     program.log().lines().filter(|line| line.contains(words)).count()
 }
 
@@ -39,9 +39,11 @@ async fn a_full_disk_is_named_and_orders_are_taken_again_when_there_is_room() {
     const WORDS: &str = "the storage of the database is full";
     let disk = Disk::mount();
     let url = format!("sqlite://{}", disk.path().join("galley.db").display());
-    let stack = Stack::embedded().delay("0s").set("DATABASE_URL", &url).start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (stack, client, hero, meal) = TestStack::embedded()
+        .delay("0s")
+        .set("DATABASE_URL", &url)
+        .start_with_hero_and_meal()
+        .await;
     if let Err(why) = disk.fill() {
         eprintln!("not tested: {why}");
         return;
@@ -90,9 +92,8 @@ async fn a_full_disk_is_named_and_orders_are_taken_again_when_there_is_room() {
 async fn no_order_is_accepted_into_a_file_that_is_gone() {
     const WORDS: &str = "the file of the database is gone";
     for file in ["galley.db", "galley.db-wal"] {
-        let stack = Stack::embedded().delay("0s").start().await;
-        let client = stack.client();
-        let (hero, meal) = client.create_hero_and_meal().await;
+        let (stack, client, hero, meal) =
+            TestStack::embedded().delay("0s").start_with_hero_and_meal().await;
         let (there, elsewhere) = (stack.folder().join(file), stack.folder().join("elsewhere"));
         std::fs::rename(&there, &elsewhere).expect("it is there");
         for _ in 0..20 {
@@ -114,9 +115,7 @@ async fn no_order_is_accepted_into_a_file_that_is_gone() {
 
 #[tokio::test]
 async fn a_folder_that_was_removed_is_never_written_into() {
-    let stack = Stack::embedded().start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (stack, client, hero, meal) = TestStack::embedded().start_with_hero_and_meal().await;
     std::fs::remove_dir_all(stack.folder()).expect("it can be removed");
     for _ in 0..20 {
         assert_refused(client.place_call(hero, meal).await, "the file of the database is gone");
@@ -126,9 +125,8 @@ async fn a_folder_that_was_removed_is_never_written_into() {
 
 #[tokio::test]
 async fn a_database_locked_from_outside_is_refused_within_two_seconds() {
-    let stack = Stack::embedded().delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (stack, client, hero, meal) =
+        TestStack::embedded().delay("0s").start_with_hero_and_meal().await;
     let mut other =
         sqlx::SqliteConnection::connect(stack.database_url()).await.expect("another program");
     sqlx::query("begin immediate").execute(&mut other).await.expect("the lock");
@@ -166,7 +164,7 @@ async fn a_start_waits_for_a_database_that_is_locked_from_outside() {
     let mut other =
         sqlx::SqliteConnection::connect(&format!("{url}?mode=rwc")).await.expect("another program");
     sqlx::query("begin exclusive").execute(&mut other).await.expect("the lock");
-    let stack = Stack::embedded().gateways(0).set("DATABASE_URL", &url).start().await;
+    let stack = TestStack::embedded().gateways(0).set("DATABASE_URL", &url).start().await;
     let mut program = stack.launch_gateway();
     program.line("another program holds the database locked").await;
     sqlx::query("rollback").execute(&mut other).await.expect("the lock is free");
@@ -177,9 +175,8 @@ async fn a_start_waits_for_a_database_that_is_locked_from_outside() {
 
 #[tokio::test]
 async fn postgres_without_room_or_without_writing_is_named() {
-    let stack = Stack::distributed().delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (stack, client, hero, meal) =
+        TestStack::distributed().delay("0s").start_with_hero_and_meal().await;
     let mut admin = sqlx::PgConnection::connect(stack.database_url()).await.expect("the database");
     for (code, words) in
         [("53100", "the storage of the database is full"), ("25006", "the database is read-only")]

@@ -1,21 +1,19 @@
 //! Foreign entries on the dispatch queue do not stop the worker.
 
 use galley_tests::json::id;
-use galley_tests::namespace::{Namespace, shared_redis};
-use galley_tests::{Stack, until};
+use galley_tests::namespace::{TestNamespace, shared_redis};
+use galley_tests::{TestStack, until};
 
 /// Everything runs in one process, but on Redis, because a separate worker does not expose its
 /// counters.
 #[tokio::test]
 async fn entries_that_mean_nothing_are_acknowledged_counted_and_told_and_orders_go_on() {
-    let (url, namespace) = (shared_redis(), Namespace::fresh(&shared_redis()));
-    let stack = Stack::embedded()
+    let (url, namespace) = (shared_redis(), TestNamespace::fresh(&shared_redis()));
+    let stack = TestStack::embedded()
         .set("REDIS_URL", &url)
         .set("GALLEY_NAMESPACE", &namespace.name)
         .delay("0s");
-    let mut stack = stack.start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (mut stack, client, hero, meal) = stack.start_with_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
     let mut queue = stack.dispatch_queue().await;
 

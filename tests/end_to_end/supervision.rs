@@ -1,59 +1,36 @@
 //! If a part that must not die does, the process ends and names it.
 
 use futures_util::future::join_all;
-use galley_tests::{Program, Stack, StackBuilder, within};
+use galley_tests::{StackBuilder, TestProgram, TestStack, within};
 use serde_json::json;
 
-const GATEWAY: [&str; 11] = [
-    "bus",
-    "accept loop",
-    "subscriber of updates",
-    "heartbeat of sockets",
-    "publisher of updates",
-    "writer of placements",
-    "writer of cancellations",
-    "writer of deletions",
-    "reader of snapshots",
-    "reader of changes",
-    "reader of states",
-];
-const WORKER: [&str; 7] = [
-    "bus",
-    "worker's pulse",
-    "worker's finisher",
-    "worker's adopter",
-    "worker's taker",
-    "worker's sweeper",
-    "worker's upkeep",
-];
+const GATEWAY: &str = "bus, accept loop, subscriber of updates, heartbeat of sockets, \
+    publisher of updates, writer of placements, writer of cancellations, writer of deletions, \
+    reader of snapshots, reader of changes, reader of states";
+const WORKER: &str = "bus, worker's pulse, worker's finisher, worker's adopter, worker's taker, \
+    worker's sweeper, worker's upkeep";
 
 #[tokio::test]
 async fn a_gateway_without_one_of_its_parts_ends_and_names_it() {
-    let stack = Stack::distributed().workers(0).start().await;
-    let dying = GATEWAY
-        .map(|part| dies_of(stack.launch_gateway_to_fail(&format!("panic in {part}")), part));
-    join_all(dying).await;
+    each_is_missed(GATEWAY, TestStack::launch_gateway_to_fail).await;
 }
 
 #[tokio::test]
 async fn a_worker_without_one_of_its_parts_ends_and_names_it() {
-    let stack = Stack::distributed().workers(0).start().await;
-    let dying =
-        WORKER.map(|part| dies_of(stack.launch_worker_to_fail(&format!("panic in {part}")), part));
-    join_all(dying).await;
+    each_is_missed(WORKER, TestStack::launch_worker_to_fail).await;
 }
 
 #[tokio::test]
 async fn the_whole_program_ends_with_either_half() {
     for part in ["worker's taker", "subscriber of updates"] {
-        let stack = Stack::embedded().gateways(0).start().await;
+        let stack = TestStack::embedded().gateways(0).start().await;
         dies_of(stack.launch_gateway_to_fail(&format!("panic in {part}")), part).await;
     }
 }
 
 #[tokio::test]
 async fn a_program_whose_bus_lost_one_of_its_tasks_ends() {
-    let stack = Stack::distributed().workers(0).start().await;
+    let stack = TestStack::distributed().workers(0).start().await;
     for part in ["mender of holes", "heartbeat of the publisher", "mender of a link", "listener"] {
         let mut gateway = stack.launch_gateway_to_fail(&format!("panic in {part}"));
         gateway.line("error: the bus ended, and nothing works without it").await;
@@ -64,13 +41,20 @@ async fn a_program_whose_bus_lost_one_of_its_tasks_ends() {
     assert_eq!(within("the end", worker.exit()).await.code(), Some(1));
 }
 
-async fn dies_of(mut program: Program, part: &str) {
+/// Launches a program for each of these parts, which dies, and expects the program to end.
+async fn each_is_missed(parts: &str, launch: fn(&TestStack, &str) -> TestProgram) {
+    let stack = TestStack::distributed().workers(0).start().await;
+    let dying =
+        parts.split(", ").map(|part| dies_of(launch(&stack, &format!("panic in {part}")), part));
+    join_all(dying).await;
+}
+
+async fn dies_of(mut program: TestProgram, part: &str) {
     program.line(&format!("error: the {part} panicked, and nothing works without it")).await;
     assert_eq!(within("the end", program.exit()).await.code(), Some(1));
 }
 
-on_both_deployments![a_batch_that_panics_is_answered_and_the_next_one_goes_on];
-
+on_both_deployments!(a_batch_that_panics_is_answered_and_the_next_one_goes_on);
 async fn a_batch_that_panics_is_answered_and_the_next_one_goes_on(stack: StackBuilder) {
     let mut stack = stack.gateways(0).delay("1h").start().await;
     let client = stack.start_gateway_to_fail("panic in batch of placements").await;

@@ -2,18 +2,9 @@
 //! and compared, and texts from before a rule stay readable.
 
 use galley_tests::json::{id, list, text};
-use galley_tests::{Client, Stack, StackBuilder};
+use galley_tests::{StackBuilder, TestClient, TestStack};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
-
-on_both_deployments![
-    what_deceives_is_refused_by_its_name_and_its_place,
-    what_nobody_sees_makes_no_text,
-    what_scripts_and_emoji_need_is_taken_and_found,
-    no_spelling_hides_an_allergy,
-    a_text_from_before_a_rule_can_be_read_and_is_refused_when_it_is_put_back,
-    no_text_forges_a_row_on_a_terminal,
-];
 
 /// Deceptive texts, each with the name of its offending character.
 const DECEIVING: [(&str, &str); 6] = [
@@ -54,17 +45,16 @@ fn bodies(text: &str) -> [(&'static str, Value, &'static str); 6] {
 }
 
 /// Expects the text to be refused in every body with this detail.
-async fn assert_refused(client: &Client, wrong: &str, detail: &str) {
+async fn assert_refused(client: &TestClient, wrong: &str, detail: &str) {
     for (path, body, pointer) in bodies(wrong) {
         let problem = client.post(path, &body).await.problem(422, "validation-failed");
         assert_eq!(problem["errors"], json!([{"pointer": pointer, "detail": detail}]), "{wrong:?}");
     }
 }
 
+on_both_deployments!(what_deceives_is_refused_by_its_name_and_its_place);
 async fn what_deceives_is_refused_by_its_name_and_its_place(stack: StackBuilder) {
-    let stack = stack.delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
     let order = id(&client.place(hero, meal).await);
     let mut socket = client.connect(hero).await;
     for (wrong, named) in DECEIVING {
@@ -85,6 +75,7 @@ async fn what_deceives_is_refused_by_its_name_and_its_place(stack: StackBuilder)
     client.until_status(order, "IN_PROGRESS").await;
 }
 
+on_both_deployments!(what_nobody_sees_makes_no_text);
 async fn what_nobody_sees_makes_no_text(stack: StackBuilder) {
     let stack = stack.start().await;
     let client = stack.client();
@@ -99,6 +90,7 @@ async fn what_nobody_sees_makes_no_text(stack: StackBuilder) {
     }
 }
 
+on_both_deployments!(what_scripts_and_emoji_need_is_taken_and_found);
 async fn what_scripts_and_emoji_need_is_taken_and_found(stack: StackBuilder) {
     let stack = stack.start().await;
     let client = stack.client();
@@ -121,6 +113,7 @@ async fn what_scripts_and_emoji_need_is_taken_and_found(stack: StackBuilder) {
     }
 }
 
+on_both_deployments!(no_spelling_hides_an_allergy);
 async fn no_spelling_hides_an_allergy(stack: StackBuilder) {
     let stack = stack.delay("0s").start().await;
     let client = stack.client();
@@ -147,7 +140,7 @@ async fn no_spelling_hides_an_allergy(stack: StackBuilder) {
 }
 
 /// Runs a statement directly on the database.
-async fn sql(stack: &Stack, statement: &str) {
+async fn sql(stack: &TestStack, statement: &str) {
     let (url, statement) = (stack.database_url(), AssertSqlSafe(statement.to_owned()));
     if url.starts_with("sqlite:") {
         let mut connection = SqliteConnection::connect(url).await.expect("the file can be opened");
@@ -158,12 +151,11 @@ async fn sql(stack: &Stack, statement: &str) {
     }
 }
 
+on_both_deployments!(a_text_from_before_a_rule_can_be_read_and_is_refused_when_it_is_put_back);
 async fn a_text_from_before_a_rule_can_be_read_and_is_refused_when_it_is_put_back(
     stack: StackBuilder,
 ) {
-    let stack = stack.delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (stack, client, hero, meal) = stack.delay("0s").start_with_hero_and_meal().await;
     let order = id(&client.place(hero, meal).await);
     sql(&stack, "update heroes set name = 'ev\u{202e}il', planet = '\u{200b}'; update meals set name = '\u{3164}'").await;
     let old = client.get(&format!("/heroes/{hero}")).await.is(200);
@@ -191,12 +183,10 @@ async fn a_text_from_before_a_rule_can_be_read_and_is_refused_when_it_is_put_bac
     assert_eq!((text(&mended, "name"), text(&mended, "planet")), ("ev\u{202e}il", "Mars"));
 }
 
+on_both_deployments!(no_text_forges_a_row_on_a_terminal);
 async fn no_text_forges_a_row_on_a_terminal(stack: StackBuilder) {
-    let stack = stack.delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
-    let order = id(&client.place(hero, meal).await);
-    client.until_status(order, "COMPLETED").await;
+    let (stack, client, hero, meal) = stack.delay("0s").start_with_hero_and_meal().await;
+    let order = client.place_until(hero, meal, "COMPLETED").await;
     let evil = "Zoé\n999  Forged  Mars\u{1b}[1A\u{9b}31m\u{202e}x\u{e0041}\u{2028}\u{200b}\r888";
     let statement = format!(
         "update heroes set name = '{evil}', planet = '{evil}'; update meals set name = '{evil}', description = '{evil}', origin_planet = '{evil}'"

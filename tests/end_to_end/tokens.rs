@@ -1,29 +1,21 @@
 //! Tokens: which are valid, where they are accepted, and how they expire and are renewed.
 
 use galley_tests::json::{id, list, text};
-use galley_tests::{Client, Socket, Stack, StackBuilder, token};
+use galley_tests::{StackBuilder, TestClient, TestSocket, TestStack, signed_token};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
-
-on_both_deployments![
-    a_bad_token_opens_nothing,
-    a_token_stands_where_it_belongs_and_nowhere_else,
-    the_end_of_a_token_is_told_and_the_cursor_outlives_it,
-    a_token_is_renewed_on_the_open_socket,
-    an_event_stream_ends_with_its_token,
-];
 
 /// The life of a token that expires during a test, in seconds: enough to connect on a busy machine.
 const SHORT: i64 = 8;
 const SUBPROTOCOL: &str = "sec-websocket-protocol";
 
 /// A handshake without a token in the header.
-fn bare(client: &Client, query: &str) -> Request {
-    Client::new(client.base()).handshake(query)
+fn bare(client: &TestClient, query: &str) -> Request {
+    TestClient::new(client.base()).handshake(query)
 }
 
-fn offering(client: &Client, token: &str) -> Request {
+fn offering(client: &TestClient, token: &str) -> Request {
     let mut request = bare(client, "");
     let offered = format!("galley.v1, bearer.{token}").try_into().expect("a header");
     request.headers_mut().insert(SUBPROTOCOL, offered);
@@ -36,40 +28,43 @@ fn auth(token: &str) -> String {
 
 /// Every kind of invalid token, each with the reason.
 fn bad_tokens(hero: i64) -> Vec<(&'static str, String)> {
-    let good = json!({"sub": hero.to_string(), "role": "hero", "exp": token::now() + 3_600});
+    let good = json!({"sub": hero.to_string(), "role": "hero", "exp": signed_token::now() + 3_600});
     let with = |field: &str, value: Value| {
         let mut claims = good.clone();
         claims[field] = value;
-        token::sign(token::SECRET, &claims)
+        signed_token::sign(signed_token::SECRET, &claims)
     };
     let without = |field: &str| {
         let mut claims = good.clone();
         claims.as_object_mut().expect("claims").remove(field);
-        token::sign(token::SECRET, &claims)
+        signed_token::sign(signed_token::SECRET, &claims)
     };
-    let header = |header: Value| token::sign_with(token::SECRET, &header, &good);
-    let signed = token::sign(token::SECRET, &good);
+    let header = |header: Value| signed_token::sign_with(signed_token::SECRET, &header, &good);
+    let signed = signed_token::sign(signed_token::SECRET, &good);
     let (head, signature) = signed.rsplit_once('.').expect("three parts");
-    let other = token::unsigned(
+    let other = signed_token::unsigned(
         &json!({"alg": "HS256", "typ": "JWT"}),
-        &json!({"role": "staff", "exp": token::now() + 3_600}),
+        &json!({"role": "staff", "exp": signed_token::now() + 3_600}),
     );
     vec![
-        ("expired", with("exp", json!(token::now() - 10))),
-        ("not yet", with("nbf", json!(token::now() + 60))),
+        ("expired", with("exp", json!(signed_token::now() - 10))),
+        ("not yet", with("nbf", json!(signed_token::now() + 60))),
         ("without an end", without("exp")),
         ("without a role", without("role")),
         ("of an unknown role", with("role", json!("admin"))),
         ("of nobody", without("sub")),
         ("of no hero", with("sub", json!("zero"))),
         ("for another service", with("aud", json!("kitchen"))),
-        ("alg none", format!("{}.", token::unsigned(&json!({"alg": "none"}), &good))),
+        ("alg none", format!("{}.", signed_token::unsigned(&json!({"alg": "none"}), &good))),
         ("alg none, signed", header(json!({"alg": "none"}))),
-        ("alg HS512", token::sign_longer(token::SECRET, &good)),
+        ("alg HS512", signed_token::sign_longer(signed_token::SECRET, &good)),
         ("alg HS512 in name", header(json!({"alg": "HS512"}))),
         ("alg RS256 in name", header(json!({"alg": "RS256"}))),
         ("a critical extension", header(json!({"alg": "HS256", "crit": ["b64"], "b64": false}))),
-        ("of another secret", token::sign("another secret, just as long as it must be", &good)),
+        (
+            "of another secret",
+            signed_token::sign("another secret, just as long as it must be", &good),
+        ),
         ("another payload", format!("{other}.{signature}")),
         ("without a signature", head.to_owned()),
         ("a part too many", format!("{signed}.{signature}")),
@@ -78,6 +73,15 @@ fn bad_tokens(hero: i64) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// Expects a refusal with status 401, and the close.
+async fn is_sent_away(mut socket: TestSocket, why: &str) {
+    let refused = socket.next().await;
+    let expected = ("error", &json!(401));
+    assert_eq!((text(&refused, "type"), &refused["problem"]["status"]), expected, "{why}");
+    assert_eq!(socket.close_code().await, 4401, "{why}");
+}
+
+on_both_deployments!(a_bad_token_opens_nothing);
 async fn a_bad_token_opens_nothing(stack: StackBuilder) {
     let stack = stack.with_tokens().delay("1h").start().await;
     let (hero, _) = stack.staff().create_hero_and_meal().await;
@@ -97,18 +101,12 @@ async fn a_bad_token_opens_nothing(stack: StackBuilder) {
         let (status, problem) = client.refused("").await;
         assert_eq!((status, text(&problem, "type")), (401, "/problems/unauthorized"), "{why}");
         // A page cannot see the status of a handshake, so it gets a frame and a close code.
-        let mut page = Socket::knock(offering(&client, token)).await.expect("an open socket");
+        let mut page = TestSocket::knock(offering(&client, token)).await.expect("an open socket");
         assert_eq!(text(&page.next().await["problem"], "type"), "/problems/unauthorized", "{why}");
         assert_eq!(page.close_code().await, 4401, "{why}");
-        let mut late = Socket::knock(bare(&client, "")).await.expect("an open socket");
+        let mut late = TestSocket::knock(bare(&client, "")).await.expect("an open socket");
         late.say(&auth(token)).await;
-        let refused = late.next().await;
-        assert_eq!(
-            (text(&refused, "type"), &refused["problem"]["status"]),
-            ("error", &json!(401)),
-            "{why}"
-        );
-        assert_eq!(late.close_code().await, 4401, "{why}");
+        is_sent_away(late, why).await;
     }
     let staff = stack.staff();
     assert_eq!(staff.metric("galley_sockets").await, 0);
@@ -116,10 +114,11 @@ async fn a_bad_token_opens_nothing(stack: StackBuilder) {
     assert_eq!(refused, 7, "by REST, as an event stream, and by socket in three ways");
 }
 
+on_both_deployments!(a_token_stands_where_it_belongs_and_nowhere_else);
 async fn a_token_stands_where_it_belongs_and_nowhere_else(stack: StackBuilder) {
     let stack = stack.with_tokens().delay("1h").start().await;
     let (hero, meal) = stack.staff().create_hero_and_meal().await;
-    let token = token::hero(hero, 3_600);
+    let token = signed_token::hero(hero, 3_600);
     let nobody = stack.client();
     // A token in the query would end up in the logs of every proxy.
     for name in ["token", "access_token", "bearer", "authorization"] {
@@ -150,15 +149,15 @@ async fn a_token_stands_where_it_belongs_and_nowhere_else(stack: StackBuilder) {
     let mut both = offering(&nobody, &token);
     both.headers_mut()
         .insert("authorization", format!("Bearer {token}").try_into().expect("a header"));
-    assert!(Socket::knock(both).await.is_err(), "one token, in one place");
+    assert!(TestSocket::knock(both).await.is_err(), "one token, in one place");
 
-    let mut offered = Socket::open(offering(&nobody, &token)).await.expect("a welcome");
-    let mut late = Socket::knock(bare(&nobody, "")).await.expect("an open socket");
+    let mut offered = TestSocket::open(offering(&nobody, &token)).await.expect("a welcome");
+    let mut late = TestSocket::knock(bare(&nobody, "")).await.expect("an open socket");
     late.say(&auth(&token)).await;
     assert_eq!(text(&late.next().await, "type"), "welcome");
     let reply = late.next().await;
     assert_eq!((&reply["id"], &reply["authenticated"]), (&json!("first"), &json!(true)));
-    let mut words = Socket::knock(bare(&nobody, "")).await.expect("an open socket");
+    let mut words = TestSocket::knock(bare(&nobody, "")).await.expect("an open socket");
     words.say(&format!("auth {token}")).await;
     assert_eq!(words.next().await["hero"]["id"], hero);
     assert_eq!(offered.welcome["hero"]["id"], hero);
@@ -170,23 +169,16 @@ async fn a_token_stands_where_it_belongs_and_nowhere_else(stack: StackBuilder) {
 
 #[tokio::test]
 async fn a_socket_without_a_token_hears_nothing_and_does_not_stay() {
-    let stack = Stack::embedded().with_tokens().delay("1h").start().await;
-    let staff = stack.staff();
-    let (hero, meal) = staff.create_hero_and_meal().await;
+    let (_stack, staff, hero, meal) =
+        TestStack::embedded().with_tokens().delay("1h").start_with_hero_and_meal().await;
     let mut silent =
-        Socket::knock(bare(&staff, &format!("?hero_id={hero}"))).await.expect("an open socket");
+        TestSocket::knock(bare(&staff, &format!("?hero_id={hero}"))).await.expect("an open socket");
     silent.send(Message::Ping("still here".into())).await;
     staff.place(hero, meal).await;
     for first in [r#"{"type":"orders","id":1}"#, "menu", "{", r#"{"type":"auth"}"#, "auth"] {
-        let mut wrong = Socket::knock(bare(&staff, "")).await.expect("an open socket");
+        let mut wrong = TestSocket::knock(bare(&staff, "")).await.expect("an open socket");
         wrong.say(first).await;
-        let refused = wrong.next().await;
-        assert_eq!(
-            (text(&refused, "type"), &refused["problem"]["status"]),
-            ("error", &json!(401)),
-            "{first}"
-        );
-        assert_eq!(wrong.close_code().await, 4401, "{first}");
+        is_sent_away(wrong, first).await;
     }
     assert_eq!(silent.rest().await, (Vec::new(), 4408), "of the order there was no word");
     let refused = staff.metric("galley_refusals_total{cause=\"auth-timeout\"}").await;
@@ -196,18 +188,18 @@ async fn a_socket_without_a_token_hears_nothing_and_does_not_stay() {
 #[tokio::test]
 async fn who_is_kept_out_after_its_token_is_told_why() {
     let stack =
-        Stack::embedded().with_tokens().set("GALLEY_MAX_SOCKETS_PER_HERO", "1").start().await;
+        TestStack::embedded().with_tokens().set("GALLEY_MAX_SOCKETS_PER_HERO", "1").start().await;
     let staff = stack.staff();
     let (hero, other) =
         (staff.create_hero("Zoé", &[]).await, staff.create_hero("Other", &[]).await);
     let _place = stack.hero(hero).connect_with("").await;
-    let own = token::hero(hero, 3_600);
+    let own = signed_token::hero(hero, 3_600);
     for (query, token, status, code) in [
-        (String::new(), &token::hero(other + 1, 3_600), 404, 1008),
+        (String::new(), &signed_token::hero(other + 1, 3_600), 404, 1008),
         (format!("?hero_id={other}"), &own, 404, 1008),
         (String::new(), &own, 429, 1013),
     ] {
-        let mut socket = Socket::knock(bare(&staff, &query)).await.expect("an open socket");
+        let mut socket = TestSocket::knock(bare(&staff, &query)).await.expect("an open socket");
         socket.say(&auth(token)).await;
         let refused = socket.next().await;
         assert_eq!(
@@ -221,12 +213,12 @@ async fn who_is_kept_out_after_its_token_is_told_why() {
 
 #[tokio::test]
 async fn the_places_of_sockets_without_a_token_are_bounded_and_come_back() {
-    let stack = Stack::embedded().with_tokens().start().await;
+    let stack = TestStack::embedded().with_tokens().start().await;
     let (hero, _) = stack.staff().create_hero_and_meal().await;
     let nobody = stack.client();
     let mut waiting = Vec::new();
     let refused = loop {
-        match Socket::knock(bare(&nobody, "")).await {
+        match TestSocket::knock(bare(&nobody, "")).await {
             Ok(socket) => waiting.push(socket),
             Err(error) => break error,
         }
@@ -236,24 +228,26 @@ async fn the_places_of_sockets_without_a_token_are_bounded_and_come_back() {
     // A client with a token in the header does not occupy one of these places.
     assert_eq!(stack.hero(hero).connect_with("").await.welcome["hero"]["id"], hero);
     drop(waiting);
-    galley_tests::until("a place", async || Box::pin(Socket::knock(bare(&nobody, ""))).await.ok())
-        .await;
+    galley_tests::until("a place", async || {
+        Box::pin(TestSocket::knock(bare(&nobody, ""))).await.ok()
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_gateway_that_leaves_does_not_wait_for_a_token() {
-    let mut stack = Stack::embedded().with_tokens().start().await;
-    let mut late = Socket::knock(bare(&stack.client(), "")).await.expect("an open socket");
+    let mut stack = TestStack::embedded().with_tokens().start().await;
+    let mut late = TestSocket::knock(bare(&stack.client(), "")).await.expect("an open socket");
     stack.gateways[0].program.signal(galley_tests::program::Signal::TERM);
     assert_eq!(late.close_code().await, 1012);
     assert_eq!(stack.gateways[0].program.exit().await.code(), Some(0));
 }
 
+on_both_deployments!(the_end_of_a_token_is_told_and_the_cursor_outlives_it);
 async fn the_end_of_a_token_is_told_and_the_cursor_outlives_it(stack: StackBuilder) {
-    let stack = stack.with_tokens().workers(0).delay("1h").start().await;
-    let staff = stack.staff();
-    let (hero, meal) = staff.create_hero_and_meal().await;
-    let short = stack.client().with_token(&token::hero(hero, SHORT));
+    let (stack, staff, hero, meal) =
+        stack.with_tokens().workers(0).delay("1h").start_with_hero_and_meal().await;
+    let short = stack.client().with_token(&signed_token::hero(hero, SHORT));
     let mut socket = short.connect_with("").await;
     let after = socket.until_type("expiring").await["after_ms"].as_u64().expect("a number");
     assert!(after <= 10_000, "{after}");
@@ -278,40 +272,42 @@ async fn the_end_of_a_token_is_told_and_the_cursor_outlives_it(stack: StackBuild
         "{}",
         back.welcome
     );
-    let mut late =
-        Socket::knock(bare(&staff, &format!("?cursor={cursor}"))).await.expect("an open socket");
-    late.say(&auth(&token::hero(hero, 3_600))).await;
+    let mut late = TestSocket::knock(bare(&staff, &format!("?cursor={cursor}")))
+        .await
+        .expect("an open socket");
+    late.say(&auth(&signed_token::hero(hero, 3_600))).await;
     assert_eq!(text(&late.next().await, "resume"), "resumed", "the cursor of the handshake counts");
 }
 
 #[tokio::test]
 async fn the_end_of_a_token_is_told_a_minute_ahead() {
-    let stack = Stack::embedded().with_tokens().start().await;
-    let mut socket = stack.client().with_token(&token::staff(75)).connect_with("").await;
+    let stack = TestStack::embedded().with_tokens().start().await;
+    let mut socket = stack.client().with_token(&signed_token::staff(75)).connect_with("").await;
     assert_eq!(socket.ask(json!({"type": "ping"})).await["type"], "pong");
     assert!(socket.try_next().is_none(), "too early");
     let after = socket.until_type("expiring").await["after_ms"].as_u64().expect("a number");
     assert!((40_000..=60_000).contains(&after), "{after}");
 }
 
+on_both_deployments!(a_token_is_renewed_on_the_open_socket);
 async fn a_token_is_renewed_on_the_open_socket(stack: StackBuilder) {
-    let stack = stack.with_tokens().workers(0).delay("1h").start().await;
-    let staff = stack.staff();
-    let (hero, meal) = staff.create_hero_and_meal().await;
+    let (stack, staff, hero, meal) =
+        stack.with_tokens().workers(0).delay("1h").start_with_hero_and_meal().await;
     let other = staff.create_hero("Other", &[]).await;
-    let short = stack.client().with_token(&token::hero(hero, SHORT));
+    let short = stack.client().with_token(&signed_token::hero(hero, SHORT));
     let (mut renewed, mut ending) = (short.connect_with("").await, short.connect_with("").await);
     renewed.until_type("expiring").await;
-    let reply = renewed.reply(json!({"type": "auth", "token": token::hero(hero, 3_600)})).await;
+    let reply =
+        renewed.reply(json!({"type": "auth", "token": signed_token::hero(hero, 3_600)})).await;
     assert!(reply["authenticated"] == true && text(&reply, "expires_at").ends_with('Z'), "{reply}");
     assert_eq!(ending.close_code().await, 4401);
     let order = id(&renewed.reply(json!({"type": "place", "meal_id": meal})).await["order"]);
     renewed.until_status(order, "PENDING").await;
 
     for (token, status, code) in [
-        (token::hero(other, 3_600), 403, 4403),
-        (token::staff(3_600), 403, 4403),
-        (token::hero(hero, -60), 401, 4401),
+        (signed_token::hero(other, 3_600), 403, 4403),
+        (signed_token::staff(3_600), 403, 4403),
+        (signed_token::hero(hero, -60), 401, 4401),
         ("garbage".to_owned(), 401, 4401),
     ] {
         let mut socket = stack.hero(hero).connect_with("").await;
@@ -320,25 +316,25 @@ async fn a_token_is_renewed_on_the_open_socket(stack: StackBuilder) {
     }
     let mut watcher = staff.connect_with("").await;
     assert_eq!(
-        watcher.reply(json!({"type": "auth", "token": token::staff(60)})).await["authenticated"],
+        watcher.reply(json!({"type": "auth", "token": signed_token::staff(60)})).await["authenticated"],
         true
     );
     assert_eq!(
-        watcher.problem(json!({"type": "auth", "token": token::hero(hero, 60)})).await["status"],
+        watcher.problem(json!({"type": "auth", "token": signed_token::hero(hero, 60)})).await["status"],
         403
     );
     assert_eq!(watcher.close_code().await, 4403);
 }
 
+on_both_deployments!(an_event_stream_ends_with_its_token);
 async fn an_event_stream_ends_with_its_token(stack: StackBuilder) {
-    let stack = stack.with_tokens().workers(0).delay("1h").start().await;
-    let staff = stack.staff();
-    let (hero, meal) = staff.create_hero_and_meal().await;
+    let (stack, staff, hero, meal) =
+        stack.with_tokens().workers(0).delay("1h").start_with_hero_and_meal().await;
     let path = format!("/heroes/{hero}/events");
-    let short = stack.client().with_token(&token::hero(hero, SHORT));
+    let short = stack.client().with_token(&signed_token::hero(hero, SHORT));
     let (mut events, mut feed) = (
         short.listen(&path).await,
-        stack.client().with_token(&token::staff(SHORT)).listen("/events").await,
+        stack.client().with_token(&signed_token::staff(SHORT)).listen("/events").await,
     );
     for stream in [&mut events, &mut feed] {
         stream.until_type("expiring").await;
@@ -360,14 +356,14 @@ async fn an_event_stream_ends_with_its_token(stack: StackBuilder) {
 
 #[tokio::test]
 async fn the_command_line_makes_tokens_and_shows_them() {
-    let stack = Stack::embedded().with_tokens().seeded().start().await;
+    let stack = TestStack::embedded().with_tokens().seeded().start().await;
     let nobody = stack.client();
     let folder = stack.folder();
     let secret = folder.join("secret");
-    std::fs::write(&secret, format!("{}\n", token::SECRET)).expect("a file");
+    std::fs::write(&secret, format!("{}\n", signed_token::SECRET)).expect("a file");
     let secret = [("GALLEY_JWT_SECRET_FILE", secret.to_str().expect("UTF-8"))];
     let make = async |arguments: &[&str]| {
-        let said = galley_tests::command_line::run("galley", arguments, &secret).await;
+        let said = galley_tests::command_output::run("galley", arguments, &secret).await;
         assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{said:?}");
         said.stdout.trim().to_owned()
     };
@@ -393,13 +389,15 @@ async fn the_command_line_makes_tokens_and_shows_them() {
         .env("GALLEY_URL", nobody.base())
         .env("GALLEY_TOKEN_FILE", file)
         .args(["watch", "--hero", "1"]);
-    galley_tests::Program::start("galley watch", &mut watch).line("watching the orders of").await;
+    galley_tests::TestProgram::start("galley watch", &mut watch)
+        .line("watching the orders of")
+        .await;
     for (arguments, part) in [
         (&["token", "--staff", "--hero", "1"][..], "cannot be used with"),
         (&["token"], "required"),
         (&["token", "--staff", "--ttl", "31days"], "30days"),
     ] {
-        let said = galley_tests::command_line::run("galley", arguments, &secret).await;
+        let said = galley_tests::command_output::run("galley", arguments, &secret).await;
         assert!(said.code == 2 && said.stderr.contains(part), "{said:?}");
     }
 }

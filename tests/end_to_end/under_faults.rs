@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use galley_tests::faults::Deployment;
+use galley_tests::faults::FaultDeployment;
 use galley_tests::faults::round::Round;
 
 const SEED: u64 = 1;
 
-async fn play(deployment: Deployment, seed: u64, seconds: u64) {
+async fn play(deployment: FaultDeployment, seed: u64, seconds: u64) {
     match (Round { deployment, seed, length: Duration::from_secs(seconds), keep: false })
         .play()
         .await
@@ -20,10 +20,10 @@ async fn play(deployment: Deployment, seed: u64, seconds: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_promise_is_broken_by_the_faults_of_a_known_seed() {
-    play(Deployment::Distributed, SEED, 20).await;
+    play(FaultDeployment::Distributed, SEED, 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_promise_is_broken_when_the_embedded_service_is_killed_at_random_moments() {
-    play(Deployment::Embedded, SEED, 20).await;
+    play(FaultDeployment::Embedded, SEED, 20).await;
 }

@@ -1,17 +1,15 @@
 //! An unknown figure is not shown, nor a zero in its place.
 
-use galley_tests::json::{id, text};
-use galley_tests::{PostgresServer, Stack, until, within};
+use galley_tests::json::text;
+use galley_tests::{PostgresServer, TestStack, until, within};
 use serde_json::{Value, json};
 
 #[tokio::test]
 async fn totals_are_absent_until_they_can_be_counted() {
     let mut postgres = PostgresServer::start().await;
-    let stack = Stack::distributed().postgres(postgres.url()).delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
-    let order = id(&client.place(hero, meal).await);
-    client.until_status(order, "IN_PROGRESS").await;
+    let stack = TestStack::distributed().postgres(postgres.url()).delay("1h");
+    let (_stack, client, hero, meal) = stack.start_with_hero_and_meal().await;
+    client.place_until(hero, meal, "IN_PROGRESS").await;
     let mut first = client.connect_with("").await;
     let mut second = client.connect_with("").await;
 

@@ -1,6 +1,6 @@
 //! Large static answers are sent without a copy per connection.
 
-use galley_tests::{RawConnection, Stack, within};
+use galley_tests::{RawConnection, TestStack, within};
 
 /// The connections that request and do not read.
 const MANY: usize = 300;
@@ -10,7 +10,7 @@ const MOST: u64 = 96 << 20;
 
 #[tokio::test]
 async fn a_document_that_nobody_reads_is_not_copied_for_each_who_asks() {
-    let stack = Stack::embedded().start().await;
+    let stack = TestStack::embedded().start().await;
     let gateway = &stack.gateways[0];
     let size = stack.client().get("/docs/swagger-ui-bundle.js").await.text.len() as u64;
     assert!(size * MANY as u64 > 3 * MOST, "{size} bytes");

@@ -1,31 +1,27 @@
 //! Every wrong request is refused, the error is named, and nothing changes. The fields of a body
-//! are in `fields`.
+//! are in `wrong_fields`.
 
-use galley_tests::json::{id, list, text};
-use galley_tests::{Answer, Client, StackBuilder};
+use galley_tests::json::{list, text};
+use galley_tests::{StackBuilder, TestAnswer, TestClient, TestStack};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-on_both_deployments![
-    every_wrong_parameter_is_named,
-    what_is_no_json_is_refused,
-    what_is_not_there_is_told,
-];
-
 /// Reads every hero, meal and order.
-pub async fn everything(client: &Client) -> Vec<Value> {
+pub async fn everything(client: &TestClient) -> Vec<Value> {
     let mut all = client.all("/heroes").await;
     all.extend(client.all("/meals").await);
     all.extend(client.all("/orders").await);
     all
 }
 
-/// Creates a hero, a meal, and an order that has ended.
-pub async fn furnish(client: &Client) -> (i64, i64, i64) {
-    let (hero, meal) = client.create_hero_and_meal().await;
-    let order = id(&client.place(hero, meal).await);
-    client.until_status(order, "COMPLETED").await;
-    (hero, meal, order)
+/// Starts a stack with a hero, a meal, and an order that has ended; reads everything.
+pub async fn furnished(
+    stack: StackBuilder,
+) -> (TestStack, TestClient, (i64, i64, i64), Vec<Value>) {
+    let (stack, client, hero, meal) = stack.delay("0s").start_with_hero_and_meal().await;
+    let order = client.place_until(hero, meal, "COMPLETED").await;
+    let before = everything(&client).await;
+    (stack, client, (hero, meal, order), before)
 }
 
 /// Expects the problem to name this field or parameter.
@@ -39,11 +35,9 @@ pub fn assert_names(problem: &Value, pointer: &str) {
     );
 }
 
+on_both_deployments!(every_wrong_parameter_is_named);
 async fn every_wrong_parameter_is_named(stack: StackBuilder) {
-    let stack = stack.delay("0s").start().await;
-    let client = stack.client();
-    let (hero, _, order) = furnish(&client).await;
-    let before = everything(&client).await;
+    let (_stack, client, (hero, _, order), before) = furnished(stack).await;
     for (path, pointer) in [
         ("/heroes?limit=0", "?limit"),
         ("/heroes?limit=101", "?limit"),
@@ -89,13 +83,11 @@ async fn every_wrong_parameter_is_named(stack: StackBuilder) {
     assert_eq!(everything(&client).await, before);
 }
 
+on_both_deployments!(what_is_no_json_is_refused);
 async fn what_is_no_json_is_refused(stack: StackBuilder) {
-    let stack = stack.delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal, _) = furnish(&client).await;
-    let before = everything(&client).await;
+    let (_stack, client, (hero, meal, _), before) = furnished(stack).await;
     let order = json!({"hero_id": hero, "meal_id": meal}).to_string();
-    let send = async |body: Vec<u8>, media: &str| -> Answer {
+    let send = async |body: Vec<u8>, media: &str| -> TestAnswer {
         client.call(Method::POST, "/orders").header("Content-Type", media).body(body).await
     };
     let nested = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
@@ -156,6 +148,7 @@ async fn what_is_no_json_is_refused(stack: StackBuilder) {
     assert_eq!(send(order.into_bytes(), "application/json; charset=UTF-8").await.status, 202);
 }
 
+on_both_deployments!(what_is_not_there_is_told);
 async fn what_is_not_there_is_told(stack: StackBuilder) {
     let stack = stack.start().await;
     let client = stack.client();

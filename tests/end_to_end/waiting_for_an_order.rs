@@ -4,10 +4,8 @@ use std::process::Stdio;
 
 use galley_tests::json::{id, text};
 use galley_tests::program::{command, path_of};
-use galley_tests::{Client, Program, Proxy, Stack, StackBuilder};
+use galley_tests::{StackBuilder, TestClient, TestProgram, TestStack};
 use serde_json::Value;
-
-on_both_deployments![the_end_of_an_order_is_waited_for];
 
 fn statuses(lines: &str) -> Vec<String> {
     let parse =
@@ -15,7 +13,7 @@ fn statuses(lines: &str) -> Vec<String> {
     lines.lines().map(|line| text(&parse(line), "status").to_owned()).collect()
 }
 
-fn place(client: &Client, hero: i64, meal: i64, arguments: &[&str]) -> Program {
+fn place(client: &TestClient, hero: i64, meal: i64, arguments: &[&str]) -> TestProgram {
     let mut command = command(path_of("galley"));
     command.env("GALLEY_URL", client.base()).args([
         "order",
@@ -25,12 +23,13 @@ fn place(client: &Client, hero: i64, meal: i64, arguments: &[&str]) -> Program {
         "--meal",
         &meal.to_string(),
     ]);
-    Program::start(
+    TestProgram::start(
         "galley order place --wait",
         command.arg("--wait").args(arguments).stdin(Stdio::null()),
     )
 }
 
+on_both_deployments!(the_end_of_an_order_is_waited_for);
 async fn the_end_of_an_order_is_waited_for(stack: StackBuilder) {
     let stack = stack.delay("200ms").start().await;
     let client = stack.client();
@@ -71,7 +70,7 @@ async fn the_end_of_an_order_is_waited_for(stack: StackBuilder) {
 
 #[tokio::test]
 async fn waiting_ends_when_its_time_is_over() {
-    let stack = Stack::embedded().delay("1h").start().await;
+    let stack = TestStack::embedded().delay("1h").start().await;
     let client = stack.client();
     client.create_hero_and_meal().await;
     let said = client
@@ -98,17 +97,10 @@ async fn waiting_ends_when_its_time_is_over() {
 
 #[tokio::test]
 async fn waiting_outlives_a_lost_connection() {
-    let stack = Stack::embedded().delay("1h").start().await;
-    let port = stack.gateways[0]
-        .url
-        .rsplit(':')
-        .next()
-        .and_then(|port| port.parse().ok())
-        .expect("a port");
-    let proxy = Proxy::start(port).await;
+    let stack = TestStack::embedded().delay("1h").start().await;
+    let (proxy, proxied) = stack.proxied().await;
     let (hero, meal) = stack.client().create_hero_and_meal().await;
-    let mut waiting =
-        place(&Client::new(&format!("http://127.0.0.1:{}", proxy.port())), hero, meal, &[]);
+    let mut waiting = place(&proxied, hero, meal, &[]);
     waiting.line("IN_PROGRESS").await;
     let orders = stack.client().all("/orders").await;
     proxy.cut();
@@ -119,7 +111,7 @@ async fn waiting_outlives_a_lost_connection() {
 
 #[tokio::test]
 async fn a_hero_with_a_token_may_wait_and_so_may_staff() {
-    let stack = Stack::embedded().with_tokens().delay("0s").start().await;
+    let stack = TestStack::embedded().with_tokens().delay("0s").start().await;
     let (hero, _) = stack.staff().create_hero_and_meal().await;
     let order = ["order", "place", "--hero", "zoe", "--meal", "soup", "--wait", "--json"];
     for client in [stack.staff(), stack.hero(hero)] {

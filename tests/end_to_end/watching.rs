@@ -4,29 +4,14 @@ use std::cell::Cell;
 
 use galley_tests::json::{id, text};
 use galley_tests::program::Signal;
-use galley_tests::{Client, Proxy, Screen, Stack, StackBuilder};
+use galley_tests::{Screen, StackBuilder, TestClient, TestStack};
 
 /// The columns and rows of the terminal.
 const SIZE: (u16, u16) = (100, 30);
 
-on_both_deployments![orders_are_watched_filtered_held_and_cancelled];
-
-fn watch(client: &Client, arguments: &[&str], variables: &[(&str, &str)]) -> Screen {
+fn watch(client: &TestClient, arguments: &[&str], variables: &[(&str, &str)]) -> Screen {
     let variables = [&[("GALLEY_URL", client.base())], variables].concat();
     Screen::start("galley", &[&["watch"], arguments].concat(), &variables, SIZE)
-}
-
-/// A client of the gateway through a proxy that can cut connections.
-async fn proxied(stack: &Stack) -> (Proxy, Client) {
-    let port = stack.gateways[0]
-        .url
-        .rsplit(':')
-        .next()
-        .and_then(|port| port.parse().ok())
-        .expect("a port");
-    let proxy = Proxy::start(port).await;
-    let client = Client::new(&format!("http://127.0.0.1:{}", proxy.port()));
-    (proxy, client)
 }
 
 /// Expects the terminal as it was before the program: the lines, the cursor, the echo.
@@ -37,6 +22,7 @@ async fn given_back(screen: &mut Screen, settings: &str) {
     assert_eq!((last.contents().as_str(), screen.settings().as_str()), ("", settings));
 }
 
+on_both_deployments!(orders_are_watched_filtered_held_and_cancelled);
 async fn orders_are_watched_filtered_held_and_cancelled(stack: StackBuilder) {
     let stack = stack.delay("1h").start().await;
     let client = stack.client();
@@ -107,8 +93,8 @@ async fn orders_are_watched_filtered_held_and_cancelled(stack: StackBuilder) {
 
 #[tokio::test]
 async fn a_terminal_is_given_back_whatever_ends_the_program() {
-    let stack = Stack::embedded().start().await;
-    let (proxy, client) = proxied(&stack).await;
+    let stack = TestStack::embedded().start().await;
+    let (proxy, client) = stack.proxied().await;
     let hero = client.create_hero("Zoé", &[]).await.to_string();
     for end in ["q", "\u{3}", "TERM", "INT", "QUIT", "HUP", "gone"] {
         let mut screen = watch(&client, &["--hero", &hero], &[]);
@@ -146,8 +132,8 @@ async fn a_terminal_is_given_back_whatever_ends_the_program() {
 
 #[tokio::test]
 async fn a_lost_connection_is_told_with_its_reason_and_a_countdown() {
-    let stack = Stack::embedded().start().await;
-    let (proxy, client) = proxied(&stack).await;
+    let stack = TestStack::embedded().start().await;
+    let (proxy, client) = stack.proxied().await;
     let mut screen = watch(&client, &[], &[("NO_COLOR", "1")]);
     let live = screen.until("a connection", |screen| screen.contents().contains("● live")).await;
     let cells = (0..SIZE.1).flat_map(|row| (0..SIZE.0).map(move |column| (row, column)));
@@ -178,9 +164,8 @@ async fn a_lost_connection_is_told_with_its_reason_and_a_countdown() {
 
 #[tokio::test]
 async fn lines_may_be_had_on_a_terminal_too() {
-    let stack = Stack::embedded().delay("0s").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) =
+        TestStack::embedded().delay("0s").start_with_hero_and_meal().await;
     let mut screen = watch(&client, &["--lines"], &[]);
     screen.shows("watching the orders of every hero").await;
     let order = id(&client.place(hero, meal).await);
@@ -195,7 +180,7 @@ const MANY: usize = 620;
 
 #[tokio::test]
 async fn a_filter_finds_orders_that_were_not_loaded() {
-    let stack = Stack::embedded().delay("0s").start().await;
+    let stack = TestStack::embedded().delay("0s").start().await;
     let client = stack.client();
     let (zebra, soup) =
         (client.create_meal("Zebra pie", &[]).await, client.create_meal("Soup", &[]).await);

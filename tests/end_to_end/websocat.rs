@@ -1,8 +1,8 @@
 //! The sessions in `clients/websocat/` work as described.
 
-use galley_tests::Stack;
-use galley_tests::readme::ADDRESS;
-use galley_tests::terminal::{play, search_path, sessions};
+use galley_tests::TestStack;
+use galley_tests::readme_blocks::ADDRESS;
+use galley_tests::test_terminal::{play, search_path, sessions};
 
 #[tokio::test]
 async fn every_session_happens_as_it_is_told() {
@@ -10,7 +10,7 @@ async fn every_session_happens_as_it_is_told() {
     assert!(files.len() >= 2, "{files:?}");
     for file in files {
         let text = std::fs::read_to_string(&file).expect("it can be read");
-        let stack = Stack::embedded().seeded().delay("2s").start().await;
+        let stack = TestStack::embedded().seeded().delay("2s").start().await;
         let opened = text
             .lines()
             .find_map(|line| line.strip_prefix("$ websocat "))

@@ -1,14 +1,11 @@
 //! `--all` prints a list to its end.
 
 use galley_tests::json::{id, list};
-use galley_tests::{Stack, StackBuilder};
+use galley_tests::{StackBuilder, TestStack};
 
-on_both_deployments![every_page_of_a_list_is_printed];
-
+on_both_deployments!(every_page_of_a_list_is_printed);
 async fn every_page_of_a_list_is_printed(stack: StackBuilder) {
-    let stack = stack.delay("1h").start().await;
-    let client = stack.client();
-    let (hero, meal) = client.create_hero_and_meal().await;
+    let (_stack, client, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
     let mut heroes = vec![hero];
     for number in 0..6 {
         heroes.push(client.create_hero(&format!("Hero {number}"), &[]).await);
@@ -41,7 +38,7 @@ async fn every_page_of_a_list_is_printed(stack: StackBuilder) {
 
 #[tokio::test]
 async fn an_empty_list_is_an_empty_page() {
-    let stack = Stack::embedded().start().await;
+    let stack = TestStack::embedded().start().await;
     let client = stack.client();
     let all = client.galley(&["meal", "list", "--all", "--json"]).await;
     assert_eq!((all.code, all.stdout.as_str()), (0, "{\"items\":[],\"next_cursor\":null}\n"));
@@ -49,7 +46,7 @@ async fn an_empty_list_is_an_empty_page() {
 
 #[tokio::test]
 async fn a_page_that_is_not_the_last_says_so() {
-    let stack = Stack::embedded().start().await;
+    let stack = TestStack::embedded().start().await;
     let client = stack.client();
     for number in 0..3 {
         client.create_hero(&format!("Hero {number}"), &[]).await;

@@ -1,28 +1,28 @@
 //! The state of the model of hearing: the database, the publishers, the gateway and a client.
 
-use crate::hearing::{Hearing, PUBLISHERS};
+use crate::hearing_model::{HearingModel, PUBLISHERS};
 
 /// The whole state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct State {
+pub struct HearingState {
     /// The number of the next transaction.
     pub next: u8,
-    pub changes: Vec<Change>,
-    pub publishers: [Publisher; PUBLISHERS],
+    pub changes: Vec<ModelChange>,
+    pub publishers: [ModelPublisher; PUBLISHERS],
     /// The gateway's knowledge of each publisher.
-    pub ears: [Ear; PUBLISHERS],
+    pub ears: [ModelSubscriber; PUBLISHERS],
     /// The safe position of the gateway's last census.
     pub census: u8,
-    pub client: Client,
+    pub client: ModelClient,
     pub silences: u8,
     pub deaths: u8,
 }
 
 /// A change; each has its own order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Change {
+pub struct ModelChange {
     pub publisher: usize,
-    pub stage: Stage,
+    pub stage: PublishStage,
     /// The gateway has sent it to the connected sockets.
     pub is_told: bool,
     /// The client knows it.
@@ -31,7 +31,7 @@ pub struct Change {
 
 /// The stage of a transaction, with its number once it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stage {
+pub enum PublishStage {
     Waiting,
     Stamped(u8),
     Committed(u8),
@@ -40,8 +40,8 @@ pub enum Stage {
 
 /// A process that commits and publishes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Publisher {
-    pub life: Life,
+pub struct ModelPublisher {
+    pub life: PublisherLife,
     pub is_audible: bool,
     /// The number of its messages.
     pub said: u8,
@@ -55,7 +55,7 @@ pub struct Publisher {
 
 /// The life of a publisher: alive while it holds its lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Life {
+pub enum PublisherLife {
     Unborn,
     Alive,
     Dead,
@@ -63,7 +63,7 @@ pub enum Life {
 
 /// The gateway's knowledge of a publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Ear {
+pub enum ModelSubscriber {
     Unknown,
     Known {
         /// The last number received.
@@ -82,21 +82,21 @@ pub enum Ear {
 
 /// The client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Client {
+pub enum ModelClient {
     Connected { may_leave: bool },
     Away { cursor: u8 },
 }
 
-impl State {
+impl HearingState {
     /// The initial state.
-    pub fn new(model: &Hearing) -> Self {
-        let change = |at| Change {
+    pub fn new(model: &HearingModel) -> Self {
+        let change = |at| ModelChange {
             publisher: at % model.publishers,
-            stage: Stage::Waiting,
+            stage: PublishStage::Waiting,
             is_told: false,
             is_known: false,
         };
-        let publisher = |life| Publisher {
+        let publisher = |life| ModelPublisher {
             life,
             is_audible: true,
             said: 0,
@@ -107,10 +107,13 @@ impl State {
         Self {
             next: 1,
             changes: (0..model.changes).map(change).collect(),
-            publishers: [publisher(Life::Alive), publisher(Life::Unborn)],
-            ears: [Ear::Known { heard: 0, cursor: 1, has_hole: false }, Ear::Unknown],
+            publishers: [publisher(PublisherLife::Alive), publisher(PublisherLife::Unborn)],
+            ears: [
+                ModelSubscriber::Known { heard: 0, cursor: 1, has_hole: false },
+                ModelSubscriber::Unknown,
+            ],
             census: 1,
-            client: Client::Connected { may_leave: true },
+            client: ModelClient::Connected { may_leave: true },
             silences: model.silences,
             deaths: model.deaths,
         }
@@ -119,8 +122,8 @@ impl State {
     /// The lowest number of a transaction that has not ended.
     pub fn safe_position(&self) -> u8 {
         let open = self.changes.iter().filter_map(|change| match change.stage {
-            Stage::Stamped(number) => Some(number),
-            Stage::Waiting | Stage::Committed(_) | Stage::Announced(_) => None,
+            PublishStage::Stamped(number) => Some(number),
+            PublishStage::Waiting | PublishStage::Committed(_) | PublishStage::Announced(_) => None,
         });
         open.min().unwrap_or(self.next)
     }
@@ -128,33 +131,39 @@ impl State {
     /// The position below which every change was sent.
     pub fn watermark(&self) -> u8 {
         let cursors = self.ears.iter().filter_map(|ear| match ear {
-            Ear::Known { cursor, .. } | Ear::Dead { cursor, .. } => Some(*cursor),
-            Ear::Unknown => None,
+            ModelSubscriber::Known { cursor, .. } | ModelSubscriber::Dead { cursor, .. } => {
+                Some(*cursor)
+            }
+            ModelSubscriber::Unknown => None,
         });
         cursors.chain([self.census]).min().expect("there is a census")
     }
 
     /// The publisher; `None` unless it lives.
-    pub fn living(&mut self, publisher: usize) -> Option<&mut Publisher> {
-        Some(&mut self.publishers[publisher]).filter(|publisher| publisher.life == Life::Alive)
+    pub fn living(&mut self, publisher: usize) -> Option<&mut ModelPublisher> {
+        Some(&mut self.publishers[publisher])
+            .filter(|publisher| publisher.life == PublisherLife::Alive)
     }
 
     /// A transaction begins to write.
     pub fn stamp(&mut self, at: usize) -> Option<()> {
         let publisher = self.changes[at].publisher;
         self.living(publisher)?;
-        if self.changes[at].stage != Stage::Waiting || self.ears[publisher] == Ear::Unknown {
+        if self.changes[at].stage != PublishStage::Waiting
+            || self.ears[publisher] == ModelSubscriber::Unknown
+        {
             return None;
         }
-        self.changes[at].stage = Stage::Stamped(self.next);
+        self.changes[at].stage = PublishStage::Stamped(self.next);
         self.next += 1;
         Some(())
     }
 
     /// The changes that a publisher has begun and not published.
     pub fn pending_of(&self, publisher: usize) -> Vec<usize> {
-        let is_pending =
-            |change: &Change| matches!(change.stage, Stage::Stamped(_) | Stage::Committed(_));
+        let is_pending = |change: &ModelChange| {
+            matches!(change.stage, PublishStage::Stamped(_) | PublishStage::Committed(_))
+        };
         let changes =
             self.changes.iter().enumerate().filter(|(_, change)| change.publisher == publisher);
         changes.filter(|(_, change)| is_pending(change)).map(|(at, _)| at).collect()
@@ -165,13 +174,13 @@ impl State {
         let (safe, watermark) = (self.safe_position(), self.watermark());
         for (ear, publisher) in self.ears.iter_mut().zip(&self.publishers) {
             match (publisher.life, *ear) {
-                (Life::Alive, Ear::Unknown) => {
-                    *ear = Ear::Known { heard: 0, cursor: watermark, has_hole: false }
+                (PublisherLife::Alive, ModelSubscriber::Unknown) => {
+                    *ear = ModelSubscriber::Known { heard: 0, cursor: watermark, has_hole: false }
                 }
-                (Life::Dead, Ear::Known { cursor, .. }) => {
-                    *ear = Ear::Dead { cursor, ends: self.next }
+                (PublisherLife::Dead, ModelSubscriber::Known { cursor, .. }) => {
+                    *ear = ModelSubscriber::Dead { cursor, ends: self.next }
                 }
-                (Life::Alive | Life::Dead | Life::Unborn, _) => {}
+                (PublisherLife::Alive | PublisherLife::Dead | PublisherLife::Unborn, _) => {}
             }
         }
         self.census = safe;
@@ -180,9 +189,9 @@ impl State {
     /// Sends the visible changes from this number on to a connected client; a repair sends them to
     /// every socket.
     pub fn tell(&mut self, since: u8, is_repair: bool) {
-        let is_connected = matches!(self.client, Client::Connected { .. });
+        let is_connected = matches!(self.client, ModelClient::Connected { .. });
         for change in &mut self.changes {
-            if let Stage::Committed(number) | Stage::Announced(number) = change.stage
+            if let PublishStage::Committed(number) | PublishStage::Announced(number) = change.stage
                 && number >= since
             {
                 change.is_told |= is_repair;
@@ -193,7 +202,7 @@ impl State {
 
     /// Sends one change to a connected client.
     pub fn tell_one(&mut self, at: usize) {
-        let is_connected = matches!(self.client, Client::Connected { .. });
+        let is_connected = matches!(self.client, ModelClient::Connected { .. });
         self.changes[at].is_told = true;
         self.changes[at].is_known |= is_connected;
     }
@@ -203,7 +212,7 @@ impl State {
         let changes = &self.changes;
         for publisher in &mut self.publishers {
             if let Some((safe, pending)) = &mut publisher.marked {
-                pending.retain(|at| !matches!(changes[*at].stage, Stage::Announced(_)));
+                pending.retain(|at| !matches!(changes[*at].stage, PublishStage::Announced(_)));
                 if pending.is_empty() {
                     publisher.published = (*safe).max(publisher.published);
                     publisher.marked = None;

@@ -9,40 +9,40 @@
 //! so that no property depends on time. Each step uses something up – a version, an entry, an
 //! unsent update, a crash – so that no path has a cycle and every path ends.
 
-mod hearing;
+mod hearing_model;
 mod hearing_state;
-mod order;
+mod model_order;
 mod pipeline;
 
 use galley_protocol::Status;
-use hearing::{Hearing, Rule};
-use hearing_state::{Client, Stage};
-use order::{MAX_ADOPTIONS, News};
-use pipeline::{Pipeline, State};
+use hearing_model::{HearingModel, RepairRule};
+use hearing_state::{ModelClient, PublishStage};
+use model_order::{MAX_ADOPTIONS, ModelNews};
+use pipeline::{Pipeline, PipelineState};
 use stateright::{Checker as _, Model, Property};
 
 impl Model for Pipeline {
-    type State = State;
-    type Action = pipeline::Step;
+    type State = PipelineState;
+    type Action = pipeline::PipelineStep;
 
-    fn init_states(&self) -> Vec<State> {
-        vec![State::new(self)]
+    fn init_states(&self) -> Vec<PipelineState> {
+        vec![PipelineState::new(self)]
     }
 
-    fn actions(&self, state: &State, steps: &mut Vec<Self::Action>) {
+    fn actions(&self, state: &PipelineState, steps: &mut Vec<Self::Action>) {
         state.steps(steps);
     }
 
-    fn next_state(&self, state: &State, step: Self::Action) -> Option<State> {
+    fn next_state(&self, state: &PipelineState, step: Self::Action) -> Option<PipelineState> {
         Some(state.clone().after(step))
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
         let mut properties = vec![
-            Property::always("no order ends twice", |_, state: &State| {
+            Property::always("no order ends twice", |_, state: &PipelineState| {
                 state.orders.iter().all(|order| order.ends <= 1)
             }),
-            Property::always("the version counts the transitions", |_, state: &State| {
+            Property::always("the version counts the transitions", |_, state: &PipelineState| {
                 state.orders.iter().all(|order| match order.status {
                     Status::Pending => order.version == 1,
                     Status::InProgress => order.version == 2,
@@ -50,30 +50,36 @@ impl Model for Pipeline {
                     Status::Cancelled => order.version == 2 || order.version == 3,
                 })
             }),
-            Property::always("what was cancelled stays so", |_, state: &State| {
+            Property::always("what was cancelled stays so", |_, state: &PipelineState| {
                 state
                     .orders
                     .iter()
                     .all(|order| !order.cancel_answered || order.status == Status::Cancelled)
             }),
-            Property::always("at rest every order has ended", |_, state: &State| {
+            Property::always("at rest every order has ended", |_, state: &PipelineState| {
                 !state.is_at_rest()
                     || state.orders.iter().all(|order| !order.is_placed || order.ends == 1)
             }),
-            Property::always("at rest every socket knows the newest state", |_, state: &State| {
-                !state.is_at_rest() || state.orders.iter().all(|order| order.news == News::Told)
-            }),
+            Property::always(
+                "at rest every socket knows the newest state",
+                |_, state: &PipelineState| {
+                    !state.is_at_rest()
+                        || state.orders.iter().all(|order| order.news == ModelNews::Told)
+                },
+            ),
         ];
         // An order is given up only after it lost two owners.
         if self.crashes + self.deposals > MAX_ADOPTIONS {
             properties.extend([
-                Property::sometimes("an order ends as undeliverable", |_, state: &State| {
-                    state
-                        .orders
-                        .iter()
-                        .any(|order| order.status == Status::Cancelled && !order.cancel_answered)
-                }),
-                Property::sometimes("an adopted order is completed", |_, state: &State| {
+                Property::sometimes(
+                    "an order ends as undeliverable",
+                    |_, state: &PipelineState| {
+                        state.orders.iter().any(|order| {
+                            order.status == Status::Cancelled && !order.cancel_answered
+                        })
+                    },
+                ),
+                Property::sometimes("an adopted order is completed", |_, state: &PipelineState| {
                     state
                         .orders
                         .iter()
@@ -85,9 +91,9 @@ impl Model for Pipeline {
     }
 }
 
-impl Model for Hearing {
-    type State = hearing_state::State;
-    type Action = hearing::Step;
+impl Model for HearingModel {
+    type State = hearing_state::HearingState;
+    type Action = hearing_model::HearingStep;
 
     fn init_states(&self) -> Vec<Self::State> {
         vec![Self::State::new(self)]
@@ -103,26 +109,29 @@ impl Model for Hearing {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always(KNOWS_EVERYTHING, |model, state: &hearing_state::State| {
-                let is_connected = matches!(state.client, Client::Connected { .. });
-                let is_visible = |stage| matches!(stage, Stage::Committed(_) | Stage::Announced(_));
-                let is_owed =
-                    |change: &&hearing_state::Change| is_visible(change.stage) && !change.is_known;
+            Property::always(KNOWS_EVERYTHING, |model, state: &hearing_state::HearingState| {
+                let is_connected = matches!(state.client, ModelClient::Connected { .. });
+                let is_visible = |stage| {
+                    matches!(stage, PublishStage::Committed(_) | PublishStage::Announced(_))
+                };
+                let is_owed = |change: &&hearing_state::ModelChange| {
+                    is_visible(change.stage) && !change.is_known
+                };
                 !is_connected
                     || !state.changes.iter().any(|change| is_owed(&change))
                     || !model.is_at_rest(state)
             }),
-            Property::always(BELOW_THE_WATERMARK, |_, state: &hearing_state::State| {
+            Property::always(BELOW_THE_WATERMARK, |_, state: &hearing_state::HearingState| {
                 state.changes.iter().all(|change| match change.stage {
-                    Stage::Waiting => true,
-                    Stage::Stamped(number) => number >= state.watermark(),
-                    Stage::Committed(number) | Stage::Announced(number) => {
+                    PublishStage::Waiting => true,
+                    PublishStage::Stamped(number) => number >= state.watermark(),
+                    PublishStage::Committed(number) | PublishStage::Announced(number) => {
                         number >= state.watermark() || change.is_told
                     }
                 })
             }),
-            Property::sometimes("a client resumes", |_, state: &hearing_state::State| {
-                state.client == Client::Connected { may_leave: false }
+            Property::sometimes("a client resumes", |_, state: &hearing_state::HearingState| {
+                state.client == ModelClient::Connected { may_leave: false }
             }),
         ]
     }
@@ -134,36 +143,72 @@ const BELOW_THE_WATERMARK: &str = "whatever lies below the watermark has ended, 
 
 #[test]
 fn a_client_misses_nothing_whoever_is_silent() {
-    check(Hearing { changes: 2, publishers: 1, silences: 1, deaths: 0, rule: Rule::Census });
+    check(HearingModel {
+        changes: 2,
+        publishers: 1,
+        silences: 1,
+        deaths: 0,
+        rule: RepairRule::Census,
+    });
 }
 
 #[test]
 fn a_client_misses_nothing_whoever_dies() {
-    check(Hearing { changes: 2, publishers: 1, silences: 0, deaths: 1, rule: Rule::Census });
+    check(HearingModel {
+        changes: 2,
+        publishers: 1,
+        silences: 0,
+        deaths: 1,
+        rule: RepairRule::Census,
+    });
 }
 
 #[test]
 fn a_client_misses_nothing_however_late_a_commit_becomes_visible() {
-    check(Hearing { changes: 2, publishers: 2, silences: 0, deaths: 0, rule: Rule::Census });
+    check(HearingModel {
+        changes: 2,
+        publishers: 2,
+        silences: 0,
+        deaths: 0,
+        rule: RepairRule::Census,
+    });
 }
 
 #[test]
 fn a_client_misses_something_when_a_silent_publisher_is_repaired_for_once() {
-    misses(Hearing { changes: 2, publishers: 1, silences: 1, deaths: 0, rule: Rule::RepairOnce });
+    misses(HearingModel {
+        changes: 2,
+        publishers: 1,
+        silences: 1,
+        deaths: 0,
+        rule: RepairRule::RepairOnce,
+    });
 }
 
 #[test]
 fn a_client_misses_something_when_a_dead_publisher_is_forgotten_before_its_last_commit() {
-    misses(Hearing { changes: 1, publishers: 1, silences: 0, deaths: 1, rule: Rule::BuryAtOnce });
+    misses(HearingModel {
+        changes: 1,
+        publishers: 1,
+        silences: 0,
+        deaths: 1,
+        rule: RepairRule::BuryAtOnce,
+    });
 }
 
 #[test]
 fn a_client_misses_something_when_its_cursor_lies_a_fixed_margin_back() {
-    misses(Hearing { changes: 2, publishers: 1, silences: 0, deaths: 0, rule: Rule::FixedMargin });
+    misses(HearingModel {
+        changes: 2,
+        publishers: 1,
+        silences: 0,
+        deaths: 0,
+        rule: RepairRule::FixedMargin,
+    });
 }
 
 /// Expects a path on which the client misses a change: the rule is not enough.
-fn misses(model: Hearing) {
+fn misses(model: HearingModel) {
     model.checker().spawn_bfs().join().assert_any_discovery(KNOWS_EVERYTHING);
 }
 

@@ -2,7 +2,7 @@
 
 use galley_protocol::{Reason, Status, Transition};
 
-use crate::order::{Entry, GATEWAY, Incarnation, News, Order, WORKERS};
+use crate::model_order::{GATEWAY, Incarnation, ModelEntry, ModelNews, ModelOrder, WORKERS};
 
 /// The bounds of the model: orders and failures.
 #[derive(Clone, Copy, Debug)]
@@ -19,9 +19,9 @@ pub struct Pipeline {
 
 /// The database, Redis, and what each process remembers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct State {
+pub struct PipelineState {
     /// The orders.
-    pub orders: Vec<Order>,
+    pub orders: Vec<ModelOrder>,
     /// For each worker, true while the others see it alive.
     seen: [bool; WORKERS],
     /// Set while gateways must read the database: a publisher fell silent, or Redis lost messages.
@@ -33,7 +33,7 @@ pub struct State {
 
 /// A step, with the numbers of its worker and its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum PipelineStep {
     /// The gateway places an order.
     Place(usize),
     /// The gateway cancels it, and answers.
@@ -64,12 +64,12 @@ pub enum Step {
     Repair,
 }
 
-impl State {
+impl PipelineState {
     /// The initial state.
     pub fn new(model: &Pipeline) -> Self {
         let Pipeline { orders, crashes, deposals, losses } = *model;
         Self {
-            orders: vec![Order::new(); orders],
+            orders: vec![ModelOrder::new(); orders],
             seen: [true; WORKERS],
             is_missing: false,
             crashes,
@@ -79,57 +79,65 @@ impl State {
     }
 
     /// Every step that may be taken now.
-    pub fn steps(&self, steps: &mut Vec<Step>) {
+    pub fn steps(&self, steps: &mut Vec<PipelineStep>) {
         for (at, order) in self.orders.iter().enumerate() {
             if order.is_placed {
                 self.steps_of(at, order, steps);
             } else {
-                steps.push(Step::Place(at));
+                steps.push(PipelineStep::Place(at));
             }
         }
         if self.crashes > 0 {
-            steps.extend((0..=GATEWAY).map(Step::Crash));
+            steps.extend((0..=GATEWAY).map(PipelineStep::Crash));
         }
         if self.deposals > 0 {
-            steps.extend((0..WORKERS).map(Step::Depose));
+            steps.extend((0..WORKERS).map(PipelineStep::Depose));
         }
         if self.losses > 0 {
-            steps.push(Step::Lose);
+            steps.push(PipelineStep::Lose);
         }
         if self.is_missing {
-            steps.push(Step::Repair);
+            steps.push(PipelineStep::Repair);
         }
     }
 
-    fn steps_of(&self, at: usize, order: &Order, steps: &mut Vec<Step>) {
+    fn steps_of(&self, at: usize, order: &ModelOrder, steps: &mut Vec<PipelineStep>) {
         if order.status.is_active() {
-            steps.push(Step::Cancel(at));
+            steps.push(PipelineStep::Cancel(at));
         }
-        if let News::With(_) = order.news {
-            steps.push(Step::Publish(at));
+        if let ModelNews::With(_) = order.news {
+            steps.push(PipelineStep::Publish(at));
         }
         match order.entry {
             // The update is published before the entry is added.
-            Entry::Due if order.news != News::With(GATEWAY) => steps.push(Step::Dispatch(at)),
-            Entry::Waiting | Entry::Read(Incarnation::Dead) | Entry::Claimed(Incarnation::Dead) => {
-                steps.extend((0..WORKERS).map(|worker| Step::Read(worker, at)));
+            ModelEntry::Due if order.news != ModelNews::With(GATEWAY) => {
+                steps.push(PipelineStep::Dispatch(at))
             }
-            Entry::Read(Incarnation::Of(worker)) => steps.push(Step::Claim(worker, at)),
+            ModelEntry::Waiting
+            | ModelEntry::Read(Incarnation::Dead)
+            | ModelEntry::Claimed(Incarnation::Dead) => {
+                steps.extend((0..WORKERS).map(|worker| PipelineStep::Read(worker, at)));
+            }
+            ModelEntry::Read(Incarnation::Of(worker)) => {
+                steps.push(PipelineStep::Claim(worker, at))
+            }
             // It publishes the result of the claim first.
-            Entry::Claimed(Incarnation::Of(worker)) if order.news != News::With(worker) => {
-                steps.push(Step::Acknowledge(at));
+            ModelEntry::Claimed(Incarnation::Of(worker))
+                if order.news != ModelNews::With(worker) =>
+            {
+                steps.push(PipelineStep::Acknowledge(at));
             }
-            Entry::Due | Entry::Claimed(Incarnation::Of(_)) | Entry::Gone => {}
+            ModelEntry::Due | ModelEntry::Claimed(Incarnation::Of(_)) | ModelEntry::Gone => {}
         }
         for worker in 0..WORKERS {
             if order.status == Status::Pending {
-                steps.push(Step::Sweep(worker, at));
+                steps.push(PipelineStep::Sweep(worker, at));
             }
             if self.seen[worker] && order.owner.is_some_and(|owner| !self.is_seen(owner)) {
-                steps.push(Step::Adopt(worker, at));
+                steps.push(PipelineStep::Adopt(worker, at));
             }
             if order.held[worker] {
-                steps.push(Step::Complete(worker, at));
+                steps.push(PipelineStep::Complete(worker, at));
             }
         }
     }
@@ -141,47 +149,53 @@ impl State {
         steps.iter().all(|step| {
             matches!(
                 step,
-                Step::Place(_) | Step::Cancel(_) | Step::Crash(_) | Step::Depose(_) | Step::Lose
+                PipelineStep::Place(_)
+                    | PipelineStep::Cancel(_)
+                    | PipelineStep::Crash(_)
+                    | PipelineStep::Depose(_)
+                    | PipelineStep::Lose
             )
         })
     }
 
     /// The state after a step.
-    pub fn after(mut self, step: Step) -> Self {
+    pub fn after(mut self, step: PipelineStep) -> Self {
         match step {
-            Step::Place(at) => {
+            PipelineStep::Place(at) => {
                 let order = &mut self.orders[at];
                 (order.is_placed, order.entry, order.news) =
-                    (true, Entry::Due, News::With(GATEWAY));
+                    (true, ModelEntry::Due, ModelNews::With(GATEWAY));
             }
-            Step::Cancel(at) => {
+            PipelineStep::Cancel(at) => {
                 self.orders[at].take(Transition::Cancel(Reason::HeroRequest), GATEWAY);
                 self.orders[at].cancel_answered = true;
             }
-            Step::Dispatch(at) => self.orders[at].entry = Entry::Waiting,
-            Step::Publish(at) => self.orders[at].news = News::Told,
-            Step::Read(worker, at) => self.orders[at].entry = Entry::Read(Incarnation::Of(worker)),
-            Step::Claim(worker, at) => {
-                self.orders[at].entry = Entry::Claimed(Incarnation::Of(worker));
+            PipelineStep::Dispatch(at) => self.orders[at].entry = ModelEntry::Waiting,
+            PipelineStep::Publish(at) => self.orders[at].news = ModelNews::Told,
+            PipelineStep::Read(worker, at) => {
+                self.orders[at].entry = ModelEntry::Read(Incarnation::Of(worker))
+            }
+            PipelineStep::Claim(worker, at) => {
+                self.orders[at].entry = ModelEntry::Claimed(Incarnation::Of(worker));
                 self.orders[at].claim(worker);
             }
-            Step::Acknowledge(at) => self.orders[at].entry = Entry::Gone,
-            Step::Sweep(worker, at) => self.orders[at].claim(worker),
-            Step::Adopt(worker, at) => self.orders[at].adopt(worker),
-            Step::Complete(worker, at) => self.orders[at].complete(worker),
-            Step::Crash(process) => self.crash(process),
-            Step::Depose(worker) => {
+            PipelineStep::Acknowledge(at) => self.orders[at].entry = ModelEntry::Gone,
+            PipelineStep::Sweep(worker, at) => self.orders[at].claim(worker),
+            PipelineStep::Adopt(worker, at) => self.orders[at].adopt(worker),
+            PipelineStep::Complete(worker, at) => self.orders[at].complete(worker),
+            PipelineStep::Crash(process) => self.crash(process),
+            PipelineStep::Depose(worker) => {
                 self.deposals -= 1;
                 self.seen[worker] = false;
             }
-            Step::Lose => {
+            PipelineStep::Lose => {
                 self.losses -= 1;
                 self.is_missing = true;
-                self.orders.iter_mut().for_each(Order::lose);
+                self.orders.iter_mut().for_each(ModelOrder::lose);
             }
-            Step::Repair => {
+            PipelineStep::Repair => {
                 self.is_missing = false;
-                self.orders.iter_mut().for_each(|order| order.news = News::Told);
+                self.orders.iter_mut().for_each(|order| order.news = ModelNews::Told);
             }
         }
         self

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// A whole HTTP answer.
 #[derive(Debug)]
-pub struct Answer {
+pub struct TestAnswer {
     /// The request, for the message of a failure.
     pub question: String,
     /// The status.
@@ -16,7 +16,7 @@ pub struct Answer {
     pub text: String,
 }
 
-impl Answer {
+impl TestAnswer {
     /// Expects this status and returns the body as JSON; `null` if it is empty.
     #[expect(clippy::must_use_candidate, reason = "the expectation may be all that matters")]
     pub fn is(self, status: u16) -> Value {

@@ -13,9 +13,9 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
+use crate::hero_view::HeroNews;
 use crate::patience::{PATIENCE, within};
-use crate::picture::News;
-use crate::{Picture, Truth};
+use crate::{HeroView, Truth};
 
 /// The read buffer that tungstenite keeps for each socket.
 const READ_BUFFER: usize = 2 * 1_024;
@@ -45,16 +45,16 @@ pub async fn everybody<T: 'static>(following: JoinSet<Result<T, String>>) -> Vec
     well
 }
 
-/// A client with its picture and its current socket.
+/// A client with its view and its current socket.
 pub struct Follower {
     /// The orders that it knows.
-    pub picture: Picture,
+    pub view: HeroView,
     stream: WebSocketStream<TcpStream>,
 }
 
 /// The end of a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum SocketEnd {
     /// A close frame with this code.
     With(u16),
     /// No close frame, for this reason.
@@ -68,66 +68,66 @@ impl Follower {
     /// Opens a first socket at the gateway at this URL, with a cursor or without, and reads its
     /// welcome.
     pub async fn open(gateway: &str, hero: i64, cursor: Option<&str>) -> Self {
-        Self::begin(gateway, Picture::empty(hero, cursor)).await
+        Self::begin(gateway, HeroView::empty(hero, cursor)).await
     }
 
     /// Opens the next socket, at any gateway, with the cursor of the last frame.
     pub async fn resume(self, gateway: &str) -> Self {
-        let Self { picture, stream } = self;
+        let Self { view, stream } = self;
         drop(stream);
-        Self::begin(gateway, picture).await
+        Self::begin(gateway, view).await
     }
 
     /// Opens the next socket as a page with our library does: after a pause that is never shorter
     /// than the gateway asked for, and repeatedly, with back-off, until it has a welcome.
     pub async fn come_back(self, gateway: &str, at_least: Duration) -> Self {
-        let Self { mut picture, stream } = self;
+        let Self { mut view, stream } = self;
         drop(stream);
         let mut at_least = at_least;
         for attempt in 0_u32.. {
             let longest = Duration::from_millis(250 * 2_u64.pow(attempt.min(5)));
             tokio::time::sleep(std::mem::take(&mut at_least) + longest.mul_f64(rand::random()))
                 .await;
-            let known = picture.clone();
-            if let Ok(mut follower) = Self::try_begin(gateway, picture).await
+            let known = view.clone();
+            if let Ok(mut follower) = Self::try_begin(gateway, view).await
                 && matches!(
                     tokio::time::timeout(PATIENCE, follower.next()).await,
-                    Ok(Ok(News::Welcome))
+                    Ok(Ok(HeroNews::Welcome))
                 )
             {
                 return follower;
             }
-            picture = known;
+            view = known;
         }
         unreachable!("the test ends long before 2^32 attempts")
     }
 
     /// Takes over a socket with the bytes that were already read from it, its welcome included.
-    pub async fn take_over(stream: TcpStream, read: Vec<u8>, picture: Picture) -> Self {
+    pub async fn take_over(stream: TcpStream, read: Vec<u8>, view: HeroView) -> Self {
         let stream =
             WebSocketStream::from_partially_read(stream, read, Role::Client, Some(lean())).await;
-        Self { picture, stream }
+        Self { view, stream }
     }
 
     /// Waits for a frame and applies it. Cancel safe.
     ///
     /// # Errors
-    /// [`Ended`] when the socket has ended.
-    pub async fn next(&mut self) -> Result<News, Ended> {
+    /// [`SocketEnd`] when the socket has ended.
+    pub async fn next(&mut self) -> Result<HeroNews, SocketEnd> {
         loop {
             match self.stream.next().await {
-                Some(Ok(Message::Text(text))) => return Ok(self.picture.take(&text)),
+                Some(Ok(Message::Text(text))) => return Ok(self.view.take(&text)),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(Ok(Message::Close(Some(frame)))) => {
-                    return Err(Ended::With(frame.code.into()));
+                    return Err(SocketEnd::With(frame.code.into()));
                 }
                 Some(Ok(Message::Close(None))) | None => {
-                    return Err(Ended::Cut("no close code".to_owned()));
+                    return Err(SocketEnd::Cut("no close code".to_owned()));
                 }
                 Some(Ok(Message::Binary(_) | Message::Frame(_))) => {
                     panic!("the gateway speaks text")
                 }
-                Some(Err(error)) => return Err(Ended::Cut(error.to_string())),
+                Some(Err(error)) => return Err(SocketEnd::Cut(error.to_string())),
             }
         }
     }
@@ -144,9 +144,12 @@ impl Follower {
         self.say(text).await;
         loop {
             match self.heard("a reply").await {
-                News::Reply => return,
-                News::Refusal => panic!("a command was refused"),
-                News::Welcome | News::Change | News::Resync | News::Reconnect(_) => {}
+                HeroNews::Reply => return,
+                HeroNews::Refusal => panic!("a command was refused"),
+                HeroNews::Welcome
+                | HeroNews::Change
+                | HeroNews::Resync
+                | HeroNews::Reconnect(_) => {}
             }
         }
     }
@@ -157,7 +160,7 @@ impl Follower {
         let _ = within("the close", self.stream.close(None)).await;
     }
 
-    /// Reads from a socket that must stay open until the picture equals the database.
+    /// Reads from a socket that must stay open until the view equals the database.
     ///
     /// # Errors
     /// The difference or the end of the socket; thousands of followers should not all panic.
@@ -168,7 +171,7 @@ impl Follower {
                 news = self.next() => drop(news.map_err(|ended| format!("the socket was to stay open: {ended}"))?),
             }
         };
-        while let Some(difference) = self.picture.difference(&truth) {
+        while let Some(difference) = self.view.difference(&truth) {
             match tokio::time::timeout(PATIENCE, self.next()).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(ended)) => {
@@ -180,35 +183,35 @@ impl Follower {
         Ok(self)
     }
 
-    async fn begin(gateway: &str, picture: Picture) -> Self {
-        let mut follower = Self::try_begin(gateway, picture)
+    async fn begin(gateway: &str, view: HeroView) -> Self {
+        let mut follower = Self::try_begin(gateway, view)
             .await
             .unwrap_or_else(|error| panic!("no socket: {error}"));
-        assert_eq!(follower.heard("the welcome").await, News::Welcome);
+        assert_eq!(follower.heard("the welcome").await, HeroNews::Welcome);
         follower
     }
 
-    async fn try_begin(gateway: &str, picture: Picture) -> Result<Self, Error> {
+    async fn try_begin(gateway: &str, view: HeroView) -> Result<Self, Error> {
         let address = gateway.strip_prefix("http://").expect("the tests speak plain HTTP");
-        let cursor = picture.cursor().map_or(String::new(), |cursor| format!("&cursor={cursor}"));
-        let url = format!("ws://{address}/ws?hero_id={}{cursor}", picture.hero());
+        let cursor = view.cursor().map_or(String::new(), |cursor| format!("&cursor={cursor}"));
+        let url = format!("ws://{address}/ws?hero_id={}{cursor}", view.hero());
         let (stream, _) = within("the handshake", async {
             let stream = TcpStream::connect(address).await?;
             client_async_with_config(url, stream, Some(lean())).await
         })
         .await?;
-        Ok(Self { picture, stream })
+        Ok(Self { view, stream })
     }
 
     /// The next frame of a socket that must be open; fails with `what` if none comes.
-    async fn heard(&mut self, what: &str) -> News {
+    async fn heard(&mut self, what: &str) -> HeroNews {
         let news = tokio::time::timeout(PATIENCE, self.next()).await;
         let news = news.unwrap_or_else(|_| panic!("no frame within {PATIENCE:?}: {what}"));
         news.unwrap_or_else(|ended| panic!("the socket was to stay open: {ended}; {what}"))
     }
 }
 
-impl fmt::Display for Ended {
+impl fmt::Display for SocketEnd {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::With(code) => write!(formatter, "closed with {code}"),

@@ -40,7 +40,7 @@ pub struct LyingGateway {
 }
 
 #[derive(Debug)]
-struct State {
+struct LyingState {
     lie: Lie,
     next_id: AtomicI64,
 }
@@ -50,7 +50,7 @@ impl LyingGateway {
     pub async fn start(lie: Lie) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let state = Arc::new(State { lie, next_id: AtomicI64::new(1) });
+        let state = Arc::new(LyingState { lie, next_id: AtomicI64::new(1) });
         let mut serving = JoinSet::new();
         serving.spawn(async move {
             let mut connections = JoinSet::new();
@@ -62,14 +62,14 @@ impl LyingGateway {
     }
 }
 
-impl State {
+impl LyingState {
     fn id(&self) -> i64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 }
 
 /// Answers requests until the connection ends or becomes a socket.
-async fn serve(mut stream: TcpStream, state: Arc<State>) {
+async fn serve(mut stream: TcpStream, state: Arc<LyingState>) {
     let mut read = Vec::new();
     loop {
         let end = loop {
@@ -120,7 +120,7 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
     }
 }
 
-async fn socket(mut stream: TcpStream, key: &[u8], state: &State) {
+async fn socket(mut stream: TcpStream, key: &[u8], state: &LyingState) {
     let accept = derive_accept_key(key);
     let head = format!(
         "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"

@@ -4,7 +4,7 @@ use redis::Commands as _;
 
 /// A unique prefix; its keys are removed when it is dropped.
 #[derive(Debug)]
-pub struct Namespace {
+pub struct TestNamespace {
     /// The prefix.
     pub name: String,
     url: String,
@@ -17,7 +17,7 @@ pub fn shared_redis() -> String {
         .expect("GALLEY_TEST_REDIS must name a Redis, for example redis://127.0.0.1:6379")
 }
 
-impl Namespace {
+impl TestNamespace {
     /// A fresh prefix on the Redis at this URL.
     #[must_use]
     pub fn fresh(url: &str) -> Self {
@@ -25,7 +25,7 @@ impl Namespace {
     }
 }
 
-impl Drop for Namespace {
+impl Drop for TestNamespace {
     fn drop(&mut self) {
         let clean = || {
             let mut redis = redis::Client::open(self.url.as_str())?.get_connection()?;

@@ -2,16 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-use crate::Program;
+use crate::TestProgram;
 use crate::patience::until;
 use crate::port;
 use crate::postgres_server::{Account, give, run_as};
-use crate::program::Signal;
 
 /// The folders in which it may be installed.
 const PLACES: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/usr/bin"];
@@ -19,9 +19,12 @@ const PLACES: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/usr/bin"];
 /// `PgBouncer` in session mode in front of one `PostgreSQL`; killed when dropped.
 #[derive(Debug)]
 pub struct Pooler {
-    port: u16,
-    program: Program,
-    folder: TempDir,
+    /// The port it listens on.
+    pub port: u16,
+    /// The process.
+    pub program: TestProgram,
+    command: Command,
+    _folder: TempDir,
 }
 
 impl Pooler {
@@ -40,54 +43,28 @@ impl Pooler {
              auth_type = any\npool_mode = session\nmax_client_conn = 200\ndefault_pool_size = 45\n\
              ignore_startup_parameters = extra_float_digits,options\nserver_login_retry = 1\n"
         );
-        fs::write(settings_in(folder.path()), settings).expect("the settings can be written");
+        let file = folder.path().join("pgbouncer.ini");
+        fs::write(&file, settings).expect("the settings can be written");
         give(folder.path(), Account::of_servers());
-        let pooler = Self { port, program: launch(folder.path()), folder };
+        let path = path().expect("PgBouncer is not installed: install the package `pgbouncer`");
+        let mut command = run_as(Account::of_servers(), path);
+        let program = TestProgram::start("pgbouncer", command.arg(file));
+        let pooler = Self { port, program, command, _folder: folder };
         pooler.ready().await;
         pooler
-    }
-
-    /// The port it listens on.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Kills it and thereby every connection.
-    pub fn kill(&mut self) {
-        self.program.kill();
-    }
-
-    /// Returns true if it has not ended.
-    pub fn is_running(&mut self) -> bool {
-        self.program.is_running()
     }
 
     /// Starts it again at the same address, and waits until it listens. It may not serve yet,
     /// because the server behind it may have no free connection.
     pub async fn restart(&mut self) {
-        self.program = launch(self.folder.path());
+        self.program = TestProgram::start("pgbouncer", &mut self.command);
         until("pgbouncer", async || TcpStream::connect(("127.0.0.1", self.port)).await.ok()).await;
-    }
-
-    /// Sends it a signal.
-    pub fn signal(&mut self, signal: Signal) {
-        self.program.signal(signal);
     }
 
     async fn ready(&self) {
         let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.port);
         until("pgbouncer", async || PgConnection::connect(&url).await.ok()).await;
     }
-}
-
-fn launch(folder: &Path) -> Program {
-    let path = path().expect("PgBouncer is not installed: install the package `pgbouncer`");
-    Program::start("pgbouncer", run_as(Account::of_servers(), path).arg(settings_in(folder)))
-}
-
-fn settings_in(folder: &Path) -> PathBuf {
-    folder.join("pgbouncer.ini")
 }
 
 fn path() -> Option<PathBuf> {

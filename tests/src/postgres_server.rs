@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
 
-use crate::Program;
+use crate::TestProgram;
 use crate::patience::until;
 use crate::port;
 use crate::program::{Signal, command};
@@ -17,11 +17,12 @@ use crate::program::{Signal, command};
 /// A server with its own data folder; killed when dropped.
 #[derive(Debug)]
 pub struct PostgresServer {
-    program: Program,
-    port: u16,
-    account: Option<Account>,
-    folder: TempDir,
-    options: Vec<String>,
+    /// The port it listens on.
+    pub port: u16,
+    /// The process.
+    pub program: TestProgram,
+    command: Command,
+    _folder: TempDir,
 }
 
 /// The user that runs a server, because `PostgreSQL` refuses to run as root.
@@ -53,12 +54,12 @@ impl PostgresServer {
         let made =
             run_as(account, newest("initdb")).args(options).arg(data(folder.path())).output();
         check("initdb", &made.expect("initdb can be run"));
-        Self::launch(account, folder, Vec::new()).await
+        Self::launch(account, folder, &[]).await
     }
 
     /// Starts a standby of this server, which replicates through the proxy at this port.
     pub async fn standby(&self, port: u16) -> Self {
-        let (account, folder) = (self.account, tempfile::tempdir().expect("a folder"));
+        let (account, folder) = (Account::of_servers(), tempfile::tempdir().expect("a folder"));
         give(folder.path(), account);
         let primary = ["--host=127.0.0.1", "--username=postgres", "--port", &self.port.to_string()];
         let options = [
@@ -74,28 +75,17 @@ impl PostgresServer {
         let primary = format!(
             "primary_conninfo=host=127.0.0.1 port={port} user=postgres application_name=standby"
         );
-        let options =
-            ["-c", &primary, "-c", "wal_retrieve_retry_interval=200ms"].map(str::to_owned);
-        Self::launch(account, folder, options.to_vec()).await
+        let options = ["-c", &primary, "-c", "wal_retrieve_retry_interval=200ms"];
+        Self::launch(account, folder, &options).await
     }
 
-    async fn launch(account: Option<Account>, folder: TempDir, options: Vec<String>) -> Self {
+    async fn launch(account: Option<Account>, folder: TempDir, options: &[&str]) -> Self {
         let port = port::free();
-        let server = Self {
-            program: launch(account, port, folder.path(), &options),
-            port,
-            account,
-            folder,
-            options,
-        };
+        let mut command = postgres(account, port, folder.path(), options);
+        let program = TestProgram::start("postgres", &mut command);
+        let server = Self { port, program, command, _folder: folder };
         server.ready().await;
         server
-    }
-
-    /// The port it listens on.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
     }
 
     /// The URL for a superuser.
@@ -115,14 +105,9 @@ impl PostgresServer {
         self.program.quit();
     }
 
-    /// Returns true if it was neither stopped nor ended by itself.
-    pub fn is_running(&mut self) -> bool {
-        self.program.is_running()
-    }
-
     /// Starts it again at the same address, with its data.
     pub async fn restart(&mut self) {
-        self.program = launch(self.account, self.port, self.folder.path(), &self.options);
+        self.program = TestProgram::start("postgres", &mut self.command);
         self.ready().await;
     }
 
@@ -179,29 +164,24 @@ fn check(what: &str, output: &Output) {
     assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn launch(account: Option<Account>, port: u16, folder: &Path, options: &[String]) -> Program {
+fn postgres(account: Option<Account>, port: u16, folder: &Path, options: &[&str]) -> Command {
     let mut command = run_as(account, newest("postgres"));
-    command.arg("-D").arg(data(folder)).args([
-        "-p",
-        &port.to_string(),
-        "-k",
-        "",
-        "-c",
-        "listen_addresses=127.0.0.1",
-    ]);
+    command.arg("-D").arg(data(folder)).args(["-k", "", "-p", &port.to_string()]);
     // The server does not end while a client is cut off in the middle of its handshake, so it must
-    // give up such a client soon.
-    command.args([
-        "-c",
+    // give up such a client soon. The log fits on a small disk, and keeps the changes that a
+    // disconnected standby misses.
+    for setting in [
+        "listen_addresses=127.0.0.1",
         "authentication_timeout=3s",
-        "-c",
         "fsync=off",
-        "-c",
         "max_connections=50",
-    ]);
-    // The log fits on a small disk, and keeps the changes that a disconnected standby misses.
-    command.args(["-c", "max_wal_size=96MB", "-c", "wal_keep_size=64MB"]).args(options);
-    Program::start("postgres", &mut command)
+        "max_wal_size=96MB",
+        "wal_keep_size=64MB",
+    ] {
+        command.args(["-c", setting]);
+    }
+    command.args(options);
+    command
 }
 
 fn data(folder: &Path) -> PathBuf {

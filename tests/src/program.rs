@@ -1,8 +1,9 @@
 //! A process that a test started.
 //!
-//! Every stack and every server of a test holds its processes as [`Program`]s. A process is
-//! signalled only by its own pid and only before it is reaped, and it is dead once its `Program` is
-//! dropped. If the test fails, its output is printed. No process may be left behind.
+//! Every stack and every server of a test holds its processes as [`TestProgram`]s. A process is
+//! signalled only by its own pid and only before it is reaped, and it is dead once its
+//! `TestProgram` is dropped. If the test fails, its output is printed. No process may be left
+//! behind.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -24,7 +25,7 @@ type Lines = VecDeque<String>;
 
 /// A process with its output.
 #[derive(Debug)]
-pub struct Program {
+pub struct TestProgram {
     name: String,
     child: Child,
     /// The channel closes when both outputs have ended, which is when the process has.
@@ -53,7 +54,7 @@ pub fn command(path: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-impl Program {
+impl TestProgram {
     /// Starts it.
     #[must_use]
     pub fn start(name: &str, command: &mut Command) -> Self {
@@ -157,7 +158,7 @@ impl Program {
     }
 }
 
-impl Drop for Program {
+impl Drop for TestProgram {
     fn drop(&mut self) {
         let killed = self.child.kill().and_then(|()| self.child.wait());
         if std::thread::panicking() {

@@ -25,9 +25,9 @@ pub struct RawConnection {
 
 /// The opcode of a frame (RFC 6455 section 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Opcode(pub u8);
+pub struct RawOpcode(pub u8);
 
-impl Opcode {
+impl RawOpcode {
     /// A further fragment of a message.
     pub const CONTINUATION: Self = Self(0x0);
     /// A text message.
@@ -119,7 +119,7 @@ impl RawConnection {
     }
 
     /// Sends one whole frame, masked.
-    pub async fn send_frame(&mut self, opcode: Opcode, payload: &[u8]) {
+    pub async fn send_frame(&mut self, opcode: RawOpcode, payload: &[u8]) {
         self.send(&frame(0x80 | opcode.0, payload)).await;
     }
 
@@ -157,7 +157,7 @@ impl RawConnection {
     }
 
     /// The next frame from the gateway; `None` at the end.
-    pub async fn frame(&mut self) -> Option<(Opcode, Vec<u8>)> {
+    pub async fn frame(&mut self) -> Option<(RawOpcode, Vec<u8>)> {
         loop {
             if let Some((opcode, head, length)) = frame_at_the_start_of(&self.read)
                 && self.read.len() >= head + length
@@ -177,13 +177,13 @@ impl RawConnection {
         within(kind, async {
             loop {
                 match self.frame().await {
-                    Some((Opcode::TEXT, payload)) => {
+                    Some((RawOpcode::TEXT, payload)) => {
                         let frame: Value = serde_json::from_slice(&payload).expect("JSON");
                         if frame["type"] == kind {
                             return frame;
                         }
                     }
-                    Some((Opcode::PING | Opcode::PONG, _)) => {}
+                    Some((RawOpcode::PING | RawOpcode::PONG, _)) => {}
                     other => panic!("no {kind} but {other:?}"),
                 }
             }
@@ -196,9 +196,9 @@ impl RawConnection {
         within("the end", async {
             let mut code = None;
             while let Some((opcode, payload)) = self.frame().await {
-                if opcode == Opcode::CLOSE {
+                if opcode == RawOpcode::CLOSE {
                     code = payload.first_chunk().map(|code| u16::from_be_bytes(*code));
-                    self.try_send(&frame(0x80 | Opcode::CLOSE.0, &payload)).await;
+                    self.try_send(&frame(0x80 | RawOpcode::CLOSE.0, &payload)).await;
                 }
             }
             code
@@ -274,8 +274,8 @@ pub fn head(first: u8, masked: bool, length: u64) -> Vec<u8> {
 
 /// The opcode of the first frame, and the lengths of its head and its payload; `None` if it is
 /// incomplete.
-fn frame_at_the_start_of(bytes: &[u8]) -> Option<(Opcode, usize, usize)> {
-    let opcode = Opcode(bytes.first()? & 0xF);
+fn frame_at_the_start_of(bytes: &[u8]) -> Option<(RawOpcode, usize, usize)> {
+    let opcode = RawOpcode(bytes.first()? & 0xF);
     Some(match bytes.get(1)? & 0x7F {
         126 => (opcode, 4, u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?).into()),
         127 => (

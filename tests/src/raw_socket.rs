@@ -1,7 +1,7 @@
 //! A WebSocket in bare bytes, for peers that read slowly or never, or answer wrongly.
 
-use crate::raw_connection::{Opcode, RawConnection};
-use crate::{Follower, Picture};
+use crate::raw_connection::{RawConnection, RawOpcode};
+use crate::{Follower, HeroView};
 
 /// An upgraded connection that is read only on demand.
 #[derive(Debug)]
@@ -20,12 +20,12 @@ impl RawSocket {
     }
 
     /// The next frame; `None` at the end.
-    pub async fn frame(&mut self) -> Option<(Opcode, Vec<u8>)> {
+    pub async fn frame(&mut self) -> Option<(RawOpcode, Vec<u8>)> {
         self.connection.frame().await
     }
 
     /// Sends a frame.
-    pub async fn send(&mut self, opcode: Opcode, payload: &[u8]) {
+    pub async fn send(&mut self, opcode: RawOpcode, payload: &[u8]) {
         self.connection.send_frame(opcode, payload).await;
     }
 
@@ -37,6 +37,6 @@ impl RawSocket {
     /// Turns it into an ordinary client, which first applies the bytes read so far.
     pub async fn follow(self) -> Follower {
         let (stream, read) = self.connection.into_parts();
-        Follower::take_over(stream, read, Picture::empty(self.hero, None)).await
+        Follower::take_over(stream, read, HeroView::empty(self.hero, None)).await
     }
 }

@@ -40,17 +40,11 @@ impl RedisCluster {
         let mut buses = Vec::new();
         for _ in 0..NODES {
             let bus = port::free().to_string();
+            let options = "--cluster-enabled yes --cluster-announce-ip 127.0.0.1 --cluster-port";
             let timing =
                 ["--cluster-node-timeout", NODE_TIMEOUT, "--cluster-replica-validity-factor", "0"];
-            let options = [
-                "--cluster-enabled",
-                "yes",
-                "--cluster-announce-ip",
-                "127.0.0.1",
-                "--cluster-port",
-                &bus,
-            ];
-            nodes.push(RedisServer::start_with(&[&options[..], &timing[..]].concat()).await);
+            let options: Vec<&str> = options.split(' ').chain([&*bus]).chain(timing).collect();
+            nodes.push(RedisServer::start_with(&options).await);
             buses.push(bus);
         }
         let cluster = Self { nodes };
@@ -64,7 +58,7 @@ impl RedisCluster {
             if let Some([first, last]) = SLOTS.get(at) {
                 node.ask::<()>(&["CLUSTER", "ADDSLOTSRANGE", first, last]).await;
             }
-            let port = node.port().to_string();
+            let port = node.port.to_string();
             self.nodes[0].ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &port, &buses[at]]).await;
         }
         for (at, node) in self.nodes.iter().enumerate().skip(MASTERS) {
@@ -107,7 +101,7 @@ impl RedisCluster {
     /// Restores every node to running.
     pub async fn mend(&mut self) {
         for node in &mut self.nodes {
-            if node.is_running() {
+            if node.program.is_running() {
                 node.go_on();
             } else {
                 node.restart().await;
@@ -156,7 +150,7 @@ impl RedisCluster {
         let ask = async |at: usize, words: &[&str]| self.nodes[at].try_ask::<()>(words).await;
         ask(to.at, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from.id]).await?;
         ask(from.at, &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to.id]).await?;
-        let port = self.nodes[to.at].port().to_string();
+        let port = self.nodes[to.at].port.to_string();
         loop {
             let keys: Vec<String> = self.nodes[from.at]
                 .try_ask(&["CLUSTER", "GETKEYSINSLOT", &slot, KEYS_AT_ONCE])

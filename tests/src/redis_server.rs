@@ -1,15 +1,16 @@
 //! A private Redis for a test that breaks it.
 
+use std::process::Command;
 use std::time::Duration;
 
 use redis::{ErrorKind, FromRedisValue, RedisResult};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use crate::Program;
 use crate::patience::until;
 use crate::port;
 use crate::program::{Signal, command};
+use crate::{Proxy, TestProgram};
 
 /// The time that an answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -17,11 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// A `redis-server` without persistence; killed when dropped.
 #[derive(Debug)]
 pub struct RedisServer {
-    port: u16,
-    program: Program,
-    options: Vec<String>,
+    /// The port it listens on.
+    pub port: u16,
+    /// The process.
+    pub program: TestProgram,
+    command: Command,
     /// The folder for unavoidable files: the dump for a replica, the nodes of a cluster.
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 impl RedisServer {
@@ -33,17 +36,21 @@ impl RedisServer {
     /// Like [`RedisServer::start`], with further options.
     pub async fn start_with(options: &[&str]) -> Self {
         let (port, folder) = (port::free(), tempfile::tempdir().expect("a folder"));
-        let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
-        let program = launch(port, &folder, &options);
-        let server = Self { port, program, options, folder };
+        let mut command = command("redis-server");
+        command.args(["--save", ""]).args("--appendonly no --bind 127.0.0.1 --port".split(' '));
+        command.arg(port.to_string()).args(["--repl-diskless-sync-delay", "0"]);
+        command.arg("--dir").arg(folder.path()).args(options);
+        let program = TestProgram::start("redis-server", &mut command);
+        let server = Self { port, program, command, _folder: folder };
         server.ready().await;
         server
     }
 
-    /// The port it listens on.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
+    /// Starts a server, and a proxy in front of it.
+    pub async fn behind_proxy() -> (Self, Proxy) {
+        let redis = Self::start().await;
+        let proxy = Proxy::start(redis.port).await;
+        (redis, proxy)
     }
 
     /// Its URL.
@@ -57,14 +64,9 @@ impl RedisServer {
         self.program.kill();
     }
 
-    /// Returns true if it has not ended.
-    pub fn is_running(&mut self) -> bool {
-        self.program.is_running()
-    }
-
     /// Starts it again, empty, at the same address.
     pub async fn restart(&mut self) {
-        self.program = launch(self.port, &self.folder, &self.options);
+        self.program = TestProgram::start("redis-server", &mut self.command);
         self.ready().await;
     }
 
@@ -76,11 +78,6 @@ impl RedisServer {
     /// Continues it after [`RedisServer::pause`].
     pub fn go_on(&mut self) {
         self.program.signal(Signal::CONT);
-    }
-
-    /// Sends it a signal.
-    pub fn signal(&mut self, signal: Signal) {
-        self.program.signal(signal);
     }
 
     /// Runs a command and returns its answer.
@@ -104,21 +101,4 @@ impl RedisServer {
     async fn ready(&self) {
         until("redis-server", async || self.try_ask::<String>(&["PING"]).await.ok()).await;
     }
-}
-
-fn launch(port: u16, folder: &TempDir, more: &[String]) -> Program {
-    let options = [
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--appendonly",
-        "no",
-        "--repl-diskless-sync-delay",
-        "0",
-        "--port",
-    ];
-    let mut command = command("redis-server");
-    command.args(options).arg(port.to_string()).arg("--dir").arg(folder.path()).args(more);
-    Program::start("redis-server", &mut command)
 }

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::json::id;
-use crate::{Client, Follower};
+use crate::{Follower, TestClient};
 
 /// The pause of one hero between two orders, when the machine is fast enough.
 const PACE: Duration = Duration::from_millis(80);
@@ -24,7 +24,7 @@ pub struct Traffic {
 
 impl Traffic {
     /// Starts the heroes, each with a socket; the gateways take turns.
-    pub async fn begin(gateways: &[Client], heroes: &[i64], meal: i64) -> Self {
+    pub async fn begin(gateways: &[TestClient], heroes: &[i64], meal: i64) -> Self {
         let (going, seen) = watch::channel(true);
         let mut busy = JoinSet::new();
         for (number, hero) in heroes.iter().enumerate() {
@@ -44,7 +44,7 @@ impl Traffic {
 }
 
 async fn eat(
-    client: Client,
+    client: TestClient,
     mut socket: Follower,
     hero: i64,
     meal: i64,

@@ -2,15 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::server::Server;
-use crate::stage::{
-    Stage, eventually, hear_a_gap_at_once, hear_gap, hear_updates, ids, order, take, update,
+use crate::bus_stage::{
+    BusStage, eventually, hear_a_gap_at_once, hear_gap, hear_updates, ids, order, take, update,
 };
 
 #[tokio::test]
 async fn a_cut_subscription_hears_a_gap_and_then_goes_on() {
-    let server = Server::start();
-    let stage = Stage::on(&server).await;
+    let (server, stage) = BusStage::on_own_redis().await;
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
     for id in 1..=3 {
         stage.bus.announce(&[update(id)], &[]).await.expect("a healthy bus");
@@ -25,8 +23,7 @@ async fn a_cut_subscription_hears_a_gap_and_then_goes_on() {
 
 #[tokio::test]
 async fn a_missing_group_or_stream_is_made_again() {
-    let server = Server::start();
-    let stage = Stage::on(&server).await;
+    let (server, stage) = BusStage::on_own_redis().await;
     let (stream, _) = stage.names();
     let mut queue = stage.queue(1).await;
     let breaks: [(&str, &[&str]); 3] =
@@ -50,8 +47,7 @@ async fn a_missing_group_or_stream_is_made_again() {
 
 #[tokio::test]
 async fn a_group_that_goes_on_missing_makes_no_hot_loop() {
-    let server = Server::start();
-    let stage = Stage::on(&server).await;
+    let (server, stage) = BusStage::on_own_redis().await;
     let (stream, _) = stage.names();
     let mut queue = stage.queue(1).await;
     let began = Instant::now();
@@ -75,8 +71,7 @@ async fn a_group_that_goes_on_missing_makes_no_hot_loop() {
 
 #[tokio::test]
 async fn a_bus_without_redis_fails_at_once_and_recovers() {
-    let mut server = Server::start();
-    let stage = Stage::on(&server).await;
+    let (mut server, stage) = BusStage::on_own_redis().await;
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
     let mut queue = stage.queue(1).await;
     server.kill();
@@ -99,8 +94,7 @@ async fn a_bus_without_redis_fails_at_once_and_recovers() {
 
 #[tokio::test]
 async fn a_frozen_redis_costs_one_time_out() {
-    let server = Server::start();
-    let stage = Stage::on(&server).await;
+    let (server, stage) = BusStage::on_own_redis().await;
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
     let mut queue = stage.queue(1).await;
     server.freeze(true);
@@ -119,8 +113,7 @@ async fn a_frozen_redis_costs_one_time_out() {
 
 #[tokio::test]
 async fn an_update_that_could_not_be_published_is_a_gap_for_those_who_listen() {
-    let server = Server::start();
-    let stage = Stage::on(&server).await;
+    let (server, stage) = BusStage::on_own_redis().await;
     let listener = stage.another_bus().await;
     let mut subscription = listener.subscribe().await.expect("a healthy bus");
     server.command("CLIENT", &["KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
@@ -130,8 +123,7 @@ async fn an_update_that_could_not_be_published_is_a_gap_for_those_who_listen() {
 
 #[tokio::test]
 async fn a_subscription_through_which_nothing_comes_is_made_again() {
-    let server = Server::start();
-    let stage = Stage::on(&server).await;
+    let (server, stage) = BusStage::on_own_redis().await;
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
     // The connection lives and answers, but nothing is published any more, not even this process's
     // own heartbeat.
@@ -146,8 +138,7 @@ async fn a_subscription_through_which_nothing_comes_is_made_again() {
 
 #[tokio::test]
 async fn a_last_update_that_never_came_is_a_gap() {
-    let server = Server::start();
-    let stage = Stage::on(&server).await;
+    let (server, stage) = BusStage::on_own_redis().await;
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
     let channel = stage.names().1;
     let beat = async |number: &str| {

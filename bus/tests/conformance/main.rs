@@ -3,9 +3,9 @@
 //! `GALLEY_TEST_REDIS` names a Redis that may be written to; tests that break Redis start
 //! `redis-server` themselves.
 
-mod census;
-mod faults;
+mod bus_census;
+mod bus_faults;
+mod bus_stage;
 mod heal;
 mod promises;
-mod server;
-mod stage;
+mod redis_process;

@@ -8,20 +8,21 @@ use galley_bus::Heard;
 use galley_protocol::IncarnationId;
 use tokio::task::coop::{consume_budget, has_budget_remaining};
 
-use crate::stage::{
-    Kind, Stage, hear, hear_gap, hear_updates, ids, large_frame, order, take, update, update_of,
+use crate::bus_stage::{
+    BusKind, BusStage, hear, hear_gap, hear_updates, ids, large_frame, order, take, update,
+    update_of,
 };
 
 macro_rules! on_every_bus {
     ($($test:ident)*) => {
         mod local {
-            $(#[tokio::test] async fn $test() { super::$test(super::Kind::Local).await; })*
+            $(#[tokio::test] async fn $test() { super::$test(super::BusKind::Local).await; })*
         }
         mod redis {
-            $(#[tokio::test] async fn $test() { super::$test(super::Kind::Redis).await; })*
+            $(#[tokio::test] async fn $test() { super::$test(super::BusKind::Redis).await; })*
         }
         mod cluster {
-            $(#[tokio::test] async fn $test() { super::$test(super::Kind::Cluster).await; })*
+            $(#[tokio::test] async fn $test() { super::$test(super::BusKind::Cluster).await; })*
         }
     };
 }
@@ -38,8 +39,8 @@ on_every_bus! {
     a_healthy_bus_answers
 }
 
-async fn an_entry_goes_to_one_worker_and_never_comes_back_once_settled(kind: Kind) {
-    let stage = Stage::new(kind).await;
+async fn an_entry_goes_to_one_worker_and_never_comes_back_once_settled(kind: BusKind) {
+    let stage = BusStage::new(kind).await;
     let (mut one, mut two) = (stage.queue(1).await, stage.queue(2).await);
     let orders: Vec<_> = (1..=100).map(order).collect();
     stage.bus.announce(&[], &orders).await.expect("a healthy bus");
@@ -58,8 +59,8 @@ async fn an_entry_goes_to_one_worker_and_never_comes_back_once_settled(kind: Kin
     }
 }
 
-async fn entries_of_a_dead_worker_come_back(kind: Kind) {
-    let stage = Stage::impatient(kind).await;
+async fn entries_of_a_dead_worker_come_back(kind: BusKind) {
+    let stage = BusStage::impatient(kind).await;
     let mut dying = stage.queue(1).await;
     stage.bus.announce(&[], &[order(1), order(2), order(3)]).await.expect("a healthy bus");
     let mut taken = take(&mut *dying, 3).await;
@@ -70,8 +71,8 @@ async fn entries_of_a_dead_worker_come_back(kind: Kind) {
     assert_eq!(ids(&take(&mut *living, 2).await), [1, 3]);
 }
 
-async fn a_dropped_wait_loses_no_entry(kind: Kind) {
-    let stage = Stage::new(kind).await;
+async fn a_dropped_wait_loses_no_entry(kind: BusKind) {
+    let stage = BusStage::new(kind).await;
     let mut queue = stage.queue(1).await;
     let mut taken = Vec::new();
     for id in 1..=50 {
@@ -85,8 +86,8 @@ async fn a_dropped_wait_loses_no_entry(kind: Kind) {
     assert_eq!(ids(&taken), (1..=50).collect::<Vec<_>>());
 }
 
-async fn every_subscriber_hears_everything_in_order(kind: Kind) {
-    let stage = Stage::new(kind).await;
+async fn every_subscriber_hears_everything_in_order(kind: BusKind) {
+    let stage = BusStage::new(kind).await;
     let other = stage.another_bus().await;
     let mut subscriptions = Vec::new();
     for bus in [&stage.bus, &stage.bus, &other] {
@@ -109,8 +110,8 @@ async fn every_subscriber_hears_everything_in_order(kind: Kind) {
     }
 }
 
-async fn nothing_published_after_subscribing_is_missed(kind: Kind) {
-    let stage = Stage::new(kind).await;
+async fn nothing_published_after_subscribing_is_missed(kind: BusKind) {
+    let stage = BusStage::new(kind).await;
     for id in 1..=20 {
         let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
         // One hero per shard of a cluster.
@@ -124,8 +125,8 @@ async fn nothing_published_after_subscribing_is_missed(kind: Kind) {
     }
 }
 
-async fn settling_publishes(kind: Kind) {
-    let stage = Stage::new(kind).await;
+async fn settling_publishes(kind: BusKind) {
+    let stage = BusStage::new(kind).await;
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
     let mut queue = stage.queue(1).await;
     stage.bus.announce(&[update(1)], &[order(1)]).await.expect("a healthy bus");
@@ -136,8 +137,8 @@ async fn settling_publishes(kind: Kind) {
 }
 
 /// Even when its task has used up its budget.
-async fn what_begins_to_be_told_first_is_heard_first(kind: Kind) {
-    let stage = Stage::new(kind).await;
+async fn what_begins_to_be_told_first_is_heard_first(kind: BusKind) {
+    let stage = BusStage::new(kind).await;
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
     let mut queue = stage.queue(1).await;
     stage.bus.announce(&[], &[order(1)]).await.expect("a healthy bus");
@@ -159,17 +160,17 @@ async fn what_begins_to_be_told_first_is_heard_first(kind: Kind) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_process_who_takes_an_order_is_heard_behind_its_announcement() {
-    who_takes_an_order_is_heard_behind_its_announcement(Kind::Local).await;
+    who_takes_an_order_is_heard_behind_its_announcement(BusKind::Local).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_redis_who_takes_an_order_is_heard_behind_its_announcement() {
-    who_takes_an_order_is_heard_behind_its_announcement(Kind::Redis).await;
+    who_takes_an_order_is_heard_behind_its_announcement(BusKind::Redis).await;
 }
 
 /// The updates are large: Redis looks after others before it has read them all.
-async fn who_takes_an_order_is_heard_behind_its_announcement(kind: Kind) {
-    let stage = Stage::new(kind).await;
+async fn who_takes_an_order_is_heard_behind_its_announcement(kind: BusKind) {
+    let stage = BusStage::new(kind).await;
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
     let other = stage.another_bus().await;
     let mut queue = other.queue(IncarnationId::new(1).expect("an id")).await.expect("a queue");
@@ -193,8 +194,8 @@ async fn who_takes_an_order_is_heard_behind_its_announcement(kind: Kind) {
     worker.await.expect("it has taken all");
 }
 
-async fn a_subscriber_that_overflows_hears_a_gap_and_then_goes_on(kind: Kind) {
-    let stage = Stage::new(kind).await;
+async fn a_subscriber_that_overflows_hears_a_gap_and_then_goes_on(kind: BusKind) {
+    let stage = BusStage::new(kind).await;
     let mut slow = stage.bus.subscribe().await.expect("a healthy bus");
     let mut quick = stage.bus.subscribe().await.expect("a healthy bus");
     let frame = large_frame(1 << 20);
@@ -207,8 +208,8 @@ async fn a_subscriber_that_overflows_hears_a_gap_and_then_goes_on(kind: Kind) {
     while hear_updates(&mut *slow).await != [99] {}
 }
 
-async fn a_healthy_bus_answers(kind: Kind) {
-    let stage = Stage::new(kind).await;
+async fn a_healthy_bus_answers(kind: BusKind) {
+    let stage = BusStage::new(kind).await;
     let _subscription = stage.bus.subscribe().await.expect("a healthy bus");
     stage.bus.ping().await.expect("a healthy bus");
 }

@@ -1,11 +1,11 @@
 use galley_protocol::ProblemType;
 use serde_json::Value;
 
-use crate::stack::Stack;
+use crate::rest_stack::RestStack;
 
 #[tokio::test]
 async fn the_document_describes_every_route_with_its_problems() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let answer = stack.get("/openapi.json").await;
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
     let document = answer.body();
@@ -83,7 +83,7 @@ async fn every_reference_within_the_document_leads_somewhere() {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
-    let document = Stack::start().await.get("/openapi.json").await.body();
+    let document = RestStack::start().await.get("/openapi.json").await.body();
     let mut found = Vec::new();
     references(&document, &mut found);
     assert!(found.len() > 20, "{found:?}");
@@ -95,7 +95,7 @@ async fn every_reference_within_the_document_leads_somewhere() {
 
 #[tokio::test]
 async fn the_live_updates_are_described() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let answer = stack.get("/asyncapi.json").await;
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
     assert_eq!(answer.body(), galley_protocol::asyncapi::document());
@@ -103,7 +103,7 @@ async fn the_live_updates_are_described() {
 
 #[tokio::test]
 async fn the_page_to_try_it_loads_nothing_from_elsewhere() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let answer = stack.get("/docs").await;
     assert_eq!((answer.status, answer.header("location")), (308, "/docs/"));
     let page = stack.get("/docs/").await;
@@ -122,7 +122,7 @@ async fn the_page_to_try_it_loads_nothing_from_elsewhere() {
 
 #[tokio::test]
 async fn every_type_of_problem_is_explained() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     for kind in ProblemType::ALL {
         let meaning = stack.get(&format!("/problems/{}", kind.slug())).await.body();
         assert_eq!(meaning["explanation"], kind.explanation());

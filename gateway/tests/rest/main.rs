@@ -2,10 +2,10 @@
 //! and bus.
 
 mod documents;
-mod heroes;
-mod meals;
+mod hero_routes;
+mod list_pages;
+mod meal_routes;
 mod operation;
-mod orders;
-mod paging;
-mod refusals;
-mod stack;
+mod order_routes;
+mod refused_requests;
+mod rest_stack;

@@ -1,8 +1,8 @@
-use crate::stack::Stack;
+use crate::rest_stack::RestStack;
 
 #[tokio::test]
 async fn a_gateway_that_works_is_alive_and_ready() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     assert_eq!(stack.get("/healthz").await.body(), serde_json::json!({"status": "alive"}));
     let ready = stack.get("/readyz").await;
     assert_eq!(
@@ -29,7 +29,7 @@ async fn a_gateway_that_works_is_alive_and_ready() {
 
 #[tokio::test]
 async fn requests_are_counted_by_route_and_not_by_path() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let id = stack.hero("Zoé").await;
     stack.get(&format!("/heroes/{id}")).await;
     stack.get("/somewhere/else").await;
@@ -49,7 +49,7 @@ async fn requests_are_counted_by_route_and_not_by_path() {
 
 #[tokio::test]
 async fn a_head_is_a_get_without_its_body() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     for path in
         [format!("/heroes/{}", stack.hero("Zoé").await), "/meals".to_owned(), "/healthz".to_owned()]
     {
@@ -62,7 +62,7 @@ async fn a_head_is_a_get_without_its_body() {
 
 #[tokio::test]
 async fn every_answer_carries_a_request_id() {
-    let stack = Stack::start().await;
+    let stack = RestStack::start().await;
     let kept = stack.send("GET", "/healthz", &[("x-request-id", "Abc-1_2.3")], "").await;
     assert_eq!(kept.header("x-request-id"), "Abc-1_2.3");
     for refused in ["", "a b", "é", "<script>", &"x".repeat(65)] {

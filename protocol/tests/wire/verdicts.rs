@@ -12,9 +12,9 @@ use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
 /// A validator for each message with a type.
-struct Schemas(BTreeMap<String, Validator>);
+struct MessageSchemas(BTreeMap<String, Validator>);
 
-impl Schemas {
+impl MessageSchemas {
     fn read() -> Self {
         let document = asyncapi::document();
         let components = &document["components"];
@@ -38,7 +38,7 @@ impl Schemas {
 
 #[test]
 fn pinned_frames_are_valid() {
-    let schemas = Schemas::read();
+    let schemas = MessageSchemas::read();
     for line in client::PINNED.lines().chain(server::PINNED.lines()) {
         let frame = serde_json::from_str(line).expect("JSON");
         assert_eq!(schemas.validate(&frame), Ok(()), "{line}");
@@ -171,7 +171,7 @@ fn is_padded(frame: &Value) -> bool {
         .any(|(_, value)| value.as_str().is_some_and(|text| text.trim() != text))
 }
 
-fn disagreement(schemas: &Schemas, frame: &Value) -> Option<String> {
+fn disagreement(schemas: &MessageSchemas, frame: &Value) -> Option<String> {
     match (ClientFrame::parse(&frame.to_string(), Audience::Hero), schemas.validate(frame)) {
         (Err(refused), Ok(())) => {
             Some(format!("the schema allows what the reader refuses: {frame}: {refused:?}"))
@@ -185,7 +185,7 @@ fn disagreement(schemas: &Schemas, frame: &Value) -> Option<String> {
 
 #[test]
 fn the_reader_and_the_schema_agree_on_every_edge_of_every_field() {
-    let schemas = Schemas::read();
+    let schemas = MessageSchemas::read();
     for good in pinned() {
         let mut fields = good.as_object().expect("a frame is an object").keys();
         assert!(fields.all(|field| field == "type" || FIELDS.contains(&field.as_str())), "{good}");
@@ -205,7 +205,7 @@ fn the_reader_and_the_schema_agree_on_every_edge_of_every_field() {
 
 #[test]
 fn the_reader_and_the_schema_agree_on_every_command() {
-    let schemas = Schemas::read();
+    let schemas = MessageSchemas::read();
     proptest!(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() }, |(frame in frame())| {
         prop_assert_eq!(disagreement(&schemas, &frame), None);
     });
@@ -213,7 +213,7 @@ fn the_reader_and_the_schema_agree_on_every_command() {
 
 #[test]
 fn what_is_read_and_written_again_stays_the_same() {
-    let schemas = Schemas::read();
+    let schemas = MessageSchemas::read();
     proptest!(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() }, |(frame in frame())| {
         let Ok(read) = ClientFrame::parse(&frame.to_string(), Audience::Hero) else { return Ok(()) };
         let written = serde_json::to_value(&read).expect("a frame is JSON");
@@ -224,7 +224,7 @@ fn what_is_read_and_written_again_stays_the_same() {
 
 #[test]
 fn every_price_that_a_gateway_can_tell_fits_the_schema() {
-    let schemas = Schemas::read();
+    let schemas = MessageSchemas::read();
     let large = [
         1_999,
         123_456,

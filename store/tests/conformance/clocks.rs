@@ -4,19 +4,11 @@ use std::time::Duration;
 
 use galley_store::{Claim, ClaimFrom, IdRange};
 
-use crate::database::reopen;
-use crate::kitchen::{Kitchen, LONG, cancel, delete, entries};
-
-crate::on_both! {
-    an_order_adopted_from_the_dead_waits_no_longer_than_its_preparation_takes,
-    an_order_handed_back_waits_no_longer_than_its_preparation_takes,
-    an_order_from_a_time_to_come_is_claimed_and_waits_no_longer_than_its_preparation_takes,
-    an_order_from_a_time_to_come_is_found_without_the_queue,
-    orders_from_a_time_to_come_end_and_are_deleted,
-}
+use crate::fresh_database::reopen;
+use crate::test_kitchen::{LONG, TestKitchen, cancel, delete, entries};
 
 /// Sets the clock back by an hour: what was is an hour ahead of it.
-async fn set_back(kitchen: &Kitchen) {
+async fn set_back(kitchen: &TestKitchen) {
     let hour = if kitchen.database.is_sqlite() { "3600000" } else { "interval '1 hour'" };
     let columns = ["order_time", "started_time", "completed_time", "due_at"];
     let later: Vec<String> =
@@ -33,23 +25,25 @@ fn is_long(due_in: Duration) -> bool {
     due_in > LONG / 2 && due_in <= LONG
 }
 
+on_both!(an_order_adopted_from_the_dead_waits_no_longer_than_its_preparation_takes);
 async fn an_order_adopted_from_the_dead_waits_no_longer_than_its_preparation_takes(
-    kitchen: Kitchen,
+    kitchen: TestKitchen,
 ) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let dead = kitchen.worker().await;
     let order = kitchen.started(dead, hero_id, meal_id).await;
     set_back(&kitchen).await;
-    let Kitchen { database, store } = kitchen;
+    let TestKitchen { database, store } = kitchen;
     drop(store);
-    let kitchen = Kitchen { store: reopen(&database).await, database };
+    let kitchen = TestKitchen { store: reopen(&database).await, database };
     let heir = kitchen.worker().await;
     let adopted = kitchen.adopt_some(heir).await;
     assert!(is_long(adopted[0].due_in), "{adopted:?}");
     assert_eq!(kitchen.store.complete(heir, &[order.id]).await.expect("completions").len(), 1);
 }
 
-async fn an_order_handed_back_waits_no_longer_than_its_preparation_takes(kitchen: Kitchen) {
+on_both!(an_order_handed_back_waits_no_longer_than_its_preparation_takes);
+async fn an_order_handed_back_waits_no_longer_than_its_preparation_takes(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let (one, other) = (kitchen.worker().await, kitchen.worker().await);
     kitchen.started(one, hero_id, meal_id).await;
@@ -59,8 +53,9 @@ async fn an_order_handed_back_waits_no_longer_than_its_preparation_takes(kitchen
     assert!(is_long(adopted[0].due_in), "{adopted:?}");
 }
 
+on_both!(an_order_from_a_time_to_come_is_claimed_and_waits_no_longer_than_its_preparation_takes);
 async fn an_order_from_a_time_to_come_is_claimed_and_waits_no_longer_than_its_preparation_takes(
-    kitchen: Kitchen,
+    kitchen: TestKitchen,
 ) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let (one, other) = (kitchen.worker().await, kitchen.worker().await);
@@ -74,9 +69,9 @@ async fn an_order_from_a_time_to_come_is_claimed_and_waits_no_longer_than_its_pr
     assert!(is_long(adopted[0].due_in), "{adopted:?}");
 }
 
-async fn an_order_from_a_time_to_come_is_found_without_the_queue(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(an_order_from_a_time_to_come_is_found_without_the_queue);
+async fn an_order_from_a_time_to_come_is_found_without_the_queue(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let order = kitchen.place(hero_id, meal_id).await;
     let oldest = || {
         let from =
@@ -92,9 +87,9 @@ async fn an_order_from_a_time_to_come_is_found_without_the_queue(kitchen: Kitche
     assert_eq!(claimed.iter().map(|claimed| claimed.order.id).collect::<Vec<_>>(), [order.id]);
 }
 
-async fn orders_from_a_time_to_come_end_and_are_deleted(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(orders_from_a_time_to_come_end_and_are_deleted);
+async fn orders_from_a_time_to_come_end_and_are_deleted(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let started = kitchen.started(worker, hero_id, meal_id).await;
     let pending = kitchen.place(hero_id, meal_id).await;
     let completed = kitchen.completed(worker, hero_id, meal_id).await;

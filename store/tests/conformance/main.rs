@@ -1,45 +1,45 @@
 //! What every store does, asked of each of them. `GALLEY_TEST_POSTGRES` names a `PostgreSQL` in
 //! which databases may be created; each test gets its own.
 
-mod adopt;
-mod census;
-mod changes;
-mod claim;
-mod clocks;
-mod cursors;
-mod database;
-mod ending;
-mod floor;
-mod folding;
-mod kept_meals;
-mod kitchen;
-mod menu;
-mod model;
-mod place;
-mod postgres_only;
-mod race;
-mod reads;
-mod reference;
-mod schema;
-mod snapshots;
-mod totals;
-mod troubles;
-
-/// Each test once per store: `postgres::name` and `sqlite::name`.
-macro_rules! on_both {
-    ($($name:ident),+ $(,)?) => {
-        mod postgres {
+/// Makes a test of this name for each of these stores: `name::postgres` or `name::sqlite`.
+macro_rules! on {
+    ($($store:ident),+: $name:ident) => {
+        mod $name {
             $(#[tokio::test]
-            async fn $name() {
-                crate::database::on_postgres(super::$name).await;
-            })+
-        }
-        mod sqlite {
-            $(#[tokio::test]
-            async fn $name() {
-                crate::database::on_sqlite(super::$name).await;
+            async fn $store() {
+                crate::fresh_database::$store(super::$name).await;
             })+
         }
     };
 }
-use on_both;
+
+/// Makes a test of this name for both stores.
+macro_rules! on_both {
+    ($name:ident) => {
+        on!(postgres, sqlite: $name);
+    };
+}
+
+mod adopting_orders;
+mod changed_orders;
+mod claiming_orders;
+mod clocks;
+mod ending_orders;
+mod folded_texts;
+mod fresh_database;
+mod menu;
+mod order_snapshots;
+mod order_totals;
+mod orders_keep_meals;
+mod placing_orders;
+mod postgres_only;
+mod race;
+mod random_operations;
+mod reading_from_cursors;
+mod reading_orders;
+mod reference;
+mod safe_floor;
+mod schema_checks;
+mod store_census;
+mod test_kitchen;
+mod troubles;

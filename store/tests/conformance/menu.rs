@@ -9,28 +9,15 @@ use galley_protocol::{
 use galley_store::{Change, ChangeError, Creation, ListPage, RemoveError};
 use serde_json::json;
 
-use crate::floor::pass;
-use crate::kitchen::{Kitchen, cancel, new_hero, new_meal};
-
-crate::on_both! {
-    what_is_created_can_be_read,
-    lists_come_in_pages,
-    a_search_does_not_care_for_case_or_accents,
-    a_replacement_changes_every_field,
-    a_patch_leaves_the_other_fields,
-    a_stale_version_changes_nothing,
-    changes_at_the_same_moment_are_all_made,
-    a_key_creates_one_hero_and_one_meal,
-    the_key_of_a_creation_is_forgotten_after_a_day_and_an_hour,
-    what_has_active_orders_cannot_be_removed,
-    what_was_removed_is_gone_but_readable_in_orders,
-}
+use crate::safe_floor::pass;
+use crate::test_kitchen::{TestKitchen, cancel, new_hero, new_meal};
 
 fn page(limit: usize, after: Option<i64>, name: Option<&str>) -> ListPage {
     ListPage { limit, after: after.map(PageCursor::after), name_contains: name.map(str::to_owned) }
 }
 
-async fn what_is_created_can_be_read(kitchen: Kitchen) {
+on_both!(what_is_created_can_be_read);
+async fn what_is_created_can_be_read(kitchen: TestKitchen) {
     let hero = kitchen.hero("Zoé \u{1f9b8}", &["Crème fraîche", "nuts, \"all\" of them"]).await;
     let new = new_hero("Zoé \u{1f9b8}", &["Crème fraîche", "nuts, \"all\" of them"]);
     assert_eq!(
@@ -51,7 +38,8 @@ async fn what_is_created_can_be_read(kitchen: Kitchen) {
     assert_eq!(kitchen.store.hero(unknown).await.expect("an answer"), None);
 }
 
-async fn lists_come_in_pages(kitchen: Kitchen) {
+on_both!(lists_come_in_pages);
+async fn lists_come_in_pages(kitchen: TestKitchen) {
     let mut ids = Vec::new();
     for number in 0..5 {
         ids.push(kitchen.hero(&format!("Hero {number}"), &[]).await.id);
@@ -69,7 +57,8 @@ async fn lists_come_in_pages(kitchen: Kitchen) {
     assert_eq!(kitchen.store.meals(&page(3, None, None)).await.expect("a page").len(), 3);
 }
 
-async fn a_search_does_not_care_for_case_or_accents(kitchen: Kitchen) {
+on_both!(a_search_does_not_care_for_case_or_accents);
+async fn a_search_does_not_care_for_case_or_accents(kitchen: TestKitchen) {
     kitchen.hero("La  Crème Brûlée", &[]).await;
     kitchen.hero("100%_sure", &[]).await;
     kitchen.meal("Crème", &[]).await;
@@ -82,7 +71,8 @@ async fn a_search_does_not_care_for_case_or_accents(kitchen: Kitchen) {
     assert_eq!(kitchen.store.meals(&page(50, None, Some("ÈME"))).await.expect("a page").len(), 1);
 }
 
-async fn a_replacement_changes_every_field(kitchen: Kitchen) {
+on_both!(a_replacement_changes_every_field);
+async fn a_replacement_changes_every_field(kitchen: TestKitchen) {
     let hero = kitchen.hero("Zoé", &["milk"]).await;
     let changed = kitchen
         .store
@@ -110,7 +100,8 @@ async fn a_replacement_changes_every_field(kitchen: Kitchen) {
     assert!(matches!(refused, Err(ChangeError::NotFound)), "{refused:?}");
 }
 
-async fn a_patch_leaves_the_other_fields(kitchen: Kitchen) {
+on_both!(a_patch_leaves_the_other_fields);
+async fn a_patch_leaves_the_other_fields(kitchen: TestKitchen) {
     let hero = kitchen.hero("Zoé", &["milk"]).await;
     let patch =
         HeroPatch { name: Some(HeroName::parse("Max").expect("a name")), ..HeroPatch::default() };
@@ -136,7 +127,8 @@ async fn a_patch_leaves_the_other_fields(kitchen: Kitchen) {
     );
 }
 
-async fn a_stale_version_changes_nothing(kitchen: Kitchen) {
+on_both!(a_stale_version_changes_nothing);
+async fn a_stale_version_changes_nothing(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let refused = kitchen
         .store
@@ -158,7 +150,8 @@ async fn a_stale_version_changes_nothing(kitchen: Kitchen) {
     );
 }
 
-async fn changes_at_the_same_moment_are_all_made(kitchen: Kitchen) {
+on_both!(changes_at_the_same_moment_are_all_made);
+async fn changes_at_the_same_moment_are_all_made(kitchen: TestKitchen) {
     let (hero, meal) = (kitchen.hero("Zoé", &[]).await, kitchen.meal("Soup", &[]).await);
     let patches = [
         json!({"name": "Max"}),
@@ -197,7 +190,8 @@ async fn changes_at_the_same_moment_are_all_made(kitchen: Kitchen) {
     );
 }
 
-async fn a_key_creates_one_hero_and_one_meal(kitchen: Kitchen) {
+on_both!(a_key_creates_one_hero_and_one_meal);
+async fn a_key_creates_one_hero_and_one_meal(kitchen: TestKitchen) {
     let key = IdempotencyKey::parse("a").expect("a key");
     let (hero, meal) = (new_hero("Zoé", &["milk"]), new_meal("Soup", &["water"]));
     let twins = tokio::join!(
@@ -229,7 +223,8 @@ async fn a_key_creates_one_hero_and_one_meal(kitchen: Kitchen) {
     assert_eq!(kitchen.store.heroes(&page(50, None, None)).await.expect("a page").len(), 1);
 }
 
-async fn the_key_of_a_creation_is_forgotten_after_a_day_and_an_hour(kitchen: Kitchen) {
+on_both!(the_key_of_a_creation_is_forgotten_after_a_day_and_an_hour);
+async fn the_key_of_a_creation_is_forgotten_after_a_day_and_an_hour(kitchen: TestKitchen) {
     let (hero, meal) = (new_hero("Zoé", &[]), new_meal("Soup", &[]));
     let key = IdempotencyKey::parse("a").expect("a key");
     let create = async || {
@@ -256,9 +251,9 @@ async fn the_key_of_a_creation_is_forgotten_after_a_day_and_an_hour(kitchen: Kit
     assert_eq!(create().await, (true, true));
 }
 
-async fn what_has_active_orders_cannot_be_removed(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(what_has_active_orders_cannot_be_removed);
+async fn what_has_active_orders_cannot_be_removed(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let order = kitchen.place(hero_id, meal_id).await;
     for _ in ["PENDING", "IN_PROGRESS"] {
         let refused = kitchen.store.remove_hero(hero_id, None).await;
@@ -272,9 +267,9 @@ async fn what_has_active_orders_cannot_be_removed(kitchen: Kitchen) {
     kitchen.store.remove_meal(meal_id, None).await.expect("no order is active");
 }
 
-async fn what_was_removed_is_gone_but_readable_in_orders(kitchen: Kitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let worker = kitchen.worker().await;
+on_both!(what_was_removed_is_gone_but_readable_in_orders);
+async fn what_was_removed_is_gone_but_readable_in_orders(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let order = kitchen.completed(worker, hero_id, meal_id).await;
     kitchen.store.remove_hero(hero_id, None).await.expect("no order is active");
     kitchen.store.remove_meal(meal_id, None).await.expect("no order is active");

@@ -2,221 +2,192 @@
 
 use std::time::Duration;
 
-use galley_protocol::OrderId;
+use galley_protocol::{IncarnationId, Order, OrderId};
 use galley_store::{ClaimFrom, IdRange, Incarnations};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use crate::census::{census, publisher};
-use crate::database::{Database, on_postgres};
-use crate::floor::pass;
-use crate::kitchen::{Kitchen, LONG, cancel, delete, until};
+use crate::fresh_database::FreshDatabase;
+use crate::safe_floor::pass;
+use crate::store_census::{census, publisher};
+use crate::test_kitchen::{LONG, TestKitchen, delete, until};
 
 /// Cuts the connections that hold the locks of incarnations, and waits until they are gone.
 pub(crate) const CUT_LIVENESS: &str = "select pg_terminate_backend(pid, 10000) from pg_locks
     where locktype = 'advisory' and objsubid = 2 and database = (select oid from pg_database where datname = current_database())";
 
-#[tokio::test]
-async fn the_orders_of_another_living_process_are_left_alone() {
-    on_postgres(async |kitchen: Kitchen| {
-        let other =
-            Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
-        let (hero_id, meal_id) = kitchen.guest().await;
-        let (one, two) = (kitchen.worker().await, other.worker().await);
-        let order = kitchen.started(one, hero_id, meal_id).await;
-        assert!(other.store.adopt(two, 100).await.expect("an answer").is_empty());
-        drop(kitchen);
-        assert_eq!(other.adopt_some(two).await[0].order, order);
-    })
-    .await;
+/// Another process, a worker of each, and an order that the first one prepares.
+async fn preparing_beside_another(
+    kitchen: &TestKitchen,
+) -> (TestKitchen, [IncarnationId; 2], Order) {
+    let other = kitchen.another_process().await;
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let workers = [kitchen.worker().await, other.worker().await];
+    let order = kitchen.started(workers[0], hero_id, meal_id).await;
+    (other, workers, order)
 }
 
-#[tokio::test]
-async fn no_statement_reads_all_orders_although_they_were_few_when_it_was_planned() {
+on!(postgres: the_orders_of_another_living_process_are_left_alone);
+async fn the_orders_of_another_living_process_are_left_alone(kitchen: TestKitchen) {
+    let (other, [_, two], order) = preparing_beside_another(&kitchen).await;
+    assert!(other.store.adopt(two, 100).await.expect("an answer").is_empty());
+    drop(kitchen);
+    assert_eq!(other.adopt_some(two).await[0].order, order);
+}
+
+on!(postgres: no_statement_reads_all_orders_although_they_were_few_when_it_was_planned);
+async fn no_statement_reads_all_orders_although_they_were_few_when_it_was_planned(
+    kitchen: TestKitchen,
+) {
     const ROUNDS: usize = 50;
-    on_postgres(async |kitchen: Kitchen| {
-        let (hero_id, meal_id) = kitchen.guest().await;
-        let owner = kitchen.worker().await;
-        kitchen.started(owner, hero_id, meal_id).await;
-        kitchen.database.sql("analyze orders").await.expect("it is analyzed");
-        for _ in 0..ROUNDS {
-            let ids: Vec<_> = kitchen
-                .place_many(hero_id, meal_id, 2)
-                .await
-                .iter()
-                .map(|order| order.id)
-                .collect();
-            assert_eq!(kitchen.claim(owner, &ids).await.len(), 2);
-            assert_eq!(kitchen.store.complete(owner, &ids).await.expect("completions").len(), 2);
-        }
-        let database = statistics(kitchen, 2 * ROUNDS).await;
-        assert!(!counted(&database, "seq_scan", ROUNDS).await);
-    })
-    .await;
+    let (hero_id, meal_id, owner) = kitchen.guest_and_worker().await;
+    kitchen.started(owner, hero_id, meal_id).await;
+    kitchen.database.sql("analyze orders").await.expect("it is analyzed");
+    for _ in 0..ROUNDS {
+        let ids = kitchen.place_ids(hero_id, meal_id, 2).await;
+        assert_eq!(kitchen.claim(owner, &ids).await.len(), 2);
+        assert_eq!(kitchen.store.complete(owner, &ids).await.expect("completions").len(), 2);
+    }
+    let database = statistics(kitchen, 2 * ROUNDS).await;
+    assert!(!counted(&database, "seq_scan", ROUNDS).await);
 }
 
-#[tokio::test]
-async fn upkeep_looks_at_no_order_below_its_marks() {
+on!(postgres: upkeep_looks_at_no_order_below_its_marks);
+async fn upkeep_looks_at_no_order_below_its_marks(kitchen: TestKitchen) {
     const ROUNDS: usize = 10;
     const ENDED: usize = 5_000;
-    on_postgres(async |kitchen: Kitchen| {
-        let (hero_id, meal_id) = kitchen.guest().await;
-        for statement in [
-            format!(
-                "insert into orders (id, hero_id, meal_id, status, reason, message, version, order_time, completed_time)
-                 select nextval('order_ids'), {hero_id}, {meal_id}, 3, 1, 'Changed my mind', 2, now(), now() from generate_series(1, {ENDED})"
-            ),
-            format!("update watermark set floor = {ENDED} + 1, key_floor = {ENDED} + 1"),
-            format!("update tally set below = {ENDED} + 1, cancelled = {ENDED}"),
-            "analyze orders".to_owned(),
-        ] {
-            kitchen.database.sql(&statement).await.expect("it is done");
-        }
-        for _ in 0..ROUNDS {
-            kitchen.store.maintain().await.expect("it is maintained");
-            let order = kitchen.place(hero_id, meal_id).await;
-            kitchen.cancel(cancel(order.id)).await;
-            pass(Duration::from_secs(31)).await;
-        }
-        assert!(kitchen.store.floor().get() > i64::try_from(ENDED + ROUNDS / 2).expect("few"), "it rises");
-        let database = statistics(kitchen, 2 * ROUNDS).await;
-        assert!(!counted(&database, "idx_tup_fetch", ENDED).await);
-    })
-    .await;
+    let (hero_id, meal_id) = kitchen.guest().await;
+    for statement in [
+        format!(
+            "insert into orders (id, hero_id, meal_id, status, reason, message, version, order_time, completed_time)
+             select nextval('order_ids'), {hero_id}, {meal_id}, 3, 1, 'Changed my mind', 2, now(), now() from generate_series(1, {ENDED})"
+        ),
+        format!("update watermark set floor = {ENDED} + 1, key_floor = {ENDED} + 1"),
+        format!("update tally set below = {ENDED} + 1, cancelled = {ENDED}"),
+        "analyze orders".to_owned(),
+    ] {
+        kitchen.database.sql(&statement).await.expect("it is done");
+    }
+    for _ in 0..ROUNDS {
+        kitchen.store.maintain().await.expect("it is maintained");
+        kitchen.place_and_cancel(hero_id, meal_id).await;
+        pass(Duration::from_secs(31)).await;
+    }
+    assert!(
+        kitchen.store.floor().get() > i64::try_from(ENDED + ROUNDS / 2).expect("few"),
+        "it rises"
+    );
+    let database = statistics(kitchen, 2 * ROUNDS).await;
+    assert!(!counted(&database, "idx_tup_fetch", ENDED).await);
 }
 
 /// Ends all connections but this one, so that they have told all their statistics: of at least so
 /// many scans of an index of `orders`.
-async fn statistics(kitchen: Kitchen, scans: usize) -> Database {
-    let Kitchen { database, store } = kitchen;
+async fn statistics(kitchen: TestKitchen, scans: usize) -> FreshDatabase {
+    let TestKitchen { database, store } = kitchen;
     drop(store);
     until("orders are found by their index", || counted(&database, "idx_scan", scans)).await;
     database
 }
 
 /// Returns true if this statistic of `orders` is at least so much.
-async fn counted(database: &Database, statistic: &str, least: usize) -> bool {
+async fn counted(database: &FreshDatabase, statistic: &str, least: usize) -> bool {
     let said = format!(
         "select from pg_stat_user_tables where relname = 'orders' and {statistic} >= {least}"
     );
     database.sql(&said).await.expect("an answer") == 1
 }
 
-#[tokio::test]
-async fn of_one_who_is_gone_the_number_is_left() {
-    on_postgres(async |kitchen: Kitchen| {
-        let other =
-            Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
-        let (one, two) = (other.worker().await, kitchen.worker().await);
-        drop(kitchen);
-        until("its death is seen", || async {
-            !other.store.incarnations().await.expect("an answer").living.contains(&two)
-        })
-        .await;
-        let known = Incarnations { living: [one].into(), newest: Some(two) };
-        assert_eq!(other.store.incarnations().await.expect("an answer"), known);
+on!(postgres: of_one_who_is_gone_the_number_is_left);
+async fn of_one_who_is_gone_the_number_is_left(kitchen: TestKitchen) {
+    let other = kitchen.another_process().await;
+    let (one, two) = (other.worker().await, kitchen.worker().await);
+    drop(kitchen);
+    until("its death is seen", || async {
+        !other.store.incarnations().await.expect("an answer").living.contains(&two)
     })
     .await;
+    let known = Incarnations { living: [one].into(), newest: Some(two) };
+    assert_eq!(other.store.incarnations().await.expect("an answer"), known);
 }
 
-#[tokio::test]
-async fn who_lost_its_own_lock_judges_nobody() {
-    on_postgres(async |kitchen: Kitchen| {
-        let other =
-            Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
-        let (hero_id, meal_id) = kitchen.guest().await;
-        let (one, two) = (kitchen.worker().await, other.worker().await);
-        let order = kitchen.started(one, hero_id, meal_id).await;
-        kitchen.database.sql(CUT_LIVENESS).await.expect("an upset");
-        assert!(
-            other.store.adopt(two, 100).await.expect("an answer").is_empty(),
-            "it is not seen alive itself"
-        );
-        census(&*other.store, publisher(2), false).await;
-        assert!(
-            other.store.adopt(two, 100).await.expect("an answer").is_empty(),
-            "the first may take its lock again"
-        );
-        census(&*kitchen.store, publisher(1), false).await;
-        pass(Duration::from_secs(4)).await;
-        assert!(other.store.adopt(two, 100).await.expect("an answer").is_empty(), "it did");
-        assert_eq!(kitchen.store.complete(one, &[order.id]).await.expect("completions").len(), 1);
-    })
-    .await;
+on!(postgres: who_lost_its_own_lock_judges_nobody);
+async fn who_lost_its_own_lock_judges_nobody(kitchen: TestKitchen) {
+    let (other, [one, two], order) = preparing_beside_another(&kitchen).await;
+    kitchen.database.sql(CUT_LIVENESS).await.expect("an upset");
+    assert!(
+        other.store.adopt(two, 100).await.expect("an answer").is_empty(),
+        "it is not seen alive itself"
+    );
+    census(&*other.store, publisher(2), false).await;
+    assert!(
+        other.store.adopt(two, 100).await.expect("an answer").is_empty(),
+        "the first may take its lock again"
+    );
+    census(&*kitchen.store, publisher(1), false).await;
+    pass(Duration::from_secs(4)).await;
+    assert!(other.store.adopt(two, 100).await.expect("an answer").is_empty(), "it did");
+    assert_eq!(kitchen.store.complete(one, &[order.id]).await.expect("completions").len(), 1);
 }
 
-#[tokio::test]
-async fn who_was_away_too_long_is_judged_dead() {
-    on_postgres(async |kitchen: Kitchen| {
-        let other =
-            Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
-        let (hero_id, meal_id) = kitchen.guest().await;
-        let (one, two) = (kitchen.worker().await, other.worker().await);
-        let order = kitchen.started(one, hero_id, meal_id).await;
-        kitchen.database.sql(CUT_LIVENESS).await.expect("an upset");
-        census(&*other.store, publisher(2), false).await;
-        pass(Duration::from_secs(4)).await;
-        assert_eq!(other.adopt_some(two).await.len(), 1);
-        census(&*kitchen.store, publisher(1), false).await;
-        assert_eq!(
-            kitchen.store.complete(one, &[order.id]).await.expect("an answer"),
-            [],
-            "it is fenced off"
-        );
-    })
-    .await;
+on!(postgres: who_was_away_too_long_is_judged_dead);
+async fn who_was_away_too_long_is_judged_dead(kitchen: TestKitchen) {
+    let (other, [one, two], order) = preparing_beside_another(&kitchen).await;
+    kitchen.database.sql(CUT_LIVENESS).await.expect("an upset");
+    census(&*other.store, publisher(2), false).await;
+    pass(Duration::from_secs(4)).await;
+    assert_eq!(other.adopt_some(two).await.len(), 1);
+    census(&*kitchen.store, publisher(1), false).await;
+    assert_eq!(
+        kitchen.store.complete(one, &[order.id]).await.expect("an answer"),
+        [],
+        "it is fenced off"
+    );
 }
 
-#[tokio::test]
-async fn the_floor_lags_behind_what_was_assigned_lately() {
-    on_postgres(async |kitchen: Kitchen| {
-        let (hero_id, meal_id) = kitchen.guest().await;
-        kitchen.store.maintain().await.expect("it is maintained");
-        let order = kitchen.place(hero_id, meal_id).await;
-        kitchen.cancel(cancel(order.id)).await;
-        pass(Duration::from_secs(29)).await;
-        kitchen.store.maintain().await.expect("it is maintained");
-        assert_eq!(kitchen.store.floor().get(), 1, "nothing is settled yet");
-        pass(Duration::from_secs(2)).await;
-        kitchen.store.maintain().await.expect("it is maintained");
-        assert_eq!(kitchen.store.floor().get(), 1, "nothing had been assigned half a minute ago");
-        pass(Duration::from_secs(28)).await;
-        kitchen.store.maintain().await.expect("it is maintained");
-        assert!(kitchen.store.floor() > order.id);
-        let other = kitchen.database.open().await;
-        assert_eq!(other.floor(), kitchen.store.floor(), "all processes share it");
-    })
-    .await;
+on!(postgres: the_floor_lags_behind_what_was_assigned_lately);
+async fn the_floor_lags_behind_what_was_assigned_lately(kitchen: TestKitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    kitchen.store.maintain().await.expect("it is maintained");
+    let order = kitchen.place_and_cancel(hero_id, meal_id).await;
+    pass(Duration::from_secs(29)).await;
+    kitchen.store.maintain().await.expect("it is maintained");
+    assert_eq!(kitchen.store.floor().get(), 1, "nothing is settled yet");
+    pass(Duration::from_secs(2)).await;
+    kitchen.store.maintain().await.expect("it is maintained");
+    assert_eq!(kitchen.store.floor().get(), 1, "nothing had been assigned half a minute ago");
+    pass(Duration::from_secs(28)).await;
+    kitchen.store.maintain().await.expect("it is maintained");
+    assert!(kitchen.store.floor() > order.id);
+    let other = kitchen.database.open().await;
+    assert_eq!(other.floor(), kitchen.store.floor(), "all processes share it");
 }
 
-#[tokio::test]
-async fn entries_wait_for_rows_that_others_hold_and_the_oldest_skip_them() {
-    on_postgres(async |kitchen: Kitchen| {
-        let (hero_id, meal_id) = kitchen.guest().await;
-        let worker = kitchen.worker().await;
-        let order = kitchen.place(hero_id, meal_id).await;
-        let mut holder = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
-        let mut transaction = holder.begin().await.expect("a transaction");
-        sqlx::query("select from orders for update")
-            .execute(&mut *transaction)
-            .await
-            .expect("a lock");
-        let oldest = galley_store::Claim {
-            from: ClaimFrom::Oldest { ids: IdRange::default(), age: Duration::ZERO, limit: 9 },
-            delay: LONG..=LONG,
-        };
-        assert!(kitchen.store.claim(worker, oldest).await.expect("an answer").is_empty());
-        let entries = [order.id];
-        let (claimed, ()) = tokio::join!(kitchen.claim(worker, &entries), async {
-            transaction.rollback().await.expect("the lock is given back");
-        });
-        assert_eq!(claimed.len(), 1);
-    })
-    .await;
+on!(postgres: entries_wait_for_rows_that_others_hold_and_the_oldest_skip_them);
+async fn entries_wait_for_rows_that_others_hold_and_the_oldest_skip_them(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
+    let order = kitchen.place(hero_id, meal_id).await;
+    let mut holder = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
+    let mut transaction = holder.begin().await.expect("a transaction");
+    sqlx::query("select from orders for update").execute(&mut *transaction).await.expect("a lock");
+    let oldest = galley_store::Claim {
+        from: ClaimFrom::Oldest { ids: IdRange::default(), age: Duration::ZERO, limit: 9 },
+        delay: LONG..=LONG,
+    };
+    assert!(kitchen.store.claim(worker, oldest).await.expect("an answer").is_empty());
+    let entries = [order.id];
+    let (claimed, ()) = tokio::join!(kitchen.claim(worker, &entries), async {
+        transaction.rollback().await.expect("the lock is given back");
+    });
+    assert_eq!(claimed.len(), 1);
 }
 
 /// Does `inner` while another holds the row of the tally and has done `first`, which commits when
 /// `inner` waits for the row.
-async fn while_the_tally_is_held(kitchen: &Kitchen, first: &str, inner: impl Future<Output = ()>) {
+async fn while_the_tally_is_held(
+    kitchen: &TestKitchen,
+    first: &str,
+    inner: impl Future<Output = ()>,
+) {
     let mut holder = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
     let mut transaction = holder.begin().await.expect("a transaction");
     for statement in ["select from tally for update", first] {
@@ -237,16 +208,18 @@ async fn while_the_tally_is_held(kitchen: &Kitchen, first: &str, inner: impl Fut
         .expect("it goes on when it has the row");
 }
 
+/// Expects two cancelled orders, in the tally and in the totals.
+async fn two_are_counted(kitchen: &TestKitchen) {
+    let tally = "update tally set one = one where cancelled = 2";
+    assert_eq!(kitchen.database.sql(tally).await, Ok(1));
+    assert_eq!(kitchen.store.totals().await.expect("totals").cancelled, 2);
+}
+
 /// Orders that are CANCELLED, and the floor above them.
-async fn ended_below_the_floor(kitchen: &Kitchen) -> Vec<OrderId> {
+async fn ended_below_the_floor(kitchen: &TestKitchen) -> Vec<OrderId> {
     let (hero_id, meal_id) = kitchen.guest().await;
-    let ids: Vec<OrderId> =
-        kitchen.place_many(hero_id, meal_id, 3).await.iter().map(|order| order.id).collect();
-    kitchen
-        .store
-        .cancel(&ids.iter().copied().map(cancel).collect::<Vec<_>>())
-        .await
-        .expect("verdicts");
+    let ids = kitchen.place_ids(hero_id, meal_id, 3).await;
+    kitchen.cancel_all(&ids).await;
     kitchen
         .database
         .sql(&format!("update watermark set floor = {} + 1", ids[2]))
@@ -255,64 +228,49 @@ async fn ended_below_the_floor(kitchen: &Kitchen) -> Vec<OrderId> {
     ids
 }
 
-#[tokio::test]
-async fn a_deletion_that_commits_before_the_count_is_not_counted() {
-    on_postgres(async |kitchen: Kitchen| {
-        let ids = ended_below_the_floor(&kitchen).await;
-        let deletion = format!(
-            "update orders set deleted_time = completed_time, version = version + 1 where id = {}",
-            ids[1]
-        );
-        let settling = async { kitchen.store.maintain().await.expect("it is maintained") };
-        while_the_tally_is_held(&kitchen, &deletion, settling).await;
-        assert_eq!(
-            kitchen.database.sql("update tally set one = one where cancelled = 2").await,
-            Ok(1)
-        );
-        assert_eq!(kitchen.store.totals().await.expect("totals").cancelled, 2);
-    })
-    .await;
+on!(postgres: a_deletion_that_commits_before_the_count_is_not_counted);
+async fn a_deletion_that_commits_before_the_count_is_not_counted(kitchen: TestKitchen) {
+    let ids = ended_below_the_floor(&kitchen).await;
+    let deletion = format!(
+        "update orders set deleted_time = completed_time, version = version + 1 where id = {}",
+        ids[1]
+    );
+    let settling = async { kitchen.store.maintain().await.expect("it is maintained") };
+    while_the_tally_is_held(&kitchen, &deletion, settling).await;
+    two_are_counted(&kitchen).await;
 }
 
-#[tokio::test]
-async fn a_deletion_that_waits_for_the_count_is_subtracted() {
-    on_postgres(async |kitchen: Kitchen| {
-        let ids = ended_below_the_floor(&kitchen).await;
-        let counted = format!("update tally set below = {} + 1, cancelled = 3", ids[2]);
-        let deleting = async { drop(kitchen.delete(delete(ids[1])).await) };
-        while_the_tally_is_held(&kitchen, &counted, deleting).await;
-        assert_eq!(
-            kitchen.database.sql("update tally set one = one where cancelled = 2").await,
-            Ok(1)
-        );
-        assert_eq!(kitchen.store.totals().await.expect("totals").cancelled, 2);
-    })
-    .await;
+on!(postgres: a_deletion_that_waits_for_the_count_is_subtracted);
+async fn a_deletion_that_waits_for_the_count_is_subtracted(kitchen: TestKitchen) {
+    let ids = ended_below_the_floor(&kitchen).await;
+    let counted = format!("update tally set below = {} + 1, cancelled = 3", ids[2]);
+    let deleting = async { drop(kitchen.delete(delete(ids[1])).await) };
+    while_the_tally_is_held(&kitchen, &counted, deleting).await;
+    two_are_counted(&kitchen).await;
 }
 
-#[tokio::test]
-async fn the_floor_waits_for_an_order_whose_commit_takes_long_whatever_the_clocks_say() {
-    on_postgres(async |kitchen: Kitchen| {
-        let (hero_id, meal_id) = kitchen.guest().await;
-        let mut late = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
-        let mut transaction = late.begin().await.expect("a transaction");
-        // By a connection whose name is not Galley's, and by a clock that has been set back since.
-        let insert =
-            format!("insert into orders (hero_id, meal_id, order_time) values ({hero_id}, {meal_id}, now() + interval '1 hour')");
-        sqlx::query(AssertSqlSafe(insert)).execute(&mut *transaction).await.expect("an order");
-        let order = kitchen.place(hero_id, meal_id).await;
-        kitchen.cancel(cancel(order.id)).await;
-        for _ in 0..3 {
-            kitchen.store.maintain().await.expect("it is maintained");
-            pass(Duration::from_secs(31)).await;
-        }
-        assert_eq!(kitchen.store.floor().get(), 1, "an order below is about to appear");
-        transaction.commit().await.expect("it is committed");
-        for _ in 0..3 {
-            kitchen.store.maintain().await.expect("it is maintained");
-            pass(Duration::from_secs(31)).await;
-        }
-        assert_eq!(kitchen.store.floor().get(), 1, "it is PENDING");
-    })
-    .await;
+on!(postgres: the_floor_waits_for_an_order_whose_commit_takes_long_whatever_the_clocks_say);
+async fn the_floor_waits_for_an_order_whose_commit_takes_long_whatever_the_clocks_say(
+    kitchen: TestKitchen,
+) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let mut late = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
+    let mut transaction = late.begin().await.expect("a transaction");
+    // By a connection whose name is not Galley's, and by a clock that has been set back since.
+    let insert = format!(
+        "insert into orders (hero_id, meal_id, order_time) values ({hero_id}, {meal_id}, now() + interval '1 hour')"
+    );
+    sqlx::query(AssertSqlSafe(insert)).execute(&mut *transaction).await.expect("an order");
+    kitchen.place_and_cancel(hero_id, meal_id).await;
+    for _ in 0..3 {
+        kitchen.store.maintain().await.expect("it is maintained");
+        pass(Duration::from_secs(31)).await;
+    }
+    assert_eq!(kitchen.store.floor().get(), 1, "an order below is about to appear");
+    transaction.commit().await.expect("it is committed");
+    for _ in 0..3 {
+        kitchen.store.maintain().await.expect("it is maintained");
+        pass(Duration::from_secs(31)).await;
+    }
+    assert_eq!(kitchen.store.floor().get(), 1, "it is PENDING");
 }

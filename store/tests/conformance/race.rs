@@ -6,25 +6,19 @@ use std::time::Duration;
 use galley_protocol::{OrderId, Status, Version};
 use galley_store::{CancelVerdict, Claim, ClaimFrom, DeleteVerdict, IdRange};
 
-use crate::kitchen::{Kitchen, LONG, cancel, delete};
+use crate::test_kitchen::{LONG, TestKitchen, cancel, delete};
 
-crate::on_both! {
-    an_order_is_cancelled_or_completed_never_both,
-    an_order_is_claimed_once,
-    an_order_is_cancelled_or_claimed_first,
-    an_order_is_deleted_once,
-}
-
-async fn ids_of(kitchen: &Kitchen, count: usize) -> Vec<OrderId> {
+async fn ids_of(kitchen: &TestKitchen, count: usize) -> Vec<OrderId> {
     let (hero_id, meal_id) = kitchen.guest().await;
-    kitchen.place_many(hero_id, meal_id, count).await.iter().map(|order| order.id).collect()
+    kitchen.place_ids(hero_id, meal_id, count).await
 }
 
 fn backwards(ids: &[OrderId]) -> Vec<OrderId> {
     ids.iter().rev().copied().collect()
 }
 
-async fn an_order_is_cancelled_or_completed_never_both(kitchen: Kitchen) {
+on_both!(an_order_is_cancelled_or_completed_never_both);
+async fn an_order_is_cancelled_or_completed_never_both(kitchen: TestKitchen) {
     let worker = kitchen.worker().await;
     let ids = ids_of(&kitchen, 400).await;
     kitchen.claim(worker, &ids).await;
@@ -32,23 +26,10 @@ async fn an_order_is_cancelled_or_completed_never_both(kitchen: Kitchen) {
     let cancelling: Vec<_> = requests.chunks(50).map(|chunk| kitchen.store.cancel(chunk)).collect();
     let completing: Vec<_> =
         ids.chunks(50).map(|chunk| kitchen.store.complete(worker, chunk)).collect();
-    let (cancelled, completed) = tokio::join!(
-        async {
-            futures(cancelling)
-                .await
-                .into_iter()
-                .flat_map(|verdicts| verdicts.expect("verdicts"))
-                .collect::<Vec<_>>()
-        },
-        async {
-            futures(completing)
-                .await
-                .into_iter()
-                .flat_map(|orders| orders.expect("completions"))
-                .collect::<Vec<_>>()
-        },
-    );
-    let completed: HashSet<OrderId> = completed.iter().map(|order| order.id).collect();
+    let (cancelled, completed) = tokio::join!(futures(cancelling), futures(completing));
+    let cancelled = cancelled.into_iter().flat_map(|verdicts| verdicts.expect("verdicts"));
+    let completed = completed.into_iter().flat_map(|orders| orders.expect("completions"));
+    let completed: HashSet<OrderId> = completed.map(|order| order.id).collect();
     let mut ends = 0;
     for verdict in cancelled {
         let (order, status) = match verdict {
@@ -84,7 +65,8 @@ async fn futures<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     done.into_iter().flatten().collect()
 }
 
-async fn an_order_is_claimed_once(kitchen: Kitchen) {
+on_both!(an_order_is_claimed_once);
+async fn an_order_is_claimed_once(kitchen: TestKitchen) {
     let (one, other) = (kitchen.worker().await, kitchen.worker().await);
     let ids = ids_of(&kitchen, 400).await;
     let reversed = backwards(&ids);
@@ -105,7 +87,8 @@ async fn an_order_is_claimed_once(kitchen: Kitchen) {
     assert_eq!(seen, ids);
 }
 
-async fn an_order_is_cancelled_or_claimed_first(kitchen: Kitchen) {
+on_both!(an_order_is_cancelled_or_claimed_first);
+async fn an_order_is_cancelled_or_claimed_first(kitchen: TestKitchen) {
     let worker = kitchen.worker().await;
     let ids = ids_of(&kitchen, 300).await;
     let cancels: Vec<_> = backwards(&ids).into_iter().map(cancel).collect();
@@ -119,13 +102,10 @@ async fn an_order_is_cancelled_or_claimed_first(kitchen: Kitchen) {
     }
 }
 
-async fn an_order_is_deleted_once(kitchen: Kitchen) {
+on_both!(an_order_is_deleted_once);
+async fn an_order_is_deleted_once(kitchen: TestKitchen) {
     let ids = ids_of(&kitchen, 200).await;
-    kitchen
-        .store
-        .cancel(&ids.iter().copied().map(cancel).collect::<Vec<_>>())
-        .await
-        .expect("verdicts");
+    kitchen.cancel_all(&ids).await;
     let requests: Vec<_> = ids.iter().copied().map(delete).collect();
     let reversed: Vec<_> = requests.iter().rev().cloned().collect();
     let (one, other) =

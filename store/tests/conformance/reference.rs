@@ -20,7 +20,7 @@ const NEWEST: usize = 12;
 
 /// An order.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Row {
+pub(crate) struct ReferenceRow {
     pub(crate) status: Status,
     pub(crate) version: i32,
     pub(crate) owner: Option<usize>,
@@ -30,7 +30,7 @@ pub(crate) struct Row {
 /// Every order there was, in the order of placing, and the idempotency keys that were used.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Orders {
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Vec<ReferenceRow>,
     pub(crate) keys: BTreeMap<u8, usize>,
 }
 
@@ -58,7 +58,7 @@ impl Orders {
             Operation::Claim { worker, orders } => self.change(
                 |n, row| orders.contains(&n) && row.status == Status::Pending,
                 |row| {
-                    *row = Row {
+                    *row = ReferenceRow {
                         status: Status::InProgress,
                         version: row.version + 1,
                         owner: Some(*worker),
@@ -70,7 +70,7 @@ impl Orders {
             Operation::Sweep { worker, limit } => self.change(
                 |_, row| row.status == Status::Pending,
                 |row| {
-                    *row = Row {
+                    *row = ReferenceRow {
                         status: Status::InProgress,
                         version: row.version + 1,
                         owner: Some(*worker),
@@ -82,7 +82,7 @@ impl Orders {
             Operation::Complete { worker, orders } => self.change(
                 |n, row| orders.contains(&n) && row.owner == Some(*worker),
                 |row| {
-                    *row = Row {
+                    *row = ReferenceRow {
                         status: Status::Completed,
                         version: row.version + 1,
                         owner: None,
@@ -109,15 +109,20 @@ impl Orders {
             return *known;
         }
         let n = self.rows.len();
-        self.rows.push(Row { status: Status::Pending, version: 1, owner: None, deleted: false });
+        self.rows.push(ReferenceRow {
+            status: Status::Pending,
+            version: 1,
+            owner: None,
+            deleted: false,
+        });
         self.keys.extend(key.map(|key| (key, n)));
         n
     }
 
     fn change(
         &mut self,
-        which: impl Fn(usize, &Row) -> bool,
-        how: impl Fn(&mut Row),
+        which: impl Fn(usize, &ReferenceRow) -> bool,
+        how: impl Fn(&mut ReferenceRow),
         limit: usize,
     ) -> Vec<Option<usize>> {
         let chosen: Vec<usize> =
@@ -133,7 +138,12 @@ impl Orders {
         let wins =
             row.status.is_active() && expected.is_none_or(|expected| expected == row.version);
         wins.then(|| {
-            *row = Row { status: Status::Cancelled, version: row.version + 1, owner: None, ..*row };
+            *row = ReferenceRow {
+                status: Status::Cancelled,
+                version: row.version + 1,
+                owner: None,
+                ..*row
+            };
             n
         })
     }
@@ -144,7 +154,7 @@ impl Orders {
             && !row.deleted
             && expected.is_none_or(|expected| expected == row.version);
         wins.then(|| {
-            *row = Row { version: row.version + 1, deleted: true, ..*row };
+            *row = ReferenceRow { version: row.version + 1, deleted: true, ..*row };
             n
         })
     }

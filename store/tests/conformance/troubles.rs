@@ -4,12 +4,11 @@ use galley_protocol::PublisherId;
 use galley_store::{PlaceVerdict, StoreError, Trouble};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use crate::database::on_postgres;
-use crate::kitchen::{Kitchen, LONG, entries, request, until};
+use crate::test_kitchen::{LONG, TestKitchen, entries, request, until};
 
 /// Lets new connections change nothing, or everything; those that there are keep to what they were
 /// told.
-async fn set_read_only(kitchen: &Kitchen, value: &str) {
+async fn set_read_only(kitchen: &TestKitchen, value: &str) {
     let (_, name) =
         kitchen.database.url.rsplit_once('/').expect("the URL of a database ends with its name");
     let mut admin = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
@@ -19,55 +18,50 @@ async fn set_read_only(kitchen: &Kitchen, value: &str) {
     sqlx::raw_sql(AssertSqlSafe(alter)).execute(&mut admin).await.expect("it may be set");
 }
 
-#[tokio::test]
-async fn connections_that_take_no_changes_are_not_used_again() {
-    on_postgres(async |kitchen: Kitchen| {
-        let (hero_id, meal_id) = kitchen.guest().await;
-        set_read_only(&kitchen, "on").await;
-        let other =
-            Kitchen { store: kitchen.database.open().await, database: kitchen.database.clone() };
-        let order = [request(hero_id, meal_id, None)];
-        let is_read_only = |error| matches!(error, StoreError::Trouble(Trouble::ReadOnly, _));
-        assert!(is_read_only(other.store.ping().await.expect_err("it is not ready")));
-        assert!(is_read_only(other.store.place(&order).await.expect_err("it takes no changes")));
-        let own = PublisherId::new(1).expect("a number of a publisher");
-        assert!(is_read_only(
-            other.store.census(own, false).await.expect_err("others are elsewhere")
-        ));
-        assert!(other.store.meal(meal_id).await.expect("it can be read").is_some());
+on!(postgres: connections_that_take_no_changes_are_not_used_again);
+async fn connections_that_take_no_changes_are_not_used_again(kitchen: TestKitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    set_read_only(&kitchen, "on").await;
+    let other = kitchen.another_process().await;
+    let order = [request(hero_id, meal_id, None)];
+    let is_read_only = |error| matches!(error, StoreError::Trouble(Trouble::ReadOnly, _));
+    assert!(is_read_only(other.store.ping().await.expect_err("it is not ready")));
+    assert!(is_read_only(other.store.place(&order).await.expect_err("it takes no changes")));
+    let own = PublisherId::new(1).expect("a number of a publisher");
+    assert!(is_read_only(other.store.census(own, false).await.expect_err("others are elsewhere")));
+    assert!(other.store.meal(meal_id).await.expect("it can be read").is_some());
 
-        set_read_only(&kitchen, "off").await;
-        until("an order is placed", || async {
-            matches!(other.store.place(&order).await.as_deref(), Ok([PlaceVerdict::Placed(_)]))
-        })
-        .await;
-        until("a census is taken", || async { other.store.census(own, false).await.is_ok() }).await;
-        until("it is ready", || async { other.store.ping().await.is_ok() }).await;
+    set_read_only(&kitchen, "off").await;
+    until("an order is placed", || async {
+        matches!(other.store.place(&order).await.as_deref(), Ok([PlaceVerdict::Placed(_)]))
     })
     .await;
+    until("a census is taken", || async { other.store.census(own, false).await.is_ok() }).await;
+    until("it is ready", || async { other.store.ping().await.is_ok() }).await;
 }
 
-#[tokio::test]
-async fn orders_that_a_statement_takes_after_its_caller_has_gone_are_handed_back() {
-    on_postgres(async |kitchen: Kitchen| {
-        let (hero_id, meal_id) = kitchen.guest().await;
-        let (worker, heir) = (kitchen.worker().await, kitchen.worker().await);
-        let order = kitchen.place(hero_id, meal_id).await;
-        let mut holder = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
-        let mut transaction = holder.begin().await.expect("a transaction");
-        sqlx::query("select from orders for update").execute(&mut *transaction).await.expect("a lock");
-        let ids = [order.id];
-        let waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-        tokio::select! {
-            _ = kitchen.store.claim(worker, entries(&ids, LONG..=LONG)) => panic!("the order is held"),
-            () = until("the claim waits", || async { kitchen.database.sql(waiting).await == Ok(1) }) => {}
-        }
-        let too_early = kitchen.store.hand_back(worker).await;
-        assert!(matches!(too_early, Err(StoreError::Unavailable(_))), "{too_early:?}");
-        transaction.rollback().await.expect("the lock is given back");
-        until("the order is handed back", || async { kitchen.store.hand_back(worker).await.is_ok_and(|orders| orders == 1) })
-            .await;
-        assert_eq!(kitchen.store.adopt(heir, 9).await.expect("adoptions").len(), 1);
+on!(postgres: orders_that_a_statement_takes_after_its_caller_has_gone_are_handed_back);
+async fn orders_that_a_statement_takes_after_its_caller_has_gone_are_handed_back(
+    kitchen: TestKitchen,
+) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let (worker, heir) = (kitchen.worker().await, kitchen.worker().await);
+    let order = kitchen.place(hero_id, meal_id).await;
+    let mut holder = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
+    let mut transaction = holder.begin().await.expect("a transaction");
+    sqlx::query("select from orders for update").execute(&mut *transaction).await.expect("a lock");
+    let ids = [order.id];
+    let waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    tokio::select! {
+        _ = kitchen.store.claim(worker, entries(&ids, LONG..=LONG)) => panic!("the order is held"),
+        () = until("the claim waits", || async { kitchen.database.sql(waiting).await == Ok(1) }) => {}
+    }
+    let too_early = kitchen.store.hand_back(worker).await;
+    assert!(matches!(too_early, Err(StoreError::Unavailable(_))), "{too_early:?}");
+    transaction.rollback().await.expect("the lock is given back");
+    until("the order is handed back", || async {
+        kitchen.store.hand_back(worker).await.is_ok_and(|orders| orders == 1)
     })
     .await;
+    assert_eq!(kitchen.store.adopt(heir, 9).await.expect("adoptions").len(), 1);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, value_parser};
 use galley_tests::Pooler;
-use galley_tests::faults::Deployment;
+use galley_tests::faults::FaultDeployment;
 use galley_tests::faults::round::Round;
 
 /// Break the service at random and check that no promise is broken
@@ -24,7 +24,7 @@ struct Options {
     seed: Option<u64>,
     /// Only this deployment; by default the seed chooses, and six seeds in a row have all
     #[arg(long, value_name = "WHICH")]
-    deployment: Option<Deployment>,
+    deployment: Option<FaultDeployment>,
     /// Keep the record and the logs of every round, not only of those that broke a promise
     #[arg(long)]
     keep: bool,
@@ -37,11 +37,12 @@ async fn main() -> ExitCode {
     let seeds = seeds.unwrap_or(minutes);
     let length = Duration::from_secs(minutes * 60 / seeds);
     let rounds = (first..first + seeds).map(|seed| {
-        let deployment = deployment.unwrap_or_else(|| Deployment::of_seed(seed));
+        let deployment = deployment.unwrap_or_else(|| FaultDeployment::of_seed(seed));
         Round { deployment, seed, length, keep }
     });
     let rounds: Vec<Round> = rounds.collect();
-    if rounds.iter().any(|round| round.deployment == Deployment::Pooled) && !Pooler::is_installed()
+    if rounds.iter().any(|round| round.deployment == FaultDeployment::Pooled)
+        && !Pooler::is_installed()
     {
         eprintln!(
             "PgBouncer is not installed: install the package `pgbouncer`, or choose another --deployment"

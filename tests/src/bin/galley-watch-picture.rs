@@ -7,12 +7,12 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use galley_tests::{Client, Screen, Stack};
+use galley_tests::{Screen, TestClient, TestStack};
 use rand::RngExt as _;
 use tokio::time::{Instant, sleep};
 
-const COLUMNS: u16 = 100;
-const ROWS: u16 = 28;
+/// Columns and rows.
+const SIZE: (u16, u16) = (100, 28);
 /// The duration of the traffic: as long as the figures reach back.
 const TRAFFIC: Duration = Duration::from_secs(65);
 /// The demo menu and its heroes.
@@ -27,10 +27,9 @@ const INK: &str = "#f3eee8";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let stack = Stack::embedded().seeded().delay("1s..6s").start().await;
+    let stack = TestStack::embedded().seeded().delay("1s..6s").start().await;
     let client = stack.client();
-    let mut screen =
-        Screen::start("galley", &["watch"], &[("GALLEY_URL", client.base())], (COLUMNS, ROWS));
+    let mut screen = Screen::start("galley", &["watch"], &[("GALLEY_URL", client.base())], SIZE);
     screen.shows("● live").await;
     lunch(&client).await;
     screen.press("\x1b[B\x1b[B\x1b[B");
@@ -42,7 +41,7 @@ async fn main() {
 }
 
 /// Waves of orders.
-async fn lunch(client: &Client) {
+async fn lunch(client: &TestClient) {
     let began = Instant::now();
     while began.elapsed() < TRAFFIC {
         let (hero, meal) =
@@ -54,7 +53,7 @@ async fn lunch(client: &Client) {
 }
 
 /// Adjacent cells of a line in the same style.
-struct Run {
+struct TextRun {
     column: u16,
     cells: u16,
     text: String,
@@ -71,13 +70,13 @@ struct Style {
 
 fn svg(screen: &vt100::Screen) -> String {
     let (width, height) =
-        (f64::from(COLUMNS) * WIDTH + 2.0 * MARGIN, f64::from(ROWS) * HEIGHT + 2.0 * MARGIN);
+        (f64::from(SIZE.0) * WIDTH + 2.0 * MARGIN, f64::from(SIZE.1) * HEIGHT + 2.0 * MARGIN);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 {width:.1} {height:.1}\">\n\
          <style>text {{ font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace; white-space: pre }}</style>\n\
          <rect width=\"100%\" height=\"100%\" rx=\"10\" fill=\"{PAPER}\"/>\n"
     );
-    for row in 0..ROWS {
+    for row in 0..SIZE.1 {
         for run in runs(screen, row) {
             draw(&mut svg, row, &run);
         }
@@ -85,7 +84,7 @@ fn svg(screen: &vt100::Screen) -> String {
     svg + "</svg>\n"
 }
 
-fn draw(svg: &mut String, row: u16, Run { column, cells, text, style }: &Run) {
+fn draw(svg: &mut String, row: u16, TextRun { column, cells, text, style }: &TextRun) {
     let (x, y) = (MARGIN + f64::from(*column) * WIDTH, MARGIN + f64::from(row) * HEIGHT);
     let length = f64::from(*cells) * WIDTH;
     let (ink, paper) =
@@ -110,9 +109,9 @@ fn draw(svg: &mut String, row: u16, Run { column, cells, text, style }: &Run) {
     .expect("writing to memory does not fail");
 }
 
-fn runs(screen: &vt100::Screen, row: u16) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
-    for column in 0..COLUMNS {
+fn runs(screen: &vt100::Screen, row: u16) -> Vec<TextRun> {
+    let mut runs: Vec<TextRun> = Vec::new();
+    for column in 0..SIZE.0 {
         let Some(cell) = screen.cell(row, column) else { continue };
         if cell.is_wide_continuation() {
             continue;
@@ -130,7 +129,7 @@ fn runs(screen: &vt100::Screen, row: u16) -> Vec<Run> {
                 run.cells += cells;
                 run.text.push_str(text);
             }
-            _ => runs.push(Run { column, cells, text: text.to_owned(), style }),
+            _ => runs.push(TextRun { column, cells, text: text.to_owned(), style }),
         }
     }
     runs

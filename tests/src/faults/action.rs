@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// An action at a moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Step {
+pub struct FaultStep {
     /// The time since the beginning.
     pub at: Duration,
     /// The action.
@@ -15,7 +15,7 @@ pub struct Step {
 
 /// A process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-pub enum Part {
+pub enum Component {
     /// A gateway, or the whole embedded service.
     Gateway(usize),
     /// A worker.
@@ -28,7 +28,7 @@ pub enum Part {
 
 /// A server that gateways and workers need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-pub enum Server {
+pub enum Backend {
     /// `PostgreSQL`, or the pooler in front of it.
     Postgres,
     /// Redis.
@@ -37,9 +37,9 @@ pub enum Server {
 
 /// The connections between two ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-pub enum Link {
+pub enum ServerLink {
     /// The connections of one gateway or worker to a server.
-    Of(Part, Server),
+    Of(Component, Backend),
     /// The connections of the standby to its primary.
     Replication,
 }
@@ -84,15 +84,15 @@ pub enum Obstacle {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum Action {
     /// The process is killed with -9.
-    Kill(Part),
+    Kill(Component),
     /// The process is stopped with SIGTERM.
-    Retire(Part),
+    Retire(Component),
     /// The process is started; if it still runs it is killed first.
-    Start(Part),
+    Start(Component),
     /// The process is paused with SIGSTOP.
-    Pause(Part),
+    Pause(Component),
     /// The process continues with SIGCONT.
-    Continue(Part),
+    Continue(Component),
     /// Redis is killed, and its data is lost.
     KillRedis,
     /// Redis is started, empty.
@@ -131,15 +131,15 @@ pub enum Action {
     /// The primary ends for good, and its synchronous standby is promoted.
     Promote,
     /// Every connection ends.
-    Cut(Link),
+    Cut(ServerLink),
     /// Each chunk is delayed.
-    Slow(Link, Duration),
+    Slow(ServerLink, Duration),
     /// Nothing passes to the server any more.
-    Mute(Link),
+    Mute(ServerLink),
     /// Nothing passes at all.
-    Stall(Link),
+    Stall(ServerLink),
     /// Everything passes.
-    Free(Link),
+    Free(ServerLink),
     /// The disk of the database is full.
     FillDisk,
     /// The disk has room again; the database is started if it ended.

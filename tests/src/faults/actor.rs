@@ -12,8 +12,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::listener::{Habit, Listener, PATIENCE};
-use super::record::{Answer, Deed, Event, Scene};
+use super::hero_listener::{Habit, HeroListener, PATIENCE};
+use super::record::{Cast, ClientAnswer, Deed, RecordedEvent};
 
 /// The milliseconds between two requests, and before a request is repeated.
 const PAUSE: std::ops::Range<u64> = 20..160;
@@ -29,7 +29,7 @@ pub struct Actor {
     hero: i64,
     meals: [i64; 2],
     habit: Habit,
-    listener: Listener,
+    listener: HeroListener,
     http: reqwest::Client,
     random: StdRng,
     known: Vec<i64>,
@@ -39,7 +39,7 @@ pub struct Actor {
 impl Actor {
     /// An actor for the hero of this listener.
     #[must_use]
-    pub fn new(scene: &Scene, listener: Listener, habit: Habit, seed: u64) -> Self {
+    pub fn new(scene: &Cast, listener: HeroListener, habit: Habit, seed: u64) -> Self {
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(PATIENCE)
@@ -101,7 +101,7 @@ impl Actor {
         let repeats = if key.is_some() { MAX_REPEATS } else { 0 };
         for _ in 0..=repeats {
             let answer = self.ask(over_socket, Deed::Place { meal, key: key.clone() }).await;
-            if let Answer::Told { status: 200 | 202, body } = answer {
+            if let ClientAnswer::Told { status: 200 | 202, body } = answer {
                 let order = if over_socket { &body["order"] } else { &body };
                 self.known.extend(order["id"].as_i64());
                 if self.known.len() > MAX_KNOWN {
@@ -114,7 +114,7 @@ impl Actor {
         }
     }
 
-    async fn ask(&mut self, over_socket: bool, deed: Deed) -> Answer {
+    async fn ask(&mut self, over_socket: bool, deed: Deed) -> ClientAnswer {
         let gateway = self.random.random_range(0..self.habit.gateways.len());
         let request =
             self.habit.recorder.ask(self.hero, (!over_socket).then_some(gateway), deed.clone());
@@ -123,11 +123,11 @@ impl Actor {
         } else {
             self.over_rest(gateway, &deed).await
         };
-        self.habit.recorder.note(Event::Answered { request, answer: answer.clone() });
+        self.habit.recorder.note(RecordedEvent::Answered { request, answer: answer.clone() });
         answer
     }
 
-    async fn over_rest(&self, gateway: usize, deed: &Deed) -> Answer {
+    async fn over_rest(&self, gateway: usize, deed: &Deed) -> ClientAnswer {
         let request = |method: Method, path: String| {
             self.http.request(method, format!("{}{path}", self.habit.gateways[gateway]))
         };
@@ -151,16 +151,16 @@ impl Actor {
         };
         match whole.await {
             Ok((status, text)) => told(status, &text),
-            Err(error) => Answer::Unknown(error.to_string()),
+            Err(error) => ClientAnswer::Unknown(error.to_string()),
         }
     }
 }
 
-fn told(status: StatusCode, text: &str) -> Answer {
+fn told(status: StatusCode, text: &str) -> ClientAnswer {
     let body = if text.is_empty() { Ok(Value::Null) } else { serde_json::from_str(text) };
     match body {
-        Ok(body) => Answer::Told { status: status.as_u16(), body },
-        Err(error) => Answer::Unknown(format!("{error}: {text}")),
+        Ok(body) => ClientAnswer::Told { status: status.as_u16(), body },
+        Err(error) => ClientAnswer::Unknown(format!("{error}: {text}")),
     }
 }
 

@@ -12,7 +12,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::record::{Event, Recorder};
+use super::record::{RecordedEvent, Recorder};
 
 const LOOK: Duration = Duration::from_millis(250);
 /// The longest time for an answer of the database.
@@ -21,26 +21,26 @@ const NEWEST: &str = "select id, version from orders";
 
 /// The changes that were seen so far.
 #[derive(Clone, Debug, Default)]
-pub struct Changes(Arc<Mutex<HashMap<i64, Change>>>);
+pub struct AuditedChanges(Arc<Mutex<HashMap<i64, AuditedChange>>>);
 
 /// The newest change of an order.
 #[derive(Clone, Copy, Debug)]
-pub struct Change {
+pub struct AuditedChange {
     /// The new version.
     pub version: i64,
     /// A moment before the change, in microseconds since the record began.
     pub since_us: u64,
 }
 
-impl Changes {
+impl AuditedChanges {
     /// The newest change of each order.
-    pub fn newest(&self) -> MutexGuard<'_, HashMap<i64, Change>> {
+    pub fn newest(&self) -> MutexGuard<'_, HashMap<i64, AuditedChange>> {
         self.0.lock().expect("nothing panics while it takes in a change")
     }
 }
 
 /// Polls the database at this URL. Never ends by itself.
-pub async fn audit(database: String, recorder: Recorder, changes: Changes) {
+pub async fn audit(database: String, recorder: Recorder, changes: AuditedChanges) {
     let mut connection = None;
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -69,11 +69,13 @@ pub async fn audit(database: String, recorder: Recorder, changes: Changes) {
         };
         let orders: Vec<(i64, i64)> = orders.into_iter().filter(is_new).collect();
         newest.extend(
-            orders.iter().map(|(order, version)| (*order, Change { version: *version, since_us })),
+            orders
+                .iter()
+                .map(|(order, version)| (*order, AuditedChange { version: *version, since_us })),
         );
         drop(newest);
         if !orders.is_empty() {
-            recorder.note(Event::Changed { since_us, orders });
+            recorder.note(RecordedEvent::Changed { since_us, orders });
         }
         since_us = now_us;
     }

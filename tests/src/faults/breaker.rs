@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::action::{Action, Part, Step};
+use super::action::{Action, Component, FaultStep};
+use super::fault_stage::FaultStage;
 use super::meddler::Meddler;
-use super::record::{Event, Recorder};
-use super::stage::Stage;
+use super::record::{RecordedEvent, Recorder};
 use crate::program::Signal;
 
 /// Breaks a stage.
 #[derive(Debug)]
 pub struct Breaker {
-    stage: Stage,
+    stage: FaultStage,
     meddler: Option<Meddler>,
     recorder: Recorder,
     /// The actions so far, one per line.
@@ -24,23 +24,23 @@ pub struct Breaker {
 impl Breaker {
     /// A breaker of this stage.
     #[must_use]
-    pub fn new(stage: Stage, recorder: Recorder, seed: u64) -> Self {
+    pub fn new(stage: FaultStage, recorder: Recorder, seed: u64) -> Self {
         let meddler =
             stage.servers.as_ref().map(|servers| Meddler::new(&servers.postgres.url(), seed));
         Self { stage, meddler, recorder, journal: String::new() }
     }
 
     /// The stage.
-    pub fn stage(&mut self) -> &mut Stage {
+    pub fn stage(&mut self) -> &mut FaultStage {
         &mut self.stage
     }
 
     /// Executes the schedule, and waits until this time has passed.
-    pub async fn follow(&mut self, steps: &[Step], length: Duration) {
+    pub async fn follow(&mut self, steps: &[FaultStep], length: Duration) {
         let began = Instant::now();
         for step in steps {
             sleep_until(began + step.at).await;
-            self.recorder.note(Event::Fault { action: step.action });
+            self.recorder.note(RecordedEvent::Fault { action: step.action });
             let effect = match self.act(step.action).await {
                 Ok(()) => String::new(),
                 Err(error) => format!(", without effect: {error}"),
@@ -48,7 +48,7 @@ impl Breaker {
             let text =
                 format!("{:>7.3} s {:?}{effect}", began.elapsed().as_secs_f64(), step.action);
             writeln!(self.journal, "{text}").expect("writing to memory does not fail");
-            self.recorder.note(Event::Done { action: step.action, step: text });
+            self.recorder.note(RecordedEvent::Done { action: step.action, step: text });
         }
         sleep_until(began + length).await;
     }
@@ -66,15 +66,19 @@ impl Breaker {
     }
 
     async fn act(&mut self, action: Action) -> Result<(), String> {
-        if let Action::Kill(part @ (Part::Gateway(_) | Part::Worker(_))) = action {
+        if let Action::Kill(part @ (Component::Gateway(_) | Component::Worker(_))) = action {
             self.stage.kill(part);
-        } else if let Action::Start(part @ (Part::Gateway(_) | Part::Worker(_))) = action {
+        } else if let Action::Start(part @ (Component::Gateway(_) | Component::Worker(_))) = action
+        {
             self.stage.start_again(part);
         } else if let Action::Retire(part) = action {
             self.stage.signal(part, Signal::TERM)?;
-        } else if let Action::Pause(part @ (Part::Gateway(_) | Part::Worker(_))) = action {
+        } else if let Action::Pause(part @ (Component::Gateway(_) | Component::Worker(_))) = action
+        {
             self.stage.signal(part, Signal::STOP)?;
-        } else if let Action::Continue(part @ (Part::Gateway(_) | Part::Worker(_))) = action {
+        } else if let Action::Continue(part @ (Component::Gateway(_) | Component::Worker(_))) =
+            action
+        {
             self.stage.signal(part, Signal::CONT)?;
         } else if action == Action::FillDisk {
             self.stage.disk.fill()?;

@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::event_source::{End, EventSource};
+use super::event_source::{EventSource, StreamEnd};
 use super::feed_view::FeedView;
-use super::listener::Habit;
-use super::picture::Picture;
-use super::record::Event;
+use super::hero_listener::Habit;
+use super::known_orders::KnownOrders;
+use super::record::RecordedEvent;
 
 /// A handle of a browser, to read its knowledge.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub struct Browser {
 #[derive(Debug, Default)]
 pub struct Knowledge {
     /// The orders of its hero.
-    pub picture: Picture,
+    pub picture: KnownOrders,
     /// The staff feed.
     pub feed: FeedView,
     /// Set once it gave up for good.
@@ -57,7 +57,7 @@ impl Browser {
         let mut source = EventSource::new(format!("{}{path}", habit.gateways[gateway]));
         loop {
             let cursor = (!source.last_event_id.is_empty()).then(|| source.last_event_id.clone());
-            habit.recorder.note(Event::Opening {
+            habit.recorder.note(RecordedEvent::Opening {
                 listener: number,
                 hero: self.hero,
                 gateway,
@@ -74,9 +74,11 @@ impl Browser {
                 Err(end) => end,
             };
             match end {
-                End::Again(why) => habit.recorder.note(Event::Ended { listener: number, why }),
-                End::Final(why) => {
-                    habit.recorder.note(Event::Lost { listener: number, why });
+                StreamEnd::Again(why) => {
+                    habit.recorder.note(RecordedEvent::Ended { listener: number, why })
+                }
+                StreamEnd::Final(why) => {
+                    habit.recorder.note(RecordedEvent::Lost { listener: number, why });
                     self.knowledge().is_lost = true;
                     return;
                 }
@@ -89,6 +91,6 @@ impl Browser {
         let mut knowledge = self.knowledge();
         knowledge.feed.take(&frame, habit.recorder.now_us());
         knowledge.picture.take(&frame);
-        habit.recorder.note(Event::Heard { listener: number, frame });
+        habit.recorder.note(RecordedEvent::Heard { listener: number, frame });
     }
 }

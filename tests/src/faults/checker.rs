@@ -6,27 +6,27 @@
 
 mod answers;
 mod calm;
-mod ending;
+#[cfg(test)]
+mod checker_tests;
 mod feeds;
 mod hindrances;
 mod history;
-mod in_order;
 mod in_time;
-mod pictures;
-mod placing;
-#[cfg(test)]
-mod tests;
+mod nothing_missed;
+mod order_ends;
+mod placed_once;
+mod rising_versions;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::record::{Answer, Deed, Entry, Event, Scene};
+use super::record::{Cast, ClientAnswer, Deed, RecordEntry, RecordedEvent};
 use super::stored::StoredOrder;
 
 /// A promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rule {
+pub enum CheckedRule {
     /// An accepted order exists.
     Durable,
     /// One request or key places at most one order, and every order was requested.
@@ -67,14 +67,14 @@ pub enum Rule {
 
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
+pub struct Breach {
     /// The rule.
-    pub rule: Rule,
+    pub rule: CheckedRule,
     /// The details.
     pub what: String,
 }
 
-impl fmt::Display for Violation {
+impl fmt::Display for Breach {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:?}: {}", self.rule, self.what)
     }
@@ -82,15 +82,15 @@ impl fmt::Display for Violation {
 
 /// Returns all violations; `rest` is the limit of the rules about time.
 #[must_use]
-pub fn check(entries: &[Entry], stored: &[StoredOrder], rest: Duration) -> Vec<Violation> {
+pub fn check(entries: &[RecordEntry], stored: &[StoredOrder], rest: Duration) -> Vec<Breach> {
     let case = Case::new(entries, stored);
-    let mut violations = Violations(Vec::new());
-    placing::check(&case, &mut violations);
-    ending::check(&case, &mut violations);
+    let mut violations = Breaches(Vec::new());
+    placed_once::check(&case, &mut violations);
+    order_ends::check(&case, &mut violations);
     history::check(&case, &mut violations);
     answers::check(&case, &mut violations);
-    pictures::check(&case, &mut violations);
-    in_order::check(&case, &mut violations);
+    nothing_missed::check(&case, &mut violations);
+    rising_versions::check(&case, &mut violations);
     in_time::check(&case, rest, &mut violations);
     feeds::check(&case, &mut violations);
     calm::check(&case, rest, &mut violations);
@@ -98,18 +98,18 @@ pub fn check(entries: &[Entry], stored: &[StoredOrder], rest: Duration) -> Vec<V
 }
 
 /// The violations found so far.
-struct Violations(Vec<Violation>);
+struct Breaches(Vec<Breach>);
 
-impl Violations {
-    fn add(&mut self, rule: Rule, what: String) {
-        self.0.push(Violation { rule, what });
+impl Breaches {
+    fn add(&mut self, rule: CheckedRule, what: String) {
+        self.0.push(Breach { rule, what });
     }
 }
 
 /// The evidence, sorted for the rules.
 struct Case<'a> {
-    entries: &'a [Entry],
-    scene: Scene,
+    entries: &'a [RecordEntry],
+    scene: Cast,
     stored: HashMap<i64, &'a StoredOrder>,
     /// The requests, by ascending number.
     requests: Vec<Request<'a>>,
@@ -122,35 +122,24 @@ struct Request<'a> {
     /// The index of the entry of the request, noted before it was sent.
     asked: usize,
     /// The index of the entry of the answer, and the answer; `None` if the round ended before.
-    answered: Option<(usize, &'a Answer)>,
+    answered: Option<(usize, &'a ClientAnswer)>,
 }
 
 impl<'a> Case<'a> {
-    fn new(entries: &'a [Entry], stored: &'a [StoredOrder]) -> Self {
-        let mut scene = Scene::default();
+    fn new(entries: &'a [RecordEntry], stored: &'a [StoredOrder]) -> Self {
+        let mut scene = Cast::default();
         let mut requests: Vec<Request<'_>> = Vec::new();
         let mut numbers: HashMap<usize, usize> = HashMap::new();
         for (at, entry) in entries.iter().enumerate() {
-            match &entry.event {
-                Event::Scene(set) => scene = set.clone(),
-                Event::Asked { request, hero, deed, .. } => {
-                    numbers.insert(*request, requests.len());
-                    requests.push(Request { hero: *hero, deed, asked: at, answered: None });
-                }
-                Event::Answered { request, answer } => {
-                    if let Some(request) = numbers.get(request) {
-                        requests[*request].answered = Some((at, answer));
-                    }
-                }
-                Event::Opening { .. }
-                | Event::Heard { .. }
-                | Event::Ended { .. }
-                | Event::Lost { .. }
-                | Event::Changed { .. }
-                | Event::Fault { .. }
-                | Event::Done { .. }
-                | Event::Mended
-                | Event::Quiet => {}
+            if let RecordedEvent::Scene(set) = &entry.event {
+                scene = set.clone();
+            } else if let RecordedEvent::Asked { request, hero, deed, .. } = &entry.event {
+                numbers.insert(*request, requests.len());
+                requests.push(Request { hero: *hero, deed, asked: at, answered: None });
+            } else if let RecordedEvent::Answered { request, answer } = &entry.event
+                && let Some(request) = numbers.get(request)
+            {
+                requests[*request].answered = Some((at, answer));
             }
         }
         Self {
@@ -171,8 +160,8 @@ impl<'a> Request<'a> {
     /// The status and the body of its answer.
     fn told(&self) -> Option<(u16, &'a serde_json::Value)> {
         match self.answered {
-            Some((_, Answer::Told { status, body })) => Some((*status, body)),
-            Some((_, Answer::Unknown(_))) | None => None,
+            Some((_, ClientAnswer::Told { status, body })) => Some((*status, body)),
+            Some((_, ClientAnswer::Unknown(_))) | None => None,
         }
     }
 

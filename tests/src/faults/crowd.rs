@@ -9,14 +9,14 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::actor::Actor;
-use super::auditor::{Change, Changes, audit};
+use super::auditor::{AuditedChange, AuditedChanges, audit};
 use super::browser::Browser;
-use super::listener::{Habit, Listener};
-use super::picture::Picture;
-use super::record::{Event, Recorder, Scene};
+use super::hero_listener::{Habit, HeroListener};
+use super::known_orders::KnownOrders;
+use super::record::{Cast, RecordedEvent, Recorder};
+use super::staff_watcher::StaffWatcher;
 use super::stored::{self, StoredOrder};
-use super::watcher::Watcher;
-use crate::Client;
+use crate::TestClient;
 
 const HEROES: usize = 10;
 const LISTENERS_OF_EACH: usize = 2;
@@ -31,27 +31,27 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Clients at work.
 #[derive(Debug)]
-pub struct Crowd {
-    listeners: Vec<Listener>,
+pub struct ClientCrowd {
+    listeners: Vec<HeroListener>,
     browsers: Vec<Browser>,
-    watchers: Vec<Watcher>,
-    changes: Changes,
+    watchers: Vec<StaffWatcher>,
+    changes: AuditedChanges,
     listening: JoinSet<()>,
     acting: JoinSet<()>,
     calm: watch::Sender<bool>,
     recorder: Recorder,
 }
 
-impl Crowd {
+impl ClientCrowd {
     /// Creates heroes and meals, and starts the clients.
     pub async fn begin(gateways: &[String], database: &str, recorder: Recorder, seed: u64) -> Self {
-        let scene = set_scene(&Client::new(&gateways[0])).await;
-        recorder.note(Event::Scene(scene.clone()));
+        let scene = set_scene(&TestClient::new(&gateways[0])).await;
+        recorder.note(RecordedEvent::Scene(scene.clone()));
         let (calm, until_calm) = watch::channel(false);
         let habit =
             Habit { gateways: Arc::from(gateways), recorder: recorder.clone(), calm: until_calm };
         let (listening, acting) = (JoinSet::new(), JoinSet::new());
-        let (browsers, watchers, changes) = (Vec::new(), Vec::new(), Changes::default());
+        let (browsers, watchers, changes) = (Vec::new(), Vec::new(), AuditedChanges::default());
         let mut crowd = Self {
             listeners: Vec::new(),
             browsers,
@@ -71,8 +71,12 @@ impl Crowd {
         for (at, hero) in scene.heroes.iter().enumerate() {
             for turn in 0..LISTENERS_OF_EACH {
                 let number = at * LISTENERS_OF_EACH + turn;
-                let (listener, task) =
-                    Listener::new(number, *hero, habit.clone(), seed.wrapping_add(number as u64));
+                let (listener, task) = HeroListener::new(
+                    number,
+                    *hero,
+                    habit.clone(),
+                    seed.wrapping_add(number as u64),
+                );
                 crowd.listening.spawn(task);
                 if turn == 0 {
                     let actor = Actor::new(
@@ -90,7 +94,7 @@ impl Crowd {
     }
 
     /// Starts browsers and watchers, numbered after the sockets of the heroes.
-    fn gather_staff(&mut self, scene: &Scene, habit: &Habit) {
+    fn gather_staff(&mut self, scene: &Cast, habit: &Habit) {
         let heroes = scene.heroes.iter().take(BROWSERS).copied().map(Some);
         let mut numbers = HEROES * LISTENERS_OF_EACH..;
         for (hero, number) in heroes.chain([None; WATCHERS]).zip(&mut numbers) {
@@ -99,7 +103,7 @@ impl Crowd {
             self.listening.spawn(task);
         }
         for number in numbers.take(WATCHERS) {
-            let (watcher, task) = Watcher::new(number, habit.clone());
+            let (watcher, task) = StaffWatcher::new(number, habit.clone());
             self.watchers.push(watcher);
             self.listening.spawn(task);
         }
@@ -108,7 +112,7 @@ impl Crowd {
     /// Stops new requests; those under way are finished.
     pub fn calm_down(&self) {
         self.calm.send_replace(true);
-        self.recorder.note(Event::Mended);
+        self.recorder.note(RecordedEvent::Mended);
     }
 
     /// Waits until no request is unanswered, no order is open, and each listener knows the same as
@@ -139,7 +143,7 @@ impl Crowd {
             }
         });
         quiet.await.map_err(|_| amiss)?;
-        self.recorder.note(Event::Quiet);
+        self.recorder.note(RecordedEvent::Quiet);
         Ok(began.elapsed())
     }
 
@@ -160,7 +164,7 @@ impl Crowd {
                 _ => Vec::new(),
             });
         let changes = self.changes.newest();
-        let feeds = changes.iter().filter_map(|(order, Change { version, since_us })| {
+        let feeds = changes.iter().filter_map(|(order, AuditedChange { version, since_us })| {
             let by_socket = self
                 .watchers
                 .iter()
@@ -182,13 +186,13 @@ impl Crowd {
 }
 
 /// The differences between a hero's orders and a client's knowledge of them.
-fn differences(orders: &[StoredOrder], hero: i64, known: &Picture) -> Vec<String> {
+fn differences(orders: &[StoredOrder], hero: i64, known: &KnownOrders) -> Vec<String> {
     let own: Vec<&StoredOrder> = orders.iter().filter(|order| order.hero == hero).collect();
     known.differences(&own)
 }
 
-async fn set_scene(client: &Client) -> Scene {
-    let mut scene = Scene {
+async fn set_scene(client: &TestClient) -> Cast {
+    let mut scene = Cast {
         heroes: Vec::new(),
         meal: client.create_meal("Soup", &["water"]).await,
         forbidden: client.create_meal("Cake", &["flour", "nut"]).await,

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 /// A way to deploy the service under faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
-pub enum Deployment {
+pub enum FaultDeployment {
     /// `galley` with `SQLite`
     Embedded,
     /// Gateways and workers with one `PostgreSQL` and one Redis
@@ -19,7 +19,7 @@ pub enum Deployment {
     Pooled,
 }
 
-impl Deployment {
+impl FaultDeployment {
     /// The deployment that a seed chooses: seeds in a row have all of them.
     #[must_use]
     pub fn of_seed(seed: u64) -> Self {

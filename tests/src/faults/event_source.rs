@@ -26,7 +26,7 @@ pub struct EventSource {
 
 /// The end of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum StreamEnd {
     /// The browser tries again.
     Again(String),
     /// The browser gives up for good.
@@ -47,7 +47,7 @@ impl EventSource {
     ///
     /// # Errors
     /// The reason why it is not open.
-    pub async fn open(&mut self) -> Result<reqwest::Response, End> {
+    pub async fn open(&mut self) -> Result<reqwest::Response, StreamEnd> {
         self.unread.clear();
         self.ready.clear();
         let mut request = self
@@ -58,7 +58,7 @@ impl EventSource {
         if !self.last_event_id.is_empty() {
             request = request.header("Last-Event-ID", &self.last_event_id);
         }
-        let response = request.send().await.map_err(|error| End::Again(error.to_string()))?;
+        let response = request.send().await.map_err(|error| StreamEnd::Again(error.to_string()))?;
         let (status, kind) = (response.status(), response.headers().get(CONTENT_TYPE));
         if status == 200
             && kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
@@ -66,27 +66,27 @@ impl EventSource {
             return Ok(response);
         }
         let text = response.text().await.unwrap_or_default();
-        Err(End::Final(format!("it was answered {status}: {text}")))
+        Err(StreamEnd::Final(format!("it was answered {status}: {text}")))
     }
 
     /// The next frame of an open stream.
     ///
     /// # Errors
     /// If the stream has ended.
-    pub async fn next(&mut self, response: &mut reqwest::Response) -> Result<Value, End> {
+    pub async fn next(&mut self, response: &mut reqwest::Response) -> Result<Value, StreamEnd> {
         loop {
             if let Some(frame) = self.ready.pop_front() {
                 return Ok(frame);
             }
             match response.chunk().await {
                 Ok(Some(chunk)) => self.read(&chunk)?,
-                Ok(None) => return Err(End::Again("the stream has ended".to_owned())),
-                Err(error) => return Err(End::Again(error.to_string())),
+                Ok(None) => return Err(StreamEnd::Again("the stream has ended".to_owned())),
+                Err(error) => return Err(StreamEnd::Again(error.to_string())),
             }
         }
     }
 
-    fn read(&mut self, chunk: &[u8]) -> Result<(), End> {
+    fn read(&mut self, chunk: &[u8]) -> Result<(), StreamEnd> {
         self.unread.extend_from_slice(chunk);
         while let Some(end) = self.unread.windows(2).position(|pair| pair == b"\n\n") {
             let block: Vec<u8> = self.unread.drain(..end + 2).collect();
@@ -103,7 +103,7 @@ impl EventSource {
             }
             if !data.is_empty() {
                 let frame = serde_json::from_str(&data)
-                    .map_err(|error| End::Final(format!("{error}: {data}")))?;
+                    .map_err(|error| StreamEnd::Final(format!("{error}: {data}")))?;
                 self.ready.push_back(frame);
             }
         }

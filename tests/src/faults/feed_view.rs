@@ -4,12 +4,12 @@
 
 use serde_json::Value;
 
-use super::picture::Picture;
+use super::known_orders::KnownOrders;
 
 /// A watcher's knowledge.
 #[derive(Clone, Debug, Default)]
 pub struct FeedView {
-    picture: Picture,
+    picture: KnownOrders,
     /// The moment since which every change is known or must still arrive, in microseconds since the
     /// record began.
     complete_since: Option<u64>,

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::Program;
+use crate::TestProgram;
 use crate::port;
 use crate::program::{Signal, command, path_of};
 
@@ -20,7 +20,7 @@ pub(super) struct Process {
     /// The URL that it listens on; `None` for a worker.
     pub(super) url: Option<String>,
     log: PathBuf,
-    running: Option<Program>,
+    running: Option<TestProgram>,
     /// Set once the process was asked to end, and may.
     leaving: bool,
 }
@@ -55,13 +55,13 @@ impl Process {
             command.arg("--no-seed");
         }
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        self.running = Some(Program::start(&self.name, &mut command));
+        self.running = Some(TestProgram::start(&self.name, &mut command));
         self.leaving = false;
     }
 
     /// Returns true if it has not ended.
     pub(super) fn is_running(&mut self) -> bool {
-        self.running.as_mut().is_some_and(Program::is_running)
+        self.running.as_mut().is_some_and(TestProgram::is_running)
     }
 
     /// Returns true if it ended without being asked to.

@@ -17,20 +17,20 @@ use super::action::Action;
 
 /// An entry of the record.
 #[derive(Clone, Debug, Serialize)]
-pub struct Entry {
+pub struct RecordEntry {
     /// Microseconds since the record began, by a monotonic clock.
     pub at_us: u64,
     /// The event.
     #[serde(flatten)]
-    pub event: Event,
+    pub event: RecordedEvent,
 }
 
 /// An event of a round.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
+pub enum RecordedEvent {
     /// The heroes and meals of the round.
-    Scene(Scene),
+    Scene(Cast),
     /// A client is about to send a request.
     Asked {
         /// The number of the request.
@@ -47,7 +47,7 @@ pub enum Event {
         /// The number of the request.
         request: usize,
         /// The answer.
-        answer: Answer,
+        answer: ClientAnswer,
     },
     /// A listener opens a socket or a stream.
     Opening {
@@ -109,7 +109,7 @@ pub enum Event {
 
 /// The heroes and meals of a round.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Scene {
+pub struct Cast {
     /// The heroes.
     pub heroes: Vec<i64>,
     /// A meal that all of them may eat.
@@ -144,7 +144,7 @@ pub enum Deed {
 /// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum ClientAnswer {
     /// The gateway answered.
     Told {
         /// The status; for a frame that of the same answer over REST.
@@ -156,25 +156,16 @@ pub enum Answer {
     Unknown(String),
 }
 
-impl Event {
+impl RecordedEvent {
     /// The body of an answer, or the frame, if the event shows one to a client.
     #[must_use]
     pub fn shown(&self) -> Option<&Value> {
-        match self {
-            Self::Answered { answer: Answer::Told { body, .. }, .. } => Some(body),
-            Self::Heard { frame, .. } => Some(frame),
-            Self::Answered { answer: Answer::Unknown(_), .. }
-            | Self::Scene(_)
-            | Self::Asked { .. }
-            | Self::Opening { .. }
-            | Self::Ended { .. }
-            | Self::Lost { .. }
-            | Self::Changed { .. }
-            | Self::Fault { .. }
-            | Self::Done { .. }
-            | Self::Mended
-            | Self::Quiet => None,
+        if let Self::Answered { answer: ClientAnswer::Told { body, .. }, .. }
+        | Self::Heard { frame: body, .. } = self
+        {
+            return Some(body);
         }
+        None
     }
 }
 
@@ -186,7 +177,7 @@ pub struct Recorder(Arc<Mutex<Pages>>);
 struct Pages {
     began: Instant,
     /// The entries so far, bounded because a round lasts only minutes.
-    entries: Vec<Entry>,
+    entries: Vec<RecordEntry>,
     requests: usize,
     file: BufWriter<File>,
 }
@@ -206,7 +197,7 @@ impl Recorder {
     }
 
     /// Adds an event to the record.
-    pub fn note(&self, event: Event) {
+    pub fn note(&self, event: RecordedEvent) {
         self.pages().note(event);
     }
 
@@ -222,13 +213,13 @@ impl Recorder {
         let mut pages = self.pages();
         pages.requests += 1;
         let request = pages.requests;
-        pages.note(Event::Asked { request, hero, gateway, deed });
+        pages.note(RecordedEvent::Asked { request, hero, gateway, deed });
         request
     }
 
     /// Returns the entries so far; the file has them as well.
     #[must_use]
-    pub fn read(&self) -> Vec<Entry> {
+    pub fn read(&self) -> Vec<RecordEntry> {
         let mut pages = self.pages();
         pages.file.flush().expect("the record can be written");
         pages.entries.clone()
@@ -244,9 +235,9 @@ impl Pages {
         u64::try_from(self.began.elapsed().as_micros()).expect("a round is shorter than centuries")
     }
 
-    fn note(&mut self, event: Event) {
+    fn note(&mut self, event: RecordedEvent) {
         let at_us = self.now_us();
-        let entry = Entry { at_us, event };
+        let entry = RecordEntry { at_us, event };
         let line = serde_json::to_string(&entry).expect("events have string keys");
         writeln!(self.file, "{line}").expect("the record can be written");
         self.entries.push(entry);

@@ -5,13 +5,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Deployment;
+use super::FaultDeployment;
 use super::breaker::Breaker;
-use super::checker::{self, Rule, Violation};
-use super::crowd::Crowd;
-use super::record::{Event, Recorder};
-use super::schedule::plan;
-use super::stage::Stage;
+use super::checker::{self, Breach, CheckedRule};
+use super::crowd::ClientCrowd;
+use super::fault_schedule::plan;
+use super::fault_stage::FaultStage;
+use super::record::{RecordedEvent, Recorder};
 use super::stored;
 use crate::patience::within;
 
@@ -27,7 +27,7 @@ const MAX_NAMED: usize = 5;
 #[derive(Clone, Copy, Debug)]
 pub struct Round {
     /// The deployment to break.
-    pub deployment: Deployment,
+    pub deployment: FaultDeployment,
     /// The seed, which determines the faults.
     pub seed: u64,
     /// The length of the faults.
@@ -38,7 +38,7 @@ pub struct Round {
 
 /// A round that broke no promise.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct RoundReport {
     round: Round,
     steps: usize,
     orders: usize,
@@ -50,9 +50,9 @@ pub struct Report {
 
 /// A round that broke promises.
 #[derive(Debug)]
-pub struct Failure {
+pub struct RoundFailure {
     round: Round,
-    violations: Vec<Violation>,
+    violations: Vec<Breach>,
     amiss: Vec<String>,
     journal: String,
     folder: PathBuf,
@@ -63,13 +63,14 @@ impl Round {
     ///
     /// # Errors
     /// The broken promises. The record and the logs of the programs are kept.
-    pub async fn play(self) -> Result<Report, Failure> {
+    pub async fn play(self) -> Result<RoundReport, RoundFailure> {
         println!("faults: {self}");
         let folder = tempfile::Builder::new().prefix("galley-faults-").tempdir().expect("a folder");
-        let stage = Stage::start(self.deployment, folder.path()).await;
+        let stage = FaultStage::start(self.deployment, folder.path()).await;
         let (slowest_start, database) = (stage.slowest_start, stage.database().to_owned());
         let recorder = Recorder::begin(&folder.path().join("record.jsonl"));
-        let mut crowd = Crowd::begin(&stage.urls(), &database, recorder.clone(), self.seed).await;
+        let mut crowd =
+            ClientCrowd::begin(&stage.urls(), &database, recorder.clone(), self.seed).await;
         let mut breaker = Breaker::new(stage, recorder.clone(), self.seed);
         let steps = plan(self.seed, self.length, self.deployment);
         breaker.follow(&steps, self.length).await;
@@ -89,14 +90,17 @@ impl Round {
         let entries = recorder.read();
         let violations = checker::check(&entries, &orders, REST + slowest_start);
         if violations.is_empty() && amiss.is_empty() {
-            return Ok(Report {
+            return Ok(RoundReport {
                 round: self,
                 steps: steps.len(),
                 orders: orders.len(),
                 events: entries
                     .iter()
                     .filter(|entry| {
-                        !matches!(entry.event, Event::Fault { .. } | Event::Done { .. })
+                        !matches!(
+                            entry.event,
+                            RecordedEvent::Fault { .. } | RecordedEvent::Done { .. }
+                        )
                     })
                     .count(),
                 slowest_start,
@@ -105,7 +109,7 @@ impl Round {
             });
         }
         let journal = std::mem::take(&mut breaker.journal);
-        Err(Failure { round: self, violations, amiss, journal, folder: folder.keep() })
+        Err(RoundFailure { round: self, violations, amiss, journal, folder: folder.keep() })
     }
 }
 
@@ -116,7 +120,7 @@ impl fmt::Display for Round {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for RoundReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { round, steps, orders, events, slowest_start, quiet_after, kept } = self;
         write!(
@@ -129,14 +133,14 @@ impl fmt::Display for Report {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for RoundFailure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { round, violations, amiss, journal, folder } = self;
         writeln!(formatter, "{round} broke promises. What was done:\n{journal}")?;
         for amiss in amiss {
             writeln!(formatter, "{amiss}")?;
         }
-        let mut rules: BTreeMap<Rule, Vec<&Violation>> = BTreeMap::new();
+        let mut rules: BTreeMap<CheckedRule, Vec<&Breach>> = BTreeMap::new();
         for violation in violations {
             rules.entry(violation.rule).or_default().push(violation);
         }

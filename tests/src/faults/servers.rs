@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::Deployment;
-use super::action::{Action, Link, Part, Server};
+use super::FaultDeployment;
+use super::action::{Action, Backend, Component, ServerLink};
+use super::faulty_postgres::FaultyPostgres;
+use super::faulty_redis::FaultyRedis;
 use super::meddler::Meddler;
-use super::postgres::Postgres;
-use super::redis::Redis;
 use crate::program::Signal;
 use crate::proxy::Ways;
 use crate::{Pooler, Proxy};
@@ -23,22 +23,26 @@ const NO_ROOM: u64 = 1;
 #[derive(Debug)]
 pub struct Servers {
     /// The database.
-    pub postgres: Postgres,
+    pub postgres: FaultyPostgres,
     /// The bus.
-    pub redis: Redis,
-    links: HashMap<Link, Proxy>,
+    pub redis: FaultyRedis,
+    links: HashMap<ServerLink, Proxy>,
 }
 
 impl Servers {
     /// Starts the servers, and the proxies for these processes. The database is in this folder.
-    pub async fn start(deployment: Deployment, parts: &[Part], folder: &Path) -> Self {
+    pub async fn start(deployment: FaultDeployment, parts: &[Component], folder: &Path) -> Self {
         let (postgres, mut redis) =
-            (Postgres::start(deployment, folder).await, Redis::start(deployment).await);
+            (FaultyPostgres::start(deployment, folder).await, FaultyRedis::start(deployment).await);
         let mut links = HashMap::new();
         for part in parts {
-            links.insert(Link::Of(*part, Server::Postgres), Proxy::start(postgres.port()).await);
+            links.insert(
+                ServerLink::Of(*part, Backend::Postgres),
+                Proxy::start(postgres.port()).await,
+            );
             if let Ok(master) = redis.master() {
-                links.insert(Link::Of(*part, Server::Redis), Proxy::start(master.port()).await);
+                links
+                    .insert(ServerLink::Of(*part, Backend::Redis), Proxy::start(master.port).await);
             }
         }
         Self { postgres, redis, links }
@@ -46,15 +50,15 @@ impl Servers {
 
     /// The settings that lead a process to its servers.
     #[must_use]
-    pub fn variables(&self, part: Part) -> [(&'static str, String); 2] {
-        let proxy = |server| self.links.get(&Link::Of(part, server)).map(Proxy::port);
-        let postgres = proxy(Server::Postgres).unwrap_or_else(|| self.postgres.port());
+    pub fn variables(&self, part: Component) -> [(&'static str, String); 2] {
+        let proxy = |server| self.links.get(&ServerLink::Of(part, server)).map(Proxy::port);
+        let postgres = proxy(Backend::Postgres).unwrap_or_else(|| self.postgres.port());
         let redis = match &self.redis {
-            Redis::Cluster(cluster) => cluster.url(),
-            Redis::One(_) | Redis::Pair(_) => {
+            FaultyRedis::Cluster(cluster) => cluster.url(),
+            FaultyRedis::One(_) | FaultyRedis::Pair(_) => {
                 format!(
                     "redis://127.0.0.1:{}",
-                    proxy(Server::Redis).expect("each process has a way to Redis")
+                    proxy(Backend::Redis).expect("each process has a way to Redis")
                 )
             }
         };
@@ -76,8 +80,8 @@ impl Servers {
         self.postgres.start_again().await;
         meddler.return_connections().await;
         if let Some(pooler) = &mut self.postgres.pooler {
-            if pooler.is_running() {
-                pooler.signal(Signal::CONT);
+            if pooler.program.is_running() {
+                pooler.program.signal(Signal::CONT);
             } else {
                 pooler.restart().await;
             }
@@ -116,7 +120,7 @@ impl Servers {
                 let to_redis = self
                     .links
                     .iter()
-                    .filter(|(link, _)| matches!(link, Link::Of(_, Server::Redis)));
+                    .filter(|(link, _)| matches!(link, ServerLink::Of(_, Backend::Redis)));
                 for (_, proxy) in to_redis {
                     proxy.redirect(port);
                     if disconnect {
@@ -150,8 +154,9 @@ impl Servers {
             }
             Action::Promote => {
                 let links = &self.links;
-                let to_postgres =
-                    links.iter().filter(|(link, _)| matches!(link, Link::Of(_, Server::Postgres)));
+                let to_postgres = links
+                    .iter()
+                    .filter(|(link, _)| matches!(link, ServerLink::Of(_, Backend::Postgres)));
                 self.postgres
                     .promote(|port| to_postgres.for_each(|(_, proxy)| proxy.redirect(port)))
                     .await
@@ -170,8 +175,8 @@ impl Servers {
     }
 
     /// Applies a disturbance to the connections of a link.
-    fn disturb(&self, link: Link, how: impl FnOnce(&Proxy)) -> Result<(), String> {
-        let proxy = if link == Link::Replication {
+    fn disturb(&self, link: ServerLink, how: impl FnOnce(&Proxy)) -> Result<(), String> {
+        let proxy = if link == ServerLink::Replication {
             self.postgres.replication()
         } else {
             self.links.get(&link)
@@ -184,29 +189,35 @@ impl Servers {
     }
 
     /// Sends a signal to a node of the cluster or to the pooler.
-    fn signal(&mut self, part: Part, signal: Signal) -> Result<(), String> {
+    fn signal(&mut self, part: Component, signal: Signal) -> Result<(), String> {
         match part {
-            Part::Node(node) => self.redis.cluster()?.node(node).signal(signal),
-            Part::Pooler => self.pooler()?.signal(signal),
-            Part::Gateway(_) | Part::Worker(_) => return Err("it is no server".to_owned()),
+            Component::Node(node) => self.redis.cluster()?.node(node).program.signal(signal),
+            Component::Pooler => self.pooler()?.program.signal(signal),
+            Component::Gateway(_) | Component::Worker(_) => {
+                return Err("it is no server".to_owned());
+            }
         }
         Ok(())
     }
 
-    fn kill(&mut self, part: Part) -> Result<(), String> {
+    fn kill(&mut self, part: Component) -> Result<(), String> {
         match part {
-            Part::Node(node) => self.redis.cluster()?.node(node).kill(),
-            Part::Pooler => self.pooler()?.kill(),
-            Part::Gateway(_) | Part::Worker(_) => return Err("it is no server".to_owned()),
+            Component::Node(node) => self.redis.cluster()?.node(node).kill(),
+            Component::Pooler => self.pooler()?.program.kill(),
+            Component::Gateway(_) | Component::Worker(_) => {
+                return Err("it is no server".to_owned());
+            }
         }
         Ok(())
     }
 
-    async fn start_again(&mut self, part: Part) -> Result<(), String> {
+    async fn start_again(&mut self, part: Component) -> Result<(), String> {
         match part {
-            Part::Node(node) => self.redis.cluster()?.node(node).restart().await,
-            Part::Pooler => self.pooler()?.restart().await,
-            Part::Gateway(_) | Part::Worker(_) => return Err("it is no server".to_owned()),
+            Component::Node(node) => self.redis.cluster()?.node(node).restart().await,
+            Component::Pooler => self.pooler()?.restart().await,
+            Component::Gateway(_) | Component::Worker(_) => {
+                return Err("it is no server".to_owned());
+            }
         }
         Ok(())
     }

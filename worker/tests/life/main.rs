@@ -3,5 +3,5 @@
 mod on_sqlite;
 mod ordinary;
 mod outages;
-mod scene;
 mod shelf;
+mod worker_scene;

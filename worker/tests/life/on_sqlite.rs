@@ -1,36 +1,36 @@
 //! Tests the life of orders on a real database.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use galley_bus::{BusConfig, SharedBus};
+use galley_bus::{BusConfig, SharedBus, Subscription};
 use galley_protocol::{
     Allergy, Description, HeroName, Ingredient, MealName, NewHero, NewMeal, Order, OrderId, Planet,
     Price, Reason, Status,
 };
 use galley_store::{MAX_BATCH, PlaceRequest, PlaceVerdict, Store};
-use galley_worker::{Config, Worker, WorkerError};
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
-use crate::scene::hear;
+use crate::worker_scene::{RunningWorker, hear};
 
-struct Kitchen {
+struct SqliteKitchen {
     store: Arc<dyn Store>,
     bus: SharedBus,
+    subscription: Box<dyn Subscription>,
     _folder: TempDir,
 }
 
-impl Kitchen {
+impl SqliteKitchen {
     async fn new() -> Self {
+        let bus =
+            galley_bus::connect(&BusConfig::default()).await.expect("it is within the process");
+        let subscription = bus.subscribe().await.expect("it is within the process");
         let folder = tempfile::tempdir().expect("a folder");
         let url = format!("sqlite://{}", folder.path().join("galley.db").display());
         let store = galley_store::connect(&url).await.expect("a database");
         store.migrate().await.expect("a schema");
-        let bus =
-            galley_bus::connect(&BusConfig::default()).await.expect("it is within the process");
-        Self { store, bus, _folder: folder }
+        Self { store, bus, subscription, _folder: folder }
     }
 
     /// Places orders of one meal by a hero with this allergy, and puts them on the queue.
@@ -61,13 +61,12 @@ impl Kitchen {
         ids
     }
 
-    fn work(&self, delay: &str) -> (CancellationToken, JoinHandle<Result<(), WorkerError>>) {
-        let config = Config { processing_delay: delay.parse().expect("a delay") };
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(
-            Worker::new(config, self.store.clone(), self.bus.clone()).run(stop.clone()),
-        );
-        (stop, task)
+    fn work(&self, delay: &str) -> RunningWorker {
+        RunningWorker::start(delay, self.store.clone(), self.bus.clone())
+    }
+
+    async fn hear(&mut self, ids: &[OrderId], version: i32) -> BTreeMap<(OrderId, i32), Status> {
+        hear(&mut *self.subscription, ids, version).await
     }
 
     async fn order(&self, id: OrderId) -> Order {
@@ -77,26 +76,23 @@ impl Kitchen {
 
 #[tokio::test]
 async fn thousands_of_orders_are_completed() {
-    let kitchen = Kitchen::new().await;
-    let mut subscription = kitchen.bus.subscribe().await.expect("it is within the process");
+    let mut kitchen = SqliteKitchen::new().await;
     let ids = kitchen.place(5_000, "kryptonite").await;
     let began = Instant::now();
-    let (stop, task) = kitchen.work("0s");
-    hear(&mut *subscription, &ids, 3).await;
+    let worker = kitchen.work("0s");
+    kitchen.hear(&ids, 3).await;
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     let order = kitchen.order(ids[0]).await;
     assert_eq!((order.status, order.version.0), (Status::Completed, 3));
-    stop.cancel();
-    task.await.expect("it does not panic").expect("it was told to stop");
+    worker.stop().await.expect("it was told to stop");
 }
 
 #[tokio::test]
 async fn a_conflict_cancels() {
-    let kitchen = Kitchen::new().await;
-    let mut subscription = kitchen.bus.subscribe().await.expect("it is within the process");
+    let mut kitchen = SqliteKitchen::new().await;
     let ids = kitchen.place(1, "  PEANUT ").await;
-    let (_stop, _task) = kitchen.work("1h");
-    let heard = hear(&mut *subscription, &ids, 3).await;
+    let _worker = kitchen.work("1h");
+    let heard = kitchen.hear(&ids, 3).await;
     assert_eq!((heard[&(ids[0], 2)], heard[&(ids[0], 3)]), (Status::InProgress, Status::Cancelled));
     let order = kitchen.order(ids[0]).await;
     assert_eq!(
@@ -107,14 +103,12 @@ async fn a_conflict_cancels() {
 
 #[tokio::test]
 async fn what_one_worker_hands_back_the_next_completes() {
-    let kitchen = Kitchen::new().await;
-    let mut subscription = kitchen.bus.subscribe().await.expect("it is within the process");
+    let mut kitchen = SqliteKitchen::new().await;
     let ids = kitchen.place(100, "kryptonite").await;
-    let (stop, task) = kitchen.work("2s");
-    hear(&mut *subscription, &ids, 2).await;
-    stop.cancel();
-    task.await.expect("it does not panic").expect("it was told to stop");
+    let worker = kitchen.work("2s");
+    kitchen.hear(&ids, 2).await;
+    worker.stop().await.expect("it was told to stop");
     assert_eq!(kitchen.order(ids[0]).await.status, Status::InProgress);
-    let (_stop, _task) = kitchen.work("1h");
-    hear(&mut *subscription, &ids, 3).await;
+    let _worker = kitchen.work("1h");
+    kitchen.hear(&ids, 3).await;
 }

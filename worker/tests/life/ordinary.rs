@@ -4,12 +4,11 @@ use std::time::{Duration, Instant};
 
 use galley_protocol::{IncarnationId, Reason, Status, Version};
 
-use crate::scene::{Scene, hear};
+use crate::worker_scene::{WorkerScene, hear};
 
 #[tokio::test]
 async fn an_order_is_taken_and_completed_and_both_are_told() {
-    let scene = Scene::new().await;
-    let mut subscription = scene.bus.subscribe().await.expect("it is within the process");
+    let (scene, mut subscription) = WorkerScene::with_subscription().await;
     let worker = scene.work("0s");
     let ids = scene.place(3).await;
     let heard = hear(&mut *subscription, &ids, 3).await;
@@ -22,10 +21,8 @@ async fn an_order_is_taken_and_completed_and_both_are_told() {
 
 #[tokio::test]
 async fn an_allergy_is_told_as_two_steps() {
-    let scene = Scene::new().await;
-    let mut subscription = scene.bus.subscribe().await.expect("it is within the process");
-    let ids = scene.shelf.place_orders(1, Duration::ZERO);
-    scene.shelf.change(ids[0], |row| row.allergic = true);
+    let (scene, mut subscription) = WorkerScene::with_subscription().await;
+    let ids = scene.shelf.place_with_conflict(1);
     let _worker = scene.work("1h");
     scene.bus.announce(&[], &ids).await.expect("it is within the process");
     let heard = hear(&mut *subscription, &ids, 3).await;
@@ -35,35 +32,26 @@ async fn an_allergy_is_told_as_two_steps() {
 
 #[tokio::test]
 async fn thousands_of_orders_without_delay_are_completed_in_no_time() {
-    let scene = Scene::new().await;
+    let scene = WorkerScene::new().await;
     let worker = scene.work("0s");
-    let began = Instant::now();
-    let ids = scene.place(20_000).await;
-    scene.until_completed(&ids).await;
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    let took = scene.complete(20_000).await;
+    assert!(took < Duration::from_secs(10), "{took:?}");
     worker.stop().await.expect("it was told to stop");
 }
 
 #[tokio::test]
 async fn an_order_is_not_completed_before_it_is_due() {
-    let scene = Scene::new().await;
+    let scene = WorkerScene::new().await;
     let _worker = scene.work("300ms");
-    let began = Instant::now();
-    let ids = scene.place(100).await;
-    scene.until_completed(&ids).await;
-    assert!(
-        (Duration::from_millis(300)..Duration::from_secs(2)).contains(&began.elapsed()),
-        "{:?}",
-        began.elapsed()
-    );
+    let took = scene.complete(100).await;
+    assert!((Duration::from_millis(300)..Duration::from_secs(2)).contains(&took), "{took:?}");
 }
 
 #[tokio::test]
 async fn an_order_that_is_cancelled_meanwhile_is_not_completed() {
-    let scene = Scene::new().await;
+    let scene = WorkerScene::new().await;
     let _worker = scene.work("200ms");
-    let ids = scene.place(2).await;
-    scene.shelf.until_all(&ids, |row| row.order.status == Status::InProgress).await;
+    let ids = scene.place_until_taken(2).await;
     scene.shelf.change(ids[0], |row| {
         row.order.version = Version(3);
         row.end(Reason::HeroRequest);
@@ -75,8 +63,7 @@ async fn an_order_that_is_cancelled_meanwhile_is_not_completed() {
 
 #[tokio::test]
 async fn orders_of_a_dead_worker_are_adopted_and_told_again() {
-    let scene = Scene::new().await;
-    let mut subscription = scene.bus.subscribe().await.expect("it is within the process");
+    let (scene, mut subscription) = WorkerScene::with_subscription().await;
     let ids = scene.shelf.place_orders(7_000, Duration::ZERO);
     for id in &ids {
         scene.shelf.change(*id, |row| {
@@ -93,7 +80,7 @@ async fn orders_of_a_dead_worker_are_adopted_and_told_again() {
 
 #[tokio::test]
 async fn orders_of_one_who_was_never_seen_alive_are_adopted_at_once() {
-    let scene = Scene::new().await;
+    let scene = WorkerScene::new().await;
     let _worker = scene.work("1h");
     let first = scene.place(1).await;
     scene.shelf.until_all(&first, |row| row.owner.is_some()).await;
@@ -110,10 +97,9 @@ async fn orders_of_one_who_was_never_seen_alive_are_adopted_at_once() {
 
 #[tokio::test]
 async fn a_worker_that_stops_hands_back_what_it_has_not_completed() {
-    let scene = Scene::new().await;
+    let scene = WorkerScene::new().await;
     let worker = scene.work("1h");
-    let ids = scene.place(1_000).await;
-    scene.shelf.until_all(&ids, |row| row.order.status == Status::InProgress).await;
+    let ids = scene.place_until_taken(1_000).await;
     let began = Instant::now();
     worker.stop().await.expect("it was told to stop");
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());

@@ -5,20 +5,19 @@ use std::time::Duration;
 use galley_protocol::Status;
 use galley_worker::WorkerError;
 
-use crate::scene::{Scene, hear};
-use crate::shelf::Fault;
+use crate::shelf::ShelfFault;
+use crate::worker_scene::{WorkerScene, hear};
 
 #[tokio::test]
 async fn an_order_whose_entry_never_came_is_found() {
-    let scene = Scene::new().await;
+    let scene = WorkerScene::new().await;
     let ids = scene.shelf.place_orders(1_200, Duration::from_secs(4));
-    let _worker = scene.work("0s");
-    scene.until_completed(&ids).await;
+    scene.work_off(&ids).await;
 }
 
 #[tokio::test]
 async fn without_a_bus_orders_are_completed_all_the_same() {
-    let scene = Scene::without_bus().await;
+    let scene = WorkerScene::without_bus().await;
     let worker = scene.work("0s");
     for _ in 0..3 {
         let ids = scene.shelf.place_orders(700, Duration::ZERO);
@@ -29,13 +28,11 @@ async fn without_a_bus_orders_are_completed_all_the_same() {
 
 #[tokio::test]
 async fn a_claim_whose_answer_was_lost_leaves_no_order_behind() {
-    let scene = Scene::new().await;
-    let mut subscription = scene.bus.subscribe().await.expect("it is within the process");
-    let ids = scene.shelf.place_orders(3, Duration::ZERO);
-    scene.shelf.change(ids[0], |row| row.allergic = true);
+    let (scene, mut subscription) = WorkerScene::with_subscription().await;
+    let ids = scene.shelf.place_with_conflict(3);
     // The sweeper claims as well.
     for _ in 0..3 {
-        scene.shelf.fail("claim", Fault::After);
+        scene.shelf.fail("claim", ShelfFault::After);
     }
     let _worker = scene.work("0s");
     scene.bus.announce(&[], &ids).await.expect("it is within the process");
@@ -46,9 +43,8 @@ async fn a_claim_whose_answer_was_lost_leaves_no_order_behind() {
 
 #[tokio::test]
 async fn a_completion_whose_answer_was_lost_is_told() {
-    let scene = Scene::new().await;
-    let mut subscription = scene.bus.subscribe().await.expect("it is within the process");
-    scene.shelf.fail("complete", Fault::After);
+    let (scene, mut subscription) = WorkerScene::with_subscription().await;
+    scene.shelf.fail("complete", ShelfFault::After);
     let _worker = scene.work("0s");
     let ids = scene.place(3).await;
     let heard = hear(&mut *subscription, &ids, 3).await;
@@ -58,7 +54,7 @@ async fn a_completion_whose_answer_was_lost_is_told() {
 
 #[tokio::test]
 async fn an_adoption_whose_answer_was_lost_leaves_no_order_behind() {
-    let scene = Scene::new().await;
+    let scene = WorkerScene::new().await;
     let ids = scene.shelf.place_orders(10, Duration::ZERO);
     for id in &ids {
         scene.shelf.change(*id, |row| {
@@ -66,25 +62,23 @@ async fn an_adoption_whose_answer_was_lost_leaves_no_order_behind() {
             row.order.version = row.order.version.next();
         });
     }
-    scene.shelf.fail("adopt", Fault::After);
-    let _worker = scene.work("0s");
-    scene.until_completed(&ids).await;
+    scene.shelf.fail("adopt", ShelfFault::After);
+    scene.work_off(&ids).await;
 }
 
 #[tokio::test]
 async fn a_refused_claim_is_tried_again_by_the_sweeper() {
-    let scene = Scene::new().await;
+    let scene = WorkerScene::new().await;
     let _worker = scene.work("0s");
     // The first to claim may be the sweeper.
-    scene.shelf.fail("claim", Fault::Refused);
-    scene.shelf.fail("claim", Fault::Refused);
-    let ids = scene.place(10).await;
-    scene.until_completed(&ids).await;
+    scene.shelf.fail("claim", ShelfFault::Refused);
+    scene.shelf.fail("claim", ShelfFault::Refused);
+    scene.complete(10).await;
 }
 
 #[tokio::test]
 async fn a_store_that_goes_away_at_any_time_costs_time_and_nothing_else() {
-    let scene = Scene::new().await;
+    let scene = WorkerScene::new().await;
     scene.shelf.set_away(true);
     let worker = scene.work("50ms");
     let mut all = Vec::new();
@@ -103,10 +97,9 @@ async fn a_store_that_goes_away_at_any_time_costs_time_and_nothing_else() {
 
 #[tokio::test]
 async fn a_worker_stops_while_the_store_is_away() {
-    let scene = Scene::new().await;
+    let scene = WorkerScene::new().await;
     let worker = scene.work("0s");
-    let ids = scene.place(1).await;
-    scene.until_completed(&ids).await;
+    scene.complete(1).await;
     scene.shelf.set_away(true);
     scene.place(1).await;
     worker.stop().await.expect("it was told to stop");
@@ -114,9 +107,9 @@ async fn a_worker_stops_while_the_store_is_away() {
 
 #[tokio::test]
 async fn a_worker_that_cannot_begin_says_so() {
-    let scene = Scene::new().await;
-    scene.shelf.fail("enlist", Fault::Before);
-    scene.shelf.fail("enlist", Fault::Refused);
+    let scene = WorkerScene::new().await;
+    scene.shelf.fail("enlist", ShelfFault::Before);
+    scene.shelf.fail("enlist", ShelfFault::Refused);
     assert!(matches!(scene.work("0s").ended().await, Err(WorkerError::Enlist(_))));
 }
 
@@ -124,8 +117,8 @@ async fn a_worker_that_cannot_begin_says_so() {
 async fn a_part_that_dies_ends_the_worker_and_what_it_held_is_handed_back() {
     for (question, part) in [("complete", "finisher"), ("maintain", "upkeep"), ("adopt", "adopter")]
     {
-        let scene = Scene::new().await;
-        scene.shelf.fail(question, Fault::Panic);
+        let scene = WorkerScene::new().await;
+        scene.shelf.fail(question, ShelfFault::Panic);
         let worker = scene.work("0s");
         let ids = scene.place(1).await;
         let ended = worker.ended().await;

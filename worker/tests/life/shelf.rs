@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 /// A fault on command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum ShelfFault {
     /// The request is not executed.
     Before,
     /// The request is executed, but its answer is lost.
@@ -34,7 +34,7 @@ pub enum Fault {
 
 /// An order and the columns that only the database has.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct ShelfRow {
     pub order: Order,
     pub owner: Option<IncarnationId>,
     pub due_at: SystemTime,
@@ -45,21 +45,28 @@ pub struct Row {
 /// The store.
 #[derive(Default)]
 pub struct Shelf {
-    state: Mutex<State>,
+    state: Mutex<ShelfState>,
     changes: watch::Sender<u64>,
 }
 
 #[derive(Default)]
-struct State {
-    rows: BTreeMap<OrderId, Row>,
+struct ShelfState {
+    rows: BTreeMap<OrderId, ShelfRow>,
     living: HashSet<IncarnationId>,
     incarnations: i64,
     /// The faults of the next requests of these kinds.
-    faults: Vec<(&'static str, Fault)>,
+    faults: Vec<(&'static str, ShelfFault)>,
     away: bool,
 }
 
 impl Shelf {
+    /// Places orders, the first one with an allergy conflict.
+    pub fn place_with_conflict(&self, count: i64) -> Vec<OrderId> {
+        let ids = self.place_orders(count, Duration::ZERO);
+        self.change(ids[0], |row| row.allergic = true);
+        ids
+    }
+
     /// Places orders of this age.
     pub fn place_orders(&self, count: i64, age: Duration) -> Vec<OrderId> {
         let order_time = timestamp(SystemTime::now() - age);
@@ -74,7 +81,7 @@ impl Shelf {
                 MealId::new(1).expect("an id"),
                 order_time,
             );
-            let row = Row {
+            let row = ShelfRow {
                 order,
                 owner: None,
                 due_at: SystemTime::now(),
@@ -94,18 +101,18 @@ impl Shelf {
     }
 
     /// Changes an order behind the worker's back.
-    pub fn change(&self, id: OrderId, change: impl FnOnce(&mut Row)) {
+    pub fn change(&self, id: OrderId, change: impl FnOnce(&mut ShelfRow)) {
         change(self.state().rows.get_mut(&id).expect("it was placed"));
         self.changes.send_modify(|changes| *changes += 1);
     }
 
     /// Returns an order in its present state.
-    pub fn row(&self, id: OrderId) -> Row {
+    pub fn row(&self, id: OrderId) -> ShelfRow {
         self.state().rows[&id].clone()
     }
 
     /// Lets the next request of this kind fail.
-    pub fn fail(&self, question: &'static str, fault: Fault) {
+    pub fn fail(&self, question: &'static str, fault: ShelfFault) {
         self.state().faults.push((question, fault));
     }
 
@@ -115,7 +122,7 @@ impl Shelf {
     }
 
     /// Waits until `is_so` holds for every order.
-    pub async fn until_all(&self, ids: &[OrderId], is_so: impl Fn(&Row) -> bool) {
+    pub async fn until_all(&self, ids: &[OrderId], is_so: impl Fn(&ShelfRow) -> bool) {
         let mut changes = self.changes.subscribe();
         let all = async {
             while !ids.iter().all(|id| is_so(&self.row(*id))) {
@@ -130,7 +137,7 @@ impl Shelf {
         self.state().faults.is_empty()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ShelfState> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
@@ -138,7 +145,7 @@ impl Shelf {
     fn answer<T>(
         &self,
         question: &'static str,
-        act: impl FnOnce(&mut State) -> T,
+        act: impl FnOnce(&mut ShelfState) -> T,
     ) -> Result<T, StoreError> {
         let mut state = self.state();
         let fault = state
@@ -146,25 +153,25 @@ impl Shelf {
             .iter()
             .position(|(name, _)| *name == question)
             .map(|at| state.faults.remove(at).1);
-        let fault = fault.or(state.away.then_some(Fault::Before));
+        let fault = fault.or(state.away.then_some(ShelfFault::Before));
         let unavailable = || Err(StoreError::Unavailable("on command".to_owned()));
         match fault {
-            Some(Fault::Before) => return unavailable(),
-            Some(Fault::Refused) => return Err(StoreError::Failed("on command".to_owned())),
-            Some(Fault::Panic) => {
+            Some(ShelfFault::Before) => return unavailable(),
+            Some(ShelfFault::Refused) => return Err(StoreError::Failed("on command".to_owned())),
+            Some(ShelfFault::Panic) => {
                 drop(state);
                 panic!("on command");
             }
-            None | Some(Fault::After) => {}
+            None | Some(ShelfFault::After) => {}
         }
         let done = act(&mut state);
         drop(state);
         self.changes.send_modify(|changes| *changes += 1);
-        if fault == Some(Fault::After) { unavailable() } else { Ok(done) }
+        if fault == Some(ShelfFault::After) { unavailable() } else { Ok(done) }
     }
 }
 
-impl Row {
+impl ShelfRow {
     /// Claims the order for a worker.
     pub fn claim(&mut self, owner: IncarnationId, delay: Duration) -> Claimed {
         let now = timestamp(SystemTime::now());
@@ -278,7 +285,7 @@ impl Store for Shelf {
             }
             ClaimFrom::Oldest { ids: IdRange { after, until }, age, limit } => {
                 let latest = timestamp(SystemTime::now() - age);
-                let is_old = |row: &&mut Row| {
+                let is_old = |row: &&mut ShelfRow| {
                     row.order.status == Status::Pending
                         && Some(row.order.id) > after
                         && until.is_none_or(|until| row.order.id <= until)
@@ -297,12 +304,12 @@ impl Store for Shelf {
 
     async fn adopt(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError> {
         self.answer("adopt", |state| {
-            let State { rows, living, .. } = state;
-            let orphan = |row: &&mut Row| {
+            let ShelfState { rows, living, .. } = state;
+            let orphan = |row: &&mut ShelfRow| {
                 row.order.status == Status::InProgress
                     && row.owner.is_none_or(|owner| !living.contains(&owner))
             };
-            let adopt = |row: &mut Row| {
+            let adopt = |row: &mut ShelfRow| {
                 if row.adoptions >= MAX_ADOPTIONS {
                     row.order.version = row.order.version.next();
                     row.end(Reason::Undeliverable);

@@ -1,9 +1,9 @@
 //! The rule that every answer is documented.
 
-use super::{Case, Rule, Violations};
-use crate::faults::record::{Deed, Event};
+use super::{Breaches, Case, CheckedRule};
+use crate::faults::record::{Deed, RecordedEvent};
 
-pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
+pub(super) fn check(case: &Case<'_>, violations: &mut Breaches) {
     for request in &case.requests {
         let expected: &[u16] = match request.deed {
             Deed::Place { .. } => &[200, 202, 503],
@@ -16,17 +16,17 @@ pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
             request.told().filter(|(status, _)| !expected.contains(status))
         {
             violations.add(
-                Rule::KnownAnswer,
+                CheckedRule::KnownAnswer,
                 format!("{:?} was answered {status}: {body}", request.deed),
             );
         }
     }
     let frames = ["welcome", "order", "deleted", "resync", "reconnect", "feed", "reply", "error"];
     for entry in case.entries {
-        if let Event::Heard { frame, .. } = &entry.event
+        if let RecordedEvent::Heard { frame, .. } = &entry.event
             && !frame["type"].as_str().is_some_and(|kind| frames.contains(&kind))
         {
-            violations.add(Rule::KnownAnswer, format!("there is no such frame: {frame}"));
+            violations.add(CheckedRule::KnownAnswer, format!("there is no such frame: {frame}"));
         }
     }
 }

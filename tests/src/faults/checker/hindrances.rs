@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::Case;
-use crate::faults::action::{Action, Link, Mischief, Obstacle, Part};
-use crate::faults::record::Event;
+use crate::faults::action::{Action, Component, Mischief, Obstacle, ServerLink};
+use crate::faults::record::RecordedEvent;
 
 /// The time within which a cluster replaces a silent node, and its clients find the new one.
 const FAILOVER: Duration = Duration::from_secs(12);
@@ -44,16 +44,16 @@ impl Hindrances {
         let end = case.entries.last().map_or(0, |entry| entry.at_us);
         let mut hindrances = Vec::new();
         for (at, entry) in case.entries.iter().enumerate() {
-            let Event::Fault { action } = &entry.event else { continue };
+            let RecordedEvent::Fault { action } = &entry.event else { continue };
             let Some(scope) = scope(*action) else { continue };
             let from = entry.at_us;
             let until = if let Some(time) = lasts(*action) {
                 from + micros(time)
             } else {
-                let is_end = |event: &Event| {
-                    let is_mended = matches!(event, Event::Mended);
-                    is_mended
-                        || matches!(event, Event::Done { action: later, .. } if ends(*action, *later))
+                let is_end = |event: &RecordedEvent| {
+                    matches!(event, RecordedEvent::Mended)
+                        || matches!(event, RecordedEvent::Done { action: later, .. }
+                            if ends(*action, *later))
                 };
                 let over = case.entries[at..].iter().find(|later| is_end(&later.event));
                 let longest = longest(*action).map_or(u64::MAX, |time| from + micros(time));
@@ -86,17 +86,17 @@ impl Hindrances {
 
 /// The gateways that are hindered by a fault.
 fn scope(action: Action) -> Option<Scope> {
-    if let Action::Pause(Part::Gateway(gateway))
-    | Action::Slow(Link::Of(Part::Gateway(gateway), _), _)
-    | Action::Mute(Link::Of(Part::Gateway(gateway), _))
-    | Action::Stall(Link::Of(Part::Gateway(gateway), _)) = action
+    if let Action::Pause(Component::Gateway(gateway))
+    | Action::Slow(ServerLink::Of(Component::Gateway(gateway), _), _)
+    | Action::Mute(ServerLink::Of(Component::Gateway(gateway), _))
+    | Action::Stall(ServerLink::Of(Component::Gateway(gateway), _)) = action
     {
         return Some(Scope::One(gateway));
     }
     let hinders_all = matches!(
         action,
-        Action::Pause(Part::Node(_) | Part::Pooler)
-            | Action::Kill(Part::Node(_) | Part::Pooler)
+        Action::Pause(Component::Node(_) | Component::Pooler)
+            | Action::Kill(Component::Node(_) | Component::Pooler)
             | Action::KillRedis
             | Action::Meddle(Mischief::Hold(_))
             | Action::MeddleWith(_, Mischief::Hold(_))
@@ -140,7 +140,8 @@ fn lasts(action: Action) -> Option<Duration> {
 
 /// The time for which a fault counts as a hindrance at most.
 fn longest(action: Action) -> Option<Duration> {
-    matches!(action, Action::Pause(Part::Node(_)) | Action::Kill(Part::Node(_))).then_some(FAILOVER)
+    matches!(action, Action::Pause(Component::Node(_)) | Action::Kill(Component::Node(_)))
+        .then_some(FAILOVER)
 }
 
 fn micros(time: Duration) -> u64 {

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use galley_protocol::{Reason, Status, Transition};
 use serde_json::Value;
 
-use super::{Case, Rule, Violations};
-use crate::faults::record::{Deed, Event};
+use super::{Breaches, Case, CheckedRule};
+use crate::faults::record::{Deed, RecordedEvent};
 use crate::faults::sighting::{Sighting, sightings};
 use crate::faults::stored::StoredOrder;
 
-pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
-    let mut lives: HashMap<i64, Life> = HashMap::new();
+pub(super) fn check(case: &Case<'_>, violations: &mut Breaches) {
+    let mut lives: HashMap<i64, OrderLife> = HashMap::new();
     for entry in case.entries {
         for seen in entry.event.shown().into_iter().flat_map(sightings) {
             lives.entry(seen.order).or_default().take(seen, violations);
@@ -21,7 +21,7 @@ pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
         match case.stored.get(order) {
             Some(stored) => against_stored(life, stored, violations),
             None => violations
-                .add(Rule::Committed, format!("order {order} was shown and does not exist")),
+                .add(CheckedRule::Committed, format!("order {order} was shown and does not exist")),
         }
     }
     for stored in case.stored.values() {
@@ -33,7 +33,7 @@ pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
         steps(stored.id, &life, violations);
         if stored.meal == case.scene.forbidden && stored.status() == "COMPLETED" {
             violations.add(
-                Rule::Allergy,
+                CheckedRule::Allergy,
                 format!("order {} of a forbidden meal is completed", stored.id),
             );
         }
@@ -43,22 +43,22 @@ pub(super) fn check(case: &Case<'_>, violations: &mut Violations) {
 
 /// The states of one order, by version.
 #[derive(Default)]
-struct Life(HashMap<i64, Option<Value>>);
+struct OrderLife(HashMap<i64, Option<Value>>);
 
-impl Life {
-    fn take(&mut self, seen: Sighting, violations: &mut Violations) {
+impl OrderLife {
+    fn take(&mut self, seen: Sighting, violations: &mut Breaches) {
         let Sighting { order, version, state } = seen;
         let first = self.0.entry(version).or_insert_with(|| state.clone());
         if *first != state {
             let what = format!(
                 "version {version} of order {order} was shown as {first:?} and as {state:?}"
             );
-            violations.add(Rule::OneState, what);
+            violations.add(CheckedRule::OneState, what);
         }
     }
 }
 
-fn against_stored(life: &Life, stored: &StoredOrder, violations: &mut Violations) {
+fn against_stored(life: &OrderLife, stored: &StoredOrder, violations: &mut Breaches) {
     let id = stored.id;
     let newest = stored.newest();
     for (version, state) in &life.0 {
@@ -66,12 +66,12 @@ fn against_stored(life: &Life, stored: &StoredOrder, violations: &mut Violations
         let now = (*version == newest.version).then(|| newest.state.clone());
         if *version > newest.version {
             violations.add(
-                Rule::Committed,
+                CheckedRule::Committed,
                 format!("version {version} of order {id} was shown, the database has {newest:?}"),
             );
         } else if now.or(last).is_some_and(|told| told != *state) {
             violations.add(
-                Rule::OneState,
+                CheckedRule::OneState,
                 format!(
                     "version {version} of order {id} was shown as {state:?}, and is {stored:?}"
                 ),
@@ -82,7 +82,7 @@ fn against_stored(life: &Life, stored: &StoredOrder, violations: &mut Violations
 
 /// Checks the steps: version 1 is PENDING, each further one is a step of the life cycle, and one
 /// more at the end is the deletion. The unseen versions must fit between their neighbours.
-fn steps(id: i64, life: &Life, violations: &mut Violations) {
+fn steps(id: i64, life: &OrderLife, violations: &mut Breaches) {
     let mut versions: Vec<(&i64, &Option<Value>)> = life.0.iter().collect();
     versions.sort_unstable_by_key(|(version, _)| **version);
     let mut possible = vec![None];
@@ -96,7 +96,7 @@ fn steps(id: i64, life: &Life, violations: &mut Violations) {
         possible.retain(|stage| at == *version && Some(*stage) == is.map(Some));
         if possible.is_empty() {
             violations.add(
-                Rule::LifeCycle,
+                CheckedRule::LifeCycle,
                 format!("order {id} cannot have version {version} as {state:?}: {:?}", life.0),
             );
             return;
@@ -106,13 +106,13 @@ fn steps(id: i64, life: &Life, violations: &mut Violations) {
 
 /// The stage of an order, up to its deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum OrderStage {
     Is(Status, Option<Reason>),
     Deleted,
 }
 
 /// Returns the possible next stages; `None` is the stage before the first version.
-fn next(stage: Option<Stage>) -> Vec<Option<Stage>> {
+fn next(stage: Option<OrderStage>) -> Vec<Option<OrderStage>> {
     const REASONS: [Reason; 5] = [
         Reason::HeroRequest,
         Reason::Allergy,
@@ -124,41 +124,42 @@ fn next(stage: Option<Stage>) -> Vec<Option<Stage>> {
     let steps =
         steps.into_iter().chain(REASONS.map(|reason| (Transition::Cancel(reason), Some(reason))));
     match stage {
-        None => vec![Some(Stage::Is(Status::Pending, None))],
-        Some(Stage::Is(status, _)) if status.is_active() => steps
+        None => vec![Some(OrderStage::Is(Status::Pending, None))],
+        Some(OrderStage::Is(status, _)) if status.is_active() => steps
             .filter_map(|(step, reason)| {
-                status.step(step).ok().map(|status| Some(Stage::Is(status, reason)))
+                status.step(step).ok().map(|status| Some(OrderStage::Is(status, reason)))
             })
             .collect(),
-        Some(Stage::Is(..)) => vec![Some(Stage::Deleted)],
-        Some(Stage::Deleted) => Vec::new(),
+        Some(OrderStage::Is(..)) => vec![Some(OrderStage::Deleted)],
+        Some(OrderStage::Deleted) => Vec::new(),
     }
 }
 
-fn as_stage(state: Option<&Value>) -> Option<Stage> {
-    let Some(state) = state else { return Some(Stage::Deleted) };
+fn as_stage(state: Option<&Value>) -> Option<OrderStage> {
+    let Some(state) = state else { return Some(OrderStage::Deleted) };
     let status = serde_json::from_value(state["status"].clone()).ok()?;
     let reason = serde_json::from_value(state["reason"].clone()).ok()?;
-    Some(Stage::Is(status, reason))
+    Some(OrderStage::Is(status, reason))
 }
 
 /// Checks that a read shows at least every version that any client saw before it began. A welcome
 /// is a read.
-fn no_way_back(case: &Case<'_>, violations: &mut Violations) {
+fn no_way_back(case: &Case<'_>, violations: &mut Breaches) {
     let mut newest: HashMap<i64, i64> = HashMap::new();
     // The versions known when a read began, by the number of the request or of the listener.
     let mut reads: HashMap<usize, HashMap<i64, i64>> = HashMap::new();
     let mut openings: HashMap<usize, HashMap<i64, i64>> = HashMap::new();
     for entry in case.entries {
-        if let Event::Asked { request, deed: Deed::Get(_) | Deed::List, .. } = &entry.event {
+        if let RecordedEvent::Asked { request, deed: Deed::Get(_) | Deed::List, .. } = &entry.event
+        {
             reads.insert(*request, newest.clone());
         }
-        if let Event::Opening { listener, .. } = &entry.event {
+        if let RecordedEvent::Opening { listener, .. } = &entry.event {
             openings.insert(*listener, newest.clone());
         }
-        let known = if let Event::Answered { request, .. } = &entry.event {
+        let known = if let RecordedEvent::Answered { request, .. } = &entry.event {
             reads.remove(request)
-        } else if let Event::Heard { listener, frame } = &entry.event
+        } else if let RecordedEvent::Heard { listener, frame } = &entry.event
             && frame["type"] == "welcome"
         {
             openings.remove(listener)
@@ -175,7 +176,7 @@ fn no_way_back(case: &Case<'_>, violations: &mut Violations) {
                     "order {} was read in version {} after somebody saw {before}",
                     seen.order, seen.version
                 );
-                violations.add(Rule::NoWayBack, what);
+                violations.add(CheckedRule::NoWayBack, what);
             }
             let known = newest.entry(seen.order).or_default();
             *known = seen.version.max(*known);

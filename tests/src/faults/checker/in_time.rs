@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::hindrances::Hindrances;
-use super::{Case, Rule, Violations};
-use crate::faults::record::Event;
+use super::{Breaches, Case, CheckedRule};
+use crate::faults::record::RecordedEvent;
 use crate::faults::sighting::sightings;
 
 /// The violations that are reported for one listener; further ones are left out.
@@ -13,30 +13,30 @@ const MAX_TOLD: usize = 3;
 
 /// A listener with its connections, and the versions that it was shown.
 #[derive(Default)]
-struct Audience {
+struct ListenerHistory {
     /// The hero; `None` for staff.
     hero: Option<i64>,
-    connections: Vec<Connection>,
+    connections: Vec<OpenTime>,
     /// For each order the versions that were shown, with their times.
     shown: HashMap<i64, Vec<(u64, i64)>>,
 }
 
 /// A connection, from its first frame on; for staff from the beginning of the watch.
-struct Connection {
+struct OpenTime {
     gateway: usize,
     from: Option<u64>,
     until: u64,
 }
 
 /// A version that the database had at one reading, and not at the one before.
-struct Change {
+struct SeenChange {
     order: i64,
     version: i64,
     since_us: u64,
     seen_us: u64,
 }
 
-pub(super) fn check(case: &Case<'_>, limit: Duration, violations: &mut Violations) {
+pub(super) fn check(case: &Case<'_>, limit: Duration, violations: &mut Breaches) {
     let hindrances = Hindrances::of(case);
     let (audiences, changes) = read(case);
     for (listener, audience) in &audiences {
@@ -48,22 +48,22 @@ pub(super) fn check(case: &Case<'_>, limit: Duration, violations: &mut Violation
                 .flatten()
                 .map(|late| (change, late))
         });
-        for (Change { order, version, seen_us, .. }, late) in late.take(MAX_TOLD) {
+        for (SeenChange { order, version, seen_us, .. }, late) in late.take(MAX_TOLD) {
             let what =
                 format!("version {version} of order {order}, which was there at {seen_us} us");
             violations.add(
-                Rule::InTime,
+                CheckedRule::InTime,
                 format!("listener {listener} was not told {what}, for {late:?}"),
             );
         }
     }
 }
 
-impl Audience {
+impl ListenerHistory {
     /// The time for which a connection did not receive a change; `None` if it is short enough.
     fn lateness(
         &self,
-        change: &Change,
+        change: &SeenChange,
         hindrances: &Hindrances,
         limit: Duration,
     ) -> Option<Duration> {
@@ -83,17 +83,18 @@ impl Audience {
     }
 }
 
-fn read(case: &Case<'_>) -> (HashMap<usize, Audience>, Vec<Change>) {
-    let (mut audiences, mut changes): (HashMap<usize, Audience>, _) = (HashMap::new(), Vec::new());
+fn read(case: &Case<'_>) -> (HashMap<usize, ListenerHistory>, Vec<SeenChange>) {
+    let (mut audiences, mut changes): (HashMap<usize, ListenerHistory>, _) =
+        (HashMap::new(), Vec::new());
     let end = case.entries.last().map_or(0, |entry| entry.at_us);
     for entry in case.entries {
         match &entry.event {
-            Event::Opening { listener, hero, gateway, .. } => {
+            RecordedEvent::Opening { listener, hero, gateway, .. } => {
                 let audience = audiences.entry(*listener).or_default();
                 audience.hero = *hero;
-                audience.connections.push(Connection { gateway: *gateway, from: None, until: end });
+                audience.connections.push(OpenTime { gateway: *gateway, from: None, until: end });
             }
-            Event::Heard { listener, frame } => {
+            RecordedEvent::Heard { listener, frame } => {
                 let Some(audience) = audiences.get_mut(listener) else { continue };
                 let begins =
                     audience.hero.is_some() || frame["watching"] == true || frame["type"] == "feed";
@@ -107,7 +108,7 @@ fn read(case: &Case<'_>) -> (HashMap<usize, Audience>, Vec<Change>) {
                     audience.shown.entry(seen.order).or_default().push((entry.at_us, seen.version));
                 }
             }
-            Event::Ended { listener, .. } | Event::Lost { listener, .. } => {
+            RecordedEvent::Ended { listener, .. } | RecordedEvent::Lost { listener, .. } => {
                 let connection = audiences
                     .get_mut(listener)
                     .and_then(|audience| audience.connections.last_mut());
@@ -115,8 +116,8 @@ fn read(case: &Case<'_>) -> (HashMap<usize, Audience>, Vec<Change>) {
                     connection.until = entry.at_us;
                 }
             }
-            Event::Changed { since_us, orders } => {
-                let change = |(order, version): &(i64, i64)| Change {
+            RecordedEvent::Changed { since_us, orders } => {
+                let change = |(order, version): &(i64, i64)| SeenChange {
                     order: *order,
                     version: *version,
                     since_us: *since_us,
@@ -124,13 +125,13 @@ fn read(case: &Case<'_>) -> (HashMap<usize, Audience>, Vec<Change>) {
                 };
                 changes.extend(orders.iter().map(change));
             }
-            Event::Scene(_)
-            | Event::Asked { .. }
-            | Event::Answered { .. }
-            | Event::Fault { .. }
-            | Event::Done { .. }
-            | Event::Mended
-            | Event::Quiet => {}
+            RecordedEvent::Scene(_)
+            | RecordedEvent::Asked { .. }
+            | RecordedEvent::Answered { .. }
+            | RecordedEvent::Fault { .. }
+            | RecordedEvent::Done { .. }
+            | RecordedEvent::Mended
+            | RecordedEvent::Quiet => {}
         }
     }
     (audiences, changes)

@@ -1,0 +1,162 @@
+//! Cancelling and deleting orders.
+
+use galley_protocol::{Deleted, OrderId, Reason, Status, Version};
+use galley_store::{CancelRequest, CancelVerdict, DeleteRequest, DeleteVerdict};
+
+use crate::test_kitchen::{TestKitchen, cancel, delete, text};
+
+on_both!(a_pending_order_is_cancelled_before_it_started);
+async fn a_pending_order_is_cancelled_before_it_started(kitchen: TestKitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let order = kitchen.place(hero_id, meal_id).await;
+    let verdict = kitchen
+        .cancel(CancelRequest { message: Some(text("not\nhungry")), ..cancel(order.id) })
+        .await;
+    let CancelVerdict::Cancelled(cancelled) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(
+        (cancelled.status, cancelled.version, cancelled.reason),
+        (Status::Cancelled, Version(2), Some(Reason::HeroRequest))
+    );
+    assert_eq!((cancelled.message.as_deref(), cancelled.started_time), (Some("not\nhungry"), None));
+    assert!(cancelled.completed_time.is_some_and(|time| time >= order.order_time));
+    assert_eq!(kitchen.order(order.id).await, Some(cancelled));
+}
+
+on_both!(an_order_in_progress_is_cancelled_after_it_started);
+async fn an_order_in_progress_is_cancelled_after_it_started(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
+    let order = kitchen.started(worker, hero_id, meal_id).await;
+    let expected = Some(Version(2));
+    let request = CancelRequest { expected, hero_id: Some(hero_id), ..cancel(order.id) };
+    let verdict = kitchen.cancel(request).await;
+    let CancelVerdict::Cancelled(cancelled) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(
+        (cancelled.version, cancelled.message.as_deref()),
+        (Version(3), Some(Reason::HeroRequest.message()))
+    );
+    assert_eq!(cancelled.started_time, order.started_time);
+    assert_eq!(kitchen.store.complete(worker, &[order.id]).await.expect("an answer"), []);
+    assert_eq!(kitchen.order(order.id).await, Some(cancelled));
+}
+
+on_both!(an_order_that_has_ended_is_not_cancelled);
+async fn an_order_that_has_ended_is_not_cancelled(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
+    let order = kitchen.completed(worker, hero_id, meal_id).await;
+    assert_eq!(
+        kitchen.cancel(cancel(order.id)).await,
+        CancelVerdict::AlreadyFinished(order.clone())
+    );
+    kitchen.delete(delete(order.id)).await;
+    assert_eq!(kitchen.cancel(cancel(order.id)).await, CancelVerdict::NotFound);
+    let unknown = OrderId::new(order.id.get() + 1).expect("an id");
+    assert_eq!(kitchen.cancel(cancel(unknown)).await, CancelVerdict::NotFound);
+}
+
+on_both!(a_cancel_with_another_version_is_stale);
+async fn a_cancel_with_another_version_is_stale(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
+    let started = kitchen.started(worker, hero_id, meal_id).await;
+    let guarded = CancelRequest { expected: Some(Version(1)), ..cancel(started.id) };
+    assert_eq!(kitchen.cancel(guarded.clone()).await, CancelVerdict::Stale(started.clone()));
+    let completed =
+        kitchen.store.complete(worker, &[started.id]).await.expect("completions").remove(0);
+    assert_eq!(kitchen.cancel(guarded).await, CancelVerdict::Stale(completed.clone()));
+    let guarded = DeleteRequest { expected: Some(Version(2)), ..delete(started.id) };
+    assert_eq!(kitchen.delete(guarded).await, DeleteVerdict::Stale(completed));
+}
+
+on_both!(the_order_of_another_hero_is_not_found);
+async fn the_order_of_another_hero_is_not_found(kitchen: TestKitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let other = Some(kitchen.hero("Max", &[]).await.id);
+    let order = kitchen.place(hero_id, meal_id).await;
+    let theirs = CancelRequest { hero_id: other, expected: Some(Version(9)), ..cancel(order.id) };
+    assert_eq!(kitchen.cancel(theirs).await, CancelVerdict::NotFound);
+    assert_eq!(
+        kitchen.delete(DeleteRequest { hero_id: other, ..delete(order.id) }).await,
+        DeleteVerdict::NotFound
+    );
+    kitchen.cancel(cancel(order.id)).await;
+    assert_eq!(
+        kitchen.delete(DeleteRequest { hero_id: other, ..delete(order.id) }).await,
+        DeleteVerdict::NotFound
+    );
+    assert!(kitchen.order(order.id).await.is_some());
+}
+
+on_both!(of_two_cancels_in_a_batch_the_first_that_fits_wins);
+async fn of_two_cancels_in_a_batch_the_first_that_fits_wins(kitchen: TestKitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let orders = kitchen.place_many(hero_id, meal_id, 2).await;
+    let requests = [
+        CancelRequest {
+            expected: Some(Version(2)),
+            message: Some(text("stale")),
+            ..cancel(orders[1].id)
+        },
+        CancelRequest { message: Some(text("wins")), ..cancel(orders[1].id) },
+        CancelRequest {
+            expected: Some(Version(1)),
+            message: Some(text("late")),
+            ..cancel(orders[1].id)
+        },
+        cancel(orders[0].id),
+        CancelRequest { message: Some(text("late")), ..cancel(orders[1].id) },
+    ];
+    let verdicts = kitchen.store.cancel(&requests).await.expect("verdicts");
+    let winner = kitchen.order(orders[1].id).await.expect("the order");
+    assert_eq!((winner.version, winner.message.as_deref()), (Version(2), Some("wins")));
+    assert_eq!(verdicts[0], CancelVerdict::AlreadyFinished(winner.clone()));
+    assert_eq!(verdicts[1], CancelVerdict::Cancelled(winner.clone()));
+    assert_eq!(verdicts[2], CancelVerdict::Stale(winner.clone()));
+    assert!(
+        matches!(&verdicts[3], CancelVerdict::Cancelled(order) if order.id == orders[0].id),
+        "{verdicts:?}"
+    );
+    assert_eq!(verdicts[4], CancelVerdict::AlreadyFinished(winner));
+}
+
+on_both!(an_order_that_has_ended_is_deleted_one_version_up);
+async fn an_order_that_has_ended_is_deleted_one_version_up(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
+    let order = kitchen.completed(worker, hero_id, meal_id).await;
+    let (hero, expected) = (Some(hero_id), Some(Version(3)));
+    let verdict =
+        kitchen.delete(DeleteRequest { hero_id: hero, expected, ..delete(order.id) }).await;
+    let DeleteVerdict::Deleted { deleted, hero_id: whose, time } = verdict else {
+        panic!("{verdict:?}")
+    };
+    assert_eq!((deleted, whose), (Deleted { order_id: order.id, version: Version(4) }, hero_id));
+    assert!(order.completed_time.is_some_and(|completed| completed <= time));
+    assert_eq!(kitchen.order(order.id).await, None);
+    assert_eq!(kitchen.delete(delete(order.id)).await, DeleteVerdict::NotFound);
+    assert_eq!(kitchen.store.totals().await.expect("totals").completed, 0);
+}
+
+on_both!(an_active_order_is_not_deleted);
+async fn an_active_order_is_not_deleted(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
+    let pending = kitchen.place(hero_id, meal_id).await;
+    let started = kitchen.started(worker, hero_id, meal_id).await;
+    assert_eq!(kitchen.delete(delete(pending.id)).await, DeleteVerdict::NotFinished(pending));
+    assert_eq!(kitchen.delete(delete(started.id)).await, DeleteVerdict::NotFinished(started));
+}
+
+on_both!(of_two_deletes_in_a_batch_the_first_wins);
+async fn of_two_deletes_in_a_batch_the_first_wins(kitchen: TestKitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let order = kitchen.place_and_cancel(hero_id, meal_id).await;
+    let requests = [
+        DeleteRequest { expected: Some(Version(3)), ..delete(order.id) },
+        delete(order.id),
+        delete(order.id),
+    ];
+    let verdicts = kitchen.store.delete(&requests).await.expect("verdicts");
+    let deleted = Deleted { order_id: order.id, version: Version(3) };
+    assert!(
+        matches!(verdicts[1], DeleteVerdict::Deleted { deleted: found, .. } if found == deleted),
+        "{verdicts:?}"
+    );
+    assert_eq!((&verdicts[0], &verdicts[2]), (&DeleteVerdict::NotFound, &DeleteVerdict::NotFound));
+}

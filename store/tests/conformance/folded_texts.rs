@@ -1,0 +1,186 @@
+//! How texts are compared, and what becomes of foldings that are stale.
+
+use galley_protocol::{Hero, Meal, Reason, Status};
+use galley_store::ListPage;
+
+use crate::fresh_database::FreshDatabase;
+use crate::test_kitchen::{LONG, TestKitchen, entries};
+
+/// The folding of the older rule, as far as a test cares.
+const OLD: &str = "as an older program folded it";
+
+async fn judge(
+    kitchen: &TestKitchen,
+    hero: &Hero,
+    meal: &Meal,
+) -> (Status, Option<Reason>, String) {
+    let worker = kitchen.worker().await;
+    let order = kitchen.place(hero.id, meal.id).await;
+    let claimed = kitchen
+        .store
+        .claim(worker, entries(&[order.id], LONG..=LONG))
+        .await
+        .expect("claims")
+        .remove(0)
+        .order;
+    (claimed.status, claimed.reason, claimed.message.unwrap_or_default())
+}
+
+async fn is_refused(kitchen: &TestKitchen, hero: &Hero, meal: &Meal) -> bool {
+    let (status, reason, _) = judge(kitchen, hero, meal).await;
+    (status, reason) == (Status::Cancelled, Some(Reason::Allergy))
+}
+
+async fn found(kitchen: &TestKitchen, part: &str) -> Vec<String> {
+    let page = ListPage { limit: 1_000, after: None, name_contains: Some(part.to_owned()) };
+    let heroes = kitchen
+        .store
+        .heroes(&page)
+        .await
+        .expect("heroes")
+        .into_iter()
+        .map(|hero| String::from(hero.name));
+    let meals = kitchen
+        .store
+        .meals(&page)
+        .await
+        .expect("meals")
+        .into_iter()
+        .map(|meal| String::from(meal.name));
+    heroes.chain(meals).collect()
+}
+
+/// Makes the stored foldings those of an older program.
+async fn age(database: &FreshDatabase, change: &str) {
+    let list = if database.is_sqlite() {
+        format!("json_array('{OLD}')")
+    } else {
+        format!("array['{OLD}']")
+    };
+    for (table, entries) in [("heroes", "allergies_folded"), ("meals", "ingredients_folded")] {
+        let statement =
+            format!("update {table} set name_folded = '{OLD}', {entries} = {list}, {change}");
+        database.sql(&statement).await.expect("old foldings");
+    }
+}
+
+on_both!(case_and_what_nobody_sees_hide_no_allergy);
+async fn case_and_what_nobody_sees_hide_no_allergy(kitchen: TestKitchen) {
+    for (allergy, ingredient) in [
+        ("ΦΑΚΈΣ", "φακές"),
+        ("ERDNUSS", "Erdnuß"),
+        ("pea\u{200b}nut", "peanut"),
+        ("pea\u{feff}nut", "pea\u{ad}nut"),
+        ("pea\u{3164}nut", "PEA\u{fe0f}NUT"),
+        ("Crème  fraîche", "creme\u{2800}fraiche"),
+    ] {
+        let (hero, meal) =
+            (kitchen.hero("Zoé", &[allergy]).await, kitchen.meal("Soup", &[ingredient]).await);
+        assert!(is_refused(&kitchen, &hero, &meal).await, "{allergy:?} {ingredient:?}");
+    }
+    let (hero, meal) = (
+        kitchen.hero("Zoé", &["peanut"]).await,
+        kitchen.meal("Soup", &["peanuts", "peanut butter"]).await,
+    );
+    assert!(!is_refused(&kitchen, &hero, &meal).await);
+}
+
+on_both!(every_conflicting_ingredient_is_named);
+async fn every_conflicting_ingredient_is_named(kitchen: TestKitchen) {
+    let hero = kitchen.hero("Zoé", &["erdnuss", "MILK"]).await;
+    let meal = kitchen.meal("Soup", &["Erdnuß", "water", "mi\u{ad}lk", "ERDNUSS"]).await;
+    let (_, _, message) = judge(&kitchen, &hero, &meal).await;
+    assert!(
+        message.contains("Erdnuß, mi\u{ad}lk, ERDNUSS") && !message.contains("water"),
+        "{message}"
+    );
+}
+
+on_both!(a_search_finds_names_whatever_they_hide);
+async fn a_search_finds_names_whatever_they_hide(kitchen: TestKitchen) {
+    for (name, part) in [
+        ("Zo\u{200b}é", "zoe"),
+        ("ΦΑΚΈΣ", "φακε\u{202e}ς"),
+        ("👨\u{200d}👩\u{200d}👧", "👩"),
+        ("می\u{200c}گو", "می\u{feff}گو"),
+        ("Erdnuß", "NUSS"),
+    ] {
+        kitchen.hero(name, &[]).await;
+        kitchen.meal(name, &[]).await;
+        assert_eq!(found(&kitchen, part).await, [name, name], "{part:?}");
+    }
+}
+
+on_both!(what_is_stored_is_folded_again_by_a_migration);
+async fn what_is_stored_is_folded_again_by_a_migration(kitchen: TestKitchen) {
+    for number in 0..250 {
+        kitchen.hero(&format!("Zoé {number}"), &["Erdnuß"]).await;
+    }
+    let (hero, meal) =
+        (kitchen.hero("Zoé", &["ERDNUSS"]).await, kitchen.meal("Süßes", &["Erdnuß"]).await);
+    age(&kitchen.database, "folded_rule = 0, folded_version = 0").await;
+    assert_eq!(found(&kitchen, "zoe").await.len(), 0);
+    kitchen.store.migrate().await.expect("the foldings can be made anew");
+    assert_eq!(found(&kitchen, "zoe").await.len(), 251);
+    assert_eq!(found(&kitchen, "SUSSES").await, ["Süßes"]);
+    assert!(is_refused(&kitchen, &hero, &meal).await);
+    assert_eq!(
+        kitchen.store.hero(hero.id).await.expect("an answer"),
+        Some(hero),
+        "nothing else changes"
+    );
+}
+
+on_both!(a_migration_that_was_cut_off_goes_on_where_it_stopped);
+async fn a_migration_that_was_cut_off_goes_on_where_it_stopped(kitchen: TestKitchen) {
+    let (hero, meal) =
+        (kitchen.hero("Zoé", &["ERDNUSS"]).await, kitchen.meal("Soup", &["Erdnuß"]).await);
+    age(&kitchen.database, "folded_rule = 0, folded_version = 0").await;
+    kitchen
+        .database
+        .sql("update meals set folded_rule = 1, folded_version = version")
+        .await
+        .expect("some are done");
+    kitchen.store.migrate().await.expect("the remainder can be made anew");
+    assert_eq!(found(&kitchen, "zoe").await, ["Zoé"]);
+    assert_eq!(found(&kitchen, "soup").await.len(), 0, "what is done is not done again");
+    let stale =
+        "update heroes set planet = planet where folded_version <> version or folded_rule = 0";
+    assert_eq!(kitchen.database.sql(stale).await, Ok(0));
+    kitchen.database.sql("update meals set folded_rule = 0").await.expect("all is to be done");
+    kitchen.store.migrate().await.expect("the remainder can be made anew");
+    assert!(is_refused(&kitchen, &hero, &meal).await);
+}
+
+on_both!(what_an_older_program_wrote_is_folded_again);
+async fn what_an_older_program_wrote_is_folded_again(kitchen: TestKitchen) {
+    let (hero, meal) =
+        (kitchen.hero("Zoé", &["ERDNUSS"]).await, kitchen.meal("Soup", &["Erdnuß"]).await);
+    age(&kitchen.database, "version = version + 1").await;
+    if kitchen.database.is_sqlite() {
+        // One process serves the file: it folds when it starts.
+        kitchen.store.migrate().await.expect("the foldings can be made anew");
+    } else {
+        kitchen.store.maintain().await.expect("maintenance");
+    }
+    assert!(is_refused(&kitchen, &hero, &meal).await);
+}
+
+on_both!(a_text_from_before_a_rule_can_be_read);
+async fn a_text_from_before_a_rule_can_be_read(kitchen: TestKitchen) {
+    let (hero, meal) = (kitchen.hero("Zoé", &["nut"]).await, kitchen.meal("Soup", &["nut"]).await);
+    let order = kitchen.place(hero.id, meal.id).await;
+    for name in ["a\u{202e}b", "\u{200b}", "a\u{e0061}b"] {
+        for table in ["heroes", "meals"] {
+            kitchen
+                .database
+                .sql(&format!("update {table} set name = '{name}'"))
+                .await
+                .expect("an old name");
+        }
+        let old = kitchen.store.hero(hero.id).await.expect("it can be read").expect("a hero");
+        assert_eq!(old.name.as_str(), name);
+        assert!(kitchen.store.meal(meal.id).await.expect("it can be read").is_some());
+        assert!(kitchen.store.order(order.id).await.expect("it can be read").is_some());
+    }
+}

@@ -1,0 +1,305 @@
+//! Cursors as positions in the order of commits, whatever clocks say, and the keys that sign them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use galley_protocol::frame::Resume;
+use galley_protocol::{CursorKey, HeroId, OrderId, PublisherId, ResumeCursor};
+use galley_store::{
+    ChangesRequest, MAX_RESUMED, RETENTION, SnapshotRequest, Store, backup, connect,
+};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use crate::fresh_database::reopen;
+use crate::order_snapshots::{an_hour_passes, caught_up, snapshot};
+use crate::safe_floor::pass;
+use crate::test_kitchen::{TestKitchen, delete};
+
+on_both!(what_is_stamped_in_the_past_is_told);
+async fn what_is_stamped_in_the_past_is_told(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
+    let gone = kitchen.completed(worker, hero_id, meal_id).await.id;
+    let cursor = caught_up(&kitchen).await;
+    let ended = kitchen.completed(worker, hero_id, meal_id).await.id;
+    kitchen.delete(delete(gone)).await;
+    an_hour_passes(&kitchen).await;
+    let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
+    assert_eq!(
+        (resumed.resume, resumed.orders[0].id, resumed.deleted[0].order_id),
+        (Resume::Resumed, ended, gone)
+    );
+    let all = kitchen.store.changes_of_all(cursor, None, 9).await.expect("changes");
+    assert_eq!((all.orders.len(), all.deleted.len()), (1, 1));
+}
+
+on_both!(what_cannot_be_read_begins_anew);
+async fn what_cannot_be_read_begins_anew(kitchen: TestKitchen) {
+    let cursor = kitchen.store.present().await.expect("a cursor");
+    let good = kitchen.store.cursor_keys().sign(cursor).to_string();
+    assert_eq!(kitchen.store.read_cursor(&good).await, cursor);
+    let foreign = CursorKey::new(1, b"of another service").sign(cursor).to_string();
+    let forged = [if good.starts_with("AQ") { "AR" } else { "AQ" }, &good[2..]].concat();
+    for text in ["", "r1a2b3c.7", "0", "é", &foreign, &forged, &good[1..], &format!("{good} ")] {
+        assert_eq!(kitchen.store.read_cursor(text).await, ResumeCursor::EXPIRED, "{text:?}");
+    }
+}
+
+/// Orders of a hero that were deleted an hour ago.
+async fn deleted_before(kitchen: &TestKitchen, hero_id: HeroId, count: usize) {
+    let past = kitchen.database.seconds_ago(3_600);
+    let history = format!(
+        "insert into orders (hero_id, meal_id, status, version, order_time, started_time, completed_time, deleted_time)
+         with recursive numbers(number) as (select 1 union all select number + 1 from numbers where number < {count})
+         select {hero_id}, 1, 2, 4, {past}, {past}, {past}, {past} from numbers"
+    );
+    kitchen.database.sql(&history).await.expect("a history");
+}
+
+on_both!(a_deletion_among_thousands_of_older_ones_is_told);
+async fn a_deletion_among_thousands_of_older_ones_is_told(kitchen: TestKitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let order = kitchen.place_and_cancel(hero_id, meal_id).await;
+    deleted_before(&kitchen, hero_id, 3 * MAX_RESUMED).await;
+    let cursor = caught_up(&kitchen).await;
+    kitchen.delete(delete(order.id)).await;
+    let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
+    let told: Vec<OrderId> = resumed.deleted.iter().map(|deleted| deleted.order_id).collect();
+    assert_eq!((resumed.resume, resumed.rest, told), (Resume::Resumed, None, vec![order.id]));
+}
+
+on_both!(deletions_that_were_forgotten_early_are_not_missed_in_silence);
+async fn deletions_that_were_forgotten_early_are_not_missed_in_silence(kitchen: TestKitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let order = kitchen.place_and_cancel(hero_id, meal_id).await;
+    let before = caught_up(&kitchen).await;
+    kitchen.delete(delete(order.id)).await;
+    let after = caught_up(&kitchen).await;
+    // As after a clock that was an hour ahead when the cursors were made.
+    let past = kitchen.database.seconds_ago(RETENTION.as_secs() + 60);
+    let stamps = format!(
+        "update orders set order_time = {past}, completed_time = {past}, deleted_time = {past}"
+    );
+    kitchen.database.sql(&stamps).await.expect("a past");
+    pass(std::time::Duration::from_secs(31)).await;
+    kitchen.store.maintain().await.expect("it is maintained");
+    assert_eq!(snapshot(&kitchen, hero_id, Some(before)).await.resume, Resume::Resynced);
+    if kitchen.database.is_sqlite() {
+        assert_eq!(
+            snapshot(&kitchen, hero_id, Some(after)).await.resume,
+            Resume::Resumed,
+            "it knows of the deletion"
+        );
+    }
+    assert_eq!(
+        snapshot(&kitchen, hero_id, Some(caught_up(&kitchen).await)).await.resume,
+        Resume::Resumed
+    );
+}
+
+on!(postgres: what_becomes_visible_long_after_its_stamp_is_told);
+async fn what_becomes_visible_long_after_its_stamp_is_told(kitchen: TestKitchen) {
+    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
+    let ended = kitchen.started(worker, hero_id, meal_id).await.id;
+    let gone = kitchen.completed(worker, hero_id, meal_id).await.id;
+    let mut holder = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
+    let mut transaction = holder.begin().await.expect("a transaction");
+    let past = kitchen.database.seconds_ago(30);
+    for change in [
+        format!(
+            "update orders set order_time = {past}, started_time = {past}, completed_time = {past}, status = 2, version = 3,
+            owner = null, due_at = null where id = {ended}"
+        ),
+        format!("update orders set deleted_time = completed_time, version = 4 where id = {gone}"),
+    ] {
+        sqlx::query(AssertSqlSafe(change)).execute(&mut *transaction).await.expect("a change");
+    }
+    // Others go on, and the client's cursor with them.
+    let meanwhile = kitchen.completed(worker, hero_id, meal_id).await;
+    let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
+    transaction.commit().await.expect("it becomes visible");
+    let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
+    let told: Vec<OrderId> = resumed.orders.iter().map(|order| order.id).collect();
+    assert_eq!(
+        (resumed.resume, told, resumed.deleted[0].order_id),
+        (Resume::Resumed, vec![ended, meanwhile.id], gone)
+    );
+    let all = kitchen.store.changes_of_all(cursor, None, 9).await.expect("changes");
+    assert!(all.orders.iter().any(|order| order.id == ended) && all.deleted.len() == 1);
+}
+
+on!(postgres: more_deletions_than_can_be_searched_begin_anew);
+async fn more_deletions_than_can_be_searched_begin_anew(kitchen: TestKitchen) {
+    let (hero_id, _) = kitchen.guest().await;
+    deleted_before(&kitchen, hero_id, 50 * MAX_RESUMED).await;
+    let cursor = caught_up(&kitchen).await;
+    assert_eq!(snapshot(&kitchen, hero_id, Some(cursor)).await.resume, Resume::Resumed);
+    deleted_before(&kitchen, hero_id, 1).await;
+    assert_eq!(snapshot(&kitchen, hero_id, Some(cursor)).await.resume, Resume::Resynced);
+}
+
+/// The text of the cursor of this moment.
+async fn signed(store: &Arc<dyn Store>) -> (ResumeCursor, String) {
+    let cursor = store.present().await.expect("a cursor");
+    (cursor, store.cursor_keys().sign(cursor).to_string())
+}
+
+on!(postgres: all_processes_read_each_others_cursors_until_the_database_is_another);
+async fn all_processes_read_each_others_cursors_until_the_database_is_another(
+    kitchen: TestKitchen,
+) {
+    let other = kitchen.database.open().await;
+    let (cursor, before) = signed(&kitchen.store).await;
+    assert_eq!(other.read_cursor(&before).await, cursor);
+    // A restored dump brings the rows, written by another transaction.
+    for restored in ["writer = '1'", "server = '1'", "database = 1"] {
+        kitchen
+            .database
+            .sql(&format!("update cursor_key set {restored}, epoch = epoch"))
+            .await
+            .expect("a restored dump");
+        let newest = kitchen.database.open().await;
+        assert_eq!(newest.read_cursor(&before).await, ResumeCursor::EXPIRED, "{restored}");
+        let (cursor, after) = signed(&newest).await;
+        pass(std::time::Duration::from_secs(2)).await;
+        assert_eq!(other.read_cursor(&after).await, cursor, "a process that runs learns of it");
+        assert_eq!(other.read_cursor(&before).await, ResumeCursor::EXPIRED);
+        assert_eq!(
+            kitchen.database.open().await.read_cursor(&after).await,
+            cursor,
+            "nothing has changed since"
+        );
+    }
+}
+
+on!(postgres: cursors_outlive_failovers_and_end_where_the_new_timeline_began);
+async fn cursors_outlive_failovers_and_end_where_the_new_timeline_began(kitchen: TestKitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let (first, of_first) = signed(&kitchen.store).await;
+    let ahead = ResumeCursor { position: first.position + 1_000_000, ..first };
+    let ahead = kitchen.store.cursor_keys().sign(ahead).to_string();
+    fail_over(&kitchen).await;
+    let (second, of_second) = signed(&kitchen.store).await;
+    kitchen.place(hero_id, meal_id).await;
+    fail_over(&kitchen).await;
+    assert_eq!(kitchen.store.read_cursor(&of_first).await, first, "two failovers ago");
+    assert_eq!(kitchen.store.read_cursor(&of_second).await, second);
+    let newest = kitchen.database.open().await;
+    assert_eq!(newest.read_cursor(&of_second).await, second, "a process that starts knows them");
+    assert_eq!(newest.read_cursor(&ahead).await, ResumeCursor::EXPIRED, "what it knows was lost");
+}
+
+/// The database fails over, and a process sees it.
+async fn fail_over(kitchen: &TestKitchen) {
+    // The row was written by the transaction that it names, on another timeline.
+    let other =
+        "update cursor_key set timeline = 'FFFFFFFF', writer = pg_current_xact_id()::xid::text";
+    kitchen.database.sql(other).await.expect("a failover");
+    kitchen.store.maintain().await.expect("upkeep sees it");
+}
+
+on!(postgres: a_process_that_did_not_see_a_failover_signs_no_cursor_with_the_key_of_before);
+async fn a_process_that_did_not_see_a_failover_signs_no_cursor_with_the_key_of_before(
+    kitchen: TestKitchen,
+) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let other = kitchen.database.open().await;
+    let since = other.present().await.expect("a cursor");
+    for way in 0..5 {
+        fail_over(&kitchen).await;
+        kitchen.place(hero_id, meal_id).await;
+        let cursor = match way {
+            0 => other.present().await.expect("a cursor"),
+            1 => {
+                other
+                    .census(PublisherId::new(1).expect("a number"), true)
+                    .await
+                    .expect("a census")
+                    .safe
+            }
+            2 => other.changes_of_all(since, None, 10).await.expect("changes").cursor,
+            3 => {
+                let request = ChangesRequest { hero_id, since, after: None };
+                other.changes(&[request]).await.expect("changes").remove(0).cursor
+            }
+            _ => {
+                let request = SnapshotRequest { hero_id, since: None };
+                other
+                    .snapshots(&[request])
+                    .await
+                    .expect("a snapshot")
+                    .remove(0)
+                    .expect("a hero")
+                    .cursor
+            }
+        };
+        let text = other.cursor_keys().sign(cursor).to_string();
+        assert_eq!(kitchen.store.read_cursor(&text).await, cursor, "way {way}");
+    }
+}
+
+/// Copies a file that nobody serves.
+fn copy(from: &str, to: &Path) {
+    std::fs::copy(from.trim_start_matches("sqlite://"), to).expect("a copy");
+}
+
+on!(sqlite: a_file_knows_the_cursors_of_its_earlier_starts_and_not_those_of_another_history);
+async fn a_file_knows_the_cursors_of_its_earlier_starts_and_not_those_of_another_history(
+    TestKitchen { database, store }: TestKitchen,
+) {
+    let kitchen = TestKitchen { database: database.clone(), store };
+    let (hero_id, meal_id) = kitchen.guest().await;
+    let (first, of_first_start) = signed(&kitchen.store).await;
+    kitchen.store.close().await;
+    drop(kitchen);
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let old = folder.path().join("old.db");
+    copy(&database.url, &old);
+
+    let kitchen = TestKitchen { store: reopen(&database).await, database: database.clone() };
+    assert_eq!(kitchen.store.read_cursor(&of_first_start).await, first);
+    kitchen.place(hero_id, meal_id).await;
+    let (second, of_second_start) = signed(&kitchen.store).await;
+    let taken = folder.path().join("backup.db");
+    backup(&database.url, &taken, false).await.expect("a backup");
+    kitchen.place(hero_id, meal_id).await;
+    kitchen.store.close().await;
+    drop(kitchen);
+
+    let store = reopen(&database).await;
+    assert_eq!(store.read_cursor(&of_first_start).await, first);
+    assert_eq!(store.read_cursor(&of_second_start).await, second);
+    let open = async |path: &Path| {
+        connect(&format!("sqlite://{}", path.display())).await.expect("a database")
+    };
+    let restored = open(&old).await;
+    assert_eq!(restored.read_cursor(&of_first_start).await, first, "that is its own history");
+    assert_eq!(restored.read_cursor(&of_second_start).await, ResumeCursor::EXPIRED);
+    let restored = open(&taken).await;
+    for text in [&of_first_start, &of_second_start] {
+        assert_eq!(restored.read_cursor(text).await, ResumeCursor::EXPIRED, "a backup begins anew");
+    }
+    assert_eq!(restored.present().await.expect("a cursor").position, second.position);
+}
+
+on!(sqlite: a_copy_of_a_file_in_use_ends_the_cursors_that_went_on_after_it);
+async fn a_copy_of_a_file_in_use_ends_the_cursors_that_went_on_after_it(kitchen: TestKitchen) {
+    let (hero_id, meal_id) = kitchen.guest().await;
+    kitchen.place(hero_id, meal_id).await;
+    let (known, before) = signed(&kitchen.store).await;
+    kitchen.store.checkpoint().await.expect("the file is whole");
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let old = folder.path().join("old.db");
+    copy(&kitchen.database.url, &old);
+    kitchen.place(hero_id, meal_id).await;
+    let (_, after) = signed(&kitchen.store).await;
+    let restored = connect(&format!("sqlite://{}", old.display())).await.expect("a database");
+    let kitchen = TestKitchen { store: Arc::clone(&restored), ..kitchen };
+    kitchen.place_many(hero_id, meal_id, 3).await;
+    kitchen.place_many(hero_id, meal_id, 3).await;
+    assert_eq!(restored.read_cursor(&before).await, known);
+    assert_eq!(
+        restored.read_cursor(&after).await,
+        ResumeCursor::EXPIRED,
+        "although the position is reached again"
+    );
+}

@@ -49,8 +49,8 @@ impl Postgres {
                          cancelled = tally.cancelled - lost.cancelled
                      from lost where lost.completed + lost.cancelled > 0
                  )
-                 update orders set version = orders.version + 1,
-                     deleted_time = greatest(", moment!(), ", completed_time)
+                 update orders set deleted_time = greatest(", moment!(), ", completed_time),
+                     version = orders.version + 1
                  from winners where orders.id = winners.id and orders.deleted_time is null
                  returning winners.n,
                      orders.id, orders.hero_id, orders.version, orders.deleted_time"

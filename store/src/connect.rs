@@ -39,7 +39,8 @@ impl From<StoreError> for ConnectError {
 }
 
 /// Opens the store that `url` names: `postgres://…`, or `sqlite://` and the path of a file, which
-/// is made when it is not there. The schema stays as it is; see [`Store::migrate`].
+/// is made when it is not there. The schema stays as it is; see
+/// [`migrate`](crate::Upkeep::migrate).
 ///
 /// # Errors
 /// [`ConnectError`].

@@ -38,6 +38,15 @@ pub struct OrderFilter {
     pub limit: usize,
 }
 
+impl OrderFilter {
+    /// No order of the page has a smaller id. Orders below the floor are not active.
+    pub(crate) fn first(&self, floor: OrderId) -> i64 {
+        let active_only =
+            !self.status.is_empty() && self.status.iter().all(|status| status.is_active());
+        if active_only { floor.get() } else { 1 }
+    }
+}
+
 /// An order as it is read by itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ViewedOrder {

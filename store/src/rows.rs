@@ -72,6 +72,19 @@ pub(crate) trait Columns {
     fn texts(&self, column: &str) -> Result<Vec<String>, StoreError>;
 }
 
+/// Reads the row of an answer of at most one.
+pub(crate) fn only<R, T>(
+    rows: &[R],
+    read: impl Fn(&R) -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    rows.first().map(read).transpose()
+}
+
+/// The most rows of an answer, as a parameter.
+pub(crate) fn limit(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 /// Reads one column.
 pub(crate) fn get<T: Value>(row: &impl Columns, column: &str) -> Result<T, StoreError> {
     row.value(column).map_err(|error| StoreError::Failed(error.to_string()))

@@ -5,13 +5,8 @@
 //! lock on a file beside the database keeps other processes away; the system frees it however the
 //! process ends.
 
-mod adopt;
 mod backup;
-mod cancel;
-mod changes;
 mod claim;
-mod complete;
-mod delete;
 mod epoch;
 mod failure;
 mod file;
@@ -19,14 +14,15 @@ mod folding;
 mod heroes;
 mod maintain;
 mod meals;
-mod place;
+mod placing;
 mod position;
-mod reads;
+mod reading;
 mod rows;
-mod schema;
 mod session;
 mod snapshots;
 mod tally;
+mod upkeep;
+mod work;
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -34,30 +30,22 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroId, HeroPatch, IdempotencyKey, IncarnationId, Meal, MealId, MealPatch, NewHero,
-    NewMeal, Order, OrderId, OrderView, PublisherId, ResumeCursor, Version,
+    Hero, HeroId, HeroPatch, IdempotencyKey, Meal, MealId, MealPatch, NewHero, NewMeal, Version,
 };
 use sqlx::SqlitePool;
-use sqlx::sqlite::SqliteRow;
 use tokio::time::Instant;
 
 pub use self::backup::{BackupError, BackupReport, backup};
 use self::file::Opened;
 use self::position::Position;
 use crate::change::once;
-use crate::changes::{Changes, ChangesOfAll, ChangesRequest, States};
 use crate::cursors::CursorKeys;
 use crate::floor::Floor;
 use crate::outage::Outage;
-use crate::requests::{
-    CancelRequest, CancelVerdict, Census, Change, ChangeError, Claim, Claimed, Creation,
-    DeleteRequest, DeleteVerdict, Incarnations, ListPage, OrderFilter, PlaceRequest, PlaceVerdict,
-    RemoveError, ViewedOrder,
-};
-use crate::snapshot::{Snapshot, SnapshotRequest};
-use crate::{ConnectError, Store, StoreError};
+use crate::requests::{Change, ChangeError, Creation, ListPage, RemoveError};
+use crate::rows::only;
+use crate::{ConnectError, Menu, StoreError};
 
 pub(crate) struct Sqlite {
     writer: SqlitePool,
@@ -121,23 +109,8 @@ impl Sqlite {
     }
 }
 
-/// Reads the row of an answer of at most one.
-fn only<T>(
-    rows: &[SqliteRow],
-    read: impl Fn(&SqliteRow) -> Result<T, StoreError>,
-) -> Result<Option<T>, StoreError> {
-    rows.first().map(read).transpose()
-}
-
 #[async_trait]
-impl Store for Sqlite {
-    async fn migrate(&self) -> Result<(), StoreError> {
-        self.apply_migrations().await
-    }
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.check_schema().await
-    }
-
+impl Menu for Sqlite {
     async fn create_hero(&self, hero: &NewHero) -> Result<Hero, StoreError> {
         let unkeyed = self.insert_hero(hero, None).await?;
         unkeyed.ok_or_else(|| StoreError::Failed("a hero was not inserted".to_owned()))
@@ -194,102 +167,5 @@ impl Store for Sqlite {
     }
     async fn remove_meal(&self, id: MealId, expected: Option<Version>) -> Result<(), RemoveError> {
         self.delete_meal(id, expected).await
-    }
-
-    async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>, StoreError> {
-        self.read_order(id).await
-    }
-    async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError> {
-        self.list_orders(filter).await
-    }
-    async fn totals(&self) -> Result<Totals, StoreError> {
-        self.count_orders().await
-    }
-    async fn snapshots(
-        &self,
-        requests: &[SnapshotRequest],
-    ) -> Result<Vec<Option<Snapshot>>, StoreError> {
-        self.read_snapshots(requests).await
-    }
-    async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
-        self.read_changes(requests).await
-    }
-    async fn changes_of_all(
-        &self,
-        since: ResumeCursor,
-        before: Option<OrderId>,
-        limit: usize,
-    ) -> Result<ChangesOfAll, StoreError> {
-        self.read_changes_of_all(since, before, limit).await
-    }
-    async fn present(&self) -> Result<ResumeCursor, StoreError> {
-        self.now()
-    }
-    fn cursor_keys(&self) -> &CursorKeys {
-        &self.cursor_keys
-    }
-    async fn read_cursor(&self, text: &str) -> ResumeCursor {
-        self.cursor_keys.read(text).unwrap_or(ResumeCursor::EXPIRED)
-    }
-    async fn states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError> {
-        self.read_states(lists).await
-    }
-
-    async fn place(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {
-        self.place_orders(requests).await
-    }
-    async fn cancel(&self, requests: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError> {
-        self.cancel_orders(requests).await
-    }
-    async fn delete(&self, requests: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError> {
-        self.delete_orders(requests).await
-    }
-
-    async fn enlist(&self) -> Result<IncarnationId, StoreError> {
-        self.begin_incarnation().await
-    }
-    async fn incarnations(&self) -> Result<Incarnations, StoreError> {
-        Ok(self.known_incarnations())
-    }
-
-    /// One process serves the file: it is all there is.
-    async fn census(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError> {
-        let safe = self.now()?;
-        let hearing = hears.then_some(own).into_iter().collect();
-        Ok(Census { living: [own].into(), hearing, safe, next: safe.position })
-    }
-
-    async fn claim(
-        &self,
-        owner: IncarnationId,
-        claim: Claim<'_>,
-    ) -> Result<Vec<Claimed>, StoreError> {
-        self.claim_orders(owner, &claim).await
-    }
-    async fn adopt(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError> {
-        self.adopt_orders(owner, limit).await
-    }
-    async fn complete(
-        &self,
-        owner: IncarnationId,
-        orders: &[OrderId],
-    ) -> Result<Vec<Order>, StoreError> {
-        self.complete_orders(owner, orders).await
-    }
-    async fn hand_back(&self, owner: IncarnationId) -> Result<u64, StoreError> {
-        self.release_orders(owner).await
-    }
-
-    fn floor(&self) -> OrderId {
-        self.floor.get()
-    }
-    async fn maintain(&self) -> Result<(), StoreError> {
-        self.keep_up().await
-    }
-    async fn checkpoint(&self) -> Result<(), StoreError> {
-        self.move_log().await.map(|_| ())
-    }
-    async fn close(&self) {
-        self.close_file().await;
     }
 }

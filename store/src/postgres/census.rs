@@ -1,6 +1,5 @@
 //! Who lives and who hears, of all processes on this database, and the cursor of that moment.
 
-use galley_protocol::{OrderId, PublisherId};
 use sqlx::postgres::PgRow;
 use tokio::time::timeout;
 
@@ -8,69 +7,43 @@ use super::Postgres;
 use super::backends::Look;
 use super::liveness::{HEARING, PROBE, PUBLISHER};
 use super::rows::clock;
-use crate::rows::{Columns, get, parse};
-use crate::{Census, StoreError, Trouble};
+use crate::rows::{Columns, get};
+use crate::{StoreError, Trouble};
 
 impl Postgres {
-    /// The cursor is of the statement's snapshot, which is older than its look at the locks:
-    /// whoever is not seen to live yet commits nothing before the cursor.
-    pub(super) async fn count_living(
-        &self,
-        own: PublisherId,
-        hears: bool,
-    ) -> Result<Census, StoreError> {
-        self.liveness.want((PUBLISHER, own.get()), true);
-        self.liveness.want((HEARING, own.get()), hears);
-        let rows = self.look().await?;
-        let first = rows.first().ok_or_else(nothing)?;
-        let floor = parse::<i64, OrderId>(first, "floor")?;
-        self.floor.set(floor.get());
-        self.settled.read(floor, get(first, "position")?, get(first, "xmax")?);
-        let safe = self.cursor(first, self.settled.get()).await?;
-        let hearing = hears.then_some(own).into_iter().collect();
-        let mut census = Census { living: [own].into(), hearing, safe, next: get(first, "xmax")? };
-        for row in &rows {
-            let (class, number) =
-                (get::<Option<i64>>(row, "class")?, get::<Option<i64>>(row, "number")?);
-            let publisher =
-                number.and_then(|number| PublisherId::new(i32::try_from(number).ok()?).ok());
-            match class {
-                Some(class) if class == i64::from(PUBLISHER) => census.living.extend(publisher),
-                Some(_) => census.hearing.extend(publisher),
-                None => {}
-            }
-        }
-        Ok(census)
-    }
-
     /// Looks at the server on the connection that shows that this process lives: at who else does,
     /// and at what it is doing.
     pub(super) async fn look(&self) -> Result<Vec<PgRow>, StoreError> {
         let asked = self.backends.pids();
         let pids: Vec<i32> = asked.iter().copied().collect();
         let rows = self.alive(|| {
-            sqlx::query(concat!(
+            sqlx::query(concat! {
                 "/* census */
                  with backends as materialized (
-                     select pid, pid || ' ' || xact_start as transaction, state, wait_event, pid = any($3) as own
-                     from pg_stat_activity where datname = current_database() and application_name = 'galley'
+                     select pid, pid || ' ' || xact_start as transaction, state, wait_event,
+                         pid = any($3) as own
+                     from pg_stat_activity
+                     where datname = current_database() and application_name = 'galley'
                  )
-                 select ",
-                clock!(),
-                ", watermark.floor,
+                 select ", clock!(), ", watermark.floor,
                      pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xmax,
-                     pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as read_only,
+                     pg_is_in_recovery()
+                         or current_setting('transaction_read_only')::boolean as read_only,
                      array(select pid::text from backends where own) as present,
-                     array(select transaction from backends where own and state = 'active' and transaction is not null) as active,
                      array(select transaction from backends
-                           where lower(wait_event) in ('syncrep', 'walsync', 'walwrite') and transaction is not null) as waiting,
+                           where own and state = 'active' and transaction is not null) as active,
+                     array(select transaction from backends
+                           where lower(wait_event) in ('syncrep', 'walsync', 'walwrite')
+                             and transaction is not null) as waiting,
                      lock.class, lock.number
                  from watermark left join (
                      select classid::bigint as class, objid::bigint as number from pg_locks
-                     where locktype = 'advisory' and granted and objsubid = 2 and classid::bigint in ($1, $2)
-                       and database = (select oid from pg_database where datname = current_database())
+                     where locktype = 'advisory' and granted and objsubid = 2
+                       and classid::bigint in ($1, $2)
+                       and database =
+                           (select oid from pg_database where datname = current_database())
                  ) as lock on true"
-            ))
+            })
             .bind(i64::from(PUBLISHER))
             .bind(i64::from(HEARING))
             .bind(&pids)
@@ -118,6 +91,6 @@ impl Postgres {
     }
 }
 
-fn nothing() -> StoreError {
+pub(super) fn nothing() -> StoreError {
     StoreError::Failed("the watermark is gone".to_owned())
 }

@@ -1,33 +1,19 @@
 //! Deletes orders that have ended: softly, and one version up, so that sockets hear of it. The same
 //! statement takes them out of the [`tally`](super::tally), when they are counted there.
 
-use std::collections::HashMap;
-
-use galley_protocol::{Deleted, Order, OrderId, Version};
+use galley_protocol::{Deleted, Version};
 use sqlx::postgres::PgRow;
 
-use super::rows::moment;
-use super::{Postgres, verdicts};
+use super::Postgres;
+use super::rows::{moment, verdicts};
 use crate::StoreError;
+use crate::codes::{cancelled, completed, ended};
 use crate::requests::{DeleteRequest, DeleteVerdict};
-use crate::rows::{get, order, order_columns, parse, time};
-use crate::verdict::against_delete;
+use crate::rows::{get, parse, time};
 
 impl Postgres {
-    pub(super) async fn delete_orders(
-        &self,
-        requests: &[DeleteRequest],
-    ) -> Result<Vec<DeleteVerdict>, StoreError> {
-        self.decide(
-            requests,
-            |store, asked| Box::pin(store.update_deleted(asked)),
-            |store, asked| Box::pin(store.against_delete(asked)),
-        )
-        .await
-    }
-
     /// Carries out the first fitting request for each order.
-    async fn update_deleted(
+    pub(super) async fn delete_orders(
         &self,
         asked: &[&DeleteRequest],
     ) -> Result<Vec<Option<DeleteVerdict>>, StoreError> {
@@ -37,14 +23,16 @@ impl Postgres {
         let expected: Vec<Option<i32>> =
             asked.iter().map(|request| request.expected.map(|version| version.0)).collect();
         let rows = self.change(|| {
-            sqlx::query(concat!(
+            sqlx::query(concat! {
                 "/* delete_orders */
                  with locked as materialized (
                      select id, hero_id, status, version from orders
-                     where id = any($1) and status in (2, 3) and deleted_time is null order by id for update
+                     where id = any($1) and ", ended!(), " and deleted_time is null
+                     order by id for update
                  ), winners as materialized (
                      select distinct on (locked.id) locked.id, locked.status, asked.n
-                     from unnest($1::bigint[], $2::bigint[], $3::int[]) with ordinality as asked(id, hero_id, expected, n)
+                     from unnest($1::bigint[], $2::bigint[], $3::int[])
+                         with ordinality as asked(id, hero_id, expected, n)
                      join locked on locked.id = asked.id
                          and locked.hero_id = coalesce(asked.hero_id, locked.hero_id)
                          and locked.version = coalesce(asked.expected, locked.version)
@@ -52,52 +40,26 @@ impl Postgres {
                  ), mark as materialized (
                      select below from tally where exists (select from winners) for update
                  ), lost as materialized (
-                     select count(*) filter (where winners.status = 2) as completed,
-                         count(*) filter (where winners.status = 3) as cancelled
+                     select
+                         count(*) filter (where winners.status = ", completed!(), ") as completed,
+                         count(*) filter (where winners.status = ", cancelled!(), ") as cancelled
                      from winners, mark where winners.id < mark.below
                  ), subtracted as (
-                     update tally set completed = tally.completed - lost.completed, cancelled = tally.cancelled - lost.cancelled
+                     update tally set completed = tally.completed - lost.completed,
+                         cancelled = tally.cancelled - lost.cancelled
                      from lost where lost.completed + lost.cancelled > 0
                  )
-                 update orders set deleted_time = greatest(",
-                moment!(),
-                ", completed_time), version = orders.version + 1
+                 update orders set deleted_time = greatest(", moment!(), ", completed_time),
+                     version = orders.version + 1
                  from winners where orders.id = winners.id and orders.deleted_time is null
-                 returning winners.n, orders.id, orders.hero_id, orders.version, orders.deleted_time"
-            ))
+                 returning winners.n,
+                     orders.id, orders.hero_id, orders.version, orders.deleted_time"
+            })
             .bind(&ids)
             .bind(&heroes)
             .bind(&expected)
         });
         verdicts(&rows.await?, asked.len(), deleted)
-    }
-
-    async fn against_delete(
-        &self,
-        asked: &[&DeleteRequest],
-    ) -> Result<Vec<Option<DeleteVerdict>>, StoreError> {
-        let found = self.orders_by_id(asked.iter().map(|request| request.order_id)).await?;
-        Ok(asked
-            .iter()
-            .map(|request| against_delete(request, found.get(&request.order_id)))
-            .collect())
-    }
-
-    /// The orders as they are, without the deleted ones.
-    pub(super) async fn orders_by_id(
-        &self,
-        ids: impl Iterator<Item = OrderId>,
-    ) -> Result<HashMap<OrderId, Order>, StoreError> {
-        let ids: Vec<i64> = ids.map(OrderId::get).collect();
-        let rows = self.rows(|| {
-            sqlx::query(concat!(
-                "/* orders_by_id */ select ",
-                order_columns!(),
-                " from orders where id = any($1) and deleted_time is null"
-            ))
-            .bind(&ids)
-        });
-        rows.await?.iter().map(|row| order(row).map(|order| (order.id, order))).collect()
     }
 }
 

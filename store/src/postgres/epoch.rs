@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use galley_protocol::{CursorKey, ResumeCursor, SignedCursor};
+use galley_protocol::{CursorKey, OrderId, ResumeCursor, SignedCursor};
 use sqlx::postgres::PgRow;
 use tokio::time::Instant;
 use tracing::{debug, info};
@@ -18,7 +18,7 @@ use tracing::{debug, info};
 use super::Postgres;
 use crate::StoreError;
 use crate::cursors::{Earlier, seed};
-use crate::rows::{get, parse};
+use crate::rows::{get, parse, time};
 
 /// The least time between two reads of the key for the sake of cursors of an unknown epoch.
 const READ_EVERY: Duration = Duration::from_secs(1);
@@ -79,9 +79,24 @@ impl KeyRead {
 }
 
 impl Postgres {
-    /// Reads a cursor that a client brought. Another process may have begun another epoch since
-    /// this one read the key.
-    pub(super) async fn read_signed(&self, text: &str) -> ResumeCursor {
+    /// The cursor of the snapshot that read this row; the floor was known before. Reads the key of
+    /// cursors first if the snapshot saw another epoch than this process knows: a position of that
+    /// epoch must not be signed with an earlier key.
+    pub(super) async fn cursor(
+        &self,
+        row: &PgRow,
+        floor: OrderId,
+    ) -> Result<ResumeCursor, StoreError> {
+        let epoch = get::<Option<i64>>(row, "epoch")?;
+        if epoch != Some(self.cursor_keys.newest().into()) {
+            self.check_epoch().await?;
+        }
+        Ok(ResumeCursor { time: time(row, "moment")?, floor, position: get(row, "position")? })
+    }
+
+    /// Reads the key if a client's cursor is of an unknown epoch. Another process may have begun
+    /// that since this one read the key.
+    pub(super) async fn learn_epoch_of(&self, text: &str) {
         let is_unknown =
             SignedCursor::epoch_of(text).is_ok_and(|epoch| !self.cursor_keys.know(epoch));
         if is_unknown
@@ -90,7 +105,6 @@ impl Postgres {
         {
             debug!(%error, "cannot read the key of cursors");
         }
-        self.cursor_keys.read(text).unwrap_or(ResumeCursor::EXPIRED)
     }
 
     /// Reads the key of this database's epoch. Begins an epoch if there is none yet, or if the row

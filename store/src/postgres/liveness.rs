@@ -19,8 +19,6 @@ use tracing::warn;
 use super::Postgres;
 use super::session::{Ask, refusal, silence};
 use crate::StoreError;
-use crate::requests::Incarnations;
-use crate::rows::{get, parse};
 
 /// The first half of the name of a lock, which says what it stands for.
 pub(super) const INCARNATION: i32 = i32::from_be_bytes(*b"GALY");
@@ -89,47 +87,6 @@ impl Liveness {
 }
 
 impl Postgres {
-    /// The lock is taken before anybody can see the number.
-    pub(super) async fn begin_incarnation(&self) -> Result<IncarnationId, StoreError> {
-        let rows =
-            self.rows(|| sqlx::query("/* enlist */ select nextval('incarnations') as id")).await?;
-        let row = rows
-            .first()
-            .ok_or_else(|| StoreError::Failed("no number for an incarnation".to_owned()))?;
-        let id: IncarnationId = parse::<i64, _>(row, "id")?;
-        let lock = lock_of(id)?;
-        self.liveness.want(lock, true);
-        // Nobody knows of an incarnation that does not begin, so nobody will ask for its lock
-        // again.
-        self.look().await.inspect_err(|_| self.liveness.want(lock, false))?;
-        Ok(id)
-    }
-
-    /// The newest is read before the locks: whoever began by then and holds none may be dead.
-    pub(super) async fn known_incarnations(&self) -> Result<Incarnations, StoreError> {
-        let rows = self.rows(|| {
-            sqlx::query(
-                "/* incarnations */
-                 with newest as materialized (select last_value::bigint as id from incarnations where is_called),
-                 living as (
-                     select objid::bigint as id from pg_locks
-                     where locktype = 'advisory' and granted and objsubid = 2 and classid::bigint = $1
-                       and database = (select oid from pg_database where datname = current_database())
-                 )
-                 select newest.id as newest, living.id as living from newest left join living on true",
-            )
-            .bind(i64::from(INCARNATION))
-        });
-        let mut known = Incarnations::default();
-        for row in &rows.await? {
-            known.newest = Some(parse::<i64, _>(row, "newest")?);
-            known.living.extend(
-                get::<Option<i64>>(row, "living")?.and_then(|id| IncarnationId::new(id).ok()),
-            );
-        }
-        Ok(known)
-    }
-
     /// Asks on the connection that holds the locks, as soon as it holds those that are wanted and
     /// no others. A connection that was lost is made again.
     pub(super) async fn alive<'q>(
@@ -158,9 +115,7 @@ impl Postgres {
         }
         Ok(rows)
     }
-}
 
-impl Postgres {
     /// Lets go of the connection, and of its locks, which the next call takes again.
     pub(super) async fn leave_server(&self) {
         let mut line = self.liveness.line.lock().await;
@@ -239,7 +194,7 @@ fn columns(locks: &[Lock]) -> (Vec<i32>, Vec<i32>) {
 }
 
 /// Incarnations are numbered by a sequence of `int`.
-fn lock_of(id: IncarnationId) -> Result<Lock, StoreError> {
+pub(super) fn lock_of(id: IncarnationId) -> Result<Lock, StoreError> {
     let number = i32::try_from(id.get())
         .map_err(|_| StoreError::Failed("that is not an incarnation".to_owned()))?;
     Ok((INCARNATION, number))

@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Postgres;
+use crate::codes::active;
 use crate::rows::get;
 use crate::{RETENTION, StoreError};
 
@@ -40,24 +41,24 @@ const FOLD_STEPS: usize = 10;
 /// Forgets old keys of one table; what is beyond a chunk waits for the next time.
 macro_rules! forget_creation_keys {
     ($table:literal) => {
-        concat!(
+        concat! {
             "/* forget_creation_keys */
              with old as materialized (
-                 select id from ",
-            $table,
-            " where creation_key is not null and creation_time < now() - make_interval(secs => $1::float8)
+                 select id from ", $table, "
+                 where creation_key is not null
+                   and creation_time < now() - make_interval(secs => $1::float8)
                  limit $2 for update skip locked
              )
-             update ",
-            $table,
-            " as known set creation_key = null, creation_digest = null, creation_time = null from old where known.id = old.id"
-        )
+             update ", $table, " as known
+             set creation_key = null, creation_digest = null, creation_time = null
+             from old where known.id = old.id"
+        }
     };
 }
 
 /// The last assigned id at a moment.
 #[derive(Clone, Debug)]
-struct Mark {
+pub(super) struct Mark {
     time: Instant,
     /// The greatest id.
     id: i64,
@@ -68,17 +69,17 @@ struct Mark {
 
 /// The state between two calls.
 #[derive(Default)]
-pub(super) struct Upkeep {
+pub(super) struct Maintenance {
     /// Oldest first.
     marks: Mutex<VecDeque<Mark>>,
     forgotten: Mutex<Option<Instant>>,
 }
 
-impl Upkeep {
+impl Maintenance {
     /// Remembers the mark, and returns the greatest id of at least [`LAG`] ago, if all transactions
     /// of that moment are over by now. Marks above a newer one are of another server, before a
     /// failover.
-    fn mark(&self, mark: Mark) -> Option<i64> {
+    pub(super) fn mark(&self, mark: Mark) -> Option<i64> {
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         let (now, changing) = (mark.time, mark.changing.clone());
         if marks.back().is_some_and(|last| mark.id < last.id) {
@@ -95,7 +96,7 @@ impl Upkeep {
     }
 
     /// Returns true if it is time to forget.
-    fn is_forgetful(&self, now: Instant) -> bool {
+    pub(super) fn is_forgetful(&self, now: Instant) -> bool {
         let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
         let due = forgotten.is_none_or(|time| now - time >= FORGET_STEP);
         if due {
@@ -106,25 +107,14 @@ impl Upkeep {
 }
 
 impl Postgres {
-    pub(super) async fn keep_up(&self) -> Result<(), StoreError> {
-        self.check_changes().await?;
-        self.check_epoch().await?;
-        let now = Instant::now();
-        let mark = self.assigned(now).await?;
-        if let Some(settled) = self.upkeep.mark(mark) {
-            self.move_floor(settled).await?;
-        }
-        self.read_floor().await?;
-        self.settle().await?;
-        if self.upkeep.is_forgetful(now) {
-            self.forget_deleted().await?;
-            self.forget_keys().await?;
-            self.forget_creation_keys().await?;
-            self.forget_cursor_keys().await?;
-            // A gateway of an older version may have written meanwhile.
-            self.fold_again(Some(FOLD_STEPS)).await?;
-        }
-        Ok(())
+    /// Forgets what is older than [`RETENTION`], and folds again.
+    pub(super) async fn forget(&self) -> Result<(), StoreError> {
+        self.forget_deleted().await?;
+        self.forget_keys().await?;
+        self.forget_creation_keys().await?;
+        self.forget_cursor_keys().await?;
+        // A gateway of an older version may have written meanwhile.
+        self.fold_again(Some(FOLD_STEPS)).await
     }
 
     /// Their cursors are too old by then.
@@ -150,7 +140,7 @@ impl Postgres {
 
     /// The id is read before the locks: an order that has a smaller one is seen by all unless its
     /// transaction holds a lock.
-    async fn assigned(&self, time: Instant) -> Result<Mark, StoreError> {
+    pub(super) async fn assigned(&self, time: Instant) -> Result<Mark, StoreError> {
         let assigned = self
             .rows(|| sqlx::query("/* assigned */ select case when is_called then last_value else 0 end as id from order_ids"));
         let id = assigned.await?.first().map_or(Ok(0), |row| get(row, "id"))?;
@@ -170,21 +160,24 @@ impl Postgres {
         Ok(Mark { time, id, changing })
     }
 
-    async fn move_floor(&self, settled: i64) -> Result<(), StoreError> {
+    pub(super) async fn move_floor(&self, settled: i64) -> Result<(), StoreError> {
         for _ in 0..FLOOR_STEPS {
             let rows = self.rows(|| {
-                sqlx::query(
+                sqlx::query(concat! {
                     "/* move_floor */
                      with target as materialized (
                          select coalesce(
-                             (select id from orders where id >= reach.floor and id < reach.ceiling and status in (0, 1) order by id limit 1),
+                             (select id from orders
+                              where id >= reach.floor and id < reach.ceiling and ", active!(), "
+                              order by id limit 1),
                              reach.ceiling) as floor
-                         from (select floor, least($1 + 1, floor + $2) as ceiling from watermark) as reach
+                         from (select floor, least($1 + 1, floor + $2) as ceiling
+                               from watermark) as reach
                      )
                      update watermark set floor = target.floor from target
                      where watermark.floor < target.floor
-                     returning watermark.floor",
-                )
+                     returning watermark.floor"
+                })
                 .bind(settled)
                 .bind(FLOOR_WINDOW)
             });

@@ -9,6 +9,7 @@ use super::rows::moment;
 use super::{Postgres, only};
 use crate::StoreError;
 use crate::change::{current, digest, unchanged, with_folded};
+use crate::codes::active;
 use crate::requests::{Change, ChangeError, ListPage, RemoveError};
 use crate::rows::{get, meal, meal_columns};
 
@@ -148,15 +149,15 @@ impl Postgres {
         expected: Option<Version>,
     ) -> Result<(), RemoveError> {
         let rows = self.change(|| {
-            sqlx::query(concat!(
+            sqlx::query(concat! {
                 "/* remove_meal */
-                 update meals set deleted_time = ",
-                moment!(),
-                ", version = version + 1
+                 update meals set deleted_time = ", moment!(), ", version = version + 1
                  where id = $1 and deleted_time is null and ($2::int is null or version = $2)
-                   and not exists (select from orders where meal_id = $1 and orders.id >= $3 and status in (0, 1))
+                   and not exists (
+                       select from orders where meal_id = $1 and orders.id >= $3 and ", active!(), "
+                   )
                  returning id"
-            ))
+            })
             .bind(id.get())
             .bind(expected.map(|version| version.0))
             .bind(self.floor.get().get())

@@ -19,42 +19,32 @@ use crate::rows::{get, order, order_columns, parse, time};
 use crate::verdict::repeated;
 
 impl Postgres {
-    pub(super) async fn place_orders(
-        &self,
-        requests: &[PlaceRequest],
-    ) -> Result<Vec<PlaceVerdict>, StoreError> {
-        self.decide(
-            requests,
-            |store, asked| Box::pin(store.insert_orders(asked)),
-            |store, asked| Box::pin(store.against_orders(asked)),
-        )
-        .await
-    }
-
     /// What is inserted is, by its ids, a subsequence of the requests, for ids are given in their
     /// order. Of requests that are alike the first ones are in it.
-    async fn insert_orders(
+    pub(super) async fn insert_orders(
         &self,
         asked: &[&PlaceRequest],
     ) -> Result<Vec<Option<PlaceVerdict>>, StoreError> {
         let arguments = Arguments::of(asked);
         let rows = self.change(|| {
-            arguments.bind(sqlx::query(concat!(
+            arguments.bind(sqlx::query(concat! {
                 "/* place_orders */
-                 insert into orders
-                     (id, hero_id, meal_id, key_scope, key, meal_name, meal_price_hundredths, order_time)
-                 select id, hero_id, meal_id, key_scope, key, meal_name, meal_price_hundredths, ",
-                moment!(),
-                " from (
+                 insert into orders (id, hero_id, meal_id, key_scope, key,
+                     meal_name, meal_price_hundredths, order_time)
+                 select id, hero_id, meal_id, key_scope, key,
+                     meal_name, meal_price_hundredths, ", moment!(), "
+                 from (
                      select nextval('order_ids') as id, sorted.* from (
-                         select asked.*, meals.name as meal_name, meals.price_hundredths as meal_price_hundredths
+                         select asked.*, meals.name as meal_name,
+                             meals.price_hundredths as meal_price_hundredths
                          from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[])
                              with ordinality as asked(hero_id, meal_id, key_scope, key, n)
                          join heroes on heroes.id = asked.hero_id and heroes.deleted_time is null
                          join meals on meals.id = asked.meal_id and meals.deleted_time is null
                          where not exists (
                              select from orders as earlier
-                             where earlier.key_scope = 0 and earlier.key = asked.key and earlier.hero_id = asked.hero_id
+                             where earlier.key_scope = 0 and earlier.key = asked.key
+                               and earlier.hero_id = asked.hero_id
                          )
                          order by n
                      ) as sorted
@@ -62,7 +52,7 @@ impl Postgres {
                  order by key_scope, key, n
                  on conflict (key_scope, key) where key is not null do nothing
                  returning id, hero_id, meal_id, key_scope, key, order_time"
-            )))
+            }))
         });
         let mut inserted = rows.await?.iter().map(inserted).collect::<Result<Vec<_>, _>>()?;
         inserted.sort_unstable_by_key(|inserted| inserted.order.id);
@@ -77,28 +67,28 @@ impl Postgres {
 
     /// Nothing stands against a request whose key was taken, and forgotten before the row could be
     /// read.
-    async fn against_orders(
+    pub(super) async fn against_orders(
         &self,
         asked: &[&PlaceRequest],
     ) -> Result<Vec<Option<PlaceVerdict>>, StoreError> {
         let arguments = Arguments::of(asked);
         let rows = self.rows(|| {
-            arguments.bind(sqlx::query(concat!(
+            arguments.bind(sqlx::query(concat! {
                 "/* against_orders */
-                 select heroes.id is not null as hero_found, meals.id is not null as meal_found, ",
-                order_columns!(),
-                "
+                 select heroes.id is not null as hero_found, meals.id is not null as meal_found,
+                     ", order_columns!(), "
                  from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[])
                      with ordinality as asked(hero_id, meal_id, key_scope, key, n)
                  left join heroes on heroes.id = asked.hero_id and heroes.deleted_time is null
                  left join meals on meals.id = asked.meal_id and meals.deleted_time is null
                  left join lateral (
                      select * from orders as known
-                     where known.key_scope in (asked.key_scope, 0) and known.key = asked.key and known.hero_id = asked.hero_id
+                     where known.key_scope in (asked.key_scope, 0) and known.key = asked.key
+                       and known.hero_id = asked.hero_id
                      order by known.key_scope desc limit 1
                  ) as orders on true
                  order by asked.n"
-            )))
+            }))
         });
         rows.await?.iter().zip(asked).map(|(row, request)| against(row, request)).collect()
     }

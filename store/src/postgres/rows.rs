@@ -6,7 +6,8 @@ use sqlx::postgres::PgRow;
 use time::OffsetDateTime;
 
 use crate::StoreError;
-use crate::rows::{Columns, Value, get, wrong};
+use crate::changes::Changed;
+use crate::rows::{Columns, Value, get, order, wrong};
 
 /// The moment, to the millisecond, by the database's clock.
 macro_rules! moment {
@@ -58,4 +59,47 @@ impl Columns for PgRow {
     fn texts(&self, column: &str) -> Result<Vec<String>, StoreError> {
         self.try_get(column).map_err(|error| wrong(column, &error))
     }
+}
+
+/// The first row of a statement that has one at least.
+pub(super) fn first(rows: &[PgRow]) -> Result<&PgRow, StoreError> {
+    rows.first().ok_or_else(|| StoreError::Failed("no time of the database".to_owned()))
+}
+
+/// The index of the request that a row is about, from its ordinality `n`.
+pub(super) fn index(row: &PgRow) -> Result<usize, StoreError> {
+    usize::try_from(get::<i64>(row, "n")? - 1)
+        .map_err(|_| StoreError::Failed("the number of a request cannot be".to_owned()))
+}
+
+/// Reads the verdicts from rows, at most one for each request.
+pub(super) fn verdicts<V: Clone>(
+    rows: &[PgRow],
+    requests: usize,
+    verdict: impl Fn(&PgRow) -> Result<V, StoreError>,
+) -> Result<Vec<Option<V>>, StoreError> {
+    let mut verdicts = vec![None; requests];
+    for row in rows {
+        verdicts[index(row)?] = Some(verdict(row)?);
+    }
+    Ok(verdicts)
+}
+
+/// Nothing for the row of a request that has no changes.
+pub(super) fn changed(row: &PgRow) -> Result<Option<Changed>, StoreError> {
+    match get::<Option<bool>>(row, "deleted")? {
+        Some(deleted) => Ok(Some(Changed::of(order(row)?, deleted))),
+        None => Ok(None),
+    }
+}
+
+/// Groups the changes by their request.
+pub(super) fn by_request(rows: &[PgRow], requests: usize) -> Result<Vec<Vec<Changed>>, StoreError> {
+    let mut read = vec![Vec::new(); requests];
+    for row in rows {
+        if let Some(read) = read.get_mut(index(row)?) {
+            read.extend(changed(row)?);
+        }
+    }
+    Ok(read)
 }

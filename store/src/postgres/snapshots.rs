@@ -9,11 +9,11 @@ use std::collections::HashMap;
 use galley_protocol::{Hero, OrderId, ResumeCursor};
 use sqlx::postgres::PgRow;
 
-use super::changes::{changed, first, limit};
-use super::rows::{changed_since, clock};
-use super::{Postgres, index};
+use super::Postgres;
+use super::rows::{changed, changed_since, clock, first, index};
 use crate::StoreError;
-use crate::rows::{get, hero, hero_columns, order, order_columns};
+use crate::codes::{active, ended};
+use crate::rows::{get, hero, hero_columns, limit, order, order_columns};
 use crate::snapshot::{MAX_REACH, MAX_RESUMED, Snapshot, SnapshotRequest};
 
 impl Postgres {
@@ -61,15 +61,12 @@ impl Postgres {
         let floor = self.settled.get();
         let ids: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
         let rows = self.rows(|| {
-            sqlx::query(concat!(
+            sqlx::query(concat! {
                 "/* snapshot_heroes */
-                 select ",
-                clock!(),
-                ", ",
-                hero_columns!(),
-                "
-                 from (select) as always left join heroes on heroes.id = any($1) and heroes.deleted_time is null"
-            ))
+                 select ", clock!(), ", ", hero_columns!(), "
+                 from (select) as always
+                 left join heroes on heroes.id = any($1) and heroes.deleted_time is null"
+            })
             .bind(&ids)
         });
         let rows = rows.await?;
@@ -90,14 +87,14 @@ impl Postgres {
     ) -> Result<Vec<PgRow>, StoreError> {
         let heroes: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
         self.rows(|| {
-            sqlx::query(concat!(
+            sqlx::query(concat! {
                 "/* snapshot_active */
-                 select asked.n, ",
-                order_columns!(),
-                " from unnest($1::bigint[]) with ordinality as asked(hero_id, n)
-                 join orders on orders.hero_id = asked.hero_id and orders.id >= $2 and orders.status in (0, 1)
+                 select asked.n, ", order_columns!(), "
+                 from unnest($1::bigint[]) with ordinality as asked(hero_id, n)
+                 join orders on orders.hero_id = asked.hero_id
+                     and orders.id >= $2 and orders.", active!(), "
                  order by asked.n, orders.id"
-            ))
+            })
             .bind(&heroes)
             .bind(floor.get())
         })
@@ -121,44 +118,44 @@ impl Postgres {
         let from: Vec<i64> =
             resuming.iter().map(|(.., since)| since.floor.min(floor).get()).collect();
         self.rows(|| {
-            sqlx::query(concat!(
+            sqlx::query(concat! {
                 "/* snapshot_ended */
                  select asked.n, ended.*,
-                     reach.orders > $5 or deletions.count > $5 or asked.position <= watermark.forgotten as beyond_reach
+                     reach.orders > $5 or deletions.count > $5
+                         or asked.position <= watermark.forgotten as beyond_reach
                  from watermark, unnest($1::bigint[], $2::bigint[], $3::bigint[])
                      with ordinality as asked(hero_id, position, from_id, n)
                  cross join lateral (
                      select count(*) as orders from (
-                         select from orders where orders.hero_id = asked.hero_id and orders.id >= asked.from_id limit $5 + 1
+                         select from orders
+                         where orders.hero_id = asked.hero_id and orders.id >= asked.from_id
+                         limit $5 + 1
                      ) as reached
                  ) as reach
                  cross join lateral (
                      select count(*) as count from (
-                         select from orders where orders.hero_id = asked.hero_id and orders.deleted_time is not null limit $5 + 1
+                         select from orders
+                         where orders.hero_id = asked.hero_id and orders.deleted_time is not null
+                         limit $5 + 1
                      ) as reached
                  ) as deletions
                  left join lateral (
-                     (select ",
-                order_columns!(),
-                ", false as deleted from orders
-                      where reach.orders <= $5 and orders.hero_id = asked.hero_id and orders.id >= asked.from_id
-                        and orders.status in (2, 3) and orders.deleted_time is null and ",
-                changed_since!("asked.position"),
-                "
+                     (select ", order_columns!(), ", false as deleted from orders
+                      where reach.orders <= $5
+                        and orders.hero_id = asked.hero_id and orders.id >= asked.from_id
+                        and orders.", ended!(), " and orders.deleted_time is null
+                        and ", changed_since!("asked.position"), "
                       limit $4 + 1)
                      union all
-                     (select ",
-                order_columns!(),
-                ", true as deleted from orders
-                      where deletions.count <= $5 and orders.hero_id = asked.hero_id and orders.deleted_time is not null
-                        and ",
-                changed_since!("asked.position"),
-                "
+                     (select ", order_columns!(), ", true as deleted from orders
+                      where deletions.count <= $5
+                        and orders.hero_id = asked.hero_id and orders.deleted_time is not null
+                        and ", changed_since!("asked.position"), "
                       limit $4 + 1)
                      limit $4 + 1
                  ) as ended on true
                  order by asked.n, ended.id"
-            ))
+            })
             .bind(&heroes)
             .bind(&positions)
             .bind(&from)

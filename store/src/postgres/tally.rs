@@ -21,6 +21,7 @@ use galley_protocol::frame::Totals;
 
 use super::Postgres;
 use crate::StoreError;
+use crate::codes::{cancelled, completed, in_progress, pending};
 use crate::rows::totals;
 
 /// How many moves one call makes, each of at most 20,000 ids; the rest waits for the next.
@@ -29,16 +30,18 @@ const STEPS: usize = 100;
 impl Postgres {
     pub(super) async fn count_orders(&self) -> Result<Totals, StoreError> {
         let rows = self.rows(|| {
-            sqlx::query(
+            sqlx::query(concat! {
                 "/* totals */
                  select pending, in_progress, tally.completed + recent.completed as completed,
                      tally.cancelled + recent.cancelled as cancelled
                  from tally, lateral (
-                     select count(*) filter (where status = 0) as pending, count(*) filter (where status = 1) as in_progress,
-                         count(*) filter (where status = 2) as completed, count(*) filter (where status = 3) as cancelled
+                     select count(*) filter (where status = ", pending!(), ") as pending,
+                         count(*) filter (where status = ", in_progress!(), ") as in_progress,
+                         count(*) filter (where status = ", completed!(), ") as completed,
+                         count(*) filter (where status = ", cancelled!(), ") as cancelled
                      from orders where id >= tally.below and deleted_time is null
-                 ) as recent",
-            )
+                 ) as recent"
+            })
         });
         let rows = rows.await?;
         rows.first().map_or_else(|| Err(StoreError::Failed("the tally is gone".to_owned())), totals)
@@ -49,18 +52,24 @@ impl Postgres {
     pub(super) async fn settle(&self) -> Result<(), StoreError> {
         for _ in 0..STEPS {
             let rows = self.rows(|| {
-                sqlx::raw_sql(
+                sqlx::raw_sql(concat! {
                     "/* settle */
                      select from tally for update;
-                     update tally set below = reached.id, completed = tally.completed + ended.completed,
+                     update tally set below = reached.id,
+                         completed = tally.completed + ended.completed,
                          cancelled = tally.cancelled + ended.cancelled
-                     from (select least(watermark.floor, tally.below + 20000) as id from watermark, tally) as reached, lateral (
-                         select count(*) filter (where status = 2) as completed, count(*) filter (where status = 3) as cancelled
-                         from orders where id >= (select below from tally) and id < reached.id and deleted_time is null
+                     from (select least(watermark.floor, tally.below + 20000) as id
+                           from watermark, tally) as reached,
+                     lateral (
+                         select count(*) filter (where status = ", completed!(), ") as completed,
+                             count(*) filter (where status = ", cancelled!(), ") as cancelled
+                         from orders
+                         where id >= (select below from tally) and id < reached.id
+                           and deleted_time is null
                      ) as ended
                      where tally.below < reached.id
-                     returning tally.below",
-                )
+                     returning tally.below"
+                })
             });
             // The row that was locked, and the same row if it was changed.
             if rows.await?.len() < 2 {

@@ -9,6 +9,7 @@ use super::session::{json, now};
 use super::{Sqlite, only};
 use crate::StoreError;
 use crate::change::{current, digest, unchanged, with_folded};
+use crate::codes::active;
 use crate::requests::{Change, ChangeError, ListPage, RemoveError};
 use crate::rows::{get, hero, hero_columns};
 
@@ -141,13 +142,16 @@ impl Sqlite {
         expected: Option<Version>,
     ) -> Result<(), RemoveError> {
         let rows = self.write(
-            sqlx::query(
+            sqlx::query(concat! {
                 "/* remove_hero */
                  update heroes set deleted_time = ?4, version = version + 1
                  where id = ?1 and deleted_time is null and (?2 is null or version = ?2)
-                   and not exists (select 1 from orders where hero_id = ?1 and orders.id >= ?3 and status in (0, 1))
-                 returning id",
-            )
+                   and not exists (
+                       select 1 from orders
+                       where hero_id = ?1 and orders.id >= ?3 and ", active!(), "
+                   )
+                 returning id"
+            })
             .bind(id.get())
             .bind(expected.map(|version| version.0))
             .bind(self.floor.get().get())

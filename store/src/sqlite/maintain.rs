@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::Sqlite;
 use super::session::now;
+use crate::codes::active;
 use crate::rows::get;
 use crate::{RETENTION, StoreError};
 
@@ -20,29 +21,24 @@ const FORGET_STEPS: usize = 50;
 /// Forgets old keys of one table; what is beyond a chunk waits for the next time.
 macro_rules! forget_creation_keys {
     ($table:literal) => {
-        concat!(
+        concat! {
             "/* forget_creation_keys */
-             update ",
-            $table,
-            " set creation_key = null, creation_digest = null, creation_time = null
-             where id in (select id from ",
-            $table,
-            " where creation_key is not null and creation_time < ?1 limit ?2)"
-        )
+             update ", $table, "
+             set creation_key = null, creation_digest = null, creation_time = null
+             where id in (
+                 select id from ", $table, "
+                 where creation_key is not null and creation_time < ?1 limit ?2
+             )"
+        }
     };
 }
 
 impl Sqlite {
-    pub(super) async fn keep_up(&self) -> Result<(), StoreError> {
-        self.check_changes().await?;
-        self.move_floor().await?;
-        self.settle().await?;
-        if self.is_forgetful() {
-            self.forget_deleted().await?;
-            self.forget_keys().await?;
-            self.forget_creation_keys().await?;
-        }
-        Ok(())
+    /// Forgets what is older than [`RETENTION`].
+    pub(super) async fn forget(&self) -> Result<(), StoreError> {
+        self.forget_deleted().await?;
+        self.forget_keys().await?;
+        self.forget_creation_keys().await
     }
 
     async fn forget_creation_keys(&self) -> Result<(), StoreError> {
@@ -54,14 +50,14 @@ impl Sqlite {
 
     /// Looks for the lowest active order beside the writer, and disturbs it only when there is
     /// something to write.
-    async fn move_floor(&self) -> Result<(), StoreError> {
+    pub(super) async fn move_floor(&self) -> Result<(), StoreError> {
         let rows = self.read(
-            sqlx::query(
+            sqlx::query(concat! {
                 "/* lowest_active */
                  select coalesce(
-                     (select id from orders where id >= ?1 and status in (0, 1) order by id limit 1),
-                     (select seq + 1 from sqlite_sequence where name = 'orders'), 1) as floor",
-            )
+                     (select id from orders where id >= ?1 and ", active!(), " order by id limit 1),
+                     (select seq + 1 from sqlite_sequence where name = 'orders'), 1) as floor"
+            })
             .bind(self.floor.get().get()),
         );
         for row in &rows.await? {
@@ -78,7 +74,8 @@ impl Sqlite {
         Ok(())
     }
 
-    fn is_forgetful(&self) -> bool {
+    /// Returns true if it is time to forget.
+    pub(super) fn is_forgetful(&self) -> bool {
         let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
         let due = forgotten.is_none_or(|time| time.elapsed() >= FORGET_STEP);
         if due {

@@ -5,7 +5,8 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use crate::StoreError;
-use crate::rows::{Columns, Value, get, wrong};
+use crate::changes::Changed;
+use crate::rows::{Columns, Value, get, order, wrong};
 
 impl Columns for SqliteRow {
     fn value<T: Value>(&self, column: &str) -> Result<T, sqlx::Error> {
@@ -18,4 +19,8 @@ impl Columns for SqliteRow {
     fn texts(&self, column: &str) -> Result<Vec<String>, StoreError> {
         serde_json::from_str(&get::<String>(self, column)?).map_err(|error| wrong(column, &error))
     }
+}
+
+pub(super) fn changed(row: &SqliteRow) -> Result<Changed, StoreError> {
+    Ok(Changed::of(order(row)?, get(row, "deleted")?))
 }

@@ -15,8 +15,7 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{Connection as _, Sqlite as Database, SqlitePool, Transaction};
-use tokio::time::{Instant, timeout, timeout_at};
-use tracing::warn;
+use tokio::time::{Instant, timeout_at};
 
 use super::Sqlite;
 use crate::rows::get;
@@ -29,8 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long one try to begin a change waits for such a lock. Others get their turn between two
 /// tries.
 const TRY: Duration = Duration::from_millis(100);
-/// How long the end of the service waits for connections to come back, and for readers outside.
-const CLOSING: Duration = Duration::from_secs(5);
 
 /// A statement with its arguments.
 pub(super) type Ask<'q> = Query<'q, Database, SqliteArguments>;
@@ -216,24 +213,6 @@ impl Sqlite {
         };
         self.outage.note(&error);
         error
-    }
-
-    /// Closes the readers, moves the write-ahead log into the file, and closes the file.
-    pub(super) async fn close_file(&self) {
-        let closed = timeout(CLOSING, async {
-            self.readers.close().await;
-            let moved = self.move_log().await;
-            self.writer.close().await;
-            moved
-        });
-        let why = match closed.await {
-            Ok(Ok(true)) => return,
-            Ok(Ok(false)) => "another program reads the database".to_owned(),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "a statement is still running".to_owned(),
-        };
-        let database = self.path.display();
-        warn!(%database, why, "the write-ahead log stays: {database}-wal belongs to the database, copy and move both together");
     }
 
     /// Moves the write-ahead log into the file; says whether nobody read what was before.

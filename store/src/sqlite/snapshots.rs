@@ -9,11 +9,12 @@ use galley_protocol::{Hero, HeroId, OrderId, ResumeCursor};
 use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
-use super::changes::{changed, limit};
+use super::rows::changed;
 use super::session::json;
 use crate::StoreError;
 use crate::changes::Changed;
-use crate::rows::{get, hero, hero_columns, order, order_columns};
+use crate::codes::{active, ended};
+use crate::rows::{get, hero, hero_columns, limit, order, order_columns};
 use crate::snapshot::{MAX_REACH, MAX_RESUMED, Snapshot, SnapshotRequest};
 
 impl Sqlite {
@@ -51,12 +52,10 @@ impl Sqlite {
     ) -> Result<HashMap<i64, Hero>, StoreError> {
         let ids: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
         let rows = self.read(
-            sqlx::query(concat!(
-                "/* snapshot_heroes */ select ",
-                hero_columns!(),
-                "
-                 from heroes where id in (select value from json_each(?1)) and deleted_time is null"
-            ))
+            sqlx::query(concat! {
+                "/* snapshot_heroes */ select ", hero_columns!(), " from heroes
+                 where id in (select value from json_each(?1)) and deleted_time is null"
+            })
             .bind(json(&ids)),
         );
         rows.await?.iter().map(|row| hero(row).map(|hero| (hero.id.get(), hero))).collect()
@@ -69,14 +68,14 @@ impl Sqlite {
     ) -> Result<Vec<SqliteRow>, StoreError> {
         let heroes: Vec<HeroId> = requests.iter().map(|request| request.hero_id).collect();
         self.read(
-            sqlx::query(concat!(
+            sqlx::query(concat! {
                 "/* snapshot_active */
-                 select asked.key as n, ",
-                order_columns!(),
-                " from json_each(?1) as asked
-                 join orders on orders.hero_id = asked.value and orders.id >= ?2 and orders.status in (0, 1)
+                 select asked.key as n, ", order_columns!(), "
+                 from json_each(?1) as asked
+                 join orders on orders.hero_id = asked.value
+                     and orders.id >= ?2 and orders.", active!(), "
                  order by asked.key, orders.id"
-            ))
+            })
             .bind(json(&heroes))
             .bind(floor.get()),
         )
@@ -93,35 +92,36 @@ impl Sqlite {
     ) -> Result<Option<Vec<Changed>>, StoreError> {
         let from = since.floor.min(floor).get();
         let reach = self.read(
-            sqlx::query("/* snapshot_reach */ select 1 from orders where hero_id = ?1 and id >= ?2 limit 1 offset ?3")
-                .bind(hero_id.get())
-                .bind(from)
-                .bind(limit(MAX_REACH)),
+            sqlx::query(
+                "/* snapshot_reach */
+                 select 1 from orders where hero_id = ?1 and id >= ?2 limit 1 offset ?3",
+            )
+            .bind(hero_id.get())
+            .bind(from)
+            .bind(limit(MAX_REACH)),
         );
         if !reach.await?.is_empty() {
             return Ok(None);
         }
         let rows = self.read(
-            sqlx::query(concat!(
+            sqlx::query(concat! {
                 "/* snapshot_ended */
                  select * from (
-                     select ",
-                order_columns!(),
-                ", false as deleted from orders
-                     where orders.hero_id = ?1 and orders.id >= ?2 and orders.status in (2, 3) and orders.deleted_time is null
-                       and orders.change >= ?3
+                     select ", order_columns!(), ", false as deleted from orders
+                     where orders.hero_id = ?1 and orders.id >= ?2 and orders.", ended!(), "
+                       and orders.deleted_time is null and orders.change >= ?3
                      limit ?4 + 1
                  )
                  union all
                  select * from (
-                     select ",
-                order_columns!(),
-                ", true as deleted from orders indexed by orders_deleted
-                     where orders.hero_id = ?1 and orders.change >= ?3 and orders.deleted_time is not null
+                     select ", order_columns!(), ", true as deleted
+                     from orders indexed by orders_deleted
+                     where orders.hero_id = ?1 and orders.change >= ?3
+                       and orders.deleted_time is not null
                      limit ?4 + 1
                  )
                  order by id limit ?4 + 1"
-            ))
+            })
             .bind(hero_id.get())
             .bind(from)
             .bind(since.position)

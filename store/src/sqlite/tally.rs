@@ -10,6 +10,7 @@ use galley_protocol::frame::Totals;
 use super::Sqlite;
 use super::session::Batch;
 use crate::StoreError;
+use crate::codes::{cancelled, completed, in_progress, pending};
 use crate::rows::totals;
 
 /// How many ids one statement counts, so that nobody waits long for the writer, and how many
@@ -19,14 +20,17 @@ const STEPS: usize = 100;
 
 impl Sqlite {
     pub(super) async fn count_orders(&self) -> Result<Totals, StoreError> {
-        let rows = self.read(sqlx::query(
+        let rows = self.read(sqlx::query(concat! {
             "/* totals */
-             select count(*) filter (where status = 0) as pending, count(*) filter (where status = 1) as in_progress,
-                 tally.completed + count(*) filter (where status = 2) as completed,
-                 tally.cancelled + count(*) filter (where status = 3) as cancelled
+             select count(*) filter (where status = ", pending!(), ") as pending,
+                 count(*) filter (where status = ", in_progress!(), ") as in_progress,
+                 tally.completed
+                     + count(*) filter (where status = ", completed!(), ") as completed,
+                 tally.cancelled
+                     + count(*) filter (where status = ", cancelled!(), ") as cancelled
              from tally left join orders on orders.id >= tally.below and orders.deleted_time is null
-             group by tally.one",
-        ));
+             group by tally.one"
+        }));
         let rows = rows.await?;
         rows.first().map_or_else(|| Err(StoreError::Failed("the tally is gone".to_owned())), totals)
     }
@@ -34,22 +38,23 @@ impl Sqlite {
     /// Moves the mark up to the floor.
     pub(super) async fn settle(&self) -> Result<(), StoreError> {
         for _ in 0..STEPS {
-            let moved = sqlx::query(
+            let moved = sqlx::query(concat! {
                 "/* settle */
                  update tally set below = reached, completed = tally.completed + ended.completed,
                      cancelled = tally.cancelled + ended.cancelled
                  from (
                      select min(watermark.floor, mark.below + ?1) as reached,
-                         count(*) filter (where orders.status = 2) as completed,
-                         count(*) filter (where orders.status = 3) as cancelled
+                         count(*) filter (where orders.status = ", completed!(), ") as completed,
+                         count(*) filter (where orders.status = ", cancelled!(), ") as cancelled
                      from watermark, tally as mark
-                     left join orders on orders.id >= mark.below and orders.id < min(watermark.floor, mark.below + ?1)
+                     left join orders on orders.id >= mark.below
+                         and orders.id < min(watermark.floor, mark.below + ?1)
                          and orders.deleted_time is null
                      group by mark.one
                  ) as ended
                  where tally.below < reached
-                 returning tally.below",
-            );
+                 returning tally.below"
+            });
             if self.write(moved.bind(WINDOW)).await?.is_empty() {
                 break;
             }
@@ -60,16 +65,18 @@ impl Sqlite {
 
 /// Takes the orders that are about to be deleted out of the count.
 pub(super) async fn subtract(transaction: &mut Batch<'_>, orders: &str) -> Result<(), StoreError> {
-    let subtract = sqlx::query(
+    let subtract = sqlx::query(concat! {
         "/* subtract */
-         update tally set completed = tally.completed - lost.completed, cancelled = tally.cancelled - lost.cancelled
+         update tally set completed = tally.completed - lost.completed,
+             cancelled = tally.cancelled - lost.cancelled
          from (
-             select count(*) filter (where orders.status = 2) as completed, count(*) filter (where orders.status = 3) as cancelled
+             select count(*) filter (where orders.status = ", completed!(), ") as completed,
+                 count(*) filter (where orders.status = ", cancelled!(), ") as cancelled
              from json_each(?1) as asked join orders on orders.id = asked.value ->> 0
              where orders.id < (select below from tally)
          ) as lost
-         where lost.completed + lost.cancelled > 0",
-    );
+         where lost.completed + lost.cancelled > 0"
+    });
     transaction.ask(subtract.bind(orders)).await?;
     Ok(())
 }

@@ -14,8 +14,9 @@ use galley_protocol::{
 use galley_store::{
     CancelRequest, CancelVerdict, Census, Change, ChangeError, Changes, ChangesOfAll,
     ChangesRequest, Claim, ClaimFrom, Claimed, Creation, CursorKeys, DeleteRequest, DeleteVerdict,
-    IdRange, Incarnations, ListPage, MAX_ADOPTIONS, OrderFilter, PlaceRequest, PlaceVerdict,
-    RemoveError, Snapshot, SnapshotRequest, States, Store, StoreError, ViewedOrder,
+    IdRange, Incarnations, ListPage, MAX_ADOPTIONS, Menu, OrderFilter, PlaceRequest, PlaceVerdict,
+    Placing, Reading, RemoveError, Snapshot, SnapshotRequest, States, StoreError, Upkeep,
+    ViewedOrder, Work,
 };
 use tokio::sync::watch;
 
@@ -209,64 +210,7 @@ pub fn timestamp(time: SystemTime) -> Timestamp {
 }
 
 #[async_trait]
-impl Store for Shelf {
-    async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>, StoreError> {
-        self.answer("order", |state| {
-            state.rows.get(&id).map(|row| {
-                let view = OrderView {
-                    order: row.order.clone(),
-                    hero: HeroRef {
-                        id: row.order.hero_id,
-                        name: HeroName::parse("Hero").expect("a name"),
-                    },
-                    meal: MealRef {
-                        id: row.order.meal_id,
-                        name: MealName::parse("Meal").expect("a name"),
-                        price: Price::from_hundredths(100).expect("a price"),
-                    },
-                };
-                ViewedOrder { view, hero_version: Version::FIRST }
-            })
-        })
-    }
-
-    async fn enlist(&self) -> Result<IncarnationId, StoreError> {
-        self.answer("enlist", |state| {
-            state.incarnations += 1;
-            let id = IncarnationId::new(state.incarnations).expect("an id");
-            state.living.insert(id);
-            id
-        })
-    }
-
-    async fn census(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError> {
-        self.answer("census", |_| Census {
-            living: [own].into(),
-            hearing: hears.then_some(own).into_iter().collect(),
-            safe: ResumeCursor::EXPIRED,
-            next: 0,
-        })
-    }
-
-    async fn present(&self) -> Result<ResumeCursor, StoreError> {
-        unimplemented!("no worker asks for it")
-    }
-
-    fn cursor_keys(&self) -> &CursorKeys {
-        unimplemented!("no worker asks for it")
-    }
-
-    async fn read_cursor(&self, _: &str) -> ResumeCursor {
-        unimplemented!("no worker asks for it")
-    }
-
-    async fn incarnations(&self) -> Result<Incarnations, StoreError> {
-        self.answer("incarnations", |state| Incarnations {
-            living: state.living.iter().copied().collect(),
-            newest: IncarnationId::new(state.incarnations).ok(),
-        })
-    }
-
+impl Work for Shelf {
     async fn claim(
         &self,
         owner: IncarnationId,
@@ -352,6 +296,41 @@ impl Store for Shelf {
         })
     }
 
+    async fn enlist(&self) -> Result<IncarnationId, StoreError> {
+        self.answer("enlist", |state| {
+            state.incarnations += 1;
+            let id = IncarnationId::new(state.incarnations).expect("an id");
+            state.living.insert(id);
+            id
+        })
+    }
+
+    async fn incarnations(&self) -> Result<Incarnations, StoreError> {
+        self.answer("incarnations", |state| Incarnations {
+            living: state.living.iter().copied().collect(),
+            newest: IncarnationId::new(state.incarnations).ok(),
+        })
+    }
+}
+
+#[async_trait]
+impl Upkeep for Shelf {
+    async fn migrate(&self) -> Result<(), StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+
+    async fn census(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError> {
+        self.answer("census", |_| Census {
+            living: [own].into(),
+            hearing: hears.then_some(own).into_iter().collect(),
+            safe: ResumeCursor::EXPIRED,
+            next: 0,
+        })
+    }
+
     fn floor(&self) -> OrderId {
         OrderId::new(1).expect("an id")
     }
@@ -364,12 +343,79 @@ impl Store for Shelf {
         unimplemented!("a worker does not ask this")
     }
     async fn close(&self) {}
-    async fn migrate(&self) -> Result<(), StoreError> {
+}
+
+#[async_trait]
+impl Reading for Shelf {
+    async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>, StoreError> {
+        self.answer("order", |state| {
+            state.rows.get(&id).map(|row| {
+                let view = OrderView {
+                    order: row.order.clone(),
+                    hero: HeroRef {
+                        id: row.order.hero_id,
+                        name: HeroName::parse("Hero").expect("a name"),
+                    },
+                    meal: MealRef {
+                        id: row.order.meal_id,
+                        name: MealName::parse("Meal").expect("a name"),
+                        price: Price::from_hundredths(100).expect("a price"),
+                    },
+                };
+                ViewedOrder { view, hero_version: Version::FIRST }
+            })
+        })
+    }
+
+    async fn orders(&self, _: &OrderFilter) -> Result<Vec<OrderView>, StoreError> {
         unimplemented!("a worker does not ask this")
     }
-    async fn ping(&self) -> Result<(), StoreError> {
+    async fn totals(&self) -> Result<Totals, StoreError> {
         unimplemented!("a worker does not ask this")
     }
+    async fn snapshots(&self, _: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn changes(&self, _: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn changes_of_all(
+        &self,
+        _: ResumeCursor,
+        _: Option<OrderId>,
+        _: usize,
+    ) -> Result<ChangesOfAll, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn states(&self, _: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn present(&self) -> Result<ResumeCursor, StoreError> {
+        unimplemented!("no worker asks for it")
+    }
+    fn cursor_keys(&self) -> &CursorKeys {
+        unimplemented!("no worker asks for it")
+    }
+    async fn read_cursor(&self, _: &str) -> ResumeCursor {
+        unimplemented!("no worker asks for it")
+    }
+}
+
+#[async_trait]
+impl Placing for Shelf {
+    async fn place(&self, _: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn cancel(&self, _: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn delete(&self, _: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+}
+
+#[async_trait]
+impl Menu for Shelf {
     async fn create_hero(&self, _: &NewHero) -> Result<Hero, StoreError> {
         unimplemented!("a worker does not ask this")
     }
@@ -422,38 +468,6 @@ impl Store for Shelf {
         unimplemented!("a worker does not ask this")
     }
     async fn remove_meal(&self, _: MealId, _: Option<Version>) -> Result<(), RemoveError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn orders(&self, _: &OrderFilter) -> Result<Vec<OrderView>, StoreError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn totals(&self) -> Result<Totals, StoreError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn snapshots(&self, _: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn changes(&self, _: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn changes_of_all(
-        &self,
-        _: ResumeCursor,
-        _: Option<OrderId>,
-        _: usize,
-    ) -> Result<ChangesOfAll, StoreError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn states(&self, _: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn place(&self, _: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn cancel(&self, _: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn delete(&self, _: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError> {
         unimplemented!("a worker does not ask this")
     }
 }

@@ -1,0 +1,109 @@
+//! Places, cancels and deletes orders: one guarded statement does what can be done of a batch, a
+//! second one asks what stands against the others.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use galley_protocol::{Order, OrderId};
+
+use super::Postgres;
+use crate::requests::{
+    CancelRequest, CancelVerdict, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict,
+};
+use crate::rows::{order, order_columns};
+use crate::verdict::{against_cancel, against_delete};
+use crate::{Placing, StoreError};
+
+/// How often the requests of a batch are asked again when others come between asking and reading.
+const DECIDE_TRIES: usize = 5;
+
+/// The verdicts of a statement: one for each request, or `None`.
+type Verdicts<'a, V> =
+    Pin<Box<dyn Future<Output = Result<Vec<Option<V>>, StoreError>> + Send + 'a>>;
+/// A statement for a batch of requests.
+type Statement<Q, V> = for<'a> fn(&'a Postgres, &'a [&'a Q]) -> Verdicts<'a, V>;
+
+#[async_trait]
+impl Placing for Postgres {
+    async fn place(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {
+        self.decide(
+            requests,
+            |store, asked| Box::pin(store.insert_orders(asked)),
+            |store, asked| Box::pin(store.against_orders(asked)),
+        )
+        .await
+    }
+
+    async fn cancel(&self, requests: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError> {
+        self.decide(
+            requests,
+            |store, asked| Box::pin(store.cancel_orders(asked)),
+            |store, asked| {
+                Box::pin(store.against_by_id(asked, |asked| asked.order_id, against_cancel))
+            },
+        )
+        .await
+    }
+
+    async fn delete(&self, requests: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError> {
+        self.decide(
+            requests,
+            |store, asked| Box::pin(store.delete_orders(asked)),
+            |store, asked| {
+                Box::pin(store.against_by_id(asked, |asked| asked.order_id, against_delete))
+            },
+        )
+        .await
+    }
+}
+
+impl Postgres {
+    /// Does what can be done of a batch, and asks what stands against the others. Tries again what
+    /// could not be done although nothing stands against it: somebody else was in between.
+    ///
+    /// # Errors
+    /// [`StoreError::Contended`] when others kept coming before a request.
+    async fn decide<Q: Sync, V: Send>(
+        &self,
+        requests: &[Q],
+        change: Statement<Q, V>,
+        against: Statement<Q, V>,
+    ) -> Result<Vec<V>, StoreError> {
+        let mut verdicts: Vec<Option<V>> = requests.iter().map(|_| None).collect();
+        for statement in [change, against].repeat(DECIDE_TRIES) {
+            let open: Vec<usize> =
+                (0..requests.len()).filter(|&index| verdicts[index].is_none()).collect();
+            if open.is_empty() {
+                break;
+            }
+            let asked: Vec<&Q> = open.iter().map(|&index| &requests[index]).collect();
+            for (index, verdict) in open.into_iter().zip(statement(self, &asked).await?) {
+                verdicts[index] = verdict;
+            }
+        }
+        let unsettled = || StoreError::Contended("a batch of orders".to_owned());
+        verdicts.into_iter().map(|verdict| verdict.ok_or_else(unsettled)).collect()
+    }
+
+    /// Judges requests by their orders as they are, without the deleted ones.
+    async fn against_by_id<Q, V>(
+        &self,
+        asked: &[&Q],
+        id: fn(&Q) -> OrderId,
+        against: fn(&Q, Option<&Order>) -> Option<V>,
+    ) -> Result<Vec<Option<V>>, StoreError> {
+        let ids: Vec<i64> = asked.iter().map(|request| id(request).get()).collect();
+        let rows = self.rows(|| {
+            sqlx::query(concat! {
+                "/* orders_by_id */ select ", order_columns!(), " from orders
+                 where id = any($1) and deleted_time is null"
+            })
+            .bind(&ids)
+        });
+        let rows = rows.await?;
+        let orders = rows.iter().map(|row| order(row).map(|order| (order.id, order)));
+        let found = orders.collect::<Result<HashMap<_, _>, _>>()?;
+        Ok(asked.iter().map(|request| against(request, found.get(&id(request)))).collect())
+    }
+}

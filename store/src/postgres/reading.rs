@@ -1,0 +1,197 @@
+//! Reads orders, and what changed since a cursor. One statement reads orders and deletions, so that
+//! each order is in one of both, and the position of its own snapshot.
+//!
+//! A row tells by its `xmin` which transaction wrote it last. That is the order of commits that
+//! counts: times are stamped before a commit, by a clock that may be set, and an update of a column
+//! of our own would be no cheaper.
+//!
+//! Orders are found from the floor of the cursor on by their id, deletions by indexes of their own:
+//! the floor of a cursor says nothing about what may still be deleted. Deletions are materialized
+//! before anything is asked of their ids: else the planner walks all orders by their id, in the
+//! hope of meeting enough deletions.
+
+use async_trait::async_trait;
+use galley_protocol::frame::Totals;
+use galley_protocol::{OrderId, OrderView, PageCursor, ResumeCursor};
+
+use super::Postgres;
+use super::rows::{by_request, changed, changed_since, clock, first};
+use crate::changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, States};
+use crate::cursors::CursorKeys;
+use crate::requests::{OrderFilter, ViewedOrder};
+use crate::rows::{limit, only, order_columns, order_view, order_views, viewed_order};
+use crate::snapshot::{MAX_REACH, Snapshot, SnapshotRequest};
+use crate::{Reading, StoreError};
+
+/// A page of orders, of one hero's if `$hero` says so.
+macro_rules! orders {
+    ($name:literal, $hero:literal) => {
+        concat! {
+            "/* ", $name, " */ ", order_views!(), "and orders.id >= $1 and orders.id < $2
+                 and (cardinality($3::int2[]) = 0 or orders.status = any($3))
+                 and ($4::bigint is null or orders.meal_id = $4)", $hero, "
+             order by orders.id desc limit $5"
+        }
+    };
+}
+
+#[async_trait]
+impl Reading for Postgres {
+    async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>, StoreError> {
+        let rows = self.rows(|| {
+            sqlx::query(concat! {"/* order */ ", order_views!(), "and orders.id = $1"})
+                .bind(id.get())
+        });
+        only(&rows.await?, viewed_order)
+    }
+
+    async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError> {
+        let status: Vec<i16> = filter.status.iter().map(|status| status.code()).collect();
+        let rows = self.rows(|| {
+            let ask = sqlx::query(match filter.hero_id {
+                Some(_) => orders!("orders_of_hero", " and orders.hero_id = $6"),
+                None => orders!("orders", ""),
+            });
+            let ask = ask
+                .bind(filter.first(self.floor.get()))
+                .bind(filter.after.map_or(i64::MAX, PageCursor::get))
+                .bind(&status)
+                .bind(filter.meal_id.map(i64::from))
+                .bind(limit(filter.limit));
+            match filter.hero_id {
+                Some(hero_id) => ask.bind(hero_id.get()),
+                None => ask,
+            }
+        });
+        rows.await?.iter().map(order_view).collect()
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        self.count_orders().await
+    }
+
+    async fn snapshots(
+        &self,
+        requests: &[SnapshotRequest],
+    ) -> Result<Vec<Option<Snapshot>>, StoreError> {
+        self.read_snapshots(requests).await
+    }
+
+    async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
+        let floor = self.settled.get();
+        let heroes: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
+        let positions: Vec<i64> = requests.iter().map(|request| request.since.position).collect();
+        let from: Vec<i64> = requests.iter().map(|request| request.from(floor)).collect();
+        let after: Vec<i64> =
+            requests.iter().map(|request| request.after.map_or(0, i64::from)).collect();
+        let rows = self.rows(|| {
+            sqlx::query(concat! {
+                "/* changes */
+                 select asked.n, ", clock!(), ", changed.*
+                 from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
+                     with ordinality as asked(hero_id, since, from_id, after, n)
+                 left join lateral (
+                     (select ", order_columns!(), ", false as deleted from orders
+                      where orders.hero_id = asked.hero_id and orders.id >= asked.from_id
+                        and orders.deleted_time is null and ", changed_since!("asked.since"), "
+                      order by orders.id limit $5)
+                     union all
+                     (with gone as materialized (
+                          select ", order_columns!(), ", true as deleted from orders
+                          where orders.hero_id = asked.hero_id and orders.deleted_time is not null
+                            and ", changed_since!("asked.since"), "
+                      ) select * from gone where id > asked.after order by id limit $5)
+                     order by id limit $5
+                 ) as changed on true
+                 order by asked.n, changed.id"
+            })
+            .bind(&heroes)
+            .bind(&positions)
+            .bind(&from)
+            .bind(&after)
+            .bind(limit(CHANGES_PAGE + 1))
+        });
+        let rows = rows.await?;
+        let Some(first) = rows.first() else { return Ok(Vec::new()) };
+        let cursor = self.cursor(first, floor).await?;
+        let read = by_request(&rows, requests.len())?;
+        Ok(read.into_iter().map(|read| Changes::page(read, cursor)).collect())
+    }
+
+    async fn changes_of_all(
+        &self,
+        since: ResumeCursor,
+        before: Option<OrderId>,
+        at_most: usize,
+    ) -> Result<ChangesOfAll, StoreError> {
+        let floor = self.settled.get();
+        let rows = self.rows(|| {
+            sqlx::query(concat! {
+                "/* changes_of_all */
+                 select clock.*, changed.*
+                 from (select ", clock!(), ") as clock
+                 left join (
+                     (select ", order_columns!(), ", false as deleted from orders
+                      where orders.id >= $1 and orders.id < $5 and orders.deleted_time is null
+                        and ", changed_since!("$2"), "
+                      order by orders.id desc limit $3)
+                     union all
+                     (with gone as materialized (
+                          select ", order_columns!(), ", true as deleted from (
+                              select orders.*, orders.xmin from orders
+                              where orders.deleted_time is not null
+                              order by orders.deleted_time desc limit $4
+                          ) as orders where ", changed_since!("$2"), "
+                      ) select * from gone where id < $5 order by id desc limit $3)
+                     order by id desc limit $3
+                 ) as changed on true
+                 order by changed.id desc"
+            })
+            .bind(since.floor.min(floor).get())
+            .bind(since.position)
+            .bind(limit(at_most))
+            .bind(limit(MAX_REACH))
+            .bind(before.map_or(i64::MAX, OrderId::get))
+        });
+        let rows = rows.await?;
+        let cursor = self.cursor(first(&rows)?, floor).await?;
+        let read = rows.iter().filter_map(|row| changed(row).transpose());
+        Ok(ChangesOfAll::new(read.collect::<Result<Vec<_>, _>>()?, cursor))
+    }
+
+    async fn states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError> {
+        let asked = || {
+            lists.iter().zip(1_i64..).flat_map(|(list, n)| list.iter().map(move |id| (n, id.get())))
+        };
+        let (numbers, ids): (Vec<i64>, Vec<i64>) = asked().unzip();
+        let rows = self.rows(|| {
+            sqlx::query(concat! {
+                "/* states */
+                 select asked.n, ", order_columns!(), ", orders.deleted_time is not null as deleted
+                 from unnest($1::bigint[], $2::bigint[]) as asked(n, id)
+                 join orders on orders.id = asked.id
+                 order by asked.n, orders.id"
+            })
+            .bind(&numbers)
+            .bind(&ids)
+        });
+        let read = by_request(&rows.await?, lists.len())?;
+        Ok(read.into_iter().map(States::new).collect())
+    }
+
+    async fn present(&self) -> Result<ResumeCursor, StoreError> {
+        let floor = self.settled.get();
+        let rows = self.rows(|| sqlx::query(concat! {"/* present */ select ", clock!()}));
+        let rows = rows.await?;
+        self.cursor(first(&rows)?, floor).await
+    }
+
+    fn cursor_keys(&self) -> &CursorKeys {
+        &self.cursor_keys
+    }
+
+    async fn read_cursor(&self, text: &str) -> ResumeCursor {
+        self.learn_epoch_of(text).await;
+        self.cursor_keys.read(text).unwrap_or(ResumeCursor::EXPIRED)
+    }
+}

@@ -1,0 +1,155 @@
+//! Brings the schema up to date, shows that this process lives, and moves on what all processes
+//! share. A schema newer than this program is fine: migrations only add, so that old and new
+//! processes run side by side. Folding texts is beyond SQL, and follows the migrations.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use galley_protocol::{OrderId, PublisherId};
+use sqlx::migrate::Migrator;
+use sqlx::postgres::PgPoolOptions;
+use tokio::time::{Instant, timeout};
+use tracing::debug;
+
+use super::Postgres;
+use super::census::nothing;
+use super::liveness::{HEARING, PUBLISHER};
+use super::session::refusal;
+use crate::migrations::{failure, newest, outdated, tolerant};
+use crate::rows::{get, parse};
+use crate::{Census, StoreError, Upkeep};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
+
+/// How long the end waits for the last statements.
+const CLOSING: Duration = Duration::from_secs(5);
+
+#[async_trait]
+impl Upkeep for Postgres {
+    /// On a connection without time-outs, for a migration takes as long as it takes. An advisory
+    /// lock keeps others waiting.
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let single =
+            PgPoolOptions::new().max_connections(1).connect_with(self.options.clone()).await;
+        let single = single.map_err(|error| refusal(&error))?;
+        let applied = tolerant(&MIGRATIONS).run(&single).await;
+        single.close().await;
+        applied.map_err(|error| failure(&error, refusal))?;
+        self.fold_again(None).await?;
+        self.check_epoch().await?;
+        self.read_floor().await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.check_changes().await?;
+        if !self.has_table("_sqlx_migrations").await? {
+            return Err(outdated());
+        }
+        let rows = self.rows(|| {
+            sqlx::query(
+                "/* schema */
+                 select exists (
+                         select from _sqlx_migrations where version = $1 and success
+                     ) as current,
+                     pg_is_in_recovery()
+                         or current_setting('transaction_read_only')::boolean as read_only",
+            )
+            .bind(newest(&MIGRATIONS))
+        });
+        let rows = rows.await?;
+        let Some(row) = rows.first() else { return Err(outdated()) };
+        if get(row, "read_only")? {
+            return Err(self.read_only());
+        }
+        match get(row, "current")? {
+            true if self.cursor_keys.are_shared() => Ok(()),
+            // The schema came after this process.
+            true => self.check_epoch().await,
+            false => Err(outdated()),
+        }
+    }
+
+    /// The cursor is of the statement's snapshot, which is older than its look at the locks:
+    /// whoever is not seen to live yet commits nothing before the cursor.
+    async fn census(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError> {
+        self.liveness.want((PUBLISHER, own.get()), true);
+        self.liveness.want((HEARING, own.get()), hears);
+        let rows = self.look().await?;
+        let first = rows.first().ok_or_else(nothing)?;
+        let floor = parse::<i64, OrderId>(first, "floor")?;
+        self.floor.set(floor.get());
+        self.settled.read(floor, get(first, "position")?, get(first, "xmax")?);
+        let safe = self.cursor(first, self.settled.get()).await?;
+        let hearing = hears.then_some(own).into_iter().collect();
+        let mut census = Census { living: [own].into(), hearing, safe, next: get(first, "xmax")? };
+        for row in &rows {
+            let (class, number) =
+                (get::<Option<i64>>(row, "class")?, get::<Option<i64>>(row, "number")?);
+            let publisher =
+                number.and_then(|number| PublisherId::new(i32::try_from(number).ok()?).ok());
+            match class {
+                Some(class) if class == i64::from(PUBLISHER) => census.living.extend(publisher),
+                Some(_) => census.hearing.extend(publisher),
+                None => {}
+            }
+        }
+        Ok(census)
+    }
+
+    fn floor(&self) -> OrderId {
+        self.floor.get()
+    }
+
+    async fn maintain(&self) -> Result<(), StoreError> {
+        self.check_changes().await?;
+        self.check_epoch().await?;
+        let now = Instant::now();
+        let mark = self.assigned(now).await?;
+        if let Some(settled) = self.maintenance.mark(mark) {
+            self.move_floor(settled).await?;
+        }
+        self.read_floor().await?;
+        self.settle().await?;
+        if self.maintenance.is_forgetful(now) {
+            self.forget().await?;
+        }
+        Ok(())
+    }
+
+    async fn checkpoint(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn close(&self) {
+        self.liveness.end().await;
+        self.backends.give_up();
+        // What still runs then ends with this process.
+        drop(timeout(CLOSING, self.pool.close()).await);
+    }
+}
+
+impl Postgres {
+    /// Reads the floor and the key of cursors, when they are there already. Without a key, as where
+    /// the server takes no change now, the check of the schema reads it later.
+    pub(super) async fn read_first(&self) -> Result<(), StoreError> {
+        if self.has_table("watermark").await? {
+            self.read_floor().await?;
+        }
+        if self.has_table("cursor_key").await?
+            && let Err(error) = self.check_epoch().await
+        {
+            debug!(%error, "cannot read the key of cursors yet");
+        }
+        Ok(())
+    }
+
+    async fn has_table(&self, name: &str) -> Result<bool, StoreError> {
+        let rows = self
+            .rows(|| {
+                sqlx::query("/* has_table */ select to_regclass($1) is not null as there")
+                    .bind(name)
+            })
+            .await?;
+        rows.first().map_or(Ok(false), |row| get(row, "there"))
+    }
+}

@@ -1,0 +1,233 @@
+//! Places, cancels and deletes orders: reads, judges and writes a batch in one transaction.
+//!
+//! A key belongs to its hero. An earlier version gave those of callers without a token the scope 0:
+//! they are looked for as well, so that a repetition after an upgrade places nothing new.
+//!
+//! Deleting is soft, and one version up, so that sockets hear of it.
+
+use std::collections::{HashMap, HashSet};
+
+use async_trait::async_trait;
+use galley_protocol::{Deleted, Order, OrderId, Reason, Timestamp};
+
+use super::session::{Batch, json, next_change, now};
+use super::{Sqlite, tally};
+use crate::codes::{active, cancelled, ended, hero_request};
+use crate::requests::{
+    CancelRequest, CancelVerdict, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict,
+};
+use crate::rows::{get, order, order_columns};
+use crate::verdict::{against_cancel, against_delete, repeated};
+use crate::{Placing, StoreError};
+
+type Key<'a> = (i64, &'a str);
+
+#[async_trait]
+impl Placing for Sqlite {
+    async fn place(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let mut known = orders_by_key(&mut transaction, requests).await?;
+        let found = found(&mut transaction, requests).await?;
+        let mut next = next_id(&mut transaction).await?;
+        let order_time = timestamp()?;
+        let mut good = Vec::new();
+        let mut verdicts = Vec::with_capacity(requests.len());
+        for (request, (hero_found, meal_found)) in requests.iter().zip(found) {
+            verdicts.push(if let Some(order) = request.key().and_then(|key| known.get(&key)) {
+                repeated(request, order)
+            } else if !hero_found {
+                PlaceVerdict::HeroNotFound
+            } else if !meal_found {
+                PlaceVerdict::MealNotFound
+            } else {
+                let id =
+                    OrderId::new(next).map_err(|error| StoreError::Failed(error.to_string()))?;
+                next += 1;
+                let order = Order::placed(id, request.hero_id, request.meal_id, order_time);
+                good.push((id, request.hero_id, request.meal_id, request.key()));
+                known.extend(request.key().map(|key| (key, order.clone())));
+                PlaceVerdict::Placed(order)
+            });
+        }
+        let insert = sqlx::query(concat! {
+            "/* place_orders */
+             insert into orders (id, hero_id, meal_id, key_scope, key,
+                 meal_name, meal_price_hundredths, order_time, change)
+             select good.value ->> 0, good.value ->> 1, good.value ->> 2,
+                 good.value ->> '$[3][0]', good.value ->> '$[3][1]',
+                 meals.name, meals.price_hundredths, ?2, ", next_change!(), "
+             from json_each(?1) as good join meals on meals.id = good.value ->> 2"
+        });
+        if good.is_empty() {
+            transaction.commit().await?;
+        } else {
+            transaction.ask(insert.bind(json(&good)).bind(order_time.millis())).await?;
+            transaction.commit_changes().await?;
+        }
+        Ok(verdicts)
+    }
+
+    /// Carries out the first fitting request for each order; the others meet its result.
+    async fn cancel(&self, requests: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let mut found =
+            orders_by_id(&mut transaction, requests.iter().map(|request| request.order_id)).await?;
+        let mut taken = HashSet::new();
+        let mut wins = |request: &CancelRequest| {
+            against_cancel(request, found.get(&request.order_id)).is_none()
+                && taken.insert(request.order_id)
+        };
+        let wins: Vec<bool> = requests.iter().map(&mut wins).collect();
+        let message = |request: &CancelRequest| {
+            let text = request
+                .message
+                .as_ref()
+                .map_or(Reason::HeroRequest.message(), |text| text.as_str());
+            (request.order_id, text.to_owned())
+        };
+        let winners: Vec<_> = requests
+            .iter()
+            .zip(&wins)
+            .filter(|(_, wins)| **wins)
+            .map(|(request, _)| message(request))
+            .collect();
+        let update = sqlx::query(concat! {
+            "/* cancel_orders */
+             update orders set status = ", cancelled!(), ", reason = ", hero_request!(), ",
+                 message = asked.value ->> 1, version = version + 1,
+                 completed_time = max(?2, order_time, coalesce(started_time, 0)),
+                 owner = null, due_at = null, change = ", next_change!(), "
+             from json_each(?1) as asked
+             where orders.id = asked.value ->> 0 and orders.", active!(), "
+             returning ", order_columns!()
+        });
+        if winners.is_empty() {
+            transaction.commit().await?;
+        } else {
+            for row in &transaction.ask(update.bind(json(&winners)).bind(now())).await? {
+                let order = order(row)?;
+                found.insert(order.id, order);
+            }
+            transaction.commit_changes().await?;
+        }
+        let verdict = |(request, wins): (&CancelRequest, bool)| {
+            let order = found.get(&request.order_id);
+            match order.filter(|_| wins) {
+                Some(order) => Ok(CancelVerdict::Cancelled(order.clone())),
+                None => against_cancel(request, order)
+                    .ok_or_else(|| StoreError::Failed("an order was not cancelled".to_owned())),
+            }
+        };
+        requests.iter().zip(wins).map(verdict).collect()
+    }
+
+    /// Carries out the first fitting request for each order; the others find it gone.
+    async fn delete(&self, requests: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let mut found =
+            orders_by_id(&mut transaction, requests.iter().map(|request| request.order_id)).await?;
+        let mut winners = Vec::new();
+        let mut verdicts: Vec<Option<DeleteVerdict>> = vec![None; requests.len()];
+        for (request, verdict) in requests.iter().zip(&mut verdicts) {
+            if against_delete(request, found.get(&request.order_id)).is_none()
+                && let Some(order) = found.remove(&request.order_id)
+            {
+                // When the order ended, if the clock was set back.
+                let time = timestamp()?.max(order.changed_time());
+                winners.push((order.id, time.millis()));
+                let deleted = Deleted { order_id: order.id, version: order.version.next() };
+                *verdict = Some(DeleteVerdict::Deleted { deleted, hero_id: order.hero_id, time });
+            }
+        }
+        let update = sqlx::query(concat! {
+            "/* delete_orders */
+             update orders set deleted_time = asked.value ->> 1, version = version + 1,
+                 change = ", next_change!(), "
+             from json_each(?1) as asked
+             where orders.id = asked.value ->> 0 and orders.", ended!(), "
+               and orders.deleted_time is null"
+        });
+        if winners.is_empty() {
+            transaction.commit().await?;
+        } else {
+            let winners = json(&winners);
+            tally::subtract(&mut transaction, &winners).await?;
+            transaction.ask(update.bind(winners)).await?;
+            transaction.commit_changes().await?;
+        }
+        let verdict = |(request, verdict): (&DeleteRequest, Option<DeleteVerdict>)| {
+            let verdict = verdict.or_else(|| against_delete(request, found.get(&request.order_id)));
+            verdict.ok_or_else(|| StoreError::Failed("an order was not deleted".to_owned()))
+        };
+        requests.iter().zip(verdicts).map(verdict).collect()
+    }
+}
+
+fn timestamp() -> Result<Timestamp, StoreError> {
+    Timestamp::from_millis(now()).map_err(|error| StoreError::Failed(error.to_string()))
+}
+
+async fn orders_by_key<'a>(
+    transaction: &mut Batch<'_>,
+    requests: &'a [PlaceRequest],
+) -> Result<HashMap<Key<'a>, Order>, StoreError> {
+    let keys: Vec<Key<'a>> = requests.iter().filter_map(PlaceRequest::key).collect();
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query(concat! {
+        "/* orders_by_key */
+         select asked.key as n, ", order_columns!(), "
+         from json_each(?1) as asked
+         join orders on orders.key_scope in (0, asked.value ->> 0)
+             and orders.key = asked.value ->> 1 and orders.hero_id = asked.value ->> 0
+         order by orders.key_scope"
+    });
+    let mut known = HashMap::new();
+    for row in &transaction.ask(rows.bind(json(&keys))).await? {
+        if let Some(key) =
+            usize::try_from(get::<i64>(row, "n")?).ok().and_then(|index| keys.get(index))
+        {
+            known.insert(*key, order(row)?);
+        }
+    }
+    Ok(known)
+}
+
+/// Returns true if hero and meal of each request are there.
+async fn found(
+    transaction: &mut Batch<'_>,
+    requests: &[PlaceRequest],
+) -> Result<Vec<(bool, bool)>, StoreError> {
+    let pairs: Vec<_> = requests.iter().map(|request| (request.hero_id, request.meal_id)).collect();
+    let rows = sqlx::query(
+        "/* heroes_and_meals_found */
+         select heroes.id is not null as hero_found, meals.id is not null as meal_found
+         from json_each(?1) as asked
+         left join heroes on heroes.id = asked.value ->> 0 and heroes.deleted_time is null
+         left join meals on meals.id = asked.value ->> 1 and meals.deleted_time is null
+         order by asked.key",
+    );
+    let rows = transaction.ask(rows.bind(json(&pairs))).await?;
+    rows.iter().map(|row| Ok((get(row, "hero_found")?, get(row, "meal_found")?))).collect()
+}
+
+async fn next_id(transaction: &mut Batch<'_>) -> Result<i64, StoreError> {
+    let rows = transaction
+        .ask(sqlx::query("/* last_id */ select seq from sqlite_sequence where name = 'orders'"))
+        .await?;
+    Ok(rows.first().map_or(Ok(0), |row| get::<i64>(row, "seq"))? + 1)
+}
+
+/// The orders as they are, without the deleted ones.
+async fn orders_by_id(
+    transaction: &mut Batch<'_>,
+    ids: impl Iterator<Item = OrderId>,
+) -> Result<HashMap<OrderId, Order>, StoreError> {
+    let rows = sqlx::query(concat! {
+        "/* orders_by_id */ select ", order_columns!(), " from orders
+         where id in (select value from json_each(?1)) and deleted_time is null"
+    });
+    let rows = transaction.ask(rows.bind(json(&ids.collect::<Vec<_>>()))).await?;
+    rows.iter().map(|row| order(row).map(|order| (order.id, order))).collect()
+}

@@ -1,0 +1,178 @@
+//! Reads orders, and what changed since a cursor. One statement a request reads orders and
+//! deletions, so that each order is in one of both; the position is taken first.
+//!
+//! Orders are found from the floor of the cursor on by their id, deletions by indexes of their own:
+//! the floor of a cursor says nothing about what may still be deleted. The statements name them:
+//! else the planner walks the orders by their id, all of them, in the hope of meeting enough
+//! deletions.
+
+use async_trait::async_trait;
+use galley_protocol::frame::Totals;
+use galley_protocol::{OrderId, OrderView, PageCursor, ResumeCursor, Timestamp};
+
+use super::Sqlite;
+use super::rows::changed;
+use super::session::{json, now};
+use crate::changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, States};
+use crate::cursors::CursorKeys;
+use crate::requests::{OrderFilter, ViewedOrder};
+use crate::rows::{limit, only, order_columns, order_view, order_views, viewed_order};
+use crate::snapshot::{Snapshot, SnapshotRequest};
+use crate::{Reading, StoreError};
+
+/// A page of orders, of one hero's if `$hero` says so.
+macro_rules! orders {
+    ($name:literal, $hero:literal) => {
+        concat! {
+            "/* ", $name, " */ ", order_views!(), "and orders.id >= ?1 and orders.id < ?2
+                 and (?3 = '[]' or orders.status in (select value from json_each(?3)))
+                 and (?4 is null or orders.meal_id = ?4)", $hero, "
+             order by orders.id desc limit ?5"
+        }
+    };
+}
+
+#[async_trait]
+impl Reading for Sqlite {
+    async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>, StoreError> {
+        let ask = sqlx::query(concat! {"/* order */ ", order_views!(), "and orders.id = ?1"});
+        only(&self.read(ask.bind(id.get())).await?, viewed_order)
+    }
+
+    async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError> {
+        let status: Vec<i16> = filter.status.iter().map(|status| status.code()).collect();
+        let ask = sqlx::query(match filter.hero_id {
+            Some(_) => orders!("orders_of_hero", " and orders.hero_id = ?6"),
+            None => orders!("orders", ""),
+        });
+        let ask = ask
+            .bind(filter.first(self.floor.get()))
+            .bind(filter.after.map_or(i64::MAX, PageCursor::get))
+            .bind(json(&status))
+            .bind(filter.meal_id.map(i64::from))
+            .bind(limit(filter.limit));
+        let ask = match filter.hero_id {
+            Some(hero_id) => ask.bind(hero_id.get()),
+            None => ask,
+        };
+        self.read(ask).await?.iter().map(order_view).collect()
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        self.count_orders().await
+    }
+
+    async fn snapshots(
+        &self,
+        requests: &[SnapshotRequest],
+    ) -> Result<Vec<Option<Snapshot>>, StoreError> {
+        self.read_snapshots(requests).await
+    }
+
+    async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
+        let cursor = self.now()?;
+        let mut answers = Vec::with_capacity(requests.len());
+        for request in requests {
+            let ask = sqlx::query(concat! {
+                "/* changes */
+                 select * from (
+                     select ", order_columns!(), ", false as deleted from orders
+                     where orders.hero_id = ?1 and orders.id >= ?2
+                       and orders.deleted_time is null and orders.change >= ?4
+                     order by orders.id limit ?5
+                 )
+                 union all
+                 select * from (
+                     select ", order_columns!(), ", true as deleted
+                     from orders indexed by orders_deleted
+                     where orders.hero_id = ?1 and orders.id > ?3
+                       and orders.change >= ?4 and orders.deleted_time is not null
+                     order by orders.id limit ?5
+                 )
+                 order by id limit ?5"
+            });
+            let ask = ask
+                .bind(request.hero_id.get())
+                .bind(request.from(cursor.floor))
+                .bind(request.after.map_or(0, i64::from))
+                .bind(request.since.position)
+                .bind(limit(CHANGES_PAGE + 1));
+            let read = self.read(ask).await?.iter().map(changed).collect::<Result<Vec<_>, _>>()?;
+            answers.push(Changes::page(read, cursor));
+        }
+        Ok(answers)
+    }
+
+    async fn changes_of_all(
+        &self,
+        since: ResumeCursor,
+        before: Option<OrderId>,
+        at_most: usize,
+    ) -> Result<ChangesOfAll, StoreError> {
+        let cursor = self.now()?;
+        let ask = sqlx::query(concat! {
+            "/* changes_of_all */
+             select * from (
+                 select ", order_columns!(), ", false as deleted from orders
+                 where orders.id >= ?1 and orders.id < ?4
+                   and orders.deleted_time is null and orders.change >= ?2
+                 order by orders.id desc limit ?3
+             )
+             union all
+             select * from (
+                 select ", order_columns!(), ", true as deleted
+                 from orders indexed by orders_deleted_by_change
+                 where orders.change >= ?2 and orders.id < ?4 and orders.deleted_time is not null
+                 order by orders.id desc limit ?3
+             )
+             order by id desc limit ?3"
+        });
+        let ask = ask
+            .bind(since.floor.min(cursor.floor).get())
+            .bind(since.position)
+            .bind(limit(at_most))
+            .bind(before.map_or(i64::MAX, OrderId::get));
+        let read = self.read(ask).await?.iter().map(changed).collect::<Result<Vec<_>, _>>()?;
+        Ok(ChangesOfAll::new(read, cursor))
+    }
+
+    async fn states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError> {
+        let mut answers = Vec::with_capacity(lists.len());
+        for list in lists {
+            let ask = sqlx::query(concat! {
+                "/* states */
+                 select ", order_columns!(), ", orders.deleted_time is not null as deleted
+                 from orders where orders.id in (select value from json_each(?1))
+                 order by orders.id"
+            });
+            let rows = self.read(ask.bind(json(list))).await?;
+            answers.push(States::new(rows.iter().map(changed).collect::<Result<Vec<_>, _>>()?));
+        }
+        Ok(answers)
+    }
+
+    async fn present(&self) -> Result<ResumeCursor, StoreError> {
+        self.now()
+    }
+
+    fn cursor_keys(&self) -> &CursorKeys {
+        &self.cursor_keys
+    }
+
+    async fn read_cursor(&self, text: &str) -> ResumeCursor {
+        self.cursor_keys.read(text).unwrap_or(ResumeCursor::EXPIRED)
+    }
+}
+
+impl Sqlite {
+    /// The cursor of what is read from now on.
+    pub(super) fn now(&self) -> Result<ResumeCursor, StoreError> {
+        // Every order below the floor has had its last change before the position that is read
+        // after it.
+        let floor = self.floor.get();
+        let position = self.position.get();
+        let time =
+            Timestamp::from_millis(now()).map_err(|error| StoreError::Failed(error.to_string()))?;
+        Ok(ResumeCursor { time, floor, position })
+    }
+}

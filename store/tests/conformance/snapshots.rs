@@ -131,7 +131,7 @@ async fn each_request_has_its_own_snapshot(kitchen: Kitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let other = kitchen.hero("Max", &[]).await.id;
     let gone = kitchen.hero("Gone", &[]).await.id;
-    kitchen.store.remove_hero(gone, None).await.expect("no order is active");
+    kitchen.store.heroes().remove(gone, None).await.expect("no order is active");
     let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
     let order = kitchen.place(hero_id, meal_id).await;
     kitchen.cancel(cancel(order.id)).await;

@@ -68,6 +68,16 @@ pub(crate) fn contended() -> StoreError {
     StoreError::Contended("an idempotency key".to_owned())
 }
 
+/// The statements on a table.
+pub(crate) struct Statements {
+    pub(crate) create: &'static str,
+    pub(crate) of_key: &'static str,
+    pub(crate) get: &'static str,
+    pub(crate) list: &'static str,
+    pub(crate) update: &'static str,
+    pub(crate) remove: &'static str,
+}
+
 /// A hero or a meal as a row.
 pub(crate) trait Record: Resource {
     /// Reads the columns of the table.

@@ -7,19 +7,11 @@ use galley_protocol::{Hero, IdempotencyKey, Meal, PageCursor, Version};
 use super::rows::moment;
 use super::session::Ask;
 use super::{Postgres, only};
-use crate::menu::{Field, Fields, Record, TRIES, contended, digest, known, not_removed, unchanged};
+use crate::menu::{
+    Field, Fields, Record, Statements, TRIES, contended, digest, known, not_removed, unchanged,
+};
 use crate::rows::{hero_columns, meal_columns};
 use crate::{ChangeError, Creation, ListPage, Menu, StoreError};
-
-/// The statements on a table.
-struct Statements {
-    create: &'static str,
-    of_key: &'static str,
-    get: &'static str,
-    list: &'static str,
-    update: &'static str,
-    remove: &'static str,
-}
 
 /// A resource and its table.
 trait Table: Record {

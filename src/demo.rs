@@ -54,17 +54,17 @@ const HEROES: [DemoHero; 6] = [
 pub async fn seed(store: &dyn Store) -> Result<(), StoreError> {
     let page = ListPage { limit: 1, after: None, name_contains: None };
     let orders = OrderFilter { limit: 1, ..OrderFilter::default() };
-    if !(store.meals(&page).await?.is_empty()
-        && store.heroes(&page).await?.is_empty()
+    if !(store.meals().list(&page).await?.is_empty()
+        && store.heroes().list(&page).await?.is_empty()
         && store.orders(&orders).await?.is_empty())
     {
         return Ok(());
     }
     for meal in &MEALS {
-        store.create_meal(&meal.build()).await?;
+        store.meals().create(&meal.build()).await?;
     }
     for hero in &HEROES {
-        store.create_hero(&hero.build()).await?;
+        store.heroes().create(&hero.build()).await?;
     }
     info!(meals = MEALS.len(), heroes = HEROES.len(), "seeded the demo menu and its heroes");
     Ok(())

@@ -1,6 +1,6 @@
 //! The problems that clients get for errors of the store.
 
-use galley_protocol::{HeroId, OrderId, Problem, ProblemType};
+use galley_protocol::{Hero, HeroId, OrderId, Problem, ProblemType, Resource};
 use galley_store::StoreError;
 
 /// Wait suggested to a refused caller, in milliseconds.
@@ -12,7 +12,13 @@ const UNCERTAIN: &str = "the request may or may not have been applied";
 /// Returns the problem of a hero that does not exist, or is not the caller.
 #[must_use]
 pub fn no_hero(hero_id: HeroId) -> Problem {
-    Problem::new(ProblemType::HeroNotFound).with_detail(format!("there is no hero {hero_id}"))
+    unknown::<Hero>(hero_id)
+}
+
+/// Returns the problem of a hero or a meal that does not exist.
+#[must_use]
+pub fn unknown<R: Resource>(id: R::Id) -> Problem {
+    Problem::new(R::NOT_FOUND).with_detail(format!("there is no {} {id}", R::WORD))
 }
 
 /// Returns the problem of an order that does not exist, or is not the caller's.

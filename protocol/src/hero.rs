@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::fields::Fields;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemType};
+use crate::resource::Resource;
 use crate::strict::Strict;
 use crate::{Allergy, HeroId, HeroName, Planet, Version};
 
@@ -60,6 +61,31 @@ pub struct HeroRef {
     pub id: HeroId,
     /// Its name.
     pub name: HeroName,
+}
+
+impl Resource for Hero {
+    type Id = HeroId;
+    type New = NewHero;
+    type Patch = HeroPatch;
+
+    const WORD: &str = "hero";
+    const WORDS: &str = "heroes";
+    const NOT_FOUND: ProblemType = ProblemType::HeroNotFound;
+
+    fn id(&self) -> HeroId {
+        self.id
+    }
+
+    fn version(&self) -> Version {
+        self.version
+    }
+}
+
+/// Every field is set.
+impl From<NewHero> for HeroPatch {
+    fn from(new: NewHero) -> Self {
+        Self { name: Some(new.name), planet: Some(new.planet), allergies: Some(new.allergies) }
+    }
 }
 
 impl NewHero {

@@ -20,6 +20,7 @@ pub mod order;
 pub mod picture;
 pub mod price;
 pub mod problem;
+pub mod resource;
 pub mod strict;
 pub mod text;
 pub mod timestamp;
@@ -37,6 +38,7 @@ pub use order::{Deleted, Order, OrderView};
 pub use picture::Picture;
 pub use price::Price;
 pub use problem::{FieldError, Problem, ProblemType};
+pub use resource::Resource;
 pub use text::{
     Allergy, Description, HeroName, IdempotencyKey, Ingredient, MealName, NamePart, Planet,
     ReasonText,

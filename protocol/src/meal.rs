@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::fields::Fields;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemType};
+use crate::resource::Resource;
 use crate::strict::Strict;
 use crate::{Description, Ingredient, MealId, MealName, Planet, Price, Version};
 
@@ -76,6 +77,37 @@ pub struct MealRef {
     pub name: MealName,
     /// Its price when the order was placed.
     pub price: Price,
+}
+
+impl Resource for Meal {
+    type Id = MealId;
+    type New = NewMeal;
+    type Patch = MealPatch;
+
+    const WORD: &str = "meal";
+    const WORDS: &str = "meals";
+    const NOT_FOUND: ProblemType = ProblemType::MealNotFound;
+
+    fn id(&self) -> MealId {
+        self.id
+    }
+
+    fn version(&self) -> Version {
+        self.version
+    }
+}
+
+/// Every field is set.
+impl From<NewMeal> for MealPatch {
+    fn from(new: NewMeal) -> Self {
+        Self {
+            name: Some(new.name),
+            ingredients: Some(new.ingredients),
+            price: Some(new.price),
+            origin_planet: Some(new.origin_planet),
+            description: Some(new.description),
+        }
+    }
 }
 
 impl NewMeal {

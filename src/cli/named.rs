@@ -8,7 +8,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use galley_protocol::allergy::fold;
-use galley_protocol::{HeroId, HeroName, MealId};
+use galley_protocol::{Hero, HeroId, HeroName, Meal, MealId, Resource};
 use reqwest::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -35,20 +35,16 @@ pub enum Named<Id> {
 
 /// An id of a thing that has a name.
 pub trait NamedId: Copy + Display + FromStr<Err: Display> + DeserializeOwned {
-    /// The path of the list of these things.
-    const PATH: &str;
-    /// The singular and the plural of the word for them.
-    const WORDS: (&str, &str);
+    /// The thing.
+    type Thing: Resource;
 }
 
 impl NamedId for HeroId {
-    const PATH: &str = "/heroes";
-    const WORDS: (&str, &str) = ("hero", "heroes");
+    type Thing = Hero;
 }
 
 impl NamedId for MealId {
-    const PATH: &str = "/meals";
-    const WORDS: (&str, &str) = ("meal", "meals");
+    type Thing = Meal;
 }
 
 impl<Id: NamedId> FromStr for Named<Id> {
@@ -102,7 +98,7 @@ impl<Id: NamedId> Named<Id> {
                 return if whole.all > 0 { whole.only(name) } else { parts.only(name) };
             }
         }
-        let (_, words) = Id::WORDS;
+        let words = Id::Thing::WORDS;
         Err(CommandError::usage(format!(
             "the names of too many {words} contain \"{name}\"; type more of it, or give the id"
         )))
@@ -114,13 +110,14 @@ async fn page<Id: NamedId>(
     name: &str,
     cursor: Option<String>,
 ) -> Result<Page<Entry<Id>>, CommandError> {
-    let request = api.request(Method::GET, Id::PATH).query(&[("q", name), ("limit", "100")]);
+    let path = format!("/{}", Id::Thing::WORDS);
+    let request = api.request(Method::GET, &path).query(&[("q", name), ("limit", "100")]);
     let request =
         if let Some(cursor) = cursor { request.query(&[("cursor", cursor)]) } else { request };
     match api.ask(request).await {
         Ok(answer) => answer.read(),
         // A hero may not list the heroes, but knows its own name.
-        Err(refused) if refused.exit() == Exit::NotAllowed && Id::PATH == HeroId::PATH => {
+        Err(refused) if refused.exit() == Exit::NotAllowed && Id::Thing::WORDS == Hero::WORDS => {
             match own_hero(api.remote()).await? {
                 Some(hero) if fold(hero.name.as_str()).contains(&fold(name)) => {
                     let own =
@@ -157,7 +154,7 @@ impl<Id: NamedId> Fitting<Id> {
 
     /// Returns the only match, or an error if there is none or more than one.
     fn only(self, name: &str) -> Result<Id, CommandError> {
-        let (word, words) = Id::WORDS;
+        let (word, words) = (Id::Thing::WORD, Id::Thing::WORDS);
         match self.first.as_slice() {
             [entry] => Ok(entry.id),
             [] => Err(CommandError::local(

@@ -8,13 +8,13 @@
 //! Everything a hero waits for comes in batches: one statement, one commit, a verdict for each
 //! request in the order of the requests. Callers bound the batches at [`MAX_BATCH`].
 
-mod change;
 mod changes;
 mod codes;
 mod connect;
 mod cursors;
 mod floor;
 mod folding;
+mod menu;
 mod migrations;
 mod outage;
 mod placing;
@@ -31,22 +31,20 @@ mod work;
 
 use std::time::Duration;
 
-use async_trait::async_trait;
-use galley_protocol::{
-    Hero, HeroId, HeroPatch, IdempotencyKey, Meal, MealId, MealPatch, NewHero, NewMeal, Version,
-};
+use galley_protocol::{Hero, Meal};
 use thiserror::Error;
 
 pub use changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion, States};
 pub use connect::{ConnectError, connect, place};
 pub use cursors::CursorKeys;
+pub use menu::Menu;
 pub use migrations::OUTDATED;
 pub use placing::Placing;
 pub use reading::Reading;
 pub use requests::{
-    CancelRequest, CancelVerdict, Census, Change, ChangeError, Claim, ClaimFrom, Claimed, Creation,
+    CancelRequest, CancelVerdict, Census, ChangeError, Claim, ClaimFrom, Claimed, Creation,
     DeleteRequest, DeleteVerdict, IdRange, Incarnations, ListPage, OrderFilter, PlaceRequest,
-    PlaceVerdict, RemoveError, ViewedOrder,
+    PlaceVerdict, ViewedOrder,
 };
 pub use snapshot::{MAX_RESUMED, Snapshot, SnapshotRequest};
 pub use sqlite::{BackupError, BackupReport, backup};
@@ -118,54 +116,12 @@ impl StoreError {
 }
 
 /// Heroes, meals and orders, durable.
-pub trait Store: Menu + Placing + Reading + Work + Upkeep + Send + Sync + 'static {}
+pub trait Store:
+    Menu<Hero> + Menu<Meal> + Placing + Reading + Work + Upkeep + Send + Sync + 'static
+{
+}
 
-impl<T: Menu + Placing + Reading + Work + Upkeep + Send + Sync + 'static> Store for T {}
-
-/// Heroes and meals.
-#[async_trait]
-pub trait Menu {
-    /// Adds a hero.
-    async fn create_hero(&self, hero: &NewHero) -> Result<Hero, StoreError>;
-    /// Adds a hero, unless one was added under this key within [`RETENTION`].
-    async fn create_hero_once(
-        &self,
-        hero: &NewHero,
-        key: &IdempotencyKey,
-    ) -> Result<Creation<Hero>, StoreError>;
-    /// Reads a hero that was not deleted.
-    async fn hero(&self, id: HeroId) -> Result<Option<Hero>, StoreError>;
-    /// Lists heroes by rising id.
-    async fn heroes(&self, page: &ListPage) -> Result<Vec<Hero>, StoreError>;
-    /// Replaces a hero, or some of its fields.
-    async fn change_hero(
-        &self,
-        id: HeroId,
-        change: Change<NewHero, HeroPatch>,
-        expected: Option<Version>,
-    ) -> Result<Hero, ChangeError>;
-    /// Deletes a hero that has no active order; its ended orders stay readable.
-    async fn remove_hero(&self, id: HeroId, expected: Option<Version>) -> Result<(), RemoveError>;
-
-    /// Adds a meal.
-    async fn create_meal(&self, meal: &NewMeal) -> Result<Meal, StoreError>;
-    /// Adds a meal, unless one was added under this key within [`RETENTION`].
-    async fn create_meal_once(
-        &self,
-        meal: &NewMeal,
-        key: &IdempotencyKey,
-    ) -> Result<Creation<Meal>, StoreError>;
-    /// Reads a meal that was not deleted.
-    async fn meal(&self, id: MealId) -> Result<Option<Meal>, StoreError>;
-    /// Lists meals by rising id.
-    async fn meals(&self, page: &ListPage) -> Result<Vec<Meal>, StoreError>;
-    /// Replaces a meal, or some of its fields.
-    async fn change_meal(
-        &self,
-        id: MealId,
-        change: Change<NewMeal, MealPatch>,
-        expected: Option<Version>,
-    ) -> Result<Meal, ChangeError>;
-    /// Deletes a meal on which no order is active; ended orders on it stay readable.
-    async fn remove_meal(&self, id: MealId, expected: Option<Version>) -> Result<(), RemoveError>;
+impl<T> Store for T where
+    T: Menu<Hero> + Menu<Meal> + Placing + Reading + Work + Upkeep + Send + Sync + 'static
+{
 }

@@ -56,16 +56,7 @@ pub struct ViewedOrder {
     pub hero_version: Version,
 }
 
-/// A change of a hero or a meal.
-#[derive(Clone, Debug)]
-pub enum Change<Whole, Patch> {
-    /// Every field.
-    Replace(Whole),
-    /// Some fields.
-    Patch(Patch),
-}
-
-/// Why a hero or meal was not changed.
+/// The cause for which a hero or a meal was not changed or deleted.
 #[derive(Clone, Debug, Error)]
 pub enum ChangeError {
     /// There is none with this id.
@@ -74,21 +65,7 @@ pub enum ChangeError {
     /// It has another version than expected.
     #[error("another version")]
     Stale,
-    /// The database.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why a hero or meal was not deleted.
-#[derive(Clone, Debug, Error)]
-pub enum RemoveError {
-    /// There is none with this id.
-    #[error("not found")]
-    NotFound,
-    /// It has another version than expected.
-    #[error("another version")]
-    Stale,
-    /// An order on it is PENDING or `IN_PROGRESS`.
+    /// An order on it is PENDING or `IN_PROGRESS`, and it was to be deleted.
     #[error("has active orders")]
     HasActiveOrders,
     /// The database.

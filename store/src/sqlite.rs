@@ -11,9 +11,8 @@ mod epoch;
 mod failure;
 mod file;
 mod folding;
-mod heroes;
 mod maintain;
-mod meals;
+mod menu;
 mod placing;
 mod position;
 mod reading;
@@ -29,23 +28,16 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use async_trait::async_trait;
-use galley_protocol::{
-    Hero, HeroId, HeroPatch, IdempotencyKey, Meal, MealId, MealPatch, NewHero, NewMeal, Version,
-};
 use sqlx::SqlitePool;
 use tokio::time::Instant;
 
 pub use self::backup::{BackupError, BackupReport, backup};
 use self::file::Opened;
 use self::position::Position;
-use crate::change::once;
+use crate::ConnectError;
 use crate::cursors::CursorKeys;
 use crate::floor::Floor;
 use crate::outage::Outage;
-use crate::requests::{Change, ChangeError, Creation, ListPage, RemoveError};
-use crate::rows::only;
-use crate::{ConnectError, Menu, StoreError};
 
 pub(crate) struct Sqlite {
     writer: SqlitePool,
@@ -106,66 +98,5 @@ impl Sqlite {
         };
         store.read_first().await?;
         Ok(store)
-    }
-}
-
-#[async_trait]
-impl Menu for Sqlite {
-    async fn create_hero(&self, hero: &NewHero) -> Result<Hero, StoreError> {
-        let unkeyed = self.insert_hero(hero, None).await?;
-        unkeyed.ok_or_else(|| StoreError::Failed("a hero was not inserted".to_owned()))
-    }
-    async fn create_hero_once(
-        &self,
-        hero: &NewHero,
-        key: &IdempotencyKey,
-    ) -> Result<Creation<Hero>, StoreError> {
-        once(|| self.insert_hero(hero, Some(key)), || self.hero_of_key(hero, key)).await
-    }
-    async fn hero(&self, id: HeroId) -> Result<Option<Hero>, StoreError> {
-        self.read_hero(id).await
-    }
-    async fn heroes(&self, page: &ListPage) -> Result<Vec<Hero>, StoreError> {
-        self.list_heroes(page).await
-    }
-    async fn change_hero(
-        &self,
-        id: HeroId,
-        change: Change<NewHero, HeroPatch>,
-        expected: Option<Version>,
-    ) -> Result<Hero, ChangeError> {
-        self.update_hero(id, change, expected).await
-    }
-    async fn remove_hero(&self, id: HeroId, expected: Option<Version>) -> Result<(), RemoveError> {
-        self.delete_hero(id, expected).await
-    }
-
-    async fn create_meal(&self, meal: &NewMeal) -> Result<Meal, StoreError> {
-        let unkeyed = self.insert_meal(meal, None).await?;
-        unkeyed.ok_or_else(|| StoreError::Failed("a meal was not inserted".to_owned()))
-    }
-    async fn create_meal_once(
-        &self,
-        meal: &NewMeal,
-        key: &IdempotencyKey,
-    ) -> Result<Creation<Meal>, StoreError> {
-        once(|| self.insert_meal(meal, Some(key)), || self.meal_of_key(meal, key)).await
-    }
-    async fn meal(&self, id: MealId) -> Result<Option<Meal>, StoreError> {
-        self.read_meal(id).await
-    }
-    async fn meals(&self, page: &ListPage) -> Result<Vec<Meal>, StoreError> {
-        self.list_meals(page).await
-    }
-    async fn change_meal(
-        &self,
-        id: MealId,
-        change: Change<NewMeal, MealPatch>,
-        expected: Option<Version>,
-    ) -> Result<Meal, ChangeError> {
-        self.update_meal(id, change, expected).await
-    }
-    async fn remove_meal(&self, id: MealId, expected: Option<Version>) -> Result<(), RemoveError> {
-        self.delete_meal(id, expected).await
     }
 }

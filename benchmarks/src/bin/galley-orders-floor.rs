@@ -63,11 +63,13 @@ async fn main() -> anyhow::Result<()> {
     let hero = json!({"name": "Floor", "planet": "Earth", "allergies": ["peanut"]});
     let meal = json!({"name": "Floor", "price": 1, "origin_planet": "Earth", "ingredients": ["rice", "salt"]});
     let hero = store
-        .create_hero(&NewHero::from_json(hero).map_err(|problem| anyhow!(problem.detail))?)
+        .heroes()
+        .create(&NewHero::from_json(hero).map_err(|problem| anyhow!(problem.detail))?)
         .await?
         .id;
     let meal = store
-        .create_meal(&NewMeal::from_json(meal).map_err(|problem| anyhow!(problem.detail))?)
+        .meals()
+        .create(&NewMeal::from_json(meal).map_err(|problem| anyhow!(problem.detail))?)
         .await?
         .id;
     let worker = store.enlist().await?;

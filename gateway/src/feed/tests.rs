@@ -35,8 +35,8 @@ impl Scene {
         let hero = NewHero::from_json(json!({"name": "Zoé", "planet": "Earth"})).expect("a hero");
         let meal = NewMeal::from_json(json!({"name": "Soup", "price": 1, "origin_planet": "Mars"}))
             .expect("a meal");
-        let hero_id = self.store.create_hero(&hero).await.expect("created").id;
-        let meal_id = self.store.create_meal(&meal).await.expect("created").id;
+        let hero_id = self.store.heroes().create(&hero).await.expect("created").id;
+        let meal_id = self.store.meals().create(&meal).await.expect("created").id;
         let mut placed = Vec::new();
         while placed.len() < orders {
             let batch = MAX_BATCH.min(orders - placed.len());

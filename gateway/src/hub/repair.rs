@@ -133,13 +133,13 @@ mod tests {
             let meal =
                 NewMeal::from_json(json!({"name": "Soup", "price": 1, "origin_planet": "Mars"}))
                     .expect("a meal");
-            let meal = store.create_meal(&meal).await.expect("created").id;
+            let meal = store.meals().create(&meal).await.expect("created").id;
             let (hub, mut heroes, mut places) =
                 (Hub::new(store.cursor_keys().clone()), Vec::new(), Vec::new());
             let hero =
                 NewHero::from_json(json!({"name": "Zoé", "planet": "Earth"})).expect("a hero");
             for _ in 0..3 {
-                heroes.push(store.create_hero(&hero).await.expect("created").id);
+                heroes.push(store.heroes().create(&hero).await.expect("created").id);
             }
             let request = SnapshotRequest { hero_id: heroes[0], since: None };
             let snapshots = store.snapshots(&[request]).await.expect("snapshots");

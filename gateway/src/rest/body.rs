@@ -24,32 +24,23 @@ pub trait FromJson: Sized {
     fn from_json(body: Strict) -> Result<Self, Problem>;
 }
 
-impl FromJson for NewHero {
-    fn from_json(body: Strict) -> Result<Self, Problem> {
-        Self::from_json(body)
-    }
+macro_rules! from_json {
+    ($($name:ident, merge patch: $merge_patch:literal;)*) => {$(
+        impl FromJson for $name {
+            const MERGE_PATCH: bool = $merge_patch;
+
+            fn from_json(body: Strict) -> Result<Self, Problem> {
+                Self::from_json(body)
+            }
+        }
+    )*};
 }
 
-impl FromJson for HeroPatch {
-    const MERGE_PATCH: bool = true;
-
-    fn from_json(body: Strict) -> Result<Self, Problem> {
-        Self::from_json(body)
-    }
-}
-
-impl FromJson for NewMeal {
-    fn from_json(body: Strict) -> Result<Self, Problem> {
-        Self::from_json(body)
-    }
-}
-
-impl FromJson for MealPatch {
-    const MERGE_PATCH: bool = true;
-
-    fn from_json(body: Strict) -> Result<Self, Problem> {
-        Self::from_json(body)
-    }
+from_json! {
+    NewHero, merge patch: false;
+    HeroPatch, merge patch: true;
+    NewMeal, merge patch: false;
+    MealPatch, merge patch: true;
 }
 
 /// A JSON body. As an `Option` it is `None` for an empty body, whatever its media type, and for

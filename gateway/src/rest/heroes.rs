@@ -1,24 +1,27 @@
 //! Heroes.
 
-use axum::extract::State;
-use axum::http::{StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
 use galley_protocol::frame::Page;
-use galley_protocol::{Hero, HeroId, HeroPatch, NewHero, Problem, ProblemType};
-use galley_store::{Change, ChangeError, RemoveError};
+use galley_protocol::{Hero, HeroId, HeroPatch, NewHero};
+use galley_store::{Menu, Store};
 
 use super::body::Json;
-use super::conditions::{IfMatch, IfNoneMatch};
 use super::id::Id;
-use super::key::{Key, created_once};
-use super::page::{self, ListParams};
+use super::page::ListParams;
 use super::problems::{OfChangingHero, OfCreating, OfListing, OfReadingHero, OfRemovingHero};
-use super::resource::{changed, created, read};
+use super::resource::{self, Changing, Creating, Listing, Outcome, Reading, Served};
 use crate::state::AppState;
 use crate::store_problems::no_hero;
-use crate::web::Caller;
-use crate::web::Refusal;
-use crate::web::query::Params;
+use crate::web::{Caller, Refusal};
+
+impl Served for Hero {
+    fn menu(store: &dyn Store) -> &dyn Menu<Self> {
+        store.heroes()
+    }
+
+    fn active_orders(id: HeroId) -> String {
+        format!("hero {id} has orders that have not ended")
+    }
+}
 
 /// Create a hero
 ///
@@ -37,16 +40,8 @@ use crate::web::query::Params;
         OfCreating,
     ),
 )]
-pub async fn create(
-    State(state): State<AppState>,
-    _: Params<()>,
-    Key(key): Key,
-    Json(new): Json<NewHero>,
-) -> Result<Response, Refusal> {
-    let store = state.desk.store();
-    let answer = |hero: Hero| created(&format!("/heroes/{}", hero.id), hero.version, &hero);
-    let Some(key) = key else { return Ok(answer(store.create_hero(&new).await?)) };
-    created_once(store.create_hero_once(&new, &key).await?, "hero", answer)
+pub async fn create(request: Creating, Json(new): Json<NewHero>) -> Outcome {
+    resource::create::<Hero>(request, new).await
 }
 
 /// List heroes
@@ -59,14 +54,8 @@ pub async fn create(
         OfListing,
     ),
 )]
-pub async fn list(
-    State(state): State<AppState>,
-    uri: Uri,
-    Params(params): Params<ListParams>,
-) -> Result<Response, Refusal> {
-    let (limit, page) = params.into_store();
-    let heroes = state.desk.store().heroes(&page).await?;
-    Ok(page::answer(heroes, limit, |hero| hero.id.get(), &uri))
+pub async fn list(request: Listing) -> Outcome {
+    resource::list::<Hero>(request).await
 }
 
 /// Read a hero
@@ -82,15 +71,9 @@ pub async fn list(
         OfReadingHero,
     ),
 )]
-pub async fn get(
-    State(state): State<AppState>,
-    caller: Caller,
-    Id(id): Id<HeroId>,
-    _: Params<()>,
-    known: IfNoneMatch,
-) -> Result<Response, Refusal> {
-    let hero = visible(&state, caller, id).await?;
-    Ok(read(&known, hero.version, &hero))
+pub async fn get(caller: Caller, request: Reading<Hero>) -> Outcome {
+    let Id(id) = request.1;
+    if caller.may_see(id) { resource::get::<Hero>(request).await } else { Err(no_hero(id).into()) }
 }
 
 /// Replace a hero
@@ -107,14 +90,8 @@ pub async fn get(
         OfChangingHero,
     ),
 )]
-pub async fn replace(
-    State(state): State<AppState>,
-    Id(id): Id<HeroId>,
-    _: Params<()>,
-    guard: IfMatch,
-    Json(hero): Json<NewHero>,
-) -> Result<Response, Refusal> {
-    change(&state, id, &guard, &Change::Replace(hero)).await
+pub async fn replace(request: Changing<Hero>, Json(new): Json<NewHero>) -> Outcome {
+    resource::update::<Hero>(request, new.into()).await
 }
 
 /// Change some fields of a hero
@@ -135,14 +112,8 @@ pub async fn replace(
         OfChangingHero,
     ),
 )]
-pub async fn patch(
-    State(state): State<AppState>,
-    Id(id): Id<HeroId>,
-    _: Params<()>,
-    guard: IfMatch,
-    Json(hero): Json<HeroPatch>,
-) -> Result<Response, Refusal> {
-    change(&state, id, &guard, &Change::Patch(hero)).await
+pub async fn patch(request: Changing<Hero>, Json(patch): Json<HeroPatch>) -> Outcome {
+    resource::update::<Hero>(request, patch).await
 }
 
 /// Delete a hero
@@ -156,46 +127,8 @@ pub async fn patch(
     ),
     responses((status = 204, description = "It is gone."), OfRemovingHero),
 )]
-pub async fn remove(
-    State(state): State<AppState>,
-    Id(id): Id<HeroId>,
-    _: Params<()>,
-    guard: IfMatch,
-) -> Result<Response, Refusal> {
-    let store = state.desk.store();
-    let removed = guard
-        .guard(
-            |error| matches!(error, RemoveError::Stale),
-            |expected| store.remove_hero(id, expected),
-        )
-        .await;
-    removed.map_err(|error| match error {
-        RemoveError::NotFound => no_hero(id).into(),
-        RemoveError::Stale => stale(id).into(),
-        RemoveError::HasActiveOrders => Problem::new(ProblemType::HasActiveOrders)
-            .with_detail(format!("hero {id} has orders that have not ended"))
-            .into(),
-        RemoveError::Store(error) => Refusal::from(error),
-    })?;
-    Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-async fn change(
-    state: &AppState,
-    id: HeroId,
-    guard: &IfMatch,
-    change: &Change<NewHero, HeroPatch>,
-) -> Result<Response, Refusal> {
-    let store = state.desk.store();
-    let attempt = |expected| store.change_hero(id, change.clone(), expected);
-    let hero = guard.guard(|error| matches!(error, ChangeError::Stale), attempt).await.map_err(
-        |error| match error {
-            ChangeError::NotFound => no_hero(id).into(),
-            ChangeError::Stale => stale(id).into(),
-            ChangeError::Store(error) => Refusal::from(error),
-        },
-    )?;
-    Ok(changed(hero.version, &hero))
+pub async fn remove(request: Changing<Hero>) -> Outcome {
+    resource::remove::<Hero>(request).await
 }
 
 /// Returns a hero, if it exists and the caller may see it.
@@ -204,11 +137,5 @@ async fn change(
 /// The same answer in both cases, so that a caller that may not see a hero does not learn that it
 /// exists.
 pub async fn visible(state: &AppState, caller: Caller, id: HeroId) -> Result<Hero, Refusal> {
-    let hero = if caller.may_see(id) { state.desk.store().hero(id).await? } else { None };
-    hero.ok_or_else(|| no_hero(id).into())
-}
-
-fn stale(id: HeroId) -> Problem {
-    Problem::new(ProblemType::VersionMismatch)
-        .with_detail(format!("hero {id} has another version now"))
+    if caller.may_see(id) { resource::find(state, id).await } else { Err(no_hero(id).into()) }
 }

@@ -1,22 +1,23 @@
 //! Meals.
 
-use axum::extract::State;
-use axum::http::{StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
 use galley_protocol::frame::Page;
-use galley_protocol::{Meal, MealId, MealPatch, NewMeal, Problem, ProblemType};
-use galley_store::{Change, ChangeError, RemoveError};
+use galley_protocol::{Meal, MealId, MealPatch, NewMeal};
+use galley_store::{Menu, Store};
 
 use super::body::Json;
-use super::conditions::{IfMatch, IfNoneMatch};
-use super::id::Id;
-use super::key::{Key, created_once};
-use super::page::{self, ListParams};
+use super::page::ListParams;
 use super::problems::{OfChangingMeal, OfCreating, OfListing, OfReadingMeal, OfRemovingMeal};
-use super::resource::{changed, created, read};
-use crate::state::AppState;
-use crate::web::Refusal;
-use crate::web::query::Params;
+use super::resource::{self, Changing, Creating, Listing, Outcome, Reading, Served};
+
+impl Served for Meal {
+    fn menu(store: &dyn Store) -> &dyn Menu<Self> {
+        store.meals()
+    }
+
+    fn active_orders(id: MealId) -> String {
+        format!("orders on meal {id} have not ended")
+    }
+}
 
 /// Create a meal
 ///
@@ -38,16 +39,8 @@ use crate::web::query::Params;
         OfCreating,
     ),
 )]
-pub async fn create(
-    State(state): State<AppState>,
-    _: Params<()>,
-    Key(key): Key,
-    Json(new): Json<NewMeal>,
-) -> Result<Response, Refusal> {
-    let store = state.desk.store();
-    let answer = |meal: Meal| created(&format!("/meals/{}", meal.id), meal.version, &meal);
-    let Some(key) = key else { return Ok(answer(store.create_meal(&new).await?)) };
-    created_once(store.create_meal_once(&new, &key).await?, "meal", answer)
+pub async fn create(request: Creating, Json(new): Json<NewMeal>) -> Outcome {
+    resource::create::<Meal>(request, new).await
 }
 
 /// List meals
@@ -60,14 +53,8 @@ pub async fn create(
         OfListing,
     ),
 )]
-pub async fn list(
-    State(state): State<AppState>,
-    uri: Uri,
-    Params(params): Params<ListParams>,
-) -> Result<Response, Refusal> {
-    let (limit, page) = params.into_store();
-    let meals = state.desk.store().meals(&page).await?;
-    Ok(page::answer(meals, limit, |meal| meal.id.get(), &uri))
+pub async fn list(request: Listing) -> Outcome {
+    resource::list::<Meal>(request).await
 }
 
 /// Read a meal
@@ -83,14 +70,8 @@ pub async fn list(
         OfReadingMeal,
     ),
 )]
-pub async fn get(
-    State(state): State<AppState>,
-    Id(id): Id<MealId>,
-    _: Params<()>,
-    known: IfNoneMatch,
-) -> Result<Response, Refusal> {
-    let meal = state.desk.store().meal(id).await?.ok_or_else(|| no_meal(id))?;
-    Ok(read(&known, meal.version, &meal))
+pub async fn get(request: Reading<Meal>) -> Outcome {
+    resource::get::<Meal>(request).await
 }
 
 /// Replace a meal
@@ -109,14 +90,8 @@ pub async fn get(
         OfChangingMeal,
     ),
 )]
-pub async fn replace(
-    State(state): State<AppState>,
-    Id(id): Id<MealId>,
-    _: Params<()>,
-    guard: IfMatch,
-    Json(meal): Json<NewMeal>,
-) -> Result<Response, Refusal> {
-    change(&state, id, &guard, &Change::Replace(meal)).await
+pub async fn replace(request: Changing<Meal>, Json(new): Json<NewMeal>) -> Outcome {
+    resource::update::<Meal>(request, new.into()).await
 }
 
 /// Change some fields of a meal
@@ -137,14 +112,8 @@ pub async fn replace(
         OfChangingMeal,
     ),
 )]
-pub async fn patch(
-    State(state): State<AppState>,
-    Id(id): Id<MealId>,
-    _: Params<()>,
-    guard: IfMatch,
-    Json(meal): Json<MealPatch>,
-) -> Result<Response, Refusal> {
-    change(&state, id, &guard, &Change::Patch(meal)).await
+pub async fn patch(request: Changing<Meal>, Json(patch): Json<MealPatch>) -> Outcome {
+    resource::update::<Meal>(request, patch).await
 }
 
 /// Take a meal off the menu
@@ -158,53 +127,6 @@ pub async fn patch(
     ),
     responses((status = 204, description = "It is gone."), OfRemovingMeal),
 )]
-pub async fn remove(
-    State(state): State<AppState>,
-    Id(id): Id<MealId>,
-    _: Params<()>,
-    guard: IfMatch,
-) -> Result<Response, Refusal> {
-    let store = state.desk.store();
-    let removed = guard
-        .guard(
-            |error| matches!(error, RemoveError::Stale),
-            |expected| store.remove_meal(id, expected),
-        )
-        .await;
-    removed.map_err(|error| match error {
-        RemoveError::NotFound => no_meal(id).into(),
-        RemoveError::Stale => stale(id).into(),
-        RemoveError::HasActiveOrders => Problem::new(ProblemType::HasActiveOrders)
-            .with_detail(format!("orders on meal {id} have not ended"))
-            .into(),
-        RemoveError::Store(error) => Refusal::from(error),
-    })?;
-    Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-async fn change(
-    state: &AppState,
-    id: MealId,
-    guard: &IfMatch,
-    change: &Change<NewMeal, MealPatch>,
-) -> Result<Response, Refusal> {
-    let store = state.desk.store();
-    let attempt = |expected| store.change_meal(id, change.clone(), expected);
-    let meal = guard.guard(|error| matches!(error, ChangeError::Stale), attempt).await.map_err(
-        |error| match error {
-            ChangeError::NotFound => no_meal(id).into(),
-            ChangeError::Stale => stale(id).into(),
-            ChangeError::Store(error) => Refusal::from(error),
-        },
-    )?;
-    Ok(changed(meal.version, &meal))
-}
-
-fn no_meal(id: MealId) -> Problem {
-    Problem::new(ProblemType::MealNotFound).with_detail(format!("there is no meal {id}"))
-}
-
-fn stale(id: MealId) -> Problem {
-    Problem::new(ProblemType::VersionMismatch)
-        .with_detail(format!("meal {id} has another version now"))
+pub async fn remove(request: Changing<Meal>) -> Outcome {
+    resource::remove::<Meal>(request).await
 }

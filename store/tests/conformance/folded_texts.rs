@@ -35,14 +35,16 @@ async fn found(kitchen: &TestKitchen, part: &str) -> Vec<String> {
     let page = ListPage { limit: 1_000, after: None, name_contains: Some(part.to_owned()) };
     let heroes = kitchen
         .store
-        .heroes(&page)
+        .heroes()
+        .list(&page)
         .await
         .expect("heroes")
         .into_iter()
         .map(|hero| String::from(hero.name));
     let meals = kitchen
         .store
-        .meals(&page)
+        .meals()
+        .list(&page)
         .await
         .expect("meals")
         .into_iter()
@@ -125,7 +127,7 @@ async fn what_is_stored_is_folded_again_by_a_migration(kitchen: TestKitchen) {
     assert_eq!(found(&kitchen, "SUSSES").await, ["Süßes"]);
     assert!(is_refused(&kitchen, &hero, &meal).await);
     assert_eq!(
-        kitchen.store.hero(hero.id).await.expect("an answer"),
+        kitchen.store.heroes().get(hero.id).await.expect("an answer"),
         Some(hero),
         "nothing else changes"
     );
@@ -178,9 +180,10 @@ async fn a_text_from_before_a_rule_can_be_read(kitchen: TestKitchen) {
                 .await
                 .expect("an old name");
         }
-        let old = kitchen.store.hero(hero.id).await.expect("it can be read").expect("a hero");
+        let old =
+            kitchen.store.heroes().get(hero.id).await.expect("it can be read").expect("a hero");
         assert_eq!(old.name.as_str(), name);
-        assert!(kitchen.store.meal(meal.id).await.expect("it can be read").is_some());
+        assert!(kitchen.store.meals().get(meal.id).await.expect("it can be read").is_some());
         assert!(kitchen.store.order(order.id).await.expect("it can be read").is_some());
     }
 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use galley_protocol::{
     HeroId, HeroName, HeroPatch, IdempotencyKey, MealId, MealPatch, PageCursor, Price, Version,
 };
-use galley_store::{Change, ChangeError, Creation, ListPage, RemoveError};
+use galley_store::{ChangeError, Creation, ListPage};
 use serde_json::json;
 
 use crate::safe_floor::pass;
@@ -24,18 +24,18 @@ async fn what_is_created_can_be_read(kitchen: TestKitchen) {
         (&hero.name, &hero.planet, &hero.allergies, hero.version),
         (&new.name, &new.planet, &new.allergies, Version::FIRST)
     );
-    assert_eq!(kitchen.store.hero(hero.id).await.expect("an answer"), Some(hero));
+    assert_eq!(kitchen.store.heroes().get(hero.id).await.expect("an answer"), Some(hero));
     let mut new = new_meal("Soup", &["water", "water"]);
     new.price = Price::from_hundredths(galley_protocol::price::MAX_HUNDREDTHS).expect("a price");
-    let meal = kitchen.store.create_meal(&new).await.expect("a meal");
+    let meal = kitchen.store.meals().create(&new).await.expect("a meal");
     assert_eq!(
         (&meal.name, &meal.ingredients, meal.price),
         (&new.name, &new.ingredients, new.price)
     );
     assert_eq!((&meal.origin_planet, &meal.description), (&new.origin_planet, &new.description));
-    assert_eq!(kitchen.store.meal(meal.id).await.expect("an answer"), Some(meal));
+    assert_eq!(kitchen.store.meals().get(meal.id).await.expect("an answer"), Some(meal));
     let unknown = HeroId::new(galley_protocol::id::MAX_ID).expect("an id");
-    assert_eq!(kitchen.store.hero(unknown).await.expect("an answer"), None);
+    assert_eq!(kitchen.store.heroes().get(unknown).await.expect("an answer"), None);
 }
 
 on_both!(lists_come_in_pages);
@@ -48,13 +48,13 @@ async fn lists_come_in_pages(kitchen: TestKitchen) {
     let mut seen = Vec::new();
     let mut after = None;
     loop {
-        let heroes = kitchen.store.heroes(&page(2, after, None)).await.expect("a page");
+        let heroes = kitchen.store.heroes().list(&page(2, after, None)).await.expect("a page");
         let Some(last) = heroes.last() else { break };
         after = Some(last.id.get());
         seen.extend(heroes.iter().map(|hero| hero.id));
     }
     assert_eq!(seen, ids);
-    assert_eq!(kitchen.store.meals(&page(3, None, None)).await.expect("a page").len(), 3);
+    assert_eq!(kitchen.store.meals().list(&page(3, None, None)).await.expect("a page").len(), 3);
 }
 
 on_both!(a_search_does_not_care_for_case_or_accents);
@@ -65,10 +65,14 @@ async fn a_search_does_not_care_for_case_or_accents(kitchen: TestKitchen) {
     for (name, found) in
         [("creme BRULEE", 1), ("a c", 1), ("%", 1), ("_", 1), ("%s", 0), ("", 2), ("e", 2)]
     {
-        let heroes = kitchen.store.heroes(&page(50, None, Some(name))).await.expect("a page");
+        let heroes =
+            kitchen.store.heroes().list(&page(50, None, Some(name))).await.expect("a page");
         assert_eq!(heroes.len(), found, "{name:?}");
     }
-    assert_eq!(kitchen.store.meals(&page(50, None, Some("ÈME"))).await.expect("a page").len(), 1);
+    assert_eq!(
+        kitchen.store.meals().list(&page(50, None, Some("ÈME"))).await.expect("a page").len(),
+        1
+    );
 }
 
 on_both!(a_replacement_changes_every_field);
@@ -76,18 +80,23 @@ async fn a_replacement_changes_every_field(kitchen: TestKitchen) {
     let hero = kitchen.hero("Zoé", &["milk"]).await;
     let changed = kitchen
         .store
-        .change_hero(hero.id, Change::Replace(new_hero("Max", &[])), Some(Version(1)))
+        .heroes()
+        .update(hero.id, &new_hero("Max", &[]).into(), Some(Version(1)))
         .await
         .expect("a change");
     assert_eq!(
         (changed.name.as_str(), changed.allergies.len(), changed.version),
         ("Max", 0, Version(2))
     );
-    assert_eq!(kitchen.store.heroes(&page(1, None, Some("max"))).await.expect("a page"), [changed]);
+    assert_eq!(
+        kitchen.store.heroes().list(&page(1, None, Some("max"))).await.expect("a page"),
+        [changed]
+    );
     let meal = kitchen.meal("Soup", &["water"]).await;
     let changed = kitchen
         .store
-        .change_meal(meal.id, Change::Replace(new_meal("Stew", &["beef", "rice"])), None)
+        .meals()
+        .update(meal.id, &new_meal("Stew", &["beef", "rice"]).into(), None)
         .await;
     let changed = changed.expect("a change");
     assert_eq!(
@@ -95,8 +104,7 @@ async fn a_replacement_changes_every_field(kitchen: TestKitchen) {
         ("Stew", 2, Version(2))
     );
     let unknown = HeroId::new(hero.id.get() + 1).expect("an id");
-    let refused =
-        kitchen.store.change_hero(unknown, Change::Replace(new_hero("Max", &[])), None).await;
+    let refused = kitchen.store.heroes().update(unknown, &new_hero("Max", &[]).into(), None).await;
     assert!(matches!(refused, Err(ChangeError::NotFound)), "{refused:?}");
 }
 
@@ -105,8 +113,7 @@ async fn a_patch_leaves_the_other_fields(kitchen: TestKitchen) {
     let hero = kitchen.hero("Zoé", &["milk"]).await;
     let patch =
         HeroPatch { name: Some(HeroName::parse("Max").expect("a name")), ..HeroPatch::default() };
-    let changed =
-        kitchen.store.change_hero(hero.id, Change::Patch(patch), None).await.expect("a change");
+    let changed = kitchen.store.heroes().update(hero.id, &patch, None).await.expect("a change");
     assert_eq!(
         (changed.name.as_str(), &changed.allergies, &changed.planet),
         ("Max", &hero.allergies, &hero.planet)
@@ -116,11 +123,8 @@ async fn a_patch_leaves_the_other_fields(kitchen: TestKitchen) {
         price: Some(Price::from_hundredths(5).expect("a price")),
         ..MealPatch::default()
     };
-    let changed = kitchen
-        .store
-        .change_meal(meal.id, Change::Patch(patch), Some(Version(1)))
-        .await
-        .expect("a change");
+    let changed =
+        kitchen.store.meals().update(meal.id, &patch, Some(Version(1))).await.expect("a change");
     assert_eq!(
         (changed.price.hundredths(), &changed.name, &changed.ingredients),
         (5, &meal.name, &meal.ingredients)
@@ -130,22 +134,21 @@ async fn a_patch_leaves_the_other_fields(kitchen: TestKitchen) {
 on_both!(a_stale_version_changes_nothing);
 async fn a_stale_version_changes_nothing(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
-    let refused = kitchen
-        .store
-        .change_hero(hero_id, Change::Patch(HeroPatch::default()), Some(Version(2)))
-        .await;
+    let refused =
+        kitchen.store.heroes().update(hero_id, &HeroPatch::default(), Some(Version(2))).await;
     assert!(matches!(refused, Err(ChangeError::Stale)), "{refused:?}");
     let refused = kitchen
         .store
-        .change_meal(meal_id, Change::Replace(new_meal("Stew", &[])), Some(Version(7)))
+        .meals()
+        .update(meal_id, &new_meal("Stew", &[]).into(), Some(Version(7)))
         .await;
     assert!(matches!(refused, Err(ChangeError::Stale)), "{refused:?}");
-    let refused = kitchen.store.remove_hero(hero_id, Some(Version(2))).await;
-    assert!(matches!(refused, Err(RemoveError::Stale)), "{refused:?}");
-    let refused = kitchen.store.remove_meal(meal_id, Some(Version(2))).await;
-    assert!(matches!(refused, Err(RemoveError::Stale)), "{refused:?}");
+    let refused = kitchen.store.heroes().remove(hero_id, Some(Version(2))).await;
+    assert!(matches!(refused, Err(ChangeError::Stale)), "{refused:?}");
+    let refused = kitchen.store.meals().remove(meal_id, Some(Version(2))).await;
+    assert!(matches!(refused, Err(ChangeError::Stale)), "{refused:?}");
     assert_eq!(
-        kitchen.store.meal(meal_id).await.expect("an answer").map(|meal| meal.version),
+        kitchen.store.meals().get(meal_id).await.expect("an answer").map(|meal| meal.version),
         Some(Version(1))
     );
 }
@@ -159,17 +162,14 @@ async fn changes_at_the_same_moment_are_all_made(kitchen: TestKitchen) {
         json!({"allergies": ["milk"]}),
         json!({}),
     ];
-    let heroes = (0..100).map(|n| {
+    let heroes = (0..100).map(async |n: usize| {
         let patch = HeroPatch::from_json(patches[n % 4].clone()).expect("a patch");
-        kitchen.store.change_hero(hero.id, Change::Patch(patch), None)
+        kitchen.store.heroes().update(hero.id, &patch, None).await
     });
-    let meals = (0..100).map(|n| {
-        let change = if n % 2 == 0 {
-            Change::Replace(new_meal("Stew", &["beef"]))
-        } else {
-            Change::Patch(MealPatch::default())
-        };
-        kitchen.store.change_meal(meal.id, change, None)
+    let meals = (0..100).map(async |n| {
+        let patch =
+            if n % 2 == 0 { new_meal("Stew", &["beef"]).into() } else { MealPatch::default() };
+        kitchen.store.meals().update(meal.id, &patch, None).await
     });
     let (heroes, meals) = tokio::join!(join_all(heroes), join_all(meals));
     let mut versions: Vec<i32> =
@@ -177,13 +177,13 @@ async fn changes_at_the_same_moment_are_all_made(kitchen: TestKitchen) {
     versions.sort_unstable();
     assert_eq!(versions, (2..=101).collect::<Vec<_>>());
     assert!(meals.iter().all(Result::is_ok), "{meals:?}");
-    let hero = kitchen.store.hero(hero.id).await.expect("an answer").expect("the hero");
+    let hero = kitchen.store.heroes().get(hero.id).await.expect("an answer").expect("the hero");
     assert_eq!(
         (hero.name.as_str(), hero.planet.as_str(), hero.allergies.len()),
         ("Max", "Venus", 1),
         "all are merged"
     );
-    let meal = kitchen.store.meal(meal.id).await.expect("an answer").expect("the meal");
+    let meal = kitchen.store.meals().get(meal.id).await.expect("an answer").expect("the meal");
     assert_eq!(
         (meal.name.as_str(), meal.ingredients.len(), meal.version),
         ("Stew", 1, Version(101))
@@ -195,8 +195,8 @@ async fn a_key_creates_one_hero_and_one_meal(kitchen: TestKitchen) {
     let key = IdempotencyKey::parse("a").expect("a key");
     let (hero, meal) = (new_hero("Zoé", &["milk"]), new_meal("Soup", &["water"]));
     let twins = tokio::join!(
-        kitchen.store.create_hero_once(&hero, &key),
-        kitchen.store.create_hero_once(&hero, &key)
+        kitchen.store.heroes().create_once(&hero, Some(&key)),
+        kitchen.store.heroes().create_once(&hero, Some(&key))
     );
     let created = match twins {
         (Ok(Creation::Created(created)), Ok(Creation::Replayed(replayed)))
@@ -208,19 +208,26 @@ async fn a_key_creates_one_hero_and_one_meal(kitchen: TestKitchen) {
         others => panic!("one creates, the other replays: {others:?}"),
     };
     assert!(
-        matches!(kitchen.store.create_meal_once(&meal, &key).await, Ok(Creation::Created(_))),
+        matches!(
+            kitchen.store.meals().create_once(&meal, Some(&key)).await,
+            Ok(Creation::Created(_))
+        ),
         "a key of another path"
     );
-    let other =
-        kitchen.store.create_hero_once(&new_hero("Zoé", &[]), &key).await.expect("a verdict");
+    let other = kitchen
+        .store
+        .heroes()
+        .create_once(&new_hero("Zoé", &[]), Some(&key))
+        .await
+        .expect("a verdict");
     assert_eq!(other, Creation::KeyReused);
-    let change = Change::Patch(HeroPatch::from_json(json!({"name": "Max"})).expect("a patch"));
-    let changed = kitchen.store.change_hero(created.id, change, None).await.expect("a change");
+    let patch = HeroPatch::from_json(json!({"name": "Max"})).expect("a patch");
+    let changed = kitchen.store.heroes().update(created.id, &patch, None).await.expect("a change");
     assert_eq!(
-        kitchen.store.create_hero_once(&hero, &key).await.expect("a verdict"),
+        kitchen.store.heroes().create_once(&hero, Some(&key)).await.expect("a verdict"),
         Creation::Replayed(changed)
     );
-    assert_eq!(kitchen.store.heroes(&page(50, None, None)).await.expect("a page").len(), 1);
+    assert_eq!(kitchen.store.heroes().list(&page(50, None, None)).await.expect("a page").len(), 1);
 }
 
 on_both!(the_key_of_a_creation_is_forgotten_after_a_day_and_an_hour);
@@ -228,8 +235,8 @@ async fn the_key_of_a_creation_is_forgotten_after_a_day_and_an_hour(kitchen: Tes
     let (hero, meal) = (new_hero("Zoé", &[]), new_meal("Soup", &[]));
     let key = IdempotencyKey::parse("a").expect("a key");
     let create = async || {
-        let hero = kitchen.store.create_hero_once(&hero, &key).await.expect("a verdict");
-        let meal = kitchen.store.create_meal_once(&meal, &key).await.expect("a verdict");
+        let hero = kitchen.store.heroes().create_once(&hero, Some(&key)).await.expect("a verdict");
+        let meal = kitchen.store.meals().create_once(&meal, Some(&key)).await.expect("a verdict");
         (matches!(hero, Creation::Created(_)), matches!(meal, Creation::Created(_)))
     };
     assert_eq!(create().await, (true, true));
@@ -256,33 +263,33 @@ async fn what_has_active_orders_cannot_be_removed(kitchen: TestKitchen) {
     let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let order = kitchen.place(hero_id, meal_id).await;
     for _ in ["PENDING", "IN_PROGRESS"] {
-        let refused = kitchen.store.remove_hero(hero_id, None).await;
-        assert!(matches!(refused, Err(RemoveError::HasActiveOrders)), "{refused:?}");
-        let refused = kitchen.store.remove_meal(meal_id, Some(Version(1))).await;
-        assert!(matches!(refused, Err(RemoveError::HasActiveOrders)), "{refused:?}");
+        let refused = kitchen.store.heroes().remove(hero_id, None).await;
+        assert!(matches!(refused, Err(ChangeError::HasActiveOrders)), "{refused:?}");
+        let refused = kitchen.store.meals().remove(meal_id, Some(Version(1))).await;
+        assert!(matches!(refused, Err(ChangeError::HasActiveOrders)), "{refused:?}");
         kitchen.claim(worker, &[order.id]).await;
     }
     kitchen.cancel(cancel(order.id)).await;
-    kitchen.store.remove_hero(hero_id, Some(Version(1))).await.expect("no order is active");
-    kitchen.store.remove_meal(meal_id, None).await.expect("no order is active");
+    kitchen.store.heroes().remove(hero_id, Some(Version(1))).await.expect("no order is active");
+    kitchen.store.meals().remove(meal_id, None).await.expect("no order is active");
 }
 
 on_both!(what_was_removed_is_gone_but_readable_in_orders);
 async fn what_was_removed_is_gone_but_readable_in_orders(kitchen: TestKitchen) {
     let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let order = kitchen.completed(worker, hero_id, meal_id).await;
-    kitchen.store.remove_hero(hero_id, None).await.expect("no order is active");
-    kitchen.store.remove_meal(meal_id, None).await.expect("no order is active");
-    assert_eq!(kitchen.store.hero(hero_id).await.expect("an answer"), None);
-    assert!(kitchen.store.meals(&page(50, None, None)).await.expect("a page").is_empty());
+    kitchen.store.heroes().remove(hero_id, None).await.expect("no order is active");
+    kitchen.store.meals().remove(meal_id, None).await.expect("no order is active");
+    assert_eq!(kitchen.store.heroes().get(hero_id).await.expect("an answer"), None);
+    assert!(kitchen.store.meals().list(&page(50, None, None)).await.expect("a page").is_empty());
     let view = kitchen.store.order(order.id).await.expect("an answer").expect("the order").view;
     assert_eq!(
         (view.hero.name.as_str(), view.meal.name.as_str(), view.order),
         ("Zoé", "Soup", order)
     );
-    let again = kitchen.store.remove_hero(hero_id, None).await;
-    assert!(matches!(again, Err(RemoveError::NotFound)), "{again:?}");
+    let again = kitchen.store.heroes().remove(hero_id, None).await;
+    assert!(matches!(again, Err(ChangeError::NotFound)), "{again:?}");
     let unknown = MealId::new(meal_id.get() + 1).expect("an id");
-    let refused = kitchen.store.remove_meal(unknown, None).await;
-    assert!(matches!(refused, Err(RemoveError::NotFound)), "{refused:?}");
+    let refused = kitchen.store.meals().remove(unknown, None).await;
+    assert!(matches!(refused, Err(ChangeError::NotFound)), "{refused:?}");
 }

@@ -120,7 +120,7 @@ async fn each_request_has_its_own_snapshot(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let other = kitchen.hero("Max", &[]).await.id;
     let gone = kitchen.hero("Gone", &[]).await.id;
-    kitchen.store.remove_hero(gone, None).await.expect("no order is active");
+    kitchen.store.heroes().remove(gone, None).await.expect("no order is active");
     let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
     kitchen.place_and_cancel(hero_id, meal_id).await;
     let active = kitchen.place(other, meal_id).await;

@@ -1,7 +1,7 @@
 //! An order keeps the name and the price of its meal.
 
 use galley_protocol::{OrderId, Price};
-use galley_store::{Change, OrderFilter};
+use galley_store::OrderFilter;
 
 use crate::test_kitchen::{TestKitchen, new_hero, new_meal};
 
@@ -29,7 +29,7 @@ async fn shown(kitchen: &TestKitchen, id: OrderId) -> Vec<(String, i64)> {
 async fn change(kitchen: &TestKitchen, id: galley_protocol::MealId) {
     let mut stew = new_meal("Stew", &["beef"]);
     stew.price = Price::from_hundredths(99_900).expect("a price");
-    kitchen.store.change_meal(id, Change::Replace(stew), None).await.expect("a change");
+    kitchen.store.meals().update(id, &stew.into(), None).await.expect("a change");
 }
 
 on_both!(an_order_keeps_the_name_and_the_price_of_its_meal);
@@ -91,7 +91,8 @@ async fn a_view_of_an_order_names_the_version_of_its_hero(kitchen: TestKitchen) 
     assert_eq!(hero_version().await, 1);
     kitchen
         .store
-        .change_hero(hero_id, Change::Replace(new_hero("Max", &[])), None)
+        .heroes()
+        .update(hero_id, &new_hero("Max", &[]).into(), None)
         .await
         .expect("a change");
     assert_eq!(hero_version().await, 2);

@@ -28,7 +28,7 @@ on_both!(each_request_of_a_batch_has_its_own_verdict);
 async fn each_request_of_a_batch_has_its_own_verdict(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let gone = kitchen.hero("Gone", &[]).await.id;
-    kitchen.store.remove_hero(gone, None).await.expect("no order is active");
+    kitchen.store.heroes().remove(gone, None).await.expect("no order is active");
     let nobody = HeroId::new(999).expect("an id");
     let nothing = MealId::new(999).expect("an id");
     let requests = [
@@ -97,7 +97,7 @@ async fn a_key_counts_before_the_hero_and_the_meal(kitchen: TestKitchen) {
         placed(&kitchen.store.place(std::slice::from_ref(&keyed)).await.expect("verdicts")[0])
             .clone();
     kitchen.cancel(cancel(order.id)).await;
-    kitchen.store.remove_meal(meal_id, None).await.expect("no order is active");
+    kitchen.store.meals().remove(meal_id, None).await.expect("no order is active");
     let nothing = request(hero_id, MealId::new(999).expect("an id"), Some("a"));
     let verdicts = kitchen.store.place(&[keyed, nothing]).await.expect("verdicts");
     assert!(

@@ -66,8 +66,8 @@ async fn nothing_active_is_lost_below_the_floor(kitchen: TestKitchen) {
     let filter =
         OrderFilter { status: vec![Status::InProgress], limit: 9, ..OrderFilter::default() };
     assert_eq!(kitchen.store.orders(&filter).await.expect("a page").len(), 1);
-    assert!(kitchen.store.remove_hero(hero_id, None).await.is_err());
-    assert!(kitchen.store.remove_meal(meal_id, None).await.is_err());
+    assert!(kitchen.store.heroes().remove(hero_id, None).await.is_err());
+    assert!(kitchen.store.meals().remove(meal_id, None).await.is_err());
     assert_eq!(kitchen.store.hand_back(worker).await.expect("a count"), 1);
     assert_eq!(kitchen.store.adopt(worker, 9).await.expect("adoptions")[0].order, started);
 }

@@ -31,7 +31,7 @@ async fn migrating_again_changes_nothing(kitchen: TestKitchen) {
     let (hero_id, _) = kitchen.guest().await;
     let (one, other) = tokio::join!(kitchen.store.migrate(), kitchen.store.migrate());
     assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
-    assert!(kitchen.store.hero(hero_id).await.expect("an answer").is_some());
+    assert!(kitchen.store.heroes().get(hero_id).await.expect("an answer").is_some());
 }
 
 on_both!(no_illegal_order_can_be_stored);

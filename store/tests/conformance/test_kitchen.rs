@@ -41,11 +41,11 @@ impl TestKitchen {
     }
 
     pub(crate) async fn hero(&self, name: &str, allergies: &[&str]) -> Hero {
-        self.store.create_hero(&new_hero(name, allergies)).await.expect("a hero")
+        self.store.heroes().create(&new_hero(name, allergies)).await.expect("a hero")
     }
 
     pub(crate) async fn meal(&self, name: &str, ingredients: &[&str]) -> Meal {
-        self.store.create_meal(&new_meal(name, ingredients)).await.expect("a meal")
+        self.store.meals().create(&new_meal(name, ingredients)).await.expect("a meal")
     }
 
     /// A hero and a meal that get on with each other.

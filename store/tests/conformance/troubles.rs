@@ -29,7 +29,7 @@ async fn connections_that_take_no_changes_are_not_used_again(kitchen: TestKitche
     assert!(is_read_only(other.store.place(&order).await.expect_err("it takes no changes")));
     let own = PublisherId::new(1).expect("a number of a publisher");
     assert!(is_read_only(other.store.census(own, false).await.expect_err("others are elsewhere")));
-    assert!(other.store.meal(meal_id).await.expect("it can be read").is_some());
+    assert!(other.store.meals().get(meal_id).await.expect("it can be read").is_some());
 
     set_read_only(&kitchen, "off").await;
     until("an order is placed", || async {

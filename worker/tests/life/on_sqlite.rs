@@ -47,8 +47,8 @@ impl SqliteKitchen {
             origin_planet: Planet::parse("Earth").expect("a planet"),
             description: Description::default(),
         };
-        let hero_id = self.store.create_hero(&hero).await.expect("a hero").id;
-        let meal_id = self.store.create_meal(&meal).await.expect("a meal").id;
+        let hero_id = self.store.heroes().create(&hero).await.expect("a hero").id;
+        let meal_id = self.store.meals().create(&meal).await.expect("a meal").id;
         let requests = vec![PlaceRequest { hero_id, meal_id, key: None }; count];
         let mut ids = Vec::new();
         for batch in requests.chunks(MAX_BATCH) {

@@ -7,16 +7,15 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroId, HeroName, HeroPatch, HeroRef, IdempotencyKey, IncarnationId, Meal, MealId,
-    MealName, MealPatch, MealRef, NewHero, NewMeal, Order, OrderId, OrderView, Price, PublisherId,
-    Reason, ResumeCursor, Status, Timestamp, Version,
+    HeroId, HeroName, HeroRef, IdempotencyKey, IncarnationId, MealId, MealName, MealRef, Order,
+    OrderId, OrderView, Price, PublisherId, Reason, Resource, ResumeCursor, Status, Timestamp,
+    Version,
 };
 use galley_store::{
-    CancelRequest, CancelVerdict, Census, Change, ChangeError, Changes, ChangesOfAll,
-    ChangesRequest, Claim, ClaimFrom, Claimed, Creation, CursorKeys, DeleteRequest, DeleteVerdict,
-    IdRange, Incarnations, ListPage, MAX_ADOPTIONS, Menu, OrderFilter, PlaceRequest, PlaceVerdict,
-    Placing, Reading, RemoveError, Snapshot, SnapshotRequest, States, StoreError, Upkeep,
-    ViewedOrder, Work,
+    CancelRequest, CancelVerdict, Census, ChangeError, Changes, ChangesOfAll, ChangesRequest,
+    Claim, ClaimFrom, Claimed, Creation, CursorKeys, DeleteRequest, DeleteVerdict, IdRange,
+    Incarnations, ListPage, MAX_ADOPTIONS, Menu, OrderFilter, PlaceRequest, PlaceVerdict, Placing,
+    Reading, Snapshot, SnapshotRequest, States, StoreError, Upkeep, ViewedOrder, Work,
 };
 use tokio::sync::watch;
 
@@ -207,6 +206,29 @@ impl ShelfRow {
 pub fn timestamp(time: SystemTime) -> Timestamp {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
     Timestamp::from_millis(i64::try_from(since.as_millis()).expect("in range")).expect("in range")
+}
+
+#[async_trait]
+impl<R: Resource> Menu<R> for Shelf {
+    async fn create_once(
+        &self,
+        _: &R::New,
+        _: Option<&IdempotencyKey>,
+    ) -> Result<Creation<R>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn get(&self, _: R::Id) -> Result<Option<R>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn list(&self, _: &ListPage) -> Result<Vec<R>, StoreError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn update(&self, _: R::Id, _: &R::Patch, _: Option<Version>) -> Result<R, ChangeError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn remove(&self, _: R::Id, _: Option<Version>) -> Result<(), ChangeError> {
+        unimplemented!("a worker does not ask this")
+    }
 }
 
 #[async_trait]
@@ -410,64 +432,6 @@ impl Placing for Shelf {
         unimplemented!("a worker does not ask this")
     }
     async fn delete(&self, _: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError> {
-        unimplemented!("a worker does not ask this")
-    }
-}
-
-#[async_trait]
-impl Menu for Shelf {
-    async fn create_hero(&self, _: &NewHero) -> Result<Hero, StoreError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn hero(&self, _: HeroId) -> Result<Option<Hero>, StoreError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn heroes(&self, _: &ListPage) -> Result<Vec<Hero>, StoreError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn change_hero(
-        &self,
-        _: HeroId,
-        _: Change<NewHero, HeroPatch>,
-        _: Option<Version>,
-    ) -> Result<Hero, ChangeError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn remove_hero(&self, _: HeroId, _: Option<Version>) -> Result<(), RemoveError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn create_meal_once(
-        &self,
-        _: &NewMeal,
-        _: &IdempotencyKey,
-    ) -> Result<Creation<Meal>, StoreError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn create_hero_once(
-        &self,
-        _: &NewHero,
-        _: &IdempotencyKey,
-    ) -> Result<Creation<Hero>, StoreError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn create_meal(&self, _: &NewMeal) -> Result<Meal, StoreError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn meal(&self, _: MealId) -> Result<Option<Meal>, StoreError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn meals(&self, _: &ListPage) -> Result<Vec<Meal>, StoreError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn change_meal(
-        &self,
-        _: MealId,
-        _: Change<NewMeal, MealPatch>,
-        _: Option<Version>,
-    ) -> Result<Meal, ChangeError> {
-        unimplemented!("a worker does not ask this")
-    }
-    async fn remove_meal(&self, _: MealId, _: Option<Version>) -> Result<(), RemoveError> {
         unimplemented!("a worker does not ask this")
     }
 }

@@ -128,7 +128,7 @@ async fn orders(
 
 async fn menu(desk: &Desk, after: Option<PageCursor>) -> Result<Reply, Problem> {
     let page = ListPage { limit: MENU_PAGE + 1, after, name_contains: None };
-    let meals = desk.store().meals(&page).await.map_err(|error| problem(&error))?;
+    let meals = desk.store().meals().list(&page).await.map_err(|error| problem(&error))?;
     Ok(Reply::Menu(Page::cut(meals, MENU_PAGE, |meal| meal.id.get())))
 }
 

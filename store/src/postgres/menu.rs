@@ -1,0 +1,184 @@
+//! Heroes and meals.
+
+use async_trait::async_trait;
+use galley_protocol::allergy::{FOLD_RULE, fold};
+use galley_protocol::{Hero, IdempotencyKey, Meal, PageCursor, Version};
+
+use super::Postgres;
+use super::rows::moment;
+use super::session::Ask;
+use crate::codes::active;
+use crate::menu::{
+    Field, Fields, Record, Statements, TRIES, contended, digest, known, not_removed, unchanged,
+};
+use crate::rows::{hero_columns, meal_columns, only};
+use crate::{ChangeError, Creation, ListPage, Menu, StoreError};
+
+/// A resource and its table.
+trait Table: Record {
+    const SQL: Statements;
+}
+
+/// Builds the statements. `$one` names a row, `$id` is its id in `orders`, `$read` are the columns
+/// to read, `$column` those that only this table has, each with its parameter: see [`bind`].
+macro_rules! statements {
+    (
+        $one:literal, $table:literal, $id:literal, $read:expr,
+        $($column:literal: $value:literal),+
+    ) => {
+        Statements {
+            create: concat!(
+                "/* create_", $one, " */
+                 insert into ", $table, " (
+                     creation_key, creation_digest, name, name_folded, folded_rule,
+                     ", $($column, ", ",)+ "folded_version, creation_time
+                 ) values (
+                     $1, $2, $3, $4, $5,
+                     ", $($value, ", ",)+ "1,
+                     case when $1::text is not null then ", moment!(), " end
+                 )
+                 on conflict (creation_key) where creation_key is not null do nothing
+                 returning ", $read
+            ),
+            of_key: concat!(
+                "/* ", $one, "_of_key */
+                 select creation_digest = $2 as same, ", $read, "
+                 from ", $table, " where creation_key = $1"
+            ),
+            get: concat!(
+                "/* ", $one, " */ select ", $read, " from ", $table, "
+                 where id = $1 and deleted_time is null"
+            ),
+            list: concat!(
+                "/* ", $table, " */ select ", $read, " from ", $table, "
+                 where id > $1 and deleted_time is null
+                   and ($2::text is null or strpos(name_folded, $2) > 0)
+                 order by id limit $3"
+            ),
+            update: concat!(
+                "/* change_", $one, " */
+                 update ", $table, " set
+                     name = coalesce($3, name),
+                     name_folded = coalesce($4, name_folded),
+                     -- A stale folding stays stale: this change may leave a part of it.
+                     folded_rule = least(folded_rule, $5),
+                     ", $($column, " = coalesce(", $value, ", ", $column, "),
+                     ",)+ "folded_version = folded_version + 1,
+                     version = version + 1
+                 where id = $1 and deleted_time is null and ($2::int is null or version = $2)
+                 returning ", $read
+            ),
+            // No index leads from a meal to its orders, but what is active begins at the floor.
+            remove: concat!(
+                "/* remove_", $one, " */
+                 update ", $table, " set deleted_time = ", moment!(), ", version = version + 1
+                 where id = $1 and deleted_time is null and ($2::int is null or version = $2)
+                   and not exists (
+                       select from orders
+                       where ", $id, " = $1 and orders.id >= $3 and ", active!(), "
+                   )
+                 returning id"
+            ),
+        }
+    };
+}
+
+impl Table for Hero {
+    const SQL: Statements = statements!(
+        "hero", "heroes", "hero_id", hero_columns!(),
+        "allergies": "$6", "allergies_folded": "$7", "planet": "$8"
+    );
+}
+
+impl Table for Meal {
+    const SQL: Statements = statements!(
+        "meal", "meals", "meal_id", meal_columns!(),
+        "ingredients": "$6", "ingredients_folded": "$7",
+        "price_hundredths": "$8", "origin_planet": "$9", "description": "$10"
+    );
+}
+
+/// Binds the fields, from $3 on.
+fn bind<'q>(ask: Ask<'q>, fields: &Fields<'q>) -> Ask<'q> {
+    let ask = ask
+        .bind(fields.name)
+        .bind(fields.name_folded())
+        .bind(FOLD_RULE)
+        .bind(fields.entries.clone())
+        .bind(fields.entries_folded());
+    fields.others.iter().fold(ask, |ask, field| match *field {
+        Field::Text(text) => ask.bind(text),
+        Field::Number(number) => ask.bind(number),
+    })
+}
+
+#[async_trait]
+impl<R: Table> Menu<R> for Postgres {
+    async fn create_once(
+        &self,
+        new: &R::New,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Creation<R>, StoreError> {
+        let patch: R::Patch = new.clone().into();
+        let fields = R::fields(&patch);
+        let (key, digest) = key.map(|key| (key.as_str(), digest(new))).unzip();
+        for _ in 0..TRIES {
+            let created = self.change(|| {
+                bind(sqlx::query(R::SQL.create).bind(key).bind(digest.as_deref()), &fields)
+            });
+            if let Some(created) = only(&created.await?, R::read)? {
+                return Ok(Creation::Created(created));
+            }
+            let before = self.rows(|| sqlx::query(R::SQL.of_key).bind(key).bind(digest.as_deref()));
+            if let Some(known) = only(&before.await?, known)? {
+                return Ok(known);
+            }
+        }
+        Err(contended())
+    }
+
+    async fn get(&self, id: R::Id) -> Result<Option<R>, StoreError> {
+        let rows = self.rows(|| sqlx::query(R::SQL.get).bind(id.into()));
+        only(&rows.await?, R::read)
+    }
+
+    async fn list(&self, page: &ListPage) -> Result<Vec<R>, StoreError> {
+        let rows = self.rows(|| {
+            sqlx::query(R::SQL.list)
+                .bind(page.after.map_or(0, PageCursor::get))
+                .bind(page.name_contains.as_deref().map(fold))
+                .bind(i64::try_from(page.limit).unwrap_or(i64::MAX))
+        });
+        rows.await?.iter().map(R::read).collect()
+    }
+
+    async fn update(
+        &self,
+        id: R::Id,
+        patch: &R::Patch,
+        expected: Option<Version>,
+    ) -> Result<R, ChangeError> {
+        let fields = R::fields(patch);
+        let rows = self.change(|| {
+            let ask = sqlx::query(R::SQL.update).bind(id.into());
+            bind(ask.bind(expected.map(|version| version.0)), &fields)
+        });
+        match only(&rows.await?, R::read)? {
+            Some(changed) => Ok(changed),
+            None => Err(unchanged(Menu::<R>::get(self, id).await?.as_ref())),
+        }
+    }
+
+    async fn remove(&self, id: R::Id, expected: Option<Version>) -> Result<(), ChangeError> {
+        let rows = self.change(|| {
+            sqlx::query(R::SQL.remove)
+                .bind(id.into())
+                .bind(expected.map(|version| version.0))
+                .bind(self.floor.get().get())
+        });
+        if !rows.await?.is_empty() {
+            return Ok(());
+        }
+        Err(not_removed(Menu::<R>::get(self, id).await?.as_ref(), expected))
+    }
+}

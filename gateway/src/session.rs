@@ -237,10 +237,10 @@ impl<'a> Session<'a> {
             }
             Command::Auth { token } => self.renew(socket, frame.id, &token).await,
             Command::Place(_)
-            | Command::Cancel { .. }
-            | Command::Delete { .. }
-            | Command::Get { .. }
-            | Command::Orders { .. }
+            | Command::Cancel(_)
+            | Command::Delete(_)
+            | Command::Get(_)
+            | Command::Orders(_)
             | Command::Menu { .. }
             | Command::Watch(_)
             | Command::Ping

@@ -29,8 +29,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroId, HeroPatch, IdempotencyKey, IncarnationId, Meal, MealId, MealPatch, NewHero,
-    NewMeal, Order, OrderId, OrderView, PublisherId, ResumeCursor, Version,
+    CancelOrder, DeleteOrder, Hero, HeroId, HeroPatch, IdempotencyKey, IncarnationId, ListOrders,
+    Meal, MealId, MealPatch, NewHero, NewMeal, OfHero, Order, OrderId, OrderView, PlaceOrder,
+    PublisherId, ResumeCursor, Version,
 };
 use thiserror::Error;
 
@@ -39,9 +40,8 @@ pub use connect::{ConnectError, connect, place};
 pub use cursors::CursorKeys;
 pub use migrations::OUTDATED;
 pub use requests::{
-    CancelRequest, CancelVerdict, Census, Change, ChangeError, Claim, ClaimFrom, Claimed, Creation,
-    DeleteRequest, DeleteVerdict, IdRange, Incarnations, ListPage, OrderFilter, PlaceRequest,
-    PlaceVerdict, RemoveError, ViewedOrder,
+    CancelVerdict, Census, Change, ChangeError, Claim, ClaimFrom, Claimed, Creation, DeleteVerdict,
+    IdRange, Incarnations, ListPage, PlaceVerdict, RemoveError, ViewedOrder,
 };
 pub use snapshot::{MAX_RESUMED, Snapshot, SnapshotRequest};
 pub use sqlite::{BackupError, BackupReport, backup};
@@ -165,7 +165,7 @@ pub trait Store: Send + Sync + 'static {
     /// Reads an order.
     async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>, StoreError>;
     /// Lists orders, newest first.
-    async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError>;
+    async fn orders(&self, filter: &OfHero<ListOrders>) -> Result<Vec<OrderView>, StoreError>;
     /// Counts the orders by status.
     async fn totals(&self) -> Result<Totals, StoreError>;
     /// For each request the hero, its active orders and, from a cursor, what ended since, as far as
@@ -201,11 +201,20 @@ pub trait Store: Send + Sync + 'static {
 
     /// Places orders. Of requests with the same key in one batch the first places, the others
     /// replay it.
-    async fn place(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError>;
+    async fn place(
+        &self,
+        requests: &[OfHero<PlaceOrder, HeroId>],
+    ) -> Result<Vec<PlaceVerdict>, StoreError>;
     /// Cancels orders that are PENDING or `IN_PROGRESS` at a hero's request.
-    async fn cancel(&self, requests: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError>;
+    async fn cancel(
+        &self,
+        requests: &[OfHero<CancelOrder>],
+    ) -> Result<Vec<CancelVerdict>, StoreError>;
     /// Deletes orders that have ended.
-    async fn delete(&self, requests: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError>;
+    async fn delete(
+        &self,
+        requests: &[OfHero<DeleteOrder>],
+    ) -> Result<Vec<DeleteVerdict>, StoreError>;
 
     /// Begins a new incarnation and holds it alive, as long as this process lives and reaches the
     /// database.

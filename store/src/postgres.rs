@@ -35,8 +35,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroId, HeroPatch, IdempotencyKey, IncarnationId, Meal, MealId, MealPatch, NewHero,
-    NewMeal, Order, OrderId, OrderView, PublisherId, ResumeCursor, Version,
+    CancelOrder, DeleteOrder, Hero, HeroId, HeroPatch, IdempotencyKey, IncarnationId, ListOrders,
+    Meal, MealId, MealPatch, NewHero, NewMeal, OfHero, Order, OrderId, OrderView, PlaceOrder,
+    PublisherId, ResumeCursor, Version,
 };
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{Connection, PgConnection, PgPool};
@@ -53,9 +54,8 @@ use crate::cursors::CursorKeys;
 use crate::floor::Floor;
 use crate::outage::Outage;
 use crate::requests::{
-    CancelRequest, CancelVerdict, Census, Change, ChangeError, Claim, Claimed, Creation,
-    DeleteRequest, DeleteVerdict, Incarnations, ListPage, OrderFilter, PlaceRequest, PlaceVerdict,
-    RemoveError, ViewedOrder,
+    CancelVerdict, Census, Change, ChangeError, Claim, Claimed, Creation, DeleteVerdict,
+    Incarnations, ListPage, PlaceVerdict, RemoveError, ViewedOrder,
 };
 use crate::rows::get;
 use crate::snapshot::{Snapshot, SnapshotRequest};
@@ -252,7 +252,7 @@ impl Store for Postgres {
     async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>, StoreError> {
         self.read_order(id).await
     }
-    async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError> {
+    async fn orders(&self, filter: &OfHero<ListOrders>) -> Result<Vec<OrderView>, StoreError> {
         self.list_orders(filter).await
     }
     async fn totals(&self) -> Result<Totals, StoreError> {
@@ -288,13 +288,22 @@ impl Store for Postgres {
         self.read_states(lists).await
     }
 
-    async fn place(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {
+    async fn place(
+        &self,
+        requests: &[OfHero<PlaceOrder, HeroId>],
+    ) -> Result<Vec<PlaceVerdict>, StoreError> {
         self.place_orders(requests).await
     }
-    async fn cancel(&self, requests: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError> {
+    async fn cancel(
+        &self,
+        requests: &[OfHero<CancelOrder>],
+    ) -> Result<Vec<CancelVerdict>, StoreError> {
         self.cancel_orders(requests).await
     }
-    async fn delete(&self, requests: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError> {
+    async fn delete(
+        &self,
+        requests: &[OfHero<DeleteOrder>],
+    ) -> Result<Vec<DeleteVerdict>, StoreError> {
         self.delete_orders(requests).await
     }
 

@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use galley_protocol::{
-    Deleted, HeroId, IdempotencyKey, IncarnationId, MealId, Order, OrderId, OrderView, PageCursor,
-    PublisherId, ReasonText, ResumeCursor, Status, Timestamp, Version,
+    Deleted, HeroId, IncarnationId, OfHero, Order, OrderId, OrderView, PageCursor, PlaceOrder,
+    PublisherId, ResumeCursor, Timestamp, Version,
 };
 use thiserror::Error;
 
@@ -21,21 +21,6 @@ pub struct ListPage {
     pub after: Option<PageCursor>,
     /// Only those whose name contains this, folded like allergies.
     pub name_contains: Option<String>,
-}
-
-/// A page of orders.
-#[derive(Clone, Debug, Default)]
-pub struct OrderFilter {
-    /// Only this hero's.
-    pub hero_id: Option<HeroId>,
-    /// Only of this meal.
-    pub meal_id: Option<MealId>,
-    /// Only these; all when empty.
-    pub status: Vec<Status>,
-    /// Only those older than this place.
-    pub after: Option<PageCursor>,
-    /// At most so many.
-    pub limit: usize,
 }
 
 /// An order as it is read by itself.
@@ -87,22 +72,9 @@ pub enum RemoveError {
     Store(#[from] StoreError),
 }
 
-/// An order to place.
-#[derive(Clone, Debug)]
-pub struct PlaceRequest {
-    /// The hero that orders.
-    pub hero_id: HeroId,
-    /// The meal to prepare.
-    pub meal_id: MealId,
-    /// Repeating with the same key places nothing new. It belongs to the hero, whoever brings it.
-    pub key: Option<IdempotencyKey>,
-}
-
-impl PlaceRequest {
-    /// The key's scope, which is the hero's id, and the key, as a row has them.
-    pub(crate) fn key(&self) -> Option<(i64, &str)> {
-        self.key.as_ref().map(|key| (self.hero_id.get(), key.as_str()))
-    }
+/// The key's scope, which is the hero's id, and the key, as a row has them.
+pub(crate) fn scoped_key(request: &OfHero<PlaceOrder, HeroId>) -> Option<(i64, &str)> {
+    request.command.key.as_ref().map(|key| (request.hero_id.get(), key.as_str()))
 }
 
 /// The outcome of creating a hero or a meal under a key.
@@ -133,19 +105,6 @@ pub enum PlaceVerdict {
     MealNotFound,
 }
 
-/// An order to cancel.
-#[derive(Clone, Debug)]
-pub struct CancelRequest {
-    /// The order.
-    pub order_id: OrderId,
-    /// Only when it is this hero's.
-    pub hero_id: Option<HeroId>,
-    /// The message; a default when nothing.
-    pub message: Option<ReasonText>,
-    /// Only when it has this version.
-    pub expected: Option<Version>,
-}
-
 /// The outcome of a cancellation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CancelVerdict {
@@ -157,17 +116,6 @@ pub enum CancelVerdict {
     Stale(Order),
     /// There is no such order, or it is another hero's.
     NotFound,
-}
-
-/// An order to delete.
-#[derive(Clone, Debug)]
-pub struct DeleteRequest {
-    /// The order.
-    pub order_id: OrderId,
-    /// Only when it is this hero's.
-    pub hero_id: Option<HeroId>,
-    /// Only when it has this version.
-    pub expected: Option<Version>,
 }
 
 /// The outcome of a deletion.

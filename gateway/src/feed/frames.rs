@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use galley_protocol::frame::{Totals, Watch};
-use galley_protocol::{ResumeCursor, SignedCursor};
+use galley_protocol::frame::Totals;
+use galley_protocol::{ResumeCursor, SignedCursor, Watch};
 use tokio::time::Instant;
 
 /// The most frames that are kept; at the bound the oldest is forgotten, and made again for whoever

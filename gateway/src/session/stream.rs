@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use galley_protocol::close::CloseCode;
-use galley_protocol::frame::{Resume, ServerFrame, Totals, Watch};
-use galley_protocol::{HeroId, OrderId, SignedCursor, Version};
+use galley_protocol::frame::{Resume, ServerFrame, Totals};
+use galley_protocol::{HeroId, OrderId, SignedCursor, Version, Watch};
 use galley_store::Snapshot;
 use rand::RngExt as _;
 use tokio::time::Sleep;

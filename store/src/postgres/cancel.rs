@@ -1,19 +1,19 @@
 //! Cancels orders at a hero's request: one guarded statement cancels what can be cancelled, a
 //! second one reads the others.
 
-use galley_protocol::Reason;
+use galley_protocol::{CancelOrder, OfHero, Reason};
 
 use super::rows::moment;
 use super::{Postgres, verdicts};
 use crate::StoreError;
-use crate::requests::{CancelRequest, CancelVerdict};
+use crate::requests::CancelVerdict;
 use crate::rows::{order, order_columns};
 use crate::verdict::against_cancel;
 
 impl Postgres {
     pub(super) async fn cancel_orders(
         &self,
-        requests: &[CancelRequest],
+        requests: &[OfHero<CancelOrder>],
     ) -> Result<Vec<CancelVerdict>, StoreError> {
         self.decide(
             requests,
@@ -26,17 +26,17 @@ impl Postgres {
     /// Carries out the first fitting request for each order.
     async fn update_cancelled(
         &self,
-        asked: &[&CancelRequest],
+        asked: &[&OfHero<CancelOrder>],
     ) -> Result<Vec<Option<CancelVerdict>>, StoreError> {
-        let ids: Vec<i64> = asked.iter().map(|request| request.order_id.get()).collect();
+        let ids: Vec<i64> = asked.iter().map(|request| request.command.order_id.get()).collect();
         let heroes: Vec<Option<i64>> =
             asked.iter().map(|request| request.hero_id.map(i64::from)).collect();
-        let message = |request: &&CancelRequest| {
-            request.message.as_ref().map(|text| text.as_str().to_owned())
+        let message = |request: &&OfHero<CancelOrder>| {
+            request.command.reason.as_ref().map(|text| text.as_str().to_owned())
         };
         let messages: Vec<Option<String>> = asked.iter().map(message).collect();
         let expected: Vec<Option<i32>> =
-            asked.iter().map(|request| request.expected.map(|version| version.0)).collect();
+            asked.iter().map(|request| request.command.expected.map(|version| version.0)).collect();
         let rows = self.change(|| {
             sqlx::query(concat!(
                 "/* cancel_orders */
@@ -71,12 +71,12 @@ impl Postgres {
 
     async fn against_cancel(
         &self,
-        asked: &[&CancelRequest],
+        asked: &[&OfHero<CancelOrder>],
     ) -> Result<Vec<Option<CancelVerdict>>, StoreError> {
-        let found = self.orders_by_id(asked.iter().map(|request| request.order_id)).await?;
+        let found = self.orders_by_id(asked.iter().map(|request| request.command.order_id)).await?;
         Ok(asked
             .iter()
-            .map(|request| against_cancel(request, found.get(&request.order_id)))
+            .map(|request| against_cancel(request, found.get(&request.command.order_id)))
             .collect())
     }
 }

@@ -3,20 +3,20 @@
 
 use std::collections::HashMap;
 
-use galley_protocol::{Deleted, Order, OrderId, Version};
+use galley_protocol::{DeleteOrder, Deleted, OfHero, Order, OrderId, Version};
 use sqlx::postgres::PgRow;
 
 use super::rows::moment;
 use super::{Postgres, verdicts};
 use crate::StoreError;
-use crate::requests::{DeleteRequest, DeleteVerdict};
+use crate::requests::DeleteVerdict;
 use crate::rows::{get, order, order_columns, parse, time};
 use crate::verdict::against_delete;
 
 impl Postgres {
     pub(super) async fn delete_orders(
         &self,
-        requests: &[DeleteRequest],
+        requests: &[OfHero<DeleteOrder>],
     ) -> Result<Vec<DeleteVerdict>, StoreError> {
         self.decide(
             requests,
@@ -29,13 +29,13 @@ impl Postgres {
     /// Carries out the first fitting request for each order.
     async fn update_deleted(
         &self,
-        asked: &[&DeleteRequest],
+        asked: &[&OfHero<DeleteOrder>],
     ) -> Result<Vec<Option<DeleteVerdict>>, StoreError> {
-        let ids: Vec<i64> = asked.iter().map(|request| request.order_id.get()).collect();
+        let ids: Vec<i64> = asked.iter().map(|request| request.command.order_id.get()).collect();
         let heroes: Vec<Option<i64>> =
             asked.iter().map(|request| request.hero_id.map(i64::from)).collect();
         let expected: Vec<Option<i32>> =
-            asked.iter().map(|request| request.expected.map(|version| version.0)).collect();
+            asked.iter().map(|request| request.command.expected.map(|version| version.0)).collect();
         let rows = self.change(|| {
             sqlx::query(concat!(
                 "/* delete_orders */
@@ -74,12 +74,12 @@ impl Postgres {
 
     async fn against_delete(
         &self,
-        asked: &[&DeleteRequest],
+        asked: &[&OfHero<DeleteOrder>],
     ) -> Result<Vec<Option<DeleteVerdict>>, StoreError> {
-        let found = self.orders_by_id(asked.iter().map(|request| request.order_id)).await?;
+        let found = self.orders_by_id(asked.iter().map(|request| request.command.order_id)).await?;
         Ok(asked
             .iter()
-            .map(|request| against_delete(request, found.get(&request.order_id)))
+            .map(|request| against_delete(request, found.get(&request.command.order_id)))
             .collect())
     }
 

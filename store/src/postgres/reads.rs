@@ -1,10 +1,10 @@
 //! Reads of orders.
 
-use galley_protocol::{OrderId, OrderView, PageCursor};
+use galley_protocol::{ListOrders, OfHero, OrderId, OrderView, PageCursor};
 
 use super::{Postgres, only};
 use crate::StoreError;
-use crate::requests::{OrderFilter, ViewedOrder};
+use crate::requests::ViewedOrder;
 use crate::rows::{order_view, order_views, viewed_order};
 
 impl Postgres {
@@ -18,15 +18,15 @@ impl Postgres {
 
     pub(super) async fn list_orders(
         &self,
-        filter: &OrderFilter,
+        OfHero { hero_id, command }: &OfHero<ListOrders>,
     ) -> Result<Vec<OrderView>, StoreError> {
-        let status: Vec<i16> = filter.status.iter().map(|status| status.code()).collect();
+        let status: Vec<i16> = command.status.iter().map(|status| status.code()).collect();
         let active_only =
-            !status.is_empty() && filter.status.iter().all(|status| status.is_active());
+            !status.is_empty() && command.status.iter().all(|status| status.is_active());
         let from = if active_only { self.floor.get().get() } else { 1 };
-        let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
+        let limit = i64::try_from(command.limit).unwrap_or(i64::MAX);
         let ask = || {
-            match filter.hero_id {
+            match hero_id {
             Some(_) => sqlx::query(concat!(
                 "/* orders_of_hero */ ",
                 order_views!(),
@@ -46,11 +46,11 @@ impl Postgres {
         let rows = self.rows(|| {
             let ask = ask()
                 .bind(from)
-                .bind(filter.after.map_or(i64::MAX, PageCursor::get))
+                .bind(command.cursor.map_or(i64::MAX, PageCursor::get))
                 .bind(&status)
-                .bind(filter.meal_id.map(i64::from))
+                .bind(command.meal_id.map(i64::from))
                 .bind(limit);
-            match filter.hero_id {
+            match hero_id {
                 Some(hero_id) => ask.bind(hero_id.get()),
                 None => ask,
             }

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use galley_protocol::Reason;
+use galley_protocol::{CancelOrder, OfHero, Reason};
 
 use super::Sqlite;
 use super::delete::orders_by_id;
 use super::session::{json, next_change, now};
 use crate::StoreError;
-use crate::requests::{CancelRequest, CancelVerdict};
+use crate::requests::CancelVerdict;
 use crate::rows::{order, order_columns};
 use crate::verdict::against_cancel;
 
@@ -16,23 +16,25 @@ impl Sqlite {
     /// Carries out the first fitting request for each order; the others meet its result.
     pub(super) async fn cancel_orders(
         &self,
-        requests: &[CancelRequest],
+        requests: &[OfHero<CancelOrder>],
     ) -> Result<Vec<CancelVerdict>, StoreError> {
         let mut transaction = self.begin().await?;
         let mut found =
-            orders_by_id(&mut transaction, requests.iter().map(|request| request.order_id)).await?;
+            orders_by_id(&mut transaction, requests.iter().map(|request| request.command.order_id))
+                .await?;
         let mut taken = HashSet::new();
-        let mut wins = |request: &CancelRequest| {
-            against_cancel(request, found.get(&request.order_id)).is_none()
-                && taken.insert(request.order_id)
+        let mut wins = |request: &OfHero<CancelOrder>| {
+            against_cancel(request, found.get(&request.command.order_id)).is_none()
+                && taken.insert(request.command.order_id)
         };
         let wins: Vec<bool> = requests.iter().map(&mut wins).collect();
-        let message = |request: &CancelRequest| {
+        let message = |request: &OfHero<CancelOrder>| {
             let text = request
-                .message
+                .command
+                .reason
                 .as_ref()
                 .map_or(Reason::HeroRequest.message(), |text| text.as_str());
-            (request.order_id, text.to_owned())
+            (request.command.order_id, text.to_owned())
         };
         let winners: Vec<_> = requests
             .iter()
@@ -60,8 +62,8 @@ impl Sqlite {
             }
             transaction.commit_changes().await?;
         }
-        let verdict = |(request, wins): (&CancelRequest, bool)| {
-            let order = found.get(&request.order_id);
+        let verdict = |(request, wins): (&OfHero<CancelOrder>, bool)| {
+            let order = found.get(&request.command.order_id);
             match order.filter(|_| wins) {
                 Some(order) => Ok(CancelVerdict::Cancelled(order.clone())),
                 None => against_cancel(request, order)

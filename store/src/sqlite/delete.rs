@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use galley_protocol::{Deleted, Order, OrderId, Timestamp};
+use galley_protocol::{DeleteOrder, Deleted, OfHero, Order, OrderId, Timestamp};
 
 use super::session::{Batch, json, next_change, now};
 use super::{Sqlite, tally};
 use crate::StoreError;
-use crate::requests::{DeleteRequest, DeleteVerdict};
+use crate::requests::DeleteVerdict;
 use crate::rows::{order, order_columns};
 use crate::verdict::against_delete;
 
@@ -15,16 +15,17 @@ impl Sqlite {
     /// Carries out the first fitting request for each order; the others find it gone.
     pub(super) async fn delete_orders(
         &self,
-        requests: &[DeleteRequest],
+        requests: &[OfHero<DeleteOrder>],
     ) -> Result<Vec<DeleteVerdict>, StoreError> {
         let mut transaction = self.begin().await?;
         let mut found =
-            orders_by_id(&mut transaction, requests.iter().map(|request| request.order_id)).await?;
+            orders_by_id(&mut transaction, requests.iter().map(|request| request.command.order_id))
+                .await?;
         let mut winners = Vec::new();
         let mut verdicts: Vec<Option<DeleteVerdict>> = vec![None; requests.len()];
         for (request, verdict) in requests.iter().zip(&mut verdicts) {
-            if against_delete(request, found.get(&request.order_id)).is_none()
-                && let Some(order) = found.remove(&request.order_id)
+            if against_delete(request, found.get(&request.command.order_id)).is_none()
+                && let Some(order) = found.remove(&request.command.order_id)
             {
                 let time = deletion_time(&order)?;
                 winners.push((order.id, time.millis()));
@@ -48,8 +49,9 @@ impl Sqlite {
             transaction.ask(update.bind(winners)).await?;
             transaction.commit_changes().await?;
         }
-        let verdict = |(request, verdict): (&DeleteRequest, Option<DeleteVerdict>)| {
-            let verdict = verdict.or_else(|| against_delete(request, found.get(&request.order_id)));
+        let verdict = |(request, verdict): (&OfHero<DeleteOrder>, Option<DeleteVerdict>)| {
+            let verdict =
+                verdict.or_else(|| against_delete(request, found.get(&request.command.order_id)));
             verdict.ok_or_else(|| StoreError::Failed("an order was not deleted".to_owned()))
         };
         requests.iter().zip(verdicts).map(verdict).collect()

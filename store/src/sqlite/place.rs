@@ -5,12 +5,12 @@
 
 use std::collections::HashMap;
 
-use galley_protocol::{Order, OrderId, Timestamp};
+use galley_protocol::{HeroId, OfHero, Order, OrderId, PlaceOrder, Timestamp};
 
 use super::Sqlite;
 use super::session::{Batch, json, next_change, now};
 use crate::StoreError;
-use crate::requests::{PlaceRequest, PlaceVerdict};
+use crate::requests::{PlaceVerdict, scoped_key};
 use crate::rows::{get, order, order_columns};
 use crate::verdict::repeated;
 
@@ -19,7 +19,7 @@ type Key<'a> = (i64, &'a str);
 impl Sqlite {
     pub(super) async fn place_orders(
         &self,
-        requests: &[PlaceRequest],
+        requests: &[OfHero<PlaceOrder, HeroId>],
     ) -> Result<Vec<PlaceVerdict>, StoreError> {
         let mut transaction = self.begin().await?;
         let mut known = orders_by_key(&mut transaction, requests).await?;
@@ -30,7 +30,9 @@ impl Sqlite {
         let mut good = Vec::new();
         let mut verdicts = Vec::with_capacity(requests.len());
         for (request, (hero_found, meal_found)) in requests.iter().zip(found) {
-            verdicts.push(if let Some(order) = request.key().and_then(|key| known.get(&key)) {
+            let (hero_id, meal_id) = (request.hero_id, request.command.meal_id);
+            let key = scoped_key(request);
+            verdicts.push(if let Some(order) = key.and_then(|key| known.get(&key)) {
                 repeated(request, order)
             } else if !hero_found {
                 PlaceVerdict::HeroNotFound
@@ -40,9 +42,9 @@ impl Sqlite {
                 let id =
                     OrderId::new(next).map_err(|error| StoreError::Failed(error.to_string()))?;
                 next += 1;
-                let order = Order::placed(id, request.hero_id, request.meal_id, order_time);
-                good.push((id, request.hero_id, request.meal_id, request.key()));
-                known.extend(request.key().map(|key| (key, order.clone())));
+                let order = Order::placed(id, hero_id, meal_id, order_time);
+                good.push((id, hero_id, meal_id, key));
+                known.extend(key.map(|key| (key, order.clone())));
                 PlaceVerdict::Placed(order)
             });
         }
@@ -67,9 +69,9 @@ impl Sqlite {
 
 async fn orders_by_key<'a>(
     transaction: &mut Batch<'_>,
-    requests: &'a [PlaceRequest],
+    requests: &'a [OfHero<PlaceOrder, HeroId>],
 ) -> Result<HashMap<Key<'a>, Order>, StoreError> {
-    let keys: Vec<Key<'a>> = requests.iter().filter_map(PlaceRequest::key).collect();
+    let keys: Vec<Key<'a>> = requests.iter().filter_map(scoped_key).collect();
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
@@ -96,9 +98,10 @@ async fn orders_by_key<'a>(
 /// Returns true if hero and meal of each request are there.
 async fn found(
     transaction: &mut Batch<'_>,
-    requests: &[PlaceRequest],
+    requests: &[OfHero<PlaceOrder, HeroId>],
 ) -> Result<Vec<(bool, bool)>, StoreError> {
-    let pairs: Vec<_> = requests.iter().map(|request| (request.hero_id, request.meal_id)).collect();
+    let pairs: Vec<_> =
+        requests.iter().map(|request| (request.hero_id, request.command.meal_id)).collect();
     let rows = sqlx::query(
         "/* heroes_and_meals_found */
          select heroes.id is not null as hero_found, meals.id is not null as meal_found

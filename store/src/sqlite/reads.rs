@@ -1,11 +1,11 @@
 //! Reads of orders.
 
-use galley_protocol::{OrderId, OrderView, PageCursor};
+use galley_protocol::{ListOrders, OfHero, OrderId, OrderView, PageCursor};
 
 use super::session::json;
 use super::{Sqlite, only};
 use crate::StoreError;
-use crate::requests::{OrderFilter, ViewedOrder};
+use crate::requests::ViewedOrder;
 use crate::rows::{order_view, order_views, viewed_order};
 
 impl Sqlite {
@@ -19,13 +19,13 @@ impl Sqlite {
 
     pub(super) async fn list_orders(
         &self,
-        filter: &OrderFilter,
+        OfHero { hero_id, command }: &OfHero<ListOrders>,
     ) -> Result<Vec<OrderView>, StoreError> {
-        let status: Vec<i16> = filter.status.iter().map(|status| status.code()).collect();
+        let status: Vec<i16> = command.status.iter().map(|status| status.code()).collect();
         let active_only =
-            !status.is_empty() && filter.status.iter().all(|status| status.is_active());
+            !status.is_empty() && command.status.iter().all(|status| status.is_active());
         let from = if active_only { self.floor.get().get() } else { 1 };
-        let ask = match filter.hero_id {
+        let ask = match hero_id {
             Some(_) => sqlx::query(concat!(
                 "/* orders_of_hero */ ",
                 order_views!(),
@@ -43,11 +43,11 @@ impl Sqlite {
         };
         let ask = ask
             .bind(from)
-            .bind(filter.after.map_or(i64::MAX, PageCursor::get))
+            .bind(command.cursor.map_or(i64::MAX, PageCursor::get))
             .bind(json(&status))
-            .bind(filter.meal_id.map(i64::from))
-            .bind(i64::try_from(filter.limit).unwrap_or(i64::MAX));
-        let ask = match filter.hero_id {
+            .bind(command.meal_id.map(i64::from))
+            .bind(i64::try_from(command.limit).unwrap_or(i64::MAX));
+        let ask = match hero_id {
             Some(hero_id) => ask.bind(hero_id.get()),
             None => ask,
         };

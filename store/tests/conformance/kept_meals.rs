@@ -1,7 +1,7 @@
 //! An order keeps the name and the price of its meal.
 
-use galley_protocol::{OrderId, Price};
-use galley_store::{Change, OrderFilter};
+use galley_protocol::{ListOrders, OfHero, OrderId, Price};
+use galley_store::Change;
 
 use crate::kitchen::{Kitchen, new_hero, new_meal};
 
@@ -18,11 +18,11 @@ async fn shown(kitchen: &Kitchen, id: OrderId) -> Vec<(String, i64)> {
     let hero_id = Some(alone.order.hero_id);
     let mut views = vec![alone];
     for hero_id in [None, hero_id] {
-        let filter = OrderFilter { hero_id, limit: 100, ..OrderFilter::default() };
+        let all = OfHero { hero_id, command: ListOrders { limit: 100, ..ListOrders::default() } };
         views.extend(
             kitchen
                 .store
-                .orders(&filter)
+                .orders(&all)
                 .await
                 .expect("a page")
                 .into_iter()

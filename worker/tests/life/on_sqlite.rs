@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use galley_bus::{BusConfig, SharedBus};
 use galley_protocol::{
-    Allergy, Description, HeroName, Ingredient, MealName, NewHero, NewMeal, Order, OrderId, Planet,
-    Price, Reason, Status,
+    Allergy, Description, HeroName, Ingredient, MealName, NewHero, NewMeal, OfHero, Order, OrderId,
+    PlaceOrder, Planet, Price, Reason, Status,
 };
-use galley_store::{MAX_BATCH, PlaceRequest, PlaceVerdict, Store};
+use galley_store::{MAX_BATCH, PlaceVerdict, Store};
 use galley_worker::{Config, Worker, WorkerError};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -49,7 +49,7 @@ impl Kitchen {
         };
         let hero_id = self.store.create_hero(&hero).await.expect("a hero").id;
         let meal_id = self.store.create_meal(&meal).await.expect("a meal").id;
-        let requests = vec![PlaceRequest { hero_id, meal_id, key: None }; count];
+        let requests = vec![OfHero { hero_id, command: PlaceOrder { meal_id, key: None } }; count];
         let mut ids = Vec::new();
         for batch in requests.chunks(MAX_BATCH) {
             for verdict in self.store.place(batch).await.expect("verdicts") {

@@ -7,15 +7,16 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Hero, HeroId, HeroName, HeroPatch, HeroRef, IdempotencyKey, IncarnationId, Meal, MealId,
-    MealName, MealPatch, MealRef, NewHero, NewMeal, Order, OrderId, OrderView, Price, PublisherId,
-    Reason, ResumeCursor, Status, Timestamp, Version,
+    CancelOrder, DeleteOrder, Hero, HeroId, HeroName, HeroPatch, HeroRef, IdempotencyKey,
+    IncarnationId, ListOrders, Meal, MealId, MealName, MealPatch, MealRef, NewHero, NewMeal,
+    OfHero, Order, OrderId, OrderView, PlaceOrder, Price, PublisherId, Reason, ResumeCursor,
+    Status, Timestamp, Version,
 };
 use galley_store::{
-    CancelRequest, CancelVerdict, Census, Change, ChangeError, Changes, ChangesOfAll,
-    ChangesRequest, Claim, ClaimFrom, Claimed, Creation, CursorKeys, DeleteRequest, DeleteVerdict,
-    IdRange, Incarnations, ListPage, MAX_ADOPTIONS, OrderFilter, PlaceRequest, PlaceVerdict,
-    RemoveError, Snapshot, SnapshotRequest, States, Store, StoreError, ViewedOrder,
+    CancelVerdict, Census, Change, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim,
+    ClaimFrom, Claimed, Creation, CursorKeys, DeleteVerdict, IdRange, Incarnations, ListPage,
+    MAX_ADOPTIONS, PlaceVerdict, RemoveError, Snapshot, SnapshotRequest, States, Store, StoreError,
+    ViewedOrder,
 };
 use tokio::sync::watch;
 
@@ -417,7 +418,7 @@ impl Store for Shelf {
     async fn remove_meal(&self, _: MealId, _: Option<Version>) -> Result<(), RemoveError> {
         unimplemented!("a worker does not ask this")
     }
-    async fn orders(&self, _: &OrderFilter) -> Result<Vec<OrderView>, StoreError> {
+    async fn orders(&self, _: &OfHero<ListOrders>) -> Result<Vec<OrderView>, StoreError> {
         unimplemented!("a worker does not ask this")
     }
     async fn totals(&self) -> Result<Totals, StoreError> {
@@ -440,13 +441,16 @@ impl Store for Shelf {
     async fn states(&self, _: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError> {
         unimplemented!("a worker does not ask this")
     }
-    async fn place(&self, _: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {
+    async fn place(
+        &self,
+        _: &[OfHero<PlaceOrder, HeroId>],
+    ) -> Result<Vec<PlaceVerdict>, StoreError> {
         unimplemented!("a worker does not ask this")
     }
-    async fn cancel(&self, _: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError> {
+    async fn cancel(&self, _: &[OfHero<CancelOrder>]) -> Result<Vec<CancelVerdict>, StoreError> {
         unimplemented!("a worker does not ask this")
     }
-    async fn delete(&self, _: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError> {
+    async fn delete(&self, _: &[OfHero<DeleteOrder>]) -> Result<Vec<DeleteVerdict>, StoreError> {
         unimplemented!("a worker does not ask this")
     }
 }

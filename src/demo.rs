@@ -5,9 +5,10 @@
 //! while `oeuf` without its ligature is another word than `œuf`, so a careful hero lists both.
 
 use galley_protocol::{
-    Allergy, Description, HeroName, Ingredient, MealName, NewHero, NewMeal, Planet, Price,
+    Allergy, Description, HeroName, Ingredient, ListOrders, MealName, NewHero, NewMeal, OfHero,
+    Planet, Price,
 };
-use galley_store::{ListPage, OrderFilter, Store, StoreError};
+use galley_store::{ListPage, Store, StoreError};
 use tracing::info;
 
 struct DemoMeal {
@@ -53,7 +54,7 @@ const HEROES: [DemoHero; 6] = [
 /// Fills a database without meals, heroes and orders; leaves any other unchanged.
 pub async fn seed(store: &dyn Store) -> Result<(), StoreError> {
     let page = ListPage { limit: 1, after: None, name_contains: None };
-    let orders = OrderFilter { limit: 1, ..OrderFilter::default() };
+    let orders = OfHero::<ListOrders>::default();
     if !(store.meals().list(&page).await?.is_empty()
         && store.heroes().list(&page).await?.is_empty()
         && store.orders(&orders).await?.is_empty())

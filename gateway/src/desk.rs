@@ -8,10 +8,14 @@ use futures_util::future::BoxFuture;
 use galley_bus::{Pending, SharedBus};
 use galley_fail_points::{FailPoint, is_next, reach};
 use galley_launch::Crew;
-use galley_protocol::{Deleted, Order, OrderId, Problem, ProblemType, ResumeCursor, Update};
+use galley_protocol::frame::Page;
+use galley_protocol::{
+    CancelOrder, DeleteOrder, Deleted, GetOrder, HeroId, ListOrders, OfHero, Order, OrderId,
+    OrderView, PlaceOrder, Problem, ProblemType, ResumeCursor, Update,
+};
 use galley_store::{
-    CancelRequest, CancelVerdict, Changes, ChangesRequest, DeleteRequest, DeleteVerdict,
-    PlaceRequest, PlaceVerdict, Snapshot, SnapshotRequest, States, Store, StoreError,
+    CancelVerdict, Changes, ChangesRequest, DeleteVerdict, PlaceVerdict, Snapshot, SnapshotRequest,
+    States, Store, StoreError, ViewedOrder,
 };
 
 use crate::announcer::Announcer;
@@ -46,9 +50,9 @@ pub struct Placed {
 #[derive(Clone)]
 pub struct Desk {
     store: Arc<dyn Store>,
-    place: Batcher<PlaceRequest, PlaceVerdict>,
-    cancel: Batcher<CancelRequest, CancelVerdict>,
-    delete: Batcher<DeleteRequest, DeleteVerdict>,
+    place: Batcher<OfHero<PlaceOrder, HeroId>, PlaceVerdict>,
+    cancel: Batcher<OfHero<CancelOrder>, CancelVerdict>,
+    delete: Batcher<OfHero<DeleteOrder>, DeleteVerdict>,
     snapshot: Batcher<SnapshotRequest, Option<Snapshot>>,
     changes: Batcher<ChangesRequest, Changes>,
     states: Batcher<Vec<OrderId>, States>,
@@ -97,10 +101,10 @@ impl Desk {
     /// answer.
     pub fn place(
         &self,
-        request: PlaceRequest,
+        request: OfHero<PlaceOrder, HeroId>,
     ) -> impl Future<Output = Result<Placed, Problem>> + Send + use<> {
         let hero_id = request.hero_id;
-        let meal_id = request.meal_id;
+        let meal_id = request.command.meal_id;
         let answer = self.place.submit(request);
         async move {
             match verdict(answer).await? {
@@ -116,8 +120,8 @@ impl Desk {
     }
 
     /// `already-finished` with the order if it has ended, `version-mismatch`, `order-not-found`.
-    pub async fn cancel(&self, request: CancelRequest) -> Result<Order, Problem> {
-        let order_id = request.order_id;
+    pub async fn cancel(&self, request: OfHero<CancelOrder>) -> Result<Order, Problem> {
+        let order_id = request.command.order_id;
         match verdict(self.cancel.submit(request)).await? {
             CancelVerdict::Cancelled(order) => Ok(order),
             CancelVerdict::AlreadyFinished(order) => {
@@ -136,8 +140,8 @@ impl Desk {
     /// # Errors
     /// `not-finished` with the order when it is PENDING or `IN_PROGRESS`, `version-mismatch`,
     /// `order-not-found`.
-    pub async fn delete(&self, request: DeleteRequest) -> Result<Deleted, Problem> {
-        let order_id = request.order_id;
+    pub async fn delete(&self, request: OfHero<DeleteOrder>) -> Result<Deleted, Problem> {
+        let order_id = request.command.order_id;
         match verdict(self.delete.submit(request)).await? {
             DeleteVerdict::Deleted { deleted, .. } => Ok(deleted),
             DeleteVerdict::NotFinished(order) => {
@@ -147,6 +151,32 @@ impl Desk {
             DeleteVerdict::Stale(order) => Err(stale(order)),
             DeleteVerdict::NotFound => Err(no_order(order_id)),
         }
+    }
+
+    /// Reads an order.
+    ///
+    /// # Errors
+    /// `order-not-found`.
+    pub async fn get(&self, request: OfHero<GetOrder>) -> Result<ViewedOrder, Problem> {
+        let OfHero { hero_id, command: GetOrder { order_id } } = request;
+        let found = self.store.order(order_id).await.map_err(|error| problem(&error))?;
+        found
+            .filter(|found| hero_id.is_none_or(|hero_id| hero_id == found.view.order.hero_id))
+            .ok_or_else(|| no_order(order_id))
+    }
+
+    /// Lists orders, newest first.
+    ///
+    /// # Errors
+    /// `unavailable` if the database is unreachable.
+    pub async fn list(&self, request: OfHero<ListOrders>) -> Result<Page<OrderView>, Problem> {
+        let OfHero { hero_id, mut command } = request;
+        let limit = command.limit;
+        // One order more than requested shows that there is a next page.
+        command.limit += 1;
+        let orders = self.store.orders(&OfHero { hero_id, command }).await;
+        let orders = orders.map_err(|error| problem(&error))?;
+        Ok(Page::cut(orders, limit, |view| view.order.id.get()))
     }
 
     /// Reads a page of the changes that a socket has missed.
@@ -221,7 +251,7 @@ fn outcome<A>(
 async fn place(
     store: Arc<dyn Store>,
     announcer: Announcer,
-    requests: Vec<PlaceRequest>,
+    requests: Vec<OfHero<PlaceOrder, HeroId>>,
 ) -> Result<Vec<PlaceVerdict>, StoreError> {
     let pending = announcer.begin(&*store).await?;
     let (pending, verdicts) = outcome(pending, store.place(&requests).await)?;
@@ -244,7 +274,7 @@ async fn place(
 async fn cancel(
     store: Arc<dyn Store>,
     announcer: Announcer,
-    requests: Vec<CancelRequest>,
+    requests: Vec<OfHero<CancelOrder>>,
 ) -> Result<Vec<CancelVerdict>, StoreError> {
     let pending = announcer.begin(&*store).await?;
     let (pending, verdicts) = outcome(pending, store.cancel(&requests).await)?;
@@ -265,7 +295,7 @@ async fn cancel(
 async fn delete(
     store: Arc<dyn Store>,
     announcer: Announcer,
-    requests: Vec<DeleteRequest>,
+    requests: Vec<OfHero<DeleteOrder>>,
 ) -> Result<Vec<DeleteVerdict>, StoreError> {
     let pending = announcer.begin(&*store).await?;
     let (pending, verdicts) = outcome(pending, store.delete(&requests).await)?;

@@ -20,8 +20,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use galley_protocol::frame::Watch;
-use galley_protocol::{OrderId, ResumeCursor, Timestamp, Update};
+use galley_protocol::{OrderId, ResumeCursor, Timestamp, Update, Watch};
 use galley_store::{RETENTION, States, Store};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;

@@ -15,8 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
-use galley_protocol::frame::Watch;
-use galley_protocol::{HeroId, OrderId, ResumeCursor, Timestamp, Update, Version};
+use galley_protocol::{HeroId, OrderId, ResumeCursor, Timestamp, Update, Version, Watch};
 use galley_store::{CursorKeys, Store};
 use tokio::sync::{Mutex, Semaphore};
 

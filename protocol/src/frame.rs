@@ -4,6 +4,6 @@ pub mod client;
 pub mod received;
 pub mod server;
 
-pub use client::{ClientFrame, Command, CommandId, Place, Watch};
+pub use client::{ClientFrame, Command, CommandId};
 pub use received::Received;
 pub use server::{Feed, OrderJson, Page, Reply, Resume, ServerFrame, Totals, Welcome};

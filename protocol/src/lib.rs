@@ -8,6 +8,7 @@ pub mod asyncapi;
 pub mod audience;
 pub mod character;
 pub mod close;
+pub mod command;
 pub mod cursor;
 pub mod fields;
 pub mod frame;
@@ -29,6 +30,7 @@ pub mod update;
 pub mod words;
 
 pub use audience::Audience;
+pub use command::{CancelOrder, DeleteOrder, GetOrder, ListOrders, OfHero, PlaceOrder, Watch};
 pub use cursor::{CursorKey, PageCursor, ResumeCursor, SignedCursor};
 pub use hero::{Hero, HeroPatch, HeroRef, NewHero};
 pub use id::{HeroId, IncarnationId, MealId, OrderId, PublisherId, Version};

@@ -1,7 +1,8 @@
 //! Commands in plain words, one a line, for people at a terminal.
 
 use crate::audience::Audience;
-use crate::frame::{ClientFrame, Command, CommandId, Place, Watch};
+use crate::command::{CancelOrder, DeleteOrder, GetOrder, ListOrders, PlaceOrder, Watch};
+use crate::frame::{ClientFrame, Command, CommandId};
 use crate::problem::{Problem, ProblemType};
 use crate::{BearerToken, MealId, OrderId, ReasonText};
 
@@ -35,18 +36,10 @@ pub fn parse(line: &str, audience: Audience) -> Result<Command, Problem> {
         "order" => {
             let meal_id =
                 rest.parse::<MealId>().map_err(|_| usage("order <meal>, for example: order 2"))?;
-            Ok(Command::Place(Place { meal_id, key: None }))
+            Ok(Command::Place(PlaceOrder { meal_id, key: None }))
         }
-        "orders" => without_arguments(
-            &word,
-            rest,
-            Command::Orders {
-                status: Vec::new(),
-                limit: crate::frame::client::MAX_LIMIT / 2,
-                cursor: None,
-            },
-        ),
-        "get" => order_id("get", rest).map(|order_id| Command::Get { order_id }),
+        "orders" => without_arguments(&word, rest, Command::Orders(ListOrders::default())),
+        "get" => order_id("get", rest).map(|order_id| Command::Get(GetOrder { order_id })),
         "cancel" => {
             let (id, why) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
             let order_id = order_id("cancel", id)?;
@@ -54,9 +47,10 @@ pub fn parse(line: &str, audience: Audience) -> Result<Command, Problem> {
             let reason = reason.transpose().map_err(|error| {
                 usage(&format!("cancel <order> [why], where the reason {error}"))
             })?;
-            Ok(Command::Cancel { order_id, reason })
+            Ok(Command::Cancel(CancelOrder { order_id, reason, expected: None }))
         }
-        "delete" => order_id("delete", rest).map(|order_id| Command::Delete { order_id }),
+        "delete" => order_id("delete", rest)
+            .map(|order_id| Command::Delete(DeleteOrder { order_id, expected: None })),
         "watch" => without_arguments(&word, rest, Command::Watch(Watch::all(None))),
         "ping" => without_arguments(&word, rest, Command::Ping),
         "help" => without_arguments(&word, rest, Command::Help),
@@ -165,6 +159,6 @@ mod tests {
                 "{line}"
             );
         }
-        assert!(matches!(parse("cancel 7 a", Audience::Hero), Ok(Command::Cancel { .. })));
+        assert!(matches!(parse("cancel 7 a", Audience::Hero), Ok(Command::Cancel(_))));
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use galley_protocol::close::{CloseCode, Reconnect};
-use galley_protocol::frame::{ClientFrame, Command, Received, Watch};
-use galley_protocol::{Hero, HeroId};
+use galley_protocol::frame::{ClientFrame, Command, Received};
+use galley_protocol::{Hero, HeroId, Watch};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -343,8 +343,7 @@ fn every(pause: Duration) -> Interval {
 
 #[cfg(test)]
 mod tests {
-    use galley_protocol::HeroId;
-    use galley_protocol::frame::Watch;
+    use galley_protocol::{HeroId, Watch};
     use tokio::sync::{mpsc, watch};
 
     use super::{Session, Subject};

@@ -10,8 +10,7 @@ mod screen;
 use std::io::{IsTerminal as _, stdin, stdout};
 
 use clap::Args;
-use galley_protocol::frame::Watch;
-use galley_protocol::{HeroId, Status};
+use galley_protocol::{HeroId, Status, Watch};
 use tokio::sync::mpsc::channel;
 use tokio::sync::watch;
 

@@ -42,9 +42,8 @@ pub use migrations::OUTDATED;
 pub use placing::Placing;
 pub use reading::Reading;
 pub use requests::{
-    CancelRequest, CancelVerdict, Census, ChangeError, Claim, ClaimFrom, Claimed, Creation,
-    DeleteRequest, DeleteVerdict, IdRange, Incarnations, ListPage, OrderFilter, PlaceRequest,
-    PlaceVerdict, ViewedOrder,
+    CancelVerdict, Census, ChangeError, Claim, ClaimFrom, Claimed, Creation, DeleteVerdict,
+    IdRange, Incarnations, ListPage, PlaceVerdict, ViewedOrder,
 };
 pub use snapshot::{MAX_RESUMED, Snapshot, SnapshotRequest};
 pub use sqlite::{BackupError, BackupReport, backup};

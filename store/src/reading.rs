@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
-use galley_protocol::{OrderId, OrderView, ResumeCursor};
+use galley_protocol::{ListOrders, OfHero, OrderId, OrderView, ResumeCursor};
 
 use crate::StoreError;
 use crate::changes::{Changes, ChangesOfAll, ChangesRequest, States};
 use crate::cursors::CursorKeys;
-use crate::requests::{OrderFilter, ViewedOrder};
+use crate::requests::ViewedOrder;
 use crate::snapshot::{Snapshot, SnapshotRequest};
 
 /// Reads of orders; they change nothing.
@@ -16,7 +16,7 @@ pub trait Reading {
     /// Reads an order.
     async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>, StoreError>;
     /// Lists orders, newest first.
-    async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError>;
+    async fn orders(&self, filter: &OfHero<ListOrders>) -> Result<Vec<OrderView>, StoreError>;
     /// Counts the orders by status.
     async fn totals(&self) -> Result<Totals, StoreError>;
     /// Reads for each request the hero, its active orders and, from a cursor, what ended since, as

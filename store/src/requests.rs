@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use galley_protocol::{
-    Deleted, HeroId, IdempotencyKey, IncarnationId, MealId, Order, OrderId, OrderView, PageCursor,
-    PublisherId, ReasonText, ResumeCursor, Status, Timestamp, Version,
+    Deleted, HeroId, IncarnationId, ListOrders, OfHero, Order, OrderId, OrderView, PageCursor,
+    PlaceOrder, PublisherId, ResumeCursor, Timestamp, Version,
 };
 use thiserror::Error;
 
@@ -21,30 +21,6 @@ pub struct ListPage {
     pub after: Option<PageCursor>,
     /// Only those whose name contains this, folded like allergies.
     pub name_contains: Option<String>,
-}
-
-/// A page of orders.
-#[derive(Clone, Debug, Default)]
-pub struct OrderFilter {
-    /// Only this hero's.
-    pub hero_id: Option<HeroId>,
-    /// Only of this meal.
-    pub meal_id: Option<MealId>,
-    /// Only these; all when empty.
-    pub status: Vec<Status>,
-    /// Only those older than this place.
-    pub after: Option<PageCursor>,
-    /// At most so many.
-    pub limit: usize,
-}
-
-impl OrderFilter {
-    /// No order of the page has a smaller id. Orders below the floor are not active.
-    pub(crate) fn first(&self, floor: OrderId) -> i64 {
-        let active_only =
-            !self.status.is_empty() && self.status.iter().all(|status| status.is_active());
-        if active_only { floor.get() } else { 1 }
-    }
 }
 
 /// An order as it is read by itself.
@@ -73,22 +49,16 @@ pub enum ChangeError {
     Store(#[from] StoreError),
 }
 
-/// An order to place.
-#[derive(Clone, Debug)]
-pub struct PlaceRequest {
-    /// The hero that orders.
-    pub hero_id: HeroId,
-    /// The meal to prepare.
-    pub meal_id: MealId,
-    /// Repeating with the same key places nothing new. It belongs to the hero, whoever brings it.
-    pub key: Option<IdempotencyKey>,
+/// The key's scope, which is the hero's id, and the key, as a row has them.
+pub(crate) fn scoped_key(request: &OfHero<PlaceOrder, HeroId>) -> Option<(i64, &str)> {
+    request.command.key.as_ref().map(|key| (request.hero_id.get(), key.as_str()))
 }
 
-impl PlaceRequest {
-    /// The key's scope, which is the hero's id, and the key, as a row has them.
-    pub(crate) fn key(&self) -> Option<(i64, &str)> {
-        self.key.as_ref().map(|key| (self.hero_id.get(), key.as_str()))
-    }
+/// The smallest id that an order of the page can have. Orders below the floor are not active.
+pub(crate) fn first_id(command: &ListOrders, floor: OrderId) -> i64 {
+    let active_only =
+        !command.status.is_empty() && command.status.iter().all(|status| status.is_active());
+    if active_only { floor.get() } else { 1 }
 }
 
 /// The outcome of creating a hero or a meal under a key.
@@ -119,19 +89,6 @@ pub enum PlaceVerdict {
     MealNotFound,
 }
 
-/// An order to cancel.
-#[derive(Clone, Debug)]
-pub struct CancelRequest {
-    /// The order.
-    pub order_id: OrderId,
-    /// Only when it is this hero's.
-    pub hero_id: Option<HeroId>,
-    /// The message; a default when nothing.
-    pub message: Option<ReasonText>,
-    /// Only when it has this version.
-    pub expected: Option<Version>,
-}
-
 /// The outcome of a cancellation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CancelVerdict {
@@ -143,17 +100,6 @@ pub enum CancelVerdict {
     Stale(Order),
     /// There is no such order, or it is another hero's.
     NotFound,
-}
-
-/// An order to delete.
-#[derive(Clone, Debug)]
-pub struct DeleteRequest {
-    /// The order.
-    pub order_id: OrderId,
-    /// Only when it is this hero's.
-    pub hero_id: Option<HeroId>,
-    /// Only when it has this version.
-    pub expected: Option<Version>,
 }
 
 /// The outcome of a deletion.

@@ -1,14 +1,12 @@
 //! What stands against a request, judged from the row it met, alike in both stores.
 
-use galley_protocol::{HeroId, Order, Version};
+use galley_protocol::{CancelOrder, DeleteOrder, HeroId, OfHero, Order, PlaceOrder, Version};
 
-use crate::{
-    CancelRequest, CancelVerdict, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict,
-};
+use crate::{CancelVerdict, DeleteVerdict, PlaceVerdict};
 
 /// The verdict on a request whose key was found with this order.
-pub(crate) fn repeated(request: &PlaceRequest, found: &Order) -> PlaceVerdict {
-    if (request.hero_id, request.meal_id) == (found.hero_id, found.meal_id) {
+pub(crate) fn repeated(request: &OfHero<PlaceOrder, HeroId>, found: &Order) -> PlaceVerdict {
+    if (request.hero_id, request.command.meal_id) == (found.hero_id, found.meal_id) {
         PlaceVerdict::Replayed(found.clone())
     } else {
         PlaceVerdict::KeyReused
@@ -17,11 +15,11 @@ pub(crate) fn repeated(request: &PlaceRequest, found: &Order) -> PlaceVerdict {
 
 /// Why the order cannot be cancelled; nothing when it can.
 pub(crate) fn against_cancel(
-    request: &CancelRequest,
+    request: &OfHero<CancelOrder>,
     found: Option<&Order>,
 ) -> Option<CancelVerdict> {
     let Some(order) = seen(found, request.hero_id) else { return Some(CancelVerdict::NotFound) };
-    if is_stale(order, request.expected) {
+    if is_stale(order, request.command.expected) {
         Some(CancelVerdict::Stale(order.clone()))
     } else if order.status.is_active() {
         None
@@ -32,11 +30,11 @@ pub(crate) fn against_cancel(
 
 /// Why the order cannot be deleted; nothing when it can.
 pub(crate) fn against_delete(
-    request: &DeleteRequest,
+    request: &OfHero<DeleteOrder>,
     found: Option<&Order>,
 ) -> Option<DeleteVerdict> {
     let Some(order) = seen(found, request.hero_id) else { return Some(DeleteVerdict::NotFound) };
-    if is_stale(order, request.expected) {
+    if is_stale(order, request.command.expected) {
         Some(DeleteVerdict::Stale(order.clone()))
     } else if order.status.is_active() {
         Some(DeleteVerdict::NotFinished(order.clone()))

@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow, ensure};
 use clap::Parser;
 use galley_bus::{BusConfig, Queue, SharedBus};
-use galley_protocol::{HeroId, IncarnationId, MealId, NewHero, NewMeal, Order, OrderId, Update};
-use galley_store::{Claim, ClaimFrom, MAX_BATCH, PlaceRequest, PlaceVerdict, Store};
+use galley_protocol::{
+    HeroId, IncarnationId, MealId, NewHero, NewMeal, OfHero, Order, OrderId, PlaceOrder, Update,
+};
+use galley_store::{Claim, ClaimFrom, MAX_BATCH, PlaceVerdict, Store};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -135,7 +137,7 @@ async fn place(
     batch: usize,
     counts: Arc<Counts>,
 ) -> anyhow::Result<()> {
-    let requests = vec![PlaceRequest { hero_id, meal_id, key: None }; batch];
+    let requests = vec![OfHero { hero_id, command: PlaceOrder { meal_id, key: None } }; batch];
     while counts.placing.load(Ordering::Relaxed) {
         let verdicts = store.place(&requests).await?;
         let orders: Vec<Order> = verdicts

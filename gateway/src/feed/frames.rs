@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use galley_protocol::frame::{Totals, Watch};
-use galley_protocol::{ResumeCursor, SignedCursor};
+use galley_protocol::frame::Totals;
+use galley_protocol::{ResumeCursor, SignedCursor, Watch};
 use tokio::time::Instant;
 
 /// Maximum number of frames that are kept. Beyond it the oldest is dropped, and made again for a

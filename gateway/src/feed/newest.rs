@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use galley_protocol::frame::Watch;
-use galley_protocol::{Deleted, HeroId, Order, OrderId, ResumeCursor, Status, Update, Version};
+use galley_protocol::{
+    Deleted, HeroId, Order, OrderId, ResumeCursor, Status, Update, Version, Watch,
+};
 use galley_store::Deletion;
 
 use super::marks::Marks;
@@ -222,8 +223,7 @@ impl Change {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use galley_protocol::frame::Watch;
-    use galley_protocol::{HeroId, OrderId, Status, Version};
+    use galley_protocol::{HeroId, OrderId, Status, Version, Watch};
 
     use super::{Change, Changed, MAX_BYTES, MAX_ORDERS, Newest};
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use galley_protocol::frame::Watch;
-use galley_protocol::{HeroId, NewHero, NewMeal, Order, ResumeCursor, Update};
-use galley_store::{CancelRequest, MAX_BATCH, PlaceRequest, PlaceVerdict, Store};
+use galley_protocol::{
+    CancelOrder, HeroId, NewHero, NewMeal, OfHero, Order, PlaceOrder, ResumeCursor, Update, Watch,
+};
+use galley_store::{MAX_BATCH, PlaceVerdict, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -40,7 +41,8 @@ impl Scene {
         let mut placed = Vec::new();
         while placed.len() < orders {
             let batch = MAX_BATCH.min(orders - placed.len());
-            let requests = vec![PlaceRequest { hero_id, meal_id, key: None }; batch];
+            let requests =
+                vec![OfHero { hero_id, command: PlaceOrder { meal_id, key: None } }; batch];
             for verdict in self.store.place(&requests).await.expect("verdicts") {
                 let PlaceVerdict::Placed(order) = verdict else { panic!("{verdict:?}") };
                 placed.push(order);
@@ -121,11 +123,9 @@ async fn nothing_older_follows_what_was_read() {
     let scene = Scene::set().await;
     let mut watcher = scene.watch(scene.store.present().await.expect("a cursor"), true);
     let placed = scene.place(2).await;
-    let cancel = |order: &Order| CancelRequest {
-        order_id: order.id,
-        hero_id: None,
-        message: None,
-        expected: None,
+    let cancel = |order: &Order| {
+        let command = CancelOrder { order_id: order.id, reason: None, expected: None };
+        OfHero { hero_id: None, command }
     };
     scene.store.cancel(&placed.iter().map(cancel).collect::<Vec<_>>()).await.expect("verdicts");
     // The update of the first order arrives before the page is read, that of the second after it.

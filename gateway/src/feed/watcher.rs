@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use galley_protocol::frame::{Feed as FeedFrame, OrderJson, ServerFrame, Totals, Watch};
-use galley_protocol::{ResumeCursor, SignedCursor};
+use galley_protocol::frame::{Feed as FeedFrame, OrderJson, ServerFrame, Totals};
+use galley_protocol::{ResumeCursor, SignedCursor, Watch};
 use galley_store::{ChangesOfAll, CursorKeys, Store};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 

@@ -103,9 +103,11 @@ impl Hub {
 mod tests {
     use std::sync::Arc;
 
-    use galley_protocol::frame::Watch;
-    use galley_protocol::{HeroId, MealId, NewHero, NewMeal, Order, ResumeCursor, Update, Version};
-    use galley_store::{PlaceRequest, PlaceVerdict, SnapshotRequest, Store};
+    use galley_protocol::{
+        HeroId, MealId, NewHero, NewMeal, OfHero, Order, PlaceOrder, ResumeCursor, Update, Version,
+        Watch,
+    };
+    use galley_store::{PlaceVerdict, SnapshotRequest, Store};
     use serde_json::json;
     use tempfile::TempDir;
 
@@ -157,8 +159,8 @@ mod tests {
         }
 
         async fn order(&self, hero: usize) -> Order {
-            let request =
-                PlaceRequest { hero_id: self.heroes[hero], meal_id: self.meal, key: None };
+            let command = PlaceOrder { meal_id: self.meal, key: None };
+            let request = OfHero { hero_id: self.heroes[hero], command };
             let verdict = self.store.place(&[request]).await.expect("verdicts").remove(0);
             let PlaceVerdict::Placed(order) = verdict else { panic!("{verdict:?}") };
             order

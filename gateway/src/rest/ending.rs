@@ -6,10 +6,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use galley_protocol::fields::Fields;
 use galley_protocol::strict::Strict;
-use galley_protocol::{Order, OrderId, Problem, ProblemType, ReasonText};
-use galley_store::{CancelRequest, DeleteRequest};
+use galley_protocol::{
+    CancelOrder, DeleteOrder, OfHero, Order, OrderId, Problem, ProblemType, ReasonText,
+};
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::body::{FromJson, Json};
 use super::conditions::IfMatch;
@@ -37,15 +38,7 @@ impl FromJson for Why {
     }
 }
 
-/// Why an order is to be cancelled, without a body.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct WhyParams {
-    /// In a person's words; becomes the order's `message`. Here or in the body, not both.
-    reason: Option<ReasonText>,
-}
-
-impl FromPairs for WhyParams {
+impl FromPairs for Why {
     fn from_pairs(mut pairs: Pairs) -> Result<Self, Problem> {
         let reason = pairs.one("reason", ReasonText::parse);
         pairs.finish(|| Some(Self { reason }))
@@ -72,8 +65,8 @@ pub async fn cancel(
     guard: IfMatch,
     why: Option<Json<Why>>,
 ) -> Result<Answer<Order>, Refusal> {
-    let message = why.and_then(|Json(why)| why.reason);
-    Ok(Answer(try_cancel(&state, caller, id, &guard.of_order(), message).await?))
+    let reason = why.and_then(|Json(why)| why.reason);
+    Ok(Answer(try_cancel(&state, caller, id, &guard.of_order(), reason).await?))
 }
 
 /// Cancel or delete an order
@@ -85,7 +78,8 @@ pub async fn cancel(
     params(
         ("id" = OrderId, Path, description = "Its identifier."),
         ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"2\"`, or the `ETag` of the order as it was read."),
-        WhyParams,
+        ("reason" = Option<ReasonText>, Query,
+            description = "In a person's words; becomes the order's `message`. Here or in the body, not both."),
     ),
     request_body(content = Option<Why>, example = json!({"reason": "changed my mind"})),
     responses(
@@ -98,11 +92,11 @@ pub async fn end(
     State(state): State<AppState>,
     caller: Caller,
     Id(id): Id<OrderId>,
-    Params(params): Params<WhyParams>,
+    Params(params): Params<Why>,
     guard: IfMatch,
     why: Option<Json<Why>>,
 ) -> Result<Response, Refusal> {
-    let message = match (params.reason, why.and_then(|Json(why)| why.reason)) {
+    let reason = match (params.reason, why.and_then(|Json(why)| why.reason)) {
         (Some(_), Some(_)) => {
             return Err(Problem::invalid_parameter(
                 "?reason",
@@ -113,13 +107,15 @@ pub async fn end(
         (one, other) => one.or(other),
     };
     let guard = guard.of_order();
-    match try_cancel(&state, caller, id, &guard, message).await {
+    match try_cancel(&state, caller, id, &guard, reason).await {
         Ok(order) => Ok(Answer(order).into_response()),
         // An end is final: only another deletion can happen in between.
         Err(problem) if problem.kind == ProblemType::AlreadyFinished => {
             let hero_id = caller.hero_id();
-            let attempt =
-                |expected| state.desk.delete(DeleteRequest { order_id: id, hero_id, expected });
+            let attempt = |expected| {
+                let command = DeleteOrder { order_id: id, expected };
+                state.desk.delete(OfHero { hero_id, command })
+            };
             guard.guard(is_stale, attempt).await?;
             Ok(StatusCode::NO_CONTENT.into_response())
         }
@@ -132,16 +128,12 @@ async fn try_cancel(
     caller: Caller,
     id: OrderId,
     guard: &IfMatch,
-    message: Option<ReasonText>,
+    reason: Option<ReasonText>,
 ) -> Result<Order, Problem> {
     let hero_id = caller.hero_id();
     let attempt = |expected| {
-        state.desk.cancel(CancelRequest {
-            order_id: id,
-            hero_id,
-            message: message.clone(),
-            expected,
-        })
+        let command = CancelOrder { order_id: id, reason: reason.clone(), expected };
+        state.desk.cancel(OfHero { hero_id, command })
     };
     guard.guard(is_stale, attempt).await
 }

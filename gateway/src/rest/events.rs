@@ -7,8 +7,8 @@ use axum::Extension;
 use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::response::Response;
-use galley_protocol::frame::{Watch, client};
-use galley_protocol::{HeroId, Problem, Status};
+use galley_protocol::command::rate;
+use galley_protocol::{HeroId, Problem, Status, Watch};
 use utoipa::IntoParams;
 
 use super::id::Id;
@@ -57,8 +57,9 @@ impl FromPairs for ResumeParams {
     }
 }
 
-/// What to watch.
+/// The parameters of [`Watch`], for the document.
 #[derive(IntoParams)]
+#[expect(dead_code, reason = "it describes, and holds nothing")]
 #[into_params(parameter_in = Query)]
 pub struct WatchParams {
     /// Only orders that are, or were before, in one of these; may be repeated.
@@ -75,13 +76,13 @@ pub struct WatchParams {
     cursor: Option<String>,
 }
 
-impl FromPairs for WatchParams {
+impl FromPairs for Watch {
     fn from_pairs(mut pairs: Pairs) -> Result<Self, Problem> {
         let status = pairs.many("status", str::parse);
         let hero_id = pairs.one("hero_id", str::parse);
-        let max_rate = pairs.one("max_rate", |text| client::rate(text.parse().unwrap_or_default()));
+        let max_rate = pairs.one("max_rate", |text| rate(text.parse().unwrap_or_default()));
         let cursor = pairs.one("cursor", str::parse::<String>);
-        pairs.finish(|| Some(Self { status, hero_id, max_rate, cursor }))
+        pairs.finish(|| Some(Self { status, hero_id, cursor, ..Self::all(max_rate) }))
     }
 }
 
@@ -131,12 +132,11 @@ pub async fn of_hero(
 pub async fn of_all(
     State(state): State<AppState>,
     caller: Caller,
-    Params(WatchParams { status, hero_id, max_rate, cursor }): Params<WatchParams>,
+    Params(mut watch): Params<Watch>,
     LastEventId(last): LastEventId,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Extension(Cut(cut)): Extension<Cut>,
 ) -> Result<Response, Refusal> {
-    let cursor = last.or(cursor);
-    let watch = Watch { status, hero_id, cursor, ..Watch::all(max_rate) };
+    watch.cursor = last.or(watch.cursor);
     Ok(open(state, Address::from(peer.ip()), caller, Subject::All(watch), cut).await?)
 }

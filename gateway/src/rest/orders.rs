@@ -7,8 +7,11 @@ use axum::response::{IntoResponse, Response};
 use galley_protocol::fields::Fields;
 use galley_protocol::frame::Page;
 use galley_protocol::strict::Strict;
-use galley_protocol::{HeroId, MealId, Order, OrderId, OrderView, PageCursor, Problem, Status};
-use galley_store::{OrderFilter, PlaceRequest, ViewedOrder};
+use galley_protocol::{
+    GetOrder, HeroId, ListOrders, MealId, OfHero, Order, OrderId, OrderView, PageCursor,
+    PlaceOrder, Problem, Status,
+};
+use galley_store::ViewedOrder;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -21,7 +24,7 @@ use super::page::{self, limit};
 use super::problems::{OfListing, OfPlacing, OfReadingHero, OfReadingOrder};
 use super::resource::{location, read_with_hero};
 use crate::state::AppState;
-use crate::store_problems::{no_hero, no_order};
+use crate::store_problems::no_hero;
 use crate::web::Caller;
 use crate::web::Refusal;
 use crate::web::query::{FromPairs, Pairs, Params};
@@ -36,17 +39,21 @@ pub struct NewOrder {
     meal_id: MealId,
 }
 
-impl FromJson for NewOrder {
+impl FromJson for OfHero<PlaceOrder, HeroId> {
     fn from_json(body: Strict) -> Result<Self, Problem> {
         let mut fields = Fields::new(body)?;
         let hero_id = fields.required_integer("hero_id", HeroId::new);
         let meal_id = fields.required_integer("meal_id", MealId::new);
-        fields.finish(|| Some(Self { hero_id: hero_id?, meal_id: meal_id? }))
+        fields.finish(|| {
+            let command = PlaceOrder { meal_id: meal_id?, key: None };
+            Some(Self { hero_id: hero_id?, command })
+        })
     }
 }
 
-/// Which orders to list.
+/// The parameters of [`ListOrders`], for the document.
 #[derive(IntoParams)]
+#[expect(dead_code, reason = "it describes, and holds nothing")]
 #[into_params(parameter_in = Query)]
 pub struct OrdersParams {
     /// Only of this meal.
@@ -61,13 +68,7 @@ pub struct OrdersParams {
     cursor: Option<PageCursor>,
 }
 
-/// The parameters of `GET /orders`: like `OrdersParams`, of one hero or of all.
-pub struct AllOrdersParams {
-    hero_id: Option<HeroId>,
-    others: OrdersParams,
-}
-
-impl FromPairs for OrdersParams {
+impl FromPairs for ListOrders {
     fn from_pairs(mut pairs: Pairs) -> Result<Self, Problem> {
         let meal_id = pairs.one("meal_id", str::parse);
         let status = pairs.many("status", str::parse);
@@ -77,10 +78,10 @@ impl FromPairs for OrdersParams {
     }
 }
 
-impl FromPairs for AllOrdersParams {
+impl FromPairs for OfHero<ListOrders> {
     fn from_pairs(mut pairs: Pairs) -> Result<Self, Problem> {
         let hero_id = pairs.one("hero_id", str::parse);
-        Ok(Self { hero_id, others: OrdersParams::from_pairs(pairs)? })
+        Ok(Self { hero_id, command: ListOrders::from_pairs(pairs)? })
     }
 }
 
@@ -106,12 +107,13 @@ pub async fn place(
     caller: Caller,
     _: Params<()>,
     Key(key): Key,
-    Json(NewOrder { hero_id, meal_id }): Json<NewOrder>,
+    Json(OfHero { hero_id, command }): Json<OfHero<PlaceOrder, HeroId>>,
 ) -> Result<Response, Refusal> {
     if !caller.may_see(hero_id) {
         return Err(no_hero(hero_id).into());
     }
-    let placed = state.desk.place(PlaceRequest { hero_id, meal_id, key }).await?;
+    let command = PlaceOrder { key, ..command };
+    let placed = state.desk.place(OfHero { hero_id, command }).await?;
     let location = location(&format!("/orders/{}", placed.order.id));
     let answer = (StatusCode::ACCEPTED, [(header::LOCATION, location)], Answer(placed.order))
         .into_response();
@@ -138,17 +140,12 @@ pub async fn place(
 pub async fn get(
     State(state): State<AppState>,
     caller: Caller,
-    Id(id): Id<OrderId>,
+    Id(order_id): Id<OrderId>,
     _: Params<()>,
     known: IfNoneMatch,
 ) -> Result<Response, Refusal> {
-    let found = state
-        .desk
-        .store()
-        .order(id)
-        .await?
-        .filter(|found| caller.may_see(found.view.order.hero_id));
-    let ViewedOrder { view, hero_version } = found.ok_or_else(|| no_order(id))?;
+    let request = OfHero { hero_id: caller.hero_id(), command: GetOrder { order_id } };
+    let ViewedOrder { view, hero_version } = state.desk.get(request).await?;
     Ok(read_with_hero(&known, view.order.version, hero_version, &view))
 }
 
@@ -168,17 +165,17 @@ pub async fn list(
     State(state): State<AppState>,
     caller: Caller,
     uri: Uri,
-    Params(AllOrdersParams { hero_id, others }): Params<AllOrdersParams>,
+    Params(OfHero { hero_id, command }): Params<OfHero<ListOrders>>,
 ) -> Result<Response, Refusal> {
     match hero_id {
         // The same answer as for a hero that does not exist.
-        Some(id) if !caller.may_see(id) => Ok(page::answer(
-            Vec::<OrderView>::new(),
-            others.limit,
-            |order| order.order.id.get(),
-            &uri,
-        )),
-        hero_id => page(&state, hero_id.or(caller.hero_id()), others, &uri).await,
+        Some(id) if !caller.may_see(id) => {
+            Ok(page::linked(Page::<OrderView> { items: Vec::new(), next_cursor: None }, &uri))
+        }
+        hero_id => {
+            let hero_id = hero_id.or(caller.hero_id());
+            Ok(page::linked(state.desk.list(OfHero { hero_id, command }).await?, &uri))
+        }
     }
 }
 
@@ -199,21 +196,8 @@ pub async fn of_hero(
     caller: Caller,
     Id(id): Id<HeroId>,
     uri: Uri,
-    Params(params): Params<OrdersParams>,
+    Params(command): Params<ListOrders>,
 ) -> Result<Response, Refusal> {
     visible(&state, caller, id).await?;
-    page(&state, Some(id), params, &uri).await
-}
-
-async fn page(
-    state: &AppState,
-    hero_id: Option<HeroId>,
-    params: OrdersParams,
-    uri: &Uri,
-) -> Result<Response, Refusal> {
-    let OrdersParams { meal_id, status, limit, cursor } = params;
-    // One entry more than requested shows that there is a next page.
-    let filter = OrderFilter { hero_id, meal_id, status, after: cursor, limit: limit + 1 };
-    let orders = state.desk.store().orders(&filter).await?;
-    Ok(page::answer(orders, limit, |order| order.order.id.get(), uri))
+    Ok(page::linked(state.desk.list(OfHero { hero_id: Some(id), command }).await?, &uri))
 }

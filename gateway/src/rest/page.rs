@@ -3,17 +3,14 @@
 use axum::Json;
 use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
+use galley_protocol::command::{DEFAULT_LIMIT, MAX_LIMIT};
 use galley_protocol::frame::Page;
-use galley_protocol::frame::client::MAX_LIMIT;
 use galley_protocol::{NamePart, PageCursor, Problem};
 use galley_store::ListPage;
 use serde::Serialize;
 use utoipa::IntoParams;
 
 use crate::web::query::{FromPairs, Pairs, without};
-
-/// The entries of a page if the caller names no limit.
-const DEFAULT_LIMIT: usize = MAX_LIMIT / 2;
 
 /// Which heroes or meals to list.
 #[derive(Debug, IntoParams)]
@@ -58,15 +55,18 @@ pub fn limit(pairs: &mut Pairs) -> usize {
     pairs.one("limit", parse).unwrap_or(DEFAULT_LIMIT)
 }
 
-/// Answers with at most `limit` entries. If there was one more, the answer links to the next page
-/// of the same list.
+/// Answers with at most `limit` of the entries that were read. One more means a next page.
 pub fn answer<T: Serialize>(
     read: Vec<T>,
     limit: usize,
     id: impl Fn(&T) -> i64,
     uri: &Uri,
 ) -> Response {
-    let page = Page::cut(read, limit, id);
+    linked(Page::cut(read, limit, id), uri)
+}
+
+/// Answers with a page, and links to the next page of the same list, if there is one.
+pub fn linked<T: Serialize>(page: Page<T>, uri: &Uri) -> Response {
     let next_cursor = page.next_cursor;
     let mut response = Json(page).into_response();
     if let Some(cursor) = next_cursor {

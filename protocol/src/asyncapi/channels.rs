@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::messages::Messages;
 use super::schemas::Schemas;
 use crate::close::CloseCode;
-use crate::frame::Watch;
+use crate::command::Watch;
 use crate::{HeroId, SignedCursor};
 
 /// The frames that answer a command.

@@ -9,6 +9,9 @@ use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::audience::Audience;
+use crate::command::{
+    CancelOrder, DEFAULT_LIMIT, DeleteOrder, GetOrder, ListOrders, PlaceOrder, Watch, limit, rate,
+};
 use crate::fields::{Fields, whole};
 use crate::problem::{Problem, ProblemType};
 use crate::strict::Strict;
@@ -17,14 +20,8 @@ use crate::{BearerToken, HeroId, IdempotencyKey, MealId, OrderId, PageCursor, Re
 /// The pinned wire format: one frame per line, one of each command, that clients may send for ever.
 /// The documentation takes its examples from here.
 pub const PINNED: &str = include_str!("client.jsonl");
-/// The most orders in one answer. The default is half of it.
-pub const MAX_LIMIT: usize = 100;
 /// The most characters of a command's id.
 const MAX_COMMAND_ID: usize = 255;
-/// The most `feed` frames a second that a watcher may ask for.
-const MAX_RATE: i64 = 50;
-/// The `feed` frames a second if a watcher asks for no rate.
-const DEFAULT_RATE: i64 = 10;
 
 /// What a client puts on a command to know its answer by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -65,39 +62,15 @@ pub struct ClientFrame {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Command {
     /// Order a meal.
-    Place(Place),
+    Place(PlaceOrder),
     /// Cancel an order.
-    Cancel {
-        /// The order to cancel.
-        order_id: OrderId,
-        /// The reason, for people.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        #[schema(nullable = false)]
-        reason: Option<ReasonText>,
-    },
+    Cancel(CancelOrder),
     /// Delete an order that has ended.
-    Delete {
-        /// The order to delete.
-        order_id: OrderId,
-    },
+    Delete(DeleteOrder),
     /// Read an order.
-    Get {
-        /// The order to read.
-        order_id: OrderId,
-    },
+    Get(GetOrder),
     /// List orders, newest first.
-    Orders {
-        /// The statuses to include; all if empty.
-        #[schema(required = false, max_items = 100)]
-        status: Vec<Status>,
-        /// The maximum number of orders.
-        #[schema(required = false, minimum = 1, maximum = 100, default = 50)]
-        limit: usize,
-        /// The `next_cursor` of the page before.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        #[schema(nullable = false)]
-        cursor: Option<PageCursor>,
-    },
+    Orders(ListOrders),
     /// List the meals.
     Menu {
         /// The `next_cursor` of the page before.
@@ -117,37 +90,6 @@ pub enum Command {
     Ping,
     /// Ask for the list of commands.
     Help,
-}
-
-/// An order to place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Place {
-    /// The meal to order.
-    pub meal_id: MealId,
-    /// The idempotency key: repeating the command with it returns the same order.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub key: Option<IdempotencyKey>,
-}
-
-/// What a watcher wants to see.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Watch {
-    /// The statuses to include; all if empty.
-    #[schema(required = false, max_items = 100)]
-    pub status: Vec<Status>,
-    /// The hero whose orders to include.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub hero_id: Option<HeroId>,
-    /// The maximum number of `feed` frames per second.
-    #[schema(required = false, minimum = 1, maximum = 50, default = 10)]
-    pub max_rate: u8,
-    /// The last cursor that a `feed` frame or the reply to `watch` carried: what changed since then
-    /// comes first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub cursor: Option<String>,
 }
 
 impl ClientFrame {
@@ -209,49 +151,43 @@ fn command(mut fields: Fields, audience: Audience) -> Result<Command, Problem> {
         "place" => {
             let meal_id = fields.required_integer("meal_id", MealId::new);
             let key = fields.text("key", IdempotencyKey::parse);
-            fields.finish(|| Some(Command::Place(Place { meal_id: meal_id?, key })))
+            fields.finish(|| Some(Command::Place(PlaceOrder { meal_id: meal_id?, key })))
         }
         "cancel" => {
             let order_id = fields.required_integer("order_id", OrderId::new);
             let reason = fields.text("reason", ReasonText::parse);
-            fields.finish(|| Some(Command::Cancel { order_id: order_id?, reason }))
+            fields.finish(|| {
+                Some(Command::Cancel(CancelOrder { order_id: order_id?, reason, expected: None }))
+            })
         }
         "delete" => {
             let order_id = fields.required_integer("order_id", OrderId::new);
-            fields.finish(|| Some(Command::Delete { order_id: order_id? }))
+            fields.finish(|| {
+                Some(Command::Delete(DeleteOrder { order_id: order_id?, expected: None }))
+            })
         }
         "get" => {
             let order_id = fields.required_integer("order_id", OrderId::new);
-            fields.finish(|| Some(Command::Get { order_id: order_id? }))
+            fields.finish(|| Some(Command::Get(GetOrder { order_id: order_id? })))
         }
         "orders" => {
-            let status = fields.list("status", str::parse::<Status>);
-            let limit = fields.integer("limit", limit);
+            let status = fields.list("status", str::parse::<Status>).unwrap_or_default();
+            let limit = fields.integer("limit", limit).unwrap_or(DEFAULT_LIMIT);
             let cursor = fields.text("cursor", str::parse::<PageCursor>);
-            fields.finish(|| {
-                Some(Command::Orders {
-                    status: status.unwrap_or_default(),
-                    limit: limit.unwrap_or(MAX_LIMIT / 2),
-                    cursor,
-                })
-            })
+            let list = ListOrders { meal_id: None, status, limit, cursor };
+            fields.finish(|| Some(Command::Orders(list)))
         }
         "menu" => {
             let cursor = fields.text("cursor", str::parse::<PageCursor>);
             fields.finish(|| Some(Command::Menu { cursor }))
         }
         "watch" => {
-            let status = fields.list("status", str::parse::<Status>);
+            let status = fields.list("status", str::parse::<Status>).unwrap_or_default();
             let hero_id = fields.integer("hero_id", HeroId::new);
             let max_rate = fields.integer("max_rate", rate);
             // An unreadable cursor is not an error: the watch starts over.
             let cursor = fields.text("cursor", |text| Ok::<_, Infallible>(text.to_owned()));
-            let watch = Watch {
-                status: status.unwrap_or_default(),
-                hero_id,
-                cursor,
-                ..Watch::all(max_rate)
-            };
+            let watch = Watch { status, hero_id, cursor, ..Watch::all(max_rate) };
             fields.finish(|| Some(Command::Watch(watch)))
         }
         "auth" => {
@@ -262,37 +198,6 @@ fn command(mut fields: Fields, audience: Audience) -> Result<Command, Problem> {
         "help" => fields.finish(|| Some(Command::Help)),
         unknown => Err(audience.unknown(unknown)),
     }
-}
-
-impl Watch {
-    /// Returns a watch of everything, at `max_rate` or the default rate.
-    #[must_use]
-    pub fn all(max_rate: Option<u8>) -> Self {
-        let max_rate = max_rate.unwrap_or(u8::try_from(DEFAULT_RATE).unwrap_or(u8::MAX));
-        Self { status: Vec::new(), hero_id: None, max_rate, cursor: None }
-    }
-}
-
-/// Checks the `feed` frames a second that a watcher asks for.
-///
-/// # Errors
-/// A detail for people if the number is not from 1 to 50.
-pub fn rate(number: i64) -> Result<u8, String> {
-    u8::try_from(number)
-        .ok()
-        .filter(|rate| (1..=MAX_RATE).contains(&i64::from(*rate)))
-        .ok_or_else(|| format!("must be from 1 to {MAX_RATE}"))
-}
-
-/// Checks the limit of a page.
-///
-/// # Errors
-/// A detail for people if the number is not from 1 to [`MAX_LIMIT`].
-pub fn limit(number: i64) -> Result<usize, String> {
-    usize::try_from(number)
-        .ok()
-        .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-        .ok_or_else(|| format!("must be from 1 to {MAX_LIMIT}"))
 }
 
 #[cfg(test)]

@@ -202,6 +202,11 @@ impl<T> Page<T> {
         let next_cursor = read.last().filter(|_| more).map(|last| PageCursor::after(id(last)));
         Self { items: read, next_cursor }
     }
+
+    /// Turns each entry into another.
+    pub fn map<U>(self, turn: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(turn).collect(), next_cursor: self.next_cursor }
+    }
 }
 
 /// How many orders stand where.

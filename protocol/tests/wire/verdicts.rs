@@ -55,7 +55,7 @@ fn defaults_are_those_of_the_reader() {
     };
     let read = |text: &str| ClientFrame::parse(text, Audience::Hero).expect("a good frame").command;
     assert!(
-        matches!(read(r#"{"type":"orders"}"#), Command::Orders { limit, .. } if limit as u64 == default("orders", "limit"))
+        matches!(read(r#"{"type":"orders"}"#), Command::Orders(list) if list.limit as u64 == default("orders", "limit"))
     );
     assert!(
         matches!(read(r#"{"type":"watch"}"#), Command::Watch(watch) if u64::from(watch.max_rate) == default("watch", "max_rate"))

@@ -21,8 +21,7 @@ use std::time::{Duration, SystemTime};
 
 use crossterm::event::{Event, EventStream};
 use futures_util::StreamExt as _;
-use galley_protocol::Timestamp;
-use galley_protocol::frame::Watch;
+use galley_protocol::{Timestamp, Watch};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;

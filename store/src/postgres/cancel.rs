@@ -1,29 +1,29 @@
 //! Cancels orders at a hero's request.
 
-use galley_protocol::Reason;
+use galley_protocol::{CancelOrder, OfHero, Reason};
 
 use super::Postgres;
 use super::rows::{moment, verdicts};
 use crate::StoreError;
 use crate::codes::{active, cancelled, hero_request};
-use crate::requests::{CancelRequest, CancelVerdict};
+use crate::requests::CancelVerdict;
 use crate::rows::{order, order_columns};
 
 impl Postgres {
     /// Carries out the first fitting request for each order.
     pub(super) async fn cancel_orders(
         &self,
-        asked: &[&CancelRequest],
+        asked: &[&OfHero<CancelOrder>],
     ) -> Result<Vec<Option<CancelVerdict>>, StoreError> {
-        let ids: Vec<i64> = asked.iter().map(|request| request.order_id.get()).collect();
+        let ids: Vec<i64> = asked.iter().map(|request| request.command.order_id.get()).collect();
         let heroes: Vec<Option<i64>> =
             asked.iter().map(|request| request.hero_id.map(i64::from)).collect();
-        let message = |request: &&CancelRequest| {
-            request.message.as_ref().map(|text| text.as_str().to_owned())
+        let message = |request: &&OfHero<CancelOrder>| {
+            request.command.reason.as_ref().map(|text| text.as_str().to_owned())
         };
         let messages: Vec<Option<String>> = asked.iter().map(message).collect();
         let expected: Vec<Option<i32>> =
-            asked.iter().map(|request| request.expected.map(|version| version.0)).collect();
+            asked.iter().map(|request| request.command.expected.map(|version| version.0)).collect();
         let rows = self.change(|| {
             sqlx::query(concat! {
                 "/* cancel_orders */

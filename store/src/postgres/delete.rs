@@ -1,27 +1,27 @@
 //! Deletes orders that have ended: softly, and one version up, so that sockets hear of it. The same
 //! statement takes them out of the [`tally`](super::tally), when they are counted there.
 
-use galley_protocol::{Deleted, Version};
+use galley_protocol::{DeleteOrder, Deleted, OfHero, Version};
 use sqlx::postgres::PgRow;
 
 use super::Postgres;
 use super::rows::{moment, verdicts};
 use crate::StoreError;
 use crate::codes::{cancelled, completed, ended};
-use crate::requests::{DeleteRequest, DeleteVerdict};
+use crate::requests::DeleteVerdict;
 use crate::rows::{get, parse, time};
 
 impl Postgres {
     /// Carries out the first fitting request for each order.
     pub(super) async fn delete_orders(
         &self,
-        asked: &[&DeleteRequest],
+        asked: &[&OfHero<DeleteOrder>],
     ) -> Result<Vec<Option<DeleteVerdict>>, StoreError> {
-        let ids: Vec<i64> = asked.iter().map(|request| request.order_id.get()).collect();
+        let ids: Vec<i64> = asked.iter().map(|request| request.command.order_id.get()).collect();
         let heroes: Vec<Option<i64>> =
             asked.iter().map(|request| request.hero_id.map(i64::from)).collect();
         let expected: Vec<Option<i32>> =
-            asked.iter().map(|request| request.expected.map(|version| version.0)).collect();
+            asked.iter().map(|request| request.command.expected.map(|version| version.0)).collect();
         let rows = self.change(|| {
             sqlx::query(concat! {
                 "/* delete_orders */

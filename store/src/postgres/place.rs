@@ -7,14 +7,14 @@
 //! a repetition during an upgrade places nothing new. Rows are inserted in the order of their keys,
 //! so that two batches cannot deadlock.
 
-use galley_protocol::Order;
+use galley_protocol::{HeroId, OfHero, Order, PlaceOrder};
 use sqlx::postgres::PgRow;
 
 use super::Postgres;
 use super::rows::moment;
 use super::session::Ask;
 use crate::StoreError;
-use crate::requests::{PlaceRequest, PlaceVerdict};
+use crate::requests::{PlaceVerdict, scoped_key};
 use crate::rows::{get, order, order_columns, parse, time};
 use crate::verdict::repeated;
 
@@ -23,7 +23,7 @@ impl Postgres {
     /// order. Of requests that are alike the first ones are in it.
     pub(super) async fn insert_orders(
         &self,
-        asked: &[&PlaceRequest],
+        asked: &[&OfHero<PlaceOrder, HeroId>],
     ) -> Result<Vec<Option<PlaceVerdict>>, StoreError> {
         let arguments = Arguments::of(asked);
         let rows = self.change(|| {
@@ -69,7 +69,7 @@ impl Postgres {
     /// read.
     pub(super) async fn against_orders(
         &self,
-        asked: &[&PlaceRequest],
+        asked: &[&OfHero<PlaceOrder, HeroId>],
     ) -> Result<Vec<Option<PlaceVerdict>>, StoreError> {
         let arguments = Arguments::of(asked);
         let rows = self.rows(|| {
@@ -103,11 +103,11 @@ struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    fn of(asked: &[&'a PlaceRequest]) -> Self {
-        let (scopes, keys) = asked.iter().map(|request| request.key().unzip()).unzip();
+    fn of(asked: &[&'a OfHero<PlaceOrder, HeroId>]) -> Self {
+        let (scopes, keys) = asked.iter().map(|request| scoped_key(request).unzip()).unzip();
         Self {
             heroes: asked.iter().map(|request| request.hero_id.get()).collect(),
-            meals: asked.iter().map(|request| request.meal_id.get()).collect(),
+            meals: asked.iter().map(|request| request.command.meal_id.get()).collect(),
             scopes,
             keys,
         }
@@ -125,10 +125,10 @@ struct Inserted {
 }
 
 impl Inserted {
-    fn is_of(&self, request: &PlaceRequest) -> bool {
+    fn is_of(&self, request: &OfHero<PlaceOrder, HeroId>) -> bool {
         let key = self.key.as_ref().map(|(scope, key)| (*scope, key.as_str()));
         (self.order.hero_id, self.order.meal_id, key)
-            == (request.hero_id, request.meal_id, request.key())
+            == (request.hero_id, request.command.meal_id, scoped_key(request))
     }
 }
 
@@ -142,7 +142,10 @@ fn inserted(row: &PgRow) -> Result<Inserted, StoreError> {
     Ok(Inserted { order, key: Option::zip(get(row, "key_scope")?, get(row, "key")?) })
 }
 
-fn against(row: &PgRow, request: &PlaceRequest) -> Result<Option<PlaceVerdict>, StoreError> {
+fn against(
+    row: &PgRow,
+    request: &OfHero<PlaceOrder, HeroId>,
+) -> Result<Option<PlaceVerdict>, StoreError> {
     Ok(if get::<Option<i64>>(row, "id")?.is_some() {
         Some(repeated(request, &order(row)?))
     } else if !get::<bool>(row, "hero_found")? {

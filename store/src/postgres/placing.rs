@@ -5,12 +5,10 @@ use std::collections::HashMap;
 use std::pin::Pin;
 
 use async_trait::async_trait;
-use galley_protocol::{Order, OrderId};
+use galley_protocol::{CancelOrder, DeleteOrder, HeroId, OfHero, Order, OrderId, PlaceOrder};
 
 use super::Postgres;
-use crate::requests::{
-    CancelRequest, CancelVerdict, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict,
-};
+use crate::requests::{CancelVerdict, DeleteVerdict, PlaceVerdict};
 use crate::rows::{order, order_columns};
 use crate::verdict::{against_cancel, against_delete};
 use crate::{Placing, StoreError};
@@ -26,7 +24,10 @@ type Statement<Q, V> = for<'a> fn(&'a Postgres, &'a [&'a Q]) -> Verdicts<'a, V>;
 
 #[async_trait]
 impl Placing for Postgres {
-    async fn place(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {
+    async fn place(
+        &self,
+        requests: &[OfHero<PlaceOrder, HeroId>],
+    ) -> Result<Vec<PlaceVerdict>, StoreError> {
         self.decide(
             requests,
             |store, asked| Box::pin(store.insert_orders(asked)),
@@ -35,23 +36,29 @@ impl Placing for Postgres {
         .await
     }
 
-    async fn cancel(&self, requests: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError> {
+    async fn cancel(
+        &self,
+        requests: &[OfHero<CancelOrder>],
+    ) -> Result<Vec<CancelVerdict>, StoreError> {
         self.decide(
             requests,
             |store, asked| Box::pin(store.cancel_orders(asked)),
             |store, asked| {
-                Box::pin(store.against_by_id(asked, |asked| asked.order_id, against_cancel))
+                Box::pin(store.against_by_id(asked, |asked| asked.command.order_id, against_cancel))
             },
         )
         .await
     }
 
-    async fn delete(&self, requests: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError> {
+    async fn delete(
+        &self,
+        requests: &[OfHero<DeleteOrder>],
+    ) -> Result<Vec<DeleteVerdict>, StoreError> {
         self.decide(
             requests,
             |store, asked| Box::pin(store.delete_orders(asked)),
             |store, asked| {
-                Box::pin(store.against_by_id(asked, |asked| asked.order_id, against_delete))
+                Box::pin(store.against_by_id(asked, |asked| asked.command.order_id, against_delete))
             },
         )
         .await

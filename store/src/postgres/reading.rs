@@ -12,13 +12,13 @@
 
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
-use galley_protocol::{OrderId, OrderView, PageCursor, ResumeCursor};
+use galley_protocol::{ListOrders, OfHero, OrderId, OrderView, PageCursor, ResumeCursor};
 
 use super::Postgres;
 use super::rows::{by_request, changed, changed_since, clock, first};
 use crate::changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, States};
 use crate::cursors::CursorKeys;
-use crate::requests::{OrderFilter, ViewedOrder};
+use crate::requests::{ViewedOrder, first_id};
 use crate::rows::{limit, only, order_columns, order_view, order_views, viewed_order};
 use crate::snapshot::{MAX_REACH, Snapshot, SnapshotRequest};
 use crate::{Reading, StoreError};
@@ -45,20 +45,23 @@ impl Reading for Postgres {
         only(&rows.await?, viewed_order)
     }
 
-    async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError> {
-        let status: Vec<i16> = filter.status.iter().map(|status| status.code()).collect();
+    async fn orders(
+        &self,
+        OfHero { hero_id, command }: &OfHero<ListOrders>,
+    ) -> Result<Vec<OrderView>, StoreError> {
+        let status: Vec<i16> = command.status.iter().map(|status| status.code()).collect();
         let rows = self.rows(|| {
-            let ask = sqlx::query(match filter.hero_id {
+            let ask = sqlx::query(match hero_id {
                 Some(_) => orders!("orders_of_hero", " and orders.hero_id = $6"),
                 None => orders!("orders", ""),
             });
             let ask = ask
-                .bind(filter.first(self.floor.get()))
-                .bind(filter.after.map_or(i64::MAX, PageCursor::get))
+                .bind(first_id(command, self.floor.get()))
+                .bind(command.cursor.map_or(i64::MAX, PageCursor::get))
                 .bind(&status)
-                .bind(filter.meal_id.map(i64::from))
-                .bind(limit(filter.limit));
-            match filter.hero_id {
+                .bind(command.meal_id.map(i64::from))
+                .bind(limit(command.limit));
+            match hero_id {
                 Some(hero_id) => ask.bind(hero_id.get()),
                 None => ask,
             }

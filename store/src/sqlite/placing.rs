@@ -8,14 +8,15 @@
 use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
-use galley_protocol::{Deleted, Order, OrderId, Reason, Timestamp};
+use galley_protocol::{
+    CancelOrder, DeleteOrder, Deleted, HeroId, OfHero, Order, OrderId, PlaceOrder, Reason,
+    Timestamp,
+};
 
 use super::session::{Batch, json, next_change, now};
 use super::{Sqlite, tally};
 use crate::codes::{active, cancelled, ended, hero_request};
-use crate::requests::{
-    CancelRequest, CancelVerdict, DeleteRequest, DeleteVerdict, PlaceRequest, PlaceVerdict,
-};
+use crate::requests::{CancelVerdict, DeleteVerdict, PlaceVerdict, scoped_key};
 use crate::rows::{get, order, order_columns};
 use crate::verdict::{against_cancel, against_delete, repeated};
 use crate::{Placing, StoreError};
@@ -24,7 +25,10 @@ type Key<'a> = (i64, &'a str);
 
 #[async_trait]
 impl Placing for Sqlite {
-    async fn place(&self, requests: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {
+    async fn place(
+        &self,
+        requests: &[OfHero<PlaceOrder, HeroId>],
+    ) -> Result<Vec<PlaceVerdict>, StoreError> {
         let mut transaction = self.begin().await?;
         let mut known = orders_by_key(&mut transaction, requests).await?;
         let found = found(&mut transaction, requests).await?;
@@ -33,21 +37,24 @@ impl Placing for Sqlite {
         let mut good = Vec::new();
         let mut verdicts = Vec::with_capacity(requests.len());
         for (request, (hero_found, meal_found)) in requests.iter().zip(found) {
-            verdicts.push(if let Some(order) = request.key().and_then(|key| known.get(&key)) {
-                repeated(request, order)
-            } else if !hero_found {
-                PlaceVerdict::HeroNotFound
-            } else if !meal_found {
-                PlaceVerdict::MealNotFound
-            } else {
-                let id =
-                    OrderId::new(next).map_err(|error| StoreError::Failed(error.to_string()))?;
-                next += 1;
-                let order = Order::placed(id, request.hero_id, request.meal_id, order_time);
-                good.push((id, request.hero_id, request.meal_id, request.key()));
-                known.extend(request.key().map(|key| (key, order.clone())));
-                PlaceVerdict::Placed(order)
-            });
+            verdicts.push(
+                if let Some(order) = scoped_key(request).and_then(|key| known.get(&key)) {
+                    repeated(request, order)
+                } else if !hero_found {
+                    PlaceVerdict::HeroNotFound
+                } else if !meal_found {
+                    PlaceVerdict::MealNotFound
+                } else {
+                    let id = OrderId::new(next)
+                        .map_err(|error| StoreError::Failed(error.to_string()))?;
+                    next += 1;
+                    let order =
+                        Order::placed(id, request.hero_id, request.command.meal_id, order_time);
+                    good.push((id, request.hero_id, request.command.meal_id, scoped_key(request)));
+                    known.extend(scoped_key(request).map(|key| (key, order.clone())));
+                    PlaceVerdict::Placed(order)
+                },
+            );
         }
         let insert = sqlx::query(concat! {
             "/* place_orders */
@@ -68,22 +75,27 @@ impl Placing for Sqlite {
     }
 
     /// Carries out the first fitting request for each order; the others meet its result.
-    async fn cancel(&self, requests: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError> {
+    async fn cancel(
+        &self,
+        requests: &[OfHero<CancelOrder>],
+    ) -> Result<Vec<CancelVerdict>, StoreError> {
         let mut transaction = self.begin().await?;
         let mut found =
-            orders_by_id(&mut transaction, requests.iter().map(|request| request.order_id)).await?;
+            orders_by_id(&mut transaction, requests.iter().map(|request| request.command.order_id))
+                .await?;
         let mut taken = HashSet::new();
-        let mut wins = |request: &CancelRequest| {
-            against_cancel(request, found.get(&request.order_id)).is_none()
-                && taken.insert(request.order_id)
+        let mut wins = |request: &OfHero<CancelOrder>| {
+            against_cancel(request, found.get(&request.command.order_id)).is_none()
+                && taken.insert(request.command.order_id)
         };
         let wins: Vec<bool> = requests.iter().map(&mut wins).collect();
-        let message = |request: &CancelRequest| {
+        let message = |request: &OfHero<CancelOrder>| {
             let text = request
-                .message
+                .command
+                .reason
                 .as_ref()
                 .map_or(Reason::HeroRequest.message(), |text| text.as_str());
-            (request.order_id, text.to_owned())
+            (request.command.order_id, text.to_owned())
         };
         let winners: Vec<_> = requests
             .iter()
@@ -110,8 +122,8 @@ impl Placing for Sqlite {
             }
             transaction.commit_changes().await?;
         }
-        let verdict = |(request, wins): (&CancelRequest, bool)| {
-            let order = found.get(&request.order_id);
+        let verdict = |(request, wins): (&OfHero<CancelOrder>, bool)| {
+            let order = found.get(&request.command.order_id);
             match order.filter(|_| wins) {
                 Some(order) => Ok(CancelVerdict::Cancelled(order.clone())),
                 None => against_cancel(request, order)
@@ -122,15 +134,19 @@ impl Placing for Sqlite {
     }
 
     /// Carries out the first fitting request for each order; the others find it gone.
-    async fn delete(&self, requests: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError> {
+    async fn delete(
+        &self,
+        requests: &[OfHero<DeleteOrder>],
+    ) -> Result<Vec<DeleteVerdict>, StoreError> {
         let mut transaction = self.begin().await?;
         let mut found =
-            orders_by_id(&mut transaction, requests.iter().map(|request| request.order_id)).await?;
+            orders_by_id(&mut transaction, requests.iter().map(|request| request.command.order_id))
+                .await?;
         let mut winners = Vec::new();
         let mut verdicts: Vec<Option<DeleteVerdict>> = vec![None; requests.len()];
         for (request, verdict) in requests.iter().zip(&mut verdicts) {
-            if against_delete(request, found.get(&request.order_id)).is_none()
-                && let Some(order) = found.remove(&request.order_id)
+            if against_delete(request, found.get(&request.command.order_id)).is_none()
+                && let Some(order) = found.remove(&request.command.order_id)
             {
                 // When the order ended, if the clock was set back.
                 let time = timestamp()?.max(order.changed_time());
@@ -155,8 +171,9 @@ impl Placing for Sqlite {
             transaction.ask(update.bind(winners)).await?;
             transaction.commit_changes().await?;
         }
-        let verdict = |(request, verdict): (&DeleteRequest, Option<DeleteVerdict>)| {
-            let verdict = verdict.or_else(|| against_delete(request, found.get(&request.order_id)));
+        let verdict = |(request, verdict): (&OfHero<DeleteOrder>, Option<DeleteVerdict>)| {
+            let verdict =
+                verdict.or_else(|| against_delete(request, found.get(&request.command.order_id)));
             verdict.ok_or_else(|| StoreError::Failed("an order was not deleted".to_owned()))
         };
         requests.iter().zip(verdicts).map(verdict).collect()
@@ -169,9 +186,9 @@ fn timestamp() -> Result<Timestamp, StoreError> {
 
 async fn orders_by_key<'a>(
     transaction: &mut Batch<'_>,
-    requests: &'a [PlaceRequest],
+    requests: &'a [OfHero<PlaceOrder, HeroId>],
 ) -> Result<HashMap<Key<'a>, Order>, StoreError> {
-    let keys: Vec<Key<'a>> = requests.iter().filter_map(PlaceRequest::key).collect();
+    let keys: Vec<Key<'a>> = requests.iter().filter_map(scoped_key).collect();
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
@@ -197,9 +214,10 @@ async fn orders_by_key<'a>(
 /// Returns true if hero and meal of each request are there.
 async fn found(
     transaction: &mut Batch<'_>,
-    requests: &[PlaceRequest],
+    requests: &[OfHero<PlaceOrder, HeroId>],
 ) -> Result<Vec<(bool, bool)>, StoreError> {
-    let pairs: Vec<_> = requests.iter().map(|request| (request.hero_id, request.meal_id)).collect();
+    let pairs: Vec<_> =
+        requests.iter().map(|request| (request.hero_id, request.command.meal_id)).collect();
     let rows = sqlx::query(
         "/* heroes_and_meals_found */
          select heroes.id is not null as hero_found, meals.id is not null as meal_found

@@ -8,14 +8,16 @@
 
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
-use galley_protocol::{OrderId, OrderView, PageCursor, ResumeCursor, Timestamp};
+use galley_protocol::{
+    ListOrders, OfHero, OrderId, OrderView, PageCursor, ResumeCursor, Timestamp,
+};
 
 use super::Sqlite;
 use super::rows::changed;
 use super::session::{json, now};
 use crate::changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, States};
 use crate::cursors::CursorKeys;
-use crate::requests::{OrderFilter, ViewedOrder};
+use crate::requests::{ViewedOrder, first_id};
 use crate::rows::{limit, only, order_columns, order_view, order_views, viewed_order};
 use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{Reading, StoreError};
@@ -39,19 +41,22 @@ impl Reading for Sqlite {
         only(&self.read(ask.bind(id.get())).await?, viewed_order)
     }
 
-    async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderView>, StoreError> {
-        let status: Vec<i16> = filter.status.iter().map(|status| status.code()).collect();
-        let ask = sqlx::query(match filter.hero_id {
+    async fn orders(
+        &self,
+        OfHero { hero_id, command }: &OfHero<ListOrders>,
+    ) -> Result<Vec<OrderView>, StoreError> {
+        let status: Vec<i16> = command.status.iter().map(|status| status.code()).collect();
+        let ask = sqlx::query(match hero_id {
             Some(_) => orders!("orders_of_hero", " and orders.hero_id = ?6"),
             None => orders!("orders", ""),
         });
         let ask = ask
-            .bind(filter.first(self.floor.get()))
-            .bind(filter.after.map_or(i64::MAX, PageCursor::get))
+            .bind(first_id(command, self.floor.get()))
+            .bind(command.cursor.map_or(i64::MAX, PageCursor::get))
             .bind(json(&status))
-            .bind(filter.meal_id.map(i64::from))
-            .bind(limit(filter.limit));
-        let ask = match filter.hero_id {
+            .bind(command.meal_id.map(i64::from))
+            .bind(limit(command.limit));
+        let ask = match hero_id {
             Some(hero_id) => ask.bind(hero_id.get()),
             None => ask,
         };

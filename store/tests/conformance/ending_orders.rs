@@ -1,17 +1,27 @@
 //! Cancelling and deleting orders.
 
-use galley_protocol::{Deleted, OrderId, Reason, Status, Version};
-use galley_store::{CancelRequest, CancelVerdict, DeleteRequest, DeleteVerdict};
+use galley_protocol::{
+    CancelOrder, DeleteOrder, Deleted, OfHero, OrderId, Reason, Status, Version,
+};
+use galley_store::{CancelVerdict, DeleteVerdict};
 
 use crate::test_kitchen::{TestKitchen, cancel, delete, text};
+
+fn cancel_with(order_id: OrderId, expected: Option<i32>, reason: &str) -> OfHero<CancelOrder> {
+    let (reason, expected) = (Some(text(reason)), expected.map(Version));
+    OfHero { hero_id: None, command: CancelOrder { order_id, reason, expected } }
+}
+
+fn delete_if(order_id: OrderId, expected: i32) -> OfHero<DeleteOrder> {
+    let expected = Some(Version(expected));
+    OfHero { hero_id: None, command: DeleteOrder { order_id, expected } }
+}
 
 on_both!(a_pending_order_is_cancelled_before_it_started);
 async fn a_pending_order_is_cancelled_before_it_started(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let order = kitchen.place(hero_id, meal_id).await;
-    let verdict = kitchen
-        .cancel(CancelRequest { message: Some(text("not\nhungry")), ..cancel(order.id) })
-        .await;
+    let verdict = kitchen.cancel(cancel_with(order.id, None, "not\nhungry")).await;
     let CancelVerdict::Cancelled(cancelled) = verdict else { panic!("{verdict:?}") };
     assert_eq!(
         (cancelled.status, cancelled.version, cancelled.reason),
@@ -26,9 +36,8 @@ on_both!(an_order_in_progress_is_cancelled_after_it_started);
 async fn an_order_in_progress_is_cancelled_after_it_started(kitchen: TestKitchen) {
     let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let order = kitchen.started(worker, hero_id, meal_id).await;
-    let expected = Some(Version(2));
-    let request = CancelRequest { expected, hero_id: Some(hero_id), ..cancel(order.id) };
-    let verdict = kitchen.cancel(request).await;
+    let command = CancelOrder { order_id: order.id, reason: None, expected: Some(Version(2)) };
+    let verdict = kitchen.cancel(OfHero { hero_id: Some(hero_id), command }).await;
     let CancelVerdict::Cancelled(cancelled) = verdict else { panic!("{verdict:?}") };
     assert_eq!(
         (cancelled.version, cancelled.message.as_deref()),
@@ -57,13 +66,12 @@ on_both!(a_cancel_with_another_version_is_stale);
 async fn a_cancel_with_another_version_is_stale(kitchen: TestKitchen) {
     let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let started = kitchen.started(worker, hero_id, meal_id).await;
-    let guarded = CancelRequest { expected: Some(Version(1)), ..cancel(started.id) };
+    let guarded = cancel_with(started.id, Some(1), "stale");
     assert_eq!(kitchen.cancel(guarded.clone()).await, CancelVerdict::Stale(started.clone()));
     let completed =
         kitchen.store.complete(worker, &[started.id]).await.expect("completions").remove(0);
     assert_eq!(kitchen.cancel(guarded).await, CancelVerdict::Stale(completed.clone()));
-    let guarded = DeleteRequest { expected: Some(Version(2)), ..delete(started.id) };
-    assert_eq!(kitchen.delete(guarded).await, DeleteVerdict::Stale(completed));
+    assert_eq!(kitchen.delete(delete_if(started.id, 2)).await, DeleteVerdict::Stale(completed));
 }
 
 on_both!(the_order_of_another_hero_is_not_found);
@@ -71,15 +79,15 @@ async fn the_order_of_another_hero_is_not_found(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let other = Some(kitchen.hero("Max", &[]).await.id);
     let order = kitchen.place(hero_id, meal_id).await;
-    let theirs = CancelRequest { hero_id: other, expected: Some(Version(9)), ..cancel(order.id) };
+    let theirs = OfHero { hero_id: other, ..cancel_with(order.id, Some(9), "theirs") };
     assert_eq!(kitchen.cancel(theirs).await, CancelVerdict::NotFound);
     assert_eq!(
-        kitchen.delete(DeleteRequest { hero_id: other, ..delete(order.id) }).await,
+        kitchen.delete(OfHero { hero_id: other, ..delete(order.id) }).await,
         DeleteVerdict::NotFound
     );
     kitchen.cancel(cancel(order.id)).await;
     assert_eq!(
-        kitchen.delete(DeleteRequest { hero_id: other, ..delete(order.id) }).await,
+        kitchen.delete(OfHero { hero_id: other, ..delete(order.id) }).await,
         DeleteVerdict::NotFound
     );
     assert!(kitchen.order(order.id).await.is_some());
@@ -90,19 +98,11 @@ async fn of_two_cancels_in_a_batch_the_first_that_fits_wins(kitchen: TestKitchen
     let (hero_id, meal_id) = kitchen.guest().await;
     let orders = kitchen.place_many(hero_id, meal_id, 2).await;
     let requests = [
-        CancelRequest {
-            expected: Some(Version(2)),
-            message: Some(text("stale")),
-            ..cancel(orders[1].id)
-        },
-        CancelRequest { message: Some(text("wins")), ..cancel(orders[1].id) },
-        CancelRequest {
-            expected: Some(Version(1)),
-            message: Some(text("late")),
-            ..cancel(orders[1].id)
-        },
+        cancel_with(orders[1].id, Some(2), "stale"),
+        cancel_with(orders[1].id, None, "wins"),
+        cancel_with(orders[1].id, Some(1), "late"),
         cancel(orders[0].id),
-        CancelRequest { message: Some(text("late")), ..cancel(orders[1].id) },
+        cancel_with(orders[1].id, None, "late"),
     ];
     let verdicts = kitchen.store.cancel(&requests).await.expect("verdicts");
     let winner = kitchen.order(orders[1].id).await.expect("the order");
@@ -121,9 +121,8 @@ on_both!(an_order_that_has_ended_is_deleted_one_version_up);
 async fn an_order_that_has_ended_is_deleted_one_version_up(kitchen: TestKitchen) {
     let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
     let order = kitchen.completed(worker, hero_id, meal_id).await;
-    let (hero, expected) = (Some(hero_id), Some(Version(3)));
-    let verdict =
-        kitchen.delete(DeleteRequest { hero_id: hero, expected, ..delete(order.id) }).await;
+    let request = OfHero { hero_id: Some(hero_id), ..delete_if(order.id, 3) };
+    let verdict = kitchen.delete(request).await;
     let DeleteVerdict::Deleted { deleted, hero_id: whose, time } = verdict else {
         panic!("{verdict:?}")
     };
@@ -147,11 +146,7 @@ on_both!(of_two_deletes_in_a_batch_the_first_wins);
 async fn of_two_deletes_in_a_batch_the_first_wins(kitchen: TestKitchen) {
     let (hero_id, meal_id) = kitchen.guest().await;
     let order = kitchen.place_and_cancel(hero_id, meal_id).await;
-    let requests = [
-        DeleteRequest { expected: Some(Version(3)), ..delete(order.id) },
-        delete(order.id),
-        delete(order.id),
-    ];
+    let requests = [delete_if(order.id, 3), delete(order.id), delete(order.id)];
     let verdicts = kitchen.store.delete(&requests).await.expect("verdicts");
     let deleted = Deleted { order_id: order.id, version: Version(3) };
     assert!(

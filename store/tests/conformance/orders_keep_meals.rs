@@ -1,7 +1,6 @@
 //! An order keeps the name and the price of its meal.
 
-use galley_protocol::{OrderId, Price};
-use galley_store::OrderFilter;
+use galley_protocol::{ListOrders, OfHero, OrderId, Price};
 
 use crate::test_kitchen::{TestKitchen, new_hero, new_meal};
 
@@ -11,11 +10,11 @@ async fn shown(kitchen: &TestKitchen, id: OrderId) -> Vec<(String, i64)> {
     let hero_id = Some(alone.order.hero_id);
     let mut views = vec![alone];
     for hero_id in [None, hero_id] {
-        let filter = OrderFilter { hero_id, limit: 100, ..OrderFilter::default() };
+        let all = OfHero { hero_id, command: ListOrders { limit: 100, ..ListOrders::default() } };
         views.extend(
             kitchen
                 .store
-                .orders(&filter)
+                .orders(&all)
                 .await
                 .expect("a page")
                 .into_iter()

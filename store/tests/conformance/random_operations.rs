@@ -5,18 +5,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use galley_protocol::{
-    HeroId, IdempotencyKey, IncarnationId, MealId, Order, OrderId, Status, Version,
+    CancelOrder, DeleteOrder, HeroId, IncarnationId, ListOrders, MealId, OfHero, Order, OrderId,
+    Status, Version,
 };
 use galley_store::{
-    CancelRequest, CancelVerdict, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict, IdRange,
-    OrderFilter, PlaceRequest, PlaceVerdict,
+    CancelVerdict, Claim, ClaimFrom, Claimed, DeleteVerdict, IdRange, PlaceVerdict,
 };
 use proptest::test_runner::{Config, TestRunner};
 use proptest_state_machine::ReferenceStateMachine;
 use tokio::runtime::Handle;
 
 use crate::reference::{Asked, Operation, Orders, WORKERS};
-use crate::test_kitchen::{LONG, TestKitchen, cancel, delete};
+use crate::test_kitchen::{LONG, TestKitchen, cancel, request};
 
 /// Sequences of operations, and the most operations in one.
 const CASES: u32 = 12;
@@ -134,13 +134,11 @@ impl<'a> Trial<'a> {
     }
 
     async fn place(&mut self, keys: &[Option<u8>], expected: &[Option<usize>]) {
-        let named = |key: u8| IdempotencyKey::parse(&key.to_string()).expect("a key");
-        let request = |key: &Option<u8>| PlaceRequest {
-            hero_id: self.hero_id,
-            meal_id: self.meal_id,
-            key: key.map(named),
+        let place = |key: &Option<u8>| {
+            let key = key.map(|key| key.to_string());
+            request(self.hero_id, self.meal_id, key.as_deref())
         };
-        let requests: Vec<_> = keys.iter().map(request).collect();
+        let requests: Vec<_> = keys.iter().map(place).collect();
         let verdicts = self.kitchen.store.place(&requests).await.expect("verdicts");
         for (verdict, n) in verdicts.into_iter().zip(expected.iter().flatten()) {
             match &verdict {
@@ -167,9 +165,11 @@ impl<'a> Trial<'a> {
     }
 
     async fn cancel(&self, asked: &[Asked], expected: &[Option<usize>]) {
-        let ids = asked.iter().map(|(n, expected)| (self.ids[*n], expected.map(Version)));
-        let requests: Vec<_> =
-            ids.map(|(id, expected)| CancelRequest { expected, ..cancel(id) }).collect();
+        let request = |&(n, expected): &Asked| {
+            let (order_id, expected) = (self.ids[n], expected.map(Version));
+            OfHero { hero_id: None, command: CancelOrder { order_id, reason: None, expected } }
+        };
+        let requests: Vec<_> = asked.iter().map(request).collect();
         let verdicts = self.kitchen.store.cancel(&requests).await.expect("verdicts");
         let outcomes = verdicts.into_iter().map(|verdict| match verdict {
             CancelVerdict::NotFound => EndVerdict::NotFound,
@@ -181,9 +181,11 @@ impl<'a> Trial<'a> {
     }
 
     async fn delete(&self, asked: &[Asked], expected: &[Option<usize>]) {
-        let ids = asked.iter().map(|(n, expected)| (self.ids[*n], expected.map(Version)));
-        let requests: Vec<_> =
-            ids.map(|(id, expected)| DeleteRequest { expected, ..delete(id) }).collect();
+        let request = |&(n, expected): &Asked| {
+            let (order_id, expected) = (self.ids[n], expected.map(Version));
+            OfHero { hero_id: None, command: DeleteOrder { order_id, expected } }
+        };
+        let requests: Vec<_> = asked.iter().map(request).collect();
         let verdicts = self.kitchen.store.delete(&requests).await.expect("verdicts");
         let outcomes = verdicts.into_iter().map(|verdict| match verdict {
             DeleteVerdict::NotFound => EndVerdict::NotFound,
@@ -238,12 +240,9 @@ enum EndVerdict {
 
 /// Ends what an earlier trial left open, so that there is nothing to sweep or adopt.
 async fn tidy(kitchen: &TestKitchen) {
-    let filter = OrderFilter {
-        status: vec![Status::Pending, Status::InProgress],
-        limit: 1_000,
-        ..OrderFilter::default()
-    };
-    let open = kitchen.store.orders(&filter).await.expect("orders");
+    let status = vec![Status::Pending, Status::InProgress];
+    let command = ListOrders { status, limit: 1_000, ..ListOrders::default() };
+    let open = kitchen.store.orders(&OfHero { hero_id: None, command }).await.expect("orders");
     let requests: Vec<_> = open.into_iter().map(|view| cancel(view.order.id)).collect();
     kitchen.store.cancel(&requests).await.expect("verdicts");
 }

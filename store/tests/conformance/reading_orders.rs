@@ -1,12 +1,11 @@
 //! Reading orders.
 
-use galley_protocol::{OrderId, PageCursor, Status};
-use galley_store::OrderFilter;
+use galley_protocol::{HeroId, ListOrders, OfHero, OrderId, PageCursor, Status};
 
 use crate::test_kitchen::{TestKitchen, delete};
 
-async fn ids(kitchen: &TestKitchen, filter: OrderFilter) -> Vec<i64> {
-    let orders = kitchen.store.orders(&OrderFilter { limit: 50, ..filter }).await.expect("a page");
+async fn ids(kitchen: &TestKitchen, hero_id: Option<HeroId>, command: ListOrders) -> Vec<i64> {
+    let orders = kitchen.store.orders(&OfHero { hero_id, command }).await.expect("a page");
     orders.iter().map(|view| view.order.id.get()).collect()
 }
 
@@ -16,12 +15,12 @@ async fn orders_come_newest_first_in_pages(kitchen: TestKitchen) {
     let mut placed = kitchen.place_ids(hero_id, meal_id, 7).await;
     placed.reverse();
     for hero_id in [None, Some(hero_id)] {
-        let (mut seen, mut after) = (Vec::new(), None);
+        let (mut seen, mut cursor) = (Vec::new(), None);
         loop {
-            let filter = OrderFilter { hero_id, after, limit: 3, ..OrderFilter::default() };
-            let page = kitchen.store.orders(&filter).await.expect("a page");
+            let command = ListOrders { cursor, limit: 3, ..ListOrders::default() };
+            let page = kitchen.store.orders(&OfHero { hero_id, command }).await.expect("a page");
             let Some(last) = page.last() else { break };
-            after = Some(PageCursor::after(last.order.id));
+            cursor = Some(PageCursor::after(last.order.id));
             seen.extend(page.iter().map(|view| view.order.id));
         }
         assert_eq!(seen, placed);
@@ -38,26 +37,18 @@ async fn orders_are_found_by_hero_meal_and_status(kitchen: TestKitchen) {
     let completed = kitchen.completed(worker, hero_id, other_meal).await.id.get();
     let deleted = kitchen.completed(worker, hero_id, other_meal).await.id;
     kitchen.delete(delete(deleted)).await;
-    let none = OrderFilter::default();
-    assert_eq!(ids(&kitchen, none.clone()).await, [completed, started, pending]);
-    assert_eq!(
-        ids(&kitchen, OrderFilter { hero_id: Some(hero_id), ..none.clone() }).await,
-        [completed, pending]
-    );
-    assert_eq!(
-        ids(&kitchen, OrderFilter { meal_id: Some(meal_id), ..none.clone() }).await,
-        [started, pending]
-    );
-    let both = OrderFilter { hero_id: Some(hero_id), meal_id: Some(meal_id), ..none.clone() };
-    assert_eq!(ids(&kitchen, both).await, [pending]);
-    let active = OrderFilter { status: vec![Status::Pending, Status::InProgress], ..none.clone() };
-    assert_eq!(ids(&kitchen, active.clone()).await, [started, pending]);
-    assert_eq!(ids(&kitchen, OrderFilter { hero_id: Some(other_hero), ..active }).await, [started]);
-    assert_eq!(
-        ids(&kitchen, OrderFilter { status: vec![Status::Pending, Status::Completed], ..none })
-            .await,
-        [completed, pending]
-    );
+    let (hero_id, other_hero_id) = (Some(hero_id), Some(other_hero));
+    let all = ListOrders::default();
+    assert_eq!(ids(&kitchen, None, all.clone()).await, [completed, started, pending]);
+    assert_eq!(ids(&kitchen, hero_id, all.clone()).await, [completed, pending]);
+    let of_meal = ListOrders { meal_id: Some(meal_id), ..all.clone() };
+    assert_eq!(ids(&kitchen, None, of_meal.clone()).await, [started, pending]);
+    assert_eq!(ids(&kitchen, hero_id, of_meal).await, [pending]);
+    let active = ListOrders { status: vec![Status::Pending, Status::InProgress], ..all.clone() };
+    assert_eq!(ids(&kitchen, None, active.clone()).await, [started, pending]);
+    assert_eq!(ids(&kitchen, other_hero_id, active).await, [started]);
+    let some = ListOrders { status: vec![Status::Pending, Status::Completed], ..all };
+    assert_eq!(ids(&kitchen, None, some).await, [completed, pending]);
     let view = kitchen
         .store
         .order(OrderId::new(started).expect("an id"))

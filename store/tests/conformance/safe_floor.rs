@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use galley_protocol::{PublisherId, Status};
-use galley_store::{OrderFilter, PlaceVerdict, RETENTION};
+use galley_protocol::{ListOrders, OfHero, PublisherId, Status};
+use galley_store::{PlaceVerdict, RETENTION};
 
 use crate::fresh_database::reopen;
 use crate::test_kitchen::{TestKitchen, cancel, delete, request, until};
@@ -63,9 +63,11 @@ async fn nothing_active_is_lost_below_the_floor(kitchen: TestKitchen) {
     }
     let started = kitchen.started(worker, hero_id, meal_id).await;
     settle(&kitchen).await;
-    let filter =
-        OrderFilter { status: vec![Status::InProgress], limit: 9, ..OrderFilter::default() };
-    assert_eq!(kitchen.store.orders(&filter).await.expect("a page").len(), 1);
+    let command = ListOrders { status: vec![Status::InProgress], ..ListOrders::default() };
+    assert_eq!(
+        kitchen.store.orders(&OfHero { hero_id: None, command }).await.expect("a page").len(),
+        1
+    );
     assert!(kitchen.store.heroes().remove(hero_id, None).await.is_err());
     assert!(kitchen.store.meals().remove(meal_id, None).await.is_err());
     assert_eq!(kitchen.store.hand_back(worker).await.expect("a count"), 1);

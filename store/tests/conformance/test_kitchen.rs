@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use galley_protocol::{
-    Allergy, Description, Hero, HeroId, HeroName, IdempotencyKey, IncarnationId, Ingredient, Meal,
-    MealId, MealName, NewHero, NewMeal, Order, OrderId, Planet, Price, ReasonText,
+    Allergy, CancelOrder, DeleteOrder, Description, Hero, HeroId, HeroName, IdempotencyKey,
+    IncarnationId, Ingredient, Meal, MealId, MealName, NewHero, NewMeal, OfHero, Order, OrderId,
+    PlaceOrder, Planet, Price, ReasonText,
 };
-use galley_store::{
-    CancelRequest, CancelVerdict, Claim, ClaimFrom, Claimed, DeleteRequest, DeleteVerdict,
-    PlaceRequest, PlaceVerdict, Store,
-};
+use galley_store::{CancelVerdict, Claim, ClaimFrom, Claimed, DeleteVerdict, PlaceVerdict, Store};
 
 use crate::fresh_database::FreshDatabase;
 
@@ -136,11 +134,11 @@ impl TestKitchen {
         self.store.cancel(&requests).await.expect("verdicts");
     }
 
-    pub(crate) async fn cancel(&self, request: CancelRequest) -> CancelVerdict {
+    pub(crate) async fn cancel(&self, request: OfHero<CancelOrder>) -> CancelVerdict {
         self.store.cancel(&[request]).await.expect("verdicts").remove(0)
     }
 
-    pub(crate) async fn delete(&self, request: DeleteRequest) -> DeleteVerdict {
+    pub(crate) async fn delete(&self, request: OfHero<DeleteOrder>) -> DeleteVerdict {
         self.store.delete(&[request]).await.expect("verdicts").remove(0)
     }
 
@@ -189,17 +187,21 @@ pub(crate) fn new_meal(name: &str, ingredients: &[&str]) -> NewMeal {
     }
 }
 
-pub(crate) fn request(hero_id: HeroId, meal_id: MealId, key: Option<&str>) -> PlaceRequest {
+pub(crate) fn request(
+    hero_id: HeroId,
+    meal_id: MealId,
+    key: Option<&str>,
+) -> OfHero<PlaceOrder, HeroId> {
     let key = key.map(|key| IdempotencyKey::parse(key).expect("a key"));
-    PlaceRequest { hero_id, meal_id, key }
+    OfHero { hero_id, command: PlaceOrder { meal_id, key } }
 }
 
-pub(crate) fn cancel(order_id: OrderId) -> CancelRequest {
-    CancelRequest { order_id, hero_id: None, message: None, expected: None }
+pub(crate) fn cancel(order_id: OrderId) -> OfHero<CancelOrder> {
+    OfHero { hero_id: None, command: CancelOrder { order_id, reason: None, expected: None } }
 }
 
-pub(crate) fn delete(order_id: OrderId) -> DeleteRequest {
-    DeleteRequest { order_id, hero_id: None, expected: None }
+pub(crate) fn delete(order_id: OrderId) -> OfHero<DeleteOrder> {
+    OfHero { hero_id: None, command: DeleteOrder { order_id, expected: None } }
 }
 
 pub(crate) fn entries(ids: &[OrderId], delay: std::ops::RangeInclusive<Duration>) -> Claim<'_> {

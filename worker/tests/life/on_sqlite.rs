@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use galley_bus::{BusConfig, SharedBus, Subscription};
 use galley_protocol::{
-    Allergy, Description, HeroName, Ingredient, MealName, NewHero, NewMeal, Order, OrderId, Planet,
-    Price, Reason, Status,
+    Allergy, Description, HeroName, Ingredient, MealName, NewHero, NewMeal, OfHero, Order, OrderId,
+    PlaceOrder, Planet, Price, Reason, Status,
 };
-use galley_store::{MAX_BATCH, PlaceRequest, PlaceVerdict, Store};
+use galley_store::{MAX_BATCH, PlaceVerdict, Store};
 use tempfile::TempDir;
 
 use crate::worker_scene::{RunningWorker, hear};
@@ -49,7 +49,7 @@ impl SqliteKitchen {
         };
         let hero_id = self.store.heroes().create(&hero).await.expect("a hero").id;
         let meal_id = self.store.meals().create(&meal).await.expect("a meal").id;
-        let requests = vec![PlaceRequest { hero_id, meal_id, key: None }; count];
+        let requests = vec![OfHero { hero_id, command: PlaceOrder { meal_id, key: None } }; count];
         let mut ids = Vec::new();
         for batch in requests.chunks(MAX_BATCH) {
             for verdict in self.store.place(batch).await.expect("verdicts") {

@@ -7,15 +7,15 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    HeroId, HeroName, HeroRef, IdempotencyKey, IncarnationId, MealId, MealName, MealRef, Order,
-    OrderId, OrderView, Price, PublisherId, Reason, Resource, ResumeCursor, Status, Timestamp,
-    Version,
+    CancelOrder, DeleteOrder, HeroId, HeroName, HeroRef, IdempotencyKey, IncarnationId, ListOrders,
+    MealId, MealName, MealRef, OfHero, Order, OrderId, OrderView, PlaceOrder, Price, PublisherId,
+    Reason, Resource, ResumeCursor, Status, Timestamp, Version,
 };
 use galley_store::{
-    CancelRequest, CancelVerdict, Census, ChangeError, Changes, ChangesOfAll, ChangesRequest,
-    Claim, ClaimFrom, Claimed, Creation, CursorKeys, DeleteRequest, DeleteVerdict, IdRange,
-    Incarnations, ListPage, MAX_ADOPTIONS, Menu, OrderFilter, PlaceRequest, PlaceVerdict, Placing,
-    Reading, Snapshot, SnapshotRequest, States, StoreError, Upkeep, ViewedOrder, Work,
+    CancelVerdict, Census, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, ClaimFrom,
+    Claimed, Creation, CursorKeys, DeleteVerdict, IdRange, Incarnations, ListPage, MAX_ADOPTIONS,
+    Menu, PlaceVerdict, Placing, Reading, Snapshot, SnapshotRequest, States, StoreError, Upkeep,
+    ViewedOrder, Work,
 };
 use tokio::sync::watch;
 
@@ -389,7 +389,7 @@ impl Reading for Shelf {
         })
     }
 
-    async fn orders(&self, _: &OrderFilter) -> Result<Vec<OrderView>, StoreError> {
+    async fn orders(&self, _: &OfHero<ListOrders>) -> Result<Vec<OrderView>, StoreError> {
         unimplemented!("a worker does not ask this")
     }
     async fn totals(&self) -> Result<Totals, StoreError> {
@@ -425,13 +425,16 @@ impl Reading for Shelf {
 
 #[async_trait]
 impl Placing for Shelf {
-    async fn place(&self, _: &[PlaceRequest]) -> Result<Vec<PlaceVerdict>, StoreError> {
+    async fn place(
+        &self,
+        _: &[OfHero<PlaceOrder, HeroId>],
+    ) -> Result<Vec<PlaceVerdict>, StoreError> {
         unimplemented!("a worker does not ask this")
     }
-    async fn cancel(&self, _: &[CancelRequest]) -> Result<Vec<CancelVerdict>, StoreError> {
+    async fn cancel(&self, _: &[OfHero<CancelOrder>]) -> Result<Vec<CancelVerdict>, StoreError> {
         unimplemented!("a worker does not ask this")
     }
-    async fn delete(&self, _: &[DeleteRequest]) -> Result<Vec<DeleteVerdict>, StoreError> {
+    async fn delete(&self, _: &[OfHero<DeleteOrder>]) -> Result<Vec<DeleteVerdict>, StoreError> {
         unimplemented!("a worker does not ask this")
     }
 }

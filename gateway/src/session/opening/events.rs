@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use galley_protocol::frame::Watch;
-use galley_protocol::{HeroId, Problem, ResumeCursor};
+use galley_protocol::{HeroId, Problem, ResumeCursor, Watch};
 use rand::RngExt as _;
 use tokio_util::sync::CancellationToken;
 

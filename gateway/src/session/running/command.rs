@@ -2,15 +2,16 @@
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use galley_protocol::Audience;
-use galley_protocol::frame::{ClientFrame, Command, CommandId, Page, Place, Reply, ServerFrame};
-use galley_protocol::{HeroId, OrderId, PageCursor, Problem, ProblemType, Status, Version};
-use galley_store::{CancelRequest, DeleteRequest, ListPage, OrderFilter, PlaceRequest};
+use galley_protocol::frame::{ClientFrame, Command, CommandId, Page, Reply, ServerFrame};
+use galley_protocol::{
+    Audience, Deleted, HeroId, OfHero, Order, OrderId, PageCursor, Problem, ProblemType, Version,
+};
+use galley_store::ListPage;
 
 use crate::desk::{Desk, Placed};
 use crate::hub::State;
 use crate::state::AppState;
-use crate::store_problems::{no_order, problem};
+use crate::store_problems::problem;
 
 /// The most meals in one answer to `menu`.
 const MENU_PAGE: usize = 100;
@@ -44,49 +45,38 @@ pub fn execute(
     let ClientFrame { id, command } = frame;
     let desk = state.desk.clone();
     match command {
-        Command::Place(Place { meal_id, key }) => {
+        Command::Place(command) => {
             let Some(hero_id) = hero_id else {
                 return refuse(id, "staff places no orders").boxed();
             };
-            let placed = desk.place(PlaceRequest { hero_id, meal_id, key });
+            let placed = desk.place(OfHero { hero_id, command });
             placed
                 .map(|placed| {
-                    answer(
-                        id,
-                        placed.map(|Placed { order, replayed }| Reply::Order {
-                            order: Box::new(order),
-                            replayed,
-                        }),
-                    )
+                    answer(id, placed.map(|Placed { order, replayed }| reply(order, replayed)))
                 })
                 .boxed()
         }
-        Command::Cancel { order_id, reason } => async move {
-            let request = CancelRequest { order_id, hero_id, message: reason, expected: None };
-            answer(
-                id,
-                desk.cancel(request)
-                    .await
-                    .map(|order| Reply::Order { order: Box::new(order), replayed: false }),
-            )
+        Command::Cancel(command) => async move {
+            let cancelled = desk.cancel(OfHero { hero_id, command }).await;
+            answer(id, cancelled.map(|order| reply(order, false)))
         }
         .boxed(),
-        Command::Delete { order_id } => async move {
-            let request = DeleteRequest { order_id, hero_id, expected: None };
-            answer(
-                id,
-                desk.delete(request)
-                    .await
-                    .map(|deleted| Reply::Deleted { deleted: true, order_id: deleted.order_id }),
-            )
+        Command::Delete(command) => async move {
+            let deleted = desk.delete(OfHero { hero_id, command }).await;
+            let reply = |Deleted { order_id, .. }| Reply::Deleted { deleted: true, order_id };
+            answer(id, deleted.map(reply))
         }
         .boxed(),
-        Command::Get { order_id } => {
-            async move { answer(id, get(&desk, hero_id, order_id).await) }.boxed()
+        Command::Get(command) => async move {
+            let found = desk.get(OfHero { hero_id, command }).await;
+            answer(id, found.map(|found| reply(found.view.order, false)))
         }
-        Command::Orders { status, limit, cursor } => {
-            async move { answer(id, orders(&desk, hero_id, status, limit, cursor).await) }.boxed()
+        .boxed(),
+        Command::Orders(command) => async move {
+            let page = desk.list(OfHero { hero_id, command }).await;
+            answer(id, page.map(|page| Reply::Orders(page.map(|view| view.order))))
         }
+        .boxed(),
         Command::Menu { cursor } => async move { answer(id, menu(&desk, cursor).await) }.boxed(),
         // The session handles tokens before a command comes here.
         Command::Auth { .. } => refuse(id, "a token is of no use here").boxed(),
@@ -103,27 +93,8 @@ pub fn execute(
     }
 }
 
-async fn get(desk: &Desk, hero_id: Option<HeroId>, order_id: OrderId) -> Result<Reply, Problem> {
-    let found = desk.store().order(order_id).await.map_err(|error| problem(&error))?;
-    let order = found
-        .map(|found| found.view.order)
-        .filter(|order| hero_id.is_none_or(|hero_id| hero_id == order.hero_id));
-    order
-        .map(|order| Reply::Order { order: Box::new(order), replayed: false })
-        .ok_or_else(|| no_order(order_id))
-}
-
-async fn orders(
-    desk: &Desk,
-    hero_id: Option<HeroId>,
-    status: Vec<Status>,
-    limit: usize,
-    after: Option<PageCursor>,
-) -> Result<Reply, Problem> {
-    let filter = OrderFilter { hero_id, meal_id: None, status, after, limit: limit + 1 };
-    let views = desk.store().orders(&filter).await.map_err(|error| problem(&error))?;
-    let orders = views.into_iter().map(|view| view.order).collect();
-    Ok(Reply::Orders(Page::cut(orders, limit, |order| order.id.get())))
+fn reply(order: Order, replayed: bool) -> Reply {
+    Reply::Order { order: Box::new(order), replayed }
 }
 
 async fn menu(desk: &Desk, after: Option<PageCursor>) -> Result<Reply, Problem> {

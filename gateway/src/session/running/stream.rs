@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use galley_protocol::close::CloseCode;
-use galley_protocol::frame::{Resume, ServerFrame, Totals, Watch};
-use galley_protocol::{HeroId, OrderId, SignedCursor};
+use galley_protocol::frame::{Resume, ServerFrame, Totals};
+use galley_protocol::{HeroId, OrderId, SignedCursor, Watch};
 use rand::RngExt as _;
 use tokio::time::Sleep;
 use tokio_util::task::task_tracker::TaskTrackerToken;

@@ -6,8 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use galley_protocol::frame::Watch;
-use galley_protocol::{Order, OrderId, Timestamp};
+use galley_protocol::{Order, OrderId, Timestamp, Watch};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;

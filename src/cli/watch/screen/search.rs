@@ -5,8 +5,7 @@
 //! adds its part to every question so far. What a question cannot say, such as a word of a message,
 //! the screen sorts out among the answers.
 
-use galley_protocol::frame::Watch;
-use galley_protocol::{OrderId, Status};
+use galley_protocol::{OrderId, Status, Watch};
 use reqwest::Method;
 use serde::Deserialize;
 
@@ -194,8 +193,7 @@ impl Part {
 
 #[cfg(test)]
 mod tests {
-    use galley_protocol::frame::Watch;
-    use galley_protocol::{HeroId, Status};
+    use galley_protocol::{HeroId, Status, Watch};
 
     use super::{Part, product, subscription};
 

@@ -8,6 +8,7 @@
 //! Everything a hero waits for comes in batches: one statement, one commit, a verdict for each
 //! request in the order of the requests. Callers bound the batches at [`MAX_BATCH`].
 
+mod areas;
 mod changes;
 mod codes;
 mod connect;
@@ -17,30 +18,25 @@ mod folding;
 mod menu;
 mod migrations;
 mod outage;
-mod placing;
 mod postgres;
-mod reading;
 pub mod requests;
 mod rows;
 mod snapshot;
 mod sqlite;
 mod trouble;
-mod upkeep;
 mod verdict;
-mod work;
 
 use std::time::Duration;
 
 use galley_protocol::{Hero, Meal};
 use thiserror::Error;
 
+pub use areas::{Placing, Reading, Upkeep, Work};
 pub use changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion, States};
 pub use connect::{ConnectError, connect, place};
 pub use cursors::CursorKeys;
 pub use menu::Menu;
 pub use migrations::OUTDATED;
-pub use placing::Placing;
-pub use reading::Reading;
 pub use requests::{
     CancelVerdict, Census, ChangeError, Claim, ClaimFrom, Claimed, Creation, DeleteVerdict,
     IdRange, Incarnations, ListPage, PlaceVerdict, ViewedOrder,
@@ -48,8 +44,6 @@ pub use requests::{
 pub use snapshot::{MAX_RESUMED, Snapshot, SnapshotRequest};
 pub use sqlite::{BackupError, BackupReport, backup};
 pub use trouble::Trouble;
-pub use upkeep::Upkeep;
-pub use work::Work;
 
 /// The most requests in one batch.
 pub const MAX_BATCH: usize = 500;

@@ -68,7 +68,9 @@ impl<'a> Session<'a> {
             let done = tokio::select! {
                 biased; // reading is bounded by the commands in flight, sending is not
                 heard = socket.hear(), if may_read => self.take(socket, heard).await,
-                Some(answer) = self.answers.next(), if !self.answers.is_empty() => self.answer(socket, answer).await,
+                Some(answer) = self.answers.next(), if !self.answers.is_empty() => {
+                    self.answer(socket, answer).await
+                }
                 event = self.stream.next() => self.stream.say(event, socket).await,
                 () = std::future::ready(()), if may_rest => return Ok(()),
             };

@@ -2,32 +2,32 @@
 //! standard error.
 
 mod api;
+mod api_problem;
 mod arguments;
-mod backup;
+mod backup_command;
+mod client_session;
 mod completions;
 mod error;
 mod exit;
 mod harmless;
-mod health;
-mod hero;
+mod health_command;
+mod hero_commands;
 mod link;
-mod meal;
+mod meal_commands;
 mod migrate;
 mod named;
 mod note;
-mod order;
+mod order_commands;
 mod output;
 mod paging;
-mod problem;
-mod session;
-mod token;
+mod token_command;
 mod watch;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::serve::ServeArguments;
+use crate::embedded::ServeArguments;
 use api::Remote;
 pub use arguments::{read, wants_json};
 use error::CommandError;
@@ -44,7 +44,7 @@ pub struct Galley {
     #[command(flatten)]
     pub serve: ServeArguments,
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub command: Option<CliCommand>,
 }
 
 const EXAMPLES: &str = "\
@@ -73,26 +73,26 @@ fn after_help() -> String {
 
 /// A command in place of serving.
 #[derive(Subcommand)]
-pub enum Command {
+pub enum CliCommand {
     /// List, read, create, change and delete heroes
     #[command(subcommand)]
-    Hero(hero::HeroCommand),
+    Hero(hero_commands::HeroCommand),
     /// List, read, create, change and delete meals
     #[command(subcommand)]
-    Meal(meal::MealCommand),
+    Meal(meal_commands::MealCommand),
     /// List, read, place, cancel and delete orders
     #[command(subcommand)]
-    Order(order::OrderCommand),
+    Order(order_commands::OrderCommand),
     /// Show each change of an order as it happens
     Watch(watch::WatchArguments),
     /// Bring the database's schema up to date; gateways and workers never do it themselves
     Migrate(migrate::MigrateArguments),
     /// Copy the embedded database into a file, while it is served or not
-    Backup(backup::BackupArguments),
+    Backup(backup_command::BackupArguments),
     /// Check a gateway or a worker; exit code 0 means healthy
-    Health(health::HealthArguments),
+    Health(health_command::HealthArguments),
     /// Make a token for a hero or for staff
-    Token(token::TokenArguments),
+    Token(token_command::TokenArguments),
     /// Print the completions of a shell
     Completions(completions::CompletionsArguments),
 }
@@ -107,7 +107,7 @@ enum Local {
     Json,
 }
 
-impl Command {
+impl CliCommand {
     fn local(&self) -> Local {
         match self {
             Self::Hero(_) | Self::Meal(_) | Self::Order(_) | Self::Watch(_) | Self::Health(_) => {
@@ -120,19 +120,19 @@ impl Command {
 }
 
 /// Runs one command.
-pub fn run(command: Command, remote: Remote) -> ExitCode {
+pub fn run(command: CliCommand, remote: Remote) -> ExitCode {
     let json = remote.json;
     let done = match command {
-        Command::Migrate(arguments) => return migrate::run(arguments),
-        Command::Backup(arguments) => return backup::run(arguments, json),
-        Command::Completions(arguments) => completions::run(&arguments),
-        Command::Token(arguments) => token::run(&arguments, json),
-        Command::Hero(command) => ask(hero::run(command, remote)),
-        Command::Meal(command) => ask(meal::run(command, remote)),
-        Command::Order(command) => ask(order::run(command, remote)),
-        Command::Watch(arguments) => ask(watch::run(arguments, remote)),
-        Command::Health(arguments) => {
-            let done = ask(health::run(arguments, remote));
+        CliCommand::Migrate(arguments) => return migrate::run(arguments),
+        CliCommand::Backup(arguments) => return backup_command::run(arguments, json),
+        CliCommand::Completions(arguments) => completions::run(&arguments),
+        CliCommand::Token(arguments) => token_command::run(&arguments, json),
+        CliCommand::Hero(command) => ask(hero_commands::run(command, remote)),
+        CliCommand::Meal(command) => ask(meal_commands::run(command, remote)),
+        CliCommand::Order(command) => ask(order_commands::run(command, remote)),
+        CliCommand::Watch(arguments) => ask(watch::run(arguments, remote)),
+        CliCommand::Health(arguments) => {
+            let done = ask(health_command::run(arguments, remote));
             // Docker and similar programs know only 0 and 1.
             return done.map_or_else(
                 |error| {

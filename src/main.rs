@@ -2,7 +2,7 @@
 
 mod cli;
 mod demo;
-mod serve;
+mod embedded;
 
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match cli::read() {
-        Ok(cli::Galley { command: None, serve, .. }) => serve::run(serve),
+        Ok(cli::Galley { command: None, serve, .. }) => embedded::run(serve),
         Ok(cli::Galley { command: Some(command), remote, .. }) => cli::run(command, remote),
         Err(error) => error.report(cli::wants_json()),
     }

@@ -74,7 +74,7 @@ mod tests {
     use galley_protocol::PublisherId;
 
     use super::Heartbeat;
-    use crate::cursor::at;
+    use crate::test_cursor::at;
 
     #[test]
     fn a_heartbeat_leads_back_to_where_it_came_from() {

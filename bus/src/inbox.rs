@@ -2,7 +2,7 @@
 //!
 //! The driver of a connection or a publisher in this process fills the inbox, the subscription
 //! empties it. Filling never waits. The inbox is bounded in bytes. At the bound it drops new items
-//! until the subscription has emptied it; then the subscription takes one [`Taken::Gap`]. The gap
+//! until the subscription has emptied it; then the subscription takes one [`InboxItem::Gap`]. The gap
 //! is therefore always at the place of the missing items.
 
 use std::collections::VecDeque;
@@ -19,12 +19,12 @@ const OVERHEAD: usize = 128;
 /// A bounded queue for one subscriber that remembers when it lost items.
 #[derive(Debug)]
 pub(crate) struct Inbox<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<InboxState<T>>,
     filled: Notify,
 }
 
 #[derive(Debug)]
-struct State<T> {
+struct InboxState<T> {
     items: VecDeque<(usize, T)>,
     /// The bytes of all items, overhead included.
     weight: usize,
@@ -33,7 +33,7 @@ struct State<T> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Taken<T> {
+pub(crate) enum InboxItem<T> {
     Item(T),
     /// Items are missing at this point.
     Gap,
@@ -41,7 +41,7 @@ pub(crate) enum Taken<T> {
 
 impl<T> Default for Inbox<T> {
     fn default() -> Self {
-        let state = State { items: VecDeque::new(), weight: 0, gap: false };
+        let state = InboxState { items: VecDeque::new(), weight: 0, gap: false };
         Self { state: Mutex::new(state), filled: Notify::new() }
     }
 }
@@ -70,7 +70,7 @@ impl<T> Inbox<T> {
     }
 
     /// Waits for an item or a gap. For one subscriber only. Cancel safe.
-    pub(crate) async fn take(&self) -> Taken<T> {
+    pub(crate) async fn take(&self) -> InboxItem<T> {
         loop {
             if let Some(taken) = self.take_now() {
                 return taken;
@@ -85,23 +85,23 @@ impl<T> Inbox<T> {
         state.items.is_empty() && !state.gap
     }
 
-    fn take_now(&self) -> Option<Taken<T>> {
+    fn take_now(&self) -> Option<InboxItem<T>> {
         let mut state = self.lock();
         if let Some((weight, item)) = state.items.pop_front() {
             state.weight -= weight;
-            return Some(Taken::Item(item));
+            return Some(InboxItem::Item(item));
         }
-        std::mem::take(&mut state.gap).then_some(Taken::Gap)
+        std::mem::take(&mut state.gap).then_some(InboxItem::Gap)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, InboxState<T>> {
         self.state.lock().expect("nothing panics while it holds this lock")
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BOUND, Inbox, Taken};
+    use super::{BOUND, Inbox, InboxItem};
 
     #[tokio::test]
     async fn what_overflows_is_dropped_and_leaves_a_gap_at_its_place() {
@@ -109,10 +109,10 @@ mod tests {
         inbox.put(BOUND / 2, 1);
         inbox.put(BOUND / 2, 2);
         inbox.put(1, 3);
-        assert_eq!(inbox.take().await, Taken::Item(1));
+        assert_eq!(inbox.take().await, InboxItem::Item(1));
         inbox.put(1, 4);
-        assert_eq!(inbox.take().await, Taken::Gap);
+        assert_eq!(inbox.take().await, InboxItem::Gap);
         inbox.put(1, 5);
-        assert_eq!(inbox.take().await, Taken::Item(5));
+        assert_eq!(inbox.take().await, InboxItem::Item(5));
     }
 }

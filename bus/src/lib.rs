@@ -6,18 +6,18 @@
 //! fault is repaired from the database.
 
 pub mod backoff;
-mod connect;
-#[cfg(test)]
-mod cursor;
-mod hearing;
+mod bus_connect;
 mod heartbeat;
 mod inbox;
 mod local;
-mod progress;
+mod log_limiter;
+mod publish_progress;
 mod publishers;
-mod rarely;
 mod redis;
+#[cfg(test)]
+mod test_cursor;
 mod timing;
+mod tracked_subscription;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,10 +29,10 @@ use thiserror::Error;
 
 pub use backoff::Backoff;
 #[doc(hidden)]
-pub use connect::connect_with;
-pub use connect::{BusConfig, connect};
-pub use progress::Pending;
-pub use rarely::Rarely;
+pub use bus_connect::connect_with;
+pub use bus_connect::{BusConfig, connect};
+pub use log_limiter::LogLimiter;
+pub use publish_progress::PendingOperation;
 #[doc(hidden)]
 pub use timing::Timing;
 
@@ -50,7 +50,7 @@ pub enum BusError {
 
 /// A failure to connect to the bus. Its text never contains a password.
 #[derive(Clone, Debug, Error)]
-pub enum ConnectError {
+pub enum BusConnectError {
     /// The URL is malformed. A retry does not help.
     #[error("not a Redis URL: {0}")]
     BadUrl(String),
@@ -72,7 +72,7 @@ pub trait Bus: Send + Sync + 'static {
     ///
     /// The messages of one process for one hero are received in the order in which the calls were
     /// first polled.
-    async fn announce(&self, updates: &[Update], orders: &[OrderId]) -> Result<(), BusError>;
+    async fn publish(&self, updates: &[Update], orders: &[OrderId]) -> Result<(), BusError>;
     /// Opens the dispatch queue for one worker.
     async fn queue(&self, consumer: IncarnationId) -> Result<Box<dyn Queue>, BusError>;
     /// Subscribes to the updates of every process, this one included. Everything published after
@@ -86,12 +86,12 @@ pub trait Bus: Send + Sync + 'static {
     /// Begins an operation that may commit a change and publish it later. The caller holds the
     /// result from before the statement until the change was published or left a hole. Meanwhile it
     /// holds back the cursors of all gateways.
-    fn begin(&self) -> Pending;
+    fn begin(&self) -> PendingOperation;
     /// Takes a cursor that the database has just returned. It is published once every operation
     /// that began before this call has ended.
     fn mark(&self, safe: ResumeCursor);
     /// Returns true if this process has a subscription, and no shard of any subscription is cut.
-    fn hears(&self) -> bool;
+    fn is_receiving(&self) -> bool;
     /// Publishes a goodbye, the last message of this process. The caller has published everything
     /// that it committed, so that no subscription needs a repair for this process.
     async fn leave(&self);
@@ -130,7 +130,7 @@ pub struct Entry {
 #[async_trait]
 pub trait Subscription: Send {
     /// Waits for the next event. Cancel safe.
-    async fn next(&mut self) -> Heard;
+    async fn next(&mut self) -> SubscriptionEvent;
     /// Takes the publishers that are alive according to the database, the cursor of that moment,
     /// and the position above every transaction that has begun. The caller does this once a second.
     /// A live publisher that is silent counts as a gap.
@@ -142,12 +142,12 @@ pub trait Subscription: Send {
     /// from before the repair, was delivered.
     fn repaired(&mut self, safe: ResumeCursor);
     /// Returns the live publishers that are silent on at least one shard.
-    fn unheard(&self) -> Vec<Unheard>;
+    fn unheard(&self) -> Vec<UnheardPublisher>;
 }
 
 /// A live publisher that is silent on at least one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unheard {
+pub struct UnheardPublisher {
     /// The publisher.
     pub publisher: PublisherId,
     /// The moment of its last message on the shard that is silent for longest.
@@ -156,7 +156,7 @@ pub struct Unheard {
 
 /// An event of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum SubscriptionEvent {
     /// The updates that one process published in one message.
     Updates(UpdateBatch),
     /// Updates may have been lost up to here. The connection was cut and is back, the subscriber

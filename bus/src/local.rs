@@ -17,10 +17,10 @@ use galley_protocol::{IncarnationId, OrderId, PublisherId, ResumeCursor, Update,
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::hearing::{Decode, Hearing, Message};
 use crate::heartbeat::Heartbeat;
 use crate::inbox::Inbox;
-use crate::progress::{Pending, Progress, new_publisher};
+use crate::publish_progress::{PendingOperation, PublishProgress, new_publisher};
+use crate::tracked_subscription::{BusMessage, Decode, TrackedSubscription};
 use crate::{Bus, BusError, Entry, Queue, Subscription};
 
 /// The most entries that wait; beyond it, new ones are dropped. Also the most unsettled entries of
@@ -32,11 +32,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The bus within one process.
 pub(crate) struct LocalBus {
-    shared: Arc<Shared>,
-    progress: Progress,
+    shared: Arc<LocalState>,
+    progress: PublishProgress,
 }
 
-struct Shared {
+struct LocalState {
     publisher: PublisherId,
     waiting: Mutex<VecDeque<OrderId>>,
     filled: Notify,
@@ -47,24 +47,24 @@ struct Shared {
 struct Listeners {
     /// The number of the last message.
     published: u64,
-    inboxes: Vec<Weak<Inbox<Message>>>,
+    inboxes: Vec<Weak<Inbox<BusMessage>>>,
 }
 
 impl Default for LocalBus {
     fn default() -> Self {
         let publisher = new_publisher();
-        let shared = Shared {
+        let shared = LocalState {
             publisher,
             waiting: Mutex::default(),
             filled: Notify::new(),
             listeners: Mutex::default(),
         };
-        Self { shared: Arc::new(shared), progress: Progress::default() }
+        Self { shared: Arc::new(shared), progress: PublishProgress::default() }
     }
 }
 
 impl Listeners {
-    fn put(&mut self, bytes: usize, message: &Message) {
+    fn put(&mut self, bytes: usize, message: &BusMessage) {
         // Removes the inboxes of subscriptions that were dropped.
         self.inboxes.retain(|inbox| {
             inbox.upgrade().map(|inbox| inbox.put(bytes, message.clone())).is_some()
@@ -72,7 +72,7 @@ impl Listeners {
     }
 }
 
-impl Shared {
+impl LocalState {
     fn enqueue(&self, orders: impl IntoIterator<Item = OrderId>) {
         let mut waiting = self.waiting();
         for order in orders {
@@ -97,14 +97,14 @@ impl Shared {
         listeners.published += 1;
         let number = listeners.published;
         let batch = UpdateBatch { publisher: self.publisher, number, updates: updates.to_vec() };
-        listeners.put(bytes, &Message::Updates(batch));
+        listeners.put(bytes, &BusMessage::Updates(batch));
     }
 
     fn beat(&self, published: Option<ResumeCursor>, leaves: bool) {
         let mut listeners = self.listeners();
         let beat =
             Heartbeat { publisher: self.publisher, number: listeners.published, published, leaves };
-        listeners.put(size_of::<Heartbeat>(), &Message::Heartbeat(beat));
+        listeners.put(size_of::<Heartbeat>(), &BusMessage::Heartbeat(beat));
     }
 
     fn waiting(&self) -> MutexGuard<'_, VecDeque<OrderId>> {
@@ -118,7 +118,7 @@ impl Shared {
 
 #[async_trait]
 impl Bus for LocalBus {
-    async fn announce(&self, updates: &[Update], orders: &[OrderId]) -> Result<(), BusError> {
+    async fn publish(&self, updates: &[Update], orders: &[OrderId]) -> Result<(), BusError> {
         self.shared.publish(updates);
         self.shared.enqueue(orders.iter().copied());
         Ok(())
@@ -135,7 +135,7 @@ impl Bus for LocalBus {
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError> {
         let inbox = Arc::new(Inbox::default());
         self.shared.listeners().inboxes.push(Arc::downgrade(&inbox));
-        Ok(Box::new(Hearing::new(inbox, 1, OnlyShard)))
+        Ok(Box::new(TrackedSubscription::new(inbox, 1, OnlyShard)))
     }
 
     fn lose(&self) {
@@ -150,7 +150,7 @@ impl Bus for LocalBus {
         self.shared.publisher
     }
 
-    fn begin(&self) -> Pending {
+    fn begin(&self) -> PendingOperation {
         self.progress.begin()
     }
 
@@ -159,7 +159,7 @@ impl Bus for LocalBus {
         self.shared.beat(self.progress.published(), false);
     }
 
-    fn hears(&self) -> bool {
+    fn is_receiving(&self) -> bool {
         self.shared.listeners().inboxes.iter().any(|inbox| inbox.strong_count() > 0)
     }
 
@@ -178,7 +178,7 @@ impl Bus for LocalBus {
 
 /// A reader of the queue.
 struct LocalQueue {
-    shared: Arc<Shared>,
+    shared: Arc<LocalState>,
     /// The unsettled entries, by token.
     taken: BTreeMap<u64, OrderId>,
     next_token: u64,
@@ -242,9 +242,9 @@ impl Drop for LocalQueue {
 struct OnlyShard;
 
 impl Decode for OnlyShard {
-    type Item = Message;
+    type Item = BusMessage;
 
-    fn decode(&mut self, message: Message) -> Option<(u16, Message)> {
+    fn decode(&mut self, message: BusMessage) -> Option<(u16, BusMessage)> {
         Some((0, message))
     }
 }

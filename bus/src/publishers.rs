@@ -15,9 +15,9 @@ use std::collections::{BTreeSet, HashMap};
 use galley_protocol::{PublisherId, ResumeCursor};
 use tokio::time::Instant;
 
-use crate::Unheard;
+use crate::UnheardPublisher;
 use crate::heartbeat::{Heartbeat, SILENCE};
-use publisher::{Debt, Life, Publisher};
+use publisher::{Publisher, PublisherPhase, RepairDebt};
 
 /// The most publishers remembered. Beyond it, one that is gone is forgotten. If none is gone, the
 /// one that is silent for longest is forgotten: this counts as a gap, and so does its next message.
@@ -29,8 +29,8 @@ pub(crate) struct Publishers {
     known: HashMap<PublisherId, Publisher>,
     shards: usize,
     /// Due repairs of everything: for the time before the subscription, or while it was cut.
-    debt: Debt,
-    census: Option<Census>,
+    debt: RepairDebt,
+    census: Option<LastCensus>,
     safe: Option<ResumeCursor>,
     /// The gap that was noticed since the last [`Self::take_gap`].
     gap: Option<Gap>,
@@ -38,7 +38,7 @@ pub(crate) struct Publishers {
 
 /// The last census, an answer of the database.
 #[derive(Debug)]
-struct Census {
+struct LastCensus {
     living: BTreeSet<PublisherId>,
     safe: ResumeCursor,
     /// The position above every transaction that had begun.
@@ -56,14 +56,14 @@ impl Publishers {
     /// Creates the state for a bus of `shards` shards, without publishers.
     pub(crate) fn new(shards: usize) -> Self {
         let known = HashMap::new();
-        Self { known, shards, debt: Debt::OWED, census: None, safe: None, gap: None }
+        Self { known, shards, debt: RepairDebt::OWED, census: None, safe: None, gap: None }
     }
 
     /// Notes a message with updates. A number that was left out is a gap. The first message of a
     /// publisher is a gap unless its number is 1, because earlier ones were missed.
     pub(crate) fn updates(&mut self, shard: u16, id: PublisherId, number: u64, now: Instant) {
         let publisher = self.publisher(id, now);
-        if publisher.hear(shard, number, number.saturating_sub(1), now) {
+        if publisher.receive(shard, number, number.saturating_sub(1), now) {
             self.owe(id);
         }
     }
@@ -73,7 +73,7 @@ impl Publishers {
     pub(crate) fn heartbeat(&mut self, shard: u16, beat: &Heartbeat, now: Instant) {
         let settled = self.debt.is_settled();
         let publisher = self.publisher(beat.publisher, now);
-        let hole = publisher.hear(shard, beat.number, beat.number, now);
+        let hole = publisher.receive(shard, beat.number, beat.number, now);
         // The cursor of a publisher moves only if nothing before it is missing.
         if settled && !hole {
             publisher.advance(shard, beat.published);
@@ -99,21 +99,22 @@ impl Publishers {
     ) {
         // Forgets publishers that left in order and need no further repair.
         self.known.retain(|id, publisher| {
-            publisher.life != Life::Left || publisher.counts() || living.contains(id)
+            publisher.life != PublisherPhase::Left || publisher.counts() || living.contains(id)
         });
         for id in living {
             if self.publisher(*id, now).revive() {
                 self.owe(*id);
             }
         }
-        self.census = Some(Census { living: living.clone(), safe, next, at: now });
+        self.census = Some(LastCensus { living: living.clone(), safe, next, at: now });
         self.advance();
     }
 
     /// Notes that updates of any publisher may have been lost up to here.
     pub(crate) fn cut(&mut self) {
         self.debt.owe();
-        let since = self.known.values().filter(|publisher| publisher.counts()).map(Publisher::told);
+        let since =
+            self.known.values().filter(|publisher| publisher.counts()).map(Publisher::published);
         let since = since.fold(self.safe, Option::min);
         self.note(since);
     }
@@ -152,11 +153,11 @@ impl Publishers {
     }
 
     /// Returns the live publishers that are silent on at least one shard.
-    pub(crate) fn unheard(&self) -> Vec<Unheard> {
+    pub(crate) fn unheard(&self) -> Vec<UnheardPublisher> {
         let unheard = self.known.iter().filter_map(|(id, publisher)| {
             publisher
                 .unheard_since()
-                .map(|since| Unheard { publisher: *id, since: since.into_std() })
+                .map(|since| UnheardPublisher { publisher: *id, since: since.into_std() })
         });
         unheard.collect()
     }
@@ -175,7 +176,7 @@ impl Publishers {
     fn owe(&mut self, id: PublisherId) {
         let Some(publisher) = self.known.get_mut(&id) else { return };
         publisher.debt.owe();
-        let since = publisher.told();
+        let since = publisher.published();
         self.note(since);
     }
 
@@ -189,7 +190,8 @@ impl Publishers {
     /// Moves the safe cursor, unless a repair of everything is due.
     fn advance(&mut self) {
         let Some(census) = self.census.as_ref().filter(|_| self.debt.is_settled()) else { return };
-        let told = self.known.values().filter(|publisher| publisher.counts()).map(Publisher::told);
+        let told =
+            self.known.values().filter(|publisher| publisher.counts()).map(Publisher::published);
         // `None`, a publisher without a cursor, is the least: the safe cursor then stays where it
         // is.
         let safe = told.fold(Some(census.safe), Option::min);
@@ -211,7 +213,7 @@ impl Publishers {
         let oldest = self
             .known
             .iter()
-            .min_by_key(|(_, publisher)| (publisher.counts(), publisher.heard_last()));
+            .min_by_key(|(_, publisher)| (publisher.counts(), publisher.most_recently_received()));
         let Some((id, publisher)) = oldest.map(|(id, publisher)| (*id, publisher.counts())) else {
             return;
         };
@@ -223,4 +225,4 @@ impl Publishers {
 }
 
 #[cfg(test)]
-mod tests;
+mod publishers_tests;

@@ -39,7 +39,7 @@
 //!   of 1 s. While it is broken, calls fail at once.
 //! - One connection per queue for the blocking XREADGROUP ([`reader`]), with a time-out longer than
 //!   the block.
-//! - One connection per subscription ([`ear`]), read by the connection's driver, which only moves
+//! - One connection per subscription ([`redis_subscription`]), read by the connection's driver, which only moves
 //!   bytes.
 //!
 //! A server that is silent or no longer the master affects only its own shards. Their connections
@@ -48,20 +48,20 @@
 //! Nothing here reads the database, and nothing waits for Redis without a time-out.
 
 mod cluster;
+mod command_connection;
 mod dial;
-mod ear;
-mod failure;
-mod line;
-mod link;
-mod names;
 mod nodes;
-mod outage;
-mod publisher;
-mod queue;
-mod reader;
+mod pubsub_connection;
+mod redis_failure;
+mod redis_names;
+mod redis_outage;
+mod redis_publisher;
+mod redis_queue;
+mod redis_subscription;
 mod reply;
+mod stream_reader;
+mod stream_upkeep;
 mod tasks;
-mod upkeep;
 
 use std::sync::Arc;
 
@@ -72,25 +72,25 @@ use galley_protocol::{IncarnationId, OrderId, PublisherId, ResumeCursor, Update}
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::progress::{Pending, Progress};
+use crate::publish_progress::{PendingOperation, PublishProgress};
 use crate::timing::Timing;
-use crate::{Bus, BusError, ConnectError, Queue, Subscription};
-use ear::{Ear, Ears};
-use link::Link;
-use names::Names;
+use crate::{Bus, BusConnectError, BusError, Queue, Subscription};
+use command_connection::CommandConnection;
 use nodes::Nodes;
-use publisher::Publisher;
-use queue::RedisQueue;
+use redis_names::RedisNames;
+use redis_publisher::RedisPublisher;
+use redis_queue::RedisQueue;
+use redis_subscription::{RedisSubscription, RedisSubscriptions};
 use tasks::Tasks;
 
 /// The bus on Redis.
 pub(crate) struct RedisBus {
     nodes: Arc<Nodes>,
-    names: Names,
+    names: RedisNames,
     timing: Timing,
-    publisher: Arc<Publisher>,
-    progress: Progress,
-    ears: Arc<Ears>,
+    publisher: Arc<RedisPublisher>,
+    progress: PublishProgress,
+    subscriptions: Arc<RedisSubscriptions>,
     tasks: Tasks,
     /// The heartbeats and the repair of holes, one task each per shard.
     _of_publisher: Vec<AbortOnDropHandle<()>>,
@@ -102,31 +102,34 @@ impl RedisBus {
         url: &str,
         namespace: &str,
         timing: Timing,
-    ) -> Result<Self, ConnectError> {
+    ) -> Result<Self, BusConnectError> {
         let nodes = Arc::new(Nodes::parse(url)?);
-        let names = Names::new(namespace, nodes.is_cluster());
+        let names = RedisNames::new(namespace, nodes.is_cluster());
         let tasks = Tasks::default();
         let opened = join_all(
-            names.shards().map(|shard| Link::open(Arc::clone(&nodes), &names, shard, &tasks)),
+            names
+                .shards()
+                .map(|shard| CommandConnection::open(Arc::clone(&nodes), &names, shard, &tasks)),
         )
         .await;
         let (links, greeted): (Vec<_>, Vec<_>) =
             opened.into_iter().map(|(link, greeted)| (Arc::new(link), greeted)).unzip();
         if !names.suffice(greeted.iter().filter(|greeted| greeted.is_ok()).count()) {
             let failure = greeted.into_iter().find_map(Result::err).expect("some have failed");
-            return Err(failure::of_connecting(&nodes.place(), &failure));
+            return Err(redis_failure::of_connecting(&nodes.place(), &failure));
         }
         warn_of_eviction(&links).await;
-        let progress = Progress::default();
-        let publisher = Arc::new(Publisher::new(links, names.clone(), progress.clone()));
+        let progress = PublishProgress::default();
+        let publisher = Arc::new(RedisPublisher::new(links, names.clone(), progress.clone()));
         let mut of_publisher = Vec::new();
         for shard in names.shards() {
             of_publisher.push(
-                tasks.start("mender of holes", publisher::mend(Arc::clone(&publisher), shard)),
+                tasks
+                    .start("mender of holes", redis_publisher::mend(Arc::clone(&publisher), shard)),
             );
             of_publisher.push(tasks.start(
                 "heartbeat of the publisher",
-                publisher::live(Arc::clone(&publisher), shard),
+                redis_publisher::live(Arc::clone(&publisher), shard),
             ));
         }
         Ok(Self {
@@ -135,7 +138,7 @@ impl RedisBus {
             timing,
             publisher,
             progress,
-            ears: Arc::default(),
+            subscriptions: Arc::default(),
             tasks,
             _of_publisher: of_publisher,
         })
@@ -144,8 +147,8 @@ impl RedisBus {
 
 #[async_trait]
 impl Bus for RedisBus {
-    async fn announce(&self, updates: &[Update], orders: &[OrderId]) -> Result<(), BusError> {
-        self.publisher.announce(updates, orders).await
+    async fn publish(&self, updates: &[Update], orders: &[OrderId]) -> Result<(), BusError> {
+        self.publisher.publish(updates, orders).await
     }
 
     async fn queue(&self, consumer: IncarnationId) -> Result<Box<dyn Queue>, BusError> {
@@ -156,8 +159,17 @@ impl Bus for RedisBus {
     }
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError> {
-        let ears = Arc::clone(&self.ears);
-        Ok(Box::new(Ear::open(&self.nodes, &self.names, &self.publisher, ears, &self.tasks).await?))
+        let subscriptions = Arc::clone(&self.subscriptions);
+        Ok(Box::new(
+            RedisSubscription::open(
+                &self.nodes,
+                &self.names,
+                &self.publisher,
+                subscriptions,
+                &self.tasks,
+            )
+            .await?,
+        ))
     }
 
     fn lose(&self) {
@@ -168,7 +180,7 @@ impl Bus for RedisBus {
         self.publisher.id()
     }
 
-    fn begin(&self) -> Pending {
+    fn begin(&self) -> PendingOperation {
         self.progress.begin()
     }
 
@@ -176,8 +188,8 @@ impl Bus for RedisBus {
         self.progress.mark(safe, Instant::now(), || self.publisher.lose());
     }
 
-    fn hears(&self) -> bool {
-        self.ears.are_open() && !self.ears.are_deaf()
+    fn is_receiving(&self) -> bool {
+        self.subscriptions.are_open() && !self.subscriptions.are_deaf()
     }
 
     async fn leave(&self) {
@@ -197,7 +209,7 @@ impl Bus for RedisBus {
             self.names.shards().map(|shard| self.publisher.link(shard).query::<Value>(&ping)),
         )
         .await?;
-        if self.ears.are_deaf() {
+        if self.subscriptions.are_deaf() {
             return Err(BusError::Unreachable("a subscription is cut".to_owned()));
         }
         Ok(())
@@ -207,14 +219,14 @@ impl Bus for RedisBus {
 /// Returns the address in a URL for logs, without user and password.
 ///
 /// # Errors
-/// [`ConnectError::BadUrl`]
-pub(crate) fn place(url: &str) -> Result<String, ConnectError> {
+/// [`BusConnectError::BadUrl`]
+pub(crate) fn place(url: &str) -> Result<String, BusConnectError> {
     Nodes::parse(url).map(|nodes| nodes.place())
 }
 
 /// Warns if Redis may evict keys: under memory pressure it must refuse writes, not delete streams.
 /// A server that does not answer is not asked again.
-async fn warn_of_eviction(links: &[Arc<Link>]) {
+async fn warn_of_eviction(links: &[Arc<CommandConnection>]) {
     let mut ask = ::redis::pipe();
     ask.cmd("INFO").arg("memory");
     for answer in

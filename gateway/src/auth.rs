@@ -3,8 +3,8 @@
 //! The guard of REST and the handshake of sockets ask the [`Verifier`]. Without authentication
 //! there is no verifier, and no guard around the routes.
 
+mod jwt;
 mod secret;
-mod token;
 
+pub use jwt::{Claims, LEEWAY, TokenRejection, Verifier, Who, mint, now};
 pub use secret::{Secret, SecretArguments};
-pub use token::{Claims, LEEWAY, Refused, Verifier, Who, mint, now};

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use galley_fail_points::trip;
-use galley_launch::{Crew, StopOrder};
+use galley_launch::{StopOrder, Supervisor};
 use galley_store::{MAX_BATCH, StoreError};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::time::sleep;
@@ -35,11 +35,11 @@ const MANY: usize = 32;
 const PATIENCE: Duration = Duration::from_millis(5);
 
 /// The answer to one request of a batch.
-pub type Answer<A> = oneshot::Receiver<Result<A, StoreError>>;
+pub type PendingVerdict<A> = oneshot::Receiver<Result<A, StoreError>>;
 
 /// The queue is full, or the writers stop.
 #[derive(Debug)]
-pub struct Full;
+pub struct QueueFull;
 
 /// The tasks that write the batches of one kind.
 #[derive(Clone, Copy, Debug)]
@@ -55,12 +55,12 @@ pub struct Writers {
 /// Hands requests of one kind to their writers, in batches.
 #[derive(Debug)]
 pub struct Batcher<Q, A> {
-    queue: mpsc::Sender<Waiting<Q, A>>,
+    queue: mpsc::Sender<WaitingRequest<Q, A>>,
     counter: Arc<Counter<Q, A>>,
 }
 
 #[derive(Debug)]
-struct Waiting<Q, A> {
+struct WaitingRequest<Q, A> {
     request: Q,
     answer: oneshot::Sender<Result<A, StoreError>>,
 }
@@ -74,7 +74,7 @@ impl<Q, A> Clone for Batcher<Q, A> {
 impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     /// Starts the writers. At a stop they write the waiting requests, accept no more, and end.
     /// `work` returns one answer for each request of a batch, in the same order.
-    pub fn start<F, W>(crew: &mut Crew, writers: Writers, work: W) -> Self
+    pub fn start<F, W>(supervisor: &mut Supervisor, writers: Writers, work: W) -> Self
     where
         W: Fn(Vec<Q>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
@@ -86,7 +86,7 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
             look: Notify::new(),
         });
         for _ in 0..writers.count {
-            crew.hire(StopOrder::Last, writers.part, |stop| {
+            supervisor.supervise(StopOrder::Last, writers.part, |stop| {
                 write(Arc::clone(&counter), work.clone(), writers.batch, stop)
             });
         }
@@ -96,11 +96,11 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     /// Puts a request into the next batch.
     ///
     /// # Errors
-    /// [`Full`] if [`MAX_WAITING`] requests wait already, or the writers stop. The request is not
+    /// [`QueueFull`] if [`MAX_WAITING`] requests wait already, or the writers stop. The request is not
     /// carried out then.
-    pub fn submit(&self, request: Q) -> Result<Answer<A>, Full> {
+    pub fn submit(&self, request: Q) -> Result<PendingVerdict<A>, QueueFull> {
         let (answer, receiver) = oneshot::channel();
-        self.queue.try_send(Waiting { request, answer }).map_err(|_| Full)?;
+        self.queue.try_send(WaitingRequest { request, answer }).map_err(|_| QueueFull)?;
         // The writer that waits for the batch in flight already holds one request, hence - 1. It is
         // woken when many wait, not for each.
         if self.queue.max_capacity() - self.queue.capacity() >= MANY - 1 {
@@ -114,7 +114,7 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
 #[derive(Debug)]
 struct Counter<Q, A> {
     /// Locked by the writer that forms the next batch.
-    waiting: Mutex<mpsc::Receiver<Waiting<Q, A>>>,
+    waiting: Mutex<mpsc::Receiver<WaitingRequest<Q, A>>>,
     /// Number of batches that are being written.
     under_way: AtomicUsize,
     /// Notified when one of them has ended or many requests wait.
@@ -136,7 +136,10 @@ impl Drop for UnderWay<'_> {
 
 impl<Q, A> Counter<Q, A> {
     /// Takes the next batch. Returns `None` once the queue is closed and empty.
-    async fn take(&self, stop: &CancellationToken) -> Option<(Vec<Waiting<Q, A>>, UnderWay<'_>)> {
+    async fn take(
+        &self,
+        stop: &CancellationToken,
+    ) -> Option<(Vec<WaitingRequest<Q, A>>, UnderWay<'_>)> {
         let mut waiting = self.waiting.lock().await;
         let first = tokio::select! {
             biased;
@@ -214,8 +217,8 @@ async fn write<Q, A, F, W>(
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Batcher, Full, MANY, MAX_WAITING, PATIENCE, Writers};
-    use galley_launch::{Crew, StopOrder};
+    use super::{Batcher, MANY, MAX_WAITING, PATIENCE, PendingVerdict, QueueFull, Writers};
+    use galley_launch::{StopOrder, Supervisor};
     use galley_store::{MAX_BATCH, StoreError};
     use std::ops::Range;
     use std::sync::{Arc, Mutex};
@@ -228,7 +231,7 @@ mod tests {
 
     /// Doubles numbers; each batch waits at the gate.
     struct Doubler {
-        crew: Crew,
+        supervisor: Supervisor,
         batcher: Batcher<usize, usize>,
         gate: Arc<Semaphore>,
         /// The sizes of the batches that were begun.
@@ -238,8 +241,8 @@ mod tests {
     impl Doubler {
         fn start(count: usize) -> Self {
             let (gate, sizes) = (Arc::new(Semaphore::new(0)), Arc::<Mutex<Vec<_>>>::default());
-            let mut crew = Crew::default();
-            let batcher = Batcher::start(&mut crew, writers(count), {
+            let mut supervisor = Supervisor::default();
+            let batcher = Batcher::start(&mut supervisor, writers(count), {
                 let (gate, sizes) = (Arc::clone(&gate), Arc::clone(&sizes));
                 move |batch: Vec<usize>| {
                     let (gate, sizes) = (Arc::clone(&gate), Arc::clone(&sizes));
@@ -250,10 +253,10 @@ mod tests {
                     }
                 }
             });
-            Self { crew, batcher, gate, sizes }
+            Self { supervisor, batcher, gate, sizes }
         }
 
-        fn submit(&self, numbers: Range<usize>) -> Vec<Answer<usize>> {
+        fn submit(&self, numbers: Range<usize>) -> Vec<PendingVerdict<usize>> {
             numbers.map(|number| self.batcher.submit(number).expect("room")).collect()
         }
 
@@ -270,7 +273,7 @@ mod tests {
         }
     }
 
-    async fn doubled(numbers: Range<usize>, answers: Vec<Answer<usize>>) {
+    async fn doubled(numbers: Range<usize>, answers: Vec<PendingVerdict<usize>>) {
         for (number, answer) in numbers.zip(answers) {
             assert_eq!(answer.await.expect("an answer").expect("a verdict"), number * 2);
         }
@@ -337,8 +340,8 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_refuses_and_an_absent_database_answers_everyone() {
         let gate = Arc::new(Semaphore::new(0));
-        let mut crew = Crew::default();
-        let batcher = Batcher::start(&mut crew, writers(1), {
+        let mut supervisor = Supervisor::default();
+        let batcher = Batcher::start(&mut supervisor, writers(1), {
             let gate = Arc::clone(&gate);
             move |_: Vec<()>| {
                 let gate = Arc::clone(&gate);
@@ -355,7 +358,7 @@ mod tests {
                 Err(refused) => break refused,
             }
         };
-        assert!(matches!(refused, Full));
+        assert!(matches!(refused, QueueFull));
         assert!(answers.len() >= MAX_WAITING);
         gate.add_permits(1);
         for answer in answers {
@@ -365,8 +368,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_that_panics_fails_alone() {
-        let mut crew = Crew::default();
-        let batcher = Batcher::start(&mut crew, writers(1), async |numbers: Vec<usize>| {
+        let mut supervisor = Supervisor::default();
+        let batcher = Batcher::start(&mut supervisor, writers(1), async |numbers: Vec<usize>| {
             assert!(!numbers.contains(&7), "a panic on purpose");
             Ok(numbers)
         });
@@ -380,17 +383,17 @@ mod tests {
         let mut doubler = Doubler::start(2);
         let answers = doubler.submit(0..700);
         doubler.gate.add_permits(3);
-        doubler.crew.leave(StopOrder::Last, PATIENCE * 100).await;
+        doubler.supervisor.leave(StopOrder::Last, PATIENCE * 100).await;
         doubled(0..700, answers).await;
         assert!(doubler.batcher.submit(700).is_err(), "nobody would write it");
     }
 
     #[tokio::test]
     async fn a_writer_that_ends_is_missed() {
-        let Doubler { mut crew, batcher, .. } = Doubler::start(1);
+        let Doubler { mut supervisor, batcher, .. } = Doubler::start(1);
         drop(batcher);
         assert_eq!(
-            crew.death().await.to_string(),
+            supervisor.death().await.to_string(),
             "the writer ended, and nothing works without it"
         );
     }

@@ -8,12 +8,12 @@
 //! No loss goes unnoticed. If changes are dropped at a bound before a watcher was sent them, its
 //! next frame says so, and it reads them from the database, from the cursor of its position on.
 
+#[cfg(test)]
+mod feed_tests;
 mod frames;
 mod marks;
 mod missing;
 mod newest;
-#[cfg(test)]
-mod tests;
 mod watcher;
 
 use std::collections::BTreeSet;
@@ -27,8 +27,8 @@ use tokio::time::Instant;
 
 use crate::versions::Versions;
 use frames::Frames;
-use newest::{Change, Newest};
-pub use watcher::{Begin, Due, Told, Watcher};
+use newest::{FeedChange, Newest};
+pub use watcher::{Begin, FeedDue, Watcher, WatcherFrame};
 
 /// Number of watchers that read from the database at the same time. The others wait.
 const READERS: usize = 1;
@@ -41,13 +41,13 @@ const MAX_REACH: i64 = 1_000_000;
 
 /// The staff feed.
 #[derive(Clone, Debug)]
-pub struct Feed(Arc<Shared>);
+pub struct StaffFeed(Arc<FeedState>);
 
 #[derive(Debug)]
-struct Shared {
+struct FeedState {
     versions: Versions,
     newest: Mutex<Newest>,
-    /// Changed only while `newest` is locked.
+    /// FeedBatch only while `newest` is locked.
     watchers: AtomicUsize,
     /// The time in milliseconds since which every change was noted. Valid while there are watchers.
     since: AtomicI64,
@@ -59,11 +59,11 @@ struct Shared {
     readers: Arc<Semaphore>,
 }
 
-impl Feed {
+impl StaffFeed {
     /// Returns a feed without watchers. `versions` are the versions delivered here lately.
     #[must_use]
     pub fn new(versions: Versions) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(FeedState {
             versions,
             newest: Mutex::default(),
             watchers: AtomicUsize::new(0),
@@ -98,7 +98,7 @@ impl Feed {
     /// Notes changes, if there are watchers.
     pub fn note<'a>(&self, updates: impl Iterator<Item = &'a Update>) {
         if self.0.is_watched() {
-            self.0.note(updates.filter_map(Change::of_update));
+            self.0.note(updates.filter_map(FeedChange::of_update));
         }
     }
 
@@ -143,7 +143,7 @@ impl Feed {
     }
 }
 
-impl Shared {
+impl FeedState {
     fn is_watched(&self) -> bool {
         self.watchers.load(Ordering::Relaxed) > 0
     }
@@ -152,7 +152,7 @@ impl Shared {
         lock(&self.newest)
     }
 
-    fn note(&self, changes: impl Iterator<Item = Change>) {
+    fn note(&self, changes: impl Iterator<Item = FeedChange>) {
         let mut newest = self.newest();
         changes.for_each(|change| _ = newest.note(change));
     }
@@ -173,8 +173,9 @@ impl Shared {
         match store.states(std::slice::from_ref(&unsure)).await {
             // Deleted orders come without their hero, so they cannot be shown. Their deletion
             // arrives as an update, or with the pages that a watcher reads.
-            Ok(lists) => self
-                .note(lists.iter().flat_map(|States { orders, .. }| orders).map(Change::of_order)),
+            Ok(lists) => self.note(
+                lists.iter().flat_map(|States { orders, .. }| orders).map(FeedChange::of_order),
+            ),
             Err(error) => {
                 tracing::debug!(%error, "cannot read orders for the staff feed");
                 lock(&self.unsure).extend(unsure);
@@ -201,7 +202,7 @@ impl Shared {
 pub fn reaches(since: ResumeCursor, now: ResumeCursor) -> bool {
     let kept = i64::try_from(RETENTION.as_millis()).unwrap_or(i64::MAX);
     since.time >= now.time.minus_millis(kept)
-        && now.floor.get().saturating_sub(since.floor.get()) <= MAX_REACH
+        && now.low_watermark.get().saturating_sub(since.low_watermark.get()) <= MAX_REACH
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

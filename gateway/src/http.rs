@@ -3,9 +3,9 @@
 //! hyper itself answers 400 or 431 to what it cannot parse; [`bare`] turns that into a problem.
 
 mod bare;
-mod line;
 pub mod origin;
 mod serve;
+mod tracked_stream;
 
-pub use line::Line;
 pub use serve::{Cut, serve};
+pub use tracked_stream::TrackedStream;

@@ -1,13 +1,13 @@
 //! Who is connected here, and what each is to be told.
 //!
-//! The ear delivers what was published, the announcer what could not be; sessions come and go. A
+//! The subscriber delivers what was published, the publisher what could not be; sessions come and go. A
 //! delivery waits for nobody: a socket that does not keep up costs its own outbox and nobody else,
 //! and a hero with many sockets no other hero. No guard of a map leaves this file.
 
 mod delivery;
-mod mark;
 pub mod outbox;
 mod repair;
+mod safe_cursor;
 mod shard;
 
 use std::collections::HashMap;
@@ -19,15 +19,15 @@ use galley_protocol::{HeroId, OrderId, ResumeCursor, Timestamp, Update, Version,
 use galley_store::{CursorKeys, Store};
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::feed::{Begin, Feed, Watcher};
+use crate::feed::{Begin, StaffFeed, Watcher};
 use crate::metrics;
-pub use crate::versions::State;
+pub use crate::versions::VersionSeen;
 use crate::versions::{Judged, Source, Versions, Wanted};
 pub use delivery::Notice;
 use delivery::{Delivery, by_hero};
-use mark::Watermark;
 pub use outbox::{Missed, Out, Outbox};
 pub use repair::Repair;
+use safe_cursor::CurrentSafeCursor;
 use shard::Shard;
 
 /// The least time between two deliveries of much: what comes meanwhile goes out in one write for
@@ -36,16 +36,16 @@ pub const TICK: Duration = Duration::from_millis(2);
 
 /// The connected sockets.
 #[derive(Clone, Debug)]
-pub struct Hub(Arc<Sockets>);
+pub struct Hub(Arc<HubState>);
 
 #[derive(Debug)]
-struct Sockets {
+struct HubState {
     /// The sockets of each hero, and of staff under `None`.
     crowds: DashMap<Option<HeroId>, Crowd>,
-    feed: Feed,
+    feed: StaffFeed,
     /// The versions that were told lately.
     versions: Versions,
-    watermark: Watermark,
+    watermark: CurrentSafeCursor,
     /// The turns of deliveries: one that was judged later must not arrive earlier.
     turn: Mutex<()>,
     /// The turns of the shards' tasks.
@@ -67,14 +67,14 @@ pub struct TooMany;
 
 /// A socket's place in the hub; dropping it leaves.
 #[derive(Debug)]
-pub struct Place {
+pub struct Membership {
     hub: Hub,
     hero_id: Option<HeroId>,
     shard: Arc<Shard>,
     outbox: Arc<Outbox>,
 }
 
-impl Place {
+impl Membership {
     /// Whose socket it is; nobody's when it is staff's.
     #[must_use]
     pub fn hero_id(&self) -> Option<HeroId> {
@@ -88,14 +88,14 @@ impl Place {
     }
 
     /// The session is about to tell these states by itself: no older one shall follow.
-    pub fn tells(&self, told: &HashMap<OrderId, State>) {
-        let since = self.hub.heard_since(self.hero_id);
-        let overtaken = since.and_then(|since| self.hub.0.versions.overtaken(told, since));
-        self.outbox.overtake(told, overtaken);
+    pub fn note_sent(&self, sent: &HashMap<OrderId, VersionSeen>) {
+        let since = self.hub.received_since(self.hero_id);
+        let overtaken = since.and_then(|since| self.hub.0.versions.overtaken(sent, since));
+        self.outbox.overtake(sent, overtaken);
     }
 
     /// The same of states that the session shows in an answer. Their own frames still follow.
-    pub fn shows(&self, shown: &HashMap<OrderId, State>) {
+    pub fn note_shown(&self, shown: &HashMap<OrderId, VersionSeen>) {
         if self.hero_id.is_none() {
             self.hub
                 .0
@@ -103,12 +103,13 @@ impl Place {
                 .show(shown.iter().map(|(order_id, state)| (*order_id, state.version)));
             return;
         }
-        let before = |state: &State| State { version: Version(state.version.0 - 1), ..*state };
-        self.tells(&shown.iter().map(|(order_id, state)| (*order_id, before(state))).collect());
+        let before =
+            |state: &VersionSeen| VersionSeen { version: Version(state.version.0 - 1), ..*state };
+        self.note_sent(&shown.iter().map(|(order_id, state)| (*order_id, before(state))).collect());
     }
 }
 
-impl Drop for Place {
+impl Drop for Membership {
     fn drop(&mut self) {
         let crowds = &self.hub.0.crowds;
         if let Some(mut crowd) = crowds.get_mut(&self.hero_id) {
@@ -144,11 +145,11 @@ impl Hub {
     #[must_use]
     pub fn new(keys: CursorKeys) -> Self {
         let versions = Versions::default();
-        Self(Arc::new(Sockets {
+        Self(Arc::new(HubState {
             crowds: DashMap::default(),
-            feed: Feed::new(versions.clone()),
+            feed: StaffFeed::new(versions.clone()),
             versions,
-            watermark: Watermark::new(keys),
+            watermark: CurrentSafeCursor::new(keys),
             turn: Mutex::default(),
             writers: shard::writers(),
         }))
@@ -176,7 +177,7 @@ impl Hub {
         hero_id: Option<HeroId>,
         most: usize,
         outbox: Arc<Outbox>,
-    ) -> Result<Place, TooMany> {
+    ) -> Result<Membership, TooMany> {
         let mut crowd =
             self.0.crowds.entry(hero_id).or_insert_with(|| Crowd::new(self.0.versions.latest()));
         if hero_id.is_some() && crowd.sockets >= most {
@@ -185,7 +186,7 @@ impl Hub {
         let shard = crowd.add(&outbox);
         drop(crowd);
         ::metrics::gauge!(metrics::SOCKETS).increment(1);
-        Ok(Place { hub: self.clone(), hero_id, shard, outbox })
+        Ok(Membership { hub: self.clone(), hero_id, shard, outbox })
     }
 
     /// Tells every socket of the heroes, and every watcher, what changed, unless something newer
@@ -198,14 +199,15 @@ impl Hub {
 
     async fn spread(&self, updates: &[Update], source: Source) -> usize {
         let _turn = self.0.turn.lock().await;
-        self.0.versions.hear(updates);
+        self.0.versions.note_received(updates);
         // Every gateway hears of every hero: most are not here.
         let wanted: Vec<_> = updates.iter().filter_map(|update| self.wanted(update)).collect();
-        let Judged { tell, stale, read, flight } = self.0.versions.judge(&wanted, source);
+        let Judged { deliver, stale, read, flight } = self.0.versions.judge(&wanted, source);
         ::metrics::counter!(metrics::UPDATES_OUTDATED)
-            .increment((wanted.len() - tell.len()) as u64);
+            .increment((wanted.len() - deliver.len()) as u64);
         self.0.feed.note(
-            tell.iter()
+            deliver
+                .iter()
                 .copied()
                 .filter(|update| !stale.iter().any(|stale| std::ptr::eq(*stale, *update))),
         );
@@ -219,15 +221,15 @@ impl Hub {
             self.shards_of(hero_id).iter().for_each(|shard| shard.miss(&updates));
         }
         let (mut here, mut elsewhere) = (0, 0);
-        for (hero_id, updates) in by_hero(tell.into_iter()) {
+        for (hero_id, updates) in by_hero(deliver.into_iter()) {
             let (shards, updates) = (self.shards_of(hero_id), notices(updates));
-            let alone = if let [alone] = &shards[..] { alone.at_rest() } else { None };
+            let alone = if let [alone] = &shards[..] { alone.idle_outboxes() } else { None };
             if let Some(outboxes) = alone {
                 here += outboxes.len() * updates.len();
-                shard::tell(&outboxes, &updates).await;
+                shard::push_to(&outboxes, &updates).await;
             } else {
                 let later =
-                    shards.iter().map(|shard| shard.tell_later(&updates, &flight, &self.0.writers));
+                    shards.iter().map(|shard| shard.push_later(&updates, &flight, &self.0.writers));
                 elsewhere += updates.len() * later.sum::<usize>();
             }
         }
@@ -237,13 +239,13 @@ impl Hub {
 
     /// The update, if somebody here is to be told of it.
     fn wanted<'a>(&self, update: &'a Update) -> Option<Wanted<'a>> {
-        let since = self.heard_since(Some(update.hero_id))?;
+        let since = self.received_since(Some(update.hero_id))?;
         Some(Wanted { update, since })
     }
 
     /// The time since which every change of the hero's orders was heard here; nothing when none is
     /// for anybody.
-    fn heard_since(&self, hero_id: Option<HeroId>) -> Option<Timestamp> {
+    fn received_since(&self, hero_id: Option<HeroId>) -> Option<Timestamp> {
         let of_hero = self.0.crowds.get(&hero_id).map(|crowd| crowd.since);
         of_hero.into_iter().chain(self.0.feed.watched_since()).min()
     }
@@ -260,7 +262,7 @@ impl Hub {
 
     /// The staff feed.
     #[must_use]
-    pub fn feed(&self) -> &Feed {
+    pub fn feed(&self) -> &StaffFeed {
         &self.0.feed
     }
 
@@ -294,7 +296,7 @@ mod tests {
     use galley_protocol::{Deleted, HeroId, OrderId, Timestamp, Update, Version};
     use galley_store::CursorKeys;
 
-    use super::{Hub, Out, Outbox, Place};
+    use super::{Hub, Membership, Out, Outbox};
 
     fn hero(id: i64) -> HeroId {
         HeroId::new(id).expect("an id")
@@ -314,7 +316,8 @@ mod tests {
             let join_hub = |id| {
                 hub.join(Some(hero(id)), usize::MAX, Arc::new(Outbox::new(100_000))).expect("room")
             };
-            let _crowd: Vec<Place> = (2..=HEROES).flat_map(|id| [id; 60]).map(join_hub).collect();
+            let _crowd: Vec<Membership> =
+                (2..=HEROES).flat_map(|id| [id; 60]).map(join_hub).collect();
             let place = join_hub(1);
             let all: Vec<Update> = (1..=HEROES).map(|id| update(id, 1)).collect();
             let second = [update(1, 2)];

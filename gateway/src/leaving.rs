@@ -20,7 +20,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use galley_launch::{Crew, StopOrder};
+use galley_launch::{StopOrder, Supervisor};
 use rand::RngExt as _;
 
 use crate::state::AppState;
@@ -37,13 +37,13 @@ const CENSUS: Duration = Duration::from_secs(1);
 
 /// Closes the listener, closes every socket within the window, and waits for them and for the
 /// requests in flight.
-pub async fn leave(state: &AppState, crew: &mut Crew, window: Duration) {
+pub async fn leave(state: &AppState, supervisor: &mut Supervisor, window: Duration) {
     let is_alone = is_alone(state).await;
     // No other gateway could take the sockets: a long window would only delay the restart.
     let window = if is_alone { QUIET.min(window) } else { window };
     tracing::info!(sockets = state.hub.count(), ?window, is_alone, "leaving");
     state.readiness.set_leaving(window);
-    let closing = crew.leave(StopOrder::First, window + GRACE);
+    let closing = supervisor.leave(StopOrder::First, window + GRACE);
     let sending = async {
         let moment = || if is_alone { window } else { random_moment(window) };
         state.hub.for_each(|outbox| outbox.leave(moment()));
@@ -84,7 +84,7 @@ async fn hurry_when_alone(state: &AppState) -> Infallible {
 /// Takes a census, which also records that this gateway is no place to send clients to.
 async fn is_alone(state: &AppState) -> bool {
     let own = state.bus.publisher();
-    match tokio::time::timeout(CENSUS, state.desk.store().census(own, false)).await {
+    match tokio::time::timeout(CENSUS, state.commands.store().census(own, false)).await {
         Ok(Ok(census)) => census.hearing.iter().all(|gateway| *gateway == own),
         // Others may well live: only this gateway's connection may have failed.
         Ok(Err(_)) | Err(_) => false,

@@ -4,30 +4,30 @@
 //! committed, hears what others committed and delivers it to its sockets. Any number of gateways
 //! may serve the same heroes.
 
-mod announcer;
 pub mod auth;
 mod batcher;
-mod config;
+mod commands;
 mod dashboard;
-mod desk;
-mod ear;
 mod feed;
 mod framing;
-mod hearing;
+mod gateway_config;
 mod http;
 mod hub;
 mod leaving;
 mod limits;
 pub mod metrics;
 mod probes;
-mod pulse;
 mod refusals;
 mod rest;
 mod retry;
 mod session;
+mod socket_heartbeats;
 mod state;
 mod store_problems;
-mod totals;
+mod subscriber;
+mod subscription_health;
+mod totals_cache;
+mod update_publisher;
 mod versions;
 mod web;
 
@@ -37,28 +37,28 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::any;
 use galley_bus::SharedBus;
-use galley_launch::{Crew, Died, Failure, ListenError, Listener, StopOrder};
+use galley_launch::{Failure, ListenError, Listener, StopOrder, Supervisor, TaskDied};
 use galley_store::Store;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use config::{Auth, Config};
-use desk::Desk;
+use commands::Commands;
+pub use gateway_config::{Auth, GatewayConfig};
 use hub::Hub;
 use leaving::{GRACE, QUIET};
 use limits::Seats;
 use refusals::Refusals;
-use session::opening::proof::MAX_UNPROVEN;
+use session::opening::authentication::MAX_UNPROVEN;
 use state::{AppState, Parts, Readiness};
 
 /// A gateway that has its address.
 pub struct Gateway {
     listener: Listener,
     state: AppState,
-    /// The tasks that must not end; before it runs, those of the desk.
-    crew: Crew,
+    /// The tasks that must not end; before it runs, those of the commands.
+    supervisor: Supervisor,
 }
 
 /// Why a gateway cannot begin.
@@ -86,13 +86,17 @@ impl Gateway {
     ///
     /// # Errors
     /// [`BindError`], of which [`BindError::Config`] cannot be cured by waiting.
-    pub fn bind(config: Config, store: Arc<dyn Store>, bus: SharedBus) -> Result<Self, BindError> {
+    pub fn bind(
+        config: GatewayConfig,
+        store: Arc<dyn Store>,
+        bus: SharedBus,
+    ) -> Result<Self, BindError> {
         let (verifier, origins) = (config.verifier()?, config.origins()?);
         let listener = Listener::bind(&config.listen, config.reuse_port)?;
         metrics::install();
         let hub = Hub::new(store.cursor_keys().clone());
-        let mut crew = Crew::default();
-        let desk = Desk::start(&mut crew, store, Arc::clone(&bus), hub.clone());
+        let mut supervisor = Supervisor::default();
+        let commands = Commands::start(&mut supervisor, store, Arc::clone(&bus), hub.clone());
         let seats = Seats::new(config.max_sockets, config.max_sockets_per_ip);
         let state = AppState::from(Parts {
             config,
@@ -100,8 +104,8 @@ impl Gateway {
             origins,
             refusals: Refusals::default(),
             unproven: Arc::new(Semaphore::new(MAX_UNPROVEN)),
-            desk,
-            totals: totals::Totals::default(),
+            commands,
+            totals: totals_cache::TotalsCache::default(),
             bus,
             probes: probes::Probes::default(),
             hub,
@@ -109,7 +113,7 @@ impl Gateway {
             readiness: Readiness::default(),
             sockets: TaskTracker::new(),
         });
-        Ok(Self { listener, state, crew })
+        Ok(Self { listener, state, supervisor })
     }
 
     /// Where clients reach it: `http://127.0.0.1:8080`, or `unix:/path`.
@@ -123,18 +127,18 @@ impl Gateway {
     /// that dies ends it as well, without delay and window: its clients need another gateway.
     ///
     /// # Errors
-    /// [`Died`] when a part of it did.
-    pub async fn run(self, stop: CancellationToken) -> Result<(), Died> {
-        let Self { listener, state, mut crew } = self;
-        let Config { ping_interval, pong_timeout, max_socket_age, drain, .. } = state.config;
+    /// [`TaskDied`] when a part of it did.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), TaskDied> {
+        let Self { listener, state, mut supervisor } = self;
+        let GatewayConfig { ping_interval, pong_timeout, max_socket_age, drain, .. } = state.config;
         // Before any socket is here. Without an answer the first cursors begin anew, until the hub
         // is told more.
-        if let Ok(safe) = state.desk.store().present().await {
+        if let Ok(safe) = state.commands.store().present().await {
             state.hub.advance(safe);
         }
-        crew.hire(StopOrder::Second, "subscriber of updates", |stop| {
-            let store = Arc::clone(state.desk.store());
-            ear::listen(
+        supervisor.supervise(StopOrder::Second, "subscriber of updates", |stop| {
+            let store = Arc::clone(state.commands.store());
+            subscriber::listen(
                 Arc::clone(&state.bus),
                 state.hub.clone(),
                 store,
@@ -143,12 +147,12 @@ impl Gateway {
             )
         });
         let bus = Arc::clone(&state.bus);
-        crew.hire(StopOrder::Second, "bus", async move |stop| {
+        supervisor.supervise(StopOrder::Second, "bus", async move |stop| {
             _ = stop.run_until_cancelled(bus.broken()).await;
         });
         let tokens_expire = state.verifier.is_some();
-        crew.hire(StopOrder::Second, "heartbeat of sockets", |stop| {
-            pulse::beat(
+        supervisor.supervise(StopOrder::Second, "heartbeat of sockets", |stop| {
+            socket_heartbeats::beat(
                 state.hub.clone(),
                 ping_interval,
                 pong_timeout,
@@ -157,7 +161,7 @@ impl Gateway {
                 stop,
             )
         });
-        crew.hire(StopOrder::First, "accept loop", |stop| {
+        supervisor.supervise(StopOrder::First, "accept loop", |stop| {
             http::serve(listener, router(state.clone()), stop, QUIET.min(drain))
         });
 
@@ -168,13 +172,17 @@ impl Gateway {
         };
         let died = tokio::select! {
             () = told_to_leave => None,
-            died = crew.death() => Some(died),
+            died = supervisor.death() => Some(died),
         };
         state.readiness.set_draining();
-        leaving::leave(&state, &mut crew, if died.is_some() { Duration::ZERO } else { drain })
-            .await;
-        crew.leave(StopOrder::Second, GRACE).await;
-        if !crew.leave(StopOrder::Last, GRACE).await {
+        leaving::leave(
+            &state,
+            &mut supervisor,
+            if died.is_some() { Duration::ZERO } else { drain },
+        )
+        .await;
+        supervisor.leave(StopOrder::Second, GRACE).await;
+        if !supervisor.leave(StopOrder::Last, GRACE).await {
             state.bus.lose(); // the others read in the database what was not announced
         }
         died.map_or(Ok(()), Err)

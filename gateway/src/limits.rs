@@ -9,8 +9,8 @@ pub mod rate;
 pub mod seats;
 
 pub use address::Address;
-pub use rate::{Meter, Rate};
-pub use seats::{Full, Seat, Seats};
+pub use rate::{Meter, RateLimit};
+pub use seats::{NoSeat, Seat, Seats};
 
 use crate::metrics;
 

@@ -3,19 +3,19 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use galley_gateway::{Config, Gateway};
-use galley_launch::{Backends, Failure, LogConfig, WaitConfig};
+use galley_gateway::{Gateway, GatewayConfig};
+use galley_launch::{BackendArguments, Failure, LogConfig, WaitConfig};
 use tokio_util::sync::CancellationToken;
 
 /// The gateway of Galley: REST, WebSocket, SSE and the dashboard. Any number of instances share a
 /// database and a Redis.
 #[derive(Parser)]
 #[command(name = "galley-gateway", version, after_help = EXAMPLES)]
-struct Arguments {
+struct GatewayCommandLine {
     #[command(flatten)]
-    backends: Backends,
+    backends: BackendArguments,
     #[command(flatten)]
-    gateway: Config,
+    gateway: GatewayConfig,
     #[command(flatten)]
     wait: WaitConfig,
     #[command(flatten)]
@@ -35,12 +35,12 @@ Examples:
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments: Arguments = galley_launch::parse();
+    let arguments: GatewayCommandLine = galley_launch::parse();
     let log = arguments.log.clone();
     galley_launch::run(&log, async |stop| serve(arguments, stop).await)
 }
 
-async fn serve(arguments: Arguments, stop: CancellationToken) -> Result<(), Failure> {
+async fn serve(arguments: GatewayCommandLine, stop: CancellationToken) -> Result<(), Failure> {
     arguments.gateway.check()?;
     let auth = arguments.gateway.auth.word();
     let (store, bus) = arguments.backends.open(Some(auth), &arguments.wait.begin(&stop)).await?;

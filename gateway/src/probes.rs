@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
-use crate::hearing::Hearing;
+use crate::subscription_health::SubscriptionHealth;
 
 /// Timeout of a probe.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -52,7 +52,12 @@ pub struct Probed {
 
 impl Probes {
     /// Probes the dependencies, unless the last result is still fresh.
-    pub async fn ask(&self, store: &dyn Store, bus: &dyn Bus, hearing: &Hearing) -> Probed {
+    pub async fn ask(
+        &self,
+        store: &dyn Store,
+        bus: &dyn Bus,
+        hearing: &SubscriptionHealth,
+    ) -> Probed {
         // Locked during the probes: other callers wait for the same result.
         let mut last = self.0.lock().await;
         if let Some(probed) = *last

@@ -1,9 +1,9 @@
 //! Counts the refused callers by cause. The log gets at most one line per cause and minute, however
 //! many callers try.
 
-use galley_bus::Rarely;
+use galley_bus::LogLimiter;
 
-use crate::auth::Refused;
+use crate::auth::TokenRejection;
 use crate::metrics;
 
 /// The cause of a refusal.
@@ -14,7 +14,7 @@ pub enum Cause {
     /// The caller sent no token.
     NoToken,
     /// An invalid token.
-    Token(Refused),
+    Token(TokenRejection),
     /// An operation that only staff may do.
     NotStaff,
     /// No token came in time.
@@ -25,11 +25,11 @@ pub enum Cause {
 
 /// The refusals of a gateway.
 #[derive(Debug, Default)]
-pub struct Refusals([Rarely; Cause::COUNT]);
+pub struct Refusals([LogLimiter; Cause::COUNT]);
 
 impl Refusals {
     /// Counts one refusal, and logs it unless one of this cause was logged within a minute.
-    pub fn tell(&self, cause: Cause) {
+    pub fn count(&self, cause: Cause) {
         ::metrics::counter!(metrics::REFUSALS, "cause" => cause.word()).increment(1);
         if let Some(more) = self.0[cause.index()].now() {
             tracing::warn!(
@@ -60,11 +60,11 @@ impl Cause {
         match self {
             Self::Origin => 0,
             Self::NoToken => 1,
-            Self::Token(Refused::Signature) => 2,
-            Self::Token(Refused::Algorithm) => 3,
-            Self::Token(Refused::Claims) => 4,
-            Self::Token(Refused::Expired) => 5,
-            Self::Token(Refused::NotYet) => 6,
+            Self::Token(TokenRejection::Signature) => 2,
+            Self::Token(TokenRejection::Algorithm) => 3,
+            Self::Token(TokenRejection::Claims) => 4,
+            Self::Token(TokenRejection::Expired) => 5,
+            Self::Token(TokenRejection::NotYet) => 6,
             Self::NotStaff => 7,
             Self::AuthTimeout => 8,
             Self::Unproven => 9,

@@ -1,24 +1,24 @@
 //! REST: heroes, meals, orders, health, and the documentation of this service.
 //!
-//! Handlers are thin: extract, call the desk or the store, answer. The routes and the `OpenAPI`
+//! Handlers are thin: extract, call the commands or the store, answer. The routes and the `OpenAPI`
 //! document come from the same annotations, so they cannot drift apart. Our own extractors read
 //! parameters, headers and bodies, because every refusal is a problem that names what is wrong.
 
 mod body;
+mod cancel_handlers;
 mod conditions;
 mod docs;
-mod ending;
-mod events;
-mod health;
-mod heroes;
-mod id;
-mod key;
-mod meals;
-mod orders;
+mod event_stream_handlers;
+mod hero_handlers;
+mod idempotency_header;
+mod meal_handlers;
+mod openapi_parameters;
+mod order_handlers;
 mod page;
-mod parameters;
+mod path_id;
 mod problems;
-mod resource;
+mod readiness;
+mod resource_handlers;
 
 use axum::Router;
 use galley_protocol::{FieldError, Order, Problem};
@@ -57,24 +57,24 @@ struct Document;
 /// callers that may use it.
 pub fn router(state: &AppState) -> Router<AppState> {
     let members = OpenApiRouter::new()
-        .routes(routes!(heroes::get))
-        .routes(routes!(orders::of_hero))
-        .routes(routes!(events::of_hero))
-        .routes(routes!(meals::list))
-        .routes(routes!(meals::get))
-        .routes(routes!(orders::place, orders::list))
-        .routes(routes!(orders::get, ending::end))
-        .routes(routes!(ending::cancel));
+        .routes(routes!(hero_handlers::get))
+        .routes(routes!(order_handlers::of_hero))
+        .routes(routes!(event_stream_handlers::of_hero))
+        .routes(routes!(meal_handlers::list))
+        .routes(routes!(meal_handlers::get))
+        .routes(routes!(order_handlers::place, order_handlers::list))
+        .routes(routes!(order_handlers::get, cancel_handlers::end))
+        .routes(routes!(cancel_handlers::cancel));
     let staff = OpenApiRouter::new()
-        .routes(routes!(heroes::create, heroes::list))
-        .routes(routes!(heroes::replace, heroes::patch, heroes::remove))
-        .routes(routes!(meals::create))
-        .routes(routes!(meals::replace, meals::patch, meals::remove))
-        .routes(routes!(events::of_all))
-        .routes(routes!(health::scrape));
+        .routes(routes!(hero_handlers::create, hero_handlers::list))
+        .routes(routes!(hero_handlers::replace, hero_handlers::patch, hero_handlers::remove))
+        .routes(routes!(meal_handlers::create))
+        .routes(routes!(meal_handlers::replace, meal_handlers::patch, meal_handlers::remove))
+        .routes(routes!(event_stream_handlers::of_all))
+        .routes(routes!(readiness::scrape));
     let everybody = OpenApiRouter::new()
-        .routes(routes!(health::alive))
-        .routes(routes!(health::ready))
+        .routes(routes!(readiness::alive))
+        .routes(routes!(readiness::ready))
         .routes(routes!(docs::describe))
         .routes(routes!(docs::explain));
     let (mut guarded, mut described) =

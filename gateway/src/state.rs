@@ -12,15 +12,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Verifier;
-use crate::config::Config;
-use crate::desk::Desk;
-use crate::hearing::Hearing;
+use crate::commands::Commands;
+use crate::gateway_config::GatewayConfig;
 use crate::http::origin::Origins;
 use crate::hub::Hub;
 use crate::limits::Seats;
 use crate::probes::Probes;
 use crate::refusals::Refusals;
-use crate::totals::Totals;
+use crate::subscription_health::SubscriptionHealth;
+use crate::totals_cache::TotalsCache;
 
 /// The state that every handler gets. The router clones it several times per request, so there is
 /// one reference count and not one for each part.
@@ -43,7 +43,7 @@ impl Deref for AppState {
 /// The parts of the state.
 pub struct Parts {
     /// The settings.
-    pub config: Config,
+    pub config: GatewayConfig,
     /// The verifier of tokens; `None` without authentication.
     pub verifier: Option<Verifier>,
     /// The origins whose pages may use this gateway.
@@ -52,10 +52,10 @@ pub struct Parts {
     pub refusals: Refusals,
     /// The places of sockets that have not shown a token yet.
     pub unproven: Arc<Semaphore>,
-    /// The desk, which runs the operations of requests on the store in batches.
-    pub desk: Desk,
+    /// The commands, which runs the operations of requests on the store in batches.
+    pub commands: Commands,
     /// The number of orders in each status, for the staff feed.
-    pub totals: Totals,
+    pub totals: TotalsCache,
     /// The bus, for the health of this gateway.
     pub bus: SharedBus,
     /// The last answers of the services that this gateway depends on.
@@ -81,7 +81,7 @@ struct Flags {
     window_ends: OnceLock<Instant>,
     leaving: CancellationToken,
     gone: AtomicBool,
-    hearing: Hearing,
+    hearing: SubscriptionHealth,
 }
 
 impl Readiness {
@@ -94,7 +94,7 @@ impl Readiness {
 
     /// Returns how well the gateway receives updates.
     #[must_use]
-    pub fn hearing(&self) -> &Hearing {
+    pub fn hearing(&self) -> &SubscriptionHealth {
         &self.0.hearing
     }
 

@@ -40,19 +40,19 @@ const MAX_AHEAD: i64 = 5_000;
 
 /// The versions that were delivered lately.
 #[derive(Clone, Debug, Default)]
-pub struct Versions(Arc<Shared>);
+pub struct Versions(Arc<VersionsState>);
 
 #[derive(Debug, Default)]
-struct Shared {
-    memory: Mutex<Memory>,
+struct VersionsState {
+    memory: Mutex<VersionMemory>,
     /// The newest time of a change that was received, of any hero, in milliseconds.
     latest: AtomicI64,
 }
 
 #[derive(Debug, Default)]
-struct Memory {
-    young: HashMap<OrderId, Told>,
-    old: HashMap<OrderId, Told>,
+struct VersionMemory {
+    young: HashMap<OrderId, Delivered>,
+    old: HashMap<OrderId, Delivered>,
     /// Start of the young generation.
     began: Option<Instant>,
     /// `latest` at the beginning of the young generation, and of the old one.
@@ -74,7 +74,7 @@ struct SetBack {
 
 /// The versions of an order that were sent.
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct Delivered {
     /// To every socket that it concerns; [`NOTHING`] if there was none.
     delivered: Version,
     /// In a page or a reply to staff.
@@ -83,7 +83,7 @@ struct Told {
 
 /// A state of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct State {
+pub struct VersionSeen {
     /// Its version.
     pub version: Version,
     /// When the order reached it; `None` if the order was deleted.
@@ -111,7 +111,7 @@ pub struct Wanted<'a> {
 #[derive(Debug)]
 pub struct Judged<'a> {
     /// The updates to deliver.
-    pub tell: Vec<&'a Update>,
+    pub deliver: Vec<&'a Update>,
     /// Those among them that staff must not receive, because it was shown something newer.
     pub stale: Vec<&'a Update>,
     /// The updates that may be outdated: the states of their orders are to be read.
@@ -123,11 +123,11 @@ pub struct Judged<'a> {
 /// A delivery in progress. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Flight {
-    shared: Arc<Shared>,
+    shared: Arc<VersionsState>,
     number: u64,
 }
 
-impl State {
+impl VersionSeen {
     /// The id and the state of an order.
     pub fn of(order: &Order) -> (OrderId, Self) {
         (order.id, Self { version: order.version, time: Some(order.changed_time()) })
@@ -147,7 +147,7 @@ impl Versions {
 
     /// Records the times of these updates. Must be called before their receivers are looked up: a
     /// session that joins later then starts with a later [`Versions::latest`].
-    pub fn hear(&self, updates: &[Update]) {
+    pub fn note_received(&self, updates: &[Update]) {
         if let Some(latest) = updates.iter().map(|update| update.time.millis()).max() {
             self.0.latest.fetch_max(latest, Ordering::AcqRel);
         }
@@ -174,7 +174,7 @@ impl Versions {
         let mut memory = self.0.lock();
         let flight = memory.begin_flight(&self.0);
         let mut judged = Judged {
-            tell: Vec::with_capacity(wanted.len()),
+            deliver: Vec::with_capacity(wanted.len()),
             stale: Vec::new(),
             read: Vec::new(),
             flight,
@@ -184,7 +184,7 @@ impl Versions {
         // The clock has caught up.
         memory.set_back.take_if(|back| back.from <= latest);
         for Wanted { update, since } in wanted {
-            let Told { delivered, shown } = memory.get(update.order_id);
+            let Delivered { delivered, shown } = memory.get(update.order_id);
             if update.version <= delivered {
                 continue;
             }
@@ -196,8 +196,12 @@ impl Versions {
                 judged.read.push(update);
                 continue;
             }
-            memory.remember(update.order_id, Told { delivered: update.version, shown }, &self.0);
-            judged.tell.push(update);
+            memory.remember(
+                update.order_id,
+                Delivered { delivered: update.version, shown },
+                &self.0,
+            );
+            judged.deliver.push(update);
             if update.version < shown {
                 judged.stale.push(update);
             }
@@ -210,25 +214,25 @@ impl Versions {
     pub fn show(&self, states: impl Iterator<Item = (OrderId, Version)>) -> bool {
         let mut memory = self.0.lock();
         for (order_id, version) in states {
-            let told = memory.get(order_id);
-            if version > told.delivered.max(told.shown) {
-                memory.remember(order_id, Told { shown: version, ..told }, &self.0);
+            let sent = memory.get(order_id);
+            if version > sent.delivered.max(sent.shown) {
+                memory.remember(order_id, Delivered { shown: version, ..sent }, &self.0);
             }
         }
         !memory.in_flight.is_empty()
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Memory> {
+impl VersionsState {
+    fn lock(&self) -> MutexGuard<'_, VersionMemory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Memory {
-    fn get(&self, order_id: OrderId) -> Told {
-        let told = self.young.get(&order_id).or_else(|| self.old.get(&order_id));
-        told.copied().unwrap_or(Told { delivered: NOTHING, shown: NOTHING })
+impl VersionMemory {
+    fn get(&self, order_id: OrderId) -> Delivered {
+        let sent = self.young.get(&order_id).or_else(|| self.old.get(&order_id));
+        sent.copied().unwrap_or(Delivered { delivered: NOTHING, shown: NOTHING })
     }
 
     /// Returns true for a change at this time, in milliseconds, if it is so old that a newer one of
@@ -238,28 +242,28 @@ impl Memory {
         millis < since.max(self.old_from)
     }
 
-    fn remember(&mut self, order_id: OrderId, told: Told, shared: &Shared) {
-        self.young.insert(order_id, told);
+    fn remember(&mut self, order_id: OrderId, sent: Delivered, shared: &VersionsState) {
+        self.young.insert(order_id, sent);
         if self.young.len() >= MAX_ORDERS {
             self.turn(shared);
         }
     }
 
     /// Ends the young generation if it is old enough.
-    fn age(&mut self, shared: &Shared) {
+    fn age(&mut self, shared: &VersionsState) {
         if self.began.get_or_insert_with(Instant::now).elapsed() >= MAX_AGE {
             self.turn(shared);
         }
     }
 
-    fn turn(&mut self, shared: &Shared) {
+    fn turn(&mut self, shared: &VersionsState) {
         self.old = std::mem::take(&mut self.young);
         self.old_from = self.young_from;
         self.young_from = shared.latest.load(Ordering::Acquire);
         self.began = Some(Instant::now());
     }
 
-    fn begin_flight(&mut self, shared: &Arc<Shared>) -> Arc<Flight> {
+    fn begin_flight(&mut self, shared: &Arc<VersionsState>) -> Arc<Flight> {
         let number = self.next_flight;
         self.next_flight += 1;
         self.in_flight.insert(number);
@@ -300,13 +304,13 @@ mod tests {
         updates: &[Update],
         source: Source,
     ) -> (Vec<i32>, Vec<i32>) {
-        versions.hear(updates);
+        versions.note_received(updates);
         let wanted: Vec<_> =
             updates.iter().map(|update| Wanted { update, since: time(since) }).collect();
-        let Judged { tell, read, .. } = versions.judge(&wanted, source);
+        let Judged { deliver, read, .. } = versions.judge(&wanted, source);
         let versions =
             |updates: Vec<&Update>| updates.iter().map(|update| update.version.0).collect();
-        (versions(tell), versions(read))
+        (versions(deliver), versions(read))
     }
 
     fn judge(versions: &Versions, updates: &[Update]) -> (Vec<i32>, Vec<i32>) {
@@ -316,9 +320,9 @@ mod tests {
     #[tokio::test]
     async fn an_older_version_is_not_told_after_a_newer_one_nor_the_same_twice() {
         let versions = Versions::default();
-        let told =
+        let sent =
             judge(&versions, &[update(1, 1, 5), update(1, 3, 7), update(1, 2, 6), update(2, 2, 6)]);
-        assert_eq!(told, (vec![1, 3, 2], vec![]));
+        assert_eq!(sent, (vec![1, 3, 2], vec![]));
         assert_eq!(
             judge(&versions, &[update(1, 3, 7), update(1, 2, 6), update(2, 3, 8)]),
             (vec![3], vec![])
@@ -331,8 +335,8 @@ mod tests {
         assert!(!versions.show([(id(1), Version(3))].into_iter()), "nothing is under way");
         let updates = [update(1, 2, 6), update(1, 3, 7), update(1, 3, 7)];
         let wanted = updates.each_ref().map(|update| Wanted { update, since: time(0) });
-        let Judged { tell, stale, flight, .. } = versions.judge(&wanted, Source::Bus);
-        assert_eq!((tell, stale), (vec![&updates[0], &updates[1]], vec![&updates[0]]));
+        let Judged { deliver, stale, flight, .. } = versions.judge(&wanted, Source::Bus);
+        assert_eq!((deliver, stale), (vec![&updates[0], &updates[1]], vec![&updates[0]]));
         assert!(versions.show([(id(1), Version(2))].into_iter()));
         drop(flight);
         assert!(!versions.show([(id(1), Version(2))].into_iter()));

@@ -2,14 +2,13 @@
 //! for the database and the bus.
 //!
 //! Every `main.rs` is the same three steps: [`parse`], [`run`], and a body that opens its
-//! [`Backends`] and serves.
+//! [`BackendArguments`] and serves.
 
 mod announce;
-mod backends;
-mod close;
-mod crew;
+mod backend_arguments;
 mod duration;
-mod failure;
+mod exit_failure;
+mod goodbye;
 mod health;
 mod hidden;
 mod listen;
@@ -17,14 +16,16 @@ mod log;
 mod parse;
 mod run;
 mod signals;
+mod supervisor;
 mod wait;
 
 pub use announce::announce;
-pub use backends::{Backends, Namespace, migrate, open_bus, open_store, schema, tell_start};
-pub use close::{close_store, leave_bus};
-pub use crew::{Crew, Died, StopOrder};
+pub use backend_arguments::{
+    BackendArguments, Namespace, migrate, open_bus, open_store, schema, tell_start,
+};
 pub use duration::parse_duration;
-pub use failure::Failure;
+pub use exit_failure::Failure;
+pub use goodbye::{close_store, leave_bus};
 pub use health::{HealthConfig, fresh};
 pub use hidden::Hidden;
 pub use listen::{
@@ -33,4 +34,5 @@ pub use listen::{
 pub use log::{LogConfig, LogFormat, LogRules};
 pub use parse::{one_line, parse, try_parse};
 pub use run::run;
+pub use supervisor::{StopOrder, Supervisor, TaskDied};
 pub use wait::{NotYet, Patience, WaitConfig};

@@ -1,8 +1,8 @@
 //! The addresses on which a program listens: TCP or a Unix socket.
 
-mod address;
+mod listen_address;
 mod listener;
 mod unix_socket;
 
-pub use address::{BadAddress, ListenAddress, ReachedAt};
+pub use listen_address::{BadAddress, ListenAddress, ReachedAt};
 pub use listener::{Accepted, ListenError, Listener, Transport};

@@ -4,7 +4,7 @@
 //! the program, whatever happens to standard error. A log in JSON contains only JSON, including its
 //! last line, the reason why the program failed.
 
-mod queue;
+mod log_queue;
 mod rules;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -17,7 +17,7 @@ use clap::{Args, ValueEnum};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::Failure;
-pub(crate) use queue::LogQueue;
+pub(crate) use log_queue::LogQueue;
 pub use rules::LogRules;
 
 /// The longest wait for unwritten lines at the end of the program.

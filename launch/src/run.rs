@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 use crate::log::Log;
 use crate::signals::stop_on_signals;
-use crate::{Crew, Failure, LogConfig};
+use crate::{Failure, LogConfig, Supervisor};
 
 /// The longest wait for unfinished blocking work at the end of the process.
 const LAST_WORK: Duration = Duration::from_secs(2);
@@ -45,16 +45,16 @@ fn try_run(
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format_args!("cannot start threads: {error}")))?;
-    let mut crew = Crew::default();
+    let mut supervisor = Supervisor::default();
     let result = runtime.block_on(async {
-        let stop = stop_on_signals(&mut crew, log.queue())?;
+        let stop = stop_on_signals(&mut supervisor, log.queue())?;
         let body = AssertUnwindSafe(async { body(stop).await }).catch_unwind();
         tokio::select! {
             // The log has the panic itself. Nothing that it left half done is used after this.
             ended = body => {
                 ended.unwrap_or_else(|_| Err(Failure::failed("the main task panicked")))
             }
-            died = crew.death() => Err(Failure::failed(died)),
+            died = supervisor.death() => Err(Failure::failed(died)),
         }
     });
     runtime.shutdown_timeout(LAST_WORK);

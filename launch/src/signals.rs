@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::log::LogQueue;
-use crate::{Crew, Failure, StopOrder};
+use crate::{Failure, StopOrder, Supervisor};
 
 /// The exit code after a second signal: 128 + SIGINT, as in shells.
 const IMPATIENT: i32 = 130;
@@ -32,12 +32,12 @@ struct Signals {
 }
 
 /// Returns a token that the first SIGTERM or SIGINT cancels. A second signal ends the process with
-/// exit code 130. The crew must live as long as the runtime.
+/// exit code 130. The supervisor must live as long as the runtime.
 ///
 /// # Errors
 /// [`Failure::Failed`] if the system does not allow listening to signals.
 pub(crate) fn stop_on_signals(
-    crew: &mut Crew,
+    supervisor: &mut Supervisor,
     log: LogQueue,
 ) -> Result<CancellationToken, Failure> {
     let listen = |kind| {
@@ -52,7 +52,7 @@ pub(crate) fn stop_on_signals(
     };
     let stop = CancellationToken::new();
     let token = stop.clone();
-    crew.hire(StopOrder::Last, "listener to signals", async move |_| {
+    supervisor.supervise(StopOrder::Last, "listener to signals", async move |_| {
         let name = signals.next().await;
         info!(signal = name, "stopping; a second signal ends at once");
         token.cancel();

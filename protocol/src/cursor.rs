@@ -54,7 +54,7 @@ impl FromStr for PageCursor {
 
 /// A position in the order of commits. The holder of a cursor knows every change of an order that
 /// was committed before `position`, however late it became visible and whatever the clocks showed.
-/// Every order that could still change then has an id of at least `floor`. This is the plain form,
+/// Every order that could still change then has an id of at least `low_watermark`. This is the plain form,
 /// for the processes of the service; clients get a [`SignedCursor`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResumeCursor {
@@ -62,20 +62,21 @@ pub struct ResumeCursor {
     /// kept.
     pub time: Timestamp,
     /// The smallest id of an order that could still change.
-    pub floor: OrderId,
+    pub low_watermark: OrderId,
     /// The position in the database's order of commits.
     pub position: i64,
 }
 
 impl ResumeCursor {
     /// A cursor that is always too old: its holder starts over.
-    pub const EXPIRED: Self = Self { time: Timestamp::EPOCH, floor: OrderId::FIRST, position: 0 };
+    pub const EXPIRED: Self =
+        Self { time: Timestamp::EPOCH, low_watermark: OrderId::FIRST, position: 0 };
 }
 
 impl Ord for ResumeCursor {
     fn cmp(&self, other: &Self) -> Ordering {
         // The position decides. The clock comes last, because it may step.
-        let key = |cursor: &Self| (cursor.position, cursor.floor, cursor.time);
+        let key = |cursor: &Self| (cursor.position, cursor.low_watermark, cursor.time);
         key(self).cmp(&key(other))
     }
 }
@@ -88,7 +89,13 @@ impl PartialOrd for ResumeCursor {
 
 impl fmt::Display for ResumeCursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "r{:x}.{:x}.{:x}", self.time.millis(), self.floor.get(), self.position)
+        write!(
+            formatter,
+            "r{:x}.{:x}.{:x}",
+            self.time.millis(),
+            self.low_watermark.get(),
+            self.position
+        )
     }
 }
 
@@ -97,13 +104,13 @@ impl FromStr for ResumeCursor {
     fn from_str(text: &str) -> Result<Self, CursorError> {
         let mut parts = text.strip_prefix('r').ok_or(CursorError)?.split('.');
         let mut part = || parts.next().and_then(hex).ok_or(CursorError);
-        let (time, floor, position) = (part()?, part()?, part()?);
+        let (time, low_watermark, position) = (part()?, part()?, part()?);
         if parts.next().is_some() {
             return Err(CursorError);
         }
         let time = Timestamp::from_millis(time).map_err(|_| CursorError)?;
-        let floor = OrderId::new(floor).map_err(|_| CursorError)?;
-        Ok(Self { time, floor, position })
+        let low_watermark = OrderId::new(low_watermark).map_err(|_| CursorError)?;
+        Ok(Self { time, low_watermark, position })
     }
 }
 

@@ -6,8 +6,9 @@
 pub mod allergy;
 pub mod asyncapi;
 pub mod audience;
+pub mod bearer_token;
 pub mod character;
-pub mod close;
+pub mod close_code;
 pub mod command;
 pub mod cursor;
 pub mod fields;
@@ -25,11 +26,11 @@ pub mod resource;
 pub mod strict;
 pub mod text;
 pub mod timestamp;
-pub mod token;
 pub mod update;
 pub mod words;
 
 pub use audience::Audience;
+pub use bearer_token::BearerToken;
 pub use command::{CancelOrder, DeleteOrder, GetOrder, ListOrders, OfHero, PlaceOrder, Watch};
 pub use cursor::{CursorKey, PageCursor, ResumeCursor, SignedCursor};
 pub use hero::{Hero, HeroPatch, HeroRef, NewHero};
@@ -46,5 +47,4 @@ pub use text::{
     ReasonText,
 };
 pub use timestamp::Timestamp;
-pub use token::BearerToken;
 pub use update::{Update, UpdateBatch};

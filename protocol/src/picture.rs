@@ -31,7 +31,7 @@ enum Ended {
 
 /// The number of states in a frame, by their effect on a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
+pub struct PictureChanges {
     /// States of unknown orders.
     pub new: usize,
     /// States one version newer than the known one.
@@ -55,8 +55,8 @@ impl Picture {
     }
 
     /// Applies a frame.
-    pub fn apply(&mut self, frame: &Received) -> Changes {
-        let mut changes = Changes::default();
+    pub fn apply(&mut self, frame: &Received) -> PictureChanges {
+        let mut changes = PictureChanges::default();
         for order in frame.orders() {
             *changes.count(self.judge(order.id, order.version, Some(order))) += 1;
         }
@@ -101,19 +101,19 @@ impl Picture {
     }
 
     /// Compares a received state with the known one, and keeps the newer.
-    fn judge(&mut self, id: OrderId, version: Version, order: Option<&Order>) -> Kind {
+    fn judge(&mut self, id: OrderId, version: Version, order: Option<&Order>) -> ChangeKind {
         let known = self.active.get(&id).map(|order| (order.version, Some(order)));
         let known =
             known.or_else(|| self.ended.get(&id).map(|ended| (ended.version(), ended.order())));
         let kind = match known {
-            None => Kind::New,
-            Some((known, _)) if version == known.next() => Kind::Next,
-            Some((known, _)) if version > known => Kind::Skipped,
-            Some((known, _)) if version < known => Kind::Older,
-            Some((_, known)) if known == order => Kind::Duplicate,
-            Some(_) => Kind::Contradicting,
+            None => ChangeKind::New,
+            Some((known, _)) if version == known.next() => ChangeKind::Next,
+            Some((known, _)) if version > known => ChangeKind::Skipped,
+            Some((known, _)) if version < known => ChangeKind::Older,
+            Some((_, known)) if known == order => ChangeKind::Duplicate,
+            Some(_) => ChangeKind::Contradicting,
         };
-        if matches!(kind, Kind::New | Kind::Next | Kind::Skipped) {
+        if matches!(kind, ChangeKind::New | ChangeKind::Next | ChangeKind::Skipped) {
             self.keep(id, version, order);
         }
         kind
@@ -138,7 +138,7 @@ impl Picture {
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum ChangeKind {
     New,
     Next,
     Skipped,
@@ -147,21 +147,21 @@ enum Kind {
     Contradicting,
 }
 
-impl Changes {
+impl PictureChanges {
     /// Returns true if the frame changed the picture.
     #[must_use]
     pub const fn any(&self) -> bool {
         self.new + self.next + self.skipped > 0
     }
 
-    const fn count(&mut self, kind: Kind) -> &mut usize {
+    const fn count(&mut self, kind: ChangeKind) -> &mut usize {
         match kind {
-            Kind::New => &mut self.new,
-            Kind::Next => &mut self.next,
-            Kind::Skipped => &mut self.skipped,
-            Kind::Duplicate => &mut self.duplicate,
-            Kind::Older => &mut self.older,
-            Kind::Contradicting => &mut self.contradicting,
+            ChangeKind::New => &mut self.new,
+            ChangeKind::Next => &mut self.next,
+            ChangeKind::Skipped => &mut self.skipped,
+            ChangeKind::Duplicate => &mut self.duplicate,
+            ChangeKind::Older => &mut self.older,
+            ChangeKind::Contradicting => &mut self.contradicting,
         }
     }
 }

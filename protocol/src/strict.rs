@@ -27,7 +27,7 @@ impl Strict {
     pub fn read(text: &[u8]) -> serde_json::Result<Self> {
         let mut repeated = Vec::new();
         let mut reader = serde_json::Deserializer::from_slice(text);
-        let value = Reader { at: At::Top, repeated: &mut repeated }.deserialize(&mut reader)?;
+        let value = JsonReader { at: At::Top, repeated: &mut repeated }.deserialize(&mut reader)?;
         reader.end()?;
         Ok(Self { value, repeated })
     }
@@ -78,12 +78,12 @@ impl At<'_> {
     }
 }
 
-struct Reader<'a> {
+struct JsonReader<'a> {
     at: At<'a>,
     repeated: &'a mut Vec<FieldError>,
 }
 
-impl<'de> DeserializeSeed<'de> for Reader<'_> {
+impl<'de> DeserializeSeed<'de> for JsonReader<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -91,7 +91,7 @@ impl<'de> DeserializeSeed<'de> for Reader<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Reader<'_> {
+impl<'de> Visitor<'de> for JsonReader<'_> {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -128,7 +128,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(entry) = entries.next_element_seed(Reader {
+        while let Some(entry) = entries.next_element_seed(JsonReader {
             at: At::Entry(&self.at, list.len()),
             repeated: &mut *self.repeated,
         })? {
@@ -142,7 +142,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
         while let Some(name) = fields.next_key::<String>()? {
             // The value of a repeated key is parsed as well, to find repeated keys within it.
             let at = At::Field(&self.at, &name);
-            let value = fields.next_value_seed(Reader { at, repeated: &mut *self.repeated })?;
+            let value = fields.next_value_seed(JsonReader { at, repeated: &mut *self.repeated })?;
             if object.contains_key(&name) {
                 if self.repeated.len() < MAX_ENTRIES {
                     self.repeated.push(FieldError {

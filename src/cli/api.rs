@@ -57,7 +57,7 @@ pub struct Api {
 }
 
 /// A successful answer.
-pub struct Answer {
+pub struct ApiResponse {
     /// The body, JSON as it came; empty when there is none.
     pub body: String,
     json: bool,
@@ -161,7 +161,7 @@ impl Api {
     }
 
     /// Sends a request. Any answer other than a success is an error.
-    pub async fn ask(&self, request: RequestBuilder) -> Result<Answer, CommandError> {
+    pub async fn ask(&self, request: RequestBuilder) -> Result<ApiResponse, CommandError> {
         let (status, answer) = self.send(request).await?;
         if status.is_success() {
             Ok(answer)
@@ -172,7 +172,7 @@ impl Api {
 
     /// Sends a request for a resource. Returns `None` if it does not exist, or if this caller may
     /// not see it.
-    pub async fn find(&self, request: RequestBuilder) -> Result<Option<Answer>, CommandError> {
+    pub async fn find(&self, request: RequestBuilder) -> Result<Option<ApiResponse>, CommandError> {
         let (status, answer) = self.send(request).await?;
         match status {
             StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => Ok(None),
@@ -186,11 +186,14 @@ impl Api {
         &self.remote
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, Answer), CommandError> {
+    async fn send(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<(StatusCode, ApiResponse), CommandError> {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         let body = response.text().await.map_err(|error| self.unreachable(&error))?;
-        Ok((status, Answer { body, json: self.remote.json }))
+        Ok((status, ApiResponse { body, json: self.remote.json }))
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> CommandError {
@@ -198,7 +201,7 @@ impl Api {
     }
 }
 
-impl Answer {
+impl ApiResponse {
     /// Prints the answer: the JSON as it came, or the text that `show` makes of it.
     pub fn print<T: DeserializeOwned>(
         self,

@@ -13,7 +13,7 @@ use clap::{ArgMatches, Command};
 use super::api::Remote;
 use super::error::CommandError;
 use super::{Galley, Local};
-use crate::serve::ServeArguments;
+use crate::embedded::ServeArguments;
 
 /// Reads the arguments of this process. Help and version are printed, and end the process here.
 pub fn read() -> Result<Galley, CommandError> {

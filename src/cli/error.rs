@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use galley_launch::Failure;
 use serde_json::{Value, json};
 
+use super::api_problem::explain;
 use super::exit::Exit;
 use super::harmless::{harmless, harmless_json};
 use super::note::note;
-use super::problem::explain;
 
 /// The reason why a command ends early, or with another exit code than 0.
 #[derive(Clone, Debug, PartialEq)]

@@ -12,9 +12,9 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep};
 
 use super::api::Remote;
+use super::client_session::{ClientSession, SessionEvent, SessionSubject};
 use super::error::CommandError;
 use super::exit::Exit;
-use super::session::{News, Session, Subject};
 
 /// The pause after the first loss. It doubles with each loss in a row.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -27,15 +27,15 @@ const GIVE_UP: Duration = Duration::from_mins(5);
 /// gateway has just answered: then it also reconnects if the first socket fails.
 pub async fn keep(
     remote: Remote,
-    subject: Subject,
-    news: Sender<News>,
+    subject: SessionSubject,
+    news: Sender<SessionEvent>,
     known: bool,
 ) -> CommandError {
-    let mut session = Session::new(remote, subject, news.clone());
+    let mut session = ClientSession::new(remote, subject, news.clone());
     let mut last_welcome = known.then(Instant::now);
     let mut pause = FIRST_PAUSE;
     loop {
-        if news.send(News::Connecting).await.is_err() {
+        if news.send(SessionEvent::Connecting).await.is_err() {
             return CommandError::Quiet(Exit::Done);
         }
         let ended = match session.run().await {
@@ -55,7 +55,7 @@ pub async fn keep(
             .come_back_after
             .unwrap_or_else(|| pause.mul_f64(rand::rng().random_range(0.5..=1.0)))
             .min(GIVE_UP);
-        if news.send(News::Waiting { why: ended.why, pause: next }).await.is_err() {
+        if news.send(SessionEvent::Waiting { why: ended.why, pause: next }).await.is_err() {
             return CommandError::Quiet(Exit::Done);
         }
         sleep(next).await;

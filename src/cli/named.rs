@@ -15,10 +15,10 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::api::Api;
+use super::client_session::own_hero;
 use super::error::CommandError;
 use super::exit::Exit;
-use super::paging::Page;
-use super::session::own_hero;
+use super::paging::ListedPage;
 
 /// Maximum pages of a hundred entries that are searched for a name. A text contained in more names
 /// must be longer.
@@ -67,14 +67,14 @@ impl<Id: NamedId> FromStr for Named<Id> {
 /// An entry of the list.
 #[derive(Clone, Deserialize)]
 #[serde(bound = "Id: DeserializeOwned")]
-struct Entry<Id> {
+struct NamedEntry<Id> {
     id: Id,
     name: String,
 }
 
 /// The matches so far: the first ones, and the number of all.
 struct Fitting<Id> {
-    first: Vec<Entry<Id>>,
+    first: Vec<NamedEntry<Id>>,
     all: usize,
 }
 
@@ -89,7 +89,7 @@ impl<Id: NamedId> Named<Id> {
         let (mut whole, mut parts) = (Fitting::default(), Fitting::default());
         let mut cursor = None;
         for _ in 0..MAX_PAGES {
-            let Page { items, next_cursor } = page::<Id>(api, name, cursor).await?;
+            let ListedPage { items, next_cursor } = page::<Id>(api, name, cursor).await?;
             for entry in items {
                 if fold(&entry.name) == wanted { whole.add(entry) } else { parts.add(entry) }
             }
@@ -109,7 +109,7 @@ async fn page<Id: NamedId>(
     api: &Api,
     name: &str,
     cursor: Option<String>,
-) -> Result<Page<Entry<Id>>, CommandError> {
+) -> Result<ListedPage<NamedEntry<Id>>, CommandError> {
     let path = format!("/{}", Id::Thing::WORDS);
     let request = api.request(Method::GET, &path).query(&[("q", name), ("limit", "100")]);
     let request =
@@ -145,7 +145,7 @@ impl<Id> Default for Fitting<Id> {
 }
 
 impl<Id: NamedId> Fitting<Id> {
-    fn add(&mut self, entry: Entry<Id>) {
+    fn add(&mut self, entry: NamedEntry<Id>) {
         self.all += 1;
         if self.first.len() < MAX_LISTED {
             self.first.push(entry);

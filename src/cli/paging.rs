@@ -33,7 +33,7 @@ pub struct Paging {
 /// A page of a list.
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
-pub struct Page<T> {
+pub struct ListedPage<T> {
     pub items: Vec<T>,
     pub next_cursor: Option<String>,
 }
@@ -51,7 +51,7 @@ impl Paging {
             return self.print_all(api, &request, show).await;
         }
         api.ask(self.page(request, self.cursor.as_deref())).await?.print(
-            |Page { items, next_cursor }: Page<T>| {
+            |ListedPage { items, next_cursor }: ListedPage<T>| {
                 if let Some(cursor) = next_cursor {
                     note(&format!("There is more: --cursor {cursor}, or --all"));
                 }
@@ -77,14 +77,15 @@ impl Paging {
             let request = request.try_clone().expect("a request without a body can be repeated");
             let answer = api.ask(self.page(request, cursor.as_deref())).await?;
             let next = if json {
-                let Page { items, next_cursor } = answer.read::<Page<Box<RawValue>>>()?;
+                let ListedPage { items, next_cursor } =
+                    answer.read::<ListedPage<Box<RawValue>>>()?;
                 for item in items {
                     output::write(&format!("{before}{item}"))?;
                     before = ",";
                 }
                 next_cursor
             } else {
-                let Page { items, next_cursor } = answer.read::<Page<T>>()?;
+                let ListedPage { items, next_cursor } = answer.read::<ListedPage<T>>()?;
                 let text = show(items);
                 let rows = if first {
                     text.as_str()

@@ -15,9 +15,9 @@ use tokio::sync::mpsc::channel;
 use tokio::sync::watch;
 
 use super::api::Remote;
+use super::client_session::SessionSubject;
 use super::error::CommandError;
 use super::named::Named;
-use super::session::Subject;
 use super::{link, output};
 
 /// Maximum frames that wait to be displayed.
@@ -61,8 +61,8 @@ pub async fn run(
     let (filter, filtered) =
         watch::channel(Watch { status: status.clone(), hero_id: hero, ..Watch::all(None) });
     let subject = match hero {
-        Some(hero) if status.is_empty() => Subject::Hero(hero),
-        _ => Subject::Feed(filtered),
+        Some(hero) if status.is_empty() => SessionSubject::Hero(hero),
+        _ => SessionSubject::Feed(filtered),
     };
     let (tell, news) = channel(MAX_NEWS);
     let link = link::keep(remote.clone(), subject, tell, false);

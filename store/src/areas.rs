@@ -8,8 +8,8 @@ use galley_protocol::{
 };
 
 use crate::StoreError;
-use crate::changes::{Changes, ChangesOfAll, ChangesRequest, States};
-use crate::cursors::CursorKeys;
+use crate::change_pages::{Changes, ChangesOfAll, ChangesRequest, States};
+use crate::cursor_keys::CursorKeys;
 use crate::requests::{
     CancelVerdict, Census, Claim, Claimed, DeleteVerdict, Incarnations, PlaceVerdict, ViewedOrder,
 };
@@ -116,14 +116,14 @@ pub trait Upkeep {
     async fn migrate(&self) -> Result<(), StoreError>;
     /// Tests that the database answers and that its schema is the one this program needs.
     async fn ping(&self) -> Result<(), StoreError>;
-    /// Shows others that this publisher lives, and that it hears updates if `hears`, until the next
+    /// Shows others that this publisher lives, and that it receives updates if `receives`, until the next
     /// call or the end of this process; returns the publishers that are seen now. The incarnations
     /// of this process are kept alive as well. To be called every second.
-    async fn census(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError>;
+    async fn census(&self, own: PublisherId, receives: bool) -> Result<Census, StoreError>;
     /// The smallest id of an order that may still change. Known in memory; as fresh as the last
     /// [`Upkeep::maintain`].
-    fn floor(&self) -> OrderId;
-    /// Moves the floor up, and forgets what is older than [`RETENTION`](crate::RETENTION). To be
+    fn low_watermark(&self) -> OrderId;
+    /// Moves the low watermark up, and forgets what is older than [`RETENTION`](crate::RETENTION). To be
     /// called every second or so.
     async fn maintain(&self) -> Result<(), StoreError>;
     /// Moves what was written so far to where a copy of the file alone finds it; nothing for a

@@ -9,20 +9,20 @@
 //! request in the order of the requests. Callers bound the batches at [`MAX_BATCH`].
 
 mod areas;
-mod changes;
+mod change_pages;
 mod codes;
-mod connect;
-mod cursors;
-mod floor;
-mod folding;
-mod menu;
+mod cursor_keys;
+mod database_outage;
+mod low_watermark;
+mod menu_area;
 mod migrations;
-mod outage;
 mod postgres;
+mod refolding;
 pub mod requests;
-mod rows;
+mod row_values;
 mod snapshot;
 mod sqlite;
+mod store_connect;
 mod trouble;
 mod verdict;
 
@@ -32,10 +32,9 @@ use galley_protocol::{Hero, Meal};
 use thiserror::Error;
 
 pub use areas::{Placing, Reading, Upkeep, Work};
-pub use changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion, States};
-pub use connect::{ConnectError, connect, place};
-pub use cursors::CursorKeys;
-pub use menu::Menu;
+pub use change_pages::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion, States};
+pub use cursor_keys::CursorKeys;
+pub use menu_area::Menu;
 pub use migrations::OUTDATED;
 pub use requests::{
     CancelVerdict, Census, ChangeError, Claim, ClaimFrom, Claimed, Creation, DeleteVerdict,
@@ -43,6 +42,7 @@ pub use requests::{
 };
 pub use snapshot::{MAX_RESUMED, Snapshot, SnapshotRequest};
 pub use sqlite::{BackupError, BackupReport, backup};
+pub use store_connect::{StoreConnectError, connect, place};
 pub use trouble::Trouble;
 
 /// The most requests in one batch.

@@ -4,7 +4,6 @@
 //! they get there. Times come from the database's clock only. Rows are locked by rising id, so that
 //! batches that overlap cannot deadlock.
 
-mod backends;
 mod cancel;
 mod census;
 mod claim;
@@ -19,9 +18,10 @@ mod place;
 mod placing;
 mod reading;
 mod rows;
-mod session;
+mod server_processes;
 mod settled;
 mod snapshots;
+mod statements;
 mod tally;
 mod upkeep;
 mod work;
@@ -32,50 +32,52 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::timeout;
 
-use self::backends::Backends;
 use self::epoch::KeyRead;
 use self::liveness::Liveness;
 use self::maintain::Maintenance;
+use self::server_processes::ServerProcesses;
 use self::settled::SettledFloor;
-use crate::ConnectError;
-use crate::cursors::CursorKeys;
-use crate::floor::Floor;
-use crate::outage::Outage;
+use crate::StoreConnectError;
+use crate::cursor_keys::CursorKeys;
+use crate::database_outage::DatabaseOutage;
+use crate::low_watermark::LowWatermark;
 
 pub(crate) struct Postgres {
     pool: PgPool,
-    backends: Arc<Backends>,
+    backends: Arc<ServerProcesses>,
     /// Whoever tries whether changes are possible again: one at a time.
     probe: Arc<tokio::sync::Mutex<()>>,
     /// For connections outside of the pool, without its time-outs.
     options: PgConnectOptions,
-    floor: Floor,
+    low_watermark: LowWatermark,
     settled: SettledFloor,
     cursor_keys: CursorKeys,
     key_read: KeyRead,
     liveness: Liveness,
     maintenance: Maintenance,
-    outage: Outage,
+    outage: DatabaseOutage,
 }
 
 impl Postgres {
     /// Where a URL leads, for people.
-    pub(crate) fn place(url: &str) -> Result<String, ConnectError> {
-        session::options(url).map(|options| failure::place(&options)).map_err(ConnectError::BadUrl)
+    pub(crate) fn place(url: &str) -> Result<String, StoreConnectError> {
+        statements::options(url)
+            .map(|options| failure::place(&options))
+            .map_err(StoreConnectError::BadUrl)
     }
 
     /// Opens the pool, after one connection has shown that the database answers.
-    pub(crate) async fn connect(url: &str) -> Result<Self, ConnectError> {
-        let options = session::options(url).map_err(ConnectError::BadUrl)?;
+    pub(crate) async fn connect(url: &str) -> Result<Self, StoreConnectError> {
+        let options = statements::options(url).map_err(StoreConnectError::BadUrl)?;
         let greet = async { PgConnection::connect_with(&options).await?.close().await };
         let greeted = timeout(crate::STATEMENT_TIMEOUT, greet)
             .await
-            .unwrap_or_else(|_| Err(session::silence()));
+            .unwrap_or_else(|_| Err(statements::silence()));
         greeted.map_err(|error| failure::of_connecting(&options, &error))?;
-        let (backends, probe) = (Arc::<Backends>::default(), Arc::default());
-        let pool = session::pool(options.clone(), &backends);
-        let outage = Outage::new(failure::place(&options));
-        let (floor, settled) = (Floor::default(), SettledFloor::default());
+        let (backends, probe) = (Arc::<ServerProcesses>::default(), Arc::default());
+        let pool = statements::pool(options.clone(), &backends);
+        let outage = DatabaseOutage::new(failure::place(&options));
+        let (low_watermark, settled) = (LowWatermark::default(), SettledFloor::default());
         let (liveness, maintenance) = (Liveness::default(), Maintenance::default());
         let (cursor_keys, key_read) = (CursorKeys::default(), KeyRead::default());
         let store = Self {
@@ -83,7 +85,7 @@ impl Postgres {
             backends,
             probe,
             options,
-            floor,
+            low_watermark,
             settled,
             cursor_keys,
             key_read,

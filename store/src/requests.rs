@@ -54,11 +54,11 @@ pub(crate) fn scoped_key(request: &OfHero<PlaceOrder, HeroId>) -> Option<(i64, &
     request.command.key.as_ref().map(|key| (request.hero_id.get(), key.as_str()))
 }
 
-/// The smallest id that an order of the page can have. Orders below the floor are not active.
-pub(crate) fn first_id(command: &ListOrders, floor: OrderId) -> i64 {
+/// The smallest id that an order of the page can have. Orders below the low watermark are not active.
+pub(crate) fn first_id(command: &ListOrders, low_watermark: OrderId) -> i64 {
     let active_only =
         !command.status.is_empty() && command.status.iter().all(|status| status.is_active());
-    if active_only { floor.get() } else { 1 }
+    if active_only { low_watermark.get() } else { 1 }
 }
 
 /// The outcome of creating a hero or a meal under a key.

@@ -7,14 +7,14 @@ use galley_protocol::frame::Resume;
 use galley_protocol::{Deleted, Hero, HeroId, Order, OrderId, ResumeCursor};
 
 use crate::RETENTION;
-use crate::changes::Changed;
+use crate::change_pages::ChangedRow;
 
 /// The most ended orders and deletions in one snapshot, besides all active orders. When more
 /// happened since the cursor, they are to be read in pages.
 pub const MAX_RESUMED: usize = 2_000;
 
 /// The most orders, and the most deletions, that are looked at for the sake of one cursor. When its
-/// floor is further back than so many orders of the hero, the snapshot holds the active orders
+/// low watermark is further back than so many orders of the hero, the snapshot holds the active orders
 /// only.
 pub(crate) const MAX_REACH: usize = 50 * MAX_RESUMED;
 
@@ -40,7 +40,7 @@ pub struct Snapshot {
     pub deleted: Vec<Deleted>,
     /// When more than [`MAX_RESUMED`] ended or were deleted since the cursor: none of them is in
     /// here, and they are to be read in pages from this cursor on.
-    pub rest: Option<ResumeCursor>,
+    pub remainder: Option<ResumeCursor>,
     /// Everything that had committed before this is in here.
     pub cursor: ResumeCursor,
 }
@@ -63,24 +63,24 @@ impl Snapshot {
     /// says otherwise.
     pub(crate) fn new(hero: Hero, request: &SnapshotRequest, cursor: ResumeCursor) -> Self {
         let resume = if request.since.is_some() { Resume::Resynced } else { Resume::Fresh };
-        Self { hero, resume, orders: Vec::new(), deleted: Vec::new(), rest: None, cursor }
+        Self { hero, resume, orders: Vec::new(), deleted: Vec::new(), remainder: None, cursor }
     }
 
     /// Adds what ended or was deleted since the cursor, read after the active orders: of an order
     /// in both this is the newer state. What was read beyond [`MAX_RESUMED`] says that there is
     /// more, and then all of it is left for the pages.
-    pub(crate) fn resume(&mut self, since: ResumeCursor, read: Vec<Changed>) {
+    pub(crate) fn resume(&mut self, since: ResumeCursor, read: Vec<ChangedRow>) {
         self.resume = Resume::Resumed;
         if read.len() > MAX_RESUMED {
-            self.rest = Some(since);
+            self.remainder = Some(since);
             return;
         }
         let mut orders: BTreeMap<OrderId, Order> =
             self.orders.drain(..).map(|order| (order.id, order)).collect();
         for changed in read {
             match changed {
-                Changed::Order(order) => drop(orders.insert(order.id, order)),
-                Changed::Deleted(deletion) => {
+                ChangedRow::Order(order) => drop(orders.insert(order.id, order)),
+                ChangedRow::Deleted(deletion) => {
                     orders.remove(&deletion.deleted.order_id);
                     self.deleted.push(deletion.deleted);
                 }

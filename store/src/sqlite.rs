@@ -5,11 +5,11 @@
 //! lock on a file beside the database keeps other processes away; the system frees it however the
 //! process ends.
 
-mod backup;
 mod claim;
 mod epoch;
 mod failure;
 mod file;
+mod file_backup;
 mod folding;
 mod maintain;
 mod menu;
@@ -17,8 +17,8 @@ mod placing;
 mod position;
 mod reading;
 mod rows;
-mod session;
 mod snapshots;
+mod statements;
 mod tally;
 mod upkeep;
 mod work;
@@ -31,18 +31,18 @@ use std::sync::Mutex;
 use sqlx::SqlitePool;
 use tokio::time::Instant;
 
-pub use self::backup::{BackupError, BackupReport, backup};
 use self::file::Opened;
+pub use self::file_backup::{BackupError, BackupReport, backup};
 use self::position::Position;
-use crate::ConnectError;
-use crate::cursors::CursorKeys;
-use crate::floor::Floor;
-use crate::outage::Outage;
+use crate::StoreConnectError;
+use crate::cursor_keys::CursorKeys;
+use crate::database_outage::DatabaseOutage;
+use crate::low_watermark::LowWatermark;
 
 pub(crate) struct Sqlite {
     writer: SqlitePool,
     readers: SqlitePool,
-    floor: Floor,
+    low_watermark: LowWatermark,
     position: Position,
     cursor_keys: CursorKeys,
     /// The incarnations of this process; all others are dead. One per start of a worker, so that it
@@ -52,41 +52,41 @@ pub(crate) struct Sqlite {
     forgotten: Mutex<Option<Instant>>,
     path: PathBuf,
     opened: Opened,
-    outage: Outage,
+    outage: DatabaseOutage,
     /// Held as long as the store lives.
     _lock: File,
 }
 
 impl Sqlite {
     /// Where a URL leads, for people.
-    pub(crate) fn place(url: &str) -> Result<String, ConnectError> {
-        session::options(url)
+    pub(crate) fn place(url: &str) -> Result<String, StoreConnectError> {
+        statements::options(url)
             .map(|options| failure::place(options.get_filename()))
-            .map_err(ConnectError::BadUrl)
+            .map_err(StoreConnectError::BadUrl)
     }
 
     /// Locks and opens the file; makes it, and the folders on its way, when they are not there.
-    pub(crate) async fn connect(url: &str) -> Result<Self, ConnectError> {
-        let options = session::options(url).map_err(ConnectError::BadUrl)?;
+    pub(crate) async fn connect(url: &str) -> Result<Self, StoreConnectError> {
+        let options = statements::options(url).map_err(StoreConnectError::BadUrl)?;
         let path = options.get_filename().to_owned();
         failure::prepare(&path)?;
         let lock = file::lock(&path)?;
         file::create_or_check(&options).await?;
-        let writer = session::writer(&options).await?;
-        let readers = session::readers(&options).await?;
+        let writer = statements::writer(&options).await?;
+        let readers = statements::readers(&options).await?;
         let (living, forgotten) = (Mutex::default(), Mutex::default());
         // The first reads make the files beside the database.
         sqlx::query("/* open */ select 1 from sqlite_schema")
             .fetch_all(&writer)
             .await
-            .map_err(|error| session::refusal(&error))?;
-        let (opened, outage) = (Opened::at(&path), Outage::new(failure::place(&path)));
-        let (floor, position, cursor_keys) =
-            (Floor::default(), Position::default(), CursorKeys::default());
+            .map_err(|error| statements::refusal(&error))?;
+        let (opened, outage) = (Opened::at(&path), DatabaseOutage::new(failure::place(&path)));
+        let (low_watermark, position, cursor_keys) =
+            (LowWatermark::default(), Position::default(), CursorKeys::default());
         let store = Self {
             writer,
             readers,
-            floor,
+            low_watermark,
             position,
             cursor_keys,
             living,

@@ -11,6 +11,7 @@ mod documented_promises;
 mod documented_settings;
 mod modules;
 mod named_tests;
+mod names;
 mod pictures;
 
 /// The folder of the project.

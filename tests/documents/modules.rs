@@ -25,8 +25,9 @@ impl Crate {
             let used = paths_in(&product_code(&source), &module);
             (module, used)
         });
-        let tests =
-            |module: &Name| module.last().is_some_and(|name| name == "tests" || name == "bin");
+        let tests = |module: &Name| {
+            module.last().is_some_and(|name| name.ends_with("tests") || name == "bin")
+        };
         Self(modules.filter(|(module, _)| !tests(module)).collect())
     }
 

@@ -6,9 +6,9 @@ use serde_json::json;
 
 const GATEWAY: &str = "bus, accept loop, subscriber of updates, heartbeat of sockets, \
     publisher of updates, writer of placements, writer of cancellations, writer of deletions, \
-    reader of snapshots, reader of changes, reader of states";
-const WORKER: &str = "bus, worker's pulse, worker's finisher, worker's adopter, worker's taker, \
-    worker's sweeper, worker's upkeep";
+    reader of snapshots, reader of changes, reader of states, listener to signals";
+const WORKER: &str = "bus, worker's heartbeat, worker's completer, worker's adopter, worker's consumer, \
+    worker's sweeper, worker's maintenance, listener to signals";
 
 #[tokio::test]
 async fn a_gateway_without_one_of_its_parts_ends_and_names_it() {
@@ -22,7 +22,7 @@ async fn a_worker_without_one_of_its_parts_ends_and_names_it() {
 
 #[tokio::test]
 async fn the_whole_program_ends_with_either_half() {
-    for part in ["worker's taker", "subscriber of updates"] {
+    for part in ["worker's consumer", "subscriber of updates"] {
         let stack = TestStack::embedded().gateways(0).start().await;
         dies_of(stack.launch_gateway_to_fail(&format!("panic in {part}")), part).await;
     }

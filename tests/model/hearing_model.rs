@@ -173,7 +173,8 @@ impl HearingModel {
                 (publisher.life, publisher.is_audible) = (PublisherLife::Dead, false);
             }
             HearingStep::Notice(publisher) => {
-                let ModelSubscriber::Known { has_hole, .. } = &mut state.ears[publisher] else {
+                let ModelSubscriber::Known { has_hole, .. } = &mut state.subscribers[publisher]
+                else {
                     return None;
                 };
                 if state.publishers[publisher].is_audible {
@@ -231,7 +232,9 @@ impl HearingModel {
             return None;
         }
         self.hear(state, publisher, 0);
-        if let ModelSubscriber::Known { cursor, has_hole: false, .. } = &mut state.ears[publisher] {
+        if let ModelSubscriber::Known { cursor, has_hole: false, .. } =
+            &mut state.subscribers[publisher]
+        {
             *cursor = position.max(*cursor);
         }
         Some(())
@@ -241,15 +244,15 @@ impl HearingModel {
     fn hear(&self, state: &mut HearingState, publisher: usize, new: u8) {
         let said = state.publishers[publisher].said;
         let watermark = state.watermark();
-        match &mut state.ears[publisher] {
+        match &mut state.subscribers[publisher] {
             ModelSubscriber::Known { heard, has_hole, .. } => {
                 *has_hole |= *heard + new != said;
                 *heard = said;
             }
-            ear @ (ModelSubscriber::Unknown | ModelSubscriber::Dead { .. }) => {
+            subscriber @ (ModelSubscriber::Unknown | ModelSubscriber::Dead { .. }) => {
                 // It may have sent messages before; the old rule did not check that.
                 let has_hole = said != new && self.rule != RepairRule::RepairOnce;
-                *ear = ModelSubscriber::Known { heard: said, cursor: watermark, has_hole };
+                *subscriber = ModelSubscriber::Known { heard: said, cursor: watermark, has_hole };
             }
         }
     }
@@ -257,7 +260,7 @@ impl HearingModel {
     fn repair(&self, state: &mut HearingState, publisher: usize) -> Option<()> {
         let safe = state.census;
         let is_audible = state.publishers[publisher].is_audible;
-        let since = match &mut state.ears[publisher] {
+        let since = match &mut state.subscribers[publisher] {
             ModelSubscriber::Known { cursor, has_hole, .. } if *has_hole => {
                 // It is repaired for again until its messages arrive.
                 *has_hole = !is_audible;
@@ -267,13 +270,13 @@ impl HearingModel {
             ModelSubscriber::Known { .. } | ModelSubscriber::Unknown => return None,
         };
         state.tell(since, true);
-        let is_forgotten = match state.ears[publisher] {
+        let is_forgotten = match state.subscribers[publisher] {
             ModelSubscriber::Known { .. } => self.rule == RepairRule::RepairOnce && !is_audible,
             ModelSubscriber::Dead { ends, .. } => self.rule != RepairRule::Census || safe >= ends,
             ModelSubscriber::Unknown => false,
         };
         if is_forgotten {
-            state.ears[publisher] = ModelSubscriber::Unknown;
+            state.subscribers[publisher] = ModelSubscriber::Unknown;
         }
         Some(())
     }

@@ -10,7 +10,7 @@ pub struct HearingState {
     pub changes: Vec<ModelChange>,
     pub publishers: [ModelPublisher; PUBLISHERS],
     /// The gateway's knowledge of each publisher.
-    pub ears: [ModelSubscriber; PUBLISHERS],
+    pub subscribers: [ModelSubscriber; PUBLISHERS],
     /// The safe position of the gateway's last census.
     pub census: u8,
     pub client: ModelClient,
@@ -108,7 +108,7 @@ impl HearingState {
             next: 1,
             changes: (0..model.changes).map(change).collect(),
             publishers: [publisher(PublisherLife::Alive), publisher(PublisherLife::Unborn)],
-            ears: [
+            subscribers: [
                 ModelSubscriber::Known { heard: 0, cursor: 1, has_hole: false },
                 ModelSubscriber::Unknown,
             ],
@@ -130,7 +130,7 @@ impl HearingState {
 
     /// The position below which every change was sent.
     pub fn watermark(&self) -> u8 {
-        let cursors = self.ears.iter().filter_map(|ear| match ear {
+        let cursors = self.subscribers.iter().filter_map(|subscriber| match subscriber {
             ModelSubscriber::Known { cursor, .. } | ModelSubscriber::Dead { cursor, .. } => {
                 Some(*cursor)
             }
@@ -150,7 +150,7 @@ impl HearingState {
         let publisher = self.changes[at].publisher;
         self.living(publisher)?;
         if self.changes[at].stage != PublishStage::Waiting
-            || self.ears[publisher] == ModelSubscriber::Unknown
+            || self.subscribers[publisher] == ModelSubscriber::Unknown
         {
             return None;
         }
@@ -172,13 +172,14 @@ impl HearingState {
     /// The gateway reads the living publishers and the safe position in one statement.
     pub fn census(&mut self) {
         let (safe, watermark) = (self.safe_position(), self.watermark());
-        for (ear, publisher) in self.ears.iter_mut().zip(&self.publishers) {
-            match (publisher.life, *ear) {
+        for (subscriber, publisher) in self.subscribers.iter_mut().zip(&self.publishers) {
+            match (publisher.life, *subscriber) {
                 (PublisherLife::Alive, ModelSubscriber::Unknown) => {
-                    *ear = ModelSubscriber::Known { heard: 0, cursor: watermark, has_hole: false }
+                    *subscriber =
+                        ModelSubscriber::Known { heard: 0, cursor: watermark, has_hole: false }
                 }
                 (PublisherLife::Dead, ModelSubscriber::Known { cursor, .. }) => {
-                    *ear = ModelSubscriber::Dead { cursor, ends: self.next }
+                    *subscriber = ModelSubscriber::Dead { cursor, ends: self.next }
                 }
                 (PublisherLife::Alive | PublisherLife::Dead | PublisherLife::Unborn, _) => {}
             }

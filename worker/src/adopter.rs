@@ -1,6 +1,6 @@
 //! Takes over the orders of dead workers, and those that this worker may own without knowing.
 //!
-//! One task. At the start it re-arms the orders of an earlier process. Due times are kept. The
+//! One task. At the start it re-arms the orders of an earlier process. DueOrder times are kept. The
 //! current states are published again, because a dead worker may not have published them.
 //!
 //! A claim that failed without an answer may have committed. This worker then owns orders that it
@@ -16,8 +16,8 @@ use galley_store::{Incarnations, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::keeper::every;
-use crate::kitchen::Kitchen;
+use crate::maintenance::every;
+use crate::worker_state::WorkerState;
 
 /// The time between two checks for a dead worker, which cost almost nothing.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -40,28 +40,28 @@ const CHUNK: usize = 50_000;
 const DOUBT_PERIOD: Duration = Duration::from_secs(10);
 
 /// Runs until stopped.
-pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
+pub(crate) async fn run(state: Arc<WorkerState>, stop: CancellationToken) {
     let mut ticks = every(PERIOD);
     let mut resolved = None;
-    let mut search = Search::begin();
+    let mut search = OwnerSearch::begin();
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let may_resolve = resolved.is_none_or(|last: Instant| last.elapsed() >= DOUBT_PERIOD);
-        if may_resolve && kitchen.take_doubt() {
-            match kitchen.store.hand_back(kitchen.owner).await {
+        if may_resolve && state.take_doubt() {
+            match state.store.hand_back(state.owner).await {
                 Ok(_) => {
                     // The orders are orphans now: a search is due at once.
                     resolved = Some(Instant::now());
                     search.alarm();
                 }
                 Err(error) => {
-                    kitchen.doubt("hand_back", &error);
-                    kitchen.keep_doubt();
+                    state.doubt("hand_back", &error);
+                    state.keep_doubt();
                     continue;
                 }
             }
         }
-        let adopted = match search.is_due(&kitchen).await {
-            Ok(true) => adopt(&kitchen, &stop).await,
+        let adopted = match search.is_due(&state).await {
+            Ok(true) => adopt(&state, &stop).await,
             Ok(false) => continue,
             Err(error) => Err(error),
         };
@@ -69,14 +69,14 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
             Ok(()) => search.last = Some(Instant::now()),
             Err(error) => {
                 search.alarm();
-                kitchen.doubt("adopt", &error);
+                state.doubt("adopt", &error);
             }
         }
     }
 }
 
 /// The schedule of the searches for orphans.
-struct Search {
+struct OwnerSearch {
     /// The incarnations at the last check.
     known: Incarnations,
     /// The moment of the last search; `None` if a search is due at once.
@@ -85,14 +85,14 @@ struct Search {
     alarmed: Instant,
 }
 
-impl Search {
+impl OwnerSearch {
     /// Counts the start as a reason to search, because this worker may replace one that died.
     fn begin() -> Self {
         Self { known: Incarnations::default(), last: None, alarmed: Instant::now() }
     }
 
-    async fn is_due(&mut self, kitchen: &Kitchen) -> Result<bool, StoreError> {
-        let known = kitchen.store.incarnations().await?;
+    async fn is_due(&mut self, state: &WorkerState) -> Result<bool, StoreError> {
+        let known = state.store.incarnations().await?;
         if somebody_died(&self.known, &known) {
             self.alarm();
         }
@@ -119,14 +119,14 @@ fn somebody_died(before: &Incarnations, now: &Incarnations) -> bool {
 }
 
 /// Adopts all orphans. Each chunk is published while the next one is adopted.
-async fn adopt(kitchen: &Kitchen, stop: &CancellationToken) -> Result<(), StoreError> {
+async fn adopt(state: &WorkerState, stop: &CancellationToken) -> Result<(), StoreError> {
     let mut untold: Vec<Update> = Vec::new();
     // The guard of the chunk that is not published yet.
     let mut pending = None;
-    while stop.run_until_cancelled(kitchen.room()).await.is_some() {
-        let next = kitchen.bus.begin();
+    while stop.run_until_cancelled(state.room()).await.is_some() {
+        let next = state.bus.begin();
         let (adopted, ()) =
-            tokio::join!(kitchen.store.adopt(kitchen.owner, CHUNK), kitchen.tell(&untold));
+            tokio::join!(state.store.adopt(state.owner, CHUNK), state.publish(&untold));
         untold.clear();
         // The previous chunk was published.
         drop(pending.take());
@@ -144,7 +144,7 @@ async fn adopt(kitchen: &Kitchen, stop: &CancellationToken) -> Result<(), StoreE
             break;
         }
         reach(FailPoint::AfterAdoptCommit);
-        kitchen.arm(&adopted);
+        state.arm(&adopted);
         metrics::counter!("galley_orders_adopted_total").increment(adopted.len() as u64);
         tracing::info!(orders = adopted.len(), "orders were adopted");
         untold.extend(adopted.iter().map(|adopted| Update::of(&adopted.order)));
@@ -152,7 +152,7 @@ async fn adopt(kitchen: &Kitchen, stop: &CancellationToken) -> Result<(), StoreE
             break;
         }
     }
-    kitchen.tell(&untold).await;
+    state.publish(&untold).await;
     drop(pending);
     Ok(())
 }

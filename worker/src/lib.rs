@@ -1,44 +1,44 @@
 //! Processes orders: claim, prepare, complete, adopt, sweep.
 //!
-//! A worker is one incarnation, and its parts are tasks around one `kitchen`:
+//! A worker is one incarnation, and its parts are tasks around one [`WorkerState`]:
 //!
-//! - the `taker` reads the dispatch queue, claims the orders and settles the entries;
+//! - the `consumer` reads the dispatch queue, claims the orders and settles the entries;
 //! - the `sweeper` claims orders from the database: those whose entry was lost, or all while Redis
 //!   is unreachable;
 //! - the `adopter` takes over the orders of dead workers, and at the start those of an earlier
 //!   process;
-//! - the `finisher` completes the orders that are due;
-//! - the `keeper` keeps the incarnation alive and the store tidy.
+//! - the `completer` completes the orders that are due;
+//! - the `maintenance` keeps the incarnation alive and the store tidy.
 //!
 //! No transition depends on the memory of a worker. The database guards each by status and owner,
 //! so an order that is claimed, armed or completed twice changes once. Any number of workers may
 //! run, in one process or in many.
 
 mod adopter;
-mod config;
-mod finisher;
-mod keeper;
-mod kitchen;
-mod outage;
+mod completer;
+mod consumer;
+mod maintenance;
 mod preparation;
+mod store_outage;
 mod sweeper;
-mod taker;
 mod tick;
+mod worker_config;
+mod worker_state;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use galley_bus::{Backoff, SharedBus};
-use galley_launch::{Crew, Died, StopOrder};
+use galley_launch::{StopOrder, Supervisor, TaskDied};
 use galley_protocol::IncarnationId;
 use galley_store::{Store, StoreError};
 use thiserror::Error;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-pub use config::{Config, DelayError, ProcessingDelay};
-use kitchen::Kitchen;
-use outage::Outage;
+use store_outage::StoreOutage;
+pub use worker_config::{DelayError, ProcessingDelay, WorkerConfig};
+use worker_state::WorkerState;
 
 /// The longest time of each step of the shutdown.
 const LEAVE: Duration = Duration::from_secs(2);
@@ -51,12 +51,12 @@ pub enum WorkerError {
     Enlist(StoreError),
     /// One of its tasks ended. The orders of the worker were handed back.
     #[error(transparent)]
-    Died(#[from] Died),
+    Died(#[from] TaskDied),
 }
 
 /// A worker that was not started yet.
 pub struct Worker {
-    config: Config,
+    config: WorkerConfig,
     store: Arc<dyn Store>,
     bus: SharedBus,
 }
@@ -64,7 +64,7 @@ pub struct Worker {
 impl Worker {
     /// Creates a worker on this store and this bus.
     #[must_use]
-    pub fn new(config: Config, store: Arc<dyn Store>, bus: SharedBus) -> Self {
+    pub fn new(config: WorkerConfig, store: Arc<dyn Store>, bus: SharedBus) -> Self {
         Self { config, store, bus }
     }
 
@@ -75,7 +75,7 @@ impl Worker {
     /// # Errors
     /// [`WorkerError`] if it cannot go on.
     pub async fn run(self, stop: CancellationToken) -> Result<(), WorkerError> {
-        let outage = Outage::default();
+        let outage = StoreOutage::default();
         let Some(owner) = stop
             .run_until_cancelled(enlist(self.store.as_ref(), &self.bus, &outage))
             .await
@@ -84,7 +84,7 @@ impl Worker {
             return Ok(());
         };
         tracing::info!(incarnation = owner.get(), delay = %self.config.processing_delay, "the worker begins");
-        let kitchen = Arc::new(Kitchen::new(
+        let state = Arc::new(WorkerState::new(
             self.store,
             self.bus,
             owner,
@@ -92,30 +92,39 @@ impl Worker {
             outage,
         ));
 
-        let mut crew = Crew::default();
-        let share = || Arc::clone(&kitchen);
-        crew.hire(StopOrder::Last, "worker's pulse", |stop| keeper::keep_alive(share(), stop));
-        let bus = Arc::clone(&kitchen.bus);
-        crew.hire(StopOrder::Last, "bus", async move |stop| {
+        let mut supervisor = Supervisor::default();
+        let share = || Arc::clone(&state);
+        supervisor.supervise(StopOrder::Last, "worker's heartbeat", |stop| {
+            maintenance::keep_alive(share(), stop)
+        });
+        let bus = Arc::clone(&state.bus);
+        supervisor.supervise(StopOrder::Last, "bus", async move |stop| {
             _ = stop.run_until_cancelled(bus.broken()).await;
         });
-        crew.hire(StopOrder::Second, "worker's finisher", |stop| finisher::run(share(), stop));
-        crew.hire(StopOrder::First, "worker's adopter", |stop| adopter::run(share(), stop));
-        crew.hire(StopOrder::First, "worker's taker", |stop| taker::run(share(), stop));
-        crew.hire(StopOrder::First, "worker's sweeper", |stop| sweeper::run(share(), stop));
-        crew.hire(StopOrder::First, "worker's upkeep", |stop| keeper::maintain(share(), stop));
+        supervisor.supervise(StopOrder::Second, "worker's completer", |stop| {
+            completer::run(share(), stop)
+        });
+        supervisor
+            .supervise(StopOrder::First, "worker's adopter", |stop| adopter::run(share(), stop));
+        supervisor
+            .supervise(StopOrder::First, "worker's consumer", |stop| consumer::run(share(), stop));
+        supervisor
+            .supervise(StopOrder::First, "worker's sweeper", |stop| sweeper::run(share(), stop));
+        supervisor.supervise(StopOrder::First, "worker's maintenance", |stop| {
+            maintenance::maintain(share(), stop)
+        });
 
         let dead = tokio::select! {
             () = stop.cancelled() => None,
-            died = crew.death() => Some(died),
+            died = supervisor.death() => Some(died),
         };
-        let taken = crew.leave(StopOrder::First, LEAVE).await;
-        let finished = crew.leave(StopOrder::Second, LEAVE).await;
+        let taken = supervisor.leave(StopOrder::First, LEAVE).await;
+        let finished = supervisor.leave(StopOrder::Second, LEAVE).await;
         if !taken || !finished {
-            kitchen.bus.lose(); // unpublished changes: gateways read the database
+            state.bus.lose(); // unpublished changes: gateways read the database
         }
-        hand_back(&kitchen).await;
-        crew.leave(StopOrder::Last, LEAVE).await;
+        hand_back(&state).await;
+        supervisor.leave(StopOrder::Last, LEAVE).await;
         tracing::info!(incarnation = owner.get(), "the worker ends");
         dead.map_or(Ok(()), |died| Err(died.into()))
     }
@@ -125,12 +134,12 @@ impl Worker {
 async fn enlist(
     store: &dyn Store,
     bus: &SharedBus,
-    outage: &Outage,
+    outage: &StoreOutage,
 ) -> Result<IncarnationId, WorkerError> {
     let mut backoff = Backoff::AWAY;
     loop {
         let enlisted = async {
-            keeper::attend(store, bus).await?;
+            maintenance::attend(store, bus).await?;
             store.enlist().await
         };
         match enlisted.await {
@@ -144,8 +153,8 @@ async fn enlist(
 
 /// Hands back the orders of this worker, so that others adopt them at once. After a failure others
 /// adopt them as soon as they see this incarnation dead.
-async fn hand_back(kitchen: &Kitchen) {
-    match timeout(LEAVE, kitchen.store.hand_back(kitchen.owner)).await {
+async fn hand_back(state: &WorkerState) {
+    match timeout(LEAVE, state.store.hand_back(state.owner)).await {
         Ok(Ok(orders)) => tracing::info!(orders, "orders in preparation were handed back"),
         Ok(Err(error)) => tracing::warn!(%error, "orders in preparation were not handed back"),
         Err(_) => tracing::warn!("orders in preparation were not handed back in time"),

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use galley_launch::{Backends, Failure, HealthConfig, LogConfig, WaitConfig};
-use galley_worker::{Config, Worker};
+use galley_launch::{BackendArguments, Failure, HealthConfig, LogConfig, WaitConfig};
+use galley_worker::{Worker, WorkerConfig};
 use tokio_util::sync::CancellationToken;
 
 /// The worker of Galley: it claims orders, prepares them and completes them. Any number of
@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 /// others.
 #[derive(Parser)]
 #[command(name = "galley-worker", version, after_help = EXAMPLES)]
-struct Arguments {
+struct WorkerCommandLine {
     #[command(flatten)]
-    backends: Backends,
+    backends: BackendArguments,
     #[command(flatten)]
-    worker: Config,
+    worker: WorkerConfig,
     #[command(flatten)]
     health: HealthConfig,
     #[command(flatten)]
@@ -37,12 +37,12 @@ Example:
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments: Arguments = galley_launch::parse();
+    let arguments: WorkerCommandLine = galley_launch::parse();
     let log = arguments.log.clone();
     galley_launch::run(&log, async |stop| work(arguments, stop).await)
 }
 
-async fn work(arguments: Arguments, stop: CancellationToken) -> Result<(), Failure> {
+async fn work(arguments: WorkerCommandLine, stop: CancellationToken) -> Result<(), Failure> {
     let (store, bus) = arguments.backends.open(None, &arguments.wait.begin(&stop)).await?;
     let worker = Worker::new(arguments.worker, store.clone(), bus.clone());
     let outcome =

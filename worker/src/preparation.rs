@@ -12,19 +12,19 @@ use tokio::time::Instant;
 /// Orders by due time. An order may be in the heap twice; its second completion changes nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Preparation {
-    heap: BinaryHeap<Reverse<Due>>,
+    heap: BinaryHeap<Reverse<DueOrder>>,
 }
 
 /// An order and its due time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Due {
+pub(crate) struct DueOrder {
     pub(crate) at: Instant,
     pub(crate) id: OrderId,
 }
 
 impl Preparation {
     /// Adds an order.
-    pub(crate) fn arm(&mut self, due: Due) {
+    pub(crate) fn arm(&mut self, due: DueOrder) {
         self.heap.push(Reverse(due));
     }
 
@@ -34,7 +34,7 @@ impl Preparation {
     }
 
     /// Removes and returns at most `limit` orders that are due, oldest first.
-    pub(crate) fn take_due(&mut self, now: Instant, limit: usize) -> Vec<Due> {
+    pub(crate) fn take_due(&mut self, now: Instant, limit: usize) -> Vec<DueOrder> {
         let mut due = Vec::new();
         while due.len() < limit && self.next_due().is_some_and(|at| at <= now) {
             due.extend(self.heap.pop().map(|Reverse(due)| due));
@@ -59,10 +59,10 @@ mod tests {
     use galley_protocol::OrderId;
     use tokio::time::Instant;
 
-    use super::{Due, Preparation};
+    use super::{DueOrder, Preparation};
 
-    fn due(now: Instant, millis: u64, id: i64) -> Due {
-        Due { at: now + Duration::from_millis(millis), id: OrderId::new(id).expect("an id") }
+    fn due(now: Instant, millis: u64, id: i64) -> DueOrder {
+        DueOrder { at: now + Duration::from_millis(millis), id: OrderId::new(id).expect("an id") }
     }
 
     #[test]
@@ -82,13 +82,13 @@ mod tests {
 
     #[test]
     fn an_order_takes_24_bytes_and_gives_them_back() {
-        assert_eq!(size_of::<Due>(), 24);
+        assert_eq!(size_of::<DueOrder>(), 24);
         let now = Instant::now();
         let mut preparation = Preparation::default();
         for id in 1..=100_000 {
             preparation.arm(due(now, 0, id));
         }
-        assert!(preparation.heap.capacity() * size_of::<Due>() < 4_000_000);
+        assert!(preparation.heap.capacity() * size_of::<DueOrder>() < 4_000_000);
         while !preparation.take_due(now, 500).is_empty() {}
         assert!(preparation.heap.capacity() < 4_000);
     }

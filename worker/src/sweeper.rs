@@ -19,7 +19,7 @@ use galley_store::{ClaimFrom, IdRange, MAX_BATCH};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::kitchen::Kitchen;
+use crate::worker_state::WorkerState;
 
 /// Interval of the searches while Redis is reachable. A search takes one to three milliseconds.
 const CALM: Duration = Duration::from_millis(250);
@@ -34,8 +34,8 @@ const ALL_EVERY: u32 = 240;
 const AWAY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(100));
 
 /// Runs until stopped; then finishes the claim in progress.
-pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
-    let mut bus_away = kitchen.watch_bus();
+pub(crate) async fn run(state: Arc<WorkerState>, stop: CancellationToken) {
+    let mut bus_away = state.watch_bus();
     let mut backoff = Backoff::AWAY;
     let mut looks = Looks::default();
     loop {
@@ -43,9 +43,9 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
         let (age, ids) = if away {
             (Duration::ZERO, IdRange::default())
         } else {
-            (LOST_AFTER, looks.next(Instant::now(), kitchen.newest()))
+            (LOST_AFTER, looks.next(Instant::now(), state.newest()))
         };
-        let pause = if sweep(&kitchen, ids, age, &stop).await {
+        let pause = if sweep(&state, ids, age, &stop).await {
             backoff.reset();
             if away { AWAY.clone().delay() } else { CALM }
         } else {
@@ -63,10 +63,10 @@ pub(crate) async fn run(kitchen: Arc<Kitchen>, stop: CancellationToken) {
 }
 
 /// Claims all pending orders of the range. Returns true if the database answered.
-async fn sweep(kitchen: &Kitchen, ids: IdRange, age: Duration, stop: &CancellationToken) -> bool {
-    while stop.run_until_cancelled(kitchen.room()).await.is_some() {
-        let pending = kitchen.bus.begin();
-        let claimed = match kitchen.claim(ClaimFrom::Oldest { ids, age, limit: MAX_BATCH }).await {
+async fn sweep(state: &WorkerState, ids: IdRange, age: Duration, stop: &CancellationToken) -> bool {
+    while stop.run_until_cancelled(state.room()).await.is_some() {
+        let pending = state.bus.begin();
+        let claimed = match state.claim(ClaimFrom::Oldest { ids, age, limit: MAX_BATCH }).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 if error.is_uncertain() {
@@ -80,7 +80,7 @@ async fn sweep(kitchen: &Kitchen, ids: IdRange, age: Duration, stop: &Cancellati
         }
         metrics::counter!("galley_orders_claimed_total", "from" => "database")
             .increment(claimed.len() as u64);
-        kitchen.arm_behind(kitchen.tell(&Kitchen::updates(&claimed)), &claimed).await;
+        state.arm_behind(state.publish(&WorkerState::updates(&claimed)), &claimed).await;
         drop(pending);
         if claimed.len() < MAX_BATCH {
             break;

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 /// Measures how fast an update comes to many sockets
 #[derive(Parser)]
-struct Arguments {
+struct FanOutArguments {
     /// Address of the gateway
     #[arg(long, required_unless_present = "write")]
     gateway: Option<SocketAddr>,
@@ -33,7 +33,7 @@ struct Arguments {
     /// The hero whose sockets are told
     #[arg(long, default_value_t = 1)]
     hero: i64,
-    /// Sockets
+    /// FanOutSockets
     #[arg(long, default_value_t = 1_000)]
     sockets: usize,
     /// Updates that go one by one
@@ -45,7 +45,7 @@ struct Arguments {
     /// How long, in seconds
     #[arg(long, default_value_t = 5)]
     seconds: u32,
-    /// Is the floor instead: writes frames of so many bytes to each socket, as each line says that
+    /// Is the baseline instead: writes frames of so many bytes to each socket, as each line says that
     /// it reads
     #[arg(long, hide = true)]
     write: Option<usize>,
@@ -54,7 +54,7 @@ struct Arguments {
 /// Lower bound of all order ids: they have ten digits each, so that all frames have the same
 /// length.
 const FIRST: i64 = 1_000_000_000;
-/// Sockets on which every frame is checked.
+/// FanOutSockets on which every frame is checked.
 const LOOKED_AT: usize = 16;
 /// Rounds that are not counted, before the measured ones.
 const WARM_UP: usize = 10;
@@ -71,8 +71,8 @@ const NOTICE: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
-    let pace = arguments.rate.map(|rate| Pace { rate, seconds: arguments.seconds });
+    let arguments = FanOutArguments::parse();
+    let pace = arguments.rate.map(|rate| FanOutPace { rate, seconds: arguments.seconds });
     if let Some(bytes) = arguments.write {
         let sockets = accept(arguments.sockets)?;
         return match pace {
@@ -86,10 +86,14 @@ fn main() -> anyhow::Result<()> {
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let url = arguments.redis_url.clone();
     let bus = runtime.block_on(galley_bus::connect(&BusConfig { url, ..BusConfig::default() }))?;
-    let publisher =
-        Publisher { runtime, bus, hero: HeroId::new(arguments.hero).context("a hero")?, made: 0 };
+    let publisher = UpdateSource {
+        runtime,
+        bus,
+        hero: HeroId::new(arguments.hero).context("a hero")?,
+        made: 0,
+    };
     let gateway = arguments.gateway.context("--gateway")?;
-    let mut sockets = Sockets::new()?;
+    let mut sockets = FanOutSockets::new()?;
     for _ in 0..arguments.sockets {
         sockets.add(upgrade(gateway, arguments.hero)?)?;
     }
@@ -101,31 +105,31 @@ fn main() -> anyhow::Result<()> {
 
 /// Measures one update at a time.
 fn in_turns(
-    arguments: &Arguments,
-    mut publisher: Publisher,
-    mut sockets: Sockets,
+    arguments: &FanOutArguments,
+    mut publisher: UpdateSource,
+    mut sockets: FanOutSockets,
 ) -> anyhow::Result<()> {
     let bytes = wire_length(&publisher.next()?);
     let all = arguments.sockets * bytes;
-    let mut floor = Floor::start(arguments.sockets, bytes, None)?;
-    let (mut ours, mut floors) = (Vec::new(), [const { Vec::new() }; 2]);
+    let mut baseline = Baseline::start(arguments.sockets, bytes, None)?;
+    let (mut ours, mut baselines) = (Vec::new(), [const { Vec::new() }; 2]);
     for _ in 0..WARM_UP + arguments.rounds {
         // The gateway runs before each of the two baselines. Each measurement thus follows one of
         // the other kind, so that neither finds its own data in the caches.
-        for (threads, times) in [1, cores()?].into_iter().zip(&mut floors) {
+        for (threads, times) in [1, cores()?].into_iter().zip(&mut baselines) {
             let update = publisher.next()?;
             let begin = Instant::now();
             publisher.publish(&[update])?;
             sockets.read(all)?;
             ours.push(begin.elapsed());
             let begin = Instant::now();
-            writeln!(floor.orders, "{threads}")?;
-            floor.sockets.read(all)?;
+            writeln!(baseline.orders, "{threads}")?;
+            baseline.sockets.read(all)?;
             times.push(begin.elapsed());
         }
     }
-    let ours = median(ours[floors.len() * WARM_UP..].to_vec());
-    let [one_thread, all_cores] = floors.map(|times| median(times[WARM_UP..].to_vec()));
+    let ours = median(ours[baselines.len() * WARM_UP..].to_vec());
+    let [one_thread, all_cores] = baselines.map(|times| median(times[WARM_UP..].to_vec()));
     let a_second = |time: Duration| (per_second(arguments.sockets, time)).round();
     println!(
         "{}",
@@ -134,19 +138,19 @@ fn in_turns(
             "bytes": bytes,
             "to_all_ms": millis(ours),
             "frames_per_s": a_second(ours),
-            "floor_frames_per_s": a_second(one_thread),
-            "floor_frames_per_s_of_all_cores": a_second(all_cores),
+            "baseline_frames_per_s": a_second(one_thread),
+            "baseline_frames_per_s_of_all_cores": a_second(all_cores),
         })
     );
-    floor.end()
+    baseline.end()
 }
 
 /// Measures updates at a rate.
 fn at_pace(
-    arguments: &Arguments,
-    pace: Pace,
-    mut source: Publisher,
-    mut sockets: Sockets,
+    arguments: &FanOutArguments,
+    pace: FanOutPace,
+    mut source: UpdateSource,
+    mut sockets: FanOutSockets,
 ) -> anyhow::Result<()> {
     let first = source.next()?;
     let bytes = wire_length(&first);
@@ -168,10 +172,11 @@ fn at_pace(
     let took = begin.elapsed();
     publishing.join().map_err(|_| anyhow!("the publisher panicked"))??;
 
-    let mut floor = Floor::start(arguments.sockets, bytes, Some(pace))?;
+    let mut baseline = Baseline::start(arguments.sockets, bytes, Some(pace))?;
     let (begin, begin_since_epoch) = (Instant::now() + NOTICE, since_epoch()? + NOTICE);
-    writeln!(floor.orders, "{}", begin_since_epoch.as_micros())?;
-    let floor_lags = floor.sockets.read_at_pace(&Awaited { pace, begin, bytes, first: None })?;
+    writeln!(baseline.orders, "{}", begin_since_epoch.as_micros())?;
+    let baseline_lags =
+        baseline.sockets.read_at_pace(&Awaited { pace, begin, bytes, first: None })?;
     println!(
         "{}",
         json!({
@@ -180,22 +185,22 @@ fn at_pace(
             "frames_per_s": per_second(pace.frames(arguments.sockets)?, took).round(),
             "lag_p50_ms": millis(part(&lags, 50)),
             "lag_p99_ms": millis(part(&lags, 99)),
-            "floor_lag_p50_ms": millis(part(&floor_lags, 50)),
-            "floor_lag_p99_ms": millis(part(&floor_lags, 99)),
+            "baseline_lag_p50_ms": millis(part(&baseline_lags, 50)),
+            "baseline_lag_p99_ms": millis(part(&baseline_lags, 99)),
         })
     );
-    floor.end()
+    baseline.end()
 }
 
 /// A number of updates, each due at its moment.
 #[derive(Clone, Copy)]
-struct Pace {
+struct FanOutPace {
     /// Updates per second.
     rate: u32,
     seconds: u32,
 }
 
-impl Pace {
+impl FanOutPace {
     fn updates(self) -> u32 {
         self.rate * self.seconds
     }
@@ -217,14 +222,14 @@ impl Pace {
 }
 
 /// Publishes one new order after the other; all frames have the same length.
-struct Publisher {
+struct UpdateSource {
     runtime: tokio::runtime::Runtime,
     bus: SharedBus,
     hero: HeroId,
     made: i64,
 }
 
-impl Publisher {
+impl UpdateSource {
     fn next(&mut self) -> anyhow::Result<Update> {
         self.made += 1;
         let time =
@@ -235,12 +240,12 @@ impl Publisher {
     }
 
     fn publish(&self, updates: &[Update]) -> anyhow::Result<()> {
-        Ok(self.runtime.block_on(self.bus.announce(updates, &[]))?)
+        Ok(self.runtime.block_on(self.bus.publish(updates, &[]))?)
     }
 }
 
 /// The connections that are read.
-struct Sockets {
+struct FanOutSockets {
     poll: Poll,
     events: Events,
     streams: Vec<mio::net::TcpStream>,
@@ -249,7 +254,7 @@ struct Sockets {
 
 /// The frames to expect: of one length, each due at its moment.
 struct Awaited {
-    pace: Pace,
+    pace: FanOutPace,
     begin: Instant,
     bytes: usize,
     /// The number of the first update; `None` for the baseline, whose frames are not checked.
@@ -258,14 +263,14 @@ struct Awaited {
 
 /// The frames received by one socket.
 #[derive(Clone, Default)]
-struct Told {
+struct SocketFrames {
     /// The bytes of an incomplete frame.
     part: Vec<u8>,
     /// The time from the due moment of each frame to its arrival.
     lags: Vec<Duration>,
 }
 
-impl Sockets {
+impl FanOutSockets {
     fn new() -> anyhow::Result<Self> {
         let (poll, events) = (Poll::new()?, Events::with_capacity(1_024));
         Ok(Self { poll, events, streams: Vec::new(), buffer: vec![0; 64 * 1_024] })
@@ -291,7 +296,7 @@ impl Sockets {
     /// Reads until every frame has arrived. Returns the lags of the frames on the checked sockets,
     /// shortest first.
     fn read_at_pace(&mut self, awaited: &Awaited) -> anyhow::Result<Vec<Duration>> {
-        let mut told = vec![Told::default(); LOOKED_AT.min(self.streams.len())];
+        let mut told = vec![SocketFrames::default(); LOOKED_AT.min(self.streams.len())];
         let all = awaited.pace.frames(self.streams.len())? * awaited.bytes;
         let last_due = awaited.begin + awaited.pace.due(awaited.pace.updates());
         self.show(all, last_due, |socket, bytes| {
@@ -352,7 +357,7 @@ impl Sockets {
     }
 }
 
-impl Told {
+impl SocketFrames {
     fn take(&mut self, bytes: &[u8], awaited: &Awaited) -> anyhow::Result<()> {
         self.part.extend_from_slice(bytes);
         let now = awaited.begin.elapsed();
@@ -381,14 +386,14 @@ fn check(frame: &[u8], made: i64) -> anyhow::Result<()> {
 }
 
 /// The baseline: a process that writes to plain TCP sockets.
-struct Floor {
+struct Baseline {
     process: Child,
     orders: ChildStdin,
-    sockets: Sockets,
+    sockets: FanOutSockets,
 }
 
-impl Floor {
-    fn start(count: usize, bytes: usize, pace: Option<Pace>) -> anyhow::Result<Self> {
+impl Baseline {
+    fn start(count: usize, bytes: usize, pace: Option<FanOutPace>) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["--write", &bytes.to_string(), "--sockets", &count.to_string()]);
         if let Some(pace) = pace {
@@ -404,7 +409,7 @@ impl Floor {
         std::io::BufReader::new(process.stdout.take().context("it is piped")?)
             .read_line(&mut address)?;
         let address: SocketAddr = address.trim().parse()?;
-        let mut sockets = Sockets::new()?;
+        let mut sockets = FanOutSockets::new()?;
         for _ in 0..count {
             sockets.add(TcpStream::connect(address)?)?;
         }
@@ -413,7 +418,7 @@ impl Floor {
 
     fn end(mut self) -> anyhow::Result<()> {
         drop(self.orders);
-        ensure!(self.process.wait()?.success(), "the floor failed");
+        ensure!(self.process.wait()?.success(), "the baseline failed");
         Ok(())
     }
 }
@@ -464,7 +469,7 @@ fn write_in_turns(sockets: &[TcpStream], bytes: usize) -> anyhow::Result<()> {
 
 /// The baseline of updates at a rate. From the moment given by its input, one thread walks over the
 /// sockets and writes to each, in one call, all frames that have fallen due since its last visit.
-fn write_at_pace(sockets: &[TcpStream], bytes: usize, pace: Pace) -> anyhow::Result<()> {
+fn write_at_pace(sockets: &[TcpStream], bytes: usize, pace: FanOutPace) -> anyhow::Result<()> {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
     let begin =

@@ -19,7 +19,7 @@ use tokio::time::MissedTickBehavior;
 
 /// Measures what the staff feed costs
 #[derive(Parser)]
-struct Arguments {
+struct FeedArguments {
     /// Address of the gateway that is measured
     #[arg(long)]
     watched: SocketAddr,
@@ -48,7 +48,7 @@ const HEROES: i64 = 1_000;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+    let arguments = FeedArguments::parse();
     let bus =
         galley_bus::connect(&BusConfig { url: Some(arguments.redis_url), ..BusConfig::default() })
             .await?;
@@ -89,7 +89,7 @@ async fn publish(bus: SharedBus, updates_per_s: u32, end: Instant) -> anyhow::Re
         let batch = (0..u64::from(updates_per_s / batches_per_s))
             .map(|n| update(published + n))
             .collect::<anyhow::Result<Vec<_>>>()?;
-        bus.announce(&batch, &[]).await?;
+        bus.publish(&batch, &[]).await?;
         published += batch.len() as u64;
     }
     Ok(published)

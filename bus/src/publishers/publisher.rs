@@ -12,31 +12,31 @@ const AGAIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct Publisher {
-    shards: Vec<Shard>,
-    pub(super) life: Life,
-    pub(super) debt: Debt,
+    shards: Vec<PublisherShard>,
+    pub(super) life: PublisherPhase,
+    pub(super) debt: RepairDebt,
     /// The next repair that is due, while the publisher is alive and silent.
     unheard: Option<Instant>,
     /// `Some` if the publisher died and a transaction of it may still be under way.
-    end: Option<End>,
+    end: Option<PublisherEnd>,
 }
 
 /// The state of a publisher on one shard.
 #[derive(Clone, Debug)]
-struct Shard {
+struct PublisherShard {
     /// The greatest number that was received or is known to be missing.
     last: u64,
     /// Everything that it committed before this cursor was delivered.
-    told: Option<ResumeCursor>,
+    published: Option<ResumeCursor>,
     /// The moment of its last message.
-    heard: Instant,
+    received: Instant,
     /// The goodbye was received.
     left: bool,
 }
 
 /// The possible open transactions of a publisher that died.
 #[derive(Clone, Copy, Debug)]
-struct End {
+struct PublisherEnd {
     /// All its transactions lie below this position.
     below: i64,
     /// The next repair that is due.
@@ -45,7 +45,7 @@ struct End {
 
 /// The life of a publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
+pub(super) enum PublisherPhase {
     /// Alive, as far as is known.
     Living,
     /// Stopped in order, with everything published.
@@ -56,12 +56,12 @@ pub(super) enum Life {
 
 /// The due repairs. A repair that becomes due while another is carried out follows it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Debt {
+pub(super) struct RepairDebt {
     owed: bool,
     paying: bool,
 }
 
-impl Debt {
+impl RepairDebt {
     pub(super) const OWED: Self = Self { owed: true, paying: false };
 
     pub(super) fn owe(&mut self) {
@@ -84,12 +84,12 @@ impl Debt {
 }
 
 impl Publisher {
-    pub(super) fn new(shards: usize, told: Option<ResumeCursor>, now: Instant) -> Self {
-        let shard = Shard { last: 0, told, heard: now, left: false };
+    pub(super) fn new(shards: usize, published: Option<ResumeCursor>, now: Instant) -> Self {
+        let shard = PublisherShard { last: 0, published, received: now, left: false };
         Self {
             shards: vec![shard; shards],
-            life: Life::Living,
-            debt: Debt::default(),
+            life: PublisherPhase::Living,
+            debt: RepairDebt::default(),
             unheard: None,
             end: None,
         }
@@ -97,12 +97,12 @@ impl Publisher {
 
     /// Notes a message with `number`. All messages up to `before` must have been received. Returns
     /// true if one of them is missing, or if the publisher was considered dead.
-    pub(super) fn hear(&mut self, shard: u16, number: u64, before: u64, now: Instant) -> bool {
-        let revived = self.life == Life::Dead && self.revive();
+    pub(super) fn receive(&mut self, shard: u16, number: u64, before: u64, now: Instant) -> bool {
+        let revived = self.life == PublisherPhase::Dead && self.revive();
         let Some(shard) = self.shards.get_mut(usize::from(shard)) else { return revived };
         let hole = shard.last < before;
         shard.last = shard.last.max(number);
-        shard.heard = now;
+        shard.received = now;
         hole || revived
     }
 
@@ -114,7 +114,7 @@ impl Publisher {
             && self.debt.is_settled()
             && published.is_some()
         {
-            shard.told = published;
+            shard.published = published;
         }
     }
 
@@ -124,16 +124,16 @@ impl Publisher {
             shard.left = true;
         }
         if self.shards.iter().all(|shard| shard.left) {
-            (self.life, self.unheard) = (Life::Left, None);
+            (self.life, self.unheard) = (PublisherPhase::Left, None);
         }
     }
 
     /// Notes that it is alive. Returns true if it was considered dead: what it committed meanwhile
     /// is unknown.
     pub(super) fn revive(&mut self) -> bool {
-        let was_dead = self.life == Life::Dead;
+        let was_dead = self.life == PublisherPhase::Dead;
         if was_dead {
-            (self.life, self.end) = (Life::Living, None);
+            (self.life, self.end) = (PublisherPhase::Living, None);
         }
         was_dead
     }
@@ -142,7 +142,7 @@ impl Publisher {
     pub(super) fn repaired(&mut self, safe: ResumeCursor, of_all: bool) {
         // `end` must run in either case, so it comes first.
         if self.debt.end() || of_all {
-            self.shards.iter_mut().for_each(|shard| shard.told = Some(safe));
+            self.shards.iter_mut().for_each(|shard| shard.published = Some(safe));
         }
     }
 
@@ -151,16 +151,16 @@ impl Publisher {
     /// begun is below `next`.
     pub(super) fn judge(&mut self, lives: bool, safe: i64, next: i64, now: Instant) -> bool {
         match self.life {
-            Life::Living => {}
-            Life::Left => return false,
-            Life::Dead => return self.judge_dead(safe, now),
+            PublisherPhase::Living => {}
+            PublisherPhase::Left => return false,
+            PublisherPhase::Dead => return self.judge_dead(safe, now),
         }
-        if now - self.heard_first() < SILENCE {
+        if now - self.least_recently_received() < SILENCE {
             // Received again: one last repair.
             return self.unheard.take().is_some();
         }
         // Alive, or received on another shard: a repair at each interval.
-        if lives || now - self.heard_last() < SILENCE {
+        if lives || now - self.most_recently_received() < SILENCE {
             let due = self.unheard.is_none_or(|next| next <= now);
             if due {
                 self.unheard = Some(now + AGAIN);
@@ -169,8 +169,8 @@ impl Publisher {
         }
         // Silent on every shard and not in the census. A transaction that it began may still
         // commit, unless all that had begun have ended.
-        (self.life, self.unheard) = (Life::Dead, None);
-        self.end = (safe < next).then(|| End { below: next, again: now + AGAIN });
+        (self.life, self.unheard) = (PublisherPhase::Dead, None);
+        self.end = (safe < next).then(|| PublisherEnd { below: next, again: now + AGAIN });
         true
     }
 
@@ -190,27 +190,27 @@ impl Publisher {
 
     /// Returns true if its cursor bounds the safe cursor.
     pub(super) fn counts(&self) -> bool {
-        self.life == Life::Living || self.end.is_some() || !self.debt.is_settled()
+        self.life == PublisherPhase::Living || self.end.is_some() || !self.debt.is_settled()
     }
 
     /// Returns the cursor before which everything that it committed was delivered; `None` if that
     /// is unknown on any shard.
-    pub(super) fn told(&self) -> Option<ResumeCursor> {
-        self.shards.iter().map(|shard| shard.told).min().flatten()
+    pub(super) fn published(&self) -> Option<ResumeCursor> {
+        self.shards.iter().map(|shard| shard.published).min().flatten()
     }
 
     /// Returns the start of its silence, if it is alive and silent.
     pub(super) fn unheard_since(&self) -> Option<Instant> {
-        self.unheard.map(|_| self.heard_first())
+        self.unheard.map(|_| self.least_recently_received())
     }
 
     /// Returns the moment of the last message on the shard that is silent for longest.
-    fn heard_first(&self) -> Instant {
-        self.shards.iter().map(|shard| shard.heard).min().expect("a bus has a shard")
+    fn least_recently_received(&self) -> Instant {
+        self.shards.iter().map(|shard| shard.received).min().expect("a bus has a shard")
     }
 
     /// Returns the moment of the last message on any shard.
-    pub(super) fn heard_last(&self) -> Instant {
-        self.shards.iter().map(|shard| shard.heard).max().expect("a bus has a shard")
+    pub(super) fn most_recently_received(&self) -> Instant {
+        self.shards.iter().map(|shard| shard.received).max().expect("a bus has a shard")
     }
 }

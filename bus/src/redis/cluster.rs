@@ -35,13 +35,13 @@ pub(super) struct Cluster {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Slots {
     /// The first slot, the last slot, and their master.
-    ranges: Vec<(u16, u16, Place)>,
+    ranges: Vec<(u16, u16, NodeAddress)>,
     /// Masters and replicas.
-    nodes: Vec<Place>,
+    nodes: Vec<NodeAddress>,
 }
 
 /// The host and the port of a node.
-type Place = (String, u16);
+type NodeAddress = (String, u16);
 
 impl Cluster {
     pub(super) fn new(seeds: Vec<ConnectionInfo>) -> Self {
@@ -91,7 +91,7 @@ impl Cluster {
         }))
     }
 
-    fn node(&self, (host, port): &Place) -> ConnectionInfo {
+    fn node(&self, (host, port): &NodeAddress) -> ConnectionInfo {
         let first = &self.seeds[0];
         let (host, port) = (host.clone(), *port);
         let place = if let ConnectionAddr::TcpTls { insecure, tls_params, .. } = first.addr() {
@@ -109,7 +109,7 @@ impl Cluster {
 }
 
 impl Slots {
-    fn holder(&self, slot: u16) -> Option<&Place> {
+    fn holder(&self, slot: u16) -> Option<&NodeAddress> {
         self.ranges
             .iter()
             .find(|(first, last, _)| (*first..=*last).contains(&slot))
@@ -124,8 +124,10 @@ impl Slots {
             let [Value::Int(first), Value::Int(last), nodes @ ..] = range.as_sequence()? else {
                 return None;
             };
-            let nodes =
-                nodes.iter().map(|node| place(node, asked)).collect::<Option<Vec<Place>>>()?;
+            let nodes = nodes
+                .iter()
+                .map(|node| place(node, asked))
+                .collect::<Option<Vec<NodeAddress>>>()?;
             // The first node of a range is the master.
             slots.ranges.push((
                 u16::try_from(*first).ok()?,
@@ -140,7 +142,7 @@ impl Slots {
     }
 }
 
-fn place(node: &Value, asked: &str) -> Option<Place> {
+fn place(node: &Value, asked: &str) -> Option<NodeAddress> {
     let [host, Value::Int(port), ..] = node.as_sequence()? else { return None };
     let host =
         if let Value::BulkString(host) = host { std::str::from_utf8(host).ok() } else { None };

@@ -20,15 +20,15 @@ pub(super) async fn connect(
         .await
 }
 
-/// Like [`connect`], with RESP3: messages that the server pushes go to `ear`.
+/// Like [`connect`], with RESP3: messages that the server pushes go to `receiver`.
 pub(super) async fn connect_listening(
     node: ConnectionInfo,
     patience: Duration,
-    ear: impl AsyncPushSender,
+    receiver: impl AsyncPushSender,
 ) -> RedisResult<MultiplexedConnection> {
     let settings = node.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
     let client = Client::open(node.set_redis_settings(settings))?;
-    let config = config(patience).set_push_sender(ear);
+    let config = config(patience).set_push_sender(receiver);
     in_time(client.get_multiplexed_async_connection_with_config(&config)).await
 }
 

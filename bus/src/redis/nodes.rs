@@ -8,7 +8,7 @@ use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult};
 
 use super::cluster::Cluster;
 use super::dial::{connect, connect_listening};
-use crate::ConnectError;
+use crate::BusConnectError;
 
 /// The address of Redis.
 #[derive(Debug)]
@@ -22,8 +22,8 @@ pub(super) enum Nodes {
 impl Nodes {
     /// Parses a URL. Nodes after the first may omit everything before the host, and take it from
     /// the first.
-    pub(super) fn parse(url: &str) -> Result<Self, ConnectError> {
-        let bad = |why: &str| ConnectError::BadUrl(why.to_owned());
+    pub(super) fn parse(url: &str) -> Result<Self, BusConnectError> {
+        let bad = |why: &str| BusConnectError::BadUrl(why.to_owned());
         let urls: Vec<&str> = url.split(',').map(str::trim).collect();
         let first = urls.first().copied().unwrap_or_default();
         if !(first.starts_with("redis://") || first.starts_with("rediss://")) {
@@ -77,15 +77,15 @@ impl Nodes {
         connect(self.holder(slot).await?, patience).await
     }
 
-    /// Like [`Self::connect`]; messages that the server pushes go to `ear`.
+    /// Like [`Self::connect`]; messages that the server pushes go to `receiver`.
     pub(super) async fn connect_listening(
         &self,
         slot: u16,
         patience: Duration,
-        ear: impl AsyncPushSender,
+        receiver: impl AsyncPushSender,
     ) -> RedisResult<MultiplexedConnection> {
         let node = self.holder(slot).await?;
-        connect_listening(node, patience, ear).await
+        connect_listening(node, patience, receiver).await
     }
 
     async fn holder(&self, slot: u16) -> RedisResult<ConnectionInfo> {
@@ -118,7 +118,7 @@ fn has_host(place: &ConnectionAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Nodes;
-    use crate::ConnectError;
+    use crate::BusConnectError;
 
     #[test]
     fn commas_make_a_cluster() {
@@ -152,7 +152,7 @@ mod tests {
             "redis://:secret@host:port",
             "redis://:secret@a,redis://:secret@b:x",
         ] {
-            let Err(ConnectError::BadUrl(why)) = Nodes::parse(url) else { panic!("{url}") };
+            let Err(BusConnectError::BadUrl(why)) = Nodes::parse(url) else { panic!("{url}") };
             assert!(!why.contains("secret"), "{why}");
         }
     }

@@ -4,7 +4,7 @@
 use galley_protocol::OrderId;
 use redis::{ErrorKind, RedisError, RedisResult, Value};
 
-use super::names::FIELD;
+use super::redis_names::FIELD;
 
 /// An entry of the stream.
 #[derive(Debug, PartialEq, Eq)]

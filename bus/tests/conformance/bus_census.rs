@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use galley_bus::{Heard, SharedBus, Subscription};
+use galley_bus::{SharedBus, Subscription, SubscriptionEvent};
 use galley_protocol::{PublisherId, ResumeCursor};
 
 use crate::bus_stage::{
@@ -32,7 +32,7 @@ async fn second(
     bus: &SharedBus,
     others: &[PublisherId],
     number: i64,
-) -> Vec<Heard> {
+) -> Vec<SubscriptionEvent> {
     let safe = cursor(number);
     bus.mark(safe);
     let living: BTreeSet<PublisherId> = others.iter().copied().chain([bus.publisher()]).collect();
@@ -40,7 +40,7 @@ async fn second(
     let end = tokio::time::Instant::now() + std::time::Duration::from_secs(1);
     let mut heard = Vec::new();
     while let Ok(event) = tokio::time::timeout_at(end, subscription.next()).await {
-        if let Heard::Gap { .. } = event {
+        if let SubscriptionEvent::Gap { .. } = event {
             repair(subscription, safe);
         }
         heard.push(event);
@@ -56,17 +56,17 @@ fn repair(subscription: &mut dyn Subscription, safe: ResumeCursor) {
 /// A subscription that has carried out its first repair.
 async fn subscribe(bus: &SharedBus, others: &[PublisherId]) -> Box<dyn Subscription> {
     let mut subscription = bus.subscribe().await.expect("a healthy bus");
-    assert!(bus.hears());
+    assert!(bus.is_receiving());
     let living = others.iter().copied().chain([bus.publisher()]).collect();
     subscription.census(&living, cursor(1), 1);
     repair(&mut *subscription, cursor(1));
-    assert_eq!(hear(&mut *subscription).await, Heard::Safe(cursor(1)));
+    assert_eq!(hear(&mut *subscription).await, SubscriptionEvent::Safe(cursor(1)));
     subscription
 }
 
 /// Hears until the safe cursor is this one.
 async fn hear_safe(subscription: &mut dyn Subscription, number: i64) {
-    while hear(subscription).await != Heard::Safe(cursor(number)) {}
+    while hear(subscription).await != SubscriptionEvent::Safe(cursor(number)) {}
 }
 
 async fn the_safe_cursor_follows_the_marks_and_an_operation_holds_it_back(kind: BusKind) {
@@ -76,19 +76,19 @@ async fn the_safe_cursor_follows_the_marks_and_an_operation_holds_it_back(kind: 
     let pending = stage.bus.begin();
     stage.bus.mark(cursor(2));
     subscription.census(&own, cursor(2), 2);
-    stage.bus.announce(&[update(1)], &[]).await.expect("a healthy bus");
+    stage.bus.publish(&[update(1)], &[]).await.expect("a healthy bus");
     drop(pending);
     stage.bus.mark(cursor(3));
     subscription.census(&own, cursor(3), 3);
     let mut is_told = false;
     loop {
         match hear(&mut *subscription).await {
-            Heard::Updates(_) => is_told = true,
-            Heard::Safe(safe) if safe == cursor(3) => break,
-            Heard::Safe(safe) => {
+            SubscriptionEvent::Updates(_) => is_told = true,
+            SubscriptionEvent::Safe(safe) if safe == cursor(3) => break,
+            SubscriptionEvent::Safe(safe) => {
                 assert!(is_told || safe < cursor(2), "{safe} passes what was not told");
             }
-            Heard::Gap { since } => panic!("a gap since {since:?}"),
+            SubscriptionEvent::Gap { since } => panic!("a gap since {since:?}"),
         }
     }
     assert!(is_told);
@@ -103,12 +103,12 @@ async fn one_that_lives_and_is_not_heard_is_a_gap_again_and_again() {
     for number in 2..10 {
         for heard in second(&mut *subscription, &stage.bus, &[publisher(7)], number).await {
             match heard {
-                Heard::Gap { since } => {
+                SubscriptionEvent::Gap { since } => {
                     gaps += 1;
                     assert!(since < Some(cursor(number)));
                 }
-                Heard::Safe(safe) => assert!(safe <= cursor(number)),
-                Heard::Updates(batch) => panic!("{batch:?}"),
+                SubscriptionEvent::Safe(safe) => assert!(safe <= cursor(number)),
+                SubscriptionEvent::Updates(batch) => panic!("{batch:?}"),
             }
         }
     }
@@ -122,14 +122,14 @@ async fn one_that_says_goodbye_is_no_gap() {
     let stage = BusStage::new(BusKind::Redis).await;
     let leaving = stage.another_bus().await;
     let mut subscription = subscribe(&stage.bus, &[leaving.publisher()]).await;
-    leaving.announce(&[update(1)], &[]).await.expect("a healthy bus");
+    leaving.publish(&[update(1)], &[]).await.expect("a healthy bus");
     assert_eq!(hear_updates(&mut *subscription).await, [1]);
     leaving.leave().await;
     drop(leaving);
     let mut told = Vec::new();
     for number in 2..8 {
         for heard in second(&mut *subscription, &stage.bus, &[], number).await {
-            let Heard::Safe(safe) = heard else { panic!("{heard:?}") };
+            let SubscriptionEvent::Safe(safe) = heard else { panic!("{heard:?}") };
             told.push(safe);
         }
     }
@@ -147,7 +147,7 @@ async fn a_process_that_is_gone_may_have_committed_what_it_did_not_publish() {
         loop {
             number += 1;
             let heard = second(&mut *subscription, &stage.bus, &[], number).await;
-            if heard.iter().any(|heard| matches!(heard, Heard::Gap { .. })) {
+            if heard.iter().any(|heard| matches!(heard, SubscriptionEvent::Gap { .. })) {
                 return;
             }
         }

@@ -1,6 +1,6 @@
 //! What others may write into Redis.
 
-use galley_bus::Heard;
+use galley_bus::SubscriptionEvent;
 use galley_protocol::UpdateBatch;
 use redis::Value;
 
@@ -17,7 +17,7 @@ async fn a_malformed_entry_is_acknowledged_and_the_others_are_read() {
         stage.raw(redis::cmd("XADD").arg(&stream).arg("*").arg(fields)).await;
     }
     stage.raw(redis::cmd("XADD").arg(&stream).arg("*").arg(b"\xff\xfe").arg(b"\xff")).await;
-    stage.bus.announce(&[], &[order(7)]).await.expect("a healthy bus");
+    stage.bus.publish(&[], &[order(7)]).await.expect("a healthy bus");
     let entries = take(&mut *queue, 1).await;
     assert_eq!(ids(&entries), [7]);
     let pending = || async { stage.raw(redis::cmd("XPENDING").arg(&stream).arg("workers")).await };
@@ -38,9 +38,13 @@ async fn a_hole_in_the_running_number_is_a_gap_before_the_batch() {
         stage.raw(redis::cmd("PUBLISH").arg(&channel).arg(message)).await;
     }
     let batch = |number| {
-        Heard::Updates(UpdateBatch { publisher: publisher(7), number, updates: vec![update(1)] })
+        SubscriptionEvent::Updates(UpdateBatch {
+            publisher: publisher(7),
+            number,
+            updates: vec![update(1)],
+        })
     };
-    for expected in [batch(1), batch(2), Heard::Gap { since: None }, batch(4)] {
+    for expected in [batch(1), batch(2), SubscriptionEvent::Gap { since: None }, batch(4)] {
         assert_eq!(hear(&mut *subscription).await, expected);
     }
 }
@@ -55,7 +59,7 @@ async fn a_message_that_is_none_is_skipped() {
     {
         stage.raw(redis::cmd("PUBLISH").arg(&channel).arg(garbage)).await;
     }
-    stage.bus.announce(&[update(1)], &[]).await.expect("a healthy bus");
+    stage.bus.publish(&[update(1)], &[]).await.expect("a healthy bus");
     assert_eq!(hear_updates(&mut *subscription).await, [1]);
 }
 
@@ -65,7 +69,7 @@ async fn what_is_done_with_is_trimmed_and_what_nobody_read_is_kept() {
     let (stream, _) = stage.names();
     let mut queue = stage.queue(1).await;
     let orders: Vec<_> = (1..=100).map(order).collect();
-    stage.bus.announce(&[], &orders).await.expect("a healthy bus");
+    stage.bus.publish(&[], &orders).await.expect("a healthy bus");
     let done = take(&mut *queue, 60).await;
     queue.settle(&done, &[]).await.expect("a healthy bus");
     let kept = take(&mut *queue, 1).await;

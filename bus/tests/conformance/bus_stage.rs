@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use galley_bus::{BusConfig, Entry, Heard, Queue, SharedBus, Subscription, Timing, connect_with};
+use galley_bus::{
+    BusConfig, Entry, Queue, SharedBus, Subscription, SubscriptionEvent, Timing, connect_with,
+};
 use galley_protocol::{
     HeroId, IncarnationId, OrderId, PublisherId, ResumeCursor, Status, Timestamp, Update, Version,
 };
@@ -112,7 +114,7 @@ pub fn publisher(id: i32) -> PublisherId {
 
 /// A cursor that is later the greater the number is.
 pub fn cursor(number: i64) -> ResumeCursor {
-    ResumeCursor { time: Timestamp::EPOCH, floor: OrderId::FIRST, position: number }
+    ResumeCursor { time: Timestamp::EPOCH, low_watermark: OrderId::FIRST, position: number }
 }
 
 /// An update for hero 1.
@@ -157,14 +159,14 @@ pub fn ids(entries: &[Entry]) -> Vec<i64> {
     ids
 }
 
-pub async fn hear(subscription: &mut dyn Subscription) -> Heard {
+pub async fn hear(subscription: &mut dyn Subscription) -> SubscriptionEvent {
     tokio::time::timeout(LONG, subscription.next()).await.expect("something is heard")
 }
 
 /// The orders of the next updates, whatever gaps come before.
 pub async fn hear_updates(subscription: &mut dyn Subscription) -> Vec<i64> {
     loop {
-        if let Heard::Updates(batch) = hear(subscription).await {
+        if let SubscriptionEvent::Updates(batch) = hear(subscription).await {
             return batch.updates.iter().map(|update| update.order_id.get()).collect();
         }
     }
@@ -172,13 +174,13 @@ pub async fn hear_updates(subscription: &mut dyn Subscription) -> Vec<i64> {
 
 /// Hears until a gap.
 pub async fn hear_gap(subscription: &mut dyn Subscription) {
-    while !matches!(hear(subscription).await, Heard::Gap { .. }) {}
+    while !matches!(hear(subscription).await, SubscriptionEvent::Gap { .. }) {}
 }
 
 /// The next thing to hear is a gap.
 pub async fn hear_a_gap_at_once(subscription: &mut dyn Subscription) {
     let heard = hear(subscription).await;
-    assert!(matches!(heard, Heard::Gap { .. }), "{heard:?}");
+    assert!(matches!(heard, SubscriptionEvent::Gap { .. }), "{heard:?}");
 }
 
 /// Asks until it is so.

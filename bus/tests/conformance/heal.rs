@@ -11,12 +11,12 @@ async fn a_cut_subscription_hears_a_gap_and_then_goes_on() {
     let (server, stage) = BusStage::on_own_redis().await;
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
     for id in 1..=3 {
-        stage.bus.announce(&[update(id)], &[]).await.expect("a healthy bus");
+        stage.bus.publish(&[update(id)], &[]).await.expect("a healthy bus");
         assert_eq!(hear_updates(&mut *subscription).await, [id]);
         server.command("CLIENT", &["KILL", "TYPE", "pubsub"]).await;
         hear_a_gap_at_once(&mut *subscription).await;
     }
-    stage.bus.announce(&[update(4)], &[]).await.expect("a healthy bus");
+    stage.bus.publish(&[update(4)], &[]).await.expect("a healthy bus");
     assert_eq!(hear_updates(&mut *subscription).await, [4]);
     eventually(async || stage.bus.ping().await.is_ok()).await;
 }
@@ -36,7 +36,7 @@ async fn a_missing_group_or_stream_is_made_again() {
             })
             .await;
             server.command(command, arguments).await;
-            stage.bus.announce(&[], &[order(id)]).await.expect("a healthy bus");
+            stage.bus.publish(&[], &[order(id)]).await.expect("a healthy bus");
         });
         assert_eq!(ids(&entries), [id], "after {command}");
         queue.settle(&entries, &[]).await.expect("a healthy bus");
@@ -79,7 +79,7 @@ async fn a_bus_without_redis_fails_at_once_and_recovers() {
     let began = Instant::now();
     for id in 1..=100 {
         stage.bus.ping().await.expect_err("Redis is gone");
-        stage.bus.announce(&[update(id)], &[order(id)]).await.expect_err("Redis is gone");
+        stage.bus.publish(&[update(id)], &[order(id)]).await.expect_err("Redis is gone");
         stage.bus.subscribe().await.map(drop).expect_err("Redis is gone");
     }
     queue.next(1).await.expect_err("Redis is gone");
@@ -87,7 +87,7 @@ async fn a_bus_without_redis_fails_at_once_and_recovers() {
     server.restart();
     eventually(async || stage.bus.ping().await.is_ok()).await;
     hear_gap(&mut *subscription).await;
-    stage.bus.announce(&[update(200)], &[order(200)]).await.expect("a healthy bus");
+    stage.bus.publish(&[update(200)], &[order(200)]).await.expect("a healthy bus");
     assert_eq!(hear_updates(&mut *subscription).await, [200]);
     assert_eq!(ids(&take(&mut *queue, 1).await), [200]);
 }
@@ -106,7 +106,7 @@ async fn a_frozen_redis_costs_one_time_out() {
     queue.next(1).await.expect_err("Redis is frozen");
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     server.freeze(false);
-    eventually(async || stage.bus.announce(&[update(1)], &[order(1)]).await.is_ok()).await;
+    eventually(async || stage.bus.publish(&[update(1)], &[order(1)]).await.is_ok()).await;
     assert_eq!(hear_updates(&mut *subscription).await, [1]);
     assert_eq!(ids(&take(&mut *queue, 1).await), [1]);
 }
@@ -117,7 +117,7 @@ async fn an_update_that_could_not_be_published_is_a_gap_for_those_who_listen() {
     let listener = stage.another_bus().await;
     let mut subscription = listener.subscribe().await.expect("a healthy bus");
     server.command("CLIENT", &["KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
-    stage.bus.announce(&[update(1)], &[]).await.expect_err("its connection was cut");
+    stage.bus.publish(&[update(1)], &[]).await.expect_err("its connection was cut");
     hear_a_gap_at_once(&mut *subscription).await;
 }
 
@@ -132,7 +132,7 @@ async fn a_subscription_through_which_nothing_comes_is_made_again() {
     server.command("ACL", &["SETUSER", "default", "+publish"]).await;
     hear_a_gap_at_once(&mut *subscription).await;
     eventually(async || stage.bus.ping().await.is_ok()).await;
-    stage.bus.announce(&[update(1)], &[]).await.expect("a healthy bus");
+    stage.bus.publish(&[update(1)], &[]).await.expect("a healthy bus");
     assert_eq!(hear_updates(&mut *subscription).await, [1]);
 }
 
@@ -145,7 +145,7 @@ async fn a_last_update_that_never_came_is_a_gap() {
         server.command("PUBLISH", &[&channel, &format!("galley3-beat 7 {number} -")]).await
     };
     beat("0").await;
-    stage.bus.announce(&[update(1)], &[]).await.expect("a healthy bus");
+    stage.bus.publish(&[update(1)], &[]).await.expect("a healthy bus");
     assert_eq!(hear_updates(&mut *subscription).await, [1]);
     beat("1").await;
     hear_a_gap_at_once(&mut *subscription).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::poll_immediate;
-use galley_bus::Heard;
+use galley_bus::SubscriptionEvent;
 use galley_protocol::IncarnationId;
 use tokio::task::coop::{consume_budget, has_budget_remaining};
 
@@ -43,7 +43,7 @@ async fn an_entry_goes_to_one_worker_and_never_comes_back_once_settled(kind: Bus
     let stage = BusStage::new(kind).await;
     let (mut one, mut two) = (stage.queue(1).await, stage.queue(2).await);
     let orders: Vec<_> = (1..=100).map(order).collect();
-    stage.bus.announce(&[], &orders).await.expect("a healthy bus");
+    stage.bus.publish(&[], &orders).await.expect("a healthy bus");
     let mut taken = Vec::new();
     while taken.len() < 100 {
         for queue in [&mut one, &mut two] {
@@ -62,7 +62,7 @@ async fn an_entry_goes_to_one_worker_and_never_comes_back_once_settled(kind: Bus
 async fn entries_of_a_dead_worker_come_back(kind: BusKind) {
     let stage = BusStage::impatient(kind).await;
     let mut dying = stage.queue(1).await;
-    stage.bus.announce(&[], &[order(1), order(2), order(3)]).await.expect("a healthy bus");
+    stage.bus.publish(&[], &[order(1), order(2), order(3)]).await.expect("a healthy bus");
     let mut taken = take(&mut *dying, 3).await;
     taken.retain(|entry| entry.order_id == order(2));
     dying.settle(&taken, &[]).await.expect("a healthy bus");
@@ -76,7 +76,7 @@ async fn a_dropped_wait_loses_no_entry(kind: BusKind) {
     let mut queue = stage.queue(1).await;
     let mut taken = Vec::new();
     for id in 1..=50 {
-        stage.bus.announce(&[], &[order(id)]).await.expect("a healthy bus");
+        stage.bus.publish(&[], &[order(id)]).await.expect("a healthy bus");
         if let Ok(entries) = tokio::time::timeout(Duration::from_micros(50), queue.next(10)).await {
             taken.extend(entries.expect("a healthy bus"));
         }
@@ -94,15 +94,11 @@ async fn every_subscriber_hears_everything_in_order(kind: BusKind) {
         subscriptions.push(bus.subscribe().await.expect("a healthy bus"));
     }
     for id in 1..=50 {
-        stage
-            .bus
-            .announce(&[update(2 * id), update(2 * id + 1)], &[])
-            .await
-            .expect("a healthy bus");
+        stage.bus.publish(&[update(2 * id), update(2 * id + 1)], &[]).await.expect("a healthy bus");
     }
     for subscription in &mut subscriptions {
         for id in 1..=50 {
-            let Heard::Updates(batch) = hear(&mut **subscription).await else {
+            let SubscriptionEvent::Updates(batch) = hear(&mut **subscription).await else {
                 panic!("a gap before {id}")
             };
             assert_eq!(batch.updates, [update(2 * id), update(2 * id + 1)]);
@@ -118,7 +114,7 @@ async fn nothing_published_after_subscribing_is_missed(kind: BusKind) {
         let hero = id % 16 + 1;
         stage
             .bus
-            .announce(&[update_of(hero, id, Bytes::from_static(b"{}"))], &[])
+            .publish(&[update_of(hero, id, Bytes::from_static(b"{}"))], &[])
             .await
             .expect("a healthy bus");
         assert_eq!(hear_updates(&mut *subscription).await, [id]);
@@ -129,7 +125,7 @@ async fn settling_publishes(kind: BusKind) {
     let stage = BusStage::new(kind).await;
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
     let mut queue = stage.queue(1).await;
-    stage.bus.announce(&[update(1)], &[order(1)]).await.expect("a healthy bus");
+    stage.bus.publish(&[update(1)], &[order(1)]).await.expect("a healthy bus");
     assert_eq!(hear_updates(&mut *subscription).await, [1]);
     let entries = take(&mut *queue, 1).await;
     queue.settle(&entries, &[update(2)]).await.expect("a healthy bus");
@@ -141,7 +137,7 @@ async fn what_begins_to_be_told_first_is_heard_first(kind: BusKind) {
     let stage = BusStage::new(kind).await;
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
     let mut queue = stage.queue(1).await;
-    stage.bus.announce(&[], &[order(1)]).await.expect("a healthy bus");
+    stage.bus.publish(&[], &[order(1)]).await.expect("a healthy bus");
     let entries = take(&mut *queue, 1).await;
     let (first, second) = ([update(1)], [update(2)]);
     let mut settling = queue.settle(&entries, &first);
@@ -149,7 +145,7 @@ async fn what_begins_to_be_told_first_is_heard_first(kind: BusKind) {
         consume_budget().await;
     }
     let settled = poll_immediate(&mut settling).await;
-    let (announced, settled) = tokio::join!(biased; stage.bus.announce(&second, &[]), async {
+    let (announced, settled) = tokio::join!(biased; stage.bus.publish(&second, &[]), async {
         if let Some(settled) = settled { settled } else { settling.await }
     });
     announced.and(settled).expect("a healthy bus");
@@ -184,7 +180,7 @@ async fn who_takes_an_order_is_heard_behind_its_announcement(kind: BusKind) {
     for id in 1..=20 {
         stage
             .bus
-            .announce(&[update_of(1, id, frame.clone())], &[order(id)])
+            .publish(&[update_of(1, id, frame.clone())], &[order(id)])
             .await
             .expect("a healthy bus");
         for heard in [id, 100 + id] {
@@ -200,11 +196,11 @@ async fn a_subscriber_that_overflows_hears_a_gap_and_then_goes_on(kind: BusKind)
     let mut quick = stage.bus.subscribe().await.expect("a healthy bus");
     let frame = large_frame(1 << 20);
     for id in 1..=40 {
-        stage.bus.announce(&[update_of(1, id, frame.clone())], &[]).await.expect("a healthy bus");
+        stage.bus.publish(&[update_of(1, id, frame.clone())], &[]).await.expect("a healthy bus");
         assert_eq!(hear_updates(&mut *quick).await, [id]);
     }
     hear_gap(&mut *slow).await;
-    stage.bus.announce(&[update(99)], &[]).await.expect("a healthy bus");
+    stage.bus.publish(&[update(99)], &[]).await.expect("a healthy bus");
     while hear_updates(&mut *slow).await != [99] {}
 }
 

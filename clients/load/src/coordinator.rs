@@ -10,16 +10,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::arguments::Arguments;
-use crate::failure::Failure;
 use crate::fleet::Fleet;
-use crate::gateway::Gateway;
-use crate::limits;
-use crate::message::{Done, Memory, Message, Order};
-use crate::progress::Progress;
+use crate::load_arguments::LoadArguments;
+use crate::load_failure::LoadFailure;
+use crate::load_settings::{LoadSettings, MEALS};
+use crate::message::{EngineMessage, EngineOrder, MemoryUse, RunDone};
 use crate::push_lag::Buckets;
 use crate::report::{Outcome, Report};
-use crate::settings::{MEALS, Settings};
+use crate::run_progress::RunProgress;
+use crate::system_limits;
+use crate::tested_gateway::TestedGateway;
 use crate::timeline::Timeline;
 
 /// Maximum unsettled orders of one engine that are compared with the database; the sockets of the
@@ -30,16 +30,16 @@ const MAX_COMPARED: usize = 20_000;
 ///
 /// # Errors
 /// If the test cannot be run.
-pub async fn run(arguments: &Arguments) -> Result<Report, Failure> {
-    let settings = Settings::of(arguments)?;
-    let gateways = arguments.url.iter().map(Gateway::at).collect::<Result<Vec<_>, _>>()?;
+pub async fn run(arguments: &LoadArguments) -> Result<Report, LoadFailure> {
+    let settings = LoadSettings::of(arguments)?;
+    let gateways = arguments.url.iter().map(TestedGateway::at).collect::<Result<Vec<_>, _>>()?;
     for gateway in &gateways {
         gateway.is_ready().await?;
     }
-    if let Some(warning) = limits::tracking(settings.connections()) {
+    if let Some(warning) = system_limits::tracking(settings.connections()) {
         let _ = writeln!(std::io::stderr(), "warning: {warning}");
     }
-    let progress = Progress::new(settings.sockets + settings.dashboards);
+    let progress = RunProgress::new(settings.sockets + settings.dashboards);
     progress.step(&format!("making {} heroes and {MEALS} meals", settings.heroes));
     let heroes = gateways[0].heroes(settings.heroes, arguments.seed).await?;
     let meals = gateways[0].meals(MEALS, arguments.seed).await?;
@@ -75,7 +75,7 @@ pub async fn run(arguments: &Arguments) -> Result<Report, Failure> {
     Ok(Report::of(arguments, &settings, run.outcome(&readings, arguments.duration)))
 }
 
-async fn push_lags(gateways: &[Gateway]) -> Vec<Option<Buckets>> {
+async fn push_lags(gateways: &[TestedGateway]) -> Vec<Option<Buckets>> {
     let mut readings = Vec::new();
     for gateway in gateways {
         readings.push(gateway.push_lag().await);
@@ -90,9 +90,9 @@ struct Stop {
 }
 
 impl Stop {
-    fn listen() -> Result<Self, Failure> {
+    fn listen() -> Result<Self, LoadFailure> {
         let listen =
-            |kind| signal(kind).map_err(|error| Failure::failed("cannot hear signals", &error));
+            |kind| signal(kind).map_err(|error| LoadFailure::failed("cannot hear signals", &error));
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
@@ -116,44 +116,44 @@ struct Run {
     /// Start of the load, once every engine is ready.
     load: Option<Instant>,
     interrupted: bool,
-    memory: Vec<Memory>,
-    done: Vec<Done>,
+    memory: Vec<MemoryUse>,
+    done: Vec<RunDone>,
 }
 
 impl Run {
     /// Processes messages from the first socket until every engine is done.
     async fn drive(
         &mut self,
-        settings: &Settings,
+        settings: &LoadSettings,
         duration: Duration,
-        progress: &Progress,
+        progress: &RunProgress,
         stop: &mut Stop,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), LoadFailure> {
         while self.done.len() < settings.processes {
             let (engine, message) = tokio::select! {
                 message = self.fleet.next() => message?,
                 () = stop.asked() => {
                     if self.interrupted {
-                        return Err(Failure::Interrupted);
+                        return Err(LoadFailure::Interrupted);
                     }
                     self.interrupted = true;
                     // An engine that has just ended does not read this, and needs no order to stop.
-                    let _ = self.fleet.tell(Order::Stop);
+                    let _ = self.fleet.send(EngineOrder::Stop);
                     continue;
                 }
             };
             match message {
-                Message::Tick(tick) => {
+                EngineMessage::Tick(tick) => {
                     let second = self.timeline.take(engine, &tick);
                     progress.sockets(self.timeline.open());
                     if let (Some(second), Some(load)) = (second, self.load) {
                         progress.load(load.elapsed(), duration, &second, &self.timeline.whole);
                     }
                 }
-                Message::Ready(memory) => {
+                EngineMessage::Ready(memory) => {
                     self.memory.push(memory);
                     if self.memory.len() == settings.processes {
-                        self.fleet.tell(Order::Begin)?;
+                        self.fleet.send(EngineOrder::Begin)?;
                         self.load = Some(Instant::now());
                         let open = self.timeline.whole.counts.opened;
                         progress.step(&format!(
@@ -162,7 +162,7 @@ impl Run {
                         ));
                     }
                 }
-                Message::Done(done) => self.done.push(done),
+                EngineMessage::Done(done) => self.done.push(done),
             }
         }
         self.timeline.close();
@@ -171,7 +171,7 @@ impl Run {
 
     /// Compares the versions known to the sockets with the database, and counts the differences as
     /// lost.
-    async fn compare(&mut self, gateway: &Gateway) -> Result<(), Failure> {
+    async fn compare(&mut self, gateway: &TestedGateway) -> Result<(), LoadFailure> {
         let counts = &mut self.timeline.whole.counts;
         for done in &self.done {
             let compared = done.unsettled.len().min(MAX_COMPARED);

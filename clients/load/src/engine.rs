@@ -1,19 +1,19 @@
 //! An engine: one process of the load. A single thread waits for all its connections at once.
 //!
-//! The coordinator starts it, sends it a [`Plan`] and receives [`Message`]s. No order is placed
+//! The coordinator starts it, sends it a [`Plan`] and receives [`EngineMessage`]s. No order is placed
 //! before every engine has its sockets. Latencies begin when an order was due, however late it was
 //! sent. The process ends with the coordinator. An idle socket takes no more memory than its
-//! [`Connection`], and a frame that is not checked is not parsed.
+//! [`LoadConnection`], and a frame that is not checked is not parsed.
 
+mod connecting;
 mod connection;
-mod frame;
-mod handshake;
-mod hearing;
-mod opening;
-mod placing;
+mod frame_parser;
+mod placements;
+mod received_frame;
+mod receiving;
 mod schedule;
-mod told;
 mod tracker;
+mod upgrade;
 mod usage;
 
 use std::cmp::Reverse;
@@ -26,13 +26,13 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::failure::Failure;
+use crate::load_failure::LoadFailure;
 use crate::measures::Measures;
-use crate::message::{Done, Memory, Message, Order, Tick};
+use crate::message::{EngineMessage, EngineOrder, MemoryUse, RunDone, Tick};
 use crate::plan::Plan;
-use connection::{Connection, Role};
-use opening::Opening;
-use placing::Placing;
+use connecting::Opening;
+use connection::{ConnectionRole, LoadConnection};
+use placements::Placements;
 use tracker::Tracker;
 
 /// The token of the waker: an order of the coordinator has arrived.
@@ -54,18 +54,18 @@ const LINGER: u64 = 200_000;
 ///
 /// # Errors
 /// If the plan cannot be read, or the system cannot wait for connections.
-pub fn run() -> Result<(), Failure> {
+pub fn run() -> Result<(), LoadFailure> {
     let memory = usage::resident();
     let mut plan = String::new();
     std::io::stdin()
         .read_line(&mut plan)
-        .map_err(|error| Failure::failed("the plan cannot be read", &error))?;
+        .map_err(|error| LoadFailure::failed("the plan cannot be read", &error))?;
     let plan: Plan = serde_json::from_str(&plan)
-        .map_err(|error| Failure::failed("the plan cannot be read", &error))?;
+        .map_err(|error| LoadFailure::failed("the plan cannot be read", &error))?;
     let poll =
-        Poll::new().map_err(|error| Failure::failed("cannot wait for connections", &error))?;
+        Poll::new().map_err(|error| LoadFailure::failed("cannot wait for connections", &error))?;
     let waker = Waker::new(poll.registry(), WAKER)
-        .map_err(|error| Failure::failed("cannot be woken", &error))?;
+        .map_err(|error| LoadFailure::failed("cannot be woken", &error))?;
     let (orders, heard) = mpsc::channel();
     std::thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
@@ -86,10 +86,10 @@ struct Engine {
     began: Instant,
     random: SmallRng,
     /// Sockets of heroes, then of staff, then connections over REST.
-    connections: Vec<Connection>,
+    connections: Vec<LoadConnection>,
     buffer: Vec<u8>,
     opening: Opening,
-    placing: Placing,
+    placing: Placements,
     tracker: Tracker,
     timers: BinaryHeap<Reverse<(u64, Timer)>>,
     phase: Phase,
@@ -151,18 +151,21 @@ impl Engine {
             let number = |number: usize| {
                 u32::try_from(number).expect("a process has less than 2^32 sockets")
             };
-            let role = Role::Hero { hero: number(hero), slot: number(slot), slow: reads_slowly };
-            connections.push(Connection::new(role, tracker.follows(hero)));
+            let role =
+                ConnectionRole::Hero { hero: number(hero), slot: number(slot), slow: reads_slowly };
+            connections.push(LoadConnection::new(role, tracker.follows(hero)));
         }
         for slot in 0..u32::try_from(plan.dashboards).expect("a process has less than 2^32 sockets")
         {
-            connections.push(Connection::new(Role::Staff { slot }, true));
+            connections.push(LoadConnection::new(ConnectionRole::Staff { slot }, true));
         }
-        connections.extend((0..plan.rest.unwrap_or(0)).map(|_| Connection::new(Role::Rest, false)));
+        connections.extend(
+            (0..plan.rest.unwrap_or(0)).map(|_| LoadConnection::new(ConnectionRole::Rest, false)),
+        );
         Self {
             random: SmallRng::seed_from_u64(plan.seed.wrapping_add(plan.number.into())),
             opening: Opening::of(&plan, connections.len()),
-            placing: Placing::of(&plan),
+            placing: Placements::of(&plan),
             poll,
             began: Instant::now(),
             connections,
@@ -183,7 +186,7 @@ impl Engine {
         }
     }
 
-    fn run(mut self, orders: &Receiver<Order>) -> Result<(), Failure> {
+    fn run(mut self, orders: &Receiver<EngineOrder>) -> Result<(), LoadFailure> {
         let mut events = Events::with_capacity(EVENTS);
         while self.phase != Phase::Done {
             self.open_due();
@@ -191,7 +194,7 @@ impl Engine {
             let wait = self.next_moment().saturating_sub(self.now());
             match self.poll.poll(&mut events, Some(Duration::from_micros(wait))) {
                 Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {
-                    return Err(Failure::failed("cannot wait for connections", &error));
+                    return Err(LoadFailure::failed("cannot wait for connections", &error));
                 }
                 Ok(()) | Err(_) => {}
             }
@@ -213,8 +216,8 @@ impl Engine {
             self.advance();
         }
         let done = self.tracker.finish(&mut self.measures.counts);
-        self.tell_tick();
-        tell(&Message::Done(Done { processor_ms: usage::processor_ms(), ..done }));
+        self.send_tick();
+        send(&EngineMessage::Done(RunDone { processor_ms: usage::processor_ms(), ..done }));
         Ok(())
     }
 
@@ -223,18 +226,18 @@ impl Engine {
         u64::try_from(self.began.elapsed().as_micros()).expect("no process runs for 500,000 years")
     }
 
-    fn obey(&mut self, order: Order) {
+    fn obey(&mut self, order: EngineOrder) {
         let now = self.now();
         match order {
-            Order::Begin if self.phase == Phase::Ready => {
+            EngineOrder::Begin if self.phase == Phase::Ready => {
                 self.phase = Phase::Load { until: now + self.plan.duration * 1_000 };
                 self.begin_placing(now);
                 if let Some(storm) = self.plan.storm {
                     self.timers.push(Reverse((now + storm.period * 1_000, Timer::Storm)));
                 }
             }
-            Order::Begin => {}
-            Order::Stop => self.phase = Phase::Done,
+            EngineOrder::Begin => {}
+            EngineOrder::Stop => self.phase = Phase::Done,
         }
     }
 
@@ -253,7 +256,7 @@ impl Engine {
                     self.timers.push(Reverse((now + SLOW_READ, Timer::SlowRead)));
                 }
                 Timer::Tick => {
-                    self.tell_tick();
+                    self.send_tick();
                     self.give_up_handshakes(now);
                     self.refresh_rest(now);
                     self.timers.push(Reverse((moment + TICK, Timer::Tick)));
@@ -268,8 +271,8 @@ impl Engine {
         match self.phase {
             Phase::Ramp if self.open + self.given_up >= self.connections.len() => {
                 self.phase = Phase::Ready;
-                self.tell_tick();
-                tell(&Message::Ready(Memory {
+                self.send_tick();
+                send(&EngineMessage::Ready(MemoryUse {
                     before: self.memory,
                     with_sockets: usage::resident(),
                 }));
@@ -336,8 +339,9 @@ impl Engine {
         if self.plan.slow_permille == 0 {
             return Vec::new();
         }
-        let slow =
-            |connection: &Connection| matches!(connection.role, Role::Hero { slow: true, .. });
+        let slow = |connection: &LoadConnection| {
+            matches!(connection.role, ConnectionRole::Hero { slow: true, .. })
+        };
         let sockets = self.connections.iter().enumerate();
         sockets
             .filter(|(_, connection)| slow(connection) && connection.is_open())
@@ -363,9 +367,9 @@ impl Engine {
         }
     }
 
-    fn tell_tick(&mut self) {
+    fn send_tick(&mut self) {
         let measures = std::mem::take(&mut self.measures);
-        tell(&Message::Tick(Box::new(Tick {
+        send(&EngineMessage::Tick(Box::new(Tick {
             open: self.open_sockets,
             last_end: self.last_end,
             measures,
@@ -374,7 +378,7 @@ impl Engine {
 }
 
 /// Sends a message to the coordinator; exits if the coordinator is gone.
-fn tell(message: &Message) {
+fn send(message: &EngineMessage) {
     let mut line = serde_json::to_vec(message).expect("a message is JSON");
     line.push(b'\n');
     let mut output = std::io::stdout().lock();

@@ -11,8 +11,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use tokio::sync::mpsc;
 
 use crate::ENGINE;
-use crate::failure::Failure;
-use crate::message::{Message, Order};
+use crate::load_failure::LoadFailure;
+use crate::message::{EngineMessage, EngineOrder};
 use crate::plan::Plan;
 
 /// Maximum messages queued for the coordinator; beyond it, engines block on their output.
@@ -21,12 +21,12 @@ const MAX_WAITING: usize = 1_024;
 /// All engines of a test.
 #[derive(Debug)]
 pub struct Fleet {
-    engines: Vec<Engine>,
-    messages: mpsc::Receiver<(usize, Option<Message>)>,
+    engines: Vec<EngineProcess>,
+    messages: mpsc::Receiver<(usize, Option<EngineMessage>)>,
 }
 
 #[derive(Debug)]
-struct Engine {
+struct EngineProcess {
     process: Child,
     input: ChildStdin,
 }
@@ -36,20 +36,20 @@ impl Fleet {
     ///
     /// # Errors
     /// If a process cannot be started.
-    pub fn start(plans: &[Plan]) -> Result<Self, Failure> {
+    pub fn start(plans: &[Plan]) -> Result<Self, LoadFailure> {
         let (sender, messages) = mpsc::channel(MAX_WAITING);
         let mut fleet = Self { engines: Vec::new(), messages };
         let program = std::env::current_exe()
-            .map_err(|error| Failure::failed("cannot find this program", &error))?;
+            .map_err(|error| LoadFailure::failed("cannot find this program", &error))?;
         for (number, plan) in plans.iter().enumerate() {
             let mut command = Command::new(&program);
             command.arg(ENGINE).stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
             let mut process = command
                 .spawn()
-                .map_err(|error| Failure::failed("cannot start a process", &error))?;
+                .map_err(|error| LoadFailure::failed("cannot start a process", &error))?;
             let input = process.stdin.take().expect("it is piped");
             let output = process.stdout.take().expect("it is piped");
-            fleet.engines.push(Engine { process, input });
+            fleet.engines.push(EngineProcess { process, input });
             let sender = sender.clone();
             std::thread::spawn(move || listen(number, output, &sender));
             let mut plan = serde_json::to_vec(plan).expect("a plan is JSON");
@@ -63,7 +63,7 @@ impl Fleet {
     ///
     /// # Errors
     /// If an engine has died.
-    pub fn tell(&mut self, order: Order) -> Result<(), Failure> {
+    pub fn send(&mut self, order: EngineOrder) -> Result<(), LoadFailure> {
         let mut line = serde_json::to_vec(&order).expect("an order is JSON");
         line.push(b'\n');
         self.engines.iter_mut().try_for_each(|engine| engine.say(&line))
@@ -73,7 +73,7 @@ impl Fleet {
     ///
     /// # Errors
     /// If an engine has died.
-    pub async fn next(&mut self) -> Result<(usize, Message), Failure> {
+    pub async fn next(&mut self) -> Result<(usize, EngineMessage), LoadFailure> {
         match self.messages.recv().await {
             Some((number, Some(message))) => Ok((number, message)),
             Some((_, None)) | None => Err(died()),
@@ -81,13 +81,13 @@ impl Fleet {
     }
 }
 
-impl Engine {
-    fn say(&mut self, line: &[u8]) -> Result<(), Failure> {
+impl EngineProcess {
+    fn say(&mut self, line: &[u8]) -> Result<(), LoadFailure> {
         self.input.write_all(line).and_then(|()| self.input.flush()).map_err(|_| died())
     }
 }
 
-impl Drop for Engine {
+impl Drop for EngineProcess {
     fn drop(&mut self) {
         // The engine may have ended already: then killing it fails, which does not matter.
         let _ = self.process.kill();
@@ -95,11 +95,15 @@ impl Drop for Engine {
     }
 }
 
-/// Forwards the messages of an engine; then `None`, if it ended without [`Message::Done`].
-fn listen(number: usize, output: ChildStdout, sender: &mpsc::Sender<(usize, Option<Message>)>) {
+/// Forwards the messages of an engine; then `None`, if it ended without [`EngineMessage::Done`].
+fn listen(
+    number: usize,
+    output: ChildStdout,
+    sender: &mpsc::Sender<(usize, Option<EngineMessage>)>,
+) {
     for line in BufReader::new(output).lines().map_while(Result::ok) {
-        let message: Option<Message> = serde_json::from_str(&line).ok();
-        let last = matches!(message, Some(Message::Done(_)));
+        let message: Option<EngineMessage> = serde_json::from_str(&line).ok();
+        let last = matches!(message, Some(EngineMessage::Done(_)));
         if sender.blocking_send((number, message)).is_err() || last {
             return;
         }
@@ -108,6 +112,6 @@ fn listen(number: usize, output: ChildStdout, sender: &mpsc::Sender<(usize, Opti
     let _ = sender.blocking_send((number, None));
 }
 
-fn died() -> Failure {
-    Failure::Failed("a process of the load test ended by itself; out of memory?".to_owned())
+fn died() -> LoadFailure {
+    LoadFailure::Failed("a process of the load test ended by itself; out of memory?".to_owned())
 }

@@ -4,28 +4,28 @@
 //! One process coordinates the test. The sockets are held by engines: child processes of the same
 //! program.
 
-mod arguments;
 mod coordinator;
 mod engine;
-mod failure;
 mod fleet;
-mod gateway;
-mod limits;
+mod load_arguments;
+mod load_failure;
+mod load_settings;
 mod measures;
 mod message;
 mod plan;
-mod progress;
 mod push_lag;
 mod report;
 mod requirement;
-mod settings;
+mod run_progress;
+mod system_limits;
+mod tested_gateway;
 mod timeline;
 
 use std::io::{Write as _, stdout};
 use std::process::ExitCode;
 
-use arguments::Arguments;
-use failure::Failure;
+use load_arguments::LoadArguments;
+use load_failure::LoadFailure;
 use report::{Report, html, table};
 
 /// First argument of a child process that runs as an engine.
@@ -33,22 +33,22 @@ const ENGINE: &str = "engine";
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(ENGINE) {
-        return Failure::report(engine::run());
+        return LoadFailure::report(engine::run());
     }
-    let arguments: Arguments = galley_launch::parse();
-    Failure::report(coordinate(&arguments))
+    let arguments: LoadArguments = galley_launch::parse();
+    LoadFailure::report(coordinate(&arguments))
 }
 
-fn coordinate(arguments: &Arguments) -> Result<(), Failure> {
+fn coordinate(arguments: &LoadArguments) -> Result<(), LoadFailure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::failed("cannot start", &error))?;
+    let runtime = runtime.map_err(|error| LoadFailure::failed("cannot start", &error))?;
     let report = runtime.block_on(coordinator::run(arguments))?;
     if let Some(path) = &arguments.html {
         std::fs::write(path, html::render(&report))
-            .map_err(|error| Failure::failed(&path.display().to_string(), &error))?;
+            .map_err(|error| LoadFailure::failed(&path.display().to_string(), &error))?;
     }
     let shown = if arguments.json {
-        serde_json::to_string(&report).map_err(|error| Failure::failed("the report", &error))?
+        serde_json::to_string(&report).map_err(|error| LoadFailure::failed("the report", &error))?
             + "\n"
     } else {
         table::render(&report)
@@ -58,14 +58,14 @@ fn coordinate(arguments: &Arguments) -> Result<(), Failure> {
     verdict(&report)
 }
 
-fn verdict(report: &Report) -> Result<(), Failure> {
+fn verdict(report: &Report) -> Result<(), LoadFailure> {
     let unmet = report.unmet();
     if report.interrupted {
-        return Err(Failure::Interrupted);
+        return Err(LoadFailure::Interrupted);
     }
     if unmet.is_empty() {
         Ok(())
     } else {
-        Err(Failure::Unmet(format!("not met: {}", unmet.join(", "))))
+        Err(LoadFailure::Unmet(format!("not met: {}", unmet.join(", "))))
     }
 }

@@ -168,7 +168,7 @@ fn histogram() -> Histogram<u64> {
 
 /// The JSON form of [`Measures`]. Histograms are in the V2 format of `HdrHistogram`, as base64.
 #[derive(Serialize, Deserialize)]
-struct Wire {
+struct WireBytes {
     counts: Counts,
     latencies: Vec<(String, String)>,
     errors: BTreeMap<String, u64>,
@@ -184,13 +184,14 @@ impl Serialize for Measures {
                 .map_err(|error| ser::Error::custom(format!("{error:?}")))?;
             latencies.push((latency.word().to_owned(), STANDARD.encode(bytes)));
         }
-        Wire { counts: self.counts, latencies, errors: self.errors.clone() }.serialize(serializer)
+        WireBytes { counts: self.counts, latencies, errors: self.errors.clone() }
+            .serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Measures {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wire = Wire::deserialize(deserializer)?;
+        let wire = WireBytes::deserialize(deserializer)?;
         let mut latencies = BTreeMap::new();
         for (word, text) in wire.latencies {
             let latency = Latency::ALL.iter().find(|latency| latency.word() == word);

@@ -8,22 +8,22 @@ use crate::measures::Measures;
 /// An order of the coordinator to an engine. The plan comes before the first one; the end of the
 /// input makes the engine exit at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Order {
+pub enum EngineOrder {
     /// Start the load: every engine is ready.
     Begin,
-    /// Stop at once and send [`Message::Done`].
+    /// Stop at once and send [`EngineMessage::Done`].
     Stop,
 }
 
 /// A message of an engine to the coordinator.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Message {
+pub enum EngineMessage {
     /// The measurements of the last second.
     Tick(Box<Tick>),
     /// Every socket is open or was given up.
-    Ready(Memory),
+    Ready(MemoryUse),
     /// The last message.
-    Done(Done),
+    Done(RunDone),
 }
 
 /// The events since the last tick.
@@ -40,7 +40,7 @@ pub struct Tick {
 
 /// The memory of an engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory {
+pub struct MemoryUse {
     /// Resident bytes before the first socket.
     pub before: u64,
     /// Resident bytes with all of them.
@@ -49,7 +49,7 @@ pub struct Memory {
 
 /// The results of an engine.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Done {
+pub struct RunDone {
     /// Processor time, in milliseconds.
     pub processor_ms: u64,
     /// Accepted orders whose sockets disagree on the newest version, or agree on one that is not an

@@ -39,7 +39,7 @@ pub struct Plan {
     /// Sockets opened per second by all engines together; `None` for as fast as possible.
     pub ramp: Option<f64>,
     /// The pace of orders; `None` if no orders are placed.
-    pub pace: Option<Pace>,
+    pub pace: Option<PlacingPace>,
     /// Orders of all engines together that are due at the same moment, periodically.
     pub burst: Option<Every<usize>>,
     /// Connections that place orders over REST; `None` if the sockets place them.
@@ -57,7 +57,7 @@ pub struct Plan {
 
 /// The pace of orders.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Pace {
+pub enum PlacingPace {
     /// Orders at a rate, each due at its moment whatever became of earlier ones: an open model.
     Open {
         /// Orders per second of all engines together.

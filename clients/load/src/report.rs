@@ -11,13 +11,13 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::arguments::{Arguments, Over};
+use crate::load_arguments::{LoadArguments, Over};
+use crate::load_settings::LoadSettings;
 use crate::measures::{Counts, Latency, QUANTILES, RATES, float, millis, millis_at};
-use crate::message::Memory;
-use crate::plan::Pace;
+use crate::message::MemoryUse;
+use crate::plan::PlacingPace;
 use crate::push_lag::PushLag;
 use crate::requirement::Requirement;
-use crate::settings::Settings;
 use crate::timeline::{Moment, Timeline};
 
 /// Version of the JSON format. Additions do not change it.
@@ -36,8 +36,8 @@ pub struct Outcome {
     pub load: Duration,
     /// True if a signal stopped the test.
     pub interrupted: bool,
-    /// Memory of each engine.
-    pub memory: Vec<Memory>,
+    /// MemoryUse of each engine.
+    pub memory: Vec<MemoryUse>,
     /// Processor time of all engines, in milliseconds.
     pub processor_ms: u64,
     /// The push lags measured by the gateways; `None` if they do not publish them.
@@ -80,11 +80,11 @@ pub struct Report {
     /// Lags from commit to write, measured by the gateways; absent if they do not publish them.
     pub push_lag: Option<PushLag>,
     /// The resources used by this program.
-    pub client: Client,
+    pub client: ClientReport,
     /// The figures of each second.
     pub moments: Vec<Moment>,
     /// The requirements and whether they hold.
-    pub requirements: Vec<Judged>,
+    pub requirements: Vec<RequirementResult>,
 }
 
 /// An error and its count.
@@ -98,7 +98,7 @@ pub struct ErrorCount {
 
 /// The resources used by this program.
 #[derive(Debug, Serialize)]
-pub struct Client {
+pub struct ClientReport {
     /// Engine processes.
     pub processes: usize,
     /// Resident bytes per connection, above those of a process without connections. Kernel memory
@@ -110,7 +110,7 @@ pub struct Client {
 
 /// A requirement and whether it holds.
 #[derive(Debug, Serialize)]
-pub struct Judged {
+pub struct RequirementResult {
     /// Its text on the command line.
     pub requirement: String,
     /// The measured value; `None` if nothing was measured.
@@ -121,7 +121,7 @@ pub struct Judged {
 
 impl Report {
     /// Builds the report.
-    pub fn of(arguments: &Arguments, settings: &Settings, outcome: Outcome) -> Self {
+    pub fn of(arguments: &LoadArguments, settings: &LoadSettings, outcome: Outcome) -> Self {
         let Outcome { timeline, memory, .. } = outcome;
         let whole = &timeline.whole;
         let counts = whole.counts;
@@ -164,7 +164,7 @@ impl Report {
                 .map(|(what, count)| ErrorCount { what: (*what).to_owned(), count: *count })
                 .collect(),
             push_lag: outcome.push_lag,
-            client: Client {
+            client: ClientReport {
                 processes: settings.processes,
                 bytes_per_socket: bytes_per_socket(&memory, settings.connections()),
                 processor_s: float(outcome.processor_ms) / 1e3,
@@ -195,13 +195,17 @@ impl Report {
         unmet.map(|judged| judged.requirement.as_str()).collect()
     }
 
-    fn judge(&mut self, arguments: &Arguments) {
+    fn judge(&mut self, arguments: &LoadArguments) {
         let always: Requirement = "lost=0".parse().expect("it is a requirement");
         let mut all = vec![&always];
         all.extend(arguments.require.iter().filter(|requirement| **requirement != always));
         let judged = all.into_iter().map(|requirement| {
             let value = self.figure(requirement.name());
-            Judged { requirement: requirement.to_string(), value, holds: requirement.holds(value) }
+            RequirementResult {
+                requirement: requirement.to_string(),
+                value,
+                holds: requirement.holds(value),
+            }
         });
         self.requirements = judged.collect();
     }
@@ -225,10 +229,10 @@ fn describe(histogram: &Histogram<u64>) -> Value {
     figures.into()
 }
 
-fn asked_for(arguments: &Arguments, settings: &Settings) -> Value {
+fn asked_for(arguments: &LoadArguments, settings: &LoadSettings) -> Value {
     let rate = match settings.pace {
-        Some(Pace::Open { rate }) => Some(Value::from(rate)),
-        Some(Pace::Closed { .. }) => Some("max".into()),
+        Some(PlacingPace::Open { rate }) => Some(Value::from(rate)),
+        Some(PlacingPace::Closed { .. }) => Some("max".into()),
         None => None,
     };
     json!({
@@ -251,15 +255,15 @@ fn asked_for(arguments: &Arguments, settings: &Settings) -> Value {
     })
 }
 
-fn model(settings: &Settings) -> &'static str {
+fn model(settings: &LoadSettings) -> &'static str {
     match settings.pace {
-        Some(Pace::Open { .. }) => "open",
-        Some(Pace::Closed { .. }) => "closed",
+        Some(PlacingPace::Open { .. }) => "open",
+        Some(PlacingPace::Closed { .. }) => "closed",
         None => "none",
     }
 }
 
-fn bytes_per_socket(memory: &[Memory], connections: usize) -> Option<f64> {
+fn bytes_per_socket(memory: &[MemoryUse], connections: usize) -> Option<f64> {
     let grown: u64 =
         memory.iter().map(|memory| memory.with_sockets.saturating_sub(memory.before)).sum();
     (connections > 0 && !memory.is_empty())

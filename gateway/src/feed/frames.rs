@@ -15,11 +15,11 @@ const MAX_FRAMES: usize = 16;
 
 /// Frames made lately.
 #[derive(Debug, Default)]
-pub struct Frames(Mutex<VecDeque<(Key, Made)>>);
+pub struct Frames(Mutex<VecDeque<(FrameKey, Made)>>);
 
 /// The inputs of a frame: watchers with equal keys share it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Key {
+pub struct FrameKey {
     /// Filter of the watchers.
     pub watch: Watch,
     /// Moment of the tick, the same for all watchers of a rate.
@@ -51,7 +51,7 @@ pub struct Made {
 
 impl Frames {
     /// Returns the frame of this key, made now or before.
-    pub fn get_or_make(&self, key: Key, encode: impl FnOnce(&Key) -> Made) -> Made {
+    pub fn get_or_make(&self, key: FrameKey, encode: impl FnOnce(&FrameKey) -> Made) -> Made {
         let mut frames = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, made)) = frames.iter().find(|(known, _)| *known == key) {
             return made.clone();

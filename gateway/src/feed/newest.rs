@@ -20,7 +20,7 @@ const MAX_BYTES: usize = 16 << 20;
 /// The newest states, by position.
 #[derive(Debug, Default)]
 pub struct Newest {
-    changes: BTreeMap<u64, Change>,
+    changes: BTreeMap<u64, FeedChange>,
     places: HashMap<OrderId, u64>,
     bytes: usize,
     next: u64,
@@ -31,7 +31,7 @@ pub struct Newest {
 
 /// A change of an order.
 #[derive(Clone, Debug)]
-pub struct Change {
+pub struct FeedChange {
     hero_id: HeroId,
     order_id: OrderId,
     version: Version,
@@ -44,7 +44,7 @@ pub struct Change {
 
 /// The changes for a watcher.
 #[derive(Debug, Default)]
-pub struct Changed {
+pub struct FeedBatch {
     /// JSON of each order.
     pub orders: Vec<Bytes>,
     /// Deletions of orders.
@@ -84,7 +84,7 @@ impl Newest {
 
     /// Returns true unless the changes from this position on hold this state of the order, or a
     /// newer one.
-    pub fn is_news(&self, change: &Change, from: u64) -> bool {
+    pub fn is_news(&self, change: &FeedChange, from: u64) -> bool {
         let place = self.places.get(&change.order_id).filter(|place| **place >= from);
         place
             .and_then(|place| self.changes.get(place))
@@ -92,13 +92,13 @@ impl Newest {
     }
 
     /// Returns true if an older state of the order is here.
-    pub fn knows_older(&self, change: &Change) -> bool {
+    pub fn knows_older(&self, change: &FeedChange) -> bool {
         let known = self.places.get(&change.order_id).and_then(|place| self.changes.get(place));
         known.is_some_and(|known| known.version < change.version)
     }
 
     /// Notes a change. Returns false if this state or a newer one is known already.
-    pub fn note(&mut self, change: Change) -> bool {
+    pub fn note(&mut self, change: FeedChange) -> bool {
         if let Some(place) = self.places.get(&change.order_id) {
             let known = self.changes.get(place).map(|known| known.version);
             if known.is_some_and(|known| known >= change.version) {
@@ -120,8 +120,8 @@ impl Newest {
 
     /// Returns the changes from this position on that match the filter, until they have
     /// `max_bytes`.
-    pub fn since(&self, place: u64, watch: &Watch, max_bytes: usize) -> Changed {
-        let mut changed = Changed { to: self.next, ..Changed::default() };
+    pub fn since(&self, place: u64, watch: &Watch, max_bytes: usize) -> FeedBatch {
+        let mut changed = FeedBatch { to: self.next, ..FeedBatch::default() };
         let mut bytes = 0;
         for (place, change) in
             self.changes.range(place..).filter(|(_, change)| change.is_for(watch))
@@ -155,16 +155,16 @@ impl Newest {
     }
 }
 
-impl Changed {
+impl FeedBatch {
     /// Collects changes that have no position here.
-    pub fn of(changes: impl Iterator<Item = Change>) -> Self {
+    pub fn of(changes: impl Iterator<Item = FeedChange>) -> Self {
         changes.fold(Self::default(), |mut all, change| {
             all.add(&change);
             all
         })
     }
 
-    fn add(&mut self, change: &Change) {
+    fn add(&mut self, change: &FeedChange) {
         if change.status.is_some() {
             self.orders.push(change.json.clone());
         } else {
@@ -173,7 +173,7 @@ impl Changed {
     }
 }
 
-impl Change {
+impl FeedChange {
     /// The change of an update; `None` if its order cannot be read.
     pub fn of_update(update: &Update) -> Option<Self> {
         let Update { hero_id, order_id, version, status, .. } = *update;
@@ -225,12 +225,12 @@ mod tests {
     use bytes::Bytes;
     use galley_protocol::{HeroId, OrderId, Status, Version, Watch};
 
-    use super::{Change, Changed, MAX_BYTES, MAX_ORDERS, Newest};
+    use super::{FeedBatch, FeedChange, MAX_BYTES, MAX_ORDERS, Newest};
 
-    fn change(id: usize, version: i32, status: Option<Status>) -> Change {
+    fn change(id: usize, version: i32, status: Option<Status>) -> FeedChange {
         let order_id = OrderId::new(i64::try_from(id).expect("small")).expect("an id");
         let json = status.map_or(Bytes::new(), |status| format!("{id} {status}").into());
-        Change {
+        FeedChange {
             hero_id: HeroId::new(1).expect("an id"),
             order_id,
             version: Version(version),
@@ -239,7 +239,7 @@ mod tests {
         }
     }
 
-    fn texts(changed: &Changed) -> Vec<&str> {
+    fn texts(changed: &FeedBatch) -> Vec<&str> {
         changed.orders.iter().map(|order| std::str::from_utf8(order).expect("text")).collect()
     }
 
@@ -316,7 +316,7 @@ mod tests {
             (MAX_ORDERS, MAX_ORDERS, 1)
         );
         assert_eq!(texts(&newest.since(0, &Watch::all(None), 1)), ["2 PENDING"]);
-        newest.note(Change {
+        newest.note(FeedChange {
             json: vec![b'0'; MAX_BYTES].into(),
             ..change(1, 1, Some(Status::Pending))
         });

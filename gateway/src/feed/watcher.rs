@@ -9,12 +9,12 @@ use galley_protocol::{ResumeCursor, SignedCursor, Watch};
 use galley_store::{ChangesOfAll, CursorKeys, Store};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use super::Shared;
-use super::frames::{Key, Made};
+use super::FeedState;
+use super::frames::{FrameKey, Made};
 use super::missing::Missing;
-use super::newest::{Change, Changed};
+use super::newest::{FeedBatch, FeedChange};
 use crate::metrics;
-use crate::totals;
+use crate::totals_cache;
 
 /// Size of the orders, in bytes, at which a `feed` frame ends. The next frame brings the others.
 const MAX_FRAME: usize = 256 * 1_024;
@@ -24,7 +24,7 @@ const MAX_OF_TICK: usize = 16 * MAX_FRAME;
 
 /// A watcher of the staff feed. Dropping it removes it from the feed.
 pub struct Watcher {
-    shared: Arc<Shared>,
+    shared: Arc<FeedState>,
     store: Arc<dyn Store>,
     watch: Watch,
     ticks: Interval,
@@ -68,7 +68,7 @@ pub struct Begin {
 
 /// The occasion of the next frame of a watcher.
 #[derive(Debug)]
-pub enum Due {
+pub enum FeedDue {
     /// A tick: changes may be due.
     Tick(Instant),
     /// A page of missed changes.
@@ -77,7 +77,7 @@ pub enum Due {
 
 /// A `feed` frame.
 #[derive(Debug)]
-pub struct Told {
+pub struct WatcherFrame {
     /// The JSON.
     pub text: Bytes,
     /// Cursor to resume after the frame; `None` while something is missing.
@@ -86,7 +86,7 @@ pub struct Told {
 
 impl Watcher {
     pub(super) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<FeedState>,
         store: Arc<dyn Store>,
         watch: Watch,
         start: u64,
@@ -126,32 +126,40 @@ impl Watcher {
     }
 
     /// Waits until something may be due. Safe to drop while it waits.
-    pub async fn due(&mut self) -> Due {
+    pub async fn due(&mut self) -> FeedDue {
         if let Some(tick) = self.behind {
             // Other tasks run between two frames of a watcher that is behind.
             tokio::task::yield_now().await;
-            return Due::Tick(tick);
+            return FeedDue::Tick(tick);
         }
         // While a watcher resumes, missed changes come before those of any tick.
         let Self { ticks, missing, resumes, .. } = self;
         tokio::select! {
-            page = page(missing), if missing.is_some() => Due::Page(page),
-            tick = ticks.tick(), if !*resumes || missing.is_none() => Due::Tick(tick),
+            page = page(missing), if missing.is_some() => FeedDue::Page(page),
+            tick = ticks.tick(), if !*resumes || missing.is_none() => FeedDue::Tick(tick),
         }
     }
 
     /// Returns the frame, if there is anything to send.
-    pub async fn frame(&mut self, due: Due, totals: &totals::Totals) -> Option<Told> {
+    pub async fn frame(
+        &mut self,
+        due: FeedDue,
+        totals: &totals_cache::TotalsCache,
+    ) -> Option<WatcherFrame> {
         match due {
-            Due::Tick(tick) => self.changes(tick, totals).await,
-            Due::Page(page) => self.page(page),
+            FeedDue::Tick(tick) => self.changes(tick, totals).await,
+            FeedDue::Page(page) => self.page(page),
         }
     }
 
     /// Returns a frame of the changes since the last one. Some time after the last change it
     /// returns the totals once more, if they differ from those sent: those may have been counted
     /// before the change.
-    async fn changes(&mut self, tick: Instant, totals: &totals::Totals) -> Option<Told> {
+    async fn changes(
+        &mut self,
+        tick: Instant,
+        totals: &totals_cache::TotalsCache,
+    ) -> Option<WatcherFrame> {
         self.shared.make_sure(&*self.store).await;
         self.notice_loss();
         if self.behind.take().is_none() {
@@ -159,7 +167,7 @@ impl Watcher {
         }
         if self.gap || self.shared.newest().end() != self.place {
             let counted = totals.now(&*self.store).await.map(|count| count.totals);
-            let key = Key {
+            let key = FrameKey {
                 watch: self.watch.clone(),
                 tick,
                 from: self.place,
@@ -181,7 +189,7 @@ impl Watcher {
                 self.behind = (more && self.bytes < MAX_OF_TICK).then_some(tick);
                 self.told = totals;
                 self.owed = Some(Instant::now());
-                return Some(Told { text, cursor });
+                return Some(WatcherFrame { text, cursor });
             }
         }
         let owed = self.owed?;
@@ -191,26 +199,26 @@ impl Watcher {
             return None;
         }
         let feed = FeedFrame { totals: self.told, ..FeedFrame::default() };
-        Some(Told { text: ServerFrame::Feed(feed).encode().into(), cursor: None })
+        Some(WatcherFrame { text: ServerFrame::Feed(feed).encode().into(), cursor: None })
     }
 
     /// Returns a frame of a page of missed changes, without those that a frame of changes has sent
     /// or will send. If an older state of an order may still arrive, the order is left to later
     /// frames, which send its newest state: nothing older may follow the page.
-    fn page(&mut self, page: ChangesOfAll) -> Option<Told> {
+    fn page(&mut self, page: ChangesOfAll) -> Option<WatcherFrame> {
         let goes_on = self.missing.as_mut().is_some_and(|missing| missing.go_on(&page));
         if !goes_on {
             (self.missing, self.resumes) = (None, false);
         }
         let mut newest = self.shared.newest();
-        let deletions = page.deleted.into_iter().map(Change::of_deletion);
-        let read = deletions.chain(page.orders.iter().map(Change::of_order));
+        let deletions = page.deleted.into_iter().map(FeedChange::of_deletion);
+        let read = deletions.chain(page.orders.iter().map(FeedChange::of_order));
         let read: Vec<_> = read
             .filter(|change| change.is_for(&self.watch) && newest.is_news(change, self.start))
             .collect();
         // From here on no older states of these orders are noted.
-        let is_under_way = self.shared.versions.show(read.iter().map(Change::version));
-        let changed = Changed::of(read.into_iter().filter(|change| {
+        let is_under_way = self.shared.versions.show(read.iter().map(FeedChange::version));
+        let changed = FeedBatch::of(read.into_iter().filter(|change| {
             let is_left =
                 (is_under_way || newest.knows_older(change)) && newest.note(change.clone());
             if is_left {
@@ -225,7 +233,7 @@ impl Watcher {
         let cursor = cursor.map(|cursor| self.store.cursor_keys().sign(cursor));
         let text =
             encode(&changed, &FeedFrame { totals: self.told, cursor, ..FeedFrame::default() })?;
-        Some(Told { text, cursor })
+        Some(WatcherFrame { text, cursor })
     }
 
     /// Notices changes that were dropped before this watcher was sent them, and begins to read
@@ -263,8 +271,8 @@ impl Drop for Watcher {
     }
 }
 
-impl Shared {
-    fn make(&self, key: &Key, totals: Option<Totals>, keys: &CursorKeys) -> Made {
+impl FeedState {
+    fn make(&self, key: &FrameKey, totals: Option<Totals>, keys: &CursorKeys) -> Made {
         let newest = self.newest();
         let changed = newest.since(key.from, &key.watch, MAX_FRAME);
         let cursor =
@@ -290,7 +298,7 @@ async fn page(missing: &mut Option<Box<Missing>>) -> ChangesOfAll {
 }
 
 /// Encodes a frame. Returns `None` if it would be empty.
-fn encode(changed: &Changed, feed: &FeedFrame<'_>) -> Option<Bytes> {
+fn encode(changed: &FeedBatch, feed: &FeedFrame<'_>) -> Option<Bytes> {
     if changed.orders.is_empty() && changed.deleted.is_empty() && !feed.gap {
         return None;
     }

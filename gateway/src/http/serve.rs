@@ -3,7 +3,7 @@
 //! slows accepting down. A stop loses no request that is on its way. A connection that was upgraded
 //! is not managed here any more: the code that upgraded it must end it.
 //!
-//! Sessions take the `TokioIo<Line>` back out of the upgrade, so it must not be wrapped again.
+//! Sessions take the `TokioIo<TrackedStream>` back out of the upgrade, so it must not be wrapped again.
 
 use std::convert::Infallible;
 use std::io;
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use super::line::{Line, Progress};
+use super::tracked_stream::{ConnectionProgress, TrackedStream};
 use crate::metrics;
 
 /// Maximum size of a request head in bytes, and of unsent answer before more of the body is
@@ -52,7 +52,7 @@ pub async fn serve(mut listener: Listener, app: Router, stop: CancellationToken,
     let end = CancellationToken::new();
     let _cut = end.clone().drop_guard();
     let serve = |accepted| {
-        let life = Life { stop: stop.clone(), end: end.clone(), quiet };
+        let life = ConnectionLife { stop: stop.clone(), end: end.clone(), quiet };
         connections.spawn(connection(accepted, app.clone(), life));
     };
     let mut upkeep = interval(UPKEEP);
@@ -91,7 +91,7 @@ pub async fn serve(mut listener: Listener, app: Router, stop: CancellationToken,
 }
 
 /// The signals that end a connection.
-struct Life {
+struct ConnectionLife {
     /// Ends it with its next answer.
     stop: CancellationToken,
     /// Cuts it at once.
@@ -106,14 +106,18 @@ struct Life {
 #[derive(Clone, Debug)]
 pub struct Cut(pub CancellationToken);
 
-async fn connection(accepted: Accepted, app: Router, Life { stop, end, quiet }: Life) {
+async fn connection(
+    accepted: Accepted,
+    app: Router,
+    ConnectionLife { stop, end, quiet }: ConnectionLife,
+) {
     if let Err(error) = set_options(&accepted) {
         tracing::debug!(%error, "a client left while it was accepted");
         return;
     }
     let Accepted { stream, peer, .. } = accepted;
     let cut = Cut(CancellationToken::new());
-    let progress = Progress::default();
+    let progress = ConnectionProgress::default();
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
         let serving = progress.serve();
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -132,11 +136,11 @@ async fn connection(accepted: Accepted, app: Router, Life { stop, end, quiet }: 
         }
     });
     let connection = http1::Builder::new()
-        .header_read_timeout(None) // `Line` has deadlines of its own
+        .header_read_timeout(None) // `TrackedStream` has deadlines of its own
         // The buffer alone is not an exact bound: after it was enlarged it may have room left.
         .max_header_size(MAX_BUFFER)
         .max_buf_size(MAX_BUFFER)
-        .serve_connection(TokioIo::new(Line::new(stream, progress.clone())), service)
+        .serve_connection(TokioIo::new(TrackedStream::new(stream, progress.clone())), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let serving = async {
@@ -195,11 +199,11 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::{MAX_BUFFER, serve};
-    use crate::http::line::{HEAD_TIMEOUT, IDLE_TIMEOUT};
+    use crate::http::tracked_stream::{HEAD_TIMEOUT, IDLE_TIMEOUT};
 
     const QUIET: Duration = Duration::from_millis(500);
 
-    struct Server {
+    struct TestServer {
         client: TcpStream,
         /// Notified when a request to `/slow` has begun.
         began: Arc<Notify>,
@@ -210,7 +214,7 @@ mod tests {
     }
 
     /// A server, and a client that is connected to it.
-    async fn start() -> Server {
+    async fn start() -> TestServer {
         let (began, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let slow = get({
             let (began, release) = (Arc::clone(&began), Arc::clone(&release));
@@ -227,10 +231,10 @@ mod tests {
         let app = Router::new().route("/slow", slow).route("/fast", get(async || "done"));
         let serving = tokio::spawn(serve(listener, app, stop.clone(), QUIET));
         let client = TcpStream::connect(address).await.expect("a connection");
-        Server { client, began, release, stop, serving }
+        TestServer { client, began, release, stop, serving }
     }
 
-    impl Server {
+    impl TestServer {
         async fn send(&mut self, text: &str) {
             self.client.write_all(text.as_bytes()).await.expect("sent");
         }

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use galley_protocol::{HeroId, Update};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use super::mark::Mark;
+use super::safe_cursor::SafeCursor;
 use crate::framing::put_frame_of;
 
 /// The most updates in one delivery: what a socket's connection gets in one write, and what a slow
@@ -21,12 +21,12 @@ const MAX_UPDATES: usize = 64;
 pub struct Notice {
     update: Update,
     /// The cursor.
-    pub mark: Arc<Mark>,
+    pub mark: Arc<SafeCursor>,
 }
 
 impl Notice {
     /// An update from the bus.
-    pub fn new(update: &Update, mark: &Arc<Mark>) -> Self {
+    pub fn new(update: &Update, mark: &Arc<SafeCursor>) -> Self {
         Self { update: update.clone(), mark: Arc::clone(mark) }
     }
 }

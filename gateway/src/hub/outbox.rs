@@ -16,8 +16,8 @@
 
 mod direct;
 mod expiry;
-mod heartbeat;
-mod queue;
+mod socket_heartbeat;
+mod update_queue;
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -31,12 +31,12 @@ use tokio::net::TcpStream;
 
 use super::{Delivery, Notice};
 use crate::framing::PING;
-use crate::versions::{Overtaken, State};
+use crate::versions::{Overtaken, VersionSeen};
 use direct::{DirectWriter, Written};
 use expiry::{Expiry, TokenNotice};
-use heartbeat::{Doubt, LastHeard};
-pub use queue::Missed;
-use queue::UpdateQueue;
+use socket_heartbeat::{Doubt, LastReceived};
+pub use update_queue::Missed;
+use update_queue::UpdateQueue;
 
 /// The next work of a session.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,9 +61,9 @@ pub enum Out {
 #[derive(Debug)]
 #[repr(C)]
 pub struct Outbox {
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<OutboxState>,
     bound: usize,
-    last_heard: LastHeard,
+    last_heard: LastReceived,
     expiry: Expiry,
 }
 
@@ -71,15 +71,15 @@ pub struct Outbox {
 /// connection looks at one line of the cache, the lock's.
 #[derive(Debug, Default)]
 #[repr(C)]
-struct Waiting {
+struct OutboxState {
     /// The connection of a session that rests and owes it nothing. Closed whenever there is
     /// something to do.
     direct: DirectWriter,
     /// Queued work of a slow or leaving socket; `None` for a socket that keeps up.
-    pending: Option<Box<Pending>>,
+    pending: Option<Box<Backlog>>,
     /// The states that the session sent past the deliveries, while something older may still be
     /// delivered.
-    told: Option<Box<Overtaken>>,
+    sent: Option<Box<Overtaken>>,
     token: TokenNotice,
     /// The session, while it waits.
     session: Option<Waker>,
@@ -91,10 +91,10 @@ struct Waiting {
 /// The work that waits for the session. Boxed, so that a socket that keeps up needs no memory for
 /// it.
 #[derive(Debug, Default)]
-struct Pending {
+struct Backlog {
     /// The rest of what was written past the session when the kernel had no room for all of it;
     /// goes out before anything else.
-    rest: Bytes,
+    remainder: Bytes,
     leave: Option<Duration>,
     queue: UpdateQueue,
 }
@@ -107,7 +107,7 @@ impl Outbox {
         Self {
             waiting: Mutex::default(),
             bound,
-            last_heard: LastHeard::now(),
+            last_heard: LastReceived::now(),
             expiry: Expiry::never(),
         }
     }
@@ -123,7 +123,7 @@ impl Outbox {
     /// without waking it; else they wait for the session. Returns true if they went out at once.
     pub fn push(&self, delivery: &Delivery) -> bool {
         let mut waiting = self.lock();
-        if waiting.told.is_some()
+        if waiting.sent.is_some()
             && let Some(kept) = waiting.not_overtaken(&delivery.updates)
         {
             if !kept.is_empty() {
@@ -176,15 +176,15 @@ impl Outbox {
 
     /// Notes that these states are about to be told past the updates that wait. Those that are no
     /// newer are dropped, or they would take the socket back, and so are those that still come.
-    pub fn overtake(&self, told: &HashMap<OrderId, State>, overtaken: Option<Overtaken>) {
+    pub fn overtake(&self, sent: &HashMap<OrderId, VersionSeen>, overtaken: Option<Overtaken>) {
         let mut waiting = self.lock();
-        match (&mut waiting.told, overtaken) {
+        match (&mut waiting.sent, overtaken) {
             (Some(before), Some(later)) => before.add(later),
             (none, Some(overtaken)) => *none = Some(Box::new(overtaken)),
             (_, None) => {}
         }
         waiting.take(|pending| {
-            pending.queue.drop_outdated(told);
+            pending.queue.drop_outdated(sent);
             None::<()>
         });
     }
@@ -204,7 +204,7 @@ impl Outbox {
     }
 
     /// Notes that the peer has shown that it lives.
-    pub fn heard(&self) {
+    pub fn note_life(&self) {
         if self.last_heard.note() {
             // The ping, too, that the session has not come to: with no doubt left its answer would
             // end nothing.
@@ -258,14 +258,14 @@ impl Outbox {
 
     /// Waits for something to do. Only one may wait. Safe to drop while it waits.
     pub async fn next(&self) -> Out {
-        poll_fn(|context| self.poll(context, Waiting::next)).await
+        poll_fn(|context| self.poll(context, OutboxState::next)).await
     }
 
     /// The same of what must not wait for a resync to end: everything but frames, and another
     /// resync. A frame between two pages would carry a cursor with which a client could miss the
     /// pages that it has not got yet.
     pub async fn next_urgent(&self) -> Out {
-        poll_fn(|context| self.poll(context, Waiting::urgent)).await
+        poll_fn(|context| self.poll(context, OutboxState::urgent)).await
     }
 
     /// Ready when there is something to do, which is left where it is. Until then others write to
@@ -285,7 +285,7 @@ impl Outbox {
     pub fn take_connection_back(&self) -> Bytes {
         let mut waiting = self.lock();
         waiting.direct.close();
-        waiting.take(|pending| Some(std::mem::take(&mut pending.rest))).unwrap_or_default()
+        waiting.take(|pending| Some(std::mem::take(&mut pending.remainder))).unwrap_or_default()
     }
 
     /// Takes what is to be done next, if anything.
@@ -296,7 +296,7 @@ impl Outbox {
     fn poll<T>(
         &self,
         context: &mut Context<'_>,
-        take: impl FnOnce(&mut Waiting) -> Option<T>,
+        take: impl FnOnce(&mut OutboxState) -> Option<T>,
     ) -> Poll<T> {
         let mut waiting = self.lock();
         if let Some(taken) = take(&mut waiting) {
@@ -309,14 +309,14 @@ impl Outbox {
         Poll::Pending
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, OutboxState> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Wakes the session, after the lock is given back. From now on nobody writes past it: what waits
 /// comes first.
-fn wake(mut waiting: MutexGuard<'_, Waiting>) {
+fn wake(mut waiting: MutexGuard<'_, OutboxState>) {
     waiting.direct.close();
     let session = waiting.session.take();
     drop(waiting);
@@ -325,13 +325,13 @@ fn wake(mut waiting: MutexGuard<'_, Waiting>) {
     }
 }
 
-impl Waiting {
+impl OutboxState {
     /// Writes whole frames past a session that rests. Keeps what the kernel does not take of a
     /// frame that it has begun.
     fn write(&mut self, frames: &Bytes) -> Written {
         let written = self.direct.write(frames);
         if let Written::Part(length) = written {
-            self.pending().rest = frames.slice(length..);
+            self.pending().remainder = frames.slice(length..);
         }
         written
     }
@@ -340,21 +340,21 @@ impl Waiting {
     /// may still come.
     fn not_overtaken(&mut self, updates: &[Notice]) -> Option<Vec<Notice>> {
         self.settle();
-        let told = self.told.as_deref()?;
-        Some(updates.iter().filter(|update| told.is_news(update)).cloned().collect())
+        let sent = self.sent.as_deref()?;
+        Some(updates.iter().filter(|update| sent.is_news(update)).cloned().collect())
     }
 
     /// Gives back the memory of what was told once nothing older can come.
     fn settle(&mut self) {
-        self.told.take_if(|told| told.settle());
+        self.sent.take_if(|sent| sent.settle());
     }
 
-    fn pending(&mut self) -> &mut Pending {
+    fn pending(&mut self) -> &mut Backlog {
         self.pending.get_or_insert_default()
     }
 
     /// Takes something of what is pending, and gives the memory back when that was all.
-    fn take<T>(&mut self, take: impl FnOnce(&mut Pending) -> Option<T>) -> Option<T> {
+    fn take<T>(&mut self, take: impl FnOnce(&mut Backlog) -> Option<T>) -> Option<T> {
         let taken = take(self.pending.as_mut()?);
         self.pending.take_if(|pending| !pending.is_any());
         taken
@@ -391,9 +391,9 @@ impl Waiting {
     }
 }
 
-impl Pending {
+impl Backlog {
     fn is_any(&self) -> bool {
-        !self.rest.is_empty() || self.leave.is_some() || !self.queue.is_empty()
+        !self.remainder.is_empty() || self.leave.is_some() || !self.queue.is_empty()
     }
 }
 
@@ -414,8 +414,8 @@ mod tests {
     use super::{Delivery, Missed, Notice, Out, Outbox};
     use crate::auth::LEEWAY;
     use crate::framing::PING;
-    use crate::hub::mark::Mark;
-    use crate::versions::{Source, State, Versions};
+    use crate::hub::safe_cursor::SafeCursor;
+    use crate::versions::{Source, VersionSeen, Versions};
 
     /// An order that was placed, told at this position, with its whole frame.
     pub(super) fn update(id: i64, position: i64) -> Notice {
@@ -430,7 +430,7 @@ mod tests {
             Timestamp::EPOCH,
         );
         let keys = CursorKeys::of(1, b"secret");
-        let mark = Arc::new(Mark::new(cursor(position), &keys));
+        let mark = Arc::new(SafeCursor::new(cursor(position), &keys));
         Delivery::all(&[Notice::new(&Update::of(&order), &mark)]).next().expect("one")
     }
 
@@ -475,7 +475,7 @@ mod tests {
             outbox.beat(Duration::ZERO, Duration::ZERO);
             assert_eq!(read(&mut theirs, 2).await, PING);
             assert!(outbox.lock().session.is_some(), "the session is not woken for it");
-            outbox.heard();
+            outbox.note_life();
         }
         assert_eq!(outbox.try_next(), None);
 
@@ -498,13 +498,13 @@ mod tests {
             whole += 1;
         }
         assert!(!rests() && !outbox.push(&delivery), "the session comes first");
-        let rest = outbox.take_connection_back();
+        let remainder = outbox.take_connection_back();
         let waiting = std::iter::from_fn(|| outbox.try_next()).count();
         // The last one was cut or, when the kernel was full to the byte, waits as a whole.
-        assert_eq!(waiting + usize::from(!rest.is_empty()), 2);
-        let cut = if rest.is_empty() { 0 } else { delivery.frames.len() - rest.len() };
-        let told = [&delivery.frames.repeat(whole)[..], &delivery.frames[..cut]].concat();
-        assert_eq!(read(&mut theirs, told.len()).await, told);
+        assert_eq!(waiting + usize::from(!remainder.is_empty()), 2);
+        let cut = if remainder.is_empty() { 0 } else { delivery.frames.len() - remainder.len() };
+        let sent = [&delivery.frames.repeat(whole)[..], &delivery.frames[..cut]].concat();
+        assert_eq!(read(&mut theirs, sent.len()).await, sent);
     }
 
     #[test]
@@ -536,11 +536,11 @@ mod tests {
         let outbox = Outbox::new(10_000);
         let versions = Versions::default();
         let flight = versions.judge(&[], Source::Bus).flight;
-        let second = State { version: Version(2), time: Some(Timestamp::EPOCH) };
-        let told = HashMap::from([(OrderId::new(1).expect("an id"), second)]);
+        let second = VersionSeen { version: Version(2), time: Some(Timestamp::EPOCH) };
+        let sent = HashMap::from([(OrderId::new(1).expect("an id"), second)]);
         outbox.overtake(
-            &told,
-            versions.overtaken(&told, Timestamp::from_millis(1).expect("in range")),
+            &sent,
+            versions.overtaken(&sent, Timestamp::from_millis(1).expect("in range")),
         );
         outbox.push(&delivery(1, 1));
         assert!(!outbox.lock().is_any(), "it stays idle");
@@ -556,7 +556,7 @@ mod tests {
             Some(Out::Frame(update(1, 1))),
             "what is judged later is judged rightly"
         );
-        assert!(outbox.lock().told.is_none());
+        assert!(outbox.lock().sent.is_none());
     }
 
     #[tokio::test]
@@ -609,7 +609,7 @@ mod tests {
         let outbox = Outbox::new(10);
         for _ in 0..2 {
             outbox.beat(Duration::ZERO, Duration::ZERO);
-            outbox.heard();
+            outbox.note_life();
             assert_eq!(outbox.try_next(), None, "it lives");
         }
         for _ in 0..2 {
@@ -617,7 +617,7 @@ mod tests {
             assert_eq!(outbox.try_next(), Some(Out::Ping), "it is asked again");
             outbox.beat(Duration::ZERO, Duration::ZERO);
             assert_eq!(outbox.try_next(), Some(Out::Abandon));
-            outbox.heard();
+            outbox.note_life();
             assert_eq!(outbox.try_next(), None, "it lives after all");
         }
     }
@@ -626,7 +626,7 @@ mod tests {
     #[test]
     fn an_outbox_is_as_small_as_documented() {
         assert_eq!(size_of::<Outbox>(), 160, "docs/performance.md says so");
-        let read_by_a_delivery = std::mem::offset_of!(super::Waiting, token);
+        let read_by_a_delivery = std::mem::offset_of!(super::OutboxState, token);
         assert_eq!(read_by_a_delivery, 3 * size_of::<usize>(), "one line with the lock");
     }
 }

@@ -113,20 +113,20 @@ mod tests {
 
     use crate::feed::Begin;
 
-    use super::super::{Hub, Missed, Out, Outbox, Place};
+    use super::super::{Hub, Membership, Missed, Out, Outbox};
 
     /// Heroes who are here with some idle sockets each.
-    struct Scene {
+    struct RepairScene {
         store: Arc<dyn Store>,
         hub: Hub,
         heroes: Vec<HeroId>,
         meal: MealId,
-        places: Vec<Place>,
+        places: Vec<Membership>,
         since: ResumeCursor,
         _directory: TempDir,
     }
 
-    impl Scene {
+    impl RepairScene {
         async fn set() -> Self {
             let directory = tempfile::tempdir().expect("a directory");
             let url = format!("sqlite://{}", directory.path().join("galley.db").display());
@@ -174,14 +174,15 @@ mod tests {
                 .expect("a repair");
             self.hub.deliver_repair(read).await;
             // The sockets of a hero with many are told by tasks.
-            while self.hub.shards().iter().any(|shard| shard.at_rest().is_none()) {
+            while self.hub.shards().iter().any(|shard| shard.idle_outboxes().is_none()) {
                 tokio::task::yield_now().await;
             }
         }
 
         /// The work of each socket.
         fn out(&self) -> Vec<Vec<Out>> {
-            let of = |place: &Place| std::iter::from_fn(|| place.outbox().try_next()).collect();
+            let of =
+                |place: &Membership| std::iter::from_fn(|| place.outbox().try_next()).collect();
             self.places.iter().map(of).collect()
         }
     }
@@ -196,15 +197,15 @@ mod tests {
 
     #[tokio::test]
     async fn however_many_sockets_there_are_it_reads_once_and_tells_only_what_is_news() {
-        let scene = Scene::set().await;
+        let scene = RepairScene::set().await;
         let watcher = scene.hub.watch(Arc::clone(&scene.store), Watch::all(None), Begin::default());
-        let [told, ours, absent] =
+        let [sent, ours, absent] =
             [scene.order(0).await, scene.order(0).await, scene.order(2).await];
-        scene.hub.deliver(&[Update::of(&told)]).await;
+        scene.hub.deliver(&[Update::of(&sent)]).await;
         scene.repair(100).await;
         for (index, out) in scene.out().iter().enumerate() {
             let expected =
-                if index < 100 { vec![(told.id.get(), 1), (ours.id.get(), 1)] } else { vec![] };
+                if index < 100 { vec![(sent.id.get(), 1), (ours.id.get(), 1)] } else { vec![] };
             assert_eq!(frames(out), expected, "socket {index}");
         }
         assert!(absent.version == Version::FIRST);
@@ -215,7 +216,7 @@ mod tests {
 
     #[tokio::test]
     async fn beyond_the_bound_each_socket_reads_by_itself() {
-        let scene = Scene::set().await;
+        let scene = RepairScene::set().await;
         for _ in 0..3 {
             scene.order(0).await;
         }
@@ -227,7 +228,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_read_for_nobody() {
-        let mut scene = Scene::set().await;
+        let mut scene = RepairScene::set().await;
         scene.places.clear();
         scene.store.close().await;
         assert!(scene.hub.read_repair(&*scene.store, Some(scene.since)).await.is_ok());

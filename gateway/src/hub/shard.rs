@@ -1,7 +1,7 @@
 //! Some sockets of one hero, told together.
 //!
 //! A hero's only shard is told at once by whoever delivers. Where there are more, each has a task
-//! while there is something to tell: the cores share the work, what comes meanwhile joins what
+//! while there is something to deliver: the cores share the work, what comes meanwhile joins what
 //! waits, and no socket waits for all the others twice. The task ends when nothing came within a
 //! tick.
 //!
@@ -30,35 +30,35 @@ const MAX_WAITING: usize = 4_096;
 
 /// Some sockets of one hero, told together.
 #[derive(Debug, Default)]
-pub struct Shard(Mutex<State>);
+pub struct Shard(Mutex<ShardState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct ShardState {
     outboxes: Vec<Arc<Outbox>>,
     /// The work of the task, while there is one.
-    waiting: Option<Box<Waiting>>,
+    waiting: Option<Box<WaitingUpdates>>,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct WaitingUpdates {
     task: JoinHandle<()>,
     updates: Vec<Notice>,
     /// The deliveries that they are of.
     flights: Vec<Arc<Flight>>,
     /// Updates are missing behind these.
-    gap: Option<Gap>,
+    gap: Option<ShardGap>,
 }
 
 /// The next work of the task.
-struct Taken {
+struct TakenUpdates {
     updates: Vec<Notice>,
     flights: Vec<Arc<Flight>>,
-    gap: Option<Gap>,
+    gap: Option<ShardGap>,
 }
 
 /// Ordered by how far it goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Gap {
+struct ShardGap {
     /// From here on; from each socket's welcome when that is nowhere.
     since: Option<ResumeCursor>,
 }
@@ -95,14 +95,14 @@ impl Shard {
     }
 
     /// Its sockets, unless its task has still to tell something, which must come first.
-    pub fn at_rest(&self) -> Option<Vec<Arc<Outbox>>> {
+    pub fn idle_outboxes(&self) -> Option<Vec<Arc<Outbox>>> {
         let state = self.lock();
         state.waiting.is_none().then(|| state.outboxes.clone())
     }
 
     /// Has these updates told by the shard's task, behind all that waits for it. Says how many
     /// sockets that are.
-    pub fn tell_later(
+    pub fn push_later(
         self: &Arc<Self>,
         updates: &[Notice],
         flight: &Arc<Flight>,
@@ -112,19 +112,20 @@ impl Shard {
         if state.outboxes.is_empty() {
             return 0;
         }
-        let waiting =
-            state.waiting.get_or_insert_with(|| Box::new(Waiting::begin(self, writers, None)));
+        let waiting = state
+            .waiting
+            .get_or_insert_with(|| Box::new(WaitingUpdates::begin(self, writers, None)));
         if waiting.task.is_finished() {
             // It ends by itself only when nothing waits: it has failed, and nobody knows whom it
             // told what.
-            **waiting = Waiting::begin(self, writers, Some(Gap { since: None }));
+            **waiting = WaitingUpdates::begin(self, writers, Some(ShardGap { since: None }));
         }
         waiting.add(updates, flight);
         state.outboxes.len()
     }
 
     /// These orders may have become something else than the updates say: the sockets read them.
-    /// While the task has something to tell, they read everything behind it, so that nobody comes
+    /// While the task has something to deliver, they read everything behind it, so that nobody comes
     /// to a newer cursor before that.
     pub fn miss(&self, updates: &[Notice]) {
         let mut state = self.lock();
@@ -147,13 +148,13 @@ impl Shard {
         }
     }
 
-    async fn tell_what_waits(self: Arc<Self>, writers: Arc<Semaphore>) {
+    async fn push_waiting(self: Arc<Self>, writers: Arc<Semaphore>) {
         loop {
             let turn = writers.acquire().await.expect("nobody closes it");
-            let Some(Taken { updates, flights, gap }) = self.take() else { return };
+            let Some(TakenUpdates { updates, flights, gap }) = self.take() else { return };
             let tick = Instant::now() + TICK;
             let outboxes = self.outboxes();
-            tell(&outboxes, &updates).await;
+            push_to(&outboxes, &updates).await;
             drop(flights);
             if let Some(gap) = gap {
                 for outbox in &outboxes {
@@ -166,12 +167,12 @@ impl Shard {
     }
 
     /// Takes what waits; when that is nothing, the next update finds no task.
-    fn take(&self) -> Option<Taken> {
+    fn take(&self) -> Option<TakenUpdates> {
         let mut state = self.lock();
         let waiting = state.waiting.as_mut()?;
         let (updates, flights) =
             (std::mem::take(&mut waiting.updates), std::mem::take(&mut waiting.flights));
-        let taken = Taken { updates, flights, gap: waiting.gap.take() };
+        let taken = TakenUpdates { updates, flights, gap: waiting.gap.take() };
         if taken.updates.is_empty() && taken.gap.is_none() {
             state.waiting = None;
             return None;
@@ -179,14 +180,14 @@ impl Shard {
         Some(taken)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ShardState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Waiting {
-    fn begin(shard: &Arc<Shard>, writers: &Arc<Semaphore>, gap: Option<Gap>) -> Self {
-        let task = tokio::spawn(Arc::clone(shard).tell_what_waits(Arc::clone(writers)));
+impl WaitingUpdates {
+    fn begin(shard: &Arc<Shard>, writers: &Arc<Semaphore>, gap: Option<ShardGap>) -> Self {
+        let task = tokio::spawn(Arc::clone(shard).push_waiting(Arc::clone(writers)));
         Self { task, updates: Vec::new(), flights: Vec::new(), gap }
     }
 
@@ -207,13 +208,13 @@ impl Waiting {
     }
 
     fn fall_behind(&mut self, since: Option<ResumeCursor>) {
-        let gap = Gap { since };
+        let gap = ShardGap { since };
         self.gap = Some(self.gap.map_or(gap, |before| before.min(gap)));
     }
 }
 
 /// Tells these updates to each of them.
-pub async fn tell(outboxes: &[Arc<Outbox>], updates: &[Notice]) {
+pub async fn push_to(outboxes: &[Arc<Outbox>], updates: &[Notice]) {
     for delivery in Delivery::all(updates) {
         let mut written = 0;
         for outbox in outboxes {
@@ -232,7 +233,7 @@ mod tests {
     use galley_protocol::{Deleted, HeroId, OrderId, Timestamp, Update, Version};
     use galley_store::CursorKeys;
 
-    use super::super::mark::Mark;
+    use super::super::safe_cursor::SafeCursor;
     use super::super::{Missed, Out};
     use super::*;
     use crate::versions::{Source, Versions};
@@ -242,7 +243,7 @@ mod tests {
         let deleted =
             Deleted { order_id: OrderId::new(id).expect("an id"), version: Version::FIRST };
         let cursor = ResumeCursor { position: id, ..ResumeCursor::EXPIRED };
-        let mark = Arc::new(Mark::new(cursor, &CursorKeys::default()));
+        let mark = Arc::new(SafeCursor::new(cursor, &CursorKeys::default()));
         Notice::new(&Update::of_deleted(deleted, HeroId::FIRST, Timestamp::EPOCH), &mark)
     }
 
@@ -264,14 +265,14 @@ mod tests {
             Self { outboxes: shard.outboxes(), shard, writers: Arc::new(Semaphore::new(1)) }
         }
 
-        fn tell_later(&self, updates: &[Notice]) {
+        fn push_later(&self, updates: &[Notice]) {
             let flight = Versions::default().judge(&[], Source::Bus).flight;
-            assert_eq!(self.shard.tell_later(updates, &flight, &self.writers), 2);
+            assert_eq!(self.shard.push_later(updates, &flight, &self.writers), 2);
         }
     }
 
     /// The orders of the frames that it was told of.
-    fn told(outbox: &Outbox) -> Vec<i64> {
+    fn sent(outbox: &Outbox) -> Vec<i64> {
         let out = std::iter::from_fn(|| outbox.try_next());
         out.map(|out| {
             if let Out::Frame(update) = out { update.order_id.get() } else { panic!("{out:?}") }
@@ -281,7 +282,7 @@ mod tests {
 
     /// Until the task has ended. Time stands still while anything can be done.
     async fn ended(shard: &Shard) {
-        while shard.at_rest().is_none() {
+        while shard.idle_outboxes().is_none() {
             tokio::time::sleep(TICK).await;
         }
     }
@@ -290,30 +291,30 @@ mod tests {
     async fn what_comes_meanwhile_is_told_behind_it_after_a_tick() {
         let crowded = Crowded::new();
         let Crowded { shard, outboxes, .. } = &crowded;
-        crowded.tell_later(&[update(1)]);
+        crowded.push_later(&[update(1)]);
         tokio::time::sleep(TICK / 2).await;
-        assert_eq!(told(&outboxes[0]), [1], "at once");
-        (2..=99).for_each(|id| crowded.tell_later(&[update(id)]));
+        assert_eq!(sent(&outboxes[0]), [1], "at once");
+        (2..=99).for_each(|id| crowded.push_later(&[update(id)]));
         tokio::task::yield_now().await;
-        assert!(told(&outboxes[0]).is_empty());
+        assert!(sent(&outboxes[0]).is_empty());
         tokio::time::sleep(TICK).await;
-        assert!(told(&outboxes[0]).into_iter().eq(2..=99));
+        assert!(sent(&outboxes[0]).into_iter().eq(2..=99));
         ended(shard).await;
-        assert!(told(&outboxes[1]).into_iter().eq(1..=99));
+        assert!(sent(&outboxes[1]).into_iter().eq(1..=99));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_shard_is_told_in_its_turn_and_then_all_that_came_meanwhile() {
         let crowded = Crowded::new();
         let turn = crowded.writers.acquire().await.expect("nobody closes it");
-        crowded.tell_later(&[update(1)]);
+        crowded.push_later(&[update(1)]);
         tokio::time::sleep(2 * TICK).await;
-        crowded.tell_later(&[update(2)]);
+        crowded.push_later(&[update(2)]);
         tokio::time::sleep(2 * TICK).await;
-        assert!(told(&crowded.outboxes[0]).is_empty());
+        assert!(sent(&crowded.outboxes[0]).is_empty());
         drop(turn);
         tokio::time::sleep(TICK / 2).await;
-        assert_eq!(told(&crowded.outboxes[0]), [1, 2]);
+        assert_eq!(sent(&crowded.outboxes[0]), [1, 2]);
         ended(&crowded.shard).await;
         assert_eq!(crowded.writers.available_permits(), 1);
     }
@@ -323,34 +324,34 @@ mod tests {
         let crowded = Crowded::new();
         let Crowded { shard, outboxes, .. } = &crowded;
         let updates: Vec<_> = (1..=4_096).map(update).collect();
-        crowded.tell_later(&updates);
+        crowded.push_later(&updates);
         ended(shard).await;
-        assert_eq!(told(&outboxes[0]).len(), MAX_WAITING, "it holds so many");
-        crowded.tell_later(&updates[1..]);
-        crowded.tell_later(&[update(9_998), update(9_999)]);
+        assert_eq!(sent(&outboxes[0]).len(), MAX_WAITING, "it holds so many");
+        crowded.push_later(&updates[1..]);
+        crowded.push_later(&[update(9_998), update(9_999)]);
         ended(shard).await;
         assert_eq!(
             outboxes[0].try_next(),
             Some(Out::Resync(Missed::Since(updates[1].mark.cursor)))
         );
-        assert!(told(&outboxes[0]).is_empty());
+        assert!(sent(&outboxes[0]).is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_gap_is_told_behind_what_was_heard_before_it() {
         let crowded = Crowded::new();
         let Crowded { shard, outboxes, .. } = &crowded;
-        crowded.tell_later(&[update(2)]);
+        crowded.push_later(&[update(2)]);
         shard.fall_behind(Some(update(3).mark.cursor));
         shard.fall_behind(Some(update(5).mark.cursor));
-        crowded.tell_later(&[update(4)]);
+        crowded.push_later(&[update(4)]);
         tokio::time::sleep(TICK / 2).await;
         assert_eq!(
             outboxes[0].try_next(),
             Some(Out::Resync(Missed::Since(update(2).mark.cursor))),
-            "of what was told and not sent, too"
+            "of what was sent and not sent, too"
         );
-        assert!(told(&outboxes[0]).is_empty());
+        assert!(sent(&outboxes[0]).is_empty());
         shard.fall_behind(None);
         ended(shard).await;
         assert_eq!(
@@ -364,17 +365,17 @@ mod tests {
     async fn a_task_that_fails_is_followed_by_another_and_its_sockets_read_from_their_welcome() {
         let crowded = Crowded::new();
         let Crowded { shard, outboxes, .. } = &crowded;
-        crowded.tell_later(&[update(5)]);
+        crowded.push_later(&[update(5)]);
         if let Some(waiting) = &shard.lock().waiting {
             waiting.task.abort();
         }
         tokio::time::sleep(TICK).await;
-        assert!(shard.at_rest().is_none() && told(&outboxes[0]).is_empty());
-        crowded.tell_later(&[update(6)]);
+        assert!(shard.idle_outboxes().is_none() && sent(&outboxes[0]).is_empty());
+        crowded.push_later(&[update(6)]);
         ended(shard).await;
         assert_eq!(outboxes[0].try_next(), Some(Out::Resync(Missed::Since(update(1).mark.cursor))));
-        crowded.tell_later(&[update(7)]);
+        crowded.push_later(&[update(7)]);
         ended(shard).await;
-        assert_eq!(told(&outboxes[0]), [7]);
+        assert_eq!(sent(&outboxes[0]), [7]);
     }
 }

@@ -13,7 +13,7 @@ const MAX_COUNT: u32 = 1_000_000;
 /// A number of requests in a time, and a burst: the number at once after an idle time. Written
 /// `50/s burst 100`, `600/min` or `unlimited`. The default burst is what two seconds allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
+pub struct RateLimit {
     /// Nanoseconds for each request; 0 for no limit.
     period: u64,
     burst: u32,
@@ -33,7 +33,7 @@ pub struct Meter(u64);
 
 /// The verdict on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RateVerdict {
     /// It is allowed.
     Taken {
         /// Number of further requests that are allowed at once.
@@ -45,7 +45,7 @@ pub enum Verdict {
     Wait(Duration),
 }
 
-impl Rate {
+impl RateLimit {
     /// No limit.
     pub const UNLIMITED: Self = Self { period: 0, burst: MAX_COUNT };
 
@@ -68,7 +68,7 @@ impl Rate {
     }
 }
 
-impl FromStr for Rate {
+impl FromStr for RateLimit {
     type Err = NoRate;
 
     fn from_str(text: &str) -> Result<Self, NoRate> {
@@ -101,7 +101,7 @@ fn number(text: &str) -> Result<u32, NoRate> {
     text.parse().ok().filter(|number| (1..=MAX_COUNT).contains(number)).ok_or(NoRate)
 }
 
-impl Display for Rate {
+impl Display for RateLimit {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         if self.is_unlimited() {
             return formatter.write_str("unlimited");
@@ -112,7 +112,7 @@ impl Display for Rate {
 
 impl Meter {
     /// Takes one request now, if the rate allows it.
-    pub fn take(&mut self, rate: Rate) -> Verdict {
+    pub fn take(&mut self, rate: RateLimit) -> RateVerdict {
         self.take_at(rate, now())
     }
 
@@ -129,19 +129,19 @@ impl Meter {
     }
 
     /// Takes one request at a moment of [`now`]'s clock, if the rate allows it.
-    pub fn take_at(&mut self, rate: Rate, now: u64) -> Verdict {
+    pub fn take_at(&mut self, rate: RateLimit, now: u64) -> RateVerdict {
         // Nanoseconds of the burst in use, and the most of them that leaves room for a request.
         let used = self.0.saturating_sub(now);
         let most = rate.period * u64::from(rate.burst - 1);
         if used > most {
-            return Verdict::Wait(Duration::from_nanos(used - most));
+            return RateVerdict::Wait(Duration::from_nanos(used - most));
         }
         let used = used + rate.period;
         self.0 = now + used;
         let left =
             // Without a limit the period is 0.
             (most + rate.period - used).checked_div(rate.period).unwrap_or(u64::from(rate.burst));
-        Verdict::Taken {
+        RateVerdict::Taken {
             left: u32::try_from(left).unwrap_or(rate.burst),
             whole_in: Duration::from_nanos(used),
         }
@@ -159,11 +159,11 @@ pub fn now() -> u64 {
 mod tests {
     use std::time::Duration;
 
-    use super::{Meter, Rate, Verdict};
+    use super::{Meter, RateLimit, RateVerdict};
 
     const SECOND: u64 = 1_000_000_000;
 
-    fn rate(text: &str) -> Rate {
+    fn rate(text: &str) -> RateLimit {
         text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(rate("600/min"), rate("10/s  burst 20"));
         assert_eq!(rate("1/h"), rate("1/h burst 1"));
         assert_eq!(rate("1000000/s"), rate("1000000/s burst 1000000"));
-        assert_eq!(rate("unlimited"), Rate::UNLIMITED);
+        assert_eq!(rate("unlimited"), RateLimit::UNLIMITED);
         assert_eq!(rate("50/s").window(), Duration::from_secs(2));
         for wrong in [
             "",
@@ -188,7 +188,7 @@ mod tests {
             "1e3/s",
             "1000001/s",
         ] {
-            assert!(wrong.parse::<Rate>().is_err(), "{wrong:?}");
+            assert!(wrong.parse::<RateLimit>().is_err(), "{wrong:?}");
         }
     }
 
@@ -199,16 +199,16 @@ mod tests {
         let mut take = |now| meter.take_at(rate, now);
         for left in [2, 1, 0] {
             let whole_in = Duration::from_millis(100) * (3 - left);
-            assert_eq!(take(SECOND), Verdict::Taken { left, whole_in });
+            assert_eq!(take(SECOND), RateVerdict::Taken { left, whole_in });
         }
-        assert_eq!(take(SECOND), Verdict::Wait(Duration::from_millis(100)));
-        assert_eq!(take(SECOND + SECOND / 20), Verdict::Wait(Duration::from_millis(50)));
-        assert!(matches!(take(SECOND + SECOND / 10), Verdict::Taken { left: 0, .. }));
+        assert_eq!(take(SECOND), RateVerdict::Wait(Duration::from_millis(100)));
+        assert_eq!(take(SECOND + SECOND / 20), RateVerdict::Wait(Duration::from_millis(50)));
+        assert!(matches!(take(SECOND + SECOND / 10), RateVerdict::Taken { left: 0, .. }));
         assert!(
-            matches!(take(SECOND + SECOND / 10), Verdict::Wait(_)),
+            matches!(take(SECOND + SECOND / 10), RateVerdict::Wait(_)),
             "being refused costs nothing, and gains nothing"
         );
-        assert!(matches!(take(10 * SECOND), Verdict::Taken { left: 2, .. }));
+        assert!(matches!(take(10 * SECOND), RateVerdict::Taken { left: 2, .. }));
     }
 
     #[test]
@@ -216,7 +216,9 @@ mod tests {
         let rate = rate("50/s burst 100");
         let mut meter = Meter::default();
         let taken = (0..10_000)
-            .filter(|at| matches!(meter.take_at(rate, at * SECOND / 1_000), Verdict::Taken { .. }))
+            .filter(|at| {
+                matches!(meter.take_at(rate, at * SECOND / 1_000), RateVerdict::Taken { .. })
+            })
             .count();
         assert_eq!(
             taken,
@@ -229,7 +231,10 @@ mod tests {
     fn no_limit_is_none() {
         let mut meter = Meter::default();
         assert!(
-            (0..1_000).all(|_| matches!(meter.take_at(Rate::UNLIMITED, 1), Verdict::Taken { .. }))
+            (0..1_000).all(|_| matches!(
+                meter.take_at(RateLimit::UNLIMITED, 1),
+                RateVerdict::Taken { .. }
+            ))
         );
     }
 }

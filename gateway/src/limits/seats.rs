@@ -23,7 +23,7 @@ pub struct Seats {
 
 /// The reason why there is no seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Full {
+pub enum NoSeat {
     /// All seats are taken.
     Gateway,
     /// The address has its maximum.
@@ -48,17 +48,17 @@ impl Seats {
     /// Takes a seat.
     ///
     /// # Errors
-    /// [`Full`] when there is none.
-    pub fn take(self: &Arc<Self>, address: Address) -> Result<Seat, Full> {
+    /// [`NoSeat`] when there is none.
+    pub fn take(self: &Arc<Self>, address: Address) -> Result<Seat, NoSeat> {
         let one_more = |taken: usize| (taken < self.most).then(|| taken + 1);
         self.taken
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
-            .map_err(|_| Full::Gateway)?;
+            .map_err(|_| NoSeat::Gateway)?;
         if self.counts_addresses() {
             let mut of_one = self.of_one.entry(address).or_insert(0);
             if *of_one >= self.most_of_one {
                 self.taken.fetch_sub(1, Ordering::Relaxed);
-                return Err(Full::Address);
+                return Err(NoSeat::Address);
             }
             *of_one += 1;
         }
@@ -87,7 +87,7 @@ impl Drop for Seat {
 mod tests {
     use std::net::IpAddr;
 
-    use super::{Address, Full, Seats};
+    use super::{Address, NoSeat, Seats};
 
     fn address(last: u8) -> Address {
         Address::from(IpAddr::from([192, 0, 2, last]))
@@ -98,9 +98,9 @@ mod tests {
         let seats = Seats::new(3, 2);
         let first =
             [seats.take(address(1)).expect("a seat"), seats.take(address(1)).expect("a seat")];
-        assert_eq!(seats.take(address(1)).err(), Some(Full::Address));
+        assert_eq!(seats.take(address(1)).err(), Some(NoSeat::Address));
         let other = seats.take(address(2)).expect("a refused one took none");
-        assert_eq!(seats.take(address(3)).err(), Some(Full::Gateway));
+        assert_eq!(seats.take(address(3)).err(), Some(NoSeat::Gateway));
         drop(first);
         assert!(seats.take(address(1)).is_ok());
         drop(other);

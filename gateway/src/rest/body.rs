@@ -45,9 +45,9 @@ from_json! {
 
 /// A JSON body. As an `Option` it is `None` for an empty body, whatever its media type, and for
 /// `null`.
-pub struct Json<T>(pub T);
+pub struct JsonBody<T>(pub T);
 
-impl<S: Send + Sync, T: FromJson> FromRequest<S> for Json<T> {
+impl<S: Send + Sync, T: FromJson> FromRequest<S> for JsonBody<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
@@ -57,7 +57,7 @@ impl<S: Send + Sync, T: FromJson> FromRequest<S> for Json<T> {
     }
 }
 
-impl<S: Send + Sync, T: FromJson> OptionalFromRequest<S> for Json<T> {
+impl<S: Send + Sync, T: FromJson> OptionalFromRequest<S> for JsonBody<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Refusal> {
@@ -139,7 +139,7 @@ mod tests {
     use futures_util::stream::pending;
     use galley_protocol::{NewHero, ProblemType};
 
-    use super::{Json, is_json};
+    use super::{JsonBody, is_json};
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_come_is_not_waited_for() {
@@ -148,7 +148,8 @@ mod tests {
             .header("content-type", "application/json")
             .body(body)
             .expect("a request");
-        let refusal = <Json<NewHero>>::from_request(request, &()).await.err().expect("a refusal");
+        let refusal =
+            <JsonBody<NewHero>>::from_request(request, &()).await.err().expect("a refusal");
         assert_eq!(refusal.0.kind, ProblemType::RequestTimeout);
     }
 

@@ -6,9 +6,9 @@
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 
-use super::opening::entrance::outbox;
+use super::opening::admission::outbox;
 use super::opening::handshake::{switching, websocket_key};
-use super::wire::socket::{Heard, Socket};
+use super::wire::socket::{Socket, SocketInput};
 use crate::state::AppState;
 use crate::web::Refusal;
 
@@ -38,10 +38,10 @@ async fn open(State(state): State<AppState>, mut request: Request) -> Response {
 
 async fn echo(mut socket: Socket) {
     let why = loop {
-        let done = match socket.hear().await {
-            Heard::Text(text) => socket.send(text).await,
-            Heard::Control => Ok(()),
-            Heard::Closed(why) => Err(why),
+        let done = match socket.receive().await {
+            SocketInput::Text(text) => socket.send(text).await,
+            SocketInput::Control => Ok(()),
+            SocketInput::Closed(why) => Err(why),
         };
         if let Err(why) = done {
             break why;

@@ -4,9 +4,9 @@
 //! [`entrance`] admits both. A WebSocket may come without a token: its [`visit`] then waits for the
 //! [`proof`] before it enters. The [`welcome`] is the first frame.
 
-pub mod entrance;
-pub mod events;
+pub mod admission;
+mod arrival;
+pub mod authentication;
 pub mod handshake;
-pub mod proof;
-mod visit;
+pub mod sse_session;
 mod welcome;

@@ -2,26 +2,26 @@
 //!
 //! Each client has one task, which holds almost no memory while it is idle. The [`stream`] is
 //! common to both transports. On a WebSocket the client commands as well: while it is not idle, a
-//! [`serve::Session`] reads its commands, and sends answers and frames.
+//! [`socket_session::Session`] reads its commands, and sends answers and frames.
 
 mod catch_up;
-mod command;
+mod execute;
+pub mod outgoing;
 pub mod renewal;
-mod serve;
-pub mod stream;
+mod socket_session;
 
 use std::task::Poll;
 
-use galley_protocol::close::CloseCode;
+use galley_protocol::close_code::CloseCode;
 use tokio_util::sync::CancellationToken;
 
-use super::wire::event_stream::EventStream;
 use super::wire::socket::Socket;
-use super::wire::{Closed, Frame, say};
+use super::wire::sse_wire::EventStream;
+use super::wire::{Closed, WireFrame, send_frame};
 use crate::auth::Who;
 use crate::limits::Meter;
-use serve::Session;
-use stream::Stream;
+use outgoing::Stream;
+use socket_session::Session;
 
 /// An admitted socket: everything that is in memory for it while it is idle.
 pub struct Connection {
@@ -47,13 +47,13 @@ impl Connection {
             if let Err(closed) = Box::pin(Session::new(stream, pace, *who).serve(socket)).await {
                 return Box::pin(self.socket.close(closed)).await;
             }
-            self.rest().await;
+            self.become_idle().await;
         }
     }
 
     /// Waits until there is something to do. Meanwhile updates bypass this task: they are written
     /// straight to the connection.
-    async fn rest(&mut self) {
+    async fn become_idle(&mut self) {
         let (outbox, socket) = (self.stream.outbox(), &mut self.socket);
         std::future::poll_fn(|context| match outbox.poll_any(context, socket.connection()) {
             Poll::Ready(()) => Poll::Ready(()),
@@ -67,7 +67,7 @@ impl Connection {
 /// Serves the client of an event stream until it ends. `cut` cuts the connection.
 pub async fn run_events(
     stream: Stream,
-    welcome: Frame,
+    welcome: WireFrame,
     mut wire: EventStream,
     cut: CancellationToken,
 ) {
@@ -82,15 +82,15 @@ pub async fn run_events(
     }
 }
 
-async fn follow(mut stream: Stream, welcome: Frame, wire: &mut EventStream) -> Closed {
-    let mut said = say(wire, welcome).await;
+async fn follow(mut stream: Stream, welcome: WireFrame, wire: &mut EventStream) -> Closed {
+    let mut said = send_frame(wire, welcome).await;
     loop {
         if let Err(closed) = said {
             return closed;
         }
         said = tokio::select! {
             () = wire.gone() => Err(Closed::Gone),
-            event = stream.next() => stream.say(event, wire).await,
+            event = stream.next() => stream.send_event(event, wire).await,
         };
     }
 }

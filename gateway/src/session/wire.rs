@@ -1,15 +1,15 @@
 //! The interface of the wire that carries the frames of a stream: a WebSocket, or the body of an
 //! event stream.
 
-pub mod event_stream;
 pub mod socket;
+pub mod sse_wire;
 
 use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
 use galley_protocol::SignedCursor;
-use galley_protocol::close::CloseCode;
+use galley_protocol::close_code::CloseCode;
 use galley_protocol::frame::ServerFrame;
 
 use crate::hub::Notice;
@@ -29,7 +29,7 @@ const ENDING: Duration = Duration::from_secs(2);
 /// Carries frames to one client.
 pub trait Wire: Send {
     /// Gathers a frame for the next flush.
-    fn put(&mut self, frame: Frame) -> impl Future<Output = Result<(), Closed>> + Send;
+    fn put(&mut self, frame: WireFrame) -> impl Future<Output = Result<(), Closed>> + Send;
     /// Sends the gathered frames.
     fn flush(&mut self) -> impl Future<Output = Result<(), Closed>> + Send;
     /// Sends a ping or its equivalent, to find out if the peer is alive.
@@ -38,7 +38,7 @@ pub trait Wire: Send {
 
 /// A frame to send.
 #[derive(Clone, Debug)]
-pub struct Frame {
+pub struct WireFrame {
     /// Its `type`.
     pub kind: &'static str,
     /// The cursor from which a client that has this frame resumes, if any.
@@ -62,7 +62,7 @@ pub enum Closed {
     With(CloseCode),
 }
 
-impl From<&ServerFrame<'_>> for Frame {
+impl From<&ServerFrame<'_>> for WireFrame {
     fn from(frame: &ServerFrame<'_>) -> Self {
         Self {
             kind: frame.kind(),
@@ -73,7 +73,7 @@ impl From<&ServerFrame<'_>> for Frame {
     }
 }
 
-impl From<Notice> for Frame {
+impl From<Notice> for WireFrame {
     fn from(update: Notice) -> Self {
         let kind = if update.status.is_some() { "order" } else { "deleted" };
         Self { kind, cursor: Some(update.mark.signed), retry: None, text: update.frame.clone() }
@@ -104,7 +104,7 @@ impl Closed {
 }
 
 /// Sends a frame at once.
-pub async fn say(wire: &mut impl Wire, frame: Frame) -> Result<(), Closed> {
+pub async fn send_frame(wire: &mut impl Wire, frame: WireFrame) -> Result<(), Closed> {
     wire.put(frame).await?;
     wire.flush().await
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use galley_protocol::{OrderId, Timestamp, Update, Version};
 
-use super::{MAX_AHEAD, Memory, NOTHING, Shared, State, Versions};
+use super::{MAX_AHEAD, NOTHING, VersionMemory, VersionSeen, Versions, VersionsState};
 
 /// The states that one session has sent outside of the deliveries, while older states of their
 /// orders may still be delivered.
@@ -16,17 +16,17 @@ use super::{MAX_AHEAD, Memory, NOTHING, Shared, State, Versions};
 /// at once: late updates of it are read from the database.
 #[derive(Debug)]
 pub struct Overtaken {
-    shared: Arc<Shared>,
+    shared: Arc<VersionsState>,
     /// The time since which every change of these orders was received here.
     since: Timestamp,
-    orders: HashMap<OrderId, Floor>,
+    orders: HashMap<OrderId, ShownVersion>,
     /// Number of calls of [`Overtaken::settle`] since the orders were last checked.
     asked: usize,
 }
 
 /// The limit for an order: only newer versions may still be sent.
 #[derive(Clone, Copy, Debug)]
-struct Floor {
+struct ShownVersion {
     version: Version,
     /// Latest time at which the order can have reached it, in milliseconds.
     millis: i64,
@@ -38,14 +38,21 @@ impl Versions {
     /// Returns the filter of a session that sends these states outside of the deliveries; `None` if
     /// no older state can arrive. `since` is the time since which every change of these orders was
     /// received here.
-    pub fn overtaken(&self, told: &HashMap<OrderId, State>, since: Timestamp) -> Option<Overtaken> {
+    pub fn overtaken(
+        &self,
+        sent: &HashMap<OrderId, VersionSeen>,
+        since: Timestamp,
+    ) -> Option<Overtaken> {
         let memory = self.0.lock();
         let latest = self.0.latest.load(Ordering::Acquire) + MAX_AHEAD;
         // The time of a deletion is unknown: it is taken as the latest possible.
-        let millis = |state: &State| state.time.map_or(latest, Timestamp::millis);
-        let floor =
-            |state: &State| Floor { version: state.version, millis: millis(state), until: None };
-        let orders = told.iter().map(|(order_id, state)| (*order_id, floor(state)));
+        let millis = |state: &VersionSeen| state.time.map_or(latest, Timestamp::millis);
+        let floor = |state: &VersionSeen| ShownVersion {
+            version: state.version,
+            millis: millis(state),
+            until: None,
+        };
+        let orders = sent.iter().map(|(order_id, state)| (*order_id, floor(state)));
         let mut overtaken =
             Overtaken { shared: Arc::clone(&self.0), since, orders: orders.collect(), asked: 0 };
         overtaken.look_through(&memory);
@@ -83,7 +90,7 @@ impl Overtaken {
         }
     }
 
-    fn look_through(&mut self, memory: &Memory) {
+    fn look_through(&mut self, memory: &VersionMemory) {
         let since = self.since;
         self.orders.retain(|order_id, floor| {
             if floor.until.is_none() && !memory.expects(*order_id, floor, since) {
@@ -97,9 +104,9 @@ impl Overtaken {
     }
 }
 
-impl Memory {
+impl VersionMemory {
     /// Returns true if an older state of the order may still be delivered.
-    fn expects(&self, order_id: OrderId, floor: &Floor, since: Timestamp) -> bool {
+    fn expects(&self, order_id: OrderId, floor: &ShownVersion, since: Timestamp) -> bool {
         match self.get(order_id).delivered {
             // A late update of an unknown, old order is read from the database instead.
             NOTHING => !self.may_have_known(floor.millis, since),
@@ -115,7 +122,7 @@ mod tests {
     use galley_protocol::{Deleted, HeroId, OrderId, Timestamp, Update, Version};
 
     use super::super::{Judged, Source, Wanted};
-    use super::{Overtaken, State, Versions};
+    use super::{Overtaken, VersionSeen, Versions};
 
     fn time(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis).expect("in range")
@@ -130,28 +137,32 @@ mod tests {
     }
 
     fn judge<'a>(versions: &Versions, update: &'a Update) -> Judged<'a> {
-        versions.hear(std::slice::from_ref(update));
+        versions.note_received(std::slice::from_ref(update));
         versions.judge(&[Wanted { update, since: time(100) }], Source::Bus)
     }
 
     /// The filter of a session that sent this version of an order, which the order reached at this
     /// time.
     fn overtaken(versions: &Versions, version: i32, millis: i64) -> Option<Overtaken> {
-        let state = State { version: Version(version), time: Some(time(millis)) };
+        let state = VersionSeen { version: Version(version), time: Some(time(millis)) };
         versions.overtaken(&HashMap::from([(OrderId::FIRST, state)]), time(100))
     }
 
     #[test]
     fn older_states_are_kept_from_who_told_more_and_from_nobody_else() {
         let versions = Versions::default();
-        let mut told = overtaken(&versions, 2, 150).expect("both versions are still to come");
+        let mut sent = overtaken(&versions, 2, 150).expect("both versions are still to come");
         let [first, second, third] = [update(1, 149), update(2, 150), update(3, 151)];
         for update in [&first, &second, &third] {
-            let Judged { tell, stale, .. } = judge(&versions, update);
-            assert_eq!((tell, stale), (vec![update], vec![]), "the others were told nothing yet");
+            let Judged { deliver, stale, .. } = judge(&versions, update);
+            assert_eq!(
+                (deliver, stale),
+                (vec![update], vec![]),
+                "the others were sent nothing yet"
+            );
         }
-        assert!(!told.is_news(&first) && !told.is_news(&second) && told.is_news(&third));
-        assert!(told.settle(), "nothing older can come");
+        assert!(!sent.is_news(&first) && !sent.is_news(&second) && sent.is_news(&third));
+        assert!(sent.settle(), "nothing older can come");
         assert!(overtaken(&versions, 3, 151).is_none());
     }
 
@@ -160,11 +171,11 @@ mod tests {
         let versions = Versions::default();
         let [first, second] = [update(1, 149), update(2, 150)];
         let [older, newer] = [judge(&versions, &first).flight, judge(&versions, &second).flight];
-        let mut told = overtaken(&versions, 2, 150).expect("both are under way");
+        let mut sent = overtaken(&versions, 2, 150).expect("both are under way");
         drop(newer);
-        assert!(!told.settle() && !told.is_news(&first));
+        assert!(!sent.settle() && !sent.is_news(&first));
         drop(older);
-        assert!(told.settle());
+        assert!(sent.settle());
     }
 
     #[test]
@@ -177,10 +188,10 @@ mod tests {
     #[test]
     fn the_newest_of_several_counts() {
         let versions = Versions::default();
-        let mut told = overtaken(&versions, 3, 150).expect("still to come");
-        told.add(overtaken(&versions, 2, 149).expect("still to come"));
-        assert!(!told.is_news(&update(3, 150)));
-        told.add(overtaken(&versions, 4, 151).expect("still to come"));
-        assert!(!told.is_news(&update(4, 151)) && told.is_news(&update(5, 152)));
+        let mut sent = overtaken(&versions, 3, 150).expect("still to come");
+        sent.add(overtaken(&versions, 2, 149).expect("still to come"));
+        assert!(!sent.is_news(&update(3, 150)));
+        sent.add(overtaken(&versions, 4, 151).expect("still to come"));
+        assert!(!sent.is_news(&update(4, 151)) && sent.is_news(&update(5, 152)));
     }
 }

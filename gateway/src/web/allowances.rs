@@ -16,8 +16,8 @@ use axum::response::{IntoResponse, Response};
 use galley_protocol::{Problem, ProblemType};
 
 use super::Refusal;
-use crate::limits::rate::{Verdict, now};
-use crate::limits::{Address, Meter, Rate, count};
+use crate::limits::rate::{RateVerdict, now};
+use crate::limits::{Address, Meter, RateLimit, count};
 
 /// Number of parts of the map. With several, requests seldom wait for each other.
 const SHARDS: usize = 16;
@@ -36,14 +36,14 @@ const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// The use of the rate by each address.
 #[derive(Debug)]
 pub struct Allowances {
-    rate: Rate,
+    rate: RateLimit,
     /// Hash that selects the part of an address, with a random key: clients cannot foresee it.
     parting: RandomState,
-    shards: [Mutex<Shard>; SHARDS],
+    shards: [Mutex<AllowanceShard>; SHARDS],
 }
 
 #[derive(Debug, Default)]
-struct Shard {
+struct AllowanceShard {
     meters: HashMap<Address, Meter>,
     /// Shared by new addresses while the map is full.
     shared: Meter,
@@ -54,21 +54,21 @@ struct Shard {
 impl Allowances {
     /// Returns the allowances for this rate; `None` if there is no limit.
     #[must_use]
-    pub fn new(rate: Rate) -> Option<Arc<Self>> {
+    pub fn new(rate: RateLimit) -> Option<Arc<Self>> {
         (!rate.is_unlimited()).then(|| {
             Arc::new(Self { rate, parting: RandomState::new(), shards: Default::default() })
         })
     }
 
-    fn take(&self, address: Address) -> Verdict {
+    fn take(&self, address: Address) -> RateVerdict {
         let part = self.parting.hash_one(address) % SHARDS as u64;
         let shard = &self.shards[usize::try_from(part).expect("less than the number of parts")];
         shard.lock().unwrap_or_else(PoisonError::into_inner).take(address, self.rate, now())
     }
 }
 
-impl Shard {
-    fn take(&mut self, address: Address, rate: Rate, now: u64) -> Verdict {
+impl AllowanceShard {
+    fn take(&mut self, address: Address, rate: RateLimit, now: u64) -> RateVerdict {
         if let Some(meter) = self.meters.get_mut(&address) {
             return meter.take_at(rate, now);
         }
@@ -98,16 +98,16 @@ pub async fn allow(
     }
     let rate = allowances.rate;
     match allowances.take(Address::from(peer.ip())) {
-        Verdict::Taken { left, whole_in } => {
+        RateVerdict::Taken { left, whole_in } => {
             let mut response = next.run(request).await;
-            tell(response.headers_mut(), rate, left, whole_in);
+            add_headers(response.headers_mut(), rate, left, whole_in);
             response
         }
-        Verdict::Wait(wait) => {
+        RateVerdict::Wait(wait) => {
             count("rest");
             let mut response =
                 Refusal(too_fast("this address sends requests", wait)).into_response();
-            tell(response.headers_mut(), rate, 0, wait);
+            add_headers(response.headers_mut(), rate, 0, wait);
             response
         }
     }
@@ -123,7 +123,7 @@ pub fn too_fast(what: &str, wait: Duration) -> Problem {
         .with_retry_after(millis)
 }
 
-fn tell(headers: &mut HeaderMap, rate: Rate, left: u32, reset: Duration) {
+fn add_headers(headers: &mut HeaderMap, rate: RateLimit, left: u32, reset: Duration) {
     let seconds = |time: Duration| time.as_nanos().div_ceil(1_000_000_000);
     let policy = format!("\"address\";q={};w={}", rate.burst(), seconds(rate.window()));
     let limit = format!("\"address\";r={left};t={}", seconds(reset));
@@ -135,7 +135,7 @@ fn tell(headers: &mut HeaderMap, rate: Rate, left: u32, reset: Duration) {
 mod tests {
     use std::net::IpAddr;
 
-    use super::{Address, MAX_ADDRESSES, Shard, Verdict};
+    use super::{Address, AllowanceShard, MAX_ADDRESSES, RateVerdict};
 
     fn address(number: usize) -> Address {
         Address::from(IpAddr::from(u32::try_from(number).expect("a small number").to_be_bytes()))
@@ -144,10 +144,11 @@ mod tests {
     #[test]
     fn the_map_is_bounded_known_addresses_keep_their_own_and_the_idle_are_forgotten() {
         let rate = "1/s burst 2".parse().expect("a rate");
-        let mut shard = Shard::default();
+        let mut shard = AllowanceShard::default();
         let second = 1_000_000_000;
-        let mut take =
-            |number, now| matches!(shard.take(address(number), rate, now), Verdict::Taken { .. });
+        let mut take = |number, now| {
+            matches!(shard.take(address(number), rate, now), RateVerdict::Taken { .. })
+        };
         assert!((0..MAX_ADDRESSES).all(|number| take(number, second)));
         assert!(
             take(MAX_ADDRESSES, second) && take(MAX_ADDRESSES + 1, second),

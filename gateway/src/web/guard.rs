@@ -11,7 +11,7 @@ use galley_protocol::{Problem, ProblemType};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{Caller, Refusal};
-use crate::auth::Refused;
+use crate::auth::TokenRejection;
 use crate::refusals::Cause;
 use crate::state::AppState;
 
@@ -38,12 +38,12 @@ pub fn staff(state: &AppState, routes: OpenApiRouter<AppState>) -> OpenApiRouter
 /// section 2.1).
 ///
 /// # Errors
-/// [`Refused::Signature`] if the header is repeated, or holds anything else.
-pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
+/// [`TokenRejection::Signature`] if the header is repeated, or holds anything else.
+pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, TokenRejection> {
     let mut lines = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else {
         return if headers.contains_key(header::AUTHORIZATION) {
-            Err(Refused::Signature)
+            Err(TokenRejection::Signature)
         } else {
             Ok(None)
         };
@@ -53,12 +53,12 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
         .ok()
         .and_then(|line| line.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    token.map(|(_, token)| Some(token.trim())).ok_or(Refused::Signature)
+    token.map(|(_, token)| Some(token.trim())).ok_or(TokenRejection::Signature)
 }
 
 /// Returns the problem of a missing or refused token, and counts it.
-pub fn unauthorized(state: &AppState, refused: Option<Refused>) -> Problem {
-    state.refusals.tell(refused.map_or(Cause::NoToken, Cause::Token));
+pub fn unauthorized(state: &AppState, refused: Option<TokenRejection>) -> Problem {
+    state.refusals.count(refused.map_or(Cause::NoToken, Cause::Token));
     let problem = Problem::new(ProblemType::Unauthorized);
     match refused {
         Some(refused) => problem.with_detail(refused.to_string()),
@@ -75,7 +75,7 @@ async fn ask_for_staff(State(state): State<AppState>, request: Request, next: Ne
         if caller.is_staff() {
             return Ok(caller);
         }
-        state.refusals.tell(Cause::NotStaff);
+        state.refusals.count(Cause::NotStaff);
         Err(Problem::new(ProblemType::Forbidden).with_detail("only staff may do this"))
     });
     admit(caller, request, next).await
@@ -105,7 +105,7 @@ fn identify(state: &AppState, headers: &HeaderMap) -> Result<Caller, Problem> {
 mod tests {
     use axum::http::{HeaderMap, HeaderValue, header};
 
-    use super::{Refused, bearer};
+    use super::{TokenRejection, bearer};
 
     #[test]
     fn a_token_is_a_bearer_s_and_stands_once() {
@@ -125,7 +125,7 @@ mod tests {
         for bad in
             [&["Basic YTpi"][..], &["a.b.c"], &[""], &["Bearer"], &["Bearer a.b.c", "Bearer a.b.c"]]
         {
-            assert_eq!(read(bad), Err(Refused::Signature), "{bad:?}");
+            assert_eq!(read(bad), Err(TokenRejection::Signature), "{bad:?}");
         }
     }
 }

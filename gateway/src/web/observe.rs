@@ -7,7 +7,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
-use galley_bus::Rarely;
+use galley_bus::LogLimiter;
 use tracing::Instrument as _;
 
 use super::MAX_SHOWN;
@@ -22,7 +22,7 @@ const UNMATCHED: &str = "unmatched";
 
 /// Limits the lines about failures in the log: they are counted in the metrics and answered with
 /// their reason, so that one line for many is enough.
-static FAILURES: LazyLock<Rarely> = LazyLock::new(Rarely::default);
+static FAILURES: LazyLock<LogLimiter> = LazyLock::new(LogLimiter::default);
 
 /// Runs a request in a span that carries its id, and counts its answer. Logs ids and the path,
 /// never the query, headers or a body.

@@ -44,7 +44,7 @@ pub async fn protect(State(state): State<AppState>, request: Request, next: Next
         From::Nowhere | From::Here => next.run(request).await,
         From::Listed => answer_listed(request, next).await,
         From::Elsewhere => {
-            state.refusals.tell(Cause::Origin);
+            state.refusals.count(Cause::Origin);
             let detail = "pages of this origin may not speak to this service; GALLEY_ALLOWED_ORIGINS lists those that may";
             Refusal(Problem::new(ProblemType::Forbidden).with_detail(detail)).into_response()
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use galley_bus::BusConfig;
-use galley_gateway::{Config, Gateway};
+use galley_gateway::{Gateway, GatewayConfig};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
@@ -15,7 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 #[derive(Parser)]
 struct GatewayArguments {
     #[command(flatten)]
-    gateway: Config,
+    gateway: GatewayConfig,
 }
 
 /// A running gateway, which stops when this is dropped.

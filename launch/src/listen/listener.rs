@@ -24,14 +24,14 @@ const LOCAL_PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LO
 /// The sockets of an address. Dropping the listener closes them.
 #[derive(Debug)]
 pub struct Listener {
-    sockets: Vec<Socket>,
+    sockets: Vec<ListenerSocket>,
     address: ListenAddress,
     /// The socket that is polled first the next time, so that none is starved.
     next: usize,
 }
 
 #[derive(Debug)]
-enum Socket {
+enum ListenerSocket {
     Tcp(TcpListener),
     /// A Unix socket, and its file, which is removed on drop.
     Unix(UnixListener, SocketFile),
@@ -96,9 +96,9 @@ impl Listener {
             tcp(place, share).map_err(failed)
         };
         let sockets = match address {
-            ListenAddress::Ip(place) => vec![Socket::Tcp(at(*place)?)],
+            ListenAddress::Ip(place) => vec![ListenerSocket::Tcp(at(*place)?)],
             ListenAddress::Every(port) => {
-                vec![Socket::Tcp(match at((Ipv6Addr::UNSPECIFIED, *port).into()) {
+                vec![ListenerSocket::Tcp(match at((Ipv6Addr::UNSPECIFIED, *port).into()) {
                     Err(ListenError { error, .. }) if is_without_ipv6(&error) => {
                         at((Ipv4Addr::UNSPECIFIED, *port).into())?
                     }
@@ -109,7 +109,7 @@ impl Listener {
             ListenAddress::Unix(path) => {
                 let failed = |error| ListenError { address: address.to_string(), error };
                 let (listener, file) = unix_socket::listen(path).map_err(failed)?;
-                vec![Socket::Unix(listener, file)]
+                vec![ListenerSocket::Unix(listener, file)]
             }
         };
         Ok(Self { sockets, address: address.clone(), next: 0 })
@@ -127,7 +127,7 @@ impl Listener {
     /// otherwise be reset. New connections are refused from now on.
     #[must_use]
     pub fn close(self) -> Vec<Accepted> {
-        self.sockets.into_iter().flat_map(Socket::close).collect()
+        self.sockets.into_iter().flat_map(ListenerSocket::close).collect()
     }
 
     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
@@ -143,7 +143,7 @@ impl Listener {
     }
 }
 
-impl Socket {
+impl ListenerSocket {
     /// Closes the socket, and returns the waiting connections. It asks the kernel directly, because
     /// tokio may not know of the last connections yet. It skips clients that failed meanwhile, and
     /// stops at any other error.
@@ -215,7 +215,7 @@ impl fmt::Display for Listener {
             (ListenAddress::Localhost(port), socket) => {
                 write!(formatter, "http://localhost:{}", port_of(socket).unwrap_or(*port))
             }
-            (_, Some(Socket::Tcp(listener))) => {
+            (_, Some(ListenerSocket::Tcp(listener))) => {
                 let place = listener.local_addr().map_err(|_| fmt::Error)?;
                 write!(formatter, "http://{place}")
             }
@@ -224,10 +224,10 @@ impl fmt::Display for Listener {
     }
 }
 
-fn port_of(socket: Option<&Socket>) -> Option<u16> {
+fn port_of(socket: Option<&ListenerSocket>) -> Option<u16> {
     match socket {
-        Some(Socket::Tcp(listener)) => listener.local_addr().ok().map(|place| place.port()),
-        Some(Socket::Unix(..)) | None => None,
+        Some(ListenerSocket::Tcp(listener)) => listener.local_addr().ok().map(|place| place.port()),
+        Some(ListenerSocket::Unix(..)) | None => None,
     }
 }
 
@@ -235,14 +235,14 @@ fn port_of(socket: Option<&Socket>) -> Option<u16> {
 fn both_loopbacks(
     port: u16,
     at: &impl Fn(SocketAddr) -> Result<TcpListener, ListenError>,
-) -> Result<Vec<Socket>, ListenError> {
+) -> Result<Vec<ListenerSocket>, ListenError> {
     let mut tries = if port == 0 { TRIES } else { 1 };
     loop {
-        let first = Socket::Tcp(at((Ipv4Addr::LOCALHOST, port).into())?);
+        let first = ListenerSocket::Tcp(at((Ipv4Addr::LOCALHOST, port).into())?);
         let chosen = port_of(Some(&first)).unwrap_or(port);
         tries -= 1;
         match at((Ipv6Addr::LOCALHOST, chosen).into()) {
-            Ok(second) => return Ok(vec![first, Socket::Tcp(second)]),
+            Ok(second) => return Ok(vec![first, ListenerSocket::Tcp(second)]),
             Err(ListenError { error, .. }) if is_without_ipv6(&error) => return Ok(vec![first]),
             Err(ListenError { error, .. }) if tries > 0 && error.kind() == ErrorKind::AddrInUse => {
             }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::messages::Messages;
 use super::schemas::Schemas;
-use crate::close::CloseCode;
+use crate::close_code::CloseCode;
 use crate::command::Watch;
 use crate::{HeroId, SignedCursor};
 

@@ -13,7 +13,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::{CursorError, ResumeCursor, opaque};
 use crate::{OrderId, Timestamp};
 
-/// The version of the layout: this version, the epoch, time, floor and position, each big-endian,
+/// The version of the layout: this version, the epoch, time, low watermark and position, each big-endian,
 /// and the signature.
 const VERSION: u8 = 1;
 /// Bytes of the signature. One forgery in 2^64 passes, and each attempt is a request.
@@ -55,7 +55,7 @@ impl CursorKey {
         let mut bytes = Vec::with_capacity(BYTES);
         bytes.push(VERSION);
         bytes.extend(self.epoch.to_be_bytes());
-        for number in [cursor.time.millis(), cursor.floor.get(), cursor.position] {
+        for number in [cursor.time.millis(), cursor.low_watermark.get(), cursor.position] {
             bytes.extend(number.to_be_bytes());
         }
         let signature = self.mac.clone().chain_update(&bytes).finalize().into_bytes();
@@ -83,7 +83,7 @@ impl CursorKey {
         };
         Ok(ResumeCursor {
             time: Timestamp::from_millis(number(0)).map_err(|_| CursorError)?,
-            floor: OrderId::new(number(1)).map_err(|_| CursorError)?,
+            low_watermark: OrderId::new(number(1)).map_err(|_| CursorError)?,
             position: number(2),
         })
     }

@@ -382,7 +382,8 @@ mod tests {
     #[test]
     fn frames_look_like_this_for_ever() {
         let order = order();
-        let cursor = ResumeCursor { time: order.changed_time(), floor: order.id, position: 9 };
+        let cursor =
+            ResumeCursor { time: order.changed_time(), low_watermark: order.id, position: 9 };
         let cursor = CursorKey::new(1, b"secret").sign(cursor);
         let deleted = [Deleted { order_id: order.id, version: Version(4) }];
         let totals = Totals { pending: 1, in_progress: 2, completed: 3, cancelled: 4 };

@@ -1,7 +1,7 @@
 //! The document has the structure that `AsyncAPI` 3.0.0 asks for, and says what the types say.
 
 use galley_protocol::asyncapi;
-use galley_protocol::close::CloseCode;
+use galley_protocol::close_code::CloseCode;
 use galley_protocol::frame::{client, server};
 use serde_json::{Map, Value};
 

@@ -1,7 +1,7 @@
 //! However a history is told, it leads to the same picture.
 
 use galley_protocol::frame::{Received, ServerFrame};
-use galley_protocol::picture::Changes;
+use galley_protocol::picture::PictureChanges;
 use galley_protocol::{
     CursorKey, Deleted, HeroId, MealId, Order, OrderId, Picture, Reason, ResumeCursor,
     SignedCursor, Status, Timestamp, Version,
@@ -153,7 +153,7 @@ fn a_history_told_in_any_order_and_any_frames_ends_in_its_last_states() {
         for frame in &frames {
             let before = picture.clone();
             let changes = picture.apply(frame);
-            let Changes { new, next, skipped, duplicate, older, contradicting } = changes;
+            let PictureChanges { new, next, skipped, duplicate, older, contradicting } = changes;
             total += new + next + skipped + duplicate + older;
             prop_assert_eq!(contradicting, 0);
             prop_assert_eq!(new + next + skipped + duplicate + older, frame.orders().len() + frame.deleted().len());
@@ -181,13 +181,13 @@ fn what_a_frame_did_is_told() {
     let states = states(0, life);
     let mut picture = Picture::new(10);
     let mut tell = |state: usize| picture.apply(&frame(&states[state..=state], 0));
-    assert_eq!(tell(0), Changes { new: 1, ..Changes::default() });
-    assert_eq!(tell(0), Changes { duplicate: 1, ..Changes::default() });
-    assert_eq!(tell(2), Changes { skipped: 1, ..Changes::default() });
-    assert_eq!(tell(1), Changes { older: 1, ..Changes::default() });
-    assert_eq!(tell(3), Changes { next: 1, ..Changes::default() });
-    assert_eq!(tell(2), Changes { older: 1, ..Changes::default() });
-    assert_eq!(tell(3), Changes { duplicate: 1, ..Changes::default() });
+    assert_eq!(tell(0), PictureChanges { new: 1, ..PictureChanges::default() });
+    assert_eq!(tell(0), PictureChanges { duplicate: 1, ..PictureChanges::default() });
+    assert_eq!(tell(2), PictureChanges { skipped: 1, ..PictureChanges::default() });
+    assert_eq!(tell(1), PictureChanges { older: 1, ..PictureChanges::default() });
+    assert_eq!(tell(3), PictureChanges { next: 1, ..PictureChanges::default() });
+    assert_eq!(tell(2), PictureChanges { older: 1, ..PictureChanges::default() });
+    assert_eq!(tell(3), PictureChanges { duplicate: 1, ..PictureChanges::default() });
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn two_states_of_one_version_contradict_each_other_and_the_first_is_kept() {
     picture.apply(&frame(&completed, 0));
     assert_eq!(
         picture.apply(&frame(&cancelled[2..], 0)),
-        Changes { contradicting: 1, ..Changes::default() }
+        PictureChanges { contradicting: 1, ..PictureChanges::default() }
     );
     assert_eq!(picture.order(order_id(0)), completed[2].order.as_ref());
 }
@@ -232,6 +232,6 @@ fn active_orders_are_forgotten_when_they_are_asked_to_be_and_count_as_new_then()
     );
     assert_eq!(
         picture.apply(&frame(&told, 2)),
-        Changes { new: 3, duplicate: 2, ..Changes::default() }
+        PictureChanges { new: 3, duplicate: 2, ..PictureChanges::default() }
     );
 }

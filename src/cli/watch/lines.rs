@@ -8,24 +8,24 @@ use galley_protocol::{Deleted, Order};
 use tokio::sync::mpsc::Receiver;
 
 use crate::cli::api::Remote;
+use crate::cli::client_session::SessionEvent;
 use crate::cli::error::CommandError;
 use crate::cli::harmless::harmless;
 use crate::cli::note::note;
 use crate::cli::output;
-use crate::cli::session::News;
 
 /// Shows the news until the link ends.
-pub async fn run(remote: &Remote, mut news: Receiver<News>) -> Result<(), CommandError> {
+pub async fn run(remote: &Remote, mut news: Receiver<SessionEvent>) -> Result<(), CommandError> {
     while let Some(news) = news.recv().await {
         match news {
-            News::Frame { text, .. } if remote.json => output::print(&text)?,
-            News::Frame { frame, .. } => output::print(&lines(&frame))?,
-            News::Watching { .. } if remote.json => {}
-            News::Watching { whose } => {
+            SessionEvent::Frame { text, .. } if remote.json => output::print(&text)?,
+            SessionEvent::Frame { frame, .. } => output::print(&lines(&frame))?,
+            SessionEvent::Watching { .. } if remote.json => {}
+            SessionEvent::Watching { whose } => {
                 note(&format!("watching the orders of {} at {}", harmless(&whose), remote.name()));
             }
-            News::Waiting { why, pause } => interruption(remote, &why, pause),
-            News::Connecting => {}
+            SessionEvent::Waiting { why, pause } => interruption(remote, &why, pause),
+            SessionEvent::Connecting => {}
         }
     }
     Ok(())

@@ -28,9 +28,9 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cli::api::Remote;
+use crate::cli::client_session::SessionEvent;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::session::News;
 use errands::Errands;
 use keys::Wish;
 use model::Model;
@@ -46,7 +46,7 @@ const BEATS_AT_REST: u32 = 3;
 pub async fn run(
     remote: &Remote,
     filter: watch::Sender<Watch>,
-    mut news: Receiver<News>,
+    mut news: Receiver<SessionEvent>,
 ) -> Result<(), CommandError> {
     let mut model = Model::new(remote.name());
     let mut errands = Errands::new(remote.clone(), filter);

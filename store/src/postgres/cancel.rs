@@ -7,7 +7,7 @@ use super::rows::{moment, verdicts};
 use crate::StoreError;
 use crate::codes::{active, cancelled, hero_request};
 use crate::requests::CancelVerdict;
-use crate::rows::{order, order_columns};
+use crate::row_values::{order, order_columns};
 
 impl Postgres {
     /// Carries out the first fitting request for each order.

@@ -4,10 +4,10 @@ use sqlx::postgres::PgRow;
 use tokio::time::timeout;
 
 use super::Postgres;
-use super::backends::Look;
 use super::liveness::{HEARING, PROBE, PUBLISHER};
 use super::rows::clock;
-use crate::rows::{Columns, get};
+use super::server_processes::Look;
+use crate::row_values::{Columns, get};
 use crate::{StoreError, Trouble};
 
 impl Postgres {

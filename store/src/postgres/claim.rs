@@ -12,7 +12,7 @@ use super::rows::{due_in, moment};
 use crate::StoreError;
 use crate::codes::{allergy, cancelled, hero_gone, in_progress, meal_gone, pending};
 use crate::requests::{Claim, ClaimFrom, Claimed};
-use crate::rows::{get, limit, order, order_columns};
+use crate::row_values::{get, limit, order, order_columns};
 
 /// The statement of a claim. `$chosen` says which orders are locked; its parameters begin at $8.
 /// Before them are $1 the owner, $2 and $3 the shortest and the longest delay in seconds, $4 to $6
@@ -98,7 +98,7 @@ impl Postgres {
                               or order_time > now() + make_interval(secs => $10::float8))
                      order by id limit $11 for update skip locked"
                 ))
-                .bind(self.floor.after(ids.after))
+                .bind(self.low_watermark.after(ids.after))
                 .bind(ids.last())
                 .bind(age.as_secs_f64())
                 .bind(limit(at_most)),

@@ -9,7 +9,7 @@ use super::rows::{moment, verdicts};
 use crate::StoreError;
 use crate::codes::{cancelled, completed, ended};
 use crate::requests::DeleteVerdict;
-use crate::rows::{get, parse, time};
+use crate::row_values::{get, parse, time};
 
 impl Postgres {
     /// Carries out the first fitting request for each order.

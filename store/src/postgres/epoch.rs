@@ -17,8 +17,8 @@ use tracing::{debug, info};
 
 use super::Postgres;
 use crate::StoreError;
-use crate::cursors::{Earlier, seed};
-use crate::rows::{get, parse, time};
+use crate::cursor_keys::{Earlier, seed};
+use crate::row_values::{get, parse, time};
 
 /// The least time between two reads of the key for the sake of cursors of an unknown epoch.
 const READ_EVERY: Duration = Duration::from_secs(1);
@@ -79,19 +79,23 @@ impl KeyRead {
 }
 
 impl Postgres {
-    /// The cursor of the snapshot that read this row; the floor was known before. Reads the key of
+    /// The cursor of the snapshot that read this row; the low watermark was known before. Reads the key of
     /// cursors first if the snapshot saw another epoch than this process knows: a position of that
     /// epoch must not be signed with an earlier key.
     pub(super) async fn cursor(
         &self,
         row: &PgRow,
-        floor: OrderId,
+        low_watermark: OrderId,
     ) -> Result<ResumeCursor, StoreError> {
         let epoch = get::<Option<i64>>(row, "epoch")?;
         if epoch != Some(self.cursor_keys.newest().into()) {
             self.check_epoch().await?;
         }
-        Ok(ResumeCursor { time: time(row, "moment")?, floor, position: get(row, "position")? })
+        Ok(ResumeCursor {
+            time: time(row, "moment")?,
+            low_watermark,
+            position: get(row, "position")?,
+        })
     }
 
     /// Reads the key if a client's cursor is of an unknown epoch. Another process may have begun

@@ -8,7 +8,7 @@ use sqlx::Error;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::{ConnectError, StoreError};
+use crate::{StoreConnectError, StoreError};
 
 /// Where the database is, for people: without user and password.
 pub(super) fn place(options: &PgConnectOptions) -> String {
@@ -33,9 +33,9 @@ fn said(error: &Error) -> String {
 
 /// The error for whoever starts. SQLSTATE: 28 authentication, 3D000 no such database, 42501
 /// permission.
-pub(super) fn of_connecting(options: &PgConnectOptions, error: &Error) -> ConnectError {
+pub(super) fn of_connecting(options: &PgConnectOptions, error: &Error) -> StoreConnectError {
     let (place, said) = (place(options), said(error));
-    let refused = ConnectError::Refused;
+    let refused = StoreConnectError::Refused;
     let code = error.as_database_error().and_then(DatabaseError::code);
     match (error, code.as_deref()) {
         (_, Some(code)) if code.starts_with("28") => refused(format!(
@@ -62,27 +62,31 @@ pub(super) fn of_connecting(options: &PgConnectOptions, error: &Error) -> Connec
             "cannot open {place}: {said}; let this user into the folder of the socket"
         )),
         (error, _) if is_unreachable(error) => {
-            ConnectError::Unreachable(format!("cannot reach {place}: {said}"))
+            StoreConnectError::Unreachable(format!("cannot reach {place}: {said}"))
         }
         _ => refused(format!("{place} refused: {said}")),
     }
 }
 
 /// The same of the first statement.
-pub(super) fn of_reading(options: &PgConnectOptions, error: StoreError) -> ConnectError {
+pub(super) fn of_reading(options: &PgConnectOptions, error: StoreError) -> StoreConnectError {
     let place = place(options);
     let passes = error.is_passing();
     match error {
         StoreError::Trouble(trouble, said) => {
             let why = format!("cannot use {place}: {}: {said}", trouble.words());
-            if passes { ConnectError::Unreachable(why) } else { ConnectError::Refused(why) }
+            if passes {
+                StoreConnectError::Unreachable(why)
+            } else {
+                StoreConnectError::Refused(why)
+            }
         }
         StoreError::Unavailable(said) | StoreError::Contended(said) => {
-            ConnectError::Unreachable(format!("cannot reach {place}: {said}"))
+            StoreConnectError::Unreachable(format!("cannot reach {place}: {said}"))
         }
-        StoreError::Failed(said) => {
-            ConnectError::Refused(format!("{place} refused: {said}; check the rights of its user"))
-        }
+        StoreError::Failed(said) => StoreConnectError::Refused(format!(
+            "{place} refused: {said}; check the rights of its user"
+        )),
     }
 }
 

@@ -5,7 +5,7 @@ use sqlx::types::Json;
 
 use super::Postgres;
 use crate::StoreError;
-use crate::folding::{FOLD_BATCH, Folding, folding, stale_rows};
+use crate::refolding::{FOLD_BATCH, Folding, folding, stale_rows};
 
 /// Writes the foldings of a table back. $1 holds them, $2 is the rule.
 macro_rules! write_foldings {

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use super::Postgres;
-use super::session::{Ask, refusal, silence};
+use super::statements::{PostgresQuery, refusal, silence};
 use crate::StoreError;
 
 /// The first half of the name of a lock, which says what it stands for.
@@ -39,14 +39,14 @@ pub(super) type Lock = (i32, i32);
 #[derive(Default)]
 pub(super) struct Liveness {
     wanted: Mutex<BTreeSet<Lock>>,
-    line: tokio::sync::Mutex<Line>,
+    line: tokio::sync::Mutex<LivenessConnection>,
     /// When the locks were lost and taken again.
     retaken: Mutex<Option<Instant>>,
 }
 
 /// The connection that holds the locks.
 #[derive(Default)]
-struct Line {
+struct LivenessConnection {
     connection: Option<PgConnection>,
     held: BTreeSet<Lock>,
     /// Locks were held once: a connection that is made again was lost before.
@@ -91,7 +91,7 @@ impl Postgres {
     /// no others. A connection that was lost is made again.
     pub(super) async fn alive<'q>(
         &self,
-        ask: impl Fn() -> Ask<'q>,
+        ask: impl Fn() -> PostgresQuery<'q>,
     ) -> Result<Vec<PgRow>, StoreError> {
         let mut line = self.liveness.line.lock().await;
         let wanted = self.liveness.wanted();
@@ -125,7 +125,7 @@ impl Postgres {
     }
 }
 
-impl Line {
+impl LivenessConnection {
     async fn connect(&mut self, options: &PgConnectOptions) -> Result<(), sqlx::Error> {
         *self = Self { is_second: self.is_second, ..Self::default() };
         let connected = timeout(PROBE, PgConnection::connect_with(options)).await;
@@ -138,7 +138,7 @@ impl Line {
     async fn hold_and_ask<'q>(
         &mut self,
         wanted: &BTreeSet<Lock>,
-        ask: impl Fn() -> Ask<'q>,
+        ask: impl Fn() -> PostgresQuery<'q>,
     ) -> Result<Vec<PgRow>, sqlx::Error> {
         let superfluous: Vec<Lock> = self.held.difference(wanted).copied().collect();
         if !superfluous.is_empty() {
@@ -159,7 +159,7 @@ impl Line {
     }
 
     /// A connection that fails or is silent is thrown away. With it go the locks.
-    async fn ask(&mut self, ask: Ask<'_>) -> Result<Vec<PgRow>, sqlx::Error> {
+    async fn ask(&mut self, ask: PostgresQuery<'_>) -> Result<Vec<PgRow>, sqlx::Error> {
         let mut connection = self.connection.take().ok_or(sqlx::Error::WorkerCrashed)?;
         let rows = timeout(PROBE, ask.fetch_all(&mut connection))
             .await
@@ -169,7 +169,7 @@ impl Line {
     }
 }
 
-fn take<'q>(locks: &[Lock]) -> Ask<'q> {
+fn take<'q>(locks: &[Lock]) -> PostgresQuery<'q> {
     let (classes, numbers) = columns(locks);
     sqlx::query(
         "/* take_locks */
@@ -179,7 +179,7 @@ fn take<'q>(locks: &[Lock]) -> Ask<'q> {
     .bind(numbers)
 }
 
-fn give_back<'q>(locks: &[Lock]) -> Ask<'q> {
+fn give_back<'q>(locks: &[Lock]) -> PostgresQuery<'q> {
     let (classes, numbers) = columns(locks);
     sqlx::query(
         "/* give_locks_back */

@@ -1,10 +1,10 @@
-//! Moves the floor up, forgets what is old, and folds again what an older program wrote. Every
+//! Moves the low watermark up, forgets what is old, and folds again what an older program wrote. Every
 //! process may call this at any time; what several do at once is done once.
 //!
 //! Ids are assigned before commit. The floor therefore never passes the greatest id that was
 //! assigned [`LAG`] ago, and stands still while a transaction of that moment that was changing
 //! orders is not over, however long its commit waits: its lock on the table shows it, whoever's it
-//! is, and no clock is asked. The floor must never pass an order that is active.
+//! is, and no clock is asked. The low watermark must never pass an order that is active.
 //!
 //! Whoever looks for orders asks for the watermark in a subquery, or looks in one: a plain join of
 //! the two is planned as a walk through all orders from the first one on, which never ends where
@@ -18,15 +18,15 @@ use tokio::time::Instant;
 
 use super::Postgres;
 use crate::codes::active;
-use crate::rows::get;
+use crate::row_values::get;
 use crate::{RETENTION, StoreError};
 
-/// How far the floor lags behind.
+/// How far the low watermark lags behind.
 const LAG: Duration = Duration::from_secs(30);
 /// The least time between two marks, so that at most `LAG / MARK_STEP` and one more are remembered.
 const MARK_STEP: Duration = Duration::from_secs(1);
 /// How many ids one statement looks at, which takes it some 10 ms, and how many statements move the
-/// floor in one call; the rest waits for the next.
+/// low watermark in one call; the rest waits for the next.
 const FLOOR_WINDOW: i64 = 20_000;
 const FLOOR_STEPS: usize = 100;
 /// How often old rows are forgotten, how many by one statement, and by how many statements; the
@@ -58,7 +58,7 @@ macro_rules! forget_creation_keys {
 
 /// The last assigned id at a moment.
 #[derive(Clone, Debug)]
-pub(super) struct Mark {
+pub(super) struct IdSighting {
     time: Instant,
     /// The greatest id.
     id: i64,
@@ -71,7 +71,7 @@ pub(super) struct Mark {
 #[derive(Default)]
 pub(super) struct Maintenance {
     /// Oldest first.
-    marks: Mutex<VecDeque<Mark>>,
+    marks: Mutex<VecDeque<IdSighting>>,
     forgotten: Mutex<Option<Instant>>,
 }
 
@@ -79,7 +79,7 @@ impl Maintenance {
     /// Remembers the mark, and returns the greatest id of at least [`LAG`] ago, if all transactions
     /// of that moment are over by now. Marks above a newer one are of another server, before a
     /// failover.
-    pub(super) fn mark(&self, mark: Mark) -> Option<i64> {
+    pub(super) fn mark(&self, mark: IdSighting) -> Option<i64> {
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         let (now, changing) = (mark.time, mark.changing.clone());
         if marks.back().is_some_and(|last| mark.id < last.id) {
@@ -91,7 +91,8 @@ impl Maintenance {
         while marks.get(1).is_some_and(|next| now - next.time >= LAG) {
             marks.pop_front();
         }
-        let is_over = |mark: &&Mark| now - mark.time >= LAG && mark.changing.is_disjoint(&changing);
+        let is_over =
+            |mark: &&IdSighting| now - mark.time >= LAG && mark.changing.is_disjoint(&changing);
         marks.front().filter(is_over).map(|mark| mark.id)
     }
 
@@ -140,7 +141,7 @@ impl Postgres {
 
     /// The id is read before the locks: an order that has a smaller one is seen by all unless its
     /// transaction holds a lock.
-    pub(super) async fn assigned(&self, time: Instant) -> Result<Mark, StoreError> {
+    pub(super) async fn assigned(&self, time: Instant) -> Result<IdSighting, StoreError> {
         let assigned = self
             .rows(|| sqlx::query("/* assigned */ select case when is_called then last_value else 0 end as id from order_ids"));
         let id = assigned.await?.first().map_or(Ok(0), |row| get(row, "id"))?;
@@ -157,7 +158,7 @@ impl Postgres {
             .iter()
             .map(|row| get(row, "virtualtransaction"))
             .collect::<Result<_, _>>()?;
-        Ok(Mark { time, id, changing })
+        Ok(IdSighting { time, id, changing })
     }
 
     pub(super) async fn move_floor(&self, settled: i64) -> Result<(), StoreError> {
@@ -181,9 +182,9 @@ impl Postgres {
                 .bind(settled)
                 .bind(FLOOR_WINDOW)
             });
-            let floor: Option<i64> =
+            let low_watermark: Option<i64> =
                 rows.await?.first().map(|row| get(row, "floor")).transpose()?;
-            if floor.is_none_or(|floor| floor > settled) {
+            if low_watermark.is_none_or(|low_watermark| low_watermark > settled) {
                 break;
             }
         }
@@ -192,7 +193,9 @@ impl Postgres {
 
     pub(super) async fn read_floor(&self) -> Result<(), StoreError> {
         let rows = self.rows(|| sqlx::query("/* floor */ select floor from watermark")).await?;
-        rows.iter().try_for_each(|row| get(row, "floor").map(|floor| self.floor.set(floor)))
+        rows.iter().try_for_each(|row| {
+            get(row, "floor").map(|low_watermark| self.low_watermark.set(low_watermark))
+        })
     }
 
     async fn forget_deleted(&self) -> Result<(), StoreError> {

@@ -6,16 +6,17 @@ use galley_protocol::{Hero, IdempotencyKey, Meal, PageCursor, Version};
 
 use super::Postgres;
 use super::rows::moment;
-use super::session::Ask;
+use super::statements::PostgresQuery;
 use crate::codes::active;
-use crate::menu::{
-    Field, Fields, Record, Statements, TRIES, contended, digest, known, not_removed, unchanged,
+use crate::menu_area::{
+    Field, Record, RecordFields, Statements, TRIES, contended, digest, known, not_removed,
+    unchanged,
 };
-use crate::rows::{hero_columns, meal_columns, only};
+use crate::row_values::{hero_columns, meal_columns, only};
 use crate::{ChangeError, Creation, ListPage, Menu, StoreError};
 
 /// A resource and its table.
-trait Table: Record {
+trait PostgresTable: Record {
     const SQL: Statements;
 }
 
@@ -68,7 +69,7 @@ macro_rules! statements {
                  where id = $1 and deleted_time is null and ($2::int is null or version = $2)
                  returning ", $read
             ),
-            // No index leads from a meal to its orders, but what is active begins at the floor.
+            // No index leads from a meal to its orders, but what is active begins at the low watermark.
             remove: concat!(
                 "/* remove_", $one, " */
                  update ", $table, " set deleted_time = ", moment!(), ", version = version + 1
@@ -83,14 +84,14 @@ macro_rules! statements {
     };
 }
 
-impl Table for Hero {
+impl PostgresTable for Hero {
     const SQL: Statements = statements!(
         "hero", "heroes", "hero_id", hero_columns!(),
         "allergies": "$6", "allergies_folded": "$7", "planet": "$8"
     );
 }
 
-impl Table for Meal {
+impl PostgresTable for Meal {
     const SQL: Statements = statements!(
         "meal", "meals", "meal_id", meal_columns!(),
         "ingredients": "$6", "ingredients_folded": "$7",
@@ -99,7 +100,7 @@ impl Table for Meal {
 }
 
 /// Binds the fields, from $3 on.
-fn bind<'q>(ask: Ask<'q>, fields: &Fields<'q>) -> Ask<'q> {
+fn bind<'q>(ask: PostgresQuery<'q>, fields: &RecordFields<'q>) -> PostgresQuery<'q> {
     let ask = ask
         .bind(fields.name)
         .bind(fields.name_folded())
@@ -113,7 +114,7 @@ fn bind<'q>(ask: Ask<'q>, fields: &Fields<'q>) -> Ask<'q> {
 }
 
 #[async_trait]
-impl<R: Table> Menu<R> for Postgres {
+impl<R: PostgresTable> Menu<R> for Postgres {
     async fn create_once(
         &self,
         new: &R::New,
@@ -174,7 +175,7 @@ impl<R: Table> Menu<R> for Postgres {
             sqlx::query(R::SQL.remove)
                 .bind(id.into())
                 .bind(expected.map(|version| version.0))
-                .bind(self.floor.get().get())
+                .bind(self.low_watermark.get().get())
         });
         if !rows.await?.is_empty() {
             return Ok(());

@@ -12,10 +12,10 @@ use sqlx::postgres::PgRow;
 
 use super::Postgres;
 use super::rows::moment;
-use super::session::Ask;
+use super::statements::PostgresQuery;
 use crate::StoreError;
 use crate::requests::{PlaceVerdict, scoped_key};
-use crate::rows::{get, order, order_columns, parse, time};
+use crate::row_values::{get, order, order_columns, parse, time};
 use crate::verdict::repeated;
 
 impl Postgres {
@@ -25,7 +25,7 @@ impl Postgres {
         &self,
         asked: &[&OfHero<PlaceOrder, HeroId>],
     ) -> Result<Vec<Option<PlaceVerdict>>, StoreError> {
-        let arguments = Arguments::of(asked);
+        let arguments = PlaceColumns::of(asked);
         let rows = self.change(|| {
             arguments.bind(sqlx::query(concat! {
                 "/* place_orders */
@@ -71,7 +71,7 @@ impl Postgres {
         &self,
         asked: &[&OfHero<PlaceOrder, HeroId>],
     ) -> Result<Vec<Option<PlaceVerdict>>, StoreError> {
-        let arguments = Arguments::of(asked);
+        let arguments = PlaceColumns::of(asked);
         let rows = self.rows(|| {
             arguments.bind(sqlx::query(concat! {
                 "/* against_orders */
@@ -95,14 +95,14 @@ impl Postgres {
 }
 
 /// Requests, column by column.
-struct Arguments<'a> {
+struct PlaceColumns<'a> {
     heroes: Vec<i64>,
     meals: Vec<i64>,
     scopes: Vec<Option<i64>>,
     keys: Vec<Option<&'a str>>,
 }
 
-impl<'a> Arguments<'a> {
+impl<'a> PlaceColumns<'a> {
     fn of(asked: &[&'a OfHero<PlaceOrder, HeroId>]) -> Self {
         let (scopes, keys) = asked.iter().map(|request| scoped_key(request).unzip()).unzip();
         Self {
@@ -113,7 +113,7 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    fn bind<'q>(&'q self, ask: Ask<'q>) -> Ask<'q> {
+    fn bind<'q>(&'q self, ask: PostgresQuery<'q>) -> PostgresQuery<'q> {
         ask.bind(&self.heroes).bind(&self.meals).bind(&self.scopes).bind(&self.keys)
     }
 }

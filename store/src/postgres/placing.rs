@@ -9,7 +9,7 @@ use galley_protocol::{CancelOrder, DeleteOrder, HeroId, OfHero, Order, OrderId, 
 
 use super::Postgres;
 use crate::requests::{CancelVerdict, DeleteVerdict, PlaceVerdict};
-use crate::rows::{order, order_columns};
+use crate::row_values::{order, order_columns};
 use crate::verdict::{against_cancel, against_delete};
 use crate::{Placing, StoreError};
 

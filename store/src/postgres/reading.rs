@@ -5,8 +5,8 @@
 //! counts: times are stamped before a commit, by a clock that may be set, and an update of a column
 //! of our own would be no cheaper.
 //!
-//! Orders are found from the floor of the cursor on by their id, deletions by indexes of their own:
-//! the floor of a cursor says nothing about what may still be deleted. Deletions are materialized
+//! Orders are found from the low watermark of the cursor on by their id, deletions by indexes of their own:
+//! the low watermark of a cursor says nothing about what may still be deleted. Deletions are materialized
 //! before anything is asked of their ids: else the planner walks all orders by their id, in the
 //! hope of meeting enough deletions.
 
@@ -16,10 +16,10 @@ use galley_protocol::{ListOrders, OfHero, OrderId, OrderView, PageCursor, Resume
 
 use super::Postgres;
 use super::rows::{by_request, changed, changed_since, clock, first};
-use crate::changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, States};
-use crate::cursors::CursorKeys;
+use crate::change_pages::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, States};
+use crate::cursor_keys::CursorKeys;
 use crate::requests::{ViewedOrder, first_id};
-use crate::rows::{limit, only, order_columns, order_view, order_views, viewed_order};
+use crate::row_values::{limit, only, order_columns, order_view, order_views, viewed_order};
 use crate::snapshot::{MAX_REACH, Snapshot, SnapshotRequest};
 use crate::{Reading, StoreError};
 
@@ -56,7 +56,7 @@ impl Reading for Postgres {
                 None => orders!("orders", ""),
             });
             let ask = ask
-                .bind(first_id(command, self.floor.get()))
+                .bind(first_id(command, self.low_watermark.get()))
                 .bind(command.cursor.map_or(i64::MAX, PageCursor::get))
                 .bind(&status)
                 .bind(command.meal_id.map(i64::from))
@@ -81,10 +81,10 @@ impl Reading for Postgres {
     }
 
     async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
-        let floor = self.settled.get();
+        let low_watermark = self.settled.get();
         let heroes: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
         let positions: Vec<i64> = requests.iter().map(|request| request.since.position).collect();
-        let from: Vec<i64> = requests.iter().map(|request| request.from(floor)).collect();
+        let from: Vec<i64> = requests.iter().map(|request| request.from(low_watermark)).collect();
         let after: Vec<i64> =
             requests.iter().map(|request| request.after.map_or(0, i64::from)).collect();
         let rows = self.rows(|| {
@@ -116,7 +116,7 @@ impl Reading for Postgres {
         });
         let rows = rows.await?;
         let Some(first) = rows.first() else { return Ok(Vec::new()) };
-        let cursor = self.cursor(first, floor).await?;
+        let cursor = self.cursor(first, low_watermark).await?;
         let read = by_request(&rows, requests.len())?;
         Ok(read.into_iter().map(|read| Changes::page(read, cursor)).collect())
     }
@@ -127,7 +127,7 @@ impl Reading for Postgres {
         before: Option<OrderId>,
         at_most: usize,
     ) -> Result<ChangesOfAll, StoreError> {
-        let floor = self.settled.get();
+        let low_watermark = self.settled.get();
         let rows = self.rows(|| {
             sqlx::query(concat! {
                 "/* changes_of_all */
@@ -150,14 +150,14 @@ impl Reading for Postgres {
                  ) as changed on true
                  order by changed.id desc"
             })
-            .bind(since.floor.min(floor).get())
+            .bind(since.low_watermark.min(low_watermark).get())
             .bind(since.position)
             .bind(limit(at_most))
             .bind(limit(MAX_REACH))
             .bind(before.map_or(i64::MAX, OrderId::get))
         });
         let rows = rows.await?;
-        let cursor = self.cursor(first(&rows)?, floor).await?;
+        let cursor = self.cursor(first(&rows)?, low_watermark).await?;
         let read = rows.iter().filter_map(|row| changed(row).transpose());
         Ok(ChangesOfAll::new(read.collect::<Result<Vec<_>, _>>()?, cursor))
     }
@@ -183,10 +183,10 @@ impl Reading for Postgres {
     }
 
     async fn present(&self) -> Result<ResumeCursor, StoreError> {
-        let floor = self.settled.get();
+        let low_watermark = self.settled.get();
         let rows = self.rows(|| sqlx::query(concat! {"/* present */ select ", clock!()}));
         let rows = rows.await?;
-        self.cursor(first(&rows)?, floor).await
+        self.cursor(first(&rows)?, low_watermark).await
     }
 
     fn cursor_keys(&self) -> &CursorKeys {

@@ -6,8 +6,8 @@ use sqlx::postgres::PgRow;
 use time::OffsetDateTime;
 
 use crate::StoreError;
-use crate::changes::Changed;
-use crate::rows::{Columns, Value, get, order, wrong};
+use crate::change_pages::ChangedRow;
+use crate::row_values::{Columns, Value, get, order, wrong};
 
 /// The moment, to the millisecond, by the database's clock.
 macro_rules! moment {
@@ -86,15 +86,18 @@ pub(super) fn verdicts<V: Clone>(
 }
 
 /// Nothing for the row of a request that has no changes.
-pub(super) fn changed(row: &PgRow) -> Result<Option<Changed>, StoreError> {
+pub(super) fn changed(row: &PgRow) -> Result<Option<ChangedRow>, StoreError> {
     match get::<Option<bool>>(row, "deleted")? {
-        Some(deleted) => Ok(Some(Changed::of(order(row)?, deleted))),
+        Some(deleted) => Ok(Some(ChangedRow::of(order(row)?, deleted))),
         None => Ok(None),
     }
 }
 
 /// Groups the changes by their request.
-pub(super) fn by_request(rows: &[PgRow], requests: usize) -> Result<Vec<Vec<Changed>>, StoreError> {
+pub(super) fn by_request(
+    rows: &[PgRow],
+    requests: usize,
+) -> Result<Vec<Vec<ChangedRow>>, StoreError> {
     let mut read = vec![Vec::new(); requests];
     for row in rows {
         if let Some(read) = read.get_mut(index(row)?) {

@@ -1,42 +1,42 @@
-//! The floor that a cursor may name beside its position.
+//! The low watermark that a cursor may name beside its position.
 //!
-//! Every order below it has had its last change before the position. The floor of the same moment
+//! Every order below it has had its last change before the position. The low watermark of the same moment
 //! will not do: a transaction that runs for long holds the position back while orders end and the
-//! floor moves on.
+//! low watermark moves on.
 
 use std::sync::{Mutex, PoisonError};
 
 use galley_protocol::OrderId;
 
-/// The floor as read with a snapshot: every change that the snapshot sees is older than `xmax`.
+/// The low watermark as read with a snapshot: every change that the snapshot sees is older than `xmax`.
 #[derive(Clone, Copy, Debug)]
-struct Reading {
-    floor: OrderId,
+struct SettledRead {
+    low_watermark: OrderId,
     xmax: i64,
 }
 
 /// The greatest floor known to have settled, and the one that has yet to.
 #[derive(Debug, Default)]
-pub(super) struct SettledFloor(Mutex<(Option<OrderId>, Option<Reading>)>);
+pub(super) struct SettledFloor(Mutex<(Option<OrderId>, Option<SettledRead>)>);
 
 impl SettledFloor {
     /// Takes what a snapshot from `xmin` to `xmax` saw: the one before has settled when all is over
-    /// that it did not see. A floor below the one that is known is of another state of the
+    /// that it did not see. A low watermark below the one that is known is of another state of the
     /// database, after a failover or a restored backup.
-    pub(super) fn read(&self, floor: OrderId, xmin: i64, xmax: i64) {
+    pub(super) fn read(&self, low_watermark: OrderId, xmin: i64, xmax: i64) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (settled, waiting) = &mut *state;
-        let newest = waiting.map(|waiting| waiting.floor).or(*settled);
-        if newest.is_some_and(|newest| floor < newest) {
+        let newest = waiting.map(|waiting| waiting.low_watermark).or(*settled);
+        if newest.is_some_and(|newest| low_watermark < newest) {
             (*settled, *waiting) = (None, None);
         }
         if let Some(over) = waiting.take_if(|waiting| waiting.xmax <= xmin) {
-            *settled = Some(over.floor);
+            *settled = Some(over.low_watermark);
         }
-        waiting.get_or_insert(Reading { floor, xmax });
+        waiting.get_or_insert(SettledRead { low_watermark, xmax });
     }
 
-    /// The floor for the cursor of a snapshot that is taken from now on.
+    /// The low watermark for the cursor of a snapshot that is taken from now on.
     pub(super) fn get(&self) -> OrderId {
         let (settled, _) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         settled.unwrap_or_else(|| OrderId::new(1).expect("the first id"))

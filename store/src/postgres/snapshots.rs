@@ -13,7 +13,7 @@ use super::Postgres;
 use super::rows::{changed, changed_since, clock, first, index};
 use crate::StoreError;
 use crate::codes::{active, ended};
-use crate::rows::{get, hero, hero_columns, limit, order, order_columns};
+use crate::row_values::{get, hero, hero_columns, limit, order, order_columns};
 use crate::snapshot::{MAX_REACH, MAX_RESUMED, Snapshot, SnapshotRequest};
 
 impl Postgres {
@@ -21,14 +21,14 @@ impl Postgres {
         &self,
         requests: &[SnapshotRequest],
     ) -> Result<Vec<Option<Snapshot>>, StoreError> {
-        let floor = self.floor.get();
+        let low_watermark = self.low_watermark.get();
         let (cursor, heroes) = self.snapshot_heroes(requests).await?;
         let begin = |request: &SnapshotRequest| {
             let hero = heroes.get(&request.hero_id.get())?;
             Some(Snapshot::new(hero.clone(), request, cursor))
         };
         let mut snapshots: Vec<Option<Snapshot>> = requests.iter().map(begin).collect();
-        for row in &self.snapshot_active(requests, floor).await? {
+        for row in &self.snapshot_active(requests, low_watermark).await? {
             if let Some(Some(snapshot)) = snapshots.get_mut(index(row)?) {
                 snapshot.orders.push(order(row)?);
             }
@@ -38,7 +38,7 @@ impl Postgres {
         };
         let resuming: Vec<_> = requests.iter().enumerate().filter_map(usable).collect();
         let mut read = vec![Some(Vec::new()); resuming.len()];
-        for row in &self.snapshot_ended(&resuming, floor).await? {
+        for row in &self.snapshot_ended(&resuming, low_watermark).await? {
             let read = read.get_mut(index(row)?);
             if get(row, "beyond_reach")? {
                 read.map(Option::take);
@@ -58,7 +58,7 @@ impl Postgres {
         &self,
         requests: &[SnapshotRequest],
     ) -> Result<(ResumeCursor, HashMap<i64, Hero>), StoreError> {
-        let floor = self.settled.get();
+        let low_watermark = self.settled.get();
         let ids: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
         let rows = self.rows(|| {
             sqlx::query(concat! {
@@ -70,7 +70,7 @@ impl Postgres {
             .bind(&ids)
         });
         let rows = rows.await?;
-        let cursor = self.cursor(first(&rows)?, floor).await?;
+        let cursor = self.cursor(first(&rows)?, low_watermark).await?;
         let mut heroes = HashMap::new();
         for row in &rows {
             if let Some(id) = get::<Option<i64>>(row, "id")? {
@@ -83,7 +83,7 @@ impl Postgres {
     async fn snapshot_active(
         &self,
         requests: &[SnapshotRequest],
-        floor: OrderId,
+        low_watermark: OrderId,
     ) -> Result<Vec<PgRow>, StoreError> {
         let heroes: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
         self.rows(|| {
@@ -96,18 +96,18 @@ impl Postgres {
                  order by asked.n, orders.id"
             })
             .bind(&heroes)
-            .bind(floor.get())
+            .bind(low_watermark.get())
         })
         .await
     }
 
     /// What ended or was deleted since the cursors, and one more than may be told; a row without an
-    /// order for a cursor whose floor is out of reach, or after which deletions were forgotten, or
+    /// order for a cursor whose low watermark is out of reach, or after which deletions were forgotten, or
     /// are too many to search.
     async fn snapshot_ended(
         &self,
         resuming: &[(usize, SnapshotRequest, ResumeCursor)],
-        floor: OrderId,
+        low_watermark: OrderId,
     ) -> Result<Vec<PgRow>, StoreError> {
         if resuming.is_empty() {
             return Ok(Vec::new());
@@ -115,8 +115,10 @@ impl Postgres {
         let heroes: Vec<i64> =
             resuming.iter().map(|(_, request, _)| request.hero_id.get()).collect();
         let positions: Vec<i64> = resuming.iter().map(|(.., since)| since.position).collect();
-        let from: Vec<i64> =
-            resuming.iter().map(|(.., since)| since.floor.min(floor).get()).collect();
+        let from: Vec<i64> = resuming
+            .iter()
+            .map(|(.., since)| since.low_watermark.min(low_watermark).get())
+            .collect();
         self.rows(|| {
             sqlx::query(concat! {
                 "/* snapshot_ended */

@@ -1,12 +1,12 @@
 //! Totals that cost the same however many orders there are: the row of `tally` counts those below a
-//! mark that lags behind the floor, and only the others are counted when somebody asks.
+//! mark that lags behind the low watermark, and only the others are counted when somebody asks.
 //!
 //! The row and the orders agree in every snapshot, for whatever changes one of them changes the
 //! other in the same commit:
 //!
 //! - *Moving the mark* ([`Postgres::settle`]) locks the row first and counts in a statement after
 //!   that, with a snapshot taken when the lock was held. Nothing can happen to an order below the
-//!   floor but being deleted.
+//!   low watermark but being deleted.
 //! - *Deleting* (`delete_orders`) locks its orders first and the row after that, and subtracts the
 //!   orders that are below the mark. Locking tells the newest mark, even one that is younger than
 //!   the statement's snapshot.
@@ -22,7 +22,7 @@ use galley_protocol::frame::Totals;
 use super::Postgres;
 use crate::StoreError;
 use crate::codes::{cancelled, completed, in_progress, pending};
-use crate::rows::totals;
+use crate::row_values::totals;
 
 /// How many moves one call makes, each of at most 20,000 ids; the rest waits for the next.
 const STEPS: usize = 100;
@@ -47,7 +47,7 @@ impl Postgres {
         rows.first().map_or_else(|| Err(StoreError::Failed("the tally is gone".to_owned())), totals)
     }
 
-    /// Moves the mark up to the floor. Two statements in one message, which the server runs as one
+    /// Moves the mark up to the low watermark. Two statements in one message, which the server runs as one
     /// transaction: it never waits for this process with the lock in its hands.
     pub(super) async fn settle(&self) -> Result<(), StoreError> {
         for _ in 0..STEPS {

@@ -14,9 +14,9 @@ use tracing::debug;
 use super::Postgres;
 use super::census::nothing;
 use super::liveness::{HEARING, PUBLISHER};
-use super::session::refusal;
+use super::statements::refusal;
 use crate::migrations::{failure, newest, outdated, tolerant};
-use crate::rows::{get, parse};
+use crate::row_values::{get, parse};
 use crate::{Census, StoreError, Upkeep};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
@@ -71,16 +71,16 @@ impl Upkeep for Postgres {
 
     /// The cursor is of the statement's snapshot, which is older than its look at the locks:
     /// whoever is not seen to live yet commits nothing before the cursor.
-    async fn census(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError> {
+    async fn census(&self, own: PublisherId, receives: bool) -> Result<Census, StoreError> {
         self.liveness.want((PUBLISHER, own.get()), true);
-        self.liveness.want((HEARING, own.get()), hears);
+        self.liveness.want((HEARING, own.get()), receives);
         let rows = self.look().await?;
         let first = rows.first().ok_or_else(nothing)?;
-        let floor = parse::<i64, OrderId>(first, "floor")?;
-        self.floor.set(floor.get());
-        self.settled.read(floor, get(first, "position")?, get(first, "xmax")?);
+        let low_watermark = parse::<i64, OrderId>(first, "floor")?;
+        self.low_watermark.set(low_watermark.get());
+        self.settled.read(low_watermark, get(first, "position")?, get(first, "xmax")?);
         let safe = self.cursor(first, self.settled.get()).await?;
-        let hearing = hears.then_some(own).into_iter().collect();
+        let hearing = receives.then_some(own).into_iter().collect();
         let mut census = Census { living: [own].into(), hearing, safe, next: get(first, "xmax")? };
         for row in &rows {
             let (class, number) =
@@ -96,8 +96,8 @@ impl Upkeep for Postgres {
         Ok(census)
     }
 
-    fn floor(&self) -> OrderId {
-        self.floor.get()
+    fn low_watermark(&self) -> OrderId {
+        self.low_watermark.get()
     }
 
     async fn maintain(&self) -> Result<(), StoreError> {
@@ -129,7 +129,7 @@ impl Upkeep for Postgres {
 }
 
 impl Postgres {
-    /// Reads the floor and the key of cursors, when they are there already. Without a key, as where
+    /// Reads the low watermark and the key of cursors, when they are there already. Without a key, as where
     /// the server takes no change now, the check of the schema reads it later.
     pub(super) async fn read_first(&self) -> Result<(), StoreError> {
         if self.has_table("watermark").await? {

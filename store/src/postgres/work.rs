@@ -16,7 +16,7 @@ use super::liveness::{CALM, INCARNATION, lock_of};
 use super::rows::{due_in, moment};
 use crate::codes::{cancelled, completed, in_progress, undeliverable};
 use crate::requests::{Claim, Claimed, Incarnations};
-use crate::rows::{get, limit, order, order_columns, parse};
+use crate::row_values::{get, limit, order, order_columns, parse};
 use crate::{MAX_ADOPTIONS, StoreError, Work};
 
 /// How many orders one statement hands back, so that it ends well before its time-out.
@@ -86,7 +86,7 @@ impl Work for Postgres {
                  returning ", due_in!(), ", ", order_columns!()
             })
             .bind(owner.get())
-            .bind(self.floor.get().get())
+            .bind(self.low_watermark.get().get())
             .bind(limit(at_most))
             .bind(i64::from(INCARNATION))
             .bind(calm)
@@ -146,7 +146,7 @@ impl Work for Postgres {
                      where orders.id = locked.id and orders.owner = $2
                      returning orders.id"
                 })
-                .bind(self.floor.get().get())
+                .bind(self.low_watermark.get().get())
                 .bind(owner.get())
                 .bind(limit(HAND_BACK_CHUNK))
             });

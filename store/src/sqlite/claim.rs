@@ -8,11 +8,11 @@ use galley_protocol::{IncarnationId, Reason};
 use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
-use super::session::{json, next_change, now};
+use super::statements::{json, next_change, now};
 use crate::StoreError;
 use crate::codes::{allergy, cancelled, hero_gone, in_progress, meal_gone, pending};
 use crate::requests::{Claim, ClaimFrom, Claimed};
-use crate::rows::{get, limit, order, order_columns};
+use crate::row_values::{get, limit, order, order_columns};
 
 /// The statement of a claim. `$chosen` says which orders are taken; its parameters begin at ?9.
 /// Before them are ?1 the time, ?2 the owner, ?3 and ?4 the shortest and the longest delay in
@@ -98,7 +98,7 @@ impl Sqlite {
                 "id between ?9 and ?10 and (order_time <= ?11 or order_time > ?12)
                  order by id limit ?13"
             ))
-            .bind(self.floor.after(ids.after))
+            .bind(self.low_watermark.after(ids.after))
             .bind(ids.last())
             .bind(now.saturating_sub(millis(age)))
             .bind(now.saturating_add(millis(age)))

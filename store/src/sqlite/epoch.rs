@@ -6,10 +6,10 @@ use galley_protocol::CursorKey;
 
 use super::Sqlite;
 use super::maintain::old;
-use super::session::now;
+use super::statements::now;
 use crate::StoreError;
-use crate::cursors::{Earlier, seed};
-use crate::rows::{get, parse};
+use crate::cursor_keys::{Earlier, seed};
+use crate::row_values::{get, parse};
 
 /// The most epochs that are remembered: of a program that starts more often than every 90 s, the
 /// cursors of the first starts begin anew.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use galley_protocol::network::reason;
 
-use crate::ConnectError;
+use crate::StoreConnectError;
 
 /// The beginning of every database of `SQLite`; an empty file is one, too.
 const HEADER: &[u8] = b"SQLite format 3\0";
@@ -21,12 +21,12 @@ pub(super) fn place(path: &Path) -> String {
 
 /// Makes the folders on the way to the file, and makes sure that it can be written and is a
 /// database, if it is there.
-pub(super) fn prepare(path: &Path) -> Result<(), ConnectError> {
+pub(super) fn prepare(path: &Path) -> Result<(), StoreConnectError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         create_dir_all(folder).map_err(|error| refused_folder(folder, &error))?;
     }
     if path.is_dir() {
-        return Err(ConnectError::Refused(format!(
+        return Err(StoreConnectError::Refused(format!(
             "{} is a folder, not a database file; {ANOTHER}",
             path.display()
         )));
@@ -38,7 +38,7 @@ pub(super) fn prepare(path: &Path) -> Result<(), ConnectError> {
     }
 }
 
-fn check_header(path: &Path, file: File) -> Result<(), ConnectError> {
+fn check_header(path: &Path, file: File) -> Result<(), StoreConnectError> {
     let mut begin = Vec::new();
     file.take(HEADER.len() as u64)
         .read_to_end(&mut begin)
@@ -46,14 +46,17 @@ fn check_header(path: &Path, file: File) -> Result<(), ConnectError> {
     if begin.is_empty() || begin == HEADER {
         return Ok(());
     }
-    Err(ConnectError::Refused(format!("{} is not a SQLite database; {ANOTHER}", path.display())))
+    Err(StoreConnectError::Refused(format!(
+        "{} is not a SQLite database; {ANOTHER}",
+        path.display()
+    )))
 }
 
 /// A path without a root begins where the program was started: people look for it elsewhere.
-fn refused_folder(folder: &Path, error: &io::Error) -> ConnectError {
+fn refused_folder(folder: &Path, error: &io::Error) -> StoreConnectError {
     let here = std::env::current_dir().ok().filter(|_| folder.is_relative());
     let within = here.map_or_else(String::new, |here| format!(" in {}", here.display()));
-    ConnectError::Refused(format!(
+    StoreConnectError::Refused(format!(
         "cannot create {}/{within}: {}; {ANOTHER}",
         folder.display(),
         reason(error)
@@ -61,6 +64,10 @@ fn refused_folder(folder: &Path, error: &io::Error) -> ConnectError {
 }
 
 /// Says that a file cannot be written, and why.
-pub(super) fn refused_file(path: &Path, error: &io::Error) -> ConnectError {
-    ConnectError::Refused(format!("cannot write {}: {}; {ANOTHER}", path.display(), reason(error)))
+pub(super) fn refused_file(path: &Path, error: &io::Error) -> StoreConnectError {
+    StoreConnectError::Refused(format!(
+        "cannot write {}: {}; {ANOTHER}",
+        path.display(),
+        reason(error)
+    ))
 }

@@ -9,22 +9,22 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::failure::refused_file;
-use super::session::refusal;
+use super::statements::refusal;
 use crate::migrations::failure;
-use crate::{ConnectError, StoreError, Trouble};
+use crate::{StoreConnectError, StoreError, Trouble};
 
 /// The ends of the names of the files that make up an open database.
 pub(super) const PARTS: [&str; 3] = ["", "-wal", "-shm"];
 
 /// Locks the database against other processes that would serve it. Its folder is there.
-pub(super) fn lock(path: &Path) -> Result<File, ConnectError> {
+pub(super) fn lock(path: &Path) -> Result<File, StoreConnectError> {
     let beside = beside(path, ".lock");
     let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&beside);
     let lock = lock.map_err(|error| refused_file(&beside, &error))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => {
-            Err(ConnectError::Busy(format!("another process serves {}", path.display())))
+            Err(StoreConnectError::Busy(format!("another process serves {}", path.display())))
         }
         Err(TryLockError::Error(error)) => {
             Err(StoreError::Failed(format!("{}: {error}", path.display())).into())
@@ -37,13 +37,15 @@ pub(super) fn lock(path: &Path) -> Result<File, ConnectError> {
 /// without its log.
 ///
 /// # Errors
-/// [`ConnectError::NotWhole`] for such a copy.
-pub(super) async fn create_or_check(options: &SqliteConnectOptions) -> Result<(), ConnectError> {
+/// [`StoreConnectError::NotWhole`] for such a copy.
+pub(super) async fn create_or_check(
+    options: &SqliteConnectOptions,
+) -> Result<(), StoreConnectError> {
     let path = options.get_filename();
     let size = |path: &Path| metadata(path).map_or(0, |file| file.len());
     let is_new = size(path) == 0;
     if is_new && size(&beside(path, "-wal")) > 0 {
-        return Err(ConnectError::NotWhole(format!(
+        return Err(StoreConnectError::NotWhole(format!(
             "{0}-wal is there without what it belongs to, {0}",
             path.display()
         )));
@@ -62,7 +64,7 @@ pub(super) async fn create_or_check(options: &SqliteConnectOptions) -> Result<()
     let tables = tables.fetch_one(&mut connection).await.map_err(|error| refusal(&error))?;
     // The file stays open in the pools, or the error is the more important one.
     let _ = connection.close().await;
-    if tables > 0 { Ok(()) } else { Err(ConnectError::NotWhole(not_whole(path))) }
+    if tables > 0 { Ok(()) } else { Err(StoreConnectError::NotWhole(not_whole(path))) }
 }
 
 fn not_whole(path: &Path) -> String {

@@ -5,9 +5,9 @@
 use galley_protocol::allergy::FOLD_RULE;
 
 use super::Sqlite;
-use super::session::json;
+use super::statements::json;
 use crate::StoreError;
-use crate::folding::{FOLD_BATCH, Folding, folding, stale_rows};
+use crate::refolding::{FOLD_BATCH, Folding, folding, stale_rows};
 
 /// Writes the foldings of a table back. ?1 holds them, ?2 is the rule.
 macro_rules! write_foldings {

@@ -1,5 +1,5 @@
-//! Moves the floor up and forgets what is old. Ids are committed in their order here, so that the
-//! floor does not lag.
+//! Moves the low watermark up and forgets what is old. Ids are committed in their order here, so that the
+//! low watermark does not lag.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Sqlite;
-use super::session::now;
+use super::statements::now;
 use crate::codes::active;
-use crate::rows::get;
+use crate::row_values::get;
 use crate::{RETENTION, StoreError};
 
 /// How often old rows are forgotten, how many by one statement, and by how many statements; the
@@ -58,17 +58,17 @@ impl Sqlite {
                      (select id from orders where id >= ?1 and ", active!(), " order by id limit 1),
                      (select seq + 1 from sqlite_sequence where name = 'orders'), 1) as floor"
             })
-            .bind(self.floor.get().get()),
+            .bind(self.low_watermark.get().get()),
         );
         for row in &rows.await? {
-            let floor: i64 = get(row, "floor")?;
-            if floor > self.floor.get().get() {
+            let low_watermark: i64 = get(row, "floor")?;
+            if low_watermark > self.low_watermark.get().get() {
                 self.write(
                     sqlx::query("/* move_floor */ update watermark set floor = max(floor, ?1)")
-                        .bind(floor),
+                        .bind(low_watermark),
                 )
                 .await?;
-                self.floor.set(floor);
+                self.low_watermark.set(low_watermark);
             }
         }
         Ok(())

@@ -5,16 +5,17 @@ use galley_protocol::allergy::{FOLD_RULE, fold};
 use galley_protocol::{Hero, IdempotencyKey, Meal, PageCursor, Version};
 
 use super::Sqlite;
-use super::session::{Ask, json, now};
+use super::statements::{SqliteQuery, json, now};
 use crate::codes::active;
-use crate::menu::{
-    Field, Fields, Record, Statements, TRIES, contended, digest, known, not_removed, unchanged,
+use crate::menu_area::{
+    Field, Record, RecordFields, Statements, TRIES, contended, digest, known, not_removed,
+    unchanged,
 };
-use crate::rows::{hero_columns, meal_columns, only};
+use crate::row_values::{hero_columns, meal_columns, only};
 use crate::{ChangeError, Creation, ListPage, Menu, StoreError};
 
 /// A resource and its table.
-trait Table: Record {
+trait SqliteTable: Record {
     const SQL: Statements;
 }
 
@@ -67,7 +68,7 @@ macro_rules! statements {
                  where id = ?1 and deleted_time is null and (?2 is null or version = ?2)
                  returning ", $read
             ),
-            // No index leads from a meal to its orders, but what is active begins at the floor.
+            // No index leads from a meal to its orders, but what is active begins at the low watermark.
             remove: concat!(
                 "/* remove_", $one, " */
                  update ", $table, " set deleted_time = ?4, version = version + 1
@@ -82,14 +83,14 @@ macro_rules! statements {
     };
 }
 
-impl Table for Hero {
+impl SqliteTable for Hero {
     const SQL: Statements = statements!(
         "hero", "heroes", "hero_id", hero_columns!(),
         "allergies": "?6", "allergies_folded": "?7", "planet": "?8"; "?9"
     );
 }
 
-impl Table for Meal {
+impl SqliteTable for Meal {
     const SQL: Statements = statements!(
         "meal", "meals", "meal_id", meal_columns!(),
         "ingredients": "?6", "ingredients_folded": "?7",
@@ -98,7 +99,7 @@ impl Table for Meal {
 }
 
 /// Binds the fields, from ?3 on.
-fn bind<'q>(ask: Ask<'q>, fields: &Fields<'q>) -> Ask<'q> {
+fn bind<'q>(ask: SqliteQuery<'q>, fields: &RecordFields<'q>) -> SqliteQuery<'q> {
     let ask = ask
         .bind(fields.name)
         .bind(fields.name_folded())
@@ -112,7 +113,7 @@ fn bind<'q>(ask: Ask<'q>, fields: &Fields<'q>) -> Ask<'q> {
 }
 
 #[async_trait]
-impl<R: Table> Menu<R> for Sqlite {
+impl<R: SqliteTable> Menu<R> for Sqlite {
     async fn create_once(
         &self,
         new: &R::New,
@@ -170,7 +171,7 @@ impl<R: Table> Menu<R> for Sqlite {
             sqlx::query(R::SQL.remove)
                 .bind(id.into())
                 .bind(expected.map(|version| version.0))
-                .bind(self.floor.get().get())
+                .bind(self.low_watermark.get().get())
                 .bind(now()),
         );
         if !rows.await?.is_empty() {

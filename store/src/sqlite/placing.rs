@@ -13,15 +13,15 @@ use galley_protocol::{
     Timestamp,
 };
 
-use super::session::{Batch, json, next_change, now};
+use super::statements::{Batch, json, next_change, now};
 use super::{Sqlite, tally};
 use crate::codes::{active, cancelled, ended, hero_request};
 use crate::requests::{CancelVerdict, DeleteVerdict, PlaceVerdict, scoped_key};
-use crate::rows::{get, order, order_columns};
+use crate::row_values::{get, order, order_columns};
 use crate::verdict::{against_cancel, against_delete, repeated};
 use crate::{Placing, StoreError};
 
-type Key<'a> = (i64, &'a str);
+type ScopedKey<'a> = (i64, &'a str);
 
 #[async_trait]
 impl Placing for Sqlite {
@@ -187,8 +187,8 @@ fn timestamp() -> Result<Timestamp, StoreError> {
 async fn orders_by_key<'a>(
     transaction: &mut Batch<'_>,
     requests: &'a [OfHero<PlaceOrder, HeroId>],
-) -> Result<HashMap<Key<'a>, Order>, StoreError> {
-    let keys: Vec<Key<'a>> = requests.iter().filter_map(scoped_key).collect();
+) -> Result<HashMap<ScopedKey<'a>, Order>, StoreError> {
+    let keys: Vec<ScopedKey<'a>> = requests.iter().filter_map(scoped_key).collect();
     if keys.is_empty() {
         return Ok(HashMap::new());
     }

@@ -1,8 +1,8 @@
 //! Reads orders, and what changed since a cursor. One statement a request reads orders and
 //! deletions, so that each order is in one of both; the position is taken first.
 //!
-//! Orders are found from the floor of the cursor on by their id, deletions by indexes of their own:
-//! the floor of a cursor says nothing about what may still be deleted. The statements name them:
+//! Orders are found from the low watermark of the cursor on by their id, deletions by indexes of their own:
+//! the low watermark of a cursor says nothing about what may still be deleted. The statements name them:
 //! else the planner walks the orders by their id, all of them, in the hope of meeting enough
 //! deletions.
 
@@ -14,11 +14,11 @@ use galley_protocol::{
 
 use super::Sqlite;
 use super::rows::changed;
-use super::session::{json, now};
-use crate::changes::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, States};
-use crate::cursors::CursorKeys;
+use super::statements::{json, now};
+use crate::change_pages::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, States};
+use crate::cursor_keys::CursorKeys;
 use crate::requests::{ViewedOrder, first_id};
-use crate::rows::{limit, only, order_columns, order_view, order_views, viewed_order};
+use crate::row_values::{limit, only, order_columns, order_view, order_views, viewed_order};
 use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{Reading, StoreError};
 
@@ -51,7 +51,7 @@ impl Reading for Sqlite {
             None => orders!("orders", ""),
         });
         let ask = ask
-            .bind(first_id(command, self.floor.get()))
+            .bind(first_id(command, self.low_watermark.get()))
             .bind(command.cursor.map_or(i64::MAX, PageCursor::get))
             .bind(json(&status))
             .bind(command.meal_id.map(i64::from))
@@ -98,7 +98,7 @@ impl Reading for Sqlite {
             });
             let ask = ask
                 .bind(request.hero_id.get())
-                .bind(request.from(cursor.floor))
+                .bind(request.from(cursor.low_watermark))
                 .bind(request.after.map_or(0, i64::from))
                 .bind(request.since.position)
                 .bind(limit(CHANGES_PAGE + 1));
@@ -133,7 +133,7 @@ impl Reading for Sqlite {
              order by id desc limit ?3"
         });
         let ask = ask
-            .bind(since.floor.min(cursor.floor).get())
+            .bind(since.low_watermark.min(cursor.low_watermark).get())
             .bind(since.position)
             .bind(limit(at_most))
             .bind(before.map_or(i64::MAX, OrderId::get));
@@ -172,12 +172,12 @@ impl Reading for Sqlite {
 impl Sqlite {
     /// The cursor of what is read from now on.
     pub(super) fn now(&self) -> Result<ResumeCursor, StoreError> {
-        // Every order below the floor has had its last change before the position that is read
+        // Every order below the low watermark has had its last change before the position that is read
         // after it.
-        let floor = self.floor.get();
+        let low_watermark = self.low_watermark.get();
         let position = self.position.get();
         let time =
             Timestamp::from_millis(now()).map_err(|error| StoreError::Failed(error.to_string()))?;
-        Ok(ResumeCursor { time, floor, position })
+        Ok(ResumeCursor { time, low_watermark, position })
     }
 }

@@ -5,8 +5,8 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use crate::StoreError;
-use crate::changes::Changed;
-use crate::rows::{Columns, Value, get, order, wrong};
+use crate::change_pages::ChangedRow;
+use crate::row_values::{Columns, Value, get, order, wrong};
 
 impl Columns for SqliteRow {
     fn value<T: Value>(&self, column: &str) -> Result<T, sqlx::Error> {
@@ -21,6 +21,6 @@ impl Columns for SqliteRow {
     }
 }
 
-pub(super) fn changed(row: &SqliteRow) -> Result<Changed, StoreError> {
-    Ok(Changed::of(order(row)?, get(row, "deleted")?))
+pub(super) fn changed(row: &SqliteRow) -> Result<ChangedRow, StoreError> {
+    Ok(ChangedRow::of(order(row)?, get(row, "deleted")?))
 }

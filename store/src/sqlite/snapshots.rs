@@ -10,11 +10,11 @@ use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
 use super::rows::changed;
-use super::session::json;
+use super::statements::json;
 use crate::StoreError;
-use crate::changes::Changed;
+use crate::change_pages::ChangedRow;
 use crate::codes::{active, ended};
-use crate::rows::{get, hero, hero_columns, limit, order, order_columns};
+use crate::row_values::{get, hero, hero_columns, limit, order, order_columns};
 use crate::snapshot::{MAX_REACH, MAX_RESUMED, Snapshot, SnapshotRequest};
 
 impl Sqlite {
@@ -29,7 +29,7 @@ impl Sqlite {
             Some(Snapshot::new(hero.clone(), request, cursor))
         };
         let mut snapshots: Vec<Option<Snapshot>> = requests.iter().map(begin).collect();
-        for row in &self.snapshot_active(requests, cursor.floor).await? {
+        for row in &self.snapshot_active(requests, cursor.low_watermark).await? {
             let at = usize::try_from(get::<i64>(row, "n")?).ok();
             if let Some(Some(snapshot)) = at.and_then(|at| snapshots.get_mut(at)) {
                 snapshot.orders.push(order(row)?);
@@ -38,7 +38,7 @@ impl Sqlite {
         for (request, snapshot) in requests.iter().zip(&mut snapshots) {
             if let (Some(snapshot), Some(since)) = (snapshot, request.usable(cursor))
                 && let Some(read) =
-                    self.snapshot_ended(request.hero_id, since, cursor.floor).await?
+                    self.snapshot_ended(request.hero_id, since, cursor.low_watermark).await?
             {
                 snapshot.resume(since, read);
             }
@@ -64,7 +64,7 @@ impl Sqlite {
     async fn snapshot_active(
         &self,
         requests: &[SnapshotRequest],
-        floor: OrderId,
+        low_watermark: OrderId,
     ) -> Result<Vec<SqliteRow>, StoreError> {
         let heroes: Vec<HeroId> = requests.iter().map(|request| request.hero_id).collect();
         self.read(
@@ -77,20 +77,20 @@ impl Sqlite {
                  order by asked.key, orders.id"
             })
             .bind(json(&heroes))
-            .bind(floor.get()),
+            .bind(low_watermark.get()),
         )
         .await
     }
 
     /// What ended or was deleted since the cursor, and one more than may be told; nothing when its
-    /// floor is out of reach, or deletions after it were forgotten.
+    /// low watermark is out of reach, or deletions after it were forgotten.
     async fn snapshot_ended(
         &self,
         hero_id: HeroId,
         since: ResumeCursor,
-        floor: OrderId,
-    ) -> Result<Option<Vec<Changed>>, StoreError> {
-        let from = since.floor.min(floor).get();
+        low_watermark: OrderId,
+    ) -> Result<Option<Vec<ChangedRow>>, StoreError> {
+        let from = since.low_watermark.min(low_watermark).get();
         let reach = self.read(
             sqlx::query(
                 "/* snapshot_reach */

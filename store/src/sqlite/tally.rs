@@ -1,17 +1,17 @@
 //! Totals that cost the same however many orders there are: the row of `tally` counts those below a
-//! mark that lags behind the floor, and only the others are counted when somebody asks.
+//! mark that lags behind the low watermark, and only the others are counted when somebody asks.
 //!
-//! Nothing can happen to an order below the floor but being deleted, and deleting subtracts it in
+//! Nothing can happen to an order below the low watermark but being deleted, and deleting subtracts it in
 //! the same transaction. All writes go through one connection, so that no other comes in between.
 //! Forgetting takes rows away that were deleted before, and no total knows of them.
 
 use galley_protocol::frame::Totals;
 
 use super::Sqlite;
-use super::session::Batch;
+use super::statements::Batch;
 use crate::StoreError;
 use crate::codes::{cancelled, completed, in_progress, pending};
-use crate::rows::totals;
+use crate::row_values::totals;
 
 /// How many ids one statement counts, so that nobody waits long for the writer, and how many
 /// statements one call makes; the rest waits for the next.
@@ -35,7 +35,7 @@ impl Sqlite {
         rows.first().map_or_else(|| Err(StoreError::Failed("the tally is gone".to_owned())), totals)
     }
 
-    /// Moves the mark up to the floor.
+    /// Moves the mark up to the low watermark.
     pub(super) async fn settle(&self) -> Result<(), StoreError> {
         for _ in 0..STEPS {
             let moved = sqlx::query(concat! {

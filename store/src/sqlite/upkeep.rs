@@ -1,4 +1,4 @@
-//! Brings the schema up to date, moves the floor, and leaves the file whole at the end.
+//! Brings the schema up to date, moves the low watermark, and leaves the file whole at the end.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::Sqlite;
-use super::session::refusal;
+use super::statements::refusal;
 use crate::migrations::{failure, newest, outdated, tolerant};
-use crate::rows::get;
+use crate::row_values::get;
 use crate::{Census, StoreError, Upkeep};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
@@ -43,14 +43,14 @@ impl Upkeep for Sqlite {
     }
 
     /// One process serves the file: it is all there is.
-    async fn census(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError> {
+    async fn census(&self, own: PublisherId, receives: bool) -> Result<Census, StoreError> {
         let safe = self.now()?;
-        let hearing = hears.then_some(own).into_iter().collect();
+        let hearing = receives.then_some(own).into_iter().collect();
         Ok(Census { living: [own].into(), hearing, safe, next: safe.position })
     }
 
-    fn floor(&self) -> OrderId {
-        self.floor.get()
+    fn low_watermark(&self) -> OrderId {
+        self.low_watermark.get()
     }
 
     async fn maintain(&self) -> Result<(), StoreError> {
@@ -87,7 +87,7 @@ impl Upkeep for Sqlite {
 }
 
 impl Sqlite {
-    /// Reads the floor and begins an epoch, when there are tables for them already. Where the file
+    /// Reads the low watermark and begins an epoch, when there are tables for them already. Where the file
     /// takes no change now, the check of the schema begins it later.
     pub(super) async fn read_first(&self) -> Result<(), StoreError> {
         if self.has_table("watermark").await? {
@@ -113,6 +113,8 @@ impl Sqlite {
 
     async fn read_floor(&self) -> Result<(), StoreError> {
         let rows = self.read(sqlx::query("/* floor */ select floor from watermark")).await?;
-        rows.iter().try_for_each(|row| get(row, "floor").map(|floor| self.floor.set(floor)))
+        rows.iter().try_for_each(|row| {
+            get(row, "floor").map(|low_watermark| self.low_watermark.set(low_watermark))
+        })
     }
 }

@@ -9,10 +9,10 @@ use galley_protocol::{IncarnationId, Order, OrderId, Reason};
 
 use super::Sqlite;
 use super::claim::claimed;
-use super::session::{json, next_change, now};
+use super::statements::{json, next_change, now};
 use crate::codes::{cancelled, completed, in_progress, undeliverable};
 use crate::requests::{Claim, Claimed, Incarnations};
-use crate::rows::{limit, order, order_columns, parse};
+use crate::row_values::{limit, order, order_columns, parse};
 use crate::{MAX_ADOPTIONS, StoreError, Work};
 
 #[async_trait]
@@ -57,7 +57,7 @@ impl Work for Sqlite {
         });
         let ask = ask
             .bind(owner.get())
-            .bind(self.floor.get().get())
+            .bind(self.low_watermark.get().get())
             .bind(limit(at_most))
             .bind(living)
             .bind(MAX_ADOPTIONS)
@@ -90,7 +90,7 @@ impl Work for Sqlite {
              update orders set owner = null
              where id >= ?1 and status = ", in_progress!(), " and owner = ?2 returning id"
         });
-        let rows = self.write(ask.bind(self.floor.get().get()).bind(owner.get())).await?;
+        let rows = self.write(ask.bind(self.low_watermark.get().get()).bind(owner.get())).await?;
         Ok(rows.len() as u64)
     }
 

@@ -4,19 +4,15 @@ use galley_protocol::{Hero, Meal, Reason, Status};
 use galley_store::ListPage;
 
 use crate::fresh_database::FreshDatabase;
-use crate::test_kitchen::{LONG, TestKitchen, entries};
+use crate::test_store::{LONG, TestStore, entries};
 
 /// The folding of the older rule, as far as a test cares.
 const OLD: &str = "as an older program folded it";
 
-async fn judge(
-    kitchen: &TestKitchen,
-    hero: &Hero,
-    meal: &Meal,
-) -> (Status, Option<Reason>, String) {
-    let worker = kitchen.worker().await;
-    let order = kitchen.place(hero.id, meal.id).await;
-    let claimed = kitchen
+async fn judge(test: &TestStore, hero: &Hero, meal: &Meal) -> (Status, Option<Reason>, String) {
+    let worker = test.worker().await;
+    let order = test.place(hero.id, meal.id).await;
+    let claimed = test
         .store
         .claim(worker, entries(&[order.id], LONG..=LONG))
         .await
@@ -26,14 +22,14 @@ async fn judge(
     (claimed.status, claimed.reason, claimed.message.unwrap_or_default())
 }
 
-async fn is_refused(kitchen: &TestKitchen, hero: &Hero, meal: &Meal) -> bool {
-    let (status, reason, _) = judge(kitchen, hero, meal).await;
+async fn is_refused(test: &TestStore, hero: &Hero, meal: &Meal) -> bool {
+    let (status, reason, _) = judge(test, hero, meal).await;
     (status, reason) == (Status::Cancelled, Some(Reason::Allergy))
 }
 
-async fn found(kitchen: &TestKitchen, part: &str) -> Vec<String> {
+async fn found(test: &TestStore, part: &str) -> Vec<String> {
     let page = ListPage { limit: 1_000, after: None, name_contains: Some(part.to_owned()) };
-    let heroes = kitchen
+    let heroes = test
         .store
         .heroes()
         .list(&page)
@@ -41,7 +37,7 @@ async fn found(kitchen: &TestKitchen, part: &str) -> Vec<String> {
         .expect("heroes")
         .into_iter()
         .map(|hero| String::from(hero.name));
-    let meals = kitchen
+    let meals = test
         .store
         .meals()
         .list(&page)
@@ -67,7 +63,7 @@ async fn age(database: &FreshDatabase, change: &str) {
 }
 
 on_both!(case_and_what_nobody_sees_hide_no_allergy);
-async fn case_and_what_nobody_sees_hide_no_allergy(kitchen: TestKitchen) {
+async fn case_and_what_nobody_sees_hide_no_allergy(test: TestStore) {
     for (allergy, ingredient) in [
         ("ΦΑΚΈΣ", "φακές"),
         ("ERDNUSS", "Erdnuß"),
@@ -77,21 +73,21 @@ async fn case_and_what_nobody_sees_hide_no_allergy(kitchen: TestKitchen) {
         ("Crème  fraîche", "creme\u{2800}fraiche"),
     ] {
         let (hero, meal) =
-            (kitchen.hero("Zoé", &[allergy]).await, kitchen.meal("Soup", &[ingredient]).await);
-        assert!(is_refused(&kitchen, &hero, &meal).await, "{allergy:?} {ingredient:?}");
+            (test.hero("Zoé", &[allergy]).await, test.meal("Soup", &[ingredient]).await);
+        assert!(is_refused(&test, &hero, &meal).await, "{allergy:?} {ingredient:?}");
     }
     let (hero, meal) = (
-        kitchen.hero("Zoé", &["peanut"]).await,
-        kitchen.meal("Soup", &["peanuts", "peanut butter"]).await,
+        test.hero("Zoé", &["peanut"]).await,
+        test.meal("Soup", &["peanuts", "peanut butter"]).await,
     );
-    assert!(!is_refused(&kitchen, &hero, &meal).await);
+    assert!(!is_refused(&test, &hero, &meal).await);
 }
 
 on_both!(every_conflicting_ingredient_is_named);
-async fn every_conflicting_ingredient_is_named(kitchen: TestKitchen) {
-    let hero = kitchen.hero("Zoé", &["erdnuss", "MILK"]).await;
-    let meal = kitchen.meal("Soup", &["Erdnuß", "water", "mi\u{ad}lk", "ERDNUSS"]).await;
-    let (_, _, message) = judge(&kitchen, &hero, &meal).await;
+async fn every_conflicting_ingredient_is_named(test: TestStore) {
+    let hero = test.hero("Zoé", &["erdnuss", "MILK"]).await;
+    let meal = test.meal("Soup", &["Erdnuß", "water", "mi\u{ad}lk", "ERDNUSS"]).await;
+    let (_, _, message) = judge(&test, &hero, &meal).await;
     assert!(
         message.contains("Erdnuß, mi\u{ad}lk, ERDNUSS") && !message.contains("water"),
         "{message}"
@@ -99,7 +95,7 @@ async fn every_conflicting_ingredient_is_named(kitchen: TestKitchen) {
 }
 
 on_both!(a_search_finds_names_whatever_they_hide);
-async fn a_search_finds_names_whatever_they_hide(kitchen: TestKitchen) {
+async fn a_search_finds_names_whatever_they_hide(test: TestStore) {
     for (name, part) in [
         ("Zo\u{200b}é", "zoe"),
         ("ΦΑΚΈΣ", "φακε\u{202e}ς"),
@@ -107,83 +103,78 @@ async fn a_search_finds_names_whatever_they_hide(kitchen: TestKitchen) {
         ("می\u{200c}گو", "می\u{feff}گو"),
         ("Erdnuß", "NUSS"),
     ] {
-        kitchen.hero(name, &[]).await;
-        kitchen.meal(name, &[]).await;
-        assert_eq!(found(&kitchen, part).await, [name, name], "{part:?}");
+        test.hero(name, &[]).await;
+        test.meal(name, &[]).await;
+        assert_eq!(found(&test, part).await, [name, name], "{part:?}");
     }
 }
 
 on_both!(what_is_stored_is_folded_again_by_a_migration);
-async fn what_is_stored_is_folded_again_by_a_migration(kitchen: TestKitchen) {
+async fn what_is_stored_is_folded_again_by_a_migration(test: TestStore) {
     for number in 0..250 {
-        kitchen.hero(&format!("Zoé {number}"), &["Erdnuß"]).await;
+        test.hero(&format!("Zoé {number}"), &["Erdnuß"]).await;
     }
     let (hero, meal) =
-        (kitchen.hero("Zoé", &["ERDNUSS"]).await, kitchen.meal("Süßes", &["Erdnuß"]).await);
-    age(&kitchen.database, "folded_rule = 0, folded_version = 0").await;
-    assert_eq!(found(&kitchen, "zoe").await.len(), 0);
-    kitchen.store.migrate().await.expect("the foldings can be made anew");
-    assert_eq!(found(&kitchen, "zoe").await.len(), 251);
-    assert_eq!(found(&kitchen, "SUSSES").await, ["Süßes"]);
-    assert!(is_refused(&kitchen, &hero, &meal).await);
+        (test.hero("Zoé", &["ERDNUSS"]).await, test.meal("Süßes", &["Erdnuß"]).await);
+    age(&test.database, "folded_rule = 0, folded_version = 0").await;
+    assert_eq!(found(&test, "zoe").await.len(), 0);
+    test.store.migrate().await.expect("the foldings can be made anew");
+    assert_eq!(found(&test, "zoe").await.len(), 251);
+    assert_eq!(found(&test, "SUSSES").await, ["Süßes"]);
+    assert!(is_refused(&test, &hero, &meal).await);
     assert_eq!(
-        kitchen.store.heroes().get(hero.id).await.expect("an answer"),
+        test.store.heroes().get(hero.id).await.expect("an answer"),
         Some(hero),
         "nothing else changes"
     );
 }
 
 on_both!(a_migration_that_was_cut_off_goes_on_where_it_stopped);
-async fn a_migration_that_was_cut_off_goes_on_where_it_stopped(kitchen: TestKitchen) {
-    let (hero, meal) =
-        (kitchen.hero("Zoé", &["ERDNUSS"]).await, kitchen.meal("Soup", &["Erdnuß"]).await);
-    age(&kitchen.database, "folded_rule = 0, folded_version = 0").await;
-    kitchen
-        .database
+async fn a_migration_that_was_cut_off_goes_on_where_it_stopped(test: TestStore) {
+    let (hero, meal) = (test.hero("Zoé", &["ERDNUSS"]).await, test.meal("Soup", &["Erdnuß"]).await);
+    age(&test.database, "folded_rule = 0, folded_version = 0").await;
+    test.database
         .sql("update meals set folded_rule = 1, folded_version = version")
         .await
         .expect("some are done");
-    kitchen.store.migrate().await.expect("the remainder can be made anew");
-    assert_eq!(found(&kitchen, "zoe").await, ["Zoé"]);
-    assert_eq!(found(&kitchen, "soup").await.len(), 0, "what is done is not done again");
+    test.store.migrate().await.expect("the remainder can be made anew");
+    assert_eq!(found(&test, "zoe").await, ["Zoé"]);
+    assert_eq!(found(&test, "soup").await.len(), 0, "what is done is not done again");
     let stale =
         "update heroes set planet = planet where folded_version <> version or folded_rule = 0";
-    assert_eq!(kitchen.database.sql(stale).await, Ok(0));
-    kitchen.database.sql("update meals set folded_rule = 0").await.expect("all is to be done");
-    kitchen.store.migrate().await.expect("the remainder can be made anew");
-    assert!(is_refused(&kitchen, &hero, &meal).await);
+    assert_eq!(test.database.sql(stale).await, Ok(0));
+    test.database.sql("update meals set folded_rule = 0").await.expect("all is to be done");
+    test.store.migrate().await.expect("the remainder can be made anew");
+    assert!(is_refused(&test, &hero, &meal).await);
 }
 
 on_both!(what_an_older_program_wrote_is_folded_again);
-async fn what_an_older_program_wrote_is_folded_again(kitchen: TestKitchen) {
-    let (hero, meal) =
-        (kitchen.hero("Zoé", &["ERDNUSS"]).await, kitchen.meal("Soup", &["Erdnuß"]).await);
-    age(&kitchen.database, "version = version + 1").await;
-    if kitchen.database.is_sqlite() {
+async fn what_an_older_program_wrote_is_folded_again(test: TestStore) {
+    let (hero, meal) = (test.hero("Zoé", &["ERDNUSS"]).await, test.meal("Soup", &["Erdnuß"]).await);
+    age(&test.database, "version = version + 1").await;
+    if test.database.is_sqlite() {
         // One process serves the file: it folds when it starts.
-        kitchen.store.migrate().await.expect("the foldings can be made anew");
+        test.store.migrate().await.expect("the foldings can be made anew");
     } else {
-        kitchen.store.maintain().await.expect("maintenance");
+        test.store.maintain().await.expect("maintenance");
     }
-    assert!(is_refused(&kitchen, &hero, &meal).await);
+    assert!(is_refused(&test, &hero, &meal).await);
 }
 
 on_both!(a_text_from_before_a_rule_can_be_read);
-async fn a_text_from_before_a_rule_can_be_read(kitchen: TestKitchen) {
-    let (hero, meal) = (kitchen.hero("Zoé", &["nut"]).await, kitchen.meal("Soup", &["nut"]).await);
-    let order = kitchen.place(hero.id, meal.id).await;
+async fn a_text_from_before_a_rule_can_be_read(test: TestStore) {
+    let (hero, meal) = (test.hero("Zoé", &["nut"]).await, test.meal("Soup", &["nut"]).await);
+    let order = test.place(hero.id, meal.id).await;
     for name in ["a\u{202e}b", "\u{200b}", "a\u{e0061}b"] {
         for table in ["heroes", "meals"] {
-            kitchen
-                .database
+            test.database
                 .sql(&format!("update {table} set name = '{name}'"))
                 .await
                 .expect("an old name");
         }
-        let old =
-            kitchen.store.heroes().get(hero.id).await.expect("it can be read").expect("a hero");
+        let old = test.store.heroes().get(hero.id).await.expect("it can be read").expect("a hero");
         assert_eq!(old.name.as_str(), name);
-        assert!(kitchen.store.meals().get(meal.id).await.expect("it can be read").is_some());
-        assert!(kitchen.store.order(order.id).await.expect("it can be read").is_some());
+        assert!(test.store.meals().get(meal.id).await.expect("it can be read").is_some());
+        assert!(test.store.order(order.id).await.expect("it can be read").is_some());
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use galley_store::{ConnectError, Store, connect};
+use galley_store::{Store, StoreConnectError, connect};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
-use crate::test_kitchen::TestKitchen;
+use crate::test_store::TestStore;
 
 /// An empty database.
 #[derive(Clone)]
@@ -57,21 +57,19 @@ pub(crate) async fn reopen(database: &FreshDatabase) -> Arc<dyn Store> {
     loop {
         match connect(&database.url).await {
             Ok(store) => return store,
-            Err(ConnectError::Busy(_)) => tokio::task::yield_now().await,
+            Err(StoreConnectError::Busy(_)) => tokio::task::yield_now().await,
             Err(error) => panic!("{error}"),
         }
     }
 }
 
-pub(crate) async fn sqlite<Running: Future<Output = ()>>(
-    test: impl FnOnce(TestKitchen) -> Running,
-) {
+pub(crate) async fn sqlite<Running: Future<Output = ()>>(test: impl FnOnce(TestStore) -> Running) {
     let folder = TempDir::new().expect("a folder");
     let url = format!("sqlite://{}/a/folder/galley.db", folder.path().display());
-    test(TestKitchen::in_house(FreshDatabase { url, _folder: Some(Arc::new(folder)) }).await).await;
+    test(TestStore::in_house(FreshDatabase { url, _folder: Some(Arc::new(folder)) }).await).await;
 }
 
-pub(crate) async fn postgres<Running>(test: impl FnOnce(TestKitchen) -> Running)
+pub(crate) async fn postgres<Running>(test: impl FnOnce(TestStore) -> Running)
 where
     Running: Future<Output = ()> + Send + 'static,
 {
@@ -82,10 +80,9 @@ where
         format!("galley_store_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
     administer(&admin, format!("create database {name}")).await;
     let (server, _) = admin.rsplit_once('/').expect("the URL of a database ends with its name");
-    let kitchen =
-        TestKitchen::in_house(FreshDatabase { url: format!("{server}/{name}"), _folder: None })
-            .await;
-    let outcome = tokio::spawn(test(kitchen)).await;
+    let store =
+        TestStore::in_house(FreshDatabase { url: format!("{server}/{name}"), _folder: None }).await;
+    let outcome = tokio::spawn(test(store)).await;
     administer(&admin, format!("drop database {name} with (force)")).await;
     if let Err(error) = outcome {
         std::panic::resume_unwind(error.into_panic());

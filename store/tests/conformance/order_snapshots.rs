@@ -6,14 +6,14 @@ use galley_protocol::frame::Resume;
 use galley_protocol::{Deleted, HeroId, MealId, Order, OrderId, ResumeCursor, Timestamp, Version};
 use galley_store::{MAX_RESUMED, RETENTION, Snapshot, SnapshotRequest};
 
-use crate::test_kitchen::{TestKitchen, cancel, delete};
+use crate::test_store::{TestStore, cancel, delete};
 
 pub(crate) async fn snapshot(
-    kitchen: &TestKitchen,
+    test: &TestStore,
     hero_id: HeroId,
     since: Option<ResumeCursor>,
 ) -> Snapshot {
-    let snapshots = kitchen.store.snapshots(&[SnapshotRequest { hero_id, since }]).await;
+    let snapshots = test.store.snapshots(&[SnapshotRequest { hero_id, since }]).await;
     snapshots.expect("snapshots").remove(0).expect("the hero is there")
 }
 
@@ -26,11 +26,11 @@ fn moved(cursor: ResumeCursor, millis: i64) -> ResumeCursor {
 }
 
 /// A cursor that knows all there is: no transaction of another test holds it back.
-pub(crate) async fn caught_up(kitchen: &TestKitchen) -> ResumeCursor {
+pub(crate) async fn caught_up(test: &TestStore) -> ResumeCursor {
     let caught_up = async {
         loop {
-            let cursor = kitchen.store.present().await.expect("a cursor");
-            let all = kitchen.store.changes_of_all(cursor, None, 1).await.expect("changes");
+            let cursor = test.store.present().await.expect("a cursor");
+            let all = test.store.changes_of_all(cursor, None, 1).await.expect("changes");
             if all.orders.is_empty() && all.deleted.is_empty() {
                 return cursor;
             }
@@ -41,44 +41,43 @@ pub(crate) async fn caught_up(kitchen: &TestKitchen) -> ResumeCursor {
 
 /// Puts the stamps of whatever happened to the orders an hour back, as if the clock had been an
 /// hour behind.
-pub(crate) async fn an_hour_passes(kitchen: &TestKitchen) {
-    let past = kitchen.database.seconds_ago(3_600);
+pub(crate) async fn an_hour_passes(test: &TestStore) {
+    let past = test.database.seconds_ago(3_600);
     let columns = ["order_time", "started_time", "completed_time", "deleted_time"];
     let columns =
         columns.map(|column| format!("{column} = case when {column} is not null then {past} end"));
-    kitchen
-        .database
-        .sql(&format!("update orders set {}", columns.join(", ")))
-        .await
-        .expect("a past");
+    test.database.sql(&format!("update orders set {}", columns.join(", "))).await.expect("a past");
 }
 
 on_both!(a_fresh_socket_gets_the_active_orders);
-async fn a_fresh_socket_gets_the_active_orders(kitchen: TestKitchen) {
-    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
-    let other = kitchen.hero("Max", &[]).await.id;
-    let started = kitchen.started(worker, hero_id, meal_id).await;
-    kitchen.completed(worker, hero_id, meal_id).await;
-    kitchen.place(other, meal_id).await;
-    let pending = kitchen.place(hero_id, meal_id).await;
-    let fresh = snapshot(&kitchen, hero_id, None).await;
+async fn a_fresh_socket_gets_the_active_orders(test: TestStore) {
+    let (hero_id, meal_id, worker) = test.guest_and_worker().await;
+    let other = test.hero("Max", &[]).await.id;
+    let started = test.started(worker, hero_id, meal_id).await;
+    test.completed(worker, hero_id, meal_id).await;
+    test.place(other, meal_id).await;
+    let pending = test.place(hero_id, meal_id).await;
+    let fresh = snapshot(&test, hero_id, None).await;
     assert_eq!(
         (fresh.hero.id, fresh.orders, fresh.deleted),
         (hero_id, vec![started, pending.clone()], vec![])
     );
-    assert!(fresh.cursor.time >= pending.order_time && fresh.cursor.floor <= kitchen.store.floor());
+    assert!(
+        fresh.cursor.time >= pending.order_time
+            && fresh.cursor.low_watermark <= test.store.low_watermark()
+    );
 }
 
 on_both!(a_resumed_socket_gets_what_changed_since);
-async fn a_resumed_socket_gets_what_changed_since(kitchen: TestKitchen) {
-    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
-    let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
-    let completed = kitchen.completed(worker, hero_id, meal_id).await;
-    let pending = kitchen.place(hero_id, meal_id).await;
-    let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
+async fn a_resumed_socket_gets_what_changed_since(test: TestStore) {
+    let (hero_id, meal_id, worker) = test.guest_and_worker().await;
+    let cursor = snapshot(&test, hero_id, None).await.cursor;
+    let completed = test.completed(worker, hero_id, meal_id).await;
+    let pending = test.place(hero_id, meal_id).await;
+    let resumed = snapshot(&test, hero_id, Some(cursor)).await;
     assert_eq!(resumed.orders, [completed.clone(), pending.clone()]);
     assert_eq!(resumed.resume, Resume::Resumed);
-    let resumed = snapshot(&kitchen, hero_id, Some(caught_up(&kitchen).await)).await;
+    let resumed = snapshot(&test, hero_id, Some(caught_up(&test).await)).await;
     assert_eq!(
         resumed.orders.iter().map(|order| order.id).collect::<Vec<_>>(),
         [pending.id],
@@ -87,27 +86,28 @@ async fn a_resumed_socket_gets_what_changed_since(kitchen: TestKitchen) {
 }
 
 on_both!(a_resumed_socket_hears_of_deletions);
-async fn a_resumed_socket_hears_of_deletions(kitchen: TestKitchen) {
-    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
-    let other = kitchen.hero("Max", &[]).await.id;
-    let completed = kitchen.completed(worker, hero_id, meal_id).await;
-    let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
-    kitchen.delete(delete(completed.id)).await;
+async fn a_resumed_socket_hears_of_deletions(test: TestStore) {
+    let (hero_id, meal_id, worker) = test.guest_and_worker().await;
+    let other = test.hero("Max", &[]).await.id;
+    let completed = test.completed(worker, hero_id, meal_id).await;
+    let cursor = snapshot(&test, hero_id, None).await.cursor;
+    test.delete(delete(completed.id)).await;
     let beyond = OrderId::new(completed.id.get() + 1).expect("an id");
-    let resumed = snapshot(&kitchen, hero_id, Some(ResumeCursor { floor: beyond, ..cursor })).await;
+    let resumed =
+        snapshot(&test, hero_id, Some(ResumeCursor { low_watermark: beyond, ..cursor })).await;
     assert_eq!(resumed.deleted, [Deleted { order_id: completed.id, version: Version(4) }]);
     assert!(resumed.orders.is_empty());
-    assert!(snapshot(&kitchen, hero_id, None).await.deleted.is_empty());
-    assert!(snapshot(&kitchen, other, Some(cursor)).await.deleted.is_empty());
-    assert!(snapshot(&kitchen, hero_id, Some(caught_up(&kitchen).await)).await.deleted.is_empty());
+    assert!(snapshot(&test, hero_id, None).await.deleted.is_empty());
+    assert!(snapshot(&test, other, Some(cursor)).await.deleted.is_empty());
+    assert!(snapshot(&test, hero_id, Some(caught_up(&test).await)).await.deleted.is_empty());
 }
 
 on_both!(a_cursor_from_before_the_first_event_resumes);
-async fn a_cursor_from_before_the_first_event_resumes(kitchen: TestKitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
-    kitchen.place_and_cancel(hero_id, meal_id).await;
-    let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
+async fn a_cursor_from_before_the_first_event_resumes(test: TestStore) {
+    let (hero_id, meal_id) = test.guest().await;
+    let cursor = snapshot(&test, hero_id, None).await.cursor;
+    test.place_and_cancel(hero_id, meal_id).await;
+    let resumed = snapshot(&test, hero_id, Some(cursor)).await;
     assert_eq!(resumed.resume, Resume::Resumed);
     assert_eq!(
         resumed.orders.iter().map(|order: &Order| order.version).collect::<Vec<_>>(),
@@ -116,14 +116,14 @@ async fn a_cursor_from_before_the_first_event_resumes(kitchen: TestKitchen) {
 }
 
 on_both!(each_request_has_its_own_snapshot);
-async fn each_request_has_its_own_snapshot(kitchen: TestKitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let other = kitchen.hero("Max", &[]).await.id;
-    let gone = kitchen.hero("Gone", &[]).await.id;
-    kitchen.store.heroes().remove(gone, None).await.expect("no order is active");
-    let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
-    kitchen.place_and_cancel(hero_id, meal_id).await;
-    let active = kitchen.place(other, meal_id).await;
+async fn each_request_has_its_own_snapshot(test: TestStore) {
+    let (hero_id, meal_id) = test.guest().await;
+    let other = test.hero("Max", &[]).await.id;
+    let gone = test.hero("Gone", &[]).await.id;
+    test.store.heroes().remove(gone, None).await.expect("no order is active");
+    let cursor = snapshot(&test, hero_id, None).await.cursor;
+    test.place_and_cancel(hero_id, meal_id).await;
+    let active = test.place(other, meal_id).await;
     let nobody = HeroId::new(999).expect("an id");
     let (since, too_old) = (Some(cursor), Some(ResumeCursor::EXPIRED));
     let request = |hero_id, since| SnapshotRequest { hero_id, since };
@@ -135,7 +135,7 @@ async fn each_request_has_its_own_snapshot(kitchen: TestKitchen) {
         request(other, None),
         request(hero_id, too_old),
     ];
-    let snapshots = kitchen.store.snapshots(&requests).await.expect("snapshots");
+    let snapshots = test.store.snapshots(&requests).await.expect("snapshots");
     let counts: Vec<Option<usize>> = snapshots
         .iter()
         .map(|snapshot| snapshot.as_ref().map(|found| found.orders.len()))
@@ -147,45 +147,43 @@ async fn each_request_has_its_own_snapshot(kitchen: TestKitchen) {
 }
 
 on_both!(the_floor_of_the_cursor_reaches_what_ended_since);
-async fn the_floor_of_the_cursor_reaches_what_ended_since(kitchen: TestKitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let order = kitchen.place(hero_id, meal_id).await;
-    let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
-    kitchen.cancel(cancel(order.id)).await;
-    crate::safe_floor::settle(&kitchen).await;
-    assert!(kitchen.store.floor() > order.id);
-    let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
+async fn the_floor_of_the_cursor_reaches_what_ended_since(test: TestStore) {
+    let (hero_id, meal_id) = test.guest().await;
+    let order = test.place(hero_id, meal_id).await;
+    let cursor = snapshot(&test, hero_id, None).await.cursor;
+    test.cancel(cancel(order.id)).await;
+    crate::safe_low_watermark::settle(&test).await;
+    assert!(test.store.low_watermark() > order.id);
+    let resumed = snapshot(&test, hero_id, Some(cursor)).await;
     assert_eq!(resumed.orders.len(), 1, "it ended after the cursor, below the floor of today");
-    let beyond = ResumeCursor { floor: OrderId::new(999).expect("an id"), ..cursor };
-    kitchen.place(hero_id, meal_id).await;
+    let beyond = ResumeCursor { low_watermark: OrderId::new(999).expect("an id"), ..cursor };
+    test.place(hero_id, meal_id).await;
     assert_eq!(
-        snapshot(&kitchen, hero_id, Some(beyond)).await.orders.len(),
+        snapshot(&test, hero_id, Some(beyond)).await.orders.len(),
         1,
         "a floor ahead of ours hides nothing"
     );
 }
 
 on_both!(a_cursor_too_old_or_ahead_of_the_database_leads_to_the_active_orders);
-async fn a_cursor_too_old_or_ahead_of_the_database_leads_to_the_active_orders(
-    kitchen: TestKitchen,
-) {
-    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
-    let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
-    let active = kitchen.started(worker, hero_id, meal_id).await;
-    kitchen.completed(worker, hero_id, meal_id).await;
-    let gone = kitchen.completed(worker, hero_id, meal_id).await;
-    kitchen.delete(delete(gone.id)).await;
+async fn a_cursor_too_old_or_ahead_of_the_database_leads_to_the_active_orders(test: TestStore) {
+    let (hero_id, meal_id, worker) = test.guest_and_worker().await;
+    let cursor = snapshot(&test, hero_id, None).await.cursor;
+    let active = test.started(worker, hero_id, meal_id).await;
+    test.completed(worker, hero_id, meal_id).await;
+    let gone = test.completed(worker, hero_id, meal_id).await;
+    test.delete(delete(gone.id)).await;
     let kept = i64::try_from(RETENTION.as_millis()).expect("a time");
     let ahead = ResumeCursor { position: cursor.position + 1_000_000, ..cursor };
     for cursor in [moved(cursor, -kept - 1), ahead, ResumeCursor::EXPIRED] {
-        let resynced = snapshot(&kitchen, hero_id, Some(cursor)).await;
+        let resynced = snapshot(&test, hero_id, Some(cursor)).await;
         assert_eq!(
             (resynced.resume, resynced.orders, resynced.deleted),
             (Resume::Resynced, vec![active.clone()], vec![])
         );
     }
     for clock in [60_000 - kept, 3_600_000] {
-        let resumed = snapshot(&kitchen, hero_id, Some(moved(cursor, clock))).await;
+        let resumed = snapshot(&test, hero_id, Some(moved(cursor, clock))).await;
         assert_eq!(
             (resumed.resume, resumed.orders.len(), resumed.deleted.len()),
             (Resume::Resumed, 2, 1)
@@ -194,30 +192,29 @@ async fn a_cursor_too_old_or_ahead_of_the_database_leads_to_the_active_orders(
 }
 
 async fn cancel_many(
-    kitchen: &TestKitchen,
+    test: &TestStore,
     hero_id: HeroId,
     meal_id: MealId,
     count: usize,
 ) -> Vec<OrderId> {
-    let ids = kitchen.place_ids(hero_id, meal_id, count).await;
-    kitchen.cancel_all(&ids).await;
+    let ids = test.place_ids(hero_id, meal_id, count).await;
+    test.cancel_all(&ids).await;
     ids
 }
 
 on_both!(what_is_too_much_is_left_for_pages);
-async fn what_is_too_much_is_left_for_pages(kitchen: TestKitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
-    let active = kitchen.place_many(hero_id, meal_id, 500).await;
+async fn what_is_too_much_is_left_for_pages(test: TestStore) {
+    let (hero_id, meal_id) = test.guest().await;
+    let cursor = snapshot(&test, hero_id, None).await.cursor;
+    let active = test.place_many(hero_id, meal_id, 500).await;
     for _ in 0..MAX_RESUMED / 500 {
-        let ids = cancel_many(&kitchen, hero_id, meal_id, 500).await;
-        kitchen
-            .store
+        let ids = cancel_many(&test, hero_id, meal_id, 500).await;
+        test.store
             .delete(&ids[..100].iter().copied().map(delete).collect::<Vec<_>>())
             .await
             .expect("verdicts");
     }
-    let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
+    let resumed = snapshot(&test, hero_id, Some(cursor)).await;
     assert_eq!(resumed.resume, Resume::Resumed);
     assert_eq!(
         resumed.orders.len() - active.len() + resumed.deleted.len(),
@@ -228,30 +225,30 @@ async fn what_is_too_much_is_left_for_pages(kitchen: TestKitchen) {
         resumed.orders.is_sorted_by_key(|order| order.id)
             && resumed.deleted.is_sorted_by_key(|deleted| deleted.order_id)
     );
-    cancel_many(&kitchen, hero_id, meal_id, 1).await;
-    assert_eq!(resumed.rest, None);
-    let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
-    assert_eq!((resumed.resume, resumed.rest), (Resume::Resumed, Some(cursor)));
+    cancel_many(&test, hero_id, meal_id, 1).await;
+    assert_eq!(resumed.remainder, None);
+    let resumed = snapshot(&test, hero_id, Some(cursor)).await;
+    assert_eq!((resumed.resume, resumed.remainder), (Resume::Resumed, Some(cursor)));
     assert_eq!((resumed.orders, resumed.deleted), (active, vec![]));
 }
 
 on_both!(a_forged_floor_reaches_only_so_far);
-async fn a_forged_floor_reaches_only_so_far(kitchen: TestKitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let past = kitchen.database.seconds_ago(3_600);
+async fn a_forged_floor_reaches_only_so_far(test: TestStore) {
+    let (hero_id, meal_id) = test.guest().await;
+    let past = test.database.seconds_ago(3_600);
     let history = format!(
         "insert into orders (hero_id, meal_id, status, version, order_time, started_time, completed_time)
          with recursive numbers(number) as (select 1 union all select number + 1 from numbers where number <= {})
          select {hero_id}, {meal_id}, 2, 3, {past}, {past}, {past} from numbers",
         50 * MAX_RESUMED
     );
-    kitchen.database.sql(&history).await.expect("a history");
-    crate::safe_floor::settle(&kitchen).await;
-    let cursor = caught_up(&kitchen).await;
-    cancel_many(&kitchen, hero_id, meal_id, 1).await;
-    let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
+    test.database.sql(&history).await.expect("a history");
+    crate::safe_low_watermark::settle(&test).await;
+    let cursor = caught_up(&test).await;
+    cancel_many(&test, hero_id, meal_id, 1).await;
+    let resumed = snapshot(&test, hero_id, Some(cursor)).await;
     assert_eq!((resumed.resume, resumed.orders.len()), (Resume::Resumed, 1));
-    let forged = ResumeCursor { floor: OrderId::new(1).expect("an id"), ..cursor };
-    let resynced = snapshot(&kitchen, hero_id, Some(forged)).await;
+    let forged = ResumeCursor { low_watermark: OrderId::new(1).expect("an id"), ..cursor };
+    let resynced = snapshot(&test, hero_id, Some(forged)).await;
     assert_eq!((resynced.resume, resynced.orders.len()), (Resume::Resynced, 0));
 }

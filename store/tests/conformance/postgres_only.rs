@@ -7,83 +7,79 @@ use galley_store::{ClaimFrom, IdRange, Incarnations};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::fresh_database::FreshDatabase;
-use crate::safe_floor::pass;
+use crate::safe_low_watermark::pass;
 use crate::store_census::{census, publisher};
-use crate::test_kitchen::{LONG, TestKitchen, delete, until};
+use crate::test_store::{LONG, TestStore, delete, until};
 
 /// Cuts the connections that hold the locks of incarnations, and waits until they are gone.
 pub(crate) const CUT_LIVENESS: &str = "select pg_terminate_backend(pid, 10000) from pg_locks
     where locktype = 'advisory' and objsubid = 2 and database = (select oid from pg_database where datname = current_database())";
 
 /// Another process, a worker of each, and an order that the first one prepares.
-async fn preparing_beside_another(
-    kitchen: &TestKitchen,
-) -> (TestKitchen, [IncarnationId; 2], Order) {
-    let other = kitchen.another_process().await;
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let workers = [kitchen.worker().await, other.worker().await];
-    let order = kitchen.started(workers[0], hero_id, meal_id).await;
+async fn preparing_beside_another(test: &TestStore) -> (TestStore, [IncarnationId; 2], Order) {
+    let other = test.another_process().await;
+    let (hero_id, meal_id) = test.guest().await;
+    let workers = [test.worker().await, other.worker().await];
+    let order = test.started(workers[0], hero_id, meal_id).await;
     (other, workers, order)
 }
 
 on!(postgres: the_orders_of_another_living_process_are_left_alone);
-async fn the_orders_of_another_living_process_are_left_alone(kitchen: TestKitchen) {
-    let (other, [_, two], order) = preparing_beside_another(&kitchen).await;
+async fn the_orders_of_another_living_process_are_left_alone(test: TestStore) {
+    let (other, [_, two], order) = preparing_beside_another(&test).await;
     assert!(other.store.adopt(two, 100).await.expect("an answer").is_empty());
-    drop(kitchen);
+    drop(test);
     assert_eq!(other.adopt_some(two).await[0].order, order);
 }
 
 on!(postgres: no_statement_reads_all_orders_although_they_were_few_when_it_was_planned);
-async fn no_statement_reads_all_orders_although_they_were_few_when_it_was_planned(
-    kitchen: TestKitchen,
-) {
+async fn no_statement_reads_all_orders_although_they_were_few_when_it_was_planned(test: TestStore) {
     const ROUNDS: usize = 50;
-    let (hero_id, meal_id, owner) = kitchen.guest_and_worker().await;
-    kitchen.started(owner, hero_id, meal_id).await;
-    kitchen.database.sql("analyze orders").await.expect("it is analyzed");
+    let (hero_id, meal_id, owner) = test.guest_and_worker().await;
+    test.started(owner, hero_id, meal_id).await;
+    test.database.sql("analyze orders").await.expect("it is analyzed");
     for _ in 0..ROUNDS {
-        let ids = kitchen.place_ids(hero_id, meal_id, 2).await;
-        assert_eq!(kitchen.claim(owner, &ids).await.len(), 2);
-        assert_eq!(kitchen.store.complete(owner, &ids).await.expect("completions").len(), 2);
+        let ids = test.place_ids(hero_id, meal_id, 2).await;
+        assert_eq!(test.claim(owner, &ids).await.len(), 2);
+        assert_eq!(test.store.complete(owner, &ids).await.expect("completions").len(), 2);
     }
-    let database = statistics(kitchen, 2 * ROUNDS).await;
+    let database = statistics(test, 2 * ROUNDS).await;
     assert!(!counted(&database, "seq_scan", ROUNDS).await);
 }
 
 on!(postgres: upkeep_looks_at_no_order_below_its_marks);
-async fn upkeep_looks_at_no_order_below_its_marks(kitchen: TestKitchen) {
+async fn upkeep_looks_at_no_order_below_its_marks(test: TestStore) {
     const ROUNDS: usize = 10;
     const ENDED: usize = 5_000;
-    let (hero_id, meal_id) = kitchen.guest().await;
+    let (hero_id, meal_id) = test.guest().await;
     for statement in [
         format!(
             "insert into orders (id, hero_id, meal_id, status, reason, message, version, order_time, completed_time)
-             select nextval('order_ids'), {hero_id}, {meal_id}, 3, 1, 'Changed my mind', 2, now(), now() from generate_series(1, {ENDED})"
+             select nextval('order_ids'), {hero_id}, {meal_id}, 3, 1, 'ChangedRow my mind', 2, now(), now() from generate_series(1, {ENDED})"
         ),
         format!("update watermark set floor = {ENDED} + 1, key_floor = {ENDED} + 1"),
         format!("update tally set below = {ENDED} + 1, cancelled = {ENDED}"),
         "analyze orders".to_owned(),
     ] {
-        kitchen.database.sql(&statement).await.expect("it is done");
+        test.database.sql(&statement).await.expect("it is done");
     }
     for _ in 0..ROUNDS {
-        kitchen.store.maintain().await.expect("it is maintained");
-        kitchen.place_and_cancel(hero_id, meal_id).await;
+        test.store.maintain().await.expect("it is maintained");
+        test.place_and_cancel(hero_id, meal_id).await;
         pass(Duration::from_secs(31)).await;
     }
     assert!(
-        kitchen.store.floor().get() > i64::try_from(ENDED + ROUNDS / 2).expect("few"),
+        test.store.low_watermark().get() > i64::try_from(ENDED + ROUNDS / 2).expect("few"),
         "it rises"
     );
-    let database = statistics(kitchen, 2 * ROUNDS).await;
+    let database = statistics(test, 2 * ROUNDS).await;
     assert!(!counted(&database, "idx_tup_fetch", ENDED).await);
 }
 
 /// Ends all connections but this one, so that they have told all their statistics: of at least so
 /// many scans of an index of `orders`.
-async fn statistics(kitchen: TestKitchen, scans: usize) -> FreshDatabase {
-    let TestKitchen { database, store } = kitchen;
+async fn statistics(test: TestStore, scans: usize) -> FreshDatabase {
+    let TestStore { database, store } = test;
     drop(store);
     until("orders are found by their index", || counted(&database, "idx_scan", scans)).await;
     database
@@ -98,10 +94,10 @@ async fn counted(database: &FreshDatabase, statistic: &str, least: usize) -> boo
 }
 
 on!(postgres: of_one_who_is_gone_the_number_is_left);
-async fn of_one_who_is_gone_the_number_is_left(kitchen: TestKitchen) {
-    let other = kitchen.another_process().await;
-    let (one, two) = (other.worker().await, kitchen.worker().await);
-    drop(kitchen);
+async fn of_one_who_is_gone_the_number_is_left(test: TestStore) {
+    let other = test.another_process().await;
+    let (one, two) = (other.worker().await, test.worker().await);
+    drop(test);
     until("its death is seen", || async {
         !other.store.incarnations().await.expect("an answer").living.contains(&two)
     })
@@ -111,9 +107,9 @@ async fn of_one_who_is_gone_the_number_is_left(kitchen: TestKitchen) {
 }
 
 on!(postgres: who_lost_its_own_lock_judges_nobody);
-async fn who_lost_its_own_lock_judges_nobody(kitchen: TestKitchen) {
-    let (other, [one, two], order) = preparing_beside_another(&kitchen).await;
-    kitchen.database.sql(CUT_LIVENESS).await.expect("an upset");
+async fn who_lost_its_own_lock_judges_nobody(test: TestStore) {
+    let (other, [one, two], order) = preparing_beside_another(&test).await;
+    test.database.sql(CUT_LIVENESS).await.expect("an upset");
     assert!(
         other.store.adopt(two, 100).await.expect("an answer").is_empty(),
         "it is not seen alive itself"
@@ -123,59 +119,59 @@ async fn who_lost_its_own_lock_judges_nobody(kitchen: TestKitchen) {
         other.store.adopt(two, 100).await.expect("an answer").is_empty(),
         "the first may take its lock again"
     );
-    census(&*kitchen.store, publisher(1), false).await;
+    census(&*test.store, publisher(1), false).await;
     pass(Duration::from_secs(4)).await;
     assert!(other.store.adopt(two, 100).await.expect("an answer").is_empty(), "it did");
-    assert_eq!(kitchen.store.complete(one, &[order.id]).await.expect("completions").len(), 1);
+    assert_eq!(test.store.complete(one, &[order.id]).await.expect("completions").len(), 1);
 }
 
 on!(postgres: who_was_away_too_long_is_judged_dead);
-async fn who_was_away_too_long_is_judged_dead(kitchen: TestKitchen) {
-    let (other, [one, two], order) = preparing_beside_another(&kitchen).await;
-    kitchen.database.sql(CUT_LIVENESS).await.expect("an upset");
+async fn who_was_away_too_long_is_judged_dead(test: TestStore) {
+    let (other, [one, two], order) = preparing_beside_another(&test).await;
+    test.database.sql(CUT_LIVENESS).await.expect("an upset");
     census(&*other.store, publisher(2), false).await;
     pass(Duration::from_secs(4)).await;
     assert_eq!(other.adopt_some(two).await.len(), 1);
-    census(&*kitchen.store, publisher(1), false).await;
+    census(&*test.store, publisher(1), false).await;
     assert_eq!(
-        kitchen.store.complete(one, &[order.id]).await.expect("an answer"),
+        test.store.complete(one, &[order.id]).await.expect("an answer"),
         [],
         "it is fenced off"
     );
 }
 
 on!(postgres: the_floor_lags_behind_what_was_assigned_lately);
-async fn the_floor_lags_behind_what_was_assigned_lately(kitchen: TestKitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    kitchen.store.maintain().await.expect("it is maintained");
-    let order = kitchen.place_and_cancel(hero_id, meal_id).await;
+async fn the_floor_lags_behind_what_was_assigned_lately(test: TestStore) {
+    let (hero_id, meal_id) = test.guest().await;
+    test.store.maintain().await.expect("it is maintained");
+    let order = test.place_and_cancel(hero_id, meal_id).await;
     pass(Duration::from_secs(29)).await;
-    kitchen.store.maintain().await.expect("it is maintained");
-    assert_eq!(kitchen.store.floor().get(), 1, "nothing is settled yet");
+    test.store.maintain().await.expect("it is maintained");
+    assert_eq!(test.store.low_watermark().get(), 1, "nothing is settled yet");
     pass(Duration::from_secs(2)).await;
-    kitchen.store.maintain().await.expect("it is maintained");
-    assert_eq!(kitchen.store.floor().get(), 1, "nothing had been assigned half a minute ago");
+    test.store.maintain().await.expect("it is maintained");
+    assert_eq!(test.store.low_watermark().get(), 1, "nothing had been assigned half a minute ago");
     pass(Duration::from_secs(28)).await;
-    kitchen.store.maintain().await.expect("it is maintained");
-    assert!(kitchen.store.floor() > order.id);
-    let other = kitchen.database.open().await;
-    assert_eq!(other.floor(), kitchen.store.floor(), "all processes share it");
+    test.store.maintain().await.expect("it is maintained");
+    assert!(test.store.low_watermark() > order.id);
+    let other = test.database.open().await;
+    assert_eq!(other.low_watermark(), test.store.low_watermark(), "all processes share it");
 }
 
 on!(postgres: entries_wait_for_rows_that_others_hold_and_the_oldest_skip_them);
-async fn entries_wait_for_rows_that_others_hold_and_the_oldest_skip_them(kitchen: TestKitchen) {
-    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
-    let order = kitchen.place(hero_id, meal_id).await;
-    let mut holder = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
+async fn entries_wait_for_rows_that_others_hold_and_the_oldest_skip_them(test: TestStore) {
+    let (hero_id, meal_id, worker) = test.guest_and_worker().await;
+    let order = test.place(hero_id, meal_id).await;
+    let mut holder = PgConnection::connect(&test.database.url).await.expect("a connection");
     let mut transaction = holder.begin().await.expect("a transaction");
     sqlx::query("select from orders for update").execute(&mut *transaction).await.expect("a lock");
     let oldest = galley_store::Claim {
         from: ClaimFrom::Oldest { ids: IdRange::default(), age: Duration::ZERO, limit: 9 },
         delay: LONG..=LONG,
     };
-    assert!(kitchen.store.claim(worker, oldest).await.expect("an answer").is_empty());
+    assert!(test.store.claim(worker, oldest).await.expect("an answer").is_empty());
     let entries = [order.id];
-    let (claimed, ()) = tokio::join!(kitchen.claim(worker, &entries), async {
+    let (claimed, ()) = tokio::join!(test.claim(worker, &entries), async {
         transaction.rollback().await.expect("the lock is given back");
     });
     assert_eq!(claimed.len(), 1);
@@ -183,12 +179,8 @@ async fn entries_wait_for_rows_that_others_hold_and_the_oldest_skip_them(kitchen
 
 /// Does `inner` while another holds the row of the tally and has done `first`, which commits when
 /// `inner` waits for the row.
-async fn while_the_tally_is_held(
-    kitchen: &TestKitchen,
-    first: &str,
-    inner: impl Future<Output = ()>,
-) {
-    let mut holder = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
+async fn while_the_tally_is_held(test: &TestStore, first: &str, inner: impl Future<Output = ()>) {
+    let mut holder = PgConnection::connect(&test.database.url).await.expect("a connection");
     let mut transaction = holder.begin().await.expect("a transaction");
     for statement in ["select from tally for update", first] {
         sqlx::query(AssertSqlSafe(statement.to_owned()))
@@ -198,8 +190,7 @@ async fn while_the_tally_is_held(
     }
     let waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     let until_it_waits = async {
-        until("it waits for the row", || async { kitchen.database.sql(waiting).await == Ok(1) })
-            .await;
+        until("it waits for the row", || async { test.database.sql(waiting).await == Ok(1) }).await;
         transaction.commit().await.expect("it is committed");
     };
     let both = async { tokio::join!(inner, until_it_waits) };
@@ -209,19 +200,18 @@ async fn while_the_tally_is_held(
 }
 
 /// Expects two cancelled orders, in the tally and in the totals.
-async fn two_are_counted(kitchen: &TestKitchen) {
+async fn two_are_counted(test: &TestStore) {
     let tally = "update tally set one = one where cancelled = 2";
-    assert_eq!(kitchen.database.sql(tally).await, Ok(1));
-    assert_eq!(kitchen.store.totals().await.expect("totals").cancelled, 2);
+    assert_eq!(test.database.sql(tally).await, Ok(1));
+    assert_eq!(test.store.totals().await.expect("totals").cancelled, 2);
 }
 
 /// Orders that are CANCELLED, and the floor above them.
-async fn ended_below_the_floor(kitchen: &TestKitchen) -> Vec<OrderId> {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let ids = kitchen.place_ids(hero_id, meal_id, 3).await;
-    kitchen.cancel_all(&ids).await;
-    kitchen
-        .database
+async fn ended_below_the_floor(test: &TestStore) -> Vec<OrderId> {
+    let (hero_id, meal_id) = test.guest().await;
+    let ids = test.place_ids(hero_id, meal_id, 3).await;
+    test.cancel_all(&ids).await;
+    test.database
         .sql(&format!("update watermark set floor = {} + 1", ids[2]))
         .await
         .expect("a floor");
@@ -229,48 +219,48 @@ async fn ended_below_the_floor(kitchen: &TestKitchen) -> Vec<OrderId> {
 }
 
 on!(postgres: a_deletion_that_commits_before_the_count_is_not_counted);
-async fn a_deletion_that_commits_before_the_count_is_not_counted(kitchen: TestKitchen) {
-    let ids = ended_below_the_floor(&kitchen).await;
+async fn a_deletion_that_commits_before_the_count_is_not_counted(test: TestStore) {
+    let ids = ended_below_the_floor(&test).await;
     let deletion = format!(
         "update orders set deleted_time = completed_time, version = version + 1 where id = {}",
         ids[1]
     );
-    let settling = async { kitchen.store.maintain().await.expect("it is maintained") };
-    while_the_tally_is_held(&kitchen, &deletion, settling).await;
-    two_are_counted(&kitchen).await;
+    let settling = async { test.store.maintain().await.expect("it is maintained") };
+    while_the_tally_is_held(&test, &deletion, settling).await;
+    two_are_counted(&test).await;
 }
 
 on!(postgres: a_deletion_that_waits_for_the_count_is_subtracted);
-async fn a_deletion_that_waits_for_the_count_is_subtracted(kitchen: TestKitchen) {
-    let ids = ended_below_the_floor(&kitchen).await;
+async fn a_deletion_that_waits_for_the_count_is_subtracted(test: TestStore) {
+    let ids = ended_below_the_floor(&test).await;
     let counted = format!("update tally set below = {} + 1, cancelled = 3", ids[2]);
-    let deleting = async { drop(kitchen.delete(delete(ids[1])).await) };
-    while_the_tally_is_held(&kitchen, &counted, deleting).await;
-    two_are_counted(&kitchen).await;
+    let deleting = async { drop(test.delete(delete(ids[1])).await) };
+    while_the_tally_is_held(&test, &counted, deleting).await;
+    two_are_counted(&test).await;
 }
 
 on!(postgres: the_floor_waits_for_an_order_whose_commit_takes_long_whatever_the_clocks_say);
 async fn the_floor_waits_for_an_order_whose_commit_takes_long_whatever_the_clocks_say(
-    kitchen: TestKitchen,
+    test: TestStore,
 ) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let mut late = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
+    let (hero_id, meal_id) = test.guest().await;
+    let mut late = PgConnection::connect(&test.database.url).await.expect("a connection");
     let mut transaction = late.begin().await.expect("a transaction");
     // By a connection whose name is not Galley's, and by a clock that has been set back since.
     let insert = format!(
         "insert into orders (hero_id, meal_id, order_time) values ({hero_id}, {meal_id}, now() + interval '1 hour')"
     );
     sqlx::query(AssertSqlSafe(insert)).execute(&mut *transaction).await.expect("an order");
-    kitchen.place_and_cancel(hero_id, meal_id).await;
+    test.place_and_cancel(hero_id, meal_id).await;
     for _ in 0..3 {
-        kitchen.store.maintain().await.expect("it is maintained");
+        test.store.maintain().await.expect("it is maintained");
         pass(Duration::from_secs(31)).await;
     }
-    assert_eq!(kitchen.store.floor().get(), 1, "an order below is about to appear");
+    assert_eq!(test.store.low_watermark().get(), 1, "an order below is about to appear");
     transaction.commit().await.expect("it is committed");
     for _ in 0..3 {
-        kitchen.store.maintain().await.expect("it is maintained");
+        test.store.maintain().await.expect("it is maintained");
         pass(Duration::from_secs(31)).await;
     }
-    assert_eq!(kitchen.store.floor().get(), 1, "it is PENDING");
+    assert_eq!(test.store.low_watermark().get(), 1, "it is PENDING");
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use galley_protocol::{OrderId, Status, Version};
 use galley_store::{CancelVerdict, Claim, ClaimFrom, DeleteVerdict, IdRange};
 
-use crate::test_kitchen::{LONG, TestKitchen, cancel, delete};
+use crate::test_store::{LONG, TestStore, cancel, delete};
 
-async fn ids_of(kitchen: &TestKitchen, count: usize) -> Vec<OrderId> {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    kitchen.place_ids(hero_id, meal_id, count).await
+async fn ids_of(test: &TestStore, count: usize) -> Vec<OrderId> {
+    let (hero_id, meal_id) = test.guest().await;
+    test.place_ids(hero_id, meal_id, count).await
 }
 
 fn backwards(ids: &[OrderId]) -> Vec<OrderId> {
@@ -18,14 +18,14 @@ fn backwards(ids: &[OrderId]) -> Vec<OrderId> {
 }
 
 on_both!(an_order_is_cancelled_or_completed_never_both);
-async fn an_order_is_cancelled_or_completed_never_both(kitchen: TestKitchen) {
-    let worker = kitchen.worker().await;
-    let ids = ids_of(&kitchen, 400).await;
-    kitchen.claim(worker, &ids).await;
+async fn an_order_is_cancelled_or_completed_never_both(test: TestStore) {
+    let worker = test.worker().await;
+    let ids = ids_of(&test, 400).await;
+    test.claim(worker, &ids).await;
     let requests: Vec<_> = backwards(&ids).into_iter().map(cancel).collect();
-    let cancelling: Vec<_> = requests.chunks(50).map(|chunk| kitchen.store.cancel(chunk)).collect();
+    let cancelling: Vec<_> = requests.chunks(50).map(|chunk| test.store.cancel(chunk)).collect();
     let completing: Vec<_> =
-        ids.chunks(50).map(|chunk| kitchen.store.complete(worker, chunk)).collect();
+        ids.chunks(50).map(|chunk| test.store.complete(worker, chunk)).collect();
     let (cancelled, completed) = tokio::join!(futures(cancelling), futures(completing));
     let cancelled = cancelled.into_iter().flat_map(|verdicts| verdicts.expect("verdicts"));
     let completed = completed.into_iter().flat_map(|orders| orders.expect("completions"));
@@ -39,7 +39,7 @@ async fn an_order_is_cancelled_or_completed_never_both(kitchen: TestKitchen) {
         };
         assert_eq!((order.status, order.version), (status, Version(3)));
         assert_eq!(completed.contains(&order.id), status == Status::Completed);
-        assert_eq!(kitchen.order(order.id).await, Some(order));
+        assert_eq!(test.order(order.id).await, Some(order));
         ends += 1;
     }
     assert_eq!(ends, 400);
@@ -66,19 +66,19 @@ async fn futures<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
 }
 
 on_both!(an_order_is_claimed_once);
-async fn an_order_is_claimed_once(kitchen: TestKitchen) {
-    let (one, other) = (kitchen.worker().await, kitchen.worker().await);
-    let ids = ids_of(&kitchen, 400).await;
+async fn an_order_is_claimed_once(test: TestStore) {
+    let (one, other) = (test.worker().await, test.worker().await);
+    let ids = ids_of(&test, 400).await;
     let reversed = backwards(&ids);
     let oldest = || Claim {
         from: ClaimFrom::Oldest { ids: IdRange::default(), age: Duration::ZERO, limit: 150 },
         delay: LONG..=LONG,
     };
     let (first, second, third, fourth) = tokio::join!(
-        kitchen.claim(one, &ids),
-        kitchen.claim(other, &reversed),
-        kitchen.store.claim(one, oldest()),
-        kitchen.store.claim(other, oldest())
+        test.claim(one, &ids),
+        test.claim(other, &reversed),
+        test.store.claim(one, oldest()),
+        test.store.claim(other, oldest())
     );
     let claimed = [first, second, third.expect("claims"), fourth.expect("claims")].concat();
     assert!(claimed.iter().all(|claimed| claimed.order.version == Version(2)));
@@ -88,12 +88,11 @@ async fn an_order_is_claimed_once(kitchen: TestKitchen) {
 }
 
 on_both!(an_order_is_cancelled_or_claimed_first);
-async fn an_order_is_cancelled_or_claimed_first(kitchen: TestKitchen) {
-    let worker = kitchen.worker().await;
-    let ids = ids_of(&kitchen, 300).await;
+async fn an_order_is_cancelled_or_claimed_first(test: TestStore) {
+    let worker = test.worker().await;
+    let ids = ids_of(&test, 300).await;
     let cancels: Vec<_> = backwards(&ids).into_iter().map(cancel).collect();
-    let (verdicts, claimed) =
-        tokio::join!(kitchen.store.cancel(&cancels), kitchen.claim(worker, &ids));
+    let (verdicts, claimed) = tokio::join!(test.store.cancel(&cancels), test.claim(worker, &ids));
     let claimed: HashSet<_> = claimed.iter().map(|claimed| claimed.order.id).collect();
     for verdict in verdicts.expect("verdicts") {
         let CancelVerdict::Cancelled(order) = verdict else { panic!("{verdict:?}") };
@@ -103,13 +102,12 @@ async fn an_order_is_cancelled_or_claimed_first(kitchen: TestKitchen) {
 }
 
 on_both!(an_order_is_deleted_once);
-async fn an_order_is_deleted_once(kitchen: TestKitchen) {
-    let ids = ids_of(&kitchen, 200).await;
-    kitchen.cancel_all(&ids).await;
+async fn an_order_is_deleted_once(test: TestStore) {
+    let ids = ids_of(&test, 200).await;
+    test.cancel_all(&ids).await;
     let requests: Vec<_> = ids.iter().copied().map(delete).collect();
     let reversed: Vec<_> = requests.iter().rev().cloned().collect();
-    let (one, other) =
-        tokio::join!(kitchen.store.delete(&requests), kitchen.store.delete(&reversed));
+    let (one, other) = tokio::join!(test.store.delete(&requests), test.store.delete(&reversed));
     let mut deleted = Vec::new();
     for verdict in one.expect("verdicts").into_iter().chain(other.expect("verdicts")) {
         match verdict {

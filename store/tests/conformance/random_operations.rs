@@ -16,14 +16,14 @@ use proptest_state_machine::ReferenceStateMachine;
 use tokio::runtime::Handle;
 
 use crate::reference::{Asked, Operation, Orders, WORKERS};
-use crate::test_kitchen::{LONG, TestKitchen, cancel, request};
+use crate::test_store::{LONG, TestStore, cancel, request};
 
 /// Sequences of operations, and the most operations in one.
 const CASES: u32 = 12;
 const OPERATIONS: usize = 60;
 
 on_both!(random_operations_do_what_the_reference_does);
-async fn random_operations_do_what_the_reference_does(kitchen: TestKitchen) {
+async fn random_operations_do_what_the_reference_does(test: TestStore) {
     let runtime = Handle::current();
     let property = move || {
         let config = Config {
@@ -36,7 +36,7 @@ async fn random_operations_do_what_the_reference_does(kitchen: TestKitchen) {
             &Orders::sequential_strategy(1..OPERATIONS),
             |(_, operations, seen)| {
                 runtime.block_on(async {
-                    let mut trial = Trial::new(&kitchen).await;
+                    let mut trial = Trial::new(&test).await;
                     for operation in &operations {
                         if let Some(seen) = &seen {
                             seen.fetch_add(1, Ordering::Relaxed);
@@ -56,7 +56,7 @@ async fn random_operations_do_what_the_reference_does(kitchen: TestKitchen) {
 
 /// One sequence, with a hero and workers of its own.
 struct Trial<'a> {
-    kitchen: &'a TestKitchen,
+    test: &'a TestStore,
     hero_id: HeroId,
     meal_id: MealId,
     workers: Vec<IncarnationId>,
@@ -66,19 +66,19 @@ struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    async fn new(kitchen: &'a TestKitchen) -> Self {
-        tidy(kitchen).await;
-        let (hero_id, meal_id) = kitchen.guest().await;
+    async fn new(test: &'a TestStore) -> Self {
+        tidy(test).await;
+        let (hero_id, meal_id) = test.guest().await;
         let mut workers = Vec::new();
         for _ in 0..WORKERS {
-            workers.push(kitchen.worker().await);
+            workers.push(test.worker().await);
         }
-        Self { kitchen, hero_id, meal_id, workers, ids: Vec::new(), reference: Orders::default() }
+        Self { test, hero_id, meal_id, workers, ids: Vec::new(), reference: Orders::default() }
     }
 
     async fn carry_out(&mut self, operation: &Operation) {
         let expected = self.reference.carry_out(operation);
-        let store = &self.kitchen.store;
+        let store = &self.test.store;
         match operation {
             Operation::Place(keys) => self.place(keys, &expected).await,
             Operation::Claim { worker, orders } => {
@@ -139,7 +139,7 @@ impl<'a> Trial<'a> {
             request(self.hero_id, self.meal_id, key.as_deref())
         };
         let requests: Vec<_> = keys.iter().map(place).collect();
-        let verdicts = self.kitchen.store.place(&requests).await.expect("verdicts");
+        let verdicts = self.test.store.place(&requests).await.expect("verdicts");
         for (verdict, n) in verdicts.into_iter().zip(expected.iter().flatten()) {
             match &verdict {
                 PlaceVerdict::Placed(order) => {
@@ -160,7 +160,7 @@ impl<'a> Trial<'a> {
 
     async fn claim(&self, worker: usize, from: ClaimFrom<'_>, expected: &[Option<usize>]) {
         let claim = Claim { from, delay: LONG..=LONG };
-        let claimed = self.kitchen.store.claim(self.workers[worker], claim).await.expect("claims");
+        let claimed = self.test.store.claim(self.workers[worker], claim).await.expect("claims");
         self.compare(orders(claimed), expected);
     }
 
@@ -170,7 +170,7 @@ impl<'a> Trial<'a> {
             OfHero { hero_id: None, command: CancelOrder { order_id, reason: None, expected } }
         };
         let requests: Vec<_> = asked.iter().map(request).collect();
-        let verdicts = self.kitchen.store.cancel(&requests).await.expect("verdicts");
+        let verdicts = self.test.store.cancel(&requests).await.expect("verdicts");
         let outcomes = verdicts.into_iter().map(|verdict| match verdict {
             CancelVerdict::NotFound => EndVerdict::NotFound,
             CancelVerdict::Cancelled(order) => EndVerdict::Done(order.version),
@@ -186,7 +186,7 @@ impl<'a> Trial<'a> {
             OfHero { hero_id: None, command: DeleteOrder { order_id, expected } }
         };
         let requests: Vec<_> = asked.iter().map(request).collect();
-        let verdicts = self.kitchen.store.delete(&requests).await.expect("verdicts");
+        let verdicts = self.test.store.delete(&requests).await.expect("verdicts");
         let outcomes = verdicts.into_iter().map(|verdict| match verdict {
             DeleteVerdict::NotFound => EndVerdict::NotFound,
             DeleteVerdict::Deleted { deleted, .. } => EndVerdict::Done(deleted.version),
@@ -224,7 +224,7 @@ impl<'a> Trial<'a> {
     /// Every order is what the reference says.
     async fn end(self) {
         for (id, row) in self.ids.iter().zip(&self.reference.rows) {
-            let found = self.kitchen.order(*id).await.map(|order| (order.status, order.version.0));
+            let found = self.test.order(*id).await.map(|order| (order.status, order.version.0));
             assert_eq!(found, (!row.deleted).then_some((row.status, row.version)), "{id}");
         }
     }
@@ -239,12 +239,12 @@ enum EndVerdict {
 }
 
 /// Ends what an earlier trial left open, so that there is nothing to sweep or adopt.
-async fn tidy(kitchen: &TestKitchen) {
+async fn tidy(test: &TestStore) {
     let status = vec![Status::Pending, Status::InProgress];
     let command = ListOrders { status, limit: 1_000, ..ListOrders::default() };
-    let open = kitchen.store.orders(&OfHero { hero_id: None, command }).await.expect("orders");
+    let open = test.store.orders(&OfHero { hero_id: None, command }).await.expect("orders");
     let requests: Vec<_> = open.into_iter().map(|view| cancel(view.order.id)).collect();
-    kitchen.store.cancel(&requests).await.expect("verdicts");
+    test.store.cancel(&requests).await.expect("verdicts");
 }
 
 fn orders(claimed: Vec<Claimed>) -> Vec<Order> {

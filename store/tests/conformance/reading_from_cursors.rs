@@ -12,98 +12,98 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::fresh_database::reopen;
 use crate::order_snapshots::{an_hour_passes, caught_up, snapshot};
-use crate::safe_floor::pass;
-use crate::test_kitchen::{TestKitchen, delete};
+use crate::safe_low_watermark::pass;
+use crate::test_store::{TestStore, delete};
 
 on_both!(what_is_stamped_in_the_past_is_told);
-async fn what_is_stamped_in_the_past_is_told(kitchen: TestKitchen) {
-    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
-    let gone = kitchen.completed(worker, hero_id, meal_id).await.id;
-    let cursor = caught_up(&kitchen).await;
-    let ended = kitchen.completed(worker, hero_id, meal_id).await.id;
-    kitchen.delete(delete(gone)).await;
-    an_hour_passes(&kitchen).await;
-    let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
+async fn what_is_stamped_in_the_past_is_told(test: TestStore) {
+    let (hero_id, meal_id, worker) = test.guest_and_worker().await;
+    let gone = test.completed(worker, hero_id, meal_id).await.id;
+    let cursor = caught_up(&test).await;
+    let ended = test.completed(worker, hero_id, meal_id).await.id;
+    test.delete(delete(gone)).await;
+    an_hour_passes(&test).await;
+    let resumed = snapshot(&test, hero_id, Some(cursor)).await;
     assert_eq!(
         (resumed.resume, resumed.orders[0].id, resumed.deleted[0].order_id),
         (Resume::Resumed, ended, gone)
     );
-    let all = kitchen.store.changes_of_all(cursor, None, 9).await.expect("changes");
+    let all = test.store.changes_of_all(cursor, None, 9).await.expect("changes");
     assert_eq!((all.orders.len(), all.deleted.len()), (1, 1));
 }
 
 on_both!(what_cannot_be_read_begins_anew);
-async fn what_cannot_be_read_begins_anew(kitchen: TestKitchen) {
-    let cursor = kitchen.store.present().await.expect("a cursor");
-    let good = kitchen.store.cursor_keys().sign(cursor).to_string();
-    assert_eq!(kitchen.store.read_cursor(&good).await, cursor);
+async fn what_cannot_be_read_begins_anew(test: TestStore) {
+    let cursor = test.store.present().await.expect("a cursor");
+    let good = test.store.cursor_keys().sign(cursor).to_string();
+    assert_eq!(test.store.read_cursor(&good).await, cursor);
     let foreign = CursorKey::new(1, b"of another service").sign(cursor).to_string();
     let forged = [if good.starts_with("AQ") { "AR" } else { "AQ" }, &good[2..]].concat();
     for text in ["", "r1a2b3c.7", "0", "é", &foreign, &forged, &good[1..], &format!("{good} ")] {
-        assert_eq!(kitchen.store.read_cursor(text).await, ResumeCursor::EXPIRED, "{text:?}");
+        assert_eq!(test.store.read_cursor(text).await, ResumeCursor::EXPIRED, "{text:?}");
     }
 }
 
 /// Orders of a hero that were deleted an hour ago.
-async fn deleted_before(kitchen: &TestKitchen, hero_id: HeroId, count: usize) {
-    let past = kitchen.database.seconds_ago(3_600);
+async fn deleted_before(test: &TestStore, hero_id: HeroId, count: usize) {
+    let past = test.database.seconds_ago(3_600);
     let history = format!(
         "insert into orders (hero_id, meal_id, status, version, order_time, started_time, completed_time, deleted_time)
          with recursive numbers(number) as (select 1 union all select number + 1 from numbers where number < {count})
          select {hero_id}, 1, 2, 4, {past}, {past}, {past}, {past} from numbers"
     );
-    kitchen.database.sql(&history).await.expect("a history");
+    test.database.sql(&history).await.expect("a history");
 }
 
 on_both!(a_deletion_among_thousands_of_older_ones_is_told);
-async fn a_deletion_among_thousands_of_older_ones_is_told(kitchen: TestKitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let order = kitchen.place_and_cancel(hero_id, meal_id).await;
-    deleted_before(&kitchen, hero_id, 3 * MAX_RESUMED).await;
-    let cursor = caught_up(&kitchen).await;
-    kitchen.delete(delete(order.id)).await;
-    let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
+async fn a_deletion_among_thousands_of_older_ones_is_told(test: TestStore) {
+    let (hero_id, meal_id) = test.guest().await;
+    let order = test.place_and_cancel(hero_id, meal_id).await;
+    deleted_before(&test, hero_id, 3 * MAX_RESUMED).await;
+    let cursor = caught_up(&test).await;
+    test.delete(delete(order.id)).await;
+    let resumed = snapshot(&test, hero_id, Some(cursor)).await;
     let told: Vec<OrderId> = resumed.deleted.iter().map(|deleted| deleted.order_id).collect();
-    assert_eq!((resumed.resume, resumed.rest, told), (Resume::Resumed, None, vec![order.id]));
+    assert_eq!((resumed.resume, resumed.remainder, told), (Resume::Resumed, None, vec![order.id]));
 }
 
 on_both!(deletions_that_were_forgotten_early_are_not_missed_in_silence);
-async fn deletions_that_were_forgotten_early_are_not_missed_in_silence(kitchen: TestKitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let order = kitchen.place_and_cancel(hero_id, meal_id).await;
-    let before = caught_up(&kitchen).await;
-    kitchen.delete(delete(order.id)).await;
-    let after = caught_up(&kitchen).await;
+async fn deletions_that_were_forgotten_early_are_not_missed_in_silence(test: TestStore) {
+    let (hero_id, meal_id) = test.guest().await;
+    let order = test.place_and_cancel(hero_id, meal_id).await;
+    let before = caught_up(&test).await;
+    test.delete(delete(order.id)).await;
+    let after = caught_up(&test).await;
     // As after a clock that was an hour ahead when the cursors were made.
-    let past = kitchen.database.seconds_ago(RETENTION.as_secs() + 60);
+    let past = test.database.seconds_ago(RETENTION.as_secs() + 60);
     let stamps = format!(
         "update orders set order_time = {past}, completed_time = {past}, deleted_time = {past}"
     );
-    kitchen.database.sql(&stamps).await.expect("a past");
+    test.database.sql(&stamps).await.expect("a past");
     pass(std::time::Duration::from_secs(31)).await;
-    kitchen.store.maintain().await.expect("it is maintained");
-    assert_eq!(snapshot(&kitchen, hero_id, Some(before)).await.resume, Resume::Resynced);
-    if kitchen.database.is_sqlite() {
+    test.store.maintain().await.expect("it is maintained");
+    assert_eq!(snapshot(&test, hero_id, Some(before)).await.resume, Resume::Resynced);
+    if test.database.is_sqlite() {
         assert_eq!(
-            snapshot(&kitchen, hero_id, Some(after)).await.resume,
+            snapshot(&test, hero_id, Some(after)).await.resume,
             Resume::Resumed,
             "it knows of the deletion"
         );
     }
     assert_eq!(
-        snapshot(&kitchen, hero_id, Some(caught_up(&kitchen).await)).await.resume,
+        snapshot(&test, hero_id, Some(caught_up(&test).await)).await.resume,
         Resume::Resumed
     );
 }
 
 on!(postgres: what_becomes_visible_long_after_its_stamp_is_told);
-async fn what_becomes_visible_long_after_its_stamp_is_told(kitchen: TestKitchen) {
-    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
-    let ended = kitchen.started(worker, hero_id, meal_id).await.id;
-    let gone = kitchen.completed(worker, hero_id, meal_id).await.id;
-    let mut holder = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
+async fn what_becomes_visible_long_after_its_stamp_is_told(test: TestStore) {
+    let (hero_id, meal_id, worker) = test.guest_and_worker().await;
+    let ended = test.started(worker, hero_id, meal_id).await.id;
+    let gone = test.completed(worker, hero_id, meal_id).await.id;
+    let mut holder = PgConnection::connect(&test.database.url).await.expect("a connection");
     let mut transaction = holder.begin().await.expect("a transaction");
-    let past = kitchen.database.seconds_ago(30);
+    let past = test.database.seconds_ago(30);
     for change in [
         format!(
             "update orders set order_time = {past}, started_time = {past}, completed_time = {past}, status = 2, version = 3,
@@ -114,27 +114,27 @@ async fn what_becomes_visible_long_after_its_stamp_is_told(kitchen: TestKitchen)
         sqlx::query(AssertSqlSafe(change)).execute(&mut *transaction).await.expect("a change");
     }
     // Others go on, and the client's cursor with them.
-    let meanwhile = kitchen.completed(worker, hero_id, meal_id).await;
-    let cursor = snapshot(&kitchen, hero_id, None).await.cursor;
+    let meanwhile = test.completed(worker, hero_id, meal_id).await;
+    let cursor = snapshot(&test, hero_id, None).await.cursor;
     transaction.commit().await.expect("it becomes visible");
-    let resumed = snapshot(&kitchen, hero_id, Some(cursor)).await;
+    let resumed = snapshot(&test, hero_id, Some(cursor)).await;
     let told: Vec<OrderId> = resumed.orders.iter().map(|order| order.id).collect();
     assert_eq!(
         (resumed.resume, told, resumed.deleted[0].order_id),
         (Resume::Resumed, vec![ended, meanwhile.id], gone)
     );
-    let all = kitchen.store.changes_of_all(cursor, None, 9).await.expect("changes");
+    let all = test.store.changes_of_all(cursor, None, 9).await.expect("changes");
     assert!(all.orders.iter().any(|order| order.id == ended) && all.deleted.len() == 1);
 }
 
 on!(postgres: more_deletions_than_can_be_searched_begin_anew);
-async fn more_deletions_than_can_be_searched_begin_anew(kitchen: TestKitchen) {
-    let (hero_id, _) = kitchen.guest().await;
-    deleted_before(&kitchen, hero_id, 50 * MAX_RESUMED).await;
-    let cursor = caught_up(&kitchen).await;
-    assert_eq!(snapshot(&kitchen, hero_id, Some(cursor)).await.resume, Resume::Resumed);
-    deleted_before(&kitchen, hero_id, 1).await;
-    assert_eq!(snapshot(&kitchen, hero_id, Some(cursor)).await.resume, Resume::Resynced);
+async fn more_deletions_than_can_be_searched_begin_anew(test: TestStore) {
+    let (hero_id, _) = test.guest().await;
+    deleted_before(&test, hero_id, 50 * MAX_RESUMED).await;
+    let cursor = caught_up(&test).await;
+    assert_eq!(snapshot(&test, hero_id, Some(cursor)).await.resume, Resume::Resumed);
+    deleted_before(&test, hero_id, 1).await;
+    assert_eq!(snapshot(&test, hero_id, Some(cursor)).await.resume, Resume::Resynced);
 }
 
 /// The text of the cursor of this moment.
@@ -144,27 +144,24 @@ async fn signed(store: &Arc<dyn Store>) -> (ResumeCursor, String) {
 }
 
 on!(postgres: all_processes_read_each_others_cursors_until_the_database_is_another);
-async fn all_processes_read_each_others_cursors_until_the_database_is_another(
-    kitchen: TestKitchen,
-) {
-    let other = kitchen.database.open().await;
-    let (cursor, before) = signed(&kitchen.store).await;
+async fn all_processes_read_each_others_cursors_until_the_database_is_another(test: TestStore) {
+    let other = test.database.open().await;
+    let (cursor, before) = signed(&test.store).await;
     assert_eq!(other.read_cursor(&before).await, cursor);
     // A restored dump brings the rows, written by another transaction.
     for restored in ["writer = '1'", "server = '1'", "database = 1"] {
-        kitchen
-            .database
+        test.database
             .sql(&format!("update cursor_key set {restored}, epoch = epoch"))
             .await
             .expect("a restored dump");
-        let newest = kitchen.database.open().await;
+        let newest = test.database.open().await;
         assert_eq!(newest.read_cursor(&before).await, ResumeCursor::EXPIRED, "{restored}");
         let (cursor, after) = signed(&newest).await;
         pass(std::time::Duration::from_secs(2)).await;
         assert_eq!(other.read_cursor(&after).await, cursor, "a process that runs learns of it");
         assert_eq!(other.read_cursor(&before).await, ResumeCursor::EXPIRED);
         assert_eq!(
-            kitchen.database.open().await.read_cursor(&after).await,
+            test.database.open().await.read_cursor(&after).await,
             cursor,
             "nothing has changed since"
         );
@@ -172,41 +169,41 @@ async fn all_processes_read_each_others_cursors_until_the_database_is_another(
 }
 
 on!(postgres: cursors_outlive_failovers_and_end_where_the_new_timeline_began);
-async fn cursors_outlive_failovers_and_end_where_the_new_timeline_began(kitchen: TestKitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let (first, of_first) = signed(&kitchen.store).await;
+async fn cursors_outlive_failovers_and_end_where_the_new_timeline_began(test: TestStore) {
+    let (hero_id, meal_id) = test.guest().await;
+    let (first, of_first) = signed(&test.store).await;
     let ahead = ResumeCursor { position: first.position + 1_000_000, ..first };
-    let ahead = kitchen.store.cursor_keys().sign(ahead).to_string();
-    fail_over(&kitchen).await;
-    let (second, of_second) = signed(&kitchen.store).await;
-    kitchen.place(hero_id, meal_id).await;
-    fail_over(&kitchen).await;
-    assert_eq!(kitchen.store.read_cursor(&of_first).await, first, "two failovers ago");
-    assert_eq!(kitchen.store.read_cursor(&of_second).await, second);
-    let newest = kitchen.database.open().await;
+    let ahead = test.store.cursor_keys().sign(ahead).to_string();
+    fail_over(&test).await;
+    let (second, of_second) = signed(&test.store).await;
+    test.place(hero_id, meal_id).await;
+    fail_over(&test).await;
+    assert_eq!(test.store.read_cursor(&of_first).await, first, "two failovers ago");
+    assert_eq!(test.store.read_cursor(&of_second).await, second);
+    let newest = test.database.open().await;
     assert_eq!(newest.read_cursor(&of_second).await, second, "a process that starts knows them");
     assert_eq!(newest.read_cursor(&ahead).await, ResumeCursor::EXPIRED, "what it knows was lost");
 }
 
 /// The database fails over, and a process sees it.
-async fn fail_over(kitchen: &TestKitchen) {
+async fn fail_over(test: &TestStore) {
     // The row was written by the transaction that it names, on another timeline.
     let other =
         "update cursor_key set timeline = 'FFFFFFFF', writer = pg_current_xact_id()::xid::text";
-    kitchen.database.sql(other).await.expect("a failover");
-    kitchen.store.maintain().await.expect("upkeep sees it");
+    test.database.sql(other).await.expect("a failover");
+    test.store.maintain().await.expect("upkeep sees it");
 }
 
 on!(postgres: a_process_that_did_not_see_a_failover_signs_no_cursor_with_the_key_of_before);
 async fn a_process_that_did_not_see_a_failover_signs_no_cursor_with_the_key_of_before(
-    kitchen: TestKitchen,
+    test: TestStore,
 ) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let other = kitchen.database.open().await;
+    let (hero_id, meal_id) = test.guest().await;
+    let other = test.database.open().await;
     let since = other.present().await.expect("a cursor");
     for way in 0..5 {
-        fail_over(&kitchen).await;
-        kitchen.place(hero_id, meal_id).await;
+        fail_over(&test).await;
+        test.place(hero_id, meal_id).await;
         let cursor = match way {
             0 => other.present().await.expect("a cursor"),
             1 => {
@@ -233,7 +230,7 @@ async fn a_process_that_did_not_see_a_failover_signs_no_cursor_with_the_key_of_b
             }
         };
         let text = other.cursor_keys().sign(cursor).to_string();
-        assert_eq!(kitchen.store.read_cursor(&text).await, cursor, "way {way}");
+        assert_eq!(test.store.read_cursor(&text).await, cursor, "way {way}");
     }
 }
 
@@ -244,26 +241,26 @@ fn copy(from: &str, to: &Path) {
 
 on!(sqlite: a_file_knows_the_cursors_of_its_earlier_starts_and_not_those_of_another_history);
 async fn a_file_knows_the_cursors_of_its_earlier_starts_and_not_those_of_another_history(
-    TestKitchen { database, store }: TestKitchen,
+    TestStore { database, store }: TestStore,
 ) {
-    let kitchen = TestKitchen { database: database.clone(), store };
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let (first, of_first_start) = signed(&kitchen.store).await;
-    kitchen.store.close().await;
-    drop(kitchen);
+    let test = TestStore { database: database.clone(), store };
+    let (hero_id, meal_id) = test.guest().await;
+    let (first, of_first_start) = signed(&test.store).await;
+    test.store.close().await;
+    drop(test);
     let folder = tempfile::TempDir::new().expect("a folder");
     let old = folder.path().join("old.db");
     copy(&database.url, &old);
 
-    let kitchen = TestKitchen { store: reopen(&database).await, database: database.clone() };
-    assert_eq!(kitchen.store.read_cursor(&of_first_start).await, first);
-    kitchen.place(hero_id, meal_id).await;
-    let (second, of_second_start) = signed(&kitchen.store).await;
+    let test = TestStore { store: reopen(&database).await, database: database.clone() };
+    assert_eq!(test.store.read_cursor(&of_first_start).await, first);
+    test.place(hero_id, meal_id).await;
+    let (second, of_second_start) = signed(&test.store).await;
     let taken = folder.path().join("backup.db");
     backup(&database.url, &taken, false).await.expect("a backup");
-    kitchen.place(hero_id, meal_id).await;
-    kitchen.store.close().await;
-    drop(kitchen);
+    test.place(hero_id, meal_id).await;
+    test.store.close().await;
+    drop(test);
 
     let store = reopen(&database).await;
     assert_eq!(store.read_cursor(&of_first_start).await, first);
@@ -282,20 +279,20 @@ async fn a_file_knows_the_cursors_of_its_earlier_starts_and_not_those_of_another
 }
 
 on!(sqlite: a_copy_of_a_file_in_use_ends_the_cursors_that_went_on_after_it);
-async fn a_copy_of_a_file_in_use_ends_the_cursors_that_went_on_after_it(kitchen: TestKitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    kitchen.place(hero_id, meal_id).await;
-    let (known, before) = signed(&kitchen.store).await;
-    kitchen.store.checkpoint().await.expect("the file is whole");
+async fn a_copy_of_a_file_in_use_ends_the_cursors_that_went_on_after_it(test: TestStore) {
+    let (hero_id, meal_id) = test.guest().await;
+    test.place(hero_id, meal_id).await;
+    let (known, before) = signed(&test.store).await;
+    test.store.checkpoint().await.expect("the file is whole");
     let folder = tempfile::TempDir::new().expect("a folder");
     let old = folder.path().join("old.db");
-    copy(&kitchen.database.url, &old);
-    kitchen.place(hero_id, meal_id).await;
-    let (_, after) = signed(&kitchen.store).await;
+    copy(&test.database.url, &old);
+    test.place(hero_id, meal_id).await;
+    let (_, after) = signed(&test.store).await;
     let restored = connect(&format!("sqlite://{}", old.display())).await.expect("a database");
-    let kitchen = TestKitchen { store: Arc::clone(&restored), ..kitchen };
-    kitchen.place_many(hero_id, meal_id, 3).await;
-    kitchen.place_many(hero_id, meal_id, 3).await;
+    let test = TestStore { store: Arc::clone(&restored), ..test };
+    test.place_many(hero_id, meal_id, 3).await;
+    test.place_many(hero_id, meal_id, 3).await;
     assert_eq!(restored.read_cursor(&before).await, known);
     assert_eq!(
         restored.read_cursor(&after).await,

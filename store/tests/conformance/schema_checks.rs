@@ -1,25 +1,24 @@
 //! The schema, and opening it.
 
-use galley_store::{ConnectError, StoreError, connect};
+use galley_store::{StoreConnectError, StoreError, connect};
 
 use crate::fresh_database::reopen;
-use crate::test_kitchen::{TestKitchen, cancel, request};
+use crate::test_store::{TestStore, cancel, request};
 
 on_both!(a_schema_is_asked_for_until_it_is_there);
-async fn a_schema_is_asked_for_until_it_is_there(kitchen: TestKitchen) {
-    kitchen.store.ping().await.expect("the schema is there");
-    kitchen
-        .database
+async fn a_schema_is_asked_for_until_it_is_there(test: TestStore) {
+    test.store.ping().await.expect("the schema is there");
+    test.database
         .sql("update _sqlx_migrations set version = -version")
         .await
         .expect("an old schema");
-    let refused = kitchen.store.ping().await;
+    let refused = test.store.ping().await;
     assert!(
         matches!(&refused, Err(StoreError::Failed(why)) if why.contains("galley migrate")),
         "{refused:?}"
     );
-    kitchen.database.sql("drop table _sqlx_migrations").await.expect("no schema");
-    let refused = kitchen.store.ping().await;
+    test.database.sql("drop table _sqlx_migrations").await.expect("no schema");
+    let refused = test.store.ping().await;
     assert!(
         matches!(&refused, Err(StoreError::Failed(why)) if why.contains("galley migrate")),
         "{refused:?}"
@@ -27,23 +26,23 @@ async fn a_schema_is_asked_for_until_it_is_there(kitchen: TestKitchen) {
 }
 
 on_both!(migrating_again_changes_nothing);
-async fn migrating_again_changes_nothing(kitchen: TestKitchen) {
-    let (hero_id, _) = kitchen.guest().await;
-    let (one, other) = tokio::join!(kitchen.store.migrate(), kitchen.store.migrate());
+async fn migrating_again_changes_nothing(test: TestStore) {
+    let (hero_id, _) = test.guest().await;
+    let (one, other) = tokio::join!(test.store.migrate(), test.store.migrate());
     assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
-    assert!(kitchen.store.heroes().get(hero_id).await.expect("an answer").is_some());
+    assert!(test.store.heroes().get(hero_id).await.expect("an answer").is_some());
 }
 
 on_both!(no_illegal_order_can_be_stored);
-async fn no_illegal_order_can_be_stored(kitchen: TestKitchen) {
-    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
-    let pending = kitchen.place(hero_id, meal_id).await.id;
-    let started = kitchen.started(worker, hero_id, meal_id).await.id;
-    let completed = kitchen.completed(worker, hero_id, meal_id).await.id;
-    let cancelled = kitchen.place(hero_id, meal_id).await.id;
-    kitchen.cancel(cancel(cancelled)).await;
-    let now = kitchen.database.seconds_ago(0);
-    let past = kitchen.database.seconds_ago(60);
+async fn no_illegal_order_can_be_stored(test: TestStore) {
+    let (hero_id, meal_id, worker) = test.guest_and_worker().await;
+    let pending = test.place(hero_id, meal_id).await.id;
+    let started = test.started(worker, hero_id, meal_id).await.id;
+    let completed = test.completed(worker, hero_id, meal_id).await.id;
+    let cancelled = test.place(hero_id, meal_id).await.id;
+    test.cancel(cancel(cancelled)).await;
+    let now = test.database.seconds_ago(0);
+    let past = test.database.seconds_ago(60);
     for (id, change) in [
         (pending, "status = 1"),
         (pending, "status = 2"),
@@ -96,41 +95,41 @@ async fn no_illegal_order_can_be_stored(kitchen: TestKitchen) {
         (cancelled, "version = 3, owner = 1"),
     ] {
         let refused =
-            kitchen.database.sql(&format!("update orders set {change} where id = {id}")).await;
+            test.database.sql(&format!("update orders set {change} where id = {id}")).await;
         assert!(
             refused.as_ref().is_err_and(|why| why.to_lowercase().contains("check")),
             "{change}: {refused:?}"
         );
     }
     let legal =
-        kitchen.database.sql(&format!("update orders set owner = null where id = {started}")).await;
+        test.database.sql(&format!("update orders set owner = null where id = {started}")).await;
     assert_eq!(legal, Ok(1));
 }
 
 on_both!(a_restart_keeps_everything);
-async fn a_restart_keeps_everything(kitchen: TestKitchen) {
-    let (hero_id, meal_id, worker) = kitchen.guest_and_worker().await;
+async fn a_restart_keeps_everything(test: TestStore) {
+    let (hero_id, meal_id, worker) = test.guest_and_worker().await;
     let keyed = [request(hero_id, meal_id, Some("a"))];
-    let placed = kitchen.store.place(&keyed).await.expect("verdicts");
-    let started = kitchen.started(worker, hero_id, meal_id).await;
-    let completed = kitchen.completed(worker, hero_id, meal_id).await;
-    let TestKitchen { database, store } = kitchen;
+    let placed = test.store.place(&keyed).await.expect("verdicts");
+    let started = test.started(worker, hero_id, meal_id).await;
+    let completed = test.completed(worker, hero_id, meal_id).await;
+    let TestStore { database, store } = test;
     drop(store);
-    let kitchen = TestKitchen { store: reopen(&database).await, database };
-    kitchen.store.ping().await.expect("the schema is there");
-    assert_eq!(kitchen.order(started.id).await, Some(started));
-    assert_eq!(kitchen.order(completed.id).await, Some(completed.clone()));
-    let again = kitchen.store.place(&keyed).await.expect("verdicts");
+    let test = TestStore { store: reopen(&database).await, database };
+    test.store.ping().await.expect("the schema is there");
+    assert_eq!(test.order(started.id).await, Some(started));
+    assert_eq!(test.order(completed.id).await, Some(completed.clone()));
+    let again = test.store.place(&keyed).await.expect("verdicts");
     assert_eq!(format!("{again:?}").replace("Replayed", "Placed"), format!("{placed:?}"));
-    assert!(kitchen.place(hero_id, meal_id).await.id > completed.id);
+    assert!(test.place(hero_id, meal_id).await.id > completed.id);
 }
 
 on!(sqlite: a_file_is_served_by_one_process);
-async fn a_file_is_served_by_one_process(kitchen: TestKitchen) {
-    let refused = connect(&kitchen.database.url).await.err();
-    assert!(matches!(refused, Some(ConnectError::Busy(_))), "{refused:?}");
-    kitchen.guest().await;
-    let TestKitchen { database, store } = kitchen;
+async fn a_file_is_served_by_one_process(test: TestStore) {
+    let refused = connect(&test.database.url).await.err();
+    assert!(matches!(refused, Some(StoreConnectError::Busy(_))), "{refused:?}");
+    test.guest().await;
+    let TestStore { database, store } = test;
     drop(store);
     reopen(&database).await.ping().await.expect("it is free again");
 }
@@ -149,7 +148,7 @@ async fn a_url_that_cannot_be_read_is_refused_without_its_password() {
         "postgres://galley:secret@[::/galley",
     ] {
         let refused = connect(url).await.err();
-        assert!(matches!(refused, Some(ConnectError::BadUrl(_))), "{url}: {refused:?}");
+        assert!(matches!(refused, Some(StoreConnectError::BadUrl(_))), "{url}: {refused:?}");
         assert!(!format!("{refused:?}").contains("secret"), "{refused:?}");
     }
 }
@@ -160,6 +159,6 @@ async fn a_server_that_is_away_is_unavailable() {
     let port = taken.local_addr().expect("an address").port();
     drop(taken);
     let refused = connect(&format!("postgres://galley:secret@127.0.0.1:{port}/galley")).await.err();
-    assert!(matches!(refused, Some(ConnectError::Unreachable(_))), "{refused:?}");
+    assert!(matches!(refused, Some(StoreConnectError::Unreachable(_))), "{refused:?}");
     assert!(!format!("{refused:?}").contains("secret"), "{refused:?}");
 }

@@ -4,14 +4,14 @@ use galley_protocol::PublisherId;
 use galley_store::{PlaceVerdict, StoreError, Trouble};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use crate::test_kitchen::{LONG, TestKitchen, entries, request, until};
+use crate::test_store::{LONG, TestStore, entries, request, until};
 
 /// Lets new connections change nothing, or everything; those that there are keep to what they were
 /// told.
-async fn set_read_only(kitchen: &TestKitchen, value: &str) {
+async fn set_read_only(test: &TestStore, value: &str) {
     let (_, name) =
-        kitchen.database.url.rsplit_once('/').expect("the URL of a database ends with its name");
-    let mut admin = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
+        test.database.url.rsplit_once('/').expect("the URL of a database ends with its name");
+    let mut admin = PgConnection::connect(&test.database.url).await.expect("a connection");
     let alter = format!(
         "begin read write; alter database {name} set default_transaction_read_only = {value}; commit"
     );
@@ -19,10 +19,10 @@ async fn set_read_only(kitchen: &TestKitchen, value: &str) {
 }
 
 on!(postgres: connections_that_take_no_changes_are_not_used_again);
-async fn connections_that_take_no_changes_are_not_used_again(kitchen: TestKitchen) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    set_read_only(&kitchen, "on").await;
-    let other = kitchen.another_process().await;
+async fn connections_that_take_no_changes_are_not_used_again(test: TestStore) {
+    let (hero_id, meal_id) = test.guest().await;
+    set_read_only(&test, "on").await;
+    let other = test.another_process().await;
     let order = [request(hero_id, meal_id, None)];
     let is_read_only = |error| matches!(error, StoreError::Trouble(Trouble::ReadOnly, _));
     assert!(is_read_only(other.store.ping().await.expect_err("it is not ready")));
@@ -31,7 +31,7 @@ async fn connections_that_take_no_changes_are_not_used_again(kitchen: TestKitche
     assert!(is_read_only(other.store.census(own, false).await.expect_err("others are elsewhere")));
     assert!(other.store.meals().get(meal_id).await.expect("it can be read").is_some());
 
-    set_read_only(&kitchen, "off").await;
+    set_read_only(&test, "off").await;
     until("an order is placed", || async {
         matches!(other.store.place(&order).await.as_deref(), Ok([PlaceVerdict::Placed(_)]))
     })
@@ -41,27 +41,25 @@ async fn connections_that_take_no_changes_are_not_used_again(kitchen: TestKitche
 }
 
 on!(postgres: orders_that_a_statement_takes_after_its_caller_has_gone_are_handed_back);
-async fn orders_that_a_statement_takes_after_its_caller_has_gone_are_handed_back(
-    kitchen: TestKitchen,
-) {
-    let (hero_id, meal_id) = kitchen.guest().await;
-    let (worker, heir) = (kitchen.worker().await, kitchen.worker().await);
-    let order = kitchen.place(hero_id, meal_id).await;
-    let mut holder = PgConnection::connect(&kitchen.database.url).await.expect("a connection");
+async fn orders_that_a_statement_takes_after_its_caller_has_gone_are_handed_back(test: TestStore) {
+    let (hero_id, meal_id) = test.guest().await;
+    let (worker, heir) = (test.worker().await, test.worker().await);
+    let order = test.place(hero_id, meal_id).await;
+    let mut holder = PgConnection::connect(&test.database.url).await.expect("a connection");
     let mut transaction = holder.begin().await.expect("a transaction");
     sqlx::query("select from orders for update").execute(&mut *transaction).await.expect("a lock");
     let ids = [order.id];
     let waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     tokio::select! {
-        _ = kitchen.store.claim(worker, entries(&ids, LONG..=LONG)) => panic!("the order is held"),
-        () = until("the claim waits", || async { kitchen.database.sql(waiting).await == Ok(1) }) => {}
+        _ = test.store.claim(worker, entries(&ids, LONG..=LONG)) => panic!("the order is held"),
+        () = until("the claim waits", || async { test.database.sql(waiting).await == Ok(1) }) => {}
     }
-    let too_early = kitchen.store.hand_back(worker).await;
+    let too_early = test.store.hand_back(worker).await;
     assert!(matches!(too_early, Err(StoreError::Unavailable(_))), "{too_early:?}");
     transaction.rollback().await.expect("the lock is given back");
     until("the order is handed back", || async {
-        kitchen.store.hand_back(worker).await.is_ok_and(|orders| orders == 1)
+        test.store.hand_back(worker).await.is_ok_and(|orders| orders == 1)
     })
     .await;
-    assert_eq!(kitchen.store.adopt(heir, 9).await.expect("adoptions").len(), 1);
+    assert_eq!(test.store.adopt(heir, 9).await.expect("adoptions").len(), 1);
 }

@@ -23,7 +23,7 @@ const NAMES: [(&str, FailPoint); 8] = [
 
 /// The parts that can be made to panic: the tasks that must not end, and the work of each kind of
 /// batch.
-const PARTS: [&str; 27] = [
+const PARTS: [&str; 28] = [
     "accept loop",
     "subscriber of updates",
     "heartbeat of sockets",
@@ -40,17 +40,18 @@ const PARTS: [&str; 27] = [
     "batch of snapshots",
     "batch of changes",
     "batch of states",
-    "worker's pulse",
-    "worker's finisher",
+    "worker's heartbeat",
+    "worker's completer",
     "worker's adopter",
-    "worker's taker",
+    "worker's consumer",
     "worker's sweeper",
-    "worker's upkeep",
+    "worker's maintenance",
     "bus",
     "mender of holes",
     "heartbeat of the publisher",
     "mender of a link",
     "listener",
+    "listener to signals",
 ];
 /// The prefix of a choice that names one of these parts.
 const PANIC: &str = "panic in ";

@@ -57,7 +57,7 @@ impl SqliteKitchen {
                 ids.push(order.id);
             }
         }
-        self.bus.announce(&[], &ids).await.expect("it is within the process");
+        self.bus.publish(&[], &ids).await.expect("it is within the process");
         ids
     }
 
@@ -76,25 +76,25 @@ impl SqliteKitchen {
 
 #[tokio::test]
 async fn thousands_of_orders_are_completed() {
-    let mut kitchen = SqliteKitchen::new().await;
-    let ids = kitchen.place(5_000, "kryptonite").await;
+    let mut state = SqliteKitchen::new().await;
+    let ids = state.place(5_000, "kryptonite").await;
     let began = Instant::now();
-    let worker = kitchen.work("0s");
-    kitchen.hear(&ids, 3).await;
+    let worker = state.work("0s");
+    state.hear(&ids, 3).await;
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-    let order = kitchen.order(ids[0]).await;
+    let order = state.order(ids[0]).await;
     assert_eq!((order.status, order.version.0), (Status::Completed, 3));
     worker.stop().await.expect("it was told to stop");
 }
 
 #[tokio::test]
 async fn a_conflict_cancels() {
-    let mut kitchen = SqliteKitchen::new().await;
-    let ids = kitchen.place(1, "  PEANUT ").await;
-    let _worker = kitchen.work("1h");
-    let heard = kitchen.hear(&ids, 3).await;
+    let mut state = SqliteKitchen::new().await;
+    let ids = state.place(1, "  PEANUT ").await;
+    let _worker = state.work("1h");
+    let heard = state.hear(&ids, 3).await;
     assert_eq!((heard[&(ids[0], 2)], heard[&(ids[0], 3)]), (Status::InProgress, Status::Cancelled));
-    let order = kitchen.order(ids[0]).await;
+    let order = state.order(ids[0]).await;
     assert_eq!(
         (order.reason, order.message.as_deref()),
         (Some(Reason::Allergy), Some("Allergy conflict: Peanut"))
@@ -103,12 +103,12 @@ async fn a_conflict_cancels() {
 
 #[tokio::test]
 async fn what_one_worker_hands_back_the_next_completes() {
-    let mut kitchen = SqliteKitchen::new().await;
-    let ids = kitchen.place(100, "kryptonite").await;
-    let worker = kitchen.work("2s");
-    kitchen.hear(&ids, 2).await;
+    let mut state = SqliteKitchen::new().await;
+    let ids = state.place(100, "kryptonite").await;
+    let worker = state.work("2s");
+    state.hear(&ids, 2).await;
     worker.stop().await.expect("it was told to stop");
-    assert_eq!(kitchen.order(ids[0]).await.status, Status::InProgress);
-    let _worker = kitchen.work("1h");
-    kitchen.hear(&ids, 3).await;
+    assert_eq!(state.order(ids[0]).await.status, Status::InProgress);
+    let _worker = state.work("1h");
+    state.hear(&ids, 3).await;
 }

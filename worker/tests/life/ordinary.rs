@@ -24,7 +24,7 @@ async fn an_allergy_is_told_as_two_steps() {
     let (scene, mut subscription) = WorkerScene::with_subscription().await;
     let ids = scene.shelf.place_with_conflict(1);
     let _worker = scene.work("1h");
-    scene.bus.announce(&[], &ids).await.expect("it is within the process");
+    scene.bus.publish(&[], &ids).await.expect("it is within the process");
     let heard = hear(&mut *subscription, &ids, 3).await;
     let steps: Vec<_> = heard.into_iter().map(|((_, version), status)| (version, status)).collect();
     assert_eq!(steps, [(2, Status::InProgress), (3, Status::Cancelled)]);

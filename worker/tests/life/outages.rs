@@ -35,7 +35,7 @@ async fn a_claim_whose_answer_was_lost_leaves_no_order_behind() {
         scene.shelf.fail("claim", ShelfFault::After);
     }
     let _worker = scene.work("0s");
-    scene.bus.announce(&[], &ids).await.expect("it is within the process");
+    scene.bus.publish(&[], &ids).await.expect("it is within the process");
     let heard = hear(&mut *subscription, &ids, 3).await;
     assert_eq!(heard[&(ids[0], 3)], Status::Cancelled);
     assert_eq!(heard[&(ids[1], 3)], Status::Completed);
@@ -115,7 +115,8 @@ async fn a_worker_that_cannot_begin_says_so() {
 
 #[tokio::test]
 async fn a_part_that_dies_ends_the_worker_and_what_it_held_is_handed_back() {
-    for (question, part) in [("complete", "finisher"), ("maintain", "upkeep"), ("adopt", "adopter")]
+    for (question, part) in
+        [("complete", "completer"), ("maintain", "maintenance"), ("adopt", "adopter")]
     {
         let scene = WorkerScene::new().await;
         scene.shelf.fail(question, ShelfFault::Panic);

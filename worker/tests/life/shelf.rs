@@ -344,16 +344,16 @@ impl Upkeep for Shelf {
         unimplemented!("a worker does not ask this")
     }
 
-    async fn census(&self, own: PublisherId, hears: bool) -> Result<Census, StoreError> {
+    async fn census(&self, own: PublisherId, receiving: bool) -> Result<Census, StoreError> {
         self.answer("census", |_| Census {
             living: [own].into(),
-            hearing: hears.then_some(own).into_iter().collect(),
+            hearing: receiving.then_some(own).into_iter().collect(),
             safe: ResumeCursor::EXPIRED,
             next: 0,
         })
     }
 
-    fn floor(&self) -> OrderId {
+    fn low_watermark(&self) -> OrderId {
         OrderId::new(1).expect("an id")
     }
 

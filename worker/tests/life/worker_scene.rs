@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use galley_bus::{
-    Bus, BusConfig, BusError, Heard, Pending, Queue, SharedBus, Subscription, connect,
+    Bus, BusConfig, BusError, PendingOperation, Queue, SharedBus, Subscription, SubscriptionEvent,
+    connect,
 };
 use galley_protocol::{IncarnationId, OrderId, PublisherId, ResumeCursor, Status, Update};
 use galley_store::Store;
-use galley_worker::{Config, Worker, WorkerError};
+use galley_worker::{Worker, WorkerConfig, WorkerError};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -55,7 +56,7 @@ impl WorkerScene {
     /// Places new orders and puts them on the queue.
     pub async fn place(&self, count: i64) -> Vec<OrderId> {
         let ids = self.shelf.place_orders(count, Duration::ZERO);
-        self.bus.announce(&[], &ids).await.expect("it is within the process");
+        self.bus.publish(&[], &ids).await.expect("it is within the process");
         ids
     }
 
@@ -90,7 +91,7 @@ impl WorkerScene {
 impl RunningWorker {
     /// Starts a worker; `delay` as on the command line.
     pub fn start(delay: &str, store: Arc<dyn Store>, bus: SharedBus) -> Self {
-        let config = Config { processing_delay: delay.parse().expect("a delay") };
+        let config = WorkerConfig { processing_delay: delay.parse().expect("a delay") };
         let stop = CancellationToken::new();
         let worker = Worker::new(config, store, bus);
         Self { stop: stop.clone(), task: tokio::spawn(worker.run(stop)) }
@@ -121,7 +122,9 @@ pub async fn hear(
     let mut heard = BTreeMap::new();
     let hearing = async {
         while !ids.iter().all(|id| heard.contains_key(&(*id, version))) {
-            let Heard::Updates(batch) = subscription.next().await else { panic!("a gap") };
+            let SubscriptionEvent::Updates(batch) = subscription.next().await else {
+                panic!("a gap")
+            };
             heard.extend(batch.updates.iter().filter_map(|update| {
                 let order = update.order_json().map(String::from_utf8_lossy);
                 let says = |status: Status| {
@@ -145,7 +148,7 @@ fn away<T>() -> Result<T, BusError> {
 
 #[async_trait]
 impl Bus for NoBus {
-    async fn announce(&self, _: &[Update], _: &[OrderId]) -> Result<(), BusError> {
+    async fn publish(&self, _: &[Update], _: &[OrderId]) -> Result<(), BusError> {
         away()
     }
     async fn queue(&self, _: IncarnationId) -> Result<Box<dyn Queue>, BusError> {
@@ -159,13 +162,13 @@ impl Bus for NoBus {
     fn publisher(&self) -> PublisherId {
         self.0.publisher()
     }
-    fn begin(&self) -> Pending {
+    fn begin(&self) -> PendingOperation {
         self.0.begin()
     }
     fn mark(&self, safe: ResumeCursor) {
         self.0.mark(safe);
     }
-    fn hears(&self) -> bool {
+    fn is_receiving(&self) -> bool {
         false
     }
     async fn leave(&self) {}

@@ -7,20 +7,20 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::frame::FrameParser;
+use super::frame_parser::FrameParser;
 
 /// Receive buffer of a slow reader, in bytes; Linux doubles it.
 const SLOW_RECEIVE_BUFFER: usize = 4 * 1_024;
-/// Maximum bytes queued for a gateway that does not read; beyond it, [`Connection::write`] fails.
+/// Maximum bytes queued for a gateway that does not read; beyond it, [`LoadConnection::write`] fails.
 const MAX_OUTPUT: usize = 1 << 20;
 
 /// A slot for one connection, open or not.
 #[derive(Debug)]
-pub struct Connection {
+pub struct LoadConnection {
     /// Its purpose.
-    pub role: Role,
+    pub role: ConnectionRole,
     /// The state of the connection.
-    pub state: State,
+    pub state: SocketState,
     /// When it was due, in microseconds since the engine began; over REST, when it was last used.
     pub since: u64,
     /// The parser of incoming frames.
@@ -40,7 +40,7 @@ pub struct Connection {
 
 /// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum ConnectionRole {
     /// A hero's socket.
     Hero {
         /// Index of the hero in the plan.
@@ -61,7 +61,7 @@ pub enum Role {
 
 /// The state of a connection.
 #[derive(Debug)]
-pub enum State {
+pub enum SocketState {
     /// Not connected.
     Closed,
     /// The TCP handshake is under way.
@@ -92,12 +92,12 @@ pub struct Follow {
     pub cursor: String,
 }
 
-impl Connection {
+impl LoadConnection {
     /// A slot without a connection.
-    pub fn new(role: Role, follow: bool) -> Self {
+    pub fn new(role: ConnectionRole, follow: bool) -> Self {
         Self {
             role,
-            state: State::Closed,
+            state: SocketState::Closed,
             since: 0,
             parser: FrameParser::default(),
             generation: 0,
@@ -111,7 +111,7 @@ impl Connection {
 
     /// Returns true if the connection is in use.
     pub fn is_open(&self) -> bool {
-        matches!(self.state, State::Open(_))
+        matches!(self.state, SocketState::Open(_))
     }
 
     /// Starts the TCP handshake.
@@ -129,7 +129,7 @@ impl Connection {
         // Closing sends a reset, so that neither a port in TIME-WAIT nor the connection-tracking
         // table remembers the connection for minutes.
         socket.set_linger(Some(Duration::ZERO))?;
-        if matches!(self.role, Role::Hero { slow: true, .. }) {
+        if matches!(self.role, ConnectionRole::Hero { slow: true, .. }) {
             socket.set_recv_buffer_size(SLOW_RECEIVE_BUFFER)?;
         }
         if let Some(source) = source {
@@ -153,7 +153,7 @@ impl Connection {
             Ok(()) | Err(_) => {}
         }
         self.generation += 1;
-        self.state = State::Connecting;
+        self.state = SocketState::Connecting;
         self.parser = FrameParser::default();
         self.output = Vec::new();
         Ok(self.stream.insert(TcpStream::from_std(socket.into())))
@@ -197,7 +197,7 @@ impl Connection {
         }
     }
 
-    /// Writes, and queues for [`Connection::flush`] what the kernel does not take now.
+    /// Writes, and queues for [`LoadConnection::flush`] what the kernel does not take now.
     ///
     /// # Errors
     /// If the connection has ended, or more than [`MAX_OUTPUT`] bytes would be queued.
@@ -229,7 +229,7 @@ impl Connection {
     }
 
     /// Ends the connection with a reset.
-    pub fn close(&mut self, state: State) {
+    pub fn close(&mut self, state: SocketState) {
         self.stream = None;
         self.output = Vec::new();
         self.parser = FrameParser::default();
@@ -258,6 +258,10 @@ const IN_PROGRESS: i32 = 115;
 mod tests {
     #[test]
     fn a_place_is_small() {
-        assert!(size_of::<super::Connection>() <= 128, "{}", size_of::<super::Connection>());
+        assert!(
+            size_of::<super::LoadConnection>() <= 128,
+            "{}",
+            size_of::<super::LoadConnection>()
+        );
     }
 }

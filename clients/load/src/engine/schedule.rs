@@ -1,6 +1,6 @@
 //! The due times of orders in an open model. They do not depend on the answers to earlier orders.
 
-use crate::plan::{Pace, Plan};
+use crate::plan::{PlacingPace, Plan};
 
 /// The due times, in microseconds since the load began.
 #[derive(Debug)]
@@ -24,11 +24,11 @@ impl Schedule {
     pub fn of(plan: &Plan) -> Self {
         let (engine, engines) = (f64::from(plan.number), f64::from(plan.engines));
         let steady = match plan.pace {
-            Some(Pace::Open { rate }) if rate > 0.0 => {
+            Some(PlacingPace::Open { rate }) if rate > 0.0 => {
                 let gap = 1e6 / rate;
                 Some(Train { first: gap * engine, gap: gap * engines, passed: 0 })
             }
-            Some(Pace::Open { .. } | Pace::Closed { .. }) | None => None,
+            Some(PlacingPace::Open { .. } | PlacingPace::Closed { .. }) | None => None,
         };
         let whole = plan.burst.map_or(0, |burst| burst.what);
         let (number, engines) = (plan.number as usize, plan.engines as usize);
@@ -81,11 +81,11 @@ impl Train {
 #[cfg(test)]
 mod tests {
     use super::Schedule;
-    use crate::plan::{Every, Pace, Plan};
+    use crate::plan::{Every, PlacingPace, Plan};
 
     fn moments(
         number: u32,
-        pace: Option<Pace>,
+        pace: Option<PlacingPace>,
         burst: Option<Every<usize>>,
         until: u64,
     ) -> Vec<u64> {
@@ -99,7 +99,9 @@ mod tests {
     #[test]
     fn engines_take_turns_and_keep_the_rate() {
         let mut all: Vec<u64> = (0..3)
-            .flat_map(|number| moments(number, Some(Pace::Open { rate: 1_000.0 }), None, 1_000_000))
+            .flat_map(|number| {
+                moments(number, Some(PlacingPace::Open { rate: 1_000.0 }), None, 1_000_000)
+            })
             .collect();
         all.sort_unstable();
         assert_eq!(all, (0..=1_000).map(|number| number * 1_000).collect::<Vec<_>>());

@@ -5,9 +5,9 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::told::State;
+use super::received_frame::ReceivedState;
 use crate::measures::Counts;
-use crate::message::Done;
+use crate::message::RunDone;
 
 /// Maximum bytes for orders and their sockets. At the bound the oldest order is dropped. It counts
 /// as unchecked unless every socket has seen its end.
@@ -40,7 +40,7 @@ struct Tracked {
     /// The time at which it was due; `None` if this engine has not placed it, or has no answer yet.
     due: Option<u64>,
     /// The first time that its end was seen, and the state seen then.
-    end: Option<(u64, State)>,
+    end: Option<(u64, ReceivedState)>,
     ends: usize,
     cells: Box<[u8]>,
 }
@@ -62,7 +62,7 @@ pub struct FirstEnd {
     /// The time at which the frame arrived.
     pub at: u64,
     /// The state in the frame.
-    pub state: State,
+    pub state: ReceivedState,
 }
 
 impl Tracker {
@@ -99,7 +99,7 @@ impl Tracker {
         &mut self,
         hero: usize,
         slot: usize,
-        state: &State,
+        state: &ReceivedState,
         way: Way,
         now: u64,
         counts: &mut Counts,
@@ -164,8 +164,8 @@ impl Tracker {
 
     /// Returns the settled and unsettled orders, and counts what can be counted without the
     /// database.
-    pub fn finish(&mut self, counts: &mut Counts) -> Done {
-        let mut done = Done::default();
+    pub fn finish(&mut self, counts: &mut Counts) -> RunDone {
+        let mut done = RunDone::default();
         let stride = self.orders.len() / SAMPLE + 1;
         for (number, id) in std::mem::take(&mut self.by_age).into_iter().enumerate() {
             let Some(order) = self.orders.remove(&id) else { continue };
@@ -257,14 +257,14 @@ mod tests {
     use galley_protocol::{Status, Timestamp};
 
     use super::{Tracker, Way};
-    use crate::engine::told::State;
+    use crate::engine::received_frame::ReceivedState;
     use crate::measures::Counts;
 
-    fn state(id: i64, version: i32) -> State {
+    fn state(id: i64, version: i32) -> ReceivedState {
         let time = |millis| Timestamp::from_millis(millis).expect("a time");
         let status = [Status::Pending, Status::InProgress, Status::Completed]
             [usize::try_from(version - 1).expect("1 to 3")];
-        State {
+        ReceivedState {
             id,
             hero_id: 1,
             version,

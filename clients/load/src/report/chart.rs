@@ -1,4 +1,4 @@
-//! Line charts over time or percentiles, as SVG within a page: no script and no other file; the
+//! ChartLine charts over time or percentiles, as SVG within a page: no script and no other file; the
 //! colours follow the light or dark theme of the page.
 
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ const RIGHT: f64 = 16.0;
 const GRID: u32 = 4;
 
 /// A named line, with a gap where there is no value.
-pub struct Line<'a> {
+pub struct ChartLine<'a> {
     /// Its name.
     pub name: &'a str,
     /// Points from left to right: abscissa and value.
@@ -22,7 +22,7 @@ pub struct Line<'a> {
 
 /// Draws a chart of these lines; `marks` are the labels below the horizontal axis and their
 /// abscissas. Returns an empty text if no line has a value.
-pub fn draw(title: &str, unit: &str, lines: &[Line<'_>], marks: &[(f64, String)]) -> String {
+pub fn draw(title: &str, unit: &str, lines: &[ChartLine<'_>], marks: &[(f64, String)]) -> String {
     let known =
         || lines.iter().flat_map(|line| &line.points).filter_map(|(x, y)| y.map(|y| (*x, y)));
     if known().next().is_none() {
@@ -102,15 +102,15 @@ fn short(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Line, draw, nice};
+    use super::{ChartLine, draw, nice};
 
     #[test]
     fn what_has_no_value_breaks_the_line_and_nothing_is_no_chart() {
         let points = vec![(0.0, Some(1.0)), (1.0, None), (2.0, Some(3.0))];
-        let chart = draw("t", "ms", &[Line { name: "a", points }], &[(0.0, "0 s".to_owned())]);
+        let chart = draw("t", "ms", &[ChartLine { name: "a", points }], &[(0.0, "0 s".to_owned())]);
         assert_eq!(chart.matches('M').count(), 2, "{chart}");
         assert!(!chart.contains("NaN") && !chart.contains("inf"), "{chart}");
-        assert_eq!(draw("t", "ms", &[Line { name: "a", points: vec![(0.0, None)] }], &[]), "");
+        assert_eq!(draw("t", "ms", &[ChartLine { name: "a", points: vec![(0.0, None)] }], &[]), "");
     }
 
     #[test]

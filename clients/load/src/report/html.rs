@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::Report;
-use super::chart::{Line, draw};
+use super::chart::{ChartLine, draw};
 use super::table::model;
 use crate::measures::Latency;
 use crate::measures::{QUANTILES, float};
@@ -97,7 +97,7 @@ pub fn render(report: &Report) -> String {
                 .map(|error| [error.what.clone(), error.count.to_string(), String::new()]),
         ));
     }
-    add("<h2>Settings</h2>\n");
+    add("<h2>LoadSettings</h2>\n");
     let settings = report.settings.as_object().into_iter().flatten();
     add(&rows(
         ["setting", "value", ""],
@@ -133,7 +133,7 @@ fn percentiles(report: &Report) -> String {
         let curve = report.latencies.get(name)?["curve"].as_array()?;
         let points =
             curve.iter().map(|point| (place(point[0].as_f64().unwrap_or(0.0)), point[1].as_f64()));
-        Some(Line { name, points: points.collect() })
+        Some(ChartLine { name, points: points.collect() })
     });
     let lines: Vec<_> = lines.collect();
     let marks = [
@@ -157,7 +157,7 @@ fn over_time(report: &Report, title: &str, unit: &str, figures: &[Figure<'_>]) -
     let value = |figure: fn(&Moment, f64) -> Option<f64>, moment: &Moment, before: u64| {
         (float(moment.second), figure(moment, float(moment.second.saturating_sub(before).max(1))))
     };
-    let lines = figures.iter().map(|(name, figure)| Line {
+    let lines = figures.iter().map(|(name, figure)| ChartLine {
         name,
         points: moments.iter().map(|(moment, before)| value(*figure, moment, *before)).collect(),
     });

@@ -59,13 +59,13 @@ mod tests {
         assert_eq!(direct.write(b"lost"), Written::Nothing);
         direct.open(&ours);
         direct.open(&ours);
-        assert_eq!(direct.write(b"told"), Written::All);
+        assert_eq!(direct.write(b"sent"), Written::All);
         direct.close();
         assert_eq!(direct.write(b"lost"), Written::Nothing);
         drop(ours);
-        let mut told = Vec::new();
-        theirs.read_to_end(&mut told).await.expect("the end");
-        assert_eq!(told, b"told");
+        let mut sent = Vec::new();
+        theirs.read_to_end(&mut sent).await.expect("the end");
+        assert_eq!(sent, b"sent");
     }
 
     #[tokio::test]
@@ -84,7 +84,7 @@ mod tests {
         };
         assert!(cut < frames.len());
         assert_eq!(direct.write(&frames), Written::Nothing);
-        let told = frames.len() * whole + cut;
-        assert_eq!(read(&mut theirs, told).await, vec![7; told]);
+        let sent = frames.len() * whole + cut;
+        assert_eq!(read(&mut theirs, sent).await, vec![7; sent]);
     }
 }

@@ -11,9 +11,9 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::entrance::{enter, outbox, seat};
-use super::proof::{Shown, shown};
-use super::visit::Visit;
+use super::admission::{enter, outbox, seat};
+use super::arrival::Arrival;
+use super::authentication::{TokenShown, shown};
 use crate::limits::Address;
 use crate::session::wire::socket::Socket;
 use crate::state::AppState;
@@ -67,16 +67,18 @@ async fn begin(
     let cursor = pairs.one("cursor", str::parse::<String>);
     pairs.finish(|| Some(()))?;
     let seat = seat(&state, address)?;
-    let since = state.desk.read_cursor(cursor).await;
+    let since = state.commands.read_cursor(cursor).await;
     let outbox = outbox(&state);
     let visit = match shown(&state, request.headers())? {
-        Shown::Caller(caller) => Visit::Entered(Box::new(
+        TokenShown::Caller(caller) => Arrival::Entered(Box::new(
             enter(&state, seat, caller, hero_id, since, Arc::clone(&outbox)).await?,
         )),
-        Shown::Nothing(place) => {
-            Visit::Unproven { seat, hero_id, since, outbox: Arc::clone(&outbox), place }
+        TokenShown::Nothing(place) => {
+            Arrival::Unproven { seat, hero_id, since, outbox: Arc::clone(&outbox), place }
         }
-        Shown::Bad(refused, place) => Visit::Refused(unauthorized(&state, Some(refused)), place),
+        TokenShown::Bad(refused, place) => {
+            Arrival::Refused(unauthorized(&state, Some(refused)), place)
+        }
     };
     let upgrade = hyper::upgrade::on(&mut request);
     let max_message = state.config.max_message;

@@ -10,19 +10,19 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use galley_protocol::close::CloseCode;
+use galley_protocol::close_code::CloseCode;
 use galley_protocol::frame::ServerFrame;
 use galley_protocol::{HeroId, OrderId, Problem, ResumeCursor};
 use galley_store::{CHANGES_PAGE, Changes, ChangesRequest, States};
 
-use crate::desk::Desk;
-use crate::hub::{Missed, State};
+use crate::commands::Commands;
+use crate::hub::{Missed, VersionSeen};
 use crate::retry::pause_after;
-use crate::session::wire::{Closed, Frame};
+use crate::session::wire::{Closed, WireFrame};
 
 /// A resync that is not complete.
 pub struct CatchUp {
-    desk: Desk,
+    commands: Commands,
     hero_id: HeroId,
     missed: Missed,
     /// The cursor of the first page. A later change of an order on an earlier page comes as a
@@ -36,11 +36,11 @@ pub struct CatchUp {
 
 /// A page of a resync.
 #[derive(Debug)]
-pub struct Page {
+pub struct CatchUpPage {
     /// The frame to send; `None` if nothing changed at all.
-    pub frame: Option<Frame>,
+    pub frame: Option<WireFrame>,
     /// The states that the frame contains.
-    pub told: HashMap<OrderId, State>,
+    pub sent: HashMap<OrderId, VersionSeen>,
     /// True if the resync ends with this page.
     pub is_last: bool,
     /// The moment up to which the client now knows everything, including changes of which no update
@@ -50,16 +50,16 @@ pub struct Page {
 
 impl CatchUp {
     /// Begins to read the missed changes.
-    pub fn begin(desk: Desk, hero_id: HeroId, missed: Missed) -> Self {
-        let page = read(desk.clone(), hero_id, &missed, None, Duration::ZERO);
-        Self { desk, hero_id, missed, cursor: None, after: None, page, refusals: 0 }
+    pub fn begin(commands: Commands, hero_id: HeroId, missed: Missed) -> Self {
+        let page = read(commands.clone(), hero_id, &missed, None, Duration::ZERO);
+        Self { commands, hero_id, missed, cursor: None, after: None, page, refusals: 0 }
     }
 
     /// Waits for the next page, and tries again while the database is unreachable. Cancel safe.
     ///
     /// # Errors
     /// A read that failed, and would fail again.
-    pub async fn next(&mut self) -> Result<Page, Closed> {
+    pub async fn next(&mut self) -> Result<CatchUpPage, Closed> {
         loop {
             match (&mut self.page).await {
                 Ok(changes) => return Ok(self.turn(changes)),
@@ -72,38 +72,38 @@ impl CatchUp {
         }
     }
 
-    fn turn(&mut self, changes: Changes) -> Page {
+    fn turn(&mut self, changes: Changes) -> CatchUpPage {
         let Changes { orders, deleted, cursor, next } = changes;
         let cursor = *self.cursor.get_or_insert(cursor);
         let nothing = self.after.is_none() && orders.is_empty() && deleted.is_empty();
         self.after = next;
         self.refusals = 0;
         let is_last = next.is_none();
-        let told = orders.iter().map(State::of);
-        let told = told.chain(deleted.iter().map(State::of_deleted)).collect();
+        let sent = orders.iter().map(VersionSeen::of);
+        let sent = sent.chain(deleted.iter().map(VersionSeen::of_deleted)).collect();
         if !is_last {
             self.ask(Duration::ZERO);
         }
         let told_until = if is_last { cursor } else { self.missed.since() };
-        let told_until = self.desk.store().cursor_keys().sign(told_until);
+        let told_until = self.commands.store().cursor_keys().sign(told_until);
         let frame = ServerFrame::Resync { orders, deleted, cursor: told_until };
         let known = is_last && matches!(self.missed, Missed::Since(_));
-        Page {
-            frame: (!nothing).then(|| Frame::from(&frame)),
-            told,
+        CatchUpPage {
+            frame: (!nothing).then(|| WireFrame::from(&frame)),
+            sent,
             is_last,
             known: known.then_some(cursor),
         }
     }
 
     fn ask(&mut self, pause: Duration) {
-        self.page = read(self.desk.clone(), self.hero_id, &self.missed, self.after, pause);
+        self.page = read(self.commands.clone(), self.hero_id, &self.missed, self.after, pause);
     }
 }
 
 /// Reads the page that follows `after`.
 fn read(
-    desk: Desk,
+    commands: Commands,
     hero_id: HeroId,
     missed: &Missed,
     after: Option<OrderId>,
@@ -112,16 +112,16 @@ fn read(
     let page = match missed {
         Missed::Since(since) => {
             let request = ChangesRequest { hero_id, since: *since, after };
-            async move { desk.changes(request).await }.boxed()
+            async move { commands.changes(request).await }.boxed()
         }
         Missed::Orders { ids, until, .. } => {
-            let mut rest = ids
+            let mut remaining = ids
                 .range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
                 .copied();
-            let ids: Vec<_> = rest.by_ref().take(CHANGES_PAGE).collect();
-            let (next, cursor) = (rest.next().and(ids.last().copied()), *until);
+            let ids: Vec<_> = remaining.by_ref().take(CHANGES_PAGE).collect();
+            let (next, cursor) = (remaining.next().and(ids.last().copied()), *until);
             async move {
-                let States { orders, deleted } = desk.states(ids).await?;
+                let States { orders, deleted } = commands.states(ids).await?;
                 Ok(Changes { orders, deleted, cursor, next })
             }
             .boxed()

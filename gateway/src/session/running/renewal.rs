@@ -1,11 +1,11 @@
 //! The tokens that a client sends in `auth` frames: the first one, and those that replace it before
 //! it expires.
 
-use galley_protocol::close::CloseCode;
+use galley_protocol::close_code::CloseCode;
 use galley_protocol::frame::{CommandId, Reply, ServerFrame};
 use galley_protocol::{BearerToken, Problem, ProblemType, Timestamp};
 
-use crate::auth::{Claims, Refused, Who};
+use crate::auth::{Claims, TokenRejection, Who};
 use crate::state::AppState;
 use crate::web::guard::unauthorized;
 
@@ -53,7 +53,7 @@ pub fn verify(state: &AppState, token: &BearerToken) -> Result<Claims, Problem> 
     let claims = state
         .verifier
         .as_ref()
-        .ok_or(Refused::Signature)
+        .ok_or(TokenRejection::Signature)
         .and_then(|verifier| verifier.verify(token.reveal()));
     claims.map_err(|refused| unauthorized(state, Some(refused)))
 }

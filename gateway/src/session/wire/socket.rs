@@ -12,19 +12,19 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use galley_protocol::close::CloseCode;
+use galley_protocol::close_code::CloseCode;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use super::{Closed, Frame, STALLED, Wire};
+use super::{Closed, STALLED, Wire, WireFrame};
 use crate::framing::put_frame;
-use crate::http::Line;
+use crate::http::TrackedStream;
 use crate::hub::Outbox;
 use crate::metrics;
-use decoder::{Decoder, Message, Violation};
+use decoder::{Decoder, ProtocolViolation, SocketMessage};
 
 /// The longest closing handshake (RFC 6455 section 7.1.1).
 const CLOSING: Duration = Duration::from_secs(2);
@@ -70,7 +70,7 @@ impl Busy {
 
 /// An event from the peer.
 #[derive(Debug)]
-pub enum Heard {
+pub enum SocketInput {
     /// A message.
     Text(String),
     /// A ping or pong.
@@ -83,12 +83,14 @@ impl Socket {
     /// Takes over an upgraded connection. `outbox` is notified when the peer takes bytes, which
     /// shows that it is alive.
     pub fn new(upgraded: Upgraded, max_message: usize, outbox: Arc<Outbox>) -> Self {
-        let parts = upgraded.downcast::<TokioIo<Line>>().expect("the accept loop does not wrap it");
+        let parts = upgraded
+            .downcast::<TokioIo<TrackedStream>>()
+            .expect("the accept loop does not wrap it");
         let stream = parts.io.into_inner().into_stream();
         trust_to_progress(&stream);
         let busy = Box::new(Busy::begin(parts.read_buf.into(), max_message));
         let mut socket = Self { stream: Arc::new(stream), max_message, busy: Some(busy), outbox };
-        socket.rest();
+        socket.become_idle();
         socket
     }
 
@@ -103,10 +105,10 @@ impl Socket {
     }
 
     /// Takes over the bytes for which the kernel had no room when another writer wrote.
-    pub fn owe(&mut self, rest: Bytes) {
-        if !rest.is_empty() {
+    pub fn owe(&mut self, remainder: Bytes) {
+        if !remainder.is_empty() {
             let busy = self.busy();
-            busy.unsent = rest.into();
+            busy.unsent = remainder.into();
             busy.full = true;
         }
     }
@@ -118,34 +120,38 @@ impl Socket {
 
     /// Waits for an event from the peer. Unsent bytes go out first, so a peer that takes no pong is
     /// not read. Cancel safe.
-    pub async fn hear(&mut self) -> Heard {
+    pub async fn receive(&mut self) -> SocketInput {
         loop {
             if let Err(closed) = self.flush().await {
-                return Heard::Closed(closed);
+                return SocketInput::Closed(closed);
             }
             let decoded = self.busy.as_mut().map_or(Ok(None), |busy| busy.decoder.decode());
-            self.rest();
+            self.become_idle();
             match decoded {
-                Ok(Some(Message::Text(text))) => {
+                Ok(Some(SocketMessage::Text(text))) => {
                     metrics::FRAMES_IN_COUNT.increment(1);
                     metrics::BYTES_IN_COUNT.increment(text.len() as u64);
-                    return Heard::Text(text);
+                    return SocketInput::Text(text);
                 }
-                Ok(Some(Message::Ping(payload))) => {
+                Ok(Some(SocketMessage::Ping(payload))) => {
                     self.gather(OpCode::Control(Control::Pong), &payload);
-                    return Heard::Control;
+                    return SocketInput::Control;
                 }
-                Ok(Some(Message::Pong)) => return Heard::Control,
-                Ok(Some(Message::Close(code))) => return Heard::Closed(Closed::ByPeer(code)),
+                Ok(Some(SocketMessage::Pong)) => return SocketInput::Control,
+                Ok(Some(SocketMessage::Close(code))) => {
+                    return SocketInput::Closed(Closed::ByPeer(code));
+                }
                 Ok(None) => {}
-                Err(Violation::Protocol) => {
-                    return Heard::Closed(Closed::With(CloseCode::BadProtocol));
+                Err(ProtocolViolation::Protocol) => {
+                    return SocketInput::Closed(Closed::With(CloseCode::BadProtocol));
                 }
-                Err(Violation::TooBig) => return Heard::Closed(Closed::With(CloseCode::TooBig)),
+                Err(ProtocolViolation::TooBig) => {
+                    return SocketInput::Closed(Closed::With(CloseCode::TooBig));
+                }
             }
             match std::future::poll_fn(|context| self.poll_read(context)).await {
-                Ok(0) => return Heard::Closed(Closed::HungUp),
-                Err(_) => return Heard::Closed(Closed::Gone),
+                Ok(0) => return SocketInput::Closed(Closed::HungUp),
+                Err(_) => return SocketInput::Closed(Closed::Gone),
                 Ok(_) => {}
             }
         }
@@ -186,7 +192,7 @@ impl Socket {
                         [&code.code().to_be_bytes()[..], code.reason().as_bytes()].concat();
                     self.gather(OpCode::Control(Control::Close), &goodbye);
                     self.flush().await?;
-                    while !matches!(self.hear().await, Heard::Closed(_)) {}
+                    while !matches!(self.receive().await, SocketInput::Closed(_)) {}
                 }
             }
             self.drain().await.map_err(|_| Closed::Gone)
@@ -215,7 +221,7 @@ impl Socket {
             let decoder = &mut Busy::of(busy, *max_message).decoder;
             let read = stream.try_read_buf(decoder.room(READ));
             decoder.tidy();
-            self.rest();
+            self.become_idle();
             match read {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return Poll::Ready(read),
@@ -252,12 +258,12 @@ impl Socket {
             if std::mem::take(&mut busy.full) {
                 // There is room again, because the peer has taken something. Its pong may come
                 // late, because our ping is still behind other bytes.
-                self.outbox.heard();
+                self.outbox.note_life();
             }
         }
         // Frees the memory of a burst for the idle time after it.
         busy.unsent = BytesMut::new();
-        self.rest();
+        self.become_idle();
         Ok(true)
     }
 
@@ -270,7 +276,7 @@ impl Socket {
     }
 
     /// Frees the memory of reads and writes if none is unfinished.
-    fn rest(&mut self) {
+    fn become_idle(&mut self) {
         self.busy.take_if(|busy| busy.unsent.is_empty() && busy.decoder.is_empty());
     }
 
@@ -293,7 +299,7 @@ impl Socket {
 }
 
 impl Wire for Socket {
-    async fn put(&mut self, frame: Frame) -> Result<(), Closed> {
+    async fn put(&mut self, frame: WireFrame) -> Result<(), Closed> {
         self.put_text(&frame.text).await
     }
 

@@ -50,7 +50,7 @@ pub enum Done {
     /// The questions that a filter comes to.
     Planned { history: u64, search: Result<Search, CommandError> },
     /// A page of the past, and the question that it answers.
-    Read { history: u64, question: Question, page: Result<Page, CommandError> },
+    Read { history: u64, question: Question, page: Result<OrdersPage, CommandError> },
     /// A name; nothing when there is nobody of that id.
     Named(Nameless, Result<Option<String>, CommandError>),
     /// An order was cancelled, or why not.
@@ -59,7 +59,7 @@ pub enum Done {
 
 /// A page of orders.
 #[derive(Deserialize)]
-pub struct Page {
+pub struct OrdersPage {
     items: Vec<Read>,
     next_cursor: Option<String>,
 }
@@ -69,13 +69,13 @@ pub struct Page {
 struct Read {
     #[serde(flatten)]
     order: Order,
-    hero: Named,
-    meal: Named,
+    hero: NamedOrders,
+    meal: NamedOrders,
 }
 
 /// A hero or a meal, by its name.
 #[derive(Deserialize)]
-struct Named {
+struct NamedOrders {
     name: String,
 }
 
@@ -215,7 +215,7 @@ async fn page(
     remote: Remote,
     question: &Question,
     cursor: Option<String>,
-) -> Result<Page, CommandError> {
+) -> Result<OrdersPage, CommandError> {
     let api = remote.open()?;
     match question {
         Question::List(parameters) => {
@@ -231,7 +231,7 @@ async fn page(
         Question::Order(id) => {
             let found = api.find(api.request(Method::GET, &format!("/orders/{id}"))).await?;
             let items = found.map(|answer| answer.read()).transpose()?.into_iter().collect();
-            Ok(Page { items, next_cursor: None })
+            Ok(OrdersPage { items, next_cursor: None })
         }
     }
 }
@@ -248,7 +248,7 @@ async fn name(remote: Remote, whose: Nameless) -> Result<Option<String>, Command
         sleep(PAUSE).await;
     }
     match named? {
-        Some(answer) => answer.read().map(|Named { name }| Some(name)),
+        Some(answer) => answer.read().map(|NamedOrders { name }| Some(name)),
         None => Ok(None),
     }
 }

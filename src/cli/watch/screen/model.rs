@@ -9,7 +9,7 @@ use galley_protocol::{Order, OrderId, Picture, Timestamp};
 use super::filter::Filter;
 use super::meter::{Latencies, Rate};
 use super::names::{Nameless, Names};
-use crate::cli::session::News;
+use crate::cli::client_session::SessionEvent;
 
 /// The most active orders, and the most that have ended, that are remembered; beyond, the oldest
 /// go. An order takes 300 bytes, and up to 8 KB more when it was cancelled with the longest reason;
@@ -129,22 +129,22 @@ impl Model {
     }
 
     /// Takes in what the link tells.
-    pub fn hear(&mut self, news: News, now: Timestamp) {
+    pub fn hear(&mut self, news: SessionEvent, now: Timestamp) {
         match news {
-            News::Connecting => self.link = Link::Connecting,
-            News::Watching { whose } => {
+            SessionEvent::Connecting => self.link = Link::Connecting,
+            SessionEvent::Watching { whose } => {
                 self.whose = whose;
                 self.link = Link::Live;
                 self.history += 1;
             }
-            News::Waiting { why, pause } => {
+            SessionEvent::Waiting { why, pause } => {
                 let until = now.millis() + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX / 2);
                 self.link = Link::Waiting {
                     why: why.to_string(),
                     until: Timestamp::from_millis(until).unwrap_or(now),
                 };
             }
-            News::Frame { frame, .. } => self.apply(&frame, now),
+            SessionEvent::Frame { frame, .. } => self.apply(&frame, now),
         }
     }
 
@@ -370,8 +370,8 @@ mod tests {
     use galley_protocol::frame::Totals;
 
     use super::{Link, MAX_ORDERS, Model, Typing};
+    use crate::cli::client_session::SessionEvent;
     use crate::cli::error::CommandError;
-    use crate::cli::session::News;
     use crate::cli::watch::screen::staging::{at, feed, frame, model, order, orders, welcome};
 
     fn ids(model: &Model) -> Vec<i64> {
@@ -493,16 +493,19 @@ mod tests {
         let mut model = model();
         model.hear(feed(&[order(1, "PENDING", 1)]), at(0));
         model.hear(
-            News::Waiting { why: CommandError::failed("lost"), pause: Duration::from_secs(3) },
+            SessionEvent::Waiting {
+                why: CommandError::failed("lost"),
+                pause: Duration::from_secs(3),
+            },
             at(0),
         );
         assert_eq!(model.link, Link::Waiting { why: "lost".to_owned(), until: at(3) });
         assert_eq!(ids(&model), [1], "what was known is still shown");
-        model.hear(News::Connecting, at(0));
+        model.hear(SessionEvent::Connecting, at(0));
         model.hear(frame(r#"{"type":"welcome","resume":"fresh","orders":[],"help":""}"#), at(0));
         assert_eq!(ids(&model), [0; 0]);
         let history = model.history;
-        model.hear(News::Watching { whose: "every hero".to_owned() }, at(0));
+        model.hear(SessionEvent::Watching { whose: "every hero".to_owned() }, at(0));
         assert_eq!((&model.link, model.history), (&Link::Live, history + 1));
         model.hear(feed(&[order(2, "PENDING", 1)]), at(0));
         model.hear(

@@ -6,7 +6,7 @@ use galley_protocol::{Order, Timestamp};
 use serde_json::json;
 
 use super::model::Model;
-use crate::cli::session::News;
+use crate::cli::client_session::SessionEvent;
 
 /// A full second.
 const MILLIS: i64 = 1_795_361_820_000;
@@ -38,18 +38,21 @@ pub fn orders(ids: RangeInclusive<i64>, status: &str, version: i32) -> Vec<Order
 }
 
 /// A frame as it comes.
-pub fn frame(text: &str) -> News {
-    News::Frame { text: text.to_owned(), frame: serde_json::from_str(text).expect("a frame") }
+pub fn frame(text: &str) -> SessionEvent {
+    SessionEvent::Frame {
+        text: text.to_owned(),
+        frame: serde_json::from_str(text).expect("a frame"),
+    }
 }
 
 /// What staff is told.
-pub fn feed(orders: &[Order]) -> News {
+pub fn feed(orders: &[Order]) -> SessionEvent {
     let totals = json!({"PENDING": 7, "IN_PROGRESS": 0, "COMPLETED": 0, "CANCELLED": 0});
     frame(&json!({"type": "feed", "orders": orders, "totals": totals}).to_string())
 }
 
 /// What a hero is told first.
-pub fn welcome(orders: &[Order]) -> News {
+pub fn welcome(orders: &[Order]) -> SessionEvent {
     let hero = json!({"id": 1, "name": "Zoé", "planet": "Earth", "allergies": [], "version": 1});
     frame(
         &json!({"type": "welcome", "hero": hero, "resume": "fresh", "orders": orders, "cursor": "r1.1", "help": ""}).to_string(),

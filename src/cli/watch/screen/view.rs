@@ -317,8 +317,8 @@ mod tests {
     use ratatui::style::Color;
 
     use super::{Palette, draw, fit, span_of, tail};
+    use crate::cli::client_session::SessionEvent;
     use crate::cli::error::CommandError;
-    use crate::cli::session::News;
     use crate::cli::watch::screen::keys::press;
     use crate::cli::watch::screen::model::Model;
     use crate::cli::watch::screen::staging::{at, feed, model, order, orders};
@@ -363,7 +363,7 @@ mod tests {
         model.names.learn_hero(both[0].hero_id, Some("Zoé".to_owned()));
         model.names.learn_meal(both[0].meal_id, Some("Leek soup".to_owned()));
         model.hear(feed(&both), at(-1));
-        model.hear(News::Watching { whose: "every hero".to_owned() }, at(0));
+        model.hear(SessionEvent::Watching { whose: "every hero".to_owned() }, at(0));
         model
     }
 
@@ -396,7 +396,7 @@ mod tests {
     fn a_lost_connection_says_why_and_counts_down() {
         let mut model = busy();
         let why = CommandError::failed("the connection to http://a:1 is lost\u{1b}[2J");
-        model.hear(News::Waiting { why, pause: Duration::from_millis(4_200) }, at(0));
+        model.hear(SessionEvent::Waiting { why, pause: Duration::from_millis(4_200) }, at(0));
         assert_eq!(
             lines(&mut model, 80, 12)[0],
             "○ retry in 4.2 s  the connection to http://a:1 is lost·[2J"
@@ -404,7 +404,7 @@ mod tests {
         assert!(lines(&mut model, 20, 3)[0].starts_with("○ retry in 4.2 s"));
         model.helping = true;
         assert!(lines(&mut model, 80, 12)[0].starts_with("○ retry"), "help hides it not");
-        model.hear(News::Connecting, at(0));
+        model.hear(SessionEvent::Connecting, at(0));
         assert_eq!(lines(&mut model, 80, 12)[0], "◌ connecting  http://a:1");
     }
 

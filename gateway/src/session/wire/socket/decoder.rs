@@ -13,7 +13,7 @@ const MAX_CONTROL: u64 = 125;
 
 /// A message of the peer.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Message {
+pub enum SocketMessage {
     /// A text message, assembled from its fragments.
     Text(String),
     /// A ping, to be answered with the same bytes.
@@ -26,7 +26,7 @@ pub enum Message {
 
 /// A violation of the protocol by the peer.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum Violation {
+pub enum ProtocolViolation {
     /// Bytes that break the protocol, or are not text.
     #[error("not what this protocol allows")]
     Protocol,
@@ -74,9 +74,9 @@ impl Decoder {
     /// Returns the next message, or `None` while it is incomplete.
     ///
     /// # Errors
-    /// [`Violation`], as soon as it is seen: the payload of a frame that is too long is not waited
+    /// [`ProtocolViolation`], as soon as it is seen: the payload of a frame that is too long is not waited
     /// for. Nothing may be decoded after an error.
-    pub fn decode(&mut self) -> Result<Option<Message>, Violation> {
+    pub fn decode(&mut self) -> Result<Option<SocketMessage>, ProtocolViolation> {
         while let Some((header, payload)) = self.frame()? {
             let message = match header.opcode {
                 OpCode::Control(control) => Some(message(control, payload)?),
@@ -90,18 +90,18 @@ impl Decoder {
     }
 
     /// Returns the next frame, unmasked.
-    fn frame(&mut self) -> Result<Option<(FrameHeader, Vec<u8>)>, Violation> {
+    fn frame(&mut self) -> Result<Option<(FrameHeader, Vec<u8>)>, ProtocolViolation> {
         let mut read = std::io::Cursor::new(&self.bytes);
         // It refuses only reserved opcodes.
         let Some((header, length)) =
-            FrameHeader::parse(&mut read).map_err(|_| Violation::Protocol)?
+            FrameHeader::parse(&mut read).map_err(|_| ProtocolViolation::Protocol)?
         else {
             return Ok(None);
         };
         let start = usize::try_from(read.position()).expect("a header is a few bytes");
         self.allow(&header, length, start)?;
-        let mask = header.mask.ok_or(Violation::Protocol)?;
-        let end = start + usize::try_from(length).map_err(|_| Violation::TooBig)?;
+        let mask = header.mask.ok_or(ProtocolViolation::Protocol)?;
+        let end = start + usize::try_from(length).map_err(|_| ProtocolViolation::TooBig)?;
         let Some(masked) = self.bytes.get(start..end) else { return Ok(None) };
         let payload =
             masked.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
@@ -111,7 +111,12 @@ impl Decoder {
     }
 
     /// Checks a header before its payload has arrived.
-    fn allow(&self, header: &FrameHeader, length: u64, size: usize) -> Result<(), Violation> {
+    fn allow(
+        &self,
+        header: &FrameHeader,
+        length: u64,
+        size: usize,
+    ) -> Result<(), ProtocolViolation> {
         // A client masks (section 5.1). No negotiated extension uses the reserved bits, and a
         // length has the shortest encoding (section 5.2).
         if header.mask.is_none()
@@ -120,21 +125,21 @@ impl Decoder {
             || header.rsv3
             || size != header.len(length)
         {
-            return Err(Violation::Protocol);
+            return Err(ProtocolViolation::Protocol);
         }
         match header.opcode {
             OpCode::Control(_) if header.is_final && length <= MAX_CONTROL => Ok(()),
-            OpCode::Control(_) => Err(Violation::Protocol),
+            OpCode::Control(_) => Err(ProtocolViolation::Protocol),
             OpCode::Data(data) => {
                 let begun = self.begun.as_ref().map(Vec::len);
                 if length > (self.max_message - begun.unwrap_or(0)) as u64 {
-                    return Err(Violation::TooBig);
+                    return Err(ProtocolViolation::TooBig);
                 }
                 match (data, begun) {
                     (Data::Text, None) | (Data::Continue, Some(_)) => Ok(()),
                     // Commands are text: binary messages are not part of this protocol.
                     (Data::Text | Data::Continue | Data::Binary | Data::Reserved(_), _) => {
-                        Err(Violation::Protocol)
+                        Err(ProtocolViolation::Protocol)
                     }
                 }
             }
@@ -147,7 +152,7 @@ impl Decoder {
         data: Data,
         is_final: bool,
         payload: Vec<u8>,
-    ) -> Result<Option<Message>, Violation> {
+    ) -> Result<Option<SocketMessage>, ProtocolViolation> {
         let whole = match (data, self.begun.take()) {
             (Data::Continue, Some(mut begun)) => {
                 begun.extend_from_slice(&payload);
@@ -156,8 +161,8 @@ impl Decoder {
             (Data::Continue | Data::Text | Data::Binary | Data::Reserved(_), _) => payload,
         };
         if is_final {
-            return Ok(Some(Message::Text(
-                String::from_utf8(whole).map_err(|_| Violation::Protocol)?,
+            return Ok(Some(SocketMessage::Text(
+                String::from_utf8(whole).map_err(|_| ProtocolViolation::Protocol)?,
             )));
         }
         self.begun = Some(whole);
@@ -165,21 +170,21 @@ impl Decoder {
     }
 }
 
-fn message(control: Control, payload: Vec<u8>) -> Result<Message, Violation> {
+fn message(control: Control, payload: Vec<u8>) -> Result<SocketMessage, ProtocolViolation> {
     match control {
-        Control::Ping => Ok(Message::Ping(payload)),
-        Control::Pong => Ok(Message::Pong),
+        Control::Ping => Ok(SocketMessage::Ping(payload)),
+        Control::Pong => Ok(SocketMessage::Pong),
         Control::Close => match payload.split_first_chunk() {
-            None if payload.is_empty() => Ok(Message::Close(None)),
+            None if payload.is_empty() => Ok(SocketMessage::Close(None)),
             Some((code, reason))
                 if may_close_with(u16::from_be_bytes(*code))
                     && std::str::from_utf8(reason).is_ok() =>
             {
-                Ok(Message::Close(Some(u16::from_be_bytes(*code))))
+                Ok(SocketMessage::Close(Some(u16::from_be_bytes(*code))))
             }
-            None | Some(_) => Err(Violation::Protocol),
+            None | Some(_) => Err(ProtocolViolation::Protocol),
         },
-        Control::Reserved(_) => Err(Violation::Protocol),
+        Control::Reserved(_) => Err(ProtocolViolation::Protocol),
     }
 }
 
@@ -193,7 +198,7 @@ mod tests {
     use bytes::BytesMut;
     use proptest::prelude::*;
 
-    use super::{Decoder, Message, Violation};
+    use super::{Decoder, ProtocolViolation, SocketMessage};
 
     const BOUND: usize = 1_000;
 
@@ -211,7 +216,7 @@ mod tests {
     }
 
     /// All that comes of these bytes, read in chunks.
-    fn decode(bytes: &[u8], chunk: usize) -> (Vec<Message>, Option<Violation>) {
+    fn decode(bytes: &[u8], chunk: usize) -> (Vec<SocketMessage>, Option<ProtocolViolation>) {
         let mut decoder = Decoder::new(BytesMut::new(), BOUND);
         let mut messages = Vec::new();
         for part in bytes.chunks(chunk) {
@@ -227,8 +232,8 @@ mod tests {
         (messages, None)
     }
 
-    fn text(text: &str) -> Message {
-        Message::Text(text.to_owned())
+    fn text(text: &str) -> SocketMessage {
+        SocketMessage::Text(text.to_owned())
     }
 
     #[test]
@@ -241,11 +246,21 @@ mod tests {
             frame(0x80, &e_acute[1..]),
         ]
         .concat();
-        assert_eq!(decode(&bytes, 3), (vec![Message::Ping(b"?".to_vec()), text("café")], None));
+        assert_eq!(
+            decode(&bytes, 3),
+            (vec![SocketMessage::Ping(b"?".to_vec()), text("café")], None)
+        );
         let pongs = [frame(0x8A, b""), frame(0x88, &[0x03, 0xE8, b'x']), frame(0x88, b"")].concat();
         assert_eq!(
             decode(&pongs, 9),
-            (vec![Message::Pong, Message::Close(Some(1_000)), Message::Close(None)], None)
+            (
+                vec![
+                    SocketMessage::Pong,
+                    SocketMessage::Close(Some(1_000)),
+                    SocketMessage::Close(None)
+                ],
+                None
+            )
         );
     }
 
@@ -270,18 +285,22 @@ mod tests {
             &[frame(0x01, b"x"), frame(0x81, b"x")].concat(), // a message within a message
         ];
         for case in cases {
-            assert_eq!(decode(case, 1_000), (vec![], Some(Violation::Protocol)), "{case:?}");
+            assert_eq!(
+                decode(case, 1_000),
+                (vec![], Some(ProtocolViolation::Protocol)),
+                "{case:?}"
+            );
         }
     }
 
     #[test]
     fn a_message_beyond_the_bound_is_refused_before_it_is_read() {
         let announced = [0x81, 0x80 | 0x7F, 0x7F, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0];
-        assert_eq!(decode(&announced, 14), (vec![], Some(Violation::TooBig)));
+        assert_eq!(decode(&announced, 14), (vec![], Some(ProtocolViolation::TooBig)));
         let (half, most) = (vec![b'x'; BOUND / 2], vec![b'x'; BOUND]);
         assert_eq!(decode(&frame(0x81, &most), 100).0.len(), 1);
         let parts = [frame(0x01, &half), frame(0x00, &half), frame(0x80, b"x")].concat();
-        assert_eq!(decode(&parts, 7), (vec![], Some(Violation::TooBig)));
+        assert_eq!(decode(&parts, 7), (vec![], Some(ProtocolViolation::TooBig)));
     }
 
     proptest! {

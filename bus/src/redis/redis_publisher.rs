@@ -1,0 +1,264 @@
+//! Writes to Redis: entries, updates and acknowledgements, in one pipeline per shard. No shard
+//! waits for another.
+//!
+//! Each message on a channel carries this publisher's next number. The number is taken and the
+//! message sent under one lock. Numbers therefore arrive in order, and a heartbeat follows every
+//! message up to its number. A number whose message was not sent is a hole, which subscribers
+//! notice at the next message or heartbeat. To make them notice it soon, [`mend`] publishes an
+//! empty message as soon as Redis accepts one. [`live`] publishes the heartbeat.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use futures_util::future::join_all;
+use galley_fail_points::{FailPoint, is_next, reach};
+use galley_protocol::{OrderId, PublisherId, Update, UpdateBatch};
+use redis::{Pipeline, Value};
+use tokio::sync::{Mutex, Notify};
+use tokio::time::MissedTickBehavior;
+
+use super::command_connection::{CommandConnection, write_nothing};
+use super::redis_names::{FIELD, GROUP, RedisNames};
+use super::redis_outage::RedisOutage;
+use crate::heartbeat::{BEAT, Heartbeat};
+use crate::publish_progress::{PublishProgress, new_publisher};
+use crate::{Backoff, BusError};
+
+/// The writer of this process.
+pub(super) struct RedisPublisher {
+    names: RedisNames,
+    id: PublisherId,
+    progress: PublishProgress,
+    shards: Vec<ShardChannel>,
+    outage: RedisOutage,
+    /// The process is leaving and sends no more heartbeats.
+    has_left: AtomicBool,
+}
+
+/// The state of one shard.
+struct ShardChannel {
+    link: Arc<CommandConnection>,
+    /// Held from taking a number until Redis has answered or failed.
+    turn: Mutex<()>,
+    /// The last number that was taken.
+    last: AtomicU64,
+    /// Wakes [`mend`]: a number has no message.
+    owed: Notify,
+}
+
+/// The commands for one shard, sent in the order of the fields.
+struct Parcel<'a> {
+    /// `Some` with an empty list is an empty message, which reveals a hole.
+    updates: Option<Vec<Update>>,
+    orders: Vec<OrderId>,
+    settled: Vec<&'a str>,
+}
+
+/// A guard that wakes [`mend`] unless the message was sent, even if the sending future is dropped.
+struct UnsentNumber<'a>(Option<&'a Notify>);
+
+impl UnsentNumber<'_> {
+    fn settle(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for UnsentNumber<'_> {
+    fn drop(&mut self) {
+        if let Some(owed) = self.0 {
+            owed.notify_one();
+        }
+    }
+}
+
+impl RedisPublisher {
+    /// Creates a publisher with a random name, from one link per shard.
+    pub(super) fn new(
+        links: Vec<Arc<CommandConnection>>,
+        names: RedisNames,
+        progress: PublishProgress,
+    ) -> Self {
+        let shard = |link| ShardChannel {
+            link,
+            turn: Mutex::default(),
+            last: AtomicU64::new(0),
+            owed: Notify::new(),
+        };
+        let shards = links.into_iter().map(shard).collect();
+        let (outage, has_left) = (RedisOutage::default(), AtomicBool::new(false));
+        Self { names, id: new_publisher(), progress, shards, outage, has_left }
+    }
+
+    /// Returns the name of this process.
+    pub(super) fn id(&self) -> PublisherId {
+        self.id
+    }
+
+    /// Returns the shared connection of a shard.
+    pub(super) fn link(&self, shard: u16) -> &CommandConnection {
+        &self.shard(shard).link
+    }
+
+    /// Publishes updates, then adds entries to the queue.
+    pub(super) async fn publish(
+        &self,
+        updates: &[Update],
+        orders: &[OrderId],
+    ) -> Result<(), BusError> {
+        self.send(updates, orders, &[]).await
+    }
+
+    /// Publishes updates, then acknowledges entries. Each is given by its shard and its id in the
+    /// stream.
+    pub(super) async fn settle(
+        &self,
+        settled: &[(u16, &str)],
+        updates: &[Update],
+    ) -> Result<(), BusError> {
+        if !updates.is_empty() && is_next(FailPoint::AfterClaimPublish) {
+            // A pipeline cannot end halfway, so for the fail point it is sent in two halves.
+            self.send(updates, &[], &[]).await?;
+            reach(FailPoint::AfterClaimPublish);
+            return self.send(&[], &[], settled).await;
+        }
+        self.send(updates, &[], settled).await
+    }
+
+    /// Leaves a hole on every channel, for something that will never be published.
+    pub(super) fn lose(&self) {
+        for shard in &self.shards {
+            shard.last.fetch_add(1, Ordering::Relaxed);
+            shard.owed.notify_one();
+        }
+    }
+
+    /// Publishes the heartbeat on a shard, behind everything that was published there. Does nothing
+    /// after the goodbye.
+    pub(super) async fn beat(&self, shard: u16) -> Result<(), BusError> {
+        if self.has_left.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.send_heartbeat(shard, false).await
+    }
+
+    /// Publishes the goodbye on every shard. Failures are not reported: subscribers then take the
+    /// process for dead, and repair.
+    pub(super) async fn leave(&self) {
+        // First: no heartbeat may follow the goodbye.
+        self.has_left.store(true, Ordering::Relaxed);
+        for left in
+            join_all(self.names.shards().map(|shard| self.send_heartbeat(shard, true))).await
+        {
+            if let Err(error) = left {
+                tracing::debug!(%error, "a goodbye was not published");
+            }
+        }
+    }
+
+    async fn send_heartbeat(&self, id: u16, leaves: bool) -> Result<(), BusError> {
+        let shard = self.shard(id);
+        let turn = shard.turn.lock().await;
+        // The cursor is read before the number: whatever was published before the cursor, or left a
+        // hole, has its number by then.
+        let published = self.progress.published();
+        let number = shard.last.load(Ordering::Relaxed);
+        let message = Heartbeat { publisher: self.id, number, published, leaves }.encode();
+        let mut pipeline = Pipeline::new();
+        write_nothing(&mut pipeline, &self.names.stream(id));
+        pipeline.cmd(self.names.publish()).arg(self.names.channel(id)).arg(message).ignore();
+        let sent = shard.link.query::<Value>(&pipeline).await;
+        drop(turn);
+        sent.map(drop)
+    }
+
+    async fn send(
+        &self,
+        updates: &[Update],
+        orders: &[OrderId],
+        settled: &[(u16, &str)],
+    ) -> Result<(), BusError> {
+        let parcels = self.names.shards().filter_map(|shard| {
+            let mine = |update: &&Update| self.names.shard_of_hero(update.hero_id) == shard;
+            let updates: Vec<Update> = updates.iter().filter(mine).cloned().collect();
+            let parcel = Parcel {
+                updates: (!updates.is_empty()).then_some(updates),
+                orders: orders
+                    .iter()
+                    .copied()
+                    .filter(|id| self.names.shard_of_order(*id) == shard)
+                    .collect(),
+                settled: settled
+                    .iter()
+                    .filter(|(place, _)| *place == shard)
+                    .map(|(_, id)| *id)
+                    .collect(),
+            };
+            let empty =
+                parcel.updates.is_none() && parcel.orders.is_empty() && parcel.settled.is_empty();
+            (!empty).then(|| self.send_parcel(shard, parcel))
+        });
+        // If one shard fails, the others are still sent.
+        join_all(parcels).await.into_iter().collect()
+    }
+
+    async fn send_parcel(&self, shard: u16, parcel: Parcel<'_>) -> Result<(), BusError> {
+        let mut pipeline = Pipeline::new();
+        let stream = self.names.stream(shard);
+        let ShardChannel { link, turn, last, owed } = self.shard(shard);
+        // Created before the lock, so that dropping this future at any point wakes `mend`.
+        let debt = UnsentNumber(parcel.updates.as_ref().map(|_| owed));
+        let turn = turn.lock().await;
+        if let Some(updates) = parcel.updates {
+            let number = last.fetch_add(1, Ordering::Relaxed) + 1;
+            let message = UpdateBatch::encode(self.id, number, &updates);
+            pipeline.cmd(self.names.publish()).arg(self.names.channel(shard)).arg(message).ignore();
+        }
+        for order in parcel.orders {
+            pipeline.cmd("XADD").arg(&stream).arg("*").arg(FIELD).arg(order.get()).ignore();
+        }
+        if !parcel.settled.is_empty() {
+            pipeline.cmd("XACK").arg(&stream).arg(GROUP).arg(parcel.settled).ignore();
+        }
+        link.query::<Value>(&pipeline).await?;
+        drop(turn);
+        debt.settle();
+        Ok(())
+    }
+
+    async fn send_empty(&self, shard: u16) -> Result<(), BusError> {
+        self.send_parcel(
+            shard,
+            Parcel { updates: Some(Vec::new()), orders: Vec::new(), settled: Vec::new() },
+        )
+        .await
+    }
+
+    fn shard(&self, shard: u16) -> &ShardChannel {
+        &self.shards[usize::from(shard)]
+    }
+}
+
+/// Publishes an empty message on a shard after a message was not sent, and retries until it
+/// succeeds. For one task per shard.
+pub(super) async fn mend(publisher: Arc<RedisPublisher>, shard: u16) {
+    let mut backoff = Backoff::AWAY;
+    loop {
+        publisher.shard(shard).owed.notified().await;
+        backoff.wait().await;
+        // A failure notifies `owed` again.
+        if publisher.send_empty(shard).await.is_ok() {
+            backoff.reset();
+        }
+    }
+}
+
+/// Publishes the heartbeat on a shard every second. A failure is not repeated: subscribers notice
+/// that the heartbeat is missing. For one task per shard.
+pub(super) async fn live(publisher: Arc<RedisPublisher>, shard: u16) {
+    let mut beats = tokio::time::interval(BEAT);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beats.tick().await;
+        publisher.outage.note(shard, &publisher.beat(shard).await);
+    }
+}

@@ -1,0 +1,279 @@
+//! The settings of a test: the command line with the defaults of its scenario filled in. They are
+//! split into one plan per engine.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::time::Duration;
+
+use reqwest::Url;
+
+use crate::load_arguments::{LoadArguments, OrderRate, Over, Scenario};
+use crate::load_failure::LoadFailure;
+use crate::plan::{Every, PlacingPace, Plan};
+use crate::system_limits;
+
+/// Default sockets of one hero; a gateway allows 64.
+const SOCKETS_OF_A_HERO: usize = 50;
+/// Meals that the test creates and orders.
+pub const MEALS: usize = 10;
+
+/// The load of all engines together.
+#[derive(Clone, Debug)]
+pub struct LoadSettings {
+    /// Sockets of heroes.
+    pub sockets: usize,
+    /// Sockets of staff.
+    pub dashboards: usize,
+    /// Heroes.
+    pub heroes: usize,
+    /// Heroes that order.
+    pub ordering: usize,
+    /// The pace of orders; `None` if no orders are placed.
+    pub pace: Option<PlacingPace>,
+    /// Orders due at the same moment, periodically.
+    pub burst: Option<Every<usize>>,
+    /// Connections that place orders over REST; `None` if the sockets place them.
+    pub rest: Option<usize>,
+    /// Sockets among 1,000 that are cut at the same moment, periodically.
+    pub storm: Option<Every<usize>>,
+    /// Slow readers among 1,000 sockets.
+    pub slow_permille: usize,
+    /// Engine processes.
+    pub processes: usize,
+    /// Local addresses to connect from; the system chooses if there are none.
+    pub sources: Vec<IpAddr>,
+    /// The addresses of the gateways.
+    pub gateways: Vec<SocketAddr>,
+}
+
+impl LoadSettings {
+    /// Fills in the defaults and checks that the settings fit together.
+    ///
+    /// # Errors
+    /// If they contradict each other, or exceed the limits of the system.
+    pub fn of(arguments: &LoadArguments) -> Result<Self, LoadFailure> {
+        let scenario = arguments.scenario;
+        let (sockets, rate) = match scenario {
+            Scenario::Idle => (1_000, 0.0),
+            Scenario::Steady => (1_000, 100.0),
+            Scenario::Burst => (1_000, 20.0),
+            Scenario::Storm => (1_000, 50.0),
+            Scenario::SlowReaders => (200, 200.0),
+            Scenario::HotHero => (64, 200.0),
+            Scenario::Firehose => (200, 300.0),
+        };
+        let only = |wanted: Scenario, value: usize| if scenario == wanted { value } else { 0 };
+        let sockets = arguments.sockets.unwrap_or(sockets);
+        let dashboards = arguments.dashboards.unwrap_or(only(Scenario::Firehose, 20));
+        let burst = arguments.burst.unwrap_or(only(Scenario::Burst, 1_000));
+        let storm = arguments.storm.map_or(only(Scenario::Storm, 1_000), permille);
+        let slow_permille = arguments.slow.map_or(only(Scenario::SlowReaders, 200), permille);
+        let rate = arguments.rate.unwrap_or(OrderRate::PerSecond(rate));
+        let places = rate != OrderRate::PerSecond(0.0) || burst > 0;
+        let rest = (places && arguments.over == Over::Rest).then_some(arguments.connections);
+        let connections = sockets + dashboards + rest.unwrap_or(0);
+        let processes = system_limits::processes(connections, arguments.processes)?;
+        let fewest = processes;
+        let by_default = if scenario == Scenario::HotHero {
+            fewest
+        } else {
+            sockets.div_ceil(SOCKETS_OF_A_HERO).max(fewest)
+        };
+        let heroes = arguments.heroes.unwrap_or(by_default);
+        let ordering = if places { arguments.ordering.unwrap_or(heroes) } else { 0 };
+        let usage = |text: String| Err(LoadFailure::Usage(text));
+        if heroes < fewest || heroes > sockets.max(fewest) {
+            return usage(format!(
+                "--heroes must be from {fewest}, one for each process, to {sockets}, one for each socket"
+            ));
+        }
+        if places && !(fewest..=heroes).contains(&ordering) {
+            return usage(format!(
+                "--ordering must be from {fewest}, one for each process, to {heroes}, the heroes there are"
+            ));
+        }
+        if places && rest.is_none() && sockets < processes {
+            return usage(
+                "orders are placed over sockets: give some --sockets, or --over rest".to_owned(),
+            );
+        }
+        if rest.is_some_and(|rest| rest < processes) {
+            return usage(format!(
+                "--connections must be at least {processes}, one for each process"
+            ));
+        }
+        if arguments.url.iter().any(|url| url.path() != arguments.url[0].path()) {
+            return usage("the gateways of --url must all have the same path".to_owned());
+        }
+        let gateways = arguments.url.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            sources: system_limits::sources(connections, &gateways, &arguments.source)?,
+            gateways,
+            sockets,
+            dashboards,
+            heroes,
+            ordering,
+            pace: places.then(|| pace(arguments, rate, processes)),
+            burst: (burst > 0)
+                .then(|| Every { period: millis(arguments.burst_every), what: burst }),
+            rest,
+            storm: (storm > 0)
+                .then(|| Every { period: millis(arguments.storm_every), what: storm }),
+            slow_permille,
+            processes,
+        })
+    }
+
+    /// The number of connections of all kinds.
+    pub fn connections(&self) -> usize {
+        self.sockets + self.dashboards + self.rest.unwrap_or(0)
+    }
+
+    /// Splits the settings into a plan for each engine, with these heroes and meals.
+    pub fn plans(&self, arguments: &LoadArguments, heroes: &[i64], meals: &[i64]) -> Vec<Plan> {
+        let engines = self.processes;
+        let count =
+            |number: usize| u32::try_from(number).expect("there are at most 1,000 processes");
+        let part =
+            |whole: usize, number: usize| whole / engines + usize::from(number < whole % engines);
+        let of_hero = |hero: usize| {
+            self.sockets / self.heroes + usize::from(hero < self.sockets % self.heroes)
+        };
+        let plan = |number: usize| Plan {
+            number: count(number),
+            engines: count(engines),
+            seed: arguments.seed,
+            gateways: self.gateways.clone(),
+            hosts: arguments.url.iter().map(host).collect(),
+            path: arguments.url[0].path().trim_end_matches('/').to_owned(),
+            sources: self.sources.clone(),
+            heroes: heroes.iter().skip(number).step_by(engines).copied().collect(),
+            ordering: part(self.ordering, number),
+            meals: meals.to_vec(),
+            sockets: (number..self.heroes).step_by(engines).map(of_hero).sum(),
+            dashboards: part(self.dashboards, number),
+            slow_permille: self.slow_permille,
+            slow_rate: arguments.slow_rate,
+            ramp: arguments.ramp,
+            pace: self.pace,
+            burst: self.burst,
+            rest: self.rest.map(|rest| part(rest, number)),
+            storm: self.storm,
+            duration: millis(arguments.duration),
+            settle: millis(arguments.settle),
+            delay: arguments
+                .delay
+                .map(|delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)),
+        };
+        (0..engines).map(plan).collect()
+    }
+}
+
+fn pace(arguments: &LoadArguments, rate: OrderRate, processes: usize) -> PlacingPace {
+    match rate {
+        OrderRate::PerSecond(rate) => PlacingPace::Open { rate },
+        OrderRate::Max => PlacingPace::Closed {
+            placers: arguments.placers.div_ceil(processes),
+            in_flight: usize::from(arguments.in_flight),
+        },
+    }
+}
+
+/// Resolves the host of a gateway's URL to its first address.
+fn resolve(url: &Url) -> Result<SocketAddr, LoadFailure> {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let port = url.port_or_known_default().unwrap_or(80);
+    let mut found = (host, port)
+        .to_socket_addrs()
+        .map_err(|error| LoadFailure::failed(&format!("{host} is not known"), &error))?;
+    found.next().ok_or_else(|| LoadFailure::Failed(format!("{host} has no address")))
+}
+
+fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 100")]
+fn permille(percent: f64) -> usize {
+    (percent * 10.0).round() as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::LoadSettings;
+    use crate::load_arguments::LoadArguments;
+
+    fn settings(words: &str) -> Result<(LoadArguments, LoadSettings), String> {
+        let words = format!("galley-load {words}");
+        let arguments = LoadArguments::try_parse_from(words.split_whitespace())
+            .map_err(|error| error.to_string())?;
+        let settings = LoadSettings::of(&arguments).map_err(|error| error.to_string())?;
+        Ok((arguments, settings))
+    }
+
+    #[test]
+    fn everything_is_shared_out_and_nothing_is_lost() {
+        for words in [
+            "--processes 3 --sockets 1000 --heroes 7 --ordering 5 --dashboards 4",
+            "--processes 4 --sockets 10 --heroes 4 --over rest --connections 9",
+            "hot-hero --processes 2",
+            "idle --processes 5 --sockets 99",
+        ] {
+            let (arguments, settings) =
+                settings(words).unwrap_or_else(|error| panic!("{words}: {error}"));
+            let heroes: Vec<i64> = (1..=i64::try_from(settings.heroes).expect("few")).collect();
+            let plans = settings.plans(&arguments, &heroes, &[1]);
+            assert_eq!(
+                plans.iter().map(|plan| plan.sockets).sum::<usize>(),
+                settings.sockets,
+                "{words}"
+            );
+            assert_eq!(
+                plans.iter().map(|plan| plan.dashboards).sum::<usize>(),
+                settings.dashboards,
+                "{words}"
+            );
+            assert_eq!(
+                plans.iter().filter_map(|plan| plan.rest).sum::<usize>(),
+                settings.rest.unwrap_or(0),
+                "{words}"
+            );
+            assert_eq!(
+                plans.iter().map(|plan| plan.ordering).sum::<usize>(),
+                settings.ordering,
+                "{words}"
+            );
+            let mut shared: Vec<i64> = plans.iter().flat_map(|plan| plan.heroes.clone()).collect();
+            shared.sort_unstable();
+            assert_eq!(shared, heroes, "{words}: each hero is one engine's");
+            for plan in plans.iter().filter(|_| settings.ordering > 0) {
+                assert!(
+                    (1..=plan.heroes.len()).contains(&plan.ordering),
+                    "{words}: {plan:?} has nobody who orders"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        for (words, part) in [
+            ("--heroes 0", "--heroes"),
+            ("--sockets 10 --heroes 11", "--heroes"),
+            ("--heroes 5 --ordering 6 --sockets 10", "--ordering"),
+            ("--sockets 0", "--over rest"),
+            ("--over rest --connections 0", "--connections"),
+            ("--processes 4 --heroes 3", "one for each process"),
+            ("--url http://127.0.0.1:1,http://127.0.0.1:2/galley", "the same path"),
+        ] {
+            let error = settings(words).expect_err(words);
+            assert!(error.contains(part), "{words}: {error}");
+        }
+    }
+}

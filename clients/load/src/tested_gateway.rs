@@ -1,0 +1,159 @@
+//! The REST calls of the coordinator: they prepare a test and read the final states.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use reqwest::{Client, Method, Url};
+use serde_json::{Value, json};
+
+use crate::load_failure::LoadFailure;
+use crate::push_lag::Buckets;
+
+/// Concurrent requests.
+const AT_ONCE: usize = 32;
+/// Timeout of one request.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A REST client of one gateway.
+#[derive(Clone, Debug)]
+pub struct TestedGateway {
+    client: Client,
+    url: Url,
+}
+
+impl TestedGateway {
+    /// A client of the gateway at this URL.
+    ///
+    /// # Errors
+    /// If the HTTP client cannot be built.
+    pub fn at(url: &Url) -> Result<Self, LoadFailure> {
+        // A gateway closes connections that were idle for 10 s. The client drops them earlier,
+        // because it does not retry a request on a connection that was closed.
+        let client = Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .pool_idle_timeout(Duration::from_secs(4));
+        let client =
+            client.build().map_err(|error| LoadFailure::failed("cannot speak HTTP", &error))?;
+        Ok(Self { client, url: url.clone() })
+    }
+
+    /// Checks that the gateway is reachable and ready for traffic.
+    ///
+    /// # Errors
+    /// If it is not reachable, or not ready.
+    pub async fn is_ready(&self) -> Result<(), LoadFailure> {
+        let (status, body) = self.ask(Method::GET, "/readyz", None).await?;
+        if status == 200 {
+            return Ok(());
+        }
+        Err(LoadFailure::Failed(format!(
+            "the gateway at {} is not ready ({status}): {}",
+            self.name(),
+            body.trim()
+        )))
+    }
+
+    /// Creates heroes and returns their ids.
+    ///
+    /// # Errors
+    /// If one cannot be created.
+    pub async fn heroes(&self, count: usize, seed: u64) -> Result<Vec<i64>, LoadFailure> {
+        self.create(
+            "/heroes",
+            count,
+            |number| json!({"name": format!("Load {seed}-{number}"), "planet": "Earth"}),
+        )
+        .await
+    }
+
+    /// Creates meals without allergens and returns their ids.
+    ///
+    /// # Errors
+    /// If one cannot be created.
+    pub async fn meals(&self, count: usize, seed: u64) -> Result<Vec<i64>, LoadFailure> {
+        let meal = |number| json!({"name": format!("Load {seed}-{number}"), "price": 9.5, "origin_planet": "Earth"});
+        self.create("/meals", count, meal).await
+    }
+
+    /// Reads the versions of these orders; `None` for an order that does not exist.
+    ///
+    /// # Errors
+    /// If the gateway is unreachable, or an answer is neither 200 nor 404.
+    pub async fn versions(
+        &self,
+        orders: impl IntoIterator<Item = i64>,
+    ) -> Result<Vec<Option<i64>>, LoadFailure> {
+        let reads = stream::iter(orders).map(|id| async move {
+            match self.ask(Method::GET, &format!("/orders/{id}"), None).await? {
+                (200, body) => Ok(serde_json::from_str::<Value>(&body)
+                    .ok()
+                    .and_then(|order| order["version"].as_i64())),
+                (404, _) => Ok(None),
+                (status, body) => {
+                    Err(LoadFailure::Failed(format!("GET /orders/{id} answered {status}: {body}")))
+                }
+            }
+        });
+        reads.buffered(AT_ONCE).try_collect().await
+    }
+
+    /// Reads the push lags that the gateway has measured; `None` if it does not publish them.
+    pub async fn push_lag(&self) -> Option<Buckets> {
+        let (status, body) = self.ask(Method::GET, "/metrics", None).await.ok()?;
+        (status == 200).then(|| Buckets::read(&body))
+    }
+
+    async fn create(
+        &self,
+        path: &str,
+        count: usize,
+        body: impl Fn(usize) -> Value,
+    ) -> Result<Vec<i64>, LoadFailure> {
+        let creations = stream::iter(0..count).map(|number| {
+            let body = body(number);
+            async move {
+                let (status, answer) = self.ask(Method::POST, path, Some(body)).await?;
+                let id = serde_json::from_str::<Value>(&answer)
+                    .ok()
+                    .and_then(|made| made["id"].as_i64());
+                id.filter(|_| status == 201).ok_or_else(|| {
+                    LoadFailure::Failed(format!("POST {path} answered {status}: {answer}"))
+                })
+            }
+        });
+        creations.buffered(AT_ONCE).try_collect().await
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<(u16, String), LoadFailure> {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
+        let mut request = self.client.request(method, url);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.text().await.map_err(|error| self.unreachable(&error))?))
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> LoadFailure {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        LoadFailure::Failed(format!(
+            "cannot reach the gateway at {}: {cause}; start one, or name another with --url",
+            self.name()
+        ))
+    }
+
+    fn name(&self) -> &str {
+        self.url.as_str().trim_end_matches('/')
+    }
+}

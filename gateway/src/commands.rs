@@ -1,0 +1,321 @@
+//! The operations behind REST and sockets. Writes and the frequent reads go through batchers, other
+//! reads go to the store. Results and problems are ready to send.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use galley_bus::{PendingOperation, SharedBus};
+use galley_fail_points::{FailPoint, is_next, reach};
+use galley_launch::Supervisor;
+use galley_protocol::frame::Page;
+use galley_protocol::{
+    CancelOrder, DeleteOrder, Deleted, GetOrder, HeroId, ListOrders, OfHero, Order, OrderId,
+    OrderView, PlaceOrder, Problem, ProblemType, ResumeCursor, Update,
+};
+use galley_store::{
+    CancelVerdict, Changes, ChangesRequest, DeleteVerdict, PlaceVerdict, Snapshot, SnapshotRequest,
+    States, Store, StoreError, ViewedOrder,
+};
+
+use crate::batcher::{Batcher, PendingVerdict, QueueFull, Writers};
+use crate::hub::Hub;
+use crate::store_problems::{RETRY_AFTER_MS, no_hero, no_order, problem};
+use crate::update_publisher::UpdatePublisher;
+
+/// The writers of each kind. Each of them writes one batch at a time.
+const PLACEMENTS: Writers =
+    Writers { count: 2, part: "writer of placements", batch: "batch of placements" };
+const CANCELLATIONS: Writers =
+    Writers { count: 2, part: "writer of cancellations", batch: "batch of cancellations" };
+const DELETIONS: Writers =
+    Writers { count: 1, part: "writer of deletions", batch: "batch of deletions" };
+const SNAPSHOTS: Writers =
+    Writers { count: 2, part: "reader of snapshots", batch: "batch of snapshots" };
+const CHANGES: Writers = Writers { count: 2, part: "reader of changes", batch: "batch of changes" };
+const STATES: Writers = Writers { count: 2, part: "reader of states", batch: "batch of states" };
+/// A read from the store, with one answer for each request of a batch.
+type BatchRead<'a, A> = BoxFuture<'a, Result<Vec<A>, StoreError>>;
+
+/// An order that was placed now, or earlier with the same key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placed {
+    /// The order.
+    pub order: Order,
+    /// True if it was placed earlier.
+    pub replayed: bool,
+}
+
+/// Carries out requests, most of them in batches.
+#[derive(Clone)]
+pub struct Commands {
+    store: Arc<dyn Store>,
+    place: Batcher<OfHero<PlaceOrder, HeroId>, PlaceVerdict>,
+    cancel: Batcher<OfHero<CancelOrder>, CancelVerdict>,
+    delete: Batcher<OfHero<DeleteOrder>, DeleteVerdict>,
+    snapshot: Batcher<SnapshotRequest, Option<Snapshot>>,
+    changes: Batcher<ChangesRequest, Changes>,
+    states: Batcher<Vec<OrderId>, States>,
+}
+
+impl Commands {
+    /// Starts the batchers. At a stop their tasks end first, and then the publisher's, once it has
+    /// published everything.
+    pub fn start(
+        supervisor: &mut Supervisor,
+        store: Arc<dyn Store>,
+        bus: SharedBus,
+        hub: Hub,
+    ) -> Self {
+        let publisher = UpdatePublisher::start(supervisor, bus, hub);
+        Self {
+            place: Batcher::start(supervisor, PLACEMENTS, {
+                let (store, publisher) = (Arc::clone(&store), publisher.clone());
+                move |requests| place(Arc::clone(&store), publisher.clone(), requests)
+            }),
+            cancel: Batcher::start(supervisor, CANCELLATIONS, {
+                let (store, publisher) = (Arc::clone(&store), publisher.clone());
+                move |requests| cancel(Arc::clone(&store), publisher.clone(), requests)
+            }),
+            delete: Batcher::start(supervisor, DELETIONS, {
+                let store = Arc::clone(&store);
+                move |requests| delete(Arc::clone(&store), publisher.clone(), requests)
+            }),
+            snapshot: reader(supervisor, SNAPSHOTS, &store, |store, requests| {
+                store.snapshots(requests)
+            }),
+            changes: reader(supervisor, CHANGES, &store, |store, requests| store.changes(requests)),
+            states: reader(supervisor, STATES, &store, |store, lists| store.states(lists)),
+            store,
+        }
+    }
+
+    /// The store, for plain reads and for managing heroes and meals.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Parses the cursor that a client sent, if any. An unreadable one starts over.
+    pub async fn read_cursor(&self, text: Option<String>) -> Option<ResumeCursor> {
+        match text {
+            Some(text) => Some(self.store.read_cursor(&text).await),
+            None => None,
+        }
+    }
+
+    /// Places an order. The request is queued before this returns: the future only waits for the
+    /// answer.
+    pub fn place(
+        &self,
+        request: OfHero<PlaceOrder, HeroId>,
+    ) -> impl Future<Output = Result<Placed, Problem>> + Send + use<> {
+        let hero_id = request.hero_id;
+        let meal_id = request.command.meal_id;
+        let answer = self.place.submit(request);
+        async move {
+            match verdict(answer).await? {
+                PlaceVerdict::Placed(order) => Ok(Placed { order, replayed: false }),
+                PlaceVerdict::Replayed(order) => Ok(Placed { order, replayed: true }),
+                PlaceVerdict::KeyReused => Err(Problem::new(ProblemType::IdempotencyKeyReused)
+                    .with_detail("this key came before with another hero or meal")),
+                PlaceVerdict::HeroNotFound => Err(no_hero(hero_id)),
+                PlaceVerdict::MealNotFound => Err(Problem::new(ProblemType::MealNotFound)
+                    .with_detail(format!("there is no meal {meal_id}"))),
+            }
+        }
+    }
+
+    /// `already-finished` with the order if it has ended, `version-mismatch`, `order-not-found`.
+    pub async fn cancel(&self, request: OfHero<CancelOrder>) -> Result<Order, Problem> {
+        let order_id = request.command.order_id;
+        match verdict(self.cancel.submit(request)).await? {
+            CancelVerdict::Cancelled(order) => Ok(order),
+            CancelVerdict::AlreadyFinished(order) => {
+                let detail = format!("order {order_id} is {} already", order.status);
+                Err(Problem::new(ProblemType::AlreadyFinished)
+                    .with_detail(detail)
+                    .with_order(order))
+            }
+            CancelVerdict::Stale(order) => Err(stale(order)),
+            CancelVerdict::NotFound => Err(no_order(order_id)),
+        }
+    }
+
+    /// Deletes an order that has ended.
+    ///
+    /// # Errors
+    /// `not-finished` with the order when it is PENDING or `IN_PROGRESS`, `version-mismatch`,
+    /// `order-not-found`.
+    pub async fn delete(&self, request: OfHero<DeleteOrder>) -> Result<Deleted, Problem> {
+        let order_id = request.command.order_id;
+        match verdict(self.delete.submit(request)).await? {
+            DeleteVerdict::Deleted { deleted, .. } => Ok(deleted),
+            DeleteVerdict::NotFinished(order) => {
+                let detail = format!("order {order_id} is {}", order.status);
+                Err(Problem::new(ProblemType::NotFinished).with_detail(detail).with_order(order))
+            }
+            DeleteVerdict::Stale(order) => Err(stale(order)),
+            DeleteVerdict::NotFound => Err(no_order(order_id)),
+        }
+    }
+
+    /// Reads an order.
+    ///
+    /// # Errors
+    /// `order-not-found`.
+    pub async fn get(&self, request: OfHero<GetOrder>) -> Result<ViewedOrder, Problem> {
+        let OfHero { hero_id, command: GetOrder { order_id } } = request;
+        let found = self.store.order(order_id).await.map_err(|error| problem(&error))?;
+        found
+            .filter(|found| hero_id.is_none_or(|hero_id| hero_id == found.view.order.hero_id))
+            .ok_or_else(|| no_order(order_id))
+    }
+
+    /// Lists orders, newest first.
+    ///
+    /// # Errors
+    /// `unavailable` if the database is unreachable.
+    pub async fn list(&self, request: OfHero<ListOrders>) -> Result<Page<OrderView>, Problem> {
+        let OfHero { hero_id, mut command } = request;
+        let limit = command.limit;
+        // One order more than requested shows that there is a next page.
+        command.limit += 1;
+        let orders = self.store.orders(&OfHero { hero_id, command }).await;
+        let orders = orders.map_err(|error| problem(&error))?;
+        Ok(Page::cut(orders, limit, |view| view.order.id.get()))
+    }
+
+    /// Reads a page of the changes that a socket has missed.
+    ///
+    /// # Errors
+    /// `unavailable` if the database is unreachable, `overloaded` if too many requests wait.
+    pub async fn changes(&self, request: ChangesRequest) -> Result<Changes, Problem> {
+        verdict(self.changes.submit(request)).await
+    }
+
+    /// Reads the current states of at most [`CHANGES_PAGE`](galley_store::CHANGES_PAGE) orders.
+    ///
+    /// # Errors
+    /// `unavailable` if the database is unreachable, `overloaded` if too many requests wait.
+    pub async fn states(&self, orders: Vec<OrderId>) -> Result<States, Problem> {
+        verdict(self.states.submit(orders)).await
+    }
+
+    /// Reads the first state of a socket: the orders to show, and the cursor to continue from.
+    pub async fn snapshot(&self, request: SnapshotRequest) -> Result<Snapshot, Problem> {
+        let hero_id = request.hero_id;
+        verdict(self.snapshot.submit(request)).await?.ok_or_else(|| no_hero(hero_id))
+    }
+}
+
+/// Starts a batcher for a kind of read.
+fn reader<Q: Send + Sync + 'static, A: Send + 'static>(
+    supervisor: &mut Supervisor,
+    readers: Writers,
+    store: &Arc<dyn Store>,
+    read: for<'a> fn(&'a dyn Store, &'a [Q]) -> BatchRead<'a, A>,
+) -> Batcher<Q, A> {
+    let store = Arc::clone(store);
+    Batcher::start(supervisor, readers, move |requests| {
+        let store = Arc::clone(&store);
+        async move { read(&*store, &requests).await }
+    })
+}
+
+fn stale(order: Order) -> Problem {
+    let detail = format!("order {} has version {} now", order.id, order.version);
+    Problem::new(ProblemType::VersionMismatch).with_detail(detail).with_order(order)
+}
+
+async fn verdict<A>(answer: Result<PendingVerdict<A>, QueueFull>) -> Result<A, Problem> {
+    let Ok(answer) = answer else {
+        return Err(Problem::new(ProblemType::Overloaded).with_retry_after(RETRY_AFTER_MS));
+    };
+    match answer.await {
+        Ok(answer) => answer.map_err(|error| problem(&error)),
+        // The writer ended before it answered: it panicked, or the runtime stops.
+        Err(_) => Err(Problem::new(ProblemType::Internal)),
+    }
+}
+
+/// Marks the operation as doubtful if the statement may have committed, or may still commit.
+fn outcome<A>(
+    pending: PendingOperation,
+    verdicts: Result<A, StoreError>,
+) -> Result<(PendingOperation, A), StoreError> {
+    match verdicts {
+        Ok(verdicts) => Ok((pending, verdicts)),
+        Err(error) => {
+            if error.is_uncertain() {
+                pending.doubt();
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn place(
+    store: Arc<dyn Store>,
+    publisher: UpdatePublisher,
+    requests: Vec<OfHero<PlaceOrder, HeroId>>,
+) -> Result<Vec<PlaceVerdict>, StoreError> {
+    let pending = publisher.begin(&*store).await?;
+    let (pending, verdicts) = outcome(pending, store.place(&requests).await)?;
+    let (mut orders, mut updates) = (Vec::new(), Vec::new());
+    for verdict in &verdicts {
+        if let PlaceVerdict::Placed(order) = verdict {
+            orders.push(order.id);
+            updates.push(Update::of(order));
+        }
+    }
+    let is_withheld = !orders.is_empty() && is_next(FailPoint::AfterDispatch);
+    publisher.publish(pending, updates, orders);
+    // The fail point ends the process after the dispatch: no answer may leave before that.
+    if is_withheld {
+        std::future::pending::<()>().await;
+    }
+    Ok(verdicts)
+}
+
+async fn cancel(
+    store: Arc<dyn Store>,
+    publisher: UpdatePublisher,
+    requests: Vec<OfHero<CancelOrder>>,
+) -> Result<Vec<CancelVerdict>, StoreError> {
+    let pending = publisher.begin(&*store).await?;
+    let (pending, verdicts) = outcome(pending, store.cancel(&requests).await)?;
+    let updates = verdicts.iter().filter_map(|verdict| match verdict {
+        CancelVerdict::Cancelled(order) => Some(Update::of(order)),
+        CancelVerdict::AlreadyFinished(_) | CancelVerdict::Stale(_) | CancelVerdict::NotFound => {
+            None
+        }
+    });
+    let updates: Vec<Update> = updates.collect();
+    if !updates.is_empty() {
+        reach(FailPoint::AfterCancelCommit);
+    }
+    publisher.publish(pending, updates, Vec::new());
+    Ok(verdicts)
+}
+
+async fn delete(
+    store: Arc<dyn Store>,
+    publisher: UpdatePublisher,
+    requests: Vec<OfHero<DeleteOrder>>,
+) -> Result<Vec<DeleteVerdict>, StoreError> {
+    let pending = publisher.begin(&*store).await?;
+    let (pending, verdicts) = outcome(pending, store.delete(&requests).await)?;
+    let updates = verdicts.iter().filter_map(|verdict| match *verdict {
+        DeleteVerdict::Deleted { deleted, hero_id, time } => {
+            Some(Update::of_deleted(deleted, hero_id, time))
+        }
+        DeleteVerdict::NotFinished(_) | DeleteVerdict::Stale(_) | DeleteVerdict::NotFound => None,
+    });
+    let updates: Vec<Update> = updates.collect();
+    if !updates.is_empty() {
+        reach(FailPoint::AfterDeleteCommit);
+    }
+    publisher.publish(pending, updates, Vec::new());
+    Ok(verdicts)
+}

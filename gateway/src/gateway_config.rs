@@ -1,0 +1,222 @@
+//! The settings of a gateway.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use clap::{Args, ValueEnum};
+use galley_launch::ListenAddress;
+
+use crate::BindError;
+use crate::auth::{SecretArguments, Verifier};
+use crate::http::origin::Origins;
+use crate::limits::RateLimit;
+
+/// Default shutdown delay on an address that other machines can reach: two health checks of a
+/// common balancer.
+const SHUTDOWN_DELAY: Duration = Duration::from_secs(5);
+
+/// The settings of a gateway: flags, then environment, then defaults.
+#[derive(Args, Clone, Debug)]
+#[group(id = "gateway")]
+pub struct GatewayConfig {
+    /// Address to listen on: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, `8080` (127.0.0.1),
+    /// `:8080` (every address) or `unix:/PATH`, a socket that owner and group may connect to; port
+    /// 0 picks a free one
+    #[arg(long, env = "GALLEY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub listen: ListenAddress,
+
+    /// Share the address with other gateways of this machine (`SO_REUSEPORT`): the kernel spreads
+    /// new connections among them. For more sockets than one process may open files
+    #[arg(long, env = "GALLEY_REUSE_PORT", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", value_name = "BOOL")]
+    pub reuse_port: bool,
+
+    /// Authentication of callers: `none` (anyone who reaches the address may act as any hero) or
+    /// `jwt` (a token, which `galley token` makes)
+    #[arg(long, env = "GALLEY_AUTH", value_enum, default_value_t = Auth::None, value_name = "WAY")]
+    pub auth: Auth,
+
+    /// Serve without authentication beyond loopback; anybody who reaches the address may do
+    /// anything
+    #[arg(long, env = "GALLEY_INSECURE_NO_AUTH", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", value_name = "BOOL")]
+    pub insecure_no_auth: bool,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would replace the program's in its help")]
+    pub secret: SecretArguments,
+
+    /// Origins whose pages may speak to this gateway besides its own, comma-separated, as browsers
+    /// write them: `https://host:port`
+    #[arg(long, env = "GALLEY_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGINS")]
+    pub allowed_origins: Vec<String>,
+
+    /// A socket whose peer was silent for so long is sent a native ping, an event stream a comment
+    #[arg(long, env = "GALLEY_PING_INTERVAL", default_value = "20s", value_parser = duration, value_name = "DURATION")]
+    pub ping_interval: Duration,
+
+    /// A peer that stays silent for so long after the ping is given up
+    #[arg(long, env = "GALLEY_PONG_TIMEOUT", default_value = "10s", value_parser = duration, value_name = "DURATION")]
+    pub pong_timeout: Duration,
+
+    /// The largest frame and message that a client may send, in bytes; beyond: close 1009
+    #[arg(long, env = "GALLEY_MAX_MESSAGE", default_value = "16KiB", value_parser = bytes, value_name = "BYTES")]
+    pub max_message: usize,
+
+    /// Bytes held for a socket that does not keep up; beyond, it is sent the newest states as one
+    /// `resync`
+    #[arg(long, env = "GALLEY_SEND_QUEUE", default_value = "256KiB", value_parser = bytes, value_name = "BYTES")]
+    pub send_queue: usize,
+
+    /// Sockets and event streams that this gateway holds, a number or `unlimited`; beyond: 503
+    /// before the upgrade
+    #[arg(long, env = "GALLEY_MAX_SOCKETS", default_value = "unlimited", value_parser = count, value_name = "COUNT")]
+    pub max_sockets: usize,
+
+    /// Sockets and event streams that one hero may hold on this gateway, a number or `unlimited`;
+    /// beyond: 429 before the upgrade
+    #[arg(long, env = "GALLEY_MAX_SOCKETS_PER_HERO", default_value = "64", value_parser = count, value_name = "COUNT")]
+    pub max_sockets_per_hero: usize,
+
+    /// Sockets and event streams that one address (of IPv6: one /64) may hold on this gateway, a
+    /// number or `unlimited`; beyond: 429 before the upgrade. Behind a proxy, every client has the
+    /// proxy's address
+    #[arg(long, env = "GALLEY_MAX_SOCKETS_PER_IP", default_value = "unlimited", value_parser = count, value_name = "COUNT")]
+    pub max_sockets_per_ip: usize,
+
+    /// The greatest age of a socket or event stream, a duration of at least 1s or `unlimited`. An
+    /// older one is sent away with close 1012, at its own moment within the last tenth, and comes
+    /// back wherever there is room: so gateways share the load again
+    #[arg(long, env = "GALLEY_MAX_SOCKET_AGE", default_value = "unlimited", value_parser = age, value_name = "DURATION")]
+    pub max_socket_age: Duration,
+
+    /// Commands that one socket may send, as `COUNT/s|min|h [burst COUNT]` or `unlimited`; beyond:
+    /// error `rate-limited` in answer
+    #[arg(
+        long,
+        env = "GALLEY_COMMAND_RATE",
+        default_value = "50/s burst 100",
+        value_name = "RATE"
+    )]
+    pub command_rate: RateLimit,
+
+    /// Requests that one address (of IPv6: one /64) may send, written like the command rate;
+    /// beyond: 429. Behind a proxy, every client has the proxy's address
+    #[arg(long, env = "GALLEY_REST_RATE", default_value = "unlimited", value_name = "RATE")]
+    pub rest_rate: RateLimit,
+
+    /// How long the gateway serves everything after SIGTERM with `/readyz` red, so that balancers
+    /// stop sending, before it closes its listener. Default: 0s on a loopback address or a Unix
+    /// socket, 5s elsewhere
+    #[arg(long, env = "GALLEY_SHUTDOWN_DELAY", value_parser = galley_launch::parse_duration, value_name = "DURATION")]
+    pub shutdown_delay: Option<Duration>,
+
+    /// Window over which sockets are told to reconnect when the gateway leaves, each at its own
+    /// moment; where no other gateway could take them, all are told at once
+    #[arg(long, env = "GALLEY_DRAIN", default_value = "10s", value_parser = galley_launch::parse_duration, value_name = "DURATION")]
+    pub drain: Duration,
+}
+
+impl GatewayConfig {
+    /// Checks the settings before anything is started.
+    ///
+    /// # Errors
+    /// [`BindError::Config`] if a setting is invalid.
+    pub fn check(&self) -> Result<(), BindError> {
+        if self.reuse_port && matches!(self.listen, ListenAddress::Unix(_)) {
+            return Err(BindError::Config(
+                "--reuse-port: a Unix socket belongs to one process".to_owned(),
+            ));
+        }
+        self.verifier().and_then(|_| self.origins()).map(|_| ())
+    }
+
+    /// How long the gateway keeps serving after it was told to stop. A local address has no
+    /// balancer in front that must notice.
+    pub(crate) fn shutdown_delay(&self) -> Duration {
+        self.shutdown_delay.unwrap_or(if self.listen.is_local() {
+            Duration::ZERO
+        } else {
+            SHUTDOWN_DELAY
+        })
+    }
+
+    /// Returns the verifier of tokens; `None` without authentication.
+    pub(crate) fn verifier(&self) -> Result<Option<Verifier>, BindError> {
+        match self.auth {
+            Auth::Jwt => match self.secret.read() {
+                Ok(secret) => Ok(Some(Verifier::new(&secret))),
+                Err(error) => Err(BindError::Config(format!("--auth jwt: {error}"))),
+            },
+            Auth::None if self.listen.is_local() || self.insecure_no_auth => Ok(None),
+            Auth::None => Err(BindError::Config(format!(
+                "refusing to listen on {} without authentication: anybody who reaches it could do anything; \
+                 set GALLEY_AUTH=jwt, or listen on a loopback address or a Unix socket, or set GALLEY_INSECURE_NO_AUTH=1 if the network \
+                 keeps others out",
+                self.listen
+            ))),
+        }
+    }
+
+    /// The origins whose pages may call this gateway, besides its own.
+    pub(crate) fn origins(&self) -> Result<Origins, BindError> {
+        Origins::parse(&self.allowed_origins)
+            .map_err(|error| BindError::Config(format!("--allowed-origins: {error}")))
+    }
+}
+
+/// The way in which callers authenticate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Auth {
+    /// Not at all.
+    None,
+    /// With a JSON Web Token.
+    Jwt,
+}
+
+impl Auth {
+    /// The value on the command line.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Jwt => "jwt",
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = galley_launch::parse_duration(text)?;
+    if duration < Duration::from_millis(100) {
+        Err("must be at least 100ms".to_owned())
+    } else {
+        Ok(duration)
+    }
+}
+
+fn age(text: &str) -> Result<Duration, String> {
+    if text == "unlimited" {
+        return Ok(Duration::MAX);
+    }
+    let age =
+        galley_launch::parse_duration(text).map_err(|error| format!("{error}, or unlimited"))?;
+    if age < Duration::from_secs(1) {
+        Err("must be at least 1s, or unlimited".to_owned())
+    } else {
+        Ok(age)
+    }
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    if text == "unlimited" {
+        return Ok(usize::MAX);
+    }
+    text.parse()
+        .ok()
+        .filter(|count| *count > 0)
+        .ok_or_else(|| "must be a positive number or unlimited".to_owned())
+}
+
+fn bytes(text: &str) -> Result<usize, String> {
+    let size = text.parse::<ByteSize>().ok().and_then(|size| usize::try_from(size.as_u64()).ok());
+    let size = size.filter(|bytes| (1024..=64 * 1024 * 1024).contains(bytes));
+    size.ok_or_else(|| "must be a size such as 16KiB, from 1KiB to 64MiB".to_owned())
+}

@@ -1,0 +1,157 @@
+//! Heroes.
+
+use galley_protocol::frame::Page;
+use galley_protocol::{Hero, HeroId, HeroPatch, NewHero};
+use galley_store::{Menu, Store};
+
+use super::body::JsonBody;
+use super::page::ListParams;
+use super::path_id::Id;
+use super::problems::{OfChangingHero, OfCreating, OfListing, OfReadingHero, OfRemovingHero};
+use super::resource_handlers::{
+    self, ChangeRequest, CreateRequest, HandlerResult, ListRequest, ReadRequest, Served,
+};
+use crate::state::AppState;
+use crate::store_problems::no_hero;
+use crate::web::{Caller, Refusal};
+
+impl Served for Hero {
+    fn menu(store: &dyn Store) -> &dyn Menu<Self> {
+        store.heroes()
+    }
+
+    fn active_orders(id: HeroId) -> String {
+        format!("hero {id} has orders that have not ended")
+    }
+}
+
+/// Create a hero
+///
+/// With an `Idempotency-IdempotencyHeader` the request can be repeated safely for at least 24 hours: the same key
+/// and body lead to the same hero, as it is then. The keys of all callers that may create heroes
+/// are one set.
+#[utoipa::path(
+    post, path = "/heroes", tag = "heroes", operation_id = "create_hero",
+    params(("Idempotency-IdempotencyHeader" = Option<String>, Header, min_length = 1, max_length = 255,
+        description = "The caller's own name for this request.", example = "7f9c2ba4-e88f-4a5d")),
+    request_body(content = NewHero, example = json!({"name": "Zoé", "planet": "Earth", "allergies": ["peanut"]})),
+    responses(
+        (status = 201, description = "The hero.", body = Hero, headers(
+            ("Location" = String, description = "Where it is."), ("ETag" = String, description = "Its version."),
+            ("Idempotent-Replayed" = String, description = "`true` when it was already there under its key."))),
+        OfCreating,
+    ),
+)]
+pub async fn create(request: CreateRequest, JsonBody(new): JsonBody<NewHero>) -> HandlerResult {
+    resource_handlers::create::<Hero>(request, new).await
+}
+
+/// List heroes
+///
+/// By rising id. Follow `next_cursor`, or `Link: <…>; rel="next"`, until it is `null`.
+#[utoipa::path(
+    get, path = "/heroes", tag = "heroes", operation_id = "list_heroes", params(ListParams),
+    responses(
+        (status = 200, description = "A page.", body = Page<Hero>, headers(("Link" = String, description = "The next page."))),
+        OfListing,
+    ),
+)]
+pub async fn list(request: ListRequest) -> HandlerResult {
+    resource_handlers::list::<Hero>(request).await
+}
+
+/// Read a hero
+#[utoipa::path(
+    get, path = "/heroes/{id}", tag = "heroes", operation_id = "get_hero",
+    params(
+        ("id" = HeroId, Path, description = "Its identifier."),
+        ("If-None-Match" = Option<String>, Header, description = "Versions that the caller has: `\"3\"`."),
+    ),
+    responses(
+        (status = 200, description = "The hero.", body = Hero, headers(("ETag" = String, description = "Its version."))),
+        (status = 304, description = "The caller has this version.", headers(("ETag" = String, description = "Its version."))),
+        OfReadingHero,
+    ),
+)]
+pub async fn get(caller: Caller, request: ReadRequest<Hero>) -> HandlerResult {
+    let Id(id) = request.1;
+    if caller.may_see(id) {
+        resource_handlers::get::<Hero>(request).await
+    } else {
+        Err(no_hero(id).into())
+    }
+}
+
+/// Replace a hero
+#[utoipa::path(
+    put, path = "/heroes/{id}", tag = "heroes", operation_id = "replace_hero",
+    params(
+        ("id" = HeroId, Path, description = "Its identifier."),
+        ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"3\"`."),
+    ),
+    request_body(content = NewHero, example = json!({"name": "Zoé", "planet": "Mars", "allergies": []})),
+    responses(
+        (status = 200, description = "The hero as it is now.", body = Hero, headers(
+            ("ETag" = String, description = "Its new version."))),
+        OfChangingHero,
+    ),
+)]
+pub async fn replace(
+    request: ChangeRequest<Hero>,
+    JsonBody(new): JsonBody<NewHero>,
+) -> HandlerResult {
+    resource_handlers::update::<Hero>(request, new.into()).await
+}
+
+/// Change some fields of a hero
+#[utoipa::path(
+    patch, path = "/heroes/{id}", tag = "heroes", operation_id = "patch_hero",
+    description = "A JSON merge patch (RFC 7396): an absent field stays, `null` restores a default.",
+    params(
+        ("id" = HeroId, Path, description = "Its identifier."),
+        ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"3\"`."),
+    ),
+    request_body(content(
+        (HeroPatch = "application/merge-patch+json", example = json!({"allergies": ["peanut", "milk"]})),
+        (HeroPatch = "application/json", example = json!({"planet": "Mars"})),
+    )),
+    responses(
+        (status = 200, description = "The hero as it is now.", body = Hero, headers(
+            ("ETag" = String, description = "Its new version."))),
+        OfChangingHero,
+    ),
+)]
+pub async fn patch(
+    request: ChangeRequest<Hero>,
+    JsonBody(patch): JsonBody<HeroPatch>,
+) -> HandlerResult {
+    resource_handlers::update::<Hero>(request, patch).await
+}
+
+/// Delete a hero
+///
+/// Its ended orders stay readable.
+#[utoipa::path(
+    delete, path = "/heroes/{id}", tag = "heroes", operation_id = "delete_hero",
+    params(
+        ("id" = HeroId, Path, description = "Its identifier."),
+        ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"3\"`."),
+    ),
+    responses((status = 204, description = "It is gone."), OfRemovingHero),
+)]
+pub async fn remove(request: ChangeRequest<Hero>) -> HandlerResult {
+    resource_handlers::remove::<Hero>(request).await
+}
+
+/// Returns a hero, if it exists and the caller may see it.
+///
+/// # Errors
+/// The same answer in both cases, so that a caller that may not see a hero does not learn that it
+/// exists.
+pub async fn visible(state: &AppState, caller: Caller, id: HeroId) -> Result<Hero, Refusal> {
+    if caller.may_see(id) {
+        resource_handlers::find(state, id).await
+    } else {
+        Err(no_hero(id).into())
+    }
+}

@@ -1,0 +1,65 @@
+//! The `Idempotency-IdempotencyHeader` of a request, and the header of the answer to a repetition.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::Response;
+use galley_protocol::{IdempotencyKey, Problem, ProblemType};
+use galley_store::Creation;
+
+use crate::web::Refusal;
+
+/// The request header.
+const HEADER: &str = "Idempotency-IdempotencyHeader";
+
+/// The header of an answer to a repeated request: the thing already existed under its key.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// Marks an answer as that to a repetition.
+pub fn replayed(mut answer: Response) -> Response {
+    answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    answer
+}
+
+/// The problem of a key that came before with another body.
+fn reused(what: &str) -> Problem {
+    Problem::new(ProblemType::IdempotencyKeyReused)
+        .with_detail(format!("this Idempotency-IdempotencyHeader came before with another {what}"))
+}
+
+/// Returns the answer to a creation under a key. `answer` makes that for the thing itself.
+pub fn created_once<T>(
+    creation: Creation<T>,
+    what: &str,
+    answer: impl Fn(T) -> Response,
+) -> Result<Response, Refusal> {
+    match creation {
+        Creation::Created(thing) => Ok(answer(thing)),
+        Creation::Replayed(thing) => Ok(replayed(answer(thing))),
+        Creation::KeyReused => Err(reused(what).into()),
+    }
+}
+
+/// The key under which a caller may repeat its request, if any.
+pub struct IdempotencyHeader(pub Option<IdempotencyKey>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyHeader {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        let wrong = |detail: &dyn ToString| {
+            Refusal(Problem::invalid_parameter(HEADER, &detail.to_string()))
+        };
+        let mut lines = parts.headers.get_all(HEADER).iter();
+        match (lines.next(), lines.next()) {
+            (None, _) => Ok(Self(None)),
+            (Some(line), None) => {
+                let text = line.to_str().map_err(|_| wrong(&"must be visible ASCII characters"))?;
+                IdempotencyKey::parse(text)
+                    .map(|key| Self(Some(key)))
+                    .map_err(|error| wrong(&error))
+            }
+            (Some(_), Some(_)) => Err(wrong(&"must not be repeated")),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What the handlers of heroes and meals do, and answers with one thing and its version.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use galley_protocol::{Problem, ProblemType, Resource, Version};
+use galley_store::{ChangeError, Menu, Store};
+use serde::Serialize;
+
+use super::conditions::{IfMatch, IfNoneMatch};
+use super::idempotency_header::{IdempotencyHeader, created_once};
+use super::page::{self, ListParams};
+use super::path_id::Id;
+use crate::state::AppState;
+use crate::store_problems::unknown;
+use crate::web::Refusal;
+use crate::web::query::Params;
+
+/// A hero or a meal.
+pub trait Served: Resource {
+    /// Returns the part of the store that holds them.
+    fn menu(store: &dyn Store) -> &dyn Menu<Self>;
+
+    /// Describes the active orders because of which one cannot be deleted.
+    fn active_orders(id: Self::Id) -> String;
+}
+
+/// A request to create one.
+pub type CreateRequest = (State<AppState>, Params<()>, IdempotencyHeader);
+/// A request for a page of them.
+pub type ListRequest = (State<AppState>, Uri, Params<ListParams>);
+/// A request to read one.
+pub type ReadRequest<R> = (State<AppState>, Id<<R as Resource>::Id>, Params<()>, IfNoneMatch);
+/// A request to change or delete one.
+pub type ChangeRequest<R> = (State<AppState>, Id<<R as Resource>::Id>, Params<()>, IfMatch);
+/// The answer to a request.
+pub type HandlerResult = Result<Response, Refusal>;
+
+/// Creates one. Answers 201 with its location.
+pub async fn create<R: Served>(
+    (State(state), _, IdempotencyHeader(key)): CreateRequest,
+    new: R::New,
+) -> HandlerResult {
+    let created = menu::<R>(&state).create_once(&new, key.as_ref()).await?;
+    created_once(created, R::WORD, |created| {
+        let mut response = tagged(StatusCode::CREATED, &created);
+        response.headers_mut().insert(header::LOCATION, location(&R::path(created.id())));
+        response
+    })
+}
+
+/// Answers with a page of them.
+pub async fn list<R: Served>((State(state), uri, Params(params)): ListRequest) -> HandlerResult {
+    let (limit, page) = params.into_store();
+    let read = menu::<R>(&state).list(&page).await?;
+    Ok(page::answer(read, limit, |one| one.id().into(), &uri))
+}
+
+/// Answers with one of them, or 304 without a body if the caller has this version.
+pub async fn get<R: Served>((State(state), Id(id), _, known): ReadRequest<R>) -> HandlerResult {
+    let read: R = find(&state, id).await?;
+    Ok(read_tagged(&known, &read.version().etag(), &read))
+}
+
+/// Reads one of them.
+pub async fn find<R: Served>(state: &AppState, id: R::Id) -> Result<R, Refusal> {
+    menu::<R>(state).get(id).await?.ok_or_else(|| unknown::<R>(id).into())
+}
+
+/// Sets the fields that the patch has. Answers 200 with what it is then.
+pub async fn update<R: Served>(
+    (State(state), Id(id), _, guard): ChangeRequest<R>,
+    patch: R::Patch,
+) -> HandlerResult {
+    let attempt = |expected| menu::<R>(&state).update(id, &patch, expected);
+    let updated = guard.guard(is_stale, attempt).await.map_err(refused::<R>(id))?;
+    Ok(tagged(StatusCode::OK, &updated))
+}
+
+/// Deletes one. Answers 204.
+pub async fn remove<R: Served>(
+    (State(state), Id(id), _, guard): ChangeRequest<R>,
+) -> HandlerResult {
+    let attempt = |expected| menu::<R>(&state).remove(id, expected);
+    guard.guard(is_stale, attempt).await.map_err(refused::<R>(id))?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+fn menu<R: Served>(state: &AppState) -> &dyn Menu<R> {
+    R::menu(state.commands.store().as_ref())
+}
+
+fn is_stale(error: &ChangeError) -> bool {
+    matches!(error, ChangeError::Stale)
+}
+
+fn refused<R: Served>(id: R::Id) -> impl Fn(ChangeError) -> Refusal {
+    move |error| match error {
+        ChangeError::NotFound => unknown::<R>(id).into(),
+        ChangeError::Stale => Problem::new(ProblemType::VersionMismatch)
+            .with_detail(format!("{} {id} has another version now", R::WORD))
+            .into(),
+        ChangeError::HasActiveOrders => {
+            Problem::new(ProblemType::HasActiveOrders).with_detail(R::active_orders(id)).into()
+        }
+        ChangeError::Store(error) => error.into(),
+    }
+}
+
+/// Answers with an order, or 304 without a body if the caller has this version. It shows the name
+/// of its hero: another name is another representation, and needs another tag. Until its hero is
+/// changed the tag of an order is only its version.
+pub fn read_with_hero(
+    known: &IfNoneMatch,
+    version: Version,
+    hero: Version,
+    body: &impl Serialize,
+) -> Response {
+    let tag = if hero == Version::FIRST { version.etag() } else { format!("\"{version}.{hero}\"") };
+    read_tagged(known, &tag, body)
+}
+
+fn read_tagged(known: &IfNoneMatch, tag: &str, body: &impl Serialize) -> Response {
+    let tagged = [(header::ETAG, HeaderValue::try_from(tag).expect("an entity tag is ASCII"))];
+    if known.has(tag) {
+        return (StatusCode::NOT_MODIFIED, tagged).into_response();
+    }
+    (tagged, Json(body)).into_response()
+}
+
+/// Returns one of our paths as a header value.
+pub fn location(path: &str) -> HeaderValue {
+    HeaderValue::try_from(path).expect("our paths are ASCII")
+}
+
+fn tagged(status: StatusCode, body: &impl Resource) -> Response {
+    let etag = HeaderValue::try_from(body.version().etag()).expect("an entity tag is ASCII");
+    (status, [(header::ETAG, etag)], Json(body)).into_response()
+}

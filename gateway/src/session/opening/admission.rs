@@ -1,0 +1,132 @@
+//! The admission of a client, on a WebSocket or an event stream. Everything that can be refused is
+//! refused here.
+
+use std::sync::Arc;
+
+use galley_protocol::close_code::CloseCode;
+use galley_protocol::{HeroId, Problem, ProblemType, ResumeCursor};
+use galley_store::{Snapshot, SnapshotRequest};
+use rand::RngExt as _;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::hub::{Membership, Outbox, TooMany};
+use crate::leaving::random_moment;
+use crate::limits::{self, Address, NoSeat, Seat};
+use crate::state::AppState;
+use crate::store_problems::no_hero;
+use crate::web::Caller;
+
+/// The wait that a refused client is asked for, in milliseconds.
+const RETRY_AFTER_MS: u64 = 5_000;
+
+/// An admitted client.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Its seat in the gateway.
+    pub seat: Seat,
+    /// Its place in the hub.
+    pub place: Membership,
+    /// Its role on this stream.
+    pub role: Role,
+    /// The caller that its token names.
+    pub caller: Caller,
+    /// Keeps the gateway from ending before this is dropped.
+    pub token: TaskTrackerToken,
+}
+
+/// The role of a client.
+#[derive(Debug)]
+pub enum Role {
+    /// A hero, with the content of its welcome.
+    Hero(Box<Snapshot>),
+    /// Staff.
+    Staff,
+}
+
+/// Returns an outbox for a client that asks for admission.
+pub fn outbox(state: &AppState) -> Arc<Outbox> {
+    // The age is random, so that sockets that came together do not leave together.
+    let most = state.config.max_socket_age;
+    let age = most.saturating_sub((most / 10).mul_f64(rand::rng().random_range(0.0..=1.0)));
+    Arc::new(Outbox::new(state.config.send_queue).living(age))
+}
+
+/// Takes a seat for a client of this address, before anything else is done for it.
+///
+/// # Errors
+/// `overloaded` or `too-many-sockets`.
+pub fn seat(state: &AppState, address: Address) -> Result<Seat, Problem> {
+    state.seats.take(address).map_err(no_seat)
+}
+
+/// Admits a client of a hero or of staff. A hero's token already says which hero it is.
+///
+/// # Errors
+/// `too-many-sockets`, `draining`, `hero-not-found` (also for a hero that the caller may not see),
+/// or a problem of the database.
+pub async fn enter(
+    state: &AppState,
+    seat: Seat,
+    caller: Caller,
+    hero_id: Option<HeroId>,
+    since: Option<ResumeCursor>,
+    outbox: Arc<Outbox>,
+) -> Result<Admitted, Problem> {
+    let hero_id = match hero_id {
+        Some(id) if !caller.may_see(id) => return Err(no_hero(id)),
+        hero_id => hero_id.or(caller.hero_id()),
+    };
+    if let Some(claims) = caller.claims() {
+        outbox.good_until(claims.expires);
+    }
+    let token = state.sockets.token();
+    // Join first, then read: changes in between wait in the outbox.
+    let place =
+        state.hub.join(hero_id, state.config.max_sockets_per_hero, outbox).map_err(|TooMany| {
+            limits::count("sockets-per-hero");
+            Problem::new(ProblemType::TooManySockets)
+                .with_detail("this hero holds as many sockets as it may")
+                .with_retry_after(RETRY_AFTER_MS)
+        })?;
+    // A connection may be older than the end of the listener. This check follows the join, because
+    // a socket that joined earlier is closed with all others.
+    if state.readiness.is_gone() {
+        return Err(Problem::new(ProblemType::Draining).with_retry_after(RETRY_AFTER_MS));
+    }
+    if let Some(window) = state.readiness.window() {
+        place.outbox().leave(random_moment(window));
+    }
+    let role = match hero_id {
+        Some(hero_id) => {
+            Role::Hero(Box::new(state.commands.snapshot(SnapshotRequest { hero_id, since }).await?))
+        }
+        None => Role::Staff,
+    };
+    Ok(Admitted { seat, place, role, caller, token })
+}
+
+/// Returns the close code for a client that was refused after the upgrade.
+pub fn close_code(problem: &Problem) -> CloseCode {
+    match problem.status {
+        404 => CloseCode::Policy,
+        _ if problem.kind == ProblemType::Draining => CloseCode::GoingAway,
+        _ => CloseCode::TryLater,
+    }
+}
+
+fn no_seat(full: NoSeat) -> Problem {
+    let (limit, kind, detail) = match full {
+        NoSeat::Gateway => (
+            "sockets",
+            ProblemType::Overloaded,
+            "this gateway holds as many sockets as it may; another may have room",
+        ),
+        NoSeat::Address => (
+            "sockets-per-ip",
+            ProblemType::TooManySockets,
+            "this address holds as many sockets as it may",
+        ),
+    };
+    limits::count(limit);
+    Problem::new(kind).with_detail(detail).with_retry_after(RETRY_AFTER_MS)
+}

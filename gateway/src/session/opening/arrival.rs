@@ -1,0 +1,109 @@
+//! A socket after the upgrade: it is welcomed, authenticated or closed, depending on its handshake.
+
+use std::sync::Arc;
+
+use galley_protocol::close_code::CloseCode;
+use galley_protocol::frame::{CommandId, ServerFrame};
+use galley_protocol::{HeroId, Problem, ResumeCursor};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::admission::{Admitted, close_code, enter};
+use super::authentication::wait;
+use super::welcome;
+use crate::hub::Outbox;
+use crate::limits::Seat;
+use crate::session::running::Connection;
+use crate::session::running::renewal::authenticated;
+use crate::session::wire::socket::Socket;
+use crate::session::wire::{Closed, send_frame};
+use crate::state::AppState;
+
+/// A socket after its upgrade.
+pub enum Arrival {
+    /// An admitted client.
+    Entered(Box<Admitted>),
+    /// A client whose first message must be a token.
+    Unproven {
+        /// Its seat.
+        seat: Seat,
+        /// The requested hero; `None` for staff.
+        hero_id: Option<HeroId>,
+        /// The cursor to resume from, if any.
+        since: Option<ResumeCursor>,
+        /// The outbox of the client.
+        outbox: Arc<Outbox>,
+        /// Its place among the sockets without a token.
+        place: OwnedSemaphorePermit,
+    },
+    /// A client whose token is invalid.
+    Refused(Problem, OwnedSemaphorePermit),
+}
+
+impl Arrival {
+    /// Welcomes the client, or closes the socket.
+    pub async fn receive(self, state: AppState, mut socket: Socket) -> Option<Box<Connection>> {
+        match self {
+            Self::Entered(entered) => admit(state, *entered, socket, None).await,
+            Self::Unproven { seat, hero_id, since, outbox, place } => {
+                let (claims, id) = match wait(&state, &mut socket).await {
+                    Ok(shown) => shown,
+                    Err(closed) => {
+                        socket.close(closed).await;
+                        return None;
+                    }
+                };
+                drop(place);
+                match enter(&state, seat, claims.into(), hero_id, since, outbox).await {
+                    Ok(entered) => {
+                        admit(state, entered, socket, Some(authenticated(id, claims))).await
+                    }
+                    Err(problem) => {
+                        refuse(socket, id, problem).await;
+                        None
+                    }
+                }
+            }
+            Self::Refused(problem, _place) => {
+                send_problem(&mut socket, None, problem).await;
+                socket.close(Closed::With(CloseCode::TokenExpired)).await;
+                None
+            }
+        }
+    }
+}
+
+/// Welcomes the client, and sends `first` after the welcome.
+async fn admit(
+    state: AppState,
+    entered: Admitted,
+    mut socket: Socket,
+    first: Option<String>,
+) -> Option<Box<Connection>> {
+    let who = entered.caller.claims().map(|claims| claims.who);
+    let (stream, welcome) = welcome::begin(state, entered);
+    let welcomed = async {
+        send_frame(&mut socket, welcome).await?;
+        match first {
+            Some(first) => socket.send(first).await,
+            None => Ok(()),
+        }
+    };
+    match welcomed.await {
+        Ok(()) => Some(Box::new(Connection::new(stream, socket, who))),
+        Err(closed) => {
+            socket.close(closed).await;
+            None
+        }
+    }
+}
+
+async fn refuse(mut socket: Socket, id: Option<CommandId>, problem: Problem) {
+    let code = close_code(&problem);
+    send_problem(&mut socket, id, problem).await;
+    socket.close(Closed::With(code)).await;
+}
+
+/// Sends a problem. Errors are ignored, because the socket is closed next.
+async fn send_problem(socket: &mut Socket, id: Option<CommandId>, problem: Problem) {
+    let _ = socket.send(ServerFrame::Error { id, problem: Box::new(problem) }.encode()).await;
+}

@@ -1,0 +1,132 @@
+//! Executes a client's command and makes its answer.
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use galley_protocol::frame::{ClientFrame, Command, CommandId, Page, Reply, ServerFrame};
+use galley_protocol::{
+    Audience, Deleted, HeroId, OfHero, Order, OrderId, PageCursor, Problem, ProblemType, Version,
+};
+use galley_store::ListPage;
+
+use crate::commands::{Commands, Placed};
+use crate::hub::VersionSeen;
+use crate::state::AppState;
+use crate::store_problems::problem;
+
+/// The most meals in one answer to `menu`.
+const MENU_PAGE: usize = 100;
+
+/// The frame that answers a command.
+pub struct CommandReply {
+    /// The JSON.
+    pub text: String,
+    /// The states of orders in the answer. A first version is left out, because nothing is older.
+    pub shown: Vec<(OrderId, VersionSeen)>,
+}
+
+impl From<String> for CommandReply {
+    fn from(text: String) -> Self {
+        Self { text, shown: Vec::new() }
+    }
+}
+
+/// The sender of commands on a socket of this hero, or of staff.
+pub fn audience(hero_id: Option<HeroId>) -> Audience {
+    if hero_id.is_some() { Audience::Hero } else { Audience::Staff }
+}
+
+/// Starts the command. The future ends with the frame that answers it. A placement is in a batch as
+/// soon as this function returns.
+pub fn execute(
+    state: &AppState,
+    hero_id: Option<HeroId>,
+    frame: ClientFrame,
+) -> BoxFuture<'static, CommandReply> {
+    let ClientFrame { id, command } = frame;
+    let commands = state.commands.clone();
+    match command {
+        Command::Place(command) => {
+            let Some(hero_id) = hero_id else {
+                return refuse(id, "staff places no orders").boxed();
+            };
+            let placed = commands.place(OfHero { hero_id, command });
+            placed
+                .map(|placed| {
+                    answer(id, placed.map(|Placed { order, replayed }| reply(order, replayed)))
+                })
+                .boxed()
+        }
+        Command::Cancel(command) => async move {
+            let cancelled = commands.cancel(OfHero { hero_id, command }).await;
+            answer(id, cancelled.map(|order| reply(order, false)))
+        }
+        .boxed(),
+        Command::Delete(command) => async move {
+            let deleted = commands.delete(OfHero { hero_id, command }).await;
+            let reply = |Deleted { order_id, .. }| Reply::Deleted { deleted: true, order_id };
+            answer(id, deleted.map(reply))
+        }
+        .boxed(),
+        Command::Get(command) => async move {
+            let found = commands.get(OfHero { hero_id, command }).await;
+            answer(id, found.map(|found| reply(found.view.order, false)))
+        }
+        .boxed(),
+        Command::Orders(command) => async move {
+            let page = commands.list(OfHero { hero_id, command }).await;
+            answer(id, page.map(|page| Reply::Orders(page.map(|view| view.order))))
+        }
+        .boxed(),
+        Command::Menu { cursor } => {
+            async move { answer(id, menu(&commands, cursor).await) }.boxed()
+        }
+        // The session handles tokens before a command comes here.
+        Command::Auth { .. } => refuse(id, "a token is of no use here").boxed(),
+        Command::Watch(_) => {
+            refuse(id, "only staff watches the whole feed; connect without a hero").boxed()
+        }
+        Command::Ping => {
+            std::future::ready(CommandReply::from(ServerFrame::Pong { id }.encode())).boxed()
+        }
+        Command::Help => {
+            let help = audience(hero_id).help();
+            std::future::ready(answer(id, Ok(Reply::Help { help }))).boxed()
+        }
+    }
+}
+
+fn reply(order: Order, replayed: bool) -> Reply {
+    Reply::Order { order: Box::new(order), replayed }
+}
+
+async fn menu(commands: &Commands, after: Option<PageCursor>) -> Result<Reply, Problem> {
+    let page = ListPage { limit: MENU_PAGE + 1, after, name_contains: None };
+    let meals = commands.store().meals().list(&page).await.map_err(|error| problem(&error))?;
+    Ok(Reply::Menu(Page::cut(meals, MENU_PAGE, |meal| meal.id.get())))
+}
+
+fn answer(id: Option<CommandId>, reply: Result<Reply, Problem>) -> CommandReply {
+    let orders = match &reply {
+        Ok(Reply::Order { order, .. }) => std::slice::from_ref(&**order),
+        Ok(Reply::Orders(page)) => &page.items[..],
+        Ok(
+            Reply::Deleted { .. }
+            | Reply::Menu(_)
+            | Reply::Watching { .. }
+            | Reply::Authenticated { .. }
+            | Reply::Help { .. },
+        ) => &[][..],
+        Err(problem) => problem.order.as_deref().map_or(&[][..], std::slice::from_ref),
+    };
+    let orders = orders.iter().filter(|order| order.version > Version::FIRST);
+    let shown = orders.map(VersionSeen::of).collect();
+    let text = match reply {
+        Ok(reply) => ServerFrame::Reply { id, reply }.encode(),
+        Err(problem) => ServerFrame::Error { id, problem: Box::new(problem) }.encode(),
+    };
+    CommandReply { text, shown }
+}
+
+fn refuse(id: Option<CommandId>, detail: &str) -> std::future::Ready<CommandReply> {
+    std::future::ready(answer(id, Err(Problem::new(ProblemType::Forbidden).with_detail(detail))))
+}

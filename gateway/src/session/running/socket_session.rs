@@ -1,0 +1,227 @@
+//! The service of a WebSocket's client while it is not idle: its commands, their answers, and the
+//! frames of its stream.
+//!
+//! The commands of one socket are answered in order. Placements start as they come and go into the
+//! same batches; any other command waits for those before it.
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesOrdered;
+use futures_util::{FutureExt as _, StreamExt as _};
+use galley_protocol::BearerToken;
+use galley_protocol::close_code::CloseCode;
+use galley_protocol::frame::{ClientFrame, Command, CommandId, Reply, ServerFrame};
+
+use super::execute::{self, CommandReply};
+use super::outgoing::Stream;
+use super::renewal;
+use crate::auth::Who;
+use crate::limits::rate::RateVerdict;
+use crate::limits::{self, Meter};
+use crate::metrics;
+use crate::session::wire::socket::{Socket, SocketInput};
+use crate::session::wire::{Closed, Wire as _};
+use crate::state::AppState;
+use crate::web::allowances::too_fast;
+
+/// The most placements of one socket that may wait for their commit. At the bound the socket is not
+/// read.
+const MAX_IN_FLIGHT: usize = 128;
+
+/// A client that is not idle.
+pub struct Session<'a> {
+    state: AppState,
+    stream: &'a mut Stream,
+    who: Option<Who>,
+    answers: FuturesOrdered<BoxFuture<'static, CommandReply>>,
+    /// The command that waits for those before it, if any.
+    waiting: Option<ClientFrame>,
+    /// The part of its rate that the client has used.
+    pace: &'a mut Meter,
+    /// True while a command runs that must end before another one begins.
+    exclusive: bool,
+}
+
+impl<'a> Session<'a> {
+    /// Begins to serve a client.
+    pub fn new(stream: &'a mut Stream, pace: &'a mut Meter, who: Option<Who>) -> Self {
+        let state = stream.state().clone();
+        Self {
+            state,
+            stream,
+            who,
+            answers: FuturesOrdered::new(),
+            waiting: None,
+            pace,
+            exclusive: false,
+        }
+    }
+
+    /// Serves the client until there is nothing left to do, or the session must end.
+    pub async fn serve(mut self, socket: &mut Socket) -> Result<(), Closed> {
+        loop {
+            let may_read =
+                self.waiting.is_none() && !self.exclusive && self.answers.len() < MAX_IN_FLIGHT;
+            let may_idle = self.waiting.is_none()
+                && self.answers.is_empty()
+                && self.stream.may_idle()
+                && socket.owes_nothing();
+            let done = tokio::select! {
+                biased; // reading is bounded by the commands in flight, sending is not
+                heard = socket.receive(), if may_read => self.take(socket, heard).await,
+                Some(answer) = self.answers.next(), if !self.answers.is_empty() => {
+                    self.answer(socket, answer).await
+                }
+                event = self.stream.next() => self.stream.send_event(event, socket).await,
+                () = std::future::ready(()), if may_idle => return Ok(()),
+            };
+            match done {
+                Ok(()) => {}
+                Err(Closed::Gone) if may_read => match socket.receive().now_or_never() {
+                    // Unread bytes are a sign of life, too: a busy session may not have read them
+                    // yet.
+                    Some(heard @ (SocketInput::Text(_) | SocketInput::Control)) => {
+                        self.take(socket, heard).await?;
+                    }
+                    Some(SocketInput::Closed(closed)) => {
+                        return Err(self.finish(socket, closed).await);
+                    }
+                    None => return Err(Closed::Gone),
+                },
+                Err(closed) => return Err(self.finish(socket, closed).await),
+            }
+        }
+    }
+
+    /// Takes one message of the client.
+    async fn take(&mut self, socket: &mut Socket, heard: SocketInput) -> Result<(), Closed> {
+        self.stream.note_life();
+        let text = match heard {
+            SocketInput::Text(text) => text,
+            SocketInput::Control => return Ok(()),
+            SocketInput::Closed(closed) => return Err(closed),
+        };
+        let parsed = ClientFrame::parse(&text, execute::audience(self.stream.hero_id()));
+        let allowed = match self.pace.take(self.state.config.command_rate) {
+            RateVerdict::Taken { .. } => parsed,
+            RateVerdict::Wait(wait) => {
+                limits::count("commands");
+                Err((
+                    parsed.map_or_else(|(id, _)| id, |frame| frame.id),
+                    too_fast("this socket sends commands", wait),
+                ))
+            }
+        };
+        let frame = match allowed {
+            Ok(frame) => frame,
+            Err((id, problem)) => {
+                ::metrics::counter!(metrics::FRAMES_REFUSED, "problem" => problem.kind.slug())
+                    .increment(1);
+                let error = ServerFrame::Error { id, problem: Box::new(problem) }.encode();
+                self.answers.push_back(Box::pin(std::future::ready(error.into())));
+                return Ok(());
+            }
+        };
+        if matches!(frame.command, Command::Place(_)) {
+            self.answers.push_back(execute::execute(&self.state, self.stream.hero_id(), frame));
+            return Ok(());
+        }
+        self.waiting = Some(frame);
+        self.begin_waiting(socket).await
+    }
+
+    /// Sends an answer together with all others that are ready. Then starts the waiting command,
+    /// unless another one is before it.
+    async fn answer(&mut self, socket: &mut Socket, answer: CommandReply) -> Result<(), Closed> {
+        self.stream.note_shown(&answer.shown);
+        socket.feed(answer.text).await?;
+        while let Some(Some(answer)) = self.answers.next().now_or_never() {
+            self.stream.note_shown(&answer.shown);
+            socket.feed(answer.text).await?;
+        }
+        socket.flush().await?;
+        if self.answers.is_empty() {
+            self.exclusive = false;
+        }
+        self.begin_waiting(socket).await
+    }
+
+    async fn begin_waiting(&mut self, socket: &mut Socket) -> Result<(), Closed> {
+        if !self.answers.is_empty() {
+            return Ok(());
+        }
+        let Some(frame) = self.waiting.take() else { return Ok(()) };
+        match frame.command {
+            Command::Watch(watch) if self.stream.hero_id().is_none() => {
+                let totals = self
+                    .state
+                    .totals
+                    .now(&**self.state.commands.store())
+                    .await
+                    .map(|count| count.totals);
+                let (resume, cursor) = self.stream.watch(watch, totals).await;
+                let reply = Reply::Watching { watching: true, totals, resume, cursor };
+                socket.send(ServerFrame::Reply { id: frame.id, reply }.encode()).await
+            }
+            Command::Auth { token } => self.renew(socket, frame.id, &token).await,
+            Command::Place(_)
+            | Command::Cancel { .. }
+            | Command::Delete { .. }
+            | Command::Get { .. }
+            | Command::Orders { .. }
+            | Command::Menu { .. }
+            | Command::Watch(_)
+            | Command::Ping
+            | Command::Help => {
+                self.exclusive = true;
+                self.answers.push_back(execute::execute(&self.state, self.stream.hero_id(), frame));
+                Ok(())
+            }
+        }
+    }
+
+    /// Replaces the token of the client by a new one.
+    async fn renew(
+        &mut self,
+        socket: &mut Socket,
+        id: Option<CommandId>,
+        token: &BearerToken,
+    ) -> Result<(), Closed> {
+        match renewal::renew(&self.state, self.who, token) {
+            Ok(claims) => {
+                self.stream.good_until(claims.expires);
+                socket.send(renewal::authenticated(id, claims)).await
+            }
+            Err((problem, close)) => {
+                socket.send(ServerFrame::Error { id, problem: Box::new(problem) }.encode()).await?;
+                close.map_or(Ok(()), |code| Err(Closed::With(code)))
+            }
+        }
+    }
+
+    /// Ends the session, after all earlier commands have been executed and answered.
+    async fn finish(&mut self, socket: &mut Socket, why: Closed) -> Closed {
+        let Some(patience) = why.last_answers() else { return why };
+        let answered = tokio::time::timeout(patience, async {
+            loop {
+                while let Some(answer) = self.answers.next().await {
+                    self.answer(socket, answer).await?;
+                }
+                // A gateway that stops still reads the commands that have arrived. After a token
+                // has expired no further command is read.
+                if why != Closed::With(CloseCode::Restart) {
+                    return Ok(());
+                }
+                match socket.receive().now_or_never() {
+                    Some(heard) => self.take(socket, heard).await?,
+                    None => return Ok(()),
+                }
+                // Yields, so that a peer that never pauses cannot outlast the timeout.
+                tokio::task::yield_now().await;
+            }
+        });
+        match answered.await {
+            Ok(Err(closed)) => closed,
+            Ok(Ok(())) | Err(_) => why,
+        }
+    }
+}

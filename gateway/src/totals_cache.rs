@@ -1,0 +1,50 @@
+//! The number of orders in each status, counted at most once a second however many clients watch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use galley_protocol::frame;
+use galley_store::Store;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// How long a count is used, and the least time between two attempts to count.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The last count of the orders, shared by all who need it.
+#[derive(Clone, Debug, Default)]
+pub struct TotalsCache(Arc<Mutex<Last>>);
+
+#[derive(Debug, Default)]
+struct Last {
+    count: Option<Count>,
+    /// The end of the last attempt.
+    tried: Option<Instant>,
+}
+
+/// A count of the orders.
+#[derive(Clone, Copy, Debug)]
+pub struct Count {
+    /// The number of orders in each status.
+    pub totals: frame::Totals,
+    /// The moment before the count began. Every earlier commit is counted.
+    pub at: Instant,
+}
+
+impl TotalsCache {
+    /// Returns the count, at most a second old; an older one while the database is unreachable, and
+    /// `None` if there never was one.
+    pub async fn now(&self, store: &dyn Store) -> Option<Count> {
+        let mut last = self.0.lock().await;
+        if last.tried.is_none_or(|tried| tried.elapsed() >= FRESH) {
+            let at = Instant::now();
+            match store.totals().await {
+                Ok(totals) => last.count = Some(Count { totals, at }),
+                Err(error) => tracing::debug!(%error, "cannot count the orders"),
+            }
+            // After the attempt, so that a slow database has a pause as well.
+            last.tried = Some(Instant::now());
+        }
+        last.count
+    }
+}

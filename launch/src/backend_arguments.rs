@@ -1,0 +1,151 @@
+//! Opening the database and the bus at the start.
+//!
+//! The programs call this before they serve. Nothing that is printed here contains a password: the
+//! help hides the URLs, and the errors of the store and the bus contain none. Only [`migrate`]
+//! creates or changes a schema.
+
+use std::sync::Arc;
+
+use clap::Args;
+use galley_bus::{BusConfig, SharedBus};
+use galley_store::{OUTDATED, Store, StoreError};
+use tracing::info;
+
+use crate::{Failure, NotYet, Patience};
+
+/// The database and the bus of a gateway or a worker. The URLs may contain passwords and are never
+/// printed.
+#[derive(Args, Clone)]
+pub struct BackendArguments {
+    /// The database: `postgres://USER:PASSWORD@HOST/NAME`
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: String,
+    /// The bus: `redis://HOST:PORT` or `rediss://…`; several comma-separated nodes are a Redis
+    /// Cluster
+    #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
+    pub redis_url: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would replace the program's in its help")]
+    pub namespace: Namespace,
+}
+
+/// The part of a shared Redis that one service uses.
+#[derive(Args, Clone, Debug)]
+pub struct Namespace {
+    /// What every key and channel in Redis begins with; gateways and workers of one service share
+    /// it
+    #[arg(long, env = "GALLEY_NAMESPACE", value_name = "PREFIX", default_value = "galley:v1")]
+    pub namespace: String,
+}
+
+impl BackendArguments {
+    /// Logs the database and the bus, opens both, and waits for the schema, which `galley migrate`
+    /// creates.
+    ///
+    /// # Errors
+    /// [`Failure`] if one of them is not reachable in time or refuses this program, or if its URL
+    /// is invalid.
+    pub async fn open(
+        self,
+        auth: Option<&str>,
+        patience: &Patience,
+    ) -> Result<(Arc<dyn Store>, SharedBus), Failure> {
+        let bus = BusConfig { url: Some(self.redis_url), namespace: self.namespace.namespace };
+        tell_start(&self.database_url, &bus, auth)?;
+        let store = open_store(&self.database_url, patience).await?;
+        schema(store.as_ref(), patience).await?;
+        Ok((store, open_bus(&bus, patience).await?))
+    }
+}
+
+/// Logs the version, the addresses of the database and the bus, and, if the program has callers,
+/// how they authenticate.
+///
+/// # Errors
+/// [`Failure::Usage`] for an invalid URL.
+pub fn tell_start(database_url: &str, bus: &BusConfig, auth: Option<&str>) -> Result<(), Failure> {
+    let database = galley_store::place(database_url).map_err(|error| bad_database_url(&error))?;
+    let bus = bus.place().map_err(|error| bad_redis_url(&error))?;
+    info!(version = env!("CARGO_PKG_VERSION"), database, bus, auth, "starting");
+    Ok(())
+}
+
+/// Waits for the database.
+///
+/// # Errors
+/// [`Failure::Usage`] for an invalid URL, [`Failure::Failed`] if it is not reachable in time or
+/// refuses this program.
+pub async fn open_store(url: &str, patience: &Patience) -> Result<Arc<dyn Store>, Failure> {
+    use galley_store::StoreConnectError::{BadUrl, Busy, NotWhole, Refused, Unreachable};
+    let attempt = async || {
+        galley_store::connect(url).await.map_err(|error| match error {
+            BadUrl(_) => NotYet::Never(bad_database_url(&error)),
+            Busy(_) | NotWhole(_) | Refused(_) => NotYet::Never(Failure::failed(error)),
+            Unreachable(_) => NotYet::again(error),
+        })
+    };
+    patience.wait_for("the database", attempt).await
+}
+
+/// Migrates the schema, without a bound on the time of the work. Waits while another program holds
+/// the database.
+///
+/// # Errors
+/// [`Failure::Failed`] if the migration fails, or cannot begin in time.
+pub async fn migrate(store: &dyn Store, patience: &Patience) -> Result<(), Failure> {
+    let attempt = async || {
+        let migrated = store.migrate().await;
+        migrated.map_err(|error| {
+            if error.is_passing() {
+                NotYet::again(error)
+            } else {
+                NotYet::Never(Failure::failed(error))
+            }
+        })
+    };
+    patience.wait_for_work("the schema", attempt).await
+}
+
+/// Waits until the database has the schema that this program needs.
+///
+/// # Errors
+/// [`Failure::Failed`] if the schema does not appear in time, or if this program may not read it.
+pub async fn schema(store: &dyn Store, patience: &Patience) -> Result<(), Failure> {
+    let attempt = async || {
+        let Err(error) = store.ping().await else { return Ok(()) };
+        if matches!(&error, StoreError::Failed(why) if why == OUTDATED) {
+            return Err(NotYet::again(OUTDATED));
+        }
+        Err(if error.is_passing() {
+            NotYet::again(error)
+        } else {
+            NotYet::Never(Failure::failed(error))
+        })
+    };
+    patience.wait_for("the schema", attempt).await
+}
+
+/// Waits for the bus.
+///
+/// # Errors
+/// [`Failure::Usage`] for an invalid URL, [`Failure::Failed`] if Redis is not reachable in time or
+/// refuses this program.
+pub async fn open_bus(config: &BusConfig, patience: &Patience) -> Result<SharedBus, Failure> {
+    use galley_bus::BusConnectError::{BadUrl, Refused, Unreachable};
+    let attempt = async || {
+        galley_bus::connect(config).await.map_err(|error| match error {
+            BadUrl(_) => NotYet::Never(bad_redis_url(&error)),
+            Refused(_) => NotYet::Never(Failure::failed(error)),
+            Unreachable(_) => NotYet::again(error),
+        })
+    };
+    patience.wait_for("Redis", attempt).await
+}
+
+fn bad_database_url(error: &galley_store::StoreConnectError) -> Failure {
+    Failure::Usage(format!("invalid value for '--database-url <URL>' or DATABASE_URL: {error}"))
+}
+
+fn bad_redis_url(error: &galley_bus::BusConnectError) -> Failure {
+    Failure::Usage(format!("invalid value for '--redis-url <URL>' or REDIS_URL: {error}"))
+}

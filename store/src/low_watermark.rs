@@ -1,0 +1,34 @@
+//! The low watermark as this process knows it: at least 1.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use galley_protocol::OrderId;
+
+#[derive(Debug)]
+pub(crate) struct LowWatermark(AtomicI64);
+
+impl Default for LowWatermark {
+    fn default() -> Self {
+        Self(AtomicI64::new(1))
+    }
+}
+
+impl LowWatermark {
+    pub(crate) fn get(&self) -> OrderId {
+        OrderId::new(self.0.load(Ordering::Relaxed))
+            .expect("begins at 1 and takes only what is an id")
+    }
+
+    /// The smallest id above `after` that is not below the low watermark.
+    pub(crate) fn after(&self, after: Option<OrderId>) -> i64 {
+        self.get().get().max(after.map_or(0, OrderId::get) + 1)
+    }
+
+    /// Takes what the database says: a lower one after a failover to a server that lacks what came
+    /// last.
+    pub(crate) fn set(&self, low_watermark: i64) {
+        if OrderId::new(low_watermark).is_ok() {
+            self.0.store(low_watermark, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Heroes and meals.
+
+use async_trait::async_trait;
+use galley_protocol::allergy::fold;
+use galley_protocol::{
+    Allergy, Description, Hero, HeroName, IdempotencyKey, Ingredient, Meal, MealName, Planet,
+    Price, Resource, Version,
+};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::row_values::{Columns, get, hero, meal};
+use crate::{ChangeError, Creation, ListPage, Store, StoreError};
+
+/// The heroes, or the meals.
+#[async_trait]
+pub trait Menu<R: Resource>: Send + Sync + 'static {
+    /// Adds one.
+    async fn create(&self, new: &R::New) -> Result<R, StoreError> {
+        match self.create_once(new, None).await? {
+            Creation::Created(created) => Ok(created),
+            Creation::Replayed(_) | Creation::KeyReused => {
+                Err(StoreError::Failed(format!("a {} was not inserted", R::WORD)))
+            }
+        }
+    }
+    /// Adds one, unless one was added under this key within [`RETENTION`](crate::RETENTION).
+    async fn create_once(
+        &self,
+        new: &R::New,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Creation<R>, StoreError>;
+    /// Reads one that was not deleted.
+    async fn get(&self, id: R::Id) -> Result<Option<R>, StoreError>;
+    /// Lists them by rising id.
+    async fn list(&self, page: &ListPage) -> Result<Vec<R>, StoreError>;
+    /// Sets the fields that the patch has, in one statement: changes at the same moment take turns
+    /// at the row, and none fails.
+    async fn update(
+        &self,
+        id: R::Id,
+        patch: &R::Patch,
+        expected: Option<Version>,
+    ) -> Result<R, ChangeError>;
+    /// Deletes one on which no order is active; its ended orders stay readable.
+    async fn remove(&self, id: R::Id, expected: Option<Version>) -> Result<(), ChangeError>;
+}
+
+impl dyn Store + '_ {
+    /// The heroes.
+    #[must_use]
+    pub fn heroes(&self) -> &dyn Menu<Hero> {
+        self
+    }
+
+    /// The meals.
+    #[must_use]
+    pub fn meals(&self) -> &dyn Menu<Meal> {
+        self
+    }
+}
+
+/// How often a key is asked about again that was taken, and forgotten before it could be read.
+pub(crate) const TRIES: usize = 5;
+
+/// The error after the last try.
+pub(crate) fn contended() -> StoreError {
+    StoreError::Contended("an idempotency key".to_owned())
+}
+
+/// The statements on a table.
+pub(crate) struct Statements {
+    pub(crate) create: &'static str,
+    pub(crate) of_key: &'static str,
+    pub(crate) get: &'static str,
+    pub(crate) list: &'static str,
+    pub(crate) update: &'static str,
+    pub(crate) remove: &'static str,
+}
+
+/// A hero or a meal as a row.
+pub(crate) trait Record: Resource {
+    /// Reads the columns of the table.
+    fn read(row: &impl Columns) -> Result<Self, StoreError>;
+    /// The columns that a patch sets.
+    fn fields(patch: &Self::Patch) -> RecordFields<'_>;
+}
+
+/// The columns to set, in the order in which statements have them; nothing for one that stays.
+pub(crate) struct RecordFields<'a> {
+    pub(crate) name: Option<&'a str>,
+    /// The allergies or ingredients.
+    pub(crate) entries: Option<Vec<&'a str>>,
+    pub(crate) others: Vec<Field<'a>>,
+}
+
+impl RecordFields<'_> {
+    /// The name as searches compare it.
+    pub(crate) fn name_folded(&self) -> Option<String> {
+        self.name.map(fold)
+    }
+
+    /// The entries as the allergy check compares them.
+    pub(crate) fn entries_folded(&self) -> Option<Vec<String>> {
+        self.entries.as_ref().map(|entries| entries.iter().map(|text| fold(text)).collect())
+    }
+}
+
+/// A column that one of the two tables has.
+pub(crate) enum Field<'a> {
+    Text(Option<&'a str>),
+    Number(Option<i64>),
+}
+
+impl Record for Hero {
+    fn read(row: &impl Columns) -> Result<Self, StoreError> {
+        hero(row)
+    }
+
+    fn fields(patch: &Self::Patch) -> RecordFields<'_> {
+        RecordFields {
+            name: patch.name.as_ref().map(HeroName::as_str),
+            entries: patch.allergies.as_deref().map(|list| texts(list, Allergy::as_str)),
+            others: vec![Field::Text(patch.planet.as_ref().map(Planet::as_str))],
+        }
+    }
+}
+
+impl Record for Meal {
+    fn read(row: &impl Columns) -> Result<Self, StoreError> {
+        meal(row)
+    }
+
+    fn fields(patch: &Self::Patch) -> RecordFields<'_> {
+        RecordFields {
+            name: patch.name.as_ref().map(MealName::as_str),
+            entries: patch.ingredients.as_deref().map(|list| texts(list, Ingredient::as_str)),
+            others: vec![
+                Field::Number(patch.price.map(Price::hundredths)),
+                Field::Text(patch.origin_planet.as_ref().map(Planet::as_str)),
+                Field::Text(patch.description.as_ref().map(Description::as_str)),
+            ],
+        }
+    }
+}
+
+fn texts<T>(list: &[T], text: impl Fn(&T) -> &str) -> Vec<&str> {
+    list.iter().map(text).collect()
+}
+
+/// Reads the outcome for a key that is known: `same` is false for another body.
+pub(crate) fn known<R: Record>(row: &impl Columns) -> Result<Creation<R>, StoreError> {
+    Ok(if get(row, "same")? { Creation::Replayed(R::read(row)?) } else { Creation::KeyReused })
+}
+
+/// The cause for which a change met no row. Versions only rise, so that a row which has the
+/// expected version now had an older one then.
+pub(crate) fn unchanged<R>(found: Option<&R>) -> ChangeError {
+    if found.is_some() { ChangeError::Stale } else { ChangeError::NotFound }
+}
+
+/// The cause for which a deletion met no row.
+pub(crate) fn not_removed<R: Resource>(
+    found: Option<&R>,
+    expected: Option<Version>,
+) -> ChangeError {
+    match found {
+        Some(found) if expected.is_none_or(|expected| expected == found.version()) => {
+            ChangeError::HasActiveOrders
+        }
+        _ => unchanged(found),
+    }
+}
+
+/// The SHA-256 of a body as it was understood: spaces and the order of fields make no difference.
+pub(crate) fn digest(body: &impl Serialize) -> Vec<u8> {
+    Sha256::digest(serde_json::to_vec(body).expect("a body has string keys only")).to_vec()
+}

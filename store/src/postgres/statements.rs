@@ -1,0 +1,289 @@
+//! How statements reach `PostgreSQL`. Every statement commits by itself, so that no transaction
+//! waits for this process.
+//!
+//! A statement ends within [`STATEMENT_TIMEOUT`] on the server's side, but for its commit; when the
+//! server is silent for longer, nobody waits for it here but the connection itself: see
+//! [`super::server_processes`]. A connection that meets a server that takes no changes is thrown away, so
+//! that a name that leads to another server by now is resolved anew. A collision with another
+//! transaction is tried again [`RETRIES`] times, then it is [`StoreError::Contended`]. Never retry
+//! here what the server may have carried out.
+
+use std::io;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use galley_protocol::network::is_host;
+use rand::RngExt;
+use sqlx::error::DatabaseError;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::query::Query;
+use sqlx::{Connection, Execute, Executor, PgPool, Postgres as Database, SqlStr};
+use tokio::time::{sleep, timeout};
+
+use super::Postgres;
+use super::server_processes::ServerProcesses;
+use crate::{STATEMENT_TIMEOUT, StoreError, Trouble};
+
+/// The connections of one process. One more request waits [`ACQUIRE_TIMEOUT`], then it is refused.
+const MAX_CONNECTIONS: u32 = 8;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longer than the server takes to give up by itself.
+const ANSWER_TIMEOUT: Duration = STATEMENT_TIMEOUT.saturating_add(Duration::from_secs(1));
+/// A connection idle for longer is tested before it is used: the server may have restarted
+/// meanwhile.
+const IDLE_TRUST: Duration = Duration::from_secs(1);
+/// How often a statement that collided is tried again.
+const RETRIES: u32 = 10;
+/// The most milliseconds before it is tried again.
+const RETRY_PAUSE: u64 = 50;
+
+/// The SQLSTATE of a server that takes no changes, as a standby.
+const READ_ONLY: &str = "25006";
+
+/// A statement with its arguments.
+pub(super) type PostgresQuery<'q> = Query<'q, Database, PgArguments>;
+
+/// Reads the URL. The reason why it cannot be read never quotes it, for it may hold a password.
+pub(super) fn options(url: &str) -> Result<PgConnectOptions, String> {
+    let options = PgConnectOptions::from_str(url).map_err(|error| {
+        if let sqlx::Error::Configuration(cause) = error {
+            cause.to_string()
+        } else {
+            "cannot be read".to_owned()
+        }
+    })?;
+    if options.get_socket().is_none()
+        && !is_host(options.get_host().trim_start_matches('[').trim_end_matches(']'))
+    {
+        return Err("its host is neither a name nor an address".to_owned());
+    }
+    let keepalive = [
+        ("tcp_keepalives_idle", "5"),
+        ("tcp_keepalives_interval", "1"),
+        ("tcp_keepalives_count", "3"),
+    ];
+    // A plan lives as long as its connection, or until the table is analyzed. One that is made
+    // while `orders` is nearly empty would read all of it for each batch, and go on doing so while
+    // it fills.
+    let plans = [("enable_seqscan", "off"), ("jit", "off")];
+    // Statements are guarded: at a level above this one, which a role may have as its default, they
+    // would fail instead of waiting.
+    let session =
+        [("idle_session_timeout", "0"), ("default_transaction_isolation", "read committed")];
+    Ok(options.application_name("galley").options(session).options(plans).options(keepalive))
+}
+
+pub(super) fn pool(options: PgConnectOptions, backends: &Arc<ServerProcesses>) -> PgPool {
+    let (met, known) = (Arc::clone(backends), Arc::clone(backends));
+    let limits = [
+        ("statement_timeout", "5s"),
+        ("lock_timeout", "2s"),
+        ("idle_in_transaction_session_timeout", "5s"),
+    ];
+    PgPoolOptions::new()
+        .max_connections(MAX_CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .after_connect(move |connection, _| {
+            let backends = Arc::clone(&met);
+            Box::pin(async move { backends.meet(connection).await })
+        })
+        .before_acquire(move |connection, metadata| {
+            let is_suspect = known.is_suspect(metadata.age);
+            Box::pin(async move {
+                if is_suspect {
+                    return Ok(false);
+                }
+                if metadata.idle_for > IDLE_TRUST {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(options.options(limits))
+}
+
+impl Postgres {
+    /// Runs one statement, and waits until it has committed.
+    pub(super) async fn rows<'q, A>(
+        &self,
+        ask: impl Fn() -> A + Send + Sync,
+    ) -> Result<Vec<PgRow>, StoreError>
+    where
+        A: Execute<'q, Database> + 'q,
+    {
+        let mut tries = 0;
+        loop {
+            match self.once(ask()).await {
+                Err(error) if tries < RETRIES && is_collision(&error) => {
+                    tries += 1;
+                    let pause = rand::rng().random_range(1..=RETRY_PAUSE);
+                    sleep(Duration::from_millis(pause)).await;
+                }
+                Ok(rows) => {
+                    self.outage.note_success();
+                    return Ok(rows);
+                }
+                Err(error) => {
+                    let error = refusal(&error);
+                    self.outage.note(&error);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Runs one statement that changes something. While commits are stalled nothing is begun, and
+    /// nobody waits for what was.
+    pub(super) async fn change<'q, A>(
+        &self,
+        ask: impl Fn() -> A + Send + Sync,
+    ) -> Result<Vec<PgRow>, StoreError>
+    where
+        A: Execute<'q, Database> + 'q,
+    {
+        if self.outage.is_stalled() {
+            return Err(StoreError::Trouble(Trouble::Stalled, "a moment ago".to_owned()));
+        }
+        tokio::select! {
+            biased;
+            rows = self.rows(ask) => rows,
+            () = self.outage.stall() => Err(StoreError::Unavailable("commits are stalled".to_owned())),
+        }
+    }
+
+    /// Tests that changes are possible again, after they were not.
+    pub(super) async fn check_changes(&self) -> Result<(), StoreError> {
+        match self.outage.stops_changes() {
+            None => Ok(()),
+            Some((trouble, true)) => Err(StoreError::Trouble(trouble, "a moment ago".to_owned())),
+            Some((trouble, false)) => {
+                let Ok(turn) = Arc::clone(&self.probe).try_lock_owned() else {
+                    return Err(StoreError::Trouble(trouble, "a change is being tried".to_owned()));
+                };
+                let probe = sqlx::query("/* check_changes */ update watermark set one = one");
+                if let Err(error) = self.once_with(turn, probe).await {
+                    let error = refusal(&error);
+                    self.outage.note(&error);
+                    return Err(error);
+                }
+                self.outage.note_change();
+                Ok(())
+            }
+        }
+    }
+
+    async fn once<'q>(
+        &self,
+        ask: impl Execute<'q, Database> + 'q,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        self.once_with((), ask).await
+    }
+
+    /// The statement has a task of its own, with `kept`: whoever stops waiting leaves it running.
+    async fn once_with<'q>(
+        &self,
+        kept: impl Send + 'static,
+        mut ask: impl Execute<'q, Database> + 'q,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        let arguments = ask.take_arguments().map_err(sqlx::Error::Encode)?;
+        let ask = (ask.sql(), arguments);
+        let connection = self.pool.acquire().await?;
+        let backends = Arc::clone(&self.backends);
+        let (_ours, theirs) = backends.begin();
+        let running = tokio::spawn(async move {
+            let answer = run(connection, ask, &backends).await;
+            drop((kept, theirs));
+            answer
+        });
+        match timeout(ANSWER_TIMEOUT, running).await {
+            Ok(answer) => answer.unwrap_or(Err(sqlx::Error::WorkerCrashed)),
+            Err(_) => Err(silence()),
+        }
+    }
+}
+
+async fn run(
+    mut connection: PoolConnection<Database>,
+    ask: (SqlStr, Option<PgArguments>),
+    backends: &ServerProcesses,
+) -> Result<Vec<PgRow>, sqlx::Error> {
+    let late = async {
+        sleep(ANSWER_TIMEOUT).await;
+        drop(backends.late().await);
+    };
+    let answer = tokio::select! {
+        answer = connection.fetch_all(ask) => Some(answer),
+        () = late => None,
+    };
+    match answer {
+        Some(Err(error)) if code(&error).is_some_and(|code| code == READ_ONLY) => {
+            backends.suspect();
+            drop(connection.detach());
+            Err(error)
+        }
+        Some(answer) => answer,
+        None => {
+            drop(connection.detach());
+            Err(silence())
+        }
+    }
+}
+
+/// The error of a server that does not answer.
+pub(super) fn silence() -> sqlx::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into()
+}
+
+fn code(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error().and_then(DatabaseError::code).map(String::from)
+}
+
+/// A deadlock or a failure to serialize: nothing was done.
+fn is_collision(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| matches!(code.as_str(), "40P01" | "40001"))
+}
+
+/// The error for the caller. SQLSTATE: 08 connection, 40 rolled back (40P01 and 40001 by others
+/// that change the same), 53 resources (53100 disk full, 53200 memory, 53300 connections), 55P03
+/// lock not available, 57014 time-out, 57P0x shutdown or start, 25006 read-only, as a standby is,
+/// 58030 input or output, XX001 and XX002 damaged.
+pub(super) fn refusal(error: &sqlx::Error) -> StoreError {
+    let why = error.to_string();
+    if is_collision(error) {
+        return StoreError::Contended(why);
+    }
+    let Some(code) = code(error) else {
+        let is_away = matches!(
+            error,
+            sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed
+        );
+        return if is_away { StoreError::Unavailable(why) } else { StoreError::Failed(why) };
+    };
+    let trouble = match code.as_str() {
+        READ_ONLY => Trouble::ReadOnly,
+        "53100" => Trouble::Full,
+        "53200" => Trouble::OutOfMemory,
+        "53300" => Trouble::Crowded,
+        "55P03" => Trouble::Held,
+        "57P01" | "57P02" | "57P03" => Trouble::Starting,
+        "58030" => Trouble::Failing,
+        "XX001" | "XX002" => Trouble::Damaged,
+        other
+            if other == "57014"
+                || other.starts_with("57P0")
+                || matches!(other.get(..2), Some("08" | "40" | "53")) =>
+        {
+            return StoreError::Unavailable(why);
+        }
+        _ => return StoreError::Failed(why),
+    };
+    StoreError::Trouble(trouble, why)
+}

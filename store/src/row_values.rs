@@ -1,0 +1,188 @@
+//! Reading rows, alike in both stores: the columns to select, and the values made of them. Texts
+//! are taken as they are: a rule for texts that came later must not make an old row unreadable.
+
+use galley_protocol::frame::Totals;
+use galley_protocol::{
+    Allergy, Description, Hero, HeroName, HeroRef, Ingredient, Meal, MealName, MealRef, Order,
+    OrderView, Planet, Price, Reason, Status, Timestamp, Version,
+};
+use sqlx::{Decode, Postgres, Sqlite, Type};
+
+use crate::{StoreError, ViewedOrder};
+
+/// The columns that [`order`] reads. Of a deleted order they tell the last state.
+macro_rules! order_columns {
+    () => {
+        "orders.id, orders.hero_id, orders.meal_id, orders.status, orders.reason, orders.message,
+         case when orders.deleted_time is null then orders.version else orders.version - 1 end as version,
+         orders.order_time, orders.started_time, orders.completed_time"
+    };
+}
+pub(crate) use order_columns;
+
+/// Begins a question for what [`order_view`] reads. Heroes and meals that were deleted are not left
+/// out: ended orders stay readable. The meal is shown as it was when the order was placed; an order
+/// that a gateway of an older version placed does not know that, and shows it as it is.
+macro_rules! order_views {
+    () => {
+        concat!(
+            "select ",
+            $crate::row_values::order_columns!(),
+            ", heroes.name as hero_name, heroes.version as hero_version,
+             coalesce(orders.meal_name, meals.name) as meal_name,
+             coalesce(orders.meal_price_hundredths, meals.price_hundredths) as meal_price
+             from orders join heroes on heroes.id = orders.hero_id join meals on meals.id = orders.meal_id
+             where orders.deleted_time is null "
+        )
+    };
+}
+pub(crate) use order_views;
+
+/// The columns that [`hero`] reads.
+macro_rules! hero_columns {
+    () => {
+        "heroes.id, heroes.name, heroes.planet, heroes.allergies, heroes.version"
+    };
+}
+pub(crate) use hero_columns;
+
+/// The columns that [`meal`] reads.
+macro_rules! meal_columns {
+    () => {
+        "meals.id, meals.name, meals.ingredients, meals.price_hundredths, meals.origin_planet, meals.description, meals.version"
+    };
+}
+pub(crate) use meal_columns;
+
+/// A type that both databases can decode.
+pub(crate) trait Value:
+    for<'r> Decode<'r, Postgres> + Type<Postgres> + for<'r> Decode<'r, Sqlite> + Type<Sqlite>
+{
+}
+
+impl<T> Value for T where
+    T: for<'r> Decode<'r, Postgres> + Type<Postgres> + for<'r> Decode<'r, Sqlite> + Type<Sqlite>
+{
+}
+
+/// A row of either database; times and lists have a form of their own in each.
+pub(crate) trait Columns {
+    fn value<T: Value>(&self, column: &str) -> Result<T, sqlx::Error>;
+    fn optional_time(&self, column: &str) -> Result<Option<Timestamp>, StoreError>;
+    fn texts(&self, column: &str) -> Result<Vec<String>, StoreError>;
+}
+
+/// Reads the row of an answer of at most one.
+pub(crate) fn only<R, T>(
+    rows: &[R],
+    read: impl Fn(&R) -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    rows.first().map(read).transpose()
+}
+
+/// The most rows of an answer, as a parameter.
+pub(crate) fn limit(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Reads one column.
+pub(crate) fn get<T: Value>(row: &impl Columns, column: &str) -> Result<T, StoreError> {
+    row.value(column).map_err(|error| StoreError::Failed(error.to_string()))
+}
+
+/// Reads one column into a type that cannot be wrong.
+pub(crate) fn parse<T, U>(row: &impl Columns, column: &str) -> Result<U, StoreError>
+where
+    T: Value,
+    U: TryFrom<T>,
+    U::Error: std::fmt::Display,
+{
+    U::try_from(get(row, column)?).map_err(|error| wrong(column, &error))
+}
+
+pub(crate) fn time(row: &impl Columns, column: &str) -> Result<Timestamp, StoreError> {
+    row.optional_time(column)?.ok_or_else(|| wrong(column, &"empty"))
+}
+
+pub(crate) fn hero(row: &impl Columns) -> Result<Hero, StoreError> {
+    Ok(Hero {
+        id: parse::<i64, _>(row, "id")?,
+        name: HeroName::accepted(get(row, "name")?),
+        planet: Planet::accepted(get(row, "planet")?),
+        allergies: list(row, "allergies", Allergy::accepted)?,
+        version: Version(get(row, "version")?),
+    })
+}
+
+pub(crate) fn meal(row: &impl Columns) -> Result<Meal, StoreError> {
+    Ok(Meal {
+        id: parse::<i64, _>(row, "id")?,
+        name: MealName::accepted(get(row, "name")?),
+        ingredients: list(row, "ingredients", Ingredient::accepted)?,
+        price: price(row, "price_hundredths")?,
+        origin_planet: Planet::accepted(get(row, "origin_planet")?),
+        description: Description::accepted(get(row, "description")?),
+        version: Version(get(row, "version")?),
+    })
+}
+
+pub(crate) fn order(row: &impl Columns) -> Result<Order, StoreError> {
+    let reason: Option<i16> = get(row, "reason")?;
+    Ok(Order {
+        id: parse::<i64, _>(row, "id")?,
+        hero_id: parse::<i64, _>(row, "hero_id")?,
+        meal_id: parse::<i64, _>(row, "meal_id")?,
+        status: Status::from_code(get(row, "status")?)
+            .ok_or_else(|| wrong("status", &"unknown"))?,
+        message: get(row, "message")?,
+        reason: reason
+            .map(|code| Reason::from_code(code).ok_or_else(|| wrong("reason", &"unknown")))
+            .transpose()?,
+        version: Version(get(row, "version")?),
+        order_time: time(row, "order_time")?,
+        started_time: row.optional_time("started_time")?,
+        completed_time: row.optional_time("completed_time")?,
+    })
+}
+
+/// Reads an order with `hero_name`, `meal_name` and `meal_price` beside it.
+pub(crate) fn order_view(row: &impl Columns) -> Result<OrderView, StoreError> {
+    let order = order(row)?;
+    let hero = HeroRef { id: order.hero_id, name: HeroName::accepted(get(row, "hero_name")?) };
+    let meal = MealRef {
+        id: order.meal_id,
+        name: MealName::accepted(get(row, "meal_name")?),
+        price: price(row, "meal_price")?,
+    };
+    Ok(OrderView { order, hero, meal })
+}
+
+/// Reads the same with `hero_version` beside it.
+pub(crate) fn viewed_order(row: &impl Columns) -> Result<ViewedOrder, StoreError> {
+    Ok(ViewedOrder { view: order_view(row)?, hero_version: Version(get(row, "hero_version")?) })
+}
+
+pub(crate) fn totals(row: &impl Columns) -> Result<Totals, StoreError> {
+    Ok(Totals {
+        pending: get(row, "pending")?,
+        in_progress: get(row, "in_progress")?,
+        completed: get(row, "completed")?,
+        cancelled: get(row, "cancelled")?,
+    })
+}
+
+fn price(row: &impl Columns, column: &str) -> Result<Price, StoreError> {
+    Price::from_hundredths(get(row, column)?).map_err(|error| wrong(column, &error))
+}
+
+fn list<T>(
+    row: &impl Columns,
+    column: &str,
+    accepted: impl Fn(String) -> T,
+) -> Result<Vec<T>, StoreError> {
+    Ok(row.texts(column)?.into_iter().map(accepted).collect())
+}
+
+pub(crate) fn wrong(column: &str, error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Failed(format!("the column {column} cannot be: {error}"))
+}

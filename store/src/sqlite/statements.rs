@@ -1,0 +1,281 @@
+//! How statements reach the file: all writes through one connection, reads beside it through a few
+//! (write-ahead log).
+//!
+//! Every write is on the disk (`synchronous=FULL`) before it returns, and the file is still at its
+//! path then. A writer waits for its turn, and for locks of other programs, at most [`PATIENCE`] in
+//! all.
+
+use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sqlx::error::DatabaseError;
+use sqlx::query::Query;
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
+use sqlx::{Connection as _, Sqlite as Database, SqlitePool, Transaction};
+use tokio::time::{Instant, timeout_at};
+
+use super::Sqlite;
+use crate::row_values::get;
+use crate::{StoreError, Trouble};
+
+/// The connections that read.
+const READERS: u32 = 4;
+/// How long a request waits for a connection and for what other programs hold locked.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long one try to begin a change waits for such a lock. Others get their turn between two
+/// tries.
+const TRY: Duration = Duration::from_millis(100);
+
+/// A statement with its arguments.
+pub(super) type SqliteQuery<'q> = Query<'q, Database, SqliteArguments>;
+
+/// Reads the URL.
+pub(super) fn options(url: &str) -> Result<SqliteConnectOptions, String> {
+    let path = url.strip_prefix("sqlite://").unwrap_or_default();
+    if path.is_empty() || path.starts_with('?') || path.starts_with(":memory:") {
+        return Err("sqlite:// wants the path of a file".to_owned());
+    }
+    let options = SqliteConnectOptions::from_str(url)
+        .map_err(|_| "sqlite:// wants the path of a file".to_owned())?;
+    Ok(options.busy_timeout(PATIENCE).foreign_keys(false))
+}
+
+pub(super) async fn writer(options: &SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
+    let options = options.clone().create_if_missing(false).busy_timeout(TRY);
+    let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+    pool(options, 1).await
+}
+
+pub(super) async fn readers(options: &SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
+    pool(options.clone().create_if_missing(false).pragma("query_only", "on"), READERS).await
+}
+
+async fn pool(options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool, StoreError> {
+    let pool = SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                // Waits for the rollback of what was dropped before its commit. When SQLite had
+                // rolled back by itself, as it does on a full disk, that fails, and the connection
+                // would count as within a transaction for ever.
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        });
+    pool.connect_with(options).await.map_err(|error| refusal(&error))
+}
+
+/// Milliseconds since 1970: the process and its database have one clock.
+pub(super) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Rows for `json_each`: a set in one argument.
+pub(super) fn json(rows: &impl serde::Serialize) -> String {
+    serde_json::to_string(rows).expect("numbers, texts and lists of them have a JSON form")
+}
+
+/// The number of the transaction, which it gives to the orders that it changes before it commits.
+macro_rules! next_change {
+    () => {
+        "(select watermark.change + 1 from watermark)"
+    };
+}
+pub(super) use next_change;
+
+/// Several statements that commit together. What is dropped before its commit is rolled back.
+pub(super) struct Batch<'a> {
+    store: &'a Sqlite,
+    transaction: Transaction<'static, Database>,
+}
+
+impl Batch<'_> {
+    pub(super) async fn ask(&mut self, ask: SqliteQuery<'_>) -> Result<Vec<SqliteRow>, StoreError> {
+        let answer = ask.fetch_all(&mut *self.transaction).await;
+        answer.map_err(|error| self.store.failure(&error))
+    }
+
+    /// Commits changes of orders, to which their statements gave the next number: see
+    /// [`next_change`].
+    pub(super) async fn commit_changes(mut self) -> Result<(), StoreError> {
+        let number = sqlx::query(
+            "/* raise_change */ update watermark set change = change + 1 returning change",
+        );
+        let number = self.ask(number).await?.first().map(|row| get(row, "change")).transpose()?;
+        let store = self.store;
+        self.commit().await?;
+        if let Some(number) = number {
+            store.position.reach(number);
+        }
+        Ok(())
+    }
+
+    /// Commits. The files are looked at afterwards: what was written into a file that is gone
+    /// counts as not done.
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        let Self { store, transaction } = self;
+        transaction.commit().await.map_err(|error| store.failure(&error))?;
+        store.check_files()?;
+        store.outage.note_success();
+        Ok(())
+    }
+}
+
+impl Sqlite {
+    pub(super) async fn read(&self, ask: SqliteQuery<'_>) -> Result<Vec<SqliteRow>, StoreError> {
+        let rows = ask.fetch_all(&self.readers).await.map_err(|error| self.failure(&error))?;
+        self.outage.note_success();
+        Ok(rows)
+    }
+
+    /// Runs one statement, and commits it.
+    pub(super) async fn write(&self, ask: SqliteQuery<'_>) -> Result<Vec<SqliteRow>, StoreError> {
+        let mut batch = self.begin().await?;
+        let rows = batch.ask(ask).await?;
+        batch.commit().await?;
+        Ok(rows)
+    }
+
+    /// Runs one statement that changes the orders that it returns, and commits it. Nothing is
+    /// written when there are none.
+    pub(super) async fn change(&self, ask: SqliteQuery<'_>) -> Result<Vec<SqliteRow>, StoreError> {
+        let mut batch = self.begin().await?;
+        let rows = batch.ask(ask).await?;
+        if rows.is_empty() {
+            batch.commit().await?;
+        } else {
+            batch.commit_changes().await?;
+        }
+        Ok(rows)
+    }
+
+    /// Begins a batch as soon as nobody else writes, here or in another program.
+    pub(super) async fn begin(&self) -> Result<Batch<'_>, StoreError> {
+        self.begin_within(PATIENCE).await
+    }
+
+    async fn begin_within(&self, patience: Duration) -> Result<Batch<'_>, StoreError> {
+        let deadline = Instant::now() + patience;
+        let mut error = StoreError::Trouble(Trouble::Busy, "others are writing".to_owned());
+        loop {
+            match timeout_at(deadline, self.writer.begin_with("BEGIN IMMEDIATE")).await {
+                Ok(Ok(transaction)) => return Ok(Batch { store: self, transaction }),
+                Ok(Err(refused)) => error = refusal(&refused),
+                Err(_) => {}
+            }
+            let is_locked = matches!(error, StoreError::Trouble(Trouble::Locked, _));
+            if !is_locked || Instant::now() >= deadline {
+                self.outage.note(&error);
+                return Err(error);
+            }
+        }
+    }
+
+    /// Tests that changes are possible again, after they were not.
+    pub(super) async fn check_changes(&self) -> Result<(), StoreError> {
+        self.check_files()?;
+        match self.outage.stops_changes() {
+            None => Ok(()),
+            Some((trouble, true)) => Err(StoreError::Trouble(trouble, "a moment ago".to_owned())),
+            Some((_, false)) => {
+                let mut batch = self.begin_within(TRY).await?;
+                batch
+                    .ask(sqlx::query("/* check_changes */ update watermark set one = one"))
+                    .await?;
+                batch.commit().await?;
+                self.outage.note_change();
+                Ok(())
+            }
+        }
+    }
+
+    fn check_files(&self) -> Result<(), StoreError> {
+        self.opened.check().inspect_err(|error| self.outage.note(error))
+    }
+
+    /// The error for the caller, which is noted.
+    fn failure(&self, error: &sqlx::Error) -> StoreError {
+        let is_unopened = error
+            .as_database_error()
+            .and_then(DatabaseError::code)
+            .is_some_and(|code| code == "14");
+        let error = match self.opened.check() {
+            Err(gone) if is_unopened => gone,
+            _ => refusal(error),
+        };
+        self.outage.note(&error);
+        error
+    }
+
+    /// Moves the write-ahead log into the file; says whether nobody read what was before.
+    pub(super) async fn move_log(&self) -> Result<bool, StoreError> {
+        let move_log = sqlx::query_as::<_, (i64, i64, i64)>(
+            "/* checkpoint */ pragma wal_checkpoint(truncate)",
+        );
+        let (busy, ..) =
+            move_log.fetch_one(&self.writer).await.map_err(|error| self.failure(&error))?;
+        Ok(busy == 0)
+    }
+}
+
+/// The error for the caller. Result codes: 5 busy, 6 locked, 7 no memory, 8 read-only, 10 input or
+/// output, 11 corrupt, 13 disk full, 14 cannot open, 26 not a database; 1032 the file was moved.
+pub(super) fn refusal(error: &sqlx::Error) -> StoreError {
+    let why = error.to_string();
+    let code = error
+        .as_database_error()
+        .and_then(DatabaseError::code)
+        .and_then(|code| code.parse::<i32>().ok());
+    let Some(code) = code else {
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return StoreError::Trouble(Trouble::Busy, why);
+        }
+        let is_away = matches!(
+            error,
+            sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed
+        );
+        return if is_away { StoreError::Unavailable(why) } else { StoreError::Failed(why) };
+    };
+    let trouble = match (code & 0xff, code) {
+        (_, 1032) => Trouble::Gone,
+        (5 | 6, _) => Trouble::Locked,
+        (7, _) => Trouble::OutOfMemory,
+        (8, _) => Trouble::ReadOnly,
+        (10, _) => Trouble::Failing,
+        (11 | 26, _) => Trouble::Damaged,
+        (13, _) => Trouble::Full,
+        (14, _) => return StoreError::Unavailable(why),
+        _ => return StoreError::Failed(why),
+    };
+    StoreError::Trouble(trouble, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{options, writer};
+    use crate::sqlite::file::create_or_check;
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_rolled_back_by_itself_does_not_end_all_writing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options =
+            options(&format!("sqlite://{}/galley.db", folder.path().display())).expect("a URL");
+        create_or_check(&options).await.expect("a file is made");
+        let pool = writer(&options).await.expect("a file");
+        for _ in 0..2 {
+            let mut transaction =
+                pool.begin_with("BEGIN IMMEDIATE").await.expect("nobody else writes");
+            // As SQLite does when the disk is full.
+            sqlx::query("rollback").execute(&mut *transaction).await.expect("a transaction to end");
+            transaction.commit().await.expect_err("there is none");
+        }
+    }
+}

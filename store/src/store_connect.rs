@@ -1,0 +1,76 @@
+//! Opens the store that a URL names. No error tells the URL's password.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::postgres::Postgres;
+use crate::sqlite::Sqlite;
+use crate::{Store, StoreError};
+
+/// Why a store was not opened.
+#[derive(Clone, Debug, Error)]
+pub enum StoreConnectError {
+    /// The URL cannot be read.
+    #[error("bad database URL: {0}")]
+    BadUrl(String),
+    /// Another process serves this file.
+    #[error("the database is busy: {0}")]
+    Busy(String),
+    /// The file is only a part of a database.
+    #[error("the database is not whole: {0}")]
+    NotWhole(String),
+    /// It will not let this process in until somebody changes something.
+    #[error("{0}")]
+    Refused(String),
+    /// It cannot be reached, or not yet.
+    #[error("{0}")]
+    Unreachable(String),
+}
+
+impl From<StoreError> for StoreConnectError {
+    fn from(error: StoreError) -> Self {
+        if error.is_passing() {
+            Self::Unreachable(error.to_string())
+        } else {
+            Self::Refused(error.to_string())
+        }
+    }
+}
+
+/// Opens the store that `url` names: `postgres://…`, or `sqlite://` and the path of a file, which
+/// is made when it is not there. The schema stays as it is; see
+/// [`migrate`](crate::Upkeep::migrate).
+///
+/// # Errors
+/// [`StoreConnectError`].
+pub async fn connect(url: &str) -> Result<Arc<dyn Store>, StoreConnectError> {
+    match kind(url)? {
+        DatabaseKind::Postgres => Ok(Arc::new(Postgres::connect(url).await?)),
+        DatabaseKind::Sqlite => Ok(Arc::new(Sqlite::connect(url).await?)),
+    }
+}
+
+/// Where a URL leads, for people: without user and password.
+///
+/// # Errors
+/// [`StoreConnectError::BadUrl`]
+pub fn place(url: &str) -> Result<String, StoreConnectError> {
+    match kind(url)? {
+        DatabaseKind::Postgres => Postgres::place(url),
+        DatabaseKind::Sqlite => Sqlite::place(url),
+    }
+}
+
+enum DatabaseKind {
+    Postgres,
+    Sqlite,
+}
+
+fn kind(url: &str) -> Result<DatabaseKind, StoreConnectError> {
+    match url.split_once(':') {
+        Some(("postgres" | "postgresql", _)) => Ok(DatabaseKind::Postgres),
+        Some(("sqlite", _)) => Ok(DatabaseKind::Sqlite),
+        _ => Err(StoreConnectError::BadUrl("must begin with postgres:// or sqlite://".to_owned())),
+    }
+}

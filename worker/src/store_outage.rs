@@ -1,0 +1,33 @@
+//! Counts the failures of the database and logs its refusals. The store logs an outage, once for
+//! all callers.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use galley_store::StoreError;
+
+/// The least time between two logged refusals.
+const REFUSALS: Duration = Duration::from_secs(5);
+
+/// The failures of all parts of a worker.
+#[derive(Debug, Default)]
+pub(crate) struct StoreOutage {
+    /// The moment of the last logged refusal.
+    refused: Mutex<Option<Instant>>,
+}
+
+impl StoreOutage {
+    /// Notes a failed request to the database.
+    pub(crate) fn note(&self, question: &'static str, error: &StoreError) {
+        metrics::counter!("galley_worker_store_errors_total", "question" => question).increment(1);
+        if error.is_passing() {
+            return;
+        }
+        let now = Instant::now();
+        let mut refused = self.refused.lock().expect("nothing panics while it holds this lock");
+        if refused.is_none_or(|last| now - last > REFUSALS) {
+            *refused = Some(now);
+            tracing::error!(question, %error, "the database refused");
+        }
+    }
+}

@@ -159,7 +159,7 @@ async fn subscribe(bus: &SharedBus, readiness: &Readiness) -> Box<dyn Subscripti
             Err(error) => {
                 readiness.hearing().set_subscribed(false);
                 if !std::mem::replace(&mut logged, true) {
-                    tracing::warn!(%error, "cannot hear updates yet");
+                    tracing::warn!(%error, "cannot subscribe to updates yet");
                 }
                 let jitter = rand::rng().random_range(0.5..1.0);
                 tokio::time::sleep(pause.mul_f64(jitter)).await;

@@ -62,13 +62,13 @@ pub const RETENTION: Duration = Duration::from_hours(25);
 #[derive(Clone, Debug, Error)]
 pub enum StoreError {
     /// It is away, or too busy to answer in time. What was asked may have been done or not.
-    #[error("the database is not available: {0}")]
+    #[error("the database is unreachable: {0}")]
     Unavailable(String),
     /// It names what is wrong with it. Most of that ends by waiting, until somebody has mended it.
     #[error("{trouble}: {1}", trouble = .0.words())]
     Trouble(Trouble, String),
     /// Others kept changing the same at the same moment. The database is well.
-    #[error("others kept changing the same: {0}")]
+    #[error("other requests kept changing the same: {0}")]
     Contended(String),
     /// It answered with an error that repeating will not cure, or with something that cannot be.
     #[error("the database refused: {0}")]
@@ -102,7 +102,7 @@ impl StoreError {
         match self {
             Self::Unavailable(_) => "the database is unreachable",
             Self::Trouble(trouble, _) => trouble.words(),
-            Self::Contended(_) => "others keep changing the same",
+            Self::Contended(_) => "other requests keep changing the same",
             Self::Failed(_) => "the database refused, or its schema is not the one of this program",
         }
     }

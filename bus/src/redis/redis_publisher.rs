@@ -150,7 +150,7 @@ impl RedisPublisher {
             join_all(self.names.shards().map(|shard| self.send_heartbeat(shard, true))).await
         {
             if let Err(error) = left {
-                tracing::debug!(%error, "a goodbye was not published");
+                tracing::debug!(%error, "the goodbye was not published");
             }
         }
     }

@@ -148,7 +148,10 @@ async fn pump(
             }
         }
         let deaf = Deaf::count(&subscriptions);
-        tracing::debug!(shard = listening.shard, "a subscription hears nothing and is made again");
+        tracing::debug!(
+            shard = listening.shard,
+            "a subscription receives nothing; subscribing again"
+        );
         let mut backoff = Backoff::AWAY;
         line = loop {
             backoff.wait().await;

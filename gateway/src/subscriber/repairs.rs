@@ -120,7 +120,7 @@ impl<'a> Repairs<'a> {
                 REPAIR_EVERY
             }
             Err(error) => {
-                tracing::debug!(%error, "cannot read what may have been lost");
+                tracing::debug!(%error, "cannot read the updates that may have been lost");
                 self.backoff.delay()
             }
         };

@@ -162,7 +162,7 @@ impl Postgres {
         if !rows.await?.is_empty() {
             info!(
                 epoch,
-                "the database is new here, failed over or was restored: cursors from beyond that begin anew"
+                "the database is new, failed over or was restored; cursors from beyond that point begin anew"
             );
         }
         let rows = self.rows(|| sqlx::query(KEY)).await?;

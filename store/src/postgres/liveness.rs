@@ -109,7 +109,7 @@ impl Postgres {
             .map_err(|error| refusal(&error))
             .inspect_err(|error| self.outage.note(error))?;
         if std::mem::replace(&mut line.is_second, true) {
-            warn!("the connection that shows others this process alive was lost, and is back");
+            warn!("lost the connection that shows that this process lives; connected again");
             *self.liveness.retaken.lock().unwrap_or_else(PoisonError::into_inner) =
                 Some(Instant::now());
         }

@@ -28,10 +28,10 @@ pub enum SocketMessage {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum ProtocolViolation {
     /// Bytes that break the protocol, or are not text.
-    #[error("not what this protocol allows")]
+    #[error("a violation of the protocol")]
     Protocol,
     /// A message beyond the bound.
-    #[error("a message beyond the bound")]
+    #[error("a message above the limit")]
     TooBig,
 }
 

@@ -27,12 +27,12 @@ impl Served for Hero {
 
 /// Create a hero
 ///
-/// With an `Idempotency-IdempotencyHeader` the request can be repeated safely for at least 24 hours: the same key
+/// With an `Idempotency-Key` the request can be repeated safely for at least 24 hours: the same key
 /// and body lead to the same hero, as it is then. The keys of all callers that may create heroes
 /// are one set.
 #[utoipa::path(
     post, path = "/heroes", tag = "heroes", operation_id = "create_hero",
-    params(("Idempotency-IdempotencyHeader" = Option<String>, Header, min_length = 1, max_length = 255,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
         description = "The caller's own name for this request.", example = "7f9c2ba4-e88f-4a5d")),
     request_body(content = NewHero, example = json!({"name": "Zoé", "planet": "Earth", "allergies": ["peanut"]})),
     responses(

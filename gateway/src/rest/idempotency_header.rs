@@ -1,4 +1,4 @@
-//! The `Idempotency-IdempotencyHeader` of a request, and the header of the answer to a repetition.
+//! The `Idempotency-Key` of a request, and the header of the answer to a repetition.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -10,7 +10,7 @@ use galley_store::Creation;
 use crate::web::Refusal;
 
 /// The request header.
-const HEADER: &str = "Idempotency-IdempotencyHeader";
+const HEADER: &str = "Idempotency-Key";
 
 /// The header of an answer to a repeated request: the thing already existed under its key.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -24,7 +24,7 @@ pub fn replayed(mut answer: Response) -> Response {
 /// The problem of a key that came before with another body.
 fn reused(what: &str) -> Problem {
     Problem::new(ProblemType::IdempotencyKeyReused)
-        .with_detail(format!("this Idempotency-IdempotencyHeader came before with another {what}"))
+        .with_detail(format!("this Idempotency-Key came before with another {what}"))
 }
 
 /// Returns the answer to a creation under a key. `answer` makes that for the thing itself.

@@ -17,6 +17,7 @@ impl Postgres {
     pub(super) async fn look(&self) -> Result<Vec<PgRow>, StoreError> {
         let asked = self.backends.pids();
         let pids: Vec<i32> = asked.iter().copied().collect();
+        // Versions of PostgreSQL spell the names of wait events differently.
         let rows = self.alive(|| {
             sqlx::query(concat! {
                 "/* census */

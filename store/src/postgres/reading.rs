@@ -81,6 +81,7 @@ impl Reading for Postgres {
     }
 
     async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
+        // Read before the statement, whose snapshot must be newer: see [`super::settled`].
         let low_watermark = self.settled.get();
         let heroes: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
         let positions: Vec<i64> = requests.iter().map(|request| request.since.position).collect();

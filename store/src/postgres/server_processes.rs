@@ -137,6 +137,7 @@ impl ServerProcesses {
             .iter()
             .filter(|late| state.looked.is_some_and(|looked| late.since < looked))
             .count();
+        // Statements cannot be matched with transactions, so the oldest are given up.
         state.late.drain(..known.saturating_sub(at_work));
         // The server's time-out ends everything but a commit.
         let is_hanging = known.min(at_work) > 0;

@@ -58,6 +58,7 @@ impl Postgres {
         &self,
         requests: &[SnapshotRequest],
     ) -> Result<(ResumeCursor, HashMap<i64, Hero>), StoreError> {
+        // Read before the statement, whose snapshot must be newer: see [`super::settled`].
         let low_watermark = self.settled.get();
         let ids: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
         let rows = self.rows(|| {

@@ -192,6 +192,7 @@ impl Postgres {
         let ask = (ask.sql(), arguments);
         let connection = self.pool.acquire().await?;
         let backends = Arc::clone(&self.backends);
+        // `_ours` is dropped when the caller stops waiting, `theirs` when the statement has ended.
         let (_ours, theirs) = backends.begin();
         let running = tokio::spawn(async move {
             let answer = run(connection, ask, &backends).await;
@@ -225,6 +226,7 @@ async fn run(
             Err(error)
         }
         Some(answer) => answer,
+        // A detached connection is closed and frees its slot in the pool.
         None => {
             drop(connection.detach());
             Err(silence())

@@ -16,7 +16,7 @@ use crate::row_values::{get, limit, order, order_columns};
 /// The statement of a claim. `$chosen` selects the orders; its parameters begin at ?9. The
 /// parameters before: ?1 the time, ?2 the owner, ?3 and ?4 the shortest and the longest delay in
 /// milliseconds, ?5 to ?7 the messages for a deleted hero, a deleted meal and an allergy, ?8 the
-/// longest message in characters.
+/// longest message in characters. The mask clears the sign of `random()`.
 macro_rules! claim {
     ($name:literal, $chosen:literal) => {
         concat! {

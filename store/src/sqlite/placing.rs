@@ -52,6 +52,7 @@ impl Placing for Sqlite {
                     let order =
                         Order::placed(id, request.hero_id, request.command.meal_id, order_time);
                     good.push((id, request.hero_id, request.command.meal_id, scoped_key(request)));
+                    // Later requests of the batch with this key replay the order.
                     known.extend(scoped_key(request).map(|key| (key, order.clone())));
                     PlaceVerdict::Placed(order)
                 },

@@ -2,10 +2,9 @@
 //! process may call this at any time; concurrent calls do the work once.
 //!
 //! The low watermark must never pass an active order. Ids are assigned before the commit, so the
-//! low watermark stays at or below the greatest id that was assigned [`LAG`] ago. It does not move
-//! while a transaction that was changing orders at that time is still open, however long its commit
-//! takes. The lock of such a transaction on the table shows this for every process, without a
-//! clock.
+//! low watermark only passes ids that were assigned at least [`LAG`] ago. It does not move while a
+//! transaction that was changing orders at that time is still open, however long its commit takes.
+//! The lock of such a transaction on the table shows this for every process, without a clock.
 //!
 //! Statements that look for orders read the watermark in a subquery. The planner turns a plain join
 //! of the two into a scan of all orders from the first one, which is far too slow for hundreds of

@@ -72,7 +72,7 @@ struct SetBack {
     from: i64,
 }
 
-/// The versions of an order that were sent.
+/// The newest versions of an order that were sent.
 #[derive(Clone, Copy, Debug)]
 struct Delivered {
     /// To every socket that it concerns; [`NOTHING`] if there was none.
@@ -214,9 +214,9 @@ impl Versions {
     pub fn show(&self, states: impl Iterator<Item = (OrderId, Version)>) -> bool {
         let mut memory = self.0.lock();
         for (order_id, version) in states {
-            let sent = memory.get(order_id);
-            if version > sent.delivered.max(sent.shown) {
-                memory.remember(order_id, Delivered { shown: version, ..sent }, &self.0);
+            let known = memory.get(order_id);
+            if version > known.delivered.max(known.shown) {
+                memory.remember(order_id, Delivered { shown: version, ..known }, &self.0);
             }
         }
         !memory.in_flight.is_empty()
@@ -231,8 +231,8 @@ impl VersionsState {
 
 impl VersionMemory {
     fn get(&self, order_id: OrderId) -> Delivered {
-        let sent = self.young.get(&order_id).or_else(|| self.old.get(&order_id));
-        sent.copied().unwrap_or(Delivered { delivered: NOTHING, shown: NOTHING })
+        let known = self.young.get(&order_id).or_else(|| self.old.get(&order_id));
+        known.copied().unwrap_or(Delivered { delivered: NOTHING, shown: NOTHING })
     }
 
     /// Returns true for a change at this time, in milliseconds, if it is so old that a newer one of
@@ -242,8 +242,8 @@ impl VersionMemory {
         millis < since.max(self.old_from)
     }
 
-    fn remember(&mut self, order_id: OrderId, sent: Delivered, shared: &VersionsState) {
-        self.young.insert(order_id, sent);
+    fn remember(&mut self, order_id: OrderId, known: Delivered, shared: &VersionsState) {
+        self.young.insert(order_id, known);
         if self.young.len() >= MAX_ORDERS {
             self.turn(shared);
         }
@@ -320,9 +320,9 @@ mod tests {
     #[tokio::test]
     async fn an_older_version_is_not_told_after_a_newer_one_nor_the_same_twice() {
         let versions = Versions::default();
-        let sent =
+        let judged =
             judge(&versions, &[update(1, 1, 5), update(1, 3, 7), update(1, 2, 6), update(2, 2, 6)]);
-        assert_eq!(sent, (vec![1, 3, 2], vec![]));
+        assert_eq!(judged, (vec![1, 3, 2], vec![]));
         assert_eq!(
             judge(&versions, &[update(1, 3, 7), update(1, 2, 6), update(2, 3, 8)]),
             (vec![3], vec![])

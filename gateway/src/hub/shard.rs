@@ -274,7 +274,7 @@ mod tests {
     }
 
     /// Takes all frames out of the outbox and returns their orders.
-    fn sent(outbox: &Outbox) -> Vec<i64> {
+    fn drain(outbox: &Outbox) -> Vec<i64> {
         let out = std::iter::from_fn(|| outbox.try_next());
         out.map(|out| {
             if let Out::Frame(update) = out { update.order_id.get() } else { panic!("{out:?}") }
@@ -295,14 +295,14 @@ mod tests {
         let Crowded { shard, outboxes, .. } = &crowded;
         crowded.push_later(&[update(1)]);
         tokio::time::sleep(TICK / 2).await;
-        assert_eq!(sent(&outboxes[0]), [1], "at once");
+        assert_eq!(drain(&outboxes[0]), [1], "at once");
         (2..=99).for_each(|id| crowded.push_later(&[update(id)]));
         tokio::task::yield_now().await;
-        assert!(sent(&outboxes[0]).is_empty());
+        assert!(drain(&outboxes[0]).is_empty());
         tokio::time::sleep(TICK).await;
-        assert!(sent(&outboxes[0]).into_iter().eq(2..=99));
+        assert!(drain(&outboxes[0]).into_iter().eq(2..=99));
         ended(shard).await;
-        assert!(sent(&outboxes[1]).into_iter().eq(1..=99));
+        assert!(drain(&outboxes[1]).into_iter().eq(1..=99));
     }
 
     #[tokio::test(start_paused = true)]
@@ -313,10 +313,10 @@ mod tests {
         tokio::time::sleep(2 * TICK).await;
         crowded.push_later(&[update(2)]);
         tokio::time::sleep(2 * TICK).await;
-        assert!(sent(&crowded.outboxes[0]).is_empty());
+        assert!(drain(&crowded.outboxes[0]).is_empty());
         drop(turn);
         tokio::time::sleep(TICK / 2).await;
-        assert_eq!(sent(&crowded.outboxes[0]), [1, 2]);
+        assert_eq!(drain(&crowded.outboxes[0]), [1, 2]);
         ended(&crowded.shard).await;
         assert_eq!(crowded.writers.available_permits(), 1);
     }
@@ -328,7 +328,7 @@ mod tests {
         let updates: Vec<_> = (1..=4_096).map(update).collect();
         crowded.push_later(&updates);
         ended(shard).await;
-        assert_eq!(sent(&outboxes[0]).len(), MAX_WAITING, "it holds so many");
+        assert_eq!(drain(&outboxes[0]).len(), MAX_WAITING, "it holds so many");
         crowded.push_later(&updates[1..]);
         crowded.push_later(&[update(9_998), update(9_999)]);
         ended(shard).await;
@@ -336,7 +336,7 @@ mod tests {
             outboxes[0].try_next(),
             Some(Out::Resync(Missed::Since(updates[1].mark.cursor)))
         );
-        assert!(sent(&outboxes[0]).is_empty());
+        assert!(drain(&outboxes[0]).is_empty());
     }
 
     #[tokio::test(start_paused = true)]
@@ -353,7 +353,7 @@ mod tests {
             Some(Out::Resync(Missed::Since(update(2).mark.cursor))),
             "it covers the updates that waited, too"
         );
-        assert!(sent(&outboxes[0]).is_empty());
+        assert!(drain(&outboxes[0]).is_empty());
         shard.fall_behind(None);
         ended(shard).await;
         assert_eq!(
@@ -372,12 +372,12 @@ mod tests {
             waiting.task.abort();
         }
         tokio::time::sleep(TICK).await;
-        assert!(shard.idle_outboxes().is_none() && sent(&outboxes[0]).is_empty());
+        assert!(shard.idle_outboxes().is_none() && drain(&outboxes[0]).is_empty());
         crowded.push_later(&[update(6)]);
         ended(shard).await;
         assert_eq!(outboxes[0].try_next(), Some(Out::Resync(Missed::Since(update(1).mark.cursor))));
         crowded.push_later(&[update(7)]);
         ended(shard).await;
-        assert_eq!(sent(&outboxes[0]), [7]);
+        assert_eq!(drain(&outboxes[0]), [7]);
     }
 }

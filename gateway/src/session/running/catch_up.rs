@@ -43,8 +43,8 @@ pub struct CatchUpPage {
     pub sent: HashMap<OrderId, VersionSeen>,
     /// True if the resync ends with this page.
     pub is_last: bool,
-    /// The moment up to which the client now knows everything, including changes of which no update
-    /// arrived; `None` if there is none.
+    /// The cursor up to which the client now has everything, including changes of which no update
+    /// arrived; `None` if this page does not establish one.
     pub known: Option<ResumeCursor>,
 }
 

@@ -6,10 +6,10 @@
 //!
 //! If the socket does not keep up and the bound is reached, all waiting updates are dropped and
 //! only the ids of their orders are kept. The session reads the newest states of these orders from
-//! the database and sends them in a `resync`. Such a resync is short: a hero with thousands of
-//! orders per second is not behind again before it ends. If the ids do not fit either, or it is
-//! unknown which updates were missed, only a cursor is kept: the one after which updates are
-//! missing.
+//! the database and sends them in a `resync`. Reading only these orders keeps the resync short: a
+//! longer one would let a hero with thousands of orders per second fall behind again before it
+//! ends. If the ids do not fit either, or it is unknown which updates were missed, only the cursor
+//! is kept after which updates are missing.
 //!
 //! A slow socket therefore has a bounded cost in memory, however many orders change: the bound, as
 //! much again for the orders of a running resync, and one page of it.
@@ -62,7 +62,7 @@ pub enum Out {
 }
 
 /// The outgoing queue of one socket.
-// `repr(C)` keeps the lock and the fields that a direct write needs in one cache line.
+// `repr(C)`: the lock and the first fields of the state must share a cache line.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Outbox {
@@ -212,7 +212,7 @@ impl Outbox {
         }
     }
 
-    /// Notes that the peer has shown that it lives.
+    /// Notes a sign of life of the peer.
     pub fn note_life(&self) {
         if self.last_heard.note() {
             // Also cancels a ping that the session has not sent yet. Its answer would end no doubt,

@@ -5,8 +5,8 @@
 //! meanwhile join the next batch, and a socket never waits twice for all others. The task ends when
 //! no update has arrived within a tick.
 //!
-//! [`writers`] leaves one core free, for the kernel, the clients on this machine and the other tasks
-//! of the gateway. On two cores, two writers would only slow each other down.
+//! [`writers`] leaves one core free, for the kernel, the clients on this machine and the other
+//! tasks of the gateway. On two cores, two writers would only slow each other down.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -125,9 +125,9 @@ impl Shard {
         state.outboxes.len()
     }
 
-    /// Makes the sockets read the orders of these updates, which may be outdated. While updates wait
-    /// for the task, the sockets instead read every change since the first of them: they must not
-    /// receive a newer cursor before the updates that wait.
+    /// Makes the sockets read the orders of these updates, which may be outdated. While updates
+    /// wait for the task, the sockets instead read every change since the first of them: they must
+    /// not receive a newer cursor before the updates that wait.
     pub fn miss(&self, updates: &[Notice]) {
         let mut state = self.lock();
         match &mut state.waiting {

@@ -1,5 +1,5 @@
-//! The documentation of this service: the `OpenAPI` document, the page to try it on, the explanations
-//! of the problems.
+//! The documentation of this service: the `OpenAPI` document, the page to try it on, the
+//! explanations of the problems.
 
 use std::sync::{Arc, LazyLock};
 

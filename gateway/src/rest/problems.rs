@@ -1,5 +1,5 @@
-//! The problems of each operation in the `OpenAPI` document. They come from the one table of problem
-//! types, so that both agree.
+//! The problems of each operation in the `OpenAPI` document. They come from the one table of
+//! problem types, so that both agree.
 
 use std::collections::BTreeMap;
 

@@ -12,8 +12,8 @@ use crate::hub::Notice;
 use crate::metrics;
 use crate::versions::VersionSeen;
 
-/// The bytes of an order id in a [`BTreeSet`] that is filled with rising ids: 8 bytes, in nodes that
-/// are half full.
+/// The bytes of an order id in a [`BTreeSet`] that is filled with rising ids: 8 bytes, in nodes
+/// that are half full.
 const OF_MISSED: usize = 2 * size_of::<OrderId>();
 
 /// The updates that a socket has missed.
@@ -100,8 +100,8 @@ impl UpdateQueue {
         self.bytes = self.updates.iter().map(|update| update.frame.len()).sum();
     }
 
-    /// Takes the missed updates. Must be called before the database is read: updates that are pushed
-    /// later wait until after that read.
+    /// Takes the missed updates. Must be called before the database is read: updates that are
+    /// pushed later wait until after that read.
     pub fn take_missed(&mut self) -> Option<Missed> {
         self.missed.take()
     }
@@ -122,8 +122,8 @@ impl Missed {
         }
     }
 
-    /// Adds the orders of these updates. If the ids take more than `bound` bytes, only the cursor is
-    /// kept.
+    /// Adds the orders of these updates. If the ids take more than `bound` bytes, only the cursor
+    /// is kept.
     fn add<'a>(&mut self, updates: impl IntoIterator<Item = &'a Notice>, bound: usize) {
         let Self::Orders { ids, since, until } = self else { return };
         for update in updates {

@@ -74,8 +74,8 @@ pub fn shown(state: &AppState, headers: &HeaderMap) -> Result<TokenShown, Proble
 /// Waits for the token of a socket, which must be its first message.
 ///
 /// # Errors
-/// The socket must be closed: no token arrived in time, it was invalid, the connection ended, or the
-/// gateway stops. The client has been sent the problem of an invalid token.
+/// The socket must be closed: no token arrived in time, it was invalid, the connection ended, or
+/// the gateway stops. The client has been sent the problem of an invalid token.
 pub async fn wait(
     state: &AppState,
     socket: &mut Socket,

@@ -119,6 +119,7 @@ impl Drop for Membership {
             self.shard.remove(&self.outbox);
             crowd.sockets -= 1;
         }
+        // The guard is released by now: this call locks the same part of the map again.
         crowds.remove_if(&self.hero_id, |_, crowd| crowd.sockets == 0);
         ::metrics::gauge!(metrics::SOCKETS).decrement(1);
     }
@@ -208,6 +209,7 @@ impl Hub {
         let Judged { deliver, stale, read, flight } = self.0.versions.judge(&wanted, source);
         ::metrics::counter!(metrics::UPDATES_OUTDATED)
             .increment((wanted.len() - deliver.len()) as u64);
+        // Staff was already shown something newer than the stale updates.
         self.0.feed.note(
             deliver
                 .iter()

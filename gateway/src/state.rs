@@ -42,7 +42,6 @@ impl Deref for AppState {
 
 /// The parts of the state.
 pub struct Parts {
-    /// The settings.
     pub config: GatewayConfig,
     /// The verifier of tokens; `None` without authentication.
     pub verifier: Option<Verifier>,
@@ -60,7 +59,6 @@ pub struct Parts {
     pub bus: SharedBus,
     /// The last answers of the services that this gateway depends on.
     pub probes: Probes,
-    /// The connected sockets.
     pub hub: Hub,
     /// The free places for further sockets.
     pub seats: Arc<Seats>,
@@ -77,7 +75,7 @@ pub struct Readiness(Arc<Flags>);
 #[derive(Debug, Default)]
 struct Flags {
     draining: AtomicBool,
-    /// The end of the window within which sockets are closed.
+    /// The end of the window within which sockets are closed; unset before the gateway leaves.
     window_ends: OnceLock<Instant>,
     leaving: CancellationToken,
     gone: AtomicBool,

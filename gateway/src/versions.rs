@@ -99,7 +99,7 @@ pub enum Source {
     Database,
 }
 
-/// An update that somebody here is to receive.
+/// An update for which there is a receiver here.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     pub update: &'a Update,
@@ -235,8 +235,8 @@ impl VersionMemory {
         known.copied().unwrap_or(Delivered { delivered: NOTHING, shown: NOTHING })
     }
 
-    /// Returns true for a change at this time, in milliseconds, if it is so old that a newer one of
-    /// its order may have been delivered and forgotten.
+    /// Returns true for a change at this time, in milliseconds, if it is so old that a newer change
+    /// of its order may have been delivered and forgotten.
     fn may_have_known(&self, millis: i64, since: Timestamp) -> bool {
         let since = self.set_back.map_or(since.millis(), |back| since.millis().min(back.to));
         millis < since.max(self.old_from)

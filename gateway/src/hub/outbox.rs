@@ -134,6 +134,7 @@ impl Outbox {
         if waiting.sent.is_some()
             && let Some(kept) = waiting.not_overtaken(&delivery.updates)
         {
+            // Not written directly, because the frames of the delivery may contain dropped updates.
             if !kept.is_empty() {
                 waiting.pending().queue.push(&kept, self.bound);
                 wake(waiting);

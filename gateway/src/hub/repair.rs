@@ -67,6 +67,7 @@ impl Hub {
                 updates.push(Update::of_deleted(deletion.deleted, deletion.hero_id, cursor.time));
             }
         }
+        // The store returns the orders by falling id.
         for order in orders.iter().rev() {
             if watched || self.is_here(order.hero_id) {
                 updates.push(Update::of(order));

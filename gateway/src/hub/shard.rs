@@ -152,10 +152,12 @@ impl Shard {
     async fn push_waiting(self: Arc<Self>, writers: Arc<Semaphore>) {
         loop {
             let turn = writers.acquire().await.expect("nobody closes it");
+            // Taken after the wait for the turn, so that the batch has all that arrived meanwhile.
             let Some(TakenUpdates { updates, flights, gap }) = self.take() else { return };
             let tick = Instant::now() + TICK;
             let outboxes = self.outboxes();
             push_to(&outboxes, &updates).await;
+            // The updates are in all outboxes, so their deliveries have ended (see `Flight`).
             drop(flights);
             if let Some(gap) = gap {
                 for outbox in &outboxes {

@@ -19,7 +19,7 @@ use crate::web::query::Params;
 
 /// A hero or a meal.
 pub trait Served: Resource {
-    /// Returns the part of the store that holds them.
+    /// Returns the part of the store that holds these resources.
     fn menu(store: &dyn Store) -> &dyn Menu<Self>;
 
     /// Describes the active orders that prevent the deletion of this one.
@@ -129,7 +129,7 @@ fn read_tagged(known: &IfNoneMatch, tag: &str, body: &impl Serialize) -> Respons
     (tagged, Json(body)).into_response()
 }
 
-/// Returns one of our paths as a header value.
+/// Returns a path of this service as a header value.
 pub fn location(path: &str) -> HeaderValue {
     HeaderValue::try_from(path).expect("our paths are ASCII")
 }

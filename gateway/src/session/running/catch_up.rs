@@ -84,6 +84,7 @@ impl CatchUp {
         if !is_last {
             self.ask(Duration::ZERO);
         }
+        // Only the last page has the new cursor: a client that disconnects earlier starts again.
         let told_until = if is_last { cursor } else { self.missed.since() };
         let told_until = self.commands.store().cursor_keys().sign(told_until);
         let frame = ServerFrame::Resync { orders, deleted, cursor: told_until };

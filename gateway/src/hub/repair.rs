@@ -20,9 +20,9 @@ const MAX_CHANGES: usize = 10_000;
 pub struct Repair(Vec<Update>);
 
 impl Hub {
-    /// Reads the changes since a cursor; without one, since the oldest cursor that a socket is
-    /// known to have. If there are too many changes, or neither cursor is known, each socket is
-    /// made to read for itself instead, and the returned repair is empty.
+    /// Reads the changes since `since`. If it is `None`, reads since the oldest cursor that a
+    /// socket is known to have, unless staff watches. If there are too many changes, or no such
+    /// cursor, each socket is made to read for itself instead, and the returned repair is empty.
     ///
     /// # Errors
     /// The database cannot be read. Nothing has been sent then.

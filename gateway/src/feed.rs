@@ -47,7 +47,7 @@ pub struct StaffFeed(Arc<FeedState>);
 struct FeedState {
     versions: Versions,
     newest: Mutex<Newest>,
-    /// FeedBatch only while `newest` is locked.
+    /// Changed only while `newest` is locked.
     watchers: AtomicUsize,
     /// The time in milliseconds since which every change was noted. Valid while there are watchers.
     since: AtomicI64,

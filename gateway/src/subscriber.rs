@@ -6,9 +6,9 @@
 //! from the database while the subscription continues; its result is delivered between two
 //! deliveries of updates.
 //!
-//! Once a second, a census shows the other processes that this one lives and whether it receives
-//! updates, and tells the subscription which others live. The cursor of the census is published
-//! once everything before it has been published.
+//! Once a second, a census shows the other processes that this one is alive and whether it receives
+//! updates. The subscription gets the list of live publishers from it. The cursor of the census is
+//! published once everything before it has been published.
 
 mod repairs;
 
@@ -72,7 +72,7 @@ async fn receive(bus: &SharedBus, hub: &Hub, store: &dyn Store, readiness: &Read
             }
             step = repairs.next() => match step {
                 RepairStep::Due => {
-                    // First: a gap that is found from here on needs another repair.
+                    // Before the read: a gap that is found from here on needs another repair.
                     subscription.repairing();
                     repairs.begin();
                 }

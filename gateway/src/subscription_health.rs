@@ -150,7 +150,7 @@ mod tests {
         hearing.count(&census(&[2]), own);
         assert_eq!(hearing.verdict(), Reception::Deaf);
         hearing.count(&census(&[1]), own);
-        assert_eq!(hearing.verdict(), Reception::AllDeaf, "nobody else receiving");
+        assert_eq!(hearing.verdict(), Reception::AllDeaf, "nobody else receives");
         hearing.set_answers(true);
         assert_eq!(hearing.verdict(), Reception::Receiving);
     }

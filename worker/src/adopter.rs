@@ -1,6 +1,6 @@
 //! Takes over the orders of dead workers, and those that this worker may own without knowing.
 //!
-//! One task. At the start it re-arms the orders of an earlier process. DueOrder times are kept. The
+//! One task. At the start it re-arms the orders of an earlier process. Due times are kept. The
 //! current states are published again, because a dead worker may not have published them.
 //!
 //! A claim that failed without an answer may have committed. This worker then owns orders that it

@@ -33,7 +33,7 @@ struct FanOutArguments {
     /// The hero whose sockets are told
     #[arg(long, default_value_t = 1)]
     hero: i64,
-    /// FanOutSockets
+    /// Sockets
     #[arg(long, default_value_t = 1_000)]
     sockets: usize,
     /// Updates that go one by one
@@ -54,7 +54,7 @@ struct FanOutArguments {
 /// Lower bound of all order ids: they have ten digits each, so that all frames have the same
 /// length.
 const FIRST: i64 = 1_000_000_000;
-/// FanOutSockets on which every frame is checked.
+/// Sockets on which every frame is checked.
 const LOOKED_AT: usize = 16;
 /// Rounds that are not counted, before the measured ones.
 const WARM_UP: usize = 10;

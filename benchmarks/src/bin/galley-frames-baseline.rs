@@ -19,7 +19,7 @@ use serde_json::json;
 /// Writes frames to plain TCP sockets
 #[derive(Parser)]
 struct FramesArguments {
-    /// FanOutSockets
+    /// Sockets
     #[arg(long, default_value_t = 1_000)]
     sockets: usize,
     /// Bytes of a frame with its head; an update of an order has about 330

@@ -31,7 +31,7 @@ pub(super) struct RedisPublisher {
     progress: PublishProgress,
     shards: Vec<ShardChannel>,
     outage: RedisOutage,
-    /// The process is leaving and sends no more heartbeats.
+    /// True once the process is leaving and sends no more heartbeats.
     has_left: AtomicBool,
 }
 

@@ -1,8 +1,8 @@
 //! Receives updates, each shard on its own connection to the node that holds it.
 //!
-//! One task per shard replaces a connection ([`PubSubConnection`]) that was cut; the subscriber then receives a
-//! gap. Until then the shard is deaf: it receives nothing. A silent node affects only its own
-//! shards.
+//! One task per shard replaces a connection ([`PubSubConnection`]) that was cut; the subscriber
+//! then receives a gap. Until then the shard is deaf: it receives nothing. A silent node affects
+//! only its own shards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

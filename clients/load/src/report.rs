@@ -36,7 +36,7 @@ pub struct Outcome {
     pub load: Duration,
     /// True if a signal stopped the test.
     pub interrupted: bool,
-    /// MemoryUse of each engine.
+    /// Memory of each engine.
     pub memory: Vec<MemoryUse>,
     /// Processor time of all engines, in milliseconds.
     pub processor_ms: u64,

@@ -36,7 +36,7 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 pub struct TrackedStream {
     stream: TcpStream,
     progress: ConnectionProgress,
-    /// RequestStage that the deadline is for; `None` if the deadline must be set anew.
+    /// Stage that the deadline is for; `None` if the deadline must be set anew.
     awaited: Option<RequestStage>,
     deadline: Pin<Box<Sleep>>,
     /// True once an idle connection has the deadline of a leaving gateway.

@@ -27,12 +27,12 @@ impl Served for Hero {
 
 /// Create a hero
 ///
-/// With an `Idempotency-IdempotencyHeader` the request can be repeated safely for at least 24 hours: the same key
+/// With an `Idempotency-Key` the request can be repeated safely for at least 24 hours: the same key
 /// and body lead to the same hero, as it is then. The keys of all callers that may create heroes
 /// are one set.
 #[utoipa::path(
     post, path = "/heroes", tag = "heroes", operation_id = "create_hero",
-    params(("Idempotency-IdempotencyHeader" = Option<String>, Header, min_length = 1, max_length = 255,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
         description = "The caller's own name for this request.", example = "7f9c2ba4-e88f-4a5d")),
     request_body(content = NewHero, example = json!({"name": "Zoé", "planet": "Earth", "allergies": ["peanut"]})),
     responses(
@@ -146,8 +146,8 @@ pub async fn remove(request: ChangeRequest<Hero>) -> HandlerResult {
 /// Returns a hero, if it exists and the caller may see it.
 ///
 /// # Errors
-/// The same answer in both cases, so that a caller that may not see a hero does not learn that it
-/// exists.
+/// The same problem for a missing hero and for one that the caller may not see, so that a caller
+/// does not learn which heroes exist.
 pub async fn visible(state: &AppState, caller: Caller, id: HeroId) -> Result<Hero, Refusal> {
     if caller.may_see(id) {
         resource_handlers::find(state, id).await

@@ -23,12 +23,12 @@ impl Served for Meal {
 
 /// Create a meal
 ///
-/// With an `Idempotency-IdempotencyHeader` the request can be repeated safely for at least 24 hours: the same key
+/// With an `Idempotency-Key` the request can be repeated safely for at least 24 hours: the same key
 /// and body lead to the same meal, as it is then. The keys of all callers that may create meals are
 /// one set.
 #[utoipa::path(
     post, path = "/meals", tag = "meals", operation_id = "create_meal",
-    params(("Idempotency-IdempotencyHeader" = Option<String>, Header, min_length = 1, max_length = 255,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
         description = "The caller's own name for this request.", example = "7f9c2ba4-e88f-4a5d")),
     request_body(content = NewMeal, example = json!({
         "name": "Onion soup", "ingredients": ["onion", "butter"], "price": 7.5, "origin_planet": "Earth",

@@ -20,7 +20,7 @@ pub fn refine(document: &mut Value) {
             Some("If-Match" | "If-None-Match") => {
                 parameter["schema"] = json!({"oneOf": [{"type": "string", "enum": ["*"]}, {"type": "string", "pattern": TAGS}]});
             }
-            Some("Idempotency-IdempotencyHeader") => parameter["schema"]["pattern"] = KEY.into(),
+            Some("Idempotency-Key") => parameter["schema"]["pattern"] = KEY.into(),
             Some(_) | None => {}
         }
     }

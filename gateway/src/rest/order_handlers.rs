@@ -88,11 +88,11 @@ impl FromPairs for OfHero<ListOrders> {
 /// Place an order
 ///
 /// The order is stored when this answers; a worker prepares it afterwards. With an
-/// `Idempotency-IdempotencyHeader` the request can be repeated safely for at least 24 hours: the same key and
+/// `Idempotency-Key` the request can be repeated safely for at least 24 hours: the same key and
 /// body lead to the same order. A key belongs to the hero, whoever brings it, here or on a socket.
 #[utoipa::path(
     post, path = "/orders", tag = "orders", operation_id = "place_order",
-    params(("Idempotency-IdempotencyHeader" = Option<String>, Header, min_length = 1, max_length = 255,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
         description = "The caller's own name for this request.", example = "7f9c2ba4-e88f-4a5d")),
     request_body(content = NewOrder, example = json!({"hero_id": 1, "meal_id": 2})),
     responses(

@@ -1,4 +1,4 @@
-//! Placements orders over sockets or REST, each at its due time or as fast as answers come.
+//! Places orders over sockets or REST, each at its due time or as fast as answers come.
 //!
 //! A connection that may place holds credits. An order takes one and returns it with its answer. An
 //! order that is due while there is no credit waits, and this wait is part of its latency.

@@ -1,4 +1,4 @@
-//! ChartLine charts over time or percentiles, as SVG within a page: no script and no other file; the
+//! Line charts over time or percentiles, as SVG within a page: no script and no other file; the
 //! colours follow the light or dark theme of the page.
 
 use std::fmt::Write as _;

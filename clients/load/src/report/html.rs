@@ -97,7 +97,7 @@ pub fn render(report: &Report) -> String {
                 .map(|error| [error.what.clone(), error.count.to_string(), String::new()]),
         ));
     }
-    add("<h2>LoadSettings</h2>\n");
+    add("<h2>Settings</h2>\n");
     let settings = report.settings.as_object().into_iter().flatten();
     add(&rows(
         ["setting", "value", ""],

@@ -200,7 +200,29 @@ impl Socket {
         // Whatever happens, the connection is dropped afterwards.
         let _ = timeout(patience, farewell).await;
     }
+}
 
+impl Wire for Socket {
+    async fn put(&mut self, frame: WireFrame) -> Result<(), Closed> {
+        self.put_text(&frame.text).await
+    }
+
+    /// Writes everything. Cancel safe: the next flush goes on where this one stopped.
+    async fn flush(&mut self) -> Result<(), Closed> {
+        if self.write()? {
+            return Ok(());
+        }
+        // Boxed, because waiting is rare: sessions that need not wait hold no timer.
+        Box::pin(self.write_slowly()).await
+    }
+
+    async fn ping(&mut self) -> Result<(), Closed> {
+        self.gather(OpCode::Control(Control::Ping), b"");
+        self.flush().await
+    }
+}
+
+impl Socket {
     /// Reads until the peer ends: a connection that is dropped with unread bytes is reset, and the
     /// peer may lose our last frame.
     async fn drain(&mut self) -> io::Result<()> {
@@ -295,26 +317,6 @@ impl Socket {
                 deadline = Instant::now() + STALLED;
             }
         }
-    }
-}
-
-impl Wire for Socket {
-    async fn put(&mut self, frame: WireFrame) -> Result<(), Closed> {
-        self.put_text(&frame.text).await
-    }
-
-    /// Writes everything. Cancel safe: the next flush goes on where this one stopped.
-    async fn flush(&mut self) -> Result<(), Closed> {
-        if self.write()? {
-            return Ok(());
-        }
-        // Boxed, because waiting is rare: sessions that need not wait hold no timer.
-        Box::pin(self.write_slowly()).await
-    }
-
-    async fn ping(&mut self) -> Result<(), Closed> {
-        self.gather(OpCode::Control(Control::Ping), b"");
-        self.flush().await
     }
 }
 

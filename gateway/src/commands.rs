@@ -34,8 +34,13 @@ const SNAPSHOTS: Writers =
     Writers { count: 2, part: "reader of snapshots", batch: "batch of snapshots" };
 const CHANGES: Writers = Writers { count: 2, part: "reader of changes", batch: "batch of changes" };
 const STATES: Writers = Writers { count: 2, part: "reader of states", batch: "batch of states" };
-/// A read from the store, with one answer for each request of a batch.
+/// A statement for a batch, with one answer for each request.
 type BatchRead<'a, A> = BoxFuture<'a, Result<Vec<A>, StoreError>>;
+
+/// The update that a verdict leads to, and the point between its commit and its publication.
+type Publishing<A> = (fn(&A) -> Option<Update>, FailPoint);
+const CANCELLED: Publishing<CancelVerdict> = (cancellation, FailPoint::AfterCancelCommit);
+const DELETED: Publishing<DeleteVerdict> = (deletion, FailPoint::AfterDeleteCommit);
 
 /// An order that was placed now, or earlier with the same key.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,18 +73,17 @@ impl Commands {
         hub: Hub,
     ) -> Self {
         let publisher = UpdatePublisher::start(supervisor, bus, hub);
+        let both = (&store, &publisher);
         Self {
             placements: Batcher::start(supervisor, PLACEMENTS, {
                 let (store, publisher) = (Arc::clone(&store), publisher.clone());
                 move |requests| place_batch(Arc::clone(&store), publisher.clone(), requests)
             }),
-            cancellations: Batcher::start(supervisor, CANCELLATIONS, {
-                let (store, publisher) = (Arc::clone(&store), publisher.clone());
-                move |requests| cancel_batch(Arc::clone(&store), publisher.clone(), requests)
+            cancellations: writer(supervisor, CANCELLATIONS, both, CANCELLED, |store, requests| {
+                store.cancel(requests)
             }),
-            deletions: Batcher::start(supervisor, DELETIONS, {
-                let store = Arc::clone(&store);
-                move |requests| delete_batch(Arc::clone(&store), publisher.clone(), requests)
+            deletions: writer(supervisor, DELETIONS, both, DELETED, |store, requests| {
+                store.delete(requests)
             }),
             snapshots: reader(supervisor, SNAPSHOTS, &store, |store, requests| {
                 store.snapshots(requests)
@@ -209,6 +213,30 @@ impl Commands {
     }
 }
 
+/// Starts a batcher that cancels or deletes orders, and publishes what changed.
+fn writer<Q: Send + Sync + 'static, A: Send + Sync + 'static>(
+    supervisor: &mut Supervisor,
+    writers: Writers,
+    (store, publisher): (&Arc<dyn Store>, &UpdatePublisher),
+    (update, committed): Publishing<A>,
+    end: for<'a> fn(&'a dyn Store, &'a [Q]) -> BatchRead<'a, A>,
+) -> Batcher<Q, A> {
+    let (store, publisher) = (Arc::clone(store), publisher.clone());
+    Batcher::start(supervisor, writers, move |requests: Vec<Q>| {
+        let (store, publisher) = (Arc::clone(&store), publisher.clone());
+        async move {
+            let pending = publisher.begin(&*store).await?;
+            let (pending, verdicts) = outcome(pending, end(&*store, &requests).await)?;
+            let updates: Vec<Update> = verdicts.iter().filter_map(update).collect();
+            if !updates.is_empty() {
+                reach(committed);
+            }
+            publisher.publish(pending, updates, Vec::new());
+            Ok(verdicts)
+        }
+    })
+}
+
 /// Starts a batcher for a kind of read.
 fn reader<Q: Send + Sync + 'static, A: Send + 'static>(
     supervisor: &mut Supervisor,
@@ -263,46 +291,22 @@ async fn place_batch(
     Ok(verdicts)
 }
 
-async fn cancel_batch(
-    store: Arc<dyn Store>,
-    publisher: UpdatePublisher,
-    requests: Vec<OfHero<CancelOrder>>,
-) -> Result<Vec<CancelVerdict>, StoreError> {
-    let pending = publisher.begin(&*store).await?;
-    let (pending, verdicts) = outcome(pending, store.cancel(&requests).await)?;
-    let updates = verdicts.iter().filter_map(|verdict| match verdict {
+fn cancellation(verdict: &CancelVerdict) -> Option<Update> {
+    match verdict {
         CancelVerdict::Cancelled(order) => Some(Update::of(order)),
         CancelVerdict::AlreadyFinished(_) | CancelVerdict::Stale(_) | CancelVerdict::NotFound => {
             None
         }
-    });
-    let updates: Vec<Update> = updates.collect();
-    if !updates.is_empty() {
-        reach(FailPoint::AfterCancelCommit);
     }
-    publisher.publish(pending, updates, Vec::new());
-    Ok(verdicts)
 }
 
-async fn delete_batch(
-    store: Arc<dyn Store>,
-    publisher: UpdatePublisher,
-    requests: Vec<OfHero<DeleteOrder>>,
-) -> Result<Vec<DeleteVerdict>, StoreError> {
-    let pending = publisher.begin(&*store).await?;
-    let (pending, verdicts) = outcome(pending, store.delete(&requests).await)?;
-    let updates = verdicts.iter().filter_map(|verdict| match *verdict {
+fn deletion(verdict: &DeleteVerdict) -> Option<Update> {
+    match *verdict {
         DeleteVerdict::Deleted { deleted, hero_id, time } => {
             Some(Update::of_deleted(deleted, hero_id, time))
         }
         DeleteVerdict::NotFinished(_) | DeleteVerdict::Stale(_) | DeleteVerdict::NotFound => None,
-    });
-    let updates: Vec<Update> = updates.collect();
-    if !updates.is_empty() {
-        reach(FailPoint::AfterDeleteCommit);
     }
-    publisher.publish(pending, updates, Vec::new());
-    Ok(verdicts)
 }
 
 /// Marks the operation as doubtful if the statement may have committed, or may still commit.

@@ -185,11 +185,8 @@ impl Auth {
 
 fn duration(text: &str) -> Result<Duration, String> {
     let duration = galley_launch::parse_duration(text)?;
-    if duration < Duration::from_millis(100) {
-        Err("must be at least 100ms".to_owned())
-    } else {
-        Ok(duration)
-    }
+    let is_long = duration >= Duration::from_millis(100);
+    is_long.then_some(duration).ok_or_else(|| "must be at least 100ms".to_owned())
 }
 
 fn age(text: &str) -> Result<Duration, String> {
@@ -198,11 +195,8 @@ fn age(text: &str) -> Result<Duration, String> {
     }
     let age =
         galley_launch::parse_duration(text).map_err(|error| format!("{error}, or unlimited"))?;
-    if age < Duration::from_secs(1) {
-        Err("must be at least 1s, or unlimited".to_owned())
-    } else {
-        Ok(age)
-    }
+    let is_long = age >= Duration::from_secs(1);
+    is_long.then_some(age).ok_or_else(|| "must be at least 1s, or unlimited".to_owned())
 }
 
 fn count(text: &str) -> Result<usize, String> {

@@ -26,6 +26,8 @@ mod state;
 mod store_problems;
 mod subscriber;
 mod subscription_health;
+#[cfg(test)]
+mod test_store;
 mod totals_cache;
 mod update_publisher;
 mod versions;

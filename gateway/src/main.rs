@@ -46,10 +46,5 @@ async fn serve(arguments: GatewayCommandLine, stop: CancellationToken) -> Result
     let (store, bus) = arguments.backends.open(Some(auth), &arguments.wait.begin(&stop)).await?;
     let gateway = Gateway::bind(arguments.gateway, store.clone(), bus.clone())?;
     galley_launch::announce(&gateway.address());
-    let served = gateway.run(stop).await.map_err(Failure::failed);
-    if served.is_ok() {
-        galley_launch::leave_bus(&bus).await;
-    }
-    galley_launch::close_store(store.as_ref()).await;
-    served
+    galley_launch::leave(gateway.run(stop).await, store.as_ref(), &bus).await
 }

@@ -4,12 +4,15 @@
 //! the goodbye, then the store, which releases the locks that show other processes that this one is
 //! alive. Both steps have a time limit, in case a server does not answer.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use galley_bus::SharedBus;
 use galley_store::Store;
 use tokio::time::timeout;
 use tracing::warn;
+
+use crate::Failure;
 
 /// Time limit of the goodbye. Without a goodbye, other processes learn from the database that this
 /// one is gone, and repair what it may have committed.
@@ -23,6 +26,23 @@ pub async fn leave_bus(bus: &SharedBus) {
     if timeout(GOODBYE, bus.leave()).await.is_err() {
         warn!("the goodbye was not published in time");
     }
+}
+
+/// Takes leave of what [`BackendArguments::open`](crate::BackendArguments::open) opened, after a
+/// program that ended with `outcome`.
+///
+/// # Errors
+/// The error of the program.
+pub async fn leave<E: Display>(
+    outcome: Result<(), E>,
+    store: &dyn Store,
+    bus: &SharedBus,
+) -> Result<(), Failure> {
+    if outcome.is_ok() {
+        leave_bus(bus).await;
+    }
+    close_store(store).await;
+    outcome.map_err(Failure::failed)
 }
 
 /// Closes the store, which releases the locks of this process.

@@ -25,7 +25,7 @@ pub use backend_arguments::{
 };
 pub use duration::parse_duration;
 pub use exit_failure::Failure;
-pub use goodbye::{close_store, leave_bus};
+pub use goodbye::{close_store, leave, leave_bus};
 pub use health::{HealthConfig, fresh};
 pub use hidden::Hidden;
 pub use listen::{

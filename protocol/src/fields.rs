@@ -64,48 +64,25 @@ impl Fields {
     }
 
     /// Takes a number that must be there.
-    pub fn required_number<T, E: Display>(
+    pub fn required_number<N: JsonNumber, T, E: Display>(
         &mut self,
         name: &str,
-        parse: impl Fn(f64) -> Result<T, E>,
+        parse: impl Fn(N) -> Result<T, E>,
     ) -> Option<T> {
         self.require(name)?;
         self.number(name, parse)
     }
 
     /// Takes an optional number.
-    pub fn number<T, E: Display>(
+    pub fn number<N: JsonNumber, T, E: Display>(
         &mut self,
         name: &str,
-        parse: impl Fn(f64) -> Result<T, E>,
+        parse: impl Fn(N) -> Result<T, E>,
     ) -> Option<T> {
         let value = self.take(name)?;
-        match value.as_f64().map(parse) {
+        match N::read(&value).map(parse) {
             Some(parsed) => self.accept(pointer(name), parsed),
-            None => self.refuse(pointer(name), "must be a number"),
-        }
-    }
-
-    /// Takes an integer that must be there.
-    pub fn required_integer<T, E: Display>(
-        &mut self,
-        name: &str,
-        parse: impl Fn(i64) -> Result<T, E>,
-    ) -> Option<T> {
-        self.require(name)?;
-        self.integer(name, parse)
-    }
-
-    /// Takes an optional integer.
-    pub fn integer<T, E: Display>(
-        &mut self,
-        name: &str,
-        parse: impl Fn(i64) -> Result<T, E>,
-    ) -> Option<T> {
-        let value = self.take(name)?;
-        match whole(&value).map(parse) {
-            Some(parsed) => self.accept(pointer(name), parsed),
-            None => self.refuse(pointer(name), "must be an integer"),
+            None => self.refuse(pointer(name), N::DETAIL),
         }
     }
 
@@ -205,6 +182,31 @@ impl Fields {
             Ok(parsed) => Some(parsed),
             Err(error) => self.refuse(pointer, &error.to_string()),
         }
+    }
+}
+
+/// A kind of number in JSON.
+pub trait JsonNumber: Sized {
+    /// The detail of the error for any other value.
+    const DETAIL: &str;
+
+    /// Returns the number, if the value is one of this kind.
+    fn read(value: &Value) -> Option<Self>;
+}
+
+impl JsonNumber for f64 {
+    const DETAIL: &str = "must be a number";
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_f64()
+    }
+}
+
+impl JsonNumber for i64 {
+    const DETAIL: &str = "must be an integer";
+
+    fn read(value: &Value) -> Option<Self> {
+        whole(value)
     }
 }
 

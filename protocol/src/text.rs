@@ -129,8 +129,8 @@ fn pattern(least: usize, rule: Rule) -> String {
     if least > 0 { format!("^{whole}$") } else { format!("^({whole})?$") }
 }
 
-macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $least:expr, $most:expr, $rule:expr) => {
+macro_rules! texts {
+    ($($(#[$doc:meta])* $name:ident: $least:expr, $most:expr, $rule:expr;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -184,44 +184,28 @@ macro_rules! text {
         }
 
         impl utoipa::ToSchema for $name {}
-    };
+    )+};
 }
 
-text! {
+texts! {
     /// The name of a hero: 1 to 200 characters.
-    HeroName, 1, MAX_NAME, Rule::Line
-}
-text! {
+    HeroName: 1, MAX_NAME, Rule::Line;
     /// The name of a meal: 1 to 200 characters.
-    MealName, 1, MAX_NAME, Rule::Line
-}
-text! {
+    MealName: 1, MAX_NAME, Rule::Line;
     /// A planet: 1 to 200 characters.
-    Planet, 1, MAX_NAME, Rule::Line
-}
-text! {
+    Planet: 1, MAX_NAME, Rule::Line;
     /// An ingredient of a meal: 1 to 200 characters.
-    Ingredient, 1, MAX_NAME, Rule::Line
-}
-text! {
+    Ingredient: 1, MAX_NAME, Rule::Line;
     /// Something a hero cannot eat: 1 to 200 characters.
-    Allergy, 1, MAX_NAME, Rule::Line
-}
-text! {
+    Allergy: 1, MAX_NAME, Rule::Line;
     /// The description of a meal: up to 2,000 characters, lines allowed.
-    Description, 0, MAX_TEXT, Rule::Lines
-}
-text! {
+    Description: 0, MAX_TEXT, Rule::Lines;
     /// Why an order is cancelled, in a person's words: 1 to 2,000 characters, lines allowed.
-    ReasonText, 1, MAX_TEXT, Rule::Lines
-}
-text! {
+    ReasonText: 1, MAX_TEXT, Rule::Lines;
     /// A part of a name to look for: 1 to 200 characters, of which at least one can be seen.
-    NamePart, 1, MAX_NAME, Rule::Search
-}
-text! {
+    NamePart: 1, MAX_NAME, Rule::Search;
     /// A key under which a client may repeat a request safely: 1 to 255 characters.
-    IdempotencyKey, 1, MAX_KEY, Rule::Key
+    IdempotencyKey: 1, MAX_KEY, Rule::Key;
 }
 
 impl Default for Description {

@@ -7,7 +7,7 @@ use galley_protocol::{
     PlaceOrder, PublisherId, ResumeCursor,
 };
 
-use crate::StoreError;
+use crate::Result;
 use crate::change_pages::{Changes, ChangesOfAll, ChangesRequest, States};
 use crate::cursor_keys::CursorKeys;
 use crate::requests::{
@@ -20,42 +20,30 @@ use crate::snapshot::{Snapshot, SnapshotRequest};
 pub trait Placing {
     /// Places orders. If several requests of a batch have the same key, the first one places an
     /// order and the others replay it.
-    async fn place(
-        &self,
-        requests: &[OfHero<PlaceOrder, HeroId>],
-    ) -> Result<Vec<PlaceVerdict>, StoreError>;
+    async fn place(&self, requests: &[OfHero<PlaceOrder, HeroId>]) -> Result<Vec<PlaceVerdict>>;
     /// Cancels PENDING and `IN_PROGRESS` orders at a hero's request.
-    async fn cancel(
-        &self,
-        requests: &[OfHero<CancelOrder>],
-    ) -> Result<Vec<CancelVerdict>, StoreError>;
+    async fn cancel(&self, requests: &[OfHero<CancelOrder>]) -> Result<Vec<CancelVerdict>>;
     /// Deletes orders that have ended.
-    async fn delete(
-        &self,
-        requests: &[OfHero<DeleteOrder>],
-    ) -> Result<Vec<DeleteVerdict>, StoreError>;
+    async fn delete(&self, requests: &[OfHero<DeleteOrder>]) -> Result<Vec<DeleteVerdict>>;
 }
 
 /// Reads of orders.
 #[async_trait]
 pub trait Reading {
     /// Reads an order.
-    async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>, StoreError>;
+    async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>>;
     /// Lists orders, newest first.
-    async fn orders(&self, filter: &OfHero<ListOrders>) -> Result<Vec<OrderView>, StoreError>;
+    async fn orders(&self, filter: &OfHero<ListOrders>) -> Result<Vec<OrderView>>;
     /// Counts the orders by status.
-    async fn totals(&self) -> Result<Totals, StoreError>;
+    async fn totals(&self) -> Result<Totals>;
     /// Reads a snapshot for each request: the hero, its active orders and, given a cursor, the
     /// orders that ended or were deleted since, up to [`MAX_RESUMED`](crate::MAX_RESUMED). Returns
     /// `None` for an unknown hero.
-    async fn snapshots(
-        &self,
-        requests: &[SnapshotRequest],
-    ) -> Result<Vec<Option<Snapshot>>, StoreError>;
+    async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>>;
 
     /// Reads one page of changes for each request: the orders of one hero that changed since a
     /// cursor.
-    async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError>;
+    async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>>;
     /// Reads the orders of all heroes that changed since a cursor, by falling id: at most `limit`
     /// orders and deletions together, with ids below `before` if that is given.
     async fn changes_of_all(
@@ -63,14 +51,14 @@ pub trait Reading {
         since: ResumeCursor,
         before: Option<OrderId>,
         limit: usize,
-    ) -> Result<ChangesOfAll, StoreError>;
+    ) -> Result<ChangesOfAll>;
     /// Reads the present states of the orders in each list. A list has at most
     /// [`CHANGES_PAGE`](crate::CHANGES_PAGE) ids, of any heroes.
-    async fn states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError>;
+    async fn states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>>;
 
     /// Returns the cursor of this moment: every change below it is visible to all reads that begin
     /// from now on.
-    async fn present(&self) -> Result<ResumeCursor, StoreError>;
+    async fn present(&self) -> Result<ResumeCursor>;
     /// The keys that sign the cursors of clients, from memory.
     fn cursor_keys(&self) -> &CursorKeys;
     /// Verifies a cursor that a client sent. An unreadable cursor, or one of another history of the
@@ -84,53 +72,45 @@ pub trait Work {
     /// Claims PENDING orders. Each becomes `IN_PROGRESS`, owned by `owner` and due after a random
     /// delay, or is CANCELLED at once because of an allergy or because its hero or meal was
     /// deleted. The answer omits orders that are not PENDING.
-    async fn claim(
-        &self,
-        owner: IncarnationId,
-        claim: Claim<'_>,
-    ) -> Result<Vec<Claimed>, StoreError>;
+    async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>>;
     /// Adopts at most `limit` orders `IN_PROGRESS` whose owner is dead or handed them back. Their
     /// due times stay. An order that was adopted from dead owners
     /// [`MAX_ADOPTIONS`](crate::MAX_ADOPTIONS) times before ends as `undeliverable` instead.
-    async fn adopt(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError>;
+    async fn adopt(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>>;
     /// Completes the orders that are `IN_PROGRESS` and owned by `owner`. The answer omits the
     /// others.
-    async fn complete(
-        &self,
-        owner: IncarnationId,
-        orders: &[OrderId],
-    ) -> Result<Vec<Order>, StoreError>;
+    async fn complete(&self, owner: IncarnationId, orders: &[OrderId]) -> Result<Vec<Order>>;
     /// Hands back every order of `owner` for others to adopt, and returns their number. Fails while
     /// the outcome of a statement of this process is unknown: that statement may still claim
     /// orders, and its effect may become visible only later.
-    async fn hand_back(&self, owner: IncarnationId) -> Result<u64, StoreError>;
+    async fn hand_back(&self, owner: IncarnationId) -> Result<u64>;
     /// Begins a new incarnation and keeps it alive while this process lives and reaches the
     /// database.
-    async fn enlist(&self) -> Result<IncarnationId, StoreError>;
+    async fn enlist(&self) -> Result<IncarnationId>;
     /// Reads the newest incarnation and the living ones.
-    async fn incarnations(&self) -> Result<Incarnations, StoreError>;
+    async fn incarnations(&self) -> Result<Incarnations>;
 }
 
 /// The operations that every process needs from its start to its end.
 #[async_trait]
 pub trait Upkeep {
     /// Brings the schema up to date. Several processes may call this at once.
-    async fn migrate(&self) -> Result<(), StoreError>;
+    async fn migrate(&self) -> Result<()>;
     /// Tests that the database answers and that its schema is the one this program needs.
-    async fn ping(&self) -> Result<(), StoreError>;
+    async fn ping(&self) -> Result<()>;
     /// Shows the other processes that this publisher is alive, and with `receives` that it receives
     /// updates, until the next call or the end of this process. Also keeps the incarnations of this
     /// process alive. Returns the living publishers. Callers must repeat this every second.
-    async fn census(&self, own: PublisherId, receives: bool) -> Result<Census, StoreError>;
+    async fn census(&self, own: PublisherId, receives: bool) -> Result<Census>;
     /// The smallest id of an order that may still change, from memory. It is as fresh as the last
     /// [`Upkeep::maintain`].
     fn low_watermark(&self) -> OrderId;
     /// Raises the low watermark, and forgets what is older than [`RETENTION`](crate::RETENTION).
     /// Callers should repeat this about every second.
-    async fn maintain(&self) -> Result<(), StoreError>;
+    async fn maintain(&self) -> Result<()>;
     /// Moves the write-ahead log into the database file, so that a copy of that file alone is
     /// complete. Does nothing for a database server.
-    async fn checkpoint(&self) -> Result<(), StoreError>;
+    async fn checkpoint(&self) -> Result<()>;
     /// Closes the database after the last request and leaves it consistent. Later requests are
     /// refused.
     async fn close(&self);

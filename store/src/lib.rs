@@ -108,6 +108,9 @@ impl StoreError {
     }
 }
 
+/// The outcome of a question to the database.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
 /// The durable store of heroes, meals and orders.
 pub trait Store:
     Menu<Hero> + Menu<Meal> + Placing + Reading + Work + Upkeep + Send + Sync + 'static

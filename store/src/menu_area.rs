@@ -10,13 +10,13 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::row_values::{Columns, get, hero, meal};
-use crate::{ChangeError, Creation, ListPage, Store, StoreError};
+use crate::{ChangeError, Creation, ListPage, Result, Store, StoreError};
 
 /// The heroes or the meals.
 #[async_trait]
 pub trait Menu<R: Resource>: Send + Sync + 'static {
     /// Creates a hero or a meal.
-    async fn create(&self, new: &R::New) -> Result<R, StoreError> {
+    async fn create(&self, new: &R::New) -> Result<R> {
         match self.create_once(new, None).await? {
             Creation::Created(created) => Ok(created),
             Creation::Replayed(_) | Creation::KeyReused => {
@@ -25,15 +25,11 @@ pub trait Menu<R: Resource>: Send + Sync + 'static {
         }
     }
     /// Creates a hero or a meal, unless this key was used within [`RETENTION`](crate::RETENTION).
-    async fn create_once(
-        &self,
-        new: &R::New,
-        key: Option<&IdempotencyKey>,
-    ) -> Result<Creation<R>, StoreError>;
+    async fn create_once(&self, new: &R::New, key: Option<&IdempotencyKey>) -> Result<Creation<R>>;
     /// Reads a hero or a meal that was not deleted.
-    async fn get(&self, id: R::Id) -> Result<Option<R>, StoreError>;
+    async fn get(&self, id: R::Id) -> Result<Option<R>>;
     /// Lists heroes or meals by rising id.
-    async fn list(&self, page: &ListPage) -> Result<Vec<R>, StoreError>;
+    async fn list(&self, page: &ListPage) -> Result<Vec<R>>;
     /// Sets the fields of the patch in one statement. Concurrent changes of a row wait for each
     /// other, and none fails.
     async fn update(
@@ -82,7 +78,7 @@ pub(crate) struct Statements {
 /// A hero or a meal as a row.
 pub(crate) trait Record: Resource {
     /// Reads a row of the table.
-    fn read(row: &impl Columns) -> Result<Self, StoreError>;
+    fn read(row: &impl Columns) -> Result<Self>;
     /// The columns that a patch sets.
     fn fields(patch: &Self::Patch) -> RecordFields<'_>;
 }
@@ -114,7 +110,7 @@ pub(crate) enum Field<'a> {
 }
 
 impl Record for Hero {
-    fn read(row: &impl Columns) -> Result<Self, StoreError> {
+    fn read(row: &impl Columns) -> Result<Self> {
         hero(row)
     }
 
@@ -128,7 +124,7 @@ impl Record for Hero {
 }
 
 impl Record for Meal {
-    fn read(row: &impl Columns) -> Result<Self, StoreError> {
+    fn read(row: &impl Columns) -> Result<Self> {
         meal(row)
     }
 
@@ -150,7 +146,7 @@ fn texts<T>(list: &[T], text: impl Fn(&T) -> &str) -> Vec<&str> {
 }
 
 /// Reads the outcome for a known key; `same` is false if the body differs.
-pub(crate) fn known<R: Record>(row: &impl Columns) -> Result<Creation<R>, StoreError> {
+pub(crate) fn known<R: Record>(row: &impl Columns) -> Result<Creation<R>> {
     Ok(if get(row, "same")? { Creation::Replayed(R::read(row)?) } else { Creation::KeyReused })
 }
 

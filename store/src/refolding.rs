@@ -9,7 +9,7 @@
 use galley_protocol::allergy::fold;
 use serde::Serialize;
 
-use crate::StoreError;
+use crate::Result;
 use crate::row_values::{Columns, get};
 
 /// The most rows of one batch. A row holds at most 100 entries of 200 characters.
@@ -25,7 +25,7 @@ pub(crate) struct Folding {
 }
 
 /// Folds the texts of a row with the columns `id`, `version`, `name` and `entries`.
-pub(crate) fn folding(row: &impl Columns) -> Result<Folding, StoreError> {
+pub(crate) fn folding(row: &impl Columns) -> Result<Folding> {
     Ok(Folding {
         id: get(row, "id")?,
         version: get(row, "version")?,

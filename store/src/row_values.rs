@@ -8,7 +8,7 @@ use galley_protocol::{
 };
 use sqlx::{Decode, Postgres, Sqlite, Type};
 
-use crate::{StoreError, ViewedOrder};
+use crate::{Result, StoreError, ViewedOrder};
 
 /// The columns that [`order`] reads. For a deleted order they give its last state before the
 /// deletion.
@@ -69,15 +69,12 @@ impl<T> Value for T where
 /// A row of either database. Times and lists are stored differently in each.
 pub(crate) trait Columns {
     fn value<T: Value>(&self, column: &str) -> Result<T, sqlx::Error>;
-    fn optional_time(&self, column: &str) -> Result<Option<Timestamp>, StoreError>;
-    fn texts(&self, column: &str) -> Result<Vec<String>, StoreError>;
+    fn optional_time(&self, column: &str) -> Result<Option<Timestamp>>;
+    fn texts(&self, column: &str) -> Result<Vec<String>>;
 }
 
 /// Reads the only row of an answer, if there is one.
-pub(crate) fn only<R, T>(
-    rows: &[R],
-    read: impl Fn(&R) -> Result<T, StoreError>,
-) -> Result<Option<T>, StoreError> {
+pub(crate) fn only<R, T>(rows: &[R], read: impl Fn(&R) -> Result<T>) -> Result<Option<T>> {
     rows.first().map(read).transpose()
 }
 
@@ -87,12 +84,12 @@ pub(crate) fn limit(count: usize) -> i64 {
 }
 
 /// Reads one column.
-pub(crate) fn get<T: Value>(row: &impl Columns, column: &str) -> Result<T, StoreError> {
+pub(crate) fn get<T: Value>(row: &impl Columns, column: &str) -> Result<T> {
     row.value(column).map_err(|error| StoreError::Failed(error.to_string()))
 }
 
 /// Reads one column and validates it as `U`.
-pub(crate) fn parse<T, U>(row: &impl Columns, column: &str) -> Result<U, StoreError>
+pub(crate) fn parse<T, U>(row: &impl Columns, column: &str) -> Result<U>
 where
     T: Value,
     U: TryFrom<T>,
@@ -101,11 +98,11 @@ where
     U::try_from(get(row, column)?).map_err(|error| wrong(column, &error))
 }
 
-pub(crate) fn time(row: &impl Columns, column: &str) -> Result<Timestamp, StoreError> {
+pub(crate) fn time(row: &impl Columns, column: &str) -> Result<Timestamp> {
     row.optional_time(column)?.ok_or_else(|| wrong(column, &"empty"))
 }
 
-pub(crate) fn hero(row: &impl Columns) -> Result<Hero, StoreError> {
+pub(crate) fn hero(row: &impl Columns) -> Result<Hero> {
     Ok(Hero {
         id: parse::<i64, _>(row, "id")?,
         name: HeroName::accepted(get(row, "name")?),
@@ -115,7 +112,7 @@ pub(crate) fn hero(row: &impl Columns) -> Result<Hero, StoreError> {
     })
 }
 
-pub(crate) fn meal(row: &impl Columns) -> Result<Meal, StoreError> {
+pub(crate) fn meal(row: &impl Columns) -> Result<Meal> {
     Ok(Meal {
         id: parse::<i64, _>(row, "id")?,
         name: MealName::accepted(get(row, "name")?),
@@ -127,7 +124,7 @@ pub(crate) fn meal(row: &impl Columns) -> Result<Meal, StoreError> {
     })
 }
 
-pub(crate) fn order(row: &impl Columns) -> Result<Order, StoreError> {
+pub(crate) fn order(row: &impl Columns) -> Result<Order> {
     let reason: Option<i16> = get(row, "reason")?;
     Ok(Order {
         id: parse::<i64, _>(row, "id")?,
@@ -147,7 +144,7 @@ pub(crate) fn order(row: &impl Columns) -> Result<Order, StoreError> {
 }
 
 /// Reads an order and the columns `hero_name`, `meal_name` and `meal_price`.
-pub(crate) fn order_view(row: &impl Columns) -> Result<OrderView, StoreError> {
+pub(crate) fn order_view(row: &impl Columns) -> Result<OrderView> {
     let order = order(row)?;
     let hero = HeroRef { id: order.hero_id, name: HeroName::accepted(get(row, "hero_name")?) };
     let meal = MealRef {
@@ -159,11 +156,11 @@ pub(crate) fn order_view(row: &impl Columns) -> Result<OrderView, StoreError> {
 }
 
 /// Reads the columns of [`order_view`] and `hero_version`.
-pub(crate) fn viewed_order(row: &impl Columns) -> Result<ViewedOrder, StoreError> {
+pub(crate) fn viewed_order(row: &impl Columns) -> Result<ViewedOrder> {
     Ok(ViewedOrder { view: order_view(row)?, hero_version: Version(get(row, "hero_version")?) })
 }
 
-pub(crate) fn totals(row: &impl Columns) -> Result<Totals, StoreError> {
+pub(crate) fn totals(row: &impl Columns) -> Result<Totals> {
     Ok(Totals {
         pending: get(row, "pending")?,
         in_progress: get(row, "in_progress")?,
@@ -172,15 +169,11 @@ pub(crate) fn totals(row: &impl Columns) -> Result<Totals, StoreError> {
     })
 }
 
-fn price(row: &impl Columns, column: &str) -> Result<Price, StoreError> {
+fn price(row: &impl Columns, column: &str) -> Result<Price> {
     Price::from_hundredths(get(row, column)?).map_err(|error| wrong(column, &error))
 }
 
-fn list<T>(
-    row: &impl Columns,
-    column: &str,
-    accepted: impl Fn(String) -> T,
-) -> Result<Vec<T>, StoreError> {
+fn list<T>(row: &impl Columns, column: &str, accepted: impl Fn(String) -> T) -> Result<Vec<T>> {
     Ok(row.texts(column)?.into_iter().map(accepted).collect())
 }
 

@@ -1,6 +1,8 @@
 //! The reasons against a request, judged from the row that it met, the same in both stores.
 
-use galley_protocol::{CancelOrder, DeleteOrder, HeroId, OfHero, Order, PlaceOrder, Version};
+use galley_protocol::{
+    CancelOrder, DeleteOrder, HeroId, OfHero, Order, PlaceOrder, Reason, Transition, Version,
+};
 
 use crate::{CancelVerdict, DeleteVerdict, PlaceVerdict};
 
@@ -21,10 +23,10 @@ pub(crate) fn against_cancel(
     let Some(order) = seen(found, request.hero_id) else { return Some(CancelVerdict::NotFound) };
     if is_stale(order, request.command.expected) {
         Some(CancelVerdict::Stale(order.clone()))
-    } else if order.status.is_active() {
-        None
-    } else {
+    } else if order.status.step(Transition::Cancel(Reason::HeroRequest)).is_none() {
         Some(CancelVerdict::AlreadyFinished(order.clone()))
+    } else {
+        None
     }
 }
 

@@ -45,11 +45,6 @@ fn main() -> ExitCode {
 async fn work(arguments: WorkerCommandLine, stop: CancellationToken) -> Result<(), Failure> {
     let (store, bus) = arguments.backends.open(None, &arguments.wait.begin(&stop)).await?;
     let worker = Worker::new(arguments.worker, store.clone(), bus.clone());
-    let outcome =
-        arguments.health.beside(store.as_ref(), worker.run(stop)).await.map_err(Failure::failed);
-    if outcome.is_ok() {
-        galley_launch::leave_bus(&bus).await;
-    }
-    galley_launch::close_store(store.as_ref()).await;
-    outcome
+    let outcome = arguments.health.beside(store.as_ref(), worker.run(stop)).await;
+    galley_launch::leave(outcome, store.as_ref(), &bus).await
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{Begin, FeedDue, Watcher};
 use crate::hub::Hub;
+use crate::test_store::test_store;
 use crate::totals_cache::TotalsCache;
 
 struct FeedScene {
@@ -24,10 +25,7 @@ struct FeedScene {
 
 impl FeedScene {
     async fn set() -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let url = format!("sqlite://{}", directory.path().join("galley.db").display());
-        let store = galley_store::connect(&url).await.expect("a store");
-        store.migrate().await.expect("a schema");
+        let (store, directory) = test_store().await;
         let hub = Hub::new(store.cursor_keys().clone());
         Self { store, hub, totals: TotalsCache::default(), _directory: directory }
     }

@@ -239,6 +239,18 @@ mod tests {
             self.client.write_all(text.as_bytes()).await.expect("sent");
         }
 
+        /// Sends a request that waits for `release` in its handler.
+        async fn begin_slow(&mut self) {
+            self.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            self.began.notified().await;
+        }
+
+        /// Sends a request, and keeps the connection open after its answer.
+        async fn ask_fast(&mut self) {
+            self.send("GET /fast HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            self.read_answer().await;
+        }
+
         /// Reads the answer `done` and keeps the connection open.
         async fn read_answer(&mut self) {
             let mut read = Vec::new();
@@ -294,8 +306,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_second_head_has_no_more_time_than_the_first() {
         let mut server = start().await;
-        server.send("GET /fast HTTP/1.1\r\nHost: a\r\n\r\n").await;
-        server.read_answer().await;
+        server.ask_fast().await;
         tokio::time::advance(IDLE_TIMEOUT / 2).await;
         server.send("GET /fast HTTP/1.1\r\nX-Slow: ").await;
         let began = tokio::time::Instant::now();
@@ -306,8 +317,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_handler_takes_as_long_as_it_takes() {
         let mut server = start().await;
-        server.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
-        server.began.notified().await;
+        server.begin_slow().await;
         tokio::time::sleep(2 * IDLE_TIMEOUT).await;
         server.release.notify_one();
         server.read_answer().await;
@@ -328,8 +338,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_in_flight_ends_well_and_then_the_server_does() {
         let mut server = start().await;
-        server.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
-        server.began.notified().await;
+        server.begin_slow().await;
         server.stop.cancel();
         server.release.notify_one();
         let answer = server.rest().await;
@@ -340,8 +349,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_that_does_not_end_is_cut_in_the_end() {
         let mut server = start().await;
-        server.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
-        server.began.notified().await;
+        server.begin_slow().await;
         server.stop.cancel();
         tokio::task::yield_now().await;
         server.serving.abort();
@@ -351,8 +359,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_idle_connection_does_not_hold_the_server_up() {
         let mut server = start().await;
-        server.send("GET /fast HTTP/1.1\r\nHost: a\r\n\r\n").await;
-        server.read_answer().await;
+        server.ask_fast().await;
         server.stop.cancel();
         let began = tokio::time::Instant::now();
         server.rest().await;
@@ -363,8 +370,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_that_comes_on_an_idle_connection_after_the_stop_is_answered() {
         let mut server = start().await;
-        server.send("GET /fast HTTP/1.1\r\nHost: a\r\n\r\n").await;
-        server.read_answer().await;
+        server.ask_fast().await;
         server.stop.cancel();
         tokio::time::sleep(QUIET / 2).await;
         server.send("GET /fast HTTP/1.1\r\nHost: a\r\n\r\n").await;

@@ -465,13 +465,17 @@ mod tests {
         bytes
     }
 
+    /// Gives the connection to the outbox. Returns true if the session has nothing to do.
+    fn rests(outbox: &Outbox, connection: &Arc<TcpStream>) -> bool {
+        let any = std::future::poll_fn(|context| outbox.poll_any(context, connection));
+        any.now_or_never().is_none()
+    }
+
     #[tokio::test]
     async fn who_rests_is_written_to_directly_until_the_connection_is_taken_back() {
         let (ours, mut theirs) = connection().await;
         let outbox = Outbox::new(10_000);
-        let rests = || {
-            std::future::poll_fn(|context| outbox.poll_any(context, &ours)).now_or_never().is_none()
-        };
+        let rests = || rests(&outbox, &ours);
         let delivery = delivery(1, 1);
         assert!(!outbox.push(&delivery), "nobody has given a connection");
         assert!(!rests(), "there is something to do");
@@ -499,9 +503,7 @@ mod tests {
     async fn what_the_kernel_does_not_take_is_left_to_the_session() {
         let (ours, mut theirs) = connection().await;
         let outbox = Outbox::new(10_000);
-        let rests = || {
-            std::future::poll_fn(|context| outbox.poll_any(context, &ours)).now_or_never().is_none()
-        };
+        let rests = || rests(&outbox, &ours);
         assert!(rests());
         let delivery = delivery(1, 1);
         let mut whole = 0;

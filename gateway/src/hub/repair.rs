@@ -114,6 +114,7 @@ mod tests {
     use tempfile::TempDir;
 
     use crate::feed::Begin;
+    use crate::test_store::test_store;
 
     use super::super::{Hub, Membership, Missed, Out, Outbox};
 
@@ -130,10 +131,7 @@ mod tests {
 
     impl RepairScene {
         async fn set() -> Self {
-            let directory = tempfile::tempdir().expect("a directory");
-            let url = format!("sqlite://{}", directory.path().join("galley.db").display());
-            let store = galley_store::connect(&url).await.expect("a store");
-            store.migrate().await.expect("a schema");
+            let (store, directory) = test_store().await;
             let meal =
                 NewMeal::from_json(json!({"name": "Soup", "price": 1, "origin_planet": "Mars"}))
                     .expect("a meal");

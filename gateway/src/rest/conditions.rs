@@ -7,6 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use galley_protocol::{Problem, Version};
+use utoipa::IntoParams;
 
 use crate::web::Refusal;
 
@@ -22,6 +23,26 @@ pub struct IfMatch(Condition);
 /// The versions that the caller already has.
 #[derive(Debug, PartialEq, Eq)]
 pub struct IfNoneMatch(Condition);
+
+/// The header of [`IfMatch`], for the document.
+#[derive(IntoParams)]
+#[expect(dead_code, reason = "it describes, and holds nothing")]
+#[into_params(parameter_in = Header)]
+pub struct IfMatchHeader {
+    /// Only when it has this version: `"3"`.
+    #[param(rename = "If-Match")]
+    if_match: Option<String>,
+}
+
+/// The header of [`IfNoneMatch`], for the document.
+#[derive(IntoParams)]
+#[expect(dead_code, reason = "it describes, and holds nothing")]
+#[into_params(parameter_in = Header)]
+pub struct IfNoneMatchHeader {
+    /// Versions that the caller has: `"3"`.
+    #[param(rename = "If-None-Match")]
+    if_none_match: Option<String>,
+}
 
 #[derive(Debug, PartialEq, Eq)]
 enum Condition {

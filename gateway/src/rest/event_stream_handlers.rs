@@ -24,6 +24,11 @@ use crate::web::query::{FromPairs, Pairs, Params};
 /// The header of a client that reconnects.
 const LAST_EVENT_ID: &str = "Last-Event-ID";
 
+/// The description of both streams in the document.
+const EVENTS: &str = "Events, until one side closes. Who asks for `text/event-stream` and is \
+    refused with 429 or 503 gets this status as well, so that a browser comes back: `retry` says \
+    when, an `error` event holds the problem.";
+
 /// The `id` of the last event that a client has. It is never refused, whatever it contains: a
 /// browser does not reconnect after a refusal, and does not learn why. A repeated header counts as
 /// an `id` that cannot be read.
@@ -97,9 +102,7 @@ impl FromPairs for Watch {
     params(("id" = HeroId, Path, description = "Whose."), ResumeParams,
         ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that is known. One that cannot be read \
             begins anew.")),
-    responses((status = 200, description = "Events, until one side closes. Who asks for `text/event-stream` and is refused with 429 or 503 gets this \
-            status as well, so that a browser comes back: `retry` says when, an `error` event holds the problem.", body = String,
-            content_type = "text/event-stream"), OfListening),
+    responses((status = 200, description = EVENTS, body = String, content_type = "text/event-stream"), OfListening),
 )]
 pub async fn of_hero(
     State(state): State<AppState>,
@@ -125,9 +128,7 @@ pub async fn of_hero(
     get, path = "/events", tag = "orders", operation_id = "listen_to_all",
     params(WatchParams,
         ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that is known.")),
-    responses((status = 200, description = "Events, until one side closes. Who asks for `text/event-stream` and is refused with 429 or 503 gets this \
-            status as well, so that a browser comes back: `retry` says when, an `error` event holds the problem.", body = String,
-            content_type = "text/event-stream"), OfWatching),
+    responses((status = 200, description = EVENTS, body = String, content_type = "text/event-stream"), OfWatching),
 )]
 pub async fn of_all(
     State(state): State<AppState>,

@@ -5,6 +5,7 @@ use galley_protocol::{Hero, HeroId, HeroPatch, NewHero};
 use galley_store::{Menu, Store};
 
 use super::body::JsonBody;
+use super::conditions::{IfMatchHeader, IfNoneMatchHeader};
 use super::page::ListParams;
 use super::path_id::Id;
 use super::problems::{OfChangingHero, OfCreating, OfListing, OfReadingHero, OfRemovingHero};
@@ -63,10 +64,7 @@ pub async fn list(request: ListRequest) -> HandlerResult {
 /// Read a hero
 #[utoipa::path(
     get, path = "/heroes/{id}", tag = "heroes", operation_id = "get_hero",
-    params(
-        ("id" = HeroId, Path, description = "Its identifier."),
-        ("If-None-Match" = Option<String>, Header, description = "Versions that the caller has: `\"3\"`."),
-    ),
+    params(("id" = HeroId, Path, description = "Its identifier."), IfNoneMatchHeader),
     responses(
         (status = 200, description = "The hero.", body = Hero, headers(("ETag" = String, description = "Its version."))),
         (status = 304, description = "The caller has this version.", headers(("ETag" = String, description = "Its version."))),
@@ -85,10 +83,7 @@ pub async fn get(caller: Caller, request: ReadRequest<Hero>) -> HandlerResult {
 /// Replace a hero
 #[utoipa::path(
     put, path = "/heroes/{id}", tag = "heroes", operation_id = "replace_hero",
-    params(
-        ("id" = HeroId, Path, description = "Its identifier."),
-        ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"3\"`."),
-    ),
+    params(("id" = HeroId, Path, description = "Its identifier."), IfMatchHeader),
     request_body(content = NewHero, example = json!({"name": "Zoé", "planet": "Mars", "allergies": []})),
     responses(
         (status = 200, description = "The hero as it is now.", body = Hero, headers(
@@ -107,10 +102,7 @@ pub async fn replace(
 #[utoipa::path(
     patch, path = "/heroes/{id}", tag = "heroes", operation_id = "patch_hero",
     description = "A JSON merge patch (RFC 7396): an absent field stays, `null` restores a default.",
-    params(
-        ("id" = HeroId, Path, description = "Its identifier."),
-        ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"3\"`."),
-    ),
+    params(("id" = HeroId, Path, description = "Its identifier."), IfMatchHeader),
     request_body(content(
         (HeroPatch = "application/merge-patch+json", example = json!({"allergies": ["peanut", "milk"]})),
         (HeroPatch = "application/json", example = json!({"planet": "Mars"})),
@@ -133,10 +125,7 @@ pub async fn patch(
 /// Its ended orders stay readable.
 #[utoipa::path(
     delete, path = "/heroes/{id}", tag = "heroes", operation_id = "delete_hero",
-    params(
-        ("id" = HeroId, Path, description = "Its identifier."),
-        ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"3\"`."),
-    ),
+    params(("id" = HeroId, Path, description = "Its identifier."), IfMatchHeader),
     responses((status = 204, description = "It is gone."), OfRemovingHero),
 )]
 pub async fn remove(request: ChangeRequest<Hero>) -> HandlerResult {

@@ -5,6 +5,7 @@ use galley_protocol::{Meal, MealId, MealPatch, NewMeal};
 use galley_store::{Menu, Store};
 
 use super::body::JsonBody;
+use super::conditions::{IfMatchHeader, IfNoneMatchHeader};
 use super::page::ListParams;
 use super::problems::{OfChangingMeal, OfCreating, OfListing, OfReadingMeal, OfRemovingMeal};
 use super::resource_handlers::{
@@ -62,10 +63,7 @@ pub async fn list(request: ListRequest) -> HandlerResult {
 /// Read a meal
 #[utoipa::path(
     get, path = "/meals/{id}", tag = "meals", operation_id = "get_meal",
-    params(
-        ("id" = MealId, Path, description = "Its identifier."),
-        ("If-None-Match" = Option<String>, Header, description = "Versions that the caller has: `\"3\"`."),
-    ),
+    params(("id" = MealId, Path, description = "Its identifier."), IfNoneMatchHeader),
     responses(
         (status = 200, description = "The meal.", body = Meal, headers(("ETag" = String, description = "Its version."))),
         (status = 304, description = "The caller has this version.", headers(("ETag" = String, description = "Its version."))),
@@ -79,10 +77,7 @@ pub async fn get(request: ReadRequest<Meal>) -> HandlerResult {
 /// Replace a meal
 #[utoipa::path(
     put, path = "/meals/{id}", tag = "meals", operation_id = "replace_meal",
-    params(
-        ("id" = MealId, Path, description = "Its identifier."),
-        ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"3\"`."),
-    ),
+    params(("id" = MealId, Path, description = "Its identifier."), IfMatchHeader),
     request_body(content = NewMeal, example = json!({
         "name": "Onion soup", "ingredients": ["onion"], "price": 6.9, "origin_planet": "Earth",
     })),
@@ -103,10 +98,7 @@ pub async fn replace(
 #[utoipa::path(
     patch, path = "/meals/{id}", tag = "meals", operation_id = "patch_meal",
     description = "A JSON merge patch (RFC 7396): an absent field stays, `null` restores a default.",
-    params(
-        ("id" = MealId, Path, description = "Its identifier."),
-        ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"3\"`."),
-    ),
+    params(("id" = MealId, Path, description = "Its identifier."), IfMatchHeader),
     request_body(content(
         (MealPatch = "application/merge-patch+json", example = json!({"price": 6.9, "description": null})),
         (MealPatch = "application/json", example = json!({"price": 6.9})),
@@ -129,10 +121,7 @@ pub async fn patch(
 /// Ended orders on it stay readable.
 #[utoipa::path(
     delete, path = "/meals/{id}", tag = "meals", operation_id = "delete_meal",
-    params(
-        ("id" = MealId, Path, description = "Its identifier."),
-        ("If-Match" = Option<String>, Header, description = "Only when it has this version: `\"3\"`."),
-    ),
+    params(("id" = MealId, Path, description = "Its identifier."), IfMatchHeader),
     responses((status = 204, description = "It is gone."), OfRemovingMeal),
 )]
 pub async fn remove(request: ChangeRequest<Meal>) -> HandlerResult {

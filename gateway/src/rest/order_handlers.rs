@@ -42,8 +42,8 @@ pub struct NewOrder {
 impl FromJson for OfHero<PlaceOrder, HeroId> {
     fn from_json(body: Strict) -> Result<Self, Problem> {
         let mut fields = Fields::new(body)?;
-        let hero_id = fields.required_integer("hero_id", HeroId::new);
-        let meal_id = fields.required_integer("meal_id", MealId::new);
+        let hero_id = fields.required_number("hero_id", HeroId::new);
+        let meal_id = fields.required_number("meal_id", MealId::new);
         fields.finish(|| {
             let command = PlaceOrder { meal_id: meal_id?, key: None };
             Some(Self { hero_id: hero_id?, command })

@@ -13,9 +13,7 @@ async fn a_hero_is_created_read_replaced_patched_and_deleted() {
         )
         .await;
     assert_eq!((created.status, created.header("etag")), (201, "\"1\""));
-    let hero = created.body();
-    let path = format!("/heroes/{}", hero["id"]);
-    assert_eq!(created.header("location"), path);
+    let (hero, path) = created.created("/heroes");
     assert_eq!(
         hero,
         json!({"id": hero["id"], "name": "Zoé", "planet": "Earth", "allergies": ["Nut"], "version": 1})

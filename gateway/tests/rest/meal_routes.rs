@@ -8,9 +8,7 @@ async fn a_meal_is_created_read_replaced_patched_and_deleted() {
     let body = json!({"name": "Soup", "ingredients": ["onion"], "price": 19.99, "origin_planet": "Earth", "description": "Hot.\nGood."});
     let created = stack.json("POST", "/meals", &body).await;
     assert_eq!((created.status, created.header("etag")), (201, "\"1\""));
-    let meal = created.body();
-    let path = format!("/meals/{}", meal["id"]);
-    assert_eq!(created.header("location"), path);
+    let (meal, path) = created.created("/meals");
     assert!(created.text.contains("\"price\":19.99,"), "{}", created.text);
     assert_eq!(stack.get(&path).await.body(), meal);
     assert_eq!(stack.send("GET", &path, &[("if-none-match", "\"1\"")], "").await.status, 304);

@@ -8,9 +8,7 @@ async fn an_order_is_accepted_and_readable() {
     let (hero, meal) = (stack.hero("Zoé").await, stack.meal("Soup").await);
     let placed = stack.json("POST", "/orders", &json!({"hero_id": hero, "meal_id": meal})).await;
     assert_eq!((placed.status, placed.header("idempotent-replayed")), (202, ""));
-    let order = placed.body();
-    let path = format!("/orders/{}", order["id"]);
-    assert_eq!(placed.header("location"), path);
+    let (order, path) = placed.created("/orders");
     assert_eq!(
         order,
         json!({

@@ -145,6 +145,14 @@ impl RestAnswer {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
+    /// Returns what was created under the path of its list, and its own path: its `Location`.
+    pub fn created(&self, list: &str) -> (Value, String) {
+        let created = self.body();
+        let path = format!("{list}/{}", created["id"]);
+        assert_eq!(self.header("location"), path);
+        (created, path)
+    }
+
     /// Returns a header; empty if it is absent.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("ASCII"))

@@ -149,30 +149,30 @@ fn command(mut fields: Fields, audience: Audience) -> Result<Command, Problem> {
     match kind.as_str() {
         "" => fields.finish(|| None),
         "place" => {
-            let meal_id = fields.required_integer("meal_id", MealId::new);
+            let meal_id = fields.required_number("meal_id", MealId::new);
             let key = fields.text("key", IdempotencyKey::parse);
             fields.finish(|| Some(Command::Place(PlaceOrder { meal_id: meal_id?, key })))
         }
         "cancel" => {
-            let order_id = fields.required_integer("order_id", OrderId::new);
+            let order_id = fields.required_number("order_id", OrderId::new);
             let reason = fields.text("reason", ReasonText::parse);
             fields.finish(|| {
                 Some(Command::Cancel(CancelOrder { order_id: order_id?, reason, expected: None }))
             })
         }
         "delete" => {
-            let order_id = fields.required_integer("order_id", OrderId::new);
+            let order_id = fields.required_number("order_id", OrderId::new);
             fields.finish(|| {
                 Some(Command::Delete(DeleteOrder { order_id: order_id?, expected: None }))
             })
         }
         "get" => {
-            let order_id = fields.required_integer("order_id", OrderId::new);
+            let order_id = fields.required_number("order_id", OrderId::new);
             fields.finish(|| Some(Command::Get(GetOrder { order_id: order_id? })))
         }
         "orders" => {
             let status = fields.list("status", str::parse::<Status>).unwrap_or_default();
-            let limit = fields.integer("limit", limit).unwrap_or(DEFAULT_LIMIT);
+            let limit = fields.number("limit", limit).unwrap_or(DEFAULT_LIMIT);
             let cursor = fields.text("cursor", str::parse::<PageCursor>);
             let list = ListOrders { meal_id: None, status, limit, cursor };
             fields.finish(|| Some(Command::Orders(list)))
@@ -183,8 +183,8 @@ fn command(mut fields: Fields, audience: Audience) -> Result<Command, Problem> {
         }
         "watch" => {
             let status = fields.list("status", str::parse::<Status>).unwrap_or_default();
-            let hero_id = fields.integer("hero_id", HeroId::new);
-            let max_rate = fields.integer("max_rate", rate);
+            let hero_id = fields.number("hero_id", HeroId::new);
+            let max_rate = fields.number("max_rate", rate);
             // An unreadable cursor is not an error: the watch starts over.
             let cursor = fields.text("cursor", |text| Ok::<_, Infallible>(text.to_owned()));
             let watch = Watch { status, hero_id, cursor, ..Watch::all(max_rate) };
@@ -206,10 +206,31 @@ mod tests {
 
     use super::{Audience, ClientFrame, Command, CommandId, PINNED};
 
-    fn error(message: &str) -> (Option<CommandId>, String) {
-        let (id, problem) = ClientFrame::parse(message, Audience::Hero).expect_err("a bad frame");
-        (id, format!("{}: {}", problem.kind.slug(), problem.detail))
-    }
+    /// Bad frames, and below each the id and the text of the answer.
+    const BAD_FRAMES: &str = r#"
+{
+None malformed-json: EOF while parsing an object at line 1 column 1
+{"id":1}
+Some(Number(1)) validation-failed: #/type is required
+{"id":1,"type":"place"}
+Some(Number(1)) validation-failed: #/meal_id is required
+{"id":1,"type":"place","meal_id":"2"}
+Some(Number(1)) validation-failed: #/meal_id must be an integer
+{"type":"get","order_id":1,"x":1}
+None validation-failed: #/x is not a known field
+{"type":"get","order_id":0}
+None validation-failed: #/order_id must be an integer from 1 to 9007199254740991
+{"type":"ping","id":1.5}
+None validation-failed: #/id must be an integer or a string of at most 255 characters
+{"type":"get","id":2,"order_id":1,"order_id":2}
+Some(Number(2)) validation-failed: #/order_id must not be repeated
+{"type":"orders","limit":101}
+None validation-failed: #/limit must be from 1 to 100
+{"type":"watch","max_rate":0}
+None validation-failed: #/max_rate must be from 1 to 50
+{"type":"plaice","id":3}
+Some(Number(3)) unknown-command: there is no command `plaice`; did you mean `place`?
+"#;
 
     #[test]
     fn every_command_of_the_contract_is_read() {
@@ -228,56 +249,12 @@ mod tests {
 
     #[test]
     fn a_bad_frame_is_answered_under_its_id() {
-        for (frame, id, detail) in [
-            ("{", None, "malformed-json: EOF while parsing an object at line 1 column 1"),
-            (r#"{"id":1}"#, Some(CommandId::Number(1)), "validation-failed: #/type is required"),
-            (
-                r#"{"id":1,"type":"place"}"#,
-                Some(CommandId::Number(1)),
-                "validation-failed: #/meal_id is required",
-            ),
-            (
-                r#"{"id":1,"type":"place","meal_id":"2"}"#,
-                Some(CommandId::Number(1)),
-                "validation-failed: #/meal_id must be an integer",
-            ),
-            (
-                r#"{"type":"get","order_id":1,"x":1}"#,
-                None,
-                "validation-failed: #/x is not a known field",
-            ),
-            (
-                r#"{"type":"get","order_id":0}"#,
-                None,
-                "validation-failed: #/order_id must be an integer from 1 to 9007199254740991",
-            ),
-            (
-                r#"{"type":"ping","id":1.5}"#,
-                None,
-                "validation-failed: #/id must be an integer or a string of at most 255 characters",
-            ),
-            (
-                r#"{"type":"get","id":2,"order_id":1,"order_id":2}"#,
-                Some(CommandId::Number(2)),
-                "validation-failed: #/order_id must not be repeated",
-            ),
-            (
-                r#"{"type":"orders","limit":101}"#,
-                None,
-                "validation-failed: #/limit must be from 1 to 100",
-            ),
-            (
-                r#"{"type":"watch","max_rate":0}"#,
-                None,
-                "validation-failed: #/max_rate must be from 1 to 50",
-            ),
-            (
-                r#"{"type":"plaice","id":3}"#,
-                Some(CommandId::Number(3)),
-                "unknown-command: there is no command `plaice`; did you mean `place`?",
-            ),
-        ] {
-            assert_eq!(error(frame), (id, detail.to_owned()), "{frame}");
+        let lines: Vec<&str> = BAD_FRAMES.trim().lines().collect();
+        for pair in lines.chunks(2) {
+            let (id, problem) =
+                ClientFrame::parse(pair[0], Audience::Hero).expect_err("a bad frame");
+            let answer = format!("{id:?} {}: {}", problem.kind.slug(), problem.detail);
+            assert_eq!(answer, pair[1], "{}", pair[0]);
         }
     }
 }

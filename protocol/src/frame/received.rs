@@ -1,5 +1,7 @@
 //! The frames of the gateway, as a client in Rust reads them.
 
+use std::slice::from_ref;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -113,54 +115,37 @@ impl Received {
     /// Returns the states of orders in the frame.
     #[must_use]
     pub fn orders(&self) -> &[Order] {
-        match self {
-            Self::Welcome { orders, .. }
-            | Self::Feed { orders, .. }
-            | Self::Resync { orders, .. } => orders,
-            Self::Order { order, .. } => std::slice::from_ref(order),
-            Self::Reply { order, .. } => order.as_deref().map_or(&[], std::slice::from_ref),
-            Self::Deleted { .. }
-            | Self::Error { .. }
-            | Self::Pong { .. }
-            | Self::Reconnect { .. }
-            | Self::Expiring { .. }
-            | Self::Unknown => &[],
-        }
+        self.contents().0
     }
 
     /// Returns the deletions in the frame.
     #[must_use]
     pub fn deleted(&self) -> &[Deleted] {
-        match self {
-            Self::Welcome { deleted, .. }
-            | Self::Feed { deleted, .. }
-            | Self::Resync { deleted, .. } => deleted,
-            Self::Deleted { deleted, .. } => std::slice::from_ref(deleted),
-            Self::Order { .. }
-            | Self::Reply { .. }
-            | Self::Error { .. }
-            | Self::Pong { .. }
-            | Self::Reconnect { .. }
-            | Self::Expiring { .. }
-            | Self::Unknown => &[],
-        }
+        self.contents().1
     }
 
     /// Returns the cursor after this frame.
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
+        self.contents().2
+    }
+
+    /// Returns the states, the deletions and the cursor.
+    fn contents(&self) -> (&[Order], &[Deleted], Option<&str>) {
         match self {
-            Self::Welcome { cursor, .. }
-            | Self::Feed { cursor, .. }
-            | Self::Reply { cursor, .. } => cursor.as_deref(),
-            Self::Order { cursor, .. }
-            | Self::Deleted { cursor, .. }
-            | Self::Resync { cursor, .. } => Some(cursor),
+            Self::Welcome { orders, deleted, cursor, .. }
+            | Self::Feed { orders, deleted, cursor, .. } => (orders, deleted, cursor.as_deref()),
+            Self::Resync { orders, deleted, cursor } => (orders, deleted, Some(cursor)),
+            Self::Order { order, cursor } => (from_ref(order), &[], Some(cursor)),
+            Self::Deleted { deleted, cursor } => (&[], from_ref(deleted), Some(cursor)),
+            Self::Reply { order, cursor, .. } => {
+                (order.as_deref().map_or(&[], from_ref), &[], cursor.as_deref())
+            }
             Self::Error { .. }
             | Self::Pong { .. }
             | Self::Reconnect { .. }
             | Self::Expiring { .. }
-            | Self::Unknown => None,
+            | Self::Unknown => (&[], &[], None),
         }
     }
 }

@@ -125,6 +125,15 @@ pub struct Welcome<'a> {
     pub help: &'static str,
 }
 
+impl Welcome<'_> {
+    /// Returns the welcome of a staff socket.
+    #[must_use]
+    pub const fn of_staff(resume: Resume, cursor: Option<SignedCursor>) -> Self {
+        let help = crate::audience::STAFF_HELP;
+        Self { hero: None, resume, orders: &[], deleted: &[], cursor, help }
+    }
+}
+
 /// What came of a command.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(untagged)]
@@ -406,14 +415,7 @@ mod tests {
                 cursor: Some(cursor),
                 help: audience::HELP,
             }),
-            ServerFrame::Welcome(Welcome {
-                hero: None,
-                resume: Resume::Fresh,
-                orders: &[],
-                deleted: &[],
-                cursor: None,
-                help: audience::STAFF_HELP,
-            }),
+            ServerFrame::Welcome(Welcome::of_staff(Resume::Fresh, None)),
             ServerFrame::Order { order: &order, cursor },
             ServerFrame::Deleted { order_id: order.id, version: Version(4), cursor },
             reply(Reply::Order { order: Box::new(order.clone()), replayed: false }),

@@ -1,10 +1,10 @@
 //! Cancels orders at a hero's request.
 
-use galley_protocol::{CancelOrder, OfHero, Reason};
+use galley_protocol::{CancelOrder, OfHero, Reason, ReasonText};
 
 use super::Postgres;
+use super::placing::{Verdicts, column};
 use super::rows::{moment, verdicts};
-use crate::StoreError;
 use crate::codes::{active, cancelled, hero_request};
 use crate::requests::CancelVerdict;
 use crate::row_values::{order, order_columns};
@@ -14,16 +14,12 @@ impl Postgres {
     pub(super) async fn cancel_orders(
         &self,
         asked: &[&OfHero<CancelOrder>],
-    ) -> Result<Vec<Option<CancelVerdict>>, StoreError> {
-        let ids: Vec<i64> = asked.iter().map(|request| request.command.order_id.get()).collect();
-        let heroes: Vec<Option<i64>> =
-            asked.iter().map(|request| request.hero_id.map(i64::from)).collect();
-        let message = |request: &&OfHero<CancelOrder>| {
-            request.command.reason.as_ref().map(|text| text.as_str().to_owned())
-        };
-        let messages: Vec<Option<String>> = asked.iter().map(message).collect();
-        let expected: Vec<Option<i32>> =
-            asked.iter().map(|request| request.command.expected.map(|version| version.0)).collect();
+    ) -> Verdicts<CancelVerdict> {
+        let messages =
+            column(asked, |request| request.command.reason.as_ref().map(ReasonText::as_str));
+        let ids = column(asked, |request| request.command.order_id.get());
+        let heroes = column(asked, |request| request.hero_id.map(i64::from));
+        let expected = column(asked, |request| request.command.expected.map(|version| version.0));
         let rows = self.change(|| {
             sqlx::query(concat! {
                 "/* cancel_orders */

@@ -9,12 +9,12 @@ use super::liveness::{HEARING, PROBE, PUBLISHER};
 use super::rows::clock;
 use super::server_processes::Look;
 use crate::row_values::{Columns, get};
-use crate::{StoreError, Trouble};
+use crate::{Result, StoreError, Trouble};
 
 impl Postgres {
     /// Queries the server on the liveness connection: which processes are alive, and what this
     /// process's transactions are doing.
-    pub(super) async fn look(&self) -> Result<Vec<PgRow>, StoreError> {
+    pub(super) async fn look(&self) -> Result<Vec<PgRow>> {
         let asked = self.backends.pids();
         let pids: Vec<i32> = asked.iter().copied().collect();
         // Versions of PostgreSQL spell the names of wait events differently.
@@ -63,7 +63,7 @@ impl Postgres {
     }
 
     /// Notes whether the server accepts changes, and if it did not, tests whether it does again.
-    async fn judge(&self, look: Look, is_read_only: bool) -> Result<(), StoreError> {
+    async fn judge(&self, look: Look, is_read_only: bool) -> Result<()> {
         if self.backends.note(look) {
             self.outage.note(&StoreError::Trouble(
                 Trouble::Stalled,

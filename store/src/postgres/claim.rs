@@ -9,7 +9,7 @@ use sqlx::postgres::PgRow;
 
 use super::Postgres;
 use super::rows::{due_in, moment};
-use crate::StoreError;
+use crate::Result;
 use crate::codes::{allergy, cancelled, hero_gone, in_progress, meal_gone, pending};
 use crate::requests::{Claim, ClaimFrom, Claimed};
 use crate::row_values::{get, limit, order, order_columns};
@@ -74,7 +74,7 @@ impl Postgres {
         &self,
         owner: IncarnationId,
         claim: &Claim<'_>,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    ) -> Result<Vec<Claimed>> {
         let rows = self.change(|| {
             let judge = |statement| {
                 sqlx::query(statement)
@@ -109,7 +109,7 @@ impl Postgres {
 }
 
 /// Reads an order that was claimed or adopted.
-pub(super) fn claimed(row: &PgRow) -> Result<Claimed, StoreError> {
+pub(super) fn claimed(row: &PgRow) -> Result<Claimed> {
     let due_in: i64 = get(row, "due_in")?;
     Ok(Claimed { order: order(row)?, due_in: Duration::from_millis(due_in.unsigned_abs()) })
 }

@@ -5,8 +5,9 @@ use galley_protocol::{DeleteOrder, Deleted, OfHero, Version};
 use sqlx::postgres::PgRow;
 
 use super::Postgres;
+use super::placing::{Verdicts, column};
 use super::rows::{moment, verdicts};
-use crate::StoreError;
+use crate::Result;
 use crate::codes::{cancelled, completed, ended};
 use crate::requests::DeleteVerdict;
 use crate::row_values::{get, parse, time};
@@ -16,12 +17,10 @@ impl Postgres {
     pub(super) async fn delete_orders(
         &self,
         asked: &[&OfHero<DeleteOrder>],
-    ) -> Result<Vec<Option<DeleteVerdict>>, StoreError> {
-        let ids: Vec<i64> = asked.iter().map(|request| request.command.order_id.get()).collect();
-        let heroes: Vec<Option<i64>> =
-            asked.iter().map(|request| request.hero_id.map(i64::from)).collect();
-        let expected: Vec<Option<i32>> =
-            asked.iter().map(|request| request.command.expected.map(|version| version.0)).collect();
+    ) -> Verdicts<DeleteVerdict> {
+        let ids = column(asked, |request| request.command.order_id.get());
+        let heroes = column(asked, |request| request.hero_id.map(i64::from));
+        let expected = column(asked, |request| request.command.expected.map(|version| version.0));
         let rows = self.change(|| {
             sqlx::query(concat! {
                 "/* delete_orders */
@@ -63,7 +62,7 @@ impl Postgres {
     }
 }
 
-fn deleted(row: &PgRow) -> Result<DeleteVerdict, StoreError> {
+fn deleted(row: &PgRow) -> Result<DeleteVerdict> {
     Ok(DeleteVerdict::Deleted {
         deleted: Deleted {
             order_id: parse::<i64, _>(row, "id")?,

@@ -16,9 +16,9 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::Postgres;
-use crate::StoreError;
 use crate::cursor_keys::{Earlier, seed};
 use crate::row_values::{get, parse, time};
+use crate::{Result, StoreError};
 
 /// The least time between two reads of the key that cursors of unknown epochs cause.
 const READ_EVERY: Duration = Duration::from_secs(1);
@@ -82,11 +82,7 @@ impl Postgres {
     /// The cursor of the snapshot that read this row; `low_watermark` was read before. If the
     /// snapshot saw an epoch that this process does not know as the newest, the key is read first:
     /// a position of the new epoch must not be signed with an earlier key.
-    pub(super) async fn cursor(
-        &self,
-        row: &PgRow,
-        low_watermark: OrderId,
-    ) -> Result<ResumeCursor, StoreError> {
+    pub(super) async fn cursor(&self, row: &PgRow, low_watermark: OrderId) -> Result<ResumeCursor> {
         let epoch = get::<Option<i64>>(row, "epoch")?;
         if epoch != Some(self.cursor_keys.newest().into()) {
             self.check_epoch().await?;
@@ -113,7 +109,7 @@ impl Postgres {
 
     /// Reads the key of this database's epoch. Begins an epoch if there is none, or if the row was
     /// written elsewhere.
-    pub(super) async fn check_epoch(&self) -> Result<(), StoreError> {
+    pub(super) async fn check_epoch(&self) -> Result<()> {
         let rows = self.rows(|| sqlx::query(KEY)).await?;
         let row =
             rows.first().ok_or_else(|| StoreError::Failed("no name of the database".to_owned()))?;
@@ -129,7 +125,7 @@ impl Postgres {
     /// Begins an epoch. If several processes do so at once, the first one wins and the others use
     /// its key. A process that does not see the new epoch yet gets positions up to this
     /// transaction, and cursors of the earlier epoch are valid up to there.
-    async fn begin_epoch(&self, here: &Here) -> Result<(), StoreError> {
+    async fn begin_epoch(&self, here: &Here) -> Result<()> {
         let (epoch, secret) = seed();
         let rows = self.rows(|| {
             sqlx::query(
@@ -171,7 +167,7 @@ impl Postgres {
 
     /// Stores the key of the epoch and the keys of the earlier epochs that it continues: one row
     /// for each earlier key, and at least one row.
-    fn take_keys(&self, rows: &[PgRow]) -> Result<(), StoreError> {
+    fn take_keys(&self, rows: &[PgRow]) -> Result<()> {
         let Some(first) = rows.first() else { return Ok(()) };
         let mut earlier = Vec::new();
         for row in rows {
@@ -185,7 +181,7 @@ impl Postgres {
 
     /// Reads the server's identity. A server that refuses in spite of the privilege is not asked
     /// again.
-    async fn here(&self) -> Result<Here, StoreError> {
+    async fn here(&self) -> Result<Here> {
         if self.key_read.is_mute.load(Ordering::Relaxed) {
             return Ok(Here::default());
         }
@@ -202,6 +198,6 @@ impl Postgres {
     }
 }
 
-fn key(row: &PgRow, epoch: &str, secret: &str) -> Result<CursorKey, StoreError> {
+fn key(row: &PgRow, epoch: &str, secret: &str) -> Result<CursorKey> {
     Ok(CursorKey::new(parse::<i64, u32>(row, epoch)?, &get::<Vec<u8>>(row, secret)?))
 }

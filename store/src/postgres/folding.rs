@@ -4,7 +4,7 @@ use galley_protocol::allergy::FOLD_RULE;
 use sqlx::types::Json;
 
 use super::Postgres;
-use crate::StoreError;
+use crate::Result;
 use crate::refolding::{FOLD_BATCH, Folding, folding, stale_rows};
 
 /// Writes the foldings of a table: $1 holds them, $2 is the rule.
@@ -27,7 +27,7 @@ macro_rules! write_foldings {
 
 impl Postgres {
     /// Refolds stale rows: all of them, or at most `batches` batches of each table.
-    pub(super) async fn fold_again(&self, batches: Option<usize>) -> Result<(), StoreError> {
+    pub(super) async fn fold_again(&self, batches: Option<usize>) -> Result<()> {
         for (stale, write) in [
             (
                 stale_rows!("heroes", "allergies", "", "$1", "$2"),

@@ -18,7 +18,7 @@ use tracing::warn;
 
 use super::Postgres;
 use super::statements::{PostgresQuery, refusal, silence};
-use crate::StoreError;
+use crate::{Result, StoreError};
 
 /// The classes of advisory locks: the first half of a lock's key.
 pub(super) const INCARNATION: i32 = i32::from_be_bytes(*b"GALY");
@@ -93,7 +93,7 @@ impl Postgres {
     pub(super) async fn alive<'q>(
         &self,
         ask: impl Fn() -> PostgresQuery<'q>,
-    ) -> Result<Vec<PgRow>, StoreError> {
+    ) -> Result<Vec<PgRow>> {
         let mut line = self.liveness.line.lock().await;
         let wanted = self.liveness.wanted();
         if line.connection.is_some()
@@ -196,7 +196,7 @@ fn columns(locks: &[Lock]) -> (Vec<i32>, Vec<i32>) {
 }
 
 /// The lock of an incarnation. Incarnations are numbered by a sequence of `int`.
-pub(super) fn lock_of(id: IncarnationId) -> Result<Lock, StoreError> {
+pub(super) fn lock_of(id: IncarnationId) -> Result<Lock> {
     let number = i32::try_from(id.get())
         .map_err(|_| StoreError::Failed("that is not an incarnation".to_owned()))?;
     Ok((INCARNATION, number))

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::Postgres;
 use crate::codes::active;
 use crate::row_values::get;
-use crate::{RETENTION, StoreError};
+use crate::{RETENTION, Result};
 
 /// The age of the ids that the low watermark may pass.
 const LAG: Duration = Duration::from_secs(30);
@@ -108,7 +108,7 @@ impl Maintenance {
 
 impl Postgres {
     /// Forgets rows and keys that are older than [`RETENTION`], and refolds stale texts.
-    pub(super) async fn forget(&self) -> Result<(), StoreError> {
+    pub(super) async fn forget(&self) -> Result<()> {
         self.forget_deleted().await?;
         self.forget_keys().await?;
         self.forget_creation_keys().await?;
@@ -118,7 +118,7 @@ impl Postgres {
     }
 
     /// Forgets keys whose cursors are too old to resume.
-    async fn forget_cursor_keys(&self) -> Result<(), StoreError> {
+    async fn forget_cursor_keys(&self) -> Result<()> {
         self.rows(|| {
             sqlx::query(
                 "/* forget_cursor_keys */
@@ -130,7 +130,7 @@ impl Postgres {
         .map(drop)
     }
 
-    async fn forget_creation_keys(&self) -> Result<(), StoreError> {
+    async fn forget_creation_keys(&self) -> Result<()> {
         for statement in [forget_creation_keys!("heroes"), forget_creation_keys!("meals")] {
             self.rows(|| sqlx::query(statement).bind(RETENTION.as_secs_f64()).bind(FORGET_CHUNK))
                 .await?;
@@ -140,7 +140,7 @@ impl Postgres {
 
     /// Reads the last assigned id, then the locks. An order with a smaller id is therefore visible
     /// to all, or its transaction holds a lock.
-    pub(super) async fn assigned(&self, time: Instant) -> Result<IdSighting, StoreError> {
+    pub(super) async fn assigned(&self, time: Instant) -> Result<IdSighting> {
         let assigned = self
             .rows(|| sqlx::query("/* assigned */ select case when is_called then last_value else 0 end as id from order_ids"));
         let id = assigned.await?.first().map_or(Ok(0), |row| get(row, "id"))?;
@@ -160,7 +160,7 @@ impl Postgres {
         Ok(IdSighting { time, id, changing })
     }
 
-    pub(super) async fn move_floor(&self, settled: i64) -> Result<(), StoreError> {
+    pub(super) async fn move_floor(&self, settled: i64) -> Result<()> {
         for _ in 0..FLOOR_STEPS {
             let rows = self.rows(|| {
                 sqlx::query(concat! {
@@ -190,7 +190,7 @@ impl Postgres {
         Ok(())
     }
 
-    pub(super) async fn read_floor(&self) -> Result<(), StoreError> {
+    pub(super) async fn read_floor(&self) -> Result<()> {
         let rows = self.rows(|| sqlx::query("/* floor */ select floor from watermark")).await?;
         rows.iter().try_for_each(|row| {
             get(row, "floor").map(|low_watermark| self.low_watermark.set(low_watermark))
@@ -200,56 +200,50 @@ impl Postgres {
     /// Removes deleted rows, and notes up to which position deletions are forgotten. `xmin` holds
     /// the lower 32 bits of a transaction; the position is the last one with these bits before the
     /// snapshot's `xmax`.
-    async fn forget_deleted(&self) -> Result<(), StoreError> {
-        for _ in 0..FORGET_STEPS {
-            let rows = self.rows(|| {
-                sqlx::query(
-                    "/* forget_deleted */
-                     with old as materialized (
-                         select id, xmin::text::bigint as writer from orders
-                         where deleted_time < now() - make_interval(secs => $1::float8)
-                         limit $2 for update skip locked
-                     ), newest as (
-                         select max(snapshot.next - ((snapshot.next - old.writer) & 4294967295)) as position
-                         from old, (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as next) as snapshot
-                     ), mark as (
-                         update watermark set forgotten = newest.position from newest where watermark.forgotten < newest.position
-                     )
-                     delete from orders using old where orders.id = old.id
-                     returning orders.id",
-                )
-                .bind(RETENTION.as_secs_f64())
-                .bind(FORGET_CHUNK)
-            });
-            if rows.await?.is_empty() {
-                break;
-            }
-        }
-        Ok(())
+    async fn forget_deleted(&self) -> Result<()> {
+        self.forget_in_chunks(
+            "/* forget_deleted */
+             with old as materialized (
+                 select id, xmin::text::bigint as writer from orders
+                 where deleted_time < now() - make_interval(secs => $1::float8)
+                 limit $2 for update skip locked
+             ), newest as (
+                 select max(snapshot.next - ((snapshot.next - old.writer) & 4294967295)) as position
+                 from old, (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as next) as snapshot
+             ), mark as (
+                 update watermark set forgotten = newest.position from newest where watermark.forgotten < newest.position
+             )
+             delete from orders using old where orders.id = old.id
+             returning orders.id",
+        )
+        .await
     }
 
     /// Clears idempotency keys by rising id, up to the first order that is not old. Each order is
     /// visited once.
-    async fn forget_keys(&self) -> Result<(), StoreError> {
+    async fn forget_keys(&self) -> Result<()> {
+        self.forget_in_chunks(
+            "/* forget_keys */
+             with chunk as materialized (
+                 select id, key, order_time < now() - make_interval(secs => $1::float8) as old
+                 from orders where id >= (select key_floor from watermark) order by id limit $2
+             ), old as materialized (
+                 select id, key from chunk where id < coalesce((select min(id) from chunk where not old), 9223372036854775807)
+             ), forgotten as (
+                 update orders set key = null, key_scope = null from old where orders.id = old.id and old.key is not null
+             )
+             update watermark set key_floor = newest.id + 1 from (select max(id) as id from old) as newest
+             where watermark.key_floor <= newest.id
+             returning watermark.key_floor",
+        )
+        .await
+    }
+
+    /// Runs a statement until it finds nothing more, as often as one call may.
+    async fn forget_in_chunks(&self, statement: &'static str) -> Result<()> {
         for _ in 0..FORGET_STEPS {
-            let rows = self.rows(|| {
-                sqlx::query(
-                    "/* forget_keys */
-                     with chunk as materialized (
-                         select id, key, order_time < now() - make_interval(secs => $1::float8) as old
-                         from orders where id >= (select key_floor from watermark) order by id limit $2
-                     ), old as materialized (
-                         select id, key from chunk where id < coalesce((select min(id) from chunk where not old), 9223372036854775807)
-                     ), forgotten as (
-                         update orders set key = null, key_scope = null from old where orders.id = old.id and old.key is not null
-                     )
-                     update watermark set key_floor = newest.id + 1 from (select max(id) as id from old) as newest
-                     where watermark.key_floor <= newest.id
-                     returning watermark.key_floor",
-                )
-                .bind(RETENTION.as_secs_f64())
-                .bind(FORGET_CHUNK)
-            });
+            let rows = self
+                .rows(|| sqlx::query(statement).bind(RETENTION.as_secs_f64()).bind(FORGET_CHUNK));
             if rows.await?.is_empty() {
                 break;
             }

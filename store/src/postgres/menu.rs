@@ -13,7 +13,7 @@ use crate::menu_area::{
     unchanged,
 };
 use crate::row_values::{hero_columns, meal_columns, only};
-use crate::{ChangeError, Creation, ListPage, Menu, StoreError};
+use crate::{ChangeError, Creation, ListPage, Menu, Result};
 
 /// A resource and its table.
 trait PostgresTable: Record {
@@ -117,11 +117,7 @@ fn bind<'q>(ask: PostgresQuery<'q>, fields: &RecordFields<'q>) -> PostgresQuery<
 
 #[async_trait]
 impl<R: PostgresTable> Menu<R> for Postgres {
-    async fn create_once(
-        &self,
-        new: &R::New,
-        key: Option<&IdempotencyKey>,
-    ) -> Result<Creation<R>, StoreError> {
+    async fn create_once(&self, new: &R::New, key: Option<&IdempotencyKey>) -> Result<Creation<R>> {
         let patch: R::Patch = new.clone().into();
         let fields = R::fields(&patch);
         let (key, digest) = key.map(|key| (key.as_str(), digest(new))).unzip();
@@ -140,12 +136,12 @@ impl<R: PostgresTable> Menu<R> for Postgres {
         Err(contended())
     }
 
-    async fn get(&self, id: R::Id) -> Result<Option<R>, StoreError> {
+    async fn get(&self, id: R::Id) -> Result<Option<R>> {
         let rows = self.rows(|| sqlx::query(R::SQL.get).bind(id.into()));
         only(&rows.await?, R::read)
     }
 
-    async fn list(&self, page: &ListPage) -> Result<Vec<R>, StoreError> {
+    async fn list(&self, page: &ListPage) -> Result<Vec<R>> {
         let rows = self.rows(|| {
             sqlx::query(R::SQL.list)
                 .bind(page.after.map_or(0, PageCursor::get))

@@ -11,20 +11,20 @@ use galley_protocol::{HeroId, OfHero, Order, PlaceOrder};
 use sqlx::postgres::PgRow;
 
 use super::Postgres;
+use super::placing::{Verdicts, column};
 use super::rows::moment;
 use super::statements::PostgresQuery;
-use crate::StoreError;
+use crate::Result;
 use crate::requests::{PlaceVerdict, scoped_key};
 use crate::row_values::{get, order, order_columns, parse, time};
 use crate::verdict::repeated;
 
+type Placement = OfHero<PlaceOrder, HeroId>;
+
 impl Postgres {
     /// Inserts the orders of a batch. Ids rise in the order of the requests, so the inserted orders
     /// sorted by id are a subsequence of the requests. Of equal requests the first one is inserted.
-    pub(super) async fn insert_orders(
-        &self,
-        asked: &[&OfHero<PlaceOrder, HeroId>],
-    ) -> Result<Vec<Option<PlaceVerdict>>, StoreError> {
+    pub(super) async fn insert_orders(&self, asked: &[&Placement]) -> Verdicts<PlaceVerdict> {
         let arguments = PlaceColumns::of(asked);
         let rows = self.change(|| {
             arguments.bind(sqlx::query(concat! {
@@ -67,10 +67,7 @@ impl Postgres {
 
     /// Finds the reasons why requests were not inserted. There is none if the key was taken, and
     /// forgotten before this statement.
-    pub(super) async fn against_orders(
-        &self,
-        asked: &[&OfHero<PlaceOrder, HeroId>],
-    ) -> Result<Vec<Option<PlaceVerdict>>, StoreError> {
+    pub(super) async fn against_orders(&self, asked: &[&Placement]) -> Verdicts<PlaceVerdict> {
         let arguments = PlaceColumns::of(asked);
         let rows = self.rows(|| {
             arguments.bind(sqlx::query(concat! {
@@ -103,11 +100,11 @@ struct PlaceColumns<'a> {
 }
 
 impl<'a> PlaceColumns<'a> {
-    fn of(asked: &[&'a OfHero<PlaceOrder, HeroId>]) -> Self {
+    fn of(asked: &[&'a Placement]) -> Self {
         let (scopes, keys) = asked.iter().map(|request| scoped_key(request).unzip()).unzip();
         Self {
-            heroes: asked.iter().map(|request| request.hero_id.get()).collect(),
-            meals: asked.iter().map(|request| request.command.meal_id.get()).collect(),
+            heroes: column(asked, |request| request.hero_id.get()),
+            meals: column(asked, |request| request.command.meal_id.get()),
             scopes,
             keys,
         }
@@ -125,14 +122,14 @@ struct Inserted {
 }
 
 impl Inserted {
-    fn is_of(&self, request: &OfHero<PlaceOrder, HeroId>) -> bool {
+    fn is_of(&self, request: &Placement) -> bool {
         let key = self.key.as_ref().map(|(scope, key)| (*scope, key.as_str()));
         (self.order.hero_id, self.order.meal_id, key)
             == (request.hero_id, request.command.meal_id, scoped_key(request))
     }
 }
 
-fn inserted(row: &PgRow) -> Result<Inserted, StoreError> {
+fn inserted(row: &PgRow) -> Result<Inserted> {
     let order = Order::placed(
         parse::<i64, _>(row, "id")?,
         parse::<i64, _>(row, "hero_id")?,
@@ -142,10 +139,7 @@ fn inserted(row: &PgRow) -> Result<Inserted, StoreError> {
     Ok(Inserted { order, key: Option::zip(get(row, "key_scope")?, get(row, "key")?) })
 }
 
-fn against(
-    row: &PgRow,
-    request: &OfHero<PlaceOrder, HeroId>,
-) -> Result<Option<PlaceVerdict>, StoreError> {
+fn against(row: &PgRow, request: &Placement) -> Result<Option<PlaceVerdict>> {
     Ok(if get::<Option<i64>>(row, "id")?.is_some() {
         Some(repeated(request, &order(row)?))
     } else if !get::<bool>(row, "hero_found")? {

@@ -11,24 +11,21 @@ use super::Postgres;
 use crate::requests::{CancelVerdict, DeleteVerdict, PlaceVerdict};
 use crate::row_values::{order, order_columns};
 use crate::verdict::{against_cancel, against_delete};
-use crate::{Placing, StoreError};
+use crate::{Placing, Result, StoreError};
 
 /// The most tries for a batch. A request is tried again if a concurrent change came between its two
 /// statements.
 const DECIDE_TRIES: usize = 5;
 
 /// The verdicts of a statement: one for each request, `None` if undecided.
-type Verdicts<'a, V> =
-    Pin<Box<dyn Future<Output = Result<Vec<Option<V>>, StoreError>> + Send + 'a>>;
+pub(super) type Verdicts<V> = Result<Vec<Option<V>>>;
 /// A statement for a batch of requests.
-type Statement<Q, V> = for<'a> fn(&'a Postgres, &'a [&'a Q]) -> Verdicts<'a, V>;
+type Statement<Q, V> = for<'a> fn(&'a Postgres, &'a [&'a Q]) -> BoxFuture<'a, Verdicts<V>>;
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 #[async_trait]
 impl Placing for Postgres {
-    async fn place(
-        &self,
-        requests: &[OfHero<PlaceOrder, HeroId>],
-    ) -> Result<Vec<PlaceVerdict>, StoreError> {
+    async fn place(&self, requests: &[OfHero<PlaceOrder, HeroId>]) -> Result<Vec<PlaceVerdict>> {
         self.decide(
             requests,
             |store, asked| Box::pin(store.insert_orders(asked)),
@@ -37,10 +34,7 @@ impl Placing for Postgres {
         .await
     }
 
-    async fn cancel(
-        &self,
-        requests: &[OfHero<CancelOrder>],
-    ) -> Result<Vec<CancelVerdict>, StoreError> {
+    async fn cancel(&self, requests: &[OfHero<CancelOrder>]) -> Result<Vec<CancelVerdict>> {
         self.decide(
             requests,
             |store, asked| Box::pin(store.cancel_orders(asked)),
@@ -51,10 +45,7 @@ impl Placing for Postgres {
         .await
     }
 
-    async fn delete(
-        &self,
-        requests: &[OfHero<DeleteOrder>],
-    ) -> Result<Vec<DeleteVerdict>, StoreError> {
+    async fn delete(&self, requests: &[OfHero<DeleteOrder>]) -> Result<Vec<DeleteVerdict>> {
         self.decide(
             requests,
             |store, asked| Box::pin(store.delete_orders(asked)),
@@ -77,7 +68,7 @@ impl Postgres {
         requests: &[Q],
         change: Statement<Q, V>,
         against: Statement<Q, V>,
-    ) -> Result<Vec<V>, StoreError> {
+    ) -> Result<Vec<V>> {
         let mut verdicts: Vec<Option<V>> = requests.iter().map(|_| None).collect();
         for statement in [change, against].repeat(DECIDE_TRIES) {
             let open: Vec<usize> =
@@ -100,8 +91,8 @@ impl Postgres {
         asked: &[&Q],
         id: fn(&Q) -> OrderId,
         against: fn(&Q, Option<&Order>) -> Option<V>,
-    ) -> Result<Vec<Option<V>>, StoreError> {
-        let ids: Vec<i64> = asked.iter().map(|request| id(request).get()).collect();
+    ) -> Verdicts<V> {
+        let ids = column(asked, |request| id(request).get());
         let rows = self.rows(|| {
             sqlx::query(concat! {
                 "/* orders_by_id */ select ", order_columns!(), " from orders
@@ -114,4 +105,9 @@ impl Postgres {
         let found = orders.collect::<Result<HashMap<_, _>, _>>()?;
         Ok(asked.iter().map(|request| against(request, found.get(&id(request)))).collect())
     }
+}
+
+/// Returns a column of a batch, as a parameter.
+pub(super) fn column<'a, Q, T>(asked: &[&'a Q], value: impl Fn(&'a Q) -> T) -> Vec<T> {
+    asked.iter().map(|request| value(request)).collect()
 }

@@ -21,7 +21,7 @@ use crate::cursor_keys::CursorKeys;
 use crate::requests::{ViewedOrder, first_id};
 use crate::row_values::{limit, only, order_columns, order_view, order_views, viewed_order};
 use crate::snapshot::{MAX_REACH, Snapshot, SnapshotRequest};
-use crate::{Reading, StoreError};
+use crate::{Reading, Result};
 
 /// Selects a page of orders; `$hero` may restrict it to one hero.
 macro_rules! orders {
@@ -37,7 +37,7 @@ macro_rules! orders {
 
 #[async_trait]
 impl Reading for Postgres {
-    async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>, StoreError> {
+    async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>> {
         let rows = self.rows(|| {
             sqlx::query(concat! {"/* order */ ", order_views!(), "and orders.id = $1"})
                 .bind(id.get())
@@ -48,7 +48,7 @@ impl Reading for Postgres {
     async fn orders(
         &self,
         OfHero { hero_id, command }: &OfHero<ListOrders>,
-    ) -> Result<Vec<OrderView>, StoreError> {
+    ) -> Result<Vec<OrderView>> {
         let status: Vec<i16> = command.status.iter().map(|status| status.code()).collect();
         let rows = self.rows(|| {
             let ask = sqlx::query(match hero_id {
@@ -69,18 +69,15 @@ impl Reading for Postgres {
         rows.await?.iter().map(order_view).collect()
     }
 
-    async fn totals(&self) -> Result<Totals, StoreError> {
+    async fn totals(&self) -> Result<Totals> {
         self.count_orders().await
     }
 
-    async fn snapshots(
-        &self,
-        requests: &[SnapshotRequest],
-    ) -> Result<Vec<Option<Snapshot>>, StoreError> {
+    async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>> {
         self.read_snapshots(requests).await
     }
 
-    async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
+    async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>> {
         // Read before the statement, whose snapshot must be newer: see [`super::settled`].
         let low_watermark = self.settled.get();
         let heroes: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
@@ -127,7 +124,7 @@ impl Reading for Postgres {
         since: ResumeCursor,
         before: Option<OrderId>,
         at_most: usize,
-    ) -> Result<ChangesOfAll, StoreError> {
+    ) -> Result<ChangesOfAll> {
         let low_watermark = self.settled.get();
         let rows = self.rows(|| {
             sqlx::query(concat! {
@@ -163,7 +160,7 @@ impl Reading for Postgres {
         Ok(ChangesOfAll::new(read.collect::<Result<Vec<_>, _>>()?, cursor))
     }
 
-    async fn states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError> {
+    async fn states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>> {
         let asked = || {
             lists.iter().zip(1_i64..).flat_map(|(list, n)| list.iter().map(move |id| (n, id.get())))
         };
@@ -183,7 +180,7 @@ impl Reading for Postgres {
         Ok(read.into_iter().map(States::new).collect())
     }
 
-    async fn present(&self) -> Result<ResumeCursor, StoreError> {
+    async fn present(&self) -> Result<ResumeCursor> {
         let low_watermark = self.settled.get();
         let rows = self.rows(|| sqlx::query(concat! {"/* present */ select ", clock!()}));
         let rows = rows.await?;

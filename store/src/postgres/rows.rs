@@ -5,9 +5,9 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use time::OffsetDateTime;
 
-use crate::StoreError;
 use crate::change_pages::ChangedRow;
 use crate::row_values::{Columns, Value, get, order, wrong};
+use crate::{Result, StoreError};
 
 /// The present time by the database's clock, in whole milliseconds.
 macro_rules! moment {
@@ -53,21 +53,21 @@ impl Columns for PgRow {
     fn value<T: Value>(&self, column: &str) -> Result<T, sqlx::Error> {
         self.try_get(column)
     }
-    fn optional_time(&self, column: &str) -> Result<Option<Timestamp>, StoreError> {
+    fn optional_time(&self, column: &str) -> Result<Option<Timestamp>> {
         get::<Option<OffsetDateTime>>(self, column).map(|time| time.map(Timestamp::from))
     }
-    fn texts(&self, column: &str) -> Result<Vec<String>, StoreError> {
+    fn texts(&self, column: &str) -> Result<Vec<String>> {
         self.try_get(column).map_err(|error| wrong(column, &error))
     }
 }
 
 /// The first row of a statement that always returns one.
-pub(super) fn first(rows: &[PgRow]) -> Result<&PgRow, StoreError> {
+pub(super) fn first(rows: &[PgRow]) -> Result<&PgRow> {
     rows.first().ok_or_else(|| StoreError::Failed("no time of the database".to_owned()))
 }
 
 /// The index of the request that a row belongs to, from the ordinality `n`, which begins at 1.
-pub(super) fn index(row: &PgRow) -> Result<usize, StoreError> {
+pub(super) fn index(row: &PgRow) -> Result<usize> {
     usize::try_from(get::<i64>(row, "n")? - 1)
         .map_err(|_| StoreError::Failed("the number of a request cannot be".to_owned()))
 }
@@ -76,8 +76,8 @@ pub(super) fn index(row: &PgRow) -> Result<usize, StoreError> {
 pub(super) fn verdicts<V: Clone>(
     rows: &[PgRow],
     requests: usize,
-    verdict: impl Fn(&PgRow) -> Result<V, StoreError>,
-) -> Result<Vec<Option<V>>, StoreError> {
+    verdict: impl Fn(&PgRow) -> Result<V>,
+) -> Result<Vec<Option<V>>> {
     let mut verdicts = vec![None; requests];
     for row in rows {
         verdicts[index(row)?] = Some(verdict(row)?);
@@ -86,7 +86,7 @@ pub(super) fn verdicts<V: Clone>(
 }
 
 /// Reads a change; `None` for the empty row of a request without changes.
-pub(super) fn changed(row: &PgRow) -> Result<Option<ChangedRow>, StoreError> {
+pub(super) fn changed(row: &PgRow) -> Result<Option<ChangedRow>> {
     match get::<Option<bool>>(row, "deleted")? {
         Some(deleted) => Ok(Some(ChangedRow::of(order(row)?, deleted))),
         None => Ok(None),
@@ -94,10 +94,7 @@ pub(super) fn changed(row: &PgRow) -> Result<Option<ChangedRow>, StoreError> {
 }
 
 /// Groups the changes by their request.
-pub(super) fn by_request(
-    rows: &[PgRow],
-    requests: usize,
-) -> Result<Vec<Vec<ChangedRow>>, StoreError> {
+pub(super) fn by_request(rows: &[PgRow], requests: usize) -> Result<Vec<Vec<ChangedRow>>> {
     let mut read = vec![Vec::new(); requests];
     for row in rows {
         if let Some(read) = read.get_mut(index(row)?) {

@@ -11,7 +11,7 @@ use sqlx::postgres::PgRow;
 
 use super::Postgres;
 use super::rows::{changed, changed_since, clock, first, index};
-use crate::StoreError;
+use crate::Result;
 use crate::codes::{active, ended};
 use crate::row_values::{get, hero, hero_columns, limit, order, order_columns};
 use crate::snapshot::{MAX_REACH, MAX_RESUMED, Snapshot, SnapshotRequest};
@@ -20,7 +20,7 @@ impl Postgres {
     pub(super) async fn read_snapshots(
         &self,
         requests: &[SnapshotRequest],
-    ) -> Result<Vec<Option<Snapshot>>, StoreError> {
+    ) -> Result<Vec<Option<Snapshot>>> {
         let low_watermark = self.low_watermark.get();
         let (cursor, heroes) = self.snapshot_heroes(requests).await?;
         let begin = |request: &SnapshotRequest| {
@@ -57,7 +57,7 @@ impl Postgres {
     async fn snapshot_heroes(
         &self,
         requests: &[SnapshotRequest],
-    ) -> Result<(ResumeCursor, HashMap<i64, Hero>), StoreError> {
+    ) -> Result<(ResumeCursor, HashMap<i64, Hero>)> {
         // Read before the statement, whose snapshot must be newer: see [`super::settled`].
         let low_watermark = self.settled.get();
         let ids: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
@@ -85,7 +85,7 @@ impl Postgres {
         &self,
         requests: &[SnapshotRequest],
         low_watermark: OrderId,
-    ) -> Result<Vec<PgRow>, StoreError> {
+    ) -> Result<Vec<PgRow>> {
         let heroes: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
         self.rows(|| {
             sqlx::query(concat! {
@@ -109,7 +109,7 @@ impl Postgres {
         &self,
         resuming: &[(usize, SnapshotRequest, ResumeCursor)],
         low_watermark: OrderId,
-    ) -> Result<Vec<PgRow>, StoreError> {
+    ) -> Result<Vec<PgRow>> {
         if resuming.is_empty() {
             return Ok(Vec::new());
         }

@@ -24,7 +24,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Postgres;
 use super::server_processes::ServerProcesses;
-use crate::{STATEMENT_TIMEOUT, StoreError, Trouble};
+use crate::{Result, STATEMENT_TIMEOUT, StoreError, Trouble};
 
 /// The connections of one process. A request that gets none within [`ACQUIRE_TIMEOUT`] is refused.
 const MAX_CONNECTIONS: u32 = 8;
@@ -106,10 +106,7 @@ pub(super) fn pool(options: PgConnectOptions, backends: &Arc<ServerProcesses>) -
 
 impl Postgres {
     /// Runs one statement and waits for its commit.
-    pub(super) async fn rows<'q, A>(
-        &self,
-        ask: impl Fn() -> A + Send + Sync,
-    ) -> Result<Vec<PgRow>, StoreError>
+    pub(super) async fn rows<'q, A>(&self, ask: impl Fn() -> A + Send + Sync) -> Result<Vec<PgRow>>
     where
         A: Execute<'q, Database> + 'q,
     {
@@ -139,7 +136,7 @@ impl Postgres {
     pub(super) async fn change<'q, A>(
         &self,
         ask: impl Fn() -> A + Send + Sync,
-    ) -> Result<Vec<PgRow>, StoreError>
+    ) -> Result<Vec<PgRow>>
     where
         A: Execute<'q, Database> + 'q,
     {
@@ -154,7 +151,7 @@ impl Postgres {
     }
 
     /// Tests whether changes are possible again, if they were not.
-    pub(super) async fn check_changes(&self) -> Result<(), StoreError> {
+    pub(super) async fn check_changes(&self) -> Result<()> {
         match self.outage.stops_changes() {
             None => Ok(()),
             Some((trouble, true)) => Err(StoreError::Trouble(trouble, "a moment ago".to_owned())),

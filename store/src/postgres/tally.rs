@@ -21,15 +21,15 @@
 use galley_protocol::frame::Totals;
 
 use super::Postgres;
-use crate::StoreError;
 use crate::codes::{cancelled, completed, in_progress, pending};
 use crate::row_values::totals;
+use crate::{Result, StoreError};
 
 /// The most moves of one call, each over at most 20,000 ids. The next call does the remainder.
 const STEPS: usize = 100;
 
 impl Postgres {
-    pub(super) async fn count_orders(&self) -> Result<Totals, StoreError> {
+    pub(super) async fn count_orders(&self) -> Result<Totals> {
         let rows = self.rows(|| {
             sqlx::query(concat! {
                 "/* totals */
@@ -50,7 +50,7 @@ impl Postgres {
 
     /// Moves the mark up to the low watermark. Both statements are sent in one message, which the
     /// server runs as one transaction: it never waits for this process while it holds the lock.
-    pub(super) async fn settle(&self) -> Result<(), StoreError> {
+    pub(super) async fn settle(&self) -> Result<()> {
         for _ in 0..STEPS {
             let rows = self.rows(|| {
                 sqlx::raw_sql(concat! {

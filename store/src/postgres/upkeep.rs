@@ -18,7 +18,7 @@ use super::liveness::{HEARING, PUBLISHER};
 use super::statements::refusal;
 use crate::migrations::{failure, newest, outdated, tolerant};
 use crate::row_values::{get, parse};
-use crate::{Census, StoreError, Upkeep};
+use crate::{Census, Result, Upkeep};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
 
@@ -29,7 +29,7 @@ const CLOSING: Duration = Duration::from_secs(5);
 impl Upkeep for Postgres {
     /// Uses a connection without time-outs, because a migration may take any time. An advisory lock
     /// keeps other processes waiting.
-    async fn migrate(&self) -> Result<(), StoreError> {
+    async fn migrate(&self) -> Result<()> {
         let single =
             PgPoolOptions::new().max_connections(1).connect_with(self.options.clone()).await;
         let single = single.map_err(|error| refusal(&error))?;
@@ -41,7 +41,7 @@ impl Upkeep for Postgres {
         self.read_floor().await
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
+    async fn ping(&self) -> Result<()> {
         self.check_changes().await?;
         if !self.has_table("_sqlx_migrations").await? {
             return Err(outdated());
@@ -72,7 +72,7 @@ impl Upkeep for Postgres {
 
     /// The statement's snapshot, and so the cursor, is older than its view of the locks. A process
     /// that is not seen alive yet commits nothing before the cursor.
-    async fn census(&self, own: PublisherId, receives: bool) -> Result<Census, StoreError> {
+    async fn census(&self, own: PublisherId, receives: bool) -> Result<Census> {
         self.liveness.want((PUBLISHER, own.get()), true);
         self.liveness.want((HEARING, own.get()), receives);
         let rows = self.look().await?;
@@ -101,7 +101,7 @@ impl Upkeep for Postgres {
         self.low_watermark.get()
     }
 
-    async fn maintain(&self) -> Result<(), StoreError> {
+    async fn maintain(&self) -> Result<()> {
         self.check_changes().await?;
         self.check_epoch().await?;
         let now = Instant::now();
@@ -117,7 +117,7 @@ impl Upkeep for Postgres {
         Ok(())
     }
 
-    async fn checkpoint(&self) -> Result<(), StoreError> {
+    async fn checkpoint(&self) -> Result<()> {
         Ok(())
     }
 
@@ -132,7 +132,7 @@ impl Upkeep for Postgres {
 impl Postgres {
     /// Reads the low watermark and the key of cursors if their tables exist. If there is no key and
     /// the server is read-only, a later check of the schema reads it.
-    pub(super) async fn read_first(&self) -> Result<(), StoreError> {
+    pub(super) async fn read_first(&self) -> Result<()> {
         if self.has_table("watermark").await? {
             self.read_floor().await?;
         }
@@ -144,7 +144,7 @@ impl Postgres {
         Ok(())
     }
 
-    async fn has_table(&self, name: &str) -> Result<bool, StoreError> {
+    async fn has_table(&self, name: &str) -> Result<bool> {
         let rows = self
             .rows(|| {
                 sqlx::query("/* has_table */ select to_regclass($1) is not null as there")

@@ -17,7 +17,7 @@ use super::rows::{due_in, moment};
 use crate::codes::{cancelled, completed, in_progress, undeliverable};
 use crate::requests::{Claim, Claimed, Incarnations};
 use crate::row_values::{get, limit, order, order_columns, parse};
-use crate::{MAX_ADOPTIONS, StoreError, Work};
+use crate::{MAX_ADOPTIONS, Result, StoreError, Work};
 
 /// The most orders that one statement hands back, so that it ends well before its time-out.
 const HAND_BACK_CHUNK: usize = 5_000;
@@ -37,19 +37,11 @@ macro_rules! living {
 
 #[async_trait]
 impl Work for Postgres {
-    async fn claim(
-        &self,
-        owner: IncarnationId,
-        claim: Claim<'_>,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>> {
         self.claim_orders(owner, &claim).await
     }
 
-    async fn adopt(
-        &self,
-        owner: IncarnationId,
-        at_most: usize,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    async fn adopt(&self, owner: IncarnationId, at_most: usize) -> Result<Vec<Claimed>> {
         let calm = self.liveness.is_calm();
         let rows = self.change(|| {
             sqlx::query(concat! {
@@ -98,11 +90,7 @@ impl Work for Postgres {
         rows.await?.iter().map(claimed).collect()
     }
 
-    async fn complete(
-        &self,
-        owner: IncarnationId,
-        ids: &[OrderId],
-    ) -> Result<Vec<Order>, StoreError> {
+    async fn complete(&self, owner: IncarnationId, ids: &[OrderId]) -> Result<Vec<Order>> {
         let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
         let rows = self.change(|| {
             sqlx::query(concat! {
@@ -126,7 +114,7 @@ impl Work for Postgres {
         rows.await?.iter().map(order).collect()
     }
 
-    async fn hand_back(&self, owner: IncarnationId) -> Result<u64, StoreError> {
+    async fn hand_back(&self, owner: IncarnationId) -> Result<u64> {
         // An order that such a statement claims later would not be handed back.
         if self.backends.is_unsettled() {
             return Err(StoreError::Unavailable(
@@ -160,7 +148,7 @@ impl Work for Postgres {
     }
 
     /// Takes the lock before anyone can see the number of the incarnation.
-    async fn enlist(&self) -> Result<IncarnationId, StoreError> {
+    async fn enlist(&self) -> Result<IncarnationId> {
         let rows =
             self.rows(|| sqlx::query("/* enlist */ select nextval('incarnations') as id")).await?;
         let row = rows
@@ -176,7 +164,7 @@ impl Work for Postgres {
 
     /// Reads the newest incarnation before the locks. An incarnation that had begun by then and
     /// holds no lock may be dead.
-    async fn incarnations(&self) -> Result<Incarnations, StoreError> {
+    async fn incarnations(&self) -> Result<Incarnations> {
         let rows = self.rows(|| {
             sqlx::query(concat! {
                 "/* incarnations */

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
 use super::statements::{json, next_change, now};
-use crate::StoreError;
+use crate::Result;
 use crate::codes::{allergy, cancelled, hero_gone, in_progress, meal_gone, pending};
 use crate::requests::{Claim, ClaimFrom, Claimed};
 use crate::row_values::{get, limit, order, order_columns};
@@ -74,7 +74,7 @@ impl Sqlite {
         &self,
         owner: IncarnationId,
         claim: &Claim<'_>,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    ) -> Result<Vec<Claimed>> {
         let now = now();
         let judge = |statement| {
             sqlx::query(statement)
@@ -112,7 +112,7 @@ fn millis(duration: Duration) -> i64 {
 }
 
 /// Reads an order that was claimed or adopted.
-pub(super) fn claimed(row: &SqliteRow, now: i64) -> Result<Claimed, StoreError> {
+pub(super) fn claimed(row: &SqliteRow, now: i64) -> Result<Claimed> {
     let order = order(row)?;
     let due_at: Option<i64> = get(row, "due_at")?;
     // If the clock was set back, the order waits no longer than its preparation takes.

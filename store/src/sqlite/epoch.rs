@@ -7,7 +7,7 @@ use galley_protocol::CursorKey;
 use super::Sqlite;
 use super::maintain::old;
 use super::statements::now;
-use crate::StoreError;
+use crate::Result;
 use crate::cursor_keys::{Earlier, seed};
 use crate::row_values::{get, parse};
 
@@ -17,13 +17,13 @@ const MAX_EPOCHS: i64 = 1_000;
 
 impl Sqlite {
     /// Begins the epoch of this start unless it has begun.
-    pub(super) async fn begin_epoch_once(&self) -> Result<(), StoreError> {
+    pub(super) async fn begin_epoch_once(&self) -> Result<()> {
         if self.cursor_keys.are_shared() { Ok(()) } else { self.begin_epoch().await }
     }
 
     /// Begins an epoch, and reads the keys of earlier ones. Their cursors stay valid while
     /// deletions are kept.
-    async fn begin_epoch(&self) -> Result<(), StoreError> {
+    async fn begin_epoch(&self) -> Result<()> {
         let (epoch, secret) = seed();
         let mut batch = self.begin().await?;
         let begin = sqlx::query(

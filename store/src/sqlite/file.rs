@@ -12,7 +12,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use super::failure::refused_file;
 use super::statements::refusal;
 use crate::migrations::failure;
-use crate::{StoreConnectError, StoreError, Trouble};
+use crate::{Result, StoreConnectError, StoreError, Trouble};
 
 /// The suffixes of the files that make up an open database.
 pub(super) const PARTS: [&str; 3] = ["", "-wal", "-shm"];
@@ -100,7 +100,7 @@ impl Opened {
     ///
     /// # Errors
     /// [`Trouble::Gone`].
-    pub(super) fn check(&self) -> Result<(), StoreError> {
+    pub(super) fn check(&self) -> Result<()> {
         match self.0.iter().find(|(path, opened)| identity(path) != Some(*opened)) {
             None => Ok(()),
             Some((path, _)) => {

@@ -6,7 +6,7 @@ use galley_protocol::allergy::FOLD_RULE;
 
 use super::Sqlite;
 use super::statements::json;
-use crate::StoreError;
+use crate::Result;
 use crate::refolding::{FOLD_BATCH, Folding, folding, stale_rows};
 
 /// Writes the foldings of a table: ?1 holds them, ?2 is the rule.
@@ -37,7 +37,7 @@ macro_rules! write_foldings {
 
 impl Sqlite {
     /// Refolds all stale rows.
-    pub(super) async fn fold_again(&self) -> Result<(), StoreError> {
+    pub(super) async fn fold_again(&self) -> Result<()> {
         for (stale, write) in [
             (
                 stale_rows!("heroes", "allergies", " indexed by heroes_to_fold", "?1", "?2"),

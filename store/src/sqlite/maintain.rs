@@ -10,7 +10,7 @@ use super::Sqlite;
 use super::statements::now;
 use crate::codes::active;
 use crate::row_values::get;
-use crate::{RETENTION, StoreError};
+use crate::{RETENTION, Result};
 
 /// The time between two rounds of forgetting, the most rows of one statement, and the most
 /// statements of one round. The next round does the remainder.
@@ -35,13 +35,13 @@ macro_rules! forget_creation_keys {
 
 impl Sqlite {
     /// Forgets rows and keys that are older than [`RETENTION`].
-    pub(super) async fn forget(&self) -> Result<(), StoreError> {
+    pub(super) async fn forget(&self) -> Result<()> {
         self.forget_deleted().await?;
         self.forget_keys().await?;
         self.forget_creation_keys().await
     }
 
-    async fn forget_creation_keys(&self) -> Result<(), StoreError> {
+    async fn forget_creation_keys(&self) -> Result<()> {
         for statement in [forget_creation_keys!("heroes"), forget_creation_keys!("meals")] {
             self.write(sqlx::query(statement).bind(old()).bind(FORGET_CHUNK)).await?;
         }
@@ -50,7 +50,7 @@ impl Sqlite {
 
     /// Raises the low watermark to the lowest active order. A reader finds that order; the writer
     /// is used only if there is something to write.
-    pub(super) async fn move_floor(&self) -> Result<(), StoreError> {
+    pub(super) async fn move_floor(&self) -> Result<()> {
         let rows = self.read(
             sqlx::query(concat! {
                 "/* lowest_active */
@@ -84,7 +84,7 @@ impl Sqlite {
         due
     }
 
-    async fn forget_deleted(&self) -> Result<(), StoreError> {
+    async fn forget_deleted(&self) -> Result<()> {
         for _ in 0..FORGET_STEPS {
             let mut batch = self.begin().await?;
             let delete = sqlx::query(
@@ -109,7 +109,7 @@ impl Sqlite {
 
     /// Clears idempotency keys by rising id, up to the first order that is not old. Each order is
     /// visited once.
-    async fn forget_keys(&self) -> Result<(), StoreError> {
+    async fn forget_keys(&self) -> Result<()> {
         for _ in 0..FORGET_STEPS {
             let rows = self.read(
                 sqlx::query(

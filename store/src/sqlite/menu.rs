@@ -12,7 +12,7 @@ use crate::menu_area::{
     unchanged,
 };
 use crate::row_values::{hero_columns, meal_columns, only};
-use crate::{ChangeError, Creation, ListPage, Menu, StoreError};
+use crate::{ChangeError, Creation, ListPage, Menu, Result};
 
 /// A resource and its table.
 trait SqliteTable: Record {
@@ -115,11 +115,7 @@ fn bind<'q>(ask: SqliteQuery<'q>, fields: &RecordFields<'q>) -> SqliteQuery<'q> 
 
 #[async_trait]
 impl<R: SqliteTable> Menu<R> for Sqlite {
-    async fn create_once(
-        &self,
-        new: &R::New,
-        key: Option<&IdempotencyKey>,
-    ) -> Result<Creation<R>, StoreError> {
+    async fn create_once(&self, new: &R::New, key: Option<&IdempotencyKey>) -> Result<Creation<R>> {
         let patch: R::Patch = new.clone().into();
         let fields = R::fields(&patch);
         let (key, digest) = key.map(|key| (key.as_str(), digest(new))).unzip();
@@ -137,12 +133,12 @@ impl<R: SqliteTable> Menu<R> for Sqlite {
         Err(contended())
     }
 
-    async fn get(&self, id: R::Id) -> Result<Option<R>, StoreError> {
+    async fn get(&self, id: R::Id) -> Result<Option<R>> {
         let rows = self.read(sqlx::query(R::SQL.get).bind(id.into()));
         only(&rows.await?, R::read)
     }
 
-    async fn list(&self, page: &ListPage) -> Result<Vec<R>, StoreError> {
+    async fn list(&self, page: &ListPage) -> Result<Vec<R>> {
         let rows = self.read(
             sqlx::query(R::SQL.list)
                 .bind(page.after.map_or(0, PageCursor::get))

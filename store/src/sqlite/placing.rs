@@ -20,16 +20,13 @@ use crate::codes::{active, cancelled, ended, hero_request};
 use crate::requests::{CancelVerdict, DeleteVerdict, PlaceVerdict, scoped_key};
 use crate::row_values::{get, order, order_columns};
 use crate::verdict::{against_cancel, against_delete, repeated};
-use crate::{Placing, StoreError};
+use crate::{Placing, Result, StoreError};
 
 type ScopedKey<'a> = (i64, &'a str);
 
 #[async_trait]
 impl Placing for Sqlite {
-    async fn place(
-        &self,
-        requests: &[OfHero<PlaceOrder, HeroId>],
-    ) -> Result<Vec<PlaceVerdict>, StoreError> {
+    async fn place(&self, requests: &[OfHero<PlaceOrder, HeroId>]) -> Result<Vec<PlaceVerdict>> {
         let mut transaction = self.begin().await?;
         let mut known = orders_by_key(&mut transaction, requests).await?;
         let found = found(&mut transaction, requests).await?;
@@ -78,14 +75,10 @@ impl Placing for Sqlite {
 
     /// Cancels each order for the first request that matches it. Later requests of the batch are
     /// judged against the cancelled order.
-    async fn cancel(
-        &self,
-        requests: &[OfHero<CancelOrder>],
-    ) -> Result<Vec<CancelVerdict>, StoreError> {
+    async fn cancel(&self, requests: &[OfHero<CancelOrder>]) -> Result<Vec<CancelVerdict>> {
         let mut transaction = self.begin().await?;
-        let mut found =
-            orders_by_id(&mut transaction, requests.iter().map(|request| request.command.order_id))
-                .await?;
+        let ids = requests.iter().map(|request| request.command.order_id);
+        let mut found = orders_by_id(&mut transaction, ids).await?;
         let mut taken = HashSet::new();
         let mut wins = |request: &OfHero<CancelOrder>| {
             against_cancel(request, found.get(&request.command.order_id)).is_none()
@@ -138,14 +131,10 @@ impl Placing for Sqlite {
 
     /// Deletes each order for the first request that matches it. Later requests of the batch find
     /// no order.
-    async fn delete(
-        &self,
-        requests: &[OfHero<DeleteOrder>],
-    ) -> Result<Vec<DeleteVerdict>, StoreError> {
+    async fn delete(&self, requests: &[OfHero<DeleteOrder>]) -> Result<Vec<DeleteVerdict>> {
         let mut transaction = self.begin().await?;
-        let mut found =
-            orders_by_id(&mut transaction, requests.iter().map(|request| request.command.order_id))
-                .await?;
+        let ids = requests.iter().map(|request| request.command.order_id);
+        let mut found = orders_by_id(&mut transaction, ids).await?;
         let mut winners = Vec::new();
         let mut verdicts: Vec<Option<DeleteVerdict>> = vec![None; requests.len()];
         for (request, verdict) in requests.iter().zip(&mut verdicts) {
@@ -184,14 +173,14 @@ impl Placing for Sqlite {
     }
 }
 
-fn timestamp() -> Result<Timestamp, StoreError> {
+fn timestamp() -> Result<Timestamp> {
     Timestamp::from_millis(now()).map_err(|error| StoreError::Failed(error.to_string()))
 }
 
 async fn orders_by_key<'a>(
     transaction: &mut Batch<'_>,
     requests: &'a [OfHero<PlaceOrder, HeroId>],
-) -> Result<HashMap<ScopedKey<'a>, Order>, StoreError> {
+) -> Result<HashMap<ScopedKey<'a>, Order>> {
     let keys: Vec<ScopedKey<'a>> = requests.iter().filter_map(scoped_key).collect();
     if keys.is_empty() {
         return Ok(HashMap::new());
@@ -219,7 +208,7 @@ async fn orders_by_key<'a>(
 async fn found(
     transaction: &mut Batch<'_>,
     requests: &[OfHero<PlaceOrder, HeroId>],
-) -> Result<Vec<(bool, bool)>, StoreError> {
+) -> Result<Vec<(bool, bool)>> {
     let pairs: Vec<_> =
         requests.iter().map(|request| (request.hero_id, request.command.meal_id)).collect();
     let rows = sqlx::query(
@@ -234,7 +223,7 @@ async fn found(
     rows.iter().map(|row| Ok((get(row, "hero_found")?, get(row, "meal_found")?))).collect()
 }
 
-async fn next_id(transaction: &mut Batch<'_>) -> Result<i64, StoreError> {
+async fn next_id(transaction: &mut Batch<'_>) -> Result<i64> {
     let rows = transaction
         .ask(sqlx::query("/* last_id */ select seq from sqlite_sequence where name = 'orders'"))
         .await?;
@@ -245,7 +234,7 @@ async fn next_id(transaction: &mut Batch<'_>) -> Result<i64, StoreError> {
 async fn orders_by_id(
     transaction: &mut Batch<'_>,
     ids: impl Iterator<Item = OrderId>,
-) -> Result<HashMap<OrderId, Order>, StoreError> {
+) -> Result<HashMap<OrderId, Order>> {
     let rows = sqlx::query(concat! {
         "/* orders_by_id */ select ", order_columns!(), " from orders
          where id in (select value from json_each(?1)) and deleted_time is null"

@@ -19,7 +19,7 @@ use crate::cursor_keys::CursorKeys;
 use crate::requests::{ViewedOrder, first_id};
 use crate::row_values::{limit, only, order_columns, order_view, order_views, viewed_order};
 use crate::snapshot::{Snapshot, SnapshotRequest};
-use crate::{Reading, StoreError};
+use crate::{Reading, Result, StoreError};
 
 /// Selects a page of orders; `$hero` may restrict it to one hero.
 macro_rules! orders {
@@ -35,7 +35,7 @@ macro_rules! orders {
 
 #[async_trait]
 impl Reading for Sqlite {
-    async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>, StoreError> {
+    async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>> {
         let ask = sqlx::query(concat! {"/* order */ ", order_views!(), "and orders.id = ?1"});
         only(&self.read(ask.bind(id.get())).await?, viewed_order)
     }
@@ -43,7 +43,7 @@ impl Reading for Sqlite {
     async fn orders(
         &self,
         OfHero { hero_id, command }: &OfHero<ListOrders>,
-    ) -> Result<Vec<OrderView>, StoreError> {
+    ) -> Result<Vec<OrderView>> {
         let status: Vec<i16> = command.status.iter().map(|status| status.code()).collect();
         let ask = sqlx::query(match hero_id {
             Some(_) => orders!("orders_of_hero", " and orders.hero_id = ?6"),
@@ -62,18 +62,15 @@ impl Reading for Sqlite {
         self.read(ask).await?.iter().map(order_view).collect()
     }
 
-    async fn totals(&self) -> Result<Totals, StoreError> {
+    async fn totals(&self) -> Result<Totals> {
         self.count_orders().await
     }
 
-    async fn snapshots(
-        &self,
-        requests: &[SnapshotRequest],
-    ) -> Result<Vec<Option<Snapshot>>, StoreError> {
+    async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>> {
         self.read_snapshots(requests).await
     }
 
-    async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
+    async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>> {
         let cursor = self.now()?;
         let mut answers = Vec::with_capacity(requests.len());
         for request in requests {
@@ -112,7 +109,7 @@ impl Reading for Sqlite {
         since: ResumeCursor,
         before: Option<OrderId>,
         at_most: usize,
-    ) -> Result<ChangesOfAll, StoreError> {
+    ) -> Result<ChangesOfAll> {
         let cursor = self.now()?;
         let ask = sqlx::query(concat! {
             "/* changes_of_all */
@@ -140,7 +137,7 @@ impl Reading for Sqlite {
         Ok(ChangesOfAll::new(read, cursor))
     }
 
-    async fn states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError> {
+    async fn states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>> {
         let mut answers = Vec::with_capacity(lists.len());
         for list in lists {
             let ask = sqlx::query(concat! {
@@ -155,7 +152,7 @@ impl Reading for Sqlite {
         Ok(answers)
     }
 
-    async fn present(&self) -> Result<ResumeCursor, StoreError> {
+    async fn present(&self) -> Result<ResumeCursor> {
         self.now()
     }
 
@@ -170,7 +167,7 @@ impl Reading for Sqlite {
 
 impl Sqlite {
     /// The cursor of reads that begin from now on.
-    pub(super) fn now(&self) -> Result<ResumeCursor, StoreError> {
+    pub(super) fn now(&self) -> Result<ResumeCursor> {
         // The low watermark must be read first: every order below it had its last change before the
         // position that is read after it.
         let low_watermark = self.low_watermark.get();

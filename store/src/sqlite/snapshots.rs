@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteRow;
 use super::Sqlite;
 use super::rows::changed;
 use super::statements::json;
-use crate::StoreError;
+use crate::Result;
 use crate::change_pages::ChangedRow;
 use crate::codes::{active, ended};
 use crate::row_values::{get, hero, hero_columns, limit, order, order_columns};
@@ -21,7 +21,7 @@ impl Sqlite {
     pub(super) async fn read_snapshots(
         &self,
         requests: &[SnapshotRequest],
-    ) -> Result<Vec<Option<Snapshot>>, StoreError> {
+    ) -> Result<Vec<Option<Snapshot>>> {
         let cursor = self.now()?;
         let heroes = self.snapshot_heroes(requests).await?;
         let begin = |request: &SnapshotRequest| {
@@ -46,10 +46,7 @@ impl Sqlite {
         Ok(snapshots)
     }
 
-    async fn snapshot_heroes(
-        &self,
-        requests: &[SnapshotRequest],
-    ) -> Result<HashMap<i64, Hero>, StoreError> {
+    async fn snapshot_heroes(&self, requests: &[SnapshotRequest]) -> Result<HashMap<i64, Hero>> {
         let ids: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
         let rows = self.read(
             sqlx::query(concat! {
@@ -65,7 +62,7 @@ impl Sqlite {
         &self,
         requests: &[SnapshotRequest],
         low_watermark: OrderId,
-    ) -> Result<Vec<SqliteRow>, StoreError> {
+    ) -> Result<Vec<SqliteRow>> {
         let heroes: Vec<HeroId> = requests.iter().map(|request| request.hero_id).collect();
         self.read(
             sqlx::query(concat! {
@@ -89,7 +86,7 @@ impl Sqlite {
         hero_id: HeroId,
         since: ResumeCursor,
         low_watermark: OrderId,
-    ) -> Result<Option<Vec<ChangedRow>>, StoreError> {
+    ) -> Result<Option<Vec<ChangedRow>>> {
         let from = since.low_watermark.min(low_watermark).get();
         let reach = self.read(
             sqlx::query(

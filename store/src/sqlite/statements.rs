@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Sqlite;
 use crate::row_values::get;
-use crate::{StoreError, Trouble};
+use crate::{Result, StoreError, Trouble};
 
 /// The number of reading connections.
 const READERS: u32 = 4;
@@ -42,17 +42,17 @@ pub(super) fn options(url: &str) -> Result<SqliteConnectOptions, String> {
     Ok(options.busy_timeout(PATIENCE).foreign_keys(false))
 }
 
-pub(super) async fn writer(options: &SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
+pub(super) async fn writer(options: &SqliteConnectOptions) -> Result<SqlitePool> {
     let options = options.clone().create_if_missing(false).busy_timeout(TRY);
     let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
     pool(options, 1).await
 }
 
-pub(super) async fn readers(options: &SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
+pub(super) async fn readers(options: &SqliteConnectOptions) -> Result<SqlitePool> {
     pool(options.clone().create_if_missing(false).pragma("query_only", "on"), READERS).await
 }
 
-async fn pool(options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool, StoreError> {
+async fn pool(options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool> {
     let pool = SqlitePoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(PATIENCE)
@@ -99,14 +99,14 @@ pub(super) struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    pub(super) async fn ask(&mut self, ask: SqliteQuery<'_>) -> Result<Vec<SqliteRow>, StoreError> {
+    pub(super) async fn ask(&mut self, ask: SqliteQuery<'_>) -> Result<Vec<SqliteRow>> {
         let answer = ask.fetch_all(&mut *self.transaction).await;
         answer.map_err(|error| self.store.failure(&error))
     }
 
     /// Commits changes of orders, and raises the number that their statements used: see
     /// [`next_change`].
-    pub(super) async fn commit_changes(mut self) -> Result<(), StoreError> {
+    pub(super) async fn commit_changes(mut self) -> Result<()> {
         let number = sqlx::query(
             "/* raise_change */ update watermark set change = change + 1 returning change",
         );
@@ -121,7 +121,7 @@ impl Batch<'_> {
 
     /// Commits, then checks the files: a commit into a file that was moved or removed counts as
     /// failed.
-    pub(super) async fn commit(self) -> Result<(), StoreError> {
+    pub(super) async fn commit(self) -> Result<()> {
         let Self { store, transaction } = self;
         transaction.commit().await.map_err(|error| store.failure(&error))?;
         store.check_files()?;
@@ -131,14 +131,14 @@ impl Batch<'_> {
 }
 
 impl Sqlite {
-    pub(super) async fn read(&self, ask: SqliteQuery<'_>) -> Result<Vec<SqliteRow>, StoreError> {
+    pub(super) async fn read(&self, ask: SqliteQuery<'_>) -> Result<Vec<SqliteRow>> {
         let rows = ask.fetch_all(&self.readers).await.map_err(|error| self.failure(&error))?;
         self.outage.note_success();
         Ok(rows)
     }
 
     /// Runs one statement and commits it.
-    pub(super) async fn write(&self, ask: SqliteQuery<'_>) -> Result<Vec<SqliteRow>, StoreError> {
+    pub(super) async fn write(&self, ask: SqliteQuery<'_>) -> Result<Vec<SqliteRow>> {
         let mut batch = self.begin().await?;
         let rows = batch.ask(ask).await?;
         batch.commit().await?;
@@ -147,7 +147,7 @@ impl Sqlite {
 
     /// Runs one statement that changes the orders that it returns, and commits it. If it returns
     /// none, the number of changes stays.
-    pub(super) async fn change(&self, ask: SqliteQuery<'_>) -> Result<Vec<SqliteRow>, StoreError> {
+    pub(super) async fn change(&self, ask: SqliteQuery<'_>) -> Result<Vec<SqliteRow>> {
         let mut batch = self.begin().await?;
         let rows = batch.ask(ask).await?;
         if rows.is_empty() {
@@ -159,11 +159,11 @@ impl Sqlite {
     }
 
     /// Begins a batch as soon as no one else writes, in this process or in another program.
-    pub(super) async fn begin(&self) -> Result<Batch<'_>, StoreError> {
+    pub(super) async fn begin(&self) -> Result<Batch<'_>> {
         self.begin_within(PATIENCE).await
     }
 
-    async fn begin_within(&self, patience: Duration) -> Result<Batch<'_>, StoreError> {
+    async fn begin_within(&self, patience: Duration) -> Result<Batch<'_>> {
         let deadline = Instant::now() + patience;
         let mut error = StoreError::Trouble(Trouble::Busy, "others are writing".to_owned());
         loop {
@@ -181,7 +181,7 @@ impl Sqlite {
     }
 
     /// Tests whether changes are possible again, if they were not.
-    pub(super) async fn check_changes(&self) -> Result<(), StoreError> {
+    pub(super) async fn check_changes(&self) -> Result<()> {
         self.check_files()?;
         match self.outage.stops_changes() {
             None => Ok(()),
@@ -198,7 +198,7 @@ impl Sqlite {
         }
     }
 
-    fn check_files(&self) -> Result<(), StoreError> {
+    fn check_files(&self) -> Result<()> {
         self.opened.check().inspect_err(|error| self.outage.note(error))
     }
 
@@ -218,7 +218,7 @@ impl Sqlite {
 
     /// Moves the write-ahead log into the file. Returns false if a reader of an earlier state
     /// prevented it.
-    pub(super) async fn move_log(&self) -> Result<bool, StoreError> {
+    pub(super) async fn move_log(&self) -> Result<bool> {
         let move_log = sqlx::query_as::<_, (i64, i64, i64)>(
             "/* checkpoint */ pragma wal_checkpoint(truncate)",
         );

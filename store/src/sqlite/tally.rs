@@ -9,9 +9,9 @@ use galley_protocol::frame::Totals;
 
 use super::Sqlite;
 use super::statements::Batch;
-use crate::StoreError;
 use crate::codes::{cancelled, completed, in_progress, pending};
 use crate::row_values::totals;
+use crate::{Result, StoreError};
 
 /// The most ids that one statement counts, so that nobody waits long for the writer, and the most
 /// statements of one call. The next call does the remainder.
@@ -19,7 +19,7 @@ const WINDOW: i64 = 10_000;
 const STEPS: usize = 100;
 
 impl Sqlite {
-    pub(super) async fn count_orders(&self) -> Result<Totals, StoreError> {
+    pub(super) async fn count_orders(&self) -> Result<Totals> {
         let rows = self.read(sqlx::query(concat! {
             "/* totals */
              select count(*) filter (where status = ", pending!(), ") as pending,
@@ -36,7 +36,7 @@ impl Sqlite {
     }
 
     /// Moves the mark up to the low watermark.
-    pub(super) async fn settle(&self) -> Result<(), StoreError> {
+    pub(super) async fn settle(&self) -> Result<()> {
         for _ in 0..STEPS {
             let moved = sqlx::query(concat! {
                 "/* settle */
@@ -64,7 +64,7 @@ impl Sqlite {
 }
 
 /// Subtracts orders that are about to be deleted.
-pub(super) async fn subtract(transaction: &mut Batch<'_>, orders: &str) -> Result<(), StoreError> {
+pub(super) async fn subtract(transaction: &mut Batch<'_>, orders: &str) -> Result<()> {
     let subtract = sqlx::query(concat! {
         "/* subtract */
          update tally set completed = tally.completed - lost.completed,

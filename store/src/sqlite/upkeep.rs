@@ -12,7 +12,7 @@ use super::Sqlite;
 use super::statements::refusal;
 use crate::migrations::{failure, newest, outdated, tolerant};
 use crate::row_values::get;
-use crate::{Census, StoreError, Upkeep};
+use crate::{Census, Result, Upkeep};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
 
@@ -21,14 +21,14 @@ const CLOSING: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl Upkeep for Sqlite {
-    async fn migrate(&self) -> Result<(), StoreError> {
+    async fn migrate(&self) -> Result<()> {
         tolerant(&MIGRATIONS).run(&self.writer).await.map_err(|error| failure(&error, refusal))?;
         self.fold_again().await?;
         self.begin_epoch_once().await?;
         self.read_floor().await
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
+    async fn ping(&self) -> Result<()> {
         self.check_changes().await?;
         if !self.has_table("_sqlx_migrations").await? {
             return Err(outdated());
@@ -43,7 +43,7 @@ impl Upkeep for Sqlite {
     }
 
     /// One process serves the file, so the census contains only this publisher.
-    async fn census(&self, own: PublisherId, receives: bool) -> Result<Census, StoreError> {
+    async fn census(&self, own: PublisherId, receives: bool) -> Result<Census> {
         let safe = self.now()?;
         let hearing = receives.then_some(own).into_iter().collect();
         Ok(Census { living: [own].into(), hearing, safe, next: safe.position })
@@ -53,7 +53,7 @@ impl Upkeep for Sqlite {
         self.low_watermark.get()
     }
 
-    async fn maintain(&self) -> Result<(), StoreError> {
+    async fn maintain(&self) -> Result<()> {
         self.check_changes().await?;
         self.move_floor().await?;
         self.settle().await?;
@@ -63,7 +63,7 @@ impl Upkeep for Sqlite {
         Ok(())
     }
 
-    async fn checkpoint(&self) -> Result<(), StoreError> {
+    async fn checkpoint(&self) -> Result<()> {
         self.move_log().await.map(drop)
     }
 
@@ -89,7 +89,7 @@ impl Upkeep for Sqlite {
 impl Sqlite {
     /// Reads the low watermark and begins an epoch if their tables exist. If the file is read-only
     /// at the moment, a later check of the schema begins the epoch.
-    pub(super) async fn read_first(&self) -> Result<(), StoreError> {
+    pub(super) async fn read_first(&self) -> Result<()> {
         if self.has_table("watermark").await? {
             self.read_floor().await?;
         }
@@ -101,7 +101,7 @@ impl Sqlite {
         Ok(())
     }
 
-    async fn has_table(&self, name: &str) -> Result<bool, StoreError> {
+    async fn has_table(&self, name: &str) -> Result<bool> {
         let rows = self.read(
             sqlx::query(
                 "/* has_table */ select 1 from sqlite_schema where type = 'table' and name = ?1",
@@ -111,7 +111,7 @@ impl Sqlite {
         Ok(!rows.await?.is_empty())
     }
 
-    async fn read_floor(&self) -> Result<(), StoreError> {
+    async fn read_floor(&self) -> Result<()> {
         let rows = self.read(sqlx::query("/* floor */ select floor from watermark")).await?;
         rows.iter().try_for_each(|row| {
             get(row, "floor").map(|low_watermark| self.low_watermark.set(low_watermark))

@@ -13,23 +13,15 @@ use super::statements::{json, next_change, now};
 use crate::codes::{cancelled, completed, in_progress, undeliverable};
 use crate::requests::{Claim, Claimed, Incarnations};
 use crate::row_values::{limit, order, order_columns, parse};
-use crate::{MAX_ADOPTIONS, StoreError, Work};
+use crate::{MAX_ADOPTIONS, Result, StoreError, Work};
 
 #[async_trait]
 impl Work for Sqlite {
-    async fn claim(
-        &self,
-        owner: IncarnationId,
-        claim: Claim<'_>,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>> {
         self.claim_orders(owner, &claim).await
     }
 
-    async fn adopt(
-        &self,
-        owner: IncarnationId,
-        at_most: usize,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    async fn adopt(&self, owner: IncarnationId, at_most: usize) -> Result<Vec<Claimed>> {
         let living = json(&*self.living.lock().unwrap_or_else(PoisonError::into_inner));
         let now = now();
         let ask = sqlx::query(concat! {
@@ -66,11 +58,7 @@ impl Work for Sqlite {
         self.change(ask).await?.iter().map(|row| claimed(row, now)).collect()
     }
 
-    async fn complete(
-        &self,
-        owner: IncarnationId,
-        ids: &[OrderId],
-    ) -> Result<Vec<Order>, StoreError> {
+    async fn complete(&self, owner: IncarnationId, ids: &[OrderId]) -> Result<Vec<Order>> {
         let ask = sqlx::query(concat! {
             "/* complete_orders */
              update orders set status = ", completed!(), ", version = version + 1,
@@ -84,7 +72,7 @@ impl Work for Sqlite {
         self.change(ask).await?.iter().map(order).collect()
     }
 
-    async fn hand_back(&self, owner: IncarnationId) -> Result<u64, StoreError> {
+    async fn hand_back(&self, owner: IncarnationId) -> Result<u64> {
         let ask = sqlx::query(concat! {
             "/* hand_back_orders */
              update orders set owner = null
@@ -94,7 +82,7 @@ impl Work for Sqlite {
         Ok(rows.len() as u64)
     }
 
-    async fn enlist(&self) -> Result<IncarnationId, StoreError> {
+    async fn enlist(&self) -> Result<IncarnationId> {
         let rows = self.write(sqlx::query(
             "/* enlist */
              update watermark set incarnation = incarnation + 1 returning incarnation as id",
@@ -108,7 +96,7 @@ impl Work for Sqlite {
         Ok(id)
     }
 
-    async fn incarnations(&self) -> Result<Incarnations, StoreError> {
+    async fn incarnations(&self) -> Result<Incarnations> {
         let living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
         let living: BTreeSet<_> =
             living.iter().filter_map(|id| IncarnationId::new(*id).ok()).collect();

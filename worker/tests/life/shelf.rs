@@ -14,8 +14,8 @@ use galley_protocol::{
 use galley_store::{
     CancelVerdict, Census, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, ClaimFrom,
     Claimed, Creation, CursorKeys, DeleteVerdict, IdRange, Incarnations, ListPage, MAX_ADOPTIONS,
-    Menu, PlaceVerdict, Placing, Reading, Snapshot, SnapshotRequest, States, StoreError, Upkeep,
-    ViewedOrder, Work,
+    Menu, PlaceVerdict, Placing, Reading, Result, Snapshot, SnapshotRequest, States, StoreError,
+    Upkeep, ViewedOrder, Work,
 };
 use tokio::sync::watch;
 
@@ -146,7 +146,7 @@ impl Shelf {
         &self,
         question: &'static str,
         act: impl FnOnce(&mut ShelfState) -> T,
-    ) -> Result<T, StoreError> {
+    ) -> Result<T> {
         let mut state = self.state();
         let fault = state
             .faults
@@ -210,17 +210,13 @@ pub fn timestamp(time: SystemTime) -> Timestamp {
 
 #[async_trait]
 impl<R: Resource> Menu<R> for Shelf {
-    async fn create_once(
-        &self,
-        _: &R::New,
-        _: Option<&IdempotencyKey>,
-    ) -> Result<Creation<R>, StoreError> {
+    async fn create_once(&self, _: &R::New, _: Option<&IdempotencyKey>) -> Result<Creation<R>> {
         unimplemented!("a worker does not ask this")
     }
-    async fn get(&self, _: R::Id) -> Result<Option<R>, StoreError> {
+    async fn get(&self, _: R::Id) -> Result<Option<R>> {
         unimplemented!("a worker does not ask this")
     }
-    async fn list(&self, _: &ListPage) -> Result<Vec<R>, StoreError> {
+    async fn list(&self, _: &ListPage) -> Result<Vec<R>> {
         unimplemented!("a worker does not ask this")
     }
     async fn update(&self, _: R::Id, _: &R::Patch, _: Option<Version>) -> Result<R, ChangeError> {
@@ -233,11 +229,7 @@ impl<R: Resource> Menu<R> for Shelf {
 
 #[async_trait]
 impl Work for Shelf {
-    async fn claim(
-        &self,
-        owner: IncarnationId,
-        claim: Claim<'_>,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(&self, owner: IncarnationId, claim: Claim<'_>) -> Result<Vec<Claimed>> {
         let delay = *claim.delay.start();
         self.answer("claim", |state| match claim.from {
             ClaimFrom::Entries(ids) => {
@@ -268,7 +260,7 @@ impl Work for Shelf {
         })
     }
 
-    async fn adopt(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+    async fn adopt(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>> {
         self.answer("adopt", |state| {
             let ShelfState { rows, living, .. } = state;
             let orphan = |row: &&mut ShelfRow| {
@@ -289,11 +281,7 @@ impl Work for Shelf {
         })
     }
 
-    async fn complete(
-        &self,
-        owner: IncarnationId,
-        orders: &[OrderId],
-    ) -> Result<Vec<Order>, StoreError> {
+    async fn complete(&self, owner: IncarnationId, orders: &[OrderId]) -> Result<Vec<Order>> {
         self.answer("complete", |state| {
             let mut completed = Vec::new();
             for id in orders {
@@ -311,14 +299,14 @@ impl Work for Shelf {
         })
     }
 
-    async fn hand_back(&self, owner: IncarnationId) -> Result<u64, StoreError> {
+    async fn hand_back(&self, owner: IncarnationId) -> Result<u64> {
         self.answer("hand_back", |state| {
             let mine = state.rows.values_mut().filter(|row| row.owner == Some(owner));
             mine.map(|row| row.owner = None).count() as u64
         })
     }
 
-    async fn enlist(&self) -> Result<IncarnationId, StoreError> {
+    async fn enlist(&self) -> Result<IncarnationId> {
         self.answer("enlist", |state| {
             state.incarnations += 1;
             let id = IncarnationId::new(state.incarnations).expect("an id");
@@ -327,7 +315,7 @@ impl Work for Shelf {
         })
     }
 
-    async fn incarnations(&self) -> Result<Incarnations, StoreError> {
+    async fn incarnations(&self) -> Result<Incarnations> {
         self.answer("incarnations", |state| Incarnations {
             living: state.living.iter().copied().collect(),
             newest: IncarnationId::new(state.incarnations).ok(),
@@ -337,14 +325,14 @@ impl Work for Shelf {
 
 #[async_trait]
 impl Upkeep for Shelf {
-    async fn migrate(&self) -> Result<(), StoreError> {
+    async fn migrate(&self) -> Result<()> {
         unimplemented!("a worker does not ask this")
     }
-    async fn ping(&self) -> Result<(), StoreError> {
+    async fn ping(&self) -> Result<()> {
         unimplemented!("a worker does not ask this")
     }
 
-    async fn census(&self, own: PublisherId, receiving: bool) -> Result<Census, StoreError> {
+    async fn census(&self, own: PublisherId, receiving: bool) -> Result<Census> {
         self.answer("census", |_| Census {
             living: [own].into(),
             hearing: receiving.then_some(own).into_iter().collect(),
@@ -357,11 +345,11 @@ impl Upkeep for Shelf {
         OrderId::new(1).expect("an id")
     }
 
-    async fn maintain(&self) -> Result<(), StoreError> {
+    async fn maintain(&self) -> Result<()> {
         self.answer("maintain", |_| ())
     }
 
-    async fn checkpoint(&self) -> Result<(), StoreError> {
+    async fn checkpoint(&self) -> Result<()> {
         unimplemented!("a worker does not ask this")
     }
     async fn close(&self) {}
@@ -369,7 +357,7 @@ impl Upkeep for Shelf {
 
 #[async_trait]
 impl Reading for Shelf {
-    async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>, StoreError> {
+    async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>> {
         self.answer("order", |state| {
             state.rows.get(&id).map(|row| {
                 let view = OrderView {
@@ -389,16 +377,16 @@ impl Reading for Shelf {
         })
     }
 
-    async fn orders(&self, _: &OfHero<ListOrders>) -> Result<Vec<OrderView>, StoreError> {
+    async fn orders(&self, _: &OfHero<ListOrders>) -> Result<Vec<OrderView>> {
         unimplemented!("a worker does not ask this")
     }
-    async fn totals(&self) -> Result<Totals, StoreError> {
+    async fn totals(&self) -> Result<Totals> {
         unimplemented!("a worker does not ask this")
     }
-    async fn snapshots(&self, _: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>, StoreError> {
+    async fn snapshots(&self, _: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>> {
         unimplemented!("a worker does not ask this")
     }
-    async fn changes(&self, _: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
+    async fn changes(&self, _: &[ChangesRequest]) -> Result<Vec<Changes>> {
         unimplemented!("a worker does not ask this")
     }
     async fn changes_of_all(
@@ -406,13 +394,13 @@ impl Reading for Shelf {
         _: ResumeCursor,
         _: Option<OrderId>,
         _: usize,
-    ) -> Result<ChangesOfAll, StoreError> {
+    ) -> Result<ChangesOfAll> {
         unimplemented!("a worker does not ask this")
     }
-    async fn states(&self, _: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError> {
+    async fn states(&self, _: &[Vec<OrderId>]) -> Result<Vec<States>> {
         unimplemented!("a worker does not ask this")
     }
-    async fn present(&self) -> Result<ResumeCursor, StoreError> {
+    async fn present(&self) -> Result<ResumeCursor> {
         unimplemented!("no worker asks for it")
     }
     fn cursor_keys(&self) -> &CursorKeys {
@@ -425,16 +413,13 @@ impl Reading for Shelf {
 
 #[async_trait]
 impl Placing for Shelf {
-    async fn place(
-        &self,
-        _: &[OfHero<PlaceOrder, HeroId>],
-    ) -> Result<Vec<PlaceVerdict>, StoreError> {
+    async fn place(&self, _: &[OfHero<PlaceOrder, HeroId>]) -> Result<Vec<PlaceVerdict>> {
         unimplemented!("a worker does not ask this")
     }
-    async fn cancel(&self, _: &[OfHero<CancelOrder>]) -> Result<Vec<CancelVerdict>, StoreError> {
+    async fn cancel(&self, _: &[OfHero<CancelOrder>]) -> Result<Vec<CancelVerdict>> {
         unimplemented!("a worker does not ask this")
     }
-    async fn delete(&self, _: &[OfHero<DeleteOrder>]) -> Result<Vec<DeleteVerdict>, StoreError> {
+    async fn delete(&self, _: &[OfHero<DeleteOrder>]) -> Result<Vec<DeleteVerdict>> {
         unimplemented!("a worker does not ask this")
     }
 }

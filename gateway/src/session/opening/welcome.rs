@@ -39,27 +39,12 @@ pub fn begin(
 /// Returns the first frame of an event stream of staff, which watches the feed without a command.
 pub fn watching(resume: Option<Resume>, cursor: Option<SignedCursor>) -> WireFrame {
     let resume = resume.unwrap_or(Resume::Fresh);
-    let welcome = Welcome {
-        hero: None,
-        resume,
-        orders: &[],
-        deleted: &[],
-        cursor,
-        help: audience::STAFF_HELP,
-    };
-    WireFrame::from(&ServerFrame::Welcome(welcome))
+    WireFrame::from(&ServerFrame::Welcome(Welcome::of_staff(resume, cursor)))
 }
 
 fn welcome(role: &Role, keys: &CursorKeys) -> WireFrame {
     let welcome = match role {
-        Role::Staff => Welcome {
-            hero: None,
-            resume: Resume::Fresh,
-            orders: &[],
-            deleted: &[],
-            cursor: None,
-            help: audience::STAFF_HELP,
-        },
+        Role::Staff => Welcome::of_staff(Resume::Fresh, None),
         Role::Hero(snapshot) => Welcome {
             hero: Some(&snapshot.hero),
             resume: snapshot.resume,

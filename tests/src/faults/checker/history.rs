@@ -127,7 +127,7 @@ fn next(stage: Option<OrderStage>) -> Vec<Option<OrderStage>> {
         None => vec![Some(OrderStage::Is(Status::Pending, None))],
         Some(OrderStage::Is(status, _)) if status.is_active() => steps
             .filter_map(|(step, reason)| {
-                status.step(step).ok().map(|status| Some(OrderStage::Is(status, reason)))
+                status.step(step).map(|status| Some(OrderStage::Is(status, reason)))
             })
             .collect(),
         Some(OrderStage::Is(..)) => vec![Some(OrderStage::Deleted)],

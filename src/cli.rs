@@ -20,6 +20,7 @@ mod note;
 mod order_commands;
 mod output;
 mod paging;
+mod resource_commands;
 mod token_command;
 mod watch;
 

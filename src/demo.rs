@@ -4,6 +4,7 @@
 //! The allergies are chosen to show the allergy check: `CREME FRAICHE` matches `crème fraîche`,
 //! while `oeuf` without its ligature is another word than `œuf`, so a careful hero lists both.
 
+use galley_protocol::text::TextError;
 use galley_protocol::{
     Allergy, Description, HeroName, Ingredient, ListOrders, MealName, NewHero, NewMeal, OfHero,
     Planet, Price,
@@ -77,11 +78,7 @@ impl DemoMeal {
     fn build(&self) -> NewMeal {
         NewMeal {
             name: MealName::parse(self.name).expect(WITHIN),
-            ingredients: self
-                .ingredients
-                .iter()
-                .map(|text| Ingredient::parse(text).expect(WITHIN))
-                .collect(),
+            ingredients: parsed(self.ingredients, Ingredient::parse),
             price: Price::from_hundredths(self.hundredths).expect(WITHIN),
             origin_planet: Planet::parse(self.planet).expect(WITHIN),
             description: Description::parse(self.description).expect(WITHIN),
@@ -94,13 +91,13 @@ impl DemoHero {
         NewHero {
             name: HeroName::parse(self.name).expect(WITHIN),
             planet: Planet::parse(self.planet).expect(WITHIN),
-            allergies: self
-                .allergies
-                .iter()
-                .map(|text| Allergy::parse(text).expect(WITHIN))
-                .collect(),
+            allergies: parsed(self.allergies, Allergy::parse),
         }
     }
+}
+
+fn parsed<T>(texts: &[&str], parse: fn(&str) -> Result<T, TextError>) -> Vec<T> {
+    texts.iter().map(|text| parse(text).expect(WITHIN)).collect()
 }
 
 #[cfg(test)]

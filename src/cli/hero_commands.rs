@@ -2,14 +2,14 @@
 
 use clap::{Args, Subcommand};
 use galley_protocol::{Allergy, Hero, HeroId, HeroName, NewHero, Planet};
-use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::api::Remote;
 use super::error::CommandError;
 use super::named::Named;
-use super::output::{card, list, table};
+use super::output::{self, card, table};
 use super::paging::Paging;
+use super::resource_commands::{create, delete, get, list, update};
 
 /// The commands for heroes.
 #[derive(Subcommand)]
@@ -99,32 +99,16 @@ pub struct HeroChanges {
 pub async fn run(command: HeroCommand, remote: Remote) -> Result<(), CommandError> {
     let api = remote.open()?;
     match command {
-        HeroCommand::List { paging, query } => {
-            let request = api.request(Method::GET, "/heroes");
-            let request =
-                if let Some(query) = query { request.query(&[("q", query)]) } else { request };
-            paging.print(&api, request, show_all).await
-        }
-        HeroCommand::Get { hero } => {
-            let id = hero.resolve(&api).await?;
-            api.ask(api.request(Method::GET, &format!("/heroes/{id}"))).await?.print(show)
-        }
+        HeroCommand::List { paging, query } => list(&api, &paging, query, show_all).await,
+        HeroCommand::Get { hero } => get(&api, &hero, show).await,
         HeroCommand::Create { name, planet, allergies } => {
-            let request =
-                api.request(Method::POST, "/heroes").json(&NewHero { name, planet, allergies });
-            api.ask(request).await?.print(show)
+            create(&api, &NewHero { name, planet, allergies }, show).await
         }
         HeroCommand::Update { hero, changes, if_version } => {
-            let id = hero.resolve(&api).await?;
-            let request = api
-                .guarded(Method::PATCH, &format!("/heroes/{id}"), if_version)
-                .json(&changes.to_json());
-            api.ask(request).await?.print(show)
+            update(&api, &hero, (changes.to_json(), if_version), show).await
         }
         HeroCommand::Delete { hero, if_version } => {
-            let id = hero.resolve(&api).await?;
-            let request = api.guarded(Method::DELETE, &format!("/heroes/{id}"), if_version);
-            api.ask(request).await?.done(&format!("hero {id} is deleted"))
+            delete(&api, &hero, if_version, |id| format!("hero {id} is deleted")).await
         }
     }
 }
@@ -147,14 +131,14 @@ fn show(hero: Hero) -> String {
         ("id", hero.id.to_string()),
         ("name", hero.name.into()),
         ("planet", hero.planet.into()),
-        ("allergies", list(&hero.allergies)),
+        ("allergies", output::list(&hero.allergies)),
         ("version", hero.version.to_string()),
     ])
 }
 
 fn show_all(heroes: Vec<Hero>) -> String {
     let row = |hero: Hero| {
-        [hero.id.to_string(), hero.name.into(), hero.planet.into(), list(&hero.allergies)]
+        [hero.id.to_string(), hero.name.into(), hero.planet.into(), output::list(&hero.allergies)]
     };
     table(["id", "name", "planet", "allergies"], heroes.into_iter().map(row))
 }

@@ -2,14 +2,14 @@
 
 use clap::{Args, Subcommand};
 use galley_protocol::{Description, Ingredient, Meal, MealId, MealName, NewMeal, Planet, Price};
-use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::api::Remote;
 use super::error::CommandError;
 use super::named::Named;
-use super::output::{card, list, table};
+use super::output::{self, card, table};
 use super::paging::Paging;
+use super::resource_commands::{create, delete, get, list, update};
 
 /// The commands for meals.
 #[derive(Subcommand)]
@@ -111,31 +111,17 @@ pub struct MealChanges {
 pub async fn run(command: MealCommand, remote: Remote) -> Result<(), CommandError> {
     let api = remote.open()?;
     match command {
-        MealCommand::List { paging, query } => {
-            let request = api.request(Method::GET, "/meals");
-            let request =
-                if let Some(query) = query { request.query(&[("q", query)]) } else { request };
-            paging.print(&api, request, show_all).await
-        }
-        MealCommand::Get { meal } => {
-            let id = meal.resolve(&api).await?;
-            api.ask(api.request(Method::GET, &format!("/meals/{id}"))).await?.print(show)
-        }
+        MealCommand::List { paging, query } => list(&api, &paging, query, show_all).await,
+        MealCommand::Get { meal } => get(&api, &meal, show).await,
         MealCommand::Create { name, ingredients, price, origin_planet, description } => {
             let meal = NewMeal { name, ingredients, price, origin_planet, description };
-            api.ask(api.request(Method::POST, "/meals").json(&meal)).await?.print(show)
+            create(&api, &meal, show).await
         }
         MealCommand::Update { meal, changes, if_version } => {
-            let id = meal.resolve(&api).await?;
-            let request = api
-                .guarded(Method::PATCH, &format!("/meals/{id}"), if_version)
-                .json(&changes.to_json());
-            api.ask(request).await?.print(show)
+            update(&api, &meal, (changes.to_json(), if_version), show).await
         }
         MealCommand::Delete { meal, if_version } => {
-            let id = meal.resolve(&api).await?;
-            let request = api.guarded(Method::DELETE, &format!("/meals/{id}"), if_version);
-            api.ask(request).await?.done(&format!("meal {id} is off the menu"))
+            delete(&api, &meal, if_version, |id| format!("meal {id} is off the menu")).await
         }
     }
 }
@@ -167,7 +153,7 @@ fn show(meal: Meal) -> String {
     card([
         ("id", meal.id.to_string()),
         ("name", meal.name.into()),
-        ("ingredients", list(&meal.ingredients)),
+        ("ingredients", output::list(&meal.ingredients)),
         ("price", meal.price.to_string()),
         ("origin planet", meal.origin_planet.into()),
         ("description", meal.description.into()),
@@ -182,7 +168,7 @@ fn show_all(meals: Vec<Meal>) -> String {
             meal.name.into(),
             meal.price.to_string(),
             meal.origin_planet.into(),
-            list(&meal.ingredients),
+            output::list(&meal.ingredients),
         ]
     };
     table(["id", "name", "price", "origin planet", "ingredients"], meals.into_iter().map(row))

@@ -9,7 +9,8 @@
 mod crashing;
 mod socket_watcher;
 
-use crashing::{Crashing, Side};
+use crashing::Crashing;
+use crashing::Side::{Gateway, Worker};
 use galley_tests::command_output::run;
 use galley_tests::json::{text, version};
 use galley_tests::{StackBuilder, namespace, until};
@@ -18,8 +19,7 @@ on_both_deployments!(an_order_that_was_placed_and_not_dispatched_is_there_once_a
 async fn an_order_that_was_placed_and_not_dispatched_is_there_once_and_completed(
     stack: StackBuilder,
 ) {
-    let mut scene =
-        Crashing::begin(stack.delay("200ms"), Side::Gateway, "after-place-commit:2").await;
+    let mut scene = Crashing::begin(stack.delay("200ms"), Gateway, "after-place-commit:2").await;
     let before = scene.place("before").await.expect("the first is answered");
     let answered = scene.place("after").await;
     scene.fall().await;
@@ -37,7 +37,7 @@ on_both_deployments!(an_order_that_was_dispatched_and_not_answered_is_there_once
 async fn an_order_that_was_dispatched_and_not_answered_is_there_once_and_completed(
     stack: StackBuilder,
 ) {
-    let mut scene = Crashing::begin(stack.delay("200ms"), Side::Gateway, "after-dispatch:2").await;
+    let mut scene = Crashing::begin(stack.delay("200ms"), Gateway, "after-dispatch:2").await;
     let before = scene.place("before").await.expect("the first is answered");
     assert_eq!(scene.place("after").await, None);
     scene.fall().await;
@@ -52,7 +52,7 @@ async fn an_order_that_was_dispatched_and_not_answered_is_there_once_and_complet
 
 on_both_deployments!(an_order_that_was_claimed_and_not_published_is_seen_and_completed);
 async fn an_order_that_was_claimed_and_not_published_is_seen_and_completed(stack: StackBuilder) {
-    let mut scene = Crashing::begin(stack.delay("200ms"), Side::Worker, "after-claim-commit").await;
+    let mut scene = Crashing::begin(stack.delay("200ms"), Worker, "after-claim-commit").await;
     scene.place("once").await;
     scene.fall().await;
     if let Some(mut queue) = scene.dispatch_queue().await {
@@ -72,8 +72,7 @@ on_both_deployments!(an_order_whose_claim_was_published_and_not_acknowledged_is_
 async fn an_order_whose_claim_was_published_and_not_acknowledged_is_completed_once(
     stack: StackBuilder,
 ) {
-    let mut scene =
-        Crashing::begin(stack.delay("200ms"), Side::Worker, "after-claim-publish").await;
+    let mut scene = Crashing::begin(stack.delay("200ms"), Worker, "after-claim-publish").await;
     scene.place("once").await;
     scene.fall().await;
     let mut queue = scene.dispatch_queue().await;
@@ -93,8 +92,7 @@ async fn an_order_whose_claim_was_published_and_not_acknowledged_is_completed_on
 
 on_both_deployments!(an_order_that_was_completed_and_not_published_is_seen);
 async fn an_order_that_was_completed_and_not_published_is_seen(stack: StackBuilder) {
-    let mut scene =
-        Crashing::begin(stack.delay("200ms"), Side::Worker, "after-complete-commit").await;
+    let mut scene = Crashing::begin(stack.delay("200ms"), Worker, "after-complete-commit").await;
     scene.place("once").await.expect("it is answered long before");
     scene.fall().await;
     scene.restart().await;
@@ -108,8 +106,7 @@ on_both_deployments!(an_order_that_was_cancelled_and_not_published_is_seen_and_s
 async fn an_order_that_was_cancelled_and_not_published_is_seen_and_stays_cancelled(
     stack: StackBuilder,
 ) {
-    let mut scene =
-        Crashing::begin(stack.delay("2s"), Side::Gateway, "after-cancel-commit:2").await;
+    let mut scene = Crashing::begin(stack.delay("2s"), Gateway, "after-cancel-commit:2").await;
     let mut orders = Vec::new();
     for key in ["one", "two"] {
         let order = scene.place(key).await.expect("it is answered");
@@ -140,7 +137,7 @@ async fn an_order_that_was_cancelled_and_not_published_is_seen_and_stays_cancell
 
 on_both_deployments!(an_order_that_was_deleted_and_not_published_is_seen);
 async fn an_order_that_was_deleted_and_not_published_is_seen(stack: StackBuilder) {
-    let mut scene = Crashing::begin(stack.delay("0s"), Side::Gateway, "after-delete-commit").await;
+    let mut scene = Crashing::begin(stack.delay("0s"), Gateway, "after-delete-commit").await;
     let mut orders = Vec::new();
     for key in ["one", "two"] {
         let order = scene.place(key).await.expect("it is answered");
@@ -158,7 +155,7 @@ async fn an_order_that_was_deleted_and_not_published_is_seen(stack: StackBuilder
 
 on_both_deployments!(an_order_that_kills_every_worker_ends_as_undeliverable);
 async fn an_order_that_kills_every_worker_ends_as_undeliverable(stack: StackBuilder) {
-    let mut scene = Crashing::begin(stack.delay("1h"), Side::Worker, "after-claim-commit").await;
+    let mut scene = Crashing::begin(stack.delay("1h"), Worker, "after-claim-commit").await;
     scene.place("poison").await;
     scene.fall().await;
     for _ in 0..5 {

@@ -9,6 +9,7 @@ use mio::{Interest, Token};
 use rand::RngExt as _;
 
 use super::connection::{ConnectionRole, SocketState, Upgrading};
+use super::schedule::moment;
 use super::{Engine, Timer, upgrade};
 use crate::measures::Latency;
 use crate::plan::Plan;
@@ -73,14 +74,8 @@ impl Opening {
         (self.next < self.total && self.in_progress.len() < self.most).then(|| self.moment())
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "far below 2^52"
-    )]
     fn moment(&self) -> u64 {
-        self.ramp.map_or(0, |(gap, first)| (first + gap * self.next as f64) as u64)
+        self.ramp.map_or(0, |(gap, first)| moment(first, gap, self.next as u64))
     }
 
     fn fall_due(&mut self, now: u64) {

@@ -67,15 +67,20 @@ impl Train {
         })
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "far below 2^52"
-    )]
     fn next(&self) -> u64 {
-        (self.first + self.gap * self.passed as f64) as u64
+        moment(self.first, self.gap, self.passed)
     }
+}
+
+/// Returns the moment of an event in a regular row, in microseconds.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "far below 2^52"
+)]
+pub fn moment(first: f64, gap: f64, passed: u64) -> u64 {
+    (first + gap * passed as f64) as u64
 }
 
 #[cfg(test)]

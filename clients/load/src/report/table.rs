@@ -31,9 +31,9 @@ pub fn render(report: &Report) -> String {
         report.load_s,
         model(report)
     ));
-    add(&lines(&latencies(report)));
+    add(&lines(latencies(report)));
     add("\n");
-    add(&lines(&counts(report)));
+    add(&lines(counts(report)));
     if let Some(lag) = &report.push_lag {
         let bound = |millis: Option<f64>| {
             millis.map_or("more than 10000 ms".to_owned(), |millis| format!("at most {millis} ms"))
@@ -81,7 +81,7 @@ pub fn model(report: &Report) -> &'static str {
 }
 
 fn latencies(report: &Report) -> Table {
-    let mut table = plain();
+    let mut table = Table::new();
     table.set_header(["MS", "COUNT", "MEAN", "P50", "P90", "P95", "P99", "P99.9", "MAX"]);
     for latency in Latency::ALL {
         let Some(figures) = report.latencies.get(latency.word()) else { continue };
@@ -100,7 +100,7 @@ fn latencies(report: &Report) -> Table {
 }
 
 fn counts(report: &Report) -> Table {
-    let mut table = plain();
+    let mut table = Table::new();
     let always = ["lost", "duplicated", "out_of_order"];
     for (name, count, explanation) in
         report.counts.each().filter(|(name, count, _)| *count > 0 || always.contains(name))
@@ -125,13 +125,8 @@ fn number(text: String) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
-fn plain() -> Table {
-    let mut table = Table::new();
+fn lines(mut table: Table) -> String {
     table.load_style(presets::NOTHING);
-    table
-}
-
-fn lines(table: &Table) -> String {
     table
         .lines()
         .map(|line| line.trim_end().strip_prefix(' ').unwrap_or_default().to_owned() + "\n")

@@ -24,7 +24,7 @@ pub trait Placing {
         &self,
         requests: &[OfHero<PlaceOrder, HeroId>],
     ) -> Result<Vec<PlaceVerdict>, StoreError>;
-    /// Cancels orders that are PENDING or `IN_PROGRESS` at a hero's request.
+    /// Cancels active orders at a hero's request.
     async fn cancel(
         &self,
         requests: &[OfHero<CancelOrder>],

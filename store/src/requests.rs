@@ -41,7 +41,7 @@ pub enum ChangeError {
     /// It has another version than expected.
     #[error("another version")]
     Stale,
-    /// An order on it is PENDING or `IN_PROGRESS`, and it was to be deleted.
+    /// An order on it is active, and it was to be deleted.
     #[error("has active orders")]
     HasActiveOrders,
     /// The database.
@@ -114,7 +114,7 @@ pub enum DeleteVerdict {
         /// When it was deleted.
         time: Timestamp,
     },
-    /// It is PENDING or `IN_PROGRESS`.
+    /// It is active.
     NotFinished(Order),
     /// It has another version than expected; this is how it is.
     Stale(Order),

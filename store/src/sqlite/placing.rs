@@ -48,8 +48,7 @@ impl Placing for Sqlite {
                     let id = OrderId::new(next)
                         .map_err(|error| StoreError::Failed(error.to_string()))?;
                     next += 1;
-                    let order =
-                        Order::placed(id, request.hero_id, request.command.meal_id, order_time);
+                    let order = Order::placed(id, request.hero_id, &request.command, order_time);
                     good.push((id, request.hero_id, request.command.meal_id, scoped_key(request)));
                     known.extend(scoped_key(request).map(|key| (key, order.clone())));
                     PlaceVerdict::Placed(order)

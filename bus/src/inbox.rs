@@ -2,8 +2,8 @@
 //!
 //! The driver of a connection or a publisher in this process fills the inbox, the subscription
 //! empties it. Filling never waits. The inbox is bounded in bytes. At the bound it drops new items
-//! until the subscription has emptied it; then the subscription takes one [`InboxItem::Gap`]. The gap
-//! is therefore always at the place of the missing items.
+//! until the subscription has emptied it; then the subscription takes one [`InboxItem::Gap`]. The
+//! gap is therefore always at the place of the missing items.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};

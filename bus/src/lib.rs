@@ -113,7 +113,7 @@ pub trait Queue: Send {
     async fn next(&mut self, limit: usize) -> Result<Vec<Entry>, BusError>;
     /// Publishes the updates that resulted from the entries and acknowledges the entries, in this
     /// order and in one pipeline. In a cluster the two may go to different servers, with no order
-    /// between them. The moment of the first poll counts, as for [`Bus::announce`].
+    /// between them. The moment of the first poll counts, as for [`Bus::publish`].
     async fn settle(&mut self, entries: &[Entry], updates: &[Update]) -> Result<(), BusError>;
 }
 

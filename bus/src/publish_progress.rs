@@ -1,10 +1,10 @@
 //! The published cursor of this process: everything that the process committed before it was
 //! published, or left a hole.
 //!
-//! An operation that may commit a change holds a [`PendingOperation`] from before its statement until the
-//! change was published. A mark is a cursor that the database has just returned. An operation that
-//! begins after this answer commits nothing before the mark. A mark is therefore published as soon
-//! as every operation that began before it has ended. No clock is compared.
+//! An operation that may commit a change holds a [`PendingOperation`] from before its statement
+//! until the change was published. A mark is a cursor that the database has just returned. An
+//! operation that begins after this answer commits nothing before the mark. A mark is therefore
+//! published as soon as every operation that began before it has ended. No clock is compared.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,8 +21,8 @@ const MAX_MARKS: usize = 64;
 /// longer holds the cursor of the database back, and this extends the time.
 const DOUBT: Duration = Duration::from_mins(1);
 
-/// The operations under way and the marks of this process. The batches and announcements that hold
-/// the operations bound their number.
+/// The operations under way and the marks of this process. Batches and publications hold the
+/// operations, and their bounds bound the number of operations.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PublishProgress(Arc<Mutex<ProgressState>>);
 

@@ -35,12 +35,12 @@
 //!
 //! Each shard has its own connections to the master that holds it ([`cluster`]):
 //!
-//! - One shared connection for everything that answers at once ([`link`]), with a response time-out
-//!   of 1 s. While it is broken, calls fail at once.
-//! - One connection per queue for the blocking XREADGROUP ([`reader`]), with a time-out longer than
-//!   the block.
-//! - One connection per subscription ([`redis_subscription`]), read by the connection's driver, which only moves
-//!   bytes.
+//! - One shared connection for everything that answers at once ([`command_connection`]), with a
+//!   response time-out of 1 s. While it is broken, calls fail at once.
+//! - One connection per queue for the blocking XREADGROUP ([`stream_reader`]), with a time-out
+//!   longer than the block.
+//! - One connection per subscription ([`redis_subscription`]), read by the connection's driver,
+//!   which only moves bytes.
 //!
 //! A server that is silent or no longer the master affects only its own shards. Their connections
 //! end, and the next ones resolve the name or the slot again.

@@ -56,48 +56,6 @@ impl<D: Decode> TrackedSubscription<D> {
             next: VecDeque::new(),
         }
     }
-
-    fn receive(&mut self, shard: u16, message: BusMessage) {
-        let now = Instant::now();
-        match message {
-            BusMessage::Updates(batch) => {
-                // A gap precedes the message that revealed it.
-                self.publishers.updates(shard, batch.publisher, batch.number, now);
-                self.follow();
-                if !batch.updates.is_empty() {
-                    self.next.push_back(SubscriptionEvent::Updates(batch));
-                }
-            }
-            BusMessage::Heartbeat(beat) => {
-                self.publishers.heartbeat(shard, &beat, now);
-                self.follow();
-            }
-        }
-    }
-
-    /// Queues the gap and the safe cursor that follow from the last message or call.
-    fn follow(&mut self) {
-        if let Some(Gap { since }) = self.publishers.take_gap() {
-            metrics::counter!("galley_bus_gaps_total").increment(1);
-            self.next.push_back(SubscriptionEvent::Gap { since });
-        }
-        // Returned only if it has changed.
-        let safe = self.publishers.safe();
-        if let Some(safe) = safe
-            && self.published.replace(safe) != Some(safe)
-        {
-            self.next.push_back(SubscriptionEvent::Safe(safe));
-        }
-    }
-
-    /// Looks for silent publishers, unless messages wait in the inbox: the missing heartbeat may be
-    /// among them.
-    fn judge(&mut self) {
-        if self.inbox.is_empty() {
-            self.publishers.judge(Instant::now());
-            self.follow();
-        }
-    }
 }
 
 #[async_trait]
@@ -141,5 +99,49 @@ impl<D: Decode> Subscription for TrackedSubscription<D> {
 
     fn unheard(&self) -> Vec<UnheardPublisher> {
         self.publishers.unheard()
+    }
+}
+
+impl<D: Decode> TrackedSubscription<D> {
+    fn receive(&mut self, shard: u16, message: BusMessage) {
+        let now = Instant::now();
+        match message {
+            BusMessage::Updates(batch) => {
+                // A gap precedes the message that revealed it.
+                self.publishers.updates(shard, batch.publisher, batch.number, now);
+                self.follow();
+                if !batch.updates.is_empty() {
+                    self.next.push_back(SubscriptionEvent::Updates(batch));
+                }
+            }
+            BusMessage::Heartbeat(beat) => {
+                self.publishers.heartbeat(shard, &beat, now);
+                self.follow();
+            }
+        }
+    }
+
+    /// Queues the gap and the safe cursor that follow from the last message or call.
+    fn follow(&mut self) {
+        if let Some(Gap { since }) = self.publishers.take_gap() {
+            metrics::counter!("galley_bus_gaps_total").increment(1);
+            self.next.push_back(SubscriptionEvent::Gap { since });
+        }
+        // Returned only if it has changed.
+        let safe = self.publishers.safe();
+        if let Some(safe) = safe
+            && self.published.replace(safe) != Some(safe)
+        {
+            self.next.push_back(SubscriptionEvent::Safe(safe));
+        }
+    }
+
+    /// Looks for silent publishers, unless messages wait in the inbox: the missing heartbeat may be
+    /// among them.
+    fn judge(&mut self) {
+        if self.inbox.is_empty() {
+            self.publishers.judge(Instant::now());
+            self.follow();
+        }
     }
 }

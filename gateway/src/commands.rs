@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use galley_bus::{PendingOperation, SharedBus};
-use galley_fail_points::{FailPoint, is_next, reach};
+use galley_fail_points::{FailPoint, hold, reach};
 use galley_launch::Supervisor;
 use galley_protocol::frame::Page;
 use galley_protocol::{
@@ -50,10 +50,10 @@ pub struct Placed {
 #[derive(Clone)]
 pub struct Commands {
     store: Arc<dyn Store>,
-    place: Batcher<OfHero<PlaceOrder, HeroId>, PlaceVerdict>,
-    cancel: Batcher<OfHero<CancelOrder>, CancelVerdict>,
-    delete: Batcher<OfHero<DeleteOrder>, DeleteVerdict>,
-    snapshot: Batcher<SnapshotRequest, Option<Snapshot>>,
+    placements: Batcher<OfHero<PlaceOrder, HeroId>, PlaceVerdict>,
+    cancellations: Batcher<OfHero<CancelOrder>, CancelVerdict>,
+    deletions: Batcher<OfHero<DeleteOrder>, DeleteVerdict>,
+    snapshots: Batcher<SnapshotRequest, Option<Snapshot>>,
     changes: Batcher<ChangesRequest, Changes>,
     states: Batcher<Vec<OrderId>, States>,
 }
@@ -69,19 +69,19 @@ impl Commands {
     ) -> Self {
         let publisher = UpdatePublisher::start(supervisor, bus, hub);
         Self {
-            place: Batcher::start(supervisor, PLACEMENTS, {
+            placements: Batcher::start(supervisor, PLACEMENTS, {
                 let (store, publisher) = (Arc::clone(&store), publisher.clone());
-                move |requests| place(Arc::clone(&store), publisher.clone(), requests)
+                move |requests| place_batch(Arc::clone(&store), publisher.clone(), requests)
             }),
-            cancel: Batcher::start(supervisor, CANCELLATIONS, {
+            cancellations: Batcher::start(supervisor, CANCELLATIONS, {
                 let (store, publisher) = (Arc::clone(&store), publisher.clone());
-                move |requests| cancel(Arc::clone(&store), publisher.clone(), requests)
+                move |requests| cancel_batch(Arc::clone(&store), publisher.clone(), requests)
             }),
-            delete: Batcher::start(supervisor, DELETIONS, {
+            deletions: Batcher::start(supervisor, DELETIONS, {
                 let store = Arc::clone(&store);
-                move |requests| delete(Arc::clone(&store), publisher.clone(), requests)
+                move |requests| delete_batch(Arc::clone(&store), publisher.clone(), requests)
             }),
-            snapshot: reader(supervisor, SNAPSHOTS, &store, |store, requests| {
+            snapshots: reader(supervisor, SNAPSHOTS, &store, |store, requests| {
                 store.snapshots(requests)
             }),
             changes: reader(supervisor, CHANGES, &store, |store, requests| store.changes(requests)),
@@ -112,7 +112,7 @@ impl Commands {
     ) -> impl Future<Output = Result<Placed, Problem>> + Send + use<> {
         let hero_id = request.hero_id;
         let meal_id = request.command.meal_id;
-        let answer = self.place.submit(request);
+        let answer = self.placements.submit(request);
         async move {
             match verdict(answer).await? {
                 PlaceVerdict::Placed(order) => Ok(Placed { order, replayed: false }),
@@ -129,7 +129,7 @@ impl Commands {
     /// `already-finished` with the order if it has ended, `version-mismatch`, `order-not-found`.
     pub async fn cancel(&self, request: OfHero<CancelOrder>) -> Result<Order, Problem> {
         let order_id = request.command.order_id;
-        match verdict(self.cancel.submit(request)).await? {
+        match verdict(self.cancellations.submit(request)).await? {
             CancelVerdict::Cancelled(order) => Ok(order),
             CancelVerdict::AlreadyFinished(order) => {
                 let detail = format!("order {order_id} is {} already", order.status);
@@ -149,7 +149,7 @@ impl Commands {
     /// `order-not-found`.
     pub async fn delete(&self, request: OfHero<DeleteOrder>) -> Result<Deleted, Problem> {
         let order_id = request.command.order_id;
-        match verdict(self.delete.submit(request)).await? {
+        match verdict(self.deletions.submit(request)).await? {
             DeleteVerdict::Deleted { deleted, .. } => Ok(deleted),
             DeleteVerdict::NotFinished(order) => {
                 let detail = format!("order {order_id} is {}", order.status);
@@ -205,7 +205,7 @@ impl Commands {
     /// Reads the first state of a socket: the orders to show, and the cursor to continue from.
     pub async fn snapshot(&self, request: SnapshotRequest) -> Result<Snapshot, Problem> {
         let hero_id = request.hero_id;
-        verdict(self.snapshot.submit(request)).await?.ok_or_else(|| no_hero(hero_id))
+        verdict(self.snapshots.submit(request)).await?.ok_or_else(|| no_hero(hero_id))
     }
 }
 
@@ -239,23 +239,7 @@ async fn verdict<A>(answer: Result<PendingVerdict<A>, QueueFull>) -> Result<A, P
     }
 }
 
-/// Marks the operation as doubtful if the statement may have committed, or may still commit.
-fn outcome<A>(
-    pending: PendingOperation,
-    verdicts: Result<A, StoreError>,
-) -> Result<(PendingOperation, A), StoreError> {
-    match verdicts {
-        Ok(verdicts) => Ok((pending, verdicts)),
-        Err(error) => {
-            if error.is_uncertain() {
-                pending.doubt();
-            }
-            Err(error)
-        }
-    }
-}
-
-async fn place(
+async fn place_batch(
     store: Arc<dyn Store>,
     publisher: UpdatePublisher,
     requests: Vec<OfHero<PlaceOrder, HeroId>>,
@@ -269,16 +253,17 @@ async fn place(
             updates.push(Update::of(order));
         }
     }
-    let is_withheld = !orders.is_empty() && is_next(FailPoint::AfterDispatch);
-    publisher.publish(pending, updates, orders);
-    // The fail point ends the process after the dispatch: no answer may leave before that.
-    if is_withheld {
-        std::future::pending::<()>().await;
+    if orders.is_empty() {
+        return Ok(verdicts);
     }
+    // No answer may leave a process that ends after the dispatch.
+    let answer = hold(FailPoint::AfterDispatch);
+    publisher.publish(pending, updates, orders);
+    answer.await;
     Ok(verdicts)
 }
 
-async fn cancel(
+async fn cancel_batch(
     store: Arc<dyn Store>,
     publisher: UpdatePublisher,
     requests: Vec<OfHero<CancelOrder>>,
@@ -299,7 +284,7 @@ async fn cancel(
     Ok(verdicts)
 }
 
-async fn delete(
+async fn delete_batch(
     store: Arc<dyn Store>,
     publisher: UpdatePublisher,
     requests: Vec<OfHero<DeleteOrder>>,
@@ -318,4 +303,20 @@ async fn delete(
     }
     publisher.publish(pending, updates, Vec::new());
     Ok(verdicts)
+}
+
+/// Marks the operation as doubtful if the statement may have committed, or may still commit.
+fn outcome<A>(
+    pending: PendingOperation,
+    verdicts: Result<A, StoreError>,
+) -> Result<(PendingOperation, A), StoreError> {
+    match verdicts {
+        Ok(verdicts) => Ok((pending, verdicts)),
+        Err(error) => {
+            if error.is_uncertain() {
+                pending.doubt();
+            }
+            Err(error)
+        }
+    }
 }

@@ -1,8 +1,9 @@
-//! Who is connected here, and what each is to be told.
+//! The connected sockets, and the delivery of updates to them.
 //!
-//! The subscriber delivers what was published, the publisher what could not be; sessions come and go. A
-//! delivery waits for nobody: a socket that does not keep up costs its own outbox and nobody else,
-//! and a hero with many sockets no other hero. No guard of a map leaves this file.
+//! The subscriber delivers the updates that were published, the publisher those that could not be.
+//! A session joins with its outbox and leaves by dropping its [`Membership`]. A delivery never
+//! waits for a socket: a slow one only fills its own outbox, and a hero with many sockets does not
+//! delay other heroes. No guard of a map leaves this file.
 
 mod delivery;
 pub mod outbox;
@@ -30,8 +31,8 @@ pub use repair::Repair;
 use safe_cursor::CurrentSafeCursor;
 use shard::Shard;
 
-/// The least time between two deliveries of much: what comes meanwhile goes out in one write for
-/// each socket.
+/// Minimum time between two large deliveries. Updates that arrive meanwhile go out in one write per
+/// socket.
 pub const TICK: Duration = Duration::from_millis(2);
 
 /// The connected sockets.
@@ -43,12 +44,12 @@ struct HubState {
     /// The sockets of each hero, and of staff under `None`.
     crowds: DashMap<Option<HeroId>, Crowd>,
     feed: StaffFeed,
-    /// The versions that were told lately.
+    /// The versions that were delivered lately.
     versions: Versions,
     watermark: CurrentSafeCursor,
-    /// The turns of deliveries: one that was judged later must not arrive earlier.
+    /// Held for a whole delivery: one that was judged later must not arrive earlier.
     turn: Mutex<()>,
-    /// The turns of the shards' tasks.
+    /// One permit for each shard task that may write at the same time.
     writers: Arc<Semaphore>,
 }
 
@@ -57,15 +58,15 @@ struct HubState {
 struct Crowd {
     shards: Vec<Arc<Shard>>,
     sockets: usize,
-    /// Every change from then on was heard while somebody of it was here.
+    /// The time since which every change was received while a socket of this hero was connected.
     since: Timestamp,
 }
 
-/// The hero holds as many sockets here as it may.
+/// The error for a hero that already has the maximum number of sockets here.
 #[derive(Clone, Copy, Debug)]
 pub struct TooMany;
 
-/// A socket's place in the hub; dropping it leaves.
+/// The membership of a socket in the hub. The socket leaves when this is dropped.
 #[derive(Debug)]
 pub struct Membership {
     hub: Hub,
@@ -75,26 +76,28 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// Whose socket it is; nobody's when it is staff's.
+    /// Returns the hero of the socket; `None` for staff.
     #[must_use]
     pub fn hero_id(&self) -> Option<HeroId> {
         self.hero_id
     }
 
-    /// The outgoing queue of the socket.
+    /// Returns the outgoing queue of the socket.
     #[must_use]
     pub fn outbox(&self) -> &Arc<Outbox> {
         &self.outbox
     }
 
-    /// The session is about to tell these states by itself: no older one shall follow.
+    /// Notes that the session is about to send these states outside of the deliveries. No older
+    /// state is sent to it afterwards.
     pub fn note_sent(&self, sent: &HashMap<OrderId, VersionSeen>) {
         let since = self.hub.received_since(self.hero_id);
         let overtaken = since.and_then(|since| self.hub.0.versions.overtaken(sent, since));
         self.outbox.overtake(sent, overtaken);
     }
 
-    /// The same of states that the session shows in an answer. Their own frames still follow.
+    /// Notes that the session is about to show these states in a reply to a command. The socket
+    /// still receives the frames of these versions, but no older ones.
     pub fn note_shown(&self, shown: &HashMap<OrderId, VersionSeen>) {
         if self.hero_id.is_none() {
             self.hub
@@ -116,6 +119,7 @@ impl Drop for Membership {
             self.shard.remove(&self.outbox);
             crowd.sockets -= 1;
         }
+        // The guard is released by now: this call locks the same part of the map again.
         crowds.remove_if(&self.hero_id, |_, crowd| crowd.sockets == 0);
         ::metrics::gauge!(metrics::SOCKETS).decrement(1);
     }
@@ -126,7 +130,7 @@ impl Crowd {
         Self { shards: Vec::new(), sockets: 0, since }
     }
 
-    /// Takes a socket in, where there is room.
+    /// Adds a socket to a shard that has room.
     fn add(&mut self, outbox: &Arc<Outbox>) -> Arc<Shard> {
         self.sockets += 1;
         // The last one first: the others have room only after sockets have left.
@@ -141,7 +145,7 @@ impl Crowd {
 }
 
 impl Hub {
-    /// An empty hub, whose frames carry cursors that are signed with these keys.
+    /// Creates an empty hub. The cursors of its frames are signed with these keys.
     #[must_use]
     pub fn new(keys: CursorKeys) -> Self {
         let versions = Versions::default();
@@ -155,23 +159,23 @@ impl Hub {
         }))
     }
 
-    /// Takes note of what the database's clock says.
+    /// Records the time of the database's clock.
     pub fn set_clock(&self, now: Timestamp) {
         self.0.versions.set_clock(now);
     }
 
-    /// Moves the cursor of the frames that are delivered from now on. Everything below it has been
-    /// handed to the outboxes.
+    /// Sets the cursor of the frames that are delivered from now on. Everything below it must have
+    /// been handed to the outboxes.
     pub fn advance(&self, safe: ResumeCursor) {
         self.0.watermark.advance(safe);
         self.0.feed.mark(safe);
     }
 
-    /// Takes a socket in: of a hero, or of staff. Whatever is delivered from now on waits in its
+    /// Adds a socket of a hero, or of staff. Every update that is delivered from now on goes to its
     /// outbox.
     ///
     /// # Errors
-    /// [`TooMany`] when the hero holds `most` sockets already.
+    /// [`TooMany`] if the hero already has `most` sockets here.
     pub fn join(
         &self,
         hero_id: Option<HeroId>,
@@ -189,9 +193,9 @@ impl Hub {
         Ok(Membership { hub: self.clone(), hero_id, shard, outbox })
     }
 
-    /// Tells every socket of the heroes, and every watcher, what changed, unless something newer
-    /// was told before. Says how many frames it has written by itself, or tried to; those of heroes
-    /// with many sockets are written by tasks.
+    /// Delivers these updates to every socket of their heroes and to every watcher, unless a newer
+    /// state was delivered before. Returns the number of frames that it wrote, or tried to write,
+    /// by itself. The frames of heroes with many sockets are written by tasks and do not count.
     pub async fn deliver(&self, updates: &[Update]) -> usize {
         ::metrics::counter!(metrics::UPDATES_HEARD).increment(updates.len() as u64);
         self.spread(updates, Source::Bus).await
@@ -200,11 +204,12 @@ impl Hub {
     async fn spread(&self, updates: &[Update], source: Source) -> usize {
         let _turn = self.0.turn.lock().await;
         self.0.versions.note_received(updates);
-        // Every gateway hears of every hero: most are not here.
+        // Every gateway receives the updates of every hero. Most heroes have no socket here.
         let wanted: Vec<_> = updates.iter().filter_map(|update| self.wanted(update)).collect();
         let Judged { deliver, stale, read, flight } = self.0.versions.judge(&wanted, source);
         ::metrics::counter!(metrics::UPDATES_OUTDATED)
             .increment((wanted.len() - deliver.len()) as u64);
+        // Staff was already shown something newer than the stale updates.
         self.0.feed.note(
             deliver
                 .iter()
@@ -237,14 +242,14 @@ impl Hub {
         here
     }
 
-    /// The update, if somebody here is to be told of it.
+    /// Returns the update if a socket or a watcher here is to receive it.
     fn wanted<'a>(&self, update: &'a Update) -> Option<Wanted<'a>> {
         let since = self.received_since(Some(update.hero_id))?;
         Some(Wanted { update, since })
     }
 
-    /// The time since which every change of the hero's orders was heard here; nothing when none is
-    /// for anybody.
+    /// Returns the time since which every change of the hero's orders was received here; `None` if
+    /// the hero has no socket here and staff does not watch.
     fn received_since(&self, hero_id: Option<HeroId>) -> Option<Timestamp> {
         let of_hero = self.0.crowds.get(&hero_id).map(|crowd| crowd.since);
         of_hero.into_iter().chain(self.0.feed.watched_since()).min()
@@ -254,13 +259,13 @@ impl Hub {
         self.0.crowds.get(&Some(hero_id)).map_or_else(Vec::new, |crowd| crowd.shards.clone())
     }
 
-    /// Adds a watcher of the staff feed.
+    /// Returns a new watcher of the staff feed.
     #[must_use]
     pub fn watch(&self, store: Arc<dyn Store>, watch: Watch, begin: Begin) -> Watcher {
         self.0.feed.watch(store, watch, begin, self.0.versions.latest())
     }
 
-    /// The staff feed.
+    /// Returns the staff feed.
     #[must_use]
     pub fn feed(&self) -> &StaffFeed {
         &self.0.feed
@@ -275,13 +280,13 @@ impl Hub {
         }
     }
 
-    /// How many sockets there are.
+    /// Returns the number of sockets.
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.crowds.iter().map(|crowd| crowd.sockets).sum()
     }
 
-    /// As they are now: nothing waits while they are visited.
+    /// Returns a copy of the list of shards, so that no lock is held while they are visited.
     fn shards(&self) -> Vec<Arc<Shard>> {
         self.0.crowds.iter().flat_map(|crowd| crowd.shards.clone()).collect()
     }
@@ -325,7 +330,7 @@ mod tests {
                 (Box::pin(hub.deliver(&all)), Box::pin(hub.deliver(&second)));
             assert!(poll!(&mut first).is_pending(), "it lets others have their turn");
             if let Some(Out::Frame(_)) = place.outbox().try_next() {
-                continue; // it came first, by chance
+                continue; // hero 1 came before the first yield, by chance: try again
             }
             _ = poll!(&mut second);
             join(first, second).await;

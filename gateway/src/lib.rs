@@ -1,8 +1,8 @@
-//! REST, WebSocket and dashboard: what a hero talks to.
+//! The gateway: REST, WebSocket, event streams and dashboard.
 //!
-//! A gateway holds no truth. It hands requests to the store in batches, tells the bus what was
-//! committed, hears what others committed and delivers it to its sockets. Any number of gateways
-//! may serve the same heroes.
+//! A gateway keeps no state of record. It runs requests on the store in batches, publishes on the
+//! bus what was committed, receives what other processes committed, and delivers it to its sockets.
+//! Any number of gateways may serve the same heroes.
 
 pub mod auth;
 mod batcher;
@@ -53,21 +53,22 @@ use refusals::Refusals;
 use session::opening::authentication::MAX_UNPROVEN;
 use state::{AppState, Parts, Readiness};
 
-/// A gateway that has its address.
+/// A gateway whose listener is bound.
 pub struct Gateway {
     listener: Listener,
     state: AppState,
-    /// The tasks that must not end; before it runs, those of the commands.
+    /// The tasks that must not end. Before [`Gateway::run`] these are only the tasks of the
+    /// commands.
     supervisor: Supervisor,
 }
 
-/// Why a gateway cannot begin.
+/// The error of a gateway that cannot start.
 #[derive(Debug, Error)]
 pub enum BindError {
-    /// A setting that must not be.
+    /// An invalid setting.
     #[error("{0}")]
     Config(String),
-    /// The address is taken, or not ours.
+    /// The address is in use, or cannot be bound on this machine.
     #[error(transparent)]
     Listen(#[from] ListenError),
 }
@@ -82,10 +83,11 @@ impl From<BindError> for Failure {
 }
 
 impl Gateway {
-    /// Takes the address; connections wait until [`Gateway::run`]. Within a tokio runtime.
+    /// Binds the address. Connections wait in the backlog until [`Gateway::run`]. Must be called
+    /// within a tokio runtime.
     ///
     /// # Errors
-    /// [`BindError`], of which [`BindError::Config`] cannot be cured by waiting.
+    /// [`BindError`]. After a [`BindError::Config`] a retry does not help.
     pub fn bind(
         config: GatewayConfig,
         store: Arc<dyn Store>,
@@ -116,23 +118,24 @@ impl Gateway {
         Ok(Self { listener, state, supervisor })
     }
 
-    /// Where clients reach it: `http://127.0.0.1:8080`, or `unix:/path`.
+    /// Returns the address for clients, such as `http://127.0.0.1:8080` or `unix:/path`.
     #[must_use]
     pub fn address(&self) -> String {
         self.listener.to_string()
     }
 
-    /// Serves until `stop`, then leaves in order (`leaving.rs`) and returns when all clients have
-    /// gone, or shortly after the drain window. What was committed is published by then. A part
-    /// that dies ends it as well, without delay and window: its clients need another gateway.
+    /// Serves until `stop` is cancelled, then stops in order (`leaving.rs`). Returns once all
+    /// clients are gone, or shortly after the drain window. Everything committed has been published
+    /// by then. The death of a supervised task also ends the gateway, without shutdown delay and
+    /// drain window, because its clients need another gateway.
     ///
     /// # Errors
-    /// [`TaskDied`] when a part of it did.
+    /// [`TaskDied`] if a supervised task died.
     pub async fn run(self, stop: CancellationToken) -> Result<(), TaskDied> {
         let Self { listener, state, mut supervisor } = self;
         let GatewayConfig { ping_interval, pong_timeout, max_socket_age, drain, .. } = state.config;
-        // Before any socket is here. Without an answer the first cursors begin anew, until the hub
-        // is told more.
+        // Before any socket joins. If the database does not answer, the first frames carry a
+        // cursor from which a client starts over, until the first safe cursor arrives.
         if let Ok(safe) = state.commands.store().present().await {
             state.hub.advance(safe);
         }
@@ -183,7 +186,7 @@ impl Gateway {
         .await;
         supervisor.leave(StopOrder::Second, GRACE).await;
         if !supervisor.leave(StopOrder::Last, GRACE).await {
-            state.bus.lose(); // the others read in the database what was not announced
+            state.bus.lose(); // other gateways read the unpublished changes from the database
         }
         died.map_or(Ok(()), Err)
     }

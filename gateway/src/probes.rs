@@ -66,7 +66,7 @@ impl Probes {
             return probed;
         }
         let database = probe("database", store.ping(), StoreError::words);
-        let bus = probe("bus", bus.ping(), |_| "the bus does not answer");
+        let bus = probe("bus", bus.ping(), |_| "cannot reach Redis");
         let (database, bus) = tokio::join!(database, bus);
         // The ping of the bus fails while the subscription is cut.
         hearing.set_answers(bus.ok);

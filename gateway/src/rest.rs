@@ -1,8 +1,9 @@
 //! REST: heroes, meals, orders, health, and the documentation of this service.
 //!
 //! Handlers are thin: extract, call the commands or the store, answer. The routes and the `OpenAPI`
-//! document come from the same annotations, so they cannot drift apart. Our own extractors read
-//! parameters, headers and bodies, because every refusal is a problem that names what is wrong.
+//! document come from the same annotations, so they cannot drift apart. The extractors for
+//! parameters, headers and bodies are our own, because every refusal must be a problem that names
+//! the wrong part.
 
 mod body;
 mod cancel_handlers;

@@ -22,8 +22,8 @@ use crate::refusals::Refusals;
 use crate::subscription_health::SubscriptionHealth;
 use crate::totals_cache::TotalsCache;
 
-/// The state that every handler gets. The router clones it several times per request, so there is
-/// one reference count and not one for each part.
+/// A shared handle of the [`Parts`]. The router clones it several times per request, so there is
+/// one reference count for all parts instead of one for each.
 #[derive(Clone)]
 pub struct AppState(Arc<Parts>);
 
@@ -42,17 +42,16 @@ impl Deref for AppState {
 
 /// The parts of the state.
 pub struct Parts {
-    /// The settings.
     pub config: GatewayConfig,
     /// The verifier of tokens; `None` without authentication.
     pub verifier: Option<Verifier>,
     /// The origins whose pages may use this gateway.
     pub origins: Origins,
-    /// The refused callers.
+    /// The counters of refused callers.
     pub refusals: Refusals,
-    /// The places of sockets that have not shown a token yet.
+    /// The permits of sockets that have not presented a token yet.
     pub unproven: Arc<Semaphore>,
-    /// The commands, which runs the operations of requests on the store in batches.
+    /// The commands, which run the operations of requests on the store in batches.
     pub commands: Commands,
     /// The number of orders in each status, for the staff feed.
     pub totals: TotalsCache,
@@ -60,7 +59,6 @@ pub struct Parts {
     pub bus: SharedBus,
     /// The last answers of the services that this gateway depends on.
     pub probes: Probes,
-    /// The connected sockets.
     pub hub: Hub,
     /// The free places for further sockets.
     pub seats: Arc<Seats>,
@@ -77,7 +75,7 @@ pub struct Readiness(Arc<Flags>);
 #[derive(Debug, Default)]
 struct Flags {
     draining: AtomicBool,
-    /// The end of the window within which sockets are closed.
+    /// The end of the window within which sockets are closed; unset before the gateway leaves.
     window_ends: OnceLock<Instant>,
     leaving: CancellationToken,
     gone: AtomicBool,
@@ -85,8 +83,8 @@ struct Flags {
 }
 
 impl Readiness {
-    /// Returns true once the gateway has been asked to stop. It still serves every request, but no
-    /// new client should come.
+    /// Returns true once the gateway has been asked to stop. It still serves every request, but
+    /// balancers should send no new clients.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.0.draining.load(Ordering::Relaxed)
@@ -104,7 +102,7 @@ impl Readiness {
         self.0.window_ends.get().map(|end| end.saturating_duration_since(Instant::now()))
     }
 
-    /// Returns true once all sockets are gone and the gateway ends.
+    /// Returns true once all sockets are gone. The gateway then ends.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.0.gone.load(Ordering::Relaxed)

@@ -49,7 +49,7 @@ pub fn problem(error: &StoreError) -> Problem {
         StoreError::Contended(_) => {
             tracing::debug!(%error, "answered 503");
             Problem::new(ProblemType::Overloaded)
-                .with_detail("others kept changing the same at the same moment; try again")
+                .with_detail("other requests kept changing the same; try again")
                 .with_retry_after(RETRY_AFTER_MS)
         }
         StoreError::Failed(_) => {

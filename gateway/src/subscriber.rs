@@ -6,9 +6,9 @@
 //! from the database while the subscription continues; its result is delivered between two
 //! deliveries of updates.
 //!
-//! Once a second, a census shows the other processes that this one lives and whether it receives
-//! updates, and tells the subscription which others live. The cursor of the census is published
-//! once everything before it has been published.
+//! Once a second, a census shows the other processes that this one is alive and whether it receives
+//! updates. The subscription gets the list of live publishers from it. The cursor of the census is
+//! published once everything before it has been published.
 
 mod repairs;
 
@@ -72,7 +72,7 @@ async fn receive(bus: &SharedBus, hub: &Hub, store: &dyn Store, readiness: &Read
             }
             step = repairs.next() => match step {
                 RepairStep::Due => {
-                    // First: a gap that is found from here on needs another repair.
+                    // Before the read: a gap that is found from here on needs another repair.
                     subscription.repairing();
                     repairs.begin();
                 }
@@ -159,7 +159,7 @@ async fn subscribe(bus: &SharedBus, readiness: &Readiness) -> Box<dyn Subscripti
             Err(error) => {
                 readiness.hearing().set_subscribed(false);
                 if !std::mem::replace(&mut logged, true) {
-                    tracing::warn!(%error, "cannot hear updates yet");
+                    tracing::warn!(%error, "cannot subscribe to updates yet");
                 }
                 let jitter = rand::rng().random_range(0.5..1.0);
                 tokio::time::sleep(pause.mul_f64(jitter)).await;

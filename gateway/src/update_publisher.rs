@@ -105,9 +105,9 @@ async fn publish_all(mut waiting: mpsc::Receiver<Publication>, bus: SharedBus, h
         // The bus logs the outage of Redis.
         match &published {
             Err(error @ BusError::Refused(_)) if !refused => {
-                tracing::error!(%error, "announcements fail; workers find new orders in the database");
+                tracing::error!(%error, "cannot publish updates; workers find new orders in the database");
             }
-            Ok(()) if refused => tracing::info!("announcements go out again"),
+            Ok(()) if refused => tracing::info!("updates are published again"),
             _ => {}
         }
         refused = matches!(published, Err(BusError::Refused(_)));

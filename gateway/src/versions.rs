@@ -72,7 +72,7 @@ struct SetBack {
     from: i64,
 }
 
-/// The versions of an order that were sent.
+/// The newest versions of an order that were sent.
 #[derive(Clone, Copy, Debug)]
 struct Delivered {
     /// To every socket that it concerns; [`NOTHING`] if there was none.
@@ -99,7 +99,7 @@ pub enum Source {
     Database,
 }
 
-/// An update that somebody here is to receive.
+/// An update for which there is a receiver here.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     pub update: &'a Update,
@@ -214,9 +214,9 @@ impl Versions {
     pub fn show(&self, states: impl Iterator<Item = (OrderId, Version)>) -> bool {
         let mut memory = self.0.lock();
         for (order_id, version) in states {
-            let sent = memory.get(order_id);
-            if version > sent.delivered.max(sent.shown) {
-                memory.remember(order_id, Delivered { shown: version, ..sent }, &self.0);
+            let known = memory.get(order_id);
+            if version > known.delivered.max(known.shown) {
+                memory.remember(order_id, Delivered { shown: version, ..known }, &self.0);
             }
         }
         !memory.in_flight.is_empty()
@@ -231,19 +231,19 @@ impl VersionsState {
 
 impl VersionMemory {
     fn get(&self, order_id: OrderId) -> Delivered {
-        let sent = self.young.get(&order_id).or_else(|| self.old.get(&order_id));
-        sent.copied().unwrap_or(Delivered { delivered: NOTHING, shown: NOTHING })
+        let known = self.young.get(&order_id).or_else(|| self.old.get(&order_id));
+        known.copied().unwrap_or(Delivered { delivered: NOTHING, shown: NOTHING })
     }
 
-    /// Returns true for a change at this time, in milliseconds, if it is so old that a newer one of
-    /// its order may have been delivered and forgotten.
+    /// Returns true for a change at this time, in milliseconds, if it is so old that a newer change
+    /// of its order may have been delivered and forgotten.
     fn may_have_known(&self, millis: i64, since: Timestamp) -> bool {
         let since = self.set_back.map_or(since.millis(), |back| since.millis().min(back.to));
         millis < since.max(self.old_from)
     }
 
-    fn remember(&mut self, order_id: OrderId, sent: Delivered, shared: &VersionsState) {
-        self.young.insert(order_id, sent);
+    fn remember(&mut self, order_id: OrderId, known: Delivered, shared: &VersionsState) {
+        self.young.insert(order_id, known);
         if self.young.len() >= MAX_ORDERS {
             self.turn(shared);
         }
@@ -320,9 +320,9 @@ mod tests {
     #[tokio::test]
     async fn an_older_version_is_not_told_after_a_newer_one_nor_the_same_twice() {
         let versions = Versions::default();
-        let sent =
+        let judged =
             judge(&versions, &[update(1, 1, 5), update(1, 3, 7), update(1, 2, 6), update(2, 2, 6)]);
-        assert_eq!(sent, (vec![1, 3, 2], vec![]));
+        assert_eq!(judged, (vec![1, 3, 2], vec![]));
         assert_eq!(
             judge(&versions, &[update(1, 3, 7), update(1, 2, 6), update(2, 3, 8)]),
             (vec![3], vec![])

@@ -21,7 +21,7 @@ const CLOSE: Duration = Duration::from_secs(5);
 /// process that has published everything; one in which a part has died cannot know that.
 pub async fn leave_bus(bus: &SharedBus) {
     if timeout(GOODBYE, bus.leave()).await.is_err() {
-        warn!("Redis did not take the goodbye in time");
+        warn!("the goodbye was not published in time");
     }
 }
 

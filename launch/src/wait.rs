@@ -105,7 +105,7 @@ impl Patience {
             let why = match outcome {
                 Ok(Ok(there)) => {
                     if number > 1 {
-                        info!(attempt = number, "{what} is there");
+                        info!(attempt = number, "{what} is ready");
                     }
                     return Ok(there);
                 }
@@ -117,7 +117,7 @@ impl Patience {
             if left.is_zero() {
                 let waited = humantime::format_duration(self.wait);
                 return Err(Failure::Failed(format!(
-                    "{what} was not there within {waited}: {why}"
+                    "{what} was not ready within {waited}: {why}"
                 )));
             }
             let next = jittered(pause).min(left);
@@ -174,7 +174,7 @@ mod tests {
         let failure = patience
             .wait_for::<()>("the database", async || Err(NotYet::again("connection refused")))
             .await;
-        let expected = "the database was not there within 30s: connection refused";
+        let expected = "the database was not ready within 30s: connection refused";
         assert_eq!(failure, Err(Failure::Failed(expected.to_owned())));
         assert!(
             begin.elapsed() >= WAIT.wait && begin.elapsed() < WAIT.wait + Duration::from_secs(1)
@@ -188,7 +188,7 @@ mod tests {
         let failure = patience.wait_for::<()>("Redis", async || std::future::pending().await).await;
         assert_eq!(
             failure,
-            Err(Failure::Failed("Redis was not there within 0s: no answer within 10s".to_owned()))
+            Err(Failure::Failed("Redis was not ready within 0s: no answer within 10s".to_owned()))
         );
         assert!(begin.elapsed() >= ATTEMPT);
     }

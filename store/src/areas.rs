@@ -1,4 +1,4 @@
-//! The store by area: what its callers may ask. [`Menu`](crate::Menu) is the fifth area.
+//! The interface of the store, one trait per area. [`Menu`](crate::Menu) is the fifth area.
 
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
@@ -18,8 +18,8 @@ use crate::snapshot::{Snapshot, SnapshotRequest};
 /// Requests of heroes that change their orders.
 #[async_trait]
 pub trait Placing {
-    /// Places orders. Of requests with the same key in one batch the first places, the others
-    /// replay it.
+    /// Places orders. If several requests of a batch have the same key, the first one places an
+    /// order and the others replay it.
     async fn place(
         &self,
         requests: &[OfHero<PlaceOrder, HeroId>],
@@ -36,7 +36,7 @@ pub trait Placing {
     ) -> Result<Vec<DeleteVerdict>, StoreError>;
 }
 
-/// Reads of orders; they change nothing.
+/// Reads of orders.
 #[async_trait]
 pub trait Reading {
     /// Reads an order.
@@ -45,91 +45,93 @@ pub trait Reading {
     async fn orders(&self, filter: &OfHero<ListOrders>) -> Result<Vec<OrderView>, StoreError>;
     /// Counts the orders by status.
     async fn totals(&self) -> Result<Totals, StoreError>;
-    /// Reads for each request the hero, its active orders and, from a cursor, what ended since, as
-    /// far as that is not too much; nothing for an unknown hero.
+    /// Reads a snapshot for each request: the hero, its active orders and, given a cursor, the
+    /// orders that ended or were deleted since, up to [`MAX_RESUMED`](crate::MAX_RESUMED). Returns
+    /// `None` for an unknown hero.
     async fn snapshots(
         &self,
         requests: &[SnapshotRequest],
     ) -> Result<Vec<Option<Snapshot>>, StoreError>;
 
-    /// Reads for each request a page of what changed of one hero's orders since a cursor.
+    /// Reads one page of changes for each request: the orders of one hero that changed since a
+    /// cursor.
     async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError>;
-    /// Reads what changed of anybody's orders since a cursor, by falling id: `limit` orders and
-    /// deletions at most, all of them with ids below `before`, if given.
+    /// Reads the orders of all heroes that changed since a cursor, by falling id: at most `limit`
+    /// orders and deletions together, with ids below `before` if that is given.
     async fn changes_of_all(
         &self,
         since: ResumeCursor,
         before: Option<OrderId>,
         limit: usize,
     ) -> Result<ChangesOfAll, StoreError>;
-    /// Reads what the orders of each list are now. A list has at most
-    /// [`CHANGES_PAGE`](crate::CHANGES_PAGE) ids, of any hero.
+    /// Reads the present states of the orders in each list. A list has at most
+    /// [`CHANGES_PAGE`](crate::CHANGES_PAGE) ids, of any heroes.
     async fn states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>, StoreError>;
 
-    /// Returns the cursor of this moment: everything below it is visible to whoever reads from now
-    /// on.
+    /// Returns the cursor of this moment: every change below it is visible to all reads that begin
+    /// from now on.
     async fn present(&self) -> Result<ResumeCursor, StoreError>;
-    /// The keys that sign cursors for clients. Known in memory.
+    /// The keys that sign the cursors of clients, from memory.
     fn cursor_keys(&self) -> &CursorKeys;
-    /// Reads a cursor that a client brought. One that cannot be read, or is of another history of
-    /// the database, counts as [`ResumeCursor::EXPIRED`].
+    /// Verifies a cursor that a client sent. An unreadable cursor, or one of another history of the
+    /// database, becomes [`ResumeCursor::EXPIRED`].
     async fn read_cursor(&self, text: &str) -> ResumeCursor;
 }
 
-/// Everything that a worker does with orders.
+/// The operations of a worker.
 #[async_trait]
 pub trait Work {
-    /// Takes PENDING orders: each becomes `IN_PROGRESS`, owned by `owner` and due after a random
-    /// delay, or is CANCELLED at once because of an allergy or because its hero or meal is gone.
-    /// Orders that are not PENDING are left out of the answer.
+    /// Claims PENDING orders. Each becomes `IN_PROGRESS`, owned by `owner` and due after a random
+    /// delay, or is CANCELLED at once because of an allergy or because its hero or meal was
+    /// deleted. The answer omits orders that are not PENDING.
     async fn claim(
         &self,
         owner: IncarnationId,
         claim: Claim<'_>,
     ) -> Result<Vec<Claimed>, StoreError>;
-    /// Takes over at most `limit` orders `IN_PROGRESS` whose owner is dead or handed them back,
-    /// with their due time. One that has been adopted from the dead
+    /// Adopts at most `limit` orders `IN_PROGRESS` whose owner is dead or handed them back. Their
+    /// due times stay. An order that was adopted from dead owners
     /// [`MAX_ADOPTIONS`](crate::MAX_ADOPTIONS) times before ends as `undeliverable` instead.
     async fn adopt(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>, StoreError>;
-    /// Completes those of the orders that are `IN_PROGRESS` and owned by `owner`; the others are
-    /// left out of the answer.
+    /// Completes the orders that are `IN_PROGRESS` and owned by `owner`. The answer omits the
+    /// others.
     async fn complete(
         &self,
         owner: IncarnationId,
         orders: &[OrderId],
     ) -> Result<Vec<Order>, StoreError>;
-    /// Hands back every order that `owner` holds, for others to adopt; says how many. Fails while
-    /// the outcome of a statement of this process is not known: it may take orders, and be seen to
-    /// have done so, much later.
+    /// Hands back every order of `owner` for others to adopt, and returns their number. Fails while
+    /// the outcome of a statement of this process is unknown: that statement may still claim
+    /// orders, and its effect may become visible only later.
     async fn hand_back(&self, owner: IncarnationId) -> Result<u64, StoreError>;
-    /// Begins a new incarnation and holds it alive, as long as this process lives and reaches the
+    /// Begins a new incarnation and keeps it alive while this process lives and reaches the
     /// database.
     async fn enlist(&self) -> Result<IncarnationId, StoreError>;
-    /// The incarnations.
+    /// Reads the newest incarnation and the living ones.
     async fn incarnations(&self) -> Result<Incarnations, StoreError>;
 }
 
-/// Everything that every process does from its start to its end.
+/// The operations that every process needs from its start to its end.
 #[async_trait]
 pub trait Upkeep {
-    /// Brings the schema up to date; safe to call from several processes at once.
+    /// Brings the schema up to date. Several processes may call this at once.
     async fn migrate(&self) -> Result<(), StoreError>;
     /// Tests that the database answers and that its schema is the one this program needs.
     async fn ping(&self) -> Result<(), StoreError>;
-    /// Shows others that this publisher lives, and that it receives updates if `receives`, until the next
-    /// call or the end of this process; returns the publishers that are seen now. The incarnations
-    /// of this process are kept alive as well. To be called every second.
+    /// Shows the other processes that this publisher is alive, and with `receives` that it receives
+    /// updates, until the next call or the end of this process. Also keeps the incarnations of this
+    /// process alive. Returns the living publishers. Callers must repeat this every second.
     async fn census(&self, own: PublisherId, receives: bool) -> Result<Census, StoreError>;
-    /// The smallest id of an order that may still change. Known in memory; as fresh as the last
+    /// The smallest id of an order that may still change, from memory. It is as fresh as the last
     /// [`Upkeep::maintain`].
     fn low_watermark(&self) -> OrderId;
-    /// Moves the low watermark up, and forgets what is older than [`RETENTION`](crate::RETENTION). To be
-    /// called every second or so.
+    /// Raises the low watermark, and forgets what is older than [`RETENTION`](crate::RETENTION).
+    /// Callers should repeat this about every second.
     async fn maintain(&self) -> Result<(), StoreError>;
-    /// Moves what was written so far to where a copy of the file alone finds it; nothing for a
-    /// server.
+    /// Moves the write-ahead log into the database file, so that a copy of that file alone is
+    /// complete. Does nothing for a database server.
     async fn checkpoint(&self) -> Result<(), StoreError>;
-    /// Lets go of the database after the last request, and leaves it whole. Whatever is asked later
-    /// is refused.
+    /// Closes the database after the last request and leaves it consistent. Later requests are
+    /// refused.
     async fn close(&self);
 }

@@ -1,38 +1,37 @@
-//! What changed since a cursor: the questions, the answers, and how both stores make the answers of
-//! what they read.
+//! Changes since a cursor: requests, answers, and how both stores build the answers from rows.
 
 use galley_protocol::{Deleted, HeroId, Order, OrderId, ResumeCursor};
 
-/// The most orders and deletions in one page; what is beyond comes with the next page.
+/// The most orders and deletions in one page. The next page has the remainder.
 pub const CHANGES_PAGE: usize = 200;
 
-/// Asks for a page of what changed of one hero's orders.
+/// A request for one page of changes of one hero's orders.
 #[derive(Clone, Copy, Debug)]
 pub struct ChangesRequest {
-    /// Whose orders.
+    /// The hero whose orders are read.
     pub hero_id: HeroId,
     /// The cursor of the client; the same for all pages.
     pub since: ResumeCursor,
-    /// The `next` of the page before; nothing for the first page.
+    /// The `next` of the page before; `None` for the first page.
     pub after: Option<OrderId>,
 }
 
-/// A page of what changed of one hero's orders: the newest state of each, by rising id.
+/// A page of the orders of one hero that changed: the newest state of each, by rising id.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changes {
     /// The orders that changed.
     pub orders: Vec<Order>,
     /// The orders that were deleted.
     pub deleted: Vec<Deleted>,
-    /// Everything that had committed before this is in this page and those after it. So of all
-    /// pages together it is the cursor of the first that counts: what changed on an earlier page
-    /// while a later one was read, is on neither.
+    /// The cursor of this page: this page and the later ones contain every change that committed
+    /// before it. Clients must keep the cursor of the first page. A change of an order on an
+    /// earlier page that commits while a later page is read is on neither.
     pub cursor: ResumeCursor,
-    /// Where the next page begins; nothing on the last.
+    /// The greatest id on this page, after which the next one begins; `None` on the last page.
     pub next: Option<OrderId>,
 }
 
-/// The present states of some orders, by rising id, without those that were forgotten.
+/// The present states of some orders, by rising id. Orders that were forgotten are missing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct States {
     /// The newest state of each.
@@ -41,23 +40,24 @@ pub struct States {
     pub deleted: Vec<Deleted>,
 }
 
-/// The changes of all heroes' orders: those with the greatest ids, by falling id.
+/// Changes of all heroes' orders: those with the greatest ids, by falling id.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChangesOfAll {
     /// The orders that changed.
     pub orders: Vec<Order>,
     /// The orders that were deleted.
     pub deleted: Vec<Deletion>,
-    /// Everything that had committed before this is in here, as far as the limit allowed.
+    /// The cursor of this answer, which contains every change that committed before it, within the
+    /// limit.
     pub cursor: ResumeCursor,
 }
 
-/// An order that was deleted, and whose it was.
+/// A deleted order and its hero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deletion {
-    /// Whose.
+    /// The hero who placed the order.
     pub hero_id: HeroId,
-    /// The deleted.
+    /// The order's id and the version of its deletion.
     pub deleted: Deleted,
 }
 
@@ -69,7 +69,7 @@ pub(crate) enum ChangedRow {
 }
 
 impl ChangedRow {
-    /// Reads a row with the last state of the order and its deletion mark.
+    /// Builds a change from the last state of an order and its deletion mark.
     pub(crate) fn of(order: Order, is_deleted: bool) -> Self {
         if is_deleted {
             let deleted = Deleted { order_id: order.id, version: order.version.next() };
@@ -88,7 +88,8 @@ impl ChangedRow {
 }
 
 impl ChangesRequest {
-    /// The smallest id of an order that can be on this page without having been deleted.
+    /// The smallest id that an order on this page can have; deletions may have smaller ones. Orders
+    /// below the cursor's low watermark have not changed since.
     pub(crate) fn from(&self, low_watermark: OrderId) -> i64 {
         let first = self.since.low_watermark.min(low_watermark).get();
         self.after.map_or(first, |after| first.max(after.get() + 1))
@@ -96,7 +97,8 @@ impl ChangesRequest {
 }
 
 impl Changes {
-    /// Makes a page of up to [`CHANGES_PAGE`] and one more: the one more tells of a next page.
+    /// Builds a page from up to `CHANGES_PAGE + 1` rows. The extra row only shows that there is a
+    /// next page.
     pub(crate) fn page(mut read: Vec<ChangedRow>, cursor: ResumeCursor) -> Self {
         let more = read.len() > CHANGES_PAGE;
         read.truncate(CHANGES_PAGE);

@@ -1,5 +1,5 @@
-//! The numbers of statuses and reasons in SQL, alike in both stores. They stand in the text of a
-//! statement, so that the planner knows them.
+//! The codes of statuses and reasons in SQL, the same in both stores. They are literals in the
+//! statements, so that the planner knows their values.
 
 macro_rules! codes {
     ($($name:ident = $code:expr),+) => {
@@ -13,8 +13,8 @@ macro_rules! codes {
 codes! { pending = 0, in_progress = 1, completed = 2, cancelled = 3 }
 codes! { hero_request = 1, allergy = 2, hero_gone = 3, meal_gone = 4, undeliverable = 5 }
 
-// Conditions, from the column `status` on: the order can still change, has had its last status, or
-// can be claimed.
+// Conditions on the column `status`: `active` orders can still change, `ended` ones have their last
+// status, `claimable` ones can be claimed.
 codes! {
     active = "status in (0, 1)", ended = "status in (2, 3)",
     claimable = concat!("status = ", crate::codes::pending!())

@@ -1,14 +1,14 @@
 //! The keys that sign the cursors of clients, as this process knows them.
 //!
-//! An epoch is one history of the database. A cursor of another history leads to nothing: what it
-//! promises is not so here.
+//! An epoch is one history of the database. A cursor of another history is invalid: its position
+//! means something else here.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use galley_protocol::{CursorKey, ResumeCursor, SignedCursor};
 use rand::RngExt as _;
 
-/// Bytes of the secret of a key.
+/// The length of a key's secret in bytes.
 pub(crate) const SECRET: usize = 32;
 
 /// The keys that sign the cursors of clients. Clones share them.
@@ -19,20 +19,20 @@ pub struct CursorKeys(Arc<RwLock<Keys>>);
 struct Keys {
     newest: CursorKey,
     earlier: Vec<Earlier>,
-    /// False for the key with which a process begins before it can read one.
+    /// False for the random key that a process uses until it has read one from the database.
     is_shared: bool,
 }
 
-/// The key of an epoch that is over, and whose history still goes on.
+/// The key of an earlier epoch whose history this database continues.
 #[derive(Clone, Debug)]
 pub(crate) struct Earlier {
     pub(crate) key: CursorKey,
-    /// No cursor of it has a greater position.
+    /// The greatest position that a cursor of this epoch may have.
     pub(crate) last: i64,
 }
 
 impl Default for CursorKeys {
-    /// A key that only this process has.
+    /// A random key that no other process knows.
     fn default() -> Self {
         Self(Arc::new(RwLock::new(Keys {
             newest: random(),
@@ -43,7 +43,7 @@ impl Default for CursorKeys {
 }
 
 impl CursorKeys {
-    /// One key, of this secret.
+    /// Builds the keys from one epoch and its secret, without earlier ones.
     #[must_use]
     pub fn of(epoch: u32, secret: &[u8]) -> Self {
         let newest = CursorKey::new(epoch, secret);
@@ -61,7 +61,8 @@ impl CursorKeys {
         self.0.read().unwrap_or_else(PoisonError::into_inner).newest.epoch()
     }
 
-    /// Reads a cursor that one of the keys signed.
+    /// Verifies a cursor with any of the keys. A cursor of an earlier epoch must not exceed its
+    /// last position.
     pub(crate) fn read(&self, text: &str) -> Option<ResumeCursor> {
         let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let earlier = || {
@@ -74,7 +75,7 @@ impl CursorKeys {
         keys.newest.read(text).ok().or_else(earlier)
     }
 
-    /// Returns true if one of the keys is of this epoch.
+    /// Returns true if the key of this epoch is known.
     pub(crate) fn know(&self, epoch: u32) -> bool {
         let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
         keys.newest.epoch() == epoch
@@ -86,7 +87,7 @@ impl CursorKeys {
         self.0.read().unwrap_or_else(PoisonError::into_inner).is_shared
     }
 
-    /// Takes the keys that the database has.
+    /// Replaces the keys by those that were read from the database.
     pub(crate) fn set(&self, newest: CursorKey, earlier: Vec<Earlier>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) =
             Keys { newest, earlier, is_shared: true };

@@ -1,6 +1,6 @@
-//! Tells the log once that the database is in trouble, and once that it is back.
+//! Logs each outage of the database once when it begins and once when it ends.
 //!
-//! Noted by both stores with every statement. Nothing else logs an outage: thousands of requests
+//! Both stores report every statement here, and nothing else logs an outage: thousands of requests
 //! may fail for one reason.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,20 +13,20 @@ use tracing::{error, info, warn};
 
 use crate::{StoreError, Trouble};
 
-/// An outage counts as over at the first success after so long without a failure.
+/// The time without a failure after which a success ends an outage.
 const QUIET: Duration = Duration::from_secs(2);
-/// How often another reason of the same outage is logged, at most.
+/// The least time between two log entries about different causes of one outage.
 const EVERY: Duration = Duration::from_secs(5);
 
 /// The health of one database, as far as this process has seen.
 #[derive(Debug)]
 pub(crate) struct DatabaseOutage {
-    /// Where the database is, without a password.
+    /// The address of the database, without a password.
     database: String,
-    /// Spares the lock while all is well.
+    /// True during an outage; spares successful statements the lock.
     lasts: AtomicBool,
     current: Mutex<Option<Current>>,
-    /// Commits are stalled.
+    /// True while commits are stalled.
     stalled: watch::Sender<bool>,
 }
 
@@ -67,6 +67,7 @@ impl DatabaseOutage {
         let is_known =
             known.is_some_and(|known| known.trouble == trouble || now - known.logged < EVERY);
         *current = Some(Current {
+            // A trouble that stops changes stays until a change succeeds.
             trouble: known.and_then(Current::stops_changes).or(trouble),
             failed: now,
             logged: known.filter(|_| is_known).map_or(now, |known| known.logged),
@@ -87,7 +88,7 @@ impl DatabaseOutage {
             None => {
                 warn!(%cause, "cannot reach {database}; requests are answered with 503, and workers wait");
             }
-            // Somebody must act, unless waiting alone will do.
+            // `error` if someone must act, `warn` if waiting is enough.
             Some(trouble) if trouble.stops_changes() || !trouble.may_pass() => {
                 error!(database, %cause, "{}: {}", trouble.words(), trouble.remedy());
             }
@@ -95,7 +96,8 @@ impl DatabaseOutage {
         }
     }
 
-    /// Notes that a statement succeeded. A trouble that only stops changes is not over with a read.
+    /// Notes that a statement succeeded. A successful read does not end a trouble that stops only
+    /// changes.
     pub(crate) fn note_success(&self) {
         if self.lasts.load(Ordering::Acquire) && self.stops_changes().is_none() {
             self.end();
@@ -119,7 +121,7 @@ impl DatabaseOutage {
         }
     }
 
-    /// The trouble that stops changes, as far as is known, and whether it was met just now.
+    /// The trouble that stops changes, if any is known, and whether it was seen within [`QUIET`].
     pub(crate) fn stops_changes(&self) -> Option<(Trouble, bool)> {
         let current = (*self.current())?;
         Some((current.stops_changes()?, current.failed.elapsed() < QUIET))
@@ -159,7 +161,7 @@ mod tests {
         assert_eq!(
             outage.stops_changes(),
             Some((Trouble::Full, false)),
-            "a read tells nothing of it"
+            "a read does not show that changes work"
         );
         outage.note_change();
         assert_eq!(outage.stops_changes(), None);

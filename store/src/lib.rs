@@ -1,12 +1,12 @@
-//! The only crate that speaks SQL: `PostgreSQL` and `SQLite` behind one trait.
+//! The only crate that contains SQL: `PostgreSQL` and `SQLite` behind one trait.
 //!
-//! The database is the truth. Every transition is one guarded statement – it names the status it
-//! expects and raises the version by one – so that whoever gets no row back has lost the race and
-//! does nothing. What a method returns has been committed, with the disk's word for it; nothing is
-//! published from here.
+//! The database is the source of truth. Every transition is one guarded statement: it names the
+//! status that it expects and raises the version by one. A caller that gets no row back has lost
+//! the race and does nothing. Everything that a method returns has been committed to disk. This
+//! crate publishes nothing.
 //!
-//! Everything a hero waits for comes in batches: one statement, one commit, a verdict for each
-//! request in the order of the requests. Callers bound the batches at [`MAX_BATCH`].
+//! Requests that a hero waits for are batched: one statement, one commit, and one verdict per
+//! request in the order of the requests. Callers keep batches within [`MAX_BATCH`].
 
 mod areas;
 mod change_pages;
@@ -48,35 +48,35 @@ pub use trouble::Trouble;
 /// The most requests in one batch.
 pub const MAX_BATCH: usize = 500;
 
-/// How long the database may work on one statement.
+/// The longest time that the database may work on one statement.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often an order may be adopted from a dead owner before it ends as `undeliverable`. Handing
-/// back does not count.
+/// The most adoptions of an order from dead owners. After these it ends as `undeliverable`.
+/// Adoptions of orders that were handed back do not count.
 pub const MAX_ADOPTIONS: i32 = 5;
 
-/// How long an idempotency key and a deleted order are kept at least.
+/// The least time for which idempotency keys and deleted orders are kept.
 pub const RETENTION: Duration = Duration::from_hours(25);
 
-/// The database did not do what was asked.
+/// The error of a request that the database did not carry out.
 #[derive(Clone, Debug, Error)]
 pub enum StoreError {
-    /// It is away, or too busy to answer in time. What was asked may have been done or not.
-    #[error("the database is not available: {0}")]
+    /// The database is unreachable or too slow. The request may or may not have been applied.
+    #[error("the database is unreachable: {0}")]
     Unavailable(String),
-    /// It names what is wrong with it. Most of that ends by waiting, until somebody has mended it.
+    /// The database reported a cause that it can name. Most of these end once someone has fixed it.
     #[error("{trouble}: {1}", trouble = .0.words())]
     Trouble(Trouble, String),
-    /// Others kept changing the same at the same moment. The database is well.
-    #[error("others kept changing the same: {0}")]
+    /// Concurrent changes of the same rows came first at every try. The database is healthy.
+    #[error("other requests kept changing the same: {0}")]
     Contended(String),
-    /// It answered with an error that repeating will not cure, or with something that cannot be.
+    /// An error that repeating does not cure, or an answer that cannot be valid.
     #[error("the database refused: {0}")]
     Failed(String),
 }
 
 impl StoreError {
-    /// Returns true if repeating may help.
+    /// Returns true if a later attempt may succeed.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
@@ -96,19 +96,19 @@ impl StoreError {
         }
     }
 
-    /// The cause in words for callers: no path, no statement.
+    /// The cause as callers read it, without paths and statements.
     #[must_use]
     pub const fn words(&self) -> &'static str {
         match self {
             Self::Unavailable(_) => "the database is unreachable",
             Self::Trouble(trouble, _) => trouble.words(),
-            Self::Contended(_) => "others keep changing the same",
+            Self::Contended(_) => "other requests keep changing the same",
             Self::Failed(_) => "the database refused, or its schema is not the one of this program",
         }
     }
 }
 
-/// Heroes, meals and orders, durable.
+/// The durable store of heroes, meals and orders.
 pub trait Store:
     Menu<Hero> + Menu<Meal> + Placing + Reading + Work + Upkeep + Send + Sync + 'static
 {

@@ -1,4 +1,4 @@
-//! The low watermark as this process knows it: at least 1.
+//! The low watermark as this process knows it: an order id, at least 1.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -19,13 +19,13 @@ impl LowWatermark {
             .expect("begins at 1 and takes only what is an id")
     }
 
-    /// The smallest id above `after` that is not below the low watermark.
+    /// The smallest id above `after` and not below the low watermark.
     pub(crate) fn after(&self, after: Option<OrderId>) -> i64 {
         self.get().get().max(after.map_or(0, OrderId::get) + 1)
     }
 
-    /// Takes what the database says: a lower one after a failover to a server that lacks what came
-    /// last.
+    /// Stores the value that the database has. It may be lower than before, after a failover to a
+    /// server that lacks the last commits.
     pub(crate) fn set(&self, low_watermark: i64) {
         if OrderId::new(low_watermark).is_ok() {
             self.0.store(low_watermark, Ordering::Relaxed);

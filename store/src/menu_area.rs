@@ -1,4 +1,4 @@
-//! Heroes and meals.
+//! The menu area: heroes and meals.
 
 use async_trait::async_trait;
 use galley_protocol::allergy::fold;
@@ -12,10 +12,10 @@ use sha2::{Digest as _, Sha256};
 use crate::row_values::{Columns, get, hero, meal};
 use crate::{ChangeError, Creation, ListPage, Store, StoreError};
 
-/// The heroes, or the meals.
+/// The heroes or the meals.
 #[async_trait]
 pub trait Menu<R: Resource>: Send + Sync + 'static {
-    /// Adds one.
+    /// Creates a hero or a meal.
     async fn create(&self, new: &R::New) -> Result<R, StoreError> {
         match self.create_once(new, None).await? {
             Creation::Created(created) => Ok(created),
@@ -24,25 +24,25 @@ pub trait Menu<R: Resource>: Send + Sync + 'static {
             }
         }
     }
-    /// Adds one, unless one was added under this key within [`RETENTION`](crate::RETENTION).
+    /// Creates a hero or a meal, unless this key was used within [`RETENTION`](crate::RETENTION).
     async fn create_once(
         &self,
         new: &R::New,
         key: Option<&IdempotencyKey>,
     ) -> Result<Creation<R>, StoreError>;
-    /// Reads one that was not deleted.
+    /// Reads a hero or a meal that was not deleted.
     async fn get(&self, id: R::Id) -> Result<Option<R>, StoreError>;
-    /// Lists them by rising id.
+    /// Lists heroes or meals by rising id.
     async fn list(&self, page: &ListPage) -> Result<Vec<R>, StoreError>;
-    /// Sets the fields that the patch has, in one statement: changes at the same moment take turns
-    /// at the row, and none fails.
+    /// Sets the fields of the patch in one statement. Concurrent changes of a row wait for each
+    /// other, and none fails.
     async fn update(
         &self,
         id: R::Id,
         patch: &R::Patch,
         expected: Option<Version>,
     ) -> Result<R, ChangeError>;
-    /// Deletes one on which no order is active; its ended orders stay readable.
+    /// Deletes a hero or a meal that has no active order. Its ended orders stay readable.
     async fn remove(&self, id: R::Id, expected: Option<Version>) -> Result<(), ChangeError>;
 }
 
@@ -60,15 +60,16 @@ impl dyn Store + '_ {
     }
 }
 
-/// How often a key is asked about again that was taken, and forgotten before it could be read.
+/// The most tries for a key. A try fails if the key was taken, and forgotten before its row could
+/// be read.
 pub(crate) const TRIES: usize = 5;
 
-/// The error after the last try.
+/// The error after [`TRIES`] tries.
 pub(crate) fn contended() -> StoreError {
     StoreError::Contended("an idempotency key".to_owned())
 }
 
-/// The statements on a table.
+/// The statements for one table.
 pub(crate) struct Statements {
     pub(crate) create: &'static str,
     pub(crate) of_key: &'static str,
@@ -80,13 +81,13 @@ pub(crate) struct Statements {
 
 /// A hero or a meal as a row.
 pub(crate) trait Record: Resource {
-    /// Reads the columns of the table.
+    /// Reads a row of the table.
     fn read(row: &impl Columns) -> Result<Self, StoreError>;
     /// The columns that a patch sets.
     fn fields(patch: &Self::Patch) -> RecordFields<'_>;
 }
 
-/// The columns to set, in the order in which statements have them; nothing for one that stays.
+/// The columns to set, in the order of the statements' parameters; `None` leaves a column as it is.
 pub(crate) struct RecordFields<'a> {
     pub(crate) name: Option<&'a str>,
     /// The allergies or ingredients.
@@ -95,18 +96,18 @@ pub(crate) struct RecordFields<'a> {
 }
 
 impl RecordFields<'_> {
-    /// The name as searches compare it.
+    /// The folded name, which searches compare.
     pub(crate) fn name_folded(&self) -> Option<String> {
         self.name.map(fold)
     }
 
-    /// The entries as the allergy check compares them.
+    /// The folded entries, which the allergy check compares.
     pub(crate) fn entries_folded(&self) -> Option<Vec<String>> {
         self.entries.as_ref().map(|entries| entries.iter().map(|text| fold(text)).collect())
     }
 }
 
-/// A column that one of the two tables has.
+/// A column that only one of the two tables has.
 pub(crate) enum Field<'a> {
     Text(Option<&'a str>),
     Number(Option<i64>),
@@ -148,18 +149,18 @@ fn texts<T>(list: &[T], text: impl Fn(&T) -> &str) -> Vec<&str> {
     list.iter().map(text).collect()
 }
 
-/// Reads the outcome for a key that is known: `same` is false for another body.
+/// Reads the outcome for a known key; `same` is false if the body differs.
 pub(crate) fn known<R: Record>(row: &impl Columns) -> Result<Creation<R>, StoreError> {
     Ok(if get(row, "same")? { Creation::Replayed(R::read(row)?) } else { Creation::KeyReused })
 }
 
-/// The cause for which a change met no row. Versions only rise, so that a row which has the
-/// expected version now had an older one then.
+/// The reason why a change met no row. Versions only rise, so a row that has the expected version
+/// now had a smaller one when the change ran: the cause is `Stale` in any case.
 pub(crate) fn unchanged<R>(found: Option<&R>) -> ChangeError {
     if found.is_some() { ChangeError::Stale } else { ChangeError::NotFound }
 }
 
-/// The cause for which a deletion met no row.
+/// The reason why a deletion met no row.
 pub(crate) fn not_removed<R: Resource>(
     found: Option<&R>,
     expected: Option<Version>,
@@ -172,7 +173,7 @@ pub(crate) fn not_removed<R: Resource>(
     }
 }
 
-/// The SHA-256 of a body as it was understood: spaces and the order of fields make no difference.
+/// The SHA-256 of the parsed body: white space and the order of fields make no difference.
 pub(crate) fn digest(body: &impl Serialize) -> Vec<u8> {
     Sha256::digest(serde_json::to_vec(body).expect("a body has string keys only")).to_vec()
 }

@@ -1,8 +1,8 @@
 //! The store on `PostgreSQL` 15 or newer, shared by any number of processes.
 //!
-//! Every method is a guarded statement or two, each committed by itself; see [`session`] for how
-//! they get there. Times come from the database's clock only. Rows are locked by rising id, so that
-//! batches that overlap cannot deadlock.
+//! Every method runs one or two guarded statements, and each commits separately; see [`statements`]
+//! for how they are sent. All times come from the database's clock. Rows are locked by rising id,
+//! so that overlapping batches cannot deadlock.
 
 mod cancel;
 mod census;
@@ -45,9 +45,9 @@ use crate::low_watermark::LowWatermark;
 pub(crate) struct Postgres {
     pool: PgPool,
     backends: Arc<ServerProcesses>,
-    /// Whoever tries whether changes are possible again: one at a time.
+    /// Held by the task that tests whether changes are possible again; one at a time.
     probe: Arc<tokio::sync::Mutex<()>>,
-    /// For connections outside of the pool, without its time-outs.
+    /// The options of connections outside the pool, which have no time-outs.
     options: PgConnectOptions,
     low_watermark: LowWatermark,
     settled: SettledFloor,
@@ -59,14 +59,14 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    /// Where a URL leads, for people.
+    /// The readable address of the database that a URL names, without user and password.
     pub(crate) fn place(url: &str) -> Result<String, StoreConnectError> {
         statements::options(url)
             .map(|options| failure::place(&options))
             .map_err(StoreConnectError::BadUrl)
     }
 
-    /// Opens the pool, after one connection has shown that the database answers.
+    /// Opens the pool after a first connection has succeeded.
     pub(crate) async fn connect(url: &str) -> Result<Self, StoreConnectError> {
         let options = statements::options(url).map_err(StoreConnectError::BadUrl)?;
         let greet = async { PgConnection::connect_with(&options).await?.close().await };

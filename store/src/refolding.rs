@@ -1,10 +1,10 @@
-//! Folding again what is stored, alike in both stores: after an upgrade with a newer rule, and
-//! after a program of an older version wrote.
+//! Refolds stored texts, in the same way for both stores: after an upgrade to a newer folding rule,
+//! and after an older program has written.
 //!
-//! A row is stale when its folding was made by an older rule, or from the texts of another version
-//! of the row. It is read, folded, and written back only while it has the version that was read, so
-//! that a change in between is not undone. The version stays: no text changes. A batch commits by
-//! itself, so that whoever is killed leaves the remainder to the next one.
+//! A row is stale if its folding was made by an older rule or from another version of the row. It
+//! is read, folded, and written back only while it still has the version that was read, so that no
+//! concurrent change is undone. The version stays, because no text changes. Every batch commits
+//! separately: if the process is killed, the next run does the remainder.
 
 use galley_protocol::allergy::fold;
 use serde::Serialize;
@@ -12,10 +12,10 @@ use serde::Serialize;
 use crate::StoreError;
 use crate::row_values::{Columns, get};
 
-/// The rows of one batch. A row holds at most 100 entries of 200 characters.
+/// The most rows of one batch. A row holds at most 100 entries of 200 characters.
 pub(crate) const FOLD_BATCH: i64 = 500;
 
-/// A row's new folding.
+/// The new folding of a row.
 #[derive(Debug, Serialize)]
 pub(crate) struct Folding {
     id: i64,
@@ -34,10 +34,10 @@ pub(crate) fn folding(row: &impl Columns) -> Result<Folding, StoreError> {
     })
 }
 
-/// Finds stale rows of a table. `$hint` leads to the index of the rows that changed without a new
-/// folding; `$rule` is the rule, `$limit` the most rows. Deleting raises the version as well, which
-/// makes no row stale; one that an older rule folded is folded all the same, or it would be read
-/// each time.
+/// Selects stale rows of a table. `$hint` names the index of rows that changed without a new
+/// folding, `$rule` is the rule, `$limit` the most rows. Deletion raises the version without making
+/// a row stale. Deleted rows with an older rule are refolded nevertheless: otherwise every run
+/// would select them again.
 macro_rules! stale_rows {
     ($table:literal, $entries:literal, $hint:literal, $rule:literal, $limit:literal) => {
         concat!(

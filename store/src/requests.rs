@@ -1,4 +1,4 @@
-//! What is asked of the store, and its verdicts.
+//! Requests to the store, and their outcomes.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -12,49 +12,50 @@ use thiserror::Error;
 
 use crate::StoreError;
 
-/// A page of heroes or meals.
+/// A request for one page of heroes or meals.
 #[derive(Clone, Debug)]
 pub struct ListPage {
-    /// At most so many.
+    /// The most rows of the page.
     pub limit: usize,
-    /// Only those after this place.
+    /// The place after which the page begins; `None` for the first page.
     pub after: Option<PageCursor>,
-    /// Only those whose name contains this, folded like allergies.
+    /// A text that names must contain, compared after folding like allergies.
     pub name_contains: Option<String>,
 }
 
-/// An order as it is read by itself.
+/// An order with its hero and its meal, read on its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ViewedOrder {
-    /// The order, with its hero and its meal.
+    /// The order with its hero and its meal.
     pub view: OrderView,
-    /// The version of the hero. Together with that of the order it tells one view from every other.
+    /// The version of the hero. Together with the order's version it identifies this state of the
+    /// view.
     pub hero_version: Version,
 }
 
-/// The cause for which a hero or a meal was not changed or deleted.
+/// The reason why a hero or a meal was not changed or deleted.
 #[derive(Clone, Debug, Error)]
 pub enum ChangeError {
-    /// There is none with this id.
+    /// There is no row with this id.
     #[error("not found")]
     NotFound,
-    /// It has another version than expected.
+    /// The version differs from the expected one.
     #[error("another version")]
     Stale,
-    /// An order on it is active, and it was to be deleted.
+    /// It cannot be deleted: one of its orders is active.
     #[error("has active orders")]
     HasActiveOrders,
-    /// The database.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The key's scope, which is the hero's id, and the key, as a row has them.
+/// The scope of the key (the hero's id) and the key, as stored in a row.
 pub(crate) fn scoped_key(request: &OfHero<PlaceOrder, HeroId>) -> Option<(i64, &str)> {
     request.command.key.as_ref().map(|key| (request.hero_id.get(), key.as_str()))
 }
 
-/// The smallest id that an order of the page can have. Orders below the low watermark are not active.
+/// The smallest id that an order of the page can have. No order below the low watermark is active.
 pub(crate) fn first_id(command: &ListOrders, low_watermark: OrderId) -> i64 {
     let active_only =
         !command.status.is_empty() && command.status.iter().all(|status| status.is_active());
@@ -64,10 +65,10 @@ pub(crate) fn first_id(command: &ListOrders, low_watermark: OrderId) -> i64 {
 /// The outcome of creating a hero or a meal under a key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Creation<T> {
-    /// It is stored.
+    /// The new row was stored.
     Created(T),
-    /// The key is known, with the same body: this is what was created then, as it is now (its last
-    /// state when it was deleted).
+    /// The key is known with the same body. Contains the row as it is now, or its last state if it
+    /// was deleted.
     Replayed(T),
     /// The key is known with another body.
     KeyReused,
@@ -76,10 +77,10 @@ pub enum Creation<T> {
 /// The outcome of a placement.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PlaceVerdict {
-    /// It is stored, PENDING.
+    /// The order was stored as PENDING.
     Placed(Order),
-    /// The key is known, with the same hero and meal: this is the order as it is now (its last
-    /// state when it was deleted).
+    /// The key is known with the same hero and meal. Contains the order as it is now, or its last
+    /// state if it was deleted.
     Replayed(Order),
     /// The key is known with another hero or meal.
     KeyReused,
@@ -92,109 +93,108 @@ pub enum PlaceVerdict {
 /// The outcome of a cancellation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CancelVerdict {
-    /// It is CANCELLED now, by this request.
+    /// This request cancelled the order.
     Cancelled(Order),
-    /// It had ended before.
+    /// The order had ended before.
     AlreadyFinished(Order),
-    /// It has another version than expected; this is how it is.
+    /// The version differs from the expected one. Contains the order as it is now.
     Stale(Order),
-    /// There is no such order, or it is another hero's.
+    /// There is no such order, or it belongs to another hero.
     NotFound,
 }
 
 /// The outcome of a deletion.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DeleteVerdict {
-    /// It is gone now, by this request.
+    /// This request deleted the order.
     Deleted {
-        /// The order and the version of its deletion.
+        /// The order's id and the version of its deletion.
         deleted: Deleted,
-        /// Whose it was.
+        /// The hero who had placed it.
         hero_id: HeroId,
-        /// When it was deleted.
+        /// The time of the deletion.
         time: Timestamp,
     },
-    /// It is active.
+    /// The order is active.
     NotFinished(Order),
-    /// It has another version than expected; this is how it is.
+    /// The version differs from the expected one. Contains the order as it is now.
     Stale(Order),
-    /// There is no such order, or it is another hero's.
+    /// There is no such order, or it belongs to another hero.
     NotFound,
 }
 
-/// The incarnations.
+/// The incarnations of workers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Incarnations {
-    /// The living, as far as this process can see: one that is missing may be dead, or may have
-    /// lost its lock.
+    /// The living incarnations that this process can see. A missing one may be dead, or alive
+    /// without its lock.
     pub living: BTreeSet<IncarnationId>,
-    /// The one that began last, which may not be seen alive yet, or not any more.
+    /// The incarnation that began last; `living` may not contain it yet, or not any more.
     pub newest: Option<IncarnationId>,
 }
 
-/// The processes that publish on one database.
+/// The publishers on one database.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Census {
     /// The living publishers.
     pub living: BTreeSet<PublisherId>,
-    /// The living publishers that hear updates.
+    /// The living publishers that receive updates.
     pub hearing: BTreeSet<PublisherId>,
-    /// The cursor of this moment. A publisher that is not among the living has committed nothing
-    /// before it, or is dead.
+    /// The cursor of this census. A publisher that is not in `living` has committed nothing before
+    /// it, or is dead.
     pub safe: ResumeCursor,
-    /// The position above every transaction that has begun. Once the safe cursor has come so far,
-    /// all of these have ended.
+    /// A position above every transaction that has begun. Once `safe` reaches it, all of these
+    /// transactions have ended.
     pub next: i64,
 }
 
 /// The orders to claim, and the range of their preparation times.
 #[derive(Clone, Debug)]
 pub struct Claim<'a> {
-    /// The from.
+    /// The source of the orders.
     pub from: ClaimFrom<'a>,
-    /// The preparation, uniform random.
+    /// The range of preparation times, uniformly random.
     pub delay: RangeInclusive<Duration>,
 }
 
-/// Where the orders to claim come from.
+/// The source of the orders to claim.
 #[derive(Clone, Copy, Debug)]
 pub enum ClaimFrom<'a> {
-    /// Entries of the queue. Rows that others hold are waited for, so that an entry is settled when
-    /// this returns.
+    /// Entries of the queue. The claim waits for rows that others have locked, so that every entry
+    /// is settled when it returns.
     Entries(&'a [OrderId]),
-    /// The database itself: the oldest PENDING orders of at least this age, at most so many,
-    /// leaving out rows that others hold.
+    /// A scan of the database for the oldest PENDING orders. It skips rows that others have locked.
     Oldest {
-        /// The range of ids; each of them is looked at.
+        /// The range of ids to scan.
         ids: IdRange,
-        /// Their least age.
+        /// The least age of an order.
         age: Duration,
-        /// At most so many.
+        /// The most orders to claim.
         limit: usize,
     },
 }
 
-/// Orders by their ids; all of them by default.
+/// A range of order ids; all of them by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IdRange {
-    /// The ids above this one.
+    /// The id below the range; `None` begins at the first order.
     pub after: Option<OrderId>,
-    /// The ids up to this one.
+    /// The last id of the range; `None` ends at the last order.
     pub until: Option<OrderId>,
 }
 
 impl IdRange {
-    /// No id of the range is greater than this.
+    /// The greatest id of the range.
     pub(crate) fn last(self) -> i64 {
         self.until.map_or(i64::MAX, OrderId::get)
     }
 }
 
-/// An order that a worker took.
+/// An order that a worker claimed or adopted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claimed {
-    /// `IN_PROGRESS`, or CANCELLED at once.
+    /// The order: `IN_PROGRESS`, or CANCELLED at once.
     pub order: Order,
-    /// When its preparation ends, from now; zero when it is past.
+    /// The remaining preparation time; zero if it has passed.
     pub due_in: Duration,
 }

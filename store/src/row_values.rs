@@ -1,5 +1,5 @@
-//! Reading rows, alike in both stores: the columns to select, and the values made of them. Texts
-//! are taken as they are: a rule for texts that came later must not make an old row unreadable.
+//! Reading rows, the same in both stores: the columns to select, and the values built from them.
+//! Stored texts are not validated again: a stricter rule must not make an old row unreadable.
 
 use galley_protocol::frame::Totals;
 use galley_protocol::{
@@ -10,7 +10,8 @@ use sqlx::{Decode, Postgres, Sqlite, Type};
 
 use crate::{StoreError, ViewedOrder};
 
-/// The columns that [`order`] reads. Of a deleted order they tell the last state.
+/// The columns that [`order`] reads. For a deleted order they give its last state before the
+/// deletion.
 macro_rules! order_columns {
     () => {
         "orders.id, orders.hero_id, orders.meal_id, orders.status, orders.reason, orders.message,
@@ -20,9 +21,9 @@ macro_rules! order_columns {
 }
 pub(crate) use order_columns;
 
-/// Begins a question for what [`order_view`] reads. Heroes and meals that were deleted are not left
-/// out: ended orders stay readable. The meal is shown as it was when the order was placed; an order
-/// that a gateway of an older version placed does not know that, and shows it as it is.
+/// The beginning of a select for [`order_view`]. Deleted heroes and meals are included, because
+/// ended orders stay readable. The meal has the name and price that it had when the order was
+/// placed. Orders placed by an older gateway lack these and use the present ones.
 macro_rules! order_views {
     () => {
         concat!(
@@ -65,14 +66,14 @@ impl<T> Value for T where
 {
 }
 
-/// A row of either database; times and lists have a form of their own in each.
+/// A row of either database. Times and lists are stored differently in each.
 pub(crate) trait Columns {
     fn value<T: Value>(&self, column: &str) -> Result<T, sqlx::Error>;
     fn optional_time(&self, column: &str) -> Result<Option<Timestamp>, StoreError>;
     fn texts(&self, column: &str) -> Result<Vec<String>, StoreError>;
 }
 
-/// Reads the row of an answer of at most one.
+/// Reads the only row of an answer, if there is one.
 pub(crate) fn only<R, T>(
     rows: &[R],
     read: impl Fn(&R) -> Result<T, StoreError>,
@@ -80,7 +81,7 @@ pub(crate) fn only<R, T>(
     rows.first().map(read).transpose()
 }
 
-/// The most rows of an answer, as a parameter.
+/// Converts a row limit to a parameter.
 pub(crate) fn limit(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
@@ -90,7 +91,7 @@ pub(crate) fn get<T: Value>(row: &impl Columns, column: &str) -> Result<T, Store
     row.value(column).map_err(|error| StoreError::Failed(error.to_string()))
 }
 
-/// Reads one column into a type that cannot be wrong.
+/// Reads one column and validates it as `U`.
 pub(crate) fn parse<T, U>(row: &impl Columns, column: &str) -> Result<U, StoreError>
 where
     T: Value,
@@ -145,7 +146,7 @@ pub(crate) fn order(row: &impl Columns) -> Result<Order, StoreError> {
     })
 }
 
-/// Reads an order with `hero_name`, `meal_name` and `meal_price` beside it.
+/// Reads an order and the columns `hero_name`, `meal_name` and `meal_price`.
 pub(crate) fn order_view(row: &impl Columns) -> Result<OrderView, StoreError> {
     let order = order(row)?;
     let hero = HeroRef { id: order.hero_id, name: HeroName::accepted(get(row, "hero_name")?) };
@@ -157,7 +158,7 @@ pub(crate) fn order_view(row: &impl Columns) -> Result<OrderView, StoreError> {
     Ok(OrderView { order, hero, meal })
 }
 
-/// Reads the same with `hero_version` beside it.
+/// Reads the columns of [`order_view`] and `hero_version`.
 pub(crate) fn viewed_order(row: &impl Columns) -> Result<ViewedOrder, StoreError> {
     Ok(ViewedOrder { view: order_view(row)?, hero_version: Version(get(row, "hero_version")?) })
 }

@@ -1,5 +1,4 @@
-//! What a socket must know when it begins, and how much of what it missed that can be: judged here
-//! for both stores.
+//! The initial state of a socket, and the limits on what it can resume, for both stores.
 
 use std::collections::BTreeMap;
 
@@ -9,47 +8,46 @@ use galley_protocol::{Deleted, Hero, HeroId, Order, OrderId, ResumeCursor};
 use crate::RETENTION;
 use crate::change_pages::ChangedRow;
 
-/// The most ended orders and deletions in one snapshot, besides all active orders. When more
-/// happened since the cursor, they are to be read in pages.
+/// The most ended orders and deletions in one snapshot, besides all active orders. If more happened
+/// since the cursor, the client reads them in pages.
 pub const MAX_RESUMED: usize = 2_000;
 
-/// The most orders, and the most deletions, that are looked at for the sake of one cursor. When its
-/// low watermark is further back than so many orders of the hero, the snapshot holds the active orders
-/// only.
+/// The most orders, and the most deletions, that are searched for one cursor. If the hero has more
+/// orders from the cursor's low watermark on, the snapshot holds only the active ones.
 pub(crate) const MAX_REACH: usize = 50 * MAX_RESUMED;
 
-/// Asks for what a socket must know when it begins.
+/// A request for the initial state of a socket.
 #[derive(Clone, Copy, Debug)]
 pub struct SnapshotRequest {
-    /// Whose socket.
+    /// The hero of the socket.
     pub hero_id: HeroId,
-    /// The cursor that it has.
+    /// The cursor that the client sent.
     pub since: Option<ResumeCursor>,
 }
 
-/// The state that a socket begins with.
+/// The initial state of a socket.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// Whose socket.
+    /// The hero of the socket.
     pub hero: Hero,
-    /// How much of what happened since the cursor is in here.
+    /// How this snapshot continues from the cursor.
     pub resume: Resume,
-    /// All active orders and, when resumed, those that ended since the cursor, by rising id.
+    /// All active orders and, if resumed, the orders that ended since the cursor, by rising id.
     pub orders: Vec<Order>,
-    /// When resumed, those deleted since the cursor, by rising id.
+    /// The orders deleted since the cursor if resumed, by rising id.
     pub deleted: Vec<Deleted>,
-    /// When more than [`MAX_RESUMED`] ended or were deleted since the cursor: none of them is in
-    /// here, and they are to be read in pages from this cursor on.
+    /// The cursor from which the client must read pages, if more than [`MAX_RESUMED`] orders ended
+    /// or were deleted since. Then this snapshot holds none of these.
     pub remainder: Option<ResumeCursor>,
-    /// Everything that had committed before this is in here.
+    /// The cursor of this snapshot, which contains every change that committed before it.
     pub cursor: ResumeCursor,
 }
 
 impl SnapshotRequest {
-    /// The cursor, when what happened since can be told. Deletions are kept for [`RETENTION`] only,
-    /// so that what a cursor from before that missed cannot be told whole. A position that the
-    /// database has not reached is of another history. A time in the future is none: the clock was
-    /// set back.
+    /// The cursor, if the changes since can be known in full. A cursor older than [`RETENTION`] may
+    /// have missed deletions that are forgotten. A position that the database has not reached
+    /// belongs to another history. A time in the future is accepted: the clock may have been set
+    /// back.
     pub(crate) fn usable(&self, now: ResumeCursor) -> Option<ResumeCursor> {
         let kept = i64::try_from(RETENTION.as_millis()).unwrap_or(i64::MAX);
         self.since.filter(|since| {
@@ -59,16 +57,16 @@ impl SnapshotRequest {
 }
 
 impl Snapshot {
-    /// Without any order yet. A cursor that was given leads to nothing, until [`Snapshot::resume`]
-    /// says otherwise.
+    /// A snapshot without orders. A given cursor counts as not resumable until [`Snapshot::resume`]
+    /// is called.
     pub(crate) fn new(hero: Hero, request: &SnapshotRequest, cursor: ResumeCursor) -> Self {
         let resume = if request.since.is_some() { Resume::Resynced } else { Resume::Fresh };
         Self { hero, resume, orders: Vec::new(), deleted: Vec::new(), remainder: None, cursor }
     }
 
-    /// Adds what ended or was deleted since the cursor, read after the active orders: of an order
-    /// in both this is the newer state. What was read beyond [`MAX_RESUMED`] says that there is
-    /// more, and then all of it is left for the pages.
+    /// Adds the orders that ended or were deleted since the cursor. They were read after the active
+    /// orders, so if an order is in both lists, theirs is the newer state. If more than
+    /// [`MAX_RESUMED`] were read, all of them are left to the pages.
     pub(crate) fn resume(&mut self, since: ResumeCursor, read: Vec<ChangedRow>) {
         self.resume = Resume::Resumed;
         if read.len() > MAX_RESUMED {

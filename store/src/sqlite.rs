@@ -1,9 +1,9 @@
 //! The store in one `SQLite` file, served by one process.
 //!
-//! All writes go through one connection, set by set: a statement per row would be ten times slower.
-//! What takes several statements is one transaction, so that verdicts judged in between hold. A
-//! lock on a file beside the database keeps other processes away; the system frees it however the
-//! process ends.
+//! All writes use one connection and change many rows per statement: one statement per row would be
+//! ten times slower. Several statements of one request form one transaction, so that verdicts
+//! judged in between stay valid. A lock on a separate file keeps other processes out; the system
+//! releases it however the process ends.
 
 mod claim;
 mod epoch;
@@ -45,27 +45,27 @@ pub(crate) struct Sqlite {
     low_watermark: LowWatermark,
     position: Position,
     cursor_keys: CursorKeys,
-    /// The incarnations of this process; all others are dead. One per start of a worker, so that it
-    /// needs no other bound.
+    /// The incarnations of this process; all others are dead. Every start of a worker adds one, so
+    /// the set needs no other bound.
     living: Mutex<HashSet<i64>>,
-    /// When old rows were forgotten last.
+    /// The last time that old rows were forgotten.
     forgotten: Mutex<Option<Instant>>,
     path: PathBuf,
     opened: Opened,
     outage: DatabaseOutage,
-    /// Held as long as the store lives.
+    /// The lock file, held while the store lives.
     _lock: File,
 }
 
 impl Sqlite {
-    /// Where a URL leads, for people.
+    /// The readable address of the database that a URL names.
     pub(crate) fn place(url: &str) -> Result<String, StoreConnectError> {
         statements::options(url)
             .map(|options| failure::place(options.get_filename()))
             .map_err(StoreConnectError::BadUrl)
     }
 
-    /// Locks and opens the file; makes it, and the folders on its way, when they are not there.
+    /// Locks and opens the file. Creates it and its folders if they do not exist.
     pub(crate) async fn connect(url: &str) -> Result<Self, StoreConnectError> {
         let options = statements::options(url).map_err(StoreConnectError::BadUrl)?;
         let path = options.get_filename().to_owned();
@@ -75,7 +75,8 @@ impl Sqlite {
         let writer = statements::writer(&options).await?;
         let readers = statements::readers(&options).await?;
         let (living, forgotten) = (Mutex::default(), Mutex::default());
-        // The first reads make the files beside the database.
+        // The first statement creates the `-wal` and `-shm` files, whose identities `Opened`
+        // records.
         sqlx::query("/* open */ select 1 from sqlite_schema")
             .fetch_all(&writer)
             .await

@@ -1,4 +1,4 @@
-//! Opens the store that a URL names. No error tells the URL's password.
+//! Opens the store that a URL names. No error contains the URL's password.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::postgres::Postgres;
 use crate::sqlite::Sqlite;
 use crate::{Store, StoreError};
 
-/// Why a store was not opened.
+/// The reason why a store was not opened.
 #[derive(Clone, Debug, Error)]
 pub enum StoreConnectError {
     /// The URL cannot be read.
@@ -17,13 +17,13 @@ pub enum StoreConnectError {
     /// Another process serves this file.
     #[error("the database is busy: {0}")]
     Busy(String),
-    /// The file is only a part of a database.
+    /// The file is an incomplete database.
     #[error("the database is not whole: {0}")]
     NotWhole(String),
-    /// It will not let this process in until somebody changes something.
+    /// The database refuses this process until someone changes something.
     #[error("{0}")]
     Refused(String),
-    /// It cannot be reached, or not yet.
+    /// The database is unreachable; a later attempt may succeed.
     #[error("{0}")]
     Unreachable(String),
 }
@@ -39,7 +39,7 @@ impl From<StoreError> for StoreConnectError {
 }
 
 /// Opens the store that `url` names: `postgres://…`, or `sqlite://` and the path of a file, which
-/// is made when it is not there. The schema stays as it is; see
+/// is created if it does not exist. The schema is not changed; see
 /// [`migrate`](crate::Upkeep::migrate).
 ///
 /// # Errors
@@ -51,7 +51,7 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Store>, StoreConnectError> {
     }
 }
 
-/// Where a URL leads, for people: without user and password.
+/// The readable address of the database that `url` names, without user and password.
 ///
 /// # Errors
 /// [`StoreConnectError::BadUrl`]

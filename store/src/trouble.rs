@@ -1,28 +1,28 @@
-//! Troubles that a database names itself: for callers in words without a path, for the log with a
-//! remedy.
+//! Named troubles of a database: a description for callers without a path, and a remedy for the
+//! log.
 
-/// A reason for which a database does not do its work.
+/// A reason why a database does not carry out requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// There is no room left on its disk.
+    /// Its disk is full.
     Full,
     /// Its file was moved, removed or replaced while it was open.
     Gone,
-    /// It takes no changes, as a standby and a disk that is mounted read-only.
+    /// It accepts no changes: a standby, or a file on a read-only disk.
     ReadOnly,
     /// Its disk reports errors.
     Failing,
-    /// Its content cannot be read any more.
+    /// Its content is corrupt.
     Damaged,
-    /// Another program holds it locked.
+    /// Another program has locked it.
     Locked,
-    /// Requests of this process wait for each other longer than a caller may.
+    /// Requests of this process wait for each other for too long.
     Busy,
-    /// Another transaction holds what was asked for.
+    /// Another transaction has locked the rows.
     Held,
-    /// It has as many connections as it takes.
+    /// It accepts no more connections.
     Crowded,
-    /// It is about to start or to stop.
+    /// It is starting or stopping.
     Starting,
     /// It has no memory left.
     OutOfMemory,
@@ -31,7 +31,7 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// The trouble as a caller reads it.
+    /// The description for callers.
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl Trouble {
         }
     }
 
-    /// The advice to the person who reads the log.
+    /// The advice for operators in the log.
     pub(crate) const fn remedy(self) -> &'static str {
         match self {
             Self::Full => "make room on that disk; orders are taken again by themselves",
@@ -72,13 +72,13 @@ impl Trouble {
         }
     }
 
-    /// Returns true if waiting may end it, without a backup.
+    /// Returns true if it may end without restoring a backup.
     #[must_use]
     pub const fn may_pass(self) -> bool {
         !matches!(self, Self::Damaged)
     }
 
-    /// Returns true if nothing was changed: the database had refused, or rolled back.
+    /// Returns true if nothing was changed: the database refused the request or rolled it back.
     #[must_use]
     pub const fn changed_nothing(self) -> bool {
         match self {
@@ -95,8 +95,8 @@ impl Trouble {
         }
     }
 
-    /// Returns true if it may stop changes while reads go on: then only a change shows that it is
-    /// over.
+    /// Returns true if it may stop changes while reads still succeed. Only a successful change then
+    /// shows that it has ended.
     pub(crate) const fn stops_changes(self) -> bool {
         match self {
             Self::Full

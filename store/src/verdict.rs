@@ -1,10 +1,10 @@
-//! What stands against a request, judged from the row it met, alike in both stores.
+//! The reasons against a request, judged from the row that it met, the same in both stores.
 
 use galley_protocol::{CancelOrder, DeleteOrder, HeroId, OfHero, Order, PlaceOrder, Version};
 
 use crate::{CancelVerdict, DeleteVerdict, PlaceVerdict};
 
-/// The verdict on a request whose key was found with this order.
+/// The verdict on a request whose key is already used by this order.
 pub(crate) fn repeated(request: &OfHero<PlaceOrder, HeroId>, found: &Order) -> PlaceVerdict {
     if (request.hero_id, request.command.meal_id) == (found.hero_id, found.meal_id) {
         PlaceVerdict::Replayed(found.clone())
@@ -13,7 +13,7 @@ pub(crate) fn repeated(request: &OfHero<PlaceOrder, HeroId>, found: &Order) -> P
     }
 }
 
-/// Why the order cannot be cancelled; nothing when it can.
+/// The reason why the order cannot be cancelled; `None` if it can.
 pub(crate) fn against_cancel(
     request: &OfHero<CancelOrder>,
     found: Option<&Order>,
@@ -28,7 +28,7 @@ pub(crate) fn against_cancel(
     }
 }
 
-/// Why the order cannot be deleted; nothing when it can.
+/// The reason why the order cannot be deleted; `None` if it can.
 pub(crate) fn against_delete(
     request: &OfHero<DeleteOrder>,
     found: Option<&Order>,

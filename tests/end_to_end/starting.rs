@@ -126,7 +126,7 @@ async fn a_dependency_that_does_not_come_is_waited_for_and_named() {
         assert_one_line(
             &run(program, &["--wait", "1s"], &variables).await,
             1,
-            "the database was not there within 1s",
+            "the database was not ready within 1s",
         );
     }
     let stack = TestStack::distributed().gateways(0).workers(0).start().await;
@@ -137,7 +137,7 @@ async fn a_dependency_that_does_not_come_is_waited_for_and_named() {
         assert_one_line(
             &run(program, &["--wait", "1s"], &variables).await,
             1,
-            "Redis was not there within 1s",
+            "Redis was not ready within 1s",
         );
     }
     let said = run(
@@ -146,7 +146,7 @@ async fn a_dependency_that_does_not_come_is_waited_for_and_named() {
         &[("DATABASE_URL", &postgres), ("GALLEY_LOG", "off")],
     )
     .await;
-    assert_one_line(&said, 1, "the database was not there within 1s");
+    assert_one_line(&said, 1, "the database was not ready within 1s");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Random faults, and a check that none broke a promise.
 //!
-//! A [`round`] starts a [`stage`] of real processes and [`servers`], runs a [`crowd`] of clients
-//! against it, and breaks it by the [`schedule`] of a seed. Every request, answer and frame is
+//! A [`round`] starts a [`fault_stage`] of real processes and [`servers`], runs a [`crowd`] of clients
+//! against it, and breaks it by the [`fault_schedule`] of a seed. Every request, answer and frame is
 //! [`record`]ed; an [`auditor`] adds the changes of the database. Then all faults end, the crowd
 //! must become quiet, and the [`checker`] compares the record with the [`stored`] orders.
 

@@ -98,7 +98,7 @@ impl HeroView {
         assert_eq!(changes.contradicting, 0, "{text} contradicts {:?}", self.picture);
         match news {
             HeroNews::Welcome => {
-                self.told_by_welcome += changes.new + changes.next + changes.skipped
+                self.told_by_welcome += changes.new + changes.next + changes.skipped;
             }
             HeroNews::Resync => self.resyncs += 1,
             HeroNews::Change | HeroNews::Reconnect(_) | HeroNews::Reply | HeroNews::Refusal => {}

@@ -83,7 +83,7 @@ async fn serve(
     if let Err(error) =
         state.arm_behind(queue.settle(entries, &WorkerState::updates(&claimed)), &claimed).await
     {
-        tracing::debug!(%error, "entries were not settled; they come back and find nothing to do");
+        tracing::debug!(%error, "cannot settle entries; they are delivered again and change nothing");
     }
     if repeated {
         state.publish_again(&ids, claimed.iter().map(|claimed| claimed.order.id)).await;

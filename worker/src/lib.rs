@@ -47,7 +47,7 @@ const LEAVE: Duration = Duration::from_secs(2);
 #[derive(Debug, Error)]
 pub enum WorkerError {
     /// The database refused to register the worker.
-    #[error("the worker could not begin: {0}")]
+    #[error("cannot start the worker: {0}")]
     Enlist(StoreError),
     /// One of its tasks ended. The orders of the worker were handed back.
     #[error(transparent)]

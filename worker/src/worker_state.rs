@@ -112,6 +112,19 @@ impl WorkerState {
         self.doubt.store(true, Ordering::Relaxed);
     }
 
+    /// Returns the updates of claimed orders: two for an order that the claim cancelled at once.
+    pub(crate) fn updates(claimed: &[Claimed]) -> Vec<Update> {
+        let mut updates = Vec::with_capacity(claimed.len());
+        for Claimed { order, .. } in claimed {
+            // The claim cancelled the order in the same statement: `IN_PROGRESS` must be published
+            // as well.
+            let started = if order.status == Status::Cancelled { order.as_started() } else { None };
+            updates.extend(started.iter().map(Update::of));
+            updates.push(Update::of(order));
+        }
+        updates
+    }
+
     /// Arms claimed orders right after their publication has begun. The bus keeps the order of its
     /// requests. An order without delay may be complete before the bus has answered.
     pub(crate) async fn arm_behind<T>(
@@ -188,19 +201,6 @@ impl WorkerState {
         {
             tracing::error!(%error, "cannot read the dispatch queue; orders are claimed from the database");
         }
-    }
-
-    /// Returns the updates of claimed orders: two for an order that the claim cancelled at once.
-    pub(crate) fn updates(claimed: &[Claimed]) -> Vec<Update> {
-        let mut updates = Vec::with_capacity(claimed.len());
-        for Claimed { order, .. } in claimed {
-            // The claim cancelled the order in the same statement: `IN_PROGRESS` must be published
-            // as well.
-            let started = if order.status == Status::Cancelled { order.as_started() } else { None };
-            updates.extend(started.iter().map(Update::of));
-            updates.push(Update::of(order));
-        }
-        updates
     }
 
     /// Publishes updates. After a failure the subscribers receive a gap and read the database.

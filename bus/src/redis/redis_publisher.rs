@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures_util::future::join_all;
-use galley_fail_points::{FailPoint, is_next, reach};
+use galley_fail_points::{FailPoint, reach, withhold};
 use galley_protocol::{OrderId, PublisherId, Update, UpdateBatch};
 use redis::{Pipeline, Value};
 use tokio::sync::{Mutex, Notify};
@@ -31,7 +31,7 @@ pub(super) struct RedisPublisher {
     progress: PublishProgress,
     shards: Vec<ShardChannel>,
     outage: RedisOutage,
-    /// The process is leaving and sends no more heartbeats.
+    /// True once the process is leaving and sends no more heartbeats.
     has_left: AtomicBool,
 }
 
@@ -115,13 +115,14 @@ impl RedisPublisher {
         settled: &[(u16, &str)],
         updates: &[Update],
     ) -> Result<(), BusError> {
-        if !updates.is_empty() && is_next(FailPoint::AfterClaimPublish) {
-            // A pipeline cannot end halfway, so for the fail point it is sent in two halves.
-            self.send(updates, &[], &[]).await?;
-            reach(FailPoint::AfterClaimPublish);
+        if updates.is_empty() {
             return self.send(&[], &[], settled).await;
         }
-        self.send(updates, &[], settled).await
+        // A pipeline cannot end halfway: the last one before the fail point acknowledges nothing.
+        let settled = withhold(FailPoint::AfterClaimPublish, settled);
+        self.send(updates, &[], settled).await?;
+        reach(FailPoint::AfterClaimPublish);
+        Ok(())
     }
 
     /// Leaves a hole on every channel, for something that will never be published.
@@ -150,7 +151,7 @@ impl RedisPublisher {
             join_all(self.names.shards().map(|shard| self.send_heartbeat(shard, true))).await
         {
             if let Err(error) = left {
-                tracing::debug!(%error, "a goodbye was not published");
+                tracing::debug!(%error, "the goodbye was not published");
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Receives updates, each shard on its own connection to the node that holds it.
 //!
-//! One task per shard replaces a connection ([`PubSubConnection`]) that was cut; the subscriber then receives a
-//! gap. Until then the shard is deaf: it receives nothing. A silent node affects only its own
-//! shards.
+//! One task per shard replaces a connection ([`PubSubConnection`]) that was cut; the subscriber
+//! then receives a gap. Until then the shard is deaf: it receives nothing. A silent node affects
+//! only its own shards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -148,7 +148,10 @@ async fn pump(
             }
         }
         let deaf = Deaf::count(&subscriptions);
-        tracing::debug!(shard = listening.shard, "a subscription hears nothing and is made again");
+        tracing::debug!(
+            shard = listening.shard,
+            "a subscription receives nothing; subscribing again"
+        );
         let mut backoff = Backoff::AWAY;
         line = loop {
             backoff.wait().await;

@@ -87,7 +87,7 @@ impl StreamReader {
         self.troubled = outcome.is_err();
         if outcome.as_ref().is_err_and(is_group_missing) {
             metrics::counter!("galley_queue_group_recreated_total").increment(1);
-            tracing::warn!(stream = self.stream, "the consumer group was gone and is made again");
+            tracing::warn!(stream = self.stream, "the consumer group is gone; creating it again");
             outcome =
                 stream_upkeep::create_group(&mut wire, &self.stream).await.map(|()| Vec::new());
         } else if outcome.is_ok() {

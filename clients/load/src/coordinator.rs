@@ -91,8 +91,9 @@ struct Stop {
 
 impl Stop {
     fn listen() -> Result<Self, LoadFailure> {
-        let listen =
-            |kind| signal(kind).map_err(|error| LoadFailure::failed("cannot hear signals", &error));
+        let listen = |kind| {
+            signal(kind).map_err(|error| LoadFailure::failed("cannot receive signals", &error))
+        };
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,

@@ -19,7 +19,7 @@ pub enum LoadFailure {
     #[error("{0}")]
     Unmet(String),
     /// A signal stopped the test: exit code 130. The report covers the time until then.
-    #[error("stopped early: the figures tell of what was done until then")]
+    #[error("stopped early: the figures cover the time until then")]
     Interrupted,
 }
 

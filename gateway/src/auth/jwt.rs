@@ -63,7 +63,7 @@ pub enum TokenRejection {
     #[error("the token has expired")]
     Expired,
     /// It is not valid yet.
-    #[error("the token is not good yet")]
+    #[error("the token is not valid yet")]
     NotYet,
 }
 

@@ -56,7 +56,7 @@ impl Missing {
                     return page;
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "cannot read what a watcher was not told");
+                    tracing::debug!(%error, "cannot read the changes that a watcher missed");
                     self.ask(pause_after(self.failures));
                     self.failures += 1;
                 }

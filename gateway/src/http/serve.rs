@@ -157,7 +157,7 @@ async fn connection(
     };
     let ended = tokio::select! {
         ended = serving => ended,
-        () = cut.0.cancelled() => return tracing::debug!("cut a connection whose peer takes nothing"),
+        () = cut.0.cancelled() => return tracing::debug!("cut a connection whose client reads nothing"),
         () = end.cancelled() => return tracing::debug!("cut a connection whose request did not end in time"),
     };
     if let Err(error) = ended {

@@ -1,4 +1,4 @@
-//! What one hero's sockets are told at once.
+//! The updates that go to the sockets of one hero in one write.
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -11,21 +11,20 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use super::safe_cursor::SafeCursor;
 use crate::framing::put_frame_of;
 
-/// The most updates in one delivery: what a socket's connection gets in one write, and what a slow
-/// one holds for a single frame.
+/// The most updates in one delivery. A slow socket that still holds one frame of a delivery keeps
+/// the memory of all its frames.
 const MAX_UPDATES: usize = 64;
 
-/// An update on its way to sockets, with the cursor that its frame carries: that of the moment when
-/// the hub got it.
+/// An update on its way to sockets, with the safe cursor of the moment when the hub received it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
     update: Update,
-    /// The cursor.
+    /// The cursor that its frame carries.
     pub mark: Arc<SafeCursor>,
 }
 
 impl Notice {
-    /// An update from the bus.
+    /// Creates a notice of an update.
     pub fn new(update: &Update, mark: &Arc<SafeCursor>) -> Self {
         Self { update: update.clone(), mark: Arc::clone(mark) }
     }
@@ -38,18 +37,19 @@ impl Deref for Notice {
     }
 }
 
-/// Some updates of one hero.
+/// Up to [`MAX_UPDATES`] updates of one hero, with their frames.
 #[derive(Debug)]
 pub struct Delivery {
-    /// One at least; their frames are whole, and lie in the memory of `frames`.
+    /// The updates, at least one. Their `frame` is the whole text, and shares the memory of
+    /// `frames`.
     pub updates: Vec<Notice>,
-    /// Their WebSocket frames, one behind the other.
+    /// Their WebSocket frames, one after the other.
     pub frames: Bytes,
 }
 
 impl Delivery {
-    /// The deliveries of these updates, in their order. What came from the bus shares the memory of
-    /// all that was published at once, so that it is copied here.
+    /// Returns the deliveries of these updates, in order. An update from the bus shares the memory
+    /// of its whole message, so its bytes are copied here.
     pub fn all(updates: &[Notice]) -> impl Iterator<Item = Self> {
         updates.chunks(MAX_UPDATES).map(|updates| {
             let mut frames = BytesMut::new();
@@ -70,13 +70,13 @@ impl Delivery {
         })
     }
 
-    /// Bytes of the texts, without the heads of their frames.
+    /// Returns the size of the texts in bytes, without the headers of their frames.
     pub fn bytes(&self) -> usize {
         self.updates.iter().map(|update| update.frame.len()).sum()
     }
 }
 
-/// The updates of each hero, in their order.
+/// Groups updates by hero, and keeps their order.
 pub fn by_hero<'a>(updates: impl Iterator<Item = &'a Update>) -> HashMap<HeroId, Vec<&'a Update>> {
     let mut heroes = HashMap::<_, Vec<_>>::new();
     for update in updates {

@@ -1,18 +1,22 @@
 //! The outgoing queue of one socket, bounded in bytes.
 //!
-//! The hub pushes, the socket's session takes. While a session rests, which is nearly always, the
-//! hub writes straight to its connection: no task is woken, and a frame costs a lock and a system
-//! call. When the socket does not keep up and the bound is reached, everything that waits is
-//! dropped and only kept which orders it was about; the session then reads the newest states of
-//! those from the database and sends them in a `resync`, which is soon done, or a hero with
-//! thousands of orders a second would be behind again before it ends. When these are too many as
-//! well, or nobody knows which were missed, only the moment is kept since which updates are
-//! missing. So a slow socket costs a bounded number of bytes, however many orders change: the
-//! bound, as much again for the orders of a resync that is under way, and one page of it.
+//! The hub pushes updates, the session of the socket takes them. While the session is idle, which
+//! is nearly always, the hub writes straight to its connection: no task is woken, and a frame costs
+//! a lock and a system call.
 //!
-//! An outbox composes four parts that know nothing of each other: the [`queue`] of updates, the
-//! [`heartbeat`], the [`expiry`] and the [`direct`] writer. It holds the lock, decides what comes
-//! first, and wakes the session.
+//! If the socket does not keep up and the bound is reached, all waiting updates are dropped and
+//! only the ids of their orders are kept. The session reads the newest states of these orders from
+//! the database and sends them in a `resync`. Reading only these orders keeps the resync short: a
+//! longer one would let a hero with thousands of orders per second fall behind again before it
+//! ends. If the ids do not fit either, or it is unknown which updates were missed, only the cursor
+//! is kept after which updates are missing.
+//!
+//! A slow socket therefore has a bounded cost in memory, however many orders change: the bound, as
+//! much again for the orders of a running resync, and one page of it.
+//!
+//! An outbox is made of four independent parts: the [queue](update_queue) of updates, the
+//! [heartbeat](socket_heartbeat), the [expiry] and the [direct] writer. The outbox holds the lock,
+//! decides what comes first, and wakes the session.
 
 mod direct;
 mod expiry;
@@ -43,21 +47,22 @@ use update_queue::UpdateQueue;
 pub enum Out {
     /// Send the frame of this update.
     Frame(Notice),
-    /// Send the newest states of what it was not told.
+    /// Send the newest states of the updates that the socket missed.
     Resync(Missed),
-    /// Ask the peer whether it lives.
+    /// Send a ping.
     Ping,
-    /// Say goodbye: the hint now, the close after this time.
+    /// Send the hint to reconnect now, and close after this time.
     Leave(Duration),
     /// The peer is gone.
     Abandon,
-    /// Say that the token expires, and when.
+    /// Send the notice that the token is about to expire.
     Expiring,
     /// Close: the token has expired.
     Expired,
 }
 
 /// The outgoing queue of one socket.
+// `repr(C)`: the lock and the first fields of the state must share a cache line.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Outbox {
@@ -67,41 +72,43 @@ pub struct Outbox {
     expiry: Expiry,
 }
 
-/// The state under the lock. In this order, so that a delivery that writes straight to the
-/// connection looks at one line of the cache, the lock's.
+/// The state under the lock. The fields are in this order so that a direct write reads only the
+/// cache line of the lock.
 #[derive(Debug, Default)]
 #[repr(C)]
 struct OutboxState {
-    /// The connection of a session that rests and owes it nothing. Closed whenever there is
+    /// The connection of an idle session without unsent bytes. Closed whenever the session has
     /// something to do.
     direct: DirectWriter,
     /// Queued work of a slow or leaving socket; `None` for a socket that keeps up.
     pending: Option<Box<Backlog>>,
-    /// The states that the session sent past the deliveries, while something older may still be
-    /// delivered.
+    /// The states that the session sent outside of the deliveries, while older ones may still be
+    /// delivered; `None` otherwise.
     sent: Option<Box<Overtaken>>,
     token: TokenNotice,
-    /// The session, while it waits.
+    /// The waker of the session, while it waits.
     session: Option<Waker>,
     doubt: Doubt,
-    /// The cursor of the welcome; `None` on a staff socket, which gets no updates here.
+    /// The cursor of the welcome or of the last repair. `None` before the welcome and on a staff
+    /// socket, which gets no updates here.
     known: Option<ResumeCursor>,
 }
 
-/// The work that waits for the session. Boxed, so that a socket that keeps up needs no memory for
-/// it.
+/// The work that waits for the session. It is boxed, so that a socket that keeps up needs no memory
+/// for it.
 #[derive(Debug, Default)]
 struct Backlog {
-    /// The rest of what was written past the session when the kernel had no room for all of it;
-    /// goes out before anything else.
+    /// The remainder of a direct write for which the kernel had no room. It goes out before
+    /// anything else.
     remainder: Bytes,
+    /// The time after which to close the socket, if it is to be closed.
     leave: Option<Duration>,
     queue: UpdateQueue,
 }
 
 impl Outbox {
-    /// An empty outbox in which at most `bound` bytes wait, of updates or of the orders that were
-    /// missed.
+    /// Creates an empty outbox that holds at most `bound` bytes of updates or of the ids of missed
+    /// orders.
     #[must_use]
     pub fn new(bound: usize) -> Self {
         Self {
@@ -112,20 +119,22 @@ impl Outbox {
         }
     }
 
-    /// The same for a peer that is sent away at this age.
+    /// Sets the age at which the peer is asked to reconnect.
     #[must_use]
     pub fn living(self, age: Duration) -> Self {
         self.expiry.retire_at(age);
         self
     }
 
-    /// Sends these updates: at once when the session rests and the kernel has room, and then
-    /// without waking it; else they wait for the session. Returns true if they went out at once.
+    /// Writes these updates to the connection at once if the session is idle and the kernel has
+    /// room, without waking the session. Otherwise they wait for the session. Returns true if they
+    /// were written at once.
     pub fn push(&self, delivery: &Delivery) -> bool {
         let mut waiting = self.lock();
         if waiting.sent.is_some()
             && let Some(kept) = waiting.not_overtaken(&delivery.updates)
         {
+            // Not written directly, because the frames of the delivery may contain dropped updates.
             if !kept.is_empty() {
                 waiting.pending().queue.push(&kept, self.bound);
                 wake(waiting);
@@ -135,7 +144,7 @@ impl Outbox {
         if let Some(pending) = &mut waiting.pending
             && pending.queue.is_behind()
         {
-            // Not a reason to wake it: a session that is behind reads the database anyway.
+            // No reason to wake the session: it is behind, and reads the database anyway.
             pending.queue.push(&delivery.updates, self.bound);
             return false;
         }
@@ -148,7 +157,7 @@ impl Outbox {
         false
     }
 
-    /// Sets the cursor of the welcome: a repair never goes back behind it.
+    /// Sets the cursor of the welcome or of a repair. No later repair reads from before it.
     pub fn know(&self, cursor: ResumeCursor) {
         self.lock().known = Some(cursor);
     }
@@ -167,15 +176,16 @@ impl Outbox {
         wake(waiting);
     }
 
-    /// Makes the session read the orders of these updates, which may have changed since.
+    /// Makes the session read the orders of these updates, which may be outdated.
     pub fn miss(&self, updates: &[Notice]) {
         let mut waiting = self.lock();
         waiting.pending().queue.miss(updates, self.bound);
         wake(waiting);
     }
 
-    /// Notes that these states are about to be told past the updates that wait. Those that are no
-    /// newer are dropped, or they would take the socket back, and so are those that still come.
+    /// Notes that the session is about to send these states before the updates that wait. Waiting
+    /// updates that are no newer are dropped, or the client would go back to an older state.
+    /// `overtaken` drops such updates that arrive later.
     pub fn overtake(&self, sent: &HashMap<OrderId, VersionSeen>, overtaken: Option<Overtaken>) {
         let mut waiting = self.lock();
         match (&mut waiting.sent, overtaken) {
@@ -189,39 +199,38 @@ impl Outbox {
         });
     }
 
-    /// Notes that the gateway leaves: the close shall come after this time.
+    /// Makes the session ask the peer to reconnect, and close the socket after this time.
     pub fn leave(&self, after: Duration) {
         let mut waiting = self.lock();
         waiting.pending().leave = Some(after);
         wake(waiting);
     }
 
-    /// Sends the peer away when it is old enough.
+    /// Asks the peer to reconnect, and closes the socket, once it has reached its age.
     pub fn retire(&self) {
         if self.expiry.retires(self.last_heard.age_ms()) {
             self.leave(Duration::ZERO);
         }
     }
 
-    /// Notes that the peer has shown that it lives.
+    /// Notes a sign of life of the peer.
     pub fn note_life(&self) {
         if self.last_heard.note() {
-            // The ping, too, that the session has not come to: with no doubt left its answer would
-            // end nothing.
+            // Also cancels a ping that the session has not sent yet. Its answer would end no doubt,
+            // because `last_heard` has none any more, and the peer would be given up.
             self.lock().doubt = Doubt::None;
         }
     }
 
-    /// Asks for a ping when the peer was silent for `interval`, gives the peer up when it stayed
-    /// silent for `timeout` after it.
+    /// Sends or requests a ping if the peer was silent for `interval`. Gives the peer up if it
+    /// stays silent for `timeout` after the ping.
     pub fn beat(&self, interval: Duration, timeout: Duration) {
         if self.last_heard.silence() < interval {
             return;
         }
         let mut waiting = self.lock();
         waiting.settle();
-        // Before anything is written: the answer may come at once, and must find the doubt that it
-        // ends.
+        // Set before the ping is written, because the answer may arrive at once and must find it.
         self.last_heard.doubt();
         let doubt = waiting.doubt;
         waiting.doubt =
@@ -231,46 +240,47 @@ impl Outbox {
         }
     }
 
-    /// Sets the time until which the peer's token is good, in seconds since the epoch. A later
-    /// token takes the place of the one before.
+    /// Sets the expiry of the peer's token, in seconds since the epoch. It replaces the expiry of
+    /// an earlier token.
     pub fn good_until(&self, expires: u64) {
         let mut waiting = self.lock();
         self.expiry.set_token(expires);
         waiting.token = TokenNotice::Good;
     }
 
-    /// Announces the end of the peer's token a minute ahead, and closes when it is there.
+    /// Announces the expiry of the peer's token a minute ahead, and closes the socket at the
+    /// expiry. `now` is in seconds since the epoch.
     pub fn expire(&self, now: u64) {
         if !self.expiry.is_near(now) {
             return;
         }
         let mut waiting = self.lock();
-        // Asked again, because a new token may have come meanwhile.
+        // Read again under the lock, because a new token may have arrived meanwhile.
         if waiting.token.advance(self.expiry.token_left(now)) {
             wake(waiting);
         }
     }
 
-    /// Returns the time for which the peer's token is still good.
+    /// Returns the time for which the peer's token is still accepted.
     pub fn token_left(&self, now: u64) -> Duration {
         self.expiry.token_left(now)
     }
 
-    /// Waits for something to do. Only one may wait. Safe to drop while it waits.
+    /// Waits for the next work. Only one task may wait. Cancel safe.
     pub async fn next(&self) -> Out {
         poll_fn(|context| self.poll(context, OutboxState::next)).await
     }
 
-    /// The same of what must not wait for a resync to end: everything but frames, and another
-    /// resync. A frame between two pages would carry a cursor with which a client could miss the
-    /// pages that it has not got yet.
+    /// Waits for work that is not delayed by a running resync: everything except frames and further
+    /// resyncs. A frame between two pages would carry a cursor from which the client would resume
+    /// without the remaining pages. Cancel safe.
     pub async fn next_urgent(&self) -> Out {
         poll_fn(|context| self.poll(context, OutboxState::urgent)).await
     }
 
-    /// Ready when there is something to do, which is left where it is. Until then others write to
-    /// the connection: whoever waits must own it, owe it nothing, and take it back before anything
-    /// else.
+    /// Becomes ready when there is work, and does not take it. Until then the hub writes to the
+    /// connection. The caller must own the connection and have no unsent bytes, and must call
+    /// [`Outbox::take_connection_back`] before it writes again.
     pub fn poll_any(&self, context: &mut Context<'_>, connection: &Arc<TcpStream>) -> Poll<()> {
         self.poll(context, |waiting| {
             let is_any = waiting.is_any();
@@ -281,14 +291,15 @@ impl Outbox {
         })
     }
 
-    /// Lets nobody else write to the connection from now on. Returns what must go out next.
+    /// Ends direct writes to the connection. Returns the remainder of the last one, which must go
+    /// out next.
     pub fn take_connection_back(&self) -> Bytes {
         let mut waiting = self.lock();
         waiting.direct.close();
         waiting.take(|pending| Some(std::mem::take(&mut pending.remainder))).unwrap_or_default()
     }
 
-    /// Takes what is to be done next, if anything.
+    /// Takes the next work, if any.
     pub fn try_next(&self) -> Option<Out> {
         self.lock().next()
     }
@@ -314,8 +325,8 @@ impl Outbox {
     }
 }
 
-/// Wakes the session, after the lock is given back. From now on nobody writes past it: what waits
-/// comes first.
+/// Wakes the session after the lock is released. Ends direct writes, because the waiting work must
+/// go out first.
 fn wake(mut waiting: MutexGuard<'_, OutboxState>) {
     waiting.direct.close();
     let session = waiting.session.take();
@@ -326,8 +337,8 @@ fn wake(mut waiting: MutexGuard<'_, OutboxState>) {
 }
 
 impl OutboxState {
-    /// Writes whole frames past a session that rests. Keeps what the kernel does not take of a
-    /// frame that it has begun.
+    /// Writes whole frames straight to the connection of an idle session. Keeps the remainder if
+    /// the kernel takes only a part.
     fn write(&mut self, frames: &Bytes) -> Written {
         let written = self.direct.write(frames);
         if let Written::Part(length) = written {
@@ -336,15 +347,15 @@ impl OutboxState {
         written
     }
 
-    /// Returns those updates that are newer than what the session told past them, while older ones
-    /// may still come.
+    /// Returns the updates that are newer than the states that the session sent outside of the
+    /// deliveries; `None` if older ones can no longer arrive, so that nothing needs to be filtered.
     fn not_overtaken(&mut self, updates: &[Notice]) -> Option<Vec<Notice>> {
         self.settle();
         let sent = self.sent.as_deref()?;
         Some(updates.iter().filter(|update| sent.is_news(update)).cloned().collect())
     }
 
-    /// Gives back the memory of what was told once nothing older can come.
+    /// Drops the filter of older states once none can arrive any more.
     fn settle(&mut self) {
         self.sent.take_if(|sent| sent.settle());
     }
@@ -353,7 +364,7 @@ impl OutboxState {
         self.pending.get_or_insert_default()
     }
 
-    /// Takes something of what is pending, and gives the memory back when that was all.
+    /// Takes a part of the pending work, and frees the box if nothing is left.
     fn take<T>(&mut self, take: impl FnOnce(&mut Backlog) -> Option<T>) -> Option<T> {
         let taken = take(self.pending.as_mut()?);
         self.pending.take_if(|pending| !pending.is_any());
@@ -417,7 +428,7 @@ mod tests {
     use crate::hub::safe_cursor::SafeCursor;
     use crate::versions::{Source, VersionSeen, Versions};
 
-    /// An order that was placed, told at this position, with its whole frame.
+    /// Returns the update of a placed order with its whole frame, whose cursor has this position.
     pub(super) fn update(id: i64, position: i64) -> Notice {
         delivery(id, position).updates.remove(0)
     }
@@ -438,7 +449,7 @@ mod tests {
         ResumeCursor { position, ..ResumeCursor::EXPIRED }
     }
 
-    /// A connection to write to, and its other end.
+    /// Returns a connection to write to, and its other end.
     pub(super) async fn connection() -> (Arc<TcpStream>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");

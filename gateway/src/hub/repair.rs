@@ -1,8 +1,8 @@
-//! Brings everybody up to date from the database after updates may have been lost.
+//! Repairs: after updates may have been lost, the changes are read from the database.
 //!
-//! It reads once, however many sockets there are, and what it reads goes the way of every update:
-//! to the heroes who are here and to the staff feed, unless they know it already. Only when more
-//! changed than one read may bring, each socket reads by itself.
+//! One read serves all sockets. Its result is delivered like any other update: to the heroes with
+//! sockets here and to the staff feed, unless they already have it. Only if more changed than one
+//! read may return, each socket reads for itself.
 
 use galley_protocol::{HeroId, ResumeCursor, Update};
 use galley_store::{ChangesOfAll, Store, StoreError};
@@ -15,16 +15,17 @@ use crate::versions::Source;
 /// The most changes that one repair reads.
 const MAX_CHANGES: usize = 10_000;
 
-/// The changes that a repair has read, as far as somebody here may not know them.
+/// The changes that a repair has read, for the heroes with sockets here and for watchers.
 #[derive(Debug, Default)]
 pub struct Repair(Vec<Update>);
 
 impl Hub {
-    /// Reads the changes since a moment, or since the oldest welcome, for everybody who may not
-    /// know them. Has each socket read by itself if these are too many, or nobody knows since when.
+    /// Reads the changes since `since`. If it is `None`, reads since the oldest cursor that a
+    /// socket is known to have, unless staff watches. If there are too many changes, or no such
+    /// cursor, each socket is made to read for itself instead, and the returned repair is empty.
     ///
     /// # Errors
-    /// The database cannot be read. Nobody was told anything then.
+    /// The database cannot be read. Nothing has been sent then.
     pub async fn read_repair(
         &self,
         store: &dyn Store,
@@ -33,7 +34,7 @@ impl Hub {
         self.read_repair_up_to(MAX_CHANGES, store, since).await
     }
 
-    /// Delivers what a repair has read, unless something newer was delivered meanwhile.
+    /// Delivers the changes of a repair, unless newer states were delivered meanwhile.
     pub async fn deliver_repair(&self, Repair(updates): Repair) {
         self.spread(&updates, Source::Database).await;
     }
@@ -45,7 +46,7 @@ impl Hub {
         since: Option<ResumeCursor>,
     ) -> Result<Repair, StoreError> {
         let watched = self.0.feed.watched_since().is_some();
-        // Who comes later begins with what is true then.
+        // A socket that joins later reads the current state in its welcome.
         if self.count() == 0 && !watched {
             return Ok(Repair::default());
         }
@@ -66,6 +67,7 @@ impl Hub {
                 updates.push(Update::of_deleted(deletion.deleted, deletion.hero_id, cursor.time));
             }
         }
+        // The store returns the orders by falling id.
         for order in orders.iter().rev() {
             if watched || self.is_here(order.hero_id) {
                 updates.push(Update::of(order));
@@ -75,8 +77,8 @@ impl Hub {
         Ok(Repair(updates))
     }
 
-    /// Has every socket read what changed since then, or since its welcome, and every watcher what
-    /// it was not told.
+    /// Makes every socket read the changes since this cursor, or since its welcome, and every
+    /// watcher the changes that it was not sent.
     fn fall_behind(&self, since: Option<ResumeCursor>) {
         self.0.feed.lose();
         for shard in self.shards() {
@@ -84,7 +86,7 @@ impl Hub {
         }
     }
 
-    /// The cursor of the oldest welcome.
+    /// Returns the oldest cursor of a welcome or a repair among the sockets here.
     fn oldest_known(&self) -> Option<ResumeCursor> {
         let mut oldest = None::<ResumeCursor>;
         self.for_each(|outbox| {
@@ -115,7 +117,7 @@ mod tests {
 
     use super::super::{Hub, Membership, Missed, Out, Outbox};
 
-    /// Heroes who are here with some idle sockets each.
+    /// Two heroes with 100 idle sockets each, and a third without sockets.
     struct RepairScene {
         store: Arc<dyn Store>,
         hub: Hub,
@@ -173,7 +175,7 @@ mod tests {
                 .await
                 .expect("a repair");
             self.hub.deliver_repair(read).await;
-            // The sockets of a hero with many are told by tasks.
+            // A hero with several shards is written to by tasks.
             while self.hub.shards().iter().any(|shard| shard.idle_outboxes().is_none()) {
                 tokio::task::yield_now().await;
             }
@@ -199,13 +201,16 @@ mod tests {
     async fn however_many_sockets_there_are_it_reads_once_and_tells_only_what_is_news() {
         let scene = RepairScene::set().await;
         let watcher = scene.hub.watch(Arc::clone(&scene.store), Watch::all(None), Begin::default());
-        let [sent, ours, absent] =
+        let [delivered, lost, absent] =
             [scene.order(0).await, scene.order(0).await, scene.order(2).await];
-        scene.hub.deliver(&[Update::of(&sent)]).await;
+        scene.hub.deliver(&[Update::of(&delivered)]).await;
         scene.repair(100).await;
         for (index, out) in scene.out().iter().enumerate() {
-            let expected =
-                if index < 100 { vec![(sent.id.get(), 1), (ours.id.get(), 1)] } else { vec![] };
+            let expected = if index < 100 {
+                vec![(delivered.id.get(), 1), (lost.id.get(), 1)]
+            } else {
+                vec![]
+            };
             assert_eq!(frames(out), expected, "socket {index}");
         }
         assert!(absent.version == Version::FIRST);

@@ -1,4 +1,4 @@
-//! How far the sockets have been told: the cursor that frames carry.
+//! The safe cursor of the hub, which frames carry to clients.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -6,14 +6,14 @@ use bytes::Bytes;
 use galley_protocol::{ResumeCursor, SignedCursor, Update};
 use galley_store::CursorKeys;
 
-/// A cursor, and what frames carry of it.
+/// A cursor in the forms that frames need.
 #[derive(Debug, PartialEq)]
 pub struct SafeCursor {
-    /// Everything below it was handed to the outboxes.
+    /// The cursor. Everything below it was handed to the outboxes.
     pub cursor: ResumeCursor,
-    /// The text for clients.
+    /// The signed form for clients.
     pub signed: SignedCursor,
-    /// The end of a frame with it.
+    /// The last bytes of a frame with this cursor.
     pub ending: Bytes,
 }
 
@@ -25,7 +25,8 @@ impl SafeCursor {
     }
 }
 
-/// The mark of the hub. Until it is moved for the first time, whoever resumes from it begins anew.
+/// The current safe cursor of the hub. Until it is set for the first time, a client that resumes
+/// from it starts over.
 #[derive(Debug)]
 pub struct CurrentSafeCursor {
     keys: CursorKeys,
@@ -33,19 +34,19 @@ pub struct CurrentSafeCursor {
 }
 
 impl CurrentSafeCursor {
-    /// Signs with these keys.
+    /// Creates the initial cursor. This one and all later ones are signed with these keys.
     pub fn new(keys: CursorKeys) -> Self {
         let mark = RwLock::new(Arc::new(SafeCursor::new(ResumeCursor::EXPIRED, &keys)));
         Self { keys, mark }
     }
 
-    /// Frames that are delivered from now on carry this cursor.
+    /// Sets the cursor of the frames that are delivered from now on.
     pub fn advance(&self, safe: ResumeCursor) {
         let mark = Arc::new(SafeCursor::new(safe, &self.keys));
         *self.mark.write().unwrap_or_else(PoisonError::into_inner) = mark;
     }
 
-    /// Returns the mark as it is now.
+    /// Returns the current cursor.
     pub fn get(&self) -> Arc<SafeCursor> {
         Arc::clone(&self.mark.read().unwrap_or_else(PoisonError::into_inner))
     }

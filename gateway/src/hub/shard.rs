@@ -1,13 +1,12 @@
-//! Some sockets of one hero, told together.
+//! A shard: up to [`MAX_SOCKETS`] sockets of one hero that are written to together.
 //!
-//! A hero's only shard is told at once by whoever delivers. Where there are more, each has a task
-//! while there is something to deliver: the cores share the work, what comes meanwhile joins what
-//! waits, and no socket waits for all the others twice. The task ends when nothing came within a
-//! tick.
+//! If a hero has one shard, the delivering task writes to it directly. If it has more, each shard
+//! gets its own task while it has updates to write. The cores share the work, updates that arrive
+//! meanwhile join the next batch, and a socket never waits twice for all others. The task ends when
+//! no update has arrived within a tick.
 //!
-//! One core is left to others, [`writers`] says: who reads what is written here, the kernel, and
-//! the rest of the gateway have something to do as well, and two writers stand in each other's way
-//! where there are two cores.
+//! [`writers`] leaves one core free, for the kernel, the clients on this machine and the other
+//! tasks of the gateway. On two cores, two writers would only slow each other down.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,21 +20,21 @@ use super::{Delivery, Notice, Outbox, TICK};
 use crate::metrics;
 use crate::versions::Flight;
 
-/// The most sockets of a shard: to write to them takes about half a millisecond, for which the next
-/// shard waits.
+/// The most sockets of a shard. Writing to all of them takes about half a millisecond, during which
+/// the next shard waits.
 const MAX_SOCKETS: usize = 64;
-/// The most updates that wait for the task. At the bound they are dropped, and the sockets read the
-/// database.
+/// The most updates that wait for the task. Beyond it they are dropped, and the sockets read them
+/// from the database.
 const MAX_WAITING: usize = 4_096;
 
-/// Some sockets of one hero, told together.
+/// Some sockets of one hero that are written to together.
 #[derive(Debug, Default)]
 pub struct Shard(Mutex<ShardState>);
 
 #[derive(Debug, Default)]
 struct ShardState {
     outboxes: Vec<Arc<Outbox>>,
-    /// The work of the task, while there is one.
+    /// The work of the task; `None` while there is no task.
     waiting: Option<Box<WaitingUpdates>>,
 }
 
@@ -43,35 +42,36 @@ struct ShardState {
 struct WaitingUpdates {
     task: JoinHandle<()>,
     updates: Vec<Notice>,
-    /// The deliveries that they are of.
+    /// The deliveries to which these updates belong.
     flights: Vec<Arc<Flight>>,
-    /// Updates are missing behind these.
+    /// The updates that are missing after these, if any.
     gap: Option<ShardGap>,
 }
 
-/// The next work of the task.
+/// The next batch of the task.
 struct TakenUpdates {
     updates: Vec<Notice>,
     flights: Vec<Arc<Flight>>,
     gap: Option<ShardGap>,
 }
 
-/// Ordered by how far it goes back.
+/// A range of missing updates. The earliest start is the least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct ShardGap {
-    /// From here on; from each socket's welcome when that is nowhere.
+    /// The cursor after which updates are missing; `None` for everything since the welcome of each
+    /// socket.
     since: Option<ResumeCursor>,
 }
 
-/// Lets as many shards be told at the same time as there are cores but one, and one at least; the
-/// others wait for their turn.
+/// Returns one permit for each shard that may be written to at the same time: the number of cores
+/// minus one, but at least one.
 pub fn writers() -> Arc<Semaphore> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Arc::new(Semaphore::new(cores.saturating_sub(1).max(1)))
 }
 
 impl Shard {
-    /// Takes a socket in, if there is room.
+    /// Adds a socket. Returns false if the shard is full.
     pub fn add(&self, outbox: &Arc<Outbox>) -> bool {
         let outboxes = &mut self.lock().outboxes;
         let room = outboxes.len() < MAX_SOCKETS;
@@ -81,7 +81,7 @@ impl Shard {
         room
     }
 
-    /// Lets a socket go.
+    /// Removes a socket.
     pub fn remove(&self, outbox: &Arc<Outbox>) {
         let outboxes = &mut self.lock().outboxes;
         if let Some(index) = outboxes.iter().position(|other| Arc::ptr_eq(other, outbox)) {
@@ -89,19 +89,20 @@ impl Shard {
         }
     }
 
-    /// Its sockets.
+    /// Returns the outboxes of its sockets.
     pub fn outboxes(&self) -> Vec<Arc<Outbox>> {
         self.lock().outboxes.clone()
     }
 
-    /// Its sockets, unless its task has still to tell something, which must come first.
+    /// Returns the outboxes of its sockets; `None` while the task runs, because the updates that
+    /// wait for it must be written first.
     pub fn idle_outboxes(&self) -> Option<Vec<Arc<Outbox>>> {
         let state = self.lock();
         state.waiting.is_none().then(|| state.outboxes.clone())
     }
 
-    /// Has these updates told by the shard's task, behind all that waits for it. Says how many
-    /// sockets that are.
+    /// Queues these updates for the task of the shard, and starts it if necessary. Returns the
+    /// number of sockets.
     pub fn push_later(
         self: &Arc<Self>,
         updates: &[Notice],
@@ -116,17 +117,17 @@ impl Shard {
             .waiting
             .get_or_insert_with(|| Box::new(WaitingUpdates::begin(self, writers, None)));
         if waiting.task.is_finished() {
-            // It ends by itself only when nothing waits: it has failed, and nobody knows whom it
-            // told what.
+            // A task that ends normally sets `waiting` to `None`. This one has panicked or was
+            // aborted, so it is unknown what it wrote: the sockets read everything.
             **waiting = WaitingUpdates::begin(self, writers, Some(ShardGap { since: None }));
         }
         waiting.add(updates, flight);
         state.outboxes.len()
     }
 
-    /// These orders may have become something else than the updates say: the sockets read them.
-    /// While the task has something to deliver, they read everything behind it, so that nobody comes
-    /// to a newer cursor before that.
+    /// Makes the sockets read the orders of these updates, which may be outdated. While updates
+    /// wait for the task, the sockets instead read every change since the first of them: they must
+    /// not receive a newer cursor before the updates that wait.
     pub fn miss(&self, updates: &[Notice]) {
         let mut state = self.lock();
         match &mut state.waiting {
@@ -139,7 +140,7 @@ impl Shard {
         }
     }
 
-    /// Updates may be missing since then, or since each socket's welcome.
+    /// Notes that updates may be missing since this cursor, or since the welcome of each socket.
     pub fn fall_behind(&self, since: Option<ResumeCursor>) {
         let mut state = self.lock();
         match &mut state.waiting {
@@ -151,10 +152,12 @@ impl Shard {
     async fn push_waiting(self: Arc<Self>, writers: Arc<Semaphore>) {
         loop {
             let turn = writers.acquire().await.expect("nobody closes it");
+            // Taken after the wait for the turn, so that the batch has all that arrived meanwhile.
             let Some(TakenUpdates { updates, flights, gap }) = self.take() else { return };
             let tick = Instant::now() + TICK;
             let outboxes = self.outboxes();
             push_to(&outboxes, &updates).await;
+            // The updates are in all outboxes, so their deliveries have ended (see `Flight`).
             drop(flights);
             if let Some(gap) = gap {
                 for outbox in &outboxes {
@@ -166,7 +169,7 @@ impl Shard {
         }
     }
 
-    /// Takes what waits; when that is nothing, the next update finds no task.
+    /// Takes the next batch. If nothing waits, the task counts as ended from now on.
     fn take(&self) -> Option<TakenUpdates> {
         let mut state = self.lock();
         let waiting = state.waiting.as_mut()?;
@@ -193,7 +196,7 @@ impl WaitingUpdates {
 
     fn add(&mut self, updates: &[Notice], flight: &Arc<Flight>) {
         if self.gap.is_some() {
-            return; // the database knows them
+            return; // the sockets read these updates from the database, too
         }
         if self.updates.len() + updates.len() > MAX_WAITING {
             self.fall_behind(
@@ -213,13 +216,14 @@ impl WaitingUpdates {
     }
 }
 
-/// Tells these updates to each of them.
+/// Hands these updates to each outbox.
 pub async fn push_to(outboxes: &[Arc<Outbox>], updates: &[Notice]) {
     for delivery in Delivery::all(updates) {
         let mut written = 0;
         for outbox in outboxes {
             written += usize::from(outbox.push(&delivery));
-            consume_budget().await; // other tasks get their turn every hundred writes or so, which are about a millisecond
+            // Yields after about a hundred writes, which take about a millisecond.
+            consume_budget().await;
         }
         if written > 0 {
             metrics::count_frames(written * delivery.updates.len(), written * delivery.bytes());
@@ -238,7 +242,7 @@ mod tests {
     use super::*;
     use crate::versions::{Source, Versions};
 
-    /// A deletion, at the position of its id.
+    /// Returns a deletion whose cursor has the id as its position.
     fn update(id: i64) -> Notice {
         let deleted =
             Deleted { order_id: OrderId::new(id).expect("an id"), version: Version::FIRST };
@@ -247,7 +251,7 @@ mod tests {
         Notice::new(&Update::of_deleted(deleted, HeroId::FIRST, Timestamp::EPOCH), &mark)
     }
 
-    /// A shard of two sockets that have their welcome.
+    /// A shard of two sockets that have received their welcome.
     struct Crowded {
         shard: Arc<Shard>,
         outboxes: Vec<Arc<Outbox>>,
@@ -271,8 +275,8 @@ mod tests {
         }
     }
 
-    /// The orders of the frames that it was told of.
-    fn sent(outbox: &Outbox) -> Vec<i64> {
+    /// Takes all frames out of the outbox and returns their orders.
+    fn drain(outbox: &Outbox) -> Vec<i64> {
         let out = std::iter::from_fn(|| outbox.try_next());
         out.map(|out| {
             if let Out::Frame(update) = out { update.order_id.get() } else { panic!("{out:?}") }
@@ -280,7 +284,7 @@ mod tests {
         .collect()
     }
 
-    /// Until the task has ended. Time stands still while anything can be done.
+    /// Waits until the task has ended. Time is paused while any task can run.
     async fn ended(shard: &Shard) {
         while shard.idle_outboxes().is_none() {
             tokio::time::sleep(TICK).await;
@@ -293,14 +297,14 @@ mod tests {
         let Crowded { shard, outboxes, .. } = &crowded;
         crowded.push_later(&[update(1)]);
         tokio::time::sleep(TICK / 2).await;
-        assert_eq!(sent(&outboxes[0]), [1], "at once");
+        assert_eq!(drain(&outboxes[0]), [1], "at once");
         (2..=99).for_each(|id| crowded.push_later(&[update(id)]));
         tokio::task::yield_now().await;
-        assert!(sent(&outboxes[0]).is_empty());
+        assert!(drain(&outboxes[0]).is_empty());
         tokio::time::sleep(TICK).await;
-        assert!(sent(&outboxes[0]).into_iter().eq(2..=99));
+        assert!(drain(&outboxes[0]).into_iter().eq(2..=99));
         ended(shard).await;
-        assert!(sent(&outboxes[1]).into_iter().eq(1..=99));
+        assert!(drain(&outboxes[1]).into_iter().eq(1..=99));
     }
 
     #[tokio::test(start_paused = true)]
@@ -311,10 +315,10 @@ mod tests {
         tokio::time::sleep(2 * TICK).await;
         crowded.push_later(&[update(2)]);
         tokio::time::sleep(2 * TICK).await;
-        assert!(sent(&crowded.outboxes[0]).is_empty());
+        assert!(drain(&crowded.outboxes[0]).is_empty());
         drop(turn);
         tokio::time::sleep(TICK / 2).await;
-        assert_eq!(sent(&crowded.outboxes[0]), [1, 2]);
+        assert_eq!(drain(&crowded.outboxes[0]), [1, 2]);
         ended(&crowded.shard).await;
         assert_eq!(crowded.writers.available_permits(), 1);
     }
@@ -326,7 +330,7 @@ mod tests {
         let updates: Vec<_> = (1..=4_096).map(update).collect();
         crowded.push_later(&updates);
         ended(shard).await;
-        assert_eq!(sent(&outboxes[0]).len(), MAX_WAITING, "it holds so many");
+        assert_eq!(drain(&outboxes[0]).len(), MAX_WAITING, "it holds so many");
         crowded.push_later(&updates[1..]);
         crowded.push_later(&[update(9_998), update(9_999)]);
         ended(shard).await;
@@ -334,7 +338,7 @@ mod tests {
             outboxes[0].try_next(),
             Some(Out::Resync(Missed::Since(updates[1].mark.cursor)))
         );
-        assert!(sent(&outboxes[0]).is_empty());
+        assert!(drain(&outboxes[0]).is_empty());
     }
 
     #[tokio::test(start_paused = true)]
@@ -349,9 +353,9 @@ mod tests {
         assert_eq!(
             outboxes[0].try_next(),
             Some(Out::Resync(Missed::Since(update(2).mark.cursor))),
-            "of what was sent and not sent, too"
+            "it covers the updates that waited, too"
         );
-        assert!(sent(&outboxes[0]).is_empty());
+        assert!(drain(&outboxes[0]).is_empty());
         shard.fall_behind(None);
         ended(shard).await;
         assert_eq!(
@@ -370,12 +374,12 @@ mod tests {
             waiting.task.abort();
         }
         tokio::time::sleep(TICK).await;
-        assert!(shard.idle_outboxes().is_none() && sent(&outboxes[0]).is_empty());
+        assert!(shard.idle_outboxes().is_none() && drain(&outboxes[0]).is_empty());
         crowded.push_later(&[update(6)]);
         ended(shard).await;
         assert_eq!(outboxes[0].try_next(), Some(Out::Resync(Missed::Since(update(1).mark.cursor))));
         crowded.push_later(&[update(7)]);
         ended(shard).await;
-        assert_eq!(sent(&outboxes[0]), [7]);
+        assert_eq!(drain(&outboxes[0]), [7]);
     }
 }

@@ -1,5 +1,5 @@
-//! The documentation of this service: the `OpenAPI` document, the page to try it on, the explanations
-//! of the problems.
+//! The documentation of this service: the `OpenAPI` document, the page to try it on, the
+//! explanations of the problems.
 
 use std::sync::{Arc, LazyLock};
 
@@ -21,8 +21,9 @@ use super::problems::OfExplaining;
 use crate::dashboard::bytes;
 use crate::web::Refusal;
 
-/// The content security policy of the page, which loads only its own files. It sets styles on its
-/// elements, and its icons are part of its style sheet.
+/// The content security policy of the page, which loads only its own files. Inline styles are
+/// allowed because the page styles its elements, `data:` images because its style sheet contains
+/// the icons.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 

@@ -1,4 +1,4 @@
-//! The event streams: the frames of the sockets, for clients that only listen.
+//! The event streams: the frames of the sockets, for clients that only receive.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

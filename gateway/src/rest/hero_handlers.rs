@@ -146,8 +146,8 @@ pub async fn remove(request: ChangeRequest<Hero>) -> HandlerResult {
 /// Returns a hero, if it exists and the caller may see it.
 ///
 /// # Errors
-/// The same answer in both cases, so that a caller that may not see a hero does not learn that it
-/// exists.
+/// The same problem for a missing hero and for one that the caller may not see, so that a caller
+/// does not learn which heroes exist.
 pub async fn visible(state: &AppState, caller: Caller, id: HeroId) -> Result<Hero, Refusal> {
     if caller.may_see(id) {
         resource_handlers::find(state, id).await

@@ -1,4 +1,4 @@
-//! The `Idempotency-Key` of a request, and the header of the answer to a repetition.
+//! The `Idempotency-Key` header of a request, and the header that marks a repeated answer.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -12,22 +12,22 @@ use crate::web::Refusal;
 /// The request header.
 const HEADER: &str = "Idempotency-Key";
 
-/// The header of an answer to a repeated request: the thing already existed under its key.
+/// The header of an answer to a repeated request: the resource already existed under its key.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// Marks an answer as that to a repetition.
+/// Marks the answer to a repeated request.
 pub fn replayed(mut answer: Response) -> Response {
     answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     answer
 }
 
-/// The problem of a key that came before with another body.
+/// Returns the problem of a key that was used before with another body.
 fn reused(what: &str) -> Problem {
     Problem::new(ProblemType::IdempotencyKeyReused)
         .with_detail(format!("this Idempotency-Key came before with another {what}"))
 }
 
-/// Returns the answer to a creation under a key. `answer` makes that for the thing itself.
+/// Returns the answer to a creation under a key. `answer` makes the answer that shows the resource.
 pub fn created_once<T>(
     creation: Creation<T>,
     what: &str,

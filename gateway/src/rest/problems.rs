@@ -1,5 +1,5 @@
-//! The problems of each operation in the `OpenAPI` document. They come from the one table of problem
-//! types, so that both agree.
+//! The problems of each operation in the `OpenAPI` document. They come from the one table of
+//! problem types, so that both agree.
 
 use std::collections::BTreeMap;
 
@@ -39,9 +39,9 @@ problems! {
     OfListing:;
     /// Problems of reading a hero, its orders or its events.
     OfReadingHero: HeroNotFound;
-    /// Problems of listening to a hero.
+    /// Problems of the event stream of a hero.
     OfListening: HeroNotFound TooManySockets Overloaded Draining;
-    /// Problems of watching the feed.
+    /// Problems of the event stream of staff.
     OfWatching: TooManySockets Overloaded Draining;
     /// Problems of reading a meal.
     OfReadingMeal: MealNotFound;

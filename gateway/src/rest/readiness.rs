@@ -87,7 +87,7 @@ pub async fn alive() -> Json<Health> {
                 {"name": "database", "ok": true, "millis": 0}, {"name": "bus", "ok": true, "millis": 0}]}))),
             ("degraded" = (value = json!({"status": "degraded", "dependencies": [
                 {"name": "database", "ok": true, "millis": 0},
-                {"name": "bus", "ok": false, "millis": 0, "detail": "the bus does not answer"}]}))),
+                {"name": "bus", "ok": false, "millis": 0, "detail": "cannot reach Redis"}]}))),
         )),
         (status = 503, description = "It may not.", body = ReadinessReport,
             example = json!({"status": "deaf", "dependencies": [

@@ -1,4 +1,4 @@
-//! What the handlers of heroes and meals do, and answers with one thing and its version.
+//! The handlers that heroes and meals share, and the answers that show a resource and its version.
 
 use axum::Json;
 use axum::extract::State;
@@ -19,25 +19,25 @@ use crate::web::query::Params;
 
 /// A hero or a meal.
 pub trait Served: Resource {
-    /// Returns the part of the store that holds them.
+    /// Returns the part of the store that holds these resources.
     fn menu(store: &dyn Store) -> &dyn Menu<Self>;
 
-    /// Describes the active orders because of which one cannot be deleted.
+    /// Describes the active orders that prevent the deletion of this one.
     fn active_orders(id: Self::Id) -> String;
 }
 
-/// A request to create one.
+/// A request to create a hero or a meal.
 pub type CreateRequest = (State<AppState>, Params<()>, IdempotencyHeader);
-/// A request for a page of them.
+/// A request for a page of heroes or meals.
 pub type ListRequest = (State<AppState>, Uri, Params<ListParams>);
-/// A request to read one.
+/// A request to read a hero or a meal.
 pub type ReadRequest<R> = (State<AppState>, Id<<R as Resource>::Id>, Params<()>, IfNoneMatch);
-/// A request to change or delete one.
+/// A request to change or delete a hero or a meal.
 pub type ChangeRequest<R> = (State<AppState>, Id<<R as Resource>::Id>, Params<()>, IfMatch);
 /// The answer to a request.
 pub type HandlerResult = Result<Response, Refusal>;
 
-/// Creates one. Answers 201 with its location.
+/// Creates a hero or a meal. Answers 201 with its location.
 pub async fn create<R: Served>(
     (State(state), _, IdempotencyHeader(key)): CreateRequest,
     new: R::New,
@@ -50,25 +50,25 @@ pub async fn create<R: Served>(
     })
 }
 
-/// Answers with a page of them.
+/// Answers with a page of heroes or meals.
 pub async fn list<R: Served>((State(state), uri, Params(params)): ListRequest) -> HandlerResult {
     let (limit, page) = params.into_store();
     let read = menu::<R>(&state).list(&page).await?;
     Ok(page::answer(read, limit, |one| one.id().into(), &uri))
 }
 
-/// Answers with one of them, or 304 without a body if the caller has this version.
+/// Answers with a hero or a meal, or 304 without a body if the caller has this version.
 pub async fn get<R: Served>((State(state), Id(id), _, known): ReadRequest<R>) -> HandlerResult {
     let read: R = find(&state, id).await?;
     Ok(read_tagged(&known, &read.version().etag(), &read))
 }
 
-/// Reads one of them.
+/// Reads a hero or a meal.
 pub async fn find<R: Served>(state: &AppState, id: R::Id) -> Result<R, Refusal> {
     menu::<R>(state).get(id).await?.ok_or_else(|| unknown::<R>(id).into())
 }
 
-/// Sets the fields that the patch has. Answers 200 with what it is then.
+/// Sets the fields of the patch. Answers 200 with the new state.
 pub async fn update<R: Served>(
     (State(state), Id(id), _, guard): ChangeRequest<R>,
     patch: R::Patch,
@@ -78,7 +78,7 @@ pub async fn update<R: Served>(
     Ok(tagged(StatusCode::OK, &updated))
 }
 
-/// Deletes one. Answers 204.
+/// Deletes a hero or a meal. Answers 204.
 pub async fn remove<R: Served>(
     (State(state), Id(id), _, guard): ChangeRequest<R>,
 ) -> HandlerResult {
@@ -108,9 +108,9 @@ fn refused<R: Served>(id: R::Id) -> impl Fn(ChangeError) -> Refusal {
     }
 }
 
-/// Answers with an order, or 304 without a body if the caller has this version. It shows the name
-/// of its hero: another name is another representation, and needs another tag. Until its hero is
-/// changed the tag of an order is only its version.
+/// Answers with an order, or 304 without a body if the caller has this version. The answer shows
+/// the name of the hero, so a change of the hero needs another entity tag. Until the hero is
+/// changed, the tag is only the version of the order.
 pub fn read_with_hero(
     known: &IfNoneMatch,
     version: Version,
@@ -129,7 +129,7 @@ fn read_tagged(known: &IfNoneMatch, tag: &str, body: &impl Serialize) -> Respons
     (tagged, Json(body)).into_response()
 }
 
-/// Returns one of our paths as a header value.
+/// Returns a path of this service as a header value.
 pub fn location(path: &str) -> HeaderValue {
     HeaderValue::try_from(path).expect("our paths are ASCII")
 }

@@ -1,8 +1,8 @@
 //! The opening of a session: the client is admitted and welcomed, or refused.
 //!
-//! A WebSocket begins with its [`handshake`], an event stream with its request ([`events`]). The
-//! [`entrance`] admits both. A WebSocket may come without a token: its [`visit`] then waits for the
-//! [`proof`] before it enters. The [`welcome`] is the first frame.
+//! A WebSocket begins with its [`handshake`], an event stream with its request ([`sse_session`]).
+//! Both pass the [`admission`]. A WebSocket may be opened without a token: its [`arrival`] then
+//! waits for the [`authentication`] before the admission. The [`welcome`] is the first frame.
 
 pub mod admission;
 mod arrival;

@@ -1,8 +1,9 @@
 //! A session from its welcome to its end.
 //!
-//! Each client has one task, which holds almost no memory while it is idle. The [`stream`] is
-//! common to both transports. On a WebSocket the client commands as well: while it is not idle, a
-//! [`socket_session::Session`] reads its commands, and sends answers and frames.
+//! Each client has one task, which holds almost no memory while it is idle. The
+//! [`outgoing::Stream`] is common to both transports. On a WebSocket the client also sends
+//! commands: while it is not idle, a [`socket_session::Session`] reads its commands, and sends
+//! answers and frames.
 
 mod catch_up;
 mod execute;
@@ -73,8 +74,8 @@ pub async fn run_events(
 ) {
     let closed = follow(stream, welcome, &mut wire).await;
     closed.count();
-    // After a goodbye the body just ends. A stuck connection would never reach the end of the
-    // body.
+    // After a restart or an expired token the peer still reads, and the body just ends. Any other
+    // connection may be stuck and would never reach the end of the body, so it is cut.
     if !matches!(closed, Closed::With(CloseCode::Restart | CloseCode::TokenExpired))
         && !wire.is_gone()
     {

@@ -19,8 +19,8 @@ use crate::metrics;
 /// when a third of its send buffer is free, so a peer must read about 2 KiB a second.
 pub const STALLED: Duration = Duration::from_secs(10);
 
-/// The time for the last answers when the peer ends the session. It is longer than the database
-/// works on a batch.
+/// The time for the last answers when the peer ends the session. It is longer than the database's
+/// work on a batch.
 const ASKED_TO_END: Duration = Duration::from_secs(10);
 /// The time for the last answers when this side ends the session. An answer that takes longer is
 /// lost.
@@ -81,9 +81,9 @@ impl From<Notice> for WireFrame {
 }
 
 impl Closed {
-    /// Returns the time for the answers to earlier commands; `None` if nobody reads them. It is
-    /// shorter when this side ends the session, because nobody waits for a gateway that stops as
-    /// long as a peer that ends its own session.
+    /// Returns the time for the answers to earlier commands; `None` if the peer does not read them.
+    /// It is shorter when this side ends the session, because the stop of a gateway must not take
+    /// long.
     pub const fn last_answers(self) -> Option<Duration> {
         match self {
             Self::ByPeer(_) | Self::HungUp => Some(ASKED_TO_END),

@@ -1,6 +1,8 @@
-//! One repair runs at a time. It starts a second or more after the end of the last one, so that a
-//! bus that fails again and again costs the database a bounded number of reads. A failed repair is
-//! repeated with back-off. A repair that becomes necessary during another follows it.
+//! The repairs of the subscriber, one at a time.
+//!
+//! A repair starts a second or more after the end of the last one, so that a bus that fails again
+//! and again costs the database a bounded number of reads. A failed repair is repeated with
+//! back-off. A repair that becomes necessary during another one follows it.
 
 use std::time::Duration;
 
@@ -120,7 +122,7 @@ impl<'a> Repairs<'a> {
                 REPAIR_EVERY
             }
             Err(error) => {
-                tracing::debug!(%error, "cannot read what may have been lost");
+                tracing::debug!(%error, "cannot read the updates that may have been lost");
                 self.backoff.delay()
             }
         };

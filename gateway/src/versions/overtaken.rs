@@ -11,9 +11,9 @@ use super::{MAX_AHEAD, NOTHING, VersionMemory, VersionSeen, Versions, VersionsSt
 /// The states that one session has sent outside of the deliveries, while older states of their
 /// orders may still be delivered.
 ///
-/// An order stays until the version sent, or a newer one, was delivered to everybody, and every
-/// earlier delivery has reached its outboxes. An order whose change is older than the memory leaves
-/// at once: late updates of it are read from the database.
+/// An order is kept until the version that was sent, or a newer one, has been delivered to all
+/// sockets, and every earlier delivery has reached its outboxes. An order whose change is older
+/// than the memory is dropped at once, because late updates of it are read from the database.
 #[derive(Debug)]
 pub struct Overtaken {
     shared: Arc<VersionsState>,
@@ -141,8 +141,8 @@ mod tests {
         versions.judge(&[Wanted { update, since: time(100) }], Source::Bus)
     }
 
-    /// The filter of a session that sent this version of an order, which the order reached at this
-    /// time.
+    /// Returns the filter of a session that has sent this version of an order. The order reached it
+    /// at this time.
     fn overtaken(versions: &Versions, version: i32, millis: i64) -> Option<Overtaken> {
         let state = VersionSeen { version: Version(version), time: Some(time(millis)) };
         versions.overtaken(&HashMap::from([(OrderId::FIRST, state)]), time(100))
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn older_states_are_kept_from_who_told_more_and_from_nobody_else() {
         let versions = Versions::default();
-        let mut sent = overtaken(&versions, 2, 150).expect("both versions are still to come");
+        let mut filter = overtaken(&versions, 2, 150).expect("both versions are still to come");
         let [first, second, third] = [update(1, 149), update(2, 150), update(3, 151)];
         for update in [&first, &second, &third] {
             let Judged { deliver, stale, .. } = judge(&versions, update);
@@ -161,8 +161,8 @@ mod tests {
                 "the others were sent nothing yet"
             );
         }
-        assert!(!sent.is_news(&first) && !sent.is_news(&second) && sent.is_news(&third));
-        assert!(sent.settle(), "nothing older can come");
+        assert!(!filter.is_news(&first) && !filter.is_news(&second) && filter.is_news(&third));
+        assert!(filter.settle(), "nothing older can come");
         assert!(overtaken(&versions, 3, 151).is_none());
     }
 
@@ -171,11 +171,11 @@ mod tests {
         let versions = Versions::default();
         let [first, second] = [update(1, 149), update(2, 150)];
         let [older, newer] = [judge(&versions, &first).flight, judge(&versions, &second).flight];
-        let mut sent = overtaken(&versions, 2, 150).expect("both are under way");
+        let mut filter = overtaken(&versions, 2, 150).expect("both are under way");
         drop(newer);
-        assert!(!sent.settle() && !sent.is_news(&first));
+        assert!(!filter.settle() && !filter.is_news(&first));
         drop(older);
-        assert!(sent.settle());
+        assert!(filter.settle());
     }
 
     #[test]
@@ -188,10 +188,10 @@ mod tests {
     #[test]
     fn the_newest_of_several_counts() {
         let versions = Versions::default();
-        let mut sent = overtaken(&versions, 3, 150).expect("still to come");
-        sent.add(overtaken(&versions, 2, 149).expect("still to come"));
-        assert!(!sent.is_news(&update(3, 150)));
-        sent.add(overtaken(&versions, 4, 151).expect("still to come"));
-        assert!(!sent.is_news(&update(4, 151)) && sent.is_news(&update(5, 152)));
+        let mut filter = overtaken(&versions, 3, 150).expect("still to come");
+        filter.add(overtaken(&versions, 2, 149).expect("still to come"));
+        assert!(!filter.is_news(&update(3, 150)));
+        filter.add(overtaken(&versions, 4, 151).expect("still to come"));
+        assert!(!filter.is_news(&update(4, 151)) && filter.is_news(&update(5, 152)));
     }
 }

@@ -10,7 +10,7 @@ use crate::requests::CancelVerdict;
 use crate::row_values::{order, order_columns};
 
 impl Postgres {
-    /// Carries out the first fitting request for each order.
+    /// Cancels each order for the first request that matches it.
     pub(super) async fn cancel_orders(
         &self,
         asked: &[&OfHero<CancelOrder>],

@@ -1,4 +1,5 @@
-//! Who lives and who hears, of all processes on this database, and the cursor of that moment.
+//! The census: the living publishers and subscribers of all processes on this database, and the
+//! cursor of that moment.
 
 use sqlx::postgres::PgRow;
 use tokio::time::timeout;
@@ -11,11 +12,12 @@ use crate::row_values::{Columns, get};
 use crate::{StoreError, Trouble};
 
 impl Postgres {
-    /// Looks at the server on the connection that shows that this process lives: at who else does,
-    /// and at what it is doing.
+    /// Queries the server on the liveness connection: which processes are alive, and what this
+    /// process's transactions are doing.
     pub(super) async fn look(&self) -> Result<Vec<PgRow>, StoreError> {
         let asked = self.backends.pids();
         let pids: Vec<i32> = asked.iter().copied().collect();
+        // Versions of PostgreSQL spell the names of wait events differently.
         let rows = self.alive(|| {
             sqlx::query(concat! {
                 "/* census */
@@ -60,7 +62,7 @@ impl Postgres {
         Ok(rows)
     }
 
-    /// Judges whether the server takes changes, and tries whether it does again.
+    /// Notes whether the server accepts changes, and if it did not, tests whether it does again.
     async fn judge(&self, look: Look, is_read_only: bool) -> Result<(), StoreError> {
         if self.backends.note(look) {
             self.outage.note(&StoreError::Trouble(
@@ -78,8 +80,8 @@ impl Postgres {
         Ok(())
     }
 
-    /// Takes note of a server that takes no changes: perhaps another one does by now, to which only
-    /// new connections lead.
+    /// Notes that the server is read-only. The server's name may lead to another server by now, but
+    /// only new connections reach that one.
     pub(super) fn read_only(&self) -> StoreError {
         self.backends.suspect();
         let error = StoreError::Trouble(

@@ -1,5 +1,5 @@
-//! Takes PENDING orders: locks them, looks at hero, meal and allergies, and sets what comes of it,
-//! in one statement.
+//! Claims PENDING orders in one statement: locks them, checks hero, meal and allergies, and sets
+//! the outcome.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::codes::{allergy, cancelled, claimable, hero_gone, in_progress, meal_g
 use crate::requests::{Claim, ClaimFrom, Claimed};
 use crate::row_values::{get, limit, order, order_columns};
 
-/// The statement of a claim. `$chosen` says which orders are locked; its parameters begin at $8.
-/// Before them are $1 the owner, $2 and $3 the shortest and the longest delay in seconds, $4 to $6
-/// the messages for a hero that is gone, a meal that is gone and an allergy, $7 the longest
-/// message.
+/// The statement of a claim. `$chosen` selects the orders to lock; its parameters begin at $8. The
+/// parameters before: $1 the owner, $2 and $3 the shortest and the longest delay in seconds, $4 to
+/// $6 the messages for a deleted hero, a deleted meal and an allergy, $7 the longest message in
+/// characters.
 macro_rules! claim {
     ($name:literal, $chosen:literal) => {
         concat! {
@@ -68,8 +68,8 @@ macro_rules! claim {
 }
 
 impl Postgres {
-    /// The age of an order from a time to come is not known, for the clock was set back: it counts
-    /// as old enough.
+    /// Claims orders. An order whose time is further ahead than the least age counts as old enough:
+    /// the clock was set back, so its age is unknown.
     pub(super) async fn claim_orders(
         &self,
         owner: IncarnationId,

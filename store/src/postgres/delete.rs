@@ -1,5 +1,5 @@
-//! Deletes orders that have ended: softly, and one version up, so that sockets hear of it. The same
-//! statement takes them out of the [`tally`](super::tally), when they are counted there.
+//! Deletes ended orders. A deletion marks the row and raises its version, so that sockets receive
+//! it. The same statement subtracts counted orders from the [`tally`](super::tally).
 
 use galley_protocol::{DeleteOrder, Deleted, OfHero, Version};
 use sqlx::postgres::PgRow;
@@ -12,7 +12,7 @@ use crate::requests::DeleteVerdict;
 use crate::row_values::{get, parse, time};
 
 impl Postgres {
-    /// Carries out the first fitting request for each order.
+    /// Deletes each order for the first request that matches it.
     pub(super) async fn delete_orders(
         &self,
         asked: &[&OfHero<DeleteOrder>],

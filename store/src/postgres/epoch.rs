@@ -1,10 +1,10 @@
 //! The epoch of the database and the key of its cursors, shared by all processes.
 //!
-//! The row tells where it was made: in which server and database, on which timeline, and by which
-//! transaction. A dump that is restored anywhere gets another `xmin`, a promoted standby and a
-//! recovered backup another timeline. Whoever sees first that the row was made elsewhere begins
-//! another epoch. After another timeline alone the history up to here is the same: the cursors of
-//! the epochs before it go on, up to the position at which the new one began.
+//! The row of the key records where it was written: the server, the database, the timeline and the
+//! transaction. Restoring a dump changes its `xmin`. Promoting a standby or recovering a backup
+//! changes the timeline. The first process that sees such a difference begins a new epoch. If only
+//! the timeline differs, the history up to that point is the same: cursors of earlier epochs stay
+//! valid up to the position at which the new epoch began.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -20,17 +20,17 @@ use crate::StoreError;
 use crate::cursor_keys::{Earlier, seed};
 use crate::row_values::{get, parse, time};
 
-/// The least time between two reads of the key for the sake of cursors of an unknown epoch.
+/// The least time between two reads of the key that cursors of unknown epochs cause.
 const READ_EVERY: Duration = Duration::from_secs(1);
 
-/// Tells where this is.
+/// Selects the identity and the timeline of the server.
 const HERE: &str = "/* here */
     select pg_control_system.system_identifier::text as server, left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) as timeline
     from pg_control_system()";
 
-/// Reads the key, and whether the row was made in this database, by the transaction that it names.
-/// `tells` says that the server can be asked where it is: a standby cannot, and a managed server
-/// may not let this role ask.
+/// Selects the key. `own` is true if the row was written in this database by the transaction that
+/// it names. `tells` is true if the server can be asked for its identity: a standby cannot be, and
+/// a managed server may not permit it to this role.
 const KEY: &str = "/* cursor_key */
     select cursor_key.epoch, cursor_key.secret, server, timeline,
         earlier.epoch as earlier_epoch, earlier.secret as earlier_secret, earlier.last,
@@ -41,7 +41,7 @@ const KEY: &str = "/* cursor_key */
     from pg_database as here left join cursor_key on true left join earlier_cursor_keys as earlier on earlier.heir = cursor_key.epoch
     where here.datname = current_database()";
 
-/// A server and its timeline, as far as they are known.
+/// A server and its timeline; `None` if unknown.
 #[derive(Debug, Default)]
 struct Here {
     server: Option<String>,
@@ -49,7 +49,7 @@ struct Here {
 }
 
 impl Here {
-    /// Returns true unless one of them is known to be another.
+    /// Returns true unless both are known and one of them differs.
     fn may_be(&self, other: &Self) -> bool {
         let same = |one: &Option<String>, other: &Option<String>| {
             one.is_none() || other.is_none() || one == other
@@ -58,11 +58,11 @@ impl Here {
     }
 }
 
-/// How this process reads the key.
+/// The state of reading the key in this process.
 #[derive(Debug, Default)]
 pub(super) struct KeyRead {
     last: Mutex<Option<Instant>>,
-    /// The server does not tell where it is.
+    /// True if the server refuses to report its identity.
     is_mute: AtomicBool,
 }
 
@@ -79,9 +79,9 @@ impl KeyRead {
 }
 
 impl Postgres {
-    /// The cursor of the snapshot that read this row; the low watermark was known before. Reads the key of
-    /// cursors first if the snapshot saw another epoch than this process knows: a position of that
-    /// epoch must not be signed with an earlier key.
+    /// The cursor of the snapshot that read this row; `low_watermark` was read before. If the
+    /// snapshot saw an epoch that this process does not know as the newest, the key is read first:
+    /// a position of the new epoch must not be signed with an earlier key.
     pub(super) async fn cursor(
         &self,
         row: &PgRow,
@@ -98,8 +98,8 @@ impl Postgres {
         })
     }
 
-    /// Reads the key if a client's cursor is of an unknown epoch. Another process may have begun
-    /// that since this one read the key.
+    /// Reads the key if a client's cursor has an unknown epoch: another process may have begun that
+    /// epoch since the last read.
     pub(super) async fn learn_epoch_of(&self, text: &str) {
         let is_unknown =
             SignedCursor::epoch_of(text).is_ok_and(|epoch| !self.cursor_keys.know(epoch));
@@ -111,8 +111,8 @@ impl Postgres {
         }
     }
 
-    /// Reads the key of this database's epoch. Begins an epoch if there is none yet, or if the row
-    /// was made elsewhere.
+    /// Reads the key of this database's epoch. Begins an epoch if there is none, or if the row was
+    /// written elsewhere.
     pub(super) async fn check_epoch(&self) -> Result<(), StoreError> {
         let rows = self.rows(|| sqlx::query(KEY)).await?;
         let row =
@@ -126,9 +126,9 @@ impl Postgres {
         }
     }
 
-    /// Of several that begin one at once the first wins, and the others take its key. Whoever does
-    /// not see the new epoch yet gets a position that is not above this transaction: up to there
-    /// the epoch before is good.
+    /// Begins an epoch. If several processes do so at once, the first one wins and the others use
+    /// its key. A process that does not see the new epoch yet gets positions up to this
+    /// transaction, and cursors of the earlier epoch are valid up to there.
     async fn begin_epoch(&self, here: &Here) -> Result<(), StoreError> {
         let (epoch, secret) = seed();
         let rows = self.rows(|| {
@@ -162,15 +162,15 @@ impl Postgres {
         if !rows.await?.is_empty() {
             info!(
                 epoch,
-                "the database is new here, failed over or was restored: cursors from beyond that begin anew"
+                "the database is new, failed over or was restored; cursors from beyond that point begin anew"
             );
         }
         let rows = self.rows(|| sqlx::query(KEY)).await?;
         self.take_keys(&rows)
     }
 
-    /// Takes the key of the epoch, and those of the epochs whose history goes on in it: a row for
-    /// each, one at least.
+    /// Stores the key of the epoch and the keys of the earlier epochs that it continues: one row
+    /// for each earlier key, and at least one row.
     fn take_keys(&self, rows: &[PgRow]) -> Result<(), StoreError> {
         let Some(first) = rows.first() else { return Ok(()) };
         let mut earlier = Vec::new();
@@ -183,7 +183,8 @@ impl Postgres {
         Ok(())
     }
 
-    /// A server that lets the role ask and then refuses is not asked again.
+    /// Reads the server's identity. A server that refuses in spite of the privilege is not asked
+    /// again.
     async fn here(&self) -> Result<Here, StoreError> {
         if self.key_read.is_mute.load(Ordering::Relaxed) {
             return Ok(Here::default());

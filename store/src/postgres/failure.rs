@@ -1,4 +1,4 @@
-//! Why there is no connection to `PostgreSQL`, and what to do about it. None of these texts holds a
+//! The reasons why there is no connection to `PostgreSQL`, with advice. No text contains a
 //! password.
 
 use std::io::ErrorKind;
@@ -10,7 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::{StoreConnectError, StoreError};
 
-/// Where the database is, for people: without user and password.
+/// The readable address of the database, without user and password.
 pub(super) fn place(options: &PgConnectOptions) -> String {
     let database = options.get_database().unwrap_or_else(|| options.get_username());
     format!("PostgreSQL at {}/{database}", server(options))
@@ -23,7 +23,7 @@ fn server(options: &PgConnectOptions) -> String {
     format!("{host}:{}", options.get_port())
 }
 
-/// The words of the server, or of the system.
+/// The message of the server or of the system.
 fn said(error: &Error) -> String {
     if let Error::Io(error) = error {
         return reason(error);
@@ -31,8 +31,8 @@ fn said(error: &Error) -> String {
     error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
-/// The error for whoever starts. SQLSTATE: 28 authentication, 3D000 no such database, 42501
-/// permission.
+/// The error of a failed first connection. SQLSTATE: 28 authentication, 3D000 no such database,
+/// 42501 permission.
 pub(super) fn of_connecting(options: &PgConnectOptions, error: &Error) -> StoreConnectError {
     let (place, said) = (place(options), said(error));
     let refused = StoreConnectError::Refused;
@@ -68,7 +68,7 @@ pub(super) fn of_connecting(options: &PgConnectOptions, error: &Error) -> StoreC
     }
 }
 
-/// The same of the first statement.
+/// The error of a failed first statement.
 pub(super) fn of_reading(options: &PgConnectOptions, error: StoreError) -> StoreConnectError {
     let place = place(options);
     let passes = error.is_passing();
@@ -90,8 +90,8 @@ pub(super) fn of_reading(options: &PgConnectOptions, error: StoreError) -> Store
     }
 }
 
-/// Returns true if an error only says that the server cannot be reached at the moment. SQLSTATE: 08
-/// connection, 53 resources, 57P0x shutdown or start.
+/// Returns true if the server cannot be reached at the moment. SQLSTATE: 08 connection, 53
+/// resources, 57P0x shutdown or start.
 fn is_unreachable(error: &Error) -> bool {
     match error.as_database_error().and_then(DatabaseError::code) {
         Some(code) => matches!(code.get(..2), Some("08" | "53")) || code.starts_with("57P0"),

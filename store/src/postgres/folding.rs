@@ -1,4 +1,4 @@
-//! Folding again what is stored, on `PostgreSQL`.
+//! Refolds stored texts on `PostgreSQL`; see [`crate::refolding`].
 
 use galley_protocol::allergy::FOLD_RULE;
 use sqlx::types::Json;
@@ -7,7 +7,7 @@ use super::Postgres;
 use crate::StoreError;
 use crate::refolding::{FOLD_BATCH, Folding, folding, stale_rows};
 
-/// Writes the foldings of a table back. $1 holds them, $2 is the rule.
+/// Writes the foldings of a table: $1 holds them, $2 is the rule.
 macro_rules! write_foldings {
     ($table:literal, $folded:literal) => {
         concat!(
@@ -26,7 +26,7 @@ macro_rules! write_foldings {
 }
 
 impl Postgres {
-    /// Folds stale rows again: all of them, or so many batches of each table at most.
+    /// Refolds stale rows: all of them, or at most `batches` batches of each table.
     pub(super) async fn fold_again(&self, batches: Option<usize>) -> Result<(), StoreError> {
         for (stale, write) in [
             (

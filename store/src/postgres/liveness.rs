@@ -1,9 +1,9 @@
-//! How others see that this process lives: session advisory locks, on one connection that does
-//! nothing else. The server frees them as soon as the connection is gone, milliseconds after a kill
-//! -9; after a loss of power its TCP keepalive notices within 8 s.
+//! The sign of life of this process: session advisory locks on a dedicated connection. The server
+//! releases them when the connection ends: milliseconds after a `kill -9`, or within 8 s by its TCP
+//! keepalive after a loss of power.
 //!
-//! One lock for each incarnation of a worker, one for the publisher, and one more while it hears
-//! updates. A connection that was lost is made again with all of them.
+//! There is one lock for each incarnation of a worker, one for the publisher, and one more while
+//! the publisher receives updates. After a lost connection a new one takes all of them again.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -20,27 +20,27 @@ use super::Postgres;
 use super::statements::{PostgresQuery, refusal, silence};
 use crate::StoreError;
 
-/// The first half of the name of a lock, which says what it stands for.
+/// The classes of advisory locks: the first half of a lock's key.
 pub(super) const INCARNATION: i32 = i32::from_be_bytes(*b"GALY");
 pub(super) const PUBLISHER: i32 = i32::from_be_bytes(*b"GALP");
 pub(super) const HEARING: i32 = i32::from_be_bytes(*b"GALH");
 
-/// How long after an upset nobody is judged dead: living processes take their locks again
-/// meanwhile.
+/// The time after a loss of locks during which nobody is judged dead, so that living processes can
+/// take their locks again.
 pub(super) const CALM: Duration = Duration::from_secs(3);
-/// How long the connection may be silent, and how long a new one may take.
+/// The longest time for one answer on the connection, and for connecting.
 pub(super) const PROBE: Duration = Duration::from_secs(1);
 
-/// An advisory lock: its class, and a number of that class.
+/// An advisory lock: its class and its number within the class.
 pub(super) type Lock = (i32, i32);
 
-/// The locks of this process. One incarnation per start of a worker, so that the sets need no other
-/// bound.
+/// The locks of this process. Every start of a worker adds one incarnation, so the sets need no
+/// other bound.
 #[derive(Default)]
 pub(super) struct Liveness {
     wanted: Mutex<BTreeSet<Lock>>,
     line: tokio::sync::Mutex<LivenessConnection>,
-    /// When the locks were lost and taken again.
+    /// The time when lost locks were last taken again.
     retaken: Mutex<Option<Instant>>,
 }
 
@@ -49,12 +49,13 @@ pub(super) struct Liveness {
 struct LivenessConnection {
     connection: Option<PgConnection>,
     held: BTreeSet<Lock>,
-    /// Locks were held once: a connection that is made again was lost before.
+    /// True once locks have been held: a later connection replaces a lost one.
     is_second: bool,
 }
 
 impl Liveness {
-    /// Returns true if no lock of this process was lost lately, and so those of others neither.
+    /// Returns true if this process has not lost locks lately. Then other processes have not lost
+    /// theirs either, as by a restart of the server.
     pub(super) fn is_calm(&self) -> bool {
         self.retaken
             .lock()
@@ -62,7 +63,7 @@ impl Liveness {
             .is_none_or(|time| time.elapsed() >= CALM)
     }
 
-    /// Wants a lock from now on, or does not want it any more. [`Postgres::alive`] sees to it.
+    /// Adds a lock to the wanted ones or removes it. [`Postgres::alive`] takes or releases it.
     pub(super) fn want(&self, lock: Lock, wanted: bool) {
         let mut set = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         if wanted {
@@ -76,7 +77,7 @@ impl Liveness {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Lets go of all locks, for good.
+    /// Releases all locks for good.
     pub(super) async fn end(&self) {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let mut line = self.line.lock().await;
@@ -87,8 +88,8 @@ impl Liveness {
 }
 
 impl Postgres {
-    /// Asks on the connection that holds the locks, as soon as it holds those that are wanted and
-    /// no others. A connection that was lost is made again.
+    /// Runs a statement on the liveness connection, once it holds exactly the wanted locks.
+    /// Replaces a lost connection.
     pub(super) async fn alive<'q>(
         &self,
         ask: impl Fn() -> PostgresQuery<'q>,
@@ -109,14 +110,14 @@ impl Postgres {
             .map_err(|error| refusal(&error))
             .inspect_err(|error| self.outage.note(error))?;
         if std::mem::replace(&mut line.is_second, true) {
-            warn!("the connection that shows others this process alive was lost, and is back");
+            warn!("lost the connection that shows that this process lives; connected again");
             *self.liveness.retaken.lock().unwrap_or_else(PoisonError::into_inner) =
                 Some(Instant::now());
         }
         Ok(rows)
     }
 
-    /// Lets go of the connection, and of its locks, which the next call takes again.
+    /// Closes the connection, which releases its locks. The next call takes them again.
     pub(super) async fn leave_server(&self) {
         let mut line = self.liveness.line.lock().await;
         if let Some(connection) = line.connection.take() {
@@ -133,8 +134,8 @@ impl LivenessConnection {
         Ok(())
     }
 
-    /// A lock that the server still sees on the connection that was lost is not waited for: the
-    /// next call tries again.
+    /// Takes and releases locks, then runs the statement. It does not wait for a lock that the
+    /// server still assigns to the lost connection; the next call tries again.
     async fn hold_and_ask<'q>(
         &mut self,
         wanted: &BTreeSet<Lock>,
@@ -158,7 +159,8 @@ impl LivenessConnection {
         self.ask(ask()).await
     }
 
-    /// A connection that fails or is silent is thrown away. With it go the locks.
+    /// Runs a statement. A connection that fails or does not answer is dropped, and its locks with
+    /// it.
     async fn ask(&mut self, ask: PostgresQuery<'_>) -> Result<Vec<PgRow>, sqlx::Error> {
         let mut connection = self.connection.take().ok_or(sqlx::Error::WorkerCrashed)?;
         let rows = timeout(PROBE, ask.fetch_all(&mut connection))
@@ -193,7 +195,7 @@ fn columns(locks: &[Lock]) -> (Vec<i32>, Vec<i32>) {
     locks.iter().copied().unzip()
 }
 
-/// Incarnations are numbered by a sequence of `int`.
+/// The lock of an incarnation. Incarnations are numbered by a sequence of `int`.
 pub(super) fn lock_of(id: IncarnationId) -> Result<Lock, StoreError> {
     let number = i32::try_from(id.get())
         .map_err(|_| StoreError::Failed("that is not an incarnation".to_owned()))?;

@@ -1,14 +1,14 @@
-//! Moves the low watermark up, forgets what is old, and folds again what an older program wrote. Every
-//! process may call this at any time; what several do at once is done once.
+//! Raises the low watermark, forgets old rows, and refolds texts that an older program wrote. Every
+//! process may call this at any time; concurrent calls do the work once.
 //!
-//! Ids are assigned before commit. The floor therefore never passes the greatest id that was
-//! assigned [`LAG`] ago, and stands still while a transaction of that moment that was changing
-//! orders is not over, however long its commit waits: its lock on the table shows it, whoever's it
-//! is, and no clock is asked. The low watermark must never pass an order that is active.
+//! The low watermark must never pass an active order. Ids are assigned before the commit, so the
+//! low watermark only passes ids that were assigned at least [`LAG`] ago. It does not move while a
+//! transaction that was changing orders at that time is still open, however long its commit takes.
+//! The lock of such a transaction on the table shows this for every process, without a clock.
 //!
-//! Whoever looks for orders asks for the watermark in a subquery, or looks in one: a plain join of
-//! the two is planned as a walk through all orders from the first one on, which never ends where
-//! there are hundreds of millions.
+//! Statements that look for orders read the watermark in a subquery. The planner turns a plain join
+//! of the two into a scan of all orders from the first one, which is far too slow for hundreds of
+//! millions.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -21,24 +21,23 @@ use crate::codes::active;
 use crate::row_values::get;
 use crate::{RETENTION, StoreError};
 
-/// How far the low watermark lags behind.
+/// The age of the ids that the low watermark may pass.
 const LAG: Duration = Duration::from_secs(30);
-/// The least time between two marks, so that at most `LAG / MARK_STEP` and one more are remembered.
+/// The least time between two marks. At most `LAG / MARK_STEP + 1` are kept.
 const MARK_STEP: Duration = Duration::from_secs(1);
-/// How many ids one statement looks at, which takes it some 10 ms, and how many statements move the
-/// low watermark in one call; the rest waits for the next.
+/// The most ids that one statement examines, which takes about 10 ms, and the most statements that
+/// raise the low watermark in one call. The next call does the remainder.
 const FLOOR_WINDOW: i64 = 20_000;
 const FLOOR_STEPS: usize = 100;
-/// How often old rows are forgotten, how many by one statement, and by how many statements; the
-/// rest waits for the next time.
+/// The time between two rounds of forgetting, the most rows of one statement, and the most
+/// statements of one round. The next round does the remainder.
 const FORGET_STEP: Duration = Duration::from_secs(30);
 const FORGET_CHUNK: i64 = 5_000;
 const FORGET_STEPS: usize = 10;
-/// How many batches of stale foldings are made anew at the same times; the rest waits for the next
-/// time.
+/// The most batches of stale foldings in the same round. The next round does the remainder.
 const FOLD_STEPS: usize = 10;
 
-/// Forgets old keys of one table; what is beyond a chunk waits for the next time.
+/// Forgets a chunk of old keys of one table. The next round does the remainder.
 macro_rules! forget_creation_keys {
     ($table:literal) => {
         concat! {
@@ -56,14 +55,14 @@ macro_rules! forget_creation_keys {
     };
 }
 
-/// The last assigned id at a moment.
+/// The last assigned id at a moment, and the transactions that were changing orders then.
 #[derive(Clone, Debug)]
 pub(super) struct IdSighting {
     time: Instant,
-    /// The greatest id.
+    /// The greatest assigned id.
     id: i64,
-    /// The transactions that were changing orders, by their virtual ids: as many as the server has
-    /// connections at most.
+    /// The virtual ids of the transactions that were changing orders; at most one per connection of
+    /// the server.
     changing: HashSet<String>,
 }
 
@@ -76,9 +75,9 @@ pub(super) struct Maintenance {
 }
 
 impl Maintenance {
-    /// Remembers the mark, and returns the greatest id of at least [`LAG`] ago, if all transactions
-    /// of that moment are over by now. Marks above a newer one are of another server, before a
-    /// failover.
+    /// Keeps the mark. Returns the greatest id of at least [`LAG`] ago if all transactions of that
+    /// moment have ended. Marks with greater ids than this one came from another server, before a
+    /// failover, and are dropped.
     pub(super) fn mark(&self, mark: IdSighting) -> Option<i64> {
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         let (now, changing) = (mark.time, mark.changing.clone());
@@ -108,17 +107,17 @@ impl Maintenance {
 }
 
 impl Postgres {
-    /// Forgets what is older than [`RETENTION`], and folds again.
+    /// Forgets rows and keys that are older than [`RETENTION`], and refolds stale texts.
     pub(super) async fn forget(&self) -> Result<(), StoreError> {
         self.forget_deleted().await?;
         self.forget_keys().await?;
         self.forget_creation_keys().await?;
         self.forget_cursor_keys().await?;
-        // A gateway of an older version may have written meanwhile.
+        // An older gateway may have written since.
         self.fold_again(Some(FOLD_STEPS)).await
     }
 
-    /// Their cursors are too old by then.
+    /// Forgets keys whose cursors are too old to resume.
     async fn forget_cursor_keys(&self) -> Result<(), StoreError> {
         self.rows(|| {
             sqlx::query(
@@ -139,8 +138,8 @@ impl Postgres {
         Ok(())
     }
 
-    /// The id is read before the locks: an order that has a smaller one is seen by all unless its
-    /// transaction holds a lock.
+    /// Reads the last assigned id, then the locks. An order with a smaller id is therefore visible
+    /// to all, or its transaction holds a lock.
     pub(super) async fn assigned(&self, time: Instant) -> Result<IdSighting, StoreError> {
         let assigned = self
             .rows(|| sqlx::query("/* assigned */ select case when is_called then last_value else 0 end as id from order_ids"));
@@ -198,6 +197,9 @@ impl Postgres {
         })
     }
 
+    /// Removes deleted rows, and notes up to which position deletions are forgotten. `xmin` holds
+    /// the lower 32 bits of a transaction; the position is the last one with these bits before the
+    /// snapshot's `xmax`.
     async fn forget_deleted(&self) -> Result<(), StoreError> {
         for _ in 0..FORGET_STEPS {
             let rows = self.rows(|| {
@@ -226,7 +228,8 @@ impl Postgres {
         Ok(())
     }
 
-    /// Goes through the orders by rising id, once, up to the first one that is not old.
+    /// Clears idempotency keys by rising id, up to the first order that is not old. Each order is
+    /// visited once.
     async fn forget_keys(&self) -> Result<(), StoreError> {
         for _ in 0..FORGET_STEPS {
             let rows = self.rows(|| {

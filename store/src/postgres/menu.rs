@@ -1,4 +1,4 @@
-//! Heroes and meals.
+//! Heroes and meals on `PostgreSQL`.
 
 use async_trait::async_trait;
 use galley_protocol::allergy::{FOLD_RULE, fold};
@@ -20,8 +20,9 @@ trait PostgresTable: Record {
     const SQL: Statements;
 }
 
-/// Builds the statements. `$one` names a row, `$id` is its id in `orders`, `$read` are the columns
-/// to read, `$column` those that only this table has, each with its parameter: see [`bind`].
+/// Builds the statements. `$one` names a row, `$id` is its column in `orders`, `$read` are the
+/// columns to read, and each `$column` is one that only this table has, with its parameter: see
+/// [`bind`].
 macro_rules! statements {
     (
         $one:literal, $table:literal, $id:literal, $read:expr,
@@ -69,7 +70,8 @@ macro_rules! statements {
                  where id = $1 and deleted_time is null and ($2::int is null or version = $2)
                  returning ", $read
             ),
-            // No index leads from a meal to its orders, but what is active begins at the low watermark.
+            // Meals have no index to their orders. Active orders begin at the low watermark, which
+            // keeps this scan short.
             remove: concat!(
                 "/* remove_", $one, " */
                  update ", $table, " set deleted_time = ", moment!(), ", version = version + 1
@@ -99,7 +101,7 @@ impl PostgresTable for Meal {
     );
 }
 
-/// Binds the fields, from $3 on.
+/// Binds the fields to the parameters from $3 on.
 fn bind<'q>(ask: PostgresQuery<'q>, fields: &RecordFields<'q>) -> PostgresQuery<'q> {
     let ask = ask
         .bind(fields.name)

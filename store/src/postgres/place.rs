@@ -1,11 +1,11 @@
-//! Places orders: one statement inserts a batch; a second one asks what stood against those that it
-//! left out.
+//! Places orders. One statement inserts a batch; a second one finds the reasons for the requests
+//! that it left out.
 //!
-//! A key that two batches bring at once is settled by the unique index: the second batch waits for
-//! the first to commit, inserts nothing, and reads the row. A key belongs to its hero. An earlier
-//! version gave those of callers without a token the scope 0: they are looked for as well, so that
-//! a repetition during an upgrade places nothing new. Rows are inserted in the order of their keys,
-//! so that two batches cannot deadlock.
+//! The unique index decides between two batches with the same key: the second batch waits for the
+//! first to commit, inserts nothing, and then reads the row. A key belongs to its hero. Earlier
+//! versions stored keys of callers without a token under the scope 0. Those are checked too, so
+//! that a repeated request during an upgrade places no second order. Rows are inserted in the order
+//! of their keys, so that two batches cannot deadlock.
 
 use galley_protocol::{HeroId, OfHero, Order, PlaceOrder};
 use sqlx::postgres::PgRow;
@@ -19,8 +19,8 @@ use crate::row_values::{get, order, order_columns, parse, time};
 use crate::verdict::repeated;
 
 impl Postgres {
-    /// What is inserted is, by its ids, a subsequence of the requests, for ids are given in their
-    /// order. Of requests that are alike the first ones are in it.
+    /// Inserts the orders of a batch. Ids rise in the order of the requests, so the inserted orders
+    /// sorted by id are a subsequence of the requests. Of equal requests the first one is inserted.
     pub(super) async fn insert_orders(
         &self,
         asked: &[&OfHero<PlaceOrder, HeroId>],
@@ -65,8 +65,8 @@ impl Postgres {
         Ok(asked.iter().copied().map(verdict).collect())
     }
 
-    /// Nothing stands against a request whose key was taken, and forgotten before the row could be
-    /// read.
+    /// Finds the reasons why requests were not inserted. There is none if the key was taken, and
+    /// forgotten before this statement.
     pub(super) async fn against_orders(
         &self,
         asked: &[&OfHero<PlaceOrder, HeroId>],
@@ -94,7 +94,7 @@ impl Postgres {
     }
 }
 
-/// Requests, column by column.
+/// The columns of a batch of requests.
 struct PlaceColumns<'a> {
     heroes: Vec<i64>,
     meals: Vec<i64>,
@@ -118,7 +118,7 @@ impl<'a> PlaceColumns<'a> {
     }
 }
 
-/// An order that was inserted, with the scope of its key and the key.
+/// An inserted order, with the scope and the text of its key.
 struct Inserted {
     order: Order,
     key: Option<(i64, String)>,

@@ -1,5 +1,5 @@
-//! Places, cancels and deletes orders: one guarded statement does what can be done of a batch, a
-//! second one asks what stands against the others.
+//! Places, cancels and deletes orders. One guarded statement carries out the requests of a batch
+//! that it can; a second one finds the reasons against the others.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -13,10 +13,11 @@ use crate::row_values::{order, order_columns};
 use crate::verdict::{against_cancel, against_delete};
 use crate::{Placing, StoreError};
 
-/// How often the requests of a batch are asked again when others come between asking and reading.
+/// The most tries for a batch. A request is tried again if a concurrent change came between its two
+/// statements.
 const DECIDE_TRIES: usize = 5;
 
-/// The verdicts of a statement: one for each request, or `None`.
+/// The verdicts of a statement: one for each request, `None` if undecided.
 type Verdicts<'a, V> =
     Pin<Box<dyn Future<Output = Result<Vec<Option<V>>, StoreError>> + Send + 'a>>;
 /// A statement for a batch of requests.
@@ -66,11 +67,11 @@ impl Placing for Postgres {
 }
 
 impl Postgres {
-    /// Does what can be done of a batch, and asks what stands against the others. Tries again what
-    /// could not be done although nothing stands against it: somebody else was in between.
+    /// Carries out the requests of a batch that it can, and finds the reasons against the others.
+    /// Requests without either are tried again, because a concurrent change came in between.
     ///
     /// # Errors
-    /// [`StoreError::Contended`] when others kept coming before a request.
+    /// [`StoreError::Contended`] if concurrent changes came first at every try.
     async fn decide<Q: Sync, V: Send>(
         &self,
         requests: &[Q],
@@ -93,7 +94,7 @@ impl Postgres {
         verdicts.into_iter().map(|verdict| verdict.ok_or_else(unsettled)).collect()
     }
 
-    /// Judges requests by their orders as they are, without the deleted ones.
+    /// Judges requests by the present states of their orders, without deleted ones.
     async fn against_by_id<Q, V>(
         &self,
         asked: &[&Q],

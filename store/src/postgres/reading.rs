@@ -1,14 +1,14 @@
-//! Reads orders, and what changed since a cursor. One statement reads orders and deletions, so that
-//! each order is in one of both, and the position of its own snapshot.
+//! Reads orders and changes since a cursor. One statement reads orders, deletions and its own
+//! position, so that each order is either in the one list or in the other.
 //!
-//! A row tells by its `xmin` which transaction wrote it last. That is the order of commits that
-//! counts: times are stamped before a commit, by a clock that may be set, and an update of a column
-//! of our own would be no cheaper.
+//! The `xmin` of a row is the transaction that wrote it last, and changes are selected by it. A
+//! time would not do: it is set before the commit, by a clock that may be adjusted. A position
+//! column of our own would be no cheaper to update.
 //!
-//! Orders are found from the low watermark of the cursor on by their id, deletions by indexes of their own:
-//! the low watermark of a cursor says nothing about what may still be deleted. Deletions are materialized
-//! before anything is asked of their ids: else the planner walks all orders by their id, in the
-//! hope of meeting enough deletions.
+//! Orders are found by id from the cursor's low watermark on. Deletions have their own indexes,
+//! because orders below the low watermark can still be deleted. They are materialized before their
+//! ids are compared. Otherwise the planner scans all orders by id until it has found enough
+//! deletions.
 
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
@@ -23,7 +23,7 @@ use crate::row_values::{limit, only, order_columns, order_view, order_views, vie
 use crate::snapshot::{MAX_REACH, Snapshot, SnapshotRequest};
 use crate::{Reading, StoreError};
 
-/// A page of orders, of one hero's if `$hero` says so.
+/// Selects a page of orders; `$hero` may restrict it to one hero.
 macro_rules! orders {
     ($name:literal, $hero:literal) => {
         concat! {
@@ -81,6 +81,7 @@ impl Reading for Postgres {
     }
 
     async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>, StoreError> {
+        // Read before the statement, whose snapshot must be newer: see [`super::settled`].
         let low_watermark = self.settled.get();
         let heroes: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
         let positions: Vec<i64> = requests.iter().map(|request| request.since.position).collect();

@@ -1,4 +1,4 @@
-//! What is special about the rows of `PostgreSQL`.
+//! Reading rows of `PostgreSQL`, and the expressions that only its statements use.
 
 use galley_protocol::Timestamp;
 use sqlx::Row;
@@ -9,7 +9,7 @@ use crate::StoreError;
 use crate::change_pages::ChangedRow;
 use crate::row_values::{Columns, Value, get, order, wrong};
 
-/// The moment, to the millisecond, by the database's clock.
+/// The present time by the database's clock, in whole milliseconds.
 macro_rules! moment {
     () => {
         "date_trunc('milliseconds', clock_timestamp())"
@@ -17,8 +17,8 @@ macro_rules! moment {
 }
 pub(super) use moment;
 
-/// The column that [`super::claim::claimed`] reads beside those of the order: milliseconds until it
-/// is due. A clock that was set back makes nobody wait for longer than the preparation takes.
+/// The column `due_in` that [`super::claim::claimed`] reads: milliseconds until the order is due.
+/// It never exceeds the order's preparation time, even if the clock was set back.
 macro_rules! due_in {
     () => {
         "greatest(0, (extract(epoch from
@@ -27,9 +27,9 @@ macro_rules! due_in {
 }
 pub(super) use due_in;
 
-/// The columns from which a cursor is made: the time, the position in the order of commits – every
-/// transaction below it has ended, and is seen by this statement and by all that begin later – and
-/// the epoch whose key is to sign it.
+/// The columns of a cursor: the time, the position in the order of commits, and the epoch whose key
+/// signs it. Every transaction below the position has ended, and is visible to this statement and
+/// to all later ones.
 macro_rules! clock {
     () => {
         "date_trunc('milliseconds', now()) as moment, \
@@ -39,9 +39,9 @@ macro_rules! clock {
 }
 pub(super) use clock;
 
-/// A condition on `orders`: the row was written by a transaction at this position or above it. The
-/// row tells the lower 32 bits of the transaction; whatever changed since a cursor is fewer than
-/// 2^31 transactions away.
+/// A condition on `orders`: a transaction at or above this position wrote the row. `xmin` holds
+/// only the lower 32 bits of a transaction, so the comparison is cyclic. Changes since a cursor are
+/// fewer than 2^31 transactions away.
 macro_rules! changed_since {
     ($position:expr) => {
         concat!("((orders.xmin::text::bigint - ", $position, ") & 4294967295) < 2147483648")
@@ -61,12 +61,12 @@ impl Columns for PgRow {
     }
 }
 
-/// The first row of a statement that has one at least.
+/// The first row of a statement that always returns one.
 pub(super) fn first(rows: &[PgRow]) -> Result<&PgRow, StoreError> {
     rows.first().ok_or_else(|| StoreError::Failed("no time of the database".to_owned()))
 }
 
-/// The index of the request that a row is about, from its ordinality `n`.
+/// The index of the request that a row belongs to, from the ordinality `n`, which begins at 1.
 pub(super) fn index(row: &PgRow) -> Result<usize, StoreError> {
     usize::try_from(get::<i64>(row, "n")? - 1)
         .map_err(|_| StoreError::Failed("the number of a request cannot be".to_owned()))
@@ -85,7 +85,7 @@ pub(super) fn verdicts<V: Clone>(
     Ok(verdicts)
 }
 
-/// Nothing for the row of a request that has no changes.
+/// Reads a change; `None` for the empty row of a request without changes.
 pub(super) fn changed(row: &PgRow) -> Result<Option<ChangedRow>, StoreError> {
     match get::<Option<bool>>(row, "deleted")? {
         Some(deleted) => Ok(Some(ChangedRow::of(order(row)?, deleted))),

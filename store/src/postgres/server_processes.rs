@@ -1,10 +1,10 @@
-//! The processes of the server behind the connections of the pool, and statements that are late.
+//! The server processes behind the connections of the pool, and late statements.
 //!
-//! A commit may wait for a synchronous standby, or for a disk that hangs, as long as it takes: no
-//! time-out of the server ends that, and it must not be cancelled, for then others would see a
-//! change that the standby does not have. So a connection whose statement is late keeps its place
-//! in the pool until the answer comes or its server process is seen to have ended. A process of
-//! ours thus never has more server processes than its pool has places.
+//! A commit may wait for a synchronous standby, or for a disk that hangs, for any time. No time-out
+//! of the server ends that wait. It must not be cancelled either: others would then see a change
+//! that the standby lacks. A connection with a late statement therefore keeps its slot in the pool
+//! until the answer comes or its server process has ended. So Galley never has more server
+//! processes than its pool has slots.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
@@ -15,50 +15,53 @@ use sqlx::postgres::PgConnection;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-/// How long a commit waits for others before all changes count as stalled.
+/// The time that a commit may wait before all changes count as stalled.
 const STALL: Duration = Duration::from_secs(2);
-/// How often all connections of a server that takes no changes are given up, at most.
+/// The least time between two occasions at which all connections of a read-only server are given
+/// up.
 const SUSPICION: Duration = Duration::from_secs(1);
 
-/// The transactions at work at a moment, each by its server process and its start.
+/// Active transactions, each named by its server process and its start.
 pub(super) type Transactions = BTreeSet<String>;
 
-/// The server processes of this process, as far as is known.
+/// The known server processes of the pool.
 #[derive(Debug, Default)]
 pub(super) struct ServerProcesses {
     state: Mutex<ProcessesState>,
-    /// How many statements run on that nobody waits for any more. What they change is yet to be
-    /// seen.
+    /// The number of running statements whose callers have stopped waiting. Their outcomes are
+    /// unknown.
     abandoned: AtomicI64,
 }
 
 #[derive(Debug, Default)]
 struct ProcessesState {
-    /// The server processes of the pool, and those that ended since the last look.
+    /// The server processes of the pool, including those that ended since the last census.
     pids: BTreeSet<i32>,
-    /// Statements that are late, the oldest first: as many as the pool has places at most.
+    /// Late statements, oldest first; at most one per slot of the pool.
     late: Vec<Late>,
     looked: Option<Instant>,
-    /// The transactions of this process that were at work at the last look.
+    /// The active transactions of this process at the last census.
     active: Transactions,
-    /// The commits that were waiting at the last look, whoever's, and since when.
+    /// The waiting commits of all processes at the last census, with the time when each was first
+    /// seen.
     waiting: HashMap<String, Instant>,
-    /// When a connection met a server that takes no changes.
+    /// The last time that a connection met a read-only server.
     suspected: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Late {
     since: Instant,
-    /// Dropped to give it up.
+    /// Dropped to make the statement's task give up the connection.
     place: oneshot::Sender<()>,
 }
 
-/// The end that was dropped first.
+/// The two ends of a statement; `StatementEnd::first` holds the one that was dropped first.
 const CALLER: u8 = 1;
 const TASK: u8 = 2;
 
-/// One of the two ends of a statement.
+/// One end of a statement, held by its caller or by its task. If the caller's end is dropped first,
+/// the statement is abandoned until the task's end is dropped.
 #[derive(Debug)]
 pub(super) struct StatementEnd {
     is: u8,
@@ -80,16 +83,16 @@ impl Drop for StatementEnd {
     }
 }
 
-/// The result of a look at the server.
+/// The state of the server's processes at a census.
 #[derive(Debug)]
 pub(super) struct Look {
-    /// The server processes that were asked for.
+    /// The server processes that the census asked about.
     pub(super) asked: BTreeSet<i32>,
-    /// The processes among them that exist.
+    /// The processes of `asked` that exist.
     pub(super) present: BTreeSet<i32>,
-    /// The transactions of those that are at work.
+    /// The active transactions of `asked`.
     pub(super) active: Transactions,
-    /// The commits on this database that wait for a standby, or for a disk.
+    /// The commits on this database that wait for a standby or a disk.
     pub(super) waiting: Transactions,
 }
 
@@ -98,7 +101,7 @@ impl ServerProcesses {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of a new connection of the pool.
+    /// Records the server process of a new connection.
     pub(super) async fn meet(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let pid = sqlx::query_scalar("/* backend */ select pg_backend_pid()")
             .fetch_one(connection)
@@ -111,18 +114,18 @@ impl ServerProcesses {
         self.state().pids.clone()
     }
 
-    /// Takes note of a statement that is late. The channel ends when it must be given up.
+    /// Records a late statement. The channel closes when the statement must be given up.
     pub(super) fn late(&self) -> oneshot::Receiver<()> {
         let (place, end) = oneshot::channel();
         self.state().late.push(Late { since: Instant::now(), place });
         end
     }
 
-    /// Takes note of a look at the server, and gives up late statements whose server processes have
-    /// ended. Returns whether commits are stalled.
+    /// Records a census, and gives up late statements whose server processes have ended. Returns
+    /// true if commits are stalled.
     ///
-    /// A statement that was late before the look ahead of this one has been at work at both if it
-    /// still is.
+    /// A transaction in two successive censuses has been active between them. A statement that was
+    /// late before the earlier one keeps its slot only while there is such a transaction for it.
     pub(super) fn note(&self, look: Look) -> bool {
         let now = Instant::now();
         let mut state = self.state();
@@ -134,8 +137,9 @@ impl ServerProcesses {
             .iter()
             .filter(|late| state.looked.is_some_and(|looked| late.since < looked))
             .count();
+        // Statements cannot be matched with transactions, so the oldest are given up.
         state.late.drain(..known.saturating_sub(at_work));
-        // All but a commit is ended by the server's time-out.
+        // The server's time-out ends everything but a commit.
         let is_hanging = known.min(at_work) > 0;
         (state.looked, state.active) = (Some(now), look.active);
         let since = std::mem::take(&mut state.waiting);
@@ -147,8 +151,8 @@ impl ServerProcesses {
         is_hanging || state.waiting.values().any(|since| now - *since >= STALL)
     }
 
-    /// Says that a connection met a server that takes no changes: perhaps another one does by now,
-    /// to which only a new connection leads.
+    /// Records that a connection met a read-only server. The server's name may lead to another
+    /// server by now, but only new connections reach that one.
     pub(super) fn suspect(&self) {
         let now = Instant::now();
         let suspected = &mut self.state().suspected;
@@ -157,20 +161,20 @@ impl ServerProcesses {
         }
     }
 
-    /// Returns true if a connection of this age is from before the last suspicion.
+    /// Returns true if a connection of this age is older than the last suspicion.
     pub(super) fn is_suspect(&self, age: Duration) -> bool {
         self.state().suspected.is_some_and(|time| age > time.elapsed())
     }
 
-    /// The two ends of a statement that begins: that of its caller, and that of its task. Each is
-    /// dropped when it is done.
+    /// The two ends of a new statement: one for its caller, one for its task. Each drops its end
+    /// when it is done.
     pub(super) fn begin(self: &Arc<Self>) -> (StatementEnd, StatementEnd) {
         let first = Arc::<AtomicU8>::default();
         let end = |is| StatementEnd { is, first: Arc::clone(&first), backends: Arc::clone(self) };
         (end(CALLER), end(TASK))
     }
 
-    /// Returns true while a statement runs on that nobody waits for.
+    /// Returns true while an abandoned statement is running.
     pub(super) fn is_unsettled(&self) -> bool {
         self.abandoned.load(Ordering::Acquire) > 0
     }
@@ -209,7 +213,7 @@ mod tests {
         for looks in 1..4 {
             advance(STALL).await;
             let is_stalled = backends.note(look(&["1", "2"], &[]));
-            assert_eq!(is_stalled, looks > 1, "commits hang, whatever for");
+            assert_eq!(is_stalled, looks > 1, "a commit that hangs stalls all changes");
             assert_eq!(
                 (one.try_recv(), two.try_recv()),
                 (Err(TryRecvError::Empty), Err(TryRecvError::Empty))

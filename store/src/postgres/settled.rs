@@ -1,28 +1,30 @@
-//! The low watermark that a cursor may name beside its position.
+//! The low watermark that a cursor contains next to its position.
 //!
-//! Every order below it has had its last change before the position. The low watermark of the same moment
-//! will not do: a transaction that runs for long holds the position back while orders end and the
-//! low watermark moves on.
+//! Every order below it had its last change before the position. The low watermark that is current
+//! at the position may be too high: a long transaction keeps the position back while orders end and
+//! the low watermark rises.
 
 use std::sync::{Mutex, PoisonError};
 
 use galley_protocol::OrderId;
 
-/// The low watermark as read with a snapshot: every change that the snapshot sees is older than `xmax`.
+/// A low watermark and the `xmax` of the snapshot that read it. Every change that the snapshot sees
+/// is older than `xmax`.
 #[derive(Clone, Copy, Debug)]
 struct SettledRead {
     low_watermark: OrderId,
     xmax: i64,
 }
 
-/// The greatest floor known to have settled, and the one that has yet to.
+/// The greatest low watermark that has settled, and the next one that has not yet.
 #[derive(Debug, Default)]
 pub(super) struct SettledFloor(Mutex<(Option<OrderId>, Option<SettledRead>)>);
 
 impl SettledFloor {
-    /// Takes what a snapshot from `xmin` to `xmax` saw: the one before has settled when all is over
-    /// that it did not see. A low watermark below the one that is known is of another state of the
-    /// database, after a failover or a restored backup.
+    /// Records what a snapshot from `xmin` to `xmax` read. The pending low watermark has settled
+    /// once `xmin` reaches its `xmax`: all transactions that its snapshot did not see have ended. A
+    /// value below the known one comes from another state of the database, after a failover or a
+    /// restored backup, and resets both.
     pub(super) fn read(&self, low_watermark: OrderId, xmin: i64, xmax: i64) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (settled, waiting) = &mut *state;
@@ -36,7 +38,7 @@ impl SettledFloor {
         waiting.get_or_insert(SettledRead { low_watermark, xmax });
     }
 
-    /// The low watermark for the cursor of a snapshot that is taken from now on.
+    /// The low watermark for the cursors of snapshots that are taken from now on.
     pub(super) fn get(&self) -> OrderId {
         let (settled, _) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         settled.unwrap_or_else(|| OrderId::new(1).expect("the first id"))

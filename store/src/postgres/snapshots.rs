@@ -1,8 +1,8 @@
-//! What a socket must know when it begins, for many sockets at once.
+//! The initial states of sockets, read in batches.
 //!
-//! Three statements, in this order: heroes and the position, active orders, orders that ended. The
-//! position is older than what is read, and an order that ends in between is in both lists, never
-//! in none.
+//! Three statements run in this order: heroes and the position, active orders, ended orders. The
+//! position is thus older than everything that is read. An order that ends in between is in both
+//! lists, never in neither.
 
 use std::collections::HashMap;
 
@@ -58,6 +58,7 @@ impl Postgres {
         &self,
         requests: &[SnapshotRequest],
     ) -> Result<(ResumeCursor, HashMap<i64, Hero>), StoreError> {
+        // Read before the statement, whose snapshot must be newer: see [`super::settled`].
         let low_watermark = self.settled.get();
         let ids: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
         let rows = self.rows(|| {
@@ -101,9 +102,9 @@ impl Postgres {
         .await
     }
 
-    /// What ended or was deleted since the cursors, and one more than may be told; a row without an
-    /// order for a cursor whose low watermark is out of reach, or after which deletions were forgotten, or
-    /// are too many to search.
+    /// Reads orders that ended or were deleted since the cursors, at most `MAX_RESUMED + 1` for
+    /// each. `beyond_reach` is true for a cursor whose low watermark is too far back, after which
+    /// deletions were forgotten, or with too many deletions to search.
     async fn snapshot_ended(
         &self,
         resuming: &[(usize, SnapshotRequest, ResumeCursor)],

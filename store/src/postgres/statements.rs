@@ -1,12 +1,12 @@
-//! How statements reach `PostgreSQL`. Every statement commits by itself, so that no transaction
+//! Sending statements to `PostgreSQL`. Every statement commits on its own, so that no transaction
 //! waits for this process.
 //!
-//! A statement ends within [`STATEMENT_TIMEOUT`] on the server's side, but for its commit; when the
-//! server is silent for longer, nobody waits for it here but the connection itself: see
-//! [`super::server_processes`]. A connection that meets a server that takes no changes is thrown away, so
-//! that a name that leads to another server by now is resolved anew. A collision with another
-//! transaction is tried again [`RETRIES`] times, then it is [`StoreError::Contended`]. Never retry
-//! here what the server may have carried out.
+//! The server ends a statement within [`STATEMENT_TIMEOUT`], except for its commit. If no answer
+//! comes for longer, the caller gets an error and only the connection keeps waiting: see
+//! [`super::server_processes`]. A connection that meets a read-only server is dropped, so that the
+//! next one resolves the server's name again. After a collision with another transaction a
+//! statement is repeated up to [`RETRIES`] times; then it fails with [`StoreError::Contended`].
+//! Never repeat a statement here that the server may have carried out.
 
 use std::io;
 use std::str::FromStr;
@@ -26,26 +26,25 @@ use super::Postgres;
 use super::server_processes::ServerProcesses;
 use crate::{STATEMENT_TIMEOUT, StoreError, Trouble};
 
-/// The connections of one process. One more request waits [`ACQUIRE_TIMEOUT`], then it is refused.
+/// The connections of one process. A request that gets none within [`ACQUIRE_TIMEOUT`] is refused.
 const MAX_CONNECTIONS: u32 = 8;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longer than the server takes to give up by itself.
+/// The longest wait for an answer: longer than the server's own time-out.
 const ANSWER_TIMEOUT: Duration = STATEMENT_TIMEOUT.saturating_add(Duration::from_secs(1));
-/// A connection idle for longer is tested before it is used: the server may have restarted
-/// meanwhile.
+/// The idle time after which a connection is tested before use: the server may have restarted.
 const IDLE_TRUST: Duration = Duration::from_secs(1);
-/// How often a statement that collided is tried again.
+/// The most repetitions of a statement after collisions.
 const RETRIES: u32 = 10;
-/// The most milliseconds before it is tried again.
+/// The longest pause before a repetition, in milliseconds.
 const RETRY_PAUSE: u64 = 50;
 
-/// The SQLSTATE of a server that takes no changes, as a standby.
+/// The SQLSTATE of a read-only server, such as a standby.
 const READ_ONLY: &str = "25006";
 
 /// A statement with its arguments.
 pub(super) type PostgresQuery<'q> = Query<'q, Database, PgArguments>;
 
-/// Reads the URL. The reason why it cannot be read never quotes it, for it may hold a password.
+/// Parses the URL. An error never quotes it, because it may contain a password.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, String> {
     let options = PgConnectOptions::from_str(url).map_err(|error| {
         if let sqlx::Error::Configuration(cause) = error {
@@ -64,12 +63,12 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, String> {
         ("tcp_keepalives_interval", "1"),
         ("tcp_keepalives_count", "3"),
     ];
-    // A plan lives as long as its connection, or until the table is analyzed. One that is made
-    // while `orders` is nearly empty would read all of it for each batch, and go on doing so while
-    // it fills.
+    // A plan lives as long as its connection, or until the table is analyzed. A plan made while
+    // `orders` is nearly empty would scan the whole table for each batch, and would still do so
+    // when the table has grown.
     let plans = [("enable_seqscan", "off"), ("jit", "off")];
-    // Statements are guarded: at a level above this one, which a role may have as its default, they
-    // would fail instead of waiting.
+    // A role may have a stricter isolation level as its default. At that level guarded statements
+    // would fail instead of waiting for each other.
     let session =
         [("idle_session_timeout", "0"), ("default_transaction_isolation", "read committed")];
     Ok(options.application_name("galley").options(session).options(plans).options(keepalive))
@@ -106,7 +105,7 @@ pub(super) fn pool(options: PgConnectOptions, backends: &Arc<ServerProcesses>) -
 }
 
 impl Postgres {
-    /// Runs one statement, and waits until it has committed.
+    /// Runs one statement and waits for its commit.
     pub(super) async fn rows<'q, A>(
         &self,
         ask: impl Fn() -> A + Send + Sync,
@@ -135,8 +134,8 @@ impl Postgres {
         }
     }
 
-    /// Runs one statement that changes something. While commits are stalled nothing is begun, and
-    /// nobody waits for what was.
+    /// Runs one statement that changes rows. While commits are stalled no statement begins, and
+    /// callers stop waiting for running ones.
     pub(super) async fn change<'q, A>(
         &self,
         ask: impl Fn() -> A + Send + Sync,
@@ -154,7 +153,7 @@ impl Postgres {
         }
     }
 
-    /// Tests that changes are possible again, after they were not.
+    /// Tests whether changes are possible again, if they were not.
     pub(super) async fn check_changes(&self) -> Result<(), StoreError> {
         match self.outage.stops_changes() {
             None => Ok(()),
@@ -182,7 +181,8 @@ impl Postgres {
         self.once_with((), ask).await
     }
 
-    /// The statement has a task of its own, with `kept`: whoever stops waiting leaves it running.
+    /// Runs the statement in a task that also holds `kept`. It continues if the caller stops
+    /// waiting.
     async fn once_with<'q>(
         &self,
         kept: impl Send + 'static,
@@ -192,6 +192,7 @@ impl Postgres {
         let ask = (ask.sql(), arguments);
         let connection = self.pool.acquire().await?;
         let backends = Arc::clone(&self.backends);
+        // `_ours` is dropped when the caller stops waiting, `theirs` when the statement has ended.
         let (_ours, theirs) = backends.begin();
         let running = tokio::spawn(async move {
             let answer = run(connection, ask, &backends).await;
@@ -225,6 +226,7 @@ async fn run(
             Err(error)
         }
         Some(answer) => answer,
+        // A detached connection is closed and frees its slot in the pool.
         None => {
             drop(connection.detach());
             Err(silence())
@@ -232,7 +234,7 @@ async fn run(
     }
 }
 
-/// The error of a server that does not answer.
+/// The error for a server that does not answer.
 pub(super) fn silence() -> sqlx::Error {
     io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into()
 }
@@ -241,15 +243,15 @@ fn code(error: &sqlx::Error) -> Option<String> {
     error.as_database_error().and_then(DatabaseError::code).map(String::from)
 }
 
-/// A deadlock or a failure to serialize: nothing was done.
+/// Returns true for a deadlock or a serialization failure: nothing was changed.
 fn is_collision(error: &sqlx::Error) -> bool {
     code(error).is_some_and(|code| matches!(code.as_str(), "40P01" | "40001"))
 }
 
-/// The error for the caller. SQLSTATE: 08 connection, 40 rolled back (40P01 and 40001 by others
-/// that change the same), 53 resources (53100 disk full, 53200 memory, 53300 connections), 55P03
-/// lock not available, 57014 time-out, 57P0x shutdown or start, 25006 read-only, as a standby is,
-/// 58030 input or output, XX001 and XX002 damaged.
+/// The error for the caller. SQLSTATE: 08 connection, 40 rolled back (40P01 and 40001 are
+/// collisions), 53 resources (53100 disk full, 53200 memory, 53300 connections), 55P03 lock not
+/// available, 57014 time-out, 57P0x shutdown or start, 25006 read-only, 58030 input or output,
+/// XX001 and XX002 corrupt data.
 pub(super) fn refusal(error: &sqlx::Error) -> StoreError {
     let why = error.to_string();
     if is_collision(error) {

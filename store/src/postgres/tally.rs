@@ -1,21 +1,22 @@
-//! Totals that cost the same however many orders there are: the row of `tally` counts those below a
-//! mark that lags behind the low watermark, and only the others are counted when somebody asks.
+//! Totals at a cost that does not grow with the number of orders. The row of `tally` counts the
+//! orders below a mark that follows the low watermark; a query counts only the others.
 //!
-//! The row and the orders agree in every snapshot, for whatever changes one of them changes the
-//! other in the same commit:
+//! The row and the orders agree in every snapshot, because every commit that changes one of them
+//! changes the other:
 //!
-//! - *Moving the mark* ([`Postgres::settle`]) locks the row first and counts in a statement after
-//!   that, with a snapshot taken when the lock was held. Nothing can happen to an order below the
-//!   low watermark but being deleted.
-//! - *Deleting* (`delete_orders`) locks its orders first and the row after that, and subtracts the
-//!   orders that are below the mark. Locking tells the newest mark, even one that is younger than
-//!   the statement's snapshot.
+//! - *Moving the mark* ([`Postgres::settle`]) locks the row first and counts in a second statement,
+//!   whose snapshot is taken while the lock is held. An order below the low watermark can only be
+//!   deleted.
+//! - *Deleting* (`delete_orders`) locks its orders first and the row second, and subtracts the
+//!   orders below the mark. The lock returns the newest mark, even if that is newer than the
+//!   statement's snapshot.
 //!
-//! A deletion that gets the lock first meets the old mark: what is not below it is not subtracted,
-//! and not counted either, for the count begins after the deletion has committed. A deletion that
-//! gets the lock second meets the new mark, and subtracts what the count, which could not see it,
-//! has counted. Nobody who holds the row waits for an order, so that the two cannot deadlock.
-//! Forgetting takes rows away that were deleted before, and no total knows of them.
+//! If a deletion gets the row first, it sees the old mark. It does not subtract orders at or above
+//! that mark, and these are not counted either, because the count begins after the deletion has
+//! committed. If a deletion gets the row second, it sees the new mark, and subtracts orders that
+//! the count included because it could not see the deletion. Nobody who holds the row waits for an
+//! order, so the two cannot deadlock. Forgetting removes only rows that were deleted before, which
+//! no total includes.
 
 use galley_protocol::frame::Totals;
 
@@ -24,7 +25,7 @@ use crate::StoreError;
 use crate::codes::{active_counts, cancelled, completed};
 use crate::row_values::totals;
 
-/// How many moves one call makes, each of at most 20,000 ids; the rest waits for the next.
+/// The most moves of one call, each over at most 20,000 ids. The next call does the remainder.
 const STEPS: usize = 100;
 
 impl Postgres {
@@ -46,8 +47,8 @@ impl Postgres {
         rows.first().map_or_else(|| Err(StoreError::Failed("the tally is gone".to_owned())), totals)
     }
 
-    /// Moves the mark up to the low watermark. Two statements in one message, which the server runs as one
-    /// transaction: it never waits for this process with the lock in its hands.
+    /// Moves the mark up to the low watermark. Both statements are sent in one message, which the
+    /// server runs as one transaction: it never waits for this process while it holds the lock.
     pub(super) async fn settle(&self) -> Result<(), StoreError> {
         for _ in 0..STEPS {
             let rows = self.rows(|| {
@@ -70,7 +71,7 @@ impl Postgres {
                      returning tally.below"
                 })
             });
-            // The row that was locked, and the same row if it was changed.
+            // The first row is the locked one; a second row means that the mark moved.
             if rows.await?.len() < 2 {
                 break;
             }

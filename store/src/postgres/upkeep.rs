@@ -1,6 +1,7 @@
-//! Brings the schema up to date, shows that this process lives, and moves on what all processes
-//! share. A schema newer than this program is fine: migrations only add, so that old and new
-//! processes run side by side. Folding texts is beyond SQL, and follows the migrations.
+//! Brings the schema up to date, shows that this process is alive, and advances the state that all
+//! processes share. A schema that is newer than this program is accepted: migrations only add, so
+//! that old and new processes run side by side. Texts are refolded after the migrations, because
+//! SQL cannot fold them.
 
 use std::time::Duration;
 
@@ -21,13 +22,13 @@ use crate::{Census, StoreError, Upkeep};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
 
-/// How long the end waits for the last statements.
+/// The longest wait for the last statements at the end.
 const CLOSING: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl Upkeep for Postgres {
-    /// On a connection without time-outs, for a migration takes as long as it takes. An advisory
-    /// lock keeps others waiting.
+    /// Uses a connection without time-outs, because a migration may take any time. An advisory lock
+    /// keeps other processes waiting.
     async fn migrate(&self) -> Result<(), StoreError> {
         let single =
             PgPoolOptions::new().max_connections(1).connect_with(self.options.clone()).await;
@@ -63,14 +64,14 @@ impl Upkeep for Postgres {
         }
         match get(row, "current")? {
             true if self.cursor_keys.are_shared() => Ok(()),
-            // The schema came after this process.
+            // The schema was created after this process had started.
             true => self.check_epoch().await,
             false => Err(outdated()),
         }
     }
 
-    /// The cursor is of the statement's snapshot, which is older than its look at the locks:
-    /// whoever is not seen to live yet commits nothing before the cursor.
+    /// The statement's snapshot, and so the cursor, is older than its view of the locks. A process
+    /// that is not seen alive yet commits nothing before the cursor.
     async fn census(&self, own: PublisherId, receives: bool) -> Result<Census, StoreError> {
         self.liveness.want((PUBLISHER, own.get()), true);
         self.liveness.want((HEARING, own.get()), receives);
@@ -123,14 +124,14 @@ impl Upkeep for Postgres {
     async fn close(&self) {
         self.liveness.end().await;
         self.backends.give_up();
-        // What still runs then ends with this process.
+        // Statements that are still running end with this process.
         drop(timeout(CLOSING, self.pool.close()).await);
     }
 }
 
 impl Postgres {
-    /// Reads the low watermark and the key of cursors, when they are there already. Without a key, as where
-    /// the server takes no change now, the check of the schema reads it later.
+    /// Reads the low watermark and the key of cursors if their tables exist. If there is no key and
+    /// the server is read-only, a later check of the schema reads it.
     pub(super) async fn read_first(&self) -> Result<(), StoreError> {
         if self.has_table("watermark").await? {
             self.read_floor().await?;

@@ -1,11 +1,11 @@
-//! Adopts, completes and hands back orders. An order's owner is the incarnation of a worker; it is
-//! dead if its incarnation holds no advisory lock.
+//! Adopts, completes and hands back orders. An order's owner is the incarnation of a worker. The
+//! owner is dead if its incarnation holds no advisory lock.
 //!
-//! Locks vanish all at once when the database restarts or its connections are cut, while their
-//! holders live on. So nobody is judged dead by one who is not seen alive itself, and for [`CALM`]
-//! after such an upset nobody is judged at all. (A server that began in a time to come has had its
-//! clock set back.) A wrong judgement would cost no order, for the owner is in the guard of every
-//! write, but an adoption too many.
+//! A restart of the database, or a cut of its connections, releases all locks at once while their
+//! holders live on. So a process judges others only while it is seen alive itself, and nobody
+//! judges for [`CALM`] after such a loss. (If the server's start lies in the future, its clock was
+//! set back.) A wrong judgement would lose no order, because every write is guarded by the owner.
+//! It would only cost one adoption too many.
 
 use async_trait::async_trait;
 use galley_protocol::{IncarnationId, Order, OrderId, Reason};
@@ -19,10 +19,11 @@ use crate::requests::{Claim, Claimed, Incarnations};
 use crate::row_values::{get, limit, order, order_columns, parse};
 use crate::{MAX_ADOPTIONS, StoreError, Work};
 
-/// How many orders one statement hands back, so that it ends well before its time-out.
+/// The most orders that one statement hands back, so that it ends well before its time-out.
 const HAND_BACK_CHUNK: usize = 5_000;
 
-/// The incarnations that hold their lock. `$class` is the parameter with the class of these locks.
+/// Selects the incarnations that hold their lock. `$class` is the parameter with the class of these
+/// locks.
 macro_rules! living {
     ($class:literal) => {
         concat! {
@@ -126,7 +127,7 @@ impl Work for Postgres {
     }
 
     async fn hand_back(&self, owner: IncarnationId) -> Result<u64, StoreError> {
-        // An order that such a statement takes would be seen after this, and handed back by nobody.
+        // An order that such a statement claims later would not be handed back.
         if self.backends.is_unsettled() {
             return Err(StoreError::Unavailable(
                 "the outcome of a statement is not known yet".to_owned(),
@@ -158,7 +159,7 @@ impl Work for Postgres {
         }
     }
 
-    /// The lock is taken before anybody can see the number.
+    /// Takes the lock before anyone can see the number of the incarnation.
     async fn enlist(&self) -> Result<IncarnationId, StoreError> {
         let rows =
             self.rows(|| sqlx::query("/* enlist */ select nextval('incarnations') as id")).await?;
@@ -168,13 +169,13 @@ impl Work for Postgres {
         let id: IncarnationId = parse::<i64, _>(row, "id")?;
         let lock = lock_of(id)?;
         self.liveness.want(lock, true);
-        // Nobody knows of an incarnation that does not begin, so nobody will ask for its lock
-        // again.
+        // If this fails, nobody knows the incarnation, and nobody will ask for its lock again.
         self.look().await.inspect_err(|_| self.liveness.want(lock, false))?;
         Ok(id)
     }
 
-    /// The newest is read before the locks: whoever began by then and holds none may be dead.
+    /// Reads the newest incarnation before the locks. An incarnation that had begun by then and
+    /// holds no lock may be dead.
     async fn incarnations(&self) -> Result<Incarnations, StoreError> {
         let rows = self.rows(|| {
             sqlx::query(concat! {

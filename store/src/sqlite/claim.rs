@@ -1,5 +1,4 @@
-//! Takes PENDING orders: looks at hero, meal and allergies, and sets what comes of it, in one
-//! statement.
+//! Claims PENDING orders in one statement: checks hero, meal and allergies, and sets the outcome.
 
 use std::time::Duration;
 
@@ -14,10 +13,10 @@ use crate::codes::{allergy, cancelled, claimable, hero_gone, in_progress, meal_g
 use crate::requests::{Claim, ClaimFrom, Claimed};
 use crate::row_values::{get, limit, order, order_columns};
 
-/// The statement of a claim. `$chosen` says which orders are taken; its parameters begin at ?9.
-/// Before them are ?1 the time, ?2 the owner, ?3 and ?4 the shortest and the longest delay in
-/// milliseconds, ?5 to ?7 the messages for a hero that is gone, a meal that is gone and an allergy,
-/// ?8 the longest message.
+/// The statement of a claim. `$chosen` selects the orders; its parameters begin at ?9. The
+/// parameters before: ?1 the time, ?2 the owner, ?3 and ?4 the shortest and the longest delay in
+/// milliseconds, ?5 to ?7 the messages for a deleted hero, a deleted meal and an allergy, ?8 the
+/// longest message in characters. The mask clears the sign of `random()`.
 macro_rules! claim {
     ($name:literal, $chosen:literal) => {
         concat! {
@@ -69,8 +68,8 @@ macro_rules! claim {
 }
 
 impl Sqlite {
-    /// The age of an order from a time to come is not known, for the clock was set back: it counts
-    /// as old enough.
+    /// Claims orders. An order whose time is further ahead than the least age counts as old enough:
+    /// the clock was set back, so its age is unknown.
     pub(super) async fn claim_orders(
         &self,
         owner: IncarnationId,
@@ -116,7 +115,7 @@ fn millis(duration: Duration) -> i64 {
 pub(super) fn claimed(row: &SqliteRow, now: i64) -> Result<Claimed, StoreError> {
     let order = order(row)?;
     let due_at: Option<i64> = get(row, "due_at")?;
-    // A clock that was set back makes nobody wait for longer than the preparation takes.
+    // If the clock was set back, the order waits no longer than its preparation takes.
     let from = order.started_time.map_or(now, |started| started.millis().max(now));
     let due_in = due_at.map_or(0, |due_at| due_at.saturating_sub(from)).max(0);
     Ok(Claimed { order, due_in: Duration::from_millis(due_in.unsigned_abs()) })

@@ -1,6 +1,6 @@
-//! The epochs of the file, and the keys of its cursors. Each start begins an epoch: a copy of the
-//! file that is restored does not know the epochs that began after it, and the cursors of the last
-//! one that it knows end where the next one begins.
+//! The epochs of the file, and the keys of its cursors. Every start begins an epoch. A restored
+//! copy of the file does not know the epochs that began after the copy was made. Cursors of the
+//! last epoch that it knows are valid up to the position at which its next epoch begins.
 
 use galley_protocol::CursorKey;
 
@@ -11,18 +11,18 @@ use crate::StoreError;
 use crate::cursor_keys::{Earlier, seed};
 use crate::row_values::{get, parse};
 
-/// The most epochs that are remembered: of a program that starts more often than every 90 s, the
-/// cursors of the first starts begin anew.
+/// The most epochs that are kept. If the program starts more often than every 90 s on average, the
+/// cursors of its first starts become invalid early.
 const MAX_EPOCHS: i64 = 1_000;
 
 impl Sqlite {
-    /// Begins the epoch of this start, unless that is done.
+    /// Begins the epoch of this start unless it has begun.
     pub(super) async fn begin_epoch_once(&self) -> Result<(), StoreError> {
         if self.cursor_keys.are_shared() { Ok(()) } else { self.begin_epoch().await }
     }
 
-    /// Begins an epoch, and reads the earlier ones. Their cursors resume for as long as deletions
-    /// are kept.
+    /// Begins an epoch, and reads the keys of earlier ones. Their cursors stay valid while
+    /// deletions are kept.
     async fn begin_epoch(&self) -> Result<(), StoreError> {
         let (epoch, secret) = seed();
         let mut batch = self.begin().await?;

@@ -1,5 +1,5 @@
-//! Why a file cannot be the database, and what to do about it: what waiting does not cure is found
-//! before the file is opened.
+//! The reasons why a file cannot be the database, with advice. Causes that waiting does not cure
+//! are found before the file is opened.
 
 use std::fs::{File, OpenOptions, create_dir_all};
 use std::io::{self, ErrorKind, Read as _};
@@ -9,18 +9,17 @@ use galley_protocol::network::reason;
 
 use crate::StoreConnectError;
 
-/// The beginning of every database of `SQLite`; an empty file is one, too.
+/// The first bytes of every `SQLite` database; an empty file is one, too.
 const HEADER: &[u8] = b"SQLite format 3\0";
 
 const ANOTHER: &str = "name another with --database-url sqlite://PATH";
 
-/// Where the database is, for people.
+/// The readable address of the database.
 pub(super) fn place(path: &Path) -> String {
     format!("SQLite at {}", path.display())
 }
 
-/// Makes the folders on the way to the file, and makes sure that it can be written and is a
-/// database, if it is there.
+/// Creates the folders of the file. If the file exists, checks that it is writable and a database.
 pub(super) fn prepare(path: &Path) -> Result<(), StoreConnectError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         create_dir_all(folder).map_err(|error| refused_folder(folder, &error))?;
@@ -52,7 +51,8 @@ fn check_header(path: &Path, file: File) -> Result<(), StoreConnectError> {
     )))
 }
 
-/// A path without a root begins where the program was started: people look for it elsewhere.
+/// The error for a folder that cannot be created. For a relative path it names the working
+/// directory, where people may not look for the file.
 fn refused_folder(folder: &Path, error: &io::Error) -> StoreConnectError {
     let here = std::env::current_dir().ok().filter(|_| folder.is_relative());
     let within = here.map_or_else(String::new, |here| format!(" in {}", here.display()));
@@ -63,7 +63,7 @@ fn refused_folder(folder: &Path, error: &io::Error) -> StoreConnectError {
     ))
 }
 
-/// Says that a file cannot be written, and why.
+/// The error for a file that cannot be written.
 pub(super) fn refused_file(path: &Path, error: &io::Error) -> StoreConnectError {
     StoreConnectError::Refused(format!(
         "cannot write {}: {}; {ANOTHER}",

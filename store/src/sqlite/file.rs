@@ -1,4 +1,5 @@
-//! The file of the database: held by one process, made whole or not at all, and still where it was.
+//! The file of the database: locked by one process, created completely or not at all, and checked
+//! to be still at its path.
 
 use std::fs::{File, OpenOptions, TryLockError, metadata};
 use std::os::unix::fs::MetadataExt as _;
@@ -13,10 +14,10 @@ use super::statements::refusal;
 use crate::migrations::failure;
 use crate::{StoreConnectError, StoreError, Trouble};
 
-/// The ends of the names of the files that make up an open database.
+/// The suffixes of the files that make up an open database.
 pub(super) const PARTS: [&str; 3] = ["", "-wal", "-shm"];
 
-/// Locks the database against other processes that would serve it. Its folder is there.
+/// Locks the database against other processes that would serve it. Its folder must exist.
 pub(super) fn lock(path: &Path) -> Result<File, StoreConnectError> {
     let beside = beside(path, ".lock");
     let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&beside);
@@ -32,9 +33,9 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreConnectError> {
     }
 }
 
-/// Makes a database that is not there yet, with its first table and without a write-ahead log. So a
-/// file that holds something and no table was never made by a start that was killed: it is a copy
-/// without its log.
+/// Creates a missing database together with its first table, without a write-ahead log. An
+/// interrupted start therefore leaves no file with content but without a table. Such a file is a
+/// copy without its log.
 ///
 /// # Errors
 /// [`StoreConnectError::NotWhole`] for such a copy.
@@ -62,7 +63,8 @@ pub(super) async fn create_or_check(
         "/* tables */ select count(*) from sqlite_schema where type = 'table'",
     );
     let tables = tables.fetch_one(&mut connection).await.map_err(|error| refusal(&error))?;
-    // The file stays open in the pools, or the error is the more important one.
+    // A failure to close does not matter: the pools open the file again, or the error below is more
+    // important.
     let _ = connection.close().await;
     if tables > 0 { Ok(()) } else { Err(StoreConnectError::NotWhole(not_whole(path))) }
 }
@@ -75,26 +77,26 @@ fn not_whole(path: &Path) -> String {
     )
 }
 
-/// The path of a file beside this one.
+/// The path with a suffix.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-/// The files as they were when they were opened. What is committed into a file that is no longer
-/// there is lost.
+/// The identities of the files when they were opened. A commit into a file that was moved or
+/// removed is lost.
 #[derive(Debug)]
 pub(super) struct Opened(Vec<(PathBuf, (u64, u64))>);
 
 impl Opened {
-    /// Remembers the files of the database at this path, which is open.
+    /// Records the files of the open database at this path.
     pub(super) fn at(path: &Path) -> Self {
         let parts = PARTS.iter().map(|part| beside(path, part));
         Self(parts.filter_map(|part| identity(&part).map(|identity| (part, identity))).collect())
     }
 
-    /// Looks whether all of them are still at their paths, for the price of three `stat`.
+    /// Checks that all files are still at their paths. Costs three calls of `stat`.
     ///
     /// # Errors
     /// [`Trouble::Gone`].

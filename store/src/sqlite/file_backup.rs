@@ -1,8 +1,8 @@
 //! Copies the embedded database, whether it is served or not.
 //!
-//! `VACUUM INTO` reads one state of the database on a connection of its own: it holds up no writer,
-//! and works beside the process that serves. The copy is made under another name and renamed when
-//! it is on the disk, so that the file that was asked for is whole or not there.
+//! `VACUUM INTO` reads one state of the database on its own connection. It blocks no writer, and it
+//! works while another process serves the database. The copy is written under a temporary name and
+//! renamed once it is on the disk, so that the target file is complete or does not exist.
 
 use std::fs::{File, Metadata, metadata};
 use std::os::unix::fs::MetadataExt as _;
@@ -17,15 +17,15 @@ use thiserror::Error;
 use super::file::{PARTS, beside};
 use super::statements;
 
-/// How long a copy waits for a lock that another program holds on the whole database.
+/// The longest wait for a lock that another program holds on the whole database.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A copy that was made.
+/// The report of a finished copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackupReport {
-    /// The size of the file.
+    /// The size of the copy in bytes.
     pub bytes: u64,
-    /// The orders in it, without the deleted ones.
+    /// The number of orders in the copy, without deleted ones.
     pub orders: u64,
 }
 
@@ -35,19 +35,19 @@ pub enum BackupError {
     /// The URL cannot be read, or names no file.
     #[error("{0}")]
     BadUrl(String),
-    /// The file is there already.
+    /// The target exists already.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
-    /// Something else; it names the file.
+    /// Any other failure; the text names the file.
     #[error("{0}")]
     Failed(String),
 }
 
-/// Copies the database that `url` names into `target`, which nobody but its owner may read. Every
-/// order that was accepted before this began is in it.
+/// Copies the database that `url` names to `target`, which only its owner may read. The copy
+/// contains every order that was accepted before this call.
 ///
 /// # Errors
-/// [`BackupError`]; then `target` is as it was.
+/// [`BackupError`]; `target` is then unchanged.
 pub async fn backup(url: &str, target: &Path, replace: bool) -> Result<BackupReport, BackupError> {
     let options = statements::options(url).map_err(BackupError::BadUrl)?;
     let source = options.get_filename().to_owned();
@@ -100,7 +100,7 @@ fn check_target(
         return refuse(format!("{} belongs to the database", target.display()));
     }
     match ["-wal", "-journal"].map(|part| beside(target, part)).iter().find(|path| path.exists()) {
-        // SQLite would take what is in it for a part of the copy.
+        // SQLite would read it as a part of the copy.
         Some(path) => {
             refuse(format!("{} belongs to another database: remove it first", path.display()))
         }
@@ -126,13 +126,13 @@ async fn fill(options: &SqliteConnectOptions, copy: &Path) -> Result<u64, String
         .map_err(said)?;
     connection.close().await.map_err(said)?;
 
-    // In memory: no file beside the copy.
+    // A journal in memory leaves no second file next to the copy.
     let options =
         SqliteConnectOptions::new().filename(copy).journal_mode(SqliteJournalMode::Memory);
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(said)?;
     let keys = "/* has_keys */ select count(*) from sqlite_schema where name = 'cursor_keys'";
     if sqlx::query_scalar::<_, i64>(keys).fetch_one(&mut connection).await.map_err(said)? > 0 {
-        // The copy is a history of its own: cursors of the original go on where this does not.
+        // The copy begins a history of its own: cursors of the original may be newer than it.
         sqlx::query("/* forget_keys */ delete from cursor_keys")
             .execute(&mut connection)
             .await

@@ -1,6 +1,6 @@
-//! Folding again what is stored, on `SQLite`. One process serves the file, so that nobody else
-//! writes while it runs. Left alone, `SQLite` reads all rows by another index to find the stale
-//! ones.
+//! Refolds stored texts on `SQLite`; see [`crate::refolding`]. One process serves the file, so
+//! nobody else writes in the meantime. The statements name their index: otherwise `SQLite` scans
+//! all rows to find the stale ones.
 
 use galley_protocol::allergy::FOLD_RULE;
 
@@ -9,7 +9,7 @@ use super::statements::json;
 use crate::StoreError;
 use crate::refolding::{FOLD_BATCH, Folding, folding, stale_rows};
 
-/// Writes the foldings of a table back. ?1 holds them, ?2 is the rule.
+/// Writes the foldings of a table: ?1 holds them, ?2 is the rule.
 macro_rules! write_foldings {
     ($table:literal, $folded:literal) => {
         concat!(
@@ -36,7 +36,7 @@ macro_rules! write_foldings {
 }
 
 impl Sqlite {
-    /// Folds all stale rows again.
+    /// Refolds all stale rows.
     pub(super) async fn fold_again(&self) -> Result<(), StoreError> {
         for (stale, write) in [
             (

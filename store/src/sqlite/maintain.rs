@@ -1,5 +1,5 @@
-//! Moves the low watermark up and forgets what is old. Ids are committed in their order here, so that the
-//! low watermark does not lag.
+//! Raises the low watermark and forgets old rows. Orders are committed in the order of their ids
+//! here, so the low watermark needs no lag.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use crate::codes::active;
 use crate::row_values::get;
 use crate::{RETENTION, StoreError};
 
-/// How often old rows are forgotten, how many by one statement, and by how many statements; the
-/// rest waits for the next time.
+/// The time between two rounds of forgetting, the most rows of one statement, and the most
+/// statements of one round. The next round does the remainder.
 const FORGET_STEP: Duration = Duration::from_secs(30);
 const FORGET_CHUNK: i64 = 1_000;
 const FORGET_STEPS: usize = 50;
 
-/// Forgets old keys of one table; what is beyond a chunk waits for the next time.
+/// Forgets a chunk of old keys of one table. The next round does the remainder.
 macro_rules! forget_creation_keys {
     ($table:literal) => {
         concat! {
@@ -34,7 +34,7 @@ macro_rules! forget_creation_keys {
 }
 
 impl Sqlite {
-    /// Forgets what is older than [`RETENTION`].
+    /// Forgets rows and keys that are older than [`RETENTION`].
     pub(super) async fn forget(&self) -> Result<(), StoreError> {
         self.forget_deleted().await?;
         self.forget_keys().await?;
@@ -48,8 +48,8 @@ impl Sqlite {
         Ok(())
     }
 
-    /// Looks for the lowest active order beside the writer, and disturbs it only when there is
-    /// something to write.
+    /// Raises the low watermark to the lowest active order. A reader finds that order; the writer
+    /// is used only if there is something to write.
     pub(super) async fn move_floor(&self) -> Result<(), StoreError> {
         let rows = self.read(
             sqlx::query(concat! {
@@ -99,14 +99,16 @@ impl Sqlite {
                 "/* deletions_forgotten */ update watermark set forgotten = max(forgotten, ?1)",
             );
             batch.ask(mark.bind(newest)).await?;
-            // Before the commit: whoever reads afterwards must not miss them in silence.
+            // Before the commit: a snapshot that reads after the commit must know that deletions
+            // are missing.
             self.position.forget(newest);
             batch.commit().await?;
         }
         Ok(())
     }
 
-    /// Goes through the orders by rising id, once, up to the first one that is not old.
+    /// Clears idempotency keys by rising id, up to the first order that is not old. Each order is
+    /// visited once.
     async fn forget_keys(&self) -> Result<(), StoreError> {
         for _ in 0..FORGET_STEPS {
             let rows = self.read(
@@ -143,7 +145,7 @@ impl Sqlite {
     }
 }
 
-/// The moment before which everything is forgotten.
+/// The time before which rows and keys are forgotten, in milliseconds since 1970.
 pub(super) fn old() -> i64 {
     now() - i64::try_from(RETENTION.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Heroes and meals.
+//! Heroes and meals on `SQLite`.
 
 use async_trait::async_trait;
 use galley_protocol::allergy::{FOLD_RULE, fold};
@@ -19,9 +19,9 @@ trait SqliteTable: Record {
     const SQL: Statements;
 }
 
-/// Builds the statements. `$one` names a row, `$id` is its id in `orders`, `$read` are the columns
-/// to read, `$column` those that only this table has, each with its parameter: see [`bind`]. The
-/// parameter `$time` follows them.
+/// Builds the statements. `$one` names a row, `$id` is its column in `orders`, `$read` are the
+/// columns to read, and each `$column` is one that only this table has, with its parameter: see
+/// [`bind`]. The parameter `$time` follows these.
 macro_rules! statements {
     (
         $one:literal, $table:literal, $id:literal, $read:expr,
@@ -68,7 +68,8 @@ macro_rules! statements {
                  where id = ?1 and deleted_time is null and (?2 is null or version = ?2)
                  returning ", $read
             ),
-            // No index leads from a meal to its orders, but what is active begins at the low watermark.
+            // Meals have no index to their orders. Active orders begin at the low watermark, which
+            // keeps this scan short.
             remove: concat!(
                 "/* remove_", $one, " */
                  update ", $table, " set deleted_time = ?4, version = version + 1
@@ -98,7 +99,7 @@ impl SqliteTable for Meal {
     );
 }
 
-/// Binds the fields, from ?3 on.
+/// Binds the fields to the parameters from ?3 on.
 fn bind<'q>(ask: SqliteQuery<'q>, fields: &RecordFields<'q>) -> SqliteQuery<'q> {
     let ask = ask
         .bind(fields.name)

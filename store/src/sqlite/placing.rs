@@ -1,9 +1,10 @@
 //! Places, cancels and deletes orders: reads, judges and writes a batch in one transaction.
 //!
-//! A key belongs to its hero. An earlier version gave those of callers without a token the scope 0:
-//! they are looked for as well, so that a repetition after an upgrade places nothing new.
+//! A key belongs to its hero. Earlier versions stored keys of callers without a token under the
+//! scope 0. Those are checked too, so that a repeated request after an upgrade places no second
+//! order.
 //!
-//! Deleting is soft, and one version up, so that sockets hear of it.
+//! A deletion marks the row and raises its version, so that sockets receive it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -50,6 +51,7 @@ impl Placing for Sqlite {
                     next += 1;
                     let order = Order::placed(id, request.hero_id, &request.command, order_time);
                     good.push((id, request.hero_id, request.command.meal_id, scoped_key(request)));
+                    // Later requests of the batch with this key replay the order.
                     known.extend(scoped_key(request).map(|key| (key, order.clone())));
                     PlaceVerdict::Placed(order)
                 },
@@ -73,7 +75,8 @@ impl Placing for Sqlite {
         Ok(verdicts)
     }
 
-    /// Carries out the first fitting request for each order; the others meet its result.
+    /// Cancels each order for the first request that matches it. Later requests of the batch are
+    /// judged against the cancelled order.
     async fn cancel(
         &self,
         requests: &[OfHero<CancelOrder>],
@@ -132,7 +135,8 @@ impl Placing for Sqlite {
         requests.iter().zip(wins).map(verdict).collect()
     }
 
-    /// Carries out the first fitting request for each order; the others find it gone.
+    /// Deletes each order for the first request that matches it. Later requests of the batch find
+    /// no order.
     async fn delete(
         &self,
         requests: &[OfHero<DeleteOrder>],
@@ -147,7 +151,7 @@ impl Placing for Sqlite {
             if against_delete(request, found.get(&request.command.order_id)).is_none()
                 && let Some(order) = found.remove(&request.command.order_id)
             {
-                // When the order ended, if the clock was set back.
+                // If the clock was set back, the deletion has the time of the order's last change.
                 let time = timestamp()?.max(order.changed_time());
                 winners.push((order.id, time.millis()));
                 let deleted = Deleted { order_id: order.id, version: order.version.next() };
@@ -210,7 +214,7 @@ async fn orders_by_key<'a>(
     Ok(known)
 }
 
-/// Returns true if hero and meal of each request are there.
+/// Returns for each request whether its hero and its meal exist.
 async fn found(
     transaction: &mut Batch<'_>,
     requests: &[OfHero<PlaceOrder, HeroId>],
@@ -236,7 +240,7 @@ async fn next_id(transaction: &mut Batch<'_>) -> Result<i64, StoreError> {
     Ok(rows.first().map_or(Ok(0), |row| get::<i64>(row, "seq"))? + 1)
 }
 
-/// The orders as they are, without the deleted ones.
+/// The present states of the orders, without deleted ones.
 async fn orders_by_id(
     transaction: &mut Batch<'_>,
     ids: impl Iterator<Item = OrderId>,

@@ -1,9 +1,9 @@
-//! The position in the order of commits, as this process knows it: it alone writes to the file.
+//! The position in the order of commits, kept in memory: only this process writes to the file.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// The number of the last transaction that changed an order and has committed, and up to which
-/// number deletions may be forgotten.
+/// The number of the last committed transaction that changed an order, and the number up to which
+/// deletions may be forgotten.
 #[derive(Debug, Default)]
 pub(super) struct Position {
     change: AtomicI64,
@@ -11,12 +11,12 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// The position of what is read from now on: all changes with a smaller number are seen.
+    /// The position of reads that begin from now on: they see all changes with smaller numbers.
     pub(super) fn get(&self) -> i64 {
         self.change.load(Ordering::Acquire) + 1
     }
 
-    /// Takes the number of a transaction that has committed.
+    /// Records the number of a committed transaction.
     pub(super) fn reach(&self, change: i64) {
         self.change.fetch_max(change, Ordering::Release);
     }
@@ -31,7 +31,7 @@ impl Position {
         position <= self.forgotten.load(Ordering::Acquire)
     }
 
-    /// Takes the numbers that the file has.
+    /// Stores the numbers that were read from the file.
     pub(super) fn set(&self, change: i64, forgotten: i64) {
         self.change.store(change, Ordering::Release);
         self.forgotten.store(forgotten, Ordering::Release);

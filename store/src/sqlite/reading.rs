@@ -1,10 +1,9 @@
-//! Reads orders, and what changed since a cursor. One statement a request reads orders and
-//! deletions, so that each order is in one of both; the position is taken first.
+//! Reads orders and changes since a cursor. One statement per request reads orders and deletions,
+//! so that each order is either in the one list or in the other. The position is read before.
 //!
-//! Orders are found from the low watermark of the cursor on by their id, deletions by indexes of their own:
-//! the low watermark of a cursor says nothing about what may still be deleted. The statements name them:
-//! else the planner walks the orders by their id, all of them, in the hope of meeting enough
-//! deletions.
+//! Orders are found by id from the cursor's low watermark on. Deletions have their own indexes,
+//! because orders below the low watermark can still be deleted. The statements name these indexes.
+//! Otherwise the planner scans all orders by id until it has found enough deletions.
 
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
@@ -22,7 +21,7 @@ use crate::row_values::{limit, only, order_columns, order_view, order_views, vie
 use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{Reading, StoreError};
 
-/// A page of orders, of one hero's if `$hero` says so.
+/// Selects a page of orders; `$hero` may restrict it to one hero.
 macro_rules! orders {
     ($name:literal, $hero:literal) => {
         concat! {
@@ -170,10 +169,10 @@ impl Reading for Sqlite {
 }
 
 impl Sqlite {
-    /// The cursor of what is read from now on.
+    /// The cursor of reads that begin from now on.
     pub(super) fn now(&self) -> Result<ResumeCursor, StoreError> {
-        // Every order below the low watermark has had its last change before the position that is read
-        // after it.
+        // The low watermark must be read first: every order below it had its last change before the
+        // position that is read after it.
         let low_watermark = self.low_watermark.get();
         let position = self.position.get();
         let time =

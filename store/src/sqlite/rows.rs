@@ -1,4 +1,4 @@
-//! What is special about the rows of `SQLite`.
+//! Reading rows of `SQLite`: times are numbers, lists are JSON.
 
 use galley_protocol::Timestamp;
 use sqlx::Row;

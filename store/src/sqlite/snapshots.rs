@@ -1,7 +1,7 @@
-//! What a socket must know when it begins, for many sockets at once.
+//! The initial states of sockets, read in batches.
 //!
-//! The position is taken first, then active orders are read, then those that ended: an order that
-//! ends in between is in both lists, never in none.
+//! The position is read first, then active orders, then ended orders. An order that ends in between
+//! is in both lists, never in neither.
 
 use std::collections::HashMap;
 
@@ -82,8 +82,8 @@ impl Sqlite {
         .await
     }
 
-    /// What ended or was deleted since the cursor, and one more than may be told; nothing when its
-    /// low watermark is out of reach, or deletions after it were forgotten.
+    /// Reads orders that ended or were deleted since the cursor, at most `MAX_RESUMED + 1`. Returns
+    /// `None` if the cursor's low watermark is too far back, or deletions after it were forgotten.
     async fn snapshot_ended(
         &self,
         hero_id: HeroId,
@@ -128,6 +128,7 @@ impl Sqlite {
             .bind(limit(MAX_RESUMED)),
         );
         let ended = rows.await?.iter().map(changed).collect::<Result<_, _>>()?;
+        // Checked after the read: forgetting raises this number before it commits.
         Ok((!self.position.is_forgotten(since.position)).then_some(ended))
     }
 }

@@ -1,9 +1,8 @@
-//! How statements reach the file: all writes through one connection, reads beside it through a few
+//! Sending statements to the file: all writes through one connection, reads through a few others
 //! (write-ahead log).
 //!
-//! Every write is on the disk (`synchronous=FULL`) before it returns, and the file is still at its
-//! path then. A writer waits for its turn, and for locks of other programs, at most [`PATIENCE`] in
-//! all.
+//! A write returns once it is on the disk (`synchronous=FULL`) and the file has been found at its
+//! path. A writer waits at most [`PATIENCE`] for its turn and for locks of other programs together.
 
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,18 +20,18 @@ use super::Sqlite;
 use crate::row_values::get;
 use crate::{StoreError, Trouble};
 
-/// The connections that read.
+/// The number of reading connections.
 const READERS: u32 = 4;
-/// How long a request waits for a connection and for what other programs hold locked.
+/// The longest wait of a request for a connection and for locks of other programs.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long one try to begin a change waits for such a lock. Others get their turn between two
-/// tries.
+/// The longest wait for such a lock in one try to begin a change. Other requests get their turn
+/// between two tries.
 const TRY: Duration = Duration::from_millis(100);
 
 /// A statement with its arguments.
 pub(super) type SqliteQuery<'q> = Query<'q, Database, SqliteArguments>;
 
-/// Reads the URL.
+/// Parses the URL.
 pub(super) fn options(url: &str) -> Result<SqliteConnectOptions, String> {
     let path = url.strip_prefix("sqlite://").unwrap_or_default();
     if path.is_empty() || path.starts_with('?') || path.starts_with(":memory:") {
@@ -62,9 +61,9 @@ async fn pool(options: SqliteConnectOptions, connections: u32) -> Result<SqliteP
         .max_lifetime(None)
         .after_release(|connection, _| {
             Box::pin(async move {
-                // Waits for the rollback of what was dropped before its commit. When SQLite had
-                // rolled back by itself, as it does on a full disk, that fails, and the connection
-                // would count as within a transaction for ever.
+                // Waits for the rollback of a transaction that was dropped before its commit. That
+                // rollback fails if SQLite has already rolled back by itself, as it does on a full
+                // disk. The connection would then count as within a transaction for ever.
                 connection.ping().await?;
                 Ok(!connection.is_in_transaction())
             })
@@ -72,18 +71,19 @@ async fn pool(options: SqliteConnectOptions, connections: u32) -> Result<SqliteP
     pool.connect_with(options).await.map_err(|error| refusal(&error))
 }
 
-/// Milliseconds since 1970: the process and its database have one clock.
+/// Milliseconds since 1970. The process and its database share one clock.
 pub(super) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Rows for `json_each`: a set in one argument.
+/// Encodes rows for `json_each`, which makes a whole set one parameter.
 pub(super) fn json(rows: &impl serde::Serialize) -> String {
     serde_json::to_string(rows).expect("numbers, texts and lists of them have a JSON form")
 }
 
-/// The number of the transaction, which it gives to the orders that it changes before it commits.
+/// The number of the present transaction, which its statements write to the orders that they
+/// change. [`Batch::commit_changes`] makes it the last one.
 macro_rules! next_change {
     () => {
         "(select watermark.change + 1 from watermark)"
@@ -91,7 +91,8 @@ macro_rules! next_change {
 }
 pub(super) use next_change;
 
-/// Several statements that commit together. What is dropped before its commit is rolled back.
+/// Several statements that commit together. A batch that is dropped before its commit is rolled
+/// back.
 pub(super) struct Batch<'a> {
     store: &'a Sqlite,
     transaction: Transaction<'static, Database>,
@@ -103,7 +104,7 @@ impl Batch<'_> {
         answer.map_err(|error| self.store.failure(&error))
     }
 
-    /// Commits changes of orders, to which their statements gave the next number: see
+    /// Commits changes of orders, and raises the number that their statements used: see
     /// [`next_change`].
     pub(super) async fn commit_changes(mut self) -> Result<(), StoreError> {
         let number = sqlx::query(
@@ -118,8 +119,8 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Commits. The files are looked at afterwards: what was written into a file that is gone
-    /// counts as not done.
+    /// Commits, then checks the files: a commit into a file that was moved or removed counts as
+    /// failed.
     pub(super) async fn commit(self) -> Result<(), StoreError> {
         let Self { store, transaction } = self;
         transaction.commit().await.map_err(|error| store.failure(&error))?;
@@ -136,7 +137,7 @@ impl Sqlite {
         Ok(rows)
     }
 
-    /// Runs one statement, and commits it.
+    /// Runs one statement and commits it.
     pub(super) async fn write(&self, ask: SqliteQuery<'_>) -> Result<Vec<SqliteRow>, StoreError> {
         let mut batch = self.begin().await?;
         let rows = batch.ask(ask).await?;
@@ -144,8 +145,8 @@ impl Sqlite {
         Ok(rows)
     }
 
-    /// Runs one statement that changes the orders that it returns, and commits it. Nothing is
-    /// written when there are none.
+    /// Runs one statement that changes the orders that it returns, and commits it. If it returns
+    /// none, the number of changes stays.
     pub(super) async fn change(&self, ask: SqliteQuery<'_>) -> Result<Vec<SqliteRow>, StoreError> {
         let mut batch = self.begin().await?;
         let rows = batch.ask(ask).await?;
@@ -157,7 +158,7 @@ impl Sqlite {
         Ok(rows)
     }
 
-    /// Begins a batch as soon as nobody else writes, here or in another program.
+    /// Begins a batch as soon as no one else writes, in this process or in another program.
     pub(super) async fn begin(&self) -> Result<Batch<'_>, StoreError> {
         self.begin_within(PATIENCE).await
     }
@@ -179,7 +180,7 @@ impl Sqlite {
         }
     }
 
-    /// Tests that changes are possible again, after they were not.
+    /// Tests whether changes are possible again, if they were not.
     pub(super) async fn check_changes(&self) -> Result<(), StoreError> {
         self.check_files()?;
         match self.outage.stops_changes() {
@@ -201,7 +202,7 @@ impl Sqlite {
         self.opened.check().inspect_err(|error| self.outage.note(error))
     }
 
-    /// The error for the caller, which is noted.
+    /// Notes a failure, and returns the error for the caller.
     fn failure(&self, error: &sqlx::Error) -> StoreError {
         let is_unopened = error
             .as_database_error()
@@ -215,7 +216,8 @@ impl Sqlite {
         error
     }
 
-    /// Moves the write-ahead log into the file; says whether nobody read what was before.
+    /// Moves the write-ahead log into the file. Returns false if a reader of an earlier state
+    /// prevented it.
     pub(super) async fn move_log(&self) -> Result<bool, StoreError> {
         let move_log = sqlx::query_as::<_, (i64, i64, i64)>(
             "/* checkpoint */ pragma wal_checkpoint(truncate)",
@@ -273,7 +275,7 @@ mod tests {
         for _ in 0..2 {
             let mut transaction =
                 pool.begin_with("BEGIN IMMEDIATE").await.expect("nobody else writes");
-            // As SQLite does when the disk is full.
+            // SQLite does this by itself when the disk is full.
             sqlx::query("rollback").execute(&mut *transaction).await.expect("a transaction to end");
             transaction.commit().await.expect_err("there is none");
         }

@@ -1,9 +1,9 @@
-//! Totals that cost the same however many orders there are: the row of `tally` counts those below a
-//! mark that lags behind the low watermark, and only the others are counted when somebody asks.
+//! Totals at a cost that does not grow with the number of orders. The row of `tally` counts the
+//! orders below a mark that follows the low watermark; a query counts only the others.
 //!
-//! Nothing can happen to an order below the low watermark but being deleted, and deleting subtracts it in
-//! the same transaction. All writes go through one connection, so that no other comes in between.
-//! Forgetting takes rows away that were deleted before, and no total knows of them.
+//! An order below the low watermark can only be deleted, and a deletion subtracts it in the same
+//! transaction. All writes use one connection, so no other write comes in between. Forgetting
+//! removes only rows that were deleted before, which no total includes.
 
 use galley_protocol::frame::Totals;
 
@@ -13,8 +13,8 @@ use crate::StoreError;
 use crate::codes::{active_counts, cancelled, completed};
 use crate::row_values::totals;
 
-/// How many ids one statement counts, so that nobody waits long for the writer, and how many
-/// statements one call makes; the rest waits for the next.
+/// The most ids that one statement counts, so that nobody waits long for the writer, and the most
+/// statements of one call. The next call does the remainder.
 const WINDOW: i64 = 10_000;
 const STEPS: usize = 100;
 
@@ -62,7 +62,7 @@ impl Sqlite {
     }
 }
 
-/// Takes the orders that are about to be deleted out of the count.
+/// Subtracts orders that are about to be deleted.
 pub(super) async fn subtract(transaction: &mut Batch<'_>, orders: &str) -> Result<(), StoreError> {
     let subtract = sqlx::query(concat! {
         "/* subtract */

@@ -1,4 +1,4 @@
-//! Brings the schema up to date, moves the low watermark, and leaves the file whole at the end.
+//! Brings the schema up to date, raises the low watermark, and leaves a complete file at the end.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{Census, StoreError, Upkeep};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
 
-/// How long the end of the service waits for connections to come back, and for readers outside.
+/// The longest wait at the end for connections in use and for readers in other programs.
 const CLOSING: Duration = Duration::from_secs(5);
 
 #[async_trait]
@@ -42,7 +42,7 @@ impl Upkeep for Sqlite {
         if rows.await?.is_empty() { Err(outdated()) } else { self.begin_epoch_once().await }
     }
 
-    /// One process serves the file: it is all there is.
+    /// One process serves the file, so the census contains only this publisher.
     async fn census(&self, own: PublisherId, receives: bool) -> Result<Census, StoreError> {
         let safe = self.now()?;
         let hearing = receives.then_some(own).into_iter().collect();
@@ -87,8 +87,8 @@ impl Upkeep for Sqlite {
 }
 
 impl Sqlite {
-    /// Reads the low watermark and begins an epoch, when there are tables for them already. Where the file
-    /// takes no change now, the check of the schema begins it later.
+    /// Reads the low watermark and begins an epoch if their tables exist. If the file is read-only
+    /// at the moment, a later check of the schema begins the epoch.
     pub(super) async fn read_first(&self) -> Result<(), StoreError> {
         if self.has_table("watermark").await? {
             self.read_floor().await?;

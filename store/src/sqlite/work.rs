@@ -1,5 +1,5 @@
-//! Adopts, completes and hands back orders. One process serves the file, so that every incarnation
-//! that it did not begin itself is dead.
+//! Adopts, completes and hands back orders. One process serves the file, so every incarnation that
+//! this process did not begin is dead.
 
 use std::collections::BTreeSet;
 use std::sync::PoisonError;

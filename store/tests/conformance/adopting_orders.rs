@@ -1,4 +1,4 @@
-//! What becomes of the orders of a worker that is no more.
+//! Orders of workers that died or handed them back.
 
 use galley_protocol::{Reason, Status, Version};
 use galley_store::{Incarnations, MAX_ADOPTIONS};
@@ -14,7 +14,7 @@ async fn an_incarnation_is_never_used_twice(test: TestStore) {
     let three = test.worker().await;
     assert!(one < two && two < three);
     let known = Incarnations { living: [three].into(), newest: Some(three) };
-    until("only the new one lives", || async {
+    until("only the new incarnation is alive", || async {
         test.store.incarnations().await.expect("an answer") == known
     })
     .await;
@@ -28,7 +28,7 @@ async fn the_living_and_the_newest_incarnation_are_told(test: TestStore) {
     assert_eq!(test.store.incarnations().await.expect("an answer"), known);
 }
 
-/// The process dies, and another one begins.
+/// Replaces the process by another one.
 async fn restart(test: TestStore) -> TestStore {
     let TestStore { database, store } = test;
     drop(store);
@@ -58,7 +58,7 @@ async fn the_orders_of_a_dead_owner_are_adopted_with_their_due_time(test: TestSt
     test.database
         .sql(&format!("update orders set due_at = {past} where id = {}", overdue.id))
         .await
-        .expect("a past");
+        .expect("past times are set");
     let pending = test.place(hero_id, meal_id).await;
     let test = restart(test).await;
     let heir = test.worker().await;
@@ -73,7 +73,7 @@ async fn the_orders_of_a_dead_owner_are_adopted_with_their_due_time(test: TestSt
     assert_eq!(
         test.store.complete(dead, &[order.id]).await.expect("an answer"),
         [],
-        "the dead one is fenced off"
+        "the dead owner can change nothing"
     );
     assert_eq!(
         test.store.complete(heir, &[order.id, overdue.id]).await.expect("completions").len(),
@@ -93,7 +93,11 @@ async fn orders_handed_back_are_adopted_from_the_living(test: TestStore) {
     assert_eq!(test.store.hand_back(one).await.expect("a count"), 1);
     assert_eq!(test.store.hand_back(one).await.expect("a count"), 0);
     assert_eq!(test.store.complete(one, &[order.id]).await.expect("an answer"), []);
-    assert_eq!(test.order(order.id).await.as_ref(), Some(&order), "nobody sees the difference");
+    assert_eq!(
+        test.order(order.id).await.as_ref(),
+        Some(&order),
+        "handing back changes nothing that is visible"
+    );
     let adopted = test.store.adopt(other, 100).await.expect("adoptions");
     assert_eq!(adopted.len(), 1);
     assert_eq!((&adopted[0].order, adopted[0].due_in > LONG / 2), (&order, true));
@@ -133,7 +137,7 @@ async fn an_order_adopted_too_often_is_undeliverable(test: TestStore) {
     test.database
         .sql(&format!("update orders set adoptions = {almost} where id = {}", order.id))
         .await
-        .expect("a past");
+        .expect("past times are set");
     let test = restart(test).await;
     let heir = test.worker().await;
     assert_eq!(test.adopt_some(heir).await[0].order, order);

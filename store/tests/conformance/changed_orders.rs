@@ -1,4 +1,4 @@
-//! What changed since a cursor, in pages.
+//! Pages of changes since a cursor.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ async fn page(
     pages.expect("pages").remove(0)
 }
 
-/// All pages, one after the other.
+/// Reads all pages.
 async fn pages(test: &TestStore, hero_id: HeroId, since: ResumeCursor) -> Vec<Changes> {
     let mut pages = vec![page(test, hero_id, since, None).await];
     while let Some(next) = pages[pages.len() - 1].next {
@@ -27,7 +27,7 @@ async fn pages(test: &TestStore, hero_id: HeroId, since: ResumeCursor) -> Vec<Ch
     pages
 }
 
-/// The ids on a page, with the versions that it tells.
+/// The ids on a page with their versions.
 fn told(page: &Changes) -> BTreeMap<OrderId, Version> {
     let orders = page.orders.iter().map(|order| (order.id, order.version));
     orders.chain(page.deleted.iter().map(|deleted| (deleted.order_id, deleted.version))).collect()
@@ -87,7 +87,7 @@ async fn a_page_that_is_just_full_is_the_last(test: TestStore) {
     assert_eq!((full.orders.len(), full.next), (CHANGES_PAGE, None));
     let empty = page(&test, hero_id, since, ids.last().copied()).await;
     assert_eq!((empty.orders.len(), empty.next), (0, None));
-    assert!(empty.cursor >= full.cursor, "a page without changes has its moment too");
+    assert!(empty.cursor >= full.cursor, "an empty page has a cursor, too");
 }
 
 on_both!(what_changes_while_pages_are_read_is_after_the_first_cursor);
@@ -124,7 +124,7 @@ async fn what_did_not_change_is_on_no_page(test: TestStore) {
     assert_eq!(
         (none.orders.len(), none.deleted.len(), none.next),
         (0, 0, None),
-        "an active order is no change"
+        "an active order that did not change is omitted"
     );
 }
 
@@ -219,7 +219,7 @@ async fn changes_of_all_are_the_newest_orders(test: TestStore) {
     assert_eq!(
         (all_ids(&rest), rest.deleted),
         (vec![ids[2], ids[1]], vec![deletion(hero_id, ids[0])]),
-        "the next page"
+        "the next page continues below `before`"
     );
     ids.reverse();
     ids.retain(|id| all.deleted.iter().all(|deletion| deletion.deleted.order_id != *id));
@@ -239,5 +239,9 @@ async fn changes_of_all_are_no_older_than_the_cursor(test: TestStore) {
             && all.cursor.low_watermark <= test.store.low_watermark()
     );
     let none = test.store.changes_of_all(caught_up(&test).await, None, 9).await.expect("changes");
-    assert_eq!((none.orders.len(), none.deleted.len()), (0, 0), "active orders are no changes");
+    assert_eq!(
+        (none.orders.len(), none.deleted.len()),
+        (0, 0),
+        "active orders that did not change are omitted"
+    );
 }

@@ -1,4 +1,4 @@
-//! What a worker does with its own orders.
+//! Claiming and completing orders.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -71,7 +71,7 @@ async fn the_oldest_are_claimed_without_entries(test: TestStore) {
     let oldest = |after, age, limit| oldest(IdRange { after, until: None }, age, limit);
     assert!(
         test.store.claim(worker, oldest(None, LONG, 10)).await.expect("claims").is_empty(),
-        "none is that old"
+        "no order is that old"
     );
     let last = orders.iter().map(|order| order.id).max();
     assert!(
@@ -80,7 +80,7 @@ async fn the_oldest_are_claimed_without_entries(test: TestStore) {
             .await
             .expect("claims")
             .is_empty(),
-        "none comes after it"
+        "no order comes after the last one"
     );
     let before =
         orders.iter().map(|order| order.id.get() - 1).min().and_then(|id| OrderId::new(id).ok());
@@ -96,7 +96,7 @@ async fn the_oldest_are_claimed_without_entries(test: TestStore) {
     assert_eq!(ids, orders.iter().map(|order| order.id).collect::<Vec<_>>());
 }
 
-/// A claim of the oldest.
+/// A claim of the oldest PENDING orders.
 fn oldest(ids: IdRange, age: Duration, limit: usize) -> Claim<'static> {
     Claim { from: ClaimFrom::Oldest { ids, age, limit }, delay: LONG..=LONG }
 }
@@ -166,8 +166,8 @@ async fn a_long_message_is_cut(test: TestStore) {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let hero = test.hero("Zoé", &names).await;
     let worker = test.worker().await;
-    // 18 characters before the list and 2 between its entries: ten entries are one too long, and
-    // the second meal just fits.
+    // The message has 18 characters before the list and 2 between its entries. Ten entries make it
+    // one character too long; the second meal just fits.
     let meal = test.meal("Everything", &names).await;
     let order = test.place(hero.id, meal.id).await;
     let message = test.claim(worker, &[order.id]).await.remove(0).order.message.expect("a message");
@@ -191,7 +191,7 @@ async fn a_hero_or_meal_that_is_gone_cancels_before_the_start(test: TestStore) {
         test.database
             .sql(&format!("update {table} set deleted_time = {now}"))
             .await
-            .expect("it is gone all the same");
+            .expect("the row is marked as deleted in spite of its orders");
         let cancelled = test.claim(worker, &[order.id]).await.remove(0).order;
         assert_eq!(
             (cancelled.status, cancelled.version, cancelled.reason),

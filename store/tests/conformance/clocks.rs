@@ -1,4 +1,4 @@
-//! A clock that was set back costs nobody anything: rows hold times that are yet to come.
+//! A clock that was set back, so that rows hold future times, delays nobody and loses nothing.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use galley_store::{Claim, ClaimFrom, IdRange};
 use crate::fresh_database::reopen;
 use crate::test_store::{LONG, TestStore, cancel, delete, entries};
 
-/// Sets the clock back by an hour: what was is an hour ahead of it.
+/// Simulates a clock that was set back by an hour: moves the times of all rows an hour ahead.
 async fn set_back(test: &TestStore) {
     let hour = if test.database.is_sqlite() { "3600000" } else { "interval '1 hour'" };
     let columns = ["order_time", "started_time", "completed_time", "due_at"];
@@ -16,10 +16,10 @@ async fn set_back(test: &TestStore) {
     test.database
         .sql(&format!("update orders set {}", later.join(", ")))
         .await
-        .expect("a past to come");
+        .expect("future times are set");
 }
 
-/// About the [`LONG`] preparation that each order was given.
+/// Returns true for nearly the whole [`LONG`] preparation time of each order.
 fn is_long(due_in: Duration) -> bool {
     due_in > LONG / 2 && due_in <= LONG
 }
@@ -76,7 +76,10 @@ async fn an_order_from_a_time_to_come_is_found_without_the_queue(test: TestStore
             ClaimFrom::Oldest { ids: IdRange::default(), age: Duration::from_mins(1), limit: 9 };
         Claim { from, delay: LONG..=LONG }
     };
-    assert!(test.store.claim(worker, oldest()).await.expect("an answer").is_empty(), "it is young");
+    assert!(
+        test.store.claim(worker, oldest()).await.expect("an answer").is_empty(),
+        "the order is too young"
+    );
     set_back(&test).await;
     let claimed = test.store.claim(worker, oldest()).await.expect("claims");
     assert_eq!(claimed.iter().map(|claimed| claimed.order.id).collect::<Vec<_>>(), [order.id]);
@@ -95,5 +98,5 @@ async fn orders_from_a_time_to_come_end_and_are_deleted(test: TestStore) {
         test.delete(delete(order.id)).await;
         assert_eq!(test.order(order.id).await, None);
     }
-    test.store.maintain().await.expect("it is maintained");
+    test.store.maintain().await.expect("maintenance succeeds");
 }

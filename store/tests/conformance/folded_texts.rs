@@ -1,4 +1,4 @@
-//! How texts are compared, and what becomes of foldings that are stale.
+//! Comparison of texts after folding, and refolding of stale rows.
 
 use galley_protocol::{Hero, Meal, Reason, Status};
 use galley_store::ListPage;
@@ -6,7 +6,7 @@ use galley_store::ListPage;
 use crate::fresh_database::FreshDatabase;
 use crate::test_store::{LONG, TestStore, entries};
 
-/// The folding of the older rule, as far as a test cares.
+/// The folding of an older rule, reduced to what the tests need.
 const OLD: &str = "as an older program folded it";
 
 async fn judge(test: &TestStore, hero: &Hero, meal: &Meal) -> (Status, Option<Reason>, String) {
@@ -48,7 +48,7 @@ async fn found(test: &TestStore, part: &str) -> Vec<String> {
     heroes.chain(meals).collect()
 }
 
-/// Makes the stored foldings those of an older program.
+/// Replaces the stored foldings by those of an older program.
 async fn age(database: &FreshDatabase, change: &str) {
     let list = if database.is_sqlite() {
         format!("json_array('{OLD}')")
@@ -118,7 +118,7 @@ async fn what_is_stored_is_folded_again_by_a_migration(test: TestStore) {
         (test.hero("Zoé", &["ERDNUSS"]).await, test.meal("Süßes", &["Erdnuß"]).await);
     age(&test.database, "folded_rule = 0, folded_version = 0").await;
     assert_eq!(found(&test, "zoe").await.len(), 0);
-    test.store.migrate().await.expect("the foldings can be made anew");
+    test.store.migrate().await.expect("stale rows can be refolded");
     assert_eq!(found(&test, "zoe").await.len(), 251);
     assert_eq!(found(&test, "SUSSES").await, ["Süßes"]);
     assert!(is_refused(&test, &hero, &meal).await);
@@ -136,15 +136,15 @@ async fn a_migration_that_was_cut_off_goes_on_where_it_stopped(test: TestStore) 
     test.database
         .sql("update meals set folded_rule = 1, folded_version = version")
         .await
-        .expect("some are done");
-    test.store.migrate().await.expect("the remainder can be made anew");
+        .expect("some rows are up to date");
+    test.store.migrate().await.expect("the remaining rows can be refolded");
     assert_eq!(found(&test, "zoe").await, ["Zoé"]);
-    assert_eq!(found(&test, "soup").await.len(), 0, "what is done is not done again");
+    assert_eq!(found(&test, "soup").await.len(), 0, "rows that are up to date are not refolded");
     let stale =
         "update heroes set planet = planet where folded_version <> version or folded_rule = 0";
     assert_eq!(test.database.sql(stale).await, Ok(0));
-    test.database.sql("update meals set folded_rule = 0").await.expect("all is to be done");
-    test.store.migrate().await.expect("the remainder can be made anew");
+    test.database.sql("update meals set folded_rule = 0").await.expect("all meals are stale");
+    test.store.migrate().await.expect("the remaining rows can be refolded");
     assert!(is_refused(&test, &hero, &meal).await);
 }
 
@@ -153,10 +153,10 @@ async fn what_an_older_program_wrote_is_folded_again(test: TestStore) {
     let (hero, meal) = (test.hero("Zoé", &["ERDNUSS"]).await, test.meal("Soup", &["Erdnuß"]).await);
     age(&test.database, "version = version + 1").await;
     if test.database.is_sqlite() {
-        // One process serves the file: it folds when it starts.
-        test.store.migrate().await.expect("the foldings can be made anew");
+        // One process serves the file; it refolds when it starts.
+        test.store.migrate().await.expect("stale rows can be refolded");
     } else {
-        test.store.maintain().await.expect("maintenance");
+        test.store.maintain().await.expect("maintenance succeeds");
     }
     assert!(is_refused(&test, &hero, &meal).await);
 }
@@ -172,9 +172,10 @@ async fn a_text_from_before_a_rule_can_be_read(test: TestStore) {
                 .await
                 .expect("an old name");
         }
-        let old = test.store.heroes().get(hero.id).await.expect("it can be read").expect("a hero");
+        let old =
+            test.store.heroes().get(hero.id).await.expect("the row can be read").expect("a hero");
         assert_eq!(old.name.as_str(), name);
-        assert!(test.store.meals().get(meal.id).await.expect("it can be read").is_some());
-        assert!(test.store.order(order.id).await.expect("it can be read").is_some());
+        assert!(test.store.meals().get(meal.id).await.expect("the row can be read").is_some());
+        assert!(test.store.order(order.id).await.expect("the row can be read").is_some());
     }
 }

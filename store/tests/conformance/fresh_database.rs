@@ -1,4 +1,4 @@
-//! A fresh database per test, gone with it.
+//! A fresh database per test, deleted after it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,12 +13,12 @@ use crate::test_store::TestStore;
 #[derive(Clone)]
 pub(crate) struct FreshDatabase {
     pub(crate) url: String,
-    /// The folder of the file.
+    /// The folder of an `SQLite` file, deleted with the last clone.
     _folder: Option<Arc<TempDir>>,
 }
 
 impl FreshDatabase {
-    /// Opens it as one more process would.
+    /// Opens the database as another process would.
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
         connect(&self.url).await.expect("the database is there")
     }
@@ -27,7 +27,7 @@ impl FreshDatabase {
         self.url.starts_with("sqlite:")
     }
 
-    /// Runs a statement past the store; the error is what the database says.
+    /// Runs a statement on a separate connection. The error is the database's message.
     pub(crate) async fn sql(&self, statement: &str) -> Result<u64, String> {
         let said = |error: sqlx::Error| error.to_string();
         let statement = AssertSqlSafe(statement.to_owned());
@@ -42,7 +42,7 @@ impl FreshDatabase {
         }
     }
 
-    /// A moment so many seconds ago, in the database's words.
+    /// An SQL expression for the time `seconds` ago.
     pub(crate) fn seconds_ago(&self, seconds: u64) -> String {
         if self.is_sqlite() {
             format!("(unixepoch() - {seconds}) * 1000")
@@ -52,7 +52,7 @@ impl FreshDatabase {
     }
 }
 
-/// Opens the file again as soon as the store that was dropped has let go of it.
+/// Opens the file again, once the dropped store has released its lock.
 pub(crate) async fn reopen(database: &FreshDatabase) -> Arc<dyn Store> {
     loop {
         match connect(&database.url).await {

@@ -1,7 +1,7 @@
-//! What every store does, asked of each of them. `GALLEY_TEST_POSTGRES` names a `PostgreSQL` in
-//! which databases may be created; each test gets its own.
+//! Conformance tests of both stores. `GALLEY_TEST_POSTGRES` names a `PostgreSQL` server in which
+//! databases may be created; every test gets its own database.
 
-/// Makes a test of this name for each of these stores: `name::postgres` or `name::sqlite`.
+/// Defines a test of this name for each of these stores: `name::postgres` or `name::sqlite`.
 macro_rules! on {
     ($($store:ident),+: $name:ident) => {
         mod $name {
@@ -13,7 +13,7 @@ macro_rules! on {
     };
 }
 
-/// Makes a test of this name for both stores.
+/// Defines a test of this name for both stores.
 macro_rules! on_both {
     ($name:ident) => {
         on!(postgres, sqlite: $name);

@@ -1,4 +1,4 @@
-//! Heroes and meals.
+//! Creating, changing and deleting heroes and meals.
 
 use std::time::Duration;
 
@@ -174,7 +174,7 @@ async fn changes_at_the_same_moment_are_all_made(test: TestStore) {
     assert_eq!(
         (hero.name.as_str(), hero.planet.as_str(), hero.allergies.len()),
         ("Max", "Venus", 1),
-        "all are merged"
+        "concurrent changes of different fields are merged"
     );
     let meal = test.store.meals().get(meal.id).await.expect("an answer").expect("the meal");
     assert_eq!(
@@ -202,7 +202,7 @@ async fn a_key_creates_one_hero_and_one_meal(test: TestStore) {
     };
     assert!(
         matches!(test.store.meals().create_once(&meal, Some(&key)).await, Ok(Creation::Created(_))),
-        "a key of another path"
+        "heroes and meals have separate keys"
     );
     let other = test
         .store
@@ -238,7 +238,7 @@ async fn the_key_of_a_creation_is_forgotten_after_a_day_and_an_hour(test: TestSt
                 .await
                 .expect("an older key");
         }
-        test.store.maintain().await.expect("it is maintained");
+        test.store.maintain().await.expect("maintenance succeeds");
     };
     ago(24).await;
     assert_eq!(create().await, (false, false));

@@ -1,4 +1,4 @@
-//! What a socket is told when it begins.
+//! Snapshots: the initial states of sockets.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(crate) async fn snapshot(
     snapshots.expect("snapshots").remove(0).expect("the hero is there")
 }
 
-/// A cursor so many milliseconds later.
+/// The cursor with a time `millis` later.
 fn moved(cursor: ResumeCursor, millis: i64) -> ResumeCursor {
     ResumeCursor {
         time: Timestamp::from_millis(cursor.time.millis() + millis).expect("a time"),
@@ -25,7 +25,7 @@ fn moved(cursor: ResumeCursor, millis: i64) -> ResumeCursor {
     }
 }
 
-/// A cursor that knows all there is: no transaction of another test holds it back.
+/// A cursor after all changes, once no transaction of another test holds it back.
 pub(crate) async fn caught_up(test: &TestStore) -> ResumeCursor {
     let caught_up = async {
         loop {
@@ -39,14 +39,16 @@ pub(crate) async fn caught_up(test: &TestStore) -> ResumeCursor {
     tokio::time::timeout(Duration::from_secs(20), caught_up).await.expect("other transactions end")
 }
 
-/// Puts the stamps of whatever happened to the orders an hour back, as if the clock had been an
-/// hour behind.
+/// Sets all times of the orders to an hour ago, as if the clock had been an hour behind.
 pub(crate) async fn an_hour_passes(test: &TestStore) {
     let past = test.database.seconds_ago(3_600);
     let columns = ["order_time", "started_time", "completed_time", "deleted_time"];
     let columns =
         columns.map(|column| format!("{column} = case when {column} is not null then {past} end"));
-    test.database.sql(&format!("update orders set {}", columns.join(", "))).await.expect("a past");
+    test.database
+        .sql(&format!("update orders set {}", columns.join(", ")))
+        .await
+        .expect("past times are set");
 }
 
 on_both!(a_fresh_socket_gets_the_active_orders);
@@ -81,7 +83,7 @@ async fn a_resumed_socket_gets_what_changed_since(test: TestStore) {
     assert_eq!(
         resumed.orders.iter().map(|order| order.id).collect::<Vec<_>>(),
         [pending.id],
-        "what ended before is known"
+        "orders that ended before the cursor are omitted"
     );
 }
 
@@ -155,13 +157,17 @@ async fn the_floor_of_the_cursor_reaches_what_ended_since(test: TestStore) {
     crate::safe_low_watermark::settle(&test).await;
     assert!(test.store.low_watermark() > order.id);
     let resumed = snapshot(&test, hero_id, Some(cursor)).await;
-    assert_eq!(resumed.orders.len(), 1, "it ended after the cursor, below the floor of today");
+    assert_eq!(
+        resumed.orders.len(),
+        1,
+        "the order ended after the cursor, below the present low watermark"
+    );
     let beyond = ResumeCursor { low_watermark: OrderId::new(999).expect("an id"), ..cursor };
     test.place(hero_id, meal_id).await;
     assert_eq!(
         snapshot(&test, hero_id, Some(beyond)).await.orders.len(),
         1,
-        "a floor ahead of ours hides nothing"
+        "a low watermark ahead of ours hides no order"
     );
 }
 
@@ -219,7 +225,7 @@ async fn what_is_too_much_is_left_for_pages(test: TestStore) {
     assert_eq!(
         resumed.orders.len() - active.len() + resumed.deleted.len(),
         MAX_RESUMED,
-        "active orders do not count"
+        "active orders do not count towards the bound"
     );
     assert!(
         resumed.orders.is_sorted_by_key(|order| order.id)

@@ -1,4 +1,4 @@
-//! How many orders stand where.
+//! Totals of the orders by status.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,7 +16,7 @@ async fn totals(test: &TestStore) -> [i64; 4] {
     [pending, in_progress, completed, cancelled]
 }
 
-/// Counts past the store, one status after the other.
+/// Counts the orders by status without the store.
 async fn counted(test: &TestStore) -> [i64; 4] {
     let mut counts = [0; 4];
     for (status, count) in counts.iter_mut().enumerate() {
@@ -29,7 +29,7 @@ async fn counted(test: &TestStore) -> [i64; 4] {
     counts
 }
 
-/// How many orders the row of the tally knows of.
+/// Returns true if the tally counts exactly `count` orders.
 async fn settled(test: &TestStore, count: usize) -> bool {
     let touch = format!("update tally set one = one where completed + cancelled = {count}");
     test.database.sql(&touch).await.expect("the tally") == 1
@@ -89,7 +89,7 @@ async fn what_is_deleted_below_the_floor_is_no_longer_counted(test: TestStore) {
     assert_eq!(totals(&test).await, [0, 0, 0, 1]);
     assert!(settled(&test, 1).await);
     test.delete(delete(completed)).await;
-    assert_eq!(totals(&test).await, [0, 0, 0, 1], "it was gone");
+    assert_eq!(totals(&test).await, [0, 0, 0, 1], "the order had been deleted before");
 }
 
 on_both!(forgetting_changes_no_total);
@@ -108,18 +108,18 @@ async fn forgetting_changes_no_total(test: TestStore) {
     );
     assert_eq!(test.database.sql(&age).await, Ok(2));
     pass(std::time::Duration::from_mins(1)).await;
-    test.store.maintain().await.expect("it is maintained");
+    test.store.maintain().await.expect("maintenance succeeds");
     assert_eq!(
         test.database.sql("update orders set adoptions = adoptions").await,
         Ok(2),
-        "they are forgotten"
+        "the deleted orders are forgotten"
     );
     assert_eq!(totals(&test).await, [0, 0, 0, 2]);
 }
 
 on_both!(totals_are_exact_whatever_happens_at_once);
-/// The floor moves over orders while they are deleted: from both sides and at random, by several
-/// processes where there may be several.
+/// The low watermark moves over orders while they are deleted from both ends and at random, by
+/// several processes where the store permits that.
 async fn totals_are_exact_whatever_happens_at_once(test: TestStore) {
     const ORDERS: usize = 2_000;
     let seed = rand::random();
@@ -158,8 +158,8 @@ async fn totals_are_exact_whatever_happens_at_once(test: TestStore) {
     let moving = async |store: &dyn galley_store::Store| {
         for floor in ids.iter().step_by(20) {
             let to = format!("update watermark set floor = {floor} where floor < {floor}");
-            test.database.sql(&to).await.expect("a floor");
-            store.maintain().await.expect("it is maintained");
+            test.database.sql(&to).await.expect("the low watermark is set");
+            store.maintain().await.expect("maintenance succeeds");
         }
     };
     let done = AtomicBool::new(false);
@@ -186,6 +186,6 @@ async fn totals_are_exact_whatever_happens_at_once(test: TestStore) {
         done.store(true, Ordering::Relaxed);
     };
     tokio::join!(working, watching);
-    assert!(!settled(&test, 0).await, "the tally took part");
+    assert!(!settled(&test, 0).await, "the tally has counted orders");
     assert_eq!(totals(&test).await, counted(&test).await);
 }

@@ -4,7 +4,7 @@ use galley_protocol::{ListOrders, OfHero, OrderId, Price};
 
 use crate::test_store::{TestStore, new_hero, new_meal};
 
-/// Every name and price of the meal of this order that can be read.
+/// Every name and price of this order's meal that can be read.
 async fn shown(test: &TestStore, id: OrderId) -> Vec<(String, i64)> {
     let alone = test.store.order(id).await.expect("an answer").expect("the order").view;
     let hero_id = Some(alone.order.hero_id);
@@ -23,7 +23,7 @@ async fn shown(test: &TestStore, id: OrderId) -> Vec<(String, i64)> {
     views.iter().map(|view| (view.meal.name.to_string(), view.meal.price.hundredths())).collect()
 }
 
-/// Gives a meal another name and another price.
+/// Changes the name and the price of a meal.
 async fn change(test: &TestStore, id: galley_protocol::MealId) {
     let mut stew = new_meal("Stew", &["beef"]);
     stew.price = Price::from_hundredths(99_900).expect("a price");
@@ -55,9 +55,9 @@ async fn orders_from_before_keep_what_their_meals_are_at_the_migration(test: Tes
         "alter table orders drop column meal_name",
         "delete from _sqlx_migrations where version = 3",
     ] {
-        test.database.sql(statement).await.expect("the schema of before");
+        test.database.sql(statement).await.expect("the old schema is restored");
     }
-    test.store.migrate().await.expect("the columns are back");
+    test.store.migrate().await.expect("the columns are added again");
     change(&test, meal_id).await;
     assert_eq!(shown(&test, order).await, vec![("Soup".to_owned(), 1_999); 3]);
 }

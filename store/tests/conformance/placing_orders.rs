@@ -120,7 +120,7 @@ async fn a_key_belongs_to_the_hero(test: TestStore) {
 }
 
 on_both!(a_key_from_before_an_upgrade_places_nothing_new);
-/// An earlier version gave the keys of callers without a token one scope for all heroes.
+/// Earlier versions stored keys of callers without a token under one scope for all heroes.
 async fn a_key_from_before_an_upgrade_places_nothing_new(test: TestStore) {
     let (hero_id, meal_id) = test.guest().await;
     let other = test.hero("Max", &[]).await.id;

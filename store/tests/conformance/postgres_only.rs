@@ -1,4 +1,4 @@
-//! What only several processes on one `PostgreSQL` can do.
+//! Tests for several processes on one `PostgreSQL`.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::safe_low_watermark::pass;
 use crate::store_census::{census, publisher};
 use crate::test_store::{LONG, TestStore, delete, until};
 
-/// Cuts the connections that hold the locks of incarnations, and waits until they are gone.
+/// Cuts the connections that hold advisory locks, and waits until they are gone.
 pub(crate) const CUT_LIVENESS: &str = "select pg_terminate_backend(pid, 10000) from pg_locks
     where locktype = 'advisory' and objsubid = 2 and database = (select oid from pg_database where datname = current_database())";
 
-/// Another process, a worker of each, and an order that the first one prepares.
+/// Another process, one worker in each process, and an order that the first worker prepares.
 async fn preparing_beside_another(test: &TestStore) -> (TestStore, [IncarnationId; 2], Order) {
     let other = test.another_process().await;
     let (hero_id, meal_id) = test.guest().await;
@@ -37,7 +37,7 @@ async fn no_statement_reads_all_orders_although_they_were_few_when_it_was_planne
     const ROUNDS: usize = 50;
     let (hero_id, meal_id, owner) = test.guest_and_worker().await;
     test.started(owner, hero_id, meal_id).await;
-    test.database.sql("analyze orders").await.expect("it is analyzed");
+    test.database.sql("analyze orders").await.expect("the table is analyzed");
     for _ in 0..ROUNDS {
         let ids = test.place_ids(hero_id, meal_id, 2).await;
         assert_eq!(test.claim(owner, &ids).await.len(), 2);
@@ -55,29 +55,29 @@ async fn upkeep_looks_at_no_order_below_its_marks(test: TestStore) {
     for statement in [
         format!(
             "insert into orders (id, hero_id, meal_id, status, reason, message, version, order_time, completed_time)
-             select nextval('order_ids'), {hero_id}, {meal_id}, 3, 1, 'ChangedRow my mind', 2, now(), now() from generate_series(1, {ENDED})"
+             select nextval('order_ids'), {hero_id}, {meal_id}, 3, 1, 'Changed my mind', 2, now(), now() from generate_series(1, {ENDED})"
         ),
         format!("update watermark set floor = {ENDED} + 1, key_floor = {ENDED} + 1"),
         format!("update tally set below = {ENDED} + 1, cancelled = {ENDED}"),
         "analyze orders".to_owned(),
     ] {
-        test.database.sql(&statement).await.expect("it is done");
+        test.database.sql(&statement).await.expect("the statement succeeds");
     }
     for _ in 0..ROUNDS {
-        test.store.maintain().await.expect("it is maintained");
+        test.store.maintain().await.expect("maintenance succeeds");
         test.place_and_cancel(hero_id, meal_id).await;
         pass(Duration::from_secs(31)).await;
     }
     assert!(
         test.store.low_watermark().get() > i64::try_from(ENDED + ROUNDS / 2).expect("few"),
-        "it rises"
+        "the low watermark rises"
     );
     let database = statistics(test, 2 * ROUNDS).await;
     assert!(!counted(&database, "idx_tup_fetch", ENDED).await);
 }
 
-/// Ends all connections but this one, so that they have told all their statistics: of at least so
-/// many scans of an index of `orders`.
+/// Drops the store, so that its connections report their statistics, and waits until these show at
+/// least `scans` scans of an index of `orders`.
 async fn statistics(test: TestStore, scans: usize) -> FreshDatabase {
     let TestStore { database, store } = test;
     drop(store);
@@ -85,7 +85,7 @@ async fn statistics(test: TestStore, scans: usize) -> FreshDatabase {
     database
 }
 
-/// Returns true if this statistic of `orders` is at least so much.
+/// Returns true if this statistic of `orders` is at least `least`.
 async fn counted(database: &FreshDatabase, statistic: &str, least: usize) -> bool {
     let said = format!(
         "select from pg_stat_user_tables where relname = 'orders' and {statistic} >= {least}"
@@ -98,7 +98,7 @@ async fn of_one_who_is_gone_the_number_is_left(test: TestStore) {
     let other = test.another_process().await;
     let (one, two) = (other.worker().await, test.worker().await);
     drop(test);
-    until("its death is seen", || async {
+    until("the death of the process is seen", || async {
         !other.store.incarnations().await.expect("an answer").living.contains(&two)
     })
     .await;
@@ -109,26 +109,29 @@ async fn of_one_who_is_gone_the_number_is_left(test: TestStore) {
 on!(postgres: who_lost_its_own_lock_judges_nobody);
 async fn who_lost_its_own_lock_judges_nobody(test: TestStore) {
     let (other, [one, two], order) = preparing_beside_another(&test).await;
-    test.database.sql(CUT_LIVENESS).await.expect("an upset");
+    test.database.sql(CUT_LIVENESS).await.expect("the connections are cut");
     assert!(
         other.store.adopt(two, 100).await.expect("an answer").is_empty(),
-        "it is not seen alive itself"
+        "the judge is not seen alive itself"
     );
     census(&*other.store, publisher(2), false).await;
     assert!(
         other.store.adopt(two, 100).await.expect("an answer").is_empty(),
-        "the first may take its lock again"
+        "the first process may take its lock again"
     );
     census(&*test.store, publisher(1), false).await;
     pass(Duration::from_secs(4)).await;
-    assert!(other.store.adopt(two, 100).await.expect("an answer").is_empty(), "it did");
+    assert!(
+        other.store.adopt(two, 100).await.expect("an answer").is_empty(),
+        "the first process took its lock again"
+    );
     assert_eq!(test.store.complete(one, &[order.id]).await.expect("completions").len(), 1);
 }
 
 on!(postgres: who_was_away_too_long_is_judged_dead);
 async fn who_was_away_too_long_is_judged_dead(test: TestStore) {
     let (other, [one, two], order) = preparing_beside_another(&test).await;
-    test.database.sql(CUT_LIVENESS).await.expect("an upset");
+    test.database.sql(CUT_LIVENESS).await.expect("the connections are cut");
     census(&*other.store, publisher(2), false).await;
     pass(Duration::from_secs(4)).await;
     assert_eq!(other.adopt_some(two).await.len(), 1);
@@ -136,23 +139,23 @@ async fn who_was_away_too_long_is_judged_dead(test: TestStore) {
     assert_eq!(
         test.store.complete(one, &[order.id]).await.expect("an answer"),
         [],
-        "it is fenced off"
+        "the dead owner can change nothing"
     );
 }
 
 on!(postgres: the_floor_lags_behind_what_was_assigned_lately);
 async fn the_floor_lags_behind_what_was_assigned_lately(test: TestStore) {
     let (hero_id, meal_id) = test.guest().await;
-    test.store.maintain().await.expect("it is maintained");
+    test.store.maintain().await.expect("maintenance succeeds");
     let order = test.place_and_cancel(hero_id, meal_id).await;
     pass(Duration::from_secs(29)).await;
-    test.store.maintain().await.expect("it is maintained");
-    assert_eq!(test.store.low_watermark().get(), 1, "nothing is settled yet");
+    test.store.maintain().await.expect("maintenance succeeds");
+    assert_eq!(test.store.low_watermark().get(), 1, "no transaction is old enough");
     pass(Duration::from_secs(2)).await;
-    test.store.maintain().await.expect("it is maintained");
+    test.store.maintain().await.expect("maintenance succeeds");
     assert_eq!(test.store.low_watermark().get(), 1, "nothing had been assigned half a minute ago");
     pass(Duration::from_secs(28)).await;
-    test.store.maintain().await.expect("it is maintained");
+    test.store.maintain().await.expect("maintenance succeeds");
     assert!(test.store.low_watermark() > order.id);
     let other = test.database.open().await;
     assert_eq!(other.low_watermark(), test.store.low_watermark(), "all processes share it");
@@ -172,13 +175,13 @@ async fn entries_wait_for_rows_that_others_hold_and_the_oldest_skip_them(test: T
     assert!(test.store.claim(worker, oldest).await.expect("an answer").is_empty());
     let entries = [order.id];
     let (claimed, ()) = tokio::join!(test.claim(worker, &entries), async {
-        transaction.rollback().await.expect("the lock is given back");
+        transaction.rollback().await.expect("the lock is released");
     });
     assert_eq!(claimed.len(), 1);
 }
 
-/// Does `inner` while another holds the row of the tally and has done `first`, which commits when
-/// `inner` waits for the row.
+/// Runs `inner` while another transaction holds the row of the tally and has run `first`. That
+/// transaction commits once `inner` waits for the row.
 async fn while_the_tally_is_held(test: &TestStore, first: &str, inner: impl Future<Output = ()>) {
     let mut holder = PgConnection::connect(&test.database.url).await.expect("a connection");
     let mut transaction = holder.begin().await.expect("a transaction");
@@ -186,27 +189,30 @@ async fn while_the_tally_is_held(test: &TestStore, first: &str, inner: impl Futu
         sqlx::query(AssertSqlSafe(statement.to_owned()))
             .execute(&mut *transaction)
             .await
-            .expect("it is done");
+            .expect("the statement succeeds");
     }
     let waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     let until_it_waits = async {
-        until("it waits for the row", || async { test.database.sql(waiting).await == Ok(1) }).await;
-        transaction.commit().await.expect("it is committed");
+        until("the statement waits for the row", || async {
+            test.database.sql(waiting).await == Ok(1)
+        })
+        .await;
+        transaction.commit().await.expect("the transaction commits");
     };
     let both = async { tokio::join!(inner, until_it_waits) };
     tokio::time::timeout(Duration::from_secs(20), both)
         .await
-        .expect("it goes on when it has the row");
+        .expect("the statement continues when it has the row");
 }
 
-/// Expects two cancelled orders, in the tally and in the totals.
+/// Asserts two cancelled orders in the tally and in the totals.
 async fn two_are_counted(test: &TestStore) {
     let tally = "update tally set one = one where cancelled = 2";
     assert_eq!(test.database.sql(tally).await, Ok(1));
     assert_eq!(test.store.totals().await.expect("totals").cancelled, 2);
 }
 
-/// Orders that are CANCELLED, and the floor above them.
+/// Three CANCELLED orders below the low watermark.
 async fn ended_below_the_floor(test: &TestStore) -> Vec<OrderId> {
     let (hero_id, meal_id) = test.guest().await;
     let ids = test.place_ids(hero_id, meal_id, 3).await;
@@ -214,7 +220,7 @@ async fn ended_below_the_floor(test: &TestStore) -> Vec<OrderId> {
     test.database
         .sql(&format!("update watermark set floor = {} + 1", ids[2]))
         .await
-        .expect("a floor");
+        .expect("the low watermark is set");
     ids
 }
 
@@ -225,7 +231,7 @@ async fn a_deletion_that_commits_before_the_count_is_not_counted(test: TestStore
         "update orders set deleted_time = completed_time, version = version + 1 where id = {}",
         ids[1]
     );
-    let settling = async { test.store.maintain().await.expect("it is maintained") };
+    let settling = async { test.store.maintain().await.expect("maintenance succeeds") };
     while_the_tally_is_held(&test, &deletion, settling).await;
     two_are_counted(&test).await;
 }
@@ -246,21 +252,21 @@ async fn the_floor_waits_for_an_order_whose_commit_takes_long_whatever_the_clock
     let (hero_id, meal_id) = test.guest().await;
     let mut late = PgConnection::connect(&test.database.url).await.expect("a connection");
     let mut transaction = late.begin().await.expect("a transaction");
-    // By a connection whose name is not Galley's, and by a clock that has been set back since.
+    // Uses a connection with another application name, and a clock that has been set back since.
     let insert = format!(
         "insert into orders (hero_id, meal_id, order_time) values ({hero_id}, {meal_id}, now() + interval '1 hour')"
     );
     sqlx::query(AssertSqlSafe(insert)).execute(&mut *transaction).await.expect("an order");
     test.place_and_cancel(hero_id, meal_id).await;
     for _ in 0..3 {
-        test.store.maintain().await.expect("it is maintained");
+        test.store.maintain().await.expect("maintenance succeeds");
         pass(Duration::from_secs(31)).await;
     }
-    assert_eq!(test.store.low_watermark().get(), 1, "an order below is about to appear");
-    transaction.commit().await.expect("it is committed");
+    assert_eq!(test.store.low_watermark().get(), 1, "an open transaction holds a smaller id");
+    transaction.commit().await.expect("the transaction commits");
     for _ in 0..3 {
-        test.store.maintain().await.expect("it is maintained");
+        test.store.maintain().await.expect("maintenance succeeds");
         pass(Duration::from_secs(31)).await;
     }
-    assert_eq!(test.store.low_watermark().get(), 1, "it is PENDING");
+    assert_eq!(test.store.low_watermark().get(), 1, "the order is PENDING");
 }

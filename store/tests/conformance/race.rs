@@ -1,4 +1,4 @@
-//! Two at the same order at the same moment.
+//! Two concurrent operations on one order.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -45,7 +45,7 @@ async fn an_order_is_cancelled_or_completed_never_both(test: TestStore) {
     assert_eq!(ends, 400);
 }
 
-/// Runs them all at once, on this task.
+/// Runs all futures concurrently in this task.
 async fn futures<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     let mut running: Vec<_> = futures.into_iter().map(Box::pin).collect();
     let mut done: Vec<Option<F::Output>> = running.iter().map(|_| None).collect();

@@ -1,5 +1,5 @@
-//! Random operations on the real store, held against the [`reference`](crate::reference). What
-//! fails is shrunk to the fewest operations that still fail.
+//! Random operations on the real store, compared with the [`reference`](crate::reference). A
+//! failing sequence is shrunk to the fewest operations that still fail.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use crate::reference::{Asked, Operation, Orders, WORKERS};
 use crate::test_store::{LONG, TestStore, cancel, request};
 
-/// Sequences of operations, and the most operations in one.
+/// The number of sequences, and the most operations in one.
 const CASES: u32 = 12;
 const OPERATIONS: usize = 60;
 
@@ -54,13 +54,13 @@ async fn random_operations_do_what_the_reference_does(test: TestStore) {
     }
 }
 
-/// One sequence, with a hero and workers of its own.
+/// The run of one sequence, with its own hero and workers.
 struct Trial<'a> {
     test: &'a TestStore,
     hero_id: HeroId,
     meal_id: MealId,
     workers: Vec<IncarnationId>,
-    /// The id of each order of the reference.
+    /// The id of each order in the reference.
     ids: Vec<OrderId>,
     reference: Orders,
 }
@@ -121,7 +121,7 @@ impl<'a> Trial<'a> {
         orders.iter().map(|&n| self.ids[n]).collect()
     }
 
-    /// What the store changed is what the reference changed, as the reference has it now.
+    /// Asserts that the store changed the same orders as the reference, to the same states.
     fn compare(&self, mut changed: Vec<Order>, expected: &[Option<usize>]) {
         changed.sort_by_key(|order| order.id);
         let changed: Vec<_> =
@@ -196,7 +196,8 @@ impl<'a> Trial<'a> {
         self.judge(outcomes, asked, expected);
     }
 
-    /// Compares the outcomes of cancels or deletes with the reference, which has done them already.
+    /// Compares the outcomes of cancels or deletes with the reference, which has carried them out
+    /// before.
     fn judge(
         &self,
         outcomes: impl Iterator<Item = EndVerdict>,
@@ -221,7 +222,7 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Every order is what the reference says.
+    /// Asserts that every order equals its row in the reference.
     async fn end(self) {
         for (id, row) in self.ids.iter().zip(&self.reference.rows) {
             let found = self.test.order(*id).await.map(|order| (order.status, order.version.0));
@@ -230,7 +231,7 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// What a cancel or a delete did to an order.
+/// The outcome of a cancel or a delete for one order.
 enum EndVerdict {
     NotFound,
     Done(Version),
@@ -238,7 +239,7 @@ enum EndVerdict {
     Refused(Status),
 }
 
-/// Ends what an earlier trial left open, so that there is nothing to sweep or adopt.
+/// Ends the orders that an earlier trial left active, so that there is nothing to claim or adopt.
 async fn tidy(test: &TestStore) {
     let status = vec![Status::Pending, Status::InProgress];
     let command = ListOrders { status, limit: 1_000, ..ListOrders::default() };

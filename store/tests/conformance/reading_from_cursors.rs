@@ -1,4 +1,5 @@
-//! Cursors as positions in the order of commits, whatever clocks say, and the keys that sign them.
+//! Cursors as positions in the order of commits, independent of clocks, and the keys that sign
+//! them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -44,7 +45,7 @@ async fn what_cannot_be_read_begins_anew(test: TestStore) {
     }
 }
 
-/// Orders of a hero that were deleted an hour ago.
+/// Inserts orders of a hero that were deleted an hour ago.
 async fn deleted_before(test: &TestStore, hero_id: HeroId, count: usize) {
     let past = test.database.seconds_ago(3_600);
     let history = format!(
@@ -74,20 +75,20 @@ async fn deletions_that_were_forgotten_early_are_not_missed_in_silence(test: Tes
     let before = caught_up(&test).await;
     test.delete(delete(order.id)).await;
     let after = caught_up(&test).await;
-    // As after a clock that was an hour ahead when the cursors were made.
+    // As if the clock had been an hour ahead when the cursors were made.
     let past = test.database.seconds_ago(RETENTION.as_secs() + 60);
     let stamps = format!(
         "update orders set order_time = {past}, completed_time = {past}, deleted_time = {past}"
     );
-    test.database.sql(&stamps).await.expect("a past");
+    test.database.sql(&stamps).await.expect("past times are set");
     pass(std::time::Duration::from_secs(31)).await;
-    test.store.maintain().await.expect("it is maintained");
+    test.store.maintain().await.expect("maintenance succeeds");
     assert_eq!(snapshot(&test, hero_id, Some(before)).await.resume, Resume::Resynced);
     if test.database.is_sqlite() {
         assert_eq!(
             snapshot(&test, hero_id, Some(after)).await.resume,
             Resume::Resumed,
-            "it knows of the deletion"
+            "the cursor is newer than the forgotten deletion"
         );
     }
     assert_eq!(
@@ -113,10 +114,10 @@ async fn what_becomes_visible_long_after_its_stamp_is_told(test: TestStore) {
     ] {
         sqlx::query(AssertSqlSafe(change)).execute(&mut *transaction).await.expect("a change");
     }
-    // Others go on, and the client's cursor with them.
+    // Other changes commit meanwhile, and the client's cursor advances.
     let meanwhile = test.completed(worker, hero_id, meal_id).await;
     let cursor = snapshot(&test, hero_id, None).await.cursor;
-    transaction.commit().await.expect("it becomes visible");
+    transaction.commit().await.expect("the transaction commits");
     let resumed = snapshot(&test, hero_id, Some(cursor)).await;
     let told: Vec<OrderId> = resumed.orders.iter().map(|order| order.id).collect();
     assert_eq!(
@@ -137,7 +138,7 @@ async fn more_deletions_than_can_be_searched_begin_anew(test: TestStore) {
     assert_eq!(snapshot(&test, hero_id, Some(cursor)).await.resume, Resume::Resynced);
 }
 
-/// The text of the cursor of this moment.
+/// The present cursor and its signed text.
 async fn signed(store: &Arc<dyn Store>) -> (ResumeCursor, String) {
     let cursor = store.present().await.expect("a cursor");
     (cursor, store.cursor_keys().sign(cursor).to_string())
@@ -148,7 +149,7 @@ async fn all_processes_read_each_others_cursors_until_the_database_is_another(te
     let other = test.database.open().await;
     let (cursor, before) = signed(&test.store).await;
     assert_eq!(other.read_cursor(&before).await, cursor);
-    // A restored dump brings the rows, written by another transaction.
+    // Restoring a dump writes the row again, in another transaction.
     for restored in ["writer = '1'", "server = '1'", "database = 1"] {
         test.database
             .sql(&format!("update cursor_key set {restored}, epoch = epoch"))
@@ -158,12 +159,12 @@ async fn all_processes_read_each_others_cursors_until_the_database_is_another(te
         assert_eq!(newest.read_cursor(&before).await, ResumeCursor::EXPIRED, "{restored}");
         let (cursor, after) = signed(&newest).await;
         pass(std::time::Duration::from_secs(2)).await;
-        assert_eq!(other.read_cursor(&after).await, cursor, "a process that runs learns of it");
+        assert_eq!(other.read_cursor(&after).await, cursor, "a running process reads the new key");
         assert_eq!(other.read_cursor(&before).await, ResumeCursor::EXPIRED);
         assert_eq!(
             test.database.open().await.read_cursor(&after).await,
             cursor,
-            "nothing has changed since"
+            "opening again begins no other epoch"
         );
     }
 }
@@ -178,20 +179,32 @@ async fn cursors_outlive_failovers_and_end_where_the_new_timeline_began(test: Te
     let (second, of_second) = signed(&test.store).await;
     test.place(hero_id, meal_id).await;
     fail_over(&test).await;
-    assert_eq!(test.store.read_cursor(&of_first).await, first, "two failovers ago");
+    assert_eq!(
+        test.store.read_cursor(&of_first).await,
+        first,
+        "a cursor from before two failovers is valid"
+    );
     assert_eq!(test.store.read_cursor(&of_second).await, second);
     let newest = test.database.open().await;
-    assert_eq!(newest.read_cursor(&of_second).await, second, "a process that starts knows them");
-    assert_eq!(newest.read_cursor(&ahead).await, ResumeCursor::EXPIRED, "what it knows was lost");
+    assert_eq!(
+        newest.read_cursor(&of_second).await,
+        second,
+        "a new process reads the earlier keys"
+    );
+    assert_eq!(
+        newest.read_cursor(&ahead).await,
+        ResumeCursor::EXPIRED,
+        "the failover lost the changes before this cursor"
+    );
 }
 
-/// The database fails over, and a process sees it.
+/// Simulates a failover that this process notices.
 async fn fail_over(test: &TestStore) {
-    // The row was written by the transaction that it names, on another timeline.
+    // The row names the transaction that wrote it, but another timeline.
     let other =
         "update cursor_key set timeline = 'FFFFFFFF', writer = pg_current_xact_id()::xid::text";
     test.database.sql(other).await.expect("a failover");
-    test.store.maintain().await.expect("upkeep sees it");
+    test.store.maintain().await.expect("maintenance succeeds");
 }
 
 on!(postgres: a_process_that_did_not_see_a_failover_signs_no_cursor_with_the_key_of_before);
@@ -234,7 +247,7 @@ async fn a_process_that_did_not_see_a_failover_signs_no_cursor_with_the_key_of_b
     }
 }
 
-/// Copies a file that nobody serves.
+/// Copies a database file that no process writes to.
 fn copy(from: &str, to: &Path) {
     std::fs::copy(from.trim_start_matches("sqlite://"), to).expect("a copy");
 }
@@ -269,11 +282,19 @@ async fn a_file_knows_the_cursors_of_its_earlier_starts_and_not_those_of_another
         connect(&format!("sqlite://{}", path.display())).await.expect("a database")
     };
     let restored = open(&old).await;
-    assert_eq!(restored.read_cursor(&of_first_start).await, first, "that is its own history");
+    assert_eq!(
+        restored.read_cursor(&of_first_start).await,
+        first,
+        "the cursor belongs to the history of the copy"
+    );
     assert_eq!(restored.read_cursor(&of_second_start).await, ResumeCursor::EXPIRED);
     let restored = open(&taken).await;
     for text in [&of_first_start, &of_second_start] {
-        assert_eq!(restored.read_cursor(text).await, ResumeCursor::EXPIRED, "a backup begins anew");
+        assert_eq!(
+            restored.read_cursor(text).await,
+            ResumeCursor::EXPIRED,
+            "a backup accepts no earlier cursors"
+        );
     }
     assert_eq!(restored.present().await.expect("a cursor").position, second.position);
 }
@@ -283,7 +304,7 @@ async fn a_copy_of_a_file_in_use_ends_the_cursors_that_went_on_after_it(test: Te
     let (hero_id, meal_id) = test.guest().await;
     test.place(hero_id, meal_id).await;
     let (known, before) = signed(&test.store).await;
-    test.store.checkpoint().await.expect("the file is whole");
+    test.store.checkpoint().await.expect("the log is moved into the file");
     let folder = tempfile::TempDir::new().expect("a folder");
     let old = folder.path().join("old.db");
     copy(&test.database.url, &old);
@@ -297,6 +318,6 @@ async fn a_copy_of_a_file_in_use_ends_the_cursors_that_went_on_after_it(test: Te
     assert_eq!(
         restored.read_cursor(&after).await,
         ResumeCursor::EXPIRED,
-        "although the position is reached again"
+        "another history has reached the same position"
     );
 }

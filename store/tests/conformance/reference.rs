@@ -1,8 +1,8 @@
-//! What orders are, in so few lines that they can be checked by reading: the reference for random
-//! operations.
+//! The reference for random operations: a model of orders that is short enough to be checked by
+//! reading.
 //!
-//! Orders, workers and keys are numbers here, for a reference knows nothing of the ids that a
-//! database gives.
+//! Orders, workers and keys are numbers here, because the reference does not know the ids of the
+//! database.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
 
-/// How many workers there are.
+/// The number of workers.
 pub(crate) const WORKERS: usize = 2;
 
-/// Operations choose among the newest orders, so that they meet.
+/// The number of newest orders among which operations choose, so that they affect the same ones.
 const NEWEST: usize = 12;
 
 /// An order.
@@ -27,14 +27,14 @@ pub(crate) struct ReferenceRow {
     pub(crate) deleted: bool,
 }
 
-/// Every order there was, in the order of placing, and the idempotency keys that were used.
+/// All orders in the order of placing, and the idempotency keys in use.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Orders {
     pub(crate) rows: Vec<ReferenceRow>,
     pub(crate) keys: BTreeMap<u8, usize>,
 }
 
-/// A request about an order, with the version that it expects.
+/// A request for an order, with the version that it expects.
 pub(crate) type Asked = (usize, Option<i32>);
 
 #[derive(Clone, Debug)]
@@ -50,8 +50,8 @@ pub(crate) enum Operation {
 }
 
 impl Orders {
-    /// Carries an operation out. Tells the orders it changed, in their order, or, of requests, the
-    /// order of each that won.
+    /// Carries out an operation. Returns the changed orders in their order; for requests, one entry
+    /// each, with the order if the request won.
     pub(crate) fn carry_out(&mut self, operation: &Operation) -> Vec<Option<usize>> {
         match operation {
             Operation::Place(keys) => keys.iter().map(|key| Some(self.place(*key))).collect(),
@@ -195,7 +195,7 @@ impl ReferenceStateMachine for Orders {
         orders
     }
 
-    /// Shrinking leaves operations out, and with them the orders that later ones spoke of.
+    /// Shrinking removes operations, and with them orders that later operations refer to.
     fn preconditions(orders: &Self, operation: &Operation) -> bool {
         let known = |n: &usize| *n < orders.rows.len();
         match operation {

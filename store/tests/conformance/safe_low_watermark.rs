@@ -1,4 +1,4 @@
-//! The floor, and what is forgotten.
+//! The low watermark, and forgetting.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use galley_store::{PlaceVerdict, RETENTION};
 use crate::fresh_database::reopen;
 use crate::test_store::{TestStore, cancel, delete, request, until};
 
-/// Lets the floor rise: whatever was assigned before is settled half a minute later.
+/// Raises the low watermark: ids that were assigned before this call settle half a minute later.
 pub(crate) async fn settle(test: &TestStore) {
-    test.store.maintain().await.expect("it is maintained");
+    test.store.maintain().await.expect("maintenance succeeds");
     pass(Duration::from_secs(31)).await;
-    test.store.maintain().await.expect("it is maintained");
-    until("cursors name the floor", || async {
+    test.store.maintain().await.expect("maintenance succeeds");
+    until("cursors contain the low watermark", || async {
         let census = test.store.census(PublisherId::new(1).expect("a number"), false).await;
         census.is_ok_and(|census| census.safe.low_watermark == test.store.low_watermark())
     })
     .await;
 }
 
-/// Moves the clock of this process.
+/// Advances the clock of this process.
 pub(crate) async fn pass(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;
@@ -92,15 +92,15 @@ async fn old_deleted_orders_are_forgotten(test: TestStore) {
     test.database
         .sql(&format!("update orders set {all}, deleted_time = {past} where id = {}", orders[0].id))
         .await
-        .expect("a past");
+        .expect("past times are set");
     test.database
         .sql(&format!("update orders set {all} where id <> {}", orders[0].id))
         .await
-        .expect("a past");
-    test.store.maintain().await.expect("it is maintained");
+        .expect("past times are set");
+    test.store.maintain().await.expect("maintenance succeeds");
     let touched =
         test.database.sql("update orders set adoptions = adoptions").await.expect("a count");
-    assert_eq!(touched, 2, "the one deleted lately and the one not deleted stay");
+    assert_eq!(touched, 2, "the order deleted lately and the one not deleted stay");
 }
 
 on_both!(old_keys_are_forgotten_up_to_the_first_young_one);
@@ -114,13 +114,16 @@ async fn old_keys_are_forgotten_up_to_the_first_young_one(test: TestStore) {
     test.database
         .sql(&format!("update orders set order_time = {past} where id = {}", order.id))
         .await
-        .expect("a past");
-    test.store.maintain().await.expect("it is maintained");
+        .expect("past times are set");
+    test.store.maintain().await.expect("maintenance succeeds");
     let again = test.store.place(&requests).await.expect("verdicts");
     assert!(matches!(again[..], [PlaceVerdict::Placed(_), PlaceVerdict::Replayed(_)]), "{again:?}");
-    test.database.sql(&format!("update orders set order_time = {past}")).await.expect("a past");
+    test.database
+        .sql(&format!("update orders set order_time = {past}"))
+        .await
+        .expect("past times are set");
     pass(Duration::from_mins(1)).await;
-    test.store.maintain().await.expect("it is maintained");
+    test.store.maintain().await.expect("maintenance succeeds");
     let again = test.store.place(&requests).await.expect("verdicts");
     assert!(matches!(again[..], [PlaceVerdict::Placed(_), PlaceVerdict::Placed(_)]), "{again:?}");
 }

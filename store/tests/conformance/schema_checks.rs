@@ -1,4 +1,4 @@
-//! The schema, and opening it.
+//! The schema, and opening a database.
 
 use galley_store::{StoreConnectError, StoreError, connect};
 
@@ -131,7 +131,7 @@ async fn a_file_is_served_by_one_process(test: TestStore) {
     test.guest().await;
     let TestStore { database, store } = test;
     drop(store);
-    reopen(&database).await.ping().await.expect("it is free again");
+    reopen(&database).await.ping().await.expect("the lock is released");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Who lives and who hears, as the processes on one database see each other.
+//! The census: living publishers and subscribers, as the processes on one database see each other.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ pub(crate) fn publisher(number: i32) -> PublisherId {
     PublisherId::new(number).expect("a number of a publisher")
 }
 
-/// The census as soon as the server has let go of a connection that was lost.
+/// Takes a census, once the server has released the locks of a lost connection.
 pub(crate) async fn census(store: &dyn Store, own: PublisherId, hears: bool) -> Census {
     loop {
         match store.census(own, hears).await {
@@ -35,7 +35,7 @@ async fn a_process_finds_itself_alive_and_hearing_as_it_says(test: TestStore) {
     }
 }
 
-/// Two processes on one database, the second of which hears.
+/// Two processes on one database. The second one receives updates.
 async fn two(test: TestStore) -> (TestStore, TestStore) {
     let other = test.another_process().await;
     census(&*test.store, publisher(1), false).await;
@@ -57,7 +57,7 @@ on!(postgres: a_process_that_was_closed_is_not_seen_any_more);
 async fn a_process_that_was_closed_is_not_seen_any_more(test: TestStore) {
     let (test, other) = two(test).await;
     other.store.close().await;
-    until("it is gone", || async {
+    until("the closed process is not seen any more", || async {
         let seen = census(&*test.store, publisher(1), false).await;
         (seen.living, seen.hearing) == ([publisher(1)].into(), BTreeSet::new())
     })
@@ -68,9 +68,9 @@ on!(postgres: a_process_whose_connection_was_cut_takes_all_its_locks_again);
 async fn a_process_whose_connection_was_cut_takes_all_its_locks_again(test: TestStore) {
     let (test, other) = two(test).await;
     let worker = other.worker().await;
-    test.database.sql(CUT_LIVENESS).await.expect("an upset");
+    test.database.sql(CUT_LIVENESS).await.expect("the connections are cut");
     let seen = census(&*test.store, publisher(1), false).await;
-    assert_eq!(seen.living, [publisher(1)].into(), "nobody else is connected");
+    assert_eq!(seen.living, [publisher(1)].into(), "no other process has taken its locks again");
     assert_eq!(test.store.incarnations().await.expect("an answer").living, BTreeSet::new());
     census(&*other.store, publisher(2), true).await;
     let seen = census(&*test.store, publisher(1), false).await;

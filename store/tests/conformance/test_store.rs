@@ -1,4 +1,4 @@
-//! A store with what tests need, and the verbs to use it.
+//! A store for tests, with short forms of its operations.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use galley_store::{CancelVerdict, Claim, ClaimFrom, Claimed, DeleteVerdict, Plac
 
 use crate::fresh_database::FreshDatabase;
 
-/// Long enough that nothing becomes due while a test runs.
+/// A preparation time that no test reaches.
 pub(crate) const LONG: Duration = Duration::from_mins(10);
 
 pub(crate) struct TestStore {
@@ -20,7 +20,7 @@ pub(crate) struct TestStore {
     pub(crate) store: Arc<dyn Store>,
 }
 
-/// Waits until it is so, for 20 s.
+/// Waits up to 20 s until `is_so` returns true; `so` describes the condition.
 pub(crate) async fn until<F: Future<Output = bool>>(so: &str, is_so: impl Fn() -> F) {
     let waited = async {
         while !is_so().await {
@@ -31,10 +31,10 @@ pub(crate) async fn until<F: Future<Output = bool>>(so: &str, is_so: impl Fn() -
 }
 
 impl TestStore {
-    /// With the schema up to date and nothing in it.
+    /// Opens an empty database with an up-to-date schema.
     pub(crate) async fn in_house(database: FreshDatabase) -> Self {
         let store = database.open().await;
-        store.migrate().await.expect("the schema can be made");
+        store.migrate().await.expect("the schema can be created");
         Self { database, store }
     }
 
@@ -46,12 +46,12 @@ impl TestStore {
         self.store.meals().create(&new_meal(name, ingredients)).await.expect("a meal")
     }
 
-    /// A hero and a meal that get on with each other.
+    /// A hero, and a meal to which the hero is not allergic.
     pub(crate) async fn guest(&self) -> (HeroId, MealId) {
         (self.hero("Zoé", &[]).await.id, self.meal("Soup", &["water"]).await.id)
     }
 
-    /// Like [`TestStore::guest`], with a worker.
+    /// A hero, a meal and a worker.
     pub(crate) async fn guest_and_worker(&self) -> (HeroId, MealId, IncarnationId) {
         let (hero_id, meal_id) = self.guest().await;
         (hero_id, meal_id, self.worker().await)
@@ -100,7 +100,7 @@ impl TestStore {
         claimed
     }
 
-    /// Places an order and cancels it; returns it as it was placed.
+    /// Places an order and cancels it. Returns the placed state.
     pub(crate) async fn place_and_cancel(&self, hero_id: HeroId, meal_id: MealId) -> Order {
         let order = self.place(hero_id, meal_id).await;
         self.cancel(cancel(order.id)).await;
@@ -146,7 +146,8 @@ impl TestStore {
         self.store.order(id).await.expect("an answer").map(|found| found.view.order)
     }
 
-    /// Adopts until there is something: a dead owner's lock is free a moment after its death.
+    /// Adopts repeatedly until there is an order: a dead owner's lock is released a moment after
+    /// its death.
     pub(crate) async fn adopt_some(&self, owner: IncarnationId) -> Vec<Claimed> {
         let adopt = async {
             loop {

@@ -1,4 +1,4 @@
-//! A `PostgreSQL` that takes no changes for a while, and statements that nobody waits for any more.
+//! A `PostgreSQL` that is read-only for a while, and statements whose callers have stopped waiting.
 
 use galley_protocol::PublisherId;
 use galley_store::{PlaceVerdict, StoreError, Trouble};
@@ -6,8 +6,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::test_store::{LONG, TestStore, entries, request, until};
 
-/// Lets new connections change nothing, or everything; those that there are keep to what they were
-/// told.
+/// Makes new connections read-only or writable. Existing connections keep their mode.
 async fn set_read_only(test: &TestStore, value: &str) {
     let (_, name) =
         test.database.url.rsplit_once('/').expect("the URL of a database ends with its name");
@@ -15,7 +14,10 @@ async fn set_read_only(test: &TestStore, value: &str) {
     let alter = format!(
         "begin read write; alter database {name} set default_transaction_read_only = {value}; commit"
     );
-    sqlx::raw_sql(AssertSqlSafe(alter)).execute(&mut admin).await.expect("it may be set");
+    sqlx::raw_sql(AssertSqlSafe(alter))
+        .execute(&mut admin)
+        .await
+        .expect("the default can be changed");
 }
 
 on!(postgres: connections_that_take_no_changes_are_not_used_again);
@@ -25,11 +27,13 @@ async fn connections_that_take_no_changes_are_not_used_again(test: TestStore) {
     let other = test.another_process().await;
     let order = [request(hero_id, meal_id, None)];
     let is_read_only = |error| matches!(error, StoreError::Trouble(Trouble::ReadOnly, _));
-    assert!(is_read_only(other.store.ping().await.expect_err("it is not ready")));
-    assert!(is_read_only(other.store.place(&order).await.expect_err("it takes no changes")));
+    assert!(is_read_only(other.store.ping().await.expect_err("the store is not ready")));
+    assert!(is_read_only(other.store.place(&order).await.expect_err("the server is read-only")));
     let own = PublisherId::new(1).expect("a number of a publisher");
-    assert!(is_read_only(other.store.census(own, false).await.expect_err("others are elsewhere")));
-    assert!(other.store.meals().get(meal_id).await.expect("it can be read").is_some());
+    assert!(is_read_only(
+        other.store.census(own, false).await.expect_err("the census fails on a read-only server")
+    ));
+    assert!(other.store.meals().get(meal_id).await.expect("reads succeed").is_some());
 
     set_read_only(&test, "off").await;
     until("an order is placed", || async {
@@ -37,7 +41,7 @@ async fn connections_that_take_no_changes_are_not_used_again(test: TestStore) {
     })
     .await;
     until("a census is taken", || async { other.store.census(own, false).await.is_ok() }).await;
-    until("it is ready", || async { other.store.ping().await.is_ok() }).await;
+    until("the store is ready", || async { other.store.ping().await.is_ok() }).await;
 }
 
 on!(postgres: orders_that_a_statement_takes_after_its_caller_has_gone_are_handed_back);
@@ -51,12 +55,12 @@ async fn orders_that_a_statement_takes_after_its_caller_has_gone_are_handed_back
     let ids = [order.id];
     let waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     tokio::select! {
-        _ = test.store.claim(worker, entries(&ids, LONG..=LONG)) => panic!("the order is held"),
+        _ = test.store.claim(worker, entries(&ids, LONG..=LONG)) => panic!("the claim ended although the order is locked"),
         () = until("the claim waits", || async { test.database.sql(waiting).await == Ok(1) }) => {}
     }
     let too_early = test.store.hand_back(worker).await;
     assert!(matches!(too_early, Err(StoreError::Unavailable(_))), "{too_early:?}");
-    transaction.rollback().await.expect("the lock is given back");
+    transaction.rollback().await.expect("the lock is released");
     until("the order is handed back", || async {
         test.store.hand_back(worker).await.is_ok_and(|orders| orders == 1)
     })

@@ -1,5 +1,6 @@
 //! The implementation with fail points, built for tests only.
 
+use std::future::pending;
 use std::process::abort;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -100,10 +101,26 @@ pub fn trip(part: &str) {
     assert!(chosen.pass(), "a panic on purpose in {part}");
 }
 
-/// Returns true if the process ends at this point the next time, for code that must take another
-/// path to reach the point at all.
+/// Decides now, and then holds its caller for ever if the process ends at this point the next time.
+/// For a task that would otherwise go on while another task reaches the point.
+pub fn hold(point: FailPoint) -> impl Future<Output = ()> {
+    let is_held = is_next(point);
+    async move {
+        if is_held {
+            pending::<()>().await;
+        }
+    }
+}
+
+/// Returns the value, or an empty one if the process ends at this point the next time. For what
+/// would otherwise leave the process together with something that must leave before the point.
 #[must_use]
-pub fn is_next(point: FailPoint) -> bool {
+pub fn withhold<T: Default>(point: FailPoint, value: T) -> T {
+    if is_next(point) { T::default() } else { value }
+}
+
+/// Returns true if the process ends at this point the next time.
+fn is_next(point: FailPoint) -> bool {
     chosen(point).is_some_and(|chosen| chosen.passes.load(Ordering::Relaxed) == 0)
 }
 

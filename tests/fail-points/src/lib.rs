@@ -13,7 +13,7 @@
 #[cfg_attr(not(feature = "fail-points"), path = "unarmed.rs")]
 mod points;
 
-pub use points::{choose, is_next, reach, trip};
+pub use points::{choose, hold, reach, trip, withhold};
 
 /// A point at which a process may end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

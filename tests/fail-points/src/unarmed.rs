@@ -1,5 +1,7 @@
 //! The shipped implementation, which does nothing.
 
+use std::future::{Ready, ready};
+
 use crate::FailPoint;
 
 /// Chooses nothing.
@@ -19,9 +21,15 @@ pub const fn reach(_: FailPoint) {}
 #[inline]
 pub const fn trip(_: &str) {}
 
-/// Returns false.
+/// Holds nothing.
+#[inline]
+pub fn hold(_: FailPoint) -> Ready<()> {
+    ready(())
+}
+
+/// Returns the value.
 #[must_use]
 #[inline]
-pub const fn is_next(_: FailPoint) -> bool {
-    false
+pub fn withhold<T>(_: FailPoint, value: T) -> T {
+    value
 }

@@ -75,7 +75,7 @@ impl Browser {
             };
             match end {
                 StreamEnd::Again(why) => {
-                    habit.recorder.note(RecordedEvent::Ended { listener: number, why })
+                    habit.recorder.note(RecordedEvent::Ended { listener: number, why });
                 }
                 StreamEnd::Final(why) => {
                     habit.recorder.note(RecordedEvent::Lost { listener: number, why });

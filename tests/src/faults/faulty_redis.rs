@@ -7,7 +7,7 @@ use crate::{RedisCluster, RedisServer};
 #[derive(Debug)]
 pub enum FaultyRedis {
     /// One server.
-    One(RedisServer),
+    One(Box<RedisServer>),
     /// Two behind one name: the first is the master, the other its replica.
     Pair(Box<[RedisServer; 2]>),
     /// Six nodes.
@@ -27,7 +27,7 @@ impl FaultyRedis {
             FaultDeployment::Embedded
             | FaultDeployment::Distributed
             | FaultDeployment::Standby
-            | FaultDeployment::Pooled => Self::One(RedisServer::start().await),
+            | FaultDeployment::Pooled => Self::One(Box::new(RedisServer::start().await)),
         }
     }
 

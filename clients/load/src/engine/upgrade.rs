@@ -28,7 +28,7 @@ pub struct UpgradeResponse<'a> {
 
 /// An error: the bytes are not an HTTP/1.1 response of known length.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("what came is no answer of HTTP/1.1 with a length")]
+#[error("the answer is not HTTP/1.1 with a length")]
 pub struct NoAnswer;
 
 /// Returns the value of `Sec-WebSocket-Key`.

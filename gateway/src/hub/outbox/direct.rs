@@ -1,33 +1,33 @@
-//! Writes past an idle session, straight to the kernel.
+//! Direct writes to the connection of an idle session, without waking its task.
 
 use std::sync::Arc;
 
 use rustix::net::SendFlags;
 use tokio::net::TcpStream;
 
-/// The connection of an idle session, for others to write to.
+/// The connection of an idle session, to which the hub may write; `None` while the session is busy.
 #[derive(Debug, Default)]
 pub struct DirectWriter(Option<Arc<TcpStream>>);
 
-/// The extent of a write past the session.
+/// The outcome of a direct write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// All bytes.
+    /// All bytes were written.
     All,
-    /// The first bytes, so many. The session must write the others.
+    /// Only this number of bytes was written. The session must write the remainder.
     Part(usize),
-    /// Nothing: the session is busy, or the connection takes nothing, and the session finds out
-    /// why.
+    /// Nothing was written: the session is busy, or the connection takes nothing. The session finds
+    /// out why when it writes.
     Nothing,
 }
 
 impl DirectWriter {
-    /// Lets others write from now on.
+    /// Allows direct writes from now on.
     pub fn open(&mut self, connection: &Arc<TcpStream>) {
         self.0.get_or_insert_with(|| Arc::clone(connection));
     }
 
-    /// Lets nobody write any more.
+    /// Ends direct writes.
     pub fn close(&mut self) {
         self.0 = None;
     }
@@ -35,8 +35,8 @@ impl DirectWriter {
     /// Writes whole frames, if the session is idle and the kernel has room.
     pub fn write(&self, frames: &[u8]) -> Written {
         let Some(connection) = &self.0 else { return Written::Nothing };
-        // Past tokio's note of whether there is room, which would have to be fetched from memory
-        // for each socket: it says so nearly always.
+        // Does not ask tokio whether the socket is writable: that state would cost a cache miss per
+        // socket, and nearly always says yes.
         match rustix::net::send(connection, frames, SendFlags::empty()) {
             Ok(written) if written == frames.len() => Written::All,
             Ok(written) if written > 0 => Written::Part(written),

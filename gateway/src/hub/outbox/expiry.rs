@@ -1,27 +1,27 @@
-//! The time of one peer: the end of its token, and the greatest age of its socket.
+//! The two deadlines of one peer: the expiry of its token, and the greatest age of its socket.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::auth::LEEWAY;
 
-/// The time before its end at which the expiry of a token is announced.
+/// The time before the expiry of a token at which it is announced.
 const ANNOUNCED: Duration = Duration::from_mins(1);
-/// The expiry of a peer that needs no token, and the greatest age of one that may stay.
+/// The deadline of a peer without one.
 const NEVER: u64 = u64::MAX;
 
-/// The two moments at which a peer must go. Needs no lock.
+/// The two deadlines of a peer. Needs no lock.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Expiry {
     /// The expiry of the peer's token, in seconds since the epoch.
     expires: AtomicU64,
-    /// The age at which the peer is sent away.
+    /// The age at which the peer is asked to reconnect, in milliseconds.
     retires_ms: AtomicU64,
 }
 
 impl Expiry {
-    /// A peer that may stay for ever.
+    /// Returns the deadlines of a peer that may stay for ever.
     pub fn never() -> Self {
         Self { expires: AtomicU64::new(NEVER), retires_ms: AtomicU64::new(NEVER) }
     }
@@ -32,7 +32,7 @@ impl Expiry {
         self.retires_ms.store(age_ms, Ordering::Relaxed);
     }
 
-    /// Returns true, once, when the peer has its greatest age.
+    /// Returns true once, when the peer has reached its greatest age.
     pub fn retires(&self, age_ms: u64) -> bool {
         let is_old = age_ms >= self.retires_ms.load(Ordering::Relaxed);
         if is_old {
@@ -46,35 +46,35 @@ impl Expiry {
         self.expires.store(expires, Ordering::Relaxed);
     }
 
-    /// Returns the time for which the token is still good.
+    /// Returns the time for which the token is still accepted: until its expiry plus [`LEEWAY`].
     pub fn token_left(&self, now: u64) -> Duration {
         let end = self.expires.load(Ordering::Relaxed).saturating_add(LEEWAY);
         Duration::from_secs(end.saturating_sub(now))
     }
 
-    /// Returns true if the end of the token is to be announced.
+    /// Returns true if the expiry of the token is to be announced.
     pub fn is_near(&self, now: u64) -> bool {
         self.token_left(now) <= ANNOUNCED
     }
 }
 
-/// The notice about the end of a token.
+/// The state of the notice about the expiry of a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TokenNotice {
-    /// The token is good.
+    /// The token is valid, and will be for a while.
     #[default]
     Good,
-    /// The end is near, and the session must say so.
+    /// The expiry is near, and the session must announce it.
     Expiring,
-    /// The session has said so.
+    /// The session has announced the expiry.
     Announced,
-    /// The end has come.
+    /// The token has expired.
     Expired,
 }
 
 impl TokenNotice {
-    /// Takes note of the time for which the token is still good. Returns true if the session has
-    /// something to do for it.
+    /// Updates the state for the time that is left. Returns true if the session has something to
+    /// do.
     pub fn advance(&mut self, left: Duration) -> bool {
         *self = match *self {
             _ if left.is_zero() => Self::Expired,
@@ -89,7 +89,7 @@ impl TokenNotice {
         matches!(self, Self::Expiring | Self::Expired)
     }
 
-    /// Returns true if the end must be announced, which counts as done from now on.
+    /// Returns true if the expiry must be announced. It counts as announced from now on.
     pub fn take_announcement(&mut self) -> bool {
         let is_due = *self == Self::Expiring;
         if is_due {

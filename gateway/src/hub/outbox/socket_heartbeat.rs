@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 pub struct LastReceived {
     born: Instant,
     last_received_ms: AtomicU64,
-    /// True if a ping is due or was sent, and nothing was heard since.
+    /// True if a ping is due or was sent, and nothing was received since.
     doubted: AtomicBool,
 }
 
 impl LastReceived {
-    /// A peer that is heard now for the first time.
+    /// Creates the state of a peer that has just connected.
     pub fn now() -> Self {
         Self {
             born: Instant::now(),
@@ -23,7 +23,7 @@ impl LastReceived {
         }
     }
 
-    /// Returns the time since the peer came, in milliseconds.
+    /// Returns the time since the peer connected, in milliseconds.
     pub fn age_ms(&self) -> u64 {
         u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -40,19 +40,19 @@ impl LastReceived {
         self.doubted.swap(false, Ordering::Relaxed)
     }
 
-    /// Makes the next sign of life end a doubt.
+    /// Notes that the peer is doubted. The next sign of life ends the doubt.
     pub fn doubt(&self) {
         self.doubted.store(true, Ordering::Relaxed);
     }
 }
 
-/// The doubt whether a silent peer lives.
+/// The doubt that a silent peer is alive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Doubt {
     /// There is no doubt.
     #[default]
     None,
-    /// The session must send a ping. Until it does, the peer has not been asked.
+    /// The session must send a ping. The timeout starts when it has been sent.
     PingDue,
     /// The ping was sent at this time.
     Asked(Instant),

@@ -1,8 +1,8 @@
 //! The updates that wait for one session, bounded in bytes.
 //!
 //! At the bound all waiting updates are dropped, and only the ids of their orders are kept. When
-//! these do not fit either, or nobody knows which updates were missed, only the cursor is kept
-//! from which on updates are missing.
+//! these do not fit either, or it is unknown which updates were missed, only the cursor is kept
+//! after which updates are missing.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -12,34 +12,34 @@ use crate::hub::Notice;
 use crate::metrics;
 use crate::versions::VersionSeen;
 
-/// The bytes of an order in a [`BTreeSet`] that is filled by rising ids: 8, in nodes that are half
-/// full.
+/// The bytes of an order id in a [`BTreeSet`] that is filled with rising ids: 8 bytes, in nodes
+/// that are half full.
 const OF_MISSED: usize = 2 * size_of::<OrderId>();
 
 /// The updates that a socket has missed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Missed {
-    /// Every change from this cursor on.
+    /// Every change after this cursor.
     Since(ResumeCursor),
-    /// The present states of these orders.
+    /// The current states of these orders.
     Orders {
-        /// The orders, one at least.
+        /// The orders, at least one.
         ids: BTreeSet<OrderId>,
         /// The earliest cursor of the updates that were missed.
         since: ResumeCursor,
-        /// The cursor that the socket would have had it been told them all.
+        /// The cursor of the last of these updates: the one that the client has after all of them.
         until: ResumeCursor,
     },
 }
 
-/// The updates that wait for one session, behind those that it has missed. The bound is an argument
-/// of each call, because a queue is rarely in memory, and the bound always is.
+/// The updates that wait for one session, after those that it has missed. The bound is an argument
+/// of each call: a queue exists only while a socket is behind, so the outbox keeps the bound.
 #[derive(Debug, Default)]
 pub struct UpdateQueue {
-    /// The updates that were dropped.
+    /// The updates that were dropped; they come before those in `updates`.
     missed: Option<Missed>,
     updates: VecDeque<Notice>,
-    /// The size of these updates.
+    /// The size of the texts of `updates` in bytes.
     bytes: usize,
 }
 
@@ -49,12 +49,12 @@ impl UpdateQueue {
         !self.is_behind() && self.updates.is_empty()
     }
 
-    /// Returns true if updates were missed, and the session has not taken note of it.
+    /// Returns true if updates were missed and the session has not taken them yet.
     pub fn is_behind(&self) -> bool {
         self.missed.is_some()
     }
 
-    /// Adds updates: to those that were missed if there are any, because they come behind these.
+    /// Adds updates. If any were missed, these count as missed as well, because they come later.
     pub fn push(&mut self, updates: &[Notice], bound: usize) {
         if let Some(missed) = &mut self.missed {
             return missed.add(updates, bound);
@@ -83,7 +83,8 @@ impl UpdateQueue {
         }
     }
 
-    /// Replaces everything by a cursor: `since`, or an earlier one of what is dropped here.
+    /// Replaces everything by one cursor: `since`, or an earlier cursor of the updates that are
+    /// dropped.
     pub fn fall_behind(&mut self, since: ResumeCursor) {
         let waits = self.updates.front().map(|update| update.mark.cursor);
         let missed = self.missed.as_ref().map(Missed::since);
@@ -99,8 +100,8 @@ impl UpdateQueue {
         self.bytes = self.updates.iter().map(|update| update.frame.len()).sum();
     }
 
-    /// Takes what was missed. To be called before the database is read: what is pushed after the
-    /// call waits behind that read.
+    /// Takes the missed updates. Must be called before the database is read: updates that are
+    /// pushed later wait until after that read.
     pub fn take_missed(&mut self) -> Option<Missed> {
         self.missed.take()
     }
@@ -114,15 +115,15 @@ impl UpdateQueue {
 }
 
 impl Missed {
-    /// Returns the cursor from which a client must resume that did not get all of it.
+    /// Returns the cursor from which a client must resume if it did not get all of these updates.
     pub fn since(&self) -> ResumeCursor {
         match self {
             Self::Since(since) | Self::Orders { since, .. } => *since,
         }
     }
 
-    /// Adds the orders of these updates, and forgets all of them if they take more than `bound`
-    /// bytes.
+    /// Adds the orders of these updates. If the ids take more than `bound` bytes, only the cursor
+    /// is kept.
     fn add<'a>(&mut self, updates: impl IntoIterator<Item = &'a Notice>, bound: usize) {
         let Self::Orders { ids, since, until } = self else { return };
         for update in updates {

@@ -24,7 +24,7 @@ const RETRY_AFTER_MS: u64 = 5_000;
 pub struct Admitted {
     /// Its seat in the gateway.
     pub seat: Seat,
-    /// Its place in the hub.
+    /// Its membership in the hub.
     pub place: Membership,
     /// Its role on this stream.
     pub role: Role,
@@ -45,7 +45,7 @@ pub enum Role {
 
 /// Returns an outbox for a client that asks for admission.
 pub fn outbox(state: &AppState) -> Arc<Outbox> {
-    // The age is random, so that sockets that came together do not leave together.
+    // The age is random, so that sockets that connected together are not closed together.
     let most = state.config.max_socket_age;
     let age = most.saturating_sub((most / 10).mul_f64(rand::rng().random_range(0.0..=1.0)));
     Arc::new(Outbox::new(state.config.send_queue).living(age))
@@ -88,8 +88,8 @@ pub async fn enter(
                 .with_detail("this hero holds as many sockets as it may")
                 .with_retry_after(RETRY_AFTER_MS)
         })?;
-    // A connection may be older than the end of the listener. This check follows the join, because
-    // a socket that joined earlier is closed with all others.
+    // The connection may have been accepted before the listener closed. The check must follow the
+    // join: a socket that joins before the flag is set is closed together with all others.
     if state.readiness.is_gone() {
         return Err(Problem::new(ProblemType::Draining).with_retry_after(RETRY_AFTER_MS));
     }

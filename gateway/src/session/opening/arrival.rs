@@ -32,7 +32,7 @@ pub enum Arrival {
         since: Option<ResumeCursor>,
         /// The outbox of the client.
         outbox: Arc<Outbox>,
-        /// Its place among the sockets without a token.
+        /// Its permit as a socket without a token.
         place: OwnedSemaphorePermit,
     },
     /// A client whose token is invalid.

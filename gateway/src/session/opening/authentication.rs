@@ -1,8 +1,8 @@
 //! The authentication of a socket's client: with the handshake, or with its first message.
 //!
-//! A token comes in a header (pages cannot set it), as a sub-protocol (pages can), or in an `auth`
-//! frame; never in the query, which ends up in the logs of others. A socket without a token is not
-//! in the hub, receives no updates, and may send only `auth`.
+//! A token is sent in a header (which a page in a browser cannot set), as a sub-protocol (which it
+//! can), or in an `auth` frame. It is never in the query, because proxies log queries. A socket
+//! without a token is not in the hub, receives no updates, and may send only `auth`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub const MAX_UNPROVEN: usize = 1_024;
 /// The longest time that a socket may stay without a token. After it the socket is closed with
 /// 4408.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The wait that a client without a token is asked for at the bound, in milliseconds.
+/// The time after which a client that was refused at the bound may retry, in milliseconds.
 const RETRY_AFTER_MS: u64 = 5_000;
 /// The prefix of a sub-protocol that is a token.
 const BEARER: &str = "bearer.";
@@ -74,7 +74,8 @@ pub fn shown(state: &AppState, headers: &HeaderMap) -> Result<TokenShown, Proble
 /// Waits for the token of a socket, which must be its first message.
 ///
 /// # Errors
-/// The token did not come, or is invalid. The client has been sent the reason.
+/// The socket must be closed: no token arrived in time, it was invalid, the connection ended, or
+/// the gateway stops. The client has been sent the problem of an invalid token.
 pub async fn wait(
     state: &AppState,
     socket: &mut Socket,

@@ -83,7 +83,7 @@ async fn begin(
     let upgrade = hyper::upgrade::on(&mut request);
     let max_message = state.config.max_message;
     let sockets = state.sockets.clone();
-    // Boxed, because the task of a socket must stay small after this.
+    // Boxed, so that the task of the socket is small again after the opening.
     let begun = Box::pin(async move {
         // The peer may disconnect before it has read the 101.
         let upgraded = upgrade.await.ok()?;
@@ -98,6 +98,7 @@ async fn begin(
     Ok(switching(&key, subprotocol))
 }
 
+/// Returns the response that completes the handshake.
 pub fn switching(key: &[u8], subprotocol: bool) -> Response {
     let accept = HeaderValue::try_from(derive_accept_key(key)).expect("base64 is a header value");
     let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();

@@ -31,11 +31,10 @@ pub enum StreamSubject {
     All(Watch),
 }
 
-/// Opens an event stream. `cut` cuts its connection, which is necessary once the peer takes nothing
-/// any more.
+/// Opens an event stream. `cut` cuts its connection if the peer takes no more bytes.
 ///
 /// # Errors
-/// Every reason to refuse a client.
+/// The problem for which the client is refused.
 pub async fn open(
     state: AppState,
     address: Address,

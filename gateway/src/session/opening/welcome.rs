@@ -1,4 +1,4 @@
-//! The first frame, and the stream that goes on from it.
+//! The welcome, which is the first frame of a session, and the stream that continues from it.
 
 use std::collections::HashMap;
 
@@ -25,7 +25,7 @@ pub fn begin(
             Resume::Resynced => "resynced",
         };
         ::metrics::counter!(metrics::RESUMES, "verdict" => verdict).increment(1);
-        place.note_sent(&sent(snapshot));
+        place.note_sent(&states(snapshot));
         place.outbox().know(snapshot.remainder.unwrap_or(snapshot.cursor));
         // The orders that did not fit into the welcome follow in resyncs.
         if snapshot.remainder.is_some() {
@@ -36,7 +36,7 @@ pub fn begin(
     (Stream::new(state, place, seat, token), welcome)
 }
 
-/// The first frame of an event stream of staff, which watches from the beginning.
+/// Returns the first frame of an event stream of staff, which watches the feed without a command.
 pub fn watching(resume: Option<Resume>, cursor: Option<SignedCursor>) -> WireFrame {
     let resume = resume.unwrap_or(Resume::Fresh);
     let welcome = Welcome {
@@ -73,7 +73,7 @@ fn welcome(role: &Role, keys: &CursorKeys) -> WireFrame {
 }
 
 /// Returns the states in a welcome. A first version is left out, because nothing is older.
-fn sent(snapshot: &Snapshot) -> HashMap<OrderId, VersionSeen> {
+fn states(snapshot: &Snapshot) -> HashMap<OrderId, VersionSeen> {
     let orders = snapshot.orders.iter().map(VersionSeen::of);
     let deleted = snapshot.deleted.iter().map(VersionSeen::of_deleted);
     orders.chain(deleted).filter(|(_, state)| state.version > Version::FIRST).collect()

@@ -43,8 +43,8 @@ pub struct CatchUpPage {
     pub sent: HashMap<OrderId, VersionSeen>,
     /// True if the resync ends with this page.
     pub is_last: bool,
-    /// The moment up to which the client now knows everything, including changes of which no update
-    /// arrived; `None` if there is none.
+    /// The cursor up to which the client now has everything, including changes of which no update
+    /// arrived; `None` if this page does not establish one.
     pub known: Option<ResumeCursor>,
 }
 
@@ -84,6 +84,7 @@ impl CatchUp {
         if !is_last {
             self.ask(Duration::ZERO);
         }
+        // Only the last page has the new cursor: a client that disconnects earlier starts again.
         let told_until = if is_last { cursor } else { self.missed.since() };
         let told_until = self.commands.store().cursor_keys().sign(told_until);
         let frame = ServerFrame::Resync { orders, deleted, cursor: told_until };

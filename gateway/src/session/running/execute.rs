@@ -30,7 +30,7 @@ impl From<String> for CommandReply {
     }
 }
 
-/// The sender of commands on a socket of this hero, or of staff.
+/// Returns the kind of caller that sends commands on a socket of this hero, or of staff.
 pub fn audience(hero_id: Option<HeroId>) -> Audience {
     if hero_id.is_some() { Audience::Hero } else { Audience::Staff }
 }
@@ -80,7 +80,7 @@ pub fn execute(
         Command::Menu { cursor } => {
             async move { answer(id, menu(&commands, cursor).await) }.boxed()
         }
-        // The session handles tokens before a command comes here.
+        // The session handles tokens itself and never passes them on.
         Command::Auth { .. } => refuse(id, "a token is of no use here").boxed(),
         Command::Watch(_) => {
             refuse(id, "only staff watches the whole feed; connect without a hero").boxed()

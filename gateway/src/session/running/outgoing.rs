@@ -1,5 +1,5 @@
 //! The frames that one client gets without a command, on any wire: updates, resyncs, the staff
-//! feed, the goodbye.
+//! feed, and the hint to reconnect.
 //!
 //! A session waits for the next event of the stream, among other things, and then lets the stream
 //! send it on its wire. The stream holds no lock while it waits, and a client that does not read
@@ -28,12 +28,12 @@ use crate::state::AppState;
 /// The most updates in one write.
 const MAX_GATHERED: usize = 64;
 
-/// The time after which a client reconnects when the gateway stops, in milliseconds. The client is
-/// closed at once, and finds another gateway, or none until the next one listens. It is not
-/// shorter, because a browser keeps a stream's `retry` and tries that often while no gateway
-/// listens.
+/// The time after which a client reconnects when the gateway stops, in milliseconds. The connection
+/// is closed at once, so the client reaches another gateway, or none until the next one listens. A
+/// shorter time would cost too many attempts: a browser keeps the `retry` of a stream as its
+/// interval while no gateway listens.
 const COME_BACK_MS: std::ops::Range<u64> = 250..500;
-/// The longest write of a client's last frame when the gateway stops.
+/// Timeout of the write of a client's last frame when the gateway stops.
 const SENDING_AWAY: Duration = Duration::from_millis(500);
 
 /// The frames that one client gets without a command.
@@ -42,7 +42,9 @@ pub struct Stream {
     place: Membership,
     catch_up: Option<Box<CatchUp>>,
     watcher: Option<Box<Watcher>>,
+    /// The wait until the socket is closed, once the outbox has asked for it.
     leaving: Option<Pin<Box<Sleep>>>,
+    // Both are held until the stream ends.
     _seat: Seat,
     _token: TaskTrackerToken,
 }
@@ -56,12 +58,12 @@ pub enum StreamEvent {
     Page(Result<CatchUpPage, Closed>),
     /// A frame of the staff feed may be due.
     Due(FeedDue),
-    /// The client's moment to be closed, because the gateway stops or the socket is old.
+    /// The time has come to close the client, because the gateway stops or the socket is old.
     Left,
 }
 
 impl Stream {
-    /// Returns the stream of a client with this place.
+    /// Returns the stream of a client with this membership.
     pub fn new(state: AppState, place: Membership, seat: Seat, token: TaskTrackerToken) -> Self {
         Self {
             state,
@@ -94,7 +96,7 @@ impl Stream {
         self.place.hero_id()
     }
 
-    /// Sets the moment at which the client's token expires.
+    /// Sets the expiry of the client's token, in seconds since the epoch.
     pub fn good_until(&self, expires: u64) {
         self.place.outbox().good_until(expires);
     }

@@ -1,8 +1,8 @@
 //! The service of a WebSocket's client while it is not idle: its commands, their answers, and the
 //! frames of its stream.
 //!
-//! The commands of one socket are answered in order. Placements start as they come and go into the
-//! same batches; any other command waits for those before it.
+//! The commands of one socket are answered in order. Placements start at once, so that several
+//! share a batch. Any other command waits until all commands before it have been answered.
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
@@ -32,6 +32,7 @@ pub struct Session<'a> {
     state: AppState,
     stream: &'a mut Stream,
     who: Option<Who>,
+    /// The answers of the commands that run, in the order of the commands.
     answers: FuturesOrdered<BoxFuture<'static, CommandReply>>,
     /// The command that waits for those before it, if any.
     waiting: Option<ClientFrame>,

@@ -1,8 +1,8 @@
 //! The wire of one session: WebSocket frames (RFC 6455) on the upgraded connection.
 //!
-//! Memory first: an idle socket owns its connection and a few words, no buffer. A message that
-//! arrives is held from its first byte until it is complete, an outgoing frame until the kernel has
-//! taken it. A write may take as long as it makes progress.
+//! Memory matters most: an idle socket holds its connection and a few words, but no buffer. An
+//! incoming message is held from its first byte until it is complete, an outgoing frame until the
+//! kernel has taken it. A write has no deadline as long as it makes progress.
 
 mod decoder;
 
@@ -200,7 +200,29 @@ impl Socket {
         // Whatever happens, the connection is dropped afterwards.
         let _ = timeout(patience, farewell).await;
     }
+}
 
+impl Wire for Socket {
+    async fn put(&mut self, frame: WireFrame) -> Result<(), Closed> {
+        self.put_text(&frame.text).await
+    }
+
+    /// Writes everything. Cancel safe: the next flush goes on where this one stopped.
+    async fn flush(&mut self) -> Result<(), Closed> {
+        if self.write()? {
+            return Ok(());
+        }
+        // Boxed, because waiting is rare: sessions that need not wait hold no timer.
+        Box::pin(self.write_slowly()).await
+    }
+
+    async fn ping(&mut self) -> Result<(), Closed> {
+        self.gather(OpCode::Control(Control::Ping), b"");
+        self.flush().await
+    }
+}
+
+impl Socket {
     /// Reads until the peer ends: a connection that is dropped with unread bytes is reset, and the
     /// peer may lose our last frame.
     async fn drain(&mut self) -> io::Result<()> {
@@ -298,33 +320,13 @@ impl Socket {
     }
 }
 
-impl Wire for Socket {
-    async fn put(&mut self, frame: WireFrame) -> Result<(), Closed> {
-        self.put_text(&frame.text).await
-    }
-
-    /// Writes everything. Cancel safe: the next flush goes on where this one stopped.
-    async fn flush(&mut self) -> Result<(), Closed> {
-        if self.write()? {
-            return Ok(());
-        }
-        // Boxed, because waiting is rare: sessions that need not wait hold no timer.
-        Box::pin(self.write_slowly()).await
-    }
-
-    async fn ping(&mut self) -> Result<(), Closed> {
-        self.gather(OpCode::Control(Control::Ping), b"");
-        self.flush().await
-    }
-}
-
-/// Removes the accept loop's bound for acknowledgements. The kernel counts it from the moment when
-/// the peer's window closed, not from the last acknowledged byte, so it would cut off every slow
-/// reader. [`STALLED`] and the pings find peers that are gone.
+/// Removes the `TCP_USER_TIMEOUT` that the accept loop has set. The kernel measures it from the
+/// moment when the peer's window closed, not from the last acknowledged byte, so it would cut off
+/// every slow reader. [`STALLED`] and the pings find peers that are gone.
 fn trust_to_progress(stream: &TcpStream) {
     #[cfg(target_os = "linux")]
     match rustix::net::sockopt::set_tcp_user_timeout(stream, 0) {
-        Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {} // a Unix socket has no such bound
+        Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {} // a Unix socket has no such timeout
         Err(error) => tracing::debug!(%error, "a client left while it was taken over"),
     }
 }

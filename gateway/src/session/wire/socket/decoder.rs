@@ -1,7 +1,7 @@
-//! Decodes bytes into messages (RFC 6455 section 5), for the server's end. Pure: no I/O.
+//! Decodes the bytes of a client into messages (RFC 6455 section 5), without I/O.
 //!
-//! Between two messages it holds no memory. A message that comes in parts holds at most its bound,
-//! a frame's header and the bytes of one read.
+//! Between two messages the decoder holds no memory. During a message it holds at most the bound of
+//! a message, the header of a frame and the bytes of one read.
 
 use bytes::{Buf as _, BytesMut};
 use thiserror::Error;
@@ -28,10 +28,10 @@ pub enum SocketMessage {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum ProtocolViolation {
     /// Bytes that break the protocol, or are not text.
-    #[error("not what this protocol allows")]
+    #[error("a violation of the protocol")]
     Protocol,
     /// A message beyond the bound.
-    #[error("a message beyond the bound")]
+    #[error("a message above the limit")]
     TooBig,
 }
 
@@ -74,8 +74,8 @@ impl Decoder {
     /// Returns the next message, or `None` while it is incomplete.
     ///
     /// # Errors
-    /// [`ProtocolViolation`], as soon as it is seen: the payload of a frame that is too long is not waited
-    /// for. Nothing may be decoded after an error.
+    /// [`ProtocolViolation`], as early as possible: a frame that is too long is refused before its
+    /// payload has arrived. Nothing may be decoded after an error.
     pub fn decode(&mut self) -> Result<Option<SocketMessage>, ProtocolViolation> {
         while let Some((header, payload)) = self.frame()? {
             let message = match header.opcode {
@@ -92,7 +92,7 @@ impl Decoder {
     /// Returns the next frame, unmasked.
     fn frame(&mut self) -> Result<Option<(FrameHeader, Vec<u8>)>, ProtocolViolation> {
         let mut read = std::io::Cursor::new(&self.bytes);
-        // It refuses only reserved opcodes.
+        // The only error of `parse` is a reserved opcode.
         let Some((header, length)) =
             FrameHeader::parse(&mut read).map_err(|_| ProtocolViolation::Protocol)?
         else {
@@ -188,7 +188,7 @@ fn message(control: Control, payload: Vec<u8>) -> Result<SocketMessage, Protocol
     }
 }
 
-/// Returns true if a code may stand in a close frame (RFC 6455 section 7.4).
+/// Returns true if a close frame may contain this code (RFC 6455 section 7.4).
 fn may_close_with(code: u16) -> bool {
     CloseCode::from(code).is_allowed()
 }
@@ -202,7 +202,7 @@ mod tests {
 
     const BOUND: usize = 1_000;
 
-    /// A masked frame, its first byte as given.
+    /// Returns a masked frame with this first byte.
     fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let mask = [0x11, 0x22, 0x33, 0x44];
         let length = u16::try_from(payload.len()).expect("a small payload");
@@ -215,7 +215,7 @@ mod tests {
         frame
     }
 
-    /// All that comes of these bytes, read in chunks.
+    /// Decodes these bytes in chunks. Returns the messages and the violation, if any.
     fn decode(bytes: &[u8], chunk: usize) -> (Vec<SocketMessage>, Option<ProtocolViolation>) {
         let mut decoder = Decoder::new(BytesMut::new(), BOUND);
         let mut messages = Vec::new();

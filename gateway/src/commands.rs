@@ -149,7 +149,7 @@ impl Commands {
     /// Deletes an order that has ended.
     ///
     /// # Errors
-    /// `not-finished` with the order when it is PENDING or `IN_PROGRESS`, `version-mismatch`,
+    /// `not-finished` with the order when it is active, `version-mismatch`,
     /// `order-not-found`.
     pub async fn delete(&self, request: OfHero<DeleteOrder>) -> Result<Deleted, Problem> {
         let order_id = request.command.order_id;

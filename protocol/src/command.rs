@@ -108,6 +108,14 @@ pub struct Watch {
     pub cursor: Option<String>,
 }
 
+impl PlaceOrder {
+    /// Creates a command for a meal, with nothing that is optional.
+    #[must_use]
+    pub const fn of(meal_id: MealId) -> Self {
+        Self { meal_id, key: None }
+    }
+}
+
 impl Default for ListOrders {
     fn default() -> Self {
         Self { meal_id: None, status: Vec::new(), limit: DEFAULT_LIMIT, cursor: None }

@@ -57,6 +57,13 @@ pub enum Transition {
     Cancel(Reason),
 }
 
+impl Transition {
+    /// Returns every step.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [Self::Start, Self::Complete].into_iter().chain(Reason::ALL.map(Self::Cancel))
+    }
+}
+
 impl Status {
     /// Every status, in the order of the life cycle.
     pub const ALL: [Self; 4] = [Self::Pending, Self::InProgress, Self::Completed, Self::Cancelled];
@@ -119,7 +126,7 @@ impl fmt::Display for Status {
 
 /// The error for a text that is not a status.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("must be one of PENDING, IN_PROGRESS, COMPLETED, CANCELLED")]
+#[error("must be one of {}", Status::ALL.map(Status::as_str).join(", "))]
 pub struct StatusError;
 
 impl FromStr for Status {

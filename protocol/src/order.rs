@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{HeroId, HeroRef, MealId, MealRef, OrderId, Reason, Status, Timestamp, Version};
+use crate::{
+    HeroId, HeroRef, MealId, MealRef, OrderId, PlaceOrder, Reason, Status, Timestamp, Version,
+};
 
 /// One state of an order, whole. A frame carries all of it, so that a lost frame is healed by the
 /// next one.
@@ -60,11 +62,16 @@ pub struct Deleted {
 impl Order {
     /// Creates a PENDING order in its first version.
     #[must_use]
-    pub fn placed(id: OrderId, hero_id: HeroId, meal_id: MealId, order_time: Timestamp) -> Self {
+    pub fn placed(
+        id: OrderId,
+        hero_id: HeroId,
+        command: &PlaceOrder,
+        order_time: Timestamp,
+    ) -> Self {
         Self {
             id,
             hero_id,
-            meal_id,
+            meal_id: command.meal_id,
             status: Status::Pending,
             message: None,
             reason: None,

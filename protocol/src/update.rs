@@ -179,8 +179,8 @@ mod tests {
     use super::{Update, UpdateBatch};
     use crate::frame::ServerFrame;
     use crate::{
-        CursorKey, Deleted, HeroId, MealId, Order, OrderId, PublisherId, ResumeCursor, Timestamp,
-        Version,
+        CursorKey, Deleted, HeroId, MealId, Order, OrderId, PlaceOrder, PublisherId, ResumeCursor,
+        Timestamp, Version,
     };
 
     fn publisher(number: i32) -> PublisherId {
@@ -190,7 +190,8 @@ mod tests {
     fn order() -> Order {
         let (hero_id, meal_id) = (HeroId::new(1).expect("an id"), MealId::new(2).expect("an id"));
         let time = Timestamp::from_millis(5).expect("in range");
-        let placed = Order::placed(OrderId::new(7).expect("an id"), hero_id, meal_id, time);
+        let placed =
+            Order::placed(OrderId::new(7).expect("an id"), hero_id, &PlaceOrder::of(meal_id), time);
         Order { message: Some("two\nlines".to_owned()), ..placed }
     }
 

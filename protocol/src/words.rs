@@ -36,7 +36,7 @@ pub fn parse(line: &str, audience: Audience) -> Result<Command, Problem> {
         "order" => {
             let meal_id =
                 rest.parse::<MealId>().map_err(|_| usage("order <meal>, for example: order 2"))?;
-            Ok(Command::Place(PlaceOrder { meal_id, key: None }))
+            Ok(Command::Place(PlaceOrder::of(meal_id)))
         }
         "orders" => without_arguments(&word, rest, Command::Orders(ListOrders::default())),
         "get" => order_id("get", rest).map(|order_id| Command::Get(GetOrder { order_id })),

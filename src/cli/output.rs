@@ -88,10 +88,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 
 /// Parses a status. `in-progress` and `IN_PROGRESS` are the same.
 pub fn parse_status(text: &str) -> Result<Status, String> {
-    text.to_uppercase()
-        .replace('-', "_")
-        .parse()
-        .map_err(|_| "must be pending, in-progress, completed or cancelled".to_owned())
+    text.to_uppercase().replace('-', "_").parse().map_err(|_| {
+        let [others @ .., last] =
+            &Status::ALL.map(|status| status.as_str().to_lowercase().replace('_', "-"));
+        format!("must be {} or {last}", others.join(", "))
+    })
 }
 
 /// Returns a table without borders and colours, whose columns `awk` can split.

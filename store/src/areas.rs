@@ -21,7 +21,7 @@ pub trait Placing {
     /// Places orders. If several requests of a batch have the same key, the first one places an
     /// order and the others replay it.
     async fn place(&self, requests: &[OfHero<PlaceOrder, HeroId>]) -> Result<Vec<PlaceVerdict>>;
-    /// Cancels PENDING and `IN_PROGRESS` orders at a hero's request.
+    /// Cancels active orders at a hero's request.
     async fn cancel(&self, requests: &[OfHero<CancelOrder>]) -> Result<Vec<CancelVerdict>>;
     /// Deletes orders that have ended.
     async fn delete(&self, requests: &[OfHero<DeleteOrder>]) -> Result<Vec<DeleteVerdict>>;

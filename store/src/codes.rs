@@ -2,7 +2,7 @@
 //! statements, so that the planner knows their values.
 
 macro_rules! codes {
-    ($($name:ident = $code:literal),+) => {
+    ($($name:ident = $code:expr),+) => {
         $(macro_rules! $name {
             () => { $code };
         })+
@@ -14,12 +14,23 @@ codes! { pending = 0, in_progress = 1, completed = 2, cancelled = 3 }
 codes! { hero_request = 1, allergy = 2, hero_gone = 3, meal_gone = 4, undeliverable = 5 }
 
 // Conditions on the column `status`: `active` orders can still change, `ended` ones have their last
-// status.
-codes! { active = "status in (0, 1)", ended = "status in (2, 3)" }
+// status, `claimable` ones can be claimed.
+codes! {
+    active = "status in (0, 1)", ended = "status in (2, 3)",
+    claimable = concat!("status = ", crate::codes::pending!())
+}
+
+// The counts of the active orders, in columns that are named like their statuses.
+codes! {
+    active_counts = concat!(
+        "count(*) filter (where status = ", crate::codes::pending!(), ") as pending,
+         count(*) filter (where status = ", crate::codes::in_progress!(), ") as in_progress"
+    )
+}
 
 #[cfg(test)]
 mod tests {
-    use galley_protocol::{Reason, Status};
+    use galley_protocol::{Reason, Status, Transition};
 
     #[test]
     fn the_numbers_are_those_of_the_life_cycle() {
@@ -37,5 +48,8 @@ mod tests {
             format!("status in ({})", codes.join(", "))
         };
         assert_eq!([active!(), ended!()], [condition(true), condition(false)]);
+        let can_start = |status: &Status| status.step(Transition::Start).is_some();
+        let codes: Vec<i16> = Status::ALL.into_iter().filter(can_start).map(Status::code).collect();
+        assert_eq!(codes, [pending!()]);
     }
 }

@@ -42,7 +42,7 @@ pub enum ChangeError {
     /// The version differs from the expected one.
     #[error("another version")]
     Stale,
-    /// It cannot be deleted: one of its orders is PENDING or `IN_PROGRESS`.
+    /// It cannot be deleted: one of its orders is active.
     #[error("has active orders")]
     HasActiveOrders,
     /// The store failed.
@@ -115,7 +115,7 @@ pub enum DeleteVerdict {
         /// The time of the deletion.
         time: Timestamp,
     },
-    /// The order is PENDING or `IN_PROGRESS`.
+    /// The order is active.
     NotFinished(Order),
     /// The version differs from the expected one. Contains the order as it is now.
     Stale(Order),

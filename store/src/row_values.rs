@@ -160,13 +160,13 @@ pub(crate) fn viewed_order(row: &impl Columns) -> Result<ViewedOrder> {
     Ok(ViewedOrder { view: order_view(row)?, hero_version: Version(get(row, "hero_version")?) })
 }
 
+/// Reads the columns that are named like the statuses.
 pub(crate) fn totals(row: &impl Columns) -> Result<Totals> {
-    Ok(Totals {
-        pending: get(row, "pending")?,
-        in_progress: get(row, "in_progress")?,
-        completed: get(row, "completed")?,
-        cancelled: get(row, "cancelled")?,
-    })
+    let mut totals = Totals::default();
+    for status in Status::ALL {
+        *totals.of(status) = get(row, &status.as_str().to_lowercase())?;
+    }
+    Ok(totals)
 }
 
 fn price(row: &impl Columns, column: &str) -> Result<Price> {

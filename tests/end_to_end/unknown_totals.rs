@@ -1,5 +1,6 @@
 //! An unknown figure is not shown, nor a zero in its place.
 
+use galley_protocol::frame::Totals;
 use galley_tests::json::text;
 use galley_tests::{PostgresServer, TestStack, until, within};
 use serde_json::{Value, json};
@@ -28,10 +29,7 @@ async fn totals_are_absent_until_they_can_be_counted() {
         first.until("a feed frame with totals", |frame| frame.get("totals").is_some()),
     )
     .await;
-    assert_eq!(
-        counted["totals"],
-        json!({"PENDING": 0, "IN_PROGRESS": 1, "COMPLETED": 0, "CANCELLED": 0})
-    );
+    assert_eq!(counted["totals"], json!(Totals { in_progress: 1, ..Totals::default() }));
     assert_eq!(text(&counted, "type"), "feed");
     until("a ready gateway", async || {
         Some(client.get("/readyz").await).filter(|ready| ready.status == 200)

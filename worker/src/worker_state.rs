@@ -263,7 +263,7 @@ fn label(reason: Reason) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use galley_protocol::{HeroId, MealId, Order, Timestamp, Version};
+    use galley_protocol::{HeroId, MealId, Order, PlaceOrder, Timestamp, Version};
 
     use super::*;
 
@@ -285,7 +285,8 @@ mod tests {
         );
         let time = Timestamp::from_millis(1).expect("in range");
         let (hero_id, meal_id) = (HeroId::new(1).expect("an id"), MealId::new(1).expect("an id"));
-        let placed = Order::placed(OrderId::new(7).expect("an id"), hero_id, meal_id, time);
+        let placed =
+            Order::placed(OrderId::new(7).expect("an id"), hero_id, &PlaceOrder::of(meal_id), time);
         let order = Order {
             status: Status::InProgress,
             version: Version::FIRST.next(),

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::Parser;
 use galley_bus::{BusConfig, SharedBus};
-use galley_protocol::{HeroId, MealId, Order, OrderId, Timestamp, Update};
+use galley_protocol::{HeroId, MealId, Order, OrderId, PlaceOrder, Timestamp, Update};
 use mio::{Events, Interest, Poll, Token};
 use serde_json::{Value, json};
 
@@ -235,7 +235,8 @@ impl UpdateSource {
         let time =
             Timestamp::from_millis(since_epoch()?.as_millis().try_into()?).context("the clock")?;
         let id = OrderId::new(FIRST + self.made).context("an id")?;
-        let order = Order::placed(id, self.hero, MealId::new(1).context("an id")?, time);
+        let order =
+            Order::placed(id, self.hero, &PlaceOrder::of(MealId::new(1).context("an id")?), time);
         Ok(Update::of(&order))
     }
 

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, ensure};
 use clap::Parser;
 use galley_bus::{BusConfig, SharedBus};
-use galley_protocol::{HeroId, MealId, Order, OrderId, Status, Timestamp, Update, Version};
+use galley_protocol::{
+    HeroId, MealId, Order, OrderId, PlaceOrder, Status, Timestamp, Update, Version,
+};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -108,7 +110,7 @@ fn update(number: u64) -> anyhow::Result<Update> {
     let placed = Order::placed(
         id,
         HeroId::new(1 + order % HEROES).context("an id")?,
-        MealId::new(1).context("an id")?,
+        &PlaceOrder::of(MealId::new(1).context("an id")?),
         now,
     );
     let order = Order {

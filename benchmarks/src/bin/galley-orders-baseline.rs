@@ -138,7 +138,7 @@ async fn place(
     batch: usize,
     counts: Arc<BaselineCounts>,
 ) -> anyhow::Result<()> {
-    let requests = vec![OfHero { hero_id, command: PlaceOrder { meal_id, key: None } }; batch];
+    let requests = vec![OfHero { hero_id, command: PlaceOrder::of(meal_id) }; batch];
     while counts.placing.load(Ordering::Relaxed) {
         let verdicts = store.place(&requests).await?;
         let orders: Vec<Order> = verdicts

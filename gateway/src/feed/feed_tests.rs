@@ -39,8 +39,7 @@ impl FeedScene {
         let mut placed = Vec::new();
         while placed.len() < orders {
             let batch = MAX_BATCH.min(orders - placed.len());
-            let requests =
-                vec![OfHero { hero_id, command: PlaceOrder { meal_id, key: None } }; batch];
+            let requests = vec![OfHero { hero_id, command: PlaceOrder::of(meal_id) }; batch];
             for verdict in self.store.place(&requests).await.expect("verdicts") {
                 let PlaceVerdict::Placed(order) = verdict else { panic!("{verdict:?}") };
                 placed.push(order);

@@ -416,7 +416,7 @@ mod tests {
 
     use futures_util::FutureExt as _;
     use galley_protocol::{
-        HeroId, MealId, Order, OrderId, ResumeCursor, Timestamp, Update, Version,
+        HeroId, MealId, Order, OrderId, PlaceOrder, ResumeCursor, Timestamp, Update, Version,
     };
     use galley_store::CursorKeys;
     use tokio::io::AsyncReadExt as _;
@@ -437,7 +437,7 @@ mod tests {
         let order = Order::placed(
             OrderId::new(id).expect("an id"),
             HeroId::FIRST,
-            MealId::FIRST,
+            &PlaceOrder::of(MealId::FIRST),
             Timestamp::EPOCH,
         );
         let keys = CursorKeys::of(1, b"secret");

@@ -159,7 +159,7 @@ mod tests {
         }
 
         async fn order(&self, hero: usize) -> Order {
-            let command = PlaceOrder { meal_id: self.meal, key: None };
+            let command = PlaceOrder::of(self.meal);
             let request = OfHero { hero_id: self.heroes[hero], command };
             let verdict = self.store.place(&[request]).await.expect("verdicts").remove(0);
             let PlaceVerdict::Placed(order) = verdict else { panic!("{verdict:?}") };

@@ -345,23 +345,23 @@ mod tests {
     use super::{Feed, OrderJson, PINNED, Page, Reply, Resume, ServerFrame, Totals, Welcome};
     use crate::frame::CommandId;
     use crate::{
-        CursorKey, Deleted, Meal, Order, OrderId, Problem, ProblemType, Reason, ResumeCursor,
-        Status, Timestamp, Version, audience,
+        CursorKey, Deleted, Meal, Order, OrderId, PlaceOrder, Problem, ProblemType, Reason,
+        ResumeCursor, Status, Timestamp, Version, audience,
     };
 
     fn order() -> Order {
         let time = |millis| Timestamp::from_millis(millis).expect("in range");
+        let command = PlaceOrder::of(crate::MealId::new(2).expect("an id"));
+        let hero_id = crate::HeroId::new(1).expect("an id");
+        let id = OrderId::new(7).expect("an id");
         Order {
-            id: OrderId::new(7).expect("an id"),
-            hero_id: crate::HeroId::new(1).expect("an id"),
-            meal_id: crate::MealId::new(2).expect("an id"),
             status: Status::Cancelled,
             message: Some("Allergy conflict: Nut".to_owned()),
             reason: Some(Reason::Allergy),
             version: Version(3),
-            order_time: time(1_000),
             started_time: Some(time(2_000)),
             completed_time: Some(time(2_000)),
+            ..Order::placed(id, hero_id, &command, time(1_000))
         }
     }
 

@@ -3,7 +3,7 @@
 use galley_protocol::frame::{Received, ServerFrame};
 use galley_protocol::picture::PictureChanges;
 use galley_protocol::{
-    CursorKey, Deleted, HeroId, MealId, Order, OrderId, Picture, Reason, ResumeCursor,
+    CursorKey, Deleted, HeroId, MealId, Order, OrderId, Picture, PlaceOrder, Reason, ResumeCursor,
     SignedCursor, Status, Timestamp, Version,
 };
 use proptest::prelude::*;
@@ -47,7 +47,7 @@ fn states(number: usize, life: ToldLife) -> Vec<ToldState> {
     let pending = Order::placed(
         id,
         HeroId::new(1).expect("an id"),
-        MealId::new(2).expect("an id"),
+        &PlaceOrder::of(MealId::new(2).expect("an id")),
         time(begun),
     );
     let started = Order {

@@ -10,7 +10,7 @@ use sqlx::postgres::PgRow;
 use super::Postgres;
 use super::rows::{due_in, moment};
 use crate::Result;
-use crate::codes::{allergy, cancelled, hero_gone, in_progress, meal_gone, pending};
+use crate::codes::{allergy, cancelled, claimable, hero_gone, in_progress, meal_gone};
 use crate::requests::{Claim, ClaimFrom, Claimed};
 use crate::row_values::{get, limit, order, order_columns};
 
@@ -24,7 +24,7 @@ macro_rules! claim {
             "/* ", $name, " */
              with locked as materialized (
                  select id, hero_id, meal_id, order_time from orders
-                 where status = ", pending!(), " and ", $chosen, "
+                 where ", claimable!(), " and ", $chosen, "
              ), judged as materialized (
                  select locked.id, heroes.id is null as hero_gone, meals.id is null as meal_gone,
                      greatest(", moment!(), ", locked.order_time) as moment,
@@ -52,8 +52,8 @@ macro_rules! claim {
              update orders set
                  status = case when verdicts.reason is null
                      then ", in_progress!(), " else ", cancelled!(), " end,
-                 version = case when verdicts.started and verdicts.reason is not null
-                     then 3 else 2 end,
+                 version = orders.version
+                     + case when verdicts.started and verdicts.reason is not null then 2 else 1 end,
                  reason = verdicts.reason,
                  message = verdicts.message,
                  started_time = case when verdicts.started then verdicts.moment end,
@@ -61,7 +61,7 @@ macro_rules! claim {
                  owner = case when verdicts.reason is null then $1::bigint end,
                  due_at = case when verdicts.reason is null then verdicts.moment
                      + make_interval(secs => $2::float8 + random() * ($3::float8 - $2::float8)) end
-             from verdicts where orders.id = verdicts.id and orders.status = ", pending!(), "
+             from verdicts where orders.id = verdicts.id and orders.", claimable!(), "
              returning ", due_in!(), ", ", order_columns!()
         }
     };

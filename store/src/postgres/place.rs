@@ -133,7 +133,7 @@ fn inserted(row: &PgRow) -> Result<Inserted> {
     let order = Order::placed(
         parse::<i64, _>(row, "id")?,
         parse::<i64, _>(row, "hero_id")?,
-        parse::<i64, _>(row, "meal_id")?,
+        &PlaceOrder::of(parse::<i64, _>(row, "meal_id")?),
         time(row, "order_time")?,
     );
     Ok(Inserted { order, key: Option::zip(get(row, "key_scope")?, get(row, "key")?) })

@@ -21,7 +21,7 @@
 use galley_protocol::frame::Totals;
 
 use super::Postgres;
-use crate::codes::{cancelled, completed, in_progress, pending};
+use crate::codes::{active_counts, cancelled, completed};
 use crate::row_values::totals;
 use crate::{Result, StoreError};
 
@@ -33,15 +33,14 @@ impl Postgres {
         let rows = self.rows(|| {
             sqlx::query(concat! {
                 "/* totals */
-                 select pending, in_progress, tally.completed + recent.completed as completed,
-                     tally.cancelled + recent.cancelled as cancelled
-                 from tally, lateral (
-                     select count(*) filter (where status = ", pending!(), ") as pending,
-                         count(*) filter (where status = ", in_progress!(), ") as in_progress,
-                         count(*) filter (where status = ", completed!(), ") as completed,
-                         count(*) filter (where status = ", cancelled!(), ") as cancelled
+                 select counts.* from tally, lateral (
+                     select ", active_counts!(), ",
+                         tally.completed
+                             + count(*) filter (where status = ", completed!(), ") as completed,
+                         tally.cancelled
+                             + count(*) filter (where status = ", cancelled!(), ") as cancelled
                      from orders where id >= tally.below and deleted_time is null
-                 ) as recent"
+                 ) as counts"
             })
         });
         let rows = rows.await?;

@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteRow;
 use super::Sqlite;
 use super::statements::{json, next_change, now};
 use crate::Result;
-use crate::codes::{allergy, cancelled, hero_gone, in_progress, meal_gone, pending};
+use crate::codes::{allergy, cancelled, claimable, hero_gone, in_progress, meal_gone};
 use crate::requests::{Claim, ClaimFrom, Claimed};
 use crate::row_values::{get, limit, order, order_columns};
 
@@ -23,7 +23,7 @@ macro_rules! claim {
             "/* ", $name, " */
              with chosen as materialized (
                  select id, hero_id, meal_id, order_time from orders
-                 where status = ", pending!(), " and ", $chosen, "
+                 where ", claimable!(), " and ", $chosen, "
              ), judged as materialized (
                  select chosen.id, heroes.id is null as hero_gone, meals.id is null as meal_gone,
                      max(?1, chosen.order_time) as moment,
@@ -52,7 +52,7 @@ macro_rules! claim {
              )
              update orders set
                  status = iif(verdicts.reason is null, ", in_progress!(), ", ", cancelled!(), "),
-                 version = iif(verdicts.started and verdicts.reason is not null, 3, 2),
+                 version = orders.version + iif(verdicts.started and verdicts.reason is not null, 2, 1),
                  reason = verdicts.reason,
                  message = verdicts.message,
                  started_time = iif(verdicts.started, verdicts.moment, null),
@@ -61,7 +61,7 @@ macro_rules! claim {
                  due_at = iif(verdicts.reason is null, verdicts.moment
                      + ?3 + (random() & 9223372036854775807) % (?4 - ?3 + 1), null),
                  change = ", next_change!(), "
-             from verdicts where orders.id = verdicts.id and orders.status = ", pending!(), "
+             from verdicts where orders.id = verdicts.id and orders.", claimable!(), "
              returning due_at, ", order_columns!()
         }
     };

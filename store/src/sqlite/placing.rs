@@ -46,8 +46,7 @@ impl Placing for Sqlite {
                     let id = OrderId::new(next)
                         .map_err(|error| StoreError::Failed(error.to_string()))?;
                     next += 1;
-                    let order =
-                        Order::placed(id, request.hero_id, request.command.meal_id, order_time);
+                    let order = Order::placed(id, request.hero_id, &request.command, order_time);
                     good.push((id, request.hero_id, request.command.meal_id, scoped_key(request)));
                     // Later requests of the batch with this key replay the order.
                     known.extend(scoped_key(request).map(|key| (key, order.clone())));

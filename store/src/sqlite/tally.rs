@@ -9,7 +9,7 @@ use galley_protocol::frame::Totals;
 
 use super::Sqlite;
 use super::statements::Batch;
-use crate::codes::{cancelled, completed, in_progress, pending};
+use crate::codes::{active_counts, cancelled, completed};
 use crate::row_values::totals;
 use crate::{Result, StoreError};
 
@@ -22,8 +22,7 @@ impl Sqlite {
     pub(super) async fn count_orders(&self) -> Result<Totals> {
         let rows = self.read(sqlx::query(concat! {
             "/* totals */
-             select count(*) filter (where status = ", pending!(), ") as pending,
-                 count(*) filter (where status = ", in_progress!(), ") as in_progress,
+             select ", active_counts!(), ",
                  tally.completed
                      + count(*) filter (where status = ", completed!(), ") as completed,
                  tally.cancelled

@@ -194,7 +194,7 @@ pub(crate) fn request(
     key: Option<&str>,
 ) -> OfHero<PlaceOrder, HeroId> {
     let key = key.map(|key| IdempotencyKey::parse(key).expect("a key"));
-    OfHero { hero_id, command: PlaceOrder { meal_id, key } }
+    OfHero { hero_id, command: PlaceOrder { key, ..PlaceOrder::of(meal_id) } }
 }
 
 pub(crate) fn cancel(order_id: OrderId) -> OfHero<CancelOrder> {

@@ -1,13 +1,10 @@
 //! The orders in the database, including deleted ones, which the service does not show.
 
-use galley_protocol::Timestamp;
+use galley_protocol::{Reason, Status, Timestamp};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
 use super::sighting::Sighting;
-
-const STATUSES: [&str; 4] = ["PENDING", "IN_PROGRESS", "COMPLETED", "CANCELLED"];
-const REASONS: [&str; 5] = ["hero_request", "allergy", "hero_gone", "meal_gone", "undeliverable"];
 
 /// An order in the database.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +33,7 @@ impl StoredOrder {
     /// Returns true if it may still change.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        matches!(self.status(), "PENDING" | "IN_PROGRESS")
+        self.status().parse().is_ok_and(Status::is_active)
     }
 
     /// The version of the last state.
@@ -95,9 +92,7 @@ pub async fn read(url: &str) -> Result<Vec<StoredOrder>, sqlx::Error> {
 fn stored(row: &Value) -> StoredOrder {
     let number =
         |field: &str| row[field].as_i64().unwrap_or_else(|| panic!("no number {field} in {row}"));
-    let word = |words: &[&str], number: i64| {
-        usize::try_from(number).ok().and_then(|at| words.get(at).map(|word| json!(word)))
-    };
+    let code = |field: &str| row[field].as_i64().and_then(|code| i16::try_from(code).ok());
     let time = |field: &str| {
         row[field]
             .as_i64()
@@ -109,9 +104,9 @@ fn stored(row: &Value) -> StoredOrder {
         "id": id,
         "hero_id": hero,
         "meal_id": meal,
-        "status": word(&STATUSES, number("status")),
+        "status": code("status").and_then(Status::from_code),
         "message": row["message"],
-        "reason": row["reason"].as_i64().and_then(|reason| word(&REASONS, reason - 1)),
+        "reason": code("reason").and_then(Reason::from_code),
         "version": number("version") - i64::from(deleted),
         "order_time": time("ordered"),
         "started_time": time("started"),

@@ -49,7 +49,7 @@ impl SqliteKitchen {
         };
         let hero_id = self.store.heroes().create(&hero).await.expect("a hero").id;
         let meal_id = self.store.meals().create(&meal).await.expect("a meal").id;
-        let requests = vec![OfHero { hero_id, command: PlaceOrder { meal_id, key: None } }; count];
+        let requests = vec![OfHero { hero_id, command: PlaceOrder::of(meal_id) }; count];
         let mut ids = Vec::new();
         for batch in requests.chunks(MAX_BATCH) {
             for verdict in self.store.place(batch).await.expect("verdicts") {

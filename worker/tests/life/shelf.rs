@@ -78,7 +78,7 @@ impl Shelf {
             let order = Order::placed(
                 *id,
                 HeroId::new(1).expect("an id"),
-                MealId::new(1).expect("an id"),
+                &PlaceOrder::of(MealId::new(1).expect("an id")),
                 order_time,
             );
             let row = ShelfRow {

@@ -113,20 +113,12 @@ enum OrderStage {
 
 /// Returns the possible next stages; `None` is the stage before the first version.
 fn next(stage: Option<OrderStage>) -> Vec<Option<OrderStage>> {
-    const REASONS: [Reason; 5] = [
-        Reason::HeroRequest,
-        Reason::Allergy,
-        Reason::HeroGone,
-        Reason::MealGone,
-        Reason::Undeliverable,
-    ];
-    let steps = [(Transition::Start, None), (Transition::Complete, None)];
-    let steps =
-        steps.into_iter().chain(REASONS.map(|reason| (Transition::Cancel(reason), Some(reason))));
     match stage {
         None => vec![Some(OrderStage::Is(Status::Pending, None))],
-        Some(OrderStage::Is(status, _)) if status.is_active() => steps
-            .filter_map(|(step, reason)| {
+        Some(OrderStage::Is(status, _)) if status.is_active() => Transition::all()
+            .filter_map(|step| {
+                let reason =
+                    if let Transition::Cancel(reason) = step { Some(reason) } else { None };
                 status.step(step).map(|status| Some(OrderStage::Is(status, reason)))
             })
             .collect(),

@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 
 /// Places an order and waits until a worker has claimed it.
 async fn in_progress(client: &TestClient, hero: i64, meal: i64) -> i64 {
-    let order = client.place_until(hero, meal, "IN_PROGRESS").await;
-    order
+    client.place_until(hero, meal, "IN_PROGRESS").await
 }
 
 fn assert_cancelled(order: &Value, message: Option<&str>) {

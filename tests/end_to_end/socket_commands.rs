@@ -72,9 +72,9 @@ async fn every_command_of_a_hero_is_answered(stack: StackBuilder) {
 
 on_both_deployments!(a_wrong_frame_is_answered_and_the_socket_lives_on);
 async fn a_wrong_frame_is_answered_and_the_socket_lives_on(stack: StackBuilder) {
+    const INVALID: &str = "validation-failed";
     let (_stack, client, hero, _) = stack.start_with_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
-    const INVALID: &str = "validation-failed";
     let long_key = format!(r#"{{"id":7,"type":"place","meal_id":2,"key":"{}"}}"#, "k".repeat(256));
     for (frame, slug, detail) in [
         (r#"{"type":"place","#, "malformed-json", ""),

@@ -111,7 +111,7 @@ impl PipelineState {
         match order.entry {
             // The update is published before the entry is added.
             ModelEntry::Due if order.news != ModelNews::With(GATEWAY) => {
-                steps.push(PipelineStep::Dispatch(at))
+                steps.push(PipelineStep::Dispatch(at));
             }
             ModelEntry::Waiting
             | ModelEntry::Read(Incarnation::Dead)
@@ -119,7 +119,7 @@ impl PipelineState {
                 steps.extend((0..WORKERS).map(|worker| PipelineStep::Read(worker, at)));
             }
             ModelEntry::Read(Incarnation::Of(worker)) => {
-                steps.push(PipelineStep::Claim(worker, at))
+                steps.push(PipelineStep::Claim(worker, at));
             }
             // It publishes the result of the claim first.
             ModelEntry::Claimed(Incarnation::Of(worker))
@@ -173,7 +173,7 @@ impl PipelineState {
             PipelineStep::Dispatch(at) => self.orders[at].entry = ModelEntry::Waiting,
             PipelineStep::Publish(at) => self.orders[at].news = ModelNews::Told,
             PipelineStep::Read(worker, at) => {
-                self.orders[at].entry = ModelEntry::Read(Incarnation::Of(worker))
+                self.orders[at].entry = ModelEntry::Read(Incarnation::Of(worker));
             }
             PipelineStep::Claim(worker, at) => {
                 self.orders[at].entry = ModelEntry::Claimed(Incarnation::Of(worker));

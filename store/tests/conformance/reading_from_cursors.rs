@@ -242,8 +242,8 @@ async fn a_process_that_did_not_see_a_failover_signs_no_cursor_with_the_key_of_b
                     .cursor
             }
         };
-        let text = other.cursor_keys().sign(cursor).to_string();
-        assert_eq!(test.store.read_cursor(&text).await, cursor, "way {way}");
+        let signed = other.cursor_keys().sign(cursor).to_string();
+        assert_eq!(test.store.read_cursor(&signed).await, cursor, "way {way}");
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 #[repr(C)]
 pub struct LastReceived {
     born: Instant,
-    last_received_ms: AtomicU64,
+    age_at_last_ms: AtomicU64,
     /// True if a ping is due or was sent, and nothing was received since.
     doubted: AtomicBool,
 }
@@ -18,7 +18,7 @@ impl LastReceived {
     pub fn now() -> Self {
         Self {
             born: Instant::now(),
-            last_received_ms: AtomicU64::new(0),
+            age_at_last_ms: AtomicU64::new(0),
             doubted: AtomicBool::new(false),
         }
     }
@@ -30,13 +30,13 @@ impl LastReceived {
 
     /// Returns the time since the last sign of life.
     pub fn silence(&self) -> Duration {
-        let silent_ms = self.age_ms().saturating_sub(self.last_received_ms.load(Ordering::Relaxed));
+        let silent_ms = self.age_ms().saturating_sub(self.age_at_last_ms.load(Ordering::Relaxed));
         Duration::from_millis(silent_ms)
     }
 
     /// Notes a sign of life. Returns true if it ends a doubt.
     pub fn note(&self) -> bool {
-        self.last_received_ms.store(self.age_ms(), Ordering::Relaxed);
+        self.age_at_last_ms.store(self.age_ms(), Ordering::Relaxed);
         self.doubted.swap(false, Ordering::Relaxed)
     }
 
@@ -124,7 +124,7 @@ mod tests {
         assert!(!last.note(), "nobody doubted");
         last.doubt();
         assert!(last.note() && !last.note());
-        let heard = last.last_received_ms.load(std::sync::atomic::Ordering::Relaxed);
+        let heard = last.age_at_last_ms.load(std::sync::atomic::Ordering::Relaxed);
         assert!(heard >= 5 && heard <= last.age_ms());
     }
 }

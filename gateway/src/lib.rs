@@ -26,9 +26,9 @@ mod state;
 mod store_problems;
 mod subscriber;
 mod subscription_health;
-#[cfg(test)]
-mod test_store;
 mod totals_cache;
+#[cfg(test)]
+mod unit_test_store;
 mod update_publisher;
 mod versions;
 mod web;

@@ -11,8 +11,8 @@ mod documented_promises;
 mod documented_settings;
 mod modules;
 mod named_tests;
-mod names;
 mod pictures;
+mod unique_names;
 
 /// The folder of the project.
 fn root() -> &'static Path {

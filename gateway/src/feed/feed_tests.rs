@@ -13,8 +13,8 @@ use tokio::time::Instant;
 
 use super::{Begin, FeedDue, Watcher};
 use crate::hub::Hub;
-use crate::test_store::test_store;
 use crate::totals_cache::TotalsCache;
+use crate::unit_test_store::unit_test_store;
 
 struct FeedScene {
     store: Arc<dyn Store>,
@@ -25,7 +25,7 @@ struct FeedScene {
 
 impl FeedScene {
     async fn set() -> Self {
-        let (store, directory) = test_store().await;
+        let (store, directory) = unit_test_store().await;
         let hub = Hub::new(store.cursor_keys().clone());
         Self { store, hub, totals: TotalsCache::default(), _directory: directory }
     }

@@ -114,7 +114,7 @@ mod tests {
     use tempfile::TempDir;
 
     use crate::feed::Begin;
-    use crate::test_store::test_store;
+    use crate::unit_test_store::unit_test_store;
 
     use super::super::{Hub, Membership, Missed, Out, Outbox};
 
@@ -131,7 +131,7 @@ mod tests {
 
     impl RepairScene {
         async fn set() -> Self {
-            let (store, directory) = test_store().await;
+            let (store, directory) = unit_test_store().await;
             let meal =
                 NewMeal::from_json(json!({"name": "Soup", "price": 1, "origin_planet": "Mars"}))
                     .expect("a meal");

@@ -5,9 +5,9 @@
 
 use std::sync::LazyLock;
 
-use galley_fuzz::{TARGETS, Target};
+use galley_fuzz::{FuzzTarget, TARGETS};
 
-static CHOSEN: LazyLock<Target> = LazyLock::new(|| {
+static CHOSEN: LazyLock<FuzzTarget> = LazyLock::new(|| {
     let name = std::env::var("GALLEY_FUZZ_TARGET").expect("tests/fuzz/guided names the target");
     let known = || TARGETS.iter().map(|target| target.name).collect::<Vec<_>>().join(", ");
     *TARGETS

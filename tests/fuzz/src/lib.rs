@@ -6,10 +6,10 @@
 //! corpus of each target is in `corpus/`, one input per file.
 
 mod corpus;
+mod drive;
 mod mutate;
-mod run;
 mod targets;
 
 pub use corpus::corpus;
-pub use run::{Crash, run};
-pub use targets::{TARGETS, Target};
+pub use drive::{Crash, run};
+pub use targets::{FuzzTarget, TARGETS};

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 /// A function that must not panic.
 #[derive(Clone, Copy, Debug)]
-pub struct Target {
+pub struct FuzzTarget {
     /// The name of the target and of its corpus.
     pub name: &'static str,
     /// The function under test.
@@ -24,14 +24,14 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: &[Target] = &[
-    Target { name: "frames", feed: frames },
-    Target { name: "words", feed: plain_words },
-    Target { name: "cursors", feed: cursors },
-    Target { name: "bus", feed: bus },
-    Target { name: "names", feed: names },
-    Target { name: "prices", feed: prices },
-    Target { name: "bodies", feed: bodies },
+pub const TARGETS: &[FuzzTarget] = &[
+    FuzzTarget { name: "frames", feed: frames },
+    FuzzTarget { name: "words", feed: plain_words },
+    FuzzTarget { name: "cursors", feed: cursors },
+    FuzzTarget { name: "bus", feed: bus },
+    FuzzTarget { name: "names", feed: names },
+    FuzzTarget { name: "prices", feed: prices },
+    FuzzTarget { name: "bodies", feed: bodies },
 ];
 
 /// Frames that a client sends.

@@ -43,13 +43,13 @@ pub struct Placements {
     waiting: VecDeque<u64>,
     /// The credits: a connection and its generation. The credits of an earlier generation are void.
     credits: VecDeque<(usize, u32)>,
-    in_flight: HashMap<u64, Placement>,
+    in_flight: HashMap<u64, PendingPlacement>,
     next_number: u64,
     heroes: HashMap<i64, usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Placement {
+struct PendingPlacement {
     index: usize,
     hero: usize,
     due: u64,
@@ -215,14 +215,16 @@ impl Engine {
         if let ConnectionRole::Hero { hero, .. } = self.connections[index].role {
             let number = self.placing.next_number;
             self.placing.next_number += 1;
-            self.placing.in_flight.insert(number, Placement { index, hero: hero as usize, due });
+            self.placing
+                .in_flight
+                .insert(number, PendingPlacement { index, hero: hero as usize, due });
             return self.say(
                 index,
                 format!(r#"{{"type":"place","id":{number},"meal_id":{meal}}}"#).as_bytes(),
             );
         }
         let hero = self.random.random_range(0..self.plan.ordering);
-        self.placing.in_flight.insert(rest_number(index), Placement { index, hero, due });
+        self.placing.in_flight.insert(rest_number(index), PendingPlacement { index, hero, due });
         let body = format!(r#"{{"hero_id":{},"meal_id":{meal}}}"#, self.plan.heroes[hero]);
         let host = &self.plan.hosts[index % self.plan.hosts.len()];
         let request = format!(
@@ -286,8 +288,8 @@ impl Engine {
         Ok(())
     }
 
-    fn order_accepted(&mut self, placement: Placement, id: i64) {
-        let Placement { index, hero, due } = placement;
+    fn order_accepted(&mut self, placement: PendingPlacement, id: i64) {
+        let PendingPlacement { index, hero, due } = placement;
         let waited = self.now() - due;
         self.measures.record(Latency::Ack, waited);
         self.measures.counts.acked += 1;
@@ -296,7 +298,12 @@ impl Engine {
         self.placing.give_back(index, self.connections[index].generation);
     }
 
-    fn order_refused(&mut self, placement: Placement, why: &str, retry_after_ms: Option<u64>) {
+    fn order_refused(
+        &mut self,
+        placement: PendingPlacement,
+        why: &str,
+        retry_after_ms: Option<u64>,
+    ) {
         self.measures.counts.refused += 1;
         self.measures.error(why);
         let pause = retry_after_ms.map_or(PAUSE, |millis| millis * 1_000);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use galley_fuzz::{TARGETS, Target, run};
+use galley_fuzz::{FuzzTarget, TARGETS, run};
 
 /// Fixed, so that a failure repeats; `galley-fuzz` takes another seed each time.
 const SEED: u64 = 6_455;
@@ -21,7 +21,7 @@ fn every_target_bears_its_corpus_and_changes_of_it() {
 #[test]
 fn a_target_that_panics_is_found_out() {
     let fragile = |input: &[u8]| assert!(!input.contains(&0), "a zero");
-    let crash = run(Target { name: "names", feed: fragile }, Duration::from_secs(30), SEED)
+    let crash = run(FuzzTarget { name: "names", feed: fragile }, Duration::from_secs(30), SEED)
         .expect_err("an input with a zero");
     assert!(crash.input.contains(&0));
 }

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 
 use crate::corpus::corpus;
 use crate::mutate::mutate;
-use crate::targets::Target;
+use crate::targets::FuzzTarget;
 
 /// An input that made a target panic.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct Crash {
 ///
 /// # Errors
 /// [`Crash`] with the first input that made it panic; the panic itself has been printed.
-pub fn run(target: Target, time: Duration, seed: u64) -> Result<u64, Crash> {
+pub fn run(target: FuzzTarget, time: Duration, seed: u64) -> Result<u64, Crash> {
     let began = Instant::now();
     let inputs: Vec<Vec<u8>> = corpus(target.name).into_iter().map(|(_, input)| input).collect();
     let mut taken = 0;
@@ -38,6 +38,6 @@ pub fn run(target: Target, time: Duration, seed: u64) -> Result<u64, Crash> {
     Ok(taken)
 }
 
-fn feed(target: Target, input: &[u8]) -> Result<(), Crash> {
+fn feed(target: FuzzTarget, input: &[u8]) -> Result<(), Crash> {
     panic::catch_unwind(|| (target.feed)(input)).map_err(|_| Crash { input: input.to_vec() })
 }

@@ -105,6 +105,25 @@ pub(super) fn pool(options: PgConnectOptions, backends: &Arc<ServerProcesses>) -
 }
 
 impl Postgres {
+    /// Runs one statement that changes rows. While commits are stalled no statement begins, and
+    /// callers stop waiting for running ones.
+    pub(super) async fn change<'q, A>(
+        &self,
+        ask: impl Fn() -> A + Send + Sync,
+    ) -> Result<Vec<PgRow>>
+    where
+        A: Execute<'q, Database> + 'q,
+    {
+        if self.outage.is_stalled() {
+            return Err(StoreError::Trouble(Trouble::Stalled, "a moment ago".to_owned()));
+        }
+        tokio::select! {
+            biased;
+            rows = self.rows(ask) => rows,
+            () = self.outage.stall() => Err(StoreError::Unavailable("commits are stalled".to_owned())),
+        }
+    }
+
     /// Runs one statement and waits for its commit.
     pub(super) async fn rows<'q, A>(&self, ask: impl Fn() -> A + Send + Sync) -> Result<Vec<PgRow>>
     where
@@ -128,25 +147,6 @@ impl Postgres {
                     return Err(error);
                 }
             }
-        }
-    }
-
-    /// Runs one statement that changes rows. While commits are stalled no statement begins, and
-    /// callers stop waiting for running ones.
-    pub(super) async fn change<'q, A>(
-        &self,
-        ask: impl Fn() -> A + Send + Sync,
-    ) -> Result<Vec<PgRow>>
-    where
-        A: Execute<'q, Database> + 'q,
-    {
-        if self.outage.is_stalled() {
-            return Err(StoreError::Trouble(Trouble::Stalled, "a moment ago".to_owned()));
-        }
-        tokio::select! {
-            biased;
-            rows = self.rows(ask) => rows,
-            () = self.outage.stall() => Err(StoreError::Unavailable("commits are stalled".to_owned())),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Gathers single requests into batches. While one commit is in flight the next batch fills: a
 //! thousand callers wait for one commit, as one caller does. A second statement starts in parallel
-//! only if many requests wait or they have waited long: two small statements cost more than one,
-//! and delay every caller.
+//! only if many requests wait or have waited long: two small statements cost more than one, and
+//! delay every caller.
 //!
 //! There is one batcher for each kind of request that a hero waits for. An accepted request is
 //! answered exactly once, after its commit. The queue is bounded, and a full queue refuses a
@@ -34,17 +34,13 @@ const MANY: usize = 32;
 /// the disk or a lock.
 const PATIENCE: Duration = Duration::from_millis(5);
 
-/// The answer to one request of a batch.
 pub type PendingVerdict<A> = oneshot::Receiver<Result<A, StoreError>>;
 
-/// The queue is full, or the writers stop.
 #[derive(Debug)]
 pub struct QueueFull;
 
-/// The tasks that write the batches of one kind.
 #[derive(Clone, Copy, Debug)]
 pub struct Writers {
-    /// Number of tasks.
     pub count: usize,
     /// Name of such a task in errors and in the log.
     pub part: &'static str,
@@ -93,11 +89,8 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
         Self { queue, counter }
     }
 
-    /// Puts a request into the next batch.
-    ///
-    /// # Errors
-    /// [`QueueFull`] if [`MAX_WAITING`] requests wait already, or the writers stop. The request is not
-    /// carried out then.
+    /// Puts a request into the next batch. [`QueueFull`] if [`MAX_WAITING`] wait already, or the
+    /// writers stop: the request is not carried out then.
     pub fn submit(&self, request: Q) -> Result<PendingVerdict<A>, QueueFull> {
         let (answer, receiver) = oneshot::channel();
         self.queue.try_send(WaitingRequest { request, answer }).map_err(|_| QueueFull)?;
@@ -110,7 +103,6 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     }
 }
 
-/// The end of the queue from which the writers of one kind take their batches.
 #[derive(Debug)]
 struct Counter<Q, A> {
     /// Locked by the writer that forms the next batch.

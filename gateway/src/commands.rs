@@ -37,15 +37,13 @@ const STATES: Writers = Writers { count: 2, part: "reader of states", batch: "ba
 /// A statement for a batch, with one answer for each request.
 type BatchRead<'a, A> = BoxFuture<'a, Result<Vec<A>, StoreError>>;
 
-/// The update that a verdict leads to, and the point between its commit and its publication.
+/// The update of a verdict, and the point between its commit and its publication.
 type Publishing<A> = (fn(&A) -> Option<Update>, FailPoint);
 const CANCELLED: Publishing<CancelVerdict> = (cancellation, FailPoint::AfterCancelCommit);
 const DELETED: Publishing<DeleteVerdict> = (deletion, FailPoint::AfterDeleteCommit);
 
-/// An order that was placed now, or earlier with the same key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Placed {
-    /// The order.
     pub order: Order,
     /// True if it was placed earlier.
     pub replayed: bool,
@@ -94,13 +92,12 @@ impl Commands {
         }
     }
 
-    /// The store, for plain reads and for managing heroes and meals.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
 
-    /// Parses the cursor that a client sent, if any. An unreadable one starts over.
+    /// An unreadable cursor starts over.
     pub async fn read_cursor(&self, text: Option<String>) -> Option<ResumeCursor> {
         match text {
             Some(text) => Some(self.store.read_cursor(&text).await),
@@ -146,11 +143,7 @@ impl Commands {
         }
     }
 
-    /// Deletes an order that has ended.
-    ///
-    /// # Errors
-    /// `not-finished` with the order when it is active, `version-mismatch`,
-    /// `order-not-found`.
+    /// `not-finished` with the order if it is active, `version-mismatch`, `order-not-found`.
     pub async fn delete(&self, request: OfHero<DeleteOrder>) -> Result<Deleted, Problem> {
         let order_id = request.command.order_id;
         match verdict(self.deletions.submit(request)).await? {
@@ -164,10 +157,6 @@ impl Commands {
         }
     }
 
-    /// Reads an order.
-    ///
-    /// # Errors
-    /// `order-not-found`.
     pub async fn get(&self, request: OfHero<GetOrder>) -> Result<ViewedOrder, Problem> {
         let OfHero { hero_id, command: GetOrder { order_id } } = request;
         let found = self.store.order(order_id).await.map_err(|error| problem(&error))?;
@@ -176,10 +165,7 @@ impl Commands {
             .ok_or_else(|| no_order(order_id))
     }
 
-    /// Lists orders, newest first.
-    ///
-    /// # Errors
-    /// `unavailable` if the database is unreachable.
+    /// Newest first.
     pub async fn list(&self, request: OfHero<ListOrders>) -> Result<Page<OrderView>, Problem> {
         let OfHero { hero_id, mut command } = request;
         let limit = command.limit;
@@ -191,17 +177,11 @@ impl Commands {
     }
 
     /// Reads a page of the changes that a socket has missed.
-    ///
-    /// # Errors
-    /// `unavailable` if the database is unreachable, `overloaded` if too many requests wait.
     pub async fn changes(&self, request: ChangesRequest) -> Result<Changes, Problem> {
         verdict(self.changes.submit(request)).await
     }
 
     /// Reads the current states of at most [`CHANGES_PAGE`](galley_store::CHANGES_PAGE) orders.
-    ///
-    /// # Errors
-    /// `unavailable` if the database is unreachable, `overloaded` if too many requests wait.
     pub async fn states(&self, orders: Vec<OrderId>) -> Result<States, Problem> {
         verdict(self.states.submit(orders)).await
     }
@@ -237,7 +217,6 @@ fn writer<Q: Send + Sync + 'static, A: Send + Sync + 'static>(
     })
 }
 
-/// Starts a batcher for a kind of read.
 fn reader<Q: Send + Sync + 'static, A: Send + 'static>(
     supervisor: &mut Supervisor,
     readers: Writers,

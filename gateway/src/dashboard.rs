@@ -19,7 +19,6 @@ const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none
 #[folder = "../clients/dashboard/dist"]
 struct Files;
 
-/// The routes of `GET /` and of the files that the page needs.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let serve = get(async |uri: Uri, headers: HeaderMap| serve(uri.path(), &headers));
     Router::new().route("/", serve.clone()).route("/assets/{*path}", serve)

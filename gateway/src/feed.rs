@@ -39,7 +39,6 @@ const MAX_UNSURE: usize = 1_000;
 /// Maximum number of orders that a resume may have to look through.
 const MAX_REACH: i64 = 1_000_000;
 
-/// The staff feed.
 #[derive(Clone, Debug)]
 pub struct StaffFeed(Arc<FeedState>);
 
@@ -60,7 +59,6 @@ struct FeedState {
 }
 
 impl StaffFeed {
-    /// Returns a feed without watchers. `versions` are the versions delivered here lately.
     #[must_use]
     pub fn new(versions: Versions) -> Self {
         Self(Arc::new(FeedState {
@@ -95,7 +93,6 @@ impl StaffFeed {
         Watcher::new(Arc::clone(&self.0), store, watch, place, begin)
     }
 
-    /// Notes changes, if there are watchers.
     pub fn note<'a>(&self, updates: impl Iterator<Item = &'a Update>) {
         if self.0.is_watched() {
             self.0.note(updates.filter_map(FeedChange::of_update));

@@ -8,7 +8,6 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::OpCode;
 /// A ping without payload.
 pub const PING: &[u8] = &[0x89, 0];
 
-/// Appends a frame.
 pub fn put_frame(bytes: &mut BytesMut, opcode: OpCode, payload: &[u8]) {
     put_frame_of(bytes, opcode, [payload, &[]]);
 }

@@ -2,8 +2,8 @@
 //!
 //! The subscriber delivers the updates that were published, the publisher those that could not be.
 //! A session joins with its outbox and leaves by dropping its [`Membership`]. A delivery never
-//! waits for a socket: a slow one only fills its own outbox, and a hero with many sockets does not
-//! delay other heroes. No guard of a map leaves this file.
+//! waits for a socket: a slow one fills only its own outbox, and a hero with many sockets delays no
+//! other hero. No guard of a map leaves this file.
 
 mod delivery;
 pub mod outbox;
@@ -35,7 +35,6 @@ use shard::Shard;
 /// socket.
 pub const TICK: Duration = Duration::from_millis(2);
 
-/// The connected sockets.
 #[derive(Clone, Debug)]
 pub struct Hub(Arc<HubState>);
 
@@ -44,7 +43,6 @@ struct HubState {
     /// The sockets of each hero, and of staff under `None`.
     crowds: DashMap<Option<HeroId>, Crowd>,
     feed: StaffFeed,
-    /// The versions that were delivered lately.
     versions: Versions,
     watermark: CurrentSafeCursor,
     /// Held for a whole delivery: one that was judged later must not arrive earlier.
@@ -53,7 +51,6 @@ struct HubState {
     writers: Arc<Semaphore>,
 }
 
-/// The sockets of one hero.
 #[derive(Debug)]
 struct Crowd {
     shards: Vec<Arc<Shard>>,
@@ -62,7 +59,6 @@ struct Crowd {
     since: Timestamp,
 }
 
-/// The error for a hero that already has the maximum number of sockets here.
 #[derive(Clone, Copy, Debug)]
 pub struct TooMany;
 
@@ -76,13 +72,12 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// Returns the hero of the socket; `None` for staff.
+    /// `None` for staff.
     #[must_use]
     pub fn hero_id(&self) -> Option<HeroId> {
         self.hero_id
     }
 
-    /// Returns the outgoing queue of the socket.
     #[must_use]
     pub fn outbox(&self) -> &Arc<Outbox> {
         &self.outbox
@@ -130,7 +125,6 @@ impl Crowd {
         Self { shards: Vec::new(), sockets: 0, since }
     }
 
-    /// Adds a socket to a shard that has room.
     fn add(&mut self, outbox: &Arc<Outbox>) -> Arc<Shard> {
         self.sockets += 1;
         // The last one first: the others have room only after sockets have left.
@@ -145,7 +139,6 @@ impl Crowd {
 }
 
 impl Hub {
-    /// Creates an empty hub. The cursors of its frames are signed with these keys.
     #[must_use]
     pub fn new(keys: CursorKeys) -> Self {
         let versions = Versions::default();
@@ -159,7 +152,6 @@ impl Hub {
         }))
     }
 
-    /// Records the time of the database's clock.
     pub fn set_clock(&self, now: Timestamp) {
         self.0.versions.set_clock(now);
     }
@@ -171,11 +163,8 @@ impl Hub {
         self.0.feed.mark(safe);
     }
 
-    /// Adds a socket of a hero, or of staff. Every update that is delivered from now on goes to its
-    /// outbox.
-    ///
-    /// # Errors
-    /// [`TooMany`] if the hero already has `most` sockets here.
+    /// Adds a socket: its outbox gets every update that is delivered from now on. [`TooMany`]
+    /// if the hero already has `most` sockets here.
     pub fn join(
         &self,
         hero_id: Option<HeroId>,
@@ -193,9 +182,8 @@ impl Hub {
         Ok(Membership { hub: self.clone(), hero_id, shard, outbox })
     }
 
-    /// Delivers these updates to every socket of their heroes and to every watcher, unless a newer
-    /// state was delivered before. Returns the number of frames that it wrote, or tried to write,
-    /// by itself. The frames of heroes with many sockets are written by tasks and do not count.
+    /// Delivers updates, unless a newer state was delivered before. Returns the number of frames
+    /// that it wrote, or tried to write, itself: tasks write those of heroes with many sockets.
     pub async fn deliver(&self, updates: &[Update]) -> usize {
         ::metrics::counter!(metrics::UPDATES_HEARD).increment(updates.len() as u64);
         self.spread(updates, Source::Bus).await
@@ -242,7 +230,6 @@ impl Hub {
         here
     }
 
-    /// Returns the update if a socket or a watcher here is to receive it.
     fn wanted<'a>(&self, update: &'a Update) -> Option<Wanted<'a>> {
         let since = self.received_since(Some(update.hero_id))?;
         Some(Wanted { update, since })
@@ -259,19 +246,16 @@ impl Hub {
         self.0.crowds.get(&Some(hero_id)).map_or_else(Vec::new, |crowd| crowd.shards.clone())
     }
 
-    /// Returns a new watcher of the staff feed.
     #[must_use]
     pub fn watch(&self, store: Arc<dyn Store>, watch: Watch, begin: Begin) -> Watcher {
         self.0.feed.watch(store, watch, begin, self.0.versions.latest())
     }
 
-    /// Returns the staff feed.
     #[must_use]
     pub fn feed(&self) -> &StaffFeed {
         &self.0.feed
     }
 
-    /// Calls `visit` for every socket.
     pub fn for_each(&self, mut visit: impl FnMut(&Outbox)) {
         for shard in self.shards() {
             for outbox in shard.outboxes() {
@@ -280,7 +264,6 @@ impl Hub {
         }
     }
 
-    /// Returns the number of sockets.
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.crowds.iter().map(|crowd| crowd.sockets).sum()

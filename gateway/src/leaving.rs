@@ -63,7 +63,6 @@ pub async fn leave(state: &AppState, supervisor: &mut Supervisor, window: Durati
     tokio::join!(closing, sending);
 }
 
-/// Returns a random moment within a window.
 pub fn random_moment(window: Duration) -> Duration {
     window.mul_f64(rand::rng().random_range(0.0..=1.0))
 }

@@ -14,7 +14,6 @@ pub use seats::{NoSeat, Seat, Seats};
 
 use crate::metrics;
 
-/// Counts a client that has reached a limit.
 pub fn count(limit: &'static str) {
     ::metrics::counter!(metrics::LIMITS_REACHED, "limit" => limit).increment(1);
 }

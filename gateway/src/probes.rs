@@ -36,17 +36,13 @@ pub struct Dependency {
     pub detail: Option<&'static str>,
 }
 
-/// The last result of the probes.
 #[derive(Default)]
 pub struct Probes(Mutex<Option<Probed>>);
 
-/// A result of the probes.
 #[derive(Clone, Copy)]
 pub struct Probed {
     at: Instant,
-    /// The database.
     pub database: Dependency,
-    /// The bus.
     pub bus: Dependency,
 }
 

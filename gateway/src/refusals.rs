@@ -6,16 +6,12 @@ use galley_bus::LogLimiter;
 use crate::auth::TokenRejection;
 use crate::metrics;
 
-/// The cause of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// A page of an origin that is not allowed.
     Origin,
     /// The caller sent no token.
     NoToken,
-    /// An invalid token.
     Token(TokenRejection),
-    /// An operation that only staff may do.
     NotStaff,
     /// No token came in time.
     AuthTimeout,
@@ -44,7 +40,6 @@ impl Refusals {
 impl Cause {
     const COUNT: usize = 10;
 
-    /// Returns the label of the metric.
     const fn word(self) -> &'static str {
         match self {
             Self::Origin => "foreign-origin",

@@ -2,8 +2,8 @@
 //!
 //! Handlers are thin: extract, call the commands or the store, answer. The routes and the `OpenAPI`
 //! document come from the same annotations, so they cannot drift apart. The extractors for
-//! parameters, headers and bodies are our own, because every refusal must be a problem that names
-//! the wrong part.
+//! parameters, headers and bodies are our own: every refusal must be a problem that names the
+//! wrong part.
 
 mod body;
 mod cancel_handlers;

@@ -6,7 +6,6 @@ use rand::RngExt as _;
 
 /// The pause after the first failure. It doubles with each further one.
 const FIRST: Duration = Duration::from_secs(1);
-/// The longest pause.
 const LONGEST: Duration = Duration::from_secs(8);
 
 /// Returns the pause after `failures` earlier failures. It is random, because many reads may fail

@@ -40,35 +40,27 @@ impl Deref for AppState {
     }
 }
 
-/// The parts of the state.
 pub struct Parts {
     pub config: GatewayConfig,
-    /// The verifier of tokens; `None` without authentication.
+    /// `None` without authentication.
     pub verifier: Option<Verifier>,
-    /// The origins whose pages may use this gateway.
     pub origins: Origins,
-    /// The counters of refused callers.
     pub refusals: Refusals,
     /// The permits of sockets that have not presented a token yet.
     pub unproven: Arc<Semaphore>,
-    /// The commands, which run the operations of requests on the store in batches.
     pub commands: Commands,
     /// The number of orders in each status, for the staff feed.
     pub totals: TotalsCache,
-    /// The bus, for the health of this gateway.
     pub bus: SharedBus,
     /// The last answers of the services that this gateway depends on.
     pub probes: Probes,
     pub hub: Hub,
     /// The free places for further sockets.
     pub seats: Arc<Seats>,
-    /// The readiness of this gateway to take traffic.
     pub readiness: Readiness,
-    /// The tasks of the sockets.
     pub sockets: TaskTracker,
 }
 
-/// The readiness of this gateway to take traffic.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness(Arc<Flags>);
 
@@ -83,20 +75,17 @@ struct Flags {
 }
 
 impl Readiness {
-    /// Returns true once the gateway has been asked to stop. It still serves every request, but
-    /// balancers should send no new clients.
+    /// True once asked to stop: it still serves every request, but should get no new clients.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.0.draining.load(Ordering::Relaxed)
     }
 
-    /// Returns how well the gateway receives updates.
     #[must_use]
     pub fn hearing(&self) -> &SubscriptionHealth {
         &self.0.hearing
     }
 
-    /// Returns the remainder of the window within which sockets are closed, once it has begun.
     #[must_use]
     pub fn window(&self) -> Option<Duration> {
         self.0.window_ends.get().map(|end| end.saturating_duration_since(Instant::now()))

@@ -21,7 +21,6 @@ pub fn unknown<R: Resource>(id: R::Id) -> Problem {
     Problem::new(R::NOT_FOUND).with_detail(format!("there is no {} {id}", R::WORD))
 }
 
-/// Returns the problem of an order that does not exist, or is not the caller's.
 #[must_use]
 pub fn no_order(order_id: OrderId) -> Problem {
     Problem::new(ProblemType::OrderNotFound).with_detail(format!("there is no order {order_id}"))

@@ -16,7 +16,6 @@ use tokio::time::Instant;
 /// this time the others would have noticed that they are deaf as well.
 const NOTICED: Duration = Duration::from_millis(1_500);
 
-/// The state of this gateway's subscription.
 #[derive(Clone, Debug, Default)]
 pub struct SubscriptionHealth(Arc<Mutex<ReceptionState>>);
 
@@ -36,16 +35,13 @@ struct ReceptionState {
 /// Publishers that live according to the database, but from which nothing is received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnheardSince {
-    /// Number of publishers.
     pub publishers: usize,
     /// The moment at which the first of them fell silent.
     pub since: Instant,
 }
 
-/// The state of this gateway's subscription, compared with the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reception {
-    /// It receives updates.
     Receiving,
     /// It receives none, nor is any other gateway known to.
     AllDeaf,
@@ -58,7 +54,6 @@ impl SubscriptionHealth {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records whether there is a subscription.
     pub fn set_subscribed(&self, subscribed: bool) {
         let mut state = self.state();
         state.unsubscribed = !subscribed;
@@ -72,7 +67,6 @@ impl SubscriptionHealth {
         state.judge();
     }
 
-    /// Records a census that has just been taken.
     pub fn count(&self, census: &Census, own: PublisherId) {
         let mut state = self.state();
         let deaf_for = state.deaf_since.map(|since| since.elapsed());
@@ -80,18 +74,15 @@ impl SubscriptionHealth {
         state.others = deaf_for.filter(|_| others);
     }
 
-    /// Records the living publishers from which nothing is received.
     pub fn set_unheard(&self, unheard: Option<UnheardSince>) {
         self.state().unheard = unheard;
     }
 
-    /// Returns the living publishers from which nothing is received.
     #[must_use]
     pub fn unheard(&self) -> Option<UnheardSince> {
         self.state().unheard
     }
 
-    /// Compares this gateway's subscription with the others.
     #[must_use]
     pub fn verdict(&self) -> Reception {
         let state = self.state();

@@ -11,7 +11,6 @@ use tokio::time::Instant;
 /// How long a count is used, and the least time between two attempts to count.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// The last count of the orders, shared by all who need it.
 #[derive(Clone, Debug, Default)]
 pub struct TotalsCache(Arc<Mutex<Last>>);
 
@@ -22,10 +21,8 @@ struct Last {
     tried: Option<Instant>,
 }
 
-/// A count of the orders.
 #[derive(Clone, Copy, Debug)]
 pub struct Count {
-    /// The number of orders in each status.
     pub totals: frame::Totals,
     /// The moment before the count began. Every earlier commit is counted.
     pub at: Instant,

@@ -25,7 +25,6 @@ const MAX_WAITING: usize = 4_096;
 /// Maximum number of announcements in one pipeline.
 const MAX_BATCH: usize = 64;
 
-/// The changes of one commit.
 #[derive(Debug)]
 struct Publication {
     updates: Vec<Update>,
@@ -34,7 +33,6 @@ struct Publication {
     pending: PendingOperation,
 }
 
-/// Publishes committed changes on the bus.
 #[derive(Clone)]
 pub struct UpdatePublisher {
     queue: mpsc::Sender<Publication>,

@@ -38,7 +38,6 @@ const NOTHING: Version = Version(0);
 /// milliseconds.
 const MAX_AHEAD: i64 = 5_000;
 
-/// The versions that were delivered lately.
 #[derive(Clone, Debug, Default)]
 pub struct Versions(Arc<VersionsState>);
 
@@ -53,7 +52,6 @@ struct VersionsState {
 struct VersionMemory {
     young: HashMap<OrderId, Delivered>,
     old: HashMap<OrderId, Delivered>,
-    /// Start of the young generation.
     began: Option<Instant>,
     /// `latest` at the beginning of the young generation, and of the old one.
     young_from: i64,
@@ -81,16 +79,13 @@ struct Delivered {
     shown: Version,
 }
 
-/// A state of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VersionSeen {
-    /// Its version.
     pub version: Version,
     /// When the order reached it; `None` if the order was deleted.
     pub time: Option<Timestamp>,
 }
 
-/// The origin of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A message, which may be late by any time.
@@ -110,7 +105,6 @@ pub struct Wanted<'a> {
 /// The verdict on the updates of one delivery.
 #[derive(Debug)]
 pub struct Judged<'a> {
-    /// The updates to deliver.
     pub deliver: Vec<&'a Update>,
     /// Those among them that staff must not receive, because it was shown something newer.
     pub stale: Vec<&'a Update>,
@@ -128,19 +122,16 @@ pub struct Flight {
 }
 
 impl VersionSeen {
-    /// The id and the state of an order.
     pub fn of(order: &Order) -> (OrderId, Self) {
         (order.id, Self { version: order.version, time: Some(order.changed_time()) })
     }
 
-    /// The id and the state of a deleted order.
     pub fn of_deleted(deleted: &Deleted) -> (OrderId, Self) {
         (deleted.order_id, Self { version: deleted.version, time: None })
     }
 }
 
 impl Versions {
-    /// The newest time of a change that was received.
     pub fn latest(&self) -> Timestamp {
         Timestamp::from_millis(self.0.latest.load(Ordering::Acquire)).expect("it was one")
     }
@@ -296,8 +287,7 @@ mod tests {
         Update::of_deleted(deleted, HeroId::FIRST, time(millis))
     }
 
-    /// Returns the versions to deliver, and those to read, for a receiver that has been here since
-    /// this time.
+    /// Returns the versions to deliver and to read, for a receiver that is here since this time.
     fn judge_since(
         versions: &Versions,
         since: i64,

@@ -9,8 +9,7 @@ use galley_protocol::frame::Totals;
 use galley_protocol::{ResumeCursor, SignedCursor, Watch};
 use tokio::time::Instant;
 
-/// Maximum number of frames that are kept. Beyond it the oldest is dropped, and made again for a
-/// watcher that is late.
+/// Bound of the frames kept. The oldest is dropped, and made again for a watcher that is late.
 const MAX_FRAMES: usize = 16;
 
 /// Frames made lately.
@@ -20,7 +19,6 @@ pub struct Frames(Mutex<VecDeque<(FrameKey, Made)>>);
 /// The inputs of a frame: watchers with equal keys share it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FrameKey {
-    /// Filter of the watchers.
     pub watch: Watch,
     /// Moment of the tick, the same for all watchers of a rate.
     pub tick: Instant,
@@ -34,7 +32,6 @@ pub struct FrameKey {
     pub left: u64,
 }
 
-/// A frame, and the state of a watcher after it.
 #[derive(Clone, Debug)]
 pub struct Made {
     /// The JSON; `None` if there is nothing to show.
@@ -50,7 +47,6 @@ pub struct Made {
 }
 
 impl Frames {
-    /// Returns the frame of this key, made now or before.
     pub fn get_or_make(&self, key: FrameKey, encode: impl FnOnce(&FrameKey) -> Made) -> Made {
         let mut frames = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, made)) = frames.iter().find(|(known, _)| *known == key) {
@@ -65,7 +61,6 @@ impl Frames {
         made
     }
 
-    /// Drops all frames, because there are no watchers left.
     pub fn clear(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

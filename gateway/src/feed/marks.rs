@@ -8,7 +8,6 @@ use galley_protocol::ResumeCursor;
 /// an older cursor.
 const MAX_MARKS: usize = 1_024;
 
-/// The cursors of some positions.
 #[derive(Debug, Default)]
 pub struct Marks(VecDeque<(u64, ResumeCursor)>);
 

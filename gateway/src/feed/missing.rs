@@ -19,7 +19,6 @@ use crate::retry::pause_after;
 /// Maximum number of orders and deletions in a page.
 const PAGE: usize = 500;
 
-/// A reader of the changes that a watcher has missed.
 pub struct Missing {
     store: Arc<dyn Store>,
     readers: Arc<Semaphore>,
@@ -33,7 +32,6 @@ pub struct Missing {
 }
 
 impl Missing {
-    /// Begins to read the changes since a cursor.
     pub fn since(since: ResumeCursor, store: Arc<dyn Store>, readers: Arc<Semaphore>) -> Self {
         let page = read(Arc::clone(&store), Arc::clone(&readers), since, None, Duration::ZERO);
         Self { store, readers, since, before: None, again: None, page, failures: 0 }

@@ -17,7 +17,6 @@ const MAX_ORDERS: usize = 40_000;
 /// Maximum size of their JSON in bytes. Beyond it the same happens.
 const MAX_BYTES: usize = 16 << 20;
 
-/// The newest states, by position.
 #[derive(Debug, Default)]
 pub struct Newest {
     changes: BTreeMap<u64, FeedChange>,
@@ -29,7 +28,6 @@ pub struct Newest {
     marks: Marks,
 }
 
-/// A change of an order.
 #[derive(Clone, Debug)]
 pub struct FeedChange {
     hero_id: HeroId,
@@ -42,19 +40,15 @@ pub struct FeedChange {
     json: Bytes,
 }
 
-/// The changes for a watcher.
 #[derive(Debug, Default)]
 pub struct FeedBatch {
-    /// JSON of each order.
     pub orders: Vec<Bytes>,
-    /// Deletions of orders.
     pub deleted: Vec<Deleted>,
     /// Position after the last change that was looked at.
     pub to: u64,
 }
 
 impl Newest {
-    /// The position after the newest change.
     pub fn end(&self) -> u64 {
         self.next
     }
@@ -65,14 +59,12 @@ impl Newest {
         self.lost
     }
 
-    /// Notes that changes were lost on their way here.
     pub fn lose(&mut self) {
         self.next += 1;
         // A loss takes a position of its own: a watcher at the end has missed it, too.
         self.lost = self.next;
     }
 
-    /// Records that every change before this cursor has been noted.
     pub fn mark(&mut self, cursor: ResumeCursor) {
         self.marks.add(self.next, cursor);
     }
@@ -82,8 +74,7 @@ impl Newest {
         self.marks.at(place)
     }
 
-    /// Returns true unless the changes from this position on hold this state of the order, or a
-    /// newer one.
+    /// Returns true unless the changes from this position on hold this state, or a newer one.
     pub fn is_news(&self, change: &FeedChange, from: u64) -> bool {
         let place = self.places.get(&change.order_id).filter(|place| **place >= from);
         place
@@ -118,8 +109,7 @@ impl Newest {
         true
     }
 
-    /// Returns the changes from this position on that match the filter, until they have
-    /// `max_bytes`.
+    /// The changes from this position on that match the filter, until they have `max_bytes`.
     pub fn since(&self, place: u64, watch: &Watch, max_bytes: usize) -> FeedBatch {
         let mut changed = FeedBatch { to: self.next, ..FeedBatch::default() };
         let mut bytes = 0;
@@ -174,7 +164,7 @@ impl FeedBatch {
 }
 
 impl FeedChange {
-    /// The change of an update; `None` if its order cannot be read.
+    /// `None` if the order cannot be read.
     pub fn of_update(update: &Update) -> Option<Self> {
         let Update { hero_id, order_id, version, status, .. } = *update;
         let json = if status.is_some() {
@@ -185,12 +175,10 @@ impl FeedChange {
         Some(Self { hero_id, order_id, version, status, json })
     }
 
-    /// The order and its version.
     pub fn version(&self) -> (OrderId, Version) {
         (self.order_id, self.version)
     }
 
-    /// The change to the state of an order that was read.
     pub fn of_order(order: &Order) -> Self {
         let json = serde_json::to_vec(order)
             .expect("an order has string keys only and no number that JSON lacks");
@@ -198,7 +186,6 @@ impl FeedChange {
         Self { hero_id, order_id: id, version, status: Some(status), json: json.into() }
     }
 
-    /// The change of a deletion that was read.
     pub fn of_deletion(deletion: Deletion) -> Self {
         let Deletion { hero_id, deleted: Deleted { order_id, version } } = deletion;
         Self { hero_id, order_id, version, status: None, json: Bytes::new() }

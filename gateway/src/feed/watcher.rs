@@ -22,7 +22,7 @@ const MAX_FRAME: usize = 256 * 1_024;
 /// tick.
 const MAX_OF_TICK: usize = 16 * MAX_FRAME;
 
-/// A watcher of the staff feed. Dropping it removes it from the feed.
+/// Dropping it removes it from the feed.
 pub struct Watcher {
     shared: Arc<FeedState>,
     store: Arc<dyn Store>,
@@ -55,7 +55,6 @@ pub struct Watcher {
     owed: Option<Instant>,
 }
 
-/// The initial state of a watcher.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Begin {
     /// Totals that it was sent, if any.
@@ -66,7 +65,6 @@ pub struct Begin {
     pub resumes: bool,
 }
 
-/// The occasion of the next frame of a watcher.
 #[derive(Debug)]
 pub enum FeedDue {
     /// A tick: changes may be due.
@@ -75,10 +73,8 @@ pub enum FeedDue {
     Page(ChangesOfAll),
 }
 
-/// A `feed` frame.
 #[derive(Debug)]
 pub struct WatcherFrame {
-    /// The JSON.
     pub text: Bytes,
     /// Cursor to resume after the frame; `None` while something is missing.
     pub cursor: Option<SignedCursor>,
@@ -140,7 +136,6 @@ impl Watcher {
         }
     }
 
-    /// Returns the frame, if there is anything to send.
     pub async fn frame(
         &mut self,
         due: FeedDue,
@@ -236,8 +231,7 @@ impl Watcher {
         Some(WatcherFrame { text, cursor })
     }
 
-    /// Notices changes that were dropped before this watcher was sent them, and begins to read
-    /// them.
+    /// Notices changes that were dropped unsent, and begins to read them.
     fn notice_loss(&mut self) {
         let newest = self.shared.newest();
         if self.place.max(self.noticed) >= newest.lost() {
@@ -256,7 +250,6 @@ impl Watcher {
         }
     }
 
-    /// Begins to read the changes since the cursor.
     fn read_missing(&mut self) {
         if let Some(cursor) = self.cursor {
             let readers = Arc::clone(&self.shared.readers);

@@ -12,7 +12,6 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response;
 
-/// Methods that listed pages may use.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 /// Request headers that they may send.
 const HEADERS: HeaderValue = HeaderValue::from_static(
@@ -26,28 +25,21 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
 /// at most.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 
-/// The origins whose pages may call this service, besides its own.
 #[derive(Clone, Debug, Default)]
 pub struct Origins(Vec<String>);
 
-/// The kind of a request's `Origin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {
     /// There is none: it is not a page, or a page of this service that only reads.
     Nowhere,
-    /// A page of this service.
     Here,
-    /// A page of a listed origin.
     Listed,
     /// Any other page.
     Elsewhere,
 }
 
 impl Origins {
-    /// Parses a list of origins as browsers write them. Empty entries are ignored.
-    ///
-    /// # Errors
-    /// A message that names an entry that is not an origin.
+    /// Parses origins as browsers write them. Ignores empty entries. The error names a wrong one.
     pub fn parse(listed: &[String]) -> Result<Self, String> {
         let listed: Vec<String> = listed
             .iter()
@@ -62,7 +54,6 @@ impl Origins {
         }
     }
 
-    /// Returns the kind of the `Origin` of a request.
     pub fn of(&self, uri: &Uri, headers: &HeaderMap) -> From {
         let mut lines = headers.get_all(header::ORIGIN).iter();
         let origin = match (lines.next(), lines.next()) {
@@ -101,7 +92,6 @@ pub fn preflight(request: &Parts) -> Option<Response> {
     })
 }
 
-/// Allows the page to read the answer.
 pub fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);

@@ -27,8 +27,7 @@ use tower::ServiceExt as _;
 use super::tracked_stream::{ConnectionProgress, TrackedStream};
 use crate::metrics;
 
-/// Maximum size of a request head in bytes, and of unsent answer before more of the body is
-/// requested.
+/// Bound of a request head, and of unsent answer before more of the body is requested, in bytes.
 const MAX_BUFFER: usize = 32 * 1024;
 /// The first and the longest pause after failed accepts. Without a pause the loop would spin when
 /// file descriptors run out, and spinning frees none.
@@ -90,7 +89,6 @@ pub async fn serve(mut listener: Listener, app: Router, stop: CancellationToken,
     connections.wait().await;
 }
 
-/// The signals that end a connection.
 struct ConnectionLife {
     /// Ends it with its next answer.
     stop: CancellationToken,
@@ -213,7 +211,6 @@ mod tests {
         serving: JoinHandle<()>,
     }
 
-    /// A server, and a client that is connected to it.
     async fn start() -> TestServer {
         let (began, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let slow = get({

@@ -31,7 +31,6 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// first.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// A connection and its deadline.
 #[derive(Debug)]
 pub struct TrackedStream {
     stream: TcpStream,
@@ -79,7 +78,6 @@ pub struct TrackedBody {
 }
 
 impl TrackedStream {
-    /// Wraps a new connection.
     pub fn new(stream: TcpStream, progress: ConnectionProgress) -> Self {
         let deadline = Box::pin(sleep(HEAD_TIMEOUT));
         Self {
@@ -130,7 +128,6 @@ impl TrackedStream {
 }
 
 impl ConnectionProgress {
-    /// Marks the connection as serving a request.
     pub fn serve(&self) -> Serving {
         self.set(RequestStage::Serving);
         Serving(self.clone())
@@ -161,7 +158,6 @@ impl ConnectionProgress {
 }
 
 impl Serving {
-    /// Wraps the body of the answer.
     pub fn answer(self, body: axum::body::Body) -> TrackedBody {
         TrackedBody { body, _serving: self }
     }

@@ -49,15 +49,12 @@ pub enum Out {
     Frame(Notice),
     /// Send the newest states of the updates that the socket missed.
     Resync(Missed),
-    /// Send a ping.
     Ping,
     /// Send the hint to reconnect now, and close after this time.
     Leave(Duration),
-    /// The peer is gone.
     Abandon,
     /// Send the notice that the token is about to expire.
     Expiring,
-    /// Close: the token has expired.
     Expired,
 }
 
@@ -72,8 +69,7 @@ pub struct Outbox {
     expiry: Expiry,
 }
 
-/// The state under the lock. The fields are in this order so that a direct write reads only the
-/// cache line of the lock.
+/// The fields are in this order so that a direct write reads only the cache line of the lock.
 #[derive(Debug, Default)]
 #[repr(C)]
 struct OutboxState {
@@ -94,8 +90,7 @@ struct OutboxState {
     known: Option<ResumeCursor>,
 }
 
-/// The work that waits for the session. It is boxed, so that a socket that keeps up needs no memory
-/// for it.
+/// Boxed, so that a socket that keeps up needs no memory for it.
 #[derive(Debug, Default)]
 struct Backlog {
     /// The remainder of a direct write for which the kernel had no room. It goes out before
@@ -107,8 +102,7 @@ struct Backlog {
 }
 
 impl Outbox {
-    /// Creates an empty outbox that holds at most `bound` bytes of updates or of the ids of missed
-    /// orders.
+    /// `bound` limits the bytes of updates, or of the ids of missed orders.
     #[must_use]
     pub fn new(bound: usize) -> Self {
         Self {
@@ -126,9 +120,8 @@ impl Outbox {
         self
     }
 
-    /// Writes these updates to the connection at once if the session is idle and the kernel has
-    /// room, without waking the session. Otherwise they wait for the session. Returns true if they
-    /// were written at once.
+    /// Writes these updates at once, without waking the session, if it is idle and the kernel has
+    /// room, and returns true. Otherwise they wait for the session.
     pub fn push(&self, delivery: &Delivery) -> bool {
         let mut waiting = self.lock();
         if waiting.sent.is_some()
@@ -162,7 +155,6 @@ impl Outbox {
         self.lock().known = Some(cursor);
     }
 
-    /// Returns the cursor of the welcome or of the last repair; `None` before the welcome.
     pub fn known(&self) -> Option<ResumeCursor> {
         self.lock().known
     }
@@ -261,7 +253,6 @@ impl Outbox {
         }
     }
 
-    /// Returns the time for which the peer's token is still accepted.
     pub fn token_left(&self, now: u64) -> Duration {
         self.expiry.token_left(now)
     }
@@ -291,15 +282,13 @@ impl Outbox {
         })
     }
 
-    /// Ends direct writes to the connection. Returns the remainder of the last one, which must go
-    /// out next.
+    /// Ends direct writes. Returns the remainder of the last one, which must go out next.
     pub fn take_connection_back(&self) -> Bytes {
         let mut waiting = self.lock();
         waiting.direct.close();
         waiting.take(|pending| Some(std::mem::take(&mut pending.remainder))).unwrap_or_default()
     }
 
-    /// Takes the next work, if any.
     pub fn try_next(&self) -> Option<Out> {
         self.lock().next()
     }
@@ -355,7 +344,6 @@ impl OutboxState {
         Some(updates.iter().filter(|update| sent.is_news(update)).cloned().collect())
     }
 
-    /// Drops the filter of older states once none can arrive any more.
     fn settle(&mut self) {
         self.sent.take_if(|sent| sent.settle());
     }
@@ -364,7 +352,6 @@ impl OutboxState {
         self.pending.get_or_insert_default()
     }
 
-    /// Takes a part of the pending work, and frees the box if nothing is left.
     fn take<T>(&mut self, take: impl FnOnce(&mut Backlog) -> Option<T>) -> Option<T> {
         let taken = take(self.pending.as_mut()?);
         self.pending.take_if(|pending| !pending.is_any());
@@ -465,7 +452,6 @@ mod tests {
         bytes
     }
 
-    /// Gives the connection to the outbox. Returns true if the session has nothing to do.
     fn rests(outbox: &Outbox, connection: &Arc<TcpStream>) -> bool {
         let any = std::future::poll_fn(|context| outbox.poll_any(context, connection));
         any.now_or_never().is_none()

@@ -86,7 +86,6 @@ impl Hub {
         }
     }
 
-    /// Returns the oldest cursor of a welcome or a repair among the sockets here.
     fn oldest_known(&self) -> Option<ResumeCursor> {
         let mut oldest = None::<ResumeCursor>;
         self.for_each(|outbox| {
@@ -179,7 +178,6 @@ mod tests {
             }
         }
 
-        /// The work of each socket.
         fn out(&self) -> Vec<Vec<Out>> {
             let of =
                 |place: &Membership| std::iter::from_fn(|| place.outbox().try_next()).collect();

@@ -6,10 +6,9 @@ use bytes::Bytes;
 use galley_protocol::{ResumeCursor, SignedCursor, Update};
 use galley_store::CursorKeys;
 
-/// A cursor in the forms that frames need.
 #[derive(Debug, PartialEq)]
 pub struct SafeCursor {
-    /// The cursor. Everything below it was handed to the outboxes.
+    /// Everything below it was handed to the outboxes.
     pub cursor: ResumeCursor,
     /// The signed form for clients.
     pub signed: SignedCursor,
@@ -18,7 +17,6 @@ pub struct SafeCursor {
 }
 
 impl SafeCursor {
-    /// Signs a cursor.
     pub fn new(cursor: ResumeCursor, keys: &CursorKeys) -> Self {
         let signed = keys.sign(cursor);
         Self { cursor, signed, ending: Update::ending(&signed) }
@@ -40,13 +38,11 @@ impl CurrentSafeCursor {
         Self { keys, mark }
     }
 
-    /// Sets the cursor of the frames that are delivered from now on.
     pub fn advance(&self, safe: ResumeCursor) {
         let mark = Arc::new(SafeCursor::new(safe, &self.keys));
         *self.mark.write().unwrap_or_else(PoisonError::into_inner) = mark;
     }
 
-    /// Returns the current cursor.
     pub fn get(&self) -> Arc<SafeCursor> {
         Arc::clone(&self.mark.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -2,6 +2,7 @@
 //!
 //! If a hero has one shard, the delivering task writes to it directly. If it has more, each shard
 //! gets its own task while it has updates to write. The cores share the work, updates that arrive
+//! gets its own task while it has updates to write. The cores share the work, updates that arrive
 //! meanwhile join the next batch, and a socket never waits twice for all others. The task ends when
 //! no update has arrived within a tick.
 //!
@@ -48,7 +49,6 @@ struct WaitingUpdates {
     gap: Option<ShardGap>,
 }
 
-/// The next batch of the task.
 struct TakenUpdates {
     updates: Vec<Notice>,
     flights: Vec<Arc<Flight>>,
@@ -81,7 +81,6 @@ impl Shard {
         room
     }
 
-    /// Removes a socket.
     pub fn remove(&self, outbox: &Arc<Outbox>) {
         let outboxes = &mut self.lock().outboxes;
         if let Some(index) = outboxes.iter().position(|other| Arc::ptr_eq(other, outbox)) {
@@ -89,7 +88,6 @@ impl Shard {
         }
     }
 
-    /// Returns the outboxes of its sockets.
     pub fn outboxes(&self) -> Vec<Arc<Outbox>> {
         self.lock().outboxes.clone()
     }
@@ -275,7 +273,6 @@ mod tests {
         }
     }
 
-    /// Takes all frames out of the outbox and returns their orders.
     fn drain(outbox: &Outbox) -> Vec<i64> {
         let out = std::iter::from_fn(|| outbox.try_next());
         out.map(|out| {

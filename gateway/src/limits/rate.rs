@@ -31,10 +31,8 @@ pub struct NoRate;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Meter(u64);
 
-/// The verdict on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RateVerdict {
-    /// It is allowed.
     Taken {
         /// Number of further requests that are allowed at once.
         left: u32,
@@ -46,16 +44,13 @@ pub enum RateVerdict {
 }
 
 impl RateLimit {
-    /// No limit.
     pub const UNLIMITED: Self = Self { period: 0, burst: MAX_COUNT };
 
-    /// Returns true if there is no limit.
     #[must_use]
     pub const fn is_unlimited(self) -> bool {
         self.period == 0
     }
 
-    /// The number of requests that are allowed at once.
     #[must_use]
     pub const fn burst(self) -> u32 {
         self.burst
@@ -111,7 +106,6 @@ impl Display for RateLimit {
 }
 
 impl Meter {
-    /// Takes one request now, if the rate allows it.
     pub fn take(&mut self, rate: RateLimit) -> RateVerdict {
         self.take_at(rate, now())
     }

@@ -10,7 +10,6 @@ use dashmap::DashMap;
 
 use super::Address;
 
-/// The seats of a gateway.
 #[derive(Debug)]
 pub struct Seats {
     most: usize,
@@ -21,12 +20,9 @@ pub struct Seats {
     of_one: DashMap<Address, usize>,
 }
 
-/// The reason why there is no seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoSeat {
-    /// All seats are taken.
     Gateway,
-    /// The address has its maximum.
     Address,
 }
 
@@ -46,9 +42,6 @@ impl Seats {
     }
 
     /// Takes a seat.
-    ///
-    /// # Errors
-    /// [`NoSeat`] when there is none.
     pub fn take(self: &Arc<Self>, address: Address) -> Result<Seat, NoSeat> {
         let one_more = |taken: usize| (taken < self.most).then(|| taken + 1);
         self.taken

@@ -15,12 +15,11 @@ use crate::web::{MAX_BODY, Refusal};
 /// The longest time in which a body may arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A type that can be read from a JSON body.
 pub trait FromJson: Sized {
     /// True if `application/merge-patch+json` is accepted besides `application/json`.
     const MERGE_PATCH: bool = false;
 
-    /// Reads the value. The problem names every wrong field.
+    /// The problem names every wrong field.
     fn from_json(body: Strict) -> Result<Self, Problem>;
 }
 

@@ -94,9 +94,8 @@ impl IfMatch {
         outcome
     }
 
-    /// Returns the first version to expect, and the further ones. They rise, so that a change
-    /// between two attempts is not missed. The first is `None` if every version satisfies the
-    /// condition, and [`NO_VERSION`] if none does.
+    /// The first version to expect, and the further ones, rising: no change between two is missed.
+    /// The first is `None` if every version satisfies the condition, [`NO_VERSION`] if none does.
     fn expected(&self) -> (Option<Version>, Vec<Version>) {
         let Condition::Tags(tags) = &self.0 else {
             return (None, Vec::new());
@@ -190,7 +189,7 @@ impl Tag {
         allowed.then(|| (Self { weak, text: tag.to_owned() }, rest))
     }
 
-    /// Returns the version of this tag, if it is spelled exactly as the gateway spells it.
+    /// The version of this tag, if it is spelled exactly as the gateway spells it.
     fn version(&self) -> Option<Version> {
         let version = Version(self.text.parse().ok()?);
         (version >= Version::FIRST && version.to_string() == self.text).then_some(version)

@@ -99,7 +99,6 @@ pub fn router<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Router<S>
         .layer(Extension(PageConfig(Arc::new(config))))
 }
 
-/// The settings of the page.
 #[derive(Clone)]
 struct PageConfig(Arc<Config<'static>>);
 

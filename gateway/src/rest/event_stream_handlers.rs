@@ -21,10 +21,8 @@ use crate::web::Caller;
 use crate::web::Refusal;
 use crate::web::query::{FromPairs, Pairs, Params};
 
-/// The header of a client that reconnects.
 const LAST_EVENT_ID: &str = "Last-Event-ID";
 
-/// The description of both streams in the document.
 const EVENTS: &str = "Events, until one side closes. Who asks for `text/event-stream` and is \
     refused with 429 or 503 gets this status as well, so that a browser comes back: `retry` says \
     when, an `error` event holds the problem.";

@@ -132,11 +132,8 @@ pub async fn remove(request: ChangeRequest<Hero>) -> HandlerResult {
     resource_handlers::remove::<Hero>(request).await
 }
 
-/// Returns a hero, if it exists and the caller may see it.
-///
-/// # Errors
-/// The same problem for a missing hero and for one that the caller may not see, so that a caller
-/// does not learn which heroes exist.
+/// A hero. The problem is the same for a missing hero and for one that the caller may not see: a
+/// caller does not learn which heroes exist.
 pub async fn visible(state: &AppState, caller: Caller, id: HeroId) -> Result<Hero, Refusal> {
     if caller.may_see(id) {
         resource_handlers::find(state, id).await

@@ -9,13 +9,11 @@ use galley_store::Creation;
 
 use crate::web::Refusal;
 
-/// The request header.
 const HEADER: &str = "Idempotency-Key";
 
 /// The header of an answer to a repeated request: the resource already existed under its key.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// Marks the answer to a repeated request.
 pub fn replayed(mut answer: Response) -> Response {
     answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     answer

@@ -44,7 +44,6 @@ impl ListParams {
     }
 }
 
-/// Takes the `limit` of a list.
 pub fn limit(pairs: &mut Pairs) -> usize {
     let parse = |text: &str| {
         let canonical = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());

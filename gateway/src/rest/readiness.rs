@@ -1,6 +1,4 @@
-//! The liveness and the readiness of this gateway.
-//!
-//! Read by load balancers and people.
+//! The liveness and the readiness of this gateway, read by load balancers and people.
 
 use std::fmt::Write as _;
 

@@ -26,15 +26,10 @@ pub trait Served: Resource {
     fn active_orders(id: Self::Id) -> String;
 }
 
-/// A request to create a hero or a meal.
 pub type CreateRequest = (State<AppState>, Params<()>, IdempotencyHeader);
-/// A request for a page of heroes or meals.
 pub type ListRequest = (State<AppState>, Uri, Params<ListParams>);
-/// A request to read a hero or a meal.
 pub type ReadRequest<R> = (State<AppState>, Id<<R as Resource>::Id>, Params<()>, IfNoneMatch);
-/// A request to change or delete a hero or a meal.
 pub type ChangeRequest<R> = (State<AppState>, Id<<R as Resource>::Id>, Params<()>, IfMatch);
-/// The answer to a request.
 pub type HandlerResult = Result<Response, Refusal>;
 
 /// Creates a hero or a meal. Answers 201 with its location.
@@ -63,7 +58,6 @@ pub async fn get<R: Served>((State(state), Id(id), _, known): ReadRequest<R>) ->
     Ok(read_tagged(&known, &read.version().etag(), &read))
 }
 
-/// Reads a hero or a meal.
 pub async fn find<R: Served>(state: &AppState, id: R::Id) -> Result<R, Refusal> {
     menu::<R>(state).get(id).await?.ok_or_else(|| unknown::<R>(id).into())
 }
@@ -129,7 +123,6 @@ fn read_tagged(known: &IfNoneMatch, tag: &str, body: &impl Serialize) -> Respons
     (tagged, Json(body)).into_response()
 }
 
-/// Returns a path of this service as a header value.
 pub fn location(path: &str) -> HeaderValue {
     HeaderValue::try_from(path).expect("our paths are ASCII")
 }

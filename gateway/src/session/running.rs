@@ -35,13 +35,11 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Returns the connection of a client that has its welcome.
     pub fn new(stream: Stream, socket: Socket, who: Option<Who>) -> Self {
         Self { stream, socket, pace: Meter::default(), who }
     }
 
-    /// Serves the client until either side closes. The state of a busy client is boxed, and dropped
-    /// as soon as the client is idle.
+    /// The state of a busy client is boxed, and dropped as soon as the client is idle.
     pub async fn run(mut self: Box<Self>) {
         loop {
             let Self { stream, socket, pace, who } = &mut *self;

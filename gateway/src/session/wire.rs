@@ -36,10 +36,8 @@ pub trait Wire: Send {
     fn ping(&mut self) -> impl Future<Output = Result<(), Closed>> + Send;
 }
 
-/// A frame to send.
 #[derive(Clone, Debug)]
 pub struct WireFrame {
-    /// Its `type`.
     pub kind: &'static str,
     /// The cursor from which a client that has this frame resumes, if any.
     pub cursor: Option<SignedCursor>,
@@ -49,7 +47,6 @@ pub struct WireFrame {
     pub text: Bytes,
 }
 
-/// The reason for the end of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closed {
     /// The peer closed with this code, if any, which is echoed.
@@ -82,8 +79,7 @@ impl From<Notice> for WireFrame {
 
 impl Closed {
     /// Returns the time for the answers to earlier commands; `None` if the peer does not read them.
-    /// It is shorter when this side ends the session, because the stop of a gateway must not take
-    /// long.
+    /// Shorter when this side ends the session: the stop of a gateway must not take long.
     pub const fn last_answers(self) -> Option<Duration> {
         match self {
             Self::ByPeer(_) | Self::HungUp => Some(ASKED_TO_END),
@@ -92,7 +88,6 @@ impl Closed {
         }
     }
 
-    /// Counts the end of a session.
     pub fn count(self) {
         let code = match self {
             Self::Gone | Self::HungUp => 0,
@@ -103,7 +98,6 @@ impl Closed {
     }
 }
 
-/// Sends a frame at once.
 pub async fn send_frame(wire: &mut impl Wire, frame: WireFrame) -> Result<(), Closed> {
     wire.put(frame).await?;
     wire.flush().await

@@ -20,7 +20,6 @@ const REPAIR_EVERY: Duration = Duration::from_secs(1);
 /// Pauses after failed repairs.
 const AFTER_FAILURE: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(2));
 
-/// The repairs of one gateway.
 pub struct Repairs<'a> {
     hub: &'a Hub,
     store: &'a dyn Store,
@@ -50,7 +49,6 @@ struct RunningRepair<'a> {
     reading: BoxFuture<'a, Result<Repair, StoreError>>,
 }
 
-/// The next step.
 pub enum RepairStep {
     /// The owed repair is to begin.
     Due,
@@ -100,7 +98,6 @@ impl<'a> Repairs<'a> {
         }
     }
 
-    /// Begins the repair that is owed.
     pub fn begin(&mut self) {
         let Some(Owed { since, .. }) = self.owed.take() else { return };
         let reading = self.hub.read_repair(self.store, since).boxed();

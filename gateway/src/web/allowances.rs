@@ -25,7 +25,6 @@ const SHARDS: usize = 16;
 /// burst is available again are dropped. While there are none of these, new addresses share one
 /// allowance.
 const MAX_ADDRESSES: usize = 4_096;
-/// Paths that have no limit.
 const ALWAYS: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Header fields of the draft "`RateLimit` header fields for HTTP" of the IETF's working group
@@ -33,7 +32,6 @@ const ALWAYS: [&str; 2] = ["/healthz", "/readyz"];
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// The use of the rate by each address.
 #[derive(Debug)]
 pub struct Allowances {
     rate: RateLimit,

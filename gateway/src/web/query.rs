@@ -15,9 +15,8 @@ const MAX_ERRORS: usize = 100;
 /// Maximum number of characters of an unknown parameter's name that are shown.
 const MAX_NAME: usize = 64;
 
-/// A type that can be parsed from a query.
 pub trait FromPairs: Sized {
-    /// Parses the query. The problem names every wrong parameter.
+    /// The problem names every wrong parameter.
     fn from_pairs(pairs: Pairs) -> Result<Self, Problem>;
 }
 
@@ -28,7 +27,6 @@ impl FromPairs for () {
     }
 }
 
-/// The query parameters of a request.
 pub struct Params<T>(pub T);
 
 impl<S: Send + Sync, T: FromPairs> FromRequestParts<S> for Params<T> {
@@ -40,7 +38,6 @@ impl<S: Send + Sync, T: FromPairs> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// A query that is being parsed.
 #[derive(Debug)]
 pub struct Pairs {
     pairs: Vec<(String, String)>,
@@ -80,7 +77,6 @@ impl Pairs {
         self.accept(name, parse(&value))
     }
 
-    /// Takes a parameter that may be repeated.
     pub fn many<T, E: Display>(
         &mut self,
         name: &str,

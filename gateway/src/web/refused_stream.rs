@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 
 use super::MAX_BODY;
 
-/// The routes of event streams.
 const STREAMS: [&str; 2] = ["/events", "/heroes/{id}/events"];
 /// Header that makes proxies such as nginx pass on every event at once.
 pub const UNBUFFERED: (HeaderName, HeaderValue) =
@@ -26,7 +25,6 @@ const EVENT_STREAM: &str = "text/event-stream";
 /// Wait if the refusal names none.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Turns temporary refusals of event streams into event streams.
 pub async fn soften(request: Request, next: Next) -> Response {
     if !wants_stream(request.headers()) || !is_stream(&request) {
         return next.run(request).await;

@@ -9,10 +9,8 @@ use tokio::net::TcpStream;
 #[derive(Debug, Default)]
 pub struct DirectWriter(Option<Arc<TcpStream>>);
 
-/// The outcome of a direct write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// All bytes were written.
     All,
     /// Only this number of bytes was written. The session must write the remainder.
     Part(usize),
@@ -22,12 +20,10 @@ pub enum Written {
 }
 
 impl DirectWriter {
-    /// Allows direct writes from now on.
     pub fn open(&mut self, connection: &Arc<TcpStream>) {
         self.0.get_or_insert_with(|| Arc::clone(connection));
     }
 
-    /// Ends direct writes.
     pub fn close(&mut self) {
         self.0 = None;
     }

@@ -7,7 +7,6 @@ use crate::auth::LEEWAY;
 
 /// The time before the expiry of a token at which it is announced.
 const ANNOUNCED: Duration = Duration::from_mins(1);
-/// The deadline of a peer without one.
 const NEVER: u64 = u64::MAX;
 
 /// The two deadlines of a peer. Needs no lock.
@@ -21,18 +20,15 @@ pub struct Expiry {
 }
 
 impl Expiry {
-    /// Returns the deadlines of a peer that may stay for ever.
     pub fn never() -> Self {
         Self { expires: AtomicU64::new(NEVER), retires_ms: AtomicU64::new(NEVER) }
     }
 
-    /// Sets the greatest age.
     pub fn retire_at(&self, age: Duration) {
         let age_ms = u64::try_from(age.as_millis()).unwrap_or(NEVER);
         self.retires_ms.store(age_ms, Ordering::Relaxed);
     }
 
-    /// Returns true once, when the peer has reached its greatest age.
     pub fn retires(&self, age_ms: u64) -> bool {
         let is_old = age_ms >= self.retires_ms.load(Ordering::Relaxed);
         if is_old {
@@ -66,15 +62,12 @@ pub enum TokenNotice {
     Good,
     /// The expiry is near, and the session must announce it.
     Expiring,
-    /// The session has announced the expiry.
     Announced,
-    /// The token has expired.
     Expired,
 }
 
 impl TokenNotice {
-    /// Updates the state for the time that is left. Returns true if the session has something to
-    /// do.
+    /// Updates the state for the time left. Returns true if the session has something to do.
     pub fn advance(&mut self, left: Duration) -> bool {
         *self = match *self {
             _ if left.is_zero() => Self::Expired,
@@ -84,7 +77,6 @@ impl TokenNotice {
         true
     }
 
-    /// Returns true if the session has something to do.
     pub fn is_due(self) -> bool {
         matches!(self, Self::Expiring | Self::Expired)
     }

@@ -14,7 +14,6 @@ pub struct LastReceived {
 }
 
 impl LastReceived {
-    /// Creates the state of a peer that has just connected.
     pub fn now() -> Self {
         Self {
             born: Instant::now(),
@@ -23,12 +22,10 @@ impl LastReceived {
         }
     }
 
-    /// Returns the time since the peer connected, in milliseconds.
     pub fn age_ms(&self) -> u64 {
         u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Returns the time since the last sign of life.
     pub fn silence(&self) -> Duration {
         let silent_ms = self.age_ms().saturating_sub(self.age_at_last_ms.load(Ordering::Relaxed));
         Duration::from_millis(silent_ms)
@@ -46,10 +43,8 @@ impl LastReceived {
     }
 }
 
-/// The doubt that a silent peer is alive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Doubt {
-    /// There is no doubt.
     #[default]
     None,
     /// The session must send a ping. The timeout starts when it has been sent.
@@ -72,7 +67,6 @@ impl Doubt {
         }
     }
 
-    /// Returns true if the session has something to do.
     pub fn is_due(self) -> bool {
         matches!(self, Self::PingDue | Self::Abandoned)
     }

@@ -16,7 +16,6 @@ use crate::versions::VersionSeen;
 /// that are half full.
 const OF_MISSED: usize = 2 * size_of::<OrderId>();
 
-/// The updates that a socket has missed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Missed {
     /// Every change after this cursor.
@@ -39,17 +38,15 @@ pub struct UpdateQueue {
     /// The updates that were dropped; they come before those in `updates`.
     missed: Option<Missed>,
     updates: VecDeque<Notice>,
-    /// The size of the texts of `updates` in bytes.
+    /// Size of the texts of `updates`.
     bytes: usize,
 }
 
 impl UpdateQueue {
-    /// Returns true if nothing waits.
     pub fn is_empty(&self) -> bool {
         !self.is_behind() && self.updates.is_empty()
     }
 
-    /// Returns true if updates were missed and the session has not taken them yet.
     pub fn is_behind(&self) -> bool {
         self.missed.is_some()
     }
@@ -106,7 +103,6 @@ impl UpdateQueue {
         self.missed.take()
     }
 
-    /// Takes the oldest update.
     pub fn pop(&mut self) -> Option<Notice> {
         let update = self.updates.pop_front()?;
         self.bytes -= update.frame.len();

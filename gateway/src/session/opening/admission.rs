@@ -19,12 +19,9 @@ use crate::web::Caller;
 /// The wait that a refused client is asked for, in milliseconds.
 const RETRY_AFTER_MS: u64 = 5_000;
 
-/// An admitted client.
 #[derive(Debug)]
 pub struct Admitted {
-    /// Its seat in the gateway.
     pub seat: Seat,
-    /// Its membership in the hub.
     pub place: Membership,
     /// Its role on this stream.
     pub role: Role,
@@ -34,16 +31,13 @@ pub struct Admitted {
     pub token: TaskTrackerToken,
 }
 
-/// The role of a client.
 #[derive(Debug)]
 pub enum Role {
     /// A hero, with the content of its welcome.
     Hero(Box<Snapshot>),
-    /// Staff.
     Staff,
 }
 
-/// Returns an outbox for a client that asks for admission.
 pub fn outbox(state: &AppState) -> Arc<Outbox> {
     // The age is random, so that sockets that connected together are not closed together.
     let most = state.config.max_socket_age;
@@ -51,19 +45,13 @@ pub fn outbox(state: &AppState) -> Arc<Outbox> {
     Arc::new(Outbox::new(state.config.send_queue).living(age))
 }
 
-/// Takes a seat for a client of this address, before anything else is done for it.
-///
-/// # Errors
-/// `overloaded` or `too-many-sockets`.
+/// Takes a seat, before anything else is done for the client: `overloaded`, `too-many-sockets`.
 pub fn seat(state: &AppState, address: Address) -> Result<Seat, Problem> {
     state.seats.take(address).map_err(no_seat)
 }
 
-/// Admits a client of a hero or of staff. A hero's token already says which hero it is.
-///
-/// # Errors
-/// `too-many-sockets`, `draining`, `hero-not-found` (also for a hero that the caller may not see),
-/// or a problem of the database.
+/// Admits a client. A hero's token already says which hero it is. Problems: `too-many-sockets`,
+/// `draining`, `hero-not-found` (also if the caller may not see it), or one of the database.
 pub async fn enter(
     state: &AppState,
     seat: Seat,

@@ -18,19 +18,15 @@ use crate::session::wire::socket::Socket;
 use crate::session::wire::{Closed, send_frame};
 use crate::state::AppState;
 
-/// A socket after its upgrade.
 pub enum Arrival {
-    /// An admitted client.
     Entered(Box<Admitted>),
     /// A client whose first message must be a token.
     Unproven {
-        /// Its seat.
         seat: Seat,
         /// The requested hero; `None` for staff.
         hero_id: Option<HeroId>,
         /// The cursor to resume from, if any.
         since: Option<ResumeCursor>,
-        /// The outbox of the client.
         outbox: Arc<Outbox>,
         /// Its permit as a socket without a token.
         place: OwnedSemaphorePermit,

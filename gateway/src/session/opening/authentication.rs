@@ -28,8 +28,7 @@ use crate::web::header_list::tokens;
 /// The most sockets that may wait for their token. At the bound a handshake without a valid token
 /// is answered with 503.
 pub const MAX_UNPROVEN: usize = 1_024;
-/// The longest time that a socket may stay without a token. After it the socket is closed with
-/// 4408.
+/// The longest time that a socket may stay without a token. Beyond: close 4408.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The time after which a client that was refused at the bound may retry, in milliseconds.
 const RETRY_AFTER_MS: u64 = 5_000;
@@ -47,9 +46,6 @@ pub enum TokenShown {
     Bad(TokenRejection, OwnedSemaphorePermit),
 }
 
-/// Reads the authentication in a handshake.
-///
-/// # Errors
 /// `unauthorized` for an invalid token in a header, `bad-handshake` for two tokens, `overloaded`
 /// when too many sockets wait, `draining`.
 pub fn shown(state: &AppState, headers: &HeaderMap) -> Result<TokenShown, Problem> {
@@ -71,11 +67,8 @@ pub fn shown(state: &AppState, headers: &HeaderMap) -> Result<TokenShown, Proble
     }
 }
 
-/// Waits for the token of a socket, which must be its first message.
-///
-/// # Errors
-/// The socket must be closed: no token arrived in time, it was invalid, the connection ended, or
-/// the gateway stops. The client has been sent the problem of an invalid token.
+/// Waits for the token, which must be the first message. After an error the socket must be closed;
+/// the client has been sent the problem of an invalid token.
 pub async fn wait(
     state: &AppState,
     socket: &mut Socket,

@@ -22,7 +22,6 @@ use crate::web::guard::unauthorized;
 use crate::web::header_list::tokens;
 use crate::web::query::Pairs;
 
-/// The sub-protocol of this service.
 const SUBPROTOCOL: &str = "galley.v1";
 
 /// Handles `GET /ws`.
@@ -98,7 +97,6 @@ async fn begin(
     Ok(switching(&key, subprotocol))
 }
 
-/// Returns the response that completes the handshake.
 pub fn switching(key: &[u8], subprotocol: bool) -> Response {
     let accept = HeaderValue::try_from(derive_accept_key(key)).expect("base64 is a header value");
     let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
@@ -113,7 +111,7 @@ pub fn switching(key: &[u8], subprotocol: bool) -> Response {
     response
 }
 
-/// Checks the handshake and returns the client's key.
+/// Returns the client's key.
 pub fn websocket_key(method: &Method, headers: &HeaderMap) -> Result<Vec<u8>, Problem> {
     if method != Method::GET || !has_token(headers, &header::UPGRADE, "websocket") {
         return Err(Problem::new(ProblemType::UpgradeRequired));

@@ -22,7 +22,6 @@ use crate::web::refused_stream::UNBUFFERED;
 /// so that the clients of a gateway that died do not all return at once.
 const RETRY_MS: std::ops::Range<u64> = 1_000..3_000;
 
-/// The subject of an event stream.
 #[derive(Debug)]
 pub enum StreamSubject {
     /// The orders of a hero, from a cursor on.
@@ -31,10 +30,7 @@ pub enum StreamSubject {
     All(Watch),
 }
 
-/// Opens an event stream. `cut` cuts its connection if the peer takes no more bytes.
-///
-/// # Errors
-/// The problem for which the client is refused.
+/// `cut` cuts the connection if the peer takes no more bytes.
 pub async fn open(
     state: AppState,
     address: Address,

@@ -20,13 +20,11 @@ use crate::hub::{Missed, VersionSeen};
 use crate::retry::pause_after;
 use crate::session::wire::{Closed, WireFrame};
 
-/// A resync that is not complete.
 pub struct CatchUp {
     commands: Commands,
     hero_id: HeroId,
     missed: Missed,
-    /// The cursor of the first page. A later change of an order on an earlier page comes as a
-    /// frame.
+    /// The cursor of the first page. A later change of an order on it comes as a frame.
     cursor: Option<ResumeCursor>,
     after: Option<OrderId>,
     page: BoxFuture<'static, Result<Changes, Problem>>,
@@ -34,12 +32,10 @@ pub struct CatchUp {
     refusals: u32,
 }
 
-/// A page of a resync.
 #[derive(Debug)]
 pub struct CatchUpPage {
     /// The frame to send; `None` if nothing changed at all.
     pub frame: Option<WireFrame>,
-    /// The states that the frame contains.
     pub sent: HashMap<OrderId, VersionSeen>,
     /// True if the resync ends with this page.
     pub is_last: bool,
@@ -49,16 +45,12 @@ pub struct CatchUpPage {
 }
 
 impl CatchUp {
-    /// Begins to read the missed changes.
     pub fn begin(commands: Commands, hero_id: HeroId, missed: Missed) -> Self {
         let page = read(commands.clone(), hero_id, &missed, None, Duration::ZERO);
         Self { commands, hero_id, missed, cursor: None, after: None, page, refusals: 0 }
     }
 
-    /// Waits for the next page, and tries again while the database is unreachable. Cancel safe.
-    ///
-    /// # Errors
-    /// A read that failed, and would fail again.
+    /// Waits for the next page. Repeats a read unless it would fail again. Cancel safe.
     pub async fn next(&mut self) -> Result<CatchUpPage, Closed> {
         loop {
             match (&mut self.page).await {
@@ -102,7 +94,6 @@ impl CatchUp {
     }
 }
 
-/// Reads the page that follows `after`.
 fn read(
     commands: Commands,
     hero_id: HeroId,

@@ -16,9 +16,7 @@ use crate::store_problems::problem;
 /// The most meals in one answer to `menu`.
 const MENU_PAGE: usize = 100;
 
-/// The frame that answers a command.
 pub struct CommandReply {
-    /// The JSON.
     pub text: String,
     /// The states of orders in the answer. A first version is left out, because nothing is older.
     pub shown: Vec<(OrderId, VersionSeen)>,

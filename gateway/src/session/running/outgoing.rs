@@ -36,7 +36,6 @@ const COME_BACK_MS: std::ops::Range<u64> = 250..500;
 /// Timeout of the write of a client's last frame when the gateway stops.
 const SENDING_AWAY: Duration = Duration::from_millis(500);
 
-/// The frames that one client gets without a command.
 pub struct Stream {
     state: AppState,
     place: Membership,
@@ -49,12 +48,9 @@ pub struct Stream {
     _token: TaskTrackerToken,
 }
 
-/// The next thing to send.
 #[derive(Debug)]
 pub enum StreamEvent {
-    /// An item of the outbox.
     Out(Out),
-    /// A page of a resync, or the reason for its failure.
     Page(Result<CatchUpPage, Closed>),
     /// A frame of the staff feed may be due.
     Due(FeedDue),
@@ -63,7 +59,6 @@ pub enum StreamEvent {
 }
 
 impl Stream {
-    /// Returns the stream of a client with this membership.
     pub fn new(state: AppState, place: Membership, seat: Seat, token: TaskTrackerToken) -> Self {
         Self {
             state,
@@ -76,7 +71,6 @@ impl Stream {
         }
     }
 
-    /// Returns the state of the gateway.
     pub fn state(&self) -> &AppState {
         &self.state
     }
@@ -86,12 +80,11 @@ impl Stream {
         self.catch_up.is_none() && self.watcher.is_none() && self.leaving.is_none()
     }
 
-    /// Returns the outbox of the client.
     pub fn outbox(&self) -> &Outbox {
         self.place.outbox()
     }
 
-    /// Returns the hero of the stream; `None` for staff.
+    /// `None` for staff.
     pub fn hero_id(&self) -> Option<HeroId> {
         self.place.hero_id()
     }
@@ -106,9 +99,8 @@ impl Stream {
         self.place.outbox().note_life();
     }
 
-    /// Starts the staff feed from now on, or from the client's cursor. `told` are the totals that
-    /// the reply shows, if any. Returns how the watch began, and the cursor from which it can be
-    /// resumed.
+    /// Starts the staff feed, from now on or from the client's cursor. `told` are the totals in the
+    /// reply. Returns how the watch began, and the cursor from which it can be resumed.
     pub async fn watch(
         &mut self,
         mut watch: Watch,
@@ -132,8 +124,7 @@ impl Stream {
         (resume, cursor.map(|cursor| self.state.commands.store().cursor_keys().sign(cursor)))
     }
 
-    /// Notes that an answer is about to show these states, so that no later frame shows an older
-    /// one.
+    /// Notes that an answer is about to show these states: no later frame shows an older one.
     pub fn note_shown(&self, shown: &[(OrderId, VersionSeen)]) {
         if !shown.is_empty() {
             self.place.note_shown(&shown.iter().copied().collect());
@@ -152,10 +143,6 @@ impl Stream {
         }
     }
 
-    /// Sends the frames of an event.
-    ///
-    /// # Errors
-    /// The reason for which the session must end.
     pub async fn send_event(
         &mut self,
         event: StreamEvent,
@@ -169,7 +156,6 @@ impl Stream {
         }
     }
 
-    /// Handles an item of the outbox. All waiting frames go in few writes.
     async fn out(&mut self, out: Out, wire: &mut impl Wire) -> Result<(), Closed> {
         let mut next = Some(out);
         let mut gathered = 0;

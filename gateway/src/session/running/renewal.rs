@@ -9,10 +9,8 @@ use crate::auth::{Claims, TokenRejection, Who};
 use crate::state::AppState;
 use crate::web::guard::unauthorized;
 
-/// Reads a token that replaces an earlier one of the same caller.
-///
-/// # Errors
-/// The problem, and the close code if the socket must be closed for it.
+/// Reads a token that replaces an earlier one of the same caller. The error has a close code if
+/// the socket must be closed for it.
 pub fn renew(
     state: &AppState,
     who: Option<Who>,
@@ -45,10 +43,6 @@ pub fn authenticated(id: Option<CommandId>, claims: Claims) -> String {
         .encode()
 }
 
-/// Reads a token.
-///
-/// # Errors
-/// `unauthorized`.
 pub fn verify(state: &AppState, token: &BearerToken) -> Result<Claims, Problem> {
     let claims = state
         .verifier

@@ -27,7 +27,6 @@ use crate::web::allowances::too_fast;
 /// read.
 const MAX_IN_FLIGHT: usize = 128;
 
-/// A client that is not idle.
 pub struct Session<'a> {
     state: AppState,
     stream: &'a mut Stream,
@@ -43,7 +42,6 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Begins to serve a client.
     pub fn new(stream: &'a mut Stream, pace: &'a mut Meter, who: Option<Who>) -> Self {
         let state = stream.state().clone();
         Self {
@@ -57,7 +55,6 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Serves the client until there is nothing left to do, or the session must end.
     pub async fn serve(mut self, socket: &mut Socket) -> Result<(), Closed> {
         loop {
             let may_read =
@@ -93,7 +90,6 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Takes one message of the client.
     async fn take(&mut self, socket: &mut Socket, heard: SocketInput) -> Result<(), Closed> {
         self.stream.note_life();
         let text = match heard {
@@ -130,8 +126,7 @@ impl<'a> Session<'a> {
         self.begin_waiting(socket).await
     }
 
-    /// Sends an answer together with all others that are ready. Then starts the waiting command,
-    /// unless another one is before it.
+    /// Sends all answers that are ready. Then starts the waiting command, if it is the next.
     async fn answer(&mut self, socket: &mut Socket, answer: CommandReply) -> Result<(), Closed> {
         self.stream.note_shown(&answer.shown);
         socket.feed(answer.text).await?;
@@ -180,7 +175,6 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Replaces the token of the client by a new one.
     async fn renew(
         &mut self,
         socket: &mut Socket,

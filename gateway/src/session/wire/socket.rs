@@ -36,7 +36,6 @@ const READ: usize = 4 * 1_024;
 /// The bytes at which gathered frames are written.
 const GATHERED: usize = 16 * 1_024;
 
-/// The wire of one session.
 #[derive(Debug)]
 pub struct Socket {
     stream: Arc<TcpStream>,
@@ -47,7 +46,6 @@ pub struct Socket {
     outbox: Arc<Outbox>,
 }
 
-/// The unfinished reads and writes of a socket.
 #[derive(Debug)]
 struct Busy {
     decoder: Decoder,
@@ -68,20 +66,15 @@ impl Busy {
     }
 }
 
-/// An event from the peer.
 #[derive(Debug)]
 pub enum SocketInput {
-    /// A message.
     Text(String),
     /// A ping or pong.
     Control,
-    /// The end of the connection.
     Closed(Closed),
 }
 
 impl Socket {
-    /// Takes over an upgraded connection. `outbox` is notified when the peer takes bytes, which
-    /// shows that it is alive.
     pub fn new(upgraded: Upgraded, max_message: usize, outbox: Arc<Outbox>) -> Self {
         let parts = upgraded
             .downcast::<TokioIo<TrackedStream>>()
@@ -99,7 +92,7 @@ impl Socket {
         self.unsent().is_empty()
     }
 
-    /// Returns the connection. Others may write to it while no bytes are unsent.
+    /// Others may write to it while no bytes are unsent.
     pub fn connection(&self) -> &Arc<TcpStream> {
         &self.stream
     }
@@ -118,8 +111,7 @@ impl Socket {
         self.stream.poll_read_ready(context).map(|_| ())
     }
 
-    /// Waits for an event from the peer. Unsent bytes go out first, so a peer that takes no pong is
-    /// not read. Cancel safe.
+    /// Unsent bytes go out first, so a peer that takes no pong is not read. Cancel safe.
     pub async fn receive(&mut self) -> SocketInput {
         loop {
             if let Err(closed) = self.flush().await {
@@ -157,13 +149,11 @@ impl Socket {
         }
     }
 
-    /// Sends an answer at once.
     pub async fn send(&mut self, answer: String) -> Result<(), Closed> {
         self.feed(answer).await?;
         self.flush().await
     }
 
-    /// Gathers an answer for the next flush.
     pub async fn feed(&mut self, answer: String) -> Result<(), Closed> {
         self.put_text(answer.as_bytes()).await
     }

@@ -23,18 +23,15 @@ use crate::metrics;
 /// The most bytes that the connection takes at once.
 const CHUNK: usize = 4 * 1_024;
 
-/// The writing end of an event stream.
 #[derive(Debug)]
 pub struct EventStream {
     gathered: BytesMut,
     chunks: mpsc::Sender<Bytes>,
-    /// Notified of every chunk that was taken: a client of an event stream gives no other sign of
-    /// life.
+    /// Notified of every chunk that was taken: no other sign of life comes from the client.
     outbox: Arc<Outbox>,
 }
 
 impl EventStream {
-    /// Returns an event stream, and the body that carries it.
     pub fn open(outbox: Arc<Outbox>) -> (Self, Body) {
         let (chunks, mut taken) = mpsc::channel(1);
         let body = stream::poll_fn(move |context| {

@@ -11,31 +11,26 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Control
 /// The longest payload of a control frame (RFC 6455 section 5.5).
 const MAX_CONTROL: u64 = 125;
 
-/// A message of the peer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum SocketMessage {
     /// A text message, assembled from its fragments.
     Text(String),
     /// A ping, to be answered with the same bytes.
     Ping(Vec<u8>),
-    /// A pong.
     Pong,
     /// A close frame, with its code if any.
     Close(Option<u16>),
 }
 
-/// A violation of the protocol by the peer.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum ProtocolViolation {
     /// Bytes that break the protocol, or are not text.
     #[error("a violation of the protocol")]
     Protocol,
-    /// A message beyond the bound.
     #[error("a message above the limit")]
     TooBig,
 }
 
-/// The decoder of one connection's bytes.
 #[derive(Debug)]
 pub struct Decoder {
     /// The bytes that have been read and not decoded.
@@ -71,11 +66,8 @@ impl Decoder {
         self.bytes.is_empty() && self.begun.is_none()
     }
 
-    /// Returns the next message, or `None` while it is incomplete.
-    ///
-    /// # Errors
-    /// [`ProtocolViolation`], as early as possible: a frame that is too long is refused before its
-    /// payload has arrived. Nothing may be decoded after an error.
+    /// Returns the next message, or `None` while it is incomplete. A frame that is too long is
+    /// refused before its payload has arrived. Nothing may be decoded after an error.
     pub fn decode(&mut self) -> Result<Option<SocketMessage>, ProtocolViolation> {
         while let Some((header, payload)) = self.frame()? {
             let message = match header.opcode {

@@ -28,7 +28,6 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(4);
 const BEATS: &str = "galley3-beat";
 const LEAVES: &str = "galley3-bye";
 
-/// A heartbeat of a publisher on one shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Heartbeat {
     pub(crate) publisher: PublisherId,
@@ -41,7 +40,6 @@ pub(crate) struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Returns the message on the channel.
     pub(crate) fn encode(&self) -> String {
         let head = if self.leaves { LEAVES } else { BEATS };
         let published =

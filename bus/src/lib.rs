@@ -36,8 +36,7 @@ pub use publish_progress::PendingOperation;
 #[doc(hidden)]
 pub use timing::Timing;
 
-/// A failed call of the bus. No data is lost: the change is in the database and is found there
-/// later.
+/// A failed call of the bus. No data is lost: the change is in the database.
 #[derive(Clone, Debug, Error)]
 pub enum BusError {
     /// Redis does not answer. The bus itself logs when an outage begins and ends.
@@ -54,8 +53,7 @@ pub enum BusConnectError {
     /// The URL is malformed. A retry does not help.
     #[error("not a Redis URL: {0}")]
     BadUrl(String),
-    /// Redis answers but rejects this process. A retry helps only after the configuration was
-    /// changed.
+    /// Redis answers but rejects this process. A retry helps only with another configuration.
     #[error("{0}")]
     Refused(String),
     /// Redis does not answer. A retry may help.
@@ -95,8 +93,7 @@ pub trait Bus: Send + Sync + 'static {
     /// Publishes a goodbye, the last message of this process. The caller has published everything
     /// that it committed, so that no subscription needs a repair for this process.
     async fn leave(&self);
-    /// Waits until a task that the bus needs has ended unexpectedly. Never returns for a bus
-    /// without tasks.
+    /// Waits until a task that the bus needs has ended unexpectedly; without tasks, forever.
     async fn broken(&self);
     /// Returns an error unless the bus answers.
     async fn ping(&self) -> Result<(), BusError>;

@@ -30,7 +30,6 @@ const QUEUE_BOUND: usize = 100_000;
 /// The longest wait of a reader for entries.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The bus within one process.
 pub(crate) struct LocalBus {
     shared: Arc<LocalState>,
     progress: PublishProgress,
@@ -176,7 +175,6 @@ impl Bus for LocalBus {
     }
 }
 
-/// A reader of the queue.
 struct LocalQueue {
     shared: Arc<LocalState>,
     /// The unsettled entries, by token.

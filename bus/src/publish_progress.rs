@@ -56,7 +56,6 @@ pub(crate) fn new_publisher() -> PublisherId {
 }
 
 impl PublishProgress {
-    /// Begins an operation.
     pub(crate) fn begin(&self) -> PendingOperation {
         let mut state = self.lock();
         state.clock += 1;

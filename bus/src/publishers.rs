@@ -23,7 +23,6 @@ use publisher::{Publisher, PublisherPhase, RepairDebt};
 /// one that is silent for longest is forgotten: this counts as a gap, and so does its next message.
 const BOUND: usize = 1_024;
 
-/// Every publisher known from the bus or the database.
 #[derive(Debug)]
 pub(crate) struct Publishers {
     known: HashMap<PublisherId, Publisher>,
@@ -36,7 +35,6 @@ pub(crate) struct Publishers {
     gap: Option<Gap>,
 }
 
-/// The last census, an answer of the database.
 #[derive(Debug)]
 struct LastCensus {
     living: BTreeSet<PublisherId>,
@@ -53,7 +51,6 @@ pub(crate) struct Gap {
 }
 
 impl Publishers {
-    /// Creates the state for a bus of `shards` shards, without publishers.
     pub(crate) fn new(shards: usize) -> Self {
         let known = HashMap::new();
         Self { known, shards, debt: RepairDebt::OWED, census: None, safe: None, gap: None }
@@ -87,9 +84,7 @@ impl Publishers {
         self.advance();
     }
 
-    /// Notes a census: the publishers that are alive according to the database, the cursor of that
-    /// moment, and the position above every transaction that had begun. From now on each of these
-    /// publishers must send heartbeats.
+    /// Notes a census. From now on each live publisher must send heartbeats.
     pub(crate) fn census(
         &mut self,
         living: &BTreeSet<PublisherId>,
@@ -142,8 +137,7 @@ impl Publishers {
         self.known.values_mut().for_each(|publisher| publisher.debt.begin());
     }
 
-    /// Notes that the read has been carried out. Everything before `safe`, a cursor from before the
-    /// read, was delivered.
+    /// Notes that the read was carried out: everything before `safe`, an earlier cursor, arrived.
     pub(crate) fn repaired(&mut self, safe: ResumeCursor) {
         let of_all = self.debt.end();
         for publisher in self.known.values_mut() {
@@ -152,7 +146,6 @@ impl Publishers {
         self.advance();
     }
 
-    /// Returns the live publishers that are silent on at least one shard.
     pub(crate) fn unheard(&self) -> Vec<UnheardPublisher> {
         let unheard = self.known.iter().filter_map(|(id, publisher)| {
             publisher
@@ -162,7 +155,6 @@ impl Publishers {
         unheard.collect()
     }
 
-    /// Returns and clears the gap that was noticed since the last call.
     pub(crate) fn take_gap(&mut self) -> Option<Gap> {
         self.gap.take()
     }
@@ -192,8 +184,7 @@ impl Publishers {
         let Some(census) = self.census.as_ref().filter(|_| self.debt.is_settled()) else { return };
         let told =
             self.known.values().filter(|publisher| publisher.counts()).map(Publisher::published);
-        // `None`, a publisher without a cursor, is the least: the safe cursor then stays where it
-        // is.
+        // `None`, a publisher without a cursor, is the least: the safe cursor then stays.
         let safe = told.fold(Some(census.safe), Option::min);
         self.safe = safe.or(self.safe);
     }

@@ -83,7 +83,6 @@ use redis_queue::RedisQueue;
 use redis_subscription::{RedisSubscription, RedisSubscriptions};
 use tasks::Tasks;
 
-/// The bus on Redis.
 pub(crate) struct RedisBus {
     nodes: Arc<Nodes>,
     names: RedisNames,
@@ -217,9 +216,6 @@ impl Bus for RedisBus {
 }
 
 /// Returns the address in a URL for logs, without user and password.
-///
-/// # Errors
-/// [`BusConnectError::BadUrl`]
 pub(crate) fn place(url: &str) -> Result<String, BusConnectError> {
     Nodes::parse(url).map(|nodes| nodes.place())
 }

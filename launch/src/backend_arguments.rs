@@ -43,8 +43,7 @@ impl BackendArguments {
     /// creates.
     ///
     /// # Errors
-    /// [`Failure`] if one of them is not reachable in time or refuses this program, or if its URL
-    /// is invalid.
+    /// [`Failure`] if one is not reachable in time, refuses this program or has an invalid URL.
     pub async fn open(
         self,
         auth: Option<&str>,
@@ -73,8 +72,7 @@ pub fn tell_start(database_url: &str, bus: &BusConfig, auth: Option<&str>) -> Re
 /// Waits for the database.
 ///
 /// # Errors
-/// [`Failure::Usage`] for an invalid URL, [`Failure::Failed`] if it is not reachable in time or
-/// refuses this program.
+/// [`Failure::Usage`] for an invalid URL, [`Failure::Failed`] if not reachable in time or refused.
 pub async fn open_store(url: &str, patience: &Patience) -> Result<Arc<dyn Store>, Failure> {
     use galley_store::StoreConnectError::{BadUrl, Busy, NotWhole, Refused, Unreachable};
     let attempt = async || {
@@ -128,8 +126,7 @@ pub async fn schema(store: &dyn Store, patience: &Patience) -> Result<(), Failur
 /// Waits for the bus.
 ///
 /// # Errors
-/// [`Failure::Usage`] for an invalid URL, [`Failure::Failed`] if Redis is not reachable in time or
-/// refuses this program.
+/// [`Failure::Usage`] for an invalid URL, [`Failure::Failed`] if not reachable in time or refused.
 pub async fn open_bus(config: &BusConfig, patience: &Patience) -> Result<SharedBus, Failure> {
     use galley_bus::BusConnectError::{BadUrl, Refused, Unreachable};
     let attempt = async || {

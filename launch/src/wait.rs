@@ -18,7 +18,6 @@ use crate::Failure;
 
 /// The pause after the first attempt. It doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// The longest time of one attempt.
 const ATTEMPT: Duration = Duration::from_secs(10);

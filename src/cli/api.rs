@@ -49,14 +49,12 @@ pub struct Remote {
     pub socket: Option<PathBuf>,
 }
 
-/// A gateway.
 pub struct Api {
     client: Client,
     token: Option<BearerToken>,
     remote: Remote,
 }
 
-/// A successful answer.
 pub struct ApiResponse {
     /// The body, JSON as it came; empty when there is none.
     pub body: String,
@@ -64,7 +62,6 @@ pub struct ApiResponse {
 }
 
 impl Remote {
-    /// Creates the client.
     pub fn open(self) -> Result<Api, CommandError> {
         let builder = Client::builder()
             .timeout(self.patience())

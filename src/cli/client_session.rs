@@ -24,7 +24,6 @@ use super::api::Remote;
 use super::error::CommandError;
 use super::exit::Exit;
 
-/// The time between pings.
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// Maximum unanswered pings; at the next one the connection counts as lost.
 const SILENT_PINGS: u32 = 3;
@@ -54,24 +53,18 @@ pub struct ClientSession {
     come_back_after: Option<Duration>,
 }
 
-/// The reason why a socket cannot be opened.
 enum SocketRefused {
-    /// An error that may pass.
     ForNow(CommandError),
-    /// An error that no further attempt can cure.
     ForGood(CommandError),
 }
 
 /// The news of a link for its display.
 #[derive(Clone, Debug)]
 pub enum SessionEvent {
-    /// A socket is being opened.
     Connecting,
-    /// A frame.
     Frame {
         /// The JSON as it came.
         text: String,
-        /// The parsed frame.
         frame: Received,
     },
     /// The subscription is active: from here on no change is missed.
@@ -79,11 +72,8 @@ pub enum SessionEvent {
         /// The watched orders, for people.
         whose: String,
     },
-    /// There is no connection.
     Waiting {
-        /// The cause.
         why: CommandError,
-        /// The pause before the next attempt.
         pause: Duration,
     },
 }
@@ -91,7 +81,6 @@ pub enum SessionEvent {
 /// The end of a socket that may be opened again.
 pub struct SessionEnd {
     pub why: CommandError,
-    /// True after a welcome.
     pub welcomed: bool,
     /// The pause that the gateway asked for, if any.
     pub come_back_after: Option<Duration>,

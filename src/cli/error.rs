@@ -30,8 +30,7 @@ pub struct Because {
 }
 
 impl CommandError {
-    /// Creates an error of this program. Its problem has the shape of the gateway's, and its own
-    /// type.
+    /// Creates an error of this program; its problem has the gateway's shape and its own type.
     pub fn local(exit: Exit, text: impl Into<String>) -> Self {
         let (slug, title, status) = exit.problem();
         let text = text.into();
@@ -39,7 +38,6 @@ impl CommandError {
         Self::Because(Box::new(Because { exit, text, problem }))
     }
 
-    /// Creates a usage error.
     pub fn usage(text: impl Into<String>) -> Self {
         Self::local(Exit::Usage, text)
     }
@@ -81,7 +79,6 @@ impl CommandError {
         self
     }
 
-    /// Returns the exit code.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Quiet(exit) => *exit,
@@ -89,8 +86,7 @@ impl CommandError {
         }
     }
 
-    /// Prints the cause on standard error, as one line of text or of JSON, and returns the exit
-    /// code.
+    /// Prints the cause on standard error, as one line of text or JSON; returns the exit code.
     pub fn report(&self, json: bool) -> ExitCode {
         if let Self::Because(because) = self {
             note(&if json {

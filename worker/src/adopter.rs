@@ -39,7 +39,6 @@ const CHUNK: usize = 50_000;
 /// overloaded database.
 const DOUBT_PERIOD: Duration = Duration::from_secs(10);
 
-/// Runs until stopped.
 pub(crate) async fn run(state: Arc<WorkerState>, stop: CancellationToken) {
     let mut ticks = every(PERIOD);
     let mut resolved = None;
@@ -81,7 +80,6 @@ struct OwnerSearch {
     known: Incarnations,
     /// The moment of the last search; `None` if a search is due at once.
     last: Option<Instant>,
-    /// The moment of the last reason to search.
     alarmed: Instant,
 }
 

@@ -27,11 +27,9 @@ const MAX_HELD: usize = 200_000;
 /// up.
 const MAX_LAG: Duration = Duration::from_secs(1);
 
-/// The state that the parts of a worker share.
 pub(crate) struct WorkerState {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) bus: SharedBus,
-    /// The incarnation of this worker.
     pub(crate) owner: IncarnationId,
     /// Counts and logs the failures of the database.
     pub(crate) outage: StoreOutage,
@@ -51,7 +49,6 @@ pub(crate) struct WorkerState {
 }
 
 impl WorkerState {
-    /// Creates the state of a worker without orders.
     pub(crate) fn new(
         store: Arc<dyn Store>,
         bus: SharedBus,
@@ -88,13 +85,11 @@ impl WorkerState {
         claimed
     }
 
-    /// Returns the greatest id of an order that this worker has claimed.
     pub(crate) fn newest(&self) -> Option<OrderId> {
         OrderId::new(self.newest.load(Ordering::Relaxed)).ok()
     }
 
-    /// Notes a failure. If its outcome is unknown, this worker may own orders that it does not
-    /// know.
+    /// Notes a failure; after an unknown outcome this worker may own orders unknown to it.
     pub(crate) fn doubt(&self, question: &'static str, error: &StoreError) {
         self.outage.note(question, error);
         if error.is_uncertain() {
@@ -116,8 +111,7 @@ impl WorkerState {
     pub(crate) fn updates(claimed: &[Claimed]) -> Vec<Update> {
         let mut updates = Vec::with_capacity(claimed.len());
         for Claimed { order, .. } in claimed {
-            // The claim cancelled the order in the same statement: `IN_PROGRESS` must be published
-            // as well.
+            // The claim cancelled the order at once: `IN_PROGRESS` must be published, too.
             let started = if order.status == Status::Cancelled { order.as_started() } else { None };
             updates.extend(started.iter().map(Update::of));
             updates.push(Update::of(order));
@@ -185,7 +179,6 @@ impl WorkerState {
         kept.expect("the state keeps the sender");
     }
 
-    /// Returns a receiver of the flag that the dispatch queue cannot be read.
     pub(crate) fn watch_bus(&self) -> watch::Receiver<bool> {
         self.bus_away.subscribe()
     }

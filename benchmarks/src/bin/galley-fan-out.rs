@@ -114,8 +114,7 @@ fn in_turns(
     let mut baseline = Baseline::start(arguments.sockets, bytes, None)?;
     let (mut ours, mut baselines) = (Vec::new(), [const { Vec::new() }; 2]);
     for _ in 0..WARM_UP + arguments.rounds {
-        // The gateway runs before each of the two baselines. Each measurement thus follows one of
-        // the other kind, so that neither finds its own data in the caches.
+        // The gateway runs before each of the two baselines, so that neither finds its data cached.
         for (threads, times) in [1, cores()?].into_iter().zip(&mut baselines) {
             let update = publisher.next()?;
             let begin = Instant::now();
@@ -145,7 +144,6 @@ fn in_turns(
     baseline.end()
 }
 
-/// Measures updates at a rate.
 fn at_pace(
     arguments: &FanOutArguments,
     pace: FanOutPace,
@@ -205,12 +203,10 @@ impl FanOutPace {
         self.rate * self.seconds
     }
 
-    /// Returns the due time of an update, since the beginning.
     fn due(self, number: u32) -> Duration {
         Duration::from_secs(number.into()) / self.rate
     }
 
-    /// Returns the number of updates that are due this long after the beginning.
     fn fallen_due(self, elapsed: Duration) -> u32 {
         let due = 1 + elapsed.as_nanos() * u128::from(self.rate) / 1_000_000_000;
         u32::try_from(due).map_or(self.updates(), |due| due.min(self.updates()))
@@ -245,7 +241,6 @@ impl UpdateSource {
     }
 }
 
-/// The connections that are read.
 struct FanOutSockets {
     poll: Poll,
     events: Events,
@@ -262,7 +257,6 @@ struct Awaited {
     first: Option<i64>,
 }
 
-/// The frames received by one socket.
 #[derive(Clone, Default)]
 struct SocketFrames {
     /// The bytes of an incomplete frame.
@@ -289,13 +283,11 @@ impl FanOutSockets {
         Ok(())
     }
 
-    /// Reads until this number of bytes has arrived.
     fn read(&mut self, bytes: usize) -> anyhow::Result<()> {
         self.show(bytes, Instant::now(), |_, _| Ok(()))
     }
 
-    /// Reads until every frame has arrived. Returns the lags of the frames on the checked sockets,
-    /// shortest first.
+    /// Reads until every frame has arrived; returns the lags on the checked sockets, sorted.
     fn read_at_pace(&mut self, awaited: &Awaited) -> anyhow::Result<Vec<Duration>> {
         let mut told = vec![SocketFrames::default(); LOOKED_AT.min(self.streams.len())];
         let all = awaited.pace.frames(self.streams.len())? * awaited.bytes;
@@ -326,8 +318,7 @@ impl FanOutSockets {
         Ok(())
     }
 
-    /// Sleeps for a moment and reads what has arrived. Calls `show` with each socket and its bytes,
-    /// and returns the number of bytes.
+    /// Sleeps for a moment, shows what has arrived, and returns the number of bytes.
     fn look(
         &mut self,
         mut show: impl FnMut(usize, &[u8]) -> anyhow::Result<()>,
@@ -516,8 +507,7 @@ fn upgrade(gateway: SocketAddr, hero: i64) -> anyhow::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Returns the bytes of an update on a WebSocket. Its text has 126 to 65,535 bytes, hence a head of
-/// 4.
+/// Returns the bytes of an update on a WebSocket: a text of 126 to 65,535 bytes and a head of 4.
 fn wire_length(update: &Update) -> usize {
     update.frame.len() + 4
 }

@@ -21,14 +21,12 @@ pub(super) struct Publisher {
     end: Option<PublisherEnd>,
 }
 
-/// The state of a publisher on one shard.
 #[derive(Clone, Debug)]
 struct PublisherShard {
     /// The greatest number that was received or is known to be missing.
     last: u64,
     /// Everything that it committed before this cursor was delivered.
     published: Option<ResumeCursor>,
-    /// The moment of its last message.
     received: Instant,
     /// The goodbye was received.
     left: bool,
@@ -43,10 +41,8 @@ struct PublisherEnd {
     again: Instant,
 }
 
-/// The life of a publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PublisherPhase {
-    /// Alive, as far as is known.
     Living,
     /// Stopped in order, with everything published.
     Left,

@@ -11,8 +11,7 @@ use tokio::time::{Duration, Instant};
 
 use super::dial::connect;
 
-/// Time for which an answer is used again: the connections of all shards are often made at the same
-/// time.
+/// Time for which an answer is used again: the shards often connect at the same time.
 const FRESH: Duration = Duration::from_millis(100);
 
 /// The most nodes that are asked at once; the others are left out.
@@ -21,7 +20,6 @@ const MOST_ASKED: usize = 64;
 /// The longest wait for the answer of a node.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A Redis Cluster.
 #[derive(Debug)]
 pub(super) struct Cluster {
     /// The nodes of the URL, at least two. User, password and TLS of the first apply to every node
@@ -31,7 +29,6 @@ pub(super) struct Cluster {
     last: Mutex<Option<(Instant, Slots)>>,
 }
 
-/// The holders of the slots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Slots {
     /// The first slot, the last slot, and their master.
@@ -40,7 +37,6 @@ struct Slots {
     nodes: Vec<NodeAddress>,
 }
 
-/// The host and the port of a node.
 type NodeAddress = (String, u16);
 
 impl Cluster {
@@ -52,7 +48,6 @@ impl Cluster {
         &self.seeds
     }
 
-    /// Returns the master of a slot.
     pub(super) async fn holder(&self, slot: u16) -> RedisResult<ConnectionInfo> {
         // Held while nodes are asked: other callers wait and then use the same answer.
         let mut last = self.last.lock().await;

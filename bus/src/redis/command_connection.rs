@@ -21,7 +21,6 @@ use crate::{Backoff, BusError};
 /// The longest wait for a response.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The shared connection of one shard.
 pub(super) struct CommandConnection {
     shared: Arc<ConnectionState>,
     _mender: AbortOnDropHandle<()>,
@@ -72,7 +71,6 @@ impl CommandConnection {
         (Self { shared: link, _mender: mender }, greeted)
     }
 
-    /// Sends a pipeline and returns the responses.
     pub(super) async fn query<T: FromRedisValue>(
         &self,
         pipeline: &Pipeline,
@@ -134,7 +132,6 @@ pub(super) fn write_nothing(pipeline: &mut Pipeline, stream: &str) {
     pipeline.cmd("XACK").arg(stream).arg(GROUP).arg("0-0").ignore();
 }
 
-/// Reconnects each time the connection is lost.
 async fn mend(shared: Arc<ConnectionState>) {
     loop {
         shared.broken.notified().await;

@@ -24,7 +24,6 @@ use crate::heartbeat::{BEAT, Heartbeat};
 use crate::publish_progress::{PublishProgress, new_publisher};
 use crate::{Backoff, BusError};
 
-/// The writer of this process.
 pub(super) struct RedisPublisher {
     names: RedisNames,
     id: PublisherId,
@@ -35,7 +34,6 @@ pub(super) struct RedisPublisher {
     has_left: AtomicBool,
 }
 
-/// The state of one shard.
 struct ShardChannel {
     link: Arc<CommandConnection>,
     /// Held from taking a number until Redis has answered or failed.
@@ -89,17 +87,14 @@ impl RedisPublisher {
         Self { names, id: new_publisher(), progress, shards, outage, has_left }
     }
 
-    /// Returns the name of this process.
     pub(super) fn id(&self) -> PublisherId {
         self.id
     }
 
-    /// Returns the shared connection of a shard.
     pub(super) fn link(&self, shard: u16) -> &CommandConnection {
         &self.shard(shard).link
     }
 
-    /// Publishes updates, then adds entries to the queue.
     pub(super) async fn publish(
         &self,
         updates: &[Update],
@@ -108,8 +103,7 @@ impl RedisPublisher {
         self.send(updates, orders, &[]).await
     }
 
-    /// Publishes updates, then acknowledges entries. Each is given by its shard and its id in the
-    /// stream.
+    /// Publishes updates, then acknowledges entries, given by shard and id in the stream.
     pub(super) async fn settle(
         &self,
         settled: &[(u16, &str)],

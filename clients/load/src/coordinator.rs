@@ -26,10 +26,6 @@ use crate::timeline::Timeline;
 /// others count as unchecked.
 const MAX_COMPARED: usize = 20_000;
 
-/// Runs the test.
-///
-/// # Errors
-/// If the test cannot be run.
 pub async fn run(arguments: &LoadArguments) -> Result<Report, LoadFailure> {
     let settings = LoadSettings::of(arguments)?;
     let gateways = arguments.url.iter().map(TestedGateway::at).collect::<Result<Vec<_>, _>>()?;

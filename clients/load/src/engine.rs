@@ -51,9 +51,6 @@ const LOOK: u64 = 20_000;
 const LINGER: u64 = 200_000;
 
 /// Runs an engine: orders come on standard input, messages go to standard output.
-///
-/// # Errors
-/// If the plan cannot be read, or the system cannot wait for connections.
 pub fn run() -> Result<(), LoadFailure> {
     let memory = usage::resident();
     let mut plan = String::new();
@@ -94,14 +91,11 @@ struct Engine {
     timers: BinaryHeap<Reverse<(u64, Timer)>>,
     phase: Phase,
     measures: Measures,
-    /// Open sockets.
     open_sockets: u64,
     /// Open connections of all kinds.
     open: usize,
-    /// Connections that could not be opened.
     given_up: usize,
-    /// The time at which an order last became known to have ended, in microseconds since the load
-    /// began.
+    /// The microsecond of the load at which an order last became known to have ended.
     last_end: u64,
     /// Resident bytes before the first socket.
     memory: u64,
@@ -109,31 +103,31 @@ struct Engine {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
-    /// Reconnect the connection with this index.
     Open(usize),
     /// Give back the credit of a refused placer: its index and generation.
     Credit(usize, u32),
-    /// Cut sockets in a reconnect storm.
     Storm,
-    /// Read from the slow sockets.
     SlowRead,
-    /// Send a tick to the coordinator.
     Tick,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Sockets are being opened.
     Ramp,
     /// The engine waits for the others.
     Ready,
     /// Orders are placed, until this time.
-    Load { until: u64 },
+    Load {
+        until: u64,
+    },
     /// The engine waits for answers and last states, at most until this time.
-    Settle { until: u64 },
+    Settle {
+        until: u64,
+    },
     /// Everything has arrived; duplicates are awaited until this time.
-    Linger { until: u64 },
-    /// The end.
+    Linger {
+        until: u64,
+    },
     Done,
 }
 

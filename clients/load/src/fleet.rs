@@ -18,7 +18,6 @@ use crate::plan::Plan;
 /// Maximum messages queued for the coordinator; beyond it, engines block on their output.
 const MAX_WAITING: usize = 1_024;
 
-/// All engines of a test.
 #[derive(Debug)]
 pub struct Fleet {
     engines: Vec<EngineProcess>,
@@ -32,10 +31,6 @@ struct EngineProcess {
 }
 
 impl Fleet {
-    /// Starts one engine per plan.
-    ///
-    /// # Errors
-    /// If a process cannot be started.
     pub fn start(plans: &[Plan]) -> Result<Self, LoadFailure> {
         let (sender, messages) = mpsc::channel(MAX_WAITING);
         let mut fleet = Self { engines: Vec::new(), messages };
@@ -59,10 +54,6 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Sends an order to every engine.
-    ///
-    /// # Errors
-    /// If an engine has died.
     pub fn send(&mut self, order: EngineOrder) -> Result<(), LoadFailure> {
         let mut line = serde_json::to_vec(&order).expect("an order is JSON");
         line.push(b'\n');
@@ -70,9 +61,6 @@ impl Fleet {
     }
 
     /// Returns the next message of any engine, with the number of that engine. Cancel-safe.
-    ///
-    /// # Errors
-    /// If an engine has died.
     pub async fn next(&mut self) -> Result<(usize, EngineMessage), LoadFailure> {
         match self.messages.recv().await {
             Some((number, Some(message))) => Ok((number, message)),

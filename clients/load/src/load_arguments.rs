@@ -142,7 +142,6 @@ pub enum Scenario {
     Firehose,
 }
 
-/// The rate at which orders are placed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OrderRate {
     /// Orders per second.
@@ -161,7 +160,6 @@ pub enum Over {
 }
 
 impl Scenario {
-    /// The word on the command line.
     pub fn word(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }

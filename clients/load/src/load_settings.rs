@@ -1,5 +1,4 @@
-//! The settings of a test: the command line with the defaults of its scenario filled in. They are
-//! split into one plan per engine.
+//! The command line with the defaults of its scenario filled in, split into one plan per engine.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
@@ -23,9 +22,7 @@ pub struct LoadSettings {
     pub sockets: usize,
     /// Sockets of staff.
     pub dashboards: usize,
-    /// Heroes.
     pub heroes: usize,
-    /// Heroes that order.
     pub ordering: usize,
     /// The pace of orders; `None` if no orders are placed.
     pub pace: Option<PlacingPace>,
@@ -37,19 +34,14 @@ pub struct LoadSettings {
     pub storm: Option<Every<usize>>,
     /// Slow readers among 1,000 sockets.
     pub slow_permille: usize,
-    /// Engine processes.
     pub processes: usize,
     /// Local addresses to connect from; the system chooses if there are none.
     pub sources: Vec<IpAddr>,
-    /// The addresses of the gateways.
     pub gateways: Vec<SocketAddr>,
 }
 
 impl LoadSettings {
     /// Fills in the defaults and checks that the settings fit together.
-    ///
-    /// # Errors
-    /// If they contradict each other, or exceed the limits of the system.
     pub fn of(arguments: &LoadArguments) -> Result<Self, LoadFailure> {
         let scenario = arguments.scenario;
         let (sockets, rate) = match scenario {
@@ -123,12 +115,10 @@ impl LoadSettings {
         })
     }
 
-    /// The number of connections of all kinds.
     pub fn connections(&self) -> usize {
         self.sockets + self.dashboards + self.rest.unwrap_or(0)
     }
 
-    /// Splits the settings into a plan for each engine, with these heroes and meals.
     pub fn plans(&self, arguments: &LoadArguments, heroes: &[i64], meals: &[i64]) -> Vec<Plan> {
         let engines = self.processes;
         let count =

@@ -34,12 +34,10 @@ macro_rules! latencies {
             /// All latencies, in the order of the report.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// Its name in reports and requirements.
             pub const fn word(self) -> &'static str {
                 match self { $(Self::$name => $word),* }
             }
 
-            /// Explains it in a sentence.
             pub const fn explanation(self) -> &'static str {
                 match self { $(Self::$name => $explanation),* }
             }
@@ -59,7 +57,6 @@ latencies! {
 
 macro_rules! counts {
     ($($name:ident $explanation:literal)*) => {
-        /// The counts of a test.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub struct Counts {
             $(#[doc = $explanation] pub $name: u64,)*
@@ -72,7 +69,6 @@ macro_rules! counts {
         }
 
         impl Counts {
-            /// Returns each count with its name and explanation.
             pub fn each(&self) -> impl Iterator<Item = (&'static str, u64, &'static str)> {
                 [$((stringify!($name), self.$name, $explanation)),*].into_iter()
             }
@@ -102,10 +98,8 @@ counts! {
     unchecked "Accepted orders, once for each socket, that could not be checked: the socket was not there from the beginning to the end."
 }
 
-/// The measurements and counts of a period of time.
 #[derive(Debug, Default)]
 pub struct Measures {
-    /// The counts.
     pub counts: Counts,
     latencies: BTreeMap<Latency, Histogram<u64>>,
     errors: BTreeMap<String, u64>,
@@ -121,12 +115,10 @@ impl Measures {
             .expect("a histogram that grows takes every value");
     }
 
-    /// Counts an error by what it says.
     pub fn error(&mut self, what: &str) {
         self.errors(what, 1);
     }
 
-    /// Returns a latency, if one was recorded.
     pub fn latency(&self, latency: Latency) -> Option<&Histogram<u64>> {
         self.latencies.get(&latency).filter(|histogram| !histogram.is_empty())
     }
@@ -139,12 +131,10 @@ impl Measures {
         errors
     }
 
-    /// Returns the total number of errors.
     pub fn error_count(&self) -> u64 {
         self.errors.values().sum()
     }
 
-    /// Adds the measurements of another engine or period.
     pub fn add(&mut self, other: &Self) {
         self.counts += other.counts;
         for (latency, histogram) in &other.latencies {
@@ -208,17 +198,14 @@ impl<'de> Deserialize<'de> for Measures {
     }
 }
 
-/// Returns a quantile in milliseconds.
 pub fn millis_at(histogram: &Histogram<u64>, quantile: f64) -> f64 {
     millis(histogram.value_at_quantile(quantile))
 }
 
-/// Converts microseconds to milliseconds.
 pub fn millis(micros: u64) -> f64 {
     float(micros) / 1e3
 }
 
-/// Converts a count to a floating-point number.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 pub fn float(count: u64) -> f64 {
     count as f64

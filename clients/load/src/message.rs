@@ -18,27 +18,21 @@ pub enum EngineOrder {
 /// A message of an engine to the coordinator.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum EngineMessage {
-    /// The measurements of the last second.
     Tick(Box<Tick>),
     /// Every socket is open or was given up.
     Ready(MemoryUse),
-    /// The last message.
     Done(RunDone),
 }
 
 /// The events since the last tick.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Tick {
-    /// Open sockets.
     pub open: u64,
-    /// The time at which an order last became known to have ended, in microseconds since the load
-    /// began.
+    /// The microsecond of the load at which an order last became known to have ended.
     pub last_end: u64,
-    /// The measurements since the last tick.
     pub measures: Measures,
 }
 
-/// The memory of an engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryUse {
     /// Resident bytes before the first socket.
@@ -47,15 +41,12 @@ pub struct MemoryUse {
     pub with_sockets: u64,
 }
 
-/// The results of an engine.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct RunDone {
-    /// Processor time, in milliseconds.
     pub processor_ms: u64,
     /// Accepted orders whose sockets disagree on the newest version, or agree on one that is not an
     /// ended state: the order, and the number of sockets that know version 0 (none), 1, 2 …
     pub unsettled: Vec<(i64, Vec<u64>)>,
-    /// A sample of the accepted orders whose sockets agree on an ended version: the order and this
-    /// version.
+    /// A sample of the accepted orders whose sockets agree on an ended version, and this version.
     pub settled: Vec<(i64, i32)>,
 }

@@ -1,20 +1,15 @@
-//! The plan of one engine. The coordinator makes it and sends it as the first line of the engine's
-//! input.
+//! The plan of one engine, the first line of its input.
 
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-/// The work of one engine.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Plan {
     /// The number of the engine; the first is 0.
     pub number: u32,
-    /// The number of engines.
     pub engines: u32,
-    /// The seed of all random choices.
     pub seed: u64,
-    /// The addresses of the gateways.
     pub gateways: Vec<SocketAddr>,
     /// The `Host` header for each gateway, in the same order.
     pub hosts: Vec<String>,
@@ -26,7 +21,6 @@ pub struct Plan {
     pub heroes: Vec<i64>,
     /// The number of these heroes that order: the first ones of the list.
     pub ordering: usize,
-    /// The meals to order.
     pub meals: Vec<i64>,
     /// Sockets of heroes, dealt to the heroes in turn.
     pub sockets: usize,
@@ -50,12 +44,10 @@ pub struct Plan {
     pub duration: u64,
     /// Maximum wait for the last states after the load, in milliseconds.
     pub settle: u64,
-    /// The worker's simulated preparation, in milliseconds, if it is constant; otherwise it is
-    /// computed from the frames.
+    /// The worker's constant simulated preparation, in milliseconds; else computed from the frames.
     pub delay: Option<i64>,
 }
 
-/// The pace of orders.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum PlacingPace {
     /// Orders at a rate, each due at its moment whatever became of earlier ones: an open model.
@@ -77,6 +69,5 @@ pub enum PlacingPace {
 pub struct Every<T> {
     /// The period, in milliseconds; the first event comes after one period.
     pub period: u64,
-    /// The amount of each event.
     pub what: T,
 }

@@ -25,39 +25,28 @@ const SCHEMA: u32 = 1;
 /// Maximum points of the percentile curve; each halves the distance to 100 %.
 const CURVE: i32 = 24;
 
-/// The outcome of a test.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Start of the test.
     pub started: SystemTime,
     /// Time from the start until every socket was open or given up.
     pub ramp: Duration,
-    /// Duration of the load.
     pub load: Duration,
-    /// True if a signal stopped the test.
     pub interrupted: bool,
     /// Memory of each engine.
     pub memory: Vec<MemoryUse>,
-    /// Processor time of all engines, in milliseconds.
     pub processor_ms: u64,
     /// The push lags measured by the gateways; `None` if they do not publish them.
     pub push_lag: Option<PushLag>,
-    /// The measurements.
     pub timeline: Timeline,
 }
 
-/// The report.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Version of this format.
     pub schema: u32,
-    /// The version of this program.
     pub version: &'static str,
-    /// Start of the test.
     pub started: Option<Timestamp>,
     /// True if a signal stopped the test; then nothing was compared with the database.
     pub interrupted: bool,
-    /// The settings of the test.
     pub settings: Value,
     /// `open`: latencies begin when an order was due, so that they include the time in which the
     /// gateway answered nothing. `closed`: each order waits for an earlier answer, so that the
@@ -65,62 +54,47 @@ pub struct Report {
     pub model: &'static str,
     /// Time until every socket was open or given up, in seconds.
     pub ramp_s: f64,
-    /// Duration of the load, in seconds.
     pub load_s: f64,
-    /// Maximum of simultaneously open sockets.
     pub most_open: u64,
     /// Events per second, by the names in [`RATES`].
     pub rates: Map<String, Value>,
     /// Statistics of each latency, by name; latencies without a value are absent.
     pub latencies: Map<String, Value>,
-    /// The counts.
     pub counts: Counts,
     /// The errors, most frequent first.
     pub errors: Vec<ErrorCount>,
     /// Lags from commit to write, measured by the gateways; absent if they do not publish them.
     pub push_lag: Option<PushLag>,
-    /// The resources used by this program.
     pub client: ClientReport,
-    /// The figures of each second.
     pub moments: Vec<Moment>,
-    /// The requirements and whether they hold.
     pub requirements: Vec<RequirementResult>,
 }
 
-/// An error and its count.
 #[derive(Debug, Serialize)]
 pub struct ErrorCount {
-    /// The message.
     pub what: String,
-    /// The number of occurrences.
     pub count: u64,
 }
 
-/// The resources used by this program.
 #[derive(Debug, Serialize)]
 pub struct ClientReport {
-    /// Engine processes.
     pub processes: usize,
     /// Resident bytes per connection, above those of a process without connections. Kernel memory
     /// is not included.
     pub bytes_per_socket: Option<f64>,
-    /// Processor time of the engines, in seconds.
     pub processor_s: f64,
 }
 
-/// A requirement and whether it holds.
 #[derive(Debug, Serialize)]
 pub struct RequirementResult {
     /// Its text on the command line.
     pub requirement: String,
     /// The measured value; `None` if nothing was measured.
     pub value: Option<f64>,
-    /// True if it holds.
     pub holds: bool,
 }
 
 impl Report {
-    /// Builds the report.
     pub fn of(arguments: &LoadArguments, settings: &LoadSettings, outcome: Outcome) -> Self {
         let Outcome { timeline, memory, .. } = outcome;
         let whole = &timeline.whole;
@@ -176,8 +150,7 @@ impl Report {
         report
     }
 
-    /// Returns a figure by its name: a count, a rate, or a latency with a quantile, in
-    /// milliseconds.
+    /// Returns a count, a rate, or a latency with a quantile (in milliseconds) by its name.
     pub fn figure(&self, name: &str) -> Option<f64> {
         if let Some((_, count, _)) = self.counts.each().find(|(count, ..)| *count == name) {
             return Some(float(count));
@@ -189,7 +162,6 @@ impl Report {
         self.latencies.get(latency)?.get(format!("{quantile}_ms"))?.as_f64()
     }
 
-    /// Returns the requirements that do not hold.
     pub fn unmet(&self) -> Vec<&str> {
         let unmet = self.requirements.iter().filter(|judged| !judged.holds);
         unmet.map(|judged| judged.requirement.as_str()).collect()

@@ -17,9 +17,6 @@ const FROM_ONE_ADDRESS: usize = 5_000;
 const PORTS: usize = 28_000;
 
 /// Returns the number of processes that share these connections.
-///
-/// # Errors
-/// If the limit of open files is too low for the wanted number of processes.
 pub fn processes(connections: usize, wanted: Option<u16>) -> Result<usize, LoadFailure> {
     let files = rlimit::increase_nofile_limit(u64::MAX)
         .map_err(|error| LoadFailure::failed("cannot read the limit of open files", &error))?;
@@ -37,9 +34,6 @@ pub fn processes(connections: usize, wanted: Option<u16>) -> Result<usize, LoadF
 
 /// Returns the local addresses to connect from, so that each connection finds a free port. If
 /// empty, the system chooses.
-///
-/// # Errors
-/// If there are not enough ports.
 pub fn sources(
     connections: usize,
     gateways: &[SocketAddr],

@@ -14,7 +14,6 @@ const AT_ONCE: usize = 32;
 /// Timeout of one request.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A REST client of one gateway.
 #[derive(Clone, Debug)]
 pub struct TestedGateway {
     client: Client,
@@ -22,10 +21,6 @@ pub struct TestedGateway {
 }
 
 impl TestedGateway {
-    /// A client of the gateway at this URL.
-    ///
-    /// # Errors
-    /// If the HTTP client cannot be built.
     pub fn at(url: &Url) -> Result<Self, LoadFailure> {
         // A gateway closes connections that were idle for 10 s. The client drops them earlier,
         // because it does not retry a request on a connection that was closed.
@@ -39,9 +34,6 @@ impl TestedGateway {
     }
 
     /// Checks that the gateway is reachable and ready for traffic.
-    ///
-    /// # Errors
-    /// If it is not reachable, or not ready.
     pub async fn is_ready(&self) -> Result<(), LoadFailure> {
         let (status, body) = self.ask(Method::GET, "/readyz", None).await?;
         if status == 200 {
@@ -54,10 +46,6 @@ impl TestedGateway {
         )))
     }
 
-    /// Creates heroes and returns their ids.
-    ///
-    /// # Errors
-    /// If one cannot be created.
     pub async fn heroes(&self, count: usize, seed: u64) -> Result<Vec<i64>, LoadFailure> {
         self.create(
             "/heroes",
@@ -68,18 +56,12 @@ impl TestedGateway {
     }
 
     /// Creates meals without allergens and returns their ids.
-    ///
-    /// # Errors
-    /// If one cannot be created.
     pub async fn meals(&self, count: usize, seed: u64) -> Result<Vec<i64>, LoadFailure> {
         let meal = |number| json!({"name": format!("Load {seed}-{number}"), "price": 9.5, "origin_planet": "Earth"});
         self.create("/meals", count, meal).await
     }
 
     /// Reads the versions of these orders; `None` for an order that does not exist.
-    ///
-    /// # Errors
-    /// If the gateway is unreachable, or an answer is neither 200 nor 404.
     pub async fn versions(
         &self,
         orders: impl IntoIterator<Item = i64>,

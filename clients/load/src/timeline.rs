@@ -15,18 +15,14 @@ const MAX_MOMENTS: usize = 7_200;
 /// The measurements of a test by time.
 #[derive(Debug)]
 pub struct Timeline {
-    /// The measurements of the whole test.
     pub whole: Measures,
-    /// The moments, one per second.
     pub moments: Vec<Moment>,
-    /// Maximum of simultaneously open sockets.
     pub most_open: u64,
     /// Time from the start of the load until an order last became known to have ended.
     pub last_end: Duration,
     began: Instant,
     ends: Instant,
     current: Measures,
-    /// The open sockets of each engine.
     open: Vec<u64>,
 }
 
@@ -35,28 +31,19 @@ pub struct Timeline {
 pub struct Moment {
     /// Its end, in seconds since the test began to open sockets.
     pub second: u64,
-    /// Open sockets at its end.
     pub open: u64,
-    /// Orders sent.
     pub placed: u64,
-    /// Orders accepted.
     pub acked: u64,
-    /// Orders seen to have ended.
     pub ended: u64,
-    /// Frames received.
     pub frames: u64,
-    /// Errors.
     pub errors: u64,
-    /// Median time to an answer, in milliseconds.
     pub ack_p50_ms: Option<f64>,
-    /// 99th percentile of the time to an answer, in milliseconds.
     pub ack_p99_ms: Option<f64>,
     /// 99th percentile of the time from a change to its frame, in milliseconds.
     pub push_p99_ms: Option<f64>,
 }
 
 impl Timeline {
-    /// Starts a timeline now, for this number of engines.
     pub fn begin(engines: usize) -> Self {
         let now = Instant::now();
         Self {
@@ -87,7 +74,6 @@ impl Timeline {
         complete
     }
 
-    /// The number of open sockets.
     pub fn open(&self) -> u64 {
         self.open.iter().sum()
     }

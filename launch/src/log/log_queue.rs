@@ -36,7 +36,6 @@ struct WaitingLines {
     lines: VecDeque<Vec<u8>>,
     /// The total bytes of these lines.
     bytes: usize,
-    /// True while a line is being written.
     writing: bool,
 }
 

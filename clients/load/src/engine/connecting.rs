@@ -25,13 +25,11 @@ const MAX_ATTEMPTS: u32 = 4;
 /// The wait before another attempt, in microseconds. It is random, up to a limit: twice the first
 /// value (1 s) after the first failure, doubled with each further one, at most the second value.
 const BACK_OFF: (u64, u64) = (500_000, 20_000_000);
-/// Idle time after which a REST connection is replaced, in microseconds, before the gateway closes
-/// it.
+/// Idle microseconds after which a REST connection is replaced, before the gateway closes it.
 const REST_IDLE: u64 = 5_000_000;
 /// `EMFILE` on Linux.
 const NO_FILES: i32 = 24;
 
-/// The connections to open.
 #[derive(Debug)]
 pub struct Opening {
     /// Index of the next connection that has not fallen due for the first time.
@@ -49,7 +47,6 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// All connections of a plan.
     pub fn of(plan: &Plan, total: usize) -> Self {
         let ramp = plan.ramp.map(|rate| {
             (1e6 / rate * f64::from(plan.engines), 1e6 / rate * f64::from(plan.number))
@@ -63,13 +60,11 @@ impl Opening {
         self.queue.push_back((index, Some(since)));
     }
 
-    /// Returns true if a handshake could start now.
     pub fn has_turn(&self) -> bool {
         !self.queue.is_empty() && self.in_progress.len() < self.most
     }
 
-    /// Returns the time at which the next connection falls due for the first time, if a handshake
-    /// could start.
+    /// Returns when the next connection falls due for the first time, if a handshake could start.
     pub fn next_due(&self) -> Option<u64> {
         (self.next < self.total && self.in_progress.len() < self.most).then(|| self.moment())
     }
@@ -100,8 +95,7 @@ impl Engine {
             self.opening.in_progress.insert(index, now);
             let engines = self.plan.engines as usize;
             let source = self.plan.sources.len().checked_sub(1).map(|_| {
-                // Engines take the source addresses in turns, so that each gets equally many
-                // connections.
+                // Engines take the source addresses in turns: each gets equally many connections.
                 let turn = index * engines + self.plan.number as usize;
                 self.plan.sources[turn % self.plan.sources.len()]
             });
@@ -153,7 +147,6 @@ impl Engine {
         }
     }
 
-    /// Takes bytes of the answer to the WebSocket handshake.
     pub(super) fn upgrade(&mut self, index: usize, bytes: &[u8]) -> Result<(), String> {
         let connection = &mut self.connections[index];
         let SocketState::Upgrading(upgrading) = &mut connection.state else { return Ok(()) };
@@ -178,7 +171,6 @@ impl Engine {
         self.take_frames(index, &rest)
     }
 
-    /// Puts a connection into use.
     pub(super) fn opened(&mut self, index: usize) {
         let now = self.now();
         self.opening.in_progress.remove(&index);
@@ -205,7 +197,6 @@ impl Engine {
         self.give_credits(index);
     }
 
-    /// Changes the readiness events that the poll reports for a connection.
     pub(super) fn watch(&mut self, index: usize, interest: Interest) {
         let registry = self.poll.registry();
         let changed = match self.connections[index].stream() {
@@ -217,8 +208,7 @@ impl Engine {
         }
     }
 
-    /// Handles a failed attempt or the unexpected end of a connection: counts the error and
-    /// schedules another attempt.
+    /// Counts the error of a failed attempt or an unexpected end, and schedules another attempt.
     pub(super) fn end(&mut self, index: usize, why: &str) {
         let now = self.now();
         let was_open = self.connections[index].is_open();
@@ -246,7 +236,6 @@ impl Engine {
         self.timers.push(Reverse((now + wait, Timer::Open(index))));
     }
 
-    /// Closes a connection in any state.
     pub(super) fn leave(&mut self, index: usize) {
         let connection = &mut self.connections[index];
         if connection.is_open() {
@@ -324,7 +313,6 @@ pub fn say(error: &io::Error) -> String {
     }
 }
 
-/// Describes an error answer.
 pub fn refusal(status: u16, body: &[u8]) -> String {
     let problem: Option<super::received_frame::ProblemFrame<'_>> =
         serde_json::from_slice(body).ok();

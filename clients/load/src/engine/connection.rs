@@ -17,19 +17,15 @@ const MAX_OUTPUT: usize = 1 << 20;
 /// A slot for one connection, open or not.
 #[derive(Debug)]
 pub struct LoadConnection {
-    /// Its purpose.
     pub role: ConnectionRole,
-    /// The state of the connection.
     pub state: SocketState,
     /// When it was due, in microseconds since the engine began; over REST, when it was last used.
     pub since: u64,
-    /// The parser of incoming frames.
     pub parser: FrameParser,
     /// The number of connections so far in this slot.
     pub generation: u32,
     /// Failures since it was last open.
     pub attempts: u32,
-    /// True if a connection in this slot was open before.
     pub welcomed_before: bool,
     /// The resume state of a socket whose frames are checked; `None` for other connections.
     pub follow: Option<Box<Follow>>,
@@ -38,35 +34,17 @@ pub struct LoadConnection {
     output: Vec<u8>,
 }
 
-/// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionRole {
-    /// A hero's socket.
-    Hero {
-        /// Index of the hero in the plan.
-        hero: u32,
-        /// Index of the socket among those of the hero.
-        slot: u32,
-        /// True if it reads slowly.
-        slow: bool,
-    },
-    /// A socket of staff.
-    Staff {
-        /// Index of the socket among those of staff.
-        slot: u32,
-    },
-    /// Requests over REST.
+    Hero { hero: u32, slot: u32, slow: bool },
+    Staff { slot: u32 },
     Rest,
 }
 
-/// The state of a connection.
 #[derive(Debug)]
 pub enum SocketState {
-    /// Not connected.
     Closed,
-    /// The TCP handshake is under way.
     Connecting,
-    /// The WebSocket handshake is under way.
     Upgrading(Box<Upgrading>),
     /// The WebSocket is open; the welcome frame has not come yet.
     Upgraded,
@@ -76,24 +54,20 @@ pub enum SocketState {
     GivenUp,
 }
 
-/// A WebSocket handshake.
 #[derive(Debug)]
 pub struct Upgrading {
     /// The `Sec-WebSocket-Key` of the request.
     pub key: String,
-    /// The bytes of the answer received so far.
     pub answer: Vec<u8>,
 }
 
 /// The resume state of a socket.
 #[derive(Debug, Default)]
 pub struct Follow {
-    /// The last cursor received.
     pub cursor: String,
 }
 
 impl LoadConnection {
-    /// A slot without a connection.
     pub fn new(role: ConnectionRole, follow: bool) -> Self {
         Self {
             role,
@@ -109,15 +83,11 @@ impl LoadConnection {
         }
     }
 
-    /// Returns true if the connection is in use.
     pub fn is_open(&self) -> bool {
         matches!(self.state, SocketState::Open(_))
     }
 
     /// Starts the TCP handshake.
-    ///
-    /// # Errors
-    /// If the system refuses it.
     pub fn connect(
         &mut self,
         gateway: SocketAddr,
@@ -159,10 +129,7 @@ impl LoadConnection {
         Ok(self.stream.insert(TcpStream::from_std(socket.into())))
     }
 
-    /// Returns true if the TCP handshake is done.
-    ///
-    /// # Errors
-    /// If the handshake failed.
+    /// Returns true if the TCP handshake is done, and an error if it failed.
     pub fn is_connected(&self) -> io::Result<bool> {
         let Some(stream) = &self.stream else { return Ok(false) };
         if let Some(error) = stream.take_error()? {
@@ -175,15 +142,11 @@ impl LoadConnection {
         }
     }
 
-    /// The stream, to be registered with the poll.
     pub fn stream(&mut self) -> Option<&mut TcpStream> {
         self.stream.as_mut()
     }
 
     /// Reads once into the buffer; returns `None` if nothing has arrived.
-    ///
-    /// # Errors
-    /// If the connection has ended.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let Some(stream) = &mut self.stream else { return Ok(None) };
         loop {
@@ -197,10 +160,7 @@ impl LoadConnection {
         }
     }
 
-    /// Writes, and queues for [`LoadConnection::flush`] what the kernel does not take now.
-    ///
-    /// # Errors
-    /// If the connection has ended, or more than [`MAX_OUTPUT`] bytes would be queued.
+    /// Writes, and queues what the kernel does not take now. Fails beyond [`MAX_OUTPUT`].
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.output.is_empty() {
             let written = self.write_some(bytes)?;
@@ -214,10 +174,6 @@ impl LoadConnection {
         Ok(())
     }
 
-    /// Writes queued bytes.
-    ///
-    /// # Errors
-    /// If the connection has ended.
     pub fn flush(&mut self) -> io::Result<()> {
         if self.output.is_empty() {
             return Ok(());

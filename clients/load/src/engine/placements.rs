@@ -56,7 +56,6 @@ struct PendingPlacement {
 }
 
 impl Placements {
-    /// The orders of a plan.
     pub fn of(plan: &Plan) -> Self {
         let over_rest = plan.rest.is_some();
         let open = plan
@@ -96,22 +95,18 @@ impl Placements {
         self.heroes.get(&id).copied()
     }
 
-    /// Returns the time at which the next order is due.
     pub fn next_due(&self) -> Option<u64> {
         self.schedule.as_ref().and_then(Schedule::next).map(|moment| moment + self.began)
     }
 
-    /// Returns true if no order waits for an answer.
     pub fn all_answered(&self) -> bool {
         self.in_flight.is_empty()
     }
 
-    /// Returns true if this REST connection waits for an answer.
     pub fn waits_on_rest(&self, index: usize) -> bool {
         self.in_flight.contains_key(&rest_number(index))
     }
 
-    /// Returns a credit to a connection.
     pub fn give_back(&mut self, index: usize, generation: u32) {
         self.credits.push_back((index, generation));
     }
@@ -135,7 +130,6 @@ impl Placements {
 }
 
 impl Engine {
-    /// Starts to place orders.
     pub(super) fn begin_placing(&mut self, now: u64) {
         self.placing.began = now;
         self.placing.active = self.placing.schedule.is_some();
@@ -193,8 +187,7 @@ impl Engine {
             });
         }
         while self.placing.closed || !self.placing.waiting.is_empty() {
-            // Over REST take the connection used last, so that those not needed stay idle and are
-            // replaced by `refresh_rest`.
+            // Over REST take the connection used last: `refresh_rest` replaces those that idle.
             let credits = &mut self.placing.credits;
             let credit =
                 if self.placing.over_rest { credits.pop_back() } else { credits.pop_front() };
@@ -261,7 +254,6 @@ impl Engine {
         }
     }
 
-    /// Takes bytes of an answer over REST.
     pub(super) fn take_answer(&mut self, index: usize, bytes: &[u8]) -> Result<(), String> {
         let SocketState::Open(so_far) = &mut self.connections[index].state else { return Ok(()) };
         let mut answer = std::mem::take(so_far);

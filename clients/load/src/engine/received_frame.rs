@@ -9,10 +9,8 @@ use galley_protocol::{Status, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// A frame.
 #[derive(Debug, Deserialize)]
 pub struct ReceivedFrame<'a> {
-    /// The kind.
     #[serde(rename = "type")]
     pub kind: FrameKind,
     /// The id of the command that it answers.
@@ -23,38 +21,31 @@ pub struct ReceivedFrame<'a> {
     /// The orders of a welcome, a resync or the staff feed.
     #[serde(default)]
     pub orders: Vec<ReceivedState>,
-    /// The cursor to resume from.
     #[serde(borrow)]
     pub cursor: Option<&'a str>,
     /// The kind of start of the socket; only in a welcome.
     pub resume: Option<ResumeKind>,
-    /// The reason why a command failed.
     #[serde(borrow)]
     pub problem: Option<ProblemFrame<'a>>,
 }
 
-/// The types of frames that matter here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FrameKind {
-    /// The first frame.
     Welcome,
     /// One transition of an order.
     Order,
     /// The newest states of several orders, where older ones were dropped.
     Resync,
-    /// The staff feed.
     Feed,
     /// The answer to a successful command.
     Reply,
     /// The answer to a failed command.
     Error,
-    /// Any other.
     #[serde(other)]
     Other,
 }
 
-/// The kind of start of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResumeKind {
@@ -69,16 +60,11 @@ pub enum ResumeKind {
     Other,
 }
 
-/// A state of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct ReceivedState {
-    /// The id of the order.
     pub id: i64,
-    /// The hero that ordered.
     pub hero_id: i64,
-    /// The version of the state.
     pub version: i32,
-    /// The status.
     pub status: Status,
     /// The time at which the order was accepted.
     pub order_time: Timestamp,
@@ -94,7 +80,6 @@ pub struct ProblemFrame<'a> {
     /// The type, as a path.
     #[serde(rename = "type", borrow)]
     pub kind: Cow<'a, str>,
-    /// The wait before another attempt, in milliseconds.
     pub retry_after_ms: Option<u64>,
 }
 
@@ -118,7 +103,6 @@ impl ReceivedState {
             .map_or(0, |(end, start)| end.millis() - start.millis())
     }
 
-    /// Returns true if the order has ended and cannot change any more.
     pub fn has_ended(&self) -> bool {
         !self.status.is_active()
     }
@@ -131,8 +115,7 @@ impl ProblemFrame<'_> {
     }
 }
 
-/// Returns true if a frame is a welcome. Looks only at its beginning: the gateway writes the type
-/// first.
+/// Returns true if a frame is a welcome, by its beginning: the gateway writes the type first.
 pub fn is_welcome(frame: &[u8]) -> bool {
     frame.starts_with(br#"{"type":"welcome""#)
 }

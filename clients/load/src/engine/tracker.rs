@@ -45,7 +45,6 @@ struct Tracked {
     cells: Box<[u8]>,
 }
 
-/// The way in which a state arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// In a frame of its own.
@@ -57,16 +56,13 @@ pub enum Way {
 /// The end of an order of this engine, as the first socket saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirstEnd {
-    /// The time at which the order was due.
     pub due: u64,
     /// The time at which the frame arrived.
     pub at: u64,
-    /// The state in the frame.
     pub state: ReceivedState,
 }
 
 impl Tracker {
-    /// A tracker for heroes with these numbers of sockets, and this number of staff sockets.
     pub fn new(sockets: impl IntoIterator<Item = usize>, staff: usize) -> Self {
         let checked = sockets.into_iter().map(|sockets| vec![true; sockets + staff]).collect();
         Self {
@@ -83,7 +79,6 @@ impl Tracker {
         hero < self.checked.len()
     }
 
-    /// Returns true if no order is known yet.
     pub fn is_empty(&self) -> bool {
         self.orders.is_empty()
     }
@@ -162,8 +157,7 @@ impl Tracker {
         self.pending.is_empty()
     }
 
-    /// Returns the settled and unsettled orders, and counts what can be counted without the
-    /// database.
+    /// Returns the settled and unsettled orders, and counts what needs no database.
     pub fn finish(&mut self, counts: &mut Counts) -> RunDone {
         let mut done = RunDone::default();
         let stride = self.orders.len() / SAMPLE + 1;

@@ -12,8 +12,7 @@ static CASES: CaseMapperBorrowed<'static> = CaseMapper::new();
 static NFKD: DecomposingNormalizerBorrowed<'static> = DecomposingNormalizer::new_nfkd();
 static NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizer::new_nfc();
 
-/// The version of the rule of [`fold`]. Every change of what a text folds to raises it, such as
-/// newer Unicode data. The stores then fold their texts again.
+/// The version of [`fold`]. Changes of a folding raise it (newer Unicode data); stores then refold.
 pub const FOLD_RULE: i16 = 1;
 
 /// Returns the form in which texts are compared. Two texts match if their forms are equal. Both

@@ -1,5 +1,4 @@
-//! The `AsyncAPI` 3.0 document of everything that is pushed: the WebSocket and the Server-Sent
-//! Events.
+//! The `AsyncAPI` 3.0 document of the WebSocket and the Server-Sent Events.
 //!
 //! Messages are derived from the types of the frames, examples from the pinned frames, and close
 //! codes from their table. Only the channels and the operations are written by hand.
@@ -13,7 +12,6 @@ use serde_json::{Value, json};
 use messages::Messages;
 use schemas::Schemas;
 
-/// The media type of a frame.
 const JSON: &str = "application/json";
 
 /// Returns the document.

@@ -10,8 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 /// The most characters of a token.
 pub const MAX_TOKEN: usize = 4_096;
-/// The alphabet of a token (RFC 6750 section 2.1), which needs no quotes in a header or a
-/// sub-protocol.
+/// The alphabet of a token (RFC 6750 section 2.1): no quotes in a header or sub-protocol.
 const PATTERN: &str = "^[A-Za-z0-9._~+/-]+=*$";
 
 /// A bearer token. Only the wire shows it, not `Debug`.

@@ -1,6 +1,4 @@
-//! The kinds of characters that matter to texts: invisible ones, deceptive ones and accents. Only
-//! this module reads the Unicode data; the parsers of texts, the folding and the terminal output
-//! use it.
+//! The kinds of characters that matter to texts. Only this module reads the Unicode data.
 
 use icu_properties::props::{
     BidiControl, DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup, Script,
@@ -70,8 +68,7 @@ impl Forbidden {
     }
 }
 
-/// Returns true if the character is invisible and ignored in comparisons: joiners, soft hyphens,
-/// variation selectors, fillers.
+/// Returns true if ignored in comparisons: joiners, soft hyphens, variation selectors, fillers.
 #[must_use]
 pub fn is_ignorable(character: char) -> bool {
     IGNORABLE.contains(character)

@@ -12,7 +12,6 @@ pub const MAX_LIMIT: usize = 100;
 pub const DEFAULT_LIMIT: usize = MAX_LIMIT / 2;
 /// The most `feed` frames a second that a watcher may ask for.
 const MAX_RATE: u8 = 50;
-/// The `feed` frames a second when a watcher asks for no rate.
 const DEFAULT_RATE: u8 = 10;
 
 /// A command and the hero whose orders it is about. As an `Option`, `None` stands for all heroes.

@@ -58,8 +58,7 @@ impl FromStr for PageCursor {
 /// for the processes of the service; clients get a [`SignedCursor`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResumeCursor {
-    /// The moment by the database's clock. It only decides whether deletions since then are still
-    /// kept.
+    /// The moment by the database's clock: decides only whether deletions since then are kept.
     pub time: Timestamp,
     /// The smallest id of an order that could still change.
     pub low_watermark: OrderId,
@@ -135,8 +134,7 @@ fn opaque(pattern: String) -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).build().into()
 }
 
-/// Parses lower-case hexadecimal digits without a sign or a leading zero: each number has one
-/// spelling.
+/// Parses lower-case hexadecimal digits without sign or leading zero: one spelling per number.
 fn hex(text: &str) -> Option<i64> {
     let canonical = text == "0" || !text.starts_with('0');
     let digits =

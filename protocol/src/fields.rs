@@ -106,8 +106,7 @@ impl Fields {
         parsed.into_iter().collect()
     }
 
-    /// Takes an optional list as a set. Of entries that match each other (see [`fold`]) the first
-    /// is kept.
+    /// Takes an optional list as a set: of entries that match (see [`fold`]) the first is kept.
     pub fn set<T, E: Display>(
         &mut self,
         name: &str,
@@ -210,8 +209,7 @@ impl JsonNumber for i64 {
     }
 }
 
-/// Returns the integer value of a JSON number. `2.0` is an integer (JSON Schema Core, section
-/// 4.2.3).
+/// Returns the integer value; `2.0` is an integer (JSON Schema Core, section 4.2.3).
 #[must_use]
 pub fn whole(value: &Value) -> Option<i64> {
     // Exclusive: 2^63 is not an `i64`.
@@ -226,7 +224,6 @@ pub fn whole(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_f64().and_then(exact))
 }
 
-/// Returns the JSON pointer of a field of the body.
 fn pointer(name: &str) -> String {
     strict::pointer("#", name)
 }

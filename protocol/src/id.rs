@@ -117,13 +117,11 @@ impl PublisherId {
     }
 }
 
-/// Parses the canonical spelling of a number.
 fn digits<N: FromStr>(text: &str) -> Result<N, IdError> {
     let canonical = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
     if canonical { text.parse().map_err(|_| IdError) } else { Err(IdError) }
 }
 
-/// Digits only: no sign, no white space, no leading zero.
 impl FromStr for PublisherId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {

@@ -6,8 +6,7 @@ use std::net::Ipv4Addr;
 /// The greatest length of a host name and of one part between dots (RFC 1035 section 2.3.4).
 const MAX_NAME: (usize, usize) = (253, 63);
 
-/// Returns true if a text is well-formed as a host: a name or an address (IPv6 without brackets).
-/// It makes no lookup.
+/// Returns true for a well-formed host: a name or address (IPv6 without brackets), no lookup.
 #[must_use]
 pub fn is_host(text: &str) -> bool {
     let numbers = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');

@@ -1,8 +1,6 @@
-//! The state of a client's orders, as far as the client knows it.
-//!
-//! Frames may be lost, duplicated, late or merged. Of each order the state with the highest version
-//! is kept. The picture therefore equals the state of the database once the newest frames have
-//! arrived.
+//! The state of a client's orders, as far as the client knows it. Frames may be lost, duplicated,
+//! late or merged: of each order the state with the highest version is kept, so that the picture
+//! equals the database once the newest frames have arrived.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +19,6 @@ pub struct Picture {
     cursor: Option<String>,
 }
 
-/// An order that has ended or was deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Ended {
     Order(Order),
@@ -42,8 +39,7 @@ pub struct PictureChanges {
     pub duplicate: usize,
     /// States older than the known one.
     pub older: usize,
-    /// States with the known version but another content. The service never sends these. The first
-    /// one is kept.
+    /// States of the known version with other content, never sent; the first one is kept.
     pub contradicting: usize,
 }
 
@@ -82,8 +78,7 @@ impl Picture {
         self.active.get(&id).or_else(|| self.ended.get(&id).and_then(Ended::order))
     }
 
-    /// Returns the newest states without deleted orders: first the active, then the ended ones,
-    /// each by rising id.
+    /// Returns the newest states without deleted orders: active, then ended, each by rising id.
     pub fn orders(&self) -> impl Iterator<Item = &Order> {
         self.active.values().chain(self.ended.values().filter_map(Ended::order))
     }
@@ -100,7 +95,6 @@ impl Picture {
         self.cursor.as_deref()
     }
 
-    /// Compares a received state with the known one, and keeps the newer.
     fn judge(&mut self, id: OrderId, version: Version, order: Option<&Order>) -> ChangeKind {
         let known = self.active.get(&id).map(|order| (order.version, Some(order)));
         let known =

@@ -168,8 +168,7 @@ problem_types! {
 }
 
 impl Problem {
-    /// Creates a problem. Its detail is the title of the type until [`Problem::with_detail`]
-    /// replaces it.
+    /// Creates a problem. Its detail is the title, until [`Problem::with_detail`] replaces it.
     #[must_use]
     pub fn new(kind: ProblemType) -> Self {
         Self {

@@ -52,15 +52,13 @@ impl From<Value> for Strict {
     }
 }
 
-/// Returns the JSON pointer of a field (RFC 6901), as a URI fragment like in RFC 9457 section 3.
-/// Long names are cut.
+/// The JSON pointer of a field (RFC 6901) as a URI fragment (RFC 9457 section 3), cut if long.
 pub(crate) fn pointer(above: &str, name: &str) -> String {
     let short: String = name.chars().take(64).collect();
     format!("{above}/{}", short.replace('~', "~0").replace('/', "~1"))
 }
 
-/// A position in the value. It lives on the stack: memory is allocated only for the pointer of a
-/// repeated key.
+/// A position in the value, on the stack: only the pointer of a repeated key allocates memory.
 #[derive(Clone, Copy)]
 enum At<'a> {
     Top,

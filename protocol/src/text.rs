@@ -1,5 +1,4 @@
-//! Validated texts: trimmed, bounded in characters, with a visible character and without deceptive
-//! ones.
+//! Validated texts: trimmed, bounded, visible and without deceptive characters.
 
 use std::fmt;
 
@@ -41,22 +40,19 @@ pub enum TextError {
     },
 }
 
-/// The characters that a text may hold.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rule {
     /// One line for people, with a visible character and without deceptive ones.
     Line,
     /// The same in several lines.
     Lines,
-    /// A search term. It is folded, so that deceptive characters do no harm, and names that were
-    /// accepted under an older rule can be found.
+    /// A search term: folded, so that deceptive characters do no harm, and old names can be found.
     Search,
     /// A name for programs, compared byte by byte.
     Key,
 }
 
 impl Rule {
-    /// Returns the kind of a character that the rule forbids.
     fn forbids(self, character: char) -> Option<Forbidden> {
         let kind = Forbidden::kind(character, self == Self::Lines)?;
         match self {
@@ -72,8 +68,7 @@ impl Rule {
         self == Self::Key || (is_visible(character) && Forbidden::kind(character, true).is_none())
     }
 
-    /// Returns the characters of the basic plane that the rule forbids, as the inside of a bracket
-    /// expression.
+    /// The forbidden characters of the basic plane, as the inside of a bracket expression.
     const fn forbidden(self) -> &'static str {
         match self {
             Self::Line => {
@@ -86,8 +81,7 @@ impl Rule {
         }
     }
 
-    /// Returns the characters of the basic plane that are not enough by themselves, in the same
-    /// form.
+    /// The characters of the basic plane that are not enough by themselves, in the same form.
     const fn not_enough(self) -> &'static str {
         match self {
             Self::Line | Self::Lines | Self::Search => {
@@ -145,8 +139,7 @@ macro_rules! texts {
                 parse(text, $least, $most, $rule).map(Self)
             }
 
-            /// Takes a text that was accepted before, perhaps under an older rule: from the
-            /// database, or from a gateway's answer.
+            /// Takes a text accepted before, perhaps under an older rule: stored or from an answer.
             #[must_use]
             pub fn accepted(text: String) -> Self {
                 Self(text)

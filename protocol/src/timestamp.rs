@@ -10,8 +10,7 @@ use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
-/// Milliseconds since 1970-01-01T00:00:00Z; written as RFC 3339 with exactly three decimals and
-/// `Z`.
+/// Milliseconds since 1970-01-01T00:00:00Z, written as RFC 3339 with three decimals and `Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 

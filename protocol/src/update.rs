@@ -43,8 +43,7 @@ pub struct Update {
 pub struct UpdateBatch {
     /// The process that published it.
     pub publisher: PublisherId,
-    /// 1, 2, 3 … per publisher and channel: a number that is left out shows that a message was
-    /// lost.
+    /// 1, 2, 3 … per publisher and channel: a gap shows that a message was lost.
     pub number: u64,
     /// The changes, in the order of their commit.
     pub updates: Vec<Update>,
@@ -55,7 +54,6 @@ pub struct UpdateBatch {
 #[error("not a message of updates: {0}")]
 pub struct UpdateError(&'static str);
 
-/// A frame on the bus, without its cursor.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum BusFrame<'a> {
@@ -93,8 +91,7 @@ impl Update {
         Self { hero_id, order_id, version, status: None, time, frame }
     }
 
-    /// Returns the JSON of the order within the frame; `None` if the order was deleted or the frame
-    /// is malformed.
+    /// Returns the JSON of the order in the frame; `None` if it was deleted or is malformed.
     #[must_use]
     pub fn order_json(&self) -> Option<&[u8]> {
         let order = self.frame.strip_prefix(br#"{"type":"order","order":"#)?.strip_suffix(b"}")?;

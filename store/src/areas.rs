@@ -18,8 +18,7 @@ use crate::snapshot::{Snapshot, SnapshotRequest};
 /// Requests of heroes that change their orders.
 #[async_trait]
 pub trait Placing {
-    /// Places orders. If several requests of a batch have the same key, the first one places an
-    /// order and the others replay it.
+    /// Places orders. Of equal keys in a batch the first places an order, the others replay it.
     async fn place(&self, requests: &[OfHero<PlaceOrder, HeroId>]) -> Result<Vec<PlaceVerdict>>;
     /// Cancels active orders at a hero's request.
     async fn cancel(&self, requests: &[OfHero<CancelOrder>]) -> Result<Vec<CancelVerdict>>;
@@ -36,13 +35,11 @@ pub trait Reading {
     async fn orders(&self, filter: &OfHero<ListOrders>) -> Result<Vec<OrderView>>;
     /// Counts the orders by status.
     async fn totals(&self) -> Result<Totals>;
-    /// Reads a snapshot for each request: the hero, its active orders and, given a cursor, the
-    /// orders that ended or were deleted since, up to [`MAX_RESUMED`](crate::MAX_RESUMED). Returns
-    /// `None` for an unknown hero.
+    /// Reads a snapshot for each request (`None` for an unknown hero): with a cursor also the
+    /// orders that ended or were deleted since, up to [`MAX_RESUMED`](crate::MAX_RESUMED).
     async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>>;
 
-    /// Reads one page of changes for each request: the orders of one hero that changed since a
-    /// cursor.
+    /// Reads one page for each request: the orders of one hero that changed since a cursor.
     async fn changes(&self, requests: &[ChangesRequest]) -> Result<Vec<Changes>>;
     /// Reads the orders of all heroes that changed since a cursor, by falling id: at most `limit`
     /// orders and deletions together, with ids below `before` if that is given.
@@ -52,17 +49,14 @@ pub trait Reading {
         before: Option<OrderId>,
         limit: usize,
     ) -> Result<ChangesOfAll>;
-    /// Reads the present states of the orders in each list. A list has at most
-    /// [`CHANGES_PAGE`](crate::CHANGES_PAGE) ids, of any heroes.
+    /// Reads the present states of each list, at most [`CHANGES_PAGE`](crate::CHANGES_PAGE) ids.
     async fn states(&self, lists: &[Vec<OrderId>]) -> Result<Vec<States>>;
 
-    /// Returns the cursor of this moment: every change below it is visible to all reads that begin
-    /// from now on.
+    /// The cursor of this moment: every change below it is visible to all later reads.
     async fn present(&self) -> Result<ResumeCursor>;
     /// The keys that sign the cursors of clients, from memory.
     fn cursor_keys(&self) -> &CursorKeys;
-    /// Verifies a cursor that a client sent. An unreadable cursor, or one of another history of the
-    /// database, becomes [`ResumeCursor::EXPIRED`].
+    /// Verifies a client's cursor; [`ResumeCursor::EXPIRED`] if unreadable or of another history.
     async fn read_cursor(&self, text: &str) -> ResumeCursor;
 }
 
@@ -77,15 +71,13 @@ pub trait Work {
     /// due times stay. An order that was adopted from dead owners
     /// [`MAX_ADOPTIONS`](crate::MAX_ADOPTIONS) times before ends as `undeliverable` instead.
     async fn adopt(&self, owner: IncarnationId, limit: usize) -> Result<Vec<Claimed>>;
-    /// Completes the orders that are `IN_PROGRESS` and owned by `owner`. The answer omits the
-    /// others.
+    /// Completes the orders `IN_PROGRESS` that `owner` owns; the answer omits the others.
     async fn complete(&self, owner: IncarnationId, orders: &[OrderId]) -> Result<Vec<Order>>;
     /// Hands back every order of `owner` for others to adopt, and returns their number. Fails while
     /// the outcome of a statement of this process is unknown: that statement may still claim
     /// orders, and its effect may become visible only later.
     async fn hand_back(&self, owner: IncarnationId) -> Result<u64>;
-    /// Begins a new incarnation and keeps it alive while this process lives and reaches the
-    /// database.
+    /// Begins a new incarnation, alive while this process lives and reaches the database.
     async fn enlist(&self) -> Result<IncarnationId>;
     /// Reads the newest incarnation and the living ones.
     async fn incarnations(&self) -> Result<Incarnations>;
@@ -102,8 +94,7 @@ pub trait Upkeep {
     /// updates, until the next call or the end of this process. Also keeps the incarnations of this
     /// process alive. Returns the living publishers. Callers must repeat this every second.
     async fn census(&self, own: PublisherId, receives: bool) -> Result<Census>;
-    /// The smallest id of an order that may still change, from memory. It is as fresh as the last
-    /// [`Upkeep::maintain`].
+    /// The smallest id of an order that may still change, as of the last [`Upkeep::maintain`].
     fn low_watermark(&self) -> OrderId;
     /// Raises the low watermark, and forgets what is older than [`RETENTION`](crate::RETENTION).
     /// Callers should repeat this about every second.
@@ -111,7 +102,6 @@ pub trait Upkeep {
     /// Moves the write-ahead log into the database file, so that a copy of that file alone is
     /// complete. Does nothing for a database server.
     async fn checkpoint(&self) -> Result<()>;
-    /// Closes the database after the last request and leaves it consistent. Later requests are
-    /// refused.
+    /// Closes the database, consistent, after the last request. Later requests are refused.
     async fn close(&self);
 }

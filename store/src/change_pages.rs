@@ -47,8 +47,7 @@ pub struct ChangesOfAll {
     pub orders: Vec<Order>,
     /// The orders that were deleted.
     pub deleted: Vec<Deletion>,
-    /// The cursor of this answer, which contains every change that committed before it, within the
-    /// limit.
+    /// The cursor of this answer: every change before it is contained, within the limit.
     pub cursor: ResumeCursor,
 }
 
@@ -61,7 +60,6 @@ pub struct Deletion {
     pub deleted: Deleted,
 }
 
-/// A row of the changes.
 #[derive(Clone, Debug)]
 pub(crate) enum ChangedRow {
     Order(Order),
@@ -69,7 +67,6 @@ pub(crate) enum ChangedRow {
 }
 
 impl ChangedRow {
-    /// Builds a change from the last state of an order and its deletion mark.
     pub(crate) fn of(order: Order, is_deleted: bool) -> Self {
         if is_deleted {
             let deleted = Deleted { order_id: order.id, version: order.version.next() };
@@ -88,8 +85,7 @@ impl ChangedRow {
 }
 
 impl ChangesRequest {
-    /// The smallest id that an order on this page can have; deletions may have smaller ones. Orders
-    /// below the cursor's low watermark have not changed since.
+    /// The smallest id of an order here; orders below the low watermark have not changed since.
     pub(crate) fn from(&self, low_watermark: OrderId) -> i64 {
         let first = self.since.low_watermark.min(low_watermark).get();
         self.after.map_or(first, |after| first.max(after.get() + 1))
@@ -97,8 +93,7 @@ impl ChangesRequest {
 }
 
 impl Changes {
-    /// Builds a page from up to `CHANGES_PAGE + 1` rows. The extra row only shows that there is a
-    /// next page.
+    /// Builds a page from up to `CHANGES_PAGE + 1` rows; the extra row only shows that more follow.
     pub(crate) fn page(mut read: Vec<ChangedRow>, cursor: ResumeCursor) -> Self {
         let more = read.len() > CHANGES_PAGE;
         read.truncate(CHANGES_PAGE);

@@ -13,8 +13,7 @@ macro_rules! codes {
 codes! { pending = 0, in_progress = 1, completed = 2, cancelled = 3 }
 codes! { hero_request = 1, allergy = 2, hero_gone = 3, meal_gone = 4, undeliverable = 5 }
 
-// Conditions on the column `status`: `active` orders can still change, `ended` ones have their last
-// status, `claimable` ones can be claimed.
+// Conditions on `status`: `active` orders can still change, `ended` ones cannot.
 codes! {
     active = "status in (0, 1)", ended = "status in (2, 3)",
     claimable = concat!("status = ", crate::codes::pending!())

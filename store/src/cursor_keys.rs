@@ -1,7 +1,5 @@
-//! The keys that sign the cursors of clients, as this process knows them.
-//!
-//! An epoch is one history of the database. A cursor of another history is invalid: its position
-//! means something else here.
+//! The keys that sign the cursors of clients. An epoch is one history of the database: a cursor of
+//! another history is invalid, because its position means something else here.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -56,13 +54,11 @@ impl CursorKeys {
         self.0.read().unwrap_or_else(PoisonError::into_inner).newest.sign(cursor)
     }
 
-    /// The epoch of the newest key.
     pub(crate) fn newest(&self) -> u32 {
         self.0.read().unwrap_or_else(PoisonError::into_inner).newest.epoch()
     }
 
-    /// Verifies a cursor with any of the keys. A cursor of an earlier epoch must not exceed its
-    /// last position.
+    /// Verifies a cursor with any key; one of an earlier epoch must not exceed its last position.
     pub(crate) fn read(&self, text: &str) -> Option<ResumeCursor> {
         let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let earlier = || {
@@ -75,26 +71,22 @@ impl CursorKeys {
         keys.newest.read(text).ok().or_else(earlier)
     }
 
-    /// Returns true if the key of this epoch is known.
     pub(crate) fn know(&self, epoch: u32) -> bool {
         let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
         keys.newest.epoch() == epoch
             || keys.earlier.iter().any(|earlier| earlier.key.epoch() == epoch)
     }
 
-    /// Returns true if the newest key was read from the database.
     pub(crate) fn are_shared(&self) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).is_shared
     }
 
-    /// Replaces the keys by those that were read from the database.
     pub(crate) fn set(&self, newest: CursorKey, earlier: Vec<Earlier>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) =
             Keys { newest, earlier, is_shared: true };
     }
 }
 
-/// A random epoch and secret, for a new key.
 pub(crate) fn seed() -> (u32, [u8; SECRET]) {
     rand::rng().random()
 }

@@ -1,7 +1,5 @@
-//! Logs each outage of the database once when it begins and once when it ends.
-//!
-//! Both stores report every statement here, and nothing else logs an outage: thousands of requests
-//! may fail for one reason.
+//! Logs the begin and the end of each outage of the database once. Both stores report every
+//! statement here, and nothing else logs outages: thousands of requests may fail for one reason.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,15 +16,12 @@ const QUIET: Duration = Duration::from_secs(2);
 /// The least time between two log entries about different causes of one outage.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// The health of one database, as far as this process has seen.
 #[derive(Debug)]
 pub(crate) struct DatabaseOutage {
-    /// The address of the database, without a password.
     database: String,
     /// True during an outage; spares successful statements the lock.
     lasts: AtomicBool,
     current: Mutex<Option<Current>>,
-    /// True while commits are stalled.
     stalled: watch::Sender<bool>,
 }
 
@@ -54,7 +49,6 @@ impl DatabaseOutage {
         }
     }
 
-    /// Notes a failure.
     pub(crate) fn note(&self, error: &StoreError) {
         let trouble = match error {
             StoreError::Unavailable(_) => None,
@@ -96,15 +90,13 @@ impl DatabaseOutage {
         }
     }
 
-    /// Notes that a statement succeeded. A successful read does not end a trouble that stops only
-    /// changes.
+    /// Notes a successful statement; a read does not end a trouble that stops only changes.
     pub(crate) fn note_success(&self) {
         if self.lasts.load(Ordering::Acquire) && self.stops_changes().is_none() {
             self.end();
         }
     }
 
-    /// Notes that a change reached the disk.
     pub(crate) fn note_change(&self) {
         if self.lasts.load(Ordering::Acquire) {
             self.end();
@@ -127,12 +119,10 @@ impl DatabaseOutage {
         Some((current.stops_changes()?, current.failed.elapsed() < QUIET))
     }
 
-    /// Returns true while commits are stalled.
     pub(crate) fn is_stalled(&self) -> bool {
         self.lasts.load(Ordering::Acquire) && *self.stalled.borrow()
     }
 
-    /// Waits until commits are stalled.
     pub(crate) async fn stall(&self) {
         drop(self.stalled.subscribe().wait_for(|stalled| *stalled).await);
     }

@@ -24,8 +24,7 @@ impl LowWatermark {
         self.get().get().max(after.map_or(0, OrderId::get) + 1)
     }
 
-    /// Stores the value that the database has. It may be lower than before, after a failover to a
-    /// server that lacks the last commits.
+    /// Stores the database's value. After a failover without the last commits it may be lower.
     pub(crate) fn set(&self, low_watermark: i64) {
         if OrderId::new(low_watermark).is_ok() {
             self.0.store(low_watermark, Ordering::Relaxed);

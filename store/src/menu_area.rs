@@ -30,8 +30,7 @@ pub trait Menu<R: Resource>: Send + Sync + 'static {
     async fn get(&self, id: R::Id) -> Result<Option<R>>;
     /// Lists heroes or meals by rising id.
     async fn list(&self, page: &ListPage) -> Result<Vec<R>>;
-    /// Sets the fields of the patch in one statement. Concurrent changes of a row wait for each
-    /// other, and none fails.
+    /// Sets the fields of the patch in one statement; concurrent changes wait for each other.
     async fn update(
         &self,
         id: R::Id,
@@ -56,16 +55,13 @@ impl dyn Store + '_ {
     }
 }
 
-/// The most tries for a key. A try fails if the key was taken, and forgotten before its row could
-/// be read.
+/// The most tries for a key, which may be taken and then forgotten before its row is read.
 pub(crate) const TRIES: usize = 5;
 
-/// The error after [`TRIES`] tries.
 pub(crate) fn contended() -> StoreError {
     StoreError::Contended("an idempotency key".to_owned())
 }
 
-/// The statements for one table.
 pub(crate) struct Statements {
     pub(crate) create: &'static str,
     pub(crate) of_key: &'static str,
@@ -75,18 +71,15 @@ pub(crate) struct Statements {
     pub(crate) remove: &'static str,
 }
 
-/// A hero or a meal as a row.
 pub(crate) trait Record: Resource {
     /// Reads a row of the table.
     fn read(row: &impl Columns) -> Result<Self>;
-    /// The columns that a patch sets.
     fn fields(patch: &Self::Patch) -> RecordFields<'_>;
 }
 
 /// The columns to set, in the order of the statements' parameters; `None` leaves a column as it is.
 pub(crate) struct RecordFields<'a> {
     pub(crate) name: Option<&'a str>,
-    /// The allergies or ingredients.
     pub(crate) entries: Option<Vec<&'a str>>,
     pub(crate) others: Vec<Field<'a>>,
 }
@@ -103,7 +96,6 @@ impl RecordFields<'_> {
     }
 }
 
-/// A column that only one of the two tables has.
 pub(crate) enum Field<'a> {
     Text(Option<&'a str>),
     Number(Option<i64>),
@@ -156,7 +148,6 @@ pub(crate) fn unchanged<R>(found: Option<&R>) -> ChangeError {
     if found.is_some() { ChangeError::Stale } else { ChangeError::NotFound }
 }
 
-/// The reason why a deletion met no row.
 pub(crate) fn not_removed<R: Resource>(
     found: Option<&R>,
     expected: Option<Version>,

@@ -24,7 +24,6 @@ pub(crate) fn outdated() -> StoreError {
     StoreError::Failed(OUTDATED.to_owned())
 }
 
-/// The error for the caller; `refusal` translates errors of the database.
 pub(crate) fn failure(
     error: &MigrateError,
     refusal: impl Fn(&sqlx::Error) -> StoreError,

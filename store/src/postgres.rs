@@ -59,7 +59,6 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    /// The readable address of the database that a URL names, without user and password.
     pub(crate) fn place(url: &str) -> Result<String, StoreConnectError> {
         statements::options(url)
             .map(|options| failure::place(&options))

@@ -15,7 +15,6 @@ use crate::row_values::{Columns, get};
 /// The most rows of one batch. A row holds at most 100 entries of 200 characters.
 pub(crate) const FOLD_BATCH: i64 = 500;
 
-/// The new folding of a row.
 #[derive(Debug, Serialize)]
 pub(crate) struct Folding {
     id: i64,

@@ -28,8 +28,7 @@ pub struct ListPage {
 pub struct ViewedOrder {
     /// The order with its hero and its meal.
     pub view: OrderView,
-    /// The version of the hero. Together with the order's version it identifies this state of the
-    /// view.
+    /// The version of the hero: with the order's version it identifies this state of the view.
     pub hero_version: Version,
 }
 
@@ -67,8 +66,7 @@ pub(crate) fn first_id(command: &ListOrders, low_watermark: OrderId) -> i64 {
 pub enum Creation<T> {
     /// The new row was stored.
     Created(T),
-    /// The key is known with the same body. Contains the row as it is now, or its last state if it
-    /// was deleted.
+    /// The key is known with the same body. The row as it is now, or its last state if deleted.
     Replayed(T),
     /// The key is known with another body.
     KeyReused,
@@ -79,8 +77,7 @@ pub enum Creation<T> {
 pub enum PlaceVerdict {
     /// The order was stored as PENDING.
     Placed(Order),
-    /// The key is known with the same hero and meal. Contains the order as it is now, or its last
-    /// state if it was deleted.
+    /// The key is known with the same hero and meal. The order as it is, or its last state.
     Replayed(Order),
     /// The key is known with another hero or meal.
     KeyReused,
@@ -126,8 +123,7 @@ pub enum DeleteVerdict {
 /// The incarnations of workers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Incarnations {
-    /// The living incarnations that this process can see. A missing one may be dead, or alive
-    /// without its lock.
+    /// The living incarnations that this process sees; others may be alive without their lock.
     pub living: BTreeSet<IncarnationId>,
     /// The incarnation that began last; `living` may not contain it yet, or not any more.
     pub newest: Option<IncarnationId>,
@@ -140,11 +136,9 @@ pub struct Census {
     pub living: BTreeSet<PublisherId>,
     /// The living publishers that receive updates.
     pub hearing: BTreeSet<PublisherId>,
-    /// The cursor of this census. A publisher that is not in `living` has committed nothing before
-    /// it, or is dead.
+    /// The cursor of this census. Others than `living` committed nothing before it, or are dead.
     pub safe: ResumeCursor,
-    /// A position above every transaction that has begun. Once `safe` reaches it, all of these
-    /// transactions have ended.
+    /// A position above every transaction that has begun. Once `safe` reaches it, all have ended.
     pub next: i64,
 }
 
@@ -160,8 +154,7 @@ pub struct Claim<'a> {
 /// The source of the orders to claim.
 #[derive(Clone, Copy, Debug)]
 pub enum ClaimFrom<'a> {
-    /// Entries of the queue. The claim waits for rows that others have locked, so that every entry
-    /// is settled when it returns.
+    /// Entries of the queue. The claim waits for locked rows, so that it settles every entry.
     Entries(&'a [OrderId]),
     /// A scan of the database for the oldest PENDING orders. It skips rows that others have locked.
     Oldest {
@@ -184,7 +177,6 @@ pub struct IdRange {
 }
 
 impl IdRange {
-    /// The greatest id of the range.
     pub(crate) fn last(self) -> i64 {
         self.until.map_or(i64::MAX, OrderId::get)
     }

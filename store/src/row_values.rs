@@ -10,8 +10,7 @@ use sqlx::{Decode, Postgres, Sqlite, Type};
 
 use crate::{Result, StoreError, ViewedOrder};
 
-/// The columns that [`order`] reads. For a deleted order they give its last state before the
-/// deletion.
+/// The columns that [`order`] reads: for a deleted order, its last state before the deletion.
 macro_rules! order_columns {
     () => {
         "orders.id, orders.hero_id, orders.meal_id, orders.status, orders.reason, orders.message,
@@ -39,7 +38,6 @@ macro_rules! order_views {
 }
 pub(crate) use order_views;
 
-/// The columns that [`hero`] reads.
 macro_rules! hero_columns {
     () => {
         "heroes.id, heroes.name, heroes.planet, heroes.allergies, heroes.version"
@@ -47,7 +45,6 @@ macro_rules! hero_columns {
 }
 pub(crate) use hero_columns;
 
-/// The columns that [`meal`] reads.
 macro_rules! meal_columns {
     () => {
         "meals.id, meals.name, meals.ingredients, meals.price_hundredths, meals.origin_planet, meals.description, meals.version"
@@ -73,17 +70,14 @@ pub(crate) trait Columns {
     fn texts(&self, column: &str) -> Result<Vec<String>>;
 }
 
-/// Reads the only row of an answer, if there is one.
 pub(crate) fn only<R, T>(rows: &[R], read: impl Fn(&R) -> Result<T>) -> Result<Option<T>> {
     rows.first().map(read).transpose()
 }
 
-/// Converts a row limit to a parameter.
 pub(crate) fn limit(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Reads one column.
 pub(crate) fn get<T: Value>(row: &impl Columns, column: &str) -> Result<T> {
     row.value(column).map_err(|error| StoreError::Failed(error.to_string()))
 }
@@ -155,7 +149,6 @@ pub(crate) fn order_view(row: &impl Columns) -> Result<OrderView> {
     Ok(OrderView { order, hero, meal })
 }
 
-/// Reads the columns of [`order_view`] and `hero_version`.
 pub(crate) fn viewed_order(row: &impl Columns) -> Result<ViewedOrder> {
     Ok(ViewedOrder { view: order_view(row)?, hero_version: Version(get(row, "hero_version")?) })
 }

@@ -8,8 +8,7 @@ use galley_protocol::{Deleted, Hero, HeroId, Order, OrderId, ResumeCursor};
 use crate::RETENTION;
 use crate::change_pages::ChangedRow;
 
-/// The most ended orders and deletions in one snapshot, besides all active orders. If more happened
-/// since the cursor, the client reads them in pages.
+/// The most ended orders and deletions in a snapshot, besides all active orders. Pages hold more.
 pub const MAX_RESUMED: usize = 2_000;
 
 /// The most orders, and the most deletions, that are searched for one cursor. If the hero has more
@@ -57,8 +56,7 @@ impl SnapshotRequest {
 }
 
 impl Snapshot {
-    /// A snapshot without orders. A given cursor counts as not resumable until [`Snapshot::resume`]
-    /// is called.
+    /// A snapshot without orders: a cursor is not resumable until [`Snapshot::resume`] is called.
     pub(crate) fn new(hero: Hero, request: &SnapshotRequest, cursor: ResumeCursor) -> Self {
         let resume = if request.since.is_some() { Resume::Resynced } else { Resume::Fresh };
         Self { hero, resume, orders: Vec::new(), deleted: Vec::new(), remainder: None, cursor }

@@ -45,10 +45,8 @@ pub(crate) struct Sqlite {
     low_watermark: LowWatermark,
     position: Position,
     cursor_keys: CursorKeys,
-    /// The incarnations of this process; all others are dead. Every start of a worker adds one, so
-    /// the set needs no other bound.
+    /// The incarnations of this process, one for each start of a worker; all others are dead.
     living: Mutex<HashSet<i64>>,
-    /// The last time that old rows were forgotten.
     forgotten: Mutex<Option<Instant>>,
     path: PathBuf,
     opened: Opened,
@@ -58,7 +56,6 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    /// The readable address of the database that a URL names.
     pub(crate) fn place(url: &str) -> Result<String, StoreConnectError> {
         statements::options(url)
             .map(|options| failure::place(options.get_filename()))
@@ -75,8 +72,7 @@ impl Sqlite {
         let writer = statements::writer(&options).await?;
         let readers = statements::readers(&options).await?;
         let (living, forgotten) = (Mutex::default(), Mutex::default());
-        // The first statement creates the `-wal` and `-shm` files, whose identities `Opened`
-        // records.
+        // The first statement creates `-wal` and `-shm`, whose identities `Opened` records.
         sqlx::query("/* open */ select 1 from sqlite_schema")
             .fetch_all(&writer)
             .await

@@ -1,5 +1,4 @@
-//! Named troubles of a database: a description for callers without a path, and a remedy for the
-//! log.
+//! Named troubles of a database: a description without paths, and a remedy for the log.
 
 /// A reason why a database does not carry out requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +49,6 @@ impl Trouble {
         }
     }
 
-    /// The advice for operators in the log.
     pub(crate) const fn remedy(self) -> &'static str {
         match self {
             Self::Full => "make room on that disk; orders are taken again by themselves",
@@ -95,8 +93,7 @@ impl Trouble {
         }
     }
 
-    /// Returns true if it may stop changes while reads still succeed. Only a successful change then
-    /// shows that it has ended.
+    /// Returns true if reads may still succeed: only a successful change then shows its end.
     pub(crate) const fn stops_changes(self) -> bool {
         match self {
             Self::Full

@@ -10,11 +10,8 @@ use crate::close_code::CloseCode;
 use crate::command::Watch;
 use crate::{HeroId, SignedCursor};
 
-/// The frames that answer a command.
 const ANSWERS: [&str; 3] = ["reply", "error", "pong"];
-/// The frames of a hero's event stream.
 const HERO_EVENTS: [&str; 6] = ["welcome", "order", "deleted", "resync", "reconnect", "expiring"];
-/// The frames of the staff's event stream.
 const STAFF_EVENTS: [&str; 4] = ["welcome", "feed", "reconnect", "expiring"];
 
 /// Returns the channels.

@@ -7,7 +7,6 @@ use super::schemas::Schemas;
 use crate::audience;
 use crate::frame::{ClientFrame, ServerFrame, client, server};
 
-/// The name of the message for plain words.
 const WORDS: &str = "words";
 
 /// Every message, by sender.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-/// The prefix of a reference to a named schema.
 const PREFIX: &str = "#/components/schemas/";
 
 /// The named schemas, and the names of those in use.
@@ -85,8 +84,7 @@ impl Schemas {
         (tag.to_owned(), description.to_owned(), objects)
     }
 
-    /// Returns the plain objects that a composed schema stands for. Draft 7 can forbid unknown
-    /// fields only in these.
+    /// The plain objects of a composed schema; draft 7 can forbid unknown fields only in these.
     fn objects(&self, schema: &Value) -> Vec<Value> {
         let schema = self.resolve(schema);
         if let Some(members) = schema["oneOf"].as_array() {

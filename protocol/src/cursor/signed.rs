@@ -13,8 +13,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::{CursorError, ResumeCursor, opaque};
 use crate::{OrderId, Timestamp};
 
-/// The version of the layout: this version, the epoch, time, low watermark and position, each big-endian,
-/// and the signature.
+/// The version of the layout: this, epoch, time, low watermark, position (big-endian), signature.
 const VERSION: u8 = 1;
 /// Bytes of the signature. One forgery in 2^64 passes, and each attempt is a request.
 const SIGNATURE: usize = 8;

@@ -20,7 +20,6 @@ use crate::{BearerToken, HeroId, IdempotencyKey, MealId, OrderId, PageCursor, Re
 /// The pinned wire format: one frame per line, one of each command, that clients may send for ever.
 /// The documentation takes its examples from here.
 pub const PINNED: &str = include_str!("client.jsonl");
-/// The most characters of a command's id.
 const MAX_COMMAND_ID: usize = 255;
 
 /// What a client puts on a command to know its answer by.
@@ -93,10 +92,7 @@ pub enum Command {
 }
 
 impl ClientFrame {
-    /// Parses a JSON object. An error offers only the commands of the sender.
-    ///
-    /// # Errors
-    /// A problem, with the command's id if that could be read.
+    /// Parses JSON. An error offers only the sender's commands, with the id if readable.
     pub(crate) fn parse_json(
         message: &str,
         audience: Audience,

@@ -130,7 +130,6 @@ impl Received {
         self.contents().2
     }
 
-    /// Returns the states, the deletions and the cursor.
     fn contents(&self) -> (&[Order], &[Deleted], Option<&str>) {
         match self {
             Self::Welcome { orders, deleted, cursor, .. }

@@ -10,9 +10,8 @@ use crate::{
     Deleted, Hero, Meal, Order, OrderId, PageCursor, SignedCursor, Status, Timestamp, Version,
 };
 
-/// The pinned wire format: one frame per line, at least one of each type. A change of a line
-/// affects every client; only additions are allowed. The documentation takes its examples from
-/// here.
+/// The pinned wire format: at least one frame of each type, one a line. Only additions are allowed.
+/// The documentation takes its examples from here.
 pub const PINNED: &str = include_str!("server.jsonl");
 
 /// A frame to a client.
@@ -202,8 +201,7 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Creates a page of at most `limit` entries. Up to `limit + 1` entries were `read`; the
-    /// additional one shows that there is a next page.
+    /// Creates a page of at most `limit` entries; one more in `read` shows that a next page exists.
     #[must_use]
     pub fn cut(mut read: Vec<T>, limit: usize, id: impl Fn(&T) -> i64) -> Self {
         let more = read.len() > limit;
@@ -313,8 +311,7 @@ impl ServerFrame<'_> {
         }
     }
 
-    /// Returns the cursor with which a client resumes after this frame; `None` if the frame does
-    /// not change it.
+    /// Returns the cursor with which to resume after this frame; `None` if it does not change.
     #[must_use]
     pub const fn cursor(&self) -> Option<SignedCursor> {
         match self {

@@ -12,8 +12,7 @@ use crate::row_values::{Columns, get};
 use crate::{Result, StoreError, Trouble};
 
 impl Postgres {
-    /// Queries the server on the liveness connection: which processes are alive, and what this
-    /// process's transactions are doing.
+    /// Asks on the liveness connection: living processes, and this process's transactions.
     pub(super) async fn look(&self) -> Result<Vec<PgRow>> {
         let asked = self.backends.pids();
         let pids: Vec<i32> = asked.iter().copied().collect();
@@ -80,8 +79,7 @@ impl Postgres {
         Ok(())
     }
 
-    /// Notes that the server is read-only. The server's name may lead to another server by now, but
-    /// only new connections reach that one.
+    /// Notes that the server is read-only: new connections may reach another server.
     pub(super) fn read_only(&self) -> StoreError {
         self.backends.suspect();
         let error = StoreError::Trouble(

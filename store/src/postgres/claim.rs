@@ -1,5 +1,4 @@
-//! Claims PENDING orders in one statement: locks them, checks hero, meal and allergies, and sets
-//! the outcome.
+//! Claims PENDING orders in one statement, after a check of hero, meal and allergies.
 
 use std::time::Duration;
 
@@ -108,7 +107,6 @@ impl Postgres {
     }
 }
 
-/// Reads an order that was claimed or adopted.
 pub(super) fn claimed(row: &PgRow) -> Result<Claimed> {
     let due_in: i64 = get(row, "due_in")?;
     Ok(Claimed { order: order(row)?, due_in: Duration::from_millis(due_in.unsigned_abs()) })

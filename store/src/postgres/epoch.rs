@@ -23,7 +23,6 @@ use crate::{Result, StoreError};
 /// The least time between two reads of the key that cursors of unknown epochs cause.
 const READ_EVERY: Duration = Duration::from_secs(1);
 
-/// Selects the identity and the timeline of the server.
 const HERE: &str = "/* here */
     select pg_control_system.system_identifier::text as server, left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) as timeline
     from pg_control_system()";
@@ -41,7 +40,6 @@ const KEY: &str = "/* cursor_key */
     from pg_database as here left join cursor_key on true left join earlier_cursor_keys as earlier on earlier.heir = cursor_key.epoch
     where here.datname = current_database()";
 
-/// A server and its timeline; `None` if unknown.
 #[derive(Debug, Default)]
 struct Here {
     server: Option<String>,
@@ -58,7 +56,6 @@ impl Here {
     }
 }
 
-/// The state of reading the key in this process.
 #[derive(Debug, Default)]
 pub(super) struct KeyRead {
     last: Mutex<Option<Instant>>,
@@ -67,7 +64,6 @@ pub(super) struct KeyRead {
 }
 
 impl KeyRead {
-    /// Returns true if it is time to read the key again, and notes that.
     fn is_due(&self) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = last.is_none_or(|time| time.elapsed() >= READ_EVERY);
@@ -94,8 +90,7 @@ impl Postgres {
         })
     }
 
-    /// Reads the key if a client's cursor has an unknown epoch: another process may have begun that
-    /// epoch since the last read.
+    /// Reads the key if a cursor has an unknown epoch, which another process may have begun.
     pub(super) async fn learn_epoch_of(&self, text: &str) {
         let is_unknown =
             SignedCursor::epoch_of(text).is_ok_and(|epoch| !self.cursor_keys.know(epoch));
@@ -107,8 +102,7 @@ impl Postgres {
         }
     }
 
-    /// Reads the key of this database's epoch. Begins an epoch if there is none, or if the row was
-    /// written elsewhere.
+    /// Reads the key of the epoch; begins one if there is none or its row is from elsewhere.
     pub(super) async fn check_epoch(&self) -> Result<()> {
         let rows = self.rows(|| sqlx::query(KEY)).await?;
         let row =
@@ -165,8 +159,7 @@ impl Postgres {
         self.take_keys(&rows)
     }
 
-    /// Stores the key of the epoch and the keys of the earlier epochs that it continues: one row
-    /// for each earlier key, and at least one row.
+    /// Stores the keys, from one row for each earlier key, and at least one row.
     fn take_keys(&self, rows: &[PgRow]) -> Result<()> {
         let Some(first) = rows.first() else { return Ok(()) };
         let mut earlier = Vec::new();
@@ -179,8 +172,7 @@ impl Postgres {
         Ok(())
     }
 
-    /// Reads the server's identity. A server that refuses in spite of the privilege is not asked
-    /// again.
+    /// Reads the server's identity, unless the server refused before.
     async fn here(&self) -> Result<Here> {
         if self.key_read.is_mute.load(Ordering::Relaxed) {
             return Ok(Here::default());

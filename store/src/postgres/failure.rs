@@ -1,5 +1,4 @@
-//! The reasons why there is no connection to `PostgreSQL`, with advice. No text contains a
-//! password.
+//! The reasons why there is no connection to `PostgreSQL`, with advice and without a password.
 
 use std::io::ErrorKind;
 
@@ -10,7 +9,6 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::{StoreConnectError, StoreError};
 
-/// The readable address of the database, without user and password.
 pub(super) fn place(options: &PgConnectOptions) -> String {
     let database = options.get_database().unwrap_or_else(|| options.get_username());
     format!("PostgreSQL at {}/{database}", server(options))
@@ -23,7 +21,6 @@ fn server(options: &PgConnectOptions) -> String {
     format!("{host}:{}", options.get_port())
 }
 
-/// The message of the server or of the system.
 fn said(error: &Error) -> String {
     if let Error::Io(error) = error {
         return reason(error);
@@ -31,8 +28,7 @@ fn said(error: &Error) -> String {
     error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
-/// The error of a failed first connection. SQLSTATE: 28 authentication, 3D000 no such database,
-/// 42501 permission.
+/// SQLSTATE: 28 authentication, 3D000 no such database, 42501 permission.
 pub(super) fn of_connecting(options: &PgConnectOptions, error: &Error) -> StoreConnectError {
     let (place, said) = (place(options), said(error));
     let refused = StoreConnectError::Refused;
@@ -68,7 +64,6 @@ pub(super) fn of_connecting(options: &PgConnectOptions, error: &Error) -> StoreC
     }
 }
 
-/// The error of a failed first statement.
 pub(super) fn of_reading(options: &PgConnectOptions, error: StoreError) -> StoreConnectError {
     let place = place(options);
     let passes = error.is_passing();
@@ -90,8 +85,7 @@ pub(super) fn of_reading(options: &PgConnectOptions, error: StoreError) -> Store
     }
 }
 
-/// Returns true if the server cannot be reached at the moment. SQLSTATE: 08 connection, 53
-/// resources, 57P0x shutdown or start.
+/// SQLSTATE: 08 connection, 53 resources, 57P0x shutdown or start.
 fn is_unreachable(error: &Error) -> bool {
     match error.as_database_error().and_then(DatabaseError::code) {
         Some(code) => matches!(code.get(..2), Some("08" | "53")) || code.starts_with("57P0"),

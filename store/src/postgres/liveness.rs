@@ -25,8 +25,7 @@ pub(super) const INCARNATION: i32 = i32::from_be_bytes(*b"GALY");
 pub(super) const PUBLISHER: i32 = i32::from_be_bytes(*b"GALP");
 pub(super) const HEARING: i32 = i32::from_be_bytes(*b"GALH");
 
-/// The time after a loss of locks during which nobody is judged dead, so that living processes can
-/// take their locks again.
+/// The time after a loss of locks in which nobody is judged dead: the living take theirs again.
 pub(super) const CALM: Duration = Duration::from_secs(3);
 /// The longest time for one answer on the connection, and for connecting.
 pub(super) const PROBE: Duration = Duration::from_secs(1);
@@ -34,8 +33,7 @@ pub(super) const PROBE: Duration = Duration::from_secs(1);
 /// An advisory lock: its class and its number within the class.
 pub(super) type Lock = (i32, i32);
 
-/// The locks of this process. Every start of a worker adds one incarnation, so the sets need no
-/// other bound.
+/// The locks of this process; every start of a worker adds one, so the sets need no other bound.
 #[derive(Default)]
 pub(super) struct Liveness {
     wanted: Mutex<BTreeSet<Lock>>,
@@ -44,7 +42,6 @@ pub(super) struct Liveness {
     retaken: Mutex<Option<Instant>>,
 }
 
-/// The connection that holds the locks.
 #[derive(Default)]
 struct LivenessConnection {
     connection: Option<PgConnection>,
@@ -54,8 +51,7 @@ struct LivenessConnection {
 }
 
 impl Liveness {
-    /// Returns true if this process has not lost locks lately. Then other processes have not lost
-    /// theirs either, as by a restart of the server.
+    /// Returns true if no locks were lost lately; then other processes lost none either.
     pub(super) fn is_calm(&self) -> bool {
         self.retaken
             .lock()
@@ -77,7 +73,6 @@ impl Liveness {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Releases all locks for good.
     pub(super) async fn end(&self) {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let mut line = self.line.lock().await;
@@ -88,8 +83,7 @@ impl Liveness {
 }
 
 impl Postgres {
-    /// Runs a statement on the liveness connection, once it holds exactly the wanted locks.
-    /// Replaces a lost connection.
+    /// Runs a statement once the connection, replaced if lost, holds exactly the wanted locks.
     pub(super) async fn alive<'q>(
         &self,
         ask: impl Fn() -> PostgresQuery<'q>,
@@ -159,8 +153,7 @@ impl LivenessConnection {
         self.ask(ask()).await
     }
 
-    /// Runs a statement. A connection that fails or does not answer is dropped, and its locks with
-    /// it.
+    /// Runs a statement. A connection that fails or does not answer is dropped with its locks.
     async fn ask(&mut self, ask: PostgresQuery<'_>) -> Result<Vec<PgRow>, sqlx::Error> {
         let mut connection = self.connection.take().ok_or(sqlx::Error::WorkerCrashed)?;
         let rows = timeout(PROBE, ask.fetch_all(&mut connection))

@@ -25,12 +25,10 @@ use crate::{RETENTION, Result};
 const LAG: Duration = Duration::from_secs(30);
 /// The least time between two marks. At most `LAG / MARK_STEP + 1` are kept.
 const MARK_STEP: Duration = Duration::from_secs(1);
-/// The most ids that one statement examines, which takes about 10 ms, and the most statements that
-/// raise the low watermark in one call. The next call does the remainder.
+/// The most ids of one statement, about 10 ms, and the most statements of one call.
 const FLOOR_WINDOW: i64 = 20_000;
 const FLOOR_STEPS: usize = 100;
-/// The time between two rounds of forgetting, the most rows of one statement, and the most
-/// statements of one round. The next round does the remainder.
+/// The pause between rounds of forgetting, the most rows of a statement, the most statements.
 const FORGET_STEP: Duration = Duration::from_secs(30);
 const FORGET_CHUNK: i64 = 5_000;
 const FORGET_STEPS: usize = 10;
@@ -59,14 +57,11 @@ macro_rules! forget_creation_keys {
 #[derive(Clone, Debug)]
 pub(super) struct IdSighting {
     time: Instant,
-    /// The greatest assigned id.
     id: i64,
-    /// The virtual ids of the transactions that were changing orders; at most one per connection of
-    /// the server.
+    /// The virtual ids of the transactions that were changing orders; at most one per connection.
     changing: HashSet<String>,
 }
 
-/// The state between two calls.
 #[derive(Default)]
 pub(super) struct Maintenance {
     /// Oldest first.
@@ -95,7 +90,6 @@ impl Maintenance {
         marks.front().filter(is_over).map(|mark| mark.id)
     }
 
-    /// Returns true if it is time to forget.
     pub(super) fn is_forgetful(&self, now: Instant) -> bool {
         let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
         let due = forgotten.is_none_or(|time| now - time >= FORGET_STEP);
@@ -107,7 +101,6 @@ impl Maintenance {
 }
 
 impl Postgres {
-    /// Forgets rows and keys that are older than [`RETENTION`], and refolds stale texts.
     pub(super) async fn forget(&self) -> Result<()> {
         self.forget_deleted().await?;
         self.forget_keys().await?;
@@ -117,7 +110,6 @@ impl Postgres {
         self.fold_again(Some(FOLD_STEPS)).await
     }
 
-    /// Forgets keys whose cursors are too old to resume.
     async fn forget_cursor_keys(&self) -> Result<()> {
         self.rows(|| {
             sqlx::query(
@@ -219,8 +211,7 @@ impl Postgres {
         .await
     }
 
-    /// Clears idempotency keys by rising id, up to the first order that is not old. Each order is
-    /// visited once.
+    /// Clears idempotency keys by rising id up to the first order that is not old: each one once.
     async fn forget_keys(&self) -> Result<()> {
         self.forget_in_chunks(
             "/* forget_keys */
@@ -239,7 +230,6 @@ impl Postgres {
         .await
     }
 
-    /// Runs a statement until it finds nothing more, as often as one call may.
     async fn forget_in_chunks(&self, statement: &'static str) -> Result<()> {
         for _ in 0..FORGET_STEPS {
             let rows = self

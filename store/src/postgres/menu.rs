@@ -15,7 +15,6 @@ use crate::menu_area::{
 use crate::row_values::{hero_columns, meal_columns, only};
 use crate::{ChangeError, Creation, ListPage, Menu, Result};
 
-/// A resource and its table.
 trait PostgresTable: Record {
     const SQL: Statements;
 }

@@ -65,8 +65,7 @@ impl Postgres {
         Ok(asked.iter().copied().map(verdict).collect())
     }
 
-    /// Finds the reasons why requests were not inserted. There is none if the key was taken, and
-    /// forgotten before this statement.
+    /// Finds the reasons. There is none if the key was taken and is forgotten by now.
     pub(super) async fn against_orders(&self, asked: &[&Placement]) -> Verdicts<PlaceVerdict> {
         let arguments = PlaceColumns::of(asked);
         let rows = self.rows(|| {
@@ -91,7 +90,6 @@ impl Postgres {
     }
 }
 
-/// The columns of a batch of requests.
 struct PlaceColumns<'a> {
     heroes: Vec<i64>,
     meals: Vec<i64>,
@@ -115,7 +113,6 @@ impl<'a> PlaceColumns<'a> {
     }
 }
 
-/// An inserted order, with the scope and the text of its key.
 struct Inserted {
     order: Order,
     key: Option<(i64, String)>,

@@ -1,5 +1,4 @@
-//! Places, cancels and deletes orders. One guarded statement carries out the requests of a batch
-//! that it can; a second one finds the reasons against the others.
+//! Places, cancels and deletes orders in batches.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -13,13 +12,11 @@ use crate::row_values::{order, order_columns};
 use crate::verdict::{against_cancel, against_delete};
 use crate::{Placing, Result, StoreError};
 
-/// The most tries for a batch. A request is tried again if a concurrent change came between its two
-/// statements.
+/// The most tries for a batch: a concurrent change may come between its two statements.
 const DECIDE_TRIES: usize = 5;
 
 /// The verdicts of a statement: one for each request, `None` if undecided.
 pub(super) type Verdicts<V> = Result<Vec<Option<V>>>;
-/// A statement for a batch of requests.
 type Statement<Q, V> = for<'a> fn(&'a Postgres, &'a [&'a Q]) -> BoxFuture<'a, Verdicts<V>>;
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -59,10 +56,7 @@ impl Placing for Postgres {
 
 impl Postgres {
     /// Carries out the requests of a batch that it can, and finds the reasons against the others.
-    /// Requests without either are tried again, because a concurrent change came in between.
-    ///
-    /// # Errors
-    /// [`StoreError::Contended`] if concurrent changes came first at every try.
+    /// A request without either is tried again; at last it fails with [`StoreError::Contended`].
     async fn decide<Q: Sync, V: Send>(
         &self,
         requests: &[Q],
@@ -107,7 +101,6 @@ impl Postgres {
     }
 }
 
-/// Returns a column of a batch, as a parameter.
 pub(super) fn column<'a, Q, T>(asked: &[&'a Q], value: impl Fn(&'a Q) -> T) -> Vec<T> {
     asked.iter().map(|request| value(request)).collect()
 }

@@ -93,7 +93,6 @@ pub(super) fn changed(row: &PgRow) -> Result<Option<ChangedRow>> {
     }
 }
 
-/// Groups the changes by their request.
 pub(super) fn by_request(rows: &[PgRow], requests: usize) -> Result<Vec<Vec<ChangedRow>>> {
     let mut read = vec![Vec::new(); requests];
     for row in rows {

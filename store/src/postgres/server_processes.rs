@@ -17,19 +17,16 @@ use tokio::time::Instant;
 
 /// The time that a commit may wait before all changes count as stalled.
 const STALL: Duration = Duration::from_secs(2);
-/// The least time between two occasions at which all connections of a read-only server are given
-/// up.
+/// The least time between two suspicions, at which a read-only server's connections are given up.
 const SUSPICION: Duration = Duration::from_secs(1);
 
 /// Active transactions, each named by its server process and its start.
 pub(super) type Transactions = BTreeSet<String>;
 
-/// The known server processes of the pool.
 #[derive(Debug, Default)]
 pub(super) struct ServerProcesses {
     state: Mutex<ProcessesState>,
-    /// The number of running statements whose callers have stopped waiting. Their outcomes are
-    /// unknown.
+    /// The number of running statements that nobody waits for; their outcomes are unknown.
     abandoned: AtomicI64,
 }
 
@@ -42,8 +39,7 @@ struct ProcessesState {
     looked: Option<Instant>,
     /// The active transactions of this process at the last census.
     active: Transactions,
-    /// The waiting commits of all processes at the last census, with the time when each was first
-    /// seen.
+    /// The waiting commits of all processes at the last census, and since when each was seen.
     waiting: HashMap<String, Instant>,
     /// The last time that a connection met a read-only server.
     suspected: Option<Instant>,
@@ -83,7 +79,6 @@ impl Drop for StatementEnd {
     }
 }
 
-/// The state of the server's processes at a census.
 #[derive(Debug)]
 pub(super) struct Look {
     /// The server processes that the census asked about.
@@ -101,7 +96,6 @@ impl ServerProcesses {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records the server process of a new connection.
     pub(super) async fn meet(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let pid = sqlx::query_scalar("/* backend */ select pg_backend_pid()")
             .fetch_one(connection)
@@ -161,25 +155,21 @@ impl ServerProcesses {
         }
     }
 
-    /// Returns true if a connection of this age is older than the last suspicion.
     pub(super) fn is_suspect(&self, age: Duration) -> bool {
         self.state().suspected.is_some_and(|time| age > time.elapsed())
     }
 
-    /// The two ends of a new statement: one for its caller, one for its task. Each drops its end
-    /// when it is done.
+    /// The ends of a new statement, for its caller and its task; each drops its own when done.
     pub(super) fn begin(self: &Arc<Self>) -> (StatementEnd, StatementEnd) {
         let first = Arc::<AtomicU8>::default();
         let end = |is| StatementEnd { is, first: Arc::clone(&first), backends: Arc::clone(self) };
         (end(CALLER), end(TASK))
     }
 
-    /// Returns true while an abandoned statement is running.
     pub(super) fn is_unsettled(&self) -> bool {
         self.abandoned.load(Ordering::Acquire) > 0
     }
 
-    /// Gives up all late statements.
     pub(super) fn give_up(&self) {
         self.state().late.clear();
     }

@@ -8,8 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use galley_protocol::OrderId;
 
-/// A low watermark and the `xmax` of the snapshot that read it. Every change that the snapshot sees
-/// is older than `xmax`.
+/// A low watermark and the `xmax` of its snapshot, which sees only changes older than `xmax`.
 #[derive(Clone, Copy, Debug)]
 struct SettledRead {
     low_watermark: OrderId,

@@ -41,7 +41,6 @@ const RETRY_PAUSE: u64 = 50;
 /// The SQLSTATE of a read-only server, such as a standby.
 const READ_ONLY: &str = "25006";
 
-/// A statement with its arguments.
 pub(super) type PostgresQuery<'q> = Query<'q, Database, PgArguments>;
 
 /// Parses the URL. An error never quotes it, because it may contain a password.
@@ -105,8 +104,7 @@ pub(super) fn pool(options: PgConnectOptions, backends: &Arc<ServerProcesses>) -
 }
 
 impl Postgres {
-    /// Runs one statement that changes rows. While commits are stalled no statement begins, and
-    /// callers stop waiting for running ones.
+    /// Runs a statement that changes rows. During a stall none begins and callers stop waiting.
     pub(super) async fn change<'q, A>(
         &self,
         ask: impl Fn() -> A + Send + Sync,
@@ -124,7 +122,6 @@ impl Postgres {
         }
     }
 
-    /// Runs one statement and waits for its commit.
     pub(super) async fn rows<'q, A>(&self, ask: impl Fn() -> A + Send + Sync) -> Result<Vec<PgRow>>
     where
         A: Execute<'q, Database> + 'q,
@@ -178,8 +175,7 @@ impl Postgres {
         self.once_with((), ask).await
     }
 
-    /// Runs the statement in a task that also holds `kept`. It continues if the caller stops
-    /// waiting.
+    /// Runs the statement in a task that also holds `kept`, even if the caller stops waiting.
     async fn once_with<'q>(
         &self,
         kept: impl Send + 'static,
@@ -231,7 +227,6 @@ async fn run(
     }
 }
 
-/// The error for a server that does not answer.
 pub(super) fn silence() -> sqlx::Error {
     io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into()
 }

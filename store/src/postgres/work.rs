@@ -22,8 +22,7 @@ use crate::{MAX_ADOPTIONS, Result, StoreError, Work};
 /// The most orders that one statement hands back, so that it ends well before its time-out.
 const HAND_BACK_CHUNK: usize = 5_000;
 
-/// Selects the incarnations that hold their lock. `$class` is the parameter with the class of these
-/// locks.
+/// Selects the incarnations that hold their lock; `$class` is the class of these locks.
 macro_rules! living {
     ($class:literal) => {
         concat! {

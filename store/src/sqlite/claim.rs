@@ -111,7 +111,6 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Reads an order that was claimed or adopted.
 pub(super) fn claimed(row: &SqliteRow, now: i64) -> Result<Claimed> {
     let order = order(row)?;
     let due_at: Option<i64> = get(row, "due_at")?;

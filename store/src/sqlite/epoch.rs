@@ -11,8 +11,7 @@ use crate::Result;
 use crate::cursor_keys::{Earlier, seed};
 use crate::row_values::{get, parse};
 
-/// The most epochs that are kept. If the program starts more often than every 90 s on average, the
-/// cursors of its first starts become invalid early.
+/// The most epochs kept. Starts more often than every 90 s make the first cursors invalid early.
 const MAX_EPOCHS: i64 = 1_000;
 
 impl Sqlite {
@@ -21,8 +20,7 @@ impl Sqlite {
         if self.cursor_keys.are_shared() { Ok(()) } else { self.begin_epoch().await }
     }
 
-    /// Begins an epoch, and reads the keys of earlier ones. Their cursors stay valid while
-    /// deletions are kept.
+    /// Begins an epoch. Cursors of earlier ones stay valid while deletions are kept.
     async fn begin_epoch(&self) -> Result<()> {
         let (epoch, secret) = seed();
         let mut batch = self.begin().await?;

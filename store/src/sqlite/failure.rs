@@ -14,7 +14,6 @@ const HEADER: &[u8] = b"SQLite format 3\0";
 
 const ANOTHER: &str = "name another with --database-url sqlite://PATH";
 
-/// The readable address of the database.
 pub(super) fn place(path: &Path) -> String {
     format!("SQLite at {}", path.display())
 }
@@ -63,7 +62,6 @@ fn refused_folder(folder: &Path, error: &io::Error) -> StoreConnectError {
     ))
 }
 
-/// The error for a file that cannot be written.
 pub(super) fn refused_file(path: &Path, error: &io::Error) -> StoreConnectError {
     StoreConnectError::Refused(format!(
         "cannot write {}: {}; {ANOTHER}",

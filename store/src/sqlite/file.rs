@@ -35,10 +35,7 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreConnectError> {
 
 /// Creates a missing database together with its first table, without a write-ahead log. An
 /// interrupted start therefore leaves no file with content but without a table. Such a file is a
-/// copy without its log.
-///
-/// # Errors
-/// [`StoreConnectError::NotWhole`] for such a copy.
+/// copy without its log: [`StoreConnectError::NotWhole`].
 pub(super) async fn create_or_check(
     options: &SqliteConnectOptions,
 ) -> Result<(), StoreConnectError> {
@@ -63,8 +60,7 @@ pub(super) async fn create_or_check(
         "/* tables */ select count(*) from sqlite_schema where type = 'table'",
     );
     let tables = tables.fetch_one(&mut connection).await.map_err(|error| refusal(&error))?;
-    // A failure to close does not matter: the pools open the file again, or the error below is more
-    // important.
+    // Its failure does not matter: the pools open the file again, or the error below counts.
     let _ = connection.close().await;
     if tables > 0 { Ok(()) } else { Err(StoreConnectError::NotWhole(not_whole(path))) }
 }
@@ -77,29 +73,23 @@ fn not_whole(path: &Path) -> String {
     )
 }
 
-/// The path with a suffix.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-/// The identities of the files when they were opened. A commit into a file that was moved or
-/// removed is lost.
+/// The identities of the opened files: a commit into a file that was moved or removed is lost.
 #[derive(Debug)]
 pub(super) struct Opened(Vec<(PathBuf, (u64, u64))>);
 
 impl Opened {
-    /// Records the files of the open database at this path.
     pub(super) fn at(path: &Path) -> Self {
         let parts = PARTS.iter().map(|part| beside(path, part));
         Self(parts.filter_map(|part| identity(&part).map(|identity| (part, identity))).collect())
     }
 
-    /// Checks that all files are still at their paths. Costs three calls of `stat`.
-    ///
-    /// # Errors
-    /// [`Trouble::Gone`].
+    /// Checks with `stat` that all files are still at their paths ([`Trouble::Gone`]).
     pub(super) fn check(&self) -> Result<()> {
         match self.0.iter().find(|(path, opened)| identity(path) != Some(*opened)) {
             None => Ok(()),

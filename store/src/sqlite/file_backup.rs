@@ -108,7 +108,6 @@ fn check_target(
     }
 }
 
-/// Writes the copy and counts the orders in it.
 async fn fill(options: &SqliteConnectOptions, copy: &Path) -> Result<u64, String> {
     let said = |error: sqlx::Error| error.to_string();
     let path = copy.to_str().ok_or("the name of the folder is not UTF-8")?;

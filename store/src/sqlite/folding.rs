@@ -36,7 +36,6 @@ macro_rules! write_foldings {
 }
 
 impl Sqlite {
-    /// Refolds all stale rows.
     pub(super) async fn fold_again(&self) -> Result<()> {
         for (stale, write) in [
             (

@@ -12,8 +12,7 @@ use crate::codes::active;
 use crate::row_values::get;
 use crate::{RETENTION, Result};
 
-/// The time between two rounds of forgetting, the most rows of one statement, and the most
-/// statements of one round. The next round does the remainder.
+/// The pause between rounds of forgetting, the most rows of a statement, the most statements.
 const FORGET_STEP: Duration = Duration::from_secs(30);
 const FORGET_CHUNK: i64 = 1_000;
 const FORGET_STEPS: usize = 50;
@@ -34,7 +33,6 @@ macro_rules! forget_creation_keys {
 }
 
 impl Sqlite {
-    /// Forgets rows and keys that are older than [`RETENTION`].
     pub(super) async fn forget(&self) -> Result<()> {
         self.forget_deleted().await?;
         self.forget_keys().await?;
@@ -74,7 +72,6 @@ impl Sqlite {
         Ok(())
     }
 
-    /// Returns true if it is time to forget.
     pub(super) fn is_forgetful(&self) -> bool {
         let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
         let due = forgotten.is_none_or(|time| time.elapsed() >= FORGET_STEP);
@@ -99,16 +96,14 @@ impl Sqlite {
                 "/* deletions_forgotten */ update watermark set forgotten = max(forgotten, ?1)",
             );
             batch.ask(mark.bind(newest)).await?;
-            // Before the commit: a snapshot that reads after the commit must know that deletions
-            // are missing.
+            // Before the commit: a snapshot after it must know that deletions are missing.
             self.position.forget(newest);
             batch.commit().await?;
         }
         Ok(())
     }
 
-    /// Clears idempotency keys by rising id, up to the first order that is not old. Each order is
-    /// visited once.
+    /// Clears idempotency keys by rising id up to the first order that is not old: each one once.
     async fn forget_keys(&self) -> Result<()> {
         for _ in 0..FORGET_STEPS {
             let rows = self.read(

@@ -14,7 +14,6 @@ use crate::menu_area::{
 use crate::row_values::{hero_columns, meal_columns, only};
 use crate::{ChangeError, Creation, ListPage, Menu, Result};
 
-/// A resource and its table.
 trait SqliteTable: Record {
     const SQL: Statements;
 }

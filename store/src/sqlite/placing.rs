@@ -72,8 +72,7 @@ impl Placing for Sqlite {
         Ok(verdicts)
     }
 
-    /// Cancels each order for the first request that matches it. Later requests of the batch are
-    /// judged against the cancelled order.
+    /// Cancels each order for its first match; later requests meet the cancelled order.
     async fn cancel(&self, requests: &[OfHero<CancelOrder>]) -> Result<Vec<CancelVerdict>> {
         let mut transaction = self.begin().await?;
         let ids = requests.iter().map(|request| request.command.order_id);
@@ -128,8 +127,7 @@ impl Placing for Sqlite {
         requests.iter().zip(wins).map(verdict).collect()
     }
 
-    /// Deletes each order for the first request that matches it. Later requests of the batch find
-    /// no order.
+    /// Deletes each order for the first request that matches it; later ones find no order.
     async fn delete(&self, requests: &[OfHero<DeleteOrder>]) -> Result<Vec<DeleteVerdict>> {
         let mut transaction = self.begin().await?;
         let ids = requests.iter().map(|request| request.command.order_id);

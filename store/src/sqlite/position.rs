@@ -16,7 +16,6 @@ impl Position {
         self.change.load(Ordering::Acquire) + 1
     }
 
-    /// Records the number of a committed transaction.
     pub(super) fn reach(&self, change: i64) {
         self.change.fetch_max(change, Ordering::Release);
     }
@@ -31,7 +30,6 @@ impl Position {
         position <= self.forgotten.load(Ordering::Acquire)
     }
 
-    /// Stores the numbers that were read from the file.
     pub(super) fn set(&self, change: i64, forgotten: i64) {
         self.change.store(change, Ordering::Release);
         self.forgotten.store(forgotten, Ordering::Release);

@@ -168,8 +168,7 @@ impl Reading for Sqlite {
 impl Sqlite {
     /// The cursor of reads that begin from now on.
     pub(super) fn now(&self) -> Result<ResumeCursor> {
-        // The low watermark must be read first: every order below it had its last change before the
-        // position that is read after it.
+        // Read first: every order below it had its last change before the position read after it.
         let low_watermark = self.low_watermark.get();
         let position = self.position.get();
         let time =

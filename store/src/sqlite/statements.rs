@@ -24,14 +24,11 @@ use crate::{Result, StoreError, Trouble};
 const READERS: u32 = 4;
 /// The longest wait of a request for a connection and for locks of other programs.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The longest wait for such a lock in one try to begin a change. Other requests get their turn
-/// between two tries.
+/// The longest wait for such a lock in one try; other requests get their turn between tries.
 const TRY: Duration = Duration::from_millis(100);
 
-/// A statement with its arguments.
 pub(super) type SqliteQuery<'q> = Query<'q, Database, SqliteArguments>;
 
-/// Parses the URL.
 pub(super) fn options(url: &str) -> Result<SqliteConnectOptions, String> {
     let path = url.strip_prefix("sqlite://").unwrap_or_default();
     if path.is_empty() || path.starts_with('?') || path.starts_with(":memory:") {
@@ -91,8 +88,7 @@ macro_rules! next_change {
 }
 pub(super) use next_change;
 
-/// Several statements that commit together. A batch that is dropped before its commit is rolled
-/// back.
+/// Several statements that commit together; rolled back if dropped before.
 pub(super) struct Batch<'a> {
     store: &'a Sqlite,
     transaction: Transaction<'static, Database>,
@@ -104,8 +100,7 @@ impl Batch<'_> {
         answer.map_err(|error| self.store.failure(&error))
     }
 
-    /// Commits changes of orders, and raises the number that their statements used: see
-    /// [`next_change`].
+    /// Commits changes of orders, and raises the number of [`next_change`].
     pub(super) async fn commit_changes(mut self) -> Result<()> {
         let number = sqlx::query(
             "/* raise_change */ update watermark set change = change + 1 returning change",
@@ -119,8 +114,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Commits, then checks the files: a commit into a file that was moved or removed counts as
-    /// failed.
+    /// Commits, then checks the files: a commit into a moved or removed file counts as failed.
     pub(super) async fn commit(self) -> Result<()> {
         let Self { store, transaction } = self;
         transaction.commit().await.map_err(|error| store.failure(&error))?;
@@ -137,7 +131,6 @@ impl Sqlite {
         Ok(rows)
     }
 
-    /// Runs one statement and commits it.
     pub(super) async fn write(&self, ask: SqliteQuery<'_>) -> Result<Vec<SqliteRow>> {
         let mut batch = self.begin().await?;
         let rows = batch.ask(ask).await?;
@@ -145,8 +138,7 @@ impl Sqlite {
         Ok(rows)
     }
 
-    /// Runs one statement that changes the orders that it returns, and commits it. If it returns
-    /// none, the number of changes stays.
+    /// Commits a statement that returns the orders it changed; without any, the number stays.
     pub(super) async fn change(&self, ask: SqliteQuery<'_>) -> Result<Vec<SqliteRow>> {
         let mut batch = self.begin().await?;
         let rows = batch.ask(ask).await?;
@@ -202,7 +194,6 @@ impl Sqlite {
         self.opened.check().inspect_err(|error| self.outage.note(error))
     }
 
-    /// Notes a failure, and returns the error for the caller.
     fn failure(&self, error: &sqlx::Error) -> StoreError {
         let is_unopened = error
             .as_database_error()
@@ -216,8 +207,7 @@ impl Sqlite {
         error
     }
 
-    /// Moves the write-ahead log into the file. Returns false if a reader of an earlier state
-    /// prevented it.
+    /// Moves the log into the file; false if a reader of an earlier state prevented it.
     pub(super) async fn move_log(&self) -> Result<bool> {
         let move_log = sqlx::query_as::<_, (i64, i64, i64)>(
             "/* checkpoint */ pragma wal_checkpoint(truncate)",

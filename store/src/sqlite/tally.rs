@@ -13,8 +13,7 @@ use crate::codes::{active_counts, cancelled, completed};
 use crate::row_values::totals;
 use crate::{Result, StoreError};
 
-/// The most ids that one statement counts, so that nobody waits long for the writer, and the most
-/// statements of one call. The next call does the remainder.
+/// The most ids of a statement, so that nobody waits long, and the most statements of a call.
 const WINDOW: i64 = 10_000;
 const STEPS: usize = 100;
 
@@ -62,7 +61,6 @@ impl Sqlite {
     }
 }
 
-/// Subtracts orders that are about to be deleted.
 pub(super) async fn subtract(transaction: &mut Batch<'_>, orders: &str) -> Result<()> {
     let subtract = sqlx::query(concat! {
         "/* subtract */

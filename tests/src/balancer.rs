@@ -27,7 +27,7 @@ impl Balancer {
     /// Starts Caddy, which polls `/readyz` of each gateway, and tries another one when one cannot
     /// be reached.
     pub async fn caddy(stack: &TestStack, balance: &str) -> Self {
-        let arguments = ["run", "--config", FILE];
+        let arguments = ["run", "--adapter", "caddyfile", "--config", FILE];
         Self::start(path_of_caddy(), &arguments, |port| caddyfile(stack, balance, port)).await
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -178,6 +178,10 @@ impl Follower {
                     return Err(format!("the socket was to stay open: {ended}; {difference}"));
                 }
                 Err(_) => return Err(format!("no frame within {PATIENCE:?}; {difference}")),
+            }
+            // The comparison looks at every order: all frames that are here come first.
+            while let Some(news) = self.next().now_or_never() {
+                news.map_err(|ended| format!("the socket was to stay open: {ended}"))?;
             }
         }
         Ok(self)

@@ -51,7 +51,7 @@ impl<T> Inbox<T> {
     pub(crate) fn put(&self, bytes: usize, item: T) {
         let weight = bytes + OVERHEAD;
         let mut state = self.lock();
-        // Nothing is added behind a gap until the gap was taken.
+        // The inbox takes no item behind a gap until the gap was taken.
         if state.gap || state.weight + weight > BOUND {
             state.gap = true;
             metrics::counter!("galley_bus_messages_dropped_total").increment(1);

@@ -2,7 +2,7 @@
 //!
 //! It keeps the same promises as Redis. Each entry goes to one reader, and returns to the queue if
 //! the reader is dropped before it settled the entry. Updates reach every subscription in order.
-//! Nothing here waits for a reader or subscriber. At its bound the queue drops the newest entry;
+//! Publishing never waits for a reader or subscriber. At its bound the queue drops the newest entry;
 //! the worker's sweep finds that order in the database. At its bound a subscription drops updates
 //! and reports a gap. Each mark also publishes a heartbeat, behind everything that was published
 //! before.

@@ -45,7 +45,7 @@
 //! A server that is silent or no longer the master affects only its own shards. Their connections
 //! end, and the next ones resolve the name or the slot again.
 //!
-//! Nothing here reads the database, and nothing waits for Redis without a time-out.
+//! The bus never reads the database, and never waits for Redis without a time-out.
 
 mod cluster;
 mod command_connection;

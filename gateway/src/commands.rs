@@ -127,6 +127,7 @@ impl Commands {
         }
     }
 
+    /// # Errors
     /// `already-finished` with the order if it has ended, `version-mismatch`, `order-not-found`.
     pub async fn cancel(&self, request: OfHero<CancelOrder>) -> Result<Order, Problem> {
         let order_id = request.command.order_id;
@@ -143,6 +144,7 @@ impl Commands {
         }
     }
 
+    /// # Errors
     /// `not-finished` with the order if it is active, `version-mismatch`, `order-not-found`.
     pub async fn delete(&self, request: OfHero<DeleteOrder>) -> Result<Deleted, Problem> {
         let order_id = request.command.order_id;

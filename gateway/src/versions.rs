@@ -106,7 +106,7 @@ pub struct Wanted<'a> {
 #[derive(Debug)]
 pub struct Judged<'a> {
     pub deliver: Vec<&'a Update>,
-    /// Those among them that staff must not receive, because it was shown something newer.
+    /// The updates among them that staff must not receive, because it was shown something newer.
     pub stale: Vec<&'a Update>,
     /// The updates that may be outdated: the states of their orders are to be read.
     pub read: Vec<&'a Update>,

@@ -1,6 +1,6 @@
 //! The connection to the gateway: one socket after another.
 //!
-//! Nothing is missed while the gateway is unreachable, because the next socket resumes with the
+//! No change is missed while the gateway is unreachable, because the next socket resumes with the
 //! cursor. The link reconnects with jittered back-off, or after the time for which the gateway
 //! asked, and gives up after five minutes without a welcome. A permanent error – an unknown hero, a
 //! close code that forbids to reconnect – ends it at once.

@@ -181,7 +181,9 @@ impl Follower {
             }
             // The comparison looks at every order: all frames that are here come first.
             while let Some(news) = self.next().now_or_never() {
-                news.map_err(|ended| format!("the socket was to stay open: {ended}"))?;
+                news.map_err(|ended| {
+                    format!("the socket was to stay open: {ended}; {difference}")
+                })?;
             }
         }
         Ok(self)

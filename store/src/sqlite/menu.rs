@@ -11,7 +11,7 @@ use crate::menu_area::{
     Field, Record, RecordFields, Statements, TRIES, contended, digest, known, not_removed,
     unchanged,
 };
-use crate::row_values::{hero_columns, meal_columns, only};
+use crate::row_values::{hero_columns, limit, meal_columns, only};
 use crate::{ChangeError, Creation, ListPage, Menu, Result};
 
 trait SqliteTable: Record {
@@ -142,7 +142,7 @@ impl<R: SqliteTable> Menu<R> for Sqlite {
             sqlx::query(R::SQL.list)
                 .bind(page.after.map_or(0, PageCursor::get))
                 .bind(page.name_contains.as_deref().map(fold))
-                .bind(i64::try_from(page.limit).unwrap_or(i64::MAX)),
+                .bind(limit(page.limit)),
         );
         rows.await?.iter().map(R::read).collect()
     }

@@ -14,7 +14,7 @@ pub enum Written {
     All,
     /// Only this number of bytes was written. The session must write the remainder.
     Part(usize),
-    /// Nothing was written: the session is busy, or the connection takes nothing. The session finds
+    /// No byte was written: the session is busy, or the connection takes nothing. The session finds
     /// out why when it writes.
     Nothing,
 }

@@ -46,6 +46,7 @@ pub enum TokenShown {
     Bad(TokenRejection, OwnedSemaphorePermit),
 }
 
+/// # Errors
 /// `unauthorized` for an invalid token in a header, `bad-handshake` for two tokens, `overloaded`
 /// when too many sockets wait, `draining`.
 pub fn shown(state: &AppState, headers: &HeaderMap) -> Result<TokenShown, Problem> {

@@ -1,6 +1,6 @@
 //! Processes orders: claim, prepare, complete, adopt, sweep.
 //!
-//! A worker is one incarnation, and its parts are tasks around one [`WorkerState`]:
+//! A worker is one incarnation, and its parts are tasks around one `WorkerState`:
 //!
 //! - the `consumer` reads the dispatch queue, claims the orders and settles the entries;
 //! - the `sweeper` claims orders from the database: those whose entry was lost, or all while Redis

@@ -38,7 +38,9 @@ async fn who_was_slow_is_told_what_it_missed_and_no_more(stack: StackBuilder) {
     }
     let known: Vec<_> = picture.orders().map(|order| order.id.get()).collect();
 
-    while client.metric("galley_sockets_behind_total").await == 0 {
+    // On a slow machine the first orders may have been too many for the socket already.
+    let behind_before = client.metric("galley_sockets_behind_total").await;
+    while client.metric("galley_sockets_behind_total").await == behind_before {
         placed += place(50).await;
     }
     placed += place(50).await;

@@ -39,7 +39,7 @@ kernel() {
 }
 # Prints a result as one JSON line: name, value, unit, baseline (or null), percentage of stolen
 # time.
-figure() { jq -cn --arg figure "$1" --argjson value "$2" --arg unit "$3" --argjson floor "$4" --argjson stolen "$5" '$ARGS.named'; }
+figure() { jq -cn --arg figure "$1" --argjson value "$2" --arg unit "$3" --argjson baseline "$4" --argjson stolen "$5" '$ARGS.named'; }
 # shellcheck disable=SC2034,SC2154 # the sourcing script sets $bin and uses $gateway
 # Starts a gateway on a free port. Its address is in $gateway, its process id is the last of $pids.
 start_gateway() { : >"$work/out"; "$bin/galley-gateway" >"$work/out" 2>>"$work/log" & pids+=($!); gateway=$(address "$work/out"); }

@@ -62,8 +62,8 @@ async fn main() -> anyhow::Result<()> {
     let config =
         BusConfig { url: arguments.redis_url.clone(), namespace: arguments.namespace.clone() };
     let bus = galley_bus::connect(&config).await?;
-    let hero = json!({"name": "Floor", "planet": "Earth", "allergies": ["peanut"]});
-    let meal = json!({"name": "Floor", "price": 1, "origin_planet": "Earth", "ingredients": ["rice", "salt"]});
+    let hero = json!({"name": "Baseline", "planet": "Earth", "allergies": ["peanut"]});
+    let meal = json!({"name": "Baseline", "price": 1, "origin_planet": "Earth", "ingredients": ["rice", "salt"]});
     let hero = store
         .heroes()
         .create(&NewHero::from_json(hero).map_err(|problem| anyhow!(problem.detail))?)

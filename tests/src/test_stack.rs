@@ -237,6 +237,9 @@ impl TestStack {
     /// Restarts an ended gateway at its address, and waits until it is ready.
     pub async fn restart_gateway(&mut self, gateway: usize) {
         let address = self.gateways[gateway].url.trim_start_matches("http://").to_owned();
+        // Shown if the test fails later.
+        println!("---- {} said before ----", self.gateway_name());
+        println!("{}", self.gateways[gateway].program.log());
         self.gateways[gateway].program = TestProgram::start(
             self.gateway_name(),
             self.gateway_command().env("GALLEY_LISTEN", address),

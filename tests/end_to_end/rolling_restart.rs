@@ -165,7 +165,8 @@ fn known(truth: &FinalTruth) -> Arc<Truth> {
     truth.borrow().clone().expect("it was looked at")
 }
 
-/// Places orders, at most one in twenty milliseconds. A request may fail only after a kill.
+/// Places orders, at most one in twenty milliseconds. A request may fail only after a kill, or if
+/// the database is too slow.
 async fn order_on(
     client: TestClient,
     (hero, meal): (i64, i64),
@@ -178,10 +179,16 @@ async fn order_on(
     while !stop.load(Ordering::Relaxed) {
         pace.tick().await;
         let answer = client.place_call(hero, meal).try_send().await;
-        if !is_killing.load(Ordering::Relaxed) {
-            answer.expect("an answer").is(202);
-            placed += 1;
+        if is_killing.load(Ordering::Relaxed) {
+            continue;
         }
+        let answer = answer.expect("an answer");
+        // A machine that is too slow for its database says so; that is not the stop's fault.
+        if answer.status == 503 && answer.text.contains("\"/problems/unavailable\"") {
+            continue;
+        }
+        answer.is(202);
+        placed += 1;
     }
     placed
 }

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::hero_view::HeroNews;
-use crate::patience::{PATIENCE, within};
+use crate::patience::{PATIENCE, until, within};
 use crate::{HeroView, Truth};
 
 /// The read buffer that tungstenite keeps for each socket.
@@ -190,9 +190,13 @@ impl Follower {
     }
 
     async fn begin(gateway: &str, view: HeroView) -> Self {
-        let mut follower = Self::try_begin(gateway, view)
-            .await
-            .unwrap_or_else(|error| panic!("no socket: {error}"));
+        // A machine that is too slow for its database answers 503: a client tries again.
+        let mut follower =
+            until("a socket", async || match Self::try_begin(gateway, view.clone()).await {
+                Err(Error::Http(answer)) if answer.status() == 503 => None,
+                outcome => Some(outcome.unwrap_or_else(|error| panic!("no socket: {error}"))),
+            })
+            .await;
         assert_eq!(follower.heard("the welcome").await, HeroNews::Welcome);
         follower
     }

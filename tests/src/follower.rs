@@ -14,9 +14,11 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::hero_view::HeroNews;
-use crate::patience::{PATIENCE, until, within};
+use crate::patience::{PATIENCE, within};
 use crate::{HeroView, Truth};
 
+/// The pause before another attempt at a gateway that answered 503.
+const RETRY: Duration = Duration::from_millis(50);
 /// The read buffer that tungstenite keeps for each socket.
 const READ_BUFFER: usize = 2 * 1_024;
 
@@ -191,12 +193,17 @@ impl Follower {
 
     async fn begin(gateway: &str, view: HeroView) -> Self {
         // A machine that is too slow for its database answers 503: a client tries again.
-        let mut follower =
-            until("a socket", async || match Self::try_begin(gateway, view.clone()).await {
-                Err(Error::Http(answer)) if answer.status() == 503 => None,
-                outcome => Some(outcome.unwrap_or_else(|error| panic!("no socket: {error}"))),
-            })
-            .await;
+        let opening = async {
+            loop {
+                match Self::try_begin(gateway, view.clone()).await {
+                    Err(Error::Http(answer)) if answer.status() == 503 => {
+                        tokio::time::sleep(RETRY).await;
+                    }
+                    outcome => break outcome.unwrap_or_else(|error| panic!("no socket: {error}")),
+                }
+            }
+        };
+        let mut follower = within("a socket", opening).await;
         assert_eq!(follower.heard("the welcome").await, HeroNews::Welcome);
         follower
     }

@@ -35,6 +35,7 @@ Examples:
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    galley_launch::install_tls_provider();
     let arguments: GatewayCommandLine = galley_launch::parse();
     let log = arguments.log.clone();
     galley_launch::run(&log, async |stop| serve(arguments, stop).await)

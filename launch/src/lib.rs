@@ -17,6 +17,7 @@ mod parse;
 mod run;
 mod signals;
 mod supervisor;
+mod tls;
 mod wait;
 
 pub use announce::announce;
@@ -35,4 +36,5 @@ pub use log::{LogConfig, LogFormat, LogRules};
 pub use parse::{one_line, parse, try_parse};
 pub use run::run;
 pub use supervisor::{StopOrder, Supervisor, TaskDied};
+pub use tls::install_tls_provider;
 pub use wait::{NotYet, Patience, WaitConfig};

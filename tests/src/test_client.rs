@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::handshake::client::Request;
 
 use crate::json::{id, list, text};
 use crate::patience::{until, within};
-use crate::{Events, TestAnswer, TestSocket};
+use crate::{Events, TestAnswer, TestSocket, install_tls_provider};
 
 /// The longest idle time of a reused connection. A gateway closes it after 75 s, and a request that
 /// crosses the close would fail.
@@ -34,15 +34,12 @@ impl TestClient {
     /// A client of the gateway at this URL.
     #[must_use]
     pub fn new(base: &str) -> Self {
+        install_tls_provider();
         let http = reqwest::Client::builder()
             .no_proxy()
             .pool_idle_timeout(MAX_IDLE)
             .redirect(reqwest::redirect::Policy::none());
-        Self {
-            base: base.to_owned(),
-            http: http.build().expect("a client without TLS"),
-            token: None,
-        }
+        Self { base: base.to_owned(), http: http.build().expect("a client"), token: None }
     }
 
     /// Returns the same client with this token, which it sends in the header.

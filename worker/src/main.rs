@@ -37,6 +37,7 @@ Example:
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    galley_launch::install_tls_provider();
     let arguments: WorkerCommandLine = galley_launch::parse();
     let log = arguments.log.clone();
     galley_launch::run(&log, async |stop| work(arguments, stop).await)

@@ -32,6 +32,7 @@ use report::{Report, html, table};
 const ENGINE: &str = "engine";
 
 fn main() -> ExitCode {
+    galley_launch::install_tls_provider();
     if std::env::args().nth(1).as_deref() == Some(ENGINE) {
         return LoadFailure::report(engine::run());
     }

@@ -52,6 +52,7 @@ impl RestStack {
         let base = gateway.address();
         let stop = CancellationToken::new();
         tokio::spawn(gateway.run(stop.clone()));
+        galley_launch::install_tls_provider();
         let client = reqwest::Client::builder()
             .redirect(Policy::none())
             .no_proxy()

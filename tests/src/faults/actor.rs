@@ -14,6 +14,7 @@ use tokio::time::sleep;
 
 use super::hero_listener::{Habit, HeroListener, PATIENCE};
 use super::record::{Cast, ClientAnswer, Deed, RecordedEvent};
+use crate::install_tls_provider;
 
 /// The milliseconds between two requests, and before a request is repeated.
 const PAUSE: std::ops::Range<u64> = 20..160;
@@ -40,11 +41,9 @@ impl Actor {
     /// An actor for the hero of this listener.
     #[must_use]
     pub fn new(scene: &Cast, listener: HeroListener, habit: Habit, seed: u64) -> Self {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(PATIENCE)
-            .build()
-            .expect("a client without TLS");
+        install_tls_provider();
+        let http =
+            reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
         let random = StdRng::seed_from_u64(seed);
         let meals = [scene.meal, scene.forbidden];
         Self {

@@ -7,6 +7,8 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use serde_json::Value;
 
+use crate::install_tls_provider;
+
 /// The default pause of Chromium.
 const DEFAULT_RETRY: Duration = Duration::from_secs(3);
 
@@ -37,8 +39,9 @@ impl EventSource {
     /// A closed stream at this URL.
     #[must_use]
     pub fn new(url: String) -> Self {
+        install_tls_provider();
         let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build();
-        let http = client.expect("a client without TLS");
+        let http = client.expect("a client");
         let (unread, ready) = (Vec::new(), VecDeque::new());
         Self { url, http, last_event_id: String::new(), retry: DEFAULT_RETRY, unread, ready }
     }

@@ -7,6 +7,7 @@ mod arguments;
 mod backup_command;
 mod client_session;
 mod completions;
+mod doctor_command;
 mod error;
 mod exit;
 mod harmless;
@@ -26,9 +27,9 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, Parser, Subcommand};
 
-use crate::embedded::ServeArguments;
+use crate::embedded::{self, ServeArguments};
 use api::Remote;
 pub use arguments::{read, wants_json};
 use error::CommandError;
@@ -92,6 +93,9 @@ pub enum CliCommand {
     Backup(backup_command::BackupArguments),
     /// Check a gateway or a worker; exit code 0 means healthy
     Health(health_command::HealthArguments),
+    /// Print the settings in force, secrets hidden, and try the database, Redis and the gateway;
+    /// options for serving may stand before the command
+    Doctor,
     /// Make a token for a hero or for staff
     Token(token_command::TokenArguments),
     /// Print the completions of a shell
@@ -111,19 +115,31 @@ enum Local {
 impl CliCommand {
     fn local(&self) -> Local {
         match self {
-            Self::Hero(_) | Self::Meal(_) | Self::Order(_) | Self::Watch(_) | Self::Health(_) => {
-                Local::No
-            }
+            Self::Hero(_)
+            | Self::Meal(_)
+            | Self::Order(_)
+            | Self::Watch(_)
+            | Self::Health(_)
+            | Self::Doctor => Local::No,
             Self::Migrate(_) | Self::Completions(_) => Local::Text,
             Self::Token(_) | Self::Backup(_) => Local::Json,
         }
     }
 }
 
-/// Runs one command.
-pub fn run(command: CliCommand, remote: Remote) -> ExitCode {
+/// Serves, or runs the command.
+pub fn run(galley: Galley, matches: &ArgMatches) -> ExitCode {
+    let Galley { remote, serve, command } = galley;
     let json = remote.json;
+    let Some(command) = command else {
+        return if serve.check.check {
+            doctor_command::run(&serve, matches, None)
+        } else {
+            embedded::run(serve)
+        };
+    };
     let done = match command {
+        CliCommand::Doctor => return doctor_command::run(&serve, matches, Some(remote)),
         CliCommand::Migrate(arguments) => return migrate::run(arguments),
         CliCommand::Backup(arguments) => return backup_command::run(arguments, json),
         CliCommand::Completions(arguments) => completions::run(&arguments),

@@ -12,8 +12,8 @@ use clap::Args;
 use galley_bus::BusConfig;
 use galley_gateway::Gateway;
 use galley_launch::{
-    Failure, LogConfig, Namespace, Patience, WaitConfig, migrate, open_bus, open_store, schema,
-    tell_start,
+    CheckConfig, Failure, LogConfig, Namespace, Patience, WaitConfig, migrate, open_bus,
+    open_store, schema, tell_start,
 };
 use galley_store::Store;
 use galley_worker::Worker;
@@ -48,6 +48,8 @@ pub struct ServeArguments {
     pub gateway: galley_gateway::GatewayConfig,
     #[command(flatten)]
     pub worker: galley_worker::WorkerConfig,
+    #[command(flatten)]
+    pub check: CheckConfig,
     #[command(flatten)]
     pub wait: WaitConfig,
     #[command(flatten)]

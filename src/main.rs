@@ -14,8 +14,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     galley_launch::install_tls_provider();
     match cli::read() {
-        Ok(cli::Galley { command: None, serve, .. }) => embedded::run(serve),
-        Ok(cli::Galley { command: Some(command), remote, .. }) => cli::run(command, remote),
+        Ok((galley, matches)) => cli::run(galley, &matches),
         Err(error) => error.report(cli::wants_json()),
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
-use galley_launch::ListenAddress;
+use galley_launch::{ListenAddress, SecretArguments};
 
 use crate::BindError;
-use crate::auth::{SecretArguments, Verifier};
+use crate::auth::Verifier;
 use crate::http::origin::Origins;
 use crate::limits::RateLimit;
 

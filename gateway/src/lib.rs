@@ -152,6 +152,12 @@ impl Gateway {
             )
         });
         let bus = Arc::clone(&state.bus);
+        if let Some(verifier) = state.verifier.clone() {
+            let secret = state.config.secret.clone();
+            supervisor.supervise(StopOrder::Second, "reader of secrets", async move |stop| {
+                _ = stop.run_until_cancelled(auth::read_again(&secret, &verifier)).await;
+            });
+        }
         supervisor.supervise(StopOrder::Second, "bus", async move |stop| {
             _ = stop.run_until_cancelled(bus.broken()).await;
         });

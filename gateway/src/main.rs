@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 use galley_gateway::{Gateway, GatewayConfig};
-use galley_launch::{BackendArguments, Failure, LogConfig, WaitConfig};
+use galley_launch::{BackendArguments, CheckConfig, Failure, LogConfig, WaitConfig};
 use tokio_util::sync::CancellationToken;
 
 /// The gateway of Galley: REST, WebSocket, SSE and the dashboard. Any number of instances share a
@@ -18,6 +18,8 @@ struct GatewayCommandLine {
     gateway: GatewayConfig,
     #[command(flatten)]
     wait: WaitConfig,
+    #[command(flatten)]
+    check: CheckConfig,
     #[command(flatten)]
     log: LogConfig,
 }
@@ -36,7 +38,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     galley_launch::install_tls_provider();
-    let arguments: GatewayCommandLine = galley_launch::parse();
+    let (arguments, matches) = galley_launch::parse_with_sources::<GatewayCommandLine>();
+    if arguments.check.check {
+        let settings = arguments.gateway.check().map_err(Failure::from);
+        let BackendArguments { database_url, .. } = &arguments.backends;
+        let command = GatewayCommandLine::command();
+        let bus = arguments.backends.bus();
+        return galley_launch::check(&command, &matches, settings, database_url, &bus);
+    }
     let log = arguments.log.clone();
     galley_launch::run(&log, async |stop| serve(arguments, stop).await)
 }

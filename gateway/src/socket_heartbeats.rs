@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use galley_protocol::jwt;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth;
 use crate::hub::Hub;
 
 /// Steps in a ping interval. A silent peer is noticed one step late at most.
@@ -38,7 +38,7 @@ pub async fn beat(
                 outbox.retire();
             });
             if tokens_expire {
-                let now = auth::now();
+                let now = jwt::now();
                 hub.for_each(|outbox| outbox.expire(now));
             }
         }

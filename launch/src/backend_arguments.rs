@@ -39,6 +39,13 @@ pub struct Namespace {
 }
 
 impl BackendArguments {
+    /// Returns the settings of the bus.
+    #[must_use]
+    pub fn bus(&self) -> BusConfig {
+        let Self { redis_url, namespace, .. } = self;
+        BusConfig { url: Some(redis_url.clone()), namespace: namespace.namespace.clone() }
+    }
+
     /// Logs the database and the bus, opens both, and waits for the schema, which `galley migrate`
     /// creates.
     ///
@@ -49,7 +56,7 @@ impl BackendArguments {
         auth: Option<&str>,
         patience: &Patience,
     ) -> Result<(Arc<dyn Store>, SharedBus), Failure> {
-        let bus = BusConfig { url: Some(self.redis_url), namespace: self.namespace.namespace };
+        let bus = self.bus();
         tell_start(&self.database_url, &bus, auth)?;
         let store = open_store(&self.database_url, patience).await?;
         schema(store.as_ref(), patience).await?;

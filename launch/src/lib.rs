@@ -6,15 +6,18 @@
 
 mod announce;
 mod backend_arguments;
+mod check;
 mod duration;
 mod exit_failure;
 mod goodbye;
 mod health;
 mod hidden;
+mod jwt_secret;
 mod listen;
 mod log;
 mod parse;
 mod run;
+mod secret_files;
 mod signals;
 mod supervisor;
 mod tls;
@@ -24,17 +27,20 @@ pub use announce::announce;
 pub use backend_arguments::{
     BackendArguments, Namespace, migrate, open_bus, open_store, schema, tell_start,
 };
+pub use check::{CheckConfig, CheckReport, check};
 pub use duration::parse_duration;
 pub use exit_failure::Failure;
 pub use goodbye::{close_store, leave, leave_bus};
 pub use health::{HealthConfig, fresh};
 pub use hidden::Hidden;
+pub use jwt_secret::{Secret, SecretArguments};
 pub use listen::{
     Accepted, BadAddress, ListenAddress, ListenError, Listener, ReachedAt, Transport,
 };
 pub use log::{LogConfig, LogFormat, LogRules};
-pub use parse::{one_line, parse, try_parse};
+pub use parse::{one_line, parse, parse_with_sources, try_parse};
 pub use run::run;
+pub use signals::Hangups;
 pub use supervisor::{StopOrder, Supervisor, TaskDied};
-pub use tls::install_tls_provider;
+pub use tls::{install_tls_provider, no_tls, tls_client};
 pub use wait::{NotYet, Patience, WaitConfig};

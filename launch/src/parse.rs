@@ -11,6 +11,7 @@ use clap::{Arg, ArgMatches, Command, Error, Parser};
 
 use crate::Failure;
 use crate::log::say_in_json;
+use crate::secret_files::with_secret_files;
 
 /// The variable of [`crate::LogConfig`] that asks for a log in JSON.
 const LOG_FORMAT: &str = "GALLEY_LOG_FORMAT";
@@ -19,8 +20,14 @@ const LOG_FORMAT: &str = "GALLEY_LOG_FORMAT";
 /// line on standard error. Both end the process here.
 #[must_use]
 pub fn parse<C: Parser>() -> C {
+    parse_with_sources().0
+}
+
+/// Like [`parse`], and also returns the source of each value.
+#[must_use]
+pub fn parse_with_sources<C: Parser>() -> (C, ArgMatches) {
     match try_parse() {
-        Ok((program, _)) => program,
+        Ok(read) => read,
         Err(error) => {
             let _ = writeln!(stderr(), "{}", one_line::<C>(&error));
             exit(2)
@@ -36,8 +43,9 @@ pub fn parse<C: Parser>() -> C {
 /// A bad value, or something unknown.
 pub fn try_parse<C: Parser>() -> Result<(C, ArgMatches), Error> {
     let command = C::command();
-    let mut heeding = without_empty_variables(command.clone());
-    let read = heeding.try_get_matches_from_mut(std::env::args_os()).and_then(|matches| {
+    let read = with_secret_files(command.clone()).and_then(|command| {
+        let mut heeding = without_empty_variables(command);
+        let matches = heeding.try_get_matches_from_mut(std::env::args_os())?;
         let program = C::from_arg_matches(&matches).map_err(|error| error.format(&mut heeding))?;
         Ok((program, matches))
     });

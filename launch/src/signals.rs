@@ -2,14 +2,16 @@
 //!
 //! [`crate::run`] calls this once, within the runtime. The first signal only cancels the token, so
 //! that the program takes the time it needs; a second one ends the process at once. SIGHUP stops a
-//! program whose terminal closes. Without a terminal it is ignored, because service managers send
-//! it to reload settings. Nothing here waits for the program.
+//! program whose terminal closes. Without a terminal it asks to read secrets and certificates
+//! again, as service managers send it. Nothing here waits for the program.
 
 use std::io::{IsTerminal as _, stderr, stdin};
 use std::process::exit;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -21,6 +23,14 @@ const IMPATIENT: i32 = 130;
 
 /// The longest wait for the log after a second signal.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// The hangups of this process. Signals belong to the process, and so does this.
+static HANGUPS: LazyLock<watch::Sender<()>> = LazyLock::new(|| watch::channel(()).0);
+
+/// The hangups from now on: each asks to read secrets, keys and certificates again. Hangups that
+/// come together count as one.
+#[derive(Debug)]
+pub struct Hangups(watch::Receiver<()>);
 
 struct Signals {
     terminate: Signal,
@@ -64,6 +74,19 @@ pub(crate) fn stop_on_signals(
     Ok(stop)
 }
 
+impl Hangups {
+    /// Listens from now on.
+    #[must_use]
+    pub fn listen() -> Self {
+        Self(HANGUPS.subscribe())
+    }
+
+    /// Waits for the next hangup. Cancel-safe.
+    pub async fn next(&mut self) {
+        self.0.changed().await.expect("the sender is never dropped");
+    }
+}
+
 impl Signals {
     /// Waits for a signal that asks the program to stop.
     async fn next(&mut self) -> &'static str {
@@ -75,7 +98,8 @@ impl Signals {
                     return "SIGHUP";
                 },
             }
-            info!("SIGHUP changes nothing here; SIGTERM stops this program");
+            info!("SIGHUP: reading secrets and certificates again");
+            HANGUPS.send_replace(());
         }
     }
 }

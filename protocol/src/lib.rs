@@ -15,6 +15,7 @@ pub mod fields;
 pub mod frame;
 pub mod hero;
 pub mod id;
+pub mod jwt;
 pub mod lifecycle;
 pub mod meal;
 pub mod network;

@@ -1,13 +1,15 @@
 //! A client of a gateway's public HTTP API.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use galley_launch::Hidden;
+use galley_launch::{Hidden, no_tls, tls_client};
 use galley_protocol::{BearerToken, Version};
 use reqwest::header::IF_MATCH;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
+use rustls::ClientConfig;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::error::CommandError;
@@ -37,6 +39,10 @@ pub struct Remote {
         hide_env_values = true
     )]
     pub token_file: Option<PathBuf>,
+    /// File with the certificate authorities to trust for `https://`, in PEM form, in place of the
+    /// system's
+    #[arg(long, global = true, env = "GALLEY_CA_FILE", value_name = "PATH")]
+    pub ca_file: Option<PathBuf>,
     /// Longest wait for an answer; with `order place --wait`, for the end of the order [default:
     /// 10s; with --wait: unlimited]
     #[arg(long, global = true, env = "GALLEY_TIMEOUT", value_name = "DURATION", value_parser = output::parse_duration)]
@@ -66,6 +72,7 @@ impl Remote {
         let builder = Client::builder()
             .timeout(self.patience())
             .no_proxy()
+            .tls_backend_preconfigured(self.tls()?.as_ref().clone())
             .user_agent(concat!("galley/", env!("CARGO_PKG_VERSION")));
         let builder =
             self.socket.iter().fold(builder, |builder, path| builder.unix_socket(path.as_path()));
@@ -97,6 +104,15 @@ impl Remote {
         BearerToken::parse(text.trim())
             .map(Some)
             .map_err(|error| CommandError::usage(format!("{place} {error}")))
+    }
+
+    /// Returns the TLS settings for this gateway.
+    pub fn tls(&self) -> Result<Arc<ClientConfig>, CommandError> {
+        if self.url.scheme() == "http" {
+            return Ok(no_tls());
+        }
+        let path = self.ca_file.as_deref().filter(|path| !path.as_os_str().is_empty());
+        tls_client(path).map_err(CommandError::usage)
     }
 
     /// Returns the time limit of an answer.
@@ -231,7 +247,9 @@ fn diagnose(error: &(dyn std::error::Error + 'static)) -> (String, &'static str)
     let mut cause = error;
     let mut kind = None;
     let mut lookup = false;
+    let mut tls = None;
     loop {
+        tls = tls.or(tls_failure(cause));
         kind = kind.or(cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind));
         lookup |= cause.to_string().contains("lookup address");
         match cause.source() {
@@ -239,8 +257,12 @@ fn diagnose(error: &(dyn std::error::Error + 'static)) -> (String, &'static str)
             None => break,
         }
     }
+    if let Some(failure) = tls {
+        return failure;
+    }
     let hint = match kind {
         _ if lookup => "check the host name in --url",
+
         Some(std::io::ErrorKind::ConnectionRefused) => {
             "is galley running? `galley` starts it, --url names another gateway"
         }
@@ -259,19 +281,29 @@ fn plain(error: &dyn std::error::Error) -> String {
         .map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
 
-/// Parses an `http://` URL. This program has no TLS: a gateway is on the same machine, or behind a
-/// proxy that has its own tools.
+/// Returns the failure of a TLS handshake in plain words, and its remedy.
+fn tls_failure(error: &(dyn std::error::Error + 'static)) -> Option<(String, &'static str)> {
+    let Some(error) = error.downcast_ref::<rustls::Error>() else {
+        // An error of input and output does not name the error that it holds as its source.
+        return tls_failure(error.downcast_ref::<std::io::Error>()?.get_ref()?);
+    };
+    let hint = if matches!(error, rustls::Error::InvalidMessage(_)) {
+        "does it speak TLS? http:// is without"
+    } else {
+        "--ca-file names the authorities to trust"
+    };
+    Some((plain(error), hint))
+}
+
+/// Parses an `http://` or `https://` URL.
 fn parse_url(text: &str) -> Result<Url, String> {
     const EXAMPLE: &str = "for example http://127.0.0.1:8080";
     match Url::parse(text) {
-        Ok(url) if url.scheme() == "http" => Ok(url),
-        Ok(url) if url.scheme() == "https" => {
-            Err(format!("must begin with http://, {EXAMPLE}; https:// is not supported"))
-        }
-        Err(error) if text.starts_with("http://") => {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+        Err(error) if text.starts_with("http://") || text.starts_with("https://") => {
             Err(format!("is not a URL: {error}; it must be http://HOST:PORT, {EXAMPLE}"))
         }
-        Ok(_) | Err(_) => Err(format!("must begin with http://, {EXAMPLE}")),
+        Ok(_) | Err(_) => Err(format!("must begin with http:// or https://, {EXAMPLE}")),
     }
 }
 
@@ -280,12 +312,13 @@ mod tests {
     use super::{Remote, parse_url};
 
     #[test]
-    fn only_plain_http_is_spoken() {
-        assert!(parse_url("http://[::1]:8080").is_ok());
-        for wrong in ["https://example.org", "localhost:8080", "127.0.0.1:8080", "example.org", ""]
-        {
+    fn only_http_is_spoken() {
+        assert!(parse_url("http://[::1]:8080").is_ok() && parse_url("https://example.org").is_ok());
+        for wrong in ["ftp://example.org", "localhost:8080", "127.0.0.1:8080", "example.org", ""] {
             assert!(
-                parse_url(wrong).expect_err(wrong).starts_with("must begin with http://"),
+                parse_url(wrong)
+                    .expect_err(wrong)
+                    .starts_with("must begin with http:// or https://"),
                 "{wrong:?}"
             );
         }
@@ -304,6 +337,7 @@ mod tests {
                 url,
                 token: None,
                 token_file: None,
+                ca_file: None,
                 timeout: None,
                 json: false,
                 socket: None,

@@ -12,13 +12,14 @@ use clap::{ArgMatches, Command};
 
 use super::api::Remote;
 use super::error::CommandError;
-use super::{Galley, Local};
+use super::{CliCommand, Galley, Local};
 use crate::embedded::ServeArguments;
 
 /// Reads the arguments of this process. Help and version are printed, and end the process here.
-pub fn read() -> Result<Galley, CommandError> {
+pub fn read() -> Result<(Galley, ArgMatches), CommandError> {
     let (galley, matches) = galley_launch::try_parse::<Galley>().map_err(|error| bad(&error))?;
-    checked(galley, &matches)
+    let galley = checked(galley, &matches)?;
+    Ok((galley, matches))
 }
 
 /// Returns true if `--json` was typed, for arguments that are wrong themselves.
@@ -50,7 +51,8 @@ fn checked(mut galley: Galley, matches: &ArgMatches) -> Result<Galley, CommandEr
         }
         Some(command) => {
             let name = matches.subcommand_name().unwrap_or_default();
-            if let Some(option) = of_serving() {
+            let serving = of_serving().filter(|_| !matches!(command, CliCommand::Doctor));
+            if let Some(option) = serving {
                 return Err(CommandError::usage(format!(
                     "{option} before a command is for serving; `galley {name}` does not serve"
                 )));

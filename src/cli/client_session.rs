@@ -18,7 +18,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+};
 
 use super::api::Remote;
 use super::error::CommandError;
@@ -135,7 +137,10 @@ impl ClientSession {
 
     async fn connect(&self) -> Result<ClientSocket, SocketRefused> {
         let request = self.request().map_err(SocketRefused::ForGood)?;
-        match timeout(self.remote.patience(), connect_async(request)).await {
+        let tls = self.remote.tls().map_err(SocketRefused::ForGood)?;
+        let opening =
+            connect_async_tls_with_config(request, None, false, Some(Connector::Rustls(tls)));
+        match timeout(self.remote.patience(), opening).await {
             Ok(Ok((socket, _))) => Ok(socket),
             Ok(Err(Error::Http(response))) => {
                 let (head, body) = response.into_parts();
@@ -163,7 +168,8 @@ impl ClientSession {
 
     fn address(&self) -> reqwest::Url {
         let mut url = self.remote.at("/ws");
-        url.set_scheme("ws").expect("`http` may become `ws`: both are special schemes");
+        let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
+        url.set_scheme(scheme).expect("`http` may become `ws`: both are special schemes");
         if let SessionSubject::Hero(id) = self.subject {
             let cursor = self.cursor.as_deref().map(|cursor| ("cursor", cursor));
             url.query_pairs_mut().append_pair("hero_id", &id.to_string()).extend_pairs(cursor);
@@ -343,8 +349,15 @@ mod tests {
 
     fn session(subject: SessionSubject) -> ClientSession {
         let url = reqwest::Url::parse("http://a:1").expect("a URL");
-        let remote =
-            Remote { url, token: None, token_file: None, timeout: None, json: false, socket: None };
+        let remote = Remote {
+            url,
+            token: None,
+            token_file: None,
+            ca_file: None,
+            timeout: None,
+            json: false,
+            socket: None,
+        };
         ClientSession::new(remote, subject, mpsc::channel(1).0)
     }
 

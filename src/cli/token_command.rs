@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
-use galley_gateway::auth::{SecretArguments, Who, mint};
+use galley_launch::SecretArguments;
 use galley_protocol::HeroId;
+use galley_protocol::jwt::{Who, mint};
 use serde_json::json;
 
 use super::error::CommandError;
@@ -49,7 +50,7 @@ struct Whose {
 pub fn run(arguments: &TokenArguments, json: bool) -> Result<(), CommandError> {
     let secret = arguments.secret.read().map_err(CommandError::usage)?;
     let who = arguments.whose.hero.map_or(Who::Staff, Who::Hero);
-    let token = mint(&secret, who, arguments.ttl);
+    let token = mint(secret.bytes(), who, arguments.ttl);
     output::print(&if json { json!({"token": token}).to_string() } else { token })
 }
 

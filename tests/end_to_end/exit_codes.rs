@@ -123,7 +123,7 @@ async fn wrong_usage_is_a_problem_too() {
         (&["lunch"], "lunch"),
         (&["--listen", "127.0.0.1:0", "hero", "list"], "--listen before a command is for serving"),
         (&["--url", "127.0.0.1:8080", "hero", "list"], "must begin with http://"),
-        (&["hero", "list", "--url", "https://127.0.0.1"], "must begin with http://"),
+        (&["hero", "list", "--url", "ftp://127.0.0.1"], "must begin with http://"),
         (&["hero", "list", "--token", "a", "--token-file", "b"], "cannot be used together"),
         (
             &["hero", "list", "--token-file", "/nowhere/token"],

@@ -202,7 +202,7 @@ async fn a_hangup_without_a_terminal_ends_nothing() {
     let mut stack = TestStack::embedded().start().await;
     let program = &mut stack.gateways[0].program;
     program.signal(Signal::HUP);
-    program.line("SIGHUP changes nothing here").await;
+    program.line("SIGHUP: reading secrets and certificates again").await;
     assert_eq!(stack.client().get("/readyz").await.status, 200);
     stack.gateways[0].program.stop().await;
 }

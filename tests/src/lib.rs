@@ -35,6 +35,7 @@ pub mod test_screen;
 pub mod test_socket;
 pub mod test_stack;
 pub mod test_terminal;
+pub mod tls_front;
 pub mod traffic;
 pub mod truth;
 pub mod wire_check;

@@ -208,10 +208,16 @@ impl TestStack {
         TestClient::new(&self.gateways[gateway].url)
     }
 
+    /// The port of the first gateway.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let port = self.gateways[0].url.rsplit(':').next().and_then(|port| port.parse().ok());
+        port.expect("a port")
+    }
+
     /// Starts a proxy in front of the first gateway; returns it with a client of it.
     pub async fn proxied(&self) -> (Proxy, TestClient) {
-        let port = self.gateways[0].url.rsplit(':').next().and_then(|port| port.parse().ok());
-        let proxy = Proxy::start(port.expect("a port")).await;
+        let proxy = Proxy::start(self.port()).await;
         let client = TestClient::new(&format!("http://127.0.0.1:{}", proxy.port()));
         (proxy, client)
     }

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use galley_launch::{BackendArguments, Failure, HealthConfig, LogConfig, WaitConfig};
+use clap::{CommandFactory as _, Parser};
+use galley_launch::{BackendArguments, CheckConfig, Failure, HealthConfig, LogConfig, WaitConfig};
 use galley_worker::{Worker, WorkerConfig};
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +22,8 @@ struct WorkerCommandLine {
     #[command(flatten)]
     wait: WaitConfig,
     #[command(flatten)]
+    check: CheckConfig,
+    #[command(flatten)]
     log: LogConfig,
 }
 
@@ -38,7 +40,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     galley_launch::install_tls_provider();
-    let arguments: WorkerCommandLine = galley_launch::parse();
+    let (arguments, matches) = galley_launch::parse_with_sources::<WorkerCommandLine>();
+    if arguments.check.check {
+        let BackendArguments { database_url, .. } = &arguments.backends;
+        let command = WorkerCommandLine::command();
+        let bus = arguments.backends.bus();
+        return galley_launch::check(&command, &matches, Ok(()), database_url, &bus);
+    }
     let log = arguments.log.clone();
     galley_launch::run(&log, async |stop| work(arguments, stop).await)
 }

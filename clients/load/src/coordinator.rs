@@ -8,8 +8,10 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
+use galley_launch::{no_tls, tls_client};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::credentials::Credentials;
 use crate::fleet::Fleet;
 use crate::load_arguments::LoadArguments;
 use crate::load_failure::LoadFailure;
@@ -28,7 +30,21 @@ const MAX_COMPARED: usize = 20_000;
 
 pub async fn run(arguments: &LoadArguments) -> Result<Report, LoadFailure> {
     let settings = LoadSettings::of(arguments)?;
-    let gateways = arguments.url.iter().map(TestedGateway::at).collect::<Result<Vec<_>, _>>()?;
+    let credentials = Credentials::of(arguments)?;
+    if settings.sockets > 0 && !credentials.has_heroes() {
+        return Err(LoadFailure::Usage(
+            "the sockets of heroes need tokens of their own: add --jwt-secret-file, or open none \
+             with --sockets 0"
+                .to_owned(),
+        ));
+    }
+    let tls = match &settings.tls {
+        Some(tls) => tls_client(tls.ca_file.as_deref()).map_err(LoadFailure::Usage)?,
+        None => no_tls(),
+    };
+    let gateways =
+        arguments.url.iter().map(|url| TestedGateway::at(url, &tls, credentials.staff()));
+    let gateways = gateways.collect::<Result<Vec<_>, _>>()?;
     for gateway in &gateways {
         gateway.is_ready().await?;
     }
@@ -48,7 +64,7 @@ pub async fn run(arguments: &LoadArguments) -> Result<Report, LoadFailure> {
     let mut run = Run {
         started: SystemTime::now(),
         began: Instant::now(),
-        fleet: Fleet::start(&settings.plans(arguments, &heroes, &meals))?,
+        fleet: Fleet::start(&settings.plans(arguments, &heroes, &meals, &credentials))?,
         timeline: Timeline::begin(settings.processes),
         load: None,
         interrupted: false,

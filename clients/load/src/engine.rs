@@ -8,6 +8,7 @@
 mod connecting;
 mod connection;
 mod frame_parser;
+mod load_stream;
 mod placements;
 mod received_frame;
 mod receiving;
@@ -19,12 +20,14 @@ mod usage;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::Write as _;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token, Waker};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
+use rustls::ClientConfig;
 
 use crate::load_failure::LoadFailure;
 use crate::measures::Measures;
@@ -74,7 +77,9 @@ pub fn run() -> Result<(), LoadFailure> {
         // The coordinator is gone, and with it the purpose of this process.
         std::process::exit(1);
     });
-    Engine::new(plan, poll, memory).run(&heard)
+    let tls = plan.tls.as_ref().map(|tls| galley_launch::tls_client(tls.ca_file.as_deref()));
+    let tls = tls.transpose().map_err(LoadFailure::Usage)?;
+    Engine::new(plan, poll, memory, tls).run(&heard)
 }
 
 struct Engine {
@@ -82,6 +87,8 @@ struct Engine {
     poll: Poll,
     began: Instant,
     random: SmallRng,
+    /// The settings of TLS, for gateways at `https://`.
+    tls: Option<Arc<ClientConfig>>,
     /// Sockets of heroes, then of staff, then connections over REST.
     connections: Vec<LoadConnection>,
     buffer: Vec<u8>,
@@ -132,7 +139,7 @@ enum Phase {
 }
 
 impl Engine {
-    fn new(plan: Plan, poll: Poll, memory: u64) -> Self {
+    fn new(plan: Plan, poll: Poll, memory: u64, tls: Option<Arc<ClientConfig>>) -> Self {
         let (heroes, sockets) = (plan.heroes.len(), plan.sockets);
         let of_hero = |hero: usize| sockets / heroes + usize::from(hero < sockets % heroes);
         let tracker = Tracker::new((0..plan.ordering).map(of_hero), plan.dashboards);
@@ -161,6 +168,7 @@ impl Engine {
             opening: Opening::of(&plan, connections.len()),
             placing: Placements::of(&plan),
             poll,
+            tls,
             began: Instant::now(),
             connections,
             buffer: vec![0; BUFFER],

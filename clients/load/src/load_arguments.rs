@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use galley_launch::SecretArguments;
 use reqwest::Url;
 
 use crate::requirement::Requirement;
@@ -24,6 +25,16 @@ pub struct LoadArguments {
     /// A gateway; several share the sockets
     #[arg(long, env = "GALLEY_URL", value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:8080", value_parser = parse_url)]
     pub url: Vec<Url>,
+    /// File with the certificate authorities to trust for `https://`, in PEM form, in place of the
+    /// system's
+    #[arg(long, env = "GALLEY_CA_FILE", value_name = "PATH")]
+    pub ca_file: Option<PathBuf>,
+    /// File with a token of staff, for gateways that ask for tokens; made from the secret when
+    /// absent
+    #[arg(long, env = "GALLEY_TOKEN_FILE", value_name = "PATH")]
+    pub token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub secret: SecretArguments,
     /// Sockets of heroes [default: by scenario]
     #[arg(long, value_name = "COUNT")]
     pub sockets: Option<usize>,
@@ -120,6 +131,7 @@ Examples:
   galley-load hot-hero --rate 500 --require ack_p99<50ms --require push_p99<100ms
   galley-load firehose --dashboards 50 --html report.html
   galley-load slow-readers --slow 30 --json > report.json
+  galley-load --url https://galley.example --ca-file ca.pem --jwt-secret-file secret
 
 Exit codes: 0 all is well, 1 the test could not be made, 2 a bad command line, 3 a requirement does not hold, 130 stopped early.";
 
@@ -165,10 +177,11 @@ impl Scenario {
     }
 }
 
-/// Accepts `http://` URLs only: this program does not support TLS.
 fn parse_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.host().is_some());
-    url.ok_or_else(|| "must begin with http://, for example http://127.0.0.1:8080".to_owned())
+    let is_http = |url: &Url| matches!(url.scheme(), "http" | "https") && url.host().is_some();
+    Url::parse(text).ok().filter(is_http).ok_or_else(|| {
+        "must begin with http:// or https://, for example http://127.0.0.1:8080".to_owned()
+    })
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {
@@ -240,7 +253,7 @@ mod tests {
         for wrong in [
             &["--rate", "-1"][..],
             &["--rate", "fast"],
-            &["--url", "https://127.0.0.1"],
+            &["--url", "ftp://127.0.0.1"],
             &["--duration", "0s"],
             &["--storm", "101"],
             &["--require", "ack_p99"],

@@ -4,10 +4,12 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
 use reqwest::Url;
+use rustls::pki_types::ServerName;
 
+use crate::credentials::Credentials;
 use crate::load_arguments::{LoadArguments, OrderRate, Over, Scenario};
 use crate::load_failure::LoadFailure;
-use crate::plan::{Every, PlacingPace, Plan};
+use crate::plan::{Every, PlacingPace, Plan, TlsPlan};
 use crate::system_limits;
 
 /// Default sockets of one hero; a gateway allows 64.
@@ -38,6 +40,8 @@ pub struct LoadSettings {
     /// Local addresses to connect from; the system chooses if there are none.
     pub sources: Vec<IpAddr>,
     pub gateways: Vec<SocketAddr>,
+    /// TLS, for gateways at `https://`.
+    pub tls: Option<TlsPlan>,
 }
 
 impl LoadSettings {
@@ -96,10 +100,14 @@ impl LoadSettings {
         if arguments.url.iter().any(|url| url.path() != arguments.url[0].path()) {
             return usage("the gateways of --url must all have the same path".to_owned());
         }
+        if arguments.url.iter().any(|url| url.scheme() != arguments.url[0].scheme()) {
+            return usage("the gateways of --url must all be http:// or all https://".to_owned());
+        }
         let gateways = arguments.url.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             sources: system_limits::sources(connections, &gateways, &arguments.source)?,
             gateways,
+            tls: tls(arguments)?,
             sockets,
             dashboards,
             heroes,
@@ -119,7 +127,13 @@ impl LoadSettings {
         self.sockets + self.dashboards + self.rest.unwrap_or(0)
     }
 
-    pub fn plans(&self, arguments: &LoadArguments, heroes: &[i64], meals: &[i64]) -> Vec<Plan> {
+    pub fn plans(
+        &self,
+        arguments: &LoadArguments,
+        heroes: &[i64],
+        meals: &[i64],
+        credentials: &Credentials,
+    ) -> Vec<Plan> {
         let engines = self.processes;
         let count =
             |number: usize| u32::try_from(number).expect("there are at most 1,000 processes");
@@ -128,15 +142,17 @@ impl LoadSettings {
         let of_hero = |hero: usize| {
             self.sockets / self.heroes + usize::from(hero < self.sockets % self.heroes)
         };
-        let plan = |number: usize| Plan {
+        let plan = |number: usize, heroes: Vec<i64>| Plan {
             number: count(number),
             engines: count(engines),
             seed: arguments.seed,
             gateways: self.gateways.clone(),
             hosts: arguments.url.iter().map(host).collect(),
             path: arguments.url[0].path().trim_end_matches('/').to_owned(),
+            tls: self.tls.clone(),
             sources: self.sources.clone(),
-            heroes: heroes.iter().skip(number).step_by(engines).copied().collect(),
+            tokens: credentials.tokens(&heroes),
+            heroes,
             ordering: part(self.ordering, number),
             meals: meals.to_vec(),
             sockets: (number..self.heroes).step_by(engines).map(of_hero).sum(),
@@ -154,8 +170,26 @@ impl LoadSettings {
                 .delay
                 .map(|delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)),
         };
-        (0..engines).map(plan).collect()
+        let own = |number| heroes.iter().skip(number).step_by(engines).copied().collect();
+        (0..engines).map(|number| plan(number, own(number))).collect()
     }
+}
+
+/// Returns TLS of the gateways; `None` if they are at `http://`.
+fn tls(arguments: &LoadArguments) -> Result<Option<TlsPlan>, LoadFailure> {
+    if arguments.url[0].scheme() == "http" {
+        return Ok(None);
+    }
+    let name = |url: &Url| {
+        let name = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        match ServerName::try_from(name.clone()) {
+            Ok(_) => Ok(name),
+            Err(_) => Err(LoadFailure::Usage(format!("no certificate can be for `{name}`"))),
+        }
+    };
+    let ca_file = arguments.ca_file.clone().filter(|path| !path.as_os_str().is_empty());
+    let names = arguments.url.iter().map(name).collect::<Result<_, _>>()?;
+    Ok(Some(TlsPlan { names, ca_file }))
 }
 
 fn pace(arguments: &LoadArguments, rate: OrderRate, processes: usize) -> PlacingPace {
@@ -197,6 +231,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::LoadSettings;
+    use crate::credentials::Credentials;
     use crate::load_arguments::LoadArguments;
 
     fn settings(words: &str) -> Result<(LoadArguments, LoadSettings), String> {
@@ -218,7 +253,8 @@ mod tests {
             let (arguments, settings) =
                 settings(words).unwrap_or_else(|error| panic!("{words}: {error}"));
             let heroes: Vec<i64> = (1..=i64::try_from(settings.heroes).expect("few")).collect();
-            let plans = settings.plans(&arguments, &heroes, &[1]);
+            let credentials = Credentials::of(&arguments).expect("no credentials");
+            let plans = settings.plans(&arguments, &heroes, &[1], &credentials);
             assert_eq!(
                 plans.iter().map(|plan| plan.sockets).sum::<usize>(),
                 settings.sockets,
@@ -260,6 +296,7 @@ mod tests {
             ("--sockets 0", "--over rest"),
             ("--over rest --connections 0", "--connections"),
             ("--processes 4 --heroes 3", "one for each process"),
+            ("--url http://127.0.0.1:1,https://127.0.0.1:2", "all https://"),
             ("--url http://127.0.0.1:1,http://127.0.0.1:2/galley", "the same path"),
         ] {
             let error = settings(words).expect_err(words);

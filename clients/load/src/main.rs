@@ -5,6 +5,7 @@
 //! program.
 
 mod coordinator;
+mod credentials;
 mod engine;
 mod fleet;
 mod load_arguments;

@@ -1,6 +1,7 @@
 //! The plan of one engine, the first line of its input.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,10 @@ pub struct Plan {
     pub hosts: Vec<String>,
     /// The path prefix of `/ws` and `/orders`.
     pub path: String,
+    /// TLS, for gateways at `https://`.
+    pub tls: Option<TlsPlan>,
+    /// The tokens; none without authentication.
+    pub tokens: LoadTokens,
     /// Local addresses to connect from; the system chooses if there are none.
     pub sources: Vec<IpAddr>,
     /// The heroes whose sockets this engine holds; no other engine has them.
@@ -46,6 +51,30 @@ pub struct Plan {
     pub settle: u64,
     /// The worker's constant simulated preparation, in milliseconds; else computed from the frames.
     pub delay: Option<i64>,
+}
+
+/// TLS of all gateways.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TlsPlan {
+    /// The name that the certificate of each gateway must show, in the order of the gateways.
+    pub names: Vec<String>,
+    /// The file of the authorities to trust; `None` for those of the system.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// The tokens of an engine's connections.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct LoadTokens {
+    /// The token of staff: for dashboards, and for orders over REST.
+    pub staff: Option<String>,
+    /// A token for each hero, in the order of the heroes; empty without authentication.
+    pub heroes: Vec<String>,
+}
+
+impl std::fmt::Debug for LoadTokens {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("LoadTokens(…)")
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use reqwest::{Client, Method, Url};
+use rustls::ClientConfig;
 use serde_json::{Value, json};
 
 use crate::load_failure::LoadFailure;
@@ -14,23 +15,27 @@ const AT_ONCE: usize = 32;
 /// Timeout of one request.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TestedGateway {
     client: Client,
     url: Url,
+    /// The token of staff; `None` without authentication.
+    token: Option<String>,
 }
 
 impl TestedGateway {
-    pub fn at(url: &Url) -> Result<Self, LoadFailure> {
+    /// A gateway at this URL, asked with this token of staff.
+    pub fn at(url: &Url, tls: &ClientConfig, token: Option<&str>) -> Result<Self, LoadFailure> {
         // A gateway closes connections that were idle for 10 s. The client drops them earlier,
         // because it does not retry a request on a connection that was closed.
         let client = Client::builder()
             .no_proxy()
+            .tls_backend_preconfigured(tls.clone())
             .timeout(PATIENCE)
             .pool_idle_timeout(Duration::from_secs(4));
         let client =
             client.build().map_err(|error| LoadFailure::failed("cannot speak HTTP", &error))?;
-        Ok(Self { client, url: url.clone() })
+        Ok(Self { client, url: url.clone(), token: token.map(str::to_owned) })
     }
 
     /// Checks that the gateway is reachable and ready for traffic.
@@ -116,11 +121,20 @@ impl TestedGateway {
         let mut url = self.url.clone();
         url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
         let mut request = self.client.request(method, url);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
         if let Some(body) = body {
             request = request.json(&body);
         }
         let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = answer.status().as_u16();
+        if status == 401 && self.token.is_none() {
+            return Err(LoadFailure::Failed(format!(
+                "the gateway at {} asks for tokens: name its secret with --jwt-secret-file",
+                self.name()
+            )));
+        }
         Ok((status, answer.text().await.map_err(|error| self.unreachable(&error))?))
     }
 

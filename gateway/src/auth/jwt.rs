@@ -2,40 +2,27 @@
 //! cannot select another algorithm. The signature is checked before header and payload are parsed.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use galley_protocol::HeroId;
+use galley_launch::Secret;
 use galley_protocol::bearer_token::MAX_TOKEN;
+use galley_protocol::jwt::{
+    ALGORITHM, JwtHeader, JwtPayload, LAST, TokenAudience, TokenRole, Who, now,
+};
 use galley_protocol::strict::Strict;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
 use sha2::Sha256;
 use thiserror::Error;
-
-use super::Secret;
 
 /// Tolerance for clocks that differ, in seconds. A token is valid this long before its `nbf` and
 /// after its `exp`.
 pub const LEEWAY: u64 = 2;
-/// The only accepted algorithm.
-const ALGORITHM: &str = "HS256";
 /// The audience that a token must name if it names any.
 const AUDIENCE: &str = "galley";
-/// The end of the year 9999, in seconds since the epoch: the latest date that is accepted.
-const LAST: u64 = 253_402_300_799;
-
-/// The owner of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Who {
-    /// A hero.
-    Hero(HeroId),
-    /// Staff.
-    Staff,
-}
-
 /// The claims of a valid token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claims {
@@ -67,63 +54,24 @@ pub enum TokenRejection {
     NotYet,
 }
 
-/// Checks the signature and the claims of tokens.
+/// Checks the signature and the claims of tokens. Its clones share the secret.
 #[derive(Clone)]
-pub struct Verifier(Hmac<Sha256>);
-
-#[derive(Deserialize, Serialize)]
-struct Header {
-    alg: String,
-    #[serde(default, skip_serializing)]
-    crit: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Payload {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sub: Option<String>,
-    role: TokenRole,
-    exp: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    nbf: Option<f64>,
-    #[serde(skip_serializing)]
-    aud: Option<TokenAudience>,
-}
-
-#[derive(Clone, Copy, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum TokenRole {
-    Hero,
-    Staff,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum TokenAudience {
-    One(String),
-    Many(Vec<String>),
-}
-
-/// Makes a token that is valid for this long from now on.
-#[must_use]
-pub fn mint(secret: &Secret, who: Who, good_for: Duration) -> String {
-    let header = json(&Header { alg: ALGORITHM.to_owned(), crit: None });
-    let (role, sub) = match who {
-        Who::Hero(id) => (TokenRole::Hero, Some(id.to_string())),
-        Who::Staff => (TokenRole::Staff, None),
-    };
-    let exp = Duration::from_secs(now().saturating_add(good_for.as_secs()).min(LAST)).as_secs_f64();
-    let payload = json(&Payload { sub, role, exp, nbf: None, aud: None });
-    let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
-    let signature = Verifier::new(secret).0.chain_update(&signed).finalize().into_bytes();
-    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
-}
+pub struct Verifier(Arc<RwLock<Hmac<Sha256>>>);
 
 impl Verifier {
     /// A verifier of tokens signed with this secret.
     #[must_use]
     pub fn new(secret: &Secret) -> Self {
-        Self(Hmac::new_from_slice(secret.bytes()).expect("HMAC takes a key of any length"))
+        Self(Arc::new(RwLock::new(keyed(secret))))
+    }
+
+    /// Checks further tokens with this secret. Sockets that are open stay open.
+    pub fn replace(&self, secret: &Secret) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = keyed(secret);
+    }
+
+    fn mac(&self) -> Hmac<Sha256> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns the claims of a token.
@@ -142,43 +90,41 @@ impl Verifier {
         let (header, payload) = signed.split_once('.').ok_or(TokenRejection::Signature)?;
         let signature = decode(signature)?;
         // Compares in constant time.
-        self.0
-            .clone()
+        self.mac()
             .chain_update(signed)
             .verify_slice(&signature)
             .map_err(|_| TokenRejection::Signature)?;
-        let header: Header = read(&decode(header)?).ok_or(TokenRejection::Algorithm)?;
+        let header: JwtHeader = read(&decode(header)?).ok_or(TokenRejection::Algorithm)?;
         if header.alg != ALGORITHM || header.crit.is_some() {
             return Err(TokenRejection::Algorithm);
         }
-        let payload: Payload = read(&decode(payload)?).ok_or(TokenRejection::Claims)?;
-        payload.judge(now)
+        let payload: JwtPayload = read(&decode(payload)?).ok_or(TokenRejection::Claims)?;
+        judge(&payload, now)
     }
 }
 
-impl Payload {
-    fn judge(self, now: u64) -> Result<Claims, TokenRejection> {
-        let for_us = match &self.aud {
-            None => true,
-            Some(TokenAudience::One(name)) => name == AUDIENCE,
-            Some(TokenAudience::Many(names)) => names.iter().any(|name| name == AUDIENCE),
-        };
-        let expires = seconds(self.exp)?;
-        let begins = self.nbf.map_or(Ok(0), seconds)?;
-        let hero = || self.sub.as_deref().and_then(|sub| sub.parse().ok());
-        let who = match self.role {
-            TokenRole::Hero => hero().map(Who::Hero),
-            TokenRole::Staff => Some(Who::Staff),
-        };
-        let who = who.filter(|_| for_us).ok_or(TokenRejection::Claims)?;
-        if now >= expires.saturating_add(LEEWAY) {
-            return Err(TokenRejection::Expired);
-        }
-        if now.saturating_add(LEEWAY) < begins {
-            return Err(TokenRejection::NotYet);
-        }
-        Ok(Claims { who, expires })
+/// Returns what the claims mean at this time, in seconds since the epoch.
+fn judge(payload: &JwtPayload, now: u64) -> Result<Claims, TokenRejection> {
+    let for_us = match &payload.aud {
+        None => true,
+        Some(TokenAudience::One(name)) => name == AUDIENCE,
+        Some(TokenAudience::Many(names)) => names.iter().any(|name| name == AUDIENCE),
+    };
+    let expires = seconds(payload.exp)?;
+    let begins = payload.nbf.map_or(Ok(0), seconds)?;
+    let hero = || payload.sub.as_deref().and_then(|sub| sub.parse().ok());
+    let who = match payload.role {
+        TokenRole::Hero => hero().map(Who::Hero),
+        TokenRole::Staff => Some(Who::Staff),
+    };
+    let who = who.filter(|_| for_us).ok_or(TokenRejection::Claims)?;
+    if now >= expires.saturating_add(LEEWAY) {
+        return Err(TokenRejection::Expired);
     }
+    if now.saturating_add(LEEWAY) < begins {
+        return Err(TokenRejection::NotYet);
+    }
+    Ok(Claims { who, expires })
 }
 
 impl TokenRejection {
@@ -201,14 +147,8 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// The current time for tokens, in seconds since the epoch.
-#[must_use]
-pub fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
-}
-
-fn json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("plain data is JSON")
+fn keyed(secret: &Secret) -> Hmac<Sha256> {
+    Hmac::new_from_slice(secret.bytes()).expect("HMAC takes a key of any length")
 }
 
 /// Parses a part of a token. A repeated name, known or not, makes it invalid (RFC 7519 section 4).
@@ -232,10 +172,12 @@ mod tests {
 
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use galley_launch::Secret;
     use galley_protocol::HeroId;
+    use galley_protocol::jwt::{Who, mint, now};
     use hmac::Mac as _;
 
-    use super::{Claims, LEEWAY, Secret, TokenRejection, Verifier, Who, mint, now};
+    use super::{Claims, LEEWAY, TokenRejection, Verifier};
 
     const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
@@ -243,7 +185,7 @@ mod tests {
         let signed =
             format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
         let signature =
-            Verifier::new(&Secret::of(SECRET)).0.chain_update(&signed).finalize().into_bytes();
+            Verifier::new(&Secret::of(SECRET)).mac().chain_update(&signed).finalize().into_bytes();
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
@@ -259,13 +201,14 @@ mod tests {
     fn a_minted_token_is_good() {
         let (secret, verifier) = (Secret::of(SECRET), Verifier::new(&Secret::of(SECRET)));
         for who in [hero(7), Who::Staff] {
-            let claims =
-                verifier.verify(&mint(&secret, who, Duration::from_mins(1))).expect("a good token");
+            let claims = verifier
+                .verify(&mint(secret.bytes(), who, Duration::from_mins(1)))
+                .expect("a good token");
             assert_eq!(claims.who, who);
             assert!((now() + 58..=now() + 60).contains(&claims.expires));
             let other = Verifier::new(&Secret::of(b"another secret of thirty-two bytes"));
             assert_eq!(
-                other.verify(&mint(&secret, who, Duration::from_mins(1))),
+                other.verify(&mint(secret.bytes(), who, Duration::from_mins(1))),
                 Err(TokenRejection::Signature)
             );
         }

@@ -14,12 +14,12 @@ mod socket_session;
 use std::task::Poll;
 
 use galley_protocol::close_code::CloseCode;
+use galley_protocol::jwt::Who;
 use tokio_util::sync::CancellationToken;
 
 use super::wire::socket::Socket;
 use super::wire::sse_wire::EventStream;
 use super::wire::{Closed, WireFrame, send_frame};
-use crate::auth::Who;
 use crate::limits::Meter;
 use outgoing::Stream;
 use socket_session::Session;

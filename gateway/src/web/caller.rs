@@ -2,10 +2,11 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use galley_protocol::jwt::Who;
 use galley_protocol::{HeroId, Problem, ProblemType};
 
 use super::Refusal;
-use crate::auth::{Claims, Who};
+use crate::auth::Claims;
 use crate::state::AppState;
 
 /// The caller of a request: the owner of its token, or anybody if there is no authentication.

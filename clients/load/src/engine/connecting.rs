@@ -4,9 +4,12 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 
 use mio::{Interest, Token};
 use rand::RngExt as _;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 
 use super::connection::{ConnectionRole, SocketState, Upgrading};
 use super::schedule::moment;
@@ -100,7 +103,8 @@ impl Engine {
                 self.plan.sources[turn % self.plan.sources.len()]
             });
             let gateway = self.plan.gateways[index % self.plan.gateways.len()];
-            match self.connections[index].connect(gateway, source) {
+            let tls = self.tls_to(index);
+            match self.connections[index].connect(gateway, source, tls) {
                 Ok(stream) => {
                     let interest = Interest::READABLE | Interest::WRITABLE;
                     if let Err(error) =
@@ -115,6 +119,14 @@ impl Engine {
         }
     }
 
+    /// Returns the settings of TLS and the name that the certificate must show.
+    fn tls_to(&self, index: usize) -> Option<(Arc<ClientConfig>, ServerName<'static>)> {
+        let plan = self.plan.tls.as_ref()?;
+        let name = &plan.names[index % plan.names.len()];
+        let name = ServerName::try_from(name.clone()).expect("the coordinator has checked it");
+        Some((Arc::clone(self.tls.as_ref()?), name))
+    }
+
     /// Sends the request if the TCP handshake is done.
     pub(super) fn connected(&mut self, index: usize) {
         match self.connections[index].is_connected() {
@@ -122,7 +134,8 @@ impl Engine {
             Ok(false) => return,
             Err(error) => return self.end(index, &say(&error)),
         }
-        let query = match self.connections[index].role {
+        let role = self.connections[index].role;
+        let query = match role {
             ConnectionRole::Rest => return self.opened(index),
             ConnectionRole::Staff { .. } => String::new(),
             ConnectionRole::Hero { hero, .. } => {
@@ -133,11 +146,12 @@ impl Engine {
                 format!("?hero_id={}{cursor}", self.plan.heroes[hero as usize])
             }
         };
+        let token = self.authorization(role);
         let key = upgrade::key(self.random.random());
         let host = &self.plan.hosts[index % self.plan.hosts.len()];
         let request = format!(
             "GET {}/ws{query} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n",
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{token}\r\n",
             self.plan.path
         );
         let connection = &mut self.connections[index];
@@ -145,6 +159,16 @@ impl Engine {
         if let Err(error) = connection.write(request.as_bytes()) {
             self.end(index, &say(&error));
         }
+    }
+
+    /// Returns the header with the token of a connection; empty without authentication.
+    pub(super) fn authorization(&self, role: ConnectionRole) -> String {
+        let tokens = &self.plan.tokens;
+        let token = match role {
+            ConnectionRole::Hero { hero, .. } => tokens.heroes.get(hero as usize),
+            ConnectionRole::Staff { .. } | ConnectionRole::Rest => tokens.staff.as_ref(),
+        };
+        token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"))
     }
 
     pub(super) fn upgrade(&mut self, index: usize, bytes: &[u8]) -> Result<(), String> {

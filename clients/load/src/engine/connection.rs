@@ -1,13 +1,17 @@
 //! One connection. It takes at most 128 bytes while it is idle.
 
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mio::net::TcpStream;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::frame_parser::FrameParser;
+use super::load_stream::LoadStream;
 
 /// Receive buffer of a slow reader, in bytes; Linux doubles it.
 const SLOW_RECEIVE_BUFFER: usize = 4 * 1_024;
@@ -29,7 +33,7 @@ pub struct LoadConnection {
     pub welcomed_before: bool,
     /// The resume state of a socket whose frames are checked; `None` for other connections.
     pub follow: Option<Box<Follow>>,
-    stream: Option<TcpStream>,
+    stream: Option<LoadStream>,
     /// Bytes that the kernel has not taken yet; see [`MAX_OUTPUT`].
     output: Vec<u8>,
 }
@@ -92,6 +96,7 @@ impl LoadConnection {
         &mut self,
         gateway: SocketAddr,
         source: Option<IpAddr>,
+        tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     ) -> io::Result<&mut TcpStream> {
         let socket = Socket::new(Domain::for_address(gateway), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
@@ -126,12 +131,19 @@ impl LoadConnection {
         self.state = SocketState::Connecting;
         self.parser = FrameParser::default();
         self.output = Vec::new();
-        Ok(self.stream.insert(TcpStream::from_std(socket.into())))
+        let stream = LoadStream::new(TcpStream::from_std(socket.into()), tls)?;
+        Ok(self.stream.insert(stream).tcp())
+    }
+
+    /// Returns true if a short read does not mean that nothing else has arrived.
+    pub fn is_tls(&self) -> bool {
+        matches!(self.stream, Some(LoadStream::Tls(_)))
     }
 
     /// Returns true if the TCP handshake is done, and an error if it failed.
     pub fn is_connected(&self) -> io::Result<bool> {
         let Some(stream) = &self.stream else { return Ok(false) };
+        let stream = stream.tcp_ref();
         if let Some(error) = stream.take_error()? {
             return Err(error);
         }
@@ -143,7 +155,7 @@ impl LoadConnection {
     }
 
     pub fn stream(&mut self) -> Option<&mut TcpStream> {
-        self.stream.as_mut()
+        self.stream.as_mut().map(LoadStream::tcp)
     }
 
     /// Reads once into the buffer; returns `None` if nothing has arrived.
@@ -175,6 +187,9 @@ impl LoadConnection {
     }
 
     pub fn flush(&mut self) -> io::Result<()> {
+        if let Some(stream) = &mut self.stream {
+            stream.flush()?;
+        }
         if self.output.is_empty() {
             return Ok(());
         }

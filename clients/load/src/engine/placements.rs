@@ -221,9 +221,10 @@ impl Engine {
         let body = format!(r#"{{"hero_id":{},"meal_id":{meal}}}"#, self.plan.heroes[hero]);
         let host = &self.plan.hosts[index % self.plan.hosts.len()];
         let request = format!(
-            "POST {}/orders HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            "POST {}/orders HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{}\r\n{body}",
             self.plan.path,
-            body.len()
+            body.len(),
+            self.authorization(ConnectionRole::Rest)
         );
         if let Err(error) = self.connections[index].write(request.as_bytes()) {
             self.end(index, &super::connecting::say(&error));

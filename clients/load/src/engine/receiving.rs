@@ -21,11 +21,15 @@ impl Engine {
             }
             return;
         }
-        if writable && let Err(error) = self.connections[index].flush() {
-            return self.end(index, &say(&error));
-        }
         if readable {
             self.read(index, ended, BUFFER);
+        }
+        // With TLS, the last step of the handshake was perhaps just read.
+        let tls = self.connections[index].is_tls();
+        if (writable || tls)
+            && let Err(error) = self.connections[index].flush()
+        {
+            self.end(index, &say(&error));
         }
     }
 
@@ -43,7 +47,8 @@ impl Engine {
                     }
                     // A short read means that nothing else has arrived, unless the end of the
                     // connection follows.
-                    if most < BUFFER || length < most && !ended {
+                    let more = ended || self.connections[index].is_tls();
+                    if most < BUFFER || length < most && !more {
                         break;
                     }
                 }

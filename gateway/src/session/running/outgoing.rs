@@ -11,13 +11,12 @@ use std::time::Duration;
 
 use galley_protocol::close_code::CloseCode;
 use galley_protocol::frame::{Resume, ServerFrame, Totals};
-use galley_protocol::{HeroId, OrderId, SignedCursor, Watch};
+use galley_protocol::{HeroId, OrderId, SignedCursor, Watch, jwt};
 use rand::RngExt as _;
 use tokio::time::Sleep;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::catch_up::{CatchUp, CatchUpPage};
-use crate::auth;
 use crate::feed::{self, Begin, FeedDue, Watcher, WatcherFrame};
 use crate::hub::{Membership, Missed, Out, Outbox, VersionSeen};
 use crate::limits::Seat;
@@ -190,7 +189,7 @@ impl Stream {
             }
             Out::Abandon => Err(Closed::Gone),
             Out::Expiring => {
-                let left = self.place.outbox().token_left(auth::now());
+                let left = self.place.outbox().token_left(jwt::now());
                 let after_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
                 send_frame(wire, WireFrame::from(&ServerFrame::Expiring { after_ms })).await
             }

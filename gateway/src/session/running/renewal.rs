@@ -3,9 +3,10 @@
 
 use galley_protocol::close_code::CloseCode;
 use galley_protocol::frame::{CommandId, Reply, ServerFrame};
+use galley_protocol::jwt::Who;
 use galley_protocol::{BearerToken, Problem, ProblemType, Timestamp};
 
-use crate::auth::{Claims, TokenRejection, Who};
+use crate::auth::{Claims, TokenRejection};
 use crate::state::AppState;
 use crate::web::guard::unauthorized;
 

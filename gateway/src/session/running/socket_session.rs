@@ -10,11 +10,11 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use galley_protocol::BearerToken;
 use galley_protocol::close_code::CloseCode;
 use galley_protocol::frame::{ClientFrame, Command, CommandId, Reply, ServerFrame};
+use galley_protocol::jwt::Who;
 
 use super::execute::{self, CommandReply};
 use super::outgoing::Stream;
 use super::renewal;
-use crate::auth::Who;
 use crate::limits::rate::RateVerdict;
 use crate::limits::{self, Meter};
 use crate::metrics;

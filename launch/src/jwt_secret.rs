@@ -4,8 +4,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::Hidden;
 use clap::Args;
-use galley_launch::Hidden;
 
 /// Minimum length in bytes: a key must be as long as the hash (RFC 7518 section 3.2).
 const LEAST: usize = 32;
@@ -36,6 +36,16 @@ impl SecretArguments {
     /// # Errors
     /// A message for people, without any part of the secret.
     pub fn read(&self) -> Result<Secret, String> {
+        self.find()?.ok_or_else(|| {
+            "a secret is needed: set GALLEY_JWT_SECRET or GALLEY_JWT_SECRET_FILE".to_owned()
+        })
+    }
+
+    /// Like [`SecretArguments::read`], but returns `None` if no secret is set.
+    ///
+    /// # Errors
+    /// A message for people, without any part of the secret.
+    pub fn find(&self) -> Result<Option<Secret>, String> {
         let text = self.jwt_secret.as_ref().map(Hidden::reveal).filter(|text| !text.is_empty());
         let path = self.jwt_secret_file.as_ref().filter(|path| !path.as_os_str().is_empty());
         let secret = match (text, path) {
@@ -55,10 +65,7 @@ impl SecretArguments {
                     .map(|line| line.strip_suffix(b"\r").unwrap_or(line).len());
                 bytes[..end.unwrap_or(bytes.len())].to_vec()
             }
-            (None, None) => {
-                return Err("a secret is needed: set GALLEY_JWT_SECRET or GALLEY_JWT_SECRET_FILE"
-                    .to_owned());
-            }
+            (None, None) => return Ok(None),
             (Some(_), Some(_)) => {
                 return Err(
                     "set one of GALLEY_JWT_SECRET and GALLEY_JWT_SECRET_FILE, not both".to_owned()
@@ -68,17 +75,20 @@ impl SecretArguments {
         if secret.len() < LEAST {
             return Err(format!("the secret of the tokens must have at least {LEAST} bytes"));
         }
-        Ok(Secret(secret))
+        Ok(Some(Secret(secret)))
     }
 }
 
 impl Secret {
-    #[cfg(test)]
-    pub(super) fn of(bytes: &[u8]) -> Self {
+    /// A secret of these bytes, of any length.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
         Self(bytes.to_vec())
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    /// Returns the bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 }
@@ -91,8 +101,6 @@ impl fmt::Debug for Secret {
 
 #[cfg(test)]
 mod tests {
-    use galley_launch::Hidden;
-
     use super::SecretArguments;
 
     const LONG: &str = "0123456789abcdef0123456789abcdef";
@@ -102,7 +110,7 @@ mod tests {
         let path = folder.path().join("secret");
         std::fs::write(&path, file.unwrap_or_default()).expect("a file");
         let arguments = SecretArguments {
-            jwt_secret: text.map(|text| text.parse::<Hidden>().expect("any text")),
+            jwt_secret: text.map(|text| text.parse::<crate::Hidden>().expect("any text")),
             jwt_secret_file: file.map(|_| path),
         };
         arguments.read().map(|secret| secret.bytes().to_vec())

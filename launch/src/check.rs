@@ -1,0 +1,182 @@
+//! `--check`: prints what a program would use, and tries what it depends on. Nothing is served and
+//! nothing is changed.
+
+use std::fmt::Write as _;
+use std::io::{Write as _, stdout};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command};
+use galley_bus::BusConfig;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::secret_files::{file_variable, named_file};
+use crate::{Failure, Patience, WaitConfig, open_bus, open_store, schema};
+
+/// The option that only checks.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct CheckConfig {
+    /// Print each setting with its source, secrets hidden, try the database and Redis, and end.
+    /// Exit code 0: all is well; 1: one of them fails; 2: a bad setting
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// What a program would use, and what it depends on.
+#[derive(Debug, Default, Serialize)]
+pub struct CheckReport {
+    settings: Vec<CheckedSetting>,
+    dependencies: Vec<CheckedDependency>,
+}
+
+/// A setting with its value in force.
+#[derive(Debug, Serialize)]
+struct CheckedSetting {
+    /// The option, such as `--listen`.
+    name: String,
+    value: String,
+    /// The place of the value: the option, a variable, a file, or `default`.
+    source: String,
+}
+
+/// A dependency, and what it answered.
+#[derive(Debug, Serialize)]
+struct CheckedDependency {
+    name: String,
+    ok: bool,
+    detail: String,
+}
+
+impl CheckReport {
+    /// Lists the settings of this command that have these values.
+    #[must_use]
+    pub fn of(command: &Command, matches: &ArgMatches) -> Self {
+        let ids: Vec<&str> = matches.ids().map(clap::Id::as_str).collect();
+        let shown = command.get_arguments().filter(|arg| ids.contains(&arg.get_id().as_str()));
+        let settings = shown.filter_map(|arg| {
+            let long = arg.get_long().filter(|long| *long != "check")?;
+            let id = arg.get_id().as_str();
+            let values = matches.get_raw(id)?.map(|value| value.to_string_lossy());
+            let value = values.collect::<Vec<_>>().join(",");
+            let variable = arg.get_env().and_then(|name| name.to_str()).unwrap_or_default();
+            let source = match matches.value_source(id)? {
+                ValueSource::CommandLine => format!("--{long}"),
+                ValueSource::EnvVariable => variable.to_owned(),
+                _ if named_file(variable).is_some() => file_variable(variable),
+                _ => "default".to_owned(),
+            };
+            let value = if arg.is_hide_env_values_set() && source != "default" {
+                "(hidden)".to_owned()
+            } else {
+                value
+            };
+            Some(CheckedSetting { name: format!("--{long}"), value, source })
+        });
+        Self { settings: settings.collect(), dependencies: Vec::new() }
+    }
+
+    /// Adds a dependency with its answer: what is well, or what is wrong.
+    pub fn add(&mut self, name: &str, answer: Result<String, String>) {
+        let (ok, detail) = match answer {
+            Ok(detail) => (true, detail),
+            Err(detail) => (false, detail),
+        };
+        self.dependencies.push(CheckedDependency { name: name.to_owned(), ok, detail });
+    }
+
+    /// Tries the database once: that it answers, and that its schema is up to date.
+    pub async fn try_database(&mut self, url: &str) {
+        let answer = database(url).await.map_err(|failure| failure.to_string());
+        self.add("database", answer);
+    }
+
+    /// Tries Redis once.
+    pub async fn try_bus(&mut self, config: &BusConfig) {
+        let answer = async {
+            let place = config.place().map_err(|error| error.to_string())?;
+            match open_bus(config, &once()).await {
+                Ok(bus) => {
+                    crate::leave_bus(&bus).await;
+                    Ok(format!("{place} answers"))
+                }
+                Err(failure) => Err(failure.to_string()),
+            }
+        };
+        let answer = answer.await;
+        self.add("Redis", answer);
+    }
+
+    /// Returns true if every dependency answered well.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.dependencies.iter().all(|dependency| dependency.ok)
+    }
+
+    /// Returns the report for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let width = self.settings.iter().map(|setting| setting.name.len()).max().unwrap_or(0);
+        for CheckedSetting { name, value, source } in &self.settings {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{name:width$}  {value}  ({source})");
+        }
+        text.push('\n');
+        for CheckedDependency { name, ok, detail } in &self.dependencies {
+            let verdict = if *ok { "ok" } else { "FAILED" };
+            let _ = writeln!(text, "{verdict:6}  {name}: {detail}");
+        }
+        text
+    }
+
+    /// Returns the report as JSON.
+    #[must_use]
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).expect("plain data is JSON") + "\n"
+    }
+}
+
+/// Checks a gateway or a worker, and prints the report. `settings` is the verdict on settings that
+/// the command line alone cannot judge.
+pub fn check(
+    command: &Command,
+    matches: &ArgMatches,
+    settings: Result<(), Failure>,
+    database_url: &str,
+    bus: &BusConfig,
+) -> ExitCode {
+    if let Err(failure) = settings {
+        return Failure::report(Err(failure));
+    }
+    let mut report = CheckReport::of(command, matches);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(async {
+            report.try_database(database_url).await;
+            report.try_bus(bus).await;
+        }),
+        Err(error) => report.add("threads", Err(error.to_string())),
+    }
+    // A closed standard output is no failure: the exit code has the verdict as well.
+    let _ = stdout().write_all(report.text().as_bytes());
+    if report.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn database(url: &str) -> Result<String, Failure> {
+    let place = galley_store::place(url).map_err(Failure::failed)?;
+    if let Some(file) = url.strip_prefix("sqlite://").filter(|file| !Path::new(file).exists()) {
+        return Ok(format!("{file} does not exist yet and will be created"));
+    }
+    let patience = once();
+    let store = open_store(url, &patience).await?;
+    let answer = schema(store.as_ref(), &patience).await;
+    crate::close_store(store.as_ref()).await;
+    answer.map(|()| format!("{place} answers, and its schema is up to date"))
+}
+
+/// One attempt, without waiting.
+fn once() -> Patience {
+    WaitConfig { wait: std::time::Duration::ZERO }.begin(&CancellationToken::new())
+}

@@ -1,0 +1,63 @@
+//! `--check` and `galley doctor` tell what would be used, and whether it answers.
+
+use galley_tests::TestStack;
+use galley_tests::command_output::{CommandOutput, run};
+use galley_tests::namespace::shared_redis;
+use serde_json::Value;
+
+/// Expects one line that contains all of these parts.
+fn has_line(said: &CommandOutput, parts: &[&str]) {
+    let line = said.stdout.lines().find(|line| parts.iter().all(|part| line.contains(part)));
+    assert!(line.is_some(), "{parts:?}: {said:?}");
+}
+
+#[tokio::test]
+async fn a_check_lists_each_setting_with_its_source_and_tries_the_servers() {
+    let stack = TestStack::distributed().gateways(0).workers(0).start().await;
+    let redis = shared_redis();
+    let variables =
+        [("DATABASE_URL", stack.database_url()), ("REDIS_URL", &redis), ("GALLEY_WAIT", "7s")];
+    for program in ["galley-gateway", "galley-worker", "galley"] {
+        let said = run(program, &["--check", "--log", "warn"], &variables).await;
+        assert_eq!(said.code, 0, "{program}: {said:?}");
+        has_line(&said, &["--wait", "7s", "(GALLEY_WAIT)"]);
+        has_line(&said, &["--log ", "warn", "(--log)"]);
+        has_line(&said, &["--database-url", "(hidden)", "(DATABASE_URL)"]);
+        has_line(&said, &["--namespace", "galley:v1", "(default)"]);
+        has_line(&said, &["ok", "database", "schema is up to date"]);
+        has_line(&said, &["ok", "Redis"]);
+        let password = stack.database_url().split([':', '@']).nth(2).expect("a password");
+        assert!(!said.stdout.contains(password) || password.contains("127.0.0.1"), "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_check_tries_everything_and_fails_for_one_that_does_not_answer() {
+    let redis = shared_redis();
+    let gone = ("DATABASE_URL", "postgres://a:hush@127.0.0.1:1/b");
+    for program in ["galley-gateway", "galley-worker", "galley"] {
+        let said = run(program, &["--check"], &[gone, ("REDIS_URL", &redis)]).await;
+        assert!(said.code == 1 && !said.stdout.contains("hush"), "{program}: {said:?}");
+        has_line(&said, &["FAILED", "database", "127.0.0.1:1"]);
+        has_line(&said, &["ok", "Redis"]);
+    }
+    let variables = [gone, ("REDIS_URL", &redis), ("GALLEY_AUTH", "jwt")];
+    let said = run("galley-gateway", &["--check"], &variables).await;
+    assert!(said.code == 2 && said.stderr.contains("GALLEY_JWT_SECRET"), "{said:?}");
+}
+
+#[tokio::test]
+async fn the_doctor_asks_the_gateway_as_well() {
+    let stack = TestStack::embedded().start().await;
+    let said = stack.client().galley(&["doctor"]).await;
+    assert_eq!(said.code, 0, "{said:?}");
+    has_line(&said, &["ok", "gateway", stack.client().base()]);
+    has_line(&said, &["ok", "database", "does not exist yet"]);
+    let said = run("galley", &["doctor", "--json"], &[("GALLEY_URL", "http://127.0.0.1:1")]).await;
+    let report: Value = serde_json::from_str(&said.stdout).expect("JSON");
+    assert_eq!(said.code, 1, "{said:?}");
+    let gateway = &report["dependencies"][2];
+    assert_eq!((&gateway["name"], &gateway["ok"]), (&"gateway".into(), &false.into()));
+    let said = run("galley", &["--database-url", "sqlite:///proc/none/a.db", "doctor"], &[]).await;
+    assert_eq!(said.code, 1, "{said:?}");
+}

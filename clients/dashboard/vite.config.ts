@@ -7,6 +7,8 @@ const service = ["/ws", "/heroes", "/meals", "/orders", "/events", "/readyz", "/
 
 export default defineConfig({
   plugins: [svelte()],
+  // Relative to the page, because `GALLEY_BASE_PATH` is not known here.
+  base: "./",
   build: {
     target: "es2023",
     // The content security policy allows no `data:`.

@@ -8,6 +8,10 @@ use galley_launch::{ListenAddress, SecretArguments};
 
 use crate::BindError;
 use crate::auth::Verifier;
+use crate::http::TrustedProxies;
+use crate::http::base_path::BasePath;
+use crate::http::entrance::Entrance;
+use crate::http::host::AllowedHosts;
 use crate::http::origin::Origins;
 use crate::limits::RateLimit;
 
@@ -49,6 +53,22 @@ pub struct GatewayConfig {
     #[arg(long, env = "GALLEY_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGINS")]
     pub allowed_origins: Vec<String>,
 
+    /// Hosts that requests may name, besides addresses and localhost, comma-separated:
+    /// `galley.example.org`, `*.example.org`, or `*` for any; others are answered with 421.
+    /// Default: any where tokens are needed, else none
+    #[arg(long, env = "GALLEY_ALLOWED_HOSTS", value_delimiter = ',', value_name = "HOSTS")]
+    pub allowed_hosts: Vec<String>,
+
+    /// Proxies whose `Forwarded` and `X-Forwarded-*` headers are believed, comma-separated:
+    /// networks such as `10.0.0.0/8`, addresses, or `unix` for peers on a Unix socket. Default:
+    /// none. Each must set or remove all of these headers
+    #[arg(long, env = "GALLEY_TRUSTED_PROXIES", value_delimiter = ',', value_name = "PROXIES")]
+    pub trusted_proxies: Vec<String>,
+
+    /// Path under which everything is served, such as `/galley`
+    #[arg(long, env = "GALLEY_BASE_PATH", default_value = "/", value_parser = base_path, value_name = "PATH")]
+    pub base_path: String,
+
     /// A socket whose peer was silent for so long is sent a native ping, an event stream a comment
     #[arg(long, env = "GALLEY_PING_INTERVAL", default_value = "20s", value_parser = duration, value_name = "DURATION")]
     pub ping_interval: Duration,
@@ -77,8 +97,8 @@ pub struct GatewayConfig {
     pub max_sockets_per_hero: usize,
 
     /// Sockets and event streams that one address (of IPv6: one /64) may hold on this gateway, a
-    /// number or `unlimited`; beyond: 429 before the upgrade. Behind a proxy, every client has the
-    /// proxy's address
+    /// number or `unlimited`; beyond: 429 before the upgrade. Behind a proxy that is not in
+    /// `GALLEY_TRUSTED_PROXIES`, every client has the proxy's address
     #[arg(long, env = "GALLEY_MAX_SOCKETS_PER_IP", default_value = "unlimited", value_parser = count, value_name = "COUNT")]
     pub max_sockets_per_ip: usize,
 
@@ -99,7 +119,8 @@ pub struct GatewayConfig {
     pub command_rate: RateLimit,
 
     /// Requests that one address (of IPv6: one /64) may send, written like the command rate;
-    /// beyond: 429. Behind a proxy, every client has the proxy's address
+    /// beyond: 429. Behind a proxy that is not in `GALLEY_TRUSTED_PROXIES`, every client has the
+    /// proxy's address
     #[arg(long, env = "GALLEY_REST_RATE", default_value = "unlimited", value_name = "RATE")]
     pub rest_rate: RateLimit,
 
@@ -126,7 +147,10 @@ impl GatewayConfig {
                 "--reuse-port: a Unix socket belongs to one process".to_owned(),
             ));
         }
-        self.verifier().and_then(|_| self.origins()).map(|_| ())
+        self.verifier()?;
+        self.origins()?;
+        self.hosts()?;
+        self.entrance().map(|_| ())
     }
 
     /// How long the gateway keeps serving after it was told to stop. A local address has no
@@ -161,6 +185,21 @@ impl GatewayConfig {
         Origins::parse(&self.allowed_origins)
             .map_err(|error| BindError::Config(format!("--allowed-origins: {error}")))
     }
+
+    /// The hosts that requests may name.
+    pub(crate) fn hosts(&self) -> Result<AllowedHosts, BindError> {
+        AllowedHosts::parse(&self.allowed_hosts, self.auth == Auth::Jwt)
+            .map_err(|error| BindError::Config(format!("--allowed-hosts: {error}")))
+    }
+
+    /// What requests pass first.
+    pub(crate) fn entrance(&self) -> Result<Entrance, BindError> {
+        let base = self.base_path.parse();
+        let base = base.map_err(|error| BindError::Config(format!("--base-path: {error}")))?;
+        let proxies = TrustedProxies::parse(&self.trusted_proxies)
+            .map_err(|error| BindError::Config(format!("--trusted-proxies: {error}")))?;
+        Ok(Entrance { proxies, base })
+    }
 }
 
 /// The way in which callers authenticate.
@@ -181,6 +220,11 @@ impl Auth {
             Self::Jwt => "jwt",
         }
     }
+}
+
+/// Checks the path, whose type is private.
+fn base_path(text: &str) -> Result<String, String> {
+    text.parse::<BasePath>().map(|_| text.to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

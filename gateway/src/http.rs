@@ -3,9 +3,17 @@
 //! hyper itself answers 400 or 431 to what it cannot parse; [`bare`] turns that into a problem.
 
 mod bare;
+pub mod base_path;
+pub mod entrance;
+mod forwarding;
+pub mod header_list;
+pub mod host;
 pub mod origin;
+mod scheme;
 mod serve;
 mod tracked_stream;
+mod trusted_proxies;
 
 pub use serve::{Cut, serve};
 pub use tracked_stream::TrackedStream;
+pub use trusted_proxies::TrustedProxies;

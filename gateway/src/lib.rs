@@ -96,6 +96,7 @@ impl Gateway {
         bus: SharedBus,
     ) -> Result<Self, BindError> {
         let (verifier, origins) = (config.verifier()?, config.origins()?);
+        let (hosts, entrance) = (config.hosts()?, Arc::new(config.entrance()?));
         let listener = Listener::bind(&config.listen, config.reuse_port)?;
         metrics::install();
         let hub = Hub::new(store.cursor_keys().clone());
@@ -106,6 +107,8 @@ impl Gateway {
             config,
             verifier,
             origins,
+            hosts,
+            entrance,
             refusals: Refusals::default(),
             unproven: Arc::new(Semaphore::new(MAX_UNPROVEN)),
             commands,
@@ -173,7 +176,8 @@ impl Gateway {
             )
         });
         supervisor.supervise(StopOrder::First, "accept loop", |stop| {
-            http::serve(listener, router(state.clone()), stop, QUIET.min(drain))
+            let entrance = Arc::clone(&state.entrance);
+            http::serve(listener, entrance, router(state.clone()), stop, QUIET.min(drain))
         });
 
         let told_to_leave = async {

@@ -9,6 +9,8 @@ use crate::metrics;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     Origin,
+    /// The request named a host that is not allowed.
+    Host,
     /// The caller sent no token.
     NoToken,
     Token(TokenRejection),
@@ -38,11 +40,12 @@ impl Refusals {
 }
 
 impl Cause {
-    const COUNT: usize = 10;
+    const COUNT: usize = 11;
 
     const fn word(self) -> &'static str {
         match self {
             Self::Origin => "foreign-origin",
+            Self::Host => "foreign-host",
             Self::NoToken => "no-token",
             Self::Token(refused) => refused.word(),
             Self::NotStaff => "not-staff",
@@ -63,6 +66,7 @@ impl Cause {
             Self::NotStaff => 7,
             Self::AuthTimeout => 8,
             Self::Unproven => 9,
+            Self::Host => 10,
         }
     }
 }

@@ -21,16 +21,17 @@ mod problems;
 mod readiness;
 mod resource_handlers;
 
-use axum::Router;
+use axum::{Extension, Router};
 use galley_protocol::{FieldError, Order, Problem};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Components, OpenApi as Described};
+use utoipa::openapi::{Components, OpenApi as Described, Server};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::state::AppState;
 use crate::web::guard;
+use docs::LiveDocument;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -39,7 +40,7 @@ use crate::web::guard;
         version = "1",
         description = "Heroes order meals; a worker prepares the orders; every change of an order reaches the hero's \
                        sockets at `/ws`, or `GET /heroes/{id}/events`, the moment it is committed: \
-                       [`/asyncapi.json`](/asyncapi.json) describes those. Every error is `application/problem+json` \
+                       [`/asyncapi.json`](../asyncapi.json) describes those. Every error is `application/problem+json` \
                        (RFC 9457); its `type` is a path that explains it.",
         license(name = "MIT", identifier = "MIT"),
     ),
@@ -83,9 +84,13 @@ pub fn router(state: &AppState) -> Router<AppState> {
     if state.verifier.is_some() {
         ask_for_tokens(&mut described);
     }
+    let base = &state.entrance.base;
+    let everybody = everybody.layer(Extension(LiveDocument::of(base)));
     let (open, others) = everybody.split_for_parts();
     guarded = guarded.merge(open);
     let mut document = Document::openapi();
+    let server = if base.as_str().is_empty() { "/" } else { base.as_str() };
+    document.servers = Some(vec![Server::new(server)]);
     document.merge(described);
     document.merge(others);
     guarded.merge(docs::router(&document))

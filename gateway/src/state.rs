@@ -14,6 +14,8 @@ use tokio_util::task::TaskTracker;
 use crate::auth::Verifier;
 use crate::commands::Commands;
 use crate::gateway_config::GatewayConfig;
+use crate::http::entrance::Entrance;
+use crate::http::host::AllowedHosts;
 use crate::http::origin::Origins;
 use crate::hub::Hub;
 use crate::limits::Seats;
@@ -45,6 +47,9 @@ pub struct Parts {
     /// `None` without authentication.
     pub verifier: Option<Verifier>,
     pub origins: Origins,
+    /// The names that it answers to.
+    pub hosts: AllowedHosts,
+    pub entrance: Arc<Entrance>,
     pub refusals: Refusals,
     /// The permits of sockets that have not presented a token yet.
     pub unproven: Arc<Semaphore>,

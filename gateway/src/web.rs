@@ -7,7 +7,6 @@
 pub mod allowances;
 mod caller;
 pub mod guard;
-pub mod header_list;
 mod observe;
 mod panic;
 mod protect;

@@ -145,6 +145,8 @@ problem_types! {
         "The body is larger than this service takes."
     UnsupportedMediaType 415 "unsupported-media-type" "Unsupported media type"
         "The body must be `application/json` (for PATCH also `application/merge-patch+json`), without a content encoding."
+    MisdirectedRequest 421 "misdirected-request" "Host not in GALLEY_ALLOWED_HOSTS"
+        "The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed."
     ValidationFailed 422 "validation-failed" "Validation failed"
         "The JSON is well-formed, but fields are missing, unknown, of a wrong type or out of bounds. `errors` names each. Nothing was changed."
     IdempotencyKeyReused 422 "idempotency-key-reused" "Idempotency key reused"

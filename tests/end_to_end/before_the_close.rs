@@ -96,7 +96,7 @@ async fn a_command_in_the_segment_of_the_handshake_and_of_the_close_is_answered(
     let (stack, _, hero, meal) = stack.delay("1h").start_with_hero_and_meal().await;
     let mut socket = RawConnection::open(&stack.gateways[0].url).await;
     let handshake =
-        format!("GET /ws?hero_id={hero} HTTP/1.1\r\nHost: galley\r\n{UPGRADE}\r\n").into_bytes();
+        format!("GET /ws?hero_id={hero} HTTP/1.1\r\nHost: localhost\r\n{UPGRADE}\r\n").into_bytes();
     socket
         .send(
             &[handshake, text(&json!({"type": "place", "id": 1, "meal_id": meal})), close()]

@@ -188,7 +188,7 @@ async fn dawdle(mut connection: RawConnection) -> Vec<u8> {
 /// close.
 async fn come_and_go(url: &str, hero: i64, number: usize) {
     let mut connection = RawConnection::open(url).await;
-    let handshake = format!("GET /ws?hero_id={hero} HTTP/1.1\r\nHost: galley\r\n{UPGRADE}\r\n");
+    let handshake = format!("GET /ws?hero_id={hero} HTTP/1.1\r\nHost: localhost\r\n{UPGRADE}\r\n");
     match number % 7 {
         0 => {}
         1 => connection.send(&handshake.as_bytes()[..handshake.len() / 2]).await,
@@ -205,7 +205,7 @@ async fn come_and_go(url: &str, hero: i64, number: usize) {
         _ => {
             connection
                 .send(
-                    format!("GET /heroes/{hero}/events HTTP/1.1\r\nHost: galley\r\n\r\n")
+                    format!("GET /heroes/{hero}/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
                         .as_bytes(),
                 )
                 .await;
@@ -261,8 +261,8 @@ async fn clients_that_are_killed_leave_nothing_behind() {
 async fn heads_that_dawdle_are_cut_and_hold_little() {
     const COUNT: usize = 500;
     let mut scene = Attack::begin(&[]).await;
-    let long = format!("GET / HTTP/1.1\r\nHost: galley\r\nX-Slow: {}", "x".repeat(20_000));
-    let heads = ["", "GET /ws HTTP/1.1\r\nHost: galley\r\nUpgrade: webso", &long];
+    let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: {}", "x".repeat(20_000));
+    let heads = ["", "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: webso", &long];
     // Single bytes do not extend the time-out.
     scene.dawdle(COUNT, &heads).await;
     assert!(scene.reached("head-time").await >= COUNT as u64 / 2);
@@ -272,7 +272,7 @@ async fn heads_that_dawdle_are_cut_and_hold_little() {
 async fn bodies_that_dawdle_are_cut_and_hold_little() {
     const COUNT: usize = 200;
     let mut scene = Attack::begin(&[]).await;
-    let head = "POST /orders HTTP/1.1\r\nHost: galley\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{";
+    let head = "POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{";
     for said in scene.dawdle(COUNT, &[head]).await {
         let answer = RawAnswer::parse(&said).expect("an answer");
         assert_eq!(

@@ -73,7 +73,7 @@ async fn a_unix_socket_is_served_and_its_file_goes_with_the_process() {
     assert_eq!(mode, 0o660, "owner and group may connect");
     let health = run("galley", &["health"], &[("GALLEY_LISTEN", &address)]).await;
     assert!(health.code == 0 && health.stdout.contains("\"ready\""), "{health:?}");
-    let upgrade = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+    let upgrade = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     assert!(ask(&path, upgrade).await.starts_with("HTTP/1.1 101"));
 

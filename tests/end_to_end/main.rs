@@ -19,6 +19,7 @@ macro_rules! on_both_deployments {
 
 mod allergies;
 mod backups;
+mod base_path_requests;
 mod before_the_close;
 mod behind_haproxy;
 mod cancelling;
@@ -36,6 +37,8 @@ mod empty_variables;
 mod event_streams;
 mod exit_codes;
 mod feed_gaps;
+mod foreign_hosts;
+mod forwarded_callers;
 mod gateways;
 mod heartbeats;
 mod hostile;

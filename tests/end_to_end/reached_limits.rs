@@ -38,7 +38,9 @@ async fn a_gateway_holds_a_bounded_number_of_sockets(stack: StackBuilder) {
 async fn knock(stack: &TestStack, from: Ipv4Addr) -> Result<RawConnection, (u16, Value)> {
     let mut connection = RawConnection::open_from(&stack.gateways[0].url, from).await;
     let upgrade = galley_tests::raw_connection::UPGRADE;
-    connection.send(format!("GET /ws HTTP/1.1\r\nHost: galley\r\n{upgrade}\r\n").as_bytes()).await;
+    connection
+        .send(format!("GET /ws HTTP/1.1\r\nHost: localhost\r\n{upgrade}\r\n").as_bytes())
+        .await;
     let answer = connection.answer().await;
     if answer.status == 101 {
         return Ok(connection);
@@ -141,7 +143,7 @@ async fn get(
     path: &str,
 ) -> galley_tests::raw_connection::RawAnswer {
     let mut connection = RawConnection::open_from(&stack.gateways[0].url, from).await;
-    connection.send(format!("GET {path} HTTP/1.1\r\nHost: galley\r\n\r\n").as_bytes()).await;
+    connection.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await;
     connection.answer().await
 }
 
@@ -186,8 +188,8 @@ async fn a_request_that_is_none_or_has_too_large_a_head_is_answered_with_a_probl
     let stack = TestStack::embedded().start().await;
     let gateway = &stack.gateways[0].url;
     let large =
-        format!("GET / HTTP/1.1\r\nHost: galley\r\nX-Large: {}\r\n\r\n", "x".repeat(33 * 1_024));
-    let many = format!("GET / HTTP/1.1\r\nHost: galley\r\n{}\r\n", "X-Many: x\r\n".repeat(200));
+        format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Large: {}\r\n\r\n", "x".repeat(33 * 1_024));
+    let many = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X-Many: x\r\n".repeat(200));
     for (request, status, slug) in [
         ("\0\0\0\0\r\n\r\n", 400, "bad-request"),
         ("GET / HTTP/9.9\r\n\r\n", 400, "bad-request"),
@@ -253,10 +255,10 @@ async fn a_connection_is_kept_between_requests() {
     let stack = TestStack::embedded().start().await;
     let mut connection = RawConnection::open(&stack.gateways[0].url).await;
     for _ in 0..3 {
-        connection.send(b"GET /healthz HTTP/1.1\r\nHost: galley\r\n\r\n").await;
+        connection.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         assert_eq!(connection.answer().await.status, 200);
     }
-    connection.send(b"GET /ws HTTP/1.1\r\nHost: galley\r\n").await;
+    connection.send(b"GET /ws HTTP/1.1\r\nHost: localhost\r\n").await;
     connection.send(galley_tests::raw_connection::UPGRADE.as_bytes()).await;
     connection.send(b"\r\n").await;
     assert_eq!(connection.answer().await.status, 101);

@@ -71,7 +71,9 @@ async fn a_whole_handshake_is_accepted_as_the_rfc_computes_it() {
         ),
     ] {
         let mut socket = RawConnection::open(&stack.gateways[0].url).await;
-        socket.send(format!("GET /ws HTTP/1.1\r\nHost: galley\r\n{headers}\r\n").as_bytes()).await;
+        socket
+            .send(format!("GET /ws HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n").as_bytes())
+            .await;
         let answer = socket.answer().await;
         assert_eq!(answer.status, 101, "{headers}: {answer:?}");
         assert_eq!(answer.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
@@ -102,10 +104,10 @@ async fn a_handshake_that_lacks_a_part_is_refused_before_the_upgrade() {
     let stack = stack().await;
     let without = |part: &str| {
         let lines = UPGRADE.split_inclusive("\r\n").filter(|line| !line.starts_with(part));
-        format!("GET /ws HTTP/1.1\r\nHost: galley\r\n{}\r\n", lines.collect::<String>())
+        format!("GET /ws HTTP/1.1\r\nHost: localhost\r\n{}\r\n", lines.collect::<String>())
     };
     let instead = |part: &str, other: &str| {
-        without(part).replacen("Host: galley\r\n", &format!("Host: galley\r\n{other}\r\n"), 1)
+        without(part).replacen("Host: localhost\r\n", &format!("Host: localhost\r\n{other}\r\n"), 1)
     };
     for (request, status) in [
         (without("Upgrade"), 426),
@@ -142,7 +144,7 @@ async fn a_handshake_that_lacks_a_part_is_refused_before_the_upgrade() {
 async fn what_follows_the_handshake_in_the_same_packet_is_heard() {
     let stack = stack().await;
     let mut socket = RawConnection::open(&stack.gateways[0].url).await;
-    let handshake = format!("GET /ws HTTP/1.1\r\nHost: galley\r\n{UPGRADE}\r\n");
+    let handshake = format!("GET /ws HTTP/1.1\r\nHost: localhost\r\n{UPGRADE}\r\n");
     socket
         .send(&[handshake.as_bytes(), &text(&long_ping(100)), &text(&long_ping(200))].concat())
         .await;
@@ -389,7 +391,7 @@ async fn a_message_beyond_the_bound_ends_the_socket_before_it_has_come() {
 async fn the_echo_answers_each_message_with_itself() {
     let stack = stack().await;
     let mut socket = RawConnection::open(&stack.gateways[0].url).await;
-    socket.send(format!("GET /echo HTTP/1.1\r\nHost: galley\r\n{UPGRADE}\r\n").as_bytes()).await;
+    socket.send(format!("GET /echo HTTP/1.1\r\nHost: localhost\r\n{UPGRADE}\r\n").as_bytes()).await;
     assert_eq!(socket.answer().await.status, 101);
     for payload in ["é", "", "no command"].map(str::as_bytes) {
         let (first, rest) = payload.split_at(payload.len() / 2);

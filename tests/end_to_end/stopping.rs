@@ -72,10 +72,10 @@ async fn stuck_clients_hold_a_stop_up_for_seconds_only() {
     let mut connections = Vec::new();
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
     for request in [
-        "POST /orders HTTP/1.1\r\nHost: a\r\nX-Slow: ".to_owned(),
-        "POST /orders HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{".to_owned(),
-        format!("GET /ws?hero_id={hero} HTTP/1.1\r\nHost: a\r\n{upgrade}\r\n\r\n"),
-        format!("GET /heroes/{hero}/events HTTP/1.1\r\nHost: a\r\n\r\n"),
+        "POST /orders HTTP/1.1\r\nHost: localhost\r\nX-Slow: ".to_owned(),
+        "POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{".to_owned(),
+        format!("GET /ws?hero_id={hero} HTTP/1.1\r\nHost: localhost\r\n{upgrade}\r\n\r\n"),
+        format!("GET /heroes/{hero}/events HTTP/1.1\r\nHost: localhost\r\n\r\n"),
     ] {
         let mut connection = TcpStream::connect(&address).await.expect("a connection");
         set_socket_recv_buffer_size(&connection, 4_096).expect("an option");

@@ -86,7 +86,8 @@ impl RawConnection {
     /// Upgrades it to a socket, with these headers in addition to the usual ones.
     pub async fn upgrade(&mut self, query: &str, headers: &str) {
         self.send(
-            format!("GET /ws{query} HTTP/1.1\r\nHost: galley\r\n{UPGRADE}{headers}\r\n").as_bytes(),
+            format!("GET /ws{query} HTTP/1.1\r\nHost: localhost\r\n{UPGRADE}{headers}\r\n")
+                .as_bytes(),
         )
         .await;
         let answer = self.answer().await;

@@ -49,7 +49,7 @@ impl TestSocket {
     /// # Errors
     /// If the handshake fails.
     pub async fn knock(request: impl IntoClientRequest + Unpin) -> Result<Self, Error> {
-        let (stream, _) = within("the handshake", connect_async(request)).await?;
+        let (stream, _) = within("the handshake", Box::pin(connect_async(request))).await?;
         let picture = Picture::new(MAX_ENDED);
         Ok(Self { welcome: Value::Null, picture, stream, waiting: VecDeque::new(), commands: 0 })
     }

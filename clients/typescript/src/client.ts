@@ -10,12 +10,12 @@ import { pendingOf, type Pending } from "./pending.js";
 import { Picture, type Change } from "./picture.js";
 import { Renewal } from "./renewal.js";
 import { reread } from "./reread.js";
-import { rest, type Rest, type TokenProvider } from "./rest.js";
+import { at, rest, type Rest, type TokenProvider } from "./rest.js";
 import { isOpen, type State } from "./state.js";
 import { isActive, type Command, type Frame, type Meal, type Order, type Page, type ServerFrame, type Status, type Totals, type Watch } from "./types.js";
 
 export interface Options {
-  /** Where the gateway is: `http://127.0.0.1:8080`. */
+  /** Where the gateway is: `http://127.0.0.1:8080`, or `https://example.org/galley` under a path. */
   url: string;
   /** Whose orders; without it those of the token's hero, or else the connection is staff's. */
   heroId?: number;
@@ -331,7 +331,7 @@ export class Galley extends Emitter<Events> {
   }
 
   #address(): string {
-    const address = new URL("/ws", this.#options.url);
+    const address = at(this.#options.url, "/ws");
     address.protocol = address.protocol.replace("http", "ws");
     const { heroId } = this.#options;
     if (heroId !== undefined) address.searchParams.set("hero_id", String(heroId));
@@ -346,7 +346,7 @@ export class Galley extends Emitter<Events> {
     try {
       const present = await token?.();
       const headers: Record<string, string> = present ? { Authorization: `Bearer ${present}` } : {};
-      const answer = await fetch(new URL(path, url), { headers, signal: AbortSignal.timeout(DIAGNOSIS) });
+      const answer = await fetch(at(url, path), { headers, signal: AbortSignal.timeout(DIAGNOSIS) });
       const detail = `the gateway answers ${answer.status}`;
       const retryAfter = Number(answer.headers.get("Retry-After") ?? 0) * 1_000 || 0;
       await answer.body?.cancel();

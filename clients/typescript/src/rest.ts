@@ -10,6 +10,13 @@ export type Rest = Client<paths>;
 /** An answer may take so long; then the call rejects with a `TimeoutError`. What was asked may have been done or not. */
 const ANSWER = 10_000;
 
+/** The address of a path of the gateway, which may itself lie under a path. */
+export function at(url: string, path: string): URL {
+  const address = new URL(url);
+  address.pathname = address.pathname.replace(/\/$/, "") + path;
+  return address;
+}
+
 /** REST at this address. */
 export function rest(url: string, token?: TokenProvider): Rest {
   // The default would be asked for at import, before anybody can put another in its place.

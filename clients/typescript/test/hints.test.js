@@ -20,14 +20,15 @@ async function gateway(test, answer, welcome = () => ({ type: "welcome", resume:
       socket.send(JSON.stringify({ id: frame.id, ...answer(frame) }));
     });
   });
-  const made = (more) => new Galley({ url: `http://127.0.0.1:${server.address().port}`, webSocket: WebSocket, ...more });
+  const url = `http://127.0.0.1:${server.address().port}`;
+  const made = (more) => new Galley({ url, webSocket: WebSocket, ...more });
   const clients = [];
   test.after(() => {
     clients.forEach((client) => client.close());
     server.close();
     server.clients.forEach((socket) => socket.terminate());
   });
-  return { asked, client: (more = {}) => (clients.push(made(more)), clients.at(-1)) };
+  return { asked, url, client: (more = {}) => (clients.push(made(more)), clients.at(-1)) };
 }
 
 const problem = (slug, more = {}) => ({ type: "error", problem: { type: `/problems/${slug}`, title: slug, status: 429, detail: slug, ...more } });
@@ -43,6 +44,13 @@ test("a command that came too fast is said again when the gateway asked for it",
   await galley.ping();
   assert.equal(times.length, 2);
   assert.ok(times[1] - times[0] >= 199, `${times[1] - times[0]} ms`);
+});
+
+test("a gateway may lie under a path", async (t) => {
+  const { asked, url, client } = await gateway(t, () => ({ type: "pong" }));
+  for (const path of ["", "/", "/galley", "/apps/galley/"]) await client({ url: url + path, heroId: 7 }).connect();
+  const paths = asked.map((request) => request.url);
+  assert.deepEqual(paths, ["/ws?hero_id=7", "/ws?hero_id=7", "/galley/ws?hero_id=7", "/apps/galley/ws?hero_id=7"]);
 });
 
 test("a command that is deferred without end fails in the end", async (t) => {

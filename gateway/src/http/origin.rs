@@ -3,14 +3,18 @@
 //!
 //! A browser sends the origin of the page with each request that could do harm. A request from a
 //! page of any other origin is refused before anything is done, whatever its method, and before an
-//! upgrade. CORS lets pages of listed origins read the answers. A request without `Origin` does not
+//! upgrade. The own origin is that of the request as its caller sent it. A proxy may hide it; then
+//! the word of the browser decides, which pages cannot forge (Fetch Metadata, `Sec-Fetch-Site`). CORS lets pages of listed origins read the answers. A request without `Origin` does not
 //! come from a foreign page that could do harm.
 
 use axum::http::request::Parts;
 use axum::http::response::Builder;
-use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
+
+use super::entrance::Outside;
+use super::host::Host;
+use super::scheme::Scheme;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 /// Request headers that they may send.
@@ -24,6 +28,7 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
 /// How long they may cache the answer to a preflight, in seconds. Browsers cache it for two hours
 /// at most.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 #[derive(Clone, Debug, Default)]
 pub struct Origins(Vec<String>);
@@ -54,7 +59,7 @@ impl Origins {
         }
     }
 
-    pub fn of(&self, uri: &Uri, headers: &HeaderMap) -> From {
+    pub fn of(&self, outside: &Outside, headers: &HeaderMap) -> From {
         let mut lines = headers.get_all(header::ORIGIN).iter();
         let origin = match (lines.next(), lines.next()) {
             (None, _) => return From::Nowhere,
@@ -65,16 +70,25 @@ impl Origins {
         if self.0.iter().any(|listed| listed == origin) {
             return From::Listed;
         }
-        let host = headers
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok())
-            .or(uri.authority().map(Authority::as_str));
-        // Behind a proxy that terminates TLS the scheme is unknown. Host and port are compared
-        // only.
-        let authority = origin.strip_prefix("https://").or(origin.strip_prefix("http://"));
-        // The first condition matters: the origin `null` has no authority either.
-        if host.is_some() && authority == host { From::Here } else { From::Elsewhere }
+        let is_told = headers.get(FETCH_SITE).is_some_and(|site| site == "same-origin");
+        if is_told || is_own(origin, outside) { From::Here } else { From::Elsewhere }
     }
+}
+
+/// Returns true for the origin of the request as its caller sent it. The scheme may be unknown:
+/// behind a proxy that terminates TLS, requests come without it.
+fn is_own(origin: &str, Outside { scheme, host, .. }: &Outside) -> bool {
+    let (page, authority) = match (origin.strip_prefix("https://"), origin.strip_prefix("http://"))
+    {
+        (Some(authority), _) => (Scheme::Https, authority),
+        (None, Some(authority)) => (Scheme::Http, authority),
+        (None, None) => return false,
+    };
+    let (Some(page_host), Some(host)) = (Host::parse(authority), host) else { return false };
+    let page_port = page_host.port.unwrap_or(page.port());
+    page_host.name == host.name
+        && page_port == host.port.unwrap_or(scheme.unwrap_or(page).port())
+        && scheme.is_none_or(|scheme| scheme == page)
 }
 
 /// Returns the answer to a CORS preflight of a listed page; `None` for any other request.
@@ -135,17 +149,56 @@ fn is_origin(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
+    use axum::http::Request;
+    use galley_launch::Transport;
 
     use super::{From, Origins};
+    use crate::http::TrustedProxies;
+    use crate::http::entrance::{Entrance, Outside};
 
     fn from(headers: &[(&'static str, &'static str)], listed: &[&str]) -> From {
         let listed: Vec<String> = listed.iter().map(|&origin| origin.to_owned()).collect();
-        let mut map = HeaderMap::new();
+        let mut request = Request::get("/ws");
         for (name, value) in headers {
-            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            request = request.header(*name, *value);
         }
-        Origins::parse(&listed).expect("origins").of(&Uri::from_static("/ws"), &map)
+        let mut request = request.body(()).expect("a request");
+        let proxies = TrustedProxies::parse(&["10.0.0.1".to_owned()]).expect("an address");
+        let is_proxied = request.headers().contains_key("x-forwarded-for");
+        let peer = if is_proxied { "10.0.0.1" } else { "192.0.2.1" }.parse().expect("an address");
+        Entrance { proxies, ..Entrance::default() }.enter(&mut request, peer, Transport::Tcp);
+        let outside = request.extensions().get::<Outside>().expect("it was added");
+        Origins::parse(&listed).expect("origins").of(outside, request.headers())
+    }
+
+    #[test]
+    fn the_own_origin_is_that_which_the_caller_asked() {
+        for (host, origin, expected) in [
+            ("shop.example", "https://shop.example", From::Here),
+            ("shop.example:443", "https://shop.example", From::Here),
+            ("shop.example:80", "http://shop.example", From::Here),
+            ("SHOP.example:8443", "https://shop.example:8443", From::Here),
+            ("[::1]:8080", "http://[::1]:8080", From::Here),
+            ("shop.example", "https://shop.example:8443", From::Elsewhere),
+            ("shop.example:443", "http://shop.example", From::Elsewhere),
+            ("gateways", "https://shop.example", From::Elsewhere),
+        ] {
+            let headers = [("host", host), ("origin", origin)];
+            assert_eq!(from(&headers, &[]), expected, "{host} {origin}");
+            let told = [headers[0], headers[1], ("sec-fetch-site", "same-origin")];
+            assert_eq!(from(&told, &[]), From::Here, "the browser says so");
+            let other = [headers[0], headers[1], ("sec-fetch-site", "same-site")];
+            assert_eq!(from(&other, &[]), expected, "{host} {origin}");
+        }
+        let forwarded = |origin, from_proxy: &'static str| {
+            let (host, scheme) = ("x-forwarded-host", "x-forwarded-proto");
+            let headers = [("host", "gateways"), ("origin", origin), (host, "shop.example")];
+            from(&[&headers[..], &[(scheme, "https"), (from_proxy, "192.0.2.9")]].concat(), &[])
+        };
+        assert_eq!(forwarded("https://shop.example", "x-forwarded-for"), From::Here);
+        assert_eq!(forwarded("http://shop.example", "x-forwarded-for"), From::Elsewhere);
+        assert_eq!(forwarded("https://gateways", "x-forwarded-for"), From::Elsewhere);
+        assert_eq!(forwarded("https://shop.example", "x-other"), From::Elsewhere);
     }
 
     #[test]

@@ -7,11 +7,11 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use galley_launch::{Accepted, Listener, Transport};
 use hyper::StatusCode;
 use hyper::body::Incoming;
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use super::entrance::Entrance;
 use super::tracked_stream::{ConnectionProgress, TrackedStream};
 use crate::metrics;
 
@@ -46,13 +47,19 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// so that none of them is reset, and closes the listener. From then on a connection ends with its
 /// next answer, or when it was idle for `quiet`. Returns when no connection is left. Dropping the
 /// future cuts the remaining ones.
-pub async fn serve(mut listener: Listener, app: Router, stop: CancellationToken, quiet: Duration) {
+pub async fn serve(
+    mut listener: Listener,
+    entrance: Arc<Entrance>,
+    app: Router,
+    stop: CancellationToken,
+    quiet: Duration,
+) {
     let connections = TaskTracker::new();
     let end = CancellationToken::new();
     let _cut = end.clone().drop_guard();
     let serve = |accepted| {
         let life = ConnectionLife { stop: stop.clone(), end: end.clone(), quiet };
-        connections.spawn(connection(accepted, app.clone(), life));
+        connections.spawn(connection(accepted, Arc::clone(&entrance), app.clone(), life));
     };
     let mut upkeep = interval(UPKEEP);
     upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -106,6 +113,7 @@ pub struct Cut(pub CancellationToken);
 
 async fn connection(
     accepted: Accepted,
+    entrance: Arc<Entrance>,
     app: Router,
     ConnectionLife { stop, end, quiet }: ConnectionLife,
 ) {
@@ -113,12 +121,12 @@ async fn connection(
         tracing::debug!(%error, "a client left while it was accepted");
         return;
     }
-    let Accepted { stream, peer, .. } = accepted;
+    let Accepted { stream, peer, transport } = accepted;
     let cut = Cut(CancellationToken::new());
     let progress = ConnectionProgress::default();
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
         let serving = progress.serve();
-        request.extensions_mut().insert(ConnectInfo(peer));
+        entrance.enter(&mut request, peer.ip(), transport);
         request.extensions_mut().insert(cut.clone());
         let answered = app.clone().oneshot(request.map(Body::new));
         let stop = &stop;
@@ -226,7 +234,7 @@ mod tests {
         let address = listener.to_string().trim_start_matches("http://").to_owned();
         let stop = CancellationToken::new();
         let app = Router::new().route("/slow", slow).route("/fast", get(async || "done"));
-        let serving = tokio::spawn(serve(listener, app, stop.clone(), QUIET));
+        let serving = tokio::spawn(serve(listener, Arc::default(), app, stop.clone(), QUIET));
         let client = TcpStream::connect(address).await.expect("a connection");
         TestServer { client, began, release, stop, serving }
     }
@@ -392,6 +400,7 @@ mod tests {
         stop.cancel();
         let serving = tokio::spawn(serve(
             listener,
+            Arc::default(),
             Router::new().route("/", get(async || "done")),
             stop,
             QUIET,

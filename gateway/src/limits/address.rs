@@ -5,8 +5,7 @@ use std::net::IpAddr;
 /// The unit of the limits per address: an IPv4 address, or the first 64 bits of an IPv6 address,
 /// because a client that has one address of such a network has them all (RFC 6177).
 ///
-/// It is the address of the connection. Forwarding headers are ignored: a client could write
-/// anything into them.
+/// It is the caller's, as trusted proxies name it, or else the address of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Address(u64);
 

@@ -1,7 +1,7 @@
 //! The documentation of this service: the `OpenAPI` document, the page to try it on, the
 //! explanations of the problems.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::Path;
@@ -19,6 +19,7 @@ use utoipa_swagger_ui::Config;
 use super::openapi_parameters::refine;
 use super::problems::OfExplaining;
 use crate::dashboard::bytes;
+use crate::http::base_path::BasePath;
 use crate::web::Refusal;
 
 /// The content security policy of the page, which loads only its own files. Inline styles are
@@ -75,9 +76,24 @@ pub async fn explain(
     get, path = "/asyncapi.json", tag = "operation", operation_id = "describe_live_updates",
     responses((status = 200, description = "The document.", body = Object)),
 )]
-pub async fn describe() -> impl IntoResponse {
-    static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| asyncapi::document().to_string().into());
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], DOCUMENT.clone())
+pub async fn describe(Extension(LiveDocument(document)): Extension<LiveDocument>) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], document)
+        .into_response()
+}
+
+/// The `AsyncAPI` document of a gateway, as text.
+#[derive(Clone)]
+pub struct LiveDocument(Bytes);
+
+impl LiveDocument {
+    pub fn of(base: &BasePath) -> Self {
+        let mut document = asyncapi::document();
+        let servers = document["servers"].as_object_mut().filter(|_| !base.as_str().is_empty());
+        for server in servers.into_iter().flatten() {
+            server.1["pathname"] = base.as_str().into();
+        }
+        Self(document.to_string().into())
+    }
 }
 
 /// The routes `/openapi.json` and `/docs`. The page loads nothing from other hosts.
@@ -86,7 +102,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Router<S>
     refine(&mut document);
     let document = Bytes::from(document.to_string());
     // The badge of the page would send the document to a public server to validate it.
-    let config = Config::from("/openapi.json")
+    let config = Config::from("../openapi.json")
         .use_base_layout()
         .try_it_out_enabled(true)
         .validator_url("none");

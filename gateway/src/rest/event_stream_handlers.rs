@@ -1,10 +1,9 @@
 //! The event streams: the frames of the sockets, for clients that only receive.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 
 use axum::Extension;
-use axum::extract::{ConnectInfo, FromRequestParts, State};
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::response::Response;
 use galley_protocol::command::rate;
@@ -14,6 +13,7 @@ use utoipa::IntoParams;
 use super::path_id::Id;
 use super::problems::{OfListening, OfWatching};
 use crate::http::Cut;
+use crate::http::entrance::Outside;
 use crate::limits::Address;
 use crate::session::opening::sse_session::{StreamSubject, open};
 use crate::state::AppState;
@@ -108,11 +108,11 @@ pub async fn of_hero(
     Id(id): Id<HeroId>,
     Params(ResumeParams { cursor }): Params<ResumeParams>,
     LastEventId(last): LastEventId,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(Outside { address, .. }): Extension<Outside>,
     Extension(Cut(cut)): Extension<Cut>,
 ) -> Result<Response, Refusal> {
     let since = state.commands.read_cursor(last.or(cursor)).await;
-    Ok(open(state, Address::from(peer.ip()), caller, StreamSubject::Hero(id, since), cut).await?)
+    Ok(open(state, Address::from(address), caller, StreamSubject::Hero(id, since), cut).await?)
 }
 
 /// Listen to the orders of every hero
@@ -133,9 +133,9 @@ pub async fn of_all(
     caller: Caller,
     Params(mut watch): Params<Watch>,
     LastEventId(last): LastEventId,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(Outside { address, .. }): Extension<Outside>,
     Extension(Cut(cut)): Extension<Cut>,
 ) -> Result<Response, Refusal> {
     watch.cursor = last.or(watch.cursor);
-    Ok(open(state, Address::from(peer.ip()), caller, StreamSubject::All(watch), cut).await?)
+    Ok(open(state, Address::from(address), caller, StreamSubject::All(watch), cut).await?)
 }

@@ -13,9 +13,10 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response};
 
 /// The problems of every request.
-const ALWAYS: [ProblemType; 5] = [
+const ALWAYS: [ProblemType; 6] = [
     ProblemType::InvalidParameter,
     ProblemType::Forbidden,
+    ProblemType::MisdirectedRequest,
     ProblemType::RateLimited,
     ProblemType::Internal,
     ProblemType::Unavailable,

@@ -5,17 +5,19 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::Extension;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use galley_protocol::{Problem, ProblemType};
 
 use super::Refusal;
+use crate::http::base_path::HEALTH_CHECKS;
+use crate::http::entrance::Outside;
 use crate::limits::rate::{RateVerdict, now};
 use crate::limits::{Address, Meter, RateLimit, count};
 
@@ -25,7 +27,6 @@ const SHARDS: usize = 16;
 /// burst is available again are dropped. While there are none of these, new addresses share one
 /// allowance.
 const MAX_ADDRESSES: usize = 4_096;
-const ALWAYS: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Header fields of the draft "`RateLimit` header fields for HTTP" of the IETF's working group
 /// httpapi.
@@ -87,15 +88,15 @@ impl AllowanceShard {
 /// Answers 429 if the address has used up its rate. Every answer shows how much is left.
 pub async fn allow(
     State(allowances): State<Arc<Allowances>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(Outside { address, .. }): Extension<Outside>,
     request: Request,
     next: Next,
 ) -> Response {
-    if ALWAYS.contains(&request.uri().path()) {
+    if HEALTH_CHECKS.contains(&request.uri().path()) {
         return next.run(request).await;
     }
     let rate = allowances.rate;
-    match allowances.take(Address::from(peer.ip())) {
+    match allowances.take(Address::from(address)) {
         RateVerdict::Taken { left, whole_in } => {
             let mut response = next.run(request).await;
             add_headers(response.headers_mut(), rate, left, whole_in);

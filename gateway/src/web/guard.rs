@@ -4,7 +4,7 @@
 //! guard. Without authentication there is no guard at all.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::{Problem, ProblemType};
@@ -35,25 +35,25 @@ pub fn staff(state: &AppState, routes: OpenApiRouter<AppState>) -> OpenApiRouter
 }
 
 /// Returns the token of a request, if it has one. Only `Authorization: Bearer` is read (RFC 6750
-/// section 2.1).
+/// section 2.1). The password of a proxy in front, `Authorization: Basic`, is not meant for us.
 ///
 /// # Errors
 /// [`TokenRejection::Signature`] if the header is repeated, or holds anything else.
 pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, TokenRejection> {
-    let mut lines = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(line), None) = (lines.next(), lines.next()) else {
-        return if headers.contains_key(header::AUTHORIZATION) {
-            Err(TokenRejection::Signature)
-        } else {
-            Ok(None)
-        };
-    };
-    let token = line
-        .to_str()
-        .ok()
-        .and_then(|line| line.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    token.map(|(_, token)| Some(token.trim())).ok_or(TokenRejection::Signature)
+    let lines = headers.get_all(header::AUTHORIZATION).iter();
+    let mut lines = lines.filter(|line| after_scheme(line, "basic").is_none());
+    match (lines.next(), lines.next()) {
+        (None, _) => Ok(None),
+        (Some(line), None) => {
+            after_scheme(line, "bearer").map(Some).ok_or(TokenRejection::Signature)
+        }
+        (Some(_), Some(_)) => Err(TokenRejection::Signature),
+    }
+}
+
+fn after_scheme<'a>(line: &'a HeaderValue, scheme: &str) -> Option<&'a str> {
+    let (found, rest) = line.to_str().ok()?.split_once(' ')?;
+    found.eq_ignore_ascii_case(scheme).then(|| rest.trim())
 }
 
 /// Returns the problem of a missing or refused token, and counts it.
@@ -119,12 +119,18 @@ mod tests {
             bearer(&headers).map(|token| token.map(str::to_owned))
         };
         assert_eq!(read(&[]), Ok(None));
+        assert_eq!(read(&["basic YTpi"]), Ok(None));
+        assert_eq!(read(&["Basic YTpi", "Bearer a.b.c"]), Ok(Some("a.b.c".to_owned())));
         for good in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c "] {
             assert_eq!(read(&[good]), Ok(Some("a.b.c".to_owned())), "{good}");
         }
-        for bad in
-            [&["Basic YTpi"][..], &["a.b.c"], &[""], &["Bearer"], &["Bearer a.b.c", "Bearer a.b.c"]]
-        {
+        for bad in [
+            &["Digest YTpi"][..],
+            &["a.b.c"],
+            &[""],
+            &["Bearer"],
+            &["Bearer a.b.c", "Bearer a.b.c"],
+        ] {
             assert_eq!(read(bad), Err(TokenRejection::Signature), "{bad:?}");
         }
     }

@@ -9,8 +9,10 @@ use axum::middleware::Next;
 use axum::response::Response;
 use galley_bus::LogLimiter;
 use tracing::Instrument as _;
+use tracing::field::display;
 
 use super::MAX_SHOWN;
+use crate::http::entrance::Outside;
 use crate::metrics;
 
 /// Id of a request, from the caller or generated. It is sent back with the answer.
@@ -24,8 +26,8 @@ const UNMATCHED: &str = "unmatched";
 /// their reason, so that one line for many is enough.
 static FAILURES: LazyLock<LogLimiter> = LazyLock::new(LogLimiter::default);
 
-/// Runs a request in a span that carries its id, and counts its answer. Logs ids and the path,
-/// never the query, headers or a body.
+/// Runs a request in a span that carries its id, and counts its answer. Logs ids, the caller's
+/// address and the path, never the query, headers or a body.
 pub async fn observe(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let id = request_id(request.headers());
@@ -33,7 +35,9 @@ pub async fn observe(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let path = request.uri().path();
     let path = &path[..path.floor_char_boundary(MAX_SHOWN)];
-    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default(), method, path);
+    let address = request.extensions().get::<Outside>().map(|outside| display(outside.address));
+    let span =
+        tracing::info_span!("request", id = id.to_str().unwrap_or_default(), address, method, path);
     let mut response = next.run(request).instrument(span.clone()).await;
 
     let took = began.elapsed();

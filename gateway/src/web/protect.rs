@@ -4,10 +4,12 @@
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use galley_protocol::{Problem, ProblemType};
 
-use super::Refusal;
+use super::{MAX_SHOWN, Refusal};
+use crate::http::base_path::{HEALTH_CHECKS, Place};
+use crate::http::entrance::Outside;
 use crate::http::origin::{From, allow, preflight};
 use crate::refusals::Cause;
 use crate::state::AppState;
@@ -37,23 +39,58 @@ const HEADERS: [(HeaderName, HeaderValue); 8] = [
     (header::VARY, HeaderValue::from_static("origin")),
 ];
 
-/// Refuses pages of origins that are not allowed, lets pages of listed ones read the answer, and
+const OTHER_HOST: &str = "the request names a host that is not this service's; GALLEY_ALLOWED_HOSTS lists those that are, besides \
+                          localhost and addresses";
+const OTHER_ORIGIN: &str = "pages of this origin may not speak to this service; if this is its own page, let the proxy in front send \
+                            `Host` with the port, or list the proxy in GALLEY_TRUSTED_PROXIES and let it send `X-Forwarded-Host` and \
+                            `X-Forwarded-Proto`; GALLEY_ALLOWED_ORIGINS lists other pages that may";
+
+/// Refuses requests for other hosts, and pages of origins that are not allowed, lets pages of listed ones read the answer, and
 /// adds the headers.
 pub async fn protect(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let mut response = match state.origins.of(request.uri(), request.headers()) {
-        From::Nowhere | From::Here => next.run(request).await,
-        From::Listed => answer_listed(request, next).await,
-        From::Elsewhere => {
-            state.refusals.count(Cause::Origin);
-            let detail = "pages of this origin may not speak to this service; GALLEY_ALLOWED_ORIGINS lists those that may";
-            Refusal(Problem::new(ProblemType::Forbidden).with_detail(detail)).into_response()
+    let mut response = match check(&state, &request) {
+        Ok(_) if is_bare(&request) => {
+            let query = request.uri().query().map_or(String::new(), |query| format!("?{query}"));
+            Redirect::permanent(&format!("/{query}")).into_response()
         }
+        Ok(From::Listed) => answer_listed(request, next).await,
+        Ok(From::Nowhere | From::Here | From::Elsewhere) => next.run(request).await,
+        Err(problem) => Refusal(problem).into_response(),
     };
+    state.entrance.base.leave(response.headers_mut());
     // An upgrade has no content that a browser could show.
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         add_headers(response.headers_mut());
     }
     response
+}
+
+/// Checks that the request names a host and a path of this service, and the origin of its page.
+fn check(state: &AppState, request: &Request) -> Result<From, Problem> {
+    let outside = request.extensions().get::<Outside>();
+    let outside = outside.ok_or_else(|| Problem::new(ProblemType::Internal))?;
+    let path = request.uri().path();
+    let host = outside.host.as_ref().filter(|_| !HEALTH_CHECKS.contains(&path));
+    if host.is_some_and(|host| !state.hosts.allows(host)) {
+        state.refusals.count(Cause::Host);
+        return Err(Problem::new(ProblemType::MisdirectedRequest).with_detail(OTHER_HOST));
+    }
+    let from = state.origins.of(outside, request.headers());
+    if from == From::Elsewhere {
+        state.refusals.count(Cause::Origin);
+        return Err(Problem::new(ProblemType::Forbidden).with_detail(OTHER_ORIGIN));
+    }
+    if outside.place == Place::Elsewhere {
+        let shown = &path[..path.floor_char_boundary(MAX_SHOWN)];
+        let base = state.entrance.base.as_str();
+        let detail = format!("nothing is at {shown}; this service is under {base}/");
+        return Err(Problem::new(ProblemType::NotFound).with_detail(detail));
+    }
+    Ok(from)
+}
+
+fn is_bare(request: &Request) -> bool {
+    request.extensions().get::<Outside>().is_some_and(|outside| outside.place == Place::Bare)
 }
 
 async fn answer_listed(request: Request, next: Next) -> Response {

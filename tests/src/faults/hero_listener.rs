@@ -147,7 +147,7 @@ impl Task {
             "{}/ws?hero_id={hero}{resume}",
             self.habit.gateways[gateway].replacen("http", "ws", 1)
         );
-        let (mut stream, _) = match timeout(PATIENCE, connect_async(url)).await {
+        let (mut stream, _) = match timeout(PATIENCE, Box::pin(connect_async(url))).await {
             Ok(opened) => opened.map_err(|error| error.to_string())?,
             Err(_) => return Err("no handshake in time".to_owned()),
         };

@@ -54,7 +54,7 @@ impl StaffWatcher {
         });
         self.view().open();
         let url = format!("{}/ws", habit.gateways[gateway].replacen("http", "ws", 1));
-        let mut stream = match timeout(PATIENCE, connect_async(url)).await {
+        let mut stream = match timeout(PATIENCE, Box::pin(connect_async(url))).await {
             Ok(Ok((stream, _))) => stream,
             Ok(Err(error)) => return error.to_string(),
             Err(_) => return "no handshake in time".to_owned(),

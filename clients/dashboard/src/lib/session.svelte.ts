@@ -2,6 +2,7 @@
 
 import { Galley, rest, storageKeeper, type Problem, type State } from "galley-client";
 import { edits } from "./edits.svelte";
+import { gateway } from "./gateway";
 import { lasting, ofTab } from "./memory";
 import { now } from "./now.svelte";
 import { ofAnswer, withoutAnswer } from "./problems";
@@ -18,7 +19,7 @@ class Session {
   #client: Galley | undefined;
   /** Who wants to hear that the connection is there, or there again. */
   #back = new Set<() => void>();
-  readonly rest = rest(location.origin, () => this.#token());
+  readonly rest = rest(gateway, () => this.#token());
 
   constructor() {
     const asked = new WeakMap<Request, number>();
@@ -47,7 +48,7 @@ class Session {
 
   /** A client of the view that is shown, for a hero or for staff. It begins at once; whoever opens it closes it. */
   open(heroId?: number): Galley {
-    const options = { url: location.origin, token: () => this.#token() };
+    const options = { url: gateway, token: () => this.#token() };
     const keeper = storageKeeper(lasting, `galley.placements.${heroId}`);
     const client = new Galley(heroId === undefined ? options : { ...options, heroId, keeper });
     this.#client = client;

@@ -448,6 +448,7 @@ export interface components {
          * @example /problems/version-mismatch
          * @example /problems/body-too-large
          * @example /problems/unsupported-media-type
+         * @example /problems/misdirected-request
          * @example /problems/validation-failed
          * @example /problems/idempotency-key-reused
          * @example /problems/upgrade-required

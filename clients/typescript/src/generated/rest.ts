@@ -644,6 +644,7 @@ export interface components {
          * @example /problems/version-mismatch
          * @example /problems/body-too-large
          * @example /problems/unsupported-media-type
+         * @example /problems/misdirected-request
          * @example /problems/validation-failed
          * @example /problems/idempotency-key-reused
          * @example /problems/upgrade-required
@@ -782,6 +783,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /**
              * @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds.
              *
@@ -886,6 +896,15 @@ export interface operations {
             };
             /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1018,6 +1037,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /**
              * @description `idempotency-key-reused`: An earlier request came with the same key and another body. Use a new key for a new request.
              *
@@ -1119,6 +1147,15 @@ export interface operations {
             };
             /** @description `hero-not-found`: There is no hero with this id, or it was deleted. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1263,6 +1300,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `validation-failed`: The JSON is well-formed, but fields are missing, unknown, of a wrong type or out of bounds. `errors` names each. Nothing was changed. */
             422: {
                 headers: {
@@ -1365,6 +1411,15 @@ export interface operations {
             };
             /** @description `version-mismatch`: `If-Match` names another version than the present one: somebody else changed it meanwhile. Read it again and decide anew. */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1516,6 +1571,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `validation-failed`: The JSON is well-formed, but fields are missing, unknown, of a wrong type or out of bounds. `errors` names each. Nothing was changed. */
             422: {
                 headers: {
@@ -1608,6 +1672,15 @@ export interface operations {
             };
             /** @description `hero-not-found`: There is no hero with this id, or it was deleted. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1717,6 +1790,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
             429: {
                 headers: {
@@ -1791,6 +1873,15 @@ export interface operations {
             };
             /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1926,6 +2017,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /**
              * @description `idempotency-key-reused`: An earlier request came with the same key and another body. Use a new key for a new request.
              *
@@ -2027,6 +2127,15 @@ export interface operations {
             };
             /** @description `meal-not-found`: There is no meal with this id, or it was taken off the menu. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2174,6 +2283,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `validation-failed`: The JSON is well-formed, but fields are missing, unknown, of a wrong type or out of bounds. `errors` names each. Nothing was changed. */
             422: {
                 headers: {
@@ -2276,6 +2394,15 @@ export interface operations {
             };
             /** @description `version-mismatch`: `If-Match` names another version than the present one: somebody else changed it meanwhile. Read it again and decide anew. */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2425,6 +2552,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `validation-failed`: The JSON is well-formed, but fields are missing, unknown, of a wrong type or out of bounds. `errors` names each. Nothing was changed. */
             422: {
                 headers: {
@@ -2529,6 +2665,15 @@ export interface operations {
             };
             /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2669,6 +2814,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /**
              * @description `idempotency-key-reused`: An earlier request came with the same key and another body. Use a new key for a new request.
              *
@@ -2774,6 +2928,15 @@ export interface operations {
             };
             /** @description `order-not-found`: There is no order with this id, or it was deleted, or it belongs to another hero. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2917,6 +3080,15 @@ export interface operations {
             };
             /** @description `unsupported-media-type`: The body must be `application/json` (for PATCH also `application/merge-patch+json`), without a content encoding. */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3079,6 +3251,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `validation-failed`: The JSON is well-formed, but fields are missing, unknown, of a wrong type or out of bounds. `errors` names each. Nothing was changed. */
             422: {
                 headers: {
@@ -3169,6 +3350,15 @@ export interface operations {
             };
             /** @description `not-found`: Nothing is at this path. `/docs` lists what there is. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -16,6 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::auth::{Claims, TokenRejection};
+use crate::http::header_list::tokens;
 use crate::refusals::Cause;
 use crate::session::running::renewal::verify;
 use crate::session::wire::Closed;
@@ -23,7 +24,6 @@ use crate::session::wire::socket::{Socket, SocketInput};
 use crate::state::AppState;
 use crate::web::Caller;
 use crate::web::guard::{bearer, unauthorized};
-use crate::web::header_list::tokens;
 
 /// The most sockets that may wait for their token. At the bound a handshake without a valid token
 /// is answered with 503.

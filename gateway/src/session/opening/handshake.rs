@@ -1,10 +1,10 @@
 //! The opening handshake (RFC 6455 section 4.2): everything that can be refused is refused before
 //! the upgrade, with a problem.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::Extension;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::{HeroId, Problem, ProblemType};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -14,12 +14,13 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::admission::{enter, outbox, seat};
 use super::arrival::Arrival;
 use super::authentication::{TokenShown, shown};
+use crate::http::entrance::Outside;
+use crate::http::header_list::tokens;
 use crate::limits::Address;
 use crate::session::wire::socket::Socket;
 use crate::state::AppState;
 use crate::web::Refusal;
 use crate::web::guard::unauthorized;
-use crate::web::header_list::tokens;
 use crate::web::query::Pairs;
 
 const SUBPROTOCOL: &str = "galley.v1";
@@ -27,10 +28,10 @@ const SUBPROTOCOL: &str = "galley.v1";
 /// Handles `GET /ws`.
 pub async fn open(
     State(state): State<AppState>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(Outside { address, .. }): Extension<Outside>,
     request: Request,
 ) -> Response {
-    match begin(state, Address::from(peer.ip()), request).await {
+    match begin(state, Address::from(address), request).await {
         Ok(response) => response,
         Err(problem) => {
             let upgrade = problem.kind == ProblemType::UpgradeRequired

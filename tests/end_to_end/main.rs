@@ -31,6 +31,7 @@ mod database_troubles;
 mod deaf;
 mod describing;
 mod differential;
+mod documented_proxies;
 mod draining;
 mod edges;
 mod empty_variables;
